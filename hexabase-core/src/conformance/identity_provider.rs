@@ -1,0 +1,135 @@
+//! What every [`IdentityProvider`] must do.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::ErrorKind;
+use crate::identity::{AuthorizationRequest, CodeExchange, ExternalIdentity, IdentityProvider};
+use crate::name::Email;
+
+/// A provider under test, and a way to be the person who signs in.
+#[async_trait]
+pub trait SignInHarness: fmt::Debug + Send + Sync {
+    /// The provider.
+    fn provider(&self) -> &dyn IdentityProvider;
+
+    /// Follows an authorization URL as somebody's browser would, signs in as the owner of a verified
+    /// address, and answers the code that comes back.
+    async fn approve(&self, authorization_url: &str, email: &Email) -> String;
+}
+
+/// Makes one test per case for a [`SignInHarness`]. See the [module](crate::conformance) for what the
+/// expression answers.
+#[macro_export]
+macro_rules! identity_provider_conformance {
+    ($make:expr) => {
+        $crate::__conformance_tests!(
+            identity_provider,
+            $make,
+            [
+                the_url_carries_state_and_challenge_and_no_secret,
+                a_code_becomes_the_identity_that_approved,
+                one_person_has_one_subject,
+                a_code_works_once,
+                a_code_needs_its_verifier,
+                a_code_needs_its_redirect_uri,
+                a_made_up_code_is_refused,
+            ]
+        );
+    };
+}
+
+const REDIRECT: &str = "https://hexabase.example/auth/callback/test";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+fn request() -> AuthorizationRequest {
+    AuthorizationRequest {
+        redirect_uri: REDIRECT.to_owned(),
+        state: "the-state".to_owned(),
+        nonce: "the-nonce".to_owned(),
+        code_challenge: URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER)),
+    }
+}
+
+fn exchange(code: &str) -> CodeExchange {
+    CodeExchange {
+        code: code.to_owned().into(),
+        redirect_uri: REDIRECT.to_owned(),
+        nonce: "the-nonce".to_owned(),
+        code_verifier: VERIFIER.to_owned().into(),
+    }
+}
+
+fn ann() -> Email {
+    Email::parse("ann@example.com").unwrap()
+}
+
+async fn code(harness: &dyn SignInHarness, email: &Email) -> String {
+    let url = harness.provider().authorization_url(&request()).await.unwrap();
+    harness.approve(&url, email).await
+}
+
+async fn sign_in(harness: &dyn SignInHarness, email: &Email) -> ExternalIdentity {
+    let code = code(harness, email).await;
+    harness.provider().exchange(&exchange(&code)).await.unwrap()
+}
+
+async fn refused(harness: &dyn SignInHarness, with: CodeExchange) {
+    let error = harness.provider().exchange(&with).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
+}
+
+/// The URL has what the provider must give back, the challenge, and not the verifier.
+pub async fn the_url_carries_state_and_challenge_and_no_secret(harness: &dyn SignInHarness) {
+    let url = harness.provider().authorization_url(&request()).await.unwrap();
+    assert!(url.contains("the-state"), "{url}");
+    assert!(url.contains(&request().code_challenge), "{url}");
+    assert!(!url.contains(VERIFIER), "{url}");
+}
+
+/// The identity is that of whoever signed in, with the verified address.
+pub async fn a_code_becomes_the_identity_that_approved(harness: &dyn SignInHarness) {
+    let identity = sign_in(harness, &ann()).await;
+    assert_eq!(identity.verified_email, Some(ann()));
+    assert!(!identity.subject.is_empty());
+}
+
+/// The same person has the same subject at every sign-in, and nobody else has it.
+pub async fn one_person_has_one_subject(harness: &dyn SignInHarness) {
+    let first = sign_in(harness, &ann()).await;
+    let again = sign_in(harness, &ann()).await;
+    let other = sign_in(harness, &Email::parse("bob@example.com").unwrap()).await;
+    assert_eq!(first.subject, again.subject);
+    assert_ne!(first.subject, other.subject);
+}
+
+/// A code that was exchanged is worthless.
+pub async fn a_code_works_once(harness: &dyn SignInHarness) {
+    let code = code(harness, &ann()).await;
+    harness.provider().exchange(&exchange(&code)).await.unwrap();
+    refused(harness, exchange(&code)).await;
+}
+
+/// A code that was stolen on its way is worthless without the verifier.
+pub async fn a_code_needs_its_verifier(harness: &dyn SignInHarness) {
+    let code = code(harness, &ann()).await;
+    let stolen = CodeExchange { code_verifier: "x".repeat(43).into(), ..exchange(&code) };
+    refused(harness, stolen).await;
+}
+
+/// A code is bound to where it was sent.
+pub async fn a_code_needs_its_redirect_uri(harness: &dyn SignInHarness) {
+    let code = code(harness, &ann()).await;
+    let elsewhere = CodeExchange { redirect_uri: "https://evil.example/".to_owned(), ..exchange(&code) };
+    refused(harness, elsewhere).await;
+}
+
+/// A code that the provider never gave out is refused.
+pub async fn a_made_up_code_is_refused(harness: &dyn SignInHarness) {
+    refused(harness, exchange("made-up")).await;
+    refused(harness, exchange("")).await;
+}

@@ -1,0 +1,66 @@
+use std::time::Duration;
+
+use super::world::{build, later};
+use crate::changeset::{Changeset, Guard};
+use crate::fixture::{self, THEN, id};
+use crate::store::{Lease, TenantStore};
+
+const TTL: Duration = Duration::from_secs(10);
+
+async fn acquire(store: &dyn TenantStore, holder: &str, seconds: i64) -> Option<Lease> {
+    store.acquire_lease("work", holder, later(seconds), TTL).await.unwrap()
+}
+
+/// Nobody else gets a lease before it has expired or was released.
+pub async fn a_lease_excludes_others_until_it_expires(store: &dyn TenantStore) {
+    let mine = acquire(store, "ann", 0).await.unwrap();
+    assert_eq!((mine.name.as_str(), mine.expires_at), ("work", later(10)));
+    assert!(acquire(store, "bob", 9).await.is_none());
+    assert!(store.acquire_lease("other work", "bob", THEN, TTL).await.unwrap().is_some());
+    assert!(acquire(store, "bob", 10).await.is_some());
+    assert!(acquire(store, "ann", 11).await.is_none());
+}
+
+/// Tokens grow with every acquisition, the holder's own and after a release too.
+pub async fn a_lease_grows_its_token_with_every_acquisition(store: &dyn TenantStore) {
+    let first = acquire(store, "ann", 0).await.unwrap();
+    let again = acquire(store, "ann", 1).await.unwrap();
+    assert!(again.token > first.token);
+    store.release_lease(&again).await.unwrap();
+    let next = acquire(store, "bob", 2).await.unwrap();
+    assert!(next.token > again.token);
+}
+
+/// Whoever lost a lease can neither prolong it nor give it away.
+pub async fn a_lease_that_was_taken_over_cannot_be_renewed_or_released(store: &dyn TenantStore) {
+    let old = acquire(store, "ann", 0).await.unwrap();
+    assert!(store.renew_lease(&old, later(5), TTL).await.unwrap());
+    assert!(acquire(store, "bob", 14).await.is_none(), "it was renewed until 15");
+    let new = acquire(store, "bob", 15).await.unwrap();
+    assert!(!store.renew_lease(&old, later(16), TTL).await.unwrap());
+    store.release_lease(&old).await.unwrap();
+    assert!(acquire(store, "ann", 16).await.is_none(), "bob still holds it");
+    store.release_lease(&new).await.unwrap();
+    assert!(acquire(store, "ann", 16).await.is_some());
+}
+
+/// Fencing: a commit under an old token is refused, also when nobody holds the lease any more.
+pub async fn a_commit_under_a_lease_that_was_taken_over_is_refused(store: &dyn TenantStore) {
+    build(store).await;
+    let under = |lease: &Lease| Changeset::new().guard(Guard::Lease(lease.name.clone(), lease.token));
+    let old = acquire(store, "ann", 0).await.unwrap();
+    store.commit(under(&old).insert(fixture::group("in-time"))).await.unwrap();
+    let new = acquire(store, "bob", 20).await.unwrap();
+    store.release_lease(&new).await.unwrap();
+    let error = store.commit(under(&old).insert(fixture::group("too-late"))).await.unwrap_err();
+    assert!(error.is_version_conflict());
+    assert_eq!(store.find_group(id("acme"), id("dev"), id("too-late")).await.unwrap(), None);
+}
+
+/// Of many that reach for a lease at once exactly one gets it.
+pub async fn of_two_acquisitions_exactly_one_succeeds(store: &dyn TenantStore) {
+    let holders: Vec<String> = (0..8).map(|number| format!("racer {number}")).collect();
+    let racers = holders.iter().map(|holder| store.acquire_lease("race", holder, THEN, TTL));
+    let outcomes = futures_util::future::join_all(racers).await;
+    assert_eq!(outcomes.into_iter().filter_map(Result::unwrap).count(), 1);
+}

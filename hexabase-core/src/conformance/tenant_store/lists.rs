@@ -1,0 +1,284 @@
+use super::world::{acme, assignment, audit, build, dev, later, membership, session, task, token};
+use crate::changeset::{Changeset, Key};
+use crate::error::ErrorKind;
+use crate::fixture::{self, THEN, id};
+use crate::id::{EventId, GroupId, TypedId};
+use crate::model::{AuditFilter, Event, OrganizationCounts, OrganizationRole, TaskState, UserKind};
+use crate::page::{Page, PageRequest};
+use crate::store::TenantStore;
+use uuid::Uuid;
+
+/// Reads a whole list in pages of `limit`.
+async fn all<T, F>(limit: u16, read: impl Fn(PageRequest) -> F) -> Vec<T>
+where
+    F: Future<Output = crate::Result<Page<T>>>,
+{
+    let (mut items, mut after) = (Vec::new(), None);
+    loop {
+        let page = read(PageRequest::new(limit, after)).await.unwrap();
+        assert!(page.items.len() <= usize::from(limit));
+        items.extend(page.items);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return items,
+        }
+    }
+}
+
+/// Pages of any size give every entry once, in the order of the list.
+pub async fn pages_follow_each_other_without_gap_or_repetition(store: &dyn TenantStore) {
+    build(store).await;
+    let mut changeset = Changeset::new();
+    for number in 0..23 {
+        changeset = changeset
+            .insert(fixture::group(&format!("g{number}")))
+            .insert(fixture::project(&format!("p{number}")))
+            .insert(fixture::workspace(&format!("w{number}")))
+            .insert(token(&format!("t{number}"), id("owner")));
+    }
+    store.commit(changeset).await.unwrap();
+    for limit in [1, 7, 25, 200] {
+        let groups = all(limit, |page| async move { store.list_groups(acme(), dev(), &page).await }).await;
+        assert_eq!(groups.len(), 25);
+        assert!(groups.is_sorted_by_key(|group| group.id));
+        let workspaces =
+            all(limit, |page| async move { store.list_workspaces(acme(), None, &page).await }).await;
+        assert_eq!(workspaces.len(), 24);
+        assert!(workspaces.is_sorted_by_key(|workspace| workspace.id));
+        let projects =
+            all(limit, |page| async move { store.list_projects(acme(), dev(), &page).await }).await;
+        assert_eq!(projects.len(), 24);
+        let tokens = all(limit, |page| async move { store.list_api_tokens(id("owner"), &page).await }).await;
+        assert_eq!(tokens.len(), 23);
+    }
+}
+
+/// A position that belongs to another kind of list is refused.
+pub async fn a_position_of_another_list_is_refused(store: &dyn TenantStore) {
+    build(store).await;
+    let foreign = PageRequest::new(5, Some("not an id".to_owned()));
+    let refused = [
+        store.list_groups(acme(), dev(), &foreign).await.err(),
+        store.list_members(acme(), &foreign).await.err(),
+        store.list_tasks(acme(), dev(), &foreign).await.err(),
+    ];
+    for error in refused {
+        assert_eq!(error.unwrap().kind(), ErrorKind::Invalid);
+    }
+}
+
+/// Counts see one organization, and persons apart from service accounts.
+pub async fn counts_are_of_one_organization(store: &dyn TenantStore) {
+    build(store).await;
+    let mut robot = fixture::user("robot");
+    (robot.kind, robot.email) = (UserKind::ServiceAccount, None);
+    let mut foreign = fixture::workspace("theirs");
+    foreign.organization_id = id("other");
+    let changeset = Changeset::new()
+        .insert(fixture::user("ann"))
+        .insert(robot)
+        .insert(fixture::member(acme(), id("ann"), OrganizationRole::Member))
+        .insert(fixture::member(acme(), id("robot"), OrganizationRole::Admin))
+        .insert(fixture::organization("other"))
+        .insert(fixture::member(id("other"), id("ann"), OrganizationRole::Owner))
+        .insert(foreign);
+    store.commit(changeset).await.unwrap();
+    let counts = store.count_organization(acme()).await.unwrap();
+    let expected =
+        OrganizationCounts { members: 2, owners: 1, workspaces: 1, ..OrganizationCounts::default() };
+    assert_eq!(counts, expected);
+}
+
+/// Members are persons; organizations are listed with the membership.
+pub async fn members_are_listed_without_service_accounts(store: &dyn TenantStore) {
+    build(store).await;
+    let mut robot = fixture::user("robot");
+    (robot.kind, robot.email) = (UserKind::ServiceAccount, None);
+    let changeset = Changeset::new()
+        .insert(robot)
+        .insert(fixture::member(acme(), id("robot"), OrganizationRole::Admin))
+        .insert(fixture::organization("second"))
+        .insert(fixture::member(id("second"), id("owner"), OrganizationRole::Member));
+    store.commit(changeset).await.unwrap();
+    let members = store.list_members(acme(), &PageRequest::default()).await.unwrap().items;
+    assert_eq!(members.len(), 1);
+    assert_eq!((members[0].0.role, &members[0].1), (OrganizationRole::Owner, &fixture::user("owner")));
+    let own = all(1, |page| async move { store.list_organizations(id("owner"), &page).await }).await;
+    assert_eq!(own.len(), 2);
+    assert!(own.iter().all(|(organization, member)| member.organization_id == organization.id));
+    assert!(own.is_sorted_by_key(|(organization, _)| organization.id));
+}
+
+/// With a member given, only the workspaces whose groups they are in.
+pub async fn workspaces_are_listed_for_those_in_their_groups(store: &dyn TenantStore) {
+    build(store).await;
+    let inside = Changeset::new()
+        .insert(fixture::workspace("other"))
+        .insert(membership("staff", "ann"))
+        .insert(membership("ops", "ann"));
+    store.commit(inside).await.unwrap();
+    let page = PageRequest::default();
+    assert_eq!(store.list_workspaces(acme(), None, &page).await.unwrap().items.len(), 2);
+    let own = store.list_workspaces(acme(), Some(id("ann")), &page).await.unwrap().items;
+    assert_eq!(own.len(), 1);
+    assert_eq!(own[0].id, dev());
+    assert!(store.list_workspaces(acme(), Some(id("bob")), &page).await.unwrap().items.is_empty());
+}
+
+fn event_id(number: u128) -> EventId {
+    EventId::from_uuid(Uuid::from_u128(number))
+}
+
+/// The log is newest first, and every filter narrows it.
+pub async fn the_audit_log_is_newest_first_and_filtered(store: &dyn TenantStore) {
+    build(store).await;
+    let mut changeset = Changeset::new();
+    for number in 0..10_i64 {
+        let action = if number % 2 == 0 { "group.create" } else { "group.delete" };
+        let mut entry = audit(&format!("r{number}"), action, later(number));
+        entry.id = event_id(u128::try_from(number).unwrap());
+        if number == 9 {
+            entry.actor.user_id = None;
+        }
+        changeset = changeset.audit(entry);
+    }
+    store.commit(changeset).await.unwrap();
+    let read = |filter: AuditFilter| async move {
+        all(3, |page| {
+            let filter = filter.clone();
+            async move { store.list_audit_events(acme(), &filter, &page).await }
+        })
+        .await
+    };
+    let everything = read(AuditFilter::default()).await;
+    let resources: Vec<&str> = everything.iter().map(|entry| entry.resource.as_str()).collect();
+    assert_eq!(resources, ["r9", "r8", "r7", "r6", "r5", "r4", "r3", "r2", "r1", "r0"]);
+    let count = |filter| async move { read(filter).await.len() };
+    assert_eq!(count(AuditFilter { actor: Some(id("owner")), ..AuditFilter::default() }).await, 9);
+    assert_eq!(
+        count(AuditFilter { action: Some("group.delete".to_owned()), ..AuditFilter::default() }).await,
+        5
+    );
+    assert_eq!(count(AuditFilter { resource: Some("r3".to_owned()), ..AuditFilter::default() }).await, 1);
+    let window = AuditFilter { since: Some(later(2)), until: Some(later(5)), ..AuditFilter::default() };
+    assert_eq!(count(window).await, 3);
+    let other = store.list_audit_events(id("other"), &AuditFilter::default(), &PageRequest::default()).await;
+    assert!(other.unwrap().items.is_empty());
+    assert_eq!(everything[9], {
+        let mut entry = audit("r0", "group.create", THEN);
+        entry.id = event_id(0);
+        entry
+    });
+}
+
+/// Deleting an organization leaves its log.
+pub async fn the_audit_log_outlives_the_organization(store: &dyn TenantStore) {
+    build(store).await;
+    let gone =
+        Changeset::new().delete(Key::Organization(acme())).audit(audit("e", "organization.delete", THEN));
+    store.commit(gone).await.unwrap();
+    let log =
+        store.list_audit_events(acme(), &AuditFilter::default(), &PageRequest::default()).await.unwrap();
+    assert_eq!(log.items.len(), 1);
+}
+
+/// Events come oldest first, after the last one seen.
+pub async fn events_resume_after_the_last_one_seen(store: &dyn TenantStore) {
+    build(store).await;
+    let mut changeset = Changeset::new();
+    for number in 1..=5_u128 {
+        changeset = changeset.insert(Event {
+            id: event_id(number),
+            organization_id: acme(),
+            workspace_id: None,
+            kind: "x".to_owned(),
+            data: serde_json::Value::Null,
+            at: THEN,
+        });
+    }
+    store.commit(changeset).await.unwrap();
+    let ids = |after, limit| async move {
+        let events = store.list_events(acme(), after, limit).await.unwrap();
+        events.into_iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(None, 2).await, [event_id(1), event_id(2)]);
+    assert_eq!(ids(Some(event_id(3)), 9).await, [event_id(4), event_id(5)]);
+    assert!(ids(Some(event_id(5)), 9).await.is_empty());
+    assert_eq!(store.newest_event(acme()).await.unwrap(), Some(event_id(5)));
+}
+
+/// Places in groups are found from both sides.
+pub async fn memberships_are_listed_by_group_and_by_user(store: &dyn TenantStore) {
+    build(store).await;
+    let places = Changeset::new()
+        .insert(membership("staff", "ann"))
+        .insert(membership("ops", "ann"))
+        .insert(membership("ops", "bob"));
+    store.commit(places).await.unwrap();
+    let mut groups: Vec<GroupId> = vec![id("staff"), id("ops")];
+    groups.sort_unstable();
+    assert_eq!(store.list_groups_of(acme(), dev(), id("ann")).await.unwrap(), groups);
+    let both = store.list_memberships(acme(), dev(), &[id("ops"), id("staff")]).await.unwrap();
+    assert_eq!(both.len(), 3);
+    assert!(both.is_sorted_by_key(|place| (place.group_id, place.user_id)));
+    assert_eq!(
+        store.list_memberships(acme(), dev(), &[id("staff")]).await.unwrap(),
+        [membership("staff", "ann")]
+    );
+    assert!(store.list_memberships(acme(), dev(), &[]).await.unwrap().is_empty());
+    let members =
+        all(1, |page| async move { store.list_workspace_members(acme(), dev(), &page).await }).await;
+    let mut expected = vec![id("ann"), id("bob")];
+    expected.sort_unstable();
+    assert_eq!(members, expected, "everybody once, however many groups they are in");
+}
+
+/// Tasks are listed newest first; those that are open oldest first.
+pub async fn tasks_are_newest_first_and_open_ones_oldest_first(store: &dyn TenantStore) {
+    build(store).await;
+    let mut changeset = Changeset::new();
+    for (number, state) in
+        [(1, TaskState::Succeeded), (2, TaskState::Pending), (3, TaskState::Running), (4, TaskState::Failed)]
+    {
+        let mut task = task("x");
+        task.id = TypedId::from_uuid(Uuid::from_u128(number));
+        task.state = state;
+        changeset = changeset.insert(task);
+    }
+    store.commit(changeset).await.unwrap();
+    let number = |task: &crate::model::Task| task.id.uuid().as_u128();
+    let listed = all(3, |page| async move { store.list_tasks(acme(), dev(), &page).await }).await;
+    assert_eq!(listed.iter().map(number).collect::<Vec<_>>(), [4, 3, 2, 1]);
+    let open = store.list_open_tasks(acme(), dev()).await.unwrap();
+    assert_eq!(open.iter().map(number).collect::<Vec<_>>(), [2, 3]);
+}
+
+/// Assignments in a project and in the workspace as a whole are apart.
+pub async fn assignments_are_listed_by_place(store: &dyn TenantStore) {
+    build(store).await;
+    let given = Changeset::new()
+        .insert(assignment("whole", "staff", None))
+        .insert(assignment("shop-1", "staff", Some("shop")))
+        .insert(assignment("shop-2", "ops", Some("shop")));
+    store.commit(given).await.unwrap();
+    let count = |project: Option<&'static str>| async move {
+        let page = PageRequest::default();
+        store.list_assignments(acme(), dev(), project.map(id), &page).await.unwrap().items.len()
+    };
+    assert_eq!((count(None).await, count(Some("shop")).await, count(Some("other")).await), (1, 2, 0));
+}
+
+/// Sessions that are over are not listed.
+pub async fn sessions_are_listed_while_they_are_alive(store: &dyn TenantStore) {
+    let mut revoked = session("revoked", id("ann"), later(60));
+    revoked.revoked_at = Some(later(1));
+    let changeset = Changeset::new()
+        .insert(fixture::user("ann"))
+        .insert(session("alive", id("ann"), later(60)))
+        .insert(session("expired", id("ann"), later(5)))
+        .insert(revoked);
+    store.commit(changeset).await.unwrap();
+    let listed = store.list_sessions(id("ann"), later(5)).await.unwrap();
+    assert_eq!(listed, [session("alive", id("ann"), later(60))]);
+    assert_eq!(store.list_sessions(id("ann"), later(4)).await.unwrap().len(), 2);
+}

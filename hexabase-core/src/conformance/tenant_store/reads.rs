@@ -1,0 +1,275 @@
+use super::world::{acme, assignment, build, dev, later, membership, role, session, task, token, verifier};
+use crate::changeset::{Changeset, Key, SpentRefresh};
+use crate::fixture::{self, THEN, id};
+use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
+use crate::model::{
+    Condition, ConditionStatus, Drift, DriftEntry, Event, Identity, Invitation, Member, OrganizationRole,
+    Phase, Power, RefreshState, SecurityEvent, SecurityEventKind, ServiceAccount, SignatureAlgorithm,
+    SigningKey, Usage, UserKind, Workspace,
+};
+use crate::name::{DisplayName, Email, ProviderName, Region, Slug};
+use crate::page::PageRequest;
+use crate::quantity::Quantity;
+use crate::quota::{Quota, Resource};
+use crate::store::TenantStore;
+use crate::version::Version;
+
+/// A workspace in which nothing is at its default.
+fn eventful() -> Workspace {
+    let mut workspace = fixture::workspace("eventful");
+    workspace.display_name = Some(DisplayName::parse("Ереmit Ω").unwrap());
+    workspace.region = Some(Region::parse("eu-west").unwrap());
+    workspace.power = Power::Suspended;
+    workspace.deletion_requested_at = Some(later(9));
+    workspace.generation = 7;
+    workspace.access_version = 5;
+    workspace.reconcile_at = None;
+    workspace.version = Version::new(42);
+    let status = &mut workspace.status;
+    status.phase = Phase::Degraded;
+    status.phase_since = later(3);
+    status.reason = "CrashLoop".to_owned();
+    status.message = "it's \"broken\"".to_owned();
+    status.observed_generation = 6;
+    Condition::set(&mut status.conditions, "Ready", ConditionStatus::False, "CrashLoop", "x", later(4));
+    status.api_endpoint = Some("https://x.example:443".to_owned());
+    status.certificate_authority = Some("-----BEGIN…".to_owned());
+    status.failures = 3;
+    status.refused_projects.insert(id("shop"), "taken".to_owned());
+    let used = Quota::new().with(Resource::Cpu, Quantity::milli(1_500));
+    let projects = std::iter::once((id("shop"), used.clone())).collect();
+    status.usage = Some(Usage { observed_at: later(5), workspace: used, projects });
+    let entry = DriftEntry {
+        scope: "host".to_owned(),
+        object: "Service/a/b".to_owned(),
+        field: "spec.ports".to_owned(),
+        actual: None,
+        desired: Some("443".to_owned()),
+    };
+    status.drift = Some(Drift { checked_at: later(6), entries: vec![entry] });
+    workspace
+}
+
+/// Whatever was inserted or updated is read back exactly.
+pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) {
+    build(store).await;
+    let workspace = eventful();
+    let mut project = fixture::project("full");
+    project.parent_id = Some(id("shop"));
+    project.display_name = Some(DisplayName::parse("Full").unwrap());
+    project.quota = Quota::new().with(Resource::Memory, Quantity::gibibytes(2));
+    let mut robot = fixture::user("robot");
+    (robot.kind, robot.email) = (UserKind::ServiceAccount, None);
+    let account = ServiceAccount {
+        organization_id: acme(),
+        id: id("robot"),
+        name: Slug::parse("robot").unwrap(),
+        created_by: id("owner"),
+        created_at: THEN,
+        version: Version::FIRST,
+    };
+    let invitation = Invitation {
+        id: id("inv"),
+        organization_id: acme(),
+        email: Email::parse("new@example.com").unwrap(),
+        role: OrganizationRole::Billing,
+        hash: verifier(4).hash(),
+        invited_by: id("owner"),
+        created_at: THEN,
+        expires_at: later(60),
+    };
+    let key = SigningKey {
+        kid: "k1".to_owned(),
+        algorithm: SignatureAlgorithm::Es256,
+        public_jwk: serde_json::json!({ "kty": "EC", "x": "…" }),
+        sealed_private: vec![0, 1, 255],
+        created_at: THEN,
+        retires_at: Some(later(1)),
+    };
+    let event = Event {
+        id: id("e"),
+        organization_id: acme(),
+        workspace_id: Some(dev()),
+        kind: "workspace.phase".to_owned(),
+        data: serde_json::json!({ "phase": "ready", "n": 1.5, "deep": [null, true] }),
+        at: later(2),
+    };
+    let security = SecurityEvent {
+        id: id("se"),
+        user_id: id("owner"),
+        kind: SecurityEventKind::RefreshReused,
+        session_id: Some(id("s")),
+        address: None,
+        device: String::new(),
+        at: later(2),
+    };
+    let (session, token) = (session("s", id("owner"), later(60)), token("t", id("owner")));
+    let changeset = Changeset::new()
+        .insert(workspace.clone())
+        .insert(project.clone())
+        .insert(robot.clone())
+        .insert(account.clone())
+        .insert(invitation.clone())
+        .insert(key.clone())
+        .insert(event.clone())
+        .insert(security.clone())
+        .insert(session.clone())
+        .insert(token.clone())
+        .insert(role("reader"))
+        .insert(assignment("a", "ops", Some("shop")))
+        .insert(task("task"));
+    store.commit(changeset).await.unwrap();
+
+    let page = PageRequest::default();
+    assert_eq!(store.find_workspace(acme(), workspace.id).await.unwrap(), Some(workspace));
+    assert_eq!(store.find_project(acme(), dev(), project.id).await.unwrap(), Some(project));
+    assert_eq!(store.find_user(robot.id).await.unwrap(), Some(robot));
+    assert_eq!(store.find_service_account(acme(), account.id).await.unwrap(), Some(account));
+    assert_eq!(store.find_invitation(acme(), invitation.id).await.unwrap(), Some(invitation));
+    assert_eq!(store.list_signing_keys().await.unwrap(), [key]);
+    assert_eq!(store.list_events(acme(), None, 9).await.unwrap(), [event]);
+    assert_eq!(store.list_security_events(id("owner"), &page).await.unwrap().items, [security]);
+    assert_eq!(store.find_session(session.id).await.unwrap(), Some(session));
+    assert_eq!(store.find_api_token(token.id).await.unwrap(), Some(token));
+    assert_eq!(store.find_role(acme(), dev(), id("reader")).await.unwrap(), Some(role("reader")));
+    let given = assignment("a", "ops", Some("shop"));
+    assert_eq!(store.find_assignment(acme(), dev(), id("a")).await.unwrap(), Some(given));
+    assert_eq!(store.find_task(acme(), dev(), id("task")).await.unwrap(), Some(task("task")));
+    let owner = Member::new(acme(), id("owner"), OrganizationRole::Owner, THEN);
+    assert_eq!(store.find_member(acme(), id("owner")).await.unwrap(), Some(owner));
+
+    let mut organization = fixture::organization("acme");
+    organization.deletion_requested_at = Some(later(8));
+    organization.personal = true;
+    store.commit(Changeset::new().update(organization.clone())).await.unwrap();
+    assert_eq!(store.find_organization(acme()).await.unwrap(), Some(organization));
+}
+
+/// `find_*` answers `None` for what is missing, and `list_*` nothing.
+pub async fn what_is_missing_is_none(store: &dyn TenantStore) {
+    let page = PageRequest::default();
+    assert_eq!(store.find_user(id("x")).await.unwrap(), None);
+    assert_eq!(store.find_session(id("x")).await.unwrap(), None);
+    assert_eq!(store.find_api_token(id("x")).await.unwrap(), None);
+    assert_eq!(store.find_organization(acme()).await.unwrap(), None);
+    assert_eq!(store.find_workspace(acme(), dev()).await.unwrap(), None);
+    assert_eq!(store.load_workspace(acme(), dev()).await.unwrap(), None);
+    assert_eq!(store.find_group(acme(), dev(), id("x")).await.unwrap(), None);
+    assert_eq!(store.find_idempotency(id("x"), "k", THEN).await.unwrap(), None);
+    assert_eq!(store.newest_event(acme()).await.unwrap(), None);
+    assert!(store.list_members(acme(), &page).await.unwrap().items.is_empty());
+    assert!(store.list_groups(acme(), dev(), &page).await.unwrap().items.is_empty());
+    assert_eq!(store.count_organization(acme()).await.unwrap(), Default::default());
+    store.ping().await.unwrap();
+}
+
+/// The right id under the wrong parent finds nothing.
+pub async fn a_foreign_parent_finds_nothing(store: &dyn TenantStore) {
+    build(store).await;
+    let inside = Changeset::new()
+        .insert(role("reader"))
+        .insert(assignment("a", "ops", None))
+        .insert(task("t"))
+        .insert(membership("ops", "owner"));
+    store.commit(inside).await.unwrap();
+    let (other, elsewhere): (OrganizationId, WorkspaceId) = (id("other"), id("elsewhere"));
+    assert_eq!(store.find_workspace(other, dev()).await.unwrap(), None);
+    for (org, ws) in [(other, dev()), (acme(), elsewhere)] {
+        assert_eq!(store.load_workspace(org, ws).await.unwrap(), None);
+        assert_eq!(store.find_group(org, ws, id("ops")).await.unwrap(), None);
+        assert_eq!(store.find_project(org, ws, id("shop")).await.unwrap(), None);
+        assert_eq!(store.find_role(org, ws, id("reader")).await.unwrap(), None);
+        assert_eq!(store.find_assignment(org, ws, id("a")).await.unwrap(), None);
+        assert_eq!(store.find_task(org, ws, id("t")).await.unwrap(), None);
+        assert!(store.list_groups_of(org, ws, id("owner")).await.unwrap().is_empty());
+        assert!(store.list_memberships(org, ws, &[id("ops")]).await.unwrap().is_empty());
+        assert!(store.list_open_tasks(org, ws).await.unwrap().is_empty());
+    }
+    assert_eq!(store.find_member(other, id("owner")).await.unwrap(), None);
+    assert_eq!(store.find_invitation(other, id("inv")).await.unwrap(), None);
+}
+
+/// All there is in a workspace comes at once, each kind in the order of ids.
+pub async fn a_workspace_is_loaded_whole_and_in_order(store: &dyn TenantStore) {
+    build(store).await;
+    let mut changeset = Changeset::new().insert(fixture::workspace("other"));
+    for number in 0..20 {
+        changeset = changeset
+            .insert(fixture::group(&format!("g{number}")))
+            .insert(fixture::project(&format!("p{number}")))
+            .insert(role(&format!("r{number}")))
+            .insert(assignment(&format!("a{number}"), &format!("g{number}"), None));
+    }
+    store.commit(changeset).await.unwrap();
+    let state = store.load_workspace(acme(), dev()).await.unwrap().unwrap();
+    assert_eq!(state.groups.len(), 22);
+    assert_eq!((state.projects.len(), state.roles.len(), state.assignments.len()), (21, 20, 20));
+    assert!(state.groups.is_sorted_by_key(|group| group.id));
+    assert!(state.projects.is_sorted_by_key(|project| project.id));
+    assert!(state.roles.is_sorted_by_key(|role| role.id));
+    assert!(state.assignments.is_sorted_by_key(|given| given.id));
+    let empty = store.load_workspace(acme(), id("other")).await.unwrap().unwrap();
+    assert!(empty.groups.is_empty());
+}
+
+/// A spent hash is known in its own session, until the session is gone.
+pub async fn spent_refresh_tokens_are_remembered_with_their_session(store: &dyn TenantStore) {
+    let spent = SpentRefresh { session_id: id("s"), hash: verifier(7).hash(), spent_at: THEN };
+    let changeset = Changeset::new()
+        .insert(fixture::user("ann"))
+        .insert(session("s", id("ann"), later(60)))
+        .insert(session("other", id("ann"), later(60)))
+        .insert(spent);
+    store.commit(changeset).await.unwrap();
+    let state = |session: &str, seed| {
+        let (session, hash) = (id(session), verifier(seed).hash());
+        async move { store.refresh_state(session, &hash).await.unwrap() }
+    };
+    assert_eq!(state("s", 7).await, RefreshState::Spent);
+    assert_eq!(state("s", 8).await, RefreshState::Unknown);
+    assert_eq!(state("other", 7).await, RefreshState::Unknown);
+    store.commit(Changeset::new().delete(Key::Session(id("s")))).await.unwrap();
+    assert_eq!(state("s", 7).await, RefreshState::Unknown);
+}
+
+/// Noting the use of a token changes nothing else, and does not mind that it is gone.
+pub async fn touching_a_token_that_is_gone_is_no_error(store: &dyn TenantStore) {
+    let token = token("t", id("ann"));
+    store.commit(Changeset::new().insert(fixture::user("ann")).insert(token.clone())).await.unwrap();
+    store.touch_api_token(token.id, later(5)).await.unwrap();
+    let touched = store.find_api_token(token.id).await.unwrap().unwrap();
+    assert_eq!(touched, crate::model::ApiToken { used_at: Some(later(5)), ..token });
+    store.touch_api_token(id("gone"), later(5)).await.unwrap();
+}
+
+/// Users are found by their id, their address and what providers call them.
+pub async fn users_are_found_by_id_address_and_identity(store: &dyn TenantStore) {
+    let provider = ProviderName::parse("google").unwrap();
+    let identity = |subject: &str| Identity {
+        provider: provider.clone(),
+        subject: subject.to_owned(),
+        user_id: id("ann"),
+        email: None,
+        created_at: THEN,
+    };
+    let changeset = Changeset::new()
+        .insert(fixture::user("ann"))
+        .insert(fixture::user("bob"))
+        .insert(identity("1"))
+        .insert(identity("2"));
+    store.commit(changeset).await.unwrap();
+    let ann = fixture::user("ann");
+    assert_eq!(store.find_user_by_email(ann.email.as_ref().unwrap()).await.unwrap(), Some(ann.clone()));
+    let nobody = Email::parse("nobody@example.com").unwrap();
+    assert_eq!(store.find_user_by_email(&nobody).await.unwrap(), None);
+    assert_eq!(store.find_identity(&provider, "1").await.unwrap(), Some(identity("1")));
+    let other = ProviderName::parse("other").unwrap();
+    assert_eq!(store.find_identity(&other, "1").await.unwrap(), None);
+    assert_eq!(store.list_identities(id("ann")).await.unwrap(), [identity("1"), identity("2")]);
+    let mut both = vec![ann, fixture::user("bob")];
+    both.sort_by_key(|user| user.id);
+    let found = store.find_users(&[id("bob"), id("ann"), id("gone"), id("ann")]).await.unwrap();
+    assert_eq!(found, both);
+    assert_eq!(store.find_users(&[]).await.unwrap(), []);
+    assert_ne!(crate::id::UserId::least(), id("ann"));
+}

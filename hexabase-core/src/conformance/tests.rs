@@ -1,0 +1,101 @@
+//! The memory backends against their suites, and the suites against their own lists.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::cluster_provisioner::ClusterHarness;
+use super::task_queue::{MAX_DELIVERIES, VISIBILITY};
+use crate::clock::SystemClock;
+use crate::desired::TenantTarget;
+use crate::ephemeral::MemoryEphemeral;
+use crate::name::ProjectName;
+use crate::provisioner::{ClusterProvisioner, MemoryProvisioner};
+use crate::queue::MemoryQueue;
+use crate::store::MemoryStore;
+
+mod memory_store {
+    use super::MemoryStore;
+
+    crate::tenant_store_conformance!(async { (MemoryStore::new(), ()) });
+}
+
+mod memory_ephemeral {
+    use super::{Arc, MemoryEphemeral, SystemClock};
+
+    crate::ephemeral_store_conformance!(async { (MemoryEphemeral::new(Arc::new(SystemClock)), ()) });
+}
+
+mod memory_queue {
+    use super::{Arc, MAX_DELIVERIES, MemoryQueue, SystemClock, VISIBILITY};
+
+    crate::task_queue_conformance!(async {
+        (MemoryQueue::new(Arc::new(SystemClock)).with_delivery(VISIBILITY, MAX_DELIVERIES), ())
+    });
+}
+
+#[async_trait]
+impl ClusterHarness for MemoryProvisioner {
+    fn provisioner(&self) -> &dyn ClusterProvisioner {
+        self
+    }
+
+    async fn occupy_cluster(&self, target: &TenantTarget) {
+        MemoryProvisioner::occupy_cluster(self, target);
+    }
+
+    async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
+        MemoryProvisioner::occupy_namespace(self, target, namespace.clone());
+    }
+}
+
+mod memory_provisioner {
+    use super::{Arc, Duration, MemoryProvisioner, SystemClock};
+
+    crate::cluster_provisioner_conformance!(async {
+        (MemoryProvisioner::new(Arc::new(SystemClock), Duration::from_millis(20)), ())
+    });
+}
+
+/// The cases that a suite's sources define.
+fn defined(sources: &[&str]) -> Vec<String> {
+    let lines = sources.iter().flat_map(|source| source.lines());
+    let mut names: Vec<String> = lines
+        .filter_map(|line| line.strip_prefix("pub async fn "))
+        .filter_map(|rest| rest.split(['(', '<']).next().map(str::to_owned))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// The cases that a suite's macro lists.
+fn listed(source: &str) -> Vec<String> {
+    let list = source.split_once("[\n").and_then(|(_, rest)| rest.split_once("]\n")).map(|(list, _)| list);
+    let entries = list.unwrap_or_default().split(',').map(|entry| entry.trim().to_owned());
+    let mut names: Vec<String> = entries.filter(|name| !name.is_empty()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn every_case_that_is_defined_is_also_run() {
+    let store = include_str!("tenant_store/mod.rs");
+    let store_cases = [
+        include_str!("tenant_store/commits.rs"),
+        include_str!("tenant_store/leases.rs"),
+        include_str!("tenant_store/lists.rs"),
+        include_str!("tenant_store/outbox.rs"),
+        include_str!("tenant_store/reads.rs"),
+    ];
+    assert_eq!(defined(&store_cases), listed(store));
+    for source in [
+        include_str!("ephemeral_store.rs"),
+        include_str!("task_queue.rs"),
+        include_str!("identity_provider.rs"),
+        include_str!("cluster_provisioner.rs"),
+    ] {
+        assert_eq!(defined(&[source]), listed(source));
+        assert!(!listed(source).is_empty());
+    }
+}

@@ -1,0 +1,139 @@
+//! The full desired state of a tenant cluster, as plain data.
+//!
+//! [`workspace`] turns what an organization asked for into what its cluster should be. It is computed anew,
+//! whole, at every look of the reconciler; a provisioner renders it for its technology and makes it so.
+
+mod tenant_cluster;
+
+use std::collections::BTreeMap;
+
+pub use tenant_cluster::{
+    OidcTrust, RoleKind, TenantBinding, TenantCluster, TenantProject, TenantRole, TenantTarget,
+};
+
+use crate::access::{AccessFacts, preset_rules};
+use crate::id::{GroupId, ProjectId, TypedId as _};
+use crate::model::{Assignment, CustomRole, Group, Plan, PresetRole, Project, RoleRef, WorkspaceState};
+use crate::quota::Quota;
+
+/// What the tenant's API server puts before the users and groups of our tokens, so that no claim can ever
+/// be one of Kubernetes' own names.
+pub const CLAIM_PREFIX: &str = "hexabase:";
+
+/// Who issues the tokens that tenant API servers trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    /// The issuer's URL, exactly as tokens carry it in `iss`.
+    pub url: String,
+    /// The certificate authority of that URL in PEM, where it is not a public one.
+    pub certificate_authority: Option<String>,
+}
+
+impl Issuer {
+    /// Whether a Kubernetes API server would trust it: only issuers with https are accepted.
+    #[must_use]
+    pub fn is_trustable(&self) -> bool {
+        self.url.starts_with("https://")
+    }
+}
+
+/// What the cluster of a workspace should be.
+#[must_use]
+pub fn workspace(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> TenantCluster {
+    let workspace = &state.workspace;
+    let names: BTreeMap<GroupId, &Group> = state.groups.iter().map(|group| (group.id, group)).collect();
+    let bind = |given: &Assignment| binding(given, names.get(&given.group_id)?, &state.roles);
+    let facts = AccessFacts { projects: state.projects.clone(), ..AccessFacts::default() };
+    TenantCluster {
+        target: TenantTarget::of(workspace),
+        workspace_name: workspace.name.clone(),
+        generation: workspace.generation,
+        kubernetes_version: workspace.kubernetes_version.clone(),
+        plan_id: plan.id.clone(),
+        control_plane: plan.control_plane.clone(),
+        isolation: plan.isolation,
+        quota: plan.quota.clone(),
+        oidc: issuer.is_trustable().then(|| OidcTrust {
+            issuer_url: issuer.url.clone(),
+            certificate_authority: issuer.certificate_authority.clone(),
+            audience: workspace.id.to_string(),
+            prefix: CLAIM_PREFIX.to_owned(),
+        }),
+        roles: PresetRole::ALL.iter().map(|preset| preset_role(*preset)).collect(),
+        bindings: state
+            .assignments
+            .iter()
+            .filter(|given| given.project_id.is_none())
+            .filter_map(bind)
+            .collect(),
+        projects: state
+            .projects
+            .iter()
+            .map(|project| tenant_project(project, state, plan, &facts, bind))
+            .collect(),
+    }
+}
+
+fn preset_role(preset: PresetRole) -> TenantRole {
+    TenantRole {
+        name: preset.as_str().to_owned(),
+        title: preset.as_str().to_owned(),
+        rules: preset_rules(preset),
+    }
+}
+
+fn tenant_project(
+    project: &Project,
+    state: &WorkspaceState,
+    plan: &Plan,
+    facts: &AccessFacts,
+    bind: impl Fn(&Assignment) -> Option<TenantBinding>,
+) -> TenantProject {
+    let own = state.roles.iter().filter(|role| role.project_id == project.id);
+    let lineage: Vec<Option<ProjectId>> = facts.lineage(project.id).map(Some).collect();
+    // A custom role is of one project; a preset that was assigned further up holds here as well.
+    let reaches = |given: &&Assignment| match given.role {
+        RoleRef::Preset(_) => given.project_id.is_some() && lineage.contains(&given.project_id),
+        RoleRef::Custom(_) => given.project_id == Some(project.id),
+    };
+    TenantProject {
+        id: project.id,
+        namespace: project.name.clone(),
+        isolation: plan.isolation,
+        quota: remaining_quota(project, &state.projects),
+        roles: own.map(custom_role).collect(),
+        bindings: state.assignments.iter().filter(reaches).filter_map(bind).collect(),
+    }
+}
+
+/// What is left of a project's quota for its own namespace when its children have their slices. Kubernetes
+/// counts each namespace by itself, so this is what keeps the whole within the bounds.
+#[must_use]
+pub fn remaining_quota(project: &Project, all: &[Project]) -> Quota {
+    let children = all.iter().filter(|child| child.parent_id == Some(project.id));
+    let sliced = children.fold(Quota::new(), |sum, child| sum.plus(&child.quota));
+    let left = |(resource, amount): (_, crate::quantity::Quantity)| {
+        (resource, sliced.get(resource).map_or(amount, |slice| amount.minus(slice)))
+    };
+    project.quota.iter().map(left).collect()
+}
+
+fn custom_role(role: &CustomRole) -> TenantRole {
+    TenantRole {
+        name: role.id.kubernetes_name(),
+        title: role.name.as_str().to_owned(),
+        rules: role.rules.clone(),
+    }
+}
+
+fn binding(given: &Assignment, group: &Group, roles: &[CustomRole]) -> Option<TenantBinding> {
+    let (kind, role) = match given.role {
+        RoleRef::Preset(preset) => (RoleKind::Cluster, preset.as_str().to_owned()),
+        RoleRef::Custom(id) => {
+            roles.iter().find(|role| role.id == id)?;
+            (RoleKind::Project, id.kubernetes_name())
+        }
+    };
+    let group = format!("{CLAIM_PREFIX}{}", group.name);
+    Some(TenantBinding { name: given.id.kubernetes_name(), kind, role, group })
+}

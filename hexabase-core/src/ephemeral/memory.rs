@@ -1,0 +1,151 @@
+//! Short-lived facts in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Allowance, EphemeralStore, Rate};
+use crate::clock::{Clock, after, until};
+use crate::error::Result;
+
+/// An [`EphemeralStore`] in memory. Expired facts are swept out as others come in, so it does not grow.
+pub struct MemoryEphemeral {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    values: BTreeMap<String, (Vec<u8>, Timestamp)>,
+    /// When a bucket will be full again: all there is to know about it (the generic cell rate algorithm).
+    buckets: BTreeMap<String, Timestamp>,
+    expiries: BTreeSet<(Timestamp, Kind, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Value,
+    Bucket,
+}
+
+impl MemoryEphemeral {
+    /// An empty store on this clock.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    /// The state without what has expired.
+    fn current(&self) -> (MutexGuard<'_, State>, Timestamp) {
+        let now = self.clock.now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((end, kind, key)) = state.expiries.first().cloned() {
+            if end > now {
+                break;
+            }
+            state.expiries.pop_first();
+            match kind {
+                Kind::Value => drop(state.values.remove(&key)),
+                Kind::Bucket => drop(state.buckets.remove(&key)),
+            }
+        }
+        (state, now)
+    }
+}
+
+impl State {
+    fn put(&mut self, key: &str, value: &[u8], end: Timestamp) {
+        self.remove(key);
+        self.values.insert(key.to_owned(), (value.to_vec(), end));
+        self.expiries.insert((end, Kind::Value, key.to_owned()));
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Vec<u8>> {
+        let (value, end) = self.values.remove(key)?;
+        self.expiries.remove(&(end, Kind::Value, key.to_owned()));
+        Some(value)
+    }
+
+    fn fill(&mut self, bucket: &str, full_at: Timestamp) {
+        if let Some(earlier) = self.buckets.insert(bucket.to_owned(), full_at) {
+            self.expiries.remove(&(earlier, Kind::Bucket, bucket.to_owned()));
+        }
+        self.expiries.insert((full_at, Kind::Bucket, bucket.to_owned()));
+    }
+}
+
+#[async_trait]
+impl EphemeralStore for MemoryEphemeral {
+    async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<()> {
+        let (mut state, now) = self.current();
+        state.put(key, value, after(now, ttl));
+        Ok(())
+    }
+
+    async fn put_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool> {
+        let (mut state, now) = self.current();
+        if state.values.contains_key(key) {
+            return Ok(false);
+        }
+        state.put(key, value, after(now, ttl));
+        Ok(true)
+    }
+
+    async fn compare_and_set(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<bool> {
+        let (mut state, now) = self.current();
+        if state.values.get(key).is_none_or(|(actual, _)| actual != expected) {
+            return Ok(false);
+        }
+        state.put(key, value, after(now, ttl));
+        Ok(true)
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let (state, _) = self.current();
+        Ok(state.values.get(key).map(|(value, _)| value.clone()))
+    }
+
+    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let (mut state, _) = self.current();
+        Ok(state.remove(key))
+    }
+
+    async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {
+        let (mut state, now) = self.current();
+        let burst = rate.burst.max(1);
+        let step = rate.period / burst;
+        let reset_after = state.buckets.get(bucket).map_or(Duration::ZERO, |full_at| until(now, *full_at));
+        let wanted = reset_after + step;
+        if wanted > rate.period {
+            return Ok(Allowance {
+                allowed: false,
+                remaining: 0,
+                retry_after: wanted - rate.period,
+                reset_after,
+            });
+        }
+        state.fill(bucket, after(now, wanted));
+        let left = (rate.period - wanted).as_nanos() / step.as_nanos().max(1);
+        Ok(Allowance {
+            allowed: true,
+            remaining: u32::try_from(left).unwrap_or(burst),
+            retry_after: if left == 0 { step } else { Duration::ZERO },
+            reset_after: wanted,
+        })
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MemoryEphemeral {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        out.debug_struct("MemoryEphemeral").field("values", &state.values.len()).finish_non_exhaustive()
+    }
+}

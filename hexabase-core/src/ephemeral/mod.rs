@@ -1,0 +1,103 @@
+//! The seam to short-lived facts.
+
+pub mod memory;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use memory::MemoryEphemeral;
+
+use crate::error::Result;
+
+/// Facts that are worth something for minutes: sign-ins under way, one-time codes, revocations, rate
+/// buckets. Everything in it has an end; losing all of it is a nuisance, never a loss.
+///
+/// Keys are short texts chosen by Hexabase (`revoked:ses_…`); values are bytes, of which secrets come
+/// hashed or sealed.
+#[async_trait]
+pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
+    /// Keeps a value for `ttl`, in place of what was there.
+    ///
+    /// # Behaviour
+    /// - After `ttl` the value is gone.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<()>;
+
+    /// Keeps a value for `ttl` unless there is one; says whether it did.
+    ///
+    /// # Behaviour
+    /// - Of two at the same time exactly one succeeds.
+    /// - A value that has expired is not in the way.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn put_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool>;
+
+    /// Replaces `expected` by `value`, kept for `ttl`; says whether it did.
+    ///
+    /// # Behaviour
+    /// - It does nothing when there is another value, or none.
+    /// - Of two at the same time with the same expectation exactly one succeeds.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn compare_and_set(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<bool>;
+
+    /// The value, if there is one.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// The value, which is gone afterwards.
+    ///
+    /// # Behaviour
+    /// - Of two at the same time exactly one gets it.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Takes one token out of a bucket.
+    ///
+    /// # Behaviour
+    /// - A bucket begins full and holds [`Rate::burst`] tokens.
+    /// - It refills evenly, one token every [`Rate::period`] / [`Rate::burst`].
+    /// - An empty bucket says how long it takes until there is a token.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance>;
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// `Unavailable` when it does not.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// How much a bucket holds, and how long it takes to fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many tokens a full bucket holds; at least one.
+    pub burst: u32,
+    /// How long an empty bucket takes to be full again.
+    pub period: Duration,
+}
+
+/// What a bucket gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Whether there was a token.
+    pub allowed: bool,
+    /// How many whole tokens are left.
+    pub remaining: u32,
+    /// How long until there is another token; zero while there are some.
+    pub retry_after: Duration,
+    /// How long until the bucket is full.
+    pub reset_after: Duration,
+}

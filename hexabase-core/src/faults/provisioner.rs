@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::FaultPlan;
+use crate::desired::{TenantCluster, TenantTarget};
+use crate::error::Result;
+use crate::model::DriftEntry;
+use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation};
+
+/// A provisioner of which any call can be cut.
+#[derive(Debug)]
+pub struct FaultyProvisioner {
+    inner: Arc<dyn ClusterProvisioner>,
+    plan: FaultPlan,
+}
+
+impl FaultyProvisioner {
+    /// This provisioner, under a plan.
+    #[must_use]
+    pub fn new(inner: Arc<dyn ClusterProvisioner>, plan: FaultPlan) -> Self {
+        Self { inner, plan }
+    }
+}
+
+#[async_trait]
+impl ClusterProvisioner for FaultyProvisioner {
+    async fn plan(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>> {
+        self.plan.pass(self.inner.plan(desired)).await
+    }
+
+    async fn apply(&self, desired: &TenantCluster) -> Result<Applied> {
+        self.plan.pass(self.inner.apply(desired)).await
+    }
+
+    async fn observe(&self, target: &TenantTarget) -> Result<Observation> {
+        self.plan.pass(self.inner.observe(target)).await
+    }
+
+    async fn suspend(&self, target: &TenantTarget, now: Timestamp) -> Result<()> {
+        self.plan.pass(self.inner.suspend(target, now)).await
+    }
+
+    async fn resume(&self, target: &TenantTarget) -> Result<()> {
+        self.plan.pass(self.inner.resume(target)).await
+    }
+
+    async fn delete(&self, target: &TenantTarget) -> Result<()> {
+        self.plan.pass(self.inner.delete(target)).await
+    }
+
+    async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess> {
+        self.inner.admin_access(target).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.inner.ping().await
+    }
+}

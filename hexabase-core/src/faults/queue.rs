@@ -1,0 +1,68 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::FaultPlan;
+use crate::changeset::OutboxMessage;
+use crate::error::Result;
+use crate::id::MessageId;
+use crate::queue::{DeadLetter, Delivery, TaskQueue};
+
+/// A queue of which any operation can be cut.
+#[derive(Debug)]
+pub struct FaultyQueue {
+    inner: Arc<dyn TaskQueue>,
+    plan: FaultPlan,
+}
+
+impl FaultyQueue {
+    /// This queue, under a plan.
+    #[must_use]
+    pub fn new(inner: Arc<dyn TaskQueue>, plan: FaultPlan) -> Self {
+        Self { inner, plan }
+    }
+}
+
+#[async_trait]
+impl TaskQueue for FaultyQueue {
+    async fn publish(&self, message: &OutboxMessage, delay: Duration) -> Result<()> {
+        self.plan.pass(self.inner.publish(message, delay)).await
+    }
+
+    async fn receive(&self, limit: usize, patience: Duration) -> Result<Vec<Delivery>> {
+        self.plan.pass(self.inner.receive(limit, patience)).await
+    }
+
+    async fn ack(&self, delivery: &Delivery) -> Result<()> {
+        self.plan.pass(self.inner.ack(delivery)).await
+    }
+
+    async fn nack(&self, delivery: &Delivery, delay: Duration, reason: &str) -> Result<()> {
+        self.plan.pass(self.inner.nack(delivery, delay, reason)).await
+    }
+
+    async fn keep(&self, delivery: &Delivery) -> Result<()> {
+        self.plan.pass(self.inner.keep(delivery)).await
+    }
+
+    fn visibility(&self) -> Duration {
+        self.inner.visibility()
+    }
+
+    fn max_deliveries(&self) -> u32 {
+        self.inner.max_deliveries()
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.inner.dead_letters(limit).await
+    }
+
+    async fn retry_dead_letter(&self, id: MessageId) -> Result<bool> {
+        self.plan.pass(self.inner.retry_dead_letter(id)).await
+    }
+
+    async fn depth(&self) -> Result<u64> {
+        self.inner.depth().await
+    }
+}

@@ -1,0 +1,92 @@
+//! The things that Hexabase keeps: plain data, as stores hold it.
+//!
+//! Four aggregates own everything else: [`User`], [`Organization`], [`Workspace`] and [`Plan`]. Every change
+//! to anything inside an aggregate raises the version of its root, which is what makes decisions safe
+//! without locks (see [`Changeset`](crate::changeset::Changeset)).
+
+mod api_token;
+mod audit;
+mod condition;
+mod event;
+mod group;
+mod invitation;
+mod member;
+mod money;
+mod organization;
+mod plan;
+mod project;
+mod role;
+mod service_account;
+mod session;
+mod signing_key;
+mod task;
+mod user;
+mod workspace;
+
+pub use api_token::{ApiToken, Scope, Scopes, UnknownScope};
+pub use audit::{Actor, AuditEvent, AuditFilter, Origin};
+pub use condition::{Condition, ConditionStatus};
+pub use event::Event;
+pub use group::{Group, GroupPreset, Membership};
+pub use invitation::Invitation;
+pub use member::{Member, OrganizationRole, UnknownOrganizationRole};
+pub use money::{Currency, Money};
+pub use organization::{Organization, OrganizationCounts};
+pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price};
+pub use project::Project;
+pub use role::{Assignment, CustomRole, PresetRole, RoleRef, Rule, UnknownRole};
+pub use service_account::ServiceAccount;
+pub use session::{RefreshState, SecurityEvent, SecurityEventKind, Session};
+pub use signing_key::{SignatureAlgorithm, SigningKey};
+pub use task::{StepState, Task, TaskKind, TaskState, TaskStep};
+pub use user::{Identity, User, UserKind};
+pub use workspace::{Drift, DriftEntry, Phase, Power, Usage, Workspace, WorkspaceState, WorkspaceStatus};
+
+/// Gives an enum of plain words its text form, in one place for stores, JSON and messages.
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),+ $(,)? } else $error:ident = $message:literal) => {
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word for it, as in JSON.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $error;
+
+            fn from_str(text: &str) -> Result<Self, $error> {
+                match text { $($word => Ok(Self::$variant),)+ _ => Err($error) }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(input)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        #[doc = concat!("A text that is no [`", stringify!($name), "`].")]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+        #[error($message)]
+        pub struct $error;
+    };
+}
+pub(crate) use words;

@@ -1,0 +1,102 @@
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Money, words};
+use crate::name::{KubernetesVersion, PlanId};
+use crate::quantity::Quantity;
+use crate::quota::Quota;
+
+/// What a workspace of a kind gets, and what it costs. Plans are data: they come from a file that an
+/// operator writes, not from code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Which plan.
+    pub id: PlanId,
+    /// The name to show.
+    pub name: String,
+    /// One sentence for whoever chooses.
+    pub description: String,
+    /// Its place in a list, lowest first.
+    pub display_order: u32,
+    /// What it costs; nothing for a free plan.
+    pub price: Option<Price>,
+    /// What tenants' workloads may use together. The control plane's own needs come on top.
+    pub quota: Quota,
+    /// How many of each thing there may be.
+    pub limits: Limits,
+    /// How the tenant's control plane is built.
+    pub control_plane: ControlPlane,
+    /// How strictly pods are kept apart from the host.
+    pub isolation: Isolation,
+    /// Whether workspaces may have nodes of their own.
+    pub dedicated_nodes: bool,
+    /// The Kubernetes versions a workspace may run, oldest first; the last one is the default.
+    pub kubernetes_versions: Vec<KubernetesVersion>,
+}
+
+/// What a plan costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Per month.
+    pub monthly: Money,
+    /// Per year, where it can be paid by the year.
+    pub yearly: Option<Money>,
+}
+
+/// How many of each thing there may be. The first two go by the organization's plan, the others by the
+/// workspace's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Workspaces in an organization.
+    pub workspaces: u32,
+    /// Members of an organization, open invitations included.
+    pub members: u32,
+    /// Projects in a workspace.
+    pub projects: u32,
+    /// Groups in a workspace.
+    pub groups: u32,
+    /// Custom roles in a project.
+    pub roles_per_project: u32,
+}
+
+/// How a tenant's control plane is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlPlane {
+    /// Where it keeps its objects.
+    pub store: ControlPlaneStore,
+    /// How many replicas it has; more than one needs [`ControlPlaneStore::Etcd`].
+    pub replicas: u8,
+    /// Processor time that each replica requests.
+    pub cpu: Quantity,
+    /// Memory that each replica requests.
+    pub memory: Quantity,
+    /// Memory that each replica may use at most.
+    pub memory_limit: Quantity,
+    /// The size of its volume.
+    pub storage: Quantity,
+}
+
+/// Where a tenant's control plane keeps its objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlPlaneStore {
+    /// A file on its own volume; one replica.
+    Sqlite,
+    /// An etcd cluster deployed beside it.
+    Etcd,
+}
+
+words!(ControlPlaneStore { Sqlite = "sqlite", Etcd = "etcd" } else UnknownStore = "must be sqlite or etcd");
+
+/// How strictly pods are kept apart from the host: the levels of the Pod Security Standards
+/// (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isolation {
+    /// No known privilege escalation.
+    Baseline,
+    /// Hardened: no root, no added capabilities.
+    Restricted,
+}
+
+words!(Isolation { Baseline = "baseline", Restricted = "restricted" } else UnknownIsolation = "must be baseline or restricted");

@@ -1,0 +1,40 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::words;
+
+/// A key that signs tokens. Its private half is sealed with the master key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKey {
+    /// The name that tokens carry as `kid`.
+    pub kid: String,
+    /// How it signs.
+    pub algorithm: SignatureAlgorithm,
+    /// The public half as a JSON Web Key (RFC 7517).
+    pub public_jwk: serde_json::Value,
+    /// The private half (PKCS#8), sealed.
+    pub sealed_private: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From when it signs nothing more; tokens that it signed stay valid until they expire.
+    pub retires_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .field("retires_at", &self.retires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a key signs: the names of RFC 7518 section 3.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SignatureAlgorithm {
+    /// ECDSA with P-256 and SHA-256.
+    Es256,
+}
+
+words!(SignatureAlgorithm { Es256 = "ES256" } else UnknownAlgorithm = "must be ES256");

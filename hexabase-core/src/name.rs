@@ -1,0 +1,250 @@
+//! Validated names. A value of these types is correct by construction; inputs are checked once, at the edge.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text is not a valid name. It reads as a sentence to the person who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidName(&'static str);
+
+type Check = Result<(), InvalidName>;
+
+fn require(fine: bool, message: &'static str) -> Check {
+    if fine { Ok(()) } else { Err(InvalidName(message)) }
+}
+
+/// RFC 1123 section 2.1 as Kubernetes applies it to namespaces and most names.
+fn dns_label(text: &str) -> Check {
+    const RULE: &str =
+        "must be 1 to 63 lower-case letters, digits and '-', beginning and ending with a letter or digit";
+    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    require((1..=63).contains(&bytes.len()), RULE)?;
+    require(bytes.iter().all(|byte| alphanumeric(*byte) || *byte == b'-'), RULE)?;
+    require(alphanumeric(bytes[0]) && alphanumeric(bytes[bytes.len() - 1]), RULE)
+}
+
+fn group_name(text: &str) -> Check {
+    const RULE: &str =
+        "must be 1 to 63 ASCII letters, digits, '.', '_' and '-', beginning with a letter or digit";
+    let bytes = text.as_bytes();
+    require((1..=63).contains(&bytes.len()), RULE)?;
+    require(bytes[0].is_ascii_alphanumeric(), RULE)?;
+    require(bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte)), RULE)
+}
+
+fn display_name(text: &str) -> Check {
+    require((1..=128).contains(&text.chars().count()), "must be 1 to 128 characters")?;
+    require(text.trim() == text, "must not begin or end with white space")?;
+    require(!text.chars().any(invisible), "must not contain control or direction-changing characters")
+}
+
+/// Characters that make a name look like another one: controls, and marks that change the direction.
+fn invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The addresses that people have in practice: RFC 5321 without quoting, comments and non-ASCII mailboxes.
+fn email(text: &str) -> Check {
+    const RULE: &str = "must be an e-mail address such as ann@example.com";
+    let (mailbox, domain) = text.split_once('@').ok_or(InvalidName(RULE))?;
+    require(text.len() <= 254 && (1..=64).contains(&mailbox.len()), RULE)?;
+    let atom = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+    };
+    require(mailbox.split('.').all(atom), RULE)?;
+    let mut labels = domain.split('.');
+    require(labels.clone().count() >= 2 || domain == "localhost", RULE)?;
+    require(labels.all(|label| dns_label(label).is_ok()), RULE)
+}
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident, $check:path, $prepare:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks a text.
+            ///
+            /// # Errors
+            /// [`InvalidName`] with the rule that the text breaks.
+            pub fn parse(text: &str) -> Result<Self, InvalidName> {
+                let prepare: fn(&str) -> String = $prepare;
+                let text = prepare(text);
+                $check(&text)?;
+                Ok(Self(text))
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, out)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Self::parse(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(input)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// The name of an organization, workspace, service account or custom role: a DNS label.
+    Slug, dns_label, str::to_owned;
+    /// The name of a project, which is the name of its namespace: a DNS label that Kubernetes and Hexabase
+    /// do not keep for themselves.
+    ProjectName, project_name, str::to_owned;
+    /// The name of a group, which reaches Kubernetes as the claim `groups`. It has no colon, so it can never
+    /// be one of the `system:` names.
+    GroupName, group_name, str::to_owned;
+    /// A name for people: any script, one line.
+    DisplayName, display_name, str::to_owned;
+    /// An e-mail address, in lower case: people are recognised by it.
+    Email, email, str::to_ascii_lowercase;
+    /// The name of an upstream sign-in provider in this installation, such as `google`: a DNS label.
+    ProviderName, dns_label, str::to_owned;
+    /// The name of a plan, such as `starter`: a DNS label.
+    PlanId, dns_label, str::to_owned;
+    /// The name of a host cluster: a DNS label.
+    HostClusterName, dns_label, str::to_owned;
+    /// The name of a region: a DNS label.
+    Region, dns_label, str::to_owned;
+    /// A Kubernetes minor version such as `1.36`.
+    KubernetesVersion, kubernetes_version, str::to_owned;
+}
+
+fn project_name(text: &str) -> Check {
+    dns_label(text)?;
+    let reserved =
+        text == "default" || text.starts_with("kube-") || text.starts_with("hexabase-") || text == "hexabase";
+    require(
+        !reserved,
+        "is reserved: 'default', 'hexabase' and names that begin with 'kube-' or 'hexabase-' cannot be used",
+    )
+}
+
+fn kubernetes_version(text: &str) -> Check {
+    const RULE: &str = "must be a Kubernetes minor version such as 1.36";
+    let (major, minor) = text.split_once('.').ok_or(InvalidName(RULE))?;
+    let number = |part: &str| {
+        (1..=3).contains(&part.len())
+            && part.bytes().all(|b| b.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+    };
+    require(number(major) && number(minor), RULE)
+}
+
+impl KubernetesVersion {
+    /// Major and minor as numbers, so that versions can be ordered.
+    #[must_use]
+    pub fn numbers(&self) -> (u16, u16) {
+        let (major, minor) = self.0.split_once('.').unwrap_or((&self.0, "0"));
+        (major.parse().unwrap_or(0), minor.parse().unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_slug_is_a_dns_label() {
+        for good in ["a", "0", "team-7", &"x".repeat(63)] {
+            assert!(Slug::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "a.b", "ä", "a b", &"x".repeat(64)] {
+            assert!(Slug::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reserved_namespaces_are_no_project_names() {
+        for bad in ["default", "kube-system", "kube-x", "hexabase-guard", "hexabase"] {
+            assert!(ProjectName::parse(bad).is_err(), "{bad}");
+        }
+        assert!(ProjectName::parse("kubernetes-demo").is_ok());
+    }
+
+    #[test]
+    fn a_group_name_can_never_be_a_system_name() {
+        for bad in ["system:masters", "hexabase:x", "", ".x", "ад", "a b", "a\u{200b}b"] {
+            assert!(GroupName::parse(bad).is_err(), "{bad}");
+        }
+        assert!(GroupName::parse("WSAdmins").is_ok());
+    }
+
+    #[test]
+    fn a_display_name_has_nothing_invisible() {
+        for bad in ["", " x", "x\n", "a\u{202e}b", "a\u{200b}b"] {
+            assert!(DisplayName::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(DisplayName::parse("Команда Ω 7").is_ok());
+    }
+
+    #[test]
+    fn an_email_address_is_kept_in_lower_case() {
+        assert_eq!(Email::parse("Ann.B+x@Example.COM").unwrap().as_str(), "ann.b+x@example.com");
+        for bad in ["ann", "@x.io", "ann@", "ann@x", "a b@x.io", "ann@x..io", "аnn@x.io", ".ann@x.io"] {
+            assert!(Email::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn kubernetes_versions_are_ordered_by_number() {
+        let version = |text| KubernetesVersion::parse(text).unwrap().numbers();
+        assert!(version("1.9") < version("1.36"));
+        for bad in ["1", "v1.36", "1.36.0", "1.", "1.x", "1.036"] {
+            assert!(KubernetesVersion::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_name_panic(text in ".*") {
+            let _ = (Slug::parse(&text), GroupName::parse(&text), DisplayName::parse(&text));
+            let _ = (Email::parse(&text), ProjectName::parse(&text), KubernetesVersion::parse(&text));
+        }
+
+        #[test]
+        fn what_was_accepted_is_accepted_again(text in "[a-zA-Z0-9._@-]{0,70}") {
+            if let Ok(email) = Email::parse(&text) {
+                prop_assert_eq!(Email::parse(email.as_str()), Ok(email.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The platform: services over replaceable backends.
+//!
+//! A [`Platform`] is put together from backends by a [`PlatformBuilder`]; everything it needs has an
+//! in-memory default, so `Platform::in_memory(...)` is a working platform. Its services take a [`Caller`]
+//! and plain commands, decide with pure functions, and commit once.
+
+mod access;
+mod builder;
+mod caller;
+mod change;
+mod commit;
+mod groups;
+mod invitations;
+mod members;
+mod organizations;
+mod projects;
+mod roles;
+mod service_accounts;
+mod tasks;
+mod users;
+mod workspace_members;
+mod workspaces;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use event_listener::Event;
+use jiff::Timestamp;
+
+pub use builder::{PlatformBuilder, Settings};
+pub use caller::{Caller, IdempotencyKey};
+pub use commit::Done;
+pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
+pub(crate) use invitations::MAIL;
+pub use invitations::{CreateInvitation, Invitations};
+pub use members::Members;
+pub use organizations::{CreateOrganization, Organizations, Overview};
+pub use projects::{CreateProject, Projects};
+pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
+pub use service_accounts::{CreateServiceAccount, CreateToken, NewToken, ServiceAccounts, TOKEN_PREFIX};
+pub use tasks::Tasks;
+pub use users::{Profile, Users};
+pub use workspace_members::WorkspaceMembers;
+pub use workspaces::{ClusterAccess, CreateWorkspace, UpdateWorkspace, WorkspaceTask, Workspaces};
+
+use crate::clock::Clock;
+use crate::ephemeral::EphemeralStore;
+use crate::id::TypedId;
+use crate::id_source::{IdSource, IdSourceExt as _};
+use crate::notifier::Notifier;
+use crate::plans::PlanCatalog;
+use crate::provisioner::Fleet;
+use crate::queue::TaskQueue;
+use crate::seal::MasterKey;
+use crate::store::TenantStore;
+use access::FactsCache;
+
+/// Multi-tenancy, ready to be used. Cloning it is cheap.
+#[derive(Debug, Clone)]
+pub struct Platform(Arc<Parts>);
+
+/// What a platform is made of.
+pub struct Parts {
+    pub(crate) store: Arc<dyn TenantStore>,
+    pub(crate) ephemeral: Arc<dyn EphemeralStore>,
+    pub(crate) queue: Arc<dyn TaskQueue>,
+    pub(crate) fleet: Fleet,
+    pub(crate) plans: PlanCatalog,
+    pub(crate) notifier: Arc<dyn Notifier>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) key: MasterKey,
+    pub(crate) settings: Settings,
+    /// Rung when a commit left messages in the outbox.
+    pub(crate) outbox: Event,
+    /// Rung when a commit moved something that somebody may watch.
+    pub(crate) moved: Event,
+    facts: FactsCache,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Platform")
+            .field("store", &self.store)
+            .field("ephemeral", &self.ephemeral)
+            .field("queue", &self.queue)
+            .field("fleet", &self.fleet)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn id<T: TypedId>(&self, now: Timestamp) -> T {
+        self.ids.id(now)
+    }
+}
+
+impl Deref for Platform {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+macro_rules! services {
+    ($($(#[$doc:meta])* $name:ident => $service:ident;)+) => {
+        impl Platform {$(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $name(&self) -> $service<'_> {
+                $service(&self.0)
+            }
+        )+}
+    };
+}
+
+services! {
+    /// People, as sign-in knows them.
+    users => Users;
+    /// Organizations.
+    organizations => Organizations;
+    /// Members of organizations.
+    members => Members;
+    /// Invitations into organizations.
+    invitations => Invitations;
+    /// Service accounts of organizations.
+    service_accounts => ServiceAccounts;
+    /// Workspaces.
+    workspaces => Workspaces;
+    /// Members of workspaces.
+    workspace_members => WorkspaceMembers;
+    /// Tasks on workspaces.
+    tasks => Tasks;
+    /// Groups of workspaces.
+    groups => Groups;
+    /// Roles and assignments.
+    roles => Roles;
+    /// Projects of workspaces.
+    projects => Projects;
+}
+
+impl Platform {
+    /// The system of record.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn TenantStore> {
+        &self.store
+    }
+
+    /// Short-lived facts.
+    #[must_use]
+    pub fn ephemeral(&self) -> &Arc<dyn EphemeralStore> {
+        &self.ephemeral
+    }
+
+    /// Asynchronous work.
+    #[must_use]
+    pub fn queue(&self) -> &Arc<dyn TaskQueue> {
+        &self.queue
+    }
+
+    /// The host clusters.
+    #[must_use]
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// The plans.
+    #[must_use]
+    pub fn plans(&self) -> &PlanCatalog {
+        &self.plans
+    }
+
+    /// The clock that everything goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The source of ids and randomness.
+    #[must_use]
+    pub fn ids(&self) -> &Arc<dyn IdSource> {
+        &self.ids
+    }
+
+    /// The installation's master key.
+    #[must_use]
+    pub fn master_key(&self) -> &MasterKey {
+        &self.key
+    }
+
+    /// How the platform behaves.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Returns when something moved in this process that somebody may watch. What moved elsewhere is found
+    /// by looking now and then.
+    pub async fn moved(&self) {
+        self.moved.listen().await;
+    }
+}

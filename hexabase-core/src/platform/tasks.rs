@@ -1,0 +1,97 @@
+use super::{Caller, Done, Parts};
+use crate::access::Action;
+use crate::error::{Error, Result};
+use crate::id::{OrganizationId, TaskId, WorkspaceId};
+use crate::lifecycle;
+use crate::model::{Task, TaskState};
+use crate::page::{Page, PageRequest};
+
+/// Tasks on workspaces.
+#[derive(Debug, Clone, Copy)]
+pub struct Tasks<'a>(pub(super) &'a Parts);
+
+impl Tasks<'_> {
+    /// The tasks of a workspace, newest first.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<Task>> {
+        self.0.permit_in(caller, organization, workspace, None, Action::WorkspaceRead).await?;
+        self.0.store.list_tasks(organization, workspace, page).await
+    }
+
+    /// A task.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        id: TaskId,
+    ) -> Result<Task> {
+        self.0.permit_in(caller, organization, workspace, None, Action::WorkspaceRead).await?;
+        self.find(organization, workspace, id).await
+    }
+
+    /// Tries a failed task again.
+    ///
+    /// # Errors
+    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// - `Conflict` with code `task_not_failed` for any other task.
+    pub async fn retry(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        id: TaskId,
+    ) -> Result<Done<Task>> {
+        self.0
+            .once(caller, || async {
+                let root = self.0.permit_in(caller, organization, workspace, None, Action::TaskRetry).await?;
+                let before = self.find(organization, workspace, id).await?;
+                if before.state != TaskState::Failed {
+                    let message = format!("only a failed task can be retried; this one is {}", before.state);
+                    return Err(Error::conflict("task_not_failed", message));
+                }
+                let now = self.0.now();
+                let mut root = root;
+                let phase_before = root.status.phase;
+                lifecycle::ask(&mut root, now);
+                let task = Task {
+                    state: TaskState::Pending,
+                    generation: root.generation,
+                    steps: lifecycle::steps_of(before.kind),
+                    last_error: String::new(),
+                    updated_at: now,
+                    finished_at: None,
+                    version: before.version.next(),
+                    ..before.clone()
+                };
+                let resource = format!("{workspace}/{id}");
+                let entry =
+                    self.0.audit(caller, organization, "task.retry", resource, before.state, task.state);
+                let mut changeset = crate::changeset::Changeset::new()
+                    .update(task.clone())
+                    .insert(self.0.task_event(&task))
+                    .audit(entry)
+                    .message(self.0.look(organization, workspace));
+                if root.status.phase != phase_before {
+                    changeset = changeset.insert(self.0.phase_event(&root));
+                }
+                Ok((changeset.workspace(root, now), task))
+            })
+            .await
+    }
+
+    async fn find(&self, organization: OrganizationId, workspace: WorkspaceId, id: TaskId) -> Result<Task> {
+        self.0.store.find_task(organization, workspace, id).await?.ok_or_else(|| Error::not_found("task"))
+    }
+}

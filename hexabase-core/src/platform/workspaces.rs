@@ -1,0 +1,416 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::commit::require_version;
+use super::invitations::require_alive;
+use super::{Caller, Done, Parts};
+use crate::access::{Action, GroupTree};
+use crate::changeset::Changeset;
+use crate::error::{Check, Error, Result};
+use crate::id::{GroupId, OrganizationId, TaskId, WorkspaceId};
+use crate::model::{
+    Assignment, Group, GroupPreset, Membership, OrganizationRole, Plan, Power, PresetRole, RoleRef, TaskKind,
+    User, Workspace, WorkspaceStatus,
+};
+use crate::name::{DisplayName, GroupName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
+use crate::page::{Page, PageRequest};
+use crate::version::Version;
+use crate::{lifecycle, limits, placement};
+
+/// Workspaces.
+#[derive(Debug, Clone, Copy)]
+pub struct Workspaces<'a>(pub(super) &'a Parts);
+
+/// What a new workspace is like.
+#[derive(Debug, Clone)]
+pub struct CreateWorkspace {
+    /// Its name, unique in the organization.
+    pub name: Slug,
+    /// The name to show.
+    pub display_name: Option<DisplayName>,
+    /// The plan that gives it its size.
+    pub plan_id: PlanId,
+    /// Where it should run; anywhere if not said.
+    pub region: Option<Region>,
+    /// The Kubernetes version it should run; the plan's newest if not said.
+    pub kubernetes_version: Option<KubernetesVersion>,
+}
+
+/// What to change about a workspace; what is not given stays.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateWorkspace {
+    /// The name to show; `Some(None)` removes it.
+    pub display_name: Option<Option<DisplayName>>,
+    /// The plan that gives it its size.
+    pub plan_id: Option<PlanId>,
+    /// The Kubernetes version it should run: the same or the next minor one.
+    pub kubernetes_version: Option<KubernetesVersion>,
+}
+
+/// A workspace and the task that brings it where it was asked to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkspaceTask {
+    /// The workspace as it is now.
+    pub workspace: Workspace,
+    /// The task; none when nothing slow was begun.
+    pub task_id: Option<TaskId>,
+}
+
+/// What a credential for a tenant cluster is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterAccess {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// Who it is for.
+    pub user: User,
+    /// The names of the groups they are in, ancestors included, sorted: the claim `groups`.
+    pub groups: Vec<String>,
+}
+
+impl Workspaces<'_> {
+    /// Asks for a workspace. It begins with the groups `WorkspaceMembers`, `WSAdmins` and `WSUsers`; the
+    /// caller is in `WSAdmins`, which administers it.
+    ///
+    /// # Errors
+    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `Invalid` for a plan, region or version that there is not.
+    /// - `AlreadyExists` when the name is taken in the organization.
+    /// - `QuotaExceeded` when the plan allows no more, or no host cluster has room.
+    /// - `Conflict` with code `organization_deleting`.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        command: &CreateWorkspace,
+    ) -> Result<Done<WorkspaceTask>> {
+        self.0
+            .once(caller, || async {
+                self.0.permit(caller, organization, Action::WorkspaceCreate).await?;
+                let root = self.0.organization(organization).await?;
+                require_alive(&root)?;
+                let (plan, kubernetes_version) = self.choose(command)?;
+                let counts = self.0.store.count_organization(organization).await?;
+                limits::another_workspace(&counts, self.0.plans.of(&root.plan_id)?)?;
+                let host_cluster = self.place(command.region.as_ref()).await?;
+
+                let now = self.0.now();
+                let workspace = Workspace {
+                    id: self.0.id(now),
+                    organization_id: organization,
+                    name: command.name.clone(),
+                    display_name: command.display_name.clone(),
+                    plan_id: plan.id.clone(),
+                    region: command.region.clone(),
+                    kubernetes_version,
+                    power: Power::Running,
+                    deletion_requested_at: None,
+                    host_cluster,
+                    generation: 1,
+                    access_version: 1,
+                    status: WorkspaceStatus::new(now),
+                    reconcile_at: Some(now),
+                    created_by: caller.principal.user_id,
+                    created_at: now,
+                    updated_at: now,
+                    version: Version::FIRST,
+                };
+                let by = caller.principal.user_id;
+                let task = lifecycle::new_task(self.0.id(now), &workspace, TaskKind::Create, by, now);
+                let entry =
+                    self.0.audit(caller, organization, "workspace.create", workspace.id, (), &workspace);
+                let changeset = Changeset::new().organization(root, now).insert(workspace.clone());
+                let changeset = self
+                    .first_groups(caller, &workspace, changeset)?
+                    .insert(task.clone())
+                    .insert(self.0.phase_event(&workspace))
+                    .audit(entry)
+                    .message(self.0.look(organization, workspace.id));
+                Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
+            })
+            .await
+    }
+
+    /// The plan and version that a command asks for.
+    fn choose(&self, command: &CreateWorkspace) -> Result<(&Plan, KubernetesVersion)> {
+        let missing = || Error::invalid("plan_id", "there is no such plan; GET /api/v1/plans lists them");
+        let plan = self.0.plans.find(&command.plan_id).ok_or_else(missing)?;
+        let version = command.kubernetes_version.clone();
+        let version = version.or_else(|| plan.kubernetes_versions.last().cloned());
+        let version = version.ok_or_else(|| Error::unexpected("a plan without versions"))?;
+        require_offered(plan, &version)?;
+        Ok((plan, version))
+    }
+
+    async fn place(&self, region: Option<&Region>) -> Result<HostClusterName> {
+        let bounded = self.0.fleet.hosts().any(|host| host.capacity < u32::MAX);
+        let several = self.0.fleet.hosts().nth(1).is_some();
+        let used = if bounded || several { self.0.store.count_by_host().await? } else { BTreeMap::new() };
+        placement::choose(self.0.fleet.hosts(), region, &used)
+    }
+
+    fn first_groups(
+        &self,
+        caller: &Caller,
+        workspace: &Workspace,
+        changeset: Changeset,
+    ) -> Result<Changeset> {
+        let now = workspace.created_at;
+        let group = |name: &str, preset, parent_id| -> Result<Group> {
+            Ok(Group {
+                id: self.0.id(now),
+                organization_id: workspace.organization_id,
+                workspace_id: workspace.id,
+                name: GroupName::parse(name).map_err(|error| Error::unexpected(error.to_string()))?,
+                parent_id,
+                preset: Some(preset),
+                created_at: now,
+                updated_at: now,
+                version: Version::FIRST,
+            })
+        };
+        let members = group("WorkspaceMembers", GroupPreset::Members, None)?;
+        let admins = group("WSAdmins", GroupPreset::Admins, Some(members.id))?;
+        let users = group("WSUsers", GroupPreset::Users, Some(members.id))?;
+        let creator = Membership {
+            organization_id: workspace.organization_id,
+            workspace_id: workspace.id,
+            group_id: admins.id,
+            user_id: caller.principal.user_id,
+            added_by: caller.principal.user_id,
+            created_at: now,
+        };
+        let administration = Assignment {
+            id: self.0.id(now),
+            organization_id: workspace.organization_id,
+            workspace_id: workspace.id,
+            project_id: None,
+            group_id: admins.id,
+            role: RoleRef::Preset(PresetRole::WorkspaceAdmin),
+            created_by: caller.principal.user_id,
+            created_at: now,
+        };
+        Ok(changeset.insert(members).insert(admins).insert(users).insert(creator).insert(administration))
+    }
+
+    /// The workspaces of an organization that the caller may see, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden` as the caller's role says.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<Workspace>> {
+        let role = self.0.permit(caller, organization, Action::WorkspacesList).await?;
+        let member = (role == OrganizationRole::Member).then_some(caller.principal.user_id);
+        self.0.store.list_workspaces(organization, member, page).await
+    }
+
+    /// A workspace.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden` as the caller's role says.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<Workspace> {
+        self.0.permit_in(caller, organization, id, None, Action::WorkspaceRead).await
+    }
+
+    /// Changes a workspace. A new plan or version is followed by the cluster; the task shows how far it is.
+    ///
+    /// # Errors
+    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `Invalid` for a plan or version that there is not, or that leads backwards.
+    /// - `QuotaExceeded` when what is in the workspace does not fit the new plan.
+    /// - `Conflict` with code `workspace_deleting` or `precondition_failed`.
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: WorkspaceId,
+        command: &UpdateWorkspace,
+        expected: Option<Version>,
+    ) -> Result<WorkspaceTask> {
+        self.0
+            .transact(|| async {
+                let place = (organization, id, None);
+                let (mut change, state) = self.0.begin_whole(caller, place, Action::WorkspaceUpdate).await?;
+                require_version(expected, change.workspace.version)?;
+                let before = change.workspace.clone();
+                let plan = self.new_plan(&before, command)?;
+                limits::change_of_plan(state.groups.len(), &state.projects, plan)?;
+                if let Some(version) = &command.kubernetes_version {
+                    require_step_forward(&before.kubernetes_version, version)?;
+                    change.workspace.kubernetes_version = version.clone();
+                }
+                require_offered(plan, &change.workspace.kubernetes_version)?;
+                change.workspace.plan_id = plan.id.clone();
+                if let Some(display_name) = command.display_name.clone() {
+                    change.workspace.display_name = display_name;
+                }
+                let follows = change.workspace.plan_id != before.plan_id
+                    || change.workspace.kubernetes_version != before.kubernetes_version;
+                let task_id = follows.then(|| change.task(TaskKind::Update));
+                let after = change.workspace.clone();
+                change.audit("workspace.update", id, &before, &after);
+                let (changeset, workspace) = change.finish();
+                Ok((changeset, WorkspaceTask { workspace, task_id }))
+            })
+            .await
+    }
+
+    fn new_plan(&self, workspace: &Workspace, command: &UpdateWorkspace) -> Result<&Plan> {
+        let Some(wanted) = &command.plan_id else { return self.0.plans.of(&workspace.plan_id) };
+        let missing = || Error::invalid("plan_id", "there is no such plan; GET /api/v1/plans lists them");
+        let plan = self.0.plans.find(wanted).ok_or_else(missing)?;
+        let stores = |plan: &Plan| plan.control_plane.store;
+        if self.0.plans.of(&workspace.plan_id).is_ok_and(|current| stores(current) != stores(plan)) {
+            let message =
+                "keeps its objects in another kind of store, which an existing workspace cannot change to";
+            return Err(Error::invalid("plan_id", message));
+        }
+        Ok(plan)
+    }
+
+    /// Asks for a workspace to be removed with everything in it.
+    ///
+    /// # Errors
+    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `Conflict` with code `workspace_deleting` or `precondition_failed`.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: WorkspaceId,
+        expected: Option<Version>,
+    ) -> Result<WorkspaceTask> {
+        self.0
+            .transact(|| async {
+                let place = (organization, id, None);
+                let change = self.0.begin(caller, place, Action::WorkspaceDelete).await?;
+                require_version(expected, change.workspace.version)?;
+                let workspace = change.workspace;
+                let (changeset, task, workspace) =
+                    self.0.remove_workspace(caller, workspace, Changeset::new());
+                Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
+            })
+            .await
+    }
+
+    /// Asks for a workspace to sleep: nothing runs, nothing is lost.
+    ///
+    /// # Errors
+    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `Conflict` with code `workspace_suspended` when it was asked to already, or `workspace_deleting`.
+    pub async fn suspend(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<Done<WorkspaceTask>> {
+        self.switch(caller, organization, id, Power::Suspended).await
+    }
+
+    /// Asks for a sleeping workspace to run again.
+    ///
+    /// # Errors
+    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `Conflict` with code `workspace_running` when it was asked to already, or `workspace_deleting`.
+    pub async fn resume(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<Done<WorkspaceTask>> {
+        self.switch(caller, organization, id, Power::Running).await
+    }
+
+    async fn switch(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: WorkspaceId,
+        power: Power,
+    ) -> Result<Done<WorkspaceTask>> {
+        let (kind, action, code, message) = match power {
+            Power::Running => {
+                (TaskKind::Resume, "workspace.resume", "workspace_running", "the workspace is running")
+            }
+            Power::Suspended => {
+                (TaskKind::Suspend, "workspace.suspend", "workspace_suspended", "the workspace is suspended")
+            }
+        };
+        self.0
+            .once(caller, || async {
+                let place = (organization, id, None);
+                let mut change = self.0.begin(caller, place, Action::WorkspacePower).await?;
+                if change.workspace.power == power {
+                    return Err(Error::conflict(code, message));
+                }
+                let before = change.workspace.power;
+                change.workspace.power = power;
+                let task_id = Some(change.task(kind));
+                change.audit(action, id, before, power);
+                let (changeset, workspace) = change.finish();
+                Ok((changeset, WorkspaceTask { workspace, task_id }))
+            })
+            .await
+    }
+
+    /// What a credential for the tenant cluster is made of, for the caller, at this moment.
+    ///
+    /// # Errors
+    /// - `NotFound`, `Forbidden` as the caller's groups say.
+    /// - `Conflict` with code `workspace_not_ready` while there is no cluster to get into.
+    pub async fn cluster_access(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<ClusterAccess> {
+        let workspace = self.0.permit_in(caller, organization, id, None, Action::ClusterAccess).await?;
+        if workspace.status.api_endpoint.is_none() || workspace.deletion_requested_at.is_some() {
+            let message =
+                format!("the workspace is {}; its cluster cannot be reached", workspace.status.phase);
+            return Err(Error::conflict("workspace_not_ready", message));
+        }
+        let found = self.0.store.find_user(caller.principal.user_id).await?;
+        let user = found.ok_or_else(|| Error::not_found("user"))?;
+        let direct = self.0.groups_of(&workspace, user.id).await?;
+        let groups = self.0.claim(&workspace, &direct).await?;
+        Ok(ClusterAccess { workspace, user, groups })
+    }
+}
+
+impl Parts {
+    /// The names of everything somebody is in who was put in these groups of a workspace.
+    pub(crate) async fn claim(&self, workspace: &Workspace, direct: &[GroupId]) -> Result<Vec<String>> {
+        let facts = self.facts(workspace).await?;
+        Ok(GroupTree::new(&facts.groups).claim(direct).into_iter().map(str::to_owned).collect())
+    }
+}
+
+fn require_offered(plan: &Plan, version: &KubernetesVersion) -> Result<()> {
+    let offered: Vec<&str> = plan.kubernetes_versions.iter().map(KubernetesVersion::as_str).collect();
+    let mut check = Check::default();
+    let message = format!("must be one of {} in the plan {}", offered.join(", "), plan.id);
+    check.require(offered.contains(&version.as_str()), "kubernetes_version", message);
+    check.done()
+}
+
+/// Kubernetes is upgraded one minor version at a time, and never down
+/// (<https://kubernetes.io/releases/version-skew-policy/>).
+fn require_step_forward(current: &KubernetesVersion, wanted: &KubernetesVersion) -> Result<()> {
+    let ((major, minor), (wanted_major, wanted_minor)) = (current.numbers(), wanted.numbers());
+    let fine = major == wanted_major && (minor..=minor + 1).contains(&wanted_minor);
+    let mut check = Check::default();
+    let message =
+        format!("must be {current} or the next minor version: clusters go up one minor version at a time");
+    check.require(fine, "kubernetes_version", message);
+    check.done()
+}

@@ -1,0 +1,229 @@
+//! The seam to tenant clusters.
+
+pub mod memory;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+pub use memory::MemoryProvisioner;
+
+use crate::desired::{TenantCluster, TenantTarget};
+use crate::error::Result;
+use crate::id::ProjectId;
+use crate::model::DriftEntry;
+use crate::name::HostClusterName;
+use crate::placement::HostCluster;
+use crate::quota::Quota;
+use crate::secret::SecretString;
+
+/// Makes, changes and removes tenant clusters on one host cluster.
+///
+/// Every method is idempotent, and none waits for slow things: what was set in motion shows in a later
+/// [`observe`](Self::observe). Two workers may call at the same time for the same cluster; the outcome is
+/// that of some order of the calls.
+#[async_trait]
+pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
+    /// What [`apply`](Self::apply) would change, without changing anything. Empty when the cluster is what
+    /// it should be.
+    ///
+    /// # Behaviour
+    /// - Of a cluster that does not exist, everything differs.
+    /// - Inside a cluster that does not answer, nothing is compared.
+    ///
+    /// # Errors
+    /// `Unavailable` when the host cluster does not answer.
+    async fn plan(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>>;
+
+    /// Makes the cluster what it should be: what is missing is made, what differs is changed, and what
+    /// Hexabase made earlier and no longer wants is removed. Nothing that Hexabase did not make is touched.
+    ///
+    /// # Behaviour
+    /// - What is inside the tenant is applied as soon as its API server answers; until then
+    ///   [`Applied::tenant`] is false, and applying again later does the rest.
+    /// - A project whose namespace somebody else made is refused and reported; the others are applied.
+    /// - Applying again changes nothing.
+    /// - It neither wakes a sleeping cluster nor puts one to sleep.
+    ///
+    /// # Errors
+    /// - `Conflict` with code `not_ours` when something of that name is there that Hexabase did not make.
+    /// - `QuotaExceeded`, `Forbidden` or `Invalid` when the host cluster refuses.
+    /// - `Unavailable` when the host cluster does not answer.
+    async fn apply(&self, desired: &TenantCluster) -> Result<Applied>;
+
+    /// What there is now.
+    ///
+    /// # Behaviour
+    /// - Of a cluster that does not exist, the control plane is [`ControlPlaneState::Absent`].
+    ///
+    /// # Errors
+    /// `Unavailable` when the host cluster does not answer.
+    async fn observe(&self, target: &TenantTarget) -> Result<Observation>;
+
+    /// Puts the cluster to sleep: nothing runs, nothing is lost.
+    ///
+    /// # Behaviour
+    /// - A cluster that sleeps stays asleep.
+    /// - A cluster that does not exist is not an error.
+    ///
+    /// # Errors
+    /// `Unavailable` when the host cluster does not answer.
+    async fn suspend(&self, target: &TenantTarget, now: Timestamp) -> Result<()>;
+
+    /// Wakes the cluster.
+    ///
+    /// # Behaviour
+    /// - A cluster that runs goes on running.
+    /// - A cluster that does not exist is not an error.
+    ///
+    /// # Errors
+    /// `Unavailable` when the host cluster does not answer.
+    async fn resume(&self, target: &TenantTarget) -> Result<()>;
+
+    /// Begins to remove the cluster with everything in it. It is gone when it is observed as absent.
+    ///
+    /// # Behaviour
+    /// - A cluster that does not exist, or is being removed, is not an error.
+    /// - What Hexabase did not make is not removed.
+    ///
+    /// # Errors
+    /// - `Conflict` with code `not_ours` when the cluster of that name is somebody else's.
+    /// - `Unavailable` when the host cluster does not answer.
+    async fn delete(&self, target: &TenantTarget) -> Result<()>;
+
+    /// The operator's way into the cluster, with all rights. Never show it to a tenant.
+    ///
+    /// # Behaviour
+    /// - Missing while the cluster does not exist or has not started yet.
+    ///
+    /// # Errors
+    /// - `NotFound` while there is none.
+    /// - `Unavailable` when the host cluster does not answer.
+    async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess>;
+
+    /// Whether the host cluster answers.
+    ///
+    /// # Errors
+    /// `Unavailable` when it does not.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// What [`ClusterProvisioner::apply`] achieved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Whether everything inside the tenant was applied, too.
+    pub tenant: bool,
+    /// Projects whose namespace could not be made, each with a reason for people.
+    pub refused_projects: BTreeMap<ProjectId, String>,
+}
+
+/// What there is of a tenant cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// How its control plane is.
+    pub control_plane: ControlPlaneState,
+    /// Where its API server answers for users.
+    pub api_endpoint: Option<String>,
+    /// The certificate authority of its API server, in PEM.
+    pub certificate_authority: Option<String>,
+    /// What is used of the workspace's quota, its control plane included.
+    pub usage: Option<Quota>,
+    /// What is used in each project.
+    pub project_usage: BTreeMap<ProjectId, Quota>,
+}
+
+impl Observation {
+    /// The observation that there is nothing.
+    #[must_use]
+    pub const fn absent() -> Self {
+        Self::of(ControlPlaneState::Absent)
+    }
+
+    /// The observation of a control plane of which nothing else is known.
+    #[must_use]
+    pub const fn of(control_plane: ControlPlaneState) -> Self {
+        Self {
+            control_plane,
+            api_endpoint: None,
+            certificate_authority: None,
+            usage: None,
+            project_usage: BTreeMap::new(),
+        }
+    }
+}
+
+/// How a tenant's control plane is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlPlaneState {
+    /// There is none.
+    Absent,
+    /// It is coming up.
+    Starting {
+        /// What it waits for, for people.
+        message: String,
+    },
+    /// Its API server answers.
+    Ready,
+    /// It is going to sleep.
+    Stopping,
+    /// It sleeps.
+    Stopped,
+    /// It cannot come up as things are.
+    Broken {
+        /// Why, in one `CamelCase` word.
+        reason: String,
+        /// Why, for people, and what to do about it.
+        message: String,
+    },
+    /// It is being removed.
+    Terminating,
+}
+
+/// The operator's way into a tenant cluster.
+#[derive(Debug)]
+pub struct AdminAccess {
+    /// A kubeconfig with all rights.
+    pub kubeconfig: SecretString,
+}
+
+/// The host clusters of an installation, each with whoever makes tenant clusters on it.
+#[derive(Debug, Clone, Default)]
+pub struct Fleet(BTreeMap<HostClusterName, (HostCluster, Arc<dyn ClusterProvisioner>)>);
+
+impl Fleet {
+    /// A fleet without hosts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with one more host; one of the same name is replaced.
+    #[must_use]
+    pub fn with(mut self, host: HostCluster, provisioner: Arc<dyn ClusterProvisioner>) -> Self {
+        self.0.insert(host.name.clone(), (host, provisioner));
+        self
+    }
+
+    /// Whoever makes tenant clusters on a host.
+    ///
+    /// # Errors
+    /// `Unavailable` when the installation does not know the host any more.
+    pub fn provisioner(&self, host: &HostClusterName) -> Result<&Arc<dyn ClusterProvisioner>> {
+        let known = self.0.get(host).map(|(_, provisioner)| provisioner);
+        known
+            .ok_or_else(|| crate::Error::unavailable("the host cluster is not configured").with("host", host))
+    }
+
+    /// The hosts, by name.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostCluster> {
+        self.0.values().map(|(host, _)| host)
+    }
+
+    /// Every host with its provisioner, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&HostCluster, &Arc<dyn ClusterProvisioner>)> {
+        self.0.values().map(|(host, provisioner)| (host, provisioner))
+    }
+}

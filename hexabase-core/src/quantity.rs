@@ -1,0 +1,293 @@
+//! Kubernetes quantities: `500m`, `4Gi`, `20`.
+//!
+//! Rules: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>. Ours are
+//! amounts of something, so they are never negative.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Billionths in one unit: the finest step that Kubernetes knows.
+const UNIT: u128 = 1_000_000_000;
+/// Kubernetes caps quantities at 2^63 - 1 units.
+const MAX: u128 = i64::MAX as u128 * UNIT;
+
+const BINARY: [(&str, u128); 6] =
+    [("Ei", 1 << 60), ("Pi", 1 << 50), ("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
+
+/// Each suffix with its factor in billionths.
+const DECIMAL: [(&str, u128); 10] = [
+    ("E", UNIT * 1_000_000_000_000_000_000),
+    ("P", UNIT * 1_000_000_000_000_000),
+    ("T", UNIT * 1_000_000_000_000),
+    ("G", UNIT * 1_000_000_000),
+    ("M", UNIT * 1_000_000),
+    ("k", UNIT * 1_000),
+    ("", UNIT),
+    ("m", UNIT / 1_000),
+    ("u", UNIT / 1_000_000),
+    ("n", 1),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Style {
+    Binary,
+    Decimal,
+}
+
+/// An amount of a resource. Equality and order go by the amount, not by how it was written.
+#[derive(Debug, Clone, Copy)]
+pub struct Quantity {
+    billionths: u128,
+    style: Style,
+}
+
+/// A text that is not a quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a Kubernetes quantity such as 500m, 2 or 4Gi, not negative")]
+pub struct InvalidQuantity;
+
+impl Quantity {
+    /// Nothing.
+    pub const ZERO: Self = Self { billionths: 0, style: Style::Decimal };
+
+    /// A whole number of units: of cores, of bytes, of things.
+    #[must_use]
+    pub const fn units(units: u64) -> Self {
+        let billionths = units as u128 * UNIT;
+        Self { billionths: if billionths > MAX { MAX } else { billionths }, style: Style::Decimal }
+    }
+
+    /// Thousandths: `milli(500)` is half a core.
+    #[must_use]
+    pub const fn milli(thousandths: u64) -> Self {
+        Self { billionths: thousandths as u128 * (UNIT / 1_000), style: Style::Decimal }
+    }
+
+    /// Mebibytes.
+    #[must_use]
+    pub const fn mebibytes(count: u32) -> Self {
+        Self { billionths: ((count as u128) * UNIT) << 20, style: Style::Binary }
+    }
+
+    /// Gibibytes.
+    #[must_use]
+    pub const fn gibibytes(count: u32) -> Self {
+        Self { billionths: ((count as u128) * UNIT) << 30, style: Style::Binary }
+    }
+
+    /// Whether it is nothing.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.billionths == 0
+    }
+
+    /// Whether it is a whole number of units.
+    #[must_use]
+    pub const fn is_whole(self) -> bool {
+        self.billionths.is_multiple_of(UNIT)
+    }
+
+    /// The sum, stopping at the largest quantity.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { billionths: (self.billionths + other.billionths).min(MAX), style: self.leading_style(other) }
+    }
+
+    /// The difference, stopping at zero.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            billionths: self.billionths.saturating_sub(other.billionths),
+            style: self.leading_style(other),
+        }
+    }
+
+    /// The amount in units as a float, for charts and ratios.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a chart does not show the sixteenth digit")]
+    pub fn as_f64(self) -> f64 {
+        self.billionths as f64 / UNIT as f64
+    }
+
+    fn leading_style(self, other: Self) -> Style {
+        if self.is_zero() { other.style } else { self.style }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, suffix) = text.split_at(digits);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+            return None;
+        }
+        let (style, factor) = Self::factor(suffix)?;
+        let whole = parse_digits(whole)?.checked_mul(factor)?;
+        let billionths = whole.checked_add(scaled_fraction(fraction, factor)?)?;
+        (billionths <= MAX).then_some(Self { billionths, style })
+    }
+
+    fn factor(suffix: &str) -> Option<(Style, u128)> {
+        if let Some((_, factor)) = BINARY.iter().find(|(name, _)| *name == suffix) {
+            return Some((Style::Binary, factor * UNIT));
+        }
+        if let Some((_, factor)) = DECIMAL.iter().find(|(name, _)| *name == suffix) {
+            return Some((Style::Decimal, *factor));
+        }
+        let exponent: i8 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
+        let power = u32::try_from(i32::from(exponent) + 9).ok()?;
+        Some((Style::Decimal, 10_u128.checked_pow(power)?))
+    }
+}
+
+fn parse_digits(digits: &str) -> Option<u128> {
+    if digits.is_empty() { Some(0) } else { digits.parse().ok() }
+}
+
+/// `factor` times `0.fraction`, rounded up: Kubernetes never rounds a request down.
+fn scaled_fraction(fraction: &str, factor: u128) -> Option<u128> {
+    let fraction = fraction.trim_end_matches('0');
+    let divisor = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    Some(parse_digits(fraction)?.checked_mul(factor)?.div_ceil(divisor))
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Self) -> bool {
+        self.billionths == other.billionths
+    }
+}
+
+impl Eq for Quantity {}
+
+impl PartialOrd for Quantity {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Quantity {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.billionths.cmp(&other.billionths)
+    }
+}
+
+impl std::hash::Hash for Quantity {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.billionths.hash(state);
+    }
+}
+
+impl FromStr for Quantity {
+    type Err = InvalidQuantity;
+
+    fn from_str(text: &str) -> Result<Self, InvalidQuantity> {
+        Self::parse(text).ok_or(InvalidQuantity)
+    }
+}
+
+impl fmt::Display for Quantity {
+    /// The canonical form: no fraction, and the largest suffix that needs none.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_zero() {
+            return out.write_str("0");
+        }
+        if let (Style::Binary, true) = (self.style, self.is_whole()) {
+            let units = self.billionths / UNIT;
+            let fitting = BINARY.iter().find(|(_, factor)| units.is_multiple_of(*factor));
+            return match fitting {
+                Some((suffix, factor)) => write!(out, "{}{suffix}", units / factor),
+                None => write!(out, "{units}"),
+            };
+        }
+        match DECIMAL.iter().find(|(_, factor)| self.billionths.is_multiple_of(*factor)) {
+            Some((suffix, factor)) => write!(out, "{}{suffix}", self.billionths / factor),
+            None => write!(out, "{}n", self.billionths),
+        }
+    }
+}
+
+impl Serialize for Quantity {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(input)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn quantity(text: &str) -> Quantity {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn quantities_are_written_in_canonical_form() {
+        for (written, canonical) in [
+            ("0", "0"),
+            ("0.5", "500m"),
+            ("1500m", "1500m"),
+            ("2000m", "2"),
+            ("1024Mi", "1Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("1000", "1k"),
+            ("1e3", "1k"),
+            ("12E", "9223372036854775807n"),
+            ("1e-3", "1m"),
+            ("100n", "100n"),
+            (".5", "500m"),
+            ("5.", "5"),
+        ] {
+            match written.parse::<Quantity>() {
+                Ok(quantity) => assert_eq!(quantity.to_string(), canonical, "{written}"),
+                Err(_) => assert_eq!(written, "12E", "more than 2^63 units is refused"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused() {
+        for bad in
+            ["", ".", "-1", "+1", "1.2.3", "Gi", "1gi", "1KiB", "1 Gi", "e", "1e", "1e99", "9Ei9", "1e-20"]
+        {
+            assert!(bad.parse::<Quantity>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn comparison_goes_by_amount() {
+        assert_eq!(quantity("1Gi"), quantity("1073741824"));
+        assert!(quantity("1G") < quantity("1Gi"));
+        assert!(quantity("999m") < quantity("1"));
+    }
+
+    #[test]
+    fn sums_keep_the_style_of_what_was_there() {
+        assert_eq!(quantity("1Gi").plus(quantity("512Mi")).to_string(), "1536Mi");
+        assert_eq!(Quantity::ZERO.plus(quantity("1Gi")).to_string(), "1Gi");
+        assert_eq!(quantity("1").minus(quantity("2")), Quantity::ZERO);
+        assert_eq!(quantity("7Ei").plus(quantity("7Ei")).billionths, MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_form_reads_back_as_the_same_amount(billionths in 0..MAX, binary: bool) {
+            let style = if binary { Style::Binary } else { Style::Decimal };
+            let quantity = Quantity { billionths, style };
+            prop_assert_eq!(quantity.to_string().parse::<Quantity>(), Ok(quantity));
+        }
+
+        #[test]
+        fn no_text_makes_reading_a_quantity_panic(text in "[0-9.eEkKmMnuGiTP+-]{0,24}") {
+            let _ = text.parse::<Quantity>();
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A queue in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use event_listener::Event;
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+
+use super::{DeadLetter, Delivery, TaskQueue};
+use crate::changeset::OutboxMessage;
+use crate::clock::{Clock, after, until};
+use crate::error::Result;
+use crate::id::MessageId;
+
+/// How long an id is remembered to drop repetitions.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// A [`TaskQueue`] in memory. What is in it is gone with the process: the sweep finds what that left
+/// undone.
+#[derive(Debug)]
+pub struct MemoryQueue {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    arrived: Event,
+    visibility: Duration,
+    max_deliveries: u32,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    messages: BTreeMap<MessageId, Entry>,
+    /// When each message can be delivered next.
+    order: BTreeSet<(Timestamp, MessageId)>,
+    dead: BTreeMap<MessageId, DeadLetter>,
+    recent: BTreeSet<(Timestamp, MessageId)>,
+    seen: BTreeSet<MessageId>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    message: OutboxMessage,
+    attempts: u32,
+    visible_at: Timestamp,
+}
+
+impl State {
+    fn schedule(&mut self, id: MessageId, at: Timestamp) {
+        if let Some(entry) = self.messages.get_mut(&id) {
+            self.order.remove(&(entry.visible_at, id));
+            entry.visible_at = at;
+            self.order.insert((at, id));
+        }
+    }
+
+    fn remove(&mut self, id: MessageId) -> Option<Entry> {
+        let entry = self.messages.remove(&id)?;
+        self.order.remove(&(entry.visible_at, id));
+        Some(entry)
+    }
+
+    fn add(&mut self, message: OutboxMessage, at: Timestamp) {
+        let id = message.id;
+        self.order.insert((at, id));
+        self.messages.insert(id, Entry { message, attempts: 0, visible_at: at });
+    }
+
+    /// Whether this id was seen within the window; it is from now on.
+    fn is_repetition(&mut self, id: MessageId, now: Timestamp) -> bool {
+        while let Some((forget_at, old)) = self.recent.first().copied() {
+            if forget_at > now {
+                break;
+            }
+            self.recent.pop_first();
+            self.seen.remove(&old);
+        }
+        if !self.seen.insert(id) {
+            return true;
+        }
+        self.recent.insert((after(now, DUPLICATE_WINDOW), id));
+        false
+    }
+
+    /// The delivery is still the current one of its message.
+    fn is_current(&self, delivery: &Delivery) -> bool {
+        self.messages.get(&delivery.message.id).is_some_and(|entry| entry.attempts == delivery.attempt)
+    }
+}
+
+impl MemoryQueue {
+    /// An empty queue on this clock: five minutes' visibility, twenty deliveries.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            state: Mutex::default(),
+            arrived: Event::new(),
+            visibility: Duration::from_secs(300),
+            max_deliveries: 20,
+        }
+    }
+
+    /// The same with another visibility and number of deliveries.
+    #[must_use]
+    pub fn with_delivery(mut self, visibility: Duration, max_deliveries: u32) -> Self {
+        self.visibility = visibility;
+        self.max_deliveries = max_deliveries;
+        self
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can be delivered now, and when there will be something if nothing can.
+    fn take_visible(&self, limit: usize) -> (Vec<Delivery>, Option<Timestamp>) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let due: Vec<MessageId> =
+            state.order.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, id)| *id).collect();
+        let mut deliveries = Vec::with_capacity(due.len());
+        for id in due {
+            state.schedule(id, after(now, self.visibility));
+            let Some(entry) = state.messages.get_mut(&id) else { continue };
+            entry.attempts += 1;
+            let receipt = format!("{id}/{}", entry.attempts);
+            deliveries.push(Delivery { message: entry.message.clone(), attempt: entry.attempts, receipt });
+        }
+        let next = state.order.first().map(|(at, _)| *at);
+        (deliveries, next)
+    }
+}
+
+#[async_trait]
+impl TaskQueue for MemoryQueue {
+    async fn publish(&self, message: &OutboxMessage, delay: Duration) -> Result<()> {
+        let now = self.clock.now();
+        {
+            let mut state = self.lock();
+            if state.is_repetition(message.id, now) {
+                return Ok(());
+            }
+            state.add(message.clone(), after(now, delay));
+        }
+        self.arrived.notify(usize::MAX);
+        Ok(())
+    }
+
+    async fn receive(&self, limit: usize, patience: Duration) -> Result<Vec<Delivery>> {
+        let deadline = after(self.clock.now(), patience);
+        loop {
+            let arrived = self.arrived.listen();
+            let (deliveries, next) = self.take_visible(limit);
+            let now = self.clock.now();
+            if !deliveries.is_empty() || now >= deadline {
+                return Ok(deliveries);
+            }
+            let wake = next.map_or(deadline, |next| next.min(deadline));
+            let nap = self.clock.sleep(until(now, wake));
+            futures_util::select_biased! {
+                () = arrived.fuse() => {}
+                () = nap.fuse() => {}
+            }
+        }
+    }
+
+    async fn ack(&self, delivery: &Delivery) -> Result<()> {
+        let mut state = self.lock();
+        if state.is_current(delivery) {
+            state.remove(delivery.message.id);
+        }
+        Ok(())
+    }
+
+    async fn nack(&self, delivery: &Delivery, delay: Duration, reason: &str) -> Result<()> {
+        let now = self.clock.now();
+        {
+            let mut state = self.lock();
+            if !state.is_current(delivery) {
+                return Ok(());
+            }
+            if delivery.attempt < self.max_deliveries {
+                state.schedule(delivery.message.id, after(now, delay));
+            } else if let Some(entry) = state.remove(delivery.message.id) {
+                let (attempts, reason) = (entry.attempts, reason.to_owned());
+                let letter = DeadLetter { message: entry.message, attempts, reason, at: now };
+                state.dead.insert(letter.message.id, letter);
+            }
+        }
+        self.arrived.notify(usize::MAX);
+        Ok(())
+    }
+
+    async fn keep(&self, delivery: &Delivery) -> Result<()> {
+        let until = after(self.clock.now(), self.visibility);
+        let mut state = self.lock();
+        if state.is_current(delivery) {
+            state.schedule(delivery.message.id, until);
+        }
+        Ok(())
+    }
+
+    fn visibility(&self) -> Duration {
+        self.visibility
+    }
+
+    fn max_deliveries(&self) -> u32 {
+        self.max_deliveries
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
+        Ok(self.lock().dead.values().take(limit).cloned().collect())
+    }
+
+    async fn retry_dead_letter(&self, id: MessageId) -> Result<bool> {
+        let now = self.clock.now();
+        {
+            let mut state = self.lock();
+            let Some(letter) = state.dead.remove(&id) else { return Ok(false) };
+            state.add(letter.message, now);
+        }
+        self.arrived.notify(usize::MAX);
+        Ok(true)
+    }
+
+    async fn depth(&self) -> Result<u64> {
+        Ok(self.lock().messages.len() as u64)
+    }
+}

@@ -1,0 +1,213 @@
+//! Secrets that people carry: refresh tokens, API tokens, invitations.
+//!
+//! Each is `<prefix>_<selector><verifier>`: the selector finds the record, the verifier proves possession.
+//! Only the verifier's hash is stored; it has 256 random bits, so a plain SHA-256 is enough and no salt is
+//! needed.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+pub use secrecy::{ExposeSecret, SecretString};
+
+use crate::id_source::{IdSource, IdSourceExt as _};
+
+/// The random half of a token. It is shown once and never stored.
+#[derive(Clone)]
+pub struct Verifier([u8; 32]);
+
+impl Verifier {
+    /// A new verifier.
+    #[must_use]
+    pub fn generate(ids: &dyn IdSource) -> Self {
+        Self(ids.bytes())
+    }
+
+    /// Reads what [`Self::reveal`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The verifier as text, to be handed to its owner: 43 characters of base64url.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// What to store.
+    #[must_use]
+    pub fn hash(&self) -> VerifierHash {
+        VerifierHash(Sha256::digest(self.0).into())
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Verifier(…)")
+    }
+}
+
+/// The stored half of a token's secret: the SHA-256 of a [`Verifier`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VerifierHash([u8; 32]);
+
+impl VerifierHash {
+    /// Where a range of hashes begins.
+    pub(crate) const LEAST: Self = Self([0; 32]);
+    /// Where a range of hashes ends.
+    pub(crate) const GREATEST: Self = Self([0xff; 32]);
+
+    /// Whether it is the hash of this verifier, in constant time.
+    #[must_use]
+    pub fn matches(&self, verifier: &Verifier) -> bool {
+        self.0.ct_eq(&verifier.hash().0).into()
+    }
+}
+
+impl fmt::Debug for VerifierHash {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("VerifierHash(…)")
+    }
+}
+
+impl fmt::Display for VerifierHash {
+    /// The hash as base64url, for stores.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl From<VerifierHash> for String {
+    fn from(hash: VerifierHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl std::str::FromStr for VerifierHash {
+    type Err = InvalidHash;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHash> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidHash)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidHash)
+    }
+}
+
+impl TryFrom<String> for VerifierHash {
+    type Error = InvalidHash;
+
+    fn try_from(text: String) -> Result<Self, InvalidHash> {
+        text.parse()
+    }
+}
+
+/// A stored text that is not a hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a SHA-256 hash in base64url")]
+pub struct InvalidHash;
+
+/// A token as its owner carries it: a prefix that secret scanners recognise, the ids that find its record,
+/// and the verifier.
+///
+/// ```
+/// use hexabase_core::id::TokenId;
+/// use hexabase_core::id_source::{IdSourceExt as _, SeededIds};
+/// use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
+///
+/// let ids = SeededIds::new(1);
+/// let id: TokenId = ids.id(jiff::Timestamp::UNIX_EPOCH);
+/// let token = BearerToken::new("hxb", &[&id], &Verifier::generate(&ids));
+/// let text = token.expose_secret().to_owned();
+/// let (found, _verifier) = BearerToken::split::<TokenId>("hxb", &text).unwrap();
+/// assert_eq!(found, id);
+/// ```
+#[derive(Debug)]
+pub struct BearerToken;
+
+impl BearerToken {
+    /// Writes a token: `<prefix>_<id suffixes><verifier>`.
+    #[must_use]
+    #[expect(clippy::new_ret_no_self, reason = "the token itself is nothing but a secret text")]
+    pub fn new(prefix: &str, selectors: &[&dyn fmt::Display], verifier: &Verifier) -> SecretString {
+        let mut text = format!("{prefix}_");
+        for selector in selectors {
+            let selector = selector.to_string();
+            text.push_str(selector.split_once('_').map_or(selector.as_str(), |(_, suffix)| suffix));
+        }
+        text.push_str(&verifier.reveal());
+        text.into()
+    }
+
+    /// Reads a token with one selector.
+    #[must_use]
+    pub fn split<A: crate::id::TypedId>(prefix: &str, token: &str) -> Option<(A, Verifier)> {
+        let rest = token.strip_prefix(prefix)?.strip_prefix('_')?;
+        let (id, rest) = take_id(rest)?;
+        Some((id, Verifier::parse(rest)?))
+    }
+
+    /// Reads a token with two selectors.
+    #[must_use]
+    pub fn split_two<A: crate::id::TypedId, B: crate::id::TypedId>(
+        prefix: &str,
+        token: &str,
+    ) -> Option<(A, B, Verifier)> {
+        let rest = token.strip_prefix(prefix)?.strip_prefix('_')?;
+        let (first, rest) = take_id(rest)?;
+        let (second, rest) = take_id(rest)?;
+        Some((first, second, Verifier::parse(rest)?))
+    }
+}
+
+fn take_id<T: crate::id::TypedId>(text: &str) -> Option<(T, &str)> {
+    let (suffix, rest) = text.split_at_checked(26)?;
+    Some((format!("{}_{suffix}", T::PREFIX).parse().ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{InvitationId, OrganizationId};
+    use crate::id_source::SeededIds;
+    use jiff::Timestamp;
+
+    #[test]
+    fn nothing_secret_shows_in_debug_output() {
+        let verifier = Verifier::generate(&SeededIds::new(3));
+        assert_eq!(format!("{verifier:?} {:?}", verifier.hash()), "Verifier(…) VerifierHash(…)");
+    }
+
+    #[test]
+    fn a_hash_matches_only_its_own_verifier() {
+        let ids = SeededIds::new(3);
+        let (one, other) = (Verifier::generate(&ids), Verifier::generate(&ids));
+        let stored: VerifierHash = one.hash().to_string().parse().unwrap();
+        assert!(stored.matches(&one));
+        assert!(!stored.matches(&other));
+    }
+
+    #[test]
+    fn a_token_with_two_selectors_reads_back() {
+        let ids = SeededIds::new(3);
+        let organization: OrganizationId = ids.id(Timestamp::UNIX_EPOCH);
+        let invitation: InvitationId = ids.id(Timestamp::UNIX_EPOCH);
+        let token = BearerToken::new("hxi", &[&organization, &invitation], &Verifier::generate(&ids));
+        let (first, second, _) = BearerToken::split_two("hxi", token.expose_secret()).unwrap();
+        assert_eq!((organization, invitation), (first, second));
+    }
+
+    #[test]
+    fn a_garbled_token_is_no_token() {
+        for bad in
+            ["", "hxi", "hxi_", "hxi_é", "hxb_01h455vb4pex5vsknk084sn02q", "hxi_01h455vb4pex5vsknk084sn02qAA"]
+        {
+            assert!(BearerToken::split::<OrganizationId>("hxi", bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use super::state::{Index, assignments, groups, memberships_in, projects, roles};
+use crate::changeset::Key;
+use crate::error::Result;
+use crate::id::{
+    AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, TypedId as _, UserId, WorkspaceId,
+};
+use crate::model::{Assignment, CustomRole, Group, Membership, Project};
+use crate::page::{Page, PageRequest};
+use crate::store::AccessStore;
+
+#[async_trait]
+impl AccessStore for MemoryStore {
+    async fn find_group(&self, org: OrganizationId, ws: WorkspaceId, id: GroupId) -> Result<Option<Group>> {
+        Ok(self.lock().get(&Key::Group(org, ws, id)).cloned())
+    }
+
+    async fn list_groups(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<Group>> {
+        let after = page.after_id()?.map(|id| Key::Group(org, ws, id));
+        let state = self.lock();
+        let found = state.forward(groups(org, ws), after).take(page.limit() + 1).cloned().collect();
+        Ok(page.page(found, |group: &Group| group.id.to_string()))
+    }
+
+    async fn list_memberships(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        groups: &[GroupId],
+    ) -> Result<Vec<Membership>> {
+        let mut groups = groups.to_vec();
+        groups.sort_unstable();
+        groups.dedup();
+        let state = self.lock();
+        Ok(groups.into_iter().flat_map(|id| state.scan(memberships_in(org, ws, id)).cloned()).collect())
+    }
+
+    async fn list_groups_of(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        user: UserId,
+    ) -> Result<Vec<GroupId>> {
+        let range = Index::MemberOf(org, ws, user, GroupId::least())
+            ..=Index::MemberOf(org, ws, user, GroupId::greatest());
+        let state = self.lock();
+        let groups = state.index.range(range).filter_map(|entry| match entry {
+            Index::MemberOf(_, _, _, group) => Some(*group),
+            _ => None,
+        });
+        Ok(groups.collect())
+    }
+
+    async fn list_workspace_members(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<UserId>> {
+        let after = page.after_id()?.unwrap_or(UserId::least());
+        let range = Index::MemberOf(org, ws, after, GroupId::least())
+            ..=Index::MemberOf(org, ws, UserId::greatest(), GroupId::greatest());
+        let state = self.lock();
+        let mut found: Vec<UserId> = Vec::new();
+        for entry in state.index.range(range) {
+            let Index::MemberOf(_, _, user, _) = entry else { continue };
+            if *user > after && found.last() != Some(user) {
+                found.push(*user);
+            }
+            if found.len() > page.limit() {
+                break;
+            }
+        }
+        Ok(page.page(found, ToString::to_string))
+    }
+
+    async fn find_project(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        id: ProjectId,
+    ) -> Result<Option<Project>> {
+        Ok(self.lock().get(&Key::Project(org, ws, id)).cloned())
+    }
+
+    async fn list_projects(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<Project>> {
+        let after = page.after_id()?.map(|id| Key::Project(org, ws, id));
+        let state = self.lock();
+        let found = state.forward(projects(org, ws), after).take(page.limit() + 1).cloned().collect();
+        Ok(page.page(found, |project: &Project| project.id.to_string()))
+    }
+
+    async fn find_role(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        id: RoleId,
+    ) -> Result<Option<CustomRole>> {
+        Ok(self.lock().get(&Key::Role(org, ws, id)).cloned())
+    }
+
+    async fn list_roles(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        project: ProjectId,
+        page: &PageRequest,
+    ) -> Result<Page<CustomRole>> {
+        let after = page.after_id()?.map(|id| Key::Role(org, ws, id));
+        let state = self.lock();
+        let all = state.forward::<CustomRole>(roles(org, ws), after);
+        let found = all.filter(|role| role.project_id == project).take(page.limit() + 1).cloned().collect();
+        Ok(page.page(found, |role: &CustomRole| role.id.to_string()))
+    }
+
+    async fn find_assignment(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        id: AssignmentId,
+    ) -> Result<Option<Assignment>> {
+        Ok(self.lock().get(&Key::Assignment(org, ws, id)).cloned())
+    }
+
+    async fn list_assignments(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        project: Option<ProjectId>,
+        page: &PageRequest,
+    ) -> Result<Page<Assignment>> {
+        let after = page.after_id()?.map(|id| Key::Assignment(org, ws, id));
+        let state = self.lock();
+        let all = state.forward::<Assignment>(assignments(org, ws), after);
+        let found = all.filter(|given| given.project_id == project).take(page.limit() + 1).cloned().collect();
+        Ok(page.page(found, |given: &Assignment| given.id.to_string()))
+    }
+}

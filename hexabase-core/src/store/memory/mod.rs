@@ -1,0 +1,67 @@
+//! The store that lives in memory: the default of an embedded platform, and the fake of every test.
+//!
+//! All records lie in one ordered map under their [`Key`]; a commit changes a snapshot of it (the maps are
+//! persistent, so that is cheap) and puts the snapshot in its place when everything went well.
+
+mod access;
+mod credentials;
+mod organizations;
+mod state;
+mod users;
+mod work;
+mod workspaces;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::changeset::{Changeset, IdempotencyRecord};
+use crate::error::Result;
+use crate::id::UserId;
+use crate::store::Commit;
+
+use state::State;
+
+/// A [`TenantStore`](crate::store::TenantStore) in memory. Nothing survives the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<State>);
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere cannot leave a half-made state behind: commits replace it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Commit for MemoryStore {
+    async fn commit(&self, changeset: Changeset) -> Result<()> {
+        let mut state = self.lock();
+        let mut next = state.clone();
+        next.apply(changeset).map_err(|error| error.during("store.commit"))?;
+        *state = next;
+        Ok(())
+    }
+
+    async fn find_idempotency(
+        &self,
+        user: UserId,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<IdempotencyRecord>> {
+        let state = self.lock();
+        let found = state.replies.get(&(user, key.to_owned()));
+        Ok(found.filter(|reply| reply.expires_at > now).cloned())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+}

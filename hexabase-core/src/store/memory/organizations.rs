@@ -1,0 +1,153 @@
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use super::state::{Index, events, invitations, members, service_accounts, workspaces};
+use crate::changeset::Key;
+use crate::error::Result;
+use crate::id::{EventId, InvitationId, OrganizationId, TypedId as _, UserId};
+use crate::model::{
+    AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, OrganizationRole,
+    ServiceAccount, User, UserKind, Workspace,
+};
+use crate::page::{Page, PageRequest};
+use crate::store::OrganizationStore;
+
+#[async_trait]
+impl OrganizationStore for MemoryStore {
+    async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
+        Ok(self.lock().get(&Key::Organization(id)).cloned())
+    }
+
+    async fn list_organizations(
+        &self,
+        user: UserId,
+        page: &PageRequest,
+    ) -> Result<Page<(Organization, Member)>> {
+        let after: Option<OrganizationId> = page.after_id()?;
+        let state = self.lock();
+        let first = Index::OrganizationOf(user, OrganizationId::least());
+        let range = first..=Index::OrganizationOf(user, OrganizationId::greatest());
+        let found = state.index.range(range).filter_map(|entry| match entry {
+            Index::OrganizationOf(_, id) if after.is_none_or(|after| *id > after) => {
+                let organization = state.get::<Organization>(&Key::Organization(*id))?.clone();
+                Some((organization, state.get::<Member>(&Key::Member(*id, user))?.clone()))
+            }
+            _ => None,
+        });
+        let found = found.take(page.limit() + 1).collect();
+        Ok(page.page(found, |(organization, _)| organization.id.to_string()))
+    }
+
+    async fn count_organization(&self, id: OrganizationId) -> Result<OrganizationCounts> {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let state = self.lock();
+        let is_person = |member: &&Member| {
+            state.get::<User>(&Key::User(member.user_id)).is_some_and(|user| user.kind == UserKind::Person)
+        };
+        let persons: Vec<&Member> = state.scan::<Member>(members(id)).filter(is_person).collect();
+        Ok(OrganizationCounts {
+            members: count(persons.len()),
+            owners: count(persons.iter().filter(|member| member.role == OrganizationRole::Owner).count()),
+            invitations: count(state.scan::<Invitation>(invitations(id)).count()),
+            service_accounts: count(state.scan::<ServiceAccount>(service_accounts(id)).count()),
+            workspaces: count(state.scan::<Workspace>(workspaces(id)).count()),
+        })
+    }
+
+    async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>> {
+        Ok(self.lock().get(&Key::Member(organization, user)).cloned())
+    }
+
+    async fn list_members(
+        &self,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<(Member, User)>> {
+        let after = page.after_id()?.map(|id| Key::Member(organization, id));
+        let state = self.lock();
+        let found = state.forward::<Member>(members(organization), after).filter_map(|member| {
+            let user = state.get::<User>(&Key::User(member.user_id))?;
+            (user.kind == UserKind::Person).then(|| (member.clone(), user.clone()))
+        });
+        let found = found.take(page.limit() + 1).collect();
+        Ok(page.page(found, |(member, _)| member.user_id.to_string()))
+    }
+
+    async fn find_invitation(
+        &self,
+        organization: OrganizationId,
+        id: InvitationId,
+    ) -> Result<Option<Invitation>> {
+        Ok(self.lock().get(&Key::Invitation(organization, id)).cloned())
+    }
+
+    async fn list_invitations(
+        &self,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<Invitation>> {
+        let after = page.after_id()?.map(|id| Key::Invitation(organization, id));
+        let state = self.lock();
+        let found = state.forward(invitations(organization), after).take(page.limit() + 1).cloned().collect();
+        Ok(page.page(found, |invitation: &Invitation| invitation.id.to_string()))
+    }
+
+    async fn find_service_account(
+        &self,
+        organization: OrganizationId,
+        id: UserId,
+    ) -> Result<Option<ServiceAccount>> {
+        Ok(self.lock().get(&Key::ServiceAccount(organization, id)).cloned())
+    }
+
+    async fn list_service_accounts(
+        &self,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<ServiceAccount>> {
+        let after = page.after_id()?.map(|id| Key::ServiceAccount(organization, id));
+        let state = self.lock();
+        let found = state.forward(service_accounts(organization), after).take(page.limit() + 1);
+        Ok(page.page(found.cloned().collect(), |account: &ServiceAccount| account.id.to_string()))
+    }
+
+    async fn list_audit_events(
+        &self,
+        organization: OrganizationId,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEvent>> {
+        let after: Option<EventId> = page.after_id()?;
+        let state = self.lock();
+        let range = (organization, EventId::least())..=(organization, EventId::greatest());
+        let newest_first = state.audit.range(range).rev().map(|(_, entry)| entry);
+        let found = newest_first
+            .filter(|entry| after.is_none_or(|after| entry.id < after) && matches(filter, entry))
+            .take(page.limit() + 1)
+            .cloned()
+            .collect();
+        Ok(page.page(found, |entry: &AuditEvent| entry.id.to_string()))
+    }
+
+    async fn list_events(
+        &self,
+        organization: OrganizationId,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<Event>> {
+        let after = after.map(|id| Key::Event(organization, id));
+        Ok(self.lock().forward(events(organization), after).take(limit).cloned().collect())
+    }
+
+    async fn newest_event(&self, organization: OrganizationId) -> Result<Option<EventId>> {
+        Ok(self.lock().backward::<Event>(events(organization), None).next().map(|event| event.id))
+    }
+}
+
+fn matches(filter: &AuditFilter, entry: &AuditEvent) -> bool {
+    filter.actor.is_none_or(|actor| entry.actor.user_id == Some(actor))
+        && filter.action.as_ref().is_none_or(|action| entry.action == *action)
+        && filter.resource.as_ref().is_none_or(|resource| entry.resource == *resource)
+        && filter.since.is_none_or(|since| entry.at >= since)
+        && filter.until.is_none_or(|until| entry.at < until)
+}

@@ -1,0 +1,159 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::MemoryStore;
+use super::state::{Index, LeaseRow, State};
+use crate::changeset::{Key, OutboxMessage, Record};
+use crate::clock::after;
+use crate::error::Result;
+use crate::id::{MessageId, OrganizationId, TypedId as _, WorkspaceId};
+use crate::model::Workspace;
+use crate::name::HostClusterName;
+use crate::store::{Lease, WorkStore};
+
+#[async_trait]
+impl WorkStore for MemoryStore {
+    async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>> {
+        let mut state = self.lock();
+        let free = state.outbox.values().filter(|(_, held_until)| *held_until <= now);
+        let claimed: Vec<OutboxMessage> = free.take(limit).map(|(message, _)| message.clone()).collect();
+        for message in &claimed {
+            state.outbox.insert_mut(message.id, (message.clone(), after(now, hold)));
+        }
+        Ok(claimed)
+    }
+
+    async fn finish_outbox(&self, ids: &[MessageId]) -> Result<()> {
+        let mut state = self.lock();
+        for id in ids {
+            state.outbox.remove_mut(id);
+        }
+        Ok(())
+    }
+
+    async fn count_outbox(&self) -> Result<u64> {
+        Ok(self.lock().outbox.size() as u64)
+    }
+
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<Option<Lease>> {
+        let mut state = self.lock();
+        let known = state.leases.get(name);
+        if known.is_some_and(|lease| {
+            lease.holder.as_deref().is_some_and(|by| by != holder) && lease.expires_at > now
+        }) {
+            return Ok(None);
+        }
+        let token = known.map_or(1, |lease| lease.token + 1);
+        let expires_at = after(now, ttl);
+        state
+            .leases
+            .insert_mut(name.to_owned(), LeaseRow { holder: Some(holder.to_owned()), token, expires_at });
+        Ok(Some(Lease { name: name.to_owned(), token, expires_at }))
+    }
+
+    async fn renew_lease(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<bool> {
+        Ok(self.lock().change_lease(lease, |row| row.expires_at = after(now, ttl)))
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        // The row stays, so that tokens go on growing; it only belongs to nobody.
+        self.lock().change_lease(lease, |row| row.holder = None);
+        Ok(())
+    }
+
+    async fn list_due_workspaces(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(OrganizationId, WorkspaceId)>> {
+        let state = self.lock();
+        let first = Index::Due(Timestamp::MIN, OrganizationId::least(), WorkspaceId::least());
+        let last = Index::Due(now, OrganizationId::greatest(), WorkspaceId::greatest());
+        let due = state.index.range(first..=last).filter_map(|entry| match entry {
+            Index::Due(_, org, ws) => Some((*org, *ws)),
+            _ => None,
+        });
+        Ok(due.take(limit).collect())
+    }
+
+    async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64> {
+        let mut state = self.lock();
+        let all = state.records.values().filter_map(crate::changeset::Stored::of);
+        let here = all.filter(|workspace: &&Workspace| workspace.host_cluster == *host_cluster);
+        let here: Vec<Workspace> = here.cloned().collect();
+        for workspace in &here {
+            if let Some(at) = workspace.reconcile_at {
+                state.index.remove_mut(&Index::Due(at, workspace.organization_id, workspace.id));
+            }
+            let mut workspace = workspace.clone();
+            workspace.reconcile_at = Some(now);
+            state.index.insert_mut(Index::Due(now, workspace.organization_id, workspace.id));
+            let key = Key::Workspace(workspace.organization_id, workspace.id);
+            state.records.insert_mut(key, workspace.into());
+        }
+        Ok(here.len() as u64)
+    }
+
+    async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>> {
+        let state = self.lock();
+        let mut counts = BTreeMap::new();
+        let all = state.records.values().filter_map(crate::changeset::Stored::of);
+        for host in all.map(|workspace: &Workspace| &workspace.host_cluster) {
+            *counts.entry(host.clone()).or_insert(0) += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn prune(&self, now: Timestamp, events_before: Timestamp) -> Result<u64> {
+        Ok(self.lock().prune(now, events_before))
+    }
+}
+
+impl State {
+    /// Changes a lease that still has its token; false when it has another one.
+    fn change_lease(&mut self, lease: &Lease, change: impl FnOnce(&mut LeaseRow)) -> bool {
+        match self.leases.get(&lease.name) {
+            Some(row) if row.token == lease.token => {
+                let mut row = row.clone();
+                change(&mut row);
+                self.leases.insert_mut(lease.name.clone(), row);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn prune(&mut self, now: Timestamp, events_before: Timestamp) -> u64 {
+        let replies = self.replies.iter().filter(|(_, reply)| reply.expires_at <= now);
+        let replies: Vec<_> = replies.map(|(key, _)| key.clone()).collect();
+        for key in &replies {
+            self.replies.remove_mut(key);
+        }
+        let leases = self.leases.iter().filter(|(_, lease)| lease.expires_at < events_before);
+        let leases: Vec<String> = leases.map(|(name, _)| name.clone()).collect();
+        for name in &leases {
+            self.leases.remove_mut(name);
+        }
+        let over = self.records.iter().filter(|(_, record)| match record {
+            Record::Session(session) => session.expires_at <= now,
+            Record::Event(event) => event.at < events_before,
+            _ => false,
+        });
+        let over: Vec<Key> = over.map(|(key, _)| key.clone()).collect();
+        let before = self.records.size();
+        for key in &over {
+            // It was there a moment ago, and nothing that belongs to a session or event can be in the way.
+            let _ = self.delete(key);
+        }
+        (replies.len() + leases.len() + before - self.records.size()) as u64
+    }
+}

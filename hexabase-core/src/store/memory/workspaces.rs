@@ -1,0 +1,74 @@
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use super::state::{Index, assignments, groups, projects, roles, tasks, workspaces};
+use crate::changeset::Key;
+use crate::error::Result;
+use crate::id::{GroupId, OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
+use crate::model::{Task, Workspace, WorkspaceState};
+use crate::page::{Page, PageRequest};
+use crate::store::WorkspaceStore;
+
+#[async_trait]
+impl WorkspaceStore for MemoryStore {
+    async fn find_workspace(
+        &self,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<Option<Workspace>> {
+        Ok(self.lock().get(&Key::Workspace(organization, id)).cloned())
+    }
+
+    async fn load_workspace(&self, org: OrganizationId, id: WorkspaceId) -> Result<Option<WorkspaceState>> {
+        let state = self.lock();
+        let Some(workspace) = state.get(&Key::Workspace(org, id)).cloned() else { return Ok(None) };
+        Ok(Some(WorkspaceState {
+            workspace,
+            groups: state.scan(groups(org, id)).cloned().collect(),
+            projects: state.scan(projects(org, id)).cloned().collect(),
+            roles: state.scan(roles(org, id)).cloned().collect(),
+            assignments: state.scan(assignments(org, id)).cloned().collect(),
+        }))
+    }
+
+    async fn list_workspaces(
+        &self,
+        organization: OrganizationId,
+        member: Option<UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<Workspace>> {
+        let after = page.after_id()?.map(|id| Key::Workspace(organization, id));
+        let state = self.lock();
+        let visible = |workspace: &&Workspace| {
+            member.is_none_or(|user| {
+                let first = Index::MemberOf(organization, workspace.id, user, GroupId::least());
+                let last = Index::MemberOf(organization, workspace.id, user, GroupId::greatest());
+                state.index.range(first..=last).next().is_some()
+            })
+        };
+        let found = state.forward(workspaces(organization), after).filter(visible);
+        let found = found.take(page.limit() + 1).cloned().collect();
+        Ok(page.page(found, |workspace: &Workspace| workspace.id.to_string()))
+    }
+
+    async fn find_task(&self, org: OrganizationId, ws: WorkspaceId, id: TaskId) -> Result<Option<Task>> {
+        Ok(self.lock().get(&Key::Task(org, ws, id)).cloned())
+    }
+
+    async fn list_tasks(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<Task>> {
+        let after = page.after_id()?.map(|id| Key::Task(org, ws, id));
+        let state = self.lock();
+        let found = state.backward(tasks(org, ws), after).take(page.limit() + 1).cloned().collect();
+        Ok(page.page(found, |task: &Task| task.id.to_string()))
+    }
+
+    async fn list_open_tasks(&self, org: OrganizationId, ws: WorkspaceId) -> Result<Vec<Task>> {
+        let state = self.lock();
+        Ok(state.scan::<Task>(tasks(org, ws)).filter(|task| task.state.is_open()).cloned().collect())
+    }
+}

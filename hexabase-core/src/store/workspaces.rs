@@ -1,0 +1,77 @@
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::id::{OrganizationId, TaskId, UserId, WorkspaceId};
+use crate::model::{Task, Workspace, WorkspaceState};
+use crate::page::{Page, PageRequest};
+
+/// Workspaces and the tasks on them.
+#[async_trait]
+pub trait WorkspaceStore: Send + Sync {
+    /// A workspace.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn find_workspace(
+        &self,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<Option<Workspace>>;
+
+    /// A workspace with everything that its cluster follows, as of one moment.
+    ///
+    /// # Behaviour
+    /// - Groups, projects, roles and assignments come in the order of their ids.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn load_workspace(
+        &self,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<Option<WorkspaceState>>;
+
+    /// The workspaces of an organization, oldest first: all of them, or those with a group that `member`
+    /// is in.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_workspaces(
+        &self,
+        organization: OrganizationId,
+        member: Option<UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<Workspace>>;
+
+    /// A task.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn find_task(
+        &self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        id: TaskId,
+    ) -> Result<Option<Task>>;
+
+    /// The tasks of a workspace, newest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_tasks(
+        &self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<Task>>;
+
+    /// The tasks of a workspace that are pending or running, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_open_tasks(
+        &self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<Task>>;
+}

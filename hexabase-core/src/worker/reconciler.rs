@@ -1,0 +1,192 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::changeset::{Changeset, Guard, Key};
+use crate::clock::until;
+use crate::desired;
+use crate::error::{Error, Result};
+use crate::id::{OrganizationId, WorkspaceId};
+use crate::id_source::IdSourceExt as _;
+use crate::lifecycle::{self, Assessment, Operation, Progress, Seen};
+use crate::model::{Actor, AuditEvent, Origin, Phase, WorkspaceState};
+use crate::platform::Parts;
+use crate::provisioner::{Applied, ClusterProvisioner};
+use crate::store::Lease;
+
+/// How often to look anew in one go when the workspace changes meanwhile.
+const ROUNDS: usize = 5;
+/// When to come back to a workspace that somebody else is looking at: they may have begun before the
+/// change that this look is about.
+const BUSY: Duration = Duration::from_millis(250);
+
+/// Makes clusters what workspaces ask for: the one way in which a cluster changes.
+#[derive(Debug)]
+pub struct Reconciler<'a>(&'a Parts);
+
+impl<'a> Reconciler<'a> {
+    /// A reconciler of this platform.
+    #[must_use]
+    pub const fn new(parts: &'a Parts) -> Self {
+        Self(parts)
+    }
+
+    /// Looks at a workspace once, does what is to be done next, notes what was seen, and says after how
+    /// long to look again; `None` when there is nothing to wait for, or no such workspace any more.
+    ///
+    /// What goes wrong with the cluster becomes the workspace's status and is not an error here.
+    ///
+    /// # Errors
+    /// Whatever the store fails with; looking again is harmless.
+    pub async fn look(
+        &self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+    ) -> Result<Option<Duration>> {
+        let name = format!("workspace/{workspace}");
+        let looked =
+            self.0.with_lease(&name, |lease| self.look_leased(organization, workspace, lease)).await?;
+        Ok(looked.unwrap_or(Some(BUSY)))
+    }
+
+    async fn look_leased(
+        &self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        lease: Lease,
+    ) -> Result<Option<Duration>> {
+        for _ in 0..ROUNDS {
+            let Some(state) = self.0.store.load_workspace(organization, workspace).await? else {
+                return Ok(None);
+            };
+            let seen = self.act(&state).await;
+            if let Some(error) = &seen.error {
+                tracing::warn!(workspace = %workspace, error = ?error, "a look at a workspace failed");
+            }
+            let (pace, now) = (&self.0.settings.pace, self.0.now());
+            let random = u64::from_be_bytes(self.0.ids.bytes());
+            let assessment = lifecycle::assess(&state.workspace, &seen, pace, now, random);
+            match self.record(&state, &assessment, &seen, &lease).await {
+                Ok(()) if assessment.gone => return Ok(None),
+                Ok(()) => return Ok(assessment.workspace.reconcile_at.map(|at| until(now, at))),
+                // Somebody asked for something new: look at that at once.
+                Err(error) if error.is_version_conflict() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(BUSY))
+    }
+
+    /// Sees how the cluster is, and does the next thing. Whatever goes wrong is part of what was seen.
+    async fn act(&self, state: &WorkspaceState) -> Seen {
+        let mut seen = Seen::default();
+        if let Err(error) = self.try_act(state, &mut seen).await {
+            seen.error = Some(error);
+        }
+        seen
+    }
+
+    async fn try_act(&self, state: &WorkspaceState, seen: &mut Seen) -> Result<()> {
+        let workspace = &state.workspace;
+        let provisioner: &Arc<dyn ClusterProvisioner> = self.0.fleet.provisioner(&workspace.host_cluster)?;
+        let target = desired::TenantTarget::of(workspace);
+        let observation = seen.observation.insert(provisioner.observe(&target).await?);
+        match lifecycle::next_operation(workspace, &observation.control_plane) {
+            Operation::Nothing => {}
+            Operation::Suspend => provisioner.suspend(&target, self.0.now()).await?,
+            Operation::Delete => provisioner.delete(&target).await?,
+            Operation::ResumeAndApply => {
+                provisioner.resume(&target).await?;
+                self.apply(state, &**provisioner, seen).await?;
+            }
+            Operation::Apply => self.apply(state, &**provisioner, seen).await?,
+        }
+        Ok(())
+    }
+
+    async fn apply(
+        &self,
+        state: &WorkspaceState,
+        provisioner: &dyn ClusterProvisioner,
+        seen: &mut Seen,
+    ) -> Result<()> {
+        let workspace = &state.workspace;
+        let plan = self.0.plans.of(&workspace.plan_id)?;
+        let desired = desired::workspace(state, plan, &self.0.settings.issuer);
+        let settled = workspace.is_settled() && workspace.status.phase == Phase::Ready;
+        if settled && workspace.status.refused_projects.is_empty() {
+            // Nothing new was asked for: whatever differs is drift.
+            let drift = provisioner.plan(&desired).await?;
+            let fine = drift.is_empty();
+            seen.drift = Some(drift);
+            if fine {
+                seen.applied = Some(Applied { tenant: true, ..Applied::default() });
+                return Ok(());
+            }
+        }
+        seen.applied = Some(provisioner.apply(&desired).await?);
+        Ok(())
+    }
+
+    async fn record(
+        &self,
+        state: &WorkspaceState,
+        assessed: &Assessment,
+        seen: &Seen,
+        lease: &Lease,
+    ) -> Result<()> {
+        let changeset = Changeset::new().guard(Guard::Lease(lease.name.clone(), lease.token));
+        if assessed.gone {
+            return self.forget(state, changeset).await;
+        }
+        let (before, after) = (&state.workspace, &assessed.workspace);
+        let now = self.0.now();
+        let mut changeset = changeset.workspace(after.clone(), now);
+        if after.status.phase != before.status.phase || after.status.reason != before.status.reason {
+            changeset = changeset.insert(self.0.phase_event(after));
+        }
+        let drifted = seen.drift.as_ref().filter(|drift| !drift.is_empty());
+        if let Some(drift) = drifted {
+            let data = serde_json::json!({ "workspace_id": after.id, "differences": drift.len() });
+            let event = self.0.event(after.organization_id, Some(after.id), "workspace.drift", data);
+            changeset = changeset.insert(event);
+        }
+        let progress = Progress::of(seen);
+        for task in self.0.store.list_open_tasks(before.organization_id, before.id).await? {
+            if let Some(task) = lifecycle::advance_task(&task, after, progress, now) {
+                changeset = changeset.insert(self.0.task_event(&task)).update(task);
+            }
+        }
+        self.0.commit(changeset).await
+    }
+
+    /// Forgets a workspace whose cluster is gone; and its organization, if that was waiting for this.
+    async fn forget(&self, state: &WorkspaceState, changeset: Changeset) -> Result<()> {
+        let workspace = &state.workspace;
+        let (organization_id, id) = (workspace.organization_id, workspace.id);
+        let found = self.0.store.find_organization(organization_id).await?;
+        let organization = found.ok_or_else(|| Error::not_found("organization"))?;
+        let now = self.0.now();
+        let entry = AuditEvent {
+            id: self.0.id(now),
+            organization_id,
+            actor: Actor::PLATFORM,
+            action: "workspace.gone".to_owned(),
+            resource: id.to_string(),
+            before: serde_json::json!({ "name": workspace.name, "plan_id": workspace.plan_id }),
+            after: serde_json::Value::Null,
+            origin: Origin::default(),
+            at: now,
+        };
+        let dying = organization.deletion_requested_at.is_some();
+        let last = dying && self.0.store.count_organization(organization_id).await?.workspaces == 1;
+        let guard = Guard::Workspace(organization_id, id, workspace.version);
+        let changeset = changeset.guard(guard).organization(organization, now).audit(entry);
+        let changeset = changeset.delete(Key::Workspace(organization_id, id));
+        if last {
+            return self.0.commit(self.0.forget_organization(organization_id, changeset).await?).await;
+        }
+        let data = serde_json::json!({ "workspace_id": id, "phase": "deleted" });
+        let event = self.0.event(organization_id, Some(id), "workspace.phase", data);
+        self.0.commit(changeset.insert(event)).await
+    }
+}

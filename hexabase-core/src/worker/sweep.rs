@@ -1,0 +1,82 @@
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::Halt;
+use crate::changeset::OutboxMessage;
+use crate::clock::after;
+use crate::error::Result;
+use crate::id::{MessageId, TypedId as _, WorkspaceId};
+use crate::platform::Parts;
+use uuid::Uuid;
+
+/// How often to look for what is due.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a message that is on its way has time to arrive before the sweep sends another.
+const GRACE: SignedDuration = SignedDuration::from_secs(2);
+/// How many workspaces are found in one go.
+const BATCH: usize = 500;
+/// How often to forget what nobody needs.
+const PRUNE_EVERY: u32 = 600;
+
+/// Finds what should have been looked at and was not: messages that were lost, workers that died, and
+/// whatever is far enough off that no message waits for it.
+#[derive(Debug)]
+pub struct Sweep<'a>(&'a Parts);
+
+impl<'a> Sweep<'a> {
+    /// A sweep of this platform.
+    #[must_use]
+    pub const fn new(parts: &'a Parts) -> Self {
+        Self(parts)
+    }
+
+    pub(super) async fn run(&self, halt: &Halt<'_>) {
+        let mut round = 0_u32;
+        while !halt.is_set() {
+            if let Err(error) = self.find_due().await {
+                tracing::warn!(%error, "what is due could not be found");
+            }
+            if round.is_multiple_of(PRUNE_EVERY)
+                && let Err(error) = self.prune().await
+            {
+                tracing::warn!(%error, "what is not needed any more could not be removed");
+            }
+            round = round.wrapping_add(1);
+            halt.nap(self.0, EVERY).await;
+        }
+    }
+
+    /// Sends a message for every workspace that is overdue, and says how many that were.
+    ///
+    /// # Errors
+    /// Whatever the store or the queue fails with; what was not found now is found next time.
+    pub async fn find_due(&self) -> Result<usize> {
+        let overdue = self.0.now().saturating_sub(GRACE).unwrap_or(jiff::Timestamp::MIN);
+        let due = self.0.store.list_due_workspaces(overdue, BATCH).await?;
+        for (organization, workspace) in &due {
+            let message =
+                OutboxMessage { id: self.message_id(*workspace), ..self.0.look(*organization, *workspace) };
+            self.0.queue.publish(&message, Duration::ZERO).await?;
+        }
+        Ok(due.len())
+    }
+
+    /// One id per workspace and half minute: while a message waits in a long queue, more of the same are
+    /// dropped as repetitions.
+    fn message_id(&self, workspace: WorkspaceId) -> MessageId {
+        let half_minute = u128::from(self.0.now().as_second().unsigned_abs() / 30);
+        MessageId::from_uuid(Uuid::from_u128(workspace.uuid().as_u128() ^ half_minute << 64))
+    }
+
+    /// Forgets what nobody needs any more.
+    ///
+    /// # Errors
+    /// Whatever the store fails with.
+    pub async fn prune(&self) -> Result<u64> {
+        let now = self.0.now();
+        let kept = SignedDuration::try_from(self.0.settings.events_kept).unwrap_or(SignedDuration::MAX);
+        let events_before = now.saturating_sub(kept).unwrap_or(jiff::Timestamp::MIN);
+        self.0.store.prune(now, events_before.min(after(now, Duration::ZERO))).await
+    }
+}

@@ -1,0 +1,320 @@
+-- Everything that belongs to an organization leads with organization_id, in keys and in indexes, so that
+-- rows of one tenant lie together and no statement reaches another tenant's by accident.
+-- Moments are microseconds since 1970 UTC. Columns that hold JSON are read whole and never searched.
+
+CREATE TABLE users (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    email TEXT UNIQUE,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE identities (
+    provider TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    email TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (provider, subject)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX identities_of_user ON identities (user_id);
+
+CREATE TABLE sessions (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    provider TEXT NOT NULL,
+    refresh_hash TEXT,
+    cookie_hash TEXT,
+    device TEXT NOT NULL,
+    address TEXT,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    revoked_at INTEGER,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_of_user ON sessions (user_id, id);
+CREATE INDEX sessions_by_end ON sessions (expires_at);
+CREATE INDEX sessions_revoked ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
+
+CREATE TABLE spent_refresh_tokens (
+    session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    hash TEXT NOT NULL,
+    spent_at INTEGER NOT NULL,
+    PRIMARY KEY (session_id, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE api_tokens (
+    id TEXT NOT NULL PRIMARY KEY,
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    organization_id TEXT,
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    used_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX api_tokens_of_user ON api_tokens (user_id, id);
+
+CREATE TABLE security_events (
+    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    session_id TEXT,
+    address TEXT,
+    device TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE signing_keys (
+    kid TEXT NOT NULL PRIMARY KEY,
+    algorithm TEXT NOT NULL,
+    public_jwk TEXT NOT NULL,
+    sealed_private BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    retires_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE organizations (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    display_name TEXT NOT NULL,
+    personal INTEGER NOT NULL,
+    plan_id TEXT NOT NULL,
+    deletion_requested_at INTEGER,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE members (
+    organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    user_id TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_by_user ON members (user_id, organization_id);
+
+CREATE TABLE invitations (
+    organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    email TEXT NOT NULL,
+    role TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    invited_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE service_accounts (
+    organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE workspaces (
+    organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    display_name TEXT,
+    plan_id TEXT NOT NULL,
+    region TEXT,
+    kubernetes_version TEXT NOT NULL,
+    power TEXT NOT NULL,
+    deletion_requested_at INTEGER,
+    host_cluster TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    access_version INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    reconcile_at INTEGER,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id),
+    UNIQUE (organization_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX workspaces_due ON workspaces (reconcile_at) WHERE reconcile_at IS NOT NULL;
+CREATE INDEX workspaces_on_host ON workspaces (host_cluster);
+
+CREATE TABLE workspace_groups (
+    organization_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    parent_id TEXT,
+    preset TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, workspace_id, id),
+    UNIQUE (organization_id, workspace_id, name),
+    FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, workspace_id, parent_id)
+        REFERENCES workspace_groups (organization_id, workspace_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX workspace_groups_by_parent ON workspace_groups (organization_id, workspace_id, parent_id);
+
+CREATE TABLE group_members (
+    organization_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    group_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    added_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, workspace_id, group_id, user_id),
+    FOREIGN KEY (organization_id, workspace_id, group_id)
+        REFERENCES workspace_groups (organization_id, workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX group_members_by_user ON group_members (organization_id, user_id, workspace_id, group_id);
+CREATE INDEX group_members_of_workspace ON group_members (organization_id, workspace_id, user_id);
+
+CREATE TABLE projects (
+    organization_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    display_name TEXT,
+    parent_id TEXT,
+    quota TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, workspace_id, id),
+    UNIQUE (organization_id, workspace_id, name),
+    FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, workspace_id, parent_id)
+        REFERENCES projects (organization_id, workspace_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX projects_by_parent ON projects (organization_id, workspace_id, parent_id);
+
+CREATE TABLE project_roles (
+    organization_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    rules TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, workspace_id, id),
+    UNIQUE (organization_id, workspace_id, project_id, name),
+    FOREIGN KEY (organization_id, workspace_id, project_id)
+        REFERENCES projects (organization_id, workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE role_assignments (
+    organization_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    project_id TEXT,
+    group_id TEXT NOT NULL,
+    role TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, workspace_id, id),
+    FOREIGN KEY (organization_id, workspace_id, group_id)
+        REFERENCES workspace_groups (organization_id, workspace_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, workspace_id, project_id)
+        REFERENCES projects (organization_id, workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+-- One group has one role once in one place; the workspace as a whole is a place, too.
+CREATE UNIQUE INDEX role_assignments_once
+    ON role_assignments (organization_id, workspace_id, COALESCE(project_id, ''), group_id, role);
+CREATE INDEX role_assignments_by_group ON role_assignments (organization_id, workspace_id, group_id);
+CREATE INDEX role_assignments_by_project ON role_assignments (organization_id, workspace_id, project_id);
+
+CREATE TABLE tasks (
+    organization_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    steps TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    last_error TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, workspace_id, id),
+    FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tasks_open ON tasks (organization_id, workspace_id, id) WHERE finished_at IS NULL;
+
+CREATE TABLE live_events (
+    organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    workspace_id TEXT,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX live_events_by_age ON live_events (at);
+
+-- The audit log outlives what it tells about: it refers to nothing.
+CREATE TABLE audit_events (
+    organization_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    actor_user_id TEXT,
+    actor_session_id TEXT,
+    actor_token_id TEXT,
+    action TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    before TEXT NOT NULL,
+    after TEXT NOT NULL,
+    address TEXT,
+    device TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_events_by_resource ON audit_events (organization_id, resource, id);
+
+CREATE TABLE outbox (
+    id TEXT NOT NULL PRIMARY KEY,
+    topic TEXT NOT NULL,
+    organization_id TEXT NOT NULL,
+    workspace_id TEXT,
+    payload BLOB NOT NULL,
+    claimed_until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    user_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    reply BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_by_end ON idempotency (expires_at);
+
+CREATE TABLE leases (
+    name TEXT NOT NULL PRIMARY KEY,
+    holder TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,33 @@
+//! Where Hexabase keeps things.
+//!
+//! | backend | trait | feature | for |
+//! |---|---|---|---|
+//! | [`SqliteStore`] | [`TenantStore`](hexabase_core::store::TenantStore) | `sqlite` (default) | one process, one file |
+//!
+//! The store behaves exactly like the one in memory: both pass the same conformance suite.
+//!
+//! ```
+//! use hexabase_core::store::Commit as _;
+//! use hexabase_store::SqliteStore;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let store = SqliteStore::in_memory().await?;
+//! store.ping().await?;
+//! # Ok(()) })
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! A [`Changeset`](hexabase_core::changeset::Changeset) becomes a list of statements by a pure function; an
+//! engine runs them in one transaction. Statements are written once, in the SQL that SQLite and PostgreSQL
+//! share.
+
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+pub use sql::SqlStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteEngine, SqliteStore};

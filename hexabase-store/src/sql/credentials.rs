@@ -1,0 +1,68 @@
+use async_trait::async_trait;
+use hexabase_core::changeset::SpentRefresh;
+use hexabase_core::error::Result;
+use hexabase_core::id::{EventId, SessionId, TokenId, TypedId as _, UserId};
+use hexabase_core::model::{ApiToken, RefreshState, SecurityEvent, Session, SigningKey};
+use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::secret::VerifierHash;
+use hexabase_core::store::CredentialStore;
+use jiff::Timestamp;
+
+use super::statement::Query;
+use super::table::select;
+use super::{Cells, Engine, Reads as _, SqlStore, rows_for};
+
+#[async_trait]
+impl<E: Engine> CredentialStore for SqlStore<E> {
+    async fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
+        self.0.one(select::<Session>("WHERE id = $1").text(id)).await
+    }
+
+    async fn list_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>> {
+        let query =
+            select::<Session>("WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY id");
+        self.0.all(query.text(user).time(now)).await
+    }
+
+    async fn list_revoked_sessions(&self, since: Timestamp) -> Result<Vec<SessionId>> {
+        let query = Query::new("SELECT id FROM sessions WHERE revoked_at >= $1 AND expires_at > $1");
+        let rows = self.0.fetch(query.time(since)).await?;
+        rows.iter().map(|row| Cells::new(row).parse()).collect()
+    }
+
+    async fn refresh_state(&self, session: SessionId, hash: &VerifierHash) -> Result<RefreshState> {
+        let query = select::<SpentRefresh>("WHERE session_id = $1 AND hash = $2").text(session).text(hash);
+        let spent = self.0.one::<SpentRefresh>(query).await?;
+        Ok(if spent.is_some() { RefreshState::Spent } else { RefreshState::Unknown })
+    }
+
+    async fn find_api_token(&self, id: TokenId) -> Result<Option<ApiToken>> {
+        self.0.one(select::<ApiToken>("WHERE id = $1").text(id)).await
+    }
+
+    async fn list_api_tokens(&self, user: UserId, page: &PageRequest) -> Result<Page<ApiToken>> {
+        let after = page.after_id::<TokenId>()?.unwrap_or(TokenId::least());
+        let query = select::<ApiToken>("WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+        self.0
+            .page(query.text(user).text(after).int(rows_for(page)), page, |token: &ApiToken| {
+                token.id.to_string()
+            })
+            .await
+    }
+
+    async fn touch_api_token(&self, id: TokenId, used_at: Timestamp) -> Result<()> {
+        let query = Query::new("UPDATE api_tokens SET used_at = $2 WHERE id = $1").text(id).time(used_at);
+        self.0.execute(query).await.map(drop)
+    }
+
+    async fn list_security_events(&self, user: UserId, page: &PageRequest) -> Result<Page<SecurityEvent>> {
+        let before = page.after_id::<EventId>()?.unwrap_or(EventId::greatest());
+        let query = select::<SecurityEvent>("WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+        let query = query.text(user).text(before).int(rows_for(page));
+        self.0.page(query, page, |event: &SecurityEvent| event.id.to_string()).await
+    }
+
+    async fn list_signing_keys(&self) -> Result<Vec<SigningKey>> {
+        self.0.all(select::<SigningKey>("ORDER BY created_at, kid")).await
+    }
+}

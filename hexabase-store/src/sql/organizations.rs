@@ -1,0 +1,192 @@
+use async_trait::async_trait;
+use hexabase_core::error::Result;
+use hexabase_core::id::{EventId, InvitationId, OrganizationId, TypedId as _, UserId};
+use hexabase_core::model::{
+    AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, ServiceAccount,
+    User,
+};
+use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::store::OrganizationStore;
+
+use super::statement::Query;
+use super::table::{Stored as _, columns_of, select};
+use super::{Cells, Engine, Reads as _, SqlStore, rows_for};
+
+#[async_trait]
+impl<E: Engine> OrganizationStore for SqlStore<E> {
+    async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
+        self.0.one(select::<Organization>("WHERE id = $1").text(id)).await
+    }
+
+    async fn list_organizations(
+        &self,
+        user: UserId,
+        page: &PageRequest,
+    ) -> Result<Page<(Organization, Member)>> {
+        let after = page.after_id::<OrganizationId>()?.unwrap_or(OrganizationId::least());
+        let query = Query::assembled(format!(
+            "SELECT {}, {} FROM members m JOIN organizations o ON o.id = m.organization_id \
+             WHERE m.user_id = $1 AND m.organization_id > $2 ORDER BY m.organization_id LIMIT $3",
+            columns_of::<Organization>("o"),
+            columns_of::<Member>("m"),
+        ));
+        let rows = self.0.fetch(query.text(user).text(after).int(rows_for(page))).await?;
+        let read = |row| {
+            let mut cells = Cells::new(row);
+            Ok((Organization::read(&mut cells)?, Member::read(&mut cells)?))
+        };
+        let found: Vec<(Organization, Member)> =
+            rows.iter().map(|row| read(row as &dyn super::RawRow)).collect::<Result<_>>()?;
+        Ok(page.page(found, |(organization, _)| organization.id.to_string()))
+    }
+
+    async fn count_organization(&self, id: OrganizationId) -> Result<OrganizationCounts> {
+        let query = Query::new(
+            "SELECT \
+             (SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id \
+              WHERE m.organization_id = $1 AND u.kind = 'person'), \
+             (SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user_id \
+              WHERE m.organization_id = $1 AND u.kind = 'person' AND m.role = 'owner'), \
+             (SELECT COUNT(*) FROM invitations WHERE organization_id = $1), \
+             (SELECT COUNT(*) FROM service_accounts WHERE organization_id = $1), \
+             (SELECT COUNT(*) FROM workspaces WHERE organization_id = $1)",
+        );
+        let rows = self.0.fetch(query.text(id)).await?;
+        let Some(row) = rows.first() else { return Ok(OrganizationCounts::default()) };
+        let mut cells = Cells::new(row);
+        Ok(OrganizationCounts {
+            members: cells.number()?,
+            owners: cells.number()?,
+            invitations: cells.number()?,
+            service_accounts: cells.number()?,
+            workspaces: cells.number()?,
+        })
+    }
+
+    async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>> {
+        self.0
+            .one(
+                select::<Member>("WHERE organization_id = $1 AND user_id = $2").text(organization).text(user),
+            )
+            .await
+    }
+
+    async fn list_members(
+        &self,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<(Member, User)>> {
+        let after = page.after_id::<UserId>()?.unwrap_or(UserId::least());
+        let query = Query::assembled(format!(
+            "SELECT {}, {} FROM members m JOIN users u ON u.id = m.user_id \
+             WHERE m.organization_id = $1 AND m.user_id > $2 AND u.kind = 'person' ORDER BY m.user_id LIMIT $3",
+            columns_of::<Member>("m"),
+            columns_of::<User>("u"),
+        ));
+        let rows = self.0.fetch(query.text(organization).text(after).int(rows_for(page))).await?;
+        let read = |row| {
+            let mut cells = Cells::new(row);
+            Ok((Member::read(&mut cells)?, User::read(&mut cells)?))
+        };
+        let found: Vec<(Member, User)> =
+            rows.iter().map(|row| read(row as &dyn super::RawRow)).collect::<Result<_>>()?;
+        Ok(page.page(found, |(member, _)| member.user_id.to_string()))
+    }
+
+    async fn find_invitation(
+        &self,
+        organization: OrganizationId,
+        id: InvitationId,
+    ) -> Result<Option<Invitation>> {
+        self.0
+            .one(select::<Invitation>("WHERE organization_id = $1 AND id = $2").text(organization).text(id))
+            .await
+    }
+
+    async fn list_invitations(
+        &self,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<Invitation>> {
+        let after = page.after_id::<InvitationId>()?.unwrap_or(InvitationId::least());
+        let query = select::<Invitation>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+        let query = query.text(organization).text(after).int(rows_for(page));
+        self.0.page(query, page, |invitation: &Invitation| invitation.id.to_string()).await
+    }
+
+    async fn find_service_account(
+        &self,
+        organization: OrganizationId,
+        id: UserId,
+    ) -> Result<Option<ServiceAccount>> {
+        self.0
+            .one(
+                select::<ServiceAccount>("WHERE organization_id = $1 AND id = $2")
+                    .text(organization)
+                    .text(id),
+            )
+            .await
+    }
+
+    async fn list_service_accounts(
+        &self,
+        organization: OrganizationId,
+        page: &PageRequest,
+    ) -> Result<Page<ServiceAccount>> {
+        let after = page.after_id::<UserId>()?.unwrap_or(UserId::least());
+        let query = select::<ServiceAccount>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+        let query = query.text(organization).text(after).int(rows_for(page));
+        self.0.page(query, page, |account: &ServiceAccount| account.id.to_string()).await
+    }
+
+    async fn list_audit_events(
+        &self,
+        organization: OrganizationId,
+        filter: &AuditFilter,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEvent>> {
+        let before = page.after_id::<EventId>()?.unwrap_or(EventId::greatest());
+        let mut rest = "WHERE organization_id = $1 AND id < $2".to_owned();
+        let mut values = Vec::new();
+        let mut narrow = |column: &str, value| {
+            values.push(value);
+            rest.push_str(&format!(" AND {column} ${}", values.len() + 3));
+        };
+        let text = |text: String| super::Value::Text(Some(text));
+        if let Some(actor) = filter.actor {
+            narrow("actor_user_id =", text(actor.to_string()));
+        }
+        if let Some(action) = &filter.action {
+            narrow("action =", text(action.clone()));
+        }
+        if let Some(resource) = &filter.resource {
+            narrow("resource =", text(resource.clone()));
+        }
+        if let Some(since) = filter.since {
+            narrow("at >=", super::Value::Time(Some(since)));
+        }
+        if let Some(until) = filter.until {
+            narrow("at <", super::Value::Time(Some(until)));
+        }
+        rest.push_str(" ORDER BY id DESC LIMIT $3");
+        let query = select::<AuditEvent>(&rest).text(organization).text(before).int(rows_for(page));
+        let query = values.into_iter().fold(query, Query::bind);
+        self.0.page(query, page, |entry: &AuditEvent| entry.id.to_string()).await
+    }
+
+    async fn list_events(
+        &self,
+        organization: OrganizationId,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<Event>> {
+        let query = select::<Event>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+        let after = after.map_or_else(String::new, |after| after.to_string());
+        self.0.all(query.text(organization).text(after).int(i64::try_from(limit).unwrap_or(i64::MAX))).await
+    }
+
+    async fn newest_event(&self, organization: OrganizationId) -> Result<Option<EventId>> {
+        let query = select::<Event>("WHERE organization_id = $1 ORDER BY id DESC LIMIT 1").text(organization);
+        Ok(self.0.one::<Event>(query).await?.map(|event| event.id))
+    }
+}

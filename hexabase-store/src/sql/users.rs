@@ -1,0 +1,39 @@
+use async_trait::async_trait;
+use hexabase_core::error::Result;
+use hexabase_core::id::UserId;
+use hexabase_core::model::{Identity, User};
+use hexabase_core::name::{Email, ProviderName};
+use hexabase_core::store::UserStore;
+
+use super::statement::placeholders;
+use super::table::select;
+use super::{Engine, Reads as _, SqlStore};
+
+#[async_trait]
+impl<E: Engine> UserStore for SqlStore<E> {
+    async fn find_user(&self, id: UserId) -> Result<Option<User>> {
+        self.0.one(select::<User>("WHERE id = $1").text(id)).await
+    }
+
+    async fn find_users(&self, ids: &[UserId]) -> Result<Vec<User>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = select::<User>(&format!("WHERE id IN ({}) ORDER BY id", placeholders(1, ids.len())));
+        self.0.all(ids.iter().fold(query, |query, id| query.text(id))).await
+    }
+
+    async fn find_user_by_email(&self, email: &Email) -> Result<Option<User>> {
+        self.0.one(select::<User>("WHERE email = $1").text(email)).await
+    }
+
+    async fn find_identity(&self, provider: &ProviderName, subject: &str) -> Result<Option<Identity>> {
+        self.0
+            .one(select::<Identity>("WHERE provider = $1 AND subject = $2").text(provider).text(subject))
+            .await
+    }
+
+    async fn list_identities(&self, user: UserId) -> Result<Vec<Identity>> {
+        self.0.all(select::<Identity>("WHERE user_id = $1 ORDER BY provider, subject").text(user)).await
+    }
+}

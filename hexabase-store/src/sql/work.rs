@@ -1,0 +1,132 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hexabase_core::changeset::OutboxMessage;
+use hexabase_core::clock::after;
+use hexabase_core::error::{Error, Result};
+use hexabase_core::id::{MessageId, OrganizationId, WorkspaceId};
+use hexabase_core::name::HostClusterName;
+use hexabase_core::store::{Lease, WorkStore};
+use jiff::Timestamp;
+
+use super::statement::{Query, placeholders};
+use super::table::{Stored as _, columns_of};
+use super::{Cells, Engine, SqlStore, read_all};
+
+fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn token(lease: &Lease) -> Result<i64> {
+    i64::try_from(lease.token).map_err(|_| Error::unexpected("a lease token is too large"))
+}
+
+#[async_trait]
+impl<E: Engine> WorkStore for SqlStore<E> {
+    async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>> {
+        let query = Query::assembled(format!(
+            "UPDATE outbox SET claimed_until = $1 WHERE id IN \
+             (SELECT id FROM outbox WHERE claimed_until <= $2 ORDER BY id LIMIT $3) RETURNING {}",
+            columns_of::<OutboxMessage>("outbox"),
+        ));
+        let rows = self.0.write_returning(query.time(after(now, hold)).time(now).int(count(limit))).await?;
+        let mut messages: Vec<OutboxMessage> = read_all(&rows)?;
+        // RETURNING promises no order.
+        messages.sort_by_key(|message| message.id);
+        Ok(messages)
+    }
+
+    async fn finish_outbox(&self, ids: &[MessageId]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let table = OutboxMessage::TABLE.name;
+        let query =
+            Query::assembled(format!("DELETE FROM {table} WHERE id IN ({})", placeholders(1, ids.len())));
+        self.0.execute(ids.iter().fold(query, |query, id| query.text(id))).await.map(drop)
+    }
+
+    async fn count_outbox(&self) -> Result<u64> {
+        let rows = self.0.fetch(Query::new("SELECT COUNT(*) FROM outbox")).await?;
+        rows.first().map_or(Ok(0), |row| Cells::new(row).number())
+    }
+
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<Option<Lease>> {
+        let expires_at = after(now, ttl);
+        let query = Query::new(
+            "INSERT INTO leases (name, holder, token, expires_at) VALUES ($1, $2, 1, $3) \
+             ON CONFLICT (name) DO UPDATE SET holder = $2, token = leases.token + 1, expires_at = $3 \
+             WHERE leases.holder IN ('', $2) OR leases.expires_at <= $4 RETURNING token",
+        );
+        let query = query.text(name).text(holder).time(expires_at).time(now);
+        let rows = self.0.write_returning(query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Lease { name: name.to_owned(), token: Cells::new(row).number()?, expires_at }))
+    }
+
+    async fn renew_lease(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<bool> {
+        let query = Query::new("UPDATE leases SET expires_at = $3 WHERE name = $1 AND token = $2");
+        let query = query.text(&lease.name).int(token(lease)?).time(after(now, ttl));
+        Ok(self.0.execute(query).await? > 0)
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        // The row stays, so that tokens go on growing; it only belongs to nobody.
+        let query = Query::new("UPDATE leases SET holder = '' WHERE name = $1 AND token = $2");
+        self.0.execute(query.text(&lease.name).int(token(lease)?)).await.map(drop)
+    }
+
+    async fn list_due_workspaces(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(OrganizationId, WorkspaceId)>> {
+        let query = Query::new(
+            "SELECT organization_id, id FROM workspaces \
+             WHERE reconcile_at IS NOT NULL AND reconcile_at <= $1 ORDER BY reconcile_at LIMIT $2",
+        );
+        let rows = self.0.fetch(query.time(now).int(count(limit))).await?;
+        let read = |row: &E::Row| {
+            let mut cells = Cells::new(row);
+            Ok((cells.parse()?, cells.parse()?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64> {
+        let query = Query::new("UPDATE workspaces SET reconcile_at = $2 WHERE host_cluster = $1");
+        self.0.execute(query.text(host_cluster).time(now)).await
+    }
+
+    async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>> {
+        let query = Query::new("SELECT host_cluster, COUNT(*) FROM workspaces GROUP BY host_cluster");
+        let rows = self.0.fetch(query).await?;
+        let read = |row: &E::Row| {
+            let mut cells = Cells::new(row);
+            Ok((cells.parse()?, cells.number()?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn prune(&self, now: Timestamp, events_before: Timestamp) -> Result<u64> {
+        let over = [
+            Query::new("DELETE FROM idempotency WHERE expires_at <= $1").time(now),
+            Query::new("DELETE FROM sessions WHERE expires_at <= $1").time(now),
+            Query::new("DELETE FROM live_events WHERE at < $1").time(events_before),
+            // Whoever held one of these so long ago cannot commit under it any more: what it was about moved on.
+            Query::new("DELETE FROM leases WHERE expires_at < $1").time(events_before),
+        ];
+        let mut removed = 0;
+        for query in over {
+            removed += self.0.execute(query).await?;
+        }
+        Ok(removed)
+    }
+}

@@ -1,0 +1,107 @@
+use async_trait::async_trait;
+use hexabase_core::error::Result;
+use hexabase_core::id::{OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
+use hexabase_core::model::{Assignment, CustomRole, Group, Project, Task, Workspace, WorkspaceState};
+use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::store::WorkspaceStore;
+
+use super::table::{Stored, select};
+use super::{Engine, Query, Reads as _, SqlStore, read_all, rows_for};
+
+#[async_trait]
+impl<E: Engine> WorkspaceStore for SqlStore<E> {
+    async fn find_workspace(
+        &self,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<Option<Workspace>> {
+        self.0
+            .one(select::<Workspace>("WHERE organization_id = $1 AND id = $2").text(organization).text(id))
+            .await
+    }
+
+    async fn load_workspace(
+        &self,
+        organization: OrganizationId,
+        id: WorkspaceId,
+    ) -> Result<Option<WorkspaceState>> {
+        fn inside<T: Stored>(organization: OrganizationId, id: WorkspaceId) -> Query {
+            let query = select::<T>("WHERE organization_id = $1 AND workspace_id = $2 ORDER BY id");
+            query.text(organization).text(id)
+        }
+        let root = select::<Workspace>("WHERE organization_id = $1 AND id = $2").text(organization).text(id);
+        let queries = vec![
+            root,
+            inside::<Group>(organization, id),
+            inside::<Project>(organization, id),
+            inside::<CustomRole>(organization, id),
+            inside::<Assignment>(organization, id),
+        ];
+        let found = self.0.fetch_together(queries).await?;
+        let [root, groups, projects, roles, assignments] = found.as_slice() else { return Ok(None) };
+        let Some(workspace) = read_all(root)?.pop() else { return Ok(None) };
+        Ok(Some(WorkspaceState {
+            workspace,
+            groups: read_all(groups)?,
+            projects: read_all(projects)?,
+            roles: read_all(roles)?,
+            assignments: read_all(assignments)?,
+        }))
+    }
+
+    async fn list_workspaces(
+        &self,
+        organization: OrganizationId,
+        member: Option<UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<Workspace>> {
+        let after = page.after_id::<WorkspaceId>()?.unwrap_or(WorkspaceId::least());
+        let query = match member {
+            None => select::<Workspace>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3"),
+            Some(_) => select::<Workspace>(
+                "WHERE organization_id = $1 AND id > $2 AND EXISTS \
+                 (SELECT 1 FROM group_members g WHERE g.organization_id = $1 AND g.user_id = $4 \
+                  AND g.workspace_id = workspaces.id) ORDER BY id LIMIT $3",
+            ),
+        };
+        let query = query.text(organization).text(after).int(rows_for(page));
+        let query = member.into_iter().fold(query, Query::text);
+        self.0.page(query, page, |workspace: &Workspace| workspace.id.to_string()).await
+    }
+
+    async fn find_task(
+        &self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        id: TaskId,
+    ) -> Result<Option<Task>> {
+        let query = select::<Task>("WHERE organization_id = $1 AND workspace_id = $2 AND id = $3");
+        self.0.one(query.text(organization).text(workspace).text(id)).await
+    }
+
+    async fn list_tasks(
+        &self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<Task>> {
+        let before = page.after_id::<TaskId>()?.unwrap_or(TaskId::greatest());
+        let query = select::<Task>(
+            "WHERE organization_id = $1 AND workspace_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+        );
+        let query = query.text(organization).text(workspace).text(before).int(rows_for(page));
+        self.0.page(query, page, |task: &Task| task.id.to_string()).await
+    }
+
+    async fn list_open_tasks(
+        &self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<Task>> {
+        let query = select::<Task>(
+            "WHERE organization_id = $1 AND workspace_id = $2 AND finished_at IS NULL \
+             AND state IN ('pending', 'running') ORDER BY id",
+        );
+        self.0.all(query.text(organization).text(workspace)).await
+    }
+}

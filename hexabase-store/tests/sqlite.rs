@@ -1,0 +1,92 @@
+//! SQLite against the suite that every store must pass, and what is SQLite's own.
+
+use std::sync::Arc;
+
+use hexabase_core::ErrorKind;
+use hexabase_core::changeset::Changeset;
+use hexabase_core::fixture;
+use hexabase_core::store::{Commit as _, TenantStore, UserStore as _};
+use hexabase_store::SqliteStore;
+
+mod in_a_file {
+    use super::SqliteStore;
+
+    hexabase_core::tenant_store_conformance!(async {
+        let directory = tempfile::tempdir().unwrap();
+        (SqliteStore::open(&directory.path().join("test.db")).await.unwrap(), directory)
+    });
+}
+
+mod in_memory {
+    use super::SqliteStore;
+
+    hexabase_core::tenant_store_conformance!(async { (SqliteStore::in_memory().await.unwrap(), ()) });
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("test.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    store.commit(Changeset::new().insert(fixture::user("ann"))).await.unwrap();
+    drop(store);
+    let again = SqliteStore::open(&file).await.unwrap();
+    assert_eq!(again.find_user(fixture::id("ann")).await.unwrap(), Some(fixture::user("ann")));
+}
+
+#[tokio::test]
+async fn a_database_of_another_build_is_refused_with_advice() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("test.db");
+    drop(SqliteStore::open(&file).await.unwrap());
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = x'00'").execute(&pool).await.unwrap();
+    pool.close().await;
+    let error = SqliteStore::open(&file).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "schema_drift"));
+    assert!(error.message().contains("migration 1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_from_the_future_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("test.db");
+    drop(SqliteStore::open(&file).await.unwrap());
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations SELECT 999, 'later', installed_on, success, checksum, execution_time FROM _sqlx_migrations";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    pool.close().await;
+    let error = SqliteStore::open(&file).await.unwrap_err();
+    assert!(error.message().contains("999"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_says_so_with_its_name() {
+    let error = SqliteStore::open(std::path::Path::new("/nowhere/at/all.db")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("/nowhere/at/all.db"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_writers_and_readers_do_not_get_in_each_others_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn TenantStore> =
+        Arc::new(SqliteStore::open(&directory.path().join("test.db")).await.unwrap());
+    let one = |number: usize| {
+        let store = store.clone();
+        async move {
+            let name = format!("user-{number}");
+            store.commit(Changeset::new().insert(fixture::user(&name))).await.unwrap();
+            assert!(
+                store.find_user(fixture::id(&name)).await.unwrap().is_some(),
+                "a read sees what was acknowledged"
+            );
+        }
+    };
+    let all: Vec<_> = (0..200).map(|number| tokio::spawn(one(number))).collect();
+    for task in all {
+        task.await.unwrap();
+    }
+}
