@@ -85,17 +85,35 @@ fn cluster(name: &str, projects: &[&str]) -> TenantCluster {
     desired::workspace(&state(name, projects), &fixture::plan("small"), &issuer)
 }
 
+/// How long something may take: a real control plane needs its time.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Tries until there is an answer; less often the longer it takes.
+async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, attempt: impl Fn() -> F) -> T {
+    let began = SystemClock.now();
+    loop {
+        if let Some(answer) = attempt().await {
+            return answer;
+        }
+        let elapsed = crate::clock::until(began, SystemClock.now());
+        assert!(elapsed < PATIENCE, "{what} never happened");
+        SystemClock
+            .sleep(crate::backoff::poll(elapsed, Duration::from_millis(10), Duration::from_millis(500)))
+            .await;
+    }
+}
+
 /// Applies until everything is there, as the reconciler would.
 async fn settle(provisioner: &dyn ClusterProvisioner, desired: &TenantCluster) -> Applied {
-    for _ in 0..1_000 {
-        let applied = provisioner.apply(desired).await.unwrap();
+    eventually("everything being applied", || async {
+        let applied = match provisioner.apply(desired).await {
+            Err(error) if error.is_retryable() => return None,
+            outcome => outcome.unwrap(),
+        };
         let ready = state_of(provisioner, &desired.target).await == ControlPlaneState::Ready;
-        if applied.tenant && ready {
-            return applied;
-        }
-        SystemClock.sleep(Duration::from_millis(10)).await;
-    }
-    unreachable!("the cluster never came up");
+        (applied.tenant && ready).then_some(applied)
+    })
+    .await
 }
 
 async fn state_of(provisioner: &dyn ClusterProvisioner, target: &TenantTarget) -> ControlPlaneState {
@@ -103,13 +121,7 @@ async fn state_of(provisioner: &dyn ClusterProvisioner, target: &TenantTarget) -
 }
 
 async fn until(provisioner: &dyn ClusterProvisioner, target: &TenantTarget, wanted: ControlPlaneState) {
-    for _ in 0..1_000 {
-        if state_of(provisioner, target).await == wanted {
-            return;
-        }
-        SystemClock.sleep(Duration::from_millis(10)).await;
-    }
-    unreachable!("the cluster never became {wanted:?}");
+    eventually("the state", || async { (state_of(provisioner, target).await == wanted).then_some(()) }).await;
 }
 
 /// Of a cluster that does not exist nothing is seen, and everything differs.
@@ -168,14 +180,9 @@ pub async fn what_is_no_longer_wanted_is_removed(harness: &dyn ClusterHarness) {
     less.bindings.clear();
     assert!(!provisioner.plan(&less).await.unwrap().is_empty());
     settle(provisioner, &less).await;
-    for _ in 0..500 {
-        if provisioner.plan(&less).await.unwrap().is_empty() {
-            return;
-        }
-        // Namespaces take their time to go.
-        SystemClock.sleep(Duration::from_millis(10)).await;
-    }
-    unreachable!("what is not wanted any more never went");
+    // Namespaces take their time to go.
+    eventually("the removal", || async { provisioner.plan(&less).await.unwrap().is_empty().then_some(()) })
+        .await;
 }
 
 /// A namespace that somebody else made is left alone and reported, and holds nothing else up.
@@ -209,15 +216,22 @@ pub async fn a_foreign_cluster_is_neither_adopted_nor_deleted(harness: &dyn Clus
     is_not_ours(harness.provisioner().apply(&desired).await);
 }
 
+/// Asks a cluster to sleep until it does, as the reconciler would.
+async fn put_to_sleep(provisioner: &dyn ClusterProvisioner, target: &TenantTarget) {
+    eventually("sleep", || async {
+        provisioner.suspend(target, THEN).await.unwrap();
+        (state_of(provisioner, target).await == ControlPlaneState::Stopped).then_some(())
+    })
+    .await;
+}
+
 /// A sleeping cluster stays as it was, and wakes with what was in it.
 pub async fn a_suspended_cluster_sleeps_until_it_is_resumed(harness: &dyn ClusterHarness) {
     let provisioner = harness.provisioner();
     let desired = cluster("one", &["web"]);
     settle(provisioner, &desired).await;
-    provisioner.suspend(&desired.target, THEN).await.unwrap();
-    provisioner.suspend(&desired.target, THEN).await.unwrap();
-    until(provisioner, &desired.target, ControlPlaneState::Stopped).await;
-    provisioner.suspend(&desired.target, THEN).await.unwrap();
+    put_to_sleep(provisioner, &desired.target).await;
+    put_to_sleep(provisioner, &desired.target).await;
     provisioner.resume(&desired.target).await.unwrap();
     provisioner.resume(&desired.target).await.unwrap();
     until(provisioner, &desired.target, ControlPlaneState::Ready).await;
@@ -231,8 +245,7 @@ pub async fn applying_does_not_wake_a_sleeper(harness: &dyn ClusterHarness) {
     let provisioner = harness.provisioner();
     let desired = cluster("one", &["web"]);
     settle(provisioner, &desired).await;
-    provisioner.suspend(&desired.target, THEN).await.unwrap();
-    until(provisioner, &desired.target, ControlPlaneState::Stopped).await;
+    put_to_sleep(provisioner, &desired.target).await;
     assert!(!provisioner.apply(&desired).await.unwrap().tenant);
     assert_eq!(state_of(provisioner, &desired.target).await, ControlPlaneState::Stopped);
 }

@@ -63,7 +63,8 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable` when the host cluster does not answer.
     async fn observe(&self, target: &TenantTarget) -> Result<Observation>;
 
-    /// Puts the cluster to sleep: nothing runs, nothing is lost.
+    /// Puts the cluster to sleep: nothing runs, nothing is lost. It is asked for again, look by look, until the
+    /// cluster is observed as stopped; each time does what can be done by then.
     ///
     /// # Behaviour
     /// - A cluster that sleeps stays asleep.

@@ -1,0 +1,29 @@
+//! The labels and annotations by which Hexabase knows its own objects.
+
+/// The field manager of everything that Hexabase applies.
+pub const FIELD_MANAGER: &str = "hexabase";
+
+/// On every object that Hexabase made: `"true"`.
+pub const MANAGED: &str = "hexabase.ai/managed";
+/// On every object on a host cluster: the organization, as a Kubernetes name.
+pub const ORGANIZATION: &str = "hexabase.ai/organization-id";
+/// On every object on a host cluster: the workspace, as a Kubernetes name.
+pub const WORKSPACE: &str = "hexabase.ai/workspace-id";
+/// On a namespace on a host cluster: the plan.
+pub const PLAN: &str = "hexabase.ai/plan";
+/// On everything that belongs to a project inside a tenant cluster: the project, as a Kubernetes name.
+pub const PROJECT: &str = "hexabase.ai/project-id";
+/// What people call the thing, where its name in Kubernetes is an id.
+pub const TITLE: &str = "hexabase.ai/title";
+
+/// On every object of the vCluster chart: the name of the virtual cluster.
+pub(crate) const RELEASE: &str = "release";
+/// On pods and other objects that vCluster syncs to the host: the name of the virtual cluster. The syncer
+/// overwrites whatever the tenant wrote there.
+pub(crate) const SYNCED_BY: &str = "vcluster.loft.sh/managed-by";
+/// On a StatefulSet that the vCluster CLI, or Hexabase, put to sleep.
+pub(crate) const PAUSED: &str = "loft.sh/paused";
+/// How many replicas a sleeping StatefulSet had.
+pub(crate) const PAUSED_REPLICAS: &str = "loft.sh/paused-replicas";
+/// When a StatefulSet was put to sleep.
+pub(crate) const PAUSED_DATE: &str = "loft.sh/paused-date";

@@ -1,0 +1,103 @@
+use std::fmt;
+
+use serde_json::Value;
+
+/// What kind of object it is, and where its API is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The version of the API.
+    pub version: &'static str,
+    /// The kind.
+    pub kind: &'static str,
+    /// The kind in the plural, as in paths.
+    pub plural: &'static str,
+    /// Whether it lies in a namespace.
+    pub namespaced: bool,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $group:literal, $kind:literal, $plural:literal, $namespaced:literal;)+) => {
+        #[expect(missing_docs, reason = "each is called like the kind it is")]
+        impl Kind {
+            $(pub const $name: Self = Self {
+                group: $group, version: "v1", kind: $kind, plural: $plural, namespaced: $namespaced,
+            };)+
+        }
+    };
+}
+
+kinds! {
+    NAMESPACE = "", "Namespace", "namespaces", false;
+    SERVICE_ACCOUNT = "", "ServiceAccount", "serviceaccounts", true;
+    SECRET = "", "Secret", "secrets", true;
+    CONFIG_MAP = "", "ConfigMap", "configmaps", true;
+    SERVICE = "", "Service", "services", true;
+    POD = "", "Pod", "pods", true;
+    RESOURCE_QUOTA = "", "ResourceQuota", "resourcequotas", true;
+    LIMIT_RANGE = "", "LimitRange", "limitranges", true;
+    STATEFUL_SET = "apps", "StatefulSet", "statefulsets", true;
+    NETWORK_POLICY = "networking.k8s.io", "NetworkPolicy", "networkpolicies", true;
+    ROLE = "rbac.authorization.k8s.io", "Role", "roles", true;
+    ROLE_BINDING = "rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true;
+    CLUSTER_ROLE = "rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false;
+    CLUSTER_ROLE_BINDING = "rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false;
+}
+
+impl Kind {
+    pub(crate) fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+}
+
+/// An object as it should be: what Hexabase says about it, and nothing else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// What it is.
+    pub kind: Kind,
+    /// In which namespace; empty where the kind has none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The whole object as JSON.
+    pub body: Value,
+}
+
+/// Which object is meant. Objects sort by kind, namespace and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ObjectKey {
+    pub(crate) kind: Kind,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}/{}", self.kind.kind, self.namespace, self.name)
+    }
+}
+
+impl Object {
+    /// An object of a kind, with whatever `content` says besides kind and API version.
+    pub(crate) fn new(kind: Kind, mut content: Value) -> Self {
+        let at = |content: &Value, field: &str| {
+            content
+                .pointer(&format!("/metadata/{field}"))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        content["apiVersion"] = Value::String(kind.api_version());
+        content["kind"] = Value::String(kind.kind.to_owned());
+        Self { kind, namespace: at(&content, "namespace"), name: at(&content, "name"), body: content }
+    }
+
+    pub(crate) fn key(&self) -> ObjectKey {
+        ObjectKey { kind: self.kind, namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+}

@@ -1,0 +1,303 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use hexabase_core::desired::{TenantCluster, TenantProject, TenantTarget};
+use hexabase_core::error::{Error, ErrorKind, Result};
+use hexabase_core::id::{ProjectId, TypedId as _};
+use hexabase_core::model::DriftEntry;
+use hexabase_core::provisioner::Applied;
+use serde_json::{Value, json};
+
+use super::{Namespace, VClusterProvisioner, not_ours, text};
+use crate::api_server::ApiServer;
+use crate::difference::{Difference, compare};
+use crate::labels;
+use crate::object::{Kind, Object, ObjectKey};
+use crate::render::{host_objects, tenant_objects};
+
+/// How many objects are applied at a time.
+const AT_ONCE: usize = 8;
+
+/// The kinds that are rendered on the host, besides the namespace.
+const ON_HOST: [Kind; 10] = [
+    Kind::SERVICE_ACCOUNT,
+    Kind::ROLE,
+    Kind::ROLE_BINDING,
+    Kind::RESOURCE_QUOTA,
+    Kind::LIMIT_RANGE,
+    Kind::NETWORK_POLICY,
+    Kind::SECRET,
+    Kind::CONFIG_MAP,
+    Kind::SERVICE,
+    Kind::STATEFUL_SET,
+];
+
+/// The kinds that are rendered inside a tenant.
+const INSIDE: [Kind; 7] = [
+    Kind::CLUSTER_ROLE,
+    Kind::CLUSTER_ROLE_BINDING,
+    Kind::NAMESPACE,
+    Kind::RESOURCE_QUOTA,
+    Kind::LIMIT_RANGE,
+    Kind::ROLE,
+    Kind::ROLE_BINDING,
+];
+
+type Objects = BTreeMap<ObjectKey, Value>;
+
+/// What there is inside a tenant.
+struct Inside {
+    api: ApiServer,
+    actual: Objects,
+    /// The projects that can be applied.
+    desired: Vec<Object>,
+    refused: BTreeMap<ProjectId, String>,
+    /// Whether a namespace of ours is still on its way out where a new one should be.
+    waiting: bool,
+}
+
+impl VClusterProvisioner {
+    pub(super) async fn plan_cluster(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>> {
+        let mut objects = host_objects(desired, &self.settings)?;
+        let on_host = match self.namespace(&desired.target).await? {
+            Namespace::Ours => self.on_host(&desired.target).await?,
+            Namespace::Foreign => return Err(not_ours(&desired.target)),
+            Namespace::Absent | Namespace::Terminating => Objects::new(),
+        };
+        keep_immutable(&mut objects, &on_host);
+        let mut entries = compare("host", &objects, &on_host).entries;
+        if let Some(inside) = self.inside(desired, &on_host).await? {
+            entries.extend(compare("tenant", &inside.desired, &inside.actual).entries);
+        }
+        Ok(entries)
+    }
+
+    pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {
+        let mut objects = host_objects(desired, &self.settings)?;
+        let on_host = match self.namespace(&desired.target).await? {
+            Namespace::Ours => self.on_host(&desired.target).await?,
+            Namespace::Absent => Objects::new(),
+            Namespace::Foreign => return Err(not_ours(&desired.target)),
+            Namespace::Terminating => return Err(Error::unavailable("the namespace is being removed")),
+        };
+        keep_immutable(&mut objects, &on_host);
+        carry_out(&self.host, &compare("host", &objects, &on_host)).await?;
+        self.grow_volume(desired, &on_host).await?;
+
+        let Some(inside) = self.inside(desired, &on_host).await? else { return Ok(Applied::default()) };
+        let difference = compare("tenant", &inside.desired, &inside.actual);
+        match carry_out(&inside.api, &difference).await {
+            Ok(()) => Ok(Applied { tenant: !inside.waiting, refused_projects: inside.refused }),
+            // It answered a moment ago and does not now: it is asked again at the next look.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::debug!(%error, cluster = %desired.target.name, "the tenant stopped answering");
+                Ok(Applied::default())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What Hexabase has made on the host for a tenant.
+    async fn on_host(&self, target: &TenantTarget) -> Result<Objects> {
+        let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
+        let mut found = collect(&self.host, &ON_HOST, Some(&target.name), &selector).await?;
+        if let Some(namespace) = self.host.find(Kind::NAMESPACE, "", &target.name).await? {
+            let key =
+                ObjectKey { kind: Kind::NAMESPACE, namespace: String::new(), name: target.name.clone() };
+            found.insert(key, namespace);
+        }
+        Ok(found)
+    }
+
+    /// What there is inside a tenant and what should be, once its API server answers.
+    async fn inside(&self, desired: &TenantCluster, on_host: &Objects) -> Result<Option<Inside>> {
+        if is_asleep(&desired.target, on_host) {
+            return Ok(None);
+        }
+        let Some(api) = self.tenant(&desired.target).await? else { return Ok(None) };
+        let looked = async {
+            let namespaces = api.list(Kind::NAMESPACE, None, "").await?;
+            let selector = format!("{}=true", labels::MANAGED);
+            let actual = collect(&api, &INSIDE, None, &selector).await?;
+            Ok((namespaces, actual))
+        };
+        let (namespaces, actual) = match looked.await {
+            Ok(found) => found,
+            Err(error) => return not_yet(error, &desired.target),
+        };
+        let namespaces: BTreeMap<&str, &Value> =
+            namespaces.iter().map(|body| (text(body, "/metadata/name"), body)).collect();
+        let mut projects = Vec::new();
+        let (mut refused, mut waiting) = (BTreeMap::new(), false);
+        for project in &desired.projects {
+            match place_of(project, namespaces.get(project.namespace.as_str()).copied()) {
+                Place::Free => projects.push(project.clone()),
+                Place::Leaving => waiting = true,
+                Place::Taken => {
+                    refused.insert(project.id, refusal(project));
+                }
+            }
+        }
+        let wanted = tenant_objects(&TenantCluster { projects, ..desired.clone() });
+        Ok(Some(Inside { api, actual, desired: wanted, refused, waiting }))
+    }
+
+    /// A claim template of a StatefulSet never changes: the volume itself is asked to grow instead.
+    async fn grow_volume(&self, desired: &TenantCluster, on_host: &Objects) -> Result<()> {
+        let target = &desired.target;
+        let wanted = desired.control_plane.storage;
+        let made_with = stateful_set(target, on_host)
+            .map(|body| text(body, "/spec/volumeClaimTemplates/0/spec/resources/requests/storage"));
+        if made_with
+            .and_then(|size| size.parse().ok())
+            .is_none_or(|size: hexabase_core::quantity::Quantity| size >= wanted)
+        {
+            return Ok(());
+        }
+        let claim = Kind {
+            group: "",
+            version: "v1",
+            kind: "PersistentVolumeClaim",
+            plural: "persistentvolumeclaims",
+            namespaced: true,
+        };
+        let patch = json!({ "spec": { "resources": { "requests": { "storage": wanted.to_string() } } } });
+        let grown = self.host.merge(claim, &target.name, &format!("data-{}-0", target.name), &patch).await;
+        match grown {
+            Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::Invalid) => {
+                tracing::warn!(%error, cluster = %target.name, "the storage class does not let the volume grow");
+                Ok(())
+            }
+            outcome => outcome.map(drop),
+        }
+    }
+}
+
+fn stateful_set<'a>(target: &TenantTarget, on_host: &'a Objects) -> Option<&'a Value> {
+    let (namespace, name) = (target.name.clone(), target.name.clone());
+    on_host.get(&ObjectKey { kind: Kind::STATEFUL_SET, namespace, name })
+}
+
+fn is_asleep(target: &TenantTarget, on_host: &Objects) -> bool {
+    let replicas = stateful_set(target, on_host).and_then(|body| body.pointer("/spec/replicas"));
+    replicas.and_then(Value::as_u64) == Some(0)
+}
+
+/// The claim templates that a StatefulSet was made with stay what they are.
+fn keep_immutable(objects: &mut [Object], on_host: &Objects) {
+    for object in objects.iter_mut().filter(|object| object.kind == Kind::STATEFUL_SET) {
+        let Some(there) = on_host.get(&object.key()) else { continue };
+        let size = there.pointer("/spec/volumeClaimTemplates/0/spec/resources/requests/storage").cloned();
+        let class = there.pointer("/spec/volumeClaimTemplates/0/spec/storageClassName").cloned();
+        let Some(claim) = object.body.pointer_mut("/spec/volumeClaimTemplates/0/spec") else { continue };
+        if let Some(size) = size {
+            claim["resources"]["requests"]["storage"] = size;
+        }
+        match (class, claim.as_object_mut()) {
+            (Some(class), _) => claim["storageClassName"] = class,
+            (None, Some(claim)) => drop(claim.remove("storageClassName")),
+            (None, None) => {}
+        }
+    }
+}
+
+/// What is in the place of a project's namespace.
+enum Place {
+    /// Nothing, or the project's own namespace.
+    Free,
+    /// The namespace of an earlier project of that name, which is going.
+    Leaving,
+    /// Somebody else's namespace.
+    Taken,
+}
+
+fn place_of(project: &TenantProject, there: Option<&Value>) -> Place {
+    let Some(body) = there else { return Place::Free };
+    let label = |name: &str| {
+        body.pointer("/metadata/labels").and_then(|labels| labels.get(name)).and_then(Value::as_str)
+    };
+    let leaving = body.pointer("/metadata/deletionTimestamp").is_some();
+    match (label(labels::MANAGED), label(labels::PROJECT)) {
+        (Some("true"), Some(id)) if id == project.id.kubernetes_name() => {
+            if leaving {
+                Place::Leaving
+            } else {
+                Place::Free
+            }
+        }
+        (Some("true"), Some(_)) => Place::Leaving,
+        _ => Place::Taken,
+    }
+}
+
+fn refusal(project: &TenantProject) -> String {
+    format!(
+        "a namespace {} is there already and was not made by Hexabase; rename or remove it, or choose another name",
+        project.namespace
+    )
+}
+
+/// A tenant that does not answer is asked again at the next look.
+fn not_yet(error: Error, target: &TenantTarget) -> Result<Option<Inside>> {
+    if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Forbidden | ErrorKind::NotFound) {
+        tracing::debug!(%error, cluster = %target.name, "the tenant does not answer yet");
+        return Ok(None);
+    }
+    Err(error)
+}
+
+/// Waits for all of these, a few at a time; the first failure ends it.
+async fn all<T: Send>(work: Vec<BoxFuture<'_, Result<T>>>) -> Result<Vec<T>> {
+    stream::iter(work).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// All objects of these kinds, by what they are.
+async fn collect(
+    api: &ApiServer,
+    kinds: &[Kind],
+    namespace: Option<&str>,
+    selector: &str,
+) -> Result<Objects> {
+    let mut lists = Vec::with_capacity(kinds.len());
+    for kind in kinds.iter().copied() {
+        lists.push(async move { Ok((kind, api.list(kind, namespace, selector).await?)) }.boxed());
+    }
+    let mut objects = Objects::new();
+    for (kind, bodies) in all(lists).await? {
+        for body in bodies {
+            let (namespace, name) =
+                (text(&body, "/metadata/namespace").to_owned(), text(&body, "/metadata/name").to_owned());
+            objects.insert(ObjectKey { kind, namespace, name }, body);
+        }
+    }
+    Ok(objects)
+}
+
+/// Applies what is missing or differs, then removes what is too much. What must be there before others can
+/// be is applied first: namespaces before what lies in them, roles before who has them; and the control
+/// plane comes last, when everything it needs is there.
+async fn carry_out(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
+    let stages: BTreeSet<u8> = difference.apply.iter().map(|object| stage(object.kind)).collect();
+    for now in stages {
+        let mut applied = Vec::new();
+        for object in difference.apply.iter().copied().filter(|object| stage(object.kind) == now) {
+            applied.push(api.apply(object).boxed());
+        }
+        all(applied).await?;
+    }
+    for (key, uid) in difference.remove.iter().rev() {
+        api.delete(key.kind, &key.namespace, &key.name, uid.as_deref()).await?;
+    }
+    Ok(())
+}
+
+const fn stage(kind: Kind) -> u8 {
+    match kind.kind.as_bytes() {
+        b"Namespace" => 0,
+        b"RoleBinding" | b"ClusterRoleBinding" => 2,
+        b"StatefulSet" => 3,
+        _ => 1,
+    }
+}

@@ -1,0 +1,151 @@
+use std::collections::BTreeMap;
+
+use hexabase_core::desired::TenantTarget;
+use hexabase_core::error::Result;
+use hexabase_core::id::{ProjectId, TypedId as _};
+use hexabase_core::provisioner::{ControlPlaneState, Observation};
+use hexabase_core::quota::Quota;
+use serde_json::Value;
+
+use super::{Namespace, VClusterProvisioner, decoded, text};
+use crate::api_server::ApiServer;
+use crate::labels;
+use crate::object::Kind;
+use crate::render::quantities::used;
+use crate::render::tenant::is_project_quota;
+
+impl VClusterProvisioner {
+    pub(super) async fn observe_cluster(&self, target: &TenantTarget) -> Result<Observation> {
+        match self.namespace(target).await? {
+            // What is not ours is no cluster of ours; applying says so.
+            Namespace::Absent | Namespace::Foreign => return Ok(Observation::absent()),
+            Namespace::Terminating => return Ok(Observation::of(ControlPlaneState::Terminating)),
+            Namespace::Ours => {}
+        }
+        let name = &target.name;
+        let Some(set) = self.host.find(Kind::STATEFUL_SET, name, name).await? else {
+            return Ok(Observation::of(starting("its control plane was not made yet")));
+        };
+        let quota = self.host.find(Kind::RESOURCE_QUOTA, name, &format!("vc-{name}")).await?;
+        let usage = quota.as_ref().and_then(|quota| quota.get("status")).map(used);
+        if set.pointer("/spec/replicas").and_then(Value::as_u64) == Some(0) {
+            let control_plane = self.sleeping(target, &set).await?;
+            return Ok(Observation { usage, ..Observation::of(control_plane) });
+        }
+        if number(&set, "/status/readyReplicas") == 0 {
+            return Ok(Observation { usage, ..Observation::of(self.not_ready(target).await?) });
+        }
+        let observation = match self.tenant(target).await? {
+            Some(api) => self.answering(target, &api).await?,
+            None => Observation::of(starting("it has not handed out its kubeconfig yet")),
+        };
+        Ok(Observation { usage, ..observation })
+    }
+
+    /// It sleeps when its control plane is gone, and with it everything it ran.
+    async fn sleeping(&self, target: &TenantTarget, set: &Value) -> Result<ControlPlaneState> {
+        if number(set, "/status/replicas") > 0 {
+            return Ok(ControlPlaneState::Stopping);
+        }
+        let selector = format!("{}={}", labels::SYNCED_BY, target.name);
+        let left = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
+        Ok(if left.is_empty() { ControlPlaneState::Stopped } else { ControlPlaneState::Stopping })
+    }
+
+    /// Why the control plane is not ready: what its pods say.
+    async fn not_ready(&self, target: &TenantTarget) -> Result<ControlPlaneState> {
+        let selector = format!("app=vcluster,{}={}", labels::RELEASE, target.name);
+        let pods = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
+        Ok(pods.iter().find_map(trouble).unwrap_or_else(|| match pods.is_empty() {
+            true => starting("its pod was not made yet"),
+            false => starting("its pod is starting"),
+        }))
+    }
+
+    /// The control plane's pod is ready; it counts once its API server answers, too.
+    async fn answering(&self, target: &TenantTarget, api: &ApiServer) -> Result<Observation> {
+        let ready = async {
+            api.ping("/readyz").await?;
+            api.find(Kind::SERVICE_ACCOUNT, "default", "default").await
+        };
+        match ready.await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Observation::of(starting("its controllers are starting"))),
+            Err(error) => {
+                tracing::debug!(%error, cluster = %target.name, "the tenant does not answer");
+                return Ok(Observation::of(starting("its API server does not answer yet")));
+            }
+        }
+        let secret = self.admin_secret(target).await?;
+        let certificate_authority =
+            secret.as_ref().and_then(|(secret, _)| decoded(secret, "certificate-authority"));
+        Ok(Observation {
+            api_endpoint: Some(self.settings.endpoint_of(&target.name)),
+            certificate_authority,
+            project_usage: self.project_usage(target, api).await,
+            ..Observation::of(ControlPlaneState::Ready)
+        })
+    }
+
+    /// What projects use; nothing when the tenant would rather not say.
+    async fn project_usage(&self, target: &TenantTarget, api: &ApiServer) -> BTreeMap<ProjectId, Quota> {
+        let selector = format!("{}=true,{}", labels::MANAGED, labels::PROJECT);
+        let quotas = match api.list(Kind::RESOURCE_QUOTA, None, &selector).await {
+            Ok(quotas) => quotas,
+            Err(error) => {
+                tracing::debug!(%error, cluster = %target.name, "the tenant does not tell its usage");
+                return BTreeMap::new();
+            }
+        };
+        let ours = quotas.iter().filter(|quota| is_project_quota(text(quota, "/metadata/name")));
+        let measured = |quota: &Value| {
+            let label =
+                quota.pointer("/metadata/labels").and_then(|labels| labels.get(labels::PROJECT))?.as_str()?;
+            let id = format!("{}_{}", ProjectId::PREFIX, label.strip_prefix("prj-")?).parse().ok()?;
+            Some((id, used(quota.get("status")?)))
+        };
+        ours.filter_map(measured).collect()
+    }
+}
+
+fn number(body: &Value, pointer: &str) -> u64 {
+    body.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn starting(message: &str) -> ControlPlaneState {
+    ControlPlaneState::Starting { message: message.to_owned() }
+}
+
+/// What keeps a pod from coming up, if it will not pass by itself.
+fn trouble(pod: &Value) -> Option<ControlPlaneState> {
+    let containers = ["/status/initContainerStatuses", "/status/containerStatuses"];
+    let statuses = containers.iter().filter_map(|pointer| pod.pointer(pointer)?.as_array()).flatten();
+    let waiting = statuses.filter_map(|status| {
+        let reason = text(status, "/state/waiting/reason");
+        let last_words = text(status, "/lastState/terminated/message");
+        let details = if last_words.is_empty() { text(status, "/state/waiting/message") } else { last_words };
+        let advice = match reason {
+            "CrashLoopBackOff" => "the control plane keeps crashing",
+            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" => "its image cannot be pulled",
+            "CreateContainerConfigError" => "its pod refers to something that is not there",
+            _ => return None,
+        };
+        Some((reason.to_owned(), format!("{advice}: {}", brief(details))))
+    });
+    let unschedulable = || {
+        let conditions = pod.pointer("/status/conditions")?.as_array()?;
+        let refused = conditions.iter().find(|condition| text(condition, "/reason") == "Unschedulable")?;
+        let message =
+            format!("no node of the host cluster takes its pod: {}", brief(text(refused, "/message")));
+        Some(("Unschedulable".to_owned(), message))
+    };
+    let (reason, message) = waiting.last().or_else(unschedulable)?;
+    Some(ControlPlaneState::Broken { reason, message })
+}
+
+/// The end of a message: that is where programs say what went wrong.
+fn brief(message: &str) -> String {
+    const LONGEST: usize = 300;
+    let length = message.chars().count();
+    message.trim().chars().skip(length.saturating_sub(LONGEST)).collect()
+}

@@ -1,0 +1,97 @@
+//! What a tenant cluster is on its host: the objects of the vCluster chart, and the walls around them.
+
+mod control_plane;
+mod identity;
+mod limits;
+mod network;
+mod services;
+
+use hexabase_core::desired::TenantCluster;
+use hexabase_core::error::{Error, Result};
+use hexabase_core::id::TypedId as _;
+use hexabase_core::model::{ControlPlaneStore, Isolation};
+use serde_json::{Value, json};
+
+use crate::labels;
+use crate::object::{Kind, Object};
+use crate::settings::HostSettings;
+
+/// Everything that a tenant cluster is on its host, in the order in which it is applied.
+///
+/// # Errors
+/// `Unsupported` for a Kubernetes version or a control plane that cannot be rendered.
+pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<Vec<Object>> {
+    if cluster.control_plane.store != ControlPlaneStore::Sqlite || cluster.control_plane.replicas != 1 {
+        let message =
+            "only control planes of one replica with the store sqlite can be made so far; change the plan";
+        return Err(Error::unsupported(message).with("plan", &cluster.plan_id));
+    }
+    let tenant = Tenant { cluster, settings };
+    let config = super::vcluster_config::render(cluster, settings)?;
+    let mut objects = vec![tenant.namespace()];
+    objects.extend(identity::objects(&tenant));
+    objects.extend(limits::objects(&tenant));
+    objects.extend(network::objects(&tenant));
+    objects.extend(control_plane::configuration(&tenant, &config));
+    objects.extend(services::objects(&tenant));
+    objects.push(control_plane::stateful_set(&tenant, &config)?);
+    Ok(objects)
+}
+
+/// A tenant cluster about to be rendered.
+struct Tenant<'a> {
+    cluster: &'a TenantCluster,
+    settings: &'a HostSettings,
+}
+
+impl Tenant<'_> {
+    /// The name of the virtual cluster, and of the namespace it lives in.
+    fn name(&self) -> &str {
+        &self.cluster.target.name
+    }
+
+    /// The labels of the vCluster chart, by which its CLI recognises a cluster, and our own.
+    fn labels(&self) -> Value {
+        json!({
+            "app": "vcluster",
+            "chart": format!("vcluster-{}", self.settings.vcluster_version),
+            "heritage": "hexabase",
+            labels::RELEASE: self.name(),
+            labels::MANAGED: "true",
+            labels::ORGANIZATION: self.cluster.target.organization_id.kubernetes_name(),
+            labels::WORKSPACE: self.cluster.target.workspace_id.kubernetes_name(),
+        })
+    }
+
+    /// The labels that select the control plane's pods.
+    fn selector(&self) -> Value {
+        json!({ "app": "vcluster", labels::RELEASE: self.name() })
+    }
+
+    fn metadata(&self, name: &str) -> Value {
+        json!({ "name": name, "namespace": self.name(), "labels": self.labels() })
+    }
+
+    fn object(&self, kind: Kind, name: &str, mut content: Value) -> Object {
+        content["metadata"] = self.metadata(name);
+        Object::new(kind, content)
+    }
+
+    /// Whether the control plane runs without root: restricted namespaces take nothing else.
+    fn rootless(&self) -> bool {
+        self.cluster.isolation == Isolation::Restricted
+    }
+
+    fn namespace(&self) -> Object {
+        let mut labels = self.labels();
+        let level = self.cluster.isolation.as_str();
+        labels[labels::PLAN] = json!(self.cluster.plan_id);
+        labels["pod-security.kubernetes.io/enforce"] = json!(level);
+        labels["pod-security.kubernetes.io/enforce-version"] = json!("latest");
+        labels["pod-security.kubernetes.io/audit"] = json!("restricted");
+        labels["pod-security.kubernetes.io/warn"] = json!("restricted");
+        let annotations = json!({ labels::TITLE: self.cluster.workspace_name });
+        let metadata = json!({ "name": self.name(), "labels": labels, "annotations": annotations });
+        Object::new(Kind::NAMESPACE, json!({ "metadata": metadata }))
+    }
+}

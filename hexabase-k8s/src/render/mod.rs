@@ -1,0 +1,12 @@
+//! Rendering: a tenant cluster as Kubernetes objects. Pure functions; nothing here talks to anyone.
+
+pub mod host;
+pub mod quantities;
+pub mod tenant;
+pub mod vcluster_config;
+
+#[cfg(test)]
+mod tests;
+
+pub use host::host_objects;
+pub use tenant::tenant_objects;

@@ -1,0 +1,40 @@
+//! Hexabase's resources as Kubernetes' quota keys, and back.
+
+use hexabase_core::quota::{Quota, Resource};
+use serde_json::{Map, Value};
+
+/// The key of a resource in a ResourceQuota.
+#[must_use]
+pub const fn quota_key(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Cpu => "requests.cpu",
+        Resource::Memory => "requests.memory",
+        Resource::Storage => "requests.storage",
+        Resource::EphemeralStorage => "requests.ephemeral-storage",
+        Resource::Pods => "count/pods",
+        Resource::Services => "count/services",
+        Resource::LoadBalancers => "services.loadbalancers",
+        Resource::PersistentVolumeClaims => "count/persistentvolumeclaims",
+        Resource::Secrets => "count/secrets",
+        Resource::ConfigMaps => "count/configmaps",
+    }
+}
+
+/// A quota as the `hard` of a ResourceQuota.
+#[must_use]
+pub fn hard(quota: &Quota) -> Map<String, Value> {
+    quota
+        .iter()
+        .map(|(resource, amount)| (quota_key(resource).to_owned(), amount.to_string().into()))
+        .collect()
+}
+
+/// The `used` of a ResourceQuota's status, as far as Hexabase knows the resources.
+#[must_use]
+pub fn used(status: &Value) -> Quota {
+    let amount = |resource: &Resource| {
+        let text = status.pointer("/used").and_then(|used| used.get(quota_key(*resource)))?.as_str()?;
+        Some((*resource, text.parse().ok()?))
+    };
+    Resource::ALL.iter().filter_map(amount).collect()
+}

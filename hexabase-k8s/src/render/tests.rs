@@ -1,0 +1,290 @@
+use hexabase_core::desired::{self, Issuer, TenantCluster};
+use hexabase_core::fixture::{self, THEN, id};
+use hexabase_core::id::TypedId;
+use hexabase_core::model::{
+    Assignment, ControlPlaneStore, CustomRole, Isolation, Plan, PresetRole, Project, RoleRef, Rule,
+    WorkspaceState,
+};
+use hexabase_core::name::Slug;
+use hexabase_core::quantity::Quantity;
+use hexabase_core::quota::{Quota, Resource};
+use hexabase_core::version::Version;
+use k8s_openapi::serde::de::DeserializeOwned;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::*;
+use crate::object::{Kind, Object};
+use crate::settings::HostSettings;
+
+fn assignment(name: &str, group: &str, project: Option<&str>, role: RoleRef) -> Assignment {
+    Assignment {
+        id: id(name),
+        organization_id: id("acme"),
+        workspace_id: id("dev"),
+        project_id: project.map(id),
+        group_id: id(group),
+        role,
+        created_by: id("owner"),
+        created_at: THEN,
+    }
+}
+
+fn sorted<T, K: Ord>(mut things: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    things.sort_by_key(|thing| key(thing));
+    things
+}
+
+/// A workspace as it is right after it was asked for.
+fn small() -> TenantCluster {
+    let state = WorkspaceState {
+        workspace: fixture::workspace("dev"),
+        groups: vec![fixture::group("WSAdmins")],
+        projects: Vec::new(),
+        roles: Vec::new(),
+        assignments: vec![assignment("a1", "WSAdmins", None, RoleRef::Preset(PresetRole::WorkspaceAdmin))],
+    };
+    desired::workspace(
+        &state,
+        &fixture::plan("small"),
+        &Issuer { url: "http://localhost".to_owned(), certificate_authority: None },
+    )
+}
+
+fn large_plan() -> Plan {
+    let mut plan = fixture::plan("large");
+    plan.isolation = Isolation::Restricted;
+    plan.quota = Quota::new()
+        .with(Resource::Cpu, Quantity::units(32))
+        .with(Resource::Memory, Quantity::gibibytes(64))
+        .with(Resource::Storage, Quantity::gibibytes(500))
+        .with(Resource::EphemeralStorage, Quantity::gibibytes(200))
+        .with(Resource::Pods, Quantity::units(500))
+        .with(Resource::Services, Quantity::units(200))
+        .with(Resource::LoadBalancers, Quantity::units(4))
+        .with(Resource::PersistentVolumeClaims, Quantity::units(100))
+        .with(Resource::Secrets, Quantity::units(400))
+        .with(Resource::ConfigMaps, Quantity::units(400));
+    plan.control_plane.cpu = Quantity::units(1);
+    plan.control_plane.memory = Quantity::gibibytes(2);
+    plan.control_plane.memory_limit = Quantity::gibibytes(8);
+    plan.control_plane.storage = Quantity::gibibytes(20);
+    plan
+}
+
+/// A workspace in use: projects with quotas in a tree, a custom role, and assignments of every kind.
+fn large() -> TenantCluster {
+    let quota = |cpu, memory| {
+        Quota::new()
+            .with(Resource::Cpu, Quantity::units(cpu))
+            .with(Resource::Memory, Quantity::gibibytes(memory))
+    };
+    let shop = Project { quota: quota(8, 16), ..fixture::project("shop") };
+    let web = Project { quota: quota(3, 4), parent_id: Some(shop.id), ..fixture::project("shop-web") };
+    let role = CustomRole {
+        id: id("deployer"),
+        organization_id: id("acme"),
+        workspace_id: id("dev"),
+        project_id: id("shop"),
+        name: Slug::parse("deployer").unwrap(),
+        rules: vec![Rule {
+            api_groups: vec!["apps".to_owned()],
+            resources: vec!["deployments".to_owned()],
+            verbs: vec!["get".to_owned(), "patch".to_owned()],
+            resource_names: vec!["web".to_owned()],
+        }],
+        created_at: THEN,
+        updated_at: THEN,
+        version: Version::FIRST,
+    };
+    let given = vec![
+        assignment("a1", "WSAdmins", None, RoleRef::Preset(PresetRole::WorkspaceAdmin)),
+        assignment("a2", "ops", None, RoleRef::Preset(PresetRole::WorkspaceViewer)),
+        assignment("a3", "ops", Some("shop"), RoleRef::Preset(PresetRole::ProjectEditor)),
+        assignment("a4", "ops", Some("shop"), RoleRef::Custom(id("deployer"))),
+    ];
+    let state = WorkspaceState {
+        workspace: fixture::workspace("dev"),
+        groups: sorted(vec![fixture::group("WSAdmins"), fixture::group("ops")], |group| group.id),
+        projects: sorted(vec![shop, web, fixture::project("free")], |project| project.id),
+        roles: vec![role],
+        assignments: sorted(given, |given| given.id),
+    };
+    let issuer = Issuer {
+        url: "https://id.example.com".to_owned(),
+        certificate_authority: Some(
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned(),
+        ),
+    };
+    desired::workspace(&state, &large_plan(), &issuer)
+}
+
+fn settings() -> HostSettings {
+    HostSettings {
+        service_cidr: Some("10.0.0.0/16".to_owned()),
+        storage_class: Some("fast".to_owned()),
+        endpoint: "https://{name}.tenants.example.com:443".to_owned(),
+        ..HostSettings::default()
+    }
+}
+
+fn all(cluster: &TenantCluster, settings: &HostSettings) -> (Vec<Object>, Vec<Object>) {
+    (host_objects(cluster, settings).unwrap(), tenant_objects(cluster))
+}
+
+/// Every object as a YAML document; the configuration is shown in the clear.
+fn golden(objects: &[Object]) -> String {
+    let document = |object: &Object| {
+        let mut body = object.body.clone();
+        if let Some(encoded) = body.pointer("/data/config.yaml").and_then(Value::as_str) {
+            use base64::Engine as _;
+            let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
+            body["data"]["config.yaml"] = String::from_utf8(bytes).unwrap().into();
+        }
+        format!("---\n{}", serde_saphyr::to_string(&body).unwrap())
+    };
+    objects.iter().map(document).collect()
+}
+
+#[test]
+fn a_small_workspace_on_its_host() {
+    insta::assert_snapshot!(golden(&all(&small(), &HostSettings::default()).0));
+}
+
+#[test]
+fn a_small_workspace_inside() {
+    insta::assert_snapshot!(golden(&all(&small(), &HostSettings::default()).1));
+}
+
+#[test]
+fn a_large_workspace_on_its_host() {
+    insta::assert_snapshot!(golden(&all(&large(), &settings()).0));
+}
+
+#[test]
+fn a_large_workspace_inside() {
+    insta::assert_snapshot!(golden(&all(&large(), &settings()).1));
+}
+
+/// Reads an object as its type and writes it again: a field that the type does not know would be lost.
+fn survives<T: DeserializeOwned + Serialize>(object: &Object) {
+    let typed: T = serde_json::from_value(object.body.clone()).unwrap();
+    let mut again = serde_json::to_value(typed).unwrap();
+    // The types write out that a timestamp is not set, which says nothing.
+    if let Some(metadata) = again.pointer_mut("/spec/template/metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|_, value| !value.is_null());
+    }
+    assert_eq!(again, object.body, "{}", object.key());
+}
+
+#[test]
+fn every_object_has_only_fields_that_kubernetes_knows() {
+    use k8s_openapi::api::{
+        apps::v1 as apps, core::v1 as core, networking::v1 as networking, rbac::v1 as rbac,
+    };
+    for cluster in [small(), large()] {
+        let (host, tenant) = all(&cluster, &settings());
+        for object in host.iter().chain(&tenant) {
+            match object.kind {
+                Kind::NAMESPACE => survives::<core::Namespace>(object),
+                Kind::SERVICE_ACCOUNT => survives::<core::ServiceAccount>(object),
+                Kind::SECRET => survives::<core::Secret>(object),
+                Kind::CONFIG_MAP => survives::<core::ConfigMap>(object),
+                Kind::SERVICE => survives::<core::Service>(object),
+                Kind::RESOURCE_QUOTA => survives::<core::ResourceQuota>(object),
+                Kind::LIMIT_RANGE => survives::<core::LimitRange>(object),
+                Kind::STATEFUL_SET => survives::<apps::StatefulSet>(object),
+                Kind::NETWORK_POLICY => survives::<networking::NetworkPolicy>(object),
+                Kind::ROLE => survives::<rbac::Role>(object),
+                Kind::ROLE_BINDING => survives::<rbac::RoleBinding>(object),
+                Kind::CLUSTER_ROLE => survives::<rbac::ClusterRole>(object),
+                Kind::CLUSTER_ROLE_BINDING => survives::<rbac::ClusterRoleBinding>(object),
+                other => unreachable!("no test for {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn the_control_plane_has_no_rights_beyond_its_namespace() {
+    let (host, _) = all(&large(), &settings());
+    for object in &host {
+        assert!(object.kind.namespaced || object.kind == Kind::NAMESPACE, "{}", object.key());
+        for forbidden in ["\"*\"", "nodes", "tokenreviews", "clusterrole"] {
+            let text = object.body.to_string().to_lowercase();
+            let is_role = [Kind::ROLE, Kind::ROLE_BINDING].contains(&object.kind);
+            assert!(!is_role || !text.contains(forbidden), "{}: {forbidden}", object.key());
+        }
+    }
+}
+
+#[test]
+fn nothing_on_the_network_is_selected_by_what_a_tenant_can_write() {
+    let (host, _) = all(&large(), &settings());
+    let policies: Vec<&Object> = host.iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();
+    assert_eq!(policies.len(), 4);
+    for policy in policies {
+        let selector = &policy.body["spec"]["podSelector"];
+        let guarded = selector.to_string().contains("vcluster.loft.sh/managed-by");
+        assert!(guarded || selector == &serde_json::json!({}), "{}", policy.key());
+        assert!(!policy.body.to_string().contains("\"namespaceSelector\":{}"), "{}", policy.key());
+    }
+}
+
+#[test]
+fn the_quota_is_the_plans_and_what_the_control_plane_needs() {
+    let (host, _) = all(&small(), &HostSettings::default());
+    let quota = host.iter().find(|object| object.kind == Kind::RESOURCE_QUOTA).unwrap();
+    let hard = &quota.body["spec"]["hard"];
+    assert_eq!(hard["requests.cpu"], "4220m", "4 of the plan, 200m of the control plane, 20m of CoreDNS");
+    assert_eq!(hard["count/pods"], "52");
+    assert_eq!((&hard["services.nodeports"], &hard["services.loadbalancers"]), (&"0".into(), &"0".into()));
+    assert!(hard.get("requests.storage").is_none(), "what the plan does not limit is not limited");
+}
+
+#[test]
+fn a_project_keeps_what_its_children_have_not() {
+    let objects = tenant_objects(&large());
+    let quota = |namespace: &str| {
+        let found = objects.iter().find(|o| o.kind == Kind::RESOURCE_QUOTA && o.namespace == namespace);
+        found.unwrap().body["spec"]["hard"]["requests.cpu"].clone()
+    };
+    assert_eq!((quota("shop"), quota("shop-web")), ("5".into(), "3".into()));
+}
+
+#[test]
+fn a_role_in_a_project_holds_in_its_children_and_a_custom_one_does_not() {
+    let objects = tenant_objects(&large());
+    let count = |namespace: &str| {
+        objects.iter().filter(|o| o.kind == Kind::ROLE_BINDING && o.namespace == namespace).count()
+    };
+    assert_eq!((count("shop"), count("shop-web"), count("free")), (2, 1, 0));
+}
+
+#[test]
+fn tokens_are_trusted_only_from_an_issuer_that_can_be_checked() {
+    let (without, _) = all(&small(), &settings());
+    assert!(!without.iter().any(|object| object.kind == Kind::CONFIG_MAP), "an http issuer is never trusted");
+    let (with, _) = all(&large(), &settings());
+    let trust = with.iter().find(|object| object.kind == Kind::CONFIG_MAP).unwrap();
+    let text = trust.body["data"]["authentication.yaml"].as_str().unwrap();
+    assert!(text.contains(&fixture::workspace("dev").id.to_string()), "the audience is the workspace");
+    assert!(!text.contains("prefix: ''"));
+}
+
+#[test]
+fn what_cannot_be_rendered_is_refused_before_anything_is_applied() {
+    let mut cluster = small();
+    cluster.control_plane.store = ControlPlaneStore::Etcd;
+    assert!(host_objects(&cluster, &settings()).unwrap_err().message().contains("sqlite"));
+    let unknown = HostSettings { kubernetes_images: Default::default(), ..settings() };
+    assert!(host_objects(&small(), &unknown).unwrap_err().message().contains("1.36"));
+    let newer = HostSettings { vcluster_version: "0.99.0".to_owned(), ..settings() };
+    assert!(host_objects(&small(), &newer).unwrap_err().message().contains("0.36"));
+}
+
+#[test]
+fn names_fit_into_kubernetes() {
+    let name = hexabase_core::id::WorkspaceId::greatest().kubernetes_name();
+    assert!(format!("vc-workload-{name}").len() <= 63 && format!("{name}-authentication").len() <= 63);
+}

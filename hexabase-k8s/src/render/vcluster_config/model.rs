@@ -1,0 +1,424 @@
+//! The part of vCluster 0.36's configuration in which nothing may be left to chance. What is not here is off
+//! when it is missing, which is how it should be.
+
+use hexabase_core::desired::TenantCluster;
+use hexabase_core::error::{Error, Result};
+use serde::Serialize;
+
+use super::AUTHENTICATION_DIRECTORY;
+use crate::settings::HostSettings;
+
+/// Whether something is on.
+#[derive(Debug, Serialize)]
+struct Switch {
+    enabled: bool,
+}
+
+const ON: Switch = Switch { enabled: true };
+const OFF: Switch = Switch { enabled: false };
+
+/// Whether something is on, where vCluster also knows `auto`.
+#[derive(Debug, Serialize)]
+struct AutoSwitch {
+    enabled: &'static str,
+}
+
+const AUTO: AutoSwitch = AutoSwitch { enabled: "auto" };
+const AUTO_OFF: AutoSwitch = AutoSwitch { enabled: "false" };
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Config {
+    sync: Sync,
+    control_plane: ControlPlane,
+    networking: Networking,
+    policies: Policies,
+    rbac: Rbac,
+    experimental: Experimental,
+    telemetry: Switch,
+    logging: Logging,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sync {
+    to_host: ToHost,
+    from_host: FromHost,
+}
+
+/// What of the tenant becomes an object of the host.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToHost {
+    services: Switch,
+    endpoints: Switch,
+    endpoint_slices: Switch,
+    persistent_volume_claims: Switch,
+    config_maps: Selected,
+    secrets: Selected,
+    pods: Pods,
+    // Off, each for a reason: a tenant's PersistentVolume could be a path of the host; priority classes rank
+    // above other tenants; ServiceAccounts and namespaces would leave the tenant's own namespace; network
+    // policies could reopen what the host closed.
+    persistent_volumes: Switch,
+    priority_classes: Switch,
+    service_accounts: Switch,
+    namespaces: Switch,
+    network_policies: Switch,
+    ingresses: Switch,
+    pod_disruption_budgets: Switch,
+    storage_classes: Switch,
+}
+
+/// What is synced only where a pod uses it.
+#[derive(Debug, Serialize)]
+struct Selected {
+    enabled: bool,
+    all: bool,
+}
+
+const USED: Selected = Selected { enabled: true, all: false };
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pods {
+    enabled: bool,
+    /// Otherwise tokens would stand in annotations of pods.
+    #[serde(rename = "useSecretsForSATokens")]
+    use_secrets_for_sa_tokens: bool,
+    /// Would put an init container into tenants' StatefulSets.
+    rewrite_hosts: Switch,
+}
+
+/// What of the host a tenant sees.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FromHost {
+    events: Switch,
+    storage_classes: AutoSwitch,
+    csi_drivers: AutoSwitch,
+    csi_nodes: AutoSwitch,
+    csi_storage_capacities: AutoSwitch,
+    /// Real nodes would show other tenants' load, and bring rights that come close to root on them.
+    nodes: Switch,
+    secrets: Switch,
+    config_maps: Switch,
+    ingress_classes: Switch,
+    priority_classes: Switch,
+    runtime_classes: Switch,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ControlPlane {
+    distro: Distro,
+    backing_store: BackingStore,
+    proxy: Proxy,
+    coredns: CoreDns,
+    service: ControlPlaneService,
+    stateful_set: StatefulSet,
+    advanced: Advanced,
+}
+
+#[derive(Debug, Serialize)]
+struct Distro {
+    k8s: K8s,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct K8s {
+    enabled: bool,
+    image: Image,
+    api_server: Program,
+    controller_manager: Program,
+    /// Pods are scheduled by the host.
+    scheduler: Program,
+}
+
+#[derive(Debug, Serialize)]
+struct Image {
+    registry: String,
+    repository: String,
+    tag: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Program {
+    enabled: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    extra_args: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct BackingStore {
+    database: Database,
+}
+
+#[derive(Debug, Serialize)]
+struct Database {
+    embedded: Switch,
+    external: Switch,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Proxy {
+    bind_address: &'static str,
+    port: u16,
+    #[serde(rename = "extraSANs")]
+    extra_sans: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct CoreDns {
+    enabled: bool,
+    embedded: bool,
+    service: CoreDnsService,
+    deployment: CoreDnsDeployment,
+}
+
+#[derive(Debug, Serialize)]
+struct CoreDnsService {
+    spec: ServiceSpec,
+}
+
+#[derive(Debug, Serialize)]
+struct ServiceSpec {
+    r#type: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct CoreDnsDeployment {
+    replicas: u8,
+    resources: Resources,
+}
+
+#[derive(Debug, Serialize)]
+struct Resources {
+    limits: Amounts,
+    requests: Amounts,
+}
+
+#[derive(Debug, Serialize)]
+struct Amounts {
+    cpu: &'static str,
+    memory: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct ControlPlaneService {
+    enabled: bool,
+    spec: ServiceSpec,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatefulSet {
+    high_availability: HighAvailability,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HighAvailability {
+    replicas: u8,
+    lease_duration: u8,
+    renew_deadline: u8,
+    retry_period: u8,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Advanced {
+    service_account: Switch,
+    workload_service_account: Switch,
+    virtual_scheduler: Switch,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Networking {
+    #[serde(rename = "podCIDR")]
+    pod_cidr: &'static str,
+    advanced: AdvancedNetworking,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AdvancedNetworking {
+    cluster_domain: &'static str,
+    /// Names that the tenant does not know would be looked up among the host's Services.
+    fallback_host_cluster: bool,
+    proxy_kubelets: ProxyKubelets,
+}
+
+/// Would open a port for metrics and logs of nodes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProxyKubelets {
+    by_hostname: bool,
+    #[serde(rename = "byIP")]
+    by_ip: bool,
+}
+
+/// Quota, limits and network policies are the host's objects, which Hexabase renders itself; the security
+/// standard is also enforced by the syncer, pod by pod.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Policies {
+    pod_security_standard: &'static str,
+    resource_quota: AutoSwitch,
+    limit_range: AutoSwitch,
+    network_policy: Switch,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rbac {
+    role: Switch,
+    cluster_role: AutoSwitch,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Experimental {
+    sync_settings: SyncSettings,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SyncSettings {
+    /// Everything synced belongs to the control plane's Service, and goes with it.
+    set_owner: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Logging {
+    encoding: &'static str,
+}
+
+pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: &str) -> Result<Config> {
+    Ok(Config {
+        sync: Sync { to_host: to_host(), from_host: from_host() },
+        control_plane: control_plane(cluster, settings, image)?,
+        networking: Networking {
+            pod_cidr: "10.244.0.0/16",
+            advanced: AdvancedNetworking {
+                cluster_domain: "cluster.local",
+                fallback_host_cluster: false,
+                proxy_kubelets: ProxyKubelets { by_hostname: false, by_ip: false },
+            },
+        },
+        policies: Policies {
+            pod_security_standard: cluster.isolation.as_str(),
+            resource_quota: AUTO_OFF,
+            limit_range: AUTO_OFF,
+            network_policy: OFF,
+        },
+        rbac: Rbac { role: ON, cluster_role: AUTO_OFF },
+        experimental: Experimental { sync_settings: SyncSettings { set_owner: true } },
+        telemetry: OFF,
+        logging: Logging { encoding: "json" },
+    })
+}
+
+fn to_host() -> ToHost {
+    ToHost {
+        services: ON,
+        endpoints: ON,
+        endpoint_slices: ON,
+        persistent_volume_claims: ON,
+        config_maps: USED,
+        secrets: USED,
+        pods: Pods { enabled: true, use_secrets_for_sa_tokens: true, rewrite_hosts: OFF },
+        persistent_volumes: OFF,
+        priority_classes: OFF,
+        service_accounts: OFF,
+        namespaces: OFF,
+        network_policies: OFF,
+        ingresses: OFF,
+        pod_disruption_budgets: OFF,
+        storage_classes: OFF,
+    }
+}
+
+fn from_host() -> FromHost {
+    FromHost {
+        events: ON,
+        storage_classes: AUTO,
+        csi_drivers: AUTO,
+        csi_nodes: AUTO,
+        csi_storage_capacities: AUTO,
+        nodes: OFF,
+        secrets: OFF,
+        config_maps: OFF,
+        ingress_classes: OFF,
+        priority_classes: OFF,
+        runtime_classes: OFF,
+    }
+}
+
+fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: &str) -> Result<ControlPlane> {
+    let name = &cluster.target.name;
+    let authentication = format!("--authentication-config={AUTHENTICATION_DIRECTORY}/authentication.yaml");
+    let extra_args = cluster.oidc.iter().map(|_| authentication.clone()).collect();
+    let program = |enabled| Program { enabled, extra_args: Vec::new() };
+    Ok(ControlPlane {
+        distro: Distro {
+            k8s: K8s {
+                enabled: true,
+                image: split_image(image)?,
+                api_server: Program { enabled: true, extra_args },
+                controller_manager: program(true),
+                scheduler: program(false),
+            },
+        },
+        backing_store: BackingStore { database: Database { embedded: ON, external: OFF } },
+        proxy: Proxy {
+            bind_address: "0.0.0.0",
+            port: 8443,
+            extra_sans: server_names(name, &settings.endpoint_of(name)),
+        },
+        coredns: CoreDns {
+            enabled: true,
+            embedded: false,
+            service: CoreDnsService { spec: ServiceSpec { r#type: "ClusterIP" } },
+            deployment: CoreDnsDeployment {
+                replicas: 1,
+                resources: Resources {
+                    limits: Amounts { cpu: "1000m", memory: "170Mi" },
+                    requests: Amounts { cpu: "20m", memory: "64Mi" },
+                },
+            },
+        },
+        service: ControlPlaneService { enabled: true, spec: ServiceSpec { r#type: "ClusterIP" } },
+        stateful_set: StatefulSet {
+            high_availability: HighAvailability {
+                replicas: 1,
+                lease_duration: 60,
+                renew_deadline: 40,
+                retry_period: 15,
+            },
+        },
+        advanced: Advanced { service_account: ON, workload_service_account: ON, virtual_scheduler: OFF },
+    })
+}
+
+/// The names under which the API server is reached, besides those that vCluster's certificate has anyway.
+fn server_names(name: &str, endpoint: &str) -> Vec<String> {
+    let mut names = vec![format!("{name}.{name}.svc"), format!("{name}.{name}.svc.cluster.local")];
+    let host = endpoint.strip_prefix("https://").and_then(|rest| rest.split([':', '/']).next());
+    if let Some(host) = host.filter(|host| !host.is_empty() && !names.iter().any(|known| known == host)) {
+        names.push(host.to_owned());
+    }
+    names
+}
+
+/// `ghcr.io/loft-sh/kubernetes:v1.36.0` as registry, repository and tag.
+fn split_image(image: &str) -> Result<Image> {
+    let parts = image.split_once('/').and_then(|(registry, rest)| Some((registry, rest.rsplit_once(':')?)));
+    let wrong = || Error::invalid("kubernetes_images", format!("{image} is not registry/repository:tag"));
+    let (registry, (repository, tag)) = parts.ok_or_else(wrong)?;
+    Ok(Image { registry: registry.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() })
+}

@@ -1,0 +1,178 @@
+//! What is decided about an object before it is stored: quotas, and defaults from limit ranges.
+
+use std::collections::BTreeMap;
+
+use hexabase_core::quantity::Quantity;
+use serde_json::{Value, json};
+
+use super::kinds::KindInfo;
+use super::reply::{Outcome, Refusal};
+use super::state::State;
+
+type Amounts = BTreeMap<String, Quantity>;
+
+fn quantity(value: &Value) -> Quantity {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or(Quantity::ZERO)
+}
+
+fn add(amounts: &mut Amounts, key: String, amount: Quantity) {
+    let entry = amounts.entry(key).or_insert(Quantity::ZERO);
+    *entry = entry.plus(amount);
+}
+
+/// What an object takes from a quota, by the quota's keys.
+fn charges(kind: &KindInfo, body: &Value) -> Amounts {
+    let mut amounts = Amounts::new();
+    let one = Quantity::units(1);
+    add(&mut amounts, format!("count/{}", kind.qualified()), one);
+    if kind.group.is_empty() {
+        add(&mut amounts, kind.plural.clone(), one);
+    }
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Pod")
+            if !["Succeeded", "Failed"].contains(&body["status"]["phase"].as_str().unwrap_or_default()) =>
+        {
+            for (of, prefix) in [("requests", "requests."), ("limits", "limits.")] {
+                for resource in ["cpu", "memory", "ephemeral-storage"] {
+                    let amount = pod_amount(body, of, resource);
+                    add(&mut amounts, format!("{prefix}{resource}"), amount);
+                }
+            }
+        }
+        ("", "PersistentVolumeClaim") => {
+            add(
+                &mut amounts,
+                "requests.storage".to_owned(),
+                quantity(&body["spec"]["resources"]["requests"]["storage"]),
+            );
+        }
+        ("", "Service") if body["spec"]["type"] == "LoadBalancer" => {
+            add(&mut amounts, "services.loadbalancers".to_owned(), one);
+        }
+        ("", "Service") if body["spec"]["type"] == "NodePort" => {
+            add(&mut amounts, "services.nodeports".to_owned(), one)
+        }
+        _ => {}
+    }
+    amounts
+}
+
+/// All containers together, or the largest init container if that is more.
+fn pod_amount(pod: &Value, of: &str, resource: &str) -> Quantity {
+    let amounts = |field: &str| -> Vec<Quantity> {
+        let containers = pod["spec"][field].as_array().cloned().unwrap_or_default();
+        containers.iter().map(|container| quantity(&container["resources"][of][resource])).collect()
+    };
+    let sum = amounts("containers").into_iter().fold(Quantity::ZERO, Quantity::plus);
+    amounts("initContainers").into_iter().fold(sum, Quantity::max)
+}
+
+impl State {
+    /// Refuses an object for which a quota of its namespace has no room.
+    pub(super) fn admit_to_quota(&self, kind: &KindInfo, body: &Value) -> Outcome<()> {
+        let namespace = body["metadata"]["namespace"].as_str().unwrap_or_default();
+        if namespace.is_empty() {
+            return Ok(());
+        }
+        let name = body["metadata"]["name"].as_str().unwrap_or_default();
+        let wanted = charges(kind, body);
+        for quota in self.all("", "resourcequotas", namespace) {
+            let used = self.used(quota, namespace);
+            let title = quota["metadata"]["name"].as_str().unwrap_or_default();
+            let hard = quota["spec"]["hard"].as_object().cloned().unwrap_or_default();
+            for (key, limit) in &hard {
+                let Some(more) = wanted.get(key).copied() else { continue };
+                let is_request = key.starts_with("requests.") || key.starts_with("limits.");
+                if kind.kind == "Pod" && is_request && more.is_zero() {
+                    let message =
+                        format!("pods \"{name}\" is forbidden: failed quota: {title}: must specify {key}");
+                    return Err(Refusal::forbidden(message));
+                }
+                let (limit, there) = (quantity(limit), used.get(key).copied().unwrap_or(Quantity::ZERO));
+                if !more.is_zero() && there.plus(more) > limit {
+                    return Err(Refusal::forbidden(format!(
+                        "{} \"{name}\" is forbidden: exceeded quota: {title}, requested: {key}={more}, used: {key}={there}, limited: {key}={limit}",
+                        kind.qualified()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is used of a quota.
+    fn used(&self, quota: &Value, namespace: &str) -> Amounts {
+        let mut used = Amounts::new();
+        for resource in self.resources() {
+            let Some(kind) = self.kinds.of_resource(&resource.0, &resource.1).cloned() else { continue };
+            if !kind.namespaced {
+                continue;
+            }
+            for (_, stored) in self.scan(&resource, namespace) {
+                for (key, amount) in charges(&kind, &stored.body) {
+                    add(&mut used, key, amount);
+                }
+            }
+        }
+        let hard = quota["spec"]["hard"].as_object().cloned().unwrap_or_default();
+        hard.keys().map(|key| (key.clone(), used.get(key).copied().unwrap_or(Quantity::ZERO))).collect()
+    }
+
+    /// Brings the status of the quotas in a namespace up to date.
+    pub(super) fn count_quotas(&mut self, namespace: &str) {
+        let Some(kind) = self.kinds.of_resource("", "resourcequotas").cloned() else { return };
+        let quotas: Vec<Value> = self.all("", "resourcequotas", namespace).cloned().collect();
+        for mut quota in quotas {
+            let used: BTreeMap<String, String> = self
+                .used(&quota, namespace)
+                .into_iter()
+                .map(|(key, amount)| (key, amount.to_string()))
+                .collect();
+            let status = json!({ "hard": quota["spec"]["hard"], "used": used });
+            if quota["status"] != status {
+                quota["status"] = status;
+                let managers = self.managers_of(&kind, &quota);
+                self.store(&kind, quota, managers);
+            }
+        }
+    }
+
+    /// Fills in what containers do not say, from the limit ranges of their namespace.
+    pub(super) fn apply_limit_ranges(&self, kind: &KindInfo, body: &mut Value) {
+        if kind.kind != "Pod" {
+            return;
+        }
+        let namespace = body["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        let ranges = self.all("", "limitranges", &namespace);
+        let limits = ranges.filter_map(|range| range["spec"]["limits"].as_array()).flatten();
+        let limits: Vec<Value> = limits.filter(|limit| limit["type"] == "Container").cloned().collect();
+        for field in ["containers", "initContainers"] {
+            let containers = body["spec"].get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
+            for container in containers {
+                for limit in &limits {
+                    fill(container, "limits", &limit["default"]);
+                    // A container that says only its limit requests as much.
+                    let own = container["resources"]["limits"].clone();
+                    let stated: Value = own
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .filter(|(resource, _)| limit["default"].get(*resource).is_none())
+                        .map(|(resource, amount)| (resource.clone(), amount.clone()))
+                        .collect::<serde_json::Map<_, _>>()
+                        .into();
+                    fill(container, "requests", &limit["defaultRequest"]);
+                    fill(container, "requests", &stated);
+                }
+            }
+        }
+    }
+}
+
+fn fill(container: &mut Value, of: &str, defaults: &Value) {
+    for (resource, amount) in defaults.as_object().into_iter().flatten() {
+        if container["resources"][of].get(resource).is_none() {
+            container["resources"][of][resource.as_str()] = amount.clone();
+        }
+    }
+}

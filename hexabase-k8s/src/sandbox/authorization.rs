@@ -1,0 +1,193 @@
+//! Who may do what: RBAC, as Kubernetes decides it.
+
+use serde_json::Value;
+
+use super::kinds::KindInfo;
+use super::reply::{Outcome, Refusal};
+use super::state::State;
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// Whoever is in this group may do everything.
+const MASTERS: &str = "system:masters";
+
+/// Who is asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The user's name, prefix included.
+    pub name: String,
+    /// The groups the user is in, prefixes included.
+    pub groups: Vec<String>,
+}
+
+impl User {
+    /// Somebody who may do everything.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self {
+            name: "kubernetes-admin".to_owned(),
+            groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()],
+        }
+    }
+
+    /// Nobody in particular.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self { name: "system:anonymous".to_owned(), groups: vec!["system:unauthenticated".to_owned()] }
+    }
+
+    /// Somebody with a name and groups.
+    #[must_use]
+    pub fn authenticated(name: String, mut groups: Vec<String>) -> Self {
+        groups.push("system:authenticated".to_owned());
+        Self { name, groups }
+    }
+
+    fn is_master(&self) -> bool {
+        self.groups.iter().any(|group| group == MASTERS)
+    }
+}
+
+/// What somebody wants to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Attributes {
+    pub(super) verb: String,
+    pub(super) group: String,
+    /// The plural, with a subresource as `pods/log`.
+    pub(super) resource: String,
+    pub(super) name: String,
+    pub(super) namespace: String,
+}
+
+impl State {
+    pub(super) fn allows(&self, user: &User, wanted: &Attributes) -> bool {
+        user.is_master() || self.rules_of(user, &wanted.namespace).iter().any(|rule| covers(rule, wanted))
+    }
+
+    /// Refuses what a user may not do, the way an API server does.
+    pub(super) fn authorize(&self, user: &User, wanted: &Attributes) -> Outcome<()> {
+        if self.allows(user, wanted) {
+            return Ok(());
+        }
+        let Attributes { verb, group, resource, name, namespace } = wanted;
+        let place = if namespace.is_empty() {
+            "at the cluster scope".to_owned()
+        } else {
+            format!("in the namespace \"{namespace}\"")
+        };
+        let object = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
+        Err(Refusal::forbidden(format!(
+            "{resource}{object} is forbidden: User \"{}\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {place}",
+            user.name
+        )))
+    }
+
+    /// The rules that a user has in a namespace, or in the cluster as a whole.
+    fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
+        let mut rules = Vec::new();
+        for binding in self.all(RBAC, "clusterrolebindings", "").filter(|binding| binds(binding, user)) {
+            rules.extend(self.role_rules(&binding["roleRef"], ""));
+        }
+        if !namespace.is_empty() {
+            for binding in self.all(RBAC, "rolebindings", namespace).filter(|binding| binds(binding, user)) {
+                rules.extend(self.role_rules(&binding["roleRef"], namespace));
+            }
+        }
+        rules
+    }
+
+    fn role_rules(&self, reference: &Value, namespace: &str) -> Vec<Value> {
+        let name = reference["name"].as_str().unwrap_or_default();
+        let role = match reference["kind"].as_str() {
+            Some("ClusterRole") => self.get(RBAC, "clusterroles", "", name),
+            _ => self.get(RBAC, "roles", namespace, name),
+        };
+        role.and_then(|role| role["rules"].as_array().cloned()).unwrap_or_default()
+    }
+
+    /// Refuses roles and bindings that would give more than their author has.
+    pub(super) fn admit_roles(&self, user: &User, kind: &KindInfo, body: &Value) -> Outcome<()> {
+        if user.is_master() || kind.group != RBAC {
+            return Ok(());
+        }
+        let (namespace, name) = (
+            body["metadata"]["namespace"].as_str().unwrap_or_default(),
+            body["metadata"]["name"].as_str().unwrap_or_default(),
+        );
+        let (given, verb) = match kind.kind.as_str() {
+            "Role" | "ClusterRole" => (body["rules"].as_array().cloned().unwrap_or_default(), "escalate"),
+            _ => (self.role_rules(&body["roleRef"], namespace), "bind"),
+        };
+        let exempt = Attributes {
+            verb: verb.to_owned(),
+            group: RBAC.to_owned(),
+            resource: kind.plural.clone(),
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+        };
+        if self.allows(user, &exempt) || given.iter().all(|rule| self.has_all_of(user, rule, namespace)) {
+            return Ok(());
+        }
+        Err(Refusal::forbidden(format!(
+            "{} \"{name}\" is forbidden: user \"{}\" is attempting to grant RBAC permissions not currently held",
+            kind.qualified(),
+            user.name
+        )))
+    }
+
+    fn has_all_of(&self, user: &User, rule: &Value, namespace: &str) -> bool {
+        let texts = |field: &str| -> Vec<String> {
+            let items = rule[field].as_array().cloned().unwrap_or_default();
+            items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let names = texts("resourceNames");
+        let names = if names.is_empty() { vec![String::new()] } else { names };
+        let (groups, resources, verbs) = (texts("apiGroups"), texts("resources"), texts("verbs"));
+        groups.iter().all(|group| {
+            resources.iter().all(|resource| {
+                verbs.iter().all(|verb| {
+                    names.iter().all(|name| {
+                        let wanted = Attributes {
+                            verb: verb.clone(),
+                            group: group.clone(),
+                            resource: resource.clone(),
+                            name: name.clone(),
+                            namespace: namespace.to_owned(),
+                        };
+                        self.allows(user, &wanted)
+                    })
+                })
+            })
+        })
+    }
+}
+
+fn binds(binding: &Value, user: &User) -> bool {
+    let subjects = binding["subjects"].as_array().into_iter().flatten();
+    subjects.into_iter().any(|subject| {
+        let name = subject["name"].as_str().unwrap_or_default();
+        match subject["kind"].as_str() {
+            Some("User") => name == user.name,
+            Some("Group") => user.groups.iter().any(|group| group == name),
+            Some("ServiceAccount") => {
+                let namespace = subject["namespace"].as_str().unwrap_or_default();
+                user.name == format!("system:serviceaccount:{namespace}:{name}")
+            }
+            _ => false,
+        }
+    })
+}
+
+fn covers(rule: &Value, wanted: &Attributes) -> bool {
+    let has = |field: &str, value: &str| {
+        rule[field].as_array().is_some_and(|items| items.iter().any(|item| item == "*" || item == value))
+    };
+    let by_subresource = wanted.resource.split_once('/').is_some_and(|(_, inner)| {
+        let any = format!("*/{inner}");
+        rule["resources"].as_array().is_some_and(|items| items.iter().any(|item| *item == *any))
+    });
+    let names = rule["resourceNames"].as_array();
+    has("verbs", &wanted.verb)
+        && has("apiGroups", &wanted.group)
+        && (has("resources", &wanted.resource) || by_subresource)
+        && names.is_none_or(|names| names.is_empty() || names.iter().any(|name| name == wanted.name.as_str()))
+}

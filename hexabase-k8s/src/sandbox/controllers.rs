@@ -1,0 +1,272 @@
+//! Controllers, which pretend: that pods run, that control planes come up, that namespaces are cleaned out.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::cluster::Cluster;
+use super::state::{Change, ChangeKind, Name, name_of};
+use super::{Inner, Sandbox, Tenant};
+
+/// How long to wait before a pod that was refused is made again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Runs the controllers of the host: those of every cluster, and the one that stands in for vCluster.
+pub(super) fn run_host(sandbox: &Sandbox, changes: mpsc::UnboundedReceiver<Change>) {
+    let inner = Arc::downgrade(&sandbox.0);
+    let cluster = sandbox.0.host.clone();
+    let termination = sandbox.0.options.termination;
+    tokio::spawn(run(Arc::downgrade(&cluster), changes, termination, Some(inner)));
+}
+
+/// Runs the controllers of a tenant.
+fn run_tenant(cluster: &Arc<Cluster>, changes: mpsc::UnboundedReceiver<Change>, termination: Duration) {
+    tokio::spawn(run(Arc::downgrade(cluster), changes, termination, None));
+}
+
+async fn run(
+    cluster: Weak<Cluster>,
+    mut changes: mpsc::UnboundedReceiver<Change>,
+    termination: Duration,
+    host: Option<Weak<Inner>>,
+) {
+    while let Some(change) = changes.recv().await {
+        let Some(cluster) = cluster.upgrade() else { return };
+        react(&cluster, &change, termination);
+        if let Some(sandbox) = host.as_ref().and_then(Weak::upgrade) {
+            react_on_host(&Sandbox(sandbox), &change);
+        }
+    }
+}
+
+/// What every cluster's controllers do.
+fn react(cluster: &Arc<Cluster>, change: &Change, termination: Duration) {
+    let body = &*change.object.body;
+    let name = name_of(body);
+    match (change.resource.1.as_str(), change.kind) {
+        ("namespaces", ChangeKind::Deleted) => {}
+        ("namespaces", _) if body["metadata"]["deletionTimestamp"].is_string() => {
+            let cluster = cluster.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(termination).await;
+                empty_namespace(&cluster, &name.1);
+            });
+        }
+        ("namespaces", ChangeKind::Added) => {
+            cluster.make("", "serviceaccounts", &name.1, json!({ "metadata": { "name": "default" } }));
+            let authority =
+                json!({ "metadata": { "name": "kube-root-ca.crt" }, "data": { "ca.crt": "sandbox" } });
+            cluster.make("", "configmaps", &name.1, authority);
+        }
+        _ => {}
+    }
+    if change.kind == ChangeKind::Deleted {
+        let mut state = cluster.lock();
+        state.collect_garbage(body);
+        // The last thing in a namespace that is going may just have gone.
+        drop(state);
+        finish_namespace(cluster, &name.0);
+    }
+}
+
+/// Removes everything in a namespace that is going.
+fn empty_namespace(cluster: &Cluster, namespace: &str) {
+    let mut state = cluster.lock();
+    for resource in state.resources() {
+        let Some(kind) = state.kinds.of_resource(&resource.0, &resource.1).cloned() else { continue };
+        if kind.namespaced {
+            let names: Vec<Name> = state.scan(&resource, namespace).map(|(name, _)| name.clone()).collect();
+            for name in names {
+                state.begin_deletion(&kind, &name, false);
+            }
+        }
+    }
+    drop(state);
+    finish_namespace(cluster, namespace);
+}
+
+/// Lets go of a namespace that is going and has nothing left in it.
+fn finish_namespace(cluster: &Cluster, namespace: &str) {
+    let mut state = cluster.lock();
+    let Some(body) = state.get("", "namespaces", "", namespace).cloned() else { return };
+    let is_used = |resource: &super::state::Resource| {
+        state.kinds.of_resource(&resource.0, &resource.1).is_some_and(|kind| kind.namespaced)
+            && state.scan(resource, namespace).next().is_some()
+    };
+    if body["metadata"]["deletionTimestamp"].is_null() || state.resources().iter().any(is_used) {
+        return;
+    }
+    let Some(kind) = state.kinds.of_resource("", "namespaces").cloned() else { return };
+    let mut body = body;
+    body["spec"]["finalizers"] = json!([]);
+    let managers = state.managers_of(&kind, &body);
+    state.store(&kind, body, managers);
+    state.begin_deletion(&kind, &(String::new(), namespace.to_owned()), false);
+}
+
+/// What the host's controllers do besides: StatefulSets get pods, and control planes of tenants come up.
+fn react_on_host(sandbox: &Sandbox, change: &Change) {
+    let body = &*change.object.body;
+    match (change.resource.1.as_str(), change.kind) {
+        ("statefulsets", ChangeKind::Added | ChangeKind::Modified) => scale(sandbox, body),
+        ("statefulsets", ChangeKind::Deleted) => remove_pods(sandbox, &name_of(body)),
+        ("pods", ChangeKind::Deleted) => {
+            let (namespace, pod) = name_of(body);
+            let owner = pod.rsplit_once('-').map_or("", |(owner, _)| owner);
+            let set = sandbox.0.host.lock().get("apps", "statefulsets", &namespace, owner).cloned();
+            if let Some(set) = set {
+                scale(sandbox, &set);
+            }
+        }
+        ("namespaces", ChangeKind::Deleted) => drop(sandbox.tenants().remove(&name_of(body).1)),
+        _ => {}
+    }
+}
+
+fn pods_of(sandbox: &Sandbox, (namespace, name): &Name) -> Vec<Value> {
+    let state = sandbox.0.host.lock();
+    let prefix = format!("{name}-");
+    let pods = state.all("", "pods", namespace);
+    let own = pods.filter(|pod| {
+        let pod = pod["metadata"]["name"].as_str().unwrap_or_default();
+        pod.strip_prefix(&prefix).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    own.cloned().collect()
+}
+
+fn remove_pods(sandbox: &Sandbox, name: &Name) {
+    for pod in pods_of(sandbox, name) {
+        let mut state = sandbox.0.host.lock();
+        if let Some(kind) = state.kinds.of_resource("", "pods").cloned() {
+            state.begin_deletion(&kind, &name_of(&pod), false);
+        }
+    }
+}
+
+/// Makes as many pods as a StatefulSet asks for, one or none.
+fn scale(sandbox: &Sandbox, set: &Value) {
+    if set["metadata"]["deletionTimestamp"].is_string() {
+        return;
+    }
+    let name = name_of(set);
+    let wanted = set["spec"]["replicas"].as_u64().unwrap_or(1) > 0;
+    match (wanted, pods_of(sandbox, &name).is_empty()) {
+        (true, true) => make_pod(sandbox, set, &name),
+        (false, false) => {
+            stop(sandbox, &name);
+            remove_pods(sandbox, &name);
+            sandbox.0.host.set_status("apps", "statefulsets", &name, status(set, 0));
+        }
+        (false, true) => sandbox.0.host.set_status("apps", "statefulsets", &name, status(set, 0)),
+        (true, false) => {}
+    }
+}
+
+fn status(set: &Value, replicas: u8) -> Value {
+    json!({
+        "observedGeneration": set["metadata"]["generation"],
+        "replicas": replicas,
+        "readyReplicas": replicas,
+        "currentReplicas": replicas,
+        "updatedReplicas": replicas,
+        "availableReplicas": replicas,
+    })
+}
+
+fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
+    let host = &sandbox.0.host;
+    for claim in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
+        let title = claim["metadata"]["name"].as_str().unwrap_or_default();
+        let body = json!({ "metadata": { "name": format!("{title}-{}-0", name.1) }, "spec": claim["spec"] });
+        host.make("", "persistentvolumeclaims", &name.0, body);
+    }
+    let owner = json!({
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "name": name.1,
+        "uid": set["metadata"]["uid"],
+        "controller": true,
+    });
+    let mut metadata = set["spec"]["template"]["metadata"].clone();
+    metadata["name"] = json!(format!("{}-0", name.1));
+    metadata["ownerReferences"] = json!([owner]);
+    let pod = json!({ "metadata": metadata, "spec": set["spec"]["template"]["spec"] });
+    let made = host.make("", "pods", &name.0, pod).is_some();
+    host.set_status("apps", "statefulsets", name, json!({ "replicas": u8::from(made), "readyReplicas": 0 }));
+    let delay = if made { sandbox.0.options.startup } else { RETRY };
+    let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        let Some(sandbox) = sandbox.upgrade().map(Sandbox) else { return };
+        let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
+        match set {
+            Some(set) if made => come_up(&sandbox, &set, &name),
+            Some(set) => scale(&sandbox, &set),
+            None => {}
+        }
+    });
+}
+
+/// The pod counts as running; and if it is a tenant's control plane, the tenant is there.
+fn come_up(sandbox: &Sandbox, set: &Value, name: &Name) {
+    let pods = pods_of(sandbox, name);
+    if set["spec"]["replicas"].as_u64() == Some(0) || pods.is_empty() {
+        return;
+    }
+    let host = &sandbox.0.host;
+    if set["metadata"]["labels"]["app"] == "vcluster" {
+        wake(sandbox, name);
+        hand_out_kubeconfig(sandbox, name);
+    }
+    let running = json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] });
+    for pod in &pods {
+        host.set_status("", "pods", &name_of(pod), running.clone());
+    }
+    host.set_status("apps", "statefulsets", name, status(set, 1));
+}
+
+fn wake(sandbox: &Sandbox, (namespace, _): &Name) {
+    let mut tenants = sandbox.tenants();
+    if let Some(tenant) = tenants.get_mut(namespace) {
+        tenant.awake = true;
+        return;
+    }
+    let (cluster, changes) = Cluster::new(namespace);
+    let cluster = Arc::new(cluster);
+    run_tenant(&cluster, changes, sandbox.0.options.termination);
+    tenants.insert(namespace.clone(), Tenant { cluster, awake: true });
+}
+
+fn stop(sandbox: &Sandbox, (namespace, _): &Name) {
+    if let Some(tenant) = sandbox.tenants().get_mut(namespace) {
+        tenant.awake = false;
+    }
+}
+
+/// What vCluster writes once its API server runs: the Secret with the operator's kubeconfig.
+fn hand_out_kubeconfig(sandbox: &Sandbox, (namespace, name): &Name) {
+    let host = &sandbox.0.host;
+    let owner = host.lock().get("", "services", namespace, name).cloned();
+    let server = sandbox.endpoint().replace("{name}", name);
+    let kubeconfig = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "sandbox", "cluster": { "server": server } }],
+        "users": [{ "name": "sandbox", "user": {} }],
+        "contexts": [{ "name": "sandbox", "context": { "cluster": "sandbox", "user": "sandbox" } }],
+        "current-context": "sandbox",
+    });
+    let mut metadata =
+        json!({ "name": format!("vc-{name}"), "labels": { "app": "vcluster", "vcluster-name": name } });
+    if let Some(owner) = owner {
+        let uid = &owner["metadata"]["uid"];
+        metadata["ownerReferences"] =
+            json!([{ "apiVersion": "v1", "kind": "Service", "name": name, "uid": uid }]);
+    }
+    let data = json!({ "config": STANDARD.encode(kubeconfig.to_string()) });
+    host.make("", "secrets", namespace, json!({ "metadata": metadata, "type": "Opaque", "data": data }));
+}

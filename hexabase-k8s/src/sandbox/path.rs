@@ -1,0 +1,97 @@
+//! What a URL asks for.
+
+use std::collections::BTreeMap;
+
+/// A path below `/api` or `/apis`, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) group: String,
+    pub(super) version: String,
+    pub(super) plural: String,
+    pub(super) namespace: String,
+    pub(super) name: Option<String>,
+    pub(super) subresource: Option<String>,
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Objects.
+    Objects(Target),
+    /// Which groups, versions and kinds there are, by the path's parts.
+    Discovery(Vec<String>),
+    /// `/healthz`, `/readyz`, `/livez`.
+    Health,
+    /// `/version`.
+    Version,
+    /// Something that this API server does not have.
+    Unknown,
+}
+
+pub(super) fn route(path: &str) -> Route {
+    let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
+    let words: Vec<&str> = parts.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["healthz" | "readyz" | "livez"] => Route::Health,
+        ["version"] => Route::Version,
+        ["api"] | ["api", "v1"] | ["apis"] | ["apis", _] | ["apis", _, _] => Route::Discovery(parts),
+        ["api", version, rest @ ..] => objects("", version, rest),
+        ["apis", group, version, rest @ ..] => objects(group, version, rest),
+        _ => Route::Unknown,
+    }
+}
+
+fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
+    let (namespace, rest) = match rest {
+        // `namespaces/x` is the namespace itself; `namespaces/x/y` is something in it, unless y is its own part.
+        ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => ("", rest),
+        ["namespaces", namespace, inner @ ..] => (*namespace, inner),
+        _ => ("", rest),
+    };
+    let (plural, name, subresource) = match rest {
+        [plural] => (plural, None, None),
+        [plural, name] => (plural, Some(name), None),
+        [plural, name, subresource] => (plural, Some(name), Some(subresource)),
+        _ => return Route::Unknown,
+    };
+    let owned = |text: &&str| (*text).to_owned();
+    Route::Objects(Target {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        plural: owned(plural),
+        namespace: namespace.to_owned(),
+        name: name.map(owned),
+        subresource: subresource.map(owned),
+    })
+}
+
+/// The parameters of a query string; the last one of a name counts.
+pub(super) fn query(query: Option<&str>) -> BTreeMap<String, String> {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(&name.replace('+', " ")), decode(&value.replace('+', " ")))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut place = 0;
+    while place < bytes.len() {
+        let escaped = bytes.get(place + 1..place + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match (bytes[place], escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                place += 3;
+            }
+            (byte, _) => {
+                decoded.push(byte);
+                place += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}

@@ -1,0 +1,187 @@
+//! Everything that one API server holds.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use super::kinds::{KindInfo, Kinds};
+use super::managers::{Manager, shown};
+
+/// How many changes a watch can be resumed over.
+const HISTORY: usize = 1_024;
+
+/// A stored resource: API group and plural.
+pub(super) type Resource = (String, String);
+
+/// An object of a resource: namespace and name.
+pub(super) type Name = (String, String);
+
+/// An object, and who manages its fields.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) body: Arc<Value>,
+    pub(super) managers: Arc<Vec<Manager>>,
+}
+
+/// What happened to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChangeKind {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// A change, for watches and controllers.
+#[derive(Debug, Clone)]
+pub(super) struct Change {
+    pub(super) version: u64,
+    pub(super) kind: ChangeKind,
+    pub(super) resource: Resource,
+    pub(super) object: Stored,
+    pub(super) before: Option<Arc<Value>>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) kinds: Kinds,
+    objects: BTreeMap<Resource, BTreeMap<Name, Stored>>,
+    version: u64,
+    history: VecDeque<Change>,
+    /// Tells watches that there is something new.
+    pub(super) newest: watch::Sender<u64>,
+    /// Tells controllers what is new.
+    changes: mpsc::UnboundedSender<Change>,
+}
+
+pub(super) fn name_of(body: &Value) -> Name {
+    let field = |name: &str| body["metadata"][name].as_str().unwrap_or_default().to_owned();
+    (field("namespace"), field("name"))
+}
+
+impl State {
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Change>) {
+        let (changes, received) = mpsc::unbounded_channel();
+        let state = Self {
+            kinds: Kinds::built_in(),
+            objects: BTreeMap::new(),
+            version: 1,
+            history: VecDeque::new(),
+            newest: watch::Sender::new(1),
+            changes,
+        };
+        (state, received)
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(super) fn find(&self, resource: &Resource, name: &Name) -> Option<&Stored> {
+        self.objects.get(resource)?.get(name)
+    }
+
+    /// A built-in object, by plural.
+    pub(super) fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
+        let resource = (group.to_owned(), plural.to_owned());
+        self.find(&resource, &(namespace.to_owned(), name.to_owned())).map(|stored| &*stored.body)
+    }
+
+    /// The objects of a resource, in one namespace or everywhere, in the order of namespace and name.
+    pub(super) fn scan<'a>(
+        &'a self,
+        resource: &Resource,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = (&'a Name, &'a Stored)> + use<'a> {
+        let start = (namespace.to_owned(), String::new());
+        let all =
+            self.objects.get(resource).into_iter().flat_map(move |objects| objects.range(start.clone()..));
+        all.take_while(move |((there, _), _)| namespace.is_empty() || there == namespace)
+    }
+
+    /// As [`Self::scan`], for a built-in resource.
+    pub(super) fn all<'a>(
+        &'a self,
+        group: &str,
+        plural: &str,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let resource = (group.to_owned(), plural.to_owned());
+        self.scan(&resource, namespace).map(|(_, stored)| &*stored.body)
+    }
+
+    /// Every resource that has objects.
+    pub(super) fn resources(&self) -> Vec<Resource> {
+        self.objects
+            .iter()
+            .filter(|(_, objects)| !objects.is_empty())
+            .map(|(resource, _)| resource.clone())
+            .collect()
+    }
+
+    /// Puts an object in its place under a new resource version.
+    pub(super) fn store(&mut self, kind: &KindInfo, mut body: Value, managers: Vec<Manager>) -> Stored {
+        self.version += 1;
+        body["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        if kind.plural == "customresourcedefinitions" {
+            self.kinds.define(&body);
+        }
+        let resource = (kind.group.clone(), kind.plural.clone());
+        let name = name_of(&body);
+        let stored = Stored { body: Arc::new(body), managers: Arc::new(managers) };
+        let before = self.objects.entry(resource.clone()).or_default().insert(name, stored.clone());
+        let what = if before.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+        self.announce(what, resource, stored.clone(), before.map(|stored| stored.body));
+        stored
+    }
+
+    /// Takes an object away.
+    pub(super) fn remove(&mut self, resource: &Resource, name: &Name) -> Option<Stored> {
+        let stored = self.objects.get_mut(resource)?.remove(name)?;
+        self.version += 1;
+        if resource.1 == "customresourcedefinitions" {
+            self.kinds.undefine(&stored.body);
+        }
+        let mut last = (*stored.body).clone();
+        last["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let last = Stored { body: Arc::new(last), managers: stored.managers.clone() };
+        self.announce(ChangeKind::Deleted, resource.clone(), last, Some(stored.body.clone()));
+        Some(stored)
+    }
+
+    fn announce(&mut self, kind: ChangeKind, resource: Resource, object: Stored, before: Option<Arc<Value>>) {
+        let change = Change { version: self.version, kind, resource, object, before };
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(change.clone());
+        self.newest.send_replace(self.version);
+        // Nobody listens any more once the sandbox is going.
+        let _ = self.changes.send(change);
+    }
+
+    /// What changed in a resource after a version; nothing can be said about versions that are too old.
+    pub(super) fn changes_after(&self, resource: &Resource, version: u64) -> Option<Vec<Change>> {
+        let complete = self.history.len() < HISTORY;
+        let oldest = self.history.front().map_or(0, |change| change.version);
+        if !complete && version + 1 < oldest {
+            return None;
+        }
+        let newer =
+            self.history.iter().filter(|change| change.version > version && change.resource == *resource);
+        Some(newer.cloned().collect())
+    }
+}
+
+impl Stored {
+    /// The object as it is answered: with whoever manages its fields.
+    pub(super) fn show(&self) -> Value {
+        let mut body = (*self.body).clone();
+        let version = body["apiVersion"].as_str().unwrap_or_default().to_owned();
+        if !self.managers.is_empty() {
+            body["metadata"]["managedFields"] = shown(&self.managers, &version);
+        }
+        body
+    }
+}

@@ -1,0 +1,470 @@
+//! Creating, changing and removing objects.
+
+use std::collections::BTreeMap;
+
+use hexabase_core::clock::{Clock as _, SystemClock};
+use hexabase_core::id_source::{IdSource as _, IdSourceExt as _, SystemIds};
+use serde_json::{Value, json};
+
+use super::authorization::User;
+use super::kinds::KindInfo;
+use super::managers::{self, Manager};
+use super::patch;
+use super::path::Target;
+use super::reply::{Outcome, Refusal};
+use super::schema;
+use super::selector::Selector;
+use super::state::{Name, Resource, State, Stored, name_of};
+
+/// A request to change something.
+pub(super) struct WriteRequest<'a> {
+    pub(super) kind: KindInfo,
+    pub(super) target: Target,
+    pub(super) params: &'a BTreeMap<String, String>,
+    pub(super) user: &'a User,
+    /// Whom to note as the manager when the request does not say.
+    pub(super) agent: &'a str,
+}
+
+impl WriteRequest<'_> {
+    pub(super) fn resource(&self) -> Resource {
+        (self.kind.group.clone(), self.kind.plural.clone())
+    }
+
+    pub(super) fn name(&self) -> Name {
+        (self.target.namespace.clone(), self.target.name.clone().unwrap_or_default())
+    }
+
+    fn flag(&self, name: &str, value: &str) -> bool {
+        self.params.get(name).is_some_and(|given| given == value)
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.flag("dryRun", "All")
+    }
+
+    fn is_strict(&self) -> bool {
+        self.flag("fieldValidation", "Strict")
+    }
+
+    fn manager(&self) -> &str {
+        self.params.get("fieldManager").map_or(self.agent, String::as_str)
+    }
+
+    fn subresource(&self) -> &str {
+        self.target.subresource.as_deref().unwrap_or_default()
+    }
+}
+
+fn now() -> String {
+    SystemClock.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+impl State {
+    pub(super) fn managers_of(&self, kind: &KindInfo, body: &Value) -> Vec<Manager> {
+        let resource = (kind.group.clone(), kind.plural.clone());
+        self.find(&resource, &name_of(body)).map(|stored| stored.managers.to_vec()).unwrap_or_default()
+    }
+
+    fn live(&self, request: &WriteRequest<'_>) -> Outcome<Stored> {
+        let name = request.name();
+        let missing = || Refusal::not_found(&request.kind.qualified(), &name.1);
+        self.find(&request.resource(), &name).cloned().ok_or_else(missing)
+    }
+
+    pub(super) fn create(&mut self, request: &WriteRequest<'_>, mut body: Value) -> Outcome<Value> {
+        place_in(request, &mut body)?;
+        if body["metadata"]["name"].as_str().unwrap_or_default().is_empty() {
+            let prefix = body["metadata"]["generateName"].as_str().unwrap_or_default();
+            if prefix.is_empty() {
+                return Err(Refusal::invalid(
+                    &request.kind.kind,
+                    "",
+                    "metadata.name: Required value: name or generateName is required",
+                ));
+            }
+            body["metadata"]["name"] = json!(format!("{prefix}{}", random_suffix()));
+        }
+        let time = now();
+        let managers = |body: &Value| {
+            managers::written(None, body, &[], request.manager(), request.subresource(), &time)
+        };
+        self.add(request, body, managers)
+    }
+
+    /// Adds an object that is known to be in the right place.
+    fn add(
+        &mut self,
+        request: &WriteRequest<'_>,
+        mut body: Value,
+        managers: impl Fn(&Value) -> Vec<Manager>,
+    ) -> Outcome<Value> {
+        let kind = &request.kind;
+        let name = name_of(&body);
+        if self.find(&request.resource(), &name).is_some() {
+            return Err(Refusal::already_exists(&kind.qualified(), &name.1));
+        }
+        self.require_namespace(kind, &name)?;
+        schema::check_metadata(kind, &body)?;
+        schema::check(kind, &body, request.is_strict())?;
+        let managers = managers(&body);
+        if kind.status
+            && let Some(fields) = body.as_object_mut()
+        {
+            fields.remove("status");
+        }
+        let ids = SystemIds::default();
+        body["apiVersion"] = json!(kind.api_version());
+        body["kind"] = json!(kind.kind);
+        body["metadata"]["uid"] = json!(ids.uuid(SystemClock.now()).to_string());
+        body["metadata"]["creationTimestamp"] = json!(now());
+        if body.get("spec").is_some() {
+            body["metadata"]["generation"] = json!(1);
+        }
+        schema::set_defaults(kind, &mut body);
+        self.apply_limit_ranges(kind, &mut body);
+        self.admit_roles(request.user, kind, &body)?;
+        self.admit_to_quota(kind, &body)?;
+        if request.is_dry_run() {
+            return Ok(Stored { body: body.into(), managers: managers.into() }.show());
+        }
+        let stored = self.store(kind, body, managers);
+        self.count_quotas(&name.0);
+        Ok(stored.show())
+    }
+
+    fn require_namespace(&self, kind: &KindInfo, (namespace, name): &Name) -> Outcome<()> {
+        if !kind.namespaced {
+            return Ok(());
+        }
+        let there = self.get("", "namespaces", "", namespace);
+        let there = there.ok_or_else(|| Refusal::not_found("namespaces", namespace))?;
+        if there["metadata"]["deletionTimestamp"].is_string() {
+            return Err(Refusal::forbidden(format!(
+                "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
+                kind.qualified()
+            )));
+        }
+        Ok(())
+    }
+
+    pub(super) fn replace(&mut self, request: &WriteRequest<'_>, mut body: Value) -> Outcome<Value> {
+        place_in(request, &mut body)?;
+        let live = self.live(request)?;
+        if body["metadata"]["name"].as_str() != request.target.name.as_deref() {
+            return Err(Refusal::bad_request("the name of the object does not match the name on the URL"));
+        }
+        self.change(request, &live, body)
+    }
+
+    pub(super) fn patch(
+        &mut self,
+        request: &WriteRequest<'_>,
+        media_type: &str,
+        patch: &Value,
+    ) -> Outcome<Value> {
+        if media_type == "application/apply-patch+yaml" {
+            return self.apply(request, patch);
+        }
+        let live = self.live(request)?;
+        let mut body = (*live.body).clone();
+        match media_type {
+            "application/json-patch+json" => patch::json_patch(&mut body, patch)?,
+            "application/merge-patch+json" => patch::merge_patch(&mut body, patch),
+            "application/strategic-merge-patch+json" if !request.kind.custom => {
+                patch::strategic_merge(&mut body, patch)?
+            }
+            other => return Err(Refusal::unsupported_media_type(other)),
+        }
+        self.change(request, &live, body)
+    }
+
+    /// Server-side apply.
+    fn apply(&mut self, request: &WriteRequest<'_>, applied: &Value) -> Outcome<Value> {
+        let Some(manager) = request.params.get("fieldManager").filter(|manager| !manager.is_empty()) else {
+            return Err(Refusal::invalid(
+                "PatchOptions",
+                "",
+                "fieldManager: Required value: is required for apply patch",
+            ));
+        };
+        if !request.subresource().is_empty() {
+            return Err(Refusal::bad_request("the sandbox applies whole objects only"));
+        }
+        if applied["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
+            return Err(Refusal::bad_request("metadata.managedFields must be nil"));
+        }
+        let mut applied = applied.clone();
+        place_in(request, &mut applied)?;
+        let given = applied["metadata"]["name"].as_str().unwrap_or_default();
+        if !given.is_empty() && Some(given) != request.target.name.as_deref() {
+            return Err(Refusal::bad_request("the name of the object does not match the name on the URL"));
+        }
+        applied["metadata"]["name"] = json!(request.target.name);
+        let (force, time) = (request.flag("force", "true"), now());
+        match self.find(&request.resource(), &request.name()).cloned() {
+            None => {
+                schema::check(&request.kind, &applied, request.is_strict())?;
+                let (_, managers) = managers::apply(&json!({}), &[], &applied, manager, force, &time)?;
+                self.add(request, applied, |_| managers.clone())
+            }
+            Some(live) => {
+                schema::check(&request.kind, &applied, request.is_strict())?;
+                let (body, managers) =
+                    managers::apply(&live.body, &live.managers, &applied, manager, force, &time)?;
+                self.settle(request, &live, body, Some(managers))
+            }
+        }
+    }
+
+    /// Changes an object otherwise than by applying.
+    fn change(&mut self, request: &WriteRequest<'_>, live: &Stored, body: Value) -> Outcome<Value> {
+        schema::check(&request.kind, &body, request.is_strict())?;
+        self.settle(request, live, body, None)
+    }
+
+    fn settle(
+        &mut self,
+        request: &WriteRequest<'_>,
+        live: &Stored,
+        mut body: Value,
+        managers: Option<Vec<Manager>>,
+    ) -> Outcome<Value> {
+        let kind = &request.kind;
+        let before = &*live.body;
+        check_versions(before, &body, &kind.qualified())?;
+        keep_what_is_the_servers(kind, before, &mut body, request.subresource());
+        schema::set_defaults(kind, &mut body);
+        schema::check_metadata(kind, &body)?;
+        schema::check_immutable(kind, before, &body)?;
+        self.admit_roles(request.user, kind, &body)?;
+        if before["metadata"]["deletionTimestamp"].is_string() {
+            refuse_new_finalizers(kind, before, &body)?;
+        }
+        if content_of(before) != content_of(&body) && body.get("spec").is_some() {
+            let generation = before["metadata"]["generation"].as_u64().unwrap_or(1) + 1;
+            body["metadata"]["generation"] = json!(generation);
+        }
+        let managers = managers.unwrap_or_else(|| {
+            managers::written(
+                Some(before),
+                &body,
+                &live.managers,
+                request.manager(),
+                request.subresource(),
+                &now(),
+            )
+        });
+        let same_managers = same(&managers, &live.managers);
+        if *before == body && same_managers {
+            return Ok(live.show());
+        }
+        if request.is_dry_run() {
+            return Ok(Stored { body: body.into(), managers: managers.into() }.show());
+        }
+        let stored = self.store(kind, body, managers);
+        let name = request.name();
+        if is_ready_to_go(&stored.body) {
+            self.remove(&request.resource(), &name);
+        }
+        self.count_quotas(&name.0);
+        Ok(stored.show())
+    }
+
+    pub(super) fn delete(&mut self, request: &WriteRequest<'_>, options: &Value) -> Outcome<Value> {
+        let live = self.live(request)?;
+        let wanted = &options["preconditions"];
+        for field in ["uid", "resourceVersion"] {
+            let (wanted, there) = (&wanted[field], &live.body["metadata"][field]);
+            if wanted.is_string() && wanted != there {
+                return Err(Refusal::conflict(format!(
+                    "Operation cannot be fulfilled on {} \"{}\": the {field} in the precondition ({wanted}) does not match the one in record ({there})",
+                    request.kind.qualified(),
+                    request.name().1,
+                )));
+            }
+        }
+        // Options in the body count alone; without a body, those in the URL do.
+        let dry_run = if options.is_null() { request.is_dry_run() } else { options["dryRun"][0] == "All" };
+        if dry_run {
+            return Ok(live.show());
+        }
+        let policy = options["propagationPolicy"]
+            .as_str()
+            .or(request.params.get("propagationPolicy").map(String::as_str));
+        self.begin_deletion(&request.kind, &request.name(), policy == Some("Orphan"));
+        match self.find(&request.resource(), &request.name()) {
+            // Something still has to let go of it.
+            Some(going) => Ok(going.show()),
+            None => Ok(json!({
+                "kind": "Status",
+                "apiVersion": "v1",
+                "metadata": {},
+                "status": "Success",
+                "details": { "name": request.name().1, "group": request.kind.group, "kind": request.kind.plural, "uid": live.body["metadata"]["uid"] },
+            })),
+        }
+    }
+
+    pub(super) fn delete_collection(&mut self, request: &WriteRequest<'_>, selector: &Selector) -> Value {
+        let resource = request.resource();
+        let found = self.scan(&resource, &request.target.namespace);
+        let selected = found.filter(|(_, stored)| selector.matches(&stored.body));
+        let selected: Vec<(Name, Value)> =
+            selected.map(|(name, stored)| (name.clone(), stored.show())).collect();
+        if !request.is_dry_run() {
+            for (name, _) in &selected {
+                self.begin_deletion(&request.kind, name, false);
+            }
+        }
+        let items: Vec<Value> = selected.into_iter().map(|(_, body)| body).collect();
+        json!({
+            "kind": format!("{}List", request.kind.kind),
+            "apiVersion": request.kind.api_version(),
+            "metadata": { "resourceVersion": self.version().to_string() },
+            "items": items,
+        })
+    }
+
+    /// Removes an object, or marks it as going while something holds it.
+    pub(super) fn begin_deletion(&mut self, kind: &KindInfo, name: &Name, orphan: bool) {
+        let resource = (kind.group.clone(), kind.plural.clone());
+        let Some(live) = self.find(&resource, name).cloned() else { return };
+        if orphan {
+            self.orphan_dependents(&live.body);
+        }
+        let mut body = (*live.body).clone();
+        if body["metadata"]["deletionTimestamp"].is_null() {
+            body["metadata"]["deletionTimestamp"] = json!(now());
+            body["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+            if kind.kind == "Namespace" {
+                body["status"]["phase"] = json!("Terminating");
+            }
+        }
+        if is_ready_to_go(&body) {
+            self.remove(&resource, name);
+            self.count_quotas(&name.0);
+        } else if body != *live.body {
+            self.store(kind, body, live.managers.to_vec());
+        }
+    }
+}
+
+/// Checks that an object says the same as its URL, and fills in what it does not say.
+fn place_in(request: &WriteRequest<'_>, body: &mut Value) -> Outcome<()> {
+    let kind = &request.kind;
+    if !body.is_object() {
+        return Err(Refusal::bad_request("the body is not an object"));
+    }
+    for (field, expected) in [("kind", kind.kind.clone()), ("apiVersion", kind.api_version())] {
+        let given = body.get(field).and_then(Value::as_str).unwrap_or(&expected);
+        if given != expected {
+            return Err(Refusal::bad_request(format!(
+                "the {field} in the data ({given}) does not match the expected one ({expected})"
+            )));
+        }
+        body[field] = json!(expected);
+    }
+    if kind.namespaced {
+        let given = body["metadata"]["namespace"].as_str().unwrap_or_default();
+        if !given.is_empty() && given != request.target.namespace {
+            return Err(Refusal::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        body["metadata"]["namespace"] = json!(request.target.namespace);
+    }
+    Ok(())
+}
+
+fn check_versions(before: &Value, body: &Value, resource: &str) -> Outcome<()> {
+    let name = before["metadata"]["name"].as_str().unwrap_or_default();
+    for field in ["resourceVersion", "uid"] {
+        let (given, there) = (&body["metadata"][field], &before["metadata"][field]);
+        if given.is_string() && given != "" && given != there {
+            return Err(Refusal::conflict(format!(
+                "Operation cannot be fulfilled on {resource} \"{name}\": the object has been modified; please apply your changes to the latest version and try again"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What only the API server writes stays; and of status and everything else, what this request is not about.
+fn keep_what_is_the_servers(kind: &KindInfo, before: &Value, body: &mut Value, subresource: &str) {
+    if subresource == "status" {
+        let (status, metadata) = (body["status"].clone(), body["metadata"].clone());
+        *body = before.clone();
+        body["status"] = status;
+        body["metadata"] = metadata;
+    } else if kind.status {
+        match before.get("status") {
+            Some(status) => body["status"] = status.clone(),
+            None => drop(body.as_object_mut().map(|fields| fields.remove("status"))),
+        }
+    }
+    if let Some(metadata) = body["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+        for field in [
+            "uid",
+            "creationTimestamp",
+            "resourceVersion",
+            "generation",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+        ] {
+            match before["metadata"].get(field) {
+                Some(value) => drop(metadata.insert(field.to_owned(), value.clone())),
+                None => drop(metadata.remove(field)),
+            }
+        }
+    }
+}
+
+/// What counts as the object's content: everything but metadata and status.
+fn content_of(body: &Value) -> BTreeMap<&str, &Value> {
+    let fields = body.as_object().into_iter().flatten();
+    fields
+        .map(|(name, value)| (name.as_str(), value))
+        .filter(|(name, _)| !["metadata", "status"].contains(name))
+        .collect()
+}
+
+fn same(left: &[Manager], right: &[Manager]) -> bool {
+    let bare = |managers: &[Manager]| {
+        let mut all: Vec<_> = managers
+            .iter()
+            .map(|m| (m.name.clone(), m.applied, m.subresource.clone(), m.fields.clone()))
+            .collect();
+        all.sort();
+        all
+    };
+    bare(left) == bare(right)
+}
+
+fn refuse_new_finalizers(kind: &KindInfo, before: &Value, after: &Value) -> Outcome<()> {
+    let finalizers = |body: &Value| body["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let old = finalizers(before);
+    if finalizers(after).iter().all(|finalizer| old.contains(finalizer)) {
+        return Ok(());
+    }
+    let name = after["metadata"]["name"].as_str().unwrap_or_default();
+    Err(Refusal::invalid(
+        &kind.kind,
+        name,
+        "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted",
+    ))
+}
+
+/// An object that is going, and that nothing holds any more.
+fn is_ready_to_go(body: &Value) -> bool {
+    let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
+    let free = body["kind"] != "Namespace" || empty(&body["spec"]["finalizers"]);
+    body["metadata"]["deletionTimestamp"].is_string() && empty(&body["metadata"]["finalizers"]) && free
+}
+
+fn random_suffix() -> String {
+    const LETTERS: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    let bytes: [u8; 5] = SystemIds::default().bytes();
+    bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect()
+}

@@ -1,0 +1,64 @@
+use std::collections::BTreeMap;
+
+use hexabase_core::error::{Error, Result};
+use hexabase_core::name::KubernetesVersion;
+
+/// What is particular to a host cluster.
+#[derive(Debug, Clone)]
+pub struct HostSettings {
+    /// The release of vCluster, without the `v`. The rendered configuration is bound to it: vCluster refuses
+    /// keys it does not know.
+    pub vcluster_version: String,
+    /// The registry and repository of vCluster's open-source image, without a tag.
+    pub vcluster_image: String,
+    /// The image with the API server and controller manager of each tenant Kubernetes version.
+    pub kubernetes_images: BTreeMap<String, String>,
+    /// The range of the host's Service addresses. Knowing it spares vCluster ten probe Services at the first
+    /// start; without it vCluster finds out by itself.
+    pub service_cidr: Option<String>,
+    /// The storage class of control planes' volumes; the host's default if not said.
+    pub storage_class: Option<String>,
+    /// The store that control planes report at their start, by which a later one with another store is
+    /// refused. It differs from `embedded-database` only where pods are told to use another store than the
+    /// configuration says.
+    pub store: String,
+    /// How users reach a tenant's API server: `{name}` and `{namespace}` are filled in.
+    pub endpoint: String,
+}
+
+impl HostSettings {
+    /// The newest release of vCluster whose configuration this crate renders.
+    pub const VCLUSTER_VERSION: &str = "0.36.1";
+
+    pub(crate) fn kubernetes_image(&self, version: &KubernetesVersion) -> Result<&str> {
+        let known = || self.kubernetes_images.keys().cloned().collect::<Vec<_>>().join(", ");
+        let image = self.kubernetes_images.get(version.as_str());
+        image.map(String::as_str).ok_or_else(|| {
+            Error::unsupported(format!(
+                "there is no image for Kubernetes {version} on this host; there are {}",
+                known()
+            ))
+        })
+    }
+
+    pub(crate) fn endpoint_of(&self, name: &str) -> String {
+        self.endpoint.replace("{name}", name).replace("{namespace}", name)
+    }
+}
+
+impl Default for HostSettings {
+    fn default() -> Self {
+        let images = [("1.33", "v1.33.4"), ("1.34", "v1.34.0"), ("1.35", "v1.35.0"), ("1.36", "v1.36.0")];
+        let image =
+            |(version, tag): (&str, &str)| (version.to_owned(), format!("ghcr.io/loft-sh/kubernetes:{tag}"));
+        Self {
+            vcluster_version: Self::VCLUSTER_VERSION.to_owned(),
+            vcluster_image: "ghcr.io/loft-sh/vcluster-oss".to_owned(),
+            kubernetes_images: images.into_iter().map(image).collect(),
+            service_cidr: None,
+            storage_class: None,
+            store: "embedded-database".to_owned(),
+            endpoint: "https://{name}.{namespace}.svc:443".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::discovery::Discovery;
+use serde_json::{Value, json};
+
+use crate::{Place, config_map};
+
+async fn make(place: &Place, name: &str, labels: Value) -> ConfigMap {
+    let mut body = config_map(name, json!({}));
+    body["metadata"]["labels"] = labels;
+    let body = serde_json::from_value(body).unwrap();
+    place.config_maps().create(&PostParams::default(), &body).await.unwrap()
+}
+
+async fn selected(place: &Place, params: ListParams) -> BTreeSet<String> {
+    let found = place.config_maps().list(&params).await.unwrap();
+    // Every namespace has the certificate authority in it.
+    found
+        .items
+        .into_iter()
+        .filter_map(|item| item.metadata.name)
+        .filter(|name| name != "kube-root-ca.crt")
+        .collect()
+}
+
+async fn three(place: &Place) {
+    make(place, "a", json!({ "tier": "web", "env": "prod" })).await;
+    make(place, "b", json!({ "tier": "web", "env": "dev" })).await;
+    make(place, "c", json!({ "tier": "db" })).await;
+}
+
+pub(crate) async fn label_selectors_select(place: &Place) {
+    three(place).await;
+    for (selector, expected) in [
+        ("tier=web", "a b"),
+        ("tier==web,env!=dev", "a"),
+        ("env", "a b"),
+        ("tier,!env", "c"),
+        ("tier in (db, cache)", "c"),
+        ("tier notin (db),tier", "a b"),
+        ("env=", ""),
+    ] {
+        let expected: BTreeSet<String> = expected.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(selected(place, ListParams::default().labels(selector)).await, expected, "{selector}");
+    }
+}
+
+pub(crate) async fn field_selectors_select(place: &Place) {
+    three(place).await;
+    assert_eq!(
+        selected(place, ListParams::default().fields("metadata.name=b")).await,
+        BTreeSet::from(["b".to_owned()])
+    );
+    assert_eq!(
+        selected(place, ListParams::default().fields("metadata.name!=b").labels("tier")).await.len(),
+        2
+    );
+}
+
+pub(crate) async fn a_selector_that_makes_no_sense_is_refused(place: &Place) {
+    for params in [
+        ListParams::default().labels("a in x"),
+        ListParams::default().labels("=x"),
+        ListParams::default().fields("data.x=1"),
+    ] {
+        let error = place.config_maps().list(&params).await.unwrap_err();
+        assert!(matches!(&error, kube::Error::Api(status) if status.code == 400), "{error}");
+    }
+}
+
+pub(crate) async fn pages_follow_each_other(place: &Place) {
+    for number in 0..7 {
+        make(place, &format!("m{number}"), json!({ "paged": "yes" })).await;
+    }
+    let mut params = ListParams::default().labels("paged").limit(3);
+    let mut sizes = Vec::new();
+    let mut names = Vec::new();
+    loop {
+        let page = place.config_maps().list(&params).await.unwrap();
+        sizes.push(page.items.len());
+        names.extend(page.items.into_iter().filter_map(|item| item.metadata.name));
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => break,
+        }
+    }
+    let (_, list) = place
+        .send(
+            "GET",
+            &place.path("configmaps", "?labelSelector=paged").replace("/?", "?"),
+            "application/json",
+            Value::Null,
+        )
+        .await;
+    assert_eq!((&list["kind"], list["items"][0].get("kind")), (&json!("ConfigMapList"), None));
+    assert_eq!(sizes, [3, 3, 1]);
+    assert_eq!(names, ["m0", "m1", "m2", "m3", "m4", "m5", "m6"]);
+}
+
+async fn events(place: &Place, params: WatchParams, version: &str, count: usize) -> Vec<(String, String)> {
+    let stream = place.config_maps().watch(&params, version).await.unwrap();
+    let stream = stream.try_filter_map(|event| async move {
+        Ok(match event {
+            WatchEvent::Added(object) => Some(("added".to_owned(), object.metadata.name.unwrap())),
+            WatchEvent::Modified(object) => Some(("modified".to_owned(), object.metadata.name.unwrap())),
+            WatchEvent::Deleted(object) => Some(("deleted".to_owned(), object.metadata.name.unwrap())),
+            WatchEvent::Bookmark(_) => None,
+            WatchEvent::Error(status) => panic!("{status:?}"),
+        })
+    });
+    let found = tokio::time::timeout(Duration::from_secs(10), stream.take(count).try_collect::<Vec<_>>());
+    found.await.expect("events come").unwrap()
+}
+
+fn told(events: &[(&str, &str)]) -> Vec<(String, String)> {
+    events.iter().map(|(kind, name)| ((*kind).to_owned(), (*name).to_owned())).collect()
+}
+
+async fn patch(place: &Place, name: &str, patch: Value) {
+    let patch = Patch::Merge(patch);
+    place.config_maps().patch(name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+pub(crate) async fn a_watch_tells_what_changes_after_a_version(place: &Place) {
+    make(place, "before", json!({})).await;
+    let version =
+        place.config_maps().list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    make(place, "a", json!({})).await;
+    patch(place, "a", json!({ "data": { "x": "1" } })).await;
+    place.config_maps().delete("a", &Default::default()).await.unwrap();
+    let params = WatchParams::default().fields("metadata.name=a");
+    let seen = events(place, params, &version, 3).await;
+    assert_eq!(seen, told(&[("added", "a"), ("modified", "a"), ("deleted", "a")]));
+}
+
+pub(crate) async fn a_watch_with_a_selector_sees_objects_enter_and_leave(place: &Place) {
+    let version =
+        place.config_maps().list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    make(place, "a", json!({ "in": "no" })).await;
+    patch(place, "a", json!({ "metadata": { "labels": { "in": "yes" } } })).await;
+    patch(place, "a", json!({ "data": { "x": "1" } })).await;
+    patch(place, "a", json!({ "metadata": { "labels": { "in": "no" } } })).await;
+    let seen = events(place, WatchParams::default().labels("in=yes"), &version, 3).await;
+    assert_eq!(seen, told(&[("added", "a"), ("modified", "a"), ("deleted", "a")]));
+}
+
+pub(crate) async fn discovery_names_the_kinds(place: &Place) {
+    let discovery = Discovery::new(place.client.clone()).run().await.unwrap();
+    for (group, kind, plural, namespaced) in [
+        ("", "ConfigMap", "configmaps", true),
+        ("", "Namespace", "namespaces", false),
+        ("apps", "StatefulSet", "statefulsets", true),
+        ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false),
+        ("networking.k8s.io", "NetworkPolicy", "networkpolicies", true),
+    ] {
+        let group = discovery.get(group).unwrap();
+        let (resource, capabilities) = group.recommended_kind(kind).unwrap();
+        assert_eq!(resource.plural, plural);
+        assert_eq!(capabilities.scope == kube::discovery::Scope::Namespaced, namespaced, "{kind}");
+        assert!(
+            capabilities.supports_operation("list") && capabilities.supports_operation("patch"),
+            "{kind}"
+        );
+    }
+    let (code, version) = place.send("GET", "/version", "application/json", Value::Null).await;
+    assert_eq!((code, &version["major"]), (200, &json!("1")));
+    assert_eq!(place.send("GET", "/readyz", "text/plain", Value::Null).await.0, 200);
+    assert_eq!(place.send("GET", "/apis/no.such.group/v1", "application/json", Value::Null).await.0, 404);
+    assert_eq!(place.send("GET", &place.path("nothings", "x"), "application/json", Value::Null).await.0, 404);
+}

@@ -1,0 +1,187 @@
+//! One table of cases for the Kubernetes API, run on the sandbox and on a real API server, so that they cannot
+//! drift apart. Each case gets a namespace of its own.
+//!
+//! The sandbox's run always; the real ones with `HEXABASE_TEST_KUBECONFIG` and `--run-ignored`.
+
+mod apply;
+mod lifecycle;
+mod lists;
+mod reviews;
+mod writes;
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{DeleteParams, ObjectMeta, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+/// Where a case takes place.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+}
+
+impl Place {
+    /// A fresh namespace.
+    async fn make(client: Client, case: &str) -> Self {
+        let name = format!("case-{}", case.replace('_', "-"));
+        let name = format!("{:.40}-{}", name, std::process::id());
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let metadata = ObjectMeta { name: Some(name.clone()), ..Default::default() };
+        namespaces
+            .create(&PostParams::default(), &Namespace { metadata, ..Default::default() })
+            .await
+            .unwrap();
+        Self { client, namespace: name }
+    }
+
+    async fn clean_up(self) {
+        let namespaces: Api<Namespace> = Api::all(self.client);
+        namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub(crate) fn config_maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Sends a request as it is, and answers the status code and the body.
+    pub(crate) async fn send(&self, method: &str, path: &str, media_type: &str, body: Value) -> (u16, Value) {
+        let request = http::Request::builder().method(method).uri(path).header("content-type", media_type);
+        let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = request.body(kube::client::Body::from(bytes)).unwrap();
+        let response = self.client.send(request).await.unwrap();
+        let code = response.status().as_u16();
+        let bytes = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+        (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    pub(crate) fn path(&self, plural: &str, name: &str) -> String {
+        format!("/api/v1/namespaces/{}/{plural}/{name}", self.namespace)
+    }
+
+    /// Applies an object as a manager.
+    pub(crate) async fn apply(
+        &self,
+        plural: &str,
+        name: &str,
+        manager: &str,
+        more: &str,
+        body: Value,
+    ) -> (u16, Value) {
+        let path = format!("{}?fieldManager={manager}{more}", self.path(plural, name));
+        self.send("PATCH", &path, "application/apply-patch+yaml", body).await
+    }
+}
+
+pub(crate) fn config_map(name: &str, data: Value) -> Value {
+    json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data })
+}
+
+/// Waits until a condition holds, for at most half a minute.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    for _ in 0..600 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{what} never came true");
+}
+
+async fn sandbox() -> (hexabase_k8s::sandbox::Sandbox, Client) {
+    let sandbox = hexabase_k8s::sandbox::Sandbox::start(Default::default());
+    let client = sandbox.host_client();
+    (sandbox, client)
+}
+
+async fn real() -> Client {
+    let file =
+        std::env::var("HEXABASE_TEST_KUBECONFIG").expect("HEXABASE_TEST_KUBECONFIG names a kubeconfig");
+    let kubeconfig = kube::config::Kubeconfig::read_from(file).unwrap();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+    Client::try_from(config).unwrap()
+}
+
+macro_rules! cases {
+    ($($module:ident: [$($case:ident),+ $(,)?]),+ $(,)?) => {
+        mod on_the_sandbox {
+            $($(
+                #[tokio::test]
+                async fn $case() {
+                    let (_sandbox, client) = super::sandbox().await;
+                    let place = super::Place::make(client, stringify!($case)).await;
+                    super::$module::$case(&place).await;
+                    place.clean_up().await;
+                }
+            )+)+
+        }
+
+        mod on_a_real_api_server {
+            $($(
+                #[tokio::test]
+                #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+                async fn $case() {
+                    let place = super::Place::make(super::real().await, stringify!($case)).await;
+                    super::$module::$case(&place).await;
+                    place.clean_up().await;
+                }
+            )+)+
+        }
+    };
+}
+
+cases! {
+    apply: [
+        applying_twice_changes_nothing,
+        a_field_that_is_no_longer_applied_is_removed,
+        a_field_of_two_managers_stays_until_both_let_go,
+        a_conflict_is_refused_and_can_be_forced,
+        lists_with_keys_are_merged_entry_by_entry,
+        lists_without_keys_are_replaced,
+        what_was_updated_belongs_to_whoever_updated_it,
+        applying_needs_a_manager_and_no_managed_fields,
+        a_wrong_type_or_unknown_field_is_refused,
+    ],
+    writes: [
+        creating_fills_in_what_the_server_knows,
+        creating_twice_is_refused,
+        names_are_generated,
+        a_dry_run_changes_nothing,
+        a_stale_version_is_refused,
+        merge_json_and_strategic_patches,
+        status_is_written_apart,
+        generations_follow_the_spec,
+        what_is_immutable_stays,
+        bad_names_and_labels_are_refused,
+        string_data_of_secrets_is_encoded,
+        an_unchanged_object_keeps_its_version,
+    ],
+    lists: [
+        label_selectors_select,
+        field_selectors_select,
+        a_selector_that_makes_no_sense_is_refused,
+        pages_follow_each_other,
+        a_watch_tells_what_changes_after_a_version,
+        a_watch_with_a_selector_sees_objects_enter_and_leave,
+        discovery_names_the_kinds,
+    ],
+    lifecycle: [
+        a_finalizer_holds_an_object_until_it_is_gone,
+        what_is_owned_goes_with_its_owner,
+        what_is_orphaned_stays,
+        a_precondition_protects_from_deleting_another_object,
+        a_collection_is_deleted_by_label,
+        a_namespace_takes_everything_with_it,
+        nothing_is_made_in_a_namespace_that_is_going,
+        every_namespace_has_its_service_account,
+        a_quota_refuses_what_goes_beyond_it,
+        a_limit_range_fills_in_what_containers_do_not_say,
+        custom_kinds_come_with_their_definition,
+    ],
+    reviews: [
+        access_is_what_roles_and_bindings_say,
+        who_am_i,
+    ],
+}

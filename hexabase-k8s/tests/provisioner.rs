@@ -1,0 +1,55 @@
+//! The vCluster provisioner in the sandbox, against the suite that every provisioner must pass.
+
+use async_trait::async_trait;
+use hexabase_core::conformance::cluster_provisioner::ClusterHarness;
+use hexabase_core::desired::TenantTarget;
+use hexabase_core::name::ProjectName;
+use hexabase_core::provisioner::ClusterProvisioner;
+use hexabase_k8s::sandbox::Sandbox;
+use hexabase_k8s::{HostSettings, VClusterProvisioner};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+
+#[derive(Debug)]
+struct InSandbox {
+    sandbox: Sandbox,
+    provisioner: VClusterProvisioner,
+}
+
+impl InSandbox {
+    async fn start() -> Self {
+        let sandbox = Sandbox::start(Default::default());
+        let provisioner =
+            VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
+        Self { sandbox, provisioner }
+    }
+}
+
+async fn make_namespace(client: Client, name: &str) {
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..Default::default() };
+    let namespace = Namespace { metadata, ..Default::default() };
+    Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();
+}
+
+#[async_trait]
+impl ClusterHarness for InSandbox {
+    fn provisioner(&self) -> &dyn ClusterProvisioner {
+        &self.provisioner
+    }
+
+    async fn occupy_cluster(&self, target: &TenantTarget) {
+        make_namespace(self.sandbox.host_client(), &target.name).await;
+    }
+
+    async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
+        let tenant = self.sandbox.tenant(&target.name).unwrap();
+        make_namespace(Client::new(tenant, "default"), namespace.as_str()).await;
+    }
+}
+
+mod in_the_sandbox {
+    use super::InSandbox;
+
+    hexabase_core::cluster_provisioner_conformance!(async { (InSandbox::start().await, ()) });
+}
