@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Caller, IdempotencyKey, Parts};
+use super::{Caller, IdempotencyKey, Parts, Platform};
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Topic, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
@@ -19,6 +19,27 @@ pub struct Done<T> {
     pub value: T,
     /// Whether it had been done before, and this is what was answered then.
     pub replayed: bool,
+}
+
+impl Platform {
+    /// Runs a command of another crate the way the services here run theirs: it reads, decides and commits,
+    /// again when somebody else was faster; and where the caller marked the request, a repetition is answered
+    /// with the first reply.
+    ///
+    /// # Errors
+    /// Whatever `attempt` or the store fails with; `Invalid` with code `idempotency_mismatch` for a key that
+    /// was used for another request.
+    pub async fn repeatable<T, F>(
+        &self,
+        caller: &Caller,
+        attempt: impl Fn() -> F + Send + Sync,
+    ) -> Result<Done<T>>
+    where
+        T: Serialize + DeserializeOwned + Send,
+        F: Future<Output = Result<(Changeset, T)>> + Send,
+    {
+        self.once(caller, attempt).await
+    }
 }
 
 impl Parts {

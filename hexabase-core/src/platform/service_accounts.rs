@@ -234,7 +234,10 @@ impl ServiceAccounts<'_> {
 
 impl Parts {
     /// Refuses when a user has as many tokens as anyone may have.
-    pub(crate) async fn require_room_for_token(&self, owner: UserId) -> Result<()> {
+    ///
+    /// # Errors
+    /// `QuotaExceeded` then.
+    pub async fn require_room_for_token(&self, owner: UserId) -> Result<()> {
         let there = self.store.list_api_tokens(owner, &PageRequest::largest()).await?.items.len();
         if there < MAX_TOKENS {
             return Ok(());

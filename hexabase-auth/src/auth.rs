@@ -1,0 +1,174 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use hexabase_core::Platform;
+use hexabase_core::access::{Credential, Principal};
+use hexabase_core::error::{Error, Result};
+use hexabase_core::id::{SessionId, TokenId};
+use hexabase_core::identity::IdentityProvider;
+use hexabase_core::name::ProviderName;
+use hexabase_core::platform::TOKEN_PREFIX;
+use hexabase_core::secret::BearerToken;
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::jwt::AccessTokens;
+use crate::keys::KeyRing;
+
+/// How long tokens and sessions last.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthConfig {
+    /// How long an access token is valid.
+    pub access_token: Duration,
+    /// How long a session lasts, however often it is refreshed.
+    pub session: Duration,
+    /// How long somebody may take to sign in with a provider.
+    pub login: Duration,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        Self {
+            access_token: Duration::from_secs(15 * MINUTE),
+            session: Duration::from_secs(30 * 24 * 60 * MINUTE),
+            login: Duration::from_secs(10 * MINUTE),
+        }
+    }
+}
+
+/// How often the use of an API token is noted.
+const NOTE_USE_EVERY: SignedDuration = SignedDuration::from_secs(60);
+
+/// Sign-in, sessions and tokens over a platform.
+#[derive(Debug)]
+pub struct Auth {
+    pub(crate) platform: Platform,
+    pub(crate) providers: Vec<Arc<dyn IdentityProvider>>,
+    pub(crate) config: AuthConfig,
+    pub(crate) keys: KeyRing,
+    pub(crate) access_tokens: AccessTokens,
+}
+
+impl Auth {
+    /// Sign-in with these providers. Makes the first signing key if there is none, and learns which sessions
+    /// were ended a short while ago.
+    ///
+    /// # Errors
+    /// - `Unavailable` when the store does not answer.
+    /// - `Invalid` when signing keys were sealed with another master key.
+    pub async fn new(
+        platform: Platform,
+        providers: Vec<Arc<dyn IdentityProvider>>,
+        config: AuthConfig,
+    ) -> Result<Self> {
+        let keys = KeyRing::load(platform.clone()).await?;
+        let auth =
+            Self { access_tokens: AccessTokens::new(&platform, &config), platform, providers, config, keys };
+        auth.recall_revocations().await?;
+        Ok(auth)
+    }
+
+    /// The ways to sign in.
+    pub fn providers(&self) -> impl Iterator<Item = &dyn IdentityProvider> {
+        self.providers.iter().map(|provider| &**provider)
+    }
+
+    /// A way to sign in.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that name.
+    pub fn provider(&self, name: &str) -> Result<&dyn IdentityProvider> {
+        let found = self.providers().find(|provider| provider.name().as_str() == name);
+        found.ok_or_else(|| Error::not_found("sign-in provider"))
+    }
+
+    /// The public halves of all signing keys, as a JSON Web Key Set (RFC 7517).
+    #[must_use]
+    pub fn jwks(&self) -> Value {
+        self.keys.jwks()
+    }
+
+    /// What a client may know about this issuer: as much of OpenID Connect Discovery as there is. Tenant API
+    /// servers need the issuer and where its keys are.
+    #[must_use]
+    pub fn discovery(&self) -> Value {
+        let issuer = &self.platform.settings().issuer.url;
+        serde_json::json!({
+            "issuer": issuer,
+            "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+            "claims_supported":
+                ["iss", "sub", "aud", "iat", "exp", "auth_time", "jti", "groups", "email", "name", "org"],
+        })
+    }
+
+    /// Whoever a bearer token stands for: an access token or an API token.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` for whatever is not a valid token of ours, without saying why.
+    /// - `Unavailable` when it cannot be checked.
+    pub async fn authenticate(&self, bearer: &str) -> Result<Principal> {
+        if bearer.starts_with(TOKEN_PREFIX) {
+            return self.authenticate_api_token(bearer).await;
+        }
+        let claims = self.access_tokens.verify(&self.keys, bearer, self.platform.clock().now()).await?;
+        self.require_not_revoked(claims.session_id).await?;
+        Ok(Principal { user_id: claims.user_id, credential: Credential::Session(claims.session_id) })
+    }
+
+    async fn authenticate_api_token(&self, bearer: &str) -> Result<Principal> {
+        let (id, verifier) = BearerToken::split::<TokenId>(TOKEN_PREFIX, bearer).ok_or_else(refused)?;
+        let store = self.platform.store();
+        let token = store.find_api_token(id).await?.ok_or_else(refused)?;
+        let now = self.platform.clock().now();
+        if !token.hash.matches(&verifier) || !token.is_alive(now) {
+            return Err(refused());
+        }
+        if token.used_at.is_none_or(|used| now.duration_since(used) >= NOTE_USE_EVERY)
+            && let Err(error) = store.touch_api_token(id, now).await
+        {
+            tracing::debug!(%error, token = %id, "the use of a token was not noted");
+        }
+        Ok(Principal { user_id: token.user_id, credential: Credential::Token(id, token.scopes) })
+    }
+
+    /// Refuses a session that was ended. Fails when that cannot be found out.
+    pub(crate) async fn require_not_revoked(&self, session: SessionId) -> Result<()> {
+        match self.platform.ephemeral().get(&revocation_key(session)).await? {
+            None => Ok(()),
+            Some(_) => Err(refused()),
+        }
+    }
+
+    /// Lets every replica know that a session is over, for as long as its access tokens could be used.
+    pub(crate) async fn announce_revocation(&self, session: SessionId) -> Result<()> {
+        let kept = self.config.access_token + Duration::from_secs(60);
+        self.platform.ephemeral().put(&revocation_key(session), b"1", kept).await
+    }
+
+    /// Announces again what was ended a short while ago: whoever keeps revocations may have forgotten them.
+    async fn recall_revocations(&self) -> Result<()> {
+        let life = SignedDuration::try_from(self.config.access_token).unwrap_or(SignedDuration::MAX);
+        let since = self.platform.clock().now().saturating_sub(life).unwrap_or(jiff::Timestamp::MIN);
+        for session in self.platform.store().list_revoked_sessions(since).await? {
+            self.announce_revocation(session).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn provider_name(name: &str) -> Result<ProviderName> {
+        ProviderName::parse(name).map_err(|error| Error::unexpected(error.to_string()))
+    }
+}
+
+fn revocation_key(session: SessionId) -> String {
+    format!("revoked:{session}")
+}
+
+/// The one answer to credentials that are no good: it does not say which part was wrong.
+pub(crate) fn refused() -> Error {
+    Error::unauthenticated("the credentials are not valid, or not any more")
+}

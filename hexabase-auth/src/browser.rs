@@ -1,0 +1,80 @@
+//! Sessions that live in a browser's cookie.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hexabase_core::access::{Credential, Principal};
+use hexabase_core::error::Result;
+use hexabase_core::id::{SessionId, UserId};
+use hexabase_core::model::{Origin, Session};
+use hexabase_core::name::ProviderName;
+use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
+use sha2::{Digest as _, Sha256};
+
+use crate::auth::{Auth, refused};
+
+/// What session cookies begin with.
+const COOKIE_PREFIX: &str = "hxs";
+
+/// A session for a browser.
+#[derive(Clone)]
+pub struct BrowserSession {
+    /// The value of the session cookie; scripts must not be able to read it.
+    pub cookie: String,
+    /// What a script sends as `X-CSRF-Token` with anything but reading; scripts may read it.
+    pub csrf_token: String,
+}
+
+impl std::fmt::Debug for BrowserSession {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("BrowserSession(…)")
+    }
+}
+
+/// Whoever a cookie stands for.
+#[derive(Debug, Clone)]
+pub struct CookiePrincipal {
+    /// Who.
+    pub principal: Principal,
+    /// What must come with anything but reading.
+    pub csrf_token: String,
+}
+
+/// Follows from the cookie: nobody who cannot read the cookie can know it, and it does not give the cookie
+/// away.
+fn csrf_token(cookie: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::new_with_prefix("csrf:").chain_update(cookie).finalize())
+}
+
+impl Auth {
+    /// Begins a session in a browser.
+    pub(crate) async fn begin_in_browser(
+        &self,
+        user: UserId,
+        provider: &ProviderName,
+        origin: &Origin,
+    ) -> Result<BrowserSession> {
+        let verifier = Verifier::generate(&**self.platform.ids());
+        let session =
+            Session { cookie_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
+        self.begin(&session, origin).await?;
+        let cookie = BearerToken::new(COOKIE_PREFIX, &[&session.id], &verifier).expose_secret().to_owned();
+        Ok(BrowserSession { csrf_token: csrf_token(&cookie), cookie })
+    }
+
+    /// Whoever a session cookie stands for.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` for whatever is no cookie of a session that is alive.
+    /// - `Unavailable` when that cannot be checked.
+    pub async fn authenticate_cookie(&self, cookie: &str) -> Result<CookiePrincipal> {
+        let (id, verifier) = BearerToken::split::<SessionId>(COOKIE_PREFIX, cookie).ok_or_else(refused)?;
+        let session = self.platform.store().find_session(id).await?.ok_or_else(refused)?;
+        let known = session.cookie_hash.is_some_and(|hash| hash.matches(&verifier));
+        if !known || !session.is_alive(self.platform.clock().now()) {
+            return Err(refused());
+        }
+        self.require_not_revoked(id).await?;
+        let principal = Principal { user_id: session.user_id, credential: Credential::Session(id) };
+        Ok(CookiePrincipal { principal, csrf_token: csrf_token(cookie) })
+    }
+}

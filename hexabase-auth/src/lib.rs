@@ -1,0 +1,58 @@
+//! Who is calling.
+//!
+//! [`Auth`] signs people in with [identity providers](hexabase_core::identity::IdentityProvider), keeps their
+//! sessions, and turns whatever a request carries (an access token, an API token, a session cookie) into a
+//! [`Principal`](hexabase_core::access::Principal). It also issues the tokens that tenant clusters accept.
+//!
+//! | thing | what it is | how long |
+//! |---|---|---|
+//! | access token | a signed JWT (RFC 9068) that names user and session | 15 minutes |
+//! | refresh token | opaque, rotates at every use; an old one ends its session | as its session |
+//! | session cookie | opaque, for browsers | as its session |
+//! | API token | opaque, scoped, for automation | until it expires or is removed |
+//! | cluster token | a signed JWT with the groups of one workspace, for that workspace's API server | 10 minutes |
+//!
+//! Ending a session takes effect at once: every request checks for revocation, and fails when that cannot be
+//! checked. Signing keys live in the store, sealed with the master key, so that all replicas share them.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use hexabase_auth::{Auth, AuthConfig};
+//! use hexabase_core::Platform;
+//! use hexabase_core::identity::ExternalIdentity;
+//! use hexabase_core::model::Origin;
+//! use hexabase_core::name::{Email, ProviderName};
+//! # use hexabase_core::fixture;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let platform = Platform::builder("https://hexabase.example").with_plans(vec![fixture::plan("small")]).build()?;
+//! let auth = Auth::new(platform, Vec::new(), AuthConfig::default()).await?;
+//!
+//! let who = ExternalIdentity { subject: "1".into(), verified_email: Some(Email::parse("ann@example.com")?), name: None };
+//! let tokens = auth.sign_in(&ProviderName::parse("example")?, &who, &Origin::default()).await?;
+//! let principal = auth.authenticate(&tokens.access_token).await?;
+//! assert_eq!(principal.user_id, tokens.user_id);
+//! # Ok(()) })
+//! # }
+//! ```
+
+mod api_tokens;
+mod auth;
+mod browser;
+mod cluster;
+mod dev_provider;
+mod jwt;
+mod keys;
+mod login;
+mod sessions;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::{Auth, AuthConfig};
+pub use browser::{BrowserSession, CookiePrincipal};
+pub use cluster::{CLUSTER_TOKEN_LIFETIME, ClusterToken, KubeconfigAuth, kubeconfig};
+pub use dev_provider::{DevProvider, PendingApproval};
+pub use login::{FinishedLogin, StartedLogin};
+pub use sessions::TokenPair;

@@ -1,0 +1,155 @@
+//! Signing in with a provider, through the browser: authorization code with PKCE (RFC 7636).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hexabase_core::error::{Error, Result};
+use hexabase_core::id::SessionId;
+use hexabase_core::id_source::IdSourceExt as _;
+use hexabase_core::identity::{AuthorizationRequest, CodeExchange};
+use hexabase_core::model::Origin;
+use hexabase_core::secret::SecretString;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+use crate::auth::{Auth, refused};
+use crate::browser::BrowserSession;
+use crate::sessions::TokenPair;
+
+/// A sign-in under way: where the browser goes, and what binds it to the browser.
+#[derive(Clone)]
+pub struct StartedLogin {
+    /// Where to send the browser.
+    pub authorization_url: String,
+    /// The value of a cookie that only this browser has: without it nobody finishes this sign-in.
+    pub binding: String,
+}
+
+impl fmt::Debug for StartedLogin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("StartedLogin(…)")
+    }
+}
+
+/// A finished sign-in.
+#[derive(Debug, Clone)]
+pub struct FinishedLogin {
+    /// The session that began.
+    pub session: BrowserSession,
+    /// Where the browser wanted to go.
+    pub return_to: String,
+}
+
+/// What is remembered of a sign-in under way.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    provider: String,
+    nonce: String,
+    verifier: String,
+    return_to: String,
+    binding_hash: String,
+}
+
+fn hash(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(text))
+}
+
+/// The purpose under which sign-ins under way are sealed.
+const SEALED: &str = "login";
+
+impl Auth {
+    fn random_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.platform.ids().bytes::<32>())
+    }
+
+    fn callback_uri(&self, provider: &str) -> String {
+        format!("{}/auth/callback/{provider}", self.platform.settings().public_url)
+    }
+
+    /// Begins a sign-in with a provider. `return_to` is a path on this server.
+    ///
+    /// # Errors
+    /// - `NotFound` for a provider that there is not.
+    /// - `Invalid` for a `return_to` that leads elsewhere.
+    /// - `Unavailable`.
+    pub async fn start_login(&self, provider: &str, return_to: &str) -> Result<StartedLogin> {
+        let provider = self.provider(provider)?;
+        require_local(return_to)?;
+        let (state, nonce, verifier, binding) =
+            (self.random_text(), self.random_text(), self.random_text(), self.random_text());
+        let pending = Pending {
+            provider: provider.name().as_str().to_owned(),
+            nonce: nonce.clone(),
+            verifier: verifier.clone(),
+            return_to: return_to.to_owned(),
+            binding_hash: hash(&binding),
+        };
+        let request = AuthorizationRequest {
+            redirect_uri: self.callback_uri(provider.name().as_str()),
+            state: state.clone(),
+            nonce,
+            code_challenge: hash(&verifier),
+        };
+        let authorization_url = provider.authorization_url(&request).await?;
+        let plain = serde_json::to_vec(&pending)
+            .map_err(|error| Error::unexpected("a sign-in cannot be written as JSON").caused_by(error))?;
+        let sealed = self.platform.master_key().seal(&**self.platform.ids(), SEALED, &plain)?;
+        self.platform.ephemeral().put(&format!("login:{}", hash(&state)), &sealed, self.config.login).await?;
+        Ok(StartedLogin { authorization_url, binding })
+    }
+
+    /// Finishes a sign-in in the browser that began it. Each state works once.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` for a state that is unknown, used, expired, of another browser or another provider,
+    ///   and for a code that the provider refuses.
+    /// - `Unavailable`.
+    pub async fn finish_login(
+        &self,
+        provider: &str,
+        state: &str,
+        code: SecretString,
+        binding: &str,
+        origin: &Origin,
+    ) -> Result<FinishedLogin> {
+        let provider = self.provider(provider)?;
+        let sealed =
+            self.platform.ephemeral().take(&format!("login:{}", hash(state))).await?.ok_or_else(refused)?;
+        let plain = self.platform.master_key().open(SEALED, &sealed)?;
+        let pending: Pending = serde_json::from_slice(&plain).map_err(|_| refused())?;
+        if pending.provider != provider.name().as_str() || pending.binding_hash != hash(binding) {
+            return Err(refused());
+        }
+        let exchange = CodeExchange {
+            code,
+            redirect_uri: self.callback_uri(provider.name().as_str()),
+            nonce: pending.nonce,
+            code_verifier: pending.verifier.into(),
+        };
+        let who = provider.exchange(&exchange).await?;
+        let user = self.platform.users().sign_in(provider.name(), &who, origin).await?;
+        let session = self.begin_in_browser(user.id, provider.name(), origin).await?;
+        Ok(FinishedLogin { session, return_to: pending.return_to })
+    }
+
+    /// Begins a session with tokens for whoever is signed in with a cookie: for scripts and tools that the
+    /// person hands them to. It is a session of its own, to be ended by itself.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` when the cookie's session is gone.
+    /// - `Unavailable`.
+    pub async fn tokens_for_browser(&self, session: SessionId, origin: &Origin) -> Result<TokenPair> {
+        let session = self.platform.store().find_session(session).await?.ok_or_else(refused)?;
+        self.begin_with_tokens(session.user_id, &session.provider, origin).await
+    }
+}
+
+/// Only paths on this server: `//elsewhere`, `/\elsewhere` and whole URLs lead away.
+fn require_local(return_to: &str) -> Result<()> {
+    let local = return_to.starts_with('/')
+        && !return_to.starts_with("//")
+        && !return_to.contains(['\\', '\r', '\n', '\t'])
+        && return_to.len() <= 2_048
+        && return_to.is_ascii();
+    if local { Ok(()) } else { Err(Error::invalid("return_to", "must be a path on this server")) }
+}

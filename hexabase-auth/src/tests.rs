@@ -1,0 +1,432 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hexabase_core::access::{Credential, Principal};
+use hexabase_core::clock::ManualClock;
+use hexabase_core::conformance::identity_provider::SignInHarness;
+use hexabase_core::fixture;
+use hexabase_core::identity::{ExternalIdentity, IdentityProvider};
+use hexabase_core::model::{Origin, Scopes, SecurityEventKind};
+use hexabase_core::name::{DisplayName, Email, ProviderName};
+use hexabase_core::page::PageRequest;
+use hexabase_core::platform::{Caller, CreateToken};
+use hexabase_core::seal::MasterKey;
+use hexabase_core::store::MemoryStore;
+use hexabase_core::{ErrorKind, Platform};
+use proptest::prelude::*;
+
+use crate::sessions::TokenPair;
+use crate::{Auth, AuthConfig, DevProvider, PendingApproval};
+
+struct World {
+    clock: Arc<ManualClock>,
+    store: Arc<MemoryStore>,
+    auth: Auth,
+}
+
+fn platform(clock: &Arc<ManualClock>, store: &Arc<MemoryStore>) -> Platform {
+    Platform::builder("https://hexabase.example")
+        .with_clock(clock.clone())
+        .with_store(store.clone())
+        .with_master_key(MasterKey::new([7; 32]))
+        .with_plans(vec![fixture::plan("small")])
+        .build()
+        .unwrap()
+}
+
+async fn auth_of(platform: Platform) -> Auth {
+    let dev = DevProvider::new(platform.clone()).unwrap();
+    Auth::new(platform, vec![Arc::new(dev)], AuthConfig::default()).await.unwrap()
+}
+
+async fn world() -> World {
+    let (clock, store) = (Arc::new(ManualClock::default()), Arc::new(MemoryStore::new()));
+    let auth = auth_of(platform(&clock, &store)).await;
+    World { clock, store, auth }
+}
+
+fn origin() -> Origin {
+    Origin { address: Some("192.0.2.1".to_owned()), device: "curl/8".to_owned(), request_id: "r".to_owned() }
+}
+
+impl World {
+    async fn sign_in(&self, email: &str) -> TokenPair {
+        let who = DevProvider::identity(&Email::parse(email).unwrap(), None);
+        self.auth.sign_in(&ProviderName::parse("dev").unwrap(), &who, &origin()).await.unwrap()
+    }
+
+    async fn is_valid(&self, token: &str) -> bool {
+        match self.auth.authenticate(token).await {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
+                false
+            }
+        }
+    }
+
+    async fn events(&self, pair: &TokenPair) -> Vec<SecurityEventKind> {
+        let page = PageRequest::largest();
+        let events = self.auth.platform.users().security_events(pair.user_id, &page).await.unwrap();
+        events.items.into_iter().map(|event| event.kind).collect()
+    }
+}
+
+fn caller(pair: &TokenPair) -> Caller {
+    Caller::new(Principal { user_id: pair.user_id, credential: Credential::Session(pair.session_id) })
+}
+
+#[tokio::test]
+async fn an_access_token_stands_for_its_user_until_it_expires() {
+    let world = world().await;
+    let pair = world.sign_in("ann@example.com").await;
+    let principal = world.auth.authenticate(&pair.access_token).await.unwrap();
+    assert_eq!(
+        (principal.user_id, principal.credential),
+        (pair.user_id, Credential::Session(pair.session_id))
+    );
+    world.clock.advance(Duration::from_secs(15 * 60 - 1));
+    assert!(world.is_valid(&pair.access_token).await);
+    world.clock.advance(Duration::from_secs(1));
+    assert!(!world.is_valid(&pair.access_token).await);
+}
+
+#[tokio::test]
+async fn refreshing_rotates_and_an_old_token_ends_the_family() {
+    let world = world().await;
+    let first = world.sign_in("ann@example.com").await;
+    let second = world.auth.refresh(&first.refresh_token, &origin()).await.unwrap();
+    let third = world.auth.refresh(&second.refresh_token, &origin()).await.unwrap();
+    assert!(world.is_valid(&third.access_token).await);
+
+    assert!(world.auth.refresh(&first.refresh_token, &origin()).await.is_err());
+    for token in [&first.access_token, &second.access_token, &third.access_token] {
+        assert!(!world.is_valid(token).await, "the whole family is over, at once");
+    }
+    assert!(world.auth.refresh(&third.refresh_token, &origin()).await.is_err());
+    assert!(world.auth.refresh(&second.refresh_token, &origin()).await.is_err());
+    let alarms =
+        world.events(&third).await.into_iter().filter(|kind| *kind == SecurityEventKind::RefreshReused);
+    assert_eq!(alarms.count(), 1, "a family ends exactly once");
+}
+
+#[tokio::test]
+async fn a_made_up_refresh_token_harms_nobody() {
+    let world = world().await;
+    let pair = world.sign_in("ann@example.com").await;
+    let stranger = world.sign_in("bob@example.com").await;
+    // Bob knows Ann's session id, and puts his own secret behind it.
+    let forged = format!("{}{}", &pair.refresh_token[..30], &stranger.refresh_token[30..]);
+    for bad in ["", "hxr_", "nonsense", &forged] {
+        let error = world.auth.refresh(bad, &origin()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    }
+    assert!(world.is_valid(&pair.access_token).await);
+    assert!(world.auth.refresh(&pair.refresh_token, &origin()).await.is_ok());
+}
+
+#[tokio::test]
+async fn ending_a_session_takes_effect_at_once_and_survives_a_restart() {
+    let world = world().await;
+    let (kept, ended) = (world.sign_in("ann@example.com").await, world.sign_in("ann@example.com").await);
+    assert_eq!(world.auth.sessions(kept.user_id).await.unwrap().len(), 2);
+    world.auth.revoke(ended.user_id, ended.session_id, &origin()).await.unwrap();
+    assert!(!world.is_valid(&ended.access_token).await && world.is_valid(&kept.access_token).await);
+    assert!(world.auth.refresh(&ended.refresh_token, &origin()).await.is_err());
+    assert_eq!(world.auth.sessions(kept.user_id).await.unwrap().len(), 1);
+
+    // A new process remembers nothing but what is in the store.
+    let restarted = World { auth: auth_of(platform(&world.clock, &world.store)).await, ..world };
+    assert!(!restarted.is_valid(&ended.access_token).await, "no ended session comes back to life");
+    assert!(restarted.is_valid(&kept.access_token).await, "keys are shared through the store");
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_end_sessions_and_all_of_ones_own_end_together() {
+    let world = world().await;
+    let (ann, bob) = (world.sign_in("ann@example.com").await, world.sign_in("bob@example.com").await);
+    let error = world.auth.revoke(bob.user_id, ann.session_id, &origin()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let second = world.sign_in("ann@example.com").await;
+    world.auth.revoke_all(ann.user_id, &origin()).await.unwrap();
+    assert!(!world.is_valid(&ann.access_token).await && !world.is_valid(&second.access_token).await);
+    assert!(world.is_valid(&bob.access_token).await);
+}
+
+#[tokio::test]
+async fn an_api_token_works_within_its_life_and_only_for_its_owner() {
+    let world = world().await;
+    let (ann, bob) = (world.sign_in("ann@example.com").await, world.sign_in("bob@example.com").await);
+    let expires_at = Some(hexabase_core::clock::after(fixture::THEN, Duration::from_secs(3_600)));
+    let command = CreateToken { name: DisplayName::parse("ci").unwrap(), scopes: Scopes::all(), expires_at };
+    let made = world.auth.create_token(&caller(&ann), &command).await.unwrap().value;
+    assert!(made.secret.starts_with("hxb_") && !format!("{made:?}").contains(&made.secret));
+    let principal = world.auth.authenticate(&made.secret).await.unwrap();
+    assert_eq!(
+        (principal.user_id, principal.credential),
+        (ann.user_id, Credential::Token(made.token.id, Scopes::all()))
+    );
+    let listed = world.auth.tokens(&caller(&ann), &PageRequest::default()).await.unwrap().items;
+    assert!(listed[0].used_at.is_some());
+
+    let as_token = Caller::new(world.auth.authenticate(&made.secret).await.unwrap());
+    let error = world.auth.create_token(&as_token, &command).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Forbidden, "a token cannot make tokens");
+    let error = world.auth.delete_token(&caller(&bob), made.token.id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+
+    let mut forged = made.secret.clone();
+    forged.replace_range(forged.len() - 3.., "AAA");
+    assert!(!world.is_valid(&forged).await);
+    world.clock.advance(Duration::from_secs(3_600));
+    assert!(!world.is_valid(&made.secret).await);
+}
+
+#[tokio::test]
+async fn a_removed_api_token_stops_working() {
+    let world = world().await;
+    let ann = world.sign_in("ann@example.com").await;
+    let command =
+        CreateToken { name: DisplayName::parse("ci").unwrap(), scopes: Scopes::all(), expires_at: None };
+    let made = world.auth.create_token(&caller(&ann), &command).await.unwrap().value;
+    world.auth.delete_token(&caller(&ann), made.token.id).await.unwrap();
+    assert!(!world.is_valid(&made.secret).await);
+}
+
+async fn approved(world: &World, url: &str, email: &str) -> (String, String) {
+    let query: Vec<(String, String)> = url
+        .split_once('?')
+        .unwrap()
+        .1
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.replace("%3A", ":").replace("%2F", "/")))
+        .collect();
+    let field = |name: &str| query.iter().find(|(field, _)| field == name).unwrap().1.clone();
+    let request = PendingApproval {
+        redirect_uri: field("redirect_uri"),
+        state: field("state"),
+        nonce: field("nonce"),
+        code_challenge: field("code_challenge"),
+    };
+    let dev = DevProvider::new(world.auth.platform.clone()).unwrap();
+    let location = dev.approve(request, Email::parse(email).unwrap(), None).await.unwrap();
+    let part = |name: &str| {
+        location.split(&format!("{name}=")).nth(1).unwrap().split('&').next().unwrap().to_owned()
+    };
+    (part("code"), part("state"))
+}
+
+#[tokio::test]
+async fn a_browser_signs_in_and_gets_a_cookie_and_a_csrf_token() {
+    let world = world().await;
+    let started = world.auth.start_login("dev", "/console?tab=1").await.unwrap();
+    let (code, state) = approved(&world, &started.authorization_url, "ann@example.com").await;
+    let finished =
+        world.auth.finish_login("dev", &state, code.into(), &started.binding, &origin()).await.unwrap();
+    assert_eq!(finished.return_to, "/console?tab=1");
+    let known = world.auth.authenticate_cookie(&finished.session.cookie).await.unwrap();
+    assert_eq!(known.csrf_token, finished.session.csrf_token);
+    assert!(!world.is_valid(&finished.session.cookie).await, "a cookie is no bearer token");
+
+    let Credential::Session(session) = known.principal.credential else { panic!("a cookie is a session") };
+    let pair = world.auth.tokens_for_browser(session, &origin()).await.unwrap();
+    assert!(world.is_valid(&pair.access_token).await);
+    world.auth.revoke(known.principal.user_id, session, &origin()).await.unwrap();
+    assert!(world.auth.authenticate_cookie(&finished.session.cookie).await.is_err());
+    assert!(world.is_valid(&pair.access_token).await, "it is a session of its own");
+}
+
+#[tokio::test]
+async fn a_sign_in_belongs_to_one_browser_one_provider_and_one_use() {
+    let world = world().await;
+    let started = world.auth.start_login("dev", "/").await.unwrap();
+    let (code, state) = approved(&world, &started.authorization_url, "ann@example.com").await;
+    let finish = |state: String, code: String, binding: String| {
+        let auth = &world.auth;
+        async move { auth.finish_login("dev", &state, code.into(), &binding, &origin()).await }
+    };
+    let stolen = finish(state.clone(), code.clone(), "another browser".to_owned()).await.unwrap_err();
+    assert_eq!(stolen.kind(), ErrorKind::Unauthenticated);
+    let again = finish(state, code, started.binding).await.unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Unauthenticated, "a state is used up by the first attempt");
+    let unknown = finish("made up".to_owned(), String::new(), String::new()).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Unauthenticated);
+    assert_eq!(world.auth.start_login("nobody", "/").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_takes_too_long_is_over() {
+    let world = world().await;
+    let started = world.auth.start_login("dev", "/").await.unwrap();
+    let (code, state) = approved(&world, &started.authorization_url, "ann@example.com").await;
+    world.clock.advance(Duration::from_secs(601));
+    assert!(world.auth.finish_login("dev", &state, code.into(), &started.binding, &origin()).await.is_err());
+}
+
+#[tokio::test]
+async fn nobody_is_sent_elsewhere_after_signing_in() {
+    let world = world().await;
+    for elsewhere in
+        ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", "", "/a\nb", "/ä"]
+    {
+        let error = world.auth.start_login("dev", elsewhere).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{elsewhere}");
+    }
+}
+
+#[tokio::test]
+async fn one_person_signs_in_in_several_ways_only_by_a_verified_address() {
+    let world = world().await;
+    let google = ProviderName::parse("google").unwrap();
+    let ann = world.sign_in("ann@example.com").await;
+    let who = |subject: &str, email: Option<&str>| ExternalIdentity {
+        subject: subject.to_owned(),
+        verified_email: email.map(|email| Email::parse(email).unwrap()),
+        name: None,
+    };
+    let same = world.auth.sign_in(&google, &who("g1", Some("ann@example.com")), &origin()).await.unwrap();
+    assert_eq!(same.user_id, ann.user_id);
+    let unverified = world.auth.sign_in(&google, &who("g2", None), &origin()).await.unwrap();
+    assert_ne!(unverified.user_id, ann.user_id);
+    let again = world.auth.sign_in(&google, &who("g2", None), &origin()).await.unwrap();
+    assert_eq!(again.user_id, unverified.user_id, "a second person without an address is nobody's problem");
+    assert!(world.events(&ann).await.contains(&SecurityEventKind::IdentityLinked));
+    let profile = world.auth.platform.users().profile(ann.user_id).await.unwrap();
+    assert_eq!(profile.organizations.len(), 1);
+    assert!(profile.organizations[0].0.personal);
+}
+
+#[tokio::test]
+async fn tokens_of_another_kind_or_hand_are_refused() {
+    let world = world().await;
+    let pair = world.sign_in("ann@example.com").await;
+    let parts: Vec<&str> = pair.access_token.split('.').collect();
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let kid = world.auth.jwks()["keys"][0]["kid"].as_str().unwrap().to_owned();
+    let header = |alg: &str, typ: &str, kid: &str| {
+        encode(&format!(r#"{{"alg":"{alg}","typ":"{typ}","kid":"{kid}"}}"#))
+    };
+    let hostile = [
+        format!("{}.{}.", header("none", "at+jwt", &kid), parts[1]),
+        format!("{}.{}.{}", header("HS256", "at+jwt", &kid), parts[1], parts[2]),
+        format!("{}.{}.{}", header("ES256", "JWT", &kid), parts[1], parts[2]),
+        format!("{}.{}.{}", header("ES256", "at+jwt", "unknown"), parts[1], parts[2]),
+        format!("{}.{}.{}", parts[0], encode("{}"), parts[2]),
+        format!("{}.{}", parts[0], parts[1]),
+        format!("{}.{}.{}.", parts[0], parts[1], parts[2]),
+        "x".repeat(100_000),
+    ];
+    for token in hostile {
+        assert!(!world.is_valid(&token).await, "{:.60}", token);
+    }
+    // Another installation's token, with another key and issuer.
+    let other =
+        Platform::builder("https://other.example").with_plans(vec![fixture::plan("small")]).build().unwrap();
+    let other = World { auth: auth_of(other).await, clock: world.clock.clone(), store: world.store.clone() };
+    assert!(!world.is_valid(&other.sign_in("ann@example.com").await.access_token).await);
+}
+
+#[tokio::test]
+async fn a_cluster_token_is_for_one_workspace_and_no_access_token() {
+    let world = world().await;
+    let pair = world.sign_in("ann@example.com").await;
+    let user = world.auth.platform.users().profile(pair.user_id).await.unwrap().user;
+    let access = hexabase_core::platform::ClusterAccess {
+        workspace: fixture::workspace("dev"),
+        user,
+        groups: vec!["WSAdmins".to_owned(), "WorkspaceMembers".to_owned()],
+    };
+    let token = world.auth.cluster_token(&access).unwrap();
+    let (subject, groups) = world.auth.verify_cluster_token(&token.token, fixture::id("dev")).await.unwrap();
+    assert_eq!((subject, groups), (pair.user_id, access.groups.clone()));
+    assert!(world.auth.verify_cluster_token(&token.token, fixture::id("other")).await.is_err());
+    assert!(!world.is_valid(&token.token).await);
+    assert!(world.auth.verify_cluster_token(&pair.access_token, fixture::id("dev")).await.is_err());
+    world.clock.advance(crate::CLUSTER_TOKEN_LIFETIME);
+    assert!(world.auth.verify_cluster_token(&token.token, fixture::id("dev")).await.is_err());
+
+    let many = (0..2_000).map(|number| format!("group-{number:060}")).collect();
+    let error = world
+        .auth
+        .cluster_token(&hexabase_core::platform::ClusterAccess { groups: many, ..access })
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+}
+
+#[tokio::test]
+async fn keys_sealed_with_another_master_key_stop_the_start_with_advice() {
+    let world = world().await;
+    let other = Platform::builder("https://hexabase.example")
+        .with_store(world.store.clone())
+        .with_master_key(MasterKey::new([8; 32]))
+        .with_plans(vec![fixture::plan("small")])
+        .build()
+        .unwrap();
+    let error = Auth::new(other, Vec::new(), AuthConfig::default()).await.unwrap_err();
+    assert!(error.to_string().contains("master_key"), "{error}");
+}
+
+#[tokio::test]
+async fn discovery_names_only_what_there_is() {
+    let world = world().await;
+    let document = world.auth.discovery();
+    assert_eq!(document["issuer"], "https://hexabase.example");
+    assert!(document.get("authorization_endpoint").is_none() && document.get("token_endpoint").is_none());
+    let key = &world.auth.jwks()["keys"][0];
+    assert_eq!((&key["alg"], key.get("d")), (&"ES256".into(), None), "the private half is not shown");
+}
+
+#[derive(Debug)]
+struct Development(DevProvider);
+
+#[async_trait]
+impl SignInHarness for Development {
+    fn provider(&self) -> &dyn IdentityProvider {
+        &self.0
+    }
+
+    async fn approve(&self, url: &str, email: &Email) -> String {
+        let query = url.split_once('?').unwrap().1;
+        let field = |name: &str| {
+            let found = query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+            found.unwrap().replace("%3A", ":").replace("%2F", "/")
+        };
+        let request = PendingApproval {
+            redirect_uri: field("redirect_uri"),
+            state: field("state"),
+            nonce: field("nonce"),
+            code_challenge: field("code_challenge"),
+        };
+        let location = self.0.approve(request, email.clone(), None).await.unwrap();
+        location.split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned()
+    }
+}
+
+mod development_provider {
+    use super::{Arc, DevProvider, Development, ManualClock, MemoryStore, platform};
+
+    hexabase_core::identity_provider_conformance!(async {
+        let platform = platform(&Arc::new(ManualClock::default()), &Arc::new(MemoryStore::new()));
+        (Development(DevProvider::new(platform).unwrap()), ())
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_is_taken_for_a_token(text in ".{0,200}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let world = world().await;
+            assert!(!world.is_valid(&text).await);
+            assert!(!world.is_valid(&format!("hxb_{text}")).await);
+            assert!(world.auth.refresh(&text, &origin()).await.is_err());
+            assert!(world.auth.authenticate_cookie(&text).await.is_err());
+        });
+    }
+}
