@@ -8,6 +8,7 @@ use crate::quota::Quota;
 /// What a workspace of a kind gets, and what it costs. Plans are data: they come from a file that an
 /// operator writes, not from code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Which plan.
     pub id: PlanId,
