@@ -69,6 +69,12 @@ impl Auth {
         Ok(auth)
     }
 
+    /// How long tokens and sessions last.
+    #[must_use]
+    pub const fn config(&self) -> &AuthConfig {
+        &self.config
+    }
+
     /// The ways to sign in.
     pub fn providers(&self) -> impl Iterator<Item = &dyn IdentityProvider> {
         self.providers.iter().map(|provider| &**provider)
@@ -133,6 +139,25 @@ impl Auth {
             tracing::debug!(%error, token = %id, "the use of a token was not noted");
         }
         Ok(Principal { user_id: token.user_id, credential: Credential::Token(id, token.scopes) })
+    }
+
+    /// Refuses a principal whose session or token is over by now: for what goes on after it was let in.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` when it is over.
+    /// - `Unavailable` when that cannot be found out.
+    pub async fn require_alive(&self, principal: &Principal) -> Result<()> {
+        let (store, now) = (self.platform.store(), self.platform.clock().now());
+        let alive = match &principal.credential {
+            Credential::Session(id) => {
+                self.require_not_revoked(*id).await?;
+                store.find_session(*id).await?.is_some_and(|session| session.is_alive(now))
+            }
+            Credential::Token(id, _) => {
+                store.find_api_token(*id).await?.is_some_and(|token| token.is_alive(now))
+            }
+        };
+        if alive { Ok(()) } else { Err(refused()) }
     }
 
     /// Refuses a session that was ended. Fails when that cannot be found out.

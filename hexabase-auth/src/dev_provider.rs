@@ -72,13 +72,17 @@ impl DevProvider {
     /// Somebody said who they are: answers where their browser goes.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// - `Invalid` for a redirect URI that is not this server's own callback: codes go nowhere else.
+    /// - `Unavailable`.
     pub async fn approve(
         &self,
         request: PendingApproval,
         email: Email,
         name: Option<DisplayName>,
     ) -> Result<String> {
+        if request.redirect_uri != format!("{}/auth/callback/dev", self.platform.settings().public_url) {
+            return Err(Error::invalid("redirect_uri", "must be the callback of this server"));
+        }
         let code = URL_SAFE_NO_PAD.encode(self.platform.ids().bytes::<32>());
         let location = with_query(&request.redirect_uri, &[("code", &code), ("state", &request.state)]);
         let grant = serde_json::to_vec(&Grant { email, name, request })

@@ -430,3 +430,22 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn what_goes_on_is_over_when_its_session_or_token_is() {
+    let world = world().await;
+    let pair = world.sign_in("ann@example.com").await;
+    let (session, scopes) = (caller(&pair), Scopes::all());
+    let command = CreateToken { name: DisplayName::parse("ci").unwrap(), scopes, expires_at: None };
+    let made = world.auth.create_token(&session, &command).await.unwrap().value;
+    let token = world.auth.authenticate(&made.secret).await.unwrap();
+    for principal in [&session.principal, &token] {
+        world.auth.require_alive(principal).await.unwrap();
+    }
+    world.auth.delete_token(&session, made.token.id).await.unwrap();
+    world.auth.revoke(pair.user_id, pair.session_id, &origin()).await.unwrap();
+    for principal in [&session.principal, &token] {
+        let error = world.auth.require_alive(principal).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    }
+}

@@ -319,6 +319,12 @@ impl Changeset {
         Self::default()
     }
 
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Adds a record.
     #[must_use]
     pub fn insert(mut self, record: impl Into<Record>) -> Self {

@@ -64,6 +64,14 @@ impl VerifierHash {
     /// Where a range of hashes ends.
     pub(crate) const GREATEST: Self = Self([0xff; 32]);
 
+    /// The hash of several parts, each with its length, so that moving a border between them shows.
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
+        let hash = parts.iter().fold(Sha256::new(), |hash, part| {
+            hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
+        });
+        Self(hash.finalize().into())
+    }
+
     /// Whether it is the hash of this verifier, in constant time.
     #[must_use]
     pub fn matches(&self, verifier: &Verifier) -> bool {
@@ -190,6 +198,11 @@ mod tests {
         let stored: VerifierHash = one.hash().to_string().parse().unwrap();
         assert!(stored.matches(&one));
         assert!(!stored.matches(&other));
+    }
+
+    #[test]
+    fn a_border_between_parts_counts() {
+        assert_ne!(VerifierHash::of_parts(&[b"ab", b"c"]), VerifierHash::of_parts(&[b"a", b"bc"]));
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::group_tree::GroupTree;
 use super::presets::preset_rules;
 use super::standing::AccessFacts;
@@ -18,7 +20,7 @@ pub struct Attributes {
 }
 
 /// Whether somebody could do something, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
     /// Whether they could.
     pub allowed: bool,
@@ -27,7 +29,7 @@ pub struct Review {
 }
 
 /// One reason why somebody can do something.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Because {
     /// The assignment that gives the role.
     pub assignment_id: AssignmentId,

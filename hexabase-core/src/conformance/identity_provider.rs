@@ -43,22 +43,26 @@ macro_rules! identity_provider_conformance {
     };
 }
 
-const REDIRECT: &str = "https://hexabase.example/auth/callback/test";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-fn request() -> AuthorizationRequest {
+/// Where the browser comes back to: the callback of `https://hexabase.example` for this provider.
+fn redirect(harness: &dyn SignInHarness) -> String {
+    format!("https://hexabase.example/auth/callback/{}", harness.provider().name())
+}
+
+fn request(harness: &dyn SignInHarness) -> AuthorizationRequest {
     AuthorizationRequest {
-        redirect_uri: REDIRECT.to_owned(),
+        redirect_uri: redirect(harness),
         state: "the-state".to_owned(),
         nonce: "the-nonce".to_owned(),
         code_challenge: URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER)),
     }
 }
 
-fn exchange(code: &str) -> CodeExchange {
+fn exchange(harness: &dyn SignInHarness, code: &str) -> CodeExchange {
     CodeExchange {
         code: code.to_owned().into(),
-        redirect_uri: REDIRECT.to_owned(),
+        redirect_uri: redirect(harness),
         nonce: "the-nonce".to_owned(),
         code_verifier: VERIFIER.to_owned().into(),
     }
@@ -69,13 +73,13 @@ fn ann() -> Email {
 }
 
 async fn code(harness: &dyn SignInHarness, email: &Email) -> String {
-    let url = harness.provider().authorization_url(&request()).await.unwrap();
+    let url = harness.provider().authorization_url(&request(harness)).await.unwrap();
     harness.approve(&url, email).await
 }
 
 async fn sign_in(harness: &dyn SignInHarness, email: &Email) -> ExternalIdentity {
     let code = code(harness, email).await;
-    harness.provider().exchange(&exchange(&code)).await.unwrap()
+    harness.provider().exchange(&exchange(harness, &code)).await.unwrap()
 }
 
 async fn refused(harness: &dyn SignInHarness, with: CodeExchange) {
@@ -85,9 +89,9 @@ async fn refused(harness: &dyn SignInHarness, with: CodeExchange) {
 
 /// The URL has what the provider must give back, the challenge, and not the verifier.
 pub async fn the_url_carries_state_and_challenge_and_no_secret(harness: &dyn SignInHarness) {
-    let url = harness.provider().authorization_url(&request()).await.unwrap();
+    let url = harness.provider().authorization_url(&request(harness)).await.unwrap();
     assert!(url.contains("the-state"), "{url}");
-    assert!(url.contains(&request().code_challenge), "{url}");
+    assert!(url.contains(&request(harness).code_challenge), "{url}");
     assert!(!url.contains(VERIFIER), "{url}");
 }
 
@@ -110,26 +114,27 @@ pub async fn one_person_has_one_subject(harness: &dyn SignInHarness) {
 /// A code that was exchanged is worthless.
 pub async fn a_code_works_once(harness: &dyn SignInHarness) {
     let code = code(harness, &ann()).await;
-    harness.provider().exchange(&exchange(&code)).await.unwrap();
-    refused(harness, exchange(&code)).await;
+    harness.provider().exchange(&exchange(harness, &code)).await.unwrap();
+    refused(harness, exchange(harness, &code)).await;
 }
 
 /// A code that was stolen on its way is worthless without the verifier.
 pub async fn a_code_needs_its_verifier(harness: &dyn SignInHarness) {
     let code = code(harness, &ann()).await;
-    let stolen = CodeExchange { code_verifier: "x".repeat(43).into(), ..exchange(&code) };
+    let stolen = CodeExchange { code_verifier: "x".repeat(43).into(), ..exchange(harness, &code) };
     refused(harness, stolen).await;
 }
 
 /// A code is bound to where it was sent.
 pub async fn a_code_needs_its_redirect_uri(harness: &dyn SignInHarness) {
     let code = code(harness, &ann()).await;
-    let elsewhere = CodeExchange { redirect_uri: "https://evil.example/".to_owned(), ..exchange(&code) };
+    let elsewhere =
+        CodeExchange { redirect_uri: "https://evil.example/".to_owned(), ..exchange(harness, &code) };
     refused(harness, elsewhere).await;
 }
 
 /// A code that the provider never gave out is refused.
 pub async fn a_made_up_code_is_refused(harness: &dyn SignInHarness) {
-    refused(harness, exchange("made-up")).await;
-    refused(harness, exchange("")).await;
+    refused(harness, exchange(harness, "made-up")).await;
+    refused(harness, exchange(harness, "")).await;
 }

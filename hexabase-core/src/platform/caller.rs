@@ -1,4 +1,5 @@
 use crate::access::{Credential, Principal};
+use crate::error::{Error, Result};
 use crate::model::{Origin, Scope};
 use crate::secret::VerifierHash;
 
@@ -16,10 +17,24 @@ pub struct Caller {
 /// What marks repetitions of a request.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {
-    /// The caller's key: 1 to 255 printable ASCII characters.
-    pub key: String,
-    /// The SHA-256 of what was asked, to notice a key that is used for something else.
-    pub fingerprint: VerifierHash,
+    pub(super) key: String,
+    pub(super) fingerprint: VerifierHash,
+}
+
+impl IdempotencyKey {
+    /// The caller's `key` for a request that consists of these parts: method, path, body or whatever makes it
+    /// another request when it differs.
+    ///
+    /// # Errors
+    /// `Invalid` for a key that is not 1 to 255 printable ASCII characters.
+    pub fn new(key: &str, request: &[&[u8]]) -> Result<Self> {
+        let fine = (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if !fine {
+            let message = "must be 1 to 255 printable ASCII characters without spaces";
+            return Err(Error::invalid("Idempotency-Key", message));
+        }
+        Ok(Self { key: key.to_owned(), fingerprint: VerifierHash::of_parts(request) })
+    }
 }
 
 impl Caller {

@@ -45,6 +45,9 @@ impl Platform {
 impl Parts {
     /// Commits, and rings for whoever waits for what the commit left behind.
     pub(crate) async fn commit(&self, changeset: Changeset) -> Result<()> {
+        if changeset.is_empty() {
+            return Ok(());
+        }
         let has_messages = !changeset.messages.is_empty();
         let is_event = |write: &Write| matches!(write, Write::Insert(crate::changeset::Record::Event(_)));
         let has_events = changeset.writes.iter().any(is_event);

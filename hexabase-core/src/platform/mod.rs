@@ -200,9 +200,9 @@ impl Platform {
         &self.settings
     }
 
-    /// Returns when something moved in this process that somebody may watch. What moved elsewhere is found
-    /// by looking now and then.
-    pub async fn moved(&self) {
-        self.moved.listen().await;
+    /// Is ready when something moved in this process, after this was called, that somebody may watch. What
+    /// moved elsewhere is found by looking now and then.
+    pub fn moved(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.moved.listen()
     }
 }

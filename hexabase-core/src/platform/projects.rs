@@ -122,16 +122,16 @@ impl Projects<'_> {
         Ok((found.ok_or_else(|| Error::not_found("project"))?, root))
     }
 
-    /// Changes the name that is shown; `None` removes it.
+    /// Changes the name that is shown; `Some(None)` removes it, and `None` leaves it.
     ///
     /// # Errors
     /// - `NotFound`, `Forbidden` as the caller's groups say.
     /// - `Conflict` with code `precondition_failed` or `workspace_deleting`.
-    pub async fn rename(
+    pub async fn update(
         &self,
         caller: &Caller,
         place: (OrganizationId, WorkspaceId, ProjectId),
-        display_name: Option<DisplayName>,
+        display_name: Option<Option<DisplayName>>,
         expected: Option<Version>,
     ) -> Result<(Project, Workspace)> {
         self.0
@@ -142,12 +142,8 @@ impl Projects<'_> {
                 let before = found.ok_or_else(|| Error::not_found("project"))?;
                 require_version(expected, before.version)?;
                 let version = before.version.next();
-                let after = Project {
-                    display_name: display_name.clone(),
-                    updated_at: change.now,
-                    version,
-                    ..before.clone()
-                };
+                let display_name = display_name.clone().unwrap_or_else(|| before.display_name.clone());
+                let after = Project { display_name, updated_at: change.now, version, ..before.clone() };
                 change.update(after.clone());
                 change.audit("project.update", format!("{}/{}", place.1, place.2), &before, &after);
                 let (changeset, workspace) = change.finish();

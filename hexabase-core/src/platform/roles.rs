@@ -1,7 +1,7 @@
 use super::commit::require_version;
 use super::{Caller, Done, Parts};
 use crate::access::{AccessFacts, Action, Attributes, Review, check_rules, review};
-use crate::changeset::Key;
+use crate::changeset::{Changeset, Key};
 use crate::error::{Check, Error, Result};
 use crate::id::{AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, UserId, WorkspaceId};
 use crate::limits;
@@ -308,21 +308,26 @@ impl Roles<'_> {
         organization: OrganizationId,
         workspace: WorkspaceId,
         request: &AccessReviewRequest,
-    ) -> Result<Review> {
+    ) -> Result<Done<Review>> {
         let own = request.user_id == caller.principal.user_id;
         let action = if own { Action::RolesRead } else { Action::AccessReview };
-        self.0.permit_in(caller, organization, workspace, None, action).await?;
-        if self.0.store.find_member(organization, request.user_id).await?.is_none() {
-            return Err(Error::invalid("user_id", "does not belong to this organization"));
-        }
-        let state = self.0.load(organization, workspace).await?;
-        let project = request.attributes.project;
-        if project.is_some_and(|id| !state.projects.iter().any(|project| project.id == id)) {
-            return Err(Error::invalid("project_id", "there is no such project in this workspace"));
-        }
-        let direct = self.0.groups_of(&state.workspace, request.user_id).await?;
-        let roles = state.roles.clone();
-        Ok(review(&AccessFacts::from(state), &roles, &direct, &request.attributes))
+        self.0
+            .once(caller, || async {
+                self.0.permit_in(caller, organization, workspace, None, action).await?;
+                if self.0.store.find_member(organization, request.user_id).await?.is_none() {
+                    return Err(Error::invalid("user_id", "does not belong to this organization"));
+                }
+                let state = self.0.load(organization, workspace).await?;
+                let project = request.attributes.project;
+                if project.is_some_and(|id| !state.projects.iter().any(|project| project.id == id)) {
+                    return Err(Error::invalid("project_id", "there is no such project in this workspace"));
+                }
+                let direct = self.0.groups_of(&state.workspace, request.user_id).await?;
+                let roles = state.roles.clone();
+                let answer = review(&AccessFacts::from(state), &roles, &direct, &request.attributes);
+                Ok((Changeset::new(), answer))
+            })
+            .await
     }
 }
 

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::commit::require_version;
 use super::invitations::require_alive;
 use super::{Caller, Done, Parts};
 use crate::access::Action;
@@ -173,13 +174,21 @@ impl ServiceAccounts<'_> {
     /// Removes a service account with its tokens and its places in groups.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
-    pub async fn delete(&self, caller: &Caller, organization: OrganizationId, id: UserId) -> Result<()> {
+    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `Conflict` with code `precondition_failed` when `expected` is not its version any more.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        id: UserId,
+        expected: Option<Version>,
+    ) -> Result<()> {
         self.0
             .transact(|| async {
                 self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 let root = self.0.organization(organization).await?;
                 let account = self.find(organization, id).await?;
+                require_version(expected, account.version)?;
                 let resource = format!("{organization}/{id}");
                 let entry =
                     self.0.audit(caller, organization, "service_account.delete", resource, &account, ());

@@ -120,7 +120,7 @@ fn starting(message: &str) -> ControlPlaneState {
 fn trouble(pod: &Value) -> Option<ControlPlaneState> {
     let containers = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let statuses = containers.iter().filter_map(|pointer| pod.pointer(pointer)?.as_array()).flatten();
-    let waiting = statuses.filter_map(|status| {
+    let mut waiting = statuses.filter_map(|status| {
         let reason = text(status, "/state/waiting/reason");
         let last_words = text(status, "/lastState/terminated/message");
         let details = if last_words.is_empty() { text(status, "/state/waiting/message") } else { last_words };
@@ -139,7 +139,7 @@ fn trouble(pod: &Value) -> Option<ControlPlaneState> {
             format!("no node of the host cluster takes its pod: {}", brief(text(refused, "/message")));
         Some(("Unschedulable".to_owned(), message))
     };
-    let (reason, message) = waiting.last().or_else(unschedulable)?;
+    let (reason, message) = waiting.next_back().or_else(unschedulable)?;
     Some(ControlPlaneState::Broken { reason, message })
 }
 

@@ -267,6 +267,9 @@ fn hand_out_kubeconfig(sandbox: &Sandbox, (namespace, name): &Name) {
         metadata["ownerReferences"] =
             json!([{ "apiVersion": "v1", "kind": "Service", "name": name, "uid": uid }]);
     }
-    let data = json!({ "config": STANDARD.encode(kubeconfig.to_string()) });
+    let mut data = json!({ "config": STANDARD.encode(kubeconfig.to_string()) });
+    if let Some(authority) = &sandbox.0.options.certificate_authority {
+        data["certificate-authority"] = json!(STANDARD.encode(authority));
+    }
     host.make("", "secrets", namespace, json!({ "metadata": metadata, "type": "Opaque", "data": data }));
 }

@@ -101,7 +101,10 @@ fn position(items: &[Value], list: &[Step], step: &Step) -> Option<usize> {
     let (field, parent) = last_fields(list);
     match (step, list_type(field, parent)) {
         (Step::Key(key), ListType::Map(keys)) => items.iter().position(|item| key_of(item, keys) == *key),
-        (Step::Value(value), ListType::Set) => items.iter().position(|item| item.to_string() == *value),
+        (Step::Value(value), ListType::Set) => {
+            let value: Value = serde_json::from_str(value).ok()?;
+            items.iter().position(|item| *item == value)
+        }
         _ => None,
     }
 }

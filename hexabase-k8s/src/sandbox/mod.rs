@@ -69,11 +69,18 @@ pub struct SandboxOptions {
     pub termination: Duration,
     /// Where tenants' API servers answer over HTTP, if they do; the tenant's name is appended.
     pub tenants_url: Option<String>,
+    /// The certificate authority of that URL in PEM, where it is not a public one.
+    pub certificate_authority: Option<String>,
 }
 
 impl Default for SandboxOptions {
     fn default() -> Self {
-        Self { startup: Duration::from_millis(50), termination: Duration::from_millis(10), tenants_url: None }
+        Self {
+            startup: Duration::from_millis(50),
+            termination: Duration::from_millis(10),
+            tenants_url: None,
+            certificate_authority: None,
+        }
     }
 }
 
