@@ -1,6 +1,7 @@
 //! The vCluster provisioner on a real host cluster with real vClusters, against the suite that every
 //! provisioner must pass. Run it with `HEXABASE_TEST_KUBECONFIG`, `--run-ignored only` and one test at a time:
 //! the cases use the same two clusters.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;

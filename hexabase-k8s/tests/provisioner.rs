@@ -1,4 +1,5 @@
 //! The vCluster provisioner in the sandbox, against the suite that every provisioner must pass.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use async_trait::async_trait;
 use hexabase_core::conformance::cluster_provisioner::ClusterHarness;

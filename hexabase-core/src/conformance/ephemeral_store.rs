@@ -1,4 +1,4 @@
-//! What every [`EphemeralStore`](crate::ephemeral::EphemeralStore) must do.
+//! What every [`EphemeralStore`] must do.
 //!
 //! Time is real for most implementations, so the cases use short lives and wait for them to end.
 

@@ -1,4 +1,4 @@
-//! What every [`TaskQueue`](crate::queue::TaskQueue) must do.
+//! What every [`TaskQueue`] must do.
 //!
 //! The queue under test must have a visibility of about 300 ms and at most 3 deliveries, so that the cases
 //! are quick: see [`VISIBILITY`] and [`MAX_DELIVERIES`].

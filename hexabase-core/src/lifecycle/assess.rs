@@ -123,7 +123,7 @@ fn succeeded(workspace: &mut Workspace, seen: &Seen, pace: &Pace, now: Timestamp
         Intent::Sleep | Intent::Remove => sleeping(state),
     };
     let overdue = until(workspace.status.phase_since, now) > pace.longest_retry;
-    if phase == Phase::Ready {
+    if matches!(phase, Phase::Ready | Phase::Suspended) {
         workspace.status.observed_generation = workspace.generation;
     } else if phase == workspace.status.phase && overdue && message.is_empty() {
         workspace.status.message =
@@ -210,7 +210,12 @@ fn set_conditions(workspace: &mut Workspace, seen: &Seen, now: Timestamp) {
     let or = |reason: &str, other: &str| if reason.is_empty() { other.to_owned() } else { reason.to_owned() };
 
     let ready = status.phase == Phase::Ready;
-    let reason = or(&status.reason, if ready { "Ready" } else { "InProgress" });
+    let reason = match status.phase {
+        Phase::Ready => "Ready",
+        Phase::Suspended => "Suspended",
+        _ => "InProgress",
+    };
+    let reason = or(&status.reason, reason);
     Condition::set(conditions, "Ready", is(ready), &reason, &status.message, now);
 
     let synced = status.failures == 0 && status.observed_generation == workspace.generation;

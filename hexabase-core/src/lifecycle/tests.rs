@@ -73,6 +73,7 @@ fn sleeping_and_waking_follow_what_was_asked() {
     assert_eq!(suspending.status.phase, Phase::Suspending);
     let mut asleep = after(&suspending, &seen(ControlPlaneState::Stopped, None), at(4));
     assert_eq!((asleep.status.phase, asleep.reconcile_at), (Phase::Suspended, None));
+    assert!(asleep.is_settled(), "sleep is what was asked for");
     assert_eq!(next_operation(&asleep, &ControlPlaneState::Stopped), Operation::Nothing);
 
     asleep.power = Power::Running;

@@ -1,8 +1,8 @@
 //! The platform: services over replaceable backends.
 //!
 //! A [`Platform`] is put together from backends by a [`PlatformBuilder`]; everything it needs has an
-//! in-memory default, so `Platform::in_memory(...)` is a working platform. Its services take a [`Caller`]
-//! and plain commands, decide with pure functions, and commit once.
+//! in-memory default, so nothing but plans makes a working platform. Its services take a [`Caller`] and plain
+//! commands, decide with pure functions, and commit once.
 
 mod access;
 mod builder;

@@ -284,11 +284,18 @@ fn text_header<'a>(request: &'a http::Request<Bytes>, name: &header::HeaderName)
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+/// What some clients prefer to write built-in kinds in.
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
 /// The body of a request, as JSON or YAML.
 fn parse(request: &http::Request<Bytes>) -> Outcome<Value> {
     let body = request.body();
     if body.is_empty() {
         return Ok(Value::Null);
+    }
+    let media_type = text_header(request, &header::CONTENT_TYPE);
+    if media_type == PROTOBUF {
+        return Err(Refusal::unsupported_media_type(media_type));
     }
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);

@@ -2,6 +2,7 @@
 //! drift apart. Each case gets a namespace of its own.
 //!
 //! The sandbox's run always; the real ones with `HEXABASE_TEST_KUBECONFIG` and `--run-ignored`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod apply;
 mod lifecycle;

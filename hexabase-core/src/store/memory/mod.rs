@@ -1,6 +1,6 @@
 //! The store that lives in memory: the default of an embedded platform, and the fake of every test.
 //!
-//! All records lie in one ordered map under their [`Key`]; a commit changes a snapshot of it (the maps are
+//! All records lie in one ordered map under their key; a commit changes a snapshot of it (the maps are
 //! persistent, so that is cheap) and puts the snapshot in its place when everything went well.
 
 mod access;

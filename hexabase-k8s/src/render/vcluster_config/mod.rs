@@ -2,7 +2,7 @@
 //!
 //! vCluster reads its file strictly and into an empty structure: an unknown key stops it, and a key that is
 //! missing is zero, not the chart's default. So the file is complete, and bound to a release; the model is
-//! in [`model`].
+//! in `model`.
 
 mod model;
 
