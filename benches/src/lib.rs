@@ -1,0 +1,1 @@
+//! Figures, each next to a floor that is measured in the same run.

@@ -1,0 +1,65 @@
+//! The API's own documentation.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{Html, IntoResponse as _, Response};
+use hexabase_core::error::Error;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::extract::Path;
+use crate::api::problem::{Answer, Problems, Refusal};
+use crate::app::App;
+
+const OPENAPI: &str = "/api/v1/openapi.json";
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(openapi)).routes(routes!(docs)).routes(routes!(asset))
+}
+
+/// Show the OpenAPI document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "System", security(()),
+    responses((status = 200, body = Object)))]
+async fn openapi(State(app): State<App>) -> Response {
+    let written =
+        app.document.get_or_init(|| crate::api::document(app.dev.is_some()).to_json().unwrap_or_default());
+    ([(CONTENT_TYPE, "application/json")], written.clone()).into_response()
+}
+
+/// Show this documentation.
+#[utoipa::path(get, path = "/docs", tag = "System", security(()),
+    responses((status = 200, content_type = "text/html", body = String)))]
+async fn docs() -> Response {
+    // The page's own scripts and styles, and nothing from anywhere else.
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                  img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("docs.html"))).into_response()
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct AtAsset {
+    /// The file.
+    file: String,
+}
+
+/// A part of the documentation's page.
+#[utoipa::path(get, path = "/docs/{file}", tag = "System", security(()), params(AtAsset),
+    responses((status = 200, content_type = "application/octet-stream", body = String), Problems))]
+async fn asset(Path(at): Path<AtAsset>) -> Answer<Response> {
+    let config = utoipa_swagger_ui::Config::new([OPENAPI]);
+    let found = utoipa_swagger_ui::serve(&at.file, Arc::new(config))
+        .map_err(|error| Error::unexpected("a file of the documentation is broken").with("cause", error))?;
+    let file = found.filter(|_| at.file != "index.html").ok_or_else(Refusal::no_such_path)?;
+    let headers = [(CONTENT_TYPE, file.content_type), (CACHE_CONTROL, "public, max-age=3600".to_owned())];
+    let mut response = (headers, file.bytes.into_owned()).into_response();
+    if file.gzpipped {
+        let gzip = axum::http::HeaderValue::from_static("gzip");
+        response.headers_mut().insert(CONTENT_ENCODING, gzip);
+    }
+    Ok(response)
+}

@@ -1,0 +1,67 @@
+//! Every call of the API, one file per kind of thing.
+
+mod access_reviews;
+mod assignments;
+mod audit;
+mod cluster;
+mod dev;
+mod docs;
+mod events;
+mod field;
+mod groups;
+mod invitations;
+mod members;
+mod organizations;
+mod place;
+mod plans;
+mod projects;
+mod roles;
+mod service_accounts;
+mod sessions;
+mod sign_in;
+mod system;
+mod tasks;
+mod tokens;
+mod tree;
+mod well_known;
+mod workspace_members;
+mod workspaces;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+
+/// All calls; those of the development provider only if it is there.
+pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
+    let all = [
+        system::router(),
+        docs::router(),
+        well_known::router(),
+        sign_in::router(),
+        sessions::router(),
+        tokens::router(),
+        plans::router(),
+        organizations::router(),
+        members::router(),
+        invitations::router(),
+        service_accounts::router(),
+        audit::router(),
+        events::router(),
+        workspaces::router(),
+        cluster::router(),
+        tasks::router(),
+        workspace_members::router(),
+        groups::router(),
+        roles::router(),
+        assignments::router(),
+        access_reviews::router(),
+        projects::router(),
+    ];
+    let router = all.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
+    if dev { router.merge(dev::router()) } else { router }
+}
+
+/// The calls of a process that only works.
+pub(super) fn probes() -> axum::Router<App> {
+    system::router().split_for_parts().0
+}

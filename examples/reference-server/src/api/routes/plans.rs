@@ -1,0 +1,130 @@
+//! Plans.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use hexabase_core::model::{Money, Plan};
+use hexabase_core::quota::Quota;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::problem::Problems;
+use crate::api::reply::List;
+use crate::app::App;
+
+pub(super) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// Amounts by resource, as Kubernetes quantities.
+pub(super) type QuotaView = BTreeMap<String, String>;
+
+pub(super) fn quota_view(quota: &Quota) -> QuotaView {
+    quota.iter().map(|(resource, amount)| (resource.to_string(), amount.to_string())).collect()
+}
+
+/// An amount of money.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Money)]
+pub(super) struct MoneyView {
+    /// In the currency's smallest unit.
+    #[schema(example = 4900)]
+    amount: i64,
+    /// The currency's ISO 4217 code, in lower case.
+    #[schema(example = "usd")]
+    currency: String,
+}
+
+impl From<Money> for MoneyView {
+    fn from(money: Money) -> Self {
+        Self { amount: money.amount, currency: money.currency.as_str().to_owned() }
+    }
+}
+
+/// What a workspace of a kind gets, and what it costs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plan)]
+struct PlanView {
+    /// Which plan.
+    #[schema(example = "starter")]
+    id: String,
+    /// The name to show.
+    name: String,
+    /// One sentence for whoever chooses.
+    description: String,
+    /// What it costs; null for a free plan.
+    price: Option<PriceView>,
+    /// What the workloads of one workspace may use together.
+    #[schema(example = json!({"cpu": "2", "memory": "4Gi"}))]
+    quota: QuotaView,
+    /// How many of each thing there may be.
+    limits: LimitsView,
+    /// How strictly pods are kept apart from the host: `baseline` or `restricted`.
+    isolation: String,
+    /// Whether workspaces may have nodes of their own.
+    dedicated_nodes: bool,
+    /// The Kubernetes versions a workspace may run; the last one is the default.
+    kubernetes_versions: Vec<String>,
+}
+
+/// What a plan costs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Price)]
+struct PriceView {
+    /// Per month.
+    monthly: MoneyView,
+    /// Per year; null when it cannot be paid by the year.
+    yearly: Option<MoneyView>,
+}
+
+/// How many of each thing there may be.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Limits)]
+struct LimitsView {
+    /// Workspaces in an organization.
+    workspaces: u32,
+    /// Members of an organization.
+    members: u32,
+    /// Projects in a workspace.
+    projects: u32,
+    /// Groups in a workspace.
+    groups: u32,
+    /// Custom roles in a project.
+    roles_per_project: u32,
+}
+
+impl From<&Plan> for PlanView {
+    fn from(plan: &Plan) -> Self {
+        let limits = plan.limits;
+        Self {
+            id: plan.id.to_string(),
+            name: plan.name.clone(),
+            description: plan.description.clone(),
+            price: plan.price.map(|price| PriceView {
+                monthly: price.monthly.into(),
+                yearly: price.yearly.map(MoneyView::from),
+            }),
+            quota: quota_view(&plan.quota),
+            limits: LimitsView {
+                workspaces: limits.workspaces,
+                members: limits.members,
+                projects: limits.projects,
+                groups: limits.groups,
+                roles_per_project: limits.roles_per_project,
+            },
+            isolation: plan.isolation.to_string(),
+            dedicated_nodes: plan.dedicated_nodes,
+            kubernetes_versions: plan.kubernetes_versions.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// List the plans, in the order in which they are shown. Nobody needs to be signed in for this.
+#[utoipa::path(get, path = "/api/v1/plans", tag = "Billing", security(()),
+    responses((status = 200, body = List<PlanView>), Problems))]
+async fn list(State(app): State<App>) -> Json<List<PlanView>> {
+    Json(List::whole(app.platform.plans().iter().map(PlanView::from).collect()))
+}

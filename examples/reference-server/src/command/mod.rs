@@ -1,0 +1,113 @@
+//! What the program does, by its subcommands.
+
+mod banner;
+mod credential;
+mod sandbox;
+mod serve;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use hexabase_core::error::{Error, Result};
+
+use crate::compose;
+use crate::settings::{Settings, Sources};
+
+/// Multi-tenant Kubernetes: organizations, workspaces, projects, groups and roles.
+///
+/// Try it without anything else: hexabase serve --dev
+#[derive(Debug, Parser)]
+#[command(name = "hexabase", version, disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API and do the work, in one process. With --dev it needs nothing else.
+    Serve(Box<Sources>),
+    /// Serve the API only; workers do the work.
+    Api(Box<Sources>),
+    /// Do the work only. Health and figures are served on port 8081 if not said otherwise.
+    Worker(Box<Sources>),
+    /// Bring the database up to date and stop. The other commands do it when they start.
+    Migrate(Box<Sources>),
+    /// Write the OpenAPI document of the API to standard output.
+    Openapi(Openapi),
+    /// Get a token for a workspace's cluster, as kubectl asks for it. The API token in the variable
+    /// HEXABASE_TOKEN says who is asking.
+    Credential(credential::Credential),
+    /// Serve an empty Kubernetes API that runs nothing, to look at it with kubectl.
+    Sandbox(sandbox::Options),
+    /// Say which version this is.
+    Version,
+}
+
+#[derive(Debug, clap::Args)]
+struct Openapi {
+    /// Describe the development provider too.
+    #[arg(long)]
+    dev: bool,
+}
+
+/// Runs the program with the arguments and the environment of the process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let command = CommandLine::parse().command;
+    match carry_out(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Whoever started the program reads one line; the rest is in the log.
+            tracing::debug!(?error, "gave up");
+            let mut line = format!("error: {error}");
+            let mut cause = std::error::Error::source(&error);
+            while let Some(deeper) = cause {
+                line.push_str(&format!(": {deeper}"));
+                cause = deeper.source();
+            }
+            // Nobody is left to tell if this fails.
+            let _ = writeln!(std::io::stderr(), "{}", line.replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(command: Command) -> Result<()> {
+    match command {
+        Command::Serve(sources) => serve::serve(settings(*sources)?, serve::Role::Everything),
+        Command::Api(sources) => serve::serve(settings(*sources)?, serve::Role::Api),
+        Command::Worker(sources) => serve::serve(settings(*sources)?, serve::Role::Worker),
+        Command::Migrate(sources) => {
+            let settings = settings(*sources)?;
+            runtime()?.block_on(compose::migrate(&settings))?;
+            say(&format!("{} is up to date", settings.database.display()))
+        }
+        Command::Openapi(Openapi { dev }) => {
+            let document = crate::document(dev).to_pretty_json();
+            say(&document.map_err(|error| Error::unexpected("cannot be written as JSON").caused_by(error))?)
+        }
+        Command::Credential(credential) => runtime()?.block_on(credential.show()),
+        Command::Sandbox(options) => runtime()?.block_on(sandbox::serve(options)),
+        Command::Version => say(concat!("hexabase ", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+fn settings(sources: Sources) -> Result<Settings> {
+    Settings::read(sources, std::env::vars())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::unexpected("the program cannot start").caused_by(error))
+}
+
+/// Writes a line to standard output.
+fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{line}").and_then(|()| out.flush());
+    written.map_err(|error| Error::unavailable("standard output is closed").caused_by(error))
+}

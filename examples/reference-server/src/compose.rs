@@ -1,0 +1,198 @@
+//! The one place that names backends: from settings to a server that works.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use hexabase_auth::{Auth, AuthConfig, DevProvider};
+use hexabase_core::Platform;
+use hexabase_core::clock::{Clock, SystemClock};
+use hexabase_core::error::{Error, Result};
+use hexabase_core::id_source::{IdSource, SystemIds};
+use hexabase_core::identity::IdentityProvider;
+use hexabase_core::model::Plan;
+use hexabase_core::placement::HostCluster;
+use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
+use hexabase_core::store::WorkStore as _;
+use hexabase_core::worker::Worker;
+use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
+use hexabase_k8s::{HostSettings, ServiceConnector, VClusterProvisioner, patient};
+use hexabase_store::SqliteStore;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+
+use crate::app::{App, AppParts, Entry};
+use crate::certificate::{self, Authority};
+use crate::listener::Speech;
+use crate::mail::MailFolder;
+use crate::settings::{Cluster, Settings, with_suffix};
+use crate::{api, gate};
+
+/// Everything a process is made of.
+pub(crate) struct Composed {
+    /// What the HTTP API works with.
+    pub(crate) app: App,
+    /// Who does the work.
+    pub(crate) worker: Worker,
+    /// What is spoken on the port.
+    pub(crate) speech: Speech,
+}
+
+impl Composed {
+    /// Everything the server answers.
+    pub(crate) fn router(&self) -> Router {
+        let api = api::router(self.app.clone());
+        match &self.app.sandbox {
+            Some(sandbox) => gate::guarded(&self.app, sandbox.clone()).fallback_service(api),
+            None => api,
+        }
+    }
+}
+
+/// Puts a process together that listens on `address`.
+///
+/// # Errors
+/// Whatever is wrong with the settings, as `Invalid`, and backends that do not answer, as `Unavailable`.
+pub(crate) async fn compose(
+    settings: Settings,
+    address: SocketAddr,
+    stopping: watch::Receiver<bool>,
+    metrics: Option<PrometheusHandle>,
+) -> Result<Composed> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn IdSource> = Arc::new(SystemIds::default());
+    let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let key = settings.master_key.key(&*ids)?;
+    let store = Arc::new(SqliteStore::open(&settings.database).await?);
+
+    let authority = match settings.cluster {
+        Cluster::Sandbox if settings.tls.is_none() => {
+            Some(Authority::kept(&with_suffix(&settings.database, "ca.key"))?)
+        }
+        _ => None,
+    };
+    let (provisioner, sandbox) = match authority {
+        // Without a certificate of its own the sandbox is reached as the server is.
+        None => provisioner(&settings, &public_url, None).await?,
+        Some(ref authority) => {
+            let base = format!("https://{}", reachable(address));
+            provisioner(&settings, &base, Some(authority.certificate.clone())).await?
+        }
+    };
+    let host = HostCluster {
+        name: settings.host_name.clone(),
+        region: settings.host_region.clone(),
+        cordoned: false,
+        capacity: settings.host_capacity,
+        sandbox: sandbox.is_some(),
+    };
+    if sandbox.is_some() {
+        // The sandbox of the last run is gone: everything in it is made again.
+        let due = store.make_due(&host.name, clock.now()).await?;
+        tracing::info!(workspaces = due, "the sandbox is empty and is filled again");
+    }
+
+    let mut builder = Platform::builder(&public_url)
+        .with_store(store)
+        .with_clock(clock.clone())
+        .with_ids(ids.clone())
+        .with_master_key(key)
+        .with_plans(plans(settings.plans.as_deref())?)
+        .with_fleet(Fleet::new().with(host, provisioner));
+    if let Some(folder) = &settings.mail_directory {
+        builder = builder.with_notifier(Arc::new(MailFolder::new(folder.clone(), clock, ids)));
+    }
+    let platform = builder.build()?;
+
+    let dev = settings.dev.then(|| DevProvider::new(platform.clone())).transpose()?.map(Arc::new);
+    let providers = dev.iter().map(|dev| dev.clone() as Arc<dyn IdentityProvider>).collect();
+    let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await?;
+
+    let speech = match (&settings.tls, authority) {
+        (Some((chain, key)), _) => Speech::Tls(certificate::from_files(chain, key)?),
+        (None, Some(authority)) => Speech::Either(authority.serve(address.ip())?),
+        (None, None) => Speech::Plain,
+    };
+    let worker = Worker::new(platform.clone(), settings.concurrency);
+    let app = App::assemble(AppParts {
+        dev,
+        entry: Entry {
+            trusted_proxies: settings.trusted_proxies,
+            requests_per_minute: settings.requests_per_minute,
+            ..Entry::default()
+        },
+        backends: vec![
+            ("store", "sqlite".to_owned()),
+            ("ephemeral", "memory".to_owned()),
+            ("queue", "memory".to_owned()),
+            ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }.to_owned()),
+            ("billing", "none".to_owned()),
+        ],
+        sandbox,
+        metrics,
+        stopping,
+        ..AppParts::new(platform, auth)
+    });
+    Ok(Composed { app, worker, speech })
+}
+
+/// Brings the database up to date, and says which it is.
+///
+/// # Errors
+/// `Unavailable` when it cannot be opened, `Unsupported` when a newer program wrote it.
+pub(crate) async fn migrate(settings: &Settings) -> Result<()> {
+    SqliteStore::open(&settings.database).await.map(drop)
+}
+
+/// The address that a client on this machine connects to: listening everywhere includes here.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip().is_unspecified() {
+        true => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
+        false => address,
+    }
+}
+
+fn plans(file: Option<&Path>) -> Result<Vec<Plan>> {
+    let Some(file) = file else { return Ok(hexabase_billing::plans::built_in()) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Error::invalid("plans", format!("{} cannot be read: {error}", file.display())))?;
+    hexabase_billing::plans::parse(&text)
+}
+
+/// What makes tenant clusters, and the sandbox that it makes them in if it does. A sandbox is reached at `base`,
+/// with a certificate of `authority` if it is not a public one.
+async fn provisioner(
+    settings: &Settings,
+    base: &str,
+    authority: Option<String>,
+) -> Result<(Arc<dyn ClusterProvisioner>, Option<Sandbox>)> {
+    let host = settings.host.clone();
+    let unusable = |message: String| Error::invalid("kubeconfig", message);
+    let config = match &settings.cluster {
+        Cluster::Sandbox => {
+            let sandbox = Sandbox::start(SandboxOptions {
+                tenants_url: Some(format!("{base}{}", gate::TENANTS)),
+                certificate_authority: authority,
+                ..SandboxOptions::default()
+            });
+            let host = HostSettings { endpoint: sandbox.endpoint(), ..host };
+            let provisioner = VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), host);
+            return Ok((Arc::new(provisioner), Some(sandbox)));
+        }
+        Cluster::Kubeconfig(file) => {
+            let named = |error| unusable(format!("{} cannot be used: {error}", file.display()));
+            let parsed = Kubeconfig::read_from(file).map_err(named)?;
+            kube::Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
+                .await
+                .map_err(named)?
+        }
+        Cluster::Environment => kube::Config::from_kubeconfig(&KubeConfigOptions::default())
+            .await
+            .map_err(|error| unusable(format!("what KUBECONFIG names cannot be used: {error}")))?,
+    };
+    let client = kube::Client::try_from(patient(config))
+        .map_err(|error| unusable("makes no client".to_owned()).caused_by(error))?;
+    Ok((Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector), host)), None))
+}

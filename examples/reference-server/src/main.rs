@@ -1,0 +1,7 @@
+//! The Hexabase server.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hexabase_server::run()
+}

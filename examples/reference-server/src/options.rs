@@ -1,0 +1,131 @@
+//! What an operator can set: each by a flag, a variable or the configuration file, in this order of precedence.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+macro_rules! options {
+    ($($(#[$meta:meta])* $name:ident: $type:ty,)*) => {
+        /// What was set in one place.
+        #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(crate) struct Options {
+            $($(#[$meta])* pub(crate) $name: Option<$type>,)*
+
+            /// For development: anybody can sign in as anybody, and a master key is made and kept beside the
+            /// database.
+            #[arg(long, env = "HEXABASE_DEV")]
+            pub(crate) dev: bool,
+        }
+
+        impl Options {
+            /// What was set here, and where nothing was, what was set there.
+            #[must_use]
+            pub(crate) fn or(self, there: Self) -> Self {
+                Self { $($name: self.$name.or(there.$name),)* dev: self.dev || there.dev }
+            }
+        }
+    };
+}
+
+options! {
+    /// Where to listen; port 0 takes any free one [default: 127.0.0.1:8080; a worker: 8081].
+    #[arg(long, env = "HEXABASE_LISTEN", value_name = "ADDRESS")]
+    listen: SocketAddr,
+
+    /// Where people reach the server; with --dev the listening address if not said.
+    #[arg(long, env = "HEXABASE_PUBLIC_URL", value_name = "URL")]
+    public_url: String,
+
+    /// Where everything is kept [default: sqlite://hexabase.db].
+    #[arg(long, env = "HEXABASE_DATABASE_URL", value_name = "URL")]
+    database_url: String,
+
+    /// The host cluster, as a kubeconfig with the right to make namespaces. Without it tenant clusters are only
+    /// pretended, in a sandbox.
+    #[arg(long, env = "HEXABASE_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: PathBuf,
+
+    /// The plans; those that come along if not said.
+    #[arg(long, env = "HEXABASE_PLANS", value_name = "FILE")]
+    plans: PathBuf,
+
+    /// The master key: a file with 32 bytes in base64. The variable HEXABASE_MASTER_KEY can hold the key itself.
+    #[arg(long, env = "HEXABASE_MASTER_KEY_FILE", value_name = "FILE")]
+    master_key_file: PathBuf,
+
+    /// The server's certificate chain in PEM, to speak https.
+    #[arg(long, env = "HEXABASE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: PathBuf,
+
+    /// The key of the certificate in PEM.
+    #[arg(long, env = "HEXABASE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: PathBuf,
+
+    /// Networks of proxies in front of the server, whose X-Forwarded-For is believed.
+    #[arg(long, env = "HEXABASE_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    trusted_proxies: Vec<IpNet>,
+
+    /// How log lines are written [default: text]. The variable RUST_LOG says which.
+    #[arg(long, env = "HEXABASE_LOG", value_enum)]
+    log: LogFormat,
+
+    /// How many requests a caller has per minute; 0 for no limit [default: 1200].
+    #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE", value_name = "NUMBER")]
+    requests_per_minute: u32,
+
+    /// How many messages a worker deals with at a time [default: 8].
+    #[arg(long, env = "HEXABASE_CONCURRENCY", value_name = "NUMBER")]
+    concurrency: usize,
+
+    /// Where mail is put, one file each; with --dev ./hexabase.mail if not said. Without it no mail is sent.
+    #[arg(long, env = "HEXABASE_MAIL_DIRECTORY", value_name = "DIRECTORY")]
+    mail_directory: PathBuf,
+
+    /// What the host cluster is called [default: local].
+    #[arg(long, env = "HEXABASE_HOST_NAME", value_name = "NAME")]
+    host_name: String,
+
+    /// The region that the host cluster is in.
+    #[arg(long, env = "HEXABASE_HOST_REGION", value_name = "REGION")]
+    host_region: String,
+
+    /// How many workspaces the host cluster takes; as many as come if not said.
+    #[arg(long, env = "HEXABASE_HOST_CAPACITY", value_name = "NUMBER")]
+    host_capacity: u32,
+
+    /// How users reach a tenant's API server; {name} and {namespace} are filled in
+    /// [default: https://{name}.{namespace}.svc:443].
+    #[arg(long, env = "HEXABASE_TENANT_ENDPOINT", value_name = "URL")]
+    tenant_endpoint: String,
+
+    /// The image of vCluster, without a tag.
+    #[arg(long, env = "HEXABASE_VCLUSTER_IMAGE", value_name = "IMAGE")]
+    vcluster_image: String,
+
+    /// The store that tenants' control planes report, where pods are told to use another one than the default.
+    #[arg(long, env = "HEXABASE_VCLUSTER_STORE", value_name = "NAME")]
+    vcluster_store: String,
+
+    /// The range of Service addresses in the host cluster; vCluster finds out by itself if not said.
+    #[arg(long, env = "HEXABASE_SERVICE_CIDR", value_name = "CIDR")]
+    service_cidr: IpNet,
+
+    /// The storage class of control planes' volumes; the host's default if not said.
+    #[arg(long, env = "HEXABASE_STORAGE_CLASS", value_name = "NAME")]
+    storage_class: String,
+}

@@ -1,0 +1,280 @@
+//! What the server was told to do: everything that was set, checked and complete.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use hexabase_core::error::{Check, Error, Result};
+use hexabase_core::name::{HostClusterName, Region};
+use hexabase_core::seal::MasterKey;
+use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use hexabase_k8s::HostSettings;
+use ipnet::IpNet;
+
+use crate::options::{LogFormat, Options};
+
+/// The variable with the master key itself.
+const MASTER_KEY: &str = "HEXABASE_MASTER_KEY";
+/// Variables that are not options of a server: the key, and what `credential` and tests go by.
+const OTHER_VARIABLES: &[&str] = &[MASTER_KEY, "HEXABASE_CONFIG", "HEXABASE_TOKEN"];
+const TEST_VARIABLES: &str = "HEXABASE_TEST_";
+
+/// Where settings come from.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Sources {
+    /// The configuration file, in TOML. Its keys are called like the flags, with `_` for `-`.
+    #[arg(long, env = "HEXABASE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// What was set by flags and variables.
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// What the server was told to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Where to listen, if that was said.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where people reach the server; none to take the address that it listens on, which only development does.
+    pub(crate) public_url: Option<String>,
+    /// The file of the database.
+    pub(crate) database: PathBuf,
+    /// The host cluster.
+    pub(crate) cluster: Cluster,
+    /// The plan file.
+    pub(crate) plans: Option<PathBuf>,
+    /// Where the master key comes from.
+    pub(crate) master_key: KeySource,
+    /// Certificate chain and key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Networks of proxies in front of the server.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// How log lines are written.
+    pub(crate) log: LogFormat,
+    /// How many requests a caller has per minute; zero for no limit.
+    pub(crate) requests_per_minute: u32,
+    /// How many messages a worker deals with at a time.
+    pub(crate) concurrency: usize,
+    /// Where mail is put.
+    pub(crate) mail_directory: Option<PathBuf>,
+    /// What the host cluster is called.
+    pub(crate) host_name: HostClusterName,
+    /// The region it is in.
+    pub(crate) host_region: Option<Region>,
+    /// How many workspaces it takes.
+    pub(crate) host_capacity: u32,
+    /// What is particular to it.
+    pub(crate) host: HostSettings,
+    /// Whether anybody can sign in as anybody.
+    pub(crate) dev: bool,
+}
+
+/// The host cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cluster {
+    /// None: tenant clusters are only pretended.
+    Sandbox,
+    /// The one that a kubeconfig names.
+    Kubeconfig(PathBuf),
+    /// The one that `KUBECONFIG` names, as `kubectl` reads it.
+    Environment,
+}
+
+/// Where the master key comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum KeySource {
+    /// It was given.
+    Given(SecretString),
+    /// It is in this file.
+    File(PathBuf),
+    /// It is in this file, which is made if it is not there. For development.
+    Kept(PathBuf),
+}
+
+impl Settings {
+    /// Reads what was set. The environment is handed in as pairs.
+    ///
+    /// # Errors
+    /// `Invalid`, naming everything that is wrong: unknown keys and variables, values that make no sense, and
+    /// what is missing.
+    pub(crate) fn read(
+        sources: Sources,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let environment: Vec<(String, String)> = environment.collect();
+        refuse_unknown(&environment)?;
+        let file = sources.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(known, value)| known == name && !value.is_empty());
+            found.map(|(_, value)| value.clone())
+        };
+        resolve(sources.options.or(file), variable(MASTER_KEY), variable("KUBECONFIG").is_some())
+    }
+}
+
+/// A typo in a variable's name would go unnoticed otherwise.
+fn refuse_unknown(environment: &[(String, String)]) -> Result<()> {
+    let known: Vec<String> = {
+        let command = Sources::augment_args(clap::Command::new("hexabase"));
+        let variables = command.get_arguments().filter_map(|argument| argument.get_env());
+        variables.map(|name| name.to_string_lossy().into_owned()).collect()
+    };
+    let mut check = Check::default();
+    for (name, _) in environment.iter().filter(|(name, _)| name.starts_with("HEXABASE_")) {
+        let fine = known.contains(name)
+            || OTHER_VARIABLES.contains(&name.as_str())
+            || name.starts_with(TEST_VARIABLES);
+        check.require(fine, name.as_str(), "is no variable of this program; --help lists them");
+    }
+    check.done()
+}
+
+fn read_file(path: &Path) -> Result<Options> {
+    let unreadable = |error: std::io::Error| {
+        Error::invalid("config", format!("{} cannot be read: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let (line, message) = (before.matches('\n').count() + 1, error.message().replace('\n', "; "));
+        Error::invalid("config", format!("{} line {line}: {message}", path.display()))
+    })
+}
+
+fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable: bool) -> Result<Settings> {
+    let mut check = Check::default();
+    let dev = options.dev;
+    let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
+    match &public_url {
+        None => check.require(dev, "public_url", "is missing: say where people reach the server"),
+        Some(url) => {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            let fine = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']));
+            check.require(
+                fine,
+                "public_url",
+                "must be a URL without a path, such as https://hexabase.example",
+            );
+        }
+    }
+    let database = check.field("database_url", database_file(options.database_url.as_deref()));
+    let host_name = options.host_name.as_deref().unwrap_or("local");
+    let host_name = check.field("host_name", HostClusterName::parse(host_name));
+    let host_region = options.host_region.as_deref().map(Region::parse).transpose();
+    let host_region = check.field("host_region", host_region);
+    check.require(
+        options.tls_cert.is_some() == options.tls_key.is_some(),
+        "tls_key",
+        "tls_cert and tls_key go together",
+    );
+    check.require(options.concurrency != Some(0), "concurrency", "must be 1 or more");
+    let beside = database.clone().unwrap_or_default();
+    let master_key = match (master_key, options.master_key_file) {
+        (Some(key), _) => Some(KeySource::Given(key.into())),
+        (None, Some(file)) => Some(KeySource::File(file)),
+        (None, None) if dev => Some(KeySource::Kept(with_suffix(&beside, "key"))),
+        (None, None) => {
+            let message = "is missing: 32 bytes in base64, made by `head -c 32 /dev/urandom | base64`, in the \
+                           variable HEXABASE_MASTER_KEY or in a file";
+            check.refuse("master_key_file", message);
+            None
+        }
+    };
+    let (database, host_name, host_region, master_key) =
+        check.all((database, host_name, host_region, master_key))?;
+    let defaults = HostSettings::default();
+    Ok(Settings {
+        listen: options.listen,
+        public_url,
+        cluster: match options.kubeconfig {
+            Some(file) => Cluster::Kubeconfig(file),
+            None if has_kubeconfig_variable => Cluster::Environment,
+            None => Cluster::Sandbox,
+        },
+        plans: options.plans,
+        master_key,
+        tls: options.tls_cert.zip(options.tls_key),
+        trusted_proxies: options.trusted_proxies.unwrap_or_default(),
+        log: options.log.unwrap_or_default(),
+        requests_per_minute: options.requests_per_minute.unwrap_or(1_200),
+        concurrency: options.concurrency.unwrap_or(8),
+        mail_directory: options
+            .mail_directory
+            .or_else(|| dev.then(|| database.with_file_name("hexabase.mail"))),
+        database,
+        host_name,
+        host_region,
+        host_capacity: options.host_capacity.unwrap_or(u32::MAX),
+        host: HostSettings {
+            endpoint: options.tenant_endpoint.unwrap_or(defaults.endpoint),
+            vcluster_image: options.vcluster_image.unwrap_or(defaults.vcluster_image),
+            store: options.vcluster_store.unwrap_or(defaults.store),
+            service_cidr: options.service_cidr.map(|range| range.to_string()),
+            storage_class: options.storage_class,
+            ..HostSettings::default()
+        },
+        dev,
+    })
+}
+
+/// The file that a database URL names.
+fn database_file(url: Option<&str>) -> std::result::Result<PathBuf, &'static str> {
+    const RULE: &str = "must be sqlite:// and the name of a file, such as sqlite://hexabase.db";
+    let file = url.unwrap_or("sqlite://hexabase.db").strip_prefix("sqlite://").ok_or(RULE)?;
+    if file.is_empty() || file.contains(['?', '\0']) { Err(RULE) } else { Ok(PathBuf::from(file)) }
+}
+
+/// The file beside another one, with something added to its name.
+pub(crate) fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+impl KeySource {
+    /// The key.
+    ///
+    /// # Errors
+    /// `Invalid` when there is none, or it is not one.
+    pub(crate) fn key(&self, ids: &dyn hexabase_core::id_source::IdSource) -> Result<MasterKey> {
+        let unreadable = |file: &Path, error: std::io::Error| {
+            let message = format!("{} cannot be used: {error}", file.display());
+            Error::invalid("master_key_file", message)
+        };
+        match self {
+            Self::Given(key) => MasterKey::from_base64(key.expose_secret()),
+            Self::File(file) => {
+                let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, error))?;
+                MasterKey::from_base64(SecretString::from(text).expose_secret())
+            }
+            Self::Kept(file) => {
+                let text = kept(file, || Ok(MasterKey::generate(ids)));
+                MasterKey::from_base64(text.map_err(|error| unreadable(file, error))?.expose_secret())
+            }
+        }
+    }
+}
+
+/// A secret in a file that only its owner can read; it is made if it is not there.
+pub(crate) fn kept(
+    file: &Path,
+    make: impl FnOnce() -> std::io::Result<SecretString>,
+) -> std::io::Result<SecretString> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::read_to_string(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        read => return read.map(SecretString::from),
+    }
+    let secret = make()?;
+    // A crash half-way leaves no half of a secret behind.
+    let writing = with_suffix(file, "new");
+    let mut there =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&writing)?;
+    there.write_all(secret.expose_secret().as_bytes())?;
+    there.sync_all()?;
+    std::fs::rename(writing, file)?;
+    Ok(secret)
+}

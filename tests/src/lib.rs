@@ -1,0 +1,5 @@
+//! What the tests of the whole share.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
