@@ -1,4 +1,14 @@
-//! What the tests of the whole share.
+//! What the tests of the whole share: a world to act in, and a client to act with.
+
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests fail by panicking")]
+
+mod client;
+mod letters;
+mod world;
+
+pub use client::{Answer, Client};
+pub use letters::Letters;
+pub use world::{Person, Place, World};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -14,7 +14,13 @@ use tokio::sync::watch;
 
 /// Everything that handlers need. Cloning it is cheap.
 #[derive(Clone)]
-pub struct App(Arc<AppParts>);
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: AppParts,
+    /// The OpenAPI document as it is sent, written once.
+    document: OnceLock<String>,
+}
 
 /// What an [`App`] is made of.
 pub struct AppParts {
@@ -34,8 +40,6 @@ pub struct AppParts {
     pub metrics: Option<PrometheusHandle>,
     /// Turns true when the process is to stop: what would go on for ever ends then.
     pub stopping: watch::Receiver<bool>,
-    /// The OpenAPI document as it is sent, written once.
-    pub(crate) document: OnceLock<String>,
 }
 
 /// How requests are let in.
@@ -66,7 +70,12 @@ impl App {
     /// An API made of these parts.
     #[must_use]
     pub fn assemble(parts: AppParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Inner { parts, document: OnceLock::new() }))
+    }
+
+    /// The OpenAPI document, which is written when it is first asked for.
+    pub(crate) fn document(&self, write: impl FnOnce() -> String) -> &str {
+        self.0.document.get_or_init(write)
     }
 }
 
@@ -85,7 +94,6 @@ impl AppParts {
             backends: Vec::new(),
             metrics: None,
             stopping,
-            document: OnceLock::new(),
         }
     }
 
@@ -99,7 +107,7 @@ impl Deref for App {
     type Target = AppParts;
 
     fn deref(&self) -> &AppParts {
-        &self.0
+        &self.0.parts
     }
 }
 

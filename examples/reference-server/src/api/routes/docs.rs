@@ -25,9 +25,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "System", security(()),
     responses((status = 200, body = Object)))]
 async fn openapi(State(app): State<App>) -> Response {
-    let written =
-        app.document.get_or_init(|| crate::api::document(app.dev.is_some()).to_json().unwrap_or_default());
-    ([(CONTENT_TYPE, "application/json")], written.clone()).into_response()
+    let document = app.document(|| crate::api::document(app.dev.is_some()).to_json().unwrap_or_default());
+    ([(CONTENT_TYPE, "application/json")], document.to_owned()).into_response()
 }
 
 /// Show this documentation.

@@ -1,0 +1,30 @@
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use hexabase_core::error::Result;
+use hexabase_core::notifier::{Mail, Notifier};
+
+/// Keeps every mail, for whoever wants to read it.
+#[derive(Debug, Default)]
+pub struct Letters(Mutex<Vec<Mail>>);
+
+impl Letters {
+    /// The token in the newest mail to somebody.
+    #[must_use]
+    pub fn token_for(&self, email: &str) -> Option<String> {
+        let mails = self.0.lock().unwrap();
+        let mail = mails.iter().rev().find(|mail| mail.to.as_str() == email)?;
+        let start = mail.text.find("hxi_")?;
+        let rest = mail.text.get(start..)?;
+        let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && !"_-".contains(letter));
+        rest.get(..end.unwrap_or(rest.len())).map(str::to_owned)
+    }
+}
+
+#[async_trait]
+impl Notifier for Letters {
+    async fn send(&self, mail: &Mail) -> Result<()> {
+        self.0.lock().unwrap().push(mail.clone());
+        Ok(())
+    }
+}

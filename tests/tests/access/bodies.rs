@@ -1,0 +1,74 @@
+//! A body for every operation that takes one.
+
+use axum::http::StatusCode;
+use hexabase_tests::Place;
+use serde_json::{Value, json};
+
+use crate::operations::Operation;
+
+pub(crate) fn wanted_token() -> Value {
+    json!({ "name": "automation", "scopes": ["workspaces:read"] })
+}
+
+/// A body that an operation takes.
+pub(crate) fn body_of(operation: &Operation, place: &Place) -> Value {
+    if !operation.has_body {
+        return Value::Null;
+    }
+    let end = operation.path.rsplit("/{ws}").next().unwrap();
+    let rules = json!([{ "api_groups": [""], "resources": ["pods"], "verbs": ["get"] }]);
+    match (operation.method.as_str(), end) {
+        ("POST", "/groups") => json!({ "name": "new" }),
+        ("PATCH", "/groups/{grp}") => json!({ "name": "renamed" }),
+        ("POST", "/projects") => json!({ "name": "new" }),
+        ("PATCH", "/projects/{prj}") => json!({ "display_name": "Renamed" }),
+        ("PUT", "/projects/{prj}/quota") => json!({ "cpu": "1" }),
+        ("POST", "/projects/{prj}/roles") => json!({ "name": "new", "rules": rules }),
+        ("PATCH", "/projects/{prj}/roles/{rol}") => json!({ "name": "renamed" }),
+        ("POST", "/role-assignments") => {
+            json!({ "group_id": place.id("grp"), "role": "hexabase:workspace-viewer" })
+        }
+        ("POST", "/projects/{prj}/role-assignments") => {
+            json!({ "group_id": place.id("grp"), "role": "hexabase:project-viewer" })
+        }
+        ("POST", "/access-reviews") => {
+            json!({ "user_id": place.id("user"), "verb": "get", "resource": "pods" })
+        }
+        ("PATCH", "") => json!({ "display_name": "Renamed" }),
+        _ => in_organization(operation),
+    }
+}
+
+fn in_organization(operation: &Operation) -> Value {
+    let end = operation.path.rsplit("/{org}").next().unwrap();
+    match (operation.method.as_str(), end) {
+        ("PATCH", "") => json!({ "display_name": "Renamed" }),
+        ("PUT", "/members/{user}") => json!({ "role": "billing" }),
+        ("POST", "/invitations") => json!({ "email": "new@example.com", "role": "member" }),
+        ("POST", "/service-accounts") => json!({ "name": "new", "role": "member" }),
+        ("POST", "/service-accounts/{id}/tokens") => wanted_token(),
+        ("POST", "/workspaces") => json!({ "name": "new", "plan_id": "team" }),
+        ("POST", "/api/v1/organizations") => json!({ "name": "new", "display_name": "New" }),
+        ("POST", "/api/v1/me/tokens") => wanted_token(),
+        ("POST", "/api/v1/invitations/accept") => json!({ "token": "hxi_forged" }),
+        ("POST", "/auth/token") => json!({}),
+        _ => panic!("{operation} takes a body, and none is known for it"),
+    }
+}
+
+/// What makes an operation possible that is dangerous otherwise.
+pub(crate) fn query_of(operation: &Operation) -> &'static str {
+    match (operation.method.as_str(), operation.path.as_str()) {
+        ("DELETE", "/api/v1/organizations/{org}") => "?cascade=true",
+        _ => "",
+    }
+}
+
+/// The answer to whoever is allowed, where the world on stage does not lend itself to it.
+pub(crate) fn refusal_of(operation: &Operation) -> Option<StatusCode> {
+    match (operation.method.as_str(), operation.path.rsplit("/{ws}").next()?) {
+        // No task on stage has failed, and nothing is asleep.
+        ("POST", "/tasks/{tsk}/retry" | "/resume") => Some(StatusCode::CONFLICT),
+        _ => None,
+    }
+}
