@@ -9,8 +9,9 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::options::LogFormat;
 
-/// What is logged where `RUST_LOG` says nothing: what we do, and what goes wrong elsewhere.
-const DEFAULT_FILTER: &str = "warn,hexabase=info,hexabase_core=info,hexabase_store=info,hexabase_k8s=info,\
+/// What is logged where `RUST_LOG` says nothing: what we do, and what goes wrong elsewhere. What clusters answer we
+/// report ourselves, with the workspace that it is about.
+const DEFAULT_FILTER: &str = "warn,kube_client=off,hexabase=info,hexabase_core=info,hexabase_store=info,hexabase_k8s=info,\
                               hexabase_auth=info,hexabase_billing=info,hexabase_server=info";
 
 /// The bounds of the histogram of answers, in seconds.

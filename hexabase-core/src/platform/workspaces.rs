@@ -277,11 +277,12 @@ impl Workspaces<'_> {
         Ok(plan)
     }
 
-    /// Asks for a workspace to be removed with everything in it.
+    /// Asks for a workspace to be removed with everything in it. Asking again, such as when the first answer was
+    /// lost, changes nothing and answers with the task that is under way.
     ///
     /// # Errors
     /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Conflict` with code `workspace_deleting` or `precondition_failed`.
+    /// - `Conflict` with code `precondition_failed`.
     pub async fn delete(
         &self,
         caller: &Caller,
@@ -291,10 +292,15 @@ impl Workspaces<'_> {
     ) -> Result<WorkspaceTask> {
         self.0
             .transact(|| async {
-                let place = (organization, id, None);
-                let change = self.0.begin(caller, place, Action::WorkspaceDelete).await?;
-                require_version(expected, change.workspace.version)?;
-                let workspace = change.workspace;
+                let action = Action::WorkspaceDelete;
+                let workspace = self.0.permit_in(caller, organization, id, None, action).await?;
+                if workspace.deletion_requested_at.is_some() {
+                    let open = self.0.store.list_open_tasks(organization, id).await?;
+                    let removal = open.iter().find(|task| task.kind == TaskKind::Delete);
+                    let task_id = removal.map(|task| task.id);
+                    return Ok((Changeset::new(), WorkspaceTask { workspace, task_id }));
+                }
+                require_version(expected, workspace.version)?;
                 let (changeset, task, workspace) =
                     self.0.remove_workspace(caller, workspace, Changeset::new());
                 Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
