@@ -1,17 +1,18 @@
 //! A body for every operation that takes one.
 
-use axum::http::StatusCode;
-use hexabase_tests::Place;
 use serde_json::{Value, json};
 
-use crate::operations::Operation;
+use crate::{Operation, Place};
 
-pub(crate) fn wanted_token() -> Value {
+/// What a token should be like.
+#[must_use]
+pub fn wanted_token() -> Value {
     json!({ "name": "automation", "scopes": ["workspaces:read"] })
 }
 
-/// A body that an operation takes.
-pub(crate) fn body_of(operation: &Operation, place: &Place) -> Value {
+/// A body that an operation takes; `Null` for none. The names of new things are in no [`Place`] yet.
+#[must_use]
+pub fn body_of(operation: &Operation, place: &Place) -> Value {
     if !operation.has_body {
         return Value::Null;
     }
@@ -52,23 +53,9 @@ fn in_organization(operation: &Operation) -> Value {
         ("POST", "/api/v1/me/tokens") => wanted_token(),
         ("POST", "/api/v1/invitations/accept") => json!({ "token": "hxi_forged" }),
         ("POST", "/auth/token") => json!({}),
+        ("POST", "/auth/refresh") => json!({ "refresh_token": "hxr_forged" }),
+        ("POST", "/auth/dev/login") => json!({ "email": "somebody@example.com" }),
+        ("POST", "/auth/dev/authorize") => Value::Null,
         _ => panic!("{operation} takes a body, and none is known for it"),
-    }
-}
-
-/// What makes an operation possible that is dangerous otherwise.
-pub(crate) fn query_of(operation: &Operation) -> &'static str {
-    match (operation.method.as_str(), operation.path.as_str()) {
-        ("DELETE", "/api/v1/organizations/{org}") => "?cascade=true",
-        _ => "",
-    }
-}
-
-/// The answer to whoever is allowed, where the world on stage does not lend itself to it.
-pub(crate) fn refusal_of(operation: &Operation) -> Option<StatusCode> {
-    match (operation.method.as_str(), operation.path.rsplit("/{ws}").next()?) {
-        // No task on stage has failed, and nothing is asleep.
-        ("POST", "/tasks/{tsk}/retry" | "/resume") => Some(StatusCode::CONFLICT),
-        _ => None,
     }
 }

@@ -12,22 +12,25 @@ use serde_json::Value;
 
 /// One method of one path.
 #[derive(Debug, Clone)]
-pub(crate) struct Operation {
-    pub(crate) method: Method,
+pub struct Operation {
+    /// The method.
+    pub method: Method,
     /// With its parameters in braces.
-    pub(crate) path: String,
+    pub path: String,
     /// What the table of rights calls it, for what happens in an organization.
-    pub(crate) action: Option<Action>,
+    pub action: Option<Action>,
     /// Whether anybody may call it.
-    pub(crate) public: bool,
+    pub public: bool,
     /// Whether it takes a body.
-    pub(crate) has_body: bool,
+    pub has_body: bool,
 }
 
 impl Operation {
     /// The names of the path's parameters, in their order.
-    pub(crate) fn parameters(&self) -> Vec<&'static str> {
-        const NAMES: &[&str] = &["org", "user", "inv", "id", "ws", "prj", "grp", "rol", "asg", "tsk"];
+    #[must_use]
+    pub fn parameters(&self) -> Vec<&'static str> {
+        const NAMES: &[&str] =
+            &["org", "user", "inv", "id", "ws", "prj", "grp", "rol", "asg", "tsk", "tok", "provider", "file"];
         let parts = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         parts.map(|part| *NAMES.iter().find(|name| **name == part).unwrap()).collect()
     }
@@ -44,7 +47,8 @@ fn description() -> Value {
 }
 
 /// All operations of the API.
-pub(crate) fn operations() -> Vec<Operation> {
+#[must_use]
+pub fn operations() -> Vec<Operation> {
     let document = description();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -73,12 +77,14 @@ pub(crate) fn operations() -> Vec<Operation> {
 }
 
 /// The paths of the document.
-pub(crate) fn described_paths() -> BTreeSet<String> {
+#[must_use]
+pub fn described_paths() -> BTreeSet<String> {
     description()["paths"].as_object().unwrap().keys().cloned().collect()
 }
 
 /// The methods of each path of the document, in the order of the alphabet.
-pub(crate) fn methods_by_path() -> BTreeMap<String, Vec<String>> {
+#[must_use]
+pub fn methods_by_path() -> BTreeMap<String, Vec<String>> {
     let mut by_path: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for operation in operations() {
         by_path.entry(operation.path).or_default().push(operation.method.to_string());
@@ -88,7 +94,8 @@ pub(crate) fn methods_by_path() -> BTreeMap<String, Vec<String>> {
 }
 
 /// The paths that are mounted in the router, as its own debug output lists them: axum offers no other way to ask.
-pub(crate) fn mounted_paths() -> BTreeSet<String> {
+#[must_use]
+pub fn mounted_paths() -> BTreeSet<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mounted = runtime.block_on(async {
         let plans = hexabase_billing::plans::built_in();

@@ -1,0 +1,203 @@
+//! The program, as operators run it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod process;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use process::{Process, fails_with, program};
+use serde_json::{Value, json};
+
+#[test]
+fn the_main_job_is_done_on_an_empty_and_on_an_existing_database() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/walk-twice");
+    let walked = Command::new(script).arg(env!("CARGO_BIN_EXE_hexabase")).output().unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&walked.stdout), String::from_utf8_lossy(&walked.stderr));
+    assert!(walked.status.success(), "{out}\n{errors}");
+    assert_eq!(out.matches("The main job is done as it should be.").count(), 2, "{out}");
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_provisioning_it_finishes_after_a_restart_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // The cluster is a process of its own, as in production: it lives on when the server dies.
+    let cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
+    let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--kubeconfig", "sandbox.kubeconfig"];
+
+    let server = Process::start(folder.path(), &serve).await;
+    let ann = server.sign_in("ann@example.com").await;
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let mut bought = BTreeSet::new();
+    for name in ["one", "two", "three"] {
+        let made = ann.post(&workspaces, &json!({ "name": name, "plan_id": "starter" })).await;
+        bought.insert(made["id"].as_str().unwrap().to_owned());
+    }
+    // It is under way: the host has heard of one, and none is finished.
+    let host = cluster.client();
+    let namespaces = async || {
+        let all = host.get("/sandbox/host/api/v1/namespaces").await;
+        let names = all["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["metadata"]["name"].as_str().unwrap().replace('-', "_"));
+        names.filter(|name| name.starts_with("ws_")).collect::<BTreeSet<String>>()
+    };
+    while namespaces().await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let phases = |all: &Value| -> Vec<String> {
+        all["items"].as_array().unwrap().iter().map(|one| one["phase"].as_str().unwrap().to_owned()).collect()
+    };
+    server.kill();
+
+    let server = Process::start(folder.path(), &serve).await;
+    let ann = server.sign_in("ann@example.com").await;
+    while phases(&ann.get(&workspaces).await) != ["ready", "ready", "ready"] {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(namespaces().await, bought);
+    let control_planes = host.get("/sandbox/host/apis/apps/v1/statefulsets").await;
+    assert_eq!(control_planes["items"].as_array().unwrap().len(), 3);
+    let log = ann.get(&format!("/api/v1/organizations/{org}/audit-events?action=workspace.create")).await;
+    assert_eq!(log["items"].as_array().unwrap().len(), 3, "{log}");
+    server.stop();
+}
+
+#[tokio::test]
+async fn two_halves_as_processes_of_their_own_do_the_job_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let _cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
+    let half =
+        |half: &'static str| [half, "--dev", "--listen", "127.0.0.1:0", "--kubeconfig", "sandbox.kubeconfig"];
+    let api = Process::start(folder.path(), &half("api")).await;
+    let worker = Process::start(folder.path(), &half("worker")).await;
+    let ann = api.sign_in("ann@example.com").await;
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let ws = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let path = format!("{workspaces}/{}", ws["id"].as_str().unwrap());
+    while ann.get(&path).await["phase"] != "ready" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(worker.client().get("/readyz").await["status"], "ok");
+    let elsewhere = worker.client().status("/api/v1/plans").await;
+    assert_eq!(elsewhere, 404, "a worker serves no API");
+    worker.stop();
+    api.stop();
+}
+
+#[tokio::test]
+async fn kubectl_gets_its_token_from_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;
+    let ann = server.sign_in("ann@example.com").await;
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let made = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let ws = made["id"].as_str().unwrap();
+    while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let token =
+        ann.post("/api/v1/me/tokens", &json!({ "name": "kubectl", "scopes": ["clusters:access"] })).await;
+    let asked = program(folder.path())
+        .args(["credential", "--server", &server.url, "--organization", &org, "--workspace", ws])
+        .env("HEXABASE_TOKEN", token["secret"].as_str().unwrap())
+        .output()
+        .unwrap();
+    let credential: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    assert_eq!(credential["kind"], "ExecCredential");
+    assert!(credential["status"]["expirationTimestamp"].as_str().unwrap().ends_with('Z'), "{credential}");
+    let claims = credential["status"]["token"].as_str().unwrap().split('.').count();
+    assert_eq!(claims, 3, "the token is a JWT");
+
+    let mut refused = program(folder.path());
+    refused.args(["credential", "--server", &server.url, "--organization", &org, "--workspace", ws]);
+    fails_with(refused.env("HEXABASE_TOKEN", "hxb_forged"), "401");
+    let mut unset = program(folder.path());
+    fails_with(
+        unset.args(["credential", "--server", &server.url, "--organization", &org, "--workspace", ws]),
+        "HEXABASE_TOKEN",
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_is_said_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let with = |arguments: &[&str]| {
+        let mut command = program(here);
+        command.args(arguments);
+        command
+    };
+    fails_with(&mut with(&["serve"]), "public_url");
+    fails_with(&mut with(&["serve", "--public-url", "https://hexabase.example"]), "HEXABASE_MASTER_KEY");
+    fails_with(&mut with(&["api", "--dev"]), "sandbox");
+    fails_with(&mut with(&["serve", "--dev", "--database-url", "postgres://db"]), "sqlite://");
+    fails_with(&mut with(&["serve", "--dev", "--plans", "missing.toml"]), "missing.toml");
+    fails_with(&mut with(&["serve", "--dev", "--kubeconfig", "missing.yaml"]), "missing.yaml");
+    fails_with(with(&["serve", "--dev"]).env("HEXABASE_LISTENN", "127.0.0.1:0"), "HEXABASE_LISTENN");
+    std::fs::write(here.join("hexabase.toml"), "dev = true\nlisten_on = \"127.0.0.1:0\"\n").unwrap();
+    fails_with(&mut with(&["serve", "--config", "hexabase.toml"]), "line 2");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    fails_with(&mut with(&["serve", "--dev", "--listen", &address]), "--listen");
+}
+
+#[test]
+fn a_secret_that_is_no_key_is_not_repeated_in_the_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command
+        .args(["serve", "--public-url", "https://hexabase.example"])
+        .env("HEXABASE_MASTER_KEY", "not-a-key-9000");
+    let line = fails_with(&mut command, "key");
+    assert!(!line.contains("9000"), "{line}");
+}
+
+#[tokio::test]
+async fn settings_come_from_a_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("hexabase.toml"),
+        "dev = true\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n",
+    )
+    .unwrap();
+    let server = Process::start(folder.path(), &["serve", "--config", "hexabase.toml"]).await;
+    assert_eq!(server.client().get("/healthz").await["status"], "ok");
+    let log = server.stop();
+    for line in log.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+    assert!(log.contains("DEVELOPMENT MODE"), "{log}");
+}
+
+#[test]
+fn the_program_describes_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = |arguments: &[&str]| {
+        let done = program(folder.path()).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{arguments:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert_eq!(out(&["version"]), format!("hexabase {}\n", env!("CARGO_PKG_VERSION")));
+    let document: Value = serde_json::from_str(&out(&["openapi"])).unwrap();
+    assert!(
+        document["paths"]["/auth/dev/login"].is_null(),
+        "the development provider is not part of the API"
+    );
+    for command in ["serve", "api", "worker", "migrate", "openapi", "credential", "sandbox", "version"] {
+        assert!(out(&["--help"]).contains(command), "{command}");
+        assert!(out(&[command, "--help"]).contains("Usage:"), "{command}");
+    }
+    assert!(out(&["migrate", "--dev"]).contains("hexabase.db is up to date"));
+}

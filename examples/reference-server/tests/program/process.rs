@@ -1,0 +1,135 @@
+//! Programs that are started and stopped, and a client to speak to them.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// The program in a folder, with an environment in which nothing is set.
+pub(crate) fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hexabase"));
+    let settings = std::env::vars().filter(|(name, _)| name.starts_with("HEXABASE_") || name == "KUBECONFIG");
+    for (name, _) in settings {
+        command.env_remove(name);
+    }
+    command.current_dir(folder);
+    command
+}
+
+/// Asserts that a command fails with one line that contains a word, and answers the line.
+pub(crate) fn fails_with(command: &mut Command, word: &str) -> String {
+    let done = command.stdin(Stdio::null()).output().unwrap();
+    let errors = String::from_utf8(done.stderr).unwrap();
+    assert!(!done.status.success(), "it succeeded, without a word of {word}");
+    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 1, "{errors}");
+    assert!(lines[0].contains(word), "{errors}");
+    lines[0].to_owned()
+}
+
+/// A program that runs. It dies with this.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+    pub(crate) url: String,
+}
+
+impl Process {
+    /// Starts the program, and waits for the line that says where it listens.
+    pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let (out, log) =
+            (folder.join(format!("{}.out", arguments[0])), folder.join(format!("{}.log", arguments[0])));
+        let mut child = program(folder)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(std::fs::File::create(&out).unwrap())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        loop {
+            let said = std::fs::read_to_string(&out).unwrap();
+            let line = said.lines().next().filter(|_| said.contains('\n')).unwrap_or_default();
+            if let Some(url) = line.split(' ').find(|word| word.starts_with("http://")) {
+                let url = url.split("/sandbox").next().unwrap().to_owned();
+                return Self { child, log, url };
+            }
+            if child.try_wait().unwrap().is_some() {
+                panic!("{arguments:?} stopped: {}", std::fs::read_to_string(&log).unwrap());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop, which it must do well, and answers what it logged.
+    pub(crate) fn stop(mut self) -> String {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        let done = self.child.wait().unwrap();
+        let mut log = String::new();
+        std::fs::File::open(&self.log).unwrap().read_to_string(&mut log).unwrap();
+        assert!(done.success(), "{done}: {log}");
+        log
+    }
+
+    /// Speaks to it without credentials.
+    pub(crate) fn client(&self) -> Client {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        Client { http, url: self.url.clone(), token: None }
+    }
+
+    /// Speaks to it as somebody.
+    pub(crate) async fn sign_in(&self, email: &str) -> Client {
+        let client = self.client();
+        let pair = client.post("/auth/dev/login", &json!({ "email": email })).await;
+        Client { token: Some(pair["access_token"].as_str().unwrap().to_owned()), ..client }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Speaks to a process.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<String>,
+}
+
+impl Client {
+    async fn send(&self, request: reqwest::RequestBuilder) -> Value {
+        let request = match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.send(self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    pub(crate) async fn status(&self, path: &str) -> u16 {
+        self.http.get(format!("{}{path}", self.url)).send().await.unwrap().status().as_u16()
+    }
+}
