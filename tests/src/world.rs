@@ -119,7 +119,15 @@ impl World {
         person
     }
 
-    /// Does all the work there is.
+    /// Works until a workspace is as it was asked to be.
+    pub async fn ready(&self, client: &Client, workspace: &str) {
+        while client.get(workspace).await["phase"] != "ready" {
+            self.settle().await;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Does all the work that there is right now.
     pub async fn settle(&self) {
         let worker = Worker::new(self.platform.clone(), 8);
         while worker.turn().await.unwrap() > 0 {}
@@ -143,8 +151,8 @@ impl World {
             client.make(&format!("{o}/service-accounts"), &json!({"name": "robot", "role": "member"})).await;
 
         let ws = client.make(&format!("{o}/workspaces"), &json!({"name": "shop", "plan_id": "team"})).await;
-        self.settle().await;
         let w = format!("{o}/workspaces/{ws}");
+        self.ready(client, &w).await;
         let prj = client.make(&format!("{w}/projects"), &json!({"name": "web"})).await;
         let grp = client.make(&format!("{w}/groups"), &json!({"name": "leaf"})).await;
         let roles = format!("{w}/projects/{prj}/roles");
@@ -159,7 +167,7 @@ impl World {
         let team = client.make(&format!("{w}/groups"), &json!({"name": "team"})).await;
         let put = axum::http::Method::PUT;
         client.must(put, &format!("{w}/groups/{team}/members/{}", victim.id), &serde_json::Value::Null).await;
-        self.settle().await;
+        self.ready(client, &w).await;
         let tasks = client.get(&format!("{w}/tasks")).await;
         let tsk = tasks["items"][0]["id"].as_str().unwrap().to_owned();
         let ids = [
