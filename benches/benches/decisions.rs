@@ -13,6 +13,8 @@ use hexabase_core::id::{GroupId, SessionId, UserId};
 use hexabase_core::model::{
     Assignment, Group, OrganizationRole, PresetRole, Project, RoleRef, WorkspaceState,
 };
+use hexabase_core::quantity::Quantity;
+use hexabase_core::quota::{Quota, Resource};
 use hexabase_k8s::HostSettings;
 use hexabase_k8s::render::{host_objects, tenant_objects};
 
@@ -83,8 +85,10 @@ fn flattening() {
 fn hundred_projects() -> WorkspaceState {
     let workspace = fixture::workspace("dev");
     let groups: Vec<Group> = (0..20).map(|index| fixture::group(&format!("group-{index}"))).collect();
-    let projects: Vec<Project> =
-        (0..100).map(|index| fixture::project(&format!("project-{index}"))).collect();
+    let quota =
+        Quota::new().with(Resource::Cpu, Quantity::units(1)).with(Resource::Memory, Quantity::gibibytes(1));
+    let project = |index| Project { quota: quota.clone(), ..fixture::project(&format!("project-{index}")) };
+    let projects: Vec<Project> = (0..100).map(project).collect();
     let assignments = projects.iter().enumerate().map(|(index, project)| Assignment {
         id: id(&format!("assignment-{index}")),
         organization_id: workspace.organization_id,
@@ -111,7 +115,7 @@ fn rendering() {
         objects
     };
     let objects = render();
-    assert!(objects.len() > 400, "{} objects", objects.len());
+    assert!(objects.len() > 200, "{} objects", objects.len());
     let pair = in_turns(render, || {
         objects.iter().map(|object| serde_json::to_vec(&object.body).unwrap()).collect::<Vec<_>>()
     });

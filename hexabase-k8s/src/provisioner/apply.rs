@@ -8,6 +8,7 @@ use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{ProjectId, TypedId as _};
 use hexabase_core::model::DriftEntry;
 use hexabase_core::provisioner::Applied;
+use hexabase_core::quantity::Quantity;
 use serde_json::{Value, json};
 
 use super::{Namespace, VClusterProvisioner, not_ours, text};
@@ -148,32 +149,38 @@ impl VClusterProvisioner {
     async fn grow_volume(&self, desired: &TenantCluster, on_host: &Objects) -> Result<()> {
         let target = &desired.target;
         let wanted = desired.control_plane.storage;
+        let is_large_enough = |size: &str| size.parse().is_ok_and(|size: Quantity| size >= wanted);
         let made_with = stateful_set(target, on_host)
             .map(|body| text(body, "/spec/volumeClaimTemplates/0/spec/resources/requests/storage"));
-        if made_with
-            .and_then(|size| size.parse().ok())
-            .is_none_or(|size: hexabase_core::quantity::Quantity| size >= wanted)
-        {
+        if made_with.is_none_or(is_large_enough) {
             return Ok(());
         }
-        let claim = Kind {
-            group: "",
-            version: "v1",
-            kind: "PersistentVolumeClaim",
-            plural: "persistentvolumeclaims",
-            namespaced: true,
-        };
+        let claim = format!("data-{}-0", target.name);
+        let Some(there) = self.host.find(CLAIM, &target.name, &claim).await? else { return Ok(()) };
+        // Only what is bound can grow; what was asked for already is not asked for again.
+        let asked = is_large_enough(text(&there, "/spec/resources/requests/storage"));
+        if asked || text(&there, "/status/phase") != "Bound" {
+            return Ok(());
+        }
         let patch = json!({ "spec": { "resources": { "requests": { "storage": wanted.to_string() } } } });
-        let grown = self.host.merge(claim, &target.name, &format!("data-{}-0", target.name), &patch).await;
-        match grown {
+        match self.host.merge(CLAIM, &target.name, &claim, &patch).await {
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::Invalid) => {
-                tracing::warn!(%error, cluster = %target.name, "the storage class does not let the volume grow");
+                let reason = error.message().lines().next().unwrap_or_default();
+                tracing::warn!(reason, cluster = %target.name, "the storage class does not let the volume grow");
                 Ok(())
             }
             outcome => outcome.map(drop),
         }
     }
 }
+
+const CLAIM: Kind = Kind {
+    group: "",
+    version: "v1",
+    kind: "PersistentVolumeClaim",
+    plural: "persistentvolumeclaims",
+    namespaced: true,
+};
 
 fn stateful_set<'a>(target: &TenantTarget, on_host: &'a Objects) -> Option<&'a Value> {
     let (namespace, name) = (target.name.clone(), target.name.clone());

@@ -118,8 +118,11 @@ impl State {
         hard.keys().map(|key| (key.clone(), used.get(key).copied().unwrap_or(Quantity::ZERO))).collect()
     }
 
-    /// Brings the status of the quotas in a namespace up to date.
+    /// Brings the status of the quotas in a namespace up to date. What lies in none counts nowhere.
     pub(super) fn count_quotas(&mut self, namespace: &str) {
+        if namespace.is_empty() {
+            return;
+        }
         let Some(kind) = self.kinds.of_resource("", "resourcequotas").cloned() else { return };
         let quotas: Vec<Value> = self.all("", "resourcequotas", namespace).cloned().collect();
         for mut quota in quotas {

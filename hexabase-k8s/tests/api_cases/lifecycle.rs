@@ -149,6 +149,18 @@ pub(crate) async fn a_quota_refuses_what_goes_beyond_it(place: &Place) {
     eventually("the quota is counted", || counted("0")).await;
     let secrets = format!("/api/v1/namespaces/{}/secrets", place.namespace);
     let secret = |name: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name } });
+
+    // What lies in another namespace, or in none, does not count.
+    let name = format!("{}-beside", place.namespace);
+    let beside = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+    assert_eq!(place.send("POST", "/api/v1/namespaces", JSON, beside).await.0, 201);
+    let elsewhere = format!("/api/v1/namespaces/{name}");
+    assert_eq!(place.send("POST", &format!("{elsewhere}/secrets"), JSON, secret("a")).await.0, 201);
+    let touched = json!({ "metadata": { "labels": { "touched": "yes" } } });
+    assert_eq!(place.send("PATCH", &elsewhere, MERGE, touched).await.0, 200);
+    assert!(counted("0").await);
+    assert_eq!(place.send("DELETE", &elsewhere, JSON, Value::Null).await.0, 200);
+
     assert_eq!(place.send("POST", &secrets, JSON, secret("a")).await.0, 201);
     let (code, status) = place.send("POST", &secrets, JSON, secret("b")).await;
     assert_eq!(code, 403);
