@@ -9,6 +9,10 @@ use std::hint::black_box;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+/// As in the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many times ours and the floor are run in turns.
 const ROUNDS: usize = 41;
 /// How long one round of either should at least take, so that the clock's grain does not matter.

@@ -37,7 +37,7 @@ pub trait TypedId: Copy + Ord + fmt::Display + FromStr<Err = InvalidId> + Send +
 
     /// The id as a Kubernetes name (a DNS label): `ws-01h455vb4pex5vsknk084sn02q`.
     fn kubernetes_name(self) -> String {
-        format!("{}-{}", Self::PREFIX, encode(self.uuid()))
+        [Self::PREFIX, "-", digits(&encode(self.uuid()))].concat()
     }
 }
 
@@ -49,14 +49,19 @@ pub struct InvalidId {
     pub expected: &'static str,
 }
 
-fn encode(uuid: Uuid) -> String {
+fn encode(uuid: Uuid) -> [u8; SUFFIX] {
     let mut value = uuid.as_u128();
     let mut text = [b'0'; SUFFIX];
     for place in text.iter_mut().rev() {
         *place = ALPHABET[usize::from((value & 31) as u8)];
         value >>= 5;
     }
-    text.iter().map(|byte| char::from(*byte)).collect()
+    text
+}
+
+fn digits(encoded: &[u8; SUFFIX]) -> &str {
+    // The alphabet is ASCII.
+    std::str::from_utf8(encoded).unwrap_or_default()
 }
 
 fn decode(text: &str) -> Option<Uuid> {
@@ -93,7 +98,8 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(out, "{}_{}", $prefix, encode(self.0))
+                out.write_str(concat!($prefix, "_"))?;
+                out.write_str(digits(&encode(self.0)))
             }
         }
 

@@ -47,11 +47,7 @@ kinds! {
 
 impl Kind {
     pub(crate) fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.to_owned()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.to_owned() } else { [self.group, "/", self.version].concat() }
     }
 }
 
@@ -85,16 +81,22 @@ impl fmt::Display for ObjectKey {
 impl Object {
     /// An object of a kind, with whatever `content` says besides kind and API version.
     pub(crate) fn new(kind: Kind, mut content: Value) -> Self {
-        let at = |content: &Value, field: &str| {
-            content
-                .pointer(&format!("/metadata/{field}"))
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let metadata = &content["metadata"];
+        let at = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
+        let (namespace, name) = (at("namespace"), at("name"));
         content["apiVersion"] = Value::String(kind.api_version());
         content["kind"] = Value::String(kind.kind.to_owned());
-        Self { kind, namespace: at(&content, "namespace"), name: at(&content, "name"), body: content }
+        Self { kind, namespace, name, body: content }
+    }
+
+    /// The same from values at hand, which are moved: `json!` would copy each of them.
+    pub(crate) fn of<const FIELDS: usize>(
+        kind: Kind,
+        metadata: Value,
+        fields: [(&'static str, Value); FIELDS],
+    ) -> Self {
+        let all = [("metadata", metadata)].into_iter().chain(fields);
+        Self::new(kind, all.map(|(field, value)| (field.to_owned(), value)).collect())
     }
 
     pub(crate) fn key(&self) -> ObjectKey {

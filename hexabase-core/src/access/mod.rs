@@ -20,4 +20,5 @@ pub use group_tree::{GroupPath, GroupTree};
 pub use presets::preset_rules;
 pub use review::{Attributes, Because, Review, review};
 pub use rules::{MAX_RULES, check_rules};
+pub(crate) use standing::lineage;
 pub use standing::{AccessFacts, Standing};

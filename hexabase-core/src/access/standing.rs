@@ -63,7 +63,12 @@ impl AccessFacts {
 
     /// A project and the projects it is part of, from the inside out.
     pub fn lineage(&self, project: ProjectId) -> impl Iterator<Item = ProjectId> + '_ {
-        let parent = |id: &ProjectId| self.projects.iter().find(|project| project.id == *id)?.parent_id;
-        std::iter::successors(Some(project), parent).take(self.projects.len().max(1))
+        lineage(&self.projects, project)
     }
+}
+
+/// A project and the projects it is part of, from the inside out.
+pub(crate) fn lineage(projects: &[Project], project: ProjectId) -> impl Iterator<Item = ProjectId> + '_ {
+    let parent = |id: &ProjectId| projects.iter().find(|project| project.id == *id)?.parent_id;
+    std::iter::successors(Some(project), parent).take(projects.len().max(1))
 }

@@ -11,7 +11,7 @@ pub use tenant_cluster::{
     OidcTrust, RoleKind, TenantBinding, TenantCluster, TenantProject, TenantRole, TenantTarget,
 };
 
-use crate::access::{AccessFacts, preset_rules};
+use crate::access::{lineage, preset_rules};
 use crate::id::{GroupId, ProjectId, TypedId as _};
 use crate::model::{Assignment, CustomRole, Group, Plan, PresetRole, Project, RoleRef, WorkspaceState};
 use crate::quota::Quota;
@@ -43,7 +43,11 @@ pub fn workspace(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> Tenant
     let workspace = &state.workspace;
     let names: BTreeMap<GroupId, &Group> = state.groups.iter().map(|group| (group.id, group)).collect();
     let bind = |given: &Assignment| binding(given, names.get(&given.group_id)?, &state.roles);
-    let facts = AccessFacts { projects: state.projects.clone(), ..AccessFacts::default() };
+    let mut assigned: BTreeMap<Option<ProjectId>, Vec<&Assignment>> = BTreeMap::new();
+    for given in &state.assignments {
+        assigned.entry(given.project_id).or_default().push(given);
+    }
+    let assigned_in = |place| assigned.get(&place).map(Vec::as_slice).unwrap_or_default();
     TenantCluster {
         target: TenantTarget::of(workspace),
         workspace_name: workspace.name.clone(),
@@ -60,16 +64,19 @@ pub fn workspace(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> Tenant
             prefix: CLAIM_PREFIX.to_owned(),
         }),
         roles: PresetRole::ALL.iter().map(|preset| preset_role(*preset)).collect(),
-        bindings: state
-            .assignments
-            .iter()
-            .filter(|given| given.project_id.is_none())
-            .filter_map(bind)
-            .collect(),
+        bindings: assigned_in(None).iter().copied().filter_map(bind).collect(),
         projects: state
             .projects
             .iter()
-            .map(|project| tenant_project(project, state, plan, &facts, bind))
+            .map(|project| {
+                // A custom role is of one project; a preset that was assigned further up holds here as well.
+                let holds = |given: &&Assignment| {
+                    matches!(given.role, RoleRef::Preset(_)) || given.project_id == Some(project.id)
+                };
+                let here = lineage(&state.projects, project.id).flat_map(|place| assigned_in(Some(place)));
+                let bindings = here.copied().filter(holds).filter_map(bind).collect();
+                tenant_project(project, state, plan, bindings)
+            })
             .collect(),
     }
 }
@@ -86,23 +93,16 @@ fn tenant_project(
     project: &Project,
     state: &WorkspaceState,
     plan: &Plan,
-    facts: &AccessFacts,
-    bind: impl Fn(&Assignment) -> Option<TenantBinding>,
+    bindings: Vec<TenantBinding>,
 ) -> TenantProject {
     let own = state.roles.iter().filter(|role| role.project_id == project.id);
-    let lineage: Vec<Option<ProjectId>> = facts.lineage(project.id).map(Some).collect();
-    // A custom role is of one project; a preset that was assigned further up holds here as well.
-    let reaches = |given: &&Assignment| match given.role {
-        RoleRef::Preset(_) => given.project_id.is_some() && lineage.contains(&given.project_id),
-        RoleRef::Custom(_) => given.project_id == Some(project.id),
-    };
     TenantProject {
         id: project.id,
         namespace: project.name.clone(),
         isolation: plan.isolation,
         quota: remaining_quota(project, &state.projects),
         roles: own.map(custom_role).collect(),
-        bindings: state.assignments.iter().filter(reaches).filter_map(bind).collect(),
+        bindings,
     }
 }
 

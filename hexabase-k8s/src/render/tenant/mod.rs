@@ -2,7 +2,7 @@
 
 use hexabase_core::desired::{RoleKind, TenantBinding, TenantCluster, TenantProject, TenantRole};
 use hexabase_core::id::TypedId as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object};
@@ -27,15 +27,18 @@ pub fn tenant_objects(cluster: &TenantCluster) -> Vec<Object> {
 }
 
 fn metadata(name: &str, project: Option<&TenantProject>, title: Option<&str>) -> Value {
-    let mut metadata = json!({ "name": name, "labels": { labels::MANAGED: "true" } });
+    let text = |key: &str, value: &str| (key.to_owned(), Value::String(value.to_owned()));
+    let mut labels = Map::from_iter([text(labels::MANAGED, "true")]);
+    let mut metadata = Map::from_iter([text("name", name)]);
     if let Some(project) = project {
-        metadata["namespace"] = json!(project.namespace);
-        metadata["labels"][labels::PROJECT] = json!(project.id.kubernetes_name());
+        labels.extend([text(labels::PROJECT, &project.id.kubernetes_name())]);
+        metadata.extend([text("namespace", project.namespace.as_str())]);
     }
     if let Some(title) = title {
-        metadata["annotations"] = json!({ labels::TITLE: title });
+        metadata.insert("annotations".to_owned(), json!({ labels::TITLE: title }));
     }
-    metadata
+    metadata.insert("labels".to_owned(), Value::Object(labels));
+    Value::Object(metadata)
 }
 
 fn rules(role: &TenantRole) -> Value {
@@ -51,27 +54,23 @@ fn rules(role: &TenantRole) -> Value {
 }
 
 fn cluster_role(role: &TenantRole) -> Object {
-    Object::new(
-        Kind::CLUSTER_ROLE,
-        json!({ "metadata": metadata(&role.name, None, None), "rules": rules(role) }),
-    )
+    Object::of(Kind::CLUSTER_ROLE, metadata(&role.name, None, None), [("rules", rules(role))])
 }
 
-fn bound(binding: &TenantBinding) -> Value {
+/// What a binding binds, and to whom.
+fn bound(binding: &TenantBinding) -> [(&'static str, Value); 2] {
     let kind = match binding.kind {
         RoleKind::Cluster => "ClusterRole",
         RoleKind::Project => "Role",
     };
-    json!({
-        "roleRef": { "apiGroup": RBAC, "kind": kind, "name": binding.role },
-        "subjects": [{ "apiGroup": RBAC, "kind": "Group", "name": binding.group }],
-    })
+    [
+        ("roleRef", json!({ "apiGroup": RBAC, "kind": kind, "name": binding.role })),
+        ("subjects", json!([{ "apiGroup": RBAC, "kind": "Group", "name": binding.group }])),
+    ]
 }
 
 fn cluster_binding(binding: &TenantBinding) -> Object {
-    let mut content = bound(binding);
-    content["metadata"] = metadata(&binding.name, None, None);
-    Object::new(Kind::CLUSTER_ROLE_BINDING, content)
+    Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(&binding.name, None, None), bound(binding))
 }
 
 fn namespace(project: &TenantProject) -> Object {
@@ -90,18 +89,15 @@ fn limits(project: &TenantProject) -> Vec<Object> {
     if project.quota.is_empty() {
         return Vec::new();
     }
-    let object = |kind, spec: Value| {
-        Object::new(kind, json!({ "metadata": metadata(IN_PROJECT, Some(project), None), "spec": spec }))
-    };
+    let object = |kind, spec| Object::of(kind, metadata(IN_PROJECT, Some(project), None), [("spec", spec)]);
     let range = json!({ "limits": [{
         "type": "Container",
         "default": { "memory": "512Mi" },
         "defaultRequest": { "cpu": "50m", "memory": "128Mi" },
     }] });
-    vec![
-        object(Kind::RESOURCE_QUOTA, json!({ "hard": hard(&project.quota) })),
-        object(Kind::LIMIT_RANGE, range),
-    ]
+    let mut quota = json!({});
+    quota["hard"] = Value::Object(hard(&project.quota));
+    vec![object(Kind::RESOURCE_QUOTA, quota), object(Kind::LIMIT_RANGE, range)]
 }
 
 /// What is used of a project's quota, from its ResourceQuota.
@@ -111,11 +107,9 @@ pub(crate) fn is_project_quota(name: &str) -> bool {
 
 fn project_role(project: &TenantProject, role: &TenantRole) -> Object {
     let metadata = metadata(&role.name, Some(project), Some(&role.title));
-    Object::new(Kind::ROLE, json!({ "metadata": metadata, "rules": rules(role) }))
+    Object::of(Kind::ROLE, metadata, [("rules", rules(role))])
 }
 
 fn project_binding(project: &TenantProject, binding: &TenantBinding) -> Object {
-    let mut content = bound(binding);
-    content["metadata"] = metadata(&binding.name, Some(project), None);
-    Object::new(Kind::ROLE_BINDING, content)
+    Object::of(Kind::ROLE_BINDING, metadata(&binding.name, Some(project), None), bound(binding))
 }
