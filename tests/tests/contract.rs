@@ -1,6 +1,6 @@
 //! The conventions that every call keeps, one of each.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -131,6 +131,37 @@ async fn asking_twice_for_a_removal_answers_with_the_task_under_way() {
     assert!(first.body["task_id"].is_string());
     assert_eq!(first.body["task_id"], second.body["task_id"]);
     assert_eq!(first.body["version"], second.body["version"]);
+}
+
+#[tokio::test]
+async fn asking_for_what_is_so_already_does_nothing() {
+    let (world, ann) = ann().await;
+    let place = world.place(&ann, "acme").await;
+    let log = place.path("/api/v1/organizations/{org}/audit-events?limit=1");
+    let newest = ann.client.get(&log).await["items"].take();
+    let w = "/api/v1/organizations/{org}/workspaces/{ws}";
+    for (method, path, field, body) in [
+        (Method::PATCH, "/api/v1/organizations/{org}".to_owned(), "display_name", Value::Null),
+        (
+            Method::PUT,
+            "/api/v1/organizations/{org}/members/{user}".to_owned(),
+            "",
+            json!({ "role": "member" }),
+        ),
+        (Method::PATCH, w.to_owned(), "plan_id", Value::Null),
+        (Method::PATCH, format!("{w}/groups/{{grp}}"), "name", Value::Null),
+        (Method::PATCH, format!("{w}/projects/{{prj}}"), "display_name", Value::Null),
+        (Method::PUT, format!("{w}/projects/{{prj}}/quota"), "", json!({})),
+        (Method::PATCH, format!("{w}/projects/{{prj}}/roles/{{rol}}"), "name", Value::Null),
+    ] {
+        let path = place.path(&path);
+        let body = match field {
+            "" => body,
+            field => json!({ field: ann.client.get(&path).await[field] }),
+        };
+        ann.client.must(method, &path, &body).await;
+        assert_eq!(ann.client.get(&log).await["items"], newest, "{path}");
+    }
 }
 
 #[tokio::test]

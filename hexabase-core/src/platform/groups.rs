@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::commit::require_version;
 use super::{Caller, Done, Parts};
 use crate::access::{Action, GroupPath, GroupTree};
-use crate::changeset::Key;
+use crate::changeset::{Changeset, Key};
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::limits;
@@ -154,8 +154,7 @@ impl Groups<'_> {
                 let tree = GroupTree::new(&state.groups);
                 let before = tree.get(id).ok_or_else(|| Error::not_found("group"))?.clone();
                 require_version(expected, before.version)?;
-                let mut after =
-                    Group { updated_at: change.now, version: before.version.next(), ..before.clone() };
+                let mut after = before.clone();
                 if let Some(parent_id) = command.parent_id.filter(|parent| *parent != before.parent_id) {
                     require_movable(&tree, &before, parent_id)?;
                     after.parent_id = parent_id;
@@ -163,6 +162,10 @@ impl Groups<'_> {
                 if let Some(name) = command.name.clone() {
                     after.name = name;
                 }
+                if after == before {
+                    return Ok((Changeset::new(), after));
+                }
+                (after.updated_at, after.version) = (change.now, before.version.next());
                 let bound = state.assignments.iter().any(|given| given.group_id == id);
                 if bound && after.name != before.name {
                     change.cluster_changed();

@@ -53,6 +53,9 @@ impl Members<'_> {
                 if before.role == OrganizationRole::Owner && role != OrganizationRole::Owner {
                     self.keep_an_owner(organization).await?;
                 }
+                if before.role == role {
+                    return Ok((Changeset::new(), before));
+                }
                 let now = self.0.now();
                 let version = before.version.next();
                 let after = Member { role, updated_at: now, version, ..before.clone() };

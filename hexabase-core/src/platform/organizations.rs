@@ -126,6 +126,9 @@ impl Organizations<'_> {
                 if let Some(display_name) = display_name.clone() {
                     after.display_name = display_name;
                 }
+                if after == before {
+                    return Ok((Changeset::new(), after));
+                }
                 let now = self.0.now();
                 let entry = self.0.audit(caller, id, "organization.update", id, &before, &after);
                 let changeset = Changeset::new().organization(after.clone(), now).audit(entry);

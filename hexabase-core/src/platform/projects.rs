@@ -1,7 +1,7 @@
 use super::commit::require_version;
 use super::{Caller, Done, Parts};
 use crate::access::Action;
-use crate::changeset::Key;
+use crate::changeset::{Changeset, Key};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, ProjectId, WorkspaceId};
 use crate::limits;
@@ -141,8 +141,11 @@ impl Projects<'_> {
                 let found = self.0.store.find_project(place.0, place.1, place.2).await?;
                 let before = found.ok_or_else(|| Error::not_found("project"))?;
                 require_version(expected, before.version)?;
-                let version = before.version.next();
                 let display_name = display_name.clone().unwrap_or_else(|| before.display_name.clone());
+                if display_name == before.display_name {
+                    return Ok((Changeset::new(), (before, change.workspace)));
+                }
+                let version = before.version.next();
                 let after = Project { display_name, updated_at: change.now, version, ..before.clone() };
                 change.update(after.clone());
                 change.audit("project.update", format!("{}/{}", place.1, place.2), &before, &after);
@@ -172,6 +175,9 @@ impl Projects<'_> {
                 let (mut change, state) = self.0.begin_whole(caller, whole, Action::ProjectsManage).await?;
                 let before = find(&state, place.2)?;
                 require_version(expected, before.version)?;
+                if *quota == before.quota {
+                    return Ok((Changeset::new(), (before.clone(), change.workspace)));
+                }
                 let after = Project {
                     quota: quota.clone(),
                     generation: change.next_generation(),

@@ -164,8 +164,7 @@ impl Roles<'_> {
                     self.0.begin_whole(caller, whole, Action::ProjectRolesManage).await?;
                 let before = find_role(&state, place.2, id)?.clone();
                 require_version(expected, before.version)?;
-                let mut after =
-                    CustomRole { updated_at: change.now, version: before.version.next(), ..before.clone() };
+                let mut after = before.clone();
                 if let Some(rules) = &command.rules {
                     require_rules(rules)?;
                     after.rules.clone_from(rules);
@@ -173,6 +172,10 @@ impl Roles<'_> {
                 if let Some(name) = &command.name {
                     after.name = name.clone();
                 }
+                if after == before {
+                    return Ok((Changeset::new(), after));
+                }
+                (after.updated_at, after.version) = (change.now, before.version.next());
                 change.update(after.clone());
                 change.access_changed();
                 change.cluster_changed();

@@ -221,7 +221,8 @@ impl Workspaces<'_> {
         self.0.permit_in(caller, organization, id, None, Action::WorkspaceRead).await
     }
 
-    /// Changes a workspace. A new plan or version is followed by the cluster; the task shows how far it is.
+    /// Changes a workspace. A new plan or version is followed by the cluster; the task shows how far it is. Asking
+    /// for what is so already does nothing.
     ///
     /// # Errors
     /// - `NotFound`, `Forbidden` as the caller's role says.
@@ -252,6 +253,9 @@ impl Workspaces<'_> {
                 change.workspace.plan_id = plan.id.clone();
                 if let Some(display_name) = command.display_name.clone() {
                     change.workspace.display_name = display_name;
+                }
+                if change.workspace == before {
+                    return Ok((Changeset::new(), WorkspaceTask { workspace: before, task_id: None }));
                 }
                 let follows = change.workspace.plan_id != before.plan_id
                     || change.workspace.kubernetes_version != before.kubernetes_version;

@@ -117,8 +117,19 @@ async fn kubectl_gets_its_token_from_the_program() {
     let credential: Value = serde_json::from_slice(&asked.stdout).unwrap();
     assert_eq!(credential["kind"], "ExecCredential");
     assert!(credential["status"]["expirationTimestamp"].as_str().unwrap().ends_with('Z'), "{credential}");
-    let claims = credential["status"]["token"].as_str().unwrap().split('.').count();
-    assert_eq!(claims, 3, "the token is a JWT");
+
+    // The token is good for its own workspace's cluster, and for no other.
+    let other = ann.post(&workspaces, &json!({ "name": "other", "plan_id": "starter" })).await;
+    let other = other["id"].as_str().unwrap();
+    while ann.get(&format!("{workspaces}/{other}")).await["phase"] != "ready" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let namespaces =
+        |workspace: &str| format!("/sandbox/tenants/{}/api/v1/namespaces", workspace.replace('_', "-"));
+    let bearer = server.client().with_token(credential["status"]["token"].as_str().unwrap());
+    assert_eq!(bearer.status(&namespaces(ws)).await, 200);
+    assert_eq!(bearer.status(&namespaces(other)).await, 401);
+    assert_eq!(server.client().status(&namespaces(ws)).await, 403, "anonymous callers may do nothing");
 
     let mut refused = program(folder.path());
     refused.args(["credential", "--server", &server.url, "--organization", &org, "--workspace", ws]);

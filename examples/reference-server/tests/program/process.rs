@@ -89,7 +89,7 @@ impl Process {
     pub(crate) async fn sign_in(&self, email: &str) -> Client {
         let client = self.client();
         let pair = client.post("/auth/dev/login", &json!({ "email": email })).await;
-        Client { token: Some(pair["access_token"].as_str().unwrap().to_owned()), ..client }
+        client.with_token(pair["access_token"].as_str().unwrap())
     }
 }
 
@@ -110,12 +110,21 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    async fn send(&self, request: reqwest::RequestBuilder) -> Value {
+    /// The same with a token.
+    pub(crate) fn with_token(self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self }
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> reqwest::Response {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
         };
-        let answer = request.send().await.unwrap();
+        request.send().await.unwrap()
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Value {
+        let answer = self.answer(request).await;
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert!(status.is_success(), "{status} {text}");
         serde_json::from_str(&text).unwrap()
@@ -130,6 +139,6 @@ impl Client {
     }
 
     pub(crate) async fn status(&self, path: &str) -> u16 {
-        self.http.get(format!("{}{path}", self.url)).send().await.unwrap().status().as_u16()
+        self.answer(self.http.get(format!("{}{path}", self.url))).await.status().as_u16()
     }
 }
