@@ -12,30 +12,10 @@ use hexabase_core::secret::BearerToken;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::config::AuthConfig;
 use crate::jwt::AccessTokens;
 use crate::keys::KeyRing;
-
-/// How long tokens and sessions last.
-#[derive(Debug, Clone, Copy)]
-pub struct AuthConfig {
-    /// How long an access token is valid.
-    pub access_token: Duration,
-    /// How long a session lasts, however often it is refreshed.
-    pub session: Duration,
-    /// How long somebody may take to sign in with a provider.
-    pub login: Duration,
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        const MINUTE: u64 = 60;
-        Self {
-            access_token: Duration::from_secs(15 * MINUTE),
-            session: Duration::from_secs(30 * 24 * 60 * MINUTE),
-            login: Duration::from_secs(10 * MINUTE),
-        }
-    }
-}
+use crate::refusal::refused;
 
 /// How often the use of an API token is noted.
 const NOTE_USE_EVERY: SignedDuration = SignedDuration::from_secs(60);
@@ -191,9 +171,4 @@ impl Auth {
 
 fn revocation_key(session: SessionId) -> String {
     format!("revoked:{session}")
-}
-
-/// The one answer to credentials that are no good: it does not say which part was wrong.
-pub(crate) fn refused() -> Error {
-    Error::unauthenticated("the credentials are not valid, or not any more")
 }

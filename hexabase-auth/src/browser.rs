@@ -10,7 +10,8 @@ use hexabase_core::name::ProviderName;
 use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::{Auth, refused};
+use crate::auth::Auth;
+use crate::refusal::refused;
 
 /// What session cookies begin with.
 const COOKIE_PREFIX: &str = "hxs";

@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::auth::{Auth, refused};
+use crate::auth::Auth;
 use crate::jwt::sign;
+use crate::refusal::refused;
 
 /// How long a token for a tenant cluster is valid: a group that somebody left is out of their tokens after
 /// that.

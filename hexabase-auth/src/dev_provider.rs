@@ -15,7 +15,8 @@ use hexabase_core::secret::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::{Auth, refused};
+use crate::auth::Auth;
+use crate::refusal::refused;
 
 /// How long a code is good for.
 const CODE_LIFETIME: Duration = Duration::from_secs(60);

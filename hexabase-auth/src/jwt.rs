@@ -13,8 +13,9 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::{AuthConfig, refused};
+use crate::config::AuthConfig;
 use crate::keys::{Key, KeyRing};
+use crate::refusal::refused;
 
 /// The type of access tokens (RFC 9068): no token made for something else is taken for one.
 const ACCESS_TYPE: &str = "at+jwt";

@@ -41,18 +41,21 @@ mod api_tokens;
 mod auth;
 mod browser;
 mod cluster;
+mod config;
 mod dev_provider;
 mod jwt;
 mod keys;
 mod login;
+mod refusal;
 mod sessions;
 
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Auth, AuthConfig};
+pub use auth::Auth;
 pub use browser::{BrowserSession, CookiePrincipal};
 pub use cluster::{CLUSTER_TOKEN_LIFETIME, ClusterToken, KubeconfigAuth, kubeconfig};
+pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};
 pub use login::{FinishedLogin, StartedLogin};
 pub use sessions::TokenPair;

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-use crate::auth::{Auth, refused};
+use crate::auth::Auth;
 use crate::browser::BrowserSession;
+use crate::refusal::refused;
 use crate::sessions::TokenPair;
 
 /// A sign-in under way: where the browser goes, and what binds it to the browser.

@@ -11,7 +11,8 @@ use hexabase_core::name::ProviderName;
 use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use hexabase_core::version::Version;
 
-use crate::auth::{Auth, refused};
+use crate::auth::Auth;
+use crate::refusal::refused;
 
 /// What refresh tokens begin with.
 const REFRESH_PREFIX: &str = "hxr";

@@ -1,0 +1,23 @@
+use std::time::Duration;
+
+/// How long tokens and sessions last.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthConfig {
+    /// How long an access token is valid.
+    pub access_token: Duration,
+    /// How long a session lasts, however often it is refreshed.
+    pub session: Duration,
+    /// How long somebody may take to sign in with a provider.
+    pub login: Duration,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        const MINUTE: u64 = 60;
+        Self {
+            access_token: Duration::from_secs(15 * MINUTE),
+            session: Duration::from_secs(30 * 24 * 60 * MINUTE),
+            login: Duration::from_secs(10 * MINUTE),
+        }
+    }
+}
