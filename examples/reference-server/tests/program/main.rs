@@ -38,7 +38,7 @@ async fn killed_in_the_middle_of_provisioning_it_finishes_after_a_restart_and_do
         let made = ann.post(&workspaces, &json!({ "name": name, "plan_id": "starter" })).await;
         bought.insert(made["id"].as_str().unwrap().to_owned());
     }
-    // It is under way: the host has heard of one, and none is finished.
+    // It is under way: the host has heard of one.
     let host = cluster.client();
     let namespaces = async || {
         let all = host.get("/sandbox/host/api/v1/namespaces").await;

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use super::field::{clearable, given, optional};
 use super::members::UserView;
 use super::place::{AtGroup, AtGroupMember, InWorkspace};
-use super::tree::{Tree, View, tree};
+use super::tree::{Tree, TreeQuery, View, tree};
 use crate::api::edge::SignedIn;
 use crate::api::extract::{Body, IfMatch, Path, Query};
 use crate::api::problem::{Answer, Problems};
@@ -102,34 +102,18 @@ async fn create(
     Ok(Reply::created(location, made.value.into()).version(version).replayed(made.replayed))
 }
 
-/// How to show groups.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct GroupsQuery {
-    /// `flat`, page by page, or `tree`, all at once with `children` inside.
-    #[serde(default)]
-    #[param(inline)]
-    view: View,
-    /// How many entries at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u16>,
-    /// Where the page begins: `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// List the groups of a workspace.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups", tag = "Groups",
-    params(InWorkspace, GroupsQuery), responses((status = 200, body = List<Tree<GroupView>>), Problems),
+    params(InWorkspace, TreeQuery), responses((status = 200, body = List<Tree<GroupView>>), Problems),
     extensions(("x-hexabase-action" = json!("groups.read"))))]
 async fn list(
     State(app): State<App>,
     SignedIn(caller): SignedIn,
     Path(at): Path<InWorkspace>,
     pager: Pager,
-    Query(query): Query<GroupsQuery>,
+    Query(query): Query<TreeQuery>,
 ) -> Answer<Response> {
-    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let page = pager.request(&query.page())?;
     match query.view {
         View::Flat => {
             let page = app.platform.groups().list(&caller, at.org, at.ws, &page).await?;

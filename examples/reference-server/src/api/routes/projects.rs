@@ -12,18 +12,18 @@ use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::field::{clearable, given, optional};
 use super::place::{InProject, InWorkspace};
 use super::plans::{QuotaView, quota_view};
-use super::tree::{Tree, View, tree};
+use super::tree::{Tree, TreeQuery, View, tree};
 use crate::api::edge::SignedIn;
 use crate::api::extract::{Body, IfMatch, Path, Query};
 use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::reply::{List, Pager, Reply};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -158,34 +158,18 @@ async fn create(
     Ok(Reply::created(location, view).version(version).replayed(made.replayed))
 }
 
-/// How to show projects.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct ProjectsQuery {
-    /// `flat`, page by page, or `tree`, all at once with `children` inside.
-    #[serde(default)]
-    #[param(inline)]
-    view: View,
-    /// How many entries at most, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u16>,
-    /// Where the page begins: `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// List the projects of a workspace.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects", tag = "Projects",
-    params(InWorkspace, ProjectsQuery), responses((status = 200, body = List<Tree<ProjectView>>), Problems),
+    params(InWorkspace, TreeQuery), responses((status = 200, body = List<Tree<ProjectView>>), Problems),
     extensions(("x-hexabase-action" = json!("projects.read"))))]
 async fn list(
     State(app): State<App>,
     SignedIn(caller): SignedIn,
     Path(at): Path<InWorkspace>,
     pager: Pager,
-    Query(query): Query<ProjectsQuery>,
+    Query(query): Query<TreeQuery>,
 ) -> Answer<Response> {
-    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let page = pager.request(&query.page())?;
     match query.view {
         View::Flat => {
             let (page, workspace) = app.platform.projects().list(&caller, at.org, at.ws, &page).await?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::api::reply::PageQuery;
 
 /// How to show things that lie in each other.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
@@ -14,6 +16,28 @@ pub(super) enum View {
     Flat,
     /// In each other.
     Tree,
+}
+
+/// How to show a list, and which page of it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TreeQuery {
+    /// `flat`, page by page, or `tree`, all at once with `children` inside.
+    #[serde(default)]
+    #[param(inline)]
+    pub(super) view: View,
+    /// How many entries at most, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+    /// Where the page begins: `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl TreeQuery {
+    pub(super) fn page(&self) -> PageQuery {
+        PageQuery { limit: self.limit, cursor: self.cursor.clone() }
+    }
 }
 
 /// Something, with what lies in it.
