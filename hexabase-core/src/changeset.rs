@@ -228,6 +228,34 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The organization that the thing belongs to; none for users and what is theirs.
+    #[must_use]
+    pub const fn organization(&self) -> Option<OrganizationId> {
+        match self {
+            Self::User(_)
+            | Self::Identity(..)
+            | Self::Session(_)
+            | Self::ApiToken(_)
+            | Self::SigningKey(_)
+            | Self::SpentRefresh(..)
+            | Self::SecurityEvent(..) => None,
+            Self::Organization(organization)
+            | Self::Member(organization, _)
+            | Self::Invitation(organization, _)
+            | Self::ServiceAccount(organization, _)
+            | Self::Workspace(organization, _)
+            | Self::Group(organization, ..)
+            | Self::Membership(organization, ..)
+            | Self::Project(organization, ..)
+            | Self::Role(organization, ..)
+            | Self::Assignment(organization, ..)
+            | Self::Task(organization, ..)
+            | Self::Event(organization, _) => Some(*organization),
+        }
+    }
+}
+
 impl Guard {
     /// What it guards, for messages.
     #[must_use]

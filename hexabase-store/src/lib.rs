@@ -24,10 +24,16 @@
 //! engine runs them in one transaction. Statements are written once, in the SQL that SQLite and PostgreSQL
 //! share.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresEngine, PostgresSettings, PostgresStore};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sql::SqlStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteEngine, SqliteStore};

@@ -55,7 +55,7 @@ async fn a_database_from_the_future_is_refused() {
     drop(SqliteStore::open(&file).await.unwrap());
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    let newer = "INSERT INTO _sqlx_migrations SELECT 999, 'later', installed_on, success, checksum, execution_time FROM _sqlx_migrations";
+    let newer = "INSERT INTO _sqlx_migrations SELECT 999, 'later', installed_on, success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
     sqlx::query(newer).execute(&pool).await.unwrap();
     pool.close().await;
     let error = SqliteStore::open(&file).await.unwrap_err();

@@ -27,7 +27,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         let query = select::<Group>(
             "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 ORDER BY id LIMIT $4",
         );
-        let query = query.text(org).text(ws).text(after).int(rows_for(page));
+        let query = query.of(org).text(ws).text(after).int(rows_for(page));
         self.0.page(query, page, |group: &Group| group.id.to_string()).await
     }
 
@@ -44,7 +44,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
             "WHERE organization_id = $1 AND workspace_id = $2 AND group_id IN ({}) ORDER BY group_id, user_id",
             placeholders(3, groups.len()),
         );
-        let query = select::<Membership>(&rest).text(org).text(ws);
+        let query = select::<Membership>(&rest).of(org).text(ws);
         self.0.all(groups.iter().fold(query, |query, id| query.text(id))).await
     }
 
@@ -58,7 +58,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
             "SELECT group_id FROM group_members \
              WHERE organization_id = $1 AND user_id = $2 AND workspace_id = $3 ORDER BY group_id",
         );
-        let rows = self.0.fetch(query.text(org).text(user).text(ws)).await?;
+        let rows = self.0.fetch(query.of(org).text(user).text(ws)).await?;
         rows.iter().map(|row| Cells::new(row).parse()).collect()
     }
 
@@ -73,7 +73,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
             "SELECT DISTINCT user_id FROM group_members \
              WHERE organization_id = $1 AND workspace_id = $2 AND user_id > $3 ORDER BY user_id LIMIT $4",
         );
-        let rows = self.0.fetch(query.text(org).text(ws).text(after).int(rows_for(page))).await?;
+        let rows = self.0.fetch(query.of(org).text(ws).text(after).int(rows_for(page))).await?;
         let found: Vec<UserId> = rows.iter().map(|row| Cells::new(row).parse()).collect::<Result<_>>()?;
         Ok(page.page(found, ToString::to_string))
     }
@@ -97,7 +97,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         let query = select::<Project>(
             "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 ORDER BY id LIMIT $4",
         );
-        let query = query.text(org).text(ws).text(after).int(rows_for(page));
+        let query = query.of(org).text(ws).text(after).int(rows_for(page));
         self.0.page(query, page, |project: &Project| project.id.to_string()).await
     }
 
@@ -121,7 +121,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         let query = select::<CustomRole>(
             "WHERE organization_id = $1 AND workspace_id = $2 AND project_id = $3 AND id > $4 ORDER BY id LIMIT $5",
         );
-        let query = query.text(org).text(ws).text(project).text(after).int(rows_for(page));
+        let query = query.of(org).text(ws).text(project).text(after).int(rows_for(page));
         self.0.page(query, page, |role: &CustomRole| role.id.to_string()).await
     }
 
@@ -146,7 +146,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         let query = select::<Assignment>(&format!(
             "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 AND {place} ORDER BY id LIMIT $4"
         ));
-        let query = query.text(org).text(ws).text(after).int(rows_for(page));
+        let query = query.of(org).text(ws).text(after).int(rows_for(page));
         let query = project.into_iter().fold(query, Query::text);
         self.0.page(query, page, |given: &Assignment| given.id.to_string()).await
     }

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use hexabase_core::changeset::{Changeset, Guard, Key, Record, SpentRefresh, Write};
+use hexabase_core::changeset::{Changeset, Guard, IdempotencyRecord, Key, Record, SpentRefresh, Write};
 use hexabase_core::error::{Error, Result};
+use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{
     ApiToken, Assignment, CustomRole, Event, Group, Identity, Invitation, Member, Membership, Organization,
     Project, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, Workspace,
 };
-use hexabase_core::version::Version;
 
 use super::statement::Query;
 use super::table::{Stored, delete, insert, update};
@@ -19,6 +19,23 @@ pub(crate) struct Step {
     pub(crate) query: Query,
     pub(crate) noun: &'static str,
     pub(crate) expect: Expect,
+    pub(crate) touches: Touches,
+}
+
+/// What a step reads or writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Touches {
+    pub(crate) table: &'static str,
+    /// The one row, if it is one and has a key that others may name.
+    pub(crate) row: Option<Key>,
+    /// Whose rows they are, if they are of an organization.
+    pub(crate) organization: Option<OrganizationId>,
+}
+
+impl Touches {
+    fn row(table: &'static str, key: Key) -> Self {
+        Self { table, organization: key.organization(), row: Some(key) }
+    }
 }
 
 /// What a step must bring for the transaction to go on.
@@ -41,8 +58,8 @@ pub(crate) enum Expect {
 }
 
 impl Step {
-    fn new(query: Query, noun: &'static str, expect: Expect) -> Self {
-        Self { query, noun, expect }
+    fn new(query: Query, noun: &'static str, expect: Expect, touches: Touches) -> Self {
+        Self { query, noun, expect, touches }
     }
 
     /// Judges the number of rows that the step touched or found.
@@ -50,6 +67,7 @@ impl Step {
         match self.expect {
             Expect::Changed | Expect::Removed if rows == 0 => Err(Error::not_found(self.noun)),
             Expect::Unmoved | Expect::Found if rows == 0 => Err(Error::version_conflict(self.noun)),
+            Expect::Kept if rows == 0 => Err(self.taken()),
             _ => Ok(()),
         }
     }
@@ -71,82 +89,6 @@ impl Step {
             _ => Error::not_found("what it belongs to").with("thing", self.noun),
         }
     }
-}
-
-/// The steps that make a change.
-pub(crate) fn steps(changeset: Changeset) -> Result<Vec<Step>> {
-    let Changeset { guards, mut writes, audit, messages, idempotency } = changeset;
-    let mut steps = Vec::with_capacity(guards.len() + writes.len() + audit.len() + messages.len() + 2);
-    for guard in guards {
-        steps.push(guarded(guard, &mut writes)?);
-    }
-    for write in writes {
-        write_steps(write, &mut steps)?;
-    }
-    for entry in audit {
-        steps.push(Step::new(insert(&entry)?, "audit event", Expect::Added));
-    }
-    for message in messages {
-        steps.push(Step::new(insert(&message)?, "message", Expect::Added));
-    }
-    if let Some(reply) = idempotency {
-        // A reply that has expired is as good as none.
-        let expired =
-            Query::new("DELETE FROM idempotency WHERE user_id = $1 AND key = $2 AND expires_at <= $3");
-        let expired = expired.text(reply.user_id).text(&reply.key).time(reply.created_at);
-        steps.push(Step::new(expired, "reply", Expect::Anything));
-        steps.push(Step::new(insert(&reply)?, "reply", Expect::Kept));
-    }
-    Ok(steps)
-}
-
-/// A guard as a step. Where the changeset also replaces what is guarded, one statement does both: it comes
-/// first, so that it sees the state before all other writes.
-fn guarded(guard: Guard, writes: &mut Vec<Write>) -> Result<Step> {
-    let noun = guard.noun();
-    let mut replace = |key: Key| -> Option<Record> {
-        let place =
-            writes.iter().position(|write| matches!(write, Write::Update(record) if record.key() == key))?;
-        match writes.remove(place) {
-            Write::Update(record) => Some(record),
-            _ => None,
-        }
-    };
-    let query = match guard {
-        Guard::User(id, version) => match replace(Key::User(id)) {
-            Some(Record::User(user)) => update(&user, Some(version))?,
-            _ => has_version("users", version).text(id),
-        },
-        Guard::Session(id, version) => match replace(Key::Session(id)) {
-            Some(Record::Session(session)) => update(&session, Some(version))?,
-            _ => has_version("sessions", version).text(id),
-        },
-        Guard::Organization(id, version) => match replace(Key::Organization(id)) {
-            Some(Record::Organization(organization)) => update(&organization, Some(version))?,
-            _ => has_version("organizations", version).text(id),
-        },
-        Guard::Workspace(org, id, version) => match replace(Key::Workspace(org, id)) {
-            Some(Record::Workspace(workspace)) => update(&*workspace, Some(version))?,
-            _ => has_version("workspaces", version).text(id).text(org),
-        },
-        Guard::Member(org, user) => {
-            Query::new("SELECT 1 FROM members WHERE organization_id = $1 AND user_id = $2")
-                .text(org)
-                .text(user)
-        }
-        Guard::Lease(name, token) => {
-            let token = i64::try_from(token).map_err(|_| Error::unexpected("a lease token is too large"))?;
-            Query::new("SELECT 1 FROM leases WHERE name = $1 AND token = $2").text(name).int(token)
-        }
-    };
-    let writes = query.sql.as_str().starts_with("UPDATE");
-    Ok(Step::new(query, noun, if writes { Expect::Unmoved } else { Expect::Found }))
-}
-
-fn has_version(table: &'static str, version: Version) -> Query {
-    let scoped = if table == "workspaces" { " AND organization_id = $3" } else { "" };
-    let query = Query::assembled(format!("SELECT 1 FROM {table} WHERE version = $1 AND id = $2{scoped}"));
-    query.int(i64::try_from(version.number()).unwrap_or(i64::MAX))
 }
 
 /// Does something with a record of whatever kind.
@@ -179,17 +121,119 @@ macro_rules! with_record {
     };
 }
 
+/// The steps that make a change.
+pub(crate) fn steps(changeset: Changeset) -> Result<Vec<Step>> {
+    let Changeset { guards, mut writes, audit, messages, idempotency } = changeset;
+    let mut steps = Vec::with_capacity(guards.len() + writes.len() + audit.len() + messages.len() + 2);
+    for guard in guards {
+        steps.push(guarded(guard, &mut writes)?);
+    }
+    for write in writes {
+        write_steps(write, &mut steps)?;
+    }
+    for entry in audit {
+        let touches =
+            Touches { table: table_of(&entry), row: None, organization: Some(entry.organization_id) };
+        steps.push(Step::new(insert(&entry)?, "audit event", Expect::Added, touches));
+    }
+    for message in messages {
+        let touches = Touches { table: table_of(&message), row: None, organization: None };
+        steps.push(Step::new(insert(&message)?, "message", Expect::Added, touches));
+    }
+    if let Some(reply) = idempotency {
+        let touches = Touches { table: table_of(&reply), row: None, organization: None };
+        steps.push(Step::new(keep(&reply)?, "reply", Expect::Kept, touches));
+    }
+    Ok(steps)
+}
+
+fn table_of<T: Stored>(_: &T) -> &'static str {
+    T::TABLE.name
+}
+
+/// Adds a reply, or puts it in the place of one that has expired, which is as good as none.
+fn keep(reply: &IdempotencyRecord) -> Result<Query> {
+    let columns = IdempotencyRecord::TABLE.columns;
+    let sets: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+    let expired = "idempotency.expires_at <= excluded.created_at";
+    let otherwise = format!(" ON CONFLICT (user_id, key) DO UPDATE SET {} WHERE {expired}", sets.join(", "));
+    Ok(insert(reply)?.followed_by(&otherwise))
+}
+
+/// A guard as a step. Where the changeset also replaces what is guarded, one statement does both: it comes
+/// first, so that it sees the state before all other writes.
+fn guarded(guard: Guard, writes: &mut Vec<Write>) -> Result<Step> {
+    let noun = guard.noun();
+    let mut replace = |key: &Key| -> Option<Record> {
+        let place =
+            writes.iter().position(|write| matches!(write, Write::Update(record) if record.key() == *key))?;
+        match writes.remove(place) {
+            Write::Update(record) => Some(record),
+            _ => None,
+        }
+    };
+    let (version, key) = match guard {
+        Guard::User(id, version) => (version, Key::User(id)),
+        Guard::Session(id, version) => (version, Key::Session(id)),
+        Guard::Organization(id, version) => (version, Key::Organization(id)),
+        Guard::Workspace(org, id, version) => (version, Key::Workspace(org, id)),
+        Guard::Member(org, user) => {
+            let query = Query::new("SELECT 1 FROM members WHERE organization_id = $1 AND user_id = $2");
+            let touches = Touches::row(Member::TABLE.name, Key::Member(org, user));
+            return Ok(Step::new(query.of(org).text(user), noun, Expect::Found, touches));
+        }
+        Guard::Lease(name, token) => {
+            let token = i64::try_from(token).map_err(|_| Error::unexpected("a lease token is too large"))?;
+            let query =
+                Query::new("SELECT 1 FROM leases WHERE name = $1 AND token = $2").text(name).int(token);
+            let touches = Touches { table: "leases", row: None, organization: None };
+            return Ok(Step::new(query, noun, Expect::Found, touches));
+        }
+    };
+    if let Some(record) = replace(&key) {
+        let (query, table) = with_record!(&record, |inner| (update(inner, Some(version))?, table_of(inner)));
+        return Ok(Step::new(query, noun, Expect::Unmoved, Touches::row(table, key)));
+    }
+    let version = i64::try_from(version.number()).unwrap_or(i64::MAX);
+    let (table, query) = match &key {
+        Key::Session(id) => (
+            Session::TABLE.name,
+            Query::new("SELECT 1 FROM sessions WHERE id = $1 AND version = $2").text(id),
+        ),
+        Key::Organization(id) => (
+            Organization::TABLE.name,
+            Query::new("SELECT 1 FROM organizations WHERE id = $1 AND version = $2").of(*id),
+        ),
+        Key::Workspace(org, id) => (
+            Workspace::TABLE.name,
+            Query::new("SELECT 1 FROM workspaces WHERE organization_id = $1 AND id = $2 AND version = $3")
+                .of(*org)
+                .text(id),
+        ),
+        Key::User(id) => {
+            (User::TABLE.name, Query::new("SELECT 1 FROM users WHERE id = $1 AND version = $2").text(id))
+        }
+        _ => return Err(Error::unexpected("a guard of something that has no version")),
+    };
+    Ok(Step::new(query.int(version), noun, Expect::Found, Touches::row(table, key)))
+}
+
 fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
     match write {
         Write::Insert(record) => {
-            let query = with_record!(&record, |inner| insert(inner))?;
-            steps.push(Step::new(query, record.key().noun(), Expect::Added));
+            let (query, table) = with_record!(&record, |inner| (insert(inner)?, table_of(inner)));
+            let key = record.key();
+            steps.push(Step::new(query, key.noun(), Expect::Added, Touches::row(table, key)));
         }
         Write::Update(record) => {
-            let query = with_record!(&record, |inner| update(inner, None))?;
-            steps.push(Step::new(query, record.key().noun(), Expect::Changed));
+            let (query, table) = with_record!(&record, |inner| (update(inner, None)?, table_of(inner)));
+            let key = record.key();
+            steps.push(Step::new(query, key.noun(), Expect::Changed, Touches::row(table, key)));
         }
-        Write::Delete(key) => steps.push(Step::new(delete_by(&key), key.noun(), Expect::Removed)),
+        Write::Delete(key) => {
+            let (query, table) = delete_by(&key);
+            steps.push(Step::new(query, key.noun(), Expect::Removed, Touches::row(table, key)));
+        }
         Write::LeaveGroups(organization, user) => {
             let raise = Query::new(
                 "UPDATE workspaces SET version = version + 1, access_version = access_version + 1 \
@@ -197,8 +241,10 @@ fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
                  (SELECT workspace_id FROM group_members WHERE organization_id = $1 AND user_id = $2)",
             );
             let leave = Query::new("DELETE FROM group_members WHERE organization_id = $1 AND user_id = $2");
-            for query in [raise, leave] {
-                steps.push(Step::new(query.text(organization).text(user), "group member", Expect::Anything));
+            for (query, table) in [(raise, Workspace::TABLE.name), (leave, Membership::TABLE.name)] {
+                let query = query.of(organization).text(user);
+                let touches = Touches { table, row: None, organization: Some(organization) };
+                steps.push(Step::new(query, "group member", Expect::Anything, touches));
             }
         }
         Write::RevokeSessions(user, at) => {
@@ -206,15 +252,16 @@ fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
                 "UPDATE sessions SET revoked_at = $2, version = version + 1 \
                  WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2",
             );
-            steps.push(Step::new(revoke.text(user).time(at), "session", Expect::Anything));
+            let touches = Touches { table: Session::TABLE.name, row: None, organization: None };
+            steps.push(Step::new(revoke.text(user).time(at), "session", Expect::Anything, touches));
         }
     }
     Ok(())
 }
 
-fn delete_by(key: &Key) -> Query {
-    fn of<T: Stored>(parts: &[&dyn fmt::Display]) -> Query {
-        delete::<T>(parts)
+fn delete_by(key: &Key) -> (Query, &'static str) {
+    fn of<T: Stored>(parts: &[&dyn fmt::Display]) -> (Query, &'static str) {
+        (delete::<T>(parts), T::TABLE.name)
     }
     match key {
         Key::User(id) => of::<User>(&[id]),

@@ -27,7 +27,7 @@ use jiff::Timestamp;
 
 pub(crate) use cells::{Cells, RawRow};
 pub(crate) use commit::{Expect, Step};
-pub(crate) use statement::{Query, Value};
+pub(crate) use statement::{Query, Scope, Value};
 pub(crate) use table::{Stored, select};
 
 /// Runs statements on one database.
@@ -35,6 +35,13 @@ pub(crate) use table::{Stored, select};
 pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
     /// A row as the database's driver hands it out.
     type Row: RawRow;
+
+    /// What a worker may know of every workspace: whose it is, where it is, and when it is due.
+    const SCHEDULE: &'static str;
+    /// What may be known of every live event: how old it is.
+    const EVENT_AGES: &'static str;
+    /// How a read that is about to claim rows passes over those that others have locked.
+    const PASSING_OVER_LOCKED: &'static str;
 
     /// The rows of a read.
     async fn fetch(&self, query: Query) -> Result<Vec<Self::Row>>;
@@ -47,6 +54,9 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
 
     /// Runs a statement that writes and returns rows.
     async fn write_returning(&self, query: Query) -> Result<Vec<Self::Row>>;
+
+    /// As [`Self::write_returning`], and sees whatever others wrote in this way before.
+    async fn write_alone(&self, query: Query) -> Result<Vec<Self::Row>>;
 
     /// Takes all steps in one transaction, or none.
     async fn commit(&self, steps: Vec<Step>) -> Result<()>;
@@ -84,7 +94,7 @@ pub(crate) trait Reads: Engine {
     /// One thing inside a workspace.
     async fn inside<T: Stored>(&self, org: OrganizationId, ws: WorkspaceId, id: String) -> Result<Option<T>> {
         let query = select::<T>("WHERE organization_id = $1 AND workspace_id = $2 AND id = $3");
-        self.one(query.text(org).text(ws).text(id)).await
+        self.one(query.of(org).text(ws).text(id)).await
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Cells, Engine, Reads as _, SqlStore, rows_for};
 #[async_trait]
 impl<E: Engine> OrganizationStore for SqlStore<E> {
     async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
-        self.0.one(select::<Organization>("WHERE id = $1").text(id)).await
+        self.0.one(select::<Organization>("WHERE id = $1").of(id)).await
     }
 
     async fn list_organizations(
@@ -30,7 +30,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
             columns_of::<Organization>("o"),
             columns_of::<Member>("m"),
         ));
-        let rows = self.0.fetch(query.text(user).text(after).int(rows_for(page))).await?;
+        let rows = self.0.fetch(query.of_user(user).text(after).int(rows_for(page))).await?;
         let read = |row| {
             let mut cells = Cells::new(row);
             Ok((Organization::read(&mut cells)?, Member::read(&mut cells)?))
@@ -51,7 +51,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
              (SELECT COUNT(*) FROM service_accounts WHERE organization_id = $1), \
              (SELECT COUNT(*) FROM workspaces WHERE organization_id = $1)",
         );
-        let rows = self.0.fetch(query.text(id)).await?;
+        let rows = self.0.fetch(query.of(id)).await?;
         let Some(row) = rows.first() else { return Ok(OrganizationCounts::default()) };
         let mut cells = Cells::new(row);
         Ok(OrganizationCounts {
@@ -65,9 +65,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
 
     async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>> {
         self.0
-            .one(
-                select::<Member>("WHERE organization_id = $1 AND user_id = $2").text(organization).text(user),
-            )
+            .one(select::<Member>("WHERE organization_id = $1 AND user_id = $2").of(organization).text(user))
             .await
     }
 
@@ -83,7 +81,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
             columns_of::<Member>("m"),
             columns_of::<User>("u"),
         ));
-        let rows = self.0.fetch(query.text(organization).text(after).int(rows_for(page))).await?;
+        let rows = self.0.fetch(query.of(organization).text(after).int(rows_for(page))).await?;
         let read = |row| {
             let mut cells = Cells::new(row);
             Ok((Member::read(&mut cells)?, User::read(&mut cells)?))
@@ -99,7 +97,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         id: InvitationId,
     ) -> Result<Option<Invitation>> {
         self.0
-            .one(select::<Invitation>("WHERE organization_id = $1 AND id = $2").text(organization).text(id))
+            .one(select::<Invitation>("WHERE organization_id = $1 AND id = $2").of(organization).text(id))
             .await
     }
 
@@ -110,7 +108,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
     ) -> Result<Page<Invitation>> {
         let after = page.after_id::<InvitationId>()?.unwrap_or(InvitationId::least());
         let query = select::<Invitation>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
-        let query = query.text(organization).text(after).int(rows_for(page));
+        let query = query.of(organization).text(after).int(rows_for(page));
         self.0.page(query, page, |invitation: &Invitation| invitation.id.to_string()).await
     }
 
@@ -120,11 +118,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         id: UserId,
     ) -> Result<Option<ServiceAccount>> {
         self.0
-            .one(
-                select::<ServiceAccount>("WHERE organization_id = $1 AND id = $2")
-                    .text(organization)
-                    .text(id),
-            )
+            .one(select::<ServiceAccount>("WHERE organization_id = $1 AND id = $2").of(organization).text(id))
             .await
     }
 
@@ -135,7 +129,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
     ) -> Result<Page<ServiceAccount>> {
         let after = page.after_id::<UserId>()?.unwrap_or(UserId::least());
         let query = select::<ServiceAccount>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
-        let query = query.text(organization).text(after).int(rows_for(page));
+        let query = query.of(organization).text(after).int(rows_for(page));
         self.0.page(query, page, |account: &ServiceAccount| account.id.to_string()).await
     }
 
@@ -169,7 +163,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
             narrow("at <", super::Value::Time(Some(until)));
         }
         rest.push_str(" ORDER BY id DESC LIMIT $3");
-        let query = select::<AuditEvent>(&rest).text(organization).text(before).int(rows_for(page));
+        let query = select::<AuditEvent>(&rest).of(organization).text(before).int(rows_for(page));
         let query = values.into_iter().fold(query, Query::bind);
         self.0.page(query, page, |entry: &AuditEvent| entry.id.to_string()).await
     }
@@ -182,11 +176,11 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
     ) -> Result<Vec<Event>> {
         let query = select::<Event>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
         let after = after.map_or_else(String::new, |after| after.to_string());
-        self.0.all(query.text(organization).text(after).int(i64::try_from(limit).unwrap_or(i64::MAX))).await
+        self.0.all(query.of(organization).text(after).int(i64::try_from(limit).unwrap_or(i64::MAX))).await
     }
 
     async fn newest_event(&self, organization: OrganizationId) -> Result<Option<EventId>> {
-        let query = select::<Event>("WHERE organization_id = $1 ORDER BY id DESC LIMIT 1").text(organization);
+        let query = select::<Event>("WHERE organization_id = $1 ORDER BY id DESC LIMIT 1").of(organization);
         Ok(self.0.one::<Event>(query).await?.map(|event| event.id))
     }
 }

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use hexabase_core::id::{OrganizationId, UserId};
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
@@ -28,21 +29,54 @@ impl fmt::Debug for Value {
     }
 }
 
+/// Whose rows a statement is about, for databases that make sure of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Rows that belong to no organization, or what the platform itself may see of all of them.
+    Platform,
+    /// The rows of the organization whose id is the first value.
+    Organization,
+    /// The organizations of the user whose id is the first value.
+    User,
+}
+
 /// A statement with its values. Placeholders are `$1`, `$2`, … in every dialect.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     pub(crate) sql: SqlStr,
     pub(crate) values: Vec<Value>,
+    pub(crate) scope: Scope,
 }
 
 impl Query {
     pub(crate) fn new(sql: &'static str) -> Self {
-        Self { sql: sql.into_sql_str(), values: Vec::new() }
+        Self { sql: sql.into_sql_str(), values: Vec::new(), scope: Scope::Platform }
     }
 
     /// A statement whose text was put together from parts of this crate. What callers bring is always bound.
     pub(crate) fn assembled(sql: String) -> Self {
-        Self { sql: AssertSqlSafe(sql).into_sql_str(), values: Vec::new() }
+        Self { sql: AssertSqlSafe(sql).into_sql_str(), values: Vec::new(), scope: Scope::Platform }
+    }
+
+    /// Binds `$1` to an organization, and keeps the statement to its rows.
+    pub(crate) fn of(self, organization: OrganizationId) -> Self {
+        self.scoped(Scope::Organization, organization)
+    }
+
+    /// Binds `$1` to a user, and keeps the statement to the organizations of that user.
+    pub(crate) fn of_user(self, user: UserId) -> Self {
+        self.scoped(Scope::User, user)
+    }
+
+    fn scoped(self, scope: Scope, id: impl ToString) -> Self {
+        debug_assert!(self.values.is_empty(), "the scope is bound first");
+        Self { scope, ..self.text(id) }
+    }
+
+    /// The same statement with more text after it.
+    pub(crate) fn followed_by(self, rest: &str) -> Self {
+        let sql = AssertSqlSafe(format!("{}{rest}", self.sql.as_str())).into_sql_str();
+        Self { sql, ..self }
     }
 
     pub(crate) fn bind(mut self, value: Value) -> Self {

@@ -25,12 +25,17 @@ fn token(lease: &Lease) -> Result<i64> {
 #[async_trait]
 impl<E: Engine> WorkStore for SqlStore<E> {
     async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>> {
+        // What is claimed holds back what follows it in the same workspace, so that order is kept.
         let query = Query::assembled(format!(
             "UPDATE outbox SET claimed_until = $1 WHERE id IN \
-             (SELECT id FROM outbox WHERE claimed_until <= $2 ORDER BY id LIMIT $3) RETURNING {}",
+             (SELECT id FROM outbox WHERE claimed_until <= $2 AND NOT EXISTS \
+              (SELECT 1 FROM outbox earlier WHERE earlier.workspace_id = outbox.workspace_id \
+               AND earlier.id < outbox.id AND earlier.claimed_until > $2) \
+              ORDER BY id LIMIT $3{}) RETURNING {}",
+            E::PASSING_OVER_LOCKED,
             columns_of::<OutboxMessage>("outbox"),
         ));
-        let rows = self.0.write_returning(query.time(after(now, hold)).time(now).int(count(limit))).await?;
+        let rows = self.0.write_alone(query.time(after(now, hold)).time(now).int(count(limit))).await?;
         let mut messages: Vec<OutboxMessage> = read_all(&rows)?;
         // RETURNING promises no order.
         messages.sort_by_key(|message| message.id);
@@ -88,10 +93,11 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<(OrganizationId, WorkspaceId)>> {
-        let query = Query::new(
-            "SELECT organization_id, id FROM workspaces \
+        let query = Query::assembled(format!(
+            "SELECT organization_id, id FROM {} \
              WHERE reconcile_at IS NOT NULL AND reconcile_at <= $1 ORDER BY reconcile_at LIMIT $2",
-        );
+            E::SCHEDULE,
+        ));
         let rows = self.0.fetch(query.time(now).int(count(limit))).await?;
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
@@ -101,12 +107,16 @@ impl<E: Engine> WorkStore for SqlStore<E> {
     }
 
     async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64> {
-        let query = Query::new("UPDATE workspaces SET reconcile_at = $2 WHERE host_cluster = $1");
+        let query =
+            Query::assembled(format!("UPDATE {} SET reconcile_at = $2 WHERE host_cluster = $1", E::SCHEDULE));
         self.0.execute(query.text(host_cluster).time(now)).await
     }
 
     async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>> {
-        let query = Query::new("SELECT host_cluster, COUNT(*) FROM workspaces GROUP BY host_cluster");
+        let query = Query::assembled(format!(
+            "SELECT host_cluster, COUNT(*) FROM {} GROUP BY host_cluster",
+            E::SCHEDULE
+        ));
         let rows = self.0.fetch(query).await?;
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
@@ -119,7 +129,7 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         let over = [
             Query::new("DELETE FROM idempotency WHERE expires_at <= $1").time(now),
             Query::new("DELETE FROM sessions WHERE expires_at <= $1").time(now),
-            Query::new("DELETE FROM live_events WHERE at < $1").time(events_before),
+            Query::assembled(format!("DELETE FROM {} WHERE at < $1", E::EVENT_AGES)).time(events_before),
             // Whoever held one of these so long ago cannot commit under it any more: what it was about moved on.
             Query::new("DELETE FROM leases WHERE expires_at < $1").time(events_before),
         ];

@@ -16,7 +16,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         id: WorkspaceId,
     ) -> Result<Option<Workspace>> {
         self.0
-            .one(select::<Workspace>("WHERE organization_id = $1 AND id = $2").text(organization).text(id))
+            .one(select::<Workspace>("WHERE organization_id = $1 AND id = $2").of(organization).text(id))
             .await
     }
 
@@ -27,9 +27,9 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
     ) -> Result<Option<WorkspaceState>> {
         fn inside<T: Stored>(organization: OrganizationId, id: WorkspaceId) -> Query {
             let query = select::<T>("WHERE organization_id = $1 AND workspace_id = $2 ORDER BY id");
-            query.text(organization).text(id)
+            query.of(organization).text(id)
         }
-        let root = select::<Workspace>("WHERE organization_id = $1 AND id = $2").text(organization).text(id);
+        let root = select::<Workspace>("WHERE organization_id = $1 AND id = $2").of(organization).text(id);
         let queries = vec![
             root,
             inside::<Group>(organization, id),
@@ -64,7 +64,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
                   AND g.workspace_id = workspaces.id) ORDER BY id LIMIT $3",
             ),
         };
-        let query = query.text(organization).text(after).int(rows_for(page));
+        let query = query.of(organization).text(after).int(rows_for(page));
         let query = member.into_iter().fold(query, Query::text);
         self.0.page(query, page, |workspace: &Workspace| workspace.id.to_string()).await
     }
@@ -76,7 +76,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         id: TaskId,
     ) -> Result<Option<Task>> {
         let query = select::<Task>("WHERE organization_id = $1 AND workspace_id = $2 AND id = $3");
-        self.0.one(query.text(organization).text(workspace).text(id)).await
+        self.0.one(query.of(organization).text(workspace).text(id)).await
     }
 
     async fn list_tasks(
@@ -89,7 +89,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         let query = select::<Task>(
             "WHERE organization_id = $1 AND workspace_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
         );
-        let query = query.text(organization).text(workspace).text(before).int(rows_for(page));
+        let query = query.of(organization).text(workspace).text(before).int(rows_for(page));
         self.0.page(query, page, |task: &Task| task.id.to_string()).await
     }
 
@@ -102,6 +102,6 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
             "WHERE organization_id = $1 AND workspace_id = $2 AND finished_at IS NULL \
              AND state IN ('pending', 'running') ORDER BY id",
         );
-        self.0.all(query.text(organization).text(workspace)).await
+        self.0.all(query.of(organization).text(workspace)).await
     }
 }

@@ -10,8 +10,10 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
 use super::error;
 
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "initial", include_str!("../../migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "initial", include_str!("../../migrations/sqlite/0001_initial.sql")),
+    (2, "outbox by workspace", include_str!("../../migrations/sqlite/0002_outbox_by_workspace.sql")),
+];
 
 fn migrator() -> Migrator {
     let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {

@@ -138,6 +138,11 @@ async fn touched<'c>(
 impl Engine for SqliteEngine {
     type Row = SqliteRow;
 
+    const SCHEDULE: &'static str = "workspaces";
+    const EVENT_AGES: &'static str = "live_events";
+    // There is only one writer.
+    const PASSING_OVER_LOCKED: &'static str = "";
+
     async fn fetch(&self, query: Query) -> Result<Vec<SqliteRow>> {
         rows(&self.readers, query).await
     }
@@ -158,6 +163,10 @@ impl Engine for SqliteEngine {
 
     async fn write_returning(&self, query: Query) -> Result<Vec<SqliteRow>> {
         rows(&self.writer, query).await
+    }
+
+    async fn write_alone(&self, query: Query) -> Result<Vec<SqliteRow>> {
+        self.write_returning(query).await
     }
 
     async fn commit(&self, steps: Vec<Step>) -> Result<()> {

@@ -1,0 +1,289 @@
+//! The system of record on a PostgreSQL server (14 or newer).
+//!
+//! - A read is one round trip, also with row-level security: see [`scope`].
+//! - A commit is three, whatever it holds: the beginning, which names the organization; all steps in one statement;
+//!   and the end. Steps whose order matters take one more each: see [`waves`].
+//! - Programs work as the role `hexabase_app`, for which policies hold. Only [`PostgresStore::migrate`] does not.
+
+mod error;
+mod migrations;
+mod placeholders;
+mod row;
+mod scope;
+mod waves;
+
+use std::fmt;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hexabase_core::error::{Error, Result};
+use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Postgres, Row as _, Transaction};
+
+use crate::sql::{Engine, Expect, Query, SqlStore, Step};
+use row::arguments;
+use waves::{Wave, waves};
+
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 512;
+/// How often a transaction is tried that only others' transactions undid.
+const ATTEMPTS: u32 = 4;
+/// Serialises the claiming of messages: "outbox" in ASCII.
+const CLAIMING: i64 = 0x6f75_7462_6f78;
+
+/// A [`TenantStore`](hexabase_core::store::TenantStore) on a PostgreSQL server.
+pub type PostgresStore = SqlStore<PostgresEngine>;
+
+/// Where the server is, and how it is used.
+#[derive(Debug, Clone)]
+pub struct PostgresSettings {
+    /// `postgres://user:password@host:port/database`, with `?sslmode=verify-full` and its like.
+    pub url: SecretString,
+    /// How many connections this process has at most.
+    pub connections: u32,
+    /// How long to wait for a connection, while all are in use or the server is being started.
+    pub acquire_timeout: Duration,
+    /// How long a statement may take before the server gives it up.
+    pub statement_timeout: Duration,
+}
+
+impl PostgresSettings {
+    /// A server: sixteen connections, three seconds to get one, ten for a statement.
+    #[must_use]
+    pub fn new(url: impl Into<SecretString>) -> Self {
+        Self {
+            url: url.into(),
+            connections: 16,
+            acquire_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::from_secs(10),
+        }
+    }
+
+    fn options(&self) -> Result<PgConnectOptions> {
+        let unusable = || Error::invalid("database_url", "is no URL of a PostgreSQL database");
+        let url = self.url.expose_secret();
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(unusable());
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|error| unusable().caused_by(error))?;
+        Ok(options.application_name("hexabase").statement_cache_capacity(STATEMENTS).disable_statement_logging())
+    }
+
+    /// As the role that policies hold for.
+    fn restricted(&self) -> Result<PgConnectOptions> {
+        let milliseconds = |duration: Duration| duration.as_millis().to_string();
+        Ok(self.options()?.options([
+            ("role", migrations::ROLE.to_owned()),
+            ("statement_timeout", milliseconds(self.statement_timeout)),
+            ("lock_timeout", milliseconds(self.statement_timeout / 2)),
+            ("idle_in_transaction_session_timeout", milliseconds(self.statement_timeout)),
+            // Every statement goes by an index, whatever its values are: one plan each is enough.
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
+        ]))
+    }
+}
+
+/// The connections of a [`PostgresStore`].
+#[derive(Clone)]
+pub struct PostgresEngine {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects to a database whose tables are up to date.
+    ///
+    /// # Errors
+    /// - `Unavailable` when the server does not answer, or refuses the user.
+    /// - `Conflict` with code `schema_drift` when the tables are missing, or this program does not work with them.
+    /// - `Invalid` when the URL is none.
+    pub async fn connect(settings: &PostgresSettings) -> Result<Self> {
+        let pool = PgPoolOptions::new()
+            .min_connections(1)
+            .max_connections(settings.connections)
+            .acquire_timeout(settings.acquire_timeout)
+            // A lost connection is noticed by the first statement on it, and that is tried again.
+            .test_before_acquire(false)
+            .connect_lazy_with(settings.restricted()?);
+        let mut connection = pool.acquire().await.map_err(error::unavailable)?;
+        migrations::verify(&mut connection).await?;
+        drop(connection);
+        Ok(Self(PostgresEngine { pool }))
+    }
+
+    /// Brings the tables up to date, as the user that the URL names: the owner of the tables, who may make a role
+    /// the first time. Programs go on working meanwhile.
+    ///
+    /// # Errors
+    /// - `Unavailable` when the server does not answer, or somebody else is migrating and does not come to an end.
+    /// - `Conflict` with code `schema_drift` when the tables were made by another build.
+    /// - `Invalid` when the URL is none, or the user may not make the role.
+    pub async fn migrate(settings: &PostgresSettings) -> Result<()> {
+        Self::migrate_to(settings, None).await
+    }
+
+    async fn migrate_to(settings: &PostgresSettings, version: Option<i64>) -> Result<()> {
+        let mut connection = settings.options()?.connect().await.map_err(error::unavailable)?;
+        migrations::run(&mut connection, version).await
+    }
+}
+
+impl fmt::Debug for PostgresEngine {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("PostgresEngine").field("connections", &self.pool.size()).finish_non_exhaustive()
+    }
+}
+
+async fn rows(connection: &mut PgConnection, query: &Query) -> Result<Vec<PgRow>, sqlx::Error> {
+    let arguments = arguments(&query.values).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query_with(query.sql.clone(), arguments).fetch_all(connection).await
+}
+
+async fn touched(connection: &mut PgConnection, query: &Query) -> Result<u64, sqlx::Error> {
+    let arguments = arguments(&query.values).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query_with(query.sql.clone(), arguments).execute(connection).await.map(|done| done.rows_affected())
+}
+
+impl PostgresEngine {
+    /// Begins a transaction; on another connection if the first one turns out to be lost, as all may be when the
+    /// server was started anew. Nothing has been done yet, so that is safe.
+    async fn begin(&self, statement: String) -> Result<Transaction<'static, Postgres>> {
+        for _ in 0..=self.pool.options().get_max_connections() {
+            match self.pool.begin_with(AssertSqlSafe(statement.clone())).await {
+                Err(error) if error::is_a_lost_connection(&error) => {}
+                begun => return begun.map_err(error::from_sqlx),
+            }
+        }
+        Err(Error::unavailable("every connection to the database is lost"))
+    }
+
+    /// Reads; on another connection if the first one turns out to be lost, since reading twice does no harm.
+    async fn read(&self, query: &Query) -> Result<Vec<PgRow>> {
+        for _ in 0..=self.pool.options().get_max_connections() {
+            let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
+            match rows(&mut connection, query).await {
+                Err(error) if error::is_a_lost_connection(&error) => {}
+                read => return read.map_err(error::from_sqlx),
+            }
+        }
+        Err(Error::unavailable("every connection to the database is lost"))
+    }
+
+    async fn try_commit(&self, waves: &[Wave]) -> Result<(), Undone> {
+        let mut organization = waves.iter().find_map(|wave| wave.organization);
+        let mut transaction = self.begin(scope::begin(organization)).await?;
+        for wave in waves {
+            if wave.organization.is_some() && wave.organization != organization {
+                organization = wave.organization;
+                if let Some(organization) = organization {
+                    rows(&mut transaction, &scope::change(organization)).await.map_err(error::from_sqlx)?;
+                }
+            }
+            ride(&mut transaction, wave).await?;
+        }
+        transaction.commit().await.map_err(|error| match error::is_a_collision(&error) {
+            true => Undone::ByOthers(error::unavailable(error)),
+            false => Undone::Refused(error::from_sqlx(error)),
+        })
+    }
+}
+
+/// Why a transaction was undone.
+enum Undone {
+    /// Others ran at the same time: it may be tried again.
+    ByOthers(Error),
+    /// For good.
+    Refused(Error),
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Runs the steps of a wave, and judges each.
+async fn ride(transaction: &mut PgConnection, wave: &Wave) -> Result<(), Undone> {
+    let counted = match wave.steps.as_slice() {
+        [only] if only.expect != Expect::Found => {
+            touched(transaction, &only.query).await.map(|count| vec![count])
+        }
+        steps => rows(transaction, &wave.statement()).await.and_then(|rows| counts(&rows, steps.len())),
+    };
+    let counted = counted.map_err(|error| match wave.step_on(table_of(&error).as_deref()) {
+        _ if error::is_a_collision(&error) => Undone::ByOthers(error::unavailable(error)),
+        Some(step) => Undone::Refused(error::of_step(step, error)),
+        None => Undone::Refused(error::from_sqlx(error)),
+    })?;
+    for (step, count) in wave.steps.iter().zip(counted) {
+        step.judge(count)?;
+    }
+    Ok(())
+}
+
+fn counts(rows: &[PgRow], steps: usize) -> Result<Vec<u64>, sqlx::Error> {
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    (0..steps).map(|place| row.try_get::<i64, _>(place).map(i64::unsigned_abs)).collect()
+}
+
+fn table_of(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|reason| reason.table()).map(str::to_owned)
+}
+
+#[async_trait]
+impl Engine for PostgresEngine {
+    type Row = PgRow;
+
+    const SCHEDULE: &'static str = "workspace_schedule";
+    const EVENT_AGES: &'static str = "live_event_ages";
+    const PASSING_OVER_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
+
+    async fn fetch(&self, query: Query) -> Result<Vec<PgRow>> {
+        self.read(&scope::wrapped(query)).await
+    }
+
+    async fn fetch_together(&self, queries: Vec<Query>) -> Result<Vec<Vec<PgRow>>> {
+        // The snapshot is taken by the first read. There is nothing to commit, so nobody waits for the end.
+        let mut snapshot = self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned()).await?;
+        let mut found = Vec::with_capacity(queries.len());
+        for query in queries {
+            found.push(rows(&mut snapshot, &scope::wrapped(query)).await.map_err(error::from_sqlx)?);
+        }
+        Ok(found)
+    }
+
+    async fn execute(&self, query: Query) -> Result<u64> {
+        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
+        touched(&mut connection, &query).await.map_err(error::from_sqlx)
+    }
+
+    async fn write_returning(&self, query: Query) -> Result<Vec<PgRow>> {
+        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
+        rows(&mut connection, &query).await.map_err(error::from_sqlx)
+    }
+
+    async fn write_alone(&self, query: Query) -> Result<Vec<PgRow>> {
+        // The lock comes first, so that the statement sees what the last holder wrote.
+        let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({CLAIMING})");
+        let mut transaction = self.begin(begin).await?;
+        let written = rows(&mut transaction, &query).await.map_err(error::from_sqlx)?;
+        transaction.commit().await.map_err(error::from_sqlx)?;
+        Ok(written)
+    }
+
+    async fn commit(&self, steps: Vec<Step>) -> Result<()> {
+        let waves = waves(steps);
+        let mut attempt = 1;
+        loop {
+            match self.try_commit(&waves).await {
+                Err(Undone::ByOthers(_)) if attempt < ATTEMPTS => attempt += 1,
+                Err(Undone::ByOthers(error) | Undone::Refused(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! PostgreSQL against the suite that every store must pass, and what is PostgreSQL's own.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::sync::Arc;
+
+use hexabase_core::ErrorKind;
+use hexabase_core::changeset::{Changeset, Guard, Key};
+use hexabase_core::fixture::{self, id};
+use hexabase_core::model::OrganizationRole;
+use hexabase_core::store::{
+    AccessStore as _, Commit as _, OrganizationStore as _, TenantStore, UserStore as _, WorkspaceStore as _,
+};
+use hexabase_store::{PostgresSettings, PostgresStore};
+use hexabase_test_servers::Postgres;
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
+
+mod conformance {
+    use super::{fresh, settings};
+    use hexabase_store::PostgresStore;
+
+    hexabase_core::tenant_store_conformance!(async {
+        let (server, database) = fresh().await;
+        (PostgresStore::connect(&settings(&server, &database)).await.unwrap(), server)
+    });
+}
+
+fn settings(server: &Postgres, database: &str) -> PostgresSettings {
+    PostgresSettings { connections: 8, ..PostgresSettings::new(server.url_of(database)) }
+}
+
+/// A database whose tables are up to date.
+async fn fresh() -> (Postgres, String) {
+    let server = Postgres::shared();
+    let database = server.database().await;
+    PostgresStore::migrate(&settings(&server, &database)).await.unwrap();
+    (server, database)
+}
+
+/// Two organizations with a workspace each.
+async fn two_tenants() -> (Postgres, String, PostgresStore) {
+    let (server, database) = fresh().await;
+    let store = PostgresStore::connect(&settings(&server, &database)).await.unwrap();
+    for name in ["acme", "globex"] {
+        let organization = fixture::organization(name);
+        let mut workspace = fixture::workspace("dev");
+        (workspace.id, workspace.organization_id) = (id(&format!("dev-of-{name}")), organization.id);
+        let member = fixture::member(organization.id, id("ann"), OrganizationRole::Owner);
+        store.commit(Changeset::new().insert(organization).insert(workspace).insert(member)).await.unwrap();
+    }
+    (server, database, store)
+}
+
+/// Somebody who signs in with nothing but the rights of the programs.
+async fn intruder(server: &Postgres, database: &str) -> PgConnection {
+    let user = hexabase_test_servers::unique("intruder");
+    server.execute(database, &format!("CREATE ROLE {user} LOGIN IN ROLE hexabase_app")).await;
+    let mut intruder = PgConnection::connect(&server.url_as(&user, database)).await.unwrap();
+    intruder.execute("SET ROLE hexabase_app").await.unwrap();
+    intruder
+}
+
+#[tokio::test]
+async fn hostile_sql_sees_one_organization_only() {
+    let (server, database, _store) = two_tenants().await;
+    let mut intruder = intruder(&server, &database).await;
+    let (acme, globex) = (fixture::organization("acme").id, fixture::organization("globex").id);
+    let tables = "organizations members invitations service_accounts workspaces workspace_groups group_members \
+                  projects project_roles role_assignments tasks live_events audit_events";
+
+    // Without a name there is nothing, whatever is asked.
+    for table in tables.split_whitespace() {
+        let all = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM {table}")));
+        assert!(all.fetch_all(&mut intruder).await.unwrap().is_empty(), "{table}");
+    }
+
+    // With one, a wrong condition reaches no further.
+    let name = format!("SET hexabase.organization_id = '{acme}'");
+    intruder.execute(sqlx::AssertSqlSafe(name)).await.unwrap();
+    for hostile in [
+        format!("SELECT organization_id FROM workspaces WHERE organization_id = '{globex}' OR true"),
+        "SELECT organization_id FROM workspaces".to_owned(),
+        "SELECT w.organization_id FROM members m FULL JOIN workspaces w ON true".to_owned(),
+        "TABLE members".to_owned(),
+        "SELECT (SELECT max(organization_id) FROM workspaces)".to_owned(),
+        "WITH x AS (DELETE FROM members RETURNING organization_id) SELECT * FROM x".to_owned(),
+        "UPDATE workspaces SET display_name = 'mine' RETURNING organization_id".to_owned(),
+        "SELECT organization_id FROM workspaces FOR UPDATE".to_owned(),
+    ] {
+        let found = sqlx::query(sqlx::AssertSqlSafe(hostile.clone())).fetch_all(&mut intruder).await.unwrap();
+        assert!(!found.is_empty(), "{hostile}");
+        assert!(found.iter().all(|row| row.get::<String, _>(0) == acme.to_string()), "{hostile}");
+    }
+
+    // A condition that looks at rows before the policy does sees none of the others' either.
+    let look = "CREATE TEMP TABLE seen (id text); \
+                CREATE FUNCTION pg_temp.peek(id text) RETURNS bool COST 0.0000001 LANGUAGE plpgsql AS \
+                $$ BEGIN INSERT INTO seen VALUES (id); RETURN true; END $$; \
+                SELECT FROM workspaces WHERE pg_temp.peek(organization_id)";
+    intruder.execute(look).await.unwrap();
+    let seen: Vec<String> = sqlx::query_scalar("SELECT id FROM seen").fetch_all(&mut intruder).await.unwrap();
+    assert_eq!(seen, [acme.to_string()]);
+
+    // What would go around it is refused.
+    for refused in [
+        format!("INSERT INTO members VALUES ('{globex}', 'usr_me', 'owner', now(), now(), 1)"),
+        format!("UPDATE workspaces SET organization_id = '{globex}'"),
+        "SET row_security = off; SELECT * FROM workspaces".to_owned(),
+        "ALTER TABLE workspaces DISABLE ROW LEVEL SECURITY".to_owned(),
+        "DROP POLICY of_organization ON workspaces".to_owned(),
+        "CREATE POLICY mine ON workspaces USING (true)".to_owned(),
+        "TRUNCATE workspaces".to_owned(),
+        "SET ROLE postgres".to_owned(),
+        "SET SESSION AUTHORIZATION postgres".to_owned(),
+        "ALTER ROLE hexabase_app BYPASSRLS".to_owned(),
+        "COPY workspaces TO PROGRAM 'cat'".to_owned(),
+        "SELECT name FROM workspace_schedule".to_owned(),
+        "DELETE FROM workspace_schedule".to_owned(),
+        "UPDATE workspace_schedule SET host_cluster = 'elsewhere'".to_owned(),
+        "UPDATE audit_events SET action = 'nothing'".to_owned(),
+        "DELETE FROM audit_events".to_owned(),
+    ] {
+        let outcome = intruder.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(refused.clone()))).await;
+        assert!(outcome.is_err(), "{refused}");
+        intruder.execute("SET row_security = on").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_table_with_an_organization_has_a_policy() {
+    let (server, database) = fresh().await;
+    let mut superuser = PgConnection::connect(&server.url_of(&database)).await.unwrap();
+    let open: Vec<String> = sqlx::query_scalar(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+         WHERE c.relkind = 'r' AND a.attname = 'organization_id' AND NOT c.relrowsecurity ORDER BY 1",
+    )
+    .fetch_all(&mut superuser)
+    .await
+    .unwrap();
+    // Tokens belong to users, and the outbox to the platform.
+    assert_eq!(open, ["api_tokens", "outbox"]);
+    let loose: Vec<String> = sqlx::query_scalar(
+        "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid \
+         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+         WHERE c.relrowsecurity AND a.attname <> 'organization_id' ORDER BY 1",
+    )
+    .fetch_all(&mut superuser)
+    .await
+    .unwrap();
+    // Those that serve the platform's own questions, and the table of organizations, whose id it is.
+    let platform = [
+        "live_events_by_age",
+        "members_by_user",
+        "organizations_name_key",
+        "organizations_pkey",
+        "workspaces_due",
+        "workspaces_on_host",
+    ];
+    assert_eq!(loose, platform, "indexes of tenants' tables lead with the organization");
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_organization_and_what_belongs_to_two_is_committed_as_one() {
+    let (_server, _database, store) = two_tenants().await;
+    let user = fixture::user("ann");
+    let rename = |name: &str| {
+        let mut organization = fixture::organization(name);
+        organization.display_name = hexabase_core::name::DisplayName::parse("renamed").unwrap();
+        organization
+    };
+    let both = Changeset::new().insert(user.clone()).update(rename("acme")).update(rename("globex"));
+    store.commit(both).await.unwrap();
+    for name in ["acme", "globex"] {
+        let found = store.find_organization(id(name)).await.unwrap().unwrap();
+        assert_eq!(found.display_name, rename(name).display_name);
+    }
+    assert_eq!(store.find_user(user.id).await.unwrap(), Some(user));
+    let taken = Changeset::new().update(rename("acme")).insert(fixture::organization("globex"));
+    assert_eq!(store.commit(taken).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+}
+
+#[tokio::test]
+async fn a_guard_holds_until_the_commit_is_done() {
+    let (server, database, store) = two_tenants().await;
+    let ann = id("ann");
+    let mut other = PgConnection::connect(&server.url_of(&database)).await.unwrap();
+    // Somebody is about to remove the member on whom the commit relies.
+    other.execute("BEGIN").await.unwrap();
+    other.execute("DELETE FROM members").await.unwrap();
+    let organization = fixture::organization("acme");
+    let guarded = Changeset::new()
+        .guard(Guard::Member(organization.id, ann))
+        .delete(Key::Workspace(organization.id, id("dev-of-acme")));
+    let commit = store.commit(guarded);
+    let decide = async {
+        // The commit waits for the other's decision: it is seen to be waiting.
+        let mut watcher = PgConnection::connect(&server.url_of(&database)).await.unwrap();
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        other.execute("COMMIT").await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(commit, decide);
+    assert!(outcome.unwrap_err().is_version_conflict());
+    assert!(store.find_workspace(organization.id, id("dev-of-acme")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_database_without_tables_is_refused_with_advice() {
+    let server = Postgres::shared();
+    let database = server.database().await;
+    server.execute(&database, "CREATE ROLE anybody_else").await;
+    PostgresStore::migrate(&settings(&server, &server.database().await)).await.unwrap();
+    let error = PostgresStore::connect(&settings(&server, &database)).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "schema_drift"));
+    assert!(error.message().contains("hexabase migrate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_of_another_build_is_refused() {
+    let (server, database) = fresh().await;
+    server.execute(&database, "UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 2").await;
+    let settings = settings(&server, &database);
+    for error in [
+        PostgresStore::connect(&settings).await.unwrap_err(),
+        PostgresStore::migrate(&settings).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "schema_drift"));
+        assert!(error.message().contains("migration 2"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_ahead_is_fine_until_something_was_taken_away() {
+    let (server, database) = fresh().await;
+    let ahead = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (900, 'later', true, '\\x00', 0); ALTER TABLE workspaces ADD COLUMN later text";
+    server.execute(&database, ahead).await;
+    let settings = settings(&server, &database);
+    PostgresStore::migrate(&settings).await.unwrap();
+    let store = PostgresStore::connect(&settings).await.unwrap();
+    store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
+    store.commit(Changeset::new().insert(fixture::workspace("dev"))).await.unwrap();
+    assert!(store.find_workspace(id("acme"), id("dev")).await.unwrap().is_some());
+
+    server.execute(&database, "UPDATE schema_compatibility SET least_migration = 900").await;
+    let error = PostgresStore::connect(&settings).await.unwrap_err();
+    assert!(error.message().contains("too old"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_migrate_at_once_and_one_does() {
+    let server = Postgres::shared();
+    let database = server.database().await;
+    let one = || {
+        let settings = settings(&server, &database);
+        tokio::spawn(async move { PostgresStore::migrate(&settings).await })
+    };
+    for task in [one(), one(), one(), one()] {
+        task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn transactions_that_wait_for_each_other_are_tried_again() {
+    let (_server, _database, store) = two_tenants().await;
+    let store: Arc<dyn TenantStore> = Arc::new(store);
+    // Each changes the other's first thing second.
+    let change = |names: [&'static str; 2]| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for _ in 0..3 {
+                let both = names.map(fixture::organization);
+                let changeset = both.into_iter().fold(Changeset::new(), |changeset, one| changeset.update(one));
+                store.commit(changeset).await.unwrap();
+            }
+        })
+    };
+    for task in [change(["acme", "globex"]), change(["globex", "acme"])] {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_was_started_anew_is_found_again() {
+    let mut server = Postgres::start();
+    let database = server.database().await;
+    let settings = settings(&server, &database);
+    PostgresStore::migrate(&settings).await.unwrap();
+    let store = PostgresStore::connect(&settings).await.unwrap();
+    store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
+    for gently in [true, false] {
+        server.stop(gently);
+        server.resume();
+        assert!(store.find_organization(id("acme")).await.unwrap().is_some());
+        store.commit(Changeset::new().update(fixture::organization("acme"))).await.unwrap();
+    }
+    server.stop(true);
+    let error = store.find_organization(id("acme")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_given_up() {
+    let (server, database) = fresh().await;
+    let mut settings = settings(&server, &database);
+    settings.statement_timeout = std::time::Duration::from_millis(200);
+    let store = PostgresStore::connect(&settings).await.unwrap();
+    store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
+    let mut other = PgConnection::connect(&server.url_of(&database)).await.unwrap();
+    other.execute("BEGIN").await.unwrap();
+    other.execute("LOCK TABLE organizations").await.unwrap();
+    let error = store.list_groups(id("acme"), id("dev"), &hexabase_core::page::PageRequest::default()).await;
+    assert!(error.is_ok(), "other tables are free");
+    let error = store.find_organization(id("acme")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_password_is_not_shown() {
+    let settings = PostgresSettings::new("postgres://ann:hunter2@127.0.0.1:1/none");
+    let error = PostgresStore::connect(&settings).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(!format!("{settings:?} {error:?} {error}").contains("hunter2"));
+    let error = PostgresStore::connect(&PostgresSettings::new("mysql://hunter2")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(!format!("{error:?} {error}").contains("hunter2"));
+}
