@@ -271,7 +271,8 @@ async fn transactions_that_wait_for_each_other_are_tried_again() {
         tokio::spawn(async move {
             for _ in 0..3 {
                 let both = names.map(fixture::organization);
-                let changeset = both.into_iter().fold(Changeset::new(), |changeset, one| changeset.update(one));
+                let changeset =
+                    both.into_iter().fold(Changeset::new(), |changeset, one| changeset.update(one));
                 store.commit(changeset).await.unwrap();
             }
         })

@@ -39,6 +39,7 @@ macro_rules! task_queue_conformance {
                 keeping_a_message_prolongs_its_visibility,
                 a_message_given_back_comes_again_after_the_delay,
                 a_message_that_keeps_failing_becomes_a_dead_letter,
+                a_message_that_is_never_settled_becomes_a_dead_letter,
                 a_retried_dead_letter_begins_anew,
                 receiving_waits_for_a_message,
                 an_empty_queue_answers_empty_when_patience_ends,
@@ -169,6 +170,20 @@ pub async fn a_message_that_keeps_failing_becomes_a_dead_letter(queue: &dyn Task
     assert_eq!(letters.len(), 1);
     assert_eq!((&letters[0].message, letters[0].attempts), (&message(1), MAX_DELIVERIES));
     assert_eq!(letters[0].reason, format!("failure {MAX_DELIVERIES}"));
+}
+
+/// A message whose workers all die is put aside, too.
+pub async fn a_message_that_is_never_settled_becomes_a_dead_letter(queue: &dyn TaskQueue) {
+    publish(queue, 1).await;
+    for attempt in 1..=MAX_DELIVERIES {
+        assert_eq!(one(queue).await.attempt, attempt);
+    }
+    assert_eq!(queue.receive(9, VISIBILITY * 3).await.unwrap(), []);
+    let letters = queue.dead_letters(9).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((&letters[0].message, letters[0].attempts), (&message(1), MAX_DELIVERIES));
+    assert!(!letters[0].reason.is_empty());
+    assert_eq!(queue.depth().await.unwrap(), 0);
 }
 
 /// A dead letter can be sent on its way again, once.

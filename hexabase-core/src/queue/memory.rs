@@ -9,7 +9,7 @@ use event_listener::Event;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use super::{DeadLetter, Delivery, TaskQueue};
+use super::{DeadLetter, Delivery, MAX_DELIVERIES, NEVER_SETTLED, TaskQueue, VISIBILITY};
 use crate::changeset::OutboxMessage;
 use crate::clock::{Clock, after, until};
 use crate::error::Result;
@@ -61,6 +61,14 @@ impl State {
         Some(entry)
     }
 
+    /// Makes a message a dead letter.
+    fn bury(&mut self, id: MessageId, reason: &str, at: Timestamp) {
+        if let Some(entry) = self.remove(id) {
+            let (attempts, reason) = (entry.attempts, reason.to_owned());
+            self.dead.insert(id, DeadLetter { message: entry.message, attempts, reason, at });
+        }
+    }
+
     fn add(&mut self, message: OutboxMessage, at: Timestamp) {
         let id = message.id;
         self.order.insert((at, id));
@@ -90,15 +98,15 @@ impl State {
 }
 
 impl MemoryQueue {
-    /// An empty queue on this clock: five minutes' visibility, twenty deliveries.
+    /// An empty queue on this clock: half a minute's visibility, twenty deliveries.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             state: Mutex::default(),
             arrived: Event::new(),
-            visibility: Duration::from_secs(300),
-            max_deliveries: 20,
+            visibility: VISIBILITY,
+            max_deliveries: MAX_DELIVERIES,
         }
     }
 
@@ -122,6 +130,10 @@ impl MemoryQueue {
             state.order.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, id)| *id).collect();
         let mut deliveries = Vec::with_capacity(due.len());
         for id in due {
+            if state.messages.get(&id).is_some_and(|entry| entry.attempts >= self.max_deliveries) {
+                state.bury(id, NEVER_SETTLED, now);
+                continue;
+            }
             state.schedule(id, after(now, self.visibility));
             let Some(entry) = state.messages.get_mut(&id) else { continue };
             entry.attempts += 1;
@@ -183,10 +195,8 @@ impl TaskQueue for MemoryQueue {
             }
             if delivery.attempt < self.max_deliveries {
                 state.schedule(delivery.message.id, after(now, delay));
-            } else if let Some(entry) = state.remove(delivery.message.id) {
-                let (attempts, reason) = (entry.attempts, reason.to_owned());
-                let letter = DeadLetter { message: entry.message, attempts, reason, at: now };
-                state.dead.insert(letter.message.id, letter);
+            } else {
+                state.bury(delivery.message.id, reason, now);
             }
         }
         self.arrived.notify(usize::MAX);

@@ -15,6 +15,13 @@ use crate::changeset::OutboxMessage;
 use crate::error::Result;
 use crate::id::MessageId;
 
+/// How long a queue that was told nothing else leaves a message with whoever took it.
+pub const VISIBILITY: Duration = Duration::from_secs(30);
+/// How often such a queue delivers a message before it becomes a dead letter.
+pub const MAX_DELIVERIES: u32 = 20;
+/// The reason of dead letters of which nobody ever said what was wrong.
+pub const NEVER_SETTLED: &str = "whoever took it never said how it went: perhaps it kills its workers";
+
 /// At-least-once delivery of messages to workers.
 ///
 /// A message may come twice, late, or after a younger one; it only ever means "look". What was received
@@ -35,6 +42,8 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// # Behaviour
     /// - While a message is out, nobody else gets it, until its visibility has passed.
     /// - With nothing to deliver the answer is empty.
+    /// - A message that was delivered as often as it may be, and never settled, becomes a dead letter instead of
+    ///   being delivered once more: whoever takes it dies of it.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -29,6 +29,7 @@ pub trait WorkStore: Send + Sync {
     /// # Behaviour
     /// - Messages come in the order of their ids.
     /// - A message that was claimed is not claimed again before `hold` has passed.
+    /// - Nor is a later message of the same workspace, so that messages of one workspace leave in order.
     /// - A message stays until [`Self::finish_outbox`] removes it.
     ///
     /// # Errors

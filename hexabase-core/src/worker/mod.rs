@@ -128,9 +128,19 @@ impl Worker {
 
 /// Deals with one message: it is acknowledged when it was dealt with, and given back when not.
 async fn handle(parts: &Parts, reconciler: &Reconciler<'_>, delivery: Delivery) {
-    let outcome = match delivery.message.topic {
-        Topic::Look => look(parts, reconciler, &delivery).await,
-        Topic::Mail => mail(parts, &delivery).await,
+    let outcome = {
+        let work = async {
+            match delivery.message.topic {
+                Topic::Look => look(parts, reconciler, &delivery).await,
+                Topic::Mail => mail(parts, &delivery).await,
+            }
+        };
+        let (work, kept) = (work.fuse(), keep(parts, &delivery).fuse());
+        pin_mut!(work, kept);
+        select_biased! {
+            outcome = work => outcome,
+            () = kept => Ok(()),
+        }
     };
     let settled = match &outcome {
         Ok(()) => parts.queue.ack(&delivery).await,
@@ -145,6 +155,16 @@ async fn handle(parts: &Parts, reconciler: &Reconciler<'_>, delivery: Delivery) 
     if let Err(error) = settled {
         // It comes again once its visibility has passed, which is harmless.
         tracing::warn!(message = %delivery.message.id, %error, "a message could not be settled");
+    }
+}
+
+/// Says time and again that work on a message goes on. Comes to no end.
+async fn keep(parts: &Parts, delivery: &Delivery) {
+    loop {
+        parts.clock.sleep(parts.queue.visibility() / 3).await;
+        if let Err(error) = parts.queue.keep(delivery).await {
+            tracing::debug!(message = %delivery.message.id, %error, "a message may come to somebody else as well");
+        }
     }
 }
 

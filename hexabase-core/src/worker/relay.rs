@@ -1,8 +1,11 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::{FutureExt as _, pin_mut, select_biased};
 
 use super::Halt;
+use crate::changeset::OutboxMessage;
 use crate::error::Result;
 use crate::platform::Parts;
 
@@ -50,16 +53,64 @@ impl<'a> Relay<'a> {
         let messages = self.0.store.claim_outbox(BATCH, self.0.now(), HOLD).await?;
         let mut published = Vec::with_capacity(messages.len());
         let mut outcome = Ok(messages.len());
-        for message in &messages {
-            if let Err(error) = self.0.queue.publish(message, Duration::ZERO).await {
-                outcome = Err(error);
+        for together in without_repetition(&messages) {
+            let publishing = together.iter().map(|message| self.0.queue.publish(message, Duration::ZERO));
+            for (message, done) in together.iter().zip(join_all(publishing).await) {
+                match done {
+                    Ok(()) => published.push(message.id),
+                    Err(error) => outcome = Err(error),
+                }
+            }
+            if outcome.is_err() {
                 break;
             }
-            published.push(message.id);
         }
         if !published.is_empty() {
             self.0.store.finish_outbox(&published).await?;
         }
         outcome
+    }
+}
+
+/// The messages in runs, in none of which a workspace comes twice: a run can be published all at once without
+/// getting the messages of a workspace out of order.
+fn without_repetition(messages: &[OutboxMessage]) -> Vec<&[OutboxMessage]> {
+    let mut runs = Vec::new();
+    let (mut begin, mut seen) = (0, BTreeSet::new());
+    for (place, message) in messages.iter().enumerate() {
+        let Some(workspace) = message.workspace_id else { continue };
+        if !seen.insert(workspace) {
+            runs.push(&messages[begin..place]);
+            begin = place;
+            seen = BTreeSet::from([workspace]);
+        }
+    }
+    runs.push(&messages[begin..]);
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::without_repetition;
+    use crate::changeset::{OutboxMessage, Topic};
+    use crate::fixture::id;
+    use crate::id::{MessageId, TypedId as _};
+
+    #[test]
+    fn a_run_ends_where_a_workspace_comes_again() {
+        let places = ["a", "b", "a", "", "b", "b"];
+        let message = |(number, place): (usize, &&str)| OutboxMessage {
+            id: MessageId::from_uuid(Uuid::from_u128(number as u128)),
+            topic: Topic::Look,
+            organization_id: id("acme"),
+            workspace_id: (!place.is_empty()).then(|| id(place)),
+            payload: Vec::new(),
+        };
+        let messages: Vec<_> = places.iter().enumerate().map(message).collect();
+        let lengths: Vec<_> = without_repetition(&messages).iter().map(|run| run.len()).collect();
+        assert_eq!(lengths, [2, 3, 1]);
+        assert_eq!(without_repetition(&[]), [&[] as &[OutboxMessage]]);
     }
 }

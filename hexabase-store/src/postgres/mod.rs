@@ -68,7 +68,10 @@ impl PostgresSettings {
             return Err(unusable());
         }
         let options = PgConnectOptions::from_str(url).map_err(|error| unusable().caused_by(error))?;
-        Ok(options.application_name("hexabase").statement_cache_capacity(STATEMENTS).disable_statement_logging())
+        Ok(options
+            .application_name("hexabase")
+            .statement_cache_capacity(STATEMENTS)
+            .disable_statement_logging())
     }
 
     /// As the role that policies hold for.

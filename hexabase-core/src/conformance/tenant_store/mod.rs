@@ -57,6 +57,7 @@ macro_rules! tenant_store_conformance {
                 assignments_are_listed_by_place,
                 sessions_are_listed_while_they_are_alive,
                 messages_are_claimed_in_order_and_held,
+                later_messages_of_a_workspace_wait_for_the_earlier_ones,
                 messages_stay_until_they_are_finished,
                 a_failed_commit_leaves_no_message,
                 due_workspaces_come_most_overdue_first,

@@ -35,6 +35,17 @@ pub async fn messages_are_claimed_in_order_and_held(store: &dyn TenantStore) {
     assert_eq!(store.claim_outbox(9, later(30), HOLD).await.unwrap().len(), 3);
 }
 
+/// While a message of a workspace is being published, later ones of the same workspace wait; others do not.
+pub async fn later_messages_of_a_workspace_wait_for_the_earlier_ones(store: &dyn TenantStore) {
+    let elsewhere = OutboxMessage { workspace_id: Some(id("other")), ..message(6) };
+    store.commit(with_messages([2, 3, 4]).message(elsewhere.clone())).await.unwrap();
+    assert_eq!(store.claim_outbox(1, THEN, HOLD).await.unwrap(), [message(2)]);
+    assert_eq!(store.claim_outbox(9, THEN, HOLD).await.unwrap(), [message(3), elsewhere]);
+    assert!(store.claim_outbox(9, THEN, HOLD).await.unwrap().is_empty());
+    store.finish_outbox(&[message(2).id]).await.unwrap();
+    assert_eq!(store.claim_outbox(9, THEN, HOLD).await.unwrap(), [message(4)]);
+}
+
 /// A message is there until it is finished; finishing it twice does no harm.
 pub async fn messages_stay_until_they_are_finished(store: &dyn TenantStore) {
     store.commit(with_messages([1, 2])).await.unwrap();

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,8 +18,18 @@ use crate::store::{Lease, WorkStore};
 impl WorkStore for MemoryStore {
     async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>> {
         let mut state = self.lock();
-        let free = state.outbox.values().filter(|(_, held_until)| *held_until <= now);
-        let claimed: Vec<OutboxMessage> = free.take(limit).map(|(message, _)| message.clone()).collect();
+        let mut held_back = BTreeSet::new();
+        let mut claimed: Vec<OutboxMessage> = Vec::new();
+        for (message, held_until) in state.outbox.values() {
+            if claimed.len() == limit {
+                break;
+            }
+            if *held_until > now {
+                held_back.extend(message.workspace_id);
+            } else if message.workspace_id.is_none_or(|workspace| !held_back.contains(&workspace)) {
+                claimed.push(message.clone());
+            }
+        }
         for message in &claimed {
             state.outbox.insert_mut(message.id, (message.clone(), after(now, hold)));
         }
