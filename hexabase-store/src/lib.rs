@@ -24,15 +24,23 @@
 //! engine runs them in one transaction. Statements are written once, in the SQL that SQLite and PostgreSQL
 //! share.
 
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "nats")]
+pub use nats::{NatsQueue, NatsSettings};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresEngine, PostgresSettings, PostgresStore};
+#[cfg(feature = "redis")]
+pub use redis::{RedisEphemeral, RedisSettings};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sql::SqlStore;
 #[cfg(feature = "sqlite")]

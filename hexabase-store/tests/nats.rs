@@ -1,0 +1,127 @@
+//! NATS against the suite that every queue must pass, and what is NATS's own.
+
+use std::time::Duration;
+
+use hexabase_core::ErrorKind;
+use hexabase_core::changeset::{OutboxMessage, Topic};
+use hexabase_core::conformance::task_queue::{MAX_DELIVERIES, VISIBILITY};
+use hexabase_core::fixture::id;
+use hexabase_core::id::{MessageId, TypedId as _};
+use hexabase_core::queue::TaskQueue as _;
+use hexabase_store::{NatsQueue, NatsSettings};
+use hexabase_test_servers::{Nats, unique};
+use uuid::Uuid;
+
+mod conformance {
+    use super::{Nats, NatsQueue, settings};
+
+    hexabase_core::task_queue_conformance!(async {
+        let server = Nats::shared();
+        (NatsQueue::connect(settings(server.url())).await.unwrap(), server)
+    });
+}
+
+fn settings(url: &str) -> NatsSettings {
+    NatsSettings {
+        stream: unique("TEST"),
+        visibility: VISIBILITY,
+        max_deliveries: MAX_DELIVERIES,
+        ..NatsSettings::new(url)
+    }
+}
+
+fn message(number: u128) -> OutboxMessage {
+    OutboxMessage {
+        id: MessageId::from_uuid(Uuid::from_u128(number)),
+        topic: Topic::Look,
+        organization_id: id("acme"),
+        workspace_id: Some(id("dev")),
+        payload: b"anything".to_vec(),
+    }
+}
+
+const NOW: Duration = Duration::ZERO;
+const PATIENTLY: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_the_server() {
+    let mut server = Nats::start(&[]);
+    let queue = NatsQueue::connect(settings(server.url())).await.unwrap();
+    queue.publish(&message(1), NOW).await.unwrap();
+    queue.publish(&message(2), Duration::from_millis(100)).await.unwrap();
+    server.stop();
+    assert_eq!(queue.publish(&message(3), NOW).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(queue.depth().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    server.resume();
+    while queue.depth().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let mut received = Vec::new();
+    while received.len() < 2 {
+        for delivery in queue.receive(9, PATIENTLY).await.unwrap() {
+            queue.ack(&delivery).await.unwrap();
+            received.push(delivery.message);
+        }
+    }
+    received.sort_unstable_by_key(|message| message.id);
+    assert_eq!(received, [message(1), message(2)]);
+}
+
+#[tokio::test]
+async fn a_server_that_lost_everything_is_furnished_again() {
+    let mut server = Nats::start(&[]);
+    let settings = settings(server.url());
+    let queue = NatsQueue::connect(settings.clone()).await.unwrap();
+    let admin = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    admin.delete_stream(&settings.stream).await.unwrap();
+    // The first to notice fails; whoever tries again does not.
+    while queue.publish(&message(1), NOW).await.is_err() {}
+    assert_eq!(queue.receive(1, PATIENTLY).await.unwrap()[0].message, message(1));
+    server.stop();
+}
+
+#[tokio::test]
+async fn workers_share_what_there_is() {
+    let server = Nats::shared();
+    let settings = settings(server.url());
+    let workers =
+        [NatsQueue::connect(settings.clone()).await.unwrap(), NatsQueue::connect(settings).await.unwrap()];
+    for number in 1..=20 {
+        workers[0].publish(&message(number), NOW).await.unwrap();
+    }
+    let mut received = Vec::new();
+    for turn in 0..20 {
+        let deliveries = workers[turn % 2].receive(1, PATIENTLY).await.unwrap();
+        for delivery in deliveries {
+            workers[turn % 2].ack(&delivery).await.unwrap();
+            received.push(delivery.message.id);
+        }
+    }
+    received.sort_unstable();
+    received.dedup();
+    assert_eq!(received.len(), 20);
+    assert_eq!(workers[1].depth().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_reason_of_many_lines_is_kept_as_one() {
+    let server = Nats::shared();
+    let queue = NatsQueue::connect(settings(server.url())).await.unwrap();
+    queue.publish(&message(1), NOW).await.unwrap();
+    for _ in 0..MAX_DELIVERIES {
+        let delivery = queue.receive(1, PATIENTLY).await.unwrap().remove(0);
+        queue.nack(&delivery, NOW, "first\r\nsecond: third").await.unwrap();
+    }
+    assert_eq!(queue.dead_letters(1).await.unwrap()[0].reason, "first  second: third");
+}
+
+#[tokio::test]
+async fn credentials_are_needed_and_not_shown() {
+    let server = Nats::start(&["--user", "hexabase", "--pass", "hunter/2"]);
+    let place = server.url().strip_prefix("nats://").unwrap();
+    let error = NatsQueue::connect(settings(server.url())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let settings = settings(&format!("nats://hexabase:hunter%2F2@{place}"));
+    let queue = NatsQueue::connect(settings.clone()).await.unwrap();
+    assert!(!format!("{settings:?} {queue:?} {error:?}").contains("hunter"));
+}
