@@ -17,6 +17,8 @@ use crate::jwt::AccessTokens;
 use crate::keys::KeyRing;
 use crate::refusal::refused;
 
+/// Says that every revocation is known where this is kept.
+const COMPLETE: &str = "revocations";
 /// How often the use of an API token is noted.
 const NOTE_USE_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
@@ -142,10 +144,17 @@ impl Auth {
 
     /// Refuses a session that was ended. Fails when that cannot be found out.
     pub(crate) async fn require_not_revoked(&self, session: SessionId) -> Result<()> {
-        match self.platform.ephemeral().get(&revocation_key(session)).await? {
-            None => Ok(()),
-            Some(_) => Err(refused()),
-        }
+        let (ephemeral, key) = (self.platform.ephemeral(), revocation_key(session));
+        let (revoked, complete) = futures_util::try_join!(ephemeral.get(&key), ephemeral.get(COMPLETE))?;
+        let revoked = match complete {
+            Some(_) => revoked,
+            // It was started anew and remembers nothing: what it does not know is not yet allowed.
+            None => {
+                self.recall_revocations().await?;
+                ephemeral.get(&key).await?
+            }
+        };
+        if revoked.is_some() { Err(refused()) } else { Ok(()) }
     }
 
     /// Lets every replica know that a session is over, for as long as its access tokens could be used.
@@ -161,7 +170,7 @@ impl Auth {
         for session in self.platform.store().list_revoked_sessions(since).await? {
             self.announce_revocation(session).await?;
         }
-        Ok(())
+        self.platform.ephemeral().put(COMPLETE, b"1", Duration::from_secs(86_400)).await
     }
 
     pub(crate) fn provider_name(name: &str) -> Result<ProviderName> {
