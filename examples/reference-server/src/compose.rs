@@ -14,11 +14,11 @@ use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::Plan;
 use hexabase_core::placement::HostCluster;
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
-use hexabase_core::store::WorkStore as _;
+use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{HostSettings, ServiceConnector, VClusterProvisioner, patient};
-use hexabase_store::SqliteStore;
+use hexabase_store::{NatsQueue, PostgresStore, RedisEphemeral, SqliteStore};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -27,7 +27,7 @@ use crate::app::{App, AppParts, Entry};
 use crate::certificate::{self, Authority};
 use crate::listener::Speech;
 use crate::mail::MailFolder;
-use crate::settings::{Cluster, Settings, with_suffix};
+use crate::settings::{Cluster, Database, Settings, with_suffix};
 use crate::{api, gate};
 
 /// Everything a process is made of.
@@ -65,11 +65,11 @@ pub(crate) async fn compose(
     let ids: Arc<dyn IdSource> = Arc::new(SystemIds::default());
     let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
     let key = settings.master_key.key(&*ids)?;
-    let store = Arc::new(SqliteStore::open(&settings.database).await?);
+    let (store, store_is) = store(&settings.database).await?;
 
     let authority = match settings.cluster {
         Cluster::Sandbox if settings.tls.is_none() => {
-            Some(Authority::kept(&with_suffix(&settings.database, "ca.key"))?)
+            Some(Authority::kept(&with_suffix(&settings.beside, "ca.key"))?)
         }
         _ => None,
     };
@@ -101,6 +101,12 @@ pub(crate) async fn compose(
         .with_master_key(key)
         .with_plans(plans(settings.plans.as_deref())?)
         .with_fleet(Fleet::new().with(host, provisioner));
+    if let Some(redis) = &settings.redis {
+        builder = builder.with_ephemeral(Arc::new(RedisEphemeral::connect(redis).await?));
+    }
+    if let Some(nats) = &settings.nats {
+        builder = builder.with_queue(Arc::new(NatsQueue::connect(nats.clone()).await?));
+    }
     if let Some(folder) = &settings.mail_directory {
         builder = builder.with_notifier(Arc::new(MailFolder::new(folder.clone(), clock, ids)));
     }
@@ -124,9 +130,9 @@ pub(crate) async fn compose(
             ..Entry::default()
         },
         backends: vec![
-            ("store", "sqlite".to_owned()),
-            ("ephemeral", "memory".to_owned()),
-            ("queue", "memory".to_owned()),
+            ("store", store_is.to_owned()),
+            ("ephemeral", if settings.redis.is_some() { "redis" } else { "memory" }.to_owned()),
+            ("queue", if settings.nats.is_some() { "nats" } else { "memory" }.to_owned()),
             ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }.to_owned()),
             ("billing", "none".to_owned()),
         ],
@@ -138,12 +144,23 @@ pub(crate) async fn compose(
     Ok(Composed { app, worker, speech })
 }
 
-/// Brings the database up to date, and says which it is.
+/// The system of record, and what it is called.
+async fn store(database: &Database) -> Result<(Arc<dyn TenantStore>, &'static str)> {
+    Ok(match database {
+        Database::Sqlite(file) => (Arc::new(SqliteStore::open(file).await?), "sqlite"),
+        Database::Postgres(settings) => (Arc::new(PostgresStore::connect(settings).await?), "postgres"),
+    })
+}
+
+/// Brings the database up to date.
 ///
 /// # Errors
-/// `Unavailable` when it cannot be opened, `Unsupported` when a newer program wrote it.
-pub(crate) async fn migrate(settings: &Settings) -> Result<()> {
-    SqliteStore::open(&settings.database).await.map(drop)
+/// `Unavailable` when it cannot be reached, `Conflict` when it was made by another build.
+pub(crate) async fn migrate(database: &Database) -> Result<()> {
+    match database {
+        Database::Sqlite(file) => SqliteStore::open(file).await.map(drop),
+        Database::Postgres(settings) => PostgresStore::migrate(settings).await,
+    }
 }
 
 /// The address that a client on this machine connects to: listening everywhere includes here.

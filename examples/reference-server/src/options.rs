@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use hexabase_core::secret::SecretString;
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -21,7 +22,7 @@ pub(crate) enum LogFormat {
 macro_rules! options {
     ($($(#[$meta:meta])* $name:ident: $type:ty,)*) => {
         /// What was set in one place.
-        #[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+        #[derive(Debug, Clone, Default, Args, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub(crate) struct Options {
             $($(#[$meta])* pub(crate) $name: Option<$type>,)*
@@ -51,9 +52,40 @@ options! {
     #[arg(long, env = "HEXABASE_PUBLIC_URL", value_name = "URL")]
     public_url: String,
 
-    /// Where everything is kept [default: sqlite://hexabase.db].
-    #[arg(long, env = "HEXABASE_DATABASE_URL", value_name = "URL")]
-    database_url: String,
+    /// Where everything is kept: sqlite:// and a file, or postgres://user:password@host/database
+    /// [default: sqlite://hexabase.db].
+    #[arg(long, env = "HEXABASE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: SecretString,
+
+    /// How many connections to PostgreSQL this process has at most [default: 16].
+    #[arg(long, env = "HEXABASE_DATABASE_CONNECTIONS", value_name = "NUMBER")]
+    database_connections: u32,
+
+    /// Where short-lived facts are kept: redis://user:password@host:port, or rediss:// for TLS, and several with
+    /// commas between for a cluster. In this process if not said, which only works while there is one.
+    #[arg(long, env = "HEXABASE_REDIS_URL", value_name = "URL", hide_env_values = true)]
+    redis_url: SecretString,
+
+    /// The certificates to trust on the way to Redis, in PEM; the system's if not said.
+    #[arg(long, env = "HEXABASE_REDIS_CA", value_name = "FILE")]
+    redis_ca: PathBuf,
+
+    /// Where work is queued: nats://host:port, or tls:// for TLS, and several with commas between for a cluster. In
+    /// this process if not said, which only works while there is one.
+    #[arg(long, env = "HEXABASE_NATS_URL", value_name = "URL", hide_env_values = true)]
+    nats_url: SecretString,
+
+    /// The credentials for NATS: a file as `nsc generate creds` writes it.
+    #[arg(long, env = "HEXABASE_NATS_CREDENTIALS", value_name = "FILE")]
+    nats_credentials: PathBuf,
+
+    /// The certificates to trust on the way to NATS, in PEM; the system's if not said.
+    #[arg(long, env = "HEXABASE_NATS_CA", value_name = "FILE")]
+    nats_ca: PathBuf,
+
+    /// On how many servers of a NATS cluster messages are kept [default: 1].
+    #[arg(long, env = "HEXABASE_NATS_REPLICAS", value_name = "NUMBER")]
+    nats_replicas: usize,
 
     /// The host cluster, as a kubeconfig with the right to make namespaces. Without it tenant clusters are only
     /// pretended, in a sandbox.

@@ -9,6 +9,7 @@ use hexabase_core::name::{HostClusterName, Region};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use hexabase_k8s::HostSettings;
+use hexabase_store::{NatsSettings, PostgresSettings, RedisSettings};
 use ipnet::IpNet;
 
 use crate::options::{LogFormat, Options};
@@ -38,8 +39,14 @@ pub(crate) struct Settings {
     pub(crate) listen: Option<SocketAddr>,
     /// Where people reach the server; none to take the address that it listens on, which only development does.
     pub(crate) public_url: Option<String>,
-    /// The file of the database.
-    pub(crate) database: PathBuf,
+    /// The system of record.
+    pub(crate) database: Database,
+    /// Where short-lived facts are kept; none for this process.
+    pub(crate) redis: Option<RedisSettings>,
+    /// Where work is queued; none for this process.
+    pub(crate) nats: Option<NatsSettings>,
+    /// What files that are kept for development are put beside.
+    pub(crate) beside: PathBuf,
     /// The host cluster.
     pub(crate) cluster: Cluster,
     /// The plan file.
@@ -68,6 +75,15 @@ pub(crate) struct Settings {
     pub(crate) host: HostSettings,
     /// Whether anybody can sign in as anybody.
     pub(crate) dev: bool,
+}
+
+/// The system of record.
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    /// In a file.
+    Sqlite(PathBuf),
+    /// On a server.
+    Postgres(PostgresSettings),
 }
 
 /// The host cluster.
@@ -158,7 +174,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
             );
         }
     }
-    let database = check.field("database_url", database_file(options.database_url.as_deref()));
+    let database = check.field("database_url", database(options.database_url, options.database_connections));
     let host_name = options.host_name.as_deref().unwrap_or("local");
     let host_name = check.field("host_name", HostClusterName::parse(host_name));
     let host_region = options.host_region.as_deref().map(Region::parse).transpose();
@@ -169,7 +185,17 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
         "tls_cert and tls_key go together",
     );
     check.require(options.concurrency != Some(0), "concurrency", "must be 1 or more");
-    let beside = database.clone().unwrap_or_default();
+    let redis = check.field("redis_ca", redis(options.redis_url, options.redis_ca.as_deref()));
+    let nats = options.nats_url.map(|url| NatsSettings {
+        credentials: options.nats_credentials,
+        authority: options.nats_ca,
+        replicas: options.nats_replicas.unwrap_or(1),
+        ..NatsSettings::new(url)
+    });
+    let beside = match &database {
+        Some(Database::Sqlite(file)) => file.clone(),
+        _ => PathBuf::from("hexabase"),
+    };
     let master_key = match (master_key, options.master_key_file) {
         (Some(key), _) => Some(KeySource::Given(key.into())),
         (None, Some(file)) => Some(KeySource::File(file)),
@@ -181,8 +207,8 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
             None
         }
     };
-    let (database, host_name, host_region, master_key) =
-        check.all((database, host_name, host_region, master_key))?;
+    let (database, redis, (host_name, host_region), master_key) =
+        check.all((database, redis, host_name.zip(host_region), master_key))?;
     let defaults = HostSettings::default();
     Ok(Settings {
         listen: options.listen,
@@ -201,8 +227,11 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
         concurrency: options.concurrency.unwrap_or(8),
         mail_directory: options
             .mail_directory
-            .or_else(|| dev.then(|| database.with_file_name("hexabase.mail"))),
+            .or_else(|| dev.then(|| beside.with_file_name("hexabase.mail"))),
         database,
+        redis,
+        nats,
+        beside,
         host_name,
         host_region,
         host_capacity: options.host_capacity.unwrap_or(u32::MAX),
@@ -218,11 +247,35 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
     })
 }
 
-/// The file that a database URL names.
-fn database_file(url: Option<&str>) -> std::result::Result<PathBuf, &'static str> {
-    const RULE: &str = "must be sqlite:// and the name of a file, such as sqlite://hexabase.db";
-    let file = url.unwrap_or("sqlite://hexabase.db").strip_prefix("sqlite://").ok_or(RULE)?;
-    if file.is_empty() || file.contains(['?', '\0']) { Err(RULE) } else { Ok(PathBuf::from(file)) }
+/// The system of record that a URL names.
+fn database(
+    url: Option<SecretString>,
+    connections: Option<u32>,
+) -> std::result::Result<Database, &'static str> {
+    const RULE: &str = "must be sqlite:// and the name of a file, such as sqlite://hexabase.db, or postgres:// and \
+                        where the database is, such as postgres://hexabase@db.example/hexabase";
+    let url = url.unwrap_or_else(|| "sqlite://hexabase.db".into());
+    let text = url.expose_secret();
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        let settings = PostgresSettings::new(url);
+        let connections = connections.unwrap_or(settings.connections).max(2);
+        return Ok(Database::Postgres(PostgresSettings { connections, ..settings }));
+    }
+    let file = text.strip_prefix("sqlite://").ok_or(RULE)?;
+    if file.is_empty() || file.contains(['?', '\0']) { Err(RULE) } else { Ok(Database::Sqlite(file.into())) }
+}
+
+/// The server or the nodes of a cluster that a URL or several name.
+fn redis(
+    urls: Option<SecretString>,
+    authority: Option<&Path>,
+) -> std::result::Result<Option<RedisSettings>, String> {
+    let Some(urls) = urls else { return Ok(None) };
+    let unreadable =
+        |file: &Path, error: std::io::Error| format!("{} cannot be read: {error}", file.display());
+    let authority = authority.map(|file| std::fs::read(file).map_err(|error| unreadable(file, error)));
+    let urls = urls.expose_secret().split(',').map(str::trim);
+    Ok(Some(RedisSettings { authority: authority.transpose()?, ..RedisSettings::new(urls) }))
 }
 
 /// The file beside another one, with something added to its name.

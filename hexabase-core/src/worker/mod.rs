@@ -47,24 +47,19 @@ impl Worker {
     /// Works until `stop` is ready, then finishes what is under way and returns.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let parts: &Parts = &self.platform;
-        let stopping = event_listener::Event::<()>::new();
-        let stopped = std::sync::atomic::AtomicBool::new(false);
-        let halt = Halt { stopped: &stopped, event: &stopping };
-        let relay = Relay::new(parts);
-        let sweep = Sweep::new(parts);
+        let halt = Halt::default();
+        let (relay, sweep) = (Relay::new(parts), Sweep::new(parts));
         let work = async {
             futures_util::join!(relay.run(&halt), sweep.run(&halt), self.consume(&halt));
         };
-        let watch = async {
-            stop.await;
-            halt.now();
-            std::future::pending::<()>().await;
-        };
-        pin_mut!(work, watch);
-        select_biased! {
-            () = work.fuse() => {}
-            () = watch.fuse() => {}
-        }
+        until(stop, &halt, work).await;
+    }
+
+    /// Publishes what this process commits until `stop` is ready, and leaves all other work to others. For processes
+    /// that answer requests while the work is done elsewhere.
+    pub async fn relay(&self, stop: impl Future<Output = ()> + Send) {
+        let halt = Halt::default();
+        until(stop, &halt, Relay::new(&self.platform).run(&halt)).await;
     }
 
     /// Does once whatever there is to do right now, one thing after another, and says how much that was.
@@ -85,7 +80,7 @@ impl Worker {
         Ok(published + found + received)
     }
 
-    async fn consume(&self, halt: &Halt<'_>) {
+    async fn consume(&self, halt: &Halt) {
         let parts: &Parts = &self.platform;
         let reconciler = Reconciler::new(parts);
         let mut under_way = FuturesUnordered::new();
@@ -192,13 +187,29 @@ async fn mail(parts: &Parts, delivery: &Delivery) -> Result<()> {
     }
 }
 
-/// The wish to stop, shared by the parts of a worker.
-struct Halt<'a> {
-    stopped: &'a std::sync::atomic::AtomicBool,
-    event: &'a event_listener::Event<()>,
+/// Does `work`, and passes the wish to stop on to it.
+async fn until(stop: impl Future<Output = ()> + Send, halt: &Halt, work: impl Future<Output = ()> + Send) {
+    let watch = async {
+        stop.await;
+        halt.now();
+        std::future::pending::<()>().await;
+    };
+    let (work, watch) = (work.fuse(), watch.fuse());
+    pin_mut!(work, watch);
+    select_biased! {
+        () = work => {}
+        () = watch => {}
+    }
 }
 
-impl Halt<'_> {
+/// The wish to stop, shared by the parts of a worker.
+#[derive(Default)]
+struct Halt {
+    stopped: std::sync::atomic::AtomicBool,
+    event: event_listener::Event<()>,
+}
+
+impl Halt {
     fn now(&self) {
         self.stopped.store(true, std::sync::atomic::Ordering::SeqCst);
         self.event.notify(usize::MAX);

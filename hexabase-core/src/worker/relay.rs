@@ -28,7 +28,7 @@ impl<'a> Relay<'a> {
         Self(parts)
     }
 
-    pub(super) async fn run(&self, halt: &Halt<'_>) {
+    pub(super) async fn run(&self, halt: &Halt) {
         while !halt.is_set() {
             let left = self.0.outbox.listen();
             match self.publish().await {

@@ -31,7 +31,7 @@ impl<'a> Sweep<'a> {
         Self(parts)
     }
 
-    pub(super) async fn run(&self, halt: &Halt<'_>) {
+    pub(super) async fn run(&self, halt: &Halt) {
         let mut round = 0_u32;
         while !halt.is_set() {
             if let Err(error) = self.find_due().await {

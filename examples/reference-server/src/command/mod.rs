@@ -32,7 +32,8 @@ enum Command {
     Api(Box<Sources>),
     /// Do the work only. Health and figures are served on port 8081 if not said otherwise.
     Worker(Box<Sources>),
-    /// Bring the database up to date and stop. The other commands do it when they start.
+    /// Bring the database up to date and stop. A file is also brought up to date by whoever opens it; a server is
+    /// only by this command, as the owner of the tables, while others go on working.
     Migrate(Box<Sources>),
     /// Write the OpenAPI document of the API to standard output.
     Openapi(Openapi),
@@ -80,9 +81,9 @@ fn carry_out(command: Command) -> Result<()> {
         Command::Api(sources) => serve::serve(settings(*sources)?, serve::Role::Api),
         Command::Worker(sources) => serve::serve(settings(*sources)?, serve::Role::Worker),
         Command::Migrate(sources) => {
-            let settings = settings(*sources)?;
-            runtime()?.block_on(compose::migrate(&settings))?;
-            say(&format!("{} is up to date", settings.database.display()))
+            let database = settings(*sources)?.database;
+            runtime()?.block_on(compose::migrate(&database))?;
+            say("the database is up to date")
         }
         Command::Openapi(Openapi { dev }) => {
             let document = crate::document(dev).to_pretty_json();

@@ -2,14 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Check, Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{banner, runtime, say};
 use crate::compose::{Composed, compose, reachable};
 use crate::listener::Listener;
-use crate::settings::{Cluster, Settings};
+use crate::settings::{Cluster, Database, Settings};
 use crate::{api, telemetry};
 
 /// Which part of the whole a process does.
@@ -25,12 +25,26 @@ pub(super) enum Role {
 
 /// Serves until the process is told to stop, and then finishes what is under way.
 pub(super) fn serve(settings: Settings, role: Role) -> Result<()> {
-    if role != Role::Everything && settings.cluster == Cluster::Sandbox {
-        let message = "is missing: the sandbox lives in one process only, which is `hexabase serve`";
-        return Err(Error::invalid("kubeconfig", message));
+    if role != Role::Everything {
+        require_shared(&settings)?;
     }
     telemetry::start_logging(settings.log)?;
     runtime()?.block_on(run(settings, role))
+}
+
+/// What several processes work with has to be outside of each of them.
+fn require_shared(settings: &Settings) -> Result<()> {
+    let mut check = Check::default();
+    let alone = "is missing: without it everything has to be one process, which is `hexabase serve`";
+    check.require(settings.cluster != Cluster::Sandbox, "kubeconfig", alone);
+    check.require(
+        matches!(settings.database, Database::Postgres(_)),
+        "database_url",
+        "must be postgres:// here",
+    );
+    check.require(settings.redis.is_some(), "redis_url", alone);
+    check.require(settings.nats.is_some(), "nats_url", alone);
+    check.done()
 }
 
 async fn run(settings: Settings, role: Role) -> Result<()> {
@@ -56,12 +70,15 @@ async fn run(settings: Settings, role: Role) -> Result<()> {
     };
     let Composed { app, worker, speech } = composed;
     let answering = tokio::spawn(listener.serve(router, speech, stopping.clone()));
-    let working = (role != Role::Api).then(|| {
-        let mut stopping = stopping.clone();
-        tokio::spawn(async move {
-            // An error means that the sender is gone, and then it is time to stop as well.
-            worker.run(async move { drop(stopping.wait_for(|stopping| *stopping).await) }).await;
-        })
+    let mut stopping = stopping.clone();
+    let working = tokio::spawn(async move {
+        // An error means that the sender is gone, and then it is time to stop as well.
+        let stop = async move { drop(stopping.wait_for(|stopping| *stopping).await) };
+        match role {
+            // What a request sets in motion leaves from where it was committed, without waiting to be found.
+            Role::Api => worker.relay(stop).await,
+            Role::Everything | Role::Worker => worker.run(stop).await,
+        }
     });
 
     let public_url = &app.platform.settings().public_url;
@@ -69,7 +86,7 @@ async fn run(settings: Settings, role: Role) -> Result<()> {
     if dev && role == Role::Everything {
         say(&banner::walk(public_url, app.sandbox.is_some()))?;
     }
-    for task in [Some(answering), working].into_iter().flatten() {
+    for task in [answering, working] {
         task.await.map_err(|error| Error::unexpected("the server broke down").caused_by(error))?;
     }
     tracing::info!("stopped");
