@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod installation;
 mod process;
 
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use installation::Installation;
 use process::{Process, fails_with, program};
 use serde_json::{Value, json};
 
@@ -71,27 +73,76 @@ async fn killed_in_the_middle_of_provisioning_it_finishes_after_a_restart_and_do
 }
 
 #[tokio::test]
-async fn two_halves_as_processes_of_their_own_do_the_job_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let _cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
-    let half =
-        |half: &'static str| [half, "--dev", "--listen", "127.0.0.1:0", "--kubeconfig", "sandbox.kubeconfig"];
-    let api = Process::start(folder.path(), &half("api")).await;
-    let worker = Process::start(folder.path(), &half("worker")).await;
-    let ann = api.sign_in("ann@example.com").await;
+async fn processes_of_their_own_on_real_servers_do_the_job_together() {
+    let installation = Installation::new().await;
+    let apis = [installation.start("api-1", "api").await, installation.start("api-2", "api").await];
+    let workers =
+        [installation.start("worker-1", "worker").await, installation.start("worker-2", "worker").await];
+    let ann = apis[0].sign_in("ann@example.com").await;
+    let also_ann = ann.clone().at(&apis[1].url);
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
     let ws = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
     let path = format!("{workspaces}/{}", ws["id"].as_str().unwrap());
-    while ann.get(&path).await["phase"] != "ready" {
+    while also_ann.get(&path).await["phase"] != "ready" {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(worker.client().get("/readyz").await["status"], "ok");
-    let elsewhere = worker.client().status("/api/v1/plans").await;
-    assert_eq!(elsewhere, 404, "a worker serves no API");
-    worker.stop();
-    api.stop();
+    for process in apis.iter().chain(&workers) {
+        let ready = process.client().get("/readyz").await;
+        assert_eq!(ready["backends"]["store"], "ok", "{ready}");
+    }
+    let backends = &also_ann.get("/api/v1/info").await["backends"];
+    assert_eq!((&backends["store"], &backends["queue"]), (&json!("postgres"), &json!("nats")));
+    assert_eq!(workers[0].client().status("/api/v1/plans").await, 404, "a worker serves no API");
+
+    // Whoever signs out at one replica is signed out at the other.
+    ann.post("/auth/logout", &Value::Null).await;
+    assert_eq!(also_ann.status(&path).await, 401);
+    for process in workers.into_iter().chain(apis) {
+        process.stop();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_named_by_readyz_and_requests_fail_fast() {
+    let mut installation = Installation::new().await;
+    let api = installation.start("api", "api").await;
+    let ann = api.sign_in("ann@example.com").await;
+    let ready = async || {
+        let (status, body) = api.client().answer_of("/readyz").await;
+        (status, body["backends"].clone())
+    };
+    installation.redis.stop();
+    assert_eq!(ann.status("/api/v1/organizations").await, 503, "who was signed out cannot be known");
+    let (status, backends) = ready().await;
+    assert_eq!(
+        (status, &backends["ephemeral"], &backends["store"]),
+        (503, &json!("unavailable"), &json!("ok"))
+    );
+    installation.redis.resume();
+    while ready().await.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(ann.status("/api/v1/organizations").await, 200);
+
+    installation.nats.stop();
+    while ready().await.1["queue"] != "unavailable" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // What is asked for is taken all the same: it waits in the outbox.
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    ann.post("/api/v1/organizations", &organization).await;
+    installation.postgres.stop(true);
+    assert_eq!(ann.status("/api/v1/organizations").await, 503);
+    assert_eq!(ready().await.1["store"], "unavailable");
+    installation.postgres.resume();
+    installation.nats.resume();
+    while ready().await.0 != 200 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mine = ann.get("/api/v1/organizations").await;
+    assert!(mine["items"].as_array().unwrap().iter().any(|one| one["name"] == "acme"), "{mine}");
 }
 
 #[tokio::test]
@@ -152,8 +203,11 @@ fn what_is_wrong_with_the_settings_is_said_in_one_line() {
     };
     fails_with(&mut with(&["serve"]), "public_url");
     fails_with(&mut with(&["serve", "--public-url", "https://hexabase.example"]), "HEXABASE_MASTER_KEY");
-    fails_with(&mut with(&["api", "--dev"]), "sandbox");
-    fails_with(&mut with(&["serve", "--dev", "--database-url", "postgres://db"]), "sqlite://");
+    fails_with(&mut with(&["api", "--dev"]), "redis_url");
+    fails_with(&mut with(&["serve", "--dev", "--database-url", "mysql://db"]), "sqlite://");
+    let nowhere = "postgres://ann:hunter2@127.0.0.1:1/db";
+    let line = fails_with(&mut with(&["serve", "--dev", "--database-url", nowhere]), "database");
+    assert!(!line.contains("hunter2"), "{line}");
     fails_with(&mut with(&["serve", "--dev", "--plans", "missing.toml"]), "missing.toml");
     fails_with(&mut with(&["serve", "--dev", "--kubeconfig", "missing.yaml"]), "missing.yaml");
     fails_with(with(&["serve", "--dev"]).env("HEXABASE_LISTENN", "127.0.0.1:0"), "HEXABASE_LISTENN");
@@ -210,5 +264,5 @@ fn the_program_describes_itself() {
         assert!(out(&["--help"]).contains(command), "{command}");
         assert!(out(&[command, "--help"]).contains("Usage:"), "{command}");
     }
-    assert!(out(&["migrate", "--dev"]).contains("hexabase.db is up to date"));
+    assert!(out(&["migrate", "--dev"]).contains("up to date"));
 }

@@ -39,20 +39,34 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program, and waits for the line that says where it listens.
     pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let (out, log) =
-            (folder.join(format!("{}.out", arguments[0])), folder.join(format!("{}.log", arguments[0])));
+        Self::start_as(arguments[0], folder, arguments, &[]).await
+    }
+
+    /// As [`Self::start`], under a name of its own and with more in its environment.
+    pub(crate) async fn start_as(
+        name: &str,
+        folder: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let (out, log) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.log")));
+        // What a predecessor of the same name logged stays.
+        let appended = std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let mut child = program(folder)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(std::fs::File::create(&out).unwrap())
-            .stderr(std::fs::File::create(&log).unwrap())
+            .stderr(appended)
             .spawn()
             .unwrap();
         loop {
             let said = std::fs::read_to_string(&out).unwrap();
             let line = said.lines().next().filter(|_| said.contains('\n')).unwrap_or_default();
-            if let Some(url) = line.split(' ').find(|word| word.starts_with("http://")) {
-                let url = url.split("/sandbox").next().unwrap().to_owned();
+            let listening = line.split_once("(listening on ").map(|(_, rest)| rest.trim_end_matches(')'));
+            let named = || line.split(' ').find_map(|word| word.strip_prefix("http://"));
+            if let Some(address) = listening.or_else(named) {
+                let url = format!("http://{}", address.split("/sandbox").next().unwrap());
                 return Self { child, log, url };
             }
             if child.try_wait().unwrap().is_some() {
@@ -115,6 +129,11 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self }
     }
 
+    /// The same at another replica.
+    pub(crate) fn at(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
     async fn answer(&self, request: reqwest::RequestBuilder) -> reqwest::Response {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token),
@@ -127,7 +146,7 @@ impl Client {
         let answer = self.answer(request).await;
         let (status, text) = (answer.status(), answer.text().await.unwrap());
         assert!(status.is_success(), "{status} {text}");
-        serde_json::from_str(&text).unwrap()
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -136,6 +155,12 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    /// Whatever is answered, with its status.
+    pub(crate) async fn answer_of(&self, path: &str) -> (u16, Value) {
+        let answer = self.answer(self.http.get(format!("{}{path}", self.url))).await;
+        (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
     pub(crate) async fn status(&self, path: &str) -> u16 {

@@ -1,0 +1,62 @@
+//! A whole installation: servers, a cluster, and programs that work on them.
+
+use hexabase_test_servers::{Nats, Postgres, Redis};
+use tempfile::TempDir;
+
+use crate::process::{Process, program};
+
+/// 32 bytes, in base64.
+const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// Servers of its own, and a sandbox as a process of its own: a cluster that lives on when programs die.
+pub(crate) struct Installation {
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
+    pub(crate) nats: Nats,
+    pub(crate) database: String,
+    pub(crate) cluster: Process,
+    pub(crate) folder: TempDir,
+}
+
+impl Installation {
+    /// With a database that has been migrated.
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (postgres, redis, nats) = (Postgres::start(), Redis::start(&[]), Nats::start(&[]));
+        let database = postgres.database().await;
+        let cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
+        let installation = Self { postgres, redis, nats, database, cluster, folder };
+        let migrated = installation.run(&["migrate"]);
+        assert!(migrated.contains("up to date"), "{migrated}");
+        installation
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("HEXABASE_DATABASE_URL", self.postgres.url_of(&self.database)),
+            ("HEXABASE_REDIS_URL", self.redis.url().to_owned()),
+            ("HEXABASE_NATS_URL", self.nats.url().to_owned()),
+            ("HEXABASE_MASTER_KEY", MASTER_KEY.to_owned()),
+            ("HEXABASE_PUBLIC_URL", "http://127.0.0.1:8080".to_owned()),
+            ("HEXABASE_KUBECONFIG", "sandbox.kubeconfig".to_owned()),
+            ("HEXABASE_MAIL_DIRECTORY", "mail".to_owned()),
+            ("HEXABASE_REQUESTS_PER_MINUTE", "0".to_owned()),
+            ("HEXABASE_DEV", "true".to_owned()),
+        ]
+    }
+
+    /// Starts a program that goes on: `api` or `worker`.
+    pub(crate) async fn start(&self, name: &str, command: &str) -> Process {
+        let environment = self.environment();
+        let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Process::start_as(name, self.folder.path(), &[command, "--listen", "127.0.0.1:0"], &environment).await
+    }
+
+    /// Runs a program that comes to an end, and answers what it said.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let mut command = program(self.folder.path());
+        let done = command.args(arguments).envs(self.environment()).output().unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+}
