@@ -6,6 +6,7 @@ use hexabase_core::access::{Credential, Principal};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, TokenId};
 use hexabase_core::identity::IdentityProvider;
+use hexabase_core::model::SigningKey;
 use hexabase_core::name::ProviderName;
 use hexabase_core::platform::TOKEN_PREFIX;
 use hexabase_core::secret::BearerToken;
@@ -51,6 +52,12 @@ impl Auth {
         Ok(auth)
     }
 
+    /// What it works on.
+    #[must_use]
+    pub const fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
     /// How long tokens and sessions last.
     #[must_use]
     pub const fn config(&self) -> &AuthConfig {
@@ -72,9 +79,28 @@ impl Auth {
     }
 
     /// The public halves of all signing keys, as a JSON Web Key Set (RFC 7517).
-    #[must_use]
-    pub fn jwks(&self) -> Value {
-        self.keys.jwks()
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn jwks(&self) -> Result<Value> {
+        self.keys.jwks().await
+    }
+
+    /// All signing keys, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>> {
+        self.platform.store().list_signing_keys().await
+    }
+
+    /// Makes the signing key that comes next. For ten minutes it is only shown, so that everybody knows it when it
+    /// begins to sign; then the keys before it retire, and what they signed stays valid until it expires.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn rotate_keys(&self) -> Result<SigningKey> {
+        self.keys.rotate().await
     }
 
     /// What a client may know about this issuer: as much of OpenID Connect Discovery as there is. Tenant API

@@ -63,7 +63,7 @@ impl Auth {
     /// # Errors
     /// - `QuotaExceeded` when somebody is in so many groups that no client could carry the token.
     /// - `Unavailable` without a signing key.
-    pub fn cluster_token(&self, access: &ClusterAccess) -> Result<ClusterToken> {
+    pub async fn cluster_token(&self, access: &ClusterAccess) -> Result<ClusterToken> {
         let now = self.platform.clock().now();
         let expires_at = after(now, CLUSTER_TOKEN_LIFETIME);
         let claims = Claims {
@@ -79,7 +79,7 @@ impl Auth {
             auth_time: now.as_second(),
             jti: format!("{:032x}", u128::from_be_bytes(self.platform.ids().bytes())),
         };
-        let token = sign(&*self.keys.signing()?, "JWT", &claims)?;
+        let token = sign(&*self.keys.signing().await?, "JWT", &claims)?;
         if token.len() > LONGEST {
             let message = format!("you are in {} groups, more than a token can carry", access.groups.len());
             return Err(Error::quota_exceeded(message));

@@ -9,8 +9,8 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::Platform;
-use hexabase_core::changeset::Changeset;
-use hexabase_core::clock::until;
+use hexabase_core::changeset::{Changeset, Key as ChangeKey};
+use hexabase_core::clock::{after, until};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::model::{SignatureAlgorithm, SigningKey};
 use jiff::Timestamp;
@@ -22,6 +22,12 @@ use sha2::{Digest as _, Sha256};
 const SEALED: &str = "signing key";
 /// How often, at most, the store is asked for keys that are not known.
 const COOLDOWN: Duration = Duration::from_secs(5);
+/// How old the keys may be that sign and that others are shown.
+const FRESH: Duration = Duration::from_secs(30);
+/// For how long a new key is only shown before it signs: longer than anybody keeps the set of keys.
+const SHOWN_BEFORE: Duration = Duration::from_secs(600);
+/// For how long a key stays after it has signed for the last time: longer than any token lives.
+const KEPT_AFTER: Duration = Duration::from_secs(3_600);
 
 /// One key, ready to be used.
 pub(crate) struct Key {
@@ -29,6 +35,7 @@ pub(crate) struct Key {
     pub(crate) verifier: DecodingKey,
     signer: EcdsaKeyPair,
     public_jwk: Value,
+    created_at: Timestamp,
     retires_at: Option<Timestamp>,
 }
 
@@ -64,8 +71,10 @@ impl KeyRing {
     pub(crate) async fn load(platform: Platform) -> Result<Self> {
         let ring = Self { platform, keys: RwLock::default(), read_at: Mutex::new(Timestamp::MIN) };
         ring.read().await?;
-        if ring.signing().is_err() {
-            ring.make().await?;
+        if ring.current().is_err() {
+            // Two replicas that start at once may both make one: each verifies the other's.
+            let first = ring.make()?;
+            ring.platform.store().commit(Changeset::new().insert(first)).await?;
             ring.read().await?;
         }
         Ok(ring)
@@ -75,12 +84,42 @@ impl KeyRing {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The key that signs now: the newest one that does not retire.
-    pub(crate) fn signing(&self) -> Result<Arc<Key>> {
+    /// The key that signs now, as another replica may have decided a short while ago.
+    pub(crate) async fn signing(&self) -> Result<Arc<Key>> {
+        if self.claim_reading(FRESH)
+            && let Err(error) = self.read().await
+        {
+            tracing::warn!(%error, "the signing keys could not be read again; those of before go on");
+        }
+        self.current()
+    }
+
+    /// The newest key that was shown for long enough, or the first one there is.
+    fn current(&self) -> Result<Arc<Key>> {
         let now = self.platform.clock().now();
-        let usable = |key: &&Arc<Key>| key.retires_at.is_none_or(|at| now < at);
-        let found = self.all().iter().rev().find(usable).cloned();
-        found.ok_or_else(|| Error::unavailable("there is no signing key"))
+        let keys = self.all();
+        let mut usable = keys.iter().filter(|key| key.retires_at.is_none_or(|at| now < at));
+        let shown = |key: &&Arc<Key>| until(key.created_at, now) >= SHOWN_BEFORE;
+        let found = usable.clone().rev().find(shown).or_else(|| usable.next());
+        found.cloned().ok_or_else(|| Error::unavailable("there is no signing key"))
+    }
+
+    /// Makes the key that signs next. Those before it retire once it does.
+    pub(crate) async fn rotate(&self) -> Result<SigningKey> {
+        let now = self.platform.clock().now();
+        let next = self.make()?;
+        let mut changeset = Changeset::new().insert(next.clone());
+        for old in self.platform.store().list_signing_keys().await? {
+            if old.retires_at.is_none() {
+                let retires_at = Some(after(now, SHOWN_BEFORE + FRESH));
+                changeset = changeset.update(SigningKey { retires_at, ..old });
+            } else if old.retires_at.is_some_and(|at| after(at, KEPT_AFTER) < now) {
+                changeset = changeset.delete(ChangeKey::SigningKey(old.kid));
+            }
+        }
+        self.platform.store().commit(changeset).await?;
+        self.read().await?;
+        Ok(next)
     }
 
     /// The key of a name; the store is asked for names that are not known, but not all the time.
@@ -89,21 +128,31 @@ impl KeyRing {
         if let Some(key) = known(self) {
             return Ok(Some(key));
         }
-        let now = self.platform.clock().now();
-        {
-            let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if until(*read_at, now) < COOLDOWN {
-                return Ok(None);
-            }
-            *read_at = now;
+        if !self.claim_reading(COOLDOWN) {
+            return Ok(None);
         }
         self.read().await?;
         Ok(known(self))
     }
 
-    pub(crate) fn jwks(&self) -> Value {
+    /// The public halves, as another replica may have made them a short while ago.
+    pub(crate) async fn jwks(&self) -> Result<Value> {
+        if self.claim_reading(FRESH) {
+            self.read().await?;
+        }
         let keys: Vec<Value> = self.all().iter().map(|key| key.public_jwk.clone()).collect();
-        json!({ "keys": keys })
+        Ok(json!({ "keys": keys }))
+    }
+
+    /// Whether it is time to read again; of several who ask at once one is told so.
+    fn claim_reading(&self, after: Duration) -> bool {
+        let now = self.platform.clock().now();
+        let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = until(*read_at, now) >= after;
+        if old {
+            *read_at = now;
+        }
+        old
     }
 
     async fn read(&self) -> Result<()> {
@@ -130,11 +179,12 @@ impl KeyRing {
             verifier,
             signer,
             public_jwk: stored.public_jwk.clone(),
+            created_at: stored.created_at,
             retires_at: stored.retires_at,
         }))
     }
 
-    async fn make(&self) -> Result<()> {
+    fn make(&self) -> Result<SigningKey> {
         let failed = || Error::unexpected("a signing key could not be made");
         let random = SystemRandom::new();
         let private =
@@ -145,7 +195,7 @@ impl KeyRing {
         let kid = thumbprint(&x, &y);
         let public_jwk =
             json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "alg": "ES256", "use": "sig", "kid": kid });
-        let key = SigningKey {
+        Ok(SigningKey {
             kid,
             algorithm: SignatureAlgorithm::Es256,
             public_jwk,
@@ -156,9 +206,7 @@ impl KeyRing {
             )?,
             created_at: self.platform.clock().now(),
             retires_at: None,
-        };
-        // Two replicas that start at once may both make one: each verifies the other's.
-        self.platform.store().commit(Changeset::new().insert(key)).await
+        })
     }
 }
 

@@ -66,7 +66,7 @@ impl Auth {
         let session =
             Session { refresh_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
         self.begin(&session, origin).await?;
-        self.pair(&session, &verifier)
+        self.pair(&session, &verifier).await
     }
 
     pub(crate) fn new_session(&self, user_id: UserId, provider: &ProviderName, origin: &Origin) -> Session {
@@ -92,10 +92,10 @@ impl Auth {
         self.platform.store().commit(Changeset::new().insert(session.clone()).insert(event)).await
     }
 
-    fn pair(&self, session: &Session, verifier: &Verifier) -> Result<TokenPair> {
+    async fn pair(&self, session: &Session, verifier: &Verifier) -> Result<TokenPair> {
         let now = self.platform.clock().now();
         let jti = format!("{:032x}", u128::from_be_bytes(self.platform.ids().bytes()));
-        let key = self.keys.signing()?;
+        let key = self.keys.signing().await?;
         Ok(TokenPair {
             user_id: session.user_id,
             session_id: session.id,
@@ -164,7 +164,7 @@ impl Auth {
         let event = self.security_event(&renewed, SecurityEventKind::TokenRefreshed, origin);
         let changeset = Changeset::new().session(renewed.clone()).insert(spent).insert(event);
         self.platform.store().commit(changeset).await?;
-        self.pair(&renewed, &next)
+        self.pair(&renewed, &next).await
     }
 
     async fn end_family(&self, session: Session, origin: &Origin) -> Result<TokenPair> {

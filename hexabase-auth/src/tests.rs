@@ -306,7 +306,7 @@ async fn tokens_of_another_kind_or_hand_are_refused() {
     let pair = world.sign_in("ann@example.com").await;
     let parts: Vec<&str> = pair.access_token.split('.').collect();
     let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let kid = world.auth.jwks()["keys"][0]["kid"].as_str().unwrap().to_owned();
+    let kid = world.auth.jwks().await.unwrap()["keys"][0]["kid"].as_str().unwrap().to_owned();
     let header = |alg: &str, typ: &str, kid: &str| {
         encode(&format!(r#"{{"alg":"{alg}","typ":"{typ}","kid":"{kid}"}}"#))
     };
@@ -340,7 +340,7 @@ async fn a_cluster_token_is_for_one_workspace_and_no_access_token() {
         user,
         groups: vec!["WSAdmins".to_owned(), "WorkspaceMembers".to_owned()],
     };
-    let token = world.auth.cluster_token(&access).unwrap();
+    let token = world.auth.cluster_token(&access).await.unwrap();
     let (subject, groups) = world.auth.verify_cluster_token(&token.token, fixture::id("dev")).await.unwrap();
     assert_eq!((subject, groups), (pair.user_id, access.groups.clone()));
     assert!(world.auth.verify_cluster_token(&token.token, fixture::id("other")).await.is_err());
@@ -353,6 +353,7 @@ async fn a_cluster_token_is_for_one_workspace_and_no_access_token() {
     let error = world
         .auth
         .cluster_token(&hexabase_core::platform::ClusterAccess { groups: many, ..access })
+        .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
 }
@@ -376,7 +377,7 @@ async fn discovery_names_only_what_there_is() {
     let document = world.auth.discovery();
     assert_eq!(document["issuer"], "https://hexabase.example");
     assert!(document.get("authorization_endpoint").is_none() && document.get("token_endpoint").is_none());
-    let key = &world.auth.jwks()["keys"][0];
+    let key = &world.auth.jwks().await.unwrap()["keys"][0];
     assert_eq!((&key["alg"], key.get("d")), (&"ES256".into(), None), "the private half is not shown");
 }
 
@@ -462,4 +463,38 @@ async fn what_was_revoked_stays_so_when_whoever_remembered_it_was_started_anew()
     let error = world.auth.authenticate(&ann.access_token).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     world.auth.authenticate(&bob.access_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_key_is_shown_before_it_signs_and_the_old_one_stays_as_long_as_its_tokens() {
+    let world = world().await;
+    let kids = async || {
+        let keys = world.auth.jwks().await.unwrap()["keys"].as_array().unwrap().clone();
+        keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let kid_of = |pair: &TokenPair| {
+        let header = URL_SAFE_NO_PAD.decode(pair.access_token.split('.').next().unwrap()).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
+    };
+    // Another replica, which hears of it by itself.
+    let other = auth_of(platform(&world.clock, &world.store)).await;
+    let old = kids().await.remove(0);
+    world.clock.advance(Duration::from_secs(60));
+    let new = world.auth.rotate_keys().await.unwrap().kid;
+    assert_eq!(kids().await, [old.clone(), new.clone()]);
+    let before = world.sign_in("ann@example.com").await;
+    assert_eq!(kid_of(&before), old);
+    world.clock.advance(Duration::from_secs(601));
+    let who = DevProvider::identity(&Email::parse("ann@example.com").unwrap(), None);
+    let after = other.sign_in(&ProviderName::parse("dev").unwrap(), &who, &origin()).await.unwrap();
+    assert_eq!(kid_of(&after), new);
+    for auth in [&world.auth, &other] {
+        for pair in [&before, &after] {
+            auth.authenticate(&pair.access_token).await.unwrap();
+        }
+    }
+    // Once nothing can be valid that it signed, the next rotation removes it.
+    world.clock.advance(Duration::from_secs(7_200));
+    let newest = world.auth.rotate_keys().await.unwrap().kid;
+    assert_eq!(kids().await, [new, newest]);
 }

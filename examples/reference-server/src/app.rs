@@ -35,7 +35,7 @@ pub struct AppParts {
     /// How requests are let in.
     pub entry: Entry,
     /// The backends in use, by what they do, for whoever asks.
-    pub backends: Vec<(&'static str, String)>,
+    pub backends: Vec<(&'static str, &'static str)>,
     /// The figures of this process, if they are kept.
     pub metrics: Option<PrometheusHandle>,
     /// Turns true when the process is to stop: what would go on for ever ends then.

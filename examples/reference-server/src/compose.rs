@@ -7,12 +7,13 @@ use std::sync::Arc;
 use axum::Router;
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::Platform;
-use hexabase_core::clock::{Clock, SystemClock};
+use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::error::{Error, Result};
-use hexabase_core::id_source::{IdSource, SystemIds};
+use hexabase_core::id_source::SystemIds;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::Plan;
 use hexabase_core::placement::HostCluster;
+use hexabase_core::platform::PlatformBuilder;
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
@@ -61,12 +62,8 @@ pub(crate) async fn compose(
     stopping: watch::Receiver<bool>,
     metrics: Option<PrometheusHandle>,
 ) -> Result<Composed> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ids: Arc<dyn IdSource> = Arc::new(SystemIds::default());
     let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
-    let key = settings.master_key.key(&*ids)?;
-    let (store, store_is) = store(&settings.database).await?;
-
+    let foundation = foundation(&settings, &public_url).await?;
     let authority = match settings.cluster {
         Cluster::Sandbox if settings.tls.is_none() => {
             Some(Authority::kept(&with_suffix(&settings.beside, "ca.key"))?)
@@ -90,25 +87,14 @@ pub(crate) async fn compose(
     };
     if sandbox.is_some() {
         // The sandbox of the last run is gone: everything in it is made again.
-        let due = store.make_due(&host.name, clock.now()).await?;
+        let due = foundation.store.make_due(&host.name, SystemClock.now()).await?;
         tracing::info!(workspaces = due, "the sandbox is empty and is filled again");
     }
 
-    let mut builder = Platform::builder(&public_url)
-        .with_store(store)
-        .with_clock(clock.clone())
-        .with_ids(ids.clone())
-        .with_master_key(key)
-        .with_plans(plans(settings.plans.as_deref())?)
-        .with_fleet(Fleet::new().with(host, provisioner));
-    if let Some(redis) = &settings.redis {
-        builder = builder.with_ephemeral(Arc::new(RedisEphemeral::connect(redis).await?));
-    }
-    if let Some(nats) = &settings.nats {
-        builder = builder.with_queue(Arc::new(NatsQueue::connect(nats.clone()).await?));
-    }
+    let mut builder = foundation.builder.with_fleet(Fleet::new().with(host, provisioner));
     if let Some(folder) = &settings.mail_directory {
-        builder = builder.with_notifier(Arc::new(MailFolder::new(folder.clone(), clock, ids)));
+        let folder = MailFolder::new(folder.clone(), Arc::new(SystemClock), Arc::new(SystemIds::default()));
+        builder = builder.with_notifier(Arc::new(folder));
     }
     let platform = builder.build()?;
 
@@ -129,19 +115,58 @@ pub(crate) async fn compose(
             requests_per_minute: settings.requests_per_minute,
             ..Entry::default()
         },
-        backends: vec![
-            ("store", store_is.to_owned()),
-            ("ephemeral", if settings.redis.is_some() { "redis" } else { "memory" }.to_owned()),
-            ("queue", if settings.nats.is_some() { "nats" } else { "memory" }.to_owned()),
-            ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }.to_owned()),
-            ("billing", "none".to_owned()),
-        ],
+        backends: [
+            foundation.backends.as_slice(),
+            &[("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }), ("billing", "none")],
+        ]
+        .concat(),
         sandbox,
         metrics,
         stopping,
         ..AppParts::new(platform, auth)
     });
     Ok(Composed { app, worker, speech })
+}
+
+/// Everything but the cluster: for those who look after the rest.
+///
+/// # Errors
+/// As [`compose`].
+pub(crate) async fn operate(settings: &Settings) -> Result<Auth> {
+    // Nobody is sent anywhere from here.
+    let public_url = settings.public_url.as_deref().unwrap_or("http://localhost");
+    let platform = foundation(settings, public_url).await?.builder.build()?;
+    Auth::new(platform, Vec::new(), AuthConfig::default()).await
+}
+
+/// What everything else stands on.
+struct Foundation {
+    builder: PlatformBuilder,
+    store: Arc<dyn TenantStore>,
+    /// What its parts are called.
+    backends: [(&'static str, &'static str); 3],
+}
+
+async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation> {
+    let (store, store_is) = store(&settings.database).await?;
+    let mut builder = Platform::builder(public_url)
+        .with_store(store.clone())
+        .with_master_key(settings.master_key.key(&SystemIds::default())?)
+        .with_plans(plans(settings.plans.as_deref())?);
+    let (mut ephemeral, mut queue) = ("memory", "memory");
+    if let Some(redis) = &settings.redis {
+        builder = builder.with_ephemeral(Arc::new(RedisEphemeral::connect(redis).await?));
+        ephemeral = "redis";
+    }
+    if let Some(nats) = &settings.nats {
+        builder = builder.with_queue(Arc::new(NatsQueue::connect(nats.clone()).await?));
+        queue = "nats";
+    }
+    Ok(Foundation {
+        builder,
+        store,
+        backends: [("store", store_is), ("ephemeral", ephemeral), ("queue", queue)],
+    })
 }
 
 /// The system of record, and what it is called.

@@ -392,6 +392,10 @@ impl WorkStore for FaultyStore {
         self.plan.pass(self.inner.release_lease(lease)).await
     }
 
+    async fn list_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>> {
+        self.plan.pass(self.inner.list_leases(now, limit)).await
+    }
+
     async fn list_due_workspaces(
         &self,
         now: Timestamp,

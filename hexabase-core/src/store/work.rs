@@ -83,6 +83,15 @@ pub trait WorkStore: Send + Sync {
     /// `Unavailable`.
     async fn release_lease(&self, lease: &Lease) -> Result<()>;
 
+    /// The leases that somebody holds, in the order of their names, at most `limit`.
+    ///
+    /// # Behaviour
+    /// - Those that were released or have run out by `now` are left out.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>>;
+
     /// Workspaces that should have been looked at by `now`, the most overdue first, at most `limit`.
     ///
     /// # Errors

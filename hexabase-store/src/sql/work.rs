@@ -88,6 +88,18 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         self.0.execute(query.text(&lease.name).int(token(lease)?)).await.map(drop)
     }
 
+    async fn list_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>> {
+        let query = Query::new(
+            "SELECT name, token, expires_at FROM leases WHERE holder <> '' AND expires_at > $1 ORDER BY name LIMIT $2",
+        );
+        let rows = self.0.fetch(query.time(now).int(count(limit))).await?;
+        let read = |row: &E::Row| {
+            let mut cells = Cells::new(row);
+            Ok(Lease { name: cells.string()?, token: cells.number()?, expires_at: cells.time()? })
+        };
+        rows.iter().map(read).collect()
+    }
+
     async fn list_due_workspaces(
         &self,
         now: Timestamp,

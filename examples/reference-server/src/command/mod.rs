@@ -1,5 +1,6 @@
 //! What the program does, by its subcommands.
 
+mod admin;
 mod banner;
 mod credential;
 mod sandbox;
@@ -35,6 +36,8 @@ enum Command {
     /// Bring the database up to date and stop. A file is also brought up to date by whoever opens it; a server is
     /// only by this command, as the owner of the tables, while others go on working.
     Migrate(Box<Sources>),
+    /// Look after an installation: signing keys, dead letters, leases.
+    Admin(Box<admin::Admin>),
     /// Write the OpenAPI document of the API to standard output.
     Openapi(Openapi),
     /// Get a token for a workspace's cluster, as kubectl asks for it. The API token in the variable
@@ -84,6 +87,10 @@ fn carry_out(command: Command) -> Result<()> {
             let database = settings(*sources)?.database;
             runtime()?.block_on(compose::migrate(&database))?;
             say("the database is up to date")
+        }
+        Command::Admin(admin) => {
+            let settings = settings(admin.sources.clone())?;
+            runtime()?.block_on(admin.carry_out(settings))
         }
         Command::Openapi(Openapi { dev }) => {
             let document = crate::document(dev).to_pretty_json();

@@ -1,7 +1,9 @@
 //! The program, as operators run it.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::print_stdout, reason = "the chaos test tells what it does")]
 
+mod chaos;
 mod installation;
 mod process;
 

@@ -82,10 +82,15 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
     /// Asks it to stop, which it must do well, and answers what it logged.
     pub(crate) fn stop(mut self) -> String {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(asked.success());
+        self.signal("TERM");
         let done = self.child.wait().unwrap();
         let mut log = String::new();
         std::fs::File::open(&self.log).unwrap().read_to_string(&mut log).unwrap();
@@ -161,6 +166,10 @@ impl Client {
     pub(crate) async fn answer_of(&self, path: &str) -> (u16, Value) {
         let answer = self.answer(self.http.get(format!("{}{path}", self.url))).await;
         (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    pub(crate) async fn text(&self, path: &str) -> String {
+        self.answer(self.http.get(format!("{}{path}", self.url))).await.text().await.unwrap()
     }
 
     pub(crate) async fn status(&self, path: &str) -> u16 {

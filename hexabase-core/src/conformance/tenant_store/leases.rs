@@ -44,6 +44,24 @@ pub async fn a_lease_that_was_taken_over_cannot_be_renewed_or_released(store: &d
     assert!(acquire(store, "ann", 16).await.is_some());
 }
 
+/// Leases are listed while somebody holds them.
+pub async fn held_leases_are_listed_by_name(store: &dyn TenantStore) {
+    for (name, at) in [("b", 5), ("a", 0), ("c", 5)] {
+        store.acquire_lease(name, "ann", later(at), TTL).await.unwrap();
+    }
+    let names = |at, limit| async move {
+        let leases = store.list_leases(later(at), limit).await.unwrap();
+        leases.into_iter().map(|lease| lease.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(9, 9).await, ["a", "b", "c"]);
+    assert_eq!(names(9, 2).await, ["a", "b"]);
+    assert_eq!(names(10, 9).await, ["b", "c"]);
+    let lease = store.list_leases(later(10), 1).await.unwrap().remove(0);
+    assert_eq!(lease.expires_at, later(15));
+    store.release_lease(&lease).await.unwrap();
+    assert_eq!(names(10, 9).await, ["c"]);
+}
+
 /// Fencing: a commit under an old token is refused, also when nobody holds the lease any more.
 pub async fn a_commit_under_a_lease_that_was_taken_over_is_refused(store: &dyn TenantStore) {
     build(store).await;

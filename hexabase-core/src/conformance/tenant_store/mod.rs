@@ -66,6 +66,7 @@ macro_rules! tenant_store_conformance {
                 a_lease_excludes_others_until_it_expires,
                 a_lease_grows_its_token_with_every_acquisition,
                 a_lease_that_was_taken_over_cannot_be_renewed_or_released,
+                held_leases_are_listed_by_name,
                 a_commit_under_a_lease_that_was_taken_over_is_refused,
                 of_two_acquisitions_exactly_one_succeeds,
             ]

@@ -80,6 +80,17 @@ impl WorkStore for MemoryStore {
         Ok(())
     }
 
+    async fn list_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>> {
+        let state = self.lock();
+        let held = state.leases.iter().filter(|(_, row)| row.holder.is_some() && row.expires_at > now);
+        let lease = |(name, row): (&String, &LeaseRow)| Lease {
+            name: name.clone(),
+            token: row.token,
+            expires_at: row.expires_at,
+        };
+        Ok(held.take(limit).map(lease).collect())
+    }
+
     async fn list_due_workspaces(
         &self,
         now: Timestamp,

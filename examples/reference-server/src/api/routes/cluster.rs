@@ -72,7 +72,7 @@ async fn kubeconfig(
     let auth = match query.auth {
         KubeconfigKind::Exec => KubeconfigAuth::Exec { server_url },
         KubeconfigKind::Token => {
-            token = app.auth.cluster_token(&access)?;
+            token = app.auth.cluster_token(&access).await?;
             KubeconfigAuth::Token(&token)
         }
         KubeconfigKind::Kubelogin => {

@@ -112,7 +112,7 @@ struct Info {
     version: &'static str,
     /// The backends in use, by what they do.
     #[schema(example = json!({"store": "sqlite"}))]
-    backends: BTreeMap<&'static str, String>,
+    backends: BTreeMap<&'static str, &'static str>,
     /// Whether tenant clusters are only pretended.
     sandbox: bool,
 }
@@ -123,7 +123,7 @@ struct Info {
 async fn info(State(app): State<App>) -> Json<Info> {
     Json(Info {
         version: env!("CARGO_PKG_VERSION"),
-        backends: app.backends.iter().cloned().collect(),
+        backends: app.backends.iter().copied().collect(),
         sandbox: app.platform.fleet().hosts().any(|host| host.sandbox),
     })
 }
