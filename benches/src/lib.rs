@@ -84,6 +84,24 @@ pub fn median(mut all: Vec<Duration>) -> Duration {
     all[all.len() / 2]
 }
 
+/// The one that this share of all does not exceed.
+///
+/// # Panics
+/// Without any, or for a share that is none.
+#[must_use]
+pub fn upper(mut all: Vec<Duration>, share: f64) -> Duration {
+    assert!((0.0..1.0).contains(&share), "{share} is no share");
+    all.sort_unstable();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a place in a list"
+    )]
+    let place = (all.len() as f64 * share) as usize;
+    all[place]
+}
+
 /// Prints a figure as a row of `RESULTS.md`.
 pub fn report(what: &str, floor: &str, pair: Pair, target: Target) {
     let met = match target {

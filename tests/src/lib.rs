@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
+pub mod backends;
 pub mod bodies;
 mod client;
 mod letters;

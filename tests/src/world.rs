@@ -12,6 +12,7 @@ use hexabase_core::worker::Worker;
 use hexabase_server::{App, AppParts, Entry, router};
 use serde_json::json;
 
+use crate::backends::{self, Kept};
 use crate::{Client, Letters};
 
 /// Where a test's server is reached.
@@ -28,6 +29,15 @@ pub struct World {
     pub letters: Arc<Letters>,
     /// The API.
     pub router: Router,
+    /// Servers that the backends need.
+    _kept: Kept,
+}
+
+/// A platform with plans and a mailbox.
+fn plain(letters: &Arc<Letters>) -> PlatformBuilder {
+    let mut plans = hexabase_billing::plans::built_in();
+    plans.iter_mut().for_each(|plan| plan.limits.members = 1_000);
+    Platform::builder(URL).with_plans(plans).with_notifier(letters.clone())
 }
 
 /// Somebody who is signed in.
@@ -68,18 +78,21 @@ impl Place {
 }
 
 impl World {
-    /// A world all in memory.
+    /// A world on the backends that the environment names; all in memory without a word.
     pub async fn new() -> Self {
-        Self::with(|builder| builder).await
+        let letters = Arc::new(Letters::default());
+        let (builder, kept) = backends::furnish(plain(&letters)).await;
+        Self::on(builder, letters, kept).await
     }
 
-    /// A world with other backends.
+    /// A world on these backends, and in memory whatever they leave out.
     pub async fn with(backends: impl FnOnce(PlatformBuilder) -> PlatformBuilder) -> Self {
         let letters = Arc::new(Letters::default());
-        let mut plans = hexabase_billing::plans::built_in();
-        plans.iter_mut().for_each(|plan| plan.limits.members = 1_000);
-        let builder = Platform::builder(URL).with_plans(plans).with_notifier(letters.clone());
-        let platform = backends(builder).build().unwrap();
+        Self::on(backends(plain(&letters)), letters, Box::new(())).await
+    }
+
+    async fn on(builder: PlatformBuilder, letters: Arc<Letters>, kept: Kept) -> Self {
+        let platform = builder.build().unwrap();
         let dev = Arc::new(DevProvider::new(platform.clone()).unwrap());
         let providers: Vec<Arc<dyn IdentityProvider>> = vec![dev.clone()];
         let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await.unwrap();
@@ -88,7 +101,7 @@ impl World {
             entry: Entry { requests_per_minute: 0, ..Entry::default() },
             ..AppParts::new(platform.clone(), auth)
         });
-        Self { router: router(app.clone()), platform, app, letters }
+        Self { router: router(app.clone()), platform, app, letters, _kept: kept }
     }
 
     /// Somebody without credentials.

@@ -40,6 +40,13 @@ macro_rules! races {
                 super::$race(store).await;
             })+
         }
+        mod on_a_server {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $race() {
+                let (store, _server) = hexabase_tests::backends::postgres().await;
+                super::$race(std::sync::Arc::new(store)).await;
+            })+
+        }
     };
 }
 

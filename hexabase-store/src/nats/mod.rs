@@ -193,6 +193,13 @@ impl NatsQueue {
             ..pull::Config::default()
         };
         let workers = work.get_or_create_consumer(CONSUMER, workers).await.map_err(unavailable)?;
+        // A server that crashed may have kept messages of which it knows that they were dealt with. Nobody would ever
+        // get them, and they would stay for good.
+        let settled = workers.cached_info().ack_floor.stream_sequence;
+        // "Everything before the first" is taken for "everything".
+        if settled > 0 {
+            work.purge().sequence(settled + 1).await.map_err(unavailable)?;
+        }
         Ok(Place { work, workers, dead })
     }
 
@@ -219,6 +226,12 @@ impl NatsQueue {
     async fn settle(&self, receipt: &str, word: String) -> Result<()> {
         let told = self.context.client().request(receipt.to_owned(), word.into()).await;
         told.map(drop).map_err(unavailable)
+    }
+
+    /// The server ends a wait; should it be gone, we do.
+    async fn within<T>(&self, wait: Duration, asked: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let answered = timeout(wait + self.settings.timeout, asked).await;
+        answered.unwrap_or_else(|_| Err(Error::unavailable("NATS does not answer in time")))
     }
 
     /// What is there right now, without waiting.
@@ -307,12 +320,10 @@ impl TaskQueue for NatsQueue {
         let deadline = Instant::now() + patience;
         loop {
             let place = self.place().await?;
-            let mut received = self.pull(&place, limit).await;
+            let mut received = self.within(Duration::ZERO, self.pull(&place, limit)).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if received.as_ref().is_ok_and(Vec::is_empty) && !left.is_zero() {
-                // The server ends the wait; should it be gone, we do.
-                let waiting = timeout(left + self.settings.timeout, self.await_one(&place, left)).await;
-                received = waiting.unwrap_or_else(|_| Err(Error::unavailable("NATS does not answer")));
+                received = self.within(left, self.await_one(&place, left)).await;
             }
             match received {
                 Ok(deliveries) if deliveries.is_empty() && Instant::now() < deadline => {}
@@ -355,11 +366,11 @@ impl TaskQueue for NatsQueue {
         };
         let look = place.dead.create_consumer(look).await.map_err(unavailable)?;
         let messages = look.fetch().max_messages(limit).messages().await.map_err(unavailable)?;
-        let messages: Vec<Message> = messages
-            .try_collect()
-            .await
-            .map_err(|error| Error::unavailable("NATS does not answer").caused_by(error))?;
-        messages.iter().map(letter::dead).collect()
+        let messages = async {
+            let all: std::result::Result<Vec<Message>, _> = messages.try_collect().await;
+            all.map_err(|error| Error::unavailable("NATS does not answer").caused_by(error))
+        };
+        self.within(Duration::ZERO, messages).await?.iter().map(letter::dead).collect()
     }
 
     async fn retry_dead_letter(&self, id: MessageId) -> Result<bool> {
@@ -383,8 +394,8 @@ impl TaskQueue for NatsQueue {
 
     async fn depth(&self) -> Result<u64> {
         let place = self.place().await?;
-        match place.work.get_info().await {
-            Ok(info) => Ok(info.state.messages),
+        match place.work.consumer_info(CONSUMER).await {
+            Ok(info) => Ok(info.num_pending + info.num_ack_pending as u64),
             Err(error) => Err(self.forget(unavailable(error)).await),
         }
     }

@@ -43,8 +43,15 @@ impl Nats {
         &self.url
     }
 
-    /// Ends it at once; what it acknowledged is on disk. Does nothing to a shared one.
+    /// Ends it; what it acknowledged is on disk. Does nothing to a shared one.
     pub fn stop(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.end("TERM");
+        }
+    }
+
+    /// Ends it as a power cut would. Does nothing to a shared one.
+    pub fn crash(&mut self) {
         if let Some(own) = &mut self.own {
             own.end("KILL");
         }

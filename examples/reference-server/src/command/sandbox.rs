@@ -17,6 +17,10 @@ pub(super) struct Options {
     #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8001)))]
     listen: SocketAddr,
 
+    /// Where others reach it, if that is not where it listens.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
     /// Where to write a kubeconfig for it.
     #[arg(long, value_name = "FILE", default_value = "sandbox.kubeconfig")]
     kubeconfig: PathBuf,
@@ -26,7 +30,7 @@ pub(super) struct Options {
 pub(super) async fn serve(options: Options) -> Result<()> {
     let stopping = stop_signal()?;
     let listener = Listener::bind(options.listen).await?;
-    let base = format!("http://{}", listener.address);
+    let base = options.url.unwrap_or_else(|| format!("http://{}", listener.address));
     let sandbox = Sandbox::start(SandboxOptions {
         tenants_url: Some(format!("{base}{}", gate::TENANTS)),
         ..SandboxOptions::default()

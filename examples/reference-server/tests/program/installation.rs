@@ -1,5 +1,7 @@
 //! A whole installation: servers, a cluster, and programs that work on them.
 
+use std::process::Output;
+
 use hexabase_test_servers::{Nats, Postgres, Redis};
 use tempfile::TempDir;
 
@@ -14,6 +16,8 @@ pub(crate) struct Installation {
     pub(crate) redis: Redis,
     pub(crate) nats: Nats,
     pub(crate) database: String,
+    /// Whom programs sign in to the database as.
+    pub(crate) user: &'static str,
     pub(crate) cluster: Process,
     pub(crate) folder: TempDir,
 }
@@ -25,15 +29,15 @@ impl Installation {
         let (postgres, redis, nats) = (Postgres::start(), Redis::start(&[]), Nats::start(&[]));
         let database = postgres.database().await;
         let cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
-        let installation = Self { postgres, redis, nats, database, cluster, folder };
+        let installation = Self { postgres, redis, nats, database, user: "postgres", cluster, folder };
         let migrated = installation.run(&["migrate"]);
         assert!(migrated.contains("up to date"), "{migrated}");
         installation
     }
 
-    fn environment(&self) -> Vec<(&'static str, String)> {
+    fn environment(&self, user: &str) -> Vec<(&'static str, String)> {
         vec![
-            ("HEXABASE_DATABASE_URL", self.postgres.url_of(&self.database)),
+            ("HEXABASE_DATABASE_URL", self.postgres.url_as(user, &self.database)),
             ("HEXABASE_REDIS_URL", self.redis.url().to_owned()),
             ("HEXABASE_NATS_URL", self.nats.url().to_owned()),
             ("HEXABASE_MASTER_KEY", MASTER_KEY.to_owned()),
@@ -47,16 +51,25 @@ impl Installation {
 
     /// Starts a program that goes on: `api` or `worker`.
     pub(crate) async fn start(&self, name: &str, command: &str) -> Process {
-        let environment = self.environment();
+        let environment = self.environment(self.user);
         let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         Process::start_as(name, self.folder.path(), &[command, "--listen", "127.0.0.1:0"], &environment).await
     }
 
     /// Runs a program that comes to an end, and answers what it said.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
-        let mut command = program(self.folder.path());
-        let done = command.args(arguments).envs(self.environment()).output().unwrap();
+        self.run_as(self.user, arguments)
+    }
+
+    /// The same as another user of the database.
+    pub(crate) fn run_as(&self, user: &str, arguments: &[&str]) -> String {
+        let done = self.try_as(user, arguments);
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Runs a program that may fail.
+    pub(crate) fn try_as(&self, user: &str, arguments: &[&str]) -> Output {
+        program(self.folder.path()).args(arguments).envs(self.environment(user)).output().unwrap()
     }
 }

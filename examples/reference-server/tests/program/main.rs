@@ -5,6 +5,7 @@
 
 mod chaos;
 mod installation;
+mod operations;
 mod process;
 
 use std::collections::BTreeSet;

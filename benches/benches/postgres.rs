@@ -1,0 +1,258 @@
+//! Reads, commits and pages on PostgreSQL, next to the same statements by hand; and what row-level security costs.
+
+#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+
+use hexabase_benches::{Target, in_turns, report};
+use hexabase_core::changeset::Changeset;
+use hexabase_core::fixture::{self, THEN, id};
+use hexabase_core::id::{EventId, OrganizationId, TypedId as _, UserId, WorkspaceId};
+use hexabase_core::id_source::{IdSource as _, SystemIds};
+use hexabase_core::model::{Actor, AuditEvent, Group, Organization, OrganizationRole, Origin, Workspace};
+use hexabase_core::name::Slug;
+use hexabase_core::page::PageRequest;
+use hexabase_core::store::{Commit as _, OrganizationStore as _, WorkspaceStore as _};
+use hexabase_store::{PostgresSettings, PostgresStore};
+use hexabase_test_servers::Postgres;
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use tokio::runtime::Runtime;
+
+const COLUMNS: &str = "organization_id, id, name, display_name, plan_id, region, kubernetes_version, power, \
+    deletion_requested_at, host_cluster, generation, access_version, status, reconcile_at, created_by, created_at, \
+    updated_at, version";
+
+/// How many workspaces the small and the large database hold.
+const SMALL: usize = 1_000;
+const LARGE: usize = 1_000_000;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = Postgres::start();
+    point_read(&runtime, &server);
+    commit(&runtime, &server);
+    policies(&runtime, &server);
+    pages(&runtime, &server);
+}
+
+/// A database with one workspace in it, and a store on it.
+async fn furnished(server: &Postgres) -> (String, PostgresStore) {
+    let database = server.database().await;
+    let settings = PostgresSettings::new(server.url_of(&database));
+    PostgresStore::migrate(&settings).await.unwrap();
+    let store = PostgresStore::connect(&settings).await.unwrap();
+    let organization = Changeset::new().insert(fixture::organization("acme"));
+    store.commit(organization.insert(fixture::workspace("dev")).insert(fixture::group("web"))).await.unwrap();
+    (database, store)
+}
+
+/// A connection for whom no policies hold.
+async fn by_hand(server: &Postgres, database: &str) -> PgConnection {
+    let options: PgConnectOptions = server.url_of(database).parse().unwrap();
+    options.disable_statement_logging().connect().await.unwrap()
+}
+
+/// As somebody would read a workspace who has only the driver.
+fn read(row: &PgRow) -> usize {
+    (0..18).map(|column| row.try_get_raw(column).unwrap().as_bytes().map_or(0, <[u8]>::len)).sum()
+}
+
+fn point_read(runtime: &Runtime, server: &Postgres) {
+    let (database, store) = runtime.block_on(furnished(server));
+    let mut bare = runtime.block_on(by_hand(server, &database));
+    let (org, ws): (OrganizationId, WorkspaceId) = (id("acme"), id("dev"));
+    let (org_text, ws_text) = (org.to_string(), ws.to_string());
+    let sql = format!("SELECT {COLUMNS} FROM workspaces WHERE organization_id = $1 AND id = $2");
+    let pair = in_turns(
+        || assert!(runtime.block_on(store.find_workspace(org, ws)).unwrap().is_some()),
+        || {
+            let query = sqlx::query(AssertSqlSafe(sql.clone())).bind(&org_text).bind(&ws_text);
+            assert!(read(&runtime.block_on(query.fetch_one(&mut bare)).unwrap()) > 300);
+        },
+    );
+    report("read of a workspace on PostgreSQL", "the bare statement", pair, Target::TimesFloor(1.25));
+}
+
+/// The change of a group, as the services make it.
+struct Change {
+    ids: SystemIds,
+    workspace: Workspace,
+    group: Group,
+}
+
+impl Change {
+    fn new() -> Self {
+        Self { ids: SystemIds::default(), workspace: fixture::workspace("dev"), group: fixture::group("web") }
+    }
+
+    fn next(&mut self) -> (Changeset, Workspace, Group, AuditEvent) {
+        let next = Group { version: self.group.version.next(), ..self.group.clone() };
+        let entry = AuditEvent {
+            id: EventId::from_uuid(self.ids.uuid(THEN)),
+            organization_id: next.organization_id,
+            actor: Actor { user_id: Some(id("owner")), session_id: None, token_id: None },
+            action: "group.update".to_owned(),
+            resource: next.id.to_string(),
+            before: serde_json::to_value(&self.group).unwrap(),
+            after: serde_json::to_value(&next).unwrap(),
+            origin: Origin::default(),
+            at: THEN,
+        };
+        let before = self.workspace.clone();
+        let changeset =
+            Changeset::new().update(next.clone()).workspace(before.clone(), THEN).audit(entry.clone());
+        self.workspace.version = before.version.next();
+        self.group = next.clone();
+        (changeset, before, next, entry)
+    }
+}
+
+fn commit(runtime: &Runtime, server: &Postgres) {
+    let (_, store) = runtime.block_on(furnished(server));
+    let (twin, _) = runtime.block_on(furnished(server));
+    let mut bare = runtime.block_on(by_hand(server, &twin));
+    let (mut ours, mut theirs) = (Change::new(), Change::new());
+    let pair = in_turns(
+        || runtime.block_on(store.commit(ours.next().0)).unwrap(),
+        || {
+            let (_, before, group, entry) = theirs.next();
+            runtime.block_on(commit_by_hand(&mut bare, &before, &group, &entry));
+        },
+    );
+    let floor = "the same statements in a bare transaction";
+    report("commit of a group's change on PostgreSQL", floor, pair, Target::TimesFloor(1.3));
+}
+
+async fn commit_by_hand(bare: &mut PgConnection, before: &Workspace, group: &Group, entry: &AuditEvent) {
+    let number = |number: u64| i64::try_from(number).unwrap();
+    let mut transaction = bare.begin().await.unwrap();
+    let workspace = "UPDATE workspaces SET name = $3, display_name = $4, plan_id = $5, region = $6, \
+        kubernetes_version = $7, power = $8, deletion_requested_at = NULL, host_cluster = $9, generation = $10, \
+        access_version = $11, status = $12::json, reconcile_at = now(), created_by = $13, created_at = now(), \
+        updated_at = now(), version = $14 WHERE organization_id = $1 AND id = $2 AND version = $15";
+    let changed = sqlx::query(workspace)
+        .bind(before.organization_id.to_string())
+        .bind(before.id.to_string())
+        .bind(before.name.as_str())
+        .bind(None::<String>)
+        .bind(before.plan_id.as_str())
+        .bind(None::<String>)
+        .bind(before.kubernetes_version.as_str())
+        .bind("running")
+        .bind(before.host_cluster.as_str())
+        .bind(number(before.generation))
+        .bind(number(before.access_version))
+        .bind(serde_json::to_string(&before.status).unwrap())
+        .bind(before.created_by.to_string())
+        .bind(number(before.version.next().number()))
+        .bind(number(before.version.number()))
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    assert_eq!(changed.rows_affected(), 1);
+    let update = "UPDATE workspace_groups SET name = $4, parent_id = $5, preset = $6, created_at = now(), \
+        updated_at = now(), version = $7 WHERE organization_id = $1 AND workspace_id = $2 AND id = $3";
+    sqlx::query(update)
+        .bind(group.organization_id.to_string())
+        .bind(group.workspace_id.to_string())
+        .bind(group.id.to_string())
+        .bind(group.name.as_str())
+        .bind(None::<String>)
+        .bind(None::<String>)
+        .bind(number(group.version.number()))
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let insert = "INSERT INTO audit_events VALUES ($1, $2, $3, $4, $5, $6, $7, $8::json, $9::json, $10, $11, $12, now())";
+    sqlx::query(insert)
+        .bind(entry.organization_id.to_string())
+        .bind(entry.id.to_string())
+        .bind(entry.actor.user_id.map(|user| user.to_string()))
+        .bind(None::<String>)
+        .bind(None::<String>)
+        .bind(&entry.action)
+        .bind(&entry.resource)
+        .bind(entry.before.to_string())
+        .bind(entry.after.to_string())
+        .bind(None::<String>)
+        .bind("")
+        .bind("")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// The same store on a database with policies, and on one of which they were taken away.
+fn policies(runtime: &Runtime, server: &Postgres) {
+    let (_, with) = runtime.block_on(furnished(server));
+    let (database, without) = runtime.block_on(furnished(server));
+    let remove = "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relrowsecurity LOOP \
+                  EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', t); END LOOP; END $$";
+    runtime.block_on(server.execute(&database, remove));
+    let (org, ws): (OrganizationId, WorkspaceId) = (id("acme"), id("dev"));
+    let read = |store: &PostgresStore| {
+        assert!(runtime.block_on(store.find_workspace(org, ws)).unwrap().is_some());
+    };
+    let pair = in_turns(|| read(&with), || read(&without));
+    report("read with row-level security", "without", pair, Target::TimesFloor(1.15));
+    let (mut ours, mut theirs) = (Change::new(), Change::new());
+    let pair = in_turns(
+        || runtime.block_on(with.commit(ours.next().0)).unwrap(),
+        || runtime.block_on(without.commit(theirs.next().0)).unwrap(),
+    );
+    report("commit with row-level security", "without", pair, Target::TimesFloor(1.15));
+}
+
+/// Fills a database with others' workspaces, and with an organization of a thousand for a member of fifty.
+async fn filled(server: &Postgres, workspaces: usize) -> PostgresStore {
+    let (database, store) = furnished(server).await;
+    let crowd = format!(
+        "INSERT INTO organizations SELECT 'org_crowd' || n, 'crowd-' || n, 'Crowd', false, 'starter', NULL, 'usr_x', \
+         now(), now(), 1 FROM generate_series(1, {organizations}) n; \
+         INSERT INTO members SELECT 'org_crowd' || n, 'usr_crowd' || n % 1000, 'owner', now(), now(), 1 \
+         FROM generate_series(1, {organizations}) n; \
+         INSERT INTO workspaces SELECT 'org_crowd' || 1 + n % {organizations}, 'ws_crowd' || n, 'ws-' || n, NULL, \
+         'starter', NULL, '1.36', 'running', NULL, 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), \
+         now() + interval '1 hour', 'usr_x', now(), now(), 1 FROM generate_series(1, {workspaces}) n; \
+         ANALYZE",
+        organizations = workspaces.div_ceil(10),
+    );
+    server.execute(&database, &crowd).await;
+    for batch in (0..1_000).collect::<Vec<_>>().chunks(50) {
+        let named = |number: &i32| {
+            let mut workspace = fixture::workspace(&format!("mine-{number}"));
+            workspace.name = Slug::parse(&format!("mine-{number}")).unwrap();
+            workspace
+        };
+        let changeset =
+            batch.iter().fold(Changeset::new(), |changeset, number| changeset.insert(named(number)));
+        store.commit(changeset).await.unwrap();
+    }
+    let ann: UserId = id("ann");
+    for number in 0..50 {
+        let organization: Organization = fixture::organization(&format!("mine-{number}"));
+        let member = fixture::member(organization.id, ann, OrganizationRole::Owner);
+        store.commit(Changeset::new().insert(organization).insert(member)).await.unwrap();
+    }
+    store
+}
+
+fn pages(runtime: &Runtime, server: &Postgres) {
+    let small = runtime.block_on(filled(server, SMALL));
+    let large = runtime.block_on(filled(server, LARGE));
+    let page = PageRequest::default();
+    let workspaces = |store: &PostgresStore| {
+        let found = runtime.block_on(store.list_workspaces(id("acme"), None, &page)).unwrap();
+        assert_eq!(found.items.len(), 50);
+    };
+    let pair = in_turns(|| workspaces(&large), || workspaces(&small));
+    let what = "page of 50 workspaces, with 1,000,000 in the database";
+    report(what, "with 1,000", pair, Target::TimesFloor(1.2));
+    let organizations = |store: &PostgresStore| {
+        let found = runtime.block_on(store.list_organizations(id("ann"), &page)).unwrap();
+        assert_eq!(found.items.len(), 50);
+    };
+    let pair = in_turns(|| organizations(&large), || organizations(&small));
+    let what = "list of somebody's 50 organizations, with 100,000 in the database";
+    report(what, "with 100", pair, Target::TimesFloor(1.2));
+}
