@@ -1,5 +1,8 @@
 //! NATS against the suite that every queue must pass, and what is NATS's own.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hexabase_core::ErrorKind;
@@ -68,7 +71,7 @@ async fn what_was_acknowledged_survives_the_server() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_behind_is_cleared_away() {
+async fn after_a_crash_the_queue_comes_to_rest() {
     let mut server = Nats::start(&[]);
     let queue = NatsQueue::connect(settings(server.url())).await.unwrap();
     for round in 0..20_u128 {
@@ -157,4 +160,68 @@ async fn credentials_are_needed_and_not_shown() {
     let settings = settings(&format!("nats://hexabase:hunter%2F2@{place}"));
     let queue = NatsQueue::connect(settings.clone()).await.unwrap();
     assert!(!format!("{settings:?} {queue:?} {error:?}").contains("hunter"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_was_taken_is_lost_while_the_server_comes_and_goes() {
+    let mut server = Nats::start(&[]);
+    let settings = NatsSettings { max_deliveries: 1_000, ..settings(server.url()) };
+    let over = Arc::new(AtomicBool::new(false));
+    let publishing = {
+        let (queue, over) = (NatsQueue::connect(settings.clone()).await.unwrap(), over.clone());
+        tokio::spawn(async move {
+            let mut taken = BTreeSet::new();
+            for number in 1.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                // Whatever is not taken is tried again, as the relay does.
+                let message = message(number);
+                while queue.publish(&message, NOW).await.is_err() {
+                    tokio::task::yield_now().await;
+                }
+                taken.insert(message.id);
+            }
+            taken
+        })
+    };
+    let received = Arc::new(Mutex::new(BTreeSet::new()));
+    let working: Vec<_> = (0..3)
+        .map(|_| {
+            let (settings, over, received) = (settings.clone(), over.clone(), received.clone());
+            tokio::spawn(async move {
+                let queue = NatsQueue::connect(settings).await.unwrap();
+                let mut idle = false;
+                while !(over.load(Ordering::Relaxed) && idle) {
+                    let Ok(deliveries) = queue.receive(8, VISIBILITY * 4).await else {
+                        tokio::task::yield_now().await;
+                        continue;
+                    };
+                    idle = deliveries.is_empty();
+                    for delivery in deliveries {
+                        received.lock().unwrap().insert(delivery.message.id);
+                        drop(queue.ack(&delivery).await);
+                    }
+                }
+            })
+        })
+        .collect();
+    for _ in 0..3 {
+        let enough = received.lock().unwrap().len() + 300;
+        while received.lock().unwrap().len() < enough {
+            tokio::task::yield_now().await;
+        }
+        server.stop();
+        server.resume();
+    }
+    over.store(true, Ordering::Relaxed);
+    let taken = publishing.await.unwrap();
+    for worker in working {
+        worker.await.unwrap();
+    }
+    let received = received.lock().unwrap().clone();
+    let lost: Vec<_> = taken.difference(&received).collect();
+    assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), taken.len());
+    let queue = NatsQueue::connect(settings).await.unwrap();
+    assert_eq!(queue.depth().await.unwrap(), 0);
 }

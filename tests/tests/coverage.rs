@@ -15,7 +15,7 @@ const SUITES: [(&str, &str); 5] = [
 
 /// Every source file of ours, with its text.
 fn sources() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let crates =
         ["hexabase-core", "hexabase-store", "hexabase-k8s", "hexabase-auth", "hexabase-billing", "examples"];
     let mut folders: Vec<PathBuf> = crates.iter().map(|name| root.join(name)).collect();

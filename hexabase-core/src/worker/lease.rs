@@ -1,7 +1,12 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::poll_fn;
 use futures_util::{FutureExt as _, pin_mut, select_biased};
+use jiff::Timestamp;
 
+use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id_source::IdSourceExt as _;
 use crate::platform::Parts;
@@ -26,15 +31,26 @@ impl Parts {
     {
         // Every acquisition has a holder of its own: two looks of one process must not share a lease.
         let holder = format!("{:032x}", u128::from_be_bytes(self.ids.bytes()));
-        let Some(lease) = self.store.acquire_lease(name, &holder, self.now(), TTL).await? else {
+        let acquired_at = self.now();
+        let Some(lease) = self.store.acquire_lease(name, &holder, acquired_at, TTL).await? else {
             return Ok(None);
         };
         let outcome = {
-            let (work, lost) = (work(lease.clone()).fuse(), self.renew(&lease).fuse());
-            pin_mut!(work, lost);
+            let ours_until = Mutex::new(after(acquired_at, TTL));
+            let work = work(lease.clone());
+            pin_mut!(work);
+            // Whoever wakes up after a pause that was longer than the lease does nothing until it is known whether
+            // somebody else has it by now: not to the cluster either, which knows no leases.
+            let work = poll_fn(|context| match self.now() < *lock(&ours_until) {
+                true => work.as_mut().poll(context),
+                false => Poll::Pending,
+            });
+            let (mut work, lost) = (work.fuse(), self.renew(&lease, &ours_until).fuse());
+            pin_mut!(lost);
+            // The renewal comes first, so that work goes on in the same turn in which it succeeds.
             select_biased! {
-                outcome = work => outcome,
                 error = lost => Err(error),
+                outcome = work => outcome,
             }
         };
         if let Err(error) = self.store.release_lease(&lease).await {
@@ -44,14 +60,19 @@ impl Parts {
     }
 
     /// Renews a lease until that fails, and says why it did.
-    async fn renew(&self, lease: &Lease) -> Error {
+    async fn renew(&self, lease: &Lease, ours_until: &Mutex<Timestamp>) -> Error {
         loop {
             self.clock.sleep(RENEW_AFTER).await;
-            match self.store.renew_lease(lease, self.now(), TTL).await {
-                Ok(true) => {}
+            let renewed_at = self.now();
+            match self.store.renew_lease(lease, renewed_at, TTL).await {
+                Ok(true) => *lock(ours_until) = after(renewed_at, TTL),
                 Ok(false) => return Error::version_conflict("lease").with("lease", &lease.name),
                 Err(error) => return error,
             }
         }
     }
+}
+
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -35,6 +35,9 @@ use tokio::time::{Instant, timeout};
 
 /// How long an id is remembered to drop repetitions.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// How long messages are kept: a server that crashed may keep some of which it knows that they were dealt with, and
+/// which nobody gets any more.
+const WORK_KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// The consumer that all workers share.
 const CONSUMER: &str = "workers";
 /// How long a consumer that only looks at dead letters outlives the look.
@@ -172,17 +175,18 @@ impl NatsQueue {
     }
 
     async fn make(&self) -> Result<Place> {
-        let stream = |name: String, retention| Config {
+        let stream = |name: String, retention, max_age| Config {
             subjects: vec![format!("{name}.>")],
             name,
             retention,
             num_replicas: self.settings.replicas,
             duplicate_window: DUPLICATE_WINDOW,
+            max_age,
             ..Config::default()
         };
-        let work = stream(self.settings.stream.clone(), RetentionPolicy::WorkQueue);
+        let work = stream(self.settings.stream.clone(), RetentionPolicy::WorkQueue, WORK_KEPT);
         let work = self.context.get_or_create_stream(work).await.map_err(unavailable)?;
-        let dead = stream(self.dead_stream(), RetentionPolicy::Limits);
+        let dead = stream(self.dead_stream(), RetentionPolicy::Limits, Duration::ZERO);
         let dead = self.context.get_or_create_stream(dead).await.map_err(unavailable)?;
         let workers = pull::Config {
             durable_name: Some(CONSUMER.to_owned()),
@@ -193,13 +197,6 @@ impl NatsQueue {
             ..pull::Config::default()
         };
         let workers = work.get_or_create_consumer(CONSUMER, workers).await.map_err(unavailable)?;
-        // A server that crashed may have kept messages of which it knows that they were dealt with. Nobody would ever
-        // get them, and they would stay for good.
-        let settled = workers.cached_info().ack_floor.stream_sequence;
-        // "Everything before the first" is taken for "everything".
-        if settled > 0 {
-            work.purge().sequence(settled + 1).await.map_err(unavailable)?;
-        }
         Ok(Place { work, workers, dead })
     }
 

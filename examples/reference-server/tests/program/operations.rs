@@ -98,9 +98,6 @@ async fn an_owner_and_a_server_with_few_rights_are_enough() {
     succeeds(script("postgres-roles.sh", &[], &administrator));
     installation.database = "hexabase".to_owned();
     assert!(installation.run_as("hexabase_owner", &["migrate"]).contains("up to date"));
-    let refused = installation.try_as("hexabase_server", &["migrate"]);
-    // There is nothing left to do, so that nothing is refused; but it may not look at what only owners may.
-    assert!(!refused.status.success() || refused.stderr.is_empty());
     installation.user = "hexabase_server";
     let api = installation.start("api", "api").await;
     let worker = installation.start("worker", "worker").await;
