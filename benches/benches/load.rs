@@ -84,6 +84,7 @@ async fn run() {
         ("HEXABASE_PUBLIC_URL", "http://127.0.0.1".to_owned()),
         // Counted like everybody's, and never refused.
         ("HEXABASE_REQUESTS_PER_MINUTE", "100000000".to_owned()),
+        ("HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", "100000000".to_owned()),
         ("HEXABASE_DEV", "true".to_owned()),
     ];
     let (_sandbox, _) = start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"], &[]).await;

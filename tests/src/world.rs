@@ -98,7 +98,11 @@ impl World {
         let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await.unwrap();
         let app = App::assemble(AppParts {
             dev: Some(dev),
-            entry: Entry { requests_per_minute: 0, ..Entry::default() },
+            entry: Entry {
+                requests_per_minute: 0,
+                platform_admins: vec![Email::parse("operator@example.com").unwrap()],
+                ..Entry::default()
+            },
             ..AppParts::new(platform.clone(), auth)
         });
         Self { router: router(app.clone()), platform, app, letters, _kept: kept }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{Method, Request, StatusCode};
+use hexabase_core::ephemeral::Rate;
+use hexabase_core::platform::Settings;
 use hexabase_tests::{Answer, Client, Person, World};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -300,4 +302,63 @@ async fn events_resume_after_the_last_one_seen() {
     let frame = tokio::time::timeout(PATIENCE, rest.frame()).await.unwrap().unwrap().unwrap();
     let next = String::from_utf8_lossy(frame.data_ref().unwrap()).into_owned();
     assert!(!next.contains(ids[0].trim()) && next.contains(ids[1].trim()), "{next}");
+}
+
+#[tokio::test]
+async fn the_members_of_an_organization_share_an_allowance_and_nobody_else_uses_it_up() {
+    let rate = Rate { burst: 12, period: Duration::from_secs(86_400) };
+    let settings = Settings { organization_rate: Some(rate), ..Settings::new("https://hexabase.example") };
+    let world = World::with(|builder| builder.with_settings(settings)).await;
+    let (ann, bob) = (world.person("ann").await, world.person("bob").await);
+    let (acme, globex) = (world.organization(&ann, "acme").await, world.organization(&bob, "globex").await);
+    let read = async |person: &Person, organization: &str| {
+        let path = format!("/api/v1/organizations/{organization}");
+        person.client.send(Method::GET, &path, &Value::Null).await
+    };
+    for _ in 0..30 {
+        assert_eq!(read(&bob, &acme).await.status, StatusCode::NOT_FOUND);
+    }
+    let mut answered = 0;
+    let refused = loop {
+        match read(&ann, &acme).await {
+            answer if answer.status == StatusCode::OK => answered += 1,
+            answer => break answer,
+        }
+    };
+    assert!((10..=12).contains(&answered), "{answered}");
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{}", refused.text);
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(read(&bob, &globex).await.status, StatusCode::OK);
+    assert_eq!(
+        read(&bob, &acme).await.status,
+        StatusCode::NOT_FOUND,
+        "an outsider cannot tell that it is busy"
+    );
+}
+
+#[tokio::test]
+async fn operators_look_after_the_queue_and_the_keys_and_nobody_else_does() {
+    let world = World::new().await;
+    let operator = world.person("operator").await;
+    let ann = world.person("ann").await;
+    let queue = "/api/v1/admin/queue";
+    let seen = operator.client.get(queue).await;
+    assert_eq!(seen["dead_letters"], json!([]), "{seen}");
+    let letter = "/api/v1/admin/queue/dead-letters/msg_00000000000000000000000001/retry";
+    let answer = operator.client.send(Method::POST, letter, &Value::Null).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text);
+    let rotate = "/api/v1/admin/keys/rotate";
+    let made = operator.client.send(Method::POST, rotate, &Value::Null).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let keys = world.anonymous().get("/.well-known/jwks.json").await;
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2, "{keys}");
+
+    let token = operator.client.make_token().await;
+    let by_token = world.anonymous().with_bearer(&token);
+    for client in [&ann.client, &by_token] {
+        for (method, path) in [(Method::GET, queue), (Method::POST, letter), (Method::POST, rotate)] {
+            let answer = client.send(method, path, &Value::Null).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}: {}", answer.text);
+        }
+    }
 }

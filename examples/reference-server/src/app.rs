@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hexabase_auth::{Auth, DevProvider};
 use hexabase_core::Platform;
+use hexabase_core::name::Email;
 use hexabase_k8s::sandbox::Sandbox;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -51,11 +52,18 @@ pub struct Entry {
     pub requests_per_minute: u32,
     /// How long a request may take.
     pub timeout: Duration,
+    /// The verified addresses of those who operate the installation.
+    pub platform_admins: Vec<Email>,
 }
 
 impl Default for Entry {
     fn default() -> Self {
-        Self { trusted_proxies: Vec::new(), requests_per_minute: 1_200, timeout: Duration::from_secs(30) }
+        Self {
+            trusted_proxies: Vec::new(),
+            requests_per_minute: 1_200,
+            timeout: Duration::from_secs(30),
+            platform_admins: Vec::new(),
+        }
     }
 }
 

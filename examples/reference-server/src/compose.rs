@@ -113,6 +113,7 @@ pub(crate) async fn compose(
         entry: Entry {
             trusted_proxies: settings.trusted_proxies,
             requests_per_minute: settings.requests_per_minute,
+            platform_admins: settings.platform_admins,
             ..Entry::default()
         },
         backends: [
@@ -149,7 +150,12 @@ struct Foundation {
 
 async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation> {
     let (store, store_is) = store(&settings.database).await?;
+    let behaviour = hexabase_core::platform::Settings {
+        organization_rate: settings.organization_rate,
+        ..hexabase_core::platform::Settings::new(public_url)
+    };
     let mut builder = Platform::builder(public_url)
+        .with_settings(behaviour)
         .with_store(store.clone())
         .with_master_key(settings.master_key.key(&SystemIds::default())?)
         .with_plans(plans(settings.plans.as_deref())?);

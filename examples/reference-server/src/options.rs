@@ -112,6 +112,10 @@ options! {
     #[arg(long, env = "HEXABASE_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>,
 
+    /// Who operates the installation: the addresses that they sign in with. They may use /api/v1/admin.
+    #[arg(long, env = "HEXABASE_PLATFORM_ADMINS", value_name = "ADDRESS", value_delimiter = ',')]
+    platform_admins: Vec<String>,
+
     /// How log lines are written [default: text]. The variable RUST_LOG says which.
     #[arg(long, env = "HEXABASE_LOG", value_enum)]
     log: LogFormat,
@@ -119,6 +123,10 @@ options! {
     /// How many requests a caller has per minute; 0 for no limit [default: 1200].
     #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE", value_name = "NUMBER")]
     requests_per_minute: u32,
+
+    /// How many requests the members of an organization have per minute together; 0 for no limit [default: 12000].
+    #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", value_name = "NUMBER")]
+    requests_per_minute_per_organization: u32,
 
     /// How many messages a worker deals with at a time [default: 8].
     #[arg(long, env = "HEXABASE_CONCURRENCY", value_name = "NUMBER")]

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Check, Error, Result};
-use hexabase_core::name::{HostClusterName, Region};
+use hexabase_core::name::{Email, HostClusterName, Region};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use hexabase_k8s::HostSettings;
@@ -57,10 +59,14 @@ pub(crate) struct Settings {
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     /// Networks of proxies in front of the server.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Who operates the installation.
+    pub(crate) platform_admins: Vec<Email>,
     /// How log lines are written.
     pub(crate) log: LogFormat,
     /// How many requests a caller has per minute; zero for no limit.
     pub(crate) requests_per_minute: u32,
+    /// How many requests the members of an organization have per minute together; none for no limit.
+    pub(crate) organization_rate: Option<Rate>,
     /// How many messages a worker deals with at a time.
     pub(crate) concurrency: usize,
     /// Where mail is put.
@@ -207,6 +213,10 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
             None
         }
     };
+    let mut platform_admins = Vec::new();
+    for address in options.platform_admins.iter().flatten() {
+        platform_admins.extend(check.field("platform_admins", Email::parse(address)));
+    }
     let (database, redis, (host_name, host_region), master_key) =
         check.all((database, redis, host_name.zip(host_region), master_key))?;
     let defaults = HostSettings::default();
@@ -222,8 +232,12 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
         master_key,
         tls: options.tls_cert.zip(options.tls_key),
         trusted_proxies: options.trusted_proxies.unwrap_or_default(),
+        platform_admins,
         log: options.log.unwrap_or_default(),
         requests_per_minute: options.requests_per_minute.unwrap_or(1_200),
+        organization_rate: Some(options.requests_per_minute_per_organization.unwrap_or(12_000))
+            .filter(|requests| *requests > 0)
+            .map(|burst| Rate { burst, period: Duration::from_secs(60) }),
         concurrency: options.concurrency.unwrap_or(8),
         mail_directory: options
             .mail_directory

@@ -40,12 +40,23 @@ impl Parts {
         organization: OrganizationId,
         action: Action,
     ) -> Result<OrganizationRole> {
-        let member = self.store.find_member(organization, caller.principal.user_id).await?;
-        let Some(role) = member.map(|member| member.role) else {
-            return Err(Error::not_found("organization"));
-        };
+        let role = self.admit(caller, organization).await?;
         let standing = Standing { organization: Some(role), ..Standing::default() };
         decide(authorize(&caller.principal, &standing, action), "organization")?;
+        Ok(role)
+    }
+
+    /// Lets a member of an organization in, as long as its members do not ask for too much together. Whoever is none
+    /// uses up nothing.
+    async fn admit(&self, caller: &Caller, organization: OrganizationId) -> Result<OrganizationRole> {
+        let member = self.store.find_member(organization, caller.principal.user_id).await?;
+        let role = member.map(|member| member.role).ok_or_else(|| Error::not_found("organization"))?;
+        if let Some(rate) = self.settings.organization_rate {
+            let allowance = self.ephemeral.take_token(&format!("rate:{organization}"), rate).await?;
+            if !allowance.allowed {
+                return Err(Error::rate_limited(allowance.retry_after));
+            }
+        }
         Ok(role)
     }
 
@@ -59,10 +70,7 @@ impl Parts {
         action: Action,
     ) -> Result<Workspace> {
         let user = caller.principal.user_id;
-        let member = self.store.find_member(organization, user).await?;
-        let Some(role) = member.map(|member| member.role) else {
-            return Err(Error::not_found("organization"));
-        };
+        let role = self.admit(caller, organization).await?;
         let found = self.store.find_workspace(organization, workspace).await?;
         let workspace = found.ok_or_else(|| Error::not_found("workspace"))?;
 

@@ -9,7 +9,7 @@ use super::access::FactsCache;
 use super::{Parts, Platform};
 use crate::clock::{Clock, SystemClock};
 use crate::desired::Issuer;
-use crate::ephemeral::{EphemeralStore, MemoryEphemeral};
+use crate::ephemeral::{EphemeralStore, MemoryEphemeral, Rate};
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _, SystemIds};
 use crate::lifecycle::Pace;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub invitations_open: Duration,
     /// For how long live events can be resumed from.
     pub events_kept: Duration,
+    /// How much the members of an organization may ask for together; none for no limit.
+    pub organization_rate: Option<Rate>,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
             replies_kept: DAY,
             invitations_open: 7 * DAY,
             events_kept: 7 * DAY,
+            organization_rate: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A whole installation: servers, a cluster, and programs that work on them.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use hexabase_test_servers::{Nats, Postgres, Redis};
 use tempfile::TempDir;
@@ -45,15 +45,24 @@ impl Installation {
             ("HEXABASE_KUBECONFIG", "sandbox.kubeconfig".to_owned()),
             ("HEXABASE_MAIL_DIRECTORY", "mail".to_owned()),
             ("HEXABASE_REQUESTS_PER_MINUTE", "0".to_owned()),
+            ("HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", "0".to_owned()),
             ("HEXABASE_DEV", "true".to_owned()),
         ]
     }
 
     /// Starts a program that goes on: `api` or `worker`.
     pub(crate) async fn start(&self, name: &str, command: &str) -> Process {
-        let environment = self.environment(self.user);
-        let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Process::start_as(name, self.folder.path(), &[command, "--listen", "127.0.0.1:0"], &environment).await
+        self.spawn(name, command, program(self.folder.path())).await
+    }
+
+    /// The same of the release before this one.
+    pub(crate) async fn start_old(&self, name: &str, command: &str) -> Process {
+        self.spawn(name, command, Process::old_program(self.folder.path())).await
+    }
+
+    async fn spawn(&self, name: &str, command: &str, mut program: Command) -> Process {
+        program.args([command, "--listen", "127.0.0.1:0"]).envs(self.environment(self.user));
+        Process::spawn(name, self.folder.path(), &mut program).await
     }
 
     /// Runs a program that comes to an end, and answers what it said.

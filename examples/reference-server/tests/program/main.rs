@@ -7,6 +7,7 @@ mod chaos;
 mod installation;
 mod operations;
 mod process;
+mod upgrade;
 
 use std::collections::BTreeSet;
 use std::path::Path;

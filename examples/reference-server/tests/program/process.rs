@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 
 /// The program in a folder, with an environment in which nothing is set.
 pub(crate) fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hexabase"));
+    program_of(folder, Path::new(env!("CARGO_BIN_EXE_hexabase")))
+}
+
+/// The same of another release.
+fn program_of(folder: &Path, file: &Path) -> Command {
+    let mut command = Command::new(file);
     let settings = std::env::vars().filter(|(name, _)| name.starts_with("HEXABASE_") || name == "KUBECONFIG");
     for (name, _) in settings {
         command.env_remove(name);
@@ -39,22 +44,23 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program, and waits for the line that says where it listens.
     pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
-        Self::start_as(arguments[0], folder, arguments, &[]).await
+        Self::spawn(arguments[0], folder, program(folder).args(arguments)).await
     }
 
-    /// As [`Self::start`], under a name of its own and with more in its environment.
-    pub(crate) async fn start_as(
-        name: &str,
-        folder: &Path,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Self {
+    /// The release before this one, which `HEXABASE_TEST_OLD_PROGRAM` names; without it this one once more.
+    pub(crate) fn old_program(folder: &Path) -> Command {
+        match std::env::var_os("HEXABASE_TEST_OLD_PROGRAM") {
+            Some(file) => program_of(folder, Path::new(&file)),
+            None => program(folder),
+        }
+    }
+
+    /// As [`Self::start`], under a name of its own.
+    pub(crate) async fn spawn(name: &str, folder: &Path, command: &mut Command) -> Self {
         let (out, log) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.log")));
         // What a predecessor of the same name logged stays.
         let appended = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let mut child = program(folder)
-            .args(arguments)
-            .envs(environment.iter().copied())
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(std::fs::File::create(&out).unwrap())
             .stderr(appended)
@@ -70,7 +76,7 @@ impl Process {
                 return Self { child, log, url };
             }
             if child.try_wait().unwrap().is_some() {
-                panic!("{arguments:?} stopped: {}", std::fs::read_to_string(&log).unwrap());
+                panic!("{name} stopped: {}", std::fs::read_to_string(&log).unwrap());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -160,6 +166,10 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> u16 {
+        self.answer(self.http.delete(format!("{}{path}", self.url))).await.status().as_u16()
     }
 
     /// Whatever is answered, with its status.

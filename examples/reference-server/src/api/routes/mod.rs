@@ -1,6 +1,7 @@
 //! Every call of the API, one file per kind of thing.
 
 mod access_reviews;
+mod admin;
 mod assignments;
 mod audit;
 mod cluster;
@@ -56,6 +57,7 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
         assignments::router(),
         access_reviews::router(),
         projects::router(),
+        admin::router(),
     ];
     let router = all.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if dev { router.merge(dev::router()) } else { router }

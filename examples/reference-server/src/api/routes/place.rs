@@ -1,8 +1,8 @@
 //! The places that paths name. An id that is none, or somebody else's, is a place that does not exist.
 
 use hexabase_core::id::{
-    AssignmentId, GroupId, InvitationId, OrganizationId, ProjectId, RoleId, SessionId, TaskId, TokenId,
-    UserId, WorkspaceId,
+    AssignmentId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId, SessionId, TaskId,
+    TokenId, UserId, WorkspaceId,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -53,6 +53,11 @@ places! {
         org: OrganizationId,
         /// The workspace: `ws_…`.
         ws: WorkspaceId
+    }
+    /// A message that was given up.
+    AtDeadLetter {
+        /// The message: `msg_…`.
+        id: MessageId
     }
     /// A task of a workspace.
     AtTask {
