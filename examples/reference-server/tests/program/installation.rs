@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use hexabase_test_servers::{Nats, Postgres, Redis};
 use tempfile::TempDir;
 
-use crate::process::{Process, program};
+use crate::process::{Process, old_program, program};
 
 /// 32 bytes, in base64.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -52,16 +52,27 @@ impl Installation {
 
     /// Starts a program that goes on: `api` or `worker`.
     pub(crate) async fn start(&self, name: &str, command: &str) -> Process {
-        self.spawn(name, command, program(self.folder.path())).await
+        self.spawn(name, command, program(self.folder.path()), self.environment(self.user)).await
     }
 
     /// The same of the release before this one.
     pub(crate) async fn start_old(&self, name: &str, command: &str) -> Process {
-        self.spawn(name, command, Process::old_program(self.folder.path())).await
+        let help = old_program(self.folder.path()).args([command, "--help"]).output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        // It refuses what it does not know.
+        let mut environment = self.environment(self.user);
+        environment.retain(|(name, _)| help.contains(name));
+        self.spawn(name, command, old_program(self.folder.path()), environment).await
     }
 
-    async fn spawn(&self, name: &str, command: &str, mut program: Command) -> Process {
-        program.args([command, "--listen", "127.0.0.1:0"]).envs(self.environment(self.user));
+    async fn spawn(
+        &self,
+        name: &str,
+        command: &str,
+        mut program: Command,
+        environment: Vec<(&'static str, String)>,
+    ) -> Process {
+        program.args([command, "--listen", "127.0.0.1:0"]).envs(environment);
         Process::spawn(name, self.folder.path(), &mut program).await
     }
 

@@ -12,6 +12,14 @@ pub(crate) fn program(folder: &Path) -> Command {
     program_of(folder, Path::new(env!("CARGO_BIN_EXE_hexabase")))
 }
 
+/// The release before this one, which `HEXABASE_TEST_OLD_PROGRAM` names; without it this one once more.
+pub(crate) fn old_program(folder: &Path) -> Command {
+    match std::env::var_os("HEXABASE_TEST_OLD_PROGRAM") {
+        Some(file) => program_of(folder, Path::new(&file)),
+        None => program(folder),
+    }
+}
+
 /// The same of another release.
 fn program_of(folder: &Path, file: &Path) -> Command {
     let mut command = Command::new(file);
@@ -45,14 +53,6 @@ impl Process {
     /// Starts the program, and waits for the line that says where it listens.
     pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
         Self::spawn(arguments[0], folder, program(folder).args(arguments)).await
-    }
-
-    /// The release before this one, which `HEXABASE_TEST_OLD_PROGRAM` names; without it this one once more.
-    pub(crate) fn old_program(folder: &Path) -> Command {
-        match std::env::var_os("HEXABASE_TEST_OLD_PROGRAM") {
-            Some(file) => program_of(folder, Path::new(&file)),
-            None => program(folder),
-        }
     }
 
     /// As [`Self::start`], under a name of its own.

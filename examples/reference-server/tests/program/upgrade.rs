@@ -29,12 +29,15 @@ impl Load {
     /// Works until it is over, and answers the ids of what it made.
     async fn run(self, workspace: String) -> Vec<String> {
         let mut made = Vec::new();
-        while !self.over.load(Ordering::Relaxed) {
+        for number in 0_usize.. {
+            if self.over.load(Ordering::Relaxed) {
+                break;
+            }
             let replica = {
                 let replicas = self.replicas.lock().unwrap();
-                replicas[made.len() % replicas.len()].clone()
+                replicas[number % replicas.len()].clone()
             };
-            let name = format!("p-{}", made.len());
+            let name = format!("p-{number}");
             let project = replica.post(&format!("{workspace}/projects"), &json!({ "name": name })).await;
             let id = project["id"].as_str().unwrap().to_owned();
             let path = format!("{workspace}/projects/{id}");
