@@ -2,9 +2,12 @@
 //!
 //! | backend | trait | feature | for |
 //! |---|---|---|---|
-//! | [`SqliteStore`] | [`TenantStore`](hexabase_core::store::TenantStore) | `sqlite` (default) | one process, one file |
+//! | `SqliteStore` | [`TenantStore`](hexabase_core::store::TenantStore) | `sqlite` (default) | one process, one file |
+//! | `PostgresStore` | [`TenantStore`](hexabase_core::store::TenantStore) | `postgres` | many processes |
+//! | `RedisEphemeral` | [`EphemeralStore`](hexabase_core::ephemeral::EphemeralStore) | `redis` | many processes |
+//! | `NatsQueue` | [`TaskQueue`](hexabase_core::queue::TaskQueue) | `nats` | many processes |
 //!
-//! The store behaves exactly like the one in memory: both pass the same conformance suite.
+//! Each behaves exactly like its counterpart in memory: both pass the same conformance suite.
 //!
 //! ```
 //! use hexabase_core::store::Commit as _;

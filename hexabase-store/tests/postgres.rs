@@ -327,3 +327,26 @@ async fn a_password_is_not_shown() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(!format!("{error:?} {error}").contains("hunter2"));
 }
+
+#[tokio::test]
+async fn whoever_is_cut_off_leaves_nothing_behind_for_the_next_one() {
+    let (server, database) = fresh().await;
+    let store = PostgresStore::connect(&settings(&server, &database)).await.unwrap();
+    store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
+    let mut other = PgConnection::connect(&server.url_of(&database)).await.unwrap();
+    other.execute("BEGIN").await.unwrap();
+    other.execute("LOCK TABLE organizations").await.unwrap();
+    // The client hangs up while its request waits, in the middle of a read and of a commit.
+    let change = || store.commit(Changeset::new().update(fixture::organization("acme")));
+    for _ in 0..4 {
+        let briefly = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(briefly, store.find_organization(id("acme"))).await.is_err());
+        assert!(tokio::time::timeout(briefly, change()).await.is_err());
+    }
+    other.execute("COMMIT").await.unwrap();
+    for _ in 0..8 {
+        assert_eq!(store.find_organization(id("acme")).await.unwrap(), Some(fixture::organization("acme")));
+        assert_eq!(store.find_user(id("ann")).await.unwrap(), None);
+        change().await.unwrap();
+    }
+}

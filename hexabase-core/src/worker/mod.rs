@@ -90,7 +90,8 @@ impl Worker {
                 while under_way.next().await.is_some() {}
                 return;
             }
-            if room == 0 {
+            // One message at a time would cost a round trip each.
+            if room < self.concurrency.div_ceil(4) {
                 under_way.next().await;
                 continue;
             }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::platform::Parts;
 
 /// How many messages are published in one go.
-const BATCH: usize = 100;
+const BATCH: usize = 500;
 /// How long others leave alone what this relay is publishing.
 const HOLD: Duration = Duration::from_secs(30);
 /// How often to look for messages that other processes left behind.

@@ -49,6 +49,15 @@ pub(super) fn is_a_collision(error: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
+/// Whether there is no server yet, or not quite: nobody listens, or it is being started (`cannot_connect_now`).
+pub(super) fn is_a_closed_door(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        sqlx::Error::Database(reason) => reason.code().as_deref() == Some("57P03"),
+        _ => false,
+    }
+}
+
 /// Whether the connection was lost, so that another one may do better: it broke, or the server is going down
 /// (class 57P).
 pub(super) fn is_a_lost_connection(error: &sqlx::Error) -> bool {

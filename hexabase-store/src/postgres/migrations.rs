@@ -46,6 +46,11 @@ const TAKE_ROLE: &str = "DO $$ BEGIN
 EXCEPTION WHEN unique_violation OR internal_error THEN NULL;
 END $$";
 
+/// The versions of the tables that there ever were, oldest first.
+pub(super) fn versions() -> impl Iterator<Item = i64> {
+    MIGRATIONS.iter().map(|(version, ..)| *version)
+}
+
 fn migrator() -> Migrator {
     let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
         Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, (*sql).into_sql_str(), false)
@@ -88,7 +93,8 @@ async fn lock(connection: &mut PgConnection) -> Result<()> {
 /// Makes sure that this program works with the tables as they are.
 pub(super) async fn verify(connection: &mut PgConnection) -> Result<()> {
     let missing = |error: sqlx::Error| match error.as_database_error().and_then(|reason| reason.code()) {
-        Some(code) if code == "42P01" => not_migrated().caused_by(error),
+        // There is no such table, or no right to see it yet.
+        Some(code) if code == "42P01" || code == "42501" => not_migrated().caused_by(error),
         _ => error::from_sqlx(error),
     };
     let applied: Vec<(i64, Vec<u8>)> =
@@ -107,7 +113,7 @@ pub(super) async fn verify(connection: &mut PgConnection) -> Result<()> {
         .fetch_one(connection)
         .await
         .map_err(error::from_sqlx)?;
-    let known = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or_default();
+    let known = versions().max().unwrap_or_default();
     if least > known {
         let message = format!(
             "this database has been migrated to {least}, and this program, which knows {known}, is too old for it"

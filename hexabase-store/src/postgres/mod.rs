@@ -8,6 +8,7 @@
 mod error;
 mod migrations;
 mod placeholders;
+mod pool;
 mod row;
 mod scope;
 mod waves;
@@ -18,11 +19,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hexabase_core::error::{Error, Result};
+use hexabase_core::id::OrganizationId;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool, Postgres, Row as _, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::sql::{Engine, Expect, Query, SqlStore, Step};
+use pool::Connections;
 use row::arguments;
 use waves::{Wave, waves};
 
@@ -91,7 +94,7 @@ impl PostgresSettings {
 /// The connections of a [`PostgresStore`].
 #[derive(Clone)]
 pub struct PostgresEngine {
-    pool: PgPool,
+    connections: Connections,
 }
 
 impl PostgresStore {
@@ -102,17 +105,12 @@ impl PostgresStore {
     /// - `Conflict` with code `schema_drift` when the tables are missing, or this program does not work with them.
     /// - `Invalid` when the URL is none.
     pub async fn connect(settings: &PostgresSettings) -> Result<Self> {
-        let pool = PgPoolOptions::new()
-            .min_connections(1)
-            .max_connections(settings.connections)
-            .acquire_timeout(settings.acquire_timeout)
-            // A lost connection is noticed by the first statement on it, and that is tried again.
-            .test_before_acquire(false)
-            .connect_lazy_with(settings.restricted()?);
-        let mut connection = pool.acquire().await.map_err(error::unavailable)?;
+        let connections =
+            Connections::new(settings.restricted()?, settings.connections, settings.acquire_timeout)?;
+        let mut connection = connections.get().await?;
         migrations::verify(&mut connection).await?;
-        drop(connection);
-        Ok(Self(PostgresEngine { pool }))
+        connection.give_back();
+        Ok(Self(PostgresEngine { connections }))
     }
 
     /// Brings the tables up to date, as the user that the URL names: the owner of the tables, who may make a role
@@ -134,7 +132,9 @@ impl PostgresStore {
 
 impl fmt::Debug for PostgresEngine {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PostgresEngine").field("connections", &self.pool.size()).finish_non_exhaustive()
+        out.debug_struct("PostgresEngine")
+            .field("connections", &self.connections.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,41 +149,24 @@ async fn touched(connection: &mut PgConnection, query: &Query) -> Result<u64, sq
 }
 
 impl PostgresEngine {
-    /// Begins a transaction; on another connection if the first one turns out to be lost, as all may be when the
-    /// server was started anew. Nothing has been done yet, so that is safe.
-    async fn begin(&self, statement: String) -> Result<Transaction<'static, Postgres>> {
-        for _ in 0..=self.pool.options().get_max_connections() {
-            match self.pool.begin_with(AssertSqlSafe(statement.clone())).await {
-                Err(error) if error::is_a_lost_connection(&error) => {}
-                begun => return begun.map_err(error::from_sqlx),
-            }
-        }
-        Err(Error::unavailable("every connection to the database is lost"))
-    }
-
     /// Reads; on another connection if the first one turns out to be lost, since reading twice does no harm.
     async fn read(&self, query: &Query) -> Result<Vec<PgRow>> {
-        for _ in 0..=self.pool.options().get_max_connections() {
-            let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
+        for _ in 0..self.connections.tries() {
+            let mut connection = self.connections.get().await?;
             match rows(&mut connection, query).await {
                 Err(error) if error::is_a_lost_connection(&error) => {}
-                read => return read.map_err(error::from_sqlx),
+                read => return connection.settle(read),
             }
         }
-        Err(Error::unavailable("every connection to the database is lost"))
+        Err(pool::lost())
     }
 
     async fn try_commit(&self, waves: &[Wave]) -> Result<(), Undone> {
-        let mut organization = waves.iter().find_map(|wave| wave.organization);
-        let mut transaction = self.begin(scope::begin(organization)).await?;
-        for wave in waves {
-            if wave.organization.is_some() && wave.organization != organization {
-                organization = wave.organization;
-                if let Some(organization) = organization {
-                    rows(&mut transaction, &scope::change(organization)).await.map_err(error::from_sqlx)?;
-                }
-            }
-            ride(&mut transaction, wave).await?;
+        let organization = waves.iter().find_map(|wave| wave.organization);
+        let mut transaction = self.connections.begin(&scope::begin(organization)).await?;
+        if let Err(undone) = ride_all(&mut transaction, waves, organization).await {
+            transaction.roll_back().await;
+            return Err(undone);
         }
         transaction.commit().await.map_err(|error| match error::is_a_collision(&error) {
             true => Undone::ByOthers(error::unavailable(error)),
@@ -204,6 +187,22 @@ impl From<Error> for Undone {
     fn from(error: Error) -> Self {
         Self::Refused(error)
     }
+}
+
+/// Runs one wave after the other, and names the organization that each is about.
+async fn ride_all(
+    transaction: &mut PgConnection,
+    waves: &[Wave],
+    mut organization: Option<OrganizationId>,
+) -> Result<(), Undone> {
+    for wave in waves {
+        if let Some(other) = wave.organization.filter(|wanted| Some(*wanted) != organization) {
+            rows(transaction, &scope::change(other)).await.map_err(error::from_sqlx)?;
+            organization = Some(other);
+        }
+        ride(transaction, wave).await?;
+    }
+    Ok(())
 }
 
 /// Runs the steps of a wave, and judges each.
@@ -247,29 +246,32 @@ impl Engine for PostgresEngine {
     }
 
     async fn fetch_together(&self, queries: Vec<Query>) -> Result<Vec<Vec<PgRow>>> {
-        // The snapshot is taken by the first read. There is nothing to commit, so nobody waits for the end.
-        let mut snapshot = self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned()).await?;
+        // The snapshot is taken by the first read.
+        let mut snapshot = self.connections.begin("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
         let mut found = Vec::with_capacity(queries.len());
         for query in queries {
             found.push(rows(&mut snapshot, &scope::wrapped(query)).await.map_err(error::from_sqlx)?);
         }
+        snapshot.commit().await.map_err(error::from_sqlx)?;
         Ok(found)
     }
 
     async fn execute(&self, query: Query) -> Result<u64> {
-        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
-        touched(&mut connection, &query).await.map_err(error::from_sqlx)
+        let mut connection = self.connections.get().await?;
+        let outcome = touched(&mut connection, &query).await;
+        connection.settle(outcome)
     }
 
     async fn write_returning(&self, query: Query) -> Result<Vec<PgRow>> {
-        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
-        rows(&mut connection, &query).await.map_err(error::from_sqlx)
+        let mut connection = self.connections.get().await?;
+        let outcome = rows(&mut connection, &query).await;
+        connection.settle(outcome)
     }
 
     async fn write_alone(&self, query: Query) -> Result<Vec<PgRow>> {
         // The lock comes first, so that the statement sees what the last holder wrote.
         let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({CLAIMING})");
-        let mut transaction = self.begin(begin).await?;
+        let mut transaction = self.connections.begin(&begin).await?;
         let written = rows(&mut transaction, &query).await.map_err(error::from_sqlx)?;
         transaction.commit().await.map_err(error::from_sqlx)?;
         Ok(written)

@@ -28,8 +28,9 @@ impl Redis {
     pub fn start(more: &[&str]) -> Self {
         let program = find("redis-server", &[], "redis-server");
         let port = free_port();
-        let plain = format!("--port {port} --bind 127.0.0.1 --save  --appendonly no");
-        let mut arguments: Vec<String> = plain.split(' ').map(str::to_owned).collect();
+        // Nothing is saved: the times at which to do so are none.
+        let plain = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+        let mut arguments: Vec<String> = plain.into_iter().map(str::to_owned).collect();
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let own = Server::start(program, arguments, (None, directory(None)), port, "KILL");
         Self { url: format!("redis://127.0.0.1:{port}"), own: Some(own) }
