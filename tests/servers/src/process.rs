@@ -21,16 +21,20 @@ pub(crate) fn random() -> u32 {
     u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default()
 }
 
-/// A port that is free now. Below those that the system gives to outgoing connections, so that none of them
-/// takes it before the server does.
+/// What the nodes of a Redis cluster add to their port to get the one on which they speak to each other.
+const BUS: u16 = 10_000;
+
+/// A port that is free now, as is the one that a node of a cluster takes besides. Both are below those that the system
+/// gives to outgoing connections, so that none of them takes it before the server does.
 pub(crate) fn free_port() -> u16 {
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     for _ in 0..1_000 {
-        let port = 12_000 + u16::try_from(random() % 18_000).unwrap_or_default();
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        let port = 12_000 + u16::try_from(random() % u32::from(BUS)).unwrap_or_default();
+        if is_free(port) && is_free(port + BUS) {
             return port;
         }
     }
-    panic!("no port is free between 12000 and 30000");
+    panic!("no port is free between 12000 and 22000");
 }
 
 /// The program of a name, on PATH or in one of these directories.
