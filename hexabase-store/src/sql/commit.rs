@@ -9,6 +9,7 @@ use hexabase_core::model::{
     ApiToken, Assignment, CustomRole, Event, Group, Identity, Invitation, Member, Membership, Organization,
     Project, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, Workspace,
 };
+use sqlx::error::ErrorKind;
 
 use super::statement::Query;
 use super::table::{Stored, delete, insert, update};
@@ -72,8 +73,20 @@ impl Step {
         }
     }
 
+    /// What it means that a constraint stood in the way, if that is what the error says.
+    pub(crate) fn collision(&self, error: &sqlx::Error) -> Option<Error> {
+        match error.as_database_error()?.kind() {
+            ErrorKind::UniqueViolation => Some(self.taken()),
+            ErrorKind::ForeignKeyViolation => Some(self.dangling()),
+            ErrorKind::CheckViolation | ErrorKind::NotNullViolation => {
+                Some(Error::unexpected("the database refuses a value").with("thing", self.noun))
+            }
+            _ => None,
+        }
+    }
+
     /// What it means that a name or key is taken.
-    pub(crate) fn taken(&self) -> Error {
+    fn taken(&self) -> Error {
         match self.expect {
             Expect::Kept => Error::already_exists(self.noun).with_code("idempotency_key_used"),
             _ => Error::already_exists(self.noun),
@@ -81,7 +94,7 @@ impl Step {
     }
 
     /// What it means that a reference leads nowhere.
-    pub(crate) fn dangling(&self) -> Error {
+    fn dangling(&self) -> Error {
         match self.expect {
             Expect::Removed => {
                 Error::conflict("has_children", format!("the {} still has children", self.noun))

@@ -1,7 +1,6 @@
 //! What SQLite's errors mean: the one place that looks into them.
 
 use hexabase_core::error::Error;
-use sqlx::error::ErrorKind;
 
 use crate::sql::Step;
 
@@ -22,14 +21,8 @@ pub(super) fn unavailable(error: sqlx::Error) -> Error {
 
 /// The error of a step of a commit, whose statement may collide with what is there.
 pub(super) fn of_step(step: &Step, error: sqlx::Error) -> Error {
-    let kind = error.as_database_error().map(sqlx::error::DatabaseError::kind);
-    let meaning = match kind {
-        Some(ErrorKind::UniqueViolation) => step.taken(),
-        Some(ErrorKind::ForeignKeyViolation) => step.dangling(),
-        Some(ErrorKind::CheckViolation | ErrorKind::NotNullViolation) => {
-            Error::unexpected("the database refuses a value").with("thing", step.noun)
-        }
-        _ => return from_sqlx(error),
-    };
-    meaning.caused_by(error)
+    match step.collision(&error) {
+        Some(meaning) => meaning.caused_by(error),
+        None => from_sqlx(error),
+    }
 }
