@@ -40,6 +40,8 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 const WORK_KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// The consumer that all workers share.
 const CONSUMER: &str = "workers";
+/// How long what is stored may take to reach the consumer: in a server that is not busy, microseconds.
+const ON_THE_WAY: Duration = Duration::from_millis(100);
 /// How long a consumer that only looks at dead letters outlives the look.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -244,6 +246,30 @@ impl NatsQueue {
         self.sorted(messages).await
     }
 
+    /// What is there right now, or the next message. May come back early with nothing.
+    async fn receive_until(&self, place: &Place, limit: usize, deadline: Instant) -> Result<Vec<Delivery>> {
+        let there = self.within(Duration::ZERO, self.pull(place, limit)).await?;
+        if !there.is_empty() {
+            return Ok(there);
+        }
+        let mut left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            if !self.is_behind(place).await? {
+                return Ok(there);
+            }
+            left = ON_THE_WAY;
+        }
+        self.within(left, self.await_one(place, left)).await
+    }
+
+    /// Whether the stream holds what its consumer has not heard of: the server acknowledges a message when it is
+    /// stored, and tells the consumer a moment later.
+    async fn is_behind(&self, place: &Place) -> Result<bool> {
+        let heard = place.workers.get_info().await.map_err(unavailable)?.delivered.stream_sequence;
+        let stored = place.work.get_info().await.map_err(unavailable)?.state.last_sequence;
+        Ok(stored > heard)
+    }
+
     async fn sorted(&self, mut messages: pull::Batch) -> Result<Vec<Delivery>> {
         let mut deliveries = Vec::new();
         while let Some(message) = messages.next().await {
@@ -317,12 +343,7 @@ impl TaskQueue for NatsQueue {
         let deadline = Instant::now() + patience;
         loop {
             let place = self.place().await?;
-            let mut received = self.within(Duration::ZERO, self.pull(&place, limit)).await;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if received.as_ref().is_ok_and(Vec::is_empty) && !left.is_zero() {
-                received = self.within(left, self.await_one(&place, left)).await;
-            }
-            match received {
+            match self.receive_until(&place, limit, deadline).await {
                 Ok(deliveries) if deliveries.is_empty() && Instant::now() < deadline => {}
                 Err(error) => return Err(self.forget(error).await),
                 received => return received,

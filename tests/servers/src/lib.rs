@@ -14,11 +14,13 @@
 //! A missing server is a failure that says how to install it.
 #![expect(clippy::panic, clippy::unwrap_in_result, reason = "tests fail by panicking")]
 
+mod certificates;
 mod nats;
 mod postgres;
 mod process;
 mod redis;
 
+pub use certificates::Certificates;
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use redis::Redis;

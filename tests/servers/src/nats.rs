@@ -1,3 +1,4 @@
+use crate::Certificates;
 use crate::process::{Server, directory, find, free_port};
 
 /// A NATS server with JetStream.
@@ -27,6 +28,21 @@ impl Nats {
     /// When there is none, saying how to install it.
     #[must_use]
     pub fn start(more: &[&str]) -> Self {
+        Self::listening("nats", more)
+    }
+
+    /// A server of its own that speaks TLS and nothing else.
+    ///
+    /// # Panics
+    /// When there is none, saying how to install it.
+    #[must_use]
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        let (certificate, key) = (certificates.certificate(), certificates.key());
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        Self::listening("tls", &["--tls", "--tlscert", &certificate, "--tlskey", &key])
+    }
+
+    fn listening(scheme: &str, more: &[&str]) -> Self {
         let program = find("nats-server", &[], "nats-server");
         let (port, directory) = (free_port(), directory(None));
         let data = directory.path().join("data");
@@ -34,7 +50,7 @@ impl Nats {
         let mut arguments: Vec<String> = plain.split(' ').map(str::to_owned).collect();
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         let own = Server::start(program, arguments, (None, directory), port, "KILL");
-        Self { url: format!("nats://127.0.0.1:{port}"), own: Some(own) }
+        Self { url: format!("{scheme}://127.0.0.1:{port}"), own: Some(own) }
     }
 
     /// Where it is.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
+use crate::Certificates;
 use crate::process::{Owner, Server, directory, find, free_port};
 use crate::unique;
 
@@ -36,6 +37,21 @@ impl Postgres {
     /// When there is none, saying how to install it.
     #[must_use]
     pub fn start() -> Self {
+        Self::configured(&[])
+    }
+
+    /// A server of its own that can speak TLS.
+    ///
+    /// # Panics
+    /// When there is none, saying how to install it.
+    #[must_use]
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        let (certificate, key) = (certificates.certificate(), certificates.key());
+        let certificate = format!("ssl_cert_file={}", certificate.display());
+        Self::configured(&["ssl=on", &certificate, &format!("ssl_key_file={}", key.display())])
+    }
+
+    fn configured(more: &[&str]) -> Self {
         let places = debian_places();
         let (initdb, postgres) =
             (find("initdb", &places, "postgresql"), find("postgres", &places, "postgresql"));
@@ -57,7 +73,8 @@ impl Postgres {
             "fsync=off",
             "full_page_writes=off",
         ];
-        arguments.extend(settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
+        arguments
+            .extend(settings.iter().chain(more).flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
         let own = Server::start(postgres, arguments, (owner, directory), port, "QUIT");
         Self { server: format!("postgres://postgres@127.0.0.1:{port}"), own: Some(own) }
     }

@@ -72,6 +72,14 @@ impl Owner {
         Some(entry(name).or_else(|| entry("nobody")).expect("there is a user to run the server as"))
     }
 
+    /// Hands a file over to `owner`, and closes it to everybody else.
+    pub(crate) fn given(owner: Option<Self>, path: &Path, mode: u32) {
+        if let Some(Self { user, group }) = owner {
+            chown(path, Some(user), Some(group)).expect("it is handed over");
+        }
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is private");
+    }
+
     pub(crate) fn applied(owner: Option<Self>, command: &mut Command) {
         if let Some(Self { user, group }) = owner {
             command.uid(user).gid(group);
@@ -82,11 +90,7 @@ impl Owner {
 /// A directory that is gone with whoever holds it.
 pub(crate) fn directory(owner: Option<Owner>) -> TempDir {
     let directory = TempDir::with_prefix("hexabase-test-").expect("a directory for the server's data");
-    if let Some(Owner { user, group }) = owner {
-        chown(directory.path(), Some(user), Some(group)).expect("the directory is handed over");
-    }
-    let private = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(directory.path(), private).expect("the directory is private");
+    Owner::given(owner, directory.path(), 0o700);
     directory
 }
 

@@ -1,3 +1,4 @@
+use crate::Certificates;
 use crate::process::{Server, directory, find, free_port};
 
 /// A Redis server, empty.
@@ -26,14 +27,33 @@ impl Redis {
     /// When there is none, saying how to install it.
     #[must_use]
     pub fn start(more: &[&str]) -> Self {
-        let program = find("redis-server", &[], "redis-server");
         let port = free_port();
+        Self::listening("redis", port, &["--port", &port.to_string()], more)
+    }
+
+    /// A server of its own that speaks TLS and nothing else.
+    ///
+    /// # Panics
+    /// When there is none, saying how to install it.
+    #[must_use]
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        let port = free_port();
+        let (certificate, key) = (certificates.certificate(), certificates.key());
+        let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
+        let listen = ["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no"];
+        let files =
+            ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &certificate];
+        Self::listening("rediss", port, &listen, &files)
+    }
+
+    fn listening(scheme: &str, port: u16, listen: &[&str], more: &[&str]) -> Self {
+        let program = find("redis-server", &[], "redis-server");
         // Nothing is saved: the times at which to do so are none.
-        let plain = ["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-        let mut arguments: Vec<String> = plain.into_iter().map(str::to_owned).collect();
-        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        let plain = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+        let arguments =
+            listen.iter().chain(&plain).chain(more).map(|argument| (*argument).to_owned()).collect();
         let own = Server::start(program, arguments, (None, directory(None)), port, "KILL");
-        Self { url: format!("redis://127.0.0.1:{port}"), own: Some(own) }
+        Self { url: format!("{scheme}://127.0.0.1:{port}"), own: Some(own) }
     }
 
     /// Where it is.

@@ -1,0 +1,67 @@
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+use crate::process::{Owner, directory};
+
+/// An authority, and a server's certificate for the loopback address that it has signed; as files, in PEM.
+#[derive(Debug)]
+pub struct Certificates(TempDir);
+
+impl Certificates {
+    /// Makes new ones.
+    ///
+    /// # Panics
+    /// When they cannot be written.
+    #[must_use]
+    pub fn new() -> Self {
+        let key = || KeyPair::generate().expect("a key");
+        let mut authority = CertificateParams::new(Vec::new()).expect("no names are fine");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        let authority_key = key();
+        let authority_certificate = authority.self_signed(&authority_key).expect("a certificate");
+        let server_key = key();
+        let server = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]);
+        let issuer = Issuer::new(authority, authority_key);
+        let server = server.expect("good names").signed_by(&server_key, &issuer).expect("a certificate");
+
+        // Readable to the user that the database runs as, and to nobody else, on which it insists.
+        let owner = Owner::instead_of_root("postgres");
+        let here = Self(directory(owner));
+        let files = [
+            (here.authority(), authority_certificate.pem()),
+            (here.certificate(), server.pem()),
+            (here.key(), server_key.serialize_pem()),
+        ];
+        for (file, text) in files {
+            std::fs::write(&file, text).expect("a file");
+            Owner::given(owner, &file, 0o600);
+        }
+        here
+    }
+
+    /// What to trust.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.path("authority.pem")
+    }
+
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.path("server.pem")
+    }
+
+    pub(crate) fn key(&self) -> PathBuf {
+        self.path("server.key")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        Self::new()
+    }
+}
