@@ -4,38 +4,64 @@ use std::any::Any;
 use std::sync::Arc;
 
 use hexabase_core::platform::PlatformBuilder;
+use hexabase_core::store::{MemoryStore, TenantStore};
 use hexabase_store::{
     NatsQueue, NatsSettings, PostgresSettings, PostgresStore, RedisEphemeral, RedisSettings, SqliteStore,
 };
 use hexabase_test_servers::{Nats, Postgres, Redis, unique};
 
 /// Whatever has to stay as long as backends are used.
-pub(crate) type Kept = Box<dyn Any + Send + Sync>;
+pub type Kept = Box<dyn Any + Send + Sync>;
 
 /// Gives a platform the backends that `HEXABASE_TEST_BACKENDS` names: `memory`, which is what there is without it,
 /// `sqlite`, or `servers` for PostgreSQL, Redis and NATS.
 pub(crate) async fn furnish(builder: PlatformBuilder) -> (PlatformBuilder, Kept) {
-    match std::env::var("HEXABASE_TEST_BACKENDS").as_deref() {
-        Err(_) | Ok("memory") => (builder, Box::new(())),
-        Ok("sqlite") => {
+    let (store, kept) = store().await;
+    let builder = builder.with_store(store);
+    if Choice::made() != Choice::Servers {
+        return (builder, kept);
+    }
+    let (redis, nats) = (Redis::shared(), Nats::shared());
+    let settings = RedisSettings { prefix: unique("test"), ..RedisSettings::new([redis.url()]) };
+    let ephemeral = RedisEphemeral::connect(&settings).await.unwrap();
+    let settings = NatsSettings { stream: unique("TEST"), ..NatsSettings::new(nats.url()) };
+    let queue = NatsQueue::connect(settings).await.unwrap();
+    let builder = builder.with_ephemeral(Arc::new(ephemeral)).with_queue(Arc::new(queue));
+    (builder, Box::new((kept, redis, nats)))
+}
+
+/// A new store of the kind that `HEXABASE_TEST_BACKENDS` names, and what has to stay as long as it is used.
+pub async fn store() -> (Arc<dyn TenantStore>, Kept) {
+    match Choice::made() {
+        Choice::Memory => (Arc::new(MemoryStore::new()), Box::new(())),
+        Choice::Sqlite => {
             let directory = tempfile::tempdir().unwrap();
             let store = SqliteStore::open(&directory.path().join("test.db")).await.unwrap();
-            (builder.with_store(Arc::new(store)), Box::new(directory))
+            (Arc::new(store), Box::new(directory))
         }
-        Ok("servers") => {
-            let (store, postgres) = postgres().await;
-            let (redis, nats) = (Redis::shared(), Nats::shared());
-            let settings = RedisSettings { prefix: unique("test"), ..RedisSettings::new([redis.url()]) };
-            let ephemeral = RedisEphemeral::connect(&settings).await.unwrap();
-            let settings = NatsSettings { stream: unique("TEST"), ..NatsSettings::new(nats.url()) };
-            let queue = NatsQueue::connect(settings).await.unwrap();
-            let builder = builder
-                .with_store(Arc::new(store))
-                .with_ephemeral(Arc::new(ephemeral))
-                .with_queue(Arc::new(queue));
-            (builder, Box::new((postgres, redis, nats)))
+        Choice::Servers => {
+            let (store, server) = postgres().await;
+            (Arc::new(store), Box::new(server))
         }
-        Ok(other) => panic!("HEXABASE_TEST_BACKENDS is {other}, and must be memory, sqlite or servers"),
+    }
+}
+
+/// What `HEXABASE_TEST_BACKENDS` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Memory,
+    Sqlite,
+    Servers,
+}
+
+impl Choice {
+    fn made() -> Self {
+        match std::env::var("HEXABASE_TEST_BACKENDS").as_deref() {
+            Err(_) | Ok("memory") => Self::Memory,
+            Ok("sqlite") => Self::Sqlite,
+            Ok("servers") => Self::Servers,
+            Ok(other) => panic!("HEXABASE_TEST_BACKENDS is {other}, and must be memory, sqlite or servers"),
+        }
     }
 }
 

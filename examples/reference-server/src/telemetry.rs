@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use hexabase_core::error::{Error, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, Registry};
 
 use crate::options::LogFormat;
+
+/// Names what is logged, as is usual with programs in Rust: `info`, or `warn,hexabase_server=debug`.
+const VARIABLE: &str = "RUST_LOG";
 
 /// What is logged where `RUST_LOG` says nothing: what we do, and what goes wrong elsewhere. What clusters answer we
 /// report ourselves, with the workspace that it is about.
@@ -25,19 +30,17 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// `Invalid` for a `RUST_LOG` that cannot be read.
 pub(crate) fn start_logging(format: LogFormat) -> Result<()> {
-    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|wanted| !wanted.is_empty());
-    let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(DEFAULT_FILTER)).map_err(|error| {
-        Error::invalid(EnvFilter::DEFAULT_ENV, "is no filter such as info or hexabase=debug").caused_by(error)
+    let wanted = std::env::var(VARIABLE).ok().filter(|wanted| !wanted.is_empty());
+    let filter: Targets = wanted.as_deref().unwrap_or(DEFAULT_FILTER).parse().map_err(|error| {
+        Error::invalid(VARIABLE, "is no filter such as info or hexabase_server=debug").caused_by(error)
     })?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_span_events(FmtSpan::NONE);
-    let started = match format {
-        LogFormat::Text => lines.with_ansi(is_terminal()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    started.map_err(|error| Error::unexpected("logging cannot be started").with("cause", error))
+    let started = Registry::default().with(filter).with(lines).try_init();
+    started.map_err(|error| Error::unexpected("logging cannot be started").caused_by(error))
 }
 
 fn is_terminal() -> bool {

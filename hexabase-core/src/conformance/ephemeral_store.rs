@@ -28,6 +28,7 @@ macro_rules! ephemeral_store_conformance {
                 of_two_that_take_exactly_one_gets_it,
                 keys_do_not_touch_each_other,
                 a_bucket_gives_its_burst_and_then_says_how_long_to_wait,
+                a_bucket_may_be_as_large_as_can_be,
                 a_bucket_refills_evenly,
             ]
         );
@@ -141,6 +142,14 @@ pub async fn a_bucket_gives_its_burst_and_then_says_how_long_to_wait(store: &dyn
         "a third of the period: {wait:?}"
     );
     assert!(refused.reset_after > Duration::from_secs(55) && refused.reset_after <= LONG);
+}
+
+/// A bucket so large that a token takes no time to come back is a bucket like any other.
+pub async fn a_bucket_may_be_as_large_as_can_be(store: &dyn EphemeralStore) {
+    for _ in 0..3 {
+        let rate = Rate { burst: u32::MAX, period: LONG };
+        assert!(store.take_token("bucket", rate).await.unwrap().allowed);
+    }
 }
 
 /// A token comes back after a fraction of the period.

@@ -217,6 +217,15 @@ impl WorkspaceStore for FaultyStore {
         self.inner.find_workspace(organization, id).await
     }
 
+    async fn find_workspace_for(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        id: WorkspaceId,
+    ) -> Result<Option<(Member, Option<Workspace>)>> {
+        self.inner.find_workspace_for(organization, user, id).await
+    }
+
     async fn load_workspace(
         &self,
         organization: OrganizationId,

@@ -5,7 +5,7 @@ use super::{Caller, Parts};
 use crate::access::{AccessFacts, Action, Decision, Standing, WorkspaceDemand, authorize};
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, ProjectId, WorkspaceId};
-use crate::model::{OrganizationRole, Workspace, WorkspaceState};
+use crate::model::{Member, OrganizationRole, Workspace, WorkspaceState};
 
 /// How many workspaces' facts are kept at hand.
 const CACHED: usize = 256;
@@ -40,7 +40,8 @@ impl Parts {
         organization: OrganizationId,
         action: Action,
     ) -> Result<OrganizationRole> {
-        let role = self.admit(caller, organization).await?;
+        let member = self.store.find_member(organization, caller.principal.user_id).await?;
+        let role = self.admit(member).await?;
         let standing = Standing { organization: Some(role), ..Standing::default() };
         decide(authorize(&caller.principal, &standing, action), "organization")?;
         Ok(role)
@@ -48,16 +49,16 @@ impl Parts {
 
     /// Lets a member of an organization in, as long as its members do not ask for too much together. Whoever is none
     /// uses up nothing.
-    async fn admit(&self, caller: &Caller, organization: OrganizationId) -> Result<OrganizationRole> {
-        let member = self.store.find_member(organization, caller.principal.user_id).await?;
-        let role = member.map(|member| member.role).ok_or_else(|| Error::not_found("organization"))?;
+    async fn admit(&self, member: Option<Member>) -> Result<OrganizationRole> {
+        let member = member.ok_or_else(|| Error::not_found("organization"))?;
         if let Some(rate) = self.settings.organization_rate {
-            let allowance = self.ephemeral.take_token(&format!("rate:{organization}"), rate).await?;
+            let bucket = format!("rate:{}", member.organization_id);
+            let allowance = self.ephemeral.take_token(&bucket, rate).await?;
             if !allowance.allowed {
                 return Err(Error::rate_limited(allowance.retry_after));
             }
         }
-        Ok(role)
+        Ok(member.role)
     }
 
     /// Lets a caller do something in a workspace, or in one project of it, and hands out the workspace.
@@ -70,9 +71,10 @@ impl Parts {
         action: Action,
     ) -> Result<Workspace> {
         let user = caller.principal.user_id;
-        let role = self.admit(caller, organization).await?;
-        let found = self.store.find_workspace(organization, workspace).await?;
-        let workspace = found.ok_or_else(|| Error::not_found("workspace"))?;
+        let found = self.store.find_workspace_for(organization, user, workspace).await?;
+        let (member, workspace) = found.unzip();
+        let role = self.admit(member).await?;
+        let workspace = workspace.flatten().ok_or_else(|| Error::not_found("workspace"))?;
 
         let mut standing = Standing { organization: Some(role), ..Standing::default() };
         if authorize(&caller.principal, &standing, action) == Decision::Allowed {

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::id::{OrganizationId, TaskId, UserId, WorkspaceId};
-use crate::model::{Task, Workspace, WorkspaceState};
+use crate::model::{Member, Task, Workspace, WorkspaceState};
 use crate::page::{Page, PageRequest};
 
 /// Workspaces and the tasks on them.
@@ -17,6 +17,18 @@ pub trait WorkspaceStore: Send + Sync {
         organization: OrganizationId,
         id: WorkspaceId,
     ) -> Result<Option<Workspace>>;
+
+    /// A member of an organization with one of its workspaces, in a single read: what nearly every request begins
+    /// with. Nothing for whoever is no member; no workspace where there is none.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn find_workspace_for(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        id: WorkspaceId,
+    ) -> Result<Option<(Member, Option<Workspace>)>>;
 
     /// A workspace with everything that its cluster follows, as of one moment.
     ///

@@ -197,7 +197,8 @@ impl EphemeralStore for RedisEphemeral {
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {
         let step = rate.period / rate.burst.max(1);
         let mut call = self.scripts.take_token.key(format!("{}:b:{bucket}", self.prefix));
-        call.arg(microseconds(step)).arg(microseconds(rate.period));
+        // The script counts in microseconds; a token of no length would be no token at all.
+        call.arg(microseconds(step).max(1)).arg(microseconds(rate.period).max(1));
         let mut link = self.link.clone();
         let (allowed, reset, wait): (bool, u64, u64) = match call.invoke_async(&mut link).await {
             Err(error) if error.is_connection_dropped() => call.invoke_async(&mut link).await,

@@ -1,12 +1,12 @@
 use async_trait::async_trait;
 use hexabase_core::error::Result;
 use hexabase_core::id::{OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
-use hexabase_core::model::{Assignment, CustomRole, Group, Project, Task, Workspace, WorkspaceState};
+use hexabase_core::model::{Assignment, CustomRole, Group, Member, Project, Task, Workspace, WorkspaceState};
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::store::WorkspaceStore;
 
-use super::table::{Stored, select};
-use super::{Engine, Query, Reads as _, SqlStore, read_all, rows_for};
+use super::table::{Stored, columns_of, select};
+use super::{Cells, Engine, Query, Reads as _, SqlStore, read_all, rows_for};
 
 #[async_trait]
 impl<E: Engine> WorkspaceStore for SqlStore<E> {
@@ -18,6 +18,27 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         self.0
             .one(select::<Workspace>("WHERE organization_id = $1 AND id = $2").of(organization).text(id))
             .await
+    }
+
+    async fn find_workspace_for(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        id: WorkspaceId,
+    ) -> Result<Option<(Member, Option<Workspace>)>> {
+        let query = Query::assembled(format!(
+            "SELECT {}, w.id IS NOT NULL, {} FROM members m \
+             LEFT JOIN workspaces w ON w.organization_id = m.organization_id AND w.id = $3 \
+             WHERE m.organization_id = $1 AND m.user_id = $2",
+            columns_of::<Member>("m"),
+            columns_of::<Workspace>("w"),
+        ));
+        let rows = self.0.fetch(query.of(organization).text(user).text(id)).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut cells = Cells::new(row);
+        let member = Member::read(&mut cells)?;
+        let there = cells.bool()?;
+        Ok(Some((member, there.then(|| Workspace::read(&mut cells)).transpose()?)))
     }
 
     async fn load_workspace(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
@@ -12,10 +13,10 @@ use hexabase_core::fixture::THEN;
 use hexabase_core::id_source::SeededIds;
 use hexabase_core::queue::MemoryQueue;
 use hexabase_core::seal::MasterKey;
-use hexabase_core::store::{MemoryStore, TenantStore};
+use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use hexabase_k8s::sandbox::Sandbox;
-use hexabase_tests::{Client, World};
+use hexabase_tests::{Client, World, backends};
 use serde_json::{Value, json};
 
 use crate::cluster;
@@ -23,53 +24,63 @@ use crate::cluster;
 /// How often anything is tried before the test gives up.
 const ATTEMPTS: usize = 2_000;
 
-/// What outlives the process.
-struct Remains {
+/// What lasts from one life to the next.
+pub(crate) struct Ground {
     store: Arc<dyn TenantStore>,
-    sandbox: Sandbox,
     clock: Arc<ManualClock>,
     ids: Arc<SeededIds>,
+    lives: AtomicU32,
+    _kept: backends::Kept,
+}
+
+impl Ground {
+    pub(crate) async fn new() -> Self {
+        let (store, kept) = backends::store().await;
+        let (clock, ids) = (Arc::new(ManualClock::new(THEN)), Arc::new(SeededIds::new(1)));
+        Self { store, clock, ids, lives: AtomicU32::new(0), _kept: kept }
+    }
+}
+
+/// What outlives the process.
+struct Remains<'a> {
+    ground: &'a Ground,
+    sandbox: Sandbox,
     plan: FaultPlan,
 }
 
-impl Remains {
+impl Remains<'_> {
     /// A process on what is there.
     async fn process(&self) -> World {
-        let queue = Arc::new(MemoryQueue::new(self.clock.clone()));
+        let queue = Arc::new(MemoryQueue::new(self.ground.clock.clone()));
         World::with(|builder| {
             builder
-                .with_store(Arc::new(FaultyStore::new(self.store.clone(), self.plan.clone())))
+                .with_store(Arc::new(FaultyStore::new(self.ground.store.clone(), self.plan.clone())))
                 .with_queue(Arc::new(FaultyQueue::new(queue, self.plan.clone())))
                 .with_fleet(cluster::fleet(&self.sandbox, &self.plan))
-                .with_clock(self.clock.clone())
-                .with_ids(self.ids.clone())
+                .with_clock(self.ground.clock.clone())
+                .with_ids(self.ground.ids.clone())
                 .with_master_key(MasterKey::new([7; 32]))
         })
         .await
     }
 }
 
-pub(crate) struct Life {
-    remains: Remains,
+pub(crate) struct Life<'a> {
+    remains: Remains<'a>,
     process: World,
     token: String,
     organization: String,
     requests: usize,
 }
 
-impl Life {
+impl<'a> Life<'a> {
     /// An owner with an organization, before anything can go wrong.
-    pub(crate) async fn begin(plan: FaultPlan) -> Self {
-        let remains = Remains {
-            store: Arc::new(MemoryStore::new()),
-            sandbox: cluster::start(),
-            clock: Arc::new(ManualClock::new(THEN)),
-            ids: Arc::new(SeededIds::new(1)),
-            plan: FaultPlan::counting(),
-        };
+    pub(crate) async fn begin(ground: &'a Ground, plan: FaultPlan) -> Self {
+        let life = ground.lives.fetch_add(1, Ordering::Relaxed);
+        let remains = Remains { ground, sandbox: cluster::start(), plan: FaultPlan::counting() };
         let process = remains.process().await;
-        let ann = process.person("ann").await;
-        let organization = process.organization(&ann, "acme").await;
+        let ann = process.person(&format!("ann-{life}")).await;
+        let organization = process.organization(&ann, &format!("acme-{life}")).await;
         let token = ann.client.make_token().await;
         let remains = Remains { plan, ..remains };
         let process = remains.process().await;
@@ -139,7 +150,7 @@ impl Life {
             };
             match answer.status {
                 status if status.is_success() => return answer.body,
-                StatusCode::SERVICE_UNAVAILABLE => self.remains.clock.advance(Duration::from_secs(1)),
+                StatusCode::SERVICE_UNAVAILABLE => self.remains.ground.clock.advance(Duration::from_secs(1)),
                 // It was deleted, and only the answer was lost.
                 StatusCode::NOT_FOUND if method == Method::DELETE && attempt > 0 => return Value::Null,
                 status => panic!("{method} {path}: {status} {}", answer.text),
@@ -176,7 +187,7 @@ impl Life {
             }
             // The sandbox's controllers have their turn, and time goes by.
             tokio::time::sleep(Duration::from_micros(200)).await;
-            self.remains.clock.advance(Duration::from_millis(500));
+            self.remains.ground.clock.advance(Duration::from_millis(500));
         }
         panic!("it never came to pass that {what}");
     }
@@ -193,7 +204,7 @@ impl Life {
 
     async fn assert_nothing_left(&mut self) {
         // What a dead process had taken hold of is published when its hold has run out.
-        let store = self.remains.store.clone();
+        let store = self.remains.ground.store.clone();
         self.work_until("every message is published", async |_| store.count_outbox().await.unwrap() == 0)
             .await;
         let sandbox = &self.remains.sandbox;

@@ -136,7 +136,11 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
     assert_eq!(store.find_assignment(acme(), dev(), id("a")).await.unwrap(), Some(given));
     assert_eq!(store.find_task(acme(), dev(), id("task")).await.unwrap(), Some(task("task")));
     let owner = Member::new(acme(), id("owner"), OrganizationRole::Owner, THEN);
-    assert_eq!(store.find_member(acme(), id("owner")).await.unwrap(), Some(owner));
+    assert_eq!(store.find_member(acme(), id("owner")).await.unwrap(), Some(owner.clone()));
+    let both = Some((owner.clone(), store.find_workspace(acme(), dev()).await.unwrap()));
+    assert_eq!(store.find_workspace_for(acme(), id("owner"), dev()).await.unwrap(), both);
+    assert_eq!(store.find_workspace_for(acme(), id("owner"), id("x")).await.unwrap(), Some((owner, None)));
+    assert_eq!(store.find_workspace_for(acme(), id("x"), dev()).await.unwrap(), None);
 
     let mut organization = fixture::organization("acme");
     organization.deletion_requested_at = Some(later(8));
@@ -186,6 +190,7 @@ pub async fn a_foreign_parent_finds_nothing(store: &dyn TenantStore) {
         assert!(store.list_open_tasks(org, ws).await.unwrap().is_empty());
     }
     assert_eq!(store.find_member(other, id("owner")).await.unwrap(), None);
+    assert_eq!(store.find_workspace_for(other, id("owner"), dev()).await.unwrap(), None);
     assert_eq!(store.find_invitation(other, id("inv")).await.unwrap(), None);
 }
 

@@ -5,7 +5,7 @@ use super::state::{Index, assignments, groups, projects, roles, tasks, workspace
 use crate::changeset::Key;
 use crate::error::Result;
 use crate::id::{GroupId, OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
-use crate::model::{Task, Workspace, WorkspaceState};
+use crate::model::{Member, Task, Workspace, WorkspaceState};
 use crate::page::{Page, PageRequest};
 use crate::store::WorkspaceStore;
 
@@ -17,6 +17,17 @@ impl WorkspaceStore for MemoryStore {
         id: WorkspaceId,
     ) -> Result<Option<Workspace>> {
         Ok(self.lock().get(&Key::Workspace(organization, id)).cloned())
+    }
+
+    async fn find_workspace_for(
+        &self,
+        organization: OrganizationId,
+        user: UserId,
+        id: WorkspaceId,
+    ) -> Result<Option<(Member, Option<Workspace>)>> {
+        let state = self.lock();
+        let Some(member) = state.get(&Key::Member(organization, user)).cloned() else { return Ok(None) };
+        Ok(Some((member, state.get(&Key::Workspace(organization, id)).cloned())))
     }
 
     async fn load_workspace(&self, org: OrganizationId, id: WorkspaceId) -> Result<Option<WorkspaceState>> {

@@ -1,0 +1,102 @@
+//! The floors: the same statement without us, by a bare handler and by `pgbench`.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use axum::extract::{Path as At, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use hexabase_test_servers::Postgres;
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Row as _};
+
+use crate::replica::{Running, Subject};
+
+/// Connections to the database, as many as the replica has.
+const CONNECTIONS: u32 = 16;
+/// Whom the policies of row-level security hold for.
+const ROLE: &str = "hexabase_app";
+
+/// What has to be read to show somebody a workspace: their membership, and it.
+const STATEMENT: &str = "SELECT found.* FROM (SELECT set_config('hexabase.organization_id', $1, true) AS id OFFSET 0) AS scope \
+    CROSS JOIN LATERAL (SELECT m.organization_id, m.user_id, m.role, m.created_at, m.updated_at, m.version, \
+    w.id IS NOT NULL AS found, w.id, w.name, w.display_name, w.plan_id, w.region, w.kubernetes_version, w.power, \
+    w.deletion_requested_at, w.host_cluster, w.generation, w.access_version, w.status, w.reconcile_at, w.created_by, \
+    w.created_at AS made_at, w.updated_at AS changed_at, w.version AS revision FROM members m \
+    LEFT JOIN workspaces w ON w.organization_id = m.organization_id AND w.id = $3 \
+    WHERE m.organization_id = scope.id AND m.user_id = $2 OFFSET 0) AS found";
+
+/// What the process is told that serves the bare handler.
+const ARGUMENT: &str = "--bare-handler";
+const DATABASE: &str = "BARE_DATABASE_URL";
+const USER: &str = "BARE_USER";
+
+/// Serves the bare handler, if that is what this process is for.
+pub(crate) async fn serve_if_told() {
+    if !std::env::args().any(|argument| argument == ARGUMENT) {
+        return;
+    }
+    let options: PgConnectOptions = std::env::var(DATABASE).unwrap().parse().unwrap();
+    let options = options.options([("role", ROLE)]).disable_statement_logging();
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
+    let pool = pool.connect_with(options).await.unwrap();
+    let state = (pool, std::env::var(USER).unwrap());
+    let path = "/api/v1/organizations/{org}/workspaces/{ws}";
+    let router = Router::new().route(path, get(read)).with_state(state);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    println!("listening on {}", listener.local_addr().unwrap());
+    axum::serve(listener, router).await.unwrap();
+}
+
+/// The bare handler in a process of its own: the process, and where it listens.
+pub(crate) async fn start(folder: &Path, database: &str, subject: &Subject) -> (Running, String) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg(ARGUMENT).env(DATABASE, database).env(USER, &subject.user);
+    Running::start(command, folder, "listening on ").await
+}
+
+async fn read(
+    State((pool, user)): State<(PgPool, String)>,
+    At((org, ws)): At<(String, String)>,
+) -> Json<Value> {
+    let row = sqlx::query(STATEMENT).bind(&org).bind(&user).bind(&ws).fetch_one(&pool).await.unwrap();
+    assert_eq!(row.get::<String, _>("role"), "owner");
+    let status = row.try_get_raw("status").unwrap();
+    let status: Value = serde_json::from_slice(status.as_bytes().unwrap()).unwrap();
+    let text = |name: &str| row.get::<Option<String>, _>(name);
+    let number = |name: &str| row.get::<Option<i64>, _>(name);
+    Json(json!({
+        "id": ws, "organization_id": org, "name": text("name"), "display_name": text("display_name"),
+        "plan_id": text("plan_id"), "host_cluster": text("host_cluster"), "power": text("power"),
+        "kubernetes_version": text("kubernetes_version"), "generation": number("generation"),
+        "access_version": number("access_version"), "version": number("revision"), "status": status,
+    }))
+}
+
+/// Times per second that `pgbench` runs the statement.
+pub(crate) fn pgbench(
+    server: &Postgres,
+    database: &str,
+    folder: &Path,
+    subject: &Subject,
+    span: Duration,
+) -> f64 {
+    let statement = STATEMENT.replace("$1", ":org").replace("$2", ":user").replace("$3", ":ws");
+    let script = folder.join("statement.sql");
+    std::fs::write(&script, statement).unwrap();
+    let port = server.url().rsplit_once(':').unwrap().1.to_owned();
+    let mut command = Command::new(Postgres::tool("pgbench"));
+    command.args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-n", "-M", "prepared", "-j", "2"]);
+    command.args(["-c", &CONNECTIONS.to_string(), "-T", &span.as_secs().to_string()]).arg("-f").arg(&script);
+    let variables = [("org", &subject.organization), ("user", &subject.user), ("ws", &subject.workspace)];
+    for (name, value) in variables {
+        command.arg("-D").arg(format!("{name}={value}"));
+    }
+    let done = command.arg(database).env("PGOPTIONS", format!("-c role={ROLE}")).output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{said} {}", String::from_utf8_lossy(&done.stderr));
+    let line = said.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
