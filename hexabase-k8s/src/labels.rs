@@ -21,6 +21,9 @@ pub(crate) const RELEASE: &str = "release";
 /// On pods and other objects that vCluster syncs to the host: the name of the virtual cluster. The syncer
 /// overwrites whatever the tenant wrote there.
 pub(crate) const SYNCED_BY: &str = "vcluster.loft.sh/managed-by";
+/// On pods and other objects that vCluster syncs to the host: their namespace in the tenant cluster. Written by the
+/// syncer, like [`SYNCED_BY`].
+pub(crate) const SYNCED_FROM: &str = "vcluster.loft.sh/namespace";
 /// On a StatefulSet that the vCluster CLI, or Hexabase, put to sleep.
 pub(crate) const PAUSED: &str = "loft.sh/paused";
 /// How many replicas a sleeping StatefulSet had.

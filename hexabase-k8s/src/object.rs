@@ -42,6 +42,9 @@ kinds! {
     ROLE = "rbac.authorization.k8s.io", "Role", "roles", true;
     ROLE_BINDING = "rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true;
     CLUSTER_ROLE = "rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false;
+    ADMISSION_POLICY = "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false;
+    ADMISSION_POLICY_BINDING =
+        "admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", false;
     CLUSTER_ROLE_BINDING = "rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false;
 }
 

@@ -36,7 +36,9 @@ const ON_HOST: [Kind; 10] = [
 ];
 
 /// The kinds that are rendered inside a tenant.
-const INSIDE: [Kind; 7] = [
+const INSIDE: [Kind; 9] = [
+    Kind::ADMISSION_POLICY,
+    Kind::ADMISSION_POLICY_BINDING,
     Kind::CLUSTER_ROLE,
     Kind::CLUSTER_ROLE_BINDING,
     Kind::NAMESPACE,

@@ -230,7 +230,7 @@ impl Cluster {
             }
             Method::DELETE if target.name.is_none() => {
                 let selector = selector(params)?;
-                Ok(Reply::ok(state.delete_collection(&write, &selector)))
+                state.delete_collection(&write, &selector).map(Reply::ok)
             }
             Method::DELETE => state.delete(&write, &body).map(Reply::ok),
             _ => Err(Refusal::method_not_allowed()),

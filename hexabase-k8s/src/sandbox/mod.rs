@@ -28,6 +28,7 @@ mod controllers;
 mod discovery;
 mod fields;
 mod garbage;
+mod guard;
 mod kinds;
 mod list_types;
 mod managers;

@@ -124,6 +124,7 @@ impl State {
         schema::set_defaults(kind, &mut body);
         self.apply_limit_ranges(kind, &mut body);
         self.admit_roles(request.user, kind, &body)?;
+        self.admit_past_guard(request.user, kind, &[&body])?;
         self.admit_to_quota(kind, &body)?;
         if request.is_dry_run() {
             return Ok(Stored { body: body.into(), managers: managers.into() }.show());
@@ -238,6 +239,9 @@ impl State {
         schema::check_metadata(kind, &body)?;
         schema::check_immutable(kind, before, &body)?;
         self.admit_roles(request.user, kind, &body)?;
+        if request.subresource().is_empty() {
+            self.admit_past_guard(request.user, kind, &[&body, before])?;
+        }
         if before["metadata"]["deletionTimestamp"].is_string() {
             refuse_new_finalizers(kind, before, &body)?;
         }
@@ -284,6 +288,7 @@ impl State {
                 )));
             }
         }
+        self.admit_past_guard(request.user, &request.kind, &[&live.body])?;
         // Options in the body count alone; without a body, those in the URL do.
         let dry_run = if options.is_null() { request.is_dry_run() } else { options["dryRun"][0] == "All" };
         if dry_run {
@@ -306,24 +311,31 @@ impl State {
         }
     }
 
-    pub(super) fn delete_collection(&mut self, request: &WriteRequest<'_>, selector: &Selector) -> Value {
+    pub(super) fn delete_collection(
+        &mut self,
+        request: &WriteRequest<'_>,
+        selector: &Selector,
+    ) -> Outcome<Value> {
         let resource = request.resource();
         let found = self.scan(&resource, &request.target.namespace);
         let selected = found.filter(|(_, stored)| selector.matches(&stored.body));
         let selected: Vec<(Name, Value)> =
             selected.map(|(name, stored)| (name.clone(), stored.show())).collect();
+        for (_, body) in &selected {
+            self.admit_past_guard(request.user, &request.kind, &[body])?;
+        }
         if !request.is_dry_run() {
             for (name, _) in &selected {
                 self.begin_deletion(&request.kind, name, false);
             }
         }
         let items: Vec<Value> = selected.into_iter().map(|(_, body)| body).collect();
-        json!({
+        Ok(json!({
             "kind": format!("{}List", request.kind.kind),
             "apiVersion": request.kind.api_version(),
             "metadata": { "resourceVersion": self.version().to_string() },
             "items": items,
-        })
+        }))
     }
 
     /// Removes an object, or marks it as going while something holds it.

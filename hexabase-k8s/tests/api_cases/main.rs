@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod apply;
+mod guard;
 mod lifecycle;
 mod lists;
 mod reviews;
@@ -12,6 +13,7 @@ mod writes;
 
 use std::time::Duration;
 
+use hexabase_k8s::sandbox::{Sandbox, User};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
@@ -21,12 +23,14 @@ use serde_json::{Value, json};
 #[derive(Clone)]
 pub(crate) struct Place {
     pub(crate) client: Client,
+    /// The same as a user called `somebody`.
+    somebody: Client,
     pub(crate) namespace: String,
 }
 
 impl Place {
     /// A fresh namespace.
-    async fn make(client: Client, case: &str) -> Self {
+    async fn make([client, somebody]: [Client; 2], case: &str) -> Self {
         let name = format!("case-{}", case.replace('_', "-"));
         let name = format!("{:.40}-{}", name, std::process::id());
         let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -35,7 +39,12 @@ impl Place {
             .create(&PostParams::default(), &Namespace { metadata, ..Default::default() })
             .await
             .unwrap();
-        Self { client, namespace: name }
+        Self { client, somebody, namespace: name }
+    }
+
+    /// The same place for a user called `somebody`, who may do nothing unless the case lets them.
+    pub(crate) fn as_somebody(&self) -> Self {
+        Self { client: self.somebody.clone(), ..self.clone() }
     }
 
     async fn clean_up(self) {
@@ -91,18 +100,23 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: 
     panic!("{what} never came true");
 }
 
-async fn sandbox() -> (hexabase_k8s::sandbox::Sandbox, Client) {
-    let sandbox = hexabase_k8s::sandbox::Sandbox::start(Default::default());
-    let client = sandbox.host_client();
-    (sandbox, client)
+/// The sandbox, and clients of an administrator and of somebody.
+async fn sandbox() -> (Sandbox, [Client; 2]) {
+    let sandbox = Sandbox::start(Default::default());
+    let somebody = sandbox.host().with_user(User::authenticated("somebody".to_owned(), Vec::new()));
+    let clients = [sandbox.host_client(), Client::new(somebody, "default")];
+    (sandbox, clients)
 }
 
-async fn real() -> Client {
+/// Clients of the real one: of an administrator, and of somebody whom the administrator impersonates.
+async fn real() -> [Client; 2] {
     let file =
         std::env::var("HEXABASE_TEST_KUBECONFIG").expect("HEXABASE_TEST_KUBECONFIG names a kubeconfig");
     let kubeconfig = kube::config::Kubeconfig::read_from(file).unwrap();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
-    Client::try_from(config).unwrap()
+    let mut somebody = config.clone();
+    somebody.auth_info.impersonate = Some("somebody".to_owned());
+    [config, somebody].map(|config| Client::try_from(config).unwrap())
 }
 
 macro_rules! cases {
@@ -111,8 +125,8 @@ macro_rules! cases {
             $($(
                 #[tokio::test]
                 async fn $case() {
-                    let (_sandbox, client) = super::sandbox().await;
-                    let place = super::Place::make(client, stringify!($case)).await;
+                    let (_sandbox, clients) = super::sandbox().await;
+                    let place = super::Place::make(clients, stringify!($case)).await;
                     super::$module::$case(&place).await;
                     place.clean_up().await;
                 }
@@ -181,6 +195,7 @@ cases! {
         a_limit_range_fills_in_what_containers_do_not_say,
         custom_kinds_come_with_their_definition,
     ],
+    guard: [nobody_else_touches_what_is_ours],
     reviews: [
         access_is_what_roles_and_bindings_say,
         who_am_i,

@@ -1,9 +1,15 @@
 //! With whom the tenant may talk: nobody, but for what is opened here.
 //!
+//! Projects are walls: their pods talk among themselves, and are reached from the namespaces that belong to no project,
+//! where whoever runs the workspace has its ingress controllers and its monitoring. The walls stand here because
+//! tenants' own policies are not synced: one of theirs could open what these close, since policies only ever add.
+//!
 //! Policies add up, so each opens as little as it can. Pods are recognised by what the syncer writes
 //! (`vcluster.loft.sh/managed-by`), never by labels that a tenant chooses; and what selects the control plane
 //! excludes whatever was synced.
 
+use hexabase_core::desired::TenantProject;
+use hexabase_core::id::TypedId as _;
 use serde_json::{Value, json};
 
 use super::Tenant;
@@ -25,7 +31,15 @@ const TENANT_DNS: [(u16, &str); 2] = [(1053, "UDP"), (1053, "TCP")];
 const API: [(u16, &str); 1] = [(8443, "TCP")];
 
 pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
-    vec![default_deny(tenant), workloads(tenant), control_plane(tenant), tenant_dns(tenant)]
+    let mut objects = vec![
+        default_deny(tenant),
+        workloads(tenant),
+        common(tenant),
+        control_plane(tenant),
+        tenant_dns(tenant),
+    ];
+    objects.extend(tenant.cluster.projects.iter().map(|project| within(tenant, project)));
+    objects
 }
 
 fn policy(tenant: &Tenant<'_>, name: &str, selector: &Value, ingress: &Value, egress: &Value) -> Object {
@@ -57,20 +71,59 @@ fn host_dns() -> Value {
     })
 }
 
-/// The tenant's pods talk to each other, to their control plane and to the internet.
+/// The pods of a project's namespace.
+fn of_project(tenant: &Tenant<'_>, project: &TenantProject) -> Value {
+    json!({ "matchLabels": { labels::SYNCED_BY: tenant.name(), labels::SYNCED_FROM: project.namespace } })
+}
+
+/// The pods of the namespaces that belong to no project.
+fn of_no_project(tenant: &Tenant<'_>) -> Value {
+    let mut pods = synced(tenant);
+    let namespaces: Vec<&str> =
+        tenant.cluster.projects.iter().map(|project| project.namespace.as_str()).collect();
+    if !namespaces.is_empty() {
+        let elsewhere = json!({ "key": labels::SYNCED_FROM, "operator": "NotIn", "values": namespaces });
+        pods["matchExpressions"] = json!([elsewhere]);
+    }
+    pods
+}
+
+fn dns_server(tenant: &Tenant<'_>) -> Value {
+    json!({ "matchLabels": {
+        "k8s-app": "vcluster-kube-dns",
+        labels::SYNCED_BY: tenant.name(),
+        labels::SYNCED_FROM: "kube-system",
+    } })
+}
+
+/// What every pod of the tenant needs: its API server, its DNS server, and the internet.
 fn workloads(tenant: &Tenant<'_>) -> Object {
-    let (pods, control_plane) = (synced(tenant), own_control_plane(tenant));
+    let control_plane = own_control_plane(tenant);
     let ingress =
-        json!([{ "from": [{ "podSelector": pods }] }, { "from": [{ "podSelector": control_plane }] }]);
+        json!([{ "from": [{ "podSelector": control_plane }, { "podSelector": of_no_project(tenant) }] }]);
     let egress = json!([
-        { "to": [{ "podSelector": pods }] },
         { "to": [{ "podSelector": control_plane }], "ports": ports(&API) },
+        { "to": [{ "podSelector": dns_server(tenant) }], "ports": ports(&TENANT_DNS) },
         { "to": [
             { "ipBlock": { "cidr": "0.0.0.0/0", "except": NOT_PUBLIC_V4 } },
             { "ipBlock": { "cidr": "::/0", "except": NOT_PUBLIC_V6 } },
         ] },
     ]);
-    policy(tenant, &format!("vc-work-{}", tenant.name()), &pods, &ingress, &egress)
+    policy(tenant, &format!("vc-work-{}", tenant.name()), &synced(tenant), &ingress, &egress)
+}
+
+/// What belongs to no project reaches every pod of the tenant.
+fn common(tenant: &Tenant<'_>) -> Object {
+    let egress = json!([{ "to": [{ "podSelector": synced(tenant) }] }]);
+    policy(tenant, &format!("vc-common-{}", tenant.name()), &of_no_project(tenant), &json!([]), &egress)
+}
+
+/// The pods of a project reach each other.
+fn within(tenant: &Tenant<'_>, project: &TenantProject) -> Object {
+    let pods = of_project(tenant, project);
+    let (ingress, egress) =
+        (json!([{ "from": [{ "podSelector": pods }] }]), json!([{ "to": [{ "podSelector": pods }] }]));
+    policy(tenant, &project.id.kubernetes_name(), &pods, &ingress, &egress)
 }
 
 /// The control plane answers on its API port, and reaches the host's API server, the host's DNS, the
@@ -87,13 +140,8 @@ fn control_plane(tenant: &Tenant<'_>) -> Object {
 
 /// The tenant's own DNS server, which runs among its pods, asks the host's for names outside the cluster.
 fn tenant_dns(tenant: &Tenant<'_>) -> Object {
-    let selector = json!({ "matchLabels": {
-        "k8s-app": "vcluster-kube-dns",
-        labels::SYNCED_BY: tenant.name(),
-        "vcluster.loft.sh/namespace": "kube-system",
-    } });
     let from = json!([{ "podSelector": synced(tenant) }, { "podSelector": own_control_plane(tenant) }]);
     let ingress = json!([{ "from": from, "ports": ports(&TENANT_DNS) }]);
     let egress = json!([{ "to": [host_dns()], "ports": ports(&DNS) }]);
-    policy(tenant, &format!("vc-kube-dns-{}", tenant.name()), &selector, &ingress, &egress)
+    policy(tenant, &format!("vc-kube-dns-{}", tenant.name()), &dns_server(tenant), &ingress, &egress)
 }

@@ -1,5 +1,7 @@
 //! What is inside a tenant cluster: roles, who has them, and projects.
 
+pub(crate) mod guard;
+
 use hexabase_core::desired::{RoleKind, TenantBinding, TenantCluster, TenantProject, TenantRole};
 use hexabase_core::id::TypedId as _;
 use serde_json::{Map, Value, json};
@@ -15,7 +17,8 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 /// Everything that Hexabase makes inside a tenant cluster, in the order in which it is applied.
 #[must_use]
 pub fn tenant_objects(cluster: &TenantCluster) -> Vec<Object> {
-    let mut objects: Vec<Object> = cluster.roles.iter().map(cluster_role).collect();
+    let mut objects = Vec::from(guard::objects());
+    objects.extend(cluster.roles.iter().map(cluster_role));
     objects.extend(cluster.bindings.iter().map(cluster_binding));
     for project in &cluster.projects {
         objects.push(namespace(project));

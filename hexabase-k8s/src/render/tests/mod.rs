@@ -1,3 +1,5 @@
+mod reach;
+
 use hexabase_core::desired::{self, Issuer, TenantCluster};
 use hexabase_core::fixture::{self, THEN, id};
 use hexabase_core::id::TypedId;
@@ -180,7 +182,8 @@ fn survives<T: DeserializeOwned + Serialize>(object: &Object) {
 #[test]
 fn every_object_has_only_fields_that_kubernetes_knows() {
     use k8s_openapi::api::{
-        apps::v1 as apps, core::v1 as core, networking::v1 as networking, rbac::v1 as rbac,
+        admissionregistration::v1 as admission, apps::v1 as apps, core::v1 as core,
+        networking::v1 as networking, rbac::v1 as rbac,
     };
     for cluster in [small(), large()] {
         let (host, tenant) = all(&cluster, &settings());
@@ -197,6 +200,10 @@ fn every_object_has_only_fields_that_kubernetes_knows() {
                 Kind::NETWORK_POLICY => survives::<networking::NetworkPolicy>(object),
                 Kind::ROLE => survives::<rbac::Role>(object),
                 Kind::ROLE_BINDING => survives::<rbac::RoleBinding>(object),
+                Kind::ADMISSION_POLICY => survives::<admission::ValidatingAdmissionPolicy>(object),
+                Kind::ADMISSION_POLICY_BINDING => {
+                    survives::<admission::ValidatingAdmissionPolicyBinding>(object)
+                }
                 Kind::CLUSTER_ROLE => survives::<rbac::ClusterRole>(object),
                 Kind::CLUSTER_ROLE_BINDING => survives::<rbac::ClusterRoleBinding>(object),
                 other => unreachable!("no test for {other:?}"),
@@ -222,7 +229,7 @@ fn the_control_plane_has_no_rights_beyond_its_namespace() {
 fn nothing_on_the_network_is_selected_by_what_a_tenant_can_write() {
     let (host, _) = all(&large(), &settings());
     let policies: Vec<&Object> = host.iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();
-    assert_eq!(policies.len(), 4);
+    assert_eq!(policies.len(), 5 + large().projects.len());
     for policy in policies {
         let selector = &policy.body["spec"]["podSelector"];
         let guarded = selector.to_string().contains("vcluster.loft.sh/managed-by");

@@ -1,0 +1,167 @@
+//! Whom a tenant's pods reach, by the rules of NetworkPolicy
+//! (<https://kubernetes.io/docs/concepts/services-networking/network-policies/>): a connection is let through when a
+//! policy of either end says so; and where no policy selects an end, which never happens here, everything is.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::{Kind, Object, host_objects, large, settings};
+
+type Labels = BTreeMap<String, String>;
+
+/// One end of a connection.
+enum End {
+    Pod(Labels),
+    Address(IpAddr),
+}
+
+fn labels<const COUNT: usize>(pairs: [(&str, &str); COUNT]) -> Labels {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// A pod of the tenant as the syncer writes it, with labels of the tenant's own choice.
+fn synced<const COUNT: usize>(namespace: &str, own: [(&str, &str); COUNT]) -> End {
+    let mut all = labels(own);
+    let release = large().target.name;
+    all.extend(labels([
+        ("vcluster.loft.sh/managed-by", &release),
+        ("vcluster.loft.sh/namespace", namespace),
+    ]));
+    // The syncer translates this one, as it names the cluster that a pod belongs to.
+    if let Some(spoofed) = all.remove("release") {
+        all.insert("vcluster.loft.sh/label-release".to_owned(), spoofed);
+    }
+    End::Pod(all)
+}
+
+fn control_plane() -> End {
+    let release = large().target.name;
+    End::Pod(labels([("app", "vcluster"), ("release", &release)]))
+}
+
+fn selects(selector: &Value, labels: &Labels) -> bool {
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let mut expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    equal.into_iter().all(|(key, value)| labels.get(key).map(String::as_str) == value.as_str())
+        && expressions.all(|expression| {
+            let value = labels.get(expression["key"].as_str().unwrap());
+            match expression["operator"].as_str().unwrap() {
+                "NotIn" => value.is_none_or(|value| !texts(&expression["values"]).contains(value)),
+                "DoesNotExist" => value.is_none(),
+                other => unreachable!("{other} is not used"),
+            }
+        })
+}
+
+fn contains(range: &str, address: IpAddr) -> bool {
+    let (network, length) = range.split_once('/').unwrap();
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => (4, u128::from(u32::from(address)) << 96),
+        IpAddr::V6(address) => (6, u128::from(address)),
+    };
+    let ((family, network), (other, address)) = (bits(network.parse().unwrap()), bits(address));
+    let length: u32 = length.parse().unwrap();
+    family == other && (length == 0 || (network ^ address) >> (128 - length) == 0)
+}
+
+/// Whether one entry of `to` or `from` is about the other end. Pods of other namespaces take no part here.
+fn matches(peer: &Value, end: &End) -> bool {
+    match end {
+        End::Pod(labels) => {
+            peer.get("namespaceSelector").is_none()
+                && peer.get("podSelector").is_some_and(|selector| selects(selector, labels))
+        }
+        End::Address(address) => peer.get("ipBlock").is_some_and(|block| {
+            let within = |range: &Value| contains(range.as_str().unwrap(), *address);
+            within(&block["cidr"]) && !block["except"].as_array().into_iter().flatten().any(within)
+        }),
+    }
+}
+
+/// Whether the policies of `end` let it speak with `other` in this direction.
+fn lets(policies: &[Object], end: &End, direction: &str, peers: &str, other: &End, port: u16) -> bool {
+    let End::Pod(labels) = end else { return true };
+    policies
+        .iter()
+        .map(|policy| &policy.body["spec"])
+        .filter(|spec| selects(&spec["podSelector"], labels))
+        .flat_map(|spec| spec[direction].as_array().into_iter().flatten())
+        .any(|rule| {
+            let ports = rule["ports"].as_array();
+            ports.is_none_or(|ports| ports.iter().any(|open| open["port"] == port))
+                && rule[peers].as_array().is_none_or(|all| all.iter().any(|peer| matches(peer, other)))
+        })
+}
+
+fn reaches(from: &End, to: &End, port: u16) -> bool {
+    let objects = host_objects(&large(), &settings()).unwrap();
+    let policies: Vec<Object> =
+        objects.into_iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();
+    lets(&policies, from, "egress", "to", to, port) && lets(&policies, to, "ingress", "from", from, port)
+}
+
+#[test]
+fn pods_of_a_project_reach_each_other_and_no_other_project() {
+    let (shop, web) = (|| synced("shop", []), || synced("shop-web", []));
+    assert!(reaches(&shop(), &shop(), 5432));
+    assert!(!reaches(&shop(), &web(), 5432) && !reaches(&web(), &shop(), 5432));
+}
+
+#[test]
+fn what_belongs_to_no_project_reaches_all_and_is_reached_by_its_like() {
+    let (ingress, shop) = (|| synced("ingress-nginx", []), || synced("shop", []));
+    assert!(reaches(&ingress(), &shop(), 8080) && reaches(&ingress(), &synced("monitoring", []), 8080));
+    assert!(!reaches(&shop(), &ingress(), 8080));
+}
+
+#[test]
+fn every_pod_reaches_its_api_server_its_dns_server_and_the_internet() {
+    let dns = || synced("kube-system", [("k8s-app", "vcluster-kube-dns")]);
+    for pod in [synced("shop", []), synced("ingress-nginx", [])] {
+        assert!(reaches(&pod, &control_plane(), 8443) && reaches(&pod, &dns(), 1053));
+        for address in ["9.9.9.9", "2620:fe::fe"] {
+            assert!(reaches(&pod, &End::Address(address.parse().unwrap()), 443), "{address}");
+        }
+        assert!(reaches(&control_plane(), &pod, 443), "webhooks are asked by the API server");
+    }
+    assert!(!reaches(&synced("shop", []), &control_plane(), 6443));
+}
+
+#[test]
+fn nobody_reaches_the_machines_or_the_metadata_of_the_cloud() {
+    let private = ["169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1", "fd00:ec2::254", "fe80::1"];
+    for address in private {
+        for pod in [synced("shop", []), synced("ingress-nginx", []), synced("kube-system", [])] {
+            assert!(!reaches(&pod, &End::Address(address.parse().unwrap()), 80), "{address}");
+        }
+    }
+}
+
+#[test]
+fn no_label_that_a_tenant_can_write_opens_anything() {
+    let release = large().target.name;
+    let disguises = [
+        synced("shop", [("app", "vcluster"), ("release", &release)]),
+        synced("shop", [("app", "vcluster-snapshot")]),
+        synced("shop", [("k8s-app", "vcluster-kube-dns")]),
+        synced("shop", [("k8s-app", "kube-dns")]),
+    ];
+    for disguise in disguises {
+        assert!(!reaches(&disguise, &synced("shop-web", []), 1053));
+        assert!(!reaches(&disguise, &End::Address("10.96.0.1".parse().unwrap()), 443));
+        assert!(!reaches(&synced("shop-web", []), &disguise, 1053));
+    }
+}
+
+#[test]
+fn pods_of_another_tenant_are_strangers() {
+    let stranger = || End::Pod(labels([("vcluster.loft.sh/managed-by", "other")]));
+    for pod in [synced("shop", []), synced("ingress-nginx", [])] {
+        assert!(!reaches(&stranger(), &pod, 80) && !reaches(&pod, &stranger(), 80));
+    }
+}
