@@ -33,6 +33,7 @@
 //! | how objects are known as ours | [`labels`] |
 //! | the way into a tenant cluster | [`TenantConnector`], [`ServiceConnector`] |
 //! | what is particular to a host | [`HostSettings`] |
+//! | what Hexabase needs to be allowed there | [`render::host_access`] |
 //! | a Kubernetes API without a cluster | [`sandbox`] |
 
 mod access;
@@ -50,4 +51,4 @@ mod settings;
 pub use access::{ServiceConnector, TenantConnector, patient};
 pub use object::{Kind, Object};
 pub use provisioner::VClusterProvisioner;
-pub use settings::HostSettings;
+pub use settings::{HostIdentity, HostSettings};

@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use hexabase_core::error::{Error, Result};
 use hexabase_core::name::KubernetesVersion;
@@ -24,6 +26,48 @@ pub struct HostSettings {
     pub store: String,
     /// How users reach a tenant's API server: `{name}` and `{namespace}` are filled in.
     pub endpoint: String,
+    /// As whom Hexabase acts on the host, where it has no more rights than
+    /// [`host_access`](crate::render::host_access) gives it: it gives itself a role in the namespaces it makes then.
+    pub identity: Option<HostIdentity>,
+}
+
+/// A ServiceAccount on a host cluster. Its text form is `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostIdentity {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Default for HostIdentity {
+    fn default() -> Self {
+        Self { namespace: "hexabase-system".to_owned(), name: "hexabase".to_owned() }
+    }
+}
+
+impl fmt::Display for HostIdentity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl FromStr for HostIdentity {
+    type Err = &'static str;
+
+    /// # Errors
+    /// What is wrong, for what is not two names of Kubernetes with a slash between.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let is_name = |name: &str| {
+            let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let edges = name.starts_with('-') || name.ends_with('-');
+            (1..=63).contains(&name.len()) && name.bytes().all(inner) && !edges
+        };
+        let parts = text.split_once('/').filter(|(namespace, name)| is_name(namespace) && is_name(name));
+        let (namespace, name) = parts
+            .ok_or("must be a namespace and the name of a ServiceAccount, as in hexabase-system/hexabase")?;
+        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
 }
 
 impl HostSettings {
@@ -59,6 +103,7 @@ impl Default for HostSettings {
             storage_class: None,
             store: "embedded-database".to_owned(),
             endpoint: "https://{name}.{namespace}.svc:443".to_owned(),
+            identity: None,
         }
     }
 }

@@ -148,6 +148,12 @@ options! {
     #[arg(long, env = "HEXABASE_HOST_CAPACITY", value_name = "NUMBER")]
     host_capacity: u32,
 
+    /// The ServiceAccount that the kubeconfig is of, as NAMESPACE/NAME, where it has no more rights than `hexabase
+    /// host-access` asks for: it gives itself a role in each namespace that it makes then. If not said, it must have every
+    /// right that it needs by itself.
+    #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
+    host_service_account: String,
+
     /// How users reach a tenant's API server; {name} and {namespace} are filled in
     /// [default: https://{name}.{namespace}.svc:443].
     #[arg(long, env = "HEXABASE_TENANT_ENDPOINT", value_name = "URL")]

@@ -213,6 +213,8 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
             None
         }
     };
+    let identity = options.host_service_account.map(|text| text.parse()).transpose();
+    let identity = check.field("host_service_account", identity).flatten();
     let mut platform_admins = Vec::new();
     for address in options.platform_admins.iter().flatten() {
         platform_admins.extend(check.field("platform_admins", Email::parse(address)));
@@ -255,6 +257,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
             store: options.vcluster_store.unwrap_or(defaults.store),
             service_cidr: options.service_cidr.map(|range| range.to_string()),
             storage_class: options.storage_class,
+            identity,
             ..HostSettings::default()
         },
         dev,

@@ -27,13 +27,13 @@ pub trait ClusterHarness: fmt::Debug + Send + Sync {
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName);
 }
 
-/// Makes one test per case for a [`ClusterHarness`]. See the [module](crate::conformance) for what the
-/// expression answers.
+/// Makes one test per case for a [`ClusterHarness`], each with whatever attributes follow the expression. See the
+/// [module](crate::conformance) for what that answers.
 #[macro_export]
 macro_rules! cluster_provisioner_conformance {
-    ($make:expr) => {
+    ($make:expr $(, #[$attribute:meta])*) => {
         $crate::__conformance_tests!(
-            cluster_provisioner,
+            [$(#[$attribute])*] cluster_provisioner,
             $make,
             [
                 a_cluster_that_does_not_exist_is_absent,

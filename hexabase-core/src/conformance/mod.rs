@@ -33,13 +33,19 @@ mod tests;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {
-    ($suite:ident, $make:expr, [$($case:ident),+ $(,)?]) => {
-        $(
-            #[tokio::test]
-            async fn $case() {
-                let (made, _kept) = $make.await;
-                $crate::conformance::$suite::$case(&made).await;
-            }
-        )+
+    ($suite:ident, $make:expr, $cases:tt) => {
+        $crate::__conformance_tests!([] $suite, $make, $cases);
+    };
+    // Attributes for every one of the tests come in brackets.
+    ($attributes:tt $suite:ident, $make:expr, [$($case:ident),+ $(,)?]) => {
+        $($crate::__conformance_tests!(one $attributes $suite, $make, $case);)+
+    };
+    (one [$($attribute:tt)*] $suite:ident, $make:expr, $case:ident) => {
+        #[tokio::test]
+        $($attribute)*
+        async fn $case() {
+            let (made, _kept) = $make.await;
+            $crate::conformance::$suite::$case(&made).await;
+        }
     };
 }

@@ -16,24 +16,11 @@ use crate::api_server::ApiServer;
 use crate::difference::{Difference, compare};
 use crate::labels;
 use crate::object::{Kind, Object, ObjectKey};
+use crate::render::host::{KINDS, WAY_IN};
 use crate::render::{host_objects, tenant_objects};
 
 /// How many objects are applied at a time.
 const AT_ONCE: usize = 8;
-
-/// The kinds that are rendered on the host, besides the namespace.
-const ON_HOST: [Kind; 10] = [
-    Kind::SERVICE_ACCOUNT,
-    Kind::ROLE,
-    Kind::ROLE_BINDING,
-    Kind::RESOURCE_QUOTA,
-    Kind::LIMIT_RANGE,
-    Kind::NETWORK_POLICY,
-    Kind::SECRET,
-    Kind::CONFIG_MAP,
-    Kind::SERVICE,
-    Kind::STATEFUL_SET,
-];
 
 /// The kinds that are rendered inside a tenant.
 const INSIDE: [Kind; 9] = [
@@ -80,13 +67,18 @@ impl VClusterProvisioner {
     pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {
         let mut objects = host_objects(desired, &self.settings)?;
         let on_host = match self.namespace(&desired.target).await? {
-            Namespace::Ours => self.on_host(&desired.target).await?,
+            Namespace::Ours => match self.on_host(&desired.target).await {
+                Err(error) => return Err(self.open(&objects, error).await),
+                Ok(found) => found,
+            },
             Namespace::Absent => Objects::new(),
             Namespace::Foreign => return Err(not_ours(&desired.target)),
             Namespace::Terminating => return Err(Error::unavailable("the namespace is being removed")),
         };
         keep_immutable(&mut objects, &on_host);
-        carry_out(&self.host, &compare("host", &objects, &on_host)).await?;
+        if let Err(error) = carry_out(&self.host, &compare("host", &objects, &on_host)).await {
+            return Err(self.open(&objects, error).await);
+        }
         self.grow_volume(desired, &on_host).await?;
 
         let Some(inside) = self.inside(desired, &on_host).await? else { return Ok(Applied::default()) };
@@ -102,10 +94,21 @@ impl VClusterProvisioner {
         }
     }
 
+    /// Where Hexabase gives itself its rights in a namespace, a refusal means that they are not there, or not yet known to
+    /// the API server: they are given again, and the next look finds them.
+    async fn open(&self, objects: &[Object], error: Error) -> Error {
+        let way_in = objects.iter().find(|object| is_way_in(object));
+        let Some(way_in) = way_in.filter(|_| error.kind() == ErrorKind::Forbidden) else { return error };
+        match self.host.apply(way_in).await {
+            Ok(()) => Error::unavailable("the rights in the namespace are not known yet").caused_by(error),
+            Err(_) => error,
+        }
+    }
+
     /// What Hexabase has made on the host for a tenant.
     async fn on_host(&self, target: &TenantTarget) -> Result<Objects> {
         let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
-        let mut found = collect(&self.host, &ON_HOST, Some(&target.name), &selector).await?;
+        let mut found = collect(&self.host, &KINDS, Some(&target.name), &selector).await?;
         if let Some(namespace) = self.host.find(Kind::NAMESPACE, "", &target.name).await? {
             let key =
                 ObjectKey { kind: Kind::NAMESPACE, namespace: String::new(), name: target.name.clone() };
@@ -116,7 +119,7 @@ impl VClusterProvisioner {
 
     /// What there is inside a tenant and what should be, once its API server answers.
     async fn inside(&self, desired: &TenantCluster, on_host: &Objects) -> Result<Option<Inside>> {
-        if is_asleep(&desired.target, on_host) {
+        if !is_awake(&desired.target, on_host) {
             return Ok(None);
         }
         let Some(api) = self.tenant(&desired.target).await? else { return Ok(None) };
@@ -189,9 +192,10 @@ fn stateful_set<'a>(target: &TenantTarget, on_host: &'a Objects) -> Option<&'a V
     on_host.get(&ObjectKey { kind: Kind::STATEFUL_SET, namespace, name })
 }
 
-fn is_asleep(target: &TenantTarget, on_host: &Objects) -> bool {
-    let replicas = stateful_set(target, on_host).and_then(|body| body.pointer("/spec/replicas"));
-    replicas.and_then(Value::as_u64) == Some(0)
+/// Whether there is a control plane that should be running. Where replicas are not said there is one.
+fn is_awake(target: &TenantTarget, on_host: &Objects) -> bool {
+    stateful_set(target, on_host)
+        .is_some_and(|body| body.pointer("/spec/replicas").and_then(Value::as_u64) != Some(0))
 }
 
 /// The claim templates that a StatefulSet was made with stay what they are.
@@ -285,13 +289,14 @@ async fn collect(
 }
 
 /// Applies what is missing or differs, then removes what is too much. What must be there before others can
-/// be is applied first: namespaces before what lies in them, roles before who has them; and the control
+/// be is applied first: namespaces before what lies in them, our own rights before what we do with them, roles before who
+/// has them; and the control
 /// plane comes last, when everything it needs is there.
 async fn carry_out(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
-    let stages: BTreeSet<u8> = difference.apply.iter().map(|object| stage(object.kind)).collect();
+    let stages: BTreeSet<u8> = difference.apply.iter().map(|object| stage(object)).collect();
     for now in stages {
         let mut applied = Vec::new();
-        for object in difference.apply.iter().copied().filter(|object| stage(object.kind) == now) {
+        for object in difference.apply.iter().copied().filter(|object| stage(object) == now) {
             applied.push(api.apply(object).boxed());
         }
         all(applied).await?;
@@ -302,11 +307,16 @@ async fn carry_out(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
     Ok(())
 }
 
-const fn stage(kind: Kind) -> u8 {
-    match kind.kind.as_bytes() {
-        b"Namespace" => 0,
-        b"RoleBinding" | b"ClusterRoleBinding" => 2,
-        b"StatefulSet" => 3,
-        _ => 1,
+fn is_way_in(object: &Object) -> bool {
+    object.kind == Kind::ROLE_BINDING && object.name == WAY_IN
+}
+
+fn stage(object: &Object) -> u8 {
+    match object.kind {
+        Kind::NAMESPACE => 0,
+        _ if is_way_in(object) => 1,
+        Kind::ROLE_BINDING | Kind::CLUSTER_ROLE_BINDING => 3,
+        Kind::STATEFUL_SET => 4,
+        _ => 2,
     }
 }

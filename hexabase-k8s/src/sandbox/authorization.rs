@@ -113,15 +113,24 @@ impl State {
             body["metadata"]["namespace"].as_str().unwrap_or_default(),
             body["metadata"]["name"].as_str().unwrap_or_default(),
         );
-        let (given, verb) = match kind.kind.as_str() {
-            "Role" | "ClusterRole" => (body["rules"].as_array().cloned().unwrap_or_default(), "escalate"),
-            _ => (self.role_rules(&body["roleRef"], namespace), "bind"),
+        let (given, verb, resource, role) = match kind.kind.as_str() {
+            "Role" | "ClusterRole" => {
+                let rules = body["rules"].as_array().cloned().unwrap_or_default();
+                (rules, "escalate", kind.plural.as_str(), name)
+            }
+            // Whoever may bind a role says so of the role, not of the binding.
+            _ => {
+                let reference = &body["roleRef"];
+                let resource = if reference["kind"] == "ClusterRole" { "clusterroles" } else { "roles" };
+                let role = reference["name"].as_str().unwrap_or_default();
+                (self.role_rules(reference, namespace), "bind", resource, role)
+            }
         };
         let exempt = Attributes {
             verb: verb.to_owned(),
             group: RBAC.to_owned(),
-            resource: kind.plural.clone(),
-            name: name.to_owned(),
+            resource: resource.to_owned(),
+            name: role.to_owned(),
             namespace: namespace.to_owned(),
         };
         if self.allows(user, &exempt) || given.iter().all(|rule| self.has_all_of(user, rule, namespace)) {

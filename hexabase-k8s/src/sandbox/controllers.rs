@@ -181,8 +181,13 @@ fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
     let host = &sandbox.0.host;
     for claim in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
         let title = claim["metadata"]["name"].as_str().unwrap_or_default();
-        let body = json!({ "metadata": { "name": format!("{title}-{}-0", name.1) }, "spec": claim["spec"] });
+        let title = format!("{title}-{}-0", name.1);
+        let body = json!({ "metadata": { "name": title }, "spec": claim["spec"] });
         host.make("", "persistentvolumeclaims", &name.0, body);
+        // There is always a volume.
+        let requested = &claim["spec"]["resources"]["requests"];
+        let bound = json!({ "phase": "Bound", "capacity": requested });
+        host.set_status("", "persistentvolumeclaims", &(name.0.clone(), title), bound);
     }
     let owner = json!({
         "apiVersion": "apps/v1",

@@ -6,7 +6,7 @@ use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::id_source::{IdSource as _, IdSourceExt as _, SystemIds};
 use serde_json::{Value, json};
 
-use super::authorization::User;
+use super::authorization::{Attributes, User};
 use super::kinds::KindInfo;
 use super::managers::{self, Manager};
 use super::patch;
@@ -33,6 +33,17 @@ impl WriteRequest<'_> {
 
     pub(super) fn name(&self) -> Name {
         (self.target.namespace.clone(), self.target.name.clone().unwrap_or_default())
+    }
+
+    /// Applying what is not there yet takes the right to create it as well.
+    fn making(&self) -> Attributes {
+        Attributes {
+            verb: "create".to_owned(),
+            group: self.kind.group.clone(),
+            resource: self.kind.plural.clone(),
+            name: self.target.name.clone().unwrap_or_default(),
+            namespace: self.target.namespace.clone(),
+        }
     }
 
     fn flag(&self, name: &str, value: &str) -> bool {
@@ -205,6 +216,7 @@ impl State {
         let (force, time) = (request.flag("force", "true"), now());
         match self.find(&request.resource(), &request.name()).cloned() {
             None => {
+                self.authorize(request.user, &request.making())?;
                 schema::check(&request.kind, &applied, request.is_strict())?;
                 let (_, managers) = managers::apply(&json!({}), &[], &applied, manager, force, &time)?;
                 self.add(request, applied, |_| managers.clone())

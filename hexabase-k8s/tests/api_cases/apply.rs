@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::{Place, config_map};
+use crate::{Place, config_map, eventually};
 
 fn version(body: &Value) -> &str {
     body["metadata"]["resourceVersion"].as_str().unwrap()
@@ -129,4 +129,21 @@ pub(crate) async fn a_wrong_type_or_unknown_field_is_refused(place: &Place) {
     let (code, status) = place.send("POST", &path, "application/json", unknown).await;
     assert_eq!(code, 400);
     assert!(status["message"].as_str().unwrap().contains("imagee"), "{status}");
+}
+
+pub(crate) async fn applying_what_is_missing_takes_the_right_to_create_it(place: &Place) {
+    let patching = json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"] }]);
+    place.empower_somebody(patching).await;
+    let somebody = place.as_somebody();
+    let there = config_map("there", json!({ "x": "1" }));
+    place.apply("configmaps", "there", "one", "", there.clone()).await;
+    // An API server takes a moment to hear of a role.
+    eventually("the role is known", || async {
+        somebody.apply("configmaps", "there", "one", "", there.clone()).await.0 == 200
+    })
+    .await;
+    let (code, answer) =
+        somebody.apply("configmaps", "missing", "one", "", config_map("missing", json!({}))).await;
+    assert_eq!(code, 403, "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("cannot create resource"), "{answer}");
 }

@@ -40,24 +40,9 @@ fn roles(place: &Place, name: &str) -> String {
     format!("/apis/{RBAC}/v1/namespaces/{}/roles{name}", place.namespace)
 }
 
-/// Lets the somebody of the case do everything in its namespace.
-async fn empower_somebody(place: &Place) {
-    let mut everything = role("everything", json!({}));
-    everything["rules"] = json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]);
-    assert_eq!(place.send("POST", &roles(place, ""), JSON, everything).await.0, 201);
-    let bindings = format!("/apis/{RBAC}/v1/namespaces/{}/rolebindings", place.namespace);
-    let binding = json!({
-        "apiVersion": format!("{RBAC}/v1"),
-        "kind": "RoleBinding",
-        "metadata": { "name": "everything" },
-        "roleRef": { "apiGroup": RBAC, "kind": "Role", "name": "everything" },
-        "subjects": [{ "apiGroup": RBAC, "kind": "User", "name": "somebody" }],
-    });
-    assert_eq!(place.send("POST", &bindings, JSON, binding).await.0, 201);
-}
-
 pub(crate) async fn nobody_else_touches_what_is_ours(place: &Place) {
-    empower_somebody(place).await;
+    let everything = json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]);
+    place.empower_somebody(everything).await;
     for (name, labels) in [("ours", json!({ "hexabase.ai/managed": "true" })), ("theirs", json!({}))] {
         assert_eq!(place.send("POST", &roles(place, ""), JSON, role(name, labels)).await.0, 201);
     }

@@ -47,6 +47,25 @@ impl Place {
         Self { client: self.somebody.clone(), ..self.clone() }
     }
 
+    /// Lets the user called `somebody` do something in the case's namespace.
+    pub(crate) async fn empower_somebody(&self, rules: Value) {
+        const RBAC: &str = "rbac.authorization.k8s.io";
+        let made = async |plural: &str, mut body: Value| {
+            body["apiVersion"] = json!(format!("{RBAC}/v1"));
+            body["metadata"] = json!({ "name": "somebody" });
+            let path = format!("/apis/{RBAC}/v1/namespaces/{}/{plural}", self.namespace);
+            let (code, answer) = self.send("POST", &path, "application/json", body).await;
+            assert_eq!(code, 201, "{answer}");
+        };
+        made("roles", json!({ "kind": "Role", "rules": rules })).await;
+        let binding = json!({
+            "kind": "RoleBinding",
+            "roleRef": { "apiGroup": RBAC, "kind": "Role", "name": "somebody" },
+            "subjects": [{ "apiGroup": RBAC, "kind": "User", "name": "somebody" }],
+        });
+        made("rolebindings", binding).await;
+    }
+
     async fn clean_up(self) {
         let namespaces: Api<Namespace> = Api::all(self.client);
         namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
@@ -158,6 +177,7 @@ cases! {
         what_was_updated_belongs_to_whoever_updated_it,
         applying_needs_a_manager_and_no_managed_fields,
         a_wrong_type_or_unknown_field_is_refused,
+        applying_what_is_missing_takes_the_right_to_create_it,
     ],
     writes: [
         creating_fills_in_what_the_server_knows,
@@ -198,6 +218,7 @@ cases! {
     guard: [nobody_else_touches_what_is_ours],
     reviews: [
         access_is_what_roles_and_bindings_say,
+        whoever_may_bind_a_role_need_not_have_its_rights,
         who_am_i,
     ],
 }

@@ -75,3 +75,45 @@ pub(crate) async fn who_am_i(place: &Place) {
         place.send("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", JSON, review).await;
     assert_eq!(answer["status"]["allowed"], true);
 }
+
+pub(crate) async fn whoever_may_bind_a_role_need_not_have_its_rights(place: &Place) {
+    let roles = ["one", "other"].map(|name| format!("{}-{name}", place.namespace));
+    for name in &roles {
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": name },
+            "rules": [{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] }],
+        });
+        assert_eq!(place.send("POST", &format!("{RBAC}/clusterroles"), JSON, role).await.0, 201);
+    }
+    let binding_one = json!([
+        { "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["rolebindings"], "verbs": ["create"] },
+        {
+            "apiGroups": ["rbac.authorization.k8s.io"],
+            "resources": ["clusterroles"],
+            "resourceNames": [&roles[0]],
+            "verbs": ["bind"],
+        },
+    ]);
+    place.empower_somebody(binding_one).await;
+    let path = format!("{RBAC}/namespaces/{}/rolebindings", place.namespace);
+    let binding = |role: &str| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": role },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "another" }],
+        })
+    };
+    let somebody = place.as_somebody();
+    // An API server takes a moment to hear of a role.
+    eventually("the role is known", || async {
+        [201, 409].contains(&somebody.send("POST", &path, JSON, binding(&roles[0])).await.0)
+    })
+    .await;
+    let (code, answer) = somebody.send("POST", &path, JSON, binding(&roles[1])).await;
+    assert_eq!(code, 403, "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("not currently held"), "{answer}");
+    for name in &roles {
+        let gone = place.send("DELETE", &format!("{RBAC}/clusterroles/{name}"), JSON, Value::Null).await;
+        assert_eq!(gone.0, 200);
+    }
+}

@@ -11,6 +11,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hexabase_core::error::{Error, Result};
+use hexabase_k8s::HostIdentity;
+use hexabase_k8s::render::{host_access, manifest};
 
 use crate::compose;
 use crate::settings::{Settings, Sources};
@@ -38,6 +40,9 @@ enum Command {
     Migrate(Box<Sources>),
     /// Look after an installation: signing keys, dead letters, leases.
     Admin(Box<admin::Admin>),
+    /// Write what Hexabase needs on a host cluster to standard output, for its administrator to apply once: a
+    /// ServiceAccount with no more rights than it uses. hexabase host-access | kubectl apply --server-side -f -
+    HostAccess(HostAccess),
     /// Write the OpenAPI document of the API to standard output.
     Openapi(Openapi),
     /// Get a token for a workspace's cluster, as kubectl asks for it. The API token in the variable
@@ -54,6 +59,13 @@ struct Openapi {
     /// Describe the development provider too.
     #[arg(long)]
     dev: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct HostAccess {
+    /// The ServiceAccount.
+    #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME", default_value_t)]
+    host_service_account: HostIdentity,
 }
 
 /// Runs the program with the arguments and the environment of the process.
@@ -91,6 +103,9 @@ fn carry_out(command: Command) -> Result<()> {
         Command::Admin(admin) => {
             let settings = settings(admin.sources.clone())?;
             runtime()?.block_on(admin.carry_out(settings))
+        }
+        Command::HostAccess(HostAccess { host_service_account }) => {
+            say(manifest(&host_access(&host_service_account))?.trim_end())
         }
         Command::Openapi(Openapi { dev }) => {
             let document = crate::document(dev).to_pretty_json();

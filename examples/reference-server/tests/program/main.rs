@@ -270,3 +270,18 @@ fn the_program_describes_itself() {
     }
     assert!(out(&["migrate", "--dev"]).contains("up to date"));
 }
+
+#[test]
+fn what_an_administrator_of_a_host_has_to_apply_is_written_out() {
+    let run = |arguments: &[&str]| {
+        let done = program(Path::new(".")).arg("host-access").args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let manifest = run(&[]);
+    let kinds: Vec<&str> = manifest.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
+    assert_eq!(manifest.matches("---\n").count(), kinds.len());
+    assert_eq!(kinds[..3], ["Namespace", "ServiceAccount", "ClusterRole"]);
+    let other = run(&["--host-service-account", "platform/tenants"]);
+    assert!(other.contains("system:serviceaccount:platform:tenants") && !other.contains("hexabase-system"));
+}

@@ -4,46 +4,56 @@ use serde_json::{Value, json};
 
 use super::Tenant;
 use crate::object::{Kind, Object};
+use crate::render::host_access::{WITH_TENANTS, subject};
 
 const CHANGE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const READ: [&str; 3] = ["get", "list", "watch"];
 
-fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
-    json!({ "apiGroups": [group], "resources": resources, "verbs": verbs })
-}
+/// What the syncer is granted in its own namespace, by API group and resource, and nothing else: no ClusterRole, no
+/// wildcard, no way to nodes, and never `tokenreviews`, with which the tenant would accept the host's tokens.
+pub(crate) const GRANTED: [(&str, &str, &[&str]); 19] = [
+    ("", "configmaps", &CHANGE),
+    ("", "persistentvolumeclaims", &CHANGE),
+    ("", "pods", &CHANGE),
+    ("", "pods/attach", &CHANGE),
+    ("", "pods/exec", &CHANGE),
+    ("", "pods/portforward", &CHANGE),
+    ("", "secrets", &CHANGE),
+    ("", "services", &CHANGE),
+    ("", "pods/ephemeralcontainers", &["patch", "update"]),
+    ("", "pods/resize", &["patch", "update"]),
+    ("", "pods/status", &["patch", "update"]),
+    ("", "endpoints", &CHANGE),
+    ("", "pods/log", &READ),
+    ("", "events", &["create", "get", "list", "watch"]),
+    ("apps", "deployments", &["get", "list", "patch", "update", "watch"]),
+    ("apps", "replicasets", &["get", "list", "patch", "update", "watch"]),
+    ("apps", "statefulsets", &["get", "list", "patch", "update", "watch"]),
+    ("discovery.k8s.io", "endpointslices", &CHANGE),
+    ("events.k8s.io", "events", &["create", "get", "list", "watch"]),
+];
 
-/// What the syncer needs in its own namespace, and nothing else: no ClusterRole, no wildcard, no way to
-/// nodes, and never `tokenreviews`, with which the tenant would accept the host's tokens.
-fn rules() -> Value {
-    let synced = [
-        "configmaps",
-        "persistentvolumeclaims",
-        "pods",
-        "pods/attach",
-        "pods/exec",
-        "pods/portforward",
-        "secrets",
-        "services",
-    ];
-    json!([
-        rule("", &synced, &CHANGE),
-        rule("", &["pods/ephemeralcontainers", "pods/resize", "pods/status"], &["patch", "update"]),
-        rule("", &["endpoints"], &CHANGE),
-        rule("", &["pods/log"], &READ),
-        rule("", &["events"], &["create", "get", "list", "watch"]),
-        rule(
-            "apps",
-            &["deployments", "replicasets", "statefulsets"],
-            &["get", "list", "patch", "update", "watch"]
-        ),
-        rule("discovery.k8s.io", &["endpointslices"], &CHANGE),
-        rule("events.k8s.io", &["events"], &["create", "get", "list", "watch"]),
-    ])
+/// Our own binding in the namespace.
+pub(crate) const WAY_IN: &str = "hexabase";
+
+/// Lets Hexabase itself in, where it acts as somebody who may do nothing in a new namespace.
+pub(super) fn way_in(tenant: &Tenant<'_>) -> Option<Object> {
+    let identity = tenant.settings.identity.as_ref()?;
+    let binding = json!({
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": WITH_TENANTS },
+        "subjects": [subject(identity)],
+    });
+    Some(tenant.object(Kind::ROLE_BINDING, WAY_IN, binding))
 }
 
 pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     let own = format!("vc-{}", tenant.name());
     let workloads = format!("vc-workload-{}", tenant.name());
+    let rule = |(group, resource, verbs)| {
+        let (groups, resources): ([&str; 1], [&str; 1]) = ([group], [resource]);
+        json!({ "apiGroups": groups, "resources": resources, "verbs": verbs })
+    };
+    let rules: Value = GRANTED.into_iter().map(rule).collect();
     let binding = json!({
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": own },
         "subjects": [{ "kind": "ServiceAccount", "name": own, "namespace": tenant.name() }],
@@ -52,7 +62,7 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
         // The syncer reads its namespace from the token's mount, so this one keeps its token.
         tenant.object(Kind::SERVICE_ACCOUNT, &own, json!({})),
         tenant.object(Kind::SERVICE_ACCOUNT, &workloads, json!({ "automountServiceAccountToken": false })),
-        tenant.object(Kind::ROLE, &own, json!({ "rules": rules() })),
+        tenant.object(Kind::ROLE, &own, json!({ "rules": rules })),
         tenant.object(Kind::ROLE_BINDING, &own, binding),
     ]
 }

@@ -16,6 +16,22 @@ use crate::labels;
 use crate::object::{Kind, Object};
 use crate::settings::HostSettings;
 
+pub(crate) use identity::{GRANTED, WAY_IN};
+
+/// The kinds of objects that a tenant cluster is on its host, besides the namespace.
+pub(crate) const KINDS: [Kind; 10] = [
+    Kind::SERVICE_ACCOUNT,
+    Kind::ROLE,
+    Kind::ROLE_BINDING,
+    Kind::RESOURCE_QUOTA,
+    Kind::LIMIT_RANGE,
+    Kind::NETWORK_POLICY,
+    Kind::SECRET,
+    Kind::CONFIG_MAP,
+    Kind::SERVICE,
+    Kind::STATEFUL_SET,
+];
+
 /// Everything that a tenant cluster is on its host, in the order in which it is applied.
 ///
 /// # Errors
@@ -29,6 +45,7 @@ pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<
     let tenant = Tenant { cluster, settings };
     let config = super::vcluster_config::render(cluster, settings)?;
     let mut objects = vec![tenant.namespace()];
+    objects.extend(identity::way_in(&tenant));
     objects.extend(identity::objects(&tenant));
     objects.extend(limits::objects(&tenant));
     objects.extend(network::objects(&tenant));

@@ -37,9 +37,9 @@ pub fn render(cluster: &TenantCluster, settings: &HostSettings) -> Result<Vclust
     Ok(VclusterConfig { yaml: yaml(&model::config(cluster, settings, image)?)? })
 }
 
-fn yaml(value: &impl Serialize) -> Result<String> {
+pub(super) fn yaml(value: &impl Serialize) -> Result<String> {
     serde_saphyr::to_string(value)
-        .map_err(|error| Error::unexpected("a configuration cannot be written as YAML").caused_by(error))
+        .map_err(|error| Error::unexpected("something cannot be written as YAML").caused_by(error))
 }
 
 /// Whose tokens the tenant's API server accepts, as a structured `AuthenticationConfiguration`

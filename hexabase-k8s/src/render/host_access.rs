@@ -1,0 +1,139 @@
+//! As whom Hexabase acts on a host cluster, and what it may do there: what an administrator applies once.
+//!
+//! Cluster-wide it makes and removes namespaces, and binds itself to one role in them. Everything else it may do in the
+//! namespaces of tenants alone, by that role: it reads no Secret elsewhere. What RBAC cannot say, that the namespaces have
+//! to be those of tenants, an admission policy says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hexabase_core::error::Result;
+use serde_json::{Value, json};
+
+use crate::labels;
+use crate::object::{Kind, Object};
+use crate::render::host::{GRANTED, KINDS};
+use crate::render::vcluster_config::yaml;
+use crate::settings::HostIdentity;
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// What it may do everywhere.
+const EVERYWHERE: &str = "hexabase";
+/// What it may do in the namespaces of tenants.
+pub(crate) const WITH_TENANTS: &str = "hexabase-tenant";
+/// The policy that keeps it to the namespaces of tenants.
+const SCOPE: &str = "hexabase-scope";
+
+/// Everything that a host cluster needs before Hexabase can act on it as `identity`, in the order to apply it in.
+#[must_use]
+pub fn host_access(identity: &HostIdentity) -> Vec<Object> {
+    let metadata = |name: &str| json!({ "name": name, "labels": { labels::MANAGED: "true" } });
+    let mut account = metadata(&identity.name);
+    account["namespace"] = json!(identity.namespace);
+    let role = |name: &str, rules| Object::of(Kind::CLUSTER_ROLE, metadata(name), [("rules", rules)]);
+    let binding = [
+        ("roleRef", json!({ "apiGroup": RBAC, "kind": "ClusterRole", "name": EVERYWHERE })),
+        ("subjects", json!([subject(identity)])),
+    ];
+    let bound = json!({ "policyName": SCOPE, "validationActions": ["Deny"] });
+    vec![
+        Object::of(Kind::NAMESPACE, metadata(&identity.namespace), []),
+        Object::of(Kind::SERVICE_ACCOUNT, account, []),
+        role(WITH_TENANTS, with_tenants()),
+        role(EVERYWHERE, everywhere()),
+        Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(EVERYWHERE), binding),
+        Object::of(Kind::ADMISSION_POLICY, metadata(SCOPE), [("spec", scope(identity))]),
+        Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE), [("spec", bound)]),
+    ]
+}
+
+/// Objects as one manifest in YAML, as `kubectl apply` takes it.
+///
+/// # Errors
+/// `Unexpected` when the serializer fails.
+pub fn manifest(objects: &[Object]) -> Result<String> {
+    let mut text = String::new();
+    for object in objects {
+        text.push_str("---\n");
+        text.push_str(&yaml(&object.body)?);
+    }
+    Ok(text)
+}
+
+/// The identity, as bindings name it.
+pub(crate) fn subject(identity: &HostIdentity) -> Value {
+    json!({ "kind": "ServiceAccount", "name": identity.name, "namespace": identity.namespace })
+}
+
+fn everywhere() -> Value {
+    json!([
+        { "apiGroups": [""], "resources": ["namespaces"], "verbs": ["create", "delete", "get", "patch"] },
+        { "apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["create", "patch"] },
+        { "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [WITH_TENANTS], "verbs": ["bind"] },
+    ])
+}
+
+/// What is done with the objects of a tenant, and what their control plane is granted: nobody grants what they have not.
+fn with_tenants() -> Value {
+    let mut verbs: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut may = |group: &str, resource: &str, more: &[&str]| {
+        let verbs = verbs.entry((group.to_owned(), resource.to_owned())).or_default();
+        verbs.extend(more.iter().map(|verb| (*verb).to_owned()));
+    };
+    for kind in KINDS {
+        may(kind.group, kind.plural, &["delete", "list"]);
+        // Bindings it makes by what it may do everywhere.
+        if kind != Kind::ROLE_BINDING {
+            may(kind.group, kind.plural, &["create", "patch"]);
+        }
+    }
+    // What is looked at by itself, to see how a tenant is.
+    for kind in [Kind::RESOURCE_QUOTA, Kind::SECRET, Kind::STATEFUL_SET] {
+        may(kind.group, kind.plural, &["get"]);
+    }
+    may("", "persistentvolumeclaims", &["get", "patch"]);
+    // Those of a tenant that sleeps have nobody else who removes them.
+    may("", "pods", &["deletecollection", "list"]);
+    for (group, resource, verbs) in GRANTED {
+        may(group, resource, verbs);
+    }
+    let rule = |((group, resource), verbs): (&(String, String), &BTreeSet<String>)| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
+    verbs.iter().map(rule).collect()
+}
+
+/// Keeps the identity to the namespaces of tenants, and from making a tenant's namespace of any other.
+fn scope(identity: &HostIdentity) -> Value {
+    let of_a_tenant = |object: &str| {
+        let labels = format!("{object}.metadata.labels");
+        format!("has({labels}) && '{}' in {labels}", labels::WORKSPACE)
+    };
+    let either = |object: &str| format!("({object} == null || ({}))", of_a_tenant(object));
+    let user = format!("system:serviceaccount:{}:{}", identity.namespace, identity.name);
+    let everything = json!({
+        "apiGroups": ["*"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE", "DELETE"],
+        "resources": ["*"],
+    });
+    json!({
+        "failurePolicy": "Fail",
+        "matchConstraints": { "resourceRules": [everything] },
+        "matchConditions": [{ "name": "hexabase", "expression": format!("request.userInfo.username == '{user}'") }],
+        "validations": [
+            {
+                "expression": format!(
+                    "request.resource.resource != 'namespaces' || ({} && {})", either("object"), either("oldObject")
+                ),
+                "message": "Hexabase makes, changes and removes no namespaces but those of workspaces",
+                "reason": "Forbidden",
+            },
+            {
+                "expression": format!(
+                    "request.resource.resource == 'namespaces' || (namespaceObject != null && {})",
+                    of_a_tenant("namespaceObject")
+                ),
+                "message": "Hexabase changes nothing outside of the namespaces of workspaces",
+                "reason": "Forbidden",
+            },
+        ],
+    })
+}

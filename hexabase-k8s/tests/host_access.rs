@@ -1,0 +1,285 @@
+//! What Hexabase is allowed on a host cluster is enough for all it does there, and not more.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hexabase_core::conformance::cluster_provisioner::ClusterHarness;
+use hexabase_core::desired::{self, Issuer, TenantCluster, TenantTarget};
+use hexabase_core::error::{Error, ErrorKind, Result};
+use hexabase_core::fixture::{self, THEN};
+use hexabase_core::model::WorkspaceState;
+use hexabase_core::name::ProjectName;
+use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
+use hexabase_core::quantity::Quantity;
+use hexabase_k8s::render::{host_access, host_objects};
+use hexabase_k8s::sandbox::{Sandbox, SandboxOptions, User};
+use hexabase_k8s::{HostIdentity, HostSettings, Kind, Object, VClusterProvisioner};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+fn settings() -> HostSettings {
+    HostSettings { identity: Some(HostIdentity::default()), ..HostSettings::default() }
+}
+
+/// Sends a request, and answers the status code.
+async fn send(client: &Client, method: &str, path: &str, body: &Value) -> u16 {
+    let request =
+        http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    client.send(request.body(kube::client::Body::from(bytes)).unwrap()).await.unwrap().status().as_u16()
+}
+
+fn path(object: &Object) -> String {
+    let Kind { group, version, plural, .. } = object.kind;
+    let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
+    match object.namespace.as_str() {
+        "" => format!("{root}/{version}/{plural}"),
+        namespace => format!("{root}/{version}/namespaces/{namespace}/{plural}"),
+    }
+}
+
+/// A sandbox to which an administrator has applied `access`, and Hexabase on it as nobody more than that makes of it.
+async fn with(access: &[Object]) -> (Sandbox, VClusterProvisioner) {
+    let sandbox = Sandbox::start(SandboxOptions {
+        startup: Duration::ZERO,
+        termination: Duration::ZERO,
+        ..SandboxOptions::default()
+    });
+    // The sandbox evaluates no expressions; on a real host these narrow it further.
+    let policies = [Kind::ADMISSION_POLICY, Kind::ADMISSION_POLICY_BINDING];
+    for object in access.iter().filter(|object| !policies.contains(&object.kind)) {
+        assert_eq!(send(&sandbox.host_client(), "POST", &path(object), &object.body).await, 201);
+    }
+    let HostIdentity { namespace, name } = HostIdentity::default();
+    let user = User::authenticated(format!("system:serviceaccount:{namespace}:{name}"), Vec::new());
+    let client = Client::new(sandbox.host().with_user(user), "default");
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), settings());
+    (sandbox, provisioner)
+}
+
+#[derive(Debug)]
+struct Allowed {
+    sandbox: Sandbox,
+    provisioner: VClusterProvisioner,
+}
+
+async fn make_namespace(client: Client, name: &str) {
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..Default::default() };
+    let namespace = Namespace { metadata, ..Default::default() };
+    Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();
+}
+
+#[async_trait]
+impl ClusterHarness for Allowed {
+    fn provisioner(&self) -> &dyn ClusterProvisioner {
+        &self.provisioner
+    }
+
+    async fn occupy_cluster(&self, target: &TenantTarget) {
+        make_namespace(self.sandbox.host_client(), &target.name).await;
+    }
+
+    async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
+        let tenant = self.sandbox.tenant(&target.name).unwrap();
+        make_namespace(Client::new(tenant, "default"), namespace.as_str()).await;
+    }
+}
+
+mod what_is_allowed_is_enough {
+    use super::{Allowed, HostIdentity, host_access, with};
+
+    hexabase_core::cluster_provisioner_conformance!(async {
+        let (sandbox, provisioner) = with(&host_access(&HostIdentity::default())).await;
+        (Allowed { sandbox, provisioner }, ())
+    });
+}
+
+fn shop() -> TenantCluster {
+    let state = WorkspaceState {
+        workspace: fixture::workspace("shop"),
+        groups: Vec::new(),
+        projects: Vec::new(),
+        roles: Vec::new(),
+        assignments: Vec::new(),
+    };
+    let issuer = Issuer { url: "https://hexabase.example".to_owned(), certificate_authority: None };
+    desired::workspace(&state, &fixture::plan("small"), &issuer)
+}
+
+/// Objects of every kind that look like ours and should not be there.
+fn strays(cluster: &TenantCluster) -> Vec<Object> {
+    let mut objects = host_objects(cluster, &settings()).unwrap();
+    objects.retain(|object| object.kind != Kind::NAMESPACE);
+    for object in &mut objects {
+        object.name = format!("stray-{}", object.name);
+        object.body["metadata"]["name"] = json!(object.name);
+        if object.kind == Kind::STATEFUL_SET {
+            object.body["spec"]["replicas"] = json!(0);
+        }
+    }
+    objects
+}
+
+/// How often anything is tried: the sandbox takes its turns between.
+const ATTEMPTS: usize = 100;
+
+async fn until<F: Future<Output = Result<bool>>>(what: &str, attempt: impl Fn() -> F) -> Result<()> {
+    let mut refusals = 0;
+    for _ in 0..ATTEMPTS {
+        match attempt().await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => {
+                refusals += u8::from(is_refusal(&error));
+                // Rights that were just given are known by the next attempt.
+                if !error.is_retryable() || refusals > 2 {
+                    return Err(error);
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Err(Error::unexpected(what.to_owned()))
+}
+
+/// All that Hexabase does with a tenant's cluster on its host.
+async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
+    let admin = sandbox.host_client();
+    let mut cluster = shop();
+    let target = cluster.target.clone();
+    let reaches = |wanted: ControlPlaneState| {
+        let target = target.clone();
+        async move { Ok(provisioner.observe(&target).await?.control_plane == wanted) }
+    };
+    until("applying", || async { provisioner.apply(&cluster).await.map(|applied| applied.tenant) }).await?;
+    until("ready", || reaches(ControlPlaneState::Ready)).await?;
+
+    let strays = strays(&cluster);
+    for stray in &strays {
+        assert_eq!(send(&admin, "POST", &path(stray), &stray.body).await, 201, "{}", stray.name);
+    }
+    provisioner.apply(&cluster).await?;
+    for stray in &strays {
+        let place = format!("{}/{}", path(stray), stray.name);
+        until("strays removed", || async { Ok(send(&admin, "GET", &place, &Value::Null).await == 404) })
+            .await?;
+    }
+
+    cluster.control_plane.storage = Quantity::gibibytes(500);
+    provisioner.apply(&cluster).await?;
+    assert!(provisioner.plan(&cluster).await?.is_empty());
+    let claim = format!("/api/v1/namespaces/{0}/persistentvolumeclaims/data-{0}-0", target.name);
+    let claim = admin.request::<Value>(http::Request::get(claim).body(Vec::new()).unwrap()).await.unwrap();
+    if claim["spec"]["resources"]["requests"]["storage"] != "500Gi" {
+        return Err(Error::unexpected("the volume did not grow"));
+    }
+
+    // A pod of the tenant that nobody looks after once its control plane sleeps.
+    let orphan = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "orphan", "labels": { "vcluster.loft.sh/managed-by": target.name } },
+        "spec": { "containers": [{ "name": "a", "image": "a" }] },
+    });
+    let pods = format!("/api/v1/namespaces/{}/pods", target.name);
+    assert_eq!(send(&admin, "POST", &pods, &orphan).await, 201);
+    until("asleep", || async {
+        provisioner.suspend(&target, THEN).await?;
+        reaches(ControlPlaneState::Stopped).await
+    })
+    .await?;
+    provisioner.resume(&target).await?;
+    until("awake", || reaches(ControlPlaneState::Ready)).await?;
+
+    // Somebody takes our rights away: they are given again.
+    let way_in =
+        format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings/hexabase", target.name);
+    assert_eq!(send(&admin, "DELETE", &way_in, &Value::Null).await, 200);
+    until("let in again", || async { provisioner.apply(&cluster).await.map(|applied| applied.tenant) })
+        .await?;
+
+    provisioner.delete(&target).await?;
+    until("gone", || reaches(ControlPlaneState::Absent)).await
+}
+
+#[tokio::test]
+async fn a_whole_life_is_allowed() {
+    let (sandbox, provisioner) = with(&host_access(&HostIdentity::default())).await;
+    live(&sandbox, &provisioner).await.unwrap();
+}
+
+/// The same access with one verb of one rule less, for each; and what is missing then.
+fn each_without_one_verb() -> Vec<(String, Vec<Object>)> {
+    let access = host_access(&HostIdentity::default());
+    let mut fewer = Vec::new();
+    for (place, role) in access.iter().enumerate().filter(|(_, object)| object.kind == Kind::CLUSTER_ROLE) {
+        for (number, rule) in role.body["rules"].as_array().unwrap().iter().enumerate() {
+            for (position, verb) in rule["verbs"].as_array().unwrap().iter().enumerate() {
+                let mut less = access.clone();
+                let verbs = less[place].body["rules"][number]["verbs"].as_array_mut().unwrap();
+                verbs.remove(position);
+                if verbs.is_empty() {
+                    less[place].body["rules"].as_array_mut().unwrap().remove(number);
+                }
+                fewer.push((format!("{}: {verb} {}", role.name, rule["resources"][0]), less));
+            }
+        }
+    }
+    fewer
+}
+
+/// Whether it failed for want of a right, and not for anything else.
+fn is_refusal(error: &Error) -> bool {
+    let consequences = ["the rights in the namespace are not known yet", "the volume did not grow"];
+    error.kind() == ErrorKind::Forbidden || consequences.iter().any(|text| error.to_string().contains(text))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_is_allowed_can_be_left_out() {
+    let fewer = each_without_one_verb();
+    assert!(fewer.len() > 50, "only {} verbs", fewer.len());
+    let lives = fewer.into_iter().map(|(what, access)| {
+        tokio::spawn(async move {
+            let (sandbox, provisioner) = with(&access).await;
+            match live(&sandbox, &provisioner).await {
+                Ok(()) => Some(what),
+                Err(error) if is_refusal(&error) => None,
+                Err(error) => panic!("without {what}: {error:?}"),
+            }
+        })
+    });
+    let mut needless = Vec::new();
+    for life in lives.collect::<Vec<_>>() {
+        needless.extend(life.await.unwrap());
+    }
+    assert!(needless.is_empty(), "these are not needed: {needless:#?}");
+}
+
+#[test]
+fn nothing_is_allowed_on_the_whole_cluster_but_namespaces_and_ones_own_role_in_them() {
+    let access = host_access(&HostIdentity::default());
+    let everywhere =
+        access.iter().find(|object| object.kind == Kind::CLUSTER_ROLE && object.name == "hexabase");
+    let rules = everywhere.unwrap().body["rules"].as_array().unwrap();
+    let named: Vec<&str> = rules.iter().map(|rule| rule["resources"][0].as_str().unwrap()).collect();
+    assert_eq!(named, ["namespaces", "rolebindings", "clusterroles"]);
+    assert_eq!(rules[2]["verbs"], json!(["bind"]));
+    let all = serde_json::to_string(&access.iter().map(|object| &object.body).collect::<Vec<_>>()).unwrap();
+    for forbidden in ["escalate", "impersonate", "tokenreviews", "nodes"] {
+        assert!(!all.contains(forbidden), "{forbidden}");
+    }
+}
+
+#[test]
+fn an_identity_is_a_namespace_and_a_name() {
+    let identity: HostIdentity = "hexabase-system/hexabase".parse().unwrap();
+    assert_eq!(
+        (identity.clone(), identity.to_string()),
+        (HostIdentity::default(), "hexabase-system/hexabase".to_owned())
+    );
+    for wrong in ["", "hexabase", "a/", "/b", "a/b/c", "A/b", "a/-b"] {
+        assert!(wrong.parse::<HostIdentity>().is_err(), "{wrong}");
+    }
+}
