@@ -33,7 +33,7 @@
 //! | how objects are known as ours | [`labels`] |
 //! | the way into a tenant cluster | [`TenantConnector`], [`ServiceConnector`] |
 //! | what is particular to a host | [`HostSettings`] |
-//! | what Hexabase needs to be allowed there | [`render::host_access`] |
+//! | what Hexabase needs to be allowed there | [`render::host_setup`] |
 //! | a Kubernetes API without a cluster | [`sandbox`] |
 
 mod access;

@@ -81,6 +81,11 @@ impl fmt::Display for ObjectKey {
     }
 }
 
+/// A JSON object of values at hand, which are moved: `json!` would copy each of them.
+pub(crate) fn fields<const COUNT: usize>(fields: [(&str, Value); COUNT]) -> Value {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 impl Object {
     /// An object of a kind, with whatever `content` says besides kind and API version.
     pub(crate) fn new(kind: Kind, mut content: Value) -> Self {
@@ -92,7 +97,7 @@ impl Object {
         Self { kind, namespace, name, body: content }
     }
 
-    /// The same from values at hand, which are moved: `json!` would copy each of them.
+    /// The same from values at hand, which are moved.
     pub(crate) fn of<const FIELDS: usize>(
         kind: Kind,
         metadata: Value,

@@ -27,7 +27,7 @@ pub struct HostSettings {
     /// How users reach a tenant's API server: `{name}` and `{namespace}` are filled in.
     pub endpoint: String,
     /// As whom Hexabase acts on the host, where it has no more rights than
-    /// [`host_access`](crate::render::host_access) gives it: it gives itself a role in the namespaces it makes then.
+    /// [`host_setup`](crate::render::host_setup) gives it: it gives itself a role in the namespaces it makes then.
     pub identity: Option<HostIdentity>,
 }
 

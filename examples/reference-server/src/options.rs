@@ -149,7 +149,7 @@ options! {
     host_capacity: u32,
 
     /// The ServiceAccount that the kubeconfig is of, as NAMESPACE/NAME, where it has no more rights than `hexabase
-    /// host-access` asks for: it gives itself a role in each namespace that it makes then. If not said, it must have every
+    /// host-setup` asks for: it gives itself a role in each namespace that it makes then. If not said, it must have every
     /// right that it needs by itself.
     #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
     host_service_account: String,

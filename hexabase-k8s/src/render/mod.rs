@@ -1,7 +1,7 @@
 //! Rendering: a tenant cluster as Kubernetes objects. Pure functions; nothing here talks to anyone.
 
 pub mod host;
-mod host_access;
+mod host_setup;
 pub mod quantities;
 pub mod tenant;
 pub mod vcluster_config;
@@ -10,5 +10,5 @@ pub mod vcluster_config;
 mod tests;
 
 pub use host::host_objects;
-pub use host_access::{host_access, manifest};
+pub use host_setup::{host_setup, manifest};
 pub use tenant::tenant_objects;

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hexabase_core::error::{Error, Result};
 use hexabase_k8s::HostIdentity;
-use hexabase_k8s::render::{host_access, manifest};
+use hexabase_k8s::render::{host_setup, manifest};
 
 use crate::compose;
 use crate::settings::{Settings, Sources};
@@ -41,8 +41,8 @@ enum Command {
     /// Look after an installation: signing keys, dead letters, leases.
     Admin(Box<admin::Admin>),
     /// Write what Hexabase needs on a host cluster to standard output, for its administrator to apply once: a
-    /// ServiceAccount with no more rights than it uses. hexabase host-access | kubectl apply --server-side -f -
-    HostAccess(HostAccess),
+    /// ServiceAccount with no more rights than it uses. hexabase host-setup | kubectl apply --server-side -f -
+    HostSetup(HostSetup),
     /// Write the OpenAPI document of the API to standard output.
     Openapi(Openapi),
     /// Get a token for a workspace's cluster, as kubectl asks for it. The API token in the variable
@@ -62,7 +62,7 @@ struct Openapi {
 }
 
 #[derive(Debug, clap::Args)]
-struct HostAccess {
+struct HostSetup {
     /// The ServiceAccount.
     #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME", default_value_t)]
     host_service_account: HostIdentity,
@@ -104,8 +104,8 @@ fn carry_out(command: Command) -> Result<()> {
             let settings = settings(admin.sources.clone())?;
             runtime()?.block_on(admin.carry_out(settings))
         }
-        Command::HostAccess(HostAccess { host_service_account }) => {
-            say(manifest(&host_access(&host_service_account))?.trim_end())
+        Command::HostSetup(HostSetup { host_service_account }) => {
+            say(manifest(&host_setup(&host_service_account))?.trim_end())
         }
         Command::Openapi(Openapi { dev }) => {
             let document = crate::document(dev).to_pretty_json();

@@ -274,7 +274,7 @@ fn the_program_describes_itself() {
 #[test]
 fn what_an_administrator_of_a_host_has_to_apply_is_written_out() {
     let run = |arguments: &[&str]| {
-        let done = program(Path::new(".")).arg("host-access").args(arguments).output().unwrap();
+        let done = program(Path::new(".")).arg("host-setup").args(arguments).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
     };

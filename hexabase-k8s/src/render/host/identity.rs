@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Tenant;
 use crate::object::{Kind, Object};
-use crate::render::host_access::{WITH_TENANTS, subject};
+use crate::render::host_setup::{WITH_TENANTS, subject};
 
 const CHANGE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const READ: [&str; 3] = ["get", "list", "watch"];

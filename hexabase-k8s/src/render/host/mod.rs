@@ -13,7 +13,7 @@ use hexabase_core::model::{ControlPlaneStore, Isolation};
 use serde_json::{Value, json};
 
 use crate::labels;
-use crate::object::{Kind, Object};
+use crate::object::{Kind, Object, fields};
 use crate::settings::HostSettings;
 
 pub(crate) use identity::{GRANTED, WAY_IN};
@@ -78,6 +78,15 @@ impl Tenant<'_> {
             labels::ORGANIZATION: self.cluster.target.organization_id.kubernetes_name(),
             labels::WORKSPACE: self.cluster.target.workspace_id.kubernetes_name(),
         })
+    }
+
+    /// Our own labels, on what is no part of the chart.
+    fn own_labels(&self) -> Value {
+        fields([
+            (labels::MANAGED, Value::String("true".to_owned())),
+            (labels::ORGANIZATION, Value::String(self.cluster.target.organization_id.kubernetes_name())),
+            (labels::WORKSPACE, Value::String(self.cluster.target.workspace_id.kubernetes_name())),
+        ])
     }
 
     /// The labels that select the control plane's pods.

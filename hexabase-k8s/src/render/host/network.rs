@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::Tenant;
 use crate::labels;
-use crate::object::{Kind, Object};
+use crate::object::{Kind, Object, fields};
 
 /// The ranges that are not the public internet: private networks, carrier-grade NAT, loopback and, with it,
 /// clouds' metadata services.
@@ -38,7 +38,8 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
         control_plane(tenant),
         tenant_dns(tenant),
     ];
-    objects.extend(tenant.cluster.projects.iter().map(|project| within(tenant, project)));
+    let own = tenant.own_labels();
+    objects.extend(tenant.cluster.projects.iter().map(|project| within(tenant, &own, project)));
     objects
 }
 
@@ -69,11 +70,6 @@ fn host_dns() -> Value {
         "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "kube-system" } },
         "podSelector": { "matchLabels": { "k8s-app": "kube-dns" } },
     })
-}
-
-/// The pods of a project's namespace.
-fn of_project(tenant: &Tenant<'_>, project: &TenantProject) -> Value {
-    json!({ "matchLabels": { labels::SYNCED_BY: tenant.name(), labels::SYNCED_FROM: project.namespace } })
 }
 
 /// The pods of the namespaces that belong to no project.
@@ -118,12 +114,25 @@ fn common(tenant: &Tenant<'_>) -> Object {
     policy(tenant, &format!("vc-common-{}", tenant.name()), &of_no_project(tenant), &json!([]), &egress)
 }
 
-/// The pods of a project reach each other.
-fn within(tenant: &Tenant<'_>, project: &TenantProject) -> Object {
-    let pods = of_project(tenant, project);
-    let (ingress, egress) =
-        (json!([{ "from": [{ "podSelector": pods }] }]), json!([{ "to": [{ "podSelector": pods }] }]));
-    policy(tenant, &project.id.kubernetes_name(), &pods, &ingress, &egress)
+/// The pods of a project reach each other. There is one of these per project, so it is made with as little as will do.
+fn within(tenant: &Tenant<'_>, own: &Value, project: &TenantProject) -> Object {
+    let text = |text: &str| Value::String(text.to_owned());
+    // Both directions are restricted already, by the policy that denies everything.
+    // Pods of a namespace of the tenant are its synced ones, and of nobody else, in the tenant's namespace on the host.
+    let pods = fields([("matchLabels", fields([(labels::SYNCED_FROM, text(project.namespace.as_str()))]))]);
+    let peers = || Value::Array(vec![fields([("podSelector", pods.clone())])]);
+    let (ingress, egress) = (fields([("from", peers())]), fields([("to", peers())]));
+    let spec = fields([
+        ("podSelector", pods.clone()),
+        ("ingress", Value::Array(vec![ingress])),
+        ("egress", Value::Array(vec![egress])),
+    ]);
+    let metadata = fields([
+        ("name", Value::String(project.id.kubernetes_name())),
+        ("namespace", text(tenant.name())),
+        ("labels", own.clone()),
+    ]);
+    Object::of(Kind::NETWORK_POLICY, metadata, [("spec", spec)])
 }
 
 /// The control plane answers on its API port, and reaches the host's API server, the host's DNS, the

@@ -232,7 +232,8 @@ fn nothing_on_the_network_is_selected_by_what_a_tenant_can_write() {
     assert_eq!(policies.len(), 5 + large().projects.len());
     for policy in policies {
         let selector = &policy.body["spec"]["podSelector"];
-        let guarded = selector.to_string().contains("vcluster.loft.sh/managed-by");
+        let written_by_the_syncer = ["vcluster.loft.sh/managed-by", "vcluster.loft.sh/namespace"];
+        let guarded = written_by_the_syncer.iter().any(|label| selector.to_string().contains(label));
         assert!(guarded || selector == &serde_json::json!({}), "{}", policy.key());
         assert!(!policy.body.to_string().contains("\"namespaceSelector\":{}"), "{}", policy.key());
     }

@@ -1,4 +1,4 @@
-//! As whom Hexabase acts on a host cluster, and what it may do there: what an administrator applies once.
+//! As whom Hexabase acts on a host cluster, and what it may do there.
 //!
 //! Cluster-wide it makes and removes namespaces, and binds itself to one role in them. Everything else it may do in the
 //! namespaces of tenants alone, by that role: it reads no Secret elsewhere. What RBAC cannot say, that the namespaces have
@@ -6,13 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hexabase_core::error::Result;
 use serde_json::{Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object};
 use crate::render::host::{GRANTED, KINDS};
-use crate::render::vcluster_config::yaml;
 use crate::settings::HostIdentity;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -23,9 +21,7 @@ pub(crate) const WITH_TENANTS: &str = "hexabase-tenant";
 /// The policy that keeps it to the namespaces of tenants.
 const SCOPE: &str = "hexabase-scope";
 
-/// Everything that a host cluster needs before Hexabase can act on it as `identity`, in the order to apply it in.
-#[must_use]
-pub fn host_access(identity: &HostIdentity) -> Vec<Object> {
+pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
     let metadata = |name: &str| json!({ "name": name, "labels": { labels::MANAGED: "true" } });
     let mut account = metadata(&identity.name);
     account["namespace"] = json!(identity.namespace);
@@ -44,19 +40,6 @@ pub fn host_access(identity: &HostIdentity) -> Vec<Object> {
         Object::of(Kind::ADMISSION_POLICY, metadata(SCOPE), [("spec", scope(identity))]),
         Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE), [("spec", bound)]),
     ]
-}
-
-/// Objects as one manifest in YAML, as `kubectl apply` takes it.
-///
-/// # Errors
-/// `Unexpected` when the serializer fails.
-pub fn manifest(objects: &[Object]) -> Result<String> {
-    let mut text = String::new();
-    for object in objects {
-        text.push_str("---\n");
-        text.push_str(&yaml(&object.body)?);
-    }
-    Ok(text)
 }
 
 /// The identity, as bindings name it.

@@ -1,0 +1,195 @@
+//! What the policies on the host refuse, and the roles would allow.
+
+use hexabase_core::desired::{self, Issuer, TenantCluster};
+use hexabase_core::fixture::{self, id};
+use hexabase_core::model::{
+    Assignment, Group, Isolation, Plan, PresetRole, Project, RoleRef, WorkspaceState,
+};
+use hexabase_core::quantity::Quantity;
+use hexabase_core::quota::{Quota, Resource};
+use hexabase_k8s::render::{host_objects, tenant_objects};
+use hexabase_k8s::{HostSettings, Kind};
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::Api;
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+
+use crate::host::{act_as, admin, apply, as_hexabase, make_namespace, send};
+
+/// Waits until something is refused with these words: an API server takes a moment to hear of a policy. Dry runs do no
+/// harm until then.
+async fn refused(client: &kube::Client, method: &str, path: &str, body: &Value, words: &str) {
+    let path = format!("{path}?fieldManager=test&dryRun=All");
+    let mut last = String::new();
+    for _ in 0..100 {
+        let (code, answer) = send(client, method, &path, body).await;
+        last = format!("{code}: {}", answer["message"].as_str().unwrap_or_default());
+        if code == 403 && last.contains(words) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{method} {path} is not refused with \"{words}\": {last}");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn hexabase_keeps_to_the_namespaces_of_tenants() {
+    let hexabase = as_hexabase().await;
+    let own = format!("bystander-{}", std::process::id());
+    make_namespace(admin().await, &own).await;
+    let neighbour = format!("{own}-2");
+    let namespace = |name: &str, labels: Value| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
+    let adopted = namespace(&own, json!({ "hexabase.ai/workspace-id": "ws-x" }));
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": { "name": "way-in" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "hexabase-tenant" },
+        "subjects": [],
+    });
+    let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{own}/rolebindings/way-in");
+    let attempts = [
+        ("PATCH", bindings, binding),
+        ("PATCH", format!("/api/v1/namespaces/{own}"), adopted),
+        ("PATCH", format!("/api/v1/namespaces/{neighbour}"), namespace(&neighbour, json!({}))),
+        ("DELETE", format!("/api/v1/namespaces/{own}"), Value::Null),
+    ];
+    for (method, path, body) in attempts {
+        refused(&hexabase, method, &path, &body, "of workspaces").await;
+    }
+    let namespaces: Api<Namespace> = Api::all(admin().await);
+    namespaces.delete(&own, &DeleteParams::default()).await.unwrap();
+}
+
+/// A tenant's cluster with something of everything in it.
+fn tenant(name: &str, isolation: Isolation) -> TenantCluster {
+    let workspace = fixture::workspace(name);
+    let project = Project {
+        workspace_id: workspace.id,
+        quota: Quota::new().with(Resource::Cpu, Quantity::units(2)),
+        ..fixture::project("web")
+    };
+    let group = Group { workspace_id: workspace.id, ..fixture::group("ops") };
+    let given = Assignment {
+        id: id("given"),
+        organization_id: workspace.organization_id,
+        workspace_id: workspace.id,
+        project_id: Some(project.id),
+        group_id: group.id,
+        role: RoleRef::Preset(PresetRole::ProjectEditor),
+        created_by: id("owner"),
+        created_at: fixture::THEN,
+    };
+    let state = WorkspaceState {
+        workspace,
+        groups: vec![group],
+        projects: vec![project],
+        roles: Vec::new(),
+        assignments: vec![given],
+    };
+    let issuer = Issuer { url: "https://hexabase.example".to_owned(), certificate_authority: None };
+    let plan = Plan { isolation, ..fixture::plan("small") };
+    desired::workspace(&state, &plan, &issuer)
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn every_object_is_accepted_strictly_and_without_a_warning() {
+    let namespaces: Api<Namespace> = Api::all(admin().await);
+    for isolation in [Isolation::Baseline, Isolation::Restricted] {
+        let cluster = tenant(isolation.as_str(), isolation);
+        let mut objects = host_objects(&cluster, &HostSettings::default()).unwrap();
+        objects.extend(tenant_objects(&cluster));
+        let (first, then): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| object.kind == Kind::NAMESPACE);
+        for (how, objects) in [("", &first), ("&dryRun=All", &then)] {
+            for object in objects {
+                let mut warnings = apply(object, how).await;
+                // Said on purpose: whoever may do more is told what would not be allowed elsewhere.
+                warnings.retain(|text| isolation == Isolation::Restricted || !text.contains("PodSecurity"));
+                assert!(warnings.is_empty(), "{}: {warnings:?}", object.name);
+            }
+        }
+        for namespace in first {
+            namespaces.delete(&namespace.name, &DeleteParams::default()).await.unwrap();
+            while namespaces.get_opt(&namespace.name).await.unwrap().is_some() {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// A tenant's namespace with everything but a control plane in it: its name.
+async fn furnished() -> String {
+    let cluster = tenant("guarded", Isolation::Baseline);
+    let mut objects = host_objects(&cluster, &HostSettings::default()).unwrap();
+    objects.retain(|object| object.kind != Kind::STATEFUL_SET);
+    for object in &objects {
+        apply(object, "").await;
+    }
+    let name = cluster.target.name;
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin().await, &name);
+    while accounts.get_opt("default").await.unwrap().is_none() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    name
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn a_tenants_control_plane_writes_nothing_that_harms_the_host() {
+    drop(as_hexabase().await);
+    let name = furnished().await;
+    let control_plane = act_as(&format!("system:serviceaccount:{name}:vc-{name}")).await;
+    let pod = |spec: Value| {
+        let mut body =
+            json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a" }, "spec": spec });
+        body["spec"]["containers"] = json!([{ "name": "a", "image": "a" }]);
+        body
+    };
+    let service = |mut spec: Value| {
+        spec["ports"] = json!([{ "port": 80 }]);
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "a" }, "spec": spec })
+    };
+    let tolerating = |toleration: Value| pod(json!({ "tolerations": [toleration] }));
+    let attempts = [
+        (tolerating(json!({ "operator": "Exists" })), "tolerates every node"),
+        (tolerating(json!({ "operator": "Exists", "effect": "NoSchedule" })), "tolerates every node"),
+        (
+            tolerating(json!({ "key": "node-role.kubernetes.io/control-plane", "operator": "Exists" })),
+            "not for tenants",
+        ),
+        (pod(json!({ "nodeName": "node-1" })), "scheduler chooses"),
+        (pod(json!({ "priorityClassName": "system-node-critical" })), "priorities of the system"),
+        (pod(json!({ "hostNetwork": true })), "violates PodSecurity"),
+        (pod(json!({ "hostPID": true })), "violates PodSecurity"),
+        (pod(json!({ "volumes": [{ "name": "v", "hostPath": { "path": "/" } }] })), "violates PodSecurity"),
+        (service(json!({ "externalIPs": ["192.0.2.1"] })), "CVE-2020-8554"),
+        (service(json!({ "type": "LoadBalancer" })), "exceeded quota"),
+        (service(json!({ "type": "NodePort" })), "exceeded quota"),
+    ];
+    for (body, words) in attempts {
+        let plural = if body["kind"] == "Pod" { "pods" } else { "services" };
+        let path = format!("/api/v1/namespaces/{name}/{plural}/a");
+        refused(&control_plane, "PATCH", &path, &body, words).await;
+    }
+
+    // Whoever could ask the host about tokens would let the host's own into the tenant.
+    let review = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let question =
+        json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": { "token": "x" } });
+    refused(&control_plane, "POST", review, &question, "cannot create resource").await;
+    for path in ["/api/v1/nodes", "/api/v1/namespaces", "/api/v1/namespaces/kube-system/secrets"] {
+        refused(&control_plane, "GET", path, &Value::Null, "cannot list resource").await;
+    }
+
+    let ordinary = tolerating(json!({ "key": "dedicated", "operator": "Exists" }));
+    for (plural, body) in [("pods", ordinary), ("services", service(json!({})))] {
+        let path = format!("/api/v1/namespaces/{name}/{plural}/a?fieldManager=test&dryRun=All");
+        let (code, answer) = send(&control_plane, "PATCH", &path, &body).await;
+        assert!([200, 201].contains(&code), "{answer}");
+    }
+    let namespaces: Api<Namespace> = Api::all(admin().await);
+    namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
+}

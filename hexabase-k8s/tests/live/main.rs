@@ -1,0 +1,74 @@
+//! Real host clusters with real vClusters: the provisioner against the suite that every provisioner must pass, by a Hexabase
+//! with no more rights than it asks for, and what the host refuses. Run it with `HEXABASE_TEST_KUBECONFIG`,
+//! `--run-ignored only` and one test at a time: the cases use the same two clusters.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod guards;
+mod host;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hexabase_core::conformance::cluster_provisioner::ClusterHarness;
+use hexabase_core::desired::TenantTarget;
+use hexabase_core::fixture;
+use hexabase_core::name::ProjectName;
+use hexabase_core::provisioner::ClusterProvisioner;
+use hexabase_core::secret::ExposeSecret as _;
+use hexabase_k8s::{HostIdentity, HostSettings, ServiceConnector, TenantConnector as _, VClusterProvisioner};
+use host::{admin, as_hexabase, make_namespace};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::DeleteParams;
+
+#[derive(Debug)]
+struct OnHost(VClusterProvisioner);
+
+impl OnHost {
+    /// A provisioner on a host on which none of the suite's clusters is left.
+    async fn start() -> Self {
+        let namespaces: Api<Namespace> = Api::all(admin().await);
+        for name in ["one", "two"] {
+            let target = TenantTarget::of(&fixture::workspace(name));
+            let _ = namespaces.delete(&target.name, &DeleteParams::default()).await;
+            while namespaces.get_opt(&target.name).await.unwrap().is_some() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+        let settings = HostSettings {
+            // Where control planes are run with another store than the one they are configured with.
+            store: std::env::var("HEXABASE_TEST_STORE").unwrap_or_else(|_| HostSettings::default().store),
+            identity: Some(HostIdentity::default()),
+            ..HostSettings::default()
+        };
+        Self(VClusterProvisioner::new(as_hexabase().await, Arc::new(ServiceConnector), settings))
+    }
+}
+
+#[async_trait]
+impl ClusterHarness for OnHost {
+    fn provisioner(&self) -> &dyn ClusterProvisioner {
+        &self.0
+    }
+
+    async fn occupy_cluster(&self, target: &TenantTarget) {
+        make_namespace(admin().await, &target.name).await;
+    }
+
+    async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
+        let access = self.0.admin_access(target).await.unwrap();
+        let kubeconfig = access.kubeconfig.expose_secret().to_owned().into();
+        make_namespace(ServiceConnector.connect(target, &kubeconfig).await.unwrap(), namespace.as_str())
+            .await;
+    }
+}
+
+mod on_a_real_cluster {
+    use super::OnHost;
+
+    hexabase_core::cluster_provisioner_conformance!(
+        async { (OnHost::start().await, ()) },
+        #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+    );
+}
