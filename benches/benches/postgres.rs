@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
 
-use hexabase_benches::{Target, in_turns, report};
+use hexabase_benches::{Target, in_turns, report, scoped};
 use hexabase_core::changeset::Changeset;
 use hexabase_core::fixture::{self, THEN, id};
 use hexabase_core::id::{EventId, OrganizationId, TypedId as _, UserId, WorkspaceId};
@@ -45,6 +45,12 @@ async fn furnished(server: &Postgres) -> (String, PostgresStore) {
     (database, store)
 }
 
+/// A connection as the programs', for whom policies hold.
+async fn as_the_programs(server: &Postgres, database: &str) -> PgConnection {
+    let options: PgConnectOptions = server.url_of(database).parse().unwrap();
+    options.options([("role", "hexabase_app")]).disable_statement_logging().connect().await.unwrap()
+}
+
 /// A connection for whom no policies hold.
 async fn by_hand(server: &Postgres, database: &str) -> PgConnection {
     let options: PgConnectOptions = server.url_of(database).parse().unwrap();
@@ -58,10 +64,11 @@ fn read(row: &PgRow) -> usize {
 
 fn point_read(runtime: &Runtime, server: &Postgres) {
     let (database, store) = runtime.block_on(furnished(server));
-    let mut bare = runtime.block_on(by_hand(server, &database));
+    let mut bare = runtime.block_on(as_the_programs(server, &database));
     let (org, ws): (OrganizationId, WorkspaceId) = (id("acme"), id("dev"));
     let (org_text, ws_text) = (org.to_string(), ws.to_string());
-    let sql = format!("SELECT {COLUMNS} FROM workspaces WHERE organization_id = $1 AND id = $2");
+    let sql =
+        scoped(&format!("SELECT {COLUMNS} FROM workspaces WHERE organization_id = scope.id AND id = $2"));
     let pair = in_turns(
         || assert!(runtime.block_on(store.find_workspace(org, ws)).unwrap().is_some()),
         || {
@@ -69,7 +76,12 @@ fn point_read(runtime: &Runtime, server: &Postgres) {
             assert!(read(&runtime.block_on(query.fetch_one(&mut bare)).unwrap()) > 300);
         },
     );
-    report("read of a workspace on PostgreSQL", "the bare statement", pair, Target::TimesFloor(1.25));
+    report(
+        "read of a workspace on PostgreSQL",
+        "the same statement by the driver",
+        pair,
+        Target::TimesFloor(1.25),
+    );
 }
 
 /// The change of a group, as the services make it.

@@ -102,6 +102,16 @@ pub fn upper(mut all: Vec<Duration>, share: f64) -> Duration {
     all[place]
 }
 
+/// A read as the PostgreSQL store sends it, which names the organization (`$1`, and `scope.id` within the read) for the
+/// policies of row-level security.
+#[must_use]
+pub fn scoped(read: &str) -> String {
+    format!(
+        "SELECT found.* FROM (SELECT set_config('hexabase.organization_id', $1, true) AS id OFFSET 0) AS scope \
+         CROSS JOIN LATERAL ({read} OFFSET 0) AS found"
+    )
+}
+
 /// Prints a figure as a row of `RESULTS.md`.
 pub fn report(what: &str, floor: &str, pair: Pair, target: Target) {
     let met = match target {

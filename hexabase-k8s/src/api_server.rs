@@ -66,8 +66,17 @@ impl ApiServer {
         namespace: Option<&str>,
         selector: &str,
     ) -> Result<Vec<Value>> {
-        let mut found = Vec::new();
-        let mut params = ListParams::default().labels(selector).limit(PAGE);
+        self.list_by(kind, namespace, ListParams::default().labels(selector)).await
+    }
+
+    /// All objects of a kind that these parameters select.
+    pub(crate) async fn list_by(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        params: ListParams,
+    ) -> Result<Vec<Value>> {
+        let (mut found, mut params) = (Vec::new(), params.limit(PAGE));
         loop {
             let request = Request::new(path(kind, namespace)).list(&params).map_err(unbuildable)?;
             let mut list = self.send(request).await?;

@@ -35,6 +35,7 @@ kinds! {
     CONFIG_MAP = "", "ConfigMap", "configmaps", true;
     SERVICE = "", "Service", "services", true;
     POD = "", "Pod", "pods", true;
+    EVENT = "", "Event", "events", true;
     RESOURCE_QUOTA = "", "ResourceQuota", "resourcequotas", true;
     LIMIT_RANGE = "", "LimitRange", "limitranges", true;
     STATEFUL_SET = "apps", "StatefulSet", "statefulsets", true;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use axum::extract::{Path as At, State};
 use axum::routing::get;
 use axum::{Json, Router};
+use hexabase_benches::scoped;
 use hexabase_test_servers::Postgres;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 
 use crate::replica::{Running, Subject};
 
@@ -20,13 +21,12 @@ const CONNECTIONS: u32 = 16;
 const ROLE: &str = "hexabase_app";
 
 /// What has to be read to show somebody a workspace: their membership, and it.
-const STATEMENT: &str = "SELECT found.* FROM (SELECT set_config('hexabase.organization_id', $1, true) AS id OFFSET 0) AS scope \
-    CROSS JOIN LATERAL (SELECT m.organization_id, m.user_id, m.role, m.created_at, m.updated_at, m.version, \
+const READ: &str = "SELECT m.organization_id, m.user_id, m.role, m.created_at, m.updated_at, m.version, \
     w.id IS NOT NULL AS found, w.id, w.name, w.display_name, w.plan_id, w.region, w.kubernetes_version, w.power, \
     w.deletion_requested_at, w.host_cluster, w.generation, w.access_version, w.status, w.reconcile_at, w.created_by, \
     w.created_at AS made_at, w.updated_at AS changed_at, w.version AS revision FROM members m \
     LEFT JOIN workspaces w ON w.organization_id = m.organization_id AND w.id = $3 \
-    WHERE m.organization_id = scope.id AND m.user_id = $2 OFFSET 0) AS found";
+    WHERE m.organization_id = scope.id AND m.user_id = $2";
 
 /// What the process is told that serves the bare handler.
 const ARGUMENT: &str = "--bare-handler";
@@ -61,7 +61,13 @@ async fn read(
     State((pool, user)): State<(PgPool, String)>,
     At((org, ws)): At<(String, String)>,
 ) -> Json<Value> {
-    let row = sqlx::query(STATEMENT).bind(&org).bind(&user).bind(&ws).fetch_one(&pool).await.unwrap();
+    let row = sqlx::query(AssertSqlSafe(scoped(READ)))
+        .bind(&org)
+        .bind(&user)
+        .bind(&ws)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
     assert_eq!(row.get::<String, _>("role"), "owner");
     let status = row.try_get_raw("status").unwrap();
     let status: Value = serde_json::from_slice(status.as_bytes().unwrap()).unwrap();
@@ -83,7 +89,7 @@ pub(crate) fn pgbench(
     subject: &Subject,
     span: Duration,
 ) -> f64 {
-    let statement = STATEMENT.replace("$1", ":org").replace("$2", ":user").replace("$3", ":ws");
+    let statement = scoped(READ).replace("$1", ":org").replace("$2", ":user").replace("$3", ":ws");
     let script = folder.join("statement.sql");
     std::fs::write(&script, statement).unwrap();
     let port = server.url().rsplit_once(':').unwrap().1.to_owned();

@@ -23,6 +23,9 @@ pub trait ClusterHarness: fmt::Debug + Send + Sync {
     /// Makes something on the host that has the name of this tenant cluster and is not Hexabase's.
     async fn occupy_cluster(&self, target: &TenantTarget);
 
+    /// Sees to it that there is no room on the host for this tenant cluster, before it is made.
+    async fn leave_no_room(&self, target: &TenantTarget);
+
     /// Makes a namespace inside a tenant cluster that is not Hexabase's.
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName);
 }
@@ -43,6 +46,7 @@ macro_rules! cluster_provisioner_conformance {
                 what_is_no_longer_wanted_is_removed,
                 a_foreign_namespace_is_refused_and_the_rest_applied,
                 a_foreign_cluster_is_neither_adopted_nor_deleted,
+                a_cluster_for_which_there_is_no_room_says_so,
                 a_suspended_cluster_sleeps_until_it_is_resumed,
                 applying_does_not_wake_a_sleeper,
                 deleting_leaves_nothing,
@@ -214,6 +218,22 @@ pub async fn a_foreign_cluster_is_neither_adopted_nor_deleted(harness: &dyn Clus
     is_not_ours(harness.provisioner().apply(&desired).await);
     is_not_ours(harness.provisioner().delete(&desired.target).await);
     is_not_ours(harness.provisioner().apply(&desired).await);
+}
+
+/// Whoever waits for a cluster learns why it does not come.
+pub async fn a_cluster_for_which_there_is_no_room_says_so(harness: &dyn ClusterHarness) {
+    let (desired, provisioner) = (cluster("one", &[]), harness.provisioner());
+    harness.leave_no_room(&desired.target).await;
+    let message = eventually("the reason", || async {
+        // As the reconciler does, whatever comes of it.
+        let _ = provisioner.apply(&desired).await;
+        match state_of(provisioner, &desired.target).await {
+            ControlPlaneState::Broken { message, .. } => Some(message),
+            _ => None,
+        }
+    })
+    .await;
+    assert!(message.contains("quota"), "{message}");
 }
 
 /// Asks a cluster to sleep until it does, as the reconciler would.

@@ -45,6 +45,10 @@ impl ClusterHarness for MemoryProvisioner {
         MemoryProvisioner::occupy_cluster(self, target);
     }
 
+    async fn leave_no_room(&self, target: &TenantTarget) {
+        MemoryProvisioner::leave_no_room(self, target);
+    }
+
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
         MemoryProvisioner::occupy_namespace(self, target, namespace.clone());
     }

@@ -38,11 +38,13 @@ struct Cluster {
     foreign: BTreeSet<ProjectName>,
     /// Whether somebody else made the whole thing.
     not_ours: bool,
+    /// Whether there is no room for it.
+    no_room: bool,
 }
 
 impl Cluster {
     fn is_ready(&self, now: Timestamp) -> bool {
-        self.ready_at.is_some_and(|at| at <= now)
+        !self.no_room && self.ready_at.is_some_and(|at| at <= now)
     }
 }
 
@@ -77,6 +79,11 @@ impl MemoryProvisioner {
     /// Lets somebody else make a cluster of this name.
     pub fn occupy_cluster(&self, target: &TenantTarget) {
         self.lock().entry(target.name.clone()).or_default().not_ours = true;
+    }
+
+    /// Sees to it that there is no room for a cluster.
+    pub fn leave_no_room(&self, target: &TenantTarget) {
+        self.lock().entry(target.name.clone()).or_default().no_room = true;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Cluster>> {
@@ -150,6 +157,10 @@ impl ClusterProvisioner for MemoryProvisioner {
             return Ok(Observation::absent());
         };
         let control_plane = match cluster.ready_at {
+            _ if cluster.no_room => ControlPlaneState::Broken {
+                reason: "FailedCreate".to_owned(),
+                message: "exceeded quota".to_owned(),
+            },
             None => ControlPlaneState::Stopped,
             Some(at) if at <= self.clock.now() => ControlPlaneState::Ready,
             Some(_) => ControlPlaneState::Starting { message: String::new() },

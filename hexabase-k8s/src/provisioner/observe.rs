@@ -5,6 +5,7 @@ use hexabase_core::error::Result;
 use hexabase_core::id::{ProjectId, TypedId as _};
 use hexabase_core::provisioner::{ControlPlaneState, Observation};
 use hexabase_core::quota::Quota;
+use kube::api::ListParams;
 use serde_json::Value;
 
 use super::{Namespace, VClusterProvisioner, decoded, text};
@@ -56,10 +57,30 @@ impl VClusterProvisioner {
     async fn not_ready(&self, target: &TenantTarget) -> Result<ControlPlaneState> {
         let selector = format!("app=vcluster,{}={}", labels::RELEASE, target.name);
         let pods = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
-        Ok(pods.iter().find_map(trouble).unwrap_or_else(|| match pods.is_empty() {
-            true => starting("its pod was not made yet"),
-            false => starting("its pod is starting"),
-        }))
+        if pods.is_empty() {
+            return self.no_pod(target).await;
+        }
+        Ok(pods.iter().find_map(trouble).unwrap_or_else(|| starting("its pod is starting")))
+    }
+
+    /// Why there is no pod: what the host says about making one.
+    async fn no_pod(&self, target: &TenantTarget) -> Result<ControlPlaneState> {
+        let about = format!(
+            "involvedObject.kind=StatefulSet,involvedObject.name={},reason=FailedCreate",
+            target.name
+        );
+        let events =
+            self.host.list_by(Kind::EVENT, Some(&target.name), ListParams::default().fields(&about)).await?;
+        // Timestamps of one form sort like the times they stand for.
+        let newest = events.iter().max_by_key(|event| text(event, "/lastTimestamp"));
+        Ok(newest.map_or_else(
+            || starting("its pod was not made yet"),
+            |event| {
+                let message =
+                    format!("the host does not let its pod be made: {}", brief(text(event, "/message")));
+                ControlPlaneState::Broken { reason: "FailedCreate".to_owned(), message }
+            },
+        ))
     }
 
     /// The control plane's pod is ready; it counts once its API server answers, too.

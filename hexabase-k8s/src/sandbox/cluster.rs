@@ -54,10 +54,17 @@ impl Cluster {
     }
 
     /// Makes an object as the cluster's own controllers do. One that is refused, or there already, is left.
-    pub(super) fn make(&self, group: &str, plural: &str, namespace: &str, body: Value) -> Option<Value> {
+    pub(super) fn make(&self, group: &str, plural: &str, namespace: &str, body: Value) {
+        if let Err(refusal) = self.try_make(group, plural, namespace, body) {
+            tracing::debug!(cluster = %self.name, message = %refusal.message, "a controller was refused");
+        }
+    }
+
+    /// Makes an object as the cluster's own controllers do, unless it is refused.
+    pub(super) fn try_make(&self, group: &str, plural: &str, namespace: &str, body: Value) -> Outcome<Value> {
         let (params, user) = (BTreeMap::new(), User::admin());
         let mut state = self.lock();
-        let kind = state.kinds.of_resource(group, plural)?.clone();
+        let kind = state.kinds.of_resource(group, plural).cloned().ok_or_else(Refusal::no_such_path)?;
         let target = Target {
             group: group.to_owned(),
             version: kind.version.clone(),
@@ -68,13 +75,7 @@ impl Cluster {
         };
         let request =
             WriteRequest { kind, target, params: &params, user: &user, agent: "kube-controller-manager" };
-        match state.create(&request, body) {
-            Ok(made) => Some(made),
-            Err(refusal) => {
-                tracing::debug!(cluster = %self.name, message = %refusal.message, "a controller was refused");
-                None
-            }
-        }
+        state.create(&request, body)
     }
 
     /// Changes the status of an object as the cluster's own controllers do.

@@ -200,7 +200,13 @@ fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
     metadata["name"] = json!(format!("{}-0", name.1));
     metadata["ownerReferences"] = json!([owner]);
     let pod = json!({ "metadata": metadata, "spec": set["spec"]["template"]["spec"] });
-    let made = host.make("", "pods", &name.0, pod).is_some();
+    let made = match host.try_make("", "pods", &name.0, pod) {
+        Ok(_) => true,
+        Err(refusal) => {
+            say_why_there_is_no_pod(host, name, &refusal.message);
+            false
+        }
+    };
     host.set_status("apps", "statefulsets", name, json!({ "replicas": u8::from(made), "readyReplicas": 0 }));
     let delay = if made { sandbox.0.options.startup } else { RETRY };
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
@@ -214,6 +220,18 @@ fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
             None => {}
         }
     });
+}
+
+/// The event by which the StatefulSet controller says that it cannot make a pod. There is one of a kind.
+fn say_why_there_is_no_pod(host: &Cluster, (namespace, name): &Name, message: &str) {
+    let event = json!({
+        "metadata": { "name": format!("{name}.no-pod") },
+        "involvedObject": { "apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": namespace, "name": name },
+        "type": "Warning",
+        "reason": "FailedCreate",
+        "message": format!("create Pod {name}-0 in StatefulSet {name} failed error: {message}"),
+    });
+    host.make("", "events", namespace, event);
 }
 
 /// The pod counts as running; and if it is a tenant's control plane, the tenant is there.

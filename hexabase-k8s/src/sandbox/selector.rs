@@ -143,7 +143,16 @@ pub(super) fn is_subdomain(text: &str) -> bool {
 }
 
 fn parse_fields(selector: &str) -> Outcome<Vec<(String, bool, String)>> {
-    const KNOWN: [&str; 5] = ["metadata.name", "metadata.namespace", "status.phase", "spec.nodeName", "type"];
+    const KNOWN: [&str; 8] = [
+        "involvedObject.kind",
+        "involvedObject.name",
+        "metadata.name",
+        "metadata.namespace",
+        "reason",
+        "spec.nodeName",
+        "status.phase",
+        "type",
+    ];
     let term = |term: &str| {
         let (path, equal, value) = if let Some((path, value)) = term.split_once("!=") {
             (path, false, value)

@@ -14,7 +14,8 @@ use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use crate::host::{act_as, admin, apply, as_hexabase, make_namespace, send};
+use crate::host::{act_as, admin, apply, as_hexabase, send};
+use crate::occupy::make_namespace;
 
 /// Waits until something is refused with these words: an API server takes a moment to hear of a policy. Dry runs do no
 /// harm until then.

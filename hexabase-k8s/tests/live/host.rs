@@ -2,9 +2,7 @@
 
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::{HostIdentity, Kind, Object};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::Value;
 
 async fn config() -> kube::Config {
@@ -70,10 +68,4 @@ async fn read(answer: http::Response<kube::client::Body>) -> Value {
 pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &Value) -> (u16, Value) {
     let answer = ask(client, method, path, body).await;
     (answer.status().as_u16(), read(answer).await)
-}
-
-pub(crate) async fn make_namespace(client: Client, name: &str) {
-    let metadata = ObjectMeta { name: Some(name.to_owned()), ..Default::default() };
-    let namespace = Namespace { metadata, ..Default::default() };
-    Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();
 }

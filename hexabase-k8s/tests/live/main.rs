@@ -5,6 +5,8 @@
 
 mod guards;
 mod host;
+#[path = "../provisioner/occupy.rs"]
+mod occupy;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +19,11 @@ use hexabase_core::name::ProjectName;
 use hexabase_core::provisioner::ClusterProvisioner;
 use hexabase_core::secret::ExposeSecret as _;
 use hexabase_k8s::{HostIdentity, HostSettings, ServiceConnector, TenantConnector as _, VClusterProvisioner};
-use host::{admin, as_hexabase, make_namespace};
+use host::{admin, as_hexabase};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::DeleteParams;
+use occupy::{leave_no_room, make_namespace};
 
 #[derive(Debug)]
 struct OnHost(VClusterProvisioner);
@@ -54,6 +57,10 @@ impl ClusterHarness for OnHost {
 
     async fn occupy_cluster(&self, target: &TenantTarget) {
         make_namespace(admin().await, &target.name).await;
+    }
+
+    async fn leave_no_room(&self, target: &TenantTarget) {
+        leave_no_room(admin().await, target).await;
     }
 
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {

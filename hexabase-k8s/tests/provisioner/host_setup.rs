@@ -1,24 +1,20 @@
 //! What Hexabase is allowed on a host cluster is enough for all it does there, and not more.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-use hexabase_core::conformance::cluster_provisioner::ClusterHarness;
-use hexabase_core::desired::{self, Issuer, TenantCluster, TenantTarget};
+use hexabase_core::desired::{self, Issuer, TenantCluster};
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::fixture::{self, THEN};
 use hexabase_core::model::WorkspaceState;
-use hexabase_core::name::ProjectName;
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
 use hexabase_core::quantity::Quantity;
 use hexabase_k8s::render::{host_objects, host_setup};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions, User};
 use hexabase_k8s::{HostIdentity, HostSettings, Kind, Object, VClusterProvisioner};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::{Value, json};
+
+use super::InSandbox;
 
 fn settings() -> HostSettings {
     HostSettings { identity: Some(HostIdentity::default()), ..HostSettings::default() }
@@ -60,40 +56,12 @@ async fn with(access: &[Object]) -> (Sandbox, VClusterProvisioner) {
     (sandbox, provisioner)
 }
 
-#[derive(Debug)]
-struct Allowed {
-    sandbox: Sandbox,
-    provisioner: VClusterProvisioner,
-}
-
-async fn make_namespace(client: Client, name: &str) {
-    let metadata = ObjectMeta { name: Some(name.to_owned()), ..Default::default() };
-    let namespace = Namespace { metadata, ..Default::default() };
-    Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();
-}
-
-#[async_trait]
-impl ClusterHarness for Allowed {
-    fn provisioner(&self) -> &dyn ClusterProvisioner {
-        &self.provisioner
-    }
-
-    async fn occupy_cluster(&self, target: &TenantTarget) {
-        make_namespace(self.sandbox.host_client(), &target.name).await;
-    }
-
-    async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
-        let tenant = self.sandbox.tenant(&target.name).unwrap();
-        make_namespace(Client::new(tenant, "default"), namespace.as_str()).await;
-    }
-}
-
 mod what_is_allowed_is_enough {
-    use super::{Allowed, HostIdentity, host_setup, with};
+    use super::{HostIdentity, InSandbox, host_setup, with};
 
     hexabase_core::cluster_provisioner_conformance!(async {
         let (sandbox, provisioner) = with(&host_setup(&HostIdentity::default())).await;
-        (Allowed { sandbox, provisioner }, ())
+        (InSandbox { sandbox, provisioner }, ())
     });
 }
 

@@ -1,6 +1,9 @@
 //! The vCluster provisioner in the sandbox, against the suite that every provisioner must pass.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod host_setup;
+mod occupy;
+
 use async_trait::async_trait;
 use hexabase_core::conformance::cluster_provisioner::ClusterHarness;
 use hexabase_core::desired::TenantTarget;
@@ -8,9 +11,8 @@ use hexabase_core::name::ProjectName;
 use hexabase_core::provisioner::ClusterProvisioner;
 use hexabase_k8s::sandbox::Sandbox;
 use hexabase_k8s::{HostSettings, VClusterProvisioner};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{ObjectMeta, PostParams};
-use kube::{Api, Client};
+use kube::Client;
+use occupy::{leave_no_room, make_namespace};
 
 #[derive(Debug)]
 struct InSandbox {
@@ -27,12 +29,6 @@ impl InSandbox {
     }
 }
 
-async fn make_namespace(client: Client, name: &str) {
-    let metadata = ObjectMeta { name: Some(name.to_owned()), ..Default::default() };
-    let namespace = Namespace { metadata, ..Default::default() };
-    Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();
-}
-
 #[async_trait]
 impl ClusterHarness for InSandbox {
     fn provisioner(&self) -> &dyn ClusterProvisioner {
@@ -41,6 +37,10 @@ impl ClusterHarness for InSandbox {
 
     async fn occupy_cluster(&self, target: &TenantTarget) {
         make_namespace(self.sandbox.host_client(), &target.name).await;
+    }
+
+    async fn leave_no_room(&self, target: &TenantTarget) {
+        leave_no_room(self.sandbox.host_client(), target).await;
     }
 
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
