@@ -66,19 +66,10 @@ impl VClusterProvisioner {
 
     pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {
         let mut objects = host_objects(desired, &self.settings)?;
-        let on_host = match self.namespace(&desired.target).await? {
-            Namespace::Ours => match self.on_host(&desired.target).await {
-                Err(error) => return Err(self.open(&objects, error).await),
-                Ok(found) => found,
-            },
-            Namespace::Absent => Objects::new(),
-            Namespace::Foreign => return Err(not_ours(&desired.target)),
-            Namespace::Terminating => return Err(Error::unavailable("the namespace is being removed")),
+        let on_host = match self.apply_on_host(&desired.target, &mut objects).await {
+            Err(error) => return Err(self.open(&objects, error).await),
+            Ok(found) => found,
         };
-        keep_immutable(&mut objects, &on_host);
-        if let Err(error) = carry_out(&self.host, &compare("host", &objects, &on_host)).await {
-            return Err(self.open(&objects, error).await);
-        }
         self.grow_volume(desired, &on_host).await?;
 
         let Some(inside) = self.inside(desired, &on_host).await? else { return Ok(Applied::default()) };
@@ -92,6 +83,19 @@ impl VClusterProvisioner {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Brings the host where it should be, and answers what was there before.
+    async fn apply_on_host(&self, target: &TenantTarget, objects: &mut [Object]) -> Result<Objects> {
+        let on_host = match self.namespace(target).await? {
+            Namespace::Ours => self.on_host(target).await?,
+            Namespace::Absent => Objects::new(),
+            Namespace::Foreign => return Err(not_ours(target)),
+            Namespace::Terminating => return Err(Error::unavailable("the namespace is being removed")),
+        };
+        keep_immutable(objects, &on_host);
+        carry_out(&self.host, &compare("host", objects, &on_host)).await?;
+        Ok(on_host)
     }
 
     /// Where Hexabase gives itself its rights in a namespace, a refusal means that they are not there, or not yet known to

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use hexabase_core::error::Result;
 use hexabase_core::id::{OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
@@ -7,6 +9,17 @@ use hexabase_core::store::WorkspaceStore;
 
 use super::table::{Stored, columns_of, select};
 use super::{Cells, Engine, Query, Reads as _, SqlStore, read_all, rows_for};
+
+/// A membership and a workspace beside it, if there is one. Put together once: nearly every request begins with it.
+static FOR_A_MEMBER: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {}, w.id IS NOT NULL, {} FROM members m \
+         LEFT JOIN workspaces w ON w.organization_id = m.organization_id AND w.id = $3 \
+         WHERE m.organization_id = $1 AND m.user_id = $2",
+        columns_of::<Member>("m"),
+        columns_of::<Workspace>("w"),
+    )
+});
 
 #[async_trait]
 impl<E: Engine> WorkspaceStore for SqlStore<E> {
@@ -26,14 +39,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         user: UserId,
         id: WorkspaceId,
     ) -> Result<Option<(Member, Option<Workspace>)>> {
-        let query = Query::assembled(format!(
-            "SELECT {}, w.id IS NOT NULL, {} FROM members m \
-             LEFT JOIN workspaces w ON w.organization_id = m.organization_id AND w.id = $3 \
-             WHERE m.organization_id = $1 AND m.user_id = $2",
-            columns_of::<Member>("m"),
-            columns_of::<Workspace>("w"),
-        ));
-        let rows = self.0.fetch(query.of(organization).text(user).text(id)).await?;
+        let rows = self.0.fetch(Query::new(&FOR_A_MEMBER).of(organization).text(user).text(id)).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mut cells = Cells::new(row);
         let member = Member::read(&mut cells)?;
