@@ -32,6 +32,10 @@ use tokio::sync::Notify;
 const MESSAGES: usize = 20_000;
 /// How many are dealt with at a time, ours and theirs.
 const AT_A_TIME: usize = 64;
+/// How many are committed together where the time in the outbox is measured.
+const IN_A_COMMIT: usize = 4;
+/// How many commit at a time there.
+const COMMITTERS: usize = 8;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -209,8 +213,23 @@ impl TaskQueue for Stamped {
     }
 }
 
-/// How long messages lie in the outbox when one is committed after every `pause`.
+/// How long messages lie in the outbox when one falls due after every `pause`, and some of them are committed together.
 async fn lag(postgres: &Postgres, nats: &Nats, pause: Duration) {
+    let (mut latest, mut medians, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let (lags, rate) = lags(postgres, nats, pause).await;
+        latest.push(upper(lags.clone(), 0.99));
+        medians.push(hexabase_benches::median(lags));
+        rates.push(rate);
+    }
+    let pair = Pair { ours: hexabase_benches::median(latest), floor: hexabase_benches::median(medians) };
+    let rate = rates.iter().sum::<f64>() / rates.len() as f64;
+    let what = format!("99th percentile of the time in the outbox, at {rate:.0} messages/s");
+    report(&what, "median", pair, Target::AtMost(Duration::from_millis(50)));
+}
+
+/// How long each message lay in the outbox, and how many came per second.
+async fn lags(postgres: &Postgres, nats: &Nats, pause: Duration) -> (Vec<Duration>, f64) {
     let stamped = Arc::new(Stamped { inner: queue(nats).await, published: Mutex::default() });
     let platform = Platform::builder("https://hexabase.example")
         .with_plans(hexabase_billing::plans::built_in())
@@ -222,37 +241,43 @@ async fn lag(postgres: &Postgres, nats: &Nats, pause: Duration) {
     let worker = Worker::new(platform.clone(), AT_A_TIME);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let working = tokio::spawn(async move { worker.run(async { drop(stopped.await) }).await });
-    let caller = Caller::new(Principal { user_id: id("ann"), credential: Credential::Session(id("ann")) });
-    let count = MESSAGES / 4;
-    let (begun, mut committing) = (Instant::now(), FuturesUnordered::new());
-    let mut committed = Vec::new();
-    for number in 0..count {
-        tokio::time::sleep_until((begun + pause * u32::try_from(number).unwrap()).into()).await;
-        let (platform, caller) = (&platform, &caller);
-        committing.push(async move {
-            let message = mail(platform);
-            let id = message.id;
-            let attempt = || async { Ok((Changeset::new().message(message.clone()), ())) };
-            platform.repeatable(caller, attempt).await.unwrap();
-            (id, Instant::now())
-        });
-        if committing.len() >= 8 {
-            committed.extend(committing.next().await);
-        }
-    }
-    while let Some(one) = committing.next().await {
-        committed.push(one);
-    }
-    let rate = count as f64 / begun.elapsed().as_secs_f64();
-    while stamped.published.lock().unwrap().len() < count {
+    // Connections are made, and statements prepared, before anything is measured.
+    commit(&platform, MESSAGES / 4, pause).await;
+    let begun = Instant::now();
+    let committed = commit(&platform, MESSAGES, pause).await;
+    let rate = MESSAGES as f64 / begun.elapsed().as_secs_f64();
+    while stamped.published.lock().unwrap().len() < MESSAGES + MESSAGES / 4 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     stop.send(()).unwrap();
     working.await.unwrap();
     let published = stamped.published.lock().unwrap();
-    let lags: Vec<Duration> =
-        committed.iter().map(|(id, at)| published[id].saturating_duration_since(*at)).collect();
-    let pair = Pair { ours: upper(lags.clone(), 0.99), floor: hexabase_benches::median(lags) };
-    let what = format!("99th percentile of the time in the outbox, at {rate:.0} commits/s");
-    report(&what, "median", pair, Target::AtMost(Duration::from_millis(50)));
+    let lag = |(id, at): &(MessageId, Instant)| published[id].saturating_duration_since(*at);
+    (committed.iter().map(lag).collect(), rate)
+}
+
+/// Commits messages, one after every `pause`, and says when each was there.
+async fn commit(platform: &Platform, count: usize, pause: Duration) -> Vec<(MessageId, Instant)> {
+    let caller = Caller::new(Principal { user_id: id("ann"), credential: Credential::Session(id("ann")) });
+    let (begun, mut committing) = (Instant::now(), FuturesUnordered::new());
+    let mut committed = Vec::new();
+    for number in (0..count).step_by(IN_A_COMMIT) {
+        tokio::time::sleep_until((begun + pause * u32::try_from(number).unwrap()).into()).await;
+        let caller = &caller;
+        committing.push(async move {
+            let messages: Vec<_> = (0..IN_A_COMMIT).map(|_| mail(platform)).collect();
+            let attempt =
+                || async { Ok((messages.iter().cloned().fold(Changeset::new(), Changeset::message), ())) };
+            platform.repeatable(caller, attempt).await.unwrap();
+            let now = Instant::now();
+            messages.into_iter().map(move |message| (message.id, now))
+        });
+        if committing.len() >= COMMITTERS {
+            committed.extend(committing.next().await.into_iter().flatten());
+        }
+    }
+    while let Some(messages) = committing.next().await {
+        committed.extend(messages);
+    }
+    committed
 }

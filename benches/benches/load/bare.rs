@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Row as _};
 
+use crate::clients::CLIENTS;
 use crate::replica::{Running, Subject};
 
 /// Connections to the database, as many as the replica has.
@@ -95,7 +96,7 @@ pub(crate) fn pgbench(
     let port = server.url().rsplit_once(':').unwrap().1.to_owned();
     let mut command = Command::new(Postgres::tool("pgbench"));
     command.args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-n", "-M", "prepared", "-j", "2"]);
-    command.args(["-c", &CONNECTIONS.to_string(), "-T", &span.as_secs().to_string()]).arg("-f").arg(&script);
+    command.args(["-c", &CLIENTS.to_string(), "-T", &span.as_secs().to_string()]).arg("-f").arg(&script);
     let variables = [("org", &subject.organization), ("user", &subject.user), ("ws", &subject.workspace)];
     for (name, value) in variables {
         command.arg("-D").arg(format!("{name}={value}"));

@@ -1,5 +1,5 @@
-//! An API replica under the load of two hundred clients, next to a bare handler and to `pgbench` with the same
-//! statement. Needs a release build of the server.
+//! An API replica under the load of two hundred clients, next to a bare handler and to as many clients of
+//! `pgbench` with the same statement. Needs a release build of the server.
 
 #![expect(
     clippy::unwrap_used,
@@ -49,7 +49,13 @@ async fn run() {
     let what = format!("`GET` of a workspace by {CLIENTS} clients at once");
     let handler = "an axum handler with the same statement";
     compare(&what, per_second(&ours), per_second(&floor), handler, 0.4);
-    compare("the same", per_second(&ours), statements, "pgbench with the same statement", 0.7);
+    compare(
+        "the same",
+        per_second(&ours),
+        statements,
+        "as many clients of pgbench with the same statement",
+        0.7,
+    );
     let pair = Pair { ours: upper(ours, 0.95), floor: upper(floor, 0.95) };
     report("its 95th percentile", handler, pair, Target::TimesFloor(2.5));
     let mib = format!("{}.{} MiB", weight / 1024, weight % 1024 * 10 / 1024);

@@ -7,7 +7,7 @@ use hexabase_core::model::{Assignment, CustomRole, Group, Membership, Project};
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::store::AccessStore;
 
-use super::statement::{Query, placeholders};
+use super::statement::Query;
 use super::table::select;
 use super::{Cells, Engine, Reads as _, SqlStore, rows_for};
 
@@ -41,11 +41,10 @@ impl<E: Engine> AccessStore for SqlStore<E> {
             return Ok(Vec::new());
         }
         let rest = format!(
-            "WHERE organization_id = $1 AND workspace_id = $2 AND group_id IN ({}) ORDER BY group_id, user_id",
-            placeholders(3, groups.len()),
+            "WHERE organization_id = $1 AND workspace_id = $2 AND group_id {} ORDER BY group_id, user_id",
+            E::listed("$3"),
         );
-        let query = select::<Membership>(&rest).of(org).text(ws);
-        self.0.all(groups.iter().fold(query, |query, id| query.text(id))).await
+        self.0.all(select::<Membership>(&rest).of(org).text(ws).list(groups)).await
     }
 
     async fn list_groups_of(

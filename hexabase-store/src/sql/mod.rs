@@ -42,6 +42,18 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
     const EVENT_AGES: &'static str;
     /// How a read that is about to claim rows passes over those that others have locked.
     const PASSING_OVER_LOCKED: &'static str;
+    /// What makes rows, each with a `value`, of an array in JSON.
+    const ELEMENTS: &'static str;
+
+    /// Compares a column with whatever a subquery finds, so that an index on it is used however little the database
+    /// knows of the subquery beforehand.
+    fn among(subquery: &str) -> String;
+
+    /// Compares a column with the elements of a parameter bound by [`Query::list`]. Unlike a placeholder for each of
+    /// them, that is the same statement for any number.
+    fn listed(placeholder: &str) -> String {
+        Self::among(&format!("SELECT value FROM {}({placeholder})", Self::ELEMENTS))
+    }
 
     /// The rows of a read.
     async fn fetch(&self, query: Query) -> Result<Vec<Self::Row>>;

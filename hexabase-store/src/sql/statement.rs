@@ -92,13 +92,13 @@ impl Query {
         self.bind(Value::Int(Some(value)))
     }
 
+    /// Binds any number of values as one, for [`Engine::listed`](super::Engine::listed).
+    pub(crate) fn list(self, values: &[impl ToString]) -> Self {
+        let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+        self.bind(Value::Json(serde_json::Value::from(values).to_string()))
+    }
+
     pub(crate) fn time(self, value: Timestamp) -> Self {
         self.bind(Value::Time(Some(value)))
     }
-}
-
-/// `$first, $first+1, …` for `count` values.
-pub(crate) fn placeholders(first: usize, count: usize) -> String {
-    let list: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
-    list.join(", ")
 }

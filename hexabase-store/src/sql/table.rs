@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::cells::Cells;
-use super::statement::{Query, Value, placeholders};
+use super::statement::{Query, Value};
 
 /// A table: its name, the columns of its key and all others, in the order in which records are bound and
 /// read.
@@ -60,6 +60,12 @@ pub(crate) fn insert<T: Stored>(record: &T) -> Result<Query> {
     let values = placeholders(1, table.key.len() + table.columns.len());
     let query = Query::assembled(format!("INSERT INTO {} ({}) VALUES ({values})", table.name, table.list()));
     bound(query, record)
+}
+
+/// `$first, $first+1, …` for `count` values.
+fn placeholders(first: usize, count: usize) -> String {
+    let list: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
+    list.join(", ")
 }
 
 /// Replaces a record by its key; with `version`, only one that still has it.

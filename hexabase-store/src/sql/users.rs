@@ -5,7 +5,6 @@ use hexabase_core::model::{Identity, User};
 use hexabase_core::name::{Email, ProviderName};
 use hexabase_core::store::UserStore;
 
-use super::statement::placeholders;
 use super::table::select;
 use super::{Engine, Reads as _, SqlStore};
 
@@ -19,8 +18,8 @@ impl<E: Engine> UserStore for SqlStore<E> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let query = select::<User>(&format!("WHERE id IN ({}) ORDER BY id", placeholders(1, ids.len())));
-        self.0.all(ids.iter().fold(query, |query, id| query.text(id))).await
+        let rest = format!("WHERE id {} ORDER BY id", E::listed("$1"));
+        self.0.all(select::<User>(&rest).list(ids)).await
     }
 
     async fn find_user_by_email(&self, email: &Email) -> Result<Option<User>> {

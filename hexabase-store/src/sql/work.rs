@@ -10,7 +10,7 @@ use hexabase_core::name::HostClusterName;
 use hexabase_core::store::{Lease, WorkStore};
 use jiff::Timestamp;
 
-use super::statement::{Query, placeholders};
+use super::statement::Query;
 use super::table::{Stored as _, columns_of};
 use super::{Cells, Engine, SqlStore, read_all};
 
@@ -26,13 +26,15 @@ fn token(lease: &Lease) -> Result<i64> {
 impl<E: Engine> WorkStore for SqlStore<E> {
     async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>> {
         // What is claimed holds back what follows it in the same workspace, so that order is kept.
-        let query = Query::assembled(format!(
-            "UPDATE outbox SET claimed_until = $1 WHERE id IN \
-             (SELECT id FROM outbox WHERE claimed_until <= $2 AND NOT EXISTS \
-              (SELECT 1 FROM outbox earlier WHERE earlier.workspace_id = outbox.workspace_id \
-               AND earlier.id < outbox.id AND earlier.claimed_until > $2) \
-              ORDER BY id LIMIT $3{}) RETURNING {}",
+        let free = format!(
+            "SELECT id FROM outbox WHERE claimed_until <= $2 AND NOT EXISTS \
+             (SELECT 1 FROM outbox earlier WHERE earlier.workspace_id = outbox.workspace_id \
+              AND earlier.id < outbox.id AND earlier.claimed_until > $2) ORDER BY id LIMIT $3{}",
             E::PASSING_OVER_LOCKED,
+        );
+        let query = Query::assembled(format!(
+            "UPDATE outbox SET claimed_until = $1 WHERE id {} RETURNING {}",
+            E::among(&free),
             columns_of::<OutboxMessage>("outbox"),
         ));
         let rows = self.0.write_alone(query.time(after(now, hold)).time(now).int(count(limit))).await?;
@@ -47,9 +49,8 @@ impl<E: Engine> WorkStore for SqlStore<E> {
             return Ok(());
         }
         let table = OutboxMessage::TABLE.name;
-        let query =
-            Query::assembled(format!("DELETE FROM {table} WHERE id IN ({})", placeholders(1, ids.len())));
-        self.0.execute(ids.iter().fold(query, |query, id| query.text(id))).await.map(drop)
+        let query = Query::assembled(format!("DELETE FROM {table} WHERE id {}", E::listed("$1")));
+        self.0.execute(query.list(ids)).await.map(drop)
     }
 
     async fn count_outbox(&self) -> Result<u64> {

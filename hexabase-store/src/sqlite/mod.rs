@@ -142,6 +142,11 @@ impl Engine for SqliteEngine {
     const EVENT_AGES: &'static str = "live_events";
     // There is only one writer.
     const PASSING_OVER_LOCKED: &'static str = "";
+    const ELEMENTS: &'static str = "json_each";
+
+    fn among(subquery: &str) -> String {
+        format!("IN ({subquery})")
+    }
 
     async fn fetch(&self, query: Query) -> Result<Vec<SqliteRow>> {
         rows(&self.readers, query).await
