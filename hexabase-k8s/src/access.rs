@@ -8,7 +8,7 @@ use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use kube::Client;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster};
 
 use crate::error::from_kube;
 
@@ -37,19 +37,52 @@ impl TenantConnector for ServiceConnector {
                 .with("cluster", &target.name)
                 .caused_by(error)
         };
-        let mut parsed = Kubeconfig::from_yaml(kubeconfig.expose_secret()).map_err(unusable)?;
-        for cluster in parsed.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        let mut inline = only_inline(Kubeconfig::from_yaml(kubeconfig.expose_secret()).map_err(unusable)?);
+        for cluster in inline.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
             if cluster.server.as_deref() == Some(FORWARDED) {
                 cluster.server = Some(format!("https://{0}.{0}.svc:443", target.name));
             }
         }
         let config =
-            Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default()).await.map_err(unusable)?;
-        Client::try_from(patient(config)).map_err(from_kube)
+            Config::from_custom_kubeconfig(inline, &KubeConfigOptions::default()).await.map_err(unusable)?;
+        let mut config = patient(config);
+        // A tenant that asks to be asked again later is, at the next look.
+        config.default_retry = false;
+        Client::try_from(config).map_err(from_kube)
     }
 }
 
-/// The same with bounds on how long it waits: a tenant that does not answer holds up nobody else.
+/// A kubeconfig without anything that would run a program, read a file or go through a proxy here: it was written by a
+/// control plane, and that may be in the hands of whoever broke out of it.
+fn only_inline(kubeconfig: Kubeconfig) -> Kubeconfig {
+    let cluster = |cluster: Cluster| Cluster {
+        server: cluster.server,
+        certificate_authority_data: cluster.certificate_authority_data,
+        tls_server_name: cluster.tls_server_name,
+        ..Cluster::default()
+    };
+    let user = |user: AuthInfo| AuthInfo {
+        token: user.token,
+        client_certificate_data: user.client_certificate_data,
+        client_key_data: user.client_key_data,
+        ..AuthInfo::default()
+    };
+    let clusters = kubeconfig.clusters.into_iter();
+    let users = kubeconfig.auth_infos.into_iter();
+    Kubeconfig {
+        clusters: clusters
+            .map(|named| NamedCluster { cluster: named.cluster.map(cluster), ..named })
+            .collect(),
+        auth_infos: users
+            .map(|named| NamedAuthInfo { auth_info: named.auth_info.map(user), ..named })
+            .collect(),
+        contexts: kubeconfig.contexts,
+        current_context: kubeconfig.current_context,
+        ..Kubeconfig::default()
+    }
+}
+
+/// The same with bounds on how long it waits for a connection, and for something to move on it.
 #[must_use]
 pub fn patient(mut config: Config) -> Config {
     config.connect_timeout = Some(Duration::from_secs(5));

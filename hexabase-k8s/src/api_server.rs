@@ -1,21 +1,65 @@
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use hexabase_core::error::{Error, ErrorKind, Result};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::Client;
 use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PropagationPolicy};
+use kube::client::Body;
 use kube::core::Request;
+use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-use crate::error::from_kube;
+use crate::error::{from_kube, of_answer, unreadable};
 use crate::labels::FIELD_MANAGER;
 use crate::object::{Kind, Object};
 
-/// How many objects come in one answer.
+/// How many objects come on one page.
 const PAGE: u32 = 500;
+
+/// A page of a list.
+#[derive(Deserialize)]
+struct Page {
+    /// `null` where there are none, as some servers say.
+    items: Option<Vec<Value>>,
+    #[serde(default)]
+    metadata: PageMetadata,
+}
+
+#[derive(Default, Deserialize)]
+struct PageMetadata {
+    #[serde(rename = "continue")]
+    next: Option<String>,
+}
+
+/// How much an API server may ask of us.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// How long an answer may take, with all its pages and with waiting as long as the server asks for.
+    pub(crate) time: Duration,
+    /// How long an answer may be, with all its pages.
+    pub(crate) bytes: usize,
+}
+
+impl Bounds {
+    /// A host cluster is the operator's.
+    pub(crate) const HOST: Self = Self { time: Duration::from_secs(30), bytes: 256 << 20 };
+    /// A tenant cluster may be in anybody's hands.
+    pub(crate) const TENANT: Self = Self { time: Duration::from_secs(5), bytes: 8 << 20 };
+}
 
 /// One Kubernetes API server, spoken to in plain JSON.
 #[derive(Clone)]
-pub(crate) struct ApiServer(Client);
+pub(crate) struct ApiServer {
+    client: Client,
+    bounds: Bounds,
+    /// Lets so many requests be under way at a time.
+    gate: Arc<Semaphore>,
+}
 
 impl fmt::Debug for ApiServer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,12 +89,36 @@ fn optional<T>(outcome: Result<T>) -> Result<Option<T>> {
 }
 
 impl ApiServer {
-    pub(crate) fn new(client: Client) -> Self {
-        Self(client)
+    /// A server that is asked at most `concurrency` things at a time.
+    pub(crate) fn new(client: Client, bounds: Bounds, concurrency: usize) -> Self {
+        Self { client, bounds, gate: Arc::new(Semaphore::new(concurrency.max(1))) }
+    }
+
+    /// Sends a request, and answers what came back if that was no failure and no longer than `room`.
+    async fn exchange(&self, request: http::Request<Vec<u8>>, room: usize) -> Result<Bytes> {
+        let _entered = self.gate.acquire().await;
+        let answer = self.client.send(request.map(Body::from)).await.map_err(from_kube)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), room).collect().await.map_err(|error| {
+            let message = match error.is::<LengthLimitError>() {
+                true => "the API server answers more than is read of it",
+                false => "the API server broke off its answer",
+            };
+            Error::unavailable(message).caused_by(error)
+        })?;
+        let body = body.to_bytes();
+        if status.is_success() { Ok(body) } else { Err(of_answer(status, &body)) }
+    }
+
+    /// Waits for an exchange, or for several that belong together, as long as an answer may take.
+    async fn in_time<T>(&self, exchange: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let late = |_| Error::unavailable("the API server does not answer in time");
+        timeout(self.bounds.time, exchange).await.map_err(late)?
     }
 
     async fn send(&self, request: http::Request<Vec<u8>>) -> Result<Value> {
-        self.0.request(request).await.map_err(from_kube)
+        let answer = self.in_time(self.exchange(request, self.bounds.bytes)).await?;
+        serde_json::from_slice(&answer).map_err(unreadable)
     }
 
     /// An object, if there is one.
@@ -76,15 +144,19 @@ impl ApiServer {
         namespace: Option<&str>,
         params: ListParams,
     ) -> Result<Vec<Value>> {
-        let (mut found, mut params) = (Vec::new(), params.limit(PAGE));
+        self.in_time(self.pages(kind, namespace, params.limit(PAGE))).await
+    }
+
+    async fn pages(&self, kind: Kind, namespace: Option<&str>, mut params: ListParams) -> Result<Vec<Value>> {
+        let (mut found, mut room) = (Vec::new(), self.bounds.bytes);
         loop {
             let request = Request::new(path(kind, namespace)).list(&params).map_err(unbuildable)?;
-            let mut list = self.send(request).await?;
-            if let Some(Value::Array(items)) = list.get_mut("items").map(Value::take) {
-                found.extend(items);
-            }
-            match list.pointer("/metadata/continue").and_then(Value::as_str) {
-                Some(token) if !token.is_empty() => params = params.continue_token(token),
+            let answer = self.exchange(request, room).await?;
+            room -= answer.len();
+            let page: Page = serde_json::from_slice(&answer).map_err(unreadable)?;
+            found.extend(page.items.into_iter().flatten());
+            match page.metadata.next {
+                Some(token) if !token.is_empty() => params = params.continue_token(&token),
                 _ => return Ok(found),
             }
         }
@@ -142,6 +214,6 @@ impl ApiServer {
     pub(crate) async fn ping(&self, path: &str) -> Result<()> {
         let request = http::Request::get(path).body(Vec::new());
         let request = request.map_err(|error| Error::unexpected("a path is none").caused_by(error))?;
-        self.0.request_text(request).await.map(drop).map_err(from_kube)
+        self.in_time(self.exchange(request, self.bounds.bytes)).await.map(drop)
     }
 }

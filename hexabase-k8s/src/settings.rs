@@ -29,6 +29,8 @@ pub struct HostSettings {
     /// As whom Hexabase acts on the host, where it has no more rights than
     /// [`host_setup`](crate::render::host_setup) gives it: it gives itself a role in the namespaces it makes then.
     pub identity: Option<HostIdentity>,
+    /// How many requests to the host's API server are under way at a time, the others waiting; one at least.
+    pub concurrency: usize,
 }
 
 /// A ServiceAccount on a host cluster. Its text form is `namespace/name`.
@@ -104,6 +106,7 @@ impl Default for HostSettings {
             store: "embedded-database".to_owned(),
             endpoint: "https://{name}.{namespace}.svc:443".to_owned(),
             identity: None,
+            concurrency: 64,
         }
     }
 }

@@ -128,7 +128,7 @@ options! {
     #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", value_name = "NUMBER")]
     requests_per_minute_per_organization: u32,
 
-    /// How many messages a worker deals with at a time [default: 8].
+    /// How many messages a worker deals with at a time [default: 32].
     #[arg(long, env = "HEXABASE_CONCURRENCY", value_name = "NUMBER")]
     concurrency: usize,
 
@@ -147,6 +147,10 @@ options! {
     /// How many workspaces the host cluster takes; as many as come if not said.
     #[arg(long, env = "HEXABASE_HOST_CAPACITY", value_name = "NUMBER")]
     host_capacity: u32,
+
+    /// How many requests to the host cluster's API server are under way at a time, the others waiting [default: 64].
+    #[arg(long, env = "HEXABASE_HOST_REQUESTS", value_name = "NUMBER")]
+    host_requests: usize,
 
     /// The ServiceAccount that the kubeconfig is of, as NAMESPACE/NAME, where it has no more rights than `hexabase
     /// host-setup` asks for: it gives itself a role in each namespace that it makes then. If not said, it must have every

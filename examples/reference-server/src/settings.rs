@@ -240,7 +240,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
         organization_rate: Some(options.requests_per_minute_per_organization.unwrap_or(12_000))
             .filter(|requests| *requests > 0)
             .map(|burst| Rate { burst, period: Duration::from_secs(60) }),
-        concurrency: options.concurrency.unwrap_or(8),
+        concurrency: options.concurrency.unwrap_or(32),
         mail_directory: options
             .mail_directory
             .or_else(|| dev.then(|| beside.with_file_name("hexabase.mail"))),
@@ -255,6 +255,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
             endpoint: options.tenant_endpoint.unwrap_or(defaults.endpoint),
             vcluster_image: options.vcluster_image.unwrap_or(defaults.vcluster_image),
             store: options.vcluster_store.unwrap_or(defaults.store),
+            concurrency: options.host_requests.unwrap_or(defaults.concurrency),
             service_cidr: options.service_cidr.map(|range| range.to_string()),
             storage_class: options.storage_class,
             identity,

@@ -14,7 +14,8 @@ use crate::provisioner::{Applied, ControlPlaneState, Observation};
 pub struct Pace {
     /// The shortest time between two looks at something that is under way.
     pub shortest_poll: Duration,
-    /// The longest time between two looks at something that is under way.
+    /// The longest time between two looks at something that is under way. Until then it is an eighth of the time that it
+    /// has been under way, so that clusters which hang do not take the workers' time from others.
     pub longest_poll: Duration,
     /// The wait after the first failure; it doubles with every further one.
     pub first_retry: Duration,
@@ -30,7 +31,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             shortest_poll: Duration::from_millis(50),
-            longest_poll: Duration::from_secs(5),
+            longest_poll: Duration::from_secs(60),
             first_retry: Duration::from_millis(500),
             longest_retry: Duration::from_secs(300),
             resync: Duration::from_secs(300),

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -10,6 +11,7 @@ use hexabase_core::model::DriftEntry;
 use hexabase_core::provisioner::Applied;
 use hexabase_core::quantity::Quantity;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{Namespace, VClusterProvisioner, not_ours, text};
 use crate::api_server::ApiServer;
@@ -20,7 +22,9 @@ use crate::render::host::{KINDS, WAY_IN};
 use crate::render::{host_objects, tenant_objects};
 
 /// How many objects are applied at a time.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
+/// How long it may take to bring the inside of a tenant where it should be; the next look goes on from there.
+const INSIDE_AT_MOST: Duration = Duration::from_secs(60);
 
 /// The kinds that are rendered inside a tenant.
 const INSIDE: [Kind; 9] = [
@@ -74,10 +78,11 @@ impl VClusterProvisioner {
 
         let Some(inside) = self.inside(desired, &on_host).await? else { return Ok(Applied::default()) };
         let difference = compare("tenant", &inside.desired, &inside.actual);
-        match carry_out(&inside.api, &difference).await {
+        let carried_out = timeout(INSIDE_AT_MOST, carry_out(&inside.api, &difference)).await;
+        match carried_out.unwrap_or_else(|_| Err(Error::unavailable("the tenant is too slow"))) {
             Ok(()) => Ok(Applied { tenant: !inside.waiting, refused_projects: inside.refused }),
             // It answered a moment ago and does not now: it is asked again at the next look.
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
+            Err(error) if is_busy(&error) => {
                 tracing::debug!(%error, cluster = %desired.target.name, "the tenant stopped answering");
                 Ok(Applied::default())
             }
@@ -105,6 +110,8 @@ impl VClusterProvisioner {
         let Some(way_in) = way_in.filter(|_| error.kind() == ErrorKind::Forbidden) else { return error };
         match self.host.apply(way_in).await {
             Ok(()) => Error::unavailable("the rights in the namespace are not known yet").caused_by(error),
+            // What failed for a moment is no refusal.
+            Err(failed) if failed.is_retryable() => failed,
             Err(_) => error,
         }
     }
@@ -123,7 +130,7 @@ impl VClusterProvisioner {
 
     /// What there is inside a tenant and what should be, once its API server answers.
     async fn inside(&self, desired: &TenantCluster, on_host: &Objects) -> Result<Option<Inside>> {
-        if !is_awake(&desired.target, on_host) {
+        if !is_awake(&desired.target, on_host) || self.is_silent(&desired.target) {
             return Ok(None);
         }
         let Some(api) = self.tenant(&desired.target).await? else { return Ok(None) };
@@ -256,9 +263,14 @@ fn refusal(project: &TenantProject) -> String {
     )
 }
 
+/// Whether an API server may well do later what it did not do now.
+fn is_busy(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::RateLimited)
+}
+
 /// A tenant that does not answer is asked again at the next look.
 fn not_yet(error: Error, target: &TenantTarget) -> Result<Option<Inside>> {
-    if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Forbidden | ErrorKind::NotFound) {
+    if is_busy(&error) || matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) {
         tracing::debug!(%error, cluster = %target.name, "the tenant does not answer yet");
         return Ok(None);
     }

@@ -4,6 +4,7 @@ mod power;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -17,15 +18,18 @@ use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::access::TenantConnector;
-use crate::api_server::ApiServer;
+use crate::api_server::{ApiServer, Bounds};
 use crate::labels;
 use crate::object::Kind;
 use crate::settings::HostSettings;
 
 /// How many clients of tenant clusters are kept at hand.
 const CLIENTS: usize = 256;
+/// How long a tenant that did not answer is not asked for anything but whether it does: whoever waits for one waits once.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Makes tenant clusters with vCluster on one host cluster: it renders the objects of the vCluster chart
 /// itself and applies them by server-side apply.
@@ -36,6 +40,8 @@ pub struct VClusterProvisioner {
     /// Clients by the tenant and the version of the Secret they were made from: a new certificate means a
     /// new client.
     clients: quick_cache::sync::Cache<(String, String), ApiServer>,
+    /// When a tenant that was looked at did not answer.
+    silent: quick_cache::sync::Cache<String, Instant>,
 }
 
 impl VClusterProvisioner {
@@ -43,10 +49,11 @@ impl VClusterProvisioner {
     #[must_use]
     pub fn new(host: Client, connector: Arc<dyn TenantConnector>, settings: HostSettings) -> Self {
         Self {
-            host: ApiServer::new(host),
+            host: ApiServer::new(host, Bounds::HOST, settings.concurrency),
             connector,
             settings,
             clients: quick_cache::sync::Cache::new(CLIENTS),
+            silent: quick_cache::sync::Cache::new(CLIENTS),
         }
     }
 
@@ -77,9 +84,23 @@ impl VClusterProvisioner {
         if let Some(client) = self.clients.get(&key) {
             return Ok(Some(client));
         }
-        let client = ApiServer::new(self.connector.connect(target, &kubeconfig).await?);
+        let client = self.connector.connect(target, &kubeconfig).await?;
+        let client = ApiServer::new(client, Bounds::TENANT, apply::AT_ONCE);
         self.clients.insert(key, client.clone());
         Ok(Some(client))
+    }
+
+    /// Remembers whether a tenant answers.
+    fn heard(&self, target: &TenantTarget, answers: bool) {
+        match answers {
+            true => drop(self.silent.remove(&target.name)),
+            false => self.silent.insert(target.name.clone(), Instant::now()),
+        }
+    }
+
+    /// Whether a tenant did not answer a moment ago.
+    fn is_silent(&self, target: &TenantTarget) -> bool {
+        self.silent.get(&target.name).is_some_and(|since| since.elapsed() < SILENCE)
     }
 }
 

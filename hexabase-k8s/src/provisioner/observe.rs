@@ -89,7 +89,9 @@ impl VClusterProvisioner {
             api.ping("/readyz").await?;
             api.find(Kind::SERVICE_ACCOUNT, "default", "default").await
         };
-        match ready.await {
+        let ready = ready.await;
+        self.heard(target, ready.is_ok());
+        match ready {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(Observation::of(starting("its controllers are starting"))),
             Err(error) => {

@@ -9,14 +9,14 @@ use hexabase_core::model::WorkspaceState;
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
 use hexabase_core::quantity::Quantity;
 use hexabase_k8s::render::{host_objects, host_setup};
-use hexabase_k8s::sandbox::{Sandbox, SandboxOptions, User};
+use hexabase_k8s::sandbox::{Sandbox, SandboxApi, SandboxOptions, User};
 use hexabase_k8s::{HostIdentity, HostSettings, Kind, Object, VClusterProvisioner};
 use kube::Client;
 use serde_json::{Value, json};
 
 use super::InSandbox;
 
-fn settings() -> HostSettings {
+pub(crate) fn settings() -> HostSettings {
     HostSettings { identity: Some(HostIdentity::default()), ..HostSettings::default() }
 }
 
@@ -37,8 +37,16 @@ fn path(object: &Object) -> String {
     }
 }
 
-/// A sandbox to which an administrator has applied `access`, and Hexabase on it as nobody more than that makes of it.
+/// A prepared sandbox, and Hexabase on it as nobody more than what was applied makes of it.
 async fn with(access: &[Object]) -> (Sandbox, VClusterProvisioner) {
+    let sandbox = prepared(access).await;
+    let client = Client::new(restricted(&sandbox), "default");
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), settings());
+    (sandbox, provisioner)
+}
+
+/// A sandbox that takes no time for anything, and to which an administrator has applied `access`.
+pub(crate) async fn prepared(access: &[Object]) -> Sandbox {
     let sandbox = Sandbox::start(SandboxOptions {
         startup: Duration::ZERO,
         termination: Duration::ZERO,
@@ -49,11 +57,14 @@ async fn with(access: &[Object]) -> (Sandbox, VClusterProvisioner) {
     for object in access.iter().filter(|object| !policies.contains(&object.kind)) {
         assert_eq!(send(&sandbox.host_client(), "POST", &path(object), &object.body).await, 201);
     }
+    sandbox
+}
+
+/// The host as Hexabase sees it that was given nothing but what it asks for.
+pub(crate) fn restricted(sandbox: &Sandbox) -> SandboxApi {
     let HostIdentity { namespace, name } = HostIdentity::default();
     let user = User::authenticated(format!("system:serviceaccount:{namespace}:{name}"), Vec::new());
-    let client = Client::new(sandbox.host().with_user(user), "default");
-    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), settings());
-    (sandbox, provisioner)
+    sandbox.host().with_user(user)
 }
 
 mod what_is_allowed_is_enough {
@@ -65,9 +76,10 @@ mod what_is_allowed_is_enough {
     });
 }
 
-fn shop() -> TenantCluster {
+/// A workspace without anything in it.
+pub(crate) fn cluster(name: &str) -> TenantCluster {
     let state = WorkspaceState {
-        workspace: fixture::workspace("shop"),
+        workspace: fixture::workspace(name),
         groups: Vec::new(),
         projects: Vec::new(),
         roles: Vec::new(),
@@ -94,7 +106,10 @@ fn strays(cluster: &TenantCluster) -> Vec<Object> {
 /// How often anything is tried: the sandbox takes its turns between.
 const ATTEMPTS: usize = 100;
 
-async fn until<F: Future<Output = Result<bool>>>(what: &str, attempt: impl Fn() -> F) -> Result<()> {
+pub(crate) async fn until<F: Future<Output = Result<bool>>>(
+    what: &str,
+    attempt: impl Fn() -> F,
+) -> Result<()> {
     let mut refusals = 0;
     for _ in 0..ATTEMPTS {
         match attempt().await {
@@ -114,22 +129,29 @@ async fn until<F: Future<Output = Result<bool>>>(what: &str, attempt: impl Fn() 
 }
 
 /// All that Hexabase does with a tenant's cluster on its host.
-async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
+pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
     let admin = sandbox.host_client();
-    let mut cluster = shop();
+    let mut cluster = cluster("shop");
     let target = cluster.target.clone();
     let reaches = |wanted: ControlPlaneState| {
         let target = target.clone();
         async move { Ok(provisioner.observe(&target).await?.control_plane == wanted) }
     };
-    until("applying", || async { provisioner.apply(&cluster).await.map(|applied| applied.tenant) }).await?;
+    let applied = |cluster: &TenantCluster| {
+        let cluster = cluster.clone();
+        move || {
+            let cluster = cluster.clone();
+            async move { provisioner.apply(&cluster).await.map(|applied| applied.tenant) }
+        }
+    };
+    until("applying", applied(&cluster)).await?;
     until("ready", || reaches(ControlPlaneState::Ready)).await?;
 
     let strays = strays(&cluster);
     for stray in &strays {
         assert_eq!(send(&admin, "POST", &path(stray), &stray.body).await, 201, "{}", stray.name);
     }
-    provisioner.apply(&cluster).await?;
+    until("strays noticed", applied(&cluster)).await?;
     for stray in &strays {
         let place = format!("{}/{}", path(stray), stray.name);
         until("strays removed", || async { Ok(send(&admin, "GET", &place, &Value::Null).await == 404) })
@@ -137,8 +159,8 @@ async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()
     }
 
     cluster.control_plane.storage = Quantity::gibibytes(500);
-    provisioner.apply(&cluster).await?;
-    assert!(provisioner.plan(&cluster).await?.is_empty());
+    until("applied", applied(&cluster)).await?;
+    until("as planned", || async { Ok(provisioner.plan(&cluster).await?.is_empty()) }).await?;
     let claim = format!("/api/v1/namespaces/{0}/persistentvolumeclaims/data-{0}-0", target.name);
     let claim = admin.request::<Value>(http::Request::get(claim).body(Vec::new()).unwrap()).await.unwrap();
     if claim["spec"]["resources"]["requests"]["storage"] != "500Gi" {
@@ -158,17 +180,16 @@ async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()
         reaches(ControlPlaneState::Stopped).await
     })
     .await?;
-    provisioner.resume(&target).await?;
+    until("resumed", || async { provisioner.resume(&target).await.map(|()| true) }).await?;
     until("awake", || reaches(ControlPlaneState::Ready)).await?;
 
     // Somebody takes our rights away: they are given again.
     let way_in =
         format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings/hexabase", target.name);
     assert_eq!(send(&admin, "DELETE", &way_in, &Value::Null).await, 200);
-    until("let in again", || async { provisioner.apply(&cluster).await.map(|applied| applied.tenant) })
-        .await?;
+    until("let in again", applied(&cluster)).await?;
 
-    provisioner.delete(&target).await?;
+    until("deleted", || async { provisioner.delete(&target).await.map(|()| true) }).await?;
     until("gone", || reaches(ControlPlaneState::Absent)).await
 }
 

@@ -1,7 +1,9 @@
 //! The vCluster provisioner in the sandbox, against the suite that every provisioner must pass.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod faults;
 mod host_setup;
+mod hostile;
 mod occupy;
 
 use async_trait::async_trait;
