@@ -15,6 +15,9 @@ pub struct HostSettings {
     pub vcluster_image: String,
     /// The image with the API server and controller manager of each tenant Kubernetes version.
     pub kubernetes_images: BTreeMap<String, String>,
+    /// A registry, or a path in one, that holds all images instead of where they come from: for hosts that cannot reach
+    /// the internet. What tenants run themselves is theirs to find.
+    pub image_registry: Option<String>,
     /// The range of the host's Service addresses. Knowing it spares vCluster ten probe Services at the first
     /// start; without it vCluster finds out by itself.
     pub service_cidr: Option<String>,
@@ -76,19 +79,56 @@ impl HostSettings {
     /// The newest release of vCluster whose configuration this crate renders.
     pub const VCLUSTER_VERSION: &str = "0.36.1";
 
-    pub(crate) fn kubernetes_image(&self, version: &KubernetesVersion) -> Result<&str> {
+    /// The image of vCluster.
+    pub(crate) fn vcluster(&self) -> Result<Image> {
+        Image::parse("vcluster_image", &format!("{}:{}", self.vcluster_image, self.vcluster_version))
+            .map(|image| self.at_hand(image))
+    }
+
+    /// The image with the programs of a version of Kubernetes.
+    pub(crate) fn kubernetes(&self, version: &KubernetesVersion) -> Result<Image> {
         let known = || self.kubernetes_images.keys().cloned().collect::<Vec<_>>().join(", ");
-        let image = self.kubernetes_images.get(version.as_str());
-        image.map(String::as_str).ok_or_else(|| {
+        let image = self.kubernetes_images.get(version.as_str()).ok_or_else(|| {
             Error::unsupported(format!(
                 "there is no image for Kubernetes {version} on this host; there are {}",
                 known()
             ))
-        })
+        })?;
+        Image::parse("kubernetes_images", image).map(|image| self.at_hand(image))
+    }
+
+    /// The same image in the registry that holds all of them, if there is one.
+    fn at_hand(&self, image: Image) -> Image {
+        Image { registry: self.image_registry.clone().unwrap_or(image.registry), ..image }
     }
 
     pub(crate) fn endpoint_of(&self, name: &str) -> String {
         self.endpoint.replace("{name}", name).replace("{namespace}", name)
+    }
+}
+
+/// Where an image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Image {
+    pub(crate) registry: String,
+    pub(crate) repository: String,
+    pub(crate) tag: String,
+}
+
+impl Image {
+    /// `ghcr.io/loft-sh/kubernetes:v1.36.0` as registry, repository and tag.
+    fn parse(field: &'static str, image: &str) -> Result<Self> {
+        let parts =
+            image.split_once('/').and_then(|(registry, rest)| Some((registry, rest.rsplit_once(':')?)));
+        let wrong = || Error::invalid(field, format!("{image} is not registry/repository:tag"));
+        let (registry, (repository, tag)) = parts.ok_or_else(wrong)?;
+        Ok(Self { registry: registry.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() })
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}:{}", self.registry, self.repository, self.tag)
     }
 }
 
@@ -101,6 +141,7 @@ impl Default for HostSettings {
             vcluster_version: Self::VCLUSTER_VERSION.to_owned(),
             vcluster_image: "ghcr.io/loft-sh/vcluster-oss".to_owned(),
             kubernetes_images: images.into_iter().map(image).collect(),
+            image_registry: None,
             service_cidr: None,
             storage_class: None,
             store: "embedded-database".to_owned(),

@@ -167,6 +167,11 @@ options! {
     #[arg(long, env = "HEXABASE_VCLUSTER_IMAGE", value_name = "IMAGE")]
     vcluster_image: String,
 
+    /// A registry, or a path in one, that holds all images: of vCluster, of Kubernetes, and what runs in every tenant. For
+    /// hosts that cannot reach the internet.
+    #[arg(long, env = "HEXABASE_IMAGE_REGISTRY", value_name = "REGISTRY")]
+    image_registry: String,
+
     /// The store that tenants' control planes report, where pods are told to use another one than the default.
     #[arg(long, env = "HEXABASE_VCLUSTER_STORE", value_name = "NAME")]
     vcluster_store: String,

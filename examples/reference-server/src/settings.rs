@@ -215,6 +215,16 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
     };
     let identity = options.host_service_account.map(|text| text.parse()).transpose();
     let identity = check.field("host_service_account", identity).flatten();
+    let is_registry = |text: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+        text.bytes().all(allowed) && !text.contains("//") && !text.starts_with('/') && !text.ends_with('/')
+    };
+    let registry = options.image_registry.as_deref().is_none_or(|text| !text.is_empty() && is_registry(text));
+    check.require(
+        registry,
+        "image_registry",
+        "must be a registry or a path in one, as in registry.example:5000/mirror",
+    );
     let mut platform_admins = Vec::new();
     for address in options.platform_admins.iter().flatten() {
         platform_admins.extend(check.field("platform_admins", Email::parse(address)));
@@ -257,6 +267,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
             store: options.vcluster_store.unwrap_or(defaults.store),
             concurrency: options.host_requests.unwrap_or(defaults.concurrency),
             service_cidr: options.service_cidr.map(|range| range.to_string()),
+            image_registry: options.image_registry,
             storage_class: options.storage_class,
             identity,
             ..HostSettings::default()

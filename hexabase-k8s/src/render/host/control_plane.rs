@@ -82,7 +82,7 @@ fn pod(tenant: &Tenant<'_>) -> Result<Value> {
         "enableServiceLinks": true,
         "volumes": volumes,
         "initContainers": [kubernetes(tenant)?],
-        "containers": [syncer(tenant)],
+        "containers": [syncer(tenant)?],
     });
     if tenant.rootless() {
         pod["securityContext"] = json!({ "fsGroup": ROOTLESS_USER });
@@ -110,7 +110,7 @@ fn security(tenant: &Tenant<'_>) -> Value {
 fn kubernetes(tenant: &Tenant<'_>) -> Result<Value> {
     Ok(json!({
         "name": "kubernetes",
-        "image": tenant.settings.kubernetes_image(&tenant.cluster.kubernetes_version)?,
+        "image": tenant.settings.kubernetes(&tenant.cluster.kubernetes_version)?.to_string(),
         "command": ["cp"],
         "args": ["-r", "/kubernetes/.", "/binaries/"],
         "volumeMounts": [{ "name": "binaries", "mountPath": "/binaries" }],
@@ -132,7 +132,7 @@ fn probe(path: &str, period: u8, failures: u16) -> Value {
 }
 
 /// vCluster: the tenant's API server, controller manager and store, and the syncer.
-fn syncer(tenant: &Tenant<'_>) -> Value {
+fn syncer(tenant: &Tenant<'_>) -> Result<Value> {
     let from = |name: &str, field: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": field } } });
     let mut mounts = json!([
         { "name": "data", "mountPath": "/data" },
@@ -153,9 +153,9 @@ fn syncer(tenant: &Tenant<'_>) -> Value {
     let mut liveness = probe("/healthz", 2, 60);
     liveness["initialDelaySeconds"] = json!(60);
     let control_plane = &tenant.cluster.control_plane;
-    json!({
+    Ok(json!({
         "name": "syncer",
-        "image": format!("{}:{}", tenant.settings.vcluster_image, tenant.settings.vcluster_version),
+        "image": tenant.settings.vcluster()?.to_string(),
         "env": [
             { "name": "VCLUSTER_NAME", "value": tenant.name() },
             { "name": "LOFT_LOG_ENCODING", "value": "json" },
@@ -179,5 +179,5 @@ fn syncer(tenant: &Tenant<'_>) -> Value {
         "startupProbe": probe("/readyz", 1, 1_800),
         "readinessProbe": probe("/readyz", 2, 60),
         "livenessProbe": liveness,
-    })
+    }))
 }

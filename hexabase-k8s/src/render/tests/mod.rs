@@ -296,3 +296,31 @@ fn names_fit_into_kubernetes() {
     let name = hexabase_core::id::WorkspaceId::greatest().kubernetes_name();
     assert!(format!("vc-workload-{name}").len() <= 63 && format!("{name}-authentication").len() <= 63);
 }
+
+#[test]
+fn a_registry_of_ones_own_holds_every_image() {
+    let own = HostSettings { image_registry: Some("registry.example:5000/mirror".to_owned()), ..settings() };
+    let objects = host_objects(&small(), &own).unwrap();
+    let control_plane = objects.iter().find(|object| object.kind == Kind::STATEFUL_SET).unwrap();
+    let pod = &control_plane.body["spec"]["template"]["spec"];
+    let version = HostSettings::VCLUSTER_VERSION;
+    assert_eq!(
+        pod["initContainers"][0]["image"],
+        "registry.example:5000/mirror/loft-sh/kubernetes:v1.36.0",
+        "{pod}"
+    );
+    let vcluster = format!("registry.example:5000/mirror/loft-sh/vcluster-oss:{version}");
+    assert_eq!(pod["containers"][0]["image"], vcluster);
+    let config = vcluster_config::render(&small(), &own).unwrap().yaml;
+    assert!(config.contains("defaultImageRegistry: registry.example:5000/mirror"), "{config}");
+    for elsewhere in ["ghcr.io", "docker.io", "quay.io"] {
+        assert!(!config.contains(elsewhere) && !pod.to_string().contains(elsewhere), "{elsewhere}");
+    }
+}
+
+#[test]
+fn an_image_without_a_registry_is_refused() {
+    let wrong = HostSettings { vcluster_image: "vcluster-oss".to_owned(), ..settings() };
+    let refused = host_objects(&small(), &wrong).unwrap_err();
+    assert!(refused.to_string().contains("registry/repository:tag"), "{refused}");
+}

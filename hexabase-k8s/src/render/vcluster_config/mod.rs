@@ -33,8 +33,8 @@ pub fn render(cluster: &TenantCluster, settings: &HostSettings) -> Result<Vclust
         let message = "configurations are rendered for vCluster 0.36; other releases have other keys";
         return Err(Error::unsupported(message).with("version", &settings.vcluster_version));
     }
-    let image = settings.kubernetes_image(&cluster.kubernetes_version)?;
-    Ok(VclusterConfig { yaml: yaml(&model::config(cluster, settings, image)?)? })
+    let image = settings.kubernetes(&cluster.kubernetes_version)?;
+    Ok(VclusterConfig { yaml: yaml(&model::config(cluster, settings, image))? })
 }
 
 pub(super) fn yaml(value: &impl Serialize) -> Result<String> {

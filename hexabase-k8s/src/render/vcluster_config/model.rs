@@ -2,11 +2,10 @@
 //! when it is missing, which is how it should be.
 
 use hexabase_core::desired::TenantCluster;
-use hexabase_core::error::{Error, Result};
 use serde::Serialize;
 
 use super::AUTHENTICATION_DIRECTORY;
-use crate::settings::HostSettings;
+use crate::settings::{self, HostSettings};
 
 /// Whether something is on.
 #[derive(Debug, Serialize)]
@@ -231,6 +230,9 @@ struct HighAvailability {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Advanced {
+    /// For what vCluster itself runs in the tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_image_registry: Option<String>,
     service_account: Switch,
     workload_service_account: Switch,
     virtual_scheduler: Switch,
@@ -298,10 +300,10 @@ struct Logging {
     encoding: &'static str,
 }
 
-pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: &str) -> Result<Config> {
-    Ok(Config {
+pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: settings::Image) -> Config {
+    Config {
         sync: Sync { to_host: to_host(), from_host: from_host() },
-        control_plane: control_plane(cluster, settings, image)?,
+        control_plane: control_plane(cluster, settings, image),
         networking: Networking {
             pod_cidr: "10.244.0.0/16",
             advanced: AdvancedNetworking {
@@ -320,7 +322,7 @@ pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: &s
         experimental: Experimental { sync_settings: SyncSettings { set_owner: true } },
         telemetry: OFF,
         logging: Logging { encoding: "json" },
-    })
+    }
 }
 
 fn to_host() -> ToHost {
@@ -359,16 +361,17 @@ fn from_host() -> FromHost {
     }
 }
 
-fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: &str) -> Result<ControlPlane> {
+fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settings::Image) -> ControlPlane {
     let name = &cluster.target.name;
     let authentication = format!("--authentication-config={AUTHENTICATION_DIRECTORY}/authentication.yaml");
     let extra_args = cluster.oidc.iter().map(|_| authentication.clone()).collect();
     let program = |enabled| Program { enabled, extra_args: Vec::new() };
-    Ok(ControlPlane {
+    let settings::Image { registry, repository, tag } = image;
+    ControlPlane {
         distro: Distro {
             k8s: K8s {
                 enabled: true,
-                image: split_image(image)?,
+                image: Image { registry, repository, tag },
                 api_server: Program { enabled: true, extra_args },
                 controller_manager: program(true),
                 scheduler: program(false),
@@ -401,8 +404,13 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: &str) 
                 retry_period: 15,
             },
         },
-        advanced: Advanced { service_account: ON, workload_service_account: ON, virtual_scheduler: OFF },
-    })
+        advanced: Advanced {
+            default_image_registry: settings.image_registry.clone(),
+            service_account: ON,
+            workload_service_account: ON,
+            virtual_scheduler: OFF,
+        },
+    }
 }
 
 /// The names under which the API server is reached, besides those that vCluster's certificate has anyway.
@@ -413,12 +421,4 @@ fn server_names(name: &str, endpoint: &str) -> Vec<String> {
         names.push(host.to_owned());
     }
     names
-}
-
-/// `ghcr.io/loft-sh/kubernetes:v1.36.0` as registry, repository and tag.
-fn split_image(image: &str) -> Result<Image> {
-    let parts = image.split_once('/').and_then(|(registry, rest)| Some((registry, rest.rsplit_once(':')?)));
-    let wrong = || Error::invalid("kubernetes_images", format!("{image} is not registry/repository:tag"));
-    let (registry, (repository, tag)) = parts.ok_or_else(wrong)?;
-    Ok(Image { registry: registry.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() })
 }
