@@ -19,7 +19,7 @@ use crate::occupy::make_namespace;
 
 /// Waits until something is refused with these words: an API server takes a moment to hear of a policy. Dry runs do no
 /// harm until then.
-async fn refused(client: &kube::Client, method: &str, path: &str, body: &Value, words: &str) {
+pub(crate) async fn refused(client: &kube::Client, method: &str, path: &str, body: &Value, words: &str) {
     let path = format!("{path}?fieldManager=test&dryRun=All");
     let mut last = String::new();
     for _ in 0..100 {

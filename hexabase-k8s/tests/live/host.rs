@@ -24,6 +24,22 @@ pub(crate) async fn act_as(user: &str) -> Client {
     Client::try_from(config).unwrap()
 }
 
+/// Somebody whom `admin` impersonates, with the groups that their token would name.
+pub(crate) fn impersonating(admin: Client, user: &str, groups: &[&str]) -> Client {
+    let (user, groups) = (user.to_owned(), groups.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+        let headers = request.headers_mut();
+        headers.insert("impersonate-user", user.parse().unwrap());
+        // As the API server itself has it for whoever shows a valid token.
+        for group in groups.iter().map(String::as_str).chain(["system:authenticated"]) {
+            headers.append("impersonate-group", group.parse().unwrap());
+        }
+        let admin = admin.clone();
+        async move { admin.send(request).await }
+    });
+    Client::new(service, "default")
+}
+
 /// Hexabase, with no more rights than it asks for.
 pub(crate) async fn as_hexabase() -> Client {
     let identity = HostIdentity::default();

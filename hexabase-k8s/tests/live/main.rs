@@ -7,6 +7,7 @@ mod guards;
 mod host;
 #[path = "../provisioner/occupy.rs"]
 mod occupy;
+mod people;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -305,8 +305,7 @@ fn a_registry_of_ones_own_holds_every_image() {
     let pod = &control_plane.body["spec"]["template"]["spec"];
     let version = HostSettings::VCLUSTER_VERSION;
     assert_eq!(
-        pod["initContainers"][0]["image"],
-        "registry.example:5000/mirror/loft-sh/kubernetes:v1.36.0",
+        pod["initContainers"][0]["image"], "registry.example:5000/mirror/loft-sh/kubernetes:v1.36.0",
         "{pod}"
     );
     let vcluster = format!("registry.example:5000/mirror/loft-sh/vcluster-oss:{version}");
