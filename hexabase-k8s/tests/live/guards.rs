@@ -59,6 +59,12 @@ async fn hexabase_keeps_to_the_namespaces_of_tenants() {
     for (method, path, body) in attempts {
         refused(&hexabase, method, &path, &body, "of workspaces").await;
     }
+    for labels in [json!({}), json!({ "pod-security.kubernetes.io/enforce": "privileged" })] {
+        let mut open = namespace(&neighbour, labels);
+        open["metadata"]["labels"]["hexabase.ai/workspace-id"] = json!("ws-x");
+        let path = format!("/api/v1/namespaces/{neighbour}");
+        refused(&hexabase, "PATCH", &path, &open, "may reach their nodes").await;
+    }
     let namespaces: Api<Namespace> = Api::all(admin().await);
     namespaces.delete(&own, &DeleteParams::default()).await.unwrap();
 }

@@ -20,6 +20,9 @@ const EVERYWHERE: &str = "hexabase";
 pub(crate) const WITH_TENANTS: &str = "hexabase-tenant";
 /// The policy that keeps it to the namespaces of tenants.
 const SCOPE: &str = "hexabase-scope";
+/// The label by which a namespace says what its pods must not do, and what it may say.
+const ENFORCED: &str = "pod-security.kubernetes.io/enforce";
+const ISOLATING: [&str; 2] = ["baseline", "restricted"];
 
 pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
     let metadata = |name: &str| json!({ "name": name, "labels": { labels::MANAGED: "true" } });
@@ -83,7 +86,8 @@ fn with_tenants() -> Value {
     verbs.iter().map(rule).collect()
 }
 
-/// Keeps the identity to the namespaces of tenants, and from making a tenant's namespace of any other.
+/// Keeps the identity to the namespaces of tenants, from making a tenant's namespace of any other, and from taking the
+/// walls of one down.
 fn scope(identity: &HostIdentity) -> Value {
     let of_a_tenant = |object: &str| {
         let labels = format!("{object}.metadata.labels");
@@ -115,6 +119,16 @@ fn scope(identity: &HostIdentity) -> Value {
                     of_a_tenant("namespaceObject")
                 ),
                 "message": "Hexabase changes nothing outside of the namespaces of workspaces",
+                "reason": "Forbidden",
+            },
+            {
+                // Whoever steals the identity gets no further than its tenants do.
+                "expression": format!(
+                    "request.resource.resource != 'namespaces' || object == null || \
+                     (has({labels}) && '{ENFORCED}' in {labels} && {labels}['{ENFORCED}'] in {ISOLATING:?})",
+                    labels = "object.metadata.labels",
+                ),
+                "message": "Hexabase makes no namespace of which the pods may reach their nodes",
                 "reason": "Forbidden",
             },
         ],
