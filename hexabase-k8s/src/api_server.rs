@@ -96,7 +96,6 @@ impl ApiServer {
 
     /// Sends a request, and answers what came back if that was no failure and no longer than `room`.
     async fn exchange(&self, request: http::Request<Vec<u8>>, room: usize) -> Result<Bytes> {
-        let _entered = self.gate.acquire().await;
         let answer = self.client.send(request.map(Body::from)).await.map_err(from_kube)?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), room).collect().await.map_err(|error| {
@@ -110,8 +109,9 @@ impl ApiServer {
         if status.is_success() { Ok(body) } else { Err(of_answer(status, &body)) }
     }
 
-    /// Waits for an exchange, or for several that belong together, as long as an answer may take.
+    /// Waits for its turn, and then for an exchange, or for several that belong together, as long as an answer may take.
     async fn in_time<T>(&self, exchange: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let _entered = self.gate.acquire().await;
         let late = |_| Error::unavailable("the API server does not answer in time");
         timeout(self.bounds.time, exchange).await.map_err(late)?
     }

@@ -31,6 +31,22 @@ pub(crate) fn from_files(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
     acceptor(certificates, key_der)
 }
 
+/// Takes certificates of an authority from a file.
+///
+/// # Errors
+/// `Invalid` when there are none in it.
+pub(crate) fn authority(file: &Path) -> Result<String> {
+    let unusable = || Error::invalid("issuer_ca", format!("{} holds no certificates in PEM", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| unusable().caused_by(error))?;
+    let certificates: std::result::Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    match certificates {
+        Ok(some) if !some.is_empty() => Ok(text),
+        Ok(_) => Err(unusable()),
+        Err(error) => Err(unusable().caused_by(error)),
+    }
+}
+
 fn acceptor(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<TlsAcceptor> {
     let mut config =
         ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(|error| {

@@ -150,10 +150,12 @@ struct Foundation {
 
 async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation> {
     let (store, store_is) = store(&settings.database).await?;
-    let behaviour = hexabase_core::platform::Settings {
+    let mut behaviour = hexabase_core::platform::Settings {
         organization_rate: settings.organization_rate,
         ..hexabase_core::platform::Settings::new(public_url)
     };
+    behaviour.issuer.certificate_authority =
+        settings.issuer_ca.as_deref().map(certificate::authority).transpose()?;
     let mut builder = Platform::builder(public_url)
         .with_settings(behaviour)
         .with_store(store.clone())

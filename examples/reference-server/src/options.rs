@@ -108,6 +108,11 @@ options! {
     #[arg(long, env = "HEXABASE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: PathBuf,
 
+    /// The authority, in PEM, that has signed what the public URL shows, where it is none that everybody trusts: tenant
+    /// clusters ask there for the keys of tokens.
+    #[arg(long, env = "HEXABASE_ISSUER_CA", value_name = "FILE")]
+    issuer_ca: PathBuf,
+
     /// Networks of proxies in front of the server, whose X-Forwarded-For is believed.
     #[arg(long, env = "HEXABASE_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>,

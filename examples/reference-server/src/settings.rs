@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) master_key: KeySource,
     /// Certificate chain and key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// Who has signed what the public URL shows, if that is no public authority.
+    pub(crate) issuer_ca: Option<PathBuf>,
     /// Networks of proxies in front of the server.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Who operates the installation.
@@ -243,6 +245,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
         plans: options.plans,
         master_key,
         tls: options.tls_cert.zip(options.tls_key),
+        issuer_ca: options.issuer_ca,
         trusted_proxies: options.trusted_proxies.unwrap_or_default(),
         platform_admins,
         log: options.log.unwrap_or_default(),

@@ -70,11 +70,15 @@ impl VClusterProvisioner {
 
     pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {
         let mut objects = host_objects(desired, &self.settings)?;
-        let on_host = match self.apply_on_host(&desired.target, &mut objects).await {
+        let (on_host, replaced) = match self.apply_on_host(&desired.target, &mut objects).await {
             Err(error) => return Err(self.open(&objects, error).await),
             Ok(found) => found,
         };
         self.grow_volume(desired, &on_host).await?;
+        if replaced {
+            // What answers now is on its way out.
+            return Ok(Applied::default());
+        }
 
         let Some(inside) = self.inside(desired, &on_host).await? else { return Ok(Applied::default()) };
         let difference = compare("tenant", &inside.desired, &inside.actual);
@@ -90,8 +94,8 @@ impl VClusterProvisioner {
         }
     }
 
-    /// Brings the host where it should be, and answers what was there before.
-    async fn apply_on_host(&self, target: &TenantTarget, objects: &mut [Object]) -> Result<Objects> {
+    /// Brings the host where it should be, and answers what was there before, and whether the control plane had to change.
+    async fn apply_on_host(&self, target: &TenantTarget, objects: &mut [Object]) -> Result<(Objects, bool)> {
         let on_host = match self.namespace(target).await? {
             Namespace::Ours => self.on_host(target).await?,
             Namespace::Absent => Objects::new(),
@@ -99,8 +103,10 @@ impl VClusterProvisioner {
             Namespace::Terminating => return Err(Error::unavailable("the namespace is being removed")),
         };
         keep_immutable(objects, &on_host);
-        carry_out(&self.host, &compare("host", objects, &on_host)).await?;
-        Ok(on_host)
+        let difference = compare("host", objects, &on_host);
+        carry_out(&self.host, &difference).await?;
+        let replaced = difference.apply.iter().any(|object| object.kind == Kind::STATEFUL_SET);
+        Ok((on_host, replaced))
     }
 
     /// Where Hexabase gives itself its rights in a namespace, a refusal means that they are not there, or not yet known to

@@ -36,6 +36,12 @@ impl VClusterProvisioner {
         if number(&set, "/status/readyReplicas") == 0 {
             return Ok(Observation { usage, ..Observation::of(self.not_ready(target).await?) });
         }
+        if !is_rolled_out(&set) {
+            return Ok(Observation {
+                usage,
+                ..Observation::of(starting("its control plane is being replaced"))
+            });
+        }
         let observation = match self.tenant(target).await? {
             Some(api) => self.answering(target, &api).await?,
             None => Observation::of(starting("it has not handed out its kubeconfig yet")),
@@ -133,6 +139,12 @@ impl VClusterProvisioner {
 
 fn number(body: &Value, pointer: &str) -> u64 {
     body.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Whether the pods are those that are asked for now, as `kubectl rollout status` tells.
+fn is_rolled_out(set: &Value) -> bool {
+    number(set, "/status/observedGeneration") >= number(set, "/metadata/generation")
+        && text(set, "/status/currentRevision") == text(set, "/status/updateRevision")
 }
 
 fn starting(message: &str) -> ControlPlaneState {

@@ -80,9 +80,21 @@ impl Cluster {
 
     /// Changes the status of an object as the cluster's own controllers do.
     pub(super) fn set_status(&self, group: &str, plural: &str, name: &Name, status: Value) {
+        self.change_status(group, plural, name, |_| status);
+    }
+
+    /// As [`Self::set_status`], by what the object is now.
+    pub(super) fn change_status(
+        &self,
+        group: &str,
+        plural: &str,
+        name: &Name,
+        status: impl FnOnce(&Value) -> Value,
+    ) {
         let mut state = self.lock();
         let Some(kind) = state.kinds.of_resource(group, plural).cloned() else { return };
         let Some(stored) = state.find(&(group.to_owned(), plural.to_owned()), name).cloned() else { return };
+        let status = status(&stored.body);
         if stored.body["status"] == status {
             return;
         }

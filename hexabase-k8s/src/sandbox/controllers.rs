@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::cluster::Cluster;
@@ -112,15 +113,12 @@ fn finish_namespace(cluster: &Cluster, namespace: &str) {
 fn react_on_host(sandbox: &Sandbox, change: &Change) {
     let body = &*change.object.body;
     match (change.resource.1.as_str(), change.kind) {
-        ("statefulsets", ChangeKind::Added | ChangeKind::Modified) => scale(sandbox, body),
+        ("statefulsets", ChangeKind::Added | ChangeKind::Modified) => scale(sandbox, &name_of(body)),
         ("statefulsets", ChangeKind::Deleted) => remove_pods(sandbox, &name_of(body)),
         ("pods", ChangeKind::Deleted) => {
             let (namespace, pod) = name_of(body);
             let owner = pod.rsplit_once('-').map_or("", |(owner, _)| owner);
-            let set = sandbox.0.host.lock().get("apps", "statefulsets", &namespace, owner).cloned();
-            if let Some(set) = set {
-                scale(sandbox, &set);
-            }
+            scale(sandbox, &(namespace, owner.to_owned()));
         }
         ("namespaces", ChangeKind::Deleted) => drop(sandbox.tenants().remove(&name_of(body).1)),
         _ => {}
@@ -147,23 +145,64 @@ fn remove_pods(sandbox: &Sandbox, name: &Name) {
     }
 }
 
-/// Makes as many pods as a StatefulSet asks for, one or none.
-fn scale(sandbox: &Sandbox, set: &Value) {
-    if set["metadata"]["deletionTimestamp"].is_string() {
-        return;
-    }
-    let name = name_of(set);
+/// Makes as many pods as a StatefulSet asks for, one or none, and in the form that it asks for.
+fn scale(sandbox: &Sandbox, name: &Name) {
+    // As it is now: what was heard of may have changed since.
+    let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
+    let Some(set) = set.filter(|set| set["metadata"]["deletionTimestamp"].is_null()) else { return };
     let wanted = set["spec"]["replicas"].as_u64().unwrap_or(1) > 0;
-    match (wanted, pods_of(sandbox, &name).is_empty()) {
-        (true, true) => make_pod(sandbox, set, &name),
+    let (pods, host) = (pods_of(sandbox, name), &sandbox.0.host);
+    let outdated = |pod: &Value| is_outdated(pod, &set);
+    match (wanted, pods.is_empty()) {
+        (true, true) => make_pod(sandbox, &set, name),
         (false, false) => {
-            stop(sandbox, &name);
-            remove_pods(sandbox, &name);
-            sandbox.0.host.set_status("apps", "statefulsets", &name, status(set, 0));
+            stop(sandbox, name);
+            remove_pods(sandbox, name);
+            host.set_status("apps", "statefulsets", name, status(&set, 0));
         }
-        (false, true) => sandbox.0.host.set_status("apps", "statefulsets", &name, status(set, 0)),
-        (true, false) => {}
+        (false, true) => host.set_status("apps", "statefulsets", name, status(&set, 0)),
+        (true, false) if pods.iter().any(outdated) => {
+            let mut rolling = status(&set, 1);
+            rolling["currentRevision"] = pods[0]["metadata"]["labels"][REVISION].clone();
+            host.set_status("apps", "statefulsets", name, rolling);
+            replace_pod(sandbox, name);
+        }
+        (true, false) => host.change_status("apps", "statefulsets", name, |set| {
+            let mut status = set["status"].clone();
+            status["observedGeneration"] = set["metadata"]["generation"].clone();
+            status
+        }),
     }
+}
+
+/// Lets an outdated pod go when its time to finish is over. Whatever watches pods makes the next one.
+fn replace_pod(sandbox: &Sandbox, name: &Name) {
+    let delay = sandbox.0.options.termination;
+    let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        let Some(sandbox) = sandbox.upgrade().map(Sandbox) else { return };
+        let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
+        let Some(set) = set else { return };
+        if pods_of(&sandbox, &name).iter().any(|pod| is_outdated(pod, &set)) {
+            stop(&sandbox, &name);
+            sandbox.0.host.set_status("apps", "statefulsets", &name, without_ready_pods(&set, 1));
+            remove_pods(&sandbox, &name);
+        }
+    });
+}
+
+/// The label by which a pod says which form of its StatefulSet it has.
+const REVISION: &str = "controller-revision-hash";
+
+fn is_outdated(pod: &Value, set: &Value) -> bool {
+    pod["metadata"]["labels"][REVISION] != revision(set)
+}
+
+/// What stands for the form of pods that a StatefulSet asks for.
+fn revision(set: &Value) -> String {
+    let digest = Sha256::digest(set["spec"]["template"].to_string());
+    digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn status(set: &Value, replicas: u8) -> Value {
@@ -174,7 +213,16 @@ fn status(set: &Value, replicas: u8) -> Value {
         "currentReplicas": replicas,
         "updatedReplicas": replicas,
         "availableReplicas": replicas,
+        "currentRevision": revision(set),
+        "updateRevision": revision(set),
     })
+}
+
+fn without_ready_pods(set: &Value, replicas: u8) -> Value {
+    let mut status = status(set, replicas);
+    status["readyReplicas"] = json!(0);
+    status["availableReplicas"] = json!(0);
+    status
 }
 
 fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
@@ -198,6 +246,7 @@ fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
     });
     let mut metadata = set["spec"]["template"]["metadata"].clone();
     metadata["name"] = json!(format!("{}-0", name.1));
+    metadata["labels"][REVISION] = json!(revision(set));
     metadata["ownerReferences"] = json!([owner]);
     let pod = json!({ "metadata": metadata, "spec": set["spec"]["template"]["spec"] });
     let made = match host.try_make("", "pods", &name.0, pod) {
@@ -207,17 +256,18 @@ fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
             false
         }
     };
-    host.set_status("apps", "statefulsets", name, json!({ "replicas": u8::from(made), "readyReplicas": 0 }));
+    host.set_status("apps", "statefulsets", name, without_ready_pods(set, u8::from(made)));
     let delay = if made { sandbox.0.options.startup } else { RETRY };
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
     tokio::spawn(async move {
         tokio::time::sleep(delay).await;
         let Some(sandbox) = sandbox.upgrade().map(Sandbox) else { return };
+        if !made {
+            return scale(&sandbox, &name);
+        }
         let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
-        match set {
-            Some(set) if made => come_up(&sandbox, &set, &name),
-            Some(set) => scale(&sandbox, &set),
-            None => {}
+        if let Some(set) = set {
+            come_up(&sandbox, &set, &name);
         }
     });
 }
@@ -237,7 +287,8 @@ fn say_why_there_is_no_pod(host: &Cluster, (namespace, name): &Name, message: &s
 /// The pod counts as running; and if it is a tenant's control plane, the tenant is there.
 fn come_up(sandbox: &Sandbox, set: &Value, name: &Name) {
     let pods = pods_of(sandbox, name);
-    if set["spec"]["replicas"].as_u64() == Some(0) || pods.is_empty() {
+    let gone = pods.is_empty() || pods.iter().any(|pod| is_outdated(pod, set));
+    if set["spec"]["replicas"].as_u64() == Some(0) || gone {
         return;
     }
     let host = &sandbox.0.host;

@@ -5,6 +5,7 @@ mod faults;
 mod host_setup;
 mod hostile;
 mod occupy;
+mod rollout;
 
 use async_trait::async_trait;
 use hexabase_core::conformance::cluster_provisioner::ClusterHarness;

@@ -5,24 +5,33 @@ use tempfile::TempDir;
 
 use crate::process::{Owner, directory};
 
-/// An authority, and a server's certificate for the loopback address that it has signed; as files, in PEM.
+/// An authority, and a server's certificate that it has signed; as files, in PEM.
 #[derive(Debug)]
 pub struct Certificates(TempDir);
 
 impl Certificates {
-    /// Makes new ones.
+    /// Makes new ones, for the loopback address.
     ///
     /// # Panics
     /// When they cannot be written.
     #[must_use]
     pub fn new() -> Self {
+        Self::naming("127.0.0.1")
+    }
+
+    /// Makes new ones, for this address or name.
+    ///
+    /// # Panics
+    /// When they cannot be written, or nothing can have such a name.
+    #[must_use]
+    pub fn naming(name: &str) -> Self {
         let key = || KeyPair::generate().expect("a key");
         let mut authority = CertificateParams::new(Vec::new()).expect("no names are fine");
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let authority_key = key();
         let authority_certificate = authority.self_signed(&authority_key).expect("a certificate");
         let server_key = key();
-        let server = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]);
+        let server = CertificateParams::new([name.to_owned(), "localhost".to_owned()]);
         let issuer = Issuer::new(authority, authority_key);
         let server = server.expect("good names").signed_by(&server_key, &issuer).expect("a certificate");
 
@@ -47,11 +56,15 @@ impl Certificates {
         self.path("authority.pem")
     }
 
-    pub(crate) fn certificate(&self) -> PathBuf {
+    /// What the server shows.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
         self.path("server.pem")
     }
 
-    pub(crate) fn key(&self) -> PathBuf {
+    /// The key of what it shows.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
         self.path("server.key")
     }
 

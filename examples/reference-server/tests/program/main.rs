@@ -5,6 +5,7 @@
 
 mod chaos;
 mod installation;
+mod live;
 mod operations;
 mod process;
 mod upgrade;

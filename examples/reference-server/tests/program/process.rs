@@ -112,9 +112,7 @@ impl Process {
 
     /// Speaks to it as somebody.
     pub(crate) async fn sign_in(&self, email: &str) -> Client {
-        let client = self.client();
-        let pair = client.post("/auth/dev/login", &json!({ "email": email })).await;
-        client.with_token(pair["access_token"].as_str().unwrap())
+        self.client().sign_in(email).await
     }
 }
 
@@ -138,6 +136,20 @@ impl Client {
     /// The same with a token.
     pub(crate) fn with_token(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self }
+    }
+
+    /// The same as somebody.
+    pub(crate) async fn sign_in(&self, email: &str) -> Self {
+        let pair = self.post("/auth/dev/login", &json!({ "email": email })).await;
+        self.clone().with_token(pair["access_token"].as_str().unwrap())
+    }
+
+    /// The same over https, trusting this authority alone.
+    pub(crate) fn over_tls(self, url: &str, authority: &[u8]) -> Self {
+        let authority = reqwest::Certificate::from_pem(authority).unwrap();
+        let builder = reqwest::Client::builder().timeout(Duration::from_secs(10));
+        let http = builder.tls_certs_only([authority]).build().unwrap();
+        Self { http, url: url.to_owned(), ..self }
     }
 
     /// The same at another replica.
@@ -166,6 +178,19 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Value {
+        self.send(self.http.put(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Value {
+        self.send(self.http.patch(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    /// The status with which a change is answered.
+    pub(crate) async fn patched(&self, path: &str, body: &Value) -> reqwest::StatusCode {
+        self.answer(self.http.patch(format!("{}{path}", self.url)).json(body)).await.status()
     }
 
     pub(crate) async fn delete(&self, path: &str) -> u16 {
