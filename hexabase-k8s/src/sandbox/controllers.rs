@@ -16,6 +16,13 @@ use super::{Inner, Sandbox, Tenant};
 /// How long to wait before a pod that was refused is made again.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// Lets time pass; none at all where none is asked for, and not the grain of a timer.
+async fn pass(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
 /// Runs the controllers of the host: those of every cluster, and the one that stands in for vCluster.
 pub(super) fn run_host(sandbox: &Sandbox, changes: mpsc::UnboundedReceiver<Change>) {
     let inner = Arc::downgrade(&sandbox.0);
@@ -53,7 +60,7 @@ fn react(cluster: &Arc<Cluster>, change: &Change, termination: Duration) {
         ("namespaces", _) if body["metadata"]["deletionTimestamp"].is_string() => {
             let cluster = cluster.clone();
             tokio::spawn(async move {
-                tokio::time::sleep(termination).await;
+                pass(termination).await;
                 empty_namespace(&cluster, &name.1);
             });
         }
@@ -180,7 +187,7 @@ fn replace_pod(sandbox: &Sandbox, name: &Name) {
     let delay = sandbox.0.options.termination;
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
     tokio::spawn(async move {
-        tokio::time::sleep(delay).await;
+        pass(delay).await;
         let Some(sandbox) = sandbox.upgrade().map(Sandbox) else { return };
         let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
         let Some(set) = set else { return };
@@ -260,7 +267,7 @@ fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
     let delay = if made { sandbox.0.options.startup } else { RETRY };
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
     tokio::spawn(async move {
-        tokio::time::sleep(delay).await;
+        pass(delay).await;
         let Some(sandbox) = sandbox.upgrade().map(Sandbox) else { return };
         if !made {
             return scale(&sandbox, &name);
