@@ -122,6 +122,8 @@ pub enum KubeconfigAuth<'a> {
     Exec {
         /// Where the server is reached.
         server_url: &'a str,
+        /// Who has signed what it shows there, in PEM, if that is nobody whom everybody trusts.
+        certificate_authority: Option<&'a str>,
     },
 }
 
@@ -138,18 +140,20 @@ pub fn kubeconfig(workspace: &Workspace, user: UserId, auth: &KubeconfigAuth<'_>
     }
     let credentials: Value = match auth {
         KubeconfigAuth::Token(token) => json!({ "token": token.token }),
-        KubeconfigAuth::Exec { server_url } => json!({ "exec": {
-            "apiVersion": "client.authentication.k8s.io/v1",
-            "command": "hexabase",
-            "args": [
-                "credential",
-                "--server", server_url,
-                "--organization", workspace.organization_id,
-                "--workspace", workspace.id,
-            ],
-            "interactiveMode": "Never",
-            "installHint": "put the program hexabase on your PATH, and an API token in HEXABASE_TOKEN",
-        } }),
+        KubeconfigAuth::Exec { server_url, certificate_authority } => {
+            let ids = (workspace.organization_id.to_string(), workspace.id.to_string());
+            let mut arguments = vec!["credential", "--server", server_url];
+            arguments.extend(["--organization", &ids.0, "--workspace", &ids.1]);
+            let authority = certificate_authority.map(|pem| STANDARD.encode(pem));
+            arguments.extend(authority.iter().flat_map(|data| ["--certificate-authority-data", data]));
+            json!({ "exec": {
+                "apiVersion": "client.authentication.k8s.io/v1",
+                "command": "hexabase",
+                "args": arguments,
+                "interactiveMode": "Never",
+                "installHint": "put the program hexabase on your PATH, and an API token in HEXABASE_TOKEN",
+            } })
+        }
     };
     let (name, user) = (workspace.name.as_str(), user.to_string());
     let document = json!({

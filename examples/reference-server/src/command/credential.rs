@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 use jiff::Timestamp;
@@ -29,6 +29,10 @@ pub(super) struct Credential {
     /// The workspace.
     #[arg(long, value_name = "ID")]
     workspace: String,
+
+    /// Who has signed what the server shows, in PEM and that in base64, if it is nobody whom the system trusts.
+    #[arg(long, value_name = "BASE64")]
+    certificate_authority_data: Option<String>,
 }
 
 impl Credential {
@@ -53,6 +57,14 @@ impl Credential {
         say(&credential.to_string())
     }
 
+    /// Whom to trust besides those whom the system trusts.
+    fn authority(&self) -> Result<Vec<reqwest::Certificate>> {
+        let Some(data) = &self.certificate_authority_data else { return Ok(Vec::new()) };
+        let unusable = || Error::invalid("certificate_authority_data", "holds no certificates in PEM");
+        let pem = STANDARD.decode(data).map_err(|error| unusable().caused_by(error))?;
+        reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable().caused_by(error))
+    }
+
     async fn fetch(&self, bearer: &str) -> Result<String> {
         let (organization, workspace) = (
             self.organization
@@ -66,6 +78,7 @@ impl Credential {
         );
         let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
         let client = client
+            .tls_certs_merge(self.authority()?)
             .build()
             .map_err(|error| Error::unexpected("no HTTP client can be made").caused_by(error))?;
         let failed =

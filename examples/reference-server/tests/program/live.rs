@@ -4,19 +4,17 @@
 //! Tenants must reach this machine at the address of the host's API server, or at `HEXABASE_TEST_ADDRESS`.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hexabase_core::secret::ExposeSecret as _;
-use hexabase_test_servers::Certificates;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use reqwest::{Certificate, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::process::{Client, Process, program};
+use crate::process::{Client, Process};
 
 /// What there is on a host that lies in no namespace, and all namespaces.
 const CLUSTER_SCOPED: [&str; 9] = [
@@ -62,24 +60,13 @@ impl Host {
     }
 }
 
-/// The server, speaking https with a certificate that tenants are told to trust.
+/// The server on this host.
 async fn serve(host: &Host, folder: &Path) -> (Process, Client) {
-    let certificates = Certificates::naming(&host.address);
-    let port = TcpListener::bind((host.address.as_str(), 0)).unwrap().local_addr().unwrap().port();
-    let (listen, url) = (format!("{}:{port}", host.address), format!("https://{}:{port}", host.address));
-    let file = |path: std::path::PathBuf| path.display().to_string();
-    let mut command = program(folder);
-    command.args(["serve", "--dev", "--listen", &listen, "--public-url", &url]);
-    command.args(["--kubeconfig", &host.kubeconfig, "--issuer-ca", &file(certificates.authority())]);
-    command.args(["--tls-cert", &file(certificates.certificate()), "--tls-key", &file(certificates.key())]);
-    if let Ok(store) = std::env::var("HEXABASE_TEST_STORE") {
-        // Where control planes are run with another store than the one they are configured with.
-        command.args(["--vcluster-store", &store]);
-    }
-    let process = Process::spawn("serve", folder, &mut command).await;
-    let authority = std::fs::read(certificates.authority()).unwrap();
-    let client = process.client().over_tls(&url, &authority);
-    (process, client)
+    let mut more = vec!["--kubeconfig", &host.kubeconfig];
+    // Where control planes are run with another store than the one they are configured with.
+    let store = std::env::var("HEXABASE_TEST_STORE");
+    more.extend(store.iter().flat_map(|store| ["--vcluster-store", store]));
+    Process::over_tls(folder, &host.address, &more).await
 }
 
 /// Waits until something is so.

@@ -151,6 +151,33 @@ async fn a_server_that_is_away_is_named_by_readyz_and_requests_fail_fast() {
 }
 
 #[tokio::test]
+async fn kubectl_trusts_a_server_with_a_certificate_of_ones_own_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, nobody) = Process::over_tls(folder.path(), "127.0.0.1", &[]).await;
+    let ann = nobody.sign_in("ann@example.com").await;
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let made = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let shop = format!("{workspaces}/{}", made["id"].as_str().unwrap());
+    while ann.get(&shop).await["phase"] != "ready" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let kubeconfig = ann.text(&format!("{shop}/kubeconfig?auth=exec")).await;
+    let kubeconfig = kube::config::Kubeconfig::from_yaml(&kubeconfig).unwrap();
+    let exec = kubeconfig.auth_infos[0].auth_info.as_ref().unwrap().exec.clone().unwrap();
+    let token =
+        ann.post("/api/v1/me/tokens", &json!({ "name": "kubectl", "scopes": ["clusters:access"] })).await;
+    let asked = program(folder.path())
+        .args(exec.args.unwrap())
+        .env("HEXABASE_TOKEN", token["secret"].as_str().unwrap())
+        .output()
+        .unwrap();
+    let credential: Value = serde_json::from_slice(&asked.stdout).unwrap_or_else(|_| panic!("{asked:?}"));
+    assert_eq!(credential["kind"], "ExecCredential");
+}
+
+#[tokio::test]
 async fn kubectl_gets_its_token_from_the_program() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::start(folder.path(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;

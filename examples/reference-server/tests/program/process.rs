@@ -1,10 +1,12 @@
 //! Programs that are started and stopped, and a client to speak to them.
 
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hexabase_test_servers::Certificates;
 use serde_json::{Value, json};
 
 /// The program in a folder, with an environment in which nothing is set.
@@ -80,6 +82,21 @@ impl Process {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Starts the server at an address of this machine, speaking https with a certificate of an authority of its own.
+    pub(crate) async fn over_tls(folder: &Path, address: &str, more: &[&str]) -> (Self, Client) {
+        let certificates = Certificates::naming(address);
+        let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
+        let (listen, url) = (format!("{address}:{port}"), format!("https://{address}:{port}"));
+        let mut command = program(folder);
+        command.args(["serve", "--dev", "--listen", &listen, "--public-url", &url]).args(more);
+        command.arg("--tls-cert").arg(certificates.certificate()).arg("--tls-key").arg(certificates.key());
+        command.arg("--issuer-ca").arg(certificates.authority());
+        let process = Self::spawn("serve", folder, &mut command).await;
+        let authority = std::fs::read(certificates.authority()).unwrap();
+        let client = process.client().over_tls(&url, &authority);
+        (process, client)
     }
 
     /// Ends it as a power cut would.

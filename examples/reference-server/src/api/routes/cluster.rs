@@ -67,10 +67,13 @@ async fn kubeconfig(
     Query(query): Query<KubeconfigQuery>,
 ) -> Answer<Response> {
     let access = app.platform.workspaces().cluster_access(&caller, at.org, at.ws).await?;
-    let server_url = app.platform.settings().public_url.as_str();
+    let settings = app.platform.settings();
     let token;
     let auth = match query.auth {
-        KubeconfigKind::Exec => KubeconfigAuth::Exec { server_url },
+        KubeconfigKind::Exec => KubeconfigAuth::Exec {
+            server_url: &settings.public_url,
+            certificate_authority: settings.issuer.certificate_authority.as_deref(),
+        },
         KubeconfigKind::Token => {
             token = app.auth.cluster_token(&access).await?;
             KubeconfigAuth::Token(&token)
