@@ -34,6 +34,20 @@ async fn what_was_committed_is_there_after_a_restart() {
     assert_eq!(again.find_user(fixture::id("ann")).await.unwrap(), Some(fixture::user("ann")));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_reads_the_database() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("test.db")).await.unwrap();
+    store.commit(Changeset::new().insert(fixture::user("ann"))).await.unwrap();
+    let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
+    assert!(files.len() > 1, "only {files:?}");
+    for file in files {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_database_of_another_build_is_refused_with_advice() {
     let directory = tempfile::tempdir().unwrap();

@@ -8,6 +8,8 @@ mod migrations;
 mod row;
 
 use std::fmt;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,13 +38,17 @@ pub struct SqliteEngine {
 }
 
 impl SqliteStore {
-    /// Opens the file, which is made if it is not there, and brings its tables up to date.
+    /// Opens the file, which is made if it is not there, and brings its tables up to date. Nobody but this user reads
+    /// what is made: hashes of credentials are in it.
     ///
     /// # Errors
     /// - `Unavailable` when the file cannot be opened or written.
     /// - `Conflict` with code `schema_drift` when the tables were not made by this version or an older one.
     pub async fn open(path: &Path) -> Result<Self> {
-        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        make_private(path).map_err(|error| {
+            Error::unavailable("the file cannot be made").caused_by(error).with("file", path.display())
+        })?;
+        let options = SqliteConnectOptions::new().filename(path);
         let store =
             Self::connect(options, READERS).await.map_err(|error| error.with("file", path.display()))?;
         store.migrate().await?;
@@ -72,6 +78,18 @@ impl SqliteStore {
 
     async fn migrate(&self) -> Result<()> {
         migrations::run(&self.0.writer).await
+    }
+}
+
+/// Makes an empty file if there is none. SQLite gives the files beside it the same permissions.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
     }
 }
 
