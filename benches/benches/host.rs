@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use hexabase_benches::{Pair, Target, median, report, row};
-use hexabase_core::desired::{self, Issuer, TenantCluster};
+use hexabase_core::desired::TenantCluster;
 use hexabase_core::fixture;
-use hexabase_core::model::WorkspaceState;
 use hexabase_core::provisioner::ClusterProvisioner;
 use hexabase_k8s::render::host_objects;
 use hexabase_k8s::{HostSettings, Kind, ServiceConnector, VClusterProvisioner};
@@ -55,15 +54,7 @@ fn provisioner(client: Client) -> VClusterProvisioner {
 
 /// A tenant that no earlier run has made.
 fn tenant(name: &str) -> TenantCluster {
-    let state = WorkspaceState {
-        workspace: fixture::workspace(&format!("{name}-{}", std::process::id())),
-        groups: Vec::new(),
-        projects: Vec::new(),
-        roles: Vec::new(),
-        assignments: Vec::new(),
-    };
-    let issuer = Issuer { url: "https://hexabase.example".to_owned(), certificate_authority: None };
-    desired::workspace(&state, &fixture::plan("small"), &issuer)
+    fixture::tenant_cluster(&format!("{name}-{}", std::process::id()))
 }
 
 /// Applies the objects of a tenant, one after the other.

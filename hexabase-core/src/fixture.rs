@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
+use crate::desired::{self, Issuer, TenantCluster};
 use crate::id::{GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::model::{
     ControlPlane, ControlPlaneStore, Group, Isolation, Limits, Member, Organization, OrganizationRole, Plan,
-    Power, Project, User, UserKind, Workspace, WorkspaceStatus,
+    Power, Project, User, UserKind, Workspace, WorkspaceState, WorkspaceStatus,
 };
 use crate::name::{
     DisplayName, Email, GroupName, HostClusterName, KubernetesVersion, PlanId, ProjectName, Slug,
@@ -164,4 +165,18 @@ pub fn plan(name: &str) -> Plan {
             must(KubernetesVersion::parse("1.36")),
         ],
     }
+}
+
+/// The cluster of a workspace in which there is nothing yet.
+#[must_use]
+pub fn tenant_cluster(name: &str) -> TenantCluster {
+    let state = WorkspaceState {
+        workspace: workspace(name),
+        groups: Vec::new(),
+        projects: Vec::new(),
+        roles: Vec::new(),
+        assignments: Vec::new(),
+    };
+    let issuer = Issuer { url: "https://hexabase.example".to_owned(), certificate_authority: None };
+    desired::workspace(&state, &plan("small"), &issuer)
 }

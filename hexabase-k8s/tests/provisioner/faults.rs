@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::Result;
+use hexabase_core::fixture;
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_core::secret::SecretString;
 use hexabase_k8s::render::host_setup;
@@ -24,7 +25,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tower::{BoxError, Service as _};
 
-use super::host_setup::{cluster, live, prepared, restricted, settings, until};
+use super::host_setup::{live, prepared, restricted, settings, until};
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +195,7 @@ impl TenantConnector for Nowhere {
 #[tokio::test(start_paused = true)]
 async fn a_look_at_a_silent_tenant_waits_for_it_once() {
     let sandbox = prepared(&[]).await;
-    let tenant = cluster("shop");
+    let tenant = fixture::tenant_cluster("shop");
     let honest =
         VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
     until("applied", || async { honest.apply(&tenant).await.map(|applied| applied.tenant) }).await.unwrap();

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use hexabase_core::desired::{self, Issuer, TenantCluster};
+use hexabase_core::desired::TenantCluster;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::fixture::{self, THEN};
-use hexabase_core::model::WorkspaceState;
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
 use hexabase_core::quantity::Quantity;
 use hexabase_k8s::render::{host_objects, host_setup};
@@ -76,19 +75,6 @@ mod what_is_allowed_is_enough {
     });
 }
 
-/// A workspace without anything in it.
-pub(crate) fn cluster(name: &str) -> TenantCluster {
-    let state = WorkspaceState {
-        workspace: fixture::workspace(name),
-        groups: Vec::new(),
-        projects: Vec::new(),
-        roles: Vec::new(),
-        assignments: Vec::new(),
-    };
-    let issuer = Issuer { url: "https://hexabase.example".to_owned(), certificate_authority: None };
-    desired::workspace(&state, &fixture::plan("small"), &issuer)
-}
-
 /// Objects of every kind that look like ours and should not be there.
 fn strays(cluster: &TenantCluster) -> Vec<Object> {
     let mut objects = host_objects(cluster, &settings()).unwrap();
@@ -131,7 +117,7 @@ pub(crate) async fn until<F: Future<Output = Result<bool>>>(
 /// All that Hexabase does with a tenant's cluster on its host.
 pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
     let admin = sandbox.host_client();
-    let mut cluster = cluster("shop");
+    let mut cluster = fixture::tenant_cluster("shop");
     let target = cluster.target.clone();
     let reaches = |wanted: ControlPlaneState| {
         let target = target.clone();

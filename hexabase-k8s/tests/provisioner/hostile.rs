@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{ErrorKind, Result};
-use hexabase_core::fixture::THEN;
+use hexabase_core::fixture::{self, THEN};
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_core::secret::SecretString;
 use hexabase_k8s::sandbox::Sandbox;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::host_setup::{cluster, prepared, until};
+use super::host_setup::{prepared, until};
 
 /// How long anything may be held up by a tenant.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -60,7 +60,7 @@ struct Tenants {
 impl Tenants {
     async fn start() -> Self {
         let sandbox = prepared(&[]).await;
-        let (evil, good) = (cluster("evil"), cluster("good"));
+        let (evil, good) = (fixture::tenant_cluster("evil"), fixture::tenant_cluster("good"));
         let honest =
             VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
         for tenant in [&evil, &good] {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hexabase_core::fixture;
 use hexabase_core::name::KubernetesVersion;
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
@@ -9,7 +10,7 @@ use hexabase_k8s::{HostSettings, VClusterProvisioner};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 
-use super::host_setup::{cluster, until};
+use super::host_setup::until;
 
 #[tokio::test(start_paused = true)]
 async fn a_cluster_is_not_ready_until_its_new_control_plane_is() {
@@ -18,7 +19,7 @@ async fn a_cluster_is_not_ready_until_its_new_control_plane_is() {
     let sandbox = Sandbox::start(SandboxOptions { startup, termination, ..SandboxOptions::default() });
     let provisioner =
         VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
-    let mut cluster = cluster("shop");
+    let mut cluster = fixture::tenant_cluster("shop");
     let target = cluster.target.clone();
     let look = async |cluster: &_| {
         let observed = provisioner.observe(&target).await?.control_plane;
