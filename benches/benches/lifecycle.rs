@@ -5,94 +5,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hexabase_benches::shop::{Shop, URL};
 use hexabase_benches::{Pair, Target, median, report};
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::desired::{self, Issuer};
-use hexabase_core::id::OrganizationId;
-use hexabase_core::id_source::IdSourceExt as _;
-use hexabase_core::identity::ExternalIdentity;
+use hexabase_core::fixture;
 use hexabase_core::lifecycle::Pace;
-use hexabase_core::model::{Origin, Phase, Plan, WorkspaceState};
-use hexabase_core::name::{DisplayName, Email, HostClusterName, ProviderName, Slug};
-use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::{CreateOrganization, CreateWorkspace, Settings};
-use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState, Fleet};
-use hexabase_core::worker::Worker;
-use hexabase_core::{Caller, Platform, fixture};
+use hexabase_core::model::{Plan, WorkspaceState};
+use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{HostSettings, VClusterProvisioner};
-use hexabase_store::SqliteStore;
-
-const URL: &str = "https://hexabase.example";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     one_after_another().await;
     a_thousand().await;
-}
-
-/// A platform on SQLite and a sandbox, somebody who buys, and their organization.
-struct Shop {
-    platform: Platform,
-    caller: Caller,
-    organization: OrganizationId,
-    plan: Plan,
-    _folder: tempfile::TempDir,
-}
-
-impl Shop {
-    async fn open(sandbox: &Sandbox, pace: Pace) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("hexabase.db")).await.unwrap();
-        let mut plan = hexabase_billing::plans::built_in().remove(0);
-        plan.limits.workspaces = 10_000;
-        let name = HostClusterName::parse("sandbox").unwrap();
-        let host = HostCluster { name, region: None, cordoned: false, capacity: u32::MAX, sandbox: true };
-        let platform = Platform::builder(URL)
-            .with_plans(vec![plan.clone()])
-            .with_store(Arc::new(store))
-            .with_fleet(Fleet::new().with(host, provisioner(sandbox)))
-            .with_settings(Settings { pace, ..Settings::new(URL) })
-            .build()
-            .unwrap();
-        let worker = Worker::new(platform.clone(), 8);
-        tokio::spawn(async move { worker.run(std::future::pending()).await });
-        let email = Email::parse("ann@example.com").unwrap();
-        let who = ExternalIdentity { subject: "ann".to_owned(), verified_email: Some(email), name: None };
-        let provider = ProviderName::parse("bench").unwrap();
-        let user = platform.users().sign_in(&provider, &who, &Origin::default()).await.unwrap();
-        let session = platform.ids().id(platform.clock().now());
-        let caller = Caller::new(Principal { user_id: user.id, credential: Credential::Session(session) });
-        let acme = CreateOrganization {
-            name: Slug::parse("acme").unwrap(),
-            display_name: DisplayName::parse("Acme").unwrap(),
-        };
-        let organization = platform.organizations().create(&caller, &acme).await.unwrap().value.id;
-        Self { platform, caller, organization, plan, _folder: folder }
-    }
-
-    /// Buys a workspace and waits until it is ready.
-    async fn buy(&self, number: usize) -> Duration {
-        let begun = Instant::now();
-        let wanted = CreateWorkspace {
-            name: Slug::parse(&format!("shop-{number}")).unwrap(),
-            display_name: None,
-            plan_id: self.plan.id.clone(),
-            region: None,
-            kubernetes_version: None,
-        };
-        let workspaces = self.platform.workspaces();
-        let bought = workspaces.create(&self.caller, self.organization, &wanted).await.unwrap();
-        let id = bought.value.workspace.id;
-        loop {
-            let moved = self.platform.moved();
-            let now = workspaces.get(&self.caller, self.organization, id).await.unwrap();
-            if now.status.phase == Phase::Ready {
-                return begun.elapsed();
-            }
-            moved.await;
-        }
-    }
 }
 
 fn provisioner(sandbox: &Sandbox) -> Arc<dyn ClusterProvisioner> {
@@ -127,10 +53,10 @@ async fn bare(sandbox: &Sandbox, plan: &Plan, number: usize) -> Duration {
 /// With the sandbox as it is: a control plane takes 50 ms to come up.
 async fn one_after_another() {
     let sandbox = Sandbox::start(SandboxOptions::default());
-    let shop = Shop::open(&sandbox, Pace::default()).await;
+    let shop = Shop::open(provisioner(&sandbox), Pace::default(), 8).await;
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
     for number in 0..31 {
-        ours.push(shop.buy(number).await);
+        ours.push(shop.buy(&format!("shop-{number}")).await.1);
         floors.push(bare(&sandbox, &shop.plan, number).await);
     }
     let pair = Pair { ours: median(ours), floor: median(floors) };
@@ -143,10 +69,10 @@ async fn a_thousand() {
     let options = SandboxOptions { startup: Duration::ZERO, ..SandboxOptions::default() };
     let sandbox = Sandbox::start(options);
     let pace = Pace { shortest_poll: Duration::from_millis(1), ..Pace::default() };
-    let shop = Shop::open(&sandbox, pace).await;
+    let shop = Shop::open(provisioner(&sandbox), pace, 8).await;
     let mut took = Vec::with_capacity(1_000);
     for number in 0..1_000 {
-        took.push(shop.buy(number).await);
+        took.push(shop.buy(&format!("shop-{number}")).await.1);
     }
     let mean = |some: &[Duration]| some.iter().sum::<Duration>() / 100;
     let pair = Pair { ours: mean(&took[900..]), floor: mean(&took[..100]) };

@@ -4,6 +4,8 @@
 //! library, the bare statement, the bare handler) is run in turns with it, so that both see the same machine. Run them
 //! all with `scripts/bench`, which writes `RESULTS.md`.
 
+pub mod shop;
+
 use std::fmt;
 use std::hint::black_box;
 use std::io::Write as _;
@@ -25,6 +27,8 @@ pub enum Target {
     AtMost(Duration),
     /// It takes no longer than this many times the floor.
     TimesFloor(f64),
+    /// It takes no longer than the floor and so much more.
+    FloorAnd(Duration),
 }
 
 /// A figure and its floor: medians for one time each.
@@ -117,6 +121,7 @@ pub fn report(what: &str, floor: &str, pair: Pair, target: Target) {
     let met = match target {
         Target::AtMost(most) => pair.ours <= most,
         Target::TimesFloor(times) => pair.ratio() <= times,
+        Target::FloorAnd(more) => pair.ours <= pair.floor + more,
     };
     row(
         what,
@@ -147,6 +152,7 @@ impl fmt::Display for Target {
         match self {
             Self::AtMost(most) => write!(out, "≤ {}", Short(*most)),
             Self::TimesFloor(times) => write!(out, "≤ {times} × floor"),
+            Self::FloorAnd(more) => write!(out, "≤ floor + {}", Short(*more)),
         }
     }
 }

@@ -13,11 +13,11 @@ pub fn delay(failures: u32, first: Duration, longest: Duration, random: u64) -> 
     half + Duration::from_nanos(if spread == 0 { 0 } else { random % (spread + 1) })
 }
 
-/// How long to wait before looking again at something that has been under way for `elapsed`: an eighth of
+/// How long to wait before looking again at something that has been under way for `elapsed`: a sixteenth of
 /// that, within bounds. What is quick is noticed quickly, and what is slow is not asked all the time.
 #[must_use]
 pub fn poll(elapsed: Duration, shortest: Duration, longest: Duration) -> Duration {
-    (elapsed / 8).clamp(shortest, longest)
+    (elapsed / 16).clamp(shortest, longest)
 }
 
 #[cfg(test)]

@@ -82,11 +82,12 @@ fn only_inline(kubeconfig: Kubeconfig) -> Kubeconfig {
     }
 }
 
-/// The same with bounds on how long it waits for a connection, and for something to move on it.
+/// The same with bounds on how long it waits for a connection, and for something to move on it: a little longer than an
+/// API server lets a watch be silent. How long an answer may take is bounded for each exchange by itself.
 #[must_use]
 pub fn patient(mut config: Config) -> Config {
     config.connect_timeout = Some(Duration::from_secs(5));
-    config.read_timeout = Some(Duration::from_secs(20));
+    config.read_timeout = Some(Duration::from_secs(300));
     config.write_timeout = Some(Duration::from_secs(20));
     config
 }

@@ -21,6 +21,8 @@ use crate::object::{Kind, Object};
 /// How many objects come on one page.
 const PAGE: u32 = 500;
 
+type Built = std::result::Result<http::Request<Vec<u8>>, kube::core::request::Error>;
+
 /// A page of a list.
 #[derive(Deserialize)]
 struct Page {
@@ -144,13 +146,30 @@ impl ApiServer {
         namespace: Option<&str>,
         params: ListParams,
     ) -> Result<Vec<Value>> {
-        self.in_time(self.pages(kind, namespace, params.limit(PAGE))).await
+        self.in_time(self.pages(kind, namespace, params, Request::list)).await
     }
 
-    async fn pages(&self, kind: Kind, namespace: Option<&str>, mut params: ListParams) -> Result<Vec<Value>> {
-        let (mut found, mut room) = (Vec::new(), self.bounds.bytes);
+    /// The metadata of all objects of a kind in a namespace that a label selector selects, and nothing else of them.
+    pub(crate) async fn list_metadata(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<Value>> {
+        let params = ListParams::default().labels(selector);
+        self.in_time(self.pages(kind, Some(namespace), params, Request::list_metadata)).await
+    }
+
+    async fn pages(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        params: ListParams,
+        page: impl Fn(&Request, &ListParams) -> Built + Send,
+    ) -> Result<Vec<Value>> {
+        let (mut found, mut room, mut params) = (Vec::new(), self.bounds.bytes, params.limit(PAGE));
         loop {
-            let request = Request::new(path(kind, namespace)).list(&params).map_err(unbuildable)?;
+            let request = page(&Request::new(path(kind, namespace)), &params).map_err(unbuildable)?;
             let answer = self.exchange(request, room).await?;
             room -= answer.len();
             let page: Page = serde_json::from_slice(&answer).map_err(unreadable)?;

@@ -54,6 +54,10 @@ impl ClusterProvisioner for Gated {
         self.inner.observe(target).await
     }
 
+    async fn unchanged(&self, desired: &TenantCluster) -> Result<Option<Observation>> {
+        self.inner.unchanged(desired).await
+    }
+
     async fn suspend(&self, target: &TenantTarget, now: Timestamp) -> Result<()> {
         self.inner.suspend(target, now).await
     }
@@ -72,6 +76,10 @@ impl ClusterProvisioner for Gated {
 
     async fn ping(&self) -> Result<()> {
         self.inner.ping().await
+    }
+
+    async fn watch(&self) {
+        self.inner.watch().await;
     }
 }
 

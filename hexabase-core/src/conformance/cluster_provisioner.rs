@@ -42,6 +42,7 @@ macro_rules! cluster_provisioner_conformance {
                 a_cluster_that_does_not_exist_is_absent,
                 applying_brings_a_cluster_up_and_fills_it,
                 applying_again_changes_nothing,
+                what_is_known_to_be_unchanged_is_what_would_be_observed,
                 a_plan_names_what_differs,
                 what_is_no_longer_wanted_is_removed,
                 a_foreign_namespace_is_refused_and_the_rest_applied,
@@ -161,6 +162,20 @@ pub async fn applying_again_changes_nothing(harness: &dyn ClusterHarness) {
         assert_eq!(provisioner.apply(&desired).await.unwrap(), first);
         assert_eq!(provisioner.plan(&desired).await.unwrap(), []);
     }
+}
+
+/// What is known without looking anew is what would be observed; nothing is known of what does not exist, or is asked for
+/// anew.
+pub async fn what_is_known_to_be_unchanged_is_what_would_be_observed(harness: &dyn ClusterHarness) {
+    let provisioner = harness.provisioner();
+    let desired = cluster("one", &["web"]);
+    assert_eq!(provisioner.unchanged(&desired).await.unwrap(), None);
+    settle(provisioner, &desired).await;
+    let observed = provisioner.observe(&desired.target).await.unwrap();
+    assert_eq!(provisioner.plan(&desired).await.unwrap(), []);
+    let known = provisioner.unchanged(&desired).await.unwrap();
+    assert!(known.is_none_or(|known| known == observed), "{observed:?}");
+    assert_eq!(provisioner.unchanged(&cluster("one", &["web", "api"])).await.unwrap(), None);
 }
 
 /// A plan names what differs, inside the tenant too, and changes nothing by itself.

@@ -38,6 +38,10 @@ impl ClusterProvisioner for FaultyProvisioner {
         self.plan.pass(self.inner.observe(target)).await
     }
 
+    async fn unchanged(&self, desired: &TenantCluster) -> Result<Option<Observation>> {
+        self.plan.pass(self.inner.unchanged(desired)).await
+    }
+
     async fn suspend(&self, target: &TenantTarget, now: Timestamp) -> Result<()> {
         self.plan.pass(self.inner.suspend(target, now)).await
     }
@@ -56,5 +60,9 @@ impl ClusterProvisioner for FaultyProvisioner {
 
     async fn ping(&self) -> Result<()> {
         self.inner.ping().await
+    }
+
+    async fn watch(&self) {
+        self.inner.watch().await;
     }
 }

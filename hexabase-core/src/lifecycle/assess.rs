@@ -14,7 +14,7 @@ use crate::provisioner::{Applied, ControlPlaneState, Observation};
 pub struct Pace {
     /// The shortest time between two looks at something that is under way.
     pub shortest_poll: Duration,
-    /// The longest time between two looks at something that is under way. Until then it is an eighth of the time that it
+    /// The longest time between two looks at something that is under way. Until then it is a sixteenth of the time that it
     /// has been under way, so that clusters which hang do not take the workers' time from others.
     pub longest_poll: Duration,
     /// The wait after the first failure; it doubles with every further one.
@@ -51,6 +51,15 @@ pub struct Seen {
     pub drift: Option<Vec<DriftEntry>>,
     /// What went wrong, if something did.
     pub error: Option<Error>,
+}
+
+impl Seen {
+    /// What a look brought of which it was known beforehand that everything is as it should be.
+    #[must_use]
+    pub fn unchanged(observation: Observation) -> Self {
+        let applied = Some(Applied::everything());
+        Self { observation: Some(observation), applied, drift: Some(Vec::new()), error: None }
+    }
 }
 
 /// What follows from a look.

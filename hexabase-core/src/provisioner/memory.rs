@@ -172,6 +172,10 @@ impl ClusterProvisioner for MemoryProvisioner {
         })
     }
 
+    async fn unchanged(&self, _: &TenantCluster) -> Result<Option<Observation>> {
+        Ok(None)
+    }
+
     async fn suspend(&self, target: &TenantTarget, _: Timestamp) -> Result<()> {
         if let Some(cluster) = self.lock().get_mut(&target.name) {
             cluster.ready_at = None;
@@ -207,6 +211,8 @@ impl ClusterProvisioner for MemoryProvisioner {
     async fn ping(&self) -> Result<()> {
         Ok(())
     }
+
+    async fn watch(&self) {}
 }
 
 impl fmt::Debug for MemoryProvisioner {

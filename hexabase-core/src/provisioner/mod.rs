@@ -63,6 +63,19 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable` when the host cluster does not answer.
     async fn observe(&self, target: &TenantTarget) -> Result<Observation>;
 
+    /// What there is, if it is known to be what `desired` says without looking at all of it anew: because it was when it
+    /// was last looked at closely, by [`observe`](Self::observe) and [`plan`](Self::plan), and nothing has moved since.
+    /// Whoever does not [`watch`](Self::watch) knows of nothing.
+    ///
+    /// # Behaviour
+    /// - Of a cluster that does not exist nothing is known.
+    /// - What is asked for anew is not there yet.
+    /// - What is known is what would be observed.
+    ///
+    /// # Errors
+    /// `Unavailable` when the host cluster does not answer.
+    async fn unchanged(&self, desired: &TenantCluster) -> Result<Option<Observation>>;
+
     /// Puts the cluster to sleep: nothing runs, nothing is lost. It is asked for again, look by look, until the
     /// cluster is observed as stopped; each time does what can be done by then.
     ///
@@ -110,6 +123,10 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable` when it does not.
     async fn ping(&self) -> Result<()>;
+
+    /// Follows what moves on the host cluster for as long as it is polled, so that looks at what did not move are cheap.
+    /// [`Worker::run`](crate::worker::Worker::run) does it. One that follows nothing returns.
+    async fn watch(&self);
 }
 
 /// What [`ClusterProvisioner::apply`] achieved.
@@ -119,6 +136,14 @@ pub struct Applied {
     pub tenant: bool,
     /// Projects whose namespace could not be made, each with a reason for people.
     pub refused_projects: BTreeMap<ProjectId, String>,
+}
+
+impl Applied {
+    /// That everything is as it should be, inside as well.
+    #[must_use]
+    pub const fn everything() -> Self {
+        Self { tenant: true, refused_projects: BTreeMap::new() }
+    }
 }
 
 /// What there is of a tenant cluster.

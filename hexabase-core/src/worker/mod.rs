@@ -12,6 +12,7 @@ mod sweep;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 
@@ -49,8 +50,14 @@ impl Worker {
         let parts: &Parts = &self.platform;
         let halt = Halt::default();
         let (relay, sweep) = (Relay::new(parts), Sweep::new(parts));
+        let watching = async {
+            let hosts = join_all(parts.fleet.iter().map(|(_, provisioner)| provisioner.watch()));
+            let (hosts, halted) = (hosts.fuse(), halt.wait().fuse());
+            pin_mut!(hosts, halted);
+            select_biased! { () = halted => {}, _ = hosts => {} }
+        };
         let work = async {
-            futures_util::join!(relay.run(&halt), sweep.run(&halt), self.consume(&halt));
+            futures_util::join!(relay.run(&halt), sweep.run(&halt), self.consume(&halt), watching);
         };
         until(stop, &halt, work).await;
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::id_source::IdSourceExt as _;
 use crate::lifecycle::{self, Assessment, Operation, Progress, Seen};
-use crate::model::{Actor, AuditEvent, Origin, Phase, WorkspaceState};
+use crate::model::{Actor, AuditEvent, Origin, Phase, Workspace, WorkspaceState};
 use crate::platform::Parts;
 use crate::provisioner::{Applied, ClusterProvisioner};
 use crate::store::Lease;
@@ -89,6 +89,12 @@ impl<'a> Reconciler<'a> {
         let workspace = &state.workspace;
         let provisioner: &Arc<dyn ClusterProvisioner> = self.0.fleet.provisioner(&workspace.host_cluster)?;
         let target = desired::TenantTarget::of(workspace);
+        if is_as_asked(workspace)
+            && let Some(observation) = provisioner.unchanged(&self.desired(state)?).await?
+        {
+            *seen = Seen::unchanged(observation);
+            return Ok(());
+        }
         let observation = seen.observation.insert(provisioner.observe(&target).await?);
         match lifecycle::next_operation(workspace, &observation.control_plane) {
             Operation::Nothing => {}
@@ -109,22 +115,24 @@ impl<'a> Reconciler<'a> {
         provisioner: &dyn ClusterProvisioner,
         seen: &mut Seen,
     ) -> Result<()> {
-        let workspace = &state.workspace;
-        let plan = self.0.plans.of(&workspace.plan_id)?;
-        let desired = desired::workspace(state, plan, &self.0.settings.issuer);
-        let settled = workspace.is_settled() && workspace.status.phase == Phase::Ready;
-        if settled && workspace.status.refused_projects.is_empty() {
+        let desired = self.desired(state)?;
+        if is_as_asked(&state.workspace) {
             // Nothing new was asked for: whatever differs is drift.
             let drift = provisioner.plan(&desired).await?;
             let fine = drift.is_empty();
             seen.drift = Some(drift);
             if fine {
-                seen.applied = Some(Applied { tenant: true, ..Applied::default() });
+                seen.applied = Some(Applied::everything());
                 return Ok(());
             }
         }
         seen.applied = Some(provisioner.apply(&desired).await?);
         Ok(())
+    }
+
+    fn desired(&self, state: &WorkspaceState) -> Result<desired::TenantCluster> {
+        let plan = self.0.plans.of(&state.workspace.plan_id)?;
+        Ok(desired::workspace(state, plan, &self.0.settings.issuer))
     }
 
     async fn record(
@@ -189,4 +197,10 @@ impl<'a> Reconciler<'a> {
         let event = self.0.event(organization_id, Some(id), "workspace.phase", data);
         self.0.commit(changeset.insert(event)).await
     }
+}
+
+/// Whether the cluster was as it should be, with nothing new to follow, when it was last looked at.
+fn is_as_asked(workspace: &Workspace) -> bool {
+    let status = &workspace.status;
+    workspace.is_settled() && status.phase == Phase::Ready && status.refused_projects.is_empty()
 }

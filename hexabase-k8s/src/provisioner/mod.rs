@@ -1,6 +1,7 @@
 mod apply;
 mod observe;
 mod power;
+mod reflection;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
@@ -24,10 +26,14 @@ use crate::access::TenantConnector;
 use crate::api_server::{ApiServer, Bounds};
 use crate::labels;
 use crate::object::Kind;
+use crate::render::host::watched;
 use crate::settings::HostSettings;
+use reflection::Reflection;
 
-/// How many clients of tenant clusters are kept at hand.
-const CLIENTS: usize = 256;
+/// How many clients of tenant clusters are kept at hand: for those that something is done about. Each takes some 60 KiB.
+const CLIENTS: usize = 64;
+/// How many tenants are known at a time not to answer.
+const SILENT: usize = 4_096;
 /// How long a tenant that did not answer is not asked for anything but whether it does: whoever waits for one waits once.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -35,6 +41,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// itself and applies them by server-side apply.
 pub struct VClusterProvisioner {
     host: ApiServer,
+    /// The same, to be listened to.
+    client: Client,
     connector: Arc<dyn TenantConnector>,
     settings: HostSettings,
     /// Clients by the tenant and the version of the Secret they were made from: a new certificate means a
@@ -42,6 +50,7 @@ pub struct VClusterProvisioner {
     clients: quick_cache::sync::Cache<(String, String), ApiServer>,
     /// When a tenant that was looked at did not answer.
     silent: quick_cache::sync::Cache<String, Instant>,
+    reflection: Reflection,
 }
 
 impl VClusterProvisioner {
@@ -49,11 +58,13 @@ impl VClusterProvisioner {
     #[must_use]
     pub fn new(host: Client, connector: Arc<dyn TenantConnector>, settings: HostSettings) -> Self {
         Self {
-            host: ApiServer::new(host, Bounds::HOST, settings.concurrency),
+            host: ApiServer::new(host.clone(), Bounds::HOST, settings.concurrency),
+            client: host,
             connector,
             settings,
             clients: quick_cache::sync::Cache::new(CLIENTS),
-            silent: quick_cache::sync::Cache::new(CLIENTS),
+            silent: quick_cache::sync::Cache::new(SILENT),
+            reflection: Reflection::default(),
         }
     }
 
@@ -153,6 +164,10 @@ impl ClusterProvisioner for VClusterProvisioner {
         self.observe_cluster(target).await.map_err(|error| error.during("cluster.observe"))
     }
 
+    async fn unchanged(&self, desired: &TenantCluster) -> Result<Option<Observation>> {
+        self.unchanged_cluster(desired).await.map_err(|error| error.during("cluster.unchanged"))
+    }
+
     async fn suspend(&self, target: &TenantTarget, now: Timestamp) -> Result<()> {
         self.suspend_cluster(target, now).await.map_err(|error| error.during("cluster.suspend"))
     }
@@ -180,5 +195,9 @@ impl ClusterProvisioner for VClusterProvisioner {
 
     async fn ping(&self) -> Result<()> {
         self.host.ping("/readyz").await
+    }
+
+    async fn watch(&self) {
+        join_all(watched().map(|kind| self.reflection.follow(kind, &self.client))).await;
     }
 }

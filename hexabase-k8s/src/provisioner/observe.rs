@@ -17,6 +17,7 @@ use crate::render::tenant::is_project_quota;
 
 impl VClusterProvisioner {
     pub(super) async fn observe_cluster(&self, target: &TenantTarget) -> Result<Observation> {
+        let moment = self.reflection.moment(&target.name);
         match self.namespace(target).await? {
             // What is not ours is no cluster of ours; applying says so.
             Namespace::Absent | Namespace::Foreign => return Ok(Observation::absent()),
@@ -46,7 +47,11 @@ impl VClusterProvisioner {
             Some(api) => self.answering(target, &api).await?,
             None => Observation::of(starting("it has not handed out its kubeconfig yet")),
         };
-        Ok(Observation { usage, ..observation })
+        let observation = Observation { usage, ..observation };
+        if observation.control_plane == ControlPlaneState::Ready {
+            self.reflection.observed(&target.name, moment, &observation);
+        }
+        Ok(observation)
     }
 
     /// It sleeps when its control plane is gone, and with it everything it ran.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::authorization::{Attributes, User};
 use super::kinds::KindInfo;
+use super::metadata;
 use super::path::{Route, Target, query, route};
 use super::reply::{Outcome, Refusal, Reply};
 use super::selector::Selector;
@@ -150,12 +151,13 @@ impl Cluster {
         let wants_watch = params.get("watch").is_some_and(|watch| watch == "true" || watch == "1");
         let verb = verb(request.method(), target, wants_watch)?;
         self.lock().authorize(user, &attributes(target, verb))?;
-        match verb {
+        let reply = match verb {
             "get" => self.get(&kind, target).map(Reply::ok),
             "list" => self.list(&kind, target, &params).map(Reply::ok),
             "watch" => self.watch(kind, target, &params),
             _ => self.write(request, kind, target, &params, user),
-        }
+        }?;
+        Ok(if metadata::is_all_that_is_wanted(request) { metadata::alone(reply) } else { reply })
     }
 
     fn get(&self, kind: &KindInfo, target: &Target) -> Outcome<Value> {

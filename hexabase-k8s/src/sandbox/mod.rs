@@ -32,6 +32,7 @@ mod guard;
 mod kinds;
 mod list_types;
 mod managers;
+mod metadata;
 mod patch;
 mod path;
 mod reply;

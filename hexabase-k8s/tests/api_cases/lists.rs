@@ -148,6 +148,34 @@ pub(crate) async fn a_watch_with_a_selector_sees_objects_enter_and_leave(place: 
     assert_eq!(seen, told(&[("added", "a"), ("modified", "a"), ("deleted", "a")]));
 }
 
+pub(crate) async fn metadata_can_be_had_alone(place: &Place) {
+    make(place, "a", json!({ "in": "yes" })).await;
+    patch(place, "a", json!({ "data": { "x": "1" } })).await;
+    let maps = place.config_maps();
+    let one = maps.get_metadata("a").await.unwrap();
+    assert_eq!(one.types.unwrap().kind, "PartialObjectMetadata");
+    assert_eq!(one.metadata.labels.unwrap()["in"], "yes");
+
+    let list = maps.list_metadata(&ListParams::default().labels("in")).await.unwrap();
+    assert_eq!(list.types.kind, "PartialObjectMetadataList");
+    assert_eq!(
+        (list.items.len(), list.items[0].types.as_ref().unwrap().kind.as_str()),
+        (1, "PartialObjectMetadata")
+    );
+    let version = list.metadata.resource_version.unwrap();
+    patch(place, "a", json!({ "data": { "x": "2" } })).await;
+    let watched = maps.watch_metadata(&WatchParams::default().labels("in"), &version).await.unwrap();
+    let event = Box::pin(watched).try_next().await.unwrap().unwrap();
+    let WatchEvent::Modified(object) = event else { panic!("{event:?}") };
+    assert_eq!(object.types.unwrap().kind, "PartialObjectMetadata");
+
+    // What is read is told from what is said: there is nothing in it but metadata.
+    let request = http::Request::get(place.path("configmaps", "a"))
+        .header("accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+    let answer: Value = place.client.request(request.body(Vec::new()).unwrap()).await.unwrap();
+    assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["apiVersion", "kind", "metadata"]);
+}
+
 pub(crate) async fn discovery_names_the_kinds(place: &Place) {
     let discovery = Discovery::new(place.client.clone()).run().await.unwrap();
     for (group, kind, plural, namespaced) in [

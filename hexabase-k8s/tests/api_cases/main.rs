@@ -200,6 +200,7 @@ cases! {
         pages_follow_each_other,
         a_watch_tells_what_changes_after_a_version,
         a_watch_with_a_selector_sees_objects_enter_and_leave,
+        metadata_can_be_had_alone,
         discovery_names_the_kinds,
     ],
     lifecycle: [

@@ -8,6 +8,7 @@ mod host;
 #[path = "../provisioner/occupy.rs"]
 mod occupy;
 mod people;
+mod quiet;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +26,14 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::DeleteParams;
 use occupy::{leave_no_room, make_namespace};
+use tokio::task::JoinSet;
 
 #[derive(Debug)]
-struct OnHost(VClusterProvisioner);
+struct OnHost {
+    provisioner: Arc<VClusterProvisioner>,
+    /// Whoever watches the host, as a worker does.
+    _watching: JoinSet<()>,
+}
 
 impl OnHost {
     /// A provisioner on a host on which none of the suite's clusters is left.
@@ -46,14 +52,19 @@ impl OnHost {
             identity: Some(HostIdentity::default()),
             ..HostSettings::default()
         };
-        Self(VClusterProvisioner::new(as_hexabase().await, Arc::new(ServiceConnector), settings))
+        let client = as_hexabase().await;
+        let provisioner = Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector), settings));
+        let mut watching = JoinSet::new();
+        let watcher = provisioner.clone();
+        watching.spawn(async move { watcher.watch().await });
+        Self { provisioner, _watching: watching }
     }
 }
 
 #[async_trait]
 impl ClusterHarness for OnHost {
     fn provisioner(&self) -> &dyn ClusterProvisioner {
-        &self.0
+        &*self.provisioner
     }
 
     async fn occupy_cluster(&self, target: &TenantTarget) {
@@ -65,7 +76,7 @@ impl ClusterHarness for OnHost {
     }
 
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
-        let access = self.0.admin_access(target).await.unwrap();
+        let access = self.provisioner.admin_access(target).await.unwrap();
         let kubeconfig = access.kubeconfig.expose_secret().to_owned().into();
         make_namespace(ServiceConnector.connect(target, &kubeconfig).await.unwrap(), namespace.as_str())
             .await;

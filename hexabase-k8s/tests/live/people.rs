@@ -61,10 +61,10 @@ fn workspace() -> TenantCluster {
 /// Brings a real tenant cluster up, and answers its administrator.
 async fn bring_up(host: &OnHost, cluster: &TenantCluster) -> Client {
     for _ in 0..600 {
-        let observed = host.0.observe(&cluster.target).await;
+        let observed = host.provisioner.observe(&cluster.target).await;
         let ready = observed.is_ok_and(|observed| observed.control_plane == ControlPlaneState::Ready);
-        if host.0.apply(cluster).await.is_ok_and(|applied| applied.tenant) && ready {
-            let access = host.0.admin_access(&cluster.target).await.unwrap();
+        if host.provisioner.apply(cluster).await.is_ok_and(|applied| applied.tenant) && ready {
+            let access = host.provisioner.admin_access(&cluster.target).await.unwrap();
             return ServiceConnector.connect(&cluster.target, &access.kubeconfig).await.unwrap();
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -257,5 +257,5 @@ async fn people_may_do_what_their_groups_say_and_nothing_else() {
     )
     .await;
 
-    host.0.delete(&cluster.target).await.unwrap();
+    host.provisioner.delete(&cluster.target).await.unwrap();
 }

@@ -6,6 +6,9 @@ mod host_setup;
 mod hostile;
 mod occupy;
 mod rollout;
+mod watching;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use hexabase_core::conformance::cluster_provisioner::ClusterHarness;
@@ -15,12 +18,15 @@ use hexabase_core::provisioner::ClusterProvisioner;
 use hexabase_k8s::sandbox::Sandbox;
 use hexabase_k8s::{HostSettings, VClusterProvisioner};
 use kube::Client;
+use tokio::task::JoinSet;
+
 use occupy::{leave_no_room, make_namespace};
 
 #[derive(Debug)]
 struct InSandbox {
     sandbox: Sandbox,
-    provisioner: VClusterProvisioner,
+    provisioner: Arc<VClusterProvisioner>,
+    watching: JoinSet<()>,
 }
 
 impl InSandbox {
@@ -28,14 +34,25 @@ impl InSandbox {
         let sandbox = Sandbox::start(Default::default());
         let provisioner =
             VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
-        Self { sandbox, provisioner }
+        Self::new(sandbox, provisioner)
+    }
+
+    fn new(sandbox: Sandbox, provisioner: VClusterProvisioner) -> Self {
+        Self { sandbox, provisioner: Arc::new(provisioner), watching: JoinSet::new() }
+    }
+
+    /// The same with somebody who watches the host.
+    fn watched(mut self) -> Self {
+        let provisioner = self.provisioner.clone();
+        self.watching.spawn(async move { provisioner.watch().await });
+        self
     }
 }
 
 #[async_trait]
 impl ClusterHarness for InSandbox {
     fn provisioner(&self) -> &dyn ClusterProvisioner {
-        &self.provisioner
+        &*self.provisioner
     }
 
     async fn occupy_cluster(&self, target: &TenantTarget) {
@@ -50,6 +67,12 @@ impl ClusterHarness for InSandbox {
         let tenant = self.sandbox.tenant(&target.name).unwrap();
         make_namespace(Client::new(tenant, "default"), namespace.as_str()).await;
     }
+}
+
+mod in_the_sandbox_while_it_is_watched {
+    use super::InSandbox;
+
+    hexabase_core::cluster_provisioner_conformance!(async { (InSandbox::start().await.watched(), ()) });
 }
 
 mod in_the_sandbox {

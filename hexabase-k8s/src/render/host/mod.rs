@@ -32,6 +32,12 @@ pub(crate) const KINDS: [Kind; 10] = [
     Kind::STATEFUL_SET,
 ];
 
+/// The kinds of which Hexabase may hear on the whole host whenever something moves. Secrets are none of them: whoever may
+/// watch them may read them, those of everybody.
+pub(crate) fn watched() -> impl Iterator<Item = Kind> {
+    KINDS.into_iter().filter(|kind| *kind != Kind::SECRET).chain([Kind::NAMESPACE])
+}
+
 /// Everything that a tenant cluster is on its host, in the order in which it is applied.
 ///
 /// # Errors

@@ -3,6 +3,9 @@
 //! Cluster-wide it makes and removes namespaces, and binds itself to one role in them. Everything else it may do in the
 //! namespaces of tenants alone, by that role: it reads no Secret elsewhere. What RBAC cannot say, that the namespaces have
 //! to be those of tenants, an admission policy says.
+//!
+//! A role of its own lets it watch what moves, Secrets excepted. Nothing but its thrift depends on that one: whoever does not
+//! want it to see other people's objects leaves role and binding out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +13,14 @@ use serde_json::{Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object};
-use crate::render::host::{GRANTED, KINDS};
+use crate::render::host::{GRANTED, KINDS, watched};
 use crate::settings::HostIdentity;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// What it may do everywhere.
 const EVERYWHERE: &str = "hexabase";
+/// What it may follow everywhere.
+const WATCHING: &str = "hexabase-watch";
 /// What it may do in the namespaces of tenants.
 pub(crate) const WITH_TENANTS: &str = "hexabase-tenant";
 /// The policy that keeps it to the namespaces of tenants.
@@ -29,17 +34,20 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
     let mut account = metadata(&identity.name);
     account["namespace"] = json!(identity.namespace);
     let role = |name: &str, rules| Object::of(Kind::CLUSTER_ROLE, metadata(name), [("rules", rules)]);
-    let binding = [
-        ("roleRef", json!({ "apiGroup": RBAC, "kind": "ClusterRole", "name": EVERYWHERE })),
-        ("subjects", json!([subject(identity)])),
-    ];
+    let bind = |role: &str| {
+        let reference = json!({ "apiGroup": RBAC, "kind": "ClusterRole", "name": role });
+        let whole = [("roleRef", reference), ("subjects", json!([subject(identity)]))];
+        Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(role), whole)
+    };
     let bound = json!({ "policyName": SCOPE, "validationActions": ["Deny"] });
     vec![
         Object::of(Kind::NAMESPACE, metadata(&identity.namespace), []),
         Object::of(Kind::SERVICE_ACCOUNT, account, []),
         role(WITH_TENANTS, with_tenants()),
         role(EVERYWHERE, everywhere()),
-        Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(EVERYWHERE), binding),
+        role(WATCHING, watching()),
+        bind(EVERYWHERE),
+        bind(WATCHING),
         Object::of(Kind::ADMISSION_POLICY, metadata(SCOPE), [("spec", scope(identity))]),
         Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE), [("spec", bound)]),
     ]
@@ -56,6 +64,11 @@ fn everywhere() -> Value {
         { "apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["create", "patch"] },
         { "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [WITH_TENANTS], "verbs": ["bind"] },
     ])
+}
+
+fn watching() -> Value {
+    let rule = |kind: Kind| json!({ "apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list", "watch"] });
+    watched().map(rule).collect()
 }
 
 /// What is done with the objects of a tenant, and what their control plane is granted: nobody grants what they have not.

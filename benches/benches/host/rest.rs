@@ -1,0 +1,131 @@
+//! Tenants at rest, of which nothing moves.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
+use hexabase_benches::row;
+use hexabase_core::desired::{TenantCluster, TenantTarget};
+use hexabase_core::error::Result;
+use hexabase_core::provisioner::ClusterProvisioner as _;
+use hexabase_core::secret::SecretString;
+use hexabase_k8s::render::tenant_objects;
+use hexabase_k8s::{HostSettings, TenantConnector, VClusterProvisioner};
+use http::Response;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::client::Body;
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::AT_A_TIME;
+
+/// The inside of tenants in which everything is as it should be.
+#[derive(Debug)]
+struct AsDesired(HashMap<String, TenantCluster>);
+
+#[async_trait]
+impl TenantConnector for AsDesired {
+    async fn connect(&self, target: &TenantTarget, _: &SecretString) -> Result<Client> {
+        let tenant = self.0[&target.name].clone();
+        let answer = move |request: http::Request<Body>| {
+            let answer = inside(&tenant, request.uri().path());
+            async move { Ok::<_, std::convert::Infallible>(Response::new(Body::from(answer.into_bytes()))) }
+        };
+        Ok(Client::new(tower::service_fn(answer), "default"))
+    }
+}
+
+fn inside(tenant: &TenantCluster, path: &str) -> String {
+    let plural = path.rsplit('/').next().unwrap_or_default();
+    let objects = tenant_objects(tenant).into_iter().filter(|object| object.kind.plural == plural);
+    json!({ "metadata": {}, "items": objects.map(|object| object.body).collect::<Vec<_>>() }).to_string()
+}
+
+/// What a control plane does when it has come up, as far as its host sees it.
+async fn come_up(client: &Client, name: &str) {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), name);
+    let pod = format!("{name}-0");
+    while pods.get_opt(&pod).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let ready =
+        json!({ "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] } });
+    pods.patch_status(&pod, &PatchParams::default(), &Patch::Strategic(ready)).await.unwrap();
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": { "name": format!("vc-{name}") },
+        "stringData": { "config": "{}", "certificate-authority": "a".repeat(1_200) },
+    }))
+    .unwrap();
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), name);
+    secrets.create(&PostParams::default(), &secret).await.unwrap();
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), name);
+    let is_ready = |set: StatefulSet| set.status.and_then(|status| status.ready_replicas) == Some(1);
+    while !is_ready(sets.get(name).await.unwrap()) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What tenants at rest cost: requests for each look at one, and memory.
+pub(crate) async fn cost(client: &Client, tenants: &[TenantCluster]) {
+    let names = tenants.iter().map(|tenant| come_up(client, &tenant.target.name));
+    iter(names).buffer_unordered(AT_A_TIME).collect::<()>().await;
+
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = {
+        let (asked, client) = (asked.clone(), client.clone());
+        tower::service_fn(move |request: http::Request<Body>| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let client = client.clone();
+            async move { client.send(request).await }
+        })
+    };
+    let inside = tenants.iter().map(|tenant| (tenant.target.name.clone(), tenant.clone()));
+    let connector = Arc::new(AsDesired(inside.collect()));
+    let client = Client::new(counting, "default");
+    let before = resident();
+    let provisioner = Arc::new(VClusterProvisioner::new(client, connector, HostSettings::default()));
+    let watching = tokio::spawn({
+        let provisioner = provisioner.clone();
+        async move { provisioner.watch().await }
+    });
+    iter(tenants.iter().map(|tenant| settle(&provisioner, tenant)))
+        .buffer_unordered(AT_A_TIME)
+        .collect::<()>()
+        .await;
+    let each = (resident() - before) / tenants.len();
+
+    asked.store(0, Ordering::Relaxed);
+    for tenant in tenants {
+        assert!(provisioner.unchanged(tenant).await.unwrap().is_some(), "it moved");
+    }
+    watching.abort();
+    let asked = asked.load(Ordering::Relaxed).div_ceil(tenants.len());
+    let what = "requests in a look at an unchanged workspace on a real API server";
+    row(what, &asked, "1", &format!("{asked}.00"), &"≤ 1", asked <= 1);
+    let (each, bound) = (each as f64 / 1024.0, 64.0);
+    let what = format!("memory of a worker for each of {} workspaces at rest", tenants.len());
+    let ours = format!("{each:.1} KiB");
+    row(&what, &ours, "64 KiB", &format!("{:.2}", each / bound), &"≤ 64 KiB", each <= bound);
+}
+
+/// Looks at a tenant until it is known to be all it should be.
+async fn settle(provisioner: &VClusterProvisioner, tenant: &TenantCluster) {
+    while provisioner.unchanged(tenant).await.unwrap().is_none() {
+        provisioner.observe(&tenant.target).await.unwrap();
+        let drift = provisioner.plan(tenant).await.unwrap();
+        assert!(drift.is_empty(), "{drift:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The memory of this process, in bytes.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}

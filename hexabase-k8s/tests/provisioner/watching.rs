@@ -1,0 +1,205 @@
+//! Looks at tenants of which nothing moved: they cost next to nothing, and nothing escapes them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hexabase_core::desired::TenantCluster;
+use hexabase_core::fixture;
+use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
+use hexabase_k8s::render::{host_objects, host_setup};
+use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
+use hexabase_k8s::{HostIdentity, HostSettings, Kind, Object, VClusterProvisioner};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::host_setup::{path, prepared, restricted, send, settings};
+
+/// A tenant that is ready, and whoever watches its host.
+struct Watched {
+    sandbox: Sandbox,
+    provisioner: Arc<VClusterProvisioner>,
+    tenant: TenantCluster,
+    /// How often the host was asked for something, to be watched included.
+    asked: Arc<AtomicUsize>,
+    _watching: JoinSet<()>,
+}
+
+/// Lets the sandbox and those who watch it take their turns.
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
+
+impl Watched {
+    async fn start() -> Self {
+        let sandbox = Sandbox::start(SandboxOptions { startup: Duration::ZERO, ..SandboxOptions::default() });
+        Self::on(sandbox.clone(), sandbox.host_client(), HostSettings::default()).await
+    }
+
+    /// A tenant on a host that Hexabase speaks to by a client.
+    async fn on(sandbox: Sandbox, client: Client, settings: HostSettings) -> Self {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counting = {
+            let asked = asked.clone();
+            tower::service_fn(move |request: http::Request<Body>| {
+                asked.fetch_add(1, Ordering::Relaxed);
+                let client = client.clone();
+                async move { client.send(request).await }
+            })
+        };
+        let client = Client::new(counting, "default");
+        let provisioner = Arc::new(VClusterProvisioner::new(client, sandbox.connector(), settings));
+        let mut watching = JoinSet::new();
+        let watcher = provisioner.clone();
+        watching.spawn(async move { watcher.watch().await });
+        let tenant = fixture::tenant_cluster("shop");
+        while !provisioner.apply(&tenant).await.is_ok_and(|applied| applied.tenant) {
+            a_moment().await;
+        }
+        Self { sandbox, provisioner, tenant, asked, _watching: watching }
+    }
+
+    /// A close look, as at a tenant of which nothing is known.
+    async fn look(&self) {
+        let observed = self.provisioner.observe(&self.tenant.target).await.unwrap();
+        assert_eq!(observed.control_plane, ControlPlaneState::Ready);
+        assert_eq!(self.provisioner.plan(&self.tenant).await.unwrap(), []);
+    }
+
+    async fn is_unchanged(&self) -> bool {
+        self.provisioner.unchanged(&self.tenant).await.unwrap().is_some()
+    }
+
+    /// Looks until nothing moves any more.
+    async fn settle(&self) {
+        for _ in 0..1_000 {
+            self.look().await;
+            if self.is_unchanged().await {
+                return;
+            }
+            a_moment().await;
+        }
+        panic!("it never settles");
+    }
+
+    /// Waits for word of a change to get about.
+    async fn hears_of(&self, what: &str) {
+        for _ in 0..1_000 {
+            if !self.is_unchanged().await {
+                return;
+            }
+            a_moment().await;
+        }
+        panic!("{what} went unnoticed");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_has_not_moved_costs_one_request() {
+    let watched = Watched::start().await;
+    watched.settle().await;
+    let before = watched.asked.load(Ordering::Relaxed);
+    assert!(watched.is_unchanged().await);
+    assert_eq!(watched.asked.load(Ordering::Relaxed) - before, 1);
+    let known = watched.provisioner.unchanged(&watched.tenant).await.unwrap().unwrap();
+    assert_eq!(known, watched.provisioner.observe(&watched.tenant.target).await.unwrap());
+}
+
+#[tokio::test]
+async fn whatever_moves_on_the_host_is_looked_at() {
+    let watched = Watched::start().await;
+    let admin = watched.sandbox.host_client();
+    for object in host_objects(&watched.tenant, &HostSettings::default()).unwrap() {
+        watched.settle().await;
+        let place = format!("{}/{}", path(&object), object.name);
+        let touched = json!({ "metadata": { "annotations": { "somebody": "was here" } } });
+        assert_eq!(merge(&admin, &place, &touched).await, 200, "{place}");
+        watched.hears_of(&place).await;
+    }
+    watched.settle().await;
+    let secret = format!("/api/v1/namespaces/{0}/secrets/vc-{0}", watched.tenant.target.name);
+    assert_eq!(merge(&admin, &secret, &json!({ "data": { "more": "bW9yZQ==" } })).await, 200);
+    watched.hears_of("a new way in").await;
+    watched.settle().await;
+    let stray = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "stray", "labels": host_objects(&watched.tenant, &HostSettings::default()).unwrap()[0].body["metadata"]["labels"] },
+    });
+    let maps = format!("/api/v1/namespaces/{}/configmaps", watched.tenant.target.name);
+    assert_eq!(send(&admin, "POST", &maps, &stray).await, 201);
+    watched.hears_of("a stray").await;
+}
+
+async fn merge(client: &Client, place: &str, patch: &Value) -> u16 {
+    let request = http::Request::patch(place).header("content-type", "application/merge-patch+json");
+    client
+        .send(request.body(Body::from(patch.to_string().into_bytes())).unwrap())
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
+}
+
+#[tokio::test]
+async fn what_is_asked_for_anew_is_no_longer_what_there_is() {
+    let watched = Watched::start().await;
+    watched.settle().await;
+    let larger =
+        TenantCluster { isolation: hexabase_core::model::Isolation::Restricted, ..watched.tenant.clone() };
+    assert_eq!(watched.provisioner.unchanged(&larger).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_watches_is_looked_at_from_time_to_time() {
+    let watched = Watched::start().await;
+    watched.settle().await;
+    tokio::time::sleep(Duration::from_secs(1_700)).await;
+    assert!(watched.is_unchanged().await);
+    tokio::time::sleep(Duration::from_secs(101)).await;
+    assert!(!watched.is_unchanged().await);
+}
+
+/// Whether tenants settle where Hexabase has these rights.
+async fn settles(access: Vec<Object>) -> bool {
+    let sandbox = prepared(&access).await;
+    let host = Client::new(restricted(&sandbox), "default");
+    let watched = Watched::on(sandbox, host, settings()).await;
+    for _ in 0..20 {
+        watched.look().await;
+        if watched.is_unchanged().await {
+            return true;
+        }
+        a_moment().await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn where_watching_is_not_allowed_everything_is_asked_for() {
+    let mut access = host_setup(&HostIdentity::default());
+    assert!(settles(access.clone()).await);
+    access.retain(|object| object.name != "hexabase-watch");
+    assert!(!settles(access).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_watched_in_vain_and_no_secret_at_all() {
+    let access = host_setup(&HostIdentity::default());
+    let watching = |object: &Object| object.kind == Kind::CLUSTER_ROLE && object.name == "hexabase-watch";
+    let place = access.iter().position(watching).unwrap();
+    let rules = access[place].body["rules"].as_array().unwrap().clone();
+    assert!(rules.iter().all(|rule| rule["resources"] != json!(["secrets"])));
+    let mut lives = Vec::new();
+    for (number, rule) in rules.iter().enumerate() {
+        for (without, left) in [("list", "watch"), ("watch", "list")] {
+            let mut less = access.clone();
+            less[place].body["rules"][number]["verbs"] = json!([left]);
+            lives.push((format!("{without} {}", rule["resources"]), tokio::spawn(settles(less))));
+        }
+    }
+    for (what, settled) in lives {
+        assert!(!settled.await.unwrap(), "{what} is not needed");
+    }
+}
