@@ -41,7 +41,7 @@ async fn main() {
         ..HostSettings::default()
     };
     let provisioner: Arc<dyn ClusterProvisioner> =
-        Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector), settings));
+        Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&settings)), settings));
     let shop = Shop::open(provisioner.clone(), Pace::default(), 32).await;
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {

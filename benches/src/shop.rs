@@ -44,7 +44,7 @@ impl Shop {
         let mut plan = hexabase_billing::plans::built_in().remove(0);
         plan.limits.workspaces = 10_000;
         let name = HostClusterName::parse("bench").unwrap();
-        let host = HostCluster { name, region: None, cordoned: false, capacity: u32::MAX, sandbox: true };
+        let host = HostCluster { sandbox: true, ..HostCluster::new(name) };
         let platform = Platform::builder(URL)
             .with_plans(vec![plan.clone()])
             .with_store(Arc::new(store))

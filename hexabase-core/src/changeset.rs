@@ -18,9 +18,10 @@ use crate::id::{
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, CustomRole, Event, Group, Identity, Invitation, Member, Membership,
-    Organization, Project, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, Workspace,
+    Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User,
+    Workspace,
 };
-use crate::name::ProviderName;
+use crate::name::{HostClusterName, ProviderName};
 use crate::secret::VerifierHash;
 use crate::version::Version;
 
@@ -50,6 +51,8 @@ pub enum Guard {
     Organization(OrganizationId, Version),
     /// The workspace still has this version.
     Workspace(OrganizationId, WorkspaceId, Version),
+    /// The registered host cluster still has this version.
+    Host(HostClusterName, Version),
     /// The user still belongs to the organization.
     Member(OrganizationId, UserId),
     /// The lease was not taken by anyone else since it was acquired with this fencing token.
@@ -89,6 +92,8 @@ pub enum Record {
     SecurityEvent(SecurityEvent),
     /// A signing key.
     SigningKey(SigningKey),
+    /// A host cluster.
+    Host(Box<RegisteredHost>),
     /// An organization.
     Organization(Organization),
     /// A member of an organization.
@@ -140,6 +145,8 @@ pub enum Key {
     ApiToken(TokenId),
     /// A signing key.
     SigningKey(String),
+    /// A registered host cluster.
+    Host(HostClusterName),
     /// An organization with everything in it, its audit log excepted.
     Organization(OrganizationId),
     /// A member of an organization.
@@ -182,6 +189,7 @@ impl Record {
             Self::ApiToken(token) => Key::ApiToken(token.id),
             Self::SecurityEvent(event) => Key::SecurityEvent(event.user_id, event.id),
             Self::SigningKey(key) => Key::SigningKey(key.kid.clone()),
+            Self::Host(registered) => Key::Host(registered.host.name.clone()),
             Self::Organization(organization) => Key::Organization(organization.id),
             Self::Member(member) => Key::Member(member.organization_id, member.user_id),
             Self::Invitation(invitation) => Key::Invitation(invitation.organization_id, invitation.id),
@@ -210,6 +218,7 @@ impl Key {
             Self::Session(_) => "session",
             Self::ApiToken(_) => "token",
             Self::SigningKey(_) => "signing key",
+            Self::Host(_) => "host cluster",
             Self::Organization(_) => "organization",
             Self::Member(..) => "member",
             Self::Invitation(..) => "invitation",
@@ -238,6 +247,7 @@ impl Key {
             | Self::Session(_)
             | Self::ApiToken(_)
             | Self::SigningKey(_)
+            | Self::Host(_)
             | Self::SpentRefresh(..)
             | Self::SecurityEvent(..) => None,
             Self::Organization(organization)
@@ -265,6 +275,7 @@ impl Guard {
             Self::Session(..) => "session",
             Self::Organization(..) => "organization",
             Self::Workspace(..) => "workspace",
+            Self::Host(..) => "host cluster",
             Self::Member(..) => "member",
             Self::Lease(..) => "lease",
         }
@@ -405,6 +416,15 @@ impl Changeset {
         self.guard(guard).update(session)
     }
 
+    /// Replaces a registered host cluster that still has the version it was read with, and raises it.
+    #[must_use]
+    pub fn host(self, mut registered: RegisteredHost, now: Timestamp) -> Self {
+        let guard = Guard::Host(registered.host.name.clone(), registered.version);
+        registered.version = registered.version.next();
+        registered.updated_at = now;
+        self.guard(guard).update(registered)
+    }
+
     /// Replaces an organization that still has the version it was read with, and raises it. Do this in
     /// every change of anything inside the organization.
     #[must_use]
@@ -486,6 +506,18 @@ records! {
 impl From<Workspace> for Record {
     fn from(workspace: Workspace) -> Self {
         Self::Workspace(Box::new(workspace))
+    }
+}
+
+impl From<RegisteredHost> for Record {
+    fn from(registered: RegisteredHost) -> Self {
+        Self::Host(Box::new(registered))
+    }
+}
+
+impl Stored for RegisteredHost {
+    fn of(record: &Record) -> Option<&Self> {
+        if let Record::Host(registered) = record { Some(registered) } else { None }
     }
 }
 

@@ -5,12 +5,14 @@ use jiff::Timestamp;
 use crate::desired::{self, Issuer, TenantCluster};
 use crate::id::{GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::model::{
-    ControlPlane, ControlPlaneStore, Group, Isolation, Limits, Member, Organization, OrganizationRole, Plan,
-    Power, Project, User, UserKind, Workspace, WorkspaceState, WorkspaceStatus,
+    ControlPlane, ControlPlaneStore, Group, HostHealth, HostSettings, HostState, Isolation, Limits, Member,
+    Organization, OrganizationRole, Plan, Power, Project, RegisteredHost, User, UserKind, Workspace,
+    WorkspaceState, WorkspaceStatus,
 };
 use crate::name::{
     DisplayName, Email, GroupName, HostClusterName, KubernetesVersion, PlanId, ProjectName, Slug,
 };
+use crate::placement::{HostCluster, HostLabels};
 use crate::quantity::Quantity;
 use crate::quota::{Quota, Resource};
 use crate::version::Version;
@@ -160,10 +162,25 @@ pub fn plan(name: &str) -> Plan {
         },
         isolation: Isolation::Baseline,
         dedicated_nodes: false,
+        host_labels: HostLabels::new(),
         kubernetes_versions: vec![
             must(KubernetesVersion::parse("1.35")),
             must(KubernetesVersion::parse("1.36")),
         ],
+    }
+}
+
+/// A host cluster that an operator has registered.
+#[must_use]
+pub fn registered_host(name: &str) -> RegisteredHost {
+    RegisteredHost {
+        host: HostCluster { capacity: 10, ..HostCluster::new(must(HostClusterName::parse(name))) },
+        settings: HostSettings::new(),
+        sealed_kubeconfig: vec![0, 1, 255],
+        health: HostHealth { state: HostState::Unknown, message: String::new(), since: THEN },
+        created_at: THEN,
+        updated_at: THEN,
+        version: Version::FIRST,
     }
 }
 

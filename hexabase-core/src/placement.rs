@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::name::{HostClusterName, Region};
 
+/// What hosts are told apart by, besides where they stand: `gpu` = `a100`, say.
+pub type HostLabels = BTreeMap<String, String>;
+
 /// A cluster that carries tenant clusters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCluster {
@@ -14,6 +17,8 @@ pub struct HostCluster {
     pub name: HostClusterName,
     /// Where it stands.
     pub region: Option<Region>,
+    /// What plans may ask for.
+    pub labels: HostLabels,
     /// Whether it takes no new workspaces.
     pub cordoned: bool,
     /// How many workspaces it takes.
@@ -22,15 +27,30 @@ pub struct HostCluster {
     pub sandbox: bool,
 }
 
-/// Chooses the host with the most free room among those that take new workspaces and stand where it was
-/// asked for; the first by name where several have the same. `used` says how many workspaces each carries.
+impl HostCluster {
+    /// A host that takes any number of workspaces.
+    #[must_use]
+    pub const fn new(name: HostClusterName) -> Self {
+        let labels = HostLabels::new();
+        Self { name, region: None, labels, cordoned: false, capacity: u32::MAX, sandbox: false }
+    }
+
+    fn has(&self, wanted: &HostLabels) -> bool {
+        wanted.iter().all(|(label, value)| self.labels.get(label) == Some(value))
+    }
+}
+
+/// Chooses the host with the most free room among those that take new workspaces, stand where it was asked for and have
+/// all the labels that the plan asks for; the first by name where several have the same. `used` says how many workspaces
+/// each carries.
 ///
 /// # Errors
 /// - `Invalid` for a region in which there is no host.
-/// - `QuotaExceeded` when all hosts that would do are full or cordoned.
+/// - `QuotaExceeded` when all hosts that would do are full or cordoned, or there is none.
 pub fn choose<'a>(
     hosts: impl IntoIterator<Item = &'a HostCluster>,
     region: Option<&Region>,
+    labels: &HostLabels,
     used: &BTreeMap<HostClusterName, u32>,
 ) -> Result<HostClusterName> {
     let here: Vec<&HostCluster> = hosts
@@ -42,10 +62,10 @@ pub fn choose<'a>(
     }
     let free = |host: &HostCluster| host.capacity.saturating_sub(used.get(&host.name).copied().unwrap_or(0));
     here.into_iter()
-        .filter(|host| !host.cordoned && free(host) > 0)
+        .filter(|host| host.has(labels) && !host.cordoned && free(host) > 0)
         .min_by_key(|host| (std::cmp::Reverse(free(host)), host.name.clone()))
         .map(|host| host.name.clone())
-        .ok_or_else(|| Error::quota_exceeded("no host cluster has room for another workspace"))
+        .ok_or_else(|| Error::quota_exceeded("no host cluster has room for another workspace of this plan"))
 }
 
 #[cfg(test)]
@@ -55,11 +75,9 @@ mod tests {
 
     fn host(name: &str, region: Option<&str>, capacity: u32) -> HostCluster {
         HostCluster {
-            name: HostClusterName::parse(name).unwrap(),
             region: region.map(|region| Region::parse(region).unwrap()),
-            cordoned: false,
             capacity,
-            sandbox: false,
+            ..HostCluster::new(HostClusterName::parse(name).unwrap())
         }
     }
 
@@ -67,17 +85,32 @@ mod tests {
     fn the_host_with_the_most_room_is_chosen() {
         let hosts = [host("a", None, 10), host("b", None, 20), host("c", None, 20)];
         let used = BTreeMap::from([(hosts[1].name.clone(), 5)]);
-        assert_eq!(choose(&hosts, None, &used).unwrap().as_str(), "c");
-        assert_eq!(choose(&hosts, None, &BTreeMap::new()).unwrap().as_str(), "b");
+        assert_eq!(choose(&hosts, None, &HostLabels::new(), &used).unwrap().as_str(), "c");
+        assert_eq!(choose(&hosts, None, &HostLabels::new(), &BTreeMap::new()).unwrap().as_str(), "b");
     }
 
     #[test]
     fn a_region_is_a_demand_not_a_wish() {
         let hosts = [host("a", Some("eu"), 1), host("b", None, 9)];
         let region = |name| Some(Region::parse(name).unwrap());
-        assert_eq!(choose(&hosts, region("eu").as_ref(), &BTreeMap::new()).unwrap().as_str(), "a");
-        let nowhere = choose(&hosts, region("us").as_ref(), &BTreeMap::new()).unwrap_err();
+        assert_eq!(
+            choose(&hosts, region("eu").as_ref(), &HostLabels::new(), &BTreeMap::new()).unwrap().as_str(),
+            "a"
+        );
+        let nowhere =
+            choose(&hosts, region("us").as_ref(), &HostLabels::new(), &BTreeMap::new()).unwrap_err();
         assert_eq!(nowhere.kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn a_plan_may_ask_for_hosts_of_a_kind() {
+        let mut hosts = [host("a", None, 1), host("b", None, 9)];
+        let wanted = HostLabels::from([("gpu".to_owned(), "a100".to_owned())]);
+        let none = choose(&hosts, None, &wanted, &BTreeMap::new()).unwrap_err();
+        assert_eq!(none.kind(), ErrorKind::QuotaExceeded);
+        hosts[0].labels = wanted.clone();
+        hosts[1].labels.insert("gpu".to_owned(), "none".to_owned());
+        assert_eq!(choose(&hosts, None, &wanted, &BTreeMap::new()).unwrap().as_str(), "a");
     }
 
     #[test]
@@ -85,6 +118,9 @@ mod tests {
         let mut hosts = [host("a", None, 1), host("b", None, 5)];
         hosts[1].cordoned = true;
         let used = BTreeMap::from([(hosts[0].name.clone(), 1)]);
-        assert_eq!(choose(&hosts, None, &used).unwrap_err().kind(), ErrorKind::QuotaExceeded);
+        assert_eq!(
+            choose(&hosts, None, &HostLabels::new(), &used).unwrap_err().kind(),
+            ErrorKind::QuotaExceeded
+        );
     }
 }

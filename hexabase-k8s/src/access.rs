@@ -11,6 +11,7 @@ use kube::Client;
 use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster};
 
 use crate::error::from_kube;
+use crate::settings::{HostSettings, filled_in};
 
 /// Turns the operator's kubeconfig of a tenant cluster into a client.
 #[async_trait]
@@ -22,12 +23,17 @@ pub trait TenantConnector: fmt::Debug + Send + Sync + 'static {
     async fn connect(&self, target: &TenantTarget, kubeconfig: &SecretString) -> Result<Client>;
 }
 
-/// Connects over the network: to the tenant's Service, by its name in the host cluster's DNS.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ServiceConnector;
+/// Connects over the network, to where the host's settings say that tenants are.
+#[derive(Debug, Clone)]
+pub struct ServiceConnector(String);
 
-/// What vCluster writes as the server, for whoever forwards a port.
-const FORWARDED: &str = "https://localhost:8443";
+impl ServiceConnector {
+    /// A connector to the tenants of a host.
+    #[must_use]
+    pub fn new(host: &HostSettings) -> Self {
+        Self(host.address.clone())
+    }
+}
 
 #[async_trait]
 impl TenantConnector for ServiceConnector {
@@ -39,9 +45,7 @@ impl TenantConnector for ServiceConnector {
         };
         let mut inline = only_inline(Kubeconfig::from_yaml(kubeconfig.expose_secret()).map_err(unusable)?);
         for cluster in inline.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-            if cluster.server.as_deref() == Some(FORWARDED) {
-                cluster.server = Some(format!("https://{0}.{0}.svc:443", target.name));
-            }
+            cluster.server = Some(filled_in(&self.0, &target.name));
         }
         let config =
             Config::from_custom_kubeconfig(inline, &KubeConfigOptions::default()).await.map_err(unusable)?;
@@ -52,13 +56,11 @@ impl TenantConnector for ServiceConnector {
     }
 }
 
-/// A kubeconfig without anything that would run a program, read a file or go through a proxy here: it was written by a
-/// control plane, and that may be in the hands of whoever broke out of it.
+/// What a kubeconfig says about whom to trust and as whom to come, and nothing that would lead elsewhere, run a program or
+/// read a file here: it was written by a control plane, and that may be in the hands of whoever broke out of it.
 fn only_inline(kubeconfig: Kubeconfig) -> Kubeconfig {
     let cluster = |cluster: Cluster| Cluster {
-        server: cluster.server,
         certificate_authority_data: cluster.certificate_authority_data,
-        tls_server_name: cluster.tls_server_name,
         ..Cluster::default()
     };
     let user = |user: AuthInfo| AuthInfo {

@@ -33,6 +33,7 @@
 //! | how objects are known as ours | [`labels`] |
 //! | the way into a tenant cluster | [`TenantConnector`], [`ServiceConnector`] |
 //! | what is particular to a host | [`HostSettings`] |
+//! | hosts that operators register | [`VClusterHosts`] |
 //! | what Hexabase needs to be allowed there | [`render::host_setup`] |
 //! | a Kubernetes API without a cluster | [`sandbox`] |
 
@@ -40,6 +41,7 @@ mod access;
 mod api_server;
 mod difference;
 mod error;
+mod hosts;
 pub mod labels;
 mod object;
 mod provisioner;
@@ -49,6 +51,7 @@ pub mod sandbox;
 mod settings;
 
 pub use access::{ServiceConnector, TenantConnector, patient};
+pub use hosts::VClusterHosts;
 pub use object::{Kind, Object};
 pub use provisioner::VClusterProvisioner;
 pub use settings::{HostIdentity, HostSettings};

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Error;
 use hexabase_core::name::KubernetesVersion;
 
 /// What is particular to a host cluster.
@@ -29,6 +30,9 @@ pub struct HostSettings {
     pub store: String,
     /// How users reach a tenant's API server: `{name}` and `{namespace}` are filled in.
     pub endpoint: String,
+    /// How Hexabase itself reaches a tenant's API server, filled in likewise. What a control plane says about it is not
+    /// heeded: it may be in anybody's hands, and would lead wherever they like.
+    pub address: String,
     /// As whom Hexabase acts on the host, where it has no more rights than
     /// [`host_setup`](crate::render::host_setup) gives it: it gives itself a role in the namespaces it makes then.
     pub identity: Option<HostIdentity>,
@@ -80,13 +84,13 @@ impl HostSettings {
     pub const VCLUSTER_VERSION: &str = "0.36.1";
 
     /// The image of vCluster.
-    pub(crate) fn vcluster(&self) -> Result<Image> {
+    pub(crate) fn vcluster(&self) -> Result<Image, Error> {
         Image::parse("vcluster_image", &format!("{}:{}", self.vcluster_image, self.vcluster_version))
             .map(|image| self.at_hand(image))
     }
 
     /// The image with the programs of a version of Kubernetes.
-    pub(crate) fn kubernetes(&self, version: &KubernetesVersion) -> Result<Image> {
+    pub(crate) fn kubernetes(&self, version: &KubernetesVersion) -> Result<Image, Error> {
         let known = || self.kubernetes_images.keys().cloned().collect::<Vec<_>>().join(", ");
         let image = self.kubernetes_images.get(version.as_str()).ok_or_else(|| {
             Error::unsupported(format!(
@@ -103,8 +107,87 @@ impl HostSettings {
     }
 
     pub(crate) fn endpoint_of(&self, name: &str) -> String {
-        self.endpoint.replace("{name}", name).replace("{namespace}", name)
+        filled_in(&self.endpoint, name)
     }
+
+    /// Takes in one setting of a host as operators write it: one of [`Self::NAMES`].
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let value = value.trim();
+        let given = || require(!value.is_empty(), "must not be empty").map(|()| value.to_owned());
+        match name {
+            "tenant_endpoint" => self.endpoint = template(value)?,
+            "tenant_address" => self.address = template(value)?,
+            "vcluster_image" => self.vcluster_image = given()?,
+            "vcluster_store" => self.store = given()?,
+            "image_registry" => {
+                require(
+                    is_registry(value),
+                    "must be a registry or a path in one, as in registry.example:5000/mirror",
+                )?;
+                self.image_registry = Some(value.to_owned());
+            }
+            "service_cidr" => {
+                require(is_range(value), "must be a range of addresses, as in 10.96.0.0/12")?;
+                self.service_cidr = Some(value.to_owned());
+            }
+            "storage_class" => self.storage_class = Some(given()?),
+            "host_service_account" => self.identity = Some(value.parse()?),
+            _ => return Err(format!("is no setting of a host; there are {}", Self::NAMES.join(", "))),
+        }
+        Ok(())
+    }
+
+    /// What [`Self::set`] knows.
+    pub const NAMES: [&str; 8] = [
+        "tenant_endpoint",
+        "tenant_address",
+        "vcluster_image",
+        "vcluster_store",
+        "image_registry",
+        "service_cidr",
+        "storage_class",
+        "host_service_account",
+    ];
+}
+
+/// Where a tenant's API server is for whoever is on the host's network.
+const IN_CLUSTER: &str = "https://{name}.{namespace}.svc:443";
+
+fn require(fine: bool, message: &str) -> Result<(), String> {
+    if fine { Ok(()) } else { Err(message.to_owned()) }
+}
+
+/// A template with the names of a tenant in it.
+pub(crate) fn filled_in(template: &str, name: &str) -> String {
+    template.replace("{name}", name).replace("{namespace}", name)
+}
+
+/// A URL that is a different one for each tenant.
+fn template(text: &str) -> Result<String, String> {
+    let several = text.contains("{name}") || text.contains("{namespace}");
+    let uri = filled_in(text, "a").parse::<http::Uri>().ok();
+    let fine =
+        uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.query().is_none());
+    require(several && fine, "must be a URL with {name} in it, as in https://{name}.tenants.example")?;
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn is_registry(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+    let edges = text.starts_with('/') || text.ends_with('/');
+    !text.is_empty() && text.bytes().all(allowed) && !text.contains("//") && !edges
+}
+
+fn is_range(text: &str) -> bool {
+    let parts =
+        text.split_once('/').and_then(|(address, bits)| Some((address.parse::<IpAddr>().ok()?, bits)));
+    parts.is_some_and(|(address, bits)| {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+    })
 }
 
 /// Where an image is.
@@ -117,7 +200,7 @@ pub(crate) struct Image {
 
 impl Image {
     /// `ghcr.io/loft-sh/kubernetes:v1.36.0` as registry, repository and tag.
-    fn parse(field: &'static str, image: &str) -> Result<Self> {
+    fn parse(field: &'static str, image: &str) -> Result<Self, Error> {
         let parts =
             image.split_once('/').and_then(|(registry, rest)| Some((registry, rest.rsplit_once(':')?)));
         let wrong = || Error::invalid(field, format!("{image} is not registry/repository:tag"));
@@ -145,7 +228,8 @@ impl Default for HostSettings {
             service_cidr: None,
             storage_class: None,
             store: "embedded-database".to_owned(),
-            endpoint: "https://{name}.{namespace}.svc:443".to_owned(),
+            endpoint: IN_CLUSTER.to_owned(),
+            address: IN_CLUSTER.to_owned(),
             identity: None,
             concurrency: 64,
         }

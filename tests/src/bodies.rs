@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Operation, Place};
+use crate::{Operation, Place, hosts};
 
 /// What a token should be like.
 #[must_use]
@@ -49,6 +49,8 @@ fn in_organization(operation: &Operation) -> Value {
         ("POST", "/service-accounts") => json!({ "name": "new", "role": "member" }),
         ("POST", "/service-accounts/{id}/tokens") => wanted_token(),
         ("POST", "/workspaces") => json!({ "name": "new", "plan_id": "team" }),
+        ("POST", "/api/v1/admin/clusters") => json!({ "name": "fra-1", "kubeconfig": hosts::KUBECONFIG }),
+        ("PATCH", "/api/v1/admin/clusters/{cluster}") => json!({ "cordoned": true }),
         ("POST", "/api/v1/organizations") => json!({ "name": "new", "display_name": "New" }),
         ("POST", "/api/v1/me/tokens") => wanted_token(),
         ("POST", "/api/v1/invitations/accept") => json!({ "token": "hxi_forged" }),

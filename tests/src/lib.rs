@@ -5,6 +5,7 @@
 pub mod backends;
 pub mod bodies;
 mod client;
+pub mod hosts;
 mod letters;
 pub mod operations;
 mod world;

@@ -13,7 +13,7 @@ use hexabase_server::{App, AppParts, Entry, router};
 use serde_json::json;
 
 use crate::backends::{self, Kept};
-use crate::{Client, Letters};
+use crate::{Client, Letters, hosts};
 
 /// Where a test's server is reached.
 const URL: &str = "https://hexabase.example";
@@ -37,7 +37,7 @@ pub struct World {
 fn plain(letters: &Arc<Letters>) -> PlatformBuilder {
     let mut plans = hexabase_billing::plans::built_in();
     plans.iter_mut().for_each(|plan| plan.limits.members = 1_000);
-    Platform::builder(URL).with_plans(plans).with_notifier(letters.clone())
+    Platform::builder(URL).with_plans(plans).with_notifier(letters.clone()).with_fleet(hosts::fleet())
 }
 
 /// Somebody who is signed in.
@@ -201,6 +201,7 @@ impl World {
             ("asg", asg),
             ("asg-in-prj", asg_in_prj),
             ("tok", "tok_00000000000000000000000000".to_owned()),
+            ("cluster", hosts::FIXED.to_owned()),
         ];
         Place(ids.into_iter().collect())
     }

@@ -89,7 +89,7 @@ fn replica(
     provisioner: Arc<dyn ClusterProvisioner>,
 ) -> Platform {
     let name = HostClusterName::parse("east").unwrap();
-    let host = HostCluster { name, region: None, cordoned: false, capacity: 9, sandbox: true };
+    let host = HostCluster { capacity: 9, sandbox: true, ..HostCluster::new(name) };
     Platform::builder("https://hexabase.example")
         .with_plans(hexabase_billing::plans::built_in())
         .with_store(store.clone())

@@ -52,7 +52,8 @@ async fn main() {
 }
 
 fn provisioner(client: Client) -> VClusterProvisioner {
-    VClusterProvisioner::new(client, Arc::new(ServiceConnector), HostSettings::default())
+    let host = HostSettings::default();
+    VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&host)), host)
 }
 
 /// A tenant that no earlier run has made.

@@ -79,14 +79,11 @@ impl<P: ClusterProvisioner> ClusterProvisioner for Noting<P> {
 pub(crate) async fn at_once(client: &Client) {
     let noting = Arc::new(Noting { inner: provisioner(client.clone()), applied: Mutex::default() });
     let shop = Shop::open(noting.clone(), Pace::default(), CONCURRENCY).await;
-    let order = |number: usize| {
-        let shop = &shop;
-        async move {
-            let begun = Instant::now();
-            (shop.order(&format!("ws-{number}")).await.kubernetes_name(), begun)
-        }
-    };
-    let orders: Vec<_> = iter(0..MANY).map(order).buffer_unordered(MANY).collect().await;
+    let mut orders = Vec::with_capacity(MANY);
+    for number in 0..MANY {
+        let begun = Instant::now();
+        orders.push((shop.order(&format!("ws-{number}")).await.kubernetes_name(), begun));
+    }
     let ours = loop {
         let applied = noting.applied.lock().unwrap().clone();
         let took = |(name, begun): &(String, Instant)| Some(applied.get(name)?.duration_since(*begun));

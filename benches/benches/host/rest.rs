@@ -14,11 +14,11 @@ use hexabase_core::error::Result;
 use hexabase_core::provisioner::ClusterProvisioner as _;
 use hexabase_core::secret::SecretString;
 use hexabase_k8s::render::tenant_objects;
-use hexabase_k8s::{HostSettings, TenantConnector, VClusterProvisioner};
+use hexabase_k8s::{HostSettings, TenantConnector, VClusterProvisioner, labels};
 use http::Response;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::client::Body;
 use kube::{Api, Client};
 use serde_json::json;
@@ -71,11 +71,13 @@ async fn come_up(client: &Client, name: &str) {
     }
 }
 
-/// What tenants at rest cost: requests for each look at one, and memory.
+/// What tenants at rest cost: requests for each look at one of these, and memory for each that is on the host.
 pub(crate) async fn cost(client: &Client, tenants: &[TenantCluster]) {
     let names = tenants.iter().map(|tenant| come_up(client, &tenant.target.name));
     iter(names).buffer_unordered(AT_A_TIME).collect::<()>().await;
 
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let all = namespaces.list(&ListParams::default().labels(labels::WORKSPACE)).await.unwrap().items.len();
     let asked = Arc::new(AtomicUsize::new(0));
     let counting = {
         let (asked, client) = (asked.clone(), client.clone());
@@ -98,7 +100,7 @@ pub(crate) async fn cost(client: &Client, tenants: &[TenantCluster]) {
         .buffer_unordered(AT_A_TIME)
         .collect::<()>()
         .await;
-    let each = (resident() - before) / tenants.len();
+    let each = (resident() - before) / all;
 
     asked.store(0, Ordering::Relaxed);
     for tenant in tenants {
@@ -109,7 +111,7 @@ pub(crate) async fn cost(client: &Client, tenants: &[TenantCluster]) {
     let what = "requests in a look at an unchanged workspace on a real API server";
     row(what, &asked, "1", &format!("{asked}.00"), &"≤ 1", asked <= 1);
     let (each, bound) = (each as f64 / 1024.0, 64.0);
-    let what = format!("memory of a worker for each of {} workspaces at rest", tenants.len());
+    let what = format!("memory of a worker for each of {all} workspaces on a host");
     let ours = format!("{each:.1} KiB");
     row(&what, &ours, "64 KiB", &format!("{:.2}", each / bound), &"≤ 64 KiB", each <= bound);
 }

@@ -82,10 +82,11 @@ impl Replica {
             command
         };
         let sandbox = command(&["sandbox", "--listen", "127.0.0.1:0"]);
-        let (sandbox, _) = Running::start(sandbox, folder, "ready on http://").await;
+        let (sandbox, tenants) = Running::start(sandbox, folder, "ready on http://").await;
         let migrated = command(&["migrate"]).current_dir(folder).stdout(Stdio::null()).status().unwrap();
         assert!(migrated.success());
-        let api = command(&["api", "--listen", "127.0.0.1:0"]);
+        let tenants = format!("http://{tenants}/sandbox/tenants/{{name}}");
+        let api = command(&["api", "--listen", "127.0.0.1:0", "--tenant-address", &tenants]);
         let (api, address) = Running::start(api, folder, "(listening on ").await;
         Self { api, address, _sandbox: sandbox }
     }

@@ -18,7 +18,7 @@ use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
-use hexabase_k8s::{HostSettings, ServiceConnector, VClusterProvisioner, patient};
+use hexabase_k8s::{HostSettings, ServiceConnector, VClusterHosts, VClusterProvisioner, patient};
 use hexabase_store::{NatsQueue, PostgresStore, RedisEphemeral, SqliteStore};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -79,11 +79,10 @@ pub(crate) async fn compose(
         }
     };
     let host = HostCluster {
-        name: settings.host_name.clone(),
         region: settings.host_region.clone(),
-        cordoned: false,
         capacity: settings.host_capacity,
         sandbox: sandbox.is_some(),
+        ..HostCluster::new(settings.host_name.clone())
     };
     if sandbox.is_some() {
         // The sandbox of the last run is gone: everything in it is made again.
@@ -91,7 +90,9 @@ pub(crate) async fn compose(
         tracing::info!(workspaces = due, "the sandbox is empty and is filled again");
     }
 
-    let mut builder = foundation.builder.with_fleet(Fleet::new().with(host, provisioner));
+    let registered = Arc::new(VClusterHosts::new(settings.host.clone()));
+    let fleet = Fleet::new().with(host, provisioner).with_connector(registered);
+    let mut builder = foundation.builder.with_fleet(fleet);
     if let Some(folder) = &settings.mail_directory {
         let folder = MailFolder::new(folder.clone(), Arc::new(SystemClock), Arc::new(SystemIds::default()));
         builder = builder.with_notifier(Arc::new(folder));
@@ -244,5 +245,6 @@ async fn provisioner(
     };
     let client = kube::Client::try_from(patient(config))
         .map_err(|error| unusable("makes no client".to_owned()).caused_by(error))?;
-    Ok((Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector), host)), None))
+    let tenants = Arc::new(ServiceConnector::new(&host));
+    Ok((Arc::new(VClusterProvisioner::new(client, tenants, host)), None))
 }

@@ -168,6 +168,11 @@ options! {
     #[arg(long, env = "HEXABASE_TENANT_ENDPOINT", value_name = "URL")]
     tenant_endpoint: String,
 
+    /// How workers reach a tenant's API server, where that is not in the host cluster's own network; filled in likewise
+    /// [default: https://{name}.{namespace}.svc:443].
+    #[arg(long, env = "HEXABASE_TENANT_ADDRESS", value_name = "URL")]
+    tenant_address: String,
+
     /// The image of vCluster, without a tag.
     #[arg(long, env = "HEXABASE_VCLUSTER_IMAGE", value_name = "IMAGE")]
     vcluster_image: String,
@@ -183,7 +188,7 @@ options! {
 
     /// The range of Service addresses in the host cluster; vCluster finds out by itself if not said.
     #[arg(long, env = "HEXABASE_SERVICE_CIDR", value_name = "CIDR")]
-    service_cidr: IpNet,
+    service_cidr: String,
 
     /// The storage class of control planes' volumes; the host's default if not said.
     #[arg(long, env = "HEXABASE_STORAGE_CLASS", value_name = "NAME")]

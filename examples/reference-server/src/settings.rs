@@ -215,25 +215,27 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
             None
         }
     };
-    let identity = options.host_service_account.map(|text| text.parse()).transpose();
-    let identity = check.field("host_service_account", identity).flatten();
-    let is_registry = |text: &str| {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
-        text.bytes().all(allowed) && !text.contains("//") && !text.starts_with('/') && !text.ends_with('/')
-    };
-    let registry = options.image_registry.as_deref().is_none_or(|text| !text.is_empty() && is_registry(text));
-    check.require(
-        registry,
-        "image_registry",
-        "must be a registry or a path in one, as in registry.example:5000/mirror",
-    );
+    let mut host = HostSettings::default();
+    host.concurrency = options.host_requests.unwrap_or(host.concurrency);
+    let particular = [
+        ("tenant_endpoint", options.tenant_endpoint),
+        ("tenant_address", options.tenant_address),
+        ("vcluster_image", options.vcluster_image),
+        ("vcluster_store", options.vcluster_store),
+        ("image_registry", options.image_registry),
+        ("service_cidr", options.service_cidr),
+        ("storage_class", options.storage_class),
+        ("host_service_account", options.host_service_account),
+    ];
+    for (name, value) in particular {
+        check.field(name, value.map_or(Ok(()), |value| host.set(name, &value)));
+    }
     let mut platform_admins = Vec::new();
     for address in options.platform_admins.iter().flatten() {
         platform_admins.extend(check.field("platform_admins", Email::parse(address)));
     }
     let (database, redis, (host_name, host_region), master_key) =
         check.all((database, redis, host_name.zip(host_region), master_key))?;
-    let defaults = HostSettings::default();
     Ok(Settings {
         listen: options.listen,
         public_url,
@@ -264,17 +266,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
         host_name,
         host_region,
         host_capacity: options.host_capacity.unwrap_or(u32::MAX),
-        host: HostSettings {
-            endpoint: options.tenant_endpoint.unwrap_or(defaults.endpoint),
-            vcluster_image: options.vcluster_image.unwrap_or(defaults.vcluster_image),
-            store: options.vcluster_store.unwrap_or(defaults.store),
-            concurrency: options.host_requests.unwrap_or(defaults.concurrency),
-            service_cidr: options.service_cidr.map(|range| range.to_string()),
-            image_registry: options.image_registry,
-            storage_class: options.storage_class,
-            identity,
-            ..HostSettings::default()
-        },
+        host,
         dev,
     })
 }

@@ -14,15 +14,15 @@ use crate::id::{
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, AuditFilter, CustomRole, Event, Group, Identity, Invitation, Member,
-    Membership, Organization, OrganizationCounts, Project, RefreshState, SecurityEvent, ServiceAccount,
-    Session, SigningKey, Task, User, Workspace, WorkspaceState,
+    Membership, Organization, OrganizationCounts, Project, RefreshState, RegisteredHost, SecurityEvent,
+    ServiceAccount, Session, SigningKey, Task, User, Workspace, WorkspaceState,
 };
 use crate::name::{Email, HostClusterName, ProviderName};
 use crate::page::{Page, PageRequest};
 use crate::secret::VerifierHash;
 use crate::store::{
-    AccessStore, Commit, CredentialStore, Lease, OrganizationStore, TenantStore, UserStore, WorkStore,
-    WorkspaceStore,
+    AccessStore, Commit, CredentialStore, HostStore, Lease, OrganizationStore, TenantStore, UserStore,
+    WorkStore, WorkspaceStore,
 };
 
 /// A store of which any commit, and any step of the worker's bookkeeping, can be cut. Reads pass.
@@ -119,6 +119,17 @@ impl CredentialStore for FaultyStore {
 
     async fn list_signing_keys(&self) -> Result<Vec<SigningKey>> {
         self.inner.list_signing_keys().await
+    }
+}
+
+#[async_trait]
+impl HostStore for FaultyStore {
+    async fn find_host(&self, name: &HostClusterName) -> Result<Option<RegisteredHost>> {
+        self.inner.find_host(name).await
+    }
+
+    async fn list_hosts(&self) -> Result<Vec<RegisteredHost>> {
+        self.inner.list_hosts().await
     }
 }
 

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Money, words};
 use crate::name::{KubernetesVersion, PlanId};
+use crate::placement::HostLabels;
 use crate::quantity::Quantity;
 use crate::quota::Quota;
 
@@ -30,6 +31,9 @@ pub struct Plan {
     pub isolation: Isolation,
     /// Whether workspaces may have nodes of their own.
     pub dedicated_nodes: bool,
+    /// The labels that a host cluster must have to carry workspaces of this plan; any host will do without.
+    #[serde(default, skip_serializing_if = "HostLabels::is_empty")]
+    pub host_labels: HostLabels,
     /// The Kubernetes versions a workspace may run, oldest first; the last one is the default.
     pub kubernetes_versions: Vec<KubernetesVersion>,
 }

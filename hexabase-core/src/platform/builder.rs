@@ -118,7 +118,7 @@ impl PlatformBuilder {
     /// `Invalid` without plans, or when plans contradict each other.
     pub fn build(self) -> Result<Platform> {
         let Self { store, ephemeral, queue, mut fleet, plans, notifier, clock, ids, key, settings } = self;
-        if fleet.hosts().next().is_none() {
+        if fleet.is_empty() {
             let provisioner = MemoryProvisioner::new(clock.clone(), Duration::ZERO);
             fleet = fleet.with(in_memory_host()?, Arc::new(provisioner));
         }
@@ -142,7 +142,7 @@ impl PlatformBuilder {
 
 fn in_memory_host() -> Result<HostCluster> {
     let name = HostClusterName::parse("memory").map_err(|error| Error::unexpected(error.to_string()))?;
-    Ok(HostCluster { name, region: None, cordoned: false, capacity: u32::MAX, sandbox: true })
+    Ok(HostCluster { sandbox: true, ..HostCluster::new(name) })
 }
 
 impl Platform {

@@ -10,6 +10,7 @@ mod caller;
 mod change;
 mod commit;
 mod groups;
+mod hosts;
 mod invitations;
 mod members;
 mod organizations;
@@ -32,6 +33,7 @@ pub use builder::{PlatformBuilder, Settings};
 pub use caller::{Caller, IdempotencyKey};
 pub use commit::Done;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
+pub use hosts::{ChangeHost, Hosts, KnownHost, RegisterHost, Registration};
 pub(crate) use invitations::MAIL;
 pub use invitations::{CreateInvitation, Invitations};
 pub use members::Members;
@@ -46,11 +48,13 @@ pub use workspaces::{ClusterAccess, CreateWorkspace, UpdateWorkspace, WorkspaceT
 
 use crate::clock::Clock;
 use crate::ephemeral::EphemeralStore;
+use crate::error::{Error, Result};
 use crate::id::TypedId;
 use crate::id_source::{IdSource, IdSourceExt as _};
+use crate::name::HostClusterName;
 use crate::notifier::Notifier;
 use crate::plans::PlanCatalog;
-use crate::provisioner::Fleet;
+use crate::provisioner::{ClusterProvisioner, Fleet};
 use crate::queue::TaskQueue;
 use crate::seal::MasterKey;
 use crate::store::TenantStore;
@@ -93,6 +97,22 @@ impl fmt::Debug for Parts {
 impl Parts {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whoever makes tenant clusters on a host, which may have been registered a moment ago.
+    pub(crate) async fn provisioner(&self, host: &HostClusterName) -> Result<Arc<dyn ClusterProvisioner>> {
+        if let Some(known) = self.fleet.find(host) {
+            return Ok(known);
+        }
+        self.follow_hosts().await?;
+        let unknown = || Error::unavailable("the host cluster is not configured").with("host", host);
+        self.fleet.find(host).ok_or_else(unknown)
+    }
+
+    /// Takes in which hosts are registered.
+    pub(crate) async fn follow_hosts(&self) -> Result<()> {
+        self.fleet.follow(self.store.list_hosts().await?, &self.key).await;
+        Ok(())
     }
 
     pub(crate) fn id<T: TypedId>(&self, now: Timestamp) -> T {
@@ -143,6 +163,8 @@ services! {
     roles => Roles;
     /// Projects of workspaces.
     projects => Projects;
+    /// Host clusters.
+    hosts => Hosts;
 }
 
 impl Platform {

@@ -6,15 +6,16 @@ use super::commit::require_version;
 use super::invitations::require_alive;
 use super::{Caller, Done, Parts};
 use crate::access::{Action, GroupTree};
-use crate::changeset::Changeset;
+use crate::changeset::{Changeset, Guard};
 use crate::error::{Check, Error, Result};
 use crate::id::{GroupId, OrganizationId, TaskId, WorkspaceId};
 use crate::model::{
-    Assignment, Group, GroupPreset, Membership, OrganizationRole, Plan, Power, PresetRole, RoleRef, TaskKind,
-    User, Workspace, WorkspaceStatus,
+    Assignment, Group, GroupPreset, HostState, Membership, OrganizationRole, Plan, Power, PresetRole,
+    RegisteredHost, RoleRef, TaskKind, User, Workspace, WorkspaceStatus,
 };
 use crate::name::{DisplayName, GroupName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::page::{Page, PageRequest};
+use crate::placement::HostCluster;
 use crate::version::Version;
 use crate::{lifecycle, limits, placement};
 
@@ -92,7 +93,7 @@ impl Workspaces<'_> {
                 let (plan, kubernetes_version) = self.choose(command)?;
                 let counts = self.0.store.count_organization(organization).await?;
                 limits::another_workspace(&counts, self.0.plans.of(&root.plan_id)?)?;
-                let host_cluster = self.place(command.region.as_ref()).await?;
+                let (host_cluster, placed) = self.place(command.region.as_ref(), plan).await?;
 
                 let now = self.0.now();
                 let workspace = Workspace {
@@ -126,6 +127,7 @@ impl Workspaces<'_> {
                     .insert(self.0.phase_event(&workspace))
                     .audit(entry)
                     .message(self.0.look(organization, workspace.id));
+                let changeset = placed.into_iter().fold(changeset, Changeset::guard);
                 Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
             })
             .await
@@ -142,11 +144,21 @@ impl Workspaces<'_> {
         Ok((plan, version))
     }
 
-    async fn place(&self, region: Option<&Region>) -> Result<HostClusterName> {
-        let bounded = self.0.fleet.hosts().any(|host| host.capacity < u32::MAX);
-        let several = self.0.fleet.hosts().nth(1).is_some();
-        let used = if bounded || several { self.0.store.count_by_host().await? } else { BTreeMap::new() };
-        placement::choose(self.0.fleet.hosts(), region, &used)
+    /// Where a new workspace goes; and what must still hold then, if the host was registered.
+    async fn place(&self, region: Option<&Region>, plan: &Plan) -> Result<(HostClusterName, Option<Guard>)> {
+        let registered = self.0.store.list_hosts().await?;
+        let takes = |registered: &RegisteredHost| {
+            let unreachable = registered.health.state == HostState::Unreachable;
+            HostCluster { cordoned: registered.host.cordoned || unreachable, ..registered.host.clone() }
+        };
+        let fixed = self.0.fleet.fixed().map(|(host, _)| host.clone());
+        let hosts: Vec<HostCluster> = fixed.chain(registered.iter().map(takes)).collect();
+        let bounded = hosts.len() > 1 || hosts.iter().any(|host| host.capacity < u32::MAX);
+        let used = if bounded { self.0.store.count_by_host().await? } else { BTreeMap::new() };
+        let chosen = placement::choose(&hosts, region, &plan.host_labels, &used)?;
+        let registered = registered.iter().find(|registered| registered.host.name == chosen);
+        let guard = registered.map(|registered| Guard::Host(chosen.clone(), registered.version));
+        Ok((chosen, guard))
     }
 
     fn first_groups(

@@ -1,22 +1,22 @@
 //! The seam to tenant clusters.
 
+mod fleet;
 pub mod memory;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+pub use fleet::{Fleet, HostConnector};
+pub(crate) use fleet::{open_kubeconfig, seal_kubeconfig};
 pub use memory::MemoryProvisioner;
 
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
 use crate::id::ProjectId;
 use crate::model::DriftEntry;
-use crate::name::HostClusterName;
-use crate::placement::HostCluster;
 use crate::quota::Quota;
 use crate::secret::SecretString;
 
@@ -213,43 +213,4 @@ pub enum ControlPlaneState {
 pub struct AdminAccess {
     /// A kubeconfig with all rights.
     pub kubeconfig: SecretString,
-}
-
-/// The host clusters of an installation, each with whoever makes tenant clusters on it.
-#[derive(Debug, Clone, Default)]
-pub struct Fleet(BTreeMap<HostClusterName, (HostCluster, Arc<dyn ClusterProvisioner>)>);
-
-impl Fleet {
-    /// A fleet without hosts.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same with one more host; one of the same name is replaced.
-    #[must_use]
-    pub fn with(mut self, host: HostCluster, provisioner: Arc<dyn ClusterProvisioner>) -> Self {
-        self.0.insert(host.name.clone(), (host, provisioner));
-        self
-    }
-
-    /// Whoever makes tenant clusters on a host.
-    ///
-    /// # Errors
-    /// `Unavailable` when the installation does not know the host any more.
-    pub fn provisioner(&self, host: &HostClusterName) -> Result<&Arc<dyn ClusterProvisioner>> {
-        let known = self.0.get(host).map(|(_, provisioner)| provisioner);
-        known
-            .ok_or_else(|| crate::Error::unavailable("the host cluster is not configured").with("host", host))
-    }
-
-    /// The hosts, by name.
-    pub fn hosts(&self) -> impl Iterator<Item = &HostCluster> {
-        self.0.values().map(|(host, _)| host)
-    }
-
-    /// Every host with its provisioner, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&HostCluster, &Arc<dyn ClusterProvisioner>)> {
-        self.0.values().map(|(host, provisioner)| (host, provisioner))
-    }
 }

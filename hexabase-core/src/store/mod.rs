@@ -14,6 +14,7 @@
 
 mod access;
 mod credentials;
+mod hosts;
 pub mod memory;
 mod organizations;
 mod users;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 
 pub use access::AccessStore;
 pub use credentials::CredentialStore;
+pub use hosts::HostStore;
 pub use memory::MemoryStore;
 pub use organizations::OrganizationStore;
 pub use users::UserStore;
@@ -81,11 +83,25 @@ pub trait Commit: fmt::Debug + Send + Sync + 'static {
 /// The system of record: scoped reads, and one way to change things. Do not implement it; it is there for
 /// whatever implements its parts.
 pub trait TenantStore:
-    Commit + UserStore + CredentialStore + OrganizationStore + WorkspaceStore + AccessStore + WorkStore
+    Commit
+    + UserStore
+    + CredentialStore
+    + HostStore
+    + OrganizationStore
+    + WorkspaceStore
+    + AccessStore
+    + WorkStore
 {
 }
 
 impl<S> TenantStore for S where
-    S: Commit + UserStore + CredentialStore + OrganizationStore + WorkspaceStore + AccessStore + WorkStore
+    S: Commit
+        + UserStore
+        + CredentialStore
+        + HostStore
+        + OrganizationStore
+        + WorkspaceStore
+        + AccessStore
+        + WorkStore
 {
 }

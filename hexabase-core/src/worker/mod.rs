@@ -5,6 +5,7 @@
 //! run, in one process or many: leases keep them from working on the same workspace at once, and everything
 //! they do is safe to be cut off at any point and done again.
 
+mod hosts;
 mod lease;
 mod reconciler;
 mod relay;
@@ -12,10 +13,10 @@ mod sweep;
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 
+pub use hosts::HostKeeper;
 pub use reconciler::Reconciler;
 pub use relay::Relay;
 pub use sweep::Sweep;
@@ -50,14 +51,9 @@ impl Worker {
         let parts: &Parts = &self.platform;
         let halt = Halt::default();
         let (relay, sweep) = (Relay::new(parts), Sweep::new(parts));
-        let watching = async {
-            let hosts = join_all(parts.fleet.iter().map(|(_, provisioner)| provisioner.watch()));
-            let (hosts, halted) = (hosts.fuse(), halt.wait().fuse());
-            pin_mut!(hosts, halted);
-            select_biased! { () = halted => {}, _ = hosts => {} }
-        };
+        let hosts = HostKeeper::new(parts);
         let work = async {
-            futures_util::join!(relay.run(&halt), sweep.run(&halt), self.consume(&halt), watching);
+            futures_util::join!(relay.run(&halt), sweep.run(&halt), hosts.run(&halt), self.consume(&halt));
         };
         until(stop, &halt, work).await;
     }
@@ -78,6 +74,7 @@ impl Worker {
         let parts: &Parts = &self.platform;
         let published = Relay::new(parts).publish().await?;
         let found = Sweep::new(parts).find_due().await?;
+        parts.follow_hosts().await?;
         let deliveries = parts.queue.receive(self.concurrency, Duration::ZERO).await?;
         let received = deliveries.len();
         let reconciler = Reconciler::new(parts);

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changeset::{Changeset, Guard, Key};
@@ -87,7 +86,7 @@ impl<'a> Reconciler<'a> {
 
     async fn try_act(&self, state: &WorkspaceState, seen: &mut Seen) -> Result<()> {
         let workspace = &state.workspace;
-        let provisioner: &Arc<dyn ClusterProvisioner> = self.0.fleet.provisioner(&workspace.host_cluster)?;
+        let provisioner = self.0.provisioner(&workspace.host_cluster).await?;
         let target = desired::TenantTarget::of(workspace);
         if is_as_asked(workspace)
             && let Some(observation) = provisioner.unchanged(&self.desired(state)?).await?
@@ -102,9 +101,9 @@ impl<'a> Reconciler<'a> {
             Operation::Delete => provisioner.delete(&target).await?,
             Operation::ResumeAndApply => {
                 provisioner.resume(&target).await?;
-                self.apply(state, &**provisioner, seen).await?;
+                self.apply(state, &*provisioner, seen).await?;
             }
-            Operation::Apply => self.apply(state, &**provisioner, seen).await?,
+            Operation::Apply => self.apply(state, &*provisioner, seen).await?,
         }
         Ok(())
     }

@@ -53,7 +53,8 @@ impl OnHost {
             ..HostSettings::default()
         };
         let client = as_hexabase().await;
-        let provisioner = Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector), settings));
+        let provisioner =
+            Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&settings)), settings));
         let mut watching = JoinSet::new();
         let watcher = provisioner.clone();
         watching.spawn(async move { watcher.watch().await });
@@ -78,8 +79,11 @@ impl ClusterHarness for OnHost {
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
         let access = self.provisioner.admin_access(target).await.unwrap();
         let kubeconfig = access.kubeconfig.expose_secret().to_owned().into();
-        make_namespace(ServiceConnector.connect(target, &kubeconfig).await.unwrap(), namespace.as_str())
-            .await;
+        make_namespace(
+            ServiceConnector::new(&HostSettings::default()).connect(target, &kubeconfig).await.unwrap(),
+            namespace.as_str(),
+        )
+        .await;
     }
 }
 

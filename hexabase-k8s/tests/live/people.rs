@@ -11,7 +11,7 @@ use hexabase_core::model::{
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
-use hexabase_k8s::{ServiceConnector, TenantConnector as _};
+use hexabase_k8s::{HostSettings, ServiceConnector, TenantConnector as _};
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -65,7 +65,10 @@ async fn bring_up(host: &OnHost, cluster: &TenantCluster) -> Client {
         let ready = observed.is_ok_and(|observed| observed.control_plane == ControlPlaneState::Ready);
         if host.provisioner.apply(cluster).await.is_ok_and(|applied| applied.tenant) && ready {
             let access = host.provisioner.admin_access(&cluster.target).await.unwrap();
-            return ServiceConnector.connect(&cluster.target, &access.kubeconfig).await.unwrap();
+            return ServiceConnector::new(&HostSettings::default())
+                .connect(&cluster.target, &access.kubeconfig)
+                .await
+                .unwrap();
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

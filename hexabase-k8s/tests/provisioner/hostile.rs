@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 struct TakenOver {
     victim: TenantTarget,
+    address: String,
     kubeconfig: SecretString,
     others: Arc<dyn TenantConnector>,
 }
@@ -34,7 +35,10 @@ struct TakenOver {
 impl TenantConnector for TakenOver {
     async fn connect(&self, target: &TenantTarget, kubeconfig: &SecretString) -> Result<Client> {
         match *target == self.victim {
-            true => ServiceConnector.connect(target, &self.kubeconfig).await,
+            true => {
+                let host = HostSettings { address: self.address.clone(), ..HostSettings::default() };
+                ServiceConnector::new(&host).connect(target, &self.kubeconfig).await
+            }
             false => self.others.connect(target, kubeconfig).await,
         }
     }
@@ -71,9 +75,9 @@ impl Tenants {
     }
 
     /// A provisioner that meets somebody else in the place of the evil one.
-    fn provisioner(&self, kubeconfig: SecretString) -> VClusterProvisioner {
+    fn provisioner(&self, address: String, kubeconfig: SecretString) -> VClusterProvisioner {
         let others = self.sandbox.connector();
-        let connector = TakenOver { victim: self.evil.target.clone(), kubeconfig, others };
+        let connector = TakenOver { victim: self.evil.target.clone(), address, kubeconfig, others };
         VClusterProvisioner::new(self.sandbox.host_client(), Arc::new(connector), HostSettings::default())
     }
 }
@@ -84,7 +88,8 @@ async fn harmless(answer: impl Fn(&Request) -> ResponseTemplate + Send + Sync + 
     let tenants = Tenants::start().await;
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;
-    let provisioner = tenants.provisioner(kubeconfig(&server.uri(), &json!({ "token": "ours" })));
+    let provisioner =
+        tenants.provisioner(server.uri(), kubeconfig(&server.uri(), &json!({ "token": "ours" })));
 
     let (evil, good) = (&tenants.evil, &tenants.good);
     let meddling = async {
@@ -211,7 +216,7 @@ async fn a_kubeconfig_runs_no_program_and_reads_no_file() {
         "interactiveMode": "Never",
     });
     for user in [json!({ "exec": exec }), json!({ "tokenFile": token })] {
-        let provisioner = tenants.provisioner(kubeconfig(&server.uri(), &user));
+        let provisioner = tenants.provisioner(server.uri(), kubeconfig(&server.uri(), &user));
         provisioner.observe(&tenants.evil.target).await.unwrap();
     }
     assert!(!trace.exists(), "a program was run");
@@ -221,11 +226,23 @@ async fn a_kubeconfig_runs_no_program_and_reads_no_file() {
 }
 
 #[tokio::test]
+async fn a_kubeconfig_does_not_say_where_its_tenant_is() {
+    let tenants = Tenants::start().await;
+    let (place, inside_the_network) = (MockServer::start().await, MockServer::start().await);
+    Mock::given(any()).respond_with(|_: &Request| ok(&json!({}))).mount(&place).await;
+    let elsewhere = kubeconfig(&inside_the_network.uri(), &json!({ "token": "ours" }));
+    let provisioner = tenants.provisioner(place.uri(), elsewhere);
+    provisioner.observe(&tenants.evil.target).await.unwrap();
+    assert!(!place.received_requests().await.unwrap().is_empty());
+    assert!(inside_the_network.received_requests().await.unwrap().is_empty(), "it was led elsewhere");
+}
+
+#[tokio::test]
 async fn what_a_tenant_says_is_not_taken_for_a_fault_of_ours() {
     let tenants = Tenants::start().await;
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(400)).mount(&server).await;
-    let provisioner = tenants.provisioner(kubeconfig(&server.uri(), &json!({})));
+    let provisioner = tenants.provisioner(server.uri(), kubeconfig(&server.uri(), &json!({})));
     let refused = provisioner.apply(&tenants.evil).await.unwrap_err();
     assert_ne!(refused.kind(), ErrorKind::Unexpected);
 }

@@ -7,7 +7,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{
     ApiToken, Assignment, CustomRole, Event, Group, Identity, Invitation, Member, Membership, Organization,
-    Project, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, Workspace,
+    Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, Workspace,
 };
 use sqlx::error::ErrorKind;
 
@@ -115,6 +115,10 @@ macro_rules! with_record {
             Record::ApiToken($inner) => $body,
             Record::SecurityEvent($inner) => $body,
             Record::SigningKey($inner) => $body,
+            Record::Host($inner) => {
+                let $inner = &**$inner;
+                $body
+            }
             Record::Organization($inner) => $body,
             Record::Member($inner) => $body,
             Record::Invitation($inner) => $body,
@@ -190,6 +194,7 @@ fn guarded(guard: Guard, writes: &mut Vec<Write>) -> Result<Step> {
         Guard::Session(id, version) => (version, Key::Session(id)),
         Guard::Organization(id, version) => (version, Key::Organization(id)),
         Guard::Workspace(org, id, version) => (version, Key::Workspace(org, id)),
+        Guard::Host(name, version) => (version, Key::Host(name)),
         Guard::Member(org, user) => {
             let query = Query::new("SELECT 1 FROM members WHERE organization_id = $1 AND user_id = $2");
             let touches = Touches::row(Member::TABLE.name, Key::Member(org, user));
@@ -222,6 +227,10 @@ fn guarded(guard: Guard, writes: &mut Vec<Write>) -> Result<Step> {
             Query::new("SELECT 1 FROM workspaces WHERE organization_id = $1 AND id = $2 AND version = $3")
                 .of(*org)
                 .text(id),
+        ),
+        Key::Host(name) => (
+            RegisteredHost::TABLE.name,
+            Query::new("SELECT 1 FROM hosts WHERE name = $1 AND version = $2").text(name),
         ),
         Key::User(id) => {
             (User::TABLE.name, Query::new("SELECT 1 FROM users WHERE id = $1 AND version = $2").text(id))
@@ -284,6 +293,7 @@ fn delete_by(key: &Key) -> (Query, &'static str) {
         Key::ApiToken(id) => of::<ApiToken>(&[id]),
         Key::SecurityEvent(user, id) => of::<SecurityEvent>(&[user, id]),
         Key::SigningKey(kid) => of::<SigningKey>(&[kid]),
+        Key::Host(name) => of::<RegisteredHost>(&[name]),
         Key::Organization(id) => of::<Organization>(&[id]),
         Key::Member(org, user) => of::<Member>(&[org, user]),
         Key::Invitation(org, id) => of::<Invitation>(&[org, id]),

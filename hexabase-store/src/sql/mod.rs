@@ -7,6 +7,7 @@ mod access;
 mod cells;
 mod commit;
 mod credentials;
+mod hosts;
 mod organizations;
 mod records;
 mod statement;

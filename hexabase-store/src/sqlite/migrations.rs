@@ -10,9 +10,10 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
 use super::error;
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "initial", include_str!("../../migrations/sqlite/0001_initial.sql")),
     (2, "outbox by workspace", include_str!("../../migrations/sqlite/0002_outbox_by_workspace.sql")),
+    (3, "hosts", include_str!("../../migrations/sqlite/0003_hosts.sql")),
 ];
 
 fn migrator() -> Migrator {

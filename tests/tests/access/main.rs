@@ -204,6 +204,23 @@ async fn the_owner_of_another_tenant_reaches_nothing_through_their_own_ids() {
 }
 
 #[tokio::test]
+async fn what_is_for_operators_is_for_nobody_else() {
+    let stage = Stage::new().await;
+    let calls = operations().into_iter().filter(|operation| operation.path.starts_with("/api/v1/admin/"));
+    let mut place = stage.acme.clone();
+    place.0.insert("id", "msg_00000000000000000000000001".to_owned());
+    let mut refused = 0;
+    for operation in calls {
+        for caller in &stage.callers {
+            let answer = send(&caller.client, &operation, &place).await;
+            assert_status(&operation, caller.name, &answer, StatusCode::FORBIDDEN);
+            refused += 1;
+        }
+    }
+    assert!(refused > 50, "only {refused} calls were refused");
+}
+
+#[tokio::test]
 async fn what_is_ones_own_is_nobody_elses() {
     let stage = Stage::new().await;
     let sessions = stage.ann().get("/auth/sessions").await;

@@ -32,7 +32,7 @@ pub(crate) fn start() -> Sandbox {
 /// The fleet of one host, of which every call goes through the plan.
 pub(crate) fn fleet(sandbox: &Sandbox, plan: &FaultPlan) -> Fleet {
     let name = HostClusterName::parse("sandbox").unwrap();
-    let host = HostCluster { name, region: None, cordoned: false, capacity: u32::MAX, sandbox: true };
+    let host = HostCluster { sandbox: true, ..HostCluster::new(name) };
     let client = cut(plan, {
         let host = sandbox.host();
         move || Some(host.clone())

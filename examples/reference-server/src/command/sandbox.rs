@@ -40,7 +40,8 @@ pub(super) async fn serve(options: Options) -> Result<()> {
         .map_err(|error| Error::invalid("kubeconfig", format!("{file} cannot be written: {error}")))?;
     say(&format!(
         "The sandbox is ready on {base}{host}: kubectl --kubeconfig {file} get namespaces\n\
-         A tenant that is applied to it answers at {base}{tenants}/<name>. Stop with Ctrl-C; it forgets everything.",
+         A tenant that is applied to it answers at {base}{tenants}/<name>: a server that works with it is told so by\n\
+         --kubeconfig {file} --tenant-address {base}{tenants}/{{name}}. Stop with Ctrl-C; it forgets everything.",
         host = gate::HOST,
         tenants = gate::TENANTS,
     ))?;

@@ -43,6 +43,7 @@ impl Installation {
             ("HEXABASE_MASTER_KEY", MASTER_KEY.to_owned()),
             ("HEXABASE_PUBLIC_URL", "http://127.0.0.1:8080".to_owned()),
             ("HEXABASE_KUBECONFIG", "sandbox.kubeconfig".to_owned()),
+            ("HEXABASE_TENANT_ADDRESS", self.cluster.tenant_address()),
             ("HEXABASE_MAIL_DIRECTORY", "mail".to_owned()),
             ("HEXABASE_REQUESTS_PER_MINUTE", "0".to_owned()),
             ("HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", "0".to_owned()),

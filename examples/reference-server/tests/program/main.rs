@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "the chaos test tells what it does")]
 
 mod chaos;
+mod clusters;
 mod installation;
 mod live;
 mod operations;
@@ -33,7 +34,9 @@ async fn killed_in_the_middle_of_provisioning_it_finishes_after_a_restart_and_do
     let folder = tempfile::tempdir().unwrap();
     // The cluster is a process of its own, as in production: it lives on when the server dies.
     let cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
-    let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--kubeconfig", "sandbox.kubeconfig"];
+    let tenants = cluster.tenant_address();
+    let there = ["--kubeconfig", "sandbox.kubeconfig", "--tenant-address", &tenants];
+    let serve = [&["serve", "--dev", "--listen", "127.0.0.1:0"], &there[..]].concat();
 
     let server = Process::start(folder.path(), &serve).await;
     let ann = server.sign_in("ann@example.com").await;

@@ -121,6 +121,11 @@ impl Process {
         log
     }
 
+    /// Where a sandbox has its tenants, as a server is told.
+    pub(crate) fn tenant_address(&self) -> String {
+        format!("{}/sandbox/tenants/{{name}}", self.url)
+    }
+
     /// Speaks to it without credentials.
     pub(crate) fn client(&self) -> Client {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();

@@ -30,9 +30,11 @@ pub async fn a_guard_that_no_longer_holds_is_a_version_conflict(store: &dyn Tena
     let (organization, workspace) = build(store).await;
     let alive = session("session", id("owner"), later(60));
     let owner = store.find_user(id("owner")).await.unwrap().unwrap();
-    store.commit(Changeset::new().insert(alive.clone())).await.unwrap();
+    let host = fixture::registered_host("fra-1");
+    let name = host.host.name.clone();
+    store.commit(Changeset::new().insert(alive.clone()).insert(host.clone())).await.unwrap();
     let changes = Changeset::new().organization(organization, THEN).workspace(workspace, THEN);
-    store.commit(changes.user(owner, THEN).session(alive)).await.unwrap();
+    store.commit(changes.user(owner, THEN).session(alive).host(host, THEN)).await.unwrap();
 
     let old = Version::FIRST;
     let broken = [
@@ -41,6 +43,7 @@ pub async fn a_guard_that_no_longer_holds_is_a_version_conflict(store: &dyn Tena
         Guard::Organization(acme(), old),
         Guard::Workspace(acme(), dev(), old),
         Guard::Workspace(id("other"), dev(), old.next()),
+        Guard::Host(name.clone(), old),
         Guard::Member(acme(), id("stranger")),
         Guard::Lease("nobody's".to_owned(), 1),
     ];
@@ -53,6 +56,7 @@ pub async fn a_guard_that_no_longer_holds_is_a_version_conflict(store: &dyn Tena
         .guard(Guard::Session(id("session"), old.next()))
         .guard(Guard::Organization(acme(), old.next()))
         .guard(Guard::Workspace(acme(), dev(), old.next()))
+        .guard(Guard::Host(name, old.next()))
         .guard(Guard::Member(acme(), id("owner")));
     store.commit(holding).await.unwrap();
 }

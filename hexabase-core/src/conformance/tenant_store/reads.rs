@@ -3,9 +3,9 @@ use crate::changeset::{Changeset, Key, SpentRefresh};
 use crate::fixture::{self, THEN, id};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
-    Condition, ConditionStatus, Drift, DriftEntry, Event, Identity, Invitation, Member, OrganizationRole,
-    Phase, Power, RefreshState, SecurityEvent, SecurityEventKind, ServiceAccount, SignatureAlgorithm,
-    SigningKey, Usage, UserKind, Workspace,
+    Condition, ConditionStatus, Drift, DriftEntry, Event, HostHealth, HostState, Identity, Invitation,
+    Member, OrganizationRole, Phase, Power, RefreshState, SecurityEvent, SecurityEventKind, ServiceAccount,
+    SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
 };
 use crate::name::{DisplayName, Email, ProviderName, Region, Slug};
 use crate::page::PageRequest;
@@ -86,6 +86,13 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
         created_at: THEN,
         retires_at: Some(later(1)),
     };
+    let mut host = fixture::registered_host("fra-1");
+    host.host.region = Some(Region::parse("eu").unwrap());
+    host.host.labels.insert("gpu".to_owned(), "a100".to_owned());
+    (host.host.cordoned, host.host.sandbox, host.host.capacity) = (true, true, u32::MAX);
+    host.settings.insert("storage_class".to_owned(), "fast".to_owned());
+    host.health = HostHealth { state: HostState::Unreachable, message: "gone".to_owned(), since: later(3) };
+    let another = fixture::registered_host("ams-1");
     let event = Event {
         id: id("e"),
         organization_id: acme(),
@@ -111,6 +118,8 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
         .insert(account.clone())
         .insert(invitation.clone())
         .insert(key.clone())
+        .insert(host.clone())
+        .insert(another.clone())
         .insert(event.clone())
         .insert(security.clone())
         .insert(session.clone())
@@ -127,6 +136,8 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
     assert_eq!(store.find_service_account(acme(), account.id).await.unwrap(), Some(account));
     assert_eq!(store.find_invitation(acme(), invitation.id).await.unwrap(), Some(invitation));
     assert_eq!(store.list_signing_keys().await.unwrap(), [key]);
+    assert_eq!(store.find_host(&host.host.name).await.unwrap(), Some(host.clone()));
+    assert_eq!(store.list_hosts().await.unwrap(), [another, host]);
     assert_eq!(store.list_events(acme(), None, 9).await.unwrap(), [event]);
     assert_eq!(store.list_security_events(id("owner"), &page).await.unwrap().items, [security]);
     assert_eq!(store.find_session(session.id).await.unwrap(), Some(session));

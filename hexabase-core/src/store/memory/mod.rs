@@ -5,6 +5,7 @@
 
 mod access;
 mod credentials;
+mod hosts;
 mod organizations;
 mod state;
 mod users;

@@ -11,7 +11,7 @@ use crate::id::{
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, CustomRole, Group, Identity, Member, Membership, Organization, Project,
-    RoleRef, Session, User, Workspace,
+    RegisteredHost, RoleRef, Session, User, Workspace,
 };
 use crate::name::{Email, GroupName, ProjectName, ProviderName, Slug};
 use crate::secret::VerifierHash;
@@ -141,6 +141,9 @@ impl State {
             Guard::Workspace(org, id, version) => {
                 self.get(&Key::Workspace(*org, *id)).is_some_and(|w: &Workspace| w.version == *version)
             }
+            Guard::Host(name, version) => self
+                .get(&Key::Host(name.clone()))
+                .is_some_and(|registered: &RegisteredHost| registered.version == *version),
             Guard::Member(org, user) => self.records.contains_key(&Key::Member(*org, *user)),
             Guard::Lease(name, token) => self.leases.get(name).is_some_and(|lease| lease.token == *token),
         };
@@ -363,7 +366,7 @@ fn parents(record: &Record) -> Vec<Key> {
             project.into_iter().chain([Key::Group(*org, *ws, *group_id)]).collect()
         }
         Record::Task(task) => vec![Key::Workspace(task.organization_id, task.workspace_id)],
-        Record::User(_) | Record::SigningKey(_) | Record::Organization(_) => Vec::new(),
+        Record::User(_) | Record::SigningKey(_) | Record::Host(_) | Record::Organization(_) => Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How each record lies in its table.
 
 mod access;
+mod host;
 mod identity;
 mod journal;
 mod organization;

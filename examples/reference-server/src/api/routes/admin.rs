@@ -26,7 +26,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 }
 
 /// Lets operators in, who have to be there themselves: a token that leaks must not reach everybody's.
-async fn require_operator(app: &App, signed_in: &SignedIn) -> Result<(), Refusal> {
+pub(super) async fn require_operator(app: &App, signed_in: &SignedIn) -> Result<(), Refusal> {
     signed_in.session()?;
     let user = app.platform.store().find_user(signed_in.0.principal.user_id).await?;
     let address = user.and_then(|user| user.email);

@@ -5,6 +5,7 @@ mod admin;
 mod assignments;
 mod audit;
 mod cluster;
+mod clusters;
 mod dev;
 mod docs;
 mod events;
@@ -58,6 +59,7 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
         access_reviews::router(),
         projects::router(),
         admin::router(),
+        clusters::router(),
     ];
     let router = all.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     if dev { router.merge(dev::router()) } else { router }

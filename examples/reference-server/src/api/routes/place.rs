@@ -4,6 +4,7 @@ use hexabase_core::id::{
     AssignmentId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId, SessionId, TaskId,
     TokenId, UserId, WorkspaceId,
 };
+use hexabase_core::name::HostClusterName;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -53,6 +54,11 @@ places! {
         org: OrganizationId,
         /// The workspace: `ws_…`.
         ws: WorkspaceId
+    }
+    /// A host cluster.
+    AtCluster {
+        /// The name of the cluster.
+        cluster: HostClusterName
     }
     /// A message that was given up.
     AtDeadLetter {

@@ -61,7 +61,7 @@ async fn readyz(State(app): State<App>) -> Response {
         ("ephemeral".to_owned(), platform.ephemeral().ping()),
         ("queue".to_owned(), Box::pin(async { platform.queue().depth().await.map(drop) })),
     ];
-    for (host, provisioner) in platform.fleet().iter() {
+    for (host, provisioner) in platform.fleet().fixed() {
         asked.push((format!("host/{}", host.name), provisioner.ping()));
     }
     let answered = asked.into_iter().map(|(name, answer)| async move {
@@ -124,6 +124,6 @@ async fn info(State(app): State<App>) -> Json<Info> {
     Json(Info {
         version: env!("CARGO_PKG_VERSION"),
         backends: app.backends.iter().copied().collect(),
-        sandbox: app.platform.fleet().hosts().any(|host| host.sandbox),
+        sandbox: app.platform.fleet().fixed().any(|(host, _)| host.sandbox),
     })
 }

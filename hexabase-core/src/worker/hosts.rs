@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{AbortHandle, abortable, join_all};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
+
+use super::Halt;
+use crate::changeset::Changeset;
+use crate::error::Result;
+use crate::model::{HostHealth, HostState};
+use crate::name::HostClusterName;
+use crate::platform::Parts;
+use crate::provisioner::ClusterProvisioner;
+
+/// How often to see which hosts are registered, and to ask them how they are: so long may a worker go on with what leads
+/// nowhere any more.
+const EVERY: Duration = Duration::from_secs(10);
+/// The longest message that is kept of a host that does not answer.
+const LONGEST: usize = 300;
+
+/// Keeps up with the host clusters: which there are, what moves on them, and how they are.
+#[derive(Debug)]
+pub struct HostKeeper<'a>(&'a Parts);
+
+impl<'a> HostKeeper<'a> {
+    /// A keeper of the hosts of this platform.
+    #[must_use]
+    pub const fn new(parts: &'a Parts) -> Self {
+        Self(parts)
+    }
+
+    pub(super) async fn run(&self, halt: &Halt) {
+        let mut watched: BTreeMap<HostClusterName, (Arc<dyn ClusterProvisioner>, AbortHandle)> =
+            BTreeMap::new();
+        let mut watching = FuturesUnordered::new();
+        while !halt.is_set() {
+            if let Err(error) = self.keep().await {
+                tracing::warn!(%error, "the host clusters could not be looked after");
+            }
+            let now = self.0.fleet.all();
+            watched.retain(|name, (provisioner, handle)| {
+                let stays = now.get(name).is_some_and(|current| Arc::ptr_eq(current, provisioner));
+                if !stays {
+                    handle.abort();
+                }
+                stays
+            });
+            for (name, provisioner) in now {
+                watched.entry(name).or_insert_with(|| {
+                    let watched = provisioner.clone();
+                    let (watch, handle) = abortable(async move { watched.watch().await });
+                    watching.push(watch);
+                    (provisioner, handle)
+                });
+            }
+            let nap = halt.nap(self.0, EVERY).fuse();
+            pin_mut!(nap);
+            loop {
+                let mut idle = std::future::pending::<()>().boxed().fuse();
+                select_biased! {
+                    () = nap => break,
+                    _ = watching.select_next_some() => {}
+                    () = idle => {}
+                }
+            }
+        }
+    }
+
+    /// Takes in which hosts are registered, and notes how they are unless somebody else does.
+    ///
+    /// # Errors
+    /// Whatever the store fails with.
+    pub async fn keep(&self) -> Result<()> {
+        self.0.follow_hosts().await?;
+        self.0.with_lease("hosts", |_| self.ask_all()).await.map(drop)
+    }
+
+    async fn ask_all(&self) -> Result<()> {
+        let hosts = self.0.store.list_hosts().await?;
+        let asked = hosts.into_iter().map(|registered| async move {
+            let name = registered.host.name.clone();
+            let (state, message) = match self.ask(&name).await {
+                Ok(()) => (HostState::Healthy, String::new()),
+                Err(error) => (HostState::Unreachable, error.to_string().chars().take(LONGEST).collect()),
+            };
+            let before = &registered.health;
+            if before.state == state && before.message == message {
+                return;
+            }
+            tracing::info!(host = %name, %state, message, "a host cluster changed");
+            let now = self.0.now();
+            let since = if before.state == state { before.since } else { now };
+            let mut registered = registered;
+            registered.health = HostHealth { state, message, since };
+            // Whoever changes it at the same moment comes first; it is asked again soon.
+            if let Err(error) = self.0.commit(Changeset::new().host(registered, now)).await {
+                tracing::debug!(host = %name, %error, "how a host cluster is was not noted");
+            }
+        });
+        join_all(asked).await;
+        Ok(())
+    }
+
+    async fn ask(&self, name: &HostClusterName) -> Result<()> {
+        self.0.provisioner(name).await?.ping().await
+    }
+}
