@@ -161,6 +161,8 @@ ids! {
     TaskId = "tsk";
     /// An entry of an audit log, a live event or a security event.
     EventId = "evt";
+    /// A pool of nodes of a workspace's own.
+    NodePoolId = "npl";
     /// A message on its way through the outbox and the queue.
     MessageId = "msg";
 }

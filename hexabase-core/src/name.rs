@@ -143,6 +143,8 @@ names! {
     HostClusterName, dns_label, str::to_owned;
     /// The name of a region: a DNS label.
     Region, dns_label, str::to_owned;
+    /// A kind of nodes on a host cluster, such as `standard-8`: a DNS label.
+    NodeClass, dns_label, str::to_owned;
     /// A Kubernetes minor version such as `1.36`.
     KubernetesVersion, kubernetes_version, str::to_owned;
 }

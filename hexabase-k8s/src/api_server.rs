@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::Client;
-use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{DeleteParams, EvictParams, GetParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use kube::client::Body;
 use kube::core::Request;
 use serde::Deserialize;
@@ -18,6 +18,8 @@ use crate::error::{from_kube, of_answer, unreadable};
 use crate::labels::FIELD_MANAGER;
 use crate::object::{Kind, Object};
 
+/// How long to wait for a pod to be asked to go.
+const EVICTION: Duration = Duration::from_secs(2);
 /// How many objects come on one page.
 const PAGE: u32 = 500;
 
@@ -220,6 +222,16 @@ impl ApiServer {
         }
         let request = Request::new(path(kind, Some(namespace))).delete(name, &params).map_err(unbuildable)?;
         optional(self.send(request).await).map(drop)
+    }
+
+    /// Asks a pod to go, if it is there and its disruption budget lets it.
+    ///
+    /// # Errors
+    /// `RateLimited` while its disruption budget does not: the client would ask for half a minute.
+    pub(crate) async fn evict(&self, namespace: &str, pod: &str) -> Result<()> {
+        let request = Request::new(path(Kind::POD, Some(namespace))).evict(pod, &EvictParams::default());
+        let asked = timeout(EVICTION, self.send(request.map_err(unbuildable)?)).await;
+        optional(asked.unwrap_or_else(|_| Err(Error::rate_limited(EVICTION)))).map(drop)
     }
 
     /// Removes all objects of a kind in a namespace that a label selector selects.

@@ -13,6 +13,12 @@ pub const WORKSPACE: &str = "hexabase.ai/workspace-id";
 pub const PLAN: &str = "hexabase.ai/plan";
 /// On everything that belongs to a project inside a tenant cluster: the project, as a Kubernetes name.
 pub const PROJECT: &str = "hexabase.ai/project-id";
+/// On a node that an operator has set aside for workspaces: what kind of node it is. Only such nodes are ever given to one.
+pub const NODE_CLASS: &str = "hexabase.ai/node-class";
+/// On a node that a workspace has to itself, beside [`WORKSPACE`]: the pool, as a Kubernetes name.
+pub const NODE_POOL: &str = "hexabase.ai/node-pool";
+/// On a node that is being emptied, to be given back: `"true"`.
+pub const RELEASING: &str = "hexabase.ai/releasing";
 /// What people call the thing, where its name in Kubernetes is an id.
 pub const TITLE: &str = "hexabase.ai/title";
 

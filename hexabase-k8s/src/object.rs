@@ -34,6 +34,7 @@ kinds! {
     SECRET = "", "Secret", "secrets", true;
     CONFIG_MAP = "", "ConfigMap", "configmaps", true;
     SERVICE = "", "Service", "services", true;
+    NODE = "", "Node", "nodes", false;
     POD = "", "Pod", "pods", true;
     EVENT = "", "Event", "events", true;
     RESOURCE_QUOTA = "", "ResourceQuota", "resourcequotas", true;

@@ -21,6 +21,7 @@ pub fn body_of(operation: &Operation, place: &Place) -> Value {
     match (operation.method.as_str(), end) {
         ("POST", "/groups") => json!({ "name": "new" }),
         ("PATCH", "/groups/{grp}") => json!({ "name": "renamed" }),
+        ("POST", "/node-pools") => json!({ "name": "new", "class": "big", "nodes": 1 }),
         ("POST", "/projects") => json!({ "name": "new" }),
         ("PATCH", "/projects/{prj}") => json!({ "display_name": "Renamed" }),
         ("PUT", "/projects/{prj}/quota") => json!({ "cpu": "1" }),

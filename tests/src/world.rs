@@ -36,7 +36,9 @@ pub struct World {
 /// A platform with plans and a mailbox.
 fn plain(letters: &Arc<Letters>) -> PlatformBuilder {
     let mut plans = hexabase_billing::plans::built_in();
-    plans.iter_mut().for_each(|plan| plan.limits.members = 1_000);
+    for plan in &mut plans {
+        (plan.limits.members, plan.dedicated_nodes) = (1_000, true);
+    }
     Platform::builder(URL).with_plans(plans).with_notifier(letters.clone()).with_fleet(hosts::fleet())
 }
 
@@ -63,6 +65,7 @@ impl Place {
         // is not the empty one.
         let template = template
             .replace("{prj}/role-assignments/{asg}", "{prj}/role-assignments/{asg-in-prj}")
+            .replace("node-pools/{id}", "node-pools/{id-of-pool}")
             .replace("{grp}/members/{user}", "{grp-of-user}/members/{user}");
         let fill = |path: String, (name, id): (&&str, &String)| path.replace(&format!("{{{name}}}"), id);
         let filled = self.0.iter().fold(template, fill);
@@ -184,6 +187,8 @@ impl World {
         let team = client.make(&format!("{w}/groups"), &json!({"name": "team"})).await;
         let put = axum::http::Method::PUT;
         client.must(put, &format!("{w}/groups/{team}/members/{}", victim.id), &serde_json::Value::Null).await;
+        let pool = json!({"name": "own", "class": "big", "nodes": 1});
+        let pool = client.make(&format!("{w}/node-pools"), &pool).await;
         self.ready(client, &w).await;
         let tasks = client.get(&format!("{w}/tasks")).await;
         let tsk = tasks["items"][0]["id"].as_str().unwrap().to_owned();
@@ -192,6 +197,7 @@ impl World {
             ("user", victim.id),
             ("inv", inv),
             ("id", account),
+            ("id-of-pool", pool),
             ("ws", ws),
             ("prj", prj),
             ("grp", grp),

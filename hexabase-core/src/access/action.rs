@@ -109,6 +109,8 @@ actions! {
     WorkspaceDelete = "workspace.delete", Workspace, ADMINS, Nothing, WorkspacesWrite;
     /// Put a workspace to sleep, or wake it.
     WorkspacePower = "workspace.power", Workspace, ADMINS, Nothing, WorkspacesWrite;
+    /// Give a workspace nodes of its own, or take them back.
+    NodePoolsManage = "node_pools.manage", Workspace, ADMINS, Nothing, WorkspacesWrite;
     /// Try a failed task again.
     TaskRetry = "task.retry", Workspace, ADMINS, Admin, WorkspacesWrite;
     /// Get a kubeconfig or a token for the tenant cluster.

@@ -8,12 +8,15 @@ mod tenant_cluster;
 use std::collections::BTreeMap;
 
 pub use tenant_cluster::{
-    OidcTrust, RoleKind, TenantBinding, TenantCluster, TenantProject, TenantRole, TenantTarget,
+    OidcTrust, RoleKind, TenantBinding, TenantCluster, TenantNodePool, TenantProject, TenantRole,
+    TenantTarget,
 };
 
 use crate::access::{lineage, preset_rules};
 use crate::id::{GroupId, ProjectId, TypedId as _};
-use crate::model::{Assignment, CustomRole, Group, Plan, PresetRole, Project, RoleRef, WorkspaceState};
+use crate::model::{
+    Assignment, CustomRole, Group, NodePool, Plan, PresetRole, Project, RoleRef, WorkspaceState,
+};
 use crate::quota::Quota;
 
 /// What the tenant's API server puts before the users and groups of our tokens, so that no claim can ever
@@ -65,6 +68,7 @@ pub fn workspace(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> Tenant
         }),
         roles: PresetRole::ALL.iter().map(|preset| preset_role(*preset)).collect(),
         bindings: assigned_in(None).iter().copied().filter_map(bind).collect(),
+        node_pools: workspace.node_pools.iter().map(node_pool).collect(),
         projects: state
             .projects
             .iter()
@@ -79,6 +83,10 @@ pub fn workspace(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> Tenant
             })
             .collect(),
     }
+}
+
+fn node_pool(pool: &NodePool) -> TenantNodePool {
+    TenantNodePool { id: pool.id, class: pool.class.clone(), nodes: pool.nodes }
 }
 
 fn preset_role(preset: PresetRole) -> TenantRole {

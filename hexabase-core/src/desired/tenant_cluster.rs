@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::id::{OrganizationId, ProjectId, TypedId as _, WorkspaceId};
+use crate::id::{NodePoolId, OrganizationId, ProjectId, TypedId as _, WorkspaceId};
 use crate::model::{ControlPlane, Isolation, Rule, Workspace};
-use crate::name::{KubernetesVersion, PlanId, ProjectName, Slug};
+use crate::name::{KubernetesVersion, NodeClass, PlanId, ProjectName, Slug};
 use crate::quota::Quota;
 
 /// Which tenant cluster is meant, on its host cluster.
@@ -54,8 +54,21 @@ pub struct TenantCluster {
     pub roles: Vec<TenantRole>,
     /// Who has a role in the whole workspace.
     pub bindings: Vec<TenantBinding>,
+    /// The nodes that it has to itself; without any its pods run where everybody's do.
+    pub node_pools: Vec<TenantNodePool>,
     /// Its projects.
     pub projects: Vec<TenantProject>,
+}
+
+/// Nodes that a tenant cluster has to itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantNodePool {
+    /// Which pool.
+    pub id: NodePoolId,
+    /// What kind of nodes.
+    pub class: NodeClass,
+    /// How many.
+    pub nodes: u16,
 }
 
 /// Whose tokens a tenant's API server accepts.

@@ -159,8 +159,12 @@ fn running(
         _ => Phase::Updating,
     };
     let tenant = applied.is_some_and(|applied| applied.tenant);
+    let waiting = applied.and_then(|applied| applied.nodes.as_ref()?.waiting.as_ref());
     match state {
-        ControlPlaneState::Ready if tenant => (Phase::Ready, String::new(), String::new()),
+        ControlPlaneState::Ready if tenant => match waiting {
+            None => (Phase::Ready, String::new(), String::new()),
+            Some((reason, message)) => (under_way, reason.clone(), message.clone()),
+        },
         ControlPlaneState::Ready => (under_way, "ApplyingTenant".to_owned(), String::new()),
         ControlPlaneState::Broken { reason, message } => {
             (if worked { Phase::Degraded } else { Phase::Failed }, reason.clone(), message.clone())
@@ -195,6 +199,9 @@ fn record(workspace: &mut Workspace, seen: &Seen, now: Timestamp) {
     }
     if let Some(applied) = seen.applied.as_ref().filter(|applied| applied.tenant) {
         status.refused_projects.clone_from(&applied.refused_projects);
+    }
+    if let Some(nodes) = seen.applied.as_ref().and_then(|applied| applied.nodes.as_ref()) {
+        status.node_pools.clone_from(&nodes.pools);
     }
     if let Some(entries) = &seen.drift {
         status.drift = Some(Drift { checked_at: now, entries: entries.clone() });

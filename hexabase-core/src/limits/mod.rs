@@ -50,6 +50,30 @@ pub fn another_project(there: usize, plan: &Plan) -> Result<()> {
     room(count(there), plan.limits.projects, "projects", plan)
 }
 
+/// How many pools of nodes a workspace may have, and how many nodes each.
+pub const MAX_NODE_POOLS: usize = 10;
+/// The most nodes that a pool may have.
+pub const MAX_NODES: u16 = 100;
+
+/// Whether a workspace with these pools of nodes may have one more of so many.
+///
+/// # Errors
+/// - `QuotaExceeded` when its plan has no dedicated nodes, or there are as many pools as there may be.
+/// - `Invalid` for no nodes, or too many.
+pub fn another_node_pool(there: usize, nodes: u16, plan: &Plan) -> Result<()> {
+    if !plan.dedicated_nodes {
+        let message = format!("the plan {} has no dedicated nodes; change the plan", plan.id);
+        return Err(Error::quota_exceeded(message));
+    }
+    if there >= MAX_NODE_POOLS {
+        return Err(Error::quota_exceeded(format!("a workspace has at most {MAX_NODE_POOLS} node pools")));
+    }
+    if !(1..=MAX_NODES).contains(&nodes) {
+        return Err(Error::invalid("nodes", format!("must be 1 to {MAX_NODES}")));
+    }
+    Ok(())
+}
+
 /// Whether a project with `there` custom roles may have one more.
 ///
 /// # Errors
@@ -134,7 +158,12 @@ fn within(wanted: &Quota, limit: &Quota, what: &str) -> Result<()> {
 ///
 /// # Errors
 /// `QuotaExceeded`, saying what has to go first.
-pub fn change_of_plan(groups: usize, projects: &[Project], plan: &Plan) -> Result<()> {
+pub fn change_of_plan(groups: usize, projects: &[Project], pools: usize, plan: &Plan) -> Result<()> {
+    if pools > 0 && !plan.dedicated_nodes {
+        let message =
+            format!("the plan {} has no dedicated nodes, and there are {pools} node pools", plan.id);
+        return Err(Error::quota_exceeded(message));
+    }
     let fits = |there: usize, limit: u32, what: &str| {
         let message = format!("the plan {} allows {limit} {what}, and there are {there}", plan.id);
         if count(there) <= limit { Ok(()) } else { Err(Error::quota_exceeded(message)) }

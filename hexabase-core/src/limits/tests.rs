@@ -80,7 +80,7 @@ fn counted_things_come_whole_and_load_balancers_from_the_plan() {
 
 #[test]
 fn a_smaller_plan_says_what_must_go_first() {
-    let error = change_of_plan(1, &[project(1, None, Some(8))], &plan(4)).unwrap_err();
+    let error = change_of_plan(1, &[project(1, None, Some(8))], 0, &plan(4)).unwrap_err();
     assert!(error.message().contains("for project p1: cpu would be 8 of 4"), "{error}");
 }
 

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{OrganizationId, ProjectId, UserId, WorkspaceId};
-use crate::model::{Assignment, Condition, CustomRole, Group, Project, words};
+use crate::id::{NodePoolId, OrganizationId, ProjectId, UserId, WorkspaceId};
+use crate::model::{Assignment, Condition, CustomRole, Group, NodePool, PoolNodes, Project, words};
 use crate::name::{DisplayName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::quota::Quota;
 use crate::version::Version;
@@ -28,6 +28,9 @@ pub struct Workspace {
     pub kubernetes_version: KubernetesVersion,
     /// Whether it should run at all.
     pub power: Power,
+    /// The nodes that it should have to itself, in the order in which they were asked for.
+    #[serde(default)]
+    pub node_pools: Vec<NodePool>,
     /// When deletion was asked for.
     pub deletion_requested_at: Option<Timestamp>,
     /// The host cluster it was placed on; it stays there.
@@ -134,6 +137,9 @@ pub struct WorkspaceStatus {
     pub usage: Option<Usage>,
     /// What differed from what it should be when that was last compared.
     pub drift: Option<Drift>,
+    /// The nodes of its pools, those of pools that are gone included while they are being given back.
+    #[serde(default)]
+    pub node_pools: BTreeMap<NodePoolId, PoolNodes>,
 }
 
 impl WorkspaceStatus {
@@ -153,6 +159,7 @@ impl WorkspaceStatus {
             refused_projects: BTreeMap::new(),
             usage: None,
             drift: None,
+            node_pools: BTreeMap::new(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod groups;
 mod hosts;
 mod invitations;
 mod members;
+mod node_pools;
 mod organizations;
 mod projects;
 mod roles;
@@ -37,6 +38,7 @@ pub use hosts::{ChangeHost, Hosts, KnownHost, RegisterHost, Registration};
 pub(crate) use invitations::MAIL;
 pub use invitations::{CreateInvitation, Invitations};
 pub use members::Members;
+pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
 pub use organizations::{CreateOrganization, Organizations, Overview};
 pub use projects::{CreateProject, Projects};
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
@@ -163,6 +165,8 @@ services! {
     roles => Roles;
     /// Projects of workspaces.
     projects => Projects;
+    /// Nodes that workspaces have to themselves.
+    node_pools => NodePools;
     /// Host clusters.
     hosts => Hosts;
 }

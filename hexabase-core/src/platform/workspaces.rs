@@ -105,6 +105,7 @@ impl Workspaces<'_> {
                     region: command.region.clone(),
                     kubernetes_version,
                     power: Power::Running,
+                    node_pools: Vec::new(),
                     deletion_requested_at: None,
                     host_cluster,
                     generation: 1,
@@ -256,7 +257,7 @@ impl Workspaces<'_> {
                 require_version(expected, change.workspace.version)?;
                 let before = change.workspace.clone();
                 let plan = self.new_plan(&before, command)?;
-                limits::change_of_plan(state.groups.len(), &state.projects, plan)?;
+                limits::change_of_plan(state.groups.len(), &state.projects, before.node_pools.len(), plan)?;
                 if let Some(version) = &command.kubernetes_version {
                     require_step_forward(&before.kubernetes_version, version)?;
                     change.workspace.kubernetes_version = version.clone();

@@ -148,7 +148,7 @@ impl ClusterProvisioner for MemoryProvisioner {
         }
         let (projects, refused_projects) = divide(desired, cluster);
         cluster.tenant = Some(TenantCluster { projects, ..desired.clone() });
-        Ok(Applied { tenant: true, refused_projects })
+        Ok(Applied { tenant: true, refused_projects, nodes: None })
     }
 
     async fn observe(&self, target: &TenantTarget) -> Result<Observation> {

@@ -15,8 +15,8 @@ pub use memory::MemoryProvisioner;
 
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
-use crate::id::ProjectId;
-use crate::model::DriftEntry;
+use crate::id::{NodePoolId, ProjectId};
+use crate::model::{DriftEntry, PoolNodes};
 use crate::quota::Quota;
 use crate::secret::SecretString;
 
@@ -47,6 +47,8 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// - A project whose namespace somebody else made is refused and reported; the others are applied.
     /// - Applying again changes nothing.
     /// - It neither wakes a sleeping cluster nor puts one to sleep.
+    /// - Nodes that are to be the tenant's own are given to it as far as there are free ones, and those that are no longer
+    ///   wanted are emptied and given back, look by look.
     ///
     /// # Errors
     /// - `Conflict` with code `not_ours` when something of that name is there that Hexabase did not make.
@@ -136,13 +138,24 @@ pub struct Applied {
     pub tenant: bool,
     /// Projects whose namespace could not be made, each with a reason for people.
     pub refused_projects: BTreeMap<ProjectId, String>,
+    /// The nodes that the tenant has to itself, if they were looked at.
+    pub nodes: Option<TenantNodes>,
+}
+
+/// The nodes that a tenant has to itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TenantNodes {
+    /// Those of each pool; of pools that are no longer wanted those that are still to be given back.
+    pub pools: BTreeMap<NodePoolId, PoolNodes>,
+    /// What is still missing or in the way: why in one `CamelCase` word, and for people. None when all is as it should be.
+    pub waiting: Option<(String, String)>,
 }
 
 impl Applied {
     /// That everything is as it should be, inside as well.
     #[must_use]
     pub const fn everything() -> Self {
-        Self { tenant: true, refused_projects: BTreeMap::new() }
+        Self { tenant: true, refused_projects: BTreeMap::new(), nodes: None }
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
+use super::observe::is_rolled_out;
 use super::reflection::{Digest, Versions};
 use super::{Namespace, VClusterProvisioner, not_ours, text};
 use crate::api_server::ApiServer;
@@ -88,6 +89,9 @@ impl VClusterProvisioner {
         };
         keep_immutable(&mut objects, &on_host);
         let mut entries = compare("host", &objects, &on_host).entries;
+        if let Some(decision) = self.decide_nodes(desired).await? {
+            entries.extend(decision.steps.iter().map(crate::nodes::Step::as_drift));
+        }
         if let Some(inside) = self.inside(desired, &on_host).await? {
             entries.extend(compare("tenant", &inside.desired, &inside.actual).entries);
             if let Some(moment) = moment.filter(|_| entries.is_empty() && inside.is_complete()) {
@@ -131,7 +135,15 @@ impl VClusterProvisioner {
         let difference = compare("tenant", &inside.desired, &inside.actual);
         let carried_out = timeout(INSIDE_AT_MOST, carry_out(&inside.api, &difference)).await;
         match carried_out.unwrap_or_else(|_| Err(Error::unavailable("the tenant is too slow"))) {
-            Ok(()) => Ok(Applied { tenant: !inside.waiting, refused_projects: inside.refused }),
+            Ok(()) => Ok(Applied {
+                tenant: !inside.waiting,
+                refused_projects: inside.refused,
+                // Whoever is sent elsewhere from now on is not moved before.
+                nodes: match stateful_set(&desired.target, &on_host).is_some_and(is_rolled_out) {
+                    true => self.tend_nodes(desired).await?,
+                    false => None,
+                },
+            }),
             // It answered a moment ago and does not now: it is asked again at the next look.
             Err(error) if is_busy(&error) => {
                 tracing::debug!(%error, cluster = %desired.target.name, "the tenant stopped answering");

@@ -1,4 +1,5 @@
 mod apply;
+mod nodes;
 mod observe;
 mod power;
 mod reflection;
@@ -178,9 +179,11 @@ impl ClusterProvisioner for VClusterProvisioner {
 
     async fn delete(&self, target: &TenantTarget) -> Result<()> {
         match self.namespace(target).await? {
-            Namespace::Absent | Namespace::Terminating => Ok(()),
+            Namespace::Terminating => Ok(()),
+            // Nothing runs on its nodes any more.
+            Namespace::Absent => self.free_nodes(target).await,
             Namespace::Foreign => Err(not_ours(target)),
-            // Everything of the tenant lies in its namespace: no cluster-scoped object is rendered.
+            // Everything else of the tenant lies in its namespace: no cluster-scoped object is rendered.
             Namespace::Ours => self.host.delete(Kind::NAMESPACE, "", &target.name, None).await,
         }
         .map_err(|error| error.during("cluster.delete"))

@@ -20,7 +20,11 @@ impl VClusterProvisioner {
         let moment = self.reflection.moment(&target.name);
         match self.namespace(target).await? {
             // What is not ours is no cluster of ours; applying says so.
-            Namespace::Absent | Namespace::Foreign => return Ok(Observation::absent()),
+            Namespace::Foreign => return Ok(Observation::absent()),
+            Namespace::Absent if self.nodes_left(target).await?.is_empty() => {
+                return Ok(Observation::absent());
+            }
+            Namespace::Absent => return Ok(Observation::of(ControlPlaneState::Terminating)),
             Namespace::Terminating => return Ok(Observation::of(ControlPlaneState::Terminating)),
             Namespace::Ours => {}
         }
@@ -147,7 +151,7 @@ fn number(body: &Value, pointer: &str) -> u64 {
 }
 
 /// Whether the pods are those that are asked for now, as `kubectl rollout status` tells.
-fn is_rolled_out(set: &Value) -> bool {
+pub(super) fn is_rolled_out(set: &Value) -> bool {
     number(set, "/status/observedGeneration") >= number(set, "/metadata/generation")
         && text(set, "/status/currentRevision") == text(set, "/status/updateRevision")
 }

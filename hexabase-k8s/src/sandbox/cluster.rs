@@ -143,6 +143,7 @@ impl Cluster {
             None => true,
             Some("status") => kind.status,
             Some("finalize") => kind.kind == "Namespace",
+            Some("eviction") => kind.kind == "Pod" && *request.method() == Method::POST,
             Some(_) => false,
         };
         if !known_part || (!kind.namespaced && !target.namespace.is_empty()) {
@@ -235,6 +236,15 @@ impl Cluster {
         let write = WriteRequest { kind, target: target.clone(), params, user, agent };
         let mut state = self.lock();
         match *request.method() {
+            // There are no controllers here that would keep a disruption budget's count.
+            Method::POST if write.target.subresource.is_some() => {
+                state.delete(&write, &Value::Null).map(|_| {
+                    Reply::Json(
+                        StatusCode::CREATED,
+                        json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" }),
+                    )
+                })
+            }
             Method::POST => state.create(&write, body).map(|made| Reply::Json(StatusCode::CREATED, made)),
             Method::PUT => state.replace(&write, body).map(Reply::ok),
             Method::PATCH => {
@@ -269,6 +279,7 @@ fn verb(method: &Method, target: &Target, wants_watch: bool) -> Outcome<&'static
         (&Method::GET, false) if wants_watch => Ok("watch"),
         (&Method::GET, false) => Ok("list"),
         (&Method::POST, false) => Ok("create"),
+        (&Method::POST, true) if target.subresource.as_deref() == Some("eviction") => Ok("create"),
         (&Method::PUT, true) => Ok("update"),
         (&Method::PATCH, true) => Ok("patch"),
         (&Method::DELETE, true) => Ok("delete"),

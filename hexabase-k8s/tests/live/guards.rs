@@ -167,6 +167,17 @@ async fn a_tenants_control_plane_writes_nothing_that_harms_the_host() {
             tolerating(json!({ "key": "node-role.kubernetes.io/control-plane", "operator": "Exists" })),
             "not for tenants",
         ),
+        (
+            tolerating(json!({ "key": "hexabase.ai/node-class", "operator": "Exists" })),
+            "set aside for workspaces",
+        ),
+        (
+            pod(json!({
+                "tolerations": [{ "key": "hexabase.ai/workspace-id", "operator": "Exists" }],
+                "nodeSelector": { "hexabase.ai/workspace-id": "somebody-elses" },
+            })),
+            "set aside for workspaces",
+        ),
         (pod(json!({ "nodeName": "node-1" })), "scheduler chooses"),
         (pod(json!({ "priorityClassName": "system-node-critical" })), "priorities of the system"),
         (pod(json!({ "hostNetwork": true })), "violates PodSecurity"),
@@ -192,11 +203,16 @@ async fn a_tenants_control_plane_writes_nothing_that_harms_the_host() {
     }
 
     let ordinary = tolerating(json!({ "key": "dedicated", "operator": "Exists" }));
-    for (plural, body) in [("pods", ordinary), ("services", service(json!({})))] {
+    let namespaces: Api<Namespace> = Api::all(admin().await);
+    let labels = namespaces.get(&name).await.unwrap().metadata.labels.unwrap();
+    let at_home = pod(json!({
+        "tolerations": [{ "key": "hexabase.ai/node-class", "operator": "Exists", "effect": "NoSchedule" }],
+        "nodeSelector": { "hexabase.ai/workspace-id": labels["hexabase.ai/workspace-id"] },
+    }));
+    for (plural, body) in [("pods", ordinary), ("pods", at_home), ("services", service(json!({})))] {
         let path = format!("/api/v1/namespaces/{name}/{plural}/a?fieldManager=test&dryRun=All");
         let (code, answer) = send(&control_plane, "PATCH", &path, &body).await;
         assert!([200, 201].contains(&code), "{answer}");
     }
-    let namespaces: Api<Namespace> = Api::all(admin().await);
     namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
 }

@@ -5,6 +5,7 @@
 
 mod guards;
 mod host;
+mod nodes;
 #[path = "../provisioner/occupy.rs"]
 mod occupy;
 mod people;

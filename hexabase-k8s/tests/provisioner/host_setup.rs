@@ -27,6 +27,11 @@ pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &Value
     client.send(request.body(kube::client::Body::from(bytes)).unwrap()).await.unwrap().status().as_u16()
 }
 
+/// What is at a path.
+pub(crate) async fn get(client: &Client, path: &str) -> Value {
+    client.request(http::Request::get(path).body(Vec::new()).unwrap()).await.unwrap()
+}
+
 pub(crate) fn path(object: &Object) -> String {
     let Kind { group, version, plural, .. } = object.kind;
     let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
@@ -153,6 +158,31 @@ pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -
         return Err(Error::unexpected("the volume did not grow"));
     }
 
+    // A node of its own, and back again.
+    super::nodes::set_aside(&admin, "one").await;
+    let given = |tenant: &TenantCluster, wanted: usize| {
+        let tenant = tenant.clone();
+        async move {
+            let nodes = provisioner.apply(&tenant).await?.nodes.unwrap_or_default();
+            Ok(nodes.waiting.is_none()
+                && nodes.pools.values().map(|pool| pool.assigned.len()).sum::<usize>() == wanted)
+        }
+    };
+    cluster.node_pools = vec![super::nodes::pool(1)];
+    until("given a node", || given(&cluster, 1)).await?;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "there" },
+        "spec": { "nodeName": "one", "containers": [{ "name": "a", "image": "a" }] },
+    });
+    assert_eq!(send(&admin, "POST", &format!("/api/v1/namespaces/{}/pods", target.name), &pod).await, 201);
+    cluster.node_pools.clear();
+    until("the node given back", || async {
+        given(&cluster, 0).await?;
+        let node = get(&admin, "/api/v1/nodes/one").await;
+        Ok(node["metadata"]["labels"]["hexabase.ai/node-pool"].is_null())
+    })
+    .await?;
+
     // A pod of the tenant that nobody looks after once its control plane sleeps.
     let orphan = json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -247,7 +277,12 @@ fn nothing_is_allowed_on_the_whole_cluster_but_namespaces_and_ones_own_role_in_t
     let named: Vec<&str> = rules.iter().map(|rule| rule["resources"][0].as_str().unwrap()).collect();
     assert_eq!(named, ["namespaces", "rolebindings", "clusterroles"]);
     assert_eq!(rules[2]["verbs"], json!(["bind"]));
-    let roles = access.iter().filter(|object| object.kind == Kind::CLUSTER_ROLE);
+    let nodes =
+        access.iter().find(|object| object.kind == Kind::CLUSTER_ROLE && object.name == "hexabase-nodes");
+    let allowed = json!([{ "apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "patch"] }]);
+    assert_eq!(nodes.unwrap().body["rules"], allowed);
+    let of_nodes = |object: &&Object| object.name == "hexabase-nodes";
+    let roles = access.iter().filter(|object| object.kind == Kind::CLUSTER_ROLE && !of_nodes(object));
     let all = serde_json::to_string(&roles.map(|object| &object.body).collect::<Vec<_>>()).unwrap();
     for forbidden in ["escalate", "impersonate", "tokenreviews", "nodes"] {
         assert!(!all.contains(forbidden), "{forbidden}");

@@ -4,6 +4,7 @@
 mod faults;
 mod host_setup;
 mod hostile;
+mod nodes;
 mod occupy;
 mod rollout;
 mod watching;

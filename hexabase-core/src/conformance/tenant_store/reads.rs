@@ -4,10 +4,10 @@ use crate::fixture::{self, THEN, id};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
     Condition, ConditionStatus, Drift, DriftEntry, Event, HostHealth, HostState, Identity, Invitation,
-    Member, OrganizationRole, Phase, Power, RefreshState, SecurityEvent, SecurityEventKind, ServiceAccount,
-    SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
+    Member, NodePool, OrganizationRole, Phase, PoolNodes, Power, RefreshState, SecurityEvent,
+    SecurityEventKind, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
 };
-use crate::name::{DisplayName, Email, ProviderName, Region, Slug};
+use crate::name::{DisplayName, Email, NodeClass, ProviderName, Region, Slug};
 use crate::page::PageRequest;
 use crate::quantity::Quantity;
 use crate::quota::{Quota, Resource};
@@ -20,6 +20,15 @@ fn eventful() -> Workspace {
     workspace.display_name = Some(DisplayName::parse("Ереmit Ω").unwrap());
     workspace.region = Some(Region::parse("eu-west").unwrap());
     workspace.power = Power::Suspended;
+    workspace.node_pools = vec![NodePool {
+        id: id("pool"),
+        name: Slug::parse("gpu").unwrap(),
+        class: NodeClass::parse("a100").unwrap(),
+        nodes: 3,
+        created_by: id("owner"),
+        created_at: later(2),
+        version: Version::new(3),
+    }];
     workspace.deletion_requested_at = Some(later(9));
     workspace.generation = 7;
     workspace.access_version = 5;
@@ -36,6 +45,8 @@ fn eventful() -> Workspace {
     status.certificate_authority = Some("-----BEGIN…".to_owned());
     status.failures = 3;
     status.refused_projects.insert(id("shop"), "taken".to_owned());
+    let nodes = PoolNodes { assigned: vec!["n1".to_owned()], releasing: vec!["n2".to_owned()] };
+    status.node_pools.insert(id("pool"), nodes);
     let used = Quota::new().with(Resource::Cpu, Quantity::milli(1_500));
     let projects = std::iter::once((id("shop"), used.clone())).collect();
     status.usage = Some(Usage { observed_at: later(5), workspace: used, projects });

@@ -5,7 +5,8 @@
 //! to be those of tenants, an admission policy says.
 //!
 //! A role of its own lets it watch what moves, Secrets excepted. Nothing but its thrift depends on that one: whoever does not
-//! want it to see other people's objects leaves role and binding out.
+//! want it to see other people's objects leaves role and binding out. Another one lets it give nodes to tenants that have
+//! been set aside for that; where there are none it is not needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,8 @@ use crate::settings::HostIdentity;
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// What it may do everywhere.
 const EVERYWHERE: &str = "hexabase";
+/// What it may do with nodes.
+const NODES: &str = "hexabase-nodes";
 /// What it may follow everywhere.
 const WATCHING: &str = "hexabase-watch";
 /// What it may do in the namespaces of tenants.
@@ -46,8 +49,10 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
         role(WITH_TENANTS, with_tenants()),
         role(EVERYWHERE, everywhere()),
         role(WATCHING, watching()),
+        role(NODES, nodes()),
         bind(EVERYWHERE),
         bind(WATCHING),
+        bind(NODES),
         Object::of(Kind::ADMISSION_POLICY, metadata(SCOPE), [("spec", scope(identity))]),
         Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE), [("spec", bound)]),
     ]
@@ -71,6 +76,10 @@ fn watching() -> Value {
     watched().map(rule).collect()
 }
 
+fn nodes() -> Value {
+    json!([{ "apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "patch"] }])
+}
+
 /// What is done with the objects of a tenant, and what their control plane is granted: nobody grants what they have not.
 fn with_tenants() -> Value {
     let mut verbs: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
@@ -92,6 +101,7 @@ fn with_tenants() -> Value {
     may("", "persistentvolumeclaims", &["get", "patch"]);
     // Those of a tenant that sleeps have nobody else who removes them.
     may("", "pods", &["deletecollection", "list"]);
+    may("", "pods/eviction", &["create"]);
     for (group, resource, verbs) in GRANTED {
         may(group, resource, verbs);
     }
@@ -102,10 +112,11 @@ fn with_tenants() -> Value {
 /// Keeps the identity to the namespaces of tenants, from making a tenant's namespace of any other, and from taking the
 /// walls of one down.
 fn scope(identity: &HostIdentity) -> Value {
-    let of_a_tenant = |object: &str| {
+    let has = |object: &str, label: &str| {
         let labels = format!("{object}.metadata.labels");
-        format!("has({labels}) && '{}' in {labels}", labels::WORKSPACE)
+        format!("has({labels}) && '{label}' in {labels}")
     };
+    let of_a_tenant = |object: &str| has(object, labels::WORKSPACE);
     let either = |object: &str| format!("({object} == null || ({}))", of_a_tenant(object));
     let user = format!("system:serviceaccount:{}:{}", identity.namespace, identity.name);
     let everything = json!({
@@ -128,10 +139,22 @@ fn scope(identity: &HostIdentity) -> Value {
             },
             {
                 "expression": format!(
-                    "request.resource.resource == 'namespaces' || (namespaceObject != null && {})",
+                    "request.resource.resource in ['namespaces', 'nodes'] || (namespaceObject != null && {})",
                     of_a_tenant("namespaceObject")
                 ),
                 "message": "Hexabase changes nothing outside of the namespaces of workspaces",
+                "reason": "Forbidden",
+            },
+            {
+                "expression": format!(
+                    "request.resource.resource != 'nodes' || \
+                     (object != null && oldObject != null && {} && {} && \
+                      oldObject.metadata.labels['{class}'] == object.metadata.labels['{class}'])",
+                    has("oldObject", labels::NODE_CLASS),
+                    has("object", labels::NODE_CLASS),
+                    class = labels::NODE_CLASS,
+                ),
+                "message": "Hexabase gives tenants no nodes but those that are set aside for them",
                 "reason": "Forbidden",
             },
             {

@@ -44,6 +44,16 @@ fn policy() -> Value {
             "nodes of the host's control plane are not for tenants",
         ),
         pod(
+            &format!(
+                "!has(object.spec.tolerations) || \
+                 !object.spec.tolerations.exists(taint, has(taint.key) && taint.key.startsWith('hexabase.ai/')) || \
+                 (has(object.spec.nodeSelector) && '{workspace}' in object.spec.nodeSelector && \
+                  object.spec.nodeSelector['{workspace}'] == namespaceObject.metadata.labels['{workspace}'])",
+                workspace = labels::WORKSPACE,
+            ),
+            "nodes that are set aside for workspaces are for the pods of the workspace that has them",
+        ),
+        pod(
             "!has(object.spec.nodeName) || oldObject != null",
             "the scheduler chooses the node: use a node selector or an affinity",
         ),

@@ -1,10 +1,14 @@
 //! The part of vCluster 0.36's configuration in which nothing may be left to chance. What is not here is off
 //! when it is missing, which is how it should be.
 
+use std::collections::BTreeMap;
+
 use hexabase_core::desired::TenantCluster;
+use hexabase_core::id::TypedId as _;
 use serde::Serialize;
 
 use super::AUTHENTICATION_DIRECTORY;
+use crate::labels;
 use crate::settings::{self, HostSettings};
 
 /// Whether something is on.
@@ -87,6 +91,9 @@ struct Pods {
     use_secrets_for_sa_tokens: bool,
     /// Would put an init container into tenants' StatefulSets.
     rewrite_hosts: Switch,
+    /// What lets pods onto the tenant's own nodes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    enforce_tolerations: Vec<String>,
 }
 
 /// What of the host a tenant sees.
@@ -99,12 +106,26 @@ struct FromHost {
     csi_nodes: AutoSwitch,
     csi_storage_capacities: AutoSwitch,
     /// Real nodes would show other tenants' load, and bring rights that come close to root on them.
-    nodes: Switch,
+    nodes: Nodes,
     secrets: Switch,
     config_maps: Switch,
     ingress_classes: Switch,
     priority_classes: Switch,
     runtime_classes: Switch,
+}
+
+#[derive(Debug, Serialize)]
+struct Nodes {
+    enabled: bool,
+    /// Pods are sent to such nodes even where nodes are not synced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selector: Option<NodeSelector>,
+}
+
+#[derive(Debug, Serialize)]
+struct NodeSelector {
+    all: bool,
+    labels: BTreeMap<&'static str, String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -302,7 +323,7 @@ struct Logging {
 
 pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: settings::Image) -> Config {
     Config {
-        sync: Sync { to_host: to_host(), from_host: from_host() },
+        sync: Sync { to_host: to_host(cluster), from_host: from_host(cluster) },
         control_plane: control_plane(cluster, settings, image),
         networking: Networking {
             pod_cidr: "10.244.0.0/16",
@@ -325,7 +346,26 @@ pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: se
     }
 }
 
-fn to_host() -> ToHost {
+/// What pods tolerate that run on nodes of the tenant's own: that those are set aside, and whose they are.
+fn own_tolerations(cluster: &TenantCluster) -> Vec<String> {
+    if cluster.node_pools.is_empty() {
+        return Vec::new();
+    }
+    let workspace = cluster.target.workspace_id.kubernetes_name();
+    vec![
+        format!("{}:NoSchedule", labels::NODE_CLASS),
+        format!("{}={workspace}:NoSchedule", labels::WORKSPACE),
+    ]
+}
+
+/// The nodes of the tenant's own, if it has any.
+fn own_nodes(cluster: &TenantCluster) -> Option<NodeSelector> {
+    let workspace = cluster.target.workspace_id.kubernetes_name();
+    let labels = BTreeMap::from([(labels::WORKSPACE, workspace)]);
+    (!cluster.node_pools.is_empty()).then_some(NodeSelector { all: false, labels })
+}
+
+fn to_host(cluster: &TenantCluster) -> ToHost {
     ToHost {
         services: ON,
         endpoints: ON,
@@ -333,7 +373,12 @@ fn to_host() -> ToHost {
         persistent_volume_claims: ON,
         config_maps: USED,
         secrets: USED,
-        pods: Pods { enabled: true, use_secrets_for_sa_tokens: true, rewrite_hosts: OFF },
+        pods: Pods {
+            enabled: true,
+            use_secrets_for_sa_tokens: true,
+            rewrite_hosts: OFF,
+            enforce_tolerations: own_tolerations(cluster),
+        },
         persistent_volumes: OFF,
         priority_classes: OFF,
         service_accounts: OFF,
@@ -345,14 +390,14 @@ fn to_host() -> ToHost {
     }
 }
 
-fn from_host() -> FromHost {
+fn from_host(cluster: &TenantCluster) -> FromHost {
     FromHost {
         events: ON,
         storage_classes: AUTO,
         csi_drivers: AUTO,
         csi_nodes: AUTO,
         csi_storage_capacities: AUTO,
-        nodes: OFF,
+        nodes: Nodes { enabled: false, selector: own_nodes(cluster) },
         secrets: OFF,
         config_maps: OFF,
         ingress_classes: OFF,

@@ -17,6 +17,7 @@ impl Stored for Workspace {
             "region",
             "kubernetes_version",
             "power",
+            "node_pools",
             "deletion_requested_at",
             "host_cluster",
             "generation",
@@ -36,7 +37,10 @@ impl Stored for Workspace {
             .text(&self.name)
             .text_or_null(self.display_name.as_ref());
         row.text(&self.plan_id).text_or_null(self.region.as_ref()).text(&self.kubernetes_version);
-        row.text(self.power).time_or_null(self.deletion_requested_at).text(&self.host_cluster);
+        row.text(self.power)
+            .json(&self.node_pools)?
+            .time_or_null(self.deletion_requested_at)
+            .text(&self.host_cluster);
         row.number(self.generation)?.number(self.access_version)?.json(&self.status)?;
         row.time_or_null(self.reconcile_at).text(self.created_by);
         row.time(self.created_at).time(self.updated_at).version(self.version)?;
@@ -53,6 +57,7 @@ impl Stored for Workspace {
             region: cells.parse_or_null()?,
             kubernetes_version: cells.parse()?,
             power: cells.parse()?,
+            node_pools: cells.json()?,
             deletion_requested_at: cells.time_or_null()?,
             host_cluster: cells.parse()?,
             generation: cells.number()?,

@@ -13,6 +13,7 @@ mod field;
 mod groups;
 mod invitations;
 mod members;
+mod node_pools;
 mod organizations;
 mod place;
 mod plans;
@@ -52,6 +53,7 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
         workspaces::router(),
         cluster::router(),
         tasks::router(),
+        node_pools::router(),
         workspace_members::router(),
         groups::router(),
         roles::router(),

@@ -1,8 +1,8 @@
 //! The places that paths name. An id that is none, or somebody else's, is a place that does not exist.
 
 use hexabase_core::id::{
-    AssignmentId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId, SessionId, TaskId,
-    TokenId, UserId, WorkspaceId,
+    AssignmentId, GroupId, InvitationId, MessageId, NodePoolId, OrganizationId, ProjectId, RoleId, SessionId,
+    TaskId, TokenId, UserId, WorkspaceId,
 };
 use hexabase_core::name::HostClusterName;
 use serde::Deserialize;
@@ -64,6 +64,15 @@ places! {
     AtDeadLetter {
         /// The message: `msg_…`.
         id: MessageId
+    }
+    /// Nodes that a workspace has to itself.
+    AtNodePool {
+        /// The organization: `org_…`.
+        org: OrganizationId,
+        /// The workspace: `ws_…`.
+        ws: WorkspaceId,
+        /// The pool: `npl_…`.
+        id: NodePoolId
     }
     /// A task of a workspace.
     AtTask {

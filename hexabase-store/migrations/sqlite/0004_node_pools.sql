@@ -1,0 +1,1 @@
+ALTER TABLE workspaces ADD COLUMN node_pools TEXT NOT NULL DEFAULT '[]';
