@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hexabase_core::model::DriftEntry;
 use serde_json::Value;
 
+use crate::managers::Managers;
 use crate::object::{Object, ObjectKey};
 
 /// What must be done to bring objects where they should be.
@@ -25,21 +26,26 @@ pub(crate) fn compare<'a>(
     actual: &BTreeMap<ObjectKey, Value>,
 ) -> Difference<'a> {
     let mut difference = Difference::default();
-    let entry = |key: &ObjectKey, field: String, actual: Option<String>, desired: Option<String>| {
-        DriftEntry { scope: scope.to_owned(), object: key.to_string(), field, actual, desired }
+    let whole = |key: &ObjectKey, actual: Option<&str>, desired: Option<&str>| DriftEntry {
+        scope: scope.to_owned(),
+        object: key.to_string(),
+        field: String::new(),
+        actual: actual.map(str::to_owned),
+        desired: desired.map(str::to_owned),
+        managers: Vec::new(),
     };
     for object in desired {
         let key = object.key();
         let Some(there) = actual.get(&key) else {
             difference.apply.push(object);
-            difference.entries.push(entry(&key, String::new(), None, Some("present".to_owned())));
+            difference.entries.push(whole(&key, None, Some("present")));
             continue;
         };
-        let mut fields = Vec::new();
+        let (mut fields, managers) = (Vec::new(), Managers::of(there));
         for (name, wanted) in object.body.as_object().into_iter().flatten() {
             // Kind and version are known from the key; entries of lists do not repeat them.
             if !["apiVersion", "kind"].contains(&name.as_str()) {
-                compare_field(name, wanted, there.get(name), "", &mut fields);
+                compare_field(name, wanted, there.get(name), &Place::top(&managers), &mut fields);
             }
         }
         if !fields.is_empty() {
@@ -49,7 +55,14 @@ pub(crate) fn compare<'a>(
         difference.entries.extend(fields.into_iter().map(|field| {
             let shown =
                 |value: Option<Value>| value.map(|value| if secret { "…".to_owned() } else { brief(&value) });
-            entry(&key, field.path, shown(field.actual), shown(Some(field.desired)))
+            let (actual, desired) = (shown(field.actual), shown(Some(field.desired)));
+            DriftEntry {
+                field: field.path,
+                actual,
+                desired,
+                managers: field.managers,
+                ..whole(&key, None, None)
+            }
         }));
     }
     for (key, there) in actual {
@@ -58,7 +71,7 @@ pub(crate) fn compare<'a>(
         {
             let uid = there.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
             difference.remove.push((key.clone(), uid));
-            difference.entries.push(entry(key, String::new(), Some("present".to_owned()), None));
+            difference.entries.push(whole(key, Some("present"), None));
         }
     }
     difference
@@ -74,6 +87,33 @@ struct Field {
     path: String,
     desired: Value,
     actual: Option<Value>,
+    managers: Vec<String>,
+}
+
+/// A place in an object: its path, and who manages what lies there.
+struct Place<'a> {
+    path: String,
+    managers: Managers<'a>,
+}
+
+impl<'a> Place<'a> {
+    fn top(managers: &Managers<'a>) -> Self {
+        Self { path: String::new(), managers: managers.clone() }
+    }
+
+    fn field(&self, name: &str) -> Self {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        Self { path, managers: self.managers.of_field(name) }
+    }
+
+    fn entry(&self, shown: &str, entry: &Value) -> Self {
+        Self { path: format!("{}[{shown}]", self.path), managers: self.managers.of_entry(entry) }
+    }
+
+    fn differs(&self, desired: &Value, actual: Option<&Value>) -> Field {
+        let managers = self.managers.others();
+        Field { path: self.path.clone(), desired: desired.clone(), actual: actual.cloned(), managers }
+    }
 }
 
 /// Fields that others may add to (a service mesh adds containers, a webhook adds variables): their entries
@@ -86,48 +126,51 @@ fn key_of_entries(field: &str) -> Option<&'static str> {
     }
 }
 
-fn compare_field(name: &str, desired: &Value, actual: Option<&Value>, above: &str, found: &mut Vec<Field>) {
-    let path = if above.is_empty() { name.to_owned() } else { format!("{above}.{name}") };
+fn compare_field(
+    name: &str,
+    desired: &Value,
+    actual: Option<&Value>,
+    above: &Place<'_>,
+    found: &mut Vec<Field>,
+) {
+    let place = above.field(name);
     match actual {
-        Some(actual) => differing_fields(desired, actual, &path, found),
+        Some(actual) => differing_fields(desired, actual, &place, found),
         // The API server leaves out what is empty.
         None if is_empty(desired) => {}
-        None => found.push(Field { path, desired: desired.clone(), actual: None }),
+        None => found.push(place.differs(desired, None)),
     }
 }
 
 /// Where `actual` is not what `desired` says. What `desired` does not mention is somebody else's, or the
 /// API server's default.
-fn differing_fields(desired: &Value, actual: &Value, path: &str, found: &mut Vec<Field>) {
-    let mut differs = |actual: Option<&Value>| {
-        found.push(Field { path: path.to_owned(), desired: desired.clone(), actual: actual.cloned() });
-    };
+fn differing_fields(desired: &Value, actual: &Value, place: &Place<'_>, found: &mut Vec<Field>) {
     match (desired, actual) {
         (Value::Object(desired), Value::Object(actual)) => {
             for (name, wanted) in desired {
-                compare_field(name, wanted, actual.get(name), path, found);
+                compare_field(name, wanted, actual.get(name), place, found);
             }
         }
         (Value::Array(desired_items), Value::Array(actual_items)) => {
-            let field = path.rsplit('.').next().unwrap_or_default();
+            let field = place.path.rsplit('.').next().unwrap_or_default();
             if let Some(key) = key_of_entries(field) {
                 for wanted in desired_items {
-                    let inner = format!("{path}[{}]", wanted[key].as_str().unwrap_or_default());
+                    let inner = place.entry(wanted[key].as_str().unwrap_or_default(), wanted);
                     match actual_items.iter().find(|there| there.get(key) == wanted.get(key)) {
                         Some(there) => differing_fields(wanted, there, &inner, found),
-                        None => found.push(Field { path: inner, desired: wanted.clone(), actual: None }),
+                        None => found.push(inner.differs(wanted, None)),
                     }
                 }
             } else if desired_items.len() != actual_items.len() {
-                differs(Some(actual));
+                found.push(place.differs(&Value::Array(desired_items.clone()), Some(actual)));
             } else {
-                for (place, (wanted, there)) in desired_items.iter().zip(actual_items).enumerate() {
-                    differing_fields(wanted, there, &format!("{path}[{place}]"), found);
+                for (position, (wanted, there)) in desired_items.iter().zip(actual_items).enumerate() {
+                    differing_fields(wanted, there, &place.entry(&position.to_string(), there), found);
                 }
             }
         }
         (desired, actual) if desired == actual => {}
-        (_, actual) => differs(Some(actual)),
+        (desired, actual) => found.push(place.differs(desired, Some(actual))),
     }
 }
 
@@ -201,6 +244,22 @@ mod tests {
         going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         let removed = |body: Value| compare("host", &[], &BTreeMap::from([(extra.key(), body)])).remove.len();
         assert_eq!((removed(extra.body.clone()), removed(going)), (1, 0));
+    }
+
+    #[test]
+    fn whoever_else_has_a_say_in_a_field_is_named() {
+        let desired = named(json!({ "spec": { "hard": { "cpu": "4", "memory": "8Gi" } } }));
+        let mut actual = named(json!({ "spec": { "hard": { "cpu": "16", "memory": "8Gi" } } }));
+        let managed = |manager: &str, fields: Value| json!({ "manager": manager, "fieldsV1": fields });
+        actual["metadata"]["managedFields"] = json!([
+            managed("hexabase", json!({ "f:spec": { "f:hard": { "f:memory": {} } } })),
+            managed("kubectl-edit", json!({ "f:spec": { "f:hard": { "f:cpu": {} } } })),
+        ]);
+        let desired = [object(desired)];
+        let actual = BTreeMap::from([(desired[0].key(), object(actual).body)]);
+        let entries = compare("host", &desired, &actual).entries;
+        assert_eq!((entries.len(), entries[0].field.as_str()), (1, "spec.hard.cpu"));
+        assert_eq!(entries[0].managers, ["kubectl-edit"]);
     }
 
     #[test]

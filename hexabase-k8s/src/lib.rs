@@ -43,6 +43,7 @@ mod difference;
 mod error;
 mod hosts;
 pub mod labels;
+mod managers;
 mod nodes;
 mod object;
 mod provisioner;

@@ -54,11 +54,10 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What a look brought of which it was known beforehand that everything is as it should be.
+    /// What a look brought of which it was known beforehand that everything is as it should be: nothing was compared anew.
     #[must_use]
     pub fn unchanged(observation: Observation) -> Self {
-        let applied = Some(Applied::everything());
-        Self { observation: Some(observation), applied, drift: Some(Vec::new()), error: None }
+        Self { observation: Some(observation), applied: Some(Applied::everything()), ..Self::default() }
     }
 }
 

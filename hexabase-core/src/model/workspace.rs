@@ -197,6 +197,9 @@ pub struct DriftEntry {
     pub actual: Option<String>,
     /// What it should have; none when it should not be there.
     pub desired: Option<String>,
+    /// Who else has a say in the field, by the names that the API server knows them by.
+    #[serde(default)]
+    pub managers: Vec<String>,
 }
 
 /// A workspace with everything that its cluster follows, read in one go.

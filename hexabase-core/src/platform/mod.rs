@@ -53,6 +53,7 @@ use crate::ephemeral::EphemeralStore;
 use crate::error::{Error, Result};
 use crate::id::TypedId;
 use crate::id_source::{IdSource, IdSourceExt as _};
+use crate::model::RegisteredHost;
 use crate::name::HostClusterName;
 use crate::notifier::Notifier;
 use crate::plans::PlanCatalog;
@@ -111,10 +112,11 @@ impl Parts {
         self.fleet.find(host).ok_or_else(unknown)
     }
 
-    /// Takes in which hosts are registered.
-    pub(crate) async fn follow_hosts(&self) -> Result<()> {
-        self.fleet.follow(self.store.list_hosts().await?, &self.key).await;
-        Ok(())
+    /// Takes in which hosts are registered, and answers them.
+    pub(crate) async fn follow_hosts(&self) -> Result<Vec<RegisteredHost>> {
+        let hosts = self.store.list_hosts().await?;
+        self.fleet.follow(hosts.clone(), &self.key).await;
+        Ok(hosts)
     }
 
     pub(crate) fn id<T: TypedId>(&self, now: Timestamp) -> T {

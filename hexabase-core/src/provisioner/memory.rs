@@ -116,6 +116,7 @@ fn differs(scope: &str, desired: &TenantCluster, actual: Option<&TenantCluster>)
         field: String::new(),
         actual: actual.map(|actual| format!("generation {}", actual.generation)),
         desired: Some(format!("generation {}", desired.generation)),
+        managers: Vec::new(),
     })
 }
 

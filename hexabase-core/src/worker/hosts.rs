@@ -9,7 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 use super::Halt;
 use crate::changeset::Changeset;
 use crate::error::Result;
-use crate::model::{HostHealth, HostState};
+use crate::model::{HostHealth, HostState, RegisteredHost};
 use crate::name::HostClusterName;
 use crate::platform::Parts;
 use crate::provisioner::ClusterProvisioner;
@@ -73,12 +73,14 @@ impl<'a> HostKeeper<'a> {
     /// # Errors
     /// Whatever the store fails with.
     pub async fn keep(&self) -> Result<()> {
-        self.0.follow_hosts().await?;
-        self.0.with_lease("hosts", |_| self.ask_all()).await.map(drop)
+        let hosts = self.0.follow_hosts().await?;
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        self.0.with_lease("hosts", |_| self.ask_all(hosts)).await.map(drop)
     }
 
-    async fn ask_all(&self) -> Result<()> {
-        let hosts = self.0.store.list_hosts().await?;
+    async fn ask_all(&self, hosts: Vec<RegisteredHost>) -> Result<()> {
         let asked = hosts.into_iter().map(|registered| async move {
             let name = registered.host.name.clone();
             let (state, message) = match self.ask(&name).await {

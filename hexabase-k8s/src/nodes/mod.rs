@@ -57,6 +57,7 @@ impl Step {
             field: format!("metadata.labels.{}", labels::NODE_POOL),
             actual,
             desired,
+            managers: Vec::new(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! A real tenant that nobody uses: it does not move by itself, so that looks at it cost next to nothing; and it is looked at
-//! closely as soon as somebody touches it.
+//! closely as soon as somebody touches it, and who that was is told.
 
 use std::time::Duration;
 
@@ -43,14 +43,16 @@ async fn a_tenant_that_nobody_uses_does_not_move_and_a_hand_on_it_is_noticed() {
     let name = &tenant.target.name;
     let services: Api<Service> = Api::namespaced(admin().await, name);
     let patch = json!({ "spec": { "ports": [{ "name": "https", "port": 443, "targetPort": 9999 }] } });
-    services.patch(name, &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+    let somebody = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+    services.patch(name, &somebody, &Patch::Strategic(patch)).await.unwrap();
     while provisioner.unchanged(&tenant).await.unwrap().is_some() {
         second.tick().await;
         seconds += 1;
         assert!(seconds < PATIENCE, "it goes unnoticed");
     }
     let drift = provisioner.plan(&tenant).await.unwrap();
-    assert!(drift.iter().any(|entry| entry.field.contains("targetPort")), "{drift:?}");
+    let changed = drift.iter().find(|entry| entry.field.contains("targetPort"));
+    assert_eq!(changed.unwrap().managers, ["somebody"], "{drift:?}");
     provisioner.apply(&tenant).await.unwrap();
     assert_eq!(provisioner.plan(&tenant).await.unwrap(), []);
 }

@@ -56,6 +56,7 @@ fn eventful() -> Workspace {
         field: "spec.ports".to_owned(),
         actual: None,
         desired: Some("443".to_owned()),
+        managers: vec!["kubectl-edit".to_owned()],
     };
     status.drift = Some(Drift { checked_at: later(6), entries: vec![entry] });
     workspace

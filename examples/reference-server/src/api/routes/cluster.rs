@@ -125,6 +125,10 @@ struct DriftEntryView {
     actual: Option<String>,
     /// What it should have; null when it should not be there.
     desired: Option<String>,
+    /// Who else has a say in the field, by the names that the API server knows them by: whoever is named here time and again
+    /// should let go of it.
+    #[schema(example = json!(["kubectl-edit"]))]
+    managers: Vec<String>,
 }
 
 impl From<Drift> for DriftView {
@@ -135,6 +139,7 @@ impl From<Drift> for DriftView {
             field: entry.field,
             actual: entry.actual,
             desired: entry.desired,
+            managers: entry.managers,
         };
         Self { checked_at: Some(drift.checked_at), entries: drift.entries.into_iter().map(entry).collect() }
     }
