@@ -42,23 +42,30 @@ pub(crate) enum Step {
 pub(crate) struct Decision {
     pub(crate) steps: Vec<Step>,
     pub(crate) nodes: TenantNodes,
+    /// Nodes that there are none for, in words.
+    missing: Vec<String>,
 }
 
-impl Step {
-    /// The same for people, as a difference between what is and what should be.
-    pub(crate) fn as_drift(&self) -> DriftEntry {
-        let (node, actual, desired) = match self {
-            Self::Assign(node, pool) => (node, None, Some(pool.to_string())),
-            Self::Close(node) | Self::Empty(node) => (node, node.pool.clone(), None),
-        };
-        DriftEntry {
+impl Decision {
+    /// The same for people, as differences between what is and what should be.
+    pub(crate) fn drift(&self) -> Vec<DriftEntry> {
+        let entry = |object: String, actual: Option<String>, desired: Option<String>| DriftEntry {
             scope: "host".to_owned(),
-            object: format!("Node//{}", node.name),
+            object,
             field: format!("metadata.labels.{}", labels::NODE_POOL),
             actual,
             desired,
             managers: Vec::new(),
-        }
+        };
+        let of_step = |step: &Step| match step {
+            Step::Assign(node, pool) => entry(format!("Node//{}", node.name), None, Some(pool.to_string())),
+            Step::Close(node) | Step::Empty(node) => {
+                entry(format!("Node//{}", node.name), node.pool.clone(), None)
+            }
+        };
+        let missing =
+            self.missing.iter().map(|missing| entry("Node//".to_owned(), None, Some(missing.clone())));
+        self.steps.iter().map(of_step).chain(missing).collect()
     }
 }
 
@@ -128,7 +135,7 @@ impl HostNode {
 /// What to do about the nodes of a workspace, by the nodes that it has and those that are set aside.
 pub(crate) fn decide(workspace: &str, pools: &[TenantNodePool], nodes: &[HostNode]) -> Decision {
     let mut decision = Decision::default();
-    let (mut missing, mut leaving) = (Vec::new(), 0);
+    let mut leaving = 0;
     let own = |node: &&HostNode| node.workspace.as_deref() == Some(workspace);
     let mut left: Vec<&HostNode> = nodes.iter().filter(own).collect();
     let mut free: Vec<&HostNode> = nodes.iter().filter(|node| node.workspace.is_none()).collect();
@@ -151,7 +158,7 @@ pub(crate) fn decide(workspace: &str, pools: &[TenantNodePool], nodes: &[HostNod
             decision.steps.push(Step::Assign(node, pool.id));
         }
         if entry.assigned.len() < wanted {
-            missing.push(format!("{} more of class {}", wanted - entry.assigned.len(), pool.class));
+            decision.missing.push(format!("{} more of class {}", wanted - entry.assigned.len(), pool.class));
         }
     }
     for node in left {
@@ -162,7 +169,7 @@ pub(crate) fn decide(workspace: &str, pools: &[TenantNodePool], nodes: &[HostNod
         let closed = node.releasing && node.cordoned;
         decision.steps.push(if closed { Step::Empty(node.clone()) } else { Step::Close(node.clone()) });
     }
-    decision.nodes.waiting = waiting(&missing, leaving);
+    decision.nodes.waiting = waiting(&decision.missing, leaving);
     decision
 }
 

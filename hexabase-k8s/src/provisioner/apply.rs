@@ -8,14 +8,12 @@ use hexabase_core::desired::{TenantCluster, TenantProject, TenantTarget};
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{ProjectId, TypedId as _};
 use hexabase_core::model::DriftEntry;
-use hexabase_core::provisioner::{Applied, Observation};
+use hexabase_core::provisioner::Applied;
 use hexabase_core::quantity::Quantity;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
 use super::observe::is_rolled_out;
-use super::reflection::{Digest, Versions};
 use super::{Namespace, VClusterProvisioner, not_ours, text};
 use crate::api_server::ApiServer;
 use crate::difference::{Difference, compare};
@@ -62,25 +60,14 @@ impl Inside {
     }
 }
 
-/// What identifies a desired state.
-fn digest(desired: &TenantCluster) -> Result<Digest> {
-    let text = serde_json::to_vec(desired)
-        .map_err(|error| Error::unexpected("a tenant cannot be written down").caused_by(error))?;
-    Ok(Sha256::digest(text).into())
-}
-
-fn key_of(kind: Kind, body: &Value) -> ObjectKey {
+pub(super) fn key_of(kind: Kind, body: &Value) -> ObjectKey {
     let field = |pointer| text(body, pointer).to_owned();
     ObjectKey { kind, namespace: field("/metadata/namespace"), name: field("/metadata/name") }
 }
 
 impl VClusterProvisioner {
     pub(super) async fn plan_cluster(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>> {
-        let moment = self.reflection.moment(&desired.target.name);
-        let secrets = match moment {
-            Some(_) => self.secrets(&desired.target).await?,
-            None => Versions::new(),
-        };
+        let begun = self.begin_comparison(&desired.target).await?;
         let mut objects = host_objects(desired, &self.settings)?;
         let on_host = match self.namespace(&desired.target).await? {
             Namespace::Ours => self.on_host(&desired.target).await?,
@@ -90,33 +77,15 @@ impl VClusterProvisioner {
         keep_immutable(&mut objects, &on_host);
         let mut entries = compare("host", &objects, &on_host).entries;
         if let Some(decision) = self.decide_nodes(desired).await? {
-            entries.extend(decision.steps.iter().map(crate::nodes::Step::as_drift));
+            entries.extend(decision.drift());
         }
         if let Some(inside) = self.inside(desired, &on_host).await? {
             entries.extend(compare("tenant", &inside.desired, &inside.actual).entries);
-            if let Some(moment) = moment.filter(|_| entries.is_empty() && inside.is_complete()) {
-                self.reflection.compared(&desired.target.name, moment, digest(desired)?, secrets);
+            if entries.is_empty() && inside.is_complete() {
+                self.end_comparison(begun, desired)?;
             }
         }
         Ok(entries)
-    }
-
-    /// What there is, if it was all that is desired when it was last looked at closely and nothing has moved since.
-    pub(super) async fn unchanged_cluster(&self, desired: &TenantCluster) -> Result<Option<Observation>> {
-        let target = &desired.target;
-        let Some((observation, secrets)) = self.reflection.unchanged(&target.name, &digest(desired)?) else {
-            return Ok(None);
-        };
-        Ok((self.secrets(target).await? == secrets).then_some(observation))
-    }
-
-    /// The versions of the Secrets of a tenant's control plane; those of its workloads are nobody's business.
-    async fn secrets(&self, target: &TenantTarget) -> Result<Versions> {
-        let selector = format!("!{}", labels::SYNCED_BY);
-        let secrets = self.host.list_metadata(Kind::SECRET, &target.name, &selector).await?;
-        let version =
-            |body: &Value| (key_of(Kind::SECRET, body), text(body, "/metadata/resourceVersion").to_owned());
-        Ok(secrets.iter().map(version).collect())
     }
 
     pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {

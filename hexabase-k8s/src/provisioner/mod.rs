@@ -3,6 +3,7 @@ mod nodes;
 mod observe;
 mod power;
 mod reflection;
+mod unchanged;
 
 use std::fmt;
 use std::sync::Arc;

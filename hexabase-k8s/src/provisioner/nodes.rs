@@ -37,7 +37,9 @@ impl VClusterProvisioner {
 
     /// Does what can be done about a tenant's nodes now. Somebody who was faster makes a difference at the next look.
     pub(super) async fn tend_nodes(&self, desired: &TenantCluster) -> Result<Option<TenantNodes>> {
-        let Some(Decision { steps, mut nodes }) = self.decide_nodes(desired).await? else { return Ok(None) };
+        let Some(Decision { steps, mut nodes, .. }) = self.decide_nodes(desired).await? else {
+            return Ok(None);
+        };
         for step in &steps {
             match self.take(&desired.target, step).await {
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::RateLimited) => {

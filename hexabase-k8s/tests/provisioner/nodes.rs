@@ -133,6 +133,17 @@ async fn what_a_tenant_waits_for_is_said_and_comes_when_it_is_there() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_gone_is_missed() {
+    let mut stage = Stage::new(&["one"]).await;
+    stage.tenant.node_pools = vec![pool(1)];
+    stage.nodes().await;
+    assert_eq!(send(&stage.sandbox.host_client(), "DELETE", "/api/v1/nodes/one", &Value::Null).await, 200);
+    let drift = stage.provisioner.plan(&stage.tenant).await.unwrap();
+    assert_eq!(drift[0].desired.as_deref(), Some("1 more of class big"), "{drift:?}");
+    assert_eq!(stage.nodes().await.waiting.unwrap().0, "NoFreeNodes");
+}
+
+#[tokio::test]
 async fn a_node_is_given_back_only_when_nothing_of_the_tenant_is_left_on_it() {
     let mut stage = Stage::new(&["one"]).await;
     stage.tenant.node_pools = vec![pool(1)];
