@@ -151,6 +151,84 @@ async fn what_is_asked_for_anew_is_no_longer_what_there_is() {
     assert_eq!(watched.provisioner.unchanged(&larger).await.unwrap(), None);
 }
 
+/// What may become of a watch on its way.
+#[derive(Debug, Clone, Copy)]
+enum Trouble {
+    /// The server is in trouble.
+    Failing,
+    /// It has forgotten what came before.
+    Gone,
+    /// It tells of a version that is too old in the middle.
+    GoneLater,
+    /// It ends at once.
+    Ending,
+    /// It breaks off in the middle of a word.
+    Broken,
+    /// It makes no sense.
+    Garbage,
+}
+
+fn gone() -> Value {
+    json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old" })
+}
+
+impl Trouble {
+    const ALL: [Self; 6] =
+        [Self::Failing, Self::Gone, Self::GoneLater, Self::Ending, Self::Broken, Self::Garbage];
+
+    /// What is answered instead of a watch.
+    fn answer(self) -> http::Response<Body> {
+        let answer = |code: u16, body: String| {
+            let response = http::Response::builder().status(code).header("content-type", "application/json");
+            response.body(Body::from(body.into_bytes())).unwrap()
+        };
+        match self {
+            Self::Failing => answer(500, "oh dear".to_owned()),
+            Self::Gone => answer(410, gone().to_string()),
+            Self::GoneLater => answer(200, format!("{}\n", json!({ "type": "ERROR", "object": gone() }))),
+            Self::Ending => answer(200, String::new()),
+            Self::Broken => answer(200, r#"{"type":"MODIFIED","obj"#.to_owned()),
+            Self::Garbage => answer(200, "<html></html>\n".to_owned()),
+        }
+    }
+}
+
+/// The host, of which every other watch comes to grief.
+fn troubled(sandbox: &Sandbox, trouble: Trouble) -> Client {
+    let (host, watches) = (sandbox.host_client(), Arc::new(AtomicUsize::new(0)));
+    let service = tower::service_fn(move |request: http::Request<Body>| {
+        let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let bad = watch && watches.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        let host = host.clone();
+        async move { if bad { Ok(trouble.answer()) } else { host.send(request).await } }
+    });
+    Client::new(service, "default")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_comes_to_grief_hides_nothing() {
+    for trouble in Trouble::ALL {
+        let sandbox = Sandbox::start(SandboxOptions { startup: Duration::ZERO, ..SandboxOptions::default() });
+        let host = troubled(&sandbox, trouble);
+        let watched = Watched::on(sandbox, host, HostSettings::default()).await;
+        let admin = watched.sandbox.host_client();
+        for round in 0..5 {
+            // Those that come to grief are tried again soon.
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            watched.settle().await;
+            let name = &watched.tenant.target.name;
+            let service = format!("/api/v1/namespaces/{name}/services/{name}");
+            let change = json!({ "spec": { "ports": [{ "name": "https", "port": 443, "targetPort": 9_000 + round }] } });
+            assert_eq!(merge(&admin, &service, &change).await, 200);
+            watched.hears_of(&format!("a change in spite of {trouble:?}")).await;
+            assert_ne!(watched.provisioner.plan(&watched.tenant).await.unwrap(), [], "{trouble:?}");
+            watched.provisioner.apply(&watched.tenant).await.unwrap();
+            // The watches that are well end sooner or later, and the next ones come to grief.
+            tokio::time::sleep(Duration::from_secs(400)).await;
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_nobody_watches_is_looked_at_from_time_to_time() {
     let watched = Watched::start().await;
@@ -166,11 +244,14 @@ async fn settles(access: Vec<Object>) -> bool {
     let sandbox = prepared(&access).await;
     let host = Client::new(restricted(&sandbox), "default");
     let watched = Watched::on(sandbox, host, settings()).await;
+    let mut known = 0;
     for _ in 0..20 {
-        watched.look().await;
-        if watched.is_unchanged().await {
+        // Between a list and a watch that is refused all seems well for a moment.
+        known = if watched.is_unchanged().await { known + 1 } else { 0 };
+        if known == 5 {
             return true;
         }
+        watched.look().await;
         a_moment().await;
     }
     false
