@@ -25,7 +25,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tower::{BoxError, Service as _};
 
-use super::host_setup::{live, prepared, restricted, settings, until};
+use super::host_setup::{have_nodes, live, prepared, restricted, settings, until};
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,14 +125,27 @@ impl TenantConnector for Connector {
     }
 }
 
+/// What is done with a cluster.
+#[derive(Debug, Clone, Copy)]
+enum Life {
+    /// Everything but what is done with nodes.
+    Whole,
+    /// What is done with nodes of its own.
+    Nodes,
+}
+
 /// A cluster's life with Hexabase in its rights, at the end of which nothing is left.
-async fn live_with(plan: &Plan) {
+async fn live_with(plan: &Plan, life: Life) {
     let sandbox = prepared(&host_setup(&HostIdentity::default())).await;
     let host = restricted(&sandbox);
     let connector = Connector { sandbox: sandbox.clone(), plan: plan.clone() };
     let provisioner =
         VClusterProvisioner::new(plan.client(move || Some(host.clone())), Arc::new(connector), settings());
-    live(&sandbox, &provisioner).await.unwrap_or_else(|error| panic!("{:?}: {error:?}", plan.target));
+    let lived = match life {
+        Life::Whole => live(&sandbox, &provisioner).await,
+        Life::Nodes => have_nodes(&sandbox, &provisioner).await,
+    };
+    lived.unwrap_or_else(|error| panic!("{life:?}, {:?}: {error:?}", plan.target));
     let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(sandbox.host_client());
     let left = namespaces.list(&ListParams::default()).await.unwrap();
     let left: Vec<_> = left.items.into_iter().filter_map(|namespace| namespace.metadata.name).collect();
@@ -140,14 +153,16 @@ async fn live_with(plan: &Plan) {
 }
 
 async fn every_call_goes_wrong(fault: Fault) {
-    let counting = Plan::new(None);
-    live_with(&counting).await;
-    let calls = counting.passed.load(Ordering::SeqCst);
-    assert!(calls > 100, "a life has only {calls} calls");
     let seed = std::env::var("HEXABASE_TEST_SEED").map_or(0, |seed| seed.parse().unwrap());
     let ways = Fault::ALL.len() as u64;
-    for number in (0..calls).filter(|number| (number + seed) % ways == fault as u64) {
-        live_with(&Plan::new(Some((number, fault)))).await;
+    for life in [Life::Whole, Life::Nodes] {
+        let counting = Plan::new(None);
+        live_with(&counting, life).await;
+        let calls = counting.passed.load(Ordering::SeqCst);
+        assert!(calls > 100, "a life has only {calls} calls");
+        for number in (0..calls).filter(|number| (number + seed) % ways == fault as u64) {
+            live_with(&Plan::new(Some((number, fault))), life).await;
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use super::InSandbox;
+use super::nodes::{pool, set_aside};
 
 pub(crate) fn settings() -> HostSettings {
     HostSettings { identity: Some(HostIdentity::default()), ..HostSettings::default() }
@@ -158,31 +159,6 @@ pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -
         return Err(Error::unexpected("the volume did not grow"));
     }
 
-    // A node of its own, and back again.
-    super::nodes::set_aside(&admin, "one").await;
-    let given = |tenant: &TenantCluster, wanted: usize| {
-        let tenant = tenant.clone();
-        async move {
-            let nodes = provisioner.apply(&tenant).await?.nodes.unwrap_or_default();
-            Ok(nodes.waiting.is_none()
-                && nodes.pools.values().map(|pool| pool.assigned.len()).sum::<usize>() == wanted)
-        }
-    };
-    cluster.node_pools = vec![super::nodes::pool(1)];
-    until("given a node", || given(&cluster, 1)).await?;
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "there" },
-        "spec": { "nodeName": "one", "containers": [{ "name": "a", "image": "a" }] },
-    });
-    assert_eq!(send(&admin, "POST", &format!("/api/v1/namespaces/{}/pods", target.name), &pod).await, 201);
-    cluster.node_pools.clear();
-    until("the node given back", || async {
-        given(&cluster, 0).await?;
-        let node = get(&admin, "/api/v1/nodes/one").await;
-        Ok(node["metadata"]["labels"]["hexabase.ai/node-pool"].is_null())
-    })
-    .await?;
-
     // A pod of the tenant that nobody looks after once its control plane sleeps.
     let orphan = json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -209,10 +185,43 @@ pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -
     until("gone", || reaches(ControlPlaneState::Absent)).await
 }
 
+/// All that Hexabase does with nodes of a tenant's own.
+pub(crate) async fn have_nodes(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
+    let admin = sandbox.host_client();
+    set_aside(&admin, "one").await;
+    let without = fixture::tenant_cluster("own");
+    let target = without.target.clone();
+    let with = TenantCluster { node_pools: vec![pool(1)], ..without.clone() };
+    let settled = |tenant: &TenantCluster| {
+        let tenant = tenant.clone();
+        async move {
+            let nodes = provisioner.apply(&tenant).await?.nodes;
+            Ok(nodes.is_some_and(|nodes| nodes.waiting.is_none()))
+        }
+    };
+    until("given a node", || settled(&with)).await?;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "there" },
+        "spec": { "nodeName": "one", "containers": [{ "name": "a", "image": "a" }] },
+    });
+    assert_eq!(send(&admin, "POST", &format!("/api/v1/namespaces/{}/pods", target.name), &pod).await, 201);
+    until("the node given back", || settled(&without)).await?;
+    let node = get(&admin, "/api/v1/nodes/one").await;
+    if !node["metadata"]["labels"]["hexabase.ai/node-pool"].is_null() {
+        return Err(Error::unexpected("the node was not given back"));
+    }
+    until("deleted", || async { provisioner.delete(&target).await.map(|()| true) }).await?;
+    until("gone", || async {
+        Ok(provisioner.observe(&target).await?.control_plane == ControlPlaneState::Absent)
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_whole_life_is_allowed() {
     let (sandbox, provisioner) = with(&necessary()).await;
     live(&sandbox, &provisioner).await.unwrap();
+    have_nodes(&sandbox, &provisioner).await.unwrap();
 }
 
 /// What Hexabase cannot do without: anything but watching.
@@ -243,7 +252,11 @@ fn each_without_one_verb() -> Vec<(String, Vec<Object>)> {
 
 /// Whether it failed for want of a right, and not for anything else.
 fn is_refusal(error: &Error) -> bool {
-    let consequences = ["the rights in the namespace are not known yet", "the volume did not grow"];
+    let consequences = [
+        "the rights in the namespace are not known yet",
+        "the volume did not grow",
+        "the node was not given back",
+    ];
     error.kind() == ErrorKind::Forbidden || consequences.iter().any(|text| error.to_string().contains(text))
 }
 
@@ -254,7 +267,11 @@ async fn nothing_that_is_allowed_can_be_left_out() {
     let lives = fewer.into_iter().map(|(what, access)| {
         tokio::spawn(async move {
             let (sandbox, provisioner) = with(&access).await;
-            match live(&sandbox, &provisioner).await {
+            let all = async {
+                live(&sandbox, &provisioner).await?;
+                have_nodes(&sandbox, &provisioner).await
+            };
+            match all.await {
                 Ok(()) => Some(what),
                 Err(error) if is_refusal(&error) => None,
                 Err(error) => panic!("without {what}: {error:?}"),
