@@ -1,40 +1,28 @@
 //! From an order to a kubeconfig of a real vCluster, next to a vCluster that was applied by hand. On a host that
 //! `HEXABASE_BENCH_VCLUSTERS` names and that runs pods.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a bench gives up by panicking, and says what it leaves out"
-)]
+#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hexabase_benches::shop::Shop;
-use hexabase_benches::{Pair, Target, median, report};
+use hexabase_benches::{Pair, Target, host, median, report};
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::fixture;
 use hexabase_core::id::TypedId as _;
 use hexabase_core::lifecycle::Pace;
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
 use hexabase_k8s::{HostSettings, ServiceConnector, VClusterProvisioner};
-use kube::Client;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
 /// How often either is started, one at a time.
 const ROUNDS: usize = 5;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let Ok(file) = std::env::var("HEXABASE_BENCH_VCLUSTERS") else {
-        eprintln!(
-            "left out, as HEXABASE_BENCH_VCLUSTERS names no cluster that runs pods: the start of vClusters"
-        );
+    let Some(client) = host::client("HEXABASE_BENCH_VCLUSTERS", "the start of vClusters").await else {
         return;
     };
-    let kubeconfig = Kubeconfig::read_from(file).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    let client = Client::try_from(config).unwrap();
     let settings = HostSettings {
         // Where control planes are run with another store than the one they are configured with.
         store: std::env::var("HEXABASE_TEST_STORE").unwrap_or_else(|_| HostSettings::default().store),

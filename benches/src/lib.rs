@@ -4,6 +4,7 @@
 //! library, the bare statement, the bare handler) is run in turns with it, so that both see the same machine. Run them
 //! all with `scripts/bench`, which writes `RESULTS.md`.
 
+pub mod host;
 pub mod shop;
 
 use std::fmt;

@@ -1,11 +1,7 @@
 //! Tenant clusters on the API server that `HEXABASE_TEST_KUBECONFIG` names, next to a bare loop that applies the same
 //! objects. No vCluster has to run there: what is measured is how they get there.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a bench gives up by panicking, and says what it leaves out"
-)]
+#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
 
 mod orders;
 mod rest;
@@ -15,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use hexabase_benches::{Pair, Target, median, report, row};
+use hexabase_benches::{Pair, Target, host, median, report, row};
 use hexabase_core::desired::TenantCluster;
 use hexabase_core::fixture;
 use hexabase_core::provisioner::ClusterProvisioner;
@@ -23,7 +19,6 @@ use hexabase_k8s::render::host_objects;
 use hexabase_k8s::{HostSettings, Kind, ServiceConnector, VClusterProvisioner};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ListParams};
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client};
 
 /// How often a first apply is measured.
@@ -36,15 +31,8 @@ const TIMES: usize = 3;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let Ok(file) = std::env::var("HEXABASE_TEST_KUBECONFIG") else {
-        eprintln!(
-            "left out, as HEXABASE_TEST_KUBECONFIG names no cluster: tenant clusters on a real API server"
-        );
-        return;
-    };
-    let kubeconfig = Kubeconfig::read_from(file).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    let client = Client::try_from(config).unwrap();
+    let what = "tenant clusters on a real API server";
+    let Some(client) = host::client("HEXABASE_TEST_KUBECONFIG", what).await else { return };
     one_after_another(&client).await;
     rest::cost(&client, &many(&client).await).await;
     orders::at_once(&client).await;

@@ -81,7 +81,7 @@ impl VClusterProvisioner {
         Ok(pods.is_empty())
     }
 
-    /// Gives back every node of a tenant of which nothing is left, and says whether there were any.
+    /// Gives back every node of a tenant of which nothing is left.
     pub(super) async fn free_nodes(&self, target: &TenantTarget) -> Result<()> {
         for node in self.nodes_left(target).await? {
             self.host.merge(Kind::NODE, "", &node.name, &node.freed()).await?;
