@@ -36,9 +36,8 @@ impl<'a> HostKeeper<'a> {
             BTreeMap::new();
         let mut watching = FuturesUnordered::new();
         while !halt.is_set() {
-            if let Err(error) = self.keep().await {
-                tracing::warn!(%error, "the host clusters could not be looked after");
-            }
+            // A host that does not answer holds up neither what is heard of the others nor whoever wants to stop.
+            meanwhile(&mut watching, self.keep_unless(halt)).await;
             let now = self.0.fleet.all();
             watched.retain(|name, (provisioner, handle)| {
                 let stays = now.get(name).is_some_and(|current| Arc::ptr_eq(current, provisioner));
@@ -55,15 +54,17 @@ impl<'a> HostKeeper<'a> {
                     (provisioner, handle)
                 });
             }
-            let nap = halt.nap(self.0, EVERY).fuse();
-            pin_mut!(nap);
-            loop {
-                let mut idle = std::future::pending::<()>().boxed().fuse();
-                select_biased! {
-                    () = nap => break,
-                    _ = watching.select_next_some() => {}
-                    () = idle => {}
-                }
+            meanwhile(&mut watching, halt.nap(self.0, EVERY)).await;
+        }
+    }
+
+    async fn keep_unless(&self, halt: &Halt) {
+        let (kept, halted) = (self.keep().fuse(), halt.wait().fuse());
+        pin_mut!(kept, halted);
+        select_biased! {
+            () = halted => {}
+            kept = kept => if let Err(error) = kept {
+                tracing::warn!(%error, "the host clusters could not be looked after");
             }
         }
     }
@@ -107,5 +108,17 @@ impl<'a> HostKeeper<'a> {
 
     async fn ask(&self, name: &HostClusterName) -> Result<()> {
         self.0.provisioner(name).await?.ping().await
+    }
+}
+
+/// Does something, and goes on with these until it is done.
+async fn meanwhile<F: Future>(others: &mut FuturesUnordered<F>, work: impl Future<Output = ()>) {
+    let work = work.fuse();
+    pin_mut!(work);
+    loop {
+        select_biased! {
+            () = work => return,
+            _ = others.select_next_some() => {}
+        }
     }
 }

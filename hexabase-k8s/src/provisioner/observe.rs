@@ -24,7 +24,8 @@ impl VClusterProvisioner {
             Namespace::Absent if self.nodes_left(target).await?.is_empty() => {
                 return Ok(Observation::absent());
             }
-            Namespace::Absent => return Ok(Observation::of(ControlPlaneState::Terminating)),
+            // Nothing runs, and something is still its own: it can be made anew with it, or has to give it back.
+            Namespace::Absent => return Ok(Observation::of(ControlPlaneState::Stopped)),
             Namespace::Terminating => return Ok(Observation::of(ControlPlaneState::Terminating)),
             Namespace::Ours => {}
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hexabase_core::desired::{TenantCluster, TenantNodePool};
 use hexabase_core::fixture::{self, id};
 use hexabase_core::id::TypedId as _;
+use hexabase_core::lifecycle::{self, Operation};
 use hexabase_core::name::NodeClass;
 use hexabase_core::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, TenantNodes};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
@@ -172,6 +173,24 @@ async fn two_tenants_never_share_a_node() {
     let other = TenantCluster { node_pools: vec![pool(1)], ..fixture::tenant_cluster("other") };
     let other = Stage { tenant: other, ..stage };
     assert_eq!(other.nodes().await.waiting.unwrap().0, "NoFreeNodes");
+}
+
+#[tokio::test]
+async fn a_tenant_whose_namespace_somebody_removed_is_made_anew_on_its_nodes() {
+    let mut stage = Stage::new(&["one"]).await;
+    stage.tenant.node_pools = vec![pool(1)];
+    stage.nodes().await;
+    let namespace = format!("/api/v1/namespaces/{}", stage.tenant.target.name);
+    let admin = stage.sandbox.host_client();
+    assert_eq!(send(&admin, "DELETE", &namespace, &Value::Null).await, 200);
+    while send(&admin, "GET", &namespace, &Value::Null).await != 404 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let seen = stage.provisioner.observe(&stage.tenant.target).await.unwrap().control_plane;
+    let workspace = fixture::workspace("shop");
+    assert_eq!(lifecycle::next_operation(&workspace, &seen), Operation::ResumeAndApply);
+    stage.provisioner.resume(&stage.tenant.target).await.unwrap();
+    assert_eq!(stage.nodes().await.pools[&id("pool")].assigned, ["one"]);
 }
 
 #[tokio::test]
