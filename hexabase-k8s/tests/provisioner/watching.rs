@@ -58,6 +58,10 @@ impl Watched {
         while !provisioner.apply(&tenant).await.is_ok_and(|applied| applied.tenant) {
             a_moment().await;
         }
+        // A tenant can be written to before its own controllers have done their first work.
+        while provisioner.observe(&tenant.target).await.unwrap().control_plane != ControlPlaneState::Ready {
+            a_moment().await;
+        }
         Self { sandbox, provisioner, tenant, asked, _watching: watching }
     }
 
