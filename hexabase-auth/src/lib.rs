@@ -48,6 +48,8 @@ mod keys;
 mod login;
 mod refusal;
 mod sessions;
+#[cfg(feature = "upstream")]
+pub mod upstream;
 
 #[cfg(test)]
 mod tests;

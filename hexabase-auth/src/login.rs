@@ -90,6 +90,8 @@ impl Auth {
             state: state.clone(),
             nonce,
             code_challenge: hash(&verifier),
+            login_hint: None,
+            reauthenticate: false,
         };
         let authorization_url = provider.authorization_url(&request).await?;
         let plain = serde_json::to_vec(&pending)
@@ -126,6 +128,7 @@ impl Auth {
             redirect_uri: self.callback_uri(provider.name().as_str()),
             nonce: pending.nonce,
             code_verifier: pending.verifier.into(),
+            issuer: None,
         };
         let who = provider.exchange(&exchange).await?;
         let user = self.platform.users().sign_in(provider.name(), &who, origin).await?;

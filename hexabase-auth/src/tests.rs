@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::clock::ManualClock;
-use hexabase_core::conformance::identity_provider::SignInHarness;
+use hexabase_core::conformance::identity_provider::{Approval, SignInHarness};
 use hexabase_core::fixture;
 use hexabase_core::identity::{ExternalIdentity, IdentityProvider};
 use hexabase_core::model::{Origin, Scopes, SecurityEventKind};
@@ -390,7 +390,7 @@ impl SignInHarness for Development {
         &self.0
     }
 
-    async fn approve(&self, url: &str, email: &Email) -> String {
+    async fn approve(&self, url: &str, email: &Email) -> Approval {
         let query = url.split_once('?').unwrap().1;
         let field = |name: &str| {
             let found = query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
@@ -403,7 +403,8 @@ impl SignInHarness for Development {
             code_challenge: field("code_challenge"),
         };
         let location = self.0.approve(request, email.clone(), None).await.unwrap();
-        location.split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned()
+        let code = location.split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+        Approval { code, issuer: None }
     }
 }
 

@@ -43,6 +43,7 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// - `Unauthenticated` for a code that is wrong, used, expired or somebody else's, and for an answer
     ///   that cannot be trusted.
+    /// - `Forbidden` for somebody whom the provider knows and this installation does not let in.
     /// - `Unavailable` when the provider does not answer.
     async fn exchange(&self, code: &CodeExchange) -> Result<ExternalIdentity>;
 }
@@ -58,6 +59,10 @@ pub struct AuthorizationRequest {
     pub nonce: String,
     /// The SHA-256 of the PKCE verifier, in base64url.
     pub code_challenge: String,
+    /// Whoever is expected to sign in, as they would write it themselves, if that is known.
+    pub login_hint: Option<String>,
+    /// Whether the person must prove anew who they are, although the provider may know their browser.
+    pub reauthenticate: bool,
 }
 
 /// What a sign-in ends with.
@@ -71,6 +76,8 @@ pub struct CodeExchange {
     pub nonce: String,
     /// What the challenge was made of.
     pub code_verifier: SecretString,
+    /// Who says that they sent the code, if they said so (`iss`, RFC 9207): a provider refuses codes of others.
+    pub issuer: Option<String>,
 }
 
 /// Who somebody is, as their provider says.

@@ -35,8 +35,8 @@ pub(crate) fn from_files(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
 ///
 /// # Errors
 /// `Invalid` when there are none in it.
-pub(crate) fn authority(file: &Path) -> Result<String> {
-    let unusable = || Error::invalid("issuer_ca", format!("{} holds no certificates in PEM", file.display()));
+pub(crate) fn authority(setting: &str, file: &Path) -> Result<String> {
+    let unusable = || Error::invalid(setting, format!("{} holds no certificates in PEM", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| unusable().caused_by(error))?;
     let certificates: std::result::Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(text.as_bytes()).collect();

@@ -100,7 +100,11 @@ pub(crate) async fn compose(
     let platform = builder.build()?;
 
     let dev = settings.dev.then(|| DevProvider::new(platform.clone())).transpose()?.map(Arc::new);
-    let providers = dev.iter().map(|dev| dev.clone() as Arc<dyn IdentityProvider>).collect();
+    let mut providers = settings.providers;
+    providers.extend(dev.iter().map(|dev| dev.clone() as Arc<dyn IdentityProvider>));
+    if providers.is_empty() {
+        tracing::warn!("nobody can sign in: no provider is set");
+    }
     let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await?;
 
     let speech = match (&settings.tls, authority) {
@@ -156,7 +160,7 @@ async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation>
         ..hexabase_core::platform::Settings::new(public_url)
     };
     behaviour.issuer.certificate_authority =
-        settings.issuer_ca.as_deref().map(certificate::authority).transpose()?;
+        settings.issuer_ca.as_deref().map(|file| certificate::authority("issuer_ca", file)).transpose()?;
     let mut builder = Platform::builder(public_url)
         .with_settings(behaviour)
         .with_store(store.clone())

@@ -28,7 +28,9 @@ mod compose;
 mod gate;
 mod listener;
 mod mail;
+mod named;
 mod options;
+mod providers;
 mod settings;
 mod telemetry;
 

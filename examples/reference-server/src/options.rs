@@ -121,6 +121,10 @@ options! {
     #[arg(long, env = "HEXABASE_PLATFORM_ADMINS", value_name = "ADDRESS", value_delimiter = ',')]
     platform_admins: Vec<String>,
 
+    /// The ways to sign in: tables in the file, and variables; the documentation lists what is in them.
+    #[arg(skip)]
+    providers: toml::Table,
+
     /// How log lines are written [default: text]. The variable RUST_LOG says which.
     #[arg(long, env = "HEXABASE_LOG", value_enum)]
     log: LogFormat,

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Check, Error, Result};
+use hexabase_core::identity::IdentityProvider;
 use hexabase_core::name::{Email, HostClusterName, Region};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
@@ -14,7 +16,9 @@ use hexabase_k8s::HostSettings;
 use hexabase_store::{NatsSettings, PostgresSettings, RedisSettings};
 use ipnet::IpNet;
 
+use crate::named;
 use crate::options::{LogFormat, Options};
+use crate::providers::ProviderOptions;
 
 /// The variable with the master key itself.
 const MASTER_KEY: &str = "HEXABASE_MASTER_KEY";
@@ -63,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Who operates the installation.
     pub(crate) platform_admins: Vec<Email>,
+    /// The ways to sign in.
+    pub(crate) providers: Vec<Arc<dyn IdentityProvider>>,
     /// How log lines are written.
     pub(crate) log: LogFormat,
     /// How many requests a caller has per minute; zero for no limit.
@@ -133,7 +139,14 @@ impl Settings {
             let found = environment.iter().find(|(known, value)| known == name && !value.is_empty());
             found.map(|(_, value)| value.clone())
         };
-        resolve(sources.options.or(file), variable(MASTER_KEY), variable("KUBECONFIG").is_some())
+        let mut options = sources.options.or(file);
+        let tables = options.providers.take();
+        let mut providers = Vec::new();
+        for (name, provider) in named::read::<ProviderOptions>("providers", tables, &environment)? {
+            providers.push(provider.provider(&name)?);
+        }
+        let settings = resolve(options, variable(MASTER_KEY), variable("KUBECONFIG").is_some())?;
+        Ok(Self { providers, ..settings })
     }
 }
 
@@ -148,6 +161,7 @@ fn refuse_unknown(environment: &[(String, String)]) -> Result<()> {
     for (name, _) in environment.iter().filter(|(name, _)| name.starts_with("HEXABASE_")) {
         let fine = known.contains(name)
             || OTHER_VARIABLES.contains(&name.as_str())
+            || named::is_variable("providers", name)
             || name.starts_with(TEST_VARIABLES);
         check.require(fine, name.as_str(), "is no variable of this program; --help lists them");
     }
@@ -250,6 +264,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
         issuer_ca: options.issuer_ca,
         trusted_proxies: options.trusted_proxies.unwrap_or_default(),
         platform_admins,
+        providers: Vec::new(),
         log: options.log.unwrap_or_default(),
         requests_per_minute: options.requests_per_minute.unwrap_or(1_200),
         organization_rate: Some(options.requests_per_minute_per_organization.unwrap_or(12_000))

@@ -18,8 +18,17 @@ pub trait SignInHarness: fmt::Debug + Send + Sync {
     fn provider(&self) -> &dyn IdentityProvider;
 
     /// Follows an authorization URL as somebody's browser would, signs in as the owner of a verified
-    /// address, and answers the code that comes back.
-    async fn approve(&self, authorization_url: &str, email: &Email) -> String;
+    /// address, and answers what comes back.
+    async fn approve(&self, authorization_url: &str, email: &Email) -> Approval;
+}
+
+/// What comes back from a provider.
+#[derive(Debug, Clone)]
+pub struct Approval {
+    /// The code.
+    pub code: String,
+    /// Who says that they sent it, if they do (`iss`, RFC 9207).
+    pub issuer: Option<String>,
 }
 
 /// Makes one test per case for a [`SignInHarness`]. See the [module](crate::conformance) for what the
@@ -56,15 +65,18 @@ fn request(harness: &dyn SignInHarness) -> AuthorizationRequest {
         state: "the-state".to_owned(),
         nonce: "the-nonce".to_owned(),
         code_challenge: URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER)),
+        login_hint: None,
+        reauthenticate: false,
     }
 }
 
-fn exchange(harness: &dyn SignInHarness, code: &str) -> CodeExchange {
+fn exchange(harness: &dyn SignInHarness, approval: &Approval) -> CodeExchange {
     CodeExchange {
-        code: code.to_owned().into(),
+        code: approval.code.clone().into(),
         redirect_uri: redirect(harness),
         nonce: "the-nonce".to_owned(),
         code_verifier: VERIFIER.to_owned().into(),
+        issuer: approval.issuer.clone(),
     }
 }
 
@@ -72,7 +84,7 @@ fn ann() -> Email {
     Email::parse("ann@example.com").unwrap()
 }
 
-async fn code(harness: &dyn SignInHarness, email: &Email) -> String {
+async fn code(harness: &dyn SignInHarness, email: &Email) -> Approval {
     let url = harness.provider().authorization_url(&request(harness)).await.unwrap();
     harness.approve(&url, email).await
 }
@@ -135,6 +147,9 @@ pub async fn a_code_needs_its_redirect_uri(harness: &dyn SignInHarness) {
 
 /// A code that the provider never gave out is refused.
 pub async fn a_made_up_code_is_refused(harness: &dyn SignInHarness) {
-    refused(harness, exchange(harness, "made-up")).await;
-    refused(harness, exchange(harness, "")).await;
+    let real = code(harness, &ann()).await;
+    for made_up in ["made-up", ""] {
+        let made_up = Approval { code: made_up.to_owned(), ..real.clone() };
+        refused(harness, exchange(harness, &made_up)).await;
+    }
 }

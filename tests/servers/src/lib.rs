@@ -1,4 +1,4 @@
-//! Real servers for tests: PostgreSQL, Redis and NATS, on free loopback ports with throwaway data.
+//! Real servers for tests: PostgreSQL, Redis, NATS and an OpenID Connect provider, on free loopback ports with throwaway data.
 //!
 //! Tests ask for a server and get one: [`Postgres::shared`], [`Redis::shared`] and [`Nats::shared`] take the server
 //! whose address the environment names, or start one of their own that ends with them. `scripts/test` starts one of
@@ -11,17 +11,21 @@
 //! | [`Redis`] | `HEXABASE_TEST_REDIS_URL` | `redis-server` |
 //! | [`Nats`] | `HEXABASE_TEST_NATS_URL` | `nats-server` |
 //!
+//! [`OidcPeer`] and what else is in `tests/peers` runs on Node.js, with packages that `npm ci` installs there.
+//!
 //! A missing server is a failure that says how to install it.
 #![expect(clippy::panic, clippy::unwrap_in_result, reason = "tests fail by panicking")]
 
 mod certificates;
 mod nats;
+mod peers;
 mod postgres;
 mod process;
 mod redis;
 
 pub use certificates::Certificates;
 pub use nats::Nats;
+pub use peers::{OidcPeer, peer};
 pub use postgres::Postgres;
 pub use redis::Redis;
 

@@ -1,0 +1,204 @@
+//! GitHub, which speaks OAuth 2.0 and no OpenID Connect
+//! (<https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>).
+
+use std::fmt;
+
+use async_trait::async_trait;
+use hexabase_core::error::{Error, Result};
+use hexabase_core::identity::{AuthorizationRequest, CodeExchange, ExternalIdentity, IdentityProvider};
+use hexabase_core::name::{DisplayName, Email, ProviderName};
+use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::http::Http;
+
+/// What GitHub needs to know us by.
+#[derive(Debug, Clone)]
+pub struct GithubSettings {
+    /// What this installation calls it.
+    pub name: ProviderName,
+    /// What it calls us.
+    pub client_id: String,
+    /// What we prove that with.
+    pub client_secret: SecretString,
+    /// If any are named: only their members are let in.
+    pub organizations: Vec<String>,
+    /// Where it is reached: `https://github.com`, or a GitHub Enterprise Server.
+    pub url: String,
+    /// Where its API is reached: `https://api.github.com`, or that of a GitHub Enterprise Server.
+    pub api_url: String,
+    /// Who has signed what it shows, in PEM, if that is nobody whom everybody trusts.
+    pub certificate_authority: Option<String>,
+}
+
+impl GithubSettings {
+    /// github.com.
+    #[must_use]
+    pub fn new(name: ProviderName, client_id: impl Into<String>, client_secret: SecretString) -> Self {
+        Self {
+            name,
+            client_id: client_id.into(),
+            client_secret,
+            organizations: Vec::new(),
+            url: "https://github.com".to_owned(),
+            api_url: "https://api.github.com".to_owned(),
+            certificate_authority: None,
+        }
+    }
+}
+
+/// Signing in with GitHub. People are known by their number there, which no rename changes.
+pub struct GithubProvider {
+    settings: GithubSettings,
+    http: Http,
+}
+
+impl fmt::Debug for GithubProvider {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "GithubProvider({} at {})", self.settings.name, self.settings.url)
+    }
+}
+
+/// What GitHub answers for a code: a token, or what is wrong, both with status 200.
+#[derive(Deserialize)]
+struct Token {
+    access_token: Option<SecretString>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: u64,
+    login: String,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    email: String,
+    primary: bool,
+    verified: bool,
+}
+
+#[derive(Deserialize)]
+struct Organization {
+    login: String,
+}
+
+impl GithubProvider {
+    /// GitHub with these settings.
+    ///
+    /// # Errors
+    /// `Invalid` for certificates that are none.
+    pub fn new(settings: GithubSettings) -> Result<Self> {
+        let http = Http::new(settings.certificate_authority.as_deref())?;
+        Ok(Self { settings, http })
+    }
+
+    async fn redeem(&self, exchange: &CodeExchange) -> Result<SecretString> {
+        let form = Serializer::new(String::new())
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("client_secret", self.settings.client_secret.expose_secret())
+            .append_pair("code", exchange.code.expose_secret())
+            .append_pair("redirect_uri", &exchange.redirect_uri)
+            .append_pair("code_verifier", exchange.code_verifier.expose_secret())
+            .finish();
+        let request = http::Request::post(format!("{}/login/oauth/access_token", self.settings.url))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let token: Token = self.call(request, form.into_bytes()).await?;
+        token.access_token.filter(|_| token.error.is_none()).ok_or_else(refused)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, token: &SecretString) -> Result<T> {
+        let request = http::Request::get(format!("{}{path}", self.settings.api_url))
+            .header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
+            .header("x-github-api-version", "2022-11-28");
+        self.call(request, Vec::new()).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, request: http::request::Builder, body: Vec<u8>) -> Result<T> {
+        let request = request
+            .header(ACCEPT, "application/json")
+            .body(body)
+            .map_err(|_| Error::unexpected("a request to GitHub cannot be made"))?;
+        let answer = self.http.send(request).await.map_err(|error| {
+            Error::unavailable("GitHub does not answer; try again in a minute")
+                .with("provider", &self.settings.name)
+                .caused_by(error)
+        })?;
+        if !answer.status().is_success() {
+            return Err(refused().caused_by(format!("GitHub answers with {}", answer.status())));
+        }
+        serde_json::from_slice(answer.body()).map_err(|error| refused().caused_by(error))
+    }
+
+    async fn require_membership(&self, token: &SecretString) -> Result<()> {
+        let allowed = &self.settings.organizations;
+        if allowed.is_empty() {
+            return Ok(());
+        }
+        let theirs: Vec<Organization> = self.get("/user/orgs?per_page=100", token).await?;
+        let is_allowed =
+            |one: &Organization| allowed.iter().any(|name| name.eq_ignore_ascii_case(&one.login));
+        if theirs.iter().any(is_allowed) {
+            return Ok(());
+        }
+        let message = format!("only members of {} on GitHub can sign in here", allowed.join(", "));
+        Err(Error::forbidden(message))
+    }
+}
+
+fn refused() -> Error {
+    Error::unauthenticated("GitHub did not confirm who you are; begin to sign in again")
+}
+
+#[async_trait]
+impl IdentityProvider for GithubProvider {
+    fn name(&self) -> &ProviderName {
+        &self.settings.name
+    }
+
+    fn title(&self) -> &str {
+        "GitHub"
+    }
+
+    async fn authorization_url(&self, request: &AuthorizationRequest) -> Result<String> {
+        let mut url = Url::parse(&format!("{}/login/oauth/authorize", self.settings.url))
+            .map_err(|error| Error::invalid("url", "must be where GitHub is reached").caused_by(error))?;
+        let scope = if self.settings.organizations.is_empty() { "user:email" } else { "user:email read:org" };
+        {
+            let mut query = url.query_pairs_mut();
+            query
+                .append_pair("client_id", &self.settings.client_id)
+                .append_pair("redirect_uri", &request.redirect_uri)
+                .append_pair("scope", scope)
+                .append_pair("state", &request.state)
+                .append_pair("code_challenge", &request.code_challenge)
+                .append_pair("code_challenge_method", "S256");
+            if let Some(hint) = &request.login_hint {
+                query.append_pair("login", hint);
+            }
+            if request.reauthenticate {
+                query.append_pair("prompt", "select_account");
+            }
+        }
+        Ok(url.into())
+    }
+
+    async fn exchange(&self, exchange: &CodeExchange) -> Result<ExternalIdentity> {
+        let token = self.redeem(exchange).await?;
+        let user: User = self.get("/user", &token).await?;
+        self.require_membership(&token).await?;
+        let addresses: Vec<Address> = self.get("/user/emails?per_page=100", &token).await?;
+        let primary = addresses.into_iter().find(|address| address.primary && address.verified);
+        Ok(ExternalIdentity {
+            subject: user.id.to_string(),
+            verified_email: primary.and_then(|address| Email::parse(&address.email).ok()),
+            name: DisplayName::parse(user.name.as_deref().unwrap_or(&user.login)).ok(),
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! The provider of another house, as a process of its own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hexabase_auth::upstream::{AllowedDomains, OidcProvider, OidcSettings};
+use hexabase_core::clock::SystemClock;
+use hexabase_core::conformance::identity_provider::{Approval, SignInHarness};
+use hexabase_core::error::ErrorKind;
+use hexabase_core::identity::{AuthorizationRequest, CodeExchange, ExternalIdentity, IdentityProvider};
+use hexabase_core::name::{Email, ProviderName};
+use hexabase_test_servers::OidcPeer;
+use url::Url;
+
+const CALLBACK: &str = "https://hexabase.example/auth/callback/house";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+fn settings(peer: &OidcPeer) -> OidcSettings {
+    let name = ProviderName::parse("house").unwrap();
+    let secret = Some(OidcPeer::CLIENT_SECRET.to_owned().into());
+    OidcSettings { client_secret: secret, ..OidcSettings::new(name, peer.issuer(), "hexabase") }
+}
+
+fn provider(peer: &OidcPeer) -> OidcProvider {
+    OidcProvider::new(settings(peer), Arc::new(SystemClock)).unwrap()
+}
+
+/// What came back to the callback.
+fn parameter(location: &str, name: &str) -> Option<String> {
+    let url = Url::parse(location).unwrap();
+    url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+}
+
+fn request() -> AuthorizationRequest {
+    AuthorizationRequest {
+        redirect_uri: CALLBACK.to_owned(),
+        state: "state".to_owned(),
+        nonce: "nonce".to_owned(),
+        code_challenge: CHALLENGE.to_owned(),
+        login_hint: None,
+        reauthenticate: false,
+    }
+}
+
+fn exchange(location: &str) -> CodeExchange {
+    CodeExchange {
+        code: parameter(location, "code").unwrap().into(),
+        redirect_uri: CALLBACK.to_owned(),
+        nonce: "nonce".to_owned(),
+        code_verifier: VERIFIER.to_owned().into(),
+        issuer: parameter(location, "iss"),
+    }
+}
+
+async fn sign_in(peer: &OidcPeer, provider: &dyn IdentityProvider, who: &str) -> CodeExchange {
+    let url = provider.authorization_url(&request()).await.unwrap();
+    exchange(&peer.approve(&url, who).await)
+}
+
+#[derive(Debug)]
+struct House(OidcPeer, OidcProvider);
+
+#[async_trait]
+impl SignInHarness for House {
+    fn provider(&self) -> &dyn IdentityProvider {
+        &self.1
+    }
+
+    async fn approve(&self, authorization_url: &str, email: &Email) -> Approval {
+        let location = self.0.approve(authorization_url, email.as_str()).await;
+        Approval { code: parameter(&location, "code").unwrap(), issuer: parameter(&location, "iss") }
+    }
+}
+
+mod conformance {
+    use super::{CALLBACK, House, OidcPeer, OidcProvider, SystemClock, settings};
+    use std::sync::Arc;
+
+    hexabase_core::identity_provider_conformance!(async {
+        let peer = OidcPeer::start(&[CALLBACK]);
+        let provider = OidcProvider::new(settings(&peer), Arc::new(SystemClock)).unwrap();
+        (House(peer, provider), ())
+    });
+}
+
+#[tokio::test]
+async fn an_address_that_the_provider_has_not_verified_is_none() {
+    let peer = OidcPeer::start(&[CALLBACK]);
+    let provider = provider(&peer);
+    let code = sign_in(&peer, &provider, "unverified@example.com").await;
+    let ExternalIdentity { subject, verified_email, name } = provider.exchange(&code).await.unwrap();
+    assert_eq!((subject.as_str(), verified_email), ("unverified@example.com", None));
+    assert_eq!(name.unwrap().as_str(), "unverified");
+}
+
+#[tokio::test]
+async fn a_code_that_somebody_else_has_sent_is_refused() {
+    let peer = OidcPeer::start(&[CALLBACK]);
+    let provider = provider(&peer);
+    for issuer in [None, Some("https://evil.example".to_owned())] {
+        let code = CodeExchange { issuer, ..sign_in(&peer, &provider, "ann@example.com").await };
+        assert_eq!(provider.exchange(&code).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    }
+}
+
+#[tokio::test]
+async fn another_nonce_is_refused() {
+    let peer = OidcPeer::start(&[CALLBACK]);
+    let provider = provider(&peer);
+    let code = sign_in(&peer, &provider, "ann@example.com").await;
+    let replayed = CodeExchange { nonce: "another".to_owned(), ..code };
+    assert_eq!(provider.exchange(&replayed).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_wrong_client_secret_signs_nobody_in() {
+    let peer = OidcPeer::start(&[CALLBACK]);
+    let right = provider(&peer);
+    let code = sign_in(&peer, &right, "ann@example.com").await;
+    let wrong = OidcSettings { client_secret: Some("wrong".to_owned().into()), ..settings(&peer) };
+    let wrong = OidcProvider::new(wrong, Arc::new(SystemClock)).unwrap();
+    let error = wrong.exchange(&code).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn only_people_of_allowed_domains_are_let_in() {
+    let peer = OidcPeer::start(&[CALLBACK]);
+    let provider = AllowedDomains::new(Arc::new(provider(&peer)), &["Example.com".to_owned()]);
+    let inside = sign_in(&peer, &provider, "ann@example.com").await;
+    assert!(provider.exchange(&inside).await.is_ok());
+    for outside in ["ann@evil-example.com", "ann@example.com.evil.example", "unverified@example.com"] {
+        let code = sign_in(&peer, &provider, outside).await;
+        assert_eq!(provider.exchange(&code).await.unwrap_err().kind(), ErrorKind::Forbidden, "{outside}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_goes_away_can_still_be_begun_with_and_comes_back() {
+    let mut peer = OidcPeer::start(&[CALLBACK]);
+    let provider = provider(&peer);
+    let code = sign_in(&peer, &provider, "ann@example.com").await;
+    peer.stop();
+    assert!(provider.authorization_url(&request()).await.is_ok(), "what it said of itself is remembered");
+    assert_eq!(provider.exchange(&code).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    peer.resume();
+    let code = sign_in(&peer, &provider, "ann@example.com").await;
+    assert!(provider.exchange(&code).await.is_ok());
+}

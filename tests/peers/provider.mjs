@@ -1,0 +1,32 @@
+// An OpenID Connect provider that is not ours: node provider.mjs PORT REDIRECT_URI...
+//
+// Whoever signs in is taken to be the owner of the address that they give as their name; an address that begins with
+// `unverified` counts as not verified.
+import { createServer } from 'node:http';
+import { Provider } from 'oidc-provider';
+
+const [port, ...redirectUris] = process.argv.slice(2);
+
+const provider = new Provider(`http://127.0.0.1:${port}`, {
+  clients: [{
+    client_id: 'hexabase',
+    client_secret: 'the secret of hexabase',
+    redirect_uris: redirectUris,
+    response_types: ['code'],
+    grant_types: ['authorization_code'],
+  }],
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+  cookies: { keys: ['a key for cookies in tests'] },
+  pkce: { required: () => true },
+  findAccount: (_, id) => ({
+    accountId: id,
+    claims: () => ({
+      sub: id,
+      email: id,
+      email_verified: !id.startsWith('unverified'),
+      name: id.split('@')[0],
+    }),
+  }),
+});
+
+createServer(provider.callback()).listen(Number(port), '127.0.0.1');

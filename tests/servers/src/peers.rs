@@ -1,0 +1,113 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
+
+use crate::process::{Server, directory, find, free_port};
+
+/// A program of others that Hexabase speaks with, under `tests/peers`.
+///
+/// # Panics
+/// When what it needs is not installed, saying how to install it.
+#[must_use]
+pub fn peer(script: &str) -> (PathBuf, PathBuf) {
+    let node = find("node", &[], "nodejs npm");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers");
+    assert!(
+        folder.join("node_modules").is_dir(),
+        "the peers are not installed, and this test needs them: npm ci --prefix tests/peers"
+    );
+    (node, folder.join(script))
+}
+
+/// An OpenID Connect provider that is not ours (`oidc-provider` from npm). It knows the client `hexabase`, whose secret
+/// is [`Self::CLIENT_SECRET`]. Whoever signs in is taken to own the address that they give.
+#[derive(Debug)]
+pub struct OidcPeer(Server);
+
+impl OidcPeer {
+    /// What the client `hexabase` proves itself with.
+    pub const CLIENT_SECRET: &str = "the secret of hexabase";
+
+    /// A provider of its own that sends browsers back to these addresses.
+    ///
+    /// # Panics
+    /// When what it needs is not installed, saying how to install it.
+    #[must_use]
+    pub fn start(redirect_uris: &[&str]) -> Self {
+        let (node, script) = peer("provider.mjs");
+        let port = free_port();
+        let mut arguments = vec![script.display().to_string(), port.to_string()];
+        arguments.extend(redirect_uris.iter().map(|uri| (*uri).to_owned()));
+        Self(Server::start(node, arguments, (None, directory(None)), port, "KILL"))
+    }
+
+    /// Its issuer.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0.port())
+    }
+
+    /// Ends it.
+    pub fn stop(&mut self) {
+        self.0.end("KILL");
+    }
+
+    /// Starts it again where it was, knowing nothing of before.
+    pub fn resume(&mut self) {
+        self.0.resume();
+    }
+
+    /// Follows an authorization URL as a browser would, signs in there as somebody and agrees to all that is asked.
+    /// Answers where the browser is sent in the end.
+    ///
+    /// # Panics
+    /// When the provider does not sign anybody in.
+    pub async fn approve(&self, authorization_url: &str, address: &str) -> String {
+        let client = Client::builder().redirect(Policy::none()).build().expect("a client");
+        let mut cookies = BTreeMap::new();
+        let mut place = authorization_url.to_owned();
+        loop {
+            let page = send(client.get(&place), &mut cookies).await;
+            if let Some(next) = next(&page, &place) {
+                place = next;
+            } else {
+                let text = page.text().await.expect("a page");
+                let prompt = if text.contains("value=\"login\"") { "login" } else { "consent" };
+                assert!(text.contains(&format!("value=\"{prompt}\"")), "{text}");
+                let form = format!("prompt={prompt}&login={address}&password=any");
+                let form = client
+                    .post(&place)
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(form);
+                place = next_of(&send(form, &mut cookies).await, &place);
+            }
+            if !place.starts_with(&self.issuer()) {
+                return place;
+            }
+        }
+    }
+}
+
+async fn send(request: reqwest::RequestBuilder, cookies: &mut BTreeMap<String, String>) -> Response {
+    let sent: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let answer = request.header(COOKIE, sent.join("; ")).send().await.expect("the provider answers");
+    for cookie in answer.headers().get_all(SET_COOKIE) {
+        let pair = cookie.to_str().expect("a cookie").split(';').next().unwrap_or_default();
+        let (name, value) = pair.split_once('=').expect("a cookie");
+        cookies.insert(name.to_owned(), value.to_owned());
+    }
+    answer
+}
+
+fn next(answer: &Response, from: &str) -> Option<String> {
+    let location = answer.headers().get(LOCATION)?.to_str().expect("a location");
+    let from = reqwest::Url::parse(from).expect("a URL");
+    Some(from.join(location).expect("a URL").into())
+}
+
+fn next_of(answer: &Response, from: &str) -> String {
+    next(answer, from).unwrap_or_else(|| panic!("{from} sends the browser nowhere: {}", answer.status()))
+}
