@@ -5,6 +5,7 @@ use hexabase_core::Platform;
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, TokenId};
+use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::SigningKey;
 use hexabase_core::name::ProviderName;
@@ -14,7 +15,8 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::config::AuthConfig;
-use crate::jwt::AccessTokens;
+use crate::issuer::RegisteredClient;
+use crate::jwt::{AccessTokens, Audience, Issued};
 use crate::keys::KeyRing;
 use crate::refusal::refused;
 
@@ -28,6 +30,7 @@ const NOTE_USE_EVERY: SignedDuration = SignedDuration::from_secs(60);
 pub struct Auth {
     pub(crate) platform: Platform,
     pub(crate) providers: Vec<Arc<dyn IdentityProvider>>,
+    pub(crate) clients: Vec<RegisteredClient>,
     pub(crate) config: AuthConfig,
     pub(crate) keys: KeyRing,
     pub(crate) access_tokens: AccessTokens,
@@ -46,10 +49,16 @@ impl Auth {
         config: AuthConfig,
     ) -> Result<Self> {
         let keys = KeyRing::load(platform.clone()).await?;
-        let auth =
-            Self { access_tokens: AccessTokens::new(&platform, &config), platform, providers, config, keys };
+        let access_tokens = AccessTokens::new(&platform, &config);
+        let auth = Self { access_tokens, platform, providers, clients: Vec::new(), config, keys };
         auth.recall_revocations().await?;
         Ok(auth)
+    }
+
+    /// The same, which is an OpenID Connect provider for these clients too.
+    #[must_use]
+    pub fn with_clients(self, clients: Vec<RegisteredClient>) -> Self {
+        Self { clients, ..self }
     }
 
     /// What it works on.
@@ -103,22 +112,6 @@ impl Auth {
         self.keys.rotate().await
     }
 
-    /// What a client may know about this issuer: as much of OpenID Connect Discovery as there is. Tenant API
-    /// servers need the issuer and where its keys are.
-    #[must_use]
-    pub fn discovery(&self) -> Value {
-        let issuer = &self.platform.settings().issuer.url;
-        serde_json::json!({
-            "issuer": issuer,
-            "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-            "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256"],
-            "claims_supported":
-                ["iss", "sub", "aud", "iat", "exp", "auth_time", "jti", "groups", "email", "name", "org"],
-        })
-    }
-
     /// Whoever a bearer token stands for: an access token or an API token.
     ///
     /// # Errors
@@ -129,6 +122,9 @@ impl Auth {
             return self.authenticate_api_token(bearer).await;
         }
         let claims = self.access_tokens.verify(&self.keys, bearer, self.platform.clock().now()).await?;
+        if claims.audience != Audience::Api {
+            return Err(refused());
+        }
         self.require_not_revoked(claims.session_id).await?;
         Ok(Principal { user_id: claims.user_id, credential: Credential::Session(claims.session_id) })
     }
@@ -197,6 +193,17 @@ impl Auth {
             self.announce_revocation(session).await?;
         }
         self.platform.ephemeral().put(COMPLETE, b"1", Duration::from_secs(86_400)).await
+    }
+
+    /// Signs an access token.
+    pub(crate) async fn issue_access_token(&self, issued: &Issued<'_>) -> Result<String> {
+        let key = self.keys.signing().await?;
+        self.access_tokens.issue(&key, issued, self.platform.clock().now(), self.token_id())
+    }
+
+    /// A name that no other token has.
+    pub(crate) fn token_id(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.platform.ids().bytes()))
     }
 
     pub(crate) fn provider_name(name: &str) -> Result<ProviderName> {

@@ -5,10 +5,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::error::Result;
 use hexabase_core::id::{SessionId, UserId};
-use hexabase_core::model::{Origin, Session};
+use hexabase_core::model::{Origin, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
 use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 use crate::auth::Auth;
 use crate::refusal::refused;
@@ -38,6 +39,16 @@ pub struct CookiePrincipal {
     pub principal: Principal,
     /// What must come with anything but reading.
     pub csrf_token: String,
+    /// The session itself.
+    pub session: Session,
+}
+
+impl CookiePrincipal {
+    /// Whether a form was sent from a page that this session was shown.
+    #[must_use]
+    pub fn has_sent(&self, csrf_token: &str) -> bool {
+        self.csrf_token.as_bytes().ct_eq(csrf_token.as_bytes()).into()
+    }
 }
 
 /// Follows from the cookie: nobody who cannot read the cookie can know it, and it does not give the cookie
@@ -57,7 +68,7 @@ impl Auth {
         let verifier = Verifier::generate(&**self.platform.ids());
         let session =
             Session { cookie_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
-        self.begin(&session, origin).await?;
+        self.begin(&session, SecurityEventKind::SignedIn, origin).await?;
         let cookie = BearerToken::new(COOKIE_PREFIX, &[&session.id], &verifier).expose_secret().to_owned();
         Ok(BrowserSession { csrf_token: csrf_token(&cookie), cookie })
     }
@@ -76,6 +87,6 @@ impl Auth {
         }
         self.require_not_revoked(id).await?;
         let principal = Principal { user_id: session.user_id, credential: Credential::Session(id) };
-        Ok(CookiePrincipal { principal, csrf_token: csrf_token(cookie) })
+        Ok(CookiePrincipal { principal, csrf_token: csrf_token(cookie), session })
     }
 }

@@ -1,46 +1,16 @@
 //! What people get into tenant clusters with.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
-use hexabase_core::id::{OrganizationId, UserId, WorkspaceId};
-use hexabase_core::id_source::IdSourceExt as _;
+use hexabase_core::id::{UserId, WorkspaceId};
 use hexabase_core::model::Workspace;
 use hexabase_core::platform::ClusterAccess;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::auth::Auth;
-use crate::jwt::sign;
-use crate::refusal::refused;
-
-/// How long a token for a tenant cluster is valid: a group that somebody left is out of their tokens after
-/// that.
-pub const CLUSTER_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
-
-/// The longest token that Kubernetes clients and proxies carry without trouble.
-const LONGEST: usize = 16 * 1024;
-
-/// What a token for a tenant cluster says: an OpenID Connect ID token whose audience is the workspace.
-#[derive(Debug, Serialize, Deserialize)]
-struct Claims {
-    iss: String,
-    sub: UserId,
-    aud: WorkspaceId,
-    org: OrganizationId,
-    groups: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<String>,
-    name: String,
-    iat: i64,
-    exp: i64,
-    auth_time: i64,
-    jti: String,
-}
+use crate::issuer::{About, Occasion};
 
 /// A token for a tenant cluster.
 #[derive(Clone)]
@@ -64,26 +34,13 @@ impl Auth {
     /// - `QuotaExceeded` when somebody is in so many groups that no client could carry the token.
     /// - `Unavailable` without a signing key.
     pub async fn cluster_token(&self, access: &ClusterAccess) -> Result<ClusterToken> {
-        let now = self.platform.clock().now();
-        let expires_at = after(now, CLUSTER_TOKEN_LIFETIME);
-        let claims = Claims {
-            iss: self.platform.settings().issuer.url.clone(),
-            sub: access.user.id,
-            aud: access.workspace.id,
-            org: access.workspace.organization_id,
-            groups: access.groups.clone(),
-            email: access.user.email.as_ref().map(ToString::to_string),
-            name: access.user.name.to_string(),
-            iat: now.as_second(),
-            exp: expires_at.as_second(),
-            auth_time: now.as_second(),
-            jti: format!("{:032x}", u128::from_be_bytes(self.platform.ids().bytes())),
+        let occasion = Occasion {
+            audience: access.workspace.id.to_string(),
+            auth_time: self.platform.clock().now(),
+            nonce: None,
+            access_token: None,
         };
-        let token = sign(&*self.keys.signing().await?, "JWT", &claims)?;
-        if token.len() > LONGEST {
-            let message = format!("you are in {} groups, more than a token can carry", access.groups.len());
-            return Err(Error::quota_exceeded(message));
-        }
+        let (token, expires_at) = self.id_token(&About::of_access(access), &occasion).await?;
         Ok(ClusterToken { token, expires_at })
     }
 
@@ -97,19 +54,7 @@ impl Auth {
         token: &str,
         workspace: WorkspaceId,
     ) -> Result<(UserId, Vec<String>)> {
-        use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
-        let header = decode_header(token).map_err(|_| refused())?;
-        let kid = header.kid.filter(|_| header.typ.as_deref() == Some("JWT")).ok_or_else(refused)?;
-        let key = self.keys.find(&kid).await?.ok_or_else(refused)?;
-        let mut validation = Validation::new(Algorithm::ES256);
-        validation.set_issuer(&[&self.platform.settings().issuer.url]);
-        validation.set_audience(&[workspace.to_string()]);
-        validation.validate_exp = false;
-        let claims = decode::<Claims>(token, &key.verifier, &validation).map_err(|_| refused())?.claims;
-        if self.platform.clock().now().as_second() >= claims.exp {
-            return Err(refused());
-        }
-        Ok((claims.sub, claims.groups))
+        self.verified_id_token(token, &workspace.to_string()).await
     }
 }
 

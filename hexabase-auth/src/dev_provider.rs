@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::auth::Auth;
+use crate::query::with_query;
 use crate::refusal::refused;
 
 /// How long a code is good for.
@@ -85,7 +86,8 @@ impl DevProvider {
             return Err(Error::invalid("redirect_uri", "must be the callback of this server"));
         }
         let code = URL_SAFE_NO_PAD.encode(self.platform.ids().bytes::<32>());
-        let location = with_query(&request.redirect_uri, &[("code", &code), ("state", &request.state)]);
+        let location =
+            with_query(&request.redirect_uri, &[("code", Some(&code)), ("state", Some(&request.state))]);
         let grant = serde_json::to_vec(&Grant { email, name, request })
             .map_err(|error| Error::unexpected("a grant cannot be written as JSON").caused_by(error))?;
         self.platform.ephemeral().put(&code_key(&code), &grant, CODE_LIFETIME).await?;
@@ -95,25 +97,6 @@ impl DevProvider {
 
 fn code_key(code: &str) -> String {
     format!("dev-code:{}", URL_SAFE_NO_PAD.encode(Sha256::digest(code)))
-}
-
-/// A URL with parameters, which are percent-encoded.
-fn with_query(url: &str, parameters: &[(&str, &str)]) -> String {
-    let mut text = url.to_owned();
-    for (place, (name, value)) in parameters.iter().enumerate() {
-        text.push(if place == 0 { '?' } else { '&' });
-        text.push_str(name);
-        text.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    text.push(char::from(byte))
-                }
-                _ => text.push_str(&format!("%{byte:02X}")),
-            }
-        }
-    }
-    text
 }
 
 #[async_trait]
@@ -131,10 +114,10 @@ impl IdentityProvider for DevProvider {
         Ok(with_query(
             &page,
             &[
-                ("redirect_uri", &request.redirect_uri),
-                ("state", &request.state),
-                ("nonce", &request.nonce),
-                ("code_challenge", &request.code_challenge),
+                ("redirect_uri", Some(&request.redirect_uri)),
+                ("state", Some(&request.state)),
+                ("nonce", Some(&request.nonce)),
+                ("code_challenge", Some(&request.code_challenge)),
             ],
         ))
     }

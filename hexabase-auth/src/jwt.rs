@@ -1,6 +1,7 @@
 //! Signed tokens.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -46,7 +47,7 @@ pub(crate) fn sign(key: &Key, token_type: &str, claims: &impl Serialize) -> Resu
     Ok(token)
 }
 
-/// What an access token says.
+/// What an access token says (RFC 9068 section 2.2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -56,14 +57,46 @@ struct Claims {
     iat: i64,
     exp: i64,
     jti: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+}
+
+/// Whom an access token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The API, for people and their own command line.
+    Api,
+    /// Whoever asks who somebody is: nothing else can be done with it.
+    Userinfo,
+}
+
+/// The client that an access token was given to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForClient {
+    pub(crate) client_id: String,
+    pub(crate) scope: String,
 }
 
 /// Whoever an access token stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccessClaims {
+    pub(crate) audience: Audience,
     pub(crate) user_id: UserId,
     pub(crate) session_id: SessionId,
-    expires_at: i64,
+    pub(crate) for_client: Option<Arc<ForClient>>,
+    pub(crate) expires_at: i64,
+}
+
+/// What an access token is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Issued<'a> {
+    pub(crate) audience: Audience,
+    pub(crate) user: UserId,
+    pub(crate) session: SessionId,
+    /// The client with the scope, if it is not the person's own.
+    pub(crate) for_client: Option<(&'a str, &'a str)>,
 }
 
 /// Makes and verifies access tokens. A signature is verified once per token: what was found is remembered
@@ -80,6 +113,15 @@ impl fmt::Debug for AccessTokens {
     }
 }
 
+impl Audience {
+    fn of(self, issuer: &str) -> String {
+        match self {
+            Self::Api => issuer.to_owned(),
+            Self::Userinfo => format!("{issuer}/oauth2/userinfo"),
+        }
+    }
+}
+
 impl AccessTokens {
     pub(crate) fn new(platform: &Platform, config: &AuthConfig) -> Self {
         let issuer = platform.settings().issuer.url.clone();
@@ -89,20 +131,21 @@ impl AccessTokens {
     pub(crate) fn issue(
         &self,
         key: &Key,
-        user: UserId,
-        session: SessionId,
+        issued: &Issued<'_>,
         now: Timestamp,
         jti: String,
     ) -> Result<String> {
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(0);
         let claims = Claims {
             iss: self.issuer.clone(),
-            aud: self.issuer.clone(),
-            sub: user,
-            sid: session,
+            aud: issued.audience.of(&self.issuer),
+            sub: issued.user,
+            sid: issued.session,
             iat: now.as_second(),
             exp: now.as_second() + lifetime,
             jti,
+            client_id: issued.for_client.map(|(client, _)| client.to_owned()),
+            scope: issued.for_client.map(|(_, scope)| scope.to_owned()),
         };
         sign(key, ACCESS_TYPE, &claims)
     }
@@ -116,7 +159,7 @@ impl AccessTokens {
             Some(claims) => claims,
             None => {
                 let claims = self.check(keys, token, now).await?;
-                self.verified.insert(digest, claims);
+                self.verified.insert(digest, claims.clone());
                 claims
             }
         };
@@ -132,7 +175,8 @@ impl AccessTokens {
         let key = keys.find(&kid).await?.ok_or_else(refused)?;
         let mut validation = Validation::new(Algorithm::ES256);
         validation.set_issuer(&[&self.issuer]);
-        validation.set_audience(&[&self.issuer]);
+        let userinfo = Audience::Userinfo.of(&self.issuer);
+        validation.set_audience(&[&self.issuer, &userinfo]);
         // Time is ours to check: it is injected.
         validation.validate_exp = false;
         validation.validate_nbf = false;
@@ -141,6 +185,13 @@ impl AccessTokens {
         if claims.iat > now.as_second() + 60 {
             return Err(refused());
         }
-        Ok(AccessClaims { user_id: claims.sub, session_id: claims.sid, expires_at: claims.exp })
+        let for_client = claims.client_id.zip(claims.scope);
+        Ok(AccessClaims {
+            audience: if claims.aud == self.issuer { Audience::Api } else { Audience::Userinfo },
+            user_id: claims.sub,
+            session_id: claims.sid,
+            for_client: for_client.map(|(client_id, scope)| Arc::new(ForClient { client_id, scope })),
+            expires_at: claims.exp,
+        })
     }
 }

@@ -43,9 +43,11 @@ mod browser;
 mod cluster;
 mod config;
 mod dev_provider;
+pub mod issuer;
 mod jwt;
 mod keys;
 mod login;
+mod query;
 mod refusal;
 mod sessions;
 #[cfg(feature = "upstream")]
@@ -56,8 +58,9 @@ mod tests;
 
 pub use auth::Auth;
 pub use browser::{BrowserSession, CookiePrincipal};
-pub use cluster::{CLUSTER_TOKEN_LIFETIME, ClusterToken, KubeconfigAuth, kubeconfig};
+pub use cluster::{ClusterToken, KubeconfigAuth, kubeconfig};
 pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};
-pub use login::{FinishedLogin, StartedLogin};
+pub use issuer::CLUSTER_TOKEN_LIFETIME;
+pub use login::{FinishedLogin, LoginAnswer, LoginRequest, StartedLogin};
 pub use sessions::TokenPair;

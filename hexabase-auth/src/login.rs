@@ -17,6 +17,28 @@ use crate::browser::BrowserSession;
 use crate::refusal::refused;
 use crate::sessions::TokenPair;
 
+/// How somebody wants to sign in.
+#[derive(Debug, Clone)]
+pub struct LoginRequest {
+    /// Where they go afterwards: a path on this server.
+    pub return_to: String,
+    /// Whoever is expected, as they would write it themselves.
+    pub login_hint: Option<String>,
+    /// Whether they must prove anew who they are, although the provider may know their browser.
+    pub reauthenticate: bool,
+}
+
+/// What a provider has sent a browser back with.
+#[derive(Debug)]
+pub struct LoginAnswer {
+    /// What the sign-in began with.
+    pub state: String,
+    /// The code.
+    pub code: SecretString,
+    /// Who says that they sent it, if they do (`iss`, RFC 9207).
+    pub issuer: Option<String>,
+}
+
 /// A sign-in under way: where the browser goes, and what binds it to the browser.
 #[derive(Clone)]
 pub struct StartedLogin {
@@ -51,7 +73,7 @@ struct Pending {
     binding_hash: String,
 }
 
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(text))
 }
 
@@ -59,7 +81,8 @@ fn hash(text: &str) -> String {
 const SEALED: &str = "login";
 
 impl Auth {
-    fn random_text(&self) -> String {
+    /// A text that nobody can guess.
+    pub(crate) fn random_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.platform.ids().bytes::<32>())
     }
 
@@ -67,22 +90,22 @@ impl Auth {
         format!("{}/auth/callback/{provider}", self.platform.settings().public_url)
     }
 
-    /// Begins a sign-in with a provider. `return_to` is a path on this server.
+    /// Begins a sign-in with a provider.
     ///
     /// # Errors
     /// - `NotFound` for a provider that there is not.
     /// - `Invalid` for a `return_to` that leads elsewhere.
     /// - `Unavailable`.
-    pub async fn start_login(&self, provider: &str, return_to: &str) -> Result<StartedLogin> {
+    pub async fn start_login(&self, provider: &str, wanted: LoginRequest) -> Result<StartedLogin> {
         let provider = self.provider(provider)?;
-        require_local(return_to)?;
+        require_local(&wanted.return_to)?;
         let (state, nonce, verifier, binding) =
             (self.random_text(), self.random_text(), self.random_text(), self.random_text());
         let pending = Pending {
             provider: provider.name().as_str().to_owned(),
             nonce: nonce.clone(),
             verifier: verifier.clone(),
-            return_to: return_to.to_owned(),
+            return_to: wanted.return_to,
             binding_hash: hash(&binding),
         };
         let request = AuthorizationRequest {
@@ -90,8 +113,8 @@ impl Auth {
             state: state.clone(),
             nonce,
             code_challenge: hash(&verifier),
-            login_hint: None,
-            reauthenticate: false,
+            login_hint: wanted.login_hint,
+            reauthenticate: wanted.reauthenticate,
         };
         let authorization_url = provider.authorization_url(&request).await?;
         let plain = serde_json::to_vec(&pending)
@@ -110,25 +133,28 @@ impl Auth {
     pub async fn finish_login(
         &self,
         provider: &str,
-        state: &str,
-        code: SecretString,
+        answer: LoginAnswer,
         binding: &str,
         origin: &Origin,
     ) -> Result<FinishedLogin> {
         let provider = self.provider(provider)?;
-        let sealed =
-            self.platform.ephemeral().take(&format!("login:{}", hash(state))).await?.ok_or_else(refused)?;
+        let sealed = self
+            .platform
+            .ephemeral()
+            .take(&format!("login:{}", hash(&answer.state)))
+            .await?
+            .ok_or_else(refused)?;
         let plain = self.platform.master_key().open(SEALED, &sealed)?;
         let pending: Pending = serde_json::from_slice(&plain).map_err(|_| refused())?;
         if pending.provider != provider.name().as_str() || pending.binding_hash != hash(binding) {
             return Err(refused());
         }
         let exchange = CodeExchange {
-            code,
+            code: answer.code,
             redirect_uri: self.callback_uri(provider.name().as_str()),
             nonce: pending.nonce,
             code_verifier: pending.verifier.into(),
-            issuer: None,
+            issuer: answer.issuer,
         };
         let who = provider.exchange(&exchange).await?;
         let user = self.platform.users().sign_in(provider.name(), &who, origin).await?;

@@ -6,16 +6,21 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::ExternalIdentity;
-use hexabase_core::model::{Origin, RefreshState, SecurityEvent, SecurityEventKind, Session};
+use hexabase_core::model::{Origin, SecurityEvent, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
 use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use hexabase_core::version::Version;
+use jiff::SignedDuration;
 
 use crate::auth::Auth;
+use crate::jwt::{Audience, Issued};
 use crate::refusal::refused;
 
 /// What refresh tokens begin with.
-const REFRESH_PREFIX: &str = "hxr";
+pub(crate) const REFRESH_PREFIX: &str = "hxr";
+/// For how long a refresh token that was just exchanged is taken once more, and answered alike: two tabs may show it at
+/// once, and an answer may get lost on its way.
+const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 /// How often to look again when somebody else changes the session at the same moment.
 const ATTEMPTS: usize = 5;
 
@@ -38,6 +43,11 @@ impl std::fmt::Debug for TokenPair {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("TokenPair").field("session_id", &self.session_id).finish_non_exhaustive()
     }
+}
+
+/// A refresh token as its owner carries it.
+pub(crate) fn refresh_token(session: &Session, verifier: &Verifier) -> String {
+    BearerToken::new(REFRESH_PREFIX, &[&session.id], verifier).expose_secret().to_owned()
 }
 
 impl Auth {
@@ -65,7 +75,7 @@ impl Auth {
         let verifier = Verifier::generate(&**self.platform.ids());
         let session =
             Session { refresh_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
-        self.begin(&session, origin).await?;
+        self.begin(&session, SecurityEventKind::SignedIn, origin).await?;
         self.pair(&session, &verifier).await
     }
 
@@ -77,6 +87,7 @@ impl Auth {
             provider: provider.clone(),
             refresh_hash: None,
             cookie_hash: None,
+            grant: None,
             device: origin.device.clone(),
             address: origin.address.clone(),
             created_at: now,
@@ -87,22 +98,24 @@ impl Auth {
         }
     }
 
-    pub(crate) async fn begin(&self, session: &Session, origin: &Origin) -> Result<()> {
-        let event = self.security_event(session, SecurityEventKind::SignedIn, origin);
+    pub(crate) async fn begin(
+        &self,
+        session: &Session,
+        kind: SecurityEventKind,
+        origin: &Origin,
+    ) -> Result<()> {
+        let event = self.security_event(session, kind, origin);
         self.platform.store().commit(Changeset::new().insert(session.clone()).insert(event)).await
     }
 
     async fn pair(&self, session: &Session, verifier: &Verifier) -> Result<TokenPair> {
-        let now = self.platform.clock().now();
-        let jti = format!("{:032x}", u128::from_be_bytes(self.platform.ids().bytes()));
-        let key = self.keys.signing().await?;
+        let (user, id) = (session.user_id, session.id);
+        let issued = Issued { audience: Audience::Api, user, session: id, for_client: None };
         Ok(TokenPair {
             user_id: session.user_id,
             session_id: session.id,
-            access_token: self.access_tokens.issue(&key, session.user_id, session.id, now, jti)?,
-            refresh_token: BearerToken::new(REFRESH_PREFIX, &[&session.id], verifier)
-                .expose_secret()
-                .to_owned(),
+            access_token: self.issue_access_token(&issued).await?,
+            refresh_token: refresh_token(session, verifier),
             expires_in: self.config.access_token.as_secs(),
         })
     }
@@ -125,13 +138,26 @@ impl Auth {
         }
     }
 
-    /// Exchanges a refresh token for a new pair. The old token is spent: whoever shows it again has stolen it,
-    /// or was stolen from, so the session ends.
+    /// Exchanges a refresh token for a new pair. The old token is spent: whoever shows it again later than half a
+    /// minute has stolen it, or was stolen from, so the session ends. Until then it is answered with the same new
+    /// token.
     ///
     /// # Errors
     /// - `Unauthenticated` for a token that is wrong, spent, or of a session that is over.
     /// - `Unavailable`.
     pub async fn refresh(&self, refresh_token: &str, origin: &Origin) -> Result<TokenPair> {
+        let (session, next) = self.renew(refresh_token, None, origin).await?;
+        self.pair(&session, &next).await
+    }
+
+    /// Exchanges a refresh token of a client, or of nobody but the person: answers the session with the verifier of the
+    /// token that comes next.
+    pub(crate) async fn renew(
+        &self,
+        refresh_token: &str,
+        client: Option<&str>,
+        origin: &Origin,
+    ) -> Result<(Session, Verifier)> {
         let (id, shown) =
             BearerToken::split::<SessionId>(REFRESH_PREFIX, refresh_token).ok_or_else(refused)?;
         let store = self.platform.store();
@@ -139,14 +165,20 @@ impl Auth {
             let now = self.platform.clock().now();
             let found = store.find_session(id).await?;
             let session = found.filter(|session| session.is_alive(now)).ok_or_else(refused)?;
-            let is_newest = session.refresh_hash.is_some_and(|hash| hash.matches(&shown));
-            let outcome = if is_newest {
-                self.rotate(session, &shown, origin).await
+            if session.grant.as_ref().map(|grant| grant.client_id.as_str()) != client {
+                return Err(refused());
+            }
+            let next = shown.after(self.platform.master_key(), &id.to_string());
+            let is_newest =
+                |verifier: &Verifier| session.refresh_hash.is_some_and(|hash| hash.matches(verifier));
+            let outcome = if is_newest(&shown) {
+                self.rotate(session, &shown, next, origin).await
             } else {
-                match store.refresh_state(id, &shown.hash()).await? {
-                    RefreshState::Spent => self.end_family(session, origin).await,
-                    RefreshState::Unknown => return Err(refused()),
+                let spent_at = store.refresh_spent_at(id, &shown.hash()).await?.ok_or_else(refused)?;
+                if now.duration_since(spent_at) < LEEWAY && is_newest(&next) {
+                    return Ok((session, next));
                 }
+                self.end_family(session, origin).await
             };
             match outcome {
                 Err(error) if error.is_version_conflict() => {}
@@ -156,18 +188,24 @@ impl Auth {
         Err(Error::unavailable("the session is being changed by others; try again"))
     }
 
-    async fn rotate(&self, session: Session, shown: &Verifier, origin: &Origin) -> Result<TokenPair> {
+    async fn rotate(
+        &self,
+        session: Session,
+        shown: &Verifier,
+        next: Verifier,
+        origin: &Origin,
+    ) -> Result<(Session, Verifier)> {
         let now = self.platform.clock().now();
-        let next = Verifier::generate(&**self.platform.ids());
         let renewed = Session { refresh_hash: Some(next.hash()), used_at: now, ..session };
         let spent = SpentRefresh { session_id: renewed.id, hash: shown.hash(), spent_at: now };
         let event = self.security_event(&renewed, SecurityEventKind::TokenRefreshed, origin);
         let changeset = Changeset::new().session(renewed.clone()).insert(spent).insert(event);
         self.platform.store().commit(changeset).await?;
-        self.pair(&renewed, &next).await
+        // The commit has raised the version, which nobody goes by from here.
+        Ok((renewed, next))
     }
 
-    async fn end_family(&self, session: Session, origin: &Origin) -> Result<TokenPair> {
+    async fn end_family(&self, session: Session, origin: &Origin) -> Result<(Session, Verifier)> {
         tracing::warn!(session = %session.id, user = %session.user_id, "a spent refresh token was shown again");
         self.end(session, SecurityEventKind::RefreshReused, origin).await?;
         Err(refused())
@@ -196,14 +234,26 @@ impl Auth {
     /// - `NotFound` when the user has no such session.
     /// - `Unavailable`.
     pub async fn revoke(&self, user: UserId, id: SessionId, origin: &Origin) -> Result<()> {
+        let found = self.platform.store().find_session(id).await?;
+        if found.is_none_or(|session| session.user_id != user) {
+            return Err(Error::not_found("session"));
+        }
+        self.end_session(id, SecurityEventKind::SessionRevoked, origin).await
+    }
+
+    /// Ends a session, at once. One that is over already, or was never there, is fine.
+    pub(crate) async fn end_session(
+        &self,
+        id: SessionId,
+        kind: SecurityEventKind,
+        origin: &Origin,
+    ) -> Result<()> {
         for _ in 0..ATTEMPTS {
-            let found = self.platform.store().find_session(id).await?;
-            let session = found.filter(|session| session.user_id == user);
-            let session = session.ok_or_else(|| Error::not_found("session"))?;
+            let Some(session) = self.platform.store().find_session(id).await? else { return Ok(()) };
             if session.revoked_at.is_some() {
                 return self.announce_revocation(id).await;
             }
-            match self.end(session, SecurityEventKind::SessionRevoked, origin).await {
+            match self.end(session, kind, origin).await {
                 Err(error) if error.is_version_conflict() => {}
                 outcome => return outcome,
             }

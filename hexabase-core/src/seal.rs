@@ -2,6 +2,7 @@
 //!
 //! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce per sealing, under the installation's master
 //! key. The purpose is bound as associated data: what was sealed for one purpose does not open for another.
+//! What follows from other secrets is derived with HMAC-SHA-256 (RFC 2104) under a key of its own.
 
 use std::fmt;
 
@@ -9,6 +10,9 @@ use aes_gcm::aead::{Aead as _, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _};
@@ -18,13 +22,18 @@ const NONCE: usize = 12;
 /// The installation's master key. It encrypts signing keys, idempotent replies and cursors; it is the one
 /// secret an operator must keep.
 #[derive(Clone)]
-pub struct MasterKey(Box<Aes256Gcm>);
+pub struct MasterKey {
+    cipher: Box<Aes256Gcm>,
+    derivation: Hmac<Sha256>,
+}
 
 impl MasterKey {
     /// A key from its 32 bytes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(Box::new(Aes256Gcm::new(&bytes.into())))
+        // Not the key itself: what is derived says nothing of what encrypts.
+        let derivation = hmac(bytes).chain_update(b"derivation").finalize().into_bytes();
+        Self { cipher: Box::new(Aes256Gcm::new(&bytes.into())), derivation: hmac(derivation.into()) }
     }
 
     /// A key from 32 bytes in base64, as operators keep it. White space around it is ignored.
@@ -51,7 +60,7 @@ impl MasterKey {
         let nonce: [u8; NONCE] = ids.bytes();
         let payload = Payload { msg: content, aad: purpose.as_bytes() };
         let sealed = self
-            .0
+            .cipher
             .encrypt(&Nonce::from(nonce), payload)
             .map_err(|_| Error::unexpected("sealing failed").with("purpose", purpose))?;
         Ok([nonce.as_slice(), &sealed].concat())
@@ -68,7 +77,15 @@ impl MasterKey {
         let (nonce, content) = sealed.split_at_checked(NONCE).ok_or_else(refused)?;
         let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| refused())?;
         let payload = Payload { msg: content, aad: purpose.as_bytes() };
-        self.0.decrypt(&Nonce::from(nonce), payload).map_err(|_| refused())
+        self.cipher.decrypt(&Nonce::from(nonce), payload).map_err(|_| refused())
+    }
+
+    /// What follows from some bytes for a purpose: always the same, and nobody without the key can tell what.
+    #[must_use]
+    pub fn derive(&self, purpose: &str, from: &[u8]) -> [u8; 32] {
+        let length = (purpose.len() as u64).to_be_bytes();
+        let mac = self.derivation.clone().chain_update(length).chain_update(purpose).chain_update(from);
+        mac.finalize().into_bytes().into()
     }
 
     /// Seals a text into an opaque, tamper-evident text in base64url.
@@ -89,6 +106,13 @@ impl MasterKey {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| refused())?;
         String::from_utf8(self.open(purpose, &sealed)?).map_err(|_| refused())
     }
+}
+
+fn hmac(key: [u8; 32]) -> Hmac<Sha256> {
+    // Keys are filled up with zeros to the length of a block (RFC 2104 section 2).
+    let mut block = [0; 64];
+    block[..key.len()].copy_from_slice(&key);
+    Hmac::new(&block.into())
 }
 
 impl fmt::Debug for MasterKey {
@@ -112,6 +136,20 @@ mod tests {
         assert_eq!(key.open_text("cursor", &sealed).unwrap(), "grp_1");
         assert!(key.open_text("reply", &sealed).is_err());
         assert!(MasterKey::new([7; 32]).open_text("cursor", &sealed).is_err());
+    }
+
+    #[test]
+    fn what_is_derived_depends_on_key_purpose_and_content_and_on_nothing_else() {
+        let key = MasterKey::new([7; 32]);
+        let derived = key.derive("refresh", b"abc");
+        assert_eq!(MasterKey::new([7; 32]).derive("refresh", b"abc"), derived);
+        for other in [
+            MasterKey::new([8; 32]).derive("refresh", b"abc"),
+            key.derive("refres", b"habc"),
+            key.derive("refresh", b"abd"),
+        ] {
+            assert_ne!(other, derived);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq as _;
 pub use secrecy::{ExposeSecret, SecretString};
 
 use crate::id_source::{IdSource, IdSourceExt as _};
+use crate::seal::MasterKey;
 
 /// The random half of a token. It is shown once and never stored.
 #[derive(Clone)]
@@ -25,6 +26,14 @@ impl Verifier {
     #[must_use]
     pub fn generate(ids: &dyn IdSource) -> Self {
         Self(ids.bytes())
+    }
+
+    /// A verifier that follows from an older one, and from nothing that anybody else knows: whoever shows the older one
+    /// twice, as after an answer that got lost, is given the same newer one.
+    #[must_use]
+    pub fn after(&self, key: &MasterKey, of: &str) -> Self {
+        let from = [of.as_bytes(), &self.0].concat();
+        Self(key.derive("next verifier", &from))
     }
 
     /// Reads what [`Self::reveal`] wrote.

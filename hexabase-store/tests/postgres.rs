@@ -152,6 +152,7 @@ async fn every_table_with_an_organization_has_a_policy() {
         "members_by_user",
         "organizations_name_key",
         "organizations_pkey",
+        "workspaces_by_id",
         "workspaces_due",
         "workspaces_on_host",
     ];

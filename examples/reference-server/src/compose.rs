@@ -100,12 +100,13 @@ pub(crate) async fn compose(
     let platform = builder.build()?;
 
     let dev = settings.dev.then(|| DevProvider::new(platform.clone())).transpose()?.map(Arc::new);
-    let mut providers = settings.providers;
+    let mut providers = settings.parties.providers;
     providers.extend(dev.iter().map(|dev| dev.clone() as Arc<dyn IdentityProvider>));
     if providers.is_empty() {
         tracing::warn!("nobody can sign in: no provider is set");
     }
     let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await?;
+    let auth = auth.with_clients(settings.parties.clients);
 
     let speech = match (&settings.tls, authority) {
         (Some((chain, key)), _) => Speech::Tls(certificate::from_files(chain, key)?),

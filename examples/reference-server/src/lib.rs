@@ -23,6 +23,7 @@
 mod api;
 mod app;
 mod certificate;
+mod clients;
 mod command;
 mod compose;
 mod gate;

@@ -125,6 +125,10 @@ options! {
     #[arg(skip)]
     providers: toml::Table,
 
+    /// Who lets people sign in with this server, likewise.
+    #[arg(skip)]
+    clients: toml::Table,
+
     /// How log lines are written [default: text]. The variable RUST_LOG says which.
     #[arg(long, env = "HEXABASE_LOG", value_enum)]
     log: LogFormat,

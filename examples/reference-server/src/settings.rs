@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use hexabase_auth::issuer::RegisteredClient;
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::identity::IdentityProvider;
@@ -16,6 +17,7 @@ use hexabase_k8s::HostSettings;
 use hexabase_store::{NatsSettings, PostgresSettings, RedisSettings};
 use ipnet::IpNet;
 
+use crate::clients::ClientOptions;
 use crate::named;
 use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
@@ -25,6 +27,9 @@ const MASTER_KEY: &str = "HEXABASE_MASTER_KEY";
 /// Variables that are not options of a server: the key, and what `credential` and tests go by.
 const OTHER_VARIABLES: &[&str] = &[MASTER_KEY, "HEXABASE_CONFIG", "HEXABASE_TOKEN"];
 const TEST_VARIABLES: &str = "HEXABASE_TEST_";
+/// The kinds of things of which there may be several.
+const PROVIDERS: &str = "providers";
+const CLIENTS: &str = "clients";
 
 /// Where settings come from.
 #[derive(Debug, Clone, Default, Args)]
@@ -67,8 +72,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Who operates the installation.
     pub(crate) platform_admins: Vec<Email>,
-    /// The ways to sign in.
-    pub(crate) providers: Vec<Arc<dyn IdentityProvider>>,
+    /// Who else has a part in signing in.
+    pub(crate) parties: Parties,
     /// How log lines are written.
     pub(crate) log: LogFormat,
     /// How many requests a caller has per minute; zero for no limit.
@@ -89,6 +94,15 @@ pub(crate) struct Settings {
     pub(crate) host: HostSettings,
     /// Whether anybody can sign in as anybody.
     pub(crate) dev: bool,
+}
+
+/// Who else has a part in signing in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parties {
+    /// Those who know people.
+    pub(crate) providers: Vec<Arc<dyn IdentityProvider>>,
+    /// Those who let people sign in with this server.
+    pub(crate) clients: Vec<RegisteredClient>,
 }
 
 /// The system of record.
@@ -140,13 +154,16 @@ impl Settings {
             found.map(|(_, value)| value.clone())
         };
         let mut options = sources.options.or(file);
-        let tables = options.providers.take();
-        let mut providers = Vec::new();
-        for (name, provider) in named::read::<ProviderOptions>("providers", tables, &environment)? {
-            providers.push(provider.provider(&name)?);
-        }
-        let settings = resolve(options, variable(MASTER_KEY), variable("KUBECONFIG").is_some())?;
-        Ok(Self { providers, ..settings })
+        let (providers, clients) = (options.providers.take(), options.clients.take());
+        let providers = named::read(PROVIDERS, providers, &environment)?.into_iter();
+        let providers = providers.map(|(name, set): (_, ProviderOptions)| set.provider(&name));
+        let clients = named::read(CLIENTS, clients, &environment)?.into_iter();
+        let clients = clients.map(|(name, set): (_, ClientOptions)| set.client(&name));
+        let parties = Parties {
+            providers: providers.collect::<Result<_>>()?,
+            clients: clients.collect::<Result<_>>()?,
+        };
+        resolve(options, parties, variable(MASTER_KEY), variable("KUBECONFIG").is_some())
     }
 }
 
@@ -161,7 +178,7 @@ fn refuse_unknown(environment: &[(String, String)]) -> Result<()> {
     for (name, _) in environment.iter().filter(|(name, _)| name.starts_with("HEXABASE_")) {
         let fine = known.contains(name)
             || OTHER_VARIABLES.contains(&name.as_str())
-            || named::is_variable("providers", name)
+            || [PROVIDERS, CLIENTS].iter().any(|kind| named::is_variable(kind, name))
             || name.starts_with(TEST_VARIABLES);
         check.require(fine, name.as_str(), "is no variable of this program; --help lists them");
     }
@@ -180,7 +197,12 @@ fn read_file(path: &Path) -> Result<Options> {
     })
 }
 
-fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable: bool) -> Result<Settings> {
+fn resolve(
+    options: Options,
+    parties: Parties,
+    master_key: Option<String>,
+    has_kubeconfig_variable: bool,
+) -> Result<Settings> {
     let mut check = Check::default();
     let dev = options.dev;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
@@ -264,7 +286,7 @@ fn resolve(options: Options, master_key: Option<String>, has_kubeconfig_variable
         issuer_ca: options.issuer_ca,
         trusted_proxies: options.trusted_proxies.unwrap_or_default(),
         platform_admins,
-        providers: Vec::new(),
+        parties,
         log: options.log.unwrap_or_default(),
         requests_per_minute: options.requests_per_minute.unwrap_or(1_200),
         organization_rate: Some(options.requests_per_minute_per_organization.unwrap_or(12_000))

@@ -14,8 +14,8 @@ use crate::id::{
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, AuditFilter, CustomRole, Event, Group, Identity, Invitation, Member,
-    Membership, Organization, OrganizationCounts, Project, RefreshState, RegisteredHost, SecurityEvent,
-    ServiceAccount, Session, SigningKey, Task, User, Workspace, WorkspaceState,
+    Membership, Organization, OrganizationCounts, Project, RegisteredHost, SecurityEvent, ServiceAccount,
+    Session, SigningKey, Task, User, Workspace, WorkspaceState,
 };
 use crate::name::{Email, HostClusterName, ProviderName};
 use crate::page::{Page, PageRequest};
@@ -97,8 +97,8 @@ impl CredentialStore for FaultyStore {
         self.inner.list_revoked_sessions(since).await
     }
 
-    async fn refresh_state(&self, session: SessionId, hash: &VerifierHash) -> Result<RefreshState> {
-        self.inner.refresh_state(session, hash).await
+    async fn refresh_spent_at(&self, session: SessionId, hash: &VerifierHash) -> Result<Option<Timestamp>> {
+        self.inner.refresh_spent_at(session, hash).await
     }
 
     async fn find_api_token(&self, id: TokenId) -> Result<Option<ApiToken>> {
@@ -226,6 +226,10 @@ impl WorkspaceStore for FaultyStore {
         id: WorkspaceId,
     ) -> Result<Option<Workspace>> {
         self.inner.find_workspace(organization, id).await
+    }
+
+    async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>> {
+        self.inner.organization_of_workspace(id).await
     }
 
     async fn find_workspace_for(

@@ -40,7 +40,7 @@ pub use project::Project;
 pub use registered_host::{HostHealth, HostSettings, HostState, RegisteredHost};
 pub use role::{Assignment, CustomRole, PresetRole, RoleRef, Rule, UnknownRole};
 pub use service_account::ServiceAccount;
-pub use session::{RefreshState, SecurityEvent, SecurityEventKind, Session};
+pub use session::{Grant, SecurityEvent, SecurityEventKind, Session};
 pub use signing_key::{SignatureAlgorithm, SigningKey};
 pub use task::{StepState, Task, TaskKind, TaskState, TaskStep};
 pub use user::{Identity, User, UserKind};

@@ -21,6 +21,8 @@ pub struct Session {
     pub refresh_hash: Option<VerifierHash>,
     /// The hash of the browser's session cookie, for a session that lives in a browser.
     pub cookie_hash: Option<VerifierHash>,
+    /// What a client may do on the person's behalf, for a session that is not their own but a client's.
+    pub grant: Option<Grant>,
     /// The client's `User-Agent`, shortened.
     pub device: String,
     /// The client's address, where known.
@@ -37,21 +39,31 @@ pub struct Session {
     pub version: Version,
 }
 
+/// What somebody lets a client of the OpenID Connect provider do on their behalf, for as long as its session lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The client.
+    pub client_id: String,
+    /// What they agreed to: scopes with spaces between.
+    pub scope: String,
+    /// When they proved who they are.
+    pub auth_time: Timestamp,
+}
+
+impl Grant {
+    /// Whether all of these scopes were agreed to.
+    #[must_use]
+    pub fn covers(&self, scope: &str) -> bool {
+        scope.split_whitespace().all(|one| self.scope.split_whitespace().any(|agreed| agreed == one))
+    }
+}
+
 impl Session {
     /// Whether it can still be used.
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
-}
-
-/// What a store knows of a refresh token's hash in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefreshState {
-    /// It was exchanged for a newer one before: showing it again is theft or a bug.
-    Spent,
-    /// It never belonged to the session, or was forgotten after the session's end.
-    Unknown,
 }
 
 /// Something that happened to an account, shown to its owner.
@@ -80,6 +92,8 @@ pub enum SecurityEventKind {
     UserCreated,
     /// A sign-in succeeded.
     SignedIn,
+    /// A client was let do something on the person's behalf.
+    ClientAuthorized,
     /// Another provider's identity was linked to the account.
     IdentityLinked,
     /// A refresh token was exchanged.
@@ -99,6 +113,7 @@ pub enum SecurityEventKind {
 words!(SecurityEventKind {
     UserCreated = "user_created",
     SignedIn = "signed_in",
+    ClientAuthorized = "client_authorized",
     IdentityLinked = "identity_linked",
     TokenRefreshed = "token_refreshed",
     RefreshReused = "refresh_reused",

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::id::{SessionId, TokenId, UserId};
-use crate::model::{ApiToken, RefreshState, SecurityEvent, Session, SigningKey};
+use crate::model::{ApiToken, SecurityEvent, Session, SigningKey};
 use crate::page::{Page, PageRequest};
 use crate::secret::VerifierHash;
 
@@ -29,11 +29,12 @@ pub trait CredentialStore: Send + Sync {
     /// `Unavailable`.
     async fn list_revoked_sessions(&self, since: Timestamp) -> Result<Vec<SessionId>>;
 
-    /// Whether a refresh token's hash is one that the session has already exchanged.
+    /// When a refresh token of a session was exchanged for a newer one, by the hash of its verifier. Nothing when it
+    /// never was, never belonged to the session, or was forgotten after the session's end.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn refresh_state(&self, session: SessionId, hash: &VerifierHash) -> Result<RefreshState>;
+    async fn refresh_spent_at(&self, session: SessionId, hash: &VerifierHash) -> Result<Option<Timestamp>>;
 
     /// An API token, alive or expired.
     ///

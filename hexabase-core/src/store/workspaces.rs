@@ -18,6 +18,13 @@ pub trait WorkspaceStore: Send + Sync {
         id: WorkspaceId,
     ) -> Result<Option<Workspace>>;
 
+    /// The organization that a workspace belongs to: for tokens, which name the workspace alone. Nobody learns
+    /// anything else of a workspace without naming its organization.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>>;
+
     /// A member of an organization with one of its workspaces, in a single read: what nearly every request begins
     /// with. Nothing for whoever is no member; no workspace where there is none.
     ///

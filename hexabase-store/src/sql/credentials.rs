@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use hexabase_core::changeset::SpentRefresh;
 use hexabase_core::error::Result;
 use hexabase_core::id::{EventId, SessionId, TokenId, TypedId as _, UserId};
-use hexabase_core::model::{ApiToken, RefreshState, SecurityEvent, Session, SigningKey};
+use hexabase_core::model::{ApiToken, SecurityEvent, Session, SigningKey};
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::CredentialStore;
@@ -30,10 +30,9 @@ impl<E: Engine> CredentialStore for SqlStore<E> {
         rows.iter().map(|row| Cells::new(row).parse()).collect()
     }
 
-    async fn refresh_state(&self, session: SessionId, hash: &VerifierHash) -> Result<RefreshState> {
+    async fn refresh_spent_at(&self, session: SessionId, hash: &VerifierHash) -> Result<Option<Timestamp>> {
         let query = select::<SpentRefresh>("WHERE session_id = $1 AND hash = $2").text(session).text(hash);
-        let spent = self.0.one::<SpentRefresh>(query).await?;
-        Ok(if spent.is_some() { RefreshState::Spent } else { RefreshState::Unknown })
+        Ok(self.0.one::<SpentRefresh>(query).await?.map(|spent| spent.spent_at))
     }
 
     async fn find_api_token(&self, id: TokenId) -> Result<Option<ApiToken>> {

@@ -33,6 +33,12 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
             .await
     }
 
+    async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>> {
+        let query = Query::assembled(format!("SELECT organization_id FROM {} WHERE id = $1", E::SCHEDULE));
+        let rows = self.0.fetch(query.text(id)).await?;
+        rows.first().map(|row| Cells::new(row).parse()).transpose()
+    }
+
     async fn find_workspace_for(
         &self,
         organization: OrganizationId,

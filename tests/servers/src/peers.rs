@@ -22,6 +22,15 @@ pub fn peer(script: &str) -> (PathBuf, PathBuf) {
     (node, folder.join(script))
 }
 
+/// A real browser, which peers drive.
+///
+/// # Panics
+/// When there is none, saying how to install it.
+#[must_use]
+pub fn browser() -> PathBuf {
+    find("chromium", &[], "chromium")
+}
+
 /// An OpenID Connect provider that is not ours (`oidc-provider` from npm). It knows the client `hexabase`, whose secret
 /// is [`Self::CLIENT_SECRET`]. Whoever signs in is taken to own the address that they give.
 #[derive(Debug)]

@@ -144,6 +144,13 @@ impl Refusal {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// What is wrong, for people.
+    pub(crate) fn detail(&self) -> String {
+        let fields = self.0.errors.iter().map(|error| format!("{} {}", error.field, error.message));
+        let fields: Vec<String> = fields.collect();
+        if fields.is_empty() { self.0.detail.clone() } else { fields.join("; ") }
+    }
+
     /// The whole answer, for this request.
     pub(crate) fn into_answer(mut self, request_id: &str) -> Response {
         request_id.clone_into(&mut self.0.request_id);

@@ -5,6 +5,7 @@
 
 mod chaos;
 mod clusters;
+mod identity;
 mod installation;
 mod live;
 mod operations;

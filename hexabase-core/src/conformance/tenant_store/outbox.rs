@@ -4,7 +4,7 @@ use super::world::{acme, build, dev, later, session, token, verifier};
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, SpentRefresh, Topic};
 use crate::fixture::{self, THEN, id};
 use crate::id::{MessageId, TypedId as _};
-use crate::model::{Event, RefreshState};
+use crate::model::Event;
 use crate::name::HostClusterName;
 use crate::store::TenantStore;
 use uuid::Uuid;
@@ -148,7 +148,7 @@ pub async fn pruning_forgets_what_is_over_and_nothing_else(store: &dyn TenantSto
 
     assert!(store.prune(later(10), later(5)).await.unwrap() >= 3);
     assert_eq!(store.find_session(id("over")).await.unwrap(), None);
-    assert_eq!(store.refresh_state(id("over"), &verifier(5).hash()).await.unwrap(), RefreshState::Unknown);
+    assert_eq!(store.refresh_spent_at(id("over"), &verifier(5).hash()).await.unwrap(), None);
     assert!(store.find_session(id("alive")).await.unwrap().is_some());
     assert!(store.find_api_token(id("token")).await.unwrap().is_some());
     assert_eq!(store.list_events(acme(), None, 9).await.unwrap(), [event("new", later(8))]);

@@ -4,8 +4,8 @@ use crate::fixture::{self, THEN, id};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
     Condition, ConditionStatus, Drift, DriftEntry, Event, HostHealth, HostState, Identity, Invitation,
-    Member, NodePool, OrganizationRole, Phase, PoolNodes, Power, RefreshState, SecurityEvent,
-    SecurityEventKind, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
+    Member, NodePool, OrganizationRole, Phase, PoolNodes, Power, SecurityEvent, SecurityEventKind,
+    ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
 };
 use crate::name::{DisplayName, Email, NodeClass, ProviderName, Region, Slug};
 use crate::page::PageRequest;
@@ -164,6 +164,8 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
     assert_eq!(store.find_workspace_for(acme(), id("owner"), dev()).await.unwrap(), both);
     assert_eq!(store.find_workspace_for(acme(), id("owner"), id("x")).await.unwrap(), Some((owner, None)));
     assert_eq!(store.find_workspace_for(acme(), id("x"), dev()).await.unwrap(), None);
+    assert_eq!(store.organization_of_workspace(dev()).await.unwrap(), Some(acme()));
+    assert_eq!(store.organization_of_workspace(id("x")).await.unwrap(), None);
 
     let mut organization = fixture::organization("acme");
     organization.deletion_requested_at = Some(later(8));
@@ -251,13 +253,13 @@ pub async fn spent_refresh_tokens_are_remembered_with_their_session(store: &dyn 
     store.commit(changeset).await.unwrap();
     let state = |session: &str, seed| {
         let (session, hash) = (id(session), verifier(seed).hash());
-        async move { store.refresh_state(session, &hash).await.unwrap() }
+        async move { store.refresh_spent_at(session, &hash).await.unwrap() }
     };
-    assert_eq!(state("s", 7).await, RefreshState::Spent);
-    assert_eq!(state("s", 8).await, RefreshState::Unknown);
-    assert_eq!(state("other", 7).await, RefreshState::Unknown);
+    assert_eq!(state("s", 7).await, Some(THEN));
+    assert_eq!(state("s", 8).await, None);
+    assert_eq!(state("other", 7).await, None);
     store.commit(Changeset::new().delete(Key::Session(id("s")))).await.unwrap();
-    assert_eq!(state("s", 7).await, RefreshState::Unknown);
+    assert_eq!(state("s", 7).await, None);
 }
 
 /// Noting the use of a token changes nothing else, and does not mind that it is gone.

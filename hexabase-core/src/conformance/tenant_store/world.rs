@@ -6,8 +6,8 @@ use crate::changeset::Changeset;
 use crate::fixture::{self, THEN, id};
 use crate::id::{EventId, OrganizationId, UserId, WorkspaceId};
 use crate::model::{
-    Actor, ApiToken, Assignment, AuditEvent, CustomRole, Membership, Organization, OrganizationRole, Origin,
-    PresetRole, RoleRef, Rule, Scopes, Session, Task, TaskKind, Workspace,
+    Actor, ApiToken, Assignment, AuditEvent, CustomRole, Grant, Membership, Organization, OrganizationRole,
+    Origin, PresetRole, RoleRef, Rule, Scopes, Session, Task, TaskKind, Workspace,
 };
 use crate::name::{DisplayName, ProviderName, Slug};
 use crate::secret::Verifier;
@@ -104,6 +104,11 @@ pub(super) fn session(name: &str, user: UserId, expires_at: Timestamp) -> Sessio
         provider: ProviderName::parse("dev").unwrap(),
         refresh_hash: Some(verifier(1).hash()),
         cookie_hash: None,
+        grant: Some(Grant {
+            client_id: "shop".to_owned(),
+            scope: "openid email".to_owned(),
+            auth_time: THEN,
+        }),
         device: "a browser".to_owned(),
         address: Some("192.0.2.7".to_owned()),
         created_at: THEN,

@@ -6,7 +6,7 @@ use super::state::security_events;
 use crate::changeset::{Key, SpentRefresh};
 use crate::error::Result;
 use crate::id::{SessionId, TokenId, TypedId as _, UserId};
-use crate::model::{ApiToken, RefreshState, SecurityEvent, Session, SigningKey};
+use crate::model::{ApiToken, SecurityEvent, Session, SigningKey};
 use crate::page::{Page, PageRequest};
 use crate::secret::VerifierHash;
 use crate::store::CredentialStore;
@@ -29,9 +29,9 @@ impl CredentialStore for MemoryStore {
         Ok(recent.filter(|session| session.revoked_at.is_some_and(|at| at >= since)).map(|s| s.id).collect())
     }
 
-    async fn refresh_state(&self, session: SessionId, hash: &VerifierHash) -> Result<RefreshState> {
-        let spent = self.lock().get::<SpentRefresh>(&Key::SpentRefresh(session, *hash)).is_some();
-        Ok(if spent { RefreshState::Spent } else { RefreshState::Unknown })
+    async fn refresh_spent_at(&self, session: SessionId, hash: &VerifierHash) -> Result<Option<Timestamp>> {
+        let state = self.lock();
+        Ok(state.get::<SpentRefresh>(&Key::SpentRefresh(session, *hash)).map(|spent| spent.spent_at))
     }
 
     async fn find_api_token(&self, id: TokenId) -> Result<Option<ApiToken>> {

@@ -62,6 +62,7 @@ pub(super) enum Index {
     GroupOf(OrganizationId, UserId, WorkspaceId, GroupId),
     MemberOf(OrganizationId, WorkspaceId, UserId, GroupId),
     Due(Timestamp, OrganizationId, WorkspaceId),
+    OwnerOf(WorkspaceId, OrganizationId),
 }
 
 impl State {
@@ -415,7 +416,8 @@ fn index(record: &Record) -> Vec<Index> {
             Index::MemberOf(*org, *ws, *user_id, *group_id),
         ],
         Record::Workspace(ws) => {
-            ws.reconcile_at.map(|at| Index::Due(at, ws.organization_id, ws.id)).into_iter().collect()
+            let due = ws.reconcile_at.map(|at| Index::Due(at, ws.organization_id, ws.id));
+            due.into_iter().chain([Index::OwnerOf(ws.id, ws.organization_id)]).collect()
         }
         _ => Vec::new(),
     }

@@ -19,6 +19,17 @@ impl WorkspaceStore for MemoryStore {
         Ok(self.lock().get(&Key::Workspace(organization, id)).cloned())
     }
 
+    async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>> {
+        let state = self.lock();
+        let range =
+            Index::OwnerOf(id, OrganizationId::least())..=Index::OwnerOf(id, OrganizationId::greatest());
+        let place = state.index.range(range).next();
+        Ok(place.and_then(|place| match place {
+            Index::OwnerOf(_, organization) => Some(*organization),
+            _ => None,
+        }))
+    }
+
     async fn find_workspace_for(
         &self,
         organization: OrganizationId,

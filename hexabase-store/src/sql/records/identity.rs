@@ -66,6 +66,7 @@ impl Stored for Session {
             "provider",
             "refresh_hash",
             "cookie_hash",
+            "grant_to_client",
             "device",
             "address",
             "created_at",
@@ -79,6 +80,7 @@ impl Stored for Session {
     fn bind(&self, row: &mut Binder) -> Result<()> {
         row.text(self.id).text(self.user_id).text(&self.provider);
         row.text_or_null(self.refresh_hash).text_or_null(self.cookie_hash);
+        row.json(&self.grant)?;
         row.text(&self.device).text_or_null(self.address.as_ref());
         row.time(self.created_at).time(self.used_at).time(self.expires_at).time_or_null(self.revoked_at);
         row.version(self.version)?;
@@ -92,6 +94,7 @@ impl Stored for Session {
             provider: cells.parse()?,
             refresh_hash: cells.parse_or_null()?,
             cookie_hash: cells.parse_or_null()?,
+            grant: cells.json()?,
             device: cells.string()?,
             address: cells.string_or_null()?,
             created_at: cells.time()?,

@@ -6,12 +6,12 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum_extra::extract::CookieJar;
+use hexabase_auth::CookiePrincipal;
 use hexabase_core::access::{Credential, Principal};
-use hexabase_core::error::Error;
+use hexabase_core::error::{Error, ErrorKind};
 use hexabase_core::id::SessionId;
 use hexabase_core::model::Origin;
 use hexabase_core::platform::{Caller, IdempotencyKey};
-use subtle::ConstantTimeEq as _;
 
 use crate::api::problem::Refusal;
 use crate::app::App;
@@ -58,7 +58,7 @@ pub(super) async fn identify(app: &App, parts: &Parts) -> Identity {
     let Some(cookie) = jar.get(&cookie_name(app, SESSION_COOKIE)) else { return Identity::Nobody };
     match app.auth.authenticate_cookie(cookie.value()).await {
         Err(error) => Identity::Refused(error.into()),
-        Ok(known) if parts.method.is_safe() || proves_intent(parts, &known.csrf_token) => {
+        Ok(known) if parts.method.is_safe() || proves_intent(parts, &known) => {
             Identity::Somebody(known.principal)
         }
         Ok(_) => Identity::Refused(Refusal::csrf()),
@@ -66,9 +66,9 @@ pub(super) async fn identify(app: &App, parts: &Parts) -> Identity {
 }
 
 /// Whether a script that can read our cookies sent the request: browsers add cookies to anybody's.
-fn proves_intent(parts: &Parts, csrf_token: &str) -> bool {
-    let sent = parts.headers.get("x-csrf-token").map(|token| token.as_bytes()).unwrap_or_default();
-    sent.ct_eq(csrf_token.as_bytes()).into()
+fn proves_intent(parts: &Parts, known: &CookiePrincipal) -> bool {
+    let sent = parts.headers.get("x-csrf-token").and_then(|token| token.to_str().ok());
+    known.has_sent(sent.unwrap_or_default())
 }
 
 /// Somebody whose credentials are good.
@@ -102,6 +102,24 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
         let origin = parts.extensions.get::<Origin>().cloned().unwrap_or_default();
         let idempotency = parts.extensions.get::<IdempotencyKey>().cloned();
         Ok(Self(Caller { principal, origin, idempotency }))
+    }
+}
+
+/// A browser, and who is signed in with it. Forms from it count only with what its pages have in them: see
+/// [`CookiePrincipal::has_sent`].
+pub(crate) struct Browser(pub(crate) Option<CookiePrincipal>);
+
+impl FromRequestParts<App> for Browser {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let jar = CookieJar::from_headers(&parts.headers);
+        let Some(cookie) = jar.get(&cookie_name(app, SESSION_COOKIE)) else { return Ok(Self(None)) };
+        match app.auth.authenticate_cookie(cookie.value()).await {
+            Ok(known) => Ok(Self(Some(known))),
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(Self(None)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

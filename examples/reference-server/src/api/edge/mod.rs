@@ -24,7 +24,9 @@ use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::Origin;
 use tracing::Instrument as _;
 
-pub(crate) use identity::{CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, SignedIn, Visitor, cookie_name};
+pub(crate) use identity::{
+    Browser, CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, SignedIn, Visitor, cookie_name,
+};
 
 use super::problem::Refusal;
 use crate::app::App;

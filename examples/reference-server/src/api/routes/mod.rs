@@ -4,6 +4,7 @@ mod access_reviews;
 mod admin;
 mod assignments;
 mod audit;
+mod authorization;
 mod cluster;
 mod clusters;
 mod dev;
@@ -14,7 +15,9 @@ mod groups;
 mod invitations;
 mod members;
 mod node_pools;
+mod oauth;
 mod organizations;
+mod pages;
 mod place;
 mod plans;
 mod projects;
@@ -41,6 +44,8 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
         docs::router(),
         well_known::router(),
         sign_in::router(),
+        authorization::router(),
+        oauth::router(),
         sessions::router(),
         tokens::router(),
         plans::router(),

@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
 use cookie::{Cookie, CookieBuilder, SameSite};
-use hexabase_auth::TokenPair;
+use hexabase_auth::{LoginAnswer, LoginRequest, TokenPair};
 use hexabase_core::error::Error;
 use hexabase_core::secret::SecretString;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,17 @@ struct LoginQuery {
     #[serde(default = "home")]
     #[param(default = "/")]
     return_to: String,
+    /// Whoever is expected, as they would write it themselves.
+    login_hint: Option<String>,
+    /// `login` to prove anew who you are, although the provider may know your browser.
+    #[param(inline)]
+    prompt: Option<Prompt>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Prompt {
+    Login,
 }
 
 fn home() -> String {
@@ -83,12 +94,17 @@ async fn login(
     jar: CookieJar,
     Query(query): Query<LoginQuery>,
 ) -> Answer<Response> {
-    let started = app.auth.start_login(&at.provider, &query.return_to).await?;
+    let wanted = LoginRequest {
+        return_to: query.return_to,
+        login_hint: query.login_hint,
+        reauthenticate: query.prompt.is_some(),
+    };
+    let started = app.auth.start_login(&at.provider, wanted).await?;
     let binding = cookie_for(&app, LOGIN_COOKIE, started.binding, app.auth.config().login).http_only(true);
     Ok(found(jar.add(binding.build()), started.authorization_url))
 }
 
-fn found(jar: CookieJar, location: String) -> Response {
+pub(super) fn found(jar: CookieJar, location: String) -> Response {
     (StatusCode::FOUND, jar, [(LOCATION, location)]).into_response()
 }
 
@@ -110,6 +126,8 @@ struct CallbackQuery {
     code: Option<SecretString>,
     /// What the sign-in began with.
     state: Option<String>,
+    /// Who says that they sent the code (RFC 9207).
+    iss: Option<String>,
     /// What went wrong, when it did not go well.
     error: Option<String>,
 }
@@ -134,7 +152,8 @@ async fn callback(
     };
     let login_cookie = cookie_name(&app, LOGIN_COOKIE);
     let binding = jar.get(&login_cookie).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-    let finished = app.auth.finish_login(&at.provider, &state, code, &binding, &origin).await?;
+    let answer = LoginAnswer { state, code, issuer: query.iss };
+    let finished = app.auth.finish_login(&at.provider, answer, &binding, &origin).await?;
     let lifetime = app.auth.config().session;
     let session = cookie_for(&app, SESSION_COOKIE, finished.session.cookie, lifetime).http_only(true);
     let csrf = cookie_for(&app, CSRF_COOKIE, finished.session.csrf_token, lifetime);
@@ -142,7 +161,7 @@ async fn callback(
     Ok(found(jar, finished.return_to))
 }
 
-fn gone(app: &App, name: &str) -> Cookie<'static> {
+pub(super) fn gone(app: &App, name: &str) -> Cookie<'static> {
     cookie_for(app, name, String::new(), Duration::ZERO).build()
 }
 
