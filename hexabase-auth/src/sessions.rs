@@ -2,7 +2,7 @@
 
 use hexabase_core::changeset::{Changeset, SpentRefresh, Write};
 use hexabase_core::clock::after;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::ExternalIdentity;
@@ -181,7 +181,8 @@ impl Auth {
                 self.end_family(session, origin).await
             };
             match outcome {
-                Err(error) if error.is_version_conflict() => {}
+                // Somebody was faster: with a new token, or with the note that the old one is spent.
+                Err(error) if error.is_version_conflict() || error.kind() == ErrorKind::AlreadyExists => {}
                 outcome => return outcome,
             }
         }

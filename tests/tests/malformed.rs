@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION};
 use axum::http::{HeaderValue, Method, Request, StatusCode};
 use hexabase_core::error::ErrorKind;
 use hexabase_core::name::{GroupName, ProjectName, Slug};
@@ -126,15 +126,119 @@ fn cases(number: u32) -> ProptestConfig {
     ProptestConfig { cases: number, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Those that take a body.
+/// Those of the OpenID Connect provider: they take forms, and answer in the words of OAuth, or with pages.
+fn is_of_provider(operation: &Operation) -> bool {
+    operation.path.starts_with("/oauth2/")
+}
+
+/// Those that take a body of JSON.
 fn with_body() -> Vec<Operation> {
-    let taking = operations().into_iter().filter(|operation| operation.has_body);
+    let taking =
+        operations().into_iter().filter(|operation| operation.has_body && !is_of_provider(operation));
     taking.filter(|operation| !operation.path.starts_with("/auth/dev/authorize")).collect()
 }
 
 /// Those that only read.
 fn reading() -> Vec<Operation> {
-    operations().into_iter().filter(|operation| operation.method == Method::GET).collect()
+    let reading = operations().into_iter().filter(|operation| operation.method == Method::GET);
+    reading.filter(|operation| !is_of_provider(operation)).collect()
+}
+
+/// Parameters that the provider knows, with values that make sense by accident at best.
+fn oauth_parameters() -> impl Strategy<Value = String> {
+    let name = prop_oneof![
+        select(vec![
+            "client_id",
+            "client_secret",
+            "client_assertion",
+            "client_assertion_type",
+            "redirect_uri",
+            "scope",
+            "state",
+            "nonce",
+            "response_type",
+            "code_challenge",
+            "code_challenge_method",
+            "prompt",
+            "max_age",
+            "id_token_hint",
+            "grant_type",
+            "code",
+            "code_verifier",
+            "refresh_token",
+            "device_code",
+            "user_code",
+            "subject_token",
+            "subject_token_type",
+            "audience",
+            "token",
+            "continue",
+            "decision",
+            "csrf",
+            "post_logout_redirect_uri",
+        ])
+        .prop_map(str::to_owned),
+        "[a-z_%]{0,10}",
+    ];
+    let value = prop_oneof![
+        select(vec![
+            "hexabase",
+            "code",
+            "openid",
+            "S256",
+            "authorization_code",
+            "refresh_token",
+            "none",
+            "0",
+            "allow",
+            "http://127.0.0.1:1/callback",
+            "urn:ietf:params:oauth:grant-type:device_code",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            "e30.e30.e30",
+            "hxr_",
+        ])
+        .prop_map(str::to_owned),
+        "[A-Za-z0-9%._~:/+ -]{0,60}",
+    ];
+    prop::collection::vec((name, value).prop_map(|(name, value)| format!("{name}={value}")), 0..10)
+        .prop_map(|pairs| pairs.join("&"))
+}
+
+#[test]
+fn what_makes_no_sense_to_the_provider_is_refused_in_the_words_of_oauth() {
+    let target = Target::new();
+    let before = target.state();
+    let of_provider: Vec<Operation> = operations().into_iter().filter(is_of_provider).collect();
+    let kinds = select(vec!["application/x-www-form-urlencoded", "application/json", "text/plain; x", ""]);
+    let header = prop_oneof![Just(None), "(Basic|Bearer|basic|x) [A-Za-z0-9+/=.]{0,40}".prop_map(Some),];
+    proptest!(cases(1_500), |(
+        operation in select(of_provider), parameters in oauth_parameters(), kind in kinds, header in header,
+    )| {
+        let mut request = Request::builder().method(operation.method.clone());
+        request = if operation.method == Method::GET {
+            let query: String = parameters.chars().filter(|letter| !letter.is_whitespace()).collect();
+            request.uri(format!("{}?{query}", operation.path))
+        } else {
+            request.uri(&operation.path).header(CONTENT_TYPE, kind)
+        };
+        if let Some(header) = header {
+            request = request.header(AUTHORIZATION, header);
+        }
+        let body = if operation.method == Method::GET { Body::empty() } else { Body::from(parameters) };
+        let answer = target.carry(request.body(body).unwrap());
+        prop_assert!(!answer.status.is_server_error(), "{}: {} {}", operation, answer.status, answer.text);
+        if answer.status.is_client_error() {
+            let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+            prop_assert!(kind.starts_with("text/html") || answer.body["error"].is_string(), "{}", answer.text);
+        }
+        if let Some(place) = answer.headers.get(LOCATION).and_then(|place| place.to_str().ok()) {
+            let known = ["/auth/login/", "http://127.0.0.1:1/callback"];
+            prop_assert!(known.iter().any(|known| place.starts_with(known)), "{} sends to {}", operation, place);
+        }
+    });
+    assert_eq!(target.state(), before);
 }
 
 #[test]
