@@ -63,6 +63,14 @@ impl Auth {
 pub enum KubeconfigAuth<'a> {
     /// It holds one, which is valid for a short while.
     Token(&'a ClusterToken),
+    /// It runs `kubectl oidc-login`, which signs people in at this issuer
+    /// (<https://github.com/int128/kubelogin>).
+    Kubelogin {
+        /// The issuer.
+        issuer: &'a str,
+        /// Who has signed what it shows there, in PEM, if that is nobody whom everybody trusts.
+        certificate_authority: Option<&'a str>,
+    },
     /// It runs `hexabase credential`, which asks this server.
     Exec {
         /// Where the server is reached.
@@ -76,7 +84,7 @@ pub enum KubeconfigAuth<'a> {
 ///
 /// # Errors
 /// `Conflict` with code `workspace_not_ready` while there is no cluster to get into.
-pub fn kubeconfig(workspace: &Workspace, user: UserId, auth: &KubeconfigAuth<'_>) -> Result<String> {
+pub fn kubeconfig(workspace: &Workspace, auth: &KubeconfigAuth<'_>) -> Result<String> {
     let not_ready = || Error::conflict("workspace_not_ready", "the workspace has no address yet");
     let server = workspace.status.api_endpoint.as_deref().ok_or_else(not_ready)?;
     let mut cluster = json!({ "server": server });
@@ -86,9 +94,8 @@ pub fn kubeconfig(workspace: &Workspace, user: UserId, auth: &KubeconfigAuth<'_>
     let credentials: Value = match auth {
         KubeconfigAuth::Token(token) => json!({ "token": token.token }),
         KubeconfigAuth::Exec { server_url, certificate_authority } => {
-            let ids = (workspace.organization_id.to_string(), workspace.id.to_string());
-            let mut arguments = vec!["credential", "--server", server_url];
-            arguments.extend(["--organization", &ids.0, "--workspace", &ids.1]);
+            let id = workspace.id.to_string();
+            let mut arguments = vec!["credential", "--server", server_url, "--workspace", &id];
             let authority = certificate_authority.map(|pem| STANDARD.encode(pem));
             arguments.extend(authority.iter().flat_map(|data| ["--certificate-authority-data", data]));
             json!({ "exec": {
@@ -96,11 +103,27 @@ pub fn kubeconfig(workspace: &Workspace, user: UserId, auth: &KubeconfigAuth<'_>
                 "command": "hexabase",
                 "args": arguments,
                 "interactiveMode": "Never",
-                "installHint": "put the program hexabase on your PATH, and an API token in HEXABASE_TOKEN",
+                "installHint": "put the program hexabase on your PATH, and sign in: hexabase login",
+            } })
+        }
+        KubeconfigAuth::Kubelogin { issuer, certificate_authority } => {
+            let (issuer, client) =
+                (format!("--oidc-issuer-url={issuer}"), format!("--oidc-client-id={}", workspace.id));
+            let mut arguments = vec!["oidc-login".to_owned(), "get-token".to_owned(), issuer, client];
+            arguments.push("--oidc-extra-scope=offline_access".to_owned());
+            let authority = certificate_authority.map(|pem| STANDARD.encode(pem));
+            arguments.extend(authority.map(|data| format!("--certificate-authority-data={data}")));
+            json!({ "exec": {
+                "apiVersion": "client.authentication.k8s.io/v1",
+                "command": "kubectl",
+                "args": arguments,
+                "interactiveMode": "Never",
+                "installHint": "install kubelogin: kubectl krew install oidc-login",
             } })
         }
     };
-    let (name, user) = (workspace.name.as_str(), user.to_string());
+    // What is in it depends on the workspace: whoever puts several together must not confuse them.
+    let (name, user) = (workspace.name.as_str(), workspace.id.to_string());
     let document = json!({
         "apiVersion": "v1",
         "kind": "Config",

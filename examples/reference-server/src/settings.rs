@@ -25,7 +25,7 @@ use crate::providers::ProviderOptions;
 /// The variable with the master key itself.
 const MASTER_KEY: &str = "HEXABASE_MASTER_KEY";
 /// Variables that are not options of a server: the key, and what `credential` and tests go by.
-const OTHER_VARIABLES: &[&str] = &[MASTER_KEY, "HEXABASE_CONFIG", "HEXABASE_TOKEN"];
+const OTHER_VARIABLES: &[&str] = &[MASTER_KEY, "HEXABASE_CONFIG", "HEXABASE_TOKEN", "HEXABASE_SERVER"];
 const TEST_VARIABLES: &str = "HEXABASE_TEST_";
 /// The kinds of things of which there may be several.
 const PROVIDERS: &str = "providers";

@@ -2,7 +2,7 @@
 
 mod admin;
 mod banner;
-mod credential;
+mod client;
 mod sandbox;
 mod serve;
 
@@ -45,9 +45,15 @@ enum Command {
     HostSetup(HostSetup),
     /// Write the OpenAPI document of the API to standard output.
     Openapi(Openapi),
-    /// Get a token for a workspace's cluster, as kubectl asks for it. The API token in the variable
-    /// HEXABASE_TOKEN says who is asking.
-    Credential(credential::Credential),
+    /// Sign in at a server. What comes of it is kept in a file of yours, and used by the commands below.
+    Login(client::Login),
+    /// Sign out at a server.
+    Logout(client::Logout),
+    /// Let kubectl into a workspace: put its cluster in among those in your kubeconfig, and switch to it.
+    Kubeconfig(client::Kubeconfig),
+    /// Get a token for a workspace's cluster, as kubectl asks for it: with the API token in the variable HEXABASE_TOKEN,
+    /// or else as you signed in.
+    Credential(client::Credential),
     /// Serve an empty Kubernetes API that runs nothing, to look at it with kubectl.
     Sandbox(sandbox::Options),
     /// Say which version this is.
@@ -111,7 +117,10 @@ fn carry_out(command: Command) -> Result<()> {
             let document = crate::document(dev).to_pretty_json();
             say(&document.map_err(|error| Error::unexpected("cannot be written as JSON").caused_by(error))?)
         }
-        Command::Credential(credential) => runtime()?.block_on(credential.show()),
+        Command::Login(login) => runtime()?.block_on(login.carry_out()),
+        Command::Logout(logout) => runtime()?.block_on(logout.carry_out()),
+        Command::Kubeconfig(kubeconfig) => runtime()?.block_on(kubeconfig.carry_out()),
+        Command::Credential(credential) => runtime()?.block_on(credential.carry_out()),
         Command::Sandbox(options) => runtime()?.block_on(sandbox::serve(options)),
         Command::Version => say(concat!("hexabase ", env!("CARGO_PKG_VERSION"))),
     }

@@ -1,12 +1,16 @@
 //! People sign in with another house's provider in a real browser, and clients of other houses let them sign in here.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use hexabase_test_servers::{OidcPeer, browser, peer};
 use serde_json::{Value, json};
 
-use crate::process::{Process, program};
+use crate::process::{Process, fails_with, program};
 
 /// A server as in production, on which people sign in with another house's provider.
 struct House {
@@ -101,5 +105,191 @@ async fn a_foreign_client_signs_people_in_whom_a_foreign_provider_knows() {
     for secret in ["a secret that nobody guesses", OidcPeer::CLIENT_SECRET, "code=", "code_verifier", "hxr_"]
     {
         assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+/// Somebody with a machine of their own, on which they use the command line.
+struct Machine {
+    home: tempfile::TempDir,
+    server: String,
+}
+
+impl Machine {
+    fn new(house: &House) -> Self {
+        Self { home: tempfile::tempdir().unwrap(), server: house.server.url.clone() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program(self.home.path());
+        command.env("HOME", self.home.path()).env_remove("XDG_CONFIG_HOME").args(arguments);
+        command
+    }
+
+    fn says(&self, arguments: &[&str]) -> String {
+        let done = self.command(arguments).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    fn logins(&self) -> PathBuf {
+        self.home.path().join(".config/hexabase/logins.json")
+    }
+
+    fn held(&self) -> Value {
+        let all: Value = serde_json::from_str(&std::fs::read_to_string(self.logins()).unwrap()).unwrap();
+        all[&self.server].clone()
+    }
+
+    /// Lets time pass for the token that is held.
+    fn grow_old(&self) {
+        let mut all: Value = serde_json::from_str(&std::fs::read_to_string(self.logins()).unwrap()).unwrap();
+        all[&self.server]["expires_at"] = json!("2020-01-01T00:00:00Z");
+        std::fs::write(self.logins(), all.to_string()).unwrap();
+    }
+
+    /// Signs in as somebody, who goes to the page that the program names, and answers what it said.
+    async fn sign_in(&self, who: &str, more: &[&str], words: &str) -> String {
+        let arguments = [&["login", "--server", &self.server, "--no-browser"], more].concat();
+        let mut command = self.command(&arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let page = lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("http")).unwrap();
+        let (node, script) = peer("person.mjs");
+        let person =
+            tokio::process::Command::new(node).arg(script).arg(browser()).args([who, &page, words]).output();
+        let person = person.await.unwrap();
+        assert!(person.status.success(), "{person:?}");
+        let rest: Vec<String> = lines.map(Result::unwrap).collect();
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        rest.concat()
+    }
+}
+
+#[tokio::test]
+async fn people_sign_in_from_the_command_line_and_kubectl_gets_its_tokens_from_there() {
+    let house = House::start(&[]).await;
+    let machine = Machine::new(&house);
+    let nobody = fails_with(
+        &mut machine.command(&["credential", "--workspace", "ws_01h455vb4pex5vsknk084sn02q"]),
+        "login",
+    );
+    assert!(nobody.contains("signed in nowhere"), "{nobody}");
+
+    let said = machine.sign_in("ann@example.com", &[], "go back to your terminal").await;
+    assert_eq!(said, format!("signed in at {} as ann@example.com", machine.server));
+    let mode = std::fs::metadata(machine.logins()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "nobody else reads what is kept");
+
+    let ann = house.server.client().with_token(machine.held()["access_token"].as_str().unwrap());
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let made = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let ws = made["id"].as_str().unwrap();
+    while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    // The kubeconfig is put in among others, once.
+    let kubeconfig = machine.home.path().join(".kube/config");
+    for _ in 0..2 {
+        let said = machine.says(&["kubeconfig", "--workspace", "shop"]);
+        assert!(said.contains("hexabase_acme_shop") && said.contains(".kube/config"), "{said}");
+    }
+    let parsed = kube::config::Kubeconfig::read_from(&kubeconfig).unwrap();
+    assert_eq!(parsed.current_context.as_deref(), Some("hexabase_acme_shop"));
+    assert_eq!((parsed.clusters.len(), parsed.auth_infos.len(), parsed.contexts.len()), (1, 1, 1));
+    let exec = parsed.auth_infos[0].auth_info.clone().unwrap().exec.unwrap();
+
+    // What kubectl would run brings a token that the cluster takes, with the rights of Ann's groups.
+    let arguments = exec.args.unwrap();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let credential: Value = serde_json::from_str(&machine.says(&arguments)).unwrap();
+    let token = credential["status"]["token"].as_str().unwrap();
+    let cluster = house.server.client().with_token(token);
+    let namespaces = format!("/sandbox/tenants/{}/api/v1/namespaces", ws.replace('_', "-"));
+    assert_eq!(cluster.status(&namespaces).await, 200);
+
+    // Ten at once whose token has ended: one renews it, and the others have what it got.
+    machine.grow_old();
+    let before = machine.held()["refresh_token"].clone();
+    let asking: Vec<_> =
+        (0..10).map(|_| machine.command(&arguments).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    for child in asking {
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+    assert_ne!(machine.held()["refresh_token"], before);
+    let events = ann.get("/auth/security-events").await.to_string();
+    assert_eq!(events.matches("token_refreshed").count(), 1, "{events}");
+
+    // Whoever ends the session elsewhere has ended it here.
+    let sessions = ann.get("/auth/sessions").await;
+    assert_eq!(
+        sessions["items"].as_array().unwrap().len(),
+        2,
+        "the browser's and the command line's: {sessions}"
+    );
+    let current = sessions["items"].as_array().unwrap().iter().find(|one| one["current"] == true).unwrap();
+    assert_eq!(current["client"], "hexabase");
+    assert_eq!(ann.delete(&format!("/auth/sessions/{}", current["id"].as_str().unwrap())).await, 204);
+    machine.grow_old();
+    fails_with(&mut machine.command(&arguments), "your sign-in there is over");
+    assert_eq!(machine.held(), Value::Null);
+
+    // Where there is no browser, one elsewhere does; and signing out ends it.
+    let said = machine.sign_in("ann@example.com", &["--device"], "Your device is connected").await;
+    assert_eq!(said, format!("signed in at {} as ann@example.com", machine.server));
+    let again = house.server.client().with_token(machine.held()["access_token"].as_str().unwrap());
+    assert_eq!(again.status("/auth/me").await, 200);
+    assert_eq!(machine.says(&["logout"]), format!("signed out at {}\n", machine.server));
+    assert_eq!(again.status("/auth/me").await, 401);
+    assert_eq!(machine.held(), Value::Null);
+}
+
+#[tokio::test]
+async fn a_workspace_is_a_client_by_itself_and_its_cluster_takes_its_tokens() {
+    let house = House::start(&[]).await;
+    let machine = Machine::new(&house);
+    machine.sign_in("ann@example.com", &[], "go back to your terminal").await;
+    let ann = house.server.client().with_token(machine.held()["access_token"].as_str().unwrap());
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let mut made = Vec::new();
+    for name in ["shop", "other"] {
+        let ws = ann.post(&workspaces, &json!({ "name": name, "plan_id": "starter" })).await;
+        made.push(ws["id"].as_str().unwrap().to_owned());
+    }
+    for ws in &made {
+        while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let all = client(&json!({
+        "issuer": house.server.url,
+        "clientId": made[0],
+        "scope": "openid offline_access",
+        "person": "ann@example.com",
+        "chromium": browser(),
+    }))
+    .await;
+    assert!(steps(&all).ends_with(&["device", "revocation", "logout"]), "{all:?}");
+    let code = seen(&all, "code");
+    let claims = &code["claims"];
+    assert_eq!((&claims["aud"], &claims["org"]), (&json!(made[0]), &json!(org)));
+    assert_eq!(claims["groups"], json!(["WSAdmins", "WorkspaceMembers"]));
+    let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    assert_eq!(life, 600, "{claims}");
+    for token in [code, seen(&all, "refresh")] {
+        let cluster = house.server.client().with_token(token["idToken"].as_str().unwrap());
+        let namespaces = |ws: &str| format!("/sandbox/tenants/{}/api/v1/namespaces", ws.replace('_', "-"));
+        assert_eq!(cluster.status(&namespaces(&made[0])).await, 200);
+        assert_eq!(cluster.status(&namespaces(&made[1])).await, 401);
+        assert_eq!(cluster.status("/api/v1/organizations").await, 401, "it is not for the API");
+    }
+    let kubeconfig = ann.text(&format!("{workspaces}/{}/kubeconfig?auth=kubelogin", made[0])).await;
+    for part in ["oidc-login", &format!("--oidc-issuer-url={}", house.server.url), &made[0]] {
+        assert!(kubeconfig.contains(part), "{kubeconfig}");
     }
 }

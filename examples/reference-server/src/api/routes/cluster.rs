@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use hexabase_auth::{KubeconfigAuth, kubeconfig as write_kubeconfig};
-use hexabase_core::error::Error;
 use hexabase_core::model::{Drift, DriftEntry};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,12 +77,12 @@ async fn kubeconfig(
             token = app.auth.cluster_token(&access).await?;
             KubeconfigAuth::Token(&token)
         }
-        KubeconfigKind::Kubelogin => {
-            let message = "this server does not sign people in for kubelogin; use auth=exec or auth=token";
-            return Err(Error::unsupported(message).into());
-        }
+        KubeconfigKind::Kubelogin => KubeconfigAuth::Kubelogin {
+            issuer: &settings.issuer.url,
+            certificate_authority: settings.issuer.certificate_authority.as_deref(),
+        },
     };
-    let text = write_kubeconfig(&access.workspace, access.user.id, &auth)?;
+    let text = write_kubeconfig(&access.workspace, &auth)?;
     Ok(([(CONTENT_TYPE, "application/yaml")], text).into_response())
 }
 

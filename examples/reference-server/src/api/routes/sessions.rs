@@ -35,6 +35,8 @@ struct SessionView {
     id: String,
     /// The provider that vouched for you.
     provider: String,
+    /// The client that acts on your behalf with it; null for a session of your own.
+    client: Option<String>,
     /// What the client called itself.
     device: String,
     /// The client's network address when it signed in.
@@ -55,6 +57,7 @@ impl SessionView {
             current: session.id == current,
             id: session.id.to_string(),
             provider: session.provider.to_string(),
+            client: session.grant.map(|grant| grant.client_id),
             device: session.device,
             address: session.address,
             created_at: session.created_at,
