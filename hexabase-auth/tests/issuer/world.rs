@@ -1,0 +1,264 @@
+//! A provider with people, clients and a workspace, and what clients do in most tests.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hexabase_auth::issuer::{
+    Authorization, ClientCredential, Consent, OAuthError, Parameters, RegisteredClient, TokenResponse,
+};
+use hexabase_auth::{
+    Auth, AuthConfig, CookiePrincipal, DevProvider, LoginAnswer, LoginRequest, PendingApproval,
+};
+use hexabase_core::Platform;
+use hexabase_core::changeset::{Changeset, Key};
+use hexabase_core::clock::{Clock as _, ManualClock};
+use hexabase_core::fixture::{self, THEN, id};
+use hexabase_core::model::{Membership, OrganizationRole, Origin};
+use hexabase_core::name::Email;
+use hexabase_core::seal::MasterKey;
+use hexabase_core::store::MemoryStore;
+use hexabase_core::store::Commit as _;
+use serde_json::{Value, json};
+
+pub(crate) const ISSUER: &str = "https://hexabase.example";
+pub(crate) const GRAFANA: &str = "https://grafana.example/login";
+pub(crate) const SECRET: &str = "s3cret: +%&/";
+pub(crate) const LOOPBACK: &str = "http://127.0.0.1:8000/callback";
+/// RFC 7636, appendix B.
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A key of a client.
+pub(crate) struct ClientKey(EcdsaKeyPair);
+
+impl ClientKey {
+    pub(crate) fn new() -> Self {
+        let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
+        Self(EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).unwrap())
+    }
+
+    pub(crate) fn public(&self) -> Value {
+        let point = self.0.public_key().as_ref();
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+        json!({ "keys": [{ "kty": "EC", "crv": "P-256", "x": x, "y": y, "alg": "ES256", "use": "sig", "kid": "1" }] })
+    }
+
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let text = format!("{}.{}", part(header), part(claims));
+        let signature = self.0.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) auth: Auth,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) key: ClientKey,
+}
+
+pub(crate) fn origin() -> Origin {
+    Origin {
+        address: Some("192.0.2.1".to_owned()),
+        device: "client/1".to_owned(),
+        request_id: "r".to_owned(),
+    }
+}
+
+pub(crate) fn parameters(pairs: &[(&str, &str)]) -> Parameters {
+    Parameters::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+/// The parameters of a URL, decoded.
+pub(crate) fn query(url: &str) -> impl Fn(&str) -> Option<String> + use<> {
+    let url = url::Url::parse(url).unwrap();
+    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    move |name| pairs.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone())
+}
+
+/// What a token says, unverified.
+pub(crate) fn claims(token: &str) -> Value {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
+
+/// The id of the workspace.
+pub(crate) fn dev() -> String {
+    id::<hexabase_core::id::WorkspaceId>("dev").to_string()
+}
+
+pub(crate) fn basic(client: &str, secret: &str) -> String {
+    let secret: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    format!("Basic {}", STANDARD.encode(format!("{client}:{secret}")))
+}
+
+fn registered(id: &str, credential: ClientCredential) -> RegisteredClient {
+    RegisteredClient {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        redirect_uris: vec![GRAFANA.to_owned()],
+        post_logout_redirect_uris: vec!["https://grafana.example/".to_owned()],
+        credential,
+        workspace: None,
+        trusted: false,
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let (clock, store, key) =
+            (Arc::new(ManualClock::new(THEN)), Arc::new(MemoryStore::new()), ClientKey::new());
+        let platform = Platform::builder(ISSUER)
+            .with_clock(clock.clone())
+            .with_store(store.clone())
+            .with_master_key(MasterKey::new([7; 32]))
+            .with_plans(vec![fixture::plan("small")])
+            .build()
+            .unwrap();
+        let dev = DevProvider::new(platform.clone()).unwrap();
+        let auth = Auth::new(platform, vec![Arc::new(dev)], AuthConfig::default()).await.unwrap();
+        let secret = || ClientCredential::Secret(SECRET.to_owned().into());
+        let keys = serde_json::from_value(key.public()).unwrap();
+        let auth = auth.with_clients(vec![
+            registered("grafana", secret()),
+            RegisteredClient { trusted: true, ..registered("console", secret()) },
+            RegisteredClient { workspace: Some(id("dev")), ..registered("argo", secret()) },
+            registered("signs", ClientCredential::Keys(keys)),
+        ]);
+        let mut workspace = fixture::workspace("dev");
+        workspace.status.api_endpoint = Some("https://dev.example".to_owned());
+        store.commit(Changeset::new().insert(fixture::organization("acme")).insert(workspace)).await.unwrap();
+        let groups = ["people", "admins"].map(|name| {
+            let mut group = fixture::group(name);
+            group.parent_id = (name == "admins").then(|| id("people"));
+            group
+        });
+        let [people, admins] = groups;
+        store.commit(Changeset::new().insert(people).insert(admins)).await.unwrap();
+        Self { auth, clock, store, key }
+    }
+
+    /// Somebody signs in with a browser.
+    pub(crate) async fn browser(&self, email: &str) -> CookiePrincipal {
+        let wanted = LoginRequest { return_to: "/".to_owned(), login_hint: None, reauthenticate: false };
+        let started = self.auth.start_login("dev", wanted).await.unwrap();
+        let asked = query(&started.authorization_url);
+        let field = |name: &str| asked(name).unwrap();
+        let request = PendingApproval {
+            redirect_uri: field("redirect_uri"),
+            state: field("state"),
+            nonce: field("nonce"),
+            code_challenge: field("code_challenge"),
+        };
+        let dev = DevProvider::new(self.auth.platform().clone()).unwrap();
+        let back = dev.approve(request, Email::parse(email).unwrap(), None).await.unwrap();
+        let back = query(&back);
+        let answer =
+            LoginAnswer { state: back("state").unwrap(), code: back("code").unwrap().into(), issuer: None };
+        let finished = self.auth.finish_login("dev", answer, &started.binding, &origin()).await.unwrap();
+        self.auth.authenticate_cookie(&finished.session.cookie).await.unwrap()
+    }
+
+    /// Somebody whose browser is signed in, and who is in the group `admins` of the workspace.
+    pub(crate) async fn admin(&self, email: &str) -> CookiePrincipal {
+        let browser = self.browser(email).await;
+        let user_id = browser.session.user_id;
+        let member = fixture::member(id("acme"), user_id, OrganizationRole::Member);
+        self.store.commit(Changeset::new().insert(member).insert(Self::place(&browser))).await.unwrap();
+        browser
+    }
+
+    fn place(browser: &CookiePrincipal) -> Membership {
+        Membership {
+            organization_id: id("acme"),
+            workspace_id: id("dev"),
+            group_id: id("admins"),
+            user_id: browser.session.user_id,
+            added_by: id("owner"),
+            created_at: THEN,
+        }
+    }
+
+    /// Somebody is put out of the group.
+    pub(crate) async fn put_out(&self, browser: &CookiePrincipal) {
+        let key = Key::Membership(id("acme"), id("dev"), id("admins"), browser.session.user_id);
+        self.store.commit(Changeset::new().delete(key)).await.unwrap();
+    }
+
+    /// What a client asks for, with more and other parameters; an empty one is left out.
+    pub(crate) fn request(client: &str, other: &[(&str, &str)]) -> Parameters {
+        let redirect_uri = if client.starts_with("ws_") || client == "hexabase" { LOOPBACK } else { GRAFANA };
+        let usual = [
+            ("client_id", client),
+            ("redirect_uri", redirect_uri),
+            ("response_type", "code"),
+            ("scope", "openid email profile groups offline_access"),
+            ("state", "the-state"),
+            ("nonce", "the-nonce"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ];
+        let usual = usual.into_iter().filter(|(name, _)| other.iter().all(|(others, _)| others != name));
+        parameters(&usual.chain(other.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// What comes back to the client, once the person has agreed if they are asked.
+    pub(crate) async fn authorized(&self, request: &Parameters, browser: &CookiePrincipal) -> String {
+        match self.auth.authorize(request, Some(browser)).await.unwrap() {
+            Authorization::Redirect(place) => place,
+            Authorization::Consent(Consent { handle, .. }) => {
+                match self.auth.answer_authorization(&handle, true, browser).await.unwrap() {
+                    Authorization::Redirect(place) => place,
+                    other => panic!("{other:?}"),
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn code(&self, client: &str, browser: &CookiePrincipal) -> String {
+        let back = query(&self.authorized(&Self::request(client, &[]), browser).await);
+        back("code").unwrap_or_else(|| panic!("{:?} {:?}", back("error"), back("error_description")))
+    }
+
+    pub(crate) async fn token(
+        &self,
+        authorization: Option<&str>,
+        pairs: &[(&str, &str)],
+    ) -> Result<TokenResponse, OAuthError> {
+        self.auth.token(authorization, &parameters(pairs), &origin()).await
+    }
+
+    /// Exchanges a code as its client should.
+    pub(crate) async fn redeem(&self, client: &str, code: &str) -> Result<TokenResponse, OAuthError> {
+        let native = client.starts_with("ws_") || client == "hexabase";
+        let header = (!native).then(|| basic(client, SECRET));
+        let usual = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client),
+            ("code", code),
+            ("code_verifier", VERIFIER),
+            ("redirect_uri", if native { LOOPBACK } else { GRAFANA }),
+        ];
+        self.token(header.as_deref(), &usual).await
+    }
+
+    pub(crate) async fn tokens(&self, client: &str, browser: &CookiePrincipal) -> TokenResponse {
+        let code = self.code(client, browser).await;
+        self.redeem(client, &code).await.unwrap()
+    }
+
+    pub(crate) async fn refresh(&self, client: &str, token: &str) -> Result<TokenResponse, OAuthError> {
+        let header = (!client.starts_with("ws_")).then(|| basic(client, SECRET));
+        let pairs = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", client)];
+        self.token(header.as_deref(), &pairs).await
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().as_second()
+    }
+}
