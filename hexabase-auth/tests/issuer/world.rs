@@ -19,8 +19,8 @@ use hexabase_core::fixture::{self, THEN, id};
 use hexabase_core::model::{Membership, OrganizationRole, Origin};
 use hexabase_core::name::Email;
 use hexabase_core::seal::MasterKey;
-use hexabase_core::store::MemoryStore;
 use hexabase_core::store::Commit as _;
+use hexabase_core::store::MemoryStore;
 use serde_json::{Value, json};
 
 pub(crate) const ISSUER: &str = "https://hexabase.example";
