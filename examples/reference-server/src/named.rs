@@ -83,8 +83,7 @@ mod tests {
         sizes: Vec<String>,
     }
 
-    fn things(file: &str, variables: &[(&str, &str)]) -> Result<Vec<(String, Thing)>> {
-        let file: Table = toml::from_str(file).unwrap();
+    fn things(file: Table, variables: &[(&str, &str)]) -> Result<Vec<(String, Thing)>> {
         let variables: Vec<(String, String)> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         read("things", Some(file), &variables)
@@ -93,7 +92,7 @@ mod tests {
     #[test]
     fn variables_go_before_the_file_and_add_to_it() {
         let found = things(
-            "[a]\ncolour = 'red'\nsizes = ['s', 'm']\n",
+            toml::from_str("[a]\ncolour = 'red'\nsizes = ['s', 'm']\n").unwrap(),
             &[
                 ("HEXABASE_THINGS__A__COLOUR", "blue"),
                 ("HEXABASE_THINGS__B_C__SIZES", "l, xl"),
@@ -113,9 +112,11 @@ mod tests {
 
     #[test]
     fn what_nobody_knows_is_named_and_values_are_not() {
-        let unknown = things("", &[("HEXABASE_THINGS__A__COLOR", "s3cret")]).unwrap_err().to_string();
+        let unknown =
+            things(Table::new(), &[("HEXABASE_THINGS__A__COLOR", "s3cret")]).unwrap_err().to_string();
         assert!(unknown.contains("things.a") && unknown.contains("color"), "{unknown}");
-        let wrong = things("[a]\ncolour = ['s3cret']\n", &[]).unwrap_err().to_string();
+        let wrong =
+            things(toml::from_str("[a]\ncolour = ['s3cret']\n").unwrap(), &[]).unwrap_err().to_string();
         assert!(wrong.contains("things.a") && !wrong.contains("s3cret"), "{wrong}");
     }
 }

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::logins::{Logins, Tokens};
-use super::{CLIENT_ID, Server, Which};
+use super::{CLIENT_ID, Server, Which, encoded};
 use crate::command::say;
 
 /// How long somebody may take to sign in.
@@ -105,8 +105,7 @@ impl Login {
         let redirect_uri = format!("http://{}/callback", listener.local_addr().map_err(unusable)?);
         let (verifier, state) = (random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs([
+        let query = encoded(&[
             ("client_id", CLIENT_ID),
             ("redirect_uri", &redirect_uri),
             ("response_type", "code"),
@@ -114,8 +113,8 @@ impl Login {
             ("state", &state),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
-        ]);
-        let page = format!("{}?{}", endpoints.authorization_endpoint, query.finish());
+        ])?;
+        let page = format!("{}?{query}", endpoints.authorization_endpoint);
         say(&format!("Sign in with your browser:\n{page}"))?;
         if !self.no_browser
             && let Err(error) = open::that_detached(&page)

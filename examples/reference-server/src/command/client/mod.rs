@@ -132,16 +132,20 @@ impl Server {
         url: &str,
         fields: &[(&str, &str)],
     ) -> Result<std::result::Result<String, Failed>> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
         let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded");
-        self.ask(request.body(form.finish())).await
+        self.ask(request.body(encoded(fields)?)).await
     }
 
     fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T> {
         let unreadable = || Error::unavailable(format!("{} answers with something else", self.url));
         serde_json::from_str(text).map_err(|error| unreadable().caused_by(error))
     }
+}
+
+/// Fields as forms and queries have them.
+fn encoded(fields: &[(&str, &str)]) -> Result<String> {
+    serde_urlencoded::to_string(fields)
+        .map_err(|error| Error::unexpected("fields cannot be written as a form").caused_by(error))
 }
 
 fn certificates(data: &str) -> Result<Vec<reqwest::Certificate>> {
