@@ -7,7 +7,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, TokenId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::IdentityProvider;
-use hexabase_core::model::SigningKey;
+use hexabase_core::model::{SignatureAlgorithm, SigningKey};
 use hexabase_core::name::ProviderName;
 use hexabase_core::platform::TOKEN_PREFIX;
 use hexabase_core::secret::BearerToken;
@@ -89,9 +89,7 @@ impl Auth {
 
     /// The public halves of all signing keys, as a JSON Web Key Set (RFC 7517).
     ///
-    /// # Errors
-    /// `Unavailable`.
-    pub async fn jwks(&self) -> Result<Value> {
+    pub async fn jwks(&self) -> Value {
         self.keys.jwks().await
     }
 
@@ -103,13 +101,24 @@ impl Auth {
         self.platform.store().list_signing_keys().await
     }
 
-    /// Makes the signing key that comes next. For ten minutes it is only shown, so that everybody knows it when it
-    /// begins to sign; then the keys before it retire, and what they signed stays valid until it expires.
+    /// Makes the signing keys that come next, one for each algorithm in use. For ten minutes they are only shown, so
+    /// that everybody knows them when they begin to sign; then the keys before them retire, and what those signed stays
+    /// valid until it expires.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn rotate_keys(&self) -> Result<SigningKey> {
+    pub async fn rotate_keys(&self) -> Result<Vec<SigningKey>> {
         self.keys.rotate().await
+    }
+
+    /// Takes back a signing key that others may know: what it signed is refused from now on, here at once and by other
+    /// replicas within half a minute. Sessions live on; their next tokens are signed with another key.
+    ///
+    /// # Errors
+    /// - `NotFound` when there is no such key.
+    /// - `Unavailable`.
+    pub async fn retire_key(&self, kid: &str) -> Result<()> {
+        self.keys.retire(kid).await
     }
 
     /// Whoever a bearer token stands for: an access token or an API token.
@@ -197,7 +206,7 @@ impl Auth {
 
     /// Signs an access token.
     pub(crate) async fn issue_access_token(&self, issued: &Issued<'_>) -> Result<String> {
-        let key = self.keys.signing().await?;
+        let key = self.keys.signing(SignatureAlgorithm::Es256).await?;
         self.access_tokens.issue(&key, issued, self.platform.clock().now(), self.token_id())
     }
 

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{UserId, WorkspaceId};
-use hexabase_core::model::Workspace;
+use hexabase_core::model::{SignatureAlgorithm, Workspace};
 use hexabase_core::platform::ClusterAccess;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -36,6 +36,7 @@ impl Auth {
     pub async fn cluster_token(&self, access: &ClusterAccess) -> Result<ClusterToken> {
         let occasion = Occasion {
             audience: access.workspace.id.to_string(),
+            algorithm: SignatureAlgorithm::Es256,
             auth_time: self.platform.clock().now(),
             nonce: None,
             access_token: None,

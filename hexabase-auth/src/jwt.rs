@@ -10,7 +10,7 @@ use hexabase_core::Platform;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, UserId};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use jsonwebtoken::{Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -37,7 +37,7 @@ pub(crate) fn sign(key: &Key, token_type: &str, claims: &impl Serialize) -> Resu
     let json = |value: serde_json::Result<Vec<u8>>| {
         value.map_err(|error| Error::unexpected("claims cannot be written as JSON").caused_by(error))
     };
-    let header = Header { alg: "ES256", typ: token_type, kid: &key.kid };
+    let header = Header { alg: key.algorithm.as_str(), typ: token_type, kid: &key.kid };
     let mut token = URL_SAFE_NO_PAD.encode(json(serde_json::to_vec(&header))?);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(json(serde_json::to_vec(claims))?, &mut token);
@@ -82,6 +82,8 @@ pub(crate) struct ForClient {
 /// Whoever an access token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccessClaims {
+    /// The key that has signed it.
+    kid: Arc<str>,
     pub(crate) audience: Audience,
     pub(crate) user_id: UserId,
     pub(crate) session_id: SessionId,
@@ -155,7 +157,9 @@ impl AccessTokens {
             return Err(refused());
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let claims = match self.verified.get(&digest) {
+        keys.stay_fresh().await;
+        let remembered = self.verified.get(&digest).filter(|claims| keys.knows(&claims.kid));
+        let claims = match remembered {
             Some(claims) => claims,
             None => {
                 let claims = self.check(keys, token, now).await?;
@@ -168,12 +172,12 @@ impl AccessTokens {
 
     async fn check(&self, keys: &KeyRing, token: &str, now: Timestamp) -> Result<AccessClaims> {
         let header = decode_header(token).map_err(|_| refused())?;
-        if header.alg != Algorithm::ES256 || header.typ.as_deref() != Some(ACCESS_TYPE) {
+        if header.typ.as_deref() != Some(ACCESS_TYPE) {
             return Err(refused());
         }
         let kid = header.kid.ok_or_else(refused)?;
         let key = keys.find(&kid).await?.ok_or_else(refused)?;
-        let mut validation = Validation::new(Algorithm::ES256);
+        let mut validation = Validation::new(key.verified_by());
         validation.set_issuer(&[&self.issuer]);
         let userinfo = Audience::Userinfo.of(&self.issuer);
         validation.set_audience(&[&self.issuer, &userinfo]);
@@ -187,6 +191,7 @@ impl AccessTokens {
         }
         let for_client = claims.client_id.zip(claims.scope);
         Ok(AccessClaims {
+            kid: kid.into(),
             audience: if claims.aud == self.issuer { Audience::Api } else { Audience::Userinfo },
             user_id: claims.sub,
             session_id: claims.sid,

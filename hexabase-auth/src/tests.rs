@@ -334,7 +334,7 @@ async fn tokens_of_another_kind_or_hand_are_refused() {
     let pair = world.sign_in("ann@example.com").await;
     let parts: Vec<&str> = pair.access_token.split('.').collect();
     let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let kid = world.auth.jwks().await.unwrap()["keys"][0]["kid"].as_str().unwrap().to_owned();
+    let kid = world.auth.jwks().await["keys"][0]["kid"].as_str().unwrap().to_owned();
     let header = |alg: &str, typ: &str, kid: &str| {
         encode(&format!(r#"{{"alg":"{alg}","typ":"{typ}","kid":"{kid}"}}"#))
     };
@@ -402,7 +402,7 @@ async fn keys_sealed_with_another_master_key_stop_the_start_with_advice() {
 #[tokio::test]
 async fn the_private_half_of_a_key_is_not_shown() {
     let world = world().await;
-    let key = &world.auth.jwks().await.unwrap()["keys"][0];
+    let key = &world.auth.jwks().await["keys"][0];
     assert_eq!((&key["alg"], key.get("d")), (&"ES256".into(), None), "the private half is not shown");
 }
 
@@ -495,7 +495,7 @@ async fn what_was_revoked_stays_so_when_whoever_remembered_it_was_started_anew()
 async fn a_new_key_is_shown_before_it_signs_and_the_old_one_stays_as_long_as_its_tokens() {
     let world = world().await;
     let kids = async || {
-        let keys = world.auth.jwks().await.unwrap()["keys"].as_array().unwrap().clone();
+        let keys = world.auth.jwks().await["keys"].as_array().unwrap().clone();
         keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let kid_of = |pair: &TokenPair| {
@@ -506,7 +506,7 @@ async fn a_new_key_is_shown_before_it_signs_and_the_old_one_stays_as_long_as_its
     let other = auth_of(platform(&world.clock, &world.store)).await;
     let old = kids().await.remove(0);
     world.clock.advance(Duration::from_secs(60));
-    let new = world.auth.rotate_keys().await.unwrap().kid;
+    let new = world.auth.rotate_keys().await.unwrap().remove(0).kid;
     assert_eq!(kids().await, [old.clone(), new.clone()]);
     let before = world.sign_in("ann@example.com").await;
     assert_eq!(kid_of(&before), old);
@@ -521,6 +521,31 @@ async fn a_new_key_is_shown_before_it_signs_and_the_old_one_stays_as_long_as_its
     }
     // Once nothing can be valid that it signed, the next rotation removes it.
     world.clock.advance(Duration::from_secs(7_200));
-    let newest = world.auth.rotate_keys().await.unwrap().kid;
+    let newest = world.auth.rotate_keys().await.unwrap().remove(0).kid;
     assert_eq!(kids().await, [new, newest]);
+}
+
+#[tokio::test]
+async fn a_key_that_others_may_know_is_taken_back_and_nothing_that_it_signed_is_good() {
+    let world = world().await;
+    let other = auth_of(platform(&world.clock, &world.store)).await;
+    let before = world.sign_in("ann@example.com").await;
+    for auth in [&world.auth, &other] {
+        auth.authenticate(&before.access_token).await.unwrap();
+    }
+    let leaked = world.auth.signing_keys().await.unwrap().remove(0).kid;
+    world.auth.retire_key(&leaked).await.unwrap();
+    assert!(!world.is_valid(&before.access_token).await, "here at once");
+    world.clock.advance(Duration::from_secs(30));
+    assert!(other.authenticate(&before.access_token).await.is_err(), "elsewhere half a minute later");
+    // Nobody is signed out: the next token is signed with the next key, which everybody knows.
+    let after = world.auth.refresh(&before.refresh_token, &origin()).await.unwrap();
+    for auth in [&world.auth, &other] {
+        auth.authenticate(&after.access_token).await.unwrap();
+    }
+    assert!(
+        world.auth.jwks().await["keys"].as_array().unwrap().iter().all(|key| key["kid"] != leaked.as_str())
+    );
+    let gone = world.auth.retire_key(&leaked).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
 }

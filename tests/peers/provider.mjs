@@ -3,17 +3,25 @@
 // Whoever signs in is taken to be the owner of the address that they give as their name; an address that begins with
 // `unverified` counts as not verified.
 import { createServer } from 'node:http';
+import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
 const [port, ...redirectUris] = process.argv.slice(2);
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
+  jwks: {
+    keys: [
+      { ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }), use: 'sig' },
+      { ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }), use: 'sig' },
+    ],
+  },
   clients: [{
     client_id: 'hexabase',
     client_secret: 'the secret of hexabase',
     redirect_uris: redirectUris,
     response_types: ['code'],
     grant_types: ['authorization_code'],
+    id_token_signed_response_alg: process.env.HEXABASE_TEST_PEER_SIGNS ?? 'RS256',
   }],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
   cookies: { keys: ['a key for cookies in tests'] },

@@ -34,6 +34,8 @@ pub(crate) struct ClientOptions {
     workspace: Option<String>,
     /// Whether people are not asked whether they agree.
     trusted: Option<bool>,
+    /// How its ID tokens are signed: `ES256`, or `RS256` for one that knows nothing newer.
+    id_token_signed_response_alg: Option<String>,
 }
 
 impl ClientOptions {
@@ -70,7 +72,9 @@ impl ClientOptions {
             serde_json::from_str(&text).map_err(|error| error.to_string())
         });
         let keys = check.field(at("jwks"), keys.transpose());
-        let (workspace, keys) = check.all((workspace, keys))?;
+        let algorithm = self.id_token_signed_response_alg.as_deref().unwrap_or("ES256").parse();
+        let algorithm = check.field(at("id_token_signed_response_alg"), algorithm);
+        let (workspace, keys, algorithm) = check.all((workspace, keys, algorithm))?;
         let credential = match (self.secret, keys) {
             (Some(secret), _) => ClientCredential::Secret(secret),
             (None, Some(keys)) => ClientCredential::Keys(keys),
@@ -84,6 +88,7 @@ impl ClientOptions {
             credential,
             workspace,
             trusted: self.trusted.unwrap_or(false),
+            algorithm,
         })
     }
 }

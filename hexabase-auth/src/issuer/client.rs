@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use hexabase_core::error::Result;
 use hexabase_core::id::{OrganizationId, WorkspaceId};
+use hexabase_core::model::SignatureAlgorithm;
 use hexabase_core::secret::SecretString;
 use jsonwebtoken::jwk::JwkSet;
 
@@ -30,6 +31,8 @@ pub struct RegisteredClient {
     pub workspace: Option<WorkspaceId>,
     /// Whether it belongs to whoever runs the installation, so that people are not asked whether they agree.
     pub trusted: bool,
+    /// How its ID tokens are signed (`id_token_signed_response_alg`).
+    pub algorithm: SignatureAlgorithm,
 }
 
 /// What a client proves itself with.
@@ -62,6 +65,7 @@ pub(super) struct Client {
     pub(super) purpose: Purpose,
     pub(super) credential: ClientCredential,
     pub(super) trusted: bool,
+    pub(super) algorithm: SignatureAlgorithm,
     redirect_uris: Vec<String>,
     post_logout_redirect_uris: Vec<String>,
 }
@@ -78,6 +82,7 @@ impl Client {
             purpose,
             credential: ClientCredential::Public,
             trusted: false,
+            algorithm: SignatureAlgorithm::Es256,
             redirect_uris: places.clone().collect(),
             post_logout_redirect_uris: places.collect(),
         }
@@ -90,6 +95,7 @@ impl Client {
             purpose,
             credential: client.credential.clone(),
             trusted: client.trusted,
+            algorithm: client.algorithm,
             redirect_uris: client.redirect_uris.clone(),
             post_logout_redirect_uris: client.post_logout_redirect_uris.clone(),
         }
@@ -215,6 +221,7 @@ mod tests {
             credential: ClientCredential::Secret("secret".to_owned().into()),
             workspace: None,
             trusted: true,
+            algorithm: SignatureAlgorithm::Es256,
         };
         let client = Client::registered(&registered, Purpose::Identity);
         assert!(client.may_redirect_to("https://grafana.example/login"));

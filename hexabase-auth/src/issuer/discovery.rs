@@ -30,7 +30,7 @@ impl Auth {
                 ["authorization_code", "refresh_token", super::device::GRANT, super::exchange::GRANT],
             "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["ES256"],
+            "id_token_signing_alg_values_supported": ["ES256", "RS256"],
             "token_endpoint_auth_methods_supported": authentication,
             "token_endpoint_auth_signing_alg_values_supported": signing,
             "revocation_endpoint_auth_methods_supported": authentication,

@@ -60,7 +60,13 @@ impl Auth {
             _ => error.into(),
         })?;
         let now = self.platform.clock().now();
-        let occasion = Occasion { audience: client.id, auth_time: now, nonce: None, access_token: None };
+        let occasion = Occasion {
+            audience: client.id,
+            algorithm: client.algorithm,
+            auth_time: now,
+            nonce: None,
+            access_token: None,
+        };
         let (token, expires_at) = self.id_token(&About::of_access(&access), &occasion).await?;
         Ok(TokenResponse {
             access_token: token,

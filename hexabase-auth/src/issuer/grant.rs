@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::OFFLINE_ACCESS;
 use super::client::{Client, Purpose};
+use super::id_token::has;
 use crate::auth::Auth;
 use crate::login::hash;
 
@@ -101,7 +102,7 @@ impl Auth {
         scope: &str,
         origin: &Origin,
     ) -> Result<Granted> {
-        let renewable = scope.split(' ').any(|one| one == OFFLINE_ACCESS);
+        let renewable = has(scope, OFFLINE_ACCESS);
         if !renewable && let Some(session) = self.covering(person.user_id, client, scope).await? {
             return Ok(Granted { session, refresh: None });
         }

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, UserId};
-use hexabase_core::model::{Member, Organization, User};
+use hexabase_core::model::{Member, Organization, SignatureAlgorithm, User};
 use hexabase_core::platform::{ClusterAccess, Profile};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use jsonwebtoken::{Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -79,12 +79,11 @@ impl About {
 
     /// As much of it as was agreed to.
     fn within(self, scope: &str) -> Self {
-        let has = |wanted: &str| scope.split(' ').any(|one| one == wanted);
         Self {
-            groups: self.groups.filter(|_| has(GROUPS)),
-            email: self.email.filter(|_| has(EMAIL)),
-            email_verified: self.email_verified.filter(|_| has(EMAIL)),
-            name: self.name.filter(|_| has(PROFILE)),
+            groups: self.groups.filter(|_| has(scope, GROUPS)),
+            email: self.email.filter(|_| has(scope, EMAIL)),
+            email_verified: self.email_verified.filter(|_| has(scope, EMAIL)),
+            name: self.name.filter(|_| has(scope, PROFILE)),
             ..self
         }
     }
@@ -94,6 +93,8 @@ impl About {
 pub(crate) struct Occasion<'a> {
     /// The client: `aud`.
     pub(crate) audience: String,
+    /// How it is signed.
+    pub(crate) algorithm: SignatureAlgorithm,
     /// When they proved who they are.
     pub(crate) auth_time: Timestamp,
     /// What the client wants repeated.
@@ -155,7 +156,7 @@ impl Auth {
             nonce: occasion.nonce.as_deref(),
             at_hash: occasion.access_token.map(half_hash),
         };
-        let token = sign(&*self.keys.signing().await?, TYPE, &claims)?;
+        let token = sign(&*self.keys.signing(occasion.algorithm).await?, TYPE, &claims)?;
         if token.len() > LONGEST {
             let groups = about.groups.as_ref().map_or(0, Vec::len);
             return Err(Error::quota_exceeded(format!(
@@ -175,7 +176,13 @@ impl Auth {
         match access {
             Some(access) if client.is_a_workspace() => Ok(About::of_access(access)),
             Some(access) => Ok(About::of_access(access).within(scope)),
-            None => Ok(About::of_profile(&self.platform.users().profile(user).await?).within(scope)),
+            None if has(scope, GROUPS) => {
+                Ok(About::of_profile(&self.platform.users().profile(user).await?).within(scope))
+            }
+            None => {
+                let user = self.platform.store().find_user(user).await?;
+                Ok(About::of_user(&user.ok_or_else(|| Error::not_found("user"))?).within(scope))
+            }
         }
     }
 
@@ -211,7 +218,7 @@ impl Auth {
         let header = decode_header(token).map_err(|_| refused())?;
         let kid = header.kid.filter(|_| header.typ.as_deref() == Some(TYPE)).ok_or_else(refused)?;
         let key = self.keys.find(&kid).await?.ok_or_else(refused)?;
-        let mut validation = Validation::new(Algorithm::ES256);
+        let mut validation = Validation::new(key.verified_by());
         validation.set_issuer(&[&self.platform.settings().issuer.url]);
         match audience {
             Some(audience) => validation.set_audience(&[audience]),
@@ -221,6 +228,11 @@ impl Auth {
         validation.validate_exp = false;
         decode::<Shown>(token, &key.verifier, &validation).map(|data| data.claims).map_err(|_| refused())
     }
+}
+
+/// Whether a scope has another one in it.
+pub(super) fn has(scope: &str, one: &str) -> bool {
+    scope.split(' ').any(|part| part == one)
 }
 
 /// The left half of a hash (OpenID Connect Core 1.0 section 3.1.3.6).

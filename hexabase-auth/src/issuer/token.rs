@@ -132,7 +132,8 @@ impl Auth {
         let access_token = self.access_token(client, &session, &scope).await?;
         let auth_time = session.grant.as_ref().map_or(session.created_at, |grant| grant.auth_time);
         let audience = client.id.clone();
-        let occasion = Occasion { audience, auth_time, nonce, access_token: Some(&access_token) };
+        let algorithm = client.algorithm;
+        let occasion = Occasion { audience, algorithm, auth_time, nonce, access_token: Some(&access_token) };
         let (id_token, _) = self.id_token(&about, &occasion).await?;
         let refresh_token = refresh.map(|verifier| refresh_token(&session, &verifier));
         Ok(TokenResponse {

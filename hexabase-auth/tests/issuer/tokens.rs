@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::{Value, json};
 
 use crate::world::{
@@ -285,4 +286,35 @@ async fn grants_that_are_none_are_refused() {
     assert_eq!(world.token(Some(&header), &[]).await.unwrap_err().error, "invalid_request");
     let twice = [("grant_type", "refresh_token"), ("grant_type", "refresh_token")];
     assert_eq!(world.token(Some(&header), &twice).await.unwrap_err().error, "invalid_request");
+}
+
+#[tokio::test]
+async fn a_client_that_knows_nothing_newer_gets_rs256() {
+    let world = World::new().await;
+    let ann = world.browser("ann@example.com").await;
+    let tokens = world.tokens("old", &ann).await;
+    let token = tokens.id_token.unwrap();
+    let header: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap()).unwrap();
+    assert_eq!(header["alg"], "RS256");
+    let keys = world.auth.jwks().await;
+    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+    assert_eq!((&key["kty"], &key["alg"]), (&json!("RSA"), &json!("RS256")));
+    let verifier =
+        DecodingKey::from_rsa_components(key["n"].as_str().unwrap(), key["e"].as_str().unwrap()).unwrap();
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.validate_exp = false;
+    validation.set_audience(&["old"]);
+    assert_eq!(decode::<Value>(&token, &verifier, &validation).unwrap().claims["iss"], ISSUER);
+    // A public key is no secret to sign with, and one algorithm's key does not verify another's tokens.
+    let (_, rest) = token.split_once('.').unwrap();
+    for alg in ["HS256", "ES256", "none"] {
+        let confused = json!({ "alg": alg, "typ": "JWT", "kid": header["kid"] });
+        let confused = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(confused.to_string()));
+        let hint = parameters(&[("id_token_hint", &confused)]);
+        assert!(world.auth.log_out(&hint, None, false, &origin()).await.is_err(), "{alg}");
+    }
+    assert!(
+        world.auth.log_out(&parameters(&[("id_token_hint", &token)]), None, false, &origin()).await.is_ok()
+    );
 }

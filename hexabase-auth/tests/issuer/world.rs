@@ -16,7 +16,7 @@ use hexabase_core::Platform;
 use hexabase_core::changeset::{Changeset, Key};
 use hexabase_core::clock::{Clock as _, ManualClock};
 use hexabase_core::fixture::{self, THEN, id};
-use hexabase_core::model::{Membership, OrganizationRole, Origin};
+use hexabase_core::model::{Membership, OrganizationRole, Origin, SignatureAlgorithm};
 use hexabase_core::name::Email;
 use hexabase_core::seal::MasterKey;
 use hexabase_core::store::Commit as _;
@@ -105,6 +105,7 @@ fn registered(id: &str, credential: ClientCredential) -> RegisteredClient {
         credential,
         workspace: None,
         trusted: false,
+        algorithm: SignatureAlgorithm::Es256,
     }
 }
 
@@ -127,6 +128,7 @@ impl World {
             registered("grafana", secret()),
             RegisteredClient { trusted: true, ..registered("console", secret()) },
             RegisteredClient { workspace: Some(id("dev")), ..registered("argo", secret()) },
+            RegisteredClient { algorithm: SignatureAlgorithm::Rs256, ..registered("old", secret()) },
             registered("signs", ClientCredential::Keys(keys)),
         ]);
         let mut workspace = fixture::workspace("dev");

@@ -35,6 +35,8 @@ impl std::fmt::Debug for SigningKey {
 pub enum SignatureAlgorithm {
     /// ECDSA with P-256 and SHA-256.
     Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256, for clients that know nothing newer.
+    Rs256,
 }
 
-words!(SignatureAlgorithm { Es256 = "ES256" } else UnknownAlgorithm = "must be ES256");
+words!(SignatureAlgorithm { Es256 = "ES256", Rs256 = "RS256" } else UnknownAlgorithm = "must be ES256 or RS256");

@@ -69,12 +69,35 @@ impl OidcPeer {
         self.0.resume();
     }
 
+    /// Signs somebody in who agrees to all that the client `hexabase` asks for. Answers the cookies of their browser.
+    ///
+    /// # Panics
+    /// When the provider does not sign anybody in.
+    pub async fn signed_in(&self, redirect_uri: &str, address: &str) -> String {
+        let fields = [
+            ("client_id", "hexabase"),
+            ("redirect_uri", redirect_uri),
+            ("response_type", "code"),
+            ("scope", "openid email profile"),
+            ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+            ("code_challenge_method", "S256"),
+        ];
+        let place =
+            reqwest::Url::parse_with_params(&format!("{}/auth", self.issuer()), fields).expect("a URL");
+        self.follow(place.as_str(), address).await.1
+    }
+
     /// Follows an authorization URL as a browser would, signs in there as somebody and agrees to all that is asked.
     /// Answers where the browser is sent in the end.
     ///
     /// # Panics
     /// When the provider does not sign anybody in.
     pub async fn approve(&self, authorization_url: &str, address: &str) -> String {
+        self.follow(authorization_url, address).await.0
+    }
+
+    /// Where a browser ends, and the cookies that it has then.
+    async fn follow(&self, authorization_url: &str, address: &str) -> (String, String) {
         let client = Client::builder().redirect(Policy::none()).build().expect("a client");
         let mut cookies = BTreeMap::new();
         let mut place = authorization_url.to_owned();
@@ -94,15 +117,19 @@ impl OidcPeer {
                 place = next_of(&send(form, &mut cookies).await, &place);
             }
             if !place.starts_with(&self.issuer()) {
-                return place;
+                return (place, written(&cookies));
             }
         }
     }
 }
 
-async fn send(request: reqwest::RequestBuilder, cookies: &mut BTreeMap<String, String>) -> Response {
+fn written(cookies: &BTreeMap<String, String>) -> String {
     let sent: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let answer = request.header(COOKIE, sent.join("; ")).send().await.expect("the provider answers");
+    sent.join("; ")
+}
+
+async fn send(request: reqwest::RequestBuilder, cookies: &mut BTreeMap<String, String>) -> Response {
+    let answer = request.header(COOKIE, written(cookies)).send().await.expect("the provider answers");
     for cookie in answer.headers().get_all(SET_COOKIE) {
         let pair = cookie.to_str().expect("a cookie").split(';').next().unwrap_or_default();
         let (name, value) = pair.split_once('=').expect("a cookie");

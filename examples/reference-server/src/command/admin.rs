@@ -52,8 +52,14 @@ enum Subject {
 enum Keys {
     /// Show all keys, oldest first.
     List,
-    /// Make the key that comes next. It is shown for ten minutes before it signs; what older keys signed stays valid.
+    /// Make the keys that come next, one for each algorithm in use. They are shown for ten minutes before they sign; what
+    /// older keys signed stays valid.
     Rotate,
+    /// Take back a key that others may know: nothing that it signed is good any more, within half a minute.
+    Retire {
+        /// Which.
+        kid: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,7 +101,11 @@ impl Admin {
             }
             Subject::Keys { action: Keys::Rotate } => {
                 let next = auth.rotate_keys().await?;
-                show(json, &[next], |key| format!("{} signs in ten minutes", key.kid), key_json)
+                show(json, &next, |key| format!("{} signs in ten minutes", key.kid), key_json)
+            }
+            Subject::Keys { action: Keys::Retire { kid } } => {
+                auth.retire_key(&kid).await?;
+                show(json, &[kid], |kid| format!("{kid} is taken back"), |kid| json!(kid))
             }
             Subject::DeadLetters { action: DeadLetters::List } => {
                 show(json, &dead_letters(&auth).await?, letter_line, letter_json)

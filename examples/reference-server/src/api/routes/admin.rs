@@ -16,6 +16,7 @@ use super::place::AtDeadLetter;
 use crate::api::edge::SignedIn;
 use crate::api::extract::Path;
 use crate::api::problem::{Answer, Problems, Refusal};
+use crate::api::reply::List;
 use crate::app::App;
 
 /// How many dead letters are shown.
@@ -131,13 +132,15 @@ impl From<SigningKey> for KeyView {
     }
 }
 
-/// Make the signing key that comes next. It is shown for ten minutes before it signs, and what older keys signed stays
-/// valid.
+/// Make the signing keys that come next, one for each algorithm in use. They are shown for ten minutes before they sign,
+/// and what older keys signed stays valid.
 #[utoipa::path(post, path = "/api/v1/admin/keys/rotate", tag = "Operators",
-    responses((status = 201, body = KeyView), Problems))]
-async fn rotate(State(app): State<App>, signed_in: SignedIn) -> Answer<(StatusCode, Json<KeyView>)> {
+    responses((status = 201, body = List<KeyView>), Problems))]
+async fn rotate(State(app): State<App>, signed_in: SignedIn) -> Answer<(StatusCode, Json<List<KeyView>>)> {
     require_operator(&app, &signed_in).await?;
     let next = app.auth.rotate_keys().await?;
-    tracing::info!(kid = next.kid, by = %signed_in.0.principal.user_id, "a new signing key");
-    Ok((StatusCode::CREATED, Json(next.into())))
+    for key in &next {
+        tracing::info!(kid = key.kid, by = %signed_in.0.principal.user_id, "a new signing key");
+    }
+    Ok((StatusCode::CREATED, Json(List::whole(next.into_iter().map(KeyView::from).collect()))))
 }

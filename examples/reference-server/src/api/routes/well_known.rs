@@ -8,7 +8,6 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::problem::Refusal;
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -32,6 +31,6 @@ async fn discovery(State(app): State<App>) -> Response {
 /// Show the public keys of this issuer (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "OIDC", security(()),
     responses((status = 200, body = Object)))]
-async fn jwks(State(app): State<App>) -> Result<Response, Refusal> {
-    Ok(public(app.auth.jwks().await?))
+async fn jwks(State(app): State<App>) -> Response {
+    public(app.auth.jwks().await)
 }

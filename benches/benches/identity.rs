@@ -1,0 +1,344 @@
+//! Tokens and the flows that bring them: next to bare cryptography, to a handler that only signs, and to the provider of
+//! another house.
+
+#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+};
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::stream::{self, StreamExt as _};
+use hexabase_auth::issuer::{ClientCredential, RegisteredClient};
+use hexabase_auth::{Auth, AuthConfig, DevProvider, LoginAnswer, LoginRequest, PendingApproval};
+use hexabase_benches::{Target, in_turns, report, row};
+use hexabase_core::Platform;
+use hexabase_core::fixture;
+use hexabase_core::model::{Origin, SignatureAlgorithm};
+use hexabase_core::name::{Email, ProviderName};
+use hexabase_core::platform::ClusterAccess;
+use hexabase_server::{App, AppParts, Entry, router};
+use hexabase_store::{RedisEphemeral, RedisSettings};
+use hexabase_test_servers::{OidcPeer, Redis};
+use reqwest::header::{COOKIE, LOCATION};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// RFC 7636, appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const CALLBACK: &str = "http://127.0.0.1:9/callback";
+const SECRET: &str = "a secret that nobody guesses";
+
+/// How many flows are under way at a time, and how many are measured.
+const AT_ONCE: usize = 16;
+const FLOWS: usize = 2_000;
+
+fn main() {
+    // Whoever the other house's provider is started by decides how it signs: as we do.
+    assert_eq!(std::env::var("HEXABASE_TEST_PEER_SIGNS").as_deref(), Ok("ES256"), "scripts/bench sets this");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    signing(&runtime);
+    // On one thread, as between the tasks of one worker: threads that wake each other are not what is measured.
+    bearer(&tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+    refreshing(&runtime);
+    flows(&runtime);
+}
+
+fn platform(issuer: &str) -> hexabase_core::platform::PlatformBuilder {
+    Platform::builder(issuer).with_plans(hexabase_billing::plans::built_in())
+}
+
+async fn auth(platform: Platform) -> Auth {
+    let dev = Arc::new(DevProvider::new(platform.clone()).unwrap());
+    let client = |id: &str, algorithm| RegisteredClient {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        redirect_uris: vec![CALLBACK.to_owned()],
+        post_logout_redirect_uris: Vec::new(),
+        credential: ClientCredential::Secret(SECRET.to_owned().into()),
+        workspace: None,
+        trusted: true,
+        algorithm,
+    };
+    let auth = Auth::new(platform, vec![dev], AuthConfig::default()).await.unwrap();
+    auth.with_clients(vec![client("hexabase-peer", SignatureAlgorithm::Es256)])
+}
+
+/// A token for a cluster, and bare signatures.
+fn signing(runtime: &Runtime) {
+    let auth = runtime.block_on(auth(platform("https://hexabase.example").build().unwrap()));
+    let access = |groups: usize| ClusterAccess {
+        workspace: fixture::workspace("dev"),
+        user: fixture::user("ann"),
+        groups: (0..groups).map(|number| format!("group-{number:04}")).collect(),
+    };
+    let few = access(3);
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).unwrap();
+    let token = runtime.block_on(auth.cluster_token(&few)).unwrap().token;
+    let message = token.rsplit_once('.').unwrap().0.as_bytes().to_vec();
+    let sign = || pair.sign(&SystemRandom::new(), &message).unwrap();
+    let ours = || runtime.block_on(auth.cluster_token(&few)).unwrap();
+    report(
+        "a token for a cluster, ES256",
+        "the bare signature",
+        in_turns(ours, sign),
+        Target::TimesFloor(1.05),
+    );
+
+    let signature = sign();
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref().to_vec());
+    let verify = || public.verify(&message, signature.as_ref()).unwrap();
+    let workspace = fixture::id("dev");
+    let ours = || runtime.block_on(auth.verify_cluster_token(&token, workspace)).unwrap();
+    let what = "the same verified";
+    report(what, "the bare verification", in_turns(ours, verify), Target::TimesFloor(1.05));
+
+    let many = access(500);
+    let ours = || runtime.block_on(auth.cluster_token(&many)).unwrap();
+    let what = "a token for a cluster with 500 groups";
+    report(what, "the bare signature", in_turns(ours, sign), Target::AtMost(Duration::from_millis(1)));
+}
+
+/// A request's access token, whose session is asked for each time.
+fn bearer(runtime: &Runtime) {
+    let redis = Redis::shared();
+    for kept_in in ["this process", "Redis"] {
+        let (auth, token) = runtime.block_on(async {
+            let mut builder = platform("https://hexabase.example");
+            if kept_in == "Redis" {
+                let store = RedisEphemeral::connect(&RedisSettings::new([redis.url()])).await.unwrap();
+                builder = builder.with_ephemeral(Arc::new(store));
+            }
+            let auth = auth(builder.build().unwrap()).await;
+            let who = DevProvider::identity(&Email::parse("ann@example.com").unwrap(), None);
+            let dev = ProviderName::parse("dev").unwrap();
+            let pair = auth.sign_in(&dev, &who, &Origin::default()).await.unwrap();
+            (auth, pair.access_token)
+        });
+        let ephemeral = auth.platform().ephemeral();
+        let ours = || runtime.block_on(auth.authenticate(&token)).unwrap();
+        // What is asked in any case: whether the session was ended, and whether that is known.
+        let asked =
+            || runtime.block_on(async { futures_util::join!(ephemeral.get("a"), ephemeral.get("b")) });
+        let what = format!("bearer of a request, with revocations kept in {kept_in}");
+        report(&what, "two reads there", in_turns(ours, asked), Target::AtMost(Duration::from_micros(40)));
+    }
+}
+
+async fn listen(router: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+/// A server with somebody signed in: where it is, and their session cookie.
+async fn server() -> (String, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    listener.set_nonblocking(true).unwrap();
+    let platform = platform(&url).build().unwrap();
+    let dev = DevProvider::new(platform.clone()).unwrap();
+    let auth = auth(platform.clone()).await;
+    let wanted = LoginRequest { return_to: "/".to_owned(), login_hint: None, reauthenticate: false };
+    let started = auth.start_login("dev", wanted).await.unwrap();
+    let query = query(&started.authorization_url);
+    let request = PendingApproval {
+        redirect_uri: query["redirect_uri"].clone(),
+        state: query["state"].clone(),
+        nonce: query["nonce"].clone(),
+        code_challenge: query["code_challenge"].clone(),
+    };
+    let back = dev.approve(request, Email::parse("ann@example.com").unwrap(), None).await.unwrap();
+    let back = self::query(&back);
+    let answer =
+        LoginAnswer { state: back["state"].clone(), code: back["code"].clone().into(), issuer: None };
+    let finished = auth.finish_login("dev", answer, &started.binding, &Origin::default()).await.unwrap();
+    let entry = Entry { requests_per_minute: u32::MAX, ..Entry::default() };
+    let router = router(App::assemble(AppParts { entry, ..AppParts::new(platform, auth) }));
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, format!("hexabase_session={}", finished.session.cookie))
+}
+
+fn query(url: &str) -> BTreeMap<String, String> {
+    Url::parse(url).unwrap().query_pairs().into_owned().collect()
+}
+
+async fn form(client: &Client, url: &str, fields: &[(&str, &str)]) -> Value {
+    let body = Url::parse_with_params("http://x", fields).unwrap().query().unwrap().to_owned();
+    let request = client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
+    let answer = request.send().await.unwrap();
+    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Where a provider does what, who is signed in, and as whom the client comes.
+struct Provider {
+    authorize: String,
+    token: String,
+    cookie: String,
+    client_id: &'static str,
+    secret: &'static str,
+    scope: &'static str,
+}
+
+impl Provider {
+    async fn code(&self, client: &Client) -> String {
+        let place = Url::parse_with_params(
+            &self.authorize,
+            [
+                ("client_id", self.client_id),
+                ("redirect_uri", CALLBACK),
+                ("response_type", "code"),
+                ("scope", self.scope),
+                ("state", "state"),
+                ("nonce", "nonce"),
+                ("code_challenge", CHALLENGE),
+                ("code_challenge_method", "S256"),
+            ],
+        );
+        let answer = client.get(place.unwrap()).header(COOKIE, &self.cookie).send().await.unwrap();
+        let back = answer.headers().get(LOCATION).map(|place| place.to_str().unwrap().to_owned());
+        query(&back.unwrap())["code"].clone()
+    }
+
+    /// From a browser that is signed in to the tokens of a client.
+    async fn flow(&self, client: &Client) -> Value {
+        let code = self.code(client).await;
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("client_id", self.client_id),
+            ("client_secret", self.secret),
+            ("code", &code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+        ];
+        form(client, &self.token, &fields).await
+    }
+
+    /// How many flows a second.
+    async fn rate(&self, client: &Client) -> f64 {
+        let begun = Instant::now();
+        let done = AtomicUsize::new(0);
+        stream::iter(0..FLOWS)
+            .for_each_concurrent(AT_ONCE, |_| async {
+                assert!(self.flow(client).await["id_token"].is_string());
+                done.fetch_add(1, Ordering::Relaxed);
+            })
+            .await;
+        f64::from(u32::try_from(done.load(Ordering::Relaxed)).unwrap()) / begun.elapsed().as_secs_f64()
+    }
+}
+
+fn ours(url: &str, cookie: &str) -> Provider {
+    Provider {
+        authorize: format!("{url}/oauth2/authorize"),
+        token: format!("{url}/oauth2/token"),
+        cookie: cookie.to_owned(),
+        client_id: "hexabase-peer",
+        secret: SECRET,
+        scope: "openid email profile",
+    }
+}
+
+fn client() -> Client {
+    Client::builder().redirect(Policy::none()).build().unwrap()
+}
+
+/// Renewing tokens over HTTP, and a handler that signs as many.
+fn refreshing(runtime: &Runtime) {
+    let client = client();
+    let (url, mut token, bare) = runtime.block_on(async {
+        let (url, cookie) = server().await;
+        let provider = Provider { scope: "openid email profile offline_access", ..ours(&url, &cookie) };
+        let tokens = provider.flow(&client).await;
+        let pair = {
+            let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+            let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
+            Arc::new(EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).unwrap())
+        };
+        let bare = listen(Router::new().route("/oauth2/token", post(sign_twice)).with_state(pair)).await;
+        (url, tokens["refresh_token"].as_str().unwrap().to_owned(), bare)
+    });
+    let mut renew = || {
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("client_id", "hexabase-peer"),
+            ("client_secret", SECRET),
+            ("refresh_token", &token),
+        ];
+        let next = runtime.block_on(form(&client, &format!("{url}/oauth2/token"), &fields));
+        token = next["refresh_token"].as_str().unwrap().to_owned();
+    };
+    let sign = || {
+        runtime.block_on(form(&client, &format!("{bare}/oauth2/token"), &[("grant_type", "refresh_token")]))
+    };
+    let pair = in_turns(&mut renew, sign);
+    report(
+        "refresh grant over HTTP",
+        "an axum handler that signs two tokens",
+        pair,
+        Target::TimesFloor(1.43),
+    );
+}
+
+async fn sign_twice(State(pair): State<Arc<EcdsaKeyPair>>, _: axum::body::Bytes) -> Json<Value> {
+    let claims =
+        json!({ "iss": "https://hexabase.example", "sub": "usr_01h455vb4pex5vsknk084sn02q", "exp": 1 });
+    let token = || {
+        let text = format!("e30.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let signature = pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    Json(json!({ "access_token": token(), "id_token": token(), "token_type": "Bearer", "expires_in": 900 }))
+}
+
+/// Whole flows of people who are signed in already, here and at the provider of another house.
+fn flows(runtime: &Runtime) {
+    let client = client();
+    runtime.block_on(async {
+        let (url, cookie) = server().await;
+        let ours = ours(&url, &cookie);
+        let peer = OidcPeer::start(&[CALLBACK]);
+        let theirs = Provider {
+            authorize: format!("{}/auth", peer.issuer()),
+            token: format!("{}/token", peer.issuer()),
+            cookie: peer.signed_in(CALLBACK, "ann@example.com").await,
+            client_id: "hexabase",
+            secret: OidcPeer::CLIENT_SECRET,
+            scope: "openid email profile",
+        };
+        let (mut rates, mut floors) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            rates.push(ours.rate(&client).await);
+            floors.push(theirs.rate(&client).await);
+        }
+        rates.sort_by(f64::total_cmp);
+        floors.sort_by(f64::total_cmp);
+        let (rate, floor) = (rates[1], floors[1]);
+        row(
+            "code with PKCE, from the signed-in browser to the tokens, 16 at once",
+            &format!("{rate:.0}/s"),
+            &format!("{floor:.0}/s (oidc-provider on Node.js, in memory as well)"),
+            &format!("{:.2}", rate / floor),
+            &"≥ 5 × floor",
+            rate >= 5.0 * floor,
+        );
+    });
+}
