@@ -8,13 +8,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hexabase_core::secret::ExposeSecret as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use reqwest::{Certificate, Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::process::{Client, Process};
+use crate::process::{Client, Process, program};
 
 /// What there is on a host that lies in no namespace, and all namespaces.
 const CLUSTER_SCOPED: [&str; 9] = [
@@ -123,6 +123,24 @@ impl Inside {
     }
 }
 
+/// Takes back the key that signs, as an operator does beside the server.
+fn retire_the_key(folder: &Path) {
+    let keys = |arguments: &[&str]| -> Value {
+        let mut command = program(folder);
+        let done = command.args(["admin", "--json", "--dev", "keys"]).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        serde_json::from_slice(&done.stdout).unwrap()
+    };
+    let key = keys(&["list"])[0]["kid"].as_str().unwrap().to_owned();
+    keys(&["retire", &key]);
+}
+
+/// Which key has signed a token.
+fn kid(token: &str) -> Value {
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&header).unwrap()["kid"].clone()
+}
+
 /// Buys a workspace: its path.
 async fn buy(ann: &Client, org: &str, name: &str) -> String {
     let wanted = json!({ "name": name, "plan_id": "starter", "kubernetes_version": "1.35" });
@@ -194,6 +212,22 @@ async fn people_live_in_real_clusters_from_the_order_to_the_end() {
     let (head, _) = owner.token.rsplit_once('.').unwrap();
     assert_eq!(owner.ask(&format!("{head}.AAAA"), Method::GET, pods, &nowhere).await, Some(401));
     assert_eq!(bob.status(&format!("{other}/kubeconfig?auth=token")).await, 404);
+    // A key that leaked is taken back: the tenant's API server follows, and nobody has restarted it.
+    retire_the_key(folder.path());
+    let leaked = owner.token.clone();
+    until("tokens have another key", async || {
+        let ann = nobody.sign_in("ann@example.com").await;
+        kid(&Inside::of(&ann, &shop).await.token) != kid(&leaked)
+    })
+    .await;
+    let (ann, bob) = (nobody.sign_in("ann@example.com").await, nobody.sign_in("bob@example.com").await);
+    let owner = Inside { token: Inside::of(&ann, &shop).await.token, ..owner };
+    until("the new key is known inside", async || owner.get(pods).await == Some(200)).await;
+    until("the old key is forgotten", async || {
+        owner.ask(&leaked, Method::GET, pods, &nowhere).await == Some(401)
+    })
+    .await;
+
     // Who leaves the group has no rights with the next token.
     assert_eq!(ann.delete(&membership).await, 204);
     assert_eq!(bob.status(&format!("{shop}/kubeconfig?auth=token")).await, 404);

@@ -14,23 +14,26 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(discovery)).routes(routes!(jwks))
 }
 
-/// Long enough to spare requests, short enough for a new key to be known before it signs.
+/// What hardly ever changes.
 const FIVE_MINUTES: &str = "public, max-age=300";
+/// API servers ask again for a key that they do not know, but not while what they have is said to be fresh for longer than
+/// this: tokens that are signed with a key that had to come at once would be refused.
+const HALF_A_MINUTE: &str = "public, max-age=30";
 
-fn public(document: Value) -> Response {
-    ([(CACHE_CONTROL, FIVE_MINUTES)], Json(document)).into_response()
+fn public(lifetime: &'static str, document: Value) -> Response {
+    ([(CACHE_CONTROL, lifetime)], Json(document)).into_response()
 }
 
 /// Describe this issuer (OpenID Connect Discovery).
 #[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "OIDC", security(()),
     responses((status = 200, body = Object)))]
 async fn discovery(State(app): State<App>) -> Response {
-    public(app.auth.discovery())
+    public(FIVE_MINUTES, app.auth.discovery())
 }
 
 /// Show the public keys of this issuer (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "OIDC", security(()),
     responses((status = 200, body = Object)))]
 async fn jwks(State(app): State<App>) -> Response {
-    public(app.auth.jwks().await)
+    public(HALF_A_MINUTE, app.auth.jwks().await)
 }
