@@ -12,6 +12,9 @@
 //! | API token | opaque, scoped, for automation | until it expires or is removed |
 //! | cluster token | a signed JWT with the groups of one workspace, for that workspace's API server | 10 minutes |
 //!
+//! [`upstream`] has the identity providers: OpenID Connect, Google and Microsoft among them, and GitHub. [`issuer`] is the
+//! other direction: Hexabase as the OpenID Connect provider of tenant clusters and of whoever is registered.
+//!
 //! Ending a session takes effect at once: every request checks for revocation, and fails when that cannot be
 //! checked. Signing keys live in the store, sealed with the master key, so that all replicas share them.
 //!

@@ -167,7 +167,7 @@ impl Auth {
         let state = parameters.get("state");
         match self.checked(&client, &redirect_uri, parameters).await {
             Ok(request) => self.proceed(client, request, None, browser, false).await,
-            Err(error) => self.back(&(redirect_uri.as_str(), state), error),
+            Err(error) => self.back(&redirect_uri, state, error),
         }
     }
 
@@ -201,7 +201,7 @@ impl Auth {
             return self.proceed(client, request, None, Some(browser), true).await;
         }
         let refusal = OAuthError::new("access_denied", "the person did not agree");
-        self.back(&request, refusal)
+        self.back(&request.redirect_uri, request.state.as_deref(), refusal)
     }
 
     /// The client and where it wants the browser back: nothing is sent to addresses that are not its own.
@@ -286,16 +286,17 @@ impl Auth {
                 agreed_now,
             }),
         };
+        let back = |error| self.back(&request.redirect_uri, request.state.as_deref(), error);
         let step = next_step(&request, present);
         if let Step::Ask(browser) | Step::Grant(browser) = &step
             && let Err(error) = self.access_of(&client, browser.session.user_id, browser.session.id).await
         {
             let error = OAuthError::from(error);
             let error = if error.error == "invalid_grant" { denied(error) } else { error };
-            return self.back(&request, error);
+            return back(error);
         }
         match step {
-            Step::Refuse(error, description) => self.back(&request, OAuthError::new(error, description)),
+            Step::Refuse(error, description) => back(OAuthError::new(error, description)),
             Step::SignIn { reauthenticate } => {
                 let login_hint = request.login_hint.clone();
                 let handle = self.keep(request, handle).await?;
@@ -343,8 +344,7 @@ impl Auth {
     }
 
     /// Sends the browser back with what is wrong.
-    fn back(&self, to: &impl Returning, error: OAuthError) -> Result<Authorization> {
-        let (uri, state) = to.address();
+    fn back(&self, uri: &str, state: Option<&str>, error: OAuthError) -> Result<Authorization> {
         let parameters = [
             ("error", Some(error.error)),
             ("error_description", Some(error.description.as_str())),
@@ -391,23 +391,6 @@ impl Auth {
         let request: Request = serde_json::from_slice(&plain).map_err(|_| gone())?;
         let client = self.find_client(&request.client_id).await?.ok_or_else(gone)?;
         Ok((client, request))
-    }
-}
-
-/// Where a browser goes back to, with the state that it came with.
-trait Returning {
-    fn address(&self) -> (&str, Option<&str>);
-}
-
-impl Returning for Request {
-    fn address(&self) -> (&str, Option<&str>) {
-        (&self.redirect_uri, self.state.as_deref())
-    }
-}
-
-impl Returning for (&str, Option<&str>) {
-    fn address(&self) -> (&str, Option<&str>) {
-        *self
     }
 }
 
