@@ -9,6 +9,8 @@ pub struct AuthConfig {
     pub session: Duration,
     /// How long somebody may take to sign in with a provider.
     pub login: Duration,
+    /// How many sessions one person has at most: whoever begins another one ends their oldest.
+    pub sessions_per_user: usize,
 }
 
 impl Default for AuthConfig {
@@ -18,6 +20,7 @@ impl Default for AuthConfig {
             access_token: Duration::from_secs(15 * MINUTE),
             session: Duration::from_secs(30 * 24 * 60 * MINUTE),
             login: Duration::from_secs(10 * MINUTE),
+            sessions_per_user: 100,
         }
     }
 }

@@ -98,12 +98,18 @@ impl Auth {
         }
     }
 
+    /// Begins a session, in the place of the oldest if there would be too many.
     pub(crate) async fn begin(
         &self,
         session: &Session,
         kind: SecurityEventKind,
         origin: &Origin,
     ) -> Result<()> {
+        let alive = self.sessions(session.user_id).await?;
+        let too_many = (alive.len() + 1).saturating_sub(self.config.sessions_per_user);
+        for oldest in alive.iter().take(too_many) {
+            self.end_session(oldest.id, SecurityEventKind::SessionRevoked, origin).await?;
+        }
         let event = self.security_event(session, kind, origin);
         self.platform.store().commit(Changeset::new().insert(session.clone()).insert(event)).await
     }

@@ -549,3 +549,25 @@ async fn a_key_that_others_may_know_is_taken_back_and_nothing_that_it_signed_is_
     let gone = world.auth.retire_key(&leaked).await.unwrap_err();
     assert_eq!(gone.kind(), ErrorKind::NotFound);
 }
+
+#[tokio::test]
+async fn whoever_has_too_many_sessions_loses_the_oldest() {
+    let platform = platform(&Arc::new(ManualClock::default()), &Arc::new(MemoryStore::new()));
+    let config = AuthConfig { sessions_per_user: 3, ..AuthConfig::default() };
+    let auth = Auth::new(platform, Vec::new(), config).await.unwrap();
+    let dev = ProviderName::parse("dev").unwrap();
+    let sign_in = async |email: &str| {
+        let who = DevProvider::identity(&Email::parse(email).unwrap(), None);
+        auth.sign_in(&dev, &who, &origin()).await.unwrap()
+    };
+    let bob = sign_in("bob@example.com").await;
+    let first = sign_in("ann@example.com").await;
+    for _ in 0..2 {
+        sign_in("ann@example.com").await;
+    }
+    auth.authenticate(&first.access_token).await.unwrap();
+    let fourth = sign_in("ann@example.com").await;
+    assert!(auth.authenticate(&first.access_token).await.is_err());
+    assert_eq!(auth.sessions(fourth.user_id).await.unwrap().len(), 3);
+    auth.authenticate(&bob.access_token).await.unwrap();
+}

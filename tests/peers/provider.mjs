@@ -6,22 +6,21 @@ import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
+// With RS256 its keys are the same at every start: those that it brings along.
+const algorithm = process.env.HEXABASE_TEST_PEER_SIGNS ?? 'RS256';
+const elliptic = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+
 const [port, ...redirectUris] = process.argv.slice(2);
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
-  jwks: {
-    keys: [
-      { ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }), use: 'sig' },
-      { ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }), use: 'sig' },
-    ],
-  },
+  ...(algorithm === 'ES256' && { jwks: { keys: [elliptic()] } }),
   clients: [{
     client_id: 'hexabase',
     client_secret: 'the secret of hexabase',
     redirect_uris: redirectUris,
     response_types: ['code'],
     grant_types: ['authorization_code'],
-    id_token_signed_response_alg: process.env.HEXABASE_TEST_PEER_SIGNS ?? 'RS256',
+    id_token_signed_response_alg: algorithm,
   }],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
   cookies: { keys: ['a key for cookies in tests'] },

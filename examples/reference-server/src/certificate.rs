@@ -1,34 +1,102 @@
 //! What the server shows to those who speak https to it.
 
 use std::net::IpAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rcgen::{KeyUsagePurpose, SanType};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{self, ServerConfig};
 
 use crate::settings::kept;
 
-/// Takes the certificate chain and its key from files.
+/// How often the files of a certificate are looked at: it is renewed while the server runs.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Takes the certificate chain and its key from files, and takes them anew when the files change.
 ///
 /// # Errors
 /// `Invalid` when they cannot be read or do not belong together.
 pub(crate) fn from_files(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
-    let unusable = |field: &'static str, file: &Path| {
-        let message = format!("{} cannot be used", file.display());
-        move |error: pem::Error| Error::invalid(field, message).caused_by(error)
+    let files = Files { chain: chain.to_owned(), key: key.to_owned() };
+    let texts = files.read()?;
+    let current = Arc::new(Current(RwLock::new(parsed(&texts)?)));
+    tokio::spawn(files.follow(texts, Arc::downgrade(&current)));
+    Ok(acceptor(current))
+}
+
+/// The certificate that new connections are shown.
+#[derive(Debug)]
+struct Current(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// Where a certificate and its key are kept.
+struct Files {
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+/// What is in the files: the chain, and the key.
+type Texts = (Vec<u8>, SecretString);
+
+impl Files {
+    fn read(&self) -> Result<Texts> {
+        let unusable = |field: &'static str, file: &Path, error: std::io::Error| {
+            Error::invalid(field, format!("{} cannot be used", file.display())).caused_by(error)
+        };
+        let chain = std::fs::read(&self.chain).map_err(|error| unusable("tls_cert", &self.chain, error))?;
+        let key =
+            std::fs::read_to_string(&self.key).map_err(|error| unusable("tls_key", &self.key, error))?;
+        Ok((chain, key.into()))
+    }
+
+    /// Puts what is in the files in the place of what was, as soon as it is another good pair, for as long as somebody
+    /// shows it. What is half written, or no good, is left alone.
+    async fn follow(self, mut before: Texts, current: Weak<Current>) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(current) = current.upgrade() else { return };
+            let Ok(texts) = self.read() else { continue };
+            if texts.0 == before.0 && texts.1.expose_secret() == before.1.expose_secret() {
+                continue;
+            }
+            match parsed(&texts) {
+                Ok(key) => {
+                    *current.0.write().unwrap_or_else(PoisonError::into_inner) = key;
+                    tracing::info!(file = %self.chain.display(), "a new certificate is shown");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, file = %self.chain.display(), "the new certificate is no good; the old one goes on");
+                }
+            }
+            before = texts;
+        }
+    }
+}
+
+fn parsed((chain, key): &Texts) -> Result<Arc<CertifiedKey>> {
+    let unusable = |field: &'static str| {
+        move |error: pem::Error| Error::invalid(field, "is not in PEM").caused_by(error)
     };
-    let certificates = CertificateDer::pem_file_iter(chain)
-        .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
-        .map_err(unusable("tls_cert", chain))?;
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(unusable("tls_key", key))?;
-    acceptor(certificates, key_der)
+    let certificates = CertificateDer::pem_slice_iter(chain)
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(unusable("tls_cert"))?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes()).map_err(unusable("tls_key"))?;
+    certified(certificates, key)
 }
 
 /// Takes certificates of an authority from a file.
@@ -47,13 +115,17 @@ pub(crate) fn authority(setting: &str, file: &Path) -> Result<String> {
     }
 }
 
-fn acceptor(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<TlsAcceptor> {
-    let mut config =
-        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(|error| {
-            Error::invalid("tls_cert", "certificate and key cannot be used together").caused_by(error)
-        })?;
+fn certified(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Arc<CertifiedKey>> {
+    let unusable = |error: rustls::Error| {
+        Error::invalid("tls_cert", "certificate and key cannot be used together").caused_by(error)
+    };
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new).map_err(unusable)
+}
+
+fn acceptor(shown: Arc<Current>) -> TlsAcceptor {
+    let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// A certificate authority for development: nobody trusts it but the kubeconfigs that it is written into.
@@ -103,6 +175,7 @@ impl Authority {
         let leaf = params.signed_by(&key, &self.issuer).map_err(failed)?;
         let key = PrivateKeyDer::try_from(key.serialize_der())
             .map_err(|error| Error::unexpected("a certificate's key cannot be read").with("cause", error))?;
-        acceptor(vec![leaf.der().clone()], key)
+        let shown = certified(vec![leaf.der().clone()], key)?;
+        Ok(acceptor(Arc::new(Current(RwLock::new(shown)))))
     }
 }

@@ -105,7 +105,8 @@ pub(crate) async fn compose(
     if providers.is_empty() {
         tracing::warn!("nobody can sign in: no provider is set");
     }
-    let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await?;
+    let config = AuthConfig { sessions_per_user: settings.sessions_per_user, ..AuthConfig::default() };
+    let auth = Auth::new(platform.clone(), providers, config).await?;
     let auth = auth.with_clients(settings.parties.clients);
 
     let speech = match (&settings.tls, authority) {

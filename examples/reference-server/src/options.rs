@@ -141,6 +141,10 @@ options! {
     #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", value_name = "NUMBER")]
     requests_per_minute_per_organization: u32,
 
+    /// How many sessions one person has at most; the oldest ends when another one begins [default: 100].
+    #[arg(long, env = "HEXABASE_SESSIONS_PER_USER", value_name = "NUMBER")]
+    sessions_per_user: usize,
+
     /// How many messages a worker deals with at a time [default: 32].
     #[arg(long, env = "HEXABASE_CONCURRENCY", value_name = "NUMBER")]
     concurrency: usize,

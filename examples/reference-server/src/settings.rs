@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use hexabase_auth::AuthConfig;
 use hexabase_auth::issuer::RegisteredClient;
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Check, Error, Result};
@@ -80,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) requests_per_minute: u32,
     /// How many requests the members of an organization have per minute together; none for no limit.
     pub(crate) organization_rate: Option<Rate>,
+    /// How many sessions one person has at most.
+    pub(crate) sessions_per_user: usize,
     /// How many messages a worker deals with at a time.
     pub(crate) concurrency: usize,
     /// Where mail is put.
@@ -229,6 +232,7 @@ fn resolve(
         "tls_cert and tls_key go together",
     );
     check.require(options.concurrency != Some(0), "concurrency", "must be 1 or more");
+    check.require(options.sessions_per_user != Some(0), "sessions_per_user", "must be 1 or more");
     let redis = check.field("redis_ca", redis(options.redis_url, options.redis_ca.as_deref()));
     let nats = options.nats_url.map(|url| NatsSettings {
         credentials: options.nats_credentials,
@@ -292,6 +296,7 @@ fn resolve(
         organization_rate: Some(options.requests_per_minute_per_organization.unwrap_or(12_000))
             .filter(|requests| *requests > 0)
             .map(|burst| Rate { burst, period: Duration::from_secs(60) }),
+        sessions_per_user: options.sessions_per_user.unwrap_or(AuthConfig::default().sessions_per_user),
         concurrency: options.concurrency.unwrap_or(32),
         mail_directory: options
             .mail_directory

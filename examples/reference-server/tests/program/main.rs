@@ -13,10 +13,12 @@ mod process;
 mod upgrade;
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use hexabase_test_servers::Certificates;
 use installation::Installation;
 use process::{Process, fails_with, program};
 use serde_json::{Value, json};
@@ -179,6 +181,36 @@ async fn kubectl_trusts_a_server_with_a_certificate_of_ones_own_authority() {
         .unwrap();
     let credential: Value = serde_json::from_slice(&asked.stdout).unwrap_or_else(|_| panic!("{asked:?}"));
     assert_eq!(credential["kind"], "ExecCredential");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_shown_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (Certificates::new(), Certificates::new());
+    let (chain, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    let put = |certificates: &Certificates| {
+        std::fs::copy(certificates.certificate(), &chain).unwrap();
+        std::fs::copy(certificates.key(), &key).unwrap();
+    };
+    put(&old);
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let (listen, url) = (format!("127.0.0.1:{port}"), format!("https://127.0.0.1:{port}"));
+    let mut command = program(folder.path());
+    command.args(["serve", "--dev", "--listen", &listen, "--public-url", &url]);
+    command.arg("--tls-cert").arg(&chain).arg("--tls-key").arg(&key);
+    let _server = Process::spawn("serve", folder.path(), &mut command).await;
+    let is_shown = async |certificates: &Certificates| {
+        let authority =
+            reqwest::Certificate::from_pem(&std::fs::read(certificates.authority()).unwrap()).unwrap();
+        let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+        client.get(format!("{url}/healthz")).send().await.is_ok()
+    };
+    assert!(is_shown(&old).await && !is_shown(&new).await);
+    put(&new);
+    while !is_shown(&new).await {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!is_shown(&old).await);
 }
 
 #[tokio::test]
