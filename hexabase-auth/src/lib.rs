@@ -52,6 +52,7 @@ mod keys;
 mod login;
 mod query;
 mod refusal;
+mod sealed;
 mod sessions;
 #[cfg(feature = "upstream")]
 pub mod upstream;

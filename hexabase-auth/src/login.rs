@@ -117,9 +117,7 @@ impl Auth {
             reauthenticate: wanted.reauthenticate,
         };
         let authorization_url = provider.authorization_url(&request).await?;
-        let plain = serde_json::to_vec(&pending)
-            .map_err(|error| Error::unexpected("a sign-in cannot be written as JSON").caused_by(error))?;
-        let sealed = self.platform.master_key().seal(&**self.platform.ids(), SEALED, &plain)?;
+        let sealed = self.sealed(SEALED, &pending)?;
         self.platform.ephemeral().put(&format!("login:{}", hash(&state)), &sealed, self.config.login).await?;
         Ok(StartedLogin { authorization_url, binding })
     }
@@ -144,8 +142,7 @@ impl Auth {
             .take(&format!("login:{}", hash(&answer.state)))
             .await?
             .ok_or_else(refused)?;
-        let plain = self.platform.master_key().open(SEALED, &sealed)?;
-        let pending: Pending = serde_json::from_slice(&plain).map_err(|_| refused())?;
+        let pending: Pending = self.opened(SEALED, &sealed).ok_or_else(refused)?;
         if pending.provider != provider.name().as_str() || pending.binding_hash != hash(binding) {
             return Err(refused());
         }

@@ -370,12 +370,10 @@ impl Auth {
             return Ok(handle.to_owned());
         }
         let handle = self.random_text();
-        let plain = serde_json::to_vec(&request)
-            .map_err(|error| Error::unexpected("a request cannot be written as JSON").caused_by(error))?;
-        if plain.len() > LONGEST {
+        let sealed = self.sealed(SEALED, &request)?;
+        if sealed.len() > LONGEST {
             return Err(Error::invalid("query", "is too long"));
         }
-        let sealed = self.platform.master_key().seal(&**self.platform.ids(), SEALED, &plain)?;
         self.platform.ephemeral().put(&key(&handle), &sealed, PATIENCE).await?;
         Ok(handle)
     }
@@ -387,8 +385,8 @@ impl Auth {
             false => ephemeral.get(&key(handle)).await?,
         };
         let gone = || Error::not_found("sign-in request");
-        let plain = self.platform.master_key().open(SEALED, &sealed.ok_or_else(gone)?)?;
-        let request: Request = serde_json::from_slice(&plain).map_err(|_| gone())?;
+        let request: Option<Request> = sealed.and_then(|sealed| self.opened(SEALED, &sealed));
+        let request = request.ok_or_else(gone)?;
         let client = self.find_client(&request.client_id).await?.ok_or_else(gone)?;
         Ok((client, request))
     }

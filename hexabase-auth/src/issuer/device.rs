@@ -114,7 +114,7 @@ impl Auth {
         };
         let (device_code, user_code) = (self.random_text(), self.user_code());
         let place = device_key(&hash(&device_code));
-        self.platform.ephemeral().put(&place, &self.sealed(&waiting)?, LIFETIME).await?;
+        self.platform.ephemeral().put(&place, &self.sealed(SEALED, &waiting)?, LIFETIME).await?;
         self.platform.ephemeral().put(&user_key(&user_code), hash(&device_code).as_bytes(), LIFETIME).await?;
         let shown = format!("{}-{}", &user_code[..LENGTH / 2], &user_code[LENGTH / 2..]);
         let verification_uri = format!("{}/oauth2/device", self.platform.settings().issuer.url);
@@ -172,7 +172,7 @@ impl Auth {
         };
         let answer = Some(if agrees { Answer::Agreed(person) } else { Answer::Refused });
         let left = until(self.platform.clock().now(), waiting.expires_at);
-        let answered = self.sealed(&Waiting { answer, ..waiting })?;
+        let answered = self.sealed(SEALED, &Waiting { answer, ..waiting })?;
         match self.platform.ephemeral().compare_and_set(&place, &before, &answered, left).await? {
             true => Ok(()),
             false => Err(gone()),
@@ -189,7 +189,7 @@ impl Auth {
         let device = ephemeral.get(&user_key(&letters(user_code))).await?.ok_or_else(gone)?;
         let place = device_key(&String::from_utf8(device).map_err(|_| gone())?);
         let sealed = ephemeral.get(&place).await?.ok_or_else(gone)?;
-        let waiting = self.opened(&sealed)?;
+        let waiting: Waiting = self.opened(SEALED, &sealed).ok_or_else(gone)?;
         if waiting.answer.is_some() {
             return Err(gone());
         }
@@ -208,7 +208,7 @@ impl Auth {
         let expired = || OAuthError::new("expired_token", "nobody agreed in time; begin again");
         let ephemeral = self.platform.ephemeral();
         let sealed = ephemeral.get(&device_key(&code)).await?.ok_or_else(expired)?;
-        let waiting = self.opened(&sealed)?;
+        let waiting: Waiting = self.opened(SEALED, &sealed).ok_or_else(expired)?;
         if waiting.client_id != client.id {
             return Err(OAuthError::invalid_grant("the code is another client's"));
         }
@@ -221,7 +221,7 @@ impl Auth {
         }
         // Whatever was answered, it is said once.
         let taken = ephemeral.take(&device_key(&code)).await?.ok_or_else(expired)?;
-        match self.opened(&taken)?.answer {
+        match self.opened(SEALED, &taken).and_then(|answered: Waiting| answered.answer) {
             Some(Answer::Agreed(person)) => {
                 self.tokens_for_device(&client, &person, waiting.scope, origin).await
             }
@@ -251,17 +251,6 @@ impl Auth {
         }
         code.truncate(LENGTH);
         code
-    }
-
-    fn sealed(&self, waiting: &Waiting) -> Result<Vec<u8>> {
-        let plain = serde_json::to_vec(waiting)
-            .map_err(|error| Error::unexpected("a request cannot be written as JSON").caused_by(error))?;
-        self.platform.master_key().seal(&**self.platform.ids(), SEALED, &plain)
-    }
-
-    fn opened(&self, sealed: &[u8]) -> Result<Waiting> {
-        let plain = self.platform.master_key().open(SEALED, sealed)?;
-        serde_json::from_slice(&plain).map_err(|_| gone())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hexabase_core::access::{Credential, Principal};
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Result;
 use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::model::{Grant, Origin, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
@@ -53,10 +53,7 @@ pub(super) struct Granted {
 impl Auth {
     pub(super) async fn keep_code(&self, code: &Code) -> Result<String> {
         let text = self.random_text();
-        let plain = serde_json::to_vec(code)
-            .map_err(|error| Error::unexpected("a code cannot be written as JSON").caused_by(error))?;
-        let sealed = self.platform.master_key().seal(&**self.platform.ids(), SEALED, &plain)?;
-        self.platform.ephemeral().put(&code_key(&text), &sealed, CODE_LIFETIME).await?;
+        self.platform.ephemeral().put(&code_key(&text), &self.sealed(SEALED, code)?, CODE_LIFETIME).await?;
         Ok(text)
     }
 
@@ -64,8 +61,7 @@ impl Auth {
     /// of it ends (RFC 6749 section 4.1.2).
     pub(super) async fn take_code(&self, text: &str, origin: &Origin) -> Result<Option<Code>> {
         if let Some(sealed) = self.platform.ephemeral().take(&code_key(text)).await? {
-            let plain = self.platform.master_key().open(SEALED, &sealed)?;
-            return Ok(serde_json::from_slice(&plain).ok());
+            return Ok(self.opened(SEALED, &sealed));
         }
         let session = self.platform.ephemeral().get(&used_key(text)).await?;
         let session = session.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|id| id.parse().ok());
