@@ -45,6 +45,17 @@ impl std::fmt::Debug for TokenPair {
     }
 }
 
+/// What a refresh token is good for.
+pub(crate) struct Renewal {
+    /// The session that it is of.
+    pub(crate) session: Session,
+    /// The verifier of the token that comes next.
+    pub(crate) next: Verifier,
+    shown: Verifier,
+    /// Whether somebody has just spent it: it is answered alike.
+    is_spent: bool,
+}
+
 /// A refresh token as its owner carries it.
 pub(crate) fn refresh_token(session: &Session, verifier: &Verifier) -> String {
     BearerToken::new(REFRESH_PREFIX, &[&session.id], verifier).expose_secret().to_owned()
@@ -152,70 +163,78 @@ impl Auth {
     /// - `Unauthenticated` for a token that is wrong, spent, or of a session that is over.
     /// - `Unavailable`.
     pub async fn refresh(&self, refresh_token: &str, origin: &Origin) -> Result<TokenPair> {
-        let (session, next) = self.renew(refresh_token, None, origin).await?;
-        self.pair(&session, &next).await
+        let renewal = self.renewal(refresh_token, None, origin).await?;
+        let pair = self.pair(&renewal.session, &renewal.next).await?;
+        self.spend(renewal, origin).await?;
+        Ok(pair)
     }
 
-    /// Exchanges a refresh token of a client, or of nobody but the person: answers the session with the verifier of the
-    /// token that comes next.
-    pub(crate) async fn renew(
+    /// What a refresh token of a client, or of nobody but the person, is good for. Nothing is changed by a good one:
+    /// whatever can fail is done before it is spent, so that whoever is told of a failure still has a token.
+    pub(crate) async fn renewal(
         &self,
         refresh_token: &str,
         client: Option<&str>,
         origin: &Origin,
-    ) -> Result<(Session, Verifier)> {
+    ) -> Result<Renewal> {
         let (id, shown) =
             BearerToken::split::<SessionId>(REFRESH_PREFIX, refresh_token).ok_or_else(refused)?;
-        let store = self.platform.store();
+        self.verified(id, shown, client, origin).await
+    }
+
+    async fn verified(
+        &self,
+        id: SessionId,
+        shown: Verifier,
+        client: Option<&str>,
+        origin: &Origin,
+    ) -> Result<Renewal> {
+        let (store, now) = (self.platform.store(), self.platform.clock().now());
+        let found = store.find_session(id).await?;
+        let session = found.filter(|session| session.is_alive(now)).ok_or_else(refused)?;
+        if session.grant.as_ref().map(|grant| grant.client_id.as_str()) != client {
+            return Err(refused());
+        }
+        let next = shown.after(self.platform.master_key(), &id.to_string());
+        let is_newest = |verifier: &Verifier| session.refresh_hash.is_some_and(|hash| hash.matches(verifier));
+        if is_newest(&shown) {
+            return Ok(Renewal { session, shown, next, is_spent: false });
+        }
+        let spent_at = store.refresh_spent_at(id, &shown.hash()).await?.ok_or_else(refused)?;
+        if now.duration_since(spent_at) < LEEWAY && is_newest(&next) {
+            return Ok(Renewal { session, shown, next, is_spent: true });
+        }
+        tracing::warn!(session = %id, user = %session.user_id, "a spent refresh token was shown again");
+        self.end_session(id, SecurityEventKind::RefreshReused, origin).await?;
+        Err(refused())
+    }
+
+    /// Spends a refresh token for the one that comes next. Of several who do so at once one does it, and the others find
+    /// it done.
+    pub(crate) async fn spend(&self, mut renewal: Renewal, origin: &Origin) -> Result<()> {
         for _ in 0..ATTEMPTS {
-            let now = self.platform.clock().now();
-            let found = store.find_session(id).await?;
-            let session = found.filter(|session| session.is_alive(now)).ok_or_else(refused)?;
-            if session.grant.as_ref().map(|grant| grant.client_id.as_str()) != client {
-                return Err(refused());
+            if renewal.is_spent {
+                return Ok(());
             }
-            let next = shown.after(self.platform.master_key(), &id.to_string());
-            let is_newest =
-                |verifier: &Verifier| session.refresh_hash.is_some_and(|hash| hash.matches(verifier));
-            let outcome = if is_newest(&shown) {
-                self.rotate(session, &shown, next, origin).await
-            } else {
-                let spent_at = store.refresh_spent_at(id, &shown.hash()).await?.ok_or_else(refused)?;
-                if now.duration_since(spent_at) < LEEWAY && is_newest(&next) {
-                    return Ok((session, next));
-                }
-                self.end_family(session, origin).await
-            };
-            match outcome {
-                // Somebody was faster: with a new token, or with the note that the old one is spent.
+            match self.rotate(&renewal, origin).await {
+                // Somebody was faster: with the same, or with something else about the session.
                 Err(error) if error.is_version_conflict() || error.kind() == ErrorKind::AlreadyExists => {}
                 outcome => return outcome,
             }
+            let Renewal { session, shown, .. } = renewal;
+            let client = session.grant.map(|grant| grant.client_id);
+            renewal = self.verified(session.id, shown, client.as_deref(), origin).await?;
         }
         Err(Error::unavailable("the session is being changed by others; try again"))
     }
 
-    async fn rotate(
-        &self,
-        session: Session,
-        shown: &Verifier,
-        next: Verifier,
-        origin: &Origin,
-    ) -> Result<(Session, Verifier)> {
+    async fn rotate(&self, renewal: &Renewal, origin: &Origin) -> Result<()> {
         let now = self.platform.clock().now();
-        let renewed = Session { refresh_hash: Some(next.hash()), used_at: now, ..session };
-        let spent = SpentRefresh { session_id: renewed.id, hash: shown.hash(), spent_at: now };
-        let event = self.security_event(&renewed, SecurityEventKind::TokenRefreshed, origin);
-        let changeset = Changeset::new().session(renewed.clone()).insert(spent).insert(event);
-        self.platform.store().commit(changeset).await?;
-        // The commit has raised the version, which nobody goes by from here.
-        Ok((renewed, next))
-    }
-
-    async fn end_family(&self, session: Session, origin: &Origin) -> Result<(Session, Verifier)> {
-        tracing::warn!(session = %session.id, user = %session.user_id, "a spent refresh token was shown again");
-        self.end(session, SecurityEventKind::RefreshReused, origin).await?;
-        Err(refused())
+        let Renewal { session, shown, next, .. } = renewal;
+        let renewed = Session { refresh_hash: Some(next.hash()), used_at: now, ..session.clone() };
+        let spent = SpentRefresh { session_id: session.id, hash: shown.hash(), spent_at: now };
+        let event = self.security_event(session, SecurityEventKind::TokenRefreshed, origin);
+        self.platform.store().commit(Changeset::new().session(renewed).insert(spent).insert(event)).await
     }
 
     /// Ends a session: first where every request looks, then for good.

@@ -97,13 +97,14 @@ impl Auth {
     ) -> Result<TokenResponse, OAuthError> {
         let client = self.authenticate_client(authorization, parameters).await?;
         let shown = parameters.need("refresh_token")?;
-        let (session, next) =
-            self.renew(shown, Some(&client.id), origin).await.map_err(|error| match error.kind() {
-                hexabase_core::ErrorKind::Unauthenticated => {
-                    OAuthError::invalid_grant("the refresh token is not valid, or not any more")
-                }
-                _ => error.into(),
-            })?;
+        let refusal = |error: hexabase_core::error::Error| match error.kind() {
+            hexabase_core::ErrorKind::Unauthenticated => {
+                OAuthError::invalid_grant("the refresh token is not valid, or not any more")
+            }
+            _ => error.into(),
+        };
+        let renewal = self.renewal(shown, Some(&client.id), origin).await.map_err(refusal)?;
+        let session = renewal.session.clone();
         let granted = session.grant.as_ref().map(|grant| grant.scope.clone()).unwrap_or_default();
         // Less may be asked for, and never more (RFC 6749 section 6).
         let scope = match parameters.get("scope") {
@@ -115,7 +116,10 @@ impl Auth {
                 return Err(OAuthError::new("invalid_scope", "this is more than was granted"));
             }
         };
-        self.tokens_for(&client, Granted { session, refresh: Some(next) }, scope, None).await
+        let granted = Granted { session, refresh: Some(renewal.next.clone()) };
+        let tokens = self.tokens_for(&client, granted, scope, None).await?;
+        self.spend(renewal, origin).await.map_err(refusal)?;
+        Ok(tokens)
     }
 
     /// The tokens of a client's session, with what is so at this moment.

@@ -143,8 +143,11 @@ async fn less_than_was_granted_may_be_asked_for_and_more_may_not() {
     let less = with(&refresh, "openid email").await.unwrap();
     let said = claims(less.id_token.as_ref().unwrap());
     assert!(said.get("email").is_some() && said.get("name").is_none(), "{said}");
-    let error = with(&less.refresh_token.unwrap(), "openid admin").await.unwrap_err();
+    let next = less.refresh_token.unwrap();
+    let error = with(&next, "openid admin").await.unwrap_err();
     assert_eq!(error.error, "invalid_scope");
+    world.clock.advance(Duration::from_secs(3_600));
+    assert!(with(&next, "openid email").await.is_ok(), "what was refused has spent nothing");
 }
 
 #[tokio::test]
@@ -189,6 +192,10 @@ async fn a_workspaces_tokens_carry_its_groups_as_they_are_at_that_moment() {
     let refresh = tokens.refresh_token.unwrap();
     assert_eq!(world.refresh(&dev(), &refresh).await.unwrap_err().error, "invalid_grant");
     assert_eq!(world.auth.userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
+    // Whoever comes back into the group goes on where they were: to be refused is not to have spent anything.
+    world.clock.advance(Duration::from_secs(3_600));
+    world.put_in(&ann).await;
+    assert!(world.refresh(&dev(), &refresh).await.is_ok());
 }
 
 #[tokio::test]

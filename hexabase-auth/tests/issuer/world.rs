@@ -185,6 +185,11 @@ impl World {
         }
     }
 
+    /// Somebody is put back into the group.
+    pub(crate) async fn put_in(&self, browser: &CookiePrincipal) {
+        self.store.commit(Changeset::new().insert(Self::place(browser))).await.unwrap();
+    }
+
     /// Somebody is put out of the group.
     pub(crate) async fn put_out(&self, browser: &CookiePrincipal) {
         let key = Key::Membership(id("acme"), id("dev"), id("admins"), browser.session.user_id);
