@@ -1,6 +1,5 @@
 //! One's own API tokens.
 
-use hexabase_core::access::Credential;
 use hexabase_core::changeset::{Changeset, Key};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{TokenId, UserId};
@@ -59,15 +58,11 @@ impl Auth {
     fn token_event(&self, caller: &Caller, kind: SecurityEventKind) -> SecurityEvent {
         let now = self.platform.clock().now();
         let user_id: UserId = caller.principal.user_id;
-        let session_id = match caller.principal.credential {
-            Credential::Session(id) => Some(id),
-            Credential::Token(..) => None,
-        };
         SecurityEvent {
             id: self.platform.ids().id(now),
             user_id,
             kind,
-            session_id,
+            session_id: caller.principal.credential.session(),
             address: caller.origin.address.clone(),
             device: caller.origin.device.clone(),
             at: now,
@@ -77,10 +72,8 @@ impl Auth {
 
 /// What is about credentials themselves is done by people who are signed in.
 pub(crate) fn require_session(caller: &Caller) -> Result<()> {
-    match caller.principal.credential {
-        Credential::Session(_) => Ok(()),
-        Credential::Token(..) => {
-            Err(Error::forbidden("this is done by somebody who is signed in, not with a token"))
-        }
+    match caller.principal.credential.session() {
+        Some(_) => Ok(()),
+        None => Err(Error::forbidden("this is done by somebody who is signed in, not with a token")),
     }
 }

@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use crate::config::AuthConfig;
-use crate::issuer::RegisteredClient;
+use crate::issuer::{RegisteredClient, WorkloadIdentities};
 use crate::jwt::{AccessTokens, Audience, Issued};
 use crate::keys::KeyRing;
 use crate::refusal::refused;
@@ -31,6 +31,7 @@ pub struct Auth {
     pub(crate) platform: Platform,
     pub(crate) providers: Vec<Arc<dyn IdentityProvider>>,
     pub(crate) clients: Vec<RegisteredClient>,
+    pub(crate) workloads: Option<Arc<dyn WorkloadIdentities>>,
     pub(crate) config: AuthConfig,
     pub(crate) keys: KeyRing,
     pub(crate) access_tokens: AccessTokens,
@@ -50,7 +51,8 @@ impl Auth {
     ) -> Result<Self> {
         let keys = KeyRing::load(platform.clone()).await?;
         let access_tokens = AccessTokens::new(&platform, &config);
-        let auth = Self { access_tokens, platform, providers, clients: Vec::new(), config, keys };
+        let auth =
+            Self { access_tokens, platform, providers, clients: Vec::new(), workloads: None, config, keys };
         auth.recall_revocations().await?;
         Ok(auth)
     }
@@ -59,6 +61,12 @@ impl Auth {
     #[must_use]
     pub fn with_clients(self, clients: Vec<RegisteredClient>) -> Self {
         Self { clients, ..self }
+    }
+
+    /// The same, which lets programs into clusters that others vouch for.
+    #[must_use]
+    pub fn with_workloads(self, workloads: Arc<dyn WorkloadIdentities>) -> Self {
+        Self { workloads: Some(workloads), ..self }
     }
 
     /// What it works on.
@@ -169,6 +177,8 @@ impl Auth {
             Credential::Token(id, _) => {
                 store.find_api_token(*id).await?.is_some_and(|token| token.is_alive(now))
             }
+            // It is vouched for at the moment it comes, and not beyond.
+            Credential::Workload => false,
         };
         if alive { Ok(()) } else { Err(refused()) }
     }

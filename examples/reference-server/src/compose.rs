@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use hexabase_auth::upstream::TrustedIssuers;
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::Platform;
 use hexabase_core::clock::{Clock as _, SystemClock};
@@ -107,7 +108,8 @@ pub(crate) async fn compose(
     }
     let config = AuthConfig { sessions_per_user: settings.sessions_per_user, ..AuthConfig::default() };
     let auth = Auth::new(platform.clone(), providers, config).await?;
-    let auth = auth.with_clients(settings.parties.clients);
+    let workloads = TrustedIssuers::new(settings.parties.trusts, Arc::new(SystemClock))?;
+    let auth = auth.with_clients(settings.parties.clients).with_workloads(Arc::new(workloads));
 
     let speech = match (&settings.tls, authority) {
         (Some((chain, key)), _) => Speech::Tls(certificate::from_files(chain, key)?),

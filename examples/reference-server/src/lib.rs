@@ -34,6 +34,7 @@ mod options;
 mod providers;
 mod settings;
 mod telemetry;
+mod trusts;
 
 pub use api::{document, router};
 pub use app::{App, AppParts, Entry};

@@ -129,6 +129,10 @@ options! {
     #[arg(skip)]
     clients: toml::Table,
 
+    /// Who vouches for programs, likewise.
+    #[arg(skip)]
+    trusts: toml::Table,
+
     /// How log lines are written [default: text]. The variable RUST_LOG says which.
     #[arg(long, env = "HEXABASE_LOG", value_enum)]
     log: LogFormat,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use hexabase_auth::AuthConfig;
 use hexabase_auth::issuer::RegisteredClient;
+use hexabase_auth::upstream::WorkloadTrust;
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::identity::IdentityProvider;
@@ -22,15 +23,18 @@ use crate::clients::ClientOptions;
 use crate::named;
 use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
+use crate::trusts::TrustOptions;
 
 /// The variable with the master key itself.
 const MASTER_KEY: &str = "HEXABASE_MASTER_KEY";
 /// Variables that are not options of a server: the key, and what `credential` and tests go by.
-const OTHER_VARIABLES: &[&str] = &[MASTER_KEY, "HEXABASE_CONFIG", "HEXABASE_TOKEN", "HEXABASE_SERVER"];
+const OTHER_VARIABLES: &[&str] =
+    &[MASTER_KEY, "HEXABASE_CONFIG", "HEXABASE_TOKEN", "HEXABASE_ID_TOKEN", "HEXABASE_SERVER"];
 const TEST_VARIABLES: &str = "HEXABASE_TEST_";
 /// The kinds of things of which there may be several.
 const PROVIDERS: &str = "providers";
 const CLIENTS: &str = "clients";
+const TRUSTS: &str = "trusts";
 
 /// Where settings come from.
 #[derive(Debug, Clone, Default, Args)]
@@ -106,6 +110,8 @@ pub(crate) struct Parties {
     pub(crate) providers: Vec<Arc<dyn IdentityProvider>>,
     /// Those who let people sign in with this server.
     pub(crate) clients: Vec<RegisteredClient>,
+    /// Those who vouch for programs.
+    pub(crate) trusts: Vec<WorkloadTrust>,
 }
 
 /// The system of record.
@@ -158,13 +164,18 @@ impl Settings {
         };
         let mut options = sources.options.or(file);
         let (providers, clients) = (options.providers.take(), options.clients.take());
+        let trusts = options.trusts.take();
         let providers = named::read(PROVIDERS, providers, &environment)?.into_iter();
         let providers = providers.map(|(name, set): (_, ProviderOptions)| set.provider(&name));
         let clients = named::read(CLIENTS, clients, &environment)?.into_iter();
         let clients = clients.map(|(name, set): (_, ClientOptions)| set.client(&name));
+        let trusts = named::read(TRUSTS, trusts, &environment)?.into_iter();
+        let public_url = options.public_url.as_deref().map(|url| url.trim_end_matches('/'));
+        let trusts = trusts.map(|(name, set): (_, TrustOptions)| set.trust(&name, public_url));
         let parties = Parties {
             providers: providers.collect::<Result<_>>()?,
             clients: clients.collect::<Result<_>>()?,
+            trusts: trusts.collect::<Result<_>>()?,
         };
         resolve(options, parties, variable(MASTER_KEY), variable("KUBECONFIG").is_some())
     }
@@ -181,7 +192,7 @@ fn refuse_unknown(environment: &[(String, String)]) -> Result<()> {
     for (name, _) in environment.iter().filter(|(name, _)| name.starts_with("HEXABASE_")) {
         let fine = known.contains(name)
             || OTHER_VARIABLES.contains(&name.as_str())
-            || [PROVIDERS, CLIENTS].iter().any(|kind| named::is_variable(kind, name))
+            || [PROVIDERS, CLIENTS, TRUSTS].iter().any(|kind| named::is_variable(kind, name))
             || name.starts_with(TEST_VARIABLES);
         check.require(fine, name.as_str(), "is no variable of this program; --help lists them");
     }

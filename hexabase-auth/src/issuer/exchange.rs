@@ -1,4 +1,15 @@
-//! Exchanging one token for another (RFC 8693): a service account's API token for one that a tenant cluster accepts.
+//! Exchanging one token for another (RFC 8693): an API token, or what another system has signed for its program, for one
+//! that a tenant cluster accepts.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use hexabase_core::ErrorKind;
+use hexabase_core::access::{Credential, Principal};
+use hexabase_core::error::{Error, Result};
+use hexabase_core::id::UserId;
+use hexabase_core::model::UserKind;
+use hexabase_core::platform::Caller;
 
 use super::client::Purpose;
 use super::id_token::{About, Occasion};
@@ -12,8 +23,21 @@ pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 /// What is exchanged: a token that the API takes.
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-/// What it is exchanged for.
+/// What it is exchanged for; also what others have signed.
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+/// What others have signed, by its form.
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+/// Who knows programs that run elsewhere.
+#[async_trait]
+pub trait WorkloadIdentities: fmt::Debug + Send + Sync + 'static {
+    /// The service account that a token of another system stands for.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` when it stands for none.
+    /// - `Unavailable` when that cannot be found out.
+    async fn service_account(&self, token: &str) -> Result<UserId>;
+}
 
 impl Auth {
     /// Exchanges a token of ours for one for a workspace, which `audience` names. Whoever has the token is taken for
@@ -29,9 +53,6 @@ impl Auth {
         if parameters.get("actor_token").is_some() {
             return Err(OAuthError::invalid_request("nobody acts for others here: leave actor_token out"));
         }
-        if parameters.need("subject_token_type")? != ACCESS_TOKEN {
-            return Err(OAuthError::invalid_request(format!("subject_token_type must be {ACCESS_TOKEN}")));
-        }
         if parameters.get("requested_token_type").is_some_and(|wanted| wanted != ID_TOKEN) {
             return Err(OAuthError::invalid_request(format!("requested_token_type must be {ID_TOKEN}")));
         }
@@ -44,21 +65,18 @@ impl Auth {
         if !is_a_workspace {
             return Err(target());
         }
-        let subject =
-            self.authenticate(parameters.need("subject_token")?).await.map_err(|error| {
-                match error.kind() {
-                    hexabase_core::ErrorKind::Unauthenticated => {
-                        OAuthError::invalid_request("the subject_token is not valid, or not any more")
-                    }
-                    _ => error.into(),
-                }
-            })?;
-        let caller = hexabase_core::platform::Caller::new(subject);
+        let subject = self.subject(parameters).await?;
+        let caller = Caller::new(subject);
         let access = self.platform.workspaces().cluster_access(&caller, organization, workspace).await;
         let access = access.map_err(|error| match error.kind() {
-            hexabase_core::ErrorKind::NotFound => target(),
+            ErrorKind::NotFound => target(),
             _ => error.into(),
         })?;
+        // Whoever else is vouched for by a machine: nobody signs in as a person without the person.
+        if caller.principal.credential == Credential::Workload && access.user.kind != UserKind::ServiceAccount
+        {
+            return Err(target());
+        }
         let now = self.platform.clock().now();
         let occasion = Occasion {
             audience: client.id,
@@ -76,6 +94,28 @@ impl Auth {
             id_token: None,
             scope: None,
             issued_token_type: Some(ID_TOKEN),
+        })
+    }
+    /// Whoever the token stands for that is to be exchanged.
+    async fn subject(&self, parameters: &Parameters) -> Result<Principal, OAuthError> {
+        let token = parameters.need("subject_token")?;
+        let subject = match (parameters.need("subject_token_type")?, &self.workloads) {
+            (ACCESS_TOKEN, _) => self.authenticate(token).await,
+            (ID_TOKEN | JWT, Some(workloads)) => {
+                let account = workloads.service_account(token).await;
+                account.map(|user_id| Principal { user_id, credential: Credential::Workload })
+            }
+            (ID_TOKEN | JWT, None) => Err(Error::unauthenticated("nobody else's tokens are trusted here")),
+            _ => {
+                let message = format!("subject_token_type must be {ACCESS_TOKEN}, {ID_TOKEN} or {JWT}");
+                return Err(OAuthError::invalid_request(message));
+            }
+        };
+        subject.map_err(|error| match error.kind() {
+            ErrorKind::Unauthenticated => {
+                OAuthError::invalid_request("the subject_token is not valid, or not any more")
+            }
+            _ => error.into(),
         })
     }
 }

@@ -6,7 +6,7 @@
 //! | authorization code with PKCE (RFC 6749, RFC 7636) | people with a browser |
 //! | refresh token, rotating | whoever was granted `offline_access` |
 //! | device code (RFC 8628) | people whose browser is elsewhere |
-//! | token exchange (RFC 8693) | service accounts, with an API token |
+//! | token exchange (RFC 8693) | service accounts, with an API token, or a token of a CI system that is trusted |
 //!
 //! A workspace is a public client by itself: its id is the `client_id`, and the `aud` of its tokens. What somebody lets
 //! a client do is one of their sessions, listed and ended like the others. `docs/oidc-conformance.md` says which
@@ -29,6 +29,7 @@ mod tokens_of_clients;
 pub use authorize::{Authorization, Consent, SignInFirst};
 pub use client::{COMMAND_LINE, ClientCredential, RegisteredClient};
 pub use device::{DeviceAuthorization, DeviceRequest};
+pub use exchange::WorkloadIdentities;
 pub use logout::Logout;
 pub use parameters::Parameters;
 pub use refusal::OAuthError;

@@ -1,6 +1,7 @@
 //! An issuer of tokens elsewhere: where its endpoints are and which keys it signs with, as it says itself.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,17 +10,17 @@ use hexabase_core::error::{Error, Result};
 use jiff::Timestamp;
 use openidconnect::core::{
     CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreIdToken,
-    CoreIdTokenClaims, CoreIdTokenVerifier, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
-    CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm as Algorithm, CoreResponseMode, CoreResponseType,
-    CoreSubjectIdentifierType,
+    CoreIdTokenClaims, CoreIdTokenVerifier, CoreJsonWebKey, CoreJsonWebKeySet,
+    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm as Algorithm,
+    CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, ClaimsVerificationError, ClientId, IssuerUrl, Nonce, ProviderMetadata,
-    SignatureVerificationError,
+    AdditionalProviderMetadata, ClaimsVerificationError, ClientId, DiscoveryError, IssuerUrl, Nonce,
+    ProviderMetadata, SignatureVerificationError,
 };
 use serde::{Deserialize, Serialize};
 
-use super::http::Http;
+use super::http::{Http, NoAnswer};
 
 /// For how long what an issuer says is taken as it is.
 const FRESH: Duration = Duration::from_secs(10 * 60);
@@ -28,7 +29,7 @@ const USABLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often, at most, an issuer is asked.
 const COOLDOWN: Duration = Duration::from_secs(30);
 /// By how much clocks may differ, in seconds.
-const SKEW: i64 = 60;
+pub(super) const SKEW: i64 = 60;
 
 /// What signs tokens: nothing that whoever verifies them could sign with as well, and never `none`.
 const ALGORITHMS: [Algorithm; 9] = [
@@ -68,33 +69,60 @@ pub(super) type Metadata = ProviderMetadata<
     CoreSubjectIdentifierType,
 >;
 
+/// What an issuer says of itself, as far as somebody needs to know.
+pub(super) trait Statement: Clone + Send + Sync + 'static {
+    /// Asks the issuer.
+    fn ask(
+        issuer: IssuerUrl,
+        http: &Http,
+    ) -> impl Future<Output = Result<Self, DiscoveryError<NoAnswer>>> + Send;
+
+    /// The keys that it signs with.
+    fn keys(&self) -> &CoreJsonWebKeySet;
+}
+
+impl Statement for Metadata {
+    async fn ask(issuer: IssuerUrl, http: &Http) -> Result<Self, DiscoveryError<NoAnswer>> {
+        Self::discover_async(issuer, http).await
+    }
+
+    fn keys(&self) -> &CoreJsonWebKeySet {
+        self.jwks()
+    }
+}
+
 /// What an issuer said, and when.
-struct Heard {
-    metadata: Metadata,
+struct Heard<S> {
+    said: S,
     at: Timestamp,
 }
 
 /// An issuer elsewhere. What it says of itself is kept: an issuer that does not answer for a while keeps nobody from
 /// signing in whom it could still send, and one that is made up keys of is not asked all the time.
-#[derive(Clone)]
-pub(super) struct RemoteIssuer(Arc<Inner>);
+pub(super) struct RemoteIssuer<S>(Arc<Inner<S>>);
 
-struct Inner {
+struct Inner<S> {
     url: IssuerUrl,
     http: Http,
     clock: Arc<dyn Clock>,
-    heard: Mutex<Option<Arc<Heard>>>,
+    heard: Mutex<Option<Arc<Heard<S>>>>,
     asked_at: Mutex<Timestamp>,
     asking: tokio::sync::Mutex<()>,
 }
 
-impl fmt::Debug for RemoteIssuer {
+impl<S> Clone for RemoteIssuer<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<S> fmt::Debug for RemoteIssuer<S> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "RemoteIssuer({})", self.0.url.as_str())
     }
 }
 
-impl RemoteIssuer {
+impl<S: Statement> RemoteIssuer<S> {
     /// The issuer at a URL, which need not answer yet.
     pub(super) fn new(url: &str, http: Http, clock: Arc<dyn Clock>) -> Result<Self> {
         let unusable = |error: url::ParseError| {
@@ -119,33 +147,33 @@ impl RemoteIssuer {
     ///
     /// # Errors
     /// `Unavailable` when it was never heard of, or not for a day.
-    pub(super) async fn metadata(&self) -> Result<Metadata> {
-        let age = |heard: &Heard| until(heard.at, self.0.clock.now());
+    pub(super) async fn statement(&self) -> Result<S> {
+        let age = |heard: &Heard<S>| until(heard.at, self.0.clock.now());
         match self.heard().filter(|heard| age(heard) < USABLE) {
-            Some(heard) if age(&heard) < FRESH => Ok(heard.metadata.clone()),
+            Some(heard) if age(&heard) < FRESH => Ok(heard.said.clone()),
             Some(heard) => {
                 if self.may_ask() {
                     let issuer = self.clone();
                     tokio::spawn(async move { issuer.ask().await });
                 }
-                Ok(heard.metadata.clone())
+                Ok(heard.said.clone())
             }
             None => {
                 // Whoever comes while somebody asks hears what they hear.
                 let _asking = self.0.asking.lock().await;
                 if let Some(heard) = self.heard().filter(|heard| age(heard) < USABLE) {
-                    return Ok(heard.metadata.clone());
+                    return Ok(heard.said.clone());
                 }
                 if !self.may_ask() {
                     return Err(self.silent());
                 }
-                self.ask().await.map(|heard| heard.metadata.clone()).ok_or_else(|| self.silent())
+                self.ask().await.map(|heard| heard.said.clone()).ok_or_else(|| self.silent())
             }
         }
     }
 
-    /// Whether a token is one of its own, for this client, with this nonce, now; and what it says. Keys that are not
-    /// known are asked for, but not all the time.
+    /// Whether a token is one of its own, for this client, with this nonce if one was sent, now; and what it says. Keys
+    /// that are not known are asked for, but not all the time.
     ///
     /// # Errors
     /// - `Unauthenticated` when it is not.
@@ -154,10 +182,17 @@ impl RemoteIssuer {
         &self,
         token: &CoreIdToken,
         client: &ClientId,
-        nonce: &Nonce,
+        nonce: Option<&Nonce>,
     ) -> Result<CoreIdTokenClaims> {
-        let verified = |metadata: &Metadata| token.claims(&self.verifier(metadata, client), nonce).cloned();
-        let mut outcome = verified(&self.metadata().await?);
+        let verified = |said: &S| {
+            let verifier = self.verifier(said, client);
+            let claims = match nonce {
+                Some(nonce) => token.claims(&verifier, nonce),
+                None => token.claims(&verifier, |_: Option<&Nonce>| Ok(())),
+            };
+            claims.cloned()
+        };
+        let mut outcome = verified(&self.statement().await?);
         let unknown_key = matches!(
             outcome,
             Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey))
@@ -165,16 +200,16 @@ impl RemoteIssuer {
         if unknown_key && self.may_ask() {
             let _asking = self.0.asking.lock().await;
             if let Some(heard) = self.ask().await {
-                outcome = verified(&heard.metadata);
+                outcome = verified(&heard.said);
             }
         }
         outcome.map_err(|error| {
-            Error::unauthenticated("the provider's word for who you are cannot be trusted").caused_by(error)
+            Error::unauthenticated("the provider's word for who this is cannot be trusted").caused_by(error)
         })
     }
 
-    fn verifier(&self, metadata: &Metadata, client: &ClientId) -> CoreIdTokenVerifier<'static> {
-        let keys = metadata.jwks().clone();
+    fn verifier(&self, said: &S, client: &ClientId) -> CoreIdTokenVerifier<'static> {
+        let keys = said.keys().clone();
         let now = self.0.clock.now().as_second();
         let not_later = move |issued: chrono::DateTime<chrono::Utc>| match issued.timestamp() <= now + SKEW {
             true => Ok(()),
@@ -187,7 +222,7 @@ impl RemoteIssuer {
             .set_issue_time_verifier_fn(not_later)
     }
 
-    fn heard(&self) -> Option<Arc<Heard>> {
+    fn heard(&self) -> Option<Arc<Heard<S>>> {
         self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -207,10 +242,10 @@ impl RemoteIssuer {
         may
     }
 
-    async fn ask(&self) -> Option<Arc<Heard>> {
-        match Metadata::discover_async(self.0.url.clone(), &self.0.http).await {
-            Ok(metadata) => {
-                let heard = Arc::new(Heard { metadata, at: self.0.clock.now() });
+    async fn ask(&self) -> Option<Arc<Heard<S>>> {
+        match S::ask(self.0.url.clone(), &self.0.http).await {
+            Ok(said) => {
+                let heard = Arc::new(Heard { said, at: self.0.clock.now() });
                 *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(heard.clone());
                 Some(heard)
             }

@@ -93,7 +93,7 @@ impl OidcSettings {
 /// Any OpenID Connect provider: endpoints and keys are those that it says itself (OpenID Connect Discovery 1.0).
 pub struct OidcProvider {
     settings: OidcSettings,
-    issuer: RemoteIssuer,
+    issuer: RemoteIssuer<Metadata>,
     http: Http,
 }
 
@@ -189,7 +189,7 @@ impl OidcProvider {
         (token, access): (CoreIdToken, AccessToken),
         nonce: &Nonce,
     ) -> Result<Profile> {
-        let claims = self.issuer.verify(&token, &self.client_id(), nonce).await?;
+        let claims = self.issuer.verify(&token, &self.client_id(), Some(nonce)).await?;
         let name = |name: Option<&openidconnect::LocalizedClaim<openidconnect::EndUserName>>| {
             name.and_then(|names| names.get(None)).map(|name| name.as_str().to_owned())
         };
@@ -269,7 +269,7 @@ impl IdentityProvider for OidcProvider {
     }
 
     async fn authorization_url(&self, request: &AuthorizationRequest) -> Result<String> {
-        let metadata = self.issuer.metadata().await?;
+        let metadata = self.issuer.statement().await?;
         let mut url: Url = metadata.authorization_endpoint().url().clone();
         let scope = std::iter::once("openid").chain(self.settings.scopes.iter().map(String::as_str));
         let scope = scope.collect::<Vec<_>>().join(" ");
@@ -295,7 +295,7 @@ impl IdentityProvider for OidcProvider {
     }
 
     async fn exchange(&self, exchange: &CodeExchange) -> Result<ExternalIdentity> {
-        let metadata = self.issuer.metadata().await?;
+        let metadata = self.issuer.statement().await?;
         let says_who = metadata.additional_metadata().authorization_response_iss_parameter_supported;
         match &exchange.issuer {
             Some(sender) if sender != self.issuer.url() => return Err(refused()),

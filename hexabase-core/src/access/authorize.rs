@@ -1,7 +1,7 @@
 use super::action::{Action, Level, WorkspaceDemand};
 use super::standing::Standing;
 use crate::id::{SessionId, TokenId, UserId};
-use crate::model::{Actor, OrganizationRole, Scopes};
+use crate::model::{Actor, OrganizationRole, Scope, Scopes};
 
 /// Who is calling, and how they proved it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,17 +19,40 @@ pub enum Credential {
     Session(SessionId),
     /// An API token, which narrows what its user may do.
     Token(TokenId, Scopes),
+    /// Another system that runs the service account's programs vouched for them: good for clusters alone.
+    Workload,
+}
+
+impl Credential {
+    /// The session, for what only somebody does who has signed in.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Session(id) => Some(*id),
+            Self::Token(..) | Self::Workload => None,
+        }
+    }
+
+    /// Whether what its user may do can be done with it, as far as it is of a scope.
+    #[must_use]
+    pub fn covers(&self, scope: Scope) -> bool {
+        match self {
+            Self::Session(_) => true,
+            Self::Token(_, scopes) => scopes.cover(scope),
+            Self::Workload => scope == Scope::ClusterAccess,
+        }
+    }
 }
 
 impl Principal {
     /// The principal as the audit log names it.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        let (session_id, token_id) = match self.credential {
-            Credential::Session(id) => (Some(id), None),
-            Credential::Token(id, _) => (None, Some(id)),
+        let token_id = match self.credential {
+            Credential::Token(id, _) => Some(id),
+            Credential::Session(_) | Credential::Workload => None,
         };
-        Actor { user_id: Some(self.user_id), session_id, token_id }
+        Actor { user_id: Some(self.user_id), session_id: self.credential.session(), token_id }
     }
 }
 
@@ -63,19 +86,16 @@ pub fn authorize(principal: &Principal, standing: &Standing, action: Action) -> 
     if !by_group && !permission.roles.contains(&role) {
         return Decision::Denied("your role does not allow this");
     }
-    match &principal.credential {
-        Credential::Token(_, scopes) if !scopes.cover(permission.scope) => {
-            Decision::Denied("the token's scopes do not cover this")
-        }
-        _ => Decision::Allowed,
+    if !principal.credential.covers(permission.scope) {
+        return Decision::Denied("the token's scopes do not cover this");
     }
+    Decision::Allowed
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::TypedId as _;
-    use crate::model::Scope;
 
     fn with_session() -> Principal {
         Principal { user_id: UserId::least(), credential: Credential::Session(SessionId::least()) }
@@ -134,6 +154,17 @@ mod tests {
         let member = standing(OrganizationRole::Member);
         let all = with_token(Scope::All);
         assert!(matches!(authorize(&all, &member, Action::OrganizationUpdate), Decision::Denied(_)));
+    }
+
+    #[test]
+    fn whoever_another_system_vouches_for_gets_into_clusters_and_nowhere_else() {
+        let principal = Principal { user_id: UserId::least(), credential: Credential::Workload };
+        let everything =
+            Standing { in_workspace: true, workspace_admin: true, ..standing(OrganizationRole::Admin) };
+        for action in Action::ALL {
+            let allowed = authorize(&principal, &everything, *action) == Decision::Allowed;
+            assert_eq!(allowed, action.permission().scope == Scope::ClusterAccess, "{action:?}");
+        }
     }
 
     #[test]

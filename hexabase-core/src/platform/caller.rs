@@ -1,6 +1,6 @@
-use crate::access::{Credential, Principal};
+use crate::access::Principal;
 use crate::error::{Error, Result};
-use crate::model::{Origin, Scope};
+use crate::model::Origin;
 use crate::secret::VerifierHash;
 
 /// On whose behalf a service acts, from where, and as which repetition.
@@ -42,14 +42,5 @@ impl Caller {
     #[must_use]
     pub fn new(principal: Principal) -> Self {
         Self { principal, origin: Origin::default(), idempotency: None }
-    }
-
-    /// Whether the credential covers a scope. A session covers all.
-    #[must_use]
-    pub fn covers(&self, scope: Scope) -> bool {
-        match &self.principal.credential {
-            Credential::Session(_) => true,
-            Credential::Token(_, scopes) => scopes.cover(scope),
-        }
     }
 }

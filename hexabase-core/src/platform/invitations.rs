@@ -1,6 +1,6 @@
 use super::members::require_owner;
 use super::{Caller, Done, Parts};
-use crate::access::{Action, Credential};
+use crate::access::Action;
 use crate::changeset::{Changeset, Key, OutboxMessage, Topic};
 use crate::clock::after;
 use crate::error::{Error, Result};
@@ -179,7 +179,7 @@ impl Invitations<'_> {
         caller: &Caller,
         token: &SecretString,
     ) -> Result<Done<(Organization, Member)>> {
-        if !matches!(caller.principal.credential, Credential::Session(_)) {
+        if caller.principal.credential.session().is_none() {
             return Err(Error::forbidden(
                 "an invitation is accepted by somebody who is signed in, not with a token",
             ));

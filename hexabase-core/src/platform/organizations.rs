@@ -73,7 +73,7 @@ impl Organizations<'_> {
     }
 
     async fn require_person(&self, caller: &Caller) -> Result<()> {
-        if !caller.covers(Scope::OrganizationsWrite) {
+        if !caller.principal.credential.covers(Scope::OrganizationsWrite) {
             return Err(Error::forbidden("the token's scopes do not cover this"));
         }
         let user = self.0.store.find_user(caller.principal.user_id).await?;
@@ -90,7 +90,7 @@ impl Organizations<'_> {
     /// # Errors
     /// `Forbidden` for tokens without the scope.
     pub async fn list(&self, caller: &Caller, page: &PageRequest) -> Result<Page<(Organization, Member)>> {
-        if !caller.covers(Scope::OrganizationsRead) {
+        if !caller.principal.credential.covers(Scope::OrganizationsRead) {
             return Err(Error::forbidden("the token's scopes do not cover this"));
         }
         self.0.store.list_organizations(caller.principal.user_id, page).await

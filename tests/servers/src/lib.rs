@@ -25,7 +25,7 @@ mod redis;
 
 pub use certificates::Certificates;
 pub use nats::Nats;
-pub use peers::{OidcPeer, browser, peer};
+pub use peers::{CiPeer, OidcPeer, browser, peer};
 pub use postgres::Postgres;
 pub use redis::Redis;
 

@@ -123,6 +123,52 @@ impl OidcPeer {
     }
 }
 
+/// A CI system that is not ours, whose jobs get tokens as those of GitHub Actions do (`jose` from npm).
+#[derive(Debug)]
+pub struct CiPeer(Server);
+
+impl CiPeer {
+    /// What a job asks for its token with.
+    pub const REQUEST_TOKEN: &str = "the job's own";
+
+    /// One of its own.
+    ///
+    /// # Panics
+    /// When what it needs is not installed, saying how to install it.
+    #[must_use]
+    pub fn start() -> Self {
+        let (node, script) = peer("ci.mjs");
+        let port = free_port();
+        let arguments = vec![script.display().to_string(), port.to_string()];
+        Self(Server::start(node, arguments, (None, directory(None)), port, "KILL"))
+    }
+
+    /// Its issuer.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0.port())
+    }
+
+    /// Where a job of a repository asks for its token.
+    #[must_use]
+    pub fn request_url(&self, repository: &str) -> String {
+        format!("{}/token?repository={repository}", self.issuer())
+    }
+
+    /// The token of a job of a repository, made for somebody.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn token(&self, repository: &str, audience: &str) -> String {
+        let url = format!("{}&audience={audience}", self.request_url(repository));
+        let client = Client::builder().redirect(Policy::none()).build().expect("a client");
+        let answer = client.get(url).bearer_auth(Self::REQUEST_TOKEN).send().await.expect("it answers");
+        let text = answer.text().await.expect("an answer");
+        let parsed: serde_json::Value = serde_json::from_str(&text).expect("a token");
+        parsed["value"].as_str().expect("a token").to_owned()
+    }
+}
+
 fn written(cookies: &BTreeMap<String, String>) -> String {
     let sent: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
     sent.join("; ")

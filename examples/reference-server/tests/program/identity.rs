@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use hexabase_test_servers::{OidcPeer, browser, peer};
+use hexabase_test_servers::{CiPeer, OidcPeer, browser, peer};
 use serde_json::{Value, json};
 
 use crate::process::{Process, fails_with, program};
@@ -115,8 +115,8 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(house: &House) -> Self {
-        Self { home: tempfile::tempdir().unwrap(), server: house.server.url.clone() }
+    fn new(server: &Process) -> Self {
+        Self { home: tempfile::tempdir().unwrap(), server: server.url.clone() }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -169,7 +169,7 @@ impl Machine {
 #[tokio::test]
 async fn people_sign_in_from_the_command_line_and_kubectl_gets_its_tokens_from_there() {
     let house = House::start(&[]).await;
-    let machine = Machine::new(&house);
+    let machine = Machine::new(&house.server);
     let nobody = fails_with(
         &mut machine.command(&["credential", "--workspace", "ws_01h455vb4pex5vsknk084sn02q"]),
         "login",
@@ -250,7 +250,7 @@ async fn people_sign_in_from_the_command_line_and_kubectl_gets_its_tokens_from_t
 #[tokio::test]
 async fn a_workspace_is_a_client_by_itself_and_its_cluster_takes_its_tokens() {
     let house = House::start(&[]).await;
-    let machine = Machine::new(&house);
+    let machine = Machine::new(&house.server);
     machine.sign_in("ann@example.com", &[], "go back to your terminal").await;
     let ann = house.server.client().with_token(machine.held()["access_token"].as_str().unwrap());
     let organization = json!({ "name": "acme", "display_name": "Acme" });
@@ -292,4 +292,68 @@ async fn a_workspace_is_a_client_by_itself_and_its_cluster_takes_its_tokens() {
     for part in ["oidc-login", &format!("--oidc-issuer-url={}", house.server.url), &made[0]] {
         assert!(kubeconfig.contains(part), "{kubeconfig}");
     }
+}
+
+#[tokio::test]
+async fn a_job_of_a_ci_system_gets_into_a_cluster_without_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let arguments = ["serve", "--dev", "--listen", &address];
+    let server = Process::start(folder.path(), &arguments).await;
+    let ann = server.sign_in("ann@example.com").await;
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let made = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let ws = made["id"].as_str().unwrap();
+    let accounts = format!("/api/v1/organizations/{org}/service-accounts");
+    let account = ann.post(&accounts, &json!({ "name": "deployer", "role": "member" })).await;
+    let account = account["id"].as_str().unwrap();
+    let groups = ann.get(&format!("{workspaces}/{ws}/groups")).await;
+    let admins =
+        groups["items"].as_array().unwrap().iter().find(|group| group["name"] == "WSAdmins").unwrap();
+    let place = format!("groups/{}/members/{account}", admins["id"].as_str().unwrap());
+    ann.put(&format!("{workspaces}/{ws}/{place}"), &Value::Null).await;
+    server.stop();
+
+    // From now on a repository's jobs are the service account.
+    let ci = CiPeer::start();
+    let mut command = program(folder.path());
+    command
+        .args(arguments)
+        .env("HEXABASE_TRUSTS__CI__ISSUER", ci.issuer())
+        .env("HEXABASE_TRUSTS__CI__AUDIENCE", format!("http://{address}"))
+        .env("HEXABASE_TRUSTS__CI__CLAIMS", "repository=acme/shop")
+        .env("HEXABASE_TRUSTS__CI__SERVICE_ACCOUNT", account);
+    let server = Process::spawn("serve", folder.path(), &mut command).await;
+    let ann = server.sign_in("ann@example.com").await;
+    let namespaces = format!("/sandbox/tenants/{}/api/v1/namespaces", ws.replace('_', "-"));
+    let namespaces_as = async |token: &str| server.client().with_token(token).status(&namespaces).await;
+    while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    let machine = Machine::new(&server);
+    let job = |repository: &str| {
+        let mut command = machine.command(&["credential", "--server", &machine.server, "--workspace", ws]);
+        command
+            .env("ACTIONS_ID_TOKEN_REQUEST_URL", ci.request_url(repository))
+            .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", CiPeer::REQUEST_TOKEN);
+        command
+    };
+    let done = job("acme/shop").output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let credential: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(namespaces_as(credential["status"]["token"].as_str().unwrap()).await, 200);
+    fails_with(&mut job("evil/shop"), "the subject_token is not valid");
+
+    // Others hand a job its token in a variable.
+    let own = ci.token("acme/shop", &machine.server).await;
+    let mut handed = machine.command(&["credential", "--server", &machine.server, "--workspace", ws]);
+    let done = handed.env("HEXABASE_ID_TOKEN", &own).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(namespaces_as(&own).await, 401, "the cluster knows nobody but us");
+    assert_eq!(server.client().with_token(&own).status("/auth/me").await, 401, "and it is not for the API");
+    let elsewhere = ci.token("acme/shop", "https://elsewhere.example").await;
+    fails_with(handed.env("HEXABASE_ID_TOKEN", &elsewhere), "the subject_token is not valid");
 }

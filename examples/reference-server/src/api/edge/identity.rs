@@ -7,7 +7,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum_extra::extract::CookieJar;
 use hexabase_auth::CookiePrincipal;
-use hexabase_core::access::{Credential, Principal};
+use hexabase_core::access::Principal;
 use hexabase_core::error::{Error, ErrorKind};
 use hexabase_core::id::SessionId;
 use hexabase_core::model::Origin;
@@ -77,13 +77,8 @@ pub(crate) struct SignedIn(pub(crate) Caller);
 impl SignedIn {
     /// The session that the caller is signed in with; tokens have none.
     pub(crate) fn session(&self) -> Result<SessionId, Refusal> {
-        match self.0.principal.credential {
-            Credential::Session(id) => Ok(id),
-            Credential::Token(..) => {
-                let message = "this is done by somebody who is signed in, not with a token";
-                Err(Error::forbidden(message).into())
-            }
-        }
+        let message = "this is done by somebody who is signed in, not with a token";
+        self.0.principal.credential.session().ok_or_else(|| Error::forbidden(message).into())
     }
 }
 
