@@ -460,3 +460,36 @@ fn names_and_quantities_are_taken_exactly_when_the_domain_takes_them() {
         prop_assert_eq!(refused, text.parse::<Quantity>().is_err(), "quantity {:?}: {}", text, answer.text);
     });
 }
+
+/// Group names reach clusters as claims, and there a name is all that counts.
+#[test]
+fn a_group_is_never_called_what_could_be_taken_for_another() {
+    let target = Target::new();
+    let groups = target.place.path("/api/v1/organizations/{org}/workspaces/{ws}/groups");
+    let group = target.place.path("/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}");
+    let before = target.state();
+    for name in [
+        "system:masters",
+        "system:authenticated",
+        "hexabase:WSAdmins",
+        "oidc:WSAdmins",
+        // A Cyrillic A, a fullwidth W, one that joins and cannot be seen, one that turns the text around.
+        "WS\u{410}dmins",
+        "\u{ff37}SAdmins",
+        "WSAdmins\u{200d}",
+        "\u{202e}WSAdmins",
+        "WSAdmins ",
+        "WSAdmins\0",
+        "WSAdmins\n",
+        "WSAdmins,system",
+    ] {
+        let body = json!({ "name": name });
+        for (method, path) in [(Method::POST, &groups), (Method::PATCH, &group)] {
+            let answer = target.send(&method, path, &body);
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{method} {name:?}: {}", answer.text);
+        }
+    }
+    assert_eq!(target.state(), before);
+    let taken = target.send(&Method::POST, &groups, &json!({ "name": "WSAdmins" }));
+    assert_eq!(taken.status, StatusCode::CONFLICT);
+}

@@ -294,3 +294,42 @@ async fn microsoft_vouches_for_addresses_in_its_own_way() {
     assert_eq!(address(|claims| claims["xms_edov"] = json!(true)).await, vouched);
     assert_eq!(address(|claims| claims["xms_edov"] = json!("1")).await, vouched);
 }
+
+#[tokio::test]
+async fn an_address_that_looks_like_anothers_is_nobodys() {
+    let puppet = Puppet::new().await;
+    let address = async |address: &'static str| {
+        let who = puppet.sign_in_with(|_, claims| claims["email"] = json!(address)).await.unwrap();
+        who.verified_email.map(|email| email.to_string())
+    };
+    for alike in [
+        // Cyrillic letters, fullwidth ones, one that cannot be seen, another full stop.
+        "\u{430}nn@example.com",
+        "ann@ex\u{430}mple.com",
+        "\u{ff41}nn@example.com",
+        "ann@example.com\u{200b}",
+        "ann@example\u{3002}com",
+        "ann@example.com\0",
+        "Ann <ann@example.com>",
+        "ann@example.com,eve@evil.example",
+        "ann@example.com@evil.example",
+        "\"ann@example.com\"@evil.example",
+        "ann @example.com",
+    ] {
+        assert_eq!(address(alike).await, None, "{alike}");
+    }
+    assert_eq!(address("Ann@Example.COM").await.as_deref(), Some("ann@example.com"));
+}
+
+#[tokio::test]
+async fn what_a_provider_says_of_groups_counts_for_nothing() {
+    let puppet = Puppet::new().await;
+    let plain = puppet.sign_in_with(|_, _| {}).await.unwrap();
+    let masters = puppet.sign_in_with(|_, claims| {
+        claims["groups"] = json!(["system:masters"]);
+        claims["name"] = json!("system:masters");
+        claims["preferred_username"] = json!("system:admin");
+    });
+    let masters = masters.await.unwrap();
+    assert_eq!((masters.subject, masters.verified_email), (plain.subject, plain.verified_email));
+}

@@ -10,6 +10,7 @@ mod installation;
 mod live;
 mod operations;
 mod process;
+mod sessions;
 mod upgrade;
 
 use std::collections::BTreeSet;
