@@ -5,7 +5,6 @@ use hexabase_core::Platform;
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, TokenId};
-use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::{SignatureAlgorithm, SigningKey};
 use hexabase_core::name::ProviderName;
@@ -14,9 +13,10 @@ use hexabase_core::secret::BearerToken;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::access_token::{AccessTokens, Audience, Issued};
 use crate::config::AuthConfig;
 use crate::issuer::{RegisteredClient, WorkloadIdentities};
-use crate::jwt::{AccessTokens, Audience, Issued};
+use crate::jwt::TokenIds;
 use crate::keys::KeyRing;
 use crate::refusal::refused;
 
@@ -35,6 +35,7 @@ pub struct Auth {
     pub(crate) config: AuthConfig,
     pub(crate) keys: KeyRing,
     pub(crate) access_tokens: AccessTokens,
+    pub(crate) token_ids: TokenIds,
 }
 
 impl Auth {
@@ -51,8 +52,17 @@ impl Auth {
     ) -> Result<Self> {
         let keys = KeyRing::load(platform.clone()).await?;
         let access_tokens = AccessTokens::new(&platform, &config);
-        let auth =
-            Self { access_tokens, platform, providers, clients: Vec::new(), workloads: None, config, keys };
+        let token_ids = TokenIds::new(&**platform.ids());
+        let auth = Self {
+            access_tokens,
+            token_ids,
+            platform,
+            providers,
+            clients: Vec::new(),
+            workloads: None,
+            config,
+            keys,
+        };
         auth.recall_revocations().await?;
         Ok(auth)
     }
@@ -216,13 +226,9 @@ impl Auth {
 
     /// Signs an access token.
     pub(crate) async fn issue_access_token(&self, issued: &Issued<'_>) -> Result<String> {
-        let key = self.keys.signing(SignatureAlgorithm::Es256).await?;
-        self.access_tokens.issue(&key, issued, self.platform.clock().now(), self.token_id())
-    }
-
-    /// A name that no other token has.
-    pub(crate) fn token_id(&self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.platform.ids().bytes()))
+        let now = self.platform.clock().now();
+        let key = self.keys.signing(SignatureAlgorithm::Es256, now).await?;
+        self.access_tokens.issue(&key, issued, now, self.token_ids.next())
     }
 
     pub(crate) fn provider_name(name: &str) -> Result<ProviderName> {

@@ -1,17 +1,15 @@
 //! Sessions that live in a browser's cookie.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::error::Result;
 use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::model::{Origin, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
 use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::auth::Auth;
+use crate::digest::hash;
 use crate::refusal::refused;
 
 /// What session cookies begin with.
@@ -54,7 +52,7 @@ impl CookiePrincipal {
 /// Follows from the cookie: nobody who cannot read the cookie can know it, and it does not give the cookie
 /// away.
 fn csrf_token(cookie: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::new_with_prefix("csrf:").chain_update(cookie).finalize())
+    hash(format!("csrf:{cookie}"))
 }
 
 impl Auth {

@@ -34,10 +34,12 @@ impl Auth {
     /// - `QuotaExceeded` when somebody is in so many groups that no client could carry the token.
     /// - `Unavailable` without a signing key.
     pub async fn cluster_token(&self, access: &ClusterAccess) -> Result<ClusterToken> {
+        let now = self.platform.clock().now();
         let occasion = Occasion {
             audience: access.workspace.id.to_string(),
             algorithm: SignatureAlgorithm::Es256,
-            auth_time: self.platform.clock().now(),
+            at: now,
+            auth_time: now,
             nonce: None,
             access_token: None,
         };

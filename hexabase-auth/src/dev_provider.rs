@@ -13,9 +13,9 @@ use hexabase_core::identity::{AuthorizationRequest, CodeExchange, ExternalIdenti
 use hexabase_core::name::{DisplayName, Email, ProviderName};
 use hexabase_core::secret::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::auth::Auth;
+use crate::digest::hash;
 use crate::query::with_query;
 use crate::refusal::refused;
 
@@ -96,7 +96,7 @@ impl DevProvider {
 }
 
 fn code_key(code: &str) -> String {
-    format!("dev-code:{}", URL_SAFE_NO_PAD.encode(Sha256::digest(code)))
+    format!("dev-code:{}", hash(code))
 }
 
 #[async_trait]
@@ -126,7 +126,7 @@ impl IdentityProvider for DevProvider {
         let stored = self.platform.ephemeral().take(&code_key(exchange.code.expose_secret())).await?;
         let grant: Grant =
             stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(refused)?;
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(exchange.code_verifier.expose_secret()));
+        let challenge = hash(exchange.code_verifier.expose_secret());
         let fits = grant.request.code_challenge == challenge
             && grant.request.nonce == exchange.nonce
             && grant.request.redirect_uri == exchange.redirect_uri;

@@ -1,202 +1,81 @@
-//! Signed tokens.
+//! JSON Web Tokens of our own, in their compact form (RFC 7515 section 7.1).
+//!
+//! Whoever verifies them is who signed them, so that less is needed than for others' tokens: a header must be what we write,
+//! to the letter. Nothing in it is followed, and no algorithm but the key's own is ever tried.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hexabase_core::Platform;
+use base64::engine::general_purpose::{NO_PAD, URL_SAFE_NO_PAD};
 use hexabase_core::error::{Error, Result};
-use hexabase_core::id::{SessionId, UserId};
-use jiff::Timestamp;
-use jsonwebtoken::{Validation, decode, decode_header};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use hexabase_core::id_source::{IdSource, IdSourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::config::AuthConfig;
-use crate::keys::{Key, KeyRing};
+use crate::keys::{Key, KeyRing, TokenType};
 use crate::refusal::refused;
 
-/// The type of access tokens (RFC 9068): no token made for something else is taken for one.
-const ACCESS_TYPE: &str = "at+jwt";
-/// How many verified tokens are remembered.
-const REMEMBERED: usize = 4_096;
-/// The longest token that is looked at.
-const LONGEST: usize = 8 * 1024;
+/// How the parts of a token are written (RFC 7515 section 2): many bytes at a time, where base64 knows how.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+static BASE64URL: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::Simd::url_safe(NO_PAD));
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+static BASE64URL: base64::engine::GeneralPurpose = URL_SAFE_NO_PAD;
 
-#[derive(Serialize)]
-struct Header<'a> {
-    alg: &'a str,
-    typ: &'a str,
-    kid: &'a str,
-}
+/// How many bytes most tokens say no more than.
+const USUAL: usize = 768;
 
-/// A JSON Web Token, compact (RFC 7515 section 7.1).
-pub(crate) fn sign(key: &Key, token_type: &str, claims: &impl Serialize) -> Result<String> {
-    let json = |value: serde_json::Result<Vec<u8>>| {
-        value.map_err(|error| Error::unexpected("claims cannot be written as JSON").caused_by(error))
-    };
-    let header = Header { alg: key.algorithm.as_str(), typ: token_type, kid: &key.kid };
-    let mut token = URL_SAFE_NO_PAD.encode(json(serde_json::to_vec(&header))?);
+/// Signs what a token says.
+pub(crate) fn sign(key: &Key, kind: TokenType, claims: &impl Serialize) -> Result<String> {
+    let unwritable = |error| Error::unexpected("claims cannot be written as JSON").caused_by(error);
+    let mut payload = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut payload, claims).map_err(unwritable)?;
+    let mut token = String::with_capacity(2 * USUAL + payload.len());
+    token.push_str(key.header(kind));
     token.push('.');
-    URL_SAFE_NO_PAD.encode_string(json(serde_json::to_vec(claims))?, &mut token);
+    BASE64URL.encode_string(&payload, &mut token);
     let signature = key.sign(token.as_bytes())?;
     token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    BASE64URL.encode_string(signature, &mut token);
     Ok(token)
 }
 
-/// What an access token says (RFC 9068 section 2.2).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Claims {
-    iss: String,
-    aud: String,
-    sub: UserId,
-    sid: SessionId,
-    iat: i64,
-    exp: i64,
-    jti: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    client_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-}
-
-/// Whom an access token is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Audience {
-    /// The API, for people and their own command line.
-    Api,
-    /// Whoever asks who somebody is: nothing else can be done with it.
-    Userinfo,
-}
-
-/// The client that an access token was given to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ForClient {
-    pub(crate) client_id: String,
-    pub(crate) scope: String,
-}
-
-/// Whoever an access token stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AccessClaims {
-    /// The key that has signed it.
-    kid: Arc<str>,
-    pub(crate) audience: Audience,
-    pub(crate) user_id: UserId,
-    pub(crate) session_id: SessionId,
-    pub(crate) for_client: Option<Arc<ForClient>>,
-    pub(crate) expires_at: i64,
-}
-
-/// What an access token is made of.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Issued<'a> {
-    pub(crate) audience: Audience,
-    pub(crate) user: UserId,
-    pub(crate) session: SessionId,
-    /// The client with the scope, if it is not the person's own.
-    pub(crate) for_client: Option<(&'a str, &'a str)>,
-}
-
-/// Makes and verifies access tokens. A signature is verified once per token: what was found is remembered
-/// under the token's hash, and only its expiry is looked at again.
-pub(crate) struct AccessTokens {
-    issuer: String,
-    lifetime: Duration,
-    verified: quick_cache::sync::Cache<[u8; 32], AccessClaims>,
-}
-
-impl fmt::Debug for AccessTokens {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("AccessTokens").field("issuer", &self.issuer).finish_non_exhaustive()
+/// What a token says, if a key of ours has signed it, and as one of this type. For whom it is and until when is for the
+/// caller to look at.
+pub(crate) async fn verified<T: DeserializeOwned>(
+    keys: &KeyRing,
+    kind: TokenType,
+    token: &str,
+) -> Result<(Arc<Key>, T)> {
+    let (signed, signature) = token.rsplit_once('.').ok_or_else(refused)?;
+    let (header, payload) = signed.split_once('.').ok_or_else(refused)?;
+    let key = keys.find(kind, header).await?.ok_or_else(refused)?;
+    let decoded = |part: &str| BASE64URL.decode(part).map_err(|_| refused());
+    if !key.has_signed(signed.as_bytes(), &decoded(signature)?) {
+        return Err(refused());
     }
+    let claims = serde_json::from_slice(&decoded(payload)?).map_err(|_| refused())?;
+    Ok((key, claims))
 }
 
-impl Audience {
-    fn of(self, issuer: &str) -> String {
-        match self {
-            Self::Api => issuer.to_owned(),
-            Self::Userinfo => format!("{issuer}/oauth2/userinfo"),
-        }
-    }
+/// Names for tokens (`jti`, RFC 7519 section 4.1.7): of this process, and counted in it. They keep no secret.
+#[derive(Debug)]
+pub(crate) struct TokenIds {
+    process: [u8; 16],
+    made: AtomicU64,
 }
 
-impl AccessTokens {
-    pub(crate) fn new(platform: &Platform, config: &AuthConfig) -> Self {
-        let issuer = platform.settings().issuer.url.clone();
-        Self { issuer, lifetime: config.access_token, verified: quick_cache::sync::Cache::new(REMEMBERED) }
+impl TokenIds {
+    pub(crate) fn new(ids: &dyn IdSource) -> Self {
+        Self { process: ids.bytes(), made: AtomicU64::new(0) }
     }
 
-    pub(crate) fn issue(
-        &self,
-        key: &Key,
-        issued: &Issued<'_>,
-        now: Timestamp,
-        jti: String,
-    ) -> Result<String> {
-        let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(0);
-        let claims = Claims {
-            iss: self.issuer.clone(),
-            aud: issued.audience.of(&self.issuer),
-            sub: issued.user,
-            sid: issued.session,
-            iat: now.as_second(),
-            exp: now.as_second() + lifetime,
-            jti,
-            client_id: issued.for_client.map(|(client, _)| client.to_owned()),
-            scope: issued.for_client.map(|(_, scope)| scope.to_owned()),
-        };
-        sign(key, ACCESS_TYPE, &claims)
-    }
-
-    pub(crate) async fn verify(&self, keys: &KeyRing, token: &str, now: Timestamp) -> Result<AccessClaims> {
-        if token.len() > LONGEST {
-            return Err(refused());
-        }
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        keys.stay_fresh().await;
-        let remembered = self.verified.get(&digest).filter(|claims| keys.knows(&claims.kid));
-        let claims = match remembered {
-            Some(claims) => claims,
-            None => {
-                let claims = self.check(keys, token, now).await?;
-                self.verified.insert(digest, claims.clone());
-                claims
-            }
-        };
-        if now.as_second() >= claims.expires_at { Err(refused()) } else { Ok(claims) }
-    }
-
-    async fn check(&self, keys: &KeyRing, token: &str, now: Timestamp) -> Result<AccessClaims> {
-        let header = decode_header(token).map_err(|_| refused())?;
-        if header.typ.as_deref() != Some(ACCESS_TYPE) {
-            return Err(refused());
-        }
-        let kid = header.kid.ok_or_else(refused)?;
-        let key = keys.find(&kid).await?.ok_or_else(refused)?;
-        let mut validation = Validation::new(key.verified_by());
-        validation.set_issuer(&[&self.issuer]);
-        let userinfo = Audience::Userinfo.of(&self.issuer);
-        validation.set_audience(&[&self.issuer, &userinfo]);
-        // Time is ours to check: it is injected.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        let claims = decode::<Claims>(token, &key.verifier, &validation).map_err(|_| refused())?.claims;
-        // A minute for clocks that differ.
-        if claims.iat > now.as_second() + 60 {
-            return Err(refused());
-        }
-        let for_client = claims.client_id.zip(claims.scope);
-        Ok(AccessClaims {
-            kid: kid.into(),
-            audience: if claims.aud == self.issuer { Audience::Api } else { Audience::Userinfo },
-            user_id: claims.sub,
-            session_id: claims.sid,
-            for_client: for_client.map(|(client_id, scope)| Arc::new(ForClient { client_id, scope })),
-            expires_at: claims.exp,
-        })
+    /// A name that no other token has.
+    pub(crate) fn next(&self) -> String {
+        let mut name = [0; 24];
+        let (process, number) = name.split_at_mut(self.process.len());
+        process.copy_from_slice(&self.process);
+        number.copy_from_slice(&self.made.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        URL_SAFE_NO_PAD.encode(name)
     }
 }

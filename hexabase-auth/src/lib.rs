@@ -40,12 +40,14 @@
 //! # }
 //! ```
 
+mod access_token;
 mod api_tokens;
 mod auth;
 mod browser;
 mod cluster;
 mod config;
 mod dev_provider;
+mod digest;
 pub mod issuer;
 mod jwt;
 mod keys;

@@ -9,11 +9,11 @@ use hexabase_core::identity::{AuthorizationRequest, CodeExchange};
 use hexabase_core::model::Origin;
 use hexabase_core::secret::SecretString;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 
 use crate::auth::Auth;
 use crate::browser::BrowserSession;
+use crate::digest::hash;
 use crate::refusal::refused;
 use crate::sessions::TokenPair;
 
@@ -71,10 +71,6 @@ struct Pending {
     verifier: String,
     return_to: String,
     binding_hash: String,
-}
-
-pub(crate) fn hash(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(text))
 }
 
 /// The purpose under which sign-ins under way are sealed.

@@ -12,8 +12,8 @@ use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use hexabase_core::version::Version;
 use jiff::SignedDuration;
 
+use crate::access_token::{Audience, Issued};
 use crate::auth::Auth;
-use crate::jwt::{Audience, Issued};
 use crate::refusal::refused;
 
 /// What refresh tokens begin with.

@@ -13,6 +13,18 @@ use uuid::Uuid;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX: usize = 26;
+/// Stands for a character that is no digit.
+const NO_DIGIT: u8 = u8::MAX;
+/// What each character is worth.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0_u8;
+    while (value as usize) < ALPHABET.len() {
+        values[ALPHABET[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 /// What all identifiers have in common.
 pub trait TypedId: Copy + Ord + fmt::Display + FromStr<Err = InvalidId> + Send + Sync + 'static {
@@ -59,7 +71,7 @@ fn encode(uuid: Uuid) -> [u8; SUFFIX] {
     text
 }
 
-fn digits(encoded: &[u8; SUFFIX]) -> &str {
+fn digits(encoded: &[u8]) -> &str {
     // The alphabet is ASCII.
     std::str::from_utf8(encoded).unwrap_or_default()
 }
@@ -72,10 +84,30 @@ fn decode(text: &str) -> Option<Uuid> {
     }
     let mut value = 0_u128;
     for byte in bytes {
-        let digit = ALPHABET.iter().position(|candidate| candidate == byte)?;
-        value = value << 5 | digit as u128;
+        let digit = VALUES[usize::from(*byte)];
+        if digit == NO_DIGIT {
+            return None;
+        }
+        value = value << 5 | u128::from(digit);
     }
     Some(Uuid::from_u128(value))
+}
+
+/// An id as text, in one piece: what is written most often of all.
+struct Written<const LENGTH: usize>([u8; LENGTH]);
+
+impl<const LENGTH: usize> Written<LENGTH> {
+    /// The prefix, `_` and the suffix; `LENGTH` is that of all three.
+    fn new(prefix: &str, uuid: Uuid) -> Self {
+        let mut text = [b'_'; LENGTH];
+        text[..prefix.len()].copy_from_slice(prefix.as_bytes());
+        text[LENGTH - SUFFIX..].copy_from_slice(&encode(uuid));
+        Self(text)
+    }
+
+    fn as_str(&self) -> &str {
+        digits(&self.0)
+    }
 }
 
 macro_rules! ids {
@@ -83,6 +115,12 @@ macro_rules! ids {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
+
+        impl $name {
+            fn written(self) -> Written<{ $prefix.len() + 1 + SUFFIX }> {
+                Written::new($prefix, self.0)
+            }
+        }
 
         impl TypedId for $name {
             const PREFIX: &'static str = $prefix;
@@ -98,8 +136,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str(concat!($prefix, "_"))?;
-                out.write_str(digits(&encode(self.0)))
+                out.write_str(self.written().as_str())
             }
         }
 
@@ -123,7 +160,7 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.collect_str(self)
+                out.serialize_str(self.written().as_str())
             }
         }
 

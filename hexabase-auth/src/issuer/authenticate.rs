@@ -9,13 +9,13 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::client::{Client, ClientCredential};
 use super::parameters::Parameters;
 use super::refusal::OAuthError;
 use crate::auth::Auth;
+use crate::digest::{hash, sha256};
 
 /// The one kind of assertion (RFC 7523 section 2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -80,7 +80,7 @@ impl Auth {
         if claims.iss != client.id || claims.sub != client.id || !is_of_now {
             return Ok(false);
         }
-        let mark = URL_SAFE_NO_PAD.encode(Sha256::digest(format!("{}\n{}", client.id, claims.jti)));
+        let mark = hash(format!("{}\n{}", client.id, claims.jti));
         let kept = Duration::from_secs(u64::try_from(LONGEST + 2 * SKEW).unwrap_or_default());
         Ok(self.platform.ephemeral().put_if_absent(&format!("assertion:{mark}"), b"1", kept).await?)
     }
@@ -133,8 +133,7 @@ fn basic_credentials(text: &str) -> Option<(String, SecretString)> {
 }
 
 fn is_equal(one: &SecretString, other: &SecretString) -> bool {
-    let hash = |secret: &SecretString| Sha256::digest(secret.expose_secret());
-    hash(one).ct_eq(&hash(other)).into()
+    sha256(one.expose_secret()).ct_eq(&sha256(other.expose_secret())).into()
 }
 
 /// Whom an assertion is about, only to know with whose keys to verify it.

@@ -16,7 +16,7 @@ use super::refusal::OAuthError;
 use super::{OPENID, SCOPES};
 use crate::auth::Auth;
 use crate::browser::CookiePrincipal;
-use crate::login::hash;
+use crate::digest::hash;
 use crate::query::with_query;
 
 /// For how long somebody may take to sign in and to agree.

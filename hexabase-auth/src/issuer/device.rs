@@ -19,7 +19,7 @@ use super::refusal::OAuthError;
 use super::token::TokenResponse;
 use crate::auth::Auth;
 use crate::browser::CookiePrincipal;
-use crate::login::hash;
+use crate::digest::hash;
 
 /// The grant's name.
 pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";

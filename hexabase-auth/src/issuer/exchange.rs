@@ -80,6 +80,7 @@ impl Auth {
         let now = self.platform.clock().now();
         let occasion = Occasion {
             audience: client.id,
+            at: now,
             algorithm: client.algorithm,
             auth_time: now,
             nonce: None,

@@ -16,7 +16,7 @@ use super::OFFLINE_ACCESS;
 use super::client::{Client, Purpose};
 use super::id_token::has;
 use crate::auth::Auth;
-use crate::login::hash;
+use crate::digest::hash;
 
 /// For how long a code is good (RFC 6749 section 4.1.2 says ten minutes at most).
 const CODE_LIFETIME: Duration = Duration::from_secs(60);

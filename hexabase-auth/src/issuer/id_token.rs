@@ -1,5 +1,6 @@
 //! ID tokens (OpenID Connect Core 1.0 section 2): what a client, or a tenant's API server, learns of somebody.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,52 +11,50 @@ use hexabase_core::id::{OrganizationId, UserId};
 use hexabase_core::model::{Member, Organization, SignatureAlgorithm, User};
 use hexabase_core::platform::{ClusterAccess, Profile};
 use jiff::Timestamp;
-use jsonwebtoken::{Validation, decode, decode_header};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::client::Client;
 use super::refusal::OAuthError;
 use super::{EMAIL, GROUPS, PROFILE};
 use crate::auth::Auth;
-use crate::jwt::sign;
+use crate::digest::sha256;
+use crate::jwt;
+use crate::keys::TokenType;
 use crate::refusal::refused;
 
 /// How long a token for a tenant cluster is valid: a group that somebody left is out of their tokens after that.
 pub const CLUSTER_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
 /// The longest token that Kubernetes clients and proxies carry without trouble.
 const LONGEST: usize = 16 * 1024;
-/// What ID tokens say they are.
-const TYPE: &str = "JWT";
 
 /// What is said about somebody, in an ID token or to whoever asks for it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct About {
+pub(crate) struct About<'a> {
     pub(crate) sub: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) org: Option<OrganizationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) groups: Option<Vec<String>>,
+    pub(crate) groups: Option<Cow<'a, [String]>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) email: Option<String>,
+    pub(crate) email: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) email_verified: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<Cow<'a, str>>,
 }
 
-impl About {
+impl<'a> About<'a> {
     /// What a tenant's API server is told: all there is, since nobody asks it for a scope.
-    pub(crate) fn of_access(access: &ClusterAccess) -> Self {
+    pub(crate) fn of_access(access: &'a ClusterAccess) -> Self {
         Self {
             org: Some(access.workspace.organization_id),
-            groups: Some(access.groups.clone()),
+            groups: Some(Cow::Borrowed(&access.groups)),
             ..Self::of_user(&access.user)
         }
     }
 
     /// What others are told: organizations are to them what groups are to a workspace.
-    fn of_profile(profile: &Profile) -> Self {
+    fn of_profile(profile: &'a Profile) -> Self {
         let role = |(organization, member): &(Organization, Member)| {
             format!("{}:{}", organization.name, member.role)
         };
@@ -65,15 +64,15 @@ impl About {
         }
     }
 
-    fn of_user(user: &User) -> Self {
+    fn of_user(user: &'a User) -> Self {
         Self {
             sub: user.id,
             org: None,
             groups: None,
-            email: user.email.as_ref().map(ToString::to_string),
+            email: user.email.as_ref().map(|email| email.as_str().into()),
             // Addresses that nobody has verified are not kept.
             email_verified: user.email.as_ref().map(|_| true),
-            name: Some(user.name.to_string()),
+            name: Some(user.name.as_str().into()),
         }
     }
 
@@ -87,12 +86,26 @@ impl About {
             ..self
         }
     }
+
+    /// The same, of which nothing belongs to others.
+    fn into_owned(self) -> About<'static> {
+        About {
+            sub: self.sub,
+            org: self.org,
+            groups: self.groups.map(|groups| Cow::Owned(groups.into_owned())),
+            email: self.email.map(|email| Cow::Owned(email.into_owned())),
+            email_verified: self.email_verified,
+            name: self.name.map(|name| Cow::Owned(name.into_owned())),
+        }
+    }
 }
 
 /// What a token is made for.
 pub(crate) struct Occasion<'a> {
     /// The client: `aud`.
     pub(crate) audience: String,
+    /// When it is made.
+    pub(crate) at: Timestamp,
     /// How it is signed.
     pub(crate) algorithm: SignatureAlgorithm,
     /// When they proved who they are.
@@ -108,7 +121,7 @@ struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
     #[serde(flatten)]
-    about: &'a About,
+    about: &'a About<'a>,
     iat: i64,
     exp: i64,
     auth_time: i64,
@@ -122,6 +135,7 @@ struct Claims<'a> {
 /// What an ID token of ours says to ourselves.
 #[derive(Debug, Deserialize)]
 struct Shown {
+    iss: String,
     sub: UserId,
     aud: String,
     exp: i64,
@@ -140,10 +154,10 @@ impl Auth {
     /// Signs what there is to say about somebody.
     pub(crate) async fn id_token(
         &self,
-        about: &About,
+        about: &About<'_>,
         occasion: &Occasion<'_>,
     ) -> Result<(String, Timestamp)> {
-        let now = self.platform.clock().now();
+        let now = occasion.at;
         let expires_at = after(now, CLUSTER_TOKEN_LIFETIME);
         let claims = Claims {
             iss: &self.platform.settings().issuer.url,
@@ -152,13 +166,14 @@ impl Auth {
             iat: now.as_second(),
             exp: expires_at.as_second(),
             auth_time: occasion.auth_time.as_second(),
-            jti: self.token_id(),
+            jti: self.token_ids.next(),
             nonce: occasion.nonce.as_deref(),
             at_hash: occasion.access_token.map(half_hash),
         };
-        let token = sign(&*self.keys.signing(occasion.algorithm).await?, TYPE, &claims)?;
+        let key = self.keys.signing(occasion.algorithm, now).await?;
+        let token = jwt::sign(&key, TokenType::Id, &claims)?;
         if token.len() > LONGEST {
-            let groups = about.groups.as_ref().map_or(0, Vec::len);
+            let groups = about.groups.as_ref().map_or(0, |groups| groups.len());
             return Err(Error::quota_exceeded(format!(
                 "you are in {groups} groups, more than a token can carry"
             )));
@@ -167,21 +182,23 @@ impl Auth {
     }
 
     /// What a client may learn of somebody at this moment.
-    pub(super) async fn about(
+    pub(super) async fn about<'a>(
         &self,
         client: &Client,
-        (user, access): (UserId, Option<&ClusterAccess>),
+        (user, access): (UserId, Option<&'a ClusterAccess>),
         scope: &str,
-    ) -> Result<About> {
+    ) -> Result<About<'a>> {
         match access {
             Some(access) if client.is_a_workspace() => Ok(About::of_access(access)),
             Some(access) => Ok(About::of_access(access).within(scope)),
             None if has(scope, GROUPS) => {
-                Ok(About::of_profile(&self.platform.users().profile(user).await?).within(scope))
+                let profile = self.platform.users().profile(user).await?;
+                Ok(About::of_profile(&profile).within(scope).into_owned())
             }
             None => {
                 let user = self.platform.store().find_user(user).await?;
-                Ok(About::of_user(&user.ok_or_else(|| Error::not_found("user"))?).within(scope))
+                let user = user.ok_or_else(|| Error::not_found("user"))?;
+                Ok(About::of_user(&user).within(scope).into_owned())
             }
         }
     }
@@ -215,18 +232,12 @@ impl Auth {
         if token.len() > LONGEST {
             return Err(refused());
         }
-        let header = decode_header(token).map_err(|_| refused())?;
-        let kid = header.kid.filter(|_| header.typ.as_deref() == Some(TYPE)).ok_or_else(refused)?;
-        let key = self.keys.find(&kid).await?.ok_or_else(refused)?;
-        let mut validation = Validation::new(key.verified_by());
-        validation.set_issuer(&[&self.platform.settings().issuer.url]);
-        match audience {
-            Some(audience) => validation.set_audience(&[audience]),
-            None => validation.validate_aud = false,
+        let (_, shown) = jwt::verified::<Shown>(&self.keys, TokenType::Id, token).await?;
+        let is_audience = audience.is_none_or(|audience| audience == shown.aud);
+        if shown.iss != self.platform.settings().issuer.url || !is_audience {
+            return Err(refused());
         }
-        // Time is ours to check: it is injected.
-        validation.validate_exp = false;
-        decode::<Shown>(token, &key.verifier, &validation).map(|data| data.claims).map_err(|_| refused())
+        Ok(shown)
     }
 }
 
@@ -237,5 +248,5 @@ pub(super) fn has(scope: &str, one: &str) -> bool {
 
 /// The left half of a hash (OpenID Connect Core 1.0 section 3.1.3.6).
 fn half_hash(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(&Sha256::digest(text)[..16])
+    URL_SAFE_NO_PAD.encode(&sha256(text)[..16])
 }

@@ -1,10 +1,7 @@
 //! The token endpoint (RFC 6749 section 3.2).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::model::{Origin, Session};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::client::{Client, Purpose};
@@ -12,8 +9,9 @@ use super::grant::Granted;
 use super::id_token::Occasion;
 use super::parameters::Parameters;
 use super::refusal::OAuthError;
+use crate::access_token::{Audience, Issued};
 use crate::auth::Auth;
-use crate::jwt::{Audience, Issued};
+use crate::digest::hash;
 use crate::sessions::refresh_token;
 
 /// What a client is given (RFC 6749 section 5.1).
@@ -135,9 +133,14 @@ impl Auth {
         let about = self.about(client, (session.user_id, access.as_ref()), &scope).await?;
         let access_token = self.access_token(client, &session, &scope).await?;
         let auth_time = session.grant.as_ref().map_or(session.created_at, |grant| grant.auth_time);
-        let audience = client.id.clone();
-        let algorithm = client.algorithm;
-        let occasion = Occasion { audience, algorithm, auth_time, nonce, access_token: Some(&access_token) };
+        let occasion = Occasion {
+            audience: client.id.clone(),
+            at: self.platform.clock().now(),
+            algorithm: client.algorithm,
+            auth_time,
+            nonce,
+            access_token: Some(&access_token),
+        };
         let (id_token, _) = self.id_token(&about, &occasion).await?;
         let refresh_token = refresh.map(|verifier| refresh_token(&session, &verifier));
         Ok(TokenResponse {
@@ -175,6 +178,5 @@ impl Auth {
 fn fits(verifier: &str, challenge: &str) -> bool {
     let is_unreserved = |byte: u8| super::authorize::is_base64url(byte) || byte == b'.' || byte == b'~';
     let is_one = (43..=128).contains(&verifier.len()) && verifier.bytes().all(is_unreserved);
-    let made = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
-    is_one && made.as_bytes().ct_eq(challenge.as_bytes()).into()
+    is_one && hash(verifier).as_bytes().ct_eq(challenge.as_bytes()).into()
 }

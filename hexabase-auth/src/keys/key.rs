@@ -6,7 +6,8 @@ use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaPublicKeyComponents,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,22 +15,43 @@ use hexabase_core::Platform;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::model::{SignatureAlgorithm, SigningKey};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+
+use crate::digest::hash;
 
 /// The purpose under which private keys are sealed.
 const SEALED: &str = "signing key";
+
+/// What a token is, as its header says: none that was made for one thing is taken for another (RFC 8725 section 3.11).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum TokenType {
+    /// What is asked with (RFC 9068 section 2.1).
+    Access,
+    /// What says who somebody is.
+    Id,
+}
+
+impl TokenType {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "at+jwt",
+            Self::Id => "JWT",
+        }
+    }
+}
 
 /// One key, ready to be used.
 pub(crate) struct Key {
     pub(crate) kid: String,
     pub(crate) algorithm: SignatureAlgorithm,
-    pub(crate) verifier: DecodingKey,
     pub(super) public_jwk: Value,
     pub(super) created_at: Timestamp,
     pub(super) retires_at: Option<Timestamp>,
+    /// What its tokens begin with, as they write it.
+    access_header: String,
+    id_header: String,
     signer: Signer,
+    verifier: ParsedPublicKey,
 }
 
 /// The private half, parsed once: to parse it takes longer than to sign.
@@ -84,16 +106,16 @@ impl Key {
         let private = platform.master_key().open(SEALED, &stored.sealed_private).map_err(sealed_elsewhere)?;
         let broken = || Error::unexpected("a signing key in the database is broken").with("kid", &stored.kid);
         let signer = Signer::parse(stored.algorithm, &private).ok_or_else(broken)?;
-        let public = signer.public().ok_or_else(broken)?;
-        let part = |name: &str| public[name].as_str().unwrap_or_default();
-        let verifier = match stored.algorithm {
-            SignatureAlgorithm::Es256 => DecodingKey::from_ec_components(part("x"), part("y")),
-            SignatureAlgorithm::Rs256 => DecodingKey::from_rsa_components(part("n"), part("e")),
+        let header = |kind: TokenType| {
+            let (alg, typ, kid) = (stored.algorithm.as_str(), kind.as_str(), &stored.kid);
+            URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{alg}","typ":"{typ}","kid":"{kid}"}}"#))
         };
         Ok(Self {
             kid: stored.kid.clone(),
             algorithm: stored.algorithm,
-            verifier: verifier.map_err(|error| broken().caused_by(error))?,
+            access_header: header(TokenType::Access),
+            id_header: header(TokenType::Id),
+            verifier: signer.verifier().ok_or_else(broken)?,
             public_jwk: stored.public_jwk.clone(),
             created_at: stored.created_at,
             retires_at: stored.retires_at,
@@ -117,11 +139,16 @@ impl Key {
         }
     }
 
-    /// The one algorithm that its signatures are verified by, whatever a token says of itself.
-    pub(crate) const fn verified_by(&self) -> Algorithm {
-        match self.algorithm {
-            SignatureAlgorithm::Es256 => Algorithm::ES256,
-            SignatureAlgorithm::Rs256 => Algorithm::RS256,
+    /// Whether it has signed a text. There is one algorithm for each key, whatever anybody says of it.
+    pub(crate) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.verifier.verify_sig(message, signature).is_ok()
+    }
+
+    /// The header of its tokens of a type (RFC 7515 section 4), in base64.
+    pub(crate) fn header(&self, kind: TokenType) -> &str {
+        match kind {
+            TokenType::Access => &self.access_header,
+            TokenType::Id => &self.id_header,
         }
     }
 }
@@ -136,6 +163,14 @@ impl Signer {
                 RsaKeyPair::from_pkcs8(pkcs8).ok().map(|pair| Self::Rsa(Box::new(pair)))
             }
         }
+    }
+
+    fn verifier(&self) -> Option<ParsedPublicKey> {
+        let parsed = match self {
+            Self::Ec(pair) => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key()),
+            Self::Rsa(pair) => ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, pair.public_key()),
+        };
+        parsed.ok()
     }
 
     /// What of the public half identifies it, as JSON Web Keys write it (RFC 7518 section 6), in the order of the alphabet.
@@ -160,5 +195,5 @@ impl Signer {
 
 /// What a key is called: the hash of what identifies it (RFC 7638).
 fn thumbprint(identifying: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(identifying.to_string()))
+    hash(identifying.to_string())
 }

@@ -14,7 +14,7 @@ use hexabase_core::model::{SignatureAlgorithm, SigningKey};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub(crate) use key::Key;
+pub(crate) use key::{Key, TokenType};
 
 /// How often, at most, the store is asked for keys that are not known.
 const COOLDOWN: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ impl KeyRing {
     pub(crate) async fn load(platform: Platform) -> Result<Self> {
         let ring = Self { platform, keys: RwLock::default(), read_at: Mutex::new(Timestamp::MIN) };
         ring.read().await?;
-        ring.signing(SignatureAlgorithm::Es256).await?;
+        ring.signing(SignatureAlgorithm::Es256, ring.platform.clock().now()).await?;
         Ok(ring)
     }
 
@@ -53,20 +53,20 @@ impl KeyRing {
 
     /// The key that signs now, as another replica may have decided a short while ago. It is made if there is none: two
     /// replicas that make one at once each verify the other's.
-    pub(crate) async fn signing(&self, algorithm: SignatureAlgorithm) -> Result<Arc<Key>> {
-        self.stay_fresh().await;
-        if let Some(key) = self.current(algorithm) {
+    pub(crate) async fn signing(&self, algorithm: SignatureAlgorithm, now: Timestamp) -> Result<Arc<Key>> {
+        self.stay_fresh(now).await;
+        if let Some(key) = self.current(algorithm, now) {
             return Ok(key);
         }
         let first = Key::make(&self.platform, algorithm)?;
         self.platform.store().commit(Changeset::new().insert(first)).await?;
         self.read().await?;
-        self.current(algorithm).ok_or_else(|| Error::unavailable("there is no signing key"))
+        self.current(algorithm, now).ok_or_else(|| Error::unavailable("there is no signing key"))
     }
 
     /// Reads the keys again when it is time, as another replica may have changed them.
-    pub(crate) async fn stay_fresh(&self) {
-        if self.claim_reading(FRESH)
+    pub(crate) async fn stay_fresh(&self, now: Timestamp) {
+        if self.claim_reading(FRESH, now)
             && let Err(error) = self.read().await
         {
             tracing::warn!(%error, "the signing keys could not be read again; those of before go on");
@@ -74,8 +74,7 @@ impl KeyRing {
     }
 
     /// The newest key that was shown for long enough, or the first one there is.
-    fn current(&self, algorithm: SignatureAlgorithm) -> Option<Arc<Key>> {
-        let now = self.platform.clock().now();
+    fn current(&self, algorithm: SignatureAlgorithm, now: Timestamp) -> Option<Arc<Key>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let is_usable =
             |key: &&Arc<Key>| key.algorithm == algorithm && key.retires_at.is_none_or(|at| now < at);
@@ -129,16 +128,17 @@ impl KeyRing {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).iter().any(|key| key.kid == kid)
     }
 
-    /// The key of a name; the store is asked for names that are not known, but not all the time.
-    pub(crate) async fn find(&self, kid: &str) -> Result<Option<Arc<Key>>> {
+    /// The key whose tokens of a type begin with this; the store is asked for those that are not known, but not all the
+    /// time.
+    pub(crate) async fn find(&self, kind: TokenType, header: &str) -> Result<Option<Arc<Key>>> {
         let known = |ring: &Self| {
             let keys = ring.keys.read().unwrap_or_else(PoisonError::into_inner);
-            keys.iter().find(|key| key.kid == kid).cloned()
+            keys.iter().find(|key| key.header(kind) == header).cloned()
         };
         if let Some(key) = known(self) {
             return Ok(Some(key));
         }
-        if !self.claim_reading(COOLDOWN) {
+        if !self.claim_reading(COOLDOWN, self.platform.clock().now()) {
             return Ok(None);
         }
         self.read().await?;
@@ -147,14 +147,13 @@ impl KeyRing {
 
     /// The public halves, as another replica may have made them a short while ago.
     pub(crate) async fn jwks(&self) -> Value {
-        self.stay_fresh().await;
+        self.stay_fresh(self.platform.clock().now()).await;
         let keys: Vec<Value> = self.all().iter().map(|key| key.public_jwk.clone()).collect();
         json!({ "keys": keys })
     }
 
     /// Whether it is time to read again; of several who ask at once one is told so.
-    fn claim_reading(&self, after: Duration) -> bool {
-        let now = self.platform.clock().now();
+    fn claim_reading(&self, after: Duration, now: Timestamp) -> bool {
         let mut read_at = self.read_at.lock().unwrap_or_else(PoisonError::into_inner);
         let old = until(*read_at, now) >= after;
         if old {
