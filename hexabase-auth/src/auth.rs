@@ -1,3 +1,5 @@
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,10 @@ use crate::refusal::refused;
 
 /// Says that every revocation is known where this is kept.
 const COMPLETE: &str = "revocations";
+/// Says that somebody is making the next signing keys.
+const ROTATING: &str = "rotating-keys";
+/// How often to look whether that is due.
+const LOOK_AT_KEYS_EVERY: Duration = Duration::from_secs(3_600);
 /// How often the use of an API token is noted.
 const NOTE_USE_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
@@ -127,6 +133,35 @@ impl Auth {
     /// `Unavailable`.
     pub async fn rotate_keys(&self) -> Result<Vec<SigningKey>> {
         self.keys.rotate().await
+    }
+
+    /// Makes the next signing keys whenever those that there are have signed for as long as the configuration says, until
+    /// `stop`. Of several replicas that do this one at a time does it.
+    pub async fn look_after_keys(&self, stop: impl Future<Output = ()> + Send) {
+        let Some(age) = self.config.signing_keys else { return };
+        let looking = async {
+            loop {
+                if let Err(error) = self.rotate_keys_after(age).await {
+                    tracing::warn!(%error, "nobody knows whether the signing keys are due; looking again later");
+                }
+                self.platform.clock().sleep(LOOK_AT_KEYS_EVERY).await;
+            }
+        };
+        futures_util::future::select(pin!(looking), pin!(stop)).await;
+    }
+
+    async fn rotate_keys_after(&self, age: Duration) -> Result<()> {
+        if !self.keys.is_due(age).await? {
+            return Ok(());
+        }
+        // Whoever is second would make keys that nobody needs.
+        let is_first = self.platform.ephemeral().put_if_absent(ROTATING, b"1", LOOK_AT_KEYS_EVERY).await?;
+        if is_first {
+            for key in self.keys.rotate().await? {
+                tracing::info!(kid = %key.kid, "a new signing key is shown; it signs in ten minutes");
+            }
+        }
+        Ok(())
     }
 
     /// Takes back a signing key that others may know: what it signed is refused from now on, here at once and by other

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// How long tokens and sessions last.
+/// How long tokens, sessions and keys last.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthConfig {
     /// How long an access token is valid.
@@ -11,6 +11,8 @@ pub struct AuthConfig {
     pub login: Duration,
     /// How many sessions one person has at most: whoever begins another one ends their oldest.
     pub sessions_per_user: usize,
+    /// For how long keys sign before the next ones take their place; none to do that only when told.
+    pub signing_keys: Option<Duration>,
 }
 
 impl Default for AuthConfig {
@@ -21,6 +23,7 @@ impl Default for AuthConfig {
             session: Duration::from_secs(30 * 24 * 60 * MINUTE),
             login: Duration::from_secs(10 * MINUTE),
             sessions_per_user: 100,
+            signing_keys: Some(Duration::from_secs(90 * 24 * 60 * MINUTE)),
         }
     }
 }

@@ -526,6 +526,25 @@ async fn a_new_key_is_shown_before_it_signs_and_the_old_one_stays_as_long_as_its
 }
 
 #[tokio::test]
+async fn keys_give_way_when_they_have_signed_for_long_enough() {
+    let world = world().await;
+    let other = auth_of(platform(&world.clock, &world.store)).await;
+    let count = async || world.auth.signing_keys().await.unwrap().len();
+    // It looks once before it stops: nothing here waits for anything.
+    let look = async |auth: &Auth| auth.look_after_keys(tokio::task::yield_now()).await;
+    look(&world.auth).await;
+    assert_eq!(count().await, 1, "the key is young");
+    for _ in 0..2 {
+        world.clock.advance(Duration::from_secs(90 * 86_400));
+        look(&world.auth).await;
+        look(&other).await;
+        assert_eq!(count().await, 2, "the next one is there, once, and the one before the last is gone");
+    }
+    let keys = world.auth.signing_keys().await.unwrap();
+    assert_eq!(keys.iter().filter(|key| key.retires_at.is_none()).count(), 1, "{keys:?}");
+}
+
+#[tokio::test]
 async fn a_key_that_others_may_know_is_taken_back_and_nothing_that_it_signed_is_good() {
     let world = world().await;
     let other = auth_of(platform(&world.clock, &world.store)).await;

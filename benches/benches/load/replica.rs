@@ -73,6 +73,7 @@ impl Replica {
             ("HEXABASE_PUBLIC_URL", "http://127.0.0.1"),
             // Counted like everybody's, and never refused.
             ("HEXABASE_REQUESTS_PER_MINUTE", "100000000"),
+            ("HEXABASE_SIGN_INS_PER_MINUTE", "0"),
             ("HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", "100000000"),
             ("HEXABASE_DEV", "true"),
         ];

@@ -50,6 +50,8 @@ pub struct Entry {
     pub trusted_proxies: Vec<IpNet>,
     /// How many requests a caller has per minute; zero for no limit.
     pub requests_per_minute: u32,
+    /// How many steps of signing in an address has per minute; zero for no limit.
+    pub sign_ins_per_minute: u32,
     /// How long a request may take.
     pub timeout: Duration,
     /// The verified addresses of those who operate the installation.
@@ -61,6 +63,7 @@ impl Default for Entry {
         Self {
             trusted_proxies: Vec::new(),
             requests_per_minute: 1_200,
+            sign_ins_per_minute: 120,
             timeout: Duration::from_secs(30),
             platform_admins: Vec::new(),
         }

@@ -106,7 +106,11 @@ pub(crate) async fn compose(
     if providers.is_empty() {
         tracing::warn!("nobody can sign in: no provider is set");
     }
-    let config = AuthConfig { sessions_per_user: settings.sessions_per_user, ..AuthConfig::default() };
+    let config = AuthConfig {
+        sessions_per_user: settings.sessions_per_user,
+        signing_keys: settings.signing_keys,
+        ..AuthConfig::default()
+    };
     let auth = Auth::new(platform.clone(), providers, config).await?;
     let workloads = TrustedIssuers::new(settings.parties.trusts, Arc::new(SystemClock))?;
     let auth = auth.with_clients(settings.parties.clients).with_workloads(Arc::new(workloads));
@@ -122,6 +126,7 @@ pub(crate) async fn compose(
         entry: Entry {
             trusted_proxies: settings.trusted_proxies,
             requests_per_minute: settings.requests_per_minute,
+            sign_ins_per_minute: settings.sign_ins_per_minute,
             platform_admins: settings.platform_admins,
             ..Entry::default()
         },

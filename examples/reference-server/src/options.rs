@@ -145,6 +145,14 @@ options! {
     #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", value_name = "NUMBER")]
     requests_per_minute_per_organization: u32,
 
+    /// How often somebody may begin or finish to sign in from one address in a minute; 0 for no limit [default: 120].
+    #[arg(long, env = "HEXABASE_SIGN_INS_PER_MINUTE", value_name = "NUMBER")]
+    sign_ins_per_minute: u32,
+
+    /// After how many days signing keys give way to new ones; 0 to do that only when told [default: 90].
+    #[arg(long, env = "HEXABASE_SIGNING_KEY_DAYS", value_name = "NUMBER")]
+    signing_key_days: u32,
+
     /// How many sessions one person has at most; the oldest ends when another one begins [default: 100].
     #[arg(long, env = "HEXABASE_SESSIONS_PER_USER", value_name = "NUMBER")]
     sessions_per_user: usize,

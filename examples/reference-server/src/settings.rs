@@ -85,8 +85,12 @@ pub(crate) struct Settings {
     pub(crate) requests_per_minute: u32,
     /// How many requests the members of an organization have per minute together; none for no limit.
     pub(crate) organization_rate: Option<Rate>,
+    /// How many steps of signing in an address has per minute; zero for no limit.
+    pub(crate) sign_ins_per_minute: u32,
     /// How many sessions one person has at most.
     pub(crate) sessions_per_user: usize,
+    /// For how long keys sign; none until somebody says otherwise.
+    pub(crate) signing_keys: Option<Duration>,
     /// How many messages a worker deals with at a time.
     pub(crate) concurrency: usize,
     /// Where mail is put.
@@ -307,6 +311,10 @@ fn resolve(
         organization_rate: Some(options.requests_per_minute_per_organization.unwrap_or(12_000))
             .filter(|requests| *requests > 0)
             .map(|burst| Rate { burst, period: Duration::from_secs(60) }),
+        sign_ins_per_minute: options.sign_ins_per_minute.unwrap_or(120),
+        signing_keys: Some(options.signing_key_days.unwrap_or(90))
+            .filter(|days| *days > 0)
+            .map(|days| Duration::from_secs(u64::from(days) * 86_400)),
         sessions_per_user: options.sessions_per_user.unwrap_or(AuthConfig::default().sessions_per_user),
         concurrency: options.concurrency.unwrap_or(32),
         mail_directory: options

@@ -106,6 +106,13 @@ impl KeyRing {
         Ok(next)
     }
 
+    /// Whether a key has signed for this long, and none is about to take its place.
+    pub(crate) async fn is_due(&self, age: Duration) -> Result<bool> {
+        let now = self.platform.clock().now();
+        let keys = self.platform.store().list_signing_keys().await?;
+        Ok(keys.iter().any(|key| key.retires_at.is_none() && until(key.created_at, now) >= age))
+    }
+
     /// Takes a key back that others may know: nothing that it signed is good any more. The one that comes after it signs
     /// at once, although not everybody has seen it yet.
     pub(crate) async fn retire(&self, kid: &str) -> Result<()> {

@@ -70,14 +70,27 @@ async fn run(settings: Settings, role: Role) -> Result<()> {
     };
     let Composed { app, worker, speech } = composed;
     let answering = tokio::spawn(listener.serve(router, speech, stopping.clone()));
-    let mut stopping = stopping.clone();
-    let working = tokio::spawn(async move {
+    let stop = || {
+        let mut stopping = stopping.clone();
         // An error means that the sender is gone, and then it is time to stop as well.
-        let stop = async move { drop(stopping.wait_for(|stopping| *stopping).await) };
-        match role {
-            // What a request sets in motion leaves from where it was committed, without waiting to be found.
-            Role::Api => worker.relay(stop).await,
-            Role::Everything | Role::Worker => worker.run(stop).await,
+        async move { drop(stopping.wait_for(|stopping| *stopping).await) }
+    };
+    let working = tokio::spawn({
+        let stop = stop();
+        async move {
+            match role {
+                // What a request sets in motion leaves from where it was committed, without waiting to be found.
+                Role::Api => worker.relay(stop).await,
+                Role::Everything | Role::Worker => worker.run(stop).await,
+            }
+        }
+    });
+    let looking_after_keys = tokio::spawn({
+        let (app, stop) = (app.clone(), stop());
+        async move {
+            if role != Role::Api {
+                app.auth.look_after_keys(stop).await;
+            }
         }
     });
 
@@ -86,7 +99,7 @@ async fn run(settings: Settings, role: Role) -> Result<()> {
     if dev && role == Role::Everything {
         say(&banner::walk(public_url, app.sandbox.is_some()))?;
     }
-    for task in [answering, working] {
+    for task in [answering, working, looking_after_keys] {
         task.await.map_err(|error| Error::unexpected("the server broke down").caused_by(error))?;
     }
     tracing::info!("stopped");

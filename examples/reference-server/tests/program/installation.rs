@@ -46,6 +46,7 @@ impl Installation {
             ("HEXABASE_TENANT_ADDRESS", self.cluster.tenant_address()),
             ("HEXABASE_MAIL_DIRECTORY", "mail".to_owned()),
             ("HEXABASE_REQUESTS_PER_MINUTE", "0".to_owned()),
+            ("HEXABASE_SIGN_INS_PER_MINUTE", "0".to_owned()),
             ("HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", "0".to_owned()),
             ("HEXABASE_DEV", "true".to_owned()),
         ]

@@ -1,4 +1,5 @@
-//! Replicas and Redis die while people sign in and out: no session is lost, and none that was ended comes back.
+//! Signing in and out when something is wrong: replicas and Redis die, or somebody tries too often. No session is lost, and
+//! none that was ended comes back.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 
 use crate::installation::Installation;
-use crate::process::Process;
+use crate::process::{Process, program};
 
 /// A browser that goes where it is told to, at whichever replica there is.
 struct Browser {
@@ -131,4 +132,26 @@ async fn redis_that_dies_and_forgets_everything_loses_no_session_and_revives_non
     let back = browser.is(&first, &asked, "cyd@example.com").await;
     assert_eq!(browser.sent_on(&second, &back).await, "/");
     assert_eq!(browser.status(&first, "/auth/me").await, 200);
+}
+
+#[tokio::test]
+async fn whoever_tries_to_sign_in_too_often_has_to_wait_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--trusted-proxies", "127.0.0.0/8"]);
+    command.env("HEXABASE_SIGN_INS_PER_MINUTE", "5");
+    let server = Process::spawn("serve", folder.path(), &mut command).await;
+    let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+    let from = async |address: &str, place: &str| {
+        let request = http.get(format!("{}{place}", server.url)).header("x-forwarded-for", address);
+        request.send().await.unwrap()
+    };
+    for _ in 0..5 {
+        assert_eq!(from("192.0.2.1", "/auth/login/dev").await.status(), 302);
+    }
+    let refused = from("192.0.2.1", "/auth/callback/dev?code=guess&state=guess").await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(from("192.0.2.1", "/auth/providers").await.status(), 200, "everything else goes on");
+    assert_eq!(from("192.0.2.2", "/auth/login/dev").await.status(), 302);
 }

@@ -17,6 +17,8 @@ use crate::app::App;
 pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 pub(super) const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
+/// The routes by which people sign in. Whoever tries, tries from somewhere: who they are does not count.
+const SIGNING_IN: [&str; 4] = ["/auth/login/", "/auth/callback/", "/auth/dev/", "/oauth2/device"];
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is left of a caller's allowance, for the answer's headers.
@@ -38,23 +40,26 @@ impl Left {
     }
 }
 
-/// Takes a request out of the caller's allowance: of the user's, or of the address's while nobody knows who it
-/// is. What operators' own tools ask for is not counted.
+/// Takes a request out of the caller's allowance: of the user's, or of the address's while nobody knows who it is, or of
+/// that for signing in. What operators' own tools ask for is not counted.
 pub(super) async fn take(
     app: &App,
     route: &str,
     identity: &Identity,
     address: Option<IpAddr>,
 ) -> Result<Option<Left>, Response> {
-    let burst = app.entry.requests_per_minute;
+    let signs_in = SIGNING_IN.iter().any(|way| route.starts_with(way));
+    let burst = if signs_in { app.entry.sign_ins_per_minute } else { app.entry.requests_per_minute };
     if burst == 0 || matches!(route, "/healthz" | "/readyz" | "/metrics") {
         return Ok(None);
     }
-    let bucket = match (identity, address) {
-        (Identity::Somebody(principal), _) => format!("rate:{}", principal.user_id),
-        (_, Some(address)) => format!("rate:{}", address::network(address)),
-        (_, None) => return Ok(None),
+    let network = address.map(address::network);
+    let bucket = match (identity, network) {
+        (_, network) if signs_in => network.map(|network| format!("sign-in:{network}")),
+        (Identity::Somebody(principal), _) => Some(format!("rate:{}", principal.user_id)),
+        (_, network) => network.map(|network| format!("rate:{network}")),
     };
+    let Some(bucket) = bucket else { return Ok(None) };
     let rate = Rate { burst, period: MINUTE };
     let taken = app.platform.ephemeral().take_token(&bucket, rate).await;
     let allowance = taken.map_err(|error| Refusal::from(error).into_response())?;
