@@ -52,7 +52,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // On one thread, as between the tasks of one worker: threads that wake each other are not what is measured.
     let alone = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let all: [(&str, &Runtime, fn(&Runtime)); 4] = [
+    type Measure = fn(&Runtime);
+    let all: [(&str, &Runtime, Measure); 4] = [
         ("signing", &runtime, signing),
         ("bearer", &alone, bearer),
         ("refreshing", &runtime, refreshing),

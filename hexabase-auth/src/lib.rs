@@ -67,6 +67,5 @@ pub use browser::{BrowserSession, CookiePrincipal};
 pub use cluster::{ClusterToken, KubeconfigAuth, kubeconfig};
 pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};
-pub use issuer::CLUSTER_TOKEN_LIFETIME;
 pub use login::{FinishedLogin, LoginAnswer, LoginRequest, StartedLogin};
 pub use sessions::TokenPair;

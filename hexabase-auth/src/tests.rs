@@ -374,7 +374,7 @@ async fn a_cluster_token_is_for_one_workspace_and_no_access_token() {
     assert!(world.auth.verify_cluster_token(&token.token, fixture::id("other")).await.is_err());
     assert!(!world.is_valid(&token.token).await);
     assert!(world.auth.verify_cluster_token(&pair.access_token, fixture::id("dev")).await.is_err());
-    world.clock.advance(crate::CLUSTER_TOKEN_LIFETIME);
+    world.clock.advance(hexabase_core::platform::CLUSTER_TOKEN_LIFETIME);
     assert!(world.auth.verify_cluster_token(&token.token, fixture::id("dev")).await.is_err());
 
     let many = (0..2_000).map(|number| format!("group-{number:060}")).collect();

@@ -91,6 +91,7 @@ pub fn workspace(name: &str) -> Workspace {
         kubernetes_version: must(KubernetesVersion::parse("1.36")),
         power: Power::Running,
         node_pools: Vec::new(),
+        cuts: Vec::new(),
         deletion_requested_at: None,
         host_cluster: must(HostClusterName::parse("local")),
         generation: 1,

@@ -1,7 +1,6 @@
 //! ID tokens (OpenID Connect Core 1.0 section 2): what a client, or a tenant's API server, learns of somebody.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +8,7 @@ use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, UserId};
 use hexabase_core::model::{Member, Organization, SignatureAlgorithm, User};
-use hexabase_core::platform::{ClusterAccess, Profile};
+use hexabase_core::platform::{CLUSTER_TOKEN_LIFETIME, ClusterAccess, Profile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +21,6 @@ use crate::jwt;
 use crate::keys::TokenType;
 use crate::refusal::refused;
 
-/// How long a token for a tenant cluster is valid: a group that somebody left is out of their tokens after that.
-pub const CLUSTER_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
 /// The longest token that Kubernetes clients and proxies carry without trouble.
 const LONGEST: usize = 16 * 1024;
 

@@ -35,7 +35,6 @@ pub use parameters::Parameters;
 pub use refusal::OAuthError;
 pub use token::TokenResponse;
 
-pub use id_token::CLUSTER_TOKEN_LIFETIME;
 pub(crate) use id_token::{About, Occasion};
 
 /// The scope of an ID token; always asked for.

@@ -5,7 +5,7 @@
 
 mod tenant_cluster;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use tenant_cluster::{
     OidcTrust, RoleKind, TenantBinding, TenantCluster, TenantNodePool, TenantProject, TenantRole,
@@ -13,10 +13,11 @@ pub use tenant_cluster::{
 };
 
 use crate::access::{lineage, preset_rules};
-use crate::id::{GroupId, ProjectId, TypedId as _};
+use crate::id::{GroupId, ProjectId, TypedId as _, UserId};
 use crate::model::{
     Assignment, CustomRole, Group, NodePool, Plan, PresetRole, Project, RoleRef, WorkspaceState,
 };
+use crate::name::GroupName;
 use crate::quota::Quota;
 
 /// What the tenant's API server puts before the users and groups of our tokens, so that no claim can ever
@@ -143,5 +144,23 @@ fn binding(given: &Assignment, group: &Group, roles: &[CustomRole]) -> Option<Te
         }
     };
     let group = format!("{CLAIM_PREFIX}{}", group.name);
-    Some(TenantBinding { name: given.id.kubernetes_name(), kind, role, group })
+    Some(TenantBinding { name: given.id.kubernetes_name(), kind, role, group, people: None })
+}
+
+/// The same cluster, in which these groups have no rights, and whoever is in them has them by name: tokens that still name
+/// the group are worth nothing then (see [`Cut`](crate::model::Cut)).
+#[must_use]
+pub fn by_name(mut cluster: TenantCluster, people: &BTreeMap<GroupName, BTreeSet<UserId>>) -> TenantCluster {
+    let named: BTreeMap<String, Vec<String>> = people
+        .iter()
+        .map(|(group, people)| {
+            let people = people.iter().map(|user| format!("{CLAIM_PREFIX}{user}")).collect();
+            (format!("{CLAIM_PREFIX}{group}"), people)
+        })
+        .collect();
+    let bindings = cluster.projects.iter_mut().flat_map(|project| &mut project.bindings);
+    for binding in cluster.bindings.iter_mut().chain(bindings) {
+        binding.people = named.get(&binding.group).cloned();
+    }
+    cluster
 }

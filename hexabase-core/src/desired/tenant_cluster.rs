@@ -106,6 +106,9 @@ pub struct TenantBinding {
     pub role: String,
     /// The group, with its prefix.
     pub group: String,
+    /// Whom it is given to instead, with their prefixes, while the group is not to be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<Vec<String>>,
 }
 
 /// Where a role is found.

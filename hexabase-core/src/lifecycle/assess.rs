@@ -82,7 +82,9 @@ pub fn assess(before: &Workspace, seen: &Seen, pace: &Pace, now: Timestamp, rand
         None => succeeded(&mut workspace, seen, pace, now),
     };
     record(&mut workspace, seen, now);
-    workspace.reconcile_at = next_look(&workspace, pace, now, random);
+    let end_of_cut = workspace.cuts.iter().map(|cut| cut.until).min();
+    workspace.reconcile_at =
+        next_look(&workspace, pace, now, random).map(|at| end_of_cut.map_or(at, |end| at.min(end.max(now))));
     set_conditions(&mut workspace, seen, now);
     Assessment { workspace, gone }
 }

@@ -81,6 +81,13 @@ pub fn ask(workspace: &mut Workspace, now: Timestamp) {
     workspace.reconcile_at = Some(now);
 }
 
+/// Lets those cuts end whose time has come, and answers whether there were any: the cluster has that to follow then.
+pub fn end_cuts(workspace: &mut Workspace, now: Timestamp) -> bool {
+    let before = workspace.cuts.len();
+    workspace.cuts.retain(|cut| now < cut.until);
+    workspace.cuts.len() < before
+}
+
 fn phase_on_request(workspace: &Workspace) -> Phase {
     let current = workspace.status.phase;
     match (intent(workspace), current) {

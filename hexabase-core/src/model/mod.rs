@@ -7,6 +7,7 @@
 mod api_token;
 mod audit;
 mod condition;
+mod cut;
 mod event;
 mod group;
 mod invitation;
@@ -28,6 +29,7 @@ mod workspace;
 pub use api_token::{ApiToken, Scope, Scopes, UnknownScope};
 pub use audit::{Actor, AuditEvent, AuditFilter, Origin};
 pub use condition::{Condition, ConditionStatus};
+pub use cut::Cut;
 pub use event::Event;
 pub use group::{Group, GroupPreset, Membership};
 pub use invitation::Invitation;

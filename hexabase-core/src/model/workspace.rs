@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodePoolId, OrganizationId, ProjectId, UserId, WorkspaceId};
-use crate::model::{Assignment, Condition, CustomRole, Group, NodePool, PoolNodes, Project, words};
+use crate::model::{Assignment, Condition, CustomRole, Cut, Group, NodePool, PoolNodes, Project, words};
 use crate::name::{DisplayName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::quota::Quota;
 use crate::version::Version;
@@ -31,6 +31,9 @@ pub struct Workspace {
     /// The nodes that it should have to itself, in the order in which they were asked for.
     #[serde(default)]
     pub node_pools: Vec<NodePool>,
+    /// Who was put out of it at once, a short while ago.
+    #[serde(default)]
+    pub cuts: Vec<Cut>,
     /// When deletion was asked for.
     pub deletion_requested_at: Option<Timestamp>,
     /// The host cluster it was placed on; it stays there.

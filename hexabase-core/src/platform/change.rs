@@ -1,13 +1,19 @@
+use std::time::Duration;
+
 use serde::Serialize;
 
-use super::{Caller, Parts};
+use super::{CLUSTER_TOKEN_LIFETIME, Caller, Parts};
 use crate::access::Action;
 use crate::changeset::{Changeset, Guard, Key, Record, Write};
+use crate::clock::after;
 use crate::error::{Error, Result};
-use crate::id::{OrganizationId, ProjectId, TaskId, WorkspaceId};
+use crate::id::{GroupId, OrganizationId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::lifecycle;
-use crate::model::{Task, TaskKind, Workspace, WorkspaceState};
+use crate::model::{Cut, Task, TaskKind, Workspace, WorkspaceState};
 use jiff::Timestamp;
+
+/// By how much the clock of a tenant's API server may differ from ours.
+const CLUSTER_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// A change inside one workspace in the making. Whatever is changed, the workspace's version goes up, so
 /// that decisions on what was read are safe.
@@ -84,6 +90,13 @@ impl WorkspaceChange<'_> {
         self.cluster = true;
     }
 
+    /// Takes its rights from whatever tokens somebody still has who was in these groups.
+    pub(super) fn cut(&mut self, user_id: UserId, groups: Vec<GroupId>) {
+        let until = after(self.now, CLUSTER_TOKEN_LIFETIME + CLUSTER_CLOCK_SKEW);
+        self.workspace.cuts.push(Cut { user_id, groups, until });
+        self.cluster_changed();
+    }
+
     /// The generation in which the cluster follows this change.
     pub(super) fn next_generation(&self) -> u64 {
         self.workspace.generation + 1
@@ -115,6 +128,9 @@ impl WorkspaceChange<'_> {
     pub(super) fn finish(self) -> (Changeset, Workspace) {
         let Self { parts, mut workspace, now, mut changeset, access, cluster, .. } = self;
         let (organization, id) = (workspace.organization_id, workspace.id);
+        // While people have rights by name, the cluster follows whoever comes and goes.
+        let cluster =
+            lifecycle::end_cuts(&mut workspace, now) | cluster | (access && !workspace.cuts.is_empty());
         if access {
             workspace.access_version += 1;
         }

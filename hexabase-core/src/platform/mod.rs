@@ -46,7 +46,9 @@ pub use service_accounts::{CreateServiceAccount, CreateToken, NewToken, ServiceA
 pub use tasks::Tasks;
 pub use users::{Profile, Users};
 pub use workspace_members::WorkspaceMembers;
-pub use workspaces::{ClusterAccess, CreateWorkspace, UpdateWorkspace, WorkspaceTask, Workspaces};
+pub use workspaces::{
+    CLUSTER_TOKEN_LIFETIME, ClusterAccess, CreateWorkspace, UpdateWorkspace, WorkspaceTask, Workspaces,
+};
 
 use crate::clock::Clock;
 use crate::ephemeral::EphemeralStore;

@@ -1,5 +1,5 @@
 use super::{Caller, Parts};
-use crate::access::Action;
+use crate::access::{Action, GroupTree};
 use crate::changeset::{Guard, Key};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId, WorkspaceId};
@@ -49,7 +49,8 @@ impl WorkspaceMembers<'_> {
         super::Groups(self.0).add_member(caller, organization, workspace, everybody.id, user).await
     }
 
-    /// Takes somebody out of every group of the workspace. The next token they ask for is refused.
+    /// Takes somebody out of every group of the workspace. The next token they ask for is refused; with `at_once` the
+    /// tokens that they have lose every right that their groups gave them, as soon as the cluster has followed.
     ///
     /// # Errors
     /// - `NotFound` when they are in none.
@@ -61,6 +62,7 @@ impl WorkspaceMembers<'_> {
         organization: OrganizationId,
         workspace: WorkspaceId,
         user: UserId,
+        at_once: bool,
     ) -> Result<()> {
         self.0
             .transact(|| async {
@@ -74,7 +76,13 @@ impl WorkspaceMembers<'_> {
                     change.delete(Key::Membership(organization, workspace, *group, user));
                 }
                 change.access_changed();
-                change.audit("workspace_member.remove", format!("{workspace}/{user}"), &groups, ());
+                if at_once {
+                    let facts = self.0.facts(&change.workspace).await?;
+                    let groups = GroupTree::new(&facts.groups).effective(&groups).into_iter().collect();
+                    change.cut(user, groups);
+                }
+                let after = at_once.then(|| serde_json::json!({ "now": true }));
+                change.audit("workspace_member.remove", format!("{workspace}/{user}"), &groups, after);
                 Ok((change.finish().0, ()))
             })
             .await

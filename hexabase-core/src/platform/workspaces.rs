@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::commit::require_version;
 use super::invitations::require_alive;
@@ -58,6 +58,9 @@ pub struct WorkspaceTask {
     pub task_id: Option<TaskId>,
 }
 
+/// How long a token for a tenant cluster is valid: a group that somebody left is out of their tokens after that.
+pub const CLUSTER_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
+
 /// What a credential for a tenant cluster is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterAccess {
@@ -106,6 +109,7 @@ impl Workspaces<'_> {
                     kubernetes_version,
                     power: Power::Running,
                     node_pools: Vec::new(),
+                    cuts: Vec::new(),
                     deletion_requested_at: None,
                     host_cluster,
                     generation: 1,

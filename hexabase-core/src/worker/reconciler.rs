@@ -1,13 +1,16 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::access::GroupTree;
 use crate::changeset::{Changeset, Guard, Key};
 use crate::clock::until;
 use crate::desired;
 use crate::error::{Error, Result};
-use crate::id::{OrganizationId, WorkspaceId};
+use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::id_source::IdSourceExt as _;
 use crate::lifecycle::{self, Assessment, Operation, Progress, Seen};
 use crate::model::{Actor, AuditEvent, Origin, Phase, Workspace, WorkspaceState};
+use crate::name::GroupName;
 use crate::platform::Parts;
 use crate::provisioner::{Applied, ClusterProvisioner};
 use crate::store::Lease;
@@ -54,9 +57,12 @@ impl<'a> Reconciler<'a> {
         lease: Lease,
     ) -> Result<Option<Duration>> {
         for _ in 0..ROUNDS {
-            let Some(state) = self.0.store.load_workspace(organization, workspace).await? else {
+            let Some(mut state) = self.0.store.load_workspace(organization, workspace).await? else {
                 return Ok(None);
             };
+            if lifecycle::end_cuts(&mut state.workspace, self.0.now()) {
+                lifecycle::ask(&mut state.workspace, self.0.now());
+            }
             let seen = self.act(&state).await;
             if let Some(error) = &seen.error {
                 tracing::warn!(workspace = %workspace, error = ?error, "a look at a workspace failed");
@@ -89,7 +95,7 @@ impl<'a> Reconciler<'a> {
         let provisioner = self.0.provisioner(&workspace.host_cluster).await?;
         let target = desired::TenantTarget::of(workspace);
         if is_as_asked(workspace)
-            && let Some(observation) = provisioner.unchanged(&self.desired(state)?).await?
+            && let Some(observation) = provisioner.unchanged(&self.desired(state).await?).await?
         {
             *seen = Seen::unchanged(observation);
             return Ok(());
@@ -114,7 +120,7 @@ impl<'a> Reconciler<'a> {
         provisioner: &dyn ClusterProvisioner,
         seen: &mut Seen,
     ) -> Result<()> {
-        let desired = self.desired(state)?;
+        let desired = self.desired(state).await?;
         if is_as_asked(&state.workspace) {
             // Nothing new was asked for: whatever differs is drift.
             let drift = provisioner.plan(&desired).await?;
@@ -129,9 +135,28 @@ impl<'a> Reconciler<'a> {
         Ok(())
     }
 
-    fn desired(&self, state: &WorkspaceState) -> Result<desired::TenantCluster> {
+    async fn desired(&self, state: &WorkspaceState) -> Result<desired::TenantCluster> {
         let plan = self.0.plans.of(&state.workspace.plan_id)?;
-        Ok(desired::workspace(state, plan, &self.0.settings.issuer))
+        let cluster = desired::workspace(state, plan, &self.0.settings.issuer);
+        if state.workspace.cuts.is_empty() {
+            return Ok(cluster);
+        }
+        Ok(desired::by_name(cluster, &self.people(state).await?))
+    }
+
+    /// Who is in the groups that somebody was put out of at once.
+    async fn people(&self, state: &WorkspaceState) -> Result<BTreeMap<GroupName, BTreeSet<UserId>>> {
+        let workspace = &state.workspace;
+        let tree = GroupTree::new(&state.groups);
+        let mut people = BTreeMap::new();
+        let groups: BTreeSet<GroupId> = workspace.cuts.iter().flat_map(|cut| cut.groups.clone()).collect();
+        for group in groups.into_iter().filter_map(|id| tree.get(id)) {
+            let inside = tree.with_descendants(group.id);
+            let places =
+                self.0.store.list_memberships(workspace.organization_id, workspace.id, &inside).await?;
+            people.insert(group.name.clone(), places.into_iter().map(|place| place.user_id).collect());
+        }
+        Ok(people)
     }
 
     async fn record(

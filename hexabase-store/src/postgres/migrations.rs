@@ -15,13 +15,14 @@ use sqlx::{Executor as _, SqlSafeStr as _};
 use super::error;
 
 /// Every migration: its number, what it is called, and its text.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "initial", include_str!("../../migrations/postgres/0001_initial.sql")),
     (2, "row level security", include_str!("../../migrations/postgres/0002_row_level_security.sql")),
     (3, "room in the outbox", include_str!("../../migrations/postgres/0003_room_in_the_outbox.sql")),
     (4, "hosts", include_str!("../../migrations/postgres/0004_hosts.sql")),
     (5, "node pools", include_str!("../../migrations/postgres/0005_node_pools.sql")),
     (6, "grants", include_str!("../../migrations/postgres/0006_grants.sql")),
+    (7, "cuts", include_str!("../../migrations/postgres/0007_cuts.sql")),
 ];
 
 /// The role that programs work as.

@@ -1,10 +1,11 @@
-//! Host clusters that are registered while the server runs.
+//! Clusters, as people notice them.
 
 use std::time::Duration;
 
-use serde_json::json;
+use hexabase_core::secret::ExposeSecret as _;
+use serde_json::{Value, json};
 
-use crate::process::Process;
+use crate::process::{Client, Process};
 
 #[tokio::test]
 async fn a_cluster_that_was_registered_a_moment_ago_carries_workspaces() {
@@ -38,4 +39,52 @@ async fn a_cluster_that_was_registered_a_moment_ago_carries_workspaces() {
     }
     let log = server.stop();
     assert!(!log.contains("certificate-authority-data") && !log.contains(kubeconfig.trim()), "{log}");
+}
+
+#[tokio::test]
+async fn whoever_is_put_out_at_once_has_no_rights_with_the_token_that_they_still_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Process::start(folder.path(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;
+    let ann = server.sign_in("ann@example.com").await;
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let org = format!("/api/v1/organizations/{org}");
+    let wanted = json!({ "name": "shop", "plan_id": "starter" });
+    let ws = ann.post(&format!("{org}/workspaces"), &wanted).await["id"].as_str().unwrap().to_owned();
+    let workspace = format!("{org}/workspaces/{ws}");
+    let accounts = format!("{org}/service-accounts");
+    let robot = ann.post(&accounts, &json!({ "name": "robot", "role": "member" })).await;
+    let robot = robot["id"].as_str().unwrap();
+    let secret = json!({ "name": "it", "scopes": ["all"] });
+    let secret = ann.post(&format!("{accounts}/{robot}/tokens"), &secret).await;
+    let groups = ann.get(&format!("{workspace}/groups")).await;
+    let admins =
+        groups["items"].as_array().unwrap().iter().find(|group| group["name"] == "WSAdmins").unwrap();
+    let place = format!("{workspace}/groups/{}/members/{robot}", admins["id"].as_str().unwrap());
+    ann.put(&place, &Value::Null).await;
+    while ann.get(&workspace).await["phase"] != "ready" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    let namespaces = format!("/sandbox/tenants/{}/api/v1/namespaces", ws.replace('_', "-"));
+    let inside = async |who: &Client| {
+        let kubeconfig = who.text(&format!("{workspace}/kubeconfig?auth=token")).await;
+        let kubeconfig = kube::config::Kubeconfig::from_yaml(&kubeconfig).unwrap();
+        let token = kubeconfig.auth_infos[0].auth_info.as_ref().unwrap().token.as_ref().unwrap();
+        server.client().with_token(token.expose_secret())
+    };
+    let robot_inside = inside(&server.client().with_token(secret["secret"].as_str().unwrap())).await;
+    let ann_inside = inside(&ann).await;
+    for somebody in [&robot_inside, &ann_inside] {
+        while somebody.status(&namespaces).await != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert_eq!(ann.delete(&format!("{workspace}/members/{robot}?now=true")).await, 204);
+    while robot_inside.status(&namespaces).await != 403 {
+        assert_eq!(ann_inside.status(&namespaces).await, 200, "nobody else loses anything");
+    }
+    assert_eq!(ann_inside.status(&namespaces).await, 200);
+    let log = ann.get(&format!("{org}/audit-events")).await.to_string();
+    assert!(log.contains("workspace_member.remove"), "{log}");
 }

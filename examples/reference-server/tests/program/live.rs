@@ -228,8 +228,16 @@ async fn people_live_in_real_clusters_from_the_order_to_the_end() {
     })
     .await;
 
-    // Who leaves the group has no rights with the next token.
-    assert_eq!(ann.delete(&membership).await, 204);
+    // Who is put out at once has no rights with the token that they still have, nor is there a next one; nobody else loses
+    // any.
+    let reader = Inside::of(&bob, &shop).await;
+    assert_eq!(reader.get(pods).await, Some(200));
+    let others =
+        format!("{shop}/groups/{group}/members/{}", ann.get("/auth/me").await["id"].as_str().unwrap());
+    ann.put(&others, &Value::Null).await;
+    assert_eq!(ann.delete(&format!("{shop}/members/{bob_id}?now=true")).await, 204);
+    until("whoever was put out has no rights", async || reader.get(pods).await == Some(403)).await;
+    assert_eq!(owner.get(pods).await, Some(200));
     assert_eq!(bob.status(&format!("{shop}/kubeconfig?auth=token")).await, 404);
 
     ann.patch(&shop, &json!({ "plan_id": "team" })).await;

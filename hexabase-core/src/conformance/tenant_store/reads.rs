@@ -3,7 +3,7 @@ use crate::changeset::{Changeset, Key, SpentRefresh};
 use crate::fixture::{self, THEN, id};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
-    Condition, ConditionStatus, Drift, DriftEntry, Event, HostHealth, HostState, Identity, Invitation,
+    Condition, ConditionStatus, Cut, Drift, DriftEntry, Event, HostHealth, HostState, Identity, Invitation,
     Member, NodePool, OrganizationRole, Phase, PoolNodes, Power, SecurityEvent, SecurityEventKind,
     ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
 };
@@ -29,6 +29,7 @@ fn eventful() -> Workspace {
         created_at: later(2),
         version: Version::new(3),
     }];
+    workspace.cuts = vec![Cut { user_id: id("eve"), groups: vec![id("admins")], until: later(8) }];
     workspace.deletion_requested_at = Some(later(9));
     workspace.generation = 7;
     workspace.access_version = 5;

@@ -66,9 +66,14 @@ fn bound(binding: &TenantBinding) -> [(&'static str, Value); 2] {
         RoleKind::Cluster => "ClusterRole",
         RoleKind::Project => "Role",
     };
+    let subject = |kind: &str, name: &String| json!({ "apiGroup": RBAC, "kind": kind, "name": name });
+    let subjects: Vec<Value> = match &binding.people {
+        None => vec![subject("Group", &binding.group)],
+        Some(people) => people.iter().map(|person| subject("User", person)).collect(),
+    };
     [
         ("roleRef", json!({ "apiGroup": RBAC, "kind": kind, "name": binding.role })),
-        ("subjects", json!([{ "apiGroup": RBAC, "kind": "Group", "name": binding.group }])),
+        ("subjects", json!(subjects)),
     ]
 }
 

@@ -18,6 +18,7 @@ impl Stored for Workspace {
             "kubernetes_version",
             "power",
             "node_pools",
+            "cuts",
             "deletion_requested_at",
             "host_cluster",
             "generation",
@@ -39,6 +40,7 @@ impl Stored for Workspace {
         row.text(&self.plan_id).text_or_null(self.region.as_ref()).text(&self.kubernetes_version);
         row.text(self.power)
             .json(&self.node_pools)?
+            .json(&self.cuts)?
             .time_or_null(self.deletion_requested_at)
             .text(&self.host_cluster);
         row.number(self.generation)?.number(self.access_version)?.json(&self.status)?;
@@ -58,6 +60,7 @@ impl Stored for Workspace {
             kubernetes_version: cells.parse()?,
             power: cells.parse()?,
             node_pools: cells.json()?,
+            cuts: cells.json()?,
             deletion_requested_at: cells.time_or_null()?,
             host_cluster: cells.parse()?,
             generation: cells.number()?,

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -52,18 +52,30 @@ async fn add(
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RemoveQuery {
+    /// Whether the tokens that they still have, for ten minutes at most, are to be worth nothing either.
+    #[serde(default)]
+    #[param(default = false)]
+    now: bool,
+}
+
 /// Take somebody out of every group of the workspace.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/members/{user}", tag = "Workspaces",
-    params(AtWorkspaceMember), responses((status = 204, description = "They are in none of its groups."), Problems),
+    params(AtWorkspaceMember, RemoveQuery),
+    responses((status = 204, description = "They are in none of its groups."), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn remove(
     State(app): State<App>,
     SignedIn(caller): SignedIn,
     Path(at): Path<AtWorkspaceMember>,
+    Query(query): Query<RemoveQuery>,
     expected: IfMatch,
 ) -> Answer<StatusCode> {
     expected.require_any()?;
-    app.platform.workspace_members().remove(&caller, at.org, at.ws, at.user).await?;
+    app.platform.workspace_members().remove(&caller, at.org, at.ws, at.user, query.now).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
