@@ -188,7 +188,7 @@ async fn server() -> (String, String) {
     let router = router(App::assemble(AppParts { entry, ..AppParts::new(platform, auth) }));
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, format!("hexabase_session={}", finished.session.cookie))
+    (url, format!("hexabase_session={}", finished.session.unwrap().cookie))
 }
 
 fn query(url: &str) -> BTreeMap<String, String> {

@@ -2,7 +2,7 @@
 
 use hexabase_core::changeset::{Changeset, Key};
 use hexabase_core::error::{Error, Result};
-use hexabase_core::id::{TokenId, UserId};
+use hexabase_core::id::{SessionId, TokenId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::{ApiToken, SecurityEvent, SecurityEventKind};
 use hexabase_core::page::{Page, PageRequest};
@@ -71,9 +71,7 @@ impl Auth {
 }
 
 /// What is about credentials themselves is done by people who are signed in.
-pub(crate) fn require_session(caller: &Caller) -> Result<()> {
-    match caller.principal.credential.session() {
-        Some(_) => Ok(()),
-        None => Err(Error::forbidden("this is done by somebody who is signed in, not with a token")),
-    }
+pub(crate) fn require_session(caller: &Caller) -> Result<SessionId> {
+    let message = "this is done by somebody who is signed in, not with a token";
+    caller.principal.credential.session().ok_or_else(|| Error::forbidden(message))
 }

@@ -7,10 +7,12 @@ use hexabase_core::id::SessionId;
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::{AuthorizationRequest, CodeExchange};
 use hexabase_core::model::Origin;
+use hexabase_core::platform::Caller;
 use hexabase_core::secret::SecretString;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+use crate::api_tokens::require_session;
 use crate::auth::Auth;
 use crate::browser::BrowserSession;
 use crate::digest::hash;
@@ -57,8 +59,8 @@ impl fmt::Debug for StartedLogin {
 /// A finished sign-in.
 #[derive(Debug, Clone)]
 pub struct FinishedLogin {
-    /// The session that began.
-    pub session: BrowserSession,
+    /// The session that began; none when somebody who was signed in has linked an account.
+    pub session: Option<BrowserSession>,
     /// Where the browser wanted to go.
     pub return_to: String,
 }
@@ -71,6 +73,9 @@ struct Pending {
     verifier: String,
     return_to: String,
     binding_hash: String,
+    /// The session of whoever wants to link the account, if that is what it is for.
+    #[serde(default)]
+    link_to: Option<SessionId>,
 }
 
 /// The purpose under which sign-ins under way are sealed.
@@ -93,6 +98,30 @@ impl Auth {
     /// - `Invalid` for a `return_to` that leads elsewhere.
     /// - `Unavailable`.
     pub async fn start_login(&self, provider: &str, wanted: LoginRequest) -> Result<StartedLogin> {
+        self.start(provider, wanted, None).await
+    }
+
+    /// Begins to link an account at a provider to whoever is signed in: afterwards they can sign in with either.
+    ///
+    /// # Errors
+    /// - `Forbidden` for a caller who is not signed in but has a token.
+    /// - Otherwise as [`Self::start_login`].
+    pub async fn start_link(
+        &self,
+        caller: &Caller,
+        provider: &str,
+        wanted: LoginRequest,
+    ) -> Result<StartedLogin> {
+        let session = require_session(caller)?;
+        self.start(provider, wanted, Some(session)).await
+    }
+
+    async fn start(
+        &self,
+        provider: &str,
+        wanted: LoginRequest,
+        link_to: Option<SessionId>,
+    ) -> Result<StartedLogin> {
         let provider = self.provider(provider)?;
         require_local(&wanted.return_to)?;
         let (state, nonce, verifier, binding) =
@@ -103,6 +132,7 @@ impl Auth {
             verifier: verifier.clone(),
             return_to: wanted.return_to,
             binding_hash: hash(&binding),
+            link_to,
         };
         let request = AuthorizationRequest {
             redirect_uri: self.callback_uri(provider.name().as_str()),
@@ -122,7 +152,8 @@ impl Auth {
     ///
     /// # Errors
     /// - `Unauthenticated` for a state that is unknown, used, expired, of another browser or another provider,
-    ///   and for a code that the provider refuses.
+    ///   for a code that the provider refuses, and when whoever wants to link an account is signed out by now.
+    /// - `Conflict` with code `identity_taken` when the account to link is somebody else's.
     /// - `Unavailable`.
     pub async fn finish_login(
         &self,
@@ -150,9 +181,17 @@ impl Auth {
             issuer: answer.issuer,
         };
         let who = provider.exchange(&exchange).await?;
+        let return_to = pending.return_to;
+        if let Some(id) = pending.link_to {
+            let now = self.platform.clock().now();
+            let session = self.platform.store().find_session(id).await?;
+            let session = session.filter(|session| session.is_alive(now)).ok_or_else(refused)?;
+            self.platform.users().link(session.user_id, provider.name(), &who, origin).await?;
+            return Ok(FinishedLogin { session: None, return_to });
+        }
         let user = self.platform.users().sign_in(provider.name(), &who, origin).await?;
         let session = self.begin_in_browser(user.id, provider.name(), origin).await?;
-        Ok(FinishedLogin { session, return_to: pending.return_to })
+        Ok(FinishedLogin { session: Some(session), return_to })
     }
 
     /// Begins a session with tokens for whoever is signed in with a cookie: for scripts and tools that the

@@ -253,15 +253,16 @@ async fn a_browser_signs_in_and_gets_a_cookie_and_a_csrf_token() {
     let finished =
         world.auth.finish_login("dev", answer(state, code), &started.binding, &origin()).await.unwrap();
     assert_eq!(finished.return_to, "/console?tab=1");
-    let known = world.auth.authenticate_cookie(&finished.session.cookie).await.unwrap();
-    assert_eq!(known.csrf_token, finished.session.csrf_token);
-    assert!(!world.is_valid(&finished.session.cookie).await, "a cookie is no bearer token");
+    let begun = finished.session.unwrap();
+    let known = world.auth.authenticate_cookie(&begun.cookie).await.unwrap();
+    assert_eq!(known.csrf_token, begun.csrf_token);
+    assert!(!world.is_valid(&begun.cookie).await, "a cookie is no bearer token");
 
     let Credential::Session(session) = known.principal.credential else { panic!("a cookie is a session") };
     let pair = world.auth.tokens_for_browser(session, &origin()).await.unwrap();
     assert!(world.is_valid(&pair.access_token).await);
     world.auth.revoke(known.principal.user_id, session, &origin()).await.unwrap();
-    assert!(world.auth.authenticate_cookie(&finished.session.cookie).await.is_err());
+    assert!(world.auth.authenticate_cookie(&begun.cookie).await.is_err());
     assert!(world.is_valid(&pair.access_token).await, "it is a session of its own");
 }
 
@@ -326,6 +327,43 @@ async fn one_person_signs_in_in_several_ways_only_by_a_verified_address() {
     let profile = world.auth.platform.users().profile(ann.user_id).await.unwrap();
     assert_eq!(profile.organizations.len(), 1);
     assert!(profile.organizations[0].0.personal);
+}
+
+#[tokio::test]
+async fn whoever_is_signed_in_can_link_another_account_and_nobody_can_link_theirs_to_somebody_else() {
+    let world = world().await;
+    let (ann, bob) = (world.sign_in("ann@example.com").await, world.sign_in("bob@example.com").await);
+    let link = async |pair: &TokenPair, email: &str| {
+        let started = world.auth.start_link(&caller(pair), "dev", login_to("/settings")).await.unwrap();
+        let (code, state) = approved(&world, &started.authorization_url, email).await;
+        world.auth.finish_login("dev", answer(state, code), &started.binding, &origin()).await
+    };
+    for _ in 0..2 {
+        let linked = link(&ann, "ann@work.example").await.unwrap();
+        assert!(linked.session.is_none() && linked.return_to == "/settings");
+    }
+    assert_eq!(world.sign_in("ann@work.example").await.user_id, ann.user_id);
+    let linked = world.events(&ann).await;
+    let linked = linked.iter().filter(|kind| **kind == SecurityEventKind::IdentityLinked).count();
+    assert_eq!(linked, 1, "the second time it was hers already");
+    let taken = link(&bob, "ann@work.example").await.unwrap_err();
+    assert_eq!(taken.code(), "identity_taken");
+
+    // Another browser cannot finish what this one began, and nobody can who is signed out by then.
+    let started = world.auth.start_link(&caller(&bob), "dev", login_to("/")).await.unwrap();
+    let (code, state) = approved(&world, &started.authorization_url, "bob@work.example").await;
+    assert!(world.auth.finish_login("dev", answer(state, code), "another", &origin()).await.is_err());
+    let started = world.auth.start_link(&caller(&bob), "dev", login_to("/")).await.unwrap();
+    let (code, state) = approved(&world, &started.authorization_url, "bob@work.example").await;
+    world.auth.revoke_all(bob.user_id, &origin()).await.unwrap();
+    let late = world.auth.finish_login("dev", answer(state, code), &started.binding, &origin()).await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::Unauthenticated);
+    assert_ne!(world.sign_in("bob@work.example").await.user_id, bob.user_id);
+
+    let automation = Credential::Token(hexabase_core::fixture::id("token"), Scopes::all());
+    let automation = Caller::new(Principal { user_id: ann.user_id, credential: automation });
+    let refused = world.auth.start_link(&automation, "dev", login_to("/")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Forbidden);
 }
 
 #[tokio::test]

@@ -56,6 +56,7 @@ fn in_organization(operation: &Operation) -> Value {
         ("POST", "/api/v1/me/tokens") => wanted_token(),
         ("POST", "/api/v1/invitations/accept") => json!({ "token": "hxi_forged" }),
         ("POST", "/auth/token") => json!({}),
+        ("POST", "/auth/link/{provider}") => json!({ "return_to": "/" }),
         ("POST", "/auth/refresh") => json!({ "refresh_token": "hxr_forged" }),
         ("POST", "/auth/dev/login") => json!({ "email": "somebody@example.com" }),
         ("POST", "/auth/dev/authorize") => Value::Null,

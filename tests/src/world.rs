@@ -208,6 +208,7 @@ impl World {
             ("asg-in-prj", asg_in_prj),
             ("tok", "tok_00000000000000000000000000".to_owned()),
             ("cluster", hosts::FIXED.to_owned()),
+            ("provider", "dev".to_owned()),
         ];
         Place(ids.into_iter().collect())
     }

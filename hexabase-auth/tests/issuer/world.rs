@@ -162,7 +162,7 @@ impl World {
         let answer =
             LoginAnswer { state: back("state").unwrap(), code: back("code").unwrap().into(), issuer: None };
         let finished = self.auth.finish_login("dev", answer, &started.binding, &origin()).await.unwrap();
-        self.auth.authenticate_cookie(&finished.session.cookie).await.unwrap()
+        self.auth.authenticate_cookie(&finished.session.unwrap().cookie).await.unwrap()
     }
 
     /// Somebody whose browser is signed in, and who is in the group `admins` of the workspace.

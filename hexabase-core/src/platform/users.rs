@@ -54,6 +54,58 @@ impl Users<'_> {
         Err(Error::unavailable("signing in collided with another sign-in; try again"))
     }
 
+    /// Lets somebody who is signed in sign in with another identity as well, which a provider vouched for. One that is
+    /// theirs already stays so.
+    ///
+    /// # Errors
+    /// - `Conflict` with code `identity_taken` when it is somebody else's.
+    /// - `NotFound` when there is no such user.
+    /// - `Unavailable`.
+    pub async fn link(
+        &self,
+        user: UserId,
+        provider: &ProviderName,
+        who: &ExternalIdentity,
+        origin: &Origin,
+    ) -> Result<()> {
+        for _ in 0..3 {
+            if let Some(identity) = self.0.store.find_identity(provider, &who.subject).await? {
+                let message = "somebody else signs in with this account; sign in with it to see who";
+                return match identity.user_id == user {
+                    true => Ok(()),
+                    false => Err(Error::conflict("identity_taken", message)),
+                };
+            }
+            let known = self.0.store.find_user(user).await?.ok_or_else(|| Error::not_found("user"))?;
+            match self.add_identity(&known, (provider, who), origin).await {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists || error.is_version_conflict() => {}
+                done => return done,
+            }
+        }
+        Err(Error::unavailable("linking the account collided with something else; try again"))
+    }
+
+    fn identity(&self, user_id: UserId, (provider, who): (&ProviderName, &ExternalIdentity)) -> Identity {
+        Identity {
+            provider: provider.clone(),
+            subject: who.subject.clone(),
+            user_id,
+            email: who.verified_email.clone(),
+            created_at: self.0.now(),
+        }
+    }
+
+    async fn add_identity(
+        &self,
+        user: &User,
+        of: (&ProviderName, &ExternalIdentity),
+        origin: &Origin,
+    ) -> Result<()> {
+        let event = self.security_event(user.id, SecurityEventKind::IdentityLinked, origin);
+        let linked = Changeset::new().insert(self.identity(user.id, of)).insert(event);
+        self.0.commit(linked.user(user.clone(), self.0.now())).await
+    }
+
     async fn find(&self, provider: &ProviderName, who: &ExternalIdentity) -> Result<Option<User>> {
         match self.0.store.find_identity(provider, &who.subject).await? {
             Some(identity) => self.0.store.find_user(identity.user_id).await,
@@ -67,17 +119,8 @@ impl Users<'_> {
             Some(email) => self.0.store.find_user_by_email(email).await?,
             None => None,
         };
-        let identity = |user: &User| Identity {
-            provider: provider.clone(),
-            subject: who.subject.clone(),
-            user_id: user.id,
-            email: who.verified_email.clone(),
-            created_at: now,
-        };
         if let Some(user) = known {
-            let event = self.security_event(user.id, SecurityEventKind::IdentityLinked, origin);
-            let linked = Changeset::new().insert(identity(&user)).insert(event);
-            self.0.commit(linked.user(user.clone(), now)).await?;
+            self.add_identity(&user, (provider, who), origin).await?;
             return Ok(user);
         }
         let user = User {
@@ -92,7 +135,8 @@ impl Users<'_> {
         let organization = self.personal_organization(&user)?;
         let member = Member::new(organization.id, user.id, OrganizationRole::Owner, now);
         let event = self.security_event(user.id, SecurityEventKind::UserCreated, origin);
-        let made = Changeset::new().insert(user.clone()).insert(identity(&user)).insert(event);
+        let identity = self.identity(user.id, (provider, who));
+        let made = Changeset::new().insert(user.clone()).insert(identity).insert(event);
         self.0.commit(made.insert(organization).insert(member)).await?;
         Ok(user)
     }

@@ -18,7 +18,8 @@ pub(super) const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 pub(super) const STATE: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The routes by which people sign in. Whoever tries, tries from somewhere: who they are does not count.
-const SIGNING_IN: [&str; 4] = ["/auth/login/", "/auth/callback/", "/auth/dev/", "/oauth2/device"];
+const SIGNING_IN: [&str; 5] =
+    ["/auth/login/", "/auth/link/", "/auth/callback/", "/auth/dev/", "/oauth2/device"];
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is left of a caller's allowance, for the answer's headers.

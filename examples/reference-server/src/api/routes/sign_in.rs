@@ -29,6 +29,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(providers))
         .routes(routes!(login))
+        .routes(routes!(link))
         .routes(routes!(callback))
         .routes(routes!(token))
         .routes(routes!(refresh))
@@ -100,8 +101,46 @@ async fn login(
         reauthenticate: query.prompt.is_some(),
     };
     let started = app.auth.start_login(&at.provider, wanted).await?;
-    let binding = cookie_for(&app, LOGIN_COOKIE, started.binding, app.auth.config().login).http_only(true);
-    Ok(found(jar.add(binding.build()), started.authorization_url))
+    Ok(found(jar.add(binding(&app, started.binding)), started.authorization_url))
+}
+
+/// What binds a sign-in to the browser that began it.
+fn binding(app: &App, value: String) -> Cookie<'static> {
+    cookie_for(app, LOGIN_COOKIE, value, app.auth.config().login).http_only(true).build()
+}
+
+/// Where to go afterwards.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    /// A path on this server.
+    #[serde(default = "home")]
+    #[schema(default = "/")]
+    return_to: String,
+}
+
+/// Where to send the browser.
+#[derive(Debug, Serialize, ToSchema)]
+struct Linking {
+    /// A page of the provider.
+    authorization_url: String,
+}
+
+/// Begin to link an account at a provider to one's own: afterwards one can sign in with either. The browser that asks is the
+/// one to send on, and comes back signed in as before.
+#[utoipa::path(post, path = "/auth/link/{provider}", tag = "Sign-in", params(AtProvider), request_body = Link,
+    responses((status = 200, body = Linking), Problems))]
+async fn link(
+    State(app): State<App>,
+    SignedIn(caller): SignedIn,
+    Path(at): Path<AtProvider>,
+    jar: CookieJar,
+    Body(wanted): Body<Link>,
+) -> Answer<(CookieJar, Json<Linking>)> {
+    let wanted = LoginRequest { return_to: wanted.return_to, login_hint: None, reauthenticate: false };
+    let started = app.auth.start_link(&caller, &at.provider, wanted).await?;
+    let linking = Linking { authorization_url: started.authorization_url };
+    Ok((jar.add(binding(&app, started.binding)), Json(linking)))
 }
 
 pub(super) fn found(jar: CookieJar, location: String) -> Response {
@@ -132,7 +171,7 @@ struct CallbackQuery {
     error: Option<String>,
 }
 
-/// Finish signing in: the session's cookies are set, and the browser goes where it wanted to.
+/// Finish signing in, or linking an account: the session's cookies are set, and the browser goes where it wanted to.
 #[utoipa::path(get, path = "/auth/callback/{provider}", tag = "Sign-in", security(()),
     params(AtProvider, CallbackQuery),
     responses((status = 302, description = "Signed in; on to `return_to`."), Problems))]
@@ -154,10 +193,13 @@ async fn callback(
     let binding = jar.get(&login_cookie).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
     let answer = LoginAnswer { state, code, issuer: query.iss };
     let finished = app.auth.finish_login(&at.provider, answer, &binding, &origin).await?;
-    let lifetime = app.auth.config().session;
-    let session = cookie_for(&app, SESSION_COOKIE, finished.session.cookie, lifetime).http_only(true);
-    let csrf = cookie_for(&app, CSRF_COOKIE, finished.session.csrf_token, lifetime);
-    let jar = jar.add(session.build()).add(csrf.build()).remove(gone(&app, LOGIN_COOKIE));
+    let mut jar = jar.remove(gone(&app, LOGIN_COOKIE));
+    if let Some(session) = finished.session {
+        let lifetime = app.auth.config().session;
+        let cookie = cookie_for(&app, SESSION_COOKIE, session.cookie, lifetime).http_only(true);
+        let csrf = cookie_for(&app, CSRF_COOKIE, session.csrf_token, lifetime);
+        jar = jar.add(cookie.build()).add(csrf.build());
+    }
     Ok(found(jar, finished.return_to))
 }
 
