@@ -364,3 +364,36 @@ async fn operators_look_after_the_queue_and_the_keys_and_nobody_else_does() {
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_signs_in_with_an_invited_address_is_offered_the_invitation() {
+    let (world, ann) = ann().await;
+    let org = world.organization(&ann, "acme").await;
+    let invitations = format!("/api/v1/organizations/{org}/invitations");
+    let inv = ann.client.make(&invitations, &json!({ "email": "bob@example.com", "role": "admin" })).await;
+    let (bob, eve) = (world.person("bob").await, world.person("eve").await);
+    let offered = bob.client.get("/auth/me").await["invitations"].clone();
+    assert_eq!(offered[0]["id"], inv);
+    assert_eq!((&offered[0]["organization_id"], &offered[0]["role"]), (&json!(org), &json!("admin")));
+    assert_eq!(eve.client.get("/auth/me").await["invitations"], json!([]));
+
+    let accept = "/api/v1/invitations/accept";
+    let by_name = json!({ "invitation_id": inv });
+    let refused = eve.client.send(Method::POST, accept, &by_name).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND, "{}", refused.text);
+    for neither in [json!({}), json!({ "invitation_id": inv, "token": "hxi_forged" })] {
+        let answer = bob.client.send(Method::POST, accept, &neither).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{neither}");
+    }
+    let token = bob.client.make_token().await;
+    let automation = world.anonymous().with_bearer(&token).send(Method::POST, accept, &by_name).await;
+    assert_eq!(automation.status, StatusCode::FORBIDDEN, "{}", automation.text);
+
+    // The answer may get lost: whoever asks again is told the same.
+    let once = bob.client.clone().with_header("idempotency-key", "one");
+    let joined = once.must(Method::POST, accept, &by_name).await;
+    assert_eq!((&joined["id"], &joined["role"]), (&json!(org), &json!("admin")));
+    assert_eq!(once.must(Method::POST, accept, &by_name).await, joined);
+    assert_eq!(bob.client.send(Method::POST, accept, &by_name).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(bob.client.get("/auth/me").await["invitations"], json!([]));
+}

@@ -171,6 +171,10 @@ impl OrganizationStore for FaultyStore {
         self.inner.find_invitation(organization, id).await
     }
 
+    async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>> {
+        self.inner.list_open_invitations(user, now).await
+    }
+
     async fn list_invitations(
         &self,
         organization: OrganizationId,

@@ -4,7 +4,7 @@ use crate::access::Action;
 use crate::changeset::{Changeset, Key, OutboxMessage, Topic};
 use crate::clock::after;
 use crate::error::{Error, Result};
-use crate::id::{InvitationId, OrganizationId};
+use crate::id::{InvitationId, OrganizationId, UserId};
 use crate::limits;
 use crate::model::{Invitation, Member, Organization, OrganizationRole};
 use crate::name::Email;
@@ -27,6 +27,14 @@ pub struct CreateInvitation {
     pub email: Email,
     /// As what.
     pub role: OrganizationRole,
+}
+
+/// How somebody says which invitation they accept.
+enum Claim {
+    /// By the token that was sent to their address.
+    Token(OrganizationId, InvitationId, Verifier),
+    /// By its name: they have the address.
+    Offered(InvitationId),
 }
 
 impl Invitations<'_> {
@@ -168,39 +176,79 @@ impl Invitations<'_> {
             .await
     }
 
-    /// Accepts an invitation: the caller becomes a member, and the invitation is used up.
+    /// The open invitations of the caller's own address, each with the organization.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn offered(&self, caller: &Caller) -> Result<Vec<(Organization, Invitation)>> {
+        let mut offered = Vec::new();
+        for invitation in self.0.store.list_open_invitations(caller.principal.user_id, self.0.now()).await? {
+            let organization = self.0.store.find_organization(invitation.organization_id).await?;
+            offered.extend(organization.map(|organization| (organization, invitation)));
+        }
+        Ok(offered)
+    }
+
+    /// Accepts an invitation with the token from the mail: the caller becomes a member, and the invitation is used up.
     ///
     /// # Errors
     /// - `NotFound` for a token that is wrong, used, withdrawn, expired or for another address: the answer
     ///   does not say which.
+    /// - `Forbidden` for a caller who is not signed in but has a token.
     /// - `Conflict` with code `already_member` or `organization_deleting`.
     pub async fn accept(
         &self,
         caller: &Caller,
         token: &SecretString,
     ) -> Result<Done<(Organization, Member)>> {
+        let (organization, id, verifier) =
+            BearerToken::split_two::<OrganizationId, InvitationId>(TOKEN_PREFIX, token.expose_secret())
+                .ok_or_else(refused)?;
+        self.join(caller, Claim::Token(organization, id, verifier)).await
+    }
+
+    /// Accepts an invitation that was [offered](Self::offered): whoever has signed in with the address needs no token.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub async fn accept_offered(
+        &self,
+        caller: &Caller,
+        id: InvitationId,
+    ) -> Result<Done<(Organization, Member)>> {
+        self.join(caller, Claim::Offered(id)).await
+    }
+
+    /// The invitation that is meant, if it is open to whoever claims it.
+    async fn claimed(&self, claim: &Claim, user: UserId) -> Result<Invitation> {
+        let found = match claim {
+            Claim::Token(organization, id, verifier) => {
+                let found = self.0.store.find_invitation(*organization, *id).await?;
+                found.filter(|invitation| invitation.hash.matches(verifier))
+            }
+            Claim::Offered(id) => {
+                let offered = self.0.store.list_open_invitations(user, self.0.now()).await?;
+                offered.into_iter().find(|invitation| invitation.id == *id)
+            }
+        };
+        let invitation = found.ok_or_else(refused)?;
+        let user = self.0.store.find_user(user).await?.ok_or_else(refused)?;
+        let is_open = user.email.as_ref() == Some(&invitation.email) && self.0.now() < invitation.expires_at;
+        if is_open { Ok(invitation) } else { Err(refused()) }
+    }
+
+    async fn join(&self, caller: &Caller, claim: Claim) -> Result<Done<(Organization, Member)>> {
         if caller.principal.credential.session().is_none() {
             return Err(Error::forbidden(
                 "an invitation is accepted by somebody who is signed in, not with a token",
             ));
         }
-        let refused = || Error::not_found("open invitation for your address with this token");
-        let (organization, id, verifier) =
-            BearerToken::split_two::<OrganizationId, InvitationId>(TOKEN_PREFIX, token.expose_secret())
-                .ok_or_else(refused)?;
         self.0
             .once(caller, || async {
-                let user_id = caller.principal.user_id;
-                let Some(root) = self.0.store.find_organization(organization).await? else {
-                    return Err(refused());
-                };
-                let found = self.0.store.find_invitation(organization, id).await?;
-                let invitation = found.filter(|i| i.hash.matches(&verifier)).ok_or_else(refused)?;
-                let user = self.0.store.find_user(user_id).await?.ok_or_else(refused)?;
-                let now = self.0.now();
-                if user.email.as_ref() != Some(&invitation.email) || now >= invitation.expires_at {
-                    return Err(refused());
-                }
+                let (user_id, now) = (caller.principal.user_id, self.0.now());
+                let invitation = self.claimed(&claim, user_id).await?;
+                let (organization, id) = (invitation.organization_id, invitation.id);
+                let root = self.0.store.find_organization(organization).await?.ok_or_else(refused)?;
                 require_alive(&root)?;
                 if self.0.store.find_member(organization, user_id).await?.is_some() {
                     return Err(Error::conflict("already_member", "you are a member already"));
@@ -225,6 +273,10 @@ impl Invitations<'_> {
             })
             .await
     }
+}
+
+fn refused() -> Error {
+    Error::not_found("open invitation for your address")
 }
 
 /// An invitation as the audit log shows it: without the token's hash.

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::id::{EventId, InvitationId, OrganizationId, UserId};
@@ -61,6 +62,13 @@ pub trait OrganizationStore: Send + Sync {
         organization: OrganizationId,
         id: InvitationId,
     ) -> Result<Option<Invitation>>;
+
+    /// The invitations, wherever into, of whoever has this user's address, that are open at this moment, in the order of
+    /// their organizations: the first 50.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>>;
 
     /// The invitations of an organization, oldest first.
     ///

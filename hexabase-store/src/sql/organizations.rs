@@ -7,6 +7,7 @@ use hexabase_core::model::{
 };
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::store::OrganizationStore;
+use jiff::Timestamp;
 
 use super::statement::Query;
 use super::table::{Stored as _, columns_of, select};
@@ -99,6 +100,14 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         self.0
             .one(select::<Invitation>("WHERE organization_id = $1 AND id = $2").of(organization).text(id))
             .await
+    }
+
+    async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>> {
+        let query = select::<Invitation>(
+            "WHERE email = (SELECT email FROM users WHERE users.id = $1) AND expires_at > $2 \
+             ORDER BY organization_id, id LIMIT 50",
+        );
+        self.0.all(query.of_user(user).time(now)).await
     }
 
     async fn list_invitations(

@@ -3,8 +3,12 @@ use crate::changeset::{Changeset, Key};
 use crate::error::ErrorKind;
 use crate::fixture::{self, THEN, id};
 use crate::id::{EventId, GroupId, TypedId};
-use crate::model::{AuditFilter, Event, OrganizationCounts, OrganizationRole, TaskState, UserKind};
+use crate::id_source::SeededIds;
+use crate::model::{
+    AuditFilter, Event, Invitation, OrganizationCounts, OrganizationRole, TaskState, User, UserKind,
+};
 use crate::page::{Page, PageRequest};
+use crate::secret::Verifier;
 use crate::store::TenantStore;
 use uuid::Uuid;
 
@@ -281,4 +285,41 @@ pub async fn sessions_are_listed_while_they_are_alive(store: &dyn TenantStore) {
     let listed = store.list_sessions(id("ann"), later(5)).await.unwrap();
     assert_eq!(listed, [session("alive", id("ann"), later(60))]);
     assert_eq!(store.list_sessions(id("ann"), later(4)).await.unwrap().len(), 2);
+}
+
+/// Whoever has the address that was invited finds the invitations that are open, of every organization, and nobody else's.
+pub async fn open_invitations_are_found_by_whoever_has_the_address(store: &dyn TenantStore) {
+    build(store).await;
+    let invitation = |name: &str, organization: &str, whom: &str, expires_at| Invitation {
+        id: id(name),
+        organization_id: id(organization),
+        email: fixture::user(whom).email.unwrap(),
+        role: OrganizationRole::Member,
+        hash: Verifier::generate(&SeededIds::new(1)).hash(),
+        invited_by: id("owner"),
+        created_at: THEN,
+        expires_at,
+    };
+    let here = invitation("here", "acme", "ann", later(60));
+    let there = invitation("there", "globex", "ann", later(90));
+    let robot = User { kind: UserKind::ServiceAccount, email: None, ..fixture::user("robot") };
+    let changeset = Changeset::new()
+        .insert(fixture::organization("globex"))
+        .insert(fixture::user("ann"))
+        .insert(fixture::user("bob"))
+        .insert(robot)
+        .insert(here.clone())
+        .insert(there.clone())
+        .insert(invitation("past", "acme", "ann", later(10)))
+        .insert(invitation("other", "globex", "bob", later(60)));
+    store.commit(changeset).await.unwrap();
+    let mut both = vec![here, there.clone()];
+    both.sort_by_key(|invitation| (invitation.organization_id, invitation.id));
+    assert_eq!(store.list_open_invitations(id("ann"), later(10)).await.unwrap(), both);
+    assert_eq!(store.list_open_invitations(id("ann"), later(60)).await.unwrap(), [there]);
+    let names = |found: Vec<Invitation>| found.into_iter().map(|one| one.id).collect::<Vec<_>>();
+    assert_eq!(names(store.list_open_invitations(id("bob"), later(10)).await.unwrap()), [id("other")]);
+    for nobody in ["owner", "robot", "nobody"] {
+        assert!(store.list_open_invitations(id(nobody), later(10)).await.unwrap().is_empty(), "{nobody}");
+    }
 }

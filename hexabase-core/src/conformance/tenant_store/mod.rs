@@ -49,6 +49,7 @@ macro_rules! tenant_store_conformance {
                 a_position_of_another_list_is_refused,
                 members_are_listed_without_service_accounts,
                 workspaces_are_listed_for_those_in_their_groups,
+                open_invitations_are_found_by_whoever_has_the_address,
                 the_audit_log_is_newest_first_and_filtered,
                 the_audit_log_outlives_the_organization,
                 events_resume_after_the_last_one_seen,

@@ -147,7 +147,7 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
     assert_eq!(store.find_project(acme(), dev(), project.id).await.unwrap(), Some(project));
     assert_eq!(store.find_user(robot.id).await.unwrap(), Some(robot));
     assert_eq!(store.find_service_account(acme(), account.id).await.unwrap(), Some(account));
-    assert_eq!(store.find_invitation(acme(), invitation.id).await.unwrap(), Some(invitation));
+    assert_eq!(store.find_invitation(acme(), invitation.id).await.unwrap(), Some(invitation.clone()));
     assert_eq!(store.list_signing_keys().await.unwrap(), [key]);
     assert_eq!(store.find_host(&host.host.name).await.unwrap(), Some(host.clone()));
     assert_eq!(store.list_hosts().await.unwrap(), [another, host]);

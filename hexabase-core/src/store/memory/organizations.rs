@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::MemoryStore;
 use super::state::{Index, events, invitations, members, service_accounts, workspaces};
@@ -79,6 +80,17 @@ impl OrganizationStore for MemoryStore {
         id: InvitationId,
     ) -> Result<Option<Invitation>> {
         Ok(self.lock().get(&Key::Invitation(organization, id)).cloned())
+    }
+
+    async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>> {
+        let state = self.lock();
+        let Some(email) = state.get::<User>(&Key::User(user)).and_then(|user| user.email.clone()) else {
+            return Ok(Vec::new());
+        };
+        let every = Key::Invitation(OrganizationId::least(), InvitationId::least())
+            ..=Key::Invitation(OrganizationId::greatest(), InvitationId::greatest());
+        let open = |invitation: &&Invitation| invitation.email == email && now < invitation.expires_at;
+        Ok(state.scan::<Invitation>(every).filter(open).take(50).cloned().collect())
     }
 
     async fn list_invitations(

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use hexabase_core::error::Check;
+use hexabase_core::error::{Check, Error};
+use hexabase_core::id::InvitationId;
 use hexabase_core::model::Invitation;
 use hexabase_core::name::Email;
 use hexabase_core::platform::CreateInvitation;
@@ -127,8 +128,11 @@ async fn withdraw(
 #[serde(deny_unknown_fields)]
 struct Acceptance {
     /// The token from the mail.
-    #[schema(value_type = String, format = Password)]
-    token: SecretString,
+    #[schema(value_type = Option<String>, format = Password)]
+    token: Option<SecretString>,
+    /// Instead of it: an invitation that `/auth/me` offers.
+    #[schema(value_type = Option<String>, example = "inv_01h455vb4pex5vsknk084sn02q")]
+    invitation_id: Option<InvitationId>,
 }
 
 /// Accept an invitation. It must have been sent to an address of yours, and works once.
@@ -139,6 +143,11 @@ async fn accept(
     SignedIn(caller): SignedIn,
     Body(wanted): Body<Acceptance>,
 ) -> Answer<Reply<OwnOrganization>> {
-    let joined = app.platform.invitations().accept(&caller, &wanted.token).await?;
+    let invitations = app.platform.invitations();
+    let joined = match (wanted.token, wanted.invitation_id) {
+        (Some(token), None) => invitations.accept(&caller, &token).await?,
+        (None, Some(id)) => invitations.accept_offered(&caller, id).await?,
+        _ => return Err(Error::invalid("token", "must be there, or else invitation_id").into()),
+    };
     Ok(Reply::ok(joined.value.into()).replayed(joined.replayed))
 }

@@ -11,7 +11,9 @@ use axum_extra::extract::CookieJar;
 use cookie::{Cookie, CookieBuilder, SameSite};
 use hexabase_auth::{LoginAnswer, LoginRequest, TokenPair};
 use hexabase_core::error::Error;
+use hexabase_core::model::{Invitation, Organization};
 use hexabase_core::secret::SecretString;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -288,6 +290,24 @@ struct Me {
     user: UserView,
     /// The organizations you belong to, each with your role: the first 200.
     organizations: Vec<OwnOrganization>,
+    /// The organizations you are invited to, by your address: the first 50.
+    invitations: Vec<Offer>,
+}
+
+/// An invitation that can be accepted, at `/api/v1/invitations/accept`.
+#[derive(Debug, Serialize, ToSchema)]
+struct Offer {
+    /// Which.
+    id: String,
+    /// Into which organization.
+    organization_id: String,
+    /// What that calls itself.
+    organization: String,
+    /// As what.
+    #[schema(example = "member")]
+    role: String,
+    /// Until when.
+    expires_at: Timestamp,
 }
 
 /// Show who you are, and where you belong.
@@ -295,5 +315,13 @@ struct Me {
 async fn me(State(app): State<App>, SignedIn(caller): SignedIn) -> Answer<Json<Me>> {
     let profile = app.platform.users().profile(caller.principal.user_id).await?;
     let organizations = profile.organizations.into_iter().map(OwnOrganization::from).collect();
-    Ok(Json(Me { user: profile.user.into(), organizations }))
+    let offer = |(organization, invitation): (Organization, Invitation)| Offer {
+        id: invitation.id.to_string(),
+        organization_id: organization.id.to_string(),
+        organization: organization.display_name.to_string(),
+        role: invitation.role.to_string(),
+        expires_at: invitation.expires_at,
+    };
+    let invitations = app.platform.invitations().offered(&caller).await?.into_iter().map(offer).collect();
+    Ok(Json(Me { user: profile.user.into(), organizations, invitations }))
 }
