@@ -277,7 +277,13 @@ fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
 }
 
-/// Renewing tokens over HTTP, and a handler that signs as many.
+/// What signs the same texts again and again.
+struct Signs {
+    pair: EcdsaKeyPair,
+    texts: [String; 2],
+}
+
+/// Renewing tokens over HTTP, and a handler that signs as much for the same request.
 fn refreshing(runtime: &Runtime) {
     let client = client();
     let (url, mut token, bare) = runtime.block_on(async {
@@ -287,24 +293,28 @@ fn refreshing(runtime: &Runtime) {
         let pair = {
             let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
             let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
-            Arc::new(EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).unwrap())
+            EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).unwrap()
         };
-        let bare = listen(Router::new().route("/oauth2/token", post(sign_twice)).with_state(pair)).await;
+        let unsigned = |name: &str| tokens[name].as_str().unwrap().rsplit_once('.').unwrap().0.to_owned();
+        let signs = Arc::new(Signs { pair, texts: [unsigned("access_token"), unsigned("id_token")] });
+        let bare = listen(Router::new().route("/oauth2/token", post(sign_twice)).with_state(signs)).await;
         (url, tokens["refresh_token"].as_str().unwrap().to_owned(), bare)
     });
-    let mut renew = || {
+    let ask = |url: &str, token: &str| {
         let fields = [
             ("grant_type", "refresh_token"),
             ("client_id", "hexabase-peer"),
             ("client_secret", SECRET),
-            ("refresh_token", &token),
+            ("refresh_token", token),
         ];
-        let next = runtime.block_on(form(&client, &format!("{url}/oauth2/token"), &fields));
+        runtime.block_on(form(&client, &format!("{url}/oauth2/token"), &fields))
+    };
+    let first = token.clone();
+    let mut renew = || {
+        let next = ask(&url, &token);
         token = next["refresh_token"].as_str().unwrap().to_owned();
     };
-    let sign = || {
-        runtime.block_on(form(&client, &format!("{bare}/oauth2/token"), &[("grant_type", "refresh_token")]))
-    };
+    let sign = || ask(&bare, &first);
     let pair = in_turns(&mut renew, sign);
     report(
         "refresh grant over HTTP",
@@ -314,15 +324,13 @@ fn refreshing(runtime: &Runtime) {
     );
 }
 
-async fn sign_twice(State(pair): State<Arc<EcdsaKeyPair>>, _: axum::body::Bytes) -> Json<Value> {
-    let claims =
-        json!({ "iss": "https://hexabase.example", "sub": "usr_01h455vb4pex5vsknk084sn02q", "exp": 1 });
-    let token = || {
-        let text = format!("e30.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let signature = pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+async fn sign_twice(State(signs): State<Arc<Signs>>, _: axum::body::Bytes) -> Json<Value> {
+    let [access_token, id_token] = signs.texts.each_ref().map(|text| {
+        let signature = signs.pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
-    };
-    Json(json!({ "access_token": token(), "id_token": token(), "token_type": "Bearer", "expires_in": 900 }))
+    });
+    let answer = json!({ "access_token": access_token, "id_token": id_token, "token_type": "Bearer", "expires_in": 900 });
+    Json(answer)
 }
 
 /// Whole flows of people who are signed in already, here and at the provider of another house.

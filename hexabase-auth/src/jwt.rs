@@ -3,11 +3,11 @@
 //! Whoever verifies them is who signed them, so that less is needed than for others' tokens: a header must be what we write,
 //! to the letter. Nothing in it is followed, and no algorithm but the key's own is ever tried.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id_source::{IdSource, IdSourceExt as _};
 use serde::Serialize;
@@ -18,7 +18,8 @@ use crate::refusal::refused;
 
 /// How the parts of a token are written (RFC 7515 section 2): many bytes at a time, where base64 knows how.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-static BASE64URL: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine::Simd::url_safe(NO_PAD));
+static BASE64URL: std::sync::LazyLock<base64::engine::Simd> =
+    std::sync::LazyLock::new(|| base64::engine::Simd::url_safe(base64::engine::general_purpose::NO_PAD));
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 static BASE64URL: base64::engine::GeneralPurpose = URL_SAFE_NO_PAD;
 

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use hexabase_core::ErrorKind;
 use hexabase_core::changeset::{Changeset, Guard, Key};
 use hexabase_core::fixture::{self, id};
-use hexabase_core::model::OrganizationRole;
+use hexabase_core::id::{InvitationId, UserId};
+use hexabase_core::id_source::SeededIds;
+use hexabase_core::model::{Invitation, OrganizationRole, User};
+use hexabase_core::secret::Verifier;
 use hexabase_core::store::{
     AccessStore as _, Commit as _, OrganizationStore as _, TenantStore, UserStore as _, WorkspaceStore as _,
 };
@@ -126,6 +129,40 @@ async fn hostile_sql_sees_one_organization_only() {
 }
 
 #[tokio::test]
+async fn whoever_is_named_sees_invitations_of_their_own_address_and_changes_none() {
+    let (server, database, store) = two_tenants().await;
+    let invitation = |whom: &str, organization: &str| Invitation {
+        id: id(whom),
+        organization_id: id(organization),
+        email: fixture::user(whom).email.unwrap(),
+        role: OrganizationRole::Member,
+        hash: Verifier::generate(&SeededIds::new(1)).hash(),
+        invited_by: id("owner"),
+        created_at: fixture::THEN,
+        expires_at: fixture::THEN,
+    };
+    let robot = User { email: None, ..fixture::user("robot") };
+    let changeset = Changeset::new()
+        .insert(fixture::user("ann"))
+        .insert(fixture::user("bob"))
+        .insert(robot)
+        .insert(invitation("ann", "acme"))
+        .insert(invitation("bob", "globex"));
+    store.commit(changeset).await.unwrap();
+    let mut intruder = intruder(&server, &database).await;
+    for (who, sees) in [("ann", vec![id::<InvitationId>("ann")]), ("robot", vec![]), ("nobody", vec![])] {
+        let name = format!("SET hexabase.user_id = '{}'", id::<UserId>(who));
+        intruder.execute(sqlx::AssertSqlSafe(name)).await.unwrap();
+        let all = sqlx::query_scalar::<_, String>("SELECT id FROM invitations").fetch_all(&mut intruder);
+        let sees: Vec<String> = sees.iter().map(ToString::to_string).collect();
+        assert_eq!(all.await.unwrap(), sees, "{who}");
+        for change in ["UPDATE invitations SET role = 'owner'", "DELETE FROM invitations"] {
+            assert_eq!(intruder.execute(change).await.unwrap().rows_affected(), 0, "{change}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_table_with_an_organization_has_a_policy() {
     let (server, database) = fresh().await;
     let mut superuser = PgConnection::connect(&server.url_of(&database)).await.unwrap();
@@ -148,6 +185,7 @@ async fn every_table_with_an_organization_has_a_policy() {
     .unwrap();
     // Those that serve the platform's own questions, and the table of organizations, whose id it is.
     let platform = [
+        "invitations_by_email",
         "live_events_by_age",
         "members_by_user",
         "organizations_name_key",

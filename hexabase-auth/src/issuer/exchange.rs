@@ -72,7 +72,7 @@ impl Auth {
             ErrorKind::NotFound => target(),
             _ => error.into(),
         })?;
-        // Whoever else is vouched for by a machine: nobody signs in as a person without the person.
+        // Machines vouch for machines: nobody becomes a person by it.
         if caller.principal.credential == Credential::Workload && access.user.kind != UserKind::ServiceAccount
         {
             return Err(target());
