@@ -51,8 +51,8 @@ enum Command {
     Logout(client::Logout),
     /// Let kubectl into a workspace: put its cluster in among those in your kubeconfig, and switch to it.
     Kubeconfig(client::Kubeconfig),
-    /// Get a token for a workspace's cluster, as kubectl asks for it: with the API token in the variable HEXABASE_TOKEN,
-    /// or else as you signed in.
+    /// Get a token for a workspace's cluster, as kubectl asks for it: with the API token in the variable HEXABASE_TOKEN, the
+    /// token of a CI system in HEXABASE_ID_TOKEN, the one that GitHub Actions gives a job, or else as you signed in.
     Credential(client::Credential),
     /// Serve an empty Kubernetes API that runs nothing, to look at it with kubectl.
     Sandbox(sandbox::Options),
