@@ -67,5 +67,5 @@ pub use browser::{BrowserSession, CookiePrincipal};
 pub use cluster::{ClusterToken, KubeconfigAuth, kubeconfig};
 pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};
-pub use login::{FinishedLogin, LoginAnswer, LoginRequest, StartedLogin};
+pub use login::{FinishedLogin, LoginAnswer, LoginRequest, StartedLogin, require_local};
 pub use sessions::TokenPair;

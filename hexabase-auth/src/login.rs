@@ -207,7 +207,10 @@ impl Auth {
 }
 
 /// Only paths on this server: `//elsewhere`, `/\elsewhere` and whole URLs lead away.
-fn require_local(return_to: &str) -> Result<()> {
+///
+/// # Errors
+/// `Invalid` for everything else.
+pub fn require_local(return_to: &str) -> Result<()> {
     let local = return_to.starts_with('/')
         && !return_to.starts_with("//")
         && !return_to.contains(['\\', '\r', '\n', '\t'])

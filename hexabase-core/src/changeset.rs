@@ -17,9 +17,9 @@ use crate::id::{
     TaskId, TokenId, UserId, WorkspaceId,
 };
 use crate::model::{
-    ApiToken, Assignment, AuditEvent, CustomRole, Event, Group, Identity, Invitation, Member, Membership,
-    Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User,
-    Workspace,
+    ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Identity, Invitation, Member,
+    Membership, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey,
+    Task, User, WebhookEvent, Workspace,
 };
 use crate::name::{HostClusterName, ProviderName};
 use crate::secret::VerifierHash;
@@ -49,6 +49,8 @@ pub enum Guard {
     Session(SessionId, Version),
     /// The organization still has this version.
     Organization(OrganizationId, Version),
+    /// The billing account of the organization still has this version.
+    BillingAccount(OrganizationId, Version),
     /// The workspace still has this version.
     Workspace(OrganizationId, WorkspaceId, Version),
     /// The registered host cluster still has this version.
@@ -96,6 +98,10 @@ pub enum Record {
     Host(Box<RegisteredHost>),
     /// An organization.
     Organization(Organization),
+    /// What an organization owes. Goes with the organization.
+    BillingAccount(Box<BillingAccount>),
+    /// That the billing provider told something. Only ever inserted; forgotten after a while.
+    WebhookEvent(WebhookEvent),
     /// A member of an organization.
     Member(Member),
     /// An invitation.
@@ -149,6 +155,10 @@ pub enum Key {
     Host(HostClusterName),
     /// An organization with everything in it, its audit log excepted.
     Organization(OrganizationId),
+    /// The billing account of an organization.
+    BillingAccount(OrganizationId),
+    /// What the billing provider told, by its name for it.
+    WebhookEvent(String),
     /// A member of an organization.
     Member(OrganizationId, UserId),
     /// An invitation.
@@ -191,6 +201,8 @@ impl Record {
             Self::SigningKey(key) => Key::SigningKey(key.kid.clone()),
             Self::Host(registered) => Key::Host(registered.host.name.clone()),
             Self::Organization(organization) => Key::Organization(organization.id),
+            Self::BillingAccount(account) => Key::BillingAccount(account.organization_id),
+            Self::WebhookEvent(event) => Key::WebhookEvent(event.id.clone()),
             Self::Member(member) => Key::Member(member.organization_id, member.user_id),
             Self::Invitation(invitation) => Key::Invitation(invitation.organization_id, invitation.id),
             Self::ServiceAccount(account) => Key::ServiceAccount(account.organization_id, account.id),
@@ -220,6 +232,8 @@ impl Key {
             Self::SigningKey(_) => "signing key",
             Self::Host(_) => "host cluster",
             Self::Organization(_) => "organization",
+            Self::BillingAccount(_) => "billing account",
+            Self::WebhookEvent(_) => "webhook event",
             Self::Member(..) => "member",
             Self::Invitation(..) => "invitation",
             Self::ServiceAccount(..) => "service account",
@@ -249,8 +263,10 @@ impl Key {
             | Self::SigningKey(_)
             | Self::Host(_)
             | Self::SpentRefresh(..)
+            | Self::WebhookEvent(_)
             | Self::SecurityEvent(..) => None,
             Self::Organization(organization)
+            | Self::BillingAccount(organization)
             | Self::Member(organization, _)
             | Self::Invitation(organization, _)
             | Self::ServiceAccount(organization, _)
@@ -274,6 +290,7 @@ impl Guard {
             Self::User(..) => "user",
             Self::Session(..) => "session",
             Self::Organization(..) => "organization",
+            Self::BillingAccount(..) => "billing account",
             Self::Workspace(..) => "workspace",
             Self::Host(..) => "host cluster",
             Self::Member(..) => "member",
@@ -290,6 +307,8 @@ pub enum Topic {
     Look,
     /// Send a mail. The payload is sealed.
     Mail,
+    /// Look at what an organization owes, and at what it has ordered. Carries nothing else.
+    Bill,
 }
 
 impl Topic {
@@ -299,13 +318,14 @@ impl Topic {
         match self {
             Self::Look => "look",
             Self::Mail => "mail",
+            Self::Bill => "bill",
         }
     }
 
     /// Reads what [`Self::as_str`] wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Look, Self::Mail].into_iter().find(|topic| topic.as_str() == text)
+        [Self::Look, Self::Mail, Self::Bill].into_iter().find(|topic| topic.as_str() == text)
     }
 }
 
@@ -435,6 +455,15 @@ impl Changeset {
         self.guard(guard).update(organization)
     }
 
+    /// Replaces a billing account that still has the version it was read with, and raises it.
+    #[must_use]
+    pub fn billing_account(self, mut account: BillingAccount, now: Timestamp) -> Self {
+        let guard = Guard::BillingAccount(account.organization_id, account.version);
+        account.version = account.version.next();
+        account.updated_at = now;
+        self.guard(guard).update(account)
+    }
+
     /// Replaces a workspace that still has the version it was read with, and raises it. Do this in every
     /// change of anything inside the workspace.
     #[must_use]
@@ -491,6 +520,7 @@ records! {
     SecurityEvent(SecurityEvent),
     SigningKey(SigningKey),
     Organization(Organization),
+    WebhookEvent(WebhookEvent),
     Member(Member),
     Invitation(Invitation),
     ServiceAccount(ServiceAccount),
@@ -506,6 +536,18 @@ records! {
 impl From<Workspace> for Record {
     fn from(workspace: Workspace) -> Self {
         Self::Workspace(Box::new(workspace))
+    }
+}
+
+impl From<BillingAccount> for Record {
+    fn from(account: BillingAccount) -> Self {
+        Self::BillingAccount(Box::new(account))
+    }
+}
+
+impl Stored for BillingAccount {
+    fn of(record: &Record) -> Option<&Self> {
+        if let Record::BillingAccount(account) = record { Some(account) } else { None }
     }
 }
 

@@ -90,6 +90,7 @@ pub fn workspace(name: &str) -> Workspace {
         region: None,
         kubernetes_version: must(KubernetesVersion::parse("1.36")),
         power: Power::Running,
+        held: None,
         node_pools: Vec::new(),
         cuts: Vec::new(),
         deletion_requested_at: None,

@@ -200,6 +200,8 @@ ids! {
     EventId = "evt";
     /// A pool of nodes of a workspace's own.
     NodePoolId = "npl";
+    /// Something that an organization wants of its subscription.
+    OrderId = "ord";
     /// A message on its way through the outbox and the queue.
     MessageId = "msg";
 }

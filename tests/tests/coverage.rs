@@ -5,11 +5,12 @@
 use std::path::{Path, PathBuf};
 
 /// A trait by which its implementations are found, and the macro that runs its suite.
-const SUITES: [(&str, &str); 5] = [
+const SUITES: [(&str, &str); 6] = [
     ("Commit", "tenant_store_conformance!("),
     ("EphemeralStore", "ephemeral_store_conformance!("),
     ("TaskQueue", "task_queue_conformance!("),
     ("ClusterProvisioner", "cluster_provisioner_conformance!("),
+    ("BillingProvider", "billing_provider_conformance!("),
     ("IdentityProvider", "identity_provider_conformance!("),
 ];
 

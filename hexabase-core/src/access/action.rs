@@ -44,6 +44,7 @@ const OWNER: &[OrganizationRole] = &[OrganizationRole::Owner];
 const ADMINS: &[OrganizationRole] = &[OrganizationRole::Owner, OrganizationRole::Admin];
 const STAFF: &[OrganizationRole] =
     &[OrganizationRole::Owner, OrganizationRole::Admin, OrganizationRole::Billing];
+const PAYERS: &[OrganizationRole] = &[OrganizationRole::Owner, OrganizationRole::Billing];
 const EVERYBODY: &[OrganizationRole] = OrganizationRole::ALL;
 const NOBODY: &[OrganizationRole] = &[];
 
@@ -97,6 +98,10 @@ actions! {
     OverviewRead = "overview.read", Organization, EVERYBODY, Nothing, OrganizationsRead;
     /// Watch what moves in an organization; what moves in a workspace only where it may be seen.
     EventsRead = "events.read", Organization, EVERYBODY, Nothing, OrganizationsRead;
+    /// See what an organization pays, and how.
+    BillingRead = "billing.read", Organization, PAYERS, Nothing, BillingRead;
+    /// Subscribe, end a subscription, and change ways to pay.
+    BillingManage = "billing.manage", Organization, PAYERS, Nothing, BillingWrite;
     /// List workspaces: all of them for owners, administrators and billing, one's own for everybody else.
     WorkspacesList = "workspaces.list", Organization, EVERYBODY, Nothing, WorkspacesRead;
     /// Make a workspace.

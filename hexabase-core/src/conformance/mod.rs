@@ -20,6 +20,7 @@
 #![expect(clippy::unwrap_used, reason = "cases fail by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "cases fail by panicking")]
 
+pub mod billing_provider;
 pub mod cluster_provisioner;
 pub mod ephemeral_store;
 pub mod identity_provider;

@@ -86,6 +86,7 @@ fn listed(source: &str) -> Vec<String> {
 fn every_case_that_is_defined_is_also_run() {
     let store = include_str!("tenant_store/mod.rs");
     let store_cases = [
+        include_str!("tenant_store/billing.rs"),
         include_str!("tenant_store/commits.rs"),
         include_str!("tenant_store/leases.rs"),
         include_str!("tenant_store/lists.rs"),
@@ -97,6 +98,7 @@ fn every_case_that_is_defined_is_also_run() {
         include_str!("ephemeral_store.rs"),
         include_str!("task_queue.rs"),
         include_str!("identity_provider.rs"),
+        include_str!("billing_provider.rs"),
         include_str!("cluster_provisioner.rs"),
     ] {
         assert_eq!(defined(&[source]), listed(source));

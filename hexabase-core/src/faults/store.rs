@@ -13,16 +13,16 @@ use crate::id::{
     TaskId, TokenId, UserId, WorkspaceId,
 };
 use crate::model::{
-    ApiToken, Assignment, AuditEvent, AuditFilter, CustomRole, Event, Group, Identity, Invitation, Member,
-    Membership, Organization, OrganizationCounts, Project, RegisteredHost, SecurityEvent, ServiceAccount,
-    Session, SigningKey, Task, User, Workspace, WorkspaceState,
+    ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole, CustomerId, Event, Group,
+    Identity, Invitation, Member, Membership, Organization, OrganizationCounts, Project, RegisteredHost,
+    SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, Workspace, WorkspaceState,
 };
 use crate::name::{Email, HostClusterName, ProviderName};
 use crate::page::{Page, PageRequest};
 use crate::secret::VerifierHash;
 use crate::store::{
-    AccessStore, Commit, CredentialStore, HostStore, Lease, OrganizationStore, TenantStore, UserStore,
-    WorkStore, WorkspaceStore,
+    AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, OrganizationStore, TenantStore,
+    UserStore, WorkStore, WorkspaceStore,
 };
 
 /// A store of which any commit, and any step of the worker's bookkeeping, can be cut. Reads pass.
@@ -442,5 +442,20 @@ impl WorkStore for FaultyStore {
 
     async fn prune(&self, now: Timestamp, events_before: Timestamp) -> Result<u64> {
         self.inner.prune(now, events_before).await
+    }
+}
+
+#[async_trait]
+impl BillingStore for FaultyStore {
+    async fn find_billing_account(&self, organization: OrganizationId) -> Result<Option<BillingAccount>> {
+        self.inner.find_billing_account(organization).await
+    }
+
+    async fn find_customer(&self, customer: &CustomerId) -> Result<Option<OrganizationId>> {
+        self.inner.find_customer(customer).await
+    }
+
+    async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>> {
+        self.inner.list_due_accounts(now, limit).await
     }
 }

@@ -6,7 +6,7 @@ use super::{Intent, enter, intent};
 use crate::backoff;
 use crate::clock::{after, until};
 use crate::error::Error;
-use crate::model::{Condition, ConditionStatus, Drift, DriftEntry, Phase, Usage, Workspace};
+use crate::model::{Condition, ConditionStatus, Drift, DriftEntry, Hold, Phase, Usage, Workspace};
 use crate::provisioner::{Applied, ControlPlaneState, Observation};
 
 /// How often to look.
@@ -131,7 +131,7 @@ fn succeeded(workspace: &mut Workspace, seen: &Seen, pace: &Pace, now: Timestamp
     }
     let (phase, reason, message) = match intent(workspace) {
         Intent::Run => running(workspace, seen.applied.as_ref(), state),
-        Intent::Sleep | Intent::Remove => sleeping(state),
+        Intent::Sleep | Intent::Remove => sleeping(workspace, state),
     };
     let overdue = until(workspace.status.phase_since, now) > pace.longest_retry;
     if matches!(phase, Phase::Ready | Phase::Suspended) {
@@ -177,12 +177,13 @@ fn running(
     }
 }
 
-fn sleeping(state: &ControlPlaneState) -> (Phase, String, String) {
+fn sleeping(workspace: &Workspace, state: &ControlPlaneState) -> (Phase, String, String) {
     let phase = match state {
         ControlPlaneState::Stopped | ControlPlaneState::Absent => Phase::Suspended,
         _ => Phase::Suspending,
     };
-    (phase, String::new(), String::new())
+    let why = |text: fn(Hold) -> &'static str| workspace.held.map(text).unwrap_or_default().to_owned();
+    (phase, why(Hold::reason), why(Hold::message))
 }
 
 /// Notes what was found out, whatever follows from it.

@@ -29,10 +29,10 @@ pub enum Intent {
 /// What should become of this workspace.
 #[must_use]
 pub const fn intent(workspace: &Workspace) -> Intent {
-    match (workspace.deletion_requested_at, workspace.power) {
-        (Some(_), _) => Intent::Remove,
-        (None, Power::Suspended) => Intent::Sleep,
-        (None, Power::Running) => Intent::Run,
+    match (workspace.deletion_requested_at, workspace.power, workspace.held) {
+        (Some(_), _, _) => Intent::Remove,
+        (None, Power::Running, None) => Intent::Run,
+        (None, Power::Suspended, _) | (None, _, Some(_)) => Intent::Sleep,
     }
 }
 

@@ -34,6 +34,30 @@ pub fn another_member(counts: &OrganizationCounts, plan: &Plan) -> Result<()> {
     room(counts.members.saturating_add(counts.invitations), plan.limits.members, "members", plan)
 }
 
+/// Whether an organization with `workspaces` fits another plan, for which those named are too large.
+///
+/// # Errors
+/// `QuotaExceeded`, saying what must go first.
+pub fn change_of_organization_plan(workspaces: usize, too_large: &[&str], plan: &Plan) -> Result<()> {
+    let mut first = Vec::new();
+    let extra = count(workspaces).saturating_sub(plan.limits.workspaces);
+    if extra > 0 {
+        first.push(format!("delete {extra} of its {workspaces} workspaces"));
+    }
+    if !too_large.is_empty() {
+        first
+            .push(format!("move these workspaces to the plan or to a smaller one: {}", too_large.join(", ")));
+    }
+    match first.is_empty() {
+        true => Ok(()),
+        false => Err(Error::quota_exceeded(format!(
+            "too much for the plan {}: first {}",
+            plan.id,
+            first.join("; ")
+        ))),
+    }
+}
+
 /// Whether a workspace with `there` groups may have one more.
 ///
 /// # Errors

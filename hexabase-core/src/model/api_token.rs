@@ -48,6 +48,10 @@ pub enum Scope {
     OrganizationsRead,
     /// Changing organizations and their people.
     OrganizationsWrite,
+    /// Reading what organizations pay.
+    BillingRead,
+    /// Subscribing, and changing ways to pay.
+    BillingWrite,
     /// Reading workspaces, their tasks and their usage.
     WorkspacesRead,
     /// Creating, changing, suspending and deleting workspaces.
@@ -68,6 +72,8 @@ words!(Scope {
     All = "all",
     OrganizationsRead = "organizations:read",
     OrganizationsWrite = "organizations:write",
+    BillingRead = "billing:read",
+    BillingWrite = "billing:write",
     WorkspacesRead = "workspaces:read",
     WorkspacesWrite = "workspaces:write",
     ClusterAccess = "clusters:access",
@@ -75,7 +81,7 @@ words!(Scope {
     AccessWrite = "access:write",
     ProjectsRead = "projects:read",
     ProjectsWrite = "projects:write",
-} else UnknownScope = "must be all, or one of organizations, workspaces, access, projects with :read or :write, or clusters:access");
+} else UnknownScope = "must be all, or one of organizations, billing, workspaces, access, projects with :read or :write, or clusters:access");
 
 /// A set of scopes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +101,7 @@ impl Scopes {
     pub fn cover(&self, scope: Scope) -> bool {
         let write = match scope {
             Scope::OrganizationsRead => Scope::OrganizationsWrite,
+            Scope::BillingRead => Scope::BillingWrite,
             Scope::WorkspacesRead => Scope::WorkspacesWrite,
             Scope::AccessRead => Scope::AccessWrite,
             Scope::ProjectsRead => Scope::ProjectsWrite,

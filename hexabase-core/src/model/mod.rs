@@ -1,11 +1,12 @@
 //! The things that Hexabase keeps: plain data, as stores hold it.
 //!
-//! Four aggregates own everything else: [`User`], [`Organization`], [`Workspace`] and [`Plan`]. Every change
+//! Five aggregates own everything else: [`User`], [`Organization`], [`BillingAccount`], [`Workspace`] and [`Plan`]. Every change
 //! to anything inside an aggregate raises the version of its root, which is what makes decisions safe
 //! without locks (see [`Changeset`](crate::changeset::Changeset)).
 
 mod api_token;
 mod audit;
+mod billing;
 mod condition;
 mod cut;
 mod event;
@@ -28,6 +29,10 @@ mod workspace;
 
 pub use api_token::{ApiToken, Scope, Scopes, UnknownScope};
 pub use audit::{Actor, AuditEvent, AuditFilter, Origin};
+pub use billing::{
+    BillingAccount, CustomerId, Interval, Order, Refusal, RefusalReason, Standing, Subscription,
+    SubscriptionState, UnknownInterval, WebhookEvent, Wish,
+};
 pub use condition::{Condition, ConditionStatus};
 pub use cut::Cut;
 pub use event::Event;
@@ -37,7 +42,7 @@ pub use member::{Member, OrganizationRole, UnknownOrganizationRole};
 pub use money::{Currency, Money};
 pub use node_pool::{NodePool, PoolNodes};
 pub use organization::{Organization, OrganizationCounts};
-pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price};
+pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price, WorkspacePrice};
 pub use project::Project;
 pub use registered_host::{HostHealth, HostSettings, HostState, RegisteredHost};
 pub use role::{Assignment, CustomRole, PresetRole, RoleRef, Rule, UnknownRole};
@@ -46,7 +51,9 @@ pub use session::{Grant, SecurityEvent, SecurityEventKind, Session};
 pub use signing_key::{SignatureAlgorithm, SigningKey};
 pub use task::{StepState, Task, TaskKind, TaskState, TaskStep};
 pub use user::{Identity, User, UserKind};
-pub use workspace::{Drift, DriftEntry, Phase, Power, Usage, Workspace, WorkspaceState, WorkspaceStatus};
+pub use workspace::{
+    Drift, DriftEntry, Hold, Phase, Power, Usage, Workspace, WorkspaceState, WorkspaceStatus,
+};
 
 /// Gives an enum of plain words its text form, in one place for stores, JSON and messages.
 macro_rules! words {

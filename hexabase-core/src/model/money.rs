@@ -11,6 +11,38 @@ pub struct Money {
     pub currency: Currency,
 }
 
+impl Money {
+    /// An amount in the same currency.
+    #[must_use]
+    pub const fn of(self, amount: i64) -> Self {
+        Self { amount, currency: self.currency }
+    }
+
+    /// Nothing, in the same currency.
+    #[must_use]
+    pub const fn zero(self) -> Self {
+        self.of(0)
+    }
+
+    /// So many times as much; the most there can be when that is too much.
+    #[must_use]
+    pub fn times(self, quantity: u32) -> Self {
+        self.of(self.amount.saturating_mul(i64::from(quantity)))
+    }
+
+    /// The share of it that `part` of `whole` is, to the nearest minor unit, halves away from nothing. All of it when
+    /// there is no whole.
+    #[must_use]
+    pub fn share(self, part: u64, whole: u64) -> Self {
+        if whole == 0 {
+            return self;
+        }
+        let (whole, doubled) = (i128::from(whole), 2 * i128::from(self.amount) * i128::from(part));
+        let rounded = (doubled + doubled.signum() * whole) / (2 * whole);
+        self.of(i64::try_from(rounded).unwrap_or(if rounded < 0 { i64::MIN } else { i64::MAX }))
+    }
+}
+
 /// A currency by its ISO 4217 code, in lower case as Stripe writes it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency([u8; 3]);

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Money, words};
+use crate::model::{Interval, Money, words};
 use crate::name::{KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
 use crate::quantity::Quantity;
@@ -38,7 +38,7 @@ pub struct Plan {
     pub kubernetes_versions: Vec<KubernetesVersion>,
 }
 
-/// What a plan costs.
+/// What a plan costs an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
@@ -46,6 +46,46 @@ pub struct Price {
     pub monthly: Money,
     /// Per year, where it can be paid by the year.
     pub yearly: Option<Money>,
+    /// What workspaces cost beyond those included; none where they are all included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<WorkspacePrice>,
+    /// For how many days nothing is charged at first.
+    #[serde(default)]
+    pub trial_days: u32,
+}
+
+impl Price {
+    /// What is paid in a rhythm; none where it cannot be paid so.
+    #[must_use]
+    pub const fn per(&self, interval: Interval) -> Option<Money> {
+        match interval {
+            Interval::Month => Some(self.monthly),
+            Interval::Year => self.yearly,
+        }
+    }
+}
+
+/// What one more workspace costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspacePrice {
+    /// How many workspaces the plan itself pays for.
+    pub included: u32,
+    /// Per month for each further one.
+    pub monthly: Money,
+    /// Per year for each further one, where the plan can be paid by the year.
+    pub yearly: Option<Money>,
+}
+
+impl WorkspacePrice {
+    /// What is paid in a rhythm; none where it cannot be paid so.
+    #[must_use]
+    pub const fn per(&self, interval: Interval) -> Option<Money> {
+        match interval {
+            Interval::Month => Some(self.monthly),
+            Interval::Year => self.yearly,
+        }
+    }
 }
 
 /// How many of each thing there may be. The first two go by the organization's plan, the others by the

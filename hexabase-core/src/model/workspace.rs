@@ -28,6 +28,9 @@ pub struct Workspace {
     pub kubernetes_version: KubernetesVersion,
     /// Whether it should run at all.
     pub power: Power,
+    /// Why it sleeps although it should run.
+    #[serde(default)]
+    pub held: Option<Hold>,
     /// The nodes that it should have to itself, in the order in which they were asked for.
     #[serde(default)]
     pub node_pools: Vec<NodePool>,
@@ -74,6 +77,39 @@ pub enum Power {
 }
 
 words!(Power { Running = "running", Suspended = "suspended" } else UnknownPower = "must be running or suspended");
+
+/// Why a workspace sleeps whatever its power says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The organization has owed a payment for too long.
+    Overdue,
+    /// Its plan, or one more workspace, is not paid for any more.
+    NotPaidFor,
+}
+
+words!(Hold { Overdue = "overdue", NotPaidFor = "not_paid_for" } else UnknownHold = "no reason to hold a workspace");
+
+impl Hold {
+    /// The reason in a workspace's status, in one `CamelCase` word.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Overdue => "PaymentOverdue",
+            Self::NotPaidFor => "PlanNotPaidFor",
+        }
+    }
+
+    /// What it means, and what to do about it.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Overdue => "a payment of the organization is overdue; it wakes once that is paid",
+            Self::NotPaidFor => {
+                "the organization does not pay for it any more; it wakes once a plan that covers it is subscribed to"
+            }
+        }
+    }
+}
 
 /// Where a workspace is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

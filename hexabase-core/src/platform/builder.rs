@@ -7,6 +7,7 @@ use event_listener::Event;
 
 use super::access::FactsCache;
 use super::{Parts, Platform};
+use crate::billing::{BillingProvider, MemoryBilling, Terms};
 use crate::clock::{Clock, SystemClock};
 use crate::desired::Issuer;
 use crate::ephemeral::{EphemeralStore, MemoryEphemeral, Rate};
@@ -38,6 +39,8 @@ pub struct Settings {
     pub invitations_open: Duration,
     /// For how long live events can be resumed from.
     pub events_kept: Duration,
+    /// How patient to be with whoever does not pay.
+    pub billing: Terms,
     /// How much the members of an organization may ask for together; none for no limit.
     pub organization_rate: Option<Rate>,
 }
@@ -55,6 +58,7 @@ impl Settings {
             replies_kept: DAY,
             invitations_open: 7 * DAY,
             events_kept: 7 * DAY,
+            billing: Terms::default(),
             organization_rate: None,
         }
     }
@@ -68,6 +72,7 @@ pub struct PlatformBuilder {
     queue: Option<Arc<dyn TaskQueue>>,
     fleet: Fleet,
     plans: Vec<Plan>,
+    billing: Option<Arc<dyn BillingProvider>>,
     notifier: Option<Arc<dyn Notifier>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
@@ -99,6 +104,8 @@ parts! {
     with_fleet: Fleet => fleet = fleet;
     /// Sells these plans.
     with_plans: Vec<Plan> => plans = plans;
+    /// Takes money through here.
+    with_billing: Arc<dyn BillingProvider> => billing = Some(billing);
     /// Sends mail through here.
     with_notifier: Arc<dyn Notifier> => notifier = Some(notifier);
     /// Goes by this clock.
@@ -117,7 +124,10 @@ impl PlatformBuilder {
     /// # Errors
     /// `Invalid` without plans, or when plans contradict each other.
     pub fn build(self) -> Result<Platform> {
-        let Self { store, ephemeral, queue, mut fleet, plans, notifier, clock, ids, key, settings } = self;
+        let Self { store, ephemeral, queue, mut fleet, plans, billing, notifier, clock, ids, key, settings } =
+            self;
+        let plans = PlanCatalog::new(plans)?;
+        let in_memory = || Arc::new(MemoryBilling::new(clock.clone(), plans.clone()));
         if fleet.is_empty() {
             let provisioner = MemoryProvisioner::new(clock.clone(), Duration::ZERO);
             fleet = fleet.with(in_memory_host()?, Arc::new(provisioner));
@@ -127,7 +137,8 @@ impl PlatformBuilder {
             ephemeral: ephemeral.unwrap_or_else(|| Arc::new(MemoryEphemeral::new(clock.clone()))),
             queue: queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(clock.clone()))),
             fleet,
-            plans: PlanCatalog::new(plans)?,
+            billing: billing.unwrap_or_else(|| in_memory()),
+            plans,
             notifier: notifier.unwrap_or_else(|| Arc::new(NoMail)),
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),
             clock,
@@ -155,6 +166,7 @@ impl Platform {
             queue: None,
             fleet: Fleet::new(),
             plans: Vec::new(),
+            billing: None,
             notifier: None,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds::default()),

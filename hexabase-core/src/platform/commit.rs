@@ -6,11 +6,14 @@ use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Topic, Write
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, WorkspaceId};
-use crate::model::{AuditEvent, Event};
+use crate::model::{Actor, AuditEvent, Event, Origin};
+use crate::notifier::Mail;
 
 /// How often to read and decide again when others are faster.
 const ATTEMPTS: usize = 16;
 const REPLY: &str = "idempotent reply";
+/// The purpose under which mails are sealed while they wait in the outbox.
+pub(crate) const MAIL: &str = "mail";
 
 /// The outcome of a command that can be repeated safely.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,20 +167,49 @@ impl Parts {
         before: impl Serialize,
         after: impl Serialize,
     ) -> AuditEvent {
+        AuditEvent {
+            actor: caller.principal.actor(),
+            origin: caller.origin.clone(),
+            ..self.audit_own(organization_id, action, resource, before, after)
+        }
+    }
+
+    /// An entry of an audit log, for what the platform does now by itself.
+    pub(crate) fn audit_own(
+        &self,
+        organization_id: OrganizationId,
+        action: &str,
+        resource: impl ToString,
+        before: impl Serialize,
+        after: impl Serialize,
+    ) -> AuditEvent {
         let now = self.now();
         // What is audited are our own plain types, which always are JSON.
         let json = |value: serde_json::Result<serde_json::Value>| value.unwrap_or_default();
         AuditEvent {
             id: self.id(now),
             organization_id,
-            actor: caller.principal.actor(),
+            actor: Actor::PLATFORM,
             action: action.to_owned(),
             resource: resource.to_string(),
             before: json(serde_json::to_value(before)),
             after: json(serde_json::to_value(after)),
-            origin: caller.origin.clone(),
+            origin: Origin::default(),
             at: now,
         }
+    }
+
+    /// A mail on its way, sealed.
+    pub(crate) fn mail(&self, organization_id: OrganizationId, mail: &Mail) -> Result<OutboxMessage> {
+        let plain = serde_json::to_vec(mail)
+            .map_err(|error| Error::unexpected("a mail cannot be written as JSON").caused_by(error))?;
+        Ok(OutboxMessage {
+            id: self.id(self.now()),
+            topic: Topic::Mail,
+            organization_id,
+            workspace_id: None,
+            payload: self.key.seal(&*self.ids, MAIL, &plain)?,
+        })
     }
 
     /// A live event.

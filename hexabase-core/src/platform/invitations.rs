@@ -1,7 +1,7 @@
 use super::members::require_owner;
 use super::{Caller, Done, Parts};
 use crate::access::Action;
-use crate::changeset::{Changeset, Key, OutboxMessage, Topic};
+use crate::changeset::{Changeset, Key, OutboxMessage};
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{InvitationId, OrganizationId, UserId};
@@ -13,8 +13,6 @@ use crate::page::{Page, PageRequest};
 use crate::secret::{BearerToken, ExposeSecret as _, SecretString, Verifier};
 
 const TOKEN_PREFIX: &str = "hxi";
-/// The purpose under which mails are sealed while they wait in the outbox.
-pub(crate) const MAIL: &str = "mail";
 
 /// Invitations into organizations.
 #[derive(Debug, Clone, Copy)]
@@ -117,15 +115,7 @@ impl Invitations<'_> {
                 invitation.expires_at,
             ),
         };
-        let plain = serde_json::to_vec(&mail)
-            .map_err(|error| Error::unexpected("a mail cannot be written as JSON").caused_by(error))?;
-        Ok(OutboxMessage {
-            id: self.0.id(self.0.now()),
-            topic: Topic::Mail,
-            organization_id: organization.id,
-            workspace_id: None,
-            payload: self.0.key.seal(&*self.0.ids, MAIL, &plain)?,
-        })
+        self.0.mail(organization.id, &mail)
     }
 
     /// The invitations of an organization, open and expired.

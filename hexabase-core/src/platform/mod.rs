@@ -5,6 +5,7 @@
 //! commands, decide with pure functions, and commit once.
 
 mod access;
+mod billing;
 mod builder;
 mod caller;
 mod change;
@@ -30,12 +31,13 @@ use std::sync::Arc;
 use event_listener::Event;
 use jiff::Timestamp;
 
+pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{PlatformBuilder, Settings};
 pub use caller::{Caller, IdempotencyKey};
 pub use commit::Done;
+pub(crate) use commit::MAIL;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
 pub use hosts::{ChangeHost, Hosts, KnownHost, RegisterHost, Registration};
-pub(crate) use invitations::MAIL;
 pub use invitations::{CreateInvitation, Invitations};
 pub use members::Members;
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
@@ -50,6 +52,7 @@ pub use workspaces::{
     CLUSTER_TOKEN_LIFETIME, ClusterAccess, CreateWorkspace, UpdateWorkspace, WorkspaceTask, Workspaces,
 };
 
+use crate::billing::BillingProvider;
 use crate::clock::Clock;
 use crate::ephemeral::EphemeralStore;
 use crate::error::{Error, Result};
@@ -76,6 +79,7 @@ pub struct Parts {
     pub(crate) queue: Arc<dyn TaskQueue>,
     pub(crate) fleet: Fleet,
     pub(crate) plans: PlanCatalog,
+    pub(crate) billing: Arc<dyn BillingProvider>,
     pub(crate) notifier: Arc<dyn Notifier>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -171,6 +175,8 @@ services! {
     projects => Projects;
     /// Nodes that workspaces have to themselves.
     node_pools => NodePools;
+    /// What organizations pay.
+    billing => Billing;
     /// Host clusters.
     hosts => Hosts;
 }
@@ -192,6 +198,12 @@ impl Platform {
     #[must_use]
     pub fn queue(&self) -> &Arc<dyn TaskQueue> {
         &self.queue
+    }
+
+    /// Whoever takes the money.
+    #[must_use]
+    pub fn billing_provider(&self) -> &Arc<dyn BillingProvider> {
+        &self.billing
     }
 
     /// The host clusters.

@@ -143,7 +143,7 @@ impl Organizations<'_> {
     ///
     /// # Errors
     /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Conflict` with code `organization_not_empty` or `precondition_failed`.
+    /// - `Conflict` with code `organization_not_empty`, `subscription_active` or `precondition_failed`.
     pub async fn delete(
         &self,
         caller: &Caller,
@@ -156,7 +156,13 @@ impl Organizations<'_> {
                 self.0.permit(caller, id, Action::OrganizationDelete).await?;
                 let organization = self.0.organization(id).await?;
                 require_version(expected, organization.version)?;
-                let workspaces = self.workspaces(id).await?;
+                let workspaces = self.0.all_workspaces(id).await?;
+                let account = self.0.store.find_billing_account(id).await?;
+                if account.is_some_and(|it| it.live_subscription().is_some() || it.order.is_some()) {
+                    let message = "it has a subscription, which would go on being charged; end that first, with \
+                                   DELETE billing/subscription?now=true";
+                    return Err(Error::conflict("subscription_active", message));
+                }
                 let entry = self.0.audit(caller, id, "organization.delete", id, &organization, ());
                 let now = self.0.now();
                 if workspaces.is_empty() {
@@ -179,19 +185,6 @@ impl Organizations<'_> {
                 Ok((changeset, false))
             })
             .await
-    }
-
-    async fn workspaces(&self, id: OrganizationId) -> Result<Vec<Workspace>> {
-        let mut all = Vec::new();
-        let mut page = PageRequest::largest();
-        loop {
-            let found = self.0.store.list_workspaces(id, None, &page).await?;
-            all.extend(found.items);
-            match found.next {
-                Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
-                None => return Ok(all),
-            }
-        }
     }
 
     /// How much there is in an organization, against what its plan allows.
@@ -260,6 +253,19 @@ impl Organizations<'_> {
 }
 
 impl Parts {
+    pub(crate) async fn all_workspaces(&self, id: OrganizationId) -> Result<Vec<Workspace>> {
+        let mut all = Vec::new();
+        let mut page = PageRequest::largest();
+        loop {
+            let found = self.store.list_workspaces(id, None, &page).await?;
+            all.extend(found.items);
+            match found.next {
+                Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
+                None => return Ok(all),
+            }
+        }
+    }
+
     pub(super) async fn organization(&self, id: OrganizationId) -> Result<Organization> {
         self.store.find_organization(id).await?.ok_or_else(|| Error::not_found("organization"))
     }

@@ -80,7 +80,8 @@ impl Workspaces<'_> {
     /// - `NotFound`, `Forbidden` as the caller's role says.
     /// - `Invalid` for a plan, region or version that there is not.
     /// - `AlreadyExists` when the name is taken in the organization.
-    /// - `QuotaExceeded` when the plan allows no more, or no host cluster has room.
+    /// - `QuotaExceeded` when the plan allows no more, or no host cluster has room; with code `plan_not_paid_for` or
+    ///   `payment_overdue` where plans have to be paid for.
     /// - `Conflict` with code `organization_deleting`.
     pub async fn create(
         &self,
@@ -94,6 +95,7 @@ impl Workspaces<'_> {
                 let root = self.0.organization(organization).await?;
                 require_alive(&root)?;
                 let (plan, kubernetes_version) = self.choose(command)?;
+                self.0.require_paid_for(&root, plan).await?;
                 let counts = self.0.store.count_organization(organization).await?;
                 limits::another_workspace(&counts, self.0.plans.of(&root.plan_id)?)?;
                 let (host_cluster, placed) = self.place(command.region.as_ref(), plan).await?;
@@ -108,6 +110,7 @@ impl Workspaces<'_> {
                     region: command.region.clone(),
                     kubernetes_version,
                     power: Power::Running,
+                    held: None,
                     node_pools: Vec::new(),
                     cuts: Vec::new(),
                     deletion_requested_at: None,
@@ -125,7 +128,9 @@ impl Workspaces<'_> {
                 let task = lifecycle::new_task(self.0.id(now), &workspace, TaskKind::Create, by, now);
                 let entry =
                     self.0.audit(caller, organization, "workspace.create", workspace.id, (), &workspace);
+                let more = self.0.bill_for_workspaces(&root);
                 let changeset = Changeset::new().organization(root, now).insert(workspace.clone());
+                let changeset = more.into_iter().fold(changeset, Changeset::message);
                 let changeset = self
                     .first_groups(caller, &workspace, changeset)?
                     .insert(task.clone())
@@ -244,7 +249,7 @@ impl Workspaces<'_> {
     /// # Errors
     /// - `NotFound`, `Forbidden` as the caller's role says.
     /// - `Invalid` for a plan or version that there is not, or that leads backwards.
-    /// - `QuotaExceeded` when what is in the workspace does not fit the new plan.
+    /// - `QuotaExceeded` when what is in the workspace does not fit the new plan, or nobody pays for it.
     /// - `Conflict` with code `workspace_deleting` or `precondition_failed`.
     pub async fn update(
         &self,
@@ -261,6 +266,9 @@ impl Workspaces<'_> {
                 require_version(expected, change.workspace.version)?;
                 let before = change.workspace.clone();
                 let plan = self.new_plan(&before, command)?;
+                if plan.id != before.plan_id {
+                    self.0.require_paid_for(&self.0.organization(organization).await?, plan).await?;
+                }
                 limits::change_of_plan(state.groups.len(), &state.projects, before.node_pools.len(), plan)?;
                 if let Some(version) = &command.kubernetes_version {
                     require_step_forward(&before.kubernetes_version, version)?;
@@ -347,7 +355,8 @@ impl Workspaces<'_> {
     ///
     /// # Errors
     /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Conflict` with code `workspace_running` when it was asked to already, or `workspace_deleting`.
+    /// - `Conflict` with code `workspace_running` when it was asked to already, `workspace_held` while it is not paid
+    ///   for, or `workspace_deleting`.
     pub async fn resume(
         &self,
         caller: &Caller,
@@ -376,6 +385,9 @@ impl Workspaces<'_> {
             .once(caller, || async {
                 let place = (organization, id, None);
                 let mut change = self.0.begin(caller, place, Action::WorkspacePower).await?;
+                if let Some(hold) = change.workspace.held.filter(|_| power == Power::Running) {
+                    return Err(Error::conflict("workspace_held", hold.message()));
+                }
                 if change.workspace.power == power {
                     return Err(Error::conflict(code, message));
                 }

@@ -13,6 +13,7 @@
 //! Every sentence under *Behaviour* is a case of `hexabase_core::conformance` (feature `conformance`).
 
 mod access;
+mod billing;
 mod credentials;
 mod hosts;
 pub mod memory;
@@ -26,6 +27,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use access::AccessStore;
+pub use billing::BillingStore;
 pub use credentials::CredentialStore;
 pub use hosts::HostStore;
 pub use memory::MemoryStore;
@@ -91,6 +93,7 @@ pub trait TenantStore:
     + WorkspaceStore
     + AccessStore
     + WorkStore
+    + BillingStore
 {
 }
 
@@ -103,5 +106,6 @@ impl<S> TenantStore for S where
         + WorkspaceStore
         + AccessStore
         + WorkStore
+        + BillingStore
 {
 }

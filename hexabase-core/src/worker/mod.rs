@@ -5,6 +5,7 @@
 //! run, in one process or many: leases keep them from working on the same workspace at once, and everything
 //! they do is safe to be cut off at any point and done again.
 
+mod accountant;
 mod hosts;
 mod lease;
 mod reconciler;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 
+pub use accountant::Accountant;
 pub use hosts::HostKeeper;
 pub use reconciler::Reconciler;
 pub use relay::Relay;
@@ -24,6 +26,7 @@ pub use sweep::Sweep;
 use crate::backoff;
 use crate::changeset::Topic;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::OrganizationId;
 use crate::id_source::IdSourceExt as _;
 use crate::notifier::Mail;
 use crate::platform::{MAIL, Parts, Platform};
@@ -133,6 +136,7 @@ async fn handle(parts: &Parts, reconciler: &Reconciler<'_>, delivery: Delivery) 
             match delivery.message.topic {
                 Topic::Look => look(parts, reconciler, &delivery).await,
                 Topic::Mail => mail(parts, &delivery).await,
+                Topic::Bill => bill(parts, delivery.message.organization_id).await,
             }
         };
         let (work, kept) = (work.fuse(), keep(parts, &delivery).fuse());
@@ -175,6 +179,14 @@ async fn look(parts: &Parts, reconciler: &Reconciler<'_>, delivery: &Delivery) -
     // What is far off is left to the sweep: a queue is no calendar.
     if wait <= parts.settings.pace.longest_poll {
         parts.queue.publish(&parts.look(organization, workspace), wait).await?;
+    }
+    Ok(())
+}
+
+async fn bill(parts: &Parts, organization: OrganizationId) -> Result<()> {
+    let Some(wait) = Accountant::new(parts).look(organization).await? else { return Ok(()) };
+    if wait <= parts.settings.pace.longest_poll {
+        parts.queue.publish(&parts.bill(organization), wait).await?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::id_source::IdSourceExt as _;
 use crate::lifecycle::{self, Assessment, Operation, Progress, Seen};
-use crate::model::{Actor, AuditEvent, Origin, Phase, Workspace, WorkspaceState};
+use crate::model::{Phase, Workspace, WorkspaceState};
 use crate::name::GroupName;
 use crate::platform::Parts;
 use crate::provisioner::{Applied, ClusterProvisioner};
@@ -198,17 +198,9 @@ impl<'a> Reconciler<'a> {
         let found = self.0.store.find_organization(organization_id).await?;
         let organization = found.ok_or_else(|| Error::not_found("organization"))?;
         let now = self.0.now();
-        let entry = AuditEvent {
-            id: self.0.id(now),
-            organization_id,
-            actor: Actor::PLATFORM,
-            action: "workspace.gone".to_owned(),
-            resource: id.to_string(),
-            before: serde_json::json!({ "name": workspace.name, "plan_id": workspace.plan_id }),
-            after: serde_json::Value::Null,
-            origin: Origin::default(),
-            at: now,
-        };
+        let gone = serde_json::json!({ "name": workspace.name, "plan_id": workspace.plan_id });
+        let entry = self.0.audit_own(organization_id, "workspace.gone", id, gone, ());
+        let fewer = self.0.bill_for_workspaces(&organization);
         let dying = organization.deletion_requested_at.is_some();
         let last = dying && self.0.store.count_organization(organization_id).await?.workspaces == 1;
         let guard = Guard::Workspace(organization_id, id, workspace.version);
@@ -219,7 +211,8 @@ impl<'a> Reconciler<'a> {
         }
         let data = serde_json::json!({ "workspace_id": id, "phase": "deleted" });
         let event = self.0.event(organization_id, Some(id), "workspace.phase", data);
-        self.0.commit(changeset.insert(event)).await
+        let changeset = fewer.into_iter().fold(changeset.insert(event), Changeset::message);
+        self.0.commit(changeset).await
     }
 }
 

@@ -6,7 +6,7 @@ use super::Halt;
 use crate::changeset::OutboxMessage;
 use crate::clock::after;
 use crate::error::Result;
-use crate::id::{MessageId, TypedId as _, WorkspaceId};
+use crate::id::{MessageId, TypedId as _};
 use crate::platform::Parts;
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Sends a message for every workspace that is overdue, and says how many that were.
+    /// Sends a message for every workspace and every account that is overdue, and says how many that were.
     ///
     /// # Errors
     /// Whatever the store or the queue fails with; what was not found now is found next time.
@@ -55,18 +55,24 @@ impl<'a> Sweep<'a> {
         let overdue = self.0.now().saturating_sub(GRACE).unwrap_or(jiff::Timestamp::MIN);
         let due = self.0.store.list_due_workspaces(overdue, BATCH).await?;
         for (organization, workspace) in &due {
-            let message =
-                OutboxMessage { id: self.message_id(*workspace), ..self.0.look(*organization, *workspace) };
+            let id = self.message_id(workspace.uuid());
+            let message = OutboxMessage { id, ..self.0.look(*organization, *workspace) };
             self.0.queue.publish(&message, Duration::ZERO).await?;
         }
-        Ok(due.len())
+        let accounts = self.0.store.list_due_accounts(overdue, BATCH).await?;
+        for organization in &accounts {
+            let id = self.message_id(organization.uuid());
+            let message = OutboxMessage { id, ..self.0.bill(*organization) };
+            self.0.queue.publish(&message, Duration::ZERO).await?;
+        }
+        Ok(due.len() + accounts.len())
     }
 
-    /// One id per workspace and half minute: while a message waits in a long queue, more of the same are
+    /// One id per workspace, or organization, and half minute: while a message waits in a long queue, more of the same are
     /// dropped as repetitions.
-    fn message_id(&self, workspace: WorkspaceId) -> MessageId {
+    fn message_id(&self, about: Uuid) -> MessageId {
         let half_minute = u128::from(self.0.now().as_second().unsigned_abs() / 30);
-        MessageId::from_uuid(Uuid::from_u128(workspace.uuid().as_u128() ^ half_minute << 64))
+        MessageId::from_uuid(Uuid::from_u128(about.as_u128() ^ half_minute << 64))
     }
 
     /// Forgets what nobody needs any more.

@@ -237,6 +237,7 @@ fn table_of(error: &sqlx::Error) -> Option<String> {
 impl Engine for PostgresEngine {
     type Row = PgRow;
 
+    const BILLING_SCHEDULE: &'static str = "billing_schedule";
     const SCHEDULE: &'static str = "workspace_schedule";
     const EVENT_AGES: &'static str = "live_event_ages";
     const PASSING_OVER_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";

@@ -6,8 +6,9 @@ use hexabase_core::changeset::{Changeset, Guard, IdempotencyRecord, Key, Record,
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{
-    ApiToken, Assignment, CustomRole, Event, Group, Identity, Invitation, Member, Membership, Organization,
-    Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, Workspace,
+    ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Identity, Invitation, Member, Membership,
+    Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User,
+    WebhookEvent, Workspace,
 };
 use sqlx::error::ErrorKind;
 
@@ -120,6 +121,11 @@ macro_rules! with_record {
                 $body
             }
             Record::Organization($inner) => $body,
+            Record::BillingAccount($inner) => {
+                let $inner = &**$inner;
+                $body
+            }
+            Record::WebhookEvent($inner) => $body,
             Record::Member($inner) => $body,
             Record::Invitation($inner) => $body,
             Record::ServiceAccount($inner) => $body,
@@ -193,6 +199,7 @@ fn guarded(guard: Guard, writes: &mut Vec<Write>) -> Result<Step> {
         Guard::User(id, version) => (version, Key::User(id)),
         Guard::Session(id, version) => (version, Key::Session(id)),
         Guard::Organization(id, version) => (version, Key::Organization(id)),
+        Guard::BillingAccount(org, version) => (version, Key::BillingAccount(org)),
         Guard::Workspace(org, id, version) => (version, Key::Workspace(org, id)),
         Guard::Host(name, version) => (version, Key::Host(name)),
         Guard::Member(org, user) => {
@@ -221,6 +228,10 @@ fn guarded(guard: Guard, writes: &mut Vec<Write>) -> Result<Step> {
         Key::Organization(id) => (
             Organization::TABLE.name,
             Query::new("SELECT 1 FROM organizations WHERE id = $1 AND version = $2").of(*id),
+        ),
+        Key::BillingAccount(org) => (
+            BillingAccount::TABLE.name,
+            Query::new("SELECT 1 FROM billing_accounts WHERE organization_id = $1 AND version = $2").of(*org),
         ),
         Key::Workspace(org, id) => (
             Workspace::TABLE.name,
@@ -295,6 +306,8 @@ fn delete_by(key: &Key) -> (Query, &'static str) {
         Key::SigningKey(kid) => of::<SigningKey>(&[kid]),
         Key::Host(name) => of::<RegisteredHost>(&[name]),
         Key::Organization(id) => of::<Organization>(&[id]),
+        Key::BillingAccount(org) => of::<BillingAccount>(&[org]),
+        Key::WebhookEvent(id) => of::<WebhookEvent>(&[id]),
         Key::Member(org, user) => of::<Member>(&[org, user]),
         Key::Invitation(org, id) => of::<Invitation>(&[org, id]),
         Key::ServiceAccount(org, id) => of::<ServiceAccount>(&[org, id]),

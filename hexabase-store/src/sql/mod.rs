@@ -4,6 +4,7 @@
 //! as text that every dialect understands. An [`Engine`] runs them on one database.
 
 mod access;
+mod billing;
 mod cells;
 mod commit;
 mod credentials;
@@ -39,6 +40,8 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
 
     /// What a worker may know of every workspace: whose it is, where it is, and when it is due.
     const SCHEDULE: &'static str;
+    /// What a worker may know of every billing account: whose it is, what the provider calls it, and when it is due.
+    const BILLING_SCHEDULE: &'static str;
     /// What may be known of every live event: how old it is.
     const EVENT_AGES: &'static str;
     /// How a read that is about to claim rows passes over those that others have locked.

@@ -14,7 +14,7 @@ use super::statement::Query;
 use super::table::{Stored as _, columns_of};
 use super::{Cells, Engine, SqlStore, read_all};
 
-fn count(limit: usize) -> i64 {
+pub(super) fn count(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
@@ -143,6 +143,7 @@ impl<E: Engine> WorkStore for SqlStore<E> {
             Query::new("DELETE FROM idempotency WHERE expires_at <= $1").time(now),
             Query::new("DELETE FROM sessions WHERE expires_at <= $1").time(now),
             Query::assembled(format!("DELETE FROM {} WHERE at < $1", E::EVENT_AGES)).time(events_before),
+            Query::new("DELETE FROM webhook_events WHERE received_at < $1").time(events_before),
             // Whoever held one of these so long ago cannot commit under it any more: what it was about moved on.
             Query::new("DELETE FROM leases WHERE expires_at < $1").time(events_before),
         ];

@@ -156,6 +156,7 @@ async fn touched<'c>(
 impl Engine for SqliteEngine {
     type Row = SqliteRow;
 
+    const BILLING_SCHEDULE: &'static str = "billing_accounts";
     const SCHEDULE: &'static str = "workspaces";
     const EVENT_AGES: &'static str = "live_events";
     // There is only one writer.

@@ -1,5 +1,6 @@
 //! What every [`TenantStore`](crate::store::TenantStore) must do.
 
+mod billing;
 mod commits;
 mod leases;
 mod lists;
@@ -7,6 +8,7 @@ mod outbox;
 mod reads;
 mod world;
 
+pub use billing::*;
 pub use commits::*;
 pub use leases::*;
 pub use lists::*;
@@ -64,6 +66,10 @@ macro_rules! tenant_store_conformance {
                 due_workspaces_come_most_overdue_first,
                 workspaces_on_a_host_are_counted_and_made_due,
                 pruning_forgets_what_is_over_and_nothing_else,
+                an_account_is_found_by_organization_and_by_customer,
+                due_accounts_come_most_overdue_first,
+                an_account_goes_with_its_organization,
+                a_webhook_event_is_kept_once_until_it_is_pruned,
                 a_lease_excludes_others_until_it_expires,
                 a_lease_grows_its_token_with_every_acquisition,
                 a_lease_that_was_taken_over_cannot_be_renewed_or_released,

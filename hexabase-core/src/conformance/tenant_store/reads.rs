@@ -3,9 +3,9 @@ use crate::changeset::{Changeset, Key, SpentRefresh};
 use crate::fixture::{self, THEN, id};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
-    Condition, ConditionStatus, Cut, Drift, DriftEntry, Event, HostHealth, HostState, Identity, Invitation,
-    Member, NodePool, OrganizationRole, Phase, PoolNodes, Power, SecurityEvent, SecurityEventKind,
-    ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
+    Condition, ConditionStatus, Cut, Drift, DriftEntry, Event, Hold, HostHealth, HostState, Identity,
+    Invitation, Member, NodePool, OrganizationRole, Phase, PoolNodes, Power, SecurityEvent,
+    SecurityEventKind, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
 };
 use crate::name::{DisplayName, Email, NodeClass, ProviderName, Region, Slug};
 use crate::page::PageRequest;
@@ -20,6 +20,7 @@ fn eventful() -> Workspace {
     workspace.display_name = Some(DisplayName::parse("Ереmit Ω").unwrap());
     workspace.region = Some(Region::parse("eu-west").unwrap());
     workspace.power = Power::Suspended;
+    workspace.held = Some(Hold::Overdue);
     workspace.node_pools = vec![NodePool {
         id: id("pool"),
         name: Slug::parse("gpu").unwrap(),

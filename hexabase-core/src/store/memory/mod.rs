@@ -4,6 +4,7 @@
 //! persistent, so that is cheap) and puts the snapshot in its place when everything went well.
 
 mod access;
+mod billing;
 mod credentials;
 mod hosts;
 mod organizations;

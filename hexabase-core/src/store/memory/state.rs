@@ -10,8 +10,8 @@ use crate::id::{
     TaskId, TokenId, TypedId, UserId, WorkspaceId,
 };
 use crate::model::{
-    ApiToken, Assignment, AuditEvent, CustomRole, Group, Identity, Member, Membership, Organization, Project,
-    RegisteredHost, RoleRef, Session, User, Workspace,
+    ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Group, Identity, Member, Membership,
+    Organization, Project, RegisteredHost, RoleRef, Session, User, Workspace,
 };
 use crate::name::{Email, GroupName, ProjectName, ProviderName, Slug};
 use crate::secret::VerifierHash;
@@ -63,6 +63,8 @@ pub(super) enum Index {
     MemberOf(OrganizationId, WorkspaceId, UserId, GroupId),
     Due(Timestamp, OrganizationId, WorkspaceId),
     OwnerOf(WorkspaceId, OrganizationId),
+    AccountDue(Timestamp, OrganizationId),
+    Customer(String, OrganizationId),
 }
 
 impl State {
@@ -139,6 +141,9 @@ impl State {
             Guard::Organization(id, version) => {
                 self.get(&Key::Organization(*id)).is_some_and(|o: &Organization| o.version == *version)
             }
+            Guard::BillingAccount(org, version) => self
+                .get(&Key::BillingAccount(*org))
+                .is_some_and(|account: &BillingAccount| account.version == *version),
             Guard::Workspace(org, id, version) => {
                 self.get(&Key::Workspace(*org, *id)).is_some_and(|w: &Workspace| w.version == *version)
             }
@@ -247,6 +252,7 @@ impl State {
                 {
                     all(range);
                 }
+                keys.push(Key::BillingAccount(id));
                 for workspace in self.scan::<Workspace>(workspaces(id)) {
                     keys.extend(self.belongings(&Key::Workspace(id, workspace.id)));
                 }
@@ -339,6 +345,7 @@ fn parents(record: &Record) -> Vec<Key> {
         | Record::ApiToken(ApiToken { user_id, .. }) => vec![Key::User(*user_id)],
         Record::SecurityEvent(event) => vec![Key::User(event.user_id)],
         Record::SpentRefresh(spent) => vec![Key::Session(spent.session_id)],
+        Record::BillingAccount(account) => vec![Key::Organization(account.organization_id)],
         Record::Member(member) => vec![Key::Organization(member.organization_id)],
         Record::Invitation(invitation) => vec![Key::Organization(invitation.organization_id)],
         Record::ServiceAccount(account) => vec![Key::Organization(account.organization_id)],
@@ -367,7 +374,11 @@ fn parents(record: &Record) -> Vec<Key> {
             project.into_iter().chain([Key::Group(*org, *ws, *group_id)]).collect()
         }
         Record::Task(task) => vec![Key::Workspace(task.organization_id, task.workspace_id)],
-        Record::User(_) | Record::SigningKey(_) | Record::Host(_) | Record::Organization(_) => Vec::new(),
+        Record::User(_)
+        | Record::SigningKey(_)
+        | Record::Host(_)
+        | Record::WebhookEvent(_)
+        | Record::Organization(_) => Vec::new(),
     }
 }
 
@@ -415,6 +426,12 @@ fn index(record: &Record) -> Vec<Index> {
             Index::GroupOf(*org, *user_id, *ws, *group_id),
             Index::MemberOf(*org, *ws, *user_id, *group_id),
         ],
+        Record::BillingAccount(account) => {
+            let org = account.organization_id;
+            let due = account.look_at.map(|at| Index::AccountDue(at, org));
+            let customer = account.customer_id.as_ref().map(|id| Index::Customer(id.0.clone(), org));
+            due.into_iter().chain(customer).collect()
+        }
         Record::Workspace(ws) => {
             let due = ws.reconcile_at.map(|at| Index::Due(at, ws.organization_id, ws.id));
             due.into_iter().chain([Index::OwnerOf(ws.id, ws.organization_id)]).collect()

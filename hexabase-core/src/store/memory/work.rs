@@ -167,6 +167,7 @@ impl State {
         let over = self.records.iter().filter(|(_, record)| match record {
             Record::Session(session) => session.expires_at <= now,
             Record::Event(event) => event.at < events_before,
+            Record::WebhookEvent(event) => event.received_at < events_before,
             _ => false,
         });
         let over: Vec<Key> = over.map(|(key, _)| key.clone()).collect();

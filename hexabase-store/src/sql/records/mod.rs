@@ -1,6 +1,7 @@
 //! How each record lies in its table.
 
 mod access;
+mod billing;
 mod host;
 mod identity;
 mod journal;

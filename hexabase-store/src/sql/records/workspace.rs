@@ -17,6 +17,7 @@ impl Stored for Workspace {
             "region",
             "kubernetes_version",
             "power",
+            "held",
             "node_pools",
             "cuts",
             "deletion_requested_at",
@@ -39,6 +40,7 @@ impl Stored for Workspace {
             .text_or_null(self.display_name.as_ref());
         row.text(&self.plan_id).text_or_null(self.region.as_ref()).text(&self.kubernetes_version);
         row.text(self.power)
+            .text_or_null(self.held)
             .json(&self.node_pools)?
             .json(&self.cuts)?
             .time_or_null(self.deletion_requested_at)
@@ -59,6 +61,7 @@ impl Stored for Workspace {
             region: cells.parse_or_null()?,
             kubernetes_version: cells.parse()?,
             power: cells.parse()?,
+            held: cells.parse_or_null()?,
             node_pools: cells.json()?,
             cuts: cells.json()?,
             deletion_requested_at: cells.time_or_null()?,

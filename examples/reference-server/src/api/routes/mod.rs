@@ -5,6 +5,7 @@ mod admin;
 mod assignments;
 mod audit;
 mod authorization;
+mod billing;
 mod cluster;
 mod clusters;
 mod dev;
@@ -13,11 +14,13 @@ mod events;
 mod field;
 mod groups;
 mod invitations;
+mod invoices;
 mod members;
 mod node_pools;
 mod oauth;
 mod organizations;
 mod pages;
+mod payments;
 mod place;
 mod plans;
 mod projects;
@@ -29,6 +32,7 @@ mod system;
 mod tasks;
 mod tokens;
 mod tree;
+mod webhooks;
 mod well_known;
 mod workspace_members;
 mod workspaces;
@@ -49,6 +53,10 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
         sessions::router(),
         tokens::router(),
         plans::router(),
+        billing::router(),
+        payments::router(),
+        invoices::router(),
+        webhooks::router(),
         organizations::router(),
         members::router(),
         invitations::router(),

@@ -34,6 +34,20 @@ places! {
         /// The member: `usr_…`.
         user: UserId
     }
+    /// A way to pay.
+    AtPaymentMethod {
+        /// The organization: `org_…`.
+        org: OrganizationId,
+        /// The way to pay, as the payment provider calls it.
+        pm: String
+    }
+    /// An invoice. Its name is in a field of its own, since `inv` is an invitation's elsewhere.
+    AtInvoice {
+        /// The organization: `org_…`.
+        org: OrganizationId,
+        /// The invoice, as the payment provider calls it.
+        inv: String
+    }
     /// An invitation.
     AtInvitation {
         /// The organization: `org_…`.

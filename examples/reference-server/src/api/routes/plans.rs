@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use hexabase_core::model::{Money, Plan};
+use hexabase_core::model::{Money, Plan, WorkspacePrice};
 use hexabase_core::quota::Quota;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -78,6 +78,32 @@ struct PriceView {
     monthly: MoneyView,
     /// Per year; null when it cannot be paid by the year.
     yearly: Option<MoneyView>,
+    /// What workspaces cost beyond those included; null when they are all included.
+    workspace: Option<WorkspacePriceView>,
+    /// For how many days nothing is charged at first.
+    trial_days: u32,
+}
+
+/// What one more workspace costs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspacePrice)]
+struct WorkspacePriceView {
+    /// How many workspaces the plan itself pays for.
+    included: u32,
+    /// Per month for each further one.
+    monthly: MoneyView,
+    /// Per year for each further one; null when the plan cannot be paid by the year.
+    yearly: Option<MoneyView>,
+}
+
+impl From<WorkspacePrice> for WorkspacePriceView {
+    fn from(price: WorkspacePrice) -> Self {
+        Self {
+            included: price.included,
+            monthly: price.monthly.into(),
+            yearly: price.yearly.map(MoneyView::from),
+        }
+    }
 }
 
 /// How many of each thing there may be.
@@ -106,6 +132,8 @@ impl From<&Plan> for PlanView {
             price: plan.price.map(|price| PriceView {
                 monthly: price.monthly.into(),
                 yearly: price.yearly.map(MoneyView::from),
+                workspace: price.workspace.map(WorkspacePriceView::from),
+                trial_days: price.trial_days,
             }),
             quota: quota_view(&plan.quota),
             limits: LimitsView {

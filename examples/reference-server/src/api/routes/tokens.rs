@@ -34,7 +34,7 @@ pub(super) struct TokenView {
     /// What it is called.
     name: String,
     /// What it may do: `all`, or some of `organizations:read`, `organizations:write`, `workspaces:read`,
-    /// `workspaces:write`, `clusters:access`, `access:read`, `access:write`, `projects:read` and
+    /// `billing:read`, `billing:write`, `workspaces:write`, `clusters:access`, `access:read`, `access:write`, `projects:read` and
     /// `projects:write`. Writing covers reading.
     scopes: Vec<String>,
     /// When it was made.

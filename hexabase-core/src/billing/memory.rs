@@ -1,0 +1,509 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+use super::{
+    BillingKey, BillingProvider, Invoice, InvoiceLine, NewCustomer, PaymentMethod, SetupIntent, Wanted,
+    WebhookHint, no_payment_method, payment_failed,
+};
+use crate::clock::{Clock, until};
+use crate::error::{Error, Result};
+use crate::model::{CustomerId, Interval, Money, Plan, Subscription, SubscriptionState};
+use crate::plans::PlanCatalog;
+
+/// The way to pay that works.
+const GOOD_CARD: &str = "pm_card_visa";
+/// The way to pay that the bank refuses, by the name that Stripe gives it in tests
+/// (<https://docs.stripe.com/testing#declined-payments>).
+const REFUSED_CARD: &str = "pm_card_chargeCustomerFail";
+
+/// A [`BillingProvider`] in memory, which takes no money: it keeps books as a real one does, by the platform's clock,
+/// so that everything around it can be seen working. Its ways to pay are `pm_card_visa`, which works, and
+/// `pm_card_chargeCustomerFail`, which the bank refuses.
+#[derive(Debug)]
+pub struct MemoryBilling {
+    clock: Arc<dyn Clock>,
+    plans: PlanCatalog,
+    books: Mutex<BTreeMap<CustomerId, Ledger>>,
+}
+
+/// What there is of one customer.
+#[derive(Debug, Clone, Default)]
+struct Ledger {
+    customer: String,
+    methods: Vec<PaymentMethod>,
+    /// Those that the bank refuses.
+    refused: BTreeSet<String>,
+    /// What was attached under a key, for when it is asked for again.
+    attached: BTreeMap<String, PaymentMethod>,
+    subscription: Option<Standing>,
+    invoices: Vec<Invoice>,
+    /// What is owed to the customer (below nothing) or by them, to be settled with the next invoice.
+    pending: Vec<InvoiceLine>,
+}
+
+/// A subscription with what it costs: whoever stays on a plan stays on its price.
+#[derive(Debug, Clone)]
+struct Standing {
+    subscription: Subscription,
+    period_start: Timestamp,
+    plan: Plan,
+}
+
+impl MemoryBilling {
+    /// One that sells these plans.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, plans: PlanCatalog) -> Self {
+        Self { clock, plans, books: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CustomerId, Ledger>> {
+        // Every change is made whole before anything can panic.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with a customer's books, brought up to date.
+    fn with<T>(
+        &self,
+        customer: &CustomerId,
+        work: impl FnOnce(&mut Ledger, Timestamp) -> Result<T>,
+    ) -> Result<T> {
+        let now = self.clock.now();
+        let mut books = self.lock();
+        let ledger = books.get_mut(customer).ok_or_else(|| Error::not_found("customer"))?;
+        ledger.catch_up(now);
+        work(ledger, now)
+    }
+
+    fn plan(&self, wanted: &Wanted) -> Result<(Plan, Money)> {
+        let unknown = || Error::unavailable("the plan cannot be bought").with("plan", &wanted.plan_id);
+        let plan = self.plans.find(&wanted.plan_id).ok_or_else(unknown)?;
+        let price = plan.price.and_then(|price| price.per(wanted.interval)).ok_or_else(unknown)?;
+        Ok((plan.clone(), price))
+    }
+}
+
+#[async_trait]
+impl BillingProvider for MemoryBilling {
+    async fn ensure_customer(&self, customer: &NewCustomer) -> Result<CustomerId> {
+        let id = CustomerId(format!("cus_{}", customer.organization_id));
+        let ledger = || Ledger { customer: id.0.clone(), ..Ledger::default() };
+        self.lock().entry(id.clone()).or_insert_with(ledger);
+        Ok(id)
+    }
+
+    async fn checkout_url(&self, customer: &CustomerId, return_to: &str, key: &BillingKey) -> Result<String> {
+        // There is nothing to enter: whoever comes back has a way to pay.
+        self.with(customer, |ledger, _| ledger.attach(GOOD_CARD, &key.0).map(|_| return_to.to_owned()))
+    }
+
+    async fn portal_url(&self, customer: &CustomerId, return_to: &str, _: &BillingKey) -> Result<String> {
+        self.with(customer, |_, _| Ok(return_to.to_owned()))
+    }
+
+    async fn setup_intent(&self, customer: &CustomerId, key: &BillingKey) -> Result<SetupIntent> {
+        let id = format!("seti_{}", key.0.replace(['/', '-'], "_"));
+        self.with(customer, |_, _| Ok(SetupIntent { client_secret: format!("{id}_secret"), id }))
+    }
+
+    async fn list_payment_methods(&self, customer: &CustomerId) -> Result<Vec<PaymentMethod>> {
+        self.with(customer, |ledger, _| {
+            let mut methods = ledger.methods.clone();
+            methods.sort_by_key(|method| !method.is_default);
+            Ok(methods)
+        })
+    }
+
+    async fn attach_payment_method(
+        &self,
+        customer: &CustomerId,
+        method: &str,
+        key: &BillingKey,
+    ) -> Result<PaymentMethod> {
+        self.with(customer, |ledger, _| ledger.attach(method, &key.0))
+    }
+
+    async fn choose_payment_method(&self, customer: &CustomerId, method: &str, _: &BillingKey) -> Result<()> {
+        self.with(customer, |ledger, _| {
+            ledger.position(method)?;
+            for known in &mut ledger.methods {
+                known.is_default = known.id == method;
+            }
+            ledger.collect();
+            Ok(())
+        })
+    }
+
+    async fn detach_payment_method(&self, customer: &CustomerId, method: &str, _: &BillingKey) -> Result<()> {
+        self.with(customer, |ledger, _| {
+            let place = ledger.position(method)?;
+            ledger.methods.remove(place);
+            Ok(())
+        })
+    }
+
+    async fn subscribe(
+        &self,
+        customer: &CustomerId,
+        wanted: &Wanted,
+        _: &BillingKey,
+    ) -> Result<Subscription> {
+        let (plan, _) = self.plan(wanted)?;
+        self.with(customer, |ledger, now| {
+            let mut changed = ledger.clone();
+            let subscription = changed.subscribe(plan, wanted, now)?;
+            *ledger = changed;
+            Ok(subscription)
+        })
+    }
+
+    async fn preview(&self, customer: &CustomerId, wanted: &Wanted) -> Result<Invoice> {
+        let (plan, price) = self.plan(wanted)?;
+        self.with(customer, |ledger, now| {
+            let mut changed = ledger.clone();
+            let invoices = changed.invoices.len();
+            if !changed.methods.iter().any(|method| method.is_default) {
+                changed.attach(GOOD_CARD, "preview")?;
+            }
+            changed.subscribe(plan, wanted, now)?;
+            Ok(match changed.invoices.get(invoices) {
+                Some(invoice) => Invoice { id: String::new(), number: None, ..invoice.clone() },
+                None => changed.upcoming(now).unwrap_or_else(|| bill(Vec::new(), price, now)),
+            })
+        })
+    }
+
+    async fn find_subscription(&self, customer: &CustomerId) -> Result<Option<Subscription>> {
+        match self.with(customer, |ledger, _| Ok(ledger.subscription.clone())) {
+            Ok(found) => Ok(found.map(|standing| standing.subscription)),
+            Err(error) if error.kind() == crate::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn pending_payment(&self, _: &CustomerId) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn cancel(&self, customer: &CustomerId, at_period_end: bool, _: &BillingKey) -> Result<()> {
+        self.with(customer, |ledger, _| {
+            let live = ledger.subscription.as_mut().filter(|standing| standing.subscription.state.is_live());
+            if let Some(Standing { subscription, .. }) = live {
+                match at_period_end {
+                    true => subscription.cancel_at_period_end = true,
+                    false => subscription.state = SubscriptionState::Canceled,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn list_invoices(
+        &self,
+        customer: &CustomerId,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Vec<Invoice>> {
+        self.with(customer, |ledger, _| {
+            let newest_first = ledger.invoices.iter().rev();
+            let skip = match after {
+                None => 0,
+                Some(after) => {
+                    ledger.invoices.iter().rev().position(|it| it.id == after).map_or(0, |at| at + 1)
+                }
+            };
+            Ok(newest_first.skip(skip).take(limit).cloned().collect())
+        })
+    }
+
+    async fn find_invoice(&self, customer: &CustomerId, id: &str) -> Result<Option<Invoice>> {
+        self.with(customer, |ledger, _| Ok(ledger.invoices.iter().find(|invoice| invoice.id == id).cloned()))
+    }
+
+    async fn upcoming_invoice(&self, customer: &CustomerId) -> Result<Option<Invoice>> {
+        self.with(customer, |ledger, now| Ok(ledger.upcoming(now)))
+    }
+
+    fn verify_webhook(&self, _: &[u8], _: &str, _: Timestamp) -> Result<WebhookHint> {
+        Err(Error::unauthenticated("no payment provider is set up that could prove to have sent this"))
+    }
+
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+}
+
+impl Ledger {
+    fn position(&self, method: &str) -> Result<usize> {
+        let place = self.methods.iter().position(|known| known.id == method);
+        place.ok_or_else(|| Error::not_found("payment method"))
+    }
+
+    fn attach(&mut self, method: &str, key: &str) -> Result<PaymentMethod> {
+        if let Some(attached) = self.attached.get(key) {
+            return Ok(attached.clone());
+        }
+        let title = match method {
+            GOOD_CARD => "visa •••• 4242",
+            REFUSED_CARD => "visa •••• 0341",
+            _ => {
+                let message = format!("there is no such way to pay here; {GOOD_CARD} and {REFUSED_CARD} are");
+                return Err(Error::invalid("payment_method", message));
+            }
+        };
+        let id = format!("pm_{}_{}", self.customer, self.attached.len() + 1);
+        if method == REFUSED_CARD {
+            self.refused.insert(id.clone());
+        }
+        let is_default = self.methods.is_empty();
+        let attached = PaymentMethod { id, title: title.to_owned(), is_default };
+        self.methods.push(attached.clone());
+        self.attached.insert(key.to_owned(), attached.clone());
+        Ok(attached)
+    }
+
+    fn default_method(&self) -> Option<&PaymentMethod> {
+        self.methods.iter().find(|method| method.is_default)
+    }
+
+    fn can_pay(&self) -> bool {
+        self.default_method().is_some_and(|method| !self.refused.contains(&method.id))
+    }
+
+    fn subscribe(&mut self, plan: Plan, wanted: &Wanted, now: Timestamp) -> Result<Subscription> {
+        let live = self.subscription.take_if(|standing| standing.subscription.state.is_live());
+        match live {
+            Some(standing) => self.change(standing, plan, wanted, now),
+            None => self.begin(plan, wanted, now),
+        }
+    }
+
+    fn begin(&mut self, plan: Plan, wanted: &Wanted, now: Timestamp) -> Result<Subscription> {
+        let first = self.subscription.is_none() && self.invoices.is_empty();
+        let trial = (wanted.trial_days > 0 && first).then(|| later(now, i64::from(wanted.trial_days).days()));
+        if trial.is_none() && self.default_method().is_none() {
+            return Err(no_payment_method());
+        }
+        let end = trial.unwrap_or_else(|| period_end(now, wanted.interval));
+        let subscription = Subscription {
+            id: format!("sub_{}_{}", self.customer, self.invoices.len() + 1),
+            plan_id: wanted.plan_id.clone(),
+            interval: wanted.interval,
+            extra_workspaces: wanted.extra_workspaces,
+            state: if trial.is_some() { SubscriptionState::Trialing } else { SubscriptionState::Active },
+            current_period_end: end,
+            cancel_at_period_end: false,
+            trial_end: trial,
+        };
+        let standing = Standing { subscription: subscription.clone(), period_start: now, plan };
+        if trial.is_none() {
+            self.charge(standing.lines(now, end), now)?;
+        }
+        self.subscription = Some(standing);
+        Ok(subscription)
+    }
+
+    fn change(
+        &mut self,
+        before: Standing,
+        plan: Plan,
+        wanted: &Wanted,
+        now: Timestamp,
+    ) -> Result<Subscription> {
+        let mut next = before.clone();
+        let subscription = &mut next.subscription;
+        subscription.cancel_at_period_end = false;
+        let same_price = subscription.plan_id == wanted.plan_id && subscription.interval == wanted.interval;
+        subscription.plan_id = wanted.plan_id.clone();
+        subscription.extra_workspaces = wanted.extra_workspaces;
+        if !same_price {
+            next.plan = plan;
+        }
+        let trialing = next.subscription.state == SubscriptionState::Trialing;
+        if next.subscription.interval != wanted.interval && !trialing {
+            // A new rhythm begins a new period.
+            next.subscription.interval = wanted.interval;
+            next.period_start = now;
+            next.subscription.current_period_end = period_end(now, wanted.interval);
+            let mut lines = before.unused(now);
+            lines.extend(next.lines(now, next.subscription.current_period_end));
+            self.charge(lines, now)?;
+        } else if !trialing {
+            let (mut lines, dearer) = (before.unused(now), next.per_period() > before.per_period());
+            lines.extend(next.unused(now).into_iter().map(|line| InvoiceLine {
+                description: line.description.replacen("Unused", "Remaining", 1),
+                amount: line.amount.of(-line.amount.amount),
+                ..line
+            }));
+            if before.per_period() == next.per_period() && same_price {
+                lines.clear();
+            }
+            if dearer { self.charge(lines, now)? } else { self.pending.extend(lines) }
+        }
+        next.subscription.interval = wanted.interval;
+        let subscription = next.subscription.clone();
+        self.subscription = Some(next);
+        Ok(subscription)
+    }
+
+    /// Makes an invoice of these lines that is paid at once, or none at all.
+    fn charge(&mut self, lines: Vec<InvoiceLine>, now: Timestamp) -> Result<()> {
+        if self.default_method().is_none() {
+            return Err(no_payment_method());
+        }
+        if !self.can_pay() {
+            return Err(payment_failed("the bank refused the payment; try another way to pay"));
+        }
+        self.invoice(lines, true, now);
+        Ok(())
+    }
+
+    fn invoice(&mut self, mut lines: Vec<InvoiceLine>, paid: bool, now: Timestamp) {
+        lines.splice(0..0, std::mem::take(&mut self.pending));
+        let Some(currency) = lines.first().map(|line| line.amount) else { return };
+        let mut invoice = bill(lines, currency, now);
+        let number = self.invoices.len() + 1;
+        invoice.id = format!("in_{}_{number}", self.customer);
+        invoice.number = Some(format!("{number:04}"));
+        if invoice.total.amount < 0 {
+            let (period_start, period_end) = (now, now);
+            let (description, amount) = ("Credit".to_owned(), invoice.total);
+            let credit =
+                InvoiceLine { description, quantity: 1, amount, proration: true, period_start, period_end };
+            self.pending.push(credit);
+        }
+        let settled = paid || invoice.amount_due.amount == 0;
+        invoice.status = if settled { "paid" } else { "open" }.to_owned();
+        self.invoices.push(invoice);
+    }
+
+    /// Renews what should have been renewed, and ends what should have ended.
+    fn catch_up(&mut self, now: Timestamp) {
+        while let Some(mut standing) = self.subscription.clone() {
+            let subscription = &mut standing.subscription;
+            let end = subscription.current_period_end;
+            if !subscription.state.is_live() || now < end {
+                return;
+            }
+            if subscription.cancel_at_period_end {
+                subscription.state = SubscriptionState::Canceled;
+                self.subscription = Some(standing);
+                return;
+            }
+            let next = period_end(end, subscription.interval);
+            subscription.current_period_end = next;
+            standing.period_start = end;
+            let paid = self.can_pay();
+            let open = self.invoices.iter().any(|invoice| invoice.status == "open");
+            standing.subscription.state =
+                if paid && !open { SubscriptionState::Active } else { SubscriptionState::PastDue };
+            let lines = standing.lines(end, next);
+            self.subscription = Some(standing);
+            self.invoice(lines, paid, end);
+        }
+    }
+
+    /// Tries again what could not be paid.
+    fn collect(&mut self) {
+        if !self.can_pay() {
+            return;
+        }
+        for invoice in self.invoices.iter_mut().filter(|invoice| invoice.status == "open") {
+            "paid".clone_into(&mut invoice.status);
+        }
+        if let Some(Standing { subscription, .. }) = &mut self.subscription
+            && subscription.state.owes()
+        {
+            subscription.state = SubscriptionState::Active;
+        }
+    }
+
+    fn upcoming(&self, now: Timestamp) -> Option<Invoice> {
+        let standing = self.subscription.as_ref()?;
+        let subscription = &standing.subscription;
+        if !subscription.state.is_live() || subscription.cancel_at_period_end {
+            return None;
+        }
+        let end = subscription.current_period_end;
+        let mut lines = self.pending.clone();
+        lines.extend(standing.lines(end, period_end(end, subscription.interval)));
+        let currency = lines.first()?.amount;
+        Some(bill(lines, currency, now))
+    }
+}
+
+impl Standing {
+    fn prices(&self) -> Vec<(String, u32, Money)> {
+        let Subscription { interval, extra_workspaces, .. } = &self.subscription;
+        let price = self.plan.price;
+        let base =
+            price.and_then(|price| price.per(*interval)).map(|price| (self.plan.name.clone(), 1, price));
+        let each = price.and_then(|price| price.workspace).and_then(|price| price.per(*interval));
+        let extra = each
+            .zip(*extra_workspaces)
+            .map(|(price, quantity)| (format!("{}, further workspaces", self.plan.name), quantity, price));
+        base.into_iter().chain(extra).collect()
+    }
+
+    fn per_period(&self) -> i64 {
+        self.prices().iter().map(|(_, quantity, price)| price.times(*quantity).amount).sum()
+    }
+
+    /// What a whole period costs.
+    fn lines(&self, period_start: Timestamp, period_end: Timestamp) -> Vec<InvoiceLine> {
+        let line = |(description, quantity, price): (String, u32, Money)| InvoiceLine {
+            description,
+            quantity: u64::from(quantity),
+            amount: price.times(quantity),
+            proration: false,
+            period_start,
+            period_end,
+        };
+        self.prices().into_iter().map(line).collect()
+    }
+
+    /// What is given back for the rest of the period.
+    fn unused(&self, now: Timestamp) -> Vec<InvoiceLine> {
+        let end = self.subscription.current_period_end;
+        let (left, whole) = (until(now, end).as_secs(), until(self.period_start, end).as_secs());
+        let line = |line: InvoiceLine| InvoiceLine {
+            description: format!("Unused time on {}", line.description),
+            amount: line.amount.of(-line.amount.share(left, whole).amount),
+            proration: true,
+            period_start: now,
+            ..line
+        };
+        self.lines(self.period_start, end).into_iter().map(line).collect()
+    }
+}
+
+fn bill(lines: Vec<InvoiceLine>, currency: Money, now: Timestamp) -> Invoice {
+    let total = currency.of(lines.iter().map(|line| line.amount.amount).sum());
+    Invoice {
+        id: String::new(),
+        number: None,
+        status: "draft".to_owned(),
+        subtotal: total,
+        tax: currency.zero(),
+        total,
+        amount_due: currency.of(total.amount.max(0)),
+        created_at: now,
+        pdf_url: None,
+        lines,
+    }
+}
+
+fn period_end(start: Timestamp, interval: Interval) -> Timestamp {
+    match interval {
+        Interval::Month => later(start, 1.month()),
+        Interval::Year => later(start, 1.year()),
+    }
+}
+
+fn later(start: Timestamp, span: jiff::Span) -> Timestamp {
+    let end = start.to_zoned(TimeZone::UTC).checked_add(span);
+    end.map_or(Timestamp::MAX, |end| end.timestamp())
+}

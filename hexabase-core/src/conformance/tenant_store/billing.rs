@@ -1,0 +1,99 @@
+use super::world::{acme, build, later};
+use crate::ErrorKind;
+use crate::changeset::{Changeset, Key};
+use crate::fixture::{self, THEN, id};
+use crate::model::{
+    BillingAccount, CustomerId, Interval, Order, Refusal, RefusalReason, Standing, Subscription,
+    SubscriptionState, WebhookEvent, Wish,
+};
+use crate::name::PlanId;
+use crate::store::TenantStore;
+
+fn account() -> BillingAccount {
+    let plan_id = PlanId::parse("small").unwrap();
+    BillingAccount {
+        customer_id: Some(CustomerId("cus_acme".to_owned())),
+        order: Some(Order {
+            id: id("order"),
+            wish: Wish::Subscribe { plan_id: plan_id.clone(), interval: Interval::Year, coupon: None },
+            asked_by: id("owner"),
+            asked_at: THEN,
+        }),
+        refusal: Some(Refusal {
+            order_id: id("earlier"),
+            reason: RefusalReason::PaymentFailed,
+            message: "the bank said no".to_owned(),
+            at: THEN,
+        }),
+        subscription: Some(Subscription {
+            id: "sub_1".to_owned(),
+            plan_id,
+            interval: Interval::Month,
+            extra_workspaces: Some(2),
+            state: SubscriptionState::PastDue,
+            current_period_end: later(86_400),
+            cancel_at_period_end: true,
+            trial_end: Some(later(60)),
+        }),
+        standing: Standing::Grace { since: THEN, until: later(99), reminded: true },
+        look_at: Some(later(9)),
+        looked_at: Some(THEN),
+        failures: 3,
+        ..BillingAccount::new(acme(), THEN)
+    }
+}
+
+/// An account reads back as it was written, and is found by its organization and by the provider's name for it.
+pub async fn an_account_is_found_by_organization_and_by_customer(store: &dyn TenantStore) {
+    build(store).await;
+    assert_eq!(store.find_billing_account(acme()).await.unwrap(), None);
+    store.commit(Changeset::new().insert(account())).await.unwrap();
+    assert_eq!(store.find_billing_account(acme()).await.unwrap(), Some(account()));
+    let customer = |name: &str| CustomerId(name.to_owned());
+    assert_eq!(store.find_customer(&customer("cus_acme")).await.unwrap(), Some(acme()));
+    assert_eq!(store.find_customer(&customer("cus_other")).await.unwrap(), None);
+
+    let renamed = BillingAccount { customer_id: Some(customer("cus_new")), ..account() };
+    store.commit(Changeset::new().billing_account(renamed.clone(), THEN)).await.unwrap();
+    assert_eq!(store.find_customer(&customer("cus_acme")).await.unwrap(), None);
+    assert_eq!(store.find_customer(&customer("cus_new")).await.unwrap(), Some(acme()));
+    let stale = store.commit(Changeset::new().billing_account(renamed, THEN)).await.unwrap_err();
+    assert!(stale.is_version_conflict(), "{stale:?}");
+}
+
+/// Accounts that are due come most overdue first; those that are not, or wait for nothing, do not.
+pub async fn due_accounts_come_most_overdue_first(store: &dyn TenantStore) {
+    build(store).await;
+    let mut changeset = Changeset::new().insert(BillingAccount { look_at: Some(later(2)), ..account() });
+    for (name, look_at) in [("early", Some(later(1))), ("late", Some(later(3))), ("never", None)] {
+        let account = BillingAccount { look_at, customer_id: None, ..account() };
+        let account = BillingAccount { organization_id: id(name), ..account };
+        changeset = changeset.insert(fixture::organization(name)).insert(account);
+    }
+    store.commit(changeset).await.unwrap();
+    assert_eq!(store.list_due_accounts(later(2), 9).await.unwrap(), [id("early"), acme()]);
+    assert_eq!(store.list_due_accounts(later(2), 1).await.unwrap(), [id("early")]);
+    assert!(store.list_due_accounts(THEN, 9).await.unwrap().is_empty());
+}
+
+/// An account goes with its organization.
+pub async fn an_account_goes_with_its_organization(store: &dyn TenantStore) {
+    build(store).await;
+    store.commit(Changeset::new().insert(account())).await.unwrap();
+    store.commit(Changeset::new().delete(Key::Organization(acme()))).await.unwrap();
+    assert_eq!(store.find_billing_account(acme()).await.unwrap(), None);
+    assert!(store.list_due_accounts(later(99), 9).await.unwrap().is_empty());
+}
+
+/// What the provider told is kept once, and forgotten after a while.
+pub async fn a_webhook_event_is_kept_once_until_it_is_pruned(store: &dyn TenantStore) {
+    let event =
+        WebhookEvent { id: "evt_1".to_owned(), kind: "invoice.paid".to_owned(), received_at: later(5) };
+    let told = || store.commit(Changeset::new().insert(event.clone()));
+    told().await.unwrap();
+    assert_eq!(told().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    store.prune(later(9), later(5)).await.unwrap();
+    assert_eq!(told().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    store.prune(later(9), later(6)).await.unwrap();
+    told().await.unwrap();
+}

@@ -1,0 +1,35 @@
+use async_trait::async_trait;
+use hexabase_core::error::Result;
+use hexabase_core::id::OrganizationId;
+use hexabase_core::model::{BillingAccount, CustomerId};
+use hexabase_core::store::BillingStore;
+use jiff::Timestamp;
+
+use super::statement::Query;
+use super::table::select;
+use super::work::count;
+use super::{Cells, Engine, Reads as _, SqlStore};
+
+#[async_trait]
+impl<E: Engine> BillingStore for SqlStore<E> {
+    async fn find_billing_account(&self, organization: OrganizationId) -> Result<Option<BillingAccount>> {
+        self.0.one(select::<BillingAccount>("WHERE organization_id = $1").of(organization)).await
+    }
+
+    async fn find_customer(&self, customer: &CustomerId) -> Result<Option<OrganizationId>> {
+        let query =
+            format!("SELECT organization_id FROM {} WHERE customer_id = $1 LIMIT 1", E::BILLING_SCHEDULE);
+        let rows = self.0.fetch(Query::assembled(query).text(&customer.0)).await?;
+        rows.first().map(|row| Cells::new(row).parse()).transpose()
+    }
+
+    async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>> {
+        let query = Query::assembled(format!(
+            "SELECT organization_id FROM {} \
+             WHERE look_at IS NOT NULL AND look_at <= $1 ORDER BY look_at LIMIT $2",
+            E::BILLING_SCHEDULE,
+        ));
+        let rows = self.0.fetch(query.time(now).int(count(limit))).await?;
+        rows.iter().map(|row| Cells::new(row).parse()).collect()
+    }
+}

@@ -1,0 +1,65 @@
+//! What organizations owe, and what the billing provider told.
+
+use hexabase_core::error::Result;
+use hexabase_core::model::{BillingAccount, CustomerId, WebhookEvent};
+
+use crate::sql::cells::Cells;
+use crate::sql::table::{Binder, Stored, Table};
+
+impl Stored for BillingAccount {
+    const TABLE: Table = Table {
+        name: "billing_accounts",
+        key: &["organization_id"],
+        columns: &[
+            "customer_id",
+            "ordered",
+            "refusal",
+            "subscription",
+            "standing",
+            "look_at",
+            "looked_at",
+            "failures",
+            "created_at",
+            "updated_at",
+            "version",
+        ],
+    };
+
+    fn bind(&self, row: &mut Binder) -> Result<()> {
+        row.text(self.organization_id).text_or_null(self.customer_id.as_ref().map(|id| &id.0));
+        row.json(&self.order)?.json(&self.refusal)?.json(&self.subscription)?.json(&self.standing)?;
+        row.time_or_null(self.look_at).time_or_null(self.looked_at).number(self.failures)?;
+        row.time(self.created_at).time(self.updated_at).version(self.version)?;
+        Ok(())
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        Ok(Self {
+            organization_id: cells.parse()?,
+            customer_id: cells.string_or_null()?.map(CustomerId),
+            order: cells.json()?,
+            refusal: cells.json()?,
+            subscription: cells.json()?,
+            standing: cells.json()?,
+            look_at: cells.time_or_null()?,
+            looked_at: cells.time_or_null()?,
+            failures: cells.number()?,
+            created_at: cells.time()?,
+            updated_at: cells.time()?,
+            version: cells.version()?,
+        })
+    }
+}
+
+impl Stored for WebhookEvent {
+    const TABLE: Table = Table { name: "webhook_events", key: &["id"], columns: &["kind", "received_at"] };
+
+    fn bind(&self, row: &mut Binder) -> Result<()> {
+        row.text(&self.id).text(&self.kind).time(self.received_at);
+        Ok(())
+    }
+
+    fn read(cells: &mut Cells<'_>) -> Result<Self> {
+        Ok(Self { id: cells.string()?, kind: cells.string()?, received_at: cells.time()? })
+    }
+}
