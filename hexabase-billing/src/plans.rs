@@ -1,7 +1,7 @@
 //! Plans, as a file.
 
 use hexabase_core::error::{Check, Error, Result};
-use hexabase_core::model::{ControlPlaneStore, Plan};
+use hexabase_core::model::{ControlPlaneStore, Plan, Price};
 use hexabase_core::plans::PlanCatalog;
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::Resource;
@@ -61,12 +61,29 @@ fn check_plan(check: &mut Check, place: &str, plan: &Plan) {
     }
     check_control_plane(check, place, plan);
     check_versions(check, place, plan);
-    for (name, price) in
-        plan.price.iter().flat_map(|price| [("monthly", Some(price.monthly)), ("yearly", price.yearly)])
-    {
-        let fine = price.is_none_or(|price| price.amount >= 0);
-        check.require(fine, format!("{place}.price.{name}.amount"), "must not be negative");
+    if let Some(price) = &plan.price {
+        check_price(check, &format!("{place}.price"), price);
     }
+}
+
+/// All of a subscription is paid in one currency and in one rhythm.
+fn check_price(check: &mut Check, place: &str, price: &Price) {
+    let workspace = price.workspace;
+    let amounts = [
+        ("monthly", Some(price.monthly)),
+        ("yearly", price.yearly),
+        ("workspace.monthly", workspace.map(|workspace| workspace.monthly)),
+        ("workspace.yearly", workspace.and_then(|workspace| workspace.yearly)),
+    ];
+    for (name, money) in amounts {
+        let Some(money) = money else { continue };
+        check.require(money.amount >= 0, format!("{place}.{name}.amount"), "must not be negative");
+        let same = money.currency == price.monthly.currency;
+        check.require(same, format!("{place}.{name}.currency"), "must be that of the monthly price");
+    }
+    let fits = workspace.is_none_or(|workspace| workspace.yearly.is_some() == price.yearly.is_some());
+    let message = "must be there if the plan has a yearly price, and only then";
+    check.require(fits, format!("{place}.workspace.yearly"), message);
 }
 
 /// Without processor time, memory and pods nothing can be measured against the plan.
@@ -121,7 +138,7 @@ mod tests {
     fn an_unknown_key_is_refused_with_its_line() {
         let text = BUILT_IN.replacen("display_order = 1", "display_order = 1\ncolour = 'red'", 1);
         let error = parse(&text).unwrap_err().to_string();
-        assert!(error.contains("line 14: unknown field `colour`"), "{error}");
+        assert!(error.contains("line 17: unknown field `colour`"), "{error}");
     }
 
     #[test]
@@ -140,6 +157,19 @@ mod tests {
             "plans[0].kubernetes_versions",
         ];
         assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn a_price_is_in_one_currency_and_as_often_for_workspaces_as_for_the_plan() {
+        let text = BUILT_IN.replacen("yearly = { amount = 49000, currency = \"usd\" }", "", 1).replacen(
+            "amount = 1500, currency = \"usd\"",
+            "amount = -1, currency = \"jpy\"",
+            1,
+        );
+        let error = parse(&text).unwrap_err();
+        let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
+        let expected = ["monthly.amount", "monthly.currency", "yearly"];
+        assert_eq!(fields, expected.map(|name| format!("plans[1].price.workspace.{name}")));
     }
 
     #[test]

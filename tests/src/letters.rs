@@ -9,6 +9,13 @@ use hexabase_core::notifier::{Mail, Notifier};
 pub struct Letters(Mutex<Vec<Mail>>);
 
 impl Letters {
+    /// What the mails to somebody are about, oldest first.
+    #[must_use]
+    pub fn subjects(&self, email: &str) -> Vec<String> {
+        let mails = self.0.lock().unwrap();
+        mails.iter().filter(|mail| mail.to.as_str() == email).map(|mail| mail.subject.clone()).collect()
+    }
+
     /// The token in the newest mail to somebody.
     #[must_use]
     pub fn token_for(&self, email: &str) -> Option<String> {

@@ -29,8 +29,10 @@ impl Operation {
     /// The names of the path's parameters, in their order.
     #[must_use]
     pub fn parameters(&self) -> Vec<&'static str> {
-        const NAMES: &[&str] =
-            &["org", "user", "inv", "id", "ws", "prj", "grp", "rol", "asg", "tsk", "tok", "provider", "file"];
+        const NAMES: &[&str] = &[
+            "org", "user", "inv", "id", "ws", "prj", "grp", "rol", "asg", "tsk", "tok", "provider", "file",
+            "pm",
+        ];
         let parts = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         parts.map(|part| *NAMES.iter().find(|name| **name == part).unwrap()).collect()
     }

@@ -66,6 +66,7 @@ impl Place {
         let template = template
             .replace("{prj}/role-assignments/{asg}", "{prj}/role-assignments/{asg-in-prj}")
             .replace("node-pools/{id}", "node-pools/{id-of-pool}")
+            .replace("invoices/{inv}", "invoices/{inv-of-money}")
             .replace("{grp}/members/{user}", "{grp-of-user}/members/{user}");
         let fill = |path: String, (name, id): (&&str, &String)| path.replace(&format!("{{{name}}}"), id);
         let filled = self.0.iter().fold(template, fill);
@@ -158,6 +159,19 @@ impl World {
         owner.client.make("/api/v1/organizations", &json!({ "name": name, "display_name": name })).await
     }
 
+    /// Pays for something, and stops paying for it. Answers a way to pay that is not the default, and the invoice.
+    async fn bill(&self, client: &Client, organization: &str) -> (String, String) {
+        use axum::http::Method;
+        let methods = format!("{organization}/billing/payment-methods");
+        client.make(&methods, &json!({ "payment_method": "pm_card_visa" })).await;
+        let spare = client.make(&methods, &json!({ "payment_method": "pm_card_visa" })).await;
+        let subscription = format!("{organization}/billing/subscription");
+        client.must(Method::PUT, &subscription, &json!({ "plan_id": "team" })).await;
+        client.must(Method::DELETE, &format!("{subscription}?now=true"), &serde_json::Value::Null).await;
+        let invoices = client.get(&format!("{organization}/billing/invoices")).await;
+        (spare, invoices["items"][0]["id"].as_str().unwrap().to_owned())
+    }
+
     /// Makes an organization with one of everything in it, as somebody who owns it then.
     pub async fn place(&self, owner: &Person, name: &str) -> Place {
         let client = &owner.client;
@@ -190,12 +204,15 @@ impl World {
         let pool = json!({"name": "own", "class": "big", "nodes": 1});
         let pool = client.make(&format!("{w}/node-pools"), &pool).await;
         self.ready(client, &w).await;
+        let (pm, invoice) = self.bill(client, &o).await;
         let tasks = client.get(&format!("{w}/tasks")).await;
         let tsk = tasks["items"][0]["id"].as_str().unwrap().to_owned();
         let ids = [
             ("org", org),
             ("user", victim.id),
             ("inv", inv),
+            ("inv-of-money", invoice),
+            ("pm", pm),
             ("id", account),
             ("id-of-pool", pool),
             ("ws", ws),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use hexabase_auth::upstream::TrustedIssuers;
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
+use hexabase_billing::StripeBilling;
 use hexabase_core::Platform;
 use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::error::{Error, Result};
@@ -132,7 +133,10 @@ pub(crate) async fn compose(
         },
         backends: [
             foundation.backends.as_slice(),
-            &[("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }), ("billing", "none")],
+            &[
+                ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }),
+                ("billing", platform.billing_provider().name()),
+            ],
         ]
         .concat(),
         sandbox,
@@ -166,6 +170,7 @@ async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation>
     let (store, store_is) = store(&settings.database).await?;
     let mut behaviour = hexabase_core::platform::Settings {
         organization_rate: settings.organization_rate,
+        billing: settings.terms,
         ..hexabase_core::platform::Settings::new(public_url)
     };
     behaviour.issuer.certificate_authority =
@@ -175,6 +180,9 @@ async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation>
         .with_store(store.clone())
         .with_master_key(settings.master_key.key(&SystemIds::default())?)
         .with_plans(plans(settings.plans.as_deref())?);
+    if let Some(stripe) = &settings.stripe {
+        builder = builder.with_billing(Arc::new(StripeBilling::new(stripe, Arc::new(SystemClock))?));
+    }
     let (mut ephemeral, mut queue) = ("memory", "memory");
     if let Some(redis) = &settings.redis {
         builder = builder.with_ephemeral(Arc::new(RedisEphemeral::connect(redis).await?));

@@ -96,6 +96,27 @@ options! {
     #[arg(long, env = "HEXABASE_PLANS", value_name = "FILE")]
     plans: PathBuf,
 
+    /// Stripe's secret key, to take money with. Without it plans cost nothing, whatever their prices say.
+    #[arg(long, env = "HEXABASE_STRIPE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    stripe_secret_key: SecretString,
+
+    /// The secret that Stripe signs webhooks with; several while one is replaced, with commas between.
+    #[arg(long, env = "HEXABASE_STRIPE_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true,
+        value_delimiter = ',')]
+    stripe_webhook_secret: Vec<SecretString>,
+
+    /// Where Stripe's API is [default: https://api.stripe.com].
+    #[arg(long, env = "HEXABASE_STRIPE_API_BASE", value_name = "URL")]
+    stripe_api_base: String,
+
+    /// Whether Stripe works out taxes [default: false].
+    #[arg(long, env = "HEXABASE_STRIPE_AUTOMATIC_TAX", value_name = "TRUTH")]
+    stripe_automatic_tax: bool,
+
+    /// For how many days everything goes on after a payment failed [default: 14].
+    #[arg(long, env = "HEXABASE_BILLING_GRACE_DAYS", value_name = "DAYS")]
+    billing_grace_days: u32,
+
     /// The master key: a file with 32 bytes in base64. The variable HEXABASE_MASTER_KEY can hold the key itself.
     #[arg(long, env = "HEXABASE_MASTER_KEY_FILE", value_name = "FILE")]
     master_key_file: PathBuf,

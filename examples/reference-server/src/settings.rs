@@ -9,6 +9,8 @@ use clap::Args;
 use hexabase_auth::AuthConfig;
 use hexabase_auth::issuer::RegisteredClient;
 use hexabase_auth::upstream::WorkloadTrust;
+use hexabase_billing::StripeSettings;
+use hexabase_core::billing::Terms;
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::identity::IdentityProvider;
@@ -67,6 +69,10 @@ pub(crate) struct Settings {
     pub(crate) cluster: Cluster,
     /// The plan file.
     pub(crate) plans: Option<PathBuf>,
+    /// How to take money; none to take none.
+    pub(crate) stripe: Option<StripeSettings>,
+    /// How patient to be with whoever does not pay.
+    pub(crate) terms: Terms,
     /// Where the master key comes from.
     pub(crate) master_key: KeySource,
     /// Certificate chain and key.
@@ -255,6 +261,21 @@ fn resolve(
         replicas: options.nats_replicas.unwrap_or(1),
         ..NatsSettings::new(url)
     });
+    let webhook_secrets = options.stripe_webhook_secret.unwrap_or_default();
+    if options.stripe_secret_key.is_some() {
+        let there = webhook_secrets.iter().any(|secret| !secret.expose_secret().is_empty());
+        let message = "is missing: what Stripe tells is only believed when it is signed";
+        check.require(there, "stripe_webhook_secret", message);
+    }
+    let stripe = options.stripe_secret_key.map(|key| StripeSettings {
+        webhook_secrets,
+        api_base: options.stripe_api_base.unwrap_or_else(|| StripeSettings::API_BASE.to_owned()),
+        automatic_tax: options.stripe_automatic_tax.unwrap_or(false),
+        ..StripeSettings::new(key)
+    });
+    let usual = Terms::default();
+    let grace = options.billing_grace_days.map(|days| Duration::from_secs(u64::from(days) * 86_400));
+    let terms = Terms { required: stripe.is_some(), grace: grace.unwrap_or(usual.grace), ..usual };
     let beside = match &database {
         Some(Database::Sqlite(file)) => file.clone(),
         _ => PathBuf::from("hexabase"),
@@ -300,6 +321,8 @@ fn resolve(
             None => Cluster::Sandbox,
         },
         plans: options.plans,
+        stripe,
+        terms,
         master_key,
         tls: options.tls_cert.zip(options.tls_key),
         issuer_ca: options.issuer_ca,

@@ -88,7 +88,7 @@ impl MemoryBilling {
 
 #[async_trait]
 impl BillingProvider for MemoryBilling {
-    async fn ensure_customer(&self, customer: &NewCustomer) -> Result<CustomerId> {
+    async fn ensure_customer(&self, customer: &NewCustomer, _: &BillingKey) -> Result<CustomerId> {
         let id = CustomerId(format!("cus_{}", customer.organization_id));
         let ledger = || Ledger { customer: id.0.clone(), ..Ledger::default() };
         self.lock().entry(id.clone()).or_insert_with(ledger);
@@ -177,11 +177,9 @@ impl BillingProvider for MemoryBilling {
     }
 
     async fn find_subscription(&self, customer: &CustomerId) -> Result<Option<Subscription>> {
-        match self.with(customer, |ledger, _| Ok(ledger.subscription.clone())) {
-            Ok(found) => Ok(found.map(|standing| standing.subscription)),
-            Err(error) if error.kind() == crate::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.with(customer, |ledger, _| {
+            Ok(ledger.subscription.as_ref().map(|standing| standing.subscription.clone()))
+        })
     }
 
     async fn pending_payment(&self, _: &CustomerId) -> Result<Option<String>> {

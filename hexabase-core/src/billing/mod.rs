@@ -40,7 +40,7 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn ensure_customer(&self, customer: &NewCustomer) -> Result<CustomerId>;
+    async fn ensure_customer(&self, customer: &NewCustomer, key: &BillingKey) -> Result<CustomerId>;
 
     /// A page hosted by the provider where a customer enters a way to pay; answers its URL.
     ///
@@ -134,7 +134,7 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
     /// The subscription of a customer, read from the provider: the one that is not over, or else the newest.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `NotFound` for an unknown customer, `Unavailable`.
     async fn find_subscription(&self, customer: &CustomerId) -> Result<Option<Subscription>>;
 
     /// What a browser needs to confirm a payment of the subscription for which the bank waits for the customer

@@ -111,7 +111,7 @@ fn newcomer(name: &str) -> NewCustomer {
 
 /// A customer with a card that works.
 async fn customer(harness: &dyn BillingHarness) -> CustomerId {
-    let customer = harness.provider().ensure_customer(&newcomer("acme")).await.unwrap();
+    let customer = harness.provider().ensure_customer(&newcomer("acme"), &key("acme")).await.unwrap();
     attach(harness, &customer, harness.good_card(), "first card").await;
     customer
 }
@@ -133,9 +133,11 @@ async fn charges(harness: &dyn BillingHarness, customer: &CustomerId) -> Vec<i64
 /// However often it is asked for.
 pub async fn an_organization_is_one_customer(harness: &dyn BillingHarness) {
     let provider = harness.provider();
-    let acme = provider.ensure_customer(&newcomer("acme")).await.unwrap();
-    assert_eq!(provider.ensure_customer(&newcomer("acme")).await.unwrap(), acme);
-    assert_ne!(provider.ensure_customer(&newcomer("other")).await.unwrap(), acme);
+    let acme = provider.ensure_customer(&newcomer("acme"), &key("acme")).await.unwrap();
+    for again in ["acme", "another key"] {
+        assert_eq!(provider.ensure_customer(&newcomer("acme"), &key(again)).await.unwrap(), acme);
+    }
+    assert_ne!(provider.ensure_customer(&newcomer("other"), &key("other")).await.unwrap(), acme);
     assert!(provider.list_payment_methods(&acme).await.unwrap().is_empty());
     assert_eq!(provider.find_subscription(&acme).await.unwrap(), None);
     assert_eq!(provider.upcoming_invoice(&acme).await.unwrap(), None);
@@ -144,7 +146,7 @@ pub async fn an_organization_is_one_customer(harness: &dyn BillingHarness) {
 
 /// And it can be shown to people.
 pub async fn the_first_way_to_pay_is_the_default(harness: &dyn BillingHarness) {
-    let acme = harness.provider().ensure_customer(&newcomer("acme")).await.unwrap();
+    let acme = harness.provider().ensure_customer(&newcomer("acme"), &key("acme")).await.unwrap();
     let first = attach(harness, &acme, harness.good_card(), "first card").await;
     assert_eq!(attach(harness, &acme, harness.good_card(), "first card").await, first, "one key, one card");
     let second = attach(harness, &acme, harness.refused_card(), "second card").await;
@@ -180,7 +182,7 @@ pub async fn ways_to_pay_are_chosen_and_given_up(harness: &dyn BillingHarness) {
 /// Without a way to pay, or with one that the bank refuses, nothing is begun.
 pub async fn whoever_cannot_pay_is_not_subscribed(harness: &dyn BillingHarness) {
     let provider = harness.provider();
-    let acme = provider.ensure_customer(&newcomer("acme")).await.unwrap();
+    let acme = provider.ensure_customer(&newcomer("acme"), &key("acme")).await.unwrap();
     let poor = provider.subscribe(&acme, &monthly("small"), &key("poor")).await.unwrap_err();
     assert_eq!((poor.kind(), poor.code()), (ErrorKind::Conflict, "no_payment_method"));
     attach(harness, &acme, harness.refused_card(), "card").await;
@@ -355,7 +357,7 @@ pub async fn whoever_does_not_pay_owes_until_they_choose_another_card(harness: &
 /// It needs no way to pay to begin.
 pub async fn a_trial_charges_nothing_until_it_is_over(harness: &dyn BillingHarness) {
     let provider = harness.provider();
-    let acme = provider.ensure_customer(&newcomer("acme")).await.unwrap();
+    let acme = provider.ensure_customer(&newcomer("acme"), &key("acme")).await.unwrap();
     let tried = provider.subscribe(&acme, &monthly("tried"), &key("tried")).await.unwrap();
     assert_eq!(tried.state, SubscriptionState::Trialing);
     assert!(tried.trial_end.is_some());
@@ -376,7 +378,7 @@ pub async fn what_is_of_others_is_not_there(harness: &dyn BillingHarness) {
     assert_eq!(provider.find_invoice(&acme, &invoice.id).await.unwrap().unwrap().id, invoice.id);
     let card = provider.list_payment_methods(&acme).await.unwrap().remove(0).id;
 
-    let other = provider.ensure_customer(&newcomer("other")).await.unwrap();
+    let other = provider.ensure_customer(&newcomer("other"), &key("other")).await.unwrap();
     assert_eq!(provider.find_invoice(&other, &invoice.id).await.unwrap(), None);
     assert_eq!(provider.find_invoice(&other, "in_made_up").await.unwrap(), None);
     let chosen = provider.choose_payment_method(&other, &card, &key("steal")).await.unwrap_err();
@@ -385,5 +387,6 @@ pub async fn what_is_of_others_is_not_there(harness: &dyn BillingHarness) {
     assert_eq!(detached.kind(), ErrorKind::NotFound);
     let nobody = CustomerId("cus_made_up".to_owned());
     assert_eq!(provider.list_payment_methods(&nobody).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(provider.find_subscription(&nobody).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(provider.list_payment_methods(&acme).await.unwrap().len(), 1);
 }

@@ -43,6 +43,13 @@ impl Money {
     }
 }
 
+/// In minor units, since how many of them make a whole depends on the currency: `4900 usd`.
+impl std::fmt::Display for Money {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}", self.amount, self.currency.as_str())
+    }
+}
+
 /// A currency by its ISO 4217 code, in lower case as Stripe writes it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency([u8; 3]);

@@ -522,7 +522,8 @@ impl Billing<'_> {
                     return Ok((Changeset::new(), customer.clone()));
                 }
                 let organization = self.0.organization(id).await?;
-                let customer = self.0.make_customer(&organization, Some(caller.principal.user_id)).await?;
+                let customer =
+                    self.0.make_customer(&organization, &account, Some(caller.principal.user_id)).await?;
                 account.customer_id = Some(customer.clone());
                 let changeset = match known {
                     true => Changeset::new().billing_account(account, now),

@@ -4,7 +4,7 @@ use crate::billing::{BillingKey, Books, NewCustomer, Notice, Outcome, Settlement
 use crate::changeset::{Changeset, Guard};
 use crate::clock::until;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::OrganizationId;
+use crate::id::{OrganizationId, UserId};
 use crate::id_source::IdSourceExt as _;
 use crate::lifecycle;
 use crate::model::{
@@ -94,7 +94,7 @@ impl<'a> Accountant<'a> {
         let Books { account, organization, .. } = books;
         if sight.customer_id.is_none() && account.order.is_some() {
             let asked_by = account.order.as_ref().map(|order| order.asked_by);
-            sight.customer_id = Some(self.0.make_customer(organization, asked_by).await?);
+            sight.customer_id = Some(self.0.make_customer(organization, account, asked_by).await?);
         }
         let Some(customer) = sight.customer_id.clone() else { return Ok(()) };
         if let Some(order) = &account.order {
@@ -227,7 +227,8 @@ impl Parts {
     pub(crate) async fn make_customer(
         &self,
         organization: &Organization,
-        asked_by: Option<crate::id::UserId>,
+        account: &BillingAccount,
+        asked_by: Option<UserId>,
     ) -> Result<CustomerId> {
         let user = match asked_by {
             Some(user) => self.store.find_user(user).await?,
@@ -238,7 +239,8 @@ impl Parts {
             name: organization.display_name.clone(),
             email: user.and_then(|user| user.email),
         };
-        self.billing.ensure_customer(&customer).await
+        let key = BillingKey(format!("customer/{}/{}", organization.id, account.version));
+        self.billing.ensure_customer(&customer, &key).await
     }
 }
 

@@ -1,0 +1,213 @@
+//! Plans as Stripe's products and prices.
+//!
+//! A price never changes with Stripe. A plan that costs something else gets a new price, which takes over the lookup key
+//! of the old one: whoever subscribes from then on pays the new price, and whoever has subscribed goes on paying the old.
+
+use std::fmt;
+
+use hexabase_core::error::{Error, Result};
+use hexabase_core::model::{Interval, Money, Plan};
+use hexabase_core::name::PlanId;
+
+use super::StripeBilling;
+use super::client::Form;
+use super::objects::{COMPONENT, PLAN, StripePrice, StripeProduct};
+
+/// The part of a price that is for the plan itself.
+pub(super) const BASE: &str = "plan";
+/// The part that is for further workspaces.
+pub(super) const WORKSPACE: &str = "workspace";
+
+/// Something that Stripe has to be told so that it sells what the plans say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CatalogStep {
+    /// A product that is not there yet.
+    CreateProduct {
+        /// Its name with Stripe.
+        id: String,
+        /// The name on invoices.
+        name: String,
+    },
+    /// A product that is called something else.
+    RenameProduct {
+        /// Its name with Stripe.
+        id: String,
+        /// The name on invoices.
+        name: String,
+    },
+    /// A price that is not there yet, or differs. Whoever has subscribed keeps the old one.
+    CreatePrice {
+        /// The key that it is found by.
+        lookup_key: String,
+        /// The product it is of.
+        product: String,
+        /// The plan.
+        plan_id: PlanId,
+        /// The part of the plan.
+        component: &'static str,
+        /// How often it is paid.
+        interval: Interval,
+        /// How much.
+        amount: Money,
+        /// What it was before, if there was anything.
+        before: Option<Money>,
+    },
+}
+
+impl fmt::Display for CatalogStep {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateProduct { id, name } => write!(out, "+ product {id} ({name})"),
+            Self::RenameProduct { id, name } => write!(out, "~ product {id} is called {name}"),
+            Self::CreatePrice { lookup_key, amount, before: None, .. } => {
+                write!(out, "+ price {lookup_key}: {amount}")
+            }
+            Self::CreatePrice { lookup_key, amount, before: Some(before), .. } => {
+                write!(out, "~ price {lookup_key}: {before} becomes {amount}; subscribers keep the old one")
+            }
+        }
+    }
+}
+
+/// A price as a plan says it should be.
+struct Wanted<'a> {
+    plan: &'a Plan,
+    component: &'static str,
+    interval: Interval,
+    amount: Money,
+}
+
+pub(super) fn lookup_key(plan: &PlanId, component: &str, interval: Interval) -> String {
+    format!("hexabase_{plan}_{component}_{interval}")
+}
+
+fn product_id(plan: &PlanId, component: &str) -> String {
+    format!("hexabase_{plan}_{component}")
+}
+
+fn product_name(plan: &Plan, component: &str) -> String {
+    if component == WORKSPACE { format!("{}, further workspaces", plan.name) } else { plan.name.clone() }
+}
+
+fn wanted(plans: &[Plan]) -> Vec<Wanted<'_>> {
+    let mut all = Vec::new();
+    for plan in plans {
+        let Some(price) = plan.price else { continue };
+        for interval in Interval::ALL.iter().copied() {
+            let parts =
+                [(BASE, price.per(interval)), (WORKSPACE, price.workspace.and_then(|it| it.per(interval)))];
+            let parts = parts.into_iter().filter_map(|(component, amount)| Some((component, amount?)));
+            all.extend(parts.map(|(component, amount)| Wanted { plan, component, interval, amount }));
+        }
+    }
+    all
+}
+
+impl StripeBilling {
+    /// What Stripe has to be told so that it sells these plans; nothing when it does.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be asked.
+    pub async fn plan_catalog(&self, plans: &[Plan]) -> Result<Vec<CatalogStep>> {
+        let mut steps: Vec<CatalogStep> = Vec::new();
+        for wanted in wanted(plans) {
+            let id = product_id(&wanted.plan.id, wanted.component);
+            let name = product_name(wanted.plan, wanted.component);
+            let known = |step: &CatalogStep| match step {
+                CatalogStep::CreateProduct { id: known, .. }
+                | CatalogStep::RenameProduct { id: known, .. } => *known == id,
+                CatalogStep::CreatePrice { .. } => false,
+            };
+            if !steps.iter().any(known) {
+                match self.product(&id).await? {
+                    None => steps.push(CatalogStep::CreateProduct { id: id.clone(), name }),
+                    Some(found) if found.name != name => {
+                        steps.push(CatalogStep::RenameProduct { id: id.clone(), name });
+                    }
+                    Some(_) => {}
+                }
+            }
+            let lookup_key = lookup_key(&wanted.plan.id, wanted.component, wanted.interval);
+            let before = self.prices(std::slice::from_ref(&lookup_key)).await?.pop();
+            let before = before.map(|price| Money {
+                amount: price.unit_amount.unwrap_or_default(),
+                currency: price.currency,
+            });
+            if before != Some(wanted.amount) {
+                steps.push(CatalogStep::CreatePrice {
+                    lookup_key,
+                    product: id,
+                    plan_id: wanted.plan.id.clone(),
+                    component: wanted.component,
+                    interval: wanted.interval,
+                    amount: wanted.amount,
+                    before,
+                });
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Tells Stripe one of these. Doing it twice does it once.
+    ///
+    /// # Errors
+    /// `Unavailable` when Stripe cannot be asked.
+    pub async fn apply(&self, step: &CatalogStep) -> Result<()> {
+        match step {
+            CatalogStep::CreateProduct { id, name } => {
+                let form = Form::new().with("id", id).with("name", name);
+                let key = format!("product/{id}/{name}");
+                match self.client.post::<StripeProduct>("products", &form, &key).await {
+                    // Somebody else was faster.
+                    Err(problem)
+                        if problem.refusal().is_some_and(|it| it.code == "resource_already_exists") =>
+                    {
+                        Ok(())
+                    }
+                    outcome => outcome.map(drop).map_err(Error::from),
+                }
+            }
+            CatalogStep::RenameProduct { id, name } => {
+                let (path, form) = (format!("products/{id}"), Form::new().with("name", name));
+                let key = format!("rename/{id}/{name}");
+                self.client.post::<StripeProduct>(&path, &form, &key).await.map(drop).map_err(Error::from)
+            }
+            CatalogStep::CreatePrice {
+                lookup_key,
+                product,
+                plan_id,
+                component,
+                interval,
+                amount,
+                before,
+            } => {
+                let was = before.map_or(String::new(), |before| before.to_string());
+                let form = Form::new()
+                    .with("product", product)
+                    .with("currency", amount.currency.as_str())
+                    .with("unit_amount", amount.amount)
+                    .with("recurring[interval]", interval)
+                    .with("lookup_key", lookup_key)
+                    .with("transfer_lookup_key", true)
+                    .with(format!("metadata[{PLAN}]"), plan_id)
+                    .with(format!("metadata[{COMPONENT}]"), component);
+                let key = format!("price/{lookup_key}/{was}/{amount}");
+                self.client.post::<StripePrice>("prices", &form, &key).await.map(drop).map_err(Error::from)
+            }
+        }
+    }
+
+    async fn product(&self, id: &str) -> Result<Option<StripeProduct>> {
+        match self.client.get(&format!("products/{id}"), &Form::new()).await {
+            Ok(product) => Ok(Some(product)),
+            Err(problem) if problem.is_missing("") => Ok(None),
+            Err(problem) => Err(problem.into()),
+        }
+    }
+
+    /// The prices that are found by these keys now.
+    pub(super) async fn prices(&self, lookup_keys: &[String]) -> Result<Vec<StripePrice>> {
+        let query = lookup_keys.iter().fold(Form::new(), |query, key| query.with("lookup_keys[]", key));
+        self.client.all("prices", &query.with("active", true)).await.map_err(Error::from)
+    }
+}

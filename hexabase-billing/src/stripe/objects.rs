@@ -1,0 +1,274 @@
+//! What Stripe answers, as far as it is read here.
+
+use std::collections::BTreeMap;
+
+use hexabase_core::billing::{Invoice, InvoiceLine, PaymentMethod};
+use hexabase_core::error::{Error, Result};
+use hexabase_core::model::{Currency, Interval, Money, Subscription, SubscriptionState};
+use hexabase_core::name::PlanId;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::client::{List, Named};
+
+/// In the metadata of our prices: which plan they are of, and which part of it.
+pub(super) const PLAN: &str = "hexabase_plan";
+pub(super) const COMPONENT: &str = "hexabase_component";
+/// In the metadata of our customers: which organization they are.
+pub(super) const ORGANIZATION: &str = "hexabase_organization";
+
+pub(super) type Metadata = BTreeMap<String, String>;
+
+macro_rules! named {
+    ($($type:ident),+) => {$(
+        impl Named for $type {
+            fn id(&self) -> &str {
+                &self.id
+            }
+        }
+    )+};
+}
+
+named!(StripeCustomer, StripePrice, StripeSubscription, StripeInvoice, StripeMethod);
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StripeCustomer {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) deleted: bool,
+    #[serde(default)]
+    pub(super) metadata: Metadata,
+    pub(super) invoice_settings: Option<InvoiceSettings>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct InvoiceSettings {
+    pub(super) default_payment_method: Option<String>,
+}
+
+impl StripeCustomer {
+    pub(super) fn default_method(&self) -> Option<&str> {
+        self.invoice_settings.as_ref()?.default_payment_method.as_deref()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StripeMethod {
+    pub(super) id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    card: Option<Card>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Card {
+    brand: String,
+    last4: String,
+}
+
+impl StripeMethod {
+    pub(super) fn payment_method(self, default: Option<&str>) -> PaymentMethod {
+        let title = match self.card {
+            Some(card) => format!("{} •••• {}", card.brand, card.last4),
+            None => self.kind.replace('_', " "),
+        };
+        PaymentMethod { is_default: default == Some(self.id.as_str()), id: self.id, title }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct StripePrice {
+    pub(super) id: String,
+    pub(super) unit_amount: Option<i64>,
+    pub(super) currency: Currency,
+    pub(super) lookup_key: Option<String>,
+    #[serde(default)]
+    pub(super) metadata: Metadata,
+    pub(super) recurring: Option<Recurring>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Recurring {
+    pub(super) interval: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StripeProduct {
+    pub(super) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StripeSubscription {
+    pub(super) id: String,
+    status: String,
+    pub(super) cancel_at_period_end: bool,
+    trial_end: Option<i64>,
+    items: List<StripeItem>,
+    pub(super) latest_invoice: Option<LatestInvoice>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StripeItem {
+    pub(super) id: String,
+    pub(super) price: StripePrice,
+    pub(super) quantity: Option<u32>,
+    current_period_end: i64,
+}
+
+/// The invoice itself, or only its name.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum LatestInvoice {
+    Whole {
+        confirmation_secret: Option<ConfirmationSecret>,
+    },
+    #[expect(dead_code, reason = "a name says nothing that is needed")]
+    Name(String),
+}
+
+#[derive(Deserialize)]
+pub(super) struct ConfirmationSecret {
+    pub(super) client_secret: String,
+}
+
+impl std::fmt::Debug for ConfirmationSecret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("ConfirmationSecret")
+    }
+}
+
+impl StripeSubscription {
+    /// The item for a part of a plan.
+    pub(super) fn item(&self, component: &str) -> Option<&StripeItem> {
+        let is =
+            |item: &&StripeItem| item.price.metadata.get(COMPONENT).is_some_and(|name| name == component);
+        self.items.data.iter().find(is)
+    }
+
+    pub(super) fn state(&self) -> Result<SubscriptionState> {
+        let unknown = |_| Error::unexpected("Stripe knows a state of subscriptions that is not known here");
+        self.status.parse().map_err(|error| unknown(error).with("state", &self.status))
+    }
+
+    /// What it costs in a whole period.
+    pub(super) fn per_period(&self) -> i64 {
+        let amount =
+            |item: &StripeItem| item.price.unit_amount.unwrap_or(0) * i64::from(item.quantity.unwrap_or(1));
+        self.items.data.iter().map(amount).sum()
+    }
+
+    /// As Hexabase knows it; none when it is for something else.
+    pub(super) fn subscription(&self) -> Result<Option<Subscription>> {
+        let Some(base) = self.item(super::catalog::BASE) else { return Ok(None) };
+        let Some(plan) = base.price.metadata.get(PLAN).and_then(|plan| PlanId::parse(plan).ok()) else {
+            return Ok(None);
+        };
+        let interval = base.price.recurring.as_ref().map(|recurring| recurring.interval.as_str());
+        let Some(interval) = interval.and_then(|interval| interval.parse::<Interval>().ok()) else {
+            return Ok(None);
+        };
+        Ok(Some(Subscription {
+            id: self.id.clone(),
+            plan_id: plan,
+            interval,
+            extra_workspaces: self.item(super::catalog::WORKSPACE).map(|item| item.quantity.unwrap_or(1)),
+            state: self.state()?,
+            current_period_end: moment(base.current_period_end)?,
+            cancel_at_period_end: self.cancel_at_period_end,
+            trial_end: self.trial_end.map(moment).transpose()?,
+        }))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct StripeInvoice {
+    id: String,
+    pub(super) customer: String,
+    number: Option<String>,
+    status: Option<String>,
+    currency: Currency,
+    subtotal: i64,
+    total: i64,
+    amount_due: i64,
+    created: i64,
+    invoice_pdf: Option<String>,
+    #[serde(default)]
+    total_taxes: Option<Vec<Tax>>,
+    lines: List<StripeLine>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Tax {
+    amount: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct StripeLine {
+    amount: i64,
+    description: Option<String>,
+    quantity: Option<u64>,
+    period: Period,
+    parent: Option<LineParent>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Period {
+    start: i64,
+    end: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct LineParent {
+    subscription_item_details: Option<LineDetails>,
+    invoice_item_details: Option<LineDetails>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LineDetails {
+    #[serde(default)]
+    proration: bool,
+}
+
+impl StripeInvoice {
+    /// As Hexabase knows it. One that is only foreseen has no name.
+    pub(super) fn invoice(self) -> Result<Invoice> {
+        let money = |amount| Money { amount, currency: self.currency };
+        let line = |line: StripeLine| -> Result<InvoiceLine> {
+            let details = line.parent.and_then(|it| it.subscription_item_details.or(it.invoice_item_details));
+            Ok(InvoiceLine {
+                description: line.description.unwrap_or_default(),
+                quantity: line.quantity.unwrap_or(1),
+                amount: money(line.amount),
+                proration: details.is_some_and(|details| details.proration),
+                period_start: moment(line.period.start)?,
+                period_end: moment(line.period.end)?,
+            })
+        };
+        let is_foreseen = self.id.is_empty() || self.id.starts_with("upcoming_");
+        Ok(Invoice {
+            number: self.number.filter(|_| !is_foreseen),
+            status: self.status.unwrap_or_else(|| "draft".to_owned()),
+            subtotal: money(self.subtotal),
+            tax: money(self.total_taxes.iter().flatten().map(|tax| tax.amount).sum()),
+            total: money(self.total),
+            amount_due: money(self.amount_due),
+            created_at: moment(self.created)?,
+            pdf_url: self.invoice_pdf.filter(|_| !is_foreseen),
+            lines: self.lines.data.into_iter().map(line).collect::<Result<_>>()?,
+            id: if is_foreseen { String::new() } else { self.id },
+        })
+    }
+}
+
+fn moment(seconds: i64) -> Result<Timestamp> {
+    Timestamp::from_second(seconds)
+        .map_err(|error| Error::unexpected("Stripe names a time that there is not").caused_by(error))
+}
+
+/// What has a name and, sometimes, a secret or a page.
+#[derive(Deserialize)]
+pub(super) struct Made {
+    pub(super) id: String,
+    pub(super) client_secret: Option<String>,
+    pub(super) url: Option<String>,
+}
