@@ -19,6 +19,8 @@ use super::problem::{Body, Problem, Refusal};
 /// The version of the API whose answers are read here. Stripe goes on answering in it whatever it does since
 /// (<https://docs.stripe.com/api/versioning>).
 pub(super) const API_VERSION: &str = "2026-10-28.endive";
+/// What is added to a key under which Stripe failed.
+pub(super) const AGAIN: &str = "/again";
 /// How often a call is tried at most.
 const TRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(300);
@@ -96,8 +98,24 @@ impl Client {
         read(&self.patiently(Method::GET, path, query, None).await?)
     }
 
-    /// Changes something. The key makes a repetition harmless (<https://docs.stripe.com/api/idempotent_requests>).
+    /// Changes something that it does no harm to change twice. The key makes a repetition harmless
+    /// (<https://docs.stripe.com/api/idempotent_requests>); where Stripe failed under it, and would repeat that failure
+    /// for a day, it is tried under another one.
     pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: &Form,
+        key: &str,
+    ) -> Result<T, Problem> {
+        match self.post_once(path, form, key).await {
+            Err(problem) if problem.is_stuck() => self.post_once(path, form, &format!("{key}{AGAIN}")).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Changes something that must not be changed twice: whoever finds that Stripe failed under the key has to see how
+    /// things stand before they try another one.
+    pub(super) async fn post_once<T: DeserializeOwned>(
         &self,
         path: &str,
         form: &Form,

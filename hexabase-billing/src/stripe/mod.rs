@@ -203,11 +203,11 @@ impl StripeBilling {
             form = form.with("automatic_tax[enabled]", true);
         }
         let strict = form.clone().with("payment_behavior", "error_if_incomplete");
-        match self.client.post("subscriptions", &strict, &format!("{}/create", key.0)).await {
+        match self.client.post_once("subscriptions", &strict, &format!("{}/create", key.0)).await {
             // It is begun all the same, and waits until the customer has spoken with the bank.
             Err(problem) if problem.needs_customer() => {
                 let patient = form.with("payment_behavior", "default_incomplete");
-                Ok(self.client.post("subscriptions", &patient, &format!("{}/confirm", key.0)).await?)
+                Ok(self.client.post_once("subscriptions", &patient, &format!("{}/confirm", key.0)).await?)
             }
             outcome => Ok(outcome?),
         }
@@ -223,7 +223,7 @@ impl StripeBilling {
         let mut current = current;
         if current.cancel_at_period_end {
             let form = Form::new().with("cancel_at_period_end", false).and(expanded());
-            current = self.client.post(&path, &form, &format!("{}/continue", key.0)).await?;
+            current = self.client.post_once(&path, &form, &format!("{}/continue", key.0)).await?;
         }
         let parts = self.prices_of(Some(&current), wanted).await?;
         if !parts.change() {
@@ -232,20 +232,20 @@ impl StripeBilling {
         let form = parts.form("items").and(discounts(wanted)).and(expanded());
         if parts.stays || parts.per_period() <= current.per_period() {
             let form = form.with("proration_behavior", "create_prorations");
-            return Ok(self.client.post(&path, &form, &format!("{}/update", key.0)).await?);
+            return Ok(self.client.post_once(&path, &form, &format!("{}/update", key.0)).await?);
         }
         let strict = form
             .clone()
             .with("proration_behavior", "always_invoice")
             .with("payment_behavior", "error_if_incomplete");
-        match self.client.post(&path, &strict, &format!("{}/update", key.0)).await {
+        match self.client.post_once(&path, &strict, &format!("{}/update", key.0)).await {
             Err(problem) if problem.needs_customer() => {
                 let patient = parts
                     .form("items")
                     .and(expanded())
                     .with("proration_behavior", "always_invoice")
                     .with("payment_behavior", "pending_if_incomplete");
-                Ok(self.client.post(&path, &patient, &format!("{}/confirm", key.0)).await?)
+                Ok(self.client.post_once(&path, &patient, &format!("{}/confirm", key.0)).await?)
             }
             outcome => Ok(outcome?),
         }

@@ -6,16 +6,12 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::model::{CustomerId, Subscription};
 use jiff::Timestamp;
 
-use super::client::Form;
+use super::client::{AGAIN, Form, List};
 use super::objects::{
     LatestInvoice, Made, ORGANIZATION, StripeCustomer, StripeInvoice, StripeMethod, StripeSubscription,
 };
 use super::problem::Problem;
 use super::{Failure, StripeBilling, discounts};
-
-/// The keys that a change is tried under. The second one is for when Stripe failed under the first, and would repeat
-/// that failure for a day.
-const KEYS: [&str; 2] = ["", "/again"];
 
 #[async_trait]
 impl BillingProvider for StripeBilling {
@@ -137,7 +133,7 @@ impl BillingProvider for StripeBilling {
         key: &BillingKey,
     ) -> Result<Subscription> {
         let mut outcome = Err(Failure::Other(Error::unexpected("no key was tried")));
-        for suffix in KEYS {
+        for suffix in ["", AGAIN] {
             let key = BillingKey(format!("{}{suffix}", key.0));
             outcome = self.settle(customer, wanted, &key).await;
             if !matches!(&outcome, Err(Failure::Stripe(problem)) if problem.is_stuck()) {
@@ -229,7 +225,7 @@ impl BillingProvider for StripeBilling {
             if let Some(after) = &after {
                 query = query.with("starting_after", after);
             }
-            let list: super::client::List<StripeInvoice> = self.client.get("invoices", &query).await?;
+            let list: List<StripeInvoice> = self.client.get("invoices", &query).await?;
             for invoice in list.data {
                 found.push(invoice.invoice()?);
             }

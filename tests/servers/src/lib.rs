@@ -11,7 +11,7 @@
 //! | [`Redis`] | `HEXABASE_TEST_REDIS_URL` | `redis-server` |
 //! | [`Nats`] | `HEXABASE_TEST_NATS_URL` | `nats-server` |
 //!
-//! [`OidcPeer`] and what else is in `tests/peers` runs on Node.js, with packages that `npm ci` installs there.
+//! What is in `tests/peers` runs on Node.js and on Python, with packages that `npm ci` and `pip` install there.
 //!
 //! A missing server is a failure that says how to install it.
 #![expect(clippy::panic, clippy::unwrap_in_result, reason = "tests fail by panicking")]
@@ -25,7 +25,7 @@ mod redis;
 
 pub use certificates::Certificates;
 pub use nats::Nats;
-pub use peers::{CiPeer, OidcPeer, browser, peer};
+pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
 pub use postgres::Postgres;
 pub use redis::Redis;
 

@@ -22,6 +22,48 @@ pub fn peer(script: &str) -> (PathBuf, PathBuf) {
     (node, folder.join(script))
 }
 
+/// As [`peer`], for those that are written in Python: its interpreter, and the folder that scripts are in.
+///
+/// # Panics
+/// When what it needs is not installed, saying how to install it.
+#[must_use]
+pub fn python() -> (PathBuf, PathBuf) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers");
+    let interpreter = folder.join(".venv/bin/python");
+    assert!(
+        interpreter.is_file(),
+        "the peers in Python are not installed, and this test needs them: python3 -m venv tests/peers/.venv && \
+         tests/peers/.venv/bin/pip install -r tests/peers/requirements.txt"
+    );
+    (interpreter, folder)
+}
+
+/// A Stripe that is not ours (`localstripe` from PyPI): an old version of the API, and webhooks that it signs itself.
+#[derive(Debug)]
+pub struct LocalStripe(Server);
+
+impl LocalStripe {
+    /// One of its own.
+    ///
+    /// # Panics
+    /// When what it needs is not installed, saying how to install it.
+    #[must_use]
+    pub fn start() -> Self {
+        let (python, _) = python();
+        let port = free_port();
+        let serve = format!(
+            "from aiohttp import web; from localstripe.server import app; web.run_app(app, host='127.0.0.1', port={port})"
+        );
+        Self(Server::start(python, vec!["-c".to_owned(), serve], (None, directory(None)), port, "KILL"))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.0.port())
+    }
+}
+
 /// A real browser, which peers drive.
 ///
 /// # Panics
