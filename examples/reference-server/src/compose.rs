@@ -180,8 +180,8 @@ async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation>
         .with_store(store.clone())
         .with_master_key(settings.master_key.key(&SystemIds::default())?)
         .with_plans(plans(settings.plans.as_deref())?);
-    if let Some(stripe) = &settings.stripe {
-        builder = builder.with_billing(Arc::new(StripeBilling::new(stripe, Arc::new(SystemClock))?));
+    if let Some(stripe) = stripe(settings)? {
+        builder = builder.with_billing(Arc::new(stripe));
     }
     let (mut ephemeral, mut queue) = ("memory", "memory");
     if let Some(redis) = &settings.redis {
@@ -226,7 +226,20 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn plans(file: Option<&Path>) -> Result<Vec<Plan>> {
+/// Whoever takes money, if anybody does.
+///
+/// # Errors
+/// `Invalid` for a key that is none.
+pub(crate) fn stripe(settings: &Settings) -> Result<Option<StripeBilling>> {
+    let made = settings.stripe.as_ref().map(|stripe| StripeBilling::new(stripe, Arc::new(SystemClock)));
+    made.transpose()
+}
+
+/// The plans of the installation.
+///
+/// # Errors
+/// `Invalid` for a file that is missing or says what cannot be.
+pub(crate) fn plans(file: Option<&Path>) -> Result<Vec<Plan>> {
     let Some(file) = file else { return Ok(hexabase_billing::plans::built_in()) };
     let text = std::fs::read_to_string(file)
         .map_err(|error| Error::invalid("plans", format!("{} cannot be read: {error}", file.display())))?;

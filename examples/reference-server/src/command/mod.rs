@@ -2,6 +2,7 @@
 
 mod admin;
 mod banner;
+mod billing;
 mod client;
 mod sandbox;
 mod serve;
@@ -40,6 +41,8 @@ enum Command {
     Migrate(Box<Sources>),
     /// Look after an installation: signing keys, dead letters, leases.
     Admin(Box<admin::Admin>),
+    /// Look after what Stripe sells.
+    Billing(billing::Billing),
     /// Write what Hexabase needs on a host cluster to standard output, for its administrator to apply once: a
     /// ServiceAccount with no more rights than it uses. hexabase host-setup | kubectl apply --server-side -f -
     HostSetup(HostSetup),
@@ -110,6 +113,7 @@ fn carry_out(command: Command) -> Result<()> {
             let settings = settings(admin.sources.clone())?;
             runtime()?.block_on(admin.carry_out(settings))
         }
+        Command::Billing(billing) => billing.carry_out(),
         Command::HostSetup(HostSetup { host_service_account }) => {
             say(manifest(&host_setup(&host_service_account))?.trim_end())
         }

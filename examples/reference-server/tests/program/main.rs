@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "the chaos test tells what it does")]
 
+mod billing;
 mod chaos;
 mod clusters;
 mod identity;
