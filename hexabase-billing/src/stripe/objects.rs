@@ -104,6 +104,7 @@ pub(super) struct StripeSubscription {
     pub(super) cancel_at_period_end: bool,
     trial_end: Option<i64>,
     items: List<StripeItem>,
+    pending_update: Option<serde::de::IgnoredAny>,
     pub(super) latest_invoice: Option<LatestInvoice>,
 }
 
@@ -176,6 +177,7 @@ impl StripeSubscription {
             current_period_end: moment(base.current_period_end)?,
             cancel_at_period_end: self.cancel_at_period_end,
             trial_end: self.trial_end.map(moment).transpose()?,
+            awaits_confirmation: self.pending_update.is_some(),
         }))
     }
 }

@@ -295,6 +295,7 @@ impl Ledger {
             current_period_end: end,
             cancel_at_period_end: false,
             trial_end: trial,
+            awaits_confirmation: false,
         };
         let standing = Standing { subscription: subscription.clone(), period_start: now, plan };
         if trial.is_none() {

@@ -74,6 +74,7 @@ fn subscription(plan: &str, state: SubscriptionState) -> Subscription {
         current_period_end: day(30),
         cancel_at_period_end: false,
         trial_end: None,
+        awaits_confirmation: false,
     }
 }
 

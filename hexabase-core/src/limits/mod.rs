@@ -34,15 +34,24 @@ pub fn another_member(counts: &OrganizationCounts, plan: &Plan) -> Result<()> {
     room(counts.members.saturating_add(counts.invitations), plan.limits.members, "members", plan)
 }
 
-/// Whether an organization with `workspaces` fits another plan, for which those named are too large.
+/// Whether an organization with so much in it fits another plan, for which the workspaces that are named are too large.
 ///
 /// # Errors
 /// `QuotaExceeded`, saying what must go first.
-pub fn change_of_organization_plan(workspaces: usize, too_large: &[&str], plan: &Plan) -> Result<()> {
+pub fn change_of_organization_plan(
+    there: &OrganizationCounts,
+    too_large: &[&str],
+    plan: &Plan,
+) -> Result<()> {
     let mut first = Vec::new();
-    let extra = count(workspaces).saturating_sub(plan.limits.workspaces);
-    if extra > 0 {
-        first.push(format!("delete {extra} of its {workspaces} workspaces"));
+    let workspaces = there.workspaces.saturating_sub(plan.limits.workspaces);
+    if workspaces > 0 {
+        first.push(format!("delete {workspaces} of its {} workspaces", there.workspaces));
+    }
+    let people = there.members.saturating_add(there.invitations);
+    let members = people.saturating_sub(plan.limits.members);
+    if members > 0 {
+        first.push(format!("remove {members} of its {people} members and open invitations"));
     }
     if !too_large.is_empty() {
         first

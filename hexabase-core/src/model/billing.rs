@@ -151,6 +151,9 @@ pub struct Subscription {
     pub cancel_at_period_end: bool,
     /// Until when nothing is charged, if it began with a trial.
     pub trial_end: Option<Timestamp>,
+    /// Whether a change waits until the customer has confirmed its payment with their bank.
+    #[serde(default)]
+    pub awaits_confirmation: bool,
 }
 
 /// How often a subscription is paid.

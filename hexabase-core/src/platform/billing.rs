@@ -13,7 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrderId, OrganizationId};
 use crate::limits;
 use crate::model::{
-    BillingAccount, CustomerId, Interval, Order, Organization, Plan, Standing, WebhookEvent, Wish, Workspace,
+    BillingAccount, CustomerId, Interval, Order, Organization, OrganizationCounts, Plan, Standing,
+    SubscriptionState, WebhookEvent, Wish, Workspace,
 };
 use crate::name::PlanId;
 use crate::page::{Page, PageRequest};
@@ -63,6 +64,12 @@ pub struct BillingOverview {
     pub open: Vec<Invoice>,
 }
 
+/// What a plan has to have room for.
+struct There {
+    workspaces: Vec<Workspace>,
+    counts: OrganizationCounts,
+}
+
 impl Billing<'_> {
     /// How things stand.
     ///
@@ -78,13 +85,23 @@ impl Billing<'_> {
         let found = self.0.store.find_billing_account(id).await?;
         let account = found.unwrap_or_else(|| BillingAccount::new(id, organization.created_at));
         let waits = account.subscription.as_ref().is_some_and(|subscription| {
-            subscription.state == crate::model::SubscriptionState::Incomplete || subscription.state.owes()
+            subscription.awaits_confirmation
+                || subscription.state == SubscriptionState::Incomplete
+                || subscription.state.owes()
         });
         let payment_secret = match &account.customer_id {
-            Some(customer) if waits => self.0.billing.pending_payment(customer).await?,
+            Some(customer) if waits => self.payment_secret(customer).await,
             _ => None,
         };
         Ok(BillingState { plan_id: organization.plan_id, account, payment_secret })
+    }
+
+    /// It is never kept, so that it has to be asked for. What is known is shown without it while nobody answers.
+    async fn payment_secret(&self, customer: &CustomerId) -> Option<String> {
+        self.0.billing.pending_payment(customer).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what a payment waits for could not be found out");
+            None
+        })
     }
 
     /// Orders a plan, and waits a little for the order to be carried out: it is still in the account that is answered
@@ -104,9 +121,9 @@ impl Billing<'_> {
         command: &ChoosePlan,
         expected: Option<Version>,
     ) -> Result<BillingState> {
-        self.order(caller, id, expected, |organization, account, workspaces| {
+        self.order(caller, id, expected, |organization, account, there| {
             let plan = self.plan(&command.plan_id)?;
-            self.require_room(organization, workspaces, plan)?;
+            self.require_room(organization, there, plan)?;
             self.wish(account, plan, command)
         })
         .await
@@ -124,17 +141,16 @@ impl Billing<'_> {
     ) -> Result<Option<Invoice>> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let organization = self.0.organization(id).await?;
-        let workspaces = self.0.all_workspaces(id).await?;
+        let there = self.there(id).await?;
         let plan = self.plan(&command.plan_id)?;
-        self.require_room(&organization, &workspaces, plan)?;
+        self.require_room(&organization, &there, plan)?;
         let account = self.0.store.find_billing_account(id).await?;
         let account = account.unwrap_or_else(|| BillingAccount::new(id, self.0.now()));
         let Some(Wish::Subscribe { interval, coupon, .. }) = self.wish(&account, plan, command)? else {
             return Ok(None);
         };
         let (_, customer) = self.customer(caller, id).await?;
-        let there = u32::try_from(workspaces.len()).unwrap_or(u32::MAX);
-        let wanted = Wanted { coupon, ..Wanted::of(plan, interval, there) };
+        let wanted = Wanted { coupon, ..Wanted::of(plan, interval, there.counts.workspaces) };
         self.0.billing.preview(&customer, &wanted).await.map(Some)
     }
 
@@ -160,7 +176,13 @@ impl Billing<'_> {
         self.0.plans.find(id).ok_or_else(missing)
     }
 
-    fn require_room(&self, organization: &Organization, workspaces: &[Workspace], plan: &Plan) -> Result<()> {
+    async fn there(&self, id: OrganizationId) -> Result<There> {
+        let (workspaces, counts) =
+            futures_util::try_join!(self.0.all_workspaces(id), self.0.store.count_organization(id))?;
+        Ok(There { workspaces, counts })
+    }
+
+    fn require_room(&self, organization: &Organization, there: &There, plan: &Plan) -> Result<()> {
         if plan.id == organization.plan_id {
             return Ok(());
         }
@@ -170,8 +192,8 @@ impl Billing<'_> {
             required && wanted.is_some_and(|wanted| !covers(plan.display_order, wanted.display_order))
         };
         let too_large: Vec<&str> =
-            workspaces.iter().filter(too_large).map(|workspace| workspace.name.as_str()).collect();
-        limits::change_of_organization_plan(workspaces.len(), &too_large, plan)
+            there.workspaces.iter().filter(too_large).map(|workspace| workspace.name.as_str()).collect();
+        limits::change_of_organization_plan(&there.counts, &too_large, plan)
     }
 
     /// What is to be ordered for this plan; nothing when it is free and there is nothing to end.
@@ -198,7 +220,7 @@ impl Billing<'_> {
         caller: &Caller,
         id: OrganizationId,
         expected: Option<Version>,
-        decide: impl Fn(&Organization, &BillingAccount, &[Workspace]) -> Result<Option<Wish>> + Send + Sync,
+        decide: impl Fn(&Organization, &BillingAccount, &There) -> Result<Option<Wish>> + Send + Sync,
     ) -> Result<BillingState> {
         let decide = &decide;
         let ordered: Option<OrderId> = self
@@ -219,8 +241,8 @@ impl Billing<'_> {
                         "the last order is not carried out yet; it is as soon as the provider answers";
                     return Err(Error::conflict("order_pending", message));
                 }
-                let workspaces = self.0.all_workspaces(id).await?;
-                let Some(wish) = decide(&organization, &account, &workspaces)? else {
+                let there = self.there(id).await?;
+                let Some(wish) = decide(&organization, &account, &there)? else {
                     return Ok((Changeset::new(), None));
                 };
                 let order =

@@ -299,8 +299,17 @@ impl State {
         }
     }
 
-    /// An invoice of a subscription was paid: it is active once none is open any more.
+    /// An invoice of a subscription was paid: what waited for it happens, and it is active once none is open any more.
     pub(crate) fn settled(&mut self, id: &str) {
+        if let Some(subscription) = self.subscriptions.get_mut(id)
+            && subscription["pending_update"].is_object()
+        {
+            let items = subscription["pending_update"]["subscription_items"].take();
+            subscription["items"]["data"] = items;
+            subscription["pending_update"] = Value::Null;
+            let subscription = subscription.clone();
+            self.tell("customer.subscription.updated", &subscription);
+        }
         let open =
             |it: &Value| it["status"] == "open" && it["parent"]["subscription_details"]["subscription"] == id;
         let owes = self.invoices.values().any(open);

@@ -164,12 +164,25 @@ async fn a_bank_that_wants_to_hear_from_the_customer_is_waited_for() {
     assert_eq!(waiting["plan_id"], "starter", "nothing is given before it is paid");
     assert!(waiting["payment_client_secret"].as_str().unwrap().contains("_secret_"));
     // They have spoken with their bank, in their browser.
-    let invoice = desk.stripe.act("GET", "/v1/invoices", "status=open")["data"][0]["id"].clone();
     desk.card("pm_card_visa").await;
     desk.hear().await;
     let paid = desk.get("subscription").await;
     assert_eq!((&paid["plan_id"], &paid["subscription"]["state"]), (&json!("team"), &json!("active")));
-    assert_eq!(desk.charges().len(), 1, "{invoice}");
+    assert_eq!(desk.charges().len(), 1);
+
+    // So is it with a change: until then everything is as it was.
+    desk.card("pm_card_authenticationRequired").await;
+    let waiting = desk.subscribe("business").await;
+    assert_eq!(
+        (&waiting["plan_id"], &waiting["subscription"]["awaits_confirmation"]),
+        (&json!("team"), &json!(true))
+    );
+    assert!(waiting["payment_client_secret"].as_str().unwrap().contains("_secret_"));
+    desk.card("pm_card_visa").await;
+    desk.hear().await;
+    let changed = desk.get("subscription").await;
+    assert_eq!((&changed["plan_id"], &changed["payment_client_secret"]), (&json!("business"), &Value::Null));
+    assert_eq!(desk.charges().len(), 2);
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ fn account() -> BillingAccount {
             current_period_end: later(86_400),
             cancel_at_period_end: true,
             trial_end: Some(later(60)),
+            awaits_confirmation: true,
         }),
         standing: Standing::Grace { since: THEN, until: later(99), reminded: true },
         look_at: Some(later(9)),

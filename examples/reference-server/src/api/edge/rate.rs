@@ -20,6 +20,8 @@ pub(super) const STATE: HeaderName = HeaderName::from_static("ratelimit");
 /// The routes by which people sign in. Whoever tries, tries from somewhere: who they are does not count.
 const SIGNING_IN: [&str; 5] =
     ["/auth/login/", "/auth/link/", "/auth/callback/", "/auth/dev/", "/oauth2/device"];
+/// What operators' own tools ask for, and what proves by itself that it comes from whom it should.
+const NOT_COUNTED: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/webhooks/stripe"];
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is left of a caller's allowance, for the answer's headers.
@@ -42,7 +44,7 @@ impl Left {
 }
 
 /// Takes a request out of the caller's allowance: of the user's, or of the address's while nobody knows who it is, or of
-/// that for signing in. What operators' own tools ask for is not counted.
+/// that for signing in.
 pub(super) async fn take(
     app: &App,
     route: &str,
@@ -51,7 +53,7 @@ pub(super) async fn take(
 ) -> Result<Option<Left>, Response> {
     let signs_in = SIGNING_IN.iter().any(|way| route.starts_with(way));
     let burst = if signs_in { app.entry.sign_ins_per_minute } else { app.entry.requests_per_minute };
-    if burst == 0 || matches!(route, "/healthz" | "/readyz" | "/metrics") {
+    if burst == 0 || NOT_COUNTED.contains(&route) {
         return Ok(None);
     }
     let network = address.map(address::network);

@@ -65,6 +65,9 @@ struct PaidView {
     cancel_at_period_end: bool,
     /// Until when nothing is charged; null when it did not begin with a trial.
     trial_end: Option<Timestamp>,
+    /// Whether a change waits until the customer has confirmed its payment with their bank; it needs
+    /// `payment_client_secret` for that.
+    awaits_confirmation: bool,
 }
 
 impl From<Subscription> for PaidView {
@@ -77,6 +80,7 @@ impl From<Subscription> for PaidView {
             current_period_end: subscription.current_period_end,
             cancel_at_period_end: subscription.cancel_at_period_end,
             trial_end: subscription.trial_end,
+            awaits_confirmation: subscription.awaits_confirmation,
         }
     }
 }
