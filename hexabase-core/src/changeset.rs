@@ -100,7 +100,7 @@ pub enum Record {
     Organization(Organization),
     /// What an organization owes. Goes with the organization.
     BillingAccount(Box<BillingAccount>),
-    /// That the billing provider told something. Only ever inserted; forgotten after a while.
+    /// That the billing provider told something. Forgotten after a while.
     WebhookEvent(WebhookEvent),
     /// A member of an organization.
     Member(Member),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use hexabase_core::backoff;
 use hexabase_core::clock::Clock;
 use hexabase_core::error::{Error, Result};
@@ -195,10 +196,10 @@ impl Client {
                 .http
                 .request(method, url)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(encoded),
+                .body(encoded.clone()),
         };
         if let Some(key) = key {
-            request = request.header("idempotency-key", format!("hexabase/{key}"));
+            request = request.header("idempotency-key", bound(key, &encoded));
         }
         let answer = request.send().await.map_err(|error| Problem::Silence(error.without_url()))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
@@ -213,6 +214,14 @@ impl Client {
 /// Something with a name by which lists go on.
 pub(super) trait Named {
     fn id(&self) -> &str;
+}
+
+/// A key that belongs to what is asked: Stripe refuses one that comes back with something else, such as when a
+/// workspace has come since the first try.
+fn bound(key: &str, form: &str) -> String {
+    let digest = digest(&SHA256, form.as_bytes());
+    let short: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("hexabase/{key}/{short}")
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

@@ -6,12 +6,13 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::model::{CustomerId, Subscription};
 use jiff::Timestamp;
 
+use super::StripeBilling;
 use super::client::{AGAIN, Form, List};
 use super::objects::{
     LatestInvoice, Made, ORGANIZATION, StripeCustomer, StripeInvoice, StripeMethod, StripeSubscription,
 };
 use super::problem::Problem;
-use super::{Failure, StripeBilling, discounts};
+use super::subscriptions::{Failure, discounts};
 
 #[async_trait]
 impl BillingProvider for StripeBilling {

@@ -239,6 +239,11 @@ pub async fn a_change_that_cannot_be_paid_does_not_happen(harness: &dyn BillingH
     let refused = provider.subscribe(&acme, &monthly("large"), &key("large")).await.unwrap_err();
     assert_eq!(refused.code(), "payment_failed");
     assert_eq!(provider.find_subscription(&acme).await.unwrap(), Some(small));
+    provider.cancel(&acme, true, &key("end")).await.unwrap();
+    provider.subscribe(&acme, &monthly("large"), &key("large again")).await.unwrap_err();
+    let ending = provider.find_subscription(&acme).await.unwrap().unwrap();
+    assert!(ending.cancel_at_period_end, "what was to end still ends");
+    provider.subscribe(&acme, &monthly("small"), &key("go on")).await.unwrap();
     assert_eq!(charges(harness, &acme).await, [1_000]);
     let upcoming = provider.upcoming_invoice(&acme).await.unwrap().unwrap();
     assert_eq!(upcoming.total.amount, 1_000);

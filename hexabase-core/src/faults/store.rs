@@ -15,7 +15,7 @@ use crate::id::{
 use crate::model::{
     ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole, CustomerId, Event, Group,
     Identity, Invitation, Member, Membership, Organization, OrganizationCounts, Project, RegisteredHost,
-    SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, Workspace, WorkspaceState,
+    SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, WebhookEvent, Workspace, WorkspaceState,
 };
 use crate::name::{Email, HostClusterName, ProviderName};
 use crate::page::{Page, PageRequest};
@@ -457,5 +457,9 @@ impl BillingStore for FaultyStore {
 
     async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>> {
         self.inner.list_due_accounts(now, limit).await
+    }
+
+    async fn list_webhook_events(&self, limit: usize) -> Result<Vec<WebhookEvent>> {
+        self.inner.list_webhook_events(limit).await
     }
 }

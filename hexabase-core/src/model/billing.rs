@@ -242,13 +242,17 @@ pub enum Standing {
     },
 }
 
-/// That the provider told something, kept so that it is dealt with once.
+/// That the provider told something, kept so that it is taken in once and not lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookEvent {
     /// The provider's name for it.
     pub id: String,
     /// What kind: `invoice.paid`.
     pub kind: String,
+    /// Whom it is about.
+    pub customer_id: CustomerId,
     /// When it came.
     pub received_at: Timestamp,
+    /// When somebody was made to look at the account.
+    pub heard_at: Option<Timestamp>,
 }

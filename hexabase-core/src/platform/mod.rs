@@ -16,6 +16,7 @@ mod invitations;
 mod members;
 mod node_pools;
 mod organizations;
+mod payments;
 mod projects;
 mod roles;
 mod service_accounts;

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::id::OrganizationId;
-use crate::model::{BillingAccount, CustomerId};
+use crate::model::{BillingAccount, CustomerId, WebhookEvent};
 
 /// What organizations owe.
 #[async_trait]
@@ -28,4 +28,13 @@ pub trait BillingStore: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>>;
+
+    /// What the provider told and nobody has heard yet, at most `limit`.
+    ///
+    /// # Behaviour
+    /// - What came first comes first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_webhook_events(&self, limit: usize) -> Result<Vec<WebhookEvent>>;
 }

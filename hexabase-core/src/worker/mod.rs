@@ -76,7 +76,8 @@ impl Worker {
     pub async fn turn(&self) -> Result<usize> {
         let parts: &Parts = &self.platform;
         let published = Relay::new(parts).publish().await?;
-        let found = Sweep::new(parts).find_due().await?;
+        let sweep = Sweep::new(parts);
+        let found = sweep.find_due().await? + sweep.hear().await?;
         parts.follow_hosts().await?;
         let deliveries = parts.queue.receive(self.concurrency, Duration::ZERO).await?;
         let received = deliveries.len();

@@ -1,12 +1,14 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
 use super::Halt;
-use crate::changeset::OutboxMessage;
+use crate::changeset::{Changeset, OutboxMessage};
 use crate::clock::after;
 use crate::error::Result;
 use crate::id::{MessageId, TypedId as _};
+use crate::model::{CustomerId, WebhookEvent};
 use crate::platform::Parts;
 use uuid::Uuid;
 
@@ -37,6 +39,9 @@ impl<'a> Sweep<'a> {
             if let Err(error) = self.find_due().await {
                 tracing::warn!(%error, "what is due could not be found");
             }
+            if let Err(error) = self.hear().await {
+                tracing::warn!(%error, "what the billing provider tells could not be heard");
+            }
             if round.is_multiple_of(PRUNE_EVERY)
                 && let Err(error) = self.prune().await
             {
@@ -66,6 +71,35 @@ impl<'a> Sweep<'a> {
             self.0.queue.publish(&message, Duration::ZERO).await?;
         }
         Ok(due.len() + accounts.len())
+    }
+
+    /// Sends a message for every account of which the billing provider has told something, and says how much it told.
+    ///
+    /// # Errors
+    /// Whatever the store or the queue fails with; what was not heard now is heard next time.
+    pub async fn hear(&self) -> Result<usize> {
+        if self.0.store.list_webhook_events(1).await?.is_empty() {
+            return Ok(0);
+        }
+        self.0.with_lease("webhooks", |_| self.hear_all()).await.map(Option::unwrap_or_default)
+    }
+
+    async fn hear_all(&self) -> Result<usize> {
+        let told = self.0.store.list_webhook_events(BATCH).await?;
+        let customers: BTreeSet<&CustomerId> = told.iter().map(|event| &event.customer_id).collect();
+        let mut changeset = Changeset::new();
+        for customer in customers {
+            // Others share the provider's account with us, or an organization is gone.
+            if let Some(organization) = self.0.store.find_customer(customer).await? {
+                changeset = changeset.message(self.0.bill(organization));
+            }
+        }
+        let (count, heard_at) = (told.len(), Some(self.0.now()));
+        for event in told {
+            changeset = changeset.update(WebhookEvent { heard_at, ..event });
+        }
+        self.0.commit(changeset).await?;
+        Ok(count)
     }
 
     /// One id per workspace, or organization, and half minute: while a message waits in a long queue, more of the same are

@@ -22,14 +22,18 @@ CREATE POLICY of_organization ON billing_accounts
 CREATE VIEW billing_schedule AS SELECT organization_id, customer_id, look_at FROM billing_accounts;
 GRANT SELECT ON billing_schedule TO hexabase_app;
 
--- Names of what the billing provider told, so that it is dealt with once. They say nothing of anybody.
+-- What the billing provider told: of whom and what about, and no more than that. Whose it is is known once somebody has
+-- looked, so that it belongs to no organization.
 CREATE TABLE webhook_events (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
     kind text NOT NULL,
-    received_at timestamptz NOT NULL
+    customer_id text COLLATE "C" NOT NULL,
+    received_at timestamptz NOT NULL,
+    heard_at timestamptz
 );
 CREATE INDEX webhook_events_by_age ON webhook_events (received_at);
-GRANT SELECT, INSERT, DELETE ON webhook_events TO hexabase_app;
+CREATE INDEX webhook_events_unheard ON webhook_events (received_at, id) WHERE heard_at IS NULL;
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_events TO hexabase_app;
 
 -- Why a workspace sleeps although it should run. Programs that do not know of it leave it alone.
 ALTER TABLE workspaces ADD COLUMN held text;

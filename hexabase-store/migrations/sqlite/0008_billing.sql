@@ -18,8 +18,11 @@ CREATE INDEX billing_accounts_by_customer ON billing_accounts (customer_id) WHER
 CREATE TABLE webhook_events (
     id TEXT NOT NULL PRIMARY KEY,
     kind TEXT NOT NULL,
-    received_at INTEGER NOT NULL
+    customer_id TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    heard_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX webhook_events_by_age ON webhook_events (received_at);
+CREATE INDEX webhook_events_unheard ON webhook_events (received_at, id) WHERE heard_at IS NULL;
 
 ALTER TABLE workspaces ADD COLUMN held TEXT;

@@ -162,6 +162,24 @@ impl PostgresEngine {
     }
 
     async fn try_commit(&self, waves: &[Wave]) -> Result<(), Undone> {
+        // One statement is a transaction by itself, unless policies have to be told whose rows it is about.
+        if let [wave] = waves
+            && let [step] = wave.steps.as_slice()
+            && wave.organization.is_none()
+            && step.expect == Expect::Added
+        {
+            let mut connection = self.connections.get().await?;
+            return match touched(&mut connection, &step.query).await {
+                Err(error) if error::is_a_collision(&error) => {
+                    Err(Undone::ByOthers(error::unavailable(error)))
+                }
+                Err(error) if !error::is_a_lost_connection(&error) => {
+                    connection.settle(Ok(()))?;
+                    Err(Undone::Refused(error::of_step(step, error)))
+                }
+                outcome => Ok(connection.settle(outcome.map(drop))?),
+            };
+        }
         let organization = waves.iter().find_map(|wave| wave.organization);
         let mut transaction = self.connections.begin(&scope::begin(organization)).await?;
         if let Err(undone) = ride_all(&mut transaction, waves, organization).await {

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use hexabase_core::error::Result;
 use hexabase_core::id::OrganizationId;
-use hexabase_core::model::{BillingAccount, CustomerId};
+use hexabase_core::model::{BillingAccount, CustomerId, WebhookEvent};
 use hexabase_core::store::BillingStore;
 use jiff::Timestamp;
 
@@ -31,5 +31,10 @@ impl<E: Engine> BillingStore for SqlStore<E> {
         ));
         let rows = self.0.fetch(query.time(now).int(count(limit))).await?;
         rows.iter().map(|row| Cells::new(row).parse()).collect()
+    }
+
+    async fn list_webhook_events(&self, limit: usize) -> Result<Vec<WebhookEvent>> {
+        let query = select::<WebhookEvent>("WHERE heard_at IS NULL ORDER BY received_at, id LIMIT $1");
+        self.0.all(query.int(count(limit))).await
     }
 }

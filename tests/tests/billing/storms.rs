@@ -265,7 +265,7 @@ fn in_the_end_everything_is_as_if_there_had_been_no_storm() {
     let ideal = runtime.block_on(told(None));
     assert_eq!(ideal.subscription, json!(["team", "active", 1, false]), "{ideal:?}");
     assert_eq!(ideal.standing, "good");
-    let storms = std::env::var("HEXABASE_TEST_STORMS").map_or(8, |storms| storms.parse().unwrap());
+    let storms = std::env::var("HEXABASE_TEST_STORMS").map_or(4, |storms| storms.parse().unwrap());
     let config = ProptestConfig {
         cases: storms,
         failure_persistence: None,

@@ -8,6 +8,7 @@ use crate::model::{
 };
 use crate::name::PlanId;
 use crate::store::TenantStore;
+use jiff::Timestamp;
 
 fn account() -> BillingAccount {
     let plan_id = PlanId::parse("small").unwrap();
@@ -86,10 +87,32 @@ pub async fn an_account_goes_with_its_organization(store: &dyn TenantStore) {
     assert!(store.list_due_accounts(later(99), 9).await.unwrap().is_empty());
 }
 
+fn told(id: &str, received_at: Timestamp) -> WebhookEvent {
+    WebhookEvent {
+        id: id.to_owned(),
+        kind: "invoice.paid".to_owned(),
+        customer_id: CustomerId("cus_acme".to_owned()),
+        received_at,
+        heard_at: None,
+    }
+}
+
+/// What came first comes first, and what was heard does not come again.
+pub async fn webhook_events_are_listed_until_they_are_heard(store: &dyn TenantStore) {
+    let (early, late, later_still) =
+        (told("evt_b", later(1)), told("evt_c", later(2)), told("evt_a", later(2)));
+    for event in [&late, &early, &later_still] {
+        store.commit(Changeset::new().insert(event.clone())).await.unwrap();
+    }
+    assert_eq!(store.list_webhook_events(2).await.unwrap(), [early.clone(), later_still.clone()]);
+    let heard = WebhookEvent { heard_at: Some(later(3)), ..early };
+    store.commit(Changeset::new().update(heard)).await.unwrap();
+    assert_eq!(store.list_webhook_events(9).await.unwrap(), [later_still, late]);
+}
+
 /// What the provider told is kept once, and forgotten after a while.
 pub async fn a_webhook_event_is_kept_once_until_it_is_pruned(store: &dyn TenantStore) {
-    let event =
-        WebhookEvent { id: "evt_1".to_owned(), kind: "invoice.paid".to_owned(), received_at: later(5) };
+    let event = told("evt_1", later(5));
     let told = || store.commit(Changeset::new().insert(event.clone()));
     told().await.unwrap();
     assert_eq!(told().await.unwrap_err().kind(), ErrorKind::AlreadyExists);

@@ -69,6 +69,7 @@ macro_rules! tenant_store_conformance {
                 an_account_is_found_by_organization_and_by_customer,
                 due_accounts_come_most_overdue_first,
                 an_account_goes_with_its_organization,
+                webhook_events_are_listed_until_they_are_heard,
                 a_webhook_event_is_kept_once_until_it_is_pruned,
                 a_lease_excludes_others_until_it_expires,
                 a_lease_grows_its_token_with_every_acquisition,

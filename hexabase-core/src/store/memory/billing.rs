@@ -6,7 +6,7 @@ use super::state::Index;
 use crate::changeset::Key;
 use crate::error::Result;
 use crate::id::{OrganizationId, TypedId as _};
-use crate::model::{BillingAccount, CustomerId};
+use crate::model::{BillingAccount, CustomerId, WebhookEvent};
 use crate::store::BillingStore;
 
 #[async_trait]
@@ -35,5 +35,15 @@ impl BillingStore for MemoryStore {
             _ => None,
         });
         Ok(due.take(limit).collect())
+    }
+
+    async fn list_webhook_events(&self, limit: usize) -> Result<Vec<WebhookEvent>> {
+        let state = self.lock();
+        let untold = state.index.range(Index::Told(Timestamp::MIN, String::new())..);
+        let events = untold.filter_map(|entry| match entry {
+            Index::Told(_, id) => state.get::<WebhookEvent>(&Key::WebhookEvent(id.clone())),
+            _ => None,
+        });
+        Ok(events.take(limit).cloned().collect())
     }
 }

@@ -65,6 +65,7 @@ pub(super) enum Index {
     OwnerOf(WorkspaceId, OrganizationId),
     AccountDue(Timestamp, OrganizationId),
     Customer(String, OrganizationId),
+    Told(Timestamp, String),
 }
 
 impl State {
@@ -431,6 +432,9 @@ fn index(record: &Record) -> Vec<Index> {
             let due = account.look_at.map(|at| Index::AccountDue(at, org));
             let customer = account.customer_id.as_ref().map(|id| Index::Customer(id.0.clone(), org));
             due.into_iter().chain(customer).collect()
+        }
+        Record::WebhookEvent(event) if event.heard_at.is_none() => {
+            vec![Index::Told(event.received_at, event.id.clone())]
         }
         Record::Workspace(ws) => {
             let due = ws.reconcile_at.map(|at| Index::Due(at, ws.organization_id, ws.id));

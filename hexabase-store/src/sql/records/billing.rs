@@ -52,14 +52,25 @@ impl Stored for BillingAccount {
 }
 
 impl Stored for WebhookEvent {
-    const TABLE: Table = Table { name: "webhook_events", key: &["id"], columns: &["kind", "received_at"] };
+    const TABLE: Table = Table {
+        name: "webhook_events",
+        key: &["id"],
+        columns: &["kind", "customer_id", "received_at", "heard_at"],
+    };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
-        row.text(&self.id).text(&self.kind).time(self.received_at);
+        row.text(&self.id).text(&self.kind).text(&self.customer_id.0);
+        row.time(self.received_at).time_or_null(self.heard_at);
         Ok(())
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self { id: cells.string()?, kind: cells.string()?, received_at: cells.time()? })
+        Ok(Self {
+            id: cells.string()?,
+            kind: cells.string()?,
+            customer_id: CustomerId(cells.string()?),
+            received_at: cells.time()?,
+            heard_at: cells.time_or_null()?,
+        })
     }
 }
