@@ -303,12 +303,11 @@ impl Guard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
-    /// Look at a workspace: make its cluster what it should be. Carries nothing else.
+    /// Look at a workspace: make its cluster what it should be. Without a workspace, look at what the organization owes, and
+    /// at what it has ordered. Carries nothing else.
     Look,
     /// Send a mail. The payload is sealed.
     Mail,
-    /// Look at what an organization owes, and at what it has ordered. Carries nothing else.
-    Bill,
 }
 
 impl Topic {
@@ -318,14 +317,13 @@ impl Topic {
         match self {
             Self::Look => "look",
             Self::Mail => "mail",
-            Self::Bill => "bill",
         }
     }
 
     /// Reads what [`Self::as_str`] wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Look, Self::Mail, Self::Bill].into_iter().find(|topic| topic.as_str() == text)
+        [Self::Look, Self::Mail].into_iter().find(|topic| topic.as_str() == text)
     }
 }
 

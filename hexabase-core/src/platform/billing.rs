@@ -5,7 +5,7 @@ use super::invitations::require_alive;
 use super::{Caller, Parts};
 use crate::access::Action;
 use crate::billing::{Invoice, PaymentMethod, Wanted, covers};
-use crate::changeset::{Changeset, OutboxMessage, Topic};
+use crate::changeset::{Changeset, OutboxMessage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrderId, OrganizationId};
 use crate::limits;
@@ -253,7 +253,7 @@ impl Billing<'_> {
                     true => changeset.billing_account(account, now),
                     false => changeset.insert(account),
                 };
-                Ok((changeset.message(self.0.bill(id)), Some(order_id)))
+                Ok((changeset.message(self.0.look_at_account(id)), Some(order_id)))
             })
             .await?;
         if let Some(order) = ordered {
@@ -324,22 +324,11 @@ impl Billing<'_> {
 }
 
 impl Parts {
-    /// A message that makes a worker look at the account of an organization.
-    pub(crate) fn bill(&self, organization_id: OrganizationId) -> OutboxMessage {
-        OutboxMessage {
-            id: self.id(self.now()),
-            topic: Topic::Bill,
-            organization_id,
-            workspace_id: None,
-            payload: Vec::new(),
-        }
-    }
-
     /// A message that makes a worker look at the account of an organization whose plan charges for workspaces, for when
     /// one comes or goes.
     pub(crate) fn bill_for_workspaces(&self, organization: &Organization) -> Option<OutboxMessage> {
         let price = self.plans.find(&organization.plan_id)?.price?;
-        price.workspace.map(|_| self.bill(organization.id))
+        price.workspace.map(|_| self.look_at_account(organization.id))
     }
 
     /// Refuses a workspace on a plan that its organization does not pay for, where that is required.

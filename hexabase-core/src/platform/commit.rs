@@ -226,11 +226,16 @@ impl Parts {
 
     /// A message that makes a worker look at a workspace.
     pub(crate) fn look(&self, organization_id: OrganizationId, workspace_id: WorkspaceId) -> OutboxMessage {
+        OutboxMessage { workspace_id: Some(workspace_id), ..self.look_at_account(organization_id) }
+    }
+
+    /// A message that makes a worker look at the billing account of an organization.
+    pub(crate) fn look_at_account(&self, organization_id: OrganizationId) -> OutboxMessage {
         OutboxMessage {
             id: self.id(self.now()),
             topic: Topic::Look,
             organization_id,
-            workspace_id: Some(workspace_id),
+            workspace_id: None,
             payload: Vec::new(),
         }
     }

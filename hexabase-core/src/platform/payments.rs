@@ -211,7 +211,7 @@ impl Billing<'_> {
                 account.look_at = Some(now);
                 let entry = self.0.audit(caller, id, action, resource, (), ());
                 let changeset = Changeset::new().billing_account(account, now).audit(entry);
-                Ok((changeset.message(self.0.bill(id)), value))
+                Ok((changeset.message(self.0.look_at_account(id)), value))
             })
             .await
     }

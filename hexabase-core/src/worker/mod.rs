@@ -24,9 +24,8 @@ pub use relay::Relay;
 pub use sweep::Sweep;
 
 use crate::backoff;
-use crate::changeset::Topic;
+use crate::changeset::{OutboxMessage, Topic};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::OrganizationId;
 use crate::id_source::IdSourceExt as _;
 use crate::notifier::Mail;
 use crate::platform::{MAIL, Parts, Platform};
@@ -137,7 +136,6 @@ async fn handle(parts: &Parts, reconciler: &Reconciler<'_>, delivery: Delivery) 
             match delivery.message.topic {
                 Topic::Look => look(parts, reconciler, &delivery).await,
                 Topic::Mail => mail(parts, &delivery).await,
-                Topic::Bill => bill(parts, delivery.message.organization_id).await,
             }
         };
         let (work, kept) = (work.fuse(), keep(parts, &delivery).fuse());
@@ -174,20 +172,16 @@ async fn keep(parts: &Parts, delivery: &Delivery) {
 }
 
 async fn look(parts: &Parts, reconciler: &Reconciler<'_>, delivery: &Delivery) -> Result<()> {
-    let (organization, workspace) = (delivery.message.organization_id, delivery.message.workspace_id);
-    let workspace = workspace.ok_or_else(|| Error::unexpected("a look at no workspace"))?;
-    let Some(wait) = reconciler.look(organization, workspace).await? else { return Ok(()) };
+    let OutboxMessage { organization_id: organization, workspace_id, .. } = delivery.message;
+    let (wait, again) = match workspace_id {
+        Some(workspace) => {
+            (reconciler.look(organization, workspace).await?, parts.look(organization, workspace))
+        }
+        None => (Accountant::new(parts).look(organization).await?, parts.look_at_account(organization)),
+    };
     // What is far off is left to the sweep: a queue is no calendar.
-    if wait <= parts.settings.pace.longest_poll {
-        parts.queue.publish(&parts.look(organization, workspace), wait).await?;
-    }
-    Ok(())
-}
-
-async fn bill(parts: &Parts, organization: OrganizationId) -> Result<()> {
-    let Some(wait) = Accountant::new(parts).look(organization).await? else { return Ok(()) };
-    if wait <= parts.settings.pace.longest_poll {
-        parts.queue.publish(&parts.bill(organization), wait).await?;
+    if let Some(wait) = wait.filter(|wait| *wait <= parts.settings.pace.longest_poll) {
+        parts.queue.publish(&again, wait).await?;
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ impl<'a> Sweep<'a> {
         let accounts = self.0.store.list_due_accounts(overdue, BATCH).await?;
         for organization in &accounts {
             let id = self.message_id(organization.uuid());
-            let message = OutboxMessage { id, ..self.0.bill(*organization) };
+            let message = OutboxMessage { id, ..self.0.look_at_account(*organization) };
             self.0.queue.publish(&message, Duration::ZERO).await?;
         }
         Ok(due.len() + accounts.len())
@@ -91,7 +91,7 @@ impl<'a> Sweep<'a> {
         for customer in customers {
             // Others share the provider's account with us, or an organization is gone.
             if let Some(organization) = self.0.store.find_customer(customer).await? {
-                changeset = changeset.message(self.0.bill(organization));
+                changeset = changeset.message(self.0.look_at_account(organization));
             }
         }
         let (count, heard_at) = (told.len(), Some(self.0.now()));
