@@ -68,22 +68,21 @@ fn check_plan(check: &mut Check, place: &str, plan: &Plan) {
 
 /// All of a subscription is paid in one currency and in one rhythm.
 fn check_price(check: &mut Check, place: &str, price: &Price) {
-    let workspace = price.workspace;
-    let amounts = [
-        ("monthly", Some(price.monthly)),
-        ("yearly", price.yearly),
-        ("workspace.monthly", workspace.map(|workspace| workspace.monthly)),
-        ("workspace.yearly", workspace.and_then(|workspace| workspace.yearly)),
-    ];
+    let mut amounts = vec![("monthly".to_owned(), price.monthly)];
+    amounts.extend(price.yearly.map(|yearly| ("yearly".to_owned(), yearly)));
+    for (name, unit) in [("workspace", price.workspace), ("node", price.node)] {
+        let Some(unit) = unit else { continue };
+        amounts.push((format!("{name}.monthly"), unit.monthly));
+        amounts.extend(unit.yearly.map(|yearly| (format!("{name}.yearly"), yearly)));
+        let fits = unit.yearly.is_some() == price.yearly.is_some();
+        let message = "must be there if the plan has a yearly price, and only then";
+        check.require(fits, format!("{place}.{name}.yearly"), message);
+    }
     for (name, money) in amounts {
-        let Some(money) = money else { continue };
         check.require(money.amount >= 0, format!("{place}.{name}.amount"), "must not be negative");
         let same = money.currency == price.monthly.currency;
         check.require(same, format!("{place}.{name}.currency"), "must be that of the monthly price");
     }
-    let fits = workspace.is_none_or(|workspace| workspace.yearly.is_some() == price.yearly.is_some());
-    let message = "must be there if the plan has a yearly price, and only then";
-    check.require(fits, format!("{place}.workspace.yearly"), message);
 }
 
 /// Without processor time, memory and pods nothing can be measured against the plan.
@@ -138,7 +137,7 @@ mod tests {
     fn an_unknown_key_is_refused_with_its_line() {
         let text = BUILT_IN.replacen("display_order = 1", "display_order = 1\ncolour = 'red'", 1);
         let error = parse(&text).unwrap_err().to_string();
-        assert!(error.contains("line 17: unknown field `colour`"), "{error}");
+        assert!(error.contains("line 18: unknown field `colour`"), "{error}");
     }
 
     #[test]
@@ -168,7 +167,7 @@ mod tests {
         );
         let error = parse(&text).unwrap_err();
         let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
-        let expected = ["monthly.amount", "monthly.currency", "yearly"];
+        let expected = ["yearly", "monthly.amount", "monthly.currency"];
         assert_eq!(fields, expected.map(|name| format!("plans[1].price.workspace.{name}")));
     }
 

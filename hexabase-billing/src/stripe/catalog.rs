@@ -17,6 +17,8 @@ use super::objects::{COMPONENT, PLAN, StripePrice, StripeProduct};
 pub(super) const BASE: &str = "plan";
 /// The part that is for further workspaces.
 pub(super) const WORKSPACE: &str = "workspace";
+/// The part that is for nodes that workspaces have to themselves.
+pub(super) const NODE: &str = "node";
 
 /// Something that Stripe has to be told so that it sells what the plans say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +88,11 @@ fn product_id(plan: &PlanId, component: &str) -> String {
 }
 
 fn product_name(plan: &Plan, component: &str) -> String {
-    if component == WORKSPACE { format!("{}, further workspaces", plan.name) } else { plan.name.clone() }
+    match component {
+        WORKSPACE => format!("{}, further workspaces", plan.name),
+        NODE => format!("{}, further nodes", plan.name),
+        _ => plan.name.clone(),
+    }
 }
 
 fn wanted(plans: &[Plan]) -> Vec<Wanted<'_>> {
@@ -94,8 +100,11 @@ fn wanted(plans: &[Plan]) -> Vec<Wanted<'_>> {
     for plan in plans {
         let Some(price) = plan.price else { continue };
         for interval in Interval::ALL.iter().copied() {
-            let parts =
-                [(BASE, price.per(interval)), (WORKSPACE, price.workspace.and_then(|it| it.per(interval)))];
+            let parts = [
+                (BASE, price.per(interval)),
+                (WORKSPACE, price.workspace.and_then(|unit| unit.per(interval))),
+                (NODE, price.node.and_then(|unit| unit.per(interval))),
+            ];
             let parts = parts.into_iter().filter_map(|(component, amount)| Some((component, amount?)));
             all.extend(parts.map(|(component, amount)| Wanted { plan, component, interval, amount }));
         }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use hexabase_core::billing::{Invoice, InvoiceLine, PaymentMethod};
 use hexabase_core::error::{Error, Result};
-use hexabase_core::model::{Currency, Interval, Money, Subscription, SubscriptionState};
+use hexabase_core::model::{Currency, Extras, Interval, Money, Subscription, SubscriptionState};
 use hexabase_core::name::PlanId;
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::catalog::{BASE, NODE, WORKSPACE};
 use super::client::{List, Named};
 
 /// In the metadata of our prices: which plan they are of, and which part of it.
@@ -160,7 +161,7 @@ impl StripeSubscription {
 
     /// As Hexabase knows it; none when it is for something else.
     pub(super) fn subscription(&self) -> Result<Option<Subscription>> {
-        let Some(base) = self.item(super::catalog::BASE) else { return Ok(None) };
+        let Some(base) = self.item(BASE) else { return Ok(None) };
         let Some(plan) = base.price.metadata.get(PLAN).and_then(|plan| PlanId::parse(plan).ok()) else {
             return Ok(None);
         };
@@ -168,11 +169,12 @@ impl StripeSubscription {
         let Some(interval) = interval.and_then(|interval| interval.parse::<Interval>().ok()) else {
             return Ok(None);
         };
+        let paid_for = |component| self.item(component).map(|item| item.quantity.unwrap_or(1));
         Ok(Some(Subscription {
             id: self.id.clone(),
             plan_id: plan,
             interval,
-            extra_workspaces: self.item(super::catalog::WORKSPACE).map(|item| item.quantity.unwrap_or(1)),
+            extras: Extras { workspaces: paid_for(WORKSPACE), nodes: paid_for(NODE) },
             state: self.state()?,
             current_period_end: moment(base.current_period_end)?,
             cancel_at_period_end: self.cancel_at_period_end,

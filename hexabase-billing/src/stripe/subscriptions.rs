@@ -5,7 +5,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::model::{CustomerId, SubscriptionState};
 
 use super::StripeBilling;
-use super::catalog::{BASE, WORKSPACE, lookup_key};
+use super::catalog::{BASE, NODE, WORKSPACE, lookup_key};
 use super::client::Form;
 use super::objects::{StripePrice, StripeSubscription};
 use super::problem::Problem;
@@ -46,15 +46,13 @@ impl StripeBilling {
         current: Option<&StripeSubscription>,
         wanted: &Wanted,
     ) -> Result<Parts> {
-        let mut components = vec![(BASE, Some(1))];
-        components.push((WORKSPACE, wanted.extra_workspaces));
+        let components =
+            [(BASE, Some(1)), (WORKSPACE, wanted.extras.workspaces), (NODE, wanted.extras.nodes)];
         let known = current.map(StripeSubscription::subscription).transpose()?.flatten();
         let stays =
             known.is_some_and(|known| known.plan_id == wanted.plan_id && known.interval == wanted.interval);
-        let keys: Vec<String> = [BASE, WORKSPACE]
-            .map(|component| lookup_key(&wanted.plan_id, component, wanted.interval))
-            .into_iter()
-            .collect();
+        let key_of = |component| lookup_key(&wanted.plan_id, component, wanted.interval);
+        let keys = components.map(|(component, _)| key_of(component));
         let sold = self.prices(&keys).await?;
         let mut parts = Vec::new();
         for (component, quantity) in components {
@@ -65,7 +63,7 @@ impl StripeBilling {
                 }
                 continue;
             };
-            let key = lookup_key(&wanted.plan_id, component, wanted.interval);
+            let key = key_of(component);
             let price = match item.filter(|_| stays) {
                 Some(item) => item.price.clone(),
                 None => {

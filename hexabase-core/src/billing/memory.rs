@@ -11,7 +11,7 @@ use super::{
 };
 use crate::clock::{Clock, until};
 use crate::error::{Error, Result};
-use crate::model::{CustomerId, Interval, Money, Plan, Subscription, SubscriptionState};
+use crate::model::{CustomerId, Interval, Money, Plan, Subscription, SubscriptionState, UnitPrice};
 use crate::plans::PlanCatalog;
 
 /// The way to pay that works.
@@ -290,7 +290,7 @@ impl Ledger {
             id: format!("sub_{}_{}", self.customer, self.invoices.len() + 1),
             plan_id: wanted.plan_id.clone(),
             interval: wanted.interval,
-            extra_workspaces: wanted.extra_workspaces,
+            extras: wanted.extras,
             state: if trial.is_some() { SubscriptionState::Trialing } else { SubscriptionState::Active },
             current_period_end: end,
             cancel_at_period_end: false,
@@ -317,7 +317,7 @@ impl Ledger {
         subscription.cancel_at_period_end = false;
         let same_price = subscription.plan_id == wanted.plan_id && subscription.interval == wanted.interval;
         subscription.plan_id = wanted.plan_id.clone();
-        subscription.extra_workspaces = wanted.extra_workspaces;
+        subscription.extras = wanted.extras;
         if !same_price {
             next.plan = plan;
         }
@@ -436,15 +436,16 @@ impl Ledger {
 
 impl Standing {
     fn prices(&self) -> Vec<(String, u32, Money)> {
-        let Subscription { interval, extra_workspaces, .. } = &self.subscription;
-        let price = self.plan.price;
-        let base =
-            price.and_then(|price| price.per(*interval)).map(|price| (self.plan.name.clone(), 1, price));
-        let each = price.and_then(|price| price.workspace).and_then(|price| price.per(*interval));
-        let extra = each
-            .zip(*extra_workspaces)
-            .map(|(price, quantity)| (format!("{}, further workspaces", self.plan.name), quantity, price));
-        base.into_iter().chain(extra).collect()
+        let (interval, extras) = (self.subscription.interval, self.subscription.extras);
+        let (plan, price) = (&self.plan.name, self.plan.price);
+        let base = price.and_then(|price| price.per(interval)).map(|price| (plan.clone(), 1, price));
+        let extra = |what: &str, unit: Option<UnitPrice>, quantity: Option<u32>| {
+            let price = unit.and_then(|unit| unit.per(interval));
+            price.zip(quantity).map(|(price, quantity)| (format!("{plan}, further {what}"), quantity, price))
+        };
+        let workspaces = extra("workspaces", price.and_then(|price| price.workspace), extras.workspaces);
+        let nodes = extra("nodes", price.and_then(|price| price.node), extras.nodes);
+        base.into_iter().chain(workspaces).chain(nodes).collect()
     }
 
     fn per_period(&self) -> i64 {

@@ -24,7 +24,9 @@ pub use settle::{Books, Notice, Outcome, Settlement, Sight, settle};
 
 use crate::error::{Error, Result};
 use crate::id::OrganizationId;
-use crate::model::{CustomerId, Interval, Money, Plan, RefusalReason, Subscription};
+use crate::model::{
+    CustomerId, Extras, Interval, Money, Plan, RefusalReason, Subscription, UnitPrice, Workspace,
+};
 use crate::name::{DisplayName, Email, PlanId};
 
 /// Takes money for plans: customers, ways to pay, subscriptions and invoices.
@@ -205,6 +207,27 @@ pub struct NewCustomer {
     pub email: Option<Email>,
 }
 
+/// What there is in an organization that plans charge for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Billable {
+    /// Workspaces.
+    pub workspaces: u32,
+    /// Nodes that workspaces have to themselves, as they were asked for.
+    pub nodes: u32,
+}
+
+impl Billable {
+    /// What there is in these workspaces of one organization.
+    #[must_use]
+    pub fn of(workspaces: &[Workspace]) -> Self {
+        let pools = workspaces.iter().flat_map(|workspace| &workspace.node_pools);
+        Self {
+            workspaces: u32::try_from(workspaces.len()).unwrap_or(u32::MAX),
+            nodes: pools.fold(0, |sum, pool| u32::saturating_add(sum, u32::from(pool.nodes))),
+        }
+    }
+}
+
 /// What a customer's subscription should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -212,8 +235,8 @@ pub struct Wanted {
     pub plan_id: PlanId,
     /// How often it is paid.
     pub interval: Interval,
-    /// How many workspaces to pay for beyond those included; none where the plan does not charge for them.
-    pub extra_workspaces: Option<u32>,
+    /// What to pay for beyond what is included.
+    pub extras: Extras,
     /// The coupon to redeem.
     pub coupon: Option<String>,
     /// For how many days nothing is charged, for whoever had no subscription before.
@@ -221,14 +244,19 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What a subscription to this plan is with so many workspaces.
+    /// What a subscription to this plan is for an organization with so much in it.
     #[must_use]
-    pub fn of(plan: &Plan, interval: Interval, workspaces: u32) -> Self {
-        let charged = plan.price.and_then(|price| price.workspace);
+    pub fn of(plan: &Plan, interval: Interval, there: Billable) -> Self {
+        let extra =
+            |price: Option<UnitPrice>, there: u32| price.map(|price| there.saturating_sub(price.included));
+        let price = plan.price;
         Self {
             plan_id: plan.id.clone(),
             interval,
-            extra_workspaces: charged.map(|price| workspaces.saturating_sub(price.included)),
+            extras: Extras {
+                workspaces: extra(price.and_then(|price| price.workspace), there.workspaces),
+                nodes: extra(price.and_then(|price| price.node), there.nodes),
+            },
             coupon: None,
             trial_days: plan.price.map_or(0, |price| price.trial_days),
         }
@@ -241,7 +269,7 @@ impl Wanted {
             && !subscription.cancel_at_period_end
             && subscription.plan_id == self.plan_id
             && subscription.interval == self.interval
-            && subscription.extra_workspaces == self.extra_workspaces
+            && subscription.extras == self.extras
     }
 }
 

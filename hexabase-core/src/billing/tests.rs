@@ -11,7 +11,7 @@ use crate::conformance::billing_provider::{BillingHarness, plans};
 use crate::fixture::{self, THEN, id};
 use crate::lifecycle::Pace;
 use crate::model::{
-    BillingAccount, Currency, Hold, Order, Organization, Standing, SubscriptionState, Wish, Workspace,
+    BillingAccount, Currency, Extras, Hold, Order, Organization, Standing, SubscriptionState, Wish, Workspace,
 };
 use crate::plans::PlanCatalog;
 
@@ -69,7 +69,7 @@ fn subscription(plan: &str, state: SubscriptionState) -> Subscription {
         id: "sub_1".to_owned(),
         plan_id: plan_id(plan),
         interval: Interval::Month,
-        extra_workspaces: None,
+        extras: Extras::default(),
         state,
         current_period_end: day(30),
         cancel_at_period_end: false,

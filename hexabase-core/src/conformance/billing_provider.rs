@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::billing::{BillingKey, BillingProvider, Invoice, NewCustomer, Wanted};
+use crate::billing::{Billable, BillingKey, BillingProvider, Invoice, NewCustomer, Wanted};
 use crate::error::ErrorKind;
 use crate::fixture::{self, id};
-use crate::model::{CustomerId, Interval, Money, Plan, Price, SubscriptionState, WorkspacePrice};
+use crate::model::{CustomerId, Extras, Interval, Money, Plan, Price, SubscriptionState, UnitPrice};
 use crate::name::{DisplayName, Email};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -50,6 +50,7 @@ macro_rules! billing_provider_conformance {
                 a_change_that_cannot_be_paid_does_not_happen,
                 going_over_to_years_begins_a_new_period,
                 further_workspaces_are_charged,
+                nodes_of_ones_own_are_charged,
                 a_preview_is_what_is_charged_and_changes_nothing,
                 a_subscription_ends_when_it_is_paid_up,
                 a_subscription_ends_at_once,
@@ -63,7 +64,8 @@ macro_rules! billing_provider_conformance {
 }
 
 /// The plans that the provider under test sells: `small` for 10.00 a month and 100.00 a year, `large` for 40.00 a month
-/// with one workspace included and 5.00 for each further one, and `tried`, which is free for 7 days.
+/// with one workspace and two nodes included, 5.00 for each further workspace and 7.00 for each further node, and `tried`,
+/// which is free for 7 days.
 #[must_use]
 pub fn plans() -> Vec<Plan> {
     let usd = |amount| Money { amount, currency: crate::model::Currency::parse("usd").unwrap() };
@@ -71,6 +73,7 @@ pub fn plans() -> Vec<Plan> {
         monthly: usd(monthly),
         yearly: Some(usd(yearly)),
         workspace: None,
+        node: None,
         trial_days: 0,
     };
     let plan = |name: &str, order, price| Plan {
@@ -79,18 +82,24 @@ pub fn plans() -> Vec<Plan> {
         price,
         ..fixture::plan(name)
     };
-    let workspace = WorkspacePrice { included: 1, monthly: usd(500), yearly: Some(usd(5_000)) };
+    let workspace = UnitPrice { included: 1, monthly: usd(500), yearly: Some(usd(5_000)) };
+    let node = UnitPrice { included: 2, monthly: usd(700), yearly: Some(usd(7_000)) };
     vec![
         plan("free", 1, None),
         plan("small", 2, Some(price(1_000, 10_000))),
         plan("tried", 3, Some(Price { trial_days: 7, ..price(2_000, 20_000) })),
-        plan("large", 4, Some(Price { workspace: Some(workspace), ..price(4_000, 40_000) })),
+        plan(
+            "large",
+            4,
+            Some(Price { workspace: Some(workspace), node: Some(node), ..price(4_000, 40_000) }),
+        ),
     ]
 }
 
 fn wanted(plan: &str, interval: Interval, workspaces: u32) -> Wanted {
     let plans = plans();
-    Wanted::of(plans.iter().find(|known| known.id.as_str() == plan).unwrap(), interval, workspaces)
+    let plan = plans.iter().find(|known| known.id.as_str() == plan).unwrap();
+    Wanted::of(plan, interval, Billable { workspaces, nodes: 0 })
 }
 
 fn monthly(plan: &str) -> Wanted {
@@ -272,13 +281,28 @@ pub async fn further_workspaces_are_charged(harness: &dyn BillingHarness) {
     assert_eq!(charges(harness, &acme).await, [5_000]);
     let four = wanted("large", Interval::Month, 4);
     let more = provider.subscribe(&acme, &four, &key("four")).await.unwrap();
-    assert_eq!(more.extra_workspaces, Some(3));
+    assert_eq!(more.extras.workspaces, Some(3));
     let upcoming = provider.upcoming_invoice(&acme).await.unwrap().unwrap();
     let whole: i64 =
         upcoming.lines.iter().filter(|line| !line.proration).map(|line| line.amount.amount).sum();
     assert_eq!(whole, 5_500);
     let none = provider.subscribe(&acme, &wanted("large", Interval::Month, 0), &key("none")).await.unwrap();
-    assert_eq!(none.extra_workspaces, Some(0));
+    assert_eq!(none.extras.workspaces, Some(0));
+}
+
+/// And nobody pays for those that the plan includes.
+pub async fn nodes_of_ones_own_are_charged(harness: &dyn BillingHarness) {
+    let provider = harness.provider();
+    let acme = customer(harness).await;
+    let with =
+        |nodes| Wanted { extras: Extras { nodes: Some(nodes), workspaces: Some(0) }, ..monthly("large") };
+    let five = provider.subscribe(&acme, &with(5), &key("five")).await.unwrap();
+    assert_eq!(five.extras, with(5).extras);
+    assert_eq!(charges(harness, &acme).await, [4_000 + 5 * 700]);
+    let none = provider.subscribe(&acme, &with(0), &key("none")).await.unwrap();
+    assert_eq!(none.extras.nodes, Some(0));
+    let small = provider.subscribe(&acme, &monthly("small"), &key("small")).await.unwrap();
+    assert_eq!(small.extras, Extras::default(), "a plan that does not charge for them has no item for them");
 }
 
 /// To the cent.

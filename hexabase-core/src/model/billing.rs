@@ -141,8 +141,8 @@ pub struct Subscription {
     pub plan_id: PlanId,
     /// How often it is paid.
     pub interval: Interval,
-    /// How many workspaces are paid for beyond those included; none where the plan does not charge for them.
-    pub extra_workspaces: Option<u32>,
+    /// What is paid for beyond what is included.
+    pub extras: Extras,
     /// How it stands.
     pub state: SubscriptionState,
     /// When the paid period ends.
@@ -166,6 +166,15 @@ pub enum Interval {
 }
 
 words!(Interval { Month = "month", Year = "year" } else UnknownInterval = "must be month or year");
+
+/// How many of each thing are paid for beyond those included; none where the plan does not charge for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Workspaces.
+    pub workspaces: Option<u32>,
+    /// Nodes that workspaces have to themselves.
+    pub nodes: Option<u32>,
+}
 
 /// How a subscription stands, in the provider's words
 /// (<https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>).

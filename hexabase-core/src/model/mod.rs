@@ -30,7 +30,7 @@ mod workspace;
 pub use api_token::{ApiToken, Scope, Scopes, UnknownScope};
 pub use audit::{Actor, AuditEvent, AuditFilter, Origin};
 pub use billing::{
-    BillingAccount, CustomerId, Interval, Order, Refusal, RefusalReason, Standing, Subscription,
+    BillingAccount, CustomerId, Extras, Interval, Order, Refusal, RefusalReason, Standing, Subscription,
     SubscriptionState, UnknownInterval, WebhookEvent, Wish,
 };
 pub use condition::{Condition, ConditionStatus};
@@ -42,7 +42,7 @@ pub use member::{Member, OrganizationRole, UnknownOrganizationRole};
 pub use money::{Currency, Money};
 pub use node_pool::{NodePool, PoolNodes};
 pub use organization::{Organization, OrganizationCounts};
-pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price, WorkspacePrice};
+pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price, UnitPrice};
 pub use project::Project;
 pub use registered_host::{HostHealth, HostSettings, HostState, RegisteredHost};
 pub use role::{Assignment, CustomRole, PresetRole, RoleRef, Rule, UnknownRole};

@@ -48,7 +48,10 @@ pub struct Price {
     pub yearly: Option<Money>,
     /// What workspaces cost beyond those included; none where they are all included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workspace: Option<WorkspacePrice>,
+    pub workspace: Option<UnitPrice>,
+    /// What nodes cost that workspaces have to themselves; none where they cost nothing of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<UnitPrice>,
     /// For how many days nothing is charged at first.
     #[serde(default)]
     pub trial_days: u32,
@@ -65,11 +68,11 @@ impl Price {
     }
 }
 
-/// What one more workspace costs.
+/// What one more of something costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WorkspacePrice {
-    /// How many workspaces the plan itself pays for.
+pub struct UnitPrice {
+    /// How many the plan itself pays for.
     pub included: u32,
     /// Per month for each further one.
     pub monthly: Money,
@@ -77,7 +80,7 @@ pub struct WorkspacePrice {
     pub yearly: Option<Money>,
 }
 
-impl WorkspacePrice {
+impl UnitPrice {
     /// What is paid in a rhythm; none where it cannot be paid so.
     #[must_use]
     pub const fn per(&self, interval: Interval) -> Option<Money> {

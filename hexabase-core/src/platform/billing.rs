@@ -4,7 +4,7 @@ use super::commit::require_version;
 use super::invitations::require_alive;
 use super::{Caller, Parts};
 use crate::access::Action;
-use crate::billing::{Invoice, PaymentMethod, Wanted, covers};
+use crate::billing::{Billable, Invoice, PaymentMethod, Wanted, covers};
 use crate::changeset::{Changeset, OutboxMessage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrderId, OrganizationId};
@@ -147,7 +147,7 @@ impl Billing<'_> {
             return Ok(None);
         };
         let (_, customer) = self.customer(caller, id).await?;
-        let wanted = Wanted { coupon, ..Wanted::of(plan, interval, there.counts.workspaces) };
+        let wanted = Wanted { coupon, ..Wanted::of(plan, interval, Billable::of(&there.workspaces)) };
         self.0.billing.preview(&customer, &wanted).await.map(Some)
     }
 
@@ -324,11 +324,18 @@ impl Billing<'_> {
 }
 
 impl Parts {
-    /// A message that makes a worker look at the account of an organization whose plan charges for workspaces, for when
-    /// one comes or goes.
+    /// A message that makes a worker look at the account of an organization, for when nodes come or go, if any plan charges
+    /// for them.
+    pub(crate) fn bill_for_nodes(&self, organization: OrganizationId) -> Option<OutboxMessage> {
+        let charges = |plan: &Plan| plan.price.is_some_and(|price| price.node.is_some());
+        self.plans.iter().any(charges).then(|| self.look_at_account(organization))
+    }
+
+    /// A message that makes a worker look at the account of an organization whose plan charges for what is in it, for when
+    /// a workspace comes or goes.
     pub(crate) fn bill_for_workspaces(&self, organization: &Organization) -> Option<OutboxMessage> {
         let price = self.plans.find(&organization.plan_id)?.price?;
-        price.workspace.map(|_| self.look_at_account(organization.id))
+        (price.workspace.is_some() || price.node.is_some()).then(|| self.look_at_account(organization.id))
     }
 
     /// Refuses a workspace on a plan that its organization does not pay for, where that is required.

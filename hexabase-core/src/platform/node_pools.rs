@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::commit::require_version;
 use super::{Caller, Done, Parts};
 use crate::access::Action;
+use crate::changeset::Changeset;
 use crate::error::{Error, Result};
 use crate::id::{NodePoolId, OrganizationId, TaskId, WorkspaceId};
 use crate::limits;
@@ -100,7 +101,12 @@ impl NodePools<'_> {
                 change.workspace.node_pools.push(pool.clone());
                 let task_id = change.task(TaskKind::Update);
                 change.audit("node_pool.create", format!("{workspace}/{}", pool.id), (), &pool);
-                Ok((change.finish().0, NodePoolTask { pool, task_id }))
+                let changeset = self
+                    .0
+                    .bill_for_nodes(organization)
+                    .into_iter()
+                    .fold(change.finish().0, Changeset::message);
+                Ok((changeset, NodePoolTask { pool, task_id }))
             })
             .await
     }
@@ -128,7 +134,12 @@ impl NodePools<'_> {
                 require_version(expected, pool.version)?;
                 let task_id = change.task(TaskKind::Update);
                 change.audit("node_pool.delete", format!("{workspace}/{id}"), &pool, ());
-                Ok((change.finish().0, task_id))
+                let changeset = self
+                    .0
+                    .bill_for_nodes(organization)
+                    .into_iter()
+                    .fold(change.finish().0, Changeset::message);
+                Ok((changeset, task_id))
             })
             .await
     }

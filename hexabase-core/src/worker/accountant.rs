@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use crate::billing::{BillingKey, Books, NewCustomer, Notice, Outcome, Settlement, Sight, Wanted, settle};
+use crate::billing::{
+    Billable, BillingKey, Books, NewCustomer, Notice, Outcome, Settlement, Sight, Wanted, settle,
+};
 use crate::changeset::{Changeset, Guard};
 use crate::clock::until;
 use crate::error::{Error, ErrorKind, Result};
@@ -130,22 +132,24 @@ impl<'a> Accountant<'a> {
                 let gone =
                     || Error::conflict("order_refused", format!("the plan {plan_id} is not sold any more"));
                 let plan = self.0.plans.find(plan_id).ok_or_else(gone)?;
-                let wanted =
-                    Wanted { coupon: coupon.clone(), ..Wanted::of(plan, *interval, count(books.workspaces)) };
+                let wanted = Wanted {
+                    coupon: coupon.clone(),
+                    ..Wanted::of(plan, *interval, Billable::of(books.workspaces))
+                };
                 self.0.billing.subscribe(customer, &wanted, key).await.map(drop)
             }
             Wish::Cancel { at_period_end } => self.0.billing.cancel(customer, *at_period_end, key).await,
         }
     }
 
-    /// What a subscription should be that pays for more or fewer workspaces than there are.
+    /// What a subscription should be that pays for more or less than there is.
     fn other_count(&self, books: Books<'_>, subscription: &Subscription) -> Option<Wanted> {
         if !subscription.state.gives_plan() || subscription.cancel_at_period_end {
             return None;
         }
         let plan = self.0.plans.find(&subscription.plan_id)?;
-        let wanted = Wanted::of(plan, subscription.interval, count(books.workspaces));
-        (wanted.extra_workspaces != subscription.extra_workspaces).then_some(wanted)
+        let wanted = Wanted::of(plan, subscription.interval, Billable::of(books.workspaces));
+        (wanted.extras != subscription.extras).then_some(wanted)
     }
 
     async fn record(&self, books: Books<'_>, settlement: &Settlement, lease: &Lease) -> Result<()> {
@@ -242,10 +246,6 @@ impl Parts {
         let key = BillingKey(format!("customer/{}/{}", organization.id, account.version));
         self.billing.ensure_customer(&customer, &key).await
     }
-}
-
-fn count(workspaces: &[Workspace]) -> u32 {
-    u32::try_from(workspaces.len()).unwrap_or(u32::MAX)
 }
 
 /// What a notice says: its subject and its text.

@@ -63,7 +63,18 @@ async fn a_customers_life_from_the_first_card_to_the_end_of_the_subscription() {
     assert!(charged.len() == 2 && charged[1] > 25_000 && charged[1] < 49_900, "{charged:?}");
     let live = desk.live_subscriptions();
     assert_eq!(live.len(), 1);
-    assert_eq!(live[0]["items"]["data"].as_array().unwrap().len(), 2, "items are replaced and never added");
+    assert_eq!(
+        live[0]["items"]["data"].as_array().unwrap().len(),
+        3,
+        "items are replaced and never added twice"
+    );
+    let pool = json!({ "name": "own", "class": "big", "nodes": 2 });
+    desk.client().make(&format!("{}/node-pools", made[0]), &pool).await;
+    desk.work().await;
+    let with_nodes = desk.get("subscription").await;
+    assert_eq!(with_nodes["subscription"]["extra_nodes"], 2);
+    assert_eq!(desk.charges(), charged, "what comes on top is settled with the next invoice");
+
     let invoices = desk.get("invoices?limit=1").await;
     assert!(invoices["next_cursor"].is_string());
     let id = invoices["items"][0]["id"].as_str().unwrap();

@@ -39,7 +39,7 @@ async fn plans_are_synced_and_a_subscription_follows_what_stripe_tells() {
     assert!(shown.contains("+ price hexabase_team_plan_month: 4900 usd"), "{shown}");
     assert!(shown.ends_with("--apply makes them\n"), "{shown}");
     assert_eq!(said(with_stripe(here, &base, &["billing", "sync"])), shown, "to look changes nothing");
-    assert!(said(with_stripe(here, &base, &["billing", "sync", "--apply"])).contains("done: 12 changes"));
+    assert!(said(with_stripe(here, &base, &["billing", "sync", "--apply"])).contains("done: 15 changes"));
     let again = said(with_stripe(here, &base, &["billing", "sync", "--apply"]));
     assert_eq!(again, "Stripe sells what the plans say\n");
 

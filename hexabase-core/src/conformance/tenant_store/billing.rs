@@ -3,7 +3,7 @@ use crate::ErrorKind;
 use crate::changeset::{Changeset, Key};
 use crate::fixture::{self, THEN, id};
 use crate::model::{
-    BillingAccount, CustomerId, Interval, Order, Refusal, RefusalReason, Standing, Subscription,
+    BillingAccount, CustomerId, Extras, Interval, Order, Refusal, RefusalReason, Standing, Subscription,
     SubscriptionState, WebhookEvent, Wish,
 };
 use crate::name::PlanId;
@@ -30,7 +30,7 @@ fn account() -> BillingAccount {
             id: "sub_1".to_owned(),
             plan_id,
             interval: Interval::Month,
-            extra_workspaces: Some(2),
+            extras: Extras { workspaces: Some(2), nodes: None },
             state: SubscriptionState::PastDue,
             current_period_end: later(86_400),
             cancel_at_period_end: true,

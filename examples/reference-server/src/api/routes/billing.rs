@@ -59,6 +59,8 @@ struct PaidView {
     state: String,
     /// How many workspaces are paid for beyond those included; null where the plan does not charge for them.
     extra_workspaces: Option<u32>,
+    /// How many nodes are paid for beyond those included; null where the plan does not charge for them.
+    extra_nodes: Option<u32>,
     /// When the paid period ends.
     current_period_end: Timestamp,
     /// Whether it ends then.
@@ -76,7 +78,8 @@ impl From<Subscription> for PaidView {
             plan_id: subscription.plan_id.to_string(),
             interval: subscription.interval.to_string(),
             state: subscription.state.to_string(),
-            extra_workspaces: subscription.extra_workspaces,
+            extra_workspaces: subscription.extras.workspaces,
+            extra_nodes: subscription.extras.nodes,
             current_period_end: subscription.current_period_end,
             cancel_at_period_end: subscription.cancel_at_period_end,
             trial_end: subscription.trial_end,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use hexabase_core::model::{Money, Plan, WorkspacePrice};
+use hexabase_core::model::{Money, Plan, UnitPrice};
 use hexabase_core::quota::Quota;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -79,16 +79,18 @@ struct PriceView {
     /// Per year; null when it cannot be paid by the year.
     yearly: Option<MoneyView>,
     /// What workspaces cost beyond those included; null when they are all included.
-    workspace: Option<WorkspacePriceView>,
+    workspace: Option<UnitPriceView>,
+    /// What nodes cost that workspaces have to themselves; null when they cost nothing of their own.
+    node: Option<UnitPriceView>,
     /// For how many days nothing is charged at first.
     trial_days: u32,
 }
 
-/// What one more workspace costs.
+/// What one more of something costs.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WorkspacePrice)]
-struct WorkspacePriceView {
-    /// How many workspaces the plan itself pays for.
+#[schema(as = UnitPrice)]
+struct UnitPriceView {
+    /// How many the plan itself pays for.
     included: u32,
     /// Per month for each further one.
     monthly: MoneyView,
@@ -96,8 +98,8 @@ struct WorkspacePriceView {
     yearly: Option<MoneyView>,
 }
 
-impl From<WorkspacePrice> for WorkspacePriceView {
-    fn from(price: WorkspacePrice) -> Self {
+impl From<UnitPrice> for UnitPriceView {
+    fn from(price: UnitPrice) -> Self {
         Self {
             included: price.included,
             monthly: price.monthly.into(),
@@ -132,7 +134,8 @@ impl From<&Plan> for PlanView {
             price: plan.price.map(|price| PriceView {
                 monthly: price.monthly.into(),
                 yearly: price.yearly.map(MoneyView::from),
-                workspace: price.workspace.map(WorkspacePriceView::from),
+                workspace: price.workspace.map(UnitPriceView::from),
+                node: price.node.map(UnitPriceView::from),
                 trial_days: price.trial_days,
             }),
             quota: quota_view(&plan.quota),
