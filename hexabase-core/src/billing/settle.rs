@@ -102,7 +102,11 @@ pub fn settle(
         notices: Vec::new(),
     };
     settlement.account.customer_id.clone_from(&sight.customer_id);
-    settle_order(&mut settlement.account, &sight.order, now);
+    match &sight.order {
+        // Until it is known what came of it, it may as well not have been carried out: doing it again is harmless.
+        Outcome::Done if sight.subscription.is_none() => {}
+        outcome => settle_order(&mut settlement.account, outcome, now),
+    }
     if let Some(seen) = &sight.subscription {
         settle_subscription(&mut settlement, books, seen.as_ref(), terms, now);
         settlement.holds = changed_holds(books, &settlement, terms);

@@ -212,6 +212,8 @@ fn an_order_is_done_or_refused_or_waits() {
     scene.account.order = Some(order.clone());
     let waits = Sight { error: Some(Error::unavailable("away")), ..scene.sight(None) };
     assert_eq!(scene.settle(&waits, THEN).account.order, Some(order));
+    let unseen = Sight { order: Outcome::Done, subscription: None, ..scene.sight(None) };
+    assert!(scene.settle(&unseen, THEN).account.order.is_some(), "nobody knows what came of it");
     let done = Sight { order: Outcome::Done, ..scene.sight(None) };
     assert_eq!(scene.settle(&done, THEN).account.order, None);
     let refused = Sight { order: Outcome::Refused(payment_failed("no")), ..scene.sight(None) };

@@ -109,14 +109,14 @@ impl<'a> Accountant<'a> {
                 Err(error) => sight.order = Outcome::Refused(error),
             }
         }
-        let mut seen = self.0.billing.find_subscription(&customer).await?;
-        if let Some(subscription) = &seen
-            && let Some(wanted) = self.other_count(books, subscription)
-        {
-            let key = BillingKey(format!("workspaces/{}/{}", organization.id, account.version));
-            seen = Some(self.0.billing.subscribe(&customer, &wanted, &key).await?);
-        }
+        let seen = self.0.billing.find_subscription(&customer).await?;
+        let other_count = seen.as_ref().and_then(|subscription| self.other_count(books, subscription));
+        // What was seen counts, whether or not the numbers can be put right.
         sight.subscription = Some(seen);
+        if let Some(wanted) = other_count {
+            let key = BillingKey(format!("workspaces/{}/{}", organization.id, account.version));
+            sight.subscription = Some(Some(self.0.billing.subscribe(&customer, &wanted, &key).await?));
+        }
         Ok(())
     }
 
@@ -144,7 +144,8 @@ impl<'a> Accountant<'a> {
 
     /// What a subscription should be that pays for more or less than there is.
     fn other_count(&self, books: Books<'_>, subscription: &Subscription) -> Option<Wanted> {
-        if !subscription.state.gives_plan() || subscription.cancel_at_period_end {
+        let settled = !subscription.cancel_at_period_end && !subscription.awaits_confirmation;
+        if !subscription.state.gives_plan() || !settled {
             return None;
         }
         let plan = self.0.plans.find(&subscription.plan_id)?;
