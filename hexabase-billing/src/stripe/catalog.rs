@@ -209,7 +209,7 @@ impl StripeBilling {
     async fn product(&self, id: &str) -> Result<Option<StripeProduct>> {
         match self.client.get(&format!("products/{id}"), &Form::new()).await {
             Ok(product) => Ok(Some(product)),
-            Err(problem) if problem.is_missing("") => Ok(None),
+            Err(problem) if problem.is_missing() => Ok(None),
             Err(problem) => Err(problem.into()),
         }
     }

@@ -81,12 +81,17 @@ impl Problem {
         })
     }
 
-    /// Whether what a parameter names is not there; an empty name stands for what the path names.
-    pub(super) fn is_missing(&self, parameter: &str) -> bool {
-        self.refusal().is_some_and(|refusal| {
-            let missing = refusal.status == 404 || refusal.code == "resource_missing";
-            missing && (parameter.is_empty() || refusal.parameter.contains(parameter))
-        })
+    /// Whether something is not there that was named.
+    pub(super) fn is_missing(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.status == 404 || refusal.code == "resource_missing")
+    }
+
+    /// Whether it is this that is not there. Of what a path names Stripe says in its message alone what it is.
+    pub(super) fn misses(&self, what: &str) -> bool {
+        let named = |refusal: &Refusal| {
+            refusal.parameter.contains(what) || refusal.message.starts_with(&format!("No such {what}:"))
+        };
+        self.is_missing() && self.refusal().is_some_and(named)
     }
 }
 
@@ -102,10 +107,39 @@ impl From<Problem> for Error {
                 Self::unavailable("the payment provider refuses our key; an operator has to look at it")
                     .caused_by(problem)
             }
-            _ if problem.is_missing("customer") => Self::not_found("customer").caused_by(problem),
-            404 => Self::not_found("thing at the payment provider").caused_by(problem),
+            _ if problem.misses("customer") => Self::not_found("customer").caused_by(problem),
+            // It was there a moment ago: whoever looks again sees what there is now.
+            404 => away(problem),
             _ if problem.is_transient() => away(problem),
             _ => Self::unexpected("the payment provider refuses what was asked of it").caused_by(problem),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hexabase_core::ErrorKind;
+
+    use super::*;
+
+    fn missing(message: &str) -> Error {
+        let refusal = Refusal {
+            status: 404,
+            code: "resource_missing".to_owned(),
+            parameter: "id".to_owned(),
+            message: message.to_owned(),
+            request_id: "req_1".to_owned(),
+            replayed: false,
+            should_retry: Some(false),
+            retry_after: None,
+        };
+        Problem::Refusal(refusal).into()
+    }
+
+    #[test]
+    fn only_a_customer_that_is_gone_is_taken_for_one() {
+        assert_eq!(missing("No such customer: 'cus_1'").kind(), ErrorKind::NotFound);
+        let meanwhile = missing("No such subscription: 'sub_1'");
+        assert!(meanwhile.is_retryable(), "nobody loses a plan because something ended at the same moment");
     }
 }

@@ -73,7 +73,7 @@ impl BillingProvider for StripeBilling {
         key: &BillingKey,
     ) -> Result<PaymentMethod> {
         let refused = |problem: Problem| match problem.refusal() {
-            Some(refusal) if matches!(refusal.status, 400 | 402 | 404) && !problem.is_missing("customer") => {
+            Some(refusal) if matches!(refusal.status, 400 | 402 | 404) && !problem.misses("customer") => {
                 Error::invalid("payment_method", format!("cannot be used: {}", refusal.message))
             }
             _ => problem.into(),
@@ -143,7 +143,7 @@ impl BillingProvider for StripeBilling {
         }
         let made = match outcome {
             Ok(made) => made,
-            Err(Failure::Stripe(problem)) if problem.is_missing("coupon") => {
+            Err(Failure::Stripe(problem)) if problem.misses("coupon") => {
                 return Err(Error::invalid(
                     "coupon",
                     "there is no such coupon, or it cannot be redeemed any more",
@@ -207,7 +207,7 @@ impl BillingProvider for StripeBilling {
         }
         match self.client.delete(&path).await {
             // It has ended meanwhile.
-            Err(problem) if problem.is_missing("") => Ok(()),
+            Err(problem) if problem.is_missing() => Ok(()),
             outcome => Ok(outcome?),
         }
     }
@@ -242,7 +242,7 @@ impl BillingProvider for StripeBilling {
         match self.client.get::<StripeInvoice>(&format!("invoices/{}", segment(id)), &Form::new()).await {
             Ok(invoice) if invoice.customer == customer.0 => invoice.invoice().map(Some),
             Ok(_) => Ok(None),
-            Err(problem) if problem.is_missing("") => Ok(None),
+            Err(problem) if problem.is_missing() => Ok(None),
             Err(problem) => Err(problem.into()),
         }
     }
@@ -269,7 +269,7 @@ impl StripeBilling {
     async fn own_method(&self, customer: &CustomerId, method: &str) -> Result<()> {
         let path = format!("customers/{}/payment_methods/{}", customer.0, segment(method));
         match self.client.get::<StripeMethod>(&path, &Form::new()).await {
-            Err(problem) if problem.is_missing("") => Err(Error::not_found("payment method")),
+            Err(problem) if problem.is_missing() => Err(Error::not_found("payment method")),
             outcome => Ok(outcome.map(drop)?),
         }
     }
@@ -286,7 +286,7 @@ impl StripeBilling {
             {
                 Ok(None)
             }
-            Err(problem) if problem.is_missing("coupon") => {
+            Err(problem) if problem.misses("coupon") => {
                 Err(Error::invalid("coupon", "there is no such coupon, or it cannot be redeemed any more"))
             }
             Err(problem) => Err(problem.into()),

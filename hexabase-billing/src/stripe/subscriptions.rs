@@ -18,7 +18,7 @@ impl StripeBilling {
             .with("status", "all")
             .with("expand[]", "data.latest_invoice.confirmation_secret");
         let all: Vec<StripeSubscription> = match self.client.all("subscriptions", &query).await {
-            Err(problem) if problem.is_missing("customer") => return Ok(None),
+            Err(problem) if problem.misses("customer") => return Ok(None),
             outcome => outcome?,
         };
         let mut ours = Vec::new();

@@ -141,9 +141,10 @@ fn settle_subscription(
     terms: &Terms,
     now: Timestamp,
 ) {
-    let was_live = books.account.live_subscription().is_some();
+    let gave = books.account.subscription.as_ref().is_some_and(|before| before.state.gives_plan());
     let live = seen.filter(|subscription| subscription.state.is_live());
-    if was_live && live.is_none() {
+    // What was never paid for cannot end.
+    if gave && live.is_none() {
         settlement.notices.push(Notice::Ended);
     }
     let giving = seen.filter(|subscription| subscription.state.gives_plan());

@@ -230,6 +230,8 @@ fn an_incomplete_subscription_gives_no_plan_yet() {
     let settlement = scene.see(SubscriptionState::Incomplete, THEN);
     assert_eq!(settlement.plan_id, plan_id("free"));
     assert!(settlement.notices.is_empty());
+    let expired = scene.see(SubscriptionState::IncompleteExpired, day(1));
+    assert!(expired.notices.is_empty() && expired.holds.is_empty(), "what was never paid for cannot end");
 }
 
 proptest! {

@@ -136,7 +136,8 @@ impl Billing<'_> {
         id: OrganizationId,
         command: &ChoosePlan,
     ) -> Result<Option<Invoice>> {
-        self.0.permit(caller, id, Action::BillingRead).await?;
+        // It makes the organization a customer, if it is none yet.
+        self.0.permit(caller, id, Action::BillingManage).await?;
         let organization = self.0.organization(id).await?;
         let there = self.there(id).await?;
         let plan = self.plan(&command.plan_id)?;

@@ -23,7 +23,7 @@ impl Billing<'_> {
         id: OrganizationId,
         return_to: &str,
     ) -> Result<Done<String>> {
-        self.ask(caller, id, "billing.checkout", "", |customer, key| async move {
+        self.ask(caller, id, "billing.checkout", &id.to_string(), |customer, key| async move {
             self.0.billing.checkout_url(&customer, return_to, &key).await
         })
         .await
@@ -34,7 +34,7 @@ impl Billing<'_> {
     /// # Errors
     /// As [`Self::checkout`].
     pub async fn portal(&self, caller: &Caller, id: OrganizationId, return_to: &str) -> Result<Done<String>> {
-        self.ask(caller, id, "billing.portal", "", |customer, key| async move {
+        self.ask(caller, id, "billing.portal", &id.to_string(), |customer, key| async move {
             self.0.billing.portal_url(&customer, return_to, &key).await
         })
         .await
@@ -45,7 +45,7 @@ impl Billing<'_> {
     /// # Errors
     /// As [`Self::checkout`].
     pub async fn setup_intent(&self, caller: &Caller, id: OrganizationId) -> Result<Done<SetupIntent>> {
-        self.ask(caller, id, "billing.setup_intent", "", |customer, key| async move {
+        self.ask(caller, id, "billing.setup_intent", &id.to_string(), |customer, key| async move {
             self.0.billing.setup_intent(&customer, &key).await
         })
         .await

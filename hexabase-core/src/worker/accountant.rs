@@ -10,7 +10,8 @@ use crate::id::{OrganizationId, UserId};
 use crate::id_source::IdSourceExt as _;
 use crate::lifecycle;
 use crate::model::{
-    BillingAccount, CustomerId, Hold, Organization, OrganizationRole, Subscription, Wish, Workspace,
+    BillingAccount, CustomerId, Hold, Organization, OrganizationRole, RefusalReason, Subscription, Wish,
+    Workspace,
 };
 use crate::name::Email;
 use crate::notifier::Mail;
@@ -129,8 +130,10 @@ impl<'a> Accountant<'a> {
     ) -> Result<()> {
         match wish {
             Wish::Subscribe { plan_id, interval, coupon } => {
-                let gone =
-                    || Error::conflict("order_refused", format!("the plan {plan_id} is not sold any more"));
+                let gone = || {
+                    let message = format!("the plan {plan_id} is not sold any more");
+                    Error::conflict(RefusalReason::OrderRefused.as_str(), message)
+                };
                 let plan = self.0.plans.find(plan_id).ok_or_else(gone)?;
                 let wanted = Wanted {
                     coupon: coupon.clone(),

@@ -24,7 +24,8 @@ impl Problem {
     }
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
-        Self { status: 404, ..Self::missing(what, id) }
+        // Of what a path names it says no more than that it was the path's.
+        Self { status: 404, parameter: Some("id".to_owned()), ..Self::missing(what, id) }
     }
 
     pub(crate) fn nothing_upcoming() -> Self {
