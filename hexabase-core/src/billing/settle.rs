@@ -160,7 +160,8 @@ fn settle_subscription(
     let owes = live.is_some_and(|subscription| subscription.state.owes());
     let (standing, notice) = stand(books.account.standing, owes, terms, now);
     settlement.account.standing = standing;
-    settlement.notices.extend(notice);
+    // Whoever owes nothing any more because it is all over has not paid.
+    settlement.notices.extend(notice.filter(|_| live.is_some()));
     settlement.account.subscription = seen.cloned();
 }
 

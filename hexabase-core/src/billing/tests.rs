@@ -156,6 +156,16 @@ fn a_missed_payment_is_told_reminded_of_and_puts_workspaces_to_sleep_after_the_g
 }
 
 #[test]
+fn a_subscription_that_stripe_gives_up_ends_and_nobody_is_thanked_for_paying() {
+    let mut scene = Scene::paid();
+    scene.see(SubscriptionState::PastDue, THEN);
+    scene.see(SubscriptionState::Unpaid, day(14));
+    let over = scene.see(SubscriptionState::Canceled, day(30));
+    assert_eq!(over.notices, [Notice::Ended]);
+    assert_eq!(over.holds, [(id("one"), None), (id("two"), Some(Hold::NotPaidFor))]);
+}
+
+#[test]
 fn nobody_is_put_to_sleep_while_the_provider_cannot_be_asked() {
     let mut scene = Scene::paid();
     scene.see(SubscriptionState::PastDue, THEN);
