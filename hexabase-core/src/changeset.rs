@@ -17,9 +17,9 @@ use crate::id::{
     TaskId, TokenId, UserId, WorkspaceId,
 };
 use crate::model::{
-    ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Identity, Invitation, Member,
-    Membership, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey,
-    Task, User, WebhookEvent, Workspace,
+    ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation,
+    Member, Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount,
+    Session, SigningKey, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
 };
 use crate::name::{HostClusterName, ProviderName};
 use crate::secret::VerifierHash;
@@ -68,6 +68,8 @@ pub enum Write {
     Insert(Record),
     /// Replaces a record, which must exist.
     Update(Record),
+    /// Adds a record, or replaces the one that has its key. What it belongs to must exist.
+    Put(Record),
     /// Removes a record, which must exist, with everything that belongs to it.
     Delete(Key),
     /// Takes a user out of every group of every workspace of the organization, and raises `version` and
@@ -102,6 +104,12 @@ pub enum Record {
     BillingAccount(Box<BillingAccount>),
     /// That the billing provider told something. Forgotten after a while.
     WebhookEvent(WebhookEvent),
+    /// What a workspace used in an hour. Goes with the organization; forgotten after a while.
+    UsageHour(UsageHour),
+    /// What the billing provider was told of an hour. Goes with the organization; forgotten after a while.
+    UsageReport(UsageReport),
+    /// That the meters were read for an hour. Forgotten after a while.
+    MeteredHour(MeteredHour),
     /// A member of an organization.
     Member(Member),
     /// An invitation.
@@ -159,6 +167,12 @@ pub enum Key {
     BillingAccount(OrganizationId),
     /// What the billing provider told, by its name for it.
     WebhookEvent(String),
+    /// What a workspace used in an hour.
+    UsageHour(OrganizationId, Hour, WorkspaceId),
+    /// What the billing provider was told of an hour.
+    UsageReport(OrganizationId, Hour),
+    /// That the meters were read for an hour.
+    MeteredHour(Hour),
     /// A member of an organization.
     Member(OrganizationId, UserId),
     /// An invitation.
@@ -203,6 +217,9 @@ impl Record {
             Self::Organization(organization) => Key::Organization(organization.id),
             Self::BillingAccount(account) => Key::BillingAccount(account.organization_id),
             Self::WebhookEvent(event) => Key::WebhookEvent(event.id.clone()),
+            Self::UsageHour(usage) => Key::UsageHour(usage.organization_id, usage.hour, usage.workspace_id),
+            Self::UsageReport(report) => Key::UsageReport(report.organization_id, report.hour),
+            Self::MeteredHour(metered) => Key::MeteredHour(metered.hour),
             Self::Member(member) => Key::Member(member.organization_id, member.user_id),
             Self::Invitation(invitation) => Key::Invitation(invitation.organization_id, invitation.id),
             Self::ServiceAccount(account) => Key::ServiceAccount(account.organization_id, account.id),
@@ -234,6 +251,9 @@ impl Key {
             Self::Organization(_) => "organization",
             Self::BillingAccount(_) => "billing account",
             Self::WebhookEvent(_) => "webhook event",
+            Self::UsageHour(..) => "usage",
+            Self::UsageReport(..) => "usage report",
+            Self::MeteredHour(_) => "metered hour",
             Self::Member(..) => "member",
             Self::Invitation(..) => "invitation",
             Self::ServiceAccount(..) => "service account",
@@ -264,9 +284,12 @@ impl Key {
             | Self::Host(_)
             | Self::SpentRefresh(..)
             | Self::WebhookEvent(_)
+            | Self::MeteredHour(_)
             | Self::SecurityEvent(..) => None,
             Self::Organization(organization)
             | Self::BillingAccount(organization)
+            | Self::UsageHour(organization, ..)
+            | Self::UsageReport(organization, _)
             | Self::Member(organization, _)
             | Self::Invitation(organization, _)
             | Self::ServiceAccount(organization, _)
@@ -396,6 +419,13 @@ impl Changeset {
         self
     }
 
+    /// Adds a record, or replaces the one that has its key.
+    #[must_use]
+    pub fn put(mut self, record: impl Into<Record>) -> Self {
+        self.writes.push(Write::Put(record.into()));
+        self
+    }
+
     /// Removes a record.
     #[must_use]
     pub fn delete(mut self, key: Key) -> Self {
@@ -519,6 +549,9 @@ records! {
     SigningKey(SigningKey),
     Organization(Organization),
     WebhookEvent(WebhookEvent),
+    UsageHour(UsageHour),
+    UsageReport(UsageReport),
+    MeteredHour(MeteredHour),
     Member(Member),
     Invitation(Invitation),
     ServiceAccount(ServiceAccount),

@@ -58,7 +58,7 @@
 //! |---|---|
 //! | what there is | [`model`], [`id`], [`name`], [`quantity`] |
 //! | who may do what | [`access`] |
-//! | how much of it | [`limits`], [`quota`], [`plans`], [`placement`] |
+//! | how much of it | [`limits`], [`quota`], [`plans`], [`placement`], [`metering`] |
 //! | what a tenant cluster should be | [`desired`] |
 //! | what becomes of a workspace | [`lifecycle`], [`worker`] |
 //! | what callers ask for | [`platform`] |
@@ -89,6 +89,7 @@ pub mod id_source;
 pub mod identity;
 pub mod lifecycle;
 pub mod limits;
+pub mod metering;
 pub mod metrics;
 pub mod model;
 pub mod name;

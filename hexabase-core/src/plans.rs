@@ -1,7 +1,7 @@
 //! The plans of an installation.
 
 use crate::error::{Error, Result};
-use crate::model::Plan;
+use crate::model::{Meter, Plan};
 use crate::name::PlanId;
 
 /// The plans that can be bought, in the order in which they are shown. The first one is what an
@@ -47,6 +47,15 @@ impl PlanCatalog {
     #[must_use]
     pub fn first(&self) -> &Plan {
         &self.0[0]
+    }
+
+    /// What any plan charges for by use.
+    #[must_use]
+    pub fn charged_meters(&self) -> Vec<Meter> {
+        let charged = |meter: &Meter| {
+            self.0.iter().any(|plan| plan.price.is_some_and(|price| price.usage[*meter].is_some()))
+        };
+        Meter::ALL.iter().copied().filter(charged).collect()
     }
 
     /// All plans, in order.

@@ -192,6 +192,8 @@ async fn every_table_with_an_organization_has_a_policy() {
         "members_by_user",
         "organizations_name_key",
         "organizations_pkey",
+        "usage_hours_by_hour",
+        "usage_reports_by_hour",
         "workspaces_by_id",
         "workspaces_due",
         "workspaces_on_host",

@@ -6,12 +6,14 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
 use super::{
-    BillingKey, BillingProvider, Invoice, InvoiceLine, NewCustomer, PaymentMethod, SetupIntent, Wanted,
-    WebhookHint, no_payment_method, payment_failed,
+    BillingKey, BillingProvider, Invoice, InvoiceLine, NewCustomer, PaymentMethod, SetupIntent, UsageEvent,
+    Wanted, WebhookHint, no_payment_method, payment_failed,
 };
 use crate::clock::{Clock, until};
 use crate::error::{Error, Result};
-use crate::model::{CustomerId, Interval, Money, Plan, Subscription, SubscriptionState, UnitPrice};
+use crate::model::{
+    CustomerId, Hour, Interval, Meter, Money, Plan, Subscription, SubscriptionState, UnitPrice, UsagePrice,
+};
 use crate::plans::PlanCatalog;
 
 /// The way to pay that works.
@@ -41,6 +43,8 @@ struct Ledger {
     attached: BTreeMap<String, PaymentMethod>,
     subscription: Option<Standing>,
     invoices: Vec<Invoice>,
+    /// What was used of something in an hour, with the moment that stands for it.
+    usage: BTreeMap<(Meter, Hour), (Timestamp, u64)>,
     /// What is owed to the customer (below nothing) or by them, to be settled with the next invoice.
     pending: Vec<InvoiceLine>,
 }
@@ -225,6 +229,26 @@ impl BillingProvider for MemoryBilling {
         self.with(customer, |ledger, now| Ok(ledger.upcoming(now)))
     }
 
+    async fn report_usage(&self, customer: &CustomerId, event: &UsageEvent) -> Result<()> {
+        self.with(customer, |ledger, _| {
+            ledger.usage.insert((event.meter, event.hour), (event.at, event.amount));
+            Ok(())
+        })
+    }
+
+    async fn reported_usage(
+        &self,
+        customer: &CustomerId,
+        meter: Meter,
+        from: Hour,
+        until: Hour,
+    ) -> Result<u64> {
+        self.with(customer, |ledger, _| {
+            let told = ledger.usage.range((meter, from)..(meter, until));
+            Ok(told.map(|(_, (_, amount))| amount).sum())
+        })
+    }
+
     fn verify_webhook(&self, _: &[u8], _: &str, _: Timestamp) -> Result<WebhookHint> {
         Err(Error::unauthenticated("no payment provider is set up that could prove to have sent this"))
     }
@@ -370,8 +394,15 @@ impl Ledger {
         if invoice.total.amount < 0 {
             let (period_start, period_end) = (now, now);
             let (description, amount) = ("Credit".to_owned(), invoice.total);
-            let credit =
-                InvoiceLine { description, quantity: 1, amount, proration: true, period_start, period_end };
+            let credit = InvoiceLine {
+                description,
+                quantity: 1,
+                meter: None,
+                amount,
+                proration: true,
+                period_start,
+                period_end,
+            };
             self.pending.push(credit);
         }
         let settled = paid || invoice.amount_due.amount == 0;
@@ -387,9 +418,12 @@ impl Ledger {
             if !subscription.state.is_live() || now < end {
                 return;
             }
+            let used = standing.usage_lines(&self.usage);
+            let subscription = &mut standing.subscription;
             if subscription.cancel_at_period_end {
                 subscription.state = SubscriptionState::Canceled;
                 self.subscription = Some(standing);
+                self.invoice(used, self.can_pay(), end);
                 return;
             }
             let next = period_end(end, subscription.interval);
@@ -399,7 +433,8 @@ impl Ledger {
             let open = self.invoices.iter().any(|invoice| invoice.status == "open");
             standing.subscription.state =
                 if paid && !open { SubscriptionState::Active } else { SubscriptionState::PastDue };
-            let lines = standing.lines(end, next);
+            let mut lines = standing.lines(end, next);
+            lines.extend(used);
             self.subscription = Some(standing);
             self.invoice(lines, paid, end);
         }
@@ -429,6 +464,7 @@ impl Ledger {
         let end = subscription.current_period_end;
         let mut lines = self.pending.clone();
         lines.extend(standing.lines(end, period_end(end, subscription.interval)));
+        lines.extend(standing.usage_lines(&self.usage));
         let currency = lines.first()?.amount;
         Some(bill(lines, currency, now))
     }
@@ -457,12 +493,35 @@ impl Standing {
         let line = |(description, quantity, price): (String, u32, Money)| InvoiceLine {
             description,
             quantity: u64::from(quantity),
+            meter: None,
             amount: price.times(quantity),
             proration: false,
             period_start,
             period_end,
         };
         self.prices().into_iter().map(line).collect()
+    }
+
+    /// What was used in the period, for meters that the plan charges for.
+    fn usage_lines(&self, usage: &BTreeMap<(Meter, Hour), (Timestamp, u64)>) -> Vec<InvoiceLine> {
+        let (start, end) = (self.period_start, self.subscription.current_period_end);
+        let months = self.subscription.interval.months();
+        let prices = self.plan.price.map(|price| price.usage).unwrap_or_default();
+        let line = |(meter, price): (Meter, &Option<UsagePrice>)| {
+            let price = (*price)?;
+            let told = usage.range((meter, Hour::FIRST)..=(meter, Hour::LAST)).map(|(_, told)| *told);
+            let quantity = told.filter(|(at, _)| (start..end).contains(at)).map(|(_, amount)| amount).sum();
+            (quantity > 0).then(|| InvoiceLine {
+                description: format!("{}, {meter} in {}", self.plan.name, meter.unit()),
+                quantity,
+                meter: Some(meter),
+                amount: price.cost(quantity, months),
+                proration: false,
+                period_start: start,
+                period_end: end,
+            })
+        };
+        prices.iter().filter_map(line).collect()
     }
 
     /// What is given back for the rest of the period.

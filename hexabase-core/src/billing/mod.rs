@@ -25,7 +25,7 @@ pub use settle::{Books, Notice, Outcome, Settlement, Sight, settle};
 use crate::error::{Error, Result};
 use crate::id::OrganizationId;
 use crate::model::{
-    CustomerId, Extras, Interval, Money, Plan, RefusalReason, Subscription, UnitPrice, Workspace,
+    CustomerId, Extras, Hour, Interval, Meter, Money, Plan, RefusalReason, Subscription, UnitPrice, Workspace,
 };
 use crate::name::{DisplayName, Email, PlanId};
 
@@ -178,6 +178,30 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
     /// `NotFound` for an unknown customer, `Unavailable`.
     async fn upcoming_invoice(&self, customer: &CustomerId) -> Result<Option<Invoice>>;
 
+    /// Tells how much a customer used of something in an hour: all of it.
+    ///
+    /// # Behaviour
+    /// - What is told of an hour takes the place of what was told of it before.
+    /// - Telling the same again changes nothing.
+    /// - What is beyond what the plan includes is charged when the paid period ends.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown customer, `Unavailable` also for a meter that the provider does not know.
+    async fn report_usage(&self, customer: &CustomerId, event: &UsageEvent) -> Result<()>;
+
+    /// How much a customer used of something from an hour on until before another, as the provider has it, in
+    /// thousandths of the meter's unit. The provider may need some minutes to count what it was told.
+    ///
+    /// # Errors
+    /// As [`Self::report_usage`].
+    async fn reported_usage(
+        &self,
+        customer: &CustomerId,
+        meter: Meter,
+        from: Hour,
+        until: Hour,
+    ) -> Result<u64>;
+
     /// Whether a webhook comes from the provider, and what it is about.
     ///
     /// # Behaviour
@@ -273,6 +297,22 @@ impl Wanted {
     }
 }
 
+/// That a customer used so much of something in an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageEvent {
+    /// A name for it, the same for every retry and never used for anything else. At most 100 characters.
+    pub identifier: String,
+    /// Of what.
+    pub meter: Meter,
+    /// In which hour.
+    pub hour: Hour,
+    /// Which moment of the hour stands for all of it. It decides to which paid period the hour belongs, and is later for
+    /// whatever is told later.
+    pub at: Timestamp,
+    /// How much, in thousandths of the meter's unit.
+    pub amount: u64,
+}
+
 /// What a browser needs to enter a way to pay with the provider.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupIntent {
@@ -340,8 +380,10 @@ pub struct Invoice {
 pub struct InvoiceLine {
     /// What it is for.
     pub description: String,
-    /// How many.
+    /// How many; of usage, how many thousandths of the meter's unit.
     pub quantity: u64,
+    /// What was used, if it is for usage.
+    pub meter: Option<Meter>,
     /// How much together, without taxes.
     pub amount: Money,
     /// Whether it makes up for a change within a period.

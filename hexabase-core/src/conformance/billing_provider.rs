@@ -4,13 +4,18 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 
-use crate::billing::{Billable, BillingKey, BillingProvider, Invoice, NewCustomer, Wanted};
+use crate::billing::{Billable, BillingKey, BillingProvider, Invoice, NewCustomer, UsageEvent, Wanted};
 use crate::error::ErrorKind;
 use crate::fixture::{self, id};
-use crate::model::{CustomerId, Extras, Interval, Money, Plan, Price, SubscriptionState, UnitPrice};
+use crate::model::{
+    CustomerId, Extras, Hour, Interval, Meter, Money, PerMeter, Plan, Price, SubscriptionState, UnitPrice,
+    UsagePrice,
+};
 use crate::name::{DisplayName, Email};
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longer than any month.
 const MONTH: Duration = Duration::from_secs(32 * 24 * 60 * 60);
@@ -57,6 +62,9 @@ macro_rules! billing_provider_conformance {
                 an_end_can_be_taken_back,
                 whoever_does_not_pay_owes_until_they_choose_another_card,
                 a_trial_charges_nothing_until_it_is_over,
+                telling_of_an_hour_again_takes_the_place_of_what_was_told,
+                usage_beyond_what_is_included_is_charged_when_the_period_ends,
+                the_last_invoice_has_what_was_used_until_then,
                 what_is_of_others_is_not_there,
             ]
         );
@@ -64,8 +72,9 @@ macro_rules! billing_provider_conformance {
 }
 
 /// The plans that the provider under test sells: `small` for 10.00 a month and 100.00 a year, `large` for 40.00 a month
-/// with one workspace and two nodes included, 5.00 for each further workspace and 7.00 for each further node, and `tried`,
-/// which is free for 7 days.
+/// with one workspace and two nodes included, 5.00 for each further workspace and 7.00 for each further node, `tried`,
+/// which is free for 7 days, and `metered` for 30.00 a month with 100 core hours included and 0.04 for each further one,
+/// and 0.12 for a thousand GiB hours of storage.
 #[must_use]
 pub fn plans() -> Vec<Plan> {
     let usd = |amount| Money { amount, currency: crate::model::Currency::parse("usd").unwrap() };
@@ -74,6 +83,7 @@ pub fn plans() -> Vec<Plan> {
         yearly: Some(usd(yearly)),
         workspace: None,
         node: None,
+        usage: PerMeter::default(),
         trial_days: 0,
     };
     let plan = |name: &str, order, price| Plan {
@@ -84,6 +94,9 @@ pub fn plans() -> Vec<Plan> {
     };
     let workspace = UnitPrice { included: 1, monthly: usd(500), yearly: Some(usd(5_000)) };
     let node = UnitPrice { included: 2, monthly: usd(700), yearly: Some(usd(7_000)) };
+    let mut usage = PerMeter::of(|_| None);
+    usage[Meter::Cpu] = Some(UsagePrice { included: 100, per_thousand: usd(4_000) });
+    usage[Meter::Storage] = Some(UsagePrice { included: 0, per_thousand: usd(12) });
     vec![
         plan("free", 1, None),
         plan("small", 2, Some(price(1_000, 10_000))),
@@ -93,6 +106,7 @@ pub fn plans() -> Vec<Plan> {
             4,
             Some(Price { workspace: Some(workspace), node: Some(node), ..price(4_000, 40_000) }),
         ),
+        plan("metered", 5, Some(Price { usage, ..price(3_000, 30_000) })),
     ]
 }
 
@@ -396,6 +410,91 @@ pub async fn a_trial_charges_nothing_until_it_is_over(harness: &dyn BillingHarne
     let active = provider.find_subscription(&acme).await.unwrap().unwrap();
     assert_eq!(active.state, SubscriptionState::Active);
     assert_eq!(charges(harness, &acme).await, [2_000]);
+}
+
+/// Tells that so much was used in an hour, for the so-manieth time.
+async fn use_up(
+    harness: &dyn BillingHarness,
+    customer: &CustomerId,
+    hour: Hour,
+    round: i64,
+    (meter, amount): (Meter, u64),
+) {
+    let event = UsageEvent {
+        identifier: format!("{}/{meter}/{hour}/{round}/{amount}", customer.0),
+        meter,
+        hour,
+        at: hour.start() + SignedDuration::from_secs(3_000 + round),
+        amount,
+    };
+    harness.provider().report_usage(customer, &event).await.unwrap();
+}
+
+/// The first hour that lies wholly in the subscription's first period.
+async fn first_hour(harness: &dyn BillingHarness, customer: &CustomerId) -> Hour {
+    let begun = invoices(harness, customer).await.remove(0).created_at;
+    Hour::of(begun).after(1)
+}
+
+/// However often it is told, and whatever was told before.
+pub async fn telling_of_an_hour_again_takes_the_place_of_what_was_told(harness: &dyn BillingHarness) {
+    let provider = harness.provider();
+    let acme = customer(harness).await;
+    provider.subscribe(&acme, &monthly("metered"), &key("metered")).await.unwrap();
+    let hour = first_hour(harness, &acme).await;
+    harness.pass(&acme, 3 * HOUR).await;
+    for (hour, round, cpu) in
+        [(hour, 0, 7_000), (hour, 0, 7_000), (hour.after(1), 0, 500), (hour, 1, 9_000), (hour, 2, 8_000)]
+    {
+        use_up(harness, &acme, hour, round, (Meter::Cpu, cpu)).await;
+    }
+    use_up(harness, &acme, hour, 0, (Meter::Storage, 3)).await;
+    let told = |meter, from, until| provider.reported_usage(&acme, meter, from, until);
+    assert_eq!(told(Meter::Cpu, hour, hour.after(1)).await.unwrap(), 8_000);
+    assert_eq!(told(Meter::Cpu, hour, hour.after(2)).await.unwrap(), 8_500);
+    assert_eq!(told(Meter::Cpu, hour.after(2), hour.after(9)).await.unwrap(), 0);
+    assert_eq!(told(Meter::Storage, hour, hour.after(2)).await.unwrap(), 3);
+    use_up(harness, &acme, hour, 3, (Meter::Cpu, 0)).await;
+    assert_eq!(told(Meter::Cpu, hour, hour.after(2)).await.unwrap(), 500);
+    let other = provider.ensure_customer(&newcomer("other"), &key("other")).await.unwrap();
+    assert_eq!(provider.reported_usage(&other, Meter::Cpu, hour, hour.after(2)).await.unwrap(), 0);
+}
+
+/// And is foreseen until then.
+pub async fn usage_beyond_what_is_included_is_charged_when_the_period_ends(harness: &dyn BillingHarness) {
+    let provider = harness.provider();
+    let acme = customer(harness).await;
+    provider.subscribe(&acme, &monthly("metered"), &key("metered")).await.unwrap();
+    let hour = first_hour(harness, &acme).await;
+    harness.pass(&acme, 3 * HOUR).await;
+    use_up(harness, &acme, hour, 0, (Meter::Cpu, 60_000)).await;
+    let upcoming = provider.upcoming_invoice(&acme).await.unwrap().unwrap();
+    assert_eq!(upcoming.total.amount, 3_000, "included: {upcoming:?}");
+    use_up(harness, &acme, hour.after(1), 0, (Meter::Cpu, 90_130)).await;
+    use_up(harness, &acme, hour.after(1), 0, (Meter::Storage, 5_000_000)).await;
+    let upcoming = provider.upcoming_invoice(&acme).await.unwrap().unwrap();
+    // 50.13 core hours at 4 cents, and 5,000 GiB hours at 12 cents for a thousand.
+    assert_eq!(upcoming.total.amount, 3_000 + 201 + 60, "{upcoming:?}");
+    let cpu: u64 =
+        upcoming.lines.iter().filter(|it| it.meter == Some(Meter::Cpu)).map(|it| it.quantity).sum();
+    assert_eq!(cpu, 150_130);
+    harness.pass(&acme, MONTH).await;
+    assert_eq!(charges(harness, &acme).await, [3_000, 3_261]);
+    harness.pass(&acme, MONTH).await;
+    assert_eq!(charges(harness, &acme).await, [3_000, 3_261, 3_000], "a new period begins with nothing");
+}
+
+/// Whoever leaves pays for it.
+pub async fn the_last_invoice_has_what_was_used_until_then(harness: &dyn BillingHarness) {
+    let provider = harness.provider();
+    let acme = customer(harness).await;
+    provider.subscribe(&acme, &monthly("metered"), &key("metered")).await.unwrap();
+    let hour = first_hour(harness, &acme).await;
+    provider.cancel(&acme, true, &key("end")).await.unwrap();
+    harness.pass(&acme, 3 * HOUR).await;
+    use_up(harness, &acme, hour, 0, (Meter::Cpu, 125_000)).await;
+    harness.pass(&acme, MONTH).await;
+    assert_eq!(charges(harness, &acme).await, [3_000, 100]);
 }
 
 /// Neither are their cards nor their invoices.

@@ -21,11 +21,13 @@ impl TenantTarget {
     /// The target of a workspace.
     #[must_use]
     pub fn of(workspace: &Workspace) -> Self {
-        Self {
-            organization_id: workspace.organization_id,
-            workspace_id: workspace.id,
-            name: workspace.id.kubernetes_name(),
-        }
+        Self::by_id(workspace.organization_id, workspace.id)
+    }
+
+    /// The target of the workspace with this id, which may be gone by now.
+    #[must_use]
+    pub fn by_id(organization_id: OrganizationId, workspace_id: WorkspaceId) -> Self {
+        Self { organization_id, workspace_id, name: workspace_id.kubernetes_name() }
     }
 }
 

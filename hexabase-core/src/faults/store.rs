@@ -14,15 +14,16 @@ use crate::id::{
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole, CustomerId, Event, Group,
-    Identity, Invitation, Member, Membership, Organization, OrganizationCounts, Project, RegisteredHost,
-    SecurityEvent, ServiceAccount, Session, SigningKey, Task, User, WebhookEvent, Workspace, WorkspaceState,
+    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts, PerMeter,
+    Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, UsageHour,
+    UsageReport, User, WebhookEvent, Workspace, WorkspaceState, WorkspaceUsage,
 };
 use crate::name::{Email, HostClusterName, ProviderName};
 use crate::page::{Page, PageRequest};
 use crate::secret::VerifierHash;
 use crate::store::{
-    AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, OrganizationStore, TenantStore,
-    UserStore, WorkStore, WorkspaceStore,
+    AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
+    OrganizationStore, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 
 /// A store of which any commit, and any step of the worker's bookkeeping, can be cut. Reads pass.
@@ -455,11 +456,71 @@ impl BillingStore for FaultyStore {
         self.inner.find_customer(customer).await
     }
 
+    async fn list_customers(
+        &self,
+        after: Option<OrganizationId>,
+        limit: usize,
+    ) -> Result<Vec<OrganizationId>> {
+        self.inner.list_customers(after, limit).await
+    }
+
     async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>> {
         self.inner.list_due_accounts(now, limit).await
     }
 
     async fn list_webhook_events(&self, limit: usize) -> Result<Vec<WebhookEvent>> {
         self.inner.list_webhook_events(limit).await
+    }
+}
+
+#[async_trait]
+impl UsageStore for FaultyStore {
+    async fn list_metered(
+        &self,
+        hour: Hour,
+        after: Option<(OrganizationId, WorkspaceId)>,
+        limit: usize,
+    ) -> Result<Vec<MeteredWorkspace>> {
+        self.inner.list_metered(hour, after, limit).await
+    }
+
+    async fn list_usage(&self, organization: OrganizationId, hour: Hour) -> Result<Vec<UsageHour>> {
+        self.inner.list_usage(organization, hour).await
+    }
+
+    async fn sum_usage_by_workspace(
+        &self,
+        organization: OrganizationId,
+        workspace: Option<WorkspaceId>,
+        from: Hour,
+        until: Hour,
+    ) -> Result<Vec<WorkspaceUsage>> {
+        self.inner.sum_usage_by_workspace(organization, workspace, from, until).await
+    }
+
+    async fn sum_usage_by_hour(
+        &self,
+        organization: OrganizationId,
+        from: Hour,
+        until: Hour,
+    ) -> Result<Vec<(Hour, PerMeter<u64>)>> {
+        self.inner.sum_usage_by_hour(organization, from, until).await
+    }
+
+    async fn list_usage_reports(
+        &self,
+        organization: OrganizationId,
+        from: Hour,
+        until: Hour,
+    ) -> Result<Vec<UsageReport>> {
+        self.inner.list_usage_reports(organization, from, until).await
+    }
+
+    async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>> {
+        self.inner.list_metered_hours(from).await
+    }
+
+    async fn prune_usage(&self, before: Timestamp) -> Result<u64> {
+        self.inner.prune_usage(before).await
     }
 }

@@ -2,7 +2,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{OrderId, OrganizationId, UserId};
-use crate::model::words;
+use crate::model::{Money, Warned, words};
 use crate::name::PlanId;
 use crate::version::Version;
 
@@ -23,6 +23,10 @@ pub struct BillingAccount {
     pub subscription: Option<Subscription>,
     /// What follows from it for the organization.
     pub standing: Standing,
+    /// What it wants to spend on usage beyond what is included in a month, if it wants to be warned of that.
+    pub budget: Option<Money>,
+    /// Of what usage has reached people were warned.
+    pub warned: Warned,
     /// When to look at the latest; none when there is nothing to look at.
     pub look_at: Option<Timestamp>,
     /// When the provider was last asked, with success.
@@ -48,6 +52,8 @@ impl BillingAccount {
             refusal: None,
             subscription: None,
             standing: Standing::Good,
+            budget: None,
+            warned: Warned::nothing(),
             look_at: None,
             looked_at: None,
             failures: 0,
@@ -163,6 +169,17 @@ pub enum Interval {
     Month,
     /// Every year.
     Year,
+}
+
+impl Interval {
+    /// How many months it has.
+    #[must_use]
+    pub const fn months(self) -> u32 {
+        match self {
+            Self::Month => 1,
+            Self::Year => 12,
+        }
+    }
 }
 
 words!(Interval { Month = "month", Year = "year" } else UnknownInterval = "must be month or year");

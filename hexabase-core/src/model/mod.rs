@@ -24,6 +24,7 @@ mod service_account;
 mod session;
 mod signing_key;
 mod task;
+mod usage;
 mod user;
 mod workspace;
 
@@ -42,7 +43,7 @@ pub use member::{Member, OrganizationRole, UnknownOrganizationRole};
 pub use money::{Currency, Money};
 pub use node_pool::{NodePool, PoolNodes};
 pub use organization::{Organization, OrganizationCounts};
-pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price, UnitPrice};
+pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price, UnitPrice, UsagePrice};
 pub use project::Project;
 pub use registered_host::{HostHealth, HostSettings, HostState, RegisteredHost};
 pub use role::{Assignment, CustomRole, PresetRole, RoleRef, Rule, UnknownRole};
@@ -50,6 +51,10 @@ pub use service_account::ServiceAccount;
 pub use session::{Grant, SecurityEvent, SecurityEventKind, Session};
 pub use signing_key::{SignatureAlgorithm, SigningKey};
 pub use task::{StepState, Task, TaskKind, TaskState, TaskStep};
+pub use usage::{
+    Hour, Meter, MeteredHour, Month, PerMeter, Reading, UnknownMeter, UnknownMonth, UsageAlert, UsageBound,
+    UsageHour, UsageReport, Warned, WorkspaceUsage,
+};
 pub use user::{Identity, User, UserKind};
 pub use workspace::{
     Drift, DriftEntry, Hold, Phase, Power, Usage, Workspace, WorkspaceState, WorkspaceStatus,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Interval, Money, words};
+use crate::model::{Interval, Money, PerMeter, words};
 use crate::name::{KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
 use crate::quantity::Quantity;
@@ -52,6 +52,9 @@ pub struct Price {
     /// What nodes cost that workspaces have to themselves; none where they cost nothing of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<UnitPrice>,
+    /// What usage costs beyond what is included, for meters that are charged for at all.
+    #[serde(default, skip_serializing_if = "PerMeter::is_empty")]
+    pub usage: PerMeter<Option<UsagePrice>>,
     /// For how many days nothing is charged at first.
     #[serde(default)]
     pub trial_days: u32,
@@ -88,6 +91,30 @@ impl UnitPrice {
             Interval::Month => Some(self.monthly),
             Interval::Year => self.yearly,
         }
+    }
+}
+
+/// What usage costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsagePrice {
+    /// How much of it a month the plan itself pays for, in the meter's unit.
+    pub included: u32,
+    /// What a thousand more units cost: one alone is often worth less than the smallest coin.
+    pub per_thousand: Money,
+}
+
+impl UsagePrice {
+    /// How much of it so many months pay for, in thousandths of the meter's unit.
+    #[must_use]
+    pub const fn included_in(self, months: u32) -> u64 {
+        self.included as u64 * months as u64 * 1000
+    }
+
+    /// What an amount in so many months costs, in thousandths of the meter's unit.
+    #[must_use]
+    pub fn cost(self, amount: u64, months: u32) -> Money {
+        self.per_thousand.share(amount.saturating_sub(self.included_in(months)), 1_000_000)
     }
 }
 

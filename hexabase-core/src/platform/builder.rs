@@ -14,6 +14,7 @@ use crate::ephemeral::{EphemeralStore, MemoryEphemeral, Rate};
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _, SystemIds};
 use crate::lifecycle::Pace;
+use crate::metrics::MetricsSource;
 use crate::model::Plan;
 use crate::name::HostClusterName;
 use crate::notifier::{Mail, Notifier};
@@ -39,6 +40,8 @@ pub struct Settings {
     pub invitations_open: Duration,
     /// For how long live events can be resumed from.
     pub events_kept: Duration,
+    /// For how long is known what was used, hour by hour.
+    pub usage_kept: Duration,
     /// How patient to be with whoever does not pay.
     pub billing: Terms,
     /// How much the members of an organization may ask for together; none for no limit.
@@ -58,6 +61,7 @@ impl Settings {
             replies_kept: DAY,
             invitations_open: 7 * DAY,
             events_kept: 7 * DAY,
+            usage_kept: 400 * DAY,
             billing: Terms::default(),
             organization_rate: None,
         }
@@ -73,6 +77,7 @@ pub struct PlatformBuilder {
     fleet: Fleet,
     plans: Vec<Plan>,
     billing: Option<Arc<dyn BillingProvider>>,
+    metrics: Option<Arc<dyn MetricsSource>>,
     notifier: Option<Arc<dyn Notifier>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
@@ -106,6 +111,8 @@ parts! {
     with_plans: Vec<Plan> => plans = plans;
     /// Takes money through here.
     with_billing: Arc<dyn BillingProvider> => billing = Some(billing);
+    /// Knows from here what workspaces use; without it, nobody does.
+    with_metrics: Arc<dyn MetricsSource> => metrics = Some(metrics);
     /// Sends mail through here.
     with_notifier: Arc<dyn Notifier> => notifier = Some(notifier);
     /// Goes by this clock.
@@ -124,8 +131,20 @@ impl PlatformBuilder {
     /// # Errors
     /// `Invalid` without plans, or when plans contradict each other.
     pub fn build(self) -> Result<Platform> {
-        let Self { store, ephemeral, queue, mut fleet, plans, billing, notifier, clock, ids, key, settings } =
-            self;
+        let Self {
+            store,
+            ephemeral,
+            queue,
+            mut fleet,
+            plans,
+            billing,
+            metrics,
+            notifier,
+            clock,
+            ids,
+            key,
+            settings,
+        } = self;
         let plans = PlanCatalog::new(plans)?;
         let in_memory = || Arc::new(MemoryBilling::new(clock.clone(), plans.clone()));
         if fleet.is_empty() {
@@ -139,6 +158,7 @@ impl PlatformBuilder {
             fleet,
             billing: billing.unwrap_or_else(|| in_memory()),
             plans,
+            metrics,
             notifier: notifier.unwrap_or_else(|| Arc::new(NoMail)),
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),
             clock,
@@ -167,6 +187,7 @@ impl Platform {
             fleet: Fleet::new(),
             plans: Vec::new(),
             billing: None,
+            metrics: None,
             notifier: None,
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds::default()),

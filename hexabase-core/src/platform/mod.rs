@@ -59,6 +59,7 @@ use crate::ephemeral::EphemeralStore;
 use crate::error::{Error, Result};
 use crate::id::TypedId;
 use crate::id_source::{IdSource, IdSourceExt as _};
+use crate::metrics::MetricsSource;
 use crate::model::RegisteredHost;
 use crate::name::HostClusterName;
 use crate::notifier::Notifier;
@@ -81,6 +82,7 @@ pub struct Parts {
     pub(crate) fleet: Fleet,
     pub(crate) plans: PlanCatalog,
     pub(crate) billing: Arc<dyn BillingProvider>,
+    pub(crate) metrics: Option<Arc<dyn MetricsSource>>,
     pub(crate) notifier: Arc<dyn Notifier>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
@@ -205,6 +207,12 @@ impl Platform {
     #[must_use]
     pub fn billing_provider(&self) -> &Arc<dyn BillingProvider> {
         &self.billing
+    }
+
+    /// Whoever knows what workspaces use; none where nobody does.
+    #[must_use]
+    pub fn metrics_source(&self) -> Option<&Arc<dyn MetricsSource>> {
+        self.metrics.as_ref()
     }
 
     /// The host clusters.

@@ -20,6 +20,16 @@ pub trait BillingStore: Send + Sync {
     /// `Unavailable`.
     async fn find_customer(&self, customer: &CustomerId) -> Result<Option<OrganizationId>>;
 
+    /// The organizations that the billing provider knows, in the order of their ids, after the one named, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_customers(
+        &self,
+        after: Option<OrganizationId>,
+        limit: usize,
+    ) -> Result<Vec<OrganizationId>>;
+
     /// The organizations whose accounts should have been looked at by now, at most `limit`.
     ///
     /// # Behaviour

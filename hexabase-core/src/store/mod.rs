@@ -18,6 +18,7 @@ mod credentials;
 mod hosts;
 pub mod memory;
 mod organizations;
+mod usage;
 mod users;
 mod work;
 mod workspaces;
@@ -32,6 +33,7 @@ pub use credentials::CredentialStore;
 pub use hosts::HostStore;
 pub use memory::MemoryStore;
 pub use organizations::OrganizationStore;
+pub use usage::{MeteredWorkspace, UsageStore};
 pub use users::UserStore;
 pub use work::{Lease, WorkStore};
 pub use workspaces::WorkspaceStore;
@@ -49,6 +51,7 @@ pub trait Commit: fmt::Debug + Send + Sync + 'static {
     /// - A commit that fails leaves nothing behind.
     /// - Guards are checked against the state before the writes, and stay true until the commit is done.
     /// - Inserting what is there fails with `AlreadyExists` and names the thing.
+    /// - Putting replaces what is there, and adds what is not.
     /// - Updating or deleting what is missing fails with `NotFound`.
     /// - Inserting into something missing fails with `NotFound`.
     /// - Of two commits guarded by the same version exactly one succeeds.
@@ -94,6 +97,7 @@ pub trait TenantStore:
     + AccessStore
     + WorkStore
     + BillingStore
+    + UsageStore
 {
 }
 
@@ -107,5 +111,6 @@ impl<S> TenantStore for S where
         + AccessStore
         + WorkStore
         + BillingStore
+        + UsageStore
 {
 }

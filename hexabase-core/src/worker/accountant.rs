@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::usage_teller::UsageTeller;
 use crate::billing::{
     Billable, BillingKey, Books, NewCustomer, Notice, Outcome, Settlement, Sight, Wanted, settle,
 };
@@ -67,13 +68,32 @@ impl<'a> Accountant<'a> {
             let (settings, random) = (&self.0.settings, u64::from_be_bytes(self.0.ids.bytes()));
             let settlement = settle(books, &sight, &settings.billing, &settings.pace, self.0.now(), random);
             match self.record(books, &settlement, &lease).await {
-                Ok(()) => return Ok(settlement.account.look_at.map(|at| until(self.0.now(), at))),
+                Ok(()) => {
+                    let wait = settlement.account.look_at.map(|at| until(self.0.now(), at));
+                    return self.tell_usage(&organization, &lease, wait).await;
+                }
                 // Something was ordered, or a workspace came or went: look at that at once.
                 Err(error) if error.is_version_conflict() => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(Some(BUSY))
+    }
+
+    /// Tells the provider what was used, and says after how long to look again.
+    async fn tell_usage(
+        &self,
+        organization: &Organization,
+        lease: &Lease,
+        wait: Option<Duration>,
+    ) -> Result<Option<Duration>> {
+        let Err(error) = UsageTeller::new(self.0).tell(organization, lease).await else { return Ok(wait) };
+        if error.is_version_conflict() {
+            return Ok(Some(BUSY));
+        }
+        tracing::warn!(organization = %organization.id, error = ?error, "the billing provider could not be told of usage");
+        let again = self.0.settings.pace.longest_poll;
+        Ok(Some(wait.map_or(again, |wait| wait.min(again))))
     }
 
     /// Does with the provider what is to be done, and sees how things stand. Whatever goes wrong is part of what was
@@ -207,26 +227,11 @@ impl<'a> Accountant<'a> {
         notice: Notice,
         mut changeset: Changeset,
     ) -> Result<Changeset> {
-        for to in self.who_pays(organization.id).await? {
+        for to in self.0.who_pays(organization.id).await? {
             let (subject, text) = words(notice, organization, &self.0.settings.public_url);
             changeset = changeset.message(self.0.mail(organization.id, &Mail { to, subject, text })?);
         }
         Ok(changeset)
-    }
-
-    async fn who_pays(&self, organization: OrganizationId) -> Result<Vec<Email>> {
-        let mut found = Vec::new();
-        let mut page = PageRequest::largest();
-        loop {
-            let members = self.0.store.list_members(organization, &page).await?;
-            let pays = |role| matches!(role, OrganizationRole::Owner | OrganizationRole::Billing);
-            let paying = members.items.into_iter().filter(|(member, _)| pays(member.role));
-            found.extend(paying.filter_map(|(_, user)| user.email));
-            match members.next {
-                Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
-                None => return Ok(found),
-            }
-        }
     }
 }
 
@@ -249,6 +254,22 @@ impl Parts {
         };
         let key = BillingKey(format!("customer/{}/{}", organization.id, account.version));
         self.billing.ensure_customer(&customer, &key).await
+    }
+
+    /// The addresses of those who pay for an organization.
+    pub(super) async fn who_pays(&self, organization: OrganizationId) -> Result<Vec<Email>> {
+        let mut found = Vec::new();
+        let mut page = PageRequest::largest();
+        loop {
+            let members = self.store.list_members(organization, &page).await?;
+            let pays = |role| matches!(role, OrganizationRole::Owner | OrganizationRole::Billing);
+            let paying = members.items.into_iter().filter(|(member, _)| pays(member.role));
+            found.extend(paying.filter_map(|(_, user)| user.email));
+            match members.next {
+                Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
+                None => return Ok(found),
+            }
+        }
     }
 }
 

@@ -8,9 +8,11 @@
 mod accountant;
 mod hosts;
 mod lease;
+mod meter_reader;
 mod reconciler;
 mod relay;
 mod sweep;
+mod usage_teller;
 
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 
 pub use accountant::Accountant;
 pub use hosts::HostKeeper;
+pub use meter_reader::MeterReader;
 pub use reconciler::Reconciler;
 pub use relay::Relay;
 pub use sweep::Sweep;
@@ -53,9 +56,15 @@ impl Worker {
         let parts: &Parts = &self.platform;
         let halt = Halt::default();
         let (relay, sweep) = (Relay::new(parts), Sweep::new(parts));
-        let hosts = HostKeeper::new(parts);
+        let (hosts, meters) = (HostKeeper::new(parts), MeterReader::new(parts));
         let work = async {
-            futures_util::join!(relay.run(&halt), sweep.run(&halt), hosts.run(&halt), self.consume(&halt));
+            futures_util::join!(
+                relay.run(&halt),
+                sweep.run(&halt),
+                hosts.run(&halt),
+                meters.run(&halt),
+                self.consume(&halt)
+            );
         };
         until(stop, &halt, work).await;
     }
@@ -77,6 +86,7 @@ impl Worker {
         let published = Relay::new(parts).publish().await?;
         let sweep = Sweep::new(parts);
         let found = sweep.find_due().await? + sweep.hear().await?;
+        let read = MeterReader::new(parts).read().await?;
         parts.follow_hosts().await?;
         let deliveries = parts.queue.receive(self.concurrency, Duration::ZERO).await?;
         let received = deliveries.len();
@@ -84,7 +94,7 @@ impl Worker {
         for delivery in deliveries {
             handle(parts, &reconciler, delivery).await;
         }
-        Ok(published + found + received)
+        Ok(published + found + read + received)
     }
 
     async fn consume(&self, halt: &Halt) {

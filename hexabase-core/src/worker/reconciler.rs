@@ -205,6 +205,7 @@ impl<'a> Reconciler<'a> {
         let last = dying && self.0.store.count_organization(organization_id).await?.workspaces == 1;
         let guard = Guard::Workspace(organization_id, id, workspace.version);
         let changeset = changeset.guard(guard).organization(organization, now).audit(entry);
+        let changeset = self.0.keep_unread(workspace, changeset).await?;
         let changeset = changeset.delete(Key::Workspace(organization_id, id));
         if last {
             return self.0.commit(self.0.forget_organization(organization_id, changeset).await?).await;

@@ -117,6 +117,9 @@ impl<'a> Sweep<'a> {
         let now = self.0.now();
         let kept = SignedDuration::try_from(self.0.settings.events_kept).unwrap_or(SignedDuration::MAX);
         let events_before = now.saturating_sub(kept).unwrap_or(jiff::Timestamp::MIN);
-        self.0.store.prune(now, events_before.min(after(now, Duration::ZERO))).await
+        let pruned = self.0.store.prune(now, events_before.min(after(now, Duration::ZERO))).await?;
+        let kept = SignedDuration::try_from(self.0.settings.usage_kept).unwrap_or(SignedDuration::MAX);
+        let usage_before = now.saturating_sub(kept).unwrap_or(jiff::Timestamp::MIN);
+        Ok(pruned + self.0.store.prune_usage(usage_before).await?)
     }
 }

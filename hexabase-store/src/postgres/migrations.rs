@@ -15,7 +15,7 @@ use sqlx::{Executor as _, SqlSafeStr as _};
 use super::error;
 
 /// Every migration: its number, what it is called, and its text.
-const MIGRATIONS: [(i64, &str, &str); 9] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (1, "initial", include_str!("../../migrations/postgres/0001_initial.sql")),
     (2, "row level security", include_str!("../../migrations/postgres/0002_row_level_security.sql")),
     (3, "room in the outbox", include_str!("../../migrations/postgres/0003_room_in_the_outbox.sql")),
@@ -25,6 +25,7 @@ const MIGRATIONS: [(i64, &str, &str); 9] = [
     (7, "cuts", include_str!("../../migrations/postgres/0007_cuts.sql")),
     (8, "invitations by email", include_str!("../../migrations/postgres/0008_invitations_by_email.sql")),
     (9, "billing", include_str!("../../migrations/postgres/0009_billing.sql")),
+    (10, "usage", include_str!("../../migrations/postgres/0010_usage.sql")),
 ];
 
 /// The role that programs work as.

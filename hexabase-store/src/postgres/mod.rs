@@ -257,6 +257,8 @@ impl Engine for PostgresEngine {
 
     const BILLING_SCHEDULE: &'static str = "billing_schedule";
     const SCHEDULE: &'static str = "workspace_schedule";
+    const USAGE_SCHEDULE: &'static str = "usage_schedule";
+    const USAGE_REPORT_AGES: &'static str = "usage_report_ages";
     const EVENT_AGES: &'static str = "live_event_ages";
     const PASSING_OVER_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     const ELEMENTS: &'static str = "json_array_elements_text";

@@ -23,6 +23,21 @@ impl<E: Engine> BillingStore for SqlStore<E> {
         rows.first().map(|row| Cells::new(row).parse()).transpose()
     }
 
+    async fn list_customers(
+        &self,
+        after: Option<OrganizationId>,
+        limit: usize,
+    ) -> Result<Vec<OrganizationId>> {
+        let query = Query::assembled(format!(
+            "SELECT organization_id FROM {} WHERE customer_id IS NOT NULL AND organization_id > $1 \
+             ORDER BY organization_id LIMIT $2",
+            E::BILLING_SCHEDULE,
+        ));
+        let after = after.map_or_else(String::new, |after| after.to_string());
+        let rows = self.0.fetch(query.text(after).int(count(limit))).await?;
+        rows.iter().map(|row| Cells::new(row).parse()).collect()
+    }
+
     async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>> {
         let query = Query::assembled(format!(
             "SELECT organization_id FROM {} \

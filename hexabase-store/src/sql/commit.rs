@@ -6,14 +6,14 @@ use hexabase_core::changeset::{Changeset, Guard, IdempotencyRecord, Key, Record,
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{
-    ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Identity, Invitation, Member, Membership,
-    Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, User,
-    WebhookEvent, Workspace,
+    ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation, Member,
+    Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
+    SigningKey, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
 };
 use sqlx::error::ErrorKind;
 
-use super::statement::Query;
-use super::table::{Stored, delete, insert, update};
+use super::statement::{Query, Value};
+use super::table::{Stored, delete, insert, put, update};
 
 /// One statement of a transaction, and what it must bring.
 #[derive(Debug, Clone)]
@@ -126,6 +126,9 @@ macro_rules! with_record {
                 $body
             }
             Record::WebhookEvent($inner) => $body,
+            Record::UsageHour($inner) => $body,
+            Record::UsageReport($inner) => $body,
+            Record::MeteredHour($inner) => $body,
             Record::Member($inner) => $body,
             Record::Invitation($inner) => $body,
             Record::ServiceAccount($inner) => $body,
@@ -176,11 +179,7 @@ fn table_of<T: Stored>(_: &T) -> &'static str {
 
 /// Adds a reply, or puts it in the place of one that has expired, which is as good as none.
 fn keep(reply: &IdempotencyRecord) -> Result<Query> {
-    let columns = IdempotencyRecord::TABLE.columns;
-    let sets: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-    let expired = "idempotency.expires_at <= excluded.created_at";
-    let otherwise = format!(" ON CONFLICT (user_id, key) DO UPDATE SET {} WHERE {expired}", sets.join(", "));
-    Ok(insert(reply)?.followed_by(&otherwise))
+    Ok(put(reply)?.followed_by(" WHERE idempotency.expires_at <= excluded.created_at"))
 }
 
 /// A guard as a step. Where the changeset also replaces what is guarded, one statement does both: it comes
@@ -263,6 +262,11 @@ fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
             let key = record.key();
             steps.push(Step::new(query, key.noun(), Expect::Changed, Touches::row(table, key)));
         }
+        Write::Put(record) => {
+            let (query, table) = with_record!(&record, |inner| (put(inner)?, table_of(inner)));
+            let key = record.key();
+            steps.push(Step::new(query, key.noun(), Expect::Added, Touches::row(table, key)));
+        }
         Write::Delete(key) => {
             let (query, table) = delete_by(&key);
             steps.push(Step::new(query, key.noun(), Expect::Removed, Touches::row(table, key)));
@@ -293,8 +297,17 @@ fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
 }
 
 fn delete_by(key: &Key) -> (Query, &'static str) {
+    fn text(part: &dyn fmt::Display) -> Value {
+        Value::Text(Some(part.to_string()))
+    }
+    fn time(hour: &Hour) -> Value {
+        Value::Time(Some(hour.start()))
+    }
+    fn keyed<T: Stored>(key: Vec<Value>) -> (Query, &'static str) {
+        (delete::<T>(key), T::TABLE.name)
+    }
     fn of<T: Stored>(parts: &[&dyn fmt::Display]) -> (Query, &'static str) {
-        (delete::<T>(parts), T::TABLE.name)
+        keyed::<T>(parts.iter().map(|part| text(part)).collect())
     }
     match key {
         Key::User(id) => of::<User>(&[id]),
@@ -308,6 +321,9 @@ fn delete_by(key: &Key) -> (Query, &'static str) {
         Key::Organization(id) => of::<Organization>(&[id]),
         Key::BillingAccount(org) => of::<BillingAccount>(&[org]),
         Key::WebhookEvent(id) => of::<WebhookEvent>(&[id]),
+        Key::UsageHour(org, hour, ws) => keyed::<UsageHour>(vec![text(org), time(hour), text(ws)]),
+        Key::UsageReport(org, hour) => keyed::<UsageReport>(vec![text(org), time(hour)]),
+        Key::MeteredHour(hour) => keyed::<MeteredHour>(vec![time(hour)]),
         Key::Member(org, user) => of::<Member>(&[org, user]),
         Key::Invitation(org, id) => of::<Invitation>(&[org, id]),
         Key::ServiceAccount(org, id) => of::<ServiceAccount>(&[org, id]),

@@ -13,6 +13,7 @@ mod organizations;
 mod records;
 mod statement;
 mod table;
+mod usage;
 mod users;
 mod work;
 mod workspaces;
@@ -42,6 +43,10 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
     const SCHEDULE: &'static str;
     /// What a worker may know of every billing account: whose it is, what the provider calls it, and when it is due.
     const BILLING_SCHEDULE: &'static str;
+    /// What a worker may know of all usage: of which workspace, and when.
+    const USAGE_SCHEDULE: &'static str;
+    /// What may be known of everything that was told of usage: how old it is.
+    const USAGE_REPORT_AGES: &'static str;
     /// What may be known of every live event: how old it is.
     const EVENT_AGES: &'static str;
     /// How a read that is about to claim rows passes over those that others have locked.

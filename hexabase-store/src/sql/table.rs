@@ -62,6 +62,14 @@ pub(crate) fn insert<T: Stored>(record: &T) -> Result<Query> {
     bound(query, record)
 }
 
+/// Adds a record, or replaces the one that has its key.
+pub(crate) fn put<T: Stored>(record: &T) -> Result<Query> {
+    let Table { key, columns, .. } = T::TABLE;
+    let sets: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
+    let otherwise = format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", "));
+    Ok(insert(record)?.followed_by(&otherwise))
+}
+
 /// `$first, $first+1, …` for `count` values.
 fn placeholders(first: usize, count: usize) -> String {
     let list: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
@@ -90,9 +98,9 @@ pub(crate) fn update<T: Stored>(record: &T, version: Option<Version>) -> Result<
 }
 
 /// Removes a record by its key.
-pub(crate) fn delete<T: Stored>(key: &[&dyn std::fmt::Display]) -> Query {
+pub(crate) fn delete<T: Stored>(key: Vec<Value>) -> Query {
     let query = Query::assembled(format!("DELETE FROM {} WHERE {}", T::TABLE.name, T::TABLE.by_key(1)));
-    key.iter().fold(query, |query, part| query.text(part))
+    Query { values: key, ..query }
 }
 
 fn bound<T: Stored>(mut query: Query, record: &T) -> Result<Query> {

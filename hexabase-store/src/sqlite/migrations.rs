@@ -10,7 +10,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
 use super::error;
 
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "initial", include_str!("../../migrations/sqlite/0001_initial.sql")),
     (2, "outbox by workspace", include_str!("../../migrations/sqlite/0002_outbox_by_workspace.sql")),
     (3, "hosts", include_str!("../../migrations/sqlite/0003_hosts.sql")),
@@ -19,6 +19,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (6, "cuts", include_str!("../../migrations/sqlite/0006_cuts.sql")),
     (7, "invitations by email", include_str!("../../migrations/sqlite/0007_invitations_by_email.sql")),
     (8, "billing", include_str!("../../migrations/sqlite/0008_billing.sql")),
+    (9, "usage", include_str!("../../migrations/sqlite/0009_usage.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -158,6 +158,8 @@ impl Engine for SqliteEngine {
 
     const BILLING_SCHEDULE: &'static str = "billing_accounts";
     const SCHEDULE: &'static str = "workspaces";
+    const USAGE_SCHEDULE: &'static str = "usage_hours";
+    const USAGE_REPORT_AGES: &'static str = "usage_reports";
     const EVENT_AGES: &'static str = "live_events";
     // There is only one writer.
     const PASSING_OVER_LOCKED: &'static str = "";

@@ -3,8 +3,9 @@ use crate::ErrorKind;
 use crate::changeset::{Changeset, Key};
 use crate::fixture::{self, THEN, id};
 use crate::model::{
-    BillingAccount, CustomerId, Extras, Interval, Order, Refusal, RefusalReason, Standing, Subscription,
-    SubscriptionState, WebhookEvent, Wish,
+    BillingAccount, Currency, CustomerId, Extras, Interval, Meter, Money, Month, Order, Refusal,
+    RefusalReason, Standing, Subscription, SubscriptionState, UsageAlert, UsageBound, Warned, WebhookEvent,
+    Wish,
 };
 use crate::name::PlanId;
 use crate::store::TenantStore;
@@ -38,6 +39,13 @@ fn account() -> BillingAccount {
             awaits_confirmation: true,
         }),
         standing: Standing::Grace { since: THEN, until: later(99), reminded: true },
+        budget: Some(Money { amount: 900, currency: Currency::parse("usd").unwrap() }),
+        warned: Warned {
+            month: Some(Month::of(THEN)),
+            of: [UsageBound::Budget, UsageBound::Included(Meter::Cpu)]
+                .map(|bound| UsageAlert { bound, percent: 80 })
+                .into(),
+        },
         look_at: Some(later(9)),
         looked_at: Some(THEN),
         failures: 3,

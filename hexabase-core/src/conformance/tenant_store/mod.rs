@@ -6,6 +6,7 @@ mod leases;
 mod lists;
 mod outbox;
 mod reads;
+mod usage;
 mod world;
 
 pub use billing::*;
@@ -14,6 +15,7 @@ pub use leases::*;
 pub use lists::*;
 pub use outbox::*;
 pub use reads::*;
+pub use usage::*;
 
 /// Makes one test per case for a [`TenantStore`](crate::store::TenantStore). See the
 /// [module](crate::conformance) for what the expression answers.
@@ -71,6 +73,12 @@ macro_rules! tenant_store_conformance {
                 an_account_goes_with_its_organization,
                 webhook_events_are_listed_until_they_are_heard,
                 a_webhook_event_is_kept_once_until_it_is_pruned,
+                putting_adds_or_replaces,
+                workspaces_are_metered_while_there_is_usage_of_them,
+                usage_adds_up_by_workspace_and_by_hour,
+                usage_is_forgotten_after_a_while,
+                usage_goes_with_its_organization,
+                customers_are_listed_by_their_ids,
                 a_lease_excludes_others_until_it_expires,
                 a_lease_grows_its_token_with_every_acquisition,
                 a_lease_that_was_taken_over_cannot_be_renewed_or_released,

@@ -26,6 +26,18 @@ impl BillingStore for MemoryStore {
         }))
     }
 
+    async fn list_customers(
+        &self,
+        after: Option<OrganizationId>,
+        limit: usize,
+    ) -> Result<Vec<OrganizationId>> {
+        let first = Key::BillingAccount(after.unwrap_or_else(OrganizationId::least));
+        let state = self.lock();
+        let all = state.scan::<BillingAccount>(first..=Key::BillingAccount(OrganizationId::greatest()));
+        let customers = all.filter(|account| account.customer_id.is_some()).map(|it| it.organization_id);
+        Ok(customers.filter(|id| Some(*id) > after).take(limit).collect())
+    }
+
     async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>> {
         let first = Index::AccountDue(Timestamp::MIN, OrganizationId::least());
         let last = Index::AccountDue(now, OrganizationId::greatest());

@@ -9,6 +9,7 @@ mod credentials;
 mod hosts;
 mod organizations;
 mod state;
+mod usage;
 mod users;
 mod work;
 mod workspaces;

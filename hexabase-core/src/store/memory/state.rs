@@ -10,7 +10,7 @@ use crate::id::{
     TaskId, TokenId, TypedId, UserId, WorkspaceId,
 };
 use crate::model::{
-    ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Group, Identity, Member, Membership,
+    ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Group, Hour, Identity, Member, Membership,
     Organization, Project, RegisteredHost, RoleRef, Session, User, Workspace,
 };
 use crate::name::{Email, GroupName, ProjectName, ProviderName, Slug};
@@ -66,6 +66,7 @@ pub(super) enum Index {
     AccountDue(Timestamp, OrganizationId),
     Customer(String, OrganizationId),
     Told(Timestamp, String),
+    UsedIn(Hour, OrganizationId, WorkspaceId),
 }
 
 impl State {
@@ -110,6 +111,8 @@ impl State {
             match write {
                 Write::Insert(record) => self.insert(record)?,
                 Write::Update(record) => self.update(record)?,
+                Write::Put(record) if self.records.contains_key(&record.key()) => self.update(record)?,
+                Write::Put(record) => self.insert(record)?,
                 Write::Delete(key) => self.delete(&key)?,
                 Write::LeaveGroups(organization, user) => self.leave_groups(organization, user)?,
                 Write::RevokeSessions(user, at) => self.revoke_sessions(user, at),
@@ -249,8 +252,8 @@ impl State {
                 );
             }
             Key::Organization(id) => {
-                for range in [members(id), invitations(id), service_accounts(id), events(id), workspaces(id)]
-                {
+                let own = [members(id), invitations(id), service_accounts(id), events(id), workspaces(id)];
+                for range in own.into_iter().chain([usage(id), usage_reports(id)]) {
                     all(range);
                 }
                 keys.push(Key::BillingAccount(id));
@@ -347,6 +350,8 @@ fn parents(record: &Record) -> Vec<Key> {
         Record::SecurityEvent(event) => vec![Key::User(event.user_id)],
         Record::SpentRefresh(spent) => vec![Key::Session(spent.session_id)],
         Record::BillingAccount(account) => vec![Key::Organization(account.organization_id)],
+        Record::UsageHour(usage) => vec![Key::Organization(usage.organization_id)],
+        Record::UsageReport(report) => vec![Key::Organization(report.organization_id)],
         Record::Member(member) => vec![Key::Organization(member.organization_id)],
         Record::Invitation(invitation) => vec![Key::Organization(invitation.organization_id)],
         Record::ServiceAccount(account) => vec![Key::Organization(account.organization_id)],
@@ -379,6 +384,7 @@ fn parents(record: &Record) -> Vec<Key> {
         | Record::SigningKey(_)
         | Record::Host(_)
         | Record::WebhookEvent(_)
+        | Record::MeteredHour(_)
         | Record::Organization(_) => Vec::new(),
     }
 }
@@ -433,6 +439,9 @@ fn index(record: &Record) -> Vec<Index> {
             let customer = account.customer_id.as_ref().map(|id| Index::Customer(id.0.clone(), org));
             due.into_iter().chain(customer).collect()
         }
+        Record::UsageHour(usage) => {
+            vec![Index::UsedIn(usage.hour, usage.organization_id, usage.workspace_id)]
+        }
         Record::WebhookEvent(event) if event.heard_at.is_none() => {
             vec![Index::Told(event.received_at, event.id.clone())]
         }
@@ -470,6 +479,20 @@ ranges! {
 fn memberships(org: OrganizationId, ws: WorkspaceId) -> RangeInclusive<Key> {
     let first = Key::Membership(org, ws, GroupId::least(), UserId::least());
     first..=Key::Membership(org, ws, GroupId::greatest(), UserId::greatest())
+}
+
+fn usage(org: OrganizationId) -> RangeInclusive<Key> {
+    usage_between(org, Hour::FIRST, Hour::LAST)
+}
+
+/// The usage of an organization from an hour on until before another.
+pub(super) fn usage_between(org: OrganizationId, from: Hour, until: Hour) -> RangeInclusive<Key> {
+    let first = Key::UsageHour(org, from, WorkspaceId::least());
+    first..=Key::UsageHour(org, until, WorkspaceId::least())
+}
+
+fn usage_reports(org: OrganizationId) -> RangeInclusive<Key> {
+    Key::UsageReport(org, Hour::FIRST)..=Key::UsageReport(org, Hour::LAST)
 }
 
 fn spent(session: SessionId) -> RangeInclusive<Key> {

@@ -16,6 +16,8 @@ impl Stored for BillingAccount {
             "refusal",
             "subscription",
             "standing",
+            "budget",
+            "warned",
             "look_at",
             "looked_at",
             "failures",
@@ -28,6 +30,7 @@ impl Stored for BillingAccount {
     fn bind(&self, row: &mut Binder) -> Result<()> {
         row.text(self.organization_id).text_or_null(self.customer_id.as_ref().map(|id| &id.0));
         row.json(&self.order)?.json(&self.refusal)?.json(&self.subscription)?.json(&self.standing)?;
+        row.json(&self.budget)?.json(&self.warned)?;
         row.time_or_null(self.look_at).time_or_null(self.looked_at).number(self.failures)?;
         row.time(self.created_at).time(self.updated_at).version(self.version)?;
         Ok(())
@@ -41,6 +44,8 @@ impl Stored for BillingAccount {
             refusal: cells.json()?,
             subscription: cells.json()?,
             standing: cells.json()?,
+            budget: cells.json()?,
+            warned: cells.json()?,
             look_at: cells.time_or_null()?,
             looked_at: cells.time_or_null()?,
             failures: cells.number()?,

@@ -6,4 +6,7 @@ mod host;
 mod identity;
 mod journal;
 mod organization;
+mod usage;
 mod workspace;
+
+pub(super) use usage::{per_meter, reading};

@@ -1,5 +1,7 @@
 //! The seams to measurements and logs of tenants.
 
+mod memory;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -8,29 +10,37 @@ use jiff::Timestamp;
 
 use crate::desired::TenantTarget;
 use crate::error::Result;
+use crate::id::WorkspaceId;
 use crate::name::ProjectName;
+
+pub use memory::MemoryMetrics;
 
 /// What tenants use, over time. The tenant is forced into every query by the implementation; callers cannot
 /// reach another one.
 #[async_trait]
 pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
-    /// A series of measurements.
+    /// What was measured, of each tenant asked for of which there is anything.
     ///
     /// # Behaviour
-    /// - Of a tenant that was never measured there are no points.
+    /// - Samples are as far apart as the step, from one step after `start` until `end`, and in order; each stands for the
+    ///   step before it.
+    /// - A tenant without anything running uses nothing, and there are samples that say so.
+    /// - Of times when nothing was measured, or not everything, there are no samples.
+    /// - Of other tenants there is nothing.
     ///
     /// # Errors
     /// `Invalid` for a step that gives too many points, `Unavailable`.
-    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Sample>>;
+    async fn series(&self, query: &SeriesQuery<'_>) -> Result<Vec<Series>>;
+
+    /// What it is called, for operators.
+    fn name(&self) -> &'static str;
 }
 
 /// Which measurements to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeriesQuery {
-    /// Of which tenant.
-    pub target: TenantTarget,
-    /// Of which of its projects; none for all together.
-    pub project: Option<ProjectName>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeriesQuery<'a> {
+    /// Of which tenants.
+    pub targets: &'a [TenantTarget],
     /// What was measured.
     pub metric: Metric,
     /// From when.
@@ -41,8 +51,17 @@ pub struct SeriesQuery {
     pub step: Duration,
 }
 
+/// What was measured of a tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Of which workspace.
+    pub workspace_id: WorkspaceId,
+    /// What.
+    pub samples: Vec<Sample>,
+}
+
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// Processor time, in cores.
     Cpu,

@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::MemoryStore;
+use super::state::{Index, usage_between};
+use crate::changeset::{Key, Record};
+use crate::error::Result;
+use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
+use crate::model::{
+    BillingAccount, Hour, MeteredHour, PerMeter, UsageHour, UsageReport, Workspace, WorkspaceUsage,
+};
+use crate::store::{MeteredWorkspace, UsageStore};
+
+#[async_trait]
+impl UsageStore for MemoryStore {
+    async fn list_metered(
+        &self,
+        hour: Hour,
+        after: Option<(OrganizationId, WorkspaceId)>,
+        limit: usize,
+    ) -> Result<Vec<MeteredWorkspace>> {
+        let state = self.lock();
+        let (org, ws) = after.unwrap_or((OrganizationId::least(), WorkspaceId::least()));
+        let there =
+            Key::Workspace(org, ws)..=Key::Workspace(OrganizationId::greatest(), WorkspaceId::greatest());
+        let there = state.scan::<Workspace>(there).map(|ws| (ws.organization_id, ws.id));
+        let used = Index::UsedIn(hour, org, ws)
+            ..=Index::UsedIn(hour, OrganizationId::greatest(), WorkspaceId::greatest());
+        let used = state.index.range(used).filter_map(|entry| match entry {
+            Index::UsedIn(_, org, ws) => Some((*org, *ws)),
+            _ => None,
+        });
+        let mut all: Vec<_> = there.take(limit + 1).chain(used.take(limit + 1)).collect();
+        all.sort_unstable();
+        all.dedup();
+        let is_customer = |org| {
+            let account: Option<&BillingAccount> = state.get(&Key::BillingAccount(org));
+            account.is_some_and(|account| account.customer_id.is_some())
+        };
+        let metered = |(organization_id, workspace_id)| MeteredWorkspace {
+            organization_id,
+            workspace_id,
+            is_customer: is_customer(organization_id),
+        };
+        Ok(all.into_iter().filter(|id| Some(*id) > after).take(limit).map(metered).collect())
+    }
+
+    async fn list_usage(&self, organization: OrganizationId, hour: Hour) -> Result<Vec<UsageHour>> {
+        let state = self.lock();
+        let found = state.scan::<UsageHour>(usage_between(organization, hour, hour.after(1)));
+        Ok(found.filter(|usage| usage.hour == hour).cloned().collect())
+    }
+
+    async fn sum_usage_by_workspace(
+        &self,
+        organization: OrganizationId,
+        workspace: Option<WorkspaceId>,
+        from: Hour,
+        until: Hour,
+    ) -> Result<Vec<WorkspaceUsage>> {
+        let state = self.lock();
+        let mut sums: BTreeMap<WorkspaceId, WorkspaceUsage> = BTreeMap::new();
+        for usage in state.scan::<UsageHour>(usage_between(organization, from, until)) {
+            let id = usage.workspace_id;
+            if usage.hour == until || workspace.is_some_and(|wanted| wanted != id) {
+                continue;
+            }
+            let nothing = || WorkspaceUsage { workspace_id: id, hours: 0, readings: PerMeter::default() };
+            let sum = sums.entry(id).or_insert_with(nothing);
+            sum.hours += 1;
+            sum.readings = PerMeter::of(|meter| sum.readings[meter].plus(usage.readings[meter]));
+        }
+        Ok(sums.into_values().collect())
+    }
+
+    async fn sum_usage_by_hour(
+        &self,
+        organization: OrganizationId,
+        from: Hour,
+        until: Hour,
+    ) -> Result<Vec<(Hour, PerMeter<u64>)>> {
+        let state = self.lock();
+        let mut sums: BTreeMap<Hour, PerMeter<u64>> = BTreeMap::new();
+        let found = state.scan::<UsageHour>(usage_between(organization, from, until));
+        for usage in found.filter(|usage| usage.hour != until) {
+            let sum = sums.entry(usage.hour).or_default();
+            *sum = PerMeter::of(|meter| sum[meter].saturating_add(usage.readings[meter].amount));
+        }
+        Ok(sums.into_iter().collect())
+    }
+
+    async fn list_usage_reports(
+        &self,
+        organization: OrganizationId,
+        from: Hour,
+        until: Hour,
+    ) -> Result<Vec<UsageReport>> {
+        let range = Key::UsageReport(organization, from)..=Key::UsageReport(organization, until);
+        let state = self.lock();
+        let found = state.scan::<UsageReport>(range).filter(|report| report.hour != until);
+        Ok(found.cloned().collect())
+    }
+
+    async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>> {
+        let range = Key::MeteredHour(from)..=Key::MeteredHour(Hour::LAST);
+        Ok(self.lock().scan(range).cloned().collect())
+    }
+
+    async fn prune_usage(&self, before: Timestamp) -> Result<u64> {
+        let mut state = self.lock();
+        let over = |record: &Record| match record {
+            Record::UsageHour(usage) => usage.hour.start() < before,
+            Record::UsageReport(report) => report.hour.start() < before,
+            Record::MeteredHour(metered) => metered.hour.start() < before,
+            _ => false,
+        };
+        let over: Vec<Key> =
+            state.records.iter().filter(|(_, record)| over(record)).map(|(key, _)| key.clone()).collect();
+        for key in &over {
+            state.delete(key)?;
+        }
+        Ok(over.len() as u64)
+    }
+}

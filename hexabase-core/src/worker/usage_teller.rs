@@ -1,0 +1,154 @@
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+use jiff::SignedDuration;
+
+use crate::billing::UsageEvent;
+use crate::changeset::{Changeset, Guard};
+use crate::error::Result;
+use crate::metering::{self, Bill, Telling};
+use crate::model::{
+    BillingAccount, CustomerId, Hour, Meter, Money, Month, Organization, PerMeter, UsageAlert, UsageBound,
+    UsageReport,
+};
+use crate::notifier::Mail;
+use crate::platform::Parts;
+use crate::store::Lease;
+
+/// How many hours back the billing provider is told of usage: Stripe takes nothing that is older than 35 days.
+const REACH: i64 = 34 * 24;
+/// Which moment stands for an hour: late enough in it that what is read an hour later still comes before the invoice, and
+/// with room after it for tellings anew, each a second later.
+const STANDS_FOR: i64 = 3_000;
+
+/// Tells the billing provider what organizations used, and warns them.
+#[derive(Debug)]
+pub(super) struct UsageTeller<'a>(&'a Parts);
+
+impl<'a> UsageTeller<'a> {
+    pub(super) const fn new(parts: &'a Parts) -> Self {
+        Self(parts)
+    }
+
+    /// Warns an organization of what its usage has reached this month, and tells the provider of every hour what it was
+    /// not told yet. Under the lease on the account.
+    pub(super) async fn tell(&self, organization: &Organization, lease: &Lease) -> Result<()> {
+        let charged = self.0.plans.charged_meters();
+        let Some(account) = self.0.store.find_billing_account(organization.id).await? else { return Ok(()) };
+        let Some(customer) = account.customer_id.clone().filter(|_| !charged.is_empty()) else {
+            return Ok(());
+        };
+        let present = Hour::of(self.0.now());
+        let from = Hour::of(account.created_at).max(present.after(-REACH));
+        let used = self.0.store.sum_usage_by_hour(organization.id, from, present).await?;
+        let used: BTreeMap<Hour, PerMeter<u64>> = used.into_iter().collect();
+        self.warn(organization, account, &used, lease).await?;
+        let reports = self.0.store.list_usage_reports(organization.id, from, present).await?;
+        let nothing_told = |hour| UsageReport::untold(organization.id, hour);
+        for telling in metering::untold(&used, reports, nothing_told, &charged) {
+            self.tell_hour(&customer, telling, lease).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells what an hour came to. Whoever is cut off in between tells the same again.
+    async fn tell_hour(&self, customer: &CustomerId, telling: Telling, lease: &Lease) -> Result<()> {
+        let Telling { mut report, news } = telling;
+        let events: Vec<UsageEvent> =
+            news.iter().map(|news| event(&report, news.meter, news.amount)).collect();
+        try_join_all(events.iter().map(|event| self.0.billing.report_usage(customer, event))).await?;
+        for news in news {
+            report.told[news.meter] = news.amount;
+        }
+        report.round += 1;
+        self.0.commit(under(lease).put(report)).await
+    }
+
+    async fn warn(
+        &self,
+        organization: &Organization,
+        account: BillingAccount,
+        used: &BTreeMap<Hour, PerMeter<u64>>,
+        lease: &Lease,
+    ) -> Result<()> {
+        let now = self.0.now();
+        let month = Month::of(now);
+        let plan = account.live_subscription().and_then(|it| self.0.plans.find(&it.plan_id));
+        let Some(price) = plan.and_then(|plan| plan.price) else { return Ok(()) };
+        let this_month = used.range(Hour::of(month.start())..).map(|(_, used)| used);
+        let used = this_month.fold(PerMeter::default(), |sum: PerMeter<u64>, used| {
+            PerMeter::of(|meter| sum[meter].saturating_add(used[meter]))
+        });
+        let bill = metering::bill(&price, &used);
+        let (warned, alerts) = metering::warn(&account, &bill, month);
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        let data = serde_json::json!({ "month": month, "alerts": alerts });
+        let mut changeset = under(lease).insert(self.0.event(organization.id, None, "billing.usage", data));
+        for to in self.0.who_pays(organization.id).await? {
+            for alert in &alerts {
+                let (subject, text) =
+                    words(*alert, organization, &bill, account.budget, &self.0.settings.public_url);
+                let mail = Mail { to: to.clone(), subject, text };
+                changeset = changeset.message(self.0.mail(organization.id, &mail)?);
+            }
+        }
+        self.0.commit(changeset.billing_account(BillingAccount { warned, ..account }, now)).await
+    }
+}
+
+/// What the provider is told of something in an hour. Its name follows from what was told before and what is told now.
+fn event(report: &UsageReport, meter: Meter, amount: u64) -> UsageEvent {
+    let UsageReport { organization_id, hour, round, .. } = report;
+    let second = STANDS_FOR.saturating_add_unsigned(*round).min(3_599);
+    UsageEvent {
+        identifier: format!("{organization_id}/{meter}/{hour}/{round}/{amount}"),
+        meter,
+        hour: *hour,
+        at: hour.start().saturating_add(SignedDuration::from_secs(second)).unwrap_or_else(|_| hour.start()),
+        amount,
+    }
+}
+
+fn under(lease: &Lease) -> Changeset {
+    Changeset::new().guard(Guard::Lease(lease.name.clone(), lease.token))
+}
+
+/// What a warning says: its subject and its text.
+fn words(
+    alert: UsageAlert,
+    organization: &Organization,
+    bill: &Bill,
+    budget: Option<Money>,
+    url: &str,
+) -> (String, String) {
+    let name = &organization.display_name;
+    let reached = if alert.percent < 100 { format!("{} % of", alert.percent) } else { "all of".to_owned() };
+    let so_far = format!("Usage beyond what is included has cost {} so far this month.", bill.total);
+    let more = format!("See what uses how much at {url}.");
+    match alert.bound {
+        UsageBound::Included(meter) => {
+            let unit = meter.unit().replace('_', " ");
+            let included = bill.lines.iter().find(|line| line.meter == meter).map_or(0, |line| line.included);
+            let included = included / 1_000;
+            (
+                format!("{name} has used {reached} the {meter} that is included"),
+                format!(
+                    "{name} has used {reached} the {included} {unit} of {meter} that its plan includes in a month. What \
+                     is used beyond that is charged; nothing is stopped. {so_far}\n\n{more}\n"
+                ),
+            )
+        }
+        UsageBound::Budget => {
+            let budget = budget.unwrap_or_else(|| bill.total.zero());
+            (
+                format!("{name} has used {reached} its budget"),
+                format!(
+                    "{name} wants to spend {budget} on usage in a month, and has used {reached} that. {so_far} Nothing \
+                     is stopped.\n\n{more}\n"
+                ),
+            )
+        }
+    }
+}
