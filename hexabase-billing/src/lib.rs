@@ -37,4 +37,4 @@
 pub mod plans;
 mod stripe;
 
-pub use stripe::{CatalogStep, StripeBilling, StripeSettings};
+pub use stripe::{CatalogStep, Cost, StripeBilling, StripeSettings};

@@ -78,6 +78,8 @@ fn check_price(check: &mut Check, place: &str, price: &Price) {
         let message = "must be there if the plan has a yearly price, and only then";
         check.require(fits, format!("{place}.{name}.yearly"), message);
     }
+    let used = price.usage.iter().filter_map(|(meter, price)| Some((meter, (*price)?)));
+    amounts.extend(used.map(|(meter, price)| (format!("usage.{meter}.per_thousand"), price.per_thousand)));
     for (name, money) in amounts {
         check.require(money.amount >= 0, format!("{place}.{name}.amount"), "must not be negative");
         let same = money.currency == price.monthly.currency;
@@ -137,7 +139,7 @@ mod tests {
     fn an_unknown_key_is_refused_with_its_line() {
         let text = BUILT_IN.replacen("display_order = 1", "display_order = 1\ncolour = 'red'", 1);
         let error = parse(&text).unwrap_err().to_string();
-        assert!(error.contains("line 18: unknown field `colour`"), "{error}");
+        assert!(error.contains("line 21: unknown field `colour`"), "{error}");
     }
 
     #[test]
@@ -169,6 +171,21 @@ mod tests {
         let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
         let expected = ["yearly", "monthly.amount", "monthly.currency"];
         assert_eq!(fields, expected.map(|name| format!("plans[1].price.workspace.{name}")));
+    }
+
+    #[test]
+    fn usage_is_priced_in_the_plans_currency_and_by_meters_that_there_are() {
+        let text =
+            BUILT_IN.replacen("amount = 5000, currency = \"usd\"", "amount = -1, currency = \"jpy\"", 1);
+        let error = parse(&text).unwrap_err();
+        let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
+        let expected = ["amount", "currency"];
+        assert_eq!(
+            fields,
+            expected.map(|name| format!("plans[1].price.usage.network_transmit.per_thousand.{name}"))
+        );
+        let error = parse(&BUILT_IN.replacen("usage.network_transmit", "usage.gpu", 1)).unwrap_err();
+        assert!(error.to_string().contains("no meter"), "{error}");
     }
 
     #[test]

@@ -181,6 +181,63 @@ await assert.rejects(
   { code: 'resource_missing' },
 );
 
+// What is paid for as it is used: a hundred units are free, and each further one is four tenths of a cent.
+const meter = await stripe.billing.meters.create({
+  display_name: 'Node',
+  event_name: 'node_used',
+  event_time_window: 'hour',
+  default_aggregation: { formula: 'sum' },
+  customer_mapping: { type: 'by_id', event_payload_key: 'stripe_customer_id' },
+  value_settings: { event_payload_key: 'value' },
+});
+assert.equal(meter.status, 'active');
+assert.ok((await stripe.billing.meters.list({ status: 'active' })).data.some((it) => it.id === meter.id));
+const metered = await stripe.prices.create({
+  product: product.id,
+  currency: 'usd',
+  recurring: { interval: 'month', usage_type: 'metered', meter: meter.id },
+  billing_scheme: 'tiered',
+  tiers_mode: 'graduated',
+  tiers: [
+    { up_to: 100, unit_amount: 0 },
+    { up_to: 'inf', unit_amount_decimal: '0.4' },
+  ],
+});
+assert.equal(metered.unit_amount, null);
+const used = await stripe.customers.create({ name: 'Used', test_clock: clock.id });
+const usedCard = await stripe.paymentMethods.attach('pm_card_visa', { customer: used.id });
+await stripe.customers.update(used.id, { invoice_settings: { default_payment_method: usedCard.id } });
+await assert.rejects(
+  stripe.subscriptions.create({ customer: used.id, items: [{ price: metered.id, quantity: 1 }] }),
+  'what is metered has no quantity',
+);
+const byUse = await stripe.subscriptions.create({ customer: used.id, items: [{ price: small.id }, { price: metered.id }] });
+assert.equal(byUse.items.data[1].quantity, undefined);
+const begun = Math.ceil(byUse.items.data[0].current_period_start / 3600) * 3600;
+await stripe.testHelpers.testClocks.advance(clock.id, { frozen_time: begun + 7200 });
+const use = (value, identifier, timestamp) =>
+  stripe.billing.meterEvents.create({
+    event_name: 'node_used',
+    payload: { stripe_customer_id: used.id, value: `${value}` },
+    identifier,
+    timestamp,
+  });
+assert.equal((await use(70, 'first', begun + 3000)).payload.value, '70');
+await assert.rejects(use(70, 'first', begun + 3000), /An event already exists with identifier first/);
+await assert.rejects(use(1, 'too-early', begun + 9000), { statusCode: 400 });
+await assert.rejects(
+  stripe.billing.meterEvents.create({ event_name: 'made_up', payload: { stripe_customer_id: used.id, value: '1' } }),
+  /No active meter/,
+);
+await use(50, 'first-anew', begun + 3001);
+await use(100, 'second', begun + 6600);
+const summary = (start, end) =>
+  stripe.billing.meters.listEventSummaries(meter.id, { customer: used.id, start_time: start, end_time: end });
+assert.equal((await summary(begun, begun + 3600)).data[0].aggregated_value, 50);
+assert.equal((await summary(begun, begun + 7200)).data[0].aggregated_value, 150);
+const soFar = await stripe.invoices.createPreview({ customer: used.id, subscription: byUse.id });
+assert.equal(soFar.total, small.unit_amount + 20);
+
 // The end.
 const ending = await stripe.subscriptions.update(subscription.id, { cancel_at_period_end: true });
 assert.equal(ending.cancel_at_period_end, true);

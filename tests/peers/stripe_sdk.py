@@ -85,6 +85,33 @@ v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method":
 assert v1.invoices.pay(owed.id).status == "paid"
 assert v1.subscriptions.retrieve(subscription.id).status == "active"
 
+# What is paid for as it is used, without anything free: 0.012 yen each.
+meter = v1.billing.meters.create({
+    "display_name": "Snake", "event_name": "python_used", "event_time_window": "hour",
+    "default_aggregation": {"formula": "sum"},
+})
+metered = v1.prices.create({
+    "product": product.id, "currency": "jpy", "unit_amount_decimal": "0.012",
+    "recurring": {"interval": "month", "usage_type": "metered", "meter": meter.id},
+})
+v1.subscriptions.update(subscription.id, {"items": [{"price": metered.id}]})
+now = BEGIN + 40 * DAY
+for value, identifier, moment in [(5_000, "a", now - 50), (7_000, "b", now - 40), (1_000, "c", now - 7_000)]:
+    event = v1.billing.meter_events.create({
+        "event_name": "python_used", "payload": {"stripe_customer_id": customer.id, "value": str(value)},
+        "identifier": identifier, "timestamp": moment,
+    })
+    assert event.identifier == identifier
+[summary] = v1.billing.meters.event_summaries.list(
+    meter.id, {"customer": customer.id, "start_time": now - 3 * 3600, "end_time": now}
+).data
+assert summary.aggregated_value == 8_000, summary
+upcoming = v1.invoices.create_preview({"customer": customer.id, "subscription": subscription.id})
+assert [line.amount for line in upcoming.lines.data if line.quantity == 8_000] == [96], upcoming
+# Whatever it is for, it goes with its item.
+[item] = [it for it in v1.subscriptions.retrieve(subscription.id)["items"].data if it.price.id == metered.id]
+v1.subscriptions.update(subscription.id, {"items": [{"id": item.id, "deleted": True}]})
+
 v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
 v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": BEGIN + 70 * DAY})
 assert v1.subscriptions.list({"customer": customer.id, "status": "all"}).data[0].status == "canceled"

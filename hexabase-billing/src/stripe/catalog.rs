@@ -6,12 +6,12 @@
 use std::fmt;
 
 use hexabase_core::error::{Error, Result};
-use hexabase_core::model::{Interval, Money, Plan};
+use hexabase_core::model::{Interval, Meter, Money, Plan, UsagePrice};
 use hexabase_core::name::PlanId;
 
 use super::StripeBilling;
 use super::client::Form;
-use super::objects::{COMPONENT, PLAN, StripePrice, StripeProduct};
+use super::objects::{COMPONENT, INCLUDED, PER_THOUSAND, PLAN, StripePrice, StripeProduct};
 
 /// The part of a price that is for the plan itself.
 pub(super) const BASE: &str = "plan";
@@ -50,10 +50,35 @@ pub enum CatalogStep {
         /// How often it is paid.
         interval: Interval,
         /// How much.
-        amount: Money,
+        cost: Cost,
         /// What it was before, if there was anything.
-        before: Option<Money>,
+        before: Option<Cost>,
     },
+    /// A meter that is not there yet.
+    CreateMeter {
+        /// What it counts.
+        meter: Meter,
+    },
+}
+
+/// What something costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// So much each.
+    Each(Money),
+    /// By use.
+    Used(UsagePrice),
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Each(amount) => amount.fmt(out),
+            Self::Used(UsagePrice { included, per_thousand }) => {
+                write!(out, "{per_thousand} a thousand beyond {included} a month")
+            }
+        }
+    }
 }
 
 impl fmt::Display for CatalogStep {
@@ -61,12 +86,13 @@ impl fmt::Display for CatalogStep {
         match self {
             Self::CreateProduct { id, name } => write!(out, "+ product {id} ({name})"),
             Self::RenameProduct { id, name } => write!(out, "~ product {id} is called {name}"),
-            Self::CreatePrice { lookup_key, amount, before: None, .. } => {
-                write!(out, "+ price {lookup_key}: {amount}")
+            Self::CreatePrice { lookup_key, cost, before: None, .. } => {
+                write!(out, "+ price {lookup_key}: {cost}")
             }
-            Self::CreatePrice { lookup_key, amount, before: Some(before), .. } => {
-                write!(out, "~ price {lookup_key}: {before} becomes {amount}; subscribers keep the old one")
+            Self::CreatePrice { lookup_key, cost, before: Some(before), .. } => {
+                write!(out, "~ price {lookup_key}: {before} becomes {cost}; subscribers keep the old one")
             }
+            Self::CreateMeter { meter } => write!(out, "+ meter {meter}, in thousandths of {}", meter.unit()),
         }
     }
 }
@@ -76,7 +102,7 @@ struct Wanted<'a> {
     plan: &'a Plan,
     component: &'static str,
     interval: Interval,
-    amount: Money,
+    cost: Cost,
 }
 
 pub(super) fn lookup_key(plan: &PlanId, component: &str, interval: Interval) -> String {
@@ -87,11 +113,18 @@ fn product_id(plan: &PlanId, component: &str) -> String {
     format!("hexabase_{plan}_{component}")
 }
 
+/// What is charged for by a product that we made, if it is charged for by use.
+pub(super) fn metered_by(product: &str) -> Option<Meter> {
+    let of = |meter: &Meter| product.starts_with("hexabase_") && product.ends_with(&format!("_{meter}"));
+    Meter::ALL.iter().copied().find(of)
+}
+
 fn product_name(plan: &Plan, component: &str) -> String {
     match component {
         WORKSPACE => format!("{}, further workspaces", plan.name),
         NODE => format!("{}, further nodes", plan.name),
-        _ => plan.name.clone(),
+        BASE => plan.name.clone(),
+        meter => format!("{}, {} in thousandths", plan.name, meter.replace('_', " ")),
     }
 }
 
@@ -105,11 +138,20 @@ fn wanted(plans: &[Plan]) -> Vec<Wanted<'_>> {
                 (WORKSPACE, price.workspace.and_then(|unit| unit.per(interval))),
                 (NODE, price.node.and_then(|unit| unit.per(interval))),
             ];
-            let parts = parts.into_iter().filter_map(|(component, amount)| Some((component, amount?)));
-            all.extend(parts.map(|(component, amount)| Wanted { plan, component, interval, amount }));
+            let parts =
+                parts.into_iter().filter_map(|(component, amount)| Some((component, Cost::Each(amount?))));
+            let used =
+                |(meter, price): (Meter, &Option<UsagePrice>)| Some((meter.as_str(), Cost::Used((*price)?)));
+            let used = price.usage.iter().filter(|_| price.per(interval).is_some()).filter_map(used);
+            all.extend(parts.chain(used).map(|(component, cost)| Wanted { plan, component, interval, cost }));
         }
     }
     all
+}
+
+/// The price of a thousandth of a unit, from that of a thousand units, as a decimal number.
+fn millionths(amount: i64) -> String {
+    format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000)
 }
 
 impl StripeBilling {
@@ -118,14 +160,14 @@ impl StripeBilling {
     /// # Errors
     /// `Unavailable` when it cannot be asked.
     pub async fn plan_catalog(&self, plans: &[Plan]) -> Result<Vec<CatalogStep>> {
-        let mut steps: Vec<CatalogStep> = Vec::new();
+        let mut steps = self.missing_meters(plans).await?;
         for wanted in wanted(plans) {
             let id = product_id(&wanted.plan.id, wanted.component);
             let name = product_name(wanted.plan, wanted.component);
             let known = |step: &CatalogStep| match step {
                 CatalogStep::CreateProduct { id: known, .. }
                 | CatalogStep::RenameProduct { id: known, .. } => *known == id,
-                CatalogStep::CreatePrice { .. } => false,
+                CatalogStep::CreatePrice { .. } | CatalogStep::CreateMeter { .. } => false,
             };
             if !steps.iter().any(known) {
                 match self.product(&id).await? {
@@ -138,18 +180,15 @@ impl StripeBilling {
             }
             let lookup_key = lookup_key(&wanted.plan.id, wanted.component, wanted.interval);
             let before = self.prices(std::slice::from_ref(&lookup_key)).await?.pop();
-            let before = before.map(|price| Money {
-                amount: price.unit_amount.unwrap_or_default(),
-                currency: price.currency,
-            });
-            if before != Some(wanted.amount) {
+            let before = before.map(|price| price.cost());
+            if before != Some(wanted.cost) {
                 steps.push(CatalogStep::CreatePrice {
                     lookup_key,
                     product: id,
                     plan_id: wanted.plan.id.clone(),
                     component: wanted.component,
                     interval: wanted.interval,
-                    amount: wanted.amount,
+                    cost: wanted.cost,
                     before,
                 });
             }
@@ -181,29 +220,64 @@ impl StripeBilling {
                 let key = format!("rename/{id}/{name}");
                 self.client.post::<StripeProduct>(&path, &form, &key).await.map(drop).map_err(Error::from)
             }
-            CatalogStep::CreatePrice {
-                lookup_key,
-                product,
-                plan_id,
-                component,
-                interval,
-                amount,
-                before,
-            } => {
+            CatalogStep::CreatePrice { lookup_key, product, plan_id, component, interval, cost, before } => {
                 let was = before.map_or(String::new(), |before| before.to_string());
                 let form = Form::new()
                     .with("product", product)
-                    .with("currency", amount.currency.as_str())
-                    .with("unit_amount", amount.amount)
                     .with("recurring[interval]", interval)
+                    .and(self.amounts(component, cost, *interval).await?)
                     .with("lookup_key", lookup_key)
                     .with("transfer_lookup_key", true)
                     .with(format!("metadata[{PLAN}]"), plan_id)
                     .with(format!("metadata[{COMPONENT}]"), component);
-                let key = format!("price/{lookup_key}/{was}/{amount}");
+                let key = format!("price/{lookup_key}/{was}/{cost}");
                 self.client.post::<StripePrice>("prices", &form, &key).await.map(drop).map_err(Error::from)
             }
+            CatalogStep::CreateMeter { meter } => self.make_meter(*meter).await,
         }
+    }
+
+    async fn missing_meters(&self, plans: &[Plan]) -> Result<Vec<CatalogStep>> {
+        let charges =
+            |meter: Meter| plans.iter().any(|plan| plan.price.is_some_and(|it| it.usage[meter].is_some()));
+        let mut steps = Vec::new();
+        for meter in Meter::ALL.iter().copied().filter(|meter| charges(*meter)) {
+            if self.meter(meter).await?.is_none() {
+                steps.push(CatalogStep::CreateMeter { meter });
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The fields of a price that say how much it is.
+    async fn amounts(&self, component: &str, cost: &Cost, interval: Interval) -> Result<Form> {
+        let UsagePrice { included, per_thousand } = match cost {
+            Cost::Each(amount) => {
+                let currency = Form::new().with("currency", amount.currency.as_str());
+                return Ok(currency.with("unit_amount", amount.amount));
+            }
+            Cost::Used(price) => *price,
+        };
+        let unknown = |_| Error::unexpected("usage is charged for by a meter");
+        let meter = self.known_meter(component.parse().map_err(unknown)?).await?;
+        let form = Form::new()
+            .with("currency", per_thousand.currency.as_str())
+            .with("recurring[usage_type]", "metered")
+            .with("recurring[meter]", meter)
+            .with(format!("metadata[{INCLUDED}]"), included)
+            .with(format!("metadata[{PER_THOUSAND}]"), per_thousand.amount);
+        let each = millionths(per_thousand.amount);
+        let free = UsagePrice { included, per_thousand }.included_in(interval.months());
+        Ok(match free {
+            0 => form.with("unit_amount_decimal", each),
+            free => form
+                .with("billing_scheme", "tiered")
+                .with("tiers_mode", "graduated")
+                .with("tiers[0][up_to]", free)
+                .with("tiers[0][unit_amount]", 0)
+                .with("tiers[1][up_to]", "inf")
+                .with("tiers[1][unit_amount_decimal]", each),
+        })
     }
 
     async fn product(&self, id: &str) -> Result<Option<StripeProduct>> {

@@ -6,6 +6,7 @@ mod objects;
 mod problem;
 mod provider;
 mod subscriptions;
+mod usage;
 mod webhook;
 
 use std::fmt;
@@ -18,7 +19,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::model::CustomerId;
 use hexabase_core::secret::SecretString;
 
-pub use catalog::CatalogStep;
+pub use catalog::{CatalogStep, Cost};
 use client::{Client, Form};
 use objects::{StripeCustomer, StripeMethod};
 use webhook::Secrets;

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use hexabase_core::billing::{Invoice, InvoiceLine, PaymentMethod};
 use hexabase_core::error::{Error, Result};
-use hexabase_core::model::{Currency, Extras, Interval, Money, Subscription, SubscriptionState};
+use hexabase_core::model::{Currency, Extras, Interval, Money, Subscription, SubscriptionState, UsagePrice};
 use hexabase_core::name::PlanId;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::catalog::{BASE, NODE, WORKSPACE};
+use super::catalog::{BASE, Cost, NODE, WORKSPACE, metered_by};
 use super::client::{List, Named};
 
 /// In the metadata of our prices: which plan they are of, and which part of it.
 pub(super) const PLAN: &str = "hexabase_plan";
 pub(super) const COMPONENT: &str = "hexabase_component";
+/// In the metadata of prices of usage: how much of it a month includes, and what a thousand more cost.
+pub(super) const INCLUDED: &str = "hexabase_included";
+pub(super) const PER_THOUSAND: &str = "hexabase_per_thousand";
 /// In the metadata of our customers: which organization they are.
 pub(super) const ORGANIZATION: &str = "hexabase_organization";
 
@@ -88,9 +91,30 @@ pub(super) struct StripePrice {
     pub(super) recurring: Option<Recurring>,
 }
 
+impl StripePrice {
+    pub(super) fn cost(&self) -> Cost {
+        let money = |amount| Money { amount, currency: self.currency };
+        let number = |name| self.metadata.get(name).and_then(|text| text.parse::<i64>().ok());
+        let included = number(INCLUDED).and_then(|included| u32::try_from(included).ok());
+        match (included, number(PER_THOUSAND)) {
+            (Some(included), Some(amount)) => {
+                Cost::Used(UsagePrice { included, per_thousand: money(amount) })
+            }
+            _ => Cost::Each(money(self.unit_amount.unwrap_or_default())),
+        }
+    }
+
+    /// What it costs to have so many of it for a period; nothing where that depends on what is used.
+    pub(super) fn times(&self, quantity: u32) -> i64 {
+        let metered = self.recurring.as_ref().is_some_and(|it| it.usage_type.as_deref() == Some("metered"));
+        if metered { 0 } else { self.unit_amount.unwrap_or(0).saturating_mul(i64::from(quantity)) }
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Recurring {
     pub(super) interval: String,
+    usage_type: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -154,9 +178,7 @@ impl StripeSubscription {
 
     /// What it costs in a whole period.
     pub(super) fn per_period(&self) -> i64 {
-        let amount =
-            |item: &StripeItem| item.price.unit_amount.unwrap_or(0) * i64::from(item.quantity.unwrap_or(1));
-        self.items.data.iter().map(amount).sum()
+        self.items.data.iter().map(|item| item.price.times(item.quantity.unwrap_or(1))).sum()
     }
 
     /// As Hexabase knows it; none when it is for something else.
@@ -213,6 +235,17 @@ struct StripeLine {
     quantity: Option<u64>,
     period: Period,
     parent: Option<LineParent>,
+    pricing: Option<Pricing>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Pricing {
+    price_details: Option<PriceDetails>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PriceDetails {
+    product: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -238,10 +271,13 @@ impl StripeInvoice {
     pub(super) fn invoice(self) -> Result<Invoice> {
         let money = |amount| Money { amount, currency: self.currency };
         let line = |line: StripeLine| -> Result<InvoiceLine> {
+            let product =
+                line.pricing.and_then(|pricing| pricing.price_details).map(|details| details.product);
             let details = line.parent.and_then(|it| it.subscription_item_details.or(it.invoice_item_details));
             Ok(InvoiceLine {
                 description: line.description.unwrap_or_default(),
                 quantity: line.quantity.unwrap_or(1),
+                meter: product.and_then(|product| metered_by(&product)),
                 amount: money(line.amount),
                 proration: details.is_some_and(|details| details.proration),
                 period_start: moment(line.period.start)?,

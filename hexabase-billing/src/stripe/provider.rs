@@ -1,9 +1,10 @@
 use async_trait::async_trait;
 use hexabase_core::billing::{
-    BillingKey, BillingProvider, Invoice, NewCustomer, PaymentMethod, SetupIntent, Wanted, WebhookHint,
+    BillingKey, BillingProvider, Invoice, NewCustomer, PaymentMethod, SetupIntent, UsageEvent, Wanted,
+    WebhookHint,
 };
 use hexabase_core::error::{Error, Result};
-use hexabase_core::model::{CustomerId, Subscription};
+use hexabase_core::model::{CustomerId, Hour, Meter, Subscription};
 use jiff::Timestamp;
 
 use super::StripeBilling;
@@ -254,6 +255,20 @@ impl BillingProvider for StripeBilling {
         }
         let form = Form::new().with("customer", &customer.0).with("subscription", &current.id);
         self.foresee(&form).await
+    }
+
+    async fn report_usage(&self, customer: &CustomerId, event: &UsageEvent) -> Result<()> {
+        self.tell(customer, event).await
+    }
+
+    async fn reported_usage(
+        &self,
+        customer: &CustomerId,
+        meter: Meter,
+        from: Hour,
+        until: Hour,
+    ) -> Result<u64> {
+        self.told(customer, meter, from, until).await
     }
 
     fn verify_webhook(&self, body: &[u8], signature: &str, now: Timestamp) -> Result<WebhookHint> {

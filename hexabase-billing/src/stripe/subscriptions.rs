@@ -2,7 +2,7 @@
 
 use hexabase_core::billing::{BillingKey, Wanted};
 use hexabase_core::error::{Error, Result};
-use hexabase_core::model::{CustomerId, SubscriptionState};
+use hexabase_core::model::{CustomerId, Meter, SubscriptionState};
 
 use super::StripeBilling;
 use super::catalog::{BASE, NODE, WORKSPACE, lookup_key};
@@ -46,23 +46,26 @@ impl StripeBilling {
         current: Option<&StripeSubscription>,
         wanted: &Wanted,
     ) -> Result<Parts> {
-        let components =
-            [(BASE, Some(1)), (WORKSPACE, wanted.extras.workspaces), (NODE, wanted.extras.nodes)];
         let known = current.map(StripeSubscription::subscription).transpose()?.flatten();
         let stays =
             known.is_some_and(|known| known.plan_id == wanted.plan_id && known.interval == wanted.interval);
         let key_of = |component| lookup_key(&wanted.plan_id, component, wanted.interval);
-        let keys = components.map(|(component, _)| key_of(component));
+        let components = components(wanted);
+        let keys: Vec<String> = components.iter().map(|(component, _)| key_of(component)).collect();
         let sold = self.prices(&keys).await?;
         let mut parts = Vec::new();
         for (component, quantity) in components {
             let item = current.and_then(|current| current.item(component));
-            let Some(quantity) = quantity else {
+            if quantity == Share::Nothing {
                 if let Some(item) = item {
-                    parts.push(Part { item: Some(item.id.clone()), price: None, quantity: 0, changes: true });
+                    parts.push(Part { item: Some(item.id.clone()), price: None, quantity, changes: true });
                 }
                 continue;
-            };
+            }
+            // Whoever began when this was not charged for goes on so.
+            if quantity == Share::AsUsed && stays && item.is_none() {
+                continue;
+            }
             let key = key_of(component);
             let price = match item.filter(|_| stays) {
                 Some(item) => item.price.clone(),
@@ -71,7 +74,9 @@ impl StripeBilling {
                     found.ok_or_else(|| unsold(&key))?
                 }
             };
-            let same = item.is_some_and(|it| it.price.id == price.id && it.quantity == Some(quantity));
+            let count = quantity.count();
+            let same =
+                item.is_some_and(|it| it.price.id == price.id && (count.is_none() || it.quantity == count));
             parts.push(Part {
                 item: item.map(|item| item.id.clone()),
                 price: Some(price),
@@ -211,8 +216,40 @@ struct Part {
     item: Option<String>,
     /// None for an item that goes.
     price: Option<StripePrice>,
-    quantity: u32,
+    quantity: Share,
     changes: bool,
+}
+
+/// How much of something a subscription is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    /// None of it: there is no item for it.
+    Nothing,
+    /// So many.
+    Many(u32),
+    /// Whatever is used.
+    AsUsed,
+}
+
+impl Share {
+    const fn count(self) -> Option<u32> {
+        if let Self::Many(count) = self { Some(count) } else { None }
+    }
+}
+
+/// What a subscription can be for, and how much of each it is to be for.
+fn components(wanted: &Wanted) -> Vec<(&'static str, Share)> {
+    let many = |count: Option<u32>| count.map_or(Share::Nothing, Share::Many);
+    let licensed = [
+        (BASE, Share::Many(1)),
+        (WORKSPACE, many(wanted.extras.workspaces)),
+        (NODE, many(wanted.extras.nodes)),
+    ];
+    let used = |meter: &Meter| {
+        let share = if wanted.meters.contains(meter) { Share::AsUsed } else { Share::Nothing };
+        (meter.as_str(), share)
+    };
+    licensed.into_iter().chain(Meter::ALL.iter().map(used)).collect()
 }
 
 impl Parts {
@@ -221,7 +258,7 @@ impl Parts {
     }
 
     pub(super) fn per_period(&self) -> i64 {
-        let amount = |part: &Part| Some(part.price.as_ref()?.unit_amount? * i64::from(part.quantity));
+        let amount = |part: &Part| Some(part.price.as_ref()?.times(part.quantity.count().unwrap_or(0)));
         self.parts.iter().filter_map(amount).sum()
     }
 
@@ -233,7 +270,13 @@ impl Parts {
                 form = form.with(field("id"), item);
             }
             form = match &part.price {
-                Some(price) => form.with(field("price"), &price.id).with(field("quantity"), part.quantity),
+                Some(price) => part
+                    .quantity
+                    .count()
+                    .into_iter()
+                    .fold(form.with(field("price"), &price.id), |form, count| {
+                        form.with(field("quantity"), count)
+                    }),
                 None => form.with(field("deleted"), true),
             };
         }

@@ -261,6 +261,8 @@ pub struct Wanted {
     pub interval: Interval,
     /// What to pay for beyond what is included.
     pub extras: Extras,
+    /// What to charge for as it is used, for whoever begins with the plan: whoever stays on it goes on as they began.
+    pub meters: Vec<Meter>,
     /// The coupon to redeem.
     pub coupon: Option<String>,
     /// For how many days nothing is charged, for whoever had no subscription before.
@@ -281,6 +283,7 @@ impl Wanted {
                 workspaces: extra(price.and_then(|price| price.workspace), there.workspaces),
                 nodes: extra(price.and_then(|price| price.node), there.nodes),
             },
+            meters: price.map(|price| price.meters()).unwrap_or_default(),
             coupon: None,
             trial_days: plan.price.map_or(0, |price| price.trial_days),
         }

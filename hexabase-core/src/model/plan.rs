@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Interval, Money, PerMeter, words};
+use crate::model::{Interval, Meter, Money, PerMeter, words};
 use crate::name::{KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
 use crate::quantity::Quantity;
@@ -68,6 +68,12 @@ impl Price {
             Interval::Month => Some(self.monthly),
             Interval::Year => self.yearly,
         }
+    }
+
+    /// What is charged for by use.
+    #[must_use]
+    pub fn meters(&self) -> Vec<Meter> {
+        self.usage.iter().filter(|(_, price)| price.is_some()).map(|(meter, _)| meter).collect()
     }
 }
 

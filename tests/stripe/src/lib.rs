@@ -1,7 +1,7 @@
 //! A Stripe for tests that remembers.
 //!
 //! It speaks the version of Stripe's API that Hexabase is written against, as far as Hexabase uses it: customers, ways to
-//! pay, products, prices, subscriptions with prorations, invoices, hosted pages, coupons, test clocks, events and signed
+//! pay, products, prices, subscriptions with prorations, invoices, hosted pages, coupons, meters, test clocks, events and signed
 //! webhooks. Idempotency keys work as Stripe's do. It is kept honest by Stripe's own client libraries, which drive every
 //! call and read every answer.
 
@@ -11,6 +11,7 @@
 mod customers;
 mod events;
 mod invoices;
+mod meters;
 mod parameters;
 mod problem;
 mod server;

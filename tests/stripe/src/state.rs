@@ -13,6 +13,9 @@ pub(crate) struct State {
     pub(crate) products: BTreeMap<String, Value>,
     pub(crate) prices: BTreeMap<String, Value>,
     pub(crate) coupons: BTreeMap<String, Value>,
+    pub(crate) meters: BTreeMap<String, Value>,
+    /// Meter events, in the order in which they came.
+    pub(crate) usage: Vec<Value>,
     pub(crate) subscriptions: BTreeMap<String, Value>,
     pub(crate) invoices: BTreeMap<String, Value>,
     /// What goes onto the next invoice of a customer.
@@ -62,6 +65,8 @@ impl State {
             (_, ["products", ..]) => self.products_answer(method, &parts[1..], parameters),
             (_, ["prices", ..]) => self.prices_answer(method, &parts[1..], parameters),
             ("POST", ["coupons"]) => self.make_coupon(parameters),
+            (_, ["billing", "meters", ..]) => self.meters_answer(method, &parts[2..], parameters),
+            ("POST", ["billing", "meter_events"]) => self.meter_event(parameters),
             (_, ["subscriptions", ..]) => self.subscriptions_answer(method, &parts[1..], parameters),
             (_, ["invoices", ..]) => self.invoices_answer(method, &parts[1..], parameters),
             ("GET", ["events"]) => {
@@ -134,6 +139,10 @@ impl State {
             "transfer_lookup_key",
             "metadata",
             "nickname",
+            "unit_amount_decimal",
+            "billing_scheme",
+            "tiers_mode",
+            "tiers",
         ];
         parameters.only(&known)?;
         let product = parameters.need("product")?.to_owned();
@@ -148,19 +157,34 @@ impl State {
             }
             taken["lookup_key"] = Value::Null;
         }
-        let amount = parameters.number("unit_amount")?.ok_or_else(|| Problem::required("unit_amount"))?;
+        let tiers = tiers(parameters)?;
+        let decimal = match (parameters.number("unit_amount")?, parameters.text("unit_amount_decimal")) {
+            (Some(amount), _) => Some(amount.to_string()),
+            (None, Some(decimal)) => Some(decimal.to_owned()),
+            (None, None) if tiers.is_null() => return Err(Problem::required("unit_amount")),
+            (None, None) => None,
+        };
         let recurring = parameters.under("recurring");
+        let meter = recurring.text("meter");
+        if let Some(meter) = meter.filter(|meter| !self.meters.contains_key(*meter)) {
+            return Err(Problem::missing("meter", meter));
+        }
+        let usage = recurring.text("usage_type").unwrap_or("licensed");
+        if (usage == "metered") != meter.is_some() {
+            return Err(Problem::invalid("A metered price needs a meter, and no other price has one."));
+        }
         let id = self.id("price");
         let price = json!({
-            "id": id, "object": "price", "active": true, "billing_scheme": "per_unit", "created": self.now,
+            "id": id, "object": "price", "active": true, "billing_scheme": parameters.text("billing_scheme").unwrap_or("per_unit"), "created": self.now,
             "currency": parameters.need("currency")?, "livemode": false, "lookup_key": key,
             "metadata": parameters.metadata(), "nickname": parameters.text("nickname"), "product": product,
             "recurring": {
-                "interval": recurring.need("interval")?, "interval_count": 1, "meter": null,
-                "trial_period_days": null, "usage_type": "licensed",
+                "interval": recurring.need("interval")?, "interval_count": 1, "meter": meter,
+                "trial_period_days": null, "usage_type": usage,
             },
-            "tax_behavior": "unspecified", "tiers_mode": null, "transform_quantity": null, "type": "recurring",
-            "unit_amount": amount, "unit_amount_decimal": amount.to_string(), "custom_unit_amount": null,
+            "tax_behavior": "unspecified", "tiers_mode": parameters.text("tiers_mode"), "tiers": tiers, "transform_quantity": null, "type": "recurring",
+            "unit_amount": decimal.as_ref().and_then(|decimal| decimal.parse::<i64>().ok()),
+            "unit_amount_decimal": decimal, "custom_unit_amount": null,
         });
         self.prices.insert(id, price.clone());
         Ok(price)
@@ -209,6 +233,34 @@ impl State {
             ("GET", [id]) => self.clocks.get(*id).cloned().ok_or_else(|| Problem::not_found("testclock", id)),
             _ => Err(Problem::not_found("URL", &parts.join("/"))),
         }
+    }
+}
+
+/// The tiers of a price, the last of which has no end.
+fn tiers(parameters: &Parameters) -> Outcome {
+    if parameters.text("billing_scheme") != Some("tiered") {
+        return Ok(Value::Null);
+    }
+    if parameters.text("tiers_mode") != Some("graduated") {
+        return Err(Problem::invalid("Only graduated tiers are known here."));
+    }
+    let mut tiers = Vec::new();
+    for tier in parameters.list("tiers") {
+        tier.only(&["up_to", "unit_amount", "unit_amount_decimal"])?;
+        let up_to = match tier.need("up_to")? {
+            "inf" => None,
+            _ => tier.number("up_to")?,
+        };
+        let amount = tier.text("unit_amount_decimal").or_else(|| tier.text("unit_amount"));
+        let amount = amount.ok_or_else(|| Problem::required("tiers[unit_amount]"))?;
+        tiers.push(json!({
+            "up_to": up_to, "unit_amount_decimal": amount, "unit_amount": amount.parse::<i64>().ok(), "flat_amount": null,
+            "flat_amount_decimal": null,
+        }));
+    }
+    match tiers.last() {
+        Some(last) if last["up_to"].is_null() => Ok(Value::Array(tiers)),
+        _ => Err(Problem::invalid("The last tier must have no end.")),
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::customers::Bank;
 use crate::invoices::share;
+use crate::meters::{is_metered, tiers};
 use crate::parameters::Parameters;
 use crate::problem::{Outcome, Problem};
 use crate::state::{State, list, number, text};
@@ -69,13 +70,21 @@ impl State {
         wanted.only(&["id", "price", "quantity", "metadata"])?;
         let name = wanted.need("price")?;
         let price = self.prices.get(name).cloned().ok_or_else(|| Problem::missing("price", name))?;
-        let quantity = wanted.number("quantity")?.unwrap_or(1);
-        Ok(json!({
+        let metered = price["recurring"]["usage_type"] == "metered";
+        let quantity = match wanted.number("quantity")? {
+            Some(_) if metered => return Err(Problem::invalid(METERED_QUANTITY)),
+            quantity => quantity.unwrap_or(1),
+        };
+        let mut item = json!({
             "id": self.id("si"), "object": "subscription_item", "billing_thresholds": null, "created": self.now,
             "current_period_start": period.0, "current_period_end": period.1, "discounts": [],
             "metadata": wanted.metadata(), "price": price, "quantity": quantity, "subscription": subscription,
             "tax_rates": [],
-        }))
+        });
+        if metered && let Some(item) = item.as_object_mut() {
+            item.remove("quantity");
+        }
+        Ok(item)
     }
 
     fn subscribe(&mut self, parameters: &Parameters) -> Outcome {
@@ -200,13 +209,14 @@ impl State {
                         it["price"]["id"] == item["price"]["id"] && it["quantity"] == item["quantity"]
                     })
             };
-            for item in items_of(&old).iter().filter(|item| !same(item, &items)) {
+            let licensed = |item: &&Value| !is_metered(item);
+            for item in items_of(&old).iter().filter(licensed).filter(|item| !same(item, &items)) {
                 prorations.push(proration(&old, item, -1, now, (start, end)));
             }
             if anew {
                 prorations.extend(lines(&new, now, period_of(&new).1));
             } else {
-                let changed = items.iter().filter(|item| !same(item, items_of(&old)));
+                let changed = items.iter().filter(licensed).filter(|item| !same(item, items_of(&old)));
                 prorations.extend(changed.map(|item| proration(&new, item, 1, now, (start, end))));
             }
         }
@@ -264,6 +274,9 @@ impl State {
                     self.prices.get(price).cloned().ok_or_else(|| Problem::missing("price", price))?;
             }
             if let Some(quantity) = wanted.number("quantity")? {
+                if is_metered(&items[place]) {
+                    return Err(Problem::invalid(METERED_QUANTITY));
+                }
                 items[place]["quantity"] = json!(quantity);
             }
         }
@@ -323,7 +336,25 @@ impl State {
     pub(crate) fn next_period(&self, subscription: &Value) -> Vec<Value> {
         let (_, end) = period_of(subscription);
         let interval = text(&items_of(subscription)[0]["price"]["recurring"], "interval");
-        lines(subscription, end, period_end(end, interval))
+        let mut all = lines(subscription, end, period_end(end, interval));
+        all.extend(self.usage_lines(subscription));
+        all
+    }
+
+    /// What was used in the period of a subscription.
+    fn usage_lines(&self, subscription: &Value) -> Vec<Value> {
+        let (start, end) = period_of(subscription);
+        let customer = text(subscription, "customer");
+        let mut lines = Vec::new();
+        for item in items_of(subscription).iter().filter(|item| is_metered(item)) {
+            let Some(meter) = self.meters.get(text(&item["price"]["recurring"], "meter")) else { continue };
+            for (quantity, amount) in tiers(&item["price"], self.used(meter, customer, start, end)) {
+                let mut line = line(subscription, item, amount, false, (start, end));
+                line["quantity"] = json!(quantity);
+                lines.push(line);
+            }
+        }
+        lines
     }
 
     /// Renews what should have been renewed by now, and ends what should have ended.
@@ -343,6 +374,12 @@ impl State {
             return false;
         }
         if subscription["cancel_at_period_end"] == true {
+            let used = self.usage_lines(&subscription);
+            if !used.is_empty() {
+                let invoice = self.bill(&customer, Some(&subscription), used, "subscription_cycle", end);
+                self.remember(id, &invoice);
+                let _ = self.collect(&invoice);
+            }
             return self.end(id).is_err();
         }
         let lines = self.next_period(&subscription);
@@ -360,6 +397,8 @@ impl State {
         true
     }
 }
+
+const METERED_QUANTITY: &str = "A quantity cannot be given for what is metered.";
 
 fn refused(bank: Bank) -> Problem {
     if bank == Bank::Asks { Problem::needs_action() } else { Problem::declined() }
@@ -424,6 +463,7 @@ fn lines(subscription: &Value, start: i64, end: i64) -> Vec<Value> {
     let whole = |item: &Value| number(&item["price"], "unit_amount") * number(item, "quantity");
     items_of(subscription)
         .iter()
+        .filter(|item| !is_metered(item))
         .map(|item| line(subscription, item, whole(item), false, (start, end)))
         .collect()
 }
