@@ -35,6 +35,7 @@
 //! | what is particular to a host | [`HostSettings`] |
 //! | hosts that operators register | [`VClusterHosts`] |
 //! | what Hexabase needs to be allowed there | [`render::host_setup`] |
+//! | what tenants use | [`PrometheusMetrics`] |
 //! | a Kubernetes API without a cluster | [`sandbox`] |
 
 mod access;
@@ -46,6 +47,8 @@ pub mod labels;
 mod managers;
 mod nodes;
 mod object;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod provisioner;
 pub mod render;
 #[cfg(feature = "sandbox")]
@@ -55,5 +58,7 @@ mod settings;
 pub use access::{ServiceConnector, TenantConnector, patient};
 pub use hosts::VClusterHosts;
 pub use object::{Kind, Object};
+#[cfg(feature = "prometheus")]
+pub use prometheus::{PrometheusMetrics, PrometheusSettings};
 pub use provisioner::VClusterProvisioner;
 pub use settings::{HostIdentity, HostSettings};

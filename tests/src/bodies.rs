@@ -49,6 +49,7 @@ fn in_organization(operation: &Operation) -> Value {
         ("POST", "/invitations") => json!({ "email": "new@example.com", "role": "member" }),
         ("POST", "/service-accounts") => json!({ "name": "new", "role": "member" }),
         ("POST", "/service-accounts/{id}/tokens") => wanted_token(),
+        ("PUT", "/billing/budget") => json!({ "amount": 20_000, "currency": "usd" }),
         ("PUT", "/billing/subscription") => json!({ "plan_id": "team" }),
         ("POST", "/billing/checkout" | "/billing/portal") => json!({ "return_to": "/" }),
         ("POST", "/billing/payment-methods") => json!({ "payment_method": "pm_card_visa" }),

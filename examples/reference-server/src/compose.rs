@@ -20,7 +20,9 @@ use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
-use hexabase_k8s::{HostSettings, ServiceConnector, VClusterHosts, VClusterProvisioner, patient};
+use hexabase_k8s::{
+    HostSettings, PrometheusMetrics, ServiceConnector, VClusterHosts, VClusterProvisioner, patient,
+};
 use hexabase_store::{NatsQueue, PostgresStore, RedisEphemeral, SqliteStore};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -136,6 +138,7 @@ pub(crate) async fn compose(
             &[
                 ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }),
                 ("billing", platform.billing_provider().name()),
+                ("metrics", platform.metrics_source().map_or("none", |source| source.name())),
             ],
         ]
         .concat(),
@@ -156,6 +159,14 @@ pub(crate) async fn operate(settings: &Settings) -> Result<Auth> {
     let public_url = settings.public_url.as_deref().unwrap_or("http://localhost");
     let platform = foundation(settings, public_url).await?.builder.build()?;
     Auth::new(platform, Vec::new(), AuthConfig::default()).await
+}
+
+/// Everything but the cluster and those who sign in: for those who look at the books.
+///
+/// # Errors
+/// As [`compose`].
+pub(crate) async fn books(settings: &Settings) -> Result<Platform> {
+    foundation(settings, "http://localhost").await?.builder.build()
 }
 
 /// What everything else stands on.
@@ -182,6 +193,9 @@ async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation>
         .with_plans(plans(settings.plans.as_deref())?);
     if let Some(stripe) = stripe(settings)? {
         builder = builder.with_billing(Arc::new(stripe));
+    }
+    if let Some(prometheus) = &settings.prometheus {
+        builder = builder.with_metrics(Arc::new(PrometheusMetrics::new(prometheus)?));
     }
     let (mut ephemeral, mut queue) = ("memory", "memory");
     if let Some(redis) = &settings.redis {

@@ -117,6 +117,15 @@ options! {
     #[arg(long, env = "HEXABASE_BILLING_GRACE_DAYS", value_name = "DAYS")]
     billing_grace_days: u32,
 
+    /// Where Prometheus is that measures the host clusters: what workspaces use is read from there. Nobody is charged for
+    /// usage without it.
+    #[arg(long, env = "HEXABASE_PROMETHEUS_URL", value_name = "URL")]
+    prometheus_url: String,
+
+    /// The token to show Prometheus, if it wants one.
+    #[arg(long, env = "HEXABASE_PROMETHEUS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    prometheus_token: SecretString,
+
     /// The master key: a file with 32 bytes in base64. The variable HEXABASE_MASTER_KEY can hold the key itself.
     #[arg(long, env = "HEXABASE_MASTER_KEY_FILE", value_name = "FILE")]
     master_key_file: PathBuf,

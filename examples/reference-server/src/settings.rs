@@ -17,7 +17,7 @@ use hexabase_core::identity::IdentityProvider;
 use hexabase_core::name::{Email, HostClusterName, Region};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
-use hexabase_k8s::HostSettings;
+use hexabase_k8s::{HostSettings, PrometheusSettings};
 use hexabase_store::{NatsSettings, PostgresSettings, RedisSettings};
 use ipnet::IpNet;
 
@@ -71,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) plans: Option<PathBuf>,
     /// How to take money; none to take none.
     pub(crate) stripe: Option<StripeSettings>,
+    /// Where what workspaces use is known; none where nobody knows.
+    pub(crate) prometheus: Option<PrometheusSettings>,
     /// How patient to be with whoever does not pay.
     pub(crate) terms: Terms,
     /// Where the master key comes from.
@@ -273,6 +275,9 @@ fn resolve(
         automatic_tax: options.stripe_automatic_tax.unwrap_or(false),
         ..StripeSettings::new(key)
     });
+    let prometheus = options
+        .prometheus_url
+        .map(|url| PrometheusSettings { token: options.prometheus_token, ..PrometheusSettings::new(url) });
     let usual = Terms::default();
     let grace = options.billing_grace_days.map(|days| Duration::from_secs(u64::from(days) * 86_400));
     let terms = Terms { required: stripe.is_some(), grace: grace.unwrap_or(usual.grace), ..usual };
@@ -322,6 +327,7 @@ fn resolve(
         },
         plans: options.plans,
         stripe,
+        prometheus,
         terms,
         master_key,
         tls: options.tls_cert.zip(options.tls_key),

@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use jiff::SignedDuration;
+
 use super::cluster_provisioner::ClusterHarness;
+use super::metrics_source;
+use super::metrics_source::MetricsHarness;
 use super::task_queue::{MAX_DELIVERIES, VISIBILITY};
 use crate::clock::SystemClock;
 use crate::desired::TenantTarget;
 use crate::ephemeral::MemoryEphemeral;
+use crate::metrics::{MemoryMetrics, Metric, MetricsSource, Sample};
 use crate::name::ProjectName;
 use crate::provisioner::{ClusterProvisioner, MemoryProvisioner};
 use crate::queue::MemoryQueue;
@@ -62,6 +67,30 @@ mod memory_provisioner {
     });
 }
 
+impl MetricsHarness for MemoryMetrics {
+    fn source(&self) -> &dyn MetricsSource {
+        self
+    }
+}
+
+mod memory_metrics {
+    use super::metrics_source::{BEGIN, busy, in_use, is_measured, other};
+    use super::{MemoryMetrics, Metric, Sample, SignedDuration};
+
+    crate::metrics_source_conformance!(async {
+        let metrics = MemoryMetrics::new();
+        let times = (-10..=70).map(|minutes| BEGIN + SignedDuration::from_mins(minutes));
+        for at in times.filter(|at| is_measured(*at)) {
+            for metric in Metric::ALL.iter().copied() {
+                for workspace in [busy(), other()] {
+                    metrics.measure(workspace, metric, Sample { at, value: in_use(metric) });
+                }
+            }
+        }
+        (metrics, ())
+    });
+}
+
 /// The cases that a suite's sources define.
 fn defined(sources: &[&str]) -> Vec<String> {
     let lines = sources.iter().flat_map(|source| source.lines());
@@ -100,6 +129,7 @@ fn every_case_that_is_defined_is_also_run() {
         include_str!("task_queue.rs"),
         include_str!("identity_provider.rs"),
         include_str!("billing_provider.rs"),
+        include_str!("metrics_source.rs"),
         include_str!("cluster_provisioner.rs"),
     ] {
         assert_eq!(defined(&[source]), listed(source));

@@ -12,4 +12,6 @@ mod statement;
 mod tests;
 
 pub use reading::{STEP, due_hours, memory, merged, read, read_again_at, unread_hours};
-pub use statement::{Bill, BillLine, Telling, UsageTelling, bill, untold, warn};
+pub use statement::{
+    Bill, BillLine, Telling, UsageTelling, bill, hours_of, month_cost, shares, stands_for, untold, warn,
+};

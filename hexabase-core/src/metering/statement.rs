@@ -1,11 +1,71 @@
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
+
+use crate::id::WorkspaceId;
 use crate::model::{
-    BillingAccount, Hour, Meter, Money, Month, PerMeter, Price, UsageAlert, UsageBound, UsageReport, Warned,
+    BillingAccount, Hour, Interval, Meter, Money, Month, PerMeter, Price, Subscription, UsageAlert,
+    UsageBound, UsageReport, Warned,
 };
 
 /// From how many percent of a bound on people are warned.
 const PERCENTS: [u8; 2] = [80, 100];
+
+/// Which second stands for an hour: late enough in it that what is read an hour later still comes before the invoice, and
+/// with room after it for tellings anew, each a second later.
+const STANDS_FOR: i64 = 3_000;
+
+/// The moment that stands for an hour when it is told of for the so-manieth time. It decides to which paid period the
+/// hour belongs.
+#[must_use]
+pub fn stands_for(hour: Hour, round: u64) -> Timestamp {
+    let second = STANDS_FOR.saturating_add_unsigned(round).min(3_599);
+    hour.start().saturating_add(SignedDuration::from_secs(second)).unwrap_or_else(|_| hour.start())
+}
+
+/// The hours that belong to a paid period: from one on until before another.
+#[must_use]
+pub fn hours_of(start: Timestamp, end: Timestamp) -> (Hour, Hour) {
+    let first = |moment: Timestamp| {
+        let hour = Hour::of(moment);
+        if stands_for(hour, 0) >= moment { hour } else { hour.after(1) }
+    };
+    (first(start), first(end))
+}
+
+/// An amount, divided among workspaces by what they used: to the smallest coin, so that nothing is lost or added.
+#[must_use]
+pub fn shares(amount: Money, used: &[(WorkspaceId, u64)]) -> Vec<(WorkspaceId, u64, Money)> {
+    let whole: u64 = used.iter().map(|(_, used)| used).sum();
+    let (mut so_far, mut given) = (0_u64, 0_i64);
+    let share = |(workspace, used): &(WorkspaceId, u64)| {
+        so_far += used;
+        let upto = if whole == 0 { 0 } else { amount.share(so_far, whole).amount };
+        let part = upto - given;
+        given = upto;
+        (*workspace, *used, amount.of(part))
+    };
+    used.iter().map(share).collect()
+}
+
+/// What a month costs: the plan and what there is beyond it, a twelfth of what a year costs where it is paid by the year,
+/// and what is used.
+#[must_use]
+pub fn month_cost(price: &Price, subscription: &Subscription, used: &Bill) -> Money {
+    let each = |monthly: Money, yearly: Option<Money>| match (subscription.interval, yearly) {
+        (Interval::Year, Some(yearly)) => yearly.share(1, 12),
+        _ => monthly,
+    };
+    let extras = subscription.extras;
+    let units = [(price.workspace, extras.workspaces), (price.node, extras.nodes)];
+    let extra: i64 = units
+        .into_iter()
+        .filter_map(|(unit, count)| unit.zip(count))
+        .map(|(unit, count)| each(unit.monthly, unit.yearly).times(count).amount)
+        .fold(0, i64::saturating_add);
+    let base = each(price.monthly, price.yearly);
+    base.of(base.amount.saturating_add(extra).saturating_add(used.total.amount))
+}
 
 /// What the billing provider has to be told of an hour.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Metric, MetricsSource, Sample, Series, SeriesQuery};
 use crate::clock::after;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
 
 /// A [`MetricsSource`] in memory, which knows what it was given.
@@ -56,6 +56,9 @@ where
 #[async_trait]
 impl MetricsSource for MemoryMetrics {
     async fn series(&self, query: &SeriesQuery<'_>) -> Result<Vec<Series>> {
+        if query.step.is_zero() {
+            return Err(Error::invalid("step", "must not be nothing"));
+        }
         let measured = self.lock();
         let mut all: Vec<Series> = query
             .targets

@@ -79,6 +79,19 @@ pub enum Metric {
     ApiRequests,
 }
 
+impl Metric {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::Cpu,
+        Self::Memory,
+        Self::Storage,
+        Self::NetworkReceive,
+        Self::NetworkTransmit,
+        Self::Pods,
+        Self::ApiRequests,
+    ];
+}
+
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {

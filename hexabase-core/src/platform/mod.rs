@@ -21,6 +21,7 @@ mod projects;
 mod roles;
 mod service_accounts;
 mod tasks;
+mod usage;
 mod users;
 mod workspace_members;
 mod workspaces;
@@ -47,6 +48,7 @@ pub use projects::{CreateProject, Projects};
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
 pub use service_accounts::{CreateServiceAccount, CreateToken, NewToken, ServiceAccounts, TOKEN_PREFIX};
 pub use tasks::Tasks;
+pub use usage::{ExplainedInvoice, MonthlyUsage, UsageProof, UsageStatement, WorkspaceShare};
 pub use users::{Profile, Users};
 pub use workspace_members::WorkspaceMembers;
 pub use workspaces::{

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::id::{EventId, OrganizationId};
 use crate::lifecycle;
 use crate::model::{
-    AuditEvent, AuditFilter, Event, Member, Organization, OrganizationCounts, OrganizationRole, Plan, Scope,
-    Task, TaskKind, Workspace,
+    AuditEvent, AuditFilter, Event, Member, Money, Organization, OrganizationCounts, OrganizationRole, Plan,
+    Scope, Task, TaskKind, Workspace,
 };
 use crate::name::{DisplayName, Slug};
 use crate::page::{Page, PageRequest};
@@ -37,6 +37,8 @@ pub struct Overview {
     pub counts: OrganizationCounts,
     /// The plan.
     pub plan: Plan,
+    /// What this month costs so far; none for those who may not see it, and while nothing is paid.
+    pub cost: Option<Money>,
 }
 
 impl Organizations<'_> {
@@ -192,11 +194,12 @@ impl Organizations<'_> {
     /// # Errors
     /// `NotFound` when there is none, or the caller does not belong to it.
     pub async fn overview(&self, caller: &Caller, id: OrganizationId) -> Result<Overview> {
-        self.0.permit(caller, id, Action::OverviewRead).await?;
+        let role = self.0.permit(caller, id, Action::OverviewRead).await?;
         let organization = self.0.organization(id).await?;
+        let cost = self.0.month_to_date(caller, id, role).await?;
         let counts = self.0.store.count_organization(id).await?;
         let plan = self.0.plans.of(&organization.plan_id)?.clone();
-        Ok(Overview { organization, counts, plan })
+        Ok(Overview { organization, counts, plan, cost })
     }
 
     /// The audit log, newest first.

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
-use jiff::SignedDuration;
 
 use crate::billing::UsageEvent;
 use crate::changeset::{Changeset, Guard};
@@ -17,10 +16,6 @@ use crate::store::Lease;
 
 /// How many hours back the billing provider is told of usage: Stripe takes nothing that is older than 35 days.
 const REACH: i64 = 34 * 24;
-/// Which moment stands for an hour: late enough in it that what is read an hour later still comes before the invoice, and
-/// with room after it for tellings anew, each a second later.
-const STANDS_FOR: i64 = 3_000;
-
 /// Tells the billing provider what organizations used, and warns them.
 #[derive(Debug)]
 pub(super) struct UsageTeller<'a>(&'a Parts);
@@ -73,8 +68,7 @@ impl<'a> UsageTeller<'a> {
     ) -> Result<()> {
         let now = self.0.now();
         let month = Month::of(now);
-        let plan = account.live_subscription().and_then(|it| self.0.plans.find(&it.plan_id));
-        let Some(price) = plan.and_then(|plan| plan.price) else { return Ok(()) };
+        let Some(price) = self.0.price_of(&account) else { return Ok(()) };
         let this_month = used.range(Hour::of(month.start())..).map(|(_, used)| used);
         let used = this_month.fold(PerMeter::default(), |sum: PerMeter<u64>, used| {
             PerMeter::of(|meter| sum[meter].saturating_add(used[meter]))
@@ -101,12 +95,11 @@ impl<'a> UsageTeller<'a> {
 /// What the provider is told of something in an hour. Its name follows from what was told before and what is told now.
 fn event(report: &UsageReport, meter: Meter, amount: u64) -> UsageEvent {
     let UsageReport { organization_id, hour, round, .. } = report;
-    let second = STANDS_FOR.saturating_add_unsigned(*round).min(3_599);
     UsageEvent {
         identifier: format!("{organization_id}/{meter}/{hour}/{round}/{amount}"),
         meter,
         hour: *hour,
-        at: hour.start().saturating_add(SignedDuration::from_secs(second)).unwrap_or_else(|_| hour.start()),
+        at: metering::stands_for(*hour, *round),
         amount,
     }
 }

@@ -1,4 +1,4 @@
-//! Real servers for tests: PostgreSQL, Redis, NATS and an OpenID Connect provider, on free loopback ports with throwaway data.
+//! Real servers for tests: PostgreSQL, Redis, NATS, Prometheus and an OpenID Connect provider, on free loopback ports with throwaway data.
 //!
 //! Tests ask for a server and get one: [`Postgres::shared`], [`Redis::shared`] and [`Nats::shared`] take the server
 //! whose address the environment names, or start one of their own that ends with them. `scripts/test` starts one of
@@ -11,6 +11,8 @@
 //! | [`Redis`] | `HEXABASE_TEST_REDIS_URL` | `redis-server` |
 //! | [`Nats`] | `HEXABASE_TEST_NATS_URL` | `nats-server` |
 //!
+//! [`Prometheus`] is always a server of its own, with the measurements of one test (package `prometheus`).
+//!
 //! What is in `tests/peers` runs on Node.js and on Python, with packages that `npm ci` and `pip` install there.
 //!
 //! A missing server is a failure that says how to install it.
@@ -21,12 +23,14 @@ mod nats;
 mod peers;
 mod postgres;
 mod process;
+mod prometheus;
 mod redis;
 
 pub use certificates::Certificates;
 pub use nats::Nats;
 pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
 pub use postgres::Postgres;
+pub use prometheus::Prometheus;
 pub use redis::Redis;
 
 /// A name that no other test has: for databases, prefixes and streams on a shared server.

@@ -10,6 +10,7 @@ use hexabase_core::clock::{Clock, ManualClock};
 use hexabase_core::faults::{FaultPlan, FaultyStore};
 use hexabase_core::fixture::THEN;
 use hexabase_core::id_source::SeededIds;
+use hexabase_core::metrics::MemoryMetrics;
 use hexabase_core::name::HostClusterName;
 use hexabase_core::placement::HostCluster;
 use hexabase_core::platform::Settings;
@@ -49,6 +50,7 @@ pub(crate) struct Desk {
     pub(crate) plan: FaultPlan,
     store: Arc<dyn TenantStore>,
     ids: Arc<SeededIds>,
+    metrics: Option<Arc<MemoryMetrics>>,
     base: String,
     token: String,
     organization: String,
@@ -59,13 +61,23 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) async fn open() -> Self {
+        Self::with(None).await
+    }
+
+    /// One whose workspaces are measured.
+    pub(crate) async fn measured() -> (Self, Arc<MemoryMetrics>) {
+        let metrics = Arc::new(MemoryMetrics::new());
+        (Self::with(Some(metrics.clone())).await, metrics)
+    }
+
+    async fn with(metrics: Option<Arc<MemoryMetrics>>) -> Self {
         let clock = Arc::new(ManualClock::new(THEN));
         let stripe = FakeStripe::new(clock.clone());
         let base = stripe.serve().await;
         let (store, kept) = backends::store().await;
         let ids = Arc::new(SeededIds::new(1));
         let plan = FaultPlan::counting();
-        let world = process(&store, &clock, &ids, &base, &plan).await;
+        let world = process(&store, &clock, &ids, &base, &plan, metrics.clone()).await;
         let provider = billing(&base, &clock);
         for step in provider.plan_catalog(&hexabase_billing::plans::built_in()).await.unwrap() {
             provider.apply(&step).await.unwrap();
@@ -73,13 +85,15 @@ impl Desk {
         let ann = world.person("ann").await;
         let organization = world.organization(&ann, "acme").await;
         let token = ann.client.make_token().await;
-        Self { stripe, clock, world, plan, store, ids, base, token, organization, told: 0, _kept: kept }
+        let told = 0;
+        Self { stripe, clock, world, plan, store, ids, metrics, base, token, organization, told, _kept: kept }
     }
 
     /// What was in memory is gone with the process, and another one goes on.
     pub(crate) async fn restart(&mut self) {
         self.plan.revive();
-        self.world = process(&self.store, &self.clock, &self.ids, &self.base, &self.plan).await;
+        let metrics = self.metrics.clone();
+        self.world = process(&self.store, &self.clock, &self.ids, &self.base, &self.plan, metrics).await;
     }
 
     pub(crate) async fn under(&mut self, plan: FaultPlan) {
@@ -209,6 +223,7 @@ async fn process(
     ids: &Arc<SeededIds>,
     base: &str,
     plan: &FaultPlan,
+    metrics: Option<Arc<MemoryMetrics>>,
 ) -> World {
     let host = HostCluster { sandbox: true, ..HostCluster::new(HostClusterName::parse("memory").unwrap()) };
     let fleet = Fleet::new().with(host, Arc::new(MemoryProvisioner::new(clock.clone(), Duration::ZERO)));
@@ -217,6 +232,7 @@ async fn process(
         ..Settings::new("https://hexabase.example")
     };
     let with = |builder: hexabase_core::PlatformBuilder| {
+        let builder = metrics.into_iter().fold(builder, |builder, metrics| builder.with_metrics(metrics));
         builder
             .with_store(Arc::new(FaultyStore::new(store.clone(), plan.clone())))
             .with_clock(clock.clone())

@@ -65,7 +65,7 @@ async fn a_customers_life_from_the_first_card_to_the_end_of_the_subscription() {
     assert_eq!(live.len(), 1);
     assert_eq!(
         live[0]["items"]["data"].as_array().unwrap().len(),
-        3,
+        4,
         "items are replaced and never added twice"
     );
     let pool = json!({ "name": "own", "class": "big", "nodes": 2 });

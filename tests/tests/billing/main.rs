@@ -6,6 +6,7 @@
 mod away;
 mod desk;
 mod life;
+mod metering;
 mod reconciliation;
 mod storms;
 mod webhooks;

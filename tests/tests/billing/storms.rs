@@ -215,7 +215,7 @@ impl Story {
             .collect();
         workspaces.sort();
         assert_eq!(self.desk.live_subscriptions().len(), 1);
-        assert_eq!(self.desk.live_subscriptions()[0]["items"]["data"].as_array().unwrap().len(), 2);
+        assert_eq!(self.desk.live_subscriptions()[0]["items"]["data"].as_array().unwrap().len(), 3);
         self.desk.customer();
         let paid = &subscription["subscription"];
         Outcome {

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use super::invoices::InvoiceView;
 use super::payments::PaymentMethodView;
 use super::place::InOrganization;
+use super::usage::MonthlyUsageView;
 use crate::api::edge::SignedIn;
 use crate::api::extract::{Body, IfMatch, Path, Query};
 use crate::api::problem::{Answer, Problems};
@@ -259,6 +260,8 @@ struct BillingOverviewView {
     upcoming_invoice: Option<InvoiceView>,
     /// Invoices that are to be paid, newest first.
     open_invoices: Vec<InvoiceView>,
+    /// What this month's usage costs beyond what is included.
+    usage: MonthlyUsageView,
 }
 
 /// Show everything about an organization's money at a glance.
@@ -270,12 +273,15 @@ async fn overview(
     SignedIn(caller): SignedIn,
     Path(at): Path<InOrganization>,
 ) -> Answer<Json<BillingOverviewView>> {
-    let found = app.platform.billing().overview(&caller, at.org).await?;
+    let billing = app.platform.billing();
+    let found = billing.overview(&caller, at.org).await?;
+    let usage = billing.this_month(&caller, at.org).await?;
     let BillingOverview { state, payment_method, upcoming, open } = found;
     Ok(Json(BillingOverviewView {
         subscription: state.into(),
         payment_method: payment_method.map(PaymentMethodView::from),
         upcoming_invoice: upcoming.map(InvoiceView::from),
         open_invoices: open.into_iter().map(InvoiceView::from).collect(),
+        usage: usage.into(),
     }))
 }

@@ -6,14 +6,18 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
 use hexabase_core::billing::{Invoice, InvoiceLine};
 use hexabase_core::error::Error;
+use hexabase_core::model::Meter;
+use hexabase_core::platform::{ExplainedInvoice, WorkspaceShare};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Number;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::place::{AtInvoice, InOrganization};
 use super::plans::MoneyView;
+use super::usage::units;
 use crate::api::edge::SignedIn;
 use crate::api::extract::{Path, Query};
 use crate::api::problem::{Answer, Problems};
@@ -58,8 +62,11 @@ pub(super) struct InvoiceView {
 struct InvoiceLineView {
     /// What it is for.
     description: String,
-    /// How many.
-    quantity: u64,
+    /// How many; of usage, how much in `unit`.
+    #[schema(value_type = f64, example = 1)]
+    quantity: Number,
+    /// In which unit usage is counted; null for what is not usage.
+    unit: Option<&'static str>,
     /// How much together, without taxes.
     amount: MoneyView,
     /// Whether it makes up for a change within a period.
@@ -68,17 +75,58 @@ struct InvoiceLineView {
     period_start: Timestamp,
     /// Until when.
     period_end: Timestamp,
+    /// What each workspace's share of it is; only for usage, and only where one invoice is shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    workspaces: Vec<ShareView>,
+}
+
+/// A workspace's share of a line.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = InvoiceLineShare)]
+struct ShareView {
+    /// Which workspace; it may be gone by now.
+    workspace_id: String,
+    /// Its name; null once it is gone.
+    name: Option<String>,
+    /// How much it used in the period of the line, in the line's unit.
+    #[schema(value_type = f64, example = 12.5)]
+    quantity: Number,
+    /// Its share of the amount.
+    amount: MoneyView,
+}
+
+impl From<WorkspaceShare> for ShareView {
+    fn from(share: WorkspaceShare) -> Self {
+        Self {
+            workspace_id: share.workspace_id.to_string(),
+            name: share.name.map(|name| name.to_string()),
+            quantity: units(share.quantity),
+            amount: share.amount.into(),
+        }
+    }
+}
+
+impl From<ExplainedInvoice> for InvoiceView {
+    fn from(explained: ExplainedInvoice) -> Self {
+        let mut view = Self::from(explained.invoice);
+        for (line, shares) in view.lines.iter_mut().zip(explained.shares) {
+            line.workspaces = shares.into_iter().map(ShareView::from).collect();
+        }
+        view
+    }
 }
 
 impl From<InvoiceLine> for InvoiceLineView {
     fn from(line: InvoiceLine) -> Self {
         Self {
             description: line.description,
-            quantity: line.quantity,
+            quantity: line.meter.map_or_else(|| Number::from(line.quantity), |_| units(line.quantity)),
+            unit: line.meter.map(Meter::unit),
             amount: line.amount.into(),
             proration: line.proration,
             period_start: line.period_start,
             period_end: line.period_end,
+            workspaces: Vec::new(),
         }
     }
 }
@@ -123,7 +171,9 @@ async fn upcoming(
     SignedIn(caller): SignedIn,
     Path(at): Path<InOrganization>,
 ) -> Answer<Json<InvoiceView>> {
-    Ok(Json(app.platform.billing().upcoming_invoice(&caller, at.org).await?.into()))
+    let billing = app.platform.billing();
+    let invoice = billing.upcoming_invoice(&caller, at.org).await?;
+    Ok(Json(billing.explain(at.org, invoice).await?.into()))
 }
 
 /// Show an invoice.
@@ -135,7 +185,9 @@ async fn get(
     SignedIn(caller): SignedIn,
     Path(at): Path<AtInvoice>,
 ) -> Answer<Json<InvoiceView>> {
-    Ok(Json(app.platform.billing().invoice(&caller, at.org, &at.inv).await?.into()))
+    let billing = app.platform.billing();
+    let invoice = billing.invoice(&caller, at.org, &at.inv).await?;
+    Ok(Json(billing.explain(at.org, invoice).await?.into()))
 }
 
 /// Fetch an invoice as PDF, from the payment provider.

@@ -32,6 +32,7 @@ mod system;
 mod tasks;
 mod tokens;
 mod tree;
+mod usage;
 mod webhooks;
 mod well_known;
 mod workspace_members;
@@ -56,6 +57,7 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
         billing::router(),
         payments::router(),
         invoices::router(),
+        usage::router(),
         webhooks::router(),
         organizations::router(),
         members::router(),

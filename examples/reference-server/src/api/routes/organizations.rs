@@ -219,7 +219,8 @@ struct OverviewView {
     invitations: u32,
     /// Its service accounts.
     service_accounts: u32,
-    /// What this month costs so far; null while nobody takes money.
+    /// What this month costs so far, by the present prices and without taxes; null while nothing is paid, and for those
+    /// who may not see it.
     month_to_date_cost: Option<MoneyView>,
 }
 
@@ -243,7 +244,7 @@ impl From<Overview> for OverviewView {
             workspaces: Used { used: workspaces, limit: limits.workspaces },
             invitations,
             service_accounts,
-            month_to_date_cost: None,
+            month_to_date_cost: overview.cost.map(MoneyView::from),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use hexabase_core::model::{Money, Plan, UnitPrice};
+use hexabase_core::model::{Meter, Money, Plan, Price, UnitPrice, UsagePrice};
 use hexabase_core::quota::Quota;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -82,8 +82,23 @@ struct PriceView {
     workspace: Option<UnitPriceView>,
     /// What nodes cost that workspaces have to themselves; null when they cost nothing of their own.
     node: Option<UnitPriceView>,
+    /// What usage costs beyond what is included, by meter: `network_transmit` and its like.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    usage: BTreeMap<&'static str, UsagePriceView>,
     /// For how many days nothing is charged at first.
     trial_days: u32,
+}
+
+/// What usage costs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsagePrice)]
+struct UsagePriceView {
+    /// `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
+    unit: &'static str,
+    /// How much of it a month includes; a year includes twelve times as much.
+    included: u32,
+    /// What a thousand more cost.
+    per_thousand: MoneyView,
 }
 
 /// What one more of something costs.
@@ -124,6 +139,15 @@ struct LimitsView {
     roles_per_project: u32,
 }
 
+fn usage_view(price: &Price) -> BTreeMap<&'static str, UsagePriceView> {
+    let view = |(meter, price): (Meter, &Option<UsagePrice>)| {
+        let UsagePrice { included, per_thousand } = (*price)?;
+        let view = UsagePriceView { unit: meter.unit(), included, per_thousand: per_thousand.into() };
+        Some((meter.as_str(), view))
+    };
+    price.usage.iter().filter_map(view).collect()
+}
+
 impl From<&Plan> for PlanView {
     fn from(plan: &Plan) -> Self {
         let limits = plan.limits;
@@ -136,6 +160,7 @@ impl From<&Plan> for PlanView {
                 yearly: price.yearly.map(MoneyView::from),
                 workspace: price.workspace.map(UnitPriceView::from),
                 node: price.node.map(UnitPriceView::from),
+                usage: usage_view(&price),
                 trial_days: price.trial_days,
             }),
             quota: quota_view(&plan.quota),
