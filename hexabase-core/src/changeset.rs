@@ -564,38 +564,25 @@ records! {
     Event(Event),
 }
 
-impl From<Workspace> for Record {
-    fn from(workspace: Workspace) -> Self {
-        Self::Workspace(Box::new(workspace))
-    }
+/// As [`records`], for those that are large.
+macro_rules! boxed_records {
+    ($($variant:ident($type:ty)),+ $(,)?) => {$(
+        impl From<$type> for Record {
+            fn from(record: $type) -> Self {
+                Self::$variant(Box::new(record))
+            }
+        }
+
+        impl Stored for $type {
+            fn of(record: &Record) -> Option<&Self> {
+                if let Record::$variant(record) = record { Some(record) } else { None }
+            }
+        }
+    )+};
 }
 
-impl From<BillingAccount> for Record {
-    fn from(account: BillingAccount) -> Self {
-        Self::BillingAccount(Box::new(account))
-    }
-}
-
-impl Stored for BillingAccount {
-    fn of(record: &Record) -> Option<&Self> {
-        if let Record::BillingAccount(account) = record { Some(account) } else { None }
-    }
-}
-
-impl From<RegisteredHost> for Record {
-    fn from(registered: RegisteredHost) -> Self {
-        Self::Host(Box::new(registered))
-    }
-}
-
-impl Stored for RegisteredHost {
-    fn of(record: &Record) -> Option<&Self> {
-        if let Record::Host(registered) = record { Some(registered) } else { None }
-    }
-}
-
-impl Stored for Workspace {
-    fn of(record: &Record) -> Option<&Self> {
-        if let Record::Workspace(workspace) = record { Some(workspace) } else { None }
-    }
+boxed_records! {
+    Workspace(Workspace),
+    BillingAccount(BillingAccount),
+    Host(RegisteredHost),
 }
