@@ -169,7 +169,7 @@ fn url_encoded(form: &[(&str, &str)]) -> String {
 /// All rows in one statement, made by the database itself.
 async fn insert_all(bare: &mut PgConnection) {
     let columns: Vec<String> = Meter::ALL.iter().map(|meter| format!("{meter}, {meter}_minutes")).collect();
-    let values = vec!["1000, 60"; Meter::COUNT].join(", ");
+    let values = ["1000, 60"; Meter::COUNT].join(", ");
     let insert = format!(
         "INSERT INTO usage_hours (organization_id, hour, workspace_id, {}) \
          SELECT organization_id, '{}', id, {values} FROM workspaces",

@@ -207,7 +207,13 @@ impl Billing<'_> {
     ///
     /// # Errors
     /// As [`Self::invoice`] and [`Self::upcoming_invoice`].
-    pub async fn explain(&self, id: OrganizationId, invoice: Invoice) -> Result<ExplainedInvoice> {
+    pub async fn explain(
+        &self,
+        caller: &Caller,
+        id: OrganizationId,
+        invoice: Invoice,
+    ) -> Result<ExplainedInvoice> {
+        self.0.permit(caller, id, Action::BillingRead).await?;
         let names = match invoice.lines.iter().any(|line| line.meter.is_some()) {
             true => self.names(id).await?,
             false => BTreeMap::new(),

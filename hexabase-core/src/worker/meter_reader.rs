@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{FutureExt as _, pin_mut, select_biased};
+
 use super::Halt;
 use crate::changeset::{Changeset, Guard};
 use crate::desired::TenantTarget;
@@ -33,11 +35,22 @@ impl<'a> MeterReader<'a> {
 
     pub(super) async fn run(&self, halt: &Halt) {
         while !halt.is_set() {
-            if let Err(error) = self.read().await {
-                tracing::warn!(%error, "the meters could not be read; what is missing is read later");
+            // Whoever wants to stop does not wait until days are made up for: what was not read is read by others.
+            let (read, halted) = (self.try_read().fuse(), halt.wait().fuse());
+            pin_mut!(read, halted);
+            select_biased! {
+                () = halted => {}
+                _ = read => halt.nap(self.0, EVERY).await,
             }
-            halt.nap(self.0, EVERY).await;
         }
+    }
+
+    /// As [`Self::read`]; what goes wrong is tried again later.
+    pub(super) async fn try_read(&self) -> usize {
+        self.read().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the meters could not be read; what is missing is read later");
+            0
+        })
     }
 
     /// Reads the hours that are to be read by now, one after the other, and says how many those were. Nothing is read

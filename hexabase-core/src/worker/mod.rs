@@ -86,7 +86,7 @@ impl Worker {
         let published = Relay::new(parts).publish().await?;
         let sweep = Sweep::new(parts);
         let found = sweep.find_due().await? + sweep.hear().await?;
-        let read = MeterReader::new(parts).read().await?;
+        let read = MeterReader::new(parts).try_read().await;
         parts.follow_hosts().await?;
         let deliveries = parts.queue.receive(self.concurrency, Duration::ZERO).await?;
         let received = deliveries.len();

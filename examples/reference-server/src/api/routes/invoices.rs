@@ -173,7 +173,7 @@ async fn upcoming(
 ) -> Answer<Json<InvoiceView>> {
     let billing = app.platform.billing();
     let invoice = billing.upcoming_invoice(&caller, at.org).await?;
-    Ok(Json(billing.explain(at.org, invoice).await?.into()))
+    Ok(Json(billing.explain(&caller, at.org, invoice).await?.into()))
 }
 
 /// Show an invoice.
@@ -187,7 +187,7 @@ async fn get(
 ) -> Answer<Json<InvoiceView>> {
     let billing = app.platform.billing();
     let invoice = billing.invoice(&caller, at.org, &at.inv).await?;
-    Ok(Json(billing.explain(at.org, invoice).await?.into()))
+    Ok(Json(billing.explain(&caller, at.org, invoice).await?.into()))
 }
 
 /// Fetch an invoice as PDF, from the payment provider.

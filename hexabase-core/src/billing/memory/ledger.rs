@@ -1,270 +1,60 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+//! What there is of one customer, and how it changes.
 
-use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
-use super::{
-    BillingKey, BillingProvider, Invoice, InvoiceLine, NewCustomer, PaymentMethod, SetupIntent, UsageEvent,
-    Wanted, WebhookHint, no_payment_method, payment_failed,
-};
-use crate::clock::{Clock, until};
+use crate::billing::{Invoice, InvoiceLine, PaymentMethod, Wanted, no_payment_method, payment_failed};
+use crate::clock::until;
 use crate::error::{Error, Result};
 use crate::model::{
-    CustomerId, Hour, Interval, Meter, Money, Plan, Subscription, SubscriptionState, UnitPrice, UsagePrice,
+    Hour, Interval, Meter, Money, Plan, Subscription, SubscriptionState, UnitPrice, UsagePrice,
 };
-use crate::plans::PlanCatalog;
 
 /// The way to pay that works.
-const GOOD_CARD: &str = "pm_card_visa";
+pub(super) const GOOD_CARD: &str = "pm_card_visa";
 /// The way to pay that the bank refuses, by the name that Stripe gives it in tests
 /// (<https://docs.stripe.com/testing#declined-payments>).
 const REFUSED_CARD: &str = "pm_card_chargeCustomerFail";
 
-/// A [`BillingProvider`] in memory, which takes no money: it keeps books as a real one does, by the platform's clock,
-/// so that everything around it can be seen working. Its ways to pay are `pm_card_visa`, which works, and
-/// `pm_card_chargeCustomerFail`, which the bank refuses.
-#[derive(Debug)]
-pub struct MemoryBilling {
-    clock: Arc<dyn Clock>,
-    plans: PlanCatalog,
-    books: Mutex<BTreeMap<CustomerId, Ledger>>,
-}
-
 /// What there is of one customer.
 #[derive(Debug, Clone, Default)]
-struct Ledger {
+pub(super) struct Ledger {
     customer: String,
-    methods: Vec<PaymentMethod>,
+    pub(super) methods: Vec<PaymentMethod>,
     /// Those that the bank refuses.
     refused: BTreeSet<String>,
     /// What was attached under a key, for when it is asked for again.
     attached: BTreeMap<String, PaymentMethod>,
-    subscription: Option<Standing>,
-    invoices: Vec<Invoice>,
+    pub(super) subscription: Option<Standing>,
+    pub(super) invoices: Vec<Invoice>,
     /// What was used of something in an hour, with the moment that stands for it.
-    usage: BTreeMap<(Meter, Hour), (Timestamp, u64)>,
+    pub(super) usage: BTreeMap<(Meter, Hour), (Timestamp, u64)>,
     /// What is owed to the customer (below nothing) or by them, to be settled with the next invoice.
     pending: Vec<InvoiceLine>,
 }
 
 /// A subscription with what it costs: whoever stays on a plan stays on its price.
 #[derive(Debug, Clone)]
-struct Standing {
-    subscription: Subscription,
+pub(super) struct Standing {
+    pub(super) subscription: Subscription,
     period_start: Timestamp,
     plan: Plan,
 }
 
-impl MemoryBilling {
-    /// One that sells these plans.
-    #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, plans: PlanCatalog) -> Self {
-        Self { clock, plans, books: Mutex::default() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<CustomerId, Ledger>> {
-        // Every change is made whole before anything can panic.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does something with a customer's books, brought up to date.
-    fn with<T>(
-        &self,
-        customer: &CustomerId,
-        work: impl FnOnce(&mut Ledger, Timestamp) -> Result<T>,
-    ) -> Result<T> {
-        let now = self.clock.now();
-        let mut books = self.lock();
-        let ledger = books.get_mut(customer).ok_or_else(|| Error::not_found("customer"))?;
-        ledger.catch_up(now);
-        work(ledger, now)
-    }
-
-    fn plan(&self, wanted: &Wanted) -> Result<(Plan, Money)> {
-        let unknown = || Error::unavailable("the plan cannot be bought").with("plan", &wanted.plan_id);
-        let plan = self.plans.find(&wanted.plan_id).ok_or_else(unknown)?;
-        let price = plan.price.and_then(|price| price.per(wanted.interval)).ok_or_else(unknown)?;
-        Ok((plan.clone(), price))
-    }
-}
-
-#[async_trait]
-impl BillingProvider for MemoryBilling {
-    async fn ensure_customer(&self, customer: &NewCustomer, _: &BillingKey) -> Result<CustomerId> {
-        let id = CustomerId(format!("cus_{}", customer.organization_id));
-        let ledger = || Ledger { customer: id.0.clone(), ..Ledger::default() };
-        self.lock().entry(id.clone()).or_insert_with(ledger);
-        Ok(id)
-    }
-
-    async fn checkout_url(&self, customer: &CustomerId, return_to: &str, key: &BillingKey) -> Result<String> {
-        // There is nothing to enter: whoever comes back has a way to pay.
-        self.with(customer, |ledger, _| ledger.attach(GOOD_CARD, &key.0).map(|_| return_to.to_owned()))
-    }
-
-    async fn portal_url(&self, customer: &CustomerId, return_to: &str, _: &BillingKey) -> Result<String> {
-        self.with(customer, |_, _| Ok(return_to.to_owned()))
-    }
-
-    async fn setup_intent(&self, customer: &CustomerId, key: &BillingKey) -> Result<SetupIntent> {
-        let id = format!("seti_{}", key.0.replace(['/', '-'], "_"));
-        self.with(customer, |_, _| Ok(SetupIntent { client_secret: format!("{id}_secret"), id }))
-    }
-
-    async fn list_payment_methods(&self, customer: &CustomerId) -> Result<Vec<PaymentMethod>> {
-        self.with(customer, |ledger, _| {
-            let mut methods = ledger.methods.clone();
-            methods.sort_by_key(|method| !method.is_default);
-            Ok(methods)
-        })
-    }
-
-    async fn attach_payment_method(
-        &self,
-        customer: &CustomerId,
-        method: &str,
-        key: &BillingKey,
-    ) -> Result<PaymentMethod> {
-        self.with(customer, |ledger, _| ledger.attach(method, &key.0))
-    }
-
-    async fn choose_payment_method(&self, customer: &CustomerId, method: &str, _: &BillingKey) -> Result<()> {
-        self.with(customer, |ledger, _| {
-            ledger.position(method)?;
-            for known in &mut ledger.methods {
-                known.is_default = known.id == method;
-            }
-            ledger.collect();
-            Ok(())
-        })
-    }
-
-    async fn detach_payment_method(&self, customer: &CustomerId, method: &str, _: &BillingKey) -> Result<()> {
-        self.with(customer, |ledger, _| {
-            let place = ledger.position(method)?;
-            ledger.methods.remove(place);
-            Ok(())
-        })
-    }
-
-    async fn subscribe(
-        &self,
-        customer: &CustomerId,
-        wanted: &Wanted,
-        _: &BillingKey,
-    ) -> Result<Subscription> {
-        let (plan, _) = self.plan(wanted)?;
-        self.with(customer, |ledger, now| {
-            let mut changed = ledger.clone();
-            let subscription = changed.subscribe(plan, wanted, now)?;
-            *ledger = changed;
-            Ok(subscription)
-        })
-    }
-
-    async fn preview(&self, customer: &CustomerId, wanted: &Wanted) -> Result<Invoice> {
-        let (plan, price) = self.plan(wanted)?;
-        self.with(customer, |ledger, now| {
-            let mut changed = ledger.clone();
-            let invoices = changed.invoices.len();
-            if !changed.methods.iter().any(|method| method.is_default) {
-                changed.attach(GOOD_CARD, "preview")?;
-            }
-            changed.subscribe(plan, wanted, now)?;
-            Ok(match changed.invoices.get(invoices) {
-                Some(invoice) => Invoice { id: String::new(), number: None, ..invoice.clone() },
-                None => changed.upcoming(now).unwrap_or_else(|| bill(Vec::new(), price, now)),
-            })
-        })
-    }
-
-    async fn find_subscription(&self, customer: &CustomerId) -> Result<Option<Subscription>> {
-        self.with(customer, |ledger, _| {
-            Ok(ledger.subscription.as_ref().map(|standing| standing.subscription.clone()))
-        })
-    }
-
-    async fn pending_payment(&self, _: &CustomerId) -> Result<Option<String>> {
-        Ok(None)
-    }
-
-    async fn cancel(&self, customer: &CustomerId, at_period_end: bool, _: &BillingKey) -> Result<()> {
-        self.with(customer, |ledger, _| {
-            let live = ledger.subscription.as_mut().filter(|standing| standing.subscription.state.is_live());
-            if let Some(Standing { subscription, .. }) = live {
-                match at_period_end {
-                    true => subscription.cancel_at_period_end = true,
-                    false => subscription.state = SubscriptionState::Canceled,
-                }
-            }
-            Ok(())
-        })
-    }
-
-    async fn list_invoices(
-        &self,
-        customer: &CustomerId,
-        limit: usize,
-        after: Option<&str>,
-    ) -> Result<Vec<Invoice>> {
-        self.with(customer, |ledger, _| {
-            let newest_first = ledger.invoices.iter().rev();
-            let skip = match after {
-                None => 0,
-                Some(after) => {
-                    ledger.invoices.iter().rev().position(|it| it.id == after).map_or(0, |at| at + 1)
-                }
-            };
-            Ok(newest_first.skip(skip).take(limit).cloned().collect())
-        })
-    }
-
-    async fn find_invoice(&self, customer: &CustomerId, id: &str) -> Result<Option<Invoice>> {
-        self.with(customer, |ledger, _| Ok(ledger.invoices.iter().find(|invoice| invoice.id == id).cloned()))
-    }
-
-    async fn upcoming_invoice(&self, customer: &CustomerId) -> Result<Option<Invoice>> {
-        self.with(customer, |ledger, now| Ok(ledger.upcoming(now)))
-    }
-
-    async fn report_usage(&self, customer: &CustomerId, event: &UsageEvent) -> Result<()> {
-        self.with(customer, |ledger, _| {
-            ledger.usage.insert((event.meter, event.hour), (event.at, event.amount));
-            Ok(())
-        })
-    }
-
-    async fn reported_usage(
-        &self,
-        customer: &CustomerId,
-        meter: Meter,
-        from: Hour,
-        until: Hour,
-    ) -> Result<u64> {
-        self.with(customer, |ledger, _| {
-            let told = ledger.usage.range((meter, from)..(meter, until));
-            Ok(told.map(|(_, (_, amount))| amount).sum())
-        })
-    }
-
-    fn verify_webhook(&self, _: &[u8], _: &str, _: Timestamp) -> Result<WebhookHint> {
-        Err(Error::unauthenticated("no payment provider is set up that could prove to have sent this"))
-    }
-
-    fn name(&self) -> &'static str {
-        "memory"
-    }
-}
-
 impl Ledger {
-    fn position(&self, method: &str) -> Result<usize> {
+    /// Of a customer of whom there is nothing yet.
+    pub(super) fn of(customer: String) -> Self {
+        Self { customer, ..Self::default() }
+    }
+
+    pub(super) fn position(&self, method: &str) -> Result<usize> {
         let place = self.methods.iter().position(|known| known.id == method);
         place.ok_or_else(|| Error::not_found("payment method"))
     }
 
-    fn attach(&mut self, method: &str, key: &str) -> Result<PaymentMethod> {
+    pub(super) fn attach(&mut self, method: &str, key: &str) -> Result<PaymentMethod> {
         if let Some(attached) = self.attached.get(key) {
             return Ok(attached.clone());
         }
@@ -295,7 +85,7 @@ impl Ledger {
         self.default_method().is_some_and(|method| !self.refused.contains(&method.id))
     }
 
-    fn subscribe(&mut self, plan: Plan, wanted: &Wanted, now: Timestamp) -> Result<Subscription> {
+    pub(super) fn subscribe(&mut self, plan: Plan, wanted: &Wanted, now: Timestamp) -> Result<Subscription> {
         let live = self.subscription.take_if(|standing| standing.subscription.state.is_live());
         match live {
             Some(standing) => self.change(standing, plan, wanted, now),
@@ -411,7 +201,7 @@ impl Ledger {
     }
 
     /// Renews what should have been renewed, and ends what should have ended.
-    fn catch_up(&mut self, now: Timestamp) {
+    pub(super) fn catch_up(&mut self, now: Timestamp) {
         while let Some(mut standing) = self.subscription.clone() {
             let subscription = &mut standing.subscription;
             let end = subscription.current_period_end;
@@ -441,7 +231,7 @@ impl Ledger {
     }
 
     /// Tries again what could not be paid.
-    fn collect(&mut self) {
+    pub(super) fn collect(&mut self) {
         if !self.can_pay() {
             return;
         }
@@ -455,7 +245,7 @@ impl Ledger {
         }
     }
 
-    fn upcoming(&self, now: Timestamp) -> Option<Invoice> {
+    pub(super) fn upcoming(&self, now: Timestamp) -> Option<Invoice> {
         let standing = self.subscription.as_ref()?;
         let subscription = &standing.subscription;
         if !subscription.state.is_live() || subscription.cancel_at_period_end {
@@ -539,7 +329,7 @@ impl Standing {
     }
 }
 
-fn bill(lines: Vec<InvoiceLine>, currency: Money, now: Timestamp) -> Invoice {
+pub(super) fn bill(lines: Vec<InvoiceLine>, currency: Money, now: Timestamp) -> Invoice {
     let total = currency.of(lines.iter().map(|line| line.amount.amount).sum());
     Invoice {
         id: String::new(),
