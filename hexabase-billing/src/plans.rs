@@ -139,7 +139,7 @@ mod tests {
     fn an_unknown_key_is_refused_with_its_line() {
         let text = BUILT_IN.replacen("display_order = 1", "display_order = 1\ncolour = 'red'", 1);
         let error = parse(&text).unwrap_err().to_string();
-        assert!(error.contains("line 21: unknown field `colour`"), "{error}");
+        assert!(error.contains("line 25: unknown field `colour`"), "{error}");
     }
 
     #[test]

@@ -164,6 +164,7 @@ pub fn plan(name: &str) -> Plan {
             storage: Quantity::gibibytes(5),
         },
         isolation: Isolation::Baseline,
+        retired: false,
         dedicated_nodes: false,
         host_labels: HostLabels::new(),
         kubernetes_versions: vec![

@@ -13,7 +13,7 @@ mod world;
 pub use client::{Answer, Client};
 pub use letters::Letters;
 pub use operations::Operation;
-pub use world::{Person, Place, World};
+pub use world::{Person, Place, World, plans};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -5,7 +5,7 @@ use axum::Router;
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::Platform;
 use hexabase_core::identity::IdentityProvider;
-use hexabase_core::model::Origin;
+use hexabase_core::model::{Origin, Plan};
 use hexabase_core::name::{Email, ProviderName};
 use hexabase_core::platform::PlatformBuilder;
 use hexabase_core::worker::Worker;
@@ -33,13 +33,19 @@ pub struct World {
     _kept: Kept,
 }
 
-/// A platform with plans and a mailbox.
-fn plain(letters: &Arc<Letters>) -> PlatformBuilder {
+/// The plans that come along, with room for many people, and nodes of one's own in all of them.
+#[must_use]
+pub fn plans() -> Vec<Plan> {
     let mut plans = hexabase_billing::plans::built_in();
     for plan in &mut plans {
         (plan.limits.members, plan.dedicated_nodes) = (1_000, true);
     }
-    Platform::builder(URL).with_plans(plans).with_notifier(letters.clone()).with_fleet(hosts::fleet())
+    plans
+}
+
+/// A platform with plans and a mailbox.
+fn plain(letters: &Arc<Letters>) -> PlatformBuilder {
+    Platform::builder(URL).with_plans(plans()).with_notifier(letters.clone()).with_fleet(hosts::fleet())
 }
 
 /// Somebody who is signed in.

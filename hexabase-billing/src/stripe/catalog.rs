@@ -130,7 +130,8 @@ fn product_name(plan: &Plan, component: &str) -> String {
 
 fn wanted(plans: &[Plan]) -> Vec<Wanted<'_>> {
     let mut all = Vec::new();
-    for plan in plans {
+    // Whoever is on a plan that is not sold any more has its prices already.
+    for plan in plans.iter().filter(|plan| !plan.retired) {
         let Some(price) = plan.price else { continue };
         for interval in Interval::ALL.iter().copied() {
             let parts = [

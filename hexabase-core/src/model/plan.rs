@@ -19,6 +19,10 @@ pub struct Plan {
     pub description: String,
     /// Its place in a list, lowest first.
     pub display_order: u32,
+    /// Whether it is not sold any more. Whoever is on it stays on it, at its price and with what it gives, until they choose
+    /// another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
     /// What it costs; nothing for a free plan.
     pub price: Option<Price>,
     /// What tenants' workloads may use together. The control plane's own needs come on top.

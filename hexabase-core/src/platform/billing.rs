@@ -119,7 +119,7 @@ impl Billing<'_> {
         expected: Option<Version>,
     ) -> Result<BillingState> {
         self.order(caller, id, expected, |organization, account, there| {
-            let plan = self.plan(&command.plan_id)?;
+            let plan = self.plan(organization, account, &command.plan_id)?;
             self.require_room(organization, there, plan)?;
             self.wish(account, plan, command)
         })
@@ -140,10 +140,10 @@ impl Billing<'_> {
         self.0.permit(caller, id, Action::BillingManage).await?;
         let organization = self.0.organization(id).await?;
         let there = self.there(id).await?;
-        let plan = self.plan(&command.plan_id)?;
-        self.require_room(&organization, &there, plan)?;
         let account = self.0.store.find_billing_account(id).await?;
         let account = account.unwrap_or_else(|| BillingAccount::new(id, self.0.now()));
+        let plan = self.plan(&organization, &account, &command.plan_id)?;
+        self.require_room(&organization, &there, plan)?;
         let Some(Wish::Subscribe { interval, coupon, .. }) = self.wish(&account, plan, command)? else {
             return Ok(None);
         };
@@ -169,9 +169,10 @@ impl Billing<'_> {
         .await
     }
 
-    fn plan(&self, id: &PlanId) -> Result<&Plan> {
-        let missing = || Error::invalid("plan_id", "there is no such plan; GET /api/v1/plans lists them");
-        self.0.plans.find(id).ok_or_else(missing)
+    fn plan(&self, organization: &Organization, account: &BillingAccount, wanted: &PlanId) -> Result<&Plan> {
+        let paid = account.live_subscription().map(|subscription| &subscription.plan_id);
+        let on: Vec<&PlanId> = paid.into_iter().chain([&organization.plan_id]).collect();
+        self.0.plans.choose(wanted, &on)
     }
 
     async fn there(&self, id: OrganizationId) -> Result<There> {

@@ -10,8 +10,8 @@ use crate::changeset::{Changeset, Guard};
 use crate::error::{Check, Error, Result};
 use crate::id::{GroupId, OrganizationId, TaskId, WorkspaceId};
 use crate::model::{
-    Assignment, Group, GroupPreset, HostState, Membership, OrganizationRole, Plan, Power, PresetRole,
-    RegisteredHost, RoleRef, TaskKind, User, Workspace, WorkspaceStatus,
+    Assignment, Group, GroupPreset, HostState, Membership, Organization, OrganizationRole, Plan, Power,
+    PresetRole, RegisteredHost, RoleRef, TaskKind, User, Workspace, WorkspaceStatus,
 };
 use crate::name::{DisplayName, GroupName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::page::{Page, PageRequest};
@@ -94,7 +94,7 @@ impl Workspaces<'_> {
                 self.0.permit(caller, organization, Action::WorkspaceCreate).await?;
                 let root = self.0.organization(organization).await?;
                 require_alive(&root)?;
-                let (plan, kubernetes_version) = self.choose(command)?;
+                let (plan, kubernetes_version) = self.choose(&root, command)?;
                 self.0.require_paid_for(&root, plan).await?;
                 let counts = self.0.store.count_organization(organization).await?;
                 limits::another_workspace(&counts, self.0.plans.of(&root.plan_id)?)?;
@@ -144,9 +144,8 @@ impl Workspaces<'_> {
     }
 
     /// The plan and version that a command asks for.
-    fn choose(&self, command: &CreateWorkspace) -> Result<(&Plan, KubernetesVersion)> {
-        let missing = || Error::invalid("plan_id", "there is no such plan; GET /api/v1/plans lists them");
-        let plan = self.0.plans.find(&command.plan_id).ok_or_else(missing)?;
+    fn choose(&self, root: &Organization, command: &CreateWorkspace) -> Result<(&Plan, KubernetesVersion)> {
+        let plan = self.0.plans.choose(&command.plan_id, &[&root.plan_id])?;
         let version = command.kubernetes_version.clone();
         let version = version.or_else(|| plan.kubernetes_versions.last().cloned());
         let version = version.ok_or_else(|| Error::unexpected("a plan without versions"))?;
@@ -265,10 +264,15 @@ impl Workspaces<'_> {
                 let (mut change, state) = self.0.begin_whole(caller, place, Action::WorkspaceUpdate).await?;
                 require_version(expected, change.workspace.version)?;
                 let before = change.workspace.clone();
-                let plan = self.new_plan(&before, command)?;
-                if plan.id != before.plan_id {
-                    self.0.require_paid_for(&self.0.organization(organization).await?, plan).await?;
-                }
+                let plan = match command.plan_id.as_ref().filter(|wanted| **wanted != before.plan_id) {
+                    Some(wanted) => {
+                        let root = self.0.organization(organization).await?;
+                        let plan = self.new_plan(&before, &root, wanted)?;
+                        self.0.require_paid_for(&root, plan).await?;
+                        plan
+                    }
+                    None => self.0.plans.of(&before.plan_id)?,
+                };
                 limits::change_of_plan(state.groups.len(), &state.projects, before.node_pools.len(), plan)?;
                 if let Some(version) = &command.kubernetes_version {
                     require_step_forward(&before.kubernetes_version, version)?;
@@ -293,10 +297,8 @@ impl Workspaces<'_> {
             .await
     }
 
-    fn new_plan(&self, workspace: &Workspace, command: &UpdateWorkspace) -> Result<&Plan> {
-        let Some(wanted) = &command.plan_id else { return self.0.plans.of(&workspace.plan_id) };
-        let missing = || Error::invalid("plan_id", "there is no such plan; GET /api/v1/plans lists them");
-        let plan = self.0.plans.find(wanted).ok_or_else(missing)?;
+    fn new_plan(&self, workspace: &Workspace, root: &Organization, wanted: &PlanId) -> Result<&Plan> {
+        let plan = self.0.plans.choose(wanted, &[&root.plan_id])?;
         let stores = |plan: &Plan| plan.control_plane.store;
         if self.0.plans.of(&workspace.plan_id).is_ok_and(|current| stores(current) != stores(plan)) {
             let message =

@@ -11,6 +11,7 @@ use hexabase_core::faults::{FaultPlan, FaultyStore};
 use hexabase_core::fixture::THEN;
 use hexabase_core::id_source::SeededIds;
 use hexabase_core::metrics::MemoryMetrics;
+use hexabase_core::model::Plan;
 use hexabase_core::name::HostClusterName;
 use hexabase_core::placement::HostCluster;
 use hexabase_core::platform::Settings;
@@ -19,7 +20,7 @@ use hexabase_core::seal::MasterKey;
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use hexabase_test_stripe::{Delivery, FakeStripe, sign};
-use hexabase_tests::{Answer, Client, World, backends};
+use hexabase_tests::{Answer, Client, World, backends, plans};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -51,6 +52,7 @@ pub(crate) struct Desk {
     store: Arc<dyn TenantStore>,
     ids: Arc<SeededIds>,
     metrics: Option<Arc<MemoryMetrics>>,
+    plans: Vec<Plan>,
     base: String,
     token: String,
     organization: String,
@@ -77,23 +79,43 @@ impl Desk {
         let (store, kept) = backends::store().await;
         let ids = Arc::new(SeededIds::new(1));
         let plan = FaultPlan::counting();
-        let world = process(&store, &clock, &ids, &base, &plan, metrics.clone()).await;
-        let provider = billing(&base, &clock);
-        for step in provider.plan_catalog(&hexabase_billing::plans::built_in()).await.unwrap() {
-            provider.apply(&step).await.unwrap();
-        }
+        let plans = plans();
+        sync(&billing(&base, &clock), &plans).await;
+        let world = process(&store, &clock, &ids, &base, &plan, metrics.clone(), &plans).await;
         let ann = world.person("ann").await;
         let organization = world.organization(&ann, "acme").await;
         let token = ann.client.make_token().await;
         let told = 0;
-        Self { stripe, clock, world, plan, store, ids, metrics, base, token, organization, told, _kept: kept }
+        Self {
+            stripe,
+            clock,
+            world,
+            plan,
+            store,
+            ids,
+            metrics,
+            plans,
+            base,
+            token,
+            organization,
+            told,
+            _kept: kept,
+        }
     }
 
     /// What was in memory is gone with the process, and another one goes on.
     pub(crate) async fn restart(&mut self) {
         self.plan.revive();
-        let metrics = self.metrics.clone();
-        self.world = process(&self.store, &self.clock, &self.ids, &self.base, &self.plan, metrics).await;
+        let (metrics, plans) = (self.metrics.clone(), &self.plans);
+        self.world =
+            process(&self.store, &self.clock, &self.ids, &self.base, &self.plan, metrics, plans).await;
+    }
+
+    /// The operator changes the plan file, tells Stripe, and restarts.
+    pub(crate) async fn sell(&mut self, change: impl FnOnce(&mut Vec<Plan>)) {
+        change(&mut self.plans);
+        sync(&billing(&self.base, &self.clock), &self.plans).await;
+        self.restart().await;
     }
 
     pub(crate) async fn under(&mut self, plan: FaultPlan) {
@@ -217,6 +239,12 @@ fn billing(base: &str, clock: &Arc<ManualClock>) -> StripeBilling {
     StripeBilling::new(&settings, Arc::new(Hasty(clock.clone()))).unwrap()
 }
 
+async fn sync(provider: &StripeBilling, plans: &[Plan]) {
+    for step in provider.plan_catalog(plans).await.unwrap() {
+        provider.apply(&step).await.unwrap();
+    }
+}
+
 async fn process(
     store: &Arc<dyn TenantStore>,
     clock: &Arc<ManualClock>,
@@ -224,6 +252,7 @@ async fn process(
     base: &str,
     plan: &FaultPlan,
     metrics: Option<Arc<MemoryMetrics>>,
+    plans: &[Plan],
 ) -> World {
     let host = HostCluster { sandbox: true, ..HostCluster::new(HostClusterName::parse("memory").unwrap()) };
     let fleet = Fleet::new().with(host, Arc::new(MemoryProvisioner::new(clock.clone(), Duration::ZERO)));
@@ -234,6 +263,7 @@ async fn process(
     let with = |builder: hexabase_core::PlatformBuilder| {
         let builder = metrics.into_iter().fold(builder, |builder, metrics| builder.with_metrics(metrics));
         builder
+            .with_plans(plans.to_vec())
             .with_store(Arc::new(FaultyStore::new(store.clone(), plan.clone())))
             .with_clock(clock.clone())
             .with_ids(ids.clone())

@@ -8,5 +8,6 @@ mod desk;
 mod life;
 mod metering;
 mod reconciliation;
+mod retirement;
 mod storms;
 mod webhooks;

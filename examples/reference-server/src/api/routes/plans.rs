@@ -178,9 +178,9 @@ impl From<&Plan> for PlanView {
     }
 }
 
-/// List the plans, in the order in which they are shown. Nobody needs to be signed in for this.
+/// List the plans that are sold, in the order in which they are shown. Nobody needs to be signed in for this.
 #[utoipa::path(get, path = "/api/v1/plans", tag = "Billing", security(()),
     responses((status = 200, body = List<PlanView>), Problems))]
 async fn list(State(app): State<App>) -> Json<List<PlanView>> {
-    Json(List::whole(app.platform.plans().iter().map(PlanView::from).collect()))
+    Json(List::whole(app.platform.plans().sold().map(PlanView::from).collect()))
 }
