@@ -89,9 +89,14 @@ impl FaultPlan {
         self.0.dead.store(false, Ordering::SeqCst);
     }
 
-    async fn die(&self) {
+    /// The process dies now, whatever it is doing.
+    pub fn kill(&self) {
         self.0.dead.store(true, Ordering::SeqCst);
         self.0.died.notify(usize::MAX);
+    }
+
+    async fn die(&self) {
+        self.kill();
         std::future::pending::<()>().await;
     }
 

@@ -19,7 +19,7 @@ mod state;
 mod subscriptions;
 
 pub use events::{Delivery, sign};
-pub use server::{FakeStripe, Weather};
+pub use server::{FakeStripe, Fatal, Weather};
 
 /// The version of the API that is spoken, as <https://docs.stripe.com/changelog> names it.
 pub const API_VERSION: &str = "2026-10-28.endive";

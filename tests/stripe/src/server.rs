@@ -31,6 +31,7 @@ struct Shared {
     weather: Mutex<Weather>,
     clock: Arc<dyn Clock>,
     address: Mutex<Option<SocketAddr>>,
+    kill: Mutex<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 
 /// What was answered to a key, and what was asked.
@@ -51,8 +52,19 @@ pub struct Weather {
     pub limited: u32,
     /// So many more requests that change something fail with 500, which is remembered under their keys.
     pub broken: u32,
+    /// Whoever asks dies at one of the next requests that change something; see [`FakeStripe::kills`].
+    pub fatal: Option<Fatal>,
     /// How many requests came.
     pub requests: u64,
+}
+
+/// When whoever asks dies.
+#[derive(Debug, Clone, Copy)]
+pub struct Fatal {
+    /// How many requests that change something are answered before.
+    pub after: u32,
+    /// Whether the request at which they die is still done.
+    pub done: bool,
 }
 
 impl fmt::Debug for FakeStripe {
@@ -75,6 +87,7 @@ impl FakeStripe {
             weather: Mutex::default(),
             clock,
             address: Mutex::default(),
+            kill: Mutex::default(),
         }))
     }
 
@@ -107,6 +120,22 @@ impl FakeStripe {
     /// Changes how well it does.
     pub fn weather(&self, change: impl FnOnce(&mut Weather)) {
         change(&mut lock(&self.0.weather));
+    }
+
+    /// How whoever asks dies, where the weather is fatal.
+    pub fn kills(&self, kill: impl Fn() + Send + Sync + 'static) {
+        *lock(&self.0.kill) = Some(Arc::new(kill));
+    }
+
+    /// Whether whoever asks dies at this request, and whether it is still done.
+    fn dies(&self, method: &Method) -> Option<Fatal> {
+        let mut weather = lock(&self.0.weather);
+        let fatal = weather.fatal.as_mut().filter(|_| method != Method::GET)?;
+        if fatal.after > 0 {
+            fatal.after -= 1;
+            return None;
+        }
+        weather.fatal.take()
     }
 
     /// How many requests came so far.
@@ -247,7 +276,20 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    stripe.reply(&method, &uri, &headers, &body)
+    let dies = stripe.dies(&method);
+    let reply = match dies {
+        Some(Fatal { done: false, .. }) => None,
+        _ => Some(stripe.reply(&method, &uri, &headers, &body)),
+    };
+    if dies.is_some() {
+        let kill = lock(&stripe.0.kill).clone();
+        kill.iter().for_each(|kill| kill());
+    }
+    match (dies, reply) {
+        (None, Some(reply)) => reply,
+        // The dead hear nothing.
+        _ => std::future::pending().await,
+    }
 }
 
 fn answered(status: u16, body: String, headers: &[(&'static str, &'static str)]) -> Response {

@@ -11,6 +11,7 @@ use hexabase_core::metering::STEP;
 use hexabase_core::metrics::{MemoryMetrics, Metric, Sample};
 use hexabase_core::model::{Hour, Meter, Month};
 use hexabase_core::worker::Worker;
+use hexabase_test_stripe::Fatal;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -252,7 +253,10 @@ async fn three_hours(metered: &mut Metered, cut: Option<(u64, Cut)>) {
     metered.until_read(first.after(-1)).await;
     if let Some((operation, cut)) = cut {
         metered.desk.under(FaultPlan::cutting(operation, cut)).await;
-        metered.desk.stripe.weather(|weather| weather.lost_answers = 1);
+        let plan = metered.desk.plan.clone();
+        metered.desk.stripe.kills(move || plan.kill());
+        let fatal = Fatal { after: u32::try_from(operation % 4).unwrap(), done: operation % 2 == 0 };
+        metered.desk.stripe.weather(|weather| (weather.lost_answers, weather.fatal) = (1, Some(fatal)));
     }
     for hours in 0..3 {
         let hour = first.after(hours);
@@ -297,6 +301,7 @@ async fn whatever_is_cut_on_the_way_every_hour_is_told_once() {
             let mut metered = Metered::open().await;
             three_hours(&mut metered, Some((operation, cut))).await;
             metered.desk.under(FaultPlan::counting()).await;
+            metered.desk.stripe.weather(|weather| weather.fatal = None);
             metered.desk.pass(HOUR);
             metered.desk.work().await;
             metered.desk.work().await;

@@ -5,7 +5,7 @@
 use axum::http::{Method, StatusCode};
 use hexabase_core::faults::{Cut, FaultPlan};
 use hexabase_core::worker::Worker;
-use hexabase_test_stripe::Delivery;
+use hexabase_test_stripe::{Delivery, Fatal};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::{Value, json};
@@ -69,10 +69,16 @@ impl Story {
         let operation = self.roll(40);
         self.desk.under(FaultPlan::cutting(operation, Cut::ALL[way])).await;
         let (lost, limited, broken) = (self.roll(3), self.roll(3), self.roll(2));
+        // Between any two requests to Stripe, or while one is under way.
+        let fatal = (self.roll(2) == 0)
+            .then(|| Fatal { after: u32::try_from(self.roll(8)).unwrap(), done: self.roll(2) == 0 });
+        let plan = self.desk.plan.clone();
+        self.desk.stripe.kills(move || plan.kill());
         self.desk.stripe.weather(|weather| {
             weather.lost_answers = u32::try_from(lost).unwrap();
             weather.limited = u32::try_from(limited).unwrap();
             weather.broken = u32::try_from(broken).unwrap();
+            weather.fatal = fatal;
         });
     }
 
@@ -199,6 +205,7 @@ impl Story {
         self.desk.under(FaultPlan::counting()).await;
         self.desk.stripe.weather(|weather| {
             (weather.lost_answers, weather.limited, weather.broken) = (0, 0, 0);
+            weather.fatal = None;
         });
         for _ in 0..3 {
             self.desk.pass(DAY / 2);
