@@ -124,7 +124,12 @@ fn product_name(plan: &Plan, component: &str) -> String {
         WORKSPACE => format!("{}, further workspaces", plan.name),
         NODE => format!("{}, further nodes", plan.name),
         BASE => plan.name.clone(),
-        meter => format!("{}, {} in thousandths", plan.name, meter.replace('_', " ")),
+        meter => match meter.parse::<Meter>() {
+            // A thousandth of a thousand is one.
+            Ok(Meter::ApiRequests) => format!("{}, {}", plan.name, Meter::ApiRequests.title()),
+            Ok(meter) => format!("{}, {} (1/1000 {})", plan.name, meter.title(), meter.unit_title()),
+            Err(_) => format!("{}, {meter}", plan.name),
+        },
     }
 }
 

@@ -43,6 +43,24 @@ impl Money {
     }
 }
 
+impl Money {
+    /// As people write it: `20.01 USD`, `2001 JPY`.
+    #[must_use]
+    pub fn shown(self) -> String {
+        let decimals = self.currency.decimals();
+        let (sign, amount) = (if self.amount < 0 { "-" } else { "" }, self.amount.unsigned_abs());
+        let code = self.currency.as_str().to_ascii_uppercase();
+        let whole = 10_u64.pow(decimals);
+        match decimals {
+            0 => format!("{sign}{amount} {code}"),
+            _ => {
+                let width = decimals as usize;
+                format!("{sign}{}.{:0width$} {code}", amount / whole, amount % whole)
+            }
+        }
+    }
+}
+
 /// In minor units, since how many of them make a whole depends on the currency: `4900 usd`.
 impl std::fmt::Display for Money {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -60,6 +78,18 @@ impl Currency {
     pub fn parse(code: &str) -> Option<Self> {
         let bytes: [u8; 3] = code.as_bytes().try_into().ok()?;
         bytes.iter().all(u8::is_ascii_lowercase).then_some(Self(bytes))
+    }
+
+    /// How many digits of an amount come after the point
+    /// (<https://docs.stripe.com/currencies#minor-units>, as it writes amounts).
+    #[must_use]
+    pub fn decimals(self) -> u32 {
+        match self.as_str() {
+            "bif" | "clp" | "djf" | "gnf" | "jpy" | "kmf" | "krw" | "mga" | "pyg" | "rwf" | "vnd" | "vuv"
+            | "xaf" | "xof" | "xpf" => 0,
+            "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
+            _ => 2,
+        }
     }
 
     /// The code.
@@ -85,5 +115,19 @@ impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(input)?;
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom("must be a currency code such as usd"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_shown_with_the_digits_of_its_currency() {
+        let shown = |amount, code| Money { amount, currency: Currency::parse(code).unwrap() }.shown();
+        assert_eq!(shown(2_001, "usd"), "20.01 USD");
+        assert_eq!(shown(-5, "eur"), "-0.05 EUR");
+        assert_eq!(shown(2_001, "jpy"), "2001 JPY");
+        assert_eq!(shown(2_001, "bhd"), "2.001 BHD");
     }
 }

@@ -53,6 +53,30 @@ impl Meter {
         }
     }
 
+    /// What it counts, for people.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Cpu => "processor time",
+            Self::Memory => "memory",
+            Self::Storage => "storage",
+            Self::NetworkReceive => "incoming traffic",
+            Self::NetworkTransmit => "outgoing traffic",
+            Self::ApiRequests => "API requests",
+        }
+    }
+
+    /// What it counts in, for people.
+    #[must_use]
+    pub const fn unit_title(self) -> &'static str {
+        match self {
+            Self::Cpu => "core hours",
+            Self::Memory | Self::Storage => "GiB hours",
+            Self::NetworkReceive | Self::NetworkTransmit => "GiB",
+            Self::ApiRequests => "thousand",
+        }
+    }
+
     /// What is measured for it.
     #[must_use]
     pub const fn metric(self) -> Metric {

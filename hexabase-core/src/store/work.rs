@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::changeset::OutboxMessage;
+use crate::changeset::{Guard, OutboxMessage};
 use crate::error::Result;
 use crate::id::{MessageId, OrganizationId, WorkspaceId};
 use crate::name::HostClusterName;
@@ -19,6 +19,14 @@ pub struct Lease {
     pub token: u64,
     /// Until when, unless it is renewed.
     pub expires_at: Timestamp,
+}
+
+impl Lease {
+    /// What must still hold when its holder commits.
+    #[must_use]
+    pub fn guard(&self) -> Guard {
+        Guard::Lease(self.name.clone(), self.token)
+    }
 }
 
 /// What the workers need: messages to publish, leases, and what is due.

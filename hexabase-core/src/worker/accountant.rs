@@ -4,7 +4,7 @@ use super::usage_teller::UsageTeller;
 use crate::billing::{
     Billable, BillingKey, Books, NewCustomer, Notice, Outcome, Settlement, Sight, Wanted, settle,
 };
-use crate::changeset::{Changeset, Guard};
+use crate::changeset::Changeset;
 use crate::clock::until;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrganizationId, UserId};
@@ -179,9 +179,7 @@ impl<'a> Accountant<'a> {
     async fn record(&self, books: Books<'_>, settlement: &Settlement, lease: &Lease) -> Result<()> {
         let (now, id) = (self.0.now(), books.organization.id);
         let (before, after) = (books.account, &settlement.account);
-        let mut changeset = Changeset::new()
-            .guard(Guard::Lease(lease.name.clone(), lease.token))
-            .billing_account(after.clone(), now);
+        let mut changeset = Changeset::new().guard(lease.guard()).billing_account(after.clone(), now);
         let moved = before.standing != after.standing || before.subscription != after.subscription;
         if moved || settlement.plan_id != books.organization.plan_id {
             let shown = |account: &BillingAccount| serde_json::json!({ "standing": account.standing, "subscription": account.subscription });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, pin_mut, select_biased};
 
 use super::Halt;
-use crate::changeset::{Changeset, Guard};
+use crate::changeset::Changeset;
 use crate::desired::TenantTarget;
 use crate::error::{ErrorKind, Result};
 use crate::id::{OrganizationId, WorkspaceId};
@@ -80,7 +80,7 @@ impl<'a> MeterReader<'a> {
             let read_at = self.0.now();
             let again_at = metering::read_again_at(*hour, read_at);
             let metered = MeteredHour { hour: *hour, read_at, again_at };
-            self.0.commit(under(&lease).put(metered)).await?;
+            self.0.commit(Changeset::new().guard(lease.guard()).put(metered)).await?;
         }
         Ok(due.len())
     }
@@ -170,14 +170,10 @@ impl<'a> MeterReader<'a> {
         if news.is_empty() {
             return Ok(());
         }
-        let changeset = news.into_iter().fold(under(lease), Changeset::put);
+        let changeset = news.into_iter().fold(Changeset::new().guard(lease.guard()), Changeset::put);
         let looks = customers.into_iter().map(|organization| self.0.look_at_account(organization));
         self.0.commit(looks.fold(changeset, Changeset::message)).await
     }
-}
-
-fn under(lease: &Lease) -> Changeset {
-    Changeset::new().guard(Guard::Lease(lease.name.clone(), lease.token))
 }
 
 impl Parts {

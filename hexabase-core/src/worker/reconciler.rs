@@ -166,7 +166,7 @@ impl<'a> Reconciler<'a> {
         seen: &Seen,
         lease: &Lease,
     ) -> Result<()> {
-        let changeset = Changeset::new().guard(Guard::Lease(lease.name.clone(), lease.token));
+        let changeset = Changeset::new().guard(lease.guard());
         if assessed.gone {
             return self.forget(state, changeset).await;
         }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 
 use crate::billing::UsageEvent;
-use crate::changeset::{Changeset, Guard};
+use crate::changeset::Changeset;
 use crate::error::Result;
 use crate::metering::{self, Bill, Telling};
 use crate::model::{
@@ -16,6 +16,7 @@ use crate::store::Lease;
 
 /// How many hours back the billing provider is told of usage: Stripe takes nothing that is older than 35 days.
 const REACH: i64 = 34 * 24;
+
 /// Tells the billing provider what organizations used, and warns them.
 #[derive(Debug)]
 pub(super) struct UsageTeller<'a>(&'a Parts);
@@ -56,7 +57,7 @@ impl<'a> UsageTeller<'a> {
             report.told[news.meter] = news.amount;
         }
         report.round += 1;
-        self.0.commit(under(lease).put(report)).await
+        self.0.commit(Changeset::new().guard(lease.guard()).put(report)).await
     }
 
     async fn warn(
@@ -79,7 +80,12 @@ impl<'a> UsageTeller<'a> {
             return Ok(());
         }
         let data = serde_json::json!({ "month": month, "alerts": alerts });
-        let mut changeset = under(lease).insert(self.0.event(organization.id, None, "billing.usage", data));
+        let mut changeset = Changeset::new().guard(lease.guard()).insert(self.0.event(
+            organization.id,
+            None,
+            "billing.usage",
+            data,
+        ));
         for to in self.0.who_pays(organization.id).await? {
             for alert in &alerts {
                 let (subject, text) =
@@ -104,10 +110,6 @@ fn event(report: &UsageReport, meter: Meter, amount: u64) -> UsageEvent {
     }
 }
 
-fn under(lease: &Lease) -> Changeset {
-    Changeset::new().guard(Guard::Lease(lease.name.clone(), lease.token))
-}
-
 /// What a warning says: its subject and its text.
 fn words(
     alert: UsageAlert,
@@ -118,23 +120,23 @@ fn words(
 ) -> (String, String) {
     let name = &organization.display_name;
     let reached = if alert.percent < 100 { format!("{} % of", alert.percent) } else { "all of".to_owned() };
-    let so_far = format!("Usage beyond what is included has cost {} so far this month.", bill.total);
+    let so_far = format!("Usage beyond what is included has cost {} so far this month.", bill.total.shown());
     let more = format!("See what uses how much at {url}.");
     match alert.bound {
         UsageBound::Included(meter) => {
-            let unit = meter.unit().replace('_', " ");
+            let (title, unit) = (meter.title(), meter.unit_title());
             let included = bill.lines.iter().find(|line| line.meter == meter).map_or(0, |line| line.included);
             let included = included / 1_000;
             (
-                format!("{name} has used {reached} the {meter} that is included"),
+                format!("{name} has used {reached} the {title} that is included"),
                 format!(
-                    "{name} has used {reached} the {included} {unit} of {meter} that its plan includes in a month. What \
+                    "{name} has used {reached} the {included} {unit} of {title} that its plan includes in a month. What \
                      is used beyond that is charged; nothing is stopped. {so_far}\n\n{more}\n"
                 ),
             )
         }
         UsageBound::Budget => {
-            let budget = budget.unwrap_or_else(|| bill.total.zero());
+            let budget = budget.unwrap_or_else(|| bill.total.zero()).shown();
             (
                 format!("{name} has used {reached} its budget"),
                 format!(

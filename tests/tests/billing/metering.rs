@@ -99,7 +99,7 @@ async fn what_is_used_beyond_what_is_included_is_told_shown_and_charged() {
     metered.measure(blog, first, 0..60, 60.0);
     metered.until_read(first).await;
     assert_eq!(metered.proof().await, [410_000; 3]);
-    assert_eq!(metered.subjects(), ["acme has used 80 % of the network_transmit that is included"]);
+    assert_eq!(metered.subjects(), ["acme has used 80 % of the outgoing traffic that is included"]);
     let upcoming = metered.desk.get("invoices/upcoming").await;
     assert_eq!(upcoming["total"]["amount"], 4_900, "all of it is included: {upcoming}");
 
@@ -108,7 +108,7 @@ async fn what_is_used_beyond_what_is_included_is_told_shown_and_charged() {
     metered.until_read(first.after(1)).await;
     assert_eq!(metered.proof().await, [900_125; 3]);
     assert_eq!(metered.subjects().len(), 2);
-    assert_eq!(metered.subjects()[1], "acme has used all of the network_transmit that is included");
+    assert_eq!(metered.subjects()[1], "acme has used all of the outgoing traffic that is included");
 
     // By workspace, and together.
     let usage = metered.desk.get("usage").await;

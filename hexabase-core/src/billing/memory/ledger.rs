@@ -302,7 +302,7 @@ impl Standing {
             let told = usage.range((meter, Hour::FIRST)..=(meter, Hour::LAST)).map(|(_, told)| *told);
             let quantity = told.filter(|(at, _)| (start..end).contains(at)).map(|(_, amount)| amount).sum();
             (quantity > 0).then(|| InvoiceLine {
-                description: format!("{}, {meter} in {}", self.plan.name, meter.unit()),
+                description: format!("{}, {}", self.plan.name, meter.title()),
                 quantity,
                 meter: Some(meter),
                 amount: price.cost(quantity, months),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::world::{build, later};
-use crate::changeset::{Changeset, Guard};
+use crate::changeset::Changeset;
 use crate::fixture::{self, THEN, id};
 use crate::store::{Lease, TenantStore};
 
@@ -65,7 +65,7 @@ pub async fn held_leases_are_listed_by_name(store: &dyn TenantStore) {
 /// Fencing: a commit under an old token is refused, also when nobody holds the lease any more.
 pub async fn a_commit_under_a_lease_that_was_taken_over_is_refused(store: &dyn TenantStore) {
     build(store).await;
-    let under = |lease: &Lease| Changeset::new().guard(Guard::Lease(lease.name.clone(), lease.token));
+    let under = |lease: &Lease| Changeset::new().guard(lease.guard());
     let old = acquire(store, "ann", 0).await.unwrap();
     store.commit(under(&old).insert(fixture::group("in-time"))).await.unwrap();
     let new = acquire(store, "bob", 20).await.unwrap();
