@@ -52,6 +52,8 @@ pub struct Weather {
     pub limited: u32,
     /// So many more requests that change something fail with 500, which is remembered under their keys.
     pub broken: u32,
+    /// So long it takes to answer what it has done.
+    pub slow: Duration,
     /// Whoever asks dies at one of the next requests that change something; see [`FakeStripe::kills`].
     pub fatal: Option<Fatal>,
     /// How many requests came.
@@ -286,7 +288,11 @@ async fn answer(
         kill.iter().for_each(|kill| kill());
     }
     match (dies, reply) {
-        (None, Some(reply)) => reply,
+        (None, Some(reply)) => {
+            let slow = lock(&stripe.0.weather).slow;
+            tokio::time::sleep(slow).await;
+            reply
+        }
         // The dead hear nothing.
         _ => std::future::pending().await,
     }

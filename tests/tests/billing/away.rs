@@ -3,7 +3,7 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::desk::{DAY, Desk};
+use crate::desk::{DAY, Desk, PATIENCE};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -38,6 +38,33 @@ async fn an_hour_without_stripe_costs_nobody_anything() {
         desk.clock.advance(MINUTE);
         desk.work().await;
     }
+    let done = desk.get("subscription").await;
+    assert_eq!((&done["plan_id"], &done["order"]), (&json!("business"), &Value::Null));
+    assert_eq!(desk.charges().len(), 2, "{:?}", desk.charges());
+    assert_eq!(desk.live_subscriptions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_stripe_that_answers_too_late_costs_nobody_anything() {
+    let mut desk = Desk::open().await;
+    desk.card("pm_card_visa").await;
+    desk.subscribe("team").await;
+    let one = desk.workspace("one", "team").await;
+    desk.wait_for_stripe(Duration::from_secs(1)).await;
+    desk.stripe.weather(|weather| weather.slow = Duration::from_millis(1_500));
+
+    // It is ordered, and everything else goes on as ever.
+    let ordered = desk.send(Method::PUT, "subscription", json!({ "plan_id": "business" })).await;
+    assert_eq!(ordered.status, StatusCode::ACCEPTED, "{}", ordered.text);
+    assert_eq!(ordered.body["order"]["plan_id"], "business");
+    assert_eq!(desk.client().get(&one).await["phase"], "ready");
+    let renamed = desk.client().send(Method::PATCH, &one, &json!({ "display_name": "One" })).await;
+    assert_eq!(renamed.status, StatusCode::OK);
+
+    desk.stripe.weather(|weather| weather.slow = Duration::ZERO);
+    desk.wait_for_stripe(PATIENCE).await;
+    desk.pass(Duration::from_secs(3_600));
+    desk.hear().await;
     let done = desk.get("subscription").await;
     assert_eq!((&done["plan_id"], &done["order"]), (&json!("business"), &Value::Null));
     assert_eq!(desk.charges().len(), 2, "{:?}", desk.charges());

@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 
 pub(crate) const SECRET: &str = "whsec_of_this_desk";
 pub(crate) const OLD_SECRET: &str = "whsec_that_is_being_replaced";
+/// How long to wait for Stripe.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 /// Tells the time of a manual clock, and never waits.
@@ -53,6 +55,7 @@ pub(crate) struct Desk {
     ids: Arc<SeededIds>,
     metrics: Option<Arc<MemoryMetrics>>,
     plans: Vec<Plan>,
+    patience: Duration,
     base: String,
     token: String,
     organization: String,
@@ -80,8 +83,9 @@ impl Desk {
         let ids = Arc::new(SeededIds::new(1));
         let plan = FaultPlan::counting();
         let plans = plans();
-        sync(&billing(&base, &clock), &plans).await;
-        let world = process(&store, &clock, &ids, &base, &plan, metrics.clone(), &plans).await;
+        let provider = billing(&base, &clock, PATIENCE);
+        sync(&provider, &plans).await;
+        let world = process(&store, &clock, &ids, provider, &plan, metrics.clone(), &plans).await;
         let ann = world.person("ann").await;
         let organization = world.organization(&ann, "acme").await;
         let token = ann.client.make_token().await;
@@ -95,6 +99,7 @@ impl Desk {
             ids,
             metrics,
             plans,
+            patience: PATIENCE,
             base,
             token,
             organization,
@@ -108,13 +113,20 @@ impl Desk {
         self.plan.revive();
         let (metrics, plans) = (self.metrics.clone(), &self.plans);
         self.world =
-            process(&self.store, &self.clock, &self.ids, &self.base, &self.plan, metrics, plans).await;
+            process(&self.store, &self.clock, &self.ids, self.stripe_billing(), &self.plan, metrics, plans)
+                .await;
+    }
+
+    /// From now on nobody waits longer for Stripe than this.
+    pub(crate) async fn wait_for_stripe(&mut self, patience: Duration) {
+        self.patience = patience;
+        self.restart().await;
     }
 
     /// The operator changes the plan file, tells Stripe, and restarts.
     pub(crate) async fn sell(&mut self, change: impl FnOnce(&mut Vec<Plan>)) {
         change(&mut self.plans);
-        sync(&billing(&self.base, &self.clock), &self.plans).await;
+        sync(&self.stripe_billing(), &self.plans).await;
         self.restart().await;
     }
 
@@ -230,10 +242,11 @@ impl Desk {
     }
 }
 
-fn billing(base: &str, clock: &Arc<ManualClock>) -> StripeBilling {
+fn billing(base: &str, clock: &Arc<ManualClock>, timeout: Duration) -> StripeBilling {
     let settings = StripeSettings {
         api_base: base.to_owned(),
         webhook_secrets: vec![OLD_SECRET.into(), SECRET.into()],
+        timeout,
         ..StripeSettings::new("sk_test_of_this_desk".into())
     };
     StripeBilling::new(&settings, Arc::new(Hasty(clock.clone()))).unwrap()
@@ -249,7 +262,7 @@ async fn process(
     store: &Arc<dyn TenantStore>,
     clock: &Arc<ManualClock>,
     ids: &Arc<SeededIds>,
-    base: &str,
+    provider: StripeBilling,
     plan: &FaultPlan,
     metrics: Option<Arc<MemoryMetrics>>,
     plans: &[Plan],
@@ -270,7 +283,7 @@ async fn process(
             .with_fleet(fleet)
             .with_settings(settings)
             .with_master_key(MasterKey::new([7; 32]))
-            .with_billing(Arc::new(billing(base, clock)))
+            .with_billing(Arc::new(provider))
     };
     World::with(with).await
 }
@@ -282,6 +295,6 @@ impl Desk {
     }
 
     pub(crate) fn stripe_billing(&self) -> StripeBilling {
-        billing(&self.base, &self.clock)
+        billing(&self.base, &self.clock, self.patience)
     }
 }
