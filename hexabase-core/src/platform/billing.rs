@@ -271,7 +271,7 @@ impl Billing<'_> {
     /// Looks until an order is carried out, or until it is clear that this takes longer.
     async fn await_order(&self, id: OrganizationId, order: OrderId) -> Result<()> {
         for _ in 0..TRIES {
-            Accountant::new(self.0).look(id).await?;
+            Accountant::new(self.0).settle(id).await?;
             let account = self.0.store.find_billing_account(id).await?;
             let open = |account: &BillingAccount| account.order.as_ref().is_some_and(|open| open.id == order);
             if account.is_none_or(|account| !open(&account) || account.failures > 0) {

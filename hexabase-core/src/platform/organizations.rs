@@ -269,7 +269,7 @@ impl Parts {
         }
     }
 
-    pub(super) async fn organization(&self, id: OrganizationId) -> Result<Organization> {
+    pub(crate) async fn organization(&self, id: OrganizationId) -> Result<Organization> {
         self.store.find_organization(id).await?.ok_or_else(|| Error::not_found("organization"))
     }
 

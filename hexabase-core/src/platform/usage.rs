@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -219,13 +220,20 @@ impl Billing<'_> {
             false => BTreeMap::new(),
         };
         let mut shares = Vec::with_capacity(invoice.lines.len());
+        // Tiers and meters of one period are all of the same usage.
+        let mut known: BTreeMap<(Hour, Hour), Vec<WorkspaceUsage>> = BTreeMap::new();
         for line in &invoice.lines {
             let Some(meter) = line.meter else {
                 shares.push(Vec::new());
                 continue;
             };
             let (from, until) = metering::hours_of(line.period_start, line.period_end);
-            let used = self.0.store.sum_usage_by_workspace(id, None, from, until).await?;
+            let used = match known.entry((from, until)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    unknown.insert(self.0.store.sum_usage_by_workspace(id, None, from, until).await?)
+                }
+            };
             let used: Vec<(WorkspaceId, u64)> =
                 used.iter().map(|usage| (usage.workspace_id, usage.readings[meter].amount)).collect();
             let share = |(workspace_id, quantity, amount): (WorkspaceId, u64, Money)| WorkspaceShare {

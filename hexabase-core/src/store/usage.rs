@@ -82,6 +82,9 @@ pub trait UsageStore: Send + Sync {
 
     /// The hours that were read, from one on, in their order.
     ///
+    /// # Behaviour
+    /// - The newest one is among them, however long ago it was.
+    ///
     /// # Errors
     /// `Unavailable`.
     async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>>;

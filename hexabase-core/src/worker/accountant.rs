@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::usage_teller::UsageTeller;
+use super::usage_teller::{Told, UsageTeller};
 use crate::billing::{
     Billable, BillingKey, Books, NewCustomer, Notice, Outcome, Settlement, Sight, Wanted, settle,
 };
@@ -46,11 +46,26 @@ impl<'a> Accountant<'a> {
     /// Whatever the store fails with; looking again is harmless.
     pub async fn look(&self, organization: OrganizationId) -> Result<Option<Duration>> {
         let name = format!("billing/{organization}");
-        let looked = self.0.with_lease(&name, |lease| self.look_leased(organization, lease)).await?;
+        let look = async |lease: Lease| {
+            let wait = self.settle_leased(organization, &lease).await?;
+            self.tell_usage(organization, &lease, wait).await
+        };
+        let looked = self.0.with_lease(&name, look).await?;
         Ok(looked.unwrap_or(Some(BUSY)))
     }
 
-    async fn look_leased(&self, id: OrganizationId, lease: Lease) -> Result<Option<Duration>> {
+    /// As [`Self::look`], without a word of usage: for a request, which must not wait until hours of it are told. Whoever
+    /// looks next tells it.
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub(crate) async fn settle(&self, organization: OrganizationId) -> Result<()> {
+        let name = format!("billing/{organization}");
+        let settle = async |lease: Lease| self.settle_leased(organization, &lease).await;
+        self.0.with_lease(&name, settle).await.map(drop)
+    }
+
+    async fn settle_leased(&self, id: OrganizationId, lease: &Lease) -> Result<Option<Duration>> {
         for _ in 0..ROUNDS {
             let Some(organization) = self.0.store.find_organization(id).await? else { return Ok(None) };
             let Some(account) = self.0.store.find_billing_account(id).await? else { return Ok(None) };
@@ -67,11 +82,8 @@ impl<'a> Accountant<'a> {
             }
             let (settings, random) = (&self.0.settings, u64::from_be_bytes(self.0.ids.bytes()));
             let settlement = settle(books, &sight, &settings.billing, &settings.pace, self.0.now(), random);
-            match self.record(books, &settlement, &lease).await {
-                Ok(()) => {
-                    let wait = settlement.account.look_at.map(|at| until(self.0.now(), at));
-                    return self.tell_usage(&organization, &lease, wait).await;
-                }
+            match self.record(books, &settlement, lease).await {
+                Ok(()) => return Ok(settlement.account.look_at.map(|at| until(self.0.now(), at))),
                 // Something was ordered, or a workspace came or went: look at that at once.
                 Err(error) if error.is_version_conflict() => {}
                 Err(error) => return Err(error),
@@ -83,15 +95,17 @@ impl<'a> Accountant<'a> {
     /// Tells the provider what was used, and says after how long to look again.
     async fn tell_usage(
         &self,
-        organization: &Organization,
+        organization: OrganizationId,
         lease: &Lease,
         wait: Option<Duration>,
     ) -> Result<Option<Duration>> {
-        let Err(error) = UsageTeller::new(self.0).tell(organization, lease).await else { return Ok(wait) };
-        if error.is_version_conflict() {
-            return Ok(Some(BUSY));
-        }
-        tracing::warn!(organization = %organization.id, error = ?error, "the billing provider could not be told of usage");
+        let error = match UsageTeller::new(self.0).tell(organization, lease).await {
+            Ok(Told::Everything) => return Ok(wait),
+            Ok(Told::Some) => return Ok(Some(BUSY)),
+            Err(error) if error.is_version_conflict() => return Ok(Some(BUSY)),
+            Err(error) => error,
+        };
+        tracing::warn!(organization = %organization, error = ?error, "the billing provider could not be told of usage");
         let again = self.0.settings.pace.longest_poll;
         Ok(Some(wait.map_or(again, |wait| wait.min(again))))
     }

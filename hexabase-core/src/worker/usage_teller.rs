@@ -5,6 +5,7 @@ use futures_util::future::try_join_all;
 use crate::billing::UsageEvent;
 use crate::changeset::Changeset;
 use crate::error::Result;
+use crate::id::OrganizationId;
 use crate::metering::{self, Bill, Telling};
 use crate::model::{
     BillingAccount, CustomerId, Hour, Meter, Money, Month, Organization, PerMeter, UsageAlert, UsageBound,
@@ -17,6 +18,18 @@ use crate::store::Lease;
 /// How many hours back the billing provider is told of usage: Stripe takes nothing that is older than 35 days.
 const REACH: i64 = 34 * 24;
 
+/// How many hours are told of in one look, so that an order does not wait long for the account.
+const AT_A_TIME: usize = 24;
+
+/// How much of what was to be told was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// All of it.
+    Everything,
+    /// As much as is told in one look.
+    Some,
+}
+
 /// Tells the billing provider what organizations used, and warns them.
 #[derive(Debug)]
 pub(super) struct UsageTeller<'a>(&'a Parts);
@@ -28,23 +41,25 @@ impl<'a> UsageTeller<'a> {
 
     /// Warns an organization of what its usage has reached this month, and tells the provider of every hour what it was
     /// not told yet. Under the lease on the account.
-    pub(super) async fn tell(&self, organization: &Organization, lease: &Lease) -> Result<()> {
+    pub(super) async fn tell(&self, id: OrganizationId, lease: &Lease) -> Result<Told> {
         let charged = self.0.plans.charged_meters();
-        let Some(account) = self.0.store.find_billing_account(organization.id).await? else { return Ok(()) };
-        let Some(customer) = account.customer_id.clone().filter(|_| !charged.is_empty()) else {
-            return Ok(());
-        };
+        if charged.is_empty() {
+            return Ok(Told::Everything);
+        }
+        let Some(account) = self.0.store.find_billing_account(id).await? else { return Ok(Told::Everything) };
+        let Some(customer) = account.customer_id.clone() else { return Ok(Told::Everything) };
         let present = Hour::of(self.0.now());
         let from = Hour::of(account.created_at).max(present.after(-REACH));
-        let used = self.0.store.sum_usage_by_hour(organization.id, from, present).await?;
+        let used = self.0.store.sum_usage_by_hour(id, from, present).await?;
         let used: BTreeMap<Hour, PerMeter<u64>> = used.into_iter().collect();
-        self.warn(organization, account, &used, lease).await?;
-        let reports = self.0.store.list_usage_reports(organization.id, from, present).await?;
-        let nothing_told = |hour| UsageReport::untold(organization.id, hour);
-        for telling in metering::untold(&used, reports, nothing_told, &charged) {
+        self.warn(account, &used, lease).await?;
+        let reports = self.0.store.list_usage_reports(id, from, present).await?;
+        let nothing_told = |hour| UsageReport::untold(id, hour);
+        let mut tellings = metering::untold(&used, reports, nothing_told, &charged).into_iter();
+        for telling in tellings.by_ref().take(AT_A_TIME) {
             self.tell_hour(&customer, telling, lease).await?;
         }
-        Ok(())
+        Ok(if tellings.len() == 0 { Told::Everything } else { Told::Some })
     }
 
     /// Tells what an hour came to. Whoever is cut off in between tells the same again.
@@ -62,7 +77,6 @@ impl<'a> UsageTeller<'a> {
 
     async fn warn(
         &self,
-        organization: &Organization,
         account: BillingAccount,
         used: &BTreeMap<Hour, PerMeter<u64>>,
         lease: &Lease,
@@ -79,6 +93,7 @@ impl<'a> UsageTeller<'a> {
         if alerts.is_empty() {
             return Ok(());
         }
+        let organization = &self.0.organization(account.organization_id).await?;
         let data = serde_json::json!({ "month": month, "alerts": alerts });
         let mut changeset = Changeset::new().guard(lease.guard()).insert(self.0.event(
             organization.id,

@@ -114,7 +114,14 @@ impl<E: Engine> UsageStore for SqlStore<E> {
     }
 
     async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>> {
-        self.0.all(select::<MeteredHour>("WHERE hour >= $1 ORDER BY hour").time(from.start())).await
+        self.0
+            .all(
+                select::<MeteredHour>(
+                    "WHERE hour >= $1 OR hour = (SELECT MAX(hour) FROM metered_hours) ORDER BY hour",
+                )
+                .time(from.start()),
+            )
+            .await
     }
 
     async fn prune_usage(&self, before: Timestamp) -> Result<u64> {

@@ -216,6 +216,24 @@ async fn whatever_is_used_while_stripe_is_away_is_told_once_it_is_back() {
 }
 
 #[tokio::test]
+async fn nobody_who_orders_waits_until_days_of_usage_are_told() {
+    let metered = Metered::open().await;
+    let (_, shop) = metered.workspace("shop").await;
+    let first = metered.next_hour();
+    metered.desk.stripe.weather(|weather| weather.down = true);
+    for hours in 0..30 {
+        metered.measure(shop, first.after(hours), 0..60, 10.0);
+        metered.until_read(first.after(hours)).await;
+    }
+    metered.desk.stripe.weather(|weather| weather.down = false);
+    let ordered = metered.desk.subscribe("business").await;
+    assert_eq!(ordered["plan_id"], "business");
+    assert_eq!(metered.proof().await, [300_000, 0, 0], "the request told nothing");
+    metered.desk.work().await;
+    assert_eq!(metered.proof().await, [300_000; 3], "and more than one look has told all of it");
+}
+
+#[tokio::test]
 async fn nothing_is_told_of_what_was_used_before_anything_was_paid() {
     let (desk, metrics) = Desk::measured().await;
     let body = json!({ "name": "shop", "plan_id": "starter" });

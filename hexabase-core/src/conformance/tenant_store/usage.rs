@@ -132,6 +132,8 @@ pub async fn usage_is_forgotten_after_a_while(store: &dyn TenantStore) {
     let reports = store.list_usage_reports(acme(), first, hour().after(2)).await.unwrap();
     assert_eq!(reports, [report(hour(), 1), report(hour().after(1), 1)]);
     assert_eq!(store.list_metered_hours(hour().after(1)).await.unwrap(), [metered(1), metered(2)]);
+    let long_after = store.list_metered_hours(hour().after(99)).await.unwrap();
+    assert_eq!(long_after, [metered(2)], "the newest one, however long ago it was");
     assert_eq!(store.prune_usage(hour().after(2).start()).await.unwrap(), 6);
     assert_eq!(store.list_usage_reports(acme(), first, last).await.unwrap(), [report(hour().after(2), 1)]);
     assert_eq!(store.sum_usage_by_hour(acme(), first, last).await.unwrap().len(), 1);

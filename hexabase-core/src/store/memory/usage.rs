@@ -104,8 +104,11 @@ impl UsageStore for MemoryStore {
     }
 
     async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>> {
-        let range = Key::MeteredHour(from)..=Key::MeteredHour(Hour::LAST);
-        Ok(self.lock().scan(range).cloned().collect())
+        let state = self.lock();
+        let all = state.scan::<MeteredHour>(Key::MeteredHour(Hour::FIRST)..=Key::MeteredHour(Hour::LAST));
+        let newest = all.last().map_or(from, |newest| newest.hour);
+        let wanted = Key::MeteredHour(from.min(newest))..=Key::MeteredHour(Hour::LAST);
+        Ok(state.scan(wanted).cloned().collect())
     }
 
     async fn prune_usage(&self, before: Timestamp) -> Result<u64> {
