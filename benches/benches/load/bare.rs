@@ -1,7 +1,9 @@
 //! The floors: the same statement without us, by a bare handler and by `pgbench`.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path as At, State};
@@ -29,10 +31,14 @@ const READ: &str = "SELECT m.organization_id, m.user_id, m.role, m.created_at, m
     LEFT JOIN workspaces w ON w.organization_id = m.organization_id AND w.id = $3 \
     WHERE m.organization_id = scope.id AND m.user_id = $2";
 
+/// The user of each organization.
+type Users = HashMap<String, String>;
+
 /// What the process is told that serves the bare handler.
 const ARGUMENT: &str = "--bare-handler";
 const DATABASE: &str = "BARE_DATABASE_URL";
-const USER: &str = "BARE_USER";
+/// Who asks, by organization.
+const USERS: &str = "BARE_USERS";
 
 /// Serves the bare handler, if that is what this process is for.
 pub(crate) async fn serve_if_told() {
@@ -43,7 +49,8 @@ pub(crate) async fn serve_if_told() {
     let options = options.options([("role", ROLE)]).disable_statement_logging();
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
     let pool = pool.connect_with(options).await.unwrap();
-    let state = (pool, std::env::var(USER).unwrap());
+    let users: Users = serde_json::from_str(&std::env::var(USERS).unwrap()).unwrap();
+    let state = (pool, Arc::new(users));
     let path = "/api/v1/organizations/{org}/workspaces/{ws}";
     let router = Router::new().route(path, get(read)).with_state(state);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -52,19 +59,21 @@ pub(crate) async fn serve_if_told() {
 }
 
 /// The bare handler in a process of its own: the process, and where it listens.
-pub(crate) async fn start(folder: &Path, database: &str, subject: &Subject) -> (Running, String) {
+pub(crate) async fn start(folder: &Path, database: &str, subjects: &[Subject]) -> (Running, String) {
+    let users: Users =
+        subjects.iter().map(|subject| (subject.organization.clone(), subject.user.clone())).collect();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg(ARGUMENT).env(DATABASE, database).env(USER, &subject.user);
+    command.arg(ARGUMENT).env(DATABASE, database).env(USERS, json!(users).to_string());
     Running::start(command, folder, "listening on ").await
 }
 
 async fn read(
-    State((pool, user)): State<(PgPool, String)>,
+    State((pool, users)): State<(PgPool, Arc<Users>)>,
     At((org, ws)): At<(String, String)>,
 ) -> Json<Value> {
     let row = sqlx::query(AssertSqlSafe(scoped(READ)))
         .bind(&org)
-        .bind(&user)
+        .bind(&users[&org])
         .bind(&ws)
         .fetch_one(&pool)
         .await
@@ -82,7 +91,7 @@ async fn read(
     }))
 }
 
-/// Times per second that `pgbench` runs the statement.
+/// Times per second that `pgbench` runs the statement, always for the same one: it knows no better way that is as fast.
 pub(crate) fn pgbench(
     server: &Postgres,
     database: &str,
@@ -90,13 +99,14 @@ pub(crate) fn pgbench(
     subject: &Subject,
     span: Duration,
 ) -> f64 {
-    let statement = scoped(READ).replace("$1", ":org").replace("$2", ":user").replace("$3", ":ws");
-    let script = folder.join("statement.sql");
-    std::fs::write(&script, statement).unwrap();
     let port = server.url().rsplit_once(':').unwrap().1.to_owned();
     let mut command = Command::new(Postgres::tool("pgbench"));
     command.args(["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-n", "-M", "prepared", "-j", "2"]);
-    command.args(["-c", &CLIENTS.to_string(), "-T", &span.as_secs().to_string()]).arg("-f").arg(&script);
+    command.args(["-c", &CLIENTS.to_string(), "-T", &span.as_secs().to_string()]);
+    let statement = scoped(READ).replace("$1", ":org").replace("$2", ":user").replace("$3", ":ws");
+    let script = folder.join("statement.sql");
+    std::fs::write(&script, statement).unwrap();
+    command.arg("-f").arg(&script);
     let variables = [("org", &subject.organization), ("user", &subject.user), ("ws", &subject.workspace)];
     for (name, value) in variables {
         command.arg("-D").arg(format!("{name}={value}"));

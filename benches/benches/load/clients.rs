@@ -9,12 +9,13 @@ use tokio::net::TcpStream;
 
 pub(crate) const CLIENTS: usize = 200;
 
-/// Everybody asks again as soon as they are answered: how long each answer took.
-pub(crate) async fn ask(address: &str, request: &str, span: Duration) -> Vec<Duration> {
+/// Everybody asks the same again as soon as they are answered: how long each answer took.
+pub(crate) async fn ask(address: &str, requests: &[String], span: Duration) -> Vec<Duration> {
     let over = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|_| {
-            let (address, request, over) = (address.to_owned(), request.to_owned(), over.clone());
+        .map(|number| {
+            let request = requests[number % requests.len()].clone();
+            let (address, over) = (address.to_owned(), over.clone());
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 stream.set_nodelay(true).unwrap();

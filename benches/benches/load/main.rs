@@ -37,14 +37,14 @@ async fn run() {
     let database = postgres.database().await;
     let url = postgres.url_of(&database);
     let replica = Replica::start(folder.path(), &url, &redis, &nats).await;
-    let subject = Subject::make(&replica.address).await;
+    let subjects = Subject::several(&replica.address).await;
 
-    let ours = asked(&replica.address, &subject).await;
+    let ours = asked(&replica.address, &subjects).await;
     let weight = replica.api.weight();
-    let (handler, address) = bare::start(folder.path(), &url, &subject).await;
-    let floor = asked(&address, &subject).await;
+    let (handler, address) = bare::start(folder.path(), &url, &subjects).await;
+    let floor = asked(&address, &subjects).await;
     drop(handler);
-    let statements = bare::pgbench(&postgres, &database, folder.path(), &subject, SPAN);
+    let statements = bare::pgbench(&postgres, &database, folder.path(), &subjects[0], SPAN);
 
     let what = format!("`GET` of a workspace by {CLIENTS} clients at once");
     let handler = "an axum handler with the same statement";
@@ -64,12 +64,11 @@ async fn run() {
 }
 
 /// How long every answer took.
-async fn asked(address: &str, subject: &Subject) -> Vec<Duration> {
-    let (path, token) = (subject.path(), &subject.token);
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n");
+async fn asked(address: &str, subjects: &[Subject]) -> Vec<Duration> {
+    let requests: Vec<_> = subjects.iter().map(|subject| subject.request(address)).collect();
     // Everybody has asked before, so that what is prepared is prepared.
-    ask(address, &request, Duration::from_secs(1)).await;
-    ask(address, &request, SPAN).await
+    ask(address, &requests, Duration::from_secs(1)).await;
+    ask(address, &requests, SPAN).await
 }
 
 fn per_second(answers: &[Duration]) -> f64 {

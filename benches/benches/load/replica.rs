@@ -93,7 +93,10 @@ impl Replica {
     }
 }
 
-/// A workspace, and somebody who may see it.
+/// How many organizations those who ask are of.
+const ORGANIZATIONS: usize = 16;
+
+/// A workspace, and somebody of its organization who may see it.
 pub(crate) struct Subject {
     pub(crate) organization: String,
     pub(crate) workspace: String,
@@ -102,7 +105,16 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    pub(crate) async fn make(address: &str) -> Self {
+    /// One of each of several organizations.
+    pub(crate) async fn several(address: &str) -> Vec<Self> {
+        let mut made = Vec::new();
+        for number in 0..ORGANIZATIONS {
+            made.push(Self::make(address, number).await);
+        }
+        made
+    }
+
+    async fn make(address: &str, number: usize) -> Self {
         let http = reqwest::Client::builder().build().unwrap();
         let post = async |path: &str, token: &str, body: Value| -> Value {
             let request = http.post(format!("http://{address}{path}")).json(&body);
@@ -110,9 +122,10 @@ impl Subject {
             request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
         };
         let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
-        let signed_in = post("/auth/dev/login", "", json!({ "email": "ann@example.com" })).await;
+        let signed_in =
+            post("/auth/dev/login", "", json!({ "email": format!("ann-{number}@example.com") })).await;
         let token = signed_in["access_token"].as_str().unwrap().to_owned();
-        let organization = json!({ "name": "acme", "display_name": "Acme" });
+        let organization = json!({ "name": format!("acme-{number}"), "display_name": "Acme" });
         let organization = id(&post("/api/v1/organizations", &token, organization).await);
         let at = format!("/api/v1/organizations/{organization}/workspaces");
         let workspace = id(&post(&at, &token, json!({ "name": "shop", "plan_id": "starter" })).await);
@@ -120,7 +133,10 @@ impl Subject {
         Self { organization, workspace, user: id(&me.json().await.unwrap()), token }
     }
 
-    pub(crate) fn path(&self) -> String {
-        format!("/api/v1/organizations/{}/workspaces/{}", self.organization, self.workspace)
+    /// What they send to see it.
+    pub(crate) fn request(&self, address: &str) -> String {
+        let Self { organization, workspace, token, .. } = self;
+        let path = format!("/api/v1/organizations/{organization}/workspaces/{workspace}");
+        format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\r\n")
     }
 }
