@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hexabase_core::ErrorKind;
 use hexabase_core::changeset::{Changeset, Guard, Key};
+use hexabase_core::error::Result;
 use hexabase_core::fixture::{self, id};
 use hexabase_core::id::{InvitationId, UserId};
 use hexabase_core::id_source::SeededIds;
@@ -16,6 +18,7 @@ use hexabase_core::store::{
 use hexabase_store::{PostgresSettings, PostgresStore};
 use hexabase_test_servers::Postgres;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
+use tokio::task::JoinHandle;
 
 mod conformance {
     use super::{fresh, settings};
@@ -246,6 +249,86 @@ async fn a_guard_holds_until_the_commit_is_done() {
     let (outcome, ()) = tokio::join!(commit, decide);
     assert!(outcome.unwrap_err().is_version_conflict());
     assert!(store.find_workspace(organization.id, id("dev-of-acme")).await.unwrap().is_some());
+}
+
+/// Keeps everybody from reading who is a member, until it is dropped or told otherwise.
+async fn nobody_reads_members(server: &Postgres, database: &str) -> PgConnection {
+    let mut other = PgConnection::connect(&server.url_of(database)).await.unwrap();
+    other.execute("BEGIN; LOCK TABLE members IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    other
+}
+
+/// Waits until as many statements as may be under way at once wait for a lock, and says how many there are.
+async fn until_all_turns_are_taken(server: &Postgres, database: &str) -> i64 {
+    let mut watcher = PgConnection::connect(&server.url_of(database)).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    loop {
+        let count = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap();
+        if count >= 4 {
+            return count;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Many who each ask for a workspace of theirs, all at once.
+fn many_readers(store: &PostgresStore) -> Vec<JoinHandle<Result<bool>>> {
+    let read = |number: usize| {
+        let (store, name) = (store.clone(), ["acme", "globex"][number % 2]);
+        tokio::spawn(async move {
+            let dev = id(&format!("dev-of-{name}"));
+            let found = store.find_workspace_for(id(name), id("ann"), dev).await?;
+            Ok(found.is_some_and(|(_, workspace)| workspace.is_some_and(|workspace| workspace.id == dev)))
+        })
+    };
+    (0..100).map(read).collect()
+}
+
+#[tokio::test]
+async fn many_who_ask_at_once_are_answered_by_few_statements() {
+    let (server, database, store) = two_tenants().await;
+    let mut lock = nobody_reads_members(&server, &database).await;
+    let readers = many_readers(&store);
+    assert_eq!(until_all_turns_are_taken(&server, &database).await, 4);
+    lock.execute("COMMIT").await.unwrap();
+    for reader in readers {
+        assert!(reader.await.unwrap().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn whoever_goes_away_while_others_wait_for_them_leaves_nobody_behind() {
+    let (server, database, store) = two_tenants().await;
+    let mut lock = nobody_reads_members(&server, &database).await;
+    let mut readers = many_readers(&store);
+    until_all_turns_are_taken(&server, &database).await;
+    // The first four hold the turns; of the others every third goes away as well.
+    let goes = |number: usize| number < 4 || number.is_multiple_of(3);
+    for reader in readers.iter().enumerate().filter(|(number, _)| goes(*number)).map(|(_, reader)| reader) {
+        reader.abort();
+    }
+    lock.execute("COMMIT").await.unwrap();
+    for (_, reader) in readers.iter_mut().enumerate().filter(|(number, _)| !goes(*number)) {
+        assert!(reader.await.unwrap().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_told_to_everybody_who_waits_and_to_nobody_after() {
+    let (server, database, _) = two_tenants().await;
+    let brief = Duration::from_millis(200);
+    let settings = PostgresSettings { statement_timeout: brief, ..settings(&server, &database) };
+    let store = PostgresStore::connect(&settings).await.unwrap();
+    let mut lock = nobody_reads_members(&server, &database).await;
+    for reader in many_readers(&store) {
+        let error = reader.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(format!("{:?}", error).contains("timeout"), "the cause is kept: {error:?}");
+    }
+    lock.execute("COMMIT").await.unwrap();
+    for reader in many_readers(&store) {
+        assert!(reader.await.unwrap().unwrap());
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! The system of record on a PostgreSQL server (14 or newer).
 //!
-//! - A read is one round trip, also with row-level security: see [`scope`].
+//! - A read is one round trip, also with row-level security: see [`scope`]. What nearly every request begins with is
+//!   read for many of them at once: see [`gathered`].
 //! - A commit is three, whatever it holds: the beginning, which names the organization; all steps in one statement;
 //!   and the end. Steps whose order matters take one more each: see [`waves`].
 //! - Programs work as the role `hexabase_app`, for which policies hold. Only [`PostgresStore::migrate`] does not.
 
 mod error;
+mod gathered;
 mod migrations;
 mod placeholders;
 mod pool;
@@ -25,6 +27,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::sql::{Engine, Expect, Query, SqlStore, Step};
+use gathered::Gathered;
 use pool::Connections;
 use row::arguments;
 use waves::{Wave, waves};
@@ -95,6 +98,7 @@ impl PostgresSettings {
 #[derive(Clone)]
 pub struct PostgresEngine {
     connections: Connections,
+    gathered: Gathered,
 }
 
 impl PostgresStore {
@@ -110,7 +114,7 @@ impl PostgresStore {
         let mut connection = connections.get().await?;
         migrations::verify(&mut connection).await?;
         connection.give_back();
-        Ok(Self(PostgresEngine { connections }))
+        Ok(Self(PostgresEngine { gathered: Gathered::new(connections.clone()), connections }))
     }
 
     /// Brings the tables up to date, as the user that the URL names: the owner of the tables, who may make a role
@@ -148,19 +152,19 @@ async fn touched(connection: &mut PgConnection, query: &Query) -> Result<u64, sq
     sqlx::query_with(query.sql.clone(), arguments).execute(connection).await.map(|done| done.rows_affected())
 }
 
-impl PostgresEngine {
-    /// Reads; on another connection if the first one turns out to be lost, since reading twice does no harm.
-    async fn read(&self, query: &Query) -> Result<Vec<PgRow>> {
-        for _ in 0..self.connections.tries() {
-            let mut connection = self.connections.get().await?;
-            match rows(&mut connection, query).await {
-                Err(error) if error::is_a_lost_connection(&error) => {}
-                read => return connection.settle(read),
-            }
+/// Reads; on another connection if the first one turns out to be lost, since reading twice does no harm.
+async fn read(connections: &Connections, query: &Query) -> Result<Vec<PgRow>> {
+    for _ in 0..connections.tries() {
+        let mut connection = connections.get().await?;
+        match rows(&mut connection, query).await {
+            Err(error) if error::is_a_lost_connection(&error) => {}
+            read => return connection.settle(read),
         }
-        Err(pool::lost())
     }
+    Err(pool::lost())
+}
 
+impl PostgresEngine {
     async fn try_commit(&self, waves: &[Wave]) -> Result<(), Undone> {
         // One statement is a transaction by itself, unless policies have to be told whose rows it is about.
         if let [wave] = waves
@@ -269,7 +273,11 @@ impl Engine for PostgresEngine {
     }
 
     async fn fetch(&self, query: Query) -> Result<Vec<PgRow>> {
-        self.read(&scope::wrapped(query)).await
+        read(&self.connections, &scope::wrapped(query)).await
+    }
+
+    async fn fetch_among_many(&self, query: Query) -> Result<Vec<PgRow>> {
+        self.gathered.fetch(query).await
     }
 
     async fn fetch_together(&self, queries: Vec<Query>) -> Result<Vec<Vec<PgRow>>> {

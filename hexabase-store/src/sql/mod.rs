@@ -67,6 +67,11 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
     /// The rows of a read.
     async fn fetch(&self, query: Query) -> Result<Vec<Self::Row>>;
 
+    /// The rows of a read that many make at the same time, by texts alone, each for an organization or a user.
+    async fn fetch_among_many(&self, query: Query) -> Result<Vec<Self::Row>> {
+        self.fetch(query).await
+    }
+
     /// The rows of several reads, as of one moment.
     async fn fetch_together(&self, queries: Vec<Query>) -> Result<Vec<Vec<Self::Row>>>;
 

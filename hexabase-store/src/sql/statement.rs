@@ -15,6 +15,17 @@ pub(crate) enum Value {
     Json(String),
 }
 
+impl Value {
+    /// What it says, if it is a text.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => text.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Debug for Value {
     /// Values can be hashes and sealed secrets: only their types are shown.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,6 +88,12 @@ impl Query {
     pub(crate) fn followed_by(self, rest: &str) -> Self {
         let sql = AssertSqlSafe(format!("{}{rest}", self.sql.as_str())).into_sql_str();
         Self { sql, ..self }
+    }
+
+    /// Whether it differs from another one in its values alone.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.scope == other.scope && self.sql.as_str() == other.sql.as_str()
     }
 
     pub(crate) fn bind(mut self, value: Value) -> Self {

@@ -45,7 +45,8 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         user: UserId,
         id: WorkspaceId,
     ) -> Result<Option<(Member, Option<Workspace>)>> {
-        let rows = self.0.fetch(Query::new(&FOR_A_MEMBER).of(organization).text(user).text(id)).await?;
+        let query = Query::new(&FOR_A_MEMBER).of(organization).text(user).text(id);
+        let rows = self.0.fetch_among_many(query).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mut cells = Cells::new(row);
         let member = Member::read(&mut cells)?;

@@ -43,6 +43,7 @@ macro_rules! tenant_store_conformance {
                 a_name_is_free_again_once_its_owner_is_gone,
                 every_record_reads_back_as_it_was_written,
                 what_is_missing_is_none,
+                many_who_ask_at_once_are_each_told_what_is_theirs,
                 a_foreign_parent_finds_nothing,
                 a_workspace_is_loaded_whole_and_in_order,
                 spent_refresh_tokens_are_remembered_with_their_session,

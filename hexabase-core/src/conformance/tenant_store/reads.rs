@@ -194,6 +194,32 @@ pub async fn what_is_missing_is_none(store: &dyn TenantStore) {
     store.ping().await.unwrap();
 }
 
+/// Whoever asks at the same time as many others is told what is theirs, and nothing else.
+pub async fn many_who_ask_at_once_are_each_told_what_is_theirs(store: &dyn TenantStore) {
+    const ORGANIZATIONS: usize = 5;
+    let organization = |number: usize| id::<OrganizationId>(&format!("org-{number}"));
+    let owner = |number: usize| Member::new(organization(number), id("ann"), OrganizationRole::Owner, THEN);
+    let workspace = |number: usize| Workspace {
+        id: id(&format!("dev-{number}")),
+        organization_id: organization(number),
+        ..fixture::workspace("dev")
+    };
+    for number in 0..ORGANIZATIONS {
+        let made = Changeset::new().insert(fixture::organization(&format!("org-{number}")));
+        store.commit(made.insert(workspace(number)).insert(owner(number))).await.unwrap();
+    }
+    let asked = (0..300).map(|turn| {
+        let (of, number) = (turn % ORGANIZATIONS, turn / ORGANIZATIONS % ORGANIZATIONS);
+        let who = if turn % 7 == 0 { id("eve") } else { id("ann") };
+        async move {
+            let found = store.find_workspace_for(organization(of), who, workspace(number).id).await.unwrap();
+            let theirs = (who == id("ann")).then(|| (owner(of), (of == number).then(|| workspace(number))));
+            assert_eq!(found, theirs);
+        }
+    });
+    futures_util::future::join_all(asked).await;
+}
+
 /// The right id under the wrong parent finds nothing.
 pub async fn a_foreign_parent_finds_nothing(store: &dyn TenantStore) {
     build(store).await;
