@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::AuthConfig;
 use crate::digest::sha256;
-use crate::jwt;
+use crate::jwt::{self, TokenId};
 use crate::keys::{Key, KeyRing, TokenType};
 use crate::refusal::refused;
 
@@ -117,7 +117,7 @@ impl AccessTokens {
         key: &Key,
         issued: &Issued<'_>,
         now: Timestamp,
-        jti: String,
+        jti: &TokenId,
     ) -> Result<String> {
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(0);
         let claims = Claims {
@@ -127,7 +127,7 @@ impl AccessTokens {
             sid: issued.session,
             iat: now.as_second(),
             exp: now.as_second() + lifetime,
-            jti: Cow::Owned(jti),
+            jti: Cow::Borrowed(jti.as_str()),
             client_id: issued.for_client.map(|(client, _)| Cow::Borrowed(client)),
             scope: issued.for_client.map(|(_, scope)| Cow::Borrowed(scope)),
         };

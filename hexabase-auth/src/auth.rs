@@ -263,7 +263,7 @@ impl Auth {
     pub(crate) async fn issue_access_token(&self, issued: &Issued<'_>) -> Result<String> {
         let now = self.platform.clock().now();
         let key = self.keys.signing(SignatureAlgorithm::Es256, now).await?;
-        self.access_tokens.issue(&key, issued, now, self.token_ids.next())
+        self.access_tokens.issue(&key, issued, now, &self.token_ids.next())
     }
 
     pub(crate) fn provider_name(name: &str) -> Result<ProviderName> {

@@ -34,9 +34,9 @@ impl Auth {
     /// - `QuotaExceeded` when somebody is in so many groups that no client could carry the token.
     /// - `Unavailable` without a signing key.
     pub async fn cluster_token(&self, access: &ClusterAccess) -> Result<ClusterToken> {
-        let now = self.platform.clock().now();
+        let (now, audience) = (self.platform.clock().now(), access.workspace.id.to_string());
         let occasion = Occasion {
-            audience: access.workspace.id.to_string(),
+            audience: &audience,
             algorithm: SignatureAlgorithm::Es256,
             at: now,
             auth_time: now,

@@ -79,7 +79,7 @@ impl Auth {
         }
         let now = self.platform.clock().now();
         let occasion = Occasion {
-            audience: client.id,
+            audience: &client.id,
             at: now,
             algorithm: client.algorithm,
             auth_time: now,

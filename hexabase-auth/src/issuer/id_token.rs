@@ -100,7 +100,7 @@ impl<'a> About<'a> {
 /// What a token is made for.
 pub(crate) struct Occasion<'a> {
     /// The client: `aud`.
-    pub(crate) audience: String,
+    pub(crate) audience: &'a str,
     /// When it is made.
     pub(crate) at: Timestamp,
     /// How it is signed.
@@ -122,7 +122,7 @@ struct Claims<'a> {
     iat: i64,
     exp: i64,
     auth_time: i64,
-    jti: String,
+    jti: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -156,14 +156,15 @@ impl Auth {
     ) -> Result<(String, Timestamp)> {
         let now = occasion.at;
         let expires_at = after(now, CLUSTER_TOKEN_LIFETIME);
+        let id = self.token_ids.next();
         let claims = Claims {
             iss: &self.platform.settings().issuer.url,
-            aud: &occasion.audience,
+            aud: occasion.audience,
             about,
             iat: now.as_second(),
             exp: expires_at.as_second(),
             auth_time: occasion.auth_time.as_second(),
-            jti: self.token_ids.next(),
+            jti: id.as_str(),
             nonce: occasion.nonce.as_deref(),
             at_hash: occasion.access_token.map(half_hash),
         };

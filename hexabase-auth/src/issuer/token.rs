@@ -134,7 +134,7 @@ impl Auth {
         let access_token = self.access_token(client, &session, &scope).await?;
         let auth_time = session.grant.as_ref().map_or(session.created_at, |grant| grant.auth_time);
         let occasion = Occasion {
-            audience: client.id.clone(),
+            audience: &client.id,
             at: self.platform.clock().now(),
             algorithm: client.algorithm,
             auth_time,

@@ -1,5 +1,6 @@
 //! The keys that sign tokens.
 
+mod fixed;
 mod key;
 
 use std::fmt;
