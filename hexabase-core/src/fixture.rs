@@ -164,6 +164,7 @@ pub fn plan(name: &str) -> Plan {
             storage: Quantity::gibibytes(5),
         },
         isolation: Isolation::Baseline,
+        image_sources: Vec::new(),
         retired: false,
         dedicated_nodes: false,
         host_labels: HostLabels::new(),

@@ -145,6 +145,8 @@ names! {
     Region, dns_label, str::to_owned;
     /// A kind of nodes on a host cluster, such as `standard-8`: a DNS label.
     NodeClass, dns_label, str::to_owned;
+    /// Where images may come from: a registry, or a path in one, such as `docker.io/library`.
+    ImageSource, image_source, str::to_owned;
     /// A Kubernetes minor version such as `1.36`.
     KubernetesVersion, kubernetes_version, str::to_owned;
 }
@@ -157,6 +159,27 @@ fn project_name(text: &str) -> Check {
         !reserved,
         "is reserved: 'default', 'hexabase' and names that begin with 'kube-' or 'hexabase-' cannot be used",
     )
+}
+
+/// The grammar of references to images (<https://pkg.go.dev/github.com/distribution/reference>), without tag and digest. The
+/// registry is always said: what a reference without one means is for others to decide.
+fn image_source(text: &str) -> Check {
+    const RULE: &str =
+        "must be a registry or a path in one, as in docker.io/library or registry.example:5000";
+    let mut parts = text.split('/');
+    let registry = parts.next().unwrap_or_default();
+    let (host, port) = registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port)));
+    let names_a_host = host.contains('.') || port.is_some() || host == "localhost";
+    require(
+        text.len() <= 255 && names_a_host && host.split('.').all(|label| dns_label(label).is_ok()),
+        RULE,
+    )?;
+    require(port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)), RULE)?;
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let is_component =
+        |part: &str| part.bytes().all(inner) && edge(part.bytes().next()) && edge(part.bytes().next_back());
+    require(parts.all(is_component), RULE)
 }
 
 fn kubernetes_version(text: &str) -> Check {
@@ -223,6 +246,30 @@ mod tests {
         assert_eq!(Email::parse("Ann.B+x@Example.COM").unwrap().as_str(), "ann.b+x@example.com");
         for bad in ["ann", "@x.io", "ann@", "ann@x", "a b@x.io", "ann@x..io", "аnn@x.io", ".ann@x.io"] {
             assert!(Email::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_source_of_images_begins_with_its_registry() {
+        for good in ["docker.io", "docker.io/library", "localhost/a", "registry.example:5000/team/a_b.c-d"] {
+            assert!(ImageSource::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "library",
+            "library/nginx",
+            "docker.io/",
+            "docker.io//a",
+            "Docker.io/a",
+            "docker.io/A",
+            "a.b:0/x",
+        ] {
+            assert!(ImageSource::parse(bad).is_err(), "{bad}");
+        }
+        for bad in
+            ["docker.io/a,ghcr.io", "docker.io/a:1", "docker.io/a@b", "docker.io/../a", "a.b:x/y", ".io/a"]
+        {
+            assert!(ImageSource::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -13,6 +13,9 @@ pub const WORKSPACE: &str = "hexabase.ai/workspace-id";
 pub const PLAN: &str = "hexabase.ai/plan";
 /// On everything that belongs to a project inside a tenant cluster: the project, as a Kubernetes name.
 pub const PROJECT: &str = "hexabase.ai/project-id";
+/// On a namespace on a host cluster: where the images of pods in it may come from, separated by commas. Without it they may
+/// come from anywhere.
+pub const IMAGE_SOURCES: &str = "hexabase.ai/image-sources";
 /// On a node that an operator has set aside for workspaces: what kind of node it is. Only such nodes are ever given to one.
 pub const NODE_CLASS: &str = "hexabase.ai/node-class";
 /// On a node that a workspace has to itself, beside [`WORKSPACE`]: the pool, as a Kubernetes name.

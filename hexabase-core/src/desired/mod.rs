@@ -60,6 +60,7 @@ pub fn workspace(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> Tenant
         plan_id: plan.id.clone(),
         control_plane: plan.control_plane.clone(),
         isolation: plan.isolation,
+        image_sources: plan.image_sources.clone(),
         quota: plan.quota.clone(),
         oidc: issuer.is_trustable().then(|| OidcTrust {
             issuer_url: issuer.url.clone(),

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{NodePoolId, OrganizationId, ProjectId, TypedId as _, WorkspaceId};
 use crate::model::{ControlPlane, Isolation, Rule, Workspace};
-use crate::name::{KubernetesVersion, NodeClass, PlanId, ProjectName, Slug};
+use crate::name::{ImageSource, KubernetesVersion, NodeClass, PlanId, ProjectName, Slug};
 use crate::quota::Quota;
 
 /// Which tenant cluster is meant, on its host cluster.
@@ -48,6 +48,9 @@ pub struct TenantCluster {
     pub control_plane: ControlPlane,
     /// How strictly its pods are kept apart from the host.
     pub isolation: Isolation,
+    /// Where the images of its pods may come from; from anywhere without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_sources: Vec<ImageSource>,
     /// What its workloads may use together; the control plane's own needs come on top.
     pub quota: Quota,
     /// Whose tokens it accepts; none when the issuer cannot be trusted by an API server.

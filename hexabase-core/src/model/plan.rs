@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Interval, Meter, Money, PerMeter, words};
-use crate::name::{KubernetesVersion, PlanId};
+use crate::name::{ImageSource, KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
 use crate::quantity::Quantity;
 use crate::quota::Quota;
@@ -33,6 +33,9 @@ pub struct Plan {
     pub control_plane: ControlPlane,
     /// How strictly pods are kept apart from the host.
     pub isolation: Isolation,
+    /// Where the images of pods may come from; from anywhere without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_sources: Vec<ImageSource>,
     /// Whether workspaces may have nodes of their own.
     pub dedicated_nodes: bool,
     /// The labels that a host cluster must have to carry workspaces of this plan; any host will do without.

@@ -5,10 +5,12 @@ use hexabase_core::fixture::{self, id};
 use hexabase_core::model::{
     Assignment, Group, Isolation, Plan, PresetRole, Project, RoleRef, WorkspaceState,
 };
+use hexabase_core::name::ImageSource;
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
 use hexabase_k8s::render::{host_objects, tenant_objects};
 use hexabase_k8s::{HostSettings, Kind};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::Api;
 use kube::api::DeleteParams;
@@ -69,6 +71,9 @@ async fn hexabase_keeps_to_the_namespaces_of_tenants() {
     namespaces.delete(&own, &DeleteParams::default()).await.unwrap();
 }
 
+/// Where images may come from.
+const SOURCES: [&str; 3] = ["docker.io/library", "registry.example:5000/team", "ghcr.io/acme/tool"];
+
 /// A tenant's cluster with something of everything in it.
 fn tenant(name: &str, isolation: Isolation) -> TenantCluster {
     let workspace = fixture::workspace(name);
@@ -96,7 +101,8 @@ fn tenant(name: &str, isolation: Isolation) -> TenantCluster {
         assignments: vec![given],
     };
     let issuer = Issuer { url: "https://hexabase.example".to_owned(), certificate_authority: None };
-    let plan = Plan { isolation, ..fixture::plan("small") };
+    let image_sources = SOURCES.iter().map(|source| ImageSource::parse(source).unwrap()).collect();
+    let plan = Plan { isolation, image_sources, ..fixture::plan("small") };
     desired::workspace(&state, &plan, &issuer)
 }
 
@@ -128,8 +134,8 @@ async fn every_object_is_accepted_strictly_and_without_a_warning() {
 }
 
 /// A tenant's namespace with everything but a control plane in it: its name.
-async fn furnished() -> String {
-    let cluster = tenant("guarded", Isolation::Baseline);
+async fn furnished(called: &str) -> String {
+    let cluster = tenant(called, Isolation::Baseline);
     let mut objects = host_objects(&cluster, &HostSettings::default()).unwrap();
     objects.retain(|object| object.kind != Kind::STATEFUL_SET);
     for object in &objects {
@@ -147,7 +153,7 @@ async fn furnished() -> String {
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
 async fn a_tenants_control_plane_writes_nothing_that_harms_the_host() {
     drop(as_hexabase().await);
-    let name = furnished().await;
+    let name = furnished("guarded").await;
     let control_plane = act_as(&format!("system:serviceaccount:{name}:vc-{name}")).await;
     let pod = |spec: Value| {
         let mut body =
@@ -214,5 +220,93 @@ async fn a_tenants_control_plane_writes_nothing_that_harms_the_host() {
         let (code, answer) = send(&control_plane, "PATCH", &path, &body).await;
         assert!([200, 201].contains(&code), "{answer}");
     }
+    namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn policies_name_nothing_that_kubernetes_does_not_know() {
+    drop(as_hexabase().await);
+    let policies: Api<ValidatingAdmissionPolicy> = Api::all(admin().await);
+    for name in ["hexabase-scope", "hexabase-tenants", "hexabase-tenants-services"] {
+        let checked = loop {
+            let policy = policies.get(name).await.unwrap();
+            let status = policy.status.unwrap_or_default();
+            if status.observed_generation == policy.metadata.generation {
+                break status.type_checking.unwrap_or_default();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        };
+        assert_eq!(checked.expression_warnings, None, "{name}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn images_come_from_where_the_plan_says() {
+    drop(as_hexabase().await);
+    let name = furnished("sourced").await;
+    let control_plane = act_as(&format!("system:serviceaccount:{name}:vc-{name}")).await;
+    let pod = |lists: Value| {
+        let mut body =
+            json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a" }, "spec": lists });
+        if body["spec"]["containers"].is_null() {
+            body["spec"]["containers"] = json!([{ "name": "a", "image": "nginx" }]);
+        }
+        body
+    };
+    let running = |image: &str| pod(json!({ "containers": [{ "name": "a", "image": image }] }));
+    let path = format!("/api/v1/namespaces/{name}/pods/a");
+    let elsewhere = [
+        "quay.io/library/nginx",
+        "evil/nginx",
+        "localhost/library/nginx",
+        "registry.example/team/a",
+        "registry.example:443/team/a",
+        "registry.example:5000/teamwork/a",
+        "ghcr.io/acme/tools:1",
+        "ghcr.io/acme",
+        "docker.io/coredns/coredns-and-more",
+    ];
+    let lists = ["initContainers", "containers"];
+    for image in elsewhere {
+        for list in lists {
+            let body = pod(json!({ list: [{ "name": "b", "image": image }] }));
+            refused(&control_plane, "PATCH", &path, &body, "images may only come from docker.io/library, ")
+                .await;
+        }
+    }
+    let volume =
+        pod(json!({ "volumes": [{ "name": "v", "image": { "reference": "quay.io/library/nginx" } }] }));
+    refused(&control_plane, "PATCH", &path, &volume, "images may only come from").await;
+
+    let digest = format!("ghcr.io/acme/tool@sha256:{}", "0".repeat(64));
+    for image in [
+        "nginx",
+        "nginx:1.27",
+        "docker.io/library/nginx",
+        "registry.example:5000/team/a/b:1",
+        "ghcr.io/acme/tool:1",
+        &digest,
+        // The tenant's own name server.
+        "docker.io/coredns/coredns:1.14.2",
+    ] {
+        let tried = format!("{path}?fieldManager=test&dryRun=All");
+        let (code, answer) = send(&control_plane, "PATCH", &tried, &running(image)).await;
+        assert!([200, 201].contains(&code), "{image}: {answer}");
+    }
+
+    let (code, answer) =
+        send(&control_plane, "PATCH", &format!("{path}?fieldManager=test"), &running("nginx")).await;
+    assert_eq!(code, 201, "{answer}");
+    let debugged = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "a" },
+        "spec": { "ephemeralContainers": [{ "name": "debug", "image": "quay.io/busybox" }] },
+    });
+    let path = format!("{path}/ephemeralcontainers");
+    refused(&control_plane, "PATCH", &path, &debugged, "images may only come from").await;
+    let namespaces: Api<Namespace> = Api::all(admin().await);
     namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
 }

@@ -61,6 +61,11 @@ pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<
     Ok(objects)
 }
 
+/// Where images come from that name no registry.
+const DEFAULT_REGISTRY: &str = "docker.io";
+/// The image of CoreDNS that vCluster runs in tenant clusters, wherever it comes from.
+const NAME_SERVER: &str = "coredns/coredns";
+
 /// A tenant cluster about to be rendered.
 struct Tenant<'a> {
     cluster: &'a TenantCluster,
@@ -114,6 +119,15 @@ impl Tenant<'_> {
         self.cluster.isolation == Isolation::Restricted
     }
 
+    /// Where the images of pods may come from: what the plan says, and the tenant's own name server, which vCluster puts
+    /// there itself.
+    fn image_sources(&self) -> String {
+        let registry = self.settings.image_registry.as_deref().unwrap_or(DEFAULT_REGISTRY);
+        let name_server = format!("{registry}/{NAME_SERVER}");
+        let named = self.cluster.image_sources.iter().map(|source| source.as_str());
+        named.chain([name_server.as_str()]).collect::<Vec<_>>().join(",")
+    }
+
     fn namespace(&self) -> Object {
         let mut labels = self.labels();
         let level = self.cluster.isolation.as_str();
@@ -122,7 +136,10 @@ impl Tenant<'_> {
         labels["pod-security.kubernetes.io/enforce-version"] = json!("latest");
         labels["pod-security.kubernetes.io/audit"] = json!("restricted");
         labels["pod-security.kubernetes.io/warn"] = json!("restricted");
-        let annotations = json!({ labels::TITLE: self.cluster.workspace_name });
+        let mut annotations = json!({ labels::TITLE: self.cluster.workspace_name });
+        if !self.cluster.image_sources.is_empty() {
+            annotations[labels::IMAGE_SOURCES] = json!(self.image_sources());
+        }
         let metadata = json!({ "name": self.name(), "labels": labels, "annotations": annotations });
         Object::new(Kind::NAMESPACE, json!({ "metadata": metadata }))
     }

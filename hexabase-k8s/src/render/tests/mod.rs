@@ -7,13 +7,13 @@ use hexabase_core::model::{
     Assignment, ControlPlaneStore, CustomRole, Isolation, Plan, PresetRole, Project, RoleRef, Rule,
     WorkspaceState,
 };
-use hexabase_core::name::Slug;
+use hexabase_core::name::{ImageSource, Slug};
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
 use hexabase_core::version::Version;
 use k8s_openapi::serde::de::DeserializeOwned;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::object::{Kind, Object};
@@ -315,6 +315,21 @@ fn a_registry_of_ones_own_holds_every_image() {
     for elsewhere in ["ghcr.io", "docker.io", "quay.io"] {
         assert!(!config.contains(elsewhere) && !pod.to_string().contains(elsewhere), "{elsewhere}");
     }
+}
+
+#[test]
+fn sources_of_images_are_named_where_the_host_looks_for_them() {
+    let mut cluster = small();
+    let sources = |cluster: &TenantCluster, settings: &HostSettings| {
+        let objects = host_objects(cluster, settings).unwrap();
+        let namespace = objects.into_iter().find(|object| object.kind == Kind::NAMESPACE).unwrap();
+        namespace.body["metadata"]["annotations"]["hexabase.ai/image-sources"].clone()
+    };
+    assert_eq!(sources(&cluster, &settings()), json!(null));
+    cluster.image_sources = vec![ImageSource::parse("ghcr.io/acme").unwrap()];
+    assert_eq!(sources(&cluster, &settings()), "ghcr.io/acme,docker.io/coredns/coredns");
+    let own = HostSettings { image_registry: Some("registry.example/mirror".to_owned()), ..settings() };
+    assert_eq!(sources(&cluster, &own), "ghcr.io/acme,registry.example/mirror/coredns/coredns");
 }
 
 #[test]

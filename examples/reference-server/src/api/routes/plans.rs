@@ -64,6 +64,8 @@ struct PlanView {
     limits: LimitsView,
     /// How strictly pods are kept apart from the host: `baseline` or `restricted`.
     isolation: String,
+    /// Where the images of pods may come from: registries, or paths in them. From anywhere if there are none.
+    image_sources: Vec<String>,
     /// Whether workspaces may have nodes of their own.
     dedicated_nodes: bool,
     /// The Kubernetes versions a workspace may run; the last one is the default.
@@ -172,6 +174,7 @@ impl From<&Plan> for PlanView {
                 roles_per_project: limits.roles_per_project,
             },
             isolation: plan.isolation.to_string(),
+            image_sources: plan.image_sources.iter().map(ToString::to_string).collect(),
             dedicated_nodes: plan.dedicated_nodes,
             kubernetes_versions: plan.kubernetes_versions.iter().map(ToString::to_string).collect(),
         }
