@@ -1,5 +1,5 @@
 //! From an order to a kubeconfig of a real vCluster, next to a vCluster that was applied by hand. On a host that
-//! `HEXABASE_BENCH_VCLUSTERS` names and that runs pods.
+//! `HEXABASE_TEST_VCLUSTERS` names and that runs pods.
 
 #![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
 
@@ -20,7 +20,7 @@ const ROUNDS: usize = 5;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    let Some(client) = host::client("HEXABASE_BENCH_VCLUSTERS", "the start of vClusters").await else {
+    let Some(client) = host::client("HEXABASE_TEST_VCLUSTERS", "the start of vClusters").await else {
         return;
     };
     let settings = HostSettings {
