@@ -31,6 +31,9 @@ impl VClusterHosts {
         for (name, value) in particular {
             check.field(format!("settings.{name}"), settings.set(name, value));
         }
+        if let Err((name, message)) = settings.check() {
+            check.refuse(format!("settings.{name}"), message);
+        }
         check.done()?;
         Ok(settings)
     }

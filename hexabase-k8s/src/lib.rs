@@ -61,4 +61,4 @@ pub use object::{Kind, Object};
 #[cfg(feature = "prometheus")]
 pub use prometheus::{PrometheusMetrics, PrometheusSettings};
 pub use provisioner::VClusterProvisioner;
-pub use settings::{HostIdentity, HostSettings};
+pub use settings::{Exposure, HostIdentity, HostSettings};

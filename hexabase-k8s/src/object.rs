@@ -40,6 +40,8 @@ kinds! {
     RESOURCE_QUOTA = "", "ResourceQuota", "resourcequotas", true;
     LIMIT_RANGE = "", "LimitRange", "limitranges", true;
     STATEFUL_SET = "apps", "StatefulSet", "statefulsets", true;
+    INGRESS = "networking.k8s.io", "Ingress", "ingresses", true;
+    TLS_ROUTE = "gateway.networking.k8s.io", "TLSRoute", "tlsroutes", true;
     NETWORK_POLICY = "networking.k8s.io", "NetworkPolicy", "networkpolicies", true;
     ROLE = "rbac.authorization.k8s.io", "Role", "roles", true;
     ROLE_BINDING = "rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true;

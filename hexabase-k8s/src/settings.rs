@@ -30,6 +30,8 @@ pub struct HostSettings {
     pub store: String,
     /// How users reach a tenant's API server: `{name}` and `{namespace}` are filled in.
     pub endpoint: String,
+    /// What leads to a tenant's API server from outside of the host's network.
+    pub exposure: Exposure,
     /// How Hexabase itself reaches a tenant's API server, filled in likewise. What a control plane says about it is not
     /// heeded: it may be in anybody's hands, and would lead wherever they like.
     pub address: String,
@@ -38,6 +40,45 @@ pub struct HostSettings {
     pub identity: Option<HostIdentity>,
     /// How many requests to the host's API server are under way at a time, the others waiting; one at least.
     pub concurrency: usize,
+}
+
+/// What Hexabase makes on a host for users to reach tenants' API servers by. Its text form is `internal`, `ingress/CLASS` or
+/// `gateway/NAMESPACE/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Exposure {
+    /// Nothing: they are in the host's network, or somebody else sees to it.
+    #[default]
+    Internal,
+    /// An Ingress, whose controller hands TLS through.
+    Ingress {
+        /// The class of the controller.
+        class: String,
+    },
+    /// A TLSRoute of the Gateway API.
+    Gateway {
+        /// The namespace of the Gateway.
+        namespace: String,
+        /// Its name. One of its listeners hands TLS through.
+        name: String,
+    },
+}
+
+impl FromStr for Exposure {
+    type Err = &'static str;
+
+    /// # Errors
+    /// What is wrong, for what is none of the three.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts.as_slice() {
+            ["internal"] => Ok(Self::Internal),
+            ["ingress", class] if is_name(class) => Ok(Self::Ingress { class: (*class).to_owned() }),
+            ["gateway", namespace, name] if is_name(namespace) && is_name(name) => {
+                Ok(Self::Gateway { namespace: (*namespace).to_owned(), name: (*name).to_owned() })
+            }
+            _ => Err("must be internal, ingress/CLASS or gateway/NAMESPACE/NAME"),
+        }
+    }
 }
 
 /// A ServiceAccount on a host cluster. Its text form is `namespace/name`.
@@ -67,11 +108,6 @@ impl FromStr for HostIdentity {
     /// # Errors
     /// What is wrong, for what is not two names of Kubernetes with a slash between.
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let is_name = |name: &str| {
-            let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-            let edges = name.starts_with('-') || name.ends_with('-');
-            (1..=63).contains(&name.len()) && name.bytes().all(inner) && !edges
-        };
         let parts = text.split_once('/').filter(|(namespace, name)| is_name(namespace) && is_name(name));
         let (namespace, name) = parts
             .ok_or("must be a namespace and the name of a ServiceAccount, as in hexabase-system/hexabase")?;
@@ -110,6 +146,31 @@ impl HostSettings {
         filled_in(&self.endpoint, name)
     }
 
+    /// The name by which users find a tenant's API server.
+    pub(crate) fn host_of(&self, name: &str) -> Option<String> {
+        let endpoint = self.endpoint_of(name).parse::<http::Uri>().ok()?;
+        let host = endpoint.host().filter(|_| endpoint.scheme() == Some(&http::uri::Scheme::HTTPS))?;
+        Some(host.trim_matches(['[', ']']).to_owned())
+    }
+
+    /// Whether the settings go together.
+    ///
+    /// # Errors
+    /// Which one does not fit the others, and why.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let named_apart = self.host_of("a").is_some_and(|host| {
+            Some(&host) != self.host_of("b").as_ref()
+                && !host.ends_with(".svc")
+                && host.parse::<IpAddr>().is_err()
+        });
+        if self.exposure == Exposure::Internal || named_apart {
+            return Ok(());
+        }
+        let message = "must name a host for each tenant, as in https://{name}.tenants.example: that is what an Ingress \
+                       or a Gateway tells them apart by";
+        Err(("tenant_endpoint", message))
+    }
+
     /// Takes in one setting of a host as operators write it: one of [`Self::NAMES`].
     ///
     /// # Errors
@@ -120,6 +181,7 @@ impl HostSettings {
         match name {
             "tenant_endpoint" => self.endpoint = template(value)?,
             "tenant_address" => self.address = template(value)?,
+            "tenant_exposure" => self.exposure = value.parse()?,
             "vcluster_image" => self.vcluster_image = given()?,
             "vcluster_store" => self.store = given()?,
             "image_registry" => {
@@ -141,8 +203,9 @@ impl HostSettings {
     }
 
     /// What [`Self::set`] knows.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 9] = [
         "tenant_endpoint",
+        "tenant_exposure",
         "tenant_address",
         "vcluster_image",
         "vcluster_store",
@@ -155,6 +218,13 @@ impl HostSettings {
 
 /// Where a tenant's API server is for whoever is on the host's network.
 const IN_CLUSTER: &str = "https://{name}.{namespace}.svc:443";
+
+/// Whether this is a DNS label, which most names in Kubernetes are (RFC 1123).
+fn is_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let edges = name.starts_with('-') || name.ends_with('-');
+    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !edges
+}
 
 fn require(fine: bool, message: &str) -> Result<(), String> {
     if fine { Ok(()) } else { Err(message.to_owned()) }
@@ -229,6 +299,7 @@ impl Default for HostSettings {
             storage_class: None,
             store: "embedded-database".to_owned(),
             endpoint: IN_CLUSTER.to_owned(),
+            exposure: Exposure::Internal,
             address: IN_CLUSTER.to_owned(),
             identity: None,
             concurrency: 64,

@@ -222,6 +222,12 @@ options! {
     #[arg(long, env = "HEXABASE_TENANT_ENDPOINT", value_name = "URL")]
     tenant_endpoint: String,
 
+    /// What leads users to tenants' API servers from outside of the host cluster's network: internal (nothing that Hexabase
+    /// makes), ingress/CLASS (an Ingress whose controller hands TLS through), or gateway/NAMESPACE/NAME (a TLSRoute at this
+    /// Gateway). The latter two need a --tenant-endpoint such as https://{name}.tenants.example [default: internal].
+    #[arg(long, env = "HEXABASE_TENANT_EXPOSURE", value_name = "EXPOSURE")]
+    tenant_exposure: String,
+
     /// How workers reach a tenant's API server, where that is not in the host cluster's own network; filled in likewise
     /// [default: https://{name}.{namespace}.svc:443].
     #[arg(long, env = "HEXABASE_TENANT_ADDRESS", value_name = "URL")]

@@ -300,6 +300,7 @@ fn resolve(
     host.concurrency = options.host_requests.unwrap_or(host.concurrency);
     let particular = [
         ("tenant_endpoint", options.tenant_endpoint),
+        ("tenant_exposure", options.tenant_exposure),
         ("tenant_address", options.tenant_address),
         ("vcluster_image", options.vcluster_image),
         ("vcluster_store", options.vcluster_store),
@@ -310,6 +311,9 @@ fn resolve(
     ];
     for (name, value) in particular {
         check.field(name, value.map_or(Ok(()), |value| host.set(name, &value)));
+    }
+    if let Err((name, message)) = host.check() {
+        check.refuse(name, message);
     }
     let mut platform_admins = Vec::new();
     for address in options.platform_admins.iter().flatten() {

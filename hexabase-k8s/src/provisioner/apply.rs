@@ -19,8 +19,9 @@ use crate::api_server::ApiServer;
 use crate::difference::{Difference, compare};
 use crate::labels;
 use crate::object::{Kind, Object, ObjectKey};
-use crate::render::host::{KINDS, WAY_IN};
+use crate::render::host::{WAY_IN, kinds};
 use crate::render::{host_objects, tenant_objects};
+use crate::settings::Exposure;
 
 /// How many objects are applied at a time.
 pub(super) const AT_ONCE: usize = 8;
@@ -153,13 +154,27 @@ impl VClusterProvisioner {
     /// What Hexabase has made on the host for a tenant.
     async fn on_host(&self, target: &TenantTarget) -> Result<Objects> {
         let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
-        let mut found = collect(&self.host, &KINDS, Some(&target.name), &selector).await?;
+        let mut found = collect(&self.host, &kinds(&self.settings), Some(&target.name), &selector).await?;
         if let Some(namespace) = self.host.find(Kind::NAMESPACE, "", &target.name).await? {
             let key =
                 ObjectKey { kind: Kind::NAMESPACE, namespace: String::new(), name: target.name.clone() };
             found.insert(key, namespace);
         }
+        found.extend(self.former_ingresses(target, &selector).await?);
         Ok(found)
+    }
+
+    /// Ingresses of a time when the host was to have some. TLSRoutes are not looked for: most hosts know of none.
+    async fn former_ingresses(&self, target: &TenantTarget, selector: &str) -> Result<Objects> {
+        if matches!(self.settings.exposure, Exposure::Ingress { .. }) {
+            return Ok(Objects::new());
+        }
+        match self.host.list(Kind::INGRESS, Some(&target.name), selector).await {
+            Ok(bodies) => Ok(bodies.into_iter().map(|body| (key_of(Kind::INGRESS, &body), body)).collect()),
+            // Whoever may not look has never made one.
+            Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Objects::new()),
+            Err(error) => Err(error),
+        }
     }
 
     /// What there is inside a tenant and what should be, once its API server answers.

@@ -28,7 +28,7 @@ use crate::access::TenantConnector;
 use crate::api_server::{ApiServer, Bounds};
 use crate::labels;
 use crate::object::Kind;
-use crate::render::host::watched;
+use crate::render::host::{kinds, watched};
 use crate::settings::HostSettings;
 use reflection::Reflection;
 
@@ -63,10 +63,10 @@ impl VClusterProvisioner {
             host: ApiServer::new(host.clone(), Bounds::HOST, settings.concurrency),
             client: host,
             connector,
+            reflection: Reflection::of(watched(kinds(&settings)).collect()),
             settings,
             clients: quick_cache::sync::Cache::new(CLIENTS),
             silent: quick_cache::sync::Cache::new(SILENT),
-            reflection: Reflection::default(),
         }
     }
 
@@ -202,6 +202,6 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn watch(&self) {
-        join_all(watched().map(|kind| self.reflection.follow(kind, &self.client))).await;
+        join_all(self.reflection.kinds().map(|kind| self.reflection.follow(kind, &self.client))).await;
     }
 }

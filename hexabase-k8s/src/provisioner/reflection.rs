@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep};
 
 use crate::labels;
 use crate::object::{Kind, ObjectKey};
-use crate::render::host::watched;
 
 /// After how long a tenant is looked at closely, whatever moved: inside of tenants nothing is watched.
 const THOROUGH: Duration = Duration::from_secs(1_800);
@@ -36,8 +35,12 @@ pub(super) type Digest = [u8; 32];
 pub(super) struct Moment(u64);
 
 /// What is known of the tenants on a host.
-#[derive(Debug, Default)]
-pub(super) struct Reflection(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Reflection {
+    /// The kinds that are watched.
+    kinds: Vec<Kind>,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -115,15 +118,25 @@ fn tenant_of(key: &ObjectKey) -> &str {
 }
 
 impl Reflection {
+    /// Nothing is known yet of these kinds.
+    pub(super) fn of(kinds: Vec<Kind>) -> Self {
+        Self { kinds, state: Mutex::default() }
+    }
+
+    /// The kinds to follow.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.kinds.iter().copied()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the objects of a tenant are now; nothing while not everything is watched. What is asked of the host afterwards
     /// is at least as new.
     pub(super) fn moment(&self, tenant: &str) -> Option<Moment> {
         let state = self.lock();
-        let complete = watched().all(|kind| state.complete.contains(&kind));
+        let complete = self.kinds.iter().all(|kind| state.complete.contains(kind));
         state.tenants.get(tenant).filter(|_| complete).map(|tenant| tenant.moment)
     }
 

@@ -9,7 +9,7 @@ use hexabase_core::name::ImageSource;
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
 use hexabase_k8s::render::{host_objects, tenant_objects};
-use hexabase_k8s::{HostSettings, Kind};
+use hexabase_k8s::{Exposure, HostSettings, Kind};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::Api;
@@ -110,9 +110,18 @@ fn tenant(name: &str, isolation: Isolation) -> TenantCluster {
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
 async fn every_object_is_accepted_strictly_and_without_a_warning() {
     let namespaces: Api<Namespace> = Api::all(admin().await);
-    for isolation in [Isolation::Baseline, Isolation::Restricted] {
+    let ingress = Exposure::Ingress { class: "passthrough".to_owned() };
+    let gateway = Exposure::Gateway { namespace: "edge".to_owned(), name: "tenants".to_owned() };
+    // Not every host knows the Gateway API.
+    let routes = "/apis/gateway.networking.k8s.io/v1/tlsroutes";
+    let (code, _) = send(&admin().await, "GET", routes, &Value::Null).await;
+    let by_gateway = if code == 200 { gateway } else { Exposure::Internal };
+    println!("TLSRoutes are tried: {}", code == 200);
+    for (isolation, exposure) in [(Isolation::Baseline, ingress), (Isolation::Restricted, by_gateway)] {
         let cluster = tenant(isolation.as_str(), isolation);
-        let mut objects = host_objects(&cluster, &HostSettings::default()).unwrap();
+        let endpoint = "https://{name}.tenants.example".to_owned();
+        let settings = HostSettings { exposure, endpoint, ..HostSettings::default() };
+        let mut objects = host_objects(&cluster, &settings).unwrap();
         objects.extend(tenant_objects(&cluster));
         let (first, then): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|object| object.kind == Kind::NAMESPACE);

@@ -3,6 +3,7 @@
 //! `--run-ignored only` and one test at a time: the cases use the same two clusters.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod exposure;
 mod guards;
 mod host;
 mod nodes;
@@ -39,6 +40,11 @@ struct OnHost {
 impl OnHost {
     /// A provisioner on a host on which none of the suite's clusters is left.
     async fn start() -> Self {
+        Self::with(HostSettings::default()).await
+    }
+
+    /// The same on a host with settings of its own.
+    async fn with(settings: HostSettings) -> Self {
         let namespaces: Api<Namespace> = Api::all(admin().await);
         for name in ["one", "two"] {
             let target = TenantTarget::of(&fixture::workspace(name));
@@ -47,11 +53,16 @@ impl OnHost {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
+        Self::keeping(settings).await
+    }
+
+    /// A provisioner on a host that is left as it is.
+    async fn keeping(settings: HostSettings) -> Self {
         let settings = HostSettings {
             // Where control planes are run with another store than the one they are configured with.
             store: std::env::var("HEXABASE_TEST_STORE").unwrap_or_else(|_| HostSettings::default().store),
             identity: Some(HostIdentity::default()),
-            ..HostSettings::default()
+            ..settings
         };
         let client = as_hexabase().await;
         let provisioner =

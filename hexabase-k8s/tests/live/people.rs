@@ -59,7 +59,7 @@ fn workspace() -> TenantCluster {
 }
 
 /// Brings a real tenant cluster up, and answers its administrator.
-async fn bring_up(host: &OnHost, cluster: &TenantCluster) -> Client {
+pub(crate) async fn bring_up(host: &OnHost, cluster: &TenantCluster) -> Client {
     for _ in 0..600 {
         let observed = host.provisioner.observe(&cluster.target).await;
         let ready = observed.is_ok_and(|observed| observed.control_plane == ControlPlaneState::Ready);

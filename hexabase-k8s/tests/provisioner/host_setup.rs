@@ -17,7 +17,16 @@ use super::InSandbox;
 use super::nodes::{pool, set_aside};
 
 pub(crate) fn settings() -> HostSettings {
-    HostSettings { identity: Some(HostIdentity::default()), ..HostSettings::default() }
+    exposed_by("ingress/passthrough")
+}
+
+pub(crate) fn exposed_by(exposure: &str) -> HostSettings {
+    HostSettings {
+        identity: Some(HostIdentity::default()),
+        endpoint: "https://{name}.tenants.example".to_owned(),
+        exposure: exposure.parse().unwrap(),
+        ..HostSettings::default()
+    }
 }
 
 /// Sends a request, and answers the status code.
@@ -82,8 +91,8 @@ mod what_is_allowed_is_enough {
 }
 
 /// Objects of every kind that look like ours and should not be there.
-fn strays(cluster: &TenantCluster) -> Vec<Object> {
-    let mut objects = host_objects(cluster, &settings()).unwrap();
+fn strays(cluster: &TenantCluster, settings: &HostSettings) -> Vec<Object> {
+    let mut objects = host_objects(cluster, settings).unwrap();
     objects.retain(|object| object.kind != Kind::NAMESPACE);
     for object in &mut objects {
         object.name = format!("stray-{}", object.name);
@@ -139,7 +148,7 @@ pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -
     until("applying", applied(&cluster)).await?;
     until("ready", || reaches(ControlPlaneState::Ready)).await?;
 
-    let strays = strays(&cluster);
+    let strays = strays(&cluster, &settings());
     for stray in &strays {
         assert_eq!(send(&admin, "POST", &path(stray), &stray.body).await, 201, "{}", stray.name);
     }
@@ -185,6 +194,48 @@ pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -
     until("gone", || reaches(ControlPlaneState::Absent)).await
 }
 
+/// All that Hexabase does with routes at a Gateway, where a host knows them.
+async fn be_routed(sandbox: &Sandbox) -> Result<()> {
+    let admin = sandbox.host_client();
+    make_routes_known(sandbox).await;
+    let settings = exposed_by("gateway/edge/tenants");
+    let client = Client::new(restricted(sandbox), "default");
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), settings.clone());
+    let cluster = fixture::tenant_cluster("routed");
+    let applied = || async { provisioner.apply(&cluster).await.map(|_| true) };
+    until("routed", applied).await?;
+    let mut strays = strays(&cluster, &settings);
+    strays.retain(|object| object.kind == Kind::TLS_ROUTE);
+    let [stray] = strays.as_slice() else { panic!("one route: {strays:?}") };
+    let routes = path(stray);
+    assert_eq!(send(&admin, "POST", &routes, &stray.body).await, 201);
+    until("the stray removed", applied).await?;
+    let left = get(&admin, &routes).await;
+    assert_eq!(left["items"].as_array().unwrap().len(), 1, "{left}");
+    assert_eq!(left["items"][0]["spec"]["hostnames"][0], format!("{}.tenants.example", cluster.target.name));
+    until("deleted", || async { provisioner.delete(&cluster.target).await.map(|()| true) }).await
+}
+
+/// Defines TLSRoutes, with as much as makes them known.
+pub(crate) async fn make_routes_known(sandbox: &Sandbox) {
+    let Kind { group, version, kind, plural, .. } = Kind::TLS_ROUTE;
+    let schema =
+        json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": { "name": format!("{plural}.{group}") },
+        "spec": {
+            "group": group,
+            "names": { "kind": kind, "plural": plural, "singular": "tlsroute", "listKind": "TLSRouteList" },
+            "scope": "Namespaced",
+            "versions": [{ "name": version, "served": true, "storage": true, "schema": schema }],
+        },
+    });
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    assert_eq!(send(&sandbox.host_client(), "POST", definitions, &definition).await, 201);
+}
+
 /// All that Hexabase does with nodes of a tenant's own.
 pub(crate) async fn have_nodes(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
     let admin = sandbox.host_client();
@@ -222,6 +273,26 @@ async fn a_whole_life_is_allowed() {
     let (sandbox, provisioner) = with(&necessary()).await;
     live(&sandbox, &provisioner).await.unwrap();
     have_nodes(&sandbox, &provisioner).await.unwrap();
+    be_routed(&sandbox).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_knows_of_nothing_that_leads_to_tenants_goes_on_without() {
+    let mut access = necessary();
+    for role in access.iter_mut().filter(|object| object.kind == Kind::CLUSTER_ROLE) {
+        let rules = role.body["rules"].as_array_mut().unwrap();
+        rules.retain(|rule| {
+            rule["resources"] != json!(["ingresses"]) && rule["resources"] != json!(["tlsroutes"])
+        });
+    }
+    let sandbox = prepared(&access).await;
+    let client = Client::new(restricted(&sandbox), "default");
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), exposed_by("internal"));
+    let cluster = fixture::tenant_cluster("shop");
+    until("applied", || async { provisioner.apply(&cluster).await.map(|applied| applied.tenant) })
+        .await
+        .unwrap();
+    assert_eq!(provisioner.plan(&cluster).await.unwrap(), []);
 }
 
 /// What Hexabase cannot do without: anything but watching.
@@ -269,7 +340,8 @@ async fn nothing_that_is_allowed_can_be_left_out() {
             let (sandbox, provisioner) = with(&access).await;
             let all = async {
                 live(&sandbox, &provisioner).await?;
-                have_nodes(&sandbox, &provisioner).await
+                have_nodes(&sandbox, &provisioner).await?;
+                be_routed(&sandbox).await
             };
             match all.await {
                 Ok(()) => Some(what),

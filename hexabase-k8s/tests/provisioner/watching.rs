@@ -15,7 +15,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::host_setup::{path, prepared, restricted, send, settings};
+use super::host_setup::{exposed_by, make_routes_known, path, prepared, restricted, send};
 
 /// A tenant that is ready, and whoever watches its host.
 struct Watched {
@@ -243,11 +243,15 @@ async fn what_nobody_watches_is_looked_at_from_time_to_time() {
     assert!(!watched.is_unchanged().await);
 }
 
-/// Whether tenants settle where Hexabase has these rights.
-async fn settles(access: Vec<Object>) -> bool {
+const INGRESS: &str = "ingress/passthrough";
+const GATEWAY: &str = "gateway/edge/tenants";
+
+/// Whether tenants that are exposed in this way settle where Hexabase has these rights.
+async fn settles(access: Vec<Object>, exposure: &'static str) -> bool {
     let sandbox = prepared(&access).await;
+    make_routes_known(&sandbox).await;
     let host = Client::new(restricted(&sandbox), "default");
-    let watched = Watched::on(sandbox, host, settings()).await;
+    let watched = Watched::on(sandbox, host, exposed_by(exposure)).await;
     let mut known = 0;
     for _ in 0..20 {
         // Between a list and a watch that is refused all seems well for a moment.
@@ -264,9 +268,11 @@ async fn settles(access: Vec<Object>) -> bool {
 #[tokio::test]
 async fn where_watching_is_not_allowed_everything_is_asked_for() {
     let mut access = host_setup(&HostIdentity::default());
-    assert!(settles(access.clone()).await);
+    for exposure in ["internal", INGRESS, GATEWAY] {
+        assert!(settles(access.clone(), exposure).await);
+    }
     access.retain(|object| object.name != "hexabase-watch");
-    assert!(!settles(access).await);
+    assert!(!settles(access, "internal").await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -281,7 +287,8 @@ async fn nothing_is_watched_in_vain_and_no_secret_at_all() {
         for (without, left) in [("list", "watch"), ("watch", "list")] {
             let mut less = access.clone();
             less[place].body["rules"][number]["verbs"] = json!([left]);
-            lives.push((format!("{without} {}", rule["resources"]), tokio::spawn(settles(less))));
+            let exposure = if rule["resources"] == json!(["tlsroutes"]) { GATEWAY } else { INGRESS };
+            lives.push((format!("{without} {}", rule["resources"]), tokio::spawn(settles(less, exposure))));
         }
     }
     for (what, settled) in lives {

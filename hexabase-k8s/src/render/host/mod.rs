@@ -1,6 +1,7 @@
 //! What a tenant cluster is on its host: the objects of the vCluster chart, and the walls around them.
 
 mod control_plane;
+mod exposure;
 mod identity;
 mod limits;
 mod network;
@@ -14,12 +15,12 @@ use serde_json::{Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object, fields};
-use crate::settings::HostSettings;
+use crate::settings::{Exposure, HostSettings};
 
 pub(crate) use identity::{GRANTED, WAY_IN};
 
-/// The kinds of objects that a tenant cluster is on its host, besides the namespace.
-pub(crate) const KINDS: [Kind; 10] = [
+/// The kinds of objects that a tenant cluster is on every host, besides the namespace.
+const KINDS: [Kind; 10] = [
     Kind::SERVICE_ACCOUNT,
     Kind::ROLE,
     Kind::ROLE_BINDING,
@@ -32,16 +33,32 @@ pub(crate) const KINDS: [Kind; 10] = [
     Kind::STATEFUL_SET,
 ];
 
-/// The kinds of which Hexabase may hear on the whole host whenever something moves. Secrets are none of them: whoever may
-/// watch them may read them, those of everybody.
-pub(crate) fn watched() -> impl Iterator<Item = Kind> {
-    KINDS.into_iter().filter(|kind| *kind != Kind::SECRET).chain([Kind::NAMESPACE])
+/// The kinds that a tenant cluster may be made of on some host.
+pub(crate) fn possible_kinds() -> impl Iterator<Item = Kind> {
+    KINDS.into_iter().chain([Kind::INGRESS, Kind::TLS_ROUTE])
+}
+
+/// The kinds of objects that a tenant cluster is on a host, besides the namespace.
+pub(crate) fn kinds(settings: &HostSettings) -> Vec<Kind> {
+    let leads_there = match settings.exposure {
+        Exposure::Internal => None,
+        Exposure::Ingress { .. } => Some(Kind::INGRESS),
+        Exposure::Gateway { .. } => Some(Kind::TLS_ROUTE),
+    };
+    KINDS.into_iter().chain(leads_there).collect()
+}
+
+/// Of these kinds, and with namespaces, those of which Hexabase may hear on the whole host whenever something moves. Secrets
+/// are none of them: whoever may watch them may read them, those of everybody.
+pub(crate) fn watched(kinds: impl IntoIterator<Item = Kind>) -> impl Iterator<Item = Kind> {
+    kinds.into_iter().filter(|kind| *kind != Kind::SECRET).chain([Kind::NAMESPACE])
 }
 
 /// Everything that a tenant cluster is on its host, in the order in which it is applied.
 ///
 /// # Errors
-/// `Unsupported` for a Kubernetes version or a control plane that cannot be rendered.
+/// - `Unsupported` for a Kubernetes version or a control plane that cannot be rendered.
+/// - `Invalid` for settings of the host that do not go together.
 pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<Vec<Object>> {
     if cluster.control_plane.store != ControlPlaneStore::Sqlite || cluster.control_plane.replicas != 1 {
         let message =
@@ -57,6 +74,7 @@ pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<
     objects.extend(network::objects(&tenant));
     objects.extend(control_plane::configuration(&tenant, &config));
     objects.extend(services::objects(&tenant));
+    objects.extend(exposure::object(&tenant)?);
     objects.push(control_plane::stateful_set(&tenant, &config)?);
     Ok(objects)
 }

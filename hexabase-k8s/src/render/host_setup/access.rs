@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object};
-use crate::render::host::{GRANTED, KINDS, watched};
+use crate::render::host::{GRANTED, possible_kinds, watched};
 use crate::settings::HostIdentity;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -73,7 +73,7 @@ fn everywhere() -> Value {
 
 fn watching() -> Value {
     let rule = |kind: Kind| json!({ "apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list", "watch"] });
-    watched().map(rule).collect()
+    watched(possible_kinds()).map(rule).collect()
 }
 
 fn nodes() -> Value {
@@ -87,7 +87,7 @@ fn with_tenants() -> Value {
         let verbs = verbs.entry((group.to_owned(), resource.to_owned())).or_default();
         verbs.extend(more.iter().map(|verb| (*verb).to_owned()));
     };
-    for kind in KINDS {
+    for kind in possible_kinds() {
         may(kind.group, kind.plural, &["delete", "list"]);
         // Bindings it makes by what it may do everywhere.
         if kind != Kind::ROLE_BINDING {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::object::{Kind, Object};
-use crate::settings::HostSettings;
+use crate::settings::{Exposure, HostSettings};
 
 fn assignment(name: &str, group: &str, project: Option<&str>, role: RoleRef) -> Assignment {
     Assignment {
@@ -314,6 +314,53 @@ fn a_registry_of_ones_own_holds_every_image() {
     assert!(config.contains("defaultImageRegistry: registry.example:5000/mirror"), "{config}");
     for elsewhere in ["ghcr.io", "docker.io", "quay.io"] {
         assert!(!config.contains(elsewhere) && !pod.to_string().contains(elsewhere), "{elsewhere}");
+    }
+}
+
+/// What leads to a tenant on a host that exposes them so.
+fn leads_there(exposure: &str) -> Vec<Object> {
+    let settings = HostSettings {
+        endpoint: "https://{name}.tenants.example:8443".to_owned(),
+        exposure: exposure.parse().unwrap(),
+        ..settings()
+    };
+    settings.check().unwrap();
+    let mut objects = host_objects(&small(), &settings).unwrap();
+    objects.retain(|object| [Kind::INGRESS, Kind::TLS_ROUTE].contains(&object.kind));
+    objects
+}
+
+#[test]
+fn what_leads_to_a_tenant_hands_tls_through_and_knows_it_by_its_name() {
+    let name = small().target.name;
+    assert_eq!(leads_there("internal"), []);
+    let ingress = &leads_there("ingress/passthrough")[0].body;
+    assert_eq!(ingress["spec"]["ingressClassName"], "passthrough");
+    assert_eq!(ingress["spec"]["rules"][0]["host"], format!("{name}.tenants.example"));
+    assert_eq!(ingress["metadata"]["annotations"]["haproxy.org/ssl-passthrough"], "true");
+    let route = &leads_there("gateway/edge/tenants")[0].body;
+    assert_eq!(route["spec"]["hostnames"], json!([format!("{name}.tenants.example")]));
+    let gateway = &route["spec"]["parentRefs"][0];
+    assert_eq!((&gateway["namespace"], &gateway["name"]), (&json!("edge"), &json!("tenants")));
+    assert_eq!(route["spec"]["rules"][0]["backendRefs"][0]["name"], name);
+}
+
+#[test]
+fn a_host_that_exposes_tenants_has_a_name_for_each() {
+    for wrong in ["", "external", "ingress", "ingress/", "ingress/A", "gateway/edge", "gateway/edge/a/b"] {
+        assert!(wrong.parse::<Exposure>().is_err(), "{wrong}");
+    }
+    for endpoint in [
+        "https://{name}.{namespace}.svc:443",
+        "https://tenants.example/{name}",
+        "http://{name}.tenants.example",
+        "https://10.0.0.1/{name}",
+    ] {
+        let endpoint = endpoint.to_owned();
+        let exposure = Exposure::Ingress { class: "passthrough".to_owned() };
+        let exposed = HostSettings { endpoint, exposure, ..HostSettings::default() };
+        assert_eq!(exposed.check().unwrap_err().0, "tenant_endpoint", "{exposed:?}");
+        assert!(HostSettings { exposure: Exposure::Internal, ..exposed }.check().is_ok());
     }
 }
 

@@ -426,7 +426,7 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
         proxy: Proxy {
             bind_address: "0.0.0.0",
             port: 8443,
-            extra_sans: server_names(name, &settings.endpoint_of(name)),
+            extra_sans: server_names(name, settings.host_of(name)),
         },
         coredns: CoreDns {
             enabled: true,
@@ -459,11 +459,8 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
 }
 
 /// The names under which the API server is reached, besides those that vCluster's certificate has anyway.
-fn server_names(name: &str, endpoint: &str) -> Vec<String> {
-    let mut names = vec![format!("{name}.{name}.svc"), format!("{name}.{name}.svc.cluster.local")];
-    let host = endpoint.strip_prefix("https://").and_then(|rest| rest.split([':', '/']).next());
-    if let Some(host) = host.filter(|host| !host.is_empty() && !names.iter().any(|known| known == host)) {
-        names.push(host.to_owned());
-    }
-    names
+fn server_names(name: &str, host: Option<String>) -> Vec<String> {
+    let inside = [format!("{name}.{name}.svc"), format!("{name}.{name}.svc.cluster.local")];
+    let outside = host.filter(|host| !inside.contains(host));
+    inside.clone().into_iter().chain(outside).collect()
 }

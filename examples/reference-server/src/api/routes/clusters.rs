@@ -132,7 +132,7 @@ struct NewCluster {
     /// Whether it takes no workspaces yet.
     #[serde(default)]
     cordoned: bool,
-    /// What is particular to it, by the names of the server's options: `tenant_endpoint`, `tenant_address`,
+    /// What is particular to it, by the names of the server's options: `tenant_endpoint`, `tenant_exposure`, `tenant_address`,
     /// `vcluster_image`, `vcluster_store`, `image_registry`, `service_cidr`, `storage_class`, `host_service_account`. What is
     /// not given is as the server's own options say.
     #[serde(default)]
