@@ -258,13 +258,16 @@ async fn nobody_reads_members(server: &Postgres, database: &str) -> PgConnection
     other
 }
 
+/// How many such statements are under way before others wait for them.
+const TURNS: i64 = 2;
+
 /// Waits until as many statements as may be under way at once wait for a lock, and says how many there are.
 async fn until_all_turns_are_taken(server: &Postgres, database: &str) -> i64 {
     let mut watcher = PgConnection::connect(&server.url_of(database)).await.unwrap();
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     loop {
         let count = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap();
-        if count >= 4 {
+        if count >= TURNS {
             return count;
         }
         tokio::task::yield_now().await;
@@ -289,7 +292,7 @@ async fn many_who_ask_at_once_are_answered_by_few_statements() {
     let (server, database, store) = two_tenants().await;
     let mut lock = nobody_reads_members(&server, &database).await;
     let readers = many_readers(&store);
-    assert_eq!(until_all_turns_are_taken(&server, &database).await, 4);
+    assert_eq!(until_all_turns_are_taken(&server, &database).await, TURNS);
     lock.execute("COMMIT").await.unwrap();
     for reader in readers {
         assert!(reader.await.unwrap().unwrap());
@@ -302,8 +305,8 @@ async fn whoever_goes_away_while_others_wait_for_them_leaves_nobody_behind() {
     let mut lock = nobody_reads_members(&server, &database).await;
     let mut readers = many_readers(&store);
     until_all_turns_are_taken(&server, &database).await;
-    // The first four hold the turns; of the others every third goes away as well.
-    let goes = |number: usize| number < 4 || number.is_multiple_of(3);
+    // The first two hold the turns; of the others every third goes away as well.
+    let goes = |number: usize| number < 2 || number.is_multiple_of(3);
     for reader in readers.iter().enumerate().filter(|(number, _)| goes(*number)).map(|(_, reader)| reader) {
         reader.abort();
     }

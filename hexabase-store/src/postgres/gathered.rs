@@ -20,7 +20,7 @@ use super::{error, read, scope};
 use crate::sql::Query;
 
 /// How many statements are under way before others wait for them.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 /// How many reads a statement is made of at most.
 const LARGEST: usize = 64;
 
