@@ -314,6 +314,25 @@ async fn images_come_from_where_the_plan_says() {
         "metadata": { "name": "a" },
         "spec": { "ephemeralContainers": [{ "name": "debug", "image": "quay.io/busybox" }] },
     });
+    // What ran before its source was given up goes on, and can be changed but for its image.
+    let narrowed = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": { "name": name, "annotations": { "hexabase.ai/image-sources": "ghcr.io/acme" } },
+    });
+    let (code, answer) = send(
+        &admin().await,
+        "PATCH",
+        &format!("/api/v1/namespaces/{name}?fieldManager=operator&force=true"),
+        &narrowed,
+    )
+    .await;
+    assert_eq!(code, 200, "{answer}");
+    refused(&control_plane, "PATCH", &path, &running("nginx:1.27"), "images may only come from ghcr.io/acme")
+        .await;
+    let mut labelled = running("nginx");
+    labelled["metadata"]["labels"] = json!({ "a": "b" });
+    let (code, answer) = send(&control_plane, "PATCH", &format!("{path}?fieldManager=test"), &labelled).await;
+    assert_eq!(code, 200, "{answer}");
     let path = format!("{path}/ephemeralcontainers");
     refused(&control_plane, "PATCH", &path, &debugged, "images may only come from").await;
     let namespaces: Api<Namespace> = Api::all(admin().await);

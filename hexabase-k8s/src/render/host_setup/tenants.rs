@@ -101,25 +101,34 @@ fn images() -> Value {
     images
 }
 
-/// What is looked at more than once: where images may come from, and those of a pod, with all that goes without saying
-/// (<https://kubernetes.io/docs/concepts/containers/images/#image-names>).
+/// What is looked at more than once: where images may come from, and those that are new in a pod, with all that goes without
+/// saying (<https://kubernetes.io/docs/concepts/containers/images/#image-names>). What a pod had before stays: whoever changes
+/// its labels has not brought the image.
 fn variables() -> Value {
-    let optional =
-        |list: &str| format!("(has(object.spec.{list}) ? object.spec.{list}.map(c, c.image) : [])");
-    let volumes = "(has(object.spec.volumes) ? \
-        object.spec.volumes.filter(v, has(v.image) && has(v.image.reference)).map(v, v.image.reference) : [])";
-    let named = ["containers", "initContainers", "ephemeralContainers"].map(optional).join(" + ");
     let sources = format!(
         "has(namespaceObject.metadata.annotations) && '{key}' in namespaceObject.metadata.annotations ? \
          namespaceObject.metadata.annotations['{key}'].split(',') : []",
         key = labels::IMAGE_SOURCES,
     );
-    let images = "variables.named.map(image, !image.contains('/') ? 'docker.io/library/' + image : \
+    let images = "variables.named.filter(image, !(image in variables.known)).map(image, \
+        !image.contains('/') ? 'docker.io/library/' + image : \
         image.split('/')[0].contains('.') || image.split('/')[0].contains(':') || image.split('/')[0] == 'localhost' ? \
         image : 'docker.io/' + image)";
     json!([
         { "name": "sources", "expression": sources },
-        { "name": "named", "expression": format!("{named} + {volumes}") },
+        { "name": "named", "expression": named_in("object") },
+        { "name": "known", "expression": format!("oldObject == null ? [] : {}", named_in("oldObject")) },
         { "name": "images", "expression": images },
     ])
+}
+
+/// The images of a pod as they are written: of its containers of every sort, and of its volumes.
+fn named_in(pod: &str) -> String {
+    let containers = ["containers", "initContainers", "ephemeralContainers"]
+        .map(|list| format!("(has({pod}.spec.{list}) ? {pod}.spec.{list}.map(c, c.image) : [])"));
+    format!(
+        "{} + (has({pod}.spec.volumes) ? {pod}.spec.volumes.filter(v, has(v.image) && has(v.image.reference))\
+         .map(v, v.image.reference) : [])",
+        containers.join(" + "),
+    )
 }
