@@ -148,10 +148,14 @@ fn bearer(runtime: &Runtime) {
         let ephemeral = auth.platform().ephemeral();
         let ours = || runtime.block_on(auth.authenticate(&token)).unwrap();
         // What is asked in any case: whether the session was ended, and whether that is known.
-        let asked =
-            || runtime.block_on(async { futures_util::join!(ephemeral.get("a"), ephemeral.get("b")) });
+        let asked = || runtime.block_on(ephemeral.get_both(["a", "b"])).unwrap();
         let what = format!("bearer of a request, with revocations kept in {kept_in}");
-        report(&what, "two reads there", in_turns(ours, asked), Target::AtMost(Duration::from_micros(40)));
+        report(
+            &what,
+            "two values read there",
+            in_turns(ours, asked),
+            Target::AtMost(Duration::from_micros(40)),
+        );
     }
 }
 

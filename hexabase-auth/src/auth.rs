@@ -22,8 +22,8 @@ use crate::jwt::TokenIds;
 use crate::keys::KeyRing;
 use crate::refusal::refused;
 
-/// Says that every revocation is known where this is kept.
-const COMPLETE: &str = "revocations";
+/// Says that every revocation is known where this is kept: on the shelf of the revocations, so that it is lost with them.
+const COMPLETE: &str = "revoked/complete";
 /// Says that somebody is making the next signing keys.
 const ROTATING: &str = "rotating-keys";
 /// How often to look whether that is due.
@@ -231,7 +231,7 @@ impl Auth {
     /// Refuses a session that was ended. Fails when that cannot be found out.
     pub(crate) async fn require_not_revoked(&self, session: SessionId) -> Result<()> {
         let (ephemeral, key) = (self.platform.ephemeral(), revocation_key(session));
-        let (revoked, complete) = futures_util::try_join!(ephemeral.get(&key), ephemeral.get(COMPLETE))?;
+        let [revoked, complete] = ephemeral.get_both([&key, COMPLETE]).await?;
         let revoked = match complete {
             Some(_) => revoked,
             // It was started anew and remembers nothing: what it does not know is not yet allowed.
@@ -272,5 +272,5 @@ impl Auth {
 }
 
 fn revocation_key(session: SessionId) -> String {
-    format!("revoked:{session}")
+    format!("revoked/{session}")
 }

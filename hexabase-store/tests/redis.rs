@@ -10,7 +10,7 @@ use hexabase_store::{RedisEphemeral, RedisSettings};
 use hexabase_test_servers::{Redis, unique};
 
 /// What a user needs who may do nothing else.
-const RIGHTS: &str = "+get +set +del +eval +evalsha +script|load +time +ping";
+const RIGHTS: &str = "+get +mget +set +del +eval +evalsha +script|load +time +ping";
 
 mod conformance {
     use super::{RedisEphemeral, on_shared};
@@ -74,6 +74,22 @@ fn ask(server: &Redis, command: &[&str]) -> String {
 }
 
 #[tokio::test]
+async fn a_cluster_keeps_a_shelf_on_one_node() {
+    let cluster = Cluster::start();
+    let store = RedisEphemeral::connect(&cluster.settings()).await.unwrap();
+    let minute = Duration::from_secs(60);
+    let nodes_with_keys = || cluster.0.iter().filter(|node| ask(node, &["DBSIZE"]) != "0").count();
+    for number in 0..50 {
+        store.put(&format!("shelf/{number}"), b"1", minute).await.unwrap();
+    }
+    assert_eq!(nodes_with_keys(), 1);
+    for number in 0..50 {
+        store.put(&format!("loose:{number}"), b"1", minute).await.unwrap();
+    }
+    assert_eq!(nodes_with_keys(), 3);
+}
+
+#[tokio::test]
 async fn every_key_has_an_end() {
     let server = Redis::start(&[]);
     let store = RedisEphemeral::connect(&RedisSettings::new([server.url()])).await.unwrap();
@@ -103,6 +119,7 @@ async fn a_user_with_few_rights_is_enough() {
     let minute = Duration::from_secs(60);
     store.put("a", b"1", minute).await.unwrap();
     assert!(store.compare_and_set("a", b"1", b"2", minute).await.unwrap());
+    assert_eq!(store.get_both(["a", "b"]).await.unwrap(), [Some(b"2".to_vec()), None]);
     assert_eq!(store.take("a").await.unwrap().as_deref(), Some(&b"2"[..]));
     assert!(store.take_token("b", Rate { burst: 1, period: minute }).await.unwrap().allowed);
     store.ping().await.unwrap();

@@ -505,7 +505,7 @@ async fn what_was_revoked_stays_so_when_whoever_remembered_it_was_started_anew()
     let (ann, bob) = (world.sign_in("ann@example.com").await, world.sign_in("bob@example.com").await);
     world.auth.revoke(ann.user_id, ann.session_id, &origin()).await.unwrap();
     let ephemeral = world.auth.platform.ephemeral();
-    for forgotten in [format!("revoked:{}", ann.session_id), "revocations".to_owned()] {
+    for forgotten in [format!("revoked/{}", ann.session_id), "revoked/complete".to_owned()] {
         assert!(ephemeral.take(&forgotten).await.unwrap().is_some(), "{forgotten}");
     }
     let error = world.auth.authenticate(&ann.access_token).await.unwrap_err();

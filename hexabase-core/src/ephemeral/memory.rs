@@ -109,6 +109,11 @@ impl EphemeralStore for MemoryEphemeral {
         Ok(state.values.get(key).map(|(value, _)| value.clone()))
     }
 
+    async fn get_both(&self, keys: [&str; 2]) -> Result<[Option<Vec<u8>>; 2]> {
+        let (state, _) = self.current();
+        Ok(keys.map(|key| state.values.get(key).map(|(value, _)| value.clone())))
+    }
+
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let (mut state, _) = self.current();
         Ok(state.remove(key))

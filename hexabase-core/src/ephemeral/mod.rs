@@ -14,8 +14,9 @@ use crate::error::Result;
 /// Facts that are worth something for minutes: sign-ins under way, one-time codes, revocations, rate
 /// buckets. Everything in it has an end; losing all of it is a nuisance, never a loss.
 ///
-/// Keys are short texts chosen by Hexabase (`revoked:ses_…`); values are bytes, of which secrets come
-/// hashed or sealed.
+/// Keys are short texts chosen by Hexabase (`login:…`); values are bytes, of which secrets come hashed or sealed. Keys
+/// that begin with the same text before a `/` (`revoked/ses_…`) are on one shelf, and an implementation that spreads keys
+/// over several places keeps a shelf in one of them: so that when something of it is lost, all of it is.
 #[async_trait]
 pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
     /// Keeps a value for `ttl`, in place of what was there.
@@ -52,6 +53,15 @@ pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Two values, each if there is one, for the price of asking once.
+    ///
+    /// # Behaviour
+    /// - Of keys on one shelf, both are as they are at the same moment.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn get_both(&self, keys: [&str; 2]) -> Result<[Option<Vec<u8>>; 2]>;
 
     /// The value, which is gone afterwards.
     ///

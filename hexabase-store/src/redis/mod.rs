@@ -1,6 +1,7 @@
 //! Short-lived facts on a Redis server (6.2 or newer) or cluster.
 //!
-//! Every operation is about one key, so a cluster can spread them as it likes. What has to be atomic is a script.
+//! Every operation but one reading of two keys is about one, so a cluster can spread them as it likes; a shelf of keys is
+//! one slot of a cluster, by a hash tag. What has to be atomic is a script.
 //! Every key has an end. Buckets go by the server's clock, so that replicas whose clocks differ agree.
 
 mod scripts;
@@ -23,7 +24,7 @@ use scripts::Scripts;
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
     /// One URL of a server, or several of the nodes of a cluster: `redis://user:password@host:port/database`, with
-    /// `rediss` for TLS. The user of an access control list needs `+get +set +del +eval +evalsha +script|load +time
+    /// `rediss` for TLS. The user of an access control list needs `+get +mget +set +del +eval +evalsha +script|load +time
     /// +ping` on `~hexabase:*`.
     pub urls: Vec<SecretString>,
     /// What keys begin with, for several installations on one server.
@@ -132,8 +133,12 @@ impl RedisEphemeral {
         Ok(Self { link, prefix: settings.prefix.clone(), scripts: Scripts::default() })
     }
 
+    /// Of a key on a shelf only the shelf decides which node of a cluster has it (a hash tag of Redis Cluster).
     fn value_key(&self, key: &str) -> String {
-        format!("{}:v:{key}", self.prefix)
+        match key.split_once('/') {
+            Some((shelf, rest)) => format!("{}:v:{{{shelf}}}/{rest}", self.prefix),
+            None => format!("{}:v:{key}", self.prefix),
+        }
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
@@ -187,6 +192,15 @@ impl EphemeralStore for RedisEphemeral {
         let mut get = cmd("GET");
         get.arg(self.value_key(key));
         self.ask_again(&get).await
+    }
+
+    async fn get_both(&self, keys: [&str; 2]) -> Result<[Option<Vec<u8>>; 2]> {
+        let mut get = cmd("MGET");
+        for key in keys {
+            get.arg(self.value_key(key));
+        }
+        let (first, second) = self.ask_again(&get).await?;
+        Ok([first, second])
     }
 
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
