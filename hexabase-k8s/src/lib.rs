@@ -32,7 +32,7 @@
 //! | the objects of a tenant | [`render`] |
 //! | how objects are known as ours | [`labels`] |
 //! | the way into a tenant cluster | [`TenantConnector`], [`ServiceConnector`] |
-//! | what is particular to a host | [`HostSettings`] |
+//! | what is particular to a host | [`HostSettings`], [`Overrides`] |
 //! | hosts that operators register | [`VClusterHosts`] |
 //! | what Hexabase needs to be allowed there | [`render::host_setup`] |
 //! | what tenants use | [`PrometheusMetrics`] |
@@ -47,6 +47,7 @@ pub mod labels;
 mod managers;
 mod nodes;
 mod object;
+mod overrides;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod provisioner;
@@ -58,6 +59,7 @@ mod settings;
 pub use access::{ServiceConnector, TenantConnector, patient};
 pub use hosts::VClusterHosts;
 pub use object::{Kind, Object};
+pub use overrides::Overrides;
 #[cfg(feature = "prometheus")]
 pub use prometheus::{PrometheusMetrics, PrometheusSettings};
 pub use provisioner::VClusterProvisioner;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use hexabase_core::error::Error;
 use hexabase_core::name::KubernetesVersion;
 
+use crate::overrides::Overrides;
+
 /// What is particular to a host cluster.
 #[derive(Debug, Clone)]
 pub struct HostSettings {
@@ -19,6 +21,8 @@ pub struct HostSettings {
     /// A registry, or a path in one, that holds all images instead of where they come from: for hosts that cannot reach
     /// the internet. What tenants run themselves is theirs to find.
     pub image_registry: Option<String>,
+    /// What is to be otherwise in vClusters than Hexabase renders it.
+    pub overrides: Overrides,
     /// The range of the host's Service addresses. Knowing it spares vCluster ten probe Services at the first
     /// start; without it vCluster finds out by itself.
     pub service_cidr: Option<String>,
@@ -175,14 +179,15 @@ impl HostSettings {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let value = value.trim();
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let value = text.trim();
         let given = || require(!value.is_empty(), "must not be empty").map(|()| value.to_owned());
         match name {
             "tenant_endpoint" => self.endpoint = template(value)?,
             "tenant_address" => self.address = template(value)?,
             "tenant_exposure" => self.exposure = value.parse()?,
             "vcluster_image" => self.vcluster_image = given()?,
+            "vcluster_overrides" => self.overrides = text.parse()?,
             "vcluster_store" => self.store = given()?,
             "image_registry" => {
                 require(
@@ -203,11 +208,12 @@ impl HostSettings {
     }
 
     /// What [`Self::set`] knows.
-    pub const NAMES: [&str; 9] = [
+    pub const NAMES: [&str; 10] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
         "vcluster_image",
+        "vcluster_overrides",
         "vcluster_store",
         "image_registry",
         "service_cidr",
@@ -295,6 +301,7 @@ impl Default for HostSettings {
             vcluster_image: "ghcr.io/loft-sh/vcluster-oss".to_owned(),
             kubernetes_images: images.into_iter().map(image).collect(),
             image_registry: None,
+            overrides: Overrides::default(),
             service_cidr: None,
             storage_class: None,
             store: "embedded-database".to_owned(),

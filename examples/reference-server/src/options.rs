@@ -242,6 +242,12 @@ options! {
     #[arg(long, env = "HEXABASE_IMAGE_REGISTRY", value_name = "REGISTRY")]
     image_registry: String,
 
+    /// What is to be otherwise in tenants' vClusters, as YAML in the shape of vCluster's own configuration. Open are the size
+    /// and number of name servers, arguments of API servers and controller managers, where control planes run, and events of
+    /// the host; whatever else stands there is refused with a list of what is open.
+    #[arg(long, env = "HEXABASE_VCLUSTER_OVERRIDES", value_name = "YAML")]
+    vcluster_overrides: String,
+
     /// The store that tenants' control planes report, where pods are told to use another one than the default.
     #[arg(long, env = "HEXABASE_VCLUSTER_STORE", value_name = "NAME")]
     vcluster_store: String,

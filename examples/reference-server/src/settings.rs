@@ -303,6 +303,7 @@ fn resolve(
         ("tenant_exposure", options.tenant_exposure),
         ("tenant_address", options.tenant_address),
         ("vcluster_image", options.vcluster_image),
+        ("vcluster_overrides", options.vcluster_overrides),
         ("vcluster_store", options.vcluster_store),
         ("image_registry", options.image_registry),
         ("service_cidr", options.service_cidr),

@@ -9,6 +9,7 @@ mod host;
 mod nodes;
 #[path = "../provisioner/occupy.rs"]
 mod occupy;
+mod overrides;
 mod people;
 mod quiet;
 

@@ -55,14 +55,14 @@ pub(super) fn stateful_set(tenant: &Tenant<'_>, config: &VclusterConfig) -> Resu
         "template": {
             // Nothing but a new configuration restarts the control plane.
             "metadata": { "labels": pod_labels, "annotations": { "vClusterConfigHash": digest } },
-            "spec": pod(tenant)?,
+            "spec": pod(tenant, config)?,
         },
         "volumeClaimTemplates": [claim],
     });
     Ok(tenant.object(Kind::STATEFUL_SET, tenant.name(), json!({ "spec": spec })))
 }
 
-fn pod(tenant: &Tenant<'_>) -> Result<Value> {
+fn pod(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Value> {
     let mut volumes = json!([
         { "name": "helm-cache", "emptyDir": {} },
         { "name": "binaries", "emptyDir": {} },
@@ -86,6 +86,13 @@ fn pod(tenant: &Tenant<'_>) -> Result<Value> {
     });
     if tenant.rootless() {
         pod["securityContext"] = json!({ "fsGroup": ROOTLESS_USER });
+    }
+    // What vCluster's chart would do with it.
+    let scheduling = &config.values["controlPlane"]["statefulSet"]["scheduling"];
+    for field in ["nodeSelector", "tolerations", "priorityClassName"] {
+        if let Some(wanted) = scheduling.get(field) {
+            pod[field] = wanted.clone();
+        }
     }
     Ok(pod)
 }

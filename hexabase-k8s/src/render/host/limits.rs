@@ -2,24 +2,30 @@
 
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Tenant;
 use crate::object::{Kind, Object};
+use crate::overrides::amount;
 use crate::render::quantities::hard;
+use crate::render::vcluster_config::VclusterConfig;
 
 /// What the tenant's own machinery needs on top of the workloads: the control plane, CoreDNS, and the
 /// objects that both bring along.
-fn overhead(tenant: &Tenant<'_>) -> Quota {
+fn overhead(tenant: &Tenant<'_>, config: &VclusterConfig) -> Quota {
     let control_plane = &tenant.cluster.control_plane;
-    // CoreDNS requests 20m and 64Mi; the control plane's init container less than the control plane itself.
+    let name_servers = NameServers::of(config);
+    // The control plane's init container requests less than the control plane itself.
     Quota::new()
-        .with(Resource::Cpu, control_plane.cpu.plus(Quantity::milli(20)))
-        .with(Resource::Memory, control_plane.memory.plus(Quantity::mebibytes(64)))
+        .with(Resource::Cpu, control_plane.cpu.plus(name_servers.request("cpu")))
+        .with(Resource::Memory, control_plane.memory.plus(name_servers.request("memory")))
         .with(Resource::Storage, control_plane.storage)
         // The control plane requests 1Gi of scratch space; CoreDNS gets the LimitRange's 1Gi.
-        .with(Resource::EphemeralStorage, Quantity::gibibytes(2))
-        .with(Resource::Pods, Quantity::units(2))
+        .with(
+            Resource::EphemeralStorage,
+            Quantity::gibibytes(1).plus(name_servers.each(Quantity::gibibytes(1))),
+        )
+        .with(Resource::Pods, Quantity::units(1).plus(name_servers.each(Quantity::units(1))))
         // The API server's two Services, kube-dns and the node's.
         .with(Resource::Services, Quantity::units(4))
         .with(Resource::PersistentVolumeClaims, Quantity::units(1))
@@ -29,10 +35,32 @@ fn overhead(tenant: &Tenant<'_>) -> Quota {
         .with(Resource::ConfigMaps, Quantity::units(10))
 }
 
-pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
+const NOTHING: Quantity = Quantity::units(0);
+
+/// The tenant's CoreDNS, as the configuration has it.
+struct NameServers<'a>(&'a Value);
+
+impl<'a> NameServers<'a> {
+    fn of(config: &'a VclusterConfig) -> Self {
+        Self(&config.values["controlPlane"]["coredns"]["deployment"])
+    }
+
+    /// What all of them request of something.
+    fn request(&self, resource: &str) -> Quantity {
+        amount(&self.0["resources"]["requests"][resource]).map_or(NOTHING, |one| self.each(one))
+    }
+
+    /// So much for each of them.
+    fn each(&self, one: Quantity) -> Quantity {
+        let replicas = self.0["replicas"].as_u64().unwrap_or(1);
+        (0..replicas).fold(NOTHING, |sum, _| sum.plus(one))
+    }
+}
+
+pub(super) fn objects(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec<Object> {
     let name = format!("vc-{}", tenant.name());
     let plan = &tenant.cluster.quota;
-    let extra = overhead(tenant);
+    let extra = overhead(tenant, config);
     // Only what the plan limits is limited: the overhead by itself is no limit.
     let with_overhead = |(resource, amount): (Resource, Quantity)| {
         (resource, extra.get(resource).map_or(amount, |extra| amount.plus(extra)))

@@ -70,7 +70,7 @@ pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<
     let mut objects = vec![tenant.namespace()];
     objects.extend(identity::way_in(&tenant));
     objects.extend(identity::objects(&tenant));
-    objects.extend(limits::objects(&tenant));
+    objects.extend(limits::objects(&tenant, &config));
     objects.extend(network::objects(&tenant));
     objects.extend(control_plane::configuration(&tenant, &config));
     objects.extend(services::objects(&tenant));

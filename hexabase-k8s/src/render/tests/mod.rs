@@ -317,6 +317,50 @@ fn a_registry_of_ones_own_holds_every_image() {
     }
 }
 
+#[test]
+fn what_operators_want_otherwise_is_in_the_configuration_and_in_all_that_has_to_agree_with_it() {
+    let mut changed = settings();
+    let wanted = "
+      controlPlane:
+        coredns:
+          deployment:
+            replicas: 3
+            resources: { limits: { cpu: 1, memory: 1Gi }, requests: { cpu: 100m, memory: 128Mi } }
+        distro: { k8s: { apiServer: { extraArgs: [--event-ttl=30m] } } }
+        statefulSet:
+          scheduling:
+            nodeSelector: { example.com/for: control-planes }
+            tolerations: [{ key: example.com/for, operator: Exists, effect: NoSchedule }]
+            priorityClassName: control-planes";
+    changed.set("vcluster_overrides", wanted).unwrap();
+    let config = vcluster_config::render(&large(), &changed).unwrap().yaml;
+    let config: Value = serde_saphyr::from_str(&config).unwrap();
+    let arguments = &config["controlPlane"]["distro"]["k8s"]["apiServer"]["extraArgs"];
+    let trust = "--authentication-config=/etc/hexabase/authentication/authentication.yaml";
+    assert_eq!(*arguments, json!([trust, "--event-ttl=30m"]), "people still get in");
+    assert_eq!(config["controlPlane"]["coredns"]["deployment"]["replicas"], 3);
+
+    let (before, after) = (all(&large(), &settings()).0, all(&large(), &changed).0);
+    let of =
+        |objects: &[Object], kind| objects.iter().find(|object| object.kind == kind).unwrap().body.clone();
+    let pod = &of(&after, Kind::STATEFUL_SET)["spec"]["template"]["spec"];
+    assert_eq!(pod["nodeSelector"], json!({ "example.com/for": "control-planes" }));
+    assert_eq!(pod["tolerations"][0]["key"], "example.com/for");
+    assert_eq!(pod["priorityClassName"], "control-planes");
+    let hard = |objects: &[Object], name: &str| {
+        let amount = of(objects, Kind::RESOURCE_QUOTA)["spec"]["hard"][name].as_str().unwrap().to_owned();
+        amount.parse::<Quantity>().unwrap()
+    };
+    // Three of 100m and 128Mi instead of one of 20m and 64Mi.
+    for (name, more) in [
+        ("requests.cpu", Quantity::milli(280)),
+        ("requests.memory", Quantity::mebibytes(320)),
+        ("count/pods", Quantity::units(2)),
+    ] {
+        assert_eq!(hard(&after, name), hard(&before, name).plus(more), "{name}");
+    }
+}
+
 /// What leads to a tenant on a host that exposes them so.
 fn leads_there(exposure: &str) -> Vec<Object> {
     let settings = HostSettings {

@@ -20,11 +20,13 @@ pub(crate) const AUTHENTICATION_DIRECTORY: &str = "/etc/hexabase/authentication"
 /// A rendered configuration.
 #[derive(Debug, Clone)]
 pub struct VclusterConfig {
+    /// What it says, for objects that have to agree with it.
+    pub(super) values: Value,
     /// The file `config.yaml`.
     pub yaml: String,
 }
 
-/// The configuration of a tenant's vCluster.
+/// The configuration of a tenant's vCluster, with what operators want otherwise.
 ///
 /// # Errors
 /// `Unsupported` for a release of vCluster, or a version of Kubernetes, that cannot be rendered.
@@ -34,12 +36,17 @@ pub fn render(cluster: &TenantCluster, settings: &HostSettings) -> Result<Vclust
         return Err(Error::unsupported(message).with("version", &settings.vcluster_version));
     }
     let image = settings.kubernetes(&cluster.kubernetes_version)?;
-    Ok(VclusterConfig { yaml: yaml(&model::config(cluster, settings, image))? })
+    let mut values = serde_json::to_value(model::config(cluster, settings, image)).map_err(unwritable)?;
+    settings.overrides.merge_into(&mut values);
+    Ok(VclusterConfig { yaml: yaml(&values)?, values })
 }
 
 pub(super) fn yaml(value: &impl Serialize) -> Result<String> {
-    serde_saphyr::to_string(value)
-        .map_err(|error| Error::unexpected("something cannot be written as YAML").caused_by(error))
+    serde_saphyr::to_string(value).map_err(unwritable)
+}
+
+fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::unexpected("something cannot be written as YAML").caused_by(error)
 }
 
 /// Whose tokens the tenant's API server accepts, as a structured `AuthenticationConfiguration`
