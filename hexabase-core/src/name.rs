@@ -200,12 +200,30 @@ impl KubernetesVersion {
         let (major, minor) = self.0.split_once('.').unwrap_or((&self.0, "0"));
         (major.parse().unwrap_or(0), minor.parse().unwrap_or(0))
     }
+
+    /// Whether a cluster of this version may be asked to run that one: Kubernetes goes up by one minor version at a time,
+    /// and never down (<https://kubernetes.io/releases/version-skew-policy/>).
+    #[must_use]
+    pub fn may_become(&self, next: &Self) -> bool {
+        let ((major, minor), (next_major, next_minor)) = (self.numbers(), next.numbers());
+        major == next_major && (minor..=minor + 1).contains(&next_minor)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn kubernetes_goes_up_by_one_and_never_down() {
+        let version = |text| KubernetesVersion::parse(text).unwrap();
+        for (next, fine) in
+            [("1.33", false), ("1.34", true), ("1.35", true), ("1.36", false), ("2.35", false)]
+        {
+            assert_eq!(version("1.34").may_become(&version(next)), fine, "{next}");
+        }
+    }
 
     #[test]
     fn a_slug_is_a_dns_label() {

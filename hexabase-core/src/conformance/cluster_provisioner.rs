@@ -10,8 +10,8 @@ use crate::desired::{self, Issuer, TenantCluster, TenantTarget};
 use crate::error::{Error, ErrorKind};
 use crate::fixture::{self, THEN, id};
 use crate::model::{Assignment, PresetRole, RoleRef, WorkspaceState};
-use crate::name::ProjectName;
-use crate::provisioner::{Applied, ClusterProvisioner, ControlPlaneState};
+use crate::name::{KubernetesVersion, ProjectName};
+use crate::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, NO_UPGRADE_PATH};
 use crate::secret::ExposeSecret as _;
 
 /// A provisioner under test, and a way to be somebody else on its host cluster.
@@ -47,6 +47,7 @@ macro_rules! cluster_provisioner_conformance {
                 what_is_no_longer_wanted_is_removed,
                 a_foreign_namespace_is_refused_and_the_rest_applied,
                 a_foreign_cluster_is_neither_adopted_nor_deleted,
+                a_cluster_never_goes_down_in_version,
                 a_cluster_for_which_there_is_no_room_says_so,
                 a_suspended_cluster_sleeps_until_it_is_resumed,
                 applying_does_not_wake_a_sleeper,
@@ -233,6 +234,18 @@ pub async fn a_foreign_cluster_is_neither_adopted_nor_deleted(harness: &dyn Clus
     is_not_ours(harness.provisioner().apply(&desired).await);
     is_not_ours(harness.provisioner().delete(&desired.target).await);
     is_not_ours(harness.provisioner().apply(&desired).await);
+}
+
+/// Whatever asks for an older Kubernetes than what runs, such as a database from a backup, is refused and changes nothing.
+pub async fn a_cluster_never_goes_down_in_version(harness: &dyn ClusterHarness) {
+    let (desired, provisioner) = (cluster("one", &[]), harness.provisioner());
+    settle(provisioner, &desired).await;
+    let (major, minor) = desired.kubernetes_version.numbers();
+    let older = KubernetesVersion::parse(&format!("{major}.{}", minor - 1)).unwrap();
+    let error =
+        provisioner.apply(&TenantCluster { kubernetes_version: older, ..desired.clone() }).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, NO_UPGRADE_PATH), "{error}");
+    assert_eq!(provisioner.plan(&desired).await.unwrap(), []);
 }
 
 /// Whoever waits for a cluster learns why it does not come.

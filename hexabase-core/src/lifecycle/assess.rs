@@ -7,7 +7,7 @@ use crate::backoff;
 use crate::clock::{after, until};
 use crate::error::Error;
 use crate::model::{Condition, ConditionStatus, Drift, DriftEntry, Hold, Phase, Usage, Workspace};
-use crate::provisioner::{Applied, ControlPlaneState, Observation};
+use crate::provisioner::{Applied, ControlPlaneState, NO_UPGRADE_PATH, Observation};
 
 /// How often to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,10 @@ fn failed(workspace: &mut Workspace, error: &Error, pace: &Pace, now: Timestamp)
         current => current,
     };
     enter(workspace, phase, now);
+    if error.code() == NO_UPGRADE_PATH {
+        // Something else runs than is known here, such as after a database came from a backup.
+        workspace.status.kubernetes_version = None;
+    }
     workspace.status.reason = reason_of(error);
     workspace.status.message = error.message().to_owned();
 }
@@ -136,6 +140,9 @@ fn succeeded(workspace: &mut Workspace, seen: &Seen, pace: &Pace, now: Timestamp
     let overdue = until(workspace.status.phase_since, now) > pace.longest_retry;
     if matches!(phase, Phase::Ready | Phase::Suspended) {
         workspace.status.observed_generation = workspace.generation;
+        if phase == Phase::Ready {
+            workspace.status.kubernetes_version = Some(workspace.kubernetes_version.clone());
+        }
     } else if phase == workspace.status.phase && overdue && message.is_empty() {
         workspace.status.message =
             "this takes longer than it should; operators can see why in the logs".to_owned();

@@ -6,7 +6,8 @@ use super::*;
 use crate::error::Error;
 use crate::fixture::{self, THEN};
 use crate::model::{StepState, TaskKind, TaskState};
-use crate::provisioner::{Applied, Observation};
+use crate::name::KubernetesVersion;
+use crate::provisioner::{Applied, NO_UPGRADE_PATH, Observation};
 
 fn at(seconds: i64) -> Timestamp {
     THEN + SignedDuration::from_secs(seconds)
@@ -47,6 +48,26 @@ fn a_new_workspace_goes_through_provisioning_to_ready() {
     assert_eq!(ready.status.phase_since, at(3));
     let condition = ready.status.conditions.iter().find(|condition| condition.kind == "Ready").unwrap();
     assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("True", "Ready"));
+}
+
+#[test]
+fn a_version_has_run_once_the_workspace_is_ready_with_it() {
+    let version = |text| KubernetesVersion::parse(text).unwrap();
+    let mut workspace = fixture::workspace("dev");
+    let starting = after(&workspace, &seen(starting(), Some(false)), at(1));
+    assert_eq!(starting.status.kubernetes_version, None);
+    workspace = after(&starting, &seen(ControlPlaneState::Ready, Some(true)), at(2));
+    assert_eq!(workspace.status.kubernetes_version, Some(version("1.36")));
+    workspace.kubernetes_version = version("1.37");
+    ask(&mut workspace, at(3));
+    workspace.power = Power::Suspended;
+    let asleep = after(&workspace, &seen(ControlPlaneState::Stopped, None), at(4));
+    assert_eq!(asleep.status.phase, Phase::Suspended);
+    assert_eq!(asleep.status.kubernetes_version, Some(version("1.36")), "the new one never ran");
+    let error = Some(Error::conflict(NO_UPGRADE_PATH, "runs something newer"));
+    let lost = after(&asleep, &Seen { error, ..Seen::default() }, at(5));
+    assert_eq!((lost.status.phase, lost.status.reason.as_str()), (Phase::Failed, "NoUpgradePath"));
+    assert_eq!(lost.status.kubernetes_version, None, "nobody knows any more");
 }
 
 #[test]

@@ -162,6 +162,9 @@ pub struct WorkspaceStatus {
     pub message: String,
     /// The newest generation that the cluster follows.
     pub observed_generation: u64,
+    /// The Kubernetes version that has run last; none if that is not known.
+    #[serde(default)]
+    pub kubernetes_version: Option<KubernetesVersion>,
     /// Single observations.
     pub conditions: Vec<Condition>,
     /// Where its API server answers.
@@ -191,6 +194,7 @@ impl WorkspaceStatus {
             reason: String::new(),
             message: String::new(),
             observed_generation: 0,
+            kubernetes_version: None,
             conditions: Vec::new(),
             api_endpoint: None,
             certificate_authority: None,

@@ -249,6 +249,7 @@ impl Workspaces<'_> {
     /// - `NotFound`, `Forbidden` as the caller's role says.
     /// - `Invalid` for a plan or version that there is not, or that leads backwards.
     /// - `QuotaExceeded` when what is in the workspace does not fit the new plan, or nobody pays for it.
+    /// - `Conflict` with code `upgrade_under_way` for the version after the next one, before the next one has run.
     /// - `Conflict` with code `workspace_deleting` or `precondition_failed`.
     pub async fn update(
         &self,
@@ -274,8 +275,10 @@ impl Workspaces<'_> {
                     None => self.0.plans.of(&before.plan_id)?,
                 };
                 limits::change_of_plan(state.groups.len(), &state.projects, before.node_pools.len(), plan)?;
-                if let Some(version) = &command.kubernetes_version {
+                let version = command.kubernetes_version.as_ref();
+                if let Some(version) = version.filter(|wanted| **wanted != before.kubernetes_version) {
                     require_step_forward(&before.kubernetes_version, version)?;
+                    require_no_leap(&before, version)?;
                     change.workspace.kubernetes_version = version.clone();
                 }
                 require_offered(plan, &change.workspace.kubernetes_version)?;
@@ -444,14 +447,41 @@ fn require_offered(plan: &Plan, version: &KubernetesVersion) -> Result<()> {
     check.done()
 }
 
-/// Kubernetes is upgraded one minor version at a time, and never down
-/// (<https://kubernetes.io/releases/version-skew-policy/>).
 fn require_step_forward(current: &KubernetesVersion, wanted: &KubernetesVersion) -> Result<()> {
-    let ((major, minor), (wanted_major, wanted_minor)) = (current.numbers(), wanted.numbers());
-    let fine = major == wanted_major && (minor..=minor + 1).contains(&wanted_minor);
     let mut check = Check::default();
     let message =
         format!("must be {current} or the next minor version: clusters go up one minor version at a time");
-    check.require(fine, "kubernetes_version", message);
+    check.require(current.may_become(wanted), "kubernetes_version", message);
     check.done()
+}
+
+/// The version that was asked for before has to run first: what keeps objects goes up one version at a time as well.
+fn require_no_leap(workspace: &Workspace, wanted: &KubernetesVersion) -> Result<()> {
+    let running = workspace.status.kubernetes_version.as_ref();
+    let Some(running) = running.filter(|running| !running.may_become(wanted)) else { return Ok(()) };
+    let next = &workspace.kubernetes_version;
+    let message =
+        format!("Kubernetes {running} runs until {next} does, and {wanted} comes after that; wait for it");
+    Err(Error::conflict("upgrade_under_way", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn the_version_after_the_next_waits_for_the_next() {
+        let version = |text| KubernetesVersion::parse(text).unwrap();
+        let mut workspace = fixture::workspace("dev");
+        workspace.kubernetes_version = version("1.35");
+        for (running, fine) in [(None, true), (Some("1.34"), false), (Some("1.35"), true)] {
+            workspace.status.kubernetes_version = running.map(version);
+            let outcome = require_no_leap(&workspace, &version("1.36"));
+            assert_eq!(outcome.is_ok(), fine, "{running:?}");
+            if let Err(error) = outcome {
+                assert_eq!(error.code(), "upgrade_under_way");
+            }
+        }
+    }
 }

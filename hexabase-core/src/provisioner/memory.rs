@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{AdminAccess, Applied, ClusterProvisioner, ControlPlaneState, Observation};
+use super::{AdminAccess, Applied, ClusterProvisioner, ControlPlaneState, NO_UPGRADE_PATH, Observation};
 use crate::clock::{Clock, after};
 use crate::desired::{TenantCluster, TenantProject, TenantTarget};
 use crate::error::{Error, Result};
@@ -91,6 +91,15 @@ impl MemoryProvisioner {
     }
 }
 
+fn require_step(there: &TenantCluster, desired: &TenantCluster) -> Result<()> {
+    let (running, wanted) = (&there.kubernetes_version, &desired.kubernetes_version);
+    if running.may_become(wanted) {
+        return Ok(());
+    }
+    let message = format!("Kubernetes {running} runs, which does not become {wanted}");
+    Err(Error::conflict(NO_UPGRADE_PATH, message))
+}
+
 fn not_ours(target: &TenantTarget) -> Error {
     let message = format!("a cluster named {} is there already and was not made by Hexabase", target.name);
     Error::conflict("not_ours", message)
@@ -140,7 +149,9 @@ impl ClusterProvisioner for MemoryProvisioner {
         if cluster.not_ours {
             return Err(not_ours(&desired.target));
         }
-        if cluster.host.is_none() {
+        if let Some(there) = &cluster.host {
+            require_step(there, desired)?;
+        } else {
             cluster.ready_at = Some(after(now, self.start_up));
         }
         cluster.host = Some(desired.clone());

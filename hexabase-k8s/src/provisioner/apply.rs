@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::observe::is_rolled_out;
-use super::{Namespace, VClusterProvisioner, not_ours, text};
+use super::{Namespace, VClusterProvisioner, not_ours, text, upgrade};
 use crate::api_server::ApiServer;
 use crate::difference::{Difference, compare};
 use crate::labels;
@@ -132,6 +132,7 @@ impl VClusterProvisioner {
             Namespace::Terminating => return Err(Error::unavailable("the namespace is being removed")),
         };
         keep_immutable(objects, &on_host);
+        require_step(target, objects, &on_host)?;
         let difference = compare("host", objects, &on_host);
         carry_out(&self.host, &difference).await?;
         let replaced = difference.apply.iter().any(|object| object.kind == Kind::STATEFUL_SET);
@@ -273,6 +274,15 @@ fn keep_immutable(objects: &mut [Object], on_host: &Objects) {
             (None, Some(claim)) => drop(claim.remove("storageClassName")),
             (None, None) => {}
         }
+    }
+}
+
+/// Refuses a way that no control plane may go from where it is.
+fn require_step(target: &TenantTarget, objects: &[Object], on_host: &Objects) -> Result<()> {
+    let wanted = objects.iter().find(|object| object.kind == Kind::STATEFUL_SET);
+    match (stateful_set(target, on_host), wanted) {
+        (Some(there), Some(wanted)) => upgrade::require_step(target, there, &wanted.body),
+        _ => Ok(()),
     }
 }
 

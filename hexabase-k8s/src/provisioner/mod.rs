@@ -4,6 +4,7 @@ mod observe;
 mod power;
 mod reflection;
 mod unchanged;
+mod upgrade;
 
 use std::fmt;
 use std::sync::Arc;

@@ -20,6 +20,7 @@ async fn a_cluster_is_not_ready_until_its_new_control_plane_is() {
     let provisioner =
         VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
     let mut cluster = fixture::tenant_cluster("shop");
+    cluster.kubernetes_version = KubernetesVersion::parse("1.35").unwrap();
     let target = cluster.target.clone();
     let look = async |cluster: &_| {
         let observed = provisioner.observe(&target).await?.control_plane;
@@ -28,11 +29,11 @@ async fn a_cluster_is_not_ready_until_its_new_control_plane_is() {
     };
     until("ready", || look(&cluster)).await.unwrap();
 
-    cluster.kubernetes_version = KubernetesVersion::parse("1.35").unwrap();
+    cluster.kubernetes_version = KubernetesVersion::parse("1.36").unwrap();
     until("ready again", || look(&cluster)).await.unwrap();
     let pods: Api<Pod> = Api::namespaced(sandbox.host_client(), &target.name);
     let pod = pods.get(&format!("{}-0", target.name)).await.unwrap();
     let programs = pod.spec.unwrap().init_containers.unwrap().remove(0).image.unwrap();
-    assert!(programs.contains(":v1.35."), "{programs}");
+    assert!(programs.contains(":v1.36."), "{programs}");
     assert!(provisioner.plan(&cluster).await.unwrap().is_empty());
 }

@@ -1,0 +1,99 @@
+//! Which way a control plane may go from what runs there: up by one minor version at a time, and never down. That holds for
+//! Kubernetes (<https://kubernetes.io/releases/version-skew-policy/>) and for vCluster alike; patches come and go.
+
+use hexabase_core::desired::TenantTarget;
+use hexabase_core::error::{Error, Result};
+use hexabase_core::provisioner::NO_UPGRADE_PATH;
+use serde_json::Value;
+
+use super::text;
+
+/// What has a version of its own, by the list and the name of the container whose image it comes in.
+const VERSIONED: [(&str, &str, &str); 2] =
+    [("Kubernetes", "initContainers", "kubernetes"), ("vCluster", "containers", "syncer")];
+
+/// Refuses a control plane that would go down, or up by more than one minor version. Images that do not say their version
+/// are anybody's guess.
+pub(super) fn require_step(target: &TenantTarget, there: &Value, wanted: &Value) -> Result<()> {
+    for (what, list, container) in VERSIONED {
+        let tag = |set| tag_of(set, list, container);
+        let (Some(there), Some(wanted)) = (tag(there), tag(wanted)) else { continue };
+        let (Some((major, minor)), Some(next)) = (minor_of(there), minor_of(wanted)) else { continue };
+        if next.0 != major || !(minor..=minor + 1).contains(&next.1) {
+            let message = format!(
+                "{what} {there} runs in {}, which goes neither down nor over a minor version to {wanted}; let it run \
+                 {major}.{minor} or {major}.{}",
+                target.name,
+                minor + 1
+            );
+            return Err(Error::conflict(NO_UPGRADE_PATH, message));
+        }
+    }
+    Ok(())
+}
+
+fn tag_of<'a>(set: &'a Value, list: &str, container: &str) -> Option<&'a str> {
+    let containers = set.pointer("/spec/template/spec")?.get(list)?.as_array()?;
+    let found = containers.iter().find(|found| text(found, "/name") == container)?;
+    let (_, tag) = text(found, "/image").rsplit_once(':')?;
+    Some(tag)
+}
+
+/// `v1.36.0` as 1 and 36.
+fn minor_of(tag: &str) -> Option<(u32, u32)> {
+    let mut numbers = tag.trim_start_matches('v').split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use hexabase_core::error::ErrorKind;
+    use hexabase_core::fixture;
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(kubernetes: &str, vcluster: &str) -> Value {
+        let spec = json!({
+            "initContainers": [{ "name": "kubernetes", "image": format!("mirror.example:5000/kubernetes{kubernetes}") }],
+            "containers": [{ "name": "syncer", "image": format!("mirror.example:5000/vcluster{vcluster}") }],
+        });
+        json!({ "spec": { "template": { "spec": spec } } })
+    }
+
+    fn step(there: (&str, &str), wanted: (&str, &str)) -> Result<()> {
+        let target = TenantTarget::of(&fixture::workspace("dev"));
+        require_step(&target, &set(there.0, there.1), &set(wanted.0, wanted.1))
+    }
+
+    #[test]
+    fn patches_come_and_go_and_the_next_minor_version_may_come() {
+        let there = (":v1.34.2", ":0.36.1");
+        for wanted in [(":v1.34.2", ":0.36.1"), (":v1.34.0", ":0.36.0"), (":v1.35.1", ":0.37.0")] {
+            step(there, wanted).unwrap();
+        }
+    }
+
+    #[test]
+    fn nothing_goes_down_or_leaps() {
+        let there = (":v1.34.2", ":0.36.1");
+        for (wanted, what) in [
+            ((":v1.33.9", ":0.36.1"), "Kubernetes v1.34.2"),
+            ((":v1.36.0", ":0.36.1"), "Kubernetes v1.34.2"),
+            ((":v2.34.0", ":0.36.1"), "Kubernetes v1.34.2"),
+            ((":v1.34.2", ":0.35.4"), "vCluster 0.36.1"),
+            ((":v1.34.2", ":0.38.0"), "vCluster 0.36.1"),
+        ] {
+            let error = step(there, wanted).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Conflict);
+            assert!(error.message().starts_with(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_does_not_say_its_version_is_in_nobodys_way() {
+        for unknown in ["", ":latest", "@sha256:0123", ":v1"] {
+            step((unknown, unknown), (":v1.34.2", ":0.36.1")).unwrap();
+        }
+    }
+}
