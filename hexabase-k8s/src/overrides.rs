@@ -63,18 +63,22 @@ const OPEN: [(&str, Shape); 11] = [
 /// Where the resources of a tenant's name servers are.
 const RESOURCES: &str = "/controlPlane/coredns/deployment/resources";
 
-/// What arguments begin with that decide who gets in and what they may, where things are kept, and what is switched off.
-const DECIDED: [&str; 24] = [
-    "admission-control-config-file",
+/// What arguments begin with that decide who gets in and what they may, where things are kept and reached, which version it
+/// is, and what is switched off.
+const DECIDED: [&str; 27] = [
+    "admission-control",
     "advertise-address",
     "anonymous-auth",
+    "api-audiences",
     "authentication-",
     "authorization-",
     "bind-address",
+    "cert-dir",
     "client-ca-file",
     "cluster-",
     "controllers",
     "disable-admission-plugins",
+    "emulated-version",
     "enable-bootstrap-token-auth",
     "encryption-provider-config",
     "etcd-",
