@@ -107,12 +107,10 @@ impl FromStr for Overrides {
             let place = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
             format!("must be YAML in the shape of vCluster's configuration: {place}")
         })?;
-        check(&document, "")?;
+        let members = document.as_object().ok_or("must be a map")?;
+        check_members(members, "")?;
         check_resources(document.pointer(RESOURCES))?;
-        match document {
-            Value::Object(wanted) => Ok(Self(wanted)),
-            _ => Err("must be a map".to_owned()),
-        }
+        Ok(Self(members.clone()))
     }
 }
 
@@ -146,22 +144,24 @@ pub(crate) fn amount(value: &Value) -> Option<Quantity> {
     }
 }
 
-/// Whether what stands at a path is open, and as it must be.
-fn check(value: &Value, path: &str) -> Result<(), String> {
-    if let Some((_, shape)) = OPEN.iter().find(|(open, _)| *open == path) {
-        return shape.check(value).map_err(|message| format!("{path} {message}"));
-    }
-    let leads_on =
-        |open: &str| open.strip_prefix(path).is_some_and(|rest| path.is_empty() || rest.starts_with('.'));
-    if !OPEN.iter().any(|(open, _)| leads_on(open)) {
-        let open = OPEN.map(|(open, _)| open).join(", ");
-        return Err(format!("{path} is not open to overrides; open are {open}"));
-    }
-    let Value::Object(members) = value else {
-        return Err(format!("{path} must be a map").trim_start().to_owned());
-    };
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    members.iter().try_for_each(|(key, value)| check(value, &below(key)))
+/// Whether what stands below a path is open, and as it must be.
+fn check_members(members: &Map<String, Value>, path: &str) -> Result<(), String> {
+    members.iter().try_for_each(|(key, value)| {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if let Some((_, shape)) = OPEN.iter().find(|(open, _)| *open == path && !key.contains('.')) {
+            return shape.check(value).map_err(|message| format!("{path} {message}"));
+        }
+        let leads_on = |open: &str| open.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.'));
+        // A key with a dot in it is one key to vCluster, whatever it looks like here.
+        if key.contains('.') || !OPEN.iter().any(|(open, _)| leads_on(open)) {
+            let open = OPEN.map(|(open, _)| open).join(", ");
+            return Err(format!(
+                "{path} is not open to overrides; open are {open}, each key in a map of its own"
+            ));
+        }
+        let members = value.as_object().ok_or_else(|| format!("{path} must be a map"))?;
+        check_members(members, &path)
+    })
 }
 
 /// A limit below what is requested would keep name servers from being made at all, so the two come together.
@@ -197,16 +197,14 @@ impl Shape {
                 "must be a quantity of Kubernetes, as in 100m or 128Mi",
             ),
             Self::Labels => (
-                value.as_object().is_some_and(|labels| labels.values().all(Value::is_string)),
-                "must be a map of labels, each a text",
+                value.as_object().is_some_and(|labels| labels.iter().all(is_label)),
+                "must be a map of labels as Kubernetes takes them, each a text",
             ),
             Self::Tolerations => (
                 value.as_array().is_some_and(|list| list.iter().all(is_toleration)),
                 "must be a list of tolerations, each of a key",
             ),
-            Self::Name => {
-                (value.as_str().is_some_and(|name| !name.is_empty()), "must be the name of an object")
-            }
+            Self::Name => (value.as_str().is_some_and(is_subdomain), "must be the name of an object"),
             Self::Arguments => return check_arguments(value),
         };
         if fine { Ok(()) } else { Err(message.to_owned()) }
@@ -237,14 +235,41 @@ fn check_arguments(value: &Value) -> Result<(), String> {
 fn is_toleration(value: &Value) -> bool {
     let one_of = |value: &Value, texts: &[&str]| value.as_str().is_some_and(|text| texts.contains(&text));
     let fits = |(name, value): (&String, &Value)| match name.as_str() {
-        "key" => value.as_str().is_some_and(|key| !key.is_empty()),
+        "key" => value.as_str().is_some_and(is_label_key),
         "operator" => one_of(value, &["Exists", "Equal"]),
-        "value" => value.is_string(),
+        "value" => value.as_str().is_some_and(is_label_value),
         "effect" => one_of(value, &["NoSchedule", "PreferNoSchedule", "NoExecute"]),
         "tolerationSeconds" => value.is_i64(),
         _ => false,
     };
     value.as_object().is_some_and(|members| members.contains_key("key") && members.iter().all(fits))
+}
+
+/// A label and its value (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
+fn is_label((key, value): (&String, &Value)) -> bool {
+    is_label_key(key) && value.as_str().is_some_and(is_label_value)
+}
+
+fn is_label_key(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    prefix.is_none_or(is_subdomain) && !name.is_empty() && is_label_value(name)
+}
+
+fn is_label_value(value: &str) -> bool {
+    value.is_empty() || value.len() <= 63 && is_word(value, |byte| byte.is_ascii_alphanumeric(), b"-._")
+}
+
+/// What most names of objects are (RFC 1123).
+fn is_subdomain(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    name.len() <= 253 && name.split('.').all(|label| is_word(label, inner, b"-"))
+}
+
+/// Whether a text begins and ends with what is plain, and has nothing but that and what may stand between.
+fn is_word(text: &str, is_plain: impl Fn(u8) -> bool, between: &[u8]) -> bool {
+    let edges = [text.bytes().next(), text.bytes().last()];
+    let all = text.bytes().all(|byte| is_plain(byte) || between.contains(&byte));
+    all && edges.into_iter().all(|edge| edge.is_some_and(&is_plain))
 }
 
 #[cfg(test)]
@@ -292,6 +317,8 @@ mod tests {
     fn what_is_not_open_is_refused_by_its_path() {
         for (text, path) in [
             ("telemetry: { enabled: true }", "telemetry"),
+            ("controlPlane.coredns.deployment.replicas: 3", "controlPlane.coredns.deployment.replicas"),
+            ("controlPlane: { coredns.deployment: { replicas: 3 } }", "controlPlane.coredns.deployment"),
             ("controlPlane: { backingStore: { etcd: {} } }", "controlPlane.backingStore"),
             ("controlPlane: { coredns: { enabled: false } }", "controlPlane.coredns.enabled"),
             ("sync: { toHost: { namespaces: { enabled: true } } }", "sync.toHost"),
@@ -340,6 +367,34 @@ mod tests {
             ),
         ] {
             assert!(refused(text).starts_with(message), "{text}: {}", refused(text));
+        }
+    }
+
+    #[test]
+    fn what_kubernetes_would_refuse_on_every_control_plane_is_refused_at_once() {
+        let with = |scheduling: &str| {
+            format!("controlPlane: {{ statefulSet: {{ scheduling: {{ {scheduling} }} }} }}")
+        };
+        for fine in [
+            "nodeSelector: { a: '', example.com/For_it: a.B-c }",
+            "priorityClassName: high.for-tenants",
+            "tolerations: [{ key: example.com/for, operator: Equal, value: it, effect: NoExecute, tolerationSeconds: 5 }]",
+        ] {
+            with(fine).parse::<Overrides>().unwrap();
+        }
+        for wrong in [
+            "nodeSelector: { '': a }",
+            "nodeSelector: { example.com/: a }",
+            "nodeSelector: { Example.com/a: a }",
+            "nodeSelector: { a: -b }",
+            "nodeSelector: { a: b c }",
+            "priorityClassName: High",
+            "priorityClassName: a..b",
+            "priorityClassName: ''",
+            "tolerations: [{ key: 'a b' }]",
+            "tolerations: [{ key: a, value: 'b c' }]",
+        ] {
+            assert!(refused(&with(wrong)).starts_with("controlPlane.statefulSet.scheduling."), "{wrong}");
         }
     }
 
