@@ -25,7 +25,7 @@ async fn main() {
     };
     let settings = HostSettings {
         // Where control planes are run with another store than the one they are configured with.
-        store: std::env::var("HEXABASE_TEST_STORE").unwrap_or_else(|_| HostSettings::default().store),
+        store: std::env::var("HEXABASE_TEST_STORE").ok(),
         ..HostSettings::default()
     };
     let provisioner: Arc<dyn ClusterProvisioner> =

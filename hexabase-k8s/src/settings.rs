@@ -28,10 +28,11 @@ pub struct HostSettings {
     pub service_cidr: Option<String>,
     /// The storage class of control planes' volumes; the host's default if not said.
     pub storage_class: Option<String>,
-    /// The store that control planes report at their start, by which a later one with another store is
-    /// refused. It differs from `embedded-database` only where pods are told to use another store than the
-    /// configuration says.
-    pub store: String,
+    /// The image of etcd, for control planes that keep their objects there.
+    pub etcd_image: String,
+    /// The store that control planes report at their start, by which a later one with another store is refused, where pods
+    /// are told to use another store than the configuration says.
+    pub store: Option<String>,
     /// How users reach a tenant's API server: `{name}` and `{namespace}` are filled in.
     pub endpoint: String,
     /// What leads to a tenant's API server from outside of the host's network.
@@ -141,6 +142,11 @@ impl HostSettings {
         Image::parse("kubernetes_images", image).map(|image| self.at_hand(image))
     }
 
+    /// The image of etcd.
+    pub(crate) fn etcd(&self) -> Result<Image, Error> {
+        Image::parse("etcd_image", &self.etcd_image).map(|image| self.at_hand(image))
+    }
+
     /// The same image in the registry that holds all of them, if there is one.
     fn at_hand(&self, image: Image) -> Image {
         Image { registry: self.image_registry.clone().unwrap_or(image.registry), ..image }
@@ -188,7 +194,7 @@ impl HostSettings {
             "tenant_exposure" => self.exposure = value.parse()?,
             "vcluster_image" => self.vcluster_image = given()?,
             "vcluster_overrides" => self.overrides = text.parse()?,
-            "vcluster_store" => self.store = given()?,
+            "vcluster_store" => self.store = Some(given()?),
             "image_registry" => {
                 require(
                     is_registry(value),
@@ -304,7 +310,8 @@ impl Default for HostSettings {
             overrides: Overrides::default(),
             service_cidr: None,
             storage_class: None,
-            store: "embedded-database".to_owned(),
+            etcd_image: "registry.k8s.io/etcd:3.6.8-0".to_owned(),
+            store: None,
             endpoint: IN_CLUSTER.to_owned(),
             exposure: Exposure::Internal,
             address: IN_CLUSTER.to_owned(),

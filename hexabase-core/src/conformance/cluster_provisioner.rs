@@ -9,9 +9,9 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::desired::{self, Issuer, TenantCluster, TenantTarget};
 use crate::error::{Error, ErrorKind};
 use crate::fixture::{self, THEN, id};
-use crate::model::{Assignment, PresetRole, RoleRef, WorkspaceState};
+use crate::model::{Assignment, ControlPlaneStore, PresetRole, RoleRef, WorkspaceState};
 use crate::name::{KubernetesVersion, ProjectName};
-use crate::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, NO_UPGRADE_PATH};
+use crate::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, NO_OTHER_STORE, NO_UPGRADE_PATH};
 use crate::secret::ExposeSecret as _;
 
 /// A provisioner under test, and a way to be somebody else on its host cluster.
@@ -48,6 +48,7 @@ macro_rules! cluster_provisioner_conformance {
                 a_foreign_namespace_is_refused_and_the_rest_applied,
                 a_foreign_cluster_is_neither_adopted_nor_deleted,
                 a_cluster_never_goes_down_in_version,
+                a_cluster_keeps_its_objects_where_they_are,
                 a_cluster_for_which_there_is_no_room_says_so,
                 a_suspended_cluster_sleeps_until_it_is_resumed,
                 applying_does_not_wake_a_sleeper,
@@ -245,6 +246,17 @@ pub async fn a_cluster_never_goes_down_in_version(harness: &dyn ClusterHarness) 
     let error =
         provisioner.apply(&TenantCluster { kubernetes_version: older, ..desired.clone() }).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, NO_UPGRADE_PATH), "{error}");
+    assert_eq!(provisioner.plan(&desired).await.unwrap(), []);
+}
+
+/// A plan that says to keep objects elsewhere is no reason to leave those behind that there are.
+pub async fn a_cluster_keeps_its_objects_where_they_are(harness: &dyn ClusterHarness) {
+    let (desired, provisioner) = (cluster("one", &[]), harness.provisioner());
+    settle(provisioner, &desired).await;
+    let mut elsewhere = desired.clone();
+    elsewhere.control_plane.store = ControlPlaneStore::Etcd;
+    let error = provisioner.apply(&elsewhere).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, NO_OTHER_STORE), "{error}");
     assert_eq!(provisioner.plan(&desired).await.unwrap(), []);
 }
 

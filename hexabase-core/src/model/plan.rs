@@ -154,16 +154,26 @@ pub struct Limits {
 pub struct ControlPlane {
     /// Where it keeps its objects.
     pub store: ControlPlaneStore,
-    /// How many replicas it has; more than one needs [`ControlPlaneStore::Etcd`].
+    /// How many replicas it has; more than one needs [`ControlPlaneStore::Etcd`], which has as many members.
     pub replicas: u8,
     /// Processor time that each replica requests.
     pub cpu: Quantity,
     /// Memory that each replica requests.
     pub memory: Quantity,
-    /// Memory that each replica may use at most.
+    /// Memory that each replica, and each member of its etcd, may use at most.
     pub memory_limit: Quantity,
-    /// The size of its volume.
+    /// The size of its volume, or of that of each member of its etcd.
     pub storage: Quantity,
+}
+
+impl ControlPlane {
+    /// Whether one that is built like this can become one that is built like the other: it cannot take its objects along to
+    /// another store, nor to an etcd of another size.
+    #[must_use]
+    pub fn keeps_objects_like(&self, other: &Self) -> bool {
+        self.store == other.store
+            && (self.store == ControlPlaneStore::Sqlite || self.replicas == other.replicas)
+    }
 }
 
 /// Where a tenant's control plane keeps its objects.

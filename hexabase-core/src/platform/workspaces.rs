@@ -302,10 +302,10 @@ impl Workspaces<'_> {
 
     fn new_plan(&self, workspace: &Workspace, root: &Organization, wanted: &PlanId) -> Result<&Plan> {
         let plan = self.0.plans.choose(wanted, &[&root.plan_id])?;
-        let stores = |plan: &Plan| plan.control_plane.store;
-        if self.0.plans.of(&workspace.plan_id).is_ok_and(|current| stores(current) != stores(plan)) {
-            let message =
-                "keeps its objects in another kind of store, which an existing workspace cannot change to";
+        let stays = |current: &Plan| current.control_plane.keeps_objects_like(&plan.control_plane);
+        if self.0.plans.of(&workspace.plan_id).is_ok_and(|current| !stays(current)) {
+            let message = "keeps its objects in another kind of store, or in an etcd of another size, which an existing \
+                           workspace cannot change to";
             return Err(Error::invalid("plan_id", message));
         }
         Ok(plan)

@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{AdminAccess, Applied, ClusterProvisioner, ControlPlaneState, NO_UPGRADE_PATH, Observation};
+use super::{
+    AdminAccess, Applied, ClusterProvisioner, ControlPlaneState, NO_OTHER_STORE, NO_UPGRADE_PATH, Observation,
+};
 use crate::clock::{Clock, after};
 use crate::desired::{TenantCluster, TenantProject, TenantTarget};
 use crate::error::{Error, Result};
@@ -93,11 +95,15 @@ impl MemoryProvisioner {
 
 fn require_step(there: &TenantCluster, desired: &TenantCluster) -> Result<()> {
     let (running, wanted) = (&there.kubernetes_version, &desired.kubernetes_version);
-    if running.may_become(wanted) {
+    if !running.may_become(wanted) {
+        let message = format!("Kubernetes {running} runs, which does not become {wanted}");
+        return Err(Error::conflict(NO_UPGRADE_PATH, message));
+    }
+    if there.control_plane.keeps_objects_like(&desired.control_plane) {
         return Ok(());
     }
-    let message = format!("Kubernetes {running} runs, which does not become {wanted}");
-    Err(Error::conflict(NO_UPGRADE_PATH, message))
+    let message = "it keeps its objects in another store, and cannot take them along";
+    Err(Error::conflict(NO_OTHER_STORE, message))
 }
 
 fn not_ours(target: &TenantTarget) -> Error {

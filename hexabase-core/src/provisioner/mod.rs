@@ -23,6 +23,9 @@ use crate::secret::SecretString;
 /// The code of the error of [`ClusterProvisioner::apply`] where what runs would have to go down in version, or leap.
 pub const NO_UPGRADE_PATH: &str = "no_upgrade_path";
 
+/// The code of the error of [`ClusterProvisioner::apply`] where what runs would have to leave its objects behind.
+pub const NO_OTHER_STORE: &str = "no_other_store";
+
 /// Makes, changes and removes tenant clusters on one host cluster.
 ///
 /// Every method is idempotent, and none waits for slow things: what was set in motion shows in a later
@@ -57,6 +60,8 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// - `Conflict` with code `not_ours` when something of that name is there that Hexabase did not make.
     /// - `Conflict` with code [`NO_UPGRADE_PATH`] when what runs there would go down, or over a minor version of Kubernetes;
     ///   nothing is changed then.
+    /// - `Conflict` with code [`NO_OTHER_STORE`] when what runs there keeps its objects in another store, or in an etcd of
+    ///   another size; nothing is changed then.
     /// - `QuotaExceeded`, `Forbidden` or `Invalid` when the host cluster refuses.
     /// - `Unavailable` when the host cluster does not answer.
     async fn apply(&self, desired: &TenantCluster) -> Result<Applied>;

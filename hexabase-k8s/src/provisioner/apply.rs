@@ -9,19 +9,17 @@ use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{ProjectId, TypedId as _};
 use hexabase_core::model::DriftEntry;
 use hexabase_core::provisioner::Applied;
-use hexabase_core::quantity::Quantity;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::observe::is_rolled_out;
-use super::{Namespace, VClusterProvisioner, not_ours, text, upgrade};
+use super::{Namespace, VClusterProvisioner, not_ours, power, text, upgrade, volumes};
 use crate::api_server::ApiServer;
 use crate::difference::{Difference, compare};
 use crate::labels;
 use crate::object::{Kind, Object, ObjectKey};
 use crate::render::host::{WAY_IN, kinds};
 use crate::render::{host_objects, tenant_objects};
-use crate::settings::Exposure;
 
 /// How many objects are applied at a time.
 pub(super) const AT_ONCE: usize = 8;
@@ -41,7 +39,7 @@ const INSIDE: [Kind; 9] = [
     Kind::ROLE_BINDING,
 ];
 
-type Objects = BTreeMap<ObjectKey, Value>;
+pub(super) type Objects = BTreeMap<ObjectKey, Value>;
 
 /// What there is inside a tenant.
 struct Inside {
@@ -71,11 +69,11 @@ impl VClusterProvisioner {
         let begun = self.begin_comparison(&desired.target).await?;
         let mut objects = host_objects(desired, &self.settings)?;
         let on_host = match self.namespace(&desired.target).await? {
-            Namespace::Ours => self.on_host(&desired.target).await?,
+            Namespace::Ours => self.on_host(&desired.target, &objects).await?,
             Namespace::Foreign => return Err(not_ours(&desired.target)),
             Namespace::Absent | Namespace::Terminating => Objects::new(),
         };
-        keep_immutable(&mut objects, &on_host);
+        keep(&mut objects, &on_host);
         let mut entries = compare("host", &objects, &on_host).entries;
         if let Some(decision) = self.decide_nodes(desired).await? {
             entries.extend(decision.drift());
@@ -95,7 +93,7 @@ impl VClusterProvisioner {
             Err(error) => return Err(self.open(&objects, error).await),
             Ok(found) => found,
         };
-        self.grow_volume(desired, &on_host).await?;
+        self.grow_volumes(&objects, desired.control_plane.storage, &on_host).await?;
         if replaced {
             // What answers now is on its way out.
             return Ok(Applied::default());
@@ -126,13 +124,13 @@ impl VClusterProvisioner {
     /// Brings the host where it should be, and answers what was there before, and whether the control plane had to change.
     async fn apply_on_host(&self, target: &TenantTarget, objects: &mut [Object]) -> Result<(Objects, bool)> {
         let on_host = match self.namespace(target).await? {
-            Namespace::Ours => self.on_host(target).await?,
+            Namespace::Ours => self.on_host(target, objects).await?,
             Namespace::Absent => Objects::new(),
             Namespace::Foreign => return Err(not_ours(target)),
             Namespace::Terminating => return Err(Error::unavailable("the namespace is being removed")),
         };
-        keep_immutable(objects, &on_host);
-        require_step(target, objects, &on_host)?;
+        keep(objects, &on_host);
+        upgrade::require_step(target, objects, &on_host)?;
         let difference = compare("host", objects, &on_host);
         carry_out(&self.host, &difference).await?;
         let replaced = difference.apply.iter().any(|object| object.kind == Kind::STATEFUL_SET);
@@ -152,27 +150,33 @@ impl VClusterProvisioner {
         }
     }
 
-    /// What Hexabase has made on the host for a tenant.
-    async fn on_host(&self, target: &TenantTarget) -> Result<Objects> {
+    /// What Hexabase has made on the host for a tenant that is to be these objects.
+    async fn on_host(&self, target: &TenantTarget, wanted: &[Object]) -> Result<Objects> {
         let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
-        let mut found = collect(&self.host, &kinds(&self.settings), Some(&target.name), &selector).await?;
+        // Ingresses and budgets may be of a time when there were to be some. TLSRoutes are not looked for: most hosts know of
+        // none.
+        let is_wanted = |kind: &Kind| wanted.iter().any(|object| object.kind == *kind);
+        let (more, former): (Vec<_>, Vec<_>) =
+            [Kind::INGRESS, Kind::POD_DISRUPTION_BUDGET].into_iter().partition(is_wanted);
+        let mut all = kinds(&self.settings);
+        all.extend(more.into_iter().filter(|kind| !all.contains(kind)).collect::<Vec<_>>());
+        let mut found = collect(&self.host, &all, Some(&target.name), &selector).await?;
         if let Some(namespace) = self.host.find(Kind::NAMESPACE, "", &target.name).await? {
             let key =
                 ObjectKey { kind: Kind::NAMESPACE, namespace: String::new(), name: target.name.clone() };
             found.insert(key, namespace);
         }
-        found.extend(self.former_ingresses(target, &selector).await?);
+        for kind in former {
+            found.extend(self.found_if_allowed(kind, target, &selector).await?);
+        }
         Ok(found)
     }
 
-    /// Ingresses of a time when the host was to have some. TLSRoutes are not looked for: most hosts know of none.
-    async fn former_ingresses(&self, target: &TenantTarget, selector: &str) -> Result<Objects> {
-        if matches!(self.settings.exposure, Exposure::Ingress { .. }) {
-            return Ok(Objects::new());
-        }
-        match self.host.list(Kind::INGRESS, Some(&target.name), selector).await {
-            Ok(bodies) => Ok(bodies.into_iter().map(|body| (key_of(Kind::INGRESS, &body), body)).collect()),
-            // Whoever may not look has never made one.
+    /// What Hexabase has made of a kind to which it had no rights in earlier releases: whoever may not look has never made
+    /// one.
+    async fn found_if_allowed(&self, kind: Kind, target: &TenantTarget, selector: &str) -> Result<Objects> {
+        match self.host.list(kind, Some(&target.name), selector).await {
+            Ok(bodies) => Ok(bodies.into_iter().map(|body| (key_of(kind, &body), body)).collect()),
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Objects::new()),
             Err(error) => Err(error),
         }
@@ -210,79 +214,25 @@ impl VClusterProvisioner {
         let wanted = tenant_objects(&TenantCluster { projects, ..desired.clone() });
         Ok(Some(Inside { api, actual, desired: wanted, refused, waiting }))
     }
-
-    /// A claim template of a StatefulSet never changes: the volume itself is asked to grow instead.
-    async fn grow_volume(&self, desired: &TenantCluster, on_host: &Objects) -> Result<()> {
-        let target = &desired.target;
-        let wanted = desired.control_plane.storage;
-        let is_large_enough = |size: &str| size.parse().is_ok_and(|size: Quantity| size >= wanted);
-        let made_with = stateful_set(target, on_host)
-            .map(|body| text(body, "/spec/volumeClaimTemplates/0/spec/resources/requests/storage"));
-        if made_with.is_none_or(is_large_enough) {
-            return Ok(());
-        }
-        let claim = format!("data-{}-0", target.name);
-        let Some(there) = self.host.find(CLAIM, &target.name, &claim).await? else { return Ok(()) };
-        // Only what is bound can grow; what was asked for already is not asked for again.
-        let asked = is_large_enough(text(&there, "/spec/resources/requests/storage"));
-        if asked || text(&there, "/status/phase") != "Bound" {
-            return Ok(());
-        }
-        let patch = json!({ "spec": { "resources": { "requests": { "storage": wanted.to_string() } } } });
-        match self.host.merge(CLAIM, &target.name, &claim, &patch).await {
-            Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::Invalid) => {
-                let reason = error.message().lines().next().unwrap_or_default();
-                tracing::warn!(reason, cluster = %target.name, "the storage class does not let the volume grow");
-                Ok(())
-            }
-            outcome => outcome.map(drop),
-        }
-    }
 }
 
-const CLAIM: Kind = Kind {
-    group: "",
-    version: "v1",
-    kind: "PersistentVolumeClaim",
-    plural: "persistentvolumeclaims",
-    namespaced: true,
-};
-
-fn stateful_set<'a>(target: &TenantTarget, on_host: &'a Objects) -> Option<&'a Value> {
+pub(super) fn stateful_set<'a>(target: &TenantTarget, on_host: &'a Objects) -> Option<&'a Value> {
     let (namespace, name) = (target.name.clone(), target.name.clone());
     on_host.get(&ObjectKey { kind: Kind::STATEFUL_SET, namespace, name })
 }
 
-/// Whether there is a control plane that should be running. Where replicas are not said there is one.
+/// Whether there is a control plane that should be running.
 fn is_awake(target: &TenantTarget, on_host: &Objects) -> bool {
-    stateful_set(target, on_host)
-        .is_some_and(|body| body.pointer("/spec/replicas").and_then(Value::as_u64) != Some(0))
+    stateful_set(target, on_host).is_some_and(|set| power::replicas(set) > 0)
 }
 
-/// The claim templates that a StatefulSet was made with stay what they are.
-fn keep_immutable(objects: &mut [Object], on_host: &Objects) {
+/// Leaves what cannot be otherwise on the host as it is there, and what is not asked for here: a volume's size, and sleep.
+fn keep(objects: &mut [Object], on_host: &Objects) {
     for object in objects.iter_mut().filter(|object| object.kind == Kind::STATEFUL_SET) {
-        let Some(there) = on_host.get(&object.key()) else { continue };
-        let size = there.pointer("/spec/volumeClaimTemplates/0/spec/resources/requests/storage").cloned();
-        let class = there.pointer("/spec/volumeClaimTemplates/0/spec/storageClassName").cloned();
-        let Some(claim) = object.body.pointer_mut("/spec/volumeClaimTemplates/0/spec") else { continue };
-        if let Some(size) = size {
-            claim["resources"]["requests"]["storage"] = size;
+        if let Some(there) = on_host.get(&object.key()) {
+            volumes::keep_templates(object, there);
+            power::let_sleep(object, there);
         }
-        match (class, claim.as_object_mut()) {
-            (Some(class), _) => claim["storageClassName"] = class,
-            (None, Some(claim)) => drop(claim.remove("storageClassName")),
-            (None, None) => {}
-        }
-    }
-}
-
-/// Refuses a way that no control plane may go from where it is.
-fn require_step(target: &TenantTarget, objects: &[Object], on_host: &Objects) -> Result<()> {
-    let wanted = objects.iter().find(|object| object.kind == Kind::STATEFUL_SET);
-    match (stateful_set(target, on_host), wanted) {
-        (Some(there), Some(wanted)) => upgrade::require_step(target, there, &wanted.body),
-        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ mod power;
 mod reflection;
 mod unchanged;
 mod upgrade;
+mod volumes;
 
 use std::fmt;
 use std::sync::Arc;

@@ -8,10 +8,12 @@ use hexabase_core::quota::Quota;
 use kube::api::ListParams;
 use serde_json::Value;
 
+use super::power::{StatefulSets, replicas};
 use super::{Namespace, VClusterProvisioner, decoded, text};
 use crate::api_server::ApiServer;
 use crate::labels;
 use crate::object::Kind;
+use crate::render::host::{CONTROL_PLANE, ETCD};
 use crate::render::quantities::used;
 use crate::render::tenant::is_project_quota;
 
@@ -30,19 +32,20 @@ impl VClusterProvisioner {
             Namespace::Ours => {}
         }
         let name = &target.name;
-        let Some(set) = self.host.find(Kind::STATEFUL_SET, name, name).await? else {
+        let Some(sets) = self.stateful_sets(target).await? else {
             return Ok(Observation::of(starting("its control plane was not made yet")));
         };
         let quota = self.host.find(Kind::RESOURCE_QUOTA, name, &format!("vc-{name}")).await?;
         let usage = quota.as_ref().and_then(|quota| quota.get("status")).map(used);
-        if set.pointer("/spec/replicas").and_then(Value::as_u64) == Some(0) {
-            let control_plane = self.sleeping(target, &set).await?;
+        let set = &sets.control_plane;
+        if replicas(set) == 0 {
+            let control_plane = self.sleeping(target, &sets).await?;
             return Ok(Observation { usage, ..Observation::of(control_plane) });
         }
-        if number(&set, "/status/readyReplicas") == 0 {
+        if number(set, "/status/readyReplicas") == 0 {
             return Ok(Observation { usage, ..Observation::of(self.not_ready(target).await?) });
         }
-        if !is_rolled_out(&set) {
+        if !is_rolled_out(set) {
             return Ok(Observation {
                 usage,
                 ..Observation::of(starting("its control plane is being replaced"))
@@ -60,8 +63,8 @@ impl VClusterProvisioner {
     }
 
     /// It sleeps when its control plane is gone, and with it everything it ran.
-    async fn sleeping(&self, target: &TenantTarget, set: &Value) -> Result<ControlPlaneState> {
-        if number(set, "/status/replicas") > 0 {
+    async fn sleeping(&self, target: &TenantTarget, sets: &StatefulSets) -> Result<ControlPlaneState> {
+        if !sets.are_stopped() {
             return Ok(ControlPlaneState::Stopping);
         }
         let selector = format!("{}={}", labels::SYNCED_BY, target.name);
@@ -71,7 +74,7 @@ impl VClusterProvisioner {
 
     /// Why the control plane is not ready: what its pods say.
     async fn not_ready(&self, target: &TenantTarget) -> Result<ControlPlaneState> {
-        let selector = format!("app=vcluster,{}={}", labels::RELEASE, target.name);
+        let selector = format!("app in ({CONTROL_PLANE},{ETCD}),{}={}", labels::RELEASE, target.name);
         let pods = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
         if pods.is_empty() {
             return self.no_pod(target).await;

@@ -2,43 +2,102 @@
 
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::Result;
+use hexabase_core::id::TypedId as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Namespace, VClusterProvisioner, text};
 use crate::labels;
-use crate::object::Kind;
+use crate::object::{Kind, Object};
+
+/// The StatefulSets of a tenant.
+pub(super) struct StatefulSets {
+    pub(super) control_plane: Value,
+    /// Where it keeps its objects, if that is not a file of its own.
+    pub(super) etcd: Option<Value>,
+}
+
+impl StatefulSets {
+    fn all(&self) -> impl Iterator<Item = &Value> {
+        [&self.control_plane].into_iter().chain(&self.etcd)
+    }
+
+    /// Whether nothing of them is left to stop.
+    pub(super) fn are_stopped(&self) -> bool {
+        self.all().all(is_stopped)
+    }
+}
+
+/// How many pods a StatefulSet asks for. Where that is not said it is one.
+pub(super) fn replicas(set: &Value) -> u64 {
+    set.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1)
+}
+
+fn is_stopped(set: &Value) -> bool {
+    replicas(set) == 0 && set.pointer("/status/replicas").and_then(Value::as_u64).unwrap_or(0) == 0
+}
+
+/// Lets what sleeps on the host sleep on: whoever put it to sleep wakes it.
+pub(super) fn let_sleep(object: &mut Object, there: &Value) {
+    if replicas(there) == 0 {
+        object.body["spec"]["replicas"] = json!(0);
+    }
+}
 
 impl VClusterProvisioner {
+    /// The StatefulSets of a tenant, if it has a control plane.
+    pub(super) async fn stateful_sets(&self, target: &TenantTarget) -> Result<Option<StatefulSets>> {
+        let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
+        let (control_plane, others): (Vec<_>, Vec<_>) = self
+            .host
+            .list(Kind::STATEFUL_SET, Some(&target.name), &selector)
+            .await?
+            .into_iter()
+            .partition(|set| text(set, "/metadata/name") == target.name);
+        let sets = |control_plane| StatefulSets { control_plane, etcd: others.into_iter().next() };
+        Ok(control_plane.into_iter().next().map(sets))
+    }
+
     pub(super) async fn suspend_cluster(&self, target: &TenantTarget, now: Timestamp) -> Result<()> {
-        let Some(set) = self.our_stateful_set(target).await? else { return Ok(()) };
-        let name = &target.name;
-        let replicas = set.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
-        if replicas > 0 {
-            let patch = json!({
-                "metadata": { "annotations": {
-                    labels::PAUSED: "true",
-                    labels::PAUSED_REPLICAS: replicas.to_string(),
-                    labels::PAUSED_DATE: now.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string(),
-                } },
-                "spec": { "replicas": 0 },
-            });
-            self.host.merge(Kind::STATEFUL_SET, name, name, &patch).await?;
+        let Some(sets) = self.our_stateful_sets(target).await? else { return Ok(()) };
+        if replicas(&sets.control_plane) > 0 {
+            return self.put_to_sleep(&sets.control_plane, target, now).await;
+        }
+        if !is_stopped(&sets.control_plane) {
             return Ok(());
         }
-        if set.pointer("/status/replicas").and_then(Value::as_u64).unwrap_or(0) == 0 {
-            // Nobody looks after these any more: the syncer is gone.
-            let selector = format!("{}={name}", labels::SYNCED_BY);
-            self.host.delete_all(Kind::POD, name, &selector).await?;
+        // Nobody looks after these any more: the syncer is gone.
+        let selector = format!("{}={}", labels::SYNCED_BY, target.name);
+        self.host.delete_all(Kind::POD, &target.name, &selector).await?;
+        match sets.etcd.filter(|etcd| replicas(etcd) > 0) {
+            Some(etcd) => self.put_to_sleep(&etcd, target, now).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn put_to_sleep(&self, set: &Value, target: &TenantTarget, now: Timestamp) -> Result<()> {
+        let patch = json!({
+            "metadata": { "annotations": {
+                labels::PAUSED: "true",
+                labels::PAUSED_REPLICAS: replicas(set).to_string(),
+                labels::PAUSED_DATE: now.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string(),
+            } },
+            "spec": { "replicas": 0 },
+        });
+        let name = text(set, "/metadata/name");
+        self.host.merge(Kind::STATEFUL_SET, &target.name, name, &patch).await.map(drop)
+    }
+
+    pub(super) async fn resume_cluster(&self, target: &TenantTarget) -> Result<()> {
+        let Some(sets) = self.our_stateful_sets(target).await? else { return Ok(()) };
+        // What others need comes first.
+        for set in sets.etcd.iter().chain([&sets.control_plane]).filter(|set| replicas(set) == 0) {
+            self.wake(set, target).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn resume_cluster(&self, target: &TenantTarget) -> Result<()> {
-        let Some(set) = self.our_stateful_set(target).await? else { return Ok(()) };
-        if set.pointer("/spec/replicas").and_then(Value::as_u64) != Some(0) {
-            return Ok(());
-        }
+    async fn wake(&self, set: &Value, target: &TenantTarget) -> Result<()> {
         let annotations = set.pointer("/metadata/annotations").cloned().unwrap_or_default();
         let before =
             text(&annotations, &format!("/{}", labels::PAUSED_REPLICAS.replace('/', "~1"))).parse().ok();
@@ -50,12 +109,13 @@ impl VClusterProvisioner {
             } },
             "spec": { "replicas": before.filter(|replicas: &u8| *replicas > 0).unwrap_or(1) },
         });
-        self.host.merge(Kind::STATEFUL_SET, &target.name, &target.name, &patch).await.map(drop)
+        let name = text(set, "/metadata/name");
+        self.host.merge(Kind::STATEFUL_SET, &target.name, name, &patch).await.map(drop)
     }
 
-    async fn our_stateful_set(&self, target: &TenantTarget) -> Result<Option<Value>> {
+    async fn our_stateful_sets(&self, target: &TenantTarget) -> Result<Option<StatefulSets>> {
         match self.namespace(target).await? {
-            Namespace::Ours => self.host.find(Kind::STATEFUL_SET, &target.name, &target.name).await,
+            Namespace::Ours => self.stateful_sets(target).await,
             Namespace::Absent | Namespace::Foreign | Namespace::Terminating => Ok(None),
         }
     }

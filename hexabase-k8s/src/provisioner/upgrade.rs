@@ -1,20 +1,63 @@
 //! Which way a control plane may go from what runs there: up by one minor version at a time, and never down. That holds for
-//! Kubernetes (<https://kubernetes.io/releases/version-skew-policy/>) and for vCluster alike; patches come and go.
+//! Kubernetes (<https://kubernetes.io/releases/version-skew-policy/>) and for vCluster alike; patches come and go. And where
+//! its objects are, it stays.
 
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
-use hexabase_core::provisioner::NO_UPGRADE_PATH;
+use hexabase_core::provisioner::{NO_OTHER_STORE, NO_UPGRADE_PATH};
 use serde_json::Value;
 
+use super::apply::{Objects, stateful_set};
 use super::text;
+use crate::object::{Kind, Object, ObjectKey};
 
 /// What has a version of its own, by the list and the name of the container whose image it comes in.
 const VERSIONED: [(&str, &str, &str); 2] =
     [("Kubernetes", "initContainers", "kubernetes"), ("vCluster", "containers", "syncer")];
 
+/// Refuses a way that no control plane may go from where it is on the host.
+pub(super) fn require_step(target: &TenantTarget, objects: &[Object], on_host: &Objects) -> Result<()> {
+    let named = |name: &str| {
+        let is_it = |object: &&Object| object.kind == Kind::STATEFUL_SET && object.name == name;
+        objects.iter().find(is_it).map(|object| &object.body)
+    };
+    let (Some(there), Some(wanted)) = (stateful_set(target, on_host), named(&target.name)) else {
+        return Ok(());
+    };
+    require_version(target, there, wanted)?;
+    let etcd = format!("{}-etcd", target.name);
+    let key = ObjectKey { kind: Kind::STATEFUL_SET, namespace: target.name.clone(), name: etcd.clone() };
+    require_store(target, members(on_host.get(&key)), members(named(&etcd)))
+}
+
+/// Of which members an etcd says that it is.
+fn members(etcd: Option<&Value>) -> Option<&str> {
+    let command = etcd?.pointer("/spec/template/spec/containers/0/command")?.as_array()?;
+    command.iter().find_map(|argument| argument.as_str()?.strip_prefix("--initial-cluster="))
+}
+
+/// Refuses to leave the objects of a control plane behind in one store and look for them in another.
+fn require_store(target: &TenantTarget, there: Option<&str>, wanted: Option<&str>) -> Result<()> {
+    let called = |members: Option<&str>| match members.map(|members| members.split(',').count()) {
+        None => "a file of its own".to_owned(),
+        Some(1) => "an etcd of one member".to_owned(),
+        Some(count) => format!("an etcd of {count} members"),
+    };
+    if there == wanted {
+        return Ok(());
+    }
+    let (there, wanted) = (called(there), called(wanted));
+    let message = format!(
+        "{} keeps its objects in {there}, and cannot take them along to {wanted}; leave it on a plan with the former, or \
+         make a new workspace",
+        target.name
+    );
+    Err(Error::conflict(NO_OTHER_STORE, message))
+}
+
 /// Refuses a control plane that would go down, or up by more than one minor version. Images that do not say their version
 /// are anybody's guess.
-pub(super) fn require_step(target: &TenantTarget, there: &Value, wanted: &Value) -> Result<()> {
+fn require_version(target: &TenantTarget, there: &Value, wanted: &Value) -> Result<()> {
     for (what, list, container) in VERSIONED {
         let tag = |set| tag_of(set, list, container);
         let (Some(there), Some(wanted)) = (tag(there), tag(wanted)) else { continue };
@@ -63,7 +106,7 @@ mod tests {
 
     fn step(there: (&str, &str), wanted: (&str, &str)) -> Result<()> {
         let target = TenantTarget::of(&fixture::workspace("dev"));
-        require_step(&target, &set(there.0, there.1), &set(wanted.0, wanted.1))
+        require_version(&target, &set(there.0, there.1), &set(wanted.0, wanted.1))
     }
 
     #[test]

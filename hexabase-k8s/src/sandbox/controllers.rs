@@ -152,38 +152,43 @@ fn remove_pods(sandbox: &Sandbox, name: &Name) {
     }
 }
 
-/// Makes as many pods as a StatefulSet asks for, one or none, and in the form that it asks for.
+/// Makes as many pods as a StatefulSet asks for, and in the form that it asks for.
 fn scale(sandbox: &Sandbox, name: &Name) {
     // As it is now: what was heard of may have changed since.
     let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
     let Some(set) = set.filter(|set| set["metadata"]["deletionTimestamp"].is_null()) else { return };
-    let wanted = set["spec"]["replicas"].as_u64().unwrap_or(1) > 0;
+    let wanted = usize::try_from(replicas(&set)).unwrap_or(usize::MAX);
     let (pods, host) = (pods_of(sandbox, name), &sandbox.0.host);
-    let outdated = |pod: &Value| is_outdated(pod, &set);
-    match (wanted, pods.is_empty()) {
-        (true, true) => make_pod(sandbox, &set, name),
-        (false, false) => {
-            stop(sandbox, name);
-            remove_pods(sandbox, name);
-            host.set_status("apps", "statefulsets", name, status(&set, 0));
-        }
-        (false, true) => host.set_status("apps", "statefulsets", name, status(&set, 0)),
-        (true, false) if pods.iter().any(outdated) => {
-            let mut rolling = status(&set, 1);
-            rolling["currentRevision"] = pods[0]["metadata"]["labels"][REVISION].clone();
-            host.set_status("apps", "statefulsets", name, rolling);
-            replace_pod(sandbox, name);
-        }
-        (true, false) => host.change_status("apps", "statefulsets", name, |set| {
+    let there = pods.len();
+    if wanted == 0 && there > 0 {
+        stop(sandbox, &set);
+        remove_pods(sandbox, name);
+    }
+    if wanted == 0 {
+        host.set_status("apps", "statefulsets", name, status(&set));
+    } else if there < wanted {
+        make_pods(sandbox, &set, name);
+    } else if pods.iter().any(|pod| is_outdated(pod, &set)) {
+        let mut rolling = status(&set);
+        rolling["currentRevision"] = pods[0]["metadata"]["labels"][REVISION].clone();
+        host.set_status("apps", "statefulsets", name, rolling);
+        replace_pods(sandbox, name);
+    } else {
+        host.change_status("apps", "statefulsets", name, |set| {
             let mut status = set["status"].clone();
             status["observedGeneration"] = set["metadata"]["generation"].clone();
             status
-        }),
+        });
     }
 }
 
-/// Lets an outdated pod go when its time to finish is over. Whatever watches pods makes the next one.
-fn replace_pod(sandbox: &Sandbox, name: &Name) {
+/// How many pods a StatefulSet asks for.
+fn replicas(set: &Value) -> u64 {
+    set["spec"]["replicas"].as_u64().unwrap_or(1)
+}
+
+/// Lets outdated pods go when their time to finish is over. Whatever watches pods makes the next ones.
+fn replace_pods(sandbox: &Sandbox, name: &Name) {
     let delay = sandbox.0.options.termination;
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
     tokio::spawn(async move {
@@ -192,8 +197,13 @@ fn replace_pod(sandbox: &Sandbox, name: &Name) {
         let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
         let Some(set) = set else { return };
         if pods_of(&sandbox, &name).iter().any(|pod| is_outdated(pod, &set)) {
-            stop(&sandbox, &name);
-            sandbox.0.host.set_status("apps", "statefulsets", &name, without_ready_pods(&set, 1));
+            stop(&sandbox, &set);
+            sandbox.0.host.set_status(
+                "apps",
+                "statefulsets",
+                &name,
+                without_ready_pods(&set, replicas(&set)),
+            );
             remove_pods(&sandbox, &name);
         }
     });
@@ -212,7 +222,9 @@ fn revision(set: &Value) -> String {
     digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn status(set: &Value, replicas: u8) -> Value {
+/// The status of a StatefulSet of which all pods that it asks for are ready.
+fn status(set: &Value) -> Value {
+    let replicas = replicas(set);
     json!({
         "observedGeneration": set["metadata"]["generation"],
         "replicas": replicas,
@@ -225,45 +237,28 @@ fn status(set: &Value, replicas: u8) -> Value {
     })
 }
 
-fn without_ready_pods(set: &Value, replicas: u8) -> Value {
-    let mut status = status(set, replicas);
+fn without_ready_pods(set: &Value, there: u64) -> Value {
+    let mut status = status(set);
+    status["replicas"] = json!(there);
     status["readyReplicas"] = json!(0);
     status["availableReplicas"] = json!(0);
     status
 }
 
-fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
+/// Makes those pods that are not there, until one is refused.
+fn make_pods(sandbox: &Sandbox, set: &Value, name: &Name) {
     let host = &sandbox.0.host;
-    for claim in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
-        let title = claim["metadata"]["name"].as_str().unwrap_or_default();
-        let title = format!("{title}-{}-0", name.1);
-        let body = json!({ "metadata": { "name": title }, "spec": claim["spec"] });
-        host.make("", "persistentvolumeclaims", &name.0, body);
-        // There is always a volume.
-        let requested = &claim["spec"]["resources"]["requests"];
-        let bound = json!({ "phase": "Bound", "capacity": requested });
-        host.set_status("", "persistentvolumeclaims", &(name.0.clone(), title), bound);
-    }
-    let owner = json!({
-        "apiVersion": "apps/v1",
-        "kind": "StatefulSet",
-        "name": name.1,
-        "uid": set["metadata"]["uid"],
-        "controller": true,
-    });
-    let mut metadata = set["spec"]["template"]["metadata"].clone();
-    metadata["name"] = json!(format!("{}-0", name.1));
-    metadata["labels"][REVISION] = json!(revision(set));
-    metadata["ownerReferences"] = json!([owner]);
-    let pod = json!({ "metadata": metadata, "spec": set["spec"]["template"]["spec"] });
-    let made = match host.try_make("", "pods", &name.0, pod) {
-        Ok(_) => true,
-        Err(refusal) => {
-            say_why_there_is_no_pod(host, name, &refusal.message);
-            false
+    let there: Vec<Name> = pods_of(sandbox, name).iter().map(name_of).collect();
+    let mut made = true;
+    for number in 0..replicas(set) {
+        let pod = format!("{}-{number}", name.1);
+        if !there.contains(&(name.0.clone(), pod.clone())) && made {
+            make_claims(host, set, name, &pod);
+            made = make_pod(host, set, name, &pod);
         }
-    };
-    host.set_status("apps", "statefulsets", name, without_ready_pods(set, u8::from(made)));
+    }
+    let there = u64::try_from(pods_of(sandbox, name).len()).unwrap_or(u64::MAX);
+    host.set_status("apps", "statefulsets", name, without_ready_pods(set, there));
     let delay = if made { sandbox.0.options.startup } else { RETRY };
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
     tokio::spawn(async move {
@@ -279,14 +274,50 @@ fn make_pod(sandbox: &Sandbox, set: &Value, name: &Name) {
     });
 }
 
+/// Makes the claims of a pod. There is always a volume.
+fn make_claims(host: &Cluster, set: &Value, name: &Name, pod: &str) {
+    for claim in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
+        let title = claim["metadata"]["name"].as_str().unwrap_or_default();
+        let title = format!("{title}-{pod}");
+        let body = json!({ "metadata": { "name": title }, "spec": claim["spec"] });
+        host.make("", "persistentvolumeclaims", &name.0, body);
+        let requested = &claim["spec"]["resources"]["requests"];
+        let bound = json!({ "phase": "Bound", "capacity": requested });
+        host.set_status("", "persistentvolumeclaims", &(name.0.clone(), title), bound);
+    }
+}
+
+/// Makes a pod of a StatefulSet, if it is let in.
+fn make_pod(host: &Cluster, set: &Value, name: &Name, pod: &str) -> bool {
+    let owner = json!({
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "name": name.1,
+        "uid": set["metadata"]["uid"],
+        "controller": true,
+    });
+    let mut metadata = set["spec"]["template"]["metadata"].clone();
+    metadata["name"] = json!(pod);
+    metadata["labels"][REVISION] = json!(revision(set));
+    metadata["ownerReferences"] = json!([owner]);
+    let body = json!({ "metadata": metadata, "spec": set["spec"]["template"]["spec"] });
+    match host.try_make("", "pods", &name.0, body) {
+        Ok(_) => true,
+        Err(refusal) => {
+            say_why_there_is_no_pod(host, name, pod, &refusal.message);
+            false
+        }
+    }
+}
+
 /// The event by which the StatefulSet controller says that it cannot make a pod. There is one of a kind.
-fn say_why_there_is_no_pod(host: &Cluster, (namespace, name): &Name, message: &str) {
+fn say_why_there_is_no_pod(host: &Cluster, (namespace, name): &Name, pod: &str, message: &str) {
     let event = json!({
         "metadata": { "name": format!("{name}.no-pod") },
         "involvedObject": { "apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": namespace, "name": name },
         "type": "Warning",
         "reason": "FailedCreate",
-        "message": format!("create Pod {name}-0 in StatefulSet {name} failed error: {message}"),
+        "message": format!("create Pod {pod} in StatefulSet {name} failed error: {message}"),
     });
     host.make("", "events", namespace, event);
 }
@@ -295,11 +326,11 @@ fn say_why_there_is_no_pod(host: &Cluster, (namespace, name): &Name, message: &s
 fn come_up(sandbox: &Sandbox, set: &Value, name: &Name) {
     let pods = pods_of(sandbox, name);
     let gone = pods.is_empty() || pods.iter().any(|pod| is_outdated(pod, set));
-    if set["spec"]["replicas"].as_u64() == Some(0) || gone {
+    if replicas(set) == 0 || gone {
         return;
     }
     let host = &sandbox.0.host;
-    if set["metadata"]["labels"]["app"] == "vcluster" {
+    if is_control_plane(set) {
         wake(sandbox, name);
         hand_out_kubeconfig(sandbox, name);
     }
@@ -307,7 +338,11 @@ fn come_up(sandbox: &Sandbox, set: &Value, name: &Name) {
     for pod in &pods {
         host.set_status("", "pods", &name_of(pod), running.clone());
     }
-    host.set_status("apps", "statefulsets", name, status(set, 1));
+    host.set_status("apps", "statefulsets", name, status(set));
+}
+
+fn is_control_plane(set: &Value) -> bool {
+    set["metadata"]["labels"]["app"] == "vcluster"
 }
 
 fn wake(sandbox: &Sandbox, (namespace, _): &Name) {
@@ -322,8 +357,12 @@ fn wake(sandbox: &Sandbox, (namespace, _): &Name) {
     tenants.insert(namespace.clone(), Tenant { cluster, awake: true });
 }
 
-fn stop(sandbox: &Sandbox, (namespace, _): &Name) {
-    if let Some(tenant) = sandbox.tenants().get_mut(namespace) {
+/// Nobody answers for a tenant whose control plane is not there.
+fn stop(sandbox: &Sandbox, set: &Value) {
+    let (namespace, _) = name_of(set);
+    if is_control_plane(set)
+        && let Some(tenant) = sandbox.tenants().get_mut(&namespace)
+    {
         tenant.awake = false;
     }
 }

@@ -3,7 +3,7 @@
 use hexabase_core::desired::{self, Issuer, TenantCluster};
 use hexabase_core::fixture::{self, id};
 use hexabase_core::model::{
-    Assignment, Group, Isolation, Plan, PresetRole, Project, RoleRef, WorkspaceState,
+    Assignment, ControlPlaneStore, Group, Isolation, Plan, PresetRole, Project, RoleRef, WorkspaceState,
 };
 use hexabase_core::name::ImageSource;
 use hexabase_core::quantity::Quantity;
@@ -118,7 +118,12 @@ async fn every_object_is_accepted_strictly_and_without_a_warning() {
     let by_gateway = if code == 200 { gateway } else { Exposure::Internal };
     println!("TLSRoutes are tried: {}", code == 200);
     for (isolation, exposure) in [(Isolation::Baseline, ingress), (Isolation::Restricted, by_gateway)] {
-        let cluster = tenant(isolation.as_str(), isolation);
+        let mut cluster = tenant(isolation.as_str(), isolation);
+        // One of them survives the loss of a node.
+        if isolation == Isolation::Restricted {
+            cluster.control_plane.store = ControlPlaneStore::Etcd;
+            cluster.control_plane.replicas = 3;
+        }
         let endpoint = "https://{name}.tenants.example".to_owned();
         let settings = HostSettings { exposure, endpoint, ..HostSettings::default() };
         let mut objects = host_objects(&cluster, &settings).unwrap();

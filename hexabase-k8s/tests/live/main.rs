@@ -12,6 +12,7 @@ mod occupy;
 mod overrides;
 mod people;
 mod quiet;
+mod replicas;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +62,7 @@ impl OnHost {
     async fn keeping(settings: HostSettings) -> Self {
         let settings = HostSettings {
             // Where control planes are run with another store than the one they are configured with.
-            store: std::env::var("HEXABASE_TEST_STORE").unwrap_or_else(|_| HostSettings::default().store),
+            store: std::env::var("HEXABASE_TEST_STORE").ok(),
             identity: Some(HostIdentity::default()),
             ..settings
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hexabase_core::desired::TenantCluster;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::fixture::{self, THEN};
+use hexabase_core::model::ControlPlaneStore;
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
 use hexabase_core::quantity::Quantity;
 use hexabase_k8s::render::{host_objects, host_setup};
@@ -129,10 +130,18 @@ pub(crate) async fn until<F: Future<Output = Result<bool>>>(
     Err(Error::unexpected(what.to_owned()))
 }
 
+/// A tenant with a control plane of three replicas and an etcd.
+pub(crate) fn of_three(name: &str) -> TenantCluster {
+    let mut cluster = fixture::tenant_cluster(name);
+    cluster.control_plane.store = ControlPlaneStore::Etcd;
+    cluster.control_plane.replicas = 3;
+    cluster
+}
+
 /// All that Hexabase does with a tenant's cluster on its host.
 pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
     let admin = sandbox.host_client();
-    let mut cluster = fixture::tenant_cluster("shop");
+    let mut cluster = of_three("shop");
     let target = cluster.target.clone();
     let reaches = |wanted: ControlPlaneState| {
         let target = target.clone();
@@ -162,7 +171,7 @@ pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -
     cluster.control_plane.storage = Quantity::gibibytes(500);
     until("applied", applied(&cluster)).await?;
     until("as planned", || async { Ok(provisioner.plan(&cluster).await?.is_empty()) }).await?;
-    let claim = format!("/api/v1/namespaces/{0}/persistentvolumeclaims/data-{0}-0", target.name);
+    let claim = format!("/api/v1/namespaces/{0}/persistentvolumeclaims/data-{0}-etcd-2", target.name);
     let claim = admin.request::<Value>(http::Request::get(claim).body(Vec::new()).unwrap()).await.unwrap();
     if claim["spec"]["resources"]["requests"]["storage"] != "500Gi" {
         return Err(Error::unexpected("the volume did not grow"));

@@ -6,6 +6,7 @@ mod host_setup;
 mod hostile;
 mod nodes;
 mod occupy;
+mod replicas;
 mod rollout;
 mod watching;
 

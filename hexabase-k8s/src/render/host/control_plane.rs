@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hexabase_core::error::Result;
+use hexabase_core::model::ControlPlaneStore;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::Tenant;
+use super::{CONTROL_PLANE, Tenant};
 use crate::object::{Kind, Object};
 use crate::render::vcluster_config::{self, AUTHENTICATION_DIRECTORY, VclusterConfig};
 
@@ -18,7 +19,11 @@ pub(super) fn configuration(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec
     let secret = json!({ "type": "Opaque", "data": { "config.yaml": STANDARD.encode(&config.yaml) } });
     let mut secret = tenant.object(Kind::SECRET, &format!("vc-config-{}", tenant.name()), secret);
     // vCluster notes its store here, and refuses to start with another one; only if the annotation is there.
-    secret.body["metadata"]["annotations"] = json!({ "vcluster.loft.sh/store": tenant.settings.store });
+    let store = tenant.settings.store.as_deref().unwrap_or(match tenant.cluster.control_plane.store {
+        ControlPlaneStore::Sqlite => "embedded-database",
+        ControlPlaneStore::Etcd => "deployed-etcd",
+    });
+    secret.body["metadata"]["annotations"] = json!({ "vcluster.loft.sh/store": store });
     let trust = tenant.cluster.oidc.as_ref().map(|oidc| {
         let content = vcluster_config::authentication(oidc, &tenant.cluster.kubernetes_version);
         let data = json!({ "data": { "authentication.yaml": content } });
@@ -27,14 +32,32 @@ pub(super) fn configuration(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec
     [secret].into_iter().chain(trust).collect()
 }
 
-/// The StatefulSet. It says nothing about replicas: whoever puts the cluster to sleep or wakes it does.
+/// The StatefulSet.
 pub(super) fn stateful_set(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Object> {
     let digest = Sha256::digest(&config.yaml).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let mut pod_labels = tenant.labels();
-    // Ids of ours on pods would only be there to be counted on by mistake.
-    if let Some(labels) = pod_labels.as_object_mut() {
-        labels.retain(|label, _| label == "app" || label == crate::labels::RELEASE);
+    let mut spec = json!({
+        "replicas": tenant.cluster.control_plane.replicas,
+        "serviceName": format!("{}-headless", tenant.name()),
+        "podManagementPolicy": "Parallel",
+        "persistentVolumeClaimRetentionPolicy": { "whenDeleted": "Retain", "whenScaled": "Retain" },
+        "selector": { "matchLabels": tenant.selector(CONTROL_PLANE) },
+        "template": {
+            // Nothing but a new configuration restarts the control plane.
+            "metadata": {
+                "labels": tenant.selector(CONTROL_PLANE),
+                "annotations": { "vClusterConfigHash": digest },
+            },
+            "spec": pod(tenant, config)?,
+        },
+    });
+    if !tenant.has_etcd() {
+        spec["volumeClaimTemplates"] = json!([volume_claim(tenant)]);
     }
+    Ok(tenant.object(Kind::STATEFUL_SET, tenant.name(), json!({ "spec": spec })))
+}
+
+/// The volume on which objects are kept.
+pub(super) fn volume_claim(tenant: &Tenant<'_>) -> Value {
     let mut claim = json!({
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -47,19 +70,15 @@ pub(super) fn stateful_set(tenant: &Tenant<'_>, config: &VclusterConfig) -> Resu
     if let Some(class) = &tenant.settings.storage_class {
         claim["spec"]["storageClassName"] = json!(class);
     }
-    let spec = json!({
-        "serviceName": format!("{}-headless", tenant.name()),
-        "podManagementPolicy": "Parallel",
-        "persistentVolumeClaimRetentionPolicy": { "whenDeleted": "Retain", "whenScaled": "Retain" },
-        "selector": { "matchLabels": tenant.selector() },
-        "template": {
-            // Nothing but a new configuration restarts the control plane.
-            "metadata": { "labels": pod_labels, "annotations": { "vClusterConfigHash": digest } },
-            "spec": pod(tenant, config)?,
-        },
-        "volumeClaimTemplates": [claim],
-    });
-    Ok(tenant.object(Kind::STATEFUL_SET, tenant.name(), json!({ "spec": spec })))
+    claim
+}
+
+/// Lets nodes be emptied only as fast as the others of several take over.
+pub(super) fn disruption_budget(tenant: &Tenant<'_>, app: &str) -> Option<Object> {
+    let several = tenant.cluster.control_plane.replicas > 1;
+    let name = tenant.name_of(app);
+    let spec = json!({ "maxUnavailable": 1, "selector": tenant.own_pods(app) });
+    several.then(|| tenant.object(Kind::POD_DISRUPTION_BUDGET, &name, json!({ "spec": spec })))
 }
 
 fn pod(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Value> {
@@ -76,6 +95,12 @@ fn pod(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Value> {
         let name = format!("{}-authentication", tenant.name());
         volumes.push(json!({ "name": "authentication", "configMap": { "name": name } }));
     }
+    if tenant.has_etcd()
+        && let Some(volumes) = volumes.as_array_mut()
+    {
+        // The objects are elsewhere; what is here can be made anew.
+        volumes.push(json!({ "name": "data", "emptyDir": {} }));
+    }
     let mut pod = json!({
         "terminationGracePeriodSeconds": 15,
         "serviceAccountName": format!("vc-{}", tenant.name()),
@@ -84,6 +109,12 @@ fn pod(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Value> {
         "initContainers": [kubernetes(tenant)?],
         "containers": [syncer(tenant)?],
     });
+    placed(&mut pod, tenant, config, CONTROL_PLANE);
+    Ok(pod)
+}
+
+/// Says where a pod runs and whose its files are: as the configuration has it, with several of a kind apart from each other.
+pub(super) fn placed(pod: &mut Value, tenant: &Tenant<'_>, config: &VclusterConfig, app: &str) {
     if tenant.rootless() {
         pod["securityContext"] = json!({ "fsGroup": ROOTLESS_USER });
     }
@@ -94,11 +125,23 @@ fn pod(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Value> {
             pod[field] = wanted.clone();
         }
     }
-    Ok(pod)
+    if tenant.cluster.control_plane.replicas > 1 {
+        let apart = |key: &str| {
+            json!({
+                "maxSkew": 1,
+                "topologyKey": key,
+                // Together is better than not at all.
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": tenant.own_pods(app),
+            })
+        };
+        pod["topologySpreadConstraints"] =
+            json!([apart("topology.kubernetes.io/zone"), apart("kubernetes.io/hostname")]);
+    }
 }
 
 /// As whom a container runs.
-fn security(tenant: &Tenant<'_>) -> Value {
+pub(super) fn security(tenant: &Tenant<'_>) -> Value {
     if tenant.rootless() {
         json!({
             "allowPrivilegeEscalation": false,

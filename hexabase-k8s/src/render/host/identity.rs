@@ -33,6 +33,9 @@ pub(crate) const GRANTED: [(&str, &str, &[&str]); 19] = [
     ("events.k8s.io", "events", &["create", "get", "list", "watch"]),
 ];
 
+/// What it is granted besides where there are several of it, which elect a leader.
+pub(crate) const ELECTING: (&str, &str, &[&str]) = ("coordination.k8s.io", "leases", &CHANGE);
+
 /// Our own binding in the namespace.
 pub(crate) const WAY_IN: &str = "hexabase";
 
@@ -53,7 +56,8 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
         let (groups, resources): ([&str; 1], [&str; 1]) = ([group], [resource]);
         json!({ "apiGroups": groups, "resources": resources, "verbs": verbs })
     };
-    let rules: Value = GRANTED.into_iter().map(rule).collect();
+    let electing = (tenant.cluster.control_plane.replicas > 1).then_some(ELECTING);
+    let rules: Value = GRANTED.into_iter().chain(electing).map(rule).collect();
     let binding = json!({
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": own },
         "subjects": [{ "kind": "ServiceAccount", "name": own, "namespace": tenant.name() }],

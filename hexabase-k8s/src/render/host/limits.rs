@@ -4,7 +4,7 @@ use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
 use serde_json::{Value, json};
 
-use super::Tenant;
+use super::{Tenant, etcd};
 use crate::object::{Kind, Object};
 use crate::overrides::amount;
 use crate::render::quantities::hard;
@@ -15,20 +15,31 @@ use crate::render::vcluster_config::VclusterConfig;
 fn overhead(tenant: &Tenant<'_>, config: &VclusterConfig) -> Quota {
     let control_plane = &tenant.cluster.control_plane;
     let name_servers = NameServers::of(config);
+    let replicas = u32::from(control_plane.replicas);
+    let members = if tenant.has_etcd() { replicas } else { 0 };
+    let of_etcd = |amount: &str| amount.parse().map_or(NOTHING, |one| times(members, one));
+    let one = Quantity::units(1);
+    let scratch = Quantity::gibibytes(1);
+    let sum = |control_plane: Quantity, etcd: Quantity, name_servers: Quantity| {
+        times(replicas, control_plane).plus(etcd).plus(name_servers)
+    };
     // The control plane's init container requests less than the control plane itself.
     Quota::new()
-        .with(Resource::Cpu, control_plane.cpu.plus(name_servers.request("cpu")))
-        .with(Resource::Memory, control_plane.memory.plus(name_servers.request("memory")))
-        .with(Resource::Storage, control_plane.storage)
+        .with(Resource::Cpu, sum(control_plane.cpu, of_etcd(etcd::CPU), name_servers.request("cpu")))
+        .with(
+            Resource::Memory,
+            sum(control_plane.memory, of_etcd(etcd::MEMORY), name_servers.request("memory")),
+        )
+        .with(Resource::Storage, times(replicas, control_plane.storage))
         // The control plane requests 1Gi of scratch space; CoreDNS gets the LimitRange's 1Gi.
         .with(
             Resource::EphemeralStorage,
-            Quantity::gibibytes(1).plus(name_servers.each(Quantity::gibibytes(1))),
+            sum(scratch, of_etcd(etcd::EPHEMERAL_STORAGE), name_servers.each(scratch)),
         )
-        .with(Resource::Pods, Quantity::units(1).plus(name_servers.each(Quantity::units(1))))
-        // The API server's two Services, kube-dns and the node's.
-        .with(Resource::Services, Quantity::units(4))
-        .with(Resource::PersistentVolumeClaims, Quantity::units(1))
+        .with(Resource::Pods, sum(one, times(members, one), name_servers.each(one)))
+        // The API server's two Services, kube-dns and the node's, and those of the etcd.
+        .with(Resource::Services, Quantity::units(if tenant.has_etcd() { 6 } else { 4 }))
+        .with(Resource::PersistentVolumeClaims, times(replicas, one))
         // The configuration, the kubeconfig and the certificates.
         .with(Resource::Secrets, Quantity::units(4))
         // The host's certificate authority, CoreDNS, and one certificate authority per namespace with pods.
@@ -52,9 +63,12 @@ impl<'a> NameServers<'a> {
 
     /// So much for each of them.
     fn each(&self, one: Quantity) -> Quantity {
-        let replicas = self.0["replicas"].as_u64().unwrap_or(1);
-        (0..replicas).fold(NOTHING, |sum, _| sum.plus(one))
+        times(self.0["replicas"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1), one)
     }
+}
+
+fn times(count: u32, one: Quantity) -> Quantity {
+    (0..count).fold(NOTHING, |sum, _| sum.plus(one))
 }
 
 pub(super) fn objects(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec<Object> {

@@ -1,6 +1,7 @@
 //! What a tenant cluster is on its host: the objects of the vCluster chart, and the walls around them.
 
 mod control_plane;
+mod etcd;
 mod exposure;
 mod identity;
 mod limits;
@@ -17,7 +18,7 @@ use crate::labels;
 use crate::object::{Kind, Object, fields};
 use crate::settings::{Exposure, HostSettings};
 
-pub(crate) use identity::{GRANTED, WAY_IN};
+pub(crate) use identity::{ELECTING, GRANTED, WAY_IN};
 
 /// The kinds of objects that a tenant cluster is on every host, besides the namespace.
 const KINDS: [Kind; 10] = [
@@ -35,7 +36,7 @@ const KINDS: [Kind; 10] = [
 
 /// The kinds that a tenant cluster may be made of on some host.
 pub(crate) fn possible_kinds() -> impl Iterator<Item = Kind> {
-    KINDS.into_iter().chain([Kind::INGRESS, Kind::TLS_ROUTE])
+    KINDS.into_iter().chain([Kind::INGRESS, Kind::TLS_ROUTE, Kind::POD_DISRUPTION_BUDGET])
 }
 
 /// The kinds of objects that a tenant cluster is on a host, besides the namespace.
@@ -49,9 +50,10 @@ pub(crate) fn kinds(settings: &HostSettings) -> Vec<Kind> {
 }
 
 /// Of these kinds, and with namespaces, those of which Hexabase may hear on the whole host whenever something moves. Secrets
-/// are none of them: whoever may watch them may read them, those of everybody.
+/// are none of them: whoever may watch them may read them, those of everybody. Nor are budgets, of which few tenants have any.
 pub(crate) fn watched(kinds: impl IntoIterator<Item = Kind>) -> impl Iterator<Item = Kind> {
-    kinds.into_iter().filter(|kind| *kind != Kind::SECRET).chain([Kind::NAMESPACE])
+    let unheard_of = |kind: &Kind| [Kind::SECRET, Kind::POD_DISRUPTION_BUDGET].contains(kind);
+    kinds.into_iter().filter(move |kind| !unheard_of(kind)).chain([Kind::NAMESPACE])
 }
 
 /// Everything that a tenant cluster is on its host, in the order in which it is applied.
@@ -60,9 +62,8 @@ pub(crate) fn watched(kinds: impl IntoIterator<Item = Kind>) -> impl Iterator<It
 /// - `Unsupported` for a Kubernetes version or a control plane that cannot be rendered.
 /// - `Invalid` for settings of the host that do not go together.
 pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<Vec<Object>> {
-    if cluster.control_plane.store != ControlPlaneStore::Sqlite || cluster.control_plane.replicas != 1 {
-        let message =
-            "only control planes of one replica with the store sqlite can be made so far; change the plan";
+    if cluster.control_plane.store == ControlPlaneStore::Sqlite && cluster.control_plane.replicas != 1 {
+        let message = "a control plane with the store sqlite has one replica; more of them need etcd";
         return Err(Error::unsupported(message).with("plan", &cluster.plan_id));
     }
     let tenant = Tenant { cluster, settings };
@@ -75,10 +76,17 @@ pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<
     objects.extend(control_plane::configuration(&tenant, &config));
     objects.extend(services::objects(&tenant));
     objects.extend(exposure::object(&tenant)?);
+    objects.extend(control_plane::disruption_budget(&tenant, CONTROL_PLANE));
+    if tenant.has_etcd() {
+        objects.extend(etcd::objects(&tenant, &config)?);
+    }
     objects.push(control_plane::stateful_set(&tenant, &config)?);
     Ok(objects)
 }
 
+/// What the pods of control planes are labelled as, and those of their etcd.
+pub(crate) const CONTROL_PLANE: &str = "vcluster";
+pub(crate) const ETCD: &str = "vcluster-etcd";
 /// Where images come from that name no registry.
 const DEFAULT_REGISTRY: &str = "docker.io";
 /// The image of CoreDNS that vCluster runs in tenant clusters, wherever it comes from.
@@ -118,9 +126,26 @@ impl Tenant<'_> {
         ])
     }
 
-    /// The labels that select the control plane's pods.
-    fn selector(&self) -> Value {
-        json!({ "app": "vcluster", labels::RELEASE: self.name() })
+    /// The labels that select the pods of the control plane, or of its etcd.
+    fn selector(&self, app: &str) -> Value {
+        json!({ "app": app, labels::RELEASE: self.name() })
+    }
+
+    /// A selector of the same pods by which nothing is taken for them that the tenant runs.
+    fn own_pods(&self, app: &str) -> Value {
+        json!({
+            "matchLabels": self.selector(app),
+            "matchExpressions": [{ "key": labels::SYNCED_BY, "operator": "DoesNotExist" }],
+        })
+    }
+
+    /// The name of what has such pods.
+    fn name_of(&self, app: &str) -> String {
+        if app == ETCD { format!("{}-etcd", self.name()) } else { self.name().to_owned() }
+    }
+
+    fn has_etcd(&self) -> bool {
+        self.cluster.control_plane.store == ControlPlaneStore::Etcd
     }
 
     fn metadata(&self, name: &str) -> Value {

@@ -12,7 +12,7 @@ use hexabase_core::desired::TenantProject;
 use hexabase_core::id::TypedId as _;
 use serde_json::{Value, json};
 
-use super::Tenant;
+use super::{CONTROL_PLANE, ETCD, Tenant, etcd};
 use crate::labels;
 use crate::object::{Kind, Object, fields};
 
@@ -29,6 +29,8 @@ fn ports(ports: &[(u16, &str)]) -> Value {
 const DNS: [(u16, &str); 2] = [(53, "UDP"), (53, "TCP")];
 const TENANT_DNS: [(u16, &str); 2] = [(1053, "UDP"), (1053, "TCP")];
 const API: [(u16, &str); 1] = [(8443, "TCP")];
+const ETCD_CLIENTS: [(u16, &str); 1] = [(etcd::CLIENTS, "TCP")];
+const ETCD_PEERS: [(u16, &str); 1] = [(etcd::PEERS, "TCP")];
 
 pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     let mut objects = vec![
@@ -38,6 +40,9 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
         control_plane(tenant),
         tenant_dns(tenant),
     ];
+    if tenant.has_etcd() {
+        objects.push(etcd(tenant));
+    }
     let own = tenant.own_labels();
     objects.extend(tenant.cluster.projects.iter().map(|project| within(tenant, &own, project)));
     objects
@@ -56,13 +61,6 @@ fn default_deny(tenant: &Tenant<'_>) -> Object {
 
 fn synced(tenant: &Tenant<'_>) -> Value {
     json!({ "matchLabels": { labels::SYNCED_BY: tenant.name() } })
-}
-
-fn own_control_plane(tenant: &Tenant<'_>) -> Value {
-    json!({
-        "matchLabels": tenant.selector(),
-        "matchExpressions": [{ "key": labels::SYNCED_BY, "operator": "DoesNotExist" }],
-    })
 }
 
 fn host_dns() -> Value {
@@ -94,7 +92,7 @@ fn dns_server(tenant: &Tenant<'_>) -> Value {
 
 /// What every pod of the tenant needs: its API server, its DNS server, and the internet.
 fn workloads(tenant: &Tenant<'_>) -> Object {
-    let control_plane = own_control_plane(tenant);
+    let control_plane = tenant.own_pods(CONTROL_PLANE);
     let ingress =
         json!([{ "from": [{ "podSelector": control_plane }, { "podSelector": of_no_project(tenant) }] }]);
     let egress = json!([
@@ -139,17 +137,37 @@ fn within(tenant: &Tenant<'_>, own: &Value, project: &TenantProject) -> Object {
 /// tenant's pods, and whoever issues the tokens it checks.
 fn control_plane(tenant: &Tenant<'_>) -> Object {
     let ingress = json!([{ "ports": ports(&API) }]);
+    let mut egress = vec![
+        json!({ "to": [host_dns()], "ports": ports(&DNS) }),
+        json!({ "ports": ports(&[(443, "TCP"), (6443, "TCP"), (8443, "TCP")]) }),
+        json!({ "to": [{ "podSelector": synced(tenant) }] }),
+    ];
+    if tenant.has_etcd() {
+        let etcd = tenant.own_pods(ETCD);
+        egress.push(json!({ "to": [{ "podSelector": etcd }], "ports": ports(&ETCD_CLIENTS) }));
+    }
+    let egress = Value::Array(egress);
+    policy(tenant, &format!("vc-cp-{}", tenant.name()), &tenant.own_pods(CONTROL_PLANE), &ingress, &egress)
+}
+
+/// The members of the etcd find each other by the host's DNS, and answer each other and the control plane.
+fn etcd(tenant: &Tenant<'_>) -> Object {
+    let members = tenant.own_pods(ETCD);
+    let control_plane = tenant.own_pods(CONTROL_PLANE);
+    let ingress = json!([
+        { "from": [{ "podSelector": control_plane }], "ports": ports(&ETCD_CLIENTS) },
+        { "from": [{ "podSelector": members }], "ports": ports(&ETCD_PEERS) },
+    ]);
     let egress = json!([
         { "to": [host_dns()], "ports": ports(&DNS) },
-        { "ports": ports(&[(443, "TCP"), (6443, "TCP"), (8443, "TCP")]) },
-        { "to": [{ "podSelector": synced(tenant) }] },
+        { "to": [{ "podSelector": members }], "ports": ports(&ETCD_PEERS) },
     ]);
-    policy(tenant, &format!("vc-cp-{}", tenant.name()), &own_control_plane(tenant), &ingress, &egress)
+    policy(tenant, &format!("vc-etcd-{}", tenant.name()), &members, &ingress, &egress)
 }
 
 /// The tenant's own DNS server, which runs among its pods, asks the host's for names outside the cluster.
 fn tenant_dns(tenant: &Tenant<'_>) -> Object {
-    let from = json!([{ "podSelector": synced(tenant) }, { "podSelector": own_control_plane(tenant) }]);
+    let from = json!([{ "podSelector": synced(tenant) }, { "podSelector": tenant.own_pods(CONTROL_PLANE) }]);
     let ingress = json!([{ "from": from, "ports": ports(&TENANT_DNS) }]);
     let egress = json!([{ "to": [host_dns()], "ports": ports(&DNS) }]);
     policy(tenant, &format!("vc-kube-dns-{}", tenant.name()), &dns_server(tenant), &ingress, &egress)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Tenant;
+use super::{CONTROL_PLANE, Tenant};
 use crate::object::{Kind, Object};
 
 /// The annotation by which vCluster knows the host's Service addresses.
@@ -14,7 +14,7 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     let mut main = tenant.object(
         Kind::SERVICE,
         tenant.name(),
-        json!({ "spec": { "type": "ClusterIP", "ports": [port], "selector": tenant.selector() } }),
+        json!({ "spec": { "type": "ClusterIP", "ports": [port], "selector": tenant.selector(CONTROL_PLANE) } }),
     );
     main.body["metadata"]["labels"]["vcluster.loft.sh/service"] = json!("true");
     if let Some(range) = &tenant.settings.service_cidr {
@@ -27,7 +27,7 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
             "clusterIP": "None",
             "publishNotReadyAddresses": true,
             "ports": [port],
-            "selector": tenant.selector(),
+            "selector": tenant.selector(CONTROL_PLANE),
         } }),
     );
     vec![main, headless]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object};
-use crate::render::host::{GRANTED, possible_kinds, watched};
+use crate::render::host::{ELECTING, GRANTED, possible_kinds, watched};
 use crate::settings::HostIdentity;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -95,14 +95,14 @@ fn with_tenants() -> Value {
         }
     }
     // What is looked at by itself, to see how a tenant is.
-    for kind in [Kind::RESOURCE_QUOTA, Kind::SECRET, Kind::STATEFUL_SET] {
+    for kind in [Kind::RESOURCE_QUOTA, Kind::SECRET] {
         may(kind.group, kind.plural, &["get"]);
     }
     may("", "persistentvolumeclaims", &["get", "patch"]);
     // Those of a tenant that sleeps have nobody else who removes them.
     may("", "pods", &["deletecollection", "list"]);
     may("", "pods/eviction", &["create"]);
-    for (group, resource, verbs) in GRANTED {
+    for (group, resource, verbs) in GRANTED.into_iter().chain([ELECTING]) {
         may(group, resource, verbs);
     }
     let rule = |((group, resource), verbs): (&(String, String), &BTreeSet<String>)| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });

@@ -121,6 +121,14 @@ fn large() -> TenantCluster {
     desired::workspace(&state, &large_plan(), &issuer)
 }
 
+/// A workspace of which the control plane survives the loss of a node.
+fn of_three() -> TenantCluster {
+    let mut cluster = large();
+    cluster.control_plane.store = ControlPlaneStore::Etcd;
+    cluster.control_plane.replicas = 3;
+    cluster
+}
+
 fn settings() -> HostSettings {
     HostSettings {
         service_cidr: Some("10.0.0.0/16".to_owned()),
@@ -164,6 +172,15 @@ fn a_large_workspace_on_its_host() {
 }
 
 #[test]
+fn a_workspace_of_three_replicas_on_its_host() {
+    // All that is otherwise than with one: the rest is what a large workspace is.
+    let with_one = host_objects(&large(), &settings()).unwrap();
+    let mut objects = host_objects(&of_three(), &settings()).unwrap();
+    objects.retain(|object| !with_one.contains(object));
+    insta::assert_snapshot!(golden(&objects));
+}
+
+#[test]
 fn a_large_workspace_inside() {
     insta::assert_snapshot!(golden(&all(&large(), &settings()).1));
 }
@@ -183,9 +200,9 @@ fn survives<T: DeserializeOwned + Serialize>(object: &Object) {
 fn every_object_has_only_fields_that_kubernetes_knows() {
     use k8s_openapi::api::{
         admissionregistration::v1 as admission, apps::v1 as apps, core::v1 as core,
-        networking::v1 as networking, rbac::v1 as rbac,
+        networking::v1 as networking, policy::v1 as policy, rbac::v1 as rbac,
     };
-    for cluster in [small(), large()] {
+    for cluster in [small(), large(), of_three()] {
         let (host, tenant) = all(&cluster, &settings());
         for object in host.iter().chain(&tenant) {
             match object.kind {
@@ -198,6 +215,7 @@ fn every_object_has_only_fields_that_kubernetes_knows() {
                 Kind::LIMIT_RANGE => survives::<core::LimitRange>(object),
                 Kind::STATEFUL_SET => survives::<apps::StatefulSet>(object),
                 Kind::NETWORK_POLICY => survives::<networking::NetworkPolicy>(object),
+                Kind::POD_DISRUPTION_BUDGET => survives::<policy::PodDisruptionBudget>(object),
                 Kind::ROLE => survives::<rbac::Role>(object),
                 Kind::ROLE_BINDING => survives::<rbac::RoleBinding>(object),
                 Kind::ADMISSION_POLICY => survives::<admission::ValidatingAdmissionPolicy>(object),
@@ -214,7 +232,7 @@ fn every_object_has_only_fields_that_kubernetes_knows() {
 
 #[test]
 fn the_control_plane_has_no_rights_beyond_its_namespace() {
-    let (host, _) = all(&large(), &settings());
+    let (host, _) = all(&of_three(), &settings());
     for object in &host {
         assert!(object.kind.namespaced || object.kind == Kind::NAMESPACE, "{}", object.key());
         for forbidden in ["\"*\"", "nodes", "tokenreviews", "clusterrole"] {
@@ -227,9 +245,9 @@ fn the_control_plane_has_no_rights_beyond_its_namespace() {
 
 #[test]
 fn nothing_on_the_network_is_selected_by_what_a_tenant_can_write() {
-    let (host, _) = all(&large(), &settings());
+    let (host, _) = all(&of_three(), &settings());
     let policies: Vec<&Object> = host.iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();
-    assert_eq!(policies.len(), 5 + large().projects.len());
+    assert_eq!(policies.len(), 6 + large().projects.len());
     for policy in policies {
         let selector = &policy.body["spec"]["podSelector"];
         let written_by_the_syncer = ["vcluster.loft.sh/managed-by", "vcluster.loft.sh/namespace"];
@@ -248,6 +266,15 @@ fn the_quota_is_the_plans_and_what_the_control_plane_needs() {
     assert_eq!(hard["count/pods"], "52");
     assert_eq!((&hard["services.nodeports"], &hard["services.loadbalancers"]), (&"0".into(), &"0".into()));
     assert!(hard.get("requests.storage").is_none(), "what the plan does not limit is not limited");
+
+    let mut three = small();
+    three.control_plane = of_three().control_plane;
+    three.control_plane.cpu = Quantity::milli(200);
+    let (host, _) = all(&three, &HostSettings::default());
+    let quota = host.iter().find(|object| object.kind == Kind::RESOURCE_QUOTA).unwrap();
+    let hard = &quota.body["spec"]["hard"];
+    assert_eq!(hard["requests.cpu"], "4770m", "4, three times 200m, three members of 50m, and CoreDNS");
+    assert_eq!(hard["count/pods"], "57");
 }
 
 #[test]
@@ -283,7 +310,7 @@ fn tokens_are_trusted_only_from_an_issuer_that_can_be_checked() {
 #[test]
 fn what_cannot_be_rendered_is_refused_before_anything_is_applied() {
     let mut cluster = small();
-    cluster.control_plane.store = ControlPlaneStore::Etcd;
+    cluster.control_plane.replicas = 3;
     assert!(host_objects(&cluster, &settings()).unwrap_err().message().contains("sqlite"));
     let unknown = HostSettings { kubernetes_images: Default::default(), ..settings() };
     assert!(host_objects(&small(), &unknown).unwrap_err().message().contains("1.36"));
@@ -295,13 +322,17 @@ fn what_cannot_be_rendered_is_refused_before_anything_is_applied() {
 fn names_fit_into_kubernetes() {
     let name = hexabase_core::id::WorkspaceId::greatest().kubernetes_name();
     assert!(format!("vc-workload-{name}").len() <= 63 && format!("{name}-authentication").len() <= 63);
+    assert!(format!("{name}-etcd-headless").len() <= 63);
 }
 
 #[test]
 fn a_registry_of_ones_own_holds_every_image() {
     let own = HostSettings { image_registry: Some("registry.example:5000/mirror".to_owned()), ..settings() };
-    let objects = host_objects(&small(), &own).unwrap();
-    let control_plane = objects.iter().find(|object| object.kind == Kind::STATEFUL_SET).unwrap();
+    let objects = host_objects(&of_three(), &own).unwrap();
+    let mut sets = objects.iter().filter(|object| object.kind == Kind::STATEFUL_SET);
+    let (etcd, control_plane) = (sets.next().unwrap(), sets.next().unwrap());
+    let member = &etcd.body["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(member["image"], "registry.example:5000/mirror/etcd:3.6.8-0");
     let pod = &control_plane.body["spec"]["template"]["spec"];
     let version = HostSettings::VCLUSTER_VERSION;
     assert_eq!(

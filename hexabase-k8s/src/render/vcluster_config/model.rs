@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use hexabase_core::desired::TenantCluster;
 use hexabase_core::id::TypedId as _;
+use hexabase_core::model::ControlPlaneStore;
 use serde::Serialize;
 
 use super::AUTHENTICATION_DIRECTORY;
@@ -174,6 +175,34 @@ struct Program {
 #[derive(Debug, Serialize)]
 struct BackingStore {
     database: Database,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etcd: Option<Etcd>,
+}
+
+#[derive(Debug, Serialize)]
+struct Etcd {
+    deploy: DeployedEtcd,
+}
+
+/// The etcd beside the control plane, which is reached by its Service.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeployedEtcd {
+    enabled: bool,
+    service: Switch,
+    stateful_set: EtcdStatefulSet,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EtcdStatefulSet {
+    enabled: bool,
+    high_availability: EtcdMembers,
+}
+
+#[derive(Debug, Serialize)]
+struct EtcdMembers {
+    replicas: u8,
 }
 
 #[derive(Debug, Serialize)]
@@ -422,7 +451,7 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
                 scheduler: program(false),
             },
         },
-        backing_store: BackingStore { database: Database { embedded: ON, external: OFF } },
+        backing_store: backing_store(&cluster.control_plane),
         proxy: Proxy {
             bind_address: "0.0.0.0",
             port: 8443,
@@ -443,7 +472,7 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
         service: ControlPlaneService { enabled: true, spec: ServiceSpec { r#type: "ClusterIP" } },
         stateful_set: StatefulSet {
             high_availability: HighAvailability {
-                replicas: 1,
+                replicas: cluster.control_plane.replicas,
                 lease_duration: 60,
                 renew_deadline: 40,
                 retry_period: 15,
@@ -455,6 +484,20 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
             workload_service_account: ON,
             virtual_scheduler: OFF,
         },
+    }
+}
+
+fn backing_store(built: &hexabase_core::model::ControlPlane) -> BackingStore {
+    match built.store {
+        ControlPlaneStore::Sqlite => {
+            BackingStore { database: Database { embedded: ON, external: OFF }, etcd: None }
+        }
+        ControlPlaneStore::Etcd => {
+            let high_availability = EtcdMembers { replicas: built.replicas };
+            let stateful_set = EtcdStatefulSet { enabled: true, high_availability };
+            let deploy = DeployedEtcd { enabled: true, service: ON, stateful_set };
+            BackingStore { database: Database { embedded: OFF, external: OFF }, etcd: Some(Etcd { deploy }) }
+        }
     }
 }
 
