@@ -16,6 +16,10 @@ pub const PROJECT: &str = "hexabase.ai/project-id";
 /// On a namespace on a host cluster: where the images of pods in it may come from, separated by commas. Without it they may
 /// come from anywhere.
 pub const IMAGE_SOURCES: &str = "hexabase.ai/image-sources";
+/// On a namespace on a host cluster: the class and the domain of Ingresses in it. Without them there may be none.
+pub const INGRESS_CLASS: &str = "hexabase.ai/ingress-class";
+/// See [`INGRESS_CLASS`].
+pub const INGRESS_DOMAIN: &str = "hexabase.ai/ingress-domain";
 /// On a node that an operator has set aside for workspaces: what kind of node it is. Only such nodes are ever given to one.
 pub const NODE_CLASS: &str = "hexabase.ai/node-class";
 /// On a node that a workspace has to itself, beside [`WORKSPACE`]: the pool, as a Kubernetes name.

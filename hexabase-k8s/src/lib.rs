@@ -63,4 +63,4 @@ pub use overrides::Overrides;
 #[cfg(feature = "prometheus")]
 pub use prometheus::{PrometheusMetrics, PrometheusSettings};
 pub use provisioner::VClusterProvisioner;
-pub use settings::{Exposure, HostIdentity, HostSettings};
+pub use settings::{Exposure, HostIdentity, HostSettings, TenantIngress};

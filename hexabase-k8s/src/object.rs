@@ -50,6 +50,7 @@ kinds! {
     ADMISSION_POLICY = "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false;
     ADMISSION_POLICY_BINDING =
         "admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", false;
+    KYVERNO_POLICY = "policies.kyverno.io", "ValidatingPolicy", "validatingpolicies", false;
     CLUSTER_ROLE_BINDING = "rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false;
 }
 

@@ -26,6 +26,11 @@ pub struct HostSettings {
     /// The range of the host's Service addresses. Knowing it spares vCluster ten probe Services at the first
     /// start; without it vCluster finds out by itself.
     pub service_cidr: Option<String>,
+    /// The ranges of the host's pods. Knowing them lets in what comes from elsewhere to tenants that may have load balancers:
+    /// without them other tenants could not be told apart from the rest of the world.
+    pub pod_ranges: Vec<String>,
+    /// By what tenants may publish what they run, beside Services of type LoadBalancer.
+    pub ingress: Option<TenantIngress>,
     /// The storage class of control planes' volumes; the host's default if not said.
     pub storage_class: Option<String>,
     /// The image of etcd, for control planes that keep their objects there.
@@ -47,8 +52,40 @@ pub struct HostSettings {
     pub concurrency: usize,
 }
 
-/// What Hexabase makes on a host for users to reach tenants' API servers by. Its text form is `internal`, `ingress/CLASS` or
-/// `gateway/NAMESPACE/NAME`.
+/// By what Ingresses of tenants are served. Its text form is `CLASS/NAMESPACE/DOMAIN`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantIngress {
+    /// The class that they have to name.
+    pub class: String,
+    /// The namespace of its controller, which is let in to tenants' pods.
+    pub namespace: String,
+    /// The domain that a tenant may have names in, `{name}` standing for the tenant, as in `{name}.apps.example`.
+    pub domain: String,
+}
+
+impl FromStr for TenantIngress {
+    type Err = &'static str;
+
+    /// # Errors
+    /// What is wrong, for what is not a class, a namespace and a domain that is a different one for each tenant.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let is_domain = |domain: &str| filled_in(domain, "a").split('.').all(is_name);
+        match parts.as_slice() {
+            [class, namespace, domain]
+                if is_name(class) && is_name(namespace) && domain.contains("{name}") && is_domain(domain) =>
+            {
+                let [class, namespace, domain] = [class, namespace, domain].map(|part| (*part).to_owned());
+                Ok(Self { class, namespace, domain })
+            }
+            _ => Err("must be CLASS/NAMESPACE/DOMAIN, with {name} in the domain, as in \
+                      nginx/ingress-nginx/{name}.apps.example"),
+        }
+    }
+}
+
+/// What Hexabase makes on a host for users to reach tenants' API servers by. Its text form is `internal`, `ingress/CLASS`,
+/// `gateway/NAMESPACE/NAME` or `load-balancer`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Exposure {
     /// Nothing: they are in the host's network, or somebody else sees to it.
@@ -59,6 +96,8 @@ pub enum Exposure {
         /// The class of the controller.
         class: String,
     },
+    /// A load balancer for each of them, whose address is where they are.
+    LoadBalancer,
     /// A TLSRoute of the Gateway API.
     Gateway {
         /// The namespace of the Gateway.
@@ -72,16 +111,17 @@ impl FromStr for Exposure {
     type Err = &'static str;
 
     /// # Errors
-    /// What is wrong, for what is none of the three.
+    /// What is wrong, for what is none of these.
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let parts: Vec<&str> = text.split('/').collect();
         match parts.as_slice() {
             ["internal"] => Ok(Self::Internal),
+            ["load-balancer"] => Ok(Self::LoadBalancer),
             ["ingress", class] if is_name(class) => Ok(Self::Ingress { class: (*class).to_owned() }),
             ["gateway", namespace, name] if is_name(namespace) && is_name(name) => {
                 Ok(Self::Gateway { namespace: (*namespace).to_owned(), name: (*name).to_owned() })
             }
-            _ => Err("must be internal, ingress/CLASS or gateway/NAMESPACE/NAME"),
+            _ => Err("must be internal, ingress/CLASS, gateway/NAMESPACE/NAME or load-balancer"),
         }
     }
 }
@@ -163,6 +203,14 @@ impl HostSettings {
         Some(host.trim_matches(['[', ']']).to_owned())
     }
 
+    /// The type of the Service of a tenant's API server.
+    pub(crate) const fn service_type(&self) -> &'static str {
+        match self.exposure {
+            Exposure::LoadBalancer => "LoadBalancer",
+            Exposure::Internal | Exposure::Ingress { .. } | Exposure::Gateway { .. } => "ClusterIP",
+        }
+    }
+
     /// Whether the settings go together.
     ///
     /// # Errors
@@ -173,7 +221,8 @@ impl HostSettings {
                 && !host.ends_with(".svc")
                 && host.parse::<IpAddr>().is_err()
         });
-        if self.exposure == Exposure::Internal || named_apart {
+        let by_name = matches!(self.exposure, Exposure::Ingress { .. } | Exposure::Gateway { .. });
+        if !by_name || named_apart {
             return Ok(());
         }
         let message = "must name a host for each tenant, as in https://{name}.tenants.example: that is what an Ingress \
@@ -206,6 +255,15 @@ impl HostSettings {
                 require(is_range(value), "must be a range of addresses, as in 10.96.0.0/12")?;
                 self.service_cidr = Some(value.to_owned());
             }
+            "pod_cidr" => {
+                let ranges: Vec<&str> = value.split(',').map(str::trim).collect();
+                require(
+                    ranges.iter().all(|range| is_range(range)),
+                    "must be ranges of addresses, as in 10.244.0.0/16,fd00:10:244::/56",
+                )?;
+                self.pod_ranges = ranges.into_iter().map(str::to_owned).collect();
+            }
+            "tenant_ingress" => self.ingress = Some(value.parse()?),
             "storage_class" => self.storage_class = Some(given()?),
             "host_service_account" => self.identity = Some(value.parse()?),
             _ => return Err(format!("is no setting of a host; there are {}", Self::NAMES.join(", "))),
@@ -214,15 +272,17 @@ impl HostSettings {
     }
 
     /// What [`Self::set`] knows.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 12] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
+        "tenant_ingress",
         "vcluster_image",
         "vcluster_overrides",
         "vcluster_store",
         "image_registry",
         "service_cidr",
+        "pod_cidr",
         "storage_class",
         "host_service_account",
     ];
@@ -309,6 +369,8 @@ impl Default for HostSettings {
             image_registry: None,
             overrides: Overrides::default(),
             service_cidr: None,
+            pod_ranges: Vec::new(),
+            ingress: None,
             storage_class: None,
             etcd_image: "registry.k8s.io/etcd:3.6.8-0".to_owned(),
             store: None,

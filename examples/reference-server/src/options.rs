@@ -223,8 +223,9 @@ options! {
     tenant_endpoint: String,
 
     /// What leads users to tenants' API servers from outside of the host cluster's network: internal (nothing that Hexabase
-    /// makes), ingress/CLASS (an Ingress whose controller hands TLS through), or gateway/NAMESPACE/NAME (a TLSRoute at this
-    /// Gateway). The latter two need a --tenant-endpoint such as https://{name}.tenants.example [default: internal].
+    /// makes), ingress/CLASS (an Ingress whose controller hands TLS through), gateway/NAMESPACE/NAME (a TLSRoute at this
+    /// Gateway), or load-balancer (one for each, whose address users are told). Ingress and Gateway need a --tenant-endpoint
+    /// such as https://{name}.tenants.example [default: internal].
     #[arg(long, env = "HEXABASE_TENANT_EXPOSURE", value_name = "EXPOSURE")]
     tenant_exposure: String,
 
@@ -232,6 +233,12 @@ options! {
     /// [default: https://{name}.{namespace}.svc:443].
     #[arg(long, env = "HEXABASE_TENANT_ADDRESS", value_name = "URL")]
     tenant_address: String,
+
+    /// By what Ingresses of tenants are served, as CLASS/NAMESPACE/DOMAIN: the class that they have to name, the namespace of
+    /// its controller, and the domain that each tenant has names in, with {name} in it: nginx/ingress-nginx/{name}.apps.example.
+    /// Without it they stay in tenants' clusters.
+    #[arg(long, env = "HEXABASE_TENANT_INGRESS", value_name = "INGRESS")]
+    tenant_ingress: String,
 
     /// The image of vCluster, without a tag.
     #[arg(long, env = "HEXABASE_VCLUSTER_IMAGE", value_name = "IMAGE")]
@@ -255,6 +262,10 @@ options! {
     /// The range of Service addresses in the host cluster; vCluster finds out by itself if not said.
     #[arg(long, env = "HEXABASE_SERVICE_CIDR", value_name = "CIDR")]
     service_cidr: String,
+
+    /// The ranges of pod addresses in the host cluster. Knowing them lets traffic in to tenants whose plan has load balancers.
+    #[arg(long, env = "HEXABASE_POD_CIDR", value_name = "CIDR,…")]
+    pod_cidr: String,
 
     /// The storage class of control planes' volumes; the host's default if not said.
     #[arg(long, env = "HEXABASE_STORAGE_CLASS", value_name = "NAME")]

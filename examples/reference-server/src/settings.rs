@@ -302,11 +302,13 @@ fn resolve(
         ("tenant_endpoint", options.tenant_endpoint),
         ("tenant_exposure", options.tenant_exposure),
         ("tenant_address", options.tenant_address),
+        ("tenant_ingress", options.tenant_ingress),
         ("vcluster_image", options.vcluster_image),
         ("vcluster_overrides", options.vcluster_overrides),
         ("vcluster_store", options.vcluster_store),
         ("image_registry", options.image_registry),
         ("service_cidr", options.service_cidr),
+        ("pod_cidr", options.pod_cidr),
         ("storage_class", options.storage_class),
         ("host_service_account", options.host_service_account),
     ];

@@ -311,8 +311,8 @@ async fn collect(
 
 /// Applies what is missing or differs, then removes what is too much. What must be there before others can
 /// be is applied first: namespaces before what lies in them, our own rights before what we do with them, roles before who
-/// has them; and the control
-/// plane comes last, when everything it needs is there.
+/// has them, quotas before what they have to have room for; and the control plane comes last, when everything it needs is
+/// there.
 async fn carry_out(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
     let stages: BTreeSet<u8> = difference.apply.iter().map(|object| stage(object)).collect();
     for now in stages {
@@ -336,7 +336,7 @@ fn stage(object: &Object) -> u8 {
     match object.kind {
         Kind::NAMESPACE => 0,
         _ if is_way_in(object) => 1,
-        Kind::ROLE_BINDING | Kind::CLUSTER_ROLE_BINDING => 3,
+        Kind::ROLE_BINDING | Kind::CLUSTER_ROLE_BINDING | Kind::SERVICE => 3,
         Kind::STATEFUL_SET => 4,
         _ => 2,
     }

@@ -16,6 +16,7 @@ use crate::object::Kind;
 use crate::render::host::{CONTROL_PLANE, ETCD};
 use crate::render::quantities::used;
 use crate::render::tenant::is_project_quota;
+use crate::settings::Exposure;
 
 impl VClusterProvisioner {
     pub(super) async fn observe_cluster(&self, target: &TenantTarget) -> Result<Observation> {
@@ -118,14 +119,31 @@ impl VClusterProvisioner {
                 return Ok(Observation::of(starting("its API server does not answer yet")));
             }
         }
+        let Some(endpoint) = self.endpoint(target).await? else {
+            return Ok(Observation::of(starting("its load balancer has no address yet")));
+        };
         let secret = self.admin_secret(target).await?;
         let certificate_authority =
             secret.as_ref().and_then(|(secret, _)| decoded(secret, "certificate-authority"));
         Ok(Observation {
-            api_endpoint: Some(self.settings.endpoint_of(&target.name)),
+            api_endpoint: Some(endpoint),
             certificate_authority,
             project_usage: self.project_usage(target, api).await,
             ..Observation::of(ControlPlaneState::Ready)
+        })
+    }
+
+    /// Where users find the API server, once that is known.
+    async fn endpoint(&self, target: &TenantTarget) -> Result<Option<String>> {
+        if self.settings.exposure != Exposure::LoadBalancer {
+            return Ok(Some(self.settings.endpoint_of(&target.name)));
+        }
+        let service = self.host.find(Kind::SERVICE, &target.name, &target.name).await?.unwrap_or_default();
+        let at = |field| text(&service, &format!("/status/loadBalancer/ingress/0/{field}"));
+        Ok(match (at("hostname"), at("ip")) {
+            ("", "") => None,
+            ("", address) if address.contains(':') => Some(format!("https://[{address}]:443")),
+            ("", host) | (host, _) => Some(format!("https://{host}:443")),
         })
     }
 

@@ -10,5 +10,5 @@ pub mod vcluster_config;
 mod tests;
 
 pub use host::host_objects;
-pub use host_setup::{host_setup, manifest};
+pub use host_setup::{host_setup, kyverno_policies, manifest};
 pub use tenant::tenant_objects;

@@ -8,7 +8,7 @@ use hexabase_core::model::{
 use hexabase_core::name::ImageSource;
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
-use hexabase_k8s::render::{host_objects, tenant_objects};
+use hexabase_k8s::render::{host_objects, kyverno_policies, tenant_objects};
 use hexabase_k8s::{Exposure, HostSettings, Kind};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
@@ -147,10 +147,23 @@ async fn every_object_is_accepted_strictly_and_without_a_warning() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn kyverno_is_given_what_its_definitions_accept() {
+    // Not every host has Kyverno.
+    let policies = "/apis/policies.kyverno.io/v1/validatingpolicies";
+    let (code, _) = send(&admin().await, "GET", policies, &Value::Null).await;
+    println!("Kyverno's policies are tried: {}", code == 200);
+    for policy in kyverno_policies().iter().filter(|_| code == 200) {
+        let warnings = apply(policy, "&dryRun=All").await;
+        assert!(warnings.is_empty(), "{}: {warnings:?}", policy.name);
+    }
+}
+
 /// A tenant's namespace with everything but a control plane in it: its name.
-async fn furnished(called: &str) -> String {
+pub(crate) async fn furnished(called: &str, settings: &HostSettings) -> String {
     let cluster = tenant(called, Isolation::Baseline);
-    let mut objects = host_objects(&cluster, &HostSettings::default()).unwrap();
+    let mut objects = host_objects(&cluster, settings).unwrap();
     objects.retain(|object| object.kind != Kind::STATEFUL_SET);
     for object in &objects {
         apply(object, "").await;
@@ -167,7 +180,7 @@ async fn furnished(called: &str) -> String {
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
 async fn a_tenants_control_plane_writes_nothing_that_harms_the_host() {
     drop(as_hexabase().await);
-    let name = furnished("guarded").await;
+    let name = furnished("guarded", &HostSettings::default()).await;
     let control_plane = act_as(&format!("system:serviceaccount:{name}:vc-{name}")).await;
     let pod = |spec: Value| {
         let mut body =
@@ -205,7 +218,7 @@ async fn a_tenants_control_plane_writes_nothing_that_harms_the_host() {
         (pod(json!({ "volumes": [{ "name": "v", "hostPath": { "path": "/" } }] })), "violates PodSecurity"),
         (service(json!({ "externalIPs": ["192.0.2.1"] })), "CVE-2020-8554"),
         (service(json!({ "type": "LoadBalancer" })), "exceeded quota"),
-        (service(json!({ "type": "NodePort" })), "exceeded quota"),
+        (service(json!({ "type": "NodePort" })), "ports of the nodes"),
     ];
     for (body, words) in attempts {
         let plural = if body["kind"] == "Pod" { "pods" } else { "services" };
@@ -242,7 +255,9 @@ async fn a_tenants_control_plane_writes_nothing_that_harms_the_host() {
 async fn policies_name_nothing_that_kubernetes_does_not_know() {
     drop(as_hexabase().await);
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(admin().await);
-    for name in ["hexabase-scope", "hexabase-tenants", "hexabase-tenants-services"] {
+    for name in
+        ["hexabase-scope", "hexabase-tenants", "hexabase-tenants-ingresses", "hexabase-tenants-services"]
+    {
         let checked = loop {
             let policy = policies.get(name).await.unwrap();
             let status = policy.status.unwrap_or_default();
@@ -259,7 +274,7 @@ async fn policies_name_nothing_that_kubernetes_does_not_know() {
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
 async fn images_come_from_where_the_plan_says() {
     drop(as_hexabase().await);
-    let name = furnished("sourced").await;
+    let name = furnished("sourced", &HostSettings::default()).await;
     let control_plane = act_as(&format!("system:serviceaccount:{name}:vc-{name}")).await;
     let pod = |lists: Value| {
         let mut body =

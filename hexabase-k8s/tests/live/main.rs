@@ -11,6 +11,7 @@ mod nodes;
 mod occupy;
 mod overrides;
 mod people;
+mod published;
 mod quiet;
 mod replicas;
 

@@ -75,6 +75,17 @@ pub(crate) async fn bring_up(host: &OnHost, cluster: &TenantCluster) -> Client {
     panic!("the tenant does not come up");
 }
 
+/// Waits for something that takes controllers a while.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("not for two minutes: {what}");
+}
+
 fn object(api: &str, kind: &str, name: &str, content: &Value) -> Value {
     let mut body = json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name } });
     for (key, value) in content.as_object().unwrap() {

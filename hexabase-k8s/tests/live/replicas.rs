@@ -14,17 +14,7 @@ use serde_json::{from_value, json};
 
 use crate::OnHost;
 use crate::host::admin;
-use crate::people::bring_up;
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..600 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
-    panic!("{what}");
-}
+use crate::people::{bring_up, until};
 
 #[tokio::test]
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
@@ -40,9 +30,8 @@ async fn a_control_plane_of_three_outlives_its_leader_and_its_own_sleep() {
         let all = sets.list(&ListParams::default()).await.unwrap().items;
         all.len() == 2 && all.iter().all(|set| set.status.as_ref().unwrap().ready_replicas == Some(3))
     };
-    until("not all replicas come up", all_ready).await;
-    until("it does not come to rest", async || host.provisioner.plan(&cluster).await.unwrap().is_empty())
-        .await;
+    until("all replicas come up", all_ready).await;
+    until("it comes to rest", async || host.provisioner.plan(&cluster).await.unwrap().is_empty()).await;
 
     let kept: ConfigMap =
         from_value(json!({ "metadata": { "name": "kept" }, "data": { "a": "b" } })).unwrap();
@@ -56,7 +45,7 @@ async fn a_control_plane_of_three_outlives_its_leader_and_its_own_sleep() {
         let mut holders = all.into_iter().filter_map(|lease| lease.spec?.holder_identity);
         holders.find_map(|holder| Some(holder.strip_suffix("-external-vcluster-controller")?.to_owned()))
     };
-    until("nobody leads", async || leader().await.is_some()).await;
+    until("somebody leads", async || leader().await.is_some()).await;
     let first = leader().await.unwrap();
     let pods: Api<Pod> = Api::namespaced(admin().await, &name);
     pods.delete(&first, &DeleteParams::default().grace_period(0)).await.unwrap();
@@ -64,10 +53,10 @@ async fn a_control_plane_of_three_outlives_its_leader_and_its_own_sleep() {
         Ok(found) => found.data == kept.data,
         Err(_) => false,
     };
-    until("the others do not answer", others).await;
-    until("it does not come back", all_ready).await;
+    until("the others answer", others).await;
+    until("it comes back", all_ready).await;
 
-    until("it does not fall asleep", async || {
+    until("it falls asleep", async || {
         host.provisioner.suspend(&target, THEN).await.unwrap();
         host.provisioner.observe(&target).await.unwrap().control_plane == ControlPlaneState::Stopped
     })
@@ -79,7 +68,7 @@ async fn a_control_plane_of_three_outlives_its_leader_and_its_own_sleep() {
     let tenant = bring_up(&host, &cluster).await;
     let found = Api::<ConfigMap>::namespaced(tenant, "default").get("kept").await.unwrap();
     assert_eq!(found.data, kept.data);
-    until("not all replicas come up again", all_ready).await;
+    until("all replicas come up again", all_ready).await;
 
     // A plan with another store is refused, and nothing moves.
     let mut elsewhere = cluster.clone();

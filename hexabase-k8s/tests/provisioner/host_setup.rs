@@ -26,6 +26,7 @@ pub(crate) fn exposed_by(exposure: &str) -> HostSettings {
         identity: Some(HostIdentity::default()),
         endpoint: "https://{name}.tenants.example".to_owned(),
         exposure: exposure.parse().unwrap(),
+        ingress: Some("nginx/ingress-nginx/{name}.apps.example".parse().unwrap()),
         ..HostSettings::default()
     }
 }
@@ -290,13 +291,13 @@ async fn a_host_that_knows_of_nothing_that_leads_to_tenants_goes_on_without() {
     let mut access = necessary();
     for role in access.iter_mut().filter(|object| object.kind == Kind::CLUSTER_ROLE) {
         let rules = role.body["rules"].as_array_mut().unwrap();
-        rules.retain(|rule| {
-            rule["resources"] != json!(["ingresses"]) && rule["resources"] != json!(["tlsroutes"])
-        });
+        let unknown = ["ingresses", "tlsroutes", "poddisruptionbudgets", "leases"];
+        rules.retain(|rule| !unknown.iter().any(|resource| rule["resources"] == json!([resource])));
     }
     let sandbox = prepared(&access).await;
     let client = Client::new(restricted(&sandbox), "default");
-    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), exposed_by("internal"));
+    let settings = HostSettings { ingress: None, ..exposed_by("internal") };
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), settings);
     let cluster = fixture::tenant_cluster("shop");
     until("applied", || async { provisioner.apply(&cluster).await.map(|applied| applied.tenant) })
         .await

@@ -1,6 +1,7 @@
 //! The vCluster provisioner in the sandbox, against the suite that every provisioner must pass.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod balancer;
 mod faults;
 mod host_setup;
 mod hostile;

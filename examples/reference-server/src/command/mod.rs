@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hexabase_core::error::{Error, Result};
 use hexabase_k8s::HostIdentity;
-use hexabase_k8s::render::{host_setup, manifest};
+use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
 
 use crate::compose;
 use crate::settings::{Settings, Sources};
@@ -75,6 +75,11 @@ struct HostSetup {
     /// The ServiceAccount.
     #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME", default_value_t)]
     host_service_account: HostIdentity,
+
+    /// Write the guard on what tenants' control planes write as policies of Kyverno as well, for hosts where it is installed
+    /// (1.17 or newer): its reports then show what was refused.
+    #[arg(long)]
+    kyverno: bool,
 }
 
 /// Runs the program with the arguments and the environment of the process.
@@ -114,8 +119,12 @@ fn carry_out(command: Command) -> Result<()> {
             runtime()?.block_on(admin.carry_out(settings))
         }
         Command::Billing(billing) => billing.carry_out(),
-        Command::HostSetup(HostSetup { host_service_account }) => {
-            say(manifest(&host_setup(&host_service_account))?.trim_end())
+        Command::HostSetup(HostSetup { host_service_account, kyverno }) => {
+            let mut objects = host_setup(&host_service_account);
+            if kyverno {
+                objects.extend(kyverno_policies());
+            }
+            say(manifest(&objects)?.trim_end())
         }
         Command::Openapi(Openapi { dev }) => {
             let document = crate::document(dev).to_pretty_json();

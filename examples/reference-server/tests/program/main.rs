@@ -345,6 +345,9 @@ fn what_an_administrator_of_a_host_has_to_apply_is_written_out() {
     let kinds: Vec<&str> = manifest.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();
     assert_eq!(manifest.matches("---\n").count(), kinds.len());
     assert_eq!(kinds[..3], ["Namespace", "ServiceAccount", "ClusterRole"]);
+    let with_kyverno = run(&["--kyverno"]);
+    assert_eq!(with_kyverno.matches("kind: ValidatingPolicy\n").count(), 3);
+    assert!(with_kyverno.starts_with(manifest.trim_end()));
     let other = run(&["--host-service-account", "platform/tenants"]);
     assert!(other.contains("system:serviceaccount:platform:tenants") && !other.contains("hexabase-system"));
 }

@@ -27,7 +27,8 @@ pub(super) fn object(tenant: &Tenant<'_>) -> Result<Option<Object>> {
         })
     };
     Ok(match &tenant.settings.exposure {
-        Exposure::Internal => None,
+        // What leads there is the Service itself, or nothing.
+        Exposure::Internal | Exposure::LoadBalancer => None,
         Exposure::Ingress { class } => Some(ingress(tenant, class, &host()?)),
         Exposure::Gateway { namespace, name } => Some(route(tenant, namespace, name, &host()?)),
     })

@@ -9,9 +9,12 @@ use crate::render::host_setup::{WITH_TENANTS, subject};
 const CHANGE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const READ: [&str; 3] = ["get", "list", "watch"];
 
+/// An API group, a resource of it, and what may be done with that.
+type Grant = (&'static str, &'static str, &'static [&'static str]);
+
 /// What the syncer is granted in its own namespace, by API group and resource, and nothing else: no ClusterRole, no
 /// wildcard, no way to nodes, and never `tokenreviews`, with which the tenant would accept the host's tokens.
-pub(crate) const GRANTED: [(&str, &str, &[&str]); 19] = [
+const GRANTED: [Grant; 19] = [
     ("", "configmaps", &CHANGE),
     ("", "persistentvolumeclaims", &CHANGE),
     ("", "pods", &CHANGE),
@@ -33,8 +36,15 @@ pub(crate) const GRANTED: [(&str, &str, &[&str]); 19] = [
     ("events.k8s.io", "events", &["create", "get", "list", "watch"]),
 ];
 
-/// What it is granted besides where there are several of it, which elect a leader.
-pub(crate) const ELECTING: (&str, &str, &[&str]) = ("coordination.k8s.io", "leases", &CHANGE);
+/// What it is granted besides where there are several of it, which elect a leader; and where tenants may publish what they
+/// run.
+const ELECTING: Grant = ("coordination.k8s.io", "leases", &CHANGE);
+const PUBLISHING: Grant = ("networking.k8s.io", "ingresses", &CHANGE);
+
+/// What a syncer is granted on some host.
+pub(crate) fn possible_grants() -> impl Iterator<Item = Grant> {
+    GRANTED.into_iter().chain([ELECTING, PUBLISHING])
+}
 
 /// Our own binding in the namespace.
 pub(crate) const WAY_IN: &str = "hexabase";
@@ -57,7 +67,8 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
         json!({ "apiGroups": groups, "resources": resources, "verbs": verbs })
     };
     let electing = (tenant.cluster.control_plane.replicas > 1).then_some(ELECTING);
-    let rules: Value = GRANTED.into_iter().chain(electing).map(rule).collect();
+    let publishing = tenant.settings.ingress.is_some().then_some(PUBLISHING);
+    let rules: Value = GRANTED.into_iter().chain(electing).chain(publishing).map(rule).collect();
     let binding = json!({
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": own },
         "subjects": [{ "kind": "ServiceAccount", "name": own, "namespace": tenant.name() }],

@@ -9,6 +9,7 @@ use crate::object::{Kind, Object};
 use crate::overrides::amount;
 use crate::render::quantities::hard;
 use crate::render::vcluster_config::VclusterConfig;
+use crate::settings::Exposure;
 
 /// What the tenant's own machinery needs on top of the workloads: the control plane, CoreDNS, and the
 /// objects that both bring along.
@@ -46,6 +47,8 @@ fn overhead(tenant: &Tenant<'_>, config: &VclusterConfig) -> Quota {
         .with(Resource::ConfigMaps, Quantity::units(10))
 }
 
+/// How many ports a load balancer may have on average: each takes one of the nodes', which Kubernetes counts.
+const PORTS: u32 = 8;
 const NOTHING: Quantity = Quantity::units(0);
 
 /// The tenant's CoreDNS, as the configuration has it.
@@ -80,8 +83,15 @@ pub(super) fn objects(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec<Objec
         (resource, extra.get(resource).map_or(amount, |extra| amount.plus(extra)))
     };
     let mut limits = hard(&plan.iter().map(with_overhead).collect());
-    limits.insert("services.nodeports".to_owned(), json!("0"));
-    limits.entry("services.loadbalancers").or_insert_with(|| json!("0"));
+    let balancers = plan.get(Resource::LoadBalancers).unwrap_or(NOTHING);
+    let of_tenant = times(PORTS, balancers);
+    let own = if tenant.settings.exposure == Exposure::LoadBalancer { Quantity::units(1) } else { NOTHING };
+    limits.insert("services.loadbalancers".to_owned(), json!(balancers.plus(own).to_string()));
+    limits.insert("services.nodeports".to_owned(), json!(of_tenant.plus(own).to_string()));
+    // Each leads to a Service.
+    if let Some(services) = plan.get(Resource::Services).filter(|_| tenant.settings.ingress.is_some()) {
+        limits.insert("count/ingresses.networking.k8s.io".to_owned(), json!(services.to_string()));
+    }
     let range = json!({ "limits": [{
         "type": "Container",
         "default": { "cpu": "1", "ephemeral-storage": "8Gi", "memory": "512Mi" },

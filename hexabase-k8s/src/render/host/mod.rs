@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object, fields};
-use crate::settings::{Exposure, HostSettings};
+use crate::settings::{Exposure, HostSettings, filled_in};
 
-pub(crate) use identity::{ELECTING, GRANTED, WAY_IN};
+pub(crate) use identity::{WAY_IN, possible_grants};
 
 /// The kinds of objects that a tenant cluster is on every host, besides the namespace.
 const KINDS: [Kind; 10] = [
@@ -42,7 +42,7 @@ pub(crate) fn possible_kinds() -> impl Iterator<Item = Kind> {
 /// The kinds of objects that a tenant cluster is on a host, besides the namespace.
 pub(crate) fn kinds(settings: &HostSettings) -> Vec<Kind> {
     let leads_there = match settings.exposure {
-        Exposure::Internal => None,
+        Exposure::Internal | Exposure::LoadBalancer => None,
         Exposure::Ingress { .. } => Some(Kind::INGRESS),
         Exposure::Gateway { .. } => Some(Kind::TLS_ROUTE),
     };
@@ -182,6 +182,10 @@ impl Tenant<'_> {
         let mut annotations = json!({ labels::TITLE: self.cluster.workspace_name });
         if !self.cluster.image_sources.is_empty() {
             annotations[labels::IMAGE_SOURCES] = json!(self.image_sources());
+        }
+        if let Some(ingress) = &self.settings.ingress {
+            annotations[labels::INGRESS_CLASS] = json!(ingress.class);
+            annotations[labels::INGRESS_DOMAIN] = json!(filled_in(&ingress.domain, self.name()));
         }
         let metadata = json!({ "name": self.name(), "labels": labels, "annotations": annotations });
         Object::new(Kind::NAMESPACE, json!({ "metadata": metadata }))

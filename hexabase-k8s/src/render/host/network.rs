@@ -10,6 +10,7 @@
 
 use hexabase_core::desired::TenantProject;
 use hexabase_core::id::TypedId as _;
+use hexabase_core::quota::Resource;
 use serde_json::{Value, json};
 
 use super::{CONTROL_PLANE, ETCD, Tenant, etcd};
@@ -43,6 +44,7 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     if tenant.has_etcd() {
         objects.push(etcd(tenant));
     }
+    objects.extend(published(tenant));
     let own = tenant.own_labels();
     objects.extend(tenant.cluster.projects.iter().map(|project| within(tenant, &own, project)));
     objects
@@ -148,6 +150,27 @@ fn control_plane(tenant: &Tenant<'_>) -> Object {
     }
     let egress = Value::Array(egress);
     policy(tenant, &format!("vc-cp-{}", tenant.name()), &tenant.own_pods(CONTROL_PLANE), &ingress, &egress)
+}
+
+/// What tenants publish is reached from elsewhere: by the controller of their Ingresses, and, where they may have load
+/// balancers, by whoever is no pod of the host. A load balancer hides who it was, so nodes are let in as well.
+fn published(tenant: &Tenant<'_>) -> Option<Object> {
+    let controller = tenant.settings.ingress.as_ref().map(|ingress| {
+        json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": ingress.namespace } } })
+    });
+    let balanced = tenant.cluster.quota.get(Resource::LoadBalancers).is_some_and(|count| !count.is_zero());
+    let ranges = &tenant.settings.pod_ranges;
+    let everywhere = ["0.0.0.0/0", "::/0"].map(|all| {
+        let of_family = |range: &&String| range.contains(':') == all.contains(':');
+        let except: Vec<&String> = ranges.iter().filter(of_family).collect();
+        // A family of which there are pods, and it is known where: all others could be anybody's.
+        (!except.is_empty()).then(|| json!({ "ipBlock": { "cidr": all, "except": except } }))
+    });
+    let from: Vec<Value> =
+        controller.into_iter().chain(everywhere.into_iter().flatten().filter(|_| balanced)).collect();
+    let name = format!("vc-published-{}", tenant.name());
+    let ingress = json!([{ "from": from }]);
+    (!from.is_empty()).then(|| policy(tenant, &name, &synced(tenant), &ingress, &json!([])))
 }
 
 /// The members of the etcd find each other by the host's DNS, and answer each other and the control plane.

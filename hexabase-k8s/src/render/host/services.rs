@@ -14,7 +14,7 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     let mut main = tenant.object(
         Kind::SERVICE,
         tenant.name(),
-        json!({ "spec": { "type": "ClusterIP", "ports": [port], "selector": tenant.selector(CONTROL_PLANE) } }),
+        json!({ "spec": { "type": tenant.settings.service_type(), "ports": [port], "selector": tenant.selector(CONTROL_PLANE) } }),
     );
     main.body["metadata"]["labels"]["vcluster.loft.sh/service"] = json!("true");
     if let Some(range) = &tenant.settings.service_cidr {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object};
-use crate::render::host::{ELECTING, GRANTED, possible_kinds, watched};
+use crate::render::host::{possible_grants, possible_kinds, watched};
 use crate::settings::HostIdentity;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -102,7 +102,7 @@ fn with_tenants() -> Value {
     // Those of a tenant that sleeps have nobody else who removes them.
     may("", "pods", &["deletecollection", "list"]);
     may("", "pods/eviction", &["create"]);
-    for (group, resource, verbs) in GRANTED.into_iter().chain([ELECTING]) {
+    for (group, resource, verbs) in possible_grants() {
         may(group, resource, verbs);
     }
     let rule = |((group, resource), verbs): (&(String, String), &BTreeSet<String>)| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });

@@ -1,7 +1,7 @@
 //! What a host cluster needs before Hexabase can act on it, for its administrator to apply once.
 
 mod access;
-mod tenants;
+mod guards;
 
 use hexabase_core::error::Result;
 
@@ -15,7 +15,14 @@ use crate::settings::HostIdentity;
 /// ServiceAccount with no more rights than are used, and a guard on what tenants' control planes write.
 #[must_use]
 pub fn host_setup(identity: &HostIdentity) -> Vec<Object> {
-    access::objects(identity).into_iter().chain(tenants::objects()).collect()
+    access::objects(identity).into_iter().chain(guards::admission_policies()).collect()
+}
+
+/// The guard on what tenants' control planes write once more, for hosts where Kyverno (1.17 or newer) reports on what is
+/// refused. The API server's own stays what enforces it.
+#[must_use]
+pub fn kyverno_policies() -> Vec<Object> {
+    guards::kyverno_policies().collect()
 }
 
 /// Objects as one manifest in YAML, as `kubectl apply` takes it.

@@ -278,6 +278,68 @@ fn the_quota_is_the_plans_and_what_the_control_plane_needs() {
 }
 
 #[test]
+fn load_balancers_come_with_the_ports_that_they_take_of_nodes() {
+    let hard = |cluster: &TenantCluster, exposure: &str| {
+        let mut settings = settings();
+        settings.set("tenant_exposure", exposure).unwrap();
+        let (host, _) = all(cluster, &settings);
+        let quota = host.iter().find(|object| object.kind == Kind::RESOURCE_QUOTA).unwrap();
+        let count = |key: &str| quota.body["spec"]["hard"][key].as_str().unwrap().to_owned();
+        (count("services.loadbalancers"), count("services.nodeports"))
+    };
+    let pair = |balancers: &str, ports: &str| (balancers.to_owned(), ports.to_owned());
+    assert_eq!(hard(&small(), "internal"), pair("0", "0"));
+    assert_eq!(hard(&large(), "internal"), pair("4", "32"));
+    assert_eq!(hard(&small(), "load-balancer"), pair("1", "1"), "the API server's own");
+}
+
+#[test]
+fn tenants_publish_by_the_class_and_under_the_domain_of_their_host() {
+    let mut settings = settings();
+    settings.set("tenant_ingress", "nginx/ingress-nginx/{name}.apps.example").unwrap();
+    let cluster = large();
+    let (host, _) = all(&cluster, &settings);
+    let annotations = &host[0].body["metadata"]["annotations"];
+    assert_eq!(annotations["hexabase.ai/ingress-class"], "nginx");
+    assert_eq!(annotations["hexabase.ai/ingress-domain"], format!("{}.apps.example", cluster.target.name));
+    let role = host.iter().find(|object| object.kind == Kind::ROLE).unwrap();
+    assert!(role.body["rules"].to_string().contains("ingresses"));
+    let config = vcluster_config::render(&cluster, &settings).unwrap().values;
+    assert_eq!(config["sync"]["toHost"]["ingresses"]["enabled"], true);
+
+    for wrong in [
+        "nginx/{name}.apps.example",
+        "nginx/ingress-nginx/apps.example",
+        "nginx/ingress-nginx/*.{name}.example",
+        "/ingress-nginx/{name}.apps.example",
+        "nginx/ingress-nginx/{name}..example",
+    ] {
+        let refused = settings.set("tenant_ingress", wrong).unwrap_err();
+        assert!(refused.starts_with("must be CLASS/NAMESPACE/DOMAIN"), "{wrong}: {refused}");
+    }
+}
+
+#[test]
+fn kyverno_is_given_the_guards_that_the_api_server_has() {
+    let host_setup = host_setup(&Default::default());
+    let enforced: Vec<&Object> = host_setup
+        .iter()
+        .filter(|object| object.kind == Kind::ADMISSION_POLICY && object.name.starts_with("hexabase-tenants"))
+        .collect();
+    let policies = kyverno_policies();
+    assert_eq!(policies.len(), enforced.len());
+    for (policy, enforced) in policies.iter().zip(enforced) {
+        let (spec, of_the_api_server) = (&policy.body["spec"], &enforced.body["spec"]);
+        assert_eq!(policy.name, enforced.name);
+        for same in ["matchConditions", "variables", "validations", "failurePolicy"] {
+            assert_eq!(spec[same], of_the_api_server[same], "{}: {same}", policy.name);
+        }
+        assert_eq!(spec["validationActions"], json!(["Deny"]));
+        assert!(spec["matchConstraints"]["namespaceSelector"].to_string().contains("workspace-id"));
+    }
+}
+
+#[test]
 fn a_project_keeps_what_its_children_have_not() {
     let objects = tenant_objects(&large());
     let quota = |namespace: &str| {

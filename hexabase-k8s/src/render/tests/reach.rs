@@ -7,13 +7,15 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{Kind, Object, host_objects, large, settings};
+use super::{HostSettings, Kind, Object, host_objects, large, settings};
 
 type Labels = BTreeMap<String, String>;
 
 /// One end of a connection.
 enum End {
     Pod(Labels),
+    /// A pod of this namespace, which is no tenant's.
+    Elsewhere(&'static str),
     Address(IpAddr),
 }
 
@@ -69,12 +71,16 @@ fn contains(range: &str, address: IpAddr) -> bool {
     family == other && (length == 0 || (network ^ address) >> (128 - length) == 0)
 }
 
-/// Whether one entry of `to` or `from` is about the other end. Pods of other namespaces take no part here.
+/// Whether one entry of `to` or `from` is about the other end.
 fn matches(peer: &Value, end: &End) -> bool {
     match end {
         End::Pod(labels) => {
             peer.get("namespaceSelector").is_none()
                 && peer.get("podSelector").is_some_and(|selector| selects(selector, labels))
+        }
+        End::Elsewhere(namespace) => {
+            let name = peer.pointer("/namespaceSelector/matchLabels/kubernetes.io~1metadata.name");
+            peer.get("podSelector").is_none() && name.is_some_and(|name| name == namespace)
         }
         End::Address(address) => peer.get("ipBlock").is_some_and(|block| {
             let within = |range: &Value| contains(range.as_str().unwrap(), *address);
@@ -99,7 +105,11 @@ fn lets(policies: &[Object], end: &End, direction: &str, peers: &str, other: &En
 }
 
 fn reaches(from: &End, to: &End, port: u16) -> bool {
-    let objects = host_objects(&large(), &settings()).unwrap();
+    reaches_on(&settings(), from, to, port)
+}
+
+fn reaches_on(settings: &HostSettings, from: &End, to: &End, port: u16) -> bool {
+    let objects = host_objects(&large(), settings).unwrap();
     let policies: Vec<Object> =
         objects.into_iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();
     lets(&policies, from, "egress", "to", to, port) && lets(&policies, to, "ingress", "from", from, port)
@@ -156,6 +166,41 @@ fn no_label_that_a_tenant_can_write_opens_anything() {
         assert!(!reaches(&disguise, &End::Address("10.96.0.1".parse().unwrap()), 443));
         assert!(!reaches(&synced("shop-web", []), &disguise, 1053));
     }
+}
+
+#[test]
+fn what_is_published_is_reached_from_outside_and_by_no_pod_but_the_controllers() {
+    let (shop, controller) = (|| synced("shop", []), End::Elsewhere("ingress-nginx"));
+    let outside = |address: &str| End::Address(address.parse().unwrap());
+    assert!(!reaches(&controller, &shop(), 8080) && !reaches(&outside("203.0.113.7"), &shop(), 8080));
+
+    let mut published = settings();
+    published.set("tenant_ingress", "nginx/ingress-nginx/{name}.apps.example").unwrap();
+    assert!(reaches_on(&published, &controller, &shop(), 8080));
+    assert!(!reaches_on(&published, &End::Elsewhere("default"), &shop(), 8080));
+    assert!(!reaches_on(&published, &outside("203.0.113.7"), &shop(), 8080), "it is not known who is no pod");
+
+    let mut balanced = settings();
+    balanced.set("pod_cidr", "10.244.0.0/16").unwrap();
+    for address in ["203.0.113.7", "10.0.0.5"] {
+        assert!(reaches_on(&balanced, &outside(address), &shop(), 8080), "{address}");
+    }
+    for stranger in ["10.244.3.4", "2001:db8::7"] {
+        assert!(!reaches_on(&balanced, &outside(stranger), &shop(), 8080), "{stranger}");
+    }
+    assert!(!reaches_on(&balanced, &controller, &shop(), 8080));
+    assert!(!reaches_on(&balanced, &shop(), &outside("10.0.0.5"), 443), "it opens nothing the other way");
+}
+
+#[test]
+fn nothing_is_open_to_those_whose_plan_has_no_load_balancers() {
+    let mut balanced = settings();
+    balanced.set("pod_cidr", "10.244.0.0/16,fd00::/48").unwrap();
+    let published = |cluster| {
+        let objects = host_objects(&cluster, &balanced).unwrap();
+        objects.iter().any(|object| object.name.starts_with("vc-published-"))
+    };
+    assert!(published(large()) && !published(super::small()));
 }
 
 #[test]

@@ -61,6 +61,8 @@ struct ToHost {
     config_maps: Selected,
     secrets: Selected,
     pods: Pods,
+    /// Where the host says by which class, and under which names.
+    ingresses: Switch,
     // Off, each for a reason: a tenant's PersistentVolume could be a path of the host; priority classes rank
     // above other tenants; ServiceAccounts and namespaces would leave the tenant's own namespace; network
     // policies could reopen what the host closed.
@@ -69,7 +71,6 @@ struct ToHost {
     service_accounts: Switch,
     namespaces: Switch,
     network_policies: Switch,
-    ingresses: Switch,
     pod_disruption_budgets: Switch,
     storage_classes: Switch,
 }
@@ -352,7 +353,7 @@ struct Logging {
 
 pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: settings::Image) -> Config {
     Config {
-        sync: Sync { to_host: to_host(cluster), from_host: from_host(cluster) },
+        sync: Sync { to_host: to_host(cluster, settings), from_host: from_host(cluster) },
         control_plane: control_plane(cluster, settings, image),
         networking: Networking {
             pod_cidr: "10.244.0.0/16",
@@ -394,7 +395,7 @@ fn own_nodes(cluster: &TenantCluster) -> Option<NodeSelector> {
     (!cluster.node_pools.is_empty()).then_some(NodeSelector { all: false, labels })
 }
 
-fn to_host(cluster: &TenantCluster) -> ToHost {
+fn to_host(cluster: &TenantCluster, settings: &HostSettings) -> ToHost {
     ToHost {
         services: ON,
         endpoints: ON,
@@ -413,7 +414,7 @@ fn to_host(cluster: &TenantCluster) -> ToHost {
         service_accounts: OFF,
         namespaces: OFF,
         network_policies: OFF,
-        ingresses: OFF,
+        ingresses: Switch { enabled: settings.ingress.is_some() },
         pod_disruption_budgets: OFF,
         storage_classes: OFF,
     }
@@ -469,7 +470,7 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
                 },
             },
         },
-        service: ControlPlaneService { enabled: true, spec: ServiceSpec { r#type: "ClusterIP" } },
+        service: ControlPlaneService { enabled: true, spec: ServiceSpec { r#type: settings.service_type() } },
         stateful_set: StatefulSet {
             high_availability: HighAvailability {
                 replicas: cluster.control_plane.replicas,
