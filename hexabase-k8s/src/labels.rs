@@ -20,6 +20,10 @@ pub const IMAGE_SOURCES: &str = "hexabase.ai/image-sources";
 pub const INGRESS_CLASS: &str = "hexabase.ai/ingress-class";
 /// See [`INGRESS_CLASS`].
 pub const INGRESS_DOMAIN: &str = "hexabase.ai/ingress-domain";
+/// On Hexabase's own namespace on a host cluster: the guards that came with it, separated by commas.
+pub const GUARDS: &str = "hexabase.ai/guards";
+/// On Hexabase's own namespace on a host cluster: what identifies all that came with it.
+pub const SETUP: &str = "hexabase.ai/host-setup";
 /// On a node that an operator has set aside for workspaces: what kind of node it is. Only such nodes are ever given to one.
 pub const NODE_CLASS: &str = "hexabase.ai/node-class";
 /// On a node that a workspace has to itself, beside [`WORKSPACE`]: the pool, as a Kubernetes name.

@@ -161,8 +161,21 @@ impl FromStr for HostIdentity {
 }
 
 impl HostSettings {
-    /// The newest release of vCluster whose configuration this crate renders.
+    /// The release of vCluster that runs where nothing else is said.
     pub const VCLUSTER_VERSION: &str = "0.36.1";
+    /// The minor releases of vCluster whose configuration this crate renders, each with those keys that it knows.
+    pub const VCLUSTER_RELEASES: [&str; 2] = ["0.36", "0.37"];
+
+    /// Whether the configuration of this release of vCluster can be rendered: `0.36.1`, or `0.37.0-rc.1`.
+    pub(crate) fn renders(version: &str) -> bool {
+        let patch_of = |release: &&str| version.strip_prefix(*release)?.strip_prefix('.');
+        let is_tag =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+        Self::VCLUSTER_RELEASES
+            .iter()
+            .find_map(patch_of)
+            .is_some_and(|patch| patch.starts_with(|first: char| first.is_ascii_digit()) && is_tag(patch))
+    }
 
     /// The image of vCluster.
     pub(crate) fn vcluster(&self) -> Result<Image, Error> {
@@ -241,6 +254,14 @@ impl HostSettings {
             "tenant_endpoint" => self.endpoint = template(value)?,
             "tenant_address" => self.address = template(value)?,
             "tenant_exposure" => self.exposure = value.parse()?,
+            "vcluster_version" => {
+                let known = Self::VCLUSTER_RELEASES.join(" or ");
+                require(
+                    Self::renders(value),
+                    &format!("must be a release of vCluster {known}, as in {}", Self::VCLUSTER_VERSION),
+                )?;
+                self.vcluster_version = value.to_owned();
+            }
             "vcluster_image" => self.vcluster_image = given()?,
             "vcluster_overrides" => self.overrides = text.parse()?,
             "vcluster_store" => self.store = Some(given()?),
@@ -272,11 +293,12 @@ impl HostSettings {
     }
 
     /// What [`Self::set`] knows.
-    pub const NAMES: [&str; 12] = [
+    pub const NAMES: [&str; 13] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
         "tenant_ingress",
+        "vcluster_version",
         "vcluster_image",
         "vcluster_overrides",
         "vcluster_store",

@@ -240,6 +240,11 @@ options! {
     #[arg(long, env = "HEXABASE_TENANT_INGRESS", value_name = "INGRESS")]
     tenant_ingress: String,
 
+    /// The release of vCluster, of 0.36 or 0.37 [default: 0.36.1]. A change starts every control plane of the host anew; it
+    /// goes up by one minor version at a time and never down.
+    #[arg(long, env = "HEXABASE_VCLUSTER_VERSION", value_name = "VERSION")]
+    vcluster_version: String,
+
     /// The image of vCluster, without a tag.
     #[arg(long, env = "HEXABASE_VCLUSTER_IMAGE", value_name = "IMAGE")]
     vcluster_image: String,

@@ -303,6 +303,7 @@ fn resolve(
         ("tenant_exposure", options.tenant_exposure),
         ("tenant_address", options.tenant_address),
         ("tenant_ingress", options.tenant_ingress),
+        ("vcluster_version", options.vcluster_version),
         ("vcluster_image", options.vcluster_image),
         ("vcluster_overrides", options.vcluster_overrides),
         ("vcluster_store", options.vcluster_store),

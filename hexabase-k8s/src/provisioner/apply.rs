@@ -89,6 +89,7 @@ impl VClusterProvisioner {
 
     pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {
         let mut objects = host_objects(desired, &self.settings)?;
+        self.require_guard_on_ingresses().await?;
         let (on_host, replaced) = match self.apply_on_host(&desired.target, &mut objects).await {
             Err(error) => return Err(self.open(&objects, error).await),
             Ok(found) => found,

@@ -2,6 +2,7 @@ mod apply;
 mod nodes;
 mod observe;
 mod power;
+mod preparation;
 mod reflection;
 mod unchanged;
 mod upgrade;
@@ -204,6 +205,7 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn watch(&self) {
+        self.mention_setup().await;
         join_all(self.reflection.kinds().map(|kind| self.reflection.follow(kind, &self.client))).await;
     }
 }

@@ -14,6 +14,7 @@ mod people;
 mod published;
 mod quiet;
 mod replicas;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;

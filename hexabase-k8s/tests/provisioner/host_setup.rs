@@ -399,3 +399,19 @@ fn an_identity_is_a_namespace_and_a_name() {
         assert!(wrong.parse::<HostIdentity>().is_err(), "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn no_ingress_of_a_tenant_comes_to_a_host_without_a_guard_on_them() {
+    let mut access = necessary();
+    for namespace in access.iter_mut().filter(|object| object.kind == Kind::NAMESPACE) {
+        // As an earlier release left it.
+        namespace.body["metadata"]["annotations"] = json!({ "hexabase.ai/guards": "hexabase-tenants" });
+    }
+    let (sandbox, provisioner) = with(&access).await;
+    let cluster = fixture::tenant_cluster("shop");
+    let error = provisioner.apply(&cluster).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("hexabase host-setup"), "{error}");
+    let namespace = format!("/api/v1/namespaces/{}", cluster.target.name);
+    assert_eq!(send(&sandbox.host_client(), "GET", &namespace, &Value::Null).await, 404, "nothing was made");
+}

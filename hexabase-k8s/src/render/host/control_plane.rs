@@ -25,8 +25,8 @@ pub(super) fn configuration(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec
     });
     secret.body["metadata"]["annotations"] = json!({ "vcluster.loft.sh/store": store });
     let trust = tenant.cluster.oidc.as_ref().map(|oidc| {
-        let content = vcluster_config::authentication(oidc, &tenant.cluster.kubernetes_version);
-        let data = json!({ "data": { "authentication.yaml": content } });
+        let files = vcluster_config::files(oidc, &tenant.cluster.kubernetes_version);
+        let data = json!({ "data": files });
         tenant.object(Kind::CONFIG_MAP, &format!("{}-authentication", tenant.name()), data)
     });
     [secret].into_iter().chain(trust).collect()

@@ -7,7 +7,7 @@ use hexabase_core::model::{
     Assignment, ControlPlaneStore, CustomRole, Isolation, Plan, PresetRole, Project, RoleRef, Rule,
     WorkspaceState,
 };
-use hexabase_core::name::{ImageSource, Slug};
+use hexabase_core::name::{ImageSource, KubernetesVersion, Slug};
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
 use hexabase_core::version::Version;
@@ -370,6 +370,30 @@ fn tokens_are_trusted_only_from_an_issuer_that_can_be_checked() {
 }
 
 #[test]
+fn an_api_server_that_knows_no_file_is_told_by_arguments_whose_tokens_to_accept() {
+    let (mut cluster, mut old) = (large(), settings());
+    cluster.kubernetes_version = KubernetesVersion::parse("1.29").unwrap();
+    old.kubernetes_images.insert("1.29".to_owned(), "ghcr.io/loft-sh/kubernetes:v1.29.0".to_owned());
+    let config = vcluster_config::render(&cluster, &old).unwrap().values;
+    let arguments = &config["controlPlane"]["distro"]["k8s"]["apiServer"]["extraArgs"];
+    let workspace = fixture::workspace("dev").id;
+    let expected = [
+        "--oidc-issuer-url=https://id.example.com".to_owned(),
+        format!("--oidc-client-id={workspace}"),
+        "--oidc-username-claim=sub".to_owned(),
+        "--oidc-username-prefix=hexabase:".to_owned(),
+        "--oidc-groups-claim=groups".to_owned(),
+        "--oidc-groups-prefix=hexabase:".to_owned(),
+        "--oidc-signing-algs=ES256,RS256".to_owned(),
+        "--oidc-ca-file=/etc/hexabase/authentication/ca.crt".to_owned(),
+    ];
+    assert_eq!(*arguments, json!(expected));
+    let (host, _) = all(&cluster, &old);
+    let files = host.iter().find(|object| object.kind == Kind::CONFIG_MAP).unwrap();
+    assert!(files.body["data"]["ca.crt"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+}
+
+#[test]
 fn what_cannot_be_rendered_is_refused_before_anything_is_applied() {
     let mut cluster = small();
     cluster.control_plane.replicas = 3;
@@ -378,6 +402,19 @@ fn what_cannot_be_rendered_is_refused_before_anything_is_applied() {
     assert!(host_objects(&small(), &unknown).unwrap_err().message().contains("1.36"));
     let newer = HostSettings { vcluster_version: "0.99.0".to_owned(), ..settings() };
     assert!(host_objects(&small(), &newer).unwrap_err().message().contains("0.36"));
+    for (version, fine) in [
+        ("0.36.1", true),
+        ("0.37.0", true),
+        ("0.37.0-rc.1", true),
+        ("v0.36.1", false),
+        ("0.36", false),
+        ("0.36.", false),
+        ("0.361.0", false),
+        ("0.38.0", false),
+        ("0.36.1:latest", false),
+    ] {
+        assert_eq!(settings().set("vcluster_version", version).is_ok(), fine, "{version}");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The part of vCluster 0.36's configuration in which nothing may be left to chance. What is not here is off
-//! when it is missing, which is how it should be.
+//! The part of the configuration of vCluster 0.36 and 0.37 in which nothing may be left to chance; the two do not differ in
+//! it. What is not here is off when it is missing, which is how it should be.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use hexabase_core::id::TypedId as _;
 use hexabase_core::model::ControlPlaneStore;
 use serde::Serialize;
 
-use super::AUTHENTICATION_DIRECTORY;
+use super::trust;
 use crate::labels;
 use crate::settings::{self, HostSettings};
 
@@ -438,8 +438,8 @@ fn from_host(cluster: &TenantCluster) -> FromHost {
 
 fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settings::Image) -> ControlPlane {
     let name = &cluster.target.name;
-    let authentication = format!("--authentication-config={AUTHENTICATION_DIRECTORY}/authentication.yaml");
-    let extra_args = cluster.oidc.iter().map(|_| authentication.clone()).collect();
+    let extra_args =
+        cluster.oidc.iter().flat_map(|oidc| trust::arguments(oidc, &cluster.kubernetes_version)).collect();
     let program = |enabled| Program { enabled, extra_args: Vec::new() };
     let settings::Image { registry, repository, tag } = image;
     ControlPlane {

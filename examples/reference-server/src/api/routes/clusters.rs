@@ -133,8 +133,8 @@ struct NewCluster {
     #[serde(default)]
     cordoned: bool,
     /// What is particular to it, by the names of the server's options: `tenant_endpoint`, `tenant_exposure`, `tenant_address`,
-    /// `tenant_ingress`, `vcluster_image`, `vcluster_overrides`, `vcluster_store`, `image_registry`, `service_cidr`, `pod_cidr`,
-    /// `storage_class`, `host_service_account`. What is not given is as the server's own options say.
+    /// `tenant_ingress`, `vcluster_version`, `vcluster_image`, `vcluster_overrides`, `vcluster_store`, `image_registry`,
+    /// `service_cidr`, `pod_cidr`, `storage_class`, `host_service_account`. What is not given is as the server's own options say.
     #[serde(default)]
     settings: BTreeMap<String, String>,
 }

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::{Guard, annotation, rule, rule_saying, variables};
 use crate::labels;
 
+/// What the guard is called.
+pub(crate) const INGRESS_GUARD: &str = "hexabase-tenants-ingresses";
+
 /// What tenants may say about their Ingresses besides, as long as it is a plain word or path: controllers have written
 /// annotations, and paths, into their configuration as they were.
 const HARMLESS: [&str; 10] = [
@@ -25,7 +28,7 @@ const PLAIN: &str = "'^[A-Za-z0-9$()*+,./:?^_|~-]*$'";
 
 pub(super) fn guard() -> Guard {
     Guard {
-        name: "hexabase-tenants-ingresses",
+        name: INGRESS_GUARD,
         group: "networking.k8s.io",
         resources: &["ingresses"],
         variables: looked_at(),

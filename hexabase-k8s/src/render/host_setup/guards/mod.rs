@@ -10,6 +10,8 @@ mod ingresses;
 mod pods;
 mod services;
 
+pub(crate) use ingresses::INGRESS_GUARD;
+
 use serde_json::{Value, json};
 
 use crate::labels;
@@ -108,6 +110,11 @@ impl Guard {
         policy["autogen"] = json!({ "podControllers": { "controllers": [] } });
         Object::of(Kind::KYVERNO_POLICY, self.metadata(), [("spec", policy)])
     }
+}
+
+/// What the guards are called.
+pub(super) fn names() -> Vec<&'static str> {
+    guards().into_iter().map(|guard| guard.name).collect()
 }
 
 /// The guards as policies of the API server.
