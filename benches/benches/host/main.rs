@@ -36,6 +36,7 @@ async fn main() {
     one_after_another(&client).await;
     rest::cost(&client, &many(&client).await).await;
     orders::at_once(&client).await;
+    orders::one_by_one(&client).await;
     clear(&client).await;
 }
 
