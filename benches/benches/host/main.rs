@@ -33,10 +33,16 @@ const TIMES: usize = 3;
 async fn main() {
     let what = "tenant clusters on a real API server";
     let Some(client) = host::client("HEXABASE_TEST_KUBECONFIG", what).await else { return };
-    one_after_another(&client).await;
-    rest::cost(&client, &many(&client).await).await;
-    orders::at_once(&client).await;
-    orders::one_by_one(&client).await;
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
+    if is_wanted("applying") {
+        one_after_another(&client).await;
+        rest::cost(&client, &many(&client).await).await;
+    }
+    if is_wanted("orders") {
+        orders::at_once(&client).await;
+        orders::one_by_one(&client).await;
+    }
     clear(&client).await;
 }
 

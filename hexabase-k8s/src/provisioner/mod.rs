@@ -4,6 +4,7 @@ mod observe;
 mod power;
 mod preparation;
 mod reflection;
+mod starting;
 mod unchanged;
 mod upgrade;
 mod volumes;
@@ -34,11 +35,12 @@ use crate::object::Kind;
 use crate::render::host::{kinds, watched};
 use crate::settings::HostSettings;
 use reflection::Reflection;
+use starting::Settled;
 
 /// How many clients of tenant clusters are kept at hand: for those that something is done about. Each takes some 60 KiB.
 const CLIENTS: usize = 64;
-/// How many tenants are known at a time not to answer.
-const SILENT: usize = 4_096;
+/// Of how many tenants it is known at a time that they do not answer, or what was applied to them.
+const KNOWN: usize = 4_096;
 /// How long a tenant that did not answer is not asked for anything but whether it does: whoever waits for one waits once.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -55,6 +57,8 @@ pub struct VClusterProvisioner {
     clients: quick_cache::sync::Cache<(String, String), ApiServer>,
     /// When a tenant that was looked at did not answer.
     silent: quick_cache::sync::Cache<String, Instant>,
+    /// What was last applied to tenants.
+    settled: quick_cache::sync::Cache<String, Settled>,
     reflection: Reflection,
 }
 
@@ -69,7 +73,8 @@ impl VClusterProvisioner {
             reflection: Reflection::of(watched(kinds(&settings)).collect()),
             settings,
             clients: quick_cache::sync::Cache::new(CLIENTS),
-            silent: quick_cache::sync::Cache::new(SILENT),
+            silent: quick_cache::sync::Cache::new(KNOWN),
+            settled: quick_cache::sync::Cache::new(KNOWN),
         }
     }
 
@@ -182,6 +187,7 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn delete(&self, target: &TenantTarget) -> Result<()> {
+        drop(self.settled.remove(&target.name));
         match self.namespace(target).await? {
             Namespace::Terminating => Ok(()),
             // Nothing runs on its nodes any more.

@@ -20,6 +20,9 @@ use crate::settings::Exposure;
 
 impl VClusterProvisioner {
     pub(super) async fn observe_cluster(&self, target: &TenantTarget) -> Result<Observation> {
+        if let Some(observation) = self.still_starting(target) {
+            return Ok(observation);
+        }
         let moment = self.reflection.moment(&target.name);
         match self.namespace(target).await? {
             // What is not ours is no cluster of ours; applying says so.
@@ -44,7 +47,8 @@ impl VClusterProvisioner {
             return Ok(Observation { usage, ..Observation::of(control_plane) });
         }
         if number(set, "/status/readyReplicas") == 0 {
-            return Ok(Observation { usage, ..Observation::of(self.not_ready(target).await?) });
+            let observation = Observation { usage, ..Observation::of(self.not_ready(target).await?) };
+            return Ok(self.starts(target, moment, observation));
         }
         if !is_rolled_out(set) {
             return Ok(Observation {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, pin_mut};
 use hexabase_core::backoff;
-use hexabase_core::provisioner::Observation;
+use hexabase_core::provisioner::{ControlPlaneState, Observation};
 use kube::Api;
 use kube::Client;
 use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
@@ -56,8 +56,16 @@ struct State {
 struct Tenant {
     versions: Versions,
     moment: Moment,
-    observed: Option<(Moment, Observation)>,
+    observed: Option<Observed>,
     compared: Option<Compared>,
+}
+
+/// What was observed at a moment, or after it.
+#[derive(Debug)]
+struct Observed {
+    moment: Moment,
+    at: Instant,
+    observation: Observation,
 }
 
 /// When nothing differed.
@@ -143,8 +151,18 @@ impl Reflection {
     /// Notes what was observed of a tenant at a moment or after it.
     pub(super) fn observed(&self, tenant: &str, moment: Option<Moment>, observation: &Observation) {
         if let (Some(moment), Some(tenant)) = (moment, self.lock().tenants.get_mut(tenant)) {
-            tenant.observed = Some((moment, observation.clone()));
+            tenant.observed = Some(Observed { moment, at: Instant::now(), observation: observation.clone() });
         }
+    }
+
+    /// What was observed of a tenant no longer than this ago, if it was on its way up and nothing has moved since.
+    pub(super) fn starting(&self, tenant: &str, ago: Duration) -> Option<Observation> {
+        let now = self.moment(tenant)?;
+        let state = self.lock();
+        let observed = state.tenants.get(tenant)?.observed.as_ref()?;
+        let on_its_way = matches!(observed.observation.control_plane, ControlPlaneState::Starting { .. });
+        let holds = on_its_way && observed.moment == now && observed.at.elapsed() < ago;
+        holds.then(|| observed.observation.clone())
     }
 
     /// Notes that at a moment or after it a tenant was all it should be, with Secrets in these versions.
@@ -159,11 +177,11 @@ impl Reflection {
         let now = self.moment(tenant)?;
         let state = self.lock();
         let tenant = state.tenants.get(tenant)?;
-        let (_, observation) = tenant.observed.as_ref().filter(|(moment, _)| *moment == now)?;
+        let observed = tenant.observed.as_ref().filter(|observed| observed.moment == now)?;
         let compared = tenant.compared.as_ref().filter(|compared| {
             compared.moment == now && compared.desired == *desired && compared.at.elapsed() < THOROUGH
         })?;
-        Some((observation.clone(), compared.secrets.clone()))
+        Some((observed.observation.clone(), compared.secrets.clone()))
     }
 
     /// Watches the objects of a kind. Comes to no end.

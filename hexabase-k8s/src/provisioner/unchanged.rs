@@ -53,7 +53,7 @@ impl VClusterProvisioner {
 }
 
 /// What identifies a desired state.
-fn digest(desired: &TenantCluster) -> Result<Digest> {
+pub(super) fn digest(desired: &TenantCluster) -> Result<Digest> {
     let text = serde_json::to_vec(desired)
         .map_err(|error| Error::unexpected("a tenant cannot be written down").caused_by(error))?;
     Ok(Sha256::digest(text).into())

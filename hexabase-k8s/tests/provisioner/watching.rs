@@ -295,3 +295,58 @@ async fn nothing_is_watched_in_vain_and_no_secret_at_all() {
         assert!(!settled.await.unwrap(), "{what} is not needed");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_starts_and_does_not_move_costs_a_request_now_and_then() {
+    // It takes long to start, as far as time passes here.
+    let startup = Duration::from_secs(60);
+    let sandbox = Sandbox::start(SandboxOptions { startup, ..SandboxOptions::default() });
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = {
+        let (asked, client) = (asked.clone(), sandbox.host_client());
+        tower::service_fn(move |request: http::Request<Body>| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let client = client.clone();
+            async move { client.send(request).await }
+        })
+    };
+    let client = Client::new(counting, "default");
+    let provisioner =
+        Arc::new(VClusterProvisioner::new(client, sandbox.connector(), HostSettings::default()));
+    let mut watching = JoinSet::new();
+    let watcher = provisioner.clone();
+    watching.spawn(async move { watcher.watch().await });
+    let tenant = fixture::tenant_cluster("shop");
+    let look = async || {
+        let observed = provisioner.observe(&tenant.target).await.unwrap();
+        let applied = provisioner.apply(&tenant).await.unwrap();
+        (
+            observed.control_plane == ControlPlaneState::Ready && applied.tenant,
+            asked.swap(0, Ordering::Relaxed),
+        )
+    };
+    // Until everything is there and word of it is about.
+    for _ in 0..20 {
+        look().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut requests = 0;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        requests += look().await.1;
+    }
+    // Now and then it is asked for the pods, and for all of it.
+    assert!((10..60).contains(&requests), "{requests} requests by a hundred looks in ten seconds");
+
+    // It is noticed at once when it is there, and when it goes.
+    while !look().await.0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    provisioner.delete(&tenant.target).await.unwrap();
+    while provisioner.observe(&tenant.target).await.unwrap().control_plane != ControlPlaneState::Absent {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    provisioner.apply(&tenant).await.unwrap();
+    let made = provisioner.observe(&tenant.target).await.unwrap();
+    assert!(matches!(made.control_plane, ControlPlaneState::Starting { .. }), "{made:?}");
+}
