@@ -234,6 +234,16 @@ impl HostSettings {
                 && !host.ends_with(".svc")
                 && host.parse::<IpAddr>().is_err()
         });
+        let would_be_taken = |ingress: &TenantIngress| {
+            let domain = filled_in(&ingress.domain, "a");
+            let within = |host: &str| host == domain || host.ends_with(&format!(".{domain}"));
+            self.host_of("a").as_deref().is_some_and(within)
+        };
+        if self.ingress.as_ref().is_some_and(would_be_taken) {
+            let message = "must have another domain than the tenant_endpoint: whoever may publish in a workspace could take \
+                           the name of its API server";
+            return Err(("tenant_ingress", message));
+        }
         let by_name = matches!(self.exposure, Exposure::Ingress { .. } | Exposure::Gateway { .. });
         if !by_name || named_apart {
             return Ok(());
@@ -350,7 +360,8 @@ fn is_range(text: &str) -> bool {
         text.split_once('/').and_then(|(address, bits)| Some((address.parse::<IpAddr>().ok()?, bits)));
     parts.is_some_and(|(address, bits)| {
         let most = if address.is_ipv4() { 32 } else { 128 };
-        bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+        // All addresses are no range of anything.
+        bits.parse::<u8>().is_ok_and(|bits| (1..=most).contains(&bits))
     })
 }
 

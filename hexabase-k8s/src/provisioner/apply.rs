@@ -88,17 +88,17 @@ impl VClusterProvisioner {
     }
 
     pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {
-        let mut objects = host_objects(desired, &self.settings)?;
         if self.only_has_to_start(desired).await? {
             return Ok(Applied::default());
         }
+        let mut objects = host_objects(desired, &self.settings)?;
         self.require_guard_on_ingresses().await?;
         let (on_host, replaced) = match self.apply_on_host(&desired.target, &mut objects).await {
             Err(error) => return Err(self.open(&objects, error).await),
             Ok(found) => found,
         };
-        self.applied_on_host(desired)?;
         self.grow_volumes(&objects, desired.control_plane.storage, &on_host).await?;
+        self.applied_on_host(desired)?;
         if replaced {
             // What answers now is on its way out.
             return Ok(Applied::default());

@@ -47,7 +47,7 @@ impl VClusterProvisioner {
             return Ok(Observation { usage, ..Observation::of(control_plane) });
         }
         if number(set, "/status/readyReplicas") == 0 {
-            let observation = Observation { usage, ..Observation::of(self.not_ready(target).await?) };
+            let observation = Observation { usage, ..Observation::of(self.not_ready(target, &sets).await?) };
             return Ok(self.starts(target, moment, observation));
         }
         if !is_rolled_out(set) {
@@ -77,34 +77,34 @@ impl VClusterProvisioner {
         Ok(if left.is_empty() { ControlPlaneState::Stopped } else { ControlPlaneState::Stopping })
     }
 
-    /// Why the control plane is not ready: what its pods say.
-    async fn not_ready(&self, target: &TenantTarget) -> Result<ControlPlaneState> {
+    /// Why the control plane is not ready: what its pods say, and the host where there are none.
+    async fn not_ready(&self, target: &TenantTarget, sets: &StatefulSets) -> Result<ControlPlaneState> {
         let selector = format!("app in ({CONTROL_PLANE},{ETCD}),{}={}", labels::RELEASE, target.name);
         let pods = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
-        if pods.is_empty() {
-            return self.no_pod(target).await;
+        let has_pods = |set: &Value| pods.iter().any(|pod| app(pod) == app(set));
+        let mut waiting = "its pod is starting";
+        for set in sets.all().filter(|set| !has_pods(set)) {
+            // What it is refused keeps others from starting as well, which say something else.
+            if let Some(refused) = self.no_pod(target, text(set, "/metadata/name")).await? {
+                return Ok(refused);
+            }
+            waiting = "its pod was not made yet";
         }
-        Ok(pods.iter().find_map(trouble).unwrap_or_else(|| starting("its pod is starting")))
+        Ok(pods.iter().find_map(trouble).unwrap_or_else(|| starting(waiting)))
     }
 
-    /// Why there is no pod: what the host says about making one.
-    async fn no_pod(&self, target: &TenantTarget) -> Result<ControlPlaneState> {
-        let about = format!(
-            "involvedObject.kind=StatefulSet,involvedObject.name={},reason=FailedCreate",
-            target.name
-        );
+    /// Why a StatefulSet has no pod: what the host says about making one.
+    async fn no_pod(&self, target: &TenantTarget, set: &str) -> Result<Option<ControlPlaneState>> {
+        let about = format!("involvedObject.kind=StatefulSet,involvedObject.name={set},reason=FailedCreate");
         let events =
             self.host.list_by(Kind::EVENT, Some(&target.name), ListParams::default().fields(&about)).await?;
         // Timestamps of one form sort like the times they stand for.
         let newest = events.iter().max_by_key(|event| text(event, "/lastTimestamp"));
-        Ok(newest.map_or_else(
-            || starting("its pod was not made yet"),
-            |event| {
-                let message =
-                    format!("the host does not let its pod be made: {}", brief(text(event, "/message")));
-                ControlPlaneState::Broken { reason: "FailedCreate".to_owned(), message }
-            },
-        ))
+        Ok(newest.map(|event| {
+            let message =
+                format!("the host does not let its pod be made: {}", brief(text(event, "/message")));
+            ControlPlaneState::Broken { reason: "FailedCreate".to_owned(), message }
+        }))
     }
 
     /// The control plane's pod is ready; it counts once its API server answers, too.
@@ -170,6 +170,11 @@ impl VClusterProvisioner {
         };
         ours.filter_map(measured).collect()
     }
+}
+
+/// What a pod, or a StatefulSet, is one of.
+fn app(body: &Value) -> &str {
+    text(body, "/metadata/labels/app")
 }
 
 fn number(body: &Value, pointer: &str) -> u64 {

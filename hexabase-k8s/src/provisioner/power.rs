@@ -18,7 +18,7 @@ pub(super) struct StatefulSets {
 }
 
 impl StatefulSets {
-    fn all(&self) -> impl Iterator<Item = &Value> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Value> {
         [&self.control_plane].into_iter().chain(&self.etcd)
     }
 

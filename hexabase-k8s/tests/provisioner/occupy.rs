@@ -19,9 +19,14 @@ pub(crate) async fn make_namespace(client: Client, name: &str) {
 
 /// The namespace of a tenant, with a quota of the host's administrator that lets no pod in.
 pub(crate) async fn leave_no_room(client: Client, target: &TenantTarget) {
+    leave_room_for(client, target, 0).await;
+}
+
+/// The same with room for some.
+pub(crate) async fn leave_room_for(client: Client, target: &TenantTarget, pods: u8) {
     let labels = json!({ "hexabase.ai/workspace-id": target.workspace_id.kubernetes_name() });
     make(&client, json!({ "name": target.name, "labels": labels })).await;
-    let quota = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": "0" } } });
+    let quota = json!({ "metadata": { "name": "full" }, "spec": { "hard": { "pods": pods.to_string() } } });
     let quota: ResourceQuota = serde_json::from_value(quota).unwrap();
     let quotas: Api<ResourceQuota> = Api::namespaced(client, &target.name);
     quotas.create(&PostParams::default(), &quota).await.unwrap();

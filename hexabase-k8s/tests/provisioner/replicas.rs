@@ -11,6 +11,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::host_setup::{of_three, prepared, until};
+use super::occupy::leave_room_for;
 
 struct Stage {
     sandbox: Sandbox,
@@ -112,4 +113,21 @@ async fn somebody_who_takes_a_replica_away_gives_it_back() {
     stage.provisioner.apply(&of_three("shop")).await.unwrap();
     let set = stage.sets().get(&of_three("shop").target.name).await.unwrap();
     assert_eq!(set.spec.unwrap().replicas, Some(3));
+}
+
+#[tokio::test]
+async fn whichever_part_of_it_is_refused_says_why() {
+    let sandbox = prepared(&[]).await;
+    let provisioner =
+        VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
+    let cluster = of_three("shop");
+    // For the one or for the other.
+    leave_room_for(sandbox.host_client(), &cluster.target, 3).await;
+    until("the reason", || async {
+        provisioner.apply(&cluster).await?;
+        let observed = provisioner.observe(&cluster.target).await?.control_plane;
+        Ok(matches!(observed, ControlPlaneState::Broken { message, .. } if message.contains("exceeded quota")))
+    })
+    .await
+    .unwrap();
 }

@@ -32,6 +32,29 @@ async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
+/// A provisioner that watches its host, and how often it asks that for something.
+fn watching(
+    sandbox: &Sandbox,
+    client: Client,
+    settings: HostSettings,
+) -> (Arc<VClusterProvisioner>, Arc<AtomicUsize>, JoinSet<()>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counting = {
+        let asked = asked.clone();
+        tower::service_fn(move |request: http::Request<Body>| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let client = client.clone();
+            async move { client.send(request).await }
+        })
+    };
+    let client = Client::new(counting, "default");
+    let provisioner = Arc::new(VClusterProvisioner::new(client, sandbox.connector(), settings));
+    let mut watching = JoinSet::new();
+    let watcher = provisioner.clone();
+    watching.spawn(async move { watcher.watch().await });
+    (provisioner, asked, watching)
+}
+
 impl Watched {
     async fn start() -> Self {
         let sandbox = Sandbox::start(SandboxOptions { startup: Duration::ZERO, ..SandboxOptions::default() });
@@ -40,20 +63,7 @@ impl Watched {
 
     /// A tenant on a host that Hexabase speaks to by a client.
     async fn on(sandbox: Sandbox, client: Client, settings: HostSettings) -> Self {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counting = {
-            let asked = asked.clone();
-            tower::service_fn(move |request: http::Request<Body>| {
-                asked.fetch_add(1, Ordering::Relaxed);
-                let client = client.clone();
-                async move { client.send(request).await }
-            })
-        };
-        let client = Client::new(counting, "default");
-        let provisioner = Arc::new(VClusterProvisioner::new(client, sandbox.connector(), settings));
-        let mut watching = JoinSet::new();
-        let watcher = provisioner.clone();
-        watching.spawn(async move { watcher.watch().await });
+        let (provisioner, asked, watching) = watching(&sandbox, client, settings);
         let tenant = fixture::tenant_cluster("shop");
         while !provisioner.apply(&tenant).await.is_ok_and(|applied| applied.tenant) {
             a_moment().await;
@@ -301,21 +311,8 @@ async fn a_tenant_that_starts_and_does_not_move_costs_a_request_now_and_then() {
     // It takes long to start, as far as time passes here.
     let startup = Duration::from_secs(60);
     let sandbox = Sandbox::start(SandboxOptions { startup, ..SandboxOptions::default() });
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counting = {
-        let (asked, client) = (asked.clone(), sandbox.host_client());
-        tower::service_fn(move |request: http::Request<Body>| {
-            asked.fetch_add(1, Ordering::Relaxed);
-            let client = client.clone();
-            async move { client.send(request).await }
-        })
-    };
-    let client = Client::new(counting, "default");
-    let provisioner =
-        Arc::new(VClusterProvisioner::new(client, sandbox.connector(), HostSettings::default()));
-    let mut watching = JoinSet::new();
-    let watcher = provisioner.clone();
-    watching.spawn(async move { watcher.watch().await });
+    let client = sandbox.host_client();
+    let (provisioner, asked, _watching) = watching(&sandbox, client, HostSettings::default());
     let tenant = fixture::tenant_cluster("shop");
     let look = async || {
         let observed = provisioner.observe(&tenant.target).await.unwrap();

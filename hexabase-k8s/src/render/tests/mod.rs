@@ -317,6 +317,27 @@ fn tenants_publish_by_the_class_and_under_the_domain_of_their_host() {
         let refused = settings.set("tenant_ingress", wrong).unwrap_err();
         assert!(refused.starts_with("must be CLASS/NAMESPACE/DOMAIN"), "{wrong}: {refused}");
     }
+    assert!(settings.set("pod_cidr", "0.0.0.0/0").is_err() && settings.set("pod_cidr", "::/0").is_err());
+}
+
+#[test]
+fn nobody_publishes_under_the_name_of_an_api_server() {
+    let check = |endpoint: &str, domain: &str| {
+        let mut settings = settings();
+        settings.set("tenant_endpoint", endpoint).unwrap();
+        settings.set("tenant_ingress", &format!("nginx/ingress-nginx/{domain}")).unwrap();
+        settings.check().map_err(|(name, _)| name)
+    };
+    for endpoint in
+        ["https://{name}.apps.example", "https://{name}.apps.example:6443", "https://api.{name}.apps.example"]
+    {
+        assert_eq!(check(endpoint, "{name}.apps.example"), Err("tenant_ingress"), "{endpoint}");
+    }
+    for endpoint in
+        ["https://{name}.tenants.example", "https://api-{name}.apps.example", "https://{name}.{name}.svc:443"]
+    {
+        assert_eq!(check(endpoint, "{name}.apps.example"), Ok(()), "{endpoint}");
+    }
 }
 
 #[test]
