@@ -18,6 +18,7 @@ use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::worker::Worker;
 use hexabase_core::{Caller, Platform};
 use hexabase_store::SqliteStore;
+use tokio::task::JoinSet;
 
 /// Where the platform says it is.
 pub const URL: &str = "https://hexabase.example";
@@ -30,6 +31,8 @@ pub struct Shop {
     organization: OrganizationId,
     /// What they buy.
     pub plan: Plan,
+    /// Ends with the shop, so that nothing of it is there when the next is measured.
+    _working: JoinSet<()>,
     _folder: tempfile::TempDir,
 }
 
@@ -53,7 +56,8 @@ impl Shop {
             .build()
             .unwrap();
         let worker = Worker::new(platform.clone(), concurrency);
-        tokio::spawn(async move { worker.run(std::future::pending()).await });
+        let mut working = JoinSet::new();
+        working.spawn(async move { worker.run(std::future::pending()).await });
         let email = Email::parse("ann@example.com").unwrap();
         let who = ExternalIdentity { subject: "ann".to_owned(), verified_email: Some(email), name: None };
         let provider = ProviderName::parse("bench").unwrap();
@@ -65,7 +69,7 @@ impl Shop {
             display_name: DisplayName::parse("Acme").unwrap(),
         };
         let organization = platform.organizations().create(&caller, &acme).await.unwrap().value.id;
-        Self { platform, caller, organization, plan, _folder: folder }
+        Self { platform, caller, organization, plan, _working: working, _folder: folder }
     }
 
     /// Orders a workspace.

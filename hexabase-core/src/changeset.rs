@@ -327,7 +327,8 @@ impl Guard {
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// Look at a workspace: make its cluster what it should be. Without a workspace, look at what the organization owes, and
-    /// at what it has ordered. Carries nothing else.
+    /// at what it has ordered. A look at a workspace that was put off carries the moment it was put off to, as RFC 3339 writes
+    /// it: there is nothing to be done when somebody has looked in the meantime, and put the next one off to another.
     Look,
     /// Send a mail. The payload is sealed.
     Mail,

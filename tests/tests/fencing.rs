@@ -18,7 +18,7 @@ use hexabase_core::name::{DisplayName, Email, HostClusterName, ProviderName, Slu
 use hexabase_core::placement::HostCluster;
 use hexabase_core::platform::{CreateOrganization, CreateWorkspace};
 use hexabase_core::provisioner::{
-    AdminAccess, Applied, ClusterProvisioner, Fleet, MemoryProvisioner, Observation,
+    AdminAccess, Applied, ClusterProvisioner, Fleet, MemoryProvisioner, Moved, Observation,
 };
 use hexabase_core::seal::MasterKey;
 use hexabase_core::store::{MemoryStore, TenantStore};
@@ -78,8 +78,8 @@ impl ClusterProvisioner for Gated {
         self.inner.ping().await
     }
 
-    async fn watch(&self) {
-        self.inner.watch().await;
+    async fn watch(&self, moved: &Moved<'_>) {
+        self.inner.watch(moved).await;
     }
 }
 

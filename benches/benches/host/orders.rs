@@ -14,7 +14,7 @@ use hexabase_core::error::Result;
 use hexabase_core::id::TypedId as _;
 use hexabase_core::lifecycle::Pace;
 use hexabase_core::model::DriftEntry;
-use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation};
+use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Moved, Observation};
 use hexabase_k8s::VClusterProvisioner;
 use jiff::Timestamp;
 use kube::Client;
@@ -73,8 +73,8 @@ impl<P: ClusterProvisioner> ClusterProvisioner for Noting<P> {
         self.inner.ping().await
     }
 
-    async fn watch(&self) {
-        self.inner.watch().await;
+    async fn watch(&self, moved: &Moved<'_>) {
+        self.inner.watch(moved).await;
     }
 }
 
@@ -123,6 +123,7 @@ pub(crate) async fn at_once(client: &Client) {
         orders.push(counter.order(number).await);
     }
     let ours = upper(counter.all_applied(&orders).await, 0.95);
+    drop(counter);
 
     let begun = Instant::now();
     let apply = |number: usize| async move {
@@ -147,6 +148,7 @@ pub(crate) async fn one_by_one(client: &Client) {
         orders.push(counter.order(number).await);
     }
     let ours = upper(counter.all_applied(&orders).await.split_off(MANY), 0.95);
+    drop(counter);
 
     let mut tick = interval(EVERY);
     let mut floors = JoinSet::new();

@@ -94,7 +94,7 @@ pub(crate) async fn cost(client: &Client, tenants: &[TenantCluster]) {
     let provisioner = Arc::new(VClusterProvisioner::new(client, connector, HostSettings::default()));
     let watching = tokio::spawn({
         let provisioner = provisioner.clone();
-        async move { provisioner.watch().await }
+        async move { provisioner.watch(&|_| ()).await }
     });
     iter(tenants.iter().map(|tenant| settle(&provisioner, tenant)))
         .buffer_unordered(AT_A_TIME)

@@ -7,7 +7,7 @@ use super::FaultPlan;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
 use crate::model::DriftEntry;
-use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation};
+use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Moved, Observation};
 
 /// A provisioner of which any call can be cut.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl ClusterProvisioner for FaultyProvisioner {
         self.inner.ping().await
     }
 
-    async fn watch(&self) {
-        self.inner.watch().await;
+    async fn watch(&self, moved: &Moved<'_>) {
+        self.inner.watch(moved).await;
     }
 }

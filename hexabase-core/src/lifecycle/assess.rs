@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Intent, enter, intent};
 use crate::backoff;
-use crate::clock::{after, until};
+use crate::clock::{after, until, whole_microseconds};
 use crate::error::Error;
 use crate::model::{Condition, ConditionStatus, Drift, DriftEntry, Hold, Phase, Usage, Workspace};
 use crate::provisioner::{Applied, ControlPlaneState, NO_UPGRADE_PATH, Observation};
@@ -17,6 +17,9 @@ pub struct Pace {
     /// The longest time between two looks at something that is under way. Until then it is a sixteenth of the time that it
     /// has been under way, so that clusters which hang do not take the workers' time from others.
     pub longest_poll: Duration,
+    /// The shortest time between two looks at something under way that announces when it gets further. Until the longest it is
+    /// as long again as it has been under way: not everything that may be amiss is announced.
+    pub announced_poll: Duration,
     /// The wait after the first failure; it doubles with every further one.
     pub first_retry: Duration,
     /// The longest wait after failures.
@@ -32,6 +35,7 @@ impl Default for Pace {
         Self {
             shortest_poll: Duration::from_millis(50),
             longest_poll: Duration::from_secs(60),
+            announced_poll: Duration::from_secs(5),
             first_retry: Duration::from_millis(500),
             longest_retry: Duration::from_secs(300),
             resync: Duration::from_secs(300),
@@ -83,8 +87,9 @@ pub fn assess(before: &Workspace, seen: &Seen, pace: &Pace, now: Timestamp, rand
     };
     record(&mut workspace, seen, now);
     let end_of_cut = workspace.cuts.iter().map(|cut| cut.until).min();
-    workspace.reconcile_at =
-        next_look(&workspace, pace, now, random).map(|at| end_of_cut.map_or(at, |end| at.min(end.max(now))));
+    let announced = seen.observation.as_ref().is_some_and(|observation| observation.announced);
+    workspace.reconcile_at = next_look(&workspace, announced, pace, now, random)
+        .map(|at| end_of_cut.map_or(at, |end| at.min(end.max(now))));
     set_conditions(&mut workspace, seen, now);
     Assessment { workspace, gone }
 }
@@ -217,16 +222,24 @@ fn record(workspace: &mut Workspace, seen: &Seen, now: Timestamp) {
     }
 }
 
-fn next_look(workspace: &Workspace, pace: &Pace, now: Timestamp, random: u64) -> Option<Timestamp> {
+fn next_look(
+    workspace: &Workspace,
+    announced: bool,
+    pace: &Pace,
+    now: Timestamp,
+    random: u64,
+) -> Option<Timestamp> {
     let failures = workspace.status.failures;
+    let elapsed = until(workspace.status.phase_since, now);
     let wait = match workspace.status.phase {
         _ if failures > 0 => backoff::delay(failures, pace.first_retry, pace.longest_retry, random),
         Phase::Suspended => return None,
         // Failed is looked at again as well: what stood in the way may be gone.
         Phase::Ready | Phase::Failed => backoff::delay(1, pace.resync, pace.resync, random),
-        _ => backoff::poll(until(workspace.status.phase_since, now), pace.shortest_poll, pace.longest_poll),
+        _ if announced => elapsed.max(pace.announced_poll).min(pace.longest_poll),
+        _ => backoff::poll(elapsed, pace.shortest_poll, pace.longest_poll),
     };
-    Some(after(now, wait))
+    Some(whole_microseconds(after(now, wait)))
 }
 
 fn set_conditions(workspace: &mut Workspace, seen: &Seen, now: Timestamp) {

@@ -186,6 +186,23 @@ fn what_is_quick_is_looked_at_often_and_what_is_slow_less_so() {
 }
 
 #[test]
+fn what_announces_when_it_gets_further_is_left_alone() {
+    let pace = Pace::default();
+    let announced =
+        Seen { observation: Some(Observation::of(starting()).announced()), ..seen(starting(), Some(false)) };
+    let wait = |workspace: &Workspace, now| crate::clock::until(now, workspace.reconcile_at.unwrap());
+    let mut workspace = after(&fixture::workspace("dev"), &announced, THEN);
+    assert_eq!(wait(&workspace, THEN), pace.announced_poll);
+    workspace = after(&workspace, &announced, at(20));
+    assert_eq!(wait(&workspace, at(20)), Duration::from_secs(20));
+    workspace = after(&workspace, &announced, at(3_600));
+    assert_eq!(wait(&workspace, at(3_600)), pace.longest_poll);
+    let failed = Seen { error: Some(Error::unavailable("the host is down")), ..announced };
+    workspace = after(&workspace, &failed, at(3_601));
+    assert!(wait(&workspace, at(3_601)) <= pace.first_retry, "nobody announces that the host is back");
+}
+
+#[test]
 fn a_task_shows_its_steps_and_ends_with_its_generation() {
     let workspace = fixture::workspace("dev");
     let task = new_task(fixture::id("t"), &workspace, TaskKind::Create, fixture::id("ann"), THEN);

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    AdminAccess, Applied, ClusterProvisioner, ControlPlaneState, NO_OTHER_STORE, NO_UPGRADE_PATH, Observation,
+    AdminAccess, Applied, ClusterProvisioner, ControlPlaneState, Moved, NO_OTHER_STORE, NO_UPGRADE_PATH,
+    Observation,
 };
 use crate::clock::{Clock, after};
 use crate::desired::{TenantCluster, TenantProject, TenantTarget};
@@ -230,7 +231,7 @@ impl ClusterProvisioner for MemoryProvisioner {
         Ok(())
     }
 
-    async fn watch(&self) {}
+    async fn watch(&self, _: &Moved<'_>) {}
 }
 
 impl fmt::Debug for MemoryProvisioner {

@@ -136,10 +136,16 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable` when it does not.
     async fn ping(&self) -> Result<()>;
 
-    /// Follows what moves on the host cluster for as long as it is polled, so that looks at what did not move are cheap.
+    /// Follows what moves on the host cluster for as long as it is polled, so that looks at what did not move are cheap, and
+    /// calls `moved` for every cluster of which an announced change has come: see [`Observation::announced`].
     /// [`Worker::run`](crate::worker::Worker::run) does it. One that follows nothing returns.
-    async fn watch(&self);
+    ///
+    /// `moved` is called while things are being followed, so it must not take long.
+    async fn watch(&self, moved: &Moved<'_>);
 }
+
+/// Hears of clusters that are worth a look, because something that was [announced](Observation::announced) has come.
+pub type Moved<'a> = dyn Fn(&TenantTarget) + Send + Sync + 'a;
 
 /// What [`ClusterProvisioner::apply`] achieved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -182,6 +188,9 @@ pub struct Observation {
     pub usage: Option<Quota>,
     /// What is used in each project.
     pub project_usage: BTreeMap<ProjectId, Quota>,
+    /// Whether it is announced when the control plane gets further: [`ClusterProvisioner::watch`] tells once that it has, so
+    /// that nobody has to ask all the time. Where nobody watches, nothing is announced.
+    pub announced: bool,
 }
 
 impl Observation {
@@ -200,7 +209,14 @@ impl Observation {
             certificate_authority: None,
             usage: None,
             project_usage: BTreeMap::new(),
+            announced: false,
         }
+    }
+
+    /// The same, with word of when the control plane gets further.
+    #[must_use]
+    pub fn announced(self) -> Self {
+        Self { announced: true, ..self }
     }
 }
 

@@ -7,6 +7,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 
 use super::Halt;
+use super::moves::Moves;
 use crate::changeset::Changeset;
 use crate::error::Result;
 use crate::model::{HostHealth, HostState, RegisteredHost};
@@ -32,6 +33,16 @@ impl<'a> HostKeeper<'a> {
     }
 
     pub(super) async fn run(&self, halt: &Halt) {
+        let moves = Moves::default();
+        let (kept, told) = (self.keep_up(&moves, halt).fuse(), moves.tell(self.0).fuse());
+        pin_mut!(kept, told);
+        select_biased! {
+            () = told => {}
+            () = kept => {}
+        }
+    }
+
+    async fn keep_up(&self, moves: &Moves, halt: &Halt) {
         let mut watched: BTreeMap<HostClusterName, (Arc<dyn ClusterProvisioner>, AbortHandle)> =
             BTreeMap::new();
         let mut watching = FuturesUnordered::new();
@@ -49,7 +60,8 @@ impl<'a> HostKeeper<'a> {
             for (name, provisioner) in now {
                 watched.entry(name).or_insert_with(|| {
                     let watched = provisioner.clone();
-                    let (watch, handle) = abortable(async move { watched.watch().await });
+                    let (watch, handle) =
+                        abortable(async move { watched.watch(&|target| moves.note(target)).await });
                     watching.push(watch);
                     (provisioner, handle)
                 });

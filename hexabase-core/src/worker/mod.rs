@@ -9,6 +9,7 @@ mod accountant;
 mod hosts;
 mod lease;
 mod meter_reader;
+mod moves;
 mod reconciler;
 mod relay;
 mod sweep;
@@ -18,16 +19,18 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
+use jiff::Timestamp;
 
 pub use accountant::Accountant;
 pub use hosts::HostKeeper;
 pub use meter_reader::MeterReader;
-pub use reconciler::Reconciler;
+pub use reconciler::{NextLook, Reconciler};
 pub use relay::Relay;
 pub use sweep::Sweep;
 
 use crate::backoff;
 use crate::changeset::{OutboxMessage, Topic};
+use crate::clock::until;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id_source::IdSourceExt as _;
 use crate::notifier::Mail;
@@ -36,6 +39,8 @@ use crate::queue::Delivery;
 
 /// How long a worker waits for a message before it looks around.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// When to come back to a workspace that somebody else is looking at.
+const BUSY: Duration = Duration::from_millis(250);
 
 /// Does the platform's work.
 #[derive(Debug, Clone)]
@@ -66,14 +71,14 @@ impl Worker {
                 self.consume(&halt)
             );
         };
-        until(stop, &halt, work).await;
+        work_until(stop, &halt, work).await;
     }
 
     /// Publishes what this process commits until `stop` is ready, and leaves all other work to others. For processes
     /// that answer requests while the work is done elsewhere.
     pub async fn relay(&self, stop: impl Future<Output = ()> + Send) {
         let halt = Halt::default();
-        until(stop, &halt, Relay::new(&self.platform).run(&halt)).await;
+        work_until(stop, &halt, Relay::new(&self.platform).run(&halt)).await;
     }
 
     /// Does once whatever there is to do right now, one thing after another, and says how much that was.
@@ -182,18 +187,35 @@ async fn keep(parts: &Parts, delivery: &Delivery) {
 }
 
 async fn look(parts: &Parts, reconciler: &Reconciler<'_>, delivery: &Delivery) -> Result<()> {
-    let OutboxMessage { organization_id: organization, workspace_id, .. } = delivery.message;
-    let (wait, again) = match workspace_id {
+    let OutboxMessage { organization_id: organization, workspace_id, payload, .. } = &delivery.message;
+    let next = match workspace_id {
         Some(workspace) => {
-            (reconciler.look(organization, workspace).await?, parts.look(organization, workspace))
+            let again = parts.look(*organization, *workspace);
+            match reconciler.look(*organization, *workspace, put_off_to(payload)).await? {
+                NextLook::Never => None,
+                NextLook::Soon => Some((OutboxMessage { payload: payload.clone(), ..again }, BUSY)),
+                NextLook::At(at) => Some((put_off(again, at), until(parts.now(), at))),
+            }
         }
-        None => (Accountant::new(parts).look(organization).await?, parts.look_at_account(organization)),
+        None => {
+            let wait = Accountant::new(parts).look(*organization).await?;
+            wait.map(|wait| (parts.look_at_account(*organization), wait))
+        }
     };
     // What is far off is left to the sweep: a queue is no calendar.
-    if let Some(wait) = wait.filter(|wait| *wait <= parts.settings.pace.longest_poll) {
+    if let Some((again, wait)) = next.filter(|(_, wait)| *wait <= parts.settings.pace.longest_poll) {
         parts.queue.publish(&again, wait).await?;
     }
     Ok(())
+}
+
+fn put_off(look: OutboxMessage, at: Timestamp) -> OutboxMessage {
+    OutboxMessage { payload: at.to_string().into_bytes(), ..look }
+}
+
+/// What a look was put off to, if it was: reads what [`put_off`] wrote.
+fn put_off_to(payload: &[u8]) -> Option<Timestamp> {
+    std::str::from_utf8(payload).ok()?.parse().ok()
 }
 
 async fn mail(parts: &Parts, delivery: &Delivery) -> Result<()> {
@@ -210,7 +232,11 @@ async fn mail(parts: &Parts, delivery: &Delivery) -> Result<()> {
 }
 
 /// Does `work`, and passes the wish to stop on to it.
-async fn until(stop: impl Future<Output = ()> + Send, halt: &Halt, work: impl Future<Output = ()> + Send) {
+async fn work_until(
+    stop: impl Future<Output = ()> + Send,
+    halt: &Halt,
+    work: impl Future<Output = ()> + Send,
+) {
     let watch = async {
         stop.await;
         halt.now();

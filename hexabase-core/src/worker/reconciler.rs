@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+
+use jiff::Timestamp;
 
 use crate::access::GroupTree;
 use crate::changeset::{Changeset, Guard, Key};
-use crate::clock::until;
 use crate::desired;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
@@ -17,9 +17,17 @@ use crate::store::Lease;
 
 /// How often to look anew in one go when the workspace changes meanwhile.
 const ROUNDS: usize = 5;
-/// When to come back to a workspace that somebody else is looking at: they may have begun before the
-/// change that this look is about.
-const BUSY: Duration = Duration::from_millis(250);
+
+/// When to look at a workspace again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextLook {
+    /// There is nothing to wait for, or no such workspace any more.
+    Never,
+    /// At this moment, unless somebody looks before it.
+    At(Timestamp),
+    /// Soon: somebody else is looking, who may have begun before the change that this look is about.
+    Soon,
+}
 
 /// Makes clusters what workspaces ask for: the one way in which a cluster changes.
 #[derive(Debug)]
@@ -32,8 +40,8 @@ impl<'a> Reconciler<'a> {
         Self(parts)
     }
 
-    /// Looks at a workspace once, does what is to be done next, notes what was seen, and says after how
-    /// long to look again; `None` when there is nothing to wait for, or no such workspace any more.
+    /// Looks at a workspace once, does what is to be done next, notes what was seen, and says when to look again. A look
+    /// that was put off to a moment is left out when somebody has looked in the meantime: theirs goes on from there.
     ///
     /// What goes wrong with the cluster becomes the workspace's status and is not an error here.
     ///
@@ -43,23 +51,27 @@ impl<'a> Reconciler<'a> {
         &self,
         organization: OrganizationId,
         workspace: WorkspaceId,
-    ) -> Result<Option<Duration>> {
+        put_off_to: Option<Timestamp>,
+    ) -> Result<NextLook> {
         let name = format!("workspace/{workspace}");
-        let looked =
-            self.0.with_lease(&name, |lease| self.look_leased(organization, workspace, lease)).await?;
-        Ok(looked.unwrap_or(Some(BUSY)))
+        let look = |lease| self.look_leased(organization, workspace, put_off_to, lease);
+        Ok(self.0.with_lease(&name, look).await?.unwrap_or(NextLook::Soon))
     }
 
     async fn look_leased(
         &self,
         organization: OrganizationId,
         workspace: WorkspaceId,
+        put_off_to: Option<Timestamp>,
         lease: Lease,
-    ) -> Result<Option<Duration>> {
+    ) -> Result<NextLook> {
         for _ in 0..ROUNDS {
             let Some(mut state) = self.0.store.load_workspace(organization, workspace).await? else {
-                return Ok(None);
+                return Ok(NextLook::Never);
             };
+            if put_off_to.is_some() && put_off_to != state.workspace.reconcile_at {
+                return Ok(NextLook::Never);
+            }
             if lifecycle::end_cuts(&mut state.workspace, self.0.now()) {
                 lifecycle::ask(&mut state.workspace, self.0.now());
             }
@@ -71,14 +83,16 @@ impl<'a> Reconciler<'a> {
             let random = u64::from_be_bytes(self.0.ids.bytes());
             let assessment = lifecycle::assess(&state.workspace, &seen, pace, now, random);
             match self.record(&state, &assessment, &seen, &lease).await {
-                Ok(()) if assessment.gone => return Ok(None),
-                Ok(()) => return Ok(assessment.workspace.reconcile_at.map(|at| until(now, at))),
+                Ok(()) if assessment.gone => return Ok(NextLook::Never),
+                Ok(()) => {
+                    return Ok(assessment.workspace.reconcile_at.map_or(NextLook::Never, NextLook::At));
+                }
                 // Somebody asked for something new: look at that at once.
                 Err(error) if error.is_version_conflict() => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Some(BUSY))
+        Ok(NextLook::Soon)
     }
 
     /// Sees how the cluster is, and does the next thing. Whatever goes wrong is part of what was seen.

@@ -4,7 +4,7 @@ mod observe;
 mod power;
 mod preparation;
 mod reflection;
-mod starting;
+mod settled;
 mod unchanged;
 mod upgrade;
 mod volumes;
@@ -21,7 +21,7 @@ use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
 use hexabase_core::model::DriftEntry;
-use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation};
+use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Moved, Observation};
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
 use kube::Client;
@@ -35,7 +35,7 @@ use crate::object::Kind;
 use crate::render::host::{kinds, watched};
 use crate::settings::HostSettings;
 use reflection::Reflection;
-use starting::Settled;
+use settled::Settled;
 
 /// How many clients of tenant clusters are kept at hand: for those that something is done about. Each takes some 60 KiB.
 const CLIENTS: usize = 64;
@@ -210,8 +210,8 @@ impl ClusterProvisioner for VClusterProvisioner {
         self.host.ping("/readyz").await
     }
 
-    async fn watch(&self) {
+    async fn watch(&self, moved: &Moved<'_>) {
         self.mention_setup().await;
-        join_all(self.reflection.kinds().map(|kind| self.reflection.follow(kind, &self.client))).await;
+        join_all(self.reflection.kinds().map(|kind| self.reflection.follow(kind, &self.client, moved))).await;
     }
 }

@@ -20,10 +20,17 @@ use crate::settings::Exposure;
 
 impl VClusterProvisioner {
     pub(super) async fn observe_cluster(&self, target: &TenantTarget) -> Result<Observation> {
-        if let Some(observation) = self.still_starting(target) {
-            return Ok(observation);
-        }
         let moment = self.reflection.moment(&target.name);
+        let observation = self.ask(target).await?;
+        if observation.control_plane == ControlPlaneState::Ready {
+            self.reflection.observed(&target.name, moment, &observation);
+        }
+        let announced = observation.announced && self.reflection.announce(target, moment);
+        Ok(Observation { announced, ..observation })
+    }
+
+    /// Asks the host, and the tenant once it is up. What is next counts as announced where it shows on what can be watched.
+    async fn ask(&self, target: &TenantTarget) -> Result<Observation> {
         match self.namespace(target).await? {
             // What is not ours is no cluster of ours; applying says so.
             Namespace::Foreign => return Ok(Observation::absent()),
@@ -32,7 +39,7 @@ impl VClusterProvisioner {
             }
             // Nothing runs, and something is still its own: it can be made anew with it, or has to give it back.
             Namespace::Absent => return Ok(Observation::of(ControlPlaneState::Stopped)),
-            Namespace::Terminating => return Ok(Observation::of(ControlPlaneState::Terminating)),
+            Namespace::Terminating => return Ok(Observation::of(ControlPlaneState::Terminating).announced()),
             Namespace::Ours => {}
         }
         let name = &target.name;
@@ -47,24 +54,18 @@ impl VClusterProvisioner {
             return Ok(Observation { usage, ..Observation::of(control_plane) });
         }
         if number(set, "/status/readyReplicas") == 0 {
-            let observation = Observation { usage, ..Observation::of(self.not_ready(target, &sets).await?) };
-            return Ok(self.starts(target, moment, observation));
+            let control_plane = self.not_ready(target, &sets).await?;
+            return Ok(Observation { usage, ..Observation::of(control_plane).announced() });
         }
         if !is_rolled_out(set) {
-            return Ok(Observation {
-                usage,
-                ..Observation::of(starting("its control plane is being replaced"))
-            });
+            let replaced = Observation::of(starting("its control plane is being replaced")).announced();
+            return Ok(Observation { usage, ..replaced });
         }
         let observation = match self.tenant(target).await? {
             Some(api) => self.answering(target, &api).await?,
             None => Observation::of(starting("it has not handed out its kubeconfig yet")),
         };
-        let observation = Observation { usage, ..observation };
-        if observation.control_plane == ControlPlaneState::Ready {
-            self.reflection.observed(&target.name, moment, &observation);
-        }
-        Ok(observation)
+        Ok(Observation { usage, ..observation })
     }
 
     /// It sleeps when its control plane is gone, and with it everything it ran.
@@ -124,7 +125,7 @@ impl VClusterProvisioner {
             }
         }
         let Some(endpoint) = self.endpoint(target).await? else {
-            return Ok(Observation::of(starting("its load balancer has no address yet")));
+            return Ok(Observation::of(starting("its load balancer has no address yet")).announced());
         };
         let secret = self.admin_secret(target).await?;
         let certificate_authority =

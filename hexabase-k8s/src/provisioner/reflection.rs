@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, pin_mut};
 use hexabase_core::backoff;
-use hexabase_core::provisioner::{ControlPlaneState, Observation};
+use hexabase_core::desired::TenantTarget;
+use hexabase_core::provisioner::{Moved, Observation};
 use kube::Api;
 use kube::Client;
 use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
@@ -24,14 +25,17 @@ const THOROUGH: Duration = Duration::from_secs(1_800);
 /// How long to wait before watching anew what could not be watched, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// The kinds that show how far a tenant has come: whether its control plane is up, has an address, or is gone.
+const STEPS: [Kind; 3] = [Kind::NAMESPACE, Kind::STATEFUL_SET, Kind::SERVICE];
+
 /// Objects, each with its resource version.
 pub(super) type Versions = BTreeMap<ObjectKey, String>;
 
 /// The SHA-256 of what a tenant should be.
 pub(super) type Digest = [u8; 32];
 
-/// A state of a tenant's objects on the host, different after every change of any of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A state of a tenant's objects on the host, different after every change of any of them, and greater than those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Moment(u64);
 
 /// What is known of the tenants on a host.
@@ -56,6 +60,12 @@ struct State {
 struct Tenant {
     versions: Versions,
     moment: Moment,
+    /// The last moment at which something moved that shows how far it has come.
+    step: Moment,
+    /// The last moment at which an object went away.
+    loss: Moment,
+    /// What to tell of once the next step is made, if that was announced.
+    awaited: Option<TenantTarget>,
     observed: Option<Observed>,
     compared: Option<Compared>,
 }
@@ -64,7 +74,6 @@ struct Tenant {
 #[derive(Debug)]
 struct Observed {
     moment: Moment,
-    at: Instant,
     observation: Observation,
 }
 
@@ -77,46 +86,63 @@ struct Compared {
     secrets: Versions,
 }
 
-impl State {
-    fn put(&mut self, key: ObjectKey, version: String) {
-        let tenants = &mut self.tenants;
-        let tenant = tenants.entry(tenant_of(&key).to_owned()).or_insert_with(|| Tenant {
-            versions: Versions::new(),
-            moment: Moment(0),
-            observed: None,
-            compared: None,
-        });
-        if tenant.versions.get(&key) != Some(&version) {
-            tenant.versions.insert(key, version);
-            self.moves += 1;
-            tenant.moment = Moment(self.moves);
+impl Tenant {
+    /// Nothing is known of it.
+    const NEW: Self = Self {
+        versions: Versions::new(),
+        moment: Moment(0),
+        step: Moment(0),
+        loss: Moment(0),
+        awaited: None,
+        observed: None,
+        compared: None,
+    };
+
+    /// Something of this kind has moved. Answers what to tell of, if that was awaited.
+    fn moves(&mut self, kind: Kind, moment: Moment) -> Option<TenantTarget> {
+        self.moment = moment;
+        if !STEPS.contains(&kind) {
+            return None;
         }
+        self.step = moment;
+        self.awaited.take()
+    }
+}
+
+/// What changes answer is what to tell of.
+impl State {
+    fn put(&mut self, key: ObjectKey, version: String) -> Option<TenantTarget> {
+        let tenant = self.tenants.entry(tenant_of(&key).to_owned()).or_insert(Tenant::NEW);
+        if tenant.versions.get(&key) == Some(&version) {
+            return None;
+        }
+        let kind = key.kind;
+        tenant.versions.insert(key, version);
+        self.moves += 1;
+        tenant.moves(kind, Moment(self.moves))
     }
 
-    fn take(&mut self, key: &ObjectKey) {
+    fn take(&mut self, key: &ObjectKey) -> Option<TenantTarget> {
         let name = tenant_of(key);
-        let Some(tenant) = self.tenants.get_mut(name) else { return };
-        if tenant.versions.remove(key).is_none() {
-            return;
-        }
+        let tenant = self.tenants.get_mut(name)?;
+        tenant.versions.remove(key)?;
         self.moves += 1;
-        tenant.moment = Moment(self.moves);
+        tenant.loss = Moment(self.moves);
+        let told = tenant.moves(key.kind, Moment(self.moves));
         if tenant.versions.is_empty() {
             self.tenants.remove(name);
         }
+        told
     }
 
     /// Takes in that these are all objects of a kind.
-    fn replace(&mut self, kind: Kind, all: Versions) {
+    fn replace(&mut self, kind: Kind, all: Versions) -> Vec<TenantTarget> {
         let known = self.tenants.values().flat_map(|tenant| tenant.versions.keys());
         let gone: Vec<_> = known.filter(|key| key.kind == kind && !all.contains_key(key)).cloned().collect();
-        for key in gone {
-            self.take(&key);
-        }
-        for (key, version) in all {
-            self.put(key, version);
-        }
         self.complete.insert(kind);
+        let gone: Vec<_> = gone.iter().filter_map(|key| self.take(key)).collect();
+        let there = all.into_iter().filter_map(|(key, version)| self.put(key, version));
+        gone.into_iter().chain(there).collect()
     }
 }
 
@@ -148,21 +174,40 @@ impl Reflection {
         state.tenants.get(tenant).filter(|_| complete).map(|tenant| tenant.moment)
     }
 
+    /// The moment that it is, for all tenants.
+    pub(super) fn now(&self) -> Moment {
+        Moment(self.lock().moves)
+    }
+
+    /// Whether it is known that a tenant is there, and that it has lost nothing since a moment.
+    pub(super) fn is_whole_since(&self, tenant: &str, moment: Moment) -> bool {
+        let known = self.moment(tenant).is_some();
+        known && self.lock().tenants.get(tenant).is_some_and(|tenant| tenant.loss <= moment)
+    }
+
     /// Notes what was observed of a tenant at a moment or after it.
     pub(super) fn observed(&self, tenant: &str, moment: Option<Moment>, observation: &Observation) {
         if let (Some(moment), Some(tenant)) = (moment, self.lock().tenants.get_mut(tenant)) {
-            tenant.observed = Some(Observed { moment, at: Instant::now(), observation: observation.clone() });
+            tenant.observed = Some(Observed { moment, observation: observation.clone() });
         }
     }
 
-    /// What was observed of a tenant no longer than this ago, if it was on its way up and nothing has moved since.
-    pub(super) fn starting(&self, tenant: &str, ago: Duration) -> Option<Observation> {
-        let now = self.moment(tenant)?;
-        let state = self.lock();
-        let observed = state.tenants.get(tenant)?.observed.as_ref()?;
-        let on_its_way = matches!(observed.observation.control_plane, ControlPlaneState::Starting { .. });
-        let holds = on_its_way && observed.moment == now && observed.at.elapsed() < ago;
-        holds.then(|| observed.observation.clone())
+    /// Sees to it that whoever watches is told of the next step of a tenant that was observed at a moment or after it. Answers
+    /// whether that is so: it is not when the step was made in the meantime, and where nobody watches.
+    pub(super) fn announce(&self, target: &TenantTarget, moment: Option<Moment>) -> bool {
+        let mut state = self.lock();
+        let (Some(moment), Some(tenant)) = (moment, state.tenants.get_mut(&target.name)) else {
+            return false;
+        };
+        let still_to_come = tenant.step <= moment;
+        tenant.awaited = still_to_come.then(|| target.clone());
+        still_to_come
+    }
+
+    /// Whether the next step of a tenant was announced and has not come yet.
+    pub(super) fn is_awaited(&self, tenant: &str) -> bool {
+        let known = self.moment(tenant).is_some();
+        known && self.lock().tenants.get(tenant).is_some_and(|tenant| tenant.awaited.is_some())
     }
 
     /// Notes that at a moment or after it a tenant was all it should be, with Secrets in these versions.
@@ -184,11 +229,11 @@ impl Reflection {
         Some((observed.observation.clone(), compared.secrets.clone()))
     }
 
-    /// Watches the objects of a kind. Comes to no end.
-    pub(super) async fn follow(&self, kind: Kind, host: &Client) {
+    /// Watches the objects of a kind, and tells of steps that were announced. Comes to no end.
+    pub(super) async fn follow(&self, kind: Kind, host: &Client, moved: &Moved<'_>) {
         let mut failures = 0;
         loop {
-            let failed = self.follow_until_it_fails(kind, host, &mut failures).await;
+            let failed = self.follow_until_it_fails(kind, host, moved, &mut failures).await;
             self.lock().complete.remove(&kind);
             failures += 1;
             if failures == 1 {
@@ -198,7 +243,13 @@ impl Reflection {
         }
     }
 
-    async fn follow_until_it_fails(&self, kind: Kind, host: &Client, failures: &mut u32) -> watcher::Error {
+    async fn follow_until_it_fails(
+        &self,
+        kind: Kind,
+        host: &Client,
+        moved: &Moved<'_>,
+        failures: &mut u32,
+    ) -> watcher::Error {
         let resource = ApiResource {
             group: kind.group.to_owned(),
             version: kind.version.to_owned(),
@@ -216,13 +267,18 @@ impl Reflection {
                 Some(Ok(Event::InitApply(object))) => all.extend([versioned(kind, object)]),
                 Some(Ok(Event::InitDone)) => {
                     *failures = 0;
-                    self.lock().replace(kind, std::mem::take(&mut all));
+                    let told = self.lock().replace(kind, std::mem::take(&mut all));
+                    told.iter().for_each(moved);
                 }
                 Some(Ok(Event::Apply(object))) => {
                     let (key, version) = versioned(kind, object);
-                    self.lock().put(key, version);
+                    let told = self.lock().put(key, version);
+                    told.iter().for_each(moved);
                 }
-                Some(Ok(Event::Delete(object))) => self.lock().take(&versioned(kind, object).0),
+                Some(Ok(Event::Delete(object))) => {
+                    let told = self.lock().take(&versioned(kind, object).0);
+                    told.iter().for_each(moved);
+                }
                 Some(Err(error)) => return error,
                 None => return watcher::Error::NoResourceVersion,
             }

@@ -14,6 +14,7 @@ mod people;
 mod published;
 mod quiet;
 mod replicas;
+mod steps;
 mod upgrade;
 
 use std::sync::Arc;
@@ -32,11 +33,14 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::DeleteParams;
 use occupy::{leave_no_room, make_namespace};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 #[derive(Debug)]
 struct OnHost {
     provisioner: Arc<VClusterProvisioner>,
+    /// Word of a tenant that got further, where that was announced.
+    moved: Arc<Notify>,
     /// Whoever watches the host, as a worker does.
     _watching: JoinSet<()>,
 }
@@ -71,10 +75,10 @@ impl OnHost {
         let client = as_hexabase().await;
         let provisioner =
             Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&settings)), settings));
-        let mut watching = JoinSet::new();
-        let watcher = provisioner.clone();
-        watching.spawn(async move { watcher.watch().await });
-        Self { provisioner, _watching: watching }
+        let (mut watching, moved) = (JoinSet::new(), Arc::new(Notify::new()));
+        let (watcher, tell) = (provisioner.clone(), moved.clone());
+        watching.spawn(async move { watcher.watch(&|_| tell.notify_one()).await });
+        Self { provisioner, moved, _watching: watching }
     }
 }
 

@@ -47,7 +47,7 @@ impl InSandbox {
     /// The same with somebody who watches the host.
     fn watched(mut self) -> Self {
         let provisioner = self.provisioner.clone();
-        self.watching.spawn(async move { provisioner.watch().await });
+        self.watching.spawn(async move { provisioner.watch(&|_| ()).await });
         self
     }
 }

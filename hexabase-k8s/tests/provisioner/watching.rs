@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hexabase_core::desired::TenantCluster;
+use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::fixture;
-use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
+use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState, Observation};
 use hexabase_k8s::render::{host_objects, host_setup};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{HostIdentity, HostSettings, Kind, Object, VClusterProvisioner};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::host_setup::{exposed_by, make_routes_known, path, prepared, restricted, send};
@@ -32,8 +33,9 @@ async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// A provisioner that watches its host, and how often it asks that for something.
-fn watching(
+/// A provisioner that watches its host and tells what was announced, and how often it asks the host for something.
+fn watching_and(
+    moved: impl Fn(&TenantTarget) + Send + Sync + 'static,
     sandbox: &Sandbox,
     client: Client,
     settings: HostSettings,
@@ -51,7 +53,7 @@ fn watching(
     let provisioner = Arc::new(VClusterProvisioner::new(client, sandbox.connector(), settings));
     let mut watching = JoinSet::new();
     let watcher = provisioner.clone();
-    watching.spawn(async move { watcher.watch().await });
+    watching.spawn(async move { watcher.watch(&moved).await });
     (provisioner, asked, watching)
 }
 
@@ -63,7 +65,7 @@ impl Watched {
 
     /// A tenant on a host that Hexabase speaks to by a client.
     async fn on(sandbox: Sandbox, client: Client, settings: HostSettings) -> Self {
-        let (provisioner, asked, watching) = watching(&sandbox, client, settings);
+        let (provisioner, asked, watching) = watching_and(|_| (), &sandbox, client, settings);
         let tenant = fixture::tenant_cluster("shop");
         while !provisioner.apply(&tenant).await.is_ok_and(|applied| applied.tenant) {
             a_moment().await;
@@ -306,44 +308,108 @@ async fn nothing_is_watched_in_vain_and_no_secret_at_all() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_tenant_that_starts_and_does_not_move_costs_a_request_now_and_then() {
-    // It takes long to start, as far as time passes here.
-    let startup = Duration::from_secs(60);
-    let sandbox = Sandbox::start(SandboxOptions { startup, ..SandboxOptions::default() });
-    let client = sandbox.host_client();
-    let (provisioner, asked, _watching) = watching(&sandbox, client, HostSettings::default());
-    let tenant = fixture::tenant_cluster("shop");
-    let look = async || {
-        let observed = provisioner.observe(&tenant.target).await.unwrap();
-        let applied = provisioner.apply(&tenant).await.unwrap();
-        (
-            observed.control_plane == ControlPlaneState::Ready && applied.tenant,
-            asked.swap(0, Ordering::Relaxed),
-        )
-    };
-    // Until everything is there and word of it is about.
-    for _ in 0..20 {
-        look().await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let mut requests = 0;
-    for _ in 0..100 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        requests += look().await.1;
-    }
-    // Now and then it is asked for the pods, and for all of it.
-    assert!((10..60).contains(&requests), "{requests} requests by a hundred looks in ten seconds");
+/// A tenant that somebody orders on a host that is watched, and looks at when that is worth it.
+struct Ordered {
+    sandbox: Sandbox,
+    provisioner: Arc<VClusterProvisioner>,
+    tenant: TenantCluster,
+    asked: Arc<AtomicUsize>,
+    told: UnboundedReceiver<TenantTarget>,
+    _watching: JoinSet<()>,
+}
 
-    // It is noticed at once when it is there, and when it goes.
-    while !look().await.0 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+impl Ordered {
+    /// On a host on which control planes take so long to come up.
+    fn start(startup: Duration) -> Self {
+        let sandbox = Sandbox::start(SandboxOptions { startup, ..SandboxOptions::default() });
+        let client = sandbox.host_client();
+        let (tell, told) = unbounded_channel();
+        let tell = move |target: &TenantTarget| tell.send(target.clone()).unwrap();
+        let (provisioner, asked, watching) = watching_and(tell, &sandbox, client, HostSettings::default());
+        let tenant = fixture::tenant_cluster("shop");
+        Self { sandbox, provisioner, tenant, asked, told, _watching: watching }
     }
-    provisioner.delete(&tenant.target).await.unwrap();
-    while provisioner.observe(&tenant.target).await.unwrap().control_plane != ControlPlaneState::Absent {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+
+    async fn observed(&self) -> Observation {
+        self.provisioner.observe(&self.tenant.target).await.unwrap()
     }
+
+    /// Waits until another look is worth it.
+    async fn wait_after(&mut self, observation: &Observation) {
+        match observation.announced {
+            true => assert_eq!(self.told.recv().await.as_ref(), Some(&self.tenant.target)),
+            false => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+
+    /// Looks until it is ready, and says how often what was to come was announced.
+    async fn becomes_ready(&mut self) -> usize {
+        let mut announced = 0;
+        loop {
+            let observation = self.observed().await;
+            let applied = self.provisioner.apply(&self.tenant).await.unwrap();
+            if observation.control_plane == ControlPlaneState::Ready && applied.tenant {
+                return announced;
+            }
+            announced += usize::from(observation.announced);
+            self.wait_after(&observation).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_is_told_when_a_tenant_gets_further() {
+    let mut ordered = Ordered::start(Duration::from_secs(60));
+    let begun = tokio::time::Instant::now();
+    assert!(ordered.becomes_ready().await > 0);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(65), "{took:?}");
+    let requests = ordered.asked.load(Ordering::Relaxed);
+    assert!(requests < 150, "{requests} requests until it was there");
+    assert!(!ordered.observed().await.announced, "it is there");
+
+    ordered.provisioner.delete(&ordered.tenant.target).await.unwrap();
+    loop {
+        let observation = ordered.observed().await;
+        if observation.control_plane == ControlPlaneState::Absent {
+            break;
+        }
+        ordered.wait_after(&observation).await;
+    }
+    ordered.provisioner.apply(&ordered.tenant).await.unwrap();
+    assert!(matches!(ordered.observed().await.control_plane, ControlPlaneState::Starting { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_away_while_a_tenant_starts_is_made_again() {
+    let mut ordered = Ordered::start(Duration::from_secs(20));
+    ordered.provisioner.apply(&ordered.tenant).await.unwrap();
+    let name = ordered.tenant.target.name.clone();
+    let admin = ordered.sandbox.host_client();
+    for place in [
+        format!("/apis/apps/v1/namespaces/{name}/statefulsets/{name}"),
+        format!("/api/v1/namespaces/{name}/services/{name}"),
+    ] {
+        while !ordered.observed().await.announced {
+            a_moment().await;
+        }
+        assert_eq!(send(&admin, "DELETE", &place, &json!({})).await, 200, "{place}");
+        assert_eq!(ordered.told.recv().await.as_ref(), Some(&ordered.tenant.target), "{place}");
+        ordered.provisioner.apply(&ordered.tenant).await.unwrap();
+        assert_eq!(send(&admin, "GET", &place, &json!({})).await, 200, "{place}");
+    }
+    ordered.becomes_ready().await;
+}
+
+#[tokio::test]
+async fn where_nobody_watches_nothing_is_announced() {
+    let sandbox =
+        Sandbox::start(SandboxOptions { startup: Duration::from_secs(60), ..SandboxOptions::default() });
+    let provisioner =
+        VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
+    let tenant = fixture::tenant_cluster("shop");
     provisioner.apply(&tenant).await.unwrap();
-    let made = provisioner.observe(&tenant.target).await.unwrap();
-    assert!(matches!(made.control_plane, ControlPlaneState::Starting { .. }), "{made:?}");
+    let observed = provisioner.observe(&tenant.target).await.unwrap();
+    assert!(matches!(observed.control_plane, ControlPlaneState::Starting { .. }));
+    assert!(!observed.announced);
 }

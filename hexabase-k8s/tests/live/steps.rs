@@ -1,0 +1,51 @@
+//! A real tenant on its way: whoever watches its host is told when it gets further, and need not ask all the time.
+
+use std::time::Duration;
+
+use hexabase_core::fixture;
+use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState, Observation};
+use tokio::time::{sleep, timeout};
+
+use super::OnHost;
+
+/// How long a step may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until another look is worth it, and says whether that was announced.
+async fn wait_after(host: &OnHost, observation: &Observation) -> bool {
+    match observation.announced {
+        true => timeout(PATIENCE, host.moved.notified()).await.expect("word of the next step"),
+        false => sleep(Duration::from_millis(100)).await,
+    }
+    observation.announced
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn word_comes_when_a_real_tenant_gets_further() {
+    let host = OnHost::start().await;
+    let provisioner = &host.provisioner;
+    let tenant = fixture::tenant_cluster("one");
+    let (mut looks, mut announced) = (0, 0);
+    loop {
+        let observation = provisioner.observe(&tenant.target).await.unwrap();
+        let applied = provisioner.apply(&tenant).await;
+        if observation.control_plane == ControlPlaneState::Ready
+            && applied.is_ok_and(|applied| applied.tenant)
+        {
+            break;
+        }
+        looks += 1;
+        announced += usize::from(wait_after(&host, &observation).await);
+    }
+    assert!(announced > 0, "none of {looks} looks learnt that there will be word of the next step");
+
+    provisioner.delete(&tenant.target).await.unwrap();
+    loop {
+        let observation = provisioner.observe(&tenant.target).await.unwrap();
+        if observation.control_plane == ControlPlaneState::Absent {
+            break;
+        }
+        wait_after(&host, &observation).await;
+    }
+}
