@@ -231,31 +231,42 @@ impl Auth {
     /// Refuses a session that was ended. Fails when that cannot be found out.
     pub(crate) async fn require_not_revoked(&self, session: SessionId) -> Result<()> {
         let (ephemeral, key) = (self.platform.ephemeral(), revocation_key(session));
-        let [revoked, complete] = ephemeral.get_both([&key, COMPLETE]).await?;
-        let revoked = match complete {
-            Some(_) => revoked,
+        let [revoked, complete] = ephemeral.are_announced([&key, COMPLETE]).await?;
+        let revoked = if complete {
+            revoked
+        } else {
             // It was started anew and remembers nothing: what it does not know is not yet allowed.
-            None => {
-                self.recall_revocations().await?;
-                ephemeral.get(&key).await?
-            }
+            self.recall_revocations().await?;
+            ephemeral.get(&key).await?.is_some()
         };
-        if revoked.is_some() { Err(refused()) } else { Ok(()) }
+        if revoked { Err(refused()) } else { Ok(()) }
     }
 
-    /// Lets every replica know that a session is over, for as long as its access tokens could be used.
-    pub(crate) async fn announce_revocation(&self, session: SessionId) -> Result<()> {
-        let kept = self.config.access_token + Duration::from_secs(60);
-        self.platform.ephemeral().put(&revocation_key(session), b"1", kept).await
+    /// Notes that sessions are over where every request looks, for as long as their access tokens could be used.
+    pub(crate) async fn note_revocations(&self, sessions: &[SessionId]) -> Result<()> {
+        let kept = self.revocations_kept();
+        for session in sessions {
+            self.platform.ephemeral().put(&revocation_key(*session), b"1", kept).await?;
+        }
+        Ok(())
     }
 
-    /// Announces again what was ended a short while ago: whoever keeps revocations may have forgotten them.
+    /// The same, and every replica knows when this returns.
+    pub(crate) async fn announce_revocations(&self, sessions: &[SessionId]) -> Result<()> {
+        let over: Vec<_> = sessions.iter().copied().map(revocation_key).collect();
+        self.platform.ephemeral().announce(&over, self.revocations_kept()).await
+    }
+
+    fn revocations_kept(&self) -> Duration {
+        self.config.access_token + Duration::from_secs(60)
+    }
+
+    /// Notes again what was ended a short while ago: whoever keeps revocations may have forgotten them. Nobody goes by
+    /// anything else meanwhile, so there is nobody to wait for.
     async fn recall_revocations(&self) -> Result<()> {
         let life = SignedDuration::try_from(self.config.access_token).unwrap_or(SignedDuration::MAX);
         let since = self.platform.clock().now().saturating_sub(life).unwrap_or(jiff::Timestamp::MIN);
-        for session in self.platform.store().list_revoked_sessions(since).await? {
-            self.announce_revocation(session).await?;
-        }
+        self.note_revocations(&self.platform.store().list_revoked_sessions(since).await?).await?;
         self.platform.ephemeral().put(COMPLETE, b"1", Duration::from_secs(86_400)).await
     }
 

@@ -237,13 +237,16 @@ impl Auth {
         self.platform.store().commit(Changeset::new().session(renewed).insert(spent).insert(event)).await
     }
 
-    /// Ends a session: first where every request looks, then for good.
+    /// Ends a session: first where every request looks, then for good. What was noted first may be forgotten before the store
+    /// can remind of it, so it is announced once more afterwards.
     async fn end(&self, session: Session, kind: SecurityEventKind, origin: &Origin) -> Result<()> {
-        self.announce_revocation(session.id).await?;
+        let id = session.id;
+        self.note_revocations(&[id]).await?;
         let event = self.security_event(&session, kind, origin);
         let now = self.platform.clock().now();
         let over = Session { revoked_at: Some(now), ..session };
-        self.platform.store().commit(Changeset::new().session(over).insert(event)).await
+        self.platform.store().commit(Changeset::new().session(over).insert(event)).await?;
+        self.announce_revocations(&[id]).await
     }
 
     /// The sessions of a user that are alive, oldest first.
@@ -277,7 +280,7 @@ impl Auth {
         for _ in 0..ATTEMPTS {
             let Some(session) = self.platform.store().find_session(id).await? else { return Ok(()) };
             if session.revoked_at.is_some() {
-                return self.announce_revocation(id).await;
+                return self.announce_revocations(&[id]).await;
             }
             match self.end(session, kind, origin).await {
                 Err(error) if error.is_version_conflict() => {}
@@ -292,10 +295,8 @@ impl Auth {
     /// # Errors
     /// `Unavailable`.
     pub async fn revoke_all(&self, user: UserId, origin: &Origin) -> Result<()> {
-        let sessions = self.sessions(user).await?;
-        for session in &sessions {
-            self.announce_revocation(session.id).await?;
-        }
+        let sessions: Vec<_> = self.sessions(user).await?.iter().map(|session| session.id).collect();
+        self.note_revocations(&sessions).await?;
         let now = self.platform.clock().now();
         let event = SecurityEvent {
             id: self.platform.ids().id(now),
@@ -307,6 +308,8 @@ impl Auth {
             at: now,
         };
         let changeset = Changeset::new().write(Write::RevokeSessions(user, now)).insert(event);
-        self.platform.store().commit(changeset).await
+        self.platform.store().commit(changeset).await?;
+        // Some may have begun in the meantime, and are over as well.
+        self.announce_revocations(&self.platform.store().list_revoked_sessions(now).await?).await
     }
 }

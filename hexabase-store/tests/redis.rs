@@ -109,6 +109,36 @@ async fn every_key_has_an_end() {
 }
 
 #[tokio::test]
+async fn whoever_announces_something_waits_until_every_process_knows() {
+    let server = Redis::start(&[]);
+    let connect = async || RedisEphemeral::connect(&RedisSettings::new([server.url()])).await.unwrap();
+    let (here, there) = (connect().await, connect().await);
+    let minute = Duration::from_secs(60);
+    here.announce(&["shelf/all".to_owned()], minute).await.unwrap();
+    for number in 0..5 {
+        let key = format!("shelf/{number}");
+        let known = async || there.are_announced([&key, "shelf/all"]).await.unwrap();
+        assert_eq!(known().await, [false, true]);
+        here.announce(std::slice::from_ref(&key), minute).await.unwrap();
+        assert_eq!(known().await, [true, true]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_asked_a_moment_ago_is_not_asked_again() {
+    let server = Redis::start(&[]);
+    let store = RedisEphemeral::connect(&RedisSettings::new([server.url()])).await.unwrap();
+    store.announce(&["all".to_owned()], Duration::from_secs(60)).await.unwrap();
+    for _ in 0..1_000 {
+        assert_eq!(store.are_announced(["one", "all"]).await.unwrap(), [false, true]);
+    }
+    let asked = ask(&server, &["INFO", "commandstats"]);
+    let times = asked.lines().find_map(|line| line.strip_prefix("cmdstat_mget:calls=")).unwrap();
+    let times: u32 = times.split(',').next().unwrap().parse().unwrap();
+    assert!(times < 100, "{times} of a thousand questions got to the server");
+}
+
+#[tokio::test]
 async fn a_user_with_few_rights_is_enough() {
     let server = Redis::start(&[]);
     let rules = format!("ACL SETUSER hexabase on >hunter2 resetkeys ~hexabase:* -@all {RIGHTS}");
@@ -119,7 +149,8 @@ async fn a_user_with_few_rights_is_enough() {
     let minute = Duration::from_secs(60);
     store.put("a", b"1", minute).await.unwrap();
     assert!(store.compare_and_set("a", b"1", b"2", minute).await.unwrap());
-    assert_eq!(store.get_both(["a", "b"]).await.unwrap(), [Some(b"2".to_vec()), None]);
+    store.announce(&["c".to_owned()], minute).await.unwrap();
+    assert_eq!(store.are_announced(["b", "c"]).await.unwrap(), [false, true]);
     assert_eq!(store.take("a").await.unwrap().as_deref(), Some(&b"2"[..]));
     assert!(store.take_token("b", Rate { burst: 1, period: minute }).await.unwrap().allowed);
     store.ping().await.unwrap();

@@ -16,8 +16,6 @@ use hexabase_core::name::{HostClusterName, Slug};
 use hexabase_core::placement::HostCluster;
 use hexabase_core::platform::{CreateWorkspace, Settings};
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet, MemoryProvisioner};
-use hexabase_core::queue::TaskQueue;
-use hexabase_core::store::Commit as _;
 use hexabase_core::worker::Worker;
 use hexabase_core::{Caller, Platform};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};

@@ -1,5 +1,6 @@
 //! What there is to sessions, sign-in and tokens, told from outside.
 
+mod forgetful;
 mod keys;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use hexabase_core::identity::{ExternalIdentity, IdentityProvider};
 use hexabase_core::model::{Origin, Scopes, SecurityEventKind};
 use hexabase_core::name::{DisplayName, Email, ProviderName};
 use hexabase_core::page::PageRequest;
-use hexabase_core::platform::{Caller, CreateToken};
+use hexabase_core::platform::{Caller, CreateToken, PlatformBuilder};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::store::MemoryStore;
 use hexabase_core::{ErrorKind, Platform};
@@ -31,14 +32,16 @@ struct World {
     auth: Auth,
 }
 
-fn platform(clock: &Arc<ManualClock>, store: &Arc<MemoryStore>) -> Platform {
+fn builder(clock: &Arc<ManualClock>, store: &Arc<MemoryStore>) -> PlatformBuilder {
     Platform::builder("https://hexabase.example")
         .with_clock(clock.clone())
         .with_store(store.clone())
         .with_master_key(MasterKey::new([7; 32]))
         .with_plans(vec![fixture::plan("small")])
-        .build()
-        .unwrap()
+}
+
+fn platform(clock: &Arc<ManualClock>, store: &Arc<MemoryStore>) -> Platform {
+    builder(clock, store).build().unwrap()
 }
 
 async fn auth_of(platform: Platform) -> Auth {

@@ -27,7 +27,8 @@ macro_rules! ephemeral_store_conformance {
                 of_two_that_compare_and_set_exactly_one_succeeds,
                 of_two_that_take_exactly_one_gets_it,
                 keys_do_not_touch_each_other,
-                two_values_come_in_the_order_in_which_they_were_asked_for,
+                what_is_announced_is_known_from_then_on,
+                what_is_announced_has_an_end,
                 a_bucket_gives_its_burst_and_then_says_how_long_to_wait,
                 a_bucket_may_be_as_large_as_can_be,
                 a_bucket_refills_evenly,
@@ -125,19 +126,24 @@ pub async fn keys_do_not_touch_each_other(store: &dyn EphemeralStore) {
     assert!(!store.take_token("a", rate).await.unwrap().allowed);
 }
 
-/// Which of two values is there, and which is not, can be told apart; on one shelf and on several.
-pub async fn two_values_come_in_the_order_in_which_they_were_asked_for(store: &dyn EphemeralStore) {
-    let (one, two) = (Some(b"1".to_vec()), Some(b"2".to_vec()));
-    for [first, second] in [["shelf/a", "shelf/b"], ["shelf/a", "other/a"], ["plain", "also plain"]] {
-        assert_eq!(store.get_both([first, second]).await.unwrap(), [None, None]);
-        store.put(first, b"1", LONG).await.unwrap();
-        assert_eq!(store.get_both([first, second]).await.unwrap(), [one.clone(), None]);
-        assert_eq!(store.get_both([second, first]).await.unwrap(), [None, one.clone()]);
-        store.put(second, b"2", LONG).await.unwrap();
-        assert_eq!(store.get_both([first, second]).await.unwrap(), [one.clone(), two.clone()]);
-        assert_eq!(store.take(first).await.unwrap(), one);
-        store.take(second).await.unwrap();
+/// Which of two keys was announced, and which was not, can be told apart; on one shelf and on several.
+pub async fn what_is_announced_is_known_from_then_on(store: &dyn EphemeralStore) {
+    for [first, second] in [["shelf/a", "shelf/b"], ["other/a", "another/a"], ["plain", "also plain"]] {
+        let known = async || store.are_announced([first, second]).await.unwrap();
+        assert_eq!(known().await, [false, false]);
+        store.announce(&[first.to_owned()], LONG).await.unwrap();
+        assert_eq!(known().await, [true, false]);
+        assert_eq!(store.are_announced([second, first]).await.unwrap(), [false, true]);
+        store.announce(&[first.to_owned(), second.to_owned()], LONG).await.unwrap();
+        assert_eq!(known().await, [true, true]);
     }
+    store.announce(&[], LONG).await.unwrap();
+}
+
+/// What was announced is forgotten in time.
+pub async fn what_is_announced_has_an_end(store: &dyn EphemeralStore) {
+    store.announce(&["key".to_owned()], SHORT).await.unwrap();
+    eventually(|| async { store.are_announced(["key", "other"]).await.unwrap() == [false, false] }).await;
 }
 
 /// A full bucket gives what it holds, and an empty one says when to come back.

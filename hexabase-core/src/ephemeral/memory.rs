@@ -109,14 +109,22 @@ impl EphemeralStore for MemoryEphemeral {
         Ok(state.values.get(key).map(|(value, _)| value.clone()))
     }
 
-    async fn get_both(&self, keys: [&str; 2]) -> Result<[Option<Vec<u8>>; 2]> {
-        let (state, _) = self.current();
-        Ok(keys.map(|key| state.values.get(key).map(|(value, _)| value.clone())))
-    }
-
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let (mut state, _) = self.current();
         Ok(state.remove(key))
+    }
+
+    async fn announce(&self, keys: &[String], ttl: Duration) -> Result<()> {
+        let (mut state, now) = self.current();
+        for key in keys {
+            state.put(key, &[], after(now, ttl));
+        }
+        Ok(())
+    }
+
+    async fn are_announced(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
+        let (state, _) = self.current();
+        Ok(keys.map(|key| state.values.contains_key(key)))
     }
 
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {

@@ -54,15 +54,6 @@ pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Two values, each if there is one, for the price of asking once.
-    ///
-    /// # Behaviour
-    /// - Of keys on one shelf, both are as they are at the same moment.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn get_both(&self, keys: [&str; 2]) -> Result<[Option<Vec<u8>>; 2]>;
-
     /// The value, which is gone afterwards.
     ///
     /// # Behaviour
@@ -71,6 +62,27 @@ pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`.
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Keeps something under each of these keys for `ttl`, for everybody to know: when this returns no
+    /// [`are_announced`](Self::are_announced) that is asked from then on, in whatever process, says that there is nothing.
+    ///
+    /// # Behaviour
+    /// - After `ttl` it is gone; announcing again prolongs it.
+    /// - It may take a tenth of a second, for which others may go by what they asked a moment ago.
+    ///
+    /// # Errors
+    /// `Unavailable`; who knows is open then, so announce it again.
+    async fn announce(&self, keys: &[String], ttl: Duration) -> Result<()>;
+
+    /// Under which of two keys there is something, for the price of asking once at most.
+    ///
+    /// # Behaviour
+    /// - What was [announced](Self::announce) is there. What was put, or is gone, may be so a tenth of a second later.
+    /// - Of keys on one shelf, the answers are of the same moment.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn are_announced(&self, keys: [&str; 2]) -> Result<[bool; 2]>;
 
     /// Takes one token out of a bucket.
     ///

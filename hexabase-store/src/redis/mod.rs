@@ -1,9 +1,10 @@
 //! Short-lived facts on a Redis server (6.2 or newer) or cluster.
 //!
-//! Every operation but one reading of two keys is about one, so a cluster can spread them as it likes; a shelf of keys is
-//! one slot of a cluster, by a hash tag. What has to be atomic is a script.
+//! Every operation but the question for two announcements is about one key, so a cluster can spread them as it likes; a shelf
+//! of keys is one slot of a cluster, by a hash tag. What has to be atomic is a script.
 //! Every key has an end. Buckets go by the server's clock, so that replicas whose clocks differ agree.
 
+mod announcements;
 mod scripts;
 
 use std::fmt;
@@ -14,11 +15,14 @@ use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
 use ::redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, TlsCertificates, Value, cmd};
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use hexabase_core::ephemeral::{Allowance, EphemeralStore, Rate};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 
+use announcements::Answers;
 use scripts::Scripts;
+use tokio::time::Instant;
 
 /// Where the server is, and how it is used.
 #[derive(Debug, Clone)]
@@ -53,6 +57,7 @@ pub struct RedisEphemeral {
     link: Link,
     prefix: String,
     scripts: Scripts,
+    answers: Answers,
 }
 
 impl fmt::Debug for RedisEphemeral {
@@ -130,7 +135,8 @@ impl RedisEphemeral {
                 Link::Cluster(client.get_async_connection().await.map_err(unavailable)?)
             }
         };
-        Ok(Self { link, prefix: settings.prefix.clone(), scripts: Scripts::default() })
+        let (prefix, scripts) = (settings.prefix.clone(), Scripts::default());
+        Ok(Self { link, prefix, scripts, answers: Answers::none() })
     }
 
     /// Of a key on a shelf only the shelf decides which node of a cluster has it (a hash tag of Redis Cluster).
@@ -194,18 +200,31 @@ impl EphemeralStore for RedisEphemeral {
         self.ask_again(&get).await
     }
 
-    async fn get_both(&self, keys: [&str; 2]) -> Result<[Option<Vec<u8>>; 2]> {
+    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let call = self.scripts.take.key(self.value_key(key));
+        call.invoke_async(&mut self.link.clone()).await.map_err(unavailable)
+    }
+
+    async fn announce(&self, keys: &[String], ttl: Duration) -> Result<()> {
+        try_join_all(keys.iter().map(|key| self.put(key, b"1", ttl))).await?;
+        announcements::until_everybody_knows().await;
+        Ok(())
+    }
+
+    async fn are_announced(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
+        let question = keys.join("\n");
+        if let Some(answer) = self.answers.to(&question) {
+            return Ok(answer);
+        }
         let mut get = cmd("MGET");
         for key in keys {
             get.arg(self.value_key(key));
         }
-        let (first, second) = self.ask_again(&get).await?;
-        Ok([first, second])
-    }
-
-    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        let call = self.scripts.take.key(self.value_key(key));
-        call.invoke_async(&mut self.link.clone()).await.map_err(unavailable)
+        let asked = Instant::now();
+        let (first, second): (Option<Value>, Option<Value>) = self.ask_again(&get).await?;
+        let answer = [first.is_some(), second.is_some()];
+        self.answers.keep(question, asked, answer);
+        Ok(answer)
     }
 
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {
