@@ -1,4 +1,4 @@
-//! When workers look at workspaces: when something was asked for, when a cluster gets further, and now and then.
+//! When workers look at workspaces: when something was asked for, when a cluster moves, and now and then.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -9,7 +9,7 @@ use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::Changeset;
 use hexabase_core::clock::{Clock, ManualClock, SystemClock};
 use hexabase_core::fixture::{self, THEN, id};
-use hexabase_core::id::{OrganizationId, SessionId, WorkspaceId};
+use hexabase_core::id::{OrganizationId, SessionId, TypedId as _, WorkspaceId};
 use hexabase_core::lifecycle::Pace;
 use hexabase_core::model::{OrganizationRole, Phase, Workspace};
 use hexabase_core::name::{HostClusterName, Slug};
@@ -102,7 +102,7 @@ async fn however_often_a_workspace_is_changed_one_look_at_it_waits() {
 }
 
 #[tokio::test]
-async fn a_workspace_is_looked_at_when_its_cluster_gets_further() {
+async fn a_workspace_is_looked_at_when_its_cluster_gets_further_or_comes_to_harm() {
     let sandbox = Sandbox::start(SandboxOptions::default());
     let settings = HostSettings { endpoint: sandbox.endpoint(), ..HostSettings::default() };
     let cluster = Arc::new(VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), settings));
@@ -112,6 +112,12 @@ async fn a_workspace_is_looked_at_when_its_cluster_gets_further() {
     let worker = Worker::new(shop.platform.clone(), 8);
     let working = tokio::spawn(async move { worker.run(std::future::pending()).await });
     let life = async {
+        shop.is(Some(Phase::Ready)).await;
+        let name = shop.workspace.kubernetes_name();
+        let control_plane = format!("/apis/apps/v1/namespaces/{name}/statefulsets/{name}");
+        let request = axum::http::Request::delete(control_plane).body(Vec::new()).unwrap();
+        sandbox.host_client().request::<serde_json::Value>(request).await.unwrap();
+        shop.is(Some(Phase::Degraded)).await;
         shop.is(Some(Phase::Ready)).await;
         let workspaces = shop.platform.workspaces();
         workspaces.delete(&shop.ann, shop.organization, shop.workspace, None).await.unwrap();

@@ -188,8 +188,8 @@ pub struct Observation {
     pub usage: Option<Quota>,
     /// What is used in each project.
     pub project_usage: BTreeMap<ProjectId, Quota>,
-    /// Whether it is announced when the control plane gets further: [`ClusterProvisioner::watch`] tells once that it has, so
-    /// that nobody has to ask all the time. Where nobody watches, nothing is announced.
+    /// Whether it is announced when the control plane gets further, or comes to harm: [`ClusterProvisioner::watch`] tells once
+    /// that it has, so that nobody has to ask all the time. Where nobody watches, nothing is announced.
     pub announced: bool,
 }
 
@@ -213,7 +213,7 @@ impl Observation {
         }
     }
 
-    /// The same, with word of when the control plane gets further.
+    /// The same, with word of when the control plane gets further or comes to harm.
     #[must_use]
     pub fn announced(self) -> Self {
         Self { announced: true, ..self }

@@ -33,7 +33,7 @@ impl<'a> HostKeeper<'a> {
     }
 
     pub(super) async fn run(&self, halt: &Halt) {
-        let moves = Moves::default();
+        let moves = Moves::new(self.0);
         let (kept, told) = (self.keep_up(&moves, halt).fuse(), moves.tell(self.0).fuse());
         pin_mut!(kept, told);
         select_biased! {

@@ -22,11 +22,13 @@ impl VClusterProvisioner {
     pub(super) async fn observe_cluster(&self, target: &TenantTarget) -> Result<Observation> {
         let moment = self.reflection.moment(&target.name);
         let observation = self.ask(target).await?;
-        if observation.control_plane == ControlPlaneState::Ready {
+        let is_up = observation.control_plane == ControlPlaneState::Ready;
+        let announced = observation.announced && self.reflection.announce(target, moment, is_up);
+        let observation = Observation { announced, ..observation };
+        if is_up {
             self.reflection.observed(&target.name, moment, &observation);
         }
-        let announced = observation.announced && self.reflection.announce(target, moment);
-        Ok(Observation { announced, ..observation })
+        Ok(observation)
     }
 
     /// Asks the host, and the tenant once it is up. What is next counts as announced where it shows on what can be watched.
@@ -134,7 +136,7 @@ impl VClusterProvisioner {
             api_endpoint: Some(endpoint),
             certificate_authority,
             project_usage: self.project_usage(target, api).await,
-            ..Observation::of(ControlPlaneState::Ready)
+            ..Observation::of(ControlPlaneState::Ready).announced()
         })
     }
 

@@ -25,7 +25,7 @@ const THOROUGH: Duration = Duration::from_secs(1_800);
 /// How long to wait before watching anew what could not be watched, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// The kinds that show how far a tenant has come: whether its control plane is up, has an address, or is gone.
+/// The kinds that show how far a tenant has come: whether its control plane is up, has an address, or came to harm.
 const STEPS: [Kind; 3] = [Kind::NAMESPACE, Kind::STATEFUL_SET, Kind::SERVICE];
 
 /// Objects, each with its resource version.
@@ -65,9 +65,17 @@ struct Tenant {
     /// The last moment at which an object went away.
     loss: Moment,
     /// What to tell of once the next step is made, if that was announced.
-    awaited: Option<TenantTarget>,
+    awaited: Option<Awaited>,
     observed: Option<Observed>,
     compared: Option<Compared>,
+}
+
+/// A tenant whose next step was announced.
+#[derive(Debug)]
+struct Awaited {
+    target: TenantTarget,
+    /// Whether it is up, so that the step is one back.
+    is_up: bool,
 }
 
 /// What was observed at a moment, or after it.
@@ -105,7 +113,7 @@ impl Tenant {
             return None;
         }
         self.step = moment;
-        self.awaited.take()
+        self.awaited.take().map(|awaited| awaited.target)
     }
 }
 
@@ -194,20 +202,21 @@ impl Reflection {
 
     /// Sees to it that whoever watches is told of the next step of a tenant that was observed at a moment or after it. Answers
     /// whether that is so: it is not when the step was made in the meantime, and where nobody watches.
-    pub(super) fn announce(&self, target: &TenantTarget, moment: Option<Moment>) -> bool {
+    pub(super) fn announce(&self, target: &TenantTarget, moment: Option<Moment>, is_up: bool) -> bool {
         let mut state = self.lock();
         let (Some(moment), Some(tenant)) = (moment, state.tenants.get_mut(&target.name)) else {
             return false;
         };
         let still_to_come = tenant.step <= moment;
-        tenant.awaited = still_to_come.then(|| target.clone());
+        tenant.awaited = still_to_come.then(|| Awaited { target: target.clone(), is_up });
         still_to_come
     }
 
-    /// Whether the next step of a tenant was announced and has not come yet.
-    pub(super) fn is_awaited(&self, tenant: &str) -> bool {
+    /// Whether a tenant was not up, and has made no step since.
+    pub(super) fn is_starting(&self, tenant: &str) -> bool {
         let known = self.moment(tenant).is_some();
-        known && self.lock().tenants.get(tenant).is_some_and(|tenant| tenant.awaited.is_some())
+        let starts = |tenant: &Tenant| tenant.awaited.as_ref().is_some_and(|awaited| !awaited.is_up);
+        known && self.lock().tenants.get(tenant).is_some_and(starts)
     }
 
     /// Notes that at a moment or after it a tenant was all it should be, with Secrets in these versions.

@@ -41,6 +41,6 @@ impl VClusterProvisioner {
         if settled.desired != digest(desired)? {
             return Ok(false);
         }
-        Ok(self.reflection.is_awaited(name) || self.admin_secret(&desired.target).await?.is_none())
+        Ok(self.reflection.is_starting(name) || self.admin_secret(&desired.target).await?.is_none())
     }
 }

@@ -1,12 +1,16 @@
-//! A real tenant on its way: whoever watches its host is told when it gets further, and need not ask all the time.
+//! A real tenant on its way, and in harm's: whoever watches its host is told, and need not ask all the time.
 
 use std::time::Duration;
 
 use hexabase_core::fixture;
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState, Observation};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::Api;
+use kube::api::DeleteParams;
 use tokio::time::{sleep, timeout};
 
 use super::OnHost;
+use super::host::admin;
 
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,7 +26,7 @@ async fn wait_after(host: &OnHost, observation: &Observation) -> bool {
 
 #[tokio::test]
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
-async fn word_comes_when_a_real_tenant_gets_further() {
+async fn word_comes_when_a_real_tenant_gets_further_or_comes_to_harm() {
     let host = OnHost::start().await;
     let provisioner = &host.provisioner;
     let tenant = fixture::tenant_cluster("one");
@@ -39,6 +43,24 @@ async fn word_comes_when_a_real_tenant_gets_further() {
         announced += usize::from(wait_after(&host, &observation).await);
     }
     assert!(announced > 0, "none of {looks} looks learnt that there will be word of the next step");
+
+    while !provisioner.observe(&tenant.target).await.unwrap().announced {
+        sleep(Duration::from_millis(100)).await;
+    }
+    // What was told before is no news.
+    drop(timeout(Duration::ZERO, host.moved.notified()).await);
+    let name = &tenant.target.name;
+    let control_planes: Api<StatefulSet> = Api::namespaced(admin().await, name);
+    control_planes.delete(name, &DeleteParams::default()).await.unwrap();
+    timeout(PATIENCE, host.moved.notified()).await.expect("word of the harm");
+    while control_planes
+        .get_opt(name)
+        .await
+        .unwrap()
+        .is_none_or(|set| set.metadata.deletion_timestamp.is_some())
+    {
+        provisioner.apply(&tenant).await.unwrap();
+    }
 
     provisioner.delete(&tenant.target).await.unwrap();
     loop {
