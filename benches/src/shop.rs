@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hexabase_core::access::{Credential, Principal};
+use hexabase_core::fixture;
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::ExternalIdentity;
@@ -13,7 +14,7 @@ use hexabase_core::lifecycle::Pace;
 use hexabase_core::model::{Origin, Phase, Plan};
 use hexabase_core::name::{DisplayName, Email, HostClusterName, ProviderName, Slug};
 use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::{CreateOrganization, CreateWorkspace, Settings};
+use hexabase_core::platform::{CreateOrganization, Settings};
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::worker::Worker;
 use hexabase_core::{Caller, Platform};
@@ -77,13 +78,7 @@ impl Shop {
     /// # Panics
     /// Whenever anything goes wrong.
     pub async fn order(&self, name: &str) -> WorkspaceId {
-        let wanted = CreateWorkspace {
-            name: Slug::parse(name).unwrap(),
-            display_name: None,
-            plan_id: self.plan.id.clone(),
-            region: None,
-            kubernetes_version: None,
-        };
+        let wanted = fixture::order(name, &self.plan.id);
         let workspaces = self.platform.workspaces();
         let bought = workspaces.create(&self.caller, self.organization, &wanted).await.unwrap();
         bought.value.workspace.id

@@ -13,6 +13,7 @@ use crate::name::{
     DisplayName, Email, GroupName, HostClusterName, KubernetesVersion, PlanId, ProjectName, Slug,
 };
 use crate::placement::{HostCluster, HostLabels};
+use crate::platform::CreateWorkspace;
 use crate::quantity::Quantity;
 use crate::quota::{Quota, Resource};
 use crate::version::Version;
@@ -138,6 +139,18 @@ pub fn project(name: &str) -> Project {
         created_at: THEN,
         updated_at: THEN,
         version: Version::FIRST,
+    }
+}
+
+/// What somebody asks for who orders a workspace, and leaves open what can be left open.
+#[must_use]
+pub fn order(name: &str, plan: &PlanId) -> CreateWorkspace {
+    CreateWorkspace {
+        name: must(Slug::parse(name)),
+        display_name: None,
+        plan_id: plan.clone(),
+        region: None,
+        kubernetes_version: None,
     }
 }
 

@@ -14,10 +14,10 @@ use hexabase_core::desired::TenantTarget;
 use hexabase_core::fixture::{self, THEN, id};
 use hexabase_core::id::{GroupId, OrganizationId, SessionId, UserId, WorkspaceId};
 use hexabase_core::model::{GroupPreset, OrganizationRole, Phase, Workspace};
-use hexabase_core::name::{HostClusterName, Slug};
+use hexabase_core::name::HostClusterName;
 use hexabase_core::page::PageRequest;
 use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::{Caller, CreateWorkspace};
+use hexabase_core::platform::Caller;
 use hexabase_core::provisioner::{Fleet, MemoryProvisioner};
 use hexabase_core::store::{Commit as _, MemoryStore};
 use hexabase_core::worker::Worker;
@@ -61,13 +61,7 @@ impl Shop {
             changeset = changeset.insert(user).insert(member);
         }
         store.commit(changeset).await.unwrap();
-        let wanted = CreateWorkspace {
-            name: Slug::parse("shop").unwrap(),
-            display_name: None,
-            plan_id: platform.plans().first().id.clone(),
-            region: None,
-            kubernetes_version: None,
-        };
+        let wanted = fixture::order("shop", &platform.plans().first().id);
         let bought = platform.workspaces().create(&caller("ann"), organization.id, &wanted).await.unwrap();
         let workspace = bought.value.workspace.id;
         let groups = platform

@@ -11,12 +11,12 @@ use hexabase_core::access::{Credential, Principal};
 use hexabase_core::clock::{Clock as _, ManualClock, after};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::Result;
-use hexabase_core::fixture::THEN;
+use hexabase_core::fixture::{self, THEN};
 use hexabase_core::identity::ExternalIdentity;
 use hexabase_core::model::{DriftEntry, Origin, Phase, Workspace};
 use hexabase_core::name::{DisplayName, Email, HostClusterName, ProviderName, Slug};
 use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::{CreateOrganization, CreateWorkspace};
+use hexabase_core::platform::CreateOrganization;
 use hexabase_core::provisioner::{
     AdminAccess, Applied, ClusterProvisioner, Fleet, MemoryProvisioner, Moved, Observation,
 };
@@ -108,18 +108,12 @@ async fn buy(platform: &Platform) -> (Caller, Workspace) {
     };
     let provider = ProviderName::parse("test").unwrap();
     let user = platform.users().sign_in(&provider, &who, &Origin::default()).await.unwrap();
-    let session = hexabase_core::fixture::id("session");
+    let session = fixture::id("session");
     let ann = Caller::new(Principal { user_id: user.id, credential: Credential::Session(session) });
     let (name, display_name) = (Slug::parse("acme").unwrap(), DisplayName::parse("Acme").unwrap());
     let acme =
         platform.organizations().create(&ann, &CreateOrganization { name, display_name }).await.unwrap();
-    let shop = CreateWorkspace {
-        name: Slug::parse("shop").unwrap(),
-        display_name: None,
-        plan_id: platform.plans().first().id.clone(),
-        region: None,
-        kubernetes_version: None,
-    };
+    let shop = fixture::order("shop", &platform.plans().first().id);
     let bought = platform.workspaces().create(&ann, acme.value.id, &shop).await.unwrap().value;
     (ann, bought.workspace)
 }

@@ -12,9 +12,9 @@ use hexabase_core::fixture::{self, THEN, id};
 use hexabase_core::id::{OrganizationId, SessionId, TypedId as _, WorkspaceId};
 use hexabase_core::lifecycle::Pace;
 use hexabase_core::model::{OrganizationRole, Phase, Workspace};
-use hexabase_core::name::{HostClusterName, Slug};
+use hexabase_core::name::HostClusterName;
 use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::{CreateWorkspace, Settings};
+use hexabase_core::platform::Settings;
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet, MemoryProvisioner};
 use hexabase_core::worker::Worker;
 use hexabase_core::{Caller, Platform};
@@ -51,13 +51,7 @@ impl Shop {
         platform.store().commit(changeset).await.unwrap();
         let credential = Credential::Session(id::<SessionId>("ann"));
         let ann = Caller::new(Principal { user_id: ann.id, credential });
-        let wanted = CreateWorkspace {
-            name: Slug::parse("shop").unwrap(),
-            display_name: None,
-            plan_id: platform.plans().first().id.clone(),
-            region: None,
-            kubernetes_version: None,
-        };
+        let wanted = fixture::order("shop", &platform.plans().first().id);
         let bought = platform.workspaces().create(&ann, acme.id, &wanted).await.unwrap();
         Self { platform, ann, organization: acme.id, workspace: bought.value.workspace.id }
     }
