@@ -10,6 +10,7 @@ use hexabase_core::store::{MemoryStore, TenantStore};
 use hexabase_store::SqliteStore;
 use hexabase_tests::{Answer, Person, World};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 /// How often each race is run.
 const ROUNDS: usize = 15;
@@ -57,6 +58,7 @@ races![
     a_refresh_token_shown_twice_at_once_is_answered_alike_and_old_ones_end_the_family,
     the_same_request_twice_at_once_is_done_once,
     two_changes_of_one_version_at_once_do_not_overwrite_each_other,
+    a_hundred_who_change_one_workspace_at_once_are_all_heard,
 ];
 
 async fn world(store: Arc<dyn TenantStore>) -> (World, Person) {
@@ -207,4 +209,20 @@ async fn two_changes_of_one_version_at_once_do_not_overwrite_each_other(store: A
         statuses.sort_unstable();
         assert_eq!(statuses, [StatusCode::OK, StatusCode::PRECONDITION_FAILED], "{answers:?}");
     }
+}
+
+async fn a_hundred_who_change_one_workspace_at_once_are_all_heard(store: Arc<dyn TenantStore>) {
+    let (world, ann) = world(store).await;
+    let org = world.organization(&ann, "acme").await;
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let ws = ann.client.make(&workspaces, &json!({ "name": "shop", "plan_id": "team" })).await;
+    let groups = format!("{workspaces}/{ws}/groups");
+    let mut makers = JoinSet::new();
+    for number in 0..100 {
+        let group = json!({ "name": format!("group-{number}") });
+        makers.spawn(request(&ann, Method::POST, groups.clone(), group));
+    }
+    let answers = makers.join_all().await;
+    let unheard: Vec<_> = answers.iter().filter(|answer| answer.status != StatusCode::CREATED).collect();
+    assert!(unheard.is_empty(), "{} of them: {:?}", unheard.len(), unheard[0]);
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use event_listener::Event;
 
 use super::access::FactsCache;
+use super::turns::Turns;
 use super::{Parts, Platform};
 use crate::billing::{BillingProvider, MemoryBilling, Terms};
 use crate::clock::{Clock, SystemClock};
@@ -167,6 +168,7 @@ impl PlatformBuilder {
             outbox: Event::new(),
             moved: Event::new(),
             facts: FactsCache::new(),
+            turns: Turns::new(),
         })))
     }
 }

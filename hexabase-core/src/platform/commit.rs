@@ -64,19 +64,24 @@ impl Parts {
         Ok(())
     }
 
-    /// Reads, decides and commits, and does so again when somebody else was faster.
+    /// Reads, decides and commits, and does so again when somebody else was faster: in turn then with all who were too late.
     pub(crate) async fn transact<T, F>(&self, attempt: impl Fn() -> F + Send + Sync) -> Result<T>
     where
         T: Send,
         F: Future<Output = Result<(Changeset, T)>> + Send,
     {
         let mut last = Error::unexpected("no attempt was made");
+        let mut turn = None;
         for _ in 0..ATTEMPTS {
             let (changeset, value) = attempt().await?;
+            let line = self.turns.line(&changeset);
             match self.commit(changeset).await {
                 Ok(()) => return Ok(value),
                 Err(error) if error.is_version_conflict() => last = error,
                 Err(error) => return Err(error),
+            }
+            if turn.is_none() {
+                turn = Some(line.lock().await);
             }
         }
         Err(last)

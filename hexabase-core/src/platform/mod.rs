@@ -21,6 +21,7 @@ mod projects;
 mod roles;
 mod service_accounts;
 mod tasks;
+mod turns;
 mod usage;
 mod users;
 mod workspace_members;
@@ -71,6 +72,7 @@ use crate::queue::TaskQueue;
 use crate::seal::MasterKey;
 use crate::store::TenantStore;
 use access::FactsCache;
+use turns::Turns;
 
 /// Multi-tenancy, ready to be used. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -95,6 +97,7 @@ pub struct Parts {
     /// Rung when a commit moved something that somebody may watch.
     pub(crate) moved: Event,
     facts: FactsCache,
+    turns: Turns,
 }
 
 impl fmt::Debug for Parts {
