@@ -47,3 +47,6 @@ pub(crate) const PAUSED: &str = "loft.sh/paused";
 pub(crate) const PAUSED_REPLICAS: &str = "loft.sh/paused-replicas";
 /// When a StatefulSet was put to sleep.
 pub(crate) const PAUSED_DATE: &str = "loft.sh/paused-date";
+
+/// What the API server of a sandbox says that it runs on.
+pub(crate) const SANDBOX_PLATFORM: &str = "sandbox";

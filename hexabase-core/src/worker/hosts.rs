@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::{AbortHandle, abortable, join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
+use tracing::Instrument as _;
 
 use super::Halt;
 use super::moves::Moves;
@@ -58,10 +59,11 @@ impl<'a> HostKeeper<'a> {
                 stays
             });
             for (name, provisioner) in now {
-                watched.entry(name).or_insert_with(|| {
+                watched.entry(name.clone()).or_insert_with(|| {
                     let watched = provisioner.clone();
-                    let (watch, handle) =
-                        abortable(async move { watched.watch(&|target| moves.note(target)).await });
+                    let span = tracing::info_span!("host", %name);
+                    let watch = async move { watched.watch(&|target| moves.note(target)).await };
+                    let (watch, handle) = abortable(watch.instrument(span));
                     watching.push(watch);
                     (provisioner, handle)
                 });

@@ -39,17 +39,52 @@ impl VClusterProvisioner {
         Err(Error::unsupported(message))
     }
 
-    /// Says so where the host was prepared by another release, or not at all for whom Hexabase acts as there.
+    /// Says so where nobody prepared the host, or another release did.
     pub(super) async fn mention_setup(&self) {
+        if self.is_sandbox().await {
+            return;
+        }
         let wanted = setup_digest(&self.settings.identity.clone().unwrap_or_default());
-        match self.said_of_setup(labels::SETUP).await {
-            Ok(Some(applied)) if applied == wanted => {}
-            Ok(None) if self.settings.identity.is_none() => {}
-            Ok(_) => tracing::warn!(
-                "what `hexabase host-setup` writes is not what was applied to the host: apply it again, for the rights and the \
-                 guards of this release"
-            ),
+        match self.said_of_setup(labels::SETUP).await.map(|applied| shortcoming(applied.as_deref(), &wanted))
+        {
+            Ok(None) => {}
+            Ok(Some(shortcoming)) => tracing::warn!("{shortcoming}"),
             Err(error) => tracing::debug!(%error, "it is not known how the host was prepared"),
         }
+    }
+
+    /// Whether nothing runs on the host, and nothing of it can come to harm.
+    async fn is_sandbox(&self) -> bool {
+        self.client
+            .apiserver_version()
+            .await
+            .is_ok_and(|version| version.platform == labels::SANDBOX_PLATFORM)
+    }
+}
+
+/// What is wanting of a host, by what identifies the setup that was applied to it and the one that this release wants.
+fn shortcoming(applied: Option<&str>, wanted: &str) -> Option<&'static str> {
+    match applied {
+        Some(applied) if applied == wanted => None,
+        Some(_) => Some(
+            "what `hexabase host-setup` writes is not what was applied to the host: apply it again, for the rights and the \
+             guards of this release",
+        ),
+        None => Some(
+            "nothing guards the host against what control planes of tenants write: apply what `hexabase host-setup` writes, \
+             also where Hexabase acts as an administrator",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_found_wanting_unless_this_release_prepared_it() {
+        assert_eq!(shortcoming(Some("this"), "this"), None);
+        assert!(shortcoming(Some("that"), "this").unwrap().contains("apply it again"));
+        assert!(shortcoming(None, "this").unwrap().contains("nothing guards the host"));
     }
 }

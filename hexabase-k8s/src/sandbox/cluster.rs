@@ -21,6 +21,7 @@ use super::selector::Selector;
 use super::state::{Change, Name, State};
 use super::watch::{WatchRequest, watch};
 use super::write::WriteRequest;
+use crate::labels;
 
 /// The version of Kubernetes whose API this is.
 const VERSION: (&str, &str) = ("1", "36");
@@ -116,7 +117,7 @@ impl Cluster {
                 "major": VERSION.0,
                 "minor": VERSION.1,
                 "gitVersion": format!("v{}.{}.0+sandbox", VERSION.0, VERSION.1),
-                "platform": "sandbox",
+                "platform": labels::SANDBOX_PLATFORM,
             }))),
             Route::Discovery(parts) => self.lock().discover(&parts).map(Reply::ok),
             Route::Objects(target) => self.objects(request, &target, user),
