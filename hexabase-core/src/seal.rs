@@ -10,8 +10,8 @@ use aes_gcm::aead::{Aead as _, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-
 use hmac::{Hmac, Mac as _};
+use secrecy::SecretString;
 use sha2::Sha256;
 
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ impl MasterKey {
 
     /// A new key as text for [`Self::from_base64`].
     #[must_use]
-    pub fn generate(ids: &dyn IdSource) -> crate::secret::SecretString {
+    pub fn generate(ids: &dyn IdSource) -> SecretString {
         STANDARD.encode(ids.bytes::<32>()).into()
     }
 
@@ -125,8 +125,8 @@ impl fmt::Debug for MasterKey {
 mod tests {
     use super::*;
     use crate::id_source::SeededIds;
-    use crate::secret::ExposeSecret as _;
     use proptest::prelude::*;
+    use secrecy::ExposeSecret as _;
 
     #[test]
     fn what_was_sealed_opens_with_the_same_key_and_purpose_only() {

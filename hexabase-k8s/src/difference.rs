@@ -1,12 +1,10 @@
 //! What differs between objects as they are and as they should be. Pure functions.
 
-use std::collections::BTreeMap;
-
 use hexabase_core::model::DriftEntry;
 use serde_json::Value;
 
 use crate::managers::Managers;
-use crate::object::{Object, ObjectKey};
+use crate::object::{Object, ObjectKey, Objects};
 
 /// What must be done to bring objects where they should be.
 #[derive(Debug, Default)]
@@ -20,11 +18,7 @@ pub(crate) struct Difference<'a> {
 }
 
 /// Compares what should be with what is. An object that is on its way out is as good as gone.
-pub(crate) fn compare<'a>(
-    scope: &str,
-    desired: &'a [Object],
-    actual: &BTreeMap<ObjectKey, Value>,
-) -> Difference<'a> {
+pub(crate) fn compare<'a>(scope: &str, desired: &'a [Object], actual: &Objects) -> Difference<'a> {
     let mut difference = Difference::default();
     let whole = |key: &ObjectKey, actual: Option<&str>, desired: Option<&str>| DriftEntry {
         scope: scope.to_owned(),
@@ -195,7 +189,7 @@ mod tests {
 
     fn compare_one(desired: &Value, actual: &Value) -> Vec<String> {
         let desired = [object(desired.clone())];
-        let actual = BTreeMap::from([(desired[0].key(), object(actual.clone()).body)]);
+        let actual = Objects::from([(desired[0].key(), object(actual.clone()).body)]);
         let difference = compare("host", &desired, &actual);
         assert_eq!(difference.apply.is_empty(), difference.entries.is_empty());
         difference.entries.into_iter().map(|entry| entry.field).collect()
@@ -242,7 +236,7 @@ mod tests {
         let extra = object(named(json!({})));
         let mut going = extra.body.clone();
         going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-        let removed = |body: Value| compare("host", &[], &BTreeMap::from([(extra.key(), body)])).remove.len();
+        let removed = |body: Value| compare("host", &[], &Objects::from([(extra.key(), body)])).remove.len();
         assert_eq!((removed(extra.body.clone()), removed(going)), (1, 0));
     }
 
@@ -256,7 +250,7 @@ mod tests {
             managed("kubectl-edit", json!({ "f:spec": { "f:hard": { "f:cpu": {} } } })),
         ]);
         let desired = [object(desired)];
-        let actual = BTreeMap::from([(desired[0].key(), object(actual).body)]);
+        let actual = Objects::from([(desired[0].key(), object(actual).body)]);
         let entries = compare("host", &desired, &actual).entries;
         assert_eq!((entries.len(), entries[0].field.as_str()), (1, "spec.hard.cpu"));
         assert_eq!(entries[0].managers, ["kubectl-edit"]);
@@ -265,7 +259,7 @@ mod tests {
     #[test]
     fn secrets_do_not_show_in_a_difference() {
         let secret = Object::new(Kind::SECRET, named(json!({ "data": { "k": "bmV3" } })));
-        let actual = BTreeMap::from([(secret.key(), named(json!({ "data": { "k": "b2xk" } })))]);
+        let actual = Objects::from([(secret.key(), named(json!({ "data": { "k": "b2xk" } })))]);
         let shown = format!("{:?}", compare("host", &[secret], &actual).entries);
         assert!(!shown.contains("bmV3") && !shown.contains("b2xk"), "{shown}");
     }

@@ -30,6 +30,8 @@ pub const NODE_CLASS: &str = "hexabase.ai/node-class";
 pub const NODE_POOL: &str = "hexabase.ai/node-pool";
 /// On a node that is being emptied, to be given back: `"true"`.
 pub const RELEASING: &str = "hexabase.ai/releasing";
+/// The ClusterRole of what Hexabase may do in the namespaces of tenants, where it acts as its own ServiceAccount.
+pub(crate) const WITH_TENANTS: &str = "hexabase-tenant";
 /// What people call the thing, where its name in Kubernetes is an id.
 pub const TITLE: &str = "hexabase.ai/title";
 

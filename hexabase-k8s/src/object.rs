@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -81,6 +82,18 @@ pub(crate) struct ObjectKey {
     pub(crate) name: String,
 }
 
+/// Objects as they are, by what they are.
+pub(crate) type Objects = BTreeMap<ObjectKey, Value>;
+
+impl ObjectKey {
+    /// Of an object as it is read.
+    pub(crate) fn of(kind: Kind, body: &Value) -> Self {
+        let metadata = &body["metadata"];
+        let at = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
+        Self { kind, namespace: at("namespace"), name: at("name") }
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}/{}", self.kind.kind, self.namespace, self.name)
@@ -95,9 +108,7 @@ pub(crate) fn fields<const COUNT: usize>(fields: [(&str, Value); COUNT]) -> Valu
 impl Object {
     /// An object of a kind, with whatever `content` says besides kind and API version.
     pub(crate) fn new(kind: Kind, mut content: Value) -> Self {
-        let metadata = &content["metadata"];
-        let at = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
-        let (namespace, name) = (at("namespace"), at("name"));
+        let ObjectKey { namespace, name, .. } = ObjectKey::of(kind, &content);
         content["apiVersion"] = Value::String(kind.api_version());
         content["kind"] = Value::String(kind.kind.to_owned());
         Self { kind, namespace, name, body: content }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use hexabase_core::error::Error;
 use hexabase_core::name::KubernetesVersion;
+use serde_json::{Value, json};
 
 use crate::overrides::Overrides;
 
@@ -133,6 +134,13 @@ pub struct HostIdentity {
     pub namespace: String,
     /// Its name.
     pub name: String,
+}
+
+impl HostIdentity {
+    /// As bindings name it.
+    pub(crate) fn subject(&self) -> Value {
+        json!({ "kind": "ServiceAccount", "name": self.name, "namespace": self.namespace })
+    }
 }
 
 impl Default for HostIdentity {

@@ -16,7 +16,7 @@ use super::client::Client;
 use super::grant::Person;
 use super::parameters::Parameters;
 use super::refusal::OAuthError;
-use super::token::TokenResponse;
+use super::response::TokenResponse;
 use crate::auth::Auth;
 use crate::browser::CookiePrincipal;
 use crate::digest::hash;

@@ -15,7 +15,7 @@ use super::client::Purpose;
 use super::id_token::{About, Occasion};
 use super::parameters::Parameters;
 use super::refusal::OAuthError;
-use super::token::TokenResponse;
+use super::response::TokenResponse;
 use crate::auth::Auth;
 
 /// The grant's name.

@@ -23,6 +23,7 @@ mod id_token;
 mod logout;
 mod parameters;
 mod refusal;
+mod response;
 mod token;
 mod tokens_of_clients;
 
@@ -33,7 +34,7 @@ pub use exchange::WorkloadIdentities;
 pub use logout::Logout;
 pub use parameters::Parameters;
 pub use refusal::OAuthError;
-pub use token::TokenResponse;
+pub use response::TokenResponse;
 
 pub(crate) use id_token::{About, Occasion};
 

@@ -6,19 +6,13 @@
 use std::fmt;
 
 use hexabase_core::error::{Error, Result};
-use hexabase_core::model::{Interval, Meter, Money, Plan, UsagePrice};
+use hexabase_core::model::{Interval, Meter, Plan, UsagePrice};
 use hexabase_core::name::PlanId;
 
 use super::StripeBilling;
 use super::client::Form;
 use super::objects::{COMPONENT, INCLUDED, PER_THOUSAND, PLAN, StripePrice, StripeProduct};
-
-/// The part of a price that is for the plan itself.
-pub(super) const BASE: &str = "plan";
-/// The part that is for further workspaces.
-pub(super) const WORKSPACE: &str = "workspace";
-/// The part that is for nodes that workspaces have to themselves.
-pub(super) const NODE: &str = "node";
+use super::parts::{BASE, Cost, NODE, WORKSPACE, lookup_key, product_id};
 
 /// Something that Stripe has to be told so that it sells what the plans say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,26 +55,6 @@ pub enum CatalogStep {
     },
 }
 
-/// What something costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cost {
-    /// So much each.
-    Each(Money),
-    /// By use.
-    Used(UsagePrice),
-}
-
-impl fmt::Display for Cost {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Each(amount) => amount.fmt(out),
-            Self::Used(UsagePrice { included, per_thousand }) => {
-                write!(out, "{per_thousand} a thousand beyond {included} a month")
-            }
-        }
-    }
-}
-
 impl fmt::Display for CatalogStep {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -103,20 +77,6 @@ struct Wanted<'a> {
     component: &'static str,
     interval: Interval,
     cost: Cost,
-}
-
-pub(super) fn lookup_key(plan: &PlanId, component: &str, interval: Interval) -> String {
-    format!("hexabase_{plan}_{component}_{interval}")
-}
-
-fn product_id(plan: &PlanId, component: &str) -> String {
-    format!("hexabase_{plan}_{component}")
-}
-
-/// What is charged for by a product that we made, if it is charged for by use.
-pub(super) fn metered_by(product: &str) -> Option<Meter> {
-    let of = |meter: &Meter| product.starts_with("hexabase_") && product.ends_with(&format!("_{meter}"));
-    Meter::ALL.iter().copied().find(of)
 }
 
 fn product_name(plan: &Plan, component: &str) -> String {

@@ -3,6 +3,7 @@
 mod catalog;
 mod client;
 mod objects;
+mod parts;
 mod problem;
 mod provider;
 mod subscriptions;
@@ -19,9 +20,10 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::model::CustomerId;
 use hexabase_core::secret::SecretString;
 
-pub use catalog::{CatalogStep, Cost};
+pub use catalog::CatalogStep;
 use client::{Client, Form};
 use objects::{StripeCustomer, StripeMethod};
+pub use parts::Cost;
 use webhook::Secrets;
 
 /// How to speak with Stripe.

@@ -9,8 +9,8 @@ use hexabase_core::name::PlanId;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::catalog::{BASE, Cost, NODE, WORKSPACE, metered_by};
 use super::client::{List, Named};
+use super::parts::{BASE, Cost, NODE, WORKSPACE, metered_by};
 
 /// In the metadata of our prices: which plan they are of, and which part of it.
 pub(super) const PLAN: &str = "hexabase_plan";

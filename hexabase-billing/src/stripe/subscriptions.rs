@@ -5,9 +5,9 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::model::{CustomerId, Meter, SubscriptionState};
 
 use super::StripeBilling;
-use super::catalog::{BASE, NODE, WORKSPACE, lookup_key};
 use super::client::Form;
 use super::objects::{StripePrice, StripeSubscription};
+use super::parts::{BASE, NODE, WORKSPACE, lookup_key};
 use super::problem::Problem;
 
 impl StripeBilling {

@@ -17,7 +17,7 @@ use super::{Namespace, VClusterProvisioner, not_ours, power, text, upgrade, volu
 use crate::api_server::ApiServer;
 use crate::difference::{Difference, compare};
 use crate::labels;
-use crate::object::{Kind, Object, ObjectKey};
+use crate::object::{Kind, Object, ObjectKey, Objects};
 use crate::render::host::{WAY_IN, kinds};
 use crate::render::{host_objects, tenant_objects};
 
@@ -39,8 +39,6 @@ const INSIDE: [Kind; 9] = [
     Kind::ROLE_BINDING,
 ];
 
-pub(super) type Objects = BTreeMap<ObjectKey, Value>;
-
 /// What there is inside a tenant.
 struct Inside {
     api: ApiServer,
@@ -57,11 +55,6 @@ impl Inside {
     fn is_complete(&self) -> bool {
         self.refused.is_empty() && !self.waiting
     }
-}
-
-pub(super) fn key_of(kind: Kind, body: &Value) -> ObjectKey {
-    let field = |pointer| text(body, pointer).to_owned();
-    ObjectKey { kind, namespace: field("/metadata/namespace"), name: field("/metadata/name") }
 }
 
 impl VClusterProvisioner {
@@ -112,7 +105,7 @@ impl VClusterProvisioner {
                 tenant: !inside.waiting,
                 refused_projects: inside.refused,
                 // Whoever is sent elsewhere from now on is not moved before.
-                nodes: match stateful_set(&desired.target, &on_host).is_some_and(is_rolled_out) {
+                nodes: match power::stateful_set(&desired.target, &on_host).is_some_and(is_rolled_out) {
                     true => self.tend_nodes(desired).await?,
                     false => None,
                 },
@@ -181,7 +174,7 @@ impl VClusterProvisioner {
     /// one.
     async fn found_if_allowed(&self, kind: Kind, target: &TenantTarget, selector: &str) -> Result<Objects> {
         match self.host.list(kind, Some(&target.name), selector).await {
-            Ok(bodies) => Ok(bodies.into_iter().map(|body| (key_of(kind, &body), body)).collect()),
+            Ok(bodies) => Ok(bodies.into_iter().map(|body| (ObjectKey::of(kind, &body), body)).collect()),
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Objects::new()),
             Err(error) => Err(error),
         }
@@ -221,14 +214,9 @@ impl VClusterProvisioner {
     }
 }
 
-pub(super) fn stateful_set<'a>(target: &TenantTarget, on_host: &'a Objects) -> Option<&'a Value> {
-    let (namespace, name) = (target.name.clone(), target.name.clone());
-    on_host.get(&ObjectKey { kind: Kind::STATEFUL_SET, namespace, name })
-}
-
 /// Whether there is a control plane that should be running.
 fn is_awake(target: &TenantTarget, on_host: &Objects) -> bool {
-    stateful_set(target, on_host).is_some_and(|set| power::replicas(set) > 0)
+    power::stateful_set(target, on_host).is_some_and(|set| power::replicas(set) > 0)
 }
 
 /// Leaves what cannot be otherwise on the host as it is there, and what is not asked for here: a volume's size, and sleep.
@@ -309,7 +297,7 @@ async fn collect(
     }
     let mut objects = Objects::new();
     for (kind, bodies) in all(lists).await? {
-        objects.extend(bodies.into_iter().map(|body| (key_of(kind, &body), body)));
+        objects.extend(bodies.into_iter().map(|body| (ObjectKey::of(kind, &body), body)));
     }
     Ok(objects)
 }

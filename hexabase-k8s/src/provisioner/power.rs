@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Namespace, VClusterProvisioner, text};
 use crate::labels;
-use crate::object::{Kind, Object};
+use crate::object::{Kind, Object, ObjectKey, Objects};
 
 /// The StatefulSets of a tenant.
 pub(super) struct StatefulSets {
@@ -31,6 +31,12 @@ impl StatefulSets {
 /// How many pods a StatefulSet asks for. Where that is not said it is one.
 pub(super) fn replicas(set: &Value) -> u64 {
     set.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1)
+}
+
+/// The StatefulSet of a tenant's control plane, of what there is on its host.
+pub(super) fn stateful_set<'a>(target: &TenantTarget, on_host: &'a Objects) -> Option<&'a Value> {
+    let (namespace, name) = (target.name.clone(), target.name.clone());
+    on_host.get(&ObjectKey { kind: Kind::STATEFUL_SET, namespace, name })
 }
 
 fn is_stopped(set: &Value) -> bool {

@@ -6,11 +6,10 @@ use hexabase_core::provisioner::Observation;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::apply::key_of;
 use super::reflection::{Digest, Moment, Versions};
 use super::{VClusterProvisioner, text};
 use crate::labels;
-use crate::object::Kind;
+use crate::object::{Kind, ObjectKey};
 
 /// How a tenant's objects were when a comparison began, with the versions of its Secrets.
 pub(super) struct Beginning {
@@ -46,8 +45,9 @@ impl VClusterProvisioner {
     async fn secrets(&self, target: &TenantTarget) -> Result<Versions> {
         let selector = format!("!{}", labels::SYNCED_BY);
         let secrets = self.host.list_metadata(Kind::SECRET, &target.name, &selector).await?;
-        let version =
-            |body: &Value| (key_of(Kind::SECRET, body), text(body, "/metadata/resourceVersion").to_owned());
+        let version = |body: &Value| {
+            (ObjectKey::of(Kind::SECRET, body), text(body, "/metadata/resourceVersion").to_owned())
+        };
         Ok(secrets.iter().map(version).collect())
     }
 }

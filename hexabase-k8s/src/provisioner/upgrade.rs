@@ -7,9 +7,9 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::provisioner::{NO_OTHER_STORE, NO_UPGRADE_PATH};
 use serde_json::Value;
 
-use super::apply::{Objects, stateful_set};
+use super::power::stateful_set;
 use super::text;
-use crate::object::{Kind, Object, ObjectKey};
+use crate::object::{Kind, Object, ObjectKey, Objects};
 
 /// What has a version of its own, by the list and the name of the container whose image it comes in.
 const VERSIONED: [(&str, &str, &str); 2] =

@@ -4,9 +4,8 @@ use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::quantity::Quantity;
 use serde_json::{Value, json};
 
-use super::apply::Objects;
 use super::{VClusterProvisioner, power, text};
-use crate::object::{Kind, Object};
+use crate::object::{Kind, Object, Objects};
 
 const CLAIM: Kind = Kind {
     group: "",

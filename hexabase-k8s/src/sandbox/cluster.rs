@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,7 +18,7 @@ use super::metadata;
 use super::path::{Route, Target, query, route};
 use super::reply::{Outcome, Refusal, Reply};
 use super::selector::Selector;
-use super::state::{Change, Name, State};
+use super::state::{Change, Name, SharedState, State};
 use super::watch::{WatchRequest, watch};
 use super::write::WriteRequest;
 use crate::labels;
@@ -28,7 +28,7 @@ const VERSION: (&str, &str) = ("1", "36");
 
 pub(super) struct Cluster {
     name: String,
-    state: Mutex<State>,
+    state: SharedState,
 }
 
 impl fmt::Debug for Cluster {
@@ -41,7 +41,7 @@ impl Cluster {
     /// A cluster with the namespaces and roles that every cluster has, and what changes in it from now on.
     pub(super) fn new(name: &str) -> (Self, mpsc::UnboundedReceiver<Change>) {
         let (state, changes) = State::new();
-        let cluster = Self { name: name.to_owned(), state: Mutex::new(state) };
+        let cluster = Self { name: name.to_owned(), state: SharedState::new(state) };
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             cluster.make("", "namespaces", "", json!({ "metadata": { "name": namespace } }));
         }
@@ -52,7 +52,7 @@ impl Cluster {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Makes an object as the cluster's own controllers do. One that is refused, or there already, is left.
@@ -106,11 +106,11 @@ impl Cluster {
     }
 
     /// Answers a request.
-    pub(super) fn answer(self: &Arc<Self>, request: &http::Request<Bytes>, user: &User) -> Reply {
+    pub(super) fn answer(&self, request: &http::Request<Bytes>, user: &User) -> Reply {
         self.try_answer(request, user).unwrap_or_else(|refusal| Reply::refused(&refusal))
     }
 
-    fn try_answer(self: &Arc<Self>, request: &http::Request<Bytes>, user: &User) -> Outcome<Reply> {
+    fn try_answer(&self, request: &http::Request<Bytes>, user: &User) -> Outcome<Reply> {
         match route(request.uri().path()) {
             Route::Health => Ok(Reply::Text("ok")),
             Route::Version => Ok(Reply::ok(json!({
@@ -125,12 +125,7 @@ impl Cluster {
         }
     }
 
-    fn objects(
-        self: &Arc<Self>,
-        request: &http::Request<Bytes>,
-        target: &Target,
-        user: &User,
-    ) -> Outcome<Reply> {
+    fn objects(&self, request: &http::Request<Bytes>, target: &Target, user: &User) -> Outcome<Reply> {
         let params = query(request.uri().query());
         if *request.method() == Method::POST {
             let body = parse(request)?;
@@ -206,12 +201,7 @@ impl Cluster {
         }))
     }
 
-    fn watch(
-        self: &Arc<Self>,
-        kind: KindInfo,
-        target: &Target,
-        params: &BTreeMap<String, String>,
-    ) -> Outcome<Reply> {
+    fn watch(&self, kind: KindInfo, target: &Target, params: &BTreeMap<String, String>) -> Outcome<Reply> {
         let request = WatchRequest {
             kind,
             namespace: target.namespace.clone(),
@@ -220,7 +210,7 @@ impl Cluster {
             initial_events: params.get("sendInitialEvents").is_some_and(|flag| flag == "true"),
             timeout: number(params, "timeoutSeconds")?.map(Duration::from_secs),
         };
-        watch(self, request).map(Reply::Stream)
+        watch(&self.state, request).map(Reply::Stream)
     }
 
     fn write(

@@ -1,7 +1,7 @@
 //! Everything that one API server holds.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
@@ -53,6 +53,20 @@ pub(super) struct State {
     pub(super) newest: watch::Sender<u64>,
     /// Tells controllers what is new.
     changes: mpsc::UnboundedSender<Change>,
+}
+
+/// A state that many answer from. Cloning it shares it.
+#[derive(Clone)]
+pub(super) struct SharedState(Arc<Mutex<State>>);
+
+impl SharedState {
+    pub(super) fn new(state: State) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 pub(super) fn name_of(body: &Value) -> Name {

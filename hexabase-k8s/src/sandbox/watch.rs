@@ -1,17 +1,15 @@
 //! Watches: what is there, and then what changes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::cluster::Cluster;
 use super::kinds::KindInfo;
 use super::reply::{Outcome, Refusal};
 use super::selector::Selector;
-use super::state::{Change, ChangeKind, Resource};
+use super::state::{Change, ChangeKind, Resource, SharedState};
 
 /// How long a watch lasts when the client does not say.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -29,7 +27,7 @@ pub(super) struct WatchRequest {
 }
 
 struct Progress {
-    cluster: Arc<Cluster>,
+    shared: SharedState,
     request: WatchRequest,
     resource: Resource,
     version: u64,
@@ -42,9 +40,9 @@ fn event(kind: &str, object: Value) -> Value {
     json!({ "type": kind, "object": object })
 }
 
-pub(super) fn watch(cluster: &Arc<Cluster>, request: WatchRequest) -> Outcome<BoxStream<'static, Value>> {
+pub(super) fn watch(shared: &SharedState, request: WatchRequest) -> Outcome<BoxStream<'static, Value>> {
     let resource = (request.kind.group.clone(), request.kind.plural.clone());
-    let state = cluster.lock();
+    let state = shared.lock();
     let mut pending = std::collections::VecDeque::new();
     let version = match request.after {
         Some(version) if !request.initial_events => {
@@ -77,12 +75,12 @@ pub(super) fn watch(cluster: &Arc<Cluster>, request: WatchRequest) -> Outcome<Bo
     drop(state);
     let deadline = Instant::now() + request.timeout.unwrap_or(LONGEST).min(LONGEST);
     let progress =
-        Progress { cluster: cluster.clone(), request, resource, version, pending, deadline, over: false };
+        Progress { shared: shared.clone(), request, resource, version, pending, deadline, over: false };
     Ok(futures_util::stream::unfold(progress, next).boxed())
 }
 
 async fn next(mut progress: Progress) -> Option<(Value, Progress)> {
-    let mut newest = progress.cluster.lock().newest.subscribe();
+    let mut newest = progress.shared.lock().newest.subscribe();
     loop {
         if let Some(event) = progress.pending.pop_front() {
             return Some((event, progress));
@@ -104,7 +102,7 @@ async fn next(mut progress: Progress) -> Option<(Value, Progress)> {
 impl Progress {
     /// Takes in what changed since.
     fn catch_up(&mut self) {
-        let state = self.cluster.lock();
+        let state = self.shared.lock();
         let Some(changes) = state.changes_after(&self.resource, self.version) else {
             self.pending.push_back(event("ERROR", Refusal::gone().status()));
             self.over = true;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Tenant;
+use crate::labels;
 use crate::object::{Kind, Object};
-use crate::render::host_setup::{WITH_TENANTS, subject};
 
 const CHANGE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const READ: [&str; 3] = ["get", "list", "watch"];
@@ -53,8 +53,8 @@ pub(crate) const WAY_IN: &str = "hexabase";
 pub(super) fn way_in(tenant: &Tenant<'_>) -> Option<Object> {
     let identity = tenant.settings.identity.as_ref()?;
     let binding = json!({
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": WITH_TENANTS },
-        "subjects": [subject(identity)],
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": labels::WITH_TENANTS },
+        "subjects": [identity.subject()],
     });
     Some(tenant.object(Kind::ROLE_BINDING, WAY_IN, binding))
 }

@@ -24,8 +24,6 @@ const EVERYWHERE: &str = "hexabase";
 const NODES: &str = "hexabase-nodes";
 /// What it may follow everywhere.
 const WATCHING: &str = "hexabase-watch";
-/// What it may do in the namespaces of tenants.
-pub(crate) const WITH_TENANTS: &str = "hexabase-tenant";
 /// The policy that keeps it to the namespaces of tenants.
 const SCOPE: &str = "hexabase-scope";
 /// The label by which a namespace says what its pods must not do, and what it may say.
@@ -39,14 +37,14 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
     let role = |name: &str, rules| Object::of(Kind::CLUSTER_ROLE, metadata(name), [("rules", rules)]);
     let bind = |role: &str| {
         let reference = json!({ "apiGroup": RBAC, "kind": "ClusterRole", "name": role });
-        let whole = [("roleRef", reference), ("subjects", json!([subject(identity)]))];
+        let whole = [("roleRef", reference), ("subjects", json!([identity.subject()]))];
         Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(role), whole)
     };
     let bound = json!({ "policyName": SCOPE, "validationActions": ["Deny"] });
     vec![
         Object::of(Kind::NAMESPACE, metadata(&identity.namespace), []),
         Object::of(Kind::SERVICE_ACCOUNT, account, []),
-        role(WITH_TENANTS, with_tenants()),
+        role(labels::WITH_TENANTS, with_tenants()),
         role(EVERYWHERE, everywhere()),
         role(WATCHING, watching()),
         role(NODES, nodes()),
@@ -58,16 +56,11 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
     ]
 }
 
-/// The identity, as bindings name it.
-pub(crate) fn subject(identity: &HostIdentity) -> Value {
-    json!({ "kind": "ServiceAccount", "name": identity.name, "namespace": identity.namespace })
-}
-
 fn everywhere() -> Value {
     json!([
         { "apiGroups": [""], "resources": ["namespaces"], "verbs": ["create", "delete", "get", "patch"] },
         { "apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["create", "patch"] },
-        { "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [WITH_TENANTS], "verbs": ["bind"] },
+        { "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [labels::WITH_TENANTS], "verbs": ["bind"] },
     ])
 }
 

@@ -7,7 +7,6 @@ use hexabase_core::error::Result;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use access::{WITH_TENANTS, subject};
 pub(crate) use guards::INGRESS_GUARD;
 
 use super::vcluster_config::yaml;
