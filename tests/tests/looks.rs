@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::{Method, Request};
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::Changeset;
 use hexabase_core::clock::{Clock, ManualClock, SystemClock};
@@ -20,6 +21,8 @@ use hexabase_core::worker::Worker;
 use hexabase_core::{Caller, Platform};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{HostSettings, VClusterProvisioner};
+use kube::Client;
+use serde_json::Value;
 
 const ISSUER: &str = "https://hexabase.example";
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -63,15 +66,29 @@ impl Shop {
 
     /// Waits until the workspace is in this phase, or gone.
     async fn is(&self, wanted: Option<Phase>) {
+        self.moves_until(async || {
+            let found = self.platform.store().find_workspace(self.organization, self.workspace).await;
+            (found.unwrap().map(|workspace| workspace.status.phase) == wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until there is something, looking whenever something was reported.
+    async fn moves_until<T>(&self, there: impl AsyncFn() -> Option<T>) {
         loop {
             let moved = self.platform.moved();
-            let found = self.platform.store().find_workspace(self.organization, self.workspace).await;
-            if found.unwrap().map(|workspace| workspace.status.phase) == wanted {
+            if there().await.is_some() {
                 return;
             }
             moved.await;
         }
     }
+}
+
+/// What a host answers, if it has it.
+async fn ask(host: &Client, method: Method, place: &str) -> Option<Value> {
+    let request = Request::builder().method(method).uri(place).body(Vec::new()).unwrap();
+    host.request(request).await.ok()
 }
 
 #[tokio::test]
@@ -108,11 +125,15 @@ async fn a_workspace_is_looked_at_when_its_cluster_gets_further_or_comes_to_harm
     let life = async {
         shop.is(Some(Phase::Ready)).await;
         let name = shop.workspace.kubernetes_name();
+        let host = sandbox.host_client();
         let control_plane = format!("/apis/apps/v1/namespaces/{name}/statefulsets/{name}");
-        let request = axum::http::Request::delete(control_plane).body(Vec::new()).unwrap();
-        sandbox.host_client().request::<serde_json::Value>(request).await.unwrap();
+        ask(&host, Method::DELETE, &control_plane).await.unwrap();
         shop.is(Some(Phase::Degraded)).await;
         shop.is(Some(Phase::Ready)).await;
+
+        let wall = format!("/apis/networking.k8s.io/v1/namespaces/{name}/networkpolicies/default-deny");
+        ask(&host, Method::DELETE, &wall).await.unwrap();
+        shop.moves_until(async || ask(&host, Method::GET, &wall).await).await;
         let workspaces = shop.platform.workspaces();
         workspaces.delete(&shop.ann, shop.organization, shop.workspace, None).await.unwrap();
         shop.is(None).await;

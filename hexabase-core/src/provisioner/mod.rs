@@ -188,8 +188,8 @@ pub struct Observation {
     pub usage: Option<Quota>,
     /// What is used in each project.
     pub project_usage: BTreeMap<ProjectId, Quota>,
-    /// Whether it is announced when the control plane gets further, or comes to harm: [`ClusterProvisioner::watch`] tells once
-    /// that it has, so that nobody has to ask all the time. Where nobody watches, nothing is announced.
+    /// Whether it is announced when the cluster gets further, or once it is up comes to harm: [`ClusterProvisioner::watch`]
+    /// tells once that it has, so that nobody has to ask all the time. Where nobody watches, nothing is announced.
     pub announced: bool,
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
@@ -212,6 +212,7 @@ impl ClusterProvisioner for VClusterProvisioner {
 
     async fn watch(&self, moved: &Moved<'_>) {
         self.mention_setup().await;
-        join_all(self.reflection.kinds().map(|kind| self.reflection.follow(kind, &self.client, moved))).await;
+        let following = self.reflection.kinds().map(|kind| self.reflection.follow(kind, &self.client, moved));
+        join(join_all(following), self.reflection.tell_late(moved)).await;
     }
 }

@@ -15,6 +15,7 @@ use kube::Api;
 use kube::Client;
 use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::labels;
@@ -27,6 +28,10 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 /// The kinds that show how far a tenant has come: whether its control plane is up, has an address, or came to harm.
 const STEPS: [Kind; 3] = [Kind::NAMESPACE, Kind::STATEFUL_SET, Kind::SERVICE];
+
+/// The kinds that nobody but Hexabase changes once they are there: the walls around a tenant, and whom it trusts.
+const WALLS: [Kind; 5] =
+    [Kind::NETWORK_POLICY, Kind::ROLE, Kind::ROLE_BINDING, Kind::LIMIT_RANGE, Kind::CONFIG_MAP];
 
 /// Objects, each with its resource version.
 pub(super) type Versions = BTreeMap<ObjectKey, String>;
@@ -44,6 +49,8 @@ pub(super) struct Reflection {
     /// The kinds that are watched.
     kinds: Vec<Kind>,
     state: Mutex<State>,
+    /// Rung when something had come when it was announced.
+    came_late: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +61,8 @@ struct State {
     tenants: HashMap<String, Tenant>,
     /// How often anything has moved.
     moves: u64,
+    /// What to tell of at once.
+    late: Vec<TenantTarget>,
 }
 
 #[derive(Debug)]
@@ -64,7 +73,9 @@ struct Tenant {
     step: Moment,
     /// The last moment at which an object went away.
     loss: Moment,
-    /// What to tell of once the next step is made, if that was announced.
+    /// The last moment at which one did, or a wall moved.
+    harm: Moment,
+    /// What to tell of once the next step is made, or it comes to harm, if that was announced.
     awaited: Option<Awaited>,
     observed: Option<Observed>,
     compared: Option<Compared>,
@@ -74,7 +85,8 @@ struct Tenant {
 #[derive(Debug)]
 struct Awaited {
     target: TenantTarget,
-    /// Whether it is up, so that the step is one back.
+    /// Whether it is up, so that the step is one back, and what harms it is worth a look. What is under way loses and gains
+    /// objects all the time.
     is_up: bool,
 }
 
@@ -101,19 +113,28 @@ impl Tenant {
         moment: Moment(0),
         step: Moment(0),
         loss: Moment(0),
+        harm: Moment(0),
         awaited: None,
         observed: None,
         compared: None,
     };
 
-    /// Something of this kind has moved. Answers what to tell of, if that was awaited.
-    fn moves(&mut self, kind: Kind, moment: Moment) -> Option<TenantTarget> {
+    /// Something of this kind has moved, or was lost. Answers what to tell of, if that was awaited.
+    fn moves(&mut self, kind: Kind, moment: Moment, lost: bool) -> Option<TenantTarget> {
         self.moment = moment;
-        if !STEPS.contains(&kind) {
-            return None;
+        if lost {
+            self.loss = moment;
         }
-        self.step = moment;
-        self.awaited.take().map(|awaited| awaited.target)
+        let is_step = STEPS.contains(&kind);
+        if is_step {
+            self.step = moment;
+        }
+        let is_harm = lost || WALLS.contains(&kind);
+        if is_harm {
+            self.harm = moment;
+        }
+        let counts = |awaited: &mut Awaited| is_step || (is_harm && awaited.is_up);
+        self.awaited.take_if(counts).map(|awaited| awaited.target)
     }
 }
 
@@ -127,7 +148,7 @@ impl State {
         let kind = key.kind;
         tenant.versions.insert(key, version);
         self.moves += 1;
-        tenant.moves(kind, Moment(self.moves))
+        tenant.moves(kind, Moment(self.moves), false)
     }
 
     fn take(&mut self, key: &ObjectKey) -> Option<TenantTarget> {
@@ -135,8 +156,7 @@ impl State {
         let tenant = self.tenants.get_mut(name)?;
         tenant.versions.remove(key)?;
         self.moves += 1;
-        tenant.loss = Moment(self.moves);
-        let told = tenant.moves(key.kind, Moment(self.moves));
+        let told = tenant.moves(key.kind, Moment(self.moves), true);
         if tenant.versions.is_empty() {
             self.tenants.remove(name);
         }
@@ -162,7 +182,7 @@ fn tenant_of(key: &ObjectKey) -> &str {
 impl Reflection {
     /// Nothing is known yet of these kinds.
     pub(super) fn of(kinds: Vec<Kind>) -> Self {
-        Self { kinds, state: Mutex::default() }
+        Self { kinds, state: Mutex::default(), came_late: Notify::new() }
     }
 
     /// The kinds to follow.
@@ -200,16 +220,30 @@ impl Reflection {
         }
     }
 
-    /// Sees to it that whoever watches is told of the next step of a tenant that was observed at a moment or after it. Answers
-    /// whether that is so: it is not when the step was made in the meantime, and where nobody watches.
+    /// Sees to it that whoever watches is told of the next step of a tenant that was observed at a moment or after it, and if
+    /// it is up of what harms it, at once where that has come in the meantime. Answers whether that is so: it is not when
+    /// one that is on its way has got further in the meantime, and where nobody watches.
     pub(super) fn announce(&self, target: &TenantTarget, moment: Option<Moment>, is_up: bool) -> bool {
         let mut state = self.lock();
         let (Some(moment), Some(tenant)) = (moment, state.tenants.get_mut(&target.name)) else {
             return false;
         };
-        let still_to_come = tenant.step <= moment;
+        let still_to_come = tenant.step <= moment && (tenant.harm <= moment || !is_up);
         tenant.awaited = still_to_come.then(|| Awaited { target: target.clone(), is_up });
-        still_to_come
+        if is_up && !still_to_come {
+            state.late.push(target.clone());
+            self.came_late.notify_one();
+        }
+        still_to_come || is_up
+    }
+
+    /// Tells of what had come when it was announced. Comes to no end.
+    pub(super) async fn tell_late(&self, moved: &Moved<'_>) {
+        loop {
+            self.came_late.notified().await;
+            let late = std::mem::take(&mut self.lock().late);
+            late.iter().for_each(moved);
+        }
     }
 
     /// Whether a tenant was not up, and has made no step since.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use hexabase_core::desired::TenantCluster;
 use hexabase_core::fixture;
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState, Observation};
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Api;
 use kube::api::DeleteParams;
 use tokio::time::{sleep, timeout};
@@ -22,6 +24,17 @@ async fn wait_after(host: &OnHost, observation: &Observation) -> bool {
         false => sleep(Duration::from_millis(100)).await,
     }
     observation.announced
+}
+
+/// Looks at a tenant that is up until it is all it should be, and there is no news of it.
+async fn comes_to_rest(host: &OnHost, tenant: &TenantCluster) {
+    loop {
+        let announced = host.provisioner.observe(&tenant.target).await.unwrap().announced;
+        host.provisioner.apply(tenant).await.unwrap();
+        if announced && timeout(Duration::from_secs(1), host.moved.notified()).await.is_err() {
+            return;
+        }
+    }
 }
 
 #[tokio::test]
@@ -44,12 +57,14 @@ async fn word_comes_when_a_real_tenant_gets_further_or_comes_to_harm() {
     }
     assert!(announced > 0, "none of {looks} looks learnt that there will be word of the next step");
 
-    while !provisioner.observe(&tenant.target).await.unwrap().announced {
-        sleep(Duration::from_millis(100)).await;
-    }
-    // What was told before is no news.
-    drop(timeout(Duration::ZERO, host.moved.notified()).await);
     let name = &tenant.target.name;
+    let walls: Api<NetworkPolicy> = Api::namespaced(admin().await, name);
+    comes_to_rest(&host, &tenant).await;
+    walls.delete("default-deny", &DeleteParams::default()).await.unwrap();
+    timeout(PATIENCE, host.moved.notified()).await.expect("word of a wall that fell");
+    comes_to_rest(&host, &tenant).await;
+    walls.get("default-deny").await.unwrap();
+
     let control_planes: Api<StatefulSet> = Api::namespaced(admin().await, name);
     control_planes.delete(name, &DeleteParams::default()).await.unwrap();
     timeout(PATIENCE, host.moved.notified()).await.expect("word of the harm");

@@ -355,6 +355,26 @@ impl Ordered {
             self.wait_after(&observation).await;
         }
     }
+
+    async fn is_told(&mut self, place: &str) {
+        let told = tokio::time::timeout(Duration::from_secs(60), self.told.recv()).await;
+        assert_eq!(
+            told.unwrap_or_else(|_| panic!("nobody was told of {place}")),
+            Some(self.tenant.target.clone())
+        );
+    }
+
+    /// Looks until it is all it should be, and nothing is told any more.
+    async fn is_up_and_quiet(&mut self) {
+        loop {
+            self.becomes_ready().await;
+            a_moment().await;
+            let quiet = self.told.try_recv().is_err();
+            if quiet && self.provisioner.plan(&self.tenant).await.unwrap().is_empty() {
+                return;
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -399,6 +419,30 @@ async fn what_goes_away_while_a_tenant_starts_is_made_again() {
         assert_eq!(send(&admin, "GET", &place, &json!({})).await, 200, "{place}");
     }
     ordered.becomes_ready().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_is_told_when_something_of_a_tenant_is_taken_away_or_a_wall_is_moved() {
+    let mut ordered = Ordered::start(Duration::ZERO);
+    let admin = ordered.sandbox.host_client();
+    let objects = host_objects(&ordered.tenant, &HostSettings::default()).unwrap();
+    // Secrets are not watched, and what falls with the others cannot be made again without the tenant.
+    let others = [Kind::NAMESPACE, Kind::SECRET, Kind::SERVICE, Kind::STATEFUL_SET];
+    for object in objects.iter().filter(|object| !others.contains(&object.kind)) {
+        let place = format!("{}/{}", path(object), object.name);
+        ordered.is_up_and_quiet().await;
+        assert_eq!(send(&admin, "DELETE", &place, &json!({})).await, 200, "{place}");
+        ordered.is_told(&place).await;
+        ordered.is_up_and_quiet().await;
+        assert_eq!(send(&admin, "GET", &place, &json!({})).await, 200, "{place}");
+        if object.kind == Kind::NETWORK_POLICY {
+            let open = json!({ "spec": { "ingress": [{}], "egress": [{}] } });
+            assert_eq!(merge(&admin, &place, &open).await, 200, "{place}");
+            ordered.is_told(&place).await;
+            ordered.provisioner.apply(&ordered.tenant).await.unwrap();
+            assert_eq!(ordered.provisioner.plan(&ordered.tenant).await.unwrap(), []);
+        }
+    }
 }
 
 #[tokio::test]
