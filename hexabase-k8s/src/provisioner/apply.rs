@@ -97,7 +97,11 @@ impl VClusterProvisioner {
             return Ok(Applied::default());
         }
 
-        let Some(inside) = self.inside(desired, &on_host).await? else { return Ok(Applied::default()) };
+        let Some(inside) = self.inside(desired, &on_host).await? else {
+            self.restart_if_mute(&desired.target, &on_host).await?;
+            return Ok(Applied::default());
+        };
+        drop(self.mute.remove(&desired.target.name));
         let difference = compare("tenant", &inside.desired, &inside.actual);
         let carried_out = timeout(INSIDE_AT_MOST, carry_out(&inside.api, &difference)).await;
         match carried_out.unwrap_or_else(|_| Err(Error::unavailable("the tenant is too slow"))) {

@@ -1,4 +1,5 @@
 mod apply;
+mod mute;
 mod nodes;
 mod observe;
 mod power;
@@ -34,6 +35,7 @@ use crate::labels;
 use crate::object::Kind;
 use crate::render::host::{kinds, watched};
 use crate::settings::HostSettings;
+use mute::Mute;
 use reflection::Reflection;
 use settled::Settled;
 
@@ -59,6 +61,8 @@ pub struct VClusterProvisioner {
     silent: quick_cache::sync::Cache<String, Instant>,
     /// What was last applied to tenants.
     settled: quick_cache::sync::Cache<String, Settled>,
+    /// Which tenants are up and cannot be reached.
+    mute: quick_cache::sync::Cache<String, Mute>,
     reflection: Reflection,
 }
 
@@ -75,6 +79,7 @@ impl VClusterProvisioner {
             clients: quick_cache::sync::Cache::new(CLIENTS),
             silent: quick_cache::sync::Cache::new(KNOWN),
             settled: quick_cache::sync::Cache::new(KNOWN),
+            mute: quick_cache::sync::Cache::new(KNOWN),
         }
     }
 
@@ -188,6 +193,7 @@ impl ClusterProvisioner for VClusterProvisioner {
 
     async fn delete(&self, target: &TenantTarget) -> Result<()> {
         drop(self.settled.remove(&target.name));
+        drop(self.mute.remove(&target.name));
         match self.namespace(target).await? {
             Namespace::Terminating => Ok(()),
             // Nothing runs on its nodes any more.

@@ -190,6 +190,11 @@ pub(super) fn is_rolled_out(set: &Value) -> bool {
         && text(set, "/status/currentRevision") == text(set, "/status/updateRevision")
 }
 
+/// Whether a control plane is up, as far as its host can tell.
+pub(super) fn is_up(set: &Value) -> bool {
+    is_rolled_out(set) && number(set, "/status/readyReplicas") > 0
+}
+
 fn starting(message: &str) -> ControlPlaneState {
     ControlPlaneState::Starting { message: message.to_owned() }
 }

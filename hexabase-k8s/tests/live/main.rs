@@ -6,6 +6,7 @@
 mod exposure;
 mod guards;
 mod host;
+mod lost;
 mod nodes;
 #[path = "../provisioner/occupy.rs"]
 mod occupy;

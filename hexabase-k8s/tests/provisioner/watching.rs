@@ -445,6 +445,28 @@ async fn whoever_watches_is_told_when_something_of_a_tenant_is_taken_away_or_a_w
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_lost_what_leads_into_it_is_started_anew_and_not_before_it_had_its_time() {
+    let mut ordered = Ordered::start(Duration::from_secs(10));
+    let name = ordered.tenant.target.name.clone();
+    let admin = ordered.sandbox.host_client();
+    for place in [format!("secrets/vc-{name}"), format!("services/{name}")] {
+        ordered.is_up_and_quiet().await;
+        let place = format!("/api/v1/namespaces/{name}/{place}");
+        assert_eq!(send(&admin, "DELETE", &place, &json!({})).await, 200, "{place}");
+        let begun = tokio::time::Instant::now();
+        while ordered.observed().await.control_plane == ControlPlaneState::Ready {
+            a_moment().await;
+        }
+        while ordered.observed().await.control_plane != ControlPlaneState::Ready {
+            ordered.provisioner.apply(&ordered.tenant).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        let took = begun.elapsed().as_secs();
+        assert!((120..240).contains(&took), "{took} seconds after {place} was lost");
+    }
+}
+
 #[tokio::test]
 async fn where_nobody_watches_nothing_is_announced() {
     let sandbox =
