@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Caller, IdempotencyKey, Parts, Platform};
+use super::{Caller, IdempotencyKey, Parts, Platform, turns};
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Topic, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
@@ -81,7 +81,7 @@ impl Parts {
                 Err(error) => return Err(error),
             }
             if turn.is_none() {
-                turn = Some(line.lock().await);
+                turn = turns::wait(line, &*self.clock).await;
             }
         }
         Err(last)

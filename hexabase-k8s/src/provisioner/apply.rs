@@ -39,6 +39,15 @@ const INSIDE: [Kind; 9] = [
     Kind::ROLE_BINDING,
 ];
 
+/// The way into a tenant.
+enum Entrance {
+    Open(ApiServer),
+    /// It sleeps, or did not answer a moment ago.
+    Shut,
+    /// It has handed out no kubeconfig.
+    Missing,
+}
+
 /// What there is inside a tenant.
 struct Inside {
     api: ApiServer,
@@ -71,7 +80,9 @@ impl VClusterProvisioner {
         if let Some(decision) = self.decide_nodes(desired).await? {
             entries.extend(decision.drift());
         }
-        if let Some(inside) = self.inside(desired, &on_host).await? {
+        if let Entrance::Open(api) = self.entrance(&desired.target, &on_host).await?
+            && let Some(inside) = self.inside(desired, api).await?
+        {
             entries.extend(compare("tenant", &inside.desired, &inside.actual).entries);
             if entries.is_empty() && inside.is_complete() {
                 self.end_comparison(begun, desired)?;
@@ -97,11 +108,15 @@ impl VClusterProvisioner {
             return Ok(Applied::default());
         }
 
-        let Some(inside) = self.inside(desired, &on_host).await? else {
-            self.restart_if_mute(&desired.target, &on_host).await?;
-            return Ok(Applied::default());
+        let inside = match self.entrance(&desired.target, &on_host).await? {
+            Entrance::Open(api) => self.inside(desired, api).await?,
+            Entrance::Shut => None,
+            Entrance::Missing => {
+                self.restart_if_mute(&desired.target, &on_host).await?;
+                None
+            }
         };
-        drop(self.mute.remove(&desired.target.name));
+        let Some(inside) = inside else { return Ok(Applied::default()) };
         let difference = compare("tenant", &inside.desired, &inside.actual);
         let carried_out = timeout(INSIDE_AT_MOST, carry_out(&inside.api, &difference)).await;
         match carried_out.unwrap_or_else(|_| Err(Error::unavailable("the tenant is too slow"))) {
@@ -184,12 +199,18 @@ impl VClusterProvisioner {
         }
     }
 
-    /// What there is inside a tenant and what should be, once its API server answers.
-    async fn inside(&self, desired: &TenantCluster, on_host: &Objects) -> Result<Option<Inside>> {
-        if !is_awake(&desired.target, on_host) || self.is_silent(&desired.target) {
-            return Ok(None);
+    /// How a tenant can be got into.
+    async fn entrance(&self, target: &TenantTarget, on_host: &Objects) -> Result<Entrance> {
+        if !is_awake(target, on_host) || self.is_silent(target) {
+            return Ok(Entrance::Shut);
         }
-        let Some(api) = self.tenant(&desired.target).await? else { return Ok(None) };
+        let Some(api) = self.tenant(target).await? else { return Ok(Entrance::Missing) };
+        drop(self.mute.remove(&target.name));
+        Ok(Entrance::Open(api))
+    }
+
+    /// What there is inside a tenant and what should be, once its API server answers.
+    async fn inside(&self, desired: &TenantCluster, api: ApiServer) -> Result<Option<Inside>> {
         let looked = async {
             let namespaces = api.list(Kind::NAMESPACE, None, "").await?;
             let selector = format!("{}=true", labels::MANAGED);

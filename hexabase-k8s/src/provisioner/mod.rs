@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
@@ -61,7 +61,7 @@ pub struct VClusterProvisioner {
     silent: quick_cache::sync::Cache<String, Instant>,
     /// What was last applied to tenants.
     settled: quick_cache::sync::Cache<String, Settled>,
-    /// Which tenants are up and cannot be reached.
+    /// Which tenants are up and have handed out no kubeconfig.
     mute: quick_cache::sync::Cache<String, Mute>,
     reflection: Reflection,
 }
@@ -193,7 +193,6 @@ impl ClusterProvisioner for VClusterProvisioner {
 
     async fn delete(&self, target: &TenantTarget) -> Result<()> {
         drop(self.settled.remove(&target.name));
-        drop(self.mute.remove(&target.name));
         match self.namespace(target).await? {
             Namespace::Terminating => Ok(()),
             // Nothing runs on its nodes any more.
@@ -217,8 +216,7 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn watch(&self, moved: &Moved<'_>) {
-        self.mention_setup().await;
         let following = self.reflection.kinds().map(|kind| self.reflection.follow(kind, &self.client, moved));
-        join(join_all(following), self.reflection.tell_late(moved)).await;
+        join3(self.mention_setup(), join_all(following), self.reflection.tell_late(moved)).await;
     }
 }

@@ -20,10 +20,12 @@ async fn a_tenant_whose_service_was_removed_is_reached_again() {
     let tenant = fixture::tenant_cluster("one");
     let name = &tenant.target.name;
     let comes_up = async || {
-        while provisioner.observe(&tenant.target).await.unwrap().control_plane != ControlPlaneState::Ready
-            || !provisioner.apply(&tenant).await.unwrap().tenant
-        {
-            provisioner.apply(&tenant).await.unwrap();
+        loop {
+            let observation = provisioner.observe(&tenant.target).await.unwrap();
+            let applied = provisioner.apply(&tenant).await.unwrap();
+            if observation.control_plane == ControlPlaneState::Ready && applied.tenant {
+                return;
+            }
             sleep(Duration::from_secs(1)).await;
         }
     };

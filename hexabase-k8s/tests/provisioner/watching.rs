@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
-use super::host_setup::{exposed_by, make_routes_known, path, prepared, restricted, send};
+use super::host_setup::{exposed_by, get, make_routes_known, path, prepared, restricted, send};
 
 /// A tenant that is ready, and whoever watches its host.
 struct Watched {
@@ -465,6 +465,33 @@ async fn a_tenant_that_lost_what_leads_into_it_is_started_anew_and_not_before_it
         let took = begun.elapsed().as_secs();
         assert!((120..240).contains(&took), "{took} seconds after {place} was lost");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_can_hand_out_nothing_is_started_anew_ever_less_often() {
+    let mut ordered = Ordered::start(Duration::ZERO);
+    ordered.is_up_and_quiet().await;
+    let name = ordered.tenant.target.name.clone();
+    let admin = ordered.sandbox.host_client();
+    let (secret, pod) = (
+        format!("/api/v1/namespaces/{name}/secrets/vc-{name}"),
+        format!("/api/v1/namespaces/{name}/pods/{name}-0"),
+    );
+    let (mut starts, mut uid) = (Vec::new(), Value::Null);
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < Duration::from_secs(3_600) {
+        send(&admin, "DELETE", &secret, &json!({})).await;
+        ordered.provisioner.apply(&ordered.tenant).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let now = get(&admin, &pod).await["metadata"]["uid"].take();
+        if now != uid {
+            starts.push(begun.elapsed());
+            uid = now;
+        }
+    }
+    let waits: Vec<_> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(waits.len() >= 3 && waits.is_sorted(), "{waits:?}");
+    assert!(waits.len() <= 5, "{waits:?}");
 }
 
 #[tokio::test]
