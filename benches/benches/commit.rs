@@ -1,10 +1,10 @@
-//! A commit, and the same statements issued by hand.
+//! Commit on SQLite, compared with the same statements executed directly.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
-use hexabase_benches::{Target, in_turns, report};
+use hexabase_benches::{Target, alternate, report};
 use hexabase_core::changeset::Changeset;
-use hexabase_core::fixture::{self, THEN, id};
+use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::id::{EventId, GroupId, TypedId as _};
 use hexabase_core::id_source::{IdSource as _, SystemIds};
 use hexabase_core::model::{Actor, AuditEvent, Group, Origin, Workspace};
@@ -25,12 +25,12 @@ const INSERT_AUDIT: &str = "INSERT INTO audit_events (organization_id, id, actor
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (ours, by_hand) = (folder.path().join("ours.db"), folder.path().join("by-hand.db"));
+    let directory = tempfile::tempdir().unwrap();
+    let (database, direct_database) = (directory.path().join("ours.db"), directory.path().join("direct.db"));
     let store = runtime.block_on(async {
-        let twin = SqliteStore::open(&by_hand).await.unwrap();
-        let store = SqliteStore::open(&ours).await.unwrap();
-        for each in [&store, &twin] {
+        let direct_store = SqliteStore::open(&direct_database).await.unwrap();
+        let store = SqliteStore::open(&database).await.unwrap();
+        for each in [&store, &direct_store] {
             let organization = Changeset::new().insert(fixture::organization("acme"));
             each.commit(organization.insert(fixture::workspace("dev")).insert(fixture::group("web")))
                 .await
@@ -39,42 +39,42 @@ fn main() {
         store
     });
     let mut connection = runtime.block_on(async {
-        let options = SqliteConnectOptions::new().filename(&by_hand).foreign_keys(true);
+        let options = SqliteConnectOptions::new().filename(&direct_database).foreign_keys(true);
         let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         SqliteConnection::connect_with(&options).await.unwrap()
     });
 
     let ids = SystemIds::default();
     let (mut workspace, mut group) = (fixture::workspace("dev"), fixture::group("web"));
-    let (mut bare_workspace, mut bare_group) = (workspace.clone(), group.clone());
-    let pair = in_turns(
+    let (mut direct_workspace, mut direct_group) = (workspace.clone(), group.clone());
+    let comparison = alternate(
         || {
             let next = Group { version: group.version.next(), ..group.clone() };
             let entry = entry(&ids, &group, &next);
             let change =
-                Changeset::new().update(next.clone()).workspace(workspace.clone(), THEN).audit(entry);
+                Changeset::new().update(next.clone()).workspace(workspace.clone(), FIXTURE_TIME).audit(entry);
             runtime.block_on(store.commit(change)).unwrap();
             workspace.version = workspace.version.next();
             group = next;
         },
         || {
-            let next = Group { version: bare_group.version.next(), ..bare_group.clone() };
-            let entry = entry(&ids, &bare_group, &next);
-            runtime.block_on(by_hand_commit(&mut connection, &mut bare_workspace, &next, &entry));
-            bare_group = next;
+            let next = Group { version: direct_group.version.next(), ..direct_group.clone() };
+            let entry = entry(&ids, &direct_group, &next);
+            runtime.block_on(commit_directly(&mut connection, &mut direct_workspace, &next, &entry));
+            direct_group = next;
         },
     );
     report(
-        "commit of a group's change on SQLite",
-        "the same statements by hand",
-        pair,
+        "commit of a group update on SQLite",
+        "the same statements, executed directly",
+        comparison,
         Target::TimesFloor(1.5),
     );
 }
 
 fn entry(ids: &SystemIds, before: &Group, after: &Group) -> AuditEvent {
     AuditEvent {
-        id: EventId::from_uuid(ids.uuid(THEN)),
+        id: EventId::from_uuid(ids.uuid(FIXTURE_TIME)),
         organization_id: before.organization_id,
         actor: Actor { user_id: Some(id("owner")), session_id: None, token_id: None },
         action: "group.update".to_owned(),
@@ -82,11 +82,11 @@ fn entry(ids: &SystemIds, before: &Group, after: &Group) -> AuditEvent {
         before: serde_json::to_value(before).unwrap(),
         after: serde_json::to_value(after).unwrap(),
         origin: Origin::default(),
-        at: THEN,
+        at: FIXTURE_TIME,
     }
 }
 
-async fn by_hand_commit(
+async fn commit_directly(
     connection: &mut SqliteConnection,
     workspace: &mut Workspace,
     group: &Group,
@@ -110,8 +110,8 @@ async fn by_hand_commit(
         .bind(serde_json::to_string(&workspace.status).unwrap())
         .bind(workspace.reconcile_at.map(|at| at.as_microsecond()))
         .bind(workspace.created_by.to_string())
-        .bind(THEN.as_microsecond())
-        .bind(THEN.as_microsecond())
+        .bind(FIXTURE_TIME.as_microsecond())
+        .bind(FIXTURE_TIME.as_microsecond())
         .bind(number(workspace.version.number()))
         .bind(workspace.organization_id.to_string())
         .bind(workspace.id.to_string())
@@ -124,8 +124,8 @@ async fn by_hand_commit(
         .bind(group.name.as_str())
         .bind(None::<String>)
         .bind(None::<String>)
-        .bind(THEN.as_microsecond())
-        .bind(THEN.as_microsecond())
+        .bind(FIXTURE_TIME.as_microsecond())
+        .bind(FIXTURE_TIME.as_microsecond())
         .bind(number(group.version.number()))
         .bind(group.organization_id.to_string())
         .bind(group.workspace_id.to_string())
@@ -146,7 +146,7 @@ async fn by_hand_commit(
         .bind(None::<String>)
         .bind("")
         .bind("")
-        .bind(THEN.as_microsecond())
+        .bind(FIXTURE_TIME.as_microsecond())
         .execute(&mut *transaction)
         .await
         .unwrap();

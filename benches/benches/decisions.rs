@@ -1,12 +1,12 @@
-//! What is decided without asking anybody.
+//! Decisions without input or output: authorization, group claims, and rendering.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hexabase_benches::{Target, in_turns, report};
-use hexabase_core::access::{Action, Credential, GroupTree, Principal, Standing, authorize};
+use hexabase_benches::{Target, alternate, report};
+use hexabase_core::access::{Action, Credential, EffectiveRoles, GroupTree, Principal, authorize};
 use hexabase_core::desired::{self, Issuer};
 use hexabase_core::fixture::{self, id};
 use hexabase_core::id::{GroupId, SessionId, UserId};
@@ -15,19 +15,19 @@ use hexabase_core::model::{
 };
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
-use hexabase_k8s::HostSettings;
+use hexabase_k8s::HostConfig;
 use hexabase_k8s::render::{host_objects, tenant_objects};
 
 fn main() {
-    authorizing();
-    flattening();
-    rendering();
+    benchmark_authorize();
+    benchmark_groups();
+    benchmark_rendering();
 }
 
-fn authorizing() {
+fn benchmark_authorize() {
     let principal =
         Principal { user_id: id::<UserId>("ann"), credential: Credential::Session(id::<SessionId>("ann")) };
-    let standing = Standing {
+    let roles = EffectiveRoles {
         organization: Some(OrganizationRole::Member),
         in_workspace: true,
         workspace_admin: false,
@@ -35,18 +35,18 @@ fn authorizing() {
     };
     let mut actions = Action::ALL.iter().cycle();
     let mut again = Action::ALL.iter().cycle();
-    let pair = in_turns(
-        || authorize(&principal, &standing, *actions.next().unwrap()),
+    let comparison = alternate(
+        || authorize(&principal, &roles, *actions.next().unwrap()),
         || again.next().unwrap().permission().roles.contains(&OrganizationRole::Member),
     );
-    report("`authorize`", "looking the action up", pair, Target::AtMost(Duration::from_nanos(200)));
+    report("`authorize`", "lookup of the action", comparison, Target::AtMost(Duration::from_nanos(200)));
 }
 
-/// A tree of a thousand groups, ten deep, in the order of their ids as stores give them.
+/// Tree of 1,000 groups, ten levels deep, in the order of their ids as stores return them.
 fn thousand_groups() -> Vec<Group> {
     let name = |index: usize| format!("group-{index}");
     let group = |index: usize| Group {
-        // The first of each hundred stands under the first of the hundred before.
+        // The parent of each group is the first group of the previous hundred.
         parent_id: match index {
             0..100 => None,
             _ if index.is_multiple_of(100) => Some(id::<GroupId>(&name(index - 100))),
@@ -59,17 +59,17 @@ fn thousand_groups() -> Vec<Group> {
     groups
 }
 
-fn flattening() {
+fn benchmark_groups() {
     let groups = thousand_groups();
     let direct = [id::<GroupId>("group-999"), id::<GroupId>("group-950"), id::<GroupId>("group-42")];
     let depth = GroupTree::new(&groups).with_ancestors(direct[0]).count();
     assert_eq!(depth, 10);
     let parents: HashMap<GroupId, Option<GroupId>> =
         groups.iter().map(|group| (group.id, group.parent_id)).collect();
-    let pair = in_turns(
+    let comparison = alternate(
         || GroupTree::new(&groups).claim(&direct),
         || {
-            // An index that is there already, and no names.
+            // The floor uses an existing index and resolves no names.
             let mut all = Vec::with_capacity(16);
             for first in direct {
                 let chain = std::iter::successors(Some(first), |group| parents[group]);
@@ -78,8 +78,8 @@ fn flattening() {
             all
         },
     );
-    let what = "groups of a user in a tree of 1,000, ten deep";
-    report(what, "walking a ready map", pair, Target::AtMost(Duration::from_micros(20)));
+    let what = "groups of a user in a tree of 1,000 groups, ten levels deep";
+    report(what, "traversal of a prepared map", comparison, Target::AtMost(Duration::from_micros(20)));
 }
 
 fn hundred_projects() -> WorkspaceState {
@@ -97,28 +97,34 @@ fn hundred_projects() -> WorkspaceState {
         group_id: groups[index % groups.len()].id,
         role: RoleRef::Preset(PresetRole::ProjectEditor),
         created_by: id::<UserId>("owner"),
-        created_at: fixture::THEN,
+        created_at: fixture::FIXTURE_TIME,
     });
     let assignments = assignments.collect();
     WorkspaceState { workspace, groups, projects, roles: Vec::new(), assignments }
 }
 
-fn rendering() {
+fn benchmark_rendering() {
     let state = hundred_projects();
     let plan = fixture::plan("small");
     let issuer = Issuer { url: "https://hexabase.example".to_owned(), certificate_authority: None };
-    let settings = HostSettings::default();
+    let config = HostConfig::default();
     let render = || {
-        let cluster = desired::workspace(&state, &plan, &issuer);
-        let mut objects = host_objects(&cluster, &settings).unwrap();
+        let cluster = desired::tenant_cluster(&state, &plan, &issuer);
+        let mut objects = host_objects(&cluster, &config).unwrap();
         objects.extend(tenant_objects(&cluster));
         objects
     };
     let objects = render();
     assert!(objects.len() > 200, "{} objects", objects.len());
-    let pair = in_turns(render, || {
+    let comparison = alternate(render, || {
         objects.iter().map(|object| serde_json::to_vec(&object.body).unwrap()).collect::<Vec<_>>()
     });
-    let what = format!("desired state of a workspace with 100 projects, as {} objects", objects.len());
-    report(&what, "writing the objects as JSON", pair, Target::AtMost(Duration::from_millis(2)));
+    let what =
+        format!("desired state of a workspace with 100 projects, rendered as {} objects", objects.len());
+    report(
+        &what,
+        "serialization of the objects as JSON",
+        comparison,
+        Target::AtMost(Duration::from_millis(2)),
+    );
 }

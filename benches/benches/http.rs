@@ -1,19 +1,19 @@
-//! Reading a workspace over HTTP, and a bare handler with the same query.
+//! Read of a workspace over HTTP, compared with an axum handler that executes the same query.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::{Path as At, State};
+use axum::extract::{Path as PathParams, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
-use hexabase_benches::{Target, in_turns, report};
+use hexabase_benches::{Target, alternate, report};
 use hexabase_core::Platform;
 use hexabase_core::model::Origin;
 use hexabase_core::name::{Email, ProviderName};
-use hexabase_server::{App, AppParts, Entry, router};
+use hexabase_server::{ApiConfig, App, AppState, router};
 use hexabase_store::SqliteStore;
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -21,25 +21,25 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("hexabase.db");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("hexabase.db");
     let client = reqwest::Client::builder().build().unwrap();
-    let (ours, bare, token) = runtime.block_on(async {
-        let (ours, path, token) = server(&file, &client).await;
-        (format!("{ours}{path}"), format!("{}{path}", bare_server(&file).await), token)
+    let (ours, baseline, token) = runtime.block_on(async {
+        let (ours, path, token) = start_server(&file, &client).await;
+        (format!("{ours}{path}"), format!("{}{path}", start_baseline(&file).await), token)
     });
     let request = |url: &str| {
         runtime.block_on(async {
-            let answer = client.get(url).bearer_auth(&token).send().await.unwrap();
-            assert_eq!(answer.status(), 200);
-            assert!(answer.bytes().await.unwrap().len() > 300);
+            let response = client.get(url).bearer_auth(&token).send().await.unwrap();
+            assert_eq!(response.status(), 200);
+            assert!(response.bytes().await.unwrap().len() > 300);
         });
     };
-    let pair = in_turns(|| request(&ours), || request(&bare));
+    let comparison = alternate(|| request(&ours), || request(&baseline));
     report(
         "`GET` of a workspace over HTTP",
         "an axum handler with the same query",
-        pair,
+        comparison,
         Target::TimesFloor(2.5),
     );
 }
@@ -51,32 +51,33 @@ async fn listen(router: Router) -> String {
     format!("http://{address}")
 }
 
-/// The API on a database with a workspace: where it is, the workspace's path, and a token to read it with.
-async fn server(file: &Path, client: &reqwest::Client) -> (String, String, String) {
+/// Starts the API on a database with a workspace. Returns its URL, the path of the workspace, and a token.
+async fn start_server(file: &Path, client: &reqwest::Client) -> (String, String, String) {
     let platform = Platform::builder("https://hexabase.example")
         .with_plans(hexabase_billing::plans::built_in())
         .with_store(Arc::new(SqliteStore::open(file).await.unwrap()))
         .build()
         .unwrap();
     let auth = Auth::new(platform.clone(), Vec::new(), AuthConfig::default()).await.unwrap();
-    let who = DevProvider::identity(&Email::parse("ann@example.com").unwrap(), None);
+    let identity = DevProvider::identity(&Email::parse("ann@example.com").unwrap(), None);
     let dev = ProviderName::parse("dev").unwrap();
-    let token = auth.sign_in(&dev, &who, &Origin::default()).await.unwrap().access_token;
-    // Counted like everybody's, and never refused.
-    let entry = Entry { requests_per_minute: u32::MAX, ..Entry::default() };
-    let ours = listen(router(App::assemble(AppParts { entry, ..AppParts::new(platform, auth) }))).await;
-    let make = async |path: &str, body: Value| -> String {
+    let token = auth.sign_in(&dev, &identity, &Origin::default()).await.unwrap().access_token;
+    // Requests are counted, but never rejected.
+    let config = ApiConfig { requests_per_minute: u32::MAX, ..ApiConfig::default() };
+    let ours = listen(router(App::assemble(AppState { config, ..AppState::new(platform, auth) }))).await;
+    let create = async |path: &str, body: Value| -> String {
         let request = client.post(format!("{ours}{path}")).bearer_auth(&token).json(&body);
-        let made: Value = request.send().await.unwrap().json().await.unwrap();
-        format!("{path}/{}", made["id"].as_str().unwrap())
+        let created: Value = request.send().await.unwrap().json().await.unwrap();
+        format!("{path}/{}", created["id"].as_str().unwrap())
     };
-    let organization = make("/api/v1/organizations", json!({"name": "acme", "display_name": "Acme"})).await;
-    let path = make(&format!("{organization}/workspaces"), json!({"name": "shop", "plan_id": "team"})).await;
+    let organization = create("/api/v1/organizations", json!({"name": "acme", "display_name": "Acme"})).await;
+    let path =
+        create(&format!("{organization}/workspaces"), json!({"name": "shop", "plan_id": "team"})).await;
     (ours, path, token)
 }
 
-/// A handler that does nothing but the query and the answer.
-async fn bare_server(file: &Path) -> String {
+/// Starts a server whose handler only executes the query and serializes the result. Returns its URL.
+async fn start_baseline(file: &Path) -> String {
     let options =
         SqliteConnectOptions::new().filename(file).journal_mode(SqliteJournalMode::Wal).read_only(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
@@ -84,7 +85,10 @@ async fn bare_server(file: &Path) -> String {
     listen(Router::new().route(path, get(read)).with_state(pool)).await
 }
 
-async fn read(State(pool): State<SqlitePool>, At((org, ws)): At<(String, String)>) -> Json<Value> {
+async fn read(
+    State(pool): State<SqlitePool>,
+    PathParams((org, ws)): PathParams<(String, String)>,
+) -> Json<Value> {
     let query = "SELECT name, display_name, plan_id, region, kubernetes_version, power, deletion_requested_at, \
                  host_cluster, generation, access_version, status, reconcile_at, created_by, created_at, updated_at, \
                  version FROM workspaces WHERE organization_id = ? AND id = ?";

@@ -1,7 +1,7 @@
-//! Tokens and the flows that bring them: next to bare cryptography, to a handler that only signs, and to the provider of
-//! another house.
+//! Tokens and the flows that issue them, compared with plain cryptography, with a handler that only signs, and with a
+//! third-party provider.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::{self, StreamExt as _};
 use hexabase_auth::issuer::{ClientCredential, RegisteredClient};
-use hexabase_auth::{Auth, AuthConfig, DevProvider, LoginAnswer, LoginRequest, PendingApproval};
-use hexabase_benches::{Pair, Target, in_turns, report, row};
+use hexabase_auth::{Auth, AuthConfig, DevProvider, LoginCallback, LoginRequest, PendingApproval};
+use hexabase_benches::{Comparison, Target, alternate, report, row};
 use hexabase_core::Platform;
 use hexabase_core::fixture;
 use hexabase_core::model::{Origin, SignatureAlgorithm};
 use hexabase_core::name::{Email, ProviderName};
 use hexabase_core::platform::ClusterAccess;
-use hexabase_server::{App, AppParts, Entry, router};
-use hexabase_store::{RedisEphemeral, RedisSettings};
+use hexabase_server::{ApiConfig, App, AppState, router};
+use hexabase_store::{RedisConfig, RedisEphemeral};
 use hexabase_test_servers::{OidcPeer, Redis};
 use reqwest::header::{COOKIE, LOCATION};
 use reqwest::redirect::Policy;
@@ -38,42 +38,43 @@ use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// RFC 7636, appendix B.
+/// Code verifier and challenge of RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-const CALLBACK: &str = "http://127.0.0.1:9/callback";
-const SECRET: &str = "a secret that nobody guesses";
+const REDIRECT_URI: &str = "http://127.0.0.1:9/callback";
+const SECRET: &str = "a secret that is hard to guess";
 
-/// So many tokens in turn that none is remembered when it comes again.
+/// Number of sessions, so large that no token is still cached when it is used again.
 const SESSIONS: usize = 10_000;
 
-/// How many flows are under way at a time, and how many are measured.
-const AT_ONCE: u32 = 16;
+/// Number of concurrent requests or flows.
+const CONCURRENT_REQUESTS: u32 = 16;
+/// Number of measured flows.
 const FLOWS: usize = 2_000;
 
 fn main() {
-    // Whoever the other house's provider is started by decides how it signs: as we do.
+    // The environment determines the signature algorithm of the third-party provider. It must be that of Hexabase.
     assert_eq!(std::env::var("HEXABASE_TEST_PEER_SIGNS").as_deref(), Ok("ES256"), "scripts/bench sets this");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    // On one thread, as between the tasks of one worker: threads that wake each other are not what is measured.
-    let alone = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // A single thread, as between the tasks of one worker thread: wake-ups between threads are not to be measured.
+    let single_threaded = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     type Measure = fn(&Runtime);
     let all: [(&str, &Runtime, Measure); 4] = [
-        ("signing", &runtime, signing),
-        ("bearer", &alone, bearer),
-        ("refreshing", &runtime, refreshing),
-        ("flows", &runtime, flows),
+        ("signing", &runtime, benchmark_cluster_tokens),
+        ("bearer", &single_threaded, benchmark_bearer),
+        ("refreshing", &runtime, benchmark_refresh),
+        ("flows", &runtime, benchmark_flows),
     ];
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let selected: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     for (name, runtime, measure) in all {
-        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+        if selected.is_empty() || selected.iter().any(|word| word == name) {
             measure(runtime);
         }
     }
 }
 
-/// What a future comes to that waits for nothing.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+/// Result of a future that does not have to wait.
+fn now_or_panic<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().unwrap()
 }
 
@@ -86,7 +87,7 @@ async fn auth(platform: Platform) -> Auth {
     let client = |id: &str, algorithm| RegisteredClient {
         id: id.to_owned(),
         name: id.to_owned(),
-        redirect_uris: vec![CALLBACK.to_owned()],
+        redirect_uris: vec![REDIRECT_URI.to_owned()],
         post_logout_redirect_uris: Vec::new(),
         credential: ClientCredential::Secret(SECRET.to_owned().into()),
         workspace: None,
@@ -97,35 +98,35 @@ async fn auth(platform: Platform) -> Auth {
     auth.with_clients(vec![client("hexabase-peer", SignatureAlgorithm::Es256)])
 }
 
-/// What there is to sign about a token, and nothing around it.
-struct Bare {
-    pair: EcdsaKeyPair,
+/// Signing input and signature of a token, without anything else.
+struct PlainSignature {
+    key_pair: EcdsaKeyPair,
     message: Vec<u8>,
     signature: Signature,
 }
 
-impl Bare {
+impl PlainSignature {
     fn over(token: &str) -> Self {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).unwrap();
+        let key_pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).unwrap();
         let message = token.rsplit_once('.').unwrap().0.as_bytes().to_vec();
-        let signature = pair.sign(&SystemRandom::new(), &message).unwrap();
-        Self { pair, message, signature }
+        let signature = key_pair.sign(&SystemRandom::new(), &message).unwrap();
+        Self { key_pair, message, signature }
     }
 
     fn sign(&self) -> Signature {
-        self.pair.sign(&SystemRandom::new(), &self.message).unwrap()
+        self.key_pair.sign(&SystemRandom::new(), &self.message).unwrap()
     }
 
     fn verify(&self) {
-        let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.pair.public_key());
+        let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.key_pair.public_key());
         public.verify(&self.message, self.signature.as_ref()).unwrap();
     }
 }
 
-/// A token for a cluster, and bare signatures.
-fn signing(runtime: &Runtime) {
+/// Measures cluster tokens, compared with their signatures.
+fn benchmark_cluster_tokens(runtime: &Runtime) {
     let auth = runtime.block_on(auth(platform("https://hexabase.example").build().unwrap()));
     let access = |groups: usize| ClusterAccess {
         workspace: fixture::workspace("dev"),
@@ -134,75 +135,80 @@ fn signing(runtime: &Runtime) {
     };
     let few = access(3);
     let token = runtime.block_on(auth.cluster_token(&few)).unwrap().token;
-    let bare = Bare::over(&token);
-    let sign = || bare.sign();
-    let ours = || at_once(auth.cluster_token(&few)).unwrap();
-    report(
-        "a token for a cluster, ES256",
-        "the bare signature",
-        in_turns(ours, sign),
-        Target::TimesFloor(1.05),
-    );
+    let plain = PlainSignature::over(&token);
+    let sign = || plain.sign();
+    let ours = || now_or_panic(auth.cluster_token(&few)).unwrap();
+    report("cluster token, ES256", "signature only", alternate(ours, sign), Target::TimesFloor(1.05));
 
     let workspace = fixture::id("dev");
-    let ours = || at_once(auth.verify_cluster_token(&token, workspace)).unwrap();
-    let what = "the same verified";
-    report(what, "the bare verification", in_turns(ours, || bare.verify()), Target::TimesFloor(1.05));
+    let ours = || now_or_panic(auth.verify_cluster_token(&token, workspace)).unwrap();
+    let what = "verification of a cluster token";
+    report(what, "signature verification only", alternate(ours, || plain.verify()), Target::TimesFloor(1.05));
 
     let many = access(500);
-    let ours = || at_once(auth.cluster_token(&many)).unwrap();
-    let what = "a token for a cluster with 500 groups";
-    report(what, "the bare signature", in_turns(ours, sign), Target::AtMost(Duration::from_millis(1)));
+    let ours = || now_or_panic(auth.cluster_token(&many)).unwrap();
+    let what = "cluster token with 500 groups";
+    report(what, "signature only", alternate(ours, sign), Target::AtMost(Duration::from_millis(1)));
 }
 
-/// A request's access token, whose session may have been ended.
-fn bearer(runtime: &Runtime) {
+/// Measures the authentication of an access token, which checks that its session is not revoked.
+fn benchmark_bearer(runtime: &Runtime) {
     let redis = Redis::shared();
-    for kept_in in ["this process", "Redis"] {
+    for location in ["this process", "Redis"] {
         let auth = runtime.block_on(async {
             let mut builder = platform("https://hexabase.example");
-            if kept_in == "Redis" {
-                let store = RedisEphemeral::connect(&RedisSettings::new([redis.url()])).await.unwrap();
+            if location == "Redis" {
+                let store = RedisEphemeral::connect(&RedisConfig::new([redis.url()])).await.unwrap();
                 builder = builder.with_ephemeral(Arc::new(store));
             }
             auth(builder.build().unwrap()).await
         });
-        let token = runtime.block_on(signed_in(&auth, "ann@example.com"));
+        let token = runtime.block_on(sign_in(&auth, "ann@example.com"));
         let ephemeral = auth.platform().ephemeral();
         let ours = || runtime.block_on(auth.authenticate(&token)).unwrap();
-        let asked = || runtime.block_on(ephemeral.get("a")).unwrap();
-        let what = format!("bearer of a request, with revocations kept in {kept_in}");
-        let (floor, bound) = ("a value read there", Target::AtMost(Duration::from_micros(40)));
-        report(&what, floor, in_turns(ours, asked), bound);
+        let read = || runtime.block_on(ephemeral.get("a")).unwrap();
+        let what = format!("bearer authentication, revocations in {location}");
+        let (floor, bound) = ("one read from the same store", Target::AtMost(Duration::from_micros(40)));
+        report(&what, floor, alternate(ours, read), bound);
 
-        // What one costs a replica that has many requests under way, as any has that is busy.
-        let ours =
-            || runtime.block_on(try_join_all((0..AT_ONCE).map(|_| auth.authenticate(&token)))).unwrap();
-        let asked = || runtime.block_on(try_join_all((0..AT_ONCE).map(|_| ephemeral.get("a")))).unwrap();
-        let many = in_turns(ours, asked);
-        let each = Pair { ours: many.ours / AT_ONCE, floor: many.floor / AT_ONCE };
-        report("the same, each of 16 at once", floor, each, bound);
+        // The cost per request in a replica with many concurrent requests.
+        let ours = || {
+            runtime
+                .block_on(try_join_all((0..CONCURRENT_REQUESTS).map(|_| auth.authenticate(&token))))
+                .unwrap()
+        };
+        let read =
+            || runtime.block_on(try_join_all((0..CONCURRENT_REQUESTS).map(|_| ephemeral.get("a")))).unwrap();
+        let many = alternate(ours, read);
+        let each =
+            Comparison { ours: many.ours / CONCURRENT_REQUESTS, floor: many.floor / CONCURRENT_REQUESTS };
+        report("the same, 16 concurrent, per request", floor, each, bound);
 
-        if kept_in == "Redis" {
-            let sign_in = |number| signed_in(&auth, format!("user-{number}@example.com"));
-            let tokens: Vec<String> = runtime.block_on(join_all((0..SESSIONS).map(sign_in)));
-            let (mut next, bare) = (tokens.iter().cycle(), Bare::over(&token));
+        if location == "Redis" {
+            let sign_in_user = |number| sign_in(&auth, format!("user-{number}@example.com"));
+            let tokens: Vec<String> = runtime.block_on(join_all((0..SESSIONS).map(sign_in_user)));
+            let (mut next, plain) = (tokens.iter().cycle(), PlainSignature::over(&token));
             let ours = || runtime.block_on(auth.authenticate(next.next().unwrap())).unwrap();
-            let asked = || {
-                bare.verify();
+            let read = || {
+                plain.verify();
                 runtime.block_on(ephemeral.get("a")).unwrap()
             };
-            let floor = "the bare verification and a value read there";
-            report("the first time with a token", floor, in_turns(ours, asked), Target::TimesFloor(1.25));
+            let floor = "signature verification and one read from Redis";
+            report(
+                "bearer authentication, first use of a token",
+                floor,
+                alternate(ours, read),
+                Target::TimesFloor(1.25),
+            );
         }
     }
 }
 
-/// The access token of somebody who signs in.
-async fn signed_in(auth: &Auth, email: impl AsRef<str>) -> String {
-    let who = DevProvider::identity(&Email::parse(email.as_ref()).unwrap(), None);
+/// Signs a user in and returns the access token.
+async fn sign_in(auth: &Auth, email: impl AsRef<str>) -> String {
+    let identity = DevProvider::identity(&Email::parse(email.as_ref()).unwrap(), None);
     let dev = ProviderName::parse("dev").unwrap();
-    auth.sign_in(&dev, &who, &Origin::default()).await.unwrap().access_token
+    auth.sign_in(&dev, &identity, &Origin::default()).await.unwrap().access_token
 }
 
 async fn listen(router: Router) -> String {
@@ -212,16 +218,16 @@ async fn listen(router: Router) -> String {
     format!("http://{address}")
 }
 
-/// A server with somebody signed in: where it is, and their session cookie.
-async fn server() -> (String, String) {
+/// Starts a server with a signed-in user. Returns its URL and the session cookie of the user.
+async fn start_server() -> (String, String) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     listener.set_nonblocking(true).unwrap();
     let platform = platform(&url).build().unwrap();
     let dev = DevProvider::new(platform.clone()).unwrap();
     let auth = auth(platform.clone()).await;
-    let wanted = LoginRequest { return_to: "/".to_owned(), login_hint: None, reauthenticate: false };
-    let started = auth.start_login("dev", wanted).await.unwrap();
+    let login = LoginRequest { return_to: "/".to_owned(), login_hint: None, reauthenticate: false };
+    let started = auth.start_login("dev", login).await.unwrap();
     let query = query(&started.authorization_url);
     let request = PendingApproval {
         redirect_uri: query["redirect_uri"].clone(),
@@ -229,13 +235,16 @@ async fn server() -> (String, String) {
         nonce: query["nonce"].clone(),
         code_challenge: query["code_challenge"].clone(),
     };
-    let back = dev.approve(request, Email::parse("ann@example.com").unwrap(), None).await.unwrap();
-    let back = self::query(&back);
-    let answer =
-        LoginAnswer { state: back["state"].clone(), code: back["code"].clone().into(), issuer: None };
-    let finished = auth.finish_login("dev", answer, &started.binding, &Origin::default()).await.unwrap();
-    let entry = Entry { requests_per_minute: u32::MAX, ..Entry::default() };
-    let router = router(App::assemble(AppParts { entry, ..AppParts::new(platform, auth) }));
+    let redirect = dev.approve(request, Email::parse("ann@example.com").unwrap(), None).await.unwrap();
+    let redirect = self::query(&redirect);
+    let response = LoginCallback {
+        state: redirect["state"].clone(),
+        code: redirect["code"].clone().into(),
+        issuer: None,
+    };
+    let finished = auth.finish_login("dev", response, &started.binding, &Origin::default()).await.unwrap();
+    let config = ApiConfig { requests_per_minute: u32::MAX, ..ApiConfig::default() };
+    let router = router(App::assemble(AppState { config, ..AppState::new(platform, auth) }));
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     (url, format!("hexabase_session={}", finished.session.unwrap().cookie))
@@ -248,13 +257,13 @@ fn query(url: &str) -> BTreeMap<String, String> {
 async fn form(client: &Client, url: &str, fields: &[(&str, &str)]) -> Value {
     let body = Url::parse_with_params("http://x", fields).unwrap().query().unwrap().to_owned();
     let request = client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
-    let answer = request.send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
+    let response = request.send().await.unwrap();
+    let (status, text) = (response.status(), response.text().await.unwrap());
     assert!(status.is_success(), "{text}");
     serde_json::from_str(&text).unwrap()
 }
 
-/// Where a provider does what, who is signed in, and as whom the client comes.
+/// Endpoints of a provider, with the cookie of a signed-in user and the credentials of a client.
 struct Provider {
     authorize: String,
     token: String,
@@ -266,11 +275,11 @@ struct Provider {
 
 impl Provider {
     async fn code(&self, client: &Client) -> String {
-        let place = Url::parse_with_params(
+        let url = Url::parse_with_params(
             &self.authorize,
             [
                 ("client_id", self.client_id),
-                ("redirect_uri", CALLBACK),
+                ("redirect_uri", REDIRECT_URI),
                 ("response_type", "code"),
                 ("scope", self.scope),
                 ("state", "state"),
@@ -279,12 +288,12 @@ impl Provider {
                 ("code_challenge_method", "S256"),
             ],
         );
-        let answer = client.get(place.unwrap()).header(COOKIE, &self.cookie).send().await.unwrap();
-        let back = answer.headers().get(LOCATION).map(|place| place.to_str().unwrap().to_owned());
-        query(&back.unwrap())["code"].clone()
+        let response = client.get(url.unwrap()).header(COOKIE, &self.cookie).send().await.unwrap();
+        let redirect = response.headers().get(LOCATION).map(|url| url.to_str().unwrap().to_owned());
+        query(&redirect.unwrap())["code"].clone()
     }
 
-    /// From a browser that is signed in to the tokens of a client.
+    /// Runs a flow from a signed-in browser to the tokens of a client.
     async fn flow(&self, client: &Client) -> Value {
         let code = self.code(client).await;
         let fields = [
@@ -292,23 +301,23 @@ impl Provider {
             ("client_id", self.client_id),
             ("client_secret", self.secret),
             ("code", &code),
-            ("redirect_uri", CALLBACK),
+            ("redirect_uri", REDIRECT_URI),
             ("code_verifier", VERIFIER),
         ];
         form(client, &self.token, &fields).await
     }
 
-    /// How many flows a second.
+    /// Number of flows per second.
     async fn rate(&self, client: &Client) -> f64 {
-        let begun = Instant::now();
+        let started = Instant::now();
         let done = AtomicUsize::new(0);
         stream::iter(0..FLOWS)
-            .for_each_concurrent(AT_ONCE as usize, |_| async {
+            .for_each_concurrent(CONCURRENT_REQUESTS as usize, |_| async {
                 assert!(self.flow(client).await["id_token"].is_string());
                 done.fetch_add(1, Ordering::Relaxed);
             })
             .await;
-        f64::from(u32::try_from(done.load(Ordering::Relaxed)).unwrap()) / begun.elapsed().as_secs_f64()
+        f64::from(u32::try_from(done.load(Ordering::Relaxed)).unwrap()) / started.elapsed().as_secs_f64()
     }
 }
 
@@ -327,30 +336,30 @@ fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
 }
 
-/// What signs the same texts again and again.
-struct Signs {
-    pair: EcdsaKeyPair,
+/// Key, and the two texts that it signs for every request.
+struct Signer {
+    key_pair: EcdsaKeyPair,
     texts: [String; 2],
 }
 
-/// Renewing tokens over HTTP, and a handler that signs as much for the same request.
-fn refreshing(runtime: &Runtime) {
+/// Measures the refresh grant over HTTP, compared with a handler that signs as much for the same request.
+fn benchmark_refresh(runtime: &Runtime) {
     let client = client();
-    let (url, mut token, bare) = runtime.block_on(async {
-        let (url, cookie) = server().await;
+    let (url, mut token, plain) = runtime.block_on(async {
+        let (url, cookie) = start_server().await;
         let provider = Provider { scope: "openid email profile offline_access", ..ours(&url, &cookie) };
         let tokens = provider.flow(&client).await;
-        let pair = {
+        let key_pair = {
             let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
             let document = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
             EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).unwrap()
         };
         let unsigned = |name: &str| tokens[name].as_str().unwrap().rsplit_once('.').unwrap().0.to_owned();
-        let signs = Arc::new(Signs { pair, texts: [unsigned("access_token"), unsigned("id_token")] });
-        let bare = listen(Router::new().route("/oauth2/token", post(sign_twice)).with_state(signs)).await;
-        (url, tokens["refresh_token"].as_str().unwrap().to_owned(), bare)
+        let signer = Arc::new(Signer { key_pair, texts: [unsigned("access_token"), unsigned("id_token")] });
+        let plain = listen(Router::new().route("/oauth2/token", post(sign_twice)).with_state(signer)).await;
+        (url, tokens["refresh_token"].as_str().unwrap().to_owned(), plain)
     });
-    let ask = |url: &str, token: &str| {
+    let refresh = |url: &str, token: &str| {
         let fields = [
             ("grant_type", "refresh_token"),
             ("client_id", "hexabase-peer"),
@@ -360,40 +369,40 @@ fn refreshing(runtime: &Runtime) {
         runtime.block_on(form(&client, &format!("{url}/oauth2/token"), &fields))
     };
     let first = token.clone();
-    let mut renew = || {
-        let next = ask(&url, &token);
+    let mut refresh_next = || {
+        let next = refresh(&url, &token);
         token = next["refresh_token"].as_str().unwrap().to_owned();
     };
-    let sign = || ask(&bare, &first);
-    let pair = in_turns(&mut renew, sign);
+    let sign = || refresh(&plain, &first);
+    let comparison = alternate(&mut refresh_next, sign);
     report(
         "refresh grant over HTTP",
         "an axum handler that signs two tokens",
-        pair,
+        comparison,
         Target::TimesFloor(1.43),
     );
 }
 
-async fn sign_twice(State(signs): State<Arc<Signs>>, _: axum::body::Bytes) -> Json<Value> {
-    let [access_token, id_token] = signs.texts.each_ref().map(|text| {
-        let signature = signs.pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
+async fn sign_twice(State(signer): State<Arc<Signer>>, _: axum::body::Bytes) -> Json<Value> {
+    let [access_token, id_token] = signer.texts.each_ref().map(|text| {
+        let signature = signer.key_pair.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
     });
-    let answer = json!({ "access_token": access_token, "id_token": id_token, "token_type": "Bearer", "expires_in": 900 });
-    Json(answer)
+    let response = json!({ "access_token": access_token, "id_token": id_token, "token_type": "Bearer", "expires_in": 900 });
+    Json(response)
 }
 
-/// Whole flows of people who are signed in already, here and at the provider of another house.
-fn flows(runtime: &Runtime) {
+/// Measures complete flows of signed-in users, compared with a third-party provider.
+fn benchmark_flows(runtime: &Runtime) {
     let client = client();
     runtime.block_on(async {
-        let (url, cookie) = server().await;
+        let (url, cookie) = start_server().await;
         let ours = ours(&url, &cookie);
-        let peer = OidcPeer::start(&[CALLBACK]);
-        let theirs = Provider {
+        let peer = OidcPeer::start(&[REDIRECT_URI]);
+        let peer_provider = Provider {
             authorize: format!("{}/auth", peer.issuer()),
             token: format!("{}/token", peer.issuer()),
-            cookie: peer.signed_in(CALLBACK, "ann@example.com").await,
+            cookie: peer.sign_in(REDIRECT_URI, "ann@example.com").await,
             client_id: "hexabase",
             secret: OidcPeer::CLIENT_SECRET,
             scope: "openid email profile",
@@ -401,15 +410,15 @@ fn flows(runtime: &Runtime) {
         let (mut rates, mut floors) = (Vec::new(), Vec::new());
         for _ in 0..3 {
             rates.push(ours.rate(&client).await);
-            floors.push(theirs.rate(&client).await);
+            floors.push(peer_provider.rate(&client).await);
         }
         rates.sort_by(f64::total_cmp);
         floors.sort_by(f64::total_cmp);
         let (rate, floor) = (rates[1], floors[1]);
         row(
-            "code with PKCE, from the signed-in browser to the tokens, 16 at once",
+            "authorization code with PKCE, signed-in browser to tokens, 16 concurrent",
             &format!("{rate:.0}/s"),
-            &format!("{floor:.0}/s (oidc-provider on Node.js, in memory as well)"),
+            &format!("{floor:.0}/s (oidc-provider on Node.js, also in memory)"),
             &format!("{:.2}", rate / floor),
             &"≥ 5 × floor",
             rate >= 5.0 * floor,

@@ -1,7 +1,7 @@
-//! Metering: the meters of ten thousand workspaces read for an hour in one pass, from a real Prometheus into PostgreSQL,
-//! next to asking that Prometheus for all of it at once and one bare insert.
+//! Metering: one pass that reads an hour of all meters of 10,000 workspaces from a real Prometheus into PostgreSQL,
+//! compared with one query per meter and one plain insert.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,31 +9,31 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use hexabase_benches::{Pair, Target, median, report, row};
+use hexabase_benches::{Comparison, Target, median, report, row};
 use hexabase_core::Platform;
 use hexabase_core::changeset::Changeset;
 use hexabase_core::clock::ManualClock;
-use hexabase_core::fixture::{self, THEN, id};
+use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::id::{TypedId as _, WorkspaceId};
 use hexabase_core::metering;
 use hexabase_core::model::{Hour, Meter};
 use hexabase_core::store::Commit as _;
-use hexabase_core::worker::MeterReader;
-use hexabase_k8s::{PrometheusMetrics, PrometheusSettings};
-use hexabase_store::{PostgresSettings, PostgresStore};
+use hexabase_core::worker::UsageCollector;
+use hexabase_k8s::{PrometheusConfig, PrometheusMetrics};
+use hexabase_store::{PostgresConfig, PostgresStore};
 use hexabase_test_servers::{Postgres, Prometheus};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 const ORGANIZATIONS: usize = 1_000;
 const WORKSPACES: usize = 10;
-/// How often the pass is made.
-const PASSES: usize = 5;
-/// How far scrapes are apart, in seconds.
-const SCRAPE: usize = 150;
+/// Number of measured passes.
+const MEASURED_PASSES: usize = 5;
+/// Interval between scrapes, in seconds.
+const SCRAPE_INTERVAL_SECONDS: usize = 150;
 
-/// What is read of a meter, and what is written down for it in the floor.
-fn name_of(meter: Meter) -> (&'static str, &'static str) {
+/// Name and labels of the series from which a meter is read.
+fn series_of(meter: Meter) -> (&'static str, &'static str) {
     match meter {
         Meter::Cpu => ("container_cpu_usage_seconds_total", "pod=\"web\",container=\"web\",job=\"kubelet\""),
         Meter::Memory => {
@@ -62,33 +62,35 @@ fn workspaces() -> impl Iterator<Item = WorkspaceId> {
 }
 
 fn hour() -> Hour {
-    Hour::of(THEN)
+    Hour::of(FIXTURE_TIME)
 }
 
 fn scrapes() -> impl Iterator<Item = Timestamp> {
-    (-600_i64..=3_900).step_by(SCRAPE).map(|seconds| hour().start() + SignedDuration::from_secs(seconds))
+    (-600_i64..=3_900)
+        .step_by(SCRAPE_INTERVAL_SECONDS)
+        .map(|seconds| hour().start() + SignedDuration::from_secs(seconds))
 }
 
-/// An hour of everybody, as a Prometheus knows it.
+/// One hour of measurements of all workspaces, in the OpenMetrics format.
 fn measurements() -> String {
     let mut text = String::new();
     let mut family = |name: &str, series: &mut dyn Iterator<Item = (String, u64)>| {
-        let counts = name.ends_with("_total");
-        let kind = if counts { "counter" } else { "gauge" };
+        let is_counter = name.ends_with("_total");
+        let kind = if is_counter { "counter" } else { "gauge" };
         writeln!(text, "# TYPE {} {kind}", name.strip_suffix("_total").unwrap_or(name)).unwrap();
         for (labels, value) in series {
-            for (place, at) in scrapes().enumerate() {
-                let value = if counts { value * place as u64 } else { value };
+            for (index, at) in scrapes().enumerate() {
+                let value = if is_counter { value * index as u64 } else { value };
                 writeln!(text, "{name}{{{labels}}} {value} {}", at.as_second()).unwrap();
             }
         }
     };
     for meter in Meter::ALL {
-        let (name, labels) = name_of(*meter);
-        let of = |(place, id): (usize, WorkspaceId)| {
-            (format!("namespace=\"{}\",{labels}", id.kubernetes_name()), 1_000 + place as u64)
+        let (name, labels) = series_of(*meter);
+        let series = |(index, id): (usize, WorkspaceId)| {
+            (format!("namespace=\"{}\",{labels}", id.kubernetes_name()), 1_000 + index as u64)
         };
-        family(name, &mut workspaces().enumerate().map(of));
+        family(name, &mut workspaces().enumerate().map(series));
     }
     family("machine_cpu_cores", &mut std::iter::once(("job=\"kubelet\"".to_owned(), 8)));
     family("kube_node_info", &mut std::iter::once(("job=\"kube-state-metrics\"".to_owned(), 1)));
@@ -98,23 +100,26 @@ fn measurements() -> String {
     text + "# EOF\n"
 }
 
-async fn furnished(postgres: &Postgres, prometheus: &Prometheus) -> (Platform, String) {
+async fn create_platform(postgres: &Postgres, prometheus: &Prometheus) -> (Platform, String) {
     let database = postgres.database().await;
-    let settings = PostgresSettings::new(postgres.url_of(&database));
-    PostgresStore::migrate(&settings).await.unwrap();
-    let store = PostgresStore::connect(&settings).await.unwrap();
-    let make = |number: usize| {
+    let config = PostgresConfig::new(postgres.url_of(&database));
+    PostgresStore::migrate(&config).await.unwrap();
+    let store = PostgresStore::connect(&config).await.unwrap();
+    let create = |number: usize| {
         let name = format!("organization-{number}");
         let mut changeset = Changeset::new().insert(fixture::organization(&name));
-        for place in 0..WORKSPACES {
-            let mut made = fixture::workspace(&format!("workspace-{number}-{place}"));
-            made.organization_id = id(&name);
-            changeset = changeset.insert(made);
+        for index in 0..WORKSPACES {
+            let mut created = fixture::workspace(&format!("workspace-{number}-{index}"));
+            created.organization_id = id(&name);
+            changeset = changeset.insert(created);
         }
         store.commit(changeset)
     };
-    iter((0..ORGANIZATIONS).map(make)).buffer_unordered(8).for_each(|made| async { made.unwrap() }).await;
-    let metrics = PrometheusMetrics::new(&PrometheusSettings::new(prometheus.url())).unwrap();
+    iter((0..ORGANIZATIONS).map(create))
+        .buffer_unordered(8)
+        .for_each(|created| async { created.unwrap() })
+        .await;
+    let metrics = PrometheusMetrics::new(&PrometheusConfig::new(prometheus.url())).unwrap();
     let clock = ManualClock::new(hour().end() + SignedDuration::from_mins(6));
     let platform = Platform::builder("https://hexabase.example")
         .with_plans(hexabase_billing::plans::built_in())
@@ -126,22 +131,22 @@ async fn furnished(postgres: &Postgres, prometheus: &Prometheus) -> (Platform, S
     (platform, postgres.url_of(&database))
 }
 
-/// The most memory that this process had since it was last asked to count anew, in KiB.
-fn peak() -> u64 {
+/// Peak memory of this process since its last reset, in KiB.
+fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-fn count_anew() {
+fn reset_peak_memory() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
 }
 
-/// Asks for everything at once, and reads nothing of the answers.
-async fn ask_for_all(client: &reqwest::Client, prometheus: &Prometheus) -> usize {
+/// Queries all data, without parsing the responses. Returns their size in bytes.
+async fn query_all(client: &reqwest::Client, prometheus: &Prometheus) -> usize {
     let mut bytes = 0;
     for meter in Meter::ALL {
-        let (name, _) = name_of(*meter);
+        let (name, _) = series_of(*meter);
         let query = match name.ends_with("_total") {
             true => format!("sum by (namespace) (rate({name}[300s]))"),
             false => format!("sum by (namespace) ({name})"),
@@ -154,9 +159,9 @@ async fn ask_for_all(client: &reqwest::Client, prometheus: &Prometheus) -> usize
             .post(format!("{}/api/v1/query_range", prometheus.url()))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body);
-        let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success());
-        bytes += answer.bytes().await.unwrap().len();
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success());
+        bytes += response.bytes().await.unwrap().len();
     }
     bytes
 }
@@ -166,8 +171,8 @@ fn url_encoded(form: &[(&str, &str)]) -> String {
     form.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect::<Vec<_>>().join("&")
 }
 
-/// All rows in one statement, made by the database itself.
-async fn insert_all(bare: &mut PgConnection) {
+/// Inserts all rows with one statement that selects them in the database.
+async fn insert_all(connection: &mut PgConnection) {
     let columns: Vec<String> = Meter::ALL.iter().map(|meter| format!("{meter}, {meter}_minutes")).collect();
     let values = ["1000, 60"; Meter::COUNT].join(", ");
     let insert = format!(
@@ -176,50 +181,55 @@ async fn insert_all(bare: &mut PgConnection) {
         columns.join(", "),
         hour().start()
     );
-    bare.execute(sqlx::AssertSqlSafe(insert)).await.unwrap();
+    connection.execute(sqlx::AssertSqlSafe(insert)).await.unwrap();
 }
 
-async fn forget(bare: &mut PgConnection) {
-    bare.execute("TRUNCATE usage_hours, metered_hours").await.unwrap();
+async fn delete_usage(connection: &mut PgConnection) {
+    connection.execute("TRUNCATE usage_hours, metered_hours").await.unwrap();
 }
 
 #[tokio::main]
 async fn main() {
     let (postgres, prometheus) = (Postgres::start(), Prometheus::with(&measurements()));
-    let (platform, database) = furnished(&postgres, &prometheus).await;
-    let mut bare = PgConnection::connect(&database).await.unwrap();
+    let (platform, database) = create_platform(&postgres, &prometheus).await;
+    let mut connection = PgConnection::connect(&database).await.unwrap();
     let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
     let all = ORGANIZATIONS * WORKSPACES;
-    let (mut ours, mut floors, mut grown, mut answers) = (Vec::new(), Vec::new(), 0, 0);
-    for pass in 0..=PASSES {
-        forget(&mut bare).await;
-        count_anew();
-        let before = peak();
-        let begun = Instant::now();
-        assert_eq!(MeterReader::new(&platform).read().await.unwrap(), 1);
-        let took = begun.elapsed();
-        grown = peak().saturating_sub(before);
+    let (mut ours, mut floors, mut memory_growth, mut responses) = (Vec::new(), Vec::new(), 0, 0);
+    for pass in 0..=MEASURED_PASSES {
+        delete_usage(&mut connection).await;
+        reset_peak_memory();
+        let before = peak_memory();
+        let started = Instant::now();
+        assert_eq!(UsageCollector::new(&platform).collect().await.unwrap(), 1);
+        let took = started.elapsed();
+        memory_growth = peak_memory().saturating_sub(before);
         let complete =
             "SELECT COUNT(*) FROM usage_hours WHERE cpu_minutes = 60 AND api_requests_minutes = 60";
-        let kept: i64 = sqlx::query_scalar(complete).fetch_one(&mut bare).await.unwrap();
-        assert_eq!(usize::try_from(kept).unwrap(), all);
-        forget(&mut bare).await;
-        let begun = Instant::now();
-        answers = ask_for_all(&client, &prometheus).await;
-        insert_all(&mut bare).await;
-        // The first time everything is cold.
+        let complete_rows: i64 = sqlx::query_scalar(complete).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(usize::try_from(complete_rows).unwrap(), all);
+        delete_usage(&mut connection).await;
+        let started = Instant::now();
+        responses = query_all(&client, &prometheus).await;
+        insert_all(&mut connection).await;
+        // The first pass is a warm-up.
         if pass > 0 {
             ours.push(took);
-            floors.push(begun.elapsed());
+            floors.push(started.elapsed());
         }
     }
-    assert_eq!(metering::STEP, Duration::from_secs(300));
+    assert_eq!(metering::SAMPLE_INTERVAL, Duration::from_secs(300));
     let what =
         format!("{all} workspaces × {} meters × 1 hour, from Prometheus into PostgreSQL", Meter::COUNT);
-    let pair = Pair { ours: median(ours), floor: median(floors) };
-    report(&what, "all at once, unread, and one insert", pair, Target::AtMost(Duration::from_secs(5)));
+    let comparison = Comparison { ours: median(ours), floor: median(floors) };
+    report(
+        &what,
+        "one query per meter for all workspaces, response not parsed, and one insert",
+        comparison,
+        Target::AtMost(Duration::from_secs(5)),
+    );
     let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
-    let floor = format!("{} of answers", mib(answers as u64 / 1024));
+    let floor = format!("{} of responses", mib(responses as u64 / 1024));
     let most = 16 * 1024;
-    row("memory that this takes at most", &mib(grown), &floor, "", &"≤ 16 MiB", grown <= most);
+    row("peak memory of this", &mib(memory_growth), &floor, "", &"≤ 16 MiB", memory_growth <= most);
 }

@@ -1,17 +1,18 @@
-//! Reads, commits and pages on PostgreSQL, next to the same statements by hand; and what row-level security costs.
+//! Reads, commits and pages on PostgreSQL, compared with the same statements without Hexabase; and the cost of
+//! row-level security.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
-use hexabase_benches::{Target, in_turns, report, scoped};
+use hexabase_benches::{Target, alternate, report, scoped};
 use hexabase_core::changeset::Changeset;
-use hexabase_core::fixture::{self, THEN, id};
+use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::id::{EventId, OrganizationId, TypedId as _, UserId, WorkspaceId};
 use hexabase_core::id_source::{IdSource as _, SystemIds};
 use hexabase_core::model::{Actor, AuditEvent, Group, Organization, OrganizationRole, Origin, Workspace};
 use hexabase_core::name::Slug;
 use hexabase_core::page::PageRequest;
 use hexabase_core::store::{Commit as _, OrganizationStore as _, WorkspaceStore as _};
-use hexabase_store::{PostgresSettings, PostgresStore};
+use hexabase_store::{PostgresConfig, PostgresStore};
 use hexabase_test_servers::Postgres;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -22,51 +23,52 @@ const COLUMNS: &str = "organization_id, id, name, display_name, plan_id, region,
     deletion_requested_at, host_cluster, generation, access_version, status, reconcile_at, created_by, created_at, \
     updated_at, version";
 
-/// How many workspaces the small and the large database hold.
-const SMALL: usize = 1_000;
-const LARGE: usize = 1_000_000;
+/// Number of workspaces in the small database.
+const SMALL_WORKSPACES: usize = 1_000;
+/// Number of workspaces in the large database.
+const LARGE_WORKSPACES: usize = 1_000_000;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = Postgres::start();
     point_read(&runtime, &server);
     commit(&runtime, &server);
-    policies(&runtime, &server);
+    row_level_security(&runtime, &server);
     pages(&runtime, &server);
 }
 
-/// A database with one workspace in it, and a store on it.
-async fn furnished(server: &Postgres) -> (String, PostgresStore) {
+/// Creates a database with one workspace, and a store on it.
+async fn create_database(server: &Postgres) -> (String, PostgresStore) {
     let database = server.database().await;
-    let settings = PostgresSettings::new(server.url_of(&database));
-    PostgresStore::migrate(&settings).await.unwrap();
-    let store = PostgresStore::connect(&settings).await.unwrap();
+    let config = PostgresConfig::new(server.url_of(&database));
+    PostgresStore::migrate(&config).await.unwrap();
+    let store = PostgresStore::connect(&config).await.unwrap();
     let organization = Changeset::new().insert(fixture::organization("acme"));
     store.commit(organization.insert(fixture::workspace("dev")).insert(fixture::group("web"))).await.unwrap();
     (database, store)
 }
 
-/// A connection as the programs', for whom policies hold.
-async fn as_the_programs(server: &Postgres, database: &str) -> PgConnection {
+/// Connects with the role of the programs, to which policies apply.
+async fn connect_as_program(server: &Postgres, database: &str) -> PgConnection {
     let options: PgConnectOptions = server.url_of(database).parse().unwrap();
     options.options([("role", "hexabase_app")]).disable_statement_logging().connect().await.unwrap()
 }
 
-/// A connection for whom no policies hold.
-async fn by_hand(server: &Postgres, database: &str) -> PgConnection {
+/// Connects as the superuser, to which no policies apply.
+async fn connect_as_superuser(server: &Postgres, database: &str) -> PgConnection {
     let options: PgConnectOptions = server.url_of(database).parse().unwrap();
     options.disable_statement_logging().connect().await.unwrap()
 }
 
-/// A workspace as somebody would have it who has only the driver: decoded, and not checked.
-struct Plain {
+/// Workspace as a program that only uses the driver would read it: decoded, but not validated.
+struct PlainWorkspace {
     texts: [Option<String>; 10],
     numbers: [i64; 3],
     times: [Option<i64>; 4],
     status: Value,
 }
 
-impl Plain {
+impl PlainWorkspace {
     fn read(row: &PgRow) -> Self {
         let text = |column: usize| row.get::<Option<String>, _>(column);
         let number = |column: usize| row.get::<i64, _>(column);
@@ -81,41 +83,44 @@ impl Plain {
         }
     }
 
-    fn is_whole(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.texts[0].is_some() && self.numbers[2] > 0 && self.times[2].is_some() && self.status.is_object()
     }
 }
 
 fn point_read(runtime: &Runtime, server: &Postgres) {
-    let (database, store) = runtime.block_on(furnished(server));
-    let mut bare = runtime.block_on(as_the_programs(server, &database));
+    let (database, store) = runtime.block_on(create_database(server));
+    let mut connection = runtime.block_on(connect_as_program(server, &database));
     let (org, ws): (OrganizationId, WorkspaceId) = (id("acme"), id("dev"));
     let (org_text, ws_text) = (org.to_string(), ws.to_string());
     let sql =
         scoped(&format!("SELECT {COLUMNS} FROM workspaces WHERE organization_id = scope.id AND id = $2"));
-    let pair = in_turns(
+    let comparison = alternate(
         || assert!(runtime.block_on(store.find_workspace(org, ws)).unwrap().is_some()),
         || {
             let query = sqlx::query(AssertSqlSafe(sql.clone())).bind(&org_text).bind(&ws_text);
-            assert!(Plain::read(&runtime.block_on(query.fetch_one(&mut bare)).unwrap()).is_whole());
+            assert!(
+                PlainWorkspace::read(&runtime.block_on(query.fetch_one(&mut connection)).unwrap())
+                    .is_complete()
+            );
         },
     );
     report(
         "read of a workspace on PostgreSQL",
-        "the same statement by the driver",
-        pair,
+        "the same statement through the driver",
+        comparison,
         Target::TimesFloor(1.25),
     );
 }
 
-/// The change of a group, as the services make it.
-struct Change {
+/// Update of a group as the services make it.
+struct GroupUpdate {
     ids: SystemIds,
     workspace: Workspace,
     group: Group,
 }
 
-impl Change {
+impl GroupUpdate {
     fn new() -> Self {
         Self { ids: SystemIds::default(), workspace: fixture::workspace("dev"), group: fixture::group("web") }
     }
@@ -123,7 +128,7 @@ impl Change {
     fn next(&mut self) -> (Changeset, Workspace, Group, AuditEvent) {
         let next = Group { version: self.group.version.next(), ..self.group.clone() };
         let entry = AuditEvent {
-            id: EventId::from_uuid(self.ids.uuid(THEN)),
+            id: EventId::from_uuid(self.ids.uuid(FIXTURE_TIME)),
             organization_id: next.organization_id,
             actor: Actor { user_id: Some(id("owner")), session_id: None, token_id: None },
             action: "group.update".to_owned(),
@@ -131,11 +136,13 @@ impl Change {
             before: serde_json::to_value(&self.group).unwrap(),
             after: serde_json::to_value(&next).unwrap(),
             origin: Origin::default(),
-            at: THEN,
+            at: FIXTURE_TIME,
         };
         let before = self.workspace.clone();
-        let changeset =
-            Changeset::new().update(next.clone()).workspace(before.clone(), THEN).audit(entry.clone());
+        let changeset = Changeset::new()
+            .update(next.clone())
+            .workspace(before.clone(), FIXTURE_TIME)
+            .audit(entry.clone());
         self.workspace.version = before.version.next();
         self.group = next.clone();
         (changeset, before, next, entry)
@@ -143,24 +150,29 @@ impl Change {
 }
 
 fn commit(runtime: &Runtime, server: &Postgres) {
-    let (_, store) = runtime.block_on(furnished(server));
-    let (twin, _) = runtime.block_on(furnished(server));
-    let mut bare = runtime.block_on(by_hand(server, &twin));
-    let (mut ours, mut theirs) = (Change::new(), Change::new());
-    let pair = in_turns(
+    let (_, store) = runtime.block_on(create_database(server));
+    let (direct_database, _) = runtime.block_on(create_database(server));
+    let mut connection = runtime.block_on(connect_as_superuser(server, &direct_database));
+    let (mut ours, mut direct) = (GroupUpdate::new(), GroupUpdate::new());
+    let comparison = alternate(
         || runtime.block_on(store.commit(ours.next().0)).unwrap(),
         || {
-            let (_, before, group, entry) = theirs.next();
-            runtime.block_on(commit_by_hand(&mut bare, &before, &group, &entry));
+            let (_, before, group, entry) = direct.next();
+            runtime.block_on(commit_directly(&mut connection, &before, &group, &entry));
         },
     );
-    let floor = "the same statements in a bare transaction";
-    report("commit of a group's change on PostgreSQL", floor, pair, Target::TimesFloor(1.3));
+    let floor = "the same statements in a transaction, without Hexabase";
+    report("commit of a group update on PostgreSQL", floor, comparison, Target::TimesFloor(1.3));
 }
 
-async fn commit_by_hand(bare: &mut PgConnection, before: &Workspace, group: &Group, entry: &AuditEvent) {
+async fn commit_directly(
+    connection: &mut PgConnection,
+    before: &Workspace,
+    group: &Group,
+    entry: &AuditEvent,
+) {
     let number = |number: u64| i64::try_from(number).unwrap();
-    let mut transaction = bare.begin().await.unwrap();
+    let mut transaction = connection.begin().await.unwrap();
     let workspace = "UPDATE workspaces SET name = $3, display_name = $4, plan_id = $5, region = $6, \
         kubernetes_version = $7, power = $8, deletion_requested_at = NULL, host_cluster = $9, generation = $10, \
         access_version = $11, status = $12::json, reconcile_at = now(), created_by = $13, created_at = now(), \
@@ -218,10 +230,10 @@ async fn commit_by_hand(bare: &mut PgConnection, before: &Workspace, group: &Gro
     transaction.commit().await.unwrap();
 }
 
-/// The same store on a database with policies, and on one of which they were taken away.
-fn policies(runtime: &Runtime, server: &Postgres) {
-    let (_, with) = runtime.block_on(furnished(server));
-    let (database, without) = runtime.block_on(furnished(server));
+/// Compares the store on a database with policies and on a database without.
+fn row_level_security(runtime: &Runtime, server: &Postgres) {
+    let (_, with) = runtime.block_on(create_database(server));
+    let (database, without) = runtime.block_on(create_database(server));
     let remove = "DO $$ DECLARE t regclass; BEGIN FOR t IN SELECT oid FROM pg_class WHERE relrowsecurity LOOP \
                   EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', t); END LOOP; END $$";
     runtime.block_on(server.execute(&database, remove));
@@ -229,31 +241,32 @@ fn policies(runtime: &Runtime, server: &Postgres) {
     let read = |store: &PostgresStore| {
         assert!(runtime.block_on(store.find_workspace(org, ws)).unwrap().is_some());
     };
-    let pair = in_turns(|| read(&with), || read(&without));
-    report("read with row-level security", "without", pair, Target::TimesFloor(1.15));
-    let (mut ours, mut theirs) = (Change::new(), Change::new());
-    let pair = in_turns(
+    let comparison = alternate(|| read(&with), || read(&without));
+    report("read with row-level security", "without", comparison, Target::TimesFloor(1.15));
+    let (mut ours, mut direct) = (GroupUpdate::new(), GroupUpdate::new());
+    let comparison = alternate(
         || runtime.block_on(with.commit(ours.next().0)).unwrap(),
-        || runtime.block_on(without.commit(theirs.next().0)).unwrap(),
+        || runtime.block_on(without.commit(direct.next().0)).unwrap(),
     );
-    report("commit with row-level security", "without", pair, Target::TimesFloor(1.15));
+    report("commit with row-level security", "without", comparison, Target::TimesFloor(1.15));
 }
 
-/// Fills a database with others' workspaces, and with an organization of a thousand for a member of fifty.
-async fn filled(server: &Postgres, workspaces: usize) -> PostgresStore {
-    let (database, store) = furnished(server).await;
-    let crowd = format!(
-        "INSERT INTO organizations SELECT 'org_crowd' || n, 'crowd-' || n, 'Crowd', false, 'starter', NULL, 'usr_x', \
+/// Fills a database with workspaces of other organizations, an organization with 1,000 workspaces, and a user with 50
+/// organizations.
+async fn fill_database(server: &Postgres, workspaces: usize) -> PostgresStore {
+    let (database, store) = create_database(server).await;
+    let inserts = format!(
+        "INSERT INTO organizations SELECT 'org_other' || n, 'other-' || n, 'Other', false, 'starter', NULL, 'usr_x', \
          now(), now(), 1 FROM generate_series(1, {organizations}) n; \
-         INSERT INTO members SELECT 'org_crowd' || n, 'usr_crowd' || n % 1000, 'owner', now(), now(), 1 \
+         INSERT INTO members SELECT 'org_other' || n, 'usr_other' || n % 1000, 'owner', now(), now(), 1 \
          FROM generate_series(1, {organizations}) n; \
-         INSERT INTO workspaces SELECT 'org_crowd' || 1 + n % {organizations}, 'ws_crowd' || n, 'ws-' || n, NULL, \
+         INSERT INTO workspaces SELECT 'org_other' || 1 + n % {organizations}, 'ws_other' || n, 'ws-' || n, NULL, \
          'starter', NULL, '1.36', 'running', NULL, 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), \
          now() + interval '1 hour', 'usr_x', now(), now(), 1 FROM generate_series(1, {workspaces}) n; \
          ANALYZE",
         organizations = workspaces.div_ceil(10),
     );
-    server.execute(&database, &crowd).await;
+    server.execute(&database, &inserts).await;
     for batch in (0..1_000).collect::<Vec<_>>().chunks(50) {
         let named = |number: &i32| {
             let mut workspace = fixture::workspace(&format!("mine-{number}"));
@@ -274,21 +287,21 @@ async fn filled(server: &Postgres, workspaces: usize) -> PostgresStore {
 }
 
 fn pages(runtime: &Runtime, server: &Postgres) {
-    let small = runtime.block_on(filled(server, SMALL));
-    let large = runtime.block_on(filled(server, LARGE));
+    let small = runtime.block_on(fill_database(server, SMALL_WORKSPACES));
+    let large = runtime.block_on(fill_database(server, LARGE_WORKSPACES));
     let page = PageRequest::default();
     let workspaces = |store: &PostgresStore| {
         let found = runtime.block_on(store.list_workspaces(id("acme"), None, &page)).unwrap();
         assert_eq!(found.items.len(), 50);
     };
-    let pair = in_turns(|| workspaces(&large), || workspaces(&small));
+    let comparison = alternate(|| workspaces(&large), || workspaces(&small));
     let what = "page of 50 workspaces, with 1,000,000 in the database";
-    report(what, "with 1,000", pair, Target::TimesFloor(1.2));
+    report(what, "with 1,000", comparison, Target::TimesFloor(1.2));
     let organizations = |store: &PostgresStore| {
         let found = runtime.block_on(store.list_organizations(id("ann"), &page)).unwrap();
         assert_eq!(found.items.len(), 50);
     };
-    let pair = in_turns(|| organizations(&large), || organizations(&small));
-    let what = "list of somebody's 50 organizations, with 100,000 in the database";
-    report(what, "with 100", pair, Target::TimesFloor(1.2));
+    let comparison = alternate(|| organizations(&large), || organizations(&small));
+    let what = "list of a user's 50 organizations, with 100,000 in the database";
+    report(what, "with 100", comparison, Target::TimesFloor(1.2));
 }

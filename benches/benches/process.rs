@@ -1,22 +1,22 @@
-//! The server as a process: how soon it is ready, and what it weighs. Needs a release build of it.
+//! Start time and memory of the server process. Needs a release build of the server.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hexabase_benches::{Pair, Target, median, report, row};
+use hexabase_benches::{Comparison, Target, median, report, row};
 
-/// What it may weigh, in KiB.
-const HEAVIEST: u64 = 40 * 1024;
+/// Maximum memory of the idle server, in KiB.
+const MAX_IDLE_MEMORY_KIB: u64 = 40 * 1024;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(run());
 }
 
-/// Beside this program's folder.
+/// Path of the server: next to the folder of this program.
 fn program() -> PathBuf {
     let here = std::env::current_exe().unwrap();
     let program = here.ancestors().nth(2).unwrap().join("hexabase");
@@ -27,64 +27,64 @@ fn program() -> PathBuf {
 async fn run() {
     let program = program();
     let client = reqwest::Client::builder().build().unwrap();
-    let (mut ours, mut floors, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut floors, mut memories) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..15 {
-        let folder = tempfile::tempdir().unwrap();
-        let begun = Instant::now();
+        let directory = tempfile::tempdir().unwrap();
+        let started = Instant::now();
         assert!(Command::new(&program).arg("version").stdout(Stdio::null()).status().unwrap().success());
-        floors.push(begun.elapsed());
+        floors.push(started.elapsed());
 
-        let begun = Instant::now();
-        let mut server = start(&program, folder.path());
+        let started = Instant::now();
+        let mut server = start(&program, directory.path());
         let url = loop {
-            let said = std::fs::read_to_string(folder.path().join("out")).unwrap();
-            match said.split(' ').find(|word| word.starts_with("http://")) {
+            let output = std::fs::read_to_string(directory.path().join("out")).unwrap();
+            match output.split(' ').find(|word| word.starts_with("http://")) {
                 Some(url) => break url.to_owned(),
                 None => tokio::time::sleep(Duration::from_millis(1)).await,
             }
         };
         assert_eq!(client.get(format!("{url}/readyz")).send().await.unwrap().status(), 200);
-        ours.push(begun.elapsed());
+        ours.push(started.elapsed());
 
-        // Until it has settled.
+        // Waits until the start is complete.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        weights.push(weight(&server));
+        memories.push(memory_of(&server));
         server.kill().unwrap();
         server.wait().unwrap();
     }
-    let pair = Pair { ours: median(ours), floor: median(floors) };
+    let comparison = Comparison { ours: median(ours), floor: median(floors) };
     let target = Target::AtMost(Duration::from_millis(300));
-    report("server to `/readyz`, with a new database", "the program that says its version", pair, target);
-    weights.sort_unstable();
-    let kib = weights[weights.len() / 2];
+    report("server start to `/readyz`, with a new database", "`hexabase version`", comparison, target);
+    memories.sort_unstable();
+    let kib = memories[memories.len() / 2];
     let mib = |kib: u64| format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024);
-    let bare = weight_of_nothing();
-    let ratio = format!("{}.{:02}", kib / bare, kib % bare * 100 / bare);
-    let floor = format!("{} (this program)", mib(bare));
-    row("memory of the idle server", &mib(kib), &floor, &ratio, &"≤ 40 MiB", kib <= HEAVIEST);
+    let own = own_memory();
+    let ratio = format!("{}.{:02}", kib / own, kib % own * 100 / own);
+    let floor = format!("{} (the benchmark process)", mib(own));
+    row("memory of the idle server", &mib(kib), &floor, &ratio, &"≤ 40 MiB", kib <= MAX_IDLE_MEMORY_KIB);
 }
 
-fn start(program: &Path, folder: &Path) -> Child {
+fn start(program: &Path, directory: &Path) -> Child {
     Command::new(program)
         .args(["serve", "--dev", "--listen", "127.0.0.1:0"])
-        .current_dir(folder)
-        .stdout(std::fs::File::create(folder.join("out")).unwrap())
+        .current_dir(directory)
+        .stdout(std::fs::File::create(directory.join("out")).unwrap())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
 
-/// What a process keeps in memory, in KiB.
-fn weight(process: &Child) -> u64 {
-    resident(&format!("/proc/{}/status", process.id()))
+/// Resident memory of a process, in KiB.
+fn memory_of(process: &Child) -> u64 {
+    resident_memory(&format!("/proc/{}/status", process.id()))
 }
 
-/// What this one does, which has a runtime and an HTTP client and nothing else.
-fn weight_of_nothing() -> u64 {
-    resident("/proc/self/status")
+/// Resident memory of this process in KiB. It has only a runtime and an HTTP client.
+fn own_memory() -> u64 {
+    resident_memory("/proc/self/status")
 }
 
-fn resident(file: &str) -> u64 {
+fn resident_memory(file: &str) -> u64 {
     let status = std::fs::read_to_string(file).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches("kB").trim().parse().unwrap()

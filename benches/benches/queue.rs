@@ -1,6 +1,6 @@
-//! Messages from the outbox to whoever deals with them, next to bare JetStream; and how long they lie in the outbox.
+//! Messages from the outbox to their handlers, compared with plain JetStream; and the time of messages in the outbox.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::{FuturesUnordered, iter};
-use hexabase_benches::{Pair, Target, report, row, upper};
+use hexabase_benches::{Comparison, Target, percentile, report, row};
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::{Changeset, OutboxMessage, Topic};
 use hexabase_core::error::Result;
@@ -24,18 +24,18 @@ use hexabase_core::queue::{DeadLetter, Delivery, TaskQueue};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use hexabase_core::{Caller, Platform};
-use hexabase_store::{NatsQueue, NatsSettings, PostgresSettings, PostgresStore};
+use hexabase_store::{NatsConfig, NatsQueue, PostgresConfig, PostgresStore};
 use hexabase_test_servers::{Nats, Postgres};
 use tokio::sync::Notify;
 
-/// How many messages go through.
+/// Number of messages.
 const MESSAGES: usize = 20_000;
-/// How many are dealt with at a time, ours and theirs.
-const AT_A_TIME: usize = 64;
-/// How many are committed together where the time in the outbox is measured.
-const IN_A_COMMIT: usize = 4;
-/// How many commit at a time there.
-const COMMITTERS: usize = 8;
+/// Number of messages that are processed at the same time, by Hexabase and by the floor.
+const MESSAGE_CONCURRENCY: usize = 64;
+/// Number of messages per commit when the time in the outbox is measured.
+const MESSAGES_PER_COMMIT: usize = 4;
+/// Number of concurrent commits when the time in the outbox is measured.
+const COMMIT_CONCURRENCY: usize = 8;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -43,31 +43,32 @@ fn main() {
         let (postgres, nats) = (Postgres::start(), Nats::start(&[]));
         let (mut ours, mut floors) = (Vec::new(), Vec::new());
         for _ in 0..3 {
-            ours.push(through_the_outbox(&postgres, &nats).await);
-            floors.push(bare(&nats).await);
+            ours.push(through_outbox(&postgres, &nats).await);
+            floors.push(jetstream_only(&nats).await);
         }
-        let pair = Pair { ours: hexabase_benches::median(ours), floor: hexabase_benches::median(floors) };
+        let comparison =
+            Comparison { ours: hexabase_benches::median(ours), floor: hexabase_benches::median(floors) };
         let rate = |took: Duration| format!("{:.0}/s", MESSAGES as f64 / took.as_secs_f64());
-        let floor = format!("{} (publishing and consuming on bare JetStream)", rate(pair.floor));
-        let (share, met) = (1.0 / pair.ratio(), pair.ratio() <= 2.0);
+        let floor = format!("{} (publishing and consuming on JetStream only)", rate(comparison.floor));
+        let (share, met) = (1.0 / comparison.ratio(), comparison.ratio() <= 2.0);
         let what = "messages through outbox, relay and worker";
-        row(what, &rate(pair.ours), &floor, &format!("{share:.2}"), &"≥ 0.5 × floor", met);
-        lag(&postgres, &nats, pair.ours / u32::try_from(MESSAGES).unwrap() * 2).await;
+        row(what, &rate(comparison.ours), &floor, &format!("{share:.2}"), &"≥ 0.5 × floor", met);
+        measure_outbox_time(&postgres, &nats, comparison.ours / u32::try_from(MESSAGES).unwrap() * 2).await;
     });
 }
 
-/// Counts what arrives.
+/// Notifier that counts mails.
 #[derive(Debug, Default)]
-struct Count {
-    arrived: AtomicUsize,
-    all: Notify,
+struct CountingNotifier {
+    received: AtomicUsize,
+    all_received: Notify,
 }
 
 #[async_trait]
-impl Notifier for Count {
+impl Notifier for CountingNotifier {
     async fn send(&self, _: &Mail) -> Result<()> {
-        if self.arrived.fetch_add(1, Ordering::SeqCst) + 1 == MESSAGES {
-            self.all.notify_one();
+        if self.received.fetch_add(1, Ordering::SeqCst) + 1 == MESSAGES {
+            self.all_received.notify_one();
         }
         Ok(())
     }
@@ -75,14 +76,14 @@ impl Notifier for Count {
 
 async fn store(postgres: &Postgres) -> Arc<dyn TenantStore> {
     let database = postgres.database().await;
-    let settings = PostgresSettings::new(postgres.url_of(&database));
-    PostgresStore::migrate(&settings).await.unwrap();
-    Arc::new(PostgresStore::connect(&settings).await.unwrap())
+    let config = PostgresConfig::new(postgres.url_of(&database));
+    PostgresStore::migrate(&config).await.unwrap();
+    Arc::new(PostgresStore::connect(&config).await.unwrap())
 }
 
 async fn queue(nats: &Nats) -> NatsQueue {
     let stream = hexabase_test_servers::unique("BENCH");
-    NatsQueue::connect(NatsSettings { stream, ..NatsSettings::new(nats.url()) }).await.unwrap()
+    NatsQueue::connect(NatsConfig { stream, ..NatsConfig::new(nats.url()) }).await.unwrap()
 }
 
 fn mail(platform: &Platform) -> OutboxMessage {
@@ -101,14 +102,14 @@ fn mail(platform: &Platform) -> OutboxMessage {
     }
 }
 
-/// From the outbox to the last mail that was sent.
-async fn through_the_outbox(postgres: &Postgres, nats: &Nats) -> Duration {
-    let count = Arc::new(Count::default());
+/// Duration from the outbox to the last mail that is sent.
+async fn through_outbox(postgres: &Postgres, nats: &Nats) -> Duration {
+    let notifier = Arc::new(CountingNotifier::default());
     let platform = Platform::builder("https://hexabase.example")
         .with_plans(hexabase_billing::plans::built_in())
         .with_store(store(postgres).await)
         .with_queue(Arc::new(queue(nats).await))
-        .with_notifier(count.clone())
+        .with_notifier(notifier.clone())
         .build()
         .unwrap();
     for _ in 0..MESSAGES / 100 {
@@ -116,21 +117,21 @@ async fn through_the_outbox(postgres: &Postgres, nats: &Nats) -> Duration {
         platform.store().commit(messages).await.unwrap();
     }
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let worker = Worker::new(platform, AT_A_TIME);
-    let begun = Instant::now();
-    let working = tokio::spawn(async move { worker.run(async { drop(stopped.await) }).await });
-    count.all.notified().await;
-    let took = begun.elapsed();
+    let worker = Worker::new(platform, MESSAGE_CONCURRENCY);
+    let started = Instant::now();
+    let worker_task = tokio::spawn(async move { worker.run(async { drop(stopped.await) }).await });
+    notifier.all_received.notified().await;
+    let took = started.elapsed();
     stop.send(()).unwrap();
-    working.await.unwrap();
+    worker_task.await.unwrap();
     took
 }
 
-/// The same messages, published and consumed with nothing around it.
-async fn bare(nats: &Nats) -> Duration {
+/// Duration of publishing and consuming the same messages with JetStream only.
+async fn jetstream_only(nats: &Nats) -> Duration {
     let client = async_nats::connect(nats.url()).await.unwrap();
     let context = jetstream::new(client.clone());
-    let name = hexabase_test_servers::unique("BARE");
+    let name = hexabase_test_servers::unique("JETSTREAM");
     let stream = jetstream::stream::Config {
         subjects: vec![format!("{name}.>")],
         name: name.clone(),
@@ -145,7 +146,7 @@ async fn bare(nats: &Nats) -> Duration {
     };
     let consumer: PullConsumer = stream.create_consumer(config).await.unwrap();
     let payload = vec![7_u8; 120];
-    let begun = Instant::now();
+    let started = Instant::now();
     let publish = async {
         let publish = |_| {
             let (context, subject, payload) = (&context, format!("{name}.mail"), payload.clone());
@@ -154,38 +155,38 @@ async fn bare(nats: &Nats) -> Duration {
         iter(0..MESSAGES).map(publish).buffer_unordered(100).for_each(|_| async {}).await;
     };
     let consume = async {
-        let (mut left, mut under_way) = (MESSAGES, FuturesUnordered::new());
+        let (mut left, mut in_progress) = (MESSAGES, FuturesUnordered::new());
         while left > 0 {
-            let mut batch = consumer.fetch().max_messages(AT_A_TIME).messages().await.unwrap();
+            let mut batch = consumer.fetch().max_messages(MESSAGE_CONCURRENCY).messages().await.unwrap();
             while let Some(message) = batch.next().await {
                 let message = message.unwrap();
-                under_way.push(async move { message.double_ack().await.unwrap() });
+                in_progress.push(async move { message.double_ack().await.unwrap() });
             }
-            while under_way.next().await.is_some() {
+            while in_progress.next().await.is_some() {
                 left -= 1;
             }
         }
     };
     tokio::join!(publish, consume);
-    begun.elapsed()
+    started.elapsed()
 }
 
-/// Notes when each message reaches the queue.
+/// Queue that records when each message is published.
 #[derive(Debug)]
-struct Stamped {
+struct RecordingQueue {
     inner: NatsQueue,
     published: Mutex<BTreeMap<MessageId, Instant>>,
 }
 
 #[async_trait]
-impl TaskQueue for Stamped {
+impl TaskQueue for RecordingQueue {
     async fn publish(&self, message: &OutboxMessage, delay: Duration) -> Result<()> {
         self.inner.publish(message, delay).await?;
         self.published.lock().unwrap().insert(message.id, Instant::now());
         Ok(())
     }
-    async fn receive(&self, limit: usize, patience: Duration) -> Result<Vec<Delivery>> {
-        self.inner.receive(limit, patience).await
+    async fn receive(&self, limit: usize, max_wait: Duration) -> Result<Vec<Delivery>> {
+        self.inner.receive(limit, max_wait).await
     }
     async fn ack(&self, delivery: &Delivery) -> Result<()> {
         self.inner.ack(delivery).await
@@ -193,8 +194,8 @@ impl TaskQueue for Stamped {
     async fn nack(&self, delivery: &Delivery, delay: Duration, reason: &str) -> Result<()> {
         self.inner.nack(delivery, delay, reason).await
     }
-    async fn keep(&self, delivery: &Delivery) -> Result<()> {
-        self.inner.keep(delivery).await
+    async fn extend_visibility(&self, delivery: &Delivery) -> Result<()> {
+        self.inner.extend_visibility(delivery).await
     }
     fn visibility(&self) -> Duration {
         self.inner.visibility()
@@ -213,66 +214,68 @@ impl TaskQueue for Stamped {
     }
 }
 
-/// How long messages lie in the outbox when one falls due after every `pause`, and some of them are committed together.
-async fn lag(postgres: &Postgres, nats: &Nats, pause: Duration) {
-    let (mut latest, mut medians, mut rates) = (Vec::new(), Vec::new(), Vec::new());
+/// Measures the time in the outbox when one message becomes due after every `interval`, and several are committed
+/// together.
+async fn measure_outbox_time(postgres: &Postgres, nats: &Nats, interval: Duration) {
+    let (mut percentiles, mut medians, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..3 {
-        let (lags, rate) = lags(postgres, nats, pause).await;
-        latest.push(upper(lags.clone(), 0.99));
-        medians.push(hexabase_benches::median(lags));
+        let (outbox_times, rate) = outbox_times(postgres, nats, interval).await;
+        percentiles.push(percentile(outbox_times.clone(), 0.99));
+        medians.push(hexabase_benches::median(outbox_times));
         rates.push(rate);
     }
-    let pair = Pair { ours: hexabase_benches::median(latest), floor: hexabase_benches::median(medians) };
+    let comparison =
+        Comparison { ours: hexabase_benches::median(percentiles), floor: hexabase_benches::median(medians) };
     let rate = rates.iter().sum::<f64>() / rates.len() as f64;
     let what = format!("99th percentile of the time in the outbox, at {rate:.0} messages/s");
-    report(&what, "median", pair, Target::AtMost(Duration::from_millis(50)));
+    report(&what, "median", comparison, Target::AtMost(Duration::from_millis(50)));
 }
 
-/// How long each message lay in the outbox, and how many came per second.
-async fn lags(postgres: &Postgres, nats: &Nats, pause: Duration) -> (Vec<Duration>, f64) {
-    let stamped = Arc::new(Stamped { inner: queue(nats).await, published: Mutex::default() });
+/// Time of each message in the outbox, and number of messages per second.
+async fn outbox_times(postgres: &Postgres, nats: &Nats, interval: Duration) -> (Vec<Duration>, f64) {
+    let queue_recorder = Arc::new(RecordingQueue { inner: queue(nats).await, published: Mutex::default() });
     let platform = Platform::builder("https://hexabase.example")
         .with_plans(hexabase_billing::plans::built_in())
         .with_store(store(postgres).await)
-        .with_queue(stamped.clone())
-        .with_notifier(Arc::new(Count::default()))
+        .with_queue(queue_recorder.clone())
+        .with_notifier(Arc::new(CountingNotifier::default()))
         .build()
         .unwrap();
-    let worker = Worker::new(platform.clone(), AT_A_TIME);
+    let worker = Worker::new(platform.clone(), MESSAGE_CONCURRENCY);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let working = tokio::spawn(async move { worker.run(async { drop(stopped.await) }).await });
-    // Connections are made, and statements prepared, before anything is measured.
-    commit(&platform, MESSAGES / 4, pause).await;
-    let begun = Instant::now();
-    let committed = commit(&platform, MESSAGES, pause).await;
-    let rate = MESSAGES as f64 / begun.elapsed().as_secs_f64();
-    while stamped.published.lock().unwrap().len() < MESSAGES + MESSAGES / 4 {
+    let worker_task = tokio::spawn(async move { worker.run(async { drop(stopped.await) }).await });
+    // Connections and prepared statements are created before the measurement.
+    commit(&platform, MESSAGES / 4, interval).await;
+    let started = Instant::now();
+    let committed = commit(&platform, MESSAGES, interval).await;
+    let rate = MESSAGES as f64 / started.elapsed().as_secs_f64();
+    while queue_recorder.published.lock().unwrap().len() < MESSAGES + MESSAGES / 4 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     stop.send(()).unwrap();
-    working.await.unwrap();
-    let published = stamped.published.lock().unwrap();
-    let lag = |(id, at): &(MessageId, Instant)| published[id].saturating_duration_since(*at);
-    (committed.iter().map(lag).collect(), rate)
+    worker_task.await.unwrap();
+    let published = queue_recorder.published.lock().unwrap();
+    let time_in_outbox = |(id, at): &(MessageId, Instant)| published[id].saturating_duration_since(*at);
+    (committed.iter().map(time_in_outbox).collect(), rate)
 }
 
-/// Commits messages, one after every `pause`, and says when each was there.
-async fn commit(platform: &Platform, count: usize, pause: Duration) -> Vec<(MessageId, Instant)> {
+/// Commits messages, one after every `interval` on average, and returns the time at which each was committed.
+async fn commit(platform: &Platform, count: usize, interval: Duration) -> Vec<(MessageId, Instant)> {
     let caller = Caller::new(Principal { user_id: id("ann"), credential: Credential::Session(id("ann")) });
-    let (begun, mut committing) = (Instant::now(), FuturesUnordered::new());
+    let (started, mut committing) = (Instant::now(), FuturesUnordered::new());
     let mut committed = Vec::new();
-    for number in (0..count).step_by(IN_A_COMMIT) {
-        tokio::time::sleep_until((begun + pause * u32::try_from(number).unwrap()).into()).await;
+    for number in (0..count).step_by(MESSAGES_PER_COMMIT) {
+        tokio::time::sleep_until((started + interval * u32::try_from(number).unwrap()).into()).await;
         let caller = &caller;
         committing.push(async move {
-            let messages: Vec<_> = (0..IN_A_COMMIT).map(|_| mail(platform)).collect();
+            let messages: Vec<_> = (0..MESSAGES_PER_COMMIT).map(|_| mail(platform)).collect();
             let attempt =
                 || async { Ok((messages.iter().cloned().fold(Changeset::new(), Changeset::message), ())) };
-            platform.repeatable(caller, attempt).await.unwrap();
+            platform.run_idempotent(caller, attempt).await.unwrap();
             let now = Instant::now();
             messages.into_iter().map(move |message| (message.id, now))
         });
-        if committing.len() >= COMMITTERS {
+        if committing.len() >= COMMIT_CONCURRENCY {
             committed.extend(committing.next().await.into_iter().flatten());
         }
     }

@@ -1,21 +1,22 @@
-//! A host cluster that a variable of the environment names.
+//! Host cluster that an environment variable names.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "a bench gives up by panicking, and says what it leaves out"
+    reason = "benchmarks fail by panicking, and report what they skip"
 )]
 
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
-/// A client of the cluster whose kubeconfig a variable names. Without one it is said what is left out for want of it.
+/// Returns a client of the cluster whose kubeconfig the environment variable names. Without the variable, reports that
+/// the benchmark is skipped and returns `None`.
 ///
 /// # Panics
-/// For a kubeconfig that makes no sense.
+/// If the kubeconfig is invalid.
 pub async fn client(variable: &str, what: &str) -> Option<Client> {
     let Ok(file) = std::env::var(variable) else {
-        eprintln!("left out, as {variable} names no cluster: {what}");
+        eprintln!("skipped {what}: {variable} is not set");
         return None;
     };
     let kubeconfig = Kubeconfig::read_from(file).unwrap();

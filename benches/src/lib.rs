@@ -1,114 +1,114 @@
-//! Figures, each next to a floor that is measured in the same run.
+//! Benchmark results, each with a floor that is measured in the same run.
 //!
-//! A figure alone says little: machines differ, and so do hours of the day. What it is compared with (the bare
-//! library, the bare statement, the bare handler) is run in turns with it, so that both see the same machine. Run them
-//! all with `scripts/bench`, which writes `RESULTS.md`.
+//! A duration alone says little, because machines and their load differ. The floor (only the library, statement or
+//! handler that Hexabase builds on) alternates with the measured operation, so that both run under the same
+//! conditions. `scripts/bench` runs all benchmarks and writes `RESULTS.md`.
 
+pub mod bench_platform;
 pub mod host;
-pub mod shop;
 
 use std::fmt;
 use std::hint::black_box;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-/// As in the server.
+/// The same allocator as in the server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many times ours and the floor are run in turns.
+/// Number of rounds in which the operation and its floor alternate.
 const ROUNDS: usize = 41;
-/// How long one round of either should at least take, so that the clock's grain does not matter.
-const ROUND: Duration = Duration::from_millis(2);
+/// Minimum duration of a round, so that the resolution of the clock does not matter.
+const MIN_ROUND_DURATION: Duration = Duration::from_millis(2);
 
-/// What is promised about a figure.
+/// Target of a benchmark.
 #[derive(Debug, Clone, Copy)]
 pub enum Target {
-    /// It takes no longer than this.
+    /// Maximum duration.
     AtMost(Duration),
-    /// It takes no longer than this many times the floor.
+    /// Maximum ratio to the floor.
     TimesFloor(f64),
-    /// It takes no longer than the floor and so much more.
-    FloorAnd(Duration),
+    /// Maximum duration in addition to the floor.
+    FloorPlus(Duration),
 }
 
-/// A figure and its floor: medians for one time each.
+/// Durations of an operation and of its floor, as medians for one execution.
 #[derive(Debug, Clone, Copy)]
-pub struct Pair {
-    /// Ours.
+pub struct Comparison {
+    /// Duration of the operation in Hexabase.
     pub ours: Duration,
-    /// What it is compared with.
+    /// Duration of the floor.
     pub floor: Duration,
 }
 
-impl Pair {
-    /// How many times the floor ours is.
+impl Comparison {
+    /// Ratio of the operation to the floor.
     #[must_use]
     pub fn ratio(&self) -> f64 {
         self.ours.as_secs_f64() / self.floor.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 }
 
-/// Runs both in turns, each as often in a round as fills it.
-pub fn in_turns<A, B>(mut ours: impl FnMut() -> A, mut floor: impl FnMut() -> B) -> Pair {
-    let (often, floor_often) = (repetitions(&mut ours), repetitions(&mut floor));
-    let (mut all, mut floors) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
+/// Measures an operation and its floor alternately. Each is repeated until a round takes two milliseconds.
+pub fn alternate<A, B>(mut ours: impl FnMut() -> A, mut floor: impl FnMut() -> B) -> Comparison {
+    let (count, floor_count) = (repetitions(&mut ours), repetitions(&mut floor));
+    let (mut durations, mut floors) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS));
     for _ in 0..ROUNDS {
-        all.push(once(&mut ours, often));
-        floors.push(once(&mut floor, floor_often));
+        durations.push(time_per_execution(&mut ours, count));
+        floors.push(time_per_execution(&mut floor, floor_count));
     }
-    Pair { ours: median(all), floor: median(floors) }
+    Comparison { ours: median(durations), floor: median(floors) }
 }
 
 fn repetitions<T>(work: &mut impl FnMut() -> T) -> u32 {
-    let mut often = 1;
+    let mut count = 1;
     loop {
-        let took = once(work, often) * often;
-        if took >= ROUND || often >= 1 << 24 {
-            return often;
+        let took = time_per_execution(work, count) * count;
+        if took >= MIN_ROUND_DURATION || count >= 1 << 24 {
+            return count;
         }
-        often *= 2;
+        count *= 2;
     }
 }
 
-fn once<T>(work: &mut impl FnMut() -> T, often: u32) -> Duration {
-    let begun = Instant::now();
-    for _ in 0..often {
+fn time_per_execution<T>(work: &mut impl FnMut() -> T, count: u32) -> Duration {
+    let started = Instant::now();
+    for _ in 0..count {
         black_box(work());
     }
-    begun.elapsed() / often
+    started.elapsed() / count
 }
 
-/// The one in the middle.
+/// Returns the median of the durations.
 ///
 /// # Panics
-/// Without any.
+/// If there are no durations.
 #[must_use]
-pub fn median(mut all: Vec<Duration>) -> Duration {
-    all.sort_unstable();
-    all[all.len() / 2]
+pub fn median(mut durations: Vec<Duration>) -> Duration {
+    durations.sort_unstable();
+    durations[durations.len() / 2]
 }
 
-/// The one that this share of all does not exceed.
+/// Returns the percentile of the durations, where `share` is at least 0 and less than 1.
 ///
 /// # Panics
-/// Without any, or for a share that is none.
+/// If there are no durations, or `share` is out of range.
 #[must_use]
-pub fn upper(mut all: Vec<Duration>, share: f64) -> Duration {
-    assert!((0.0..1.0).contains(&share), "{share} is no share");
-    all.sort_unstable();
+pub fn percentile(mut durations: Vec<Duration>, share: f64) -> Duration {
+    assert!((0.0..1.0).contains(&share), "{share} is not in the range 0..1");
+    durations.sort_unstable();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
-        reason = "a place in a list"
+        reason = "an index of a list"
     )]
-    let place = (all.len() as f64 * share) as usize;
-    all[place]
+    let index = (durations.len() as f64 * share) as usize;
+    durations[index]
 }
 
-/// A read as the PostgreSQL store sends it, which names the organization (`$1`, and `scope.id` within the read) for the
-/// policies of row-level security.
+/// Returns the statement with which the PostgreSQL store executes a read: it sets the organization (`$1`, and
+/// `scope.id` within the read) for the policies of row-level security.
 #[must_use]
 pub fn scoped(read: &str) -> String {
     format!(
@@ -117,18 +117,18 @@ pub fn scoped(read: &str) -> String {
     )
 }
 
-/// Prints a figure as a row of `RESULTS.md`.
-pub fn report(what: &str, floor: &str, pair: Pair, target: Target) {
+/// Prints a comparison as a row of `RESULTS.md`.
+pub fn report(what: &str, floor: &str, comparison: Comparison, target: Target) {
     let met = match target {
-        Target::AtMost(most) => pair.ours <= most,
-        Target::TimesFloor(times) => pair.ratio() <= times,
-        Target::FloorAnd(more) => pair.ours <= pair.floor + more,
+        Target::AtMost(most) => comparison.ours <= most,
+        Target::TimesFloor(times) => comparison.ratio() <= times,
+        Target::FloorPlus(more) => comparison.ours <= comparison.floor + more,
     };
     row(
         what,
-        &Short(pair.ours),
-        &format!("{} ({floor})", Short(pair.floor)),
-        &format!("{:.2}", pair.ratio()),
+        &ShortDuration(comparison.ours),
+        &format!("{} ({floor})", ShortDuration(comparison.floor)),
+        &format!("{:.2}", comparison.ratio()),
         &target,
         met,
     );
@@ -144,25 +144,25 @@ pub fn row(
     met: bool,
 ) {
     let verdict = if met { "yes" } else { "**no**" };
-    // Nobody is left to tell if this fails.
+    // There is no other output to which an error could be reported.
     let _ = writeln!(std::io::stdout(), "| {what} | {ours} | {floor} | {ratio} | {target} | {verdict} |");
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AtMost(most) => write!(out, "≤ {}", Short(*most)),
+            Self::AtMost(most) => write!(out, "≤ {}", ShortDuration(*most)),
             Self::TimesFloor(times) => write!(out, "≤ {times} × floor"),
-            Self::FloorAnd(more) => write!(out, "≤ floor + {}", Short(*more)),
+            Self::FloorPlus(more) => write!(out, "≤ floor + {}", ShortDuration(*more)),
         }
     }
 }
 
-/// A duration with three digits.
+/// Duration that is displayed with three digits.
 #[derive(Debug, Clone, Copy)]
-pub struct Short(pub Duration);
+pub struct ShortDuration(pub Duration);
 
-impl fmt::Display for Short {
+impl fmt::Display for ShortDuration {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_secs_f64() * 1e9;
         let (value, unit) = match nanos {

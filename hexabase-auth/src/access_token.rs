@@ -1,4 +1,4 @@
-//! Access tokens (RFC 9068): what the API and its clients are asked with.
+//! Access tokens: JWTs (RFC 9068) that authenticate requests to the API and to the userinfo endpoint.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,18 +13,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::AuthConfig;
 use crate::digest::sha256;
+use crate::error::invalid_credentials;
 use crate::jwt::{self, TokenId};
-use crate::keys::{Key, KeyRing, TokenType};
-use crate::refusal::refused;
+use crate::keys::{KeyRing, LoadedKey, TokenType};
 
-/// How many verified tokens are remembered.
-const REMEMBERED: usize = 4_096;
-/// The longest token that is looked at.
-const LONGEST: usize = 8 * 1024;
-/// By how much clocks of replicas may differ, in seconds.
-const SKEW: i64 = 60;
+/// Number of verified tokens in the cache.
+const VERIFIED_CACHE_CAPACITY: usize = 4_096;
+/// Maximum length of a token, in bytes. A longer one is rejected without parsing.
+const MAX_ACCESS_TOKEN_LENGTH: usize = 8 * 1024;
+/// Tolerated difference between the clocks of replicas, in seconds.
+const CLOCK_SKEW_SECONDS: i64 = 60;
 
-/// What an access token says (RFC 9068 section 2.2).
+/// Claims of an access token (RFC 9068 section 2.2).
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims<'a> {
     iss: Cow<'a, str>,
@@ -40,49 +40,49 @@ struct Claims<'a> {
     scope: Option<Cow<'a, str>>,
 }
 
-/// Whom an access token is for.
+/// Audience (`aud`) of an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
-    /// The API, for people and their own command line.
+    /// API of this server, for users and their command line.
     Api,
-    /// Whoever asks who somebody is: nothing else can be done with it.
+    /// Userinfo endpoint; no other endpoint accepts the token.
     Userinfo,
 }
 
-/// The client that an access token was given to.
+/// Client that an access token was issued to, with the granted scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ForClient {
+pub(crate) struct AuthorizedClient {
     pub(crate) client_id: String,
     pub(crate) scope: String,
 }
 
-/// Whoever an access token stands for.
+/// Claims of a verified access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccessClaims {
-    /// The key that has signed it.
+    /// Id of the key that signed the token.
     kid: Arc<str>,
     pub(crate) audience: Audience,
     pub(crate) user_id: UserId,
     pub(crate) session_id: SessionId,
-    pub(crate) for_client: Option<Arc<ForClient>>,
+    pub(crate) for_client: Option<Arc<AuthorizedClient>>,
     pub(crate) expires_at: i64,
 }
 
-/// What an access token is made of.
+/// Content of an access token to issue.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Issued<'a> {
+pub(crate) struct NewAccessToken<'a> {
     pub(crate) audience: Audience,
     pub(crate) user: UserId,
     pub(crate) session: SessionId,
-    /// The client with the scope, if it is not the person's own.
+    /// Client id and granted scope; `None` for a token of the user's own session.
     pub(crate) for_client: Option<(&'a str, &'a str)>,
 }
 
-/// Makes and verifies access tokens. A signature is verified once per token: what was found is remembered
-/// under the token's hash, and only its expiry is looked at again.
+/// Issues and verifies access tokens. A signature is verified once per token: the claims are cached by the hash of the
+/// token, and later calls check only the expiry and that the signing key still exists.
 pub(crate) struct AccessTokens {
     issuer: String,
-    /// Whom tokens are for that only ask who somebody is.
+    /// Audience of tokens for the userinfo endpoint.
     userinfo: String,
     lifetime: Duration,
     verified: quick_cache::sync::Cache<[u8; 32], AccessClaims>,
@@ -96,12 +96,12 @@ impl fmt::Debug for AccessTokens {
 
 impl AccessTokens {
     pub(crate) fn new(platform: &Platform, config: &AuthConfig) -> Self {
-        let issuer = platform.settings().issuer.url.clone();
+        let issuer = platform.config().issuer.url.clone();
         Self {
             userinfo: format!("{issuer}/oauth2/userinfo"),
             issuer,
-            lifetime: config.access_token,
-            verified: quick_cache::sync::Cache::new(REMEMBERED),
+            lifetime: config.access_token_lifetime,
+            verified: quick_cache::sync::Cache::new(VERIFIED_CACHE_CAPACITY),
         }
     }
 
@@ -114,51 +114,53 @@ impl AccessTokens {
 
     pub(crate) fn issue(
         &self,
-        key: &Key,
-        issued: &Issued<'_>,
+        key: &LoadedKey,
+        new_token: &NewAccessToken<'_>,
         now: Timestamp,
         jti: &TokenId,
     ) -> Result<String> {
         let lifetime = i64::try_from(self.lifetime.as_secs()).unwrap_or(0);
         let claims = Claims {
             iss: Cow::Borrowed(&self.issuer),
-            aud: Cow::Borrowed(self.audience(issued.audience)),
-            sub: issued.user,
-            sid: issued.session,
+            aud: Cow::Borrowed(self.audience(new_token.audience)),
+            sub: new_token.user,
+            sid: new_token.session,
             iat: now.as_second(),
             exp: now.as_second() + lifetime,
             jti: Cow::Borrowed(jti.as_str()),
-            client_id: issued.for_client.map(|(client, _)| Cow::Borrowed(client)),
-            scope: issued.for_client.map(|(_, scope)| Cow::Borrowed(scope)),
+            client_id: new_token.for_client.map(|(client, _)| Cow::Borrowed(client)),
+            scope: new_token.for_client.map(|(_, scope)| Cow::Borrowed(scope)),
         };
         jwt::sign(key, TokenType::Access, &claims)
     }
 
     pub(crate) async fn verify(&self, keys: &KeyRing, token: &str, now: Timestamp) -> Result<AccessClaims> {
-        if token.len() > LONGEST {
-            return Err(refused());
+        if token.len() > MAX_ACCESS_TOKEN_LENGTH {
+            return Err(invalid_credentials());
         }
         let digest = sha256(token);
-        keys.stay_fresh(now).await;
-        let remembered = self.verified.get(&digest).filter(|claims| keys.knows(&claims.kid));
-        let claims = match remembered {
+        keys.reload_if_stale(now).await;
+        let cached = self.verified.get(&digest).filter(|claims| keys.contains(&claims.kid));
+        let claims = match cached {
             Some(claims) => claims,
             None => {
-                let claims = self.check(keys, token, now).await?;
+                let claims = self.verify_uncached(keys, token, now).await?;
                 self.verified.insert(digest, claims.clone());
                 claims
             }
         };
-        if now.as_second() >= claims.expires_at { Err(refused()) } else { Ok(claims) }
+        if now.as_second() >= claims.expires_at { Err(invalid_credentials()) } else { Ok(claims) }
     }
 
-    async fn check(&self, keys: &KeyRing, token: &str, now: Timestamp) -> Result<AccessClaims> {
-        let (key, claims) = jwt::verified::<Claims<'_>>(keys, TokenType::Access, token).await?;
+    async fn verify_uncached(&self, keys: &KeyRing, token: &str, now: Timestamp) -> Result<AccessClaims> {
+        let (key, claims) = jwt::verify::<Claims<'_>>(keys, TokenType::Access, token).await?;
         let is_audience = |audience: &Audience| self.audience(*audience) == claims.aud;
-        let audience =
-            [Audience::Api, Audience::Userinfo].into_iter().find(is_audience).ok_or_else(refused)?;
-        if claims.iss != self.issuer || claims.iat > now.as_second() + SKEW {
-            return Err(refused());
+        let audience = [Audience::Api, Audience::Userinfo]
+            .into_iter()
+            .find(is_audience)
+            .ok_or_else(invalid_credentials)?;
+        if claims.iss != self.issuer || claims.iat > now.as_second() + CLOCK_SKEW_SECONDS {
+            return Err(invalid_credentials());
         }
         let for_client = claims.client_id.zip(claims.scope);
         Ok(AccessClaims {
@@ -167,7 +169,7 @@ impl AccessTokens {
             user_id: claims.sub,
             session_id: claims.sid,
             for_client: for_client.map(|(client_id, scope)| {
-                Arc::new(ForClient { client_id: client_id.into_owned(), scope: scope.into_owned() })
+                Arc::new(AuthorizedClient { client_id: client_id.into_owned(), scope: scope.into_owned() })
             }),
             expires_at: claims.exp,
         })

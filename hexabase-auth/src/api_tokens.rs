@@ -1,49 +1,48 @@
-//! One's own API tokens.
+//! API tokens of the calling user: creation, listing and deletion.
 
-use hexabase_core::changeset::{Changeset, Key};
+use hexabase_core::changeset::{Changeset, RecordKey};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, TokenId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::{ApiToken, SecurityEvent, SecurityEventKind};
 use hexabase_core::page::{Page, PageRequest};
-use hexabase_core::platform::{Caller, CreateToken, Done, NewToken};
+use hexabase_core::platform::{Caller, CreateToken, Idempotent, NewToken};
 
 use crate::auth::Auth;
 
 impl Auth {
-    /// Makes an API token for the caller, who must be signed in: a token cannot make tokens.
+    /// Creates an API token for the caller, who must have a session: an API token cannot create API tokens.
     ///
     /// # Errors
-    /// - `Forbidden` for a caller with an API token.
-    /// - `Invalid` without scopes, or for an expiry that has passed.
-    /// - `QuotaExceeded` when there are too many.
-    pub async fn create_token(&self, caller: &Caller, command: &CreateToken) -> Result<Done<NewToken>> {
+    /// - `Forbidden` for a caller without a session.
+    /// - `Invalid` if there are no scopes, or the expiry has passed.
+    /// - `QuotaExceeded` if the user has the maximum number of tokens.
+    pub async fn create_token(&self, caller: &Caller, command: &CreateToken) -> Result<Idempotent<NewToken>> {
         require_session(caller)?;
         let user = caller.principal.user_id;
         self.platform
-            .repeatable(caller, || async {
-                self.platform.require_room_for_token(user).await?;
-                let made = command.make(&self.platform, user, None)?;
+            .run_idempotent(caller, || async {
+                let created = self.platform.generate_api_token(command, user, None).await?;
                 let event = self.token_event(caller, SecurityEventKind::TokenCreated);
-                Ok((Changeset::new().insert(made.token.clone()).insert(event), made))
+                Ok((Changeset::new().insert(created.token.clone()).insert(event), created))
             })
             .await
     }
 
-    /// The caller's API tokens, oldest first.
+    /// Lists the API tokens of the caller, oldest first.
     ///
     /// # Errors
-    /// `Forbidden` for a caller with an API token.
+    /// `Forbidden` for a caller without a session.
     pub async fn tokens(&self, caller: &Caller, page: &PageRequest) -> Result<Page<ApiToken>> {
         require_session(caller)?;
         self.platform.store().list_api_tokens(caller.principal.user_id, page).await
     }
 
-    /// Removes one of the caller's API tokens; it stops working at once.
+    /// Deletes an API token of the caller. Requests with the token are rejected immediately.
     ///
     /// # Errors
-    /// - `Forbidden` for a caller with an API token.
-    /// - `NotFound` when the caller has no such token.
+    /// - `Forbidden` for a caller without a session.
+    /// - `NotFound` if the caller has no such token.
     pub async fn delete_token(&self, caller: &Caller, id: TokenId) -> Result<()> {
         require_session(caller)?;
         let found = self.platform.store().find_api_token(id).await?;
@@ -52,7 +51,7 @@ impl Auth {
             return Err(Error::not_found("token"));
         }
         let event = self.token_event(caller, SecurityEventKind::TokenRevoked);
-        self.platform.store().commit(Changeset::new().delete(Key::ApiToken(id)).insert(event)).await
+        self.platform.store().commit(Changeset::new().delete(RecordKey::ApiToken(id)).insert(event)).await
     }
 
     fn token_event(&self, caller: &Caller, kind: SecurityEventKind) -> SecurityEvent {
@@ -70,8 +69,8 @@ impl Auth {
     }
 }
 
-/// What is about credentials themselves is done by people who are signed in.
+/// Returns the session of the caller. Credentials are managed in a session only, not with an API token.
 pub(crate) fn require_session(caller: &Caller) -> Result<SessionId> {
-    let message = "this is done by somebody who is signed in, not with a token";
+    let message = "this operation requires a session; sign in instead of using a token";
     caller.principal.credential.session().ok_or_else(|| Error::forbidden(message))
 }

@@ -1,4 +1,4 @@
-//! Sessions that live in a browser's cookie.
+//! Browser sessions: session cookies and their CSRF tokens.
 
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::error::Result;
@@ -10,17 +10,17 @@ use subtle::ConstantTimeEq as _;
 
 use crate::auth::Auth;
 use crate::digest::hash;
-use crate::refusal::refused;
+use crate::error::invalid_credentials;
 
-/// What session cookies begin with.
+/// Prefix of session cookies.
 const COOKIE_PREFIX: &str = "hxs";
 
-/// A session for a browser.
+/// New session of a browser.
 #[derive(Clone)]
 pub struct BrowserSession {
-    /// The value of the session cookie; scripts must not be able to read it.
+    /// Value of the session cookie. Scripts must not be able to read the cookie (`HttpOnly`).
     pub cookie: String,
-    /// What a script sends as `X-CSRF-Token` with anything but reading; scripts may read it.
+    /// Token that scripts send as `X-CSRF-Token` with every request that does more than read. Scripts may read it.
     pub csrf_token: String,
 }
 
@@ -30,34 +30,34 @@ impl std::fmt::Debug for BrowserSession {
     }
 }
 
-/// Whoever a cookie stands for.
+/// Principal of a session cookie.
 #[derive(Debug, Clone)]
 pub struct CookiePrincipal {
-    /// Who.
+    /// Authenticated user and session id.
     pub principal: Principal,
-    /// What must come with anything but reading.
+    /// CSRF token that every request must carry that does more than read.
     pub csrf_token: String,
-    /// The session itself.
+    /// Session of the cookie.
     pub session: Session,
 }
 
 impl CookiePrincipal {
-    /// Whether a form was sent from a page that this session was shown.
+    /// `true` if the CSRF token is the one of this session, which proves that a form was sent from a page of this
+    /// session. The comparison takes constant time.
     #[must_use]
-    pub fn has_sent(&self, csrf_token: &str) -> bool {
+    pub fn matches_csrf_token(&self, csrf_token: &str) -> bool {
         self.csrf_token.as_bytes().ct_eq(csrf_token.as_bytes()).into()
     }
 }
 
-/// Follows from the cookie: nobody who cannot read the cookie can know it, and it does not give the cookie
-/// away.
+/// Derives the CSRF token from the cookie. It cannot be computed without the cookie and does not reveal it.
 fn csrf_token(cookie: &str) -> String {
     hash(format!("csrf:{cookie}"))
 }
 
 impl Auth {
-    /// Begins a session in a browser.
-    pub(crate) async fn begin_in_browser(
+    /// Starts a browser session.
+    pub(crate) async fn begin_browser_session(
         &self,
         user: UserId,
         provider: &ProviderName,
@@ -66,22 +66,23 @@ impl Auth {
         let verifier = Verifier::generate(&**self.platform.ids());
         let session =
             Session { cookie_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
-        self.begin(&session, SecurityEventKind::SignedIn, origin).await?;
+        self.begin_session(&session, SecurityEventKind::SignIn, origin).await?;
         let cookie = BearerToken::new(COOKIE_PREFIX, &[&session.id], &verifier).expose_secret().to_owned();
         Ok(BrowserSession { csrf_token: csrf_token(&cookie), cookie })
     }
 
-    /// Whoever a session cookie stands for.
+    /// Authenticates a session cookie.
     ///
     /// # Errors
-    /// - `Unauthenticated` for whatever is no cookie of a session that is alive.
-    /// - `Unavailable` when that cannot be checked.
+    /// - `Unauthenticated` if it is not the cookie of an active session.
+    /// - `Unavailable` if that cannot be checked.
     pub async fn authenticate_cookie(&self, cookie: &str) -> Result<CookiePrincipal> {
-        let (id, verifier) = BearerToken::split::<SessionId>(COOKIE_PREFIX, cookie).ok_or_else(refused)?;
-        let session = self.platform.store().find_session(id).await?.ok_or_else(refused)?;
+        let (id, verifier) =
+            BearerToken::split::<SessionId>(COOKIE_PREFIX, cookie).ok_or_else(invalid_credentials)?;
+        let session = self.platform.store().find_session(id).await?.ok_or_else(invalid_credentials)?;
         let known = session.cookie_hash.is_some_and(|hash| hash.matches(&verifier));
         if !known || !session.is_alive(self.platform.clock().now()) {
-            return Err(refused());
+            return Err(invalid_credentials());
         }
         self.require_not_revoked(id).await?;
         let principal = Principal { user_id: session.user_id, credential: Credential::Session(id) };

@@ -1,4 +1,4 @@
-//! What people get into tenant clusters with.
+//! Credentials for tenant clusters: cluster tokens and kubeconfigs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,14 +10,14 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::auth::Auth;
-use crate::issuer::{About, Occasion};
+use crate::issuer::{NewIdToken, UserClaims};
 
-/// A token for a tenant cluster.
+/// Cluster token: ID token for the API server of one tenant cluster.
 #[derive(Clone)]
 pub struct ClusterToken {
-    /// The token.
+    /// Signed token.
     pub token: String,
-    /// Until when it is valid.
+    /// Expiry of the token.
     pub expires_at: Timestamp,
 }
 
@@ -28,67 +28,73 @@ impl std::fmt::Debug for ClusterToken {
 }
 
 impl Auth {
-    /// Issues a token for a tenant cluster.
+    /// Issues a cluster token for the user and workspace of `access`.
     ///
     /// # Errors
-    /// - `QuotaExceeded` when somebody is in so many groups that no client could carry the token.
-    /// - `Unavailable` without a signing key.
+    /// - `QuotaExceeded` if the user is in more groups than a token can carry.
+    /// - `Unavailable` if there is no signing key.
     pub async fn cluster_token(&self, access: &ClusterAccess) -> Result<ClusterToken> {
         let (now, audience) = (self.platform.clock().now(), access.workspace.id.to_string());
-        let occasion = Occasion {
+        let new_token = NewIdToken {
             audience: &audience,
             algorithm: SignatureAlgorithm::Es256,
-            at: now,
+            issued_at: now,
             auth_time: now,
             nonce: None,
             access_token: None,
         };
-        let (token, expires_at) = self.id_token(&About::of_access(access), &occasion).await?;
+        let (token, expires_at) = self.issue_id_token(&UserClaims::from_access(access), &new_token).await?;
         Ok(ClusterToken { token, expires_at })
     }
 
-    /// Whoever a cluster token stands for, as a tenant's API server would see it: the subject and the groups.
-    /// For API servers that run in this process.
+    /// Verifies a cluster token as the API server of `workspace` does; returns the subject and the groups. For API
+    /// servers that run in this process.
     ///
     /// # Errors
-    /// `Unauthenticated` for whatever is not a valid token for this workspace.
+    /// `Unauthenticated` if it is not a valid token for this workspace.
     pub async fn verify_cluster_token(
         &self,
         token: &str,
         workspace: WorkspaceId,
     ) -> Result<(UserId, Vec<String>)> {
-        self.verified_id_token(token, &workspace.to_string()).await
+        self.verify_id_token(token, &workspace.to_string()).await
     }
 }
 
-/// How a kubeconfig gets its tokens.
+/// Source of the tokens of a kubeconfig.
 #[derive(Debug, Clone)]
 pub enum KubeconfigAuth<'a> {
-    /// It holds one, which is valid for a short while.
+    /// Token in the kubeconfig itself, valid for a short time.
     Token(&'a ClusterToken),
-    /// It runs `kubectl oidc-login`, which signs people in at this issuer
-    /// (<https://github.com/int128/kubelogin>).
+    /// `kubectl oidc-login`, which signs the user in at this issuer (<https://github.com/int128/kubelogin>).
     Kubelogin {
-        /// The issuer.
+        /// URL of the issuer.
         issuer: &'a str,
-        /// Who has signed what it shows there, in PEM, if that is nobody whom everybody trusts.
+        /// Certificates of the private authority that signed the issuer's certificate, in PEM; `None` if that
+        /// certificate is publicly trusted.
         certificate_authority: Option<&'a str>,
     },
-    /// It runs `hexabase credential`, which asks this server.
+    /// `hexabase credential`, which requests tokens from this server.
     Exec {
-        /// Where the server is reached.
+        /// URL of the server.
         server_url: &'a str,
-        /// Who has signed what it shows there, in PEM, if that is nobody whom everybody trusts.
+        /// Certificates of the private authority that signed the server's certificate, in PEM; `None` if that
+        /// certificate is publicly trusted.
         certificate_authority: Option<&'a str>,
     },
 }
 
-/// A kubeconfig for a workspace, in YAML.
+/// Renders the kubeconfig of a workspace, in YAML.
 ///
 /// # Errors
-/// `Conflict` with code `workspace_not_ready` while there is no cluster to get into.
+/// `Conflict` with code `workspace_not_ready` if the workspace has no API endpoint yet.
 pub fn kubeconfig(workspace: &Workspace, auth: &KubeconfigAuth<'_>) -> Result<String> {
-    let not_ready = || Error::conflict("workspace_not_ready", "the workspace has no address yet");
+    let not_ready = || {
+        Error::conflict(
+            "workspace_not_ready",
+            "the workspace has no API endpoint yet; wait until it is ready",
+        )
+    };
     let server = workspace.status.api_endpoint.as_deref().ok_or_else(not_ready)?;
     let mut cluster = json!({ "server": server });
     if let Some(authority) = &workspace.status.certificate_authority {
@@ -106,7 +112,7 @@ pub fn kubeconfig(workspace: &Workspace, auth: &KubeconfigAuth<'_>) -> Result<St
                 "command": "hexabase",
                 "args": arguments,
                 "interactiveMode": "Never",
-                "installHint": "put the program hexabase on your PATH, and sign in: hexabase login",
+                "installHint": "put the hexabase binary on your PATH, then sign in: hexabase login",
             } })
         }
         KubeconfigAuth::Kubelogin { issuer, certificate_authority } => {
@@ -125,7 +131,7 @@ pub fn kubeconfig(workspace: &Workspace, auth: &KubeconfigAuth<'_>) -> Result<St
             } })
         }
     };
-    // What is in it depends on the workspace: whoever puts several together must not confuse them.
+    // Entries are named after the workspace, so that merged kubeconfigs do not mix them up.
     let (name, user) = (workspace.name.as_str(), workspace.id.to_string());
     let document = json!({
         "apiVersion": "v1",
@@ -136,5 +142,5 @@ pub fn kubeconfig(workspace: &Workspace, auth: &KubeconfigAuth<'_>) -> Result<St
         "current-context": name,
     });
     serde_saphyr::to_string(&document)
-        .map_err(|error| Error::unexpected("a kubeconfig cannot be written as YAML").caused_by(error))
+        .map_err(|error| Error::unexpected("serializing the kubeconfig as YAML failed").caused_by(error))
 }

@@ -1,29 +1,31 @@
+//! Configuration of [`Auth`](crate::Auth): lifetimes of tokens, sessions and signing keys.
+
 use std::time::Duration;
 
-/// How long tokens, sessions and keys last.
+/// Lifetimes of tokens, sessions and signing keys, and the number of sessions per user.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthConfig {
-    /// How long an access token is valid.
-    pub access_token: Duration,
-    /// How long a session lasts, however often it is refreshed.
-    pub session: Duration,
-    /// How long somebody may take to sign in with a provider.
-    pub login: Duration,
-    /// How many sessions one person has at most: whoever begins another one ends their oldest.
+    /// Lifetime of an access token.
+    pub access_token_lifetime: Duration,
+    /// Lifetime of a session. Refreshing its tokens does not extend it.
+    pub session_lifetime: Duration,
+    /// Time that a user has to complete a sign-in with an identity provider.
+    pub login_timeout: Duration,
+    /// Maximum number of sessions of a user. A session beyond it ends the oldest one.
     pub sessions_per_user: usize,
-    /// For how long keys sign before the next ones take their place; none to do that only when told.
-    pub signing_keys: Option<Duration>,
+    /// Age at which signing keys are rotated; `None` to rotate them on request only.
+    pub signing_key_rotation: Option<Duration>,
 }
 
 impl Default for AuthConfig {
     fn default() -> Self {
         const MINUTE: u64 = 60;
         Self {
-            access_token: Duration::from_secs(15 * MINUTE),
-            session: Duration::from_secs(30 * 24 * 60 * MINUTE),
-            login: Duration::from_secs(10 * MINUTE),
+            access_token_lifetime: Duration::from_secs(15 * MINUTE),
+            session_lifetime: Duration::from_secs(30 * 24 * 60 * MINUTE),
+            login_timeout: Duration::from_secs(10 * MINUTE),
             sessions_per_user: 100,
-            signing_keys: Some(Duration::from_secs(90 * 24 * 60 * MINUTE)),
+            signing_key_rotation: Some(Duration::from_secs(90 * 24 * 60 * MINUTE)),
         }
     }
 }

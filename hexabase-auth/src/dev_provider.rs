@@ -1,4 +1,4 @@
-//! Signing in without anybody who knows people, for development.
+//! Development provider: sign-in without an external identity provider.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Auth;
 use crate::digest::hash;
+use crate::error::invalid_credentials;
 use crate::query::with_query;
-use crate::refusal::refused;
 
-/// How long a code is good for.
-const CODE_LIFETIME: Duration = Duration::from_secs(60);
+/// Lifetime of an authorization code.
+const DEV_CODE_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Lets anybody sign in as anybody: whoever types an address is taken to own it. It exists only where an
-/// operator asked for it at start; no request can bring it about.
+/// Identity provider for development: a user can sign in with any address, without proof of ownership. It exists only
+/// if the operator enabled it at start; no request can enable it.
 pub struct DevProvider {
     name: ProviderName,
     platform: Platform,
@@ -35,46 +35,46 @@ impl fmt::Debug for DevProvider {
     }
 }
 
-/// A sign-in that waits for somebody to say who they are.
+/// Sign-in that waits for the user to enter an address.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PendingApproval {
-    /// Where the browser goes with the code.
+    /// Redirect URI that receives the code.
     pub redirect_uri: String,
-    /// What goes with it.
+    /// `state` of the authorization request, returned with the code.
     pub state: String,
-    /// As in the authorization request.
+    /// `nonce` of the authorization request.
     pub nonce: String,
-    /// As in the authorization request.
+    /// `code_challenge` of the authorization request.
     pub code_challenge: String,
 }
 
-/// What a code stands for.
+/// Identity and authorization request of an issued code.
 #[derive(Serialize, Deserialize)]
-struct Grant {
+struct IssuedCode {
     email: Email,
     name: Option<DisplayName>,
     request: PendingApproval,
 }
 
 impl DevProvider {
-    /// The development provider of a platform.
+    /// Creates the development provider of a platform.
     ///
     /// # Errors
-    /// Never in practice: its name is valid.
+    /// None in practice: the name of the provider is a valid constant.
     pub fn new(platform: Platform) -> Result<Self> {
         Ok(Self { name: Auth::provider_name("dev")?, platform })
     }
 
-    /// The identity of whoever says they own an address.
+    /// Returns the identity of the owner of an address.
     #[must_use]
     pub fn identity(email: &Email, name: Option<DisplayName>) -> ExternalIdentity {
         ExternalIdentity { subject: email.to_string(), verified_email: Some(email.clone()), name }
     }
 
-    /// Somebody said who they are: answers where their browser goes.
+    /// Completes a sign-in with the address that the user entered; returns the URL to redirect the browser to.
     ///
     /// # Errors
-    /// - `Invalid` for a redirect URI that is not this server's own callback: codes go nowhere else.
+    /// - `Invalid` if the redirect URI is not the callback of this server: codes are sent nowhere else.
     /// - `Unavailable`.
     pub async fn approve(
         &self,
@@ -82,15 +82,16 @@ impl DevProvider {
         email: Email,
         name: Option<DisplayName>,
     ) -> Result<String> {
-        if request.redirect_uri != format!("{}/auth/callback/dev", self.platform.settings().public_url) {
+        if request.redirect_uri != format!("{}/auth/callback/dev", self.platform.config().public_url) {
             return Err(Error::invalid("redirect_uri", "must be the callback of this server"));
         }
         let code = URL_SAFE_NO_PAD.encode(self.platform.ids().bytes::<32>());
         let location =
             with_query(&request.redirect_uri, &[("code", Some(&code)), ("state", Some(&request.state))]);
-        let grant = serde_json::to_vec(&Grant { email, name, request })
-            .map_err(|error| Error::unexpected("a grant cannot be written as JSON").caused_by(error))?;
-        self.platform.ephemeral().put(&code_key(&code), &grant, CODE_LIFETIME).await?;
+        let issued = serde_json::to_vec(&IssuedCode { email, name, request }).map_err(|error| {
+            Error::unexpected("serializing an authorization code as JSON failed").caused_by(error)
+        })?;
+        self.platform.ephemeral().put(&code_key(&code), &issued, DEV_CODE_LIFETIME).await?;
         Ok(location)
     }
 }
@@ -106,11 +107,11 @@ impl IdentityProvider for DevProvider {
     }
 
     fn title(&self) -> &str {
-        "Development (anybody can be anybody)"
+        "Development (any address, no password)"
     }
 
     async fn authorization_url(&self, request: &AuthorizationRequest) -> Result<String> {
-        let page = format!("{}/auth/dev/authorize", self.platform.settings().public_url);
+        let page = format!("{}/auth/dev/authorize", self.platform.config().public_url);
         Ok(with_query(
             &page,
             &[
@@ -123,13 +124,13 @@ impl IdentityProvider for DevProvider {
     }
 
     async fn exchange(&self, exchange: &CodeExchange) -> Result<ExternalIdentity> {
-        let stored = self.platform.ephemeral().take(&code_key(exchange.code.expose_secret())).await?;
-        let grant: Grant =
-            stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(refused)?;
+        let found = self.platform.ephemeral().take(&code_key(exchange.code.expose_secret())).await?;
+        let issued: IssuedCode =
+            found.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(invalid_credentials)?;
         let challenge = hash(exchange.code_verifier.expose_secret());
-        let fits = grant.request.code_challenge == challenge
-            && grant.request.nonce == exchange.nonce
-            && grant.request.redirect_uri == exchange.redirect_uri;
-        if fits { Ok(Self::identity(&grant.email, grant.name)) } else { Err(refused()) }
+        let matches = issued.request.code_challenge == challenge
+            && issued.request.nonce == exchange.nonce
+            && issued.request.redirect_uri == exchange.redirect_uri;
+        if matches { Ok(Self::identity(&issued.email, issued.name)) } else { Err(invalid_credentials()) }
     }
 }

@@ -1,22 +1,23 @@
-//! Who is calling.
+//! Authentication for Hexabase: sign-in, sessions, tokens, and the OpenID Connect provider of tenant clusters.
 //!
-//! [`Auth`] signs people in with [identity providers](hexabase_core::identity::IdentityProvider), keeps their
-//! sessions, and turns whatever a request carries (an access token, an API token, a session cookie) into a
+//! [`Auth`] signs users in with [identity providers](hexabase_core::identity::IdentityProvider), manages their
+//! sessions, and authenticates the credential of a request (an access token, an API token or a session cookie) as a
 //! [`Principal`](hexabase_core::access::Principal). It also issues the tokens that tenant clusters accept.
 //!
-//! | thing | what it is | how long |
+//! | credential | form | lifetime |
 //! |---|---|---|
-//! | access token | a signed JWT (RFC 9068) that names user and session | 15 minutes |
-//! | refresh token | opaque, rotates at every use; an old one ends its session | as its session |
+//! | access token | signed JWT (RFC 9068) with user and session | 15 minutes |
+//! | refresh token | opaque; rotates at every use, and reuse of an old one ends its session | as its session |
 //! | session cookie | opaque, for browsers | as its session |
-//! | API token | opaque, scoped, for automation | until it expires or is removed |
-//! | cluster token | a signed JWT with the groups of one workspace, for that workspace's API server | 10 minutes |
+//! | API token | opaque, scoped, for automation | until it expires or is deleted |
+//! | cluster token | signed JWT with the groups of one workspace, for that workspace's API server | 10 minutes |
 //!
-//! [`upstream`] has the identity providers: OpenID Connect, Google and Microsoft among them, and GitHub. [`issuer`] is the
-//! other direction: Hexabase as the OpenID Connect provider of tenant clusters and of whoever is registered.
+//! [`upstream`] contains the identity providers: OpenID Connect, including Google and Microsoft, and GitHub.
+//! [`issuer`] is the opposite direction: Hexabase as the OpenID Connect provider of tenant clusters and registered
+//! clients.
 //!
-//! Ending a session takes effect at once: every request checks for revocation, and fails when that cannot be
-//! checked. Signing keys live in the store, sealed with the master key, so that all replicas share them.
+//! Revoking a session takes effect immediately: every request checks for revocation, and is rejected if the check
+//! fails. Signing keys are in the store, encrypted with the master key, so that all replicas share them.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,8 +33,9 @@
 //! let platform = Platform::builder("https://hexabase.example").with_plans(vec![fixture::plan("small")]).build()?;
 //! let auth = Auth::new(platform, Vec::new(), AuthConfig::default()).await?;
 //!
-//! let who = ExternalIdentity { subject: "1".into(), verified_email: Some(Email::parse("ann@example.com")?), name: None };
-//! let tokens = auth.sign_in(&ProviderName::parse("example")?, &who, &Origin::default()).await?;
+//! let identity = ExternalIdentity { subject: "1".into(), verified_email: Some(Email::parse("ann@example.com")?),
+//! name: None };
+//! let tokens = auth.sign_in(&ProviderName::parse("example")?, &identity, &Origin::default()).await?;
 //! let principal = auth.authenticate(&tokens.access_token).await?;
 //! assert_eq!(principal.user_id, tokens.user_id);
 //! # Ok(()) })
@@ -48,12 +50,12 @@ mod cluster;
 mod config;
 mod dev_provider;
 mod digest;
+mod error;
 pub mod issuer;
 mod jwt;
 mod keys;
 mod login;
 mod query;
-mod refusal;
 mod sealed;
 mod sessions;
 #[cfg(feature = "upstream")]
@@ -67,5 +69,5 @@ pub use browser::{BrowserSession, CookiePrincipal};
 pub use cluster::{ClusterToken, KubeconfigAuth, kubeconfig};
 pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};
-pub use login::{FinishedLogin, LoginAnswer, LoginRequest, StartedLogin, require_local};
+pub use login::{FinishedLogin, LoginCallback, LoginRequest, StartedLogin, require_local_path};
 pub use sessions::TokenPair;

@@ -1,4 +1,4 @@
-//! Signing in with a provider, through the browser: authorization code with PKCE (RFC 7636).
+//! Login: sign-in with an identity provider in the browser, by authorization code with PKCE (RFC 7636).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,37 +16,37 @@ use crate::api_tokens::require_session;
 use crate::auth::Auth;
 use crate::browser::BrowserSession;
 use crate::digest::hash;
-use crate::refusal::refused;
+use crate::error::invalid_credentials;
 use crate::sessions::TokenPair;
 
-/// How somebody wants to sign in.
+/// Options of a sign-in.
 #[derive(Debug, Clone)]
 pub struct LoginRequest {
-    /// Where they go afterwards: a path on this server.
+    /// Path on this server that the browser returns to afterwards.
     pub return_to: String,
-    /// Whoever is expected, as they would write it themselves.
+    /// Expected user, as the user would enter it at the provider; `None` if unknown.
     pub login_hint: Option<String>,
-    /// Whether they must prove anew who they are, although the provider may know their browser.
+    /// `true` if the user must authenticate again, although the provider may have a session for the browser.
     pub reauthenticate: bool,
 }
 
-/// What a provider has sent a browser back with.
+/// Authorization response that a provider sent to the callback.
 #[derive(Debug)]
-pub struct LoginAnswer {
-    /// What the sign-in began with.
+pub struct LoginCallback {
+    /// `state` of the authorization request.
     pub state: String,
-    /// The code.
+    /// Authorization code.
     pub code: SecretString,
-    /// Who says that they sent it, if they do (`iss`, RFC 9207).
+    /// Issuer of the response, if the provider names it (`iss`, RFC 9207).
     pub issuer: Option<String>,
 }
 
-/// A sign-in under way: where the browser goes, and what binds it to the browser.
+/// Sign-in in progress: the authorization URL, and the cookie value that binds the sign-in to the browser.
 #[derive(Clone)]
 pub struct StartedLogin {
-    /// Where to send the browser.
+    /// URL at the provider to redirect the browser to.
     pub authorization_url: String,
-    /// The value of a cookie that only this browser has: without it nobody finishes this sign-in.
+    /// Value of a cookie for this browser only. The sign-in cannot be finished without it.
     pub binding: String,
 }
 
@@ -59,106 +59,109 @@ impl fmt::Debug for StartedLogin {
 /// A finished sign-in.
 #[derive(Debug, Clone)]
 pub struct FinishedLogin {
-    /// The session that began; none when somebody who was signed in has linked an account.
+    /// New session; `None` if the sign-in linked an account to the user of an existing session.
     pub session: Option<BrowserSession>,
-    /// Where the browser wanted to go.
+    /// Path that the browser returns to.
     pub return_to: String,
 }
 
-/// What is remembered of a sign-in under way.
+/// Stored state of a sign-in in progress.
 #[derive(Serialize, Deserialize)]
-struct Pending {
+struct PendingLogin {
     provider: String,
     nonce: String,
-    verifier: String,
+    code_verifier: String,
     return_to: String,
     binding_hash: String,
-    /// The session of whoever wants to link the account, if that is what it is for.
+    /// Session whose user the account is linked to; `None` for a sign-in.
     #[serde(default)]
     link_to: Option<SessionId>,
 }
 
-/// The purpose under which sign-ins under way are sealed.
-const SEALED: &str = "login";
+/// Purpose that sign-ins in progress are encrypted for.
+const SEAL_PURPOSE: &str = "login";
 
 impl Auth {
-    /// A text that nobody can guess.
+    /// Returns a random text of 256 bits, which cannot be guessed.
     pub(crate) fn random_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.platform.ids().bytes::<32>())
     }
 
     fn callback_uri(&self, provider: &str) -> String {
-        format!("{}/auth/callback/{provider}", self.platform.settings().public_url)
+        format!("{}/auth/callback/{provider}", self.platform.config().public_url)
     }
 
-    /// Begins a sign-in with a provider.
+    /// Starts a sign-in with a provider.
     ///
     /// # Errors
-    /// - `NotFound` for a provider that there is not.
-    /// - `Invalid` for a `return_to` that leads elsewhere.
+    /// - `NotFound` if there is no such provider.
+    /// - `Invalid` if `return_to` is not a path on this server.
     /// - `Unavailable`.
-    pub async fn start_login(&self, provider: &str, wanted: LoginRequest) -> Result<StartedLogin> {
-        self.start(provider, wanted, None).await
+    pub async fn start_login(&self, provider: &str, request: LoginRequest) -> Result<StartedLogin> {
+        self.begin_login(provider, request, None).await
     }
 
-    /// Begins to link an account at a provider to whoever is signed in: afterwards they can sign in with either.
+    /// Starts linking an account at a provider to the user of the caller, who can then sign in with either account.
     ///
     /// # Errors
-    /// - `Forbidden` for a caller who is not signed in but has a token.
-    /// - Otherwise as [`Self::start_login`].
+    /// - `Forbidden` for a caller without a session.
+    /// - All errors of [`Self::start_login`].
     pub async fn start_link(
         &self,
         caller: &Caller,
         provider: &str,
-        wanted: LoginRequest,
+        request: LoginRequest,
     ) -> Result<StartedLogin> {
         let session = require_session(caller)?;
-        self.start(provider, wanted, Some(session)).await
+        self.begin_login(provider, request, Some(session)).await
     }
 
-    async fn start(
+    async fn begin_login(
         &self,
         provider: &str,
-        wanted: LoginRequest,
+        request: LoginRequest,
         link_to: Option<SessionId>,
     ) -> Result<StartedLogin> {
         let provider = self.provider(provider)?;
-        require_local(&wanted.return_to)?;
-        let (state, nonce, verifier, binding) =
+        require_local_path(&request.return_to)?;
+        let (state, nonce, code_verifier, binding) =
             (self.random_text(), self.random_text(), self.random_text(), self.random_text());
-        let pending = Pending {
+        let pending = PendingLogin {
             provider: provider.name().as_str().to_owned(),
             nonce: nonce.clone(),
-            verifier: verifier.clone(),
-            return_to: wanted.return_to,
+            code_verifier: code_verifier.clone(),
+            return_to: request.return_to,
             binding_hash: hash(&binding),
             link_to,
         };
-        let request = AuthorizationRequest {
+        let authorization_request = AuthorizationRequest {
             redirect_uri: self.callback_uri(provider.name().as_str()),
             state: state.clone(),
             nonce,
-            code_challenge: hash(&verifier),
-            login_hint: wanted.login_hint,
-            reauthenticate: wanted.reauthenticate,
+            code_challenge: hash(&code_verifier),
+            login_hint: request.login_hint,
+            reauthenticate: request.reauthenticate,
         };
-        let authorization_url = provider.authorization_url(&request).await?;
-        let sealed = self.sealed(SEALED, &pending)?;
-        self.platform.ephemeral().put(&format!("login:{}", hash(&state)), &sealed, self.config.login).await?;
+        let authorization_url = provider.authorization_url(&authorization_request).await?;
+        let sealed = self.seal(SEAL_PURPOSE, &pending)?;
+        self.platform
+            .ephemeral()
+            .put(&format!("login:{}", hash(&state)), &sealed, self.config.login_timeout)
+            .await?;
         Ok(StartedLogin { authorization_url, binding })
     }
 
-    /// Finishes a sign-in in the browser that began it. Each state works once.
+    /// Finishes a sign-in in the browser that started it. Each `state` is accepted once.
     ///
     /// # Errors
-    /// - `Unauthenticated` for a state that is unknown, used, expired, of another browser or another provider,
-    ///   for a code that the provider refuses, and when whoever wants to link an account is signed out by now.
-    /// - `Conflict` with code `identity_taken` when the account to link is somebody else's.
+    /// - `Unauthenticated` if the state is unknown, used, expired, or of another browser or provider; if the provider
+    ///   rejects the code; or if the session to link the account to has ended.
+    /// - `Conflict` with code `identity_taken` if the account to link belongs to another user.
     /// - `Unavailable`.
     pub async fn finish_login(
         &self,
         provider: &str,
-        answer: LoginAnswer,
+        callback: LoginCallback,
         binding: &str,
         origin: &Origin,
     ) -> Result<FinishedLogin> {
@@ -166,51 +169,51 @@ impl Auth {
         let sealed = self
             .platform
             .ephemeral()
-            .take(&format!("login:{}", hash(&answer.state)))
+            .take(&format!("login:{}", hash(&callback.state)))
             .await?
-            .ok_or_else(refused)?;
-        let pending: Pending = self.opened(SEALED, &sealed).ok_or_else(refused)?;
+            .ok_or_else(invalid_credentials)?;
+        let pending: PendingLogin = self.unseal(SEAL_PURPOSE, &sealed).ok_or_else(invalid_credentials)?;
         if pending.provider != provider.name().as_str() || pending.binding_hash != hash(binding) {
-            return Err(refused());
+            return Err(invalid_credentials());
         }
         let exchange = CodeExchange {
-            code: answer.code,
+            code: callback.code,
             redirect_uri: self.callback_uri(provider.name().as_str()),
             nonce: pending.nonce,
-            code_verifier: pending.verifier.into(),
-            issuer: answer.issuer,
+            code_verifier: pending.code_verifier.into(),
+            issuer: callback.issuer,
         };
-        let who = provider.exchange(&exchange).await?;
+        let identity = provider.exchange(&exchange).await?;
         let return_to = pending.return_to;
         if let Some(id) = pending.link_to {
             let now = self.platform.clock().now();
             let session = self.platform.store().find_session(id).await?;
-            let session = session.filter(|session| session.is_alive(now)).ok_or_else(refused)?;
-            self.platform.users().link(session.user_id, provider.name(), &who, origin).await?;
+            let session = session.filter(|session| session.is_alive(now)).ok_or_else(invalid_credentials)?;
+            self.platform.users().link(session.user_id, provider.name(), &identity, origin).await?;
             return Ok(FinishedLogin { session: None, return_to });
         }
-        let user = self.platform.users().sign_in(provider.name(), &who, origin).await?;
-        let session = self.begin_in_browser(user.id, provider.name(), origin).await?;
+        let user = self.platform.users().sign_in(provider.name(), &identity, origin).await?;
+        let session = self.begin_browser_session(user.id, provider.name(), origin).await?;
         Ok(FinishedLogin { session: Some(session), return_to })
     }
 
-    /// Begins a session with tokens for whoever is signed in with a cookie: for scripts and tools that the
-    /// person hands them to. It is a session of its own, to be ended by itself.
+    /// Starts a session with tokens for the user of a browser session, for scripts and tools of that user. The new
+    /// session is independent of the browser session and ends separately.
     ///
     /// # Errors
-    /// - `Unauthenticated` when the cookie's session is gone.
+    /// - `Unauthenticated` if the browser session does not exist.
     /// - `Unavailable`.
     pub async fn tokens_for_browser(&self, session: SessionId, origin: &Origin) -> Result<TokenPair> {
-        let session = self.platform.store().find_session(session).await?.ok_or_else(refused)?;
-        self.begin_with_tokens(session.user_id, &session.provider, origin).await
+        let session = self.platform.store().find_session(session).await?.ok_or_else(invalid_credentials)?;
+        self.begin_token_session(session.user_id, &session.provider, origin).await
     }
 }
 
-/// Only paths on this server: `//elsewhere`, `/\elsewhere` and whole URLs lead away.
+/// Accepts only paths on this server: `//elsewhere`, `/\elsewhere` and absolute URLs lead to other hosts.
 ///
 /// # Errors
-/// `Invalid` for everything else.
-pub fn require_local(return_to: &str) -> Result<()> {
+/// `Invalid` for any other value.
+pub fn require_local_path(return_to: &str) -> Result<()> {
     let local = return_to.starts_with('/')
         && !return_to.starts_with("//")
         && !return_to.contains(['\\', '\r', '\n', '\t'])

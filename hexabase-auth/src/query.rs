@@ -1,11 +1,11 @@
-//! Adding parameters to a URL.
+//! Query parameters of URLs.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Everything but what is never escaped (RFC 3986 section 2.3).
+/// Percent-encoded characters: all except the unreserved ones (RFC 3986 section 2.3).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A URL with more parameters; those without a value are left out.
+/// Appends query parameters to a URL; those without a value are omitted.
 pub(crate) fn with_query(url: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let mut text = url.to_owned();
     let mut separator = if url.contains('?') { '&' } else { '?' };
@@ -25,7 +25,7 @@ mod tests {
     use super::with_query;
 
     #[test]
-    fn parameters_are_added_to_those_that_are_there() {
+    fn parameters_are_appended_to_existing_ones() {
         assert_eq!(
             with_query("https://a.example/b", &[("c", Some("d e&é")), ("f", None)]),
             "https://a.example/b?c=d%20e%26%C3%A9"

@@ -1,5 +1,6 @@
-//! What is remembered for a short while: sign-ins under way, codes, devices that wait. It is sealed, so that whoever can
-//! read where it is kept learns nothing and can make up nothing.
+//! Sealed values: short-lived state in the ephemeral store (sign-ins in progress, authorization codes, device
+//! authorizations), encrypted with the master key. Read access to the ephemeral store reveals nothing, and forged
+//! values are detected.
 
 use hexabase_core::error::{Error, Result};
 use serde::Serialize;
@@ -8,16 +9,17 @@ use serde::de::DeserializeOwned;
 use crate::auth::Auth;
 
 impl Auth {
-    /// A value as it is remembered.
-    pub(crate) fn sealed(&self, purpose: &str, value: &impl Serialize) -> Result<Vec<u8>> {
+    /// Serializes and encrypts a value for the ephemeral store.
+    pub(crate) fn seal(&self, purpose: &str, value: &impl Serialize) -> Result<Vec<u8>> {
         let plain = serde_json::to_vec(value).map_err(|error| {
-            Error::unexpected("it cannot be written as JSON").with("purpose", purpose).caused_by(error)
+            Error::unexpected("serializing a value as JSON failed").with("purpose", purpose).caused_by(error)
         })?;
         self.platform.master_key().seal(&**self.platform.ids(), purpose, &plain)
     }
 
-    /// What was remembered. What was not sealed here, or by a program that wrote it otherwise, is as good as forgotten.
-    pub(crate) fn opened<T: DeserializeOwned>(&self, purpose: &str, sealed: &[u8]) -> Option<T> {
+    /// Decrypts a value. Returns `None` if it was not encrypted here for this purpose, or a version with another
+    /// format wrote it.
+    pub(crate) fn unseal<T: DeserializeOwned>(&self, purpose: &str, sealed: &[u8]) -> Option<T> {
         let plain = self.platform.master_key().open(purpose, sealed).ok()?;
         serde_json::from_slice(&plain).ok()
     }

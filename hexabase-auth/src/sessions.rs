@@ -1,4 +1,4 @@
-//! Sessions: beginning, refreshing, listing and ending them.
+//! Sessions: start, refresh, listing and revocation.
 
 use hexabase_core::changeset::{Changeset, SpentRefresh, Write};
 use hexabase_core::clock::after;
@@ -12,30 +12,30 @@ use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use hexabase_core::version::Version;
 use jiff::SignedDuration;
 
-use crate::access_token::{Audience, Issued};
+use crate::access_token::{Audience, NewAccessToken};
 use crate::auth::Auth;
-use crate::refusal::refused;
+use crate::error::invalid_credentials;
 
-/// What refresh tokens begin with.
-pub(crate) const REFRESH_PREFIX: &str = "hxr";
-/// For how long a refresh token that was just exchanged is taken once more, and answered alike: two tabs may show it at
-/// once, and an answer may get lost on its way.
-const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
-/// How often to look again when somebody else changes the session at the same moment.
-const ATTEMPTS: usize = 5;
+/// Prefix of refresh tokens.
+pub(crate) const REFRESH_TOKEN_PREFIX: &str = "hxr";
+/// Time in which a rotated refresh token is still accepted and yields the same successor: two browser tabs may send it
+/// at the same time, and a response may be lost.
+const REFRESH_REUSE_LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+/// Maximum number of attempts to commit a session that concurrent requests change.
+const MAX_COMMIT_ATTEMPTS: usize = 5;
 
-/// What a client gets when somebody has signed in: what to call with, and what to renew it with.
+/// Tokens of a session: the access token, and the refresh token that renews it.
 #[derive(Clone)]
 pub struct TokenPair {
-    /// Whose tokens.
+    /// User of the session.
     pub user_id: UserId,
-    /// Of which session.
+    /// Session of the tokens.
     pub session_id: SessionId,
-    /// A signed token for `Authorization: Bearer`.
+    /// Signed token for `Authorization: Bearer`.
     pub access_token: String,
-    /// What the next pair is exchanged for, once.
+    /// Token to exchange for the next pair, once.
     pub refresh_token: String,
-    /// How long the access token is valid, in seconds.
+    /// Lifetime of the access token, in seconds.
     pub expires_in: u64,
 }
 
@@ -45,39 +45,39 @@ impl std::fmt::Debug for TokenPair {
     }
 }
 
-/// What a refresh token is good for.
-pub(crate) struct Renewal {
-    /// The session that it is of.
+/// Verified refresh token whose rotation is not committed yet.
+pub(crate) struct PendingRefresh {
+    /// Session of the token.
     pub(crate) session: Session,
-    /// The verifier of the token that comes next.
+    /// Verifier of the next refresh token.
     pub(crate) next: Verifier,
-    shown: Verifier,
-    /// Whether somebody has just spent it: it is answered alike.
+    presented: Verifier,
+    /// `true` if a concurrent request has rotated the token already; the response is the same.
     is_spent: bool,
 }
 
-/// A refresh token as its owner carries it.
+/// Encodes a refresh token.
 pub(crate) fn refresh_token(session: &Session, verifier: &Verifier) -> String {
-    BearerToken::new(REFRESH_PREFIX, &[&session.id], verifier).expose_secret().to_owned()
+    BearerToken::new(REFRESH_TOKEN_PREFIX, &[&session.id], verifier).expose_secret().to_owned()
 }
 
 impl Auth {
-    /// Signs somebody in whom a provider vouched for, and begins a session with tokens.
+    /// Signs in a user whom a provider authenticated, and starts a session with tokens.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn sign_in(
         &self,
         provider: &ProviderName,
-        who: &ExternalIdentity,
+        identity: &ExternalIdentity,
         origin: &Origin,
     ) -> Result<TokenPair> {
-        let user = self.platform.users().sign_in(provider, who, origin).await?;
-        self.begin_with_tokens(user.id, provider, origin).await
+        let user = self.platform.users().sign_in(provider, identity, origin).await?;
+        self.begin_token_session(user.id, provider, origin).await
     }
 
-    /// Begins a session with tokens.
-    pub(crate) async fn begin_with_tokens(
+    /// Starts a session with tokens.
+    pub(crate) async fn begin_token_session(
         &self,
         user: UserId,
         provider: &ProviderName,
@@ -86,8 +86,8 @@ impl Auth {
         let verifier = Verifier::generate(&**self.platform.ids());
         let session =
             Session { refresh_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
-        self.begin(&session, SecurityEventKind::SignedIn, origin).await?;
-        self.pair(&session, &verifier).await
+        self.begin_session(&session, SecurityEventKind::SignIn, origin).await?;
+        self.issue_token_pair(&session, &verifier).await
     }
 
     pub(crate) fn new_session(&self, user_id: UserId, provider: &ProviderName, origin: &Origin) -> Session {
@@ -103,14 +103,14 @@ impl Auth {
             address: origin.address.clone(),
             created_at: now,
             used_at: now,
-            expires_at: after(now, self.config.session),
+            expires_at: after(now, self.config.session_lifetime),
             revoked_at: None,
             version: Version::FIRST,
         }
     }
 
-    /// Begins a session, in the place of the oldest if there would be too many.
-    pub(crate) async fn begin(
+    /// Starts a session. Ends the oldest sessions of the user if there would be too many.
+    pub(crate) async fn begin_session(
         &self,
         session: &Session,
         kind: SecurityEventKind,
@@ -125,15 +125,15 @@ impl Auth {
         self.platform.store().commit(Changeset::new().insert(session.clone()).insert(event)).await
     }
 
-    async fn pair(&self, session: &Session, verifier: &Verifier) -> Result<TokenPair> {
+    async fn issue_token_pair(&self, session: &Session, verifier: &Verifier) -> Result<TokenPair> {
         let (user, id) = (session.user_id, session.id);
-        let issued = Issued { audience: Audience::Api, user, session: id, for_client: None };
+        let new_token = NewAccessToken { audience: Audience::Api, user, session: id, for_client: None };
         Ok(TokenPair {
             user_id: session.user_id,
             session_id: session.id,
-            access_token: self.issue_access_token(&issued).await?,
+            access_token: self.issue_access_token(&new_token).await?,
             refresh_token: refresh_token(session, verifier),
-            expires_in: self.config.access_token.as_secs(),
+            expires_in: self.config.access_token_lifetime.as_secs(),
         })
     }
 
@@ -155,101 +155,106 @@ impl Auth {
         }
     }
 
-    /// Exchanges a refresh token for a new pair. The old token is spent: whoever shows it again later than half a
-    /// minute has stolen it, or was stolen from, so the session ends. Until then it is answered with the same new
-    /// token.
+    /// Exchanges a refresh token for a new pair, and rotates it. Reuse of the old token within 30 seconds returns the
+    /// same new refresh token. Later reuse indicates theft, so it ends the session with its token family.
     ///
     /// # Errors
-    /// - `Unauthenticated` for a token that is wrong, spent, or of a session that is over.
+    /// - `Unauthenticated` if the token is invalid, was rotated before, or its session has ended.
     /// - `Unavailable`.
     pub async fn refresh(&self, refresh_token: &str, origin: &Origin) -> Result<TokenPair> {
-        let renewal = self.renewal(refresh_token, None, origin).await?;
-        let pair = self.pair(&renewal.session, &renewal.next).await?;
-        self.spend(renewal, origin).await?;
+        let pending = self.check_refresh_token(refresh_token, None, origin).await?;
+        let pair = self.issue_token_pair(&pending.session, &pending.next).await?;
+        self.complete_refresh(pending, origin).await?;
         Ok(pair)
     }
 
-    /// What a refresh token of a client, or of nobody but the person, is good for. Nothing is changed by a good one:
-    /// whatever can fail is done before it is spent, so that whoever is told of a failure still has a token.
-    pub(crate) async fn renewal(
+    /// Verifies a refresh token of a client, or one of the user's own session if `client` is `None`. Changes nothing
+    /// for a valid token: all steps that can fail run before the rotation, so that a caller that receives an error
+    /// still has a valid token.
+    pub(crate) async fn check_refresh_token(
         &self,
         refresh_token: &str,
         client: Option<&str>,
         origin: &Origin,
-    ) -> Result<Renewal> {
-        let (id, shown) =
-            BearerToken::split::<SessionId>(REFRESH_PREFIX, refresh_token).ok_or_else(refused)?;
-        self.verified(id, shown, client, origin).await
+    ) -> Result<PendingRefresh> {
+        let (id, presented) = BearerToken::split::<SessionId>(REFRESH_TOKEN_PREFIX, refresh_token)
+            .ok_or_else(invalid_credentials)?;
+        self.check_presented_token(id, presented, client, origin).await
     }
 
-    async fn verified(
+    async fn check_presented_token(
         &self,
         id: SessionId,
-        shown: Verifier,
+        presented: Verifier,
         client: Option<&str>,
         origin: &Origin,
-    ) -> Result<Renewal> {
+    ) -> Result<PendingRefresh> {
         let (store, now) = (self.platform.store(), self.platform.clock().now());
         let found = store.find_session(id).await?;
-        let session = found.filter(|session| session.is_alive(now)).ok_or_else(refused)?;
+        let session = found.filter(|session| session.is_alive(now)).ok_or_else(invalid_credentials)?;
         if session.grant.as_ref().map(|grant| grant.client_id.as_str()) != client {
-            return Err(refused());
+            return Err(invalid_credentials());
         }
-        let next = shown.after(self.platform.master_key(), &id.to_string());
+        let next = presented.derive_next(self.platform.master_key(), &id.to_string());
         let is_newest = |verifier: &Verifier| session.refresh_hash.is_some_and(|hash| hash.matches(verifier));
-        if is_newest(&shown) {
-            return Ok(Renewal { session, shown, next, is_spent: false });
+        if is_newest(&presented) {
+            return Ok(PendingRefresh { session, presented, next, is_spent: false });
         }
-        let spent_at = store.refresh_spent_at(id, &shown.hash()).await?.ok_or_else(refused)?;
-        if now.duration_since(spent_at) < LEEWAY && is_newest(&next) {
-            return Ok(Renewal { session, shown, next, is_spent: true });
+        let spent_at =
+            store.refresh_spent_at(id, &presented.hash()).await?.ok_or_else(invalid_credentials)?;
+        if now.duration_since(spent_at) < REFRESH_REUSE_LEEWAY && is_newest(&next) {
+            return Ok(PendingRefresh { session, presented, next, is_spent: true });
         }
-        tracing::warn!(session = %id, user = %session.user_id, "a spent refresh token was shown again");
+        tracing::warn!(session = %id, user = %session.user_id, "rotated refresh token reused; ending its session");
         self.end_session(id, SecurityEventKind::RefreshReused, origin).await?;
-        Err(refused())
+        Err(invalid_credentials())
     }
 
-    /// Spends a refresh token for the one that comes next. Of several who do so at once one does it, and the others find
-    /// it done.
-    pub(crate) async fn spend(&self, mut renewal: Renewal, origin: &Origin) -> Result<()> {
-        for _ in 0..ATTEMPTS {
-            if renewal.is_spent {
+    /// Commits the rotation of a refresh token. Of several concurrent calls one commits, and the others find it done.
+    pub(crate) async fn complete_refresh(&self, mut pending: PendingRefresh, origin: &Origin) -> Result<()> {
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            if pending.is_spent {
                 return Ok(());
             }
-            match self.rotate(&renewal, origin).await {
-                // Somebody was faster: with the same, or with something else about the session.
+            match self.rotate_refresh_token(&pending, origin).await {
+                // A concurrent request rotated the same token, or changed the session otherwise.
                 Err(error) if error.is_version_conflict() || error.kind() == ErrorKind::AlreadyExists => {}
-                outcome => return outcome,
+                result => return result,
             }
-            let Renewal { session, shown, .. } = renewal;
+            let PendingRefresh { session, presented, .. } = pending;
             let client = session.grant.map(|grant| grant.client_id);
-            renewal = self.verified(session.id, shown, client.as_deref(), origin).await?;
+            pending = self.check_presented_token(session.id, presented, client.as_deref(), origin).await?;
         }
-        Err(Error::unavailable("the session is being changed by others; try again"))
+        Err(Error::unavailable("the session is being changed concurrently; try again"))
     }
 
-    async fn rotate(&self, renewal: &Renewal, origin: &Origin) -> Result<()> {
+    async fn rotate_refresh_token(&self, pending: &PendingRefresh, origin: &Origin) -> Result<()> {
         let now = self.platform.clock().now();
-        let Renewal { session, shown, next, .. } = renewal;
-        let renewed = Session { refresh_hash: Some(next.hash()), used_at: now, ..session.clone() };
-        let spent = SpentRefresh { session_id: session.id, hash: shown.hash(), spent_at: now };
+        let PendingRefresh { session, presented, next, .. } = pending;
+        let rotated = Session { refresh_hash: Some(next.hash()), used_at: now, ..session.clone() };
+        let spent = SpentRefresh { session_id: session.id, hash: presented.hash(), spent_at: now };
         let event = self.security_event(session, SecurityEventKind::TokenRefreshed, origin);
-        self.platform.store().commit(Changeset::new().session(renewed).insert(spent).insert(event)).await
+        self.platform.store().commit(Changeset::new().session(rotated).insert(spent).insert(event)).await
     }
 
-    /// Ends a session: first where every request looks, then for good. What was noted first may be forgotten before the store
-    /// can remind of it, so it is announced once more afterwards.
-    async fn end(&self, session: Session, kind: SecurityEventKind, origin: &Origin) -> Result<()> {
+    /// Revokes a session: first in the ephemeral store, which every request checks, then in the store. The ephemeral
+    /// store may lose the revocation before it can be restored from the store, so it is published again afterwards.
+    async fn try_end_session(
+        &self,
+        session: Session,
+        kind: SecurityEventKind,
+        origin: &Origin,
+    ) -> Result<()> {
         let id = session.id;
-        self.note_revocations(&[id]).await?;
+        self.record_revocations(&[id]).await?;
         let event = self.security_event(&session, kind, origin);
         let now = self.platform.clock().now();
-        let over = Session { revoked_at: Some(now), ..session };
-        self.platform.store().commit(Changeset::new().session(over).insert(event)).await?;
-        self.announce_revocations(&[id]).await
+        let revoked = Session { revoked_at: Some(now), ..session };
+        self.platform.store().commit(Changeset::new().session(revoked).insert(event)).await?;
+        self.publish_revocations(&[id]).await
     }
 
-    /// The sessions of a user that are alive, oldest first.
+    /// Lists the active sessions of a user, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -257,10 +262,10 @@ impl Auth {
         self.platform.store().list_sessions(user, self.platform.clock().now()).await
     }
 
-    /// Ends one of a user's sessions, at once. One that is over already is fine.
+    /// Revokes a session of a user, effective immediately. Succeeds if the session has already ended.
     ///
     /// # Errors
-    /// - `NotFound` when the user has no such session.
+    /// - `NotFound` if the user has no such session.
     /// - `Unavailable`.
     pub async fn revoke(&self, user: UserId, id: SessionId, origin: &Origin) -> Result<()> {
         let found = self.platform.store().find_session(id).await?;
@@ -270,33 +275,33 @@ impl Auth {
         self.end_session(id, SecurityEventKind::SessionRevoked, origin).await
     }
 
-    /// Ends a session, at once. One that is over already, or was never there, is fine.
+    /// Ends a session, effective immediately. Succeeds if it has already ended or does not exist.
     pub(crate) async fn end_session(
         &self,
         id: SessionId,
         kind: SecurityEventKind,
         origin: &Origin,
     ) -> Result<()> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
             let Some(session) = self.platform.store().find_session(id).await? else { return Ok(()) };
             if session.revoked_at.is_some() {
-                return self.announce_revocations(&[id]).await;
+                return self.publish_revocations(&[id]).await;
             }
-            match self.end(session, kind, origin).await {
+            match self.try_end_session(session, kind, origin).await {
                 Err(error) if error.is_version_conflict() => {}
-                outcome => return outcome,
+                result => return result,
             }
         }
-        Err(Error::unavailable("the session is being changed by others; try again"))
+        Err(Error::unavailable("the session is being changed concurrently; try again"))
     }
 
-    /// Ends all of a user's sessions, at once.
+    /// Revokes all sessions of a user, effective immediately.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn revoke_all(&self, user: UserId, origin: &Origin) -> Result<()> {
         let sessions: Vec<_> = self.sessions(user).await?.iter().map(|session| session.id).collect();
-        self.note_revocations(&sessions).await?;
+        self.record_revocations(&sessions).await?;
         let now = self.platform.clock().now();
         let event = SecurityEvent {
             id: self.platform.ids().id(now),
@@ -309,7 +314,7 @@ impl Auth {
         };
         let changeset = Changeset::new().write(Write::RevokeSessions(user, now)).insert(event);
         self.platform.store().commit(changeset).await?;
-        // Some may have begun in the meantime, and are over as well.
-        self.announce_revocations(&self.platform.store().list_revoked_sessions(now).await?).await
+        // The list includes sessions that started in the meantime; they are revoked as well.
+        self.publish_revocations(&self.platform.store().list_revoked_sessions(now).await?).await
     }
 }

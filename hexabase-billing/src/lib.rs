@@ -1,7 +1,7 @@
-//! What Hexabase sells, and who takes the money.
+//! Plan files and the Stripe billing provider.
 //!
-//! Plans are data: they come from a TOML file that an operator writes. [`plans::built_in`] are those that come
-//! with Hexabase; [`plans::parse`] reads an operator's file, and says what is wrong with it field by field.
+//! Plans are data: an operator writes them in a TOML file. [`plans::built_in`] returns the plans that are part of
+//! Hexabase; [`plans::parse`] reads an operator's file and reports every invalid field.
 //!
 //! ```
 //! use hexabase_billing::plans;
@@ -13,19 +13,19 @@
 //! assert!(error.to_string().contains("missing field"));
 //! ```
 //!
-//! [`StripeBilling`] takes the money through Stripe: the [`BillingProvider`](hexabase_core::billing::BillingProvider) for
-//! production.
+//! [`StripeBilling`] is the [`BillingProvider`](hexabase_core::billing::BillingProvider) for production: it charges
+//! organizations through Stripe.
 //!
 //! ```
 //! use std::sync::Arc;
 //!
-//! use hexabase_billing::{StripeBilling, StripeSettings};
+//! use hexabase_billing::{StripeBilling, StripeConfig};
 //! use hexabase_core::Platform;
 //! use hexabase_core::clock::SystemClock;
 //!
 //! # fn main() -> hexabase_core::Result<()> {
-//! let settings = StripeSettings::new("sk_test_from_the_dashboard".into());
-//! let stripe = StripeBilling::new(&settings, Arc::new(SystemClock))?;
+//! let config = StripeConfig::new("sk_test_from_the_dashboard".into());
+//! let stripe = StripeBilling::new(&config, Arc::new(SystemClock))?;
 //! let platform = Platform::builder("https://hexabase.example")
 //!     .with_plans(hexabase_billing::plans::built_in())
 //!     .with_billing(Arc::new(stripe))
@@ -37,4 +37,4 @@
 pub mod plans;
 mod stripe;
 
-pub use stripe::{CatalogStep, Cost, StripeBilling, StripeSettings};
+pub use stripe::{CatalogStep, Cost, StripeBilling, StripeConfig};

@@ -1,4 +1,4 @@
-//! Plans, as a file.
+//! Plan files.
 
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::model::{ControlPlaneStore, Plan, Price};
@@ -7,7 +7,7 @@ use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::Resource;
 use serde::Deserialize;
 
-/// The file that comes with Hexabase, for whoever wants to begin with it.
+/// Text of the built-in plan file, as a template for operators.
 pub const BUILT_IN: &str = include_str!("../plans.toml");
 
 #[derive(Deserialize)]
@@ -16,111 +16,117 @@ struct File {
     plans: Vec<Plan>,
 }
 
-/// The plans that come with Hexabase.
+/// Returns the built-in plans.
 ///
 /// # Panics
-/// Never: a test reads them.
+/// Never; a test parses them.
 #[must_use]
 pub fn built_in() -> Vec<Plan> {
     parse(BUILT_IN).unwrap_or_else(|error| unreachable!("the built-in plans are valid: {error}"))
 }
 
-/// Reads a plan file.
+/// Parses a plan file.
 ///
 /// # Errors
-/// `Invalid` when it is no TOML of the right shape, and for plans that could not work, naming each field.
+/// `Invalid` for a text that is not TOML or has another structure, with the line; for plans that cannot work, with
+/// every invalid field.
 pub fn parse(text: &str) -> Result<Vec<Plan>> {
-    let file: File = toml::from_str(text).map_err(|error| Error::invalid("plans", located(text, &error)))?;
+    let file: File =
+        toml::from_str(text).map_err(|error| Error::invalid("plans", with_line(text, &error)))?;
     let mut check = Check::default();
-    for (place, plan) in file.plans.iter().enumerate() {
-        check_plan(&mut check, &format!("plans[{place}]"), plan);
+    for (index, plan) in file.plans.iter().enumerate() {
+        check_plan(&mut check, &format!("plans[{index}]"), plan);
     }
     check.done()?;
     PlanCatalog::new(file.plans.clone())?;
     Ok(file.plans)
 }
 
-/// What is wrong and in which line, in one line.
-fn located(text: &str, error: &toml::de::Error) -> String {
+/// Returns the message of a parse error with its line number, as one line of text.
+fn with_line(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     format!("line {}: {}", before.matches('\n').count() + 1, error.message().replace('\n', "; "))
 }
 
-fn check_plan(check: &mut Check, place: &str, plan: &Plan) {
-    check.require(!plan.name.trim().is_empty(), format!("{place}.name"), "must not be empty");
-    check_quota(check, place, plan);
+fn check_plan(check: &mut Check, path: &str, plan: &Plan) {
+    check.require(!plan.name.trim().is_empty(), format!("{path}.name"), "must not be empty");
+    check_quota(check, path, plan);
     let limits = [
         ("workspaces", plan.limits.workspaces, 1),
         ("members", plan.limits.members, 1),
         ("projects", plan.limits.projects, 1),
-        // The three groups that every workspace begins with.
+        // Every workspace starts with three groups.
         ("groups", plan.limits.groups, 3),
     ];
-    for (name, limit, least) in limits {
-        check.require(limit >= least, format!("{place}.limits.{name}"), format!("must be {least} or more"));
+    for (name, limit, min) in limits {
+        check.require(limit >= min, format!("{path}.limits.{name}"), format!("must be {min} or more"));
     }
-    check_control_plane(check, place, plan);
-    check_versions(check, place, plan);
+    check_control_plane(check, path, plan);
+    check_versions(check, path, plan);
     if let Some(price) = &plan.price {
-        check_price(check, &format!("{place}.price"), price);
+        check_price(check, &format!("{path}.price"), price);
     }
 }
 
-/// All of a subscription is paid in one currency and in one rhythm.
-fn check_price(check: &mut Check, place: &str, price: &Price) {
+/// Checks that all amounts of a price have one currency, and that all parts can be paid in the same intervals.
+fn check_price(check: &mut Check, path: &str, price: &Price) {
     let mut amounts = vec![("monthly".to_owned(), price.monthly)];
     amounts.extend(price.yearly.map(|yearly| ("yearly".to_owned(), yearly)));
     for (name, unit) in [("workspace", price.workspace), ("node", price.node)] {
         let Some(unit) = unit else { continue };
         amounts.push((format!("{name}.monthly"), unit.monthly));
         amounts.extend(unit.yearly.map(|yearly| (format!("{name}.yearly"), yearly)));
-        let fits = unit.yearly.is_some() == price.yearly.is_some();
-        let message = "must be there if the plan has a yearly price, and only then";
-        check.require(fits, format!("{place}.{name}.yearly"), message);
+        let matches = unit.yearly.is_some() == price.yearly.is_some();
+        let message = "must be set if and only if the plan has a yearly price";
+        check.require(matches, format!("{path}.{name}.yearly"), message);
     }
-    let used = price.usage.iter().filter_map(|(meter, price)| Some((meter, (*price)?)));
-    amounts.extend(used.map(|(meter, price)| (format!("usage.{meter}.per_thousand"), price.per_thousand)));
+    let metered = price.usage.iter().filter_map(|(meter, price)| Some((meter, (*price)?)));
+    amounts.extend(metered.map(|(meter, price)| (format!("usage.{meter}.per_thousand"), price.per_thousand)));
     for (name, money) in amounts {
-        check.require(money.amount >= 0, format!("{place}.{name}.amount"), "must not be negative");
+        check.require(money.amount >= 0, format!("{path}.{name}.amount"), "must not be negative");
         let same = money.currency == price.monthly.currency;
-        check.require(same, format!("{place}.{name}.currency"), "must be that of the monthly price");
+        check.require(same, format!("{path}.{name}.currency"), "must be the currency of the monthly price");
     }
 }
 
-/// Without processor time, memory and pods nothing can be measured against the plan.
-fn check_quota(check: &mut Check, place: &str, plan: &Plan) {
+/// Checks that the quota has CPU, memory and pods, without which no workload can be measured against the plan.
+fn check_quota(check: &mut Check, path: &str, plan: &Plan) {
     for resource in [Resource::Cpu, Resource::Memory, Resource::Pods] {
-        let given = plan.quota.get(resource).is_some_and(|amount| amount > Quantity::ZERO);
-        check.require(given, format!("{place}.quota.{resource}"), "must be given, and more than nothing");
+        let set = plan.quota.get(resource).is_some_and(|amount| amount > Quantity::ZERO);
+        check.require(set, format!("{path}.quota.{resource}"), "must be set, and greater than zero");
     }
     for (resource, amount) in plan.quota.iter().filter(|(resource, _)| resource.is_count()) {
-        check.require(amount.is_whole(), format!("{place}.quota.{resource}"), "must be a whole number");
+        check.require(amount.is_whole(), format!("{path}.quota.{resource}"), "must be a whole number");
     }
 }
 
-fn check_control_plane(check: &mut Check, place: &str, plan: &Plan) {
-    let built = &plan.control_plane;
-    let replicas = match built.store {
-        ControlPlaneStore::Sqlite => built.replicas == 1,
-        ControlPlaneStore::Etcd => matches!(built.replicas, 1 | 3 | 5),
+fn check_control_plane(check: &mut Check, path: &str, plan: &Plan) {
+    let control_plane = &plan.control_plane;
+    let replicas = match control_plane.store {
+        ControlPlaneStore::Sqlite => control_plane.replicas == 1,
+        ControlPlaneStore::Etcd => matches!(control_plane.replicas, 1 | 3 | 5),
     };
     let message = "must be 1 with the store sqlite, and 1, 3 or 5 with etcd";
-    check.require(replicas, format!("{place}.control_plane.replicas"), message);
-    for (name, amount) in [("cpu", built.cpu), ("memory", built.memory), ("storage", built.storage)] {
-        let message = "must be more than nothing";
-        check.require(amount > Quantity::ZERO, format!("{place}.control_plane.{name}"), message);
+    check.require(replicas, format!("{path}.control_plane.replicas"), message);
+    let amounts =
+        [("cpu", control_plane.cpu), ("memory", control_plane.memory), ("storage", control_plane.storage)];
+    for (name, amount) in amounts {
+        let message = "must be greater than zero";
+        check.require(amount > Quantity::ZERO, format!("{path}.control_plane.{name}"), message);
     }
     let message = "must not be less than memory";
-    check.require(built.memory_limit >= built.memory, format!("{place}.control_plane.memory_limit"), message);
+    let sufficient = control_plane.memory_limit >= control_plane.memory;
+    check.require(sufficient, format!("{path}.control_plane.memory_limit"), message);
 }
 
-/// Clusters go up one minor version at a time, so a gap in the list would be a dead end.
-fn check_versions(check: &mut Check, place: &str, plan: &Plan) {
-    let numbers: Vec<_> = plan.kubernetes_versions.iter().map(|version| version.numbers()).collect();
-    let next = |pair: &[(u16, u16)]| pair[0].0 == pair[1].0 && pair[0].1 + 1 == pair[1].1;
-    let fine = !numbers.is_empty() && numbers.windows(2).all(next);
+/// Checks that the versions have no gap: a cluster is upgraded by one minor version at a time and could not get past
+/// it.
+fn check_versions(check: &mut Check, path: &str, plan: &Plan) {
+    let numbers: Vec<_> = plan.kubernetes_versions.iter().map(|version| version.major_minor()).collect();
+    let follows = |pair: &[(u16, u16)]| pair[0].0 == pair[1].0 && pair[0].1 + 1 == pair[1].1;
+    let valid = !numbers.is_empty() && numbers.windows(2).all(follows);
     let message = "must be one or more minor versions without a gap, oldest first";
-    check.require(fine, format!("{place}.kubernetes_versions"), message);
+    check.require(valid, format!("{path}.kubernetes_versions"), message);
 }
 
 #[cfg(test)]
@@ -129,14 +135,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_built_in_plans_are_valid_and_begin_with_a_free_one() {
+    fn built_in_plans_are_valid_and_start_with_a_free_one() {
         let plans = built_in();
         assert_eq!(plans.len(), 3);
         assert!(plans[0].price.is_none());
     }
 
     #[test]
-    fn an_unknown_key_is_refused_with_its_line() {
+    fn an_unknown_key_is_rejected_with_its_line() {
         let text = BUILT_IN.replacen("display_order = 1", "display_order = 1\ncolour = 'red'", 1);
         let error = parse(&text).unwrap_err().to_string();
         let line = text.lines().position(|line| line.starts_with("colour")).unwrap() + 1;
@@ -144,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_said_at_once() {
+    fn all_invalid_fields_are_reported_at_once() {
         let text = BUILT_IN
             .replacen("replicas = 1", "replicas = 2", 1)
             .replacen("pods = \"20\"", "pods = \"2500m\"", 1)
@@ -162,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_is_in_one_currency_and_as_often_for_workspaces_as_for_the_plan() {
+    fn prices_have_one_currency_and_the_same_intervals() {
         let text = BUILT_IN.replacen("yearly = { amount = 49000, currency = \"usd\" }", "", 1).replacen(
             "amount = 1500, currency = \"usd\"",
             "amount = -1, currency = \"jpy\"",
@@ -175,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn usage_is_priced_in_the_plans_currency_and_by_meters_that_there_are() {
+    fn usage_prices_have_the_currency_of_the_plan_and_known_meters() {
         let text =
             BUILT_IN.replacen("amount = 5000, currency = \"usd\"", "amount = -1, currency = \"jpy\"", 1);
         let error = parse(&text).unwrap_err();
@@ -186,23 +192,23 @@ mod tests {
             expected.map(|name| format!("plans[1].price.usage.network_transmit.per_thousand.{name}"))
         );
         let error = parse(&BUILT_IN.replacen("usage.network_transmit", "usage.gpu", 1)).unwrap_err();
-        assert!(error.to_string().contains("no meter"), "{error}");
+        assert!(error.to_string().contains("must be cpu, memory"), "{error}");
     }
 
     #[test]
-    fn two_plans_of_one_id_are_refused() {
+    fn two_plans_with_the_same_id_are_rejected() {
         let error = parse(&BUILT_IN.replace("\"team\"", "\"starter\"")).unwrap_err();
         assert!(error.to_string().contains("the plan starter twice"), "{error}");
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_reading_panic(text in ".{0,200}") {
+        fn parsing_never_panics(text in ".{0,200}") {
             let _ = parse(&text);
         }
 
         #[test]
-        fn no_value_makes_reading_panic(value in "[-0-9a-zA-Z\".]{0,12}") {
+        fn parsing_an_invalid_value_never_panics(value in "[-0-9a-zA-Z\".]{0,12}") {
             let _ = parse(&BUILT_IN.replacen("\"200m\"", &value, 1));
         }
     }

@@ -1,23 +1,24 @@
-//! How long to wait before trying again.
+//! Delays between attempts.
 
 use std::time::Duration;
 
-/// The wait before attempt `failures + 1`: it doubles with every failure up to `longest`, and between half
-/// of it and all of it is drawn by `random`, so that what failed together does not return together.
+/// Returns the delay before attempt `failures + 1`. It doubles with each failure up to `max`. `random` selects a value
+/// between half of the delay and the full delay, so that operations that failed together are not retried together.
 #[must_use]
-pub fn delay(failures: u32, first: Duration, longest: Duration, random: u64) -> Duration {
-    let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).and_then(|factor| first.checked_mul(factor));
-    let ceiling = doubled.unwrap_or(longest).min(longest);
+pub fn delay(failures: u32, initial: Duration, max: Duration, random: u64) -> Duration {
+    let doubled =
+        1_u32.checked_shl(failures.saturating_sub(1)).and_then(|factor| initial.checked_mul(factor));
+    let ceiling = doubled.unwrap_or(max).min(max);
     let half = ceiling / 2;
     let spread = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
     half + Duration::from_nanos(if spread == 0 { 0 } else { random % (spread + 1) })
 }
 
-/// How long to wait before looking again at something that has been under way for `elapsed`: a sixteenth of
-/// that, within bounds. What is quick is noticed quickly, and what is slow is not asked all the time.
+/// Returns the polling interval for an operation that has been in progress for `elapsed`: a sixteenth of that time,
+/// within bounds. Fast operations are noticed quickly, and slow operations are polled rarely.
 #[must_use]
-pub fn poll(elapsed: Duration, shortest: Duration, longest: Duration) -> Duration {
-    (elapsed / 16).clamp(shortest, longest)
+pub fn poll(elapsed: Duration, min: Duration, max: Duration) -> Duration {
+    (elapsed / 16).clamp(min, max)
 }
 
 #[cfg(test)]
@@ -25,27 +26,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const FIRST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(300);
+    const INITIAL_DELAY: Duration = Duration::from_millis(100);
+    const MAX_DELAY: Duration = Duration::from_secs(300);
 
     #[test]
-    fn the_wait_doubles_and_then_stays() {
-        let most = |failures| delay(failures, FIRST, LONGEST, u64::MAX / 2 * 2 - 1).as_millis();
+    fn the_delay_doubles_up_to_the_maximum() {
+        let most = |failures| delay(failures, INITIAL_DELAY, MAX_DELAY, u64::MAX / 2 * 2 - 1).as_millis();
         assert!(most(1) <= 100 && most(2) <= 200 && most(5) <= 1_600);
-        assert!(delay(99, FIRST, LONGEST, 7) >= LONGEST / 2);
+        assert!(delay(99, INITIAL_DELAY, MAX_DELAY, 7) >= MAX_DELAY / 2);
     }
 
     proptest! {
         #[test]
-        fn every_wait_is_between_half_and_all_of_the_ceiling(failures in 0..200_u32, random: u64) {
-            let wait = delay(failures, FIRST, LONGEST, random);
-            prop_assert!(wait >= FIRST / 2 && wait <= LONGEST);
+        fn every_delay_is_at_least_half_the_initial_delay_and_at_most_the_maximum(failures in 0..200_u32, random: u64) {
+            let wait = delay(failures, INITIAL_DELAY, MAX_DELAY, random);
+            prop_assert!(wait >= INITIAL_DELAY / 2 && wait <= MAX_DELAY);
         }
 
         #[test]
-        fn polling_stays_within_its_bounds(milliseconds in 0..10_000_000_u64) {
-            let wait = poll(Duration::from_millis(milliseconds), FIRST, LONGEST);
-            prop_assert!(wait >= FIRST && wait <= LONGEST);
+        fn polling_intervals_stay_within_their_bounds(milliseconds in 0..10_000_000_u64) {
+            let wait = poll(Duration::from_millis(milliseconds), INITIAL_DELAY, MAX_DELAY);
+            prop_assert!(wait >= INITIAL_DELAY && wait <= MAX_DELAY);
         }
     }
 }

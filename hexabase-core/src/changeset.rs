@@ -1,9 +1,9 @@
-//! Everything that one decision changes, as plain data.
+//! Changes of one decision, as plain data.
 //!
-//! A service reads, decides, and hands one [`Changeset`] to [`TenantStore::commit`]. All of it happens or
-//! nothing does: the writes, the proof that nobody interfered (guards), the audit entry, the messages that
-//! set slow work in motion, and the reply that a repeated request gets. The same value drives every store,
-//! is asserted on in tests, and is where fault injection cuts.
+//! A service reads, decides, and passes one [`Changeset`] to [`TenantStore::commit`]. The commit is atomic: it covers
+//! the writes, the preconditions that detect concurrent changes, the audit entries, the messages that start slow work,
+//! and the response that a repeated request gets. The same value drives every store, is asserted on in tests, and is
+//! where fault injection takes effect.
 //!
 //! [`TenantStore::commit`]: crate::store::Commit::commit
 
@@ -28,21 +28,21 @@ use crate::version::Version;
 /// One atomic change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changeset {
-    /// What must still hold.
-    pub guards: Vec<Guard>,
-    /// What changes, in order.
+    /// Conditions that must hold at commit time.
+    pub preconditions: Vec<Precondition>,
+    /// Writes, in the order in which they are applied.
     pub writes: Vec<Write>,
-    /// What the audit log says about it.
+    /// Audit log entries of the change.
     pub audit: Vec<AuditEvent>,
-    /// What sets slow work in motion.
+    /// Messages that start slow work; stored in the same commit and published afterwards.
     pub messages: Vec<OutboxMessage>,
-    /// What a repetition of the request is answered with.
+    /// Response to a repetition of the request; `None` if the request has no idempotency key.
     pub idempotency: Option<IdempotencyRecord>,
 }
 
-/// What must still hold when a changeset is committed.
+/// A condition that must hold when a changeset is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guard {
+pub enum Precondition {
     /// The user still has this version.
     User(UserId, Version),
     /// The session still has this version.
@@ -57,58 +57,59 @@ pub enum Guard {
     Host(HostClusterName, Version),
     /// The user still belongs to the organization.
     Member(OrganizationId, UserId),
-    /// The lease was not taken by anyone else since it was acquired with this fencing token.
+    /// The lease with this name still has this fencing token: it was not acquired again in the meantime.
     Lease(String, u64),
 }
 
-/// One change of one thing.
+/// One change of one record, or of a set of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// Adds a record. Its key and its unique names must be free, and what it belongs to must exist.
+    /// Adds a record. Its key and its unique names must be free, and the record that owns it must exist.
     Insert(Record),
     /// Replaces a record, which must exist.
     Update(Record),
-    /// Adds a record, or replaces the one that has its key. What it belongs to must exist.
+    /// Adds a record, or replaces the one with the same key. The record that owns it must exist.
     Put(Record),
-    /// Removes a record, which must exist, with everything that belongs to it.
-    Delete(Key),
-    /// Takes a user out of every group of every workspace of the organization, and raises `version` and
-    /// `access_version` of the workspaces concerned.
+    /// Removes a record, which must exist, with everything that it owns.
+    Delete(RecordKey),
+    /// Removes a user from all groups of all workspaces of the organization, and increments `version` and
+    /// `access_version` of the affected workspaces.
     LeaveGroups(OrganizationId, UserId),
-    /// Ends every session of a user that is not over yet.
+    /// Revokes all sessions of a user that are alive at this time.
     RevokeSessions(UserId, Timestamp),
 }
 
-/// Anything that a store keeps under a key.
+/// A record that a store keeps under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// A user.
     User(User),
-    /// A way to sign in.
+    /// An identity: a user's account at an identity provider.
     Identity(Identity),
     /// A session.
     Session(Session),
-    /// The hash of a refresh token that was exchanged. Only ever inserted; goes with its session.
+    /// The hash of a refresh token that was exchanged. Only ever inserted; deleted with its session.
     SpentRefresh(SpentRefresh),
     /// An API token.
     ApiToken(ApiToken),
-    /// A security event. Only ever inserted; goes with its user.
+    /// A security event. Only ever inserted; deleted with its user.
     SecurityEvent(SecurityEvent),
     /// A signing key.
     SigningKey(SigningKey),
-    /// A host cluster.
+    /// A registered host cluster.
     Host(Box<RegisteredHost>),
     /// An organization.
     Organization(Organization),
-    /// What an organization owes. Goes with the organization.
+    /// The billing account of an organization. Deleted with the organization.
     BillingAccount(Box<BillingAccount>),
-    /// That the billing provider told something. Forgotten after a while.
+    /// An event from the billing provider's webhook. Deleted after the retention period.
     WebhookEvent(WebhookEvent),
-    /// What a workspace used in an hour. Goes with the organization; forgotten after a while.
+    /// Usage of a workspace in one hour. Deleted with the organization or after the retention period.
     UsageHour(UsageHour),
-    /// What the billing provider was told of an hour. Goes with the organization; forgotten after a while.
+    /// Usage of one hour as reported to the billing provider. Deleted with the organization or after the retention
+    /// period.
     UsageReport(UsageReport),
-    /// That the meters were read for an hour. Forgotten after a while.
+    /// A marker that the meters were read for an hour. Deleted after the retention period.
     MeteredHour(MeteredHour),
     /// A member of an organization.
     Member(Member),
@@ -120,72 +121,72 @@ pub enum Record {
     Workspace(Box<Workspace>),
     /// A group.
     Group(Group),
-    /// A place in a group.
+    /// A membership of a user in a group.
     Membership(Membership),
     /// A project.
     Project(Project),
     /// A custom role.
     Role(CustomRole),
-    /// An assignment.
+    /// An assignment of a role to a group.
     Assignment(Assignment),
     /// A task.
     Task(Task),
-    /// A live event. Only ever inserted; forgotten after a while.
+    /// A live event. Only ever inserted; deleted after the retention period.
     Event(Event),
 }
 
 /// The hash of a refresh token that was exchanged for a newer one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpentRefresh {
-    /// The session it belonged to.
+    /// Session that the refresh token belonged to.
     pub session_id: SessionId,
-    /// The hash of its verifier.
+    /// Hash of the token's verifier.
     pub hash: VerifierHash,
-    /// When it was exchanged.
+    /// Time of the exchange.
     pub spent_at: Timestamp,
 }
 
-/// The key of a record. Keys of nested things name what they are nested in, so that a foreign id finds
-/// nothing.
+/// The key of a record. The key of a nested record contains the ids of its parents, so an id of another tenant finds
+/// no record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
+pub enum RecordKey {
     /// A user, with identities, sessions, tokens and security events.
     User(UserId),
-    /// A way to sign in.
+    /// An identity, by provider and subject.
     Identity(ProviderName, String),
     /// A session.
     Session(SessionId),
     /// An API token.
     ApiToken(TokenId),
-    /// A signing key.
+    /// A signing key, by its `kid`.
     SigningKey(String),
     /// A registered host cluster.
     Host(HostClusterName),
-    /// An organization with everything in it, its audit log excepted.
+    /// An organization with everything in it except its audit log.
     Organization(OrganizationId),
     /// The billing account of an organization.
     BillingAccount(OrganizationId),
-    /// What the billing provider told, by its name for it.
+    /// A webhook event, by the billing provider's id.
     WebhookEvent(String),
-    /// What a workspace used in an hour.
+    /// Usage of a workspace in one hour.
     UsageHour(OrganizationId, Hour, WorkspaceId),
-    /// What the billing provider was told of an hour.
+    /// Reported usage of an organization in one hour.
     UsageReport(OrganizationId, Hour),
-    /// That the meters were read for an hour.
+    /// The marker that the meters were read for an hour.
     MeteredHour(Hour),
     /// A member of an organization.
     Member(OrganizationId, UserId),
     /// An invitation.
     Invitation(OrganizationId, InvitationId),
-    /// A service account; its user is a record of its own.
+    /// A service account; its user is a separate record.
     ServiceAccount(OrganizationId, UserId),
     /// A workspace with everything in it.
     Workspace(OrganizationId, WorkspaceId),
-    /// A group with its memberships and assignments; it must have no children.
+    /// A group with its memberships and assignments; fails if it has child groups.
     Group(OrganizationId, WorkspaceId, GroupId),
-    /// A place in a group.
+    /// A membership of a user in a group.
     Membership(OrganizationId, WorkspaceId, GroupId, UserId),
-    /// A project with its roles and assignments; it must have no children.
+    /// A project with its roles and assignments; fails if it has child projects.
     Project(OrganizationId, WorkspaceId, ProjectId),
     /// A custom role.
     Role(OrganizationId, WorkspaceId, RoleId),
@@ -202,43 +203,54 @@ pub enum Key {
 }
 
 impl Record {
-    /// Under which key it is kept.
+    /// The key of the record.
     #[must_use]
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> RecordKey {
         match self {
-            Self::User(user) => Key::User(user.id),
-            Self::Identity(identity) => Key::Identity(identity.provider.clone(), identity.subject.clone()),
-            Self::Session(session) => Key::Session(session.id),
-            Self::SpentRefresh(spent) => Key::SpentRefresh(spent.session_id, spent.hash),
-            Self::ApiToken(token) => Key::ApiToken(token.id),
-            Self::SecurityEvent(event) => Key::SecurityEvent(event.user_id, event.id),
-            Self::SigningKey(key) => Key::SigningKey(key.kid.clone()),
-            Self::Host(registered) => Key::Host(registered.host.name.clone()),
-            Self::Organization(organization) => Key::Organization(organization.id),
-            Self::BillingAccount(account) => Key::BillingAccount(account.organization_id),
-            Self::WebhookEvent(event) => Key::WebhookEvent(event.id.clone()),
-            Self::UsageHour(usage) => Key::UsageHour(usage.organization_id, usage.hour, usage.workspace_id),
-            Self::UsageReport(report) => Key::UsageReport(report.organization_id, report.hour),
-            Self::MeteredHour(metered) => Key::MeteredHour(metered.hour),
-            Self::Member(member) => Key::Member(member.organization_id, member.user_id),
-            Self::Invitation(invitation) => Key::Invitation(invitation.organization_id, invitation.id),
-            Self::ServiceAccount(account) => Key::ServiceAccount(account.organization_id, account.id),
-            Self::Workspace(ws) => Key::Workspace(ws.organization_id, ws.id),
-            Self::Group(group) => Key::Group(group.organization_id, group.workspace_id, group.id),
-            Self::Membership(place) => {
-                Key::Membership(place.organization_id, place.workspace_id, place.group_id, place.user_id)
+            Self::User(user) => RecordKey::User(user.id),
+            Self::Identity(identity) => {
+                RecordKey::Identity(identity.provider.clone(), identity.subject.clone())
             }
-            Self::Project(project) => Key::Project(project.organization_id, project.workspace_id, project.id),
-            Self::Role(role) => Key::Role(role.organization_id, role.workspace_id, role.id),
-            Self::Assignment(given) => Key::Assignment(given.organization_id, given.workspace_id, given.id),
-            Self::Task(task) => Key::Task(task.organization_id, task.workspace_id, task.id),
-            Self::Event(event) => Key::Event(event.organization_id, event.id),
+            Self::Session(session) => RecordKey::Session(session.id),
+            Self::SpentRefresh(spent) => RecordKey::SpentRefresh(spent.session_id, spent.hash),
+            Self::ApiToken(token) => RecordKey::ApiToken(token.id),
+            Self::SecurityEvent(event) => RecordKey::SecurityEvent(event.user_id, event.id),
+            Self::SigningKey(key) => RecordKey::SigningKey(key.kid.clone()),
+            Self::Host(registered) => RecordKey::Host(registered.host.name.clone()),
+            Self::Organization(organization) => RecordKey::Organization(organization.id),
+            Self::BillingAccount(account) => RecordKey::BillingAccount(account.organization_id),
+            Self::WebhookEvent(event) => RecordKey::WebhookEvent(event.id.clone()),
+            Self::UsageHour(usage) => {
+                RecordKey::UsageHour(usage.organization_id, usage.hour, usage.workspace_id)
+            }
+            Self::UsageReport(report) => RecordKey::UsageReport(report.organization_id, report.hour),
+            Self::MeteredHour(metered) => RecordKey::MeteredHour(metered.hour),
+            Self::Member(member) => RecordKey::Member(member.organization_id, member.user_id),
+            Self::Invitation(invitation) => RecordKey::Invitation(invitation.organization_id, invitation.id),
+            Self::ServiceAccount(account) => RecordKey::ServiceAccount(account.organization_id, account.id),
+            Self::Workspace(ws) => RecordKey::Workspace(ws.organization_id, ws.id),
+            Self::Group(group) => RecordKey::Group(group.organization_id, group.workspace_id, group.id),
+            Self::Membership(membership) => RecordKey::Membership(
+                membership.organization_id,
+                membership.workspace_id,
+                membership.group_id,
+                membership.user_id,
+            ),
+            Self::Project(project) => {
+                RecordKey::Project(project.organization_id, project.workspace_id, project.id)
+            }
+            Self::Role(role) => RecordKey::Role(role.organization_id, role.workspace_id, role.id),
+            Self::Assignment(assignment) => {
+                RecordKey::Assignment(assignment.organization_id, assignment.workspace_id, assignment.id)
+            }
+            Self::Task(task) => RecordKey::Task(task.organization_id, task.workspace_id, task.id),
+            Self::Event(event) => RecordKey::Event(event.organization_id, event.id),
         }
     }
 }
 
-impl Key {
-    /// What kind of thing it is, for messages.
+impl RecordKey {
+    /// The kind of the record, for error messages.
     #[must_use]
     pub const fn noun(&self) -> &'static str {
         match self {
@@ -271,8 +283,8 @@ impl Key {
     }
 }
 
-impl Key {
-    /// The organization that the thing belongs to; none for users and what is theirs.
+impl RecordKey {
+    /// The organization that owns the record; `None` for records that belong to a user or to the installation.
     #[must_use]
     pub const fn organization(&self) -> Option<OrganizationId> {
         match self {
@@ -305,8 +317,8 @@ impl Key {
     }
 }
 
-impl Guard {
-    /// What it guards, for messages.
+impl Precondition {
+    /// The kind of the record that the precondition is about, for error messages.
     #[must_use]
     pub const fn noun(&self) -> &'static str {
         match self {
@@ -322,65 +334,66 @@ impl Guard {
     }
 }
 
-/// What a message is about.
+/// The purpose of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
-    /// Look at a workspace: make its cluster what it should be. Without a workspace, look at what the organization owes, and
-    /// at what it has ordered. A look at a workspace that was put off carries the moment it was put off to, as RFC 3339 writes
-    /// it: there is nothing to be done when somebody has looked in the meantime, and put the next one off to another.
-    Look,
-    /// Send a mail. The payload is sealed.
+    /// Reconcile a workspace, so that its cluster matches the desired state. Without a workspace: reconcile the
+    /// organization's billing account and its subscription order. A delayed reconcile of a workspace carries its due
+    /// time (RFC 3339) as payload and is discarded if the workspace has been rescheduled since.
+    Reconcile,
+    /// Send a mail. The payload is sealed, because it may contain secrets.
     Mail,
 }
 
 impl Topic {
-    /// The word for it, as stores keep it.
+    /// The name of the topic as stores and queues write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Look => "look",
+            Self::Reconcile => "reconcile",
             Self::Mail => "mail",
         }
     }
 
-    /// Reads what [`Self::as_str`] wrote.
+    /// Parses the output of [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Look, Self::Mail].into_iter().find(|topic| topic.as_str() == text)
+        [Self::Reconcile, Self::Mail].into_iter().find(|topic| topic.as_str() == text)
     }
 }
 
-/// A message that leaves with the change that caused it: it is stored in the same commit and published
+/// A message in the transactional outbox: stored in the same commit as the change that caused it, and published
 /// afterwards, at least once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxMessage {
-    /// Identity and order; queues drop repetitions by it.
+    /// Id, which also gives the order; queues drop duplicates by it.
     pub id: MessageId,
-    /// What it is about.
+    /// Purpose of the message.
     pub topic: Topic,
-    /// The organization concerned.
+    /// Organization that the message is about.
     pub organization_id: OrganizationId,
-    /// The workspace concerned; messages of one workspace are published in order.
+    /// Workspace that the message is about; messages of one workspace are published in order. `None` if the message is
+    /// about the organization.
     pub workspace_id: Option<WorkspaceId>,
-    /// Whatever else the receiver needs; secrets only sealed.
+    /// Additional data for the receiver; secrets must be sealed.
     pub payload: Vec<u8>,
 }
 
-/// The reply to a request that carried an `Idempotency-Key`.
+/// The stored response to a request that carried an `Idempotency-Key`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdempotencyRecord {
-    /// Who asked: keys of different users never meet.
+    /// User that sent the request; the same key of another user is a different record.
     pub user_id: UserId,
-    /// The key.
+    /// Value of the `Idempotency-Key` header.
     pub key: String,
-    /// The SHA-256 of the request, to notice a key used for something else.
+    /// SHA-256 of the request, to detect a key that is reused for a different request.
     pub fingerprint: VerifierHash,
-    /// What was answered, sealed: it may hold a secret that is shown once.
-    pub reply: Vec<u8>,
-    /// When it was made.
+    /// The sealed response; sealed because it may contain a secret that is shown only once.
+    pub response: Vec<u8>,
+    /// Creation time.
     pub created_at: Timestamp,
-    /// Until when it is kept.
+    /// Time from which the record is no longer returned and its key can be used again.
     pub expires_at: Timestamp,
 }
 
@@ -394,13 +407,13 @@ impl fmt::Debug for IdempotencyRecord {
 }
 
 impl Changeset {
-    /// A change of nothing yet.
+    /// An empty changeset.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether there is nothing to commit.
+    /// `true` if there is nothing to commit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -413,14 +426,15 @@ impl Changeset {
         self
     }
 
-    /// Replaces a record inside an aggregate. Roots are replaced with [`Self::organization`] and its like.
+    /// Replaces a record inside an aggregate. To replace an aggregate root, use [`Self::organization`],
+    /// [`Self::workspace`] and the like.
     #[must_use]
     pub fn update(mut self, record: impl Into<Record>) -> Self {
         self.writes.push(Write::Update(record.into()));
         self
     }
 
-    /// Adds a record, or replaces the one that has its key.
+    /// Adds a record, or replaces the one with the same key.
     #[must_use]
     pub fn put(mut self, record: impl Into<Record>) -> Self {
         self.writes.push(Write::Put(record.into()));
@@ -429,7 +443,7 @@ impl Changeset {
 
     /// Removes a record.
     #[must_use]
-    pub fn delete(mut self, key: Key) -> Self {
+    pub fn delete(mut self, key: RecordKey) -> Self {
         self.writes.push(Write::Delete(key));
         self
     }
@@ -441,76 +455,81 @@ impl Changeset {
         self
     }
 
-    /// Demands something more.
+    /// Adds a precondition.
     #[must_use]
-    pub fn guard(mut self, guard: Guard) -> Self {
-        self.guards.push(guard);
+    pub fn precondition(mut self, precondition: Precondition) -> Self {
+        self.preconditions.push(precondition);
         self
     }
 
-    /// Replaces a user that still has the version it was read with, and raises it.
+    /// Replaces a user and increments its version, on the precondition that the version has not changed since it was
+    /// read.
     #[must_use]
     pub fn user(self, mut user: User, now: Timestamp) -> Self {
-        let guard = Guard::User(user.id, user.version);
+        let precondition = Precondition::User(user.id, user.version);
         user.version = user.version.next();
         user.updated_at = now;
-        self.guard(guard).update(user)
+        self.precondition(precondition).update(user)
     }
 
-    /// Replaces a session that still has the version it was read with, and raises it.
+    /// Replaces a session and increments its version, on the precondition that the version has not changed since it
+    /// was read.
     #[must_use]
     pub fn session(self, mut session: Session) -> Self {
-        let guard = Guard::Session(session.id, session.version);
+        let precondition = Precondition::Session(session.id, session.version);
         session.version = session.version.next();
-        self.guard(guard).update(session)
+        self.precondition(precondition).update(session)
     }
 
-    /// Replaces a registered host cluster that still has the version it was read with, and raises it.
+    /// Replaces a registered host cluster and increments its version, on the precondition that the version has not
+    /// changed since it was read.
     #[must_use]
     pub fn host(self, mut registered: RegisteredHost, now: Timestamp) -> Self {
-        let guard = Guard::Host(registered.host.name.clone(), registered.version);
+        let precondition = Precondition::Host(registered.host.name.clone(), registered.version);
         registered.version = registered.version.next();
         registered.updated_at = now;
-        self.guard(guard).update(registered)
+        self.precondition(precondition).update(registered)
     }
 
-    /// Replaces an organization that still has the version it was read with, and raises it. Do this in
-    /// every change of anything inside the organization.
+    /// Replaces an organization and increments its version, on the precondition that the version has not changed since
+    /// it was read. Required for every change inside the organization.
     #[must_use]
     pub fn organization(self, mut organization: Organization, now: Timestamp) -> Self {
-        let guard = Guard::Organization(organization.id, organization.version);
+        let precondition = Precondition::Organization(organization.id, organization.version);
         organization.version = organization.version.next();
         organization.updated_at = now;
-        self.guard(guard).update(organization)
+        self.precondition(precondition).update(organization)
     }
 
-    /// Replaces a billing account that still has the version it was read with, and raises it.
+    /// Replaces a billing account and increments its version, on the precondition that the version has not changed
+    /// since it was read.
     #[must_use]
     pub fn billing_account(self, mut account: BillingAccount, now: Timestamp) -> Self {
-        let guard = Guard::BillingAccount(account.organization_id, account.version);
+        let precondition = Precondition::BillingAccount(account.organization_id, account.version);
         account.version = account.version.next();
         account.updated_at = now;
-        self.guard(guard).update(account)
+        self.precondition(precondition).update(account)
     }
 
-    /// Replaces a workspace that still has the version it was read with, and raises it. Do this in every
-    /// change of anything inside the workspace.
+    /// Replaces a workspace and increments its version, on the precondition that the version has not changed since it
+    /// was read. Required for every change inside the workspace.
     #[must_use]
     pub fn workspace(self, mut workspace: Workspace, now: Timestamp) -> Self {
-        let guard = Guard::Workspace(workspace.organization_id, workspace.id, workspace.version);
+        let precondition =
+            Precondition::Workspace(workspace.organization_id, workspace.id, workspace.version);
         workspace.version = workspace.version.next();
         workspace.updated_at = now;
-        self.guard(guard).update(workspace)
+        self.precondition(precondition).update(workspace)
     }
 
-    /// Adds an entry to the audit log.
+    /// Adds an entry for the audit log.
     #[must_use]
     pub fn audit(mut self, entry: AuditEvent) -> Self {
         self.audit.push(entry);
         self
     }
 
-    /// Adds a message.
+    /// Adds an outbox message.
     #[must_use]
     pub fn message(mut self, message: OutboxMessage) -> Self {
         self.messages.push(message);
@@ -518,9 +537,9 @@ impl Changeset {
     }
 }
 
-/// A type of which records are kept.
+/// A type that is stored as a [`Record`].
 pub(crate) trait Stored: Clone {
-    /// The record as this type, if it is of it.
+    /// The record as this type; `None` if the record is of another type.
     fn of(record: &Record) -> Option<&Self>;
 }
 
@@ -565,7 +584,7 @@ records! {
     Event(Event),
 }
 
-/// As [`records`], for those that are large.
+/// Like [`records`], for variants that are boxed because they are large.
 macro_rules! boxed_records {
     ($($variant:ident($type:ty)),+ $(,)?) => {$(
         impl From<$type> for Record {

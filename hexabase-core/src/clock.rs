@@ -1,4 +1,4 @@
-//! Time, injected.
+//! Injected time.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -8,25 +8,25 @@ use async_trait::async_trait;
 use event_listener::Event;
 use jiff::{SignedDuration, Timestamp};
 
-/// The only source of time in the platform.
+/// Only source of time in the platform.
 ///
-/// Readings are whole microseconds, so that a moment survives a round trip through every store unchanged.
+/// Times are whole microseconds, so that they round-trip unchanged through every store.
 #[async_trait]
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The present moment.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Returns once `duration` has passed on this clock.
+    /// Completes after `duration` has passed on this clock.
     async fn sleep(&self, duration: Duration);
 }
 
-/// Cuts a moment down to the whole microseconds that stores keep.
+/// Truncates a time to whole microseconds, the precision of stores.
 #[must_use]
-pub fn whole_microseconds(moment: Timestamp) -> Timestamp {
+pub fn truncate_to_microseconds(moment: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(moment.as_microsecond()).unwrap_or(moment)
 }
 
-/// Adds a duration to a moment, stopping at the end of time instead of failing.
+/// Adds a duration to a time, saturating at [`Timestamp::MAX`].
 #[must_use]
 pub fn after(moment: Timestamp, duration: Duration) -> Timestamp {
     SignedDuration::try_from(duration)
@@ -35,21 +35,21 @@ pub fn after(moment: Timestamp, duration: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// How long it is from `now` to `moment`; zero when it has passed.
+/// Returns the duration from `now` to `moment`; zero if it has passed.
 #[must_use]
 pub fn until(now: Timestamp, moment: Timestamp) -> Duration {
     Duration::try_from(moment.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 
-/// The machine's clock. Sleeping needs no async runtime.
+/// Clock of the operating system. Its `sleep` needs no async runtime.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where time enters")]
+    #[expect(clippy::disallowed_methods, reason = "the only source of time")]
     fn now(&self) -> Timestamp {
-        whole_microseconds(Timestamp::now())
+        truncate_to_microseconds(Timestamp::now())
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -57,32 +57,32 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when told to: an hour passes in a test in no time.
+/// Clock that only advances on request, so that tests need not wait.
 #[derive(Debug)]
 pub struct ManualClock {
     now: Mutex<Timestamp>,
-    moved: Event,
+    advanced: Event,
 }
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that is set to `now`.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
-        Self { now: Mutex::new(whole_microseconds(now)), moved: Event::new() }
+        Self { now: Mutex::new(truncate_to_microseconds(now)), advanced: Event::new() }
     }
 
-    /// Moves the clock on and wakes every sleeper whose time has come.
+    /// Advances the clock and completes every sleep whose deadline has passed.
     pub fn advance(&self, duration: Duration) {
         {
             let mut now = self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            *now = whole_microseconds(after(*now, duration));
+            *now = truncate_to_microseconds(after(*now, duration));
         }
-        self.moved.notify(usize::MAX);
+        self.advanced.notify(usize::MAX);
     }
 }
 
 impl Default for ManualClock {
-    /// A clock that stands at 2026-01-01T00:00:00Z.
+    /// Creates a clock that is set to 2026-01-01T00:00:00Z.
     fn default() -> Self {
         Self::new(Timestamp::constant(1_767_225_600, 0))
     }
@@ -97,11 +97,11 @@ impl Clock for ManualClock {
     async fn sleep(&self, duration: Duration) {
         let deadline = after(self.now(), duration);
         loop {
-            let moved = self.moved.listen();
+            let advanced = self.advanced.listen();
             if self.now() >= deadline {
                 return;
             }
-            moved.await;
+            advanced.await;
         }
     }
 }
@@ -113,7 +113,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     #[test]
-    fn a_manual_clock_wakes_a_sleeper_only_when_its_time_has_come() {
+    fn a_sleep_on_a_manual_clock_completes_at_its_deadline() {
         let clock = ManualClock::default();
         let mut sleep = clock.sleep(Duration::from_secs(60));
         assert!((&mut sleep).now_or_never().is_none());
@@ -124,19 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn readings_are_whole_microseconds() {
+    fn times_are_whole_microseconds() {
         let now = SystemClock.now();
-        assert_eq!(now, whole_microseconds(now));
+        assert_eq!(now, truncate_to_microseconds(now));
     }
 
     #[test]
-    fn adding_too_much_stops_at_the_end_of_time() {
+    fn addition_saturates_at_the_maximum_time() {
         assert_eq!(after(Timestamp::MAX, Duration::from_secs(1)), Timestamp::MAX);
         assert_eq!(after(Timestamp::UNIX_EPOCH, Duration::MAX), Timestamp::MAX);
     }
 
     #[test]
-    fn the_time_until_something_past_is_zero() {
+    fn the_duration_until_a_past_time_is_zero() {
         let now = Timestamp::constant(100, 0);
         assert_eq!(until(now, Timestamp::constant(99, 0)), Duration::ZERO);
         assert_eq!(until(now, Timestamp::constant(160, 0)), Duration::from_secs(60));

@@ -1,49 +1,48 @@
-//! The one error of the platform.
+//! Error type of the platform.
 //!
-//! An [`Error`] says what *kind* of thing went wrong, whether trying again makes sense, which operation it
-//! was, and the facts around it. Backends keep an error type of their own and convert it in one place;
-//! sources are kept, never flattened to text. What [`Error::message`] says may be shown to the caller;
-//! context and sources are for operators.
+//! An [`Error`] has a *kind*, a retry hint, the failed operation, and context. Backends have their own error types and
+//! convert them in one place; sources are preserved, never flattened to text. [`Error::message`] may be shown to the
+//! caller; context and sources are for operators.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
-/// The outcome of everything that can fail.
+/// Result of every fallible operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn StdError + Send + Sync + 'static>;
 
-/// What kind of thing went wrong.
+/// Kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// It does not exist, or the caller may not know that it does.
+    /// The object does not exist, or the caller must not learn that it does.
     NotFound,
-    /// Something of that name or id is already there.
+    /// An object with the same name or id exists.
     AlreadyExists,
-    /// The state of things does not allow it, or somebody else changed them meanwhile.
+    /// The current state does not allow the operation, or changed concurrently.
     Conflict,
-    /// The input is wrong; [`Error::violations`] says where.
+    /// The input is invalid; [`Error::violations`] lists the fields.
     Invalid,
-    /// No credentials, or bad ones.
+    /// Credentials are missing or invalid.
     Unauthenticated,
-    /// Known, but not allowed.
+    /// The caller is authenticated, but not authorized.
     Forbidden,
-    /// A plan or quota is used up.
+    /// A limit of a plan or quota is reached.
     QuotaExceeded,
-    /// Too many requests.
+    /// The caller sent too many requests.
     RateLimited,
-    /// A backend is down or slow; nothing is known to be wrong with the request.
+    /// A backend is down or slow; the request itself may be valid.
     Unavailable,
-    /// This backend cannot do that.
+    /// The backend does not support the operation.
     Unsupported,
-    /// A bug, or a broken promise of a backend.
+    /// A bug, or a violated contract of a backend.
     Unexpected,
 }
 
 impl ErrorKind {
-    /// The kind as a stable word in `snake_case`.
+    /// Returns the kind as a stable identifier in `snake_case`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -62,29 +61,29 @@ impl ErrorKind {
     }
 }
 
-/// Whether trying again makes sense.
+/// Retry hint of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// It would fail the same way.
+    /// A retry would fail in the same way.
     Never,
-    /// It may work when tried again soon.
+    /// A retry may soon succeed.
     Soon,
-    /// It may work after this long.
+    /// A retry may succeed after this time.
     After(Duration),
-    /// It was tried again already, often enough: nobody further out should.
+    /// The operation was already retried often enough; outer layers must not retry it.
     Exhausted,
 }
 
-/// One thing that is wrong with an input.
+/// Violation of a rule by one field of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Where: a field name, or a path such as `rules[2].verbs`.
+    /// Name of the field, or a path such as `rules[2].verbs`.
     pub field: String,
-    /// What is wrong, and what would be right.
+    /// Rule that the field breaks, with the valid values.
     pub message: String,
 }
 
-/// An error of any operation of the platform.
+/// Error of any operation of the platform.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -99,7 +98,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of the given kind with a message that may be shown to the caller.
+    /// Creates an error of a kind with a message that may be shown to the caller.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let retry = match kind {
@@ -118,165 +117,165 @@ impl Error {
         }))
     }
 
-    /// There is no such `thing`, or it is not the caller's to know.
+    /// `NotFound`: `thing` does not exist, or the caller must not learn that it does.
     #[must_use]
     pub fn not_found(thing: &'static str) -> Self {
         Self::new(ErrorKind::NotFound, format!("{thing} not found"))
     }
 
-    /// A `thing` of that name or id is already there.
+    /// `AlreadyExists`: a `thing` with the same name or id exists.
     #[must_use]
     pub fn already_exists(thing: &'static str) -> Self {
         Self::new(ErrorKind::AlreadyExists, format!("{thing} already exists"))
     }
 
-    /// The state of things does not allow it; `code` names the rule.
+    /// `Conflict`: the current state does not allow the operation. `code` names the rule.
     #[must_use]
     pub fn conflict(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Conflict, message).with_code(code)
     }
 
-    /// Somebody changed `thing` between reading and committing.
+    /// `Conflict` with the code `version_conflict`: `thing` was changed between read and commit. Retryable.
     #[must_use]
     pub fn version_conflict(thing: &'static str) -> Self {
-        let message = format!("the {thing} was changed by someone else meanwhile");
+        let message = format!("the {thing} was changed concurrently; read it again and repeat the request");
         Self::conflict("version_conflict", message).with_retry(Retry::Soon)
     }
 
-    /// One field of the input is wrong.
+    /// `Invalid`: one field of the input is invalid.
     #[must_use]
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::violated(vec![Violation { field: field.into(), message: message.into() }])
+        Self::invalid_fields(vec![Violation { field: field.into(), message: message.into() }])
     }
 
-    /// Several fields of the input are wrong.
+    /// `Invalid`: several fields of the input are invalid.
     #[must_use]
-    pub fn violated(violations: Vec<Violation>) -> Self {
+    pub fn invalid_fields(violations: Vec<Violation>) -> Self {
         let mut error = Self::new(ErrorKind::Invalid, "some values are not valid");
         error.0.violations = violations;
         error
     }
 
-    /// No credentials, or bad ones. The message never says which part was wrong.
+    /// `Unauthenticated`: credentials are missing or invalid. The message must not say which part was wrong.
     #[must_use]
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unauthenticated, message)
     }
 
-    /// The caller is known and may not do this.
+    /// `Forbidden`: the caller is authenticated, but not authorized.
     #[must_use]
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Forbidden, message)
     }
 
-    /// A plan or quota is used up.
+    /// `QuotaExceeded`: a limit of a plan or quota is reached.
     #[must_use]
     pub fn quota_exceeded(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::QuotaExceeded, message)
     }
 
-    /// Too many requests; try again after `wait`.
+    /// `RateLimited`: the caller may retry after `wait`.
     #[must_use]
     pub fn rate_limited(wait: Duration) -> Self {
         Self::new(ErrorKind::RateLimited, "too many requests").with_retry(Retry::After(wait))
     }
 
-    /// A backend is down or slow.
+    /// `Unavailable`: a backend is down or slow.
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, message)
     }
 
-    /// This backend cannot do that.
+    /// `Unsupported`: the backend does not support the operation.
     #[must_use]
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported, message)
     }
 
-    /// A bug, or a broken promise of a backend. The message goes to operators only.
+    /// `Unexpected`: a bug, or a violated contract of a backend. The message is for operators only.
     #[must_use]
     pub fn unexpected(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unexpected, message)
     }
 
-    /// Names the rule that was broken, as a stable word in `snake_case`.
+    /// Sets the code of the broken rule, a stable identifier in `snake_case`.
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
         self.0.code = Some(code);
         self
     }
 
-    /// Says whether trying again makes sense.
+    /// Sets the retry hint.
     #[must_use]
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.0.retry = retry;
         self
     }
 
-    /// Says which operation failed, as `noun.verb`.
+    /// Sets the operation that failed, as `noun.verb`.
     #[must_use]
     pub fn during(mut self, operation: &'static str) -> Self {
         self.0.operation = operation;
         self
     }
 
-    /// Adds a fact for operators. Never a secret.
+    /// Adds context for operators. It must not contain secrets.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.0.context.push((key, value.to_string()));
         self
     }
 
-    /// Keeps what caused it.
+    /// Sets the source of the error.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// What kind of thing went wrong.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The rule that was broken, or the kind where no rule has a name.
+    /// Returns the code of the broken rule; without one, the kind.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.0.code.unwrap_or(self.0.kind.as_str())
     }
 
-    /// Whether trying again makes sense.
+    /// Returns the retry hint.
     #[must_use]
     pub fn retry(&self) -> Retry {
         self.0.retry
     }
 
-    /// Whether trying again soon or later makes sense.
+    /// `true` if a retry may succeed, soon or after a delay.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.0.retry, Retry::Soon | Retry::After(_))
     }
 
-    /// Whether somebody else won a race for the same version.
+    /// `true` if the commit failed because of a concurrent change.
     #[must_use]
     pub fn is_version_conflict(&self) -> bool {
         self.0.code == Some("version_conflict")
     }
 
-    /// The operation that failed, or an empty text.
+    /// Returns the operation that failed, or an empty string.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.0.operation
     }
 
-    /// What the caller may be told.
+    /// Returns the message, which may be shown to the caller.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// What is wrong with the input, for [`ErrorKind::Invalid`].
+    /// Returns the invalid fields of the input, for [`ErrorKind::Invalid`].
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         &self.0.violations
@@ -322,7 +321,7 @@ impl StdError for Error {
     }
 }
 
-/// Collects what is wrong with an input, so that the caller learns everything at once.
+/// Collects the violations of an input, so that the caller receives all of them at once.
 ///
 /// ```
 /// use hexabase_core::error::Check;
@@ -338,7 +337,7 @@ impl StdError for Error {
 pub struct Check(Vec<Violation>);
 
 impl Check {
-    /// Keeps the value, or notes why there is none.
+    /// Returns the value, or records the error as a violation of `field`.
     pub fn field<T, E: fmt::Display>(&mut self, field: impl Into<String>, value: Result<T, E>) -> Option<T> {
         match value {
             Ok(value) => Some(value),
@@ -349,44 +348,44 @@ impl Check {
         }
     }
 
-    /// Notes that a field is wrong.
+    /// Records a violation.
     pub fn refuse(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(Violation { field: field.into(), message: message.into() });
     }
 
-    /// Notes that a field is wrong unless `fine`.
-    pub fn require(&mut self, fine: bool, field: impl Into<String>, message: impl Into<String>) {
-        if !fine {
+    /// Records a violation unless `valid`.
+    pub fn require(&mut self, valid: bool, field: impl Into<String>, message: impl Into<String>) {
+        if !valid {
             self.refuse(field, message);
         }
     }
 
-    /// The checked fields, each unwrapped.
+    /// Returns the validated fields, each unwrapped.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] with every violation noted so far.
+    /// [`ErrorKind::Invalid`] with all recorded violations.
     pub fn all<T: Assemble>(self, fields: T) -> Result<T::Output> {
         if !self.0.is_empty() {
-            return Err(Error::violated(self.0));
+            return Err(Error::invalid_fields(self.0));
         }
-        fields.assemble().ok_or_else(|| Error::unexpected("a field was refused without a reason"))
+        fields.assemble().ok_or_else(|| Error::unexpected("a field was rejected without a violation"))
     }
 
-    /// Nothing, when every check passed.
+    /// Succeeds if no violation was recorded.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] with every violation noted so far.
+    /// [`ErrorKind::Invalid`] with all recorded violations.
     pub fn done(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::violated(self.0)) }
+        if self.0.is_empty() { Ok(()) } else { Err(Error::invalid_fields(self.0)) }
     }
 }
 
-/// Fields that were checked one by one and are now known to be there together.
+/// Tuple of fields that were validated one by one.
 pub trait Assemble {
-    /// The same, each unwrapped.
+    /// Tuple of the unwrapped fields.
     type Output;
 
-    /// All of them, or nothing when one is missing.
+    /// Returns all fields, or `None` if one is missing.
     fn assemble(self) -> Option<Self::Output>;
 }
 
@@ -403,7 +402,7 @@ macro_rules! assemble_tuples {
         impl<$($name),+> Assemble for ($(Option<$name>,)+) {
             type Output = ($($name,)+);
 
-            #[expect(non_snake_case, reason = "each variable is named after its type")]
+            #[expect(non_snake_case, reason = "variables have the names of their types")]
             fn assemble(self) -> Option<Self::Output> {
                 let ($($name,)+) = self;
                 Some(($($name?,)+))
@@ -419,7 +418,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_is_one_line_and_debug_tells_the_causes() {
+    fn display_is_one_line_and_debug_lists_the_causes() {
         let disk = std::io::Error::other("disk full");
         let error = Error::unavailable("the database is down")
             .during("store.commit")
@@ -433,13 +432,13 @@ mod tests {
     }
 
     #[test]
-    fn a_code_names_the_rule_and_otherwise_the_kind_does() {
+    fn the_code_names_the_rule_or_else_the_kind() {
         assert_eq!(Error::not_found("group").code(), "not_found");
         assert_eq!(Error::conflict("last_owner", "no").code(), "last_owner");
     }
 
     #[test]
-    fn only_faults_that_may_pass_are_retryable() {
+    fn only_transient_errors_are_retryable() {
         assert!(Error::unavailable("x").is_retryable());
         assert!(Error::version_conflict("group").is_retryable());
         assert!(!Error::not_found("group").is_retryable());
@@ -447,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_reports_every_field_at_once() {
+    fn a_check_reports_all_fields_at_once() {
         let mut check = Check::default();
         let one: Option<u8> = check.field("one", Err::<u8, _>("too small"));
         check.require(false, "two", "must be even");

@@ -1,11 +1,11 @@
-//! Ready-made things for tests: each is plausible by itself, and tests change what they are about.
+//! Valid sample objects for tests, which change only the fields that they are about.
 
 use jiff::Timestamp;
 
 use crate::desired::{self, Issuer, TenantCluster};
 use crate::id::{GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::model::{
-    ControlPlane, ControlPlaneStore, Group, HostHealth, HostSettings, HostState, Isolation, Limits, Member,
+    ControlPlane, ControlPlaneStore, Group, HostHealth, HostParameters, HostState, Isolation, Limits, Member,
     Organization, OrganizationRole, Plan, Power, Project, RegisteredHost, User, UserKind, Workspace,
     WorkspaceState, WorkspaceStatus,
 };
@@ -19,134 +19,131 @@ use crate::quota::{Quota, Resource};
 use crate::version::Version;
 use uuid::Uuid;
 
-/// The moment at which everything here was made.
-pub const THEN: Timestamp = Timestamp::constant(1_767_225_600, 0);
+/// Creation time of all fixtures.
+pub const FIXTURE_TIME: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
-/// An id that follows from a text, so that tests can name things.
-///
-/// # Panics
-/// Never.
+/// Returns an id that is determined by a text, so that tests can refer to objects by name.
 #[must_use]
 pub fn id<T: crate::id::TypedId>(text: &str) -> T {
-    // FNV-1a over the text, in the place of randomness.
+    // FNV-1a hash of the text, instead of random bits.
     let hash = text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     });
     T::from_uuid(Uuid::from_u128(hash))
 }
 
-fn must<T, E: std::fmt::Display>(value: Result<T, E>) -> T {
+fn valid<T, E: std::fmt::Display>(value: Result<T, E>) -> T {
     match value {
         Ok(value) => value,
-        Err(error) => unreachable!("a fixture is valid: {error}"),
+        Err(error) => unreachable!("fixtures are valid: {error}"),
     }
 }
 
-/// A person.
+/// Returns a person.
 #[must_use]
 pub fn user(name: &str) -> User {
     User {
         id: id::<UserId>(name),
         kind: UserKind::Person,
-        email: Some(must(Email::parse(&format!("{name}@example.com")))),
-        name: must(DisplayName::parse(name)),
-        created_at: THEN,
-        updated_at: THEN,
+        email: Some(valid(Email::parse(&format!("{name}@example.com")))),
+        name: valid(DisplayName::parse(name)),
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
         version: Version::FIRST,
     }
 }
 
-/// An organization that the user `owner` made.
+/// Returns an organization that was created by the user `owner`.
 #[must_use]
 pub fn organization(name: &str) -> Organization {
     Organization {
         id: id::<OrganizationId>(name),
-        name: must(Slug::parse(name)),
-        display_name: must(DisplayName::parse(name)),
+        name: valid(Slug::parse(name)),
+        display_name: valid(DisplayName::parse(name)),
         personal: false,
-        plan_id: must(PlanId::parse("small")),
+        plan_id: valid(PlanId::parse("small")),
         deletion_requested_at: None,
         created_by: id("owner"),
-        created_at: THEN,
-        updated_at: THEN,
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
         version: Version::FIRST,
     }
 }
 
-/// A place in an organization.
+/// Returns a membership of an organization.
 #[must_use]
 pub fn member(organization: OrganizationId, user: UserId, role: OrganizationRole) -> Member {
-    Member::new(organization, user, role, THEN)
+    Member::new(organization, user, role, FIXTURE_TIME)
 }
 
-/// A workspace of the organization `acme`.
+/// Returns a workspace of the organization `acme`.
 #[must_use]
 pub fn workspace(name: &str) -> Workspace {
     Workspace {
         id: id::<WorkspaceId>(name),
         organization_id: id::<OrganizationId>("acme"),
-        name: must(Slug::parse(name)),
+        name: valid(Slug::parse(name)),
         display_name: None,
-        plan_id: must(PlanId::parse("small")),
+        plan_id: valid(PlanId::parse("small")),
         region: None,
-        kubernetes_version: must(KubernetesVersion::parse("1.36")),
+        kubernetes_version: valid(KubernetesVersion::parse("1.36")),
         power: Power::Running,
-        held: None,
+        suspension_reason: None,
         node_pools: Vec::new(),
-        cuts: Vec::new(),
+        access_revocations: Vec::new(),
         deletion_requested_at: None,
-        host_cluster: must(HostClusterName::parse("local")),
+        host_cluster: valid(HostClusterName::parse("local")),
         generation: 1,
         access_version: 1,
-        status: WorkspaceStatus::new(THEN),
-        reconcile_at: Some(THEN),
+        status: WorkspaceStatus::new(FIXTURE_TIME),
+        reconcile_at: Some(FIXTURE_TIME),
         created_by: id("owner"),
-        created_at: THEN,
-        updated_at: THEN,
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
         version: Version::FIRST,
     }
 }
 
-/// A root group of the workspace `dev`.
+/// Returns a root group of the workspace `dev`.
 #[must_use]
 pub fn group(name: &str) -> Group {
     Group {
         id: id::<GroupId>(name),
         organization_id: id::<OrganizationId>("acme"),
         workspace_id: id::<WorkspaceId>("dev"),
-        name: must(GroupName::parse(name)),
+        name: valid(GroupName::parse(name)),
         parent_id: None,
         preset: None,
-        created_at: THEN,
-        updated_at: THEN,
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
         version: Version::FIRST,
     }
 }
 
-/// A root project of the workspace `dev`, without a quota.
+/// Returns a root project of the workspace `dev`, without a quota.
 #[must_use]
 pub fn project(name: &str) -> Project {
     Project {
         id: id::<ProjectId>(name),
         organization_id: id::<OrganizationId>("acme"),
         workspace_id: id::<WorkspaceId>("dev"),
-        name: must(ProjectName::parse(name)),
+        name: valid(ProjectName::parse(name)),
         display_name: None,
         parent_id: None,
         quota: Quota::new(),
         generation: 1,
         created_by: id("owner"),
-        created_at: THEN,
-        updated_at: THEN,
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
         version: Version::FIRST,
     }
 }
 
-/// What somebody asks for who orders a workspace, and leaves open what can be left open.
+/// Returns the command to create a workspace, without optional fields.
 #[must_use]
-pub fn order(name: &str, plan: &PlanId) -> CreateWorkspace {
+pub fn create_workspace(name: &str, plan: &PlanId) -> CreateWorkspace {
     CreateWorkspace {
-        name: must(Slug::parse(name)),
+        name: valid(Slug::parse(name)),
         display_name: None,
         plan_id: plan.clone(),
         region: None,
@@ -154,11 +151,11 @@ pub fn order(name: &str, plan: &PlanId) -> CreateWorkspace {
     }
 }
 
-/// A plan with room for everything that a test makes.
+/// Returns a free plan whose limits are sufficient for tests.
 #[must_use]
 pub fn plan(name: &str) -> Plan {
     Plan {
-        id: must(PlanId::parse(name)),
+        id: valid(PlanId::parse(name)),
         name: name.to_owned(),
         description: "A plan for tests.".to_owned(),
         display_order: 1,
@@ -182,27 +179,27 @@ pub fn plan(name: &str) -> Plan {
         dedicated_nodes: false,
         host_labels: HostLabels::new(),
         kubernetes_versions: vec![
-            must(KubernetesVersion::parse("1.35")),
-            must(KubernetesVersion::parse("1.36")),
+            valid(KubernetesVersion::parse("1.35")),
+            valid(KubernetesVersion::parse("1.36")),
         ],
     }
 }
 
-/// A host cluster that an operator has registered.
+/// Returns a host cluster that an operator has registered.
 #[must_use]
 pub fn registered_host(name: &str) -> RegisteredHost {
     RegisteredHost {
-        host: HostCluster { capacity: 10, ..HostCluster::new(must(HostClusterName::parse(name))) },
-        settings: HostSettings::new(),
+        host: HostCluster { capacity: 10, ..HostCluster::new(valid(HostClusterName::parse(name))) },
+        settings: HostParameters::new(),
         sealed_kubeconfig: vec![0, 1, 255],
-        health: HostHealth { state: HostState::Unknown, message: String::new(), since: THEN },
-        created_at: THEN,
-        updated_at: THEN,
+        health: HostHealth { state: HostState::Unknown, message: String::new(), since: FIXTURE_TIME },
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
         version: Version::FIRST,
     }
 }
 
-/// The cluster of a workspace in which there is nothing yet.
+/// Returns the desired state of an empty workspace.
 #[must_use]
 pub fn tenant_cluster(name: &str) -> TenantCluster {
     let state = WorkspaceState {
@@ -213,5 +210,5 @@ pub fn tenant_cluster(name: &str) -> TenantCluster {
         assignments: Vec::new(),
     };
     let issuer = Issuer { url: "https://hexabase.example".to_owned(), certificate_authority: None };
-    desired::workspace(&state, &plan("small"), &issuer)
+    desired::tenant_cluster(&state, &plan("small"), &issuer)
 }

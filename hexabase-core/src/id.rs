@@ -1,9 +1,9 @@
 //! Typed, prefixed identifiers.
 //!
-//! An id is a UUIDv7 written as a [TypeID](https://github.com/jetify-com/typeid/tree/main/spec): a prefix
-//! that names the kind of thing, `_`, and 26 characters of lower-case Crockford base32, as in
-//! `ws_01h455vb4pex5vsknk084sn02q`. Ids sort by the time they were made. In Kubernetes names, where `_` is
-//! not allowed, it becomes `-`: see [`TypedId::kubernetes_name`].
+//! An id is a UUIDv7 in the form of a [TypeID](https://github.com/jetify-com/typeid/tree/main/spec): a prefix for the
+//! kind of object, `_`, and 26 characters of lower-case Crockford base32, as in `ws_01h455vb4pex5vsknk084sn02q`. Ids
+//! sort by creation time. Kubernetes names do not allow `_`, so they have `-` instead: see
+//! [`TypedId::kubernetes_name`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,12 +12,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-const SUFFIX: usize = 26;
-/// Stands for a character that is no digit.
-const NO_DIGIT: u8 = u8::MAX;
-/// What each character is worth.
-const VALUES: [u8; 256] = {
-    let mut values = [NO_DIGIT; 256];
+const SUFFIX_LENGTH: usize = 26;
+/// Marks a character that is not a digit of the alphabet.
+const INVALID_DIGIT: u8 = u8::MAX;
+/// Value of each character.
+const DIGIT_VALUES: [u8; 256] = {
+    let mut values = [INVALID_DIGIT; 256];
     let mut value = 0_u8;
     while (value as usize) < ALPHABET.len() {
         values[ALPHABET[value as usize] as usize] = value;
@@ -26,46 +26,46 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// What all identifiers have in common.
+/// Common interface of all identifiers.
 pub trait TypedId: Copy + Ord + fmt::Display + FromStr<Err = InvalidId> + Send + Sync + 'static {
-    /// The kind, as written before the underscore: `ws`, `org`, `usr`.
+    /// Prefix of the kind, before the underscore: `ws`, `org`, `usr`.
     const PREFIX: &'static str;
 
-    /// Makes an id of this kind from a UUID, normally a UUIDv7.
+    /// Creates an id from a UUID, normally a UUIDv7.
     fn from_uuid(uuid: Uuid) -> Self;
 
-    /// The UUID behind the id.
+    /// Returns the UUID of the id.
     fn uuid(self) -> Uuid;
 
-    /// The least id of this kind: where a range of all of them begins.
+    /// Returns the least id of this kind, the start of a range of all ids.
     fn least() -> Self {
         Self::from_uuid(Uuid::nil())
     }
 
-    /// The greatest id of this kind: where a range of all of them ends.
+    /// Returns the greatest id of this kind, the end of a range of all ids.
     fn greatest() -> Self {
         Self::from_uuid(Uuid::max())
     }
 
-    /// The id as a Kubernetes name (a DNS label): `ws-01h455vb4pex5vsknk084sn02q`.
+    /// Returns the id as a Kubernetes name (a DNS label): `ws-01h455vb4pex5vsknk084sn02q`.
     fn kubernetes_name(self) -> String {
         [Self::PREFIX, "-", digits(&encode(self.uuid()))].concat()
     }
 }
 
-/// A text that is not an identifier of the expected kind.
+/// Text that is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}_ and 26 characters of lower-case base32")]
 pub struct InvalidId {
-    /// The prefix that was expected.
+    /// Expected prefix.
     pub expected: &'static str,
 }
 
-fn encode(uuid: Uuid) -> [u8; SUFFIX] {
+fn encode(uuid: Uuid) -> [u8; SUFFIX_LENGTH] {
     let mut value = uuid.as_u128();
-    let mut text = [b'0'; SUFFIX];
-    for place in text.iter_mut().rev() {
-        *place = ALPHABET[usize::from((value & 31) as u8)];
+    let mut text = [b'0'; SUFFIX_LENGTH];
+    for digit in text.iter_mut().rev() {
+        *digit = ALPHABET[usize::from((value & 31) as u8)];
         value >>= 5;
     }
     text
@@ -78,14 +78,14 @@ fn digits(encoded: &[u8]) -> &str {
 
 fn decode(text: &str) -> Option<Uuid> {
     let bytes = text.as_bytes();
-    // 26 × 5 bits are 130: the first character carries three bits, so it is at most '7'.
-    if bytes.len() != SUFFIX || bytes[0] > b'7' {
+    // 26 × 5 bits are 130, so the first character carries three bits and is at most '7'.
+    if bytes.len() != SUFFIX_LENGTH || bytes[0] > b'7' {
         return None;
     }
     let mut value = 0_u128;
     for byte in bytes {
-        let digit = VALUES[usize::from(*byte)];
-        if digit == NO_DIGIT {
+        let digit = DIGIT_VALUES[usize::from(*byte)];
+        if digit == INVALID_DIGIT {
             return None;
         }
         value = value << 5 | u128::from(digit);
@@ -93,15 +93,15 @@ fn decode(text: &str) -> Option<Uuid> {
     Some(Uuid::from_u128(value))
 }
 
-/// An id as text, in one piece: what is written most often of all.
-struct Written<const LENGTH: usize>([u8; LENGTH]);
+/// Text form of an id in a fixed-size buffer: formatting ids is frequent and needs no allocation.
+struct EncodedId<const LENGTH: usize>([u8; LENGTH]);
 
-impl<const LENGTH: usize> Written<LENGTH> {
-    /// The prefix, `_` and the suffix; `LENGTH` is that of all three.
+impl<const LENGTH: usize> EncodedId<LENGTH> {
+    /// Encodes the prefix, `_` and the suffix, which have `LENGTH` bytes together.
     fn new(prefix: &str, uuid: Uuid) -> Self {
         let mut text = [b'_'; LENGTH];
         text[..prefix.len()].copy_from_slice(prefix.as_bytes());
-        text[LENGTH - SUFFIX..].copy_from_slice(&encode(uuid));
+        text[LENGTH - SUFFIX_LENGTH..].copy_from_slice(&encode(uuid));
         Self(text)
     }
 
@@ -117,8 +117,8 @@ macro_rules! ids {
         pub struct $name(Uuid);
 
         impl $name {
-            fn written(self) -> Written<{ $prefix.len() + 1 + SUFFIX }> {
-                Written::new($prefix, self.0)
+            fn encoded(self) -> EncodedId<{ $prefix.len() + 1 + SUFFIX_LENGTH }> {
+                EncodedId::new($prefix, self.0)
             }
         }
 
@@ -136,7 +136,7 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str(self.written().as_str())
+                out.write_str(self.encoded().as_str())
             }
         }
 
@@ -160,7 +160,7 @@ macro_rules! ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-                out.serialize_str(self.written().as_str())
+                out.serialize_str(self.encoded().as_str())
             }
         }
 
@@ -174,35 +174,35 @@ macro_rules! ids {
 }
 
 ids! {
-    /// A person or a service account.
+    /// Id of a user: a person or a service account.
     UserId = "usr";
-    /// An organization.
+    /// Id of an organization.
     OrganizationId = "org";
-    /// A workspace.
+    /// Id of a workspace.
     WorkspaceId = "ws";
-    /// A project.
+    /// Id of a project.
     ProjectId = "prj";
-    /// A group of a workspace.
+    /// Id of a group of a workspace.
     GroupId = "grp";
-    /// A custom role of a project.
+    /// Id of a custom role of a project.
     RoleId = "rol";
-    /// An assignment of a role to a group.
+    /// Id of an assignment of a role to a group.
     AssignmentId = "asg";
-    /// An invitation into an organization.
+    /// Id of an invitation to an organization.
     InvitationId = "inv";
-    /// An API token.
+    /// Id of an API token.
     TokenId = "tok";
-    /// A session, which is one sign-in on one device.
+    /// Id of a session, which is one sign-in on one device.
     SessionId = "ses";
-    /// A task: one slow operation on a workspace.
+    /// Id of a task: a long-running operation on a workspace.
     TaskId = "tsk";
-    /// An entry of an audit log, a live event or a security event.
+    /// Id of an audit log entry, a live event or a security event.
     EventId = "evt";
-    /// A pool of nodes of a workspace's own.
+    /// Id of a node pool of a workspace.
     NodePoolId = "npl";
-    /// Something that an organization wants of its subscription.
+    /// Id of an order: a requested subscription change.
     OrderId = "ord";
-    /// A message on its way through the outbox and the queue.
+    /// Id of a message in the outbox and the task queue.
     MessageId = "msg";
 }
 
@@ -212,7 +212,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn an_id_reads_as_the_typeid_specification_says() {
+    fn an_id_has_the_form_of_the_typeid_specification() {
         let uuid = Uuid::parse_str("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
         let id = WorkspaceId::from_uuid(uuid);
         assert_eq!(id.to_string(), "ws_01h455vb4pex5vsknk084sn02q");
@@ -220,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_prefix_is_refused() {
+    fn a_different_prefix_is_rejected() {
         let id = OrganizationId::from_uuid(Uuid::from_u128(7)).to_string();
         assert_eq!(id.parse::<WorkspaceId>(), Err(InvalidId { expected: "ws" }));
     }
 
     #[test]
-    fn one_id_has_one_spelling() {
+    fn an_id_has_exactly_one_text_form() {
         let text = WorkspaceId::from_uuid(Uuid::from_u128(u128::MAX)).to_string();
         assert_eq!(text, "ws_7zzzzzzzzzzzzzzzzzzzzzzzzz");
         for wrong in ["ws_8zzzzzzzzzzzzzzzzzzzzzzzzz", "ws_7ZZZZZZZZZZZZZZZZZZZZZZZZZ", "ws_", "ws", ""] {
@@ -237,20 +237,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_survives_being_written_and_read(bits: u128) {
+        fn every_id_round_trips_through_its_text_form(bits: u128) {
             let id = GroupId::from_uuid(Uuid::from_u128(bits));
             prop_assert_eq!(id.to_string().parse::<GroupId>(), Ok(id));
         }
 
         #[test]
-        fn the_order_of_texts_is_the_order_of_ids(left: u128, right: u128) {
+        fn text_forms_sort_like_ids(left: u128, right: u128) {
             let (left, right) = (Uuid::from_u128(left), Uuid::from_u128(right));
             let texts = GroupId::from_uuid(left).to_string().cmp(&GroupId::from_uuid(right).to_string());
             prop_assert_eq!(texts, left.cmp(&right));
         }
 
         #[test]
-        fn no_text_makes_reading_an_id_panic(text in ".*") {
+        fn no_text_makes_parsing_an_id_panic(text in ".*") {
             let _ = text.parse::<GroupId>();
         }
     }

@@ -1,4 +1,4 @@
-//! Where ids and random bytes come from.
+//! Source of ids and random bytes.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -9,25 +9,26 @@ use uuid::Uuid;
 
 use crate::id::TypedId;
 
-/// The only source of ids and randomness in the platform, so that tests can repeat a run exactly.
+/// Only source of ids and randomness in the platform, so that tests can reproduce a run exactly.
 pub trait IdSource: fmt::Debug + Send + Sync + 'static {
-    /// Fills `bytes` with randomness. Production sources are cryptographically secure: tokens, keys and
-    /// verifiers are made from it.
+    /// Fills `bytes` with random bytes. Production sources are cryptographically secure, since tokens, keys and
+    /// verifiers
+    /// are created from it.
     fn fill(&self, bytes: &mut [u8]);
 
-    /// A new UUIDv7 (RFC 9562 section 5.7) for the given moment, greater than any this source made before
-    /// for the same or an earlier millisecond.
+    /// Returns a new UUIDv7 (RFC 9562 section 5.7) for the time `now`. It is greater than every UUID that this source
+    /// created before for the same or an earlier millisecond.
     fn uuid(&self, now: Timestamp) -> Uuid;
 }
 
-/// Conveniences over any [`IdSource`]; do not implement it.
+/// Convenience methods of every [`IdSource`]; not to be implemented.
 pub trait IdSourceExt: IdSource {
-    /// A new id of kind `T`.
+    /// Returns a new id of kind `T`.
     fn id<T: TypedId>(&self, now: Timestamp) -> T {
         T::from_uuid(self.uuid(now))
     }
 
-    /// `N` random bytes.
+    /// Returns `N` random bytes.
     fn bytes<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         self.fill(&mut bytes);
@@ -37,8 +38,8 @@ pub trait IdSourceExt: IdSource {
 
 impl<S: IdSource + ?Sized> IdSourceExt for S {}
 
-/// Keeps the ids of one process in order: within a millisecond a counter takes the place of the first
-/// random bits, as RFC 9562 section 6.2 (method 1) describes.
+/// Keeps the ids of one process ordered: within a millisecond, a counter replaces the first random bits (RFC 9562
+/// section 6.2, method 1).
 #[derive(Debug, Default)]
 struct Monotonic(Mutex<(u64, u16)>);
 
@@ -49,7 +50,7 @@ impl Monotonic {
             let mut last = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             *last = match *last {
                 (then, _) if now > then => (now, 0),
-                // The twelve bits are used up: borrow from the next millisecond.
+                // The counter has twelve bits. At its maximum it continues in the next millisecond.
                 (then, 0x0fff) => (then + 1, 0),
                 (then, counter) => (then, counter + 1),
             };
@@ -61,15 +62,15 @@ impl Monotonic {
     }
 }
 
-/// Ids and randomness from the operating system.
+/// Ids and random bytes from the operating system.
 #[derive(Debug, Default)]
 pub struct SystemIds(Monotonic);
 
 impl IdSource for SystemIds {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where randomness enters")]
-    #[expect(clippy::expect_used, reason = "without randomness no token is safe: stop at once")]
+    #[expect(clippy::disallowed_methods, reason = "the only source of randomness")]
+    #[expect(clippy::expect_used, reason = "no token is secure without randomness, so the process stops")]
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the operating system has randomness");
+        getrandom::fill(bytes).expect("the operating system provides random bytes");
     }
 
     fn uuid(&self, now: Timestamp) -> Uuid {
@@ -77,7 +78,7 @@ impl IdSource for SystemIds {
     }
 }
 
-/// Repeatable ids for tests: the same seed gives the same run. Never use it where a secret matters.
+/// Reproducible ids for tests: equal seeds give equal output. Not for secrets.
 #[derive(Debug)]
 pub struct SeededIds {
     state: AtomicU64,
@@ -85,13 +86,13 @@ pub struct SeededIds {
 }
 
 impl SeededIds {
-    /// A source whose whole output follows from `seed`.
+    /// Creates a source whose output is determined by `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { state: AtomicU64::new(seed), order: Monotonic::default() }
     }
 
-    /// SplitMix64: small, well distributed, and good enough for tests.
+    /// SplitMix64: small, well distributed, and sufficient for tests.
     fn next(&self) -> u64 {
         let step = 0x9e37_79b9_7f4a_7c15_u64;
         let mut mixed = self.state.fetch_add(step, Ordering::Relaxed).wrapping_add(step);
@@ -124,29 +125,29 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_version_seven_of_the_given_moment() {
+    fn ids_have_version_seven_and_the_given_time() {
         let id: GroupId = SystemIds::default().id(at(1_700_000_000_123));
         let uuid = id.uuid();
         assert_eq!((uuid.get_version_num(), uuid.as_u128() >> 80), (7, 1_700_000_000_123));
-        assert_eq!(uuid.as_bytes()[8] >> 6, 0b10, "the RFC's variant");
+        assert_eq!(uuid.as_bytes()[8] >> 6, 0b10, "variant of RFC 9562");
     }
 
     #[test]
-    fn ten_thousand_ids_of_one_millisecond_are_in_order_and_distinct() {
+    fn ten_thousand_ids_of_one_millisecond_are_ordered_and_distinct() {
         let source = SeededIds::new(1);
         let ids: Vec<Uuid> = (0..10_000).map(|_| source.uuid(at(5))).collect();
         assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
     }
 
     #[test]
-    fn a_clock_that_steps_back_does_not_break_the_order() {
+    fn ids_stay_ordered_when_the_clock_steps_back() {
         let source = SeededIds::new(1);
         let later = source.uuid(at(1_000));
         assert!(source.uuid(at(10)) > later);
     }
 
     #[test]
-    fn one_seed_gives_one_run() {
+    fn equal_seeds_give_equal_output() {
         let (left, right) = (SeededIds::new(9), SeededIds::new(9));
         assert_eq!(left.bytes::<19>(), right.bytes::<19>());
         assert_eq!(left.uuid(at(1)), right.uuid(at(1)));

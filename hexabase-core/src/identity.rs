@@ -1,4 +1,4 @@
-//! The seam to upstream sign-in.
+//! Extension point for upstream sign-in.
 
 use std::fmt;
 
@@ -8,85 +8,88 @@ use crate::error::Result;
 use crate::name::{DisplayName, Email, ProviderName};
 use crate::secret::SecretString;
 
-/// Signs people in with somebody who knows them: an OpenID Connect provider, GitHub, or nobody at all in
-/// development.
+/// Authenticates people with an external provider: an OpenID Connect provider, GitHub, or the development provider,
+/// which authenticates without credentials.
 ///
-/// The flow is authorization code with PKCE (RFC 7636, `S256`): [`authorization_url`] says where to send
-/// the browser, [`exchange`] turns the code that comes back into a verified identity. State, nonce and
-/// verifier are made, kept and compared by the caller; the provider only carries them.
+/// The flow is authorization code with PKCE (RFC 7636, `S256`): [`authorization_url`] returns the URL for the browser,
+/// [`exchange`] turns the returned code into a verified identity. The caller creates, stores and compares state, nonce
+/// and verifier; the provider only transports them.
 ///
 /// [`authorization_url`]: IdentityProvider::authorization_url
 /// [`exchange`]: IdentityProvider::exchange
 #[async_trait]
 pub trait IdentityProvider: fmt::Debug + Send + Sync + 'static {
-    /// What this installation calls the provider, as in its callback's path.
+    /// Returns the name of the provider in this installation, which is part of its callback path.
     fn name(&self) -> &ProviderName;
 
-    /// What people call the provider.
+    /// Returns the display name of the provider.
     fn title(&self) -> &str;
 
-    /// Where to send the browser.
+    /// Returns the URL to which the browser is redirected.
     ///
     /// # Behaviour
     /// - The URL carries `state`, the redirect URI and the PKCE challenge, and no secret.
     ///
     /// # Errors
-    /// `Unavailable` when the provider must be asked first and does not answer.
+    /// `Unavailable` if the provider must be queried first and does not respond.
     async fn authorization_url(&self, request: &AuthorizationRequest) -> Result<String>;
 
-    /// Turns a code into the identity it stands for.
+    /// Exchanges an authorization code for the verified identity.
     ///
     /// # Behaviour
-    /// - A code works once.
-    /// - A code works only with the verifier, the nonce and the redirect URI it was asked for with.
+    /// - A code is valid once.
+    /// - A code is valid only with the verifier, the nonce and the redirect URI of its authorization request.
     ///
     /// # Errors
-    /// - `Unauthenticated` for a code that is wrong, used, expired or somebody else's, and for an answer
-    ///   that cannot be trusted.
-    /// - `Forbidden` for somebody whom the provider knows and this installation does not let in.
-    /// - `Unavailable` when the provider does not answer.
+    /// - `Unauthenticated` for a code that is wrong, used, expired or issued for another request, and for a response
+    ///   that
+    ///   cannot be verified.
+    /// - `Forbidden` for a person whom the provider authenticates and this installation does not admit.
+    /// - `Unavailable` if the provider does not respond.
     async fn exchange(&self, code: &CodeExchange) -> Result<ExternalIdentity>;
 }
 
-/// What a sign-in begins with.
+/// Start of a sign-in.
 #[derive(Debug, Clone)]
 pub struct AuthorizationRequest {
-    /// Where the browser comes back to.
+    /// URI to which the provider redirects the browser.
     pub redirect_uri: String,
-    /// What comes back with it, bound to the browser.
+    /// Opaque value that the provider returns with the code, bound to the browser.
     pub state: String,
-    /// What the identity token must repeat.
+    /// Value that the ID token must repeat.
     pub nonce: String,
-    /// The SHA-256 of the PKCE verifier, in base64url.
+    /// SHA-256 hash of the PKCE verifier, in base64url.
     pub code_challenge: String,
-    /// Whoever is expected to sign in, as they would write it themselves, if that is known.
+    /// Expected user, in the form that the user would enter at the provider; `None` if unknown.
     pub login_hint: Option<String>,
-    /// Whether the person must prove anew who they are, although the provider may know their browser.
+    /// `true` if the person must authenticate again, even if the provider has a session with their browser.
     pub reauthenticate: bool,
 }
 
-/// What a sign-in ends with.
+/// Completion of a sign-in.
 #[derive(Debug)]
 pub struct CodeExchange {
-    /// The code that came back.
+    /// Authorization code that the provider returned.
     pub code: SecretString,
-    /// As in the [`AuthorizationRequest`].
+    /// Redirect URI of the [`AuthorizationRequest`].
     pub redirect_uri: String,
-    /// As in the [`AuthorizationRequest`].
+    /// Nonce of the [`AuthorizationRequest`].
     pub nonce: String,
-    /// What the challenge was made of.
+    /// PKCE verifier from which the challenge was computed.
     pub code_verifier: SecretString,
-    /// Who says that they sent the code, if they said so (`iss`, RFC 9207): a provider refuses codes of others.
+    /// Issuer in the authorization response (`iss`, RFC 9207); `None` if it was absent. A provider rejects codes of
+    /// other
+    /// issuers.
     pub issuer: Option<String>,
 }
 
-/// Who somebody is, as their provider says.
+/// Identity of a person as their provider states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalIdentity {
-    /// The provider's own, stable name for the person.
+    /// Stable identifier of the person at the provider.
     pub subject: String,
-    /// Their address, only if the provider has verified it.
+    /// E-mail address; `None` unless the provider has verified it.
     pub verified_email: Option<Email>,
-    /// Their name, if the provider gave a usable one.
+    /// Display name; `None` if the provider did not return a valid one.
     pub name: Option<DisplayName>,
 }

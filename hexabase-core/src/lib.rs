@@ -1,12 +1,13 @@
-//! Multi-tenancy for Kubernetes: the domain, its decisions, and the seams that backends implement.
+//! Domain model, decision functions and extension points of Hexabase, a multi-tenancy layer for Kubernetes.
 //!
-//! **Organizations** buy **workspaces**, each a virtual Kubernetes cluster; divide them into **projects**, which are
-//! namespaces; and give people access through **groups** in **roles**. This crate knows what all of that means, and
-//! nothing of HTTP, SQL or Kubernetes.
+//! An **organization** owns **workspaces**. A workspace is a virtual Kubernetes cluster, which is divided into
+//! **projects** (namespaces). Users receive permissions in a workspace through **groups**, to which **roles** are
+//! assigned. This crate implements the domain and contains no HTTP, SQL or Kubernetes code.
 //!
-//! # A tour
+//! # Tour
 //!
-//! A [`Platform`] is put together from backends. Whatever is not given lives in memory, so plans are all it needs:
+//! A [`Platform`] is built from backends. A backend that is not set defaults to an in-memory implementation, so plans
+//! are the only required part:
 //!
 //! ```
 //! use hexabase_core::access::{Credential, Principal};
@@ -24,51 +25,52 @@
 //! let platform =
 //!     Platform::builder("https://hexabase.example").with_plans(vec![fixture::plan("small")]).build()?;
 //!
-//! // Somebody whom a provider vouches for becomes a user, and users act through callers.
-//! let who = ExternalIdentity { subject: "1".into(), verified_email: Some(Email::parse("ann@example.com")?), name: None };
-//! let user = platform.users().sign_in(&ProviderName::parse("example")?, &who, &Origin::default()).await?;
+//! // A sign-in with a verified external identity creates a user. Users act through callers.
+//! let email = Email::parse("ann@example.com")?;
+//! let identity = ExternalIdentity { subject: "1".into(), verified_email: Some(email), name: None };
+//! let user = platform.users().sign_in(&ProviderName::parse("example")?, &identity, &Origin::default()).await?;
 //! let session = platform.ids().id(platform.clock().now());
 //! let ann = Caller::new(Principal { user_id: user.id, credential: Credential::Session(session) });
 //!
-//! // Commands are plain data; names are checked once, when they come in.
+//! // Commands are plain data. Their names are validated once, when they are parsed.
 //! let acme = CreateOrganization { name: Slug::parse("acme")?, display_name: DisplayName::parse("Acme")? };
 //! let acme = platform.organizations().create(&ann, &acme).await?.value;
 //! let shop = CreateWorkspace {
 //!     name: Slug::parse("shop")?,
 //!     display_name: None,
-//!     plan_id: platform.plans().first().id.clone(),
+//!     plan_id: platform.plans().default_plan().id.clone(),
 //!     region: None,
 //!     kubernetes_version: None,
 //! };
 //! let shop = platform.workspaces().create(&ann, acme.id, &shop).await?.value.workspace;
 //!
-//! // A worker makes what was asked for: here step by step, in production with `run`.
+//! // A worker reconciles the workspace: step by step here, with `run` in production.
 //! let worker = Worker::new(platform.clone(), 1);
 //! while platform.workspaces().get(&ann, acme.id, shop.id).await?.status.phase != Phase::Ready {
-//!     worker.turn().await?;
+//!     worker.run_once().await?;
 //! #   futures_timer::Delay::new(std::time::Duration::from_millis(1)).await;
 //! }
 //! # Ok(()) })
 //! # }
 //! ```
 //!
-//! # Where to look
+//! # Modules
 //!
-//! | to find | look in |
+//! | subject | modules |
 //! |---|---|
-//! | what there is | [`model`], [`id`], [`name`], [`quantity`] |
-//! | who may do what | [`access`] |
-//! | how much of it | [`limits`], [`quota`], [`plans`], [`placement`], [`metering`] |
-//! | what a tenant cluster should be | [`desired`] |
-//! | what becomes of a workspace | [`lifecycle`], [`worker`] |
-//! | what callers ask for | [`platform`] |
-//! | how anything is changed | [`changeset`] |
-//! | the seams | [`store`], [`ephemeral`], [`queue`], [`provisioner`], [`identity`], [`billing`], [`metrics`], [`notifier`], [`clock`], [`id_source`] |
-//! | how to prove a backend of your own | `conformance`, with the feature of that name |
+//! | domain objects | [`model`], [`id`], [`name`], [`quantity`] |
+//! | authorization | [`access`] |
+//! | limits, quotas and usage | [`limits`], [`quota`], [`plans`], [`placement`], [`metering`] |
+//! | desired state of a tenant cluster | [`desired`] |
+//! | lifecycle of a workspace | [`lifecycle`], [`worker`] |
+//! | services for callers | [`platform`] |
+//! | changes and commits | [`changeset`] |
+//! | extension points | [`store`], [`ephemeral`], [`queue`], [`provisioner`], [`identity`], [`billing`], [`metrics`], [`notifier`], [`clock`], [`id_source`] |
+//! | tests for your own backends | `conformance`, with the feature of that name |
 //!
-//! Every command goes one way: check the caller, read, decide with pure functions, commit one
-//! [`Changeset`](changeset::Changeset). Every cluster changes one way: a message says "look at this workspace", and
-//! the reconciler computes the whole desired state and has it applied.
+//! Every command follows the same path: authorize the caller, read, decide with pure functions, commit one
+//! [`Changeset`](changeset::Changeset). Every change of a cluster follows the same path: a message requests a
+//! reconcile of the workspace, and the reconciler computes the complete desired state and applies it.
 
 pub mod access;
 pub mod backoff;

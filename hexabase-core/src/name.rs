@@ -1,22 +1,22 @@
-//! Validated names. A value of these types is correct by construction; inputs are checked once, at the edge.
+//! Validated names. Values of these types are valid by construction; input is validated once, when it is parsed.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Why a text is not a valid name. It reads as a sentence to the person who wrote it.
+/// Validation error of a name. Its text states the rule that the input breaks, for the user who entered it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidName(&'static str);
 
-type Check = Result<(), InvalidName>;
+type ValidationResult = Result<(), InvalidName>;
 
-fn require(fine: bool, message: &'static str) -> Check {
-    if fine { Ok(()) } else { Err(InvalidName(message)) }
+fn require(valid: bool, message: &'static str) -> ValidationResult {
+    if valid { Ok(()) } else { Err(InvalidName(message)) }
 }
 
-/// RFC 1123 section 2.1 as Kubernetes applies it to namespaces and most names.
-fn dns_label(text: &str) -> Check {
+/// DNS label (RFC 1123 section 2.1), as Kubernetes requires for namespaces and most names.
+fn dns_label(text: &str) -> ValidationResult {
     const RULE: &str =
         "must be 1 to 63 lower-case letters, digits and '-', beginning and ending with a letter or digit";
     let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -26,7 +26,7 @@ fn dns_label(text: &str) -> Check {
     require(alphanumeric(bytes[0]) && alphanumeric(bytes[bytes.len() - 1]), RULE)
 }
 
-fn group_name(text: &str) -> Check {
+fn group_name(text: &str) -> ValidationResult {
     const RULE: &str =
         "must be 1 to 63 ASCII letters, digits, '.', '_' and '-', beginning with a letter or digit";
     let bytes = text.as_bytes();
@@ -35,20 +35,21 @@ fn group_name(text: &str) -> Check {
     require(bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte)), RULE)
 }
 
-fn display_name(text: &str) -> Check {
+fn display_name(text: &str) -> ValidationResult {
     require((1..=128).contains(&text.chars().count()), "must be 1 to 128 characters")?;
     require(text.trim() == text, "must not begin or end with white space")?;
-    require(!text.chars().any(invisible), "must not contain control or direction-changing characters")
+    require(!text.chars().any(is_invisible), "must not contain control or direction-changing characters")
 }
 
-/// Characters that make a name look like another one: controls, and marks that change the direction.
-fn invisible(character: char) -> bool {
+/// `true` for characters that make a name look like another one: control characters, and marks that change the text
+/// direction.
+fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// The addresses that people have in practice: RFC 5321 without quoting, comments and non-ASCII mailboxes.
-fn email(text: &str) -> Check {
+/// E-mail addresses in practical use: RFC 5321 without quoting, comments and non-ASCII mailboxes.
+fn email(text: &str) -> ValidationResult {
     const RULE: &str = "must be an e-mail address such as ann@example.com";
     let (mailbox, domain) = text.split_once('@').ok_or(InvalidName(RULE))?;
     require(text.len() <= 254 && (1..=64).contains(&mailbox.len()), RULE)?;
@@ -69,7 +70,7 @@ macro_rules! names {
         pub struct $name(String);
 
         impl $name {
-            /// Checks a text.
+            /// Validates a text.
             ///
             /// # Errors
             /// [`InvalidName`] with the rule that the text breaks.
@@ -80,7 +81,7 @@ macro_rules! names {
                 Ok(Self(text))
             }
 
-            /// The name as text.
+            /// Returns the name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -123,57 +124,53 @@ macro_rules! names {
 }
 
 names! {
-    /// The name of an organization, workspace, service account or custom role: a DNS label.
+    /// Name of an organization, workspace, service account or custom role: a DNS label.
     Slug, dns_label, str::to_owned;
-    /// The name of a project, which is the name of its namespace: a DNS label that Kubernetes and Hexabase
-    /// do not keep for themselves.
+    /// Name of a project and of its namespace: a DNS label that is reserved by neither Kubernetes nor Hexabase.
     ProjectName, project_name, str::to_owned;
-    /// The name of a group, which reaches Kubernetes as the claim `groups`. It has no colon, so it can never
-    /// be one of the `system:` names.
+    /// Name of a group, which reaches Kubernetes in the claim `groups`. It has no colon, so it is never one of the
+    /// `system:` names.
     GroupName, group_name, str::to_owned;
-    /// A name for people: any script, one line.
+    /// Name for display: one line in any script.
     DisplayName, display_name, str::to_owned;
-    /// An e-mail address, in lower case: people are recognised by it.
+    /// E-mail address in lower case. Users are identified by it.
     Email, email, str::to_ascii_lowercase;
-    /// The name of an upstream sign-in provider in this installation, such as `google`: a DNS label.
+    /// Name of a sign-in provider in this installation, such as `google`: a DNS label.
     ProviderName, dns_label, str::to_owned;
-    /// The name of a plan, such as `starter`: a DNS label.
+    /// Name of a plan, such as `starter`: a DNS label.
     PlanId, dns_label, str::to_owned;
-    /// The name of a host cluster: a DNS label.
+    /// Name of a host cluster: a DNS label.
     HostClusterName, dns_label, str::to_owned;
-    /// The name of a region: a DNS label.
+    /// Name of a region: a DNS label.
     Region, dns_label, str::to_owned;
-    /// A kind of nodes on a host cluster, such as `standard-8`: a DNS label.
+    /// Name of a node class on a host cluster, such as `standard-8`: a DNS label.
     NodeClass, dns_label, str::to_owned;
-    /// Where images may come from: a registry, or a path in one, such as `docker.io/library`.
+    /// Source of images: a registry, or a path in one, such as `docker.io/library`.
     ImageSource, image_source, str::to_owned;
-    /// A Kubernetes minor version such as `1.36`.
+    /// Kubernetes minor version, such as `1.36`.
     KubernetesVersion, kubernetes_version, str::to_owned;
 }
 
-fn project_name(text: &str) -> Check {
+fn project_name(text: &str) -> ValidationResult {
     dns_label(text)?;
     let reserved =
         text == "default" || text.starts_with("kube-") || text.starts_with("hexabase-") || text == "hexabase";
     require(
         !reserved,
-        "is reserved: 'default', 'hexabase' and names that begin with 'kube-' or 'hexabase-' cannot be used",
+        "must not be 'default', 'hexabase' or a name that begins with 'kube-' or 'hexabase-': these are reserved",
     )
 }
 
-/// The grammar of references to images (<https://pkg.go.dev/github.com/distribution/reference>), without tag and digest. The
-/// registry is always said: what a reference without one means is for others to decide.
-fn image_source(text: &str) -> Check {
+/// Image references (<https://pkg.go.dev/github.com/distribution/reference>) without tag and digest. The registry is
+/// required, since the default registry of a reference without one depends on the container runtime.
+fn image_source(text: &str) -> ValidationResult {
     const RULE: &str =
         "must be a registry or a path in one, as in docker.io/library or registry.example:5000";
     let mut parts = text.split('/');
     let registry = parts.next().unwrap_or_default();
     let (host, port) = registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port)));
-    let names_a_host = host.contains('.') || port.is_some() || host == "localhost";
-    require(
-        text.len() <= 255 && names_a_host && host.split('.').all(|label| dns_label(label).is_ok()),
-        RULE,
-    )?;
+    let is_host = host.contains('.') || port.is_some() || host == "localhost";
+    require(text.len() <= 255 && is_host && host.split('.').all(|label| dns_label(label).is_ok()), RULE)?;
     require(port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)), RULE)?;
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
@@ -182,7 +179,7 @@ fn image_source(text: &str) -> Check {
     require(parts.all(is_component), RULE)
 }
 
-fn kubernetes_version(text: &str) -> Check {
+fn kubernetes_version(text: &str) -> ValidationResult {
     const RULE: &str = "must be a Kubernetes minor version such as 1.36";
     let (major, minor) = text.split_once('.').ok_or(InvalidName(RULE))?;
     let number = |part: &str| {
@@ -194,18 +191,19 @@ fn kubernetes_version(text: &str) -> Check {
 }
 
 impl KubernetesVersion {
-    /// Major and minor as numbers, so that versions can be ordered.
+    /// Returns the major and minor version as numbers, which can be compared.
     #[must_use]
-    pub fn numbers(&self) -> (u16, u16) {
+    pub fn major_minor(&self) -> (u16, u16) {
         let (major, minor) = self.0.split_once('.').unwrap_or((&self.0, "0"));
         (major.parse().unwrap_or(0), minor.parse().unwrap_or(0))
     }
 
-    /// Whether a cluster of this version may be asked to run that one: Kubernetes goes up by one minor version at a time,
-    /// and never down (<https://kubernetes.io/releases/version-skew-policy/>).
+    /// `true` if a cluster of this version may change to `next`: Kubernetes supports upgrades by one minor version at
+    /// a
+    /// time and no downgrades (<https://kubernetes.io/releases/version-skew-policy/>).
     #[must_use]
-    pub fn may_become(&self, next: &Self) -> bool {
-        let ((major, minor), (next_major, next_minor)) = (self.numbers(), next.numbers());
+    pub fn can_upgrade_to(&self, next: &Self) -> bool {
+        let ((major, minor), (next_major, next_minor)) = (self.major_minor(), next.major_minor());
         major == next_major && (minor..=minor + 1).contains(&next_minor)
     }
 }
@@ -216,12 +214,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn kubernetes_goes_up_by_one_and_never_down() {
+    fn kubernetes_upgrades_by_one_minor_version_and_never_downgrades() {
         let version = |text| KubernetesVersion::parse(text).unwrap();
-        for (next, fine) in
+        for (next, valid) in
             [("1.33", false), ("1.34", true), ("1.35", true), ("1.36", false), ("2.35", false)]
         {
-            assert_eq!(version("1.34").may_become(&version(next)), fine, "{next}");
+            assert_eq!(version("1.34").can_upgrade_to(&version(next)), valid, "{next}");
         }
     }
 
@@ -236,15 +234,15 @@ mod tests {
     }
 
     #[test]
-    fn reserved_namespaces_are_no_project_names() {
-        for bad in ["default", "kube-system", "kube-x", "hexabase-guard", "hexabase"] {
+    fn reserved_namespaces_are_not_project_names() {
+        for bad in ["default", "kube-system", "kube-x", "hexabase-managed-objects", "hexabase"] {
             assert!(ProjectName::parse(bad).is_err(), "{bad}");
         }
         assert!(ProjectName::parse("kubernetes-demo").is_ok());
     }
 
     #[test]
-    fn a_group_name_can_never_be_a_system_name() {
+    fn a_group_name_is_never_a_system_name() {
         for bad in ["system:masters", "hexabase:x", "", ".x", "ад", "a b", "a\u{200b}b"] {
             assert!(GroupName::parse(bad).is_err(), "{bad}");
         }
@@ -252,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_display_name_has_nothing_invisible() {
+    fn a_display_name_has_no_invisible_characters() {
         for bad in ["", " x", "x\n", "a\u{202e}b", "a\u{200b}b"] {
             assert!(DisplayName::parse(bad).is_err(), "{bad:?}");
         }
@@ -260,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_email_address_is_kept_in_lower_case() {
+    fn an_email_address_is_converted_to_lower_case() {
         assert_eq!(Email::parse("Ann.B+x@Example.COM").unwrap().as_str(), "ann.b+x@example.com");
         for bad in ["ann", "@x.io", "ann@", "ann@x", "a b@x.io", "ann@x..io", "аnn@x.io", ".ann@x.io"] {
             assert!(Email::parse(bad).is_err(), "{bad}");
@@ -268,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_of_images_begins_with_its_registry() {
+    fn an_image_source_begins_with_its_registry() {
         for good in ["docker.io", "docker.io/library", "localhost/a", "registry.example:5000/team/a_b.c-d"] {
             assert!(ImageSource::parse(good).is_ok(), "{good}");
         }
@@ -292,8 +290,8 @@ mod tests {
     }
 
     #[test]
-    fn kubernetes_versions_are_ordered_by_number() {
-        let version = |text| KubernetesVersion::parse(text).unwrap().numbers();
+    fn kubernetes_versions_are_ordered_numerically() {
+        let version = |text| KubernetesVersion::parse(text).unwrap().major_minor();
         assert!(version("1.9") < version("1.36"));
         for bad in ["1", "v1.36", "1.36.0", "1.", "1.x", "1.036"] {
             assert!(KubernetesVersion::parse(bad).is_err(), "{bad}");
@@ -302,13 +300,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_a_name_panic(text in ".*") {
+        fn no_text_makes_parsing_a_name_panic(text in ".*") {
             let _ = (Slug::parse(&text), GroupName::parse(&text), DisplayName::parse(&text));
             let _ = (Email::parse(&text), ProjectName::parse(&text), KubernetesVersion::parse(&text));
         }
 
         #[test]
-        fn what_was_accepted_is_accepted_again(text in "[a-zA-Z0-9._@-]{0,70}") {
+        fn a_parsed_email_parses_again(text in "[a-zA-Z0-9._@-]{0,70}") {
             if let Ok(email) = Email::parse(&text) {
                 prop_assert_eq!(Email::parse(email.as_str()), Ok(email.clone()));
             }

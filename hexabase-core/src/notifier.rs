@@ -1,4 +1,4 @@
-//! The seam to people's mailboxes.
+//! Extension point for notifications by mail.
 
 use std::fmt;
 
@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::name::Email;
 
-/// Sends mail: invitations, and later dunning and alerts.
+/// Sends mails, such as invitations and billing notifications.
 ///
-/// A mail can hold a secret (an invitation's token): implementations never log its text.
+/// A mail can contain a secret (the token of an invitation), so implementations must not log its text.
 #[async_trait]
 pub trait Notifier: fmt::Debug + Send + Sync + 'static {
-    /// Sends a mail. It may arrive twice when the sender dies half-way.
+    /// Sends a mail. It may be delivered twice if the sender fails during the call.
     ///
     /// # Errors
-    /// - `Invalid` when the mailbox can never be reached; it is not tried again.
-    /// - `Unavailable` when it may work later.
+    /// - `Invalid` if the mailbox can never be reached; the mail is not retried.
+    /// - `Unavailable` if a retry may succeed.
     async fn send(&self, mail: &Mail) -> Result<()>;
 }
 
-/// A mail.
+/// Mail to one recipient.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
-    /// To whom.
+    /// Recipient.
     pub to: Email,
-    /// What it is about.
+    /// Subject line.
     pub subject: String,
-    /// What it says, as plain text.
+    /// Body, as plain text.
     pub text: String,
 }
 

@@ -1,11 +1,11 @@
-//! Lists are read a page at a time, by key: page 1,000 costs what page 1 costs.
+//! Keyset pagination: the cost of a page does not depend on its position in the list.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::id::TypedId;
 
-/// Which part of a list to read.
+/// Request for one page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
     limit: u16,
@@ -13,47 +13,49 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// The largest page there is.
+    /// Maximum page size.
     pub const MAX_LIMIT: u16 = 200;
-    /// The size of a page when nobody says.
+    /// Page size if the caller does not specify one.
     pub const DEFAULT_LIMIT: u16 = 50;
 
-    /// A page of at most `limit` entries (cut to 1..=[`Self::MAX_LIMIT`]) that come after the position
-    /// `after` of an earlier page.
+    /// Creates a request for at most `limit` items (clamped to 1..=[`Self::MAX_LIMIT`]) after the position `after`
+    /// from an
+    /// earlier page.
     #[must_use]
     pub fn new(limit: u16, after: Option<String>) -> Self {
         Self { limit: limit.clamp(1, Self::MAX_LIMIT), after }
     }
 
-    /// The first page of the largest size.
+    /// Creates a request for the first page with the maximum size.
     #[must_use]
     pub fn largest() -> Self {
         Self::new(Self::MAX_LIMIT, None)
     }
 
-    /// How many entries at most.
+    /// Returns the maximum number of items.
     #[must_use]
     pub fn limit(&self) -> usize {
         usize::from(self.limit)
     }
 
-    /// The position after which the page begins.
+    /// Returns the position after which the page starts; `None` for the first page.
     #[must_use]
     pub fn after(&self) -> Option<&str> {
         self.after.as_deref()
     }
 
-    /// The position as an id, for lists that are ordered by id.
+    /// Returns the position as an id, for lists that are ordered by id.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) when it is none of this kind.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the position is not an id of this kind.
     pub fn after_id<T: TypedId>(&self) -> Result<Option<T>> {
-        let wrong = |_| Error::invalid("cursor", "does not belong to this list");
-        self.after().map(str::parse).transpose().map_err(wrong)
+        let invalid = |_| Error::invalid("cursor", "must be a cursor of this list");
+        self.after().map(str::parse).transpose().map_err(invalid)
     }
 
-    /// Makes a page of what a store found. The store reads one entry more than [`Self::limit`], in order;
-    /// `position` gives an entry's place in the list.
+    /// Builds the page from the items of a store. The store reads one item more than [`Self::limit`], in order;
+    /// `position`
+    /// returns the position of an item in the list.
     #[must_use]
     pub fn page<T>(&self, mut found: Vec<T>, position: impl Fn(&T) -> String) -> Page<T> {
         let more = found.len() > self.limit();
@@ -69,21 +71,21 @@ impl Default for PageRequest {
     }
 }
 
-/// One page of a list.
+/// Page of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page<T> {
-    /// The entries, in the list's order.
+    /// Items, in the order of the list.
     pub items: Vec<T>,
-    /// The position after which the next page begins; nothing on the last page. Sign it before it leaves
-    /// the server.
+    /// Position after which the next page starts; `None` on the last page. It must be signed before it leaves the
+    /// server.
     pub next: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// The same page with every entry turned into something else.
+    /// Converts the items of the page.
     #[must_use]
-    pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
+    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(convert).collect(), next: self.next }
     }
 }
 
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_knows_whether_another_one_follows() {
+    fn a_page_has_a_next_position_only_if_more_items_follow() {
         let request = PageRequest::new(2, None);
         let page = request.page(vec![1, 2, 3], ToString::to_string);
         assert_eq!((page.items, page.next.as_deref()), (vec![1, 2], Some("2")));
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_out_of_range_is_cut() {
+    fn an_out_of_range_limit_is_clamped() {
         assert_eq!(PageRequest::new(0, None).limit(), 1);
         assert_eq!(PageRequest::new(9_999, None).limit(), 200);
     }

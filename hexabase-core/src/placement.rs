@@ -1,4 +1,4 @@
-//! On which host cluster a new workspace goes.
+//! Placement: choice of the host cluster for a new workspace.
 
 use std::collections::BTreeMap;
 
@@ -7,65 +7,68 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::name::{HostClusterName, Region};
 
-/// What hosts are told apart by, besides where they stand: `gpu` = `a100`, say.
+/// Labels of a host cluster, which plans can require: for example `gpu` = `a100`.
 pub type HostLabels = BTreeMap<String, String>;
 
-/// A cluster that carries tenant clusters.
+/// Kubernetes cluster that runs tenant clusters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCluster {
-    /// Its name in this installation.
+    /// Name in this installation.
     pub name: HostClusterName,
-    /// Where it stands.
+    /// Region of the host; `None` if it has none.
     pub region: Option<Region>,
-    /// What plans may ask for.
+    /// Labels that plans can require.
     pub labels: HostLabels,
-    /// Whether it takes no new workspaces.
+    /// `true` if the host accepts no new workspaces.
     pub cordoned: bool,
-    /// How many workspaces it takes.
+    /// Maximum number of workspaces.
     pub capacity: u32,
-    /// Whether it is the sandbox, which runs nothing.
+    /// `true` if the host is the sandbox, which runs no workload.
     pub sandbox: bool,
 }
 
 impl HostCluster {
-    /// A host that takes any number of workspaces.
+    /// Creates a host with unlimited capacity, without region and labels.
     #[must_use]
     pub const fn new(name: HostClusterName) -> Self {
         let labels = HostLabels::new();
         Self { name, region: None, labels, cordoned: false, capacity: u32::MAX, sandbox: false }
     }
 
-    fn has(&self, wanted: &HostLabels) -> bool {
-        wanted.iter().all(|(label, value)| self.labels.get(label) == Some(value))
+    fn has_labels(&self, requested: &HostLabels) -> bool {
+        requested.iter().all(|(label, value)| self.labels.get(label) == Some(value))
     }
 }
 
-/// Chooses the host with the most free room among those that take new workspaces, stand where it was asked for and have
-/// all the labels that the plan asks for; the first by name where several have the same. `used` says how many workspaces
-/// each carries.
+/// Chooses the host with the most free capacity among the hosts that are not cordoned, are in the requested region and
+/// have all labels that the plan requires; the first by name among equals. `used` is the number of workspaces per
+/// host.
 ///
 /// # Errors
-/// - `Invalid` for a region in which there is no host.
-/// - `QuotaExceeded` when all hosts that would do are full or cordoned, or there is none.
+/// - `Invalid` for a region without a host cluster.
+/// - `QuotaExceeded` if every suitable host is full or cordoned, or there is none.
 pub fn choose<'a>(
     hosts: impl IntoIterator<Item = &'a HostCluster>,
     region: Option<&Region>,
     labels: &HostLabels,
     used: &BTreeMap<HostClusterName, u32>,
 ) -> Result<HostClusterName> {
-    let here: Vec<&HostCluster> = hosts
+    let in_region: Vec<&HostCluster> = hosts
         .into_iter()
         .filter(|host| region.is_none_or(|region| host.region.as_ref() == Some(region)))
         .collect();
-    if here.is_empty() && region.is_some() {
-        return Err(Error::invalid("region", "there is no host cluster in this region"));
+    if in_region.is_empty() && region.is_some() {
+        return Err(Error::invalid("region", "must be a region with a host cluster"));
     }
     let free = |host: &HostCluster| host.capacity.saturating_sub(used.get(&host.name).copied().unwrap_or(0));
-    here.into_iter()
-        .filter(|host| host.has(labels) && !host.cordoned && free(host) > 0)
+    in_region
+        .into_iter()
+        .filter(|host| host.has_labels(labels) && !host.cordoned && free(host) > 0)
         .min_by_key(|host| (std::cmp::Reverse(free(host)), host.name.clone()))
         .map(|host| host.name.clone())
-        .ok_or_else(|| Error::quota_exceeded("no host cluster has room for another workspace of this plan"))
+        .ok_or_else(|| {
+            Error::quota_exceeded("no host cluster has capacity for another workspace of this plan")
+        })
 }
 
 #[cfg(test)]
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_with_the_most_room_is_chosen() {
+    fn the_host_with_the_most_free_capacity_is_chosen() {
         let hosts = [host("a", None, 10), host("b", None, 20), host("c", None, 20)];
         let used = BTreeMap::from([(hosts[1].name.clone(), 5)]);
         assert_eq!(choose(&hosts, None, &HostLabels::new(), &used).unwrap().as_str(), "c");
@@ -90,31 +93,31 @@ mod tests {
     }
 
     #[test]
-    fn a_region_is_a_demand_not_a_wish() {
+    fn a_requested_region_is_mandatory() {
         let hosts = [host("a", Some("eu"), 1), host("b", None, 9)];
         let region = |name| Some(Region::parse(name).unwrap());
         assert_eq!(
             choose(&hosts, region("eu").as_ref(), &HostLabels::new(), &BTreeMap::new()).unwrap().as_str(),
             "a"
         );
-        let nowhere =
+        let unknown =
             choose(&hosts, region("us").as_ref(), &HostLabels::new(), &BTreeMap::new()).unwrap_err();
-        assert_eq!(nowhere.kind(), ErrorKind::Invalid);
+        assert_eq!(unknown.kind(), ErrorKind::Invalid);
     }
 
     #[test]
-    fn a_plan_may_ask_for_hosts_of_a_kind() {
+    fn a_plan_can_require_host_labels() {
         let mut hosts = [host("a", None, 1), host("b", None, 9)];
-        let wanted = HostLabels::from([("gpu".to_owned(), "a100".to_owned())]);
-        let none = choose(&hosts, None, &wanted, &BTreeMap::new()).unwrap_err();
+        let requested = HostLabels::from([("gpu".to_owned(), "a100".to_owned())]);
+        let none = choose(&hosts, None, &requested, &BTreeMap::new()).unwrap_err();
         assert_eq!(none.kind(), ErrorKind::QuotaExceeded);
-        hosts[0].labels = wanted.clone();
+        hosts[0].labels = requested.clone();
         hosts[1].labels.insert("gpu".to_owned(), "none".to_owned());
-        assert_eq!(choose(&hosts, None, &wanted, &BTreeMap::new()).unwrap().as_str(), "a");
+        assert_eq!(choose(&hosts, None, &requested, &BTreeMap::new()).unwrap().as_str(), "a");
     }
 
     #[test]
-    fn full_and_cordoned_hosts_take_nothing() {
+    fn full_and_cordoned_hosts_are_not_chosen() {
         let mut hosts = [host("a", None, 1), host("b", None, 5)];
         hosts[1].cordoned = true;
         let used = BTreeMap::from([(hosts[0].name.clone(), 1)]);

@@ -1,32 +1,32 @@
 //! Kubernetes quantities: `500m`, `4Gi`, `20`.
 //!
-//! Rules: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>. Ours are
-//! amounts of something, so they are never negative.
+//! Rules: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>. Quantities in Hexabase
+//! are amounts of a resource and therefore never negative.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Billionths in one unit: the finest step that Kubernetes knows.
-const UNIT: u128 = 1_000_000_000;
-/// Kubernetes caps quantities at 2^63 - 1 units.
-const MAX: u128 = i64::MAX as u128 * UNIT;
+/// Billionths per unit. A billionth is the smallest amount in Kubernetes.
+const BILLIONTHS_PER_UNIT: u128 = 1_000_000_000;
+/// Maximum of a Kubernetes quantity: 2^63 - 1 units.
+const MAX_BILLIONTHS: u128 = i64::MAX as u128 * BILLIONTHS_PER_UNIT;
 
-const BINARY: [(&str, u128); 6] =
+const BINARY_SUFFIXES: [(&str, u128); 6] =
     [("Ei", 1 << 60), ("Pi", 1 << 50), ("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
 
-/// Each suffix with its factor in billionths.
-const DECIMAL: [(&str, u128); 10] = [
-    ("E", UNIT * 1_000_000_000_000_000_000),
-    ("P", UNIT * 1_000_000_000_000_000),
-    ("T", UNIT * 1_000_000_000_000),
-    ("G", UNIT * 1_000_000_000),
-    ("M", UNIT * 1_000_000),
-    ("k", UNIT * 1_000),
-    ("", UNIT),
-    ("m", UNIT / 1_000),
-    ("u", UNIT / 1_000_000),
+/// Suffixes with their factors in billionths.
+const DECIMAL_SUFFIXES: [(&str, u128); 10] = [
+    ("E", BILLIONTHS_PER_UNIT * 1_000_000_000_000_000_000),
+    ("P", BILLIONTHS_PER_UNIT * 1_000_000_000_000_000),
+    ("T", BILLIONTHS_PER_UNIT * 1_000_000_000_000),
+    ("G", BILLIONTHS_PER_UNIT * 1_000_000_000),
+    ("M", BILLIONTHS_PER_UNIT * 1_000_000),
+    ("k", BILLIONTHS_PER_UNIT * 1_000),
+    ("", BILLIONTHS_PER_UNIT),
+    ("m", BILLIONTHS_PER_UNIT / 1_000),
+    ("u", BILLIONTHS_PER_UNIT / 1_000_000),
     ("n", 1),
 ];
 
@@ -36,66 +36,72 @@ enum Style {
     Decimal,
 }
 
-/// An amount of a resource. Equality and order go by the amount, not by how it was written.
+/// Amount of a resource. Equality and order compare the amount, not the notation.
 #[derive(Debug, Clone, Copy)]
 pub struct Quantity {
     billionths: u128,
     style: Style,
 }
 
-/// A text that is not a quantity.
+/// Text that is not a quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a Kubernetes quantity such as 500m, 2 or 4Gi, not negative")]
 pub struct InvalidQuantity;
 
 impl Quantity {
-    /// Nothing.
+    /// The amount zero.
     pub const ZERO: Self = Self { billionths: 0, style: Style::Decimal };
 
-    /// A whole number of units: of cores, of bytes, of things.
+    /// Returns a whole number of units, such as cores, bytes or objects, capped at the maximum.
     #[must_use]
     pub const fn units(units: u64) -> Self {
-        let billionths = units as u128 * UNIT;
-        Self { billionths: if billionths > MAX { MAX } else { billionths }, style: Style::Decimal }
+        let billionths = units as u128 * BILLIONTHS_PER_UNIT;
+        Self {
+            billionths: if billionths > MAX_BILLIONTHS { MAX_BILLIONTHS } else { billionths },
+            style: Style::Decimal,
+        }
     }
 
-    /// Thousandths: `milli(500)` is half a core.
+    /// Returns a number of thousandths: `milli(500)` is half a core.
     #[must_use]
     pub const fn milli(thousandths: u64) -> Self {
-        Self { billionths: thousandths as u128 * (UNIT / 1_000), style: Style::Decimal }
+        Self { billionths: thousandths as u128 * (BILLIONTHS_PER_UNIT / 1_000), style: Style::Decimal }
     }
 
-    /// Mebibytes.
+    /// Returns a number of mebibytes.
     #[must_use]
     pub const fn mebibytes(count: u32) -> Self {
-        Self { billionths: ((count as u128) * UNIT) << 20, style: Style::Binary }
+        Self { billionths: ((count as u128) * BILLIONTHS_PER_UNIT) << 20, style: Style::Binary }
     }
 
-    /// Gibibytes.
+    /// Returns a number of gibibytes.
     #[must_use]
     pub const fn gibibytes(count: u32) -> Self {
-        Self { billionths: ((count as u128) * UNIT) << 30, style: Style::Binary }
+        Self { billionths: ((count as u128) * BILLIONTHS_PER_UNIT) << 30, style: Style::Binary }
     }
 
-    /// Whether it is nothing.
+    /// `true` if the amount is zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.billionths == 0
     }
 
-    /// Whether it is a whole number of units.
+    /// `true` if the amount is a whole number of units.
     #[must_use]
     pub const fn is_whole(self) -> bool {
-        self.billionths.is_multiple_of(UNIT)
+        self.billionths.is_multiple_of(BILLIONTHS_PER_UNIT)
     }
 
-    /// The sum, stopping at the largest quantity.
+    /// Returns the sum, saturating at the maximum.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self { billionths: (self.billionths + other.billionths).min(MAX), style: self.leading_style(other) }
+        Self {
+            billionths: (self.billionths + other.billionths).min(MAX_BILLIONTHS),
+            style: self.leading_style(other),
+        }
     }
 
-    /// The difference, stopping at zero.
+    /// Returns the difference, saturating at zero.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self {
@@ -104,11 +110,11 @@ impl Quantity {
         }
     }
 
-    /// The amount in units as a float, for charts and ratios.
+    /// Returns the amount in units as a float, for charts and ratios.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a chart does not show the sixteenth digit")]
+    #[expect(clippy::cast_precision_loss, reason = "charts do not show the sixteenth digit")]
     pub fn as_f64(self) -> f64 {
-        self.billionths as f64 / UNIT as f64
+        self.billionths as f64 / BILLIONTHS_PER_UNIT as f64
     }
 
     fn leading_style(self, other: Self) -> Style {
@@ -125,14 +131,14 @@ impl Quantity {
         let (style, factor) = Self::factor(suffix)?;
         let whole = parse_digits(whole)?.checked_mul(factor)?;
         let billionths = whole.checked_add(scaled_fraction(fraction, factor)?)?;
-        (billionths <= MAX).then_some(Self { billionths, style })
+        (billionths <= MAX_BILLIONTHS).then_some(Self { billionths, style })
     }
 
     fn factor(suffix: &str) -> Option<(Style, u128)> {
-        if let Some((_, factor)) = BINARY.iter().find(|(name, _)| *name == suffix) {
-            return Some((Style::Binary, factor * UNIT));
+        if let Some((_, factor)) = BINARY_SUFFIXES.iter().find(|(name, _)| *name == suffix) {
+            return Some((Style::Binary, factor * BILLIONTHS_PER_UNIT));
         }
-        if let Some((_, factor)) = DECIMAL.iter().find(|(name, _)| *name == suffix) {
+        if let Some((_, factor)) = DECIMAL_SUFFIXES.iter().find(|(name, _)| *name == suffix) {
             return Some((Style::Decimal, *factor));
         }
         let exponent: i8 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
@@ -145,7 +151,7 @@ fn parse_digits(digits: &str) -> Option<u128> {
     if digits.is_empty() { Some(0) } else { digits.parse().ok() }
 }
 
-/// `factor` times `0.fraction`, rounded up: Kubernetes never rounds a request down.
+/// Multiplies `factor` by `0.fraction` and rounds up, since Kubernetes never rounds a request down.
 fn scaled_fraction(fraction: &str, factor: u128) -> Option<u128> {
     let fraction = fraction.trim_end_matches('0');
     let divisor = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
@@ -187,20 +193,20 @@ impl FromStr for Quantity {
 }
 
 impl fmt::Display for Quantity {
-    /// The canonical form: no fraction, and the largest suffix that needs none.
+    /// Formats the canonical form: no fraction, and the largest suffix that needs none.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_zero() {
             return out.write_str("0");
         }
         if let (Style::Binary, true) = (self.style, self.is_whole()) {
-            let units = self.billionths / UNIT;
-            let fitting = BINARY.iter().find(|(_, factor)| units.is_multiple_of(*factor));
+            let units = self.billionths / BILLIONTHS_PER_UNIT;
+            let fitting = BINARY_SUFFIXES.iter().find(|(_, factor)| units.is_multiple_of(*factor));
             return match fitting {
                 Some((suffix, factor)) => write!(out, "{}{suffix}", units / factor),
                 None => write!(out, "{units}"),
             };
         }
-        match DECIMAL.iter().find(|(_, factor)| self.billionths.is_multiple_of(*factor)) {
+        match DECIMAL_SUFFIXES.iter().find(|(_, factor)| self.billionths.is_multiple_of(*factor)) {
             Some((suffix, factor)) => write!(out, "{}{suffix}", self.billionths / factor),
             None => write!(out, "{}n", self.billionths),
         }
@@ -230,8 +236,8 @@ mod tests {
     }
 
     #[test]
-    fn quantities_are_written_in_canonical_form() {
-        for (written, canonical) in [
+    fn quantities_are_formatted_in_canonical_form() {
+        for (input, canonical) in [
             ("0", "0"),
             ("0.5", "500m"),
             ("1500m", "1500m"),
@@ -246,15 +252,15 @@ mod tests {
             (".5", "500m"),
             ("5.", "5"),
         ] {
-            match written.parse::<Quantity>() {
-                Ok(quantity) => assert_eq!(quantity.to_string(), canonical, "{written}"),
-                Err(_) => assert_eq!(written, "12E", "more than 2^63 units is refused"),
+            match input.parse::<Quantity>() {
+                Ok(quantity) => assert_eq!(quantity.to_string(), canonical, "{input}"),
+                Err(_) => assert_eq!(input, "12E", "only amounts above 2^63 units are rejected"),
             }
         }
     }
 
     #[test]
-    fn what_is_no_amount_is_refused() {
+    fn invalid_quantities_are_rejected() {
         for bad in
             ["", ".", "-1", "+1", "1.2.3", "Gi", "1gi", "1KiB", "1 Gi", "e", "1e", "1e99", "9Ei9", "1e-20"]
         {
@@ -263,30 +269,30 @@ mod tests {
     }
 
     #[test]
-    fn comparison_goes_by_amount() {
+    fn comparison_is_by_amount() {
         assert_eq!(quantity("1Gi"), quantity("1073741824"));
         assert!(quantity("1G") < quantity("1Gi"));
         assert!(quantity("999m") < quantity("1"));
     }
 
     #[test]
-    fn sums_keep_the_style_of_what_was_there() {
+    fn a_sum_has_the_style_of_its_first_nonzero_term() {
         assert_eq!(quantity("1Gi").plus(quantity("512Mi")).to_string(), "1536Mi");
         assert_eq!(Quantity::ZERO.plus(quantity("1Gi")).to_string(), "1Gi");
         assert_eq!(quantity("1").minus(quantity("2")), Quantity::ZERO);
-        assert_eq!(quantity("7Ei").plus(quantity("7Ei")).billionths, MAX);
+        assert_eq!(quantity("7Ei").plus(quantity("7Ei")).billionths, MAX_BILLIONTHS);
     }
 
     proptest! {
         #[test]
-        fn the_canonical_form_reads_back_as_the_same_amount(billionths in 0..MAX, binary: bool) {
+        fn the_canonical_form_parses_to_the_same_amount(billionths in 0..MAX_BILLIONTHS, binary: bool) {
             let style = if binary { Style::Binary } else { Style::Decimal };
             let quantity = Quantity { billionths, style };
             prop_assert_eq!(quantity.to_string().parse::<Quantity>(), Ok(quantity));
         }
 
         #[test]
-        fn no_text_makes_reading_a_quantity_panic(text in "[0-9.eEkKmMnuGiTP+-]{0,24}") {
+        fn no_text_makes_parsing_a_quantity_panic(text in "[0-9.eEkKmMnuGiTP+-]{0,24}") {
             let _ = text.parse::<Quantity>();
         }
     }

@@ -1,4 +1,4 @@
-//! Quotas: how much of each resource a workspace or project may use, and whether it fits.
+//! Quotas: maximum amounts per resource of a workspace or project, and comparison with usage.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantity::Quantity;
 
-/// What can be limited.
+/// Resource with a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
-    /// Processor time requested, in cores.
+    /// Requested CPU, in cores.
     Cpu,
-    /// Memory requested, in bytes.
+    /// Requested memory, in bytes.
     Memory,
-    /// Persistent storage requested, in bytes.
+    /// Requested persistent storage, in bytes.
     Storage,
-    /// Scratch space on nodes requested, in bytes.
+    /// Requested ephemeral storage on nodes, in bytes.
     EphemeralStorage,
     /// Number of pods.
     Pods,
@@ -35,7 +35,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// Every resource, in the order in which they are listed.
+    /// All resources, in listing order.
     pub const ALL: [Self; 10] = [
         Self::Cpu,
         Self::Memory,
@@ -49,7 +49,7 @@ impl Resource {
         Self::ConfigMaps,
     ];
 
-    /// The resource as written in requests: `persistent_volume_claims`.
+    /// Returns the name in requests: `persistent_volume_claims`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Resource {
         }
     }
 
-    /// Whether it counts things, so that fractions make no sense.
+    /// `true` if the resource is a number of objects, which cannot be fractional.
     #[must_use]
     pub const fn is_count(self) -> bool {
         !matches!(self, Self::Cpu | Self::Memory | Self::Storage | Self::EphemeralStorage)
@@ -87,44 +87,43 @@ impl std::str::FromStr for Resource {
     }
 }
 
-/// A text that names no resource.
+/// Text that does not name a [`Resource`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be one of cpu, memory, storage, ephemeral_storage, pods, services, load_balancers, persistent_volume_claims, secrets, config_maps"
 )]
 pub struct UnknownResource;
 
-/// An amount for each of some resources. As a limit, a resource that is not mentioned is not limited; as
-/// usage, it is not used.
+/// Amounts per resource. In a limit, a resource without amount is unlimited; in usage, it is unused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Quota(BTreeMap<Resource, Quantity>);
 
-/// A resource that would not fit.
+/// Resource whose limit would be exceeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exceeded {
-    /// Which resource.
+    /// Resource that exceeds its limit.
     pub resource: Resource,
-    /// How much there would be.
-    pub wanted: Quantity,
-    /// How much there may be.
+    /// Requested total amount.
+    pub requested: Quantity,
+    /// Maximum amount.
     pub limit: Quantity,
 }
 
 impl fmt::Display for Exceeded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} would be {} of {}", self.resource, self.wanted, self.limit)
+        write!(out, "{} {} exceeds the limit of {}", self.resource, self.requested, self.limit)
     }
 }
 
 impl Quota {
-    /// A quota of no resource.
+    /// Returns a quota without amounts.
     #[must_use]
     pub const fn new() -> Self {
         Self(BTreeMap::new())
     }
 
-    /// The amount for a resource, where one is set.
+    /// Returns the amount for a resource; `None` if it is not set.
     #[must_use]
     pub fn get(&self, resource: Resource) -> Option<Quantity> {
         self.0.get(&resource).copied()
@@ -135,25 +134,25 @@ impl Quota {
         self.0.insert(resource, amount);
     }
 
-    /// The same with an amount set.
+    /// Returns the quota with an amount set.
     #[must_use]
     pub fn with(mut self, resource: Resource, amount: Quantity) -> Self {
         self.set(resource, amount);
         self
     }
 
-    /// Whether no amount is set.
+    /// `true` if no amount is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The amounts, in the order of [`Resource::ALL`].
+    /// Returns the amounts, in the order of [`Resource::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Resource, Quantity)> + '_ {
         self.0.iter().map(|(resource, amount)| (*resource, *amount))
     }
 
-    /// Both together: the union of the resources, amounts added.
+    /// Returns the sum: the union of the resources with their amounts added.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         let mut sum = self.clone();
@@ -164,12 +163,12 @@ impl Quota {
         sum
     }
 
-    /// What of this usage goes beyond `limit`; empty when all of it fits.
+    /// Returns the resources whose amounts exceed `limit`; empty if all amounts fit.
     #[must_use]
-    pub fn beyond(&self, limit: &Self) -> Vec<Exceeded> {
-        let exceeded = |(resource, wanted)| {
+    pub fn exceeding(&self, limit: &Self) -> Vec<Exceeded> {
+        let exceeded = |(resource, requested)| {
             let limit = limit.get(resource)?;
-            (wanted > limit).then_some(Exceeded { resource, wanted, limit })
+            (requested > limit).then_some(Exceeded { resource, requested, limit })
         };
         self.iter().filter_map(exceeded).collect()
     }
@@ -199,23 +198,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_limited_always_fits() {
+    fn unlimited_resources_never_exceed_the_quota() {
         let usage = quota(&[(Resource::Cpu, "3"), (Resource::Pods, "9")]);
         let limit = quota(&[(Resource::Cpu, "2")]);
-        let beyond = usage.beyond(&limit);
-        assert_eq!(beyond.len(), 1);
-        assert_eq!(beyond[0].to_string(), "cpu would be 3 of 2");
+        let exceeding = usage.exceeding(&limit);
+        assert_eq!(exceeding.len(), 1);
+        assert_eq!(exceeding[0].to_string(), "cpu 3 exceeds the limit of 2");
     }
 
     #[test]
-    fn a_sum_has_the_resources_of_both() {
+    fn a_sum_has_the_resources_of_both_quotas() {
         let sum =
             quota(&[(Resource::Cpu, "500m")]).plus(&quota(&[(Resource::Cpu, "1"), (Resource::Pods, "2")]));
         assert_eq!(sum, quota(&[(Resource::Cpu, "1500m"), (Resource::Pods, "2")]));
     }
 
     #[test]
-    fn a_resource_reads_as_it_is_written() {
+    fn every_resource_parses_from_its_name() {
         for resource in Resource::ALL {
             assert_eq!(resource.as_str().parse(), Ok(resource));
             assert_eq!(serde_json::to_value(resource).unwrap(), resource.as_str());

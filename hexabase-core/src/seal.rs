@@ -1,8 +1,9 @@
-//! Sealing: what must be stored or handed out but not read or changed by anyone else.
+//! Sealing: authenticated encryption of data that is stored or handed out, but must be neither read nor changed by
+//! others.
 //!
-//! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce per sealing, under the installation's master
-//! key. The purpose is bound as associated data: what was sealed for one purpose does not open for another.
-//! What follows from other secrets is derived with HMAC-SHA-256 (RFC 2104) under a key of its own.
+//! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce per operation, under the master key of the installation.
+//! The purpose is bound as associated data, so data that was sealed for one purpose does not open for another. Derived
+//! secrets use HMAC-SHA-256 (RFC 2104) with a separate key.
 
 use std::fmt;
 
@@ -17,10 +18,10 @@ use sha2::Sha256;
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _};
 
-const NONCE: usize = 12;
+const NONCE_LENGTH: usize = 12;
 
-/// The installation's master key. It encrypts signing keys, idempotent replies and cursors; it is the one
-/// secret an operator must keep.
+/// Master key of the installation. It encrypts signing keys, stored responses and cursors, and is the only secret that
+/// an operator must keep.
 #[derive(Clone)]
 pub struct MasterKey {
     cipher: Box<Aes256Gcm>,
@@ -28,25 +29,25 @@ pub struct MasterKey {
 }
 
 impl MasterKey {
-    /// A key from its 32 bytes.
+    /// Creates a key from its 32 bytes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        // Not the key itself: what is derived says nothing of what encrypts.
+        // A separate key for derivation, so that derived values reveal nothing about the encryption key.
         let derivation = hmac(bytes).chain_update(b"derivation").finalize().into_bytes();
         Self { cipher: Box::new(Aes256Gcm::new(&bytes.into())), derivation: hmac(derivation.into()) }
     }
 
-    /// A key from 32 bytes in base64, as operators keep it. White space around it is ignored.
+    /// Parses a key from 32 bytes in base64. Surrounding white space is ignored.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) when it is not base64 of exactly 32 bytes.
+    /// [`Invalid`](crate::ErrorKind::Invalid) unless the text is base64 of exactly 32 bytes.
     pub fn from_base64(text: &str) -> Result<Self> {
         let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-        let message = "must be 32 bytes in base64; make one with `head -c 32 /dev/urandom | base64`";
+        let message = "must be 32 bytes in base64; create a key with `head -c 32 /dev/urandom | base64`";
         bytes.map(Self::new).ok_or_else(|| Error::invalid("master_key", message))
     }
 
-    /// A new key as text for [`Self::from_base64`].
+    /// Generates a new key as text for [`Self::from_base64`].
     #[must_use]
     pub fn generate(ids: &dyn IdSource) -> SecretString {
         STANDARD.encode(ids.bytes::<32>()).into()
@@ -57,7 +58,7 @@ impl MasterKey {
     /// # Errors
     /// [`Unexpected`](crate::ErrorKind::Unexpected) for more than 64 GiB.
     pub fn seal(&self, ids: &dyn IdSource, purpose: &str, content: &[u8]) -> Result<Vec<u8>> {
-        let nonce: [u8; NONCE] = ids.bytes();
+        let nonce: [u8; NONCE_LENGTH] = ids.bytes();
         let payload = Payload { msg: content, aad: purpose.as_bytes() };
         let sealed = self
             .cipher
@@ -69,18 +70,19 @@ impl MasterKey {
     /// Opens what [`Self::seal`] sealed for the same purpose.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) when it was changed, sealed for another purpose or with
-    /// another key.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the data was changed, or sealed for another purpose or with another
+    /// key.
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>> {
-        let refused =
-            || Error::invalid("sealed", "was not made here, or was changed").with("purpose", purpose);
-        let (nonce, content) = sealed.split_at_checked(NONCE).ok_or_else(refused)?;
-        let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| refused())?;
+        let invalid = || {
+            Error::invalid("sealed", "must be unchanged data of this installation").with("purpose", purpose)
+        };
+        let (nonce, content) = sealed.split_at_checked(NONCE_LENGTH).ok_or_else(invalid)?;
+        let nonce: [u8; NONCE_LENGTH] = nonce.try_into().map_err(|_| invalid())?;
         let payload = Payload { msg: content, aad: purpose.as_bytes() };
-        self.cipher.decrypt(&Nonce::from(nonce), payload).map_err(|_| refused())
+        self.cipher.decrypt(&Nonce::from(nonce), payload).map_err(|_| invalid())
     }
 
-    /// What follows from some bytes for a purpose: always the same, and nobody without the key can tell what.
+    /// Derives 32 bytes for a purpose, deterministically. They cannot be computed without the key.
     #[must_use]
     pub fn derive(&self, purpose: &str, from: &[u8]) -> [u8; 32] {
         let length = (purpose.len() as u64).to_be_bytes();
@@ -91,7 +93,7 @@ impl MasterKey {
     /// Seals a text into an opaque, tamper-evident text in base64url.
     ///
     /// # Errors
-    /// As [`Self::seal`].
+    /// See [`Self::seal`].
     pub fn seal_text(&self, ids: &dyn IdSource, purpose: &str, content: &str) -> Result<String> {
         Ok(URL_SAFE_NO_PAD.encode(self.seal(ids, purpose, content.as_bytes())?))
     }
@@ -99,17 +101,18 @@ impl MasterKey {
     /// Opens what [`Self::seal_text`] sealed for the same purpose.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// See [`Self::open`].
     pub fn open_text(&self, purpose: &str, sealed: &str) -> Result<String> {
-        let refused =
-            || Error::invalid("sealed", "was not made here, or was changed").with("purpose", purpose);
-        let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| refused())?;
-        String::from_utf8(self.open(purpose, &sealed)?).map_err(|_| refused())
+        let invalid = || {
+            Error::invalid("sealed", "must be unchanged data of this installation").with("purpose", purpose)
+        };
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| invalid())?;
+        String::from_utf8(self.open(purpose, &sealed)?).map_err(|_| invalid())
     }
 }
 
 fn hmac(key: [u8; 32]) -> Hmac<Sha256> {
-    // Keys are filled up with zeros to the length of a block (RFC 2104 section 2).
+    // HMAC pads keys with zeros to the block length (RFC 2104 section 2).
     let mut block = [0; 64];
     block[..key.len()].copy_from_slice(&key);
     Hmac::new(&block.into())
@@ -129,7 +132,7 @@ mod tests {
     use secrecy::ExposeSecret as _;
 
     #[test]
-    fn what_was_sealed_opens_with_the_same_key_and_purpose_only() {
+    fn sealed_data_opens_only_with_the_same_key_and_purpose() {
         let ids = SeededIds::new(1);
         let key = MasterKey::from_base64(MasterKey::generate(&ids).expose_secret()).unwrap();
         let sealed = key.seal_text(&ids, "cursor", "grp_1").unwrap();
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_derived_depends_on_key_purpose_and_content_and_on_nothing_else() {
+    fn derived_bytes_depend_on_key_purpose_and_content() {
         let key = MasterKey::new([7; 32]);
         let derived = key.derive("refresh", b"abc");
         assert_eq!(MasterKey::new([7; 32]).derive("refresh", b"abc"), derived);
@@ -153,23 +156,23 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_another_length_is_refused_with_advice() {
+    fn a_key_of_another_length_is_rejected_with_a_remedy() {
         let error = MasterKey::from_base64("c2hvcnQ=").unwrap_err();
         assert!(error.to_string().contains("/dev/urandom"));
     }
 
     #[test]
-    fn the_key_does_not_show_in_debug_output() {
+    fn debug_output_does_not_contain_the_key() {
         assert_eq!(format!("{:?}", MasterKey::new([7; 32])), "MasterKey(…)");
     }
 
     proptest! {
         #[test]
-        fn one_changed_bit_anywhere_is_noticed(content: Vec<u8>, place: usize, bit in 0..8_u8) {
+        fn every_changed_bit_is_detected(content: Vec<u8>, index: usize, bit in 0..8_u8) {
             let key = MasterKey::new([1; 32]);
             let mut sealed = key.seal(&SeededIds::new(1), "p", &content).unwrap();
-            let place = place % sealed.len();
-            sealed[place] ^= 1 << bit;
+            let index = index % sealed.len();
+            sealed[index] ^= 1 << bit;
             prop_assert!(key.open("p", &sealed).is_err());
         }
     }

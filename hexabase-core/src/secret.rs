@@ -1,8 +1,8 @@
-//! Secrets that people carry: refresh tokens, API tokens, invitations.
+//! Bearer secrets: refresh tokens, API tokens, invitations.
 //!
-//! Each is `<prefix>_<selector><verifier>`: the selector finds the record, the verifier proves possession.
-//! Only the verifier's hash is stored; it has 256 random bits, so a plain SHA-256 is enough and no salt is
-//! needed.
+//! Each has the form `<prefix>_<selector><verifier>`: the selector identifies the record, the verifier proves
+//! possession. Only the hash of the verifier is stored. The verifier has 256 random bits, so plain SHA-256 without
+//! salt is sufficient.
 
 use std::fmt;
 
@@ -17,39 +17,40 @@ pub use secrecy::{ExposeSecret, SecretString};
 use crate::id_source::{IdSource, IdSourceExt as _};
 use crate::seal::MasterKey;
 
-/// The random half of a token. It is shown once and never stored.
+/// Random half of a token. It is shown once and never stored.
 #[derive(Clone)]
 pub struct Verifier([u8; 32]);
 
 impl Verifier {
-    /// A new verifier.
+    /// Creates a new verifier.
     #[must_use]
     pub fn generate(ids: &dyn IdSource) -> Self {
         Self(ids.bytes())
     }
 
-    /// A verifier that follows from an older one, and from nothing that anybody else knows: whoever shows the older one
-    /// twice, as after an answer that got lost, is given the same newer one.
+    /// Derives the successor of the verifier from the verifier, the master key and a context. A client that presents
+    /// the
+    /// same verifier twice, such as after a lost response, receives the same successor.
     #[must_use]
-    pub fn after(&self, key: &MasterKey, of: &str) -> Self {
-        let from = [of.as_bytes(), &self.0].concat();
+    pub fn derive_next(&self, key: &MasterKey, context: &str) -> Self {
+        let from = [context.as_bytes(), &self.0].concat();
         Self(key.derive("next verifier", &from))
     }
 
-    /// Reads what [`Self::reveal`] wrote.
+    /// Parses the output of [`Self::reveal`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)
     }
 
-    /// The verifier as text, to be handed to its owner: 43 characters of base64url.
+    /// Returns the verifier as text for its owner: 43 characters of base64url.
     #[must_use]
     pub fn reveal(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// What to store.
+    /// Returns the hash for storage.
     #[must_use]
     pub fn hash(&self) -> VerifierHash {
         VerifierHash(Sha256::digest(self.0).into())
@@ -62,18 +63,18 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// The stored half of a token's secret: the SHA-256 of a [`Verifier`].
+/// Stored half of a token's secret: the SHA-256 hash of a [`Verifier`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VerifierHash([u8; 32]);
 
 impl VerifierHash {
-    /// Where a range of hashes begins.
-    pub(crate) const LEAST: Self = Self([0; 32]);
-    /// Where a range of hashes ends.
-    pub(crate) const GREATEST: Self = Self([0xff; 32]);
+    /// Start of a range of all hashes.
+    pub(crate) const MIN: Self = Self([0; 32]);
+    /// End of a range of all hashes.
+    pub(crate) const MAX: Self = Self([0xff; 32]);
 
-    /// The hash of several parts, each with its length, so that moving a border between them shows.
+    /// Hashes several parts, each prefixed with its length, so that a shifted boundary between parts changes the hash.
     pub(crate) fn of_parts(parts: &[&[u8]]) -> Self {
         let hash = parts.iter().fold(Sha256::new(), |hash, part| {
             hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
@@ -81,7 +82,7 @@ impl VerifierHash {
         Self(hash.finalize().into())
     }
 
-    /// Whether it is the hash of this verifier, in constant time.
+    /// `true` if this is the hash of the verifier. The comparison takes constant time.
     #[must_use]
     pub fn matches(&self, verifier: &Verifier) -> bool {
         self.0.ct_eq(&verifier.hash().0).into()
@@ -95,7 +96,7 @@ impl fmt::Debug for VerifierHash {
 }
 
 impl fmt::Display for VerifierHash {
-    /// The hash as base64url, for stores.
+    /// Formats the hash as base64url, for stores.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&URL_SAFE_NO_PAD.encode(self.0))
     }
@@ -124,13 +125,13 @@ impl TryFrom<String> for VerifierHash {
     }
 }
 
-/// A stored text that is not a hash.
+/// Stored text that is not a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a SHA-256 hash in base64url")]
+#[error("must be a SHA-256 hash in base64url")]
 pub struct InvalidHash;
 
-/// A token as its owner carries it: a prefix that secret scanners recognise, the ids that find its record,
-/// and the verifier.
+/// Token in the form that its owner holds: a prefix for secret scanners, the ids that identify its record, and the
+/// verifier.
 ///
 /// ```
 /// use hexabase_core::id::TokenId;
@@ -148,9 +149,9 @@ pub struct InvalidHash;
 pub struct BearerToken;
 
 impl BearerToken {
-    /// Writes a token: `<prefix>_<id suffixes><verifier>`.
+    /// Formats a token: `<prefix>_<id suffixes><verifier>`.
     #[must_use]
-    #[expect(clippy::new_ret_no_self, reason = "the token itself is nothing but a secret text")]
+    #[expect(clippy::new_ret_no_self, reason = "a token is a secret text")]
     pub fn new(prefix: &str, selectors: &[&dyn fmt::Display], verifier: &Verifier) -> SecretString {
         let mut text = format!("{prefix}_");
         for selector in selectors {
@@ -161,7 +162,7 @@ impl BearerToken {
         text.into()
     }
 
-    /// Reads a token with one selector.
+    /// Parses a token with one selector.
     #[must_use]
     pub fn split<A: crate::id::TypedId>(prefix: &str, token: &str) -> Option<(A, Verifier)> {
         let rest = token.strip_prefix(prefix)?.strip_prefix('_')?;
@@ -169,7 +170,7 @@ impl BearerToken {
         Some((id, Verifier::parse(rest)?))
     }
 
-    /// Reads a token with two selectors.
+    /// Parses a token with two selectors.
     #[must_use]
     pub fn split_two<A: crate::id::TypedId, B: crate::id::TypedId>(
         prefix: &str,
@@ -195,13 +196,13 @@ mod tests {
     use jiff::Timestamp;
 
     #[test]
-    fn nothing_secret_shows_in_debug_output() {
+    fn debug_output_contains_no_secret() {
         let verifier = Verifier::generate(&SeededIds::new(3));
         assert_eq!(format!("{verifier:?} {:?}", verifier.hash()), "Verifier(…) VerifierHash(…)");
     }
 
     #[test]
-    fn a_hash_matches_only_its_own_verifier() {
+    fn a_hash_matches_only_its_verifier() {
         let ids = SeededIds::new(3);
         let (one, other) = (Verifier::generate(&ids), Verifier::generate(&ids));
         let stored: VerifierHash = one.hash().to_string().parse().unwrap();
@@ -210,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn a_border_between_parts_counts() {
+    fn a_shifted_boundary_between_parts_changes_the_hash() {
         assert_ne!(VerifierHash::of_parts(&[b"ab", b"c"]), VerifierHash::of_parts(&[b"a", b"bc"]));
     }
 
     #[test]
-    fn a_token_with_two_selectors_reads_back() {
+    fn a_token_with_two_selectors_round_trips() {
         let ids = SeededIds::new(3);
         let organization: OrganizationId = ids.id(Timestamp::UNIX_EPOCH);
         let invitation: InvitationId = ids.id(Timestamp::UNIX_EPOCH);
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_garbled_token_is_no_token() {
+    fn a_malformed_token_is_rejected() {
         for bad in
             ["", "hxi", "hxi_", "hxi_é", "hxb_01h455vb4pex5vsknk084sn02q", "hxi_01h455vb4pex5vsknk084sn02qAA"]
         {

@@ -1,32 +1,32 @@
-//! Versions: the number that makes a read-decide-commit cycle safe without locks.
+//! Versions: optimistic concurrency control for the read, decide and commit cycle, without locks.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of an aggregate root or of a thing inside it. It starts at 1 and grows by one with every
+/// Version of an aggregate root, or of an object inside an aggregate. It starts at 1 and is incremented by every
 /// change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Version(u64);
 
 impl Version {
-    /// The version of something just created.
+    /// Version of a new object.
     pub const FIRST: Self = Self(1);
 
-    /// A version with a known number, for stores and for `If-Match`.
+    /// Creates a version from its number, for stores and `If-Match`.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// The version after this one.
+    /// Returns the next version.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
 
-    /// The bare number.
+    /// Returns the number.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0

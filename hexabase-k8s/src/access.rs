@@ -1,4 +1,4 @@
-//! The way into a tenant cluster.
+//! Connections to tenant API servers.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use kube::Client;
 use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster};
 
+use crate::config::{HostConfig, fill_template};
 use crate::error::from_kube;
-use crate::settings::{HostSettings, filled_in};
 
-/// Turns the operator's kubeconfig of a tenant cluster into a client.
+/// Creates clients from the operator's kubeconfig of a tenant cluster.
 #[async_trait]
 pub trait TenantConnector: fmt::Debug + Send + Sync + 'static {
-    /// A client with all rights inside the tenant cluster.
+    /// Returns a client with all permissions inside the tenant cluster.
     ///
     /// # Errors
-    /// `Unavailable` when the kubeconfig makes no sense.
+    /// `Unavailable` if the kubeconfig is not usable.
     async fn connect(&self, target: &TenantTarget, kubeconfig: &SecretString) -> Result<Client>;
 }
 
-/// Connects over the network, to where the host's settings say that tenants are.
+/// Connects over the network, at the tenant address of the host's configuration.
 #[derive(Debug, Clone)]
 pub struct ServiceConnector(String);
 
 impl ServiceConnector {
-    /// A connector to the tenants of a host.
+    /// Creates a connector for the tenants of a host.
     #[must_use]
-    pub fn new(host: &HostSettings) -> Self {
+    pub fn new(host: &HostConfig) -> Self {
         Self(host.address.clone())
     }
 }
@@ -38,27 +38,31 @@ impl ServiceConnector {
 #[async_trait]
 impl TenantConnector for ServiceConnector {
     async fn connect(&self, target: &TenantTarget, kubeconfig: &SecretString) -> Result<Client> {
-        let unusable = |error: kube::config::KubeconfigError| {
-            Error::unavailable("the tenant's kubeconfig cannot be used")
+        let invalid_kubeconfig = |error: kube::config::KubeconfigError| {
+            Error::unavailable("the kubeconfig of the tenant is not usable")
                 .with("cluster", &target.name)
                 .caused_by(error)
         };
-        let mut inline = only_inline(Kubeconfig::from_yaml(kubeconfig.expose_secret()).map_err(unusable)?);
+        let mut inline = inline_credentials(
+            Kubeconfig::from_yaml(kubeconfig.expose_secret()).map_err(invalid_kubeconfig)?,
+        );
         for cluster in inline.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
-            cluster.server = Some(filled_in(&self.0, &target.name));
+            cluster.server = Some(fill_template(&self.0, &target.name));
         }
-        let config =
-            Config::from_custom_kubeconfig(inline, &KubeConfigOptions::default()).await.map_err(unusable)?;
-        let mut config = patient(config);
-        // A tenant that asks to be asked again later is, at the next look.
+        let config = Config::from_custom_kubeconfig(inline, &KubeConfigOptions::default())
+            .await
+            .map_err(invalid_kubeconfig)?;
+        let mut config = with_timeouts(config);
+        // The client must not retry a throttled request: the next reconcile does.
         config.default_retry = false;
         Client::try_from(config).map_err(from_kube)
     }
 }
 
-/// What a kubeconfig says about whom to trust and as whom to come, and nothing that would lead elsewhere, run a program or
-/// read a file here: it was written by a control plane, and that may be in the hands of whoever broke out of it.
-fn only_inline(kubeconfig: Kubeconfig) -> Kubeconfig {
+/// Reduces a kubeconfig to its inline certificates and credentials, without any field that points elsewhere, runs a
+/// program or reads a local file: the tenant's control plane wrote it, and that may be controlled by a user who
+/// escaped from a workload.
+fn inline_credentials(kubeconfig: Kubeconfig) -> Kubeconfig {
     let cluster = |cluster: Cluster| Cluster {
         certificate_authority_data: cluster.certificate_authority_data,
         ..Cluster::default()
@@ -84,10 +88,10 @@ fn only_inline(kubeconfig: Kubeconfig) -> Kubeconfig {
     }
 }
 
-/// The same with bounds on how long it waits for a connection, and for something to move on it: a little longer than an
-/// API server lets a watch be silent. How long an answer may take is bounded for each exchange by itself.
+/// Sets timeouts for connecting and for progress on a connection. The read timeout is slightly longer than the time
+/// for which an API server may leave a watch silent. The duration of a whole response is bounded per request.
 #[must_use]
-pub fn patient(mut config: Config) -> Config {
+pub fn with_timeouts(mut config: Config) -> Config {
     config.connect_timeout = Some(Duration::from_secs(5));
     config.read_timeout = Some(Duration::from_secs(300));
     config.write_timeout = Some(Duration::from_secs(20));

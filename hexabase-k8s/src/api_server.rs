@@ -1,3 +1,5 @@
+//! Client of one Kubernetes API server, with limits on the time and size of its responses.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +16,21 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::error::{from_kube, of_answer, unreadable};
+use crate::error::{from_kube, from_response, invalid_response};
 use crate::labels::FIELD_MANAGER;
 use crate::object::{Kind, Object};
 
-/// How long to wait for a pod to be asked to go.
-const EVICTION: Duration = Duration::from_secs(2);
-/// How many objects come on one page.
-const PAGE: u32 = 500;
+/// Maximum duration of an eviction request.
+const EVICTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// Number of objects per page of a list.
+const PAGE_SIZE: u32 = 500;
 
-type Built = std::result::Result<http::Request<Vec<u8>>, kube::core::request::Error>;
+type BuiltRequest = std::result::Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 
 /// A page of a list.
 #[derive(Deserialize)]
 struct Page {
-    /// `null` where there are none, as some servers say.
+    /// Objects of the page; `None` if the server sends `null` for an empty list.
     items: Option<Vec<Value>>,
     #[serde(default)]
     metadata: PageMetadata,
@@ -40,29 +42,29 @@ struct PageMetadata {
     next: Option<String>,
 }
 
-/// How much an API server may ask of us.
+/// Limits on the responses of an API server.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    /// How long an answer may take, with all its pages and with waiting as long as the server asks for.
-    pub(crate) time: Duration,
-    /// How long an answer may be, with all its pages.
-    pub(crate) bytes: usize,
+pub(crate) struct RequestLimits {
+    /// Maximum duration of a request, including all pages of a list and retries that the server asks for.
+    pub(crate) timeout: Duration,
+    /// Maximum size of a response in bytes, summed over all pages of a list.
+    pub(crate) max_response_bytes: usize,
 }
 
-impl Bounds {
-    /// A host cluster is the operator's.
-    pub(crate) const HOST: Self = Self { time: Duration::from_secs(30), bytes: 256 << 20 };
-    /// A tenant cluster may be in anybody's hands.
-    pub(crate) const TENANT: Self = Self { time: Duration::from_secs(5), bytes: 8 << 20 };
+impl RequestLimits {
+    /// Limits for a host cluster, which the operator controls.
+    pub(crate) const HOST: Self = Self { timeout: Duration::from_secs(30), max_response_bytes: 256 << 20 };
+    /// Limits for a tenant cluster, whose control plane is not trusted.
+    pub(crate) const TENANT: Self = Self { timeout: Duration::from_secs(5), max_response_bytes: 8 << 20 };
 }
 
-/// One Kubernetes API server, spoken to in plain JSON.
+/// Kubernetes API server that is called with plain JSON.
 #[derive(Clone)]
 pub(crate) struct ApiServer {
     client: Client,
-    bounds: Bounds,
-    /// Lets so many requests be under way at a time.
-    gate: Arc<Semaphore>,
+    limits: RequestLimits,
+    /// Bounds the number of concurrent requests.
+    request_slots: Arc<Semaphore>,
 }
 
 impl fmt::Debug for ApiServer {
@@ -79,12 +81,12 @@ fn path(kind: Kind, namespace: Option<&str>) -> String {
     }
 }
 
-fn unbuildable(error: kube::core::request::Error) -> Error {
+fn invalid_request(error: kube::core::request::Error) -> Error {
     from_kube(kube::Error::BuildRequest(error))
 }
 
-/// Nothing, for what is not there.
-fn optional<T>(outcome: Result<T>) -> Result<Option<T>> {
+/// Maps a `NotFound` error to `None`.
+fn none_if_not_found<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -93,45 +95,45 @@ fn optional<T>(outcome: Result<T>) -> Result<Option<T>> {
 }
 
 impl ApiServer {
-    /// A server that is asked at most `concurrency` things at a time.
-    pub(crate) fn new(client: Client, bounds: Bounds, concurrency: usize) -> Self {
-        Self { client, bounds, gate: Arc::new(Semaphore::new(concurrency.max(1))) }
+    /// Creates a client with at most `concurrency` concurrent requests, at least one.
+    pub(crate) fn new(client: Client, limits: RequestLimits, concurrency: usize) -> Self {
+        Self { client, limits, request_slots: Arc::new(Semaphore::new(concurrency.max(1))) }
     }
 
-    /// Sends a request, and answers what came back if that was no failure and no longer than `room`.
-    async fn exchange(&self, request: http::Request<Vec<u8>>, room: usize) -> Result<Bytes> {
-        let answer = self.client.send(request.map(Body::from)).await.map_err(from_kube)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), room).collect().await.map_err(|error| {
+    /// Sends a request and returns the body of a successful response of at most `max_bytes` bytes.
+    async fn exchange(&self, request: http::Request<Vec<u8>>, max_bytes: usize) -> Result<Bytes> {
+        let response = self.client.send(request.map(Body::from)).await.map_err(from_kube)?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), max_bytes).collect().await.map_err(|error| {
             let message = match error.is::<LengthLimitError>() {
-                true => "the API server answers more than is read of it",
-                false => "the API server broke off its answer",
+                true => "the response of the API server exceeds the size limit",
+                false => "the API server aborted its response",
             };
             Error::unavailable(message).caused_by(error)
         })?;
         let body = body.to_bytes();
-        if status.is_success() { Ok(body) } else { Err(of_answer(status, &body)) }
+        if status.is_success() { Ok(body) } else { Err(from_response(status, &body)) }
     }
 
-    /// Waits for its turn, and then for an exchange, or for several that belong together, as long as an answer may take.
-    async fn in_time<T>(&self, exchange: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        let _entered = self.gate.acquire().await;
-        let late = |_| Error::unavailable("the API server does not answer in time");
-        timeout(self.bounds.time, exchange).await.map_err(late)?
+    /// Waits for a request slot, then runs one or more requests within one timeout.
+    async fn with_timeout<T>(&self, exchange: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let _slot = self.request_slots.acquire().await;
+        let timed_out = |_| Error::unavailable("the API server did not respond in time");
+        timeout(self.limits.timeout, exchange).await.map_err(timed_out)?
     }
 
     async fn send(&self, request: http::Request<Vec<u8>>) -> Result<Value> {
-        let answer = self.in_time(self.exchange(request, self.bounds.bytes)).await?;
-        serde_json::from_slice(&answer).map_err(unreadable)
+        let response = self.with_timeout(self.exchange(request, self.limits.max_response_bytes)).await?;
+        serde_json::from_slice(&response).map_err(invalid_response)
     }
 
-    /// An object, if there is one.
+    /// Returns an object, or `None` if it does not exist.
     pub(crate) async fn find(&self, kind: Kind, namespace: &str, name: &str) -> Result<Option<Value>> {
         let request = Request::new(path(kind, Some(namespace))).get(name, &GetParams::default());
-        optional(self.send(request.map_err(unbuildable)?).await)
+        none_if_not_found(self.send(request.map_err(invalid_request)?).await)
     }
 
-    /// All objects of a kind that a label selector selects, in one namespace or everywhere.
+    /// Returns all objects of a kind that match a label selector, in one namespace or in all.
     pub(crate) async fn list(
         &self,
         kind: Kind,
@@ -141,17 +143,17 @@ impl ApiServer {
         self.list_by(kind, namespace, ListParams::default().labels(selector)).await
     }
 
-    /// All objects of a kind that these parameters select.
+    /// Returns all objects of a kind that match the list parameters.
     pub(crate) async fn list_by(
         &self,
         kind: Kind,
         namespace: Option<&str>,
         params: ListParams,
     ) -> Result<Vec<Value>> {
-        self.in_time(self.pages(kind, namespace, params, Request::list)).await
+        self.with_timeout(self.list_pages(kind, namespace, params, Request::list)).await
     }
 
-    /// The metadata of all objects of a kind in a namespace that a label selector selects, and nothing else of them.
+    /// Returns only the metadata of all objects of a kind in a namespace that match a label selector.
     pub(crate) async fn list_metadata(
         &self,
         kind: Kind,
@@ -159,22 +161,24 @@ impl ApiServer {
         selector: &str,
     ) -> Result<Vec<Value>> {
         let params = ListParams::default().labels(selector);
-        self.in_time(self.pages(kind, Some(namespace), params, Request::list_metadata)).await
+        self.with_timeout(self.list_pages(kind, Some(namespace), params, Request::list_metadata)).await
     }
 
-    async fn pages(
+    async fn list_pages(
         &self,
         kind: Kind,
         namespace: Option<&str>,
         params: ListParams,
-        page: impl Fn(&Request, &ListParams) -> Built + Send,
+        request_of: impl Fn(&Request, &ListParams) -> BuiltRequest + Send,
     ) -> Result<Vec<Value>> {
-        let (mut found, mut room, mut params) = (Vec::new(), self.bounds.bytes, params.limit(PAGE));
+        let (mut found, mut params) = (Vec::new(), params.limit(PAGE_SIZE));
+        let mut remaining_bytes = self.limits.max_response_bytes;
         loop {
-            let request = page(&Request::new(path(kind, namespace)), &params).map_err(unbuildable)?;
-            let answer = self.exchange(request, room).await?;
-            room -= answer.len();
-            let page: Page = serde_json::from_slice(&answer).map_err(unreadable)?;
+            let request =
+                request_of(&Request::new(path(kind, namespace)), &params).map_err(invalid_request)?;
+            let response = self.exchange(request, remaining_bytes).await?;
+            remaining_bytes -= response.len();
+            let page: Page = serde_json::from_slice(&response).map_err(invalid_response)?;
             found.extend(page.items.into_iter().flatten());
             match page.metadata.next {
                 Some(token) if !token.is_empty() => params = params.continue_token(&token),
@@ -183,17 +187,18 @@ impl ApiServer {
         }
     }
 
-    /// Makes an object what it should be, by server-side apply. What others say about it stays, but for the
-    /// fields that Hexabase renders: those are Hexabase's.
+    /// Applies an object by server-side apply. Fields that other managers own are kept, except the fields that
+    /// Hexabase
+    /// renders: it takes their ownership (`force`).
     pub(crate) async fn apply(&self, object: &Object) -> Result<()> {
         let params = PatchParams { force: true, ..PatchParams::apply(FIELD_MANAGER) };
         let request = Request::new(path(object.kind, Some(&object.namespace)));
         let request =
-            request.patch(&object.name, &params, &Patch::Apply(&object.body)).map_err(unbuildable)?;
+            request.patch(&object.name, &params, &Patch::Apply(&object.body)).map_err(invalid_request)?;
         self.send(request).await.map(drop).map_err(|error| error.with("object", object.key()))
     }
 
-    /// Changes single fields of an object, if it is there.
+    /// Changes single fields of an object by merge patch. Returns `None` if the object does not exist.
     pub(crate) async fn merge(
         &self,
         kind: Kind,
@@ -203,10 +208,10 @@ impl ApiServer {
     ) -> Result<Option<Value>> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let request = Request::new(path(kind, Some(namespace))).patch(name, &params, &Patch::Merge(patch));
-        optional(self.send(request.map_err(unbuildable)?).await)
+        none_if_not_found(self.send(request.map_err(invalid_request)?).await)
     }
 
-    /// Removes an object, if it is there and still the one with this uid.
+    /// Deletes an object if it exists and, if `uid` is given, still has that uid.
     pub(crate) async fn delete(
         &self,
         kind: Kind,
@@ -220,31 +225,32 @@ impl ApiServer {
             params.preconditions =
                 Some(kube::api::Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         }
-        let request = Request::new(path(kind, Some(namespace))).delete(name, &params).map_err(unbuildable)?;
-        optional(self.send(request).await).map(drop)
+        let request =
+            Request::new(path(kind, Some(namespace))).delete(name, &params).map_err(invalid_request)?;
+        none_if_not_found(self.send(request).await).map(drop)
     }
 
-    /// Asks a pod to go, if it is there and its disruption budget lets it.
+    /// Evicts a pod if it exists and its disruption budget allows it.
     ///
     /// # Errors
-    /// `RateLimited` while its disruption budget does not: the client would ask for half a minute.
+    /// `RateLimited` if the disruption budget forbids it; the client alone would retry for half a minute.
     pub(crate) async fn evict(&self, namespace: &str, pod: &str) -> Result<()> {
         let request = Request::new(path(Kind::POD, Some(namespace))).evict(pod, &EvictParams::default());
-        let asked = timeout(EVICTION, self.send(request.map_err(unbuildable)?)).await;
-        optional(asked.unwrap_or_else(|_| Err(Error::rate_limited(EVICTION)))).map(drop)
+        let evicted = timeout(EVICTION_TIMEOUT, self.send(request.map_err(invalid_request)?)).await;
+        none_if_not_found(evicted.unwrap_or_else(|_| Err(Error::rate_limited(EVICTION_TIMEOUT)))).map(drop)
     }
 
-    /// Removes all objects of a kind in a namespace that a label selector selects.
+    /// Deletes all objects of a kind in a namespace that match a label selector.
     pub(crate) async fn delete_all(&self, kind: Kind, namespace: &str, selector: &str) -> Result<()> {
         let request = Request::new(path(kind, Some(namespace)))
             .delete_collection(&DeleteParams::default(), &ListParams::default().labels(selector));
-        self.send(request.map_err(unbuildable)?).await.map(drop)
+        self.send(request.map_err(invalid_request)?).await.map(drop)
     }
 
-    /// Whether a path that answers plain text, such as `/readyz`, answers well.
+    /// Checks that a plain-text path such as `/readyz` responds with success.
     pub(crate) async fn ping(&self, path: &str) -> Result<()> {
         let request = http::Request::get(path).body(Vec::new());
-        let request = request.map_err(|error| Error::unexpected("a path is none").caused_by(error))?;
-        self.in_time(self.exchange(request, self.bounds.bytes)).await.map(drop)
+        let request = request.map_err(|error| Error::unexpected("invalid request path").caused_by(error))?;
+        self.with_timeout(self.exchange(request, self.limits.max_response_bytes)).await.map(drop)
     }
 }

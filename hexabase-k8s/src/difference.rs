@@ -1,4 +1,4 @@
-//! What differs between objects as they are and as they should be. Pure functions.
+//! Difference between desired and actual objects. Pure functions.
 
 use hexabase_core::model::DriftEntry;
 use serde_json::Value;
@@ -6,21 +6,21 @@ use serde_json::Value;
 use crate::managers::Managers;
 use crate::object::{Object, ObjectKey, Objects};
 
-/// What must be done to bring objects where they should be.
+/// Changes that bring the actual objects to the desired state.
 #[derive(Debug, Default)]
 pub(crate) struct Difference<'a> {
-    /// Objects that are missing or differ, in the order in which they are applied.
+    /// Objects that are missing or differ, in the order of application.
     pub(crate) apply: Vec<&'a Object>,
-    /// Objects that should not be there, each with its uid.
+    /// Objects that must not exist, each with its uid.
     pub(crate) remove: Vec<(ObjectKey, Option<String>)>,
-    /// The same for people, field by field.
+    /// The same changes field by field, for display.
     pub(crate) entries: Vec<DriftEntry>,
 }
 
-/// Compares what should be with what is. An object that is on its way out is as good as gone.
+/// Compares the desired objects with the actual ones. Terminating objects that are not desired count as removed.
 pub(crate) fn compare<'a>(scope: &str, desired: &'a [Object], actual: &Objects) -> Difference<'a> {
     let mut difference = Difference::default();
-    let whole = |key: &ObjectKey, actual: Option<&str>, desired: Option<&str>| DriftEntry {
+    let object_entry = |key: &ObjectKey, actual: Option<&str>, desired: Option<&str>| DriftEntry {
         scope: scope.to_owned(),
         object: key.to_string(),
         field: String::new(),
@@ -30,68 +30,79 @@ pub(crate) fn compare<'a>(scope: &str, desired: &'a [Object], actual: &Objects) 
     };
     for object in desired {
         let key = object.key();
-        let Some(there) = actual.get(&key) else {
+        let Some(existing) = actual.get(&key) else {
             difference.apply.push(object);
-            difference.entries.push(whole(&key, None, Some("present")));
+            difference.entries.push(object_entry(&key, None, Some("present")));
             continue;
         };
-        let (mut fields, managers) = (Vec::new(), Managers::of(there));
-        for (name, wanted) in object.body.as_object().into_iter().flatten() {
-            // Kind and version are known from the key; entries of lists do not repeat them.
+        let (mut fields, managers) = (Vec::new(), Managers::of(existing));
+        for (name, desired_value) in object.body.as_object().into_iter().flatten() {
+            // The key contains the kind and version, and entries of lists do not repeat them.
             if !["apiVersion", "kind"].contains(&name.as_str()) {
-                compare_field(name, wanted, there.get(name), &Place::top(&managers), &mut fields);
+                compare_field(
+                    name,
+                    desired_value,
+                    existing.get(name),
+                    &FieldPath::root(&managers),
+                    &mut fields,
+                );
             }
         }
         if !fields.is_empty() {
             difference.apply.push(object);
         }
-        let secret = key.kind == crate::object::Kind::SECRET;
+        let is_secret = key.kind == crate::object::Kind::SECRET;
         difference.entries.extend(fields.into_iter().map(|field| {
-            let shown =
-                |value: Option<Value>| value.map(|value| if secret { "…".to_owned() } else { brief(&value) });
-            let (actual, desired) = (shown(field.actual), shown(Some(field.desired)));
+            let display = |value: Option<Value>| {
+                value.map(|value| if is_secret { "…".to_owned() } else { truncated(&value) })
+            };
+            let (actual, desired) = (display(field.actual), display(Some(field.desired)));
             DriftEntry {
                 field: field.path,
                 actual,
                 desired,
                 managers: field.managers,
-                ..whole(&key, None, None)
+                ..object_entry(&key, None, None)
             }
         }));
     }
-    for (key, there) in actual {
+    for (key, existing) in actual {
         if !desired.iter().any(|object| object.key() == *key)
-            && there.pointer("/metadata/deletionTimestamp").is_none()
+            && existing.pointer("/metadata/deletionTimestamp").is_none()
         {
-            let uid = there.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+            let uid = existing.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
             difference.remove.push((key.clone(), uid));
-            difference.entries.push(whole(key, Some("present"), None));
+            difference.entries.push(object_entry(key, Some("present"), None));
         }
     }
     difference
 }
 
-fn brief(value: &Value) -> String {
-    const LONGEST: usize = 200;
+fn truncated(value: &Value) -> String {
+    const MAX_VALUE_CHARS: usize = 200;
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(['…']).collect() }
+    if text.chars().count() <= MAX_VALUE_CHARS {
+        text
+    } else {
+        text.chars().take(MAX_VALUE_CHARS).chain(['…']).collect()
+    }
 }
 
-struct Field {
+struct FieldDifference {
     path: String,
     desired: Value,
     actual: Option<Value>,
     managers: Vec<String>,
 }
 
-/// A place in an object: its path, and who manages what lies there.
-struct Place<'a> {
+/// Path of a field in an object, with the field managers of that field.
+struct FieldPath<'a> {
     path: String,
     managers: Managers<'a>,
 }
 
-impl<'a> Place<'a> {
-    fn top(managers: &Managers<'a>) -> Self {
+impl<'a> FieldPath<'a> {
+    fn root(managers: &Managers<'a>) -> Self {
         Self { path: String::new(), managers: managers.clone() }
     }
 
@@ -100,19 +111,24 @@ impl<'a> Place<'a> {
         Self { path, managers: self.managers.of_field(name) }
     }
 
-    fn entry(&self, shown: &str, entry: &Value) -> Self {
-        Self { path: format!("{}[{shown}]", self.path), managers: self.managers.of_entry(entry) }
+    fn entry(&self, key: &str, entry: &Value) -> Self {
+        Self { path: format!("{}[{key}]", self.path), managers: self.managers.of_entry(entry) }
     }
 
-    fn differs(&self, desired: &Value, actual: Option<&Value>) -> Field {
+    fn mismatch(&self, desired: &Value, actual: Option<&Value>) -> FieldDifference {
         let managers = self.managers.others();
-        Field { path: self.path.clone(), desired: desired.clone(), actual: actual.cloned(), managers }
+        FieldDifference {
+            path: self.path.clone(),
+            desired: desired.clone(),
+            actual: actual.cloned(),
+            managers,
+        }
     }
 }
 
-/// Fields that others may add to (a service mesh adds containers, a webhook adds variables): their entries
-/// are told apart by a key, and only ours are compared.
-fn key_of_entries(field: &str) -> Option<&'static str> {
+/// Key of the entries of a list to which others may add (a service mesh adds containers, a webhook adds variables).
+/// Only the desired entries of such a list are compared.
+fn merge_key(field: &str) -> Option<&'static str> {
     match field {
         "containers" | "initContainers" | "env" | "volumes" => Some("name"),
         "volumeMounts" => Some("mountPath"),
@@ -124,47 +140,60 @@ fn compare_field(
     name: &str,
     desired: &Value,
     actual: Option<&Value>,
-    above: &Place<'_>,
-    found: &mut Vec<Field>,
+    parent: &FieldPath<'_>,
+    found: &mut Vec<FieldDifference>,
 ) {
-    let place = above.field(name);
+    let field_path = parent.field(name);
     match actual {
-        Some(actual) => differing_fields(desired, actual, &place, found),
-        // The API server leaves out what is empty.
+        Some(actual) => compare_value(desired, actual, &field_path, found),
+        // The API server omits empty values.
         None if is_empty(desired) => {}
-        None => found.push(place.differs(desired, None)),
+        None => found.push(field_path.mismatch(desired, None)),
     }
 }
 
-/// Where `actual` is not what `desired` says. What `desired` does not mention is somebody else's, or the
-/// API server's default.
-fn differing_fields(desired: &Value, actual: &Value, place: &Place<'_>, found: &mut Vec<Field>) {
+/// Collects the fields in which `actual` differs from `desired`. Fields that `desired` does not contain belong to
+/// another manager or are defaults of the API server.
+fn compare_value(
+    desired: &Value,
+    actual: &Value,
+    field_path: &FieldPath<'_>,
+    found: &mut Vec<FieldDifference>,
+) {
     match (desired, actual) {
         (Value::Object(desired), Value::Object(actual)) => {
-            for (name, wanted) in desired {
-                compare_field(name, wanted, actual.get(name), place, found);
+            for (name, desired_value) in desired {
+                compare_field(name, desired_value, actual.get(name), field_path, found);
             }
         }
         (Value::Array(desired_items), Value::Array(actual_items)) => {
-            let field = place.path.rsplit('.').next().unwrap_or_default();
-            if let Some(key) = key_of_entries(field) {
-                for wanted in desired_items {
-                    let inner = place.entry(wanted[key].as_str().unwrap_or_default(), wanted);
-                    match actual_items.iter().find(|there| there.get(key) == wanted.get(key)) {
-                        Some(there) => differing_fields(wanted, there, &inner, found),
-                        None => found.push(inner.differs(wanted, None)),
+            let field = field_path.path.rsplit('.').next().unwrap_or_default();
+            if let Some(key) = merge_key(field) {
+                for desired_value in desired_items {
+                    let inner =
+                        field_path.entry(desired_value[key].as_str().unwrap_or_default(), desired_value);
+                    match actual_items.iter().find(|existing| existing.get(key) == desired_value.get(key)) {
+                        Some(existing) => compare_value(desired_value, existing, &inner, found),
+                        None => found.push(inner.mismatch(desired_value, None)),
                     }
                 }
             } else if desired_items.len() != actual_items.len() {
-                found.push(place.differs(&Value::Array(desired_items.clone()), Some(actual)));
+                found.push(field_path.mismatch(&Value::Array(desired_items.clone()), Some(actual)));
             } else {
-                for (position, (wanted, there)) in desired_items.iter().zip(actual_items).enumerate() {
-                    differing_fields(wanted, there, &place.entry(&position.to_string(), there), found);
+                for (position, (desired_value, existing)) in
+                    desired_items.iter().zip(actual_items).enumerate()
+                {
+                    compare_value(
+                        desired_value,
+                        existing,
+                        &field_path.entry(&position.to_string(), existing),
+                        found,
+                    );
                 }
             }
         }
         (desired, actual) if desired == actual => {}
-        (desired, actual) => found.push(place.differs(desired, Some(actual))),
+        (desired, actual) => found.push(field_path.mismatch(desired, Some(actual))),
     }
 }
 
@@ -195,55 +224,56 @@ mod tests {
         difference.entries.into_iter().map(|entry| entry.field).collect()
     }
 
-    fn named(content: Value) -> Value {
+    fn with_metadata(content: Value) -> Value {
         let mut content = content;
         content["metadata"] = json!({ "name": "a", "namespace": "n" });
         content
     }
 
     #[test]
-    fn what_others_add_is_no_difference() {
-        let desired = named(json!({ "data": { "a": "1" }, "spec": { "list": [{ "x": 1 }] } }));
-        let actual = named(
+    fn fields_added_by_others_are_no_difference() {
+        let desired = with_metadata(json!({ "data": { "a": "1" }, "spec": { "list": [{ "x": 1 }] } }));
+        let actual = with_metadata(
             json!({ "data": { "a": "1", "b": "2" }, "spec": { "list": [{ "x": 1, "y": 2 }], "d": 1 } }),
         );
         assert_eq!(compare_one(&desired, &actual), Vec::<String>::new());
     }
 
     #[test]
-    fn a_field_that_changed_is_named_with_its_path() {
-        let desired = named(json!({ "spec": { "ports": [{ "port": 443 }] } }));
+    fn a_changed_field_is_reported_with_its_path() {
+        let desired = with_metadata(json!({ "spec": { "ports": [{ "port": 443 }] } }));
         assert_eq!(
-            compare_one(&desired, &named(json!({ "spec": { "ports": [{ "port": 80 }] } }))),
+            compare_one(&desired, &with_metadata(json!({ "spec": { "ports": [{ "port": 80 }] } }))),
             ["spec.ports[0].port"]
         );
-        assert_eq!(compare_one(&desired, &named(json!({ "spec": {} }))), ["spec.ports"]);
-        assert_eq!(compare_one(&desired, &named(json!({}))), ["spec"]);
+        assert_eq!(compare_one(&desired, &with_metadata(json!({ "spec": {} }))), ["spec.ports"]);
+        assert_eq!(compare_one(&desired, &with_metadata(json!({}))), ["spec"]);
     }
 
     #[test]
-    fn a_subject_too_many_is_a_difference_and_a_container_too_many_is_none() {
-        let desired = named(json!({ "subjects": [{ "name": "a" }] }));
-        let more = named(json!({ "subjects": [{ "name": "a" }, { "name": "evil" }] }));
+    fn an_additional_subject_is_a_difference_and_an_additional_container_is_not() {
+        let desired = with_metadata(json!({ "subjects": [{ "name": "a" }] }));
+        let more = with_metadata(json!({ "subjects": [{ "name": "a" }, { "name": "evil" }] }));
         assert_eq!(compare_one(&desired, &more), ["subjects"]);
-        let desired = named(json!({ "containers": [{ "name": "a", "image": "1" }] }));
-        let more = named(json!({ "containers": [{ "name": "mesh" }, { "name": "a", "image": "2" }] }));
+        let desired = with_metadata(json!({ "containers": [{ "name": "a", "image": "1" }] }));
+        let more =
+            with_metadata(json!({ "containers": [{ "name": "mesh" }, { "name": "a", "image": "2" }] }));
         assert_eq!(compare_one(&desired, &more), ["containers[a].image"]);
     }
 
     #[test]
-    fn what_is_too_much_is_removed_unless_it_is_going_anyway() {
-        let extra = object(named(json!({})));
-        let mut going = extra.body.clone();
-        going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    fn undesired_objects_are_removed_unless_they_are_terminating() {
+        let extra = object(with_metadata(json!({})));
+        let mut terminating = extra.body.clone();
+        terminating["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         let removed = |body: Value| compare("host", &[], &Objects::from([(extra.key(), body)])).remove.len();
-        assert_eq!((removed(extra.body.clone()), removed(going)), (1, 0));
+        assert_eq!((removed(extra.body.clone()), removed(terminating)), (1, 0));
     }
 
     #[test]
-    fn whoever_else_has_a_say_in_a_field_is_named() {
-        let desired = named(json!({ "spec": { "hard": { "cpu": "4", "memory": "8Gi" } } }));
-        let mut actual = named(json!({ "spec": { "hard": { "cpu": "16", "memory": "8Gi" } } }));
+    fn other_field_managers_of_a_differing_field_are_reported() {
+        let desired = with_metadata(json!({ "spec": { "hard": { "cpu": "4", "memory": "8Gi" } } }));
+        let mut actual = with_metadata(json!({ "spec": { "hard": { "cpu": "16", "memory": "8Gi" } } }));
         let managed = |manager: &str, fields: Value| json!({ "manager": manager, "fieldsV1": fields });
         actual["metadata"]["managedFields"] = json!([
             managed("hexabase", json!({ "f:spec": { "f:hard": { "f:memory": {} } } })),
@@ -257,10 +287,10 @@ mod tests {
     }
 
     #[test]
-    fn secrets_do_not_show_in_a_difference() {
-        let secret = Object::new(Kind::SECRET, named(json!({ "data": { "k": "bmV3" } })));
-        let actual = Objects::from([(secret.key(), named(json!({ "data": { "k": "b2xk" } })))]);
-        let shown = format!("{:?}", compare("host", &[secret], &actual).entries);
-        assert!(!shown.contains("bmV3") && !shown.contains("b2xk"), "{shown}");
+    fn values_of_secrets_are_not_reported() {
+        let secret = Object::new(Kind::SECRET, with_metadata(json!({ "data": { "k": "bmV3" } })));
+        let actual = Objects::from([(secret.key(), with_metadata(json!({ "data": { "k": "b2xk" } })))]);
+        let entries = format!("{:?}", compare("host", &[secret], &actual).entries);
+        assert!(!entries.contains("bmV3") && !entries.contains("b2xk"), "{entries}");
     }
 }

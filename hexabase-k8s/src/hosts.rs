@@ -1,4 +1,4 @@
-//! Host clusters that operators register.
+//! Host clusters that operators register at run time.
 
 use std::sync::Arc;
 
@@ -11,31 +11,31 @@ use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use kube::Client;
 use kube::config::{AuthInfo, Cluster, Config, KubeConfigOptions, Kubeconfig};
 
-use crate::access::{ServiceConnector, patient};
+use crate::access::{ServiceConnector, with_timeouts};
+use crate::config::HostConfig;
 use crate::provisioner::VClusterProvisioner;
-use crate::settings::HostSettings;
 
-/// Makes tenant clusters with vCluster on every host that an operator registers.
+/// Creates a vCluster provisioner for each registered host.
 #[derive(Debug, Clone)]
-pub struct VClusterHosts(HostSettings);
+pub struct VClusterHosts(HostConfig);
 
 impl VClusterHosts {
-    /// Hosts of which everything that their own settings do not say is like this.
+    /// Creates a connector that uses `defaults` for all parameters that a host does not set.
     #[must_use]
-    pub const fn new(defaults: HostSettings) -> Self {
+    pub const fn new(defaults: HostConfig) -> Self {
         Self(defaults)
     }
 
-    fn settings(&self, particular: &model::HostSettings) -> Result<HostSettings> {
-        let (mut settings, mut check) = (self.0.clone(), Check::default());
-        for (name, value) in particular {
-            check.field(format!("settings.{name}"), settings.set(name, value));
+    fn host_config(&self, parameters: &model::HostParameters) -> Result<HostConfig> {
+        let (mut config, mut check) = (self.0.clone(), Check::default());
+        for (name, value) in parameters {
+            check.field(format!("settings.{name}"), config.set(name, value));
         }
-        if let Err((name, message)) = settings.check() {
+        if let Err((name, message)) = config.check() {
             check.refuse(format!("settings.{name}"), message);
         }
         check.done()?;
-        Ok(settings)
+        Ok(config)
     }
 }
 
@@ -45,40 +45,41 @@ impl HostConnector for VClusterHosts {
         &self,
         host: &HostClusterName,
         kubeconfig: &SecretString,
-        settings: &model::HostSettings,
+        parameters: &model::HostParameters,
     ) -> Result<Arc<dyn ClusterProvisioner>> {
-        let settings = self.settings(settings)?;
+        let host_config = self.host_config(parameters)?;
         let unusable =
-            |why: &dyn std::fmt::Display| Error::invalid("kubeconfig", format!("cannot be used: {why}"));
+            |error: &dyn std::fmt::Display| Error::invalid("kubeconfig", format!("is not usable: {error}"));
         let kubeconfig =
             Kubeconfig::from_yaml(kubeconfig.expose_secret()).map_err(|error| unusable(&error))?;
-        if let Some(field) = leads_outside(&kubeconfig) {
-            let message = format!("must hold everything itself: {field} would be looked up on every replica");
+        if let Some(field) = external_reference(&kubeconfig) {
+            let message =
+                format!("must be self-contained: {field} refers to a file or program of a single replica");
             return Err(Error::invalid("kubeconfig", message).with("host", host));
         }
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         let config = config.map_err(|error| unusable(&error))?;
-        let client = Client::try_from(patient(config)).map_err(|error| unusable(&error))?;
-        let tenants = Arc::new(ServiceConnector::new(&settings));
-        Ok(Arc::new(VClusterProvisioner::new(client, tenants, settings)))
+        let client = Client::try_from(with_timeouts(config)).map_err(|error| unusable(&error))?;
+        let tenants = Arc::new(ServiceConnector::new(&host_config));
+        Ok(Arc::new(VClusterProvisioner::new(client, tenants, host_config)))
     }
 }
 
-/// The first field of a kubeconfig that names a file or a program, which other machines have not.
-fn leads_outside(kubeconfig: &Kubeconfig) -> Option<&'static str> {
+/// Returns the first field of a kubeconfig that refers to a local file or program, which other replicas do not have.
+fn external_reference(kubeconfig: &Kubeconfig) -> Option<&'static str> {
     let clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
     let users = kubeconfig.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
     let of_cluster =
         |cluster: &Cluster| cluster.certificate_authority.is_some().then_some("certificate-authority");
     let of_user = |user: &AuthInfo| {
-        let outside = [
+        let references = [
             (user.client_certificate.is_some(), "client-certificate"),
             (user.client_key.is_some(), "client-key"),
             (user.token_file.is_some(), "tokenFile"),
             (user.exec.is_some(), "exec"),
             (user.auth_provider.is_some(), "auth-provider"),
         ];
-        outside.into_iter().find_map(|(there, field)| there.then_some(field))
+        references.into_iter().find_map(|(is_set, field)| is_set.then_some(field))
     };
     clusters.filter_map(of_cluster).chain(users.filter_map(of_user)).next()
 }

@@ -1,54 +1,56 @@
-//! The labels and annotations by which Hexabase knows its own objects.
+//! Labels and annotations of the objects that Hexabase manages.
 
-/// The field manager of everything that Hexabase applies.
+/// Field manager of all objects that Hexabase applies.
 pub const FIELD_MANAGER: &str = "hexabase";
 
-/// On every object that Hexabase made: `"true"`.
+/// Label of every object that Hexabase created: `"true"`.
 pub const MANAGED: &str = "hexabase.ai/managed";
-/// On every object on a host cluster: the organization, as a Kubernetes name.
+/// Label of every object on a host cluster: organization id as a Kubernetes name.
 pub const ORGANIZATION: &str = "hexabase.ai/organization-id";
-/// On every object on a host cluster: the workspace, as a Kubernetes name.
+/// Label of every object on a host cluster: workspace id as a Kubernetes name.
 pub const WORKSPACE: &str = "hexabase.ai/workspace-id";
-/// On a namespace on a host cluster: the plan.
+/// Label of a namespace on a host cluster: plan id.
 pub const PLAN: &str = "hexabase.ai/plan";
-/// On everything that belongs to a project inside a tenant cluster: the project, as a Kubernetes name.
+/// Label of every object of a project inside a tenant cluster: project id as a Kubernetes name.
 pub const PROJECT: &str = "hexabase.ai/project-id";
-/// On a namespace on a host cluster: where the images of pods in it may come from, separated by commas. Without it they may
-/// come from anywhere.
+/// Annotation of a namespace on a host cluster: allowed image sources of its pods, separated by commas. Without it,
+/// all sources are allowed.
 pub const IMAGE_SOURCES: &str = "hexabase.ai/image-sources";
-/// On a namespace on a host cluster: the class and the domain of Ingresses in it. Without them there may be none.
+/// Annotation of a namespace on a host cluster: required class of its Ingresses. Without it, no Ingress is allowed.
 pub const INGRESS_CLASS: &str = "hexabase.ai/ingress-class";
-/// See [`INGRESS_CLASS`].
+/// Annotation of a namespace on a host cluster: domain of the hosts of its Ingresses. Without it, no Ingress is
+/// allowed.
 pub const INGRESS_DOMAIN: &str = "hexabase.ai/ingress-domain";
-/// On Hexabase's own namespace on a host cluster: the guards that came with it, separated by commas.
-pub const GUARDS: &str = "hexabase.ai/guards";
-/// On Hexabase's own namespace on a host cluster: what identifies all that came with it.
+/// Annotation of Hexabase's namespace on a host cluster: names of the admission policies of the applied host setup,
+/// separated by commas.
+pub const ADMISSION_POLICIES: &str = "hexabase.ai/admission-policies";
+/// Annotation of Hexabase's namespace on a host cluster: digest of the applied host setup.
 pub const SETUP: &str = "hexabase.ai/host-setup";
-/// On a node that an operator has set aside for workspaces: what kind of node it is. Only such nodes are ever given to one.
+/// Label of a node that an operator dedicates to workspaces: node class. Only nodes with this label are assigned.
 pub const NODE_CLASS: &str = "hexabase.ai/node-class";
-/// On a node that a workspace has to itself, beside [`WORKSPACE`]: the pool, as a Kubernetes name.
+/// Label of a node that is assigned to a workspace, in addition to [`WORKSPACE`]: node pool id as a Kubernetes name.
 pub const NODE_POOL: &str = "hexabase.ai/node-pool";
-/// On a node that is being emptied, to be given back: `"true"`.
+/// Annotation of a node that is drained before its release: `"true"`.
 pub const RELEASING: &str = "hexabase.ai/releasing";
-/// The ClusterRole of what Hexabase may do in the namespaces of tenants, where it acts as its own ServiceAccount.
-pub(crate) const WITH_TENANTS: &str = "hexabase-tenant";
-/// What people call the thing, where its name in Kubernetes is an id.
+/// ClusterRole of Hexabase's permissions in the namespaces of tenants, if it acts as its own ServiceAccount.
+pub(crate) const TENANT_ROLE: &str = "hexabase-tenant";
+/// Annotation with the display name of an object whose Kubernetes name is an id.
 pub const TITLE: &str = "hexabase.ai/title";
 
-/// On every object of the vCluster chart: the name of the virtual cluster.
+/// Label of every object of the vCluster chart: name of the virtual cluster.
 pub(crate) const RELEASE: &str = "release";
-/// On pods and other objects that vCluster syncs to the host: the name of the virtual cluster. The syncer
-/// overwrites whatever the tenant wrote there.
+/// Label of pods and other objects that vCluster syncs to the host: name of the virtual cluster. The syncer overwrites
+/// a value that the tenant wrote.
 pub(crate) const SYNCED_BY: &str = "vcluster.loft.sh/managed-by";
-/// On pods and other objects that vCluster syncs to the host: their namespace in the tenant cluster. Written by the
-/// syncer, like [`SYNCED_BY`].
+/// Label of pods and other objects that vCluster syncs to the host: their namespace in the tenant cluster. Written by
+/// the syncer, like [`SYNCED_BY`].
 pub(crate) const SYNCED_FROM: &str = "vcluster.loft.sh/namespace";
-/// On a StatefulSet that the vCluster CLI, or Hexabase, put to sleep.
+/// Annotation of a StatefulSet that the vCluster CLI or Hexabase suspended.
 pub(crate) const PAUSED: &str = "loft.sh/paused";
-/// How many replicas a sleeping StatefulSet had.
+/// Annotation of a suspended StatefulSet: its previous number of replicas.
 pub(crate) const PAUSED_REPLICAS: &str = "loft.sh/paused-replicas";
-/// When a StatefulSet was put to sleep.
+/// Annotation of a suspended StatefulSet: time of the suspension.
 pub(crate) const PAUSED_DATE: &str = "loft.sh/paused-date";
 
-/// What the API server of a sandbox says that it runs on.
+/// Platform that the API server of a sandbox reports in its version.
 pub(crate) const SANDBOX_PLATFORM: &str = "sandbox";

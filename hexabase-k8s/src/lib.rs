@@ -1,45 +1,46 @@
 //! Tenant clusters on Kubernetes.
 //!
-//! [`VClusterProvisioner`] makes what a [`TenantCluster`](hexabase_core::desired::TenantCluster) describes: a
-//! [vCluster](https://www.vcluster.com/docs) in a namespace of its own on a host cluster, and inside of it the
-//! projects, roles and bindings of a workspace. No `helm` is run: [`render`] turns the description into objects, and
-//! one server-side apply per object brings them to the API server.
+//! [`VClusterProvisioner`] creates the cluster that a [`TenantCluster`](hexabase_core::desired::TenantCluster)
+//! describes: a [vCluster](https://www.vcluster.com/docs) in its own namespace on a host cluster, and inside it the
+//! projects, roles and bindings of a workspace. It does not run `helm`: [`render`] turns the description into objects,
+//! and one server-side apply per object sends them to the API server.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use hexabase_core::desired::TenantTarget;
 //! use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 //! use hexabase_k8s::sandbox::Sandbox;
-//! use hexabase_k8s::{HostSettings, VClusterProvisioner};
+//! use hexabase_k8s::{HostConfig, VClusterProvisioner};
 //! # use hexabase_core::fixture;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-//! // Against a real host it is kube::Client::try_default() and a ServiceConnector instead.
+//! // On a real host, use kube::Client::try_default() and a ServiceConnector instead.
 //! let sandbox = Sandbox::start(Default::default());
 //! let provisioner =
-//!     VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
+//!     VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostConfig::default());
 //! let target = TenantTarget::of(&fixture::workspace("shop"));
 //! assert_eq!(provisioner.observe(&target).await?.control_plane, ControlPlaneState::Absent);
 //! # Ok(()) })
 //! # }
 //! ```
 //!
-//! # Where to look
+//! # Modules and types
 //!
-//! | to find | look in |
+//! | subject | module or type |
 //! |---|---|
-//! | the objects of a tenant | [`render`] |
-//! | how objects are known as ours | [`labels`] |
-//! | the way into a tenant cluster | [`TenantConnector`], [`ServiceConnector`] |
-//! | what is particular to a host | [`HostSettings`], [`Overrides`] |
-//! | hosts that operators register | [`VClusterHosts`] |
-//! | what Hexabase needs to be allowed there | [`render::host_setup`] |
-//! | what tenants use | [`PrometheusMetrics`] |
-//! | a Kubernetes API without a cluster | [`sandbox`] |
+//! | objects of a tenant | [`render`] |
+//! | labels and annotations of Hexabase | [`labels`] |
+//! | connection to a tenant API server | [`TenantConnector`], [`ServiceConnector`] |
+//! | configuration of a host | [`HostConfig`], [`Overrides`] |
+//! | registered hosts | [`VClusterHosts`] |
+//! | permissions and admission policies on a host | [`render::host_setup`] |
+//! | usage of tenants | [`PrometheusMetrics`] |
+//! | Kubernetes API without a cluster | [`sandbox`] |
 
 mod access;
 mod api_server;
+mod config;
 mod difference;
 mod error;
 mod hosts;
@@ -54,13 +55,12 @@ mod provisioner;
 pub mod render;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
-mod settings;
 
-pub use access::{ServiceConnector, TenantConnector, patient};
+pub use access::{ServiceConnector, TenantConnector, with_timeouts};
+pub use config::{Exposure, HostConfig, HostIdentity, TenantIngress};
 pub use hosts::VClusterHosts;
 pub use object::{Kind, Object};
 pub use overrides::Overrides;
 #[cfg(feature = "prometheus")]
-pub use prometheus::{PrometheusMetrics, PrometheusSettings};
+pub use prometheus::{PrometheusConfig, PrometheusMetrics};
 pub use provisioner::VClusterProvisioner;
-pub use settings::{Exposure, HostIdentity, HostSettings, TenantIngress};

@@ -1,30 +1,30 @@
-//! Who manages which fields of an object, as its `managedFields` say
+//! Field managers of an object, read from its `managedFields`
 //! (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>). Pure functions.
 
 use serde_json::Value;
 
 use crate::labels::FIELD_MANAGER;
 
-/// Managers of a place in an object, each with the fields it has from there on.
+/// Field managers of one field of an object, each with the fields that it owns below it.
 #[derive(Debug, Clone)]
 pub(crate) struct Managers<'a>(Vec<(&'a str, &'a Value)>);
 
 impl<'a> Managers<'a> {
-    /// The managers of a whole object.
+    /// Returns the managers of a whole object.
     pub(crate) fn of(object: &'a Value) -> Self {
         let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
         let manager = |entry: &'a Value| Some((entry.get("manager")?.as_str()?, entry.get("fieldsV1")?));
         Self(entries.into_iter().flatten().filter_map(manager).collect())
     }
 
-    /// The managers of a field of this place.
+    /// Returns the managers of a field below this one.
     pub(crate) fn of_field(&self, name: &str) -> Self {
         let key = format!("f:{name}");
         Self(self.0.iter().filter_map(|(manager, fields)| Some((*manager, fields.get(&key)?))).collect())
     }
 
-    /// The managers of an entry of the list in this place. A list whose entries have no managers of their own is managed as
-    /// one.
+    /// Returns the managers of an entry of this list. If no manager owns the entry by itself, the managers of the list
+    /// count.
     pub(crate) fn of_entry(&self, entry: &Value) -> Self {
         let within = |(manager, fields): &(&'a str, &'a Value)| {
             let matching = fields.as_object()?.iter().find(|(key, _)| is_key_of(key, entry))?;
@@ -34,7 +34,7 @@ impl<'a> Managers<'a> {
         if own.is_empty() { self.clone() } else { Self(own) }
     }
 
-    /// Who manages this place besides Hexabase, each once.
+    /// Returns the names of all managers other than Hexabase, sorted and without duplicates.
     pub(crate) fn others(&self) -> Vec<String> {
         let mut names: Vec<String> = self.0.iter().map(|(manager, _)| (*manager).to_owned()).collect();
         names.retain(|name| name != FIELD_MANAGER);
@@ -44,7 +44,7 @@ impl<'a> Managers<'a> {
     }
 }
 
-/// Whether a key such as `k:{"name":"a"}` or `v:"a"` is that of an entry.
+/// `true` if a key such as `k:{"name":"a"}` or `v:"a"` identifies the entry.
 fn is_key_of(key: &str, entry: &Value) -> bool {
     let parsed = |text: &str| serde_json::from_str::<Value>(text).ok();
     match key.split_once(':') {
@@ -62,7 +62,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn an_entry_is_its_managers_and_a_list_without_entries_is_managed_as_one() {
+    fn an_entry_has_its_own_managers_or_those_of_its_list() {
         let object = json!({ "metadata": { "managedFields": [
             { "manager": "hexabase", "fieldsV1": { "f:ports": { "k:{\"port\":443}": { "f:targetPort": {} } } } },
             { "manager": "mesh", "fieldsV1": { "f:ports": { "k:{\"port\":15000}": {} }, "f:args": {} } },

@@ -1,26 +1,28 @@
+//! Kubernetes objects and their kinds.
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-/// What kind of object it is, and where its API is.
+/// Kind of an object, with the path of its API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind {
-    /// The API group; empty for the core group.
+    /// API group; empty for the core group.
     pub group: &'static str,
-    /// The version of the API.
+    /// API version, such as `v1`.
     pub version: &'static str,
-    /// The kind.
+    /// Name of the kind, such as `StatefulSet`.
     pub kind: &'static str,
-    /// The kind in the plural, as in paths.
+    /// Plural name in lower case, as in API paths.
     pub plural: &'static str,
-    /// Whether it lies in a namespace.
+    /// `true` if objects of the kind belong to a namespace.
     pub namespaced: bool,
 }
 
 macro_rules! kinds {
     ($($name:ident = $group:literal, $kind:literal, $plural:literal, $namespaced:literal;)+) => {
-        #[expect(missing_docs, reason = "each is called like the kind it is")]
+        #[expect(missing_docs, reason = "each constant has the name of its kind")]
         impl Kind {
             $(pub const $name: Self = Self {
                 group: $group, version: "v1", kind: $kind, plural: $plural, namespaced: $namespaced,
@@ -61,20 +63,20 @@ impl Kind {
     }
 }
 
-/// An object as it should be: what Hexabase says about it, and nothing else.
+/// Desired object: only the fields that Hexabase manages.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
-    /// What it is.
+    /// Kind of the object.
     pub kind: Kind,
-    /// In which namespace; empty where the kind has none.
+    /// Namespace of the object; empty for cluster-scoped kinds.
     pub namespace: String,
-    /// Its name.
+    /// Name of the object.
     pub name: String,
-    /// The whole object as JSON.
+    /// Complete object as JSON, including `apiVersion`, `kind` and `metadata`.
     pub body: Value,
 }
 
-/// Which object is meant. Objects sort by kind, namespace and name.
+/// Identity of an object. Keys sort by kind, namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectKey {
     pub(crate) kind: Kind,
@@ -82,11 +84,11 @@ pub(crate) struct ObjectKey {
     pub(crate) name: String,
 }
 
-/// Objects as they are, by what they are.
+/// Actual objects by their keys.
 pub(crate) type Objects = BTreeMap<ObjectKey, Value>;
 
 impl ObjectKey {
-    /// Of an object as it is read.
+    /// Key of an object that was read from the API server.
     pub(crate) fn of(kind: Kind, body: &Value) -> Self {
         let metadata = &body["metadata"];
         let at = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
@@ -100,13 +102,13 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// A JSON object of values at hand, which are moved: `json!` would copy each of them.
+/// Builds a JSON object by moving its values; `json!` would copy each of them.
 pub(crate) fn fields<const COUNT: usize>(fields: [(&str, Value); COUNT]) -> Value {
     fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 impl Object {
-    /// An object of a kind, with whatever `content` says besides kind and API version.
+    /// Creates an object of a kind from its content without `kind` and `apiVersion`.
     pub(crate) fn new(kind: Kind, mut content: Value) -> Self {
         let ObjectKey { namespace, name, .. } = ObjectKey::of(kind, &content);
         content["apiVersion"] = Value::String(kind.api_version());
@@ -114,7 +116,7 @@ impl Object {
         Self { kind, namespace, name, body: content }
     }
 
-    /// The same from values at hand, which are moved.
+    /// Creates an object by moving its metadata and fields.
     pub(crate) fn of<const FIELDS: usize>(
         kind: Kind,
         metadata: Value,

@@ -1,57 +1,57 @@
-//! What operators want otherwise in the vClusters of a host.
+//! Overrides of the rendered vCluster configuration.
 
 use std::str::FromStr;
 
 use hexabase_core::quantity::Quantity;
 use serde_json::{Map, Value};
 
-/// What operators want otherwise than Hexabase renders it, as a part of vCluster's configuration. Its text form is YAML, in
-/// the shape of vCluster's own `vcluster.yaml`:
+/// Operator's overrides of the vCluster configuration that Hexabase renders. The text form is YAML in the format of
+/// vCluster's own `vcluster.yaml`:
 ///
 /// ```
 /// use hexabase_k8s::Overrides;
 ///
-/// let wanted = "
+/// let overrides = "
 ///   controlPlane:
 ///     coredns: { deployment: { replicas: 2 } }
 ///     distro: { k8s: { apiServer: { extraArgs: [--event-ttl=30m] } } }
 ///     statefulSet: { scheduling: { nodeSelector: { node-role.example.com/tenants: '' } } }";
-/// wanted.parse::<Overrides>().unwrap();
+/// overrides.parse::<Overrides>().unwrap();
 ///
-/// let refused = "sync: { toHost: { persistentVolumes: { enabled: true } } }".parse::<Overrides>();
-/// assert!(refused.unwrap_err().starts_with("sync.toHost is not open to overrides"));
+/// let error = "sync: { toHost: { persistentVolumes: { enabled: true } } }".parse::<Overrides>().unwrap_err();
+/// assert!(error.starts_with("sync.toHost cannot be overridden"));
 /// ```
 ///
-/// Maps are merged into what is rendered, lists come after it, and everything else takes its place. Only what leaves
-/// tenants apart from each other and Hexabase's own objects in agreement with the configuration is open; whatever is not, or
-/// is of another type, is refused as a whole.
+/// Maps are merged into the rendered configuration, lists are appended, and all other values replace the rendered
+/// ones. Only keys that keep tenants isolated from each other, and the configuration consistent with Hexabase's own
+/// objects, are allowed. Overrides with any other key, or with a value of the wrong type, are rejected as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides(Map<String, Value>);
 
-/// What stands at a path.
+/// Type of the value at an allowed path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Switch,
-    /// How many pods.
+    /// Number of pods.
     Replicas,
-    /// A quantity of Kubernetes.
-    Amount,
-    /// Arguments of a program.
+    /// Kubernetes resource quantity.
+    Quantity,
+    /// Command-line arguments of a program.
     Arguments,
-    /// Labels of nodes.
+    /// Node labels.
     Labels,
     Tolerations,
-    /// The name of an object.
+    /// Name of an object.
     Name,
 }
 
-/// What is open, by the path to it.
-const OPEN: [(&str, Shape); 11] = [
+/// Keys that can be overridden, by path.
+const ALLOWED: [(&str, Shape); 11] = [
     ("controlPlane.coredns.deployment.replicas", Shape::Replicas),
-    ("controlPlane.coredns.deployment.resources.limits.cpu", Shape::Amount),
-    ("controlPlane.coredns.deployment.resources.limits.memory", Shape::Amount),
-    ("controlPlane.coredns.deployment.resources.requests.cpu", Shape::Amount),
-    ("controlPlane.coredns.deployment.resources.requests.memory", Shape::Amount),
+    ("controlPlane.coredns.deployment.resources.limits.cpu", Shape::Quantity),
+    ("controlPlane.coredns.deployment.resources.limits.memory", Shape::Quantity),
+    ("controlPlane.coredns.deployment.resources.requests.cpu", Shape::Quantity),
+    ("controlPlane.coredns.deployment.resources.requests.memory", Shape::Quantity),
     ("controlPlane.distro.k8s.apiServer.extraArgs", Shape::Arguments),
     ("controlPlane.distro.k8s.controllerManager.extraArgs", Shape::Arguments),
     ("controlPlane.statefulSet.scheduling.nodeSelector", Shape::Labels),
@@ -60,12 +60,12 @@ const OPEN: [(&str, Shape); 11] = [
     ("sync.fromHost.events.enabled", Shape::Switch),
 ];
 
-/// Where the resources of a tenant's name servers are.
-const RESOURCES: &str = "/controlPlane/coredns/deployment/resources";
+/// JSON pointer to the resources of the tenant's CoreDNS.
+const COREDNS_RESOURCES: &str = "/controlPlane/coredns/deployment/resources";
 
-/// What arguments begin with that decide who gets in and what they may, where things are kept and reached, which version it
-/// is, and what is switched off.
-const DECIDED: [&str; 27] = [
+/// Prefixes of arguments that cannot be added: they determine authentication and authorization, storage and addresses,
+/// the version, and disabled features.
+const RESERVED_ARGUMENTS: [&str; 27] = [
     "admission-control",
     "advertise-address",
     "anonymous-auth",
@@ -99,44 +99,46 @@ impl FromStr for Overrides {
     type Err = String;
 
     /// # Errors
-    /// What is wrong and where, for what is no YAML, not open or of another type.
+    /// Path and reason if the text is not YAML, or contains a key that is not allowed or a value of the wrong type.
     fn from_str(text: &str) -> Result<Self, String> {
         let document: Value = serde_saphyr::from_str(text).map_err(|error| {
             let error = error.to_string();
-            // What follows shows the place once more, over several lines.
-            let place = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            format!("must be YAML in the shape of vCluster's configuration: {place}")
+            // The following lines only show the position in the text.
+            let reason = error.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            format!("must be YAML in the format of vCluster's configuration: {reason}")
         })?;
         let members = document.as_object().ok_or("must be a map")?;
         check_members(members, "")?;
-        check_resources(document.pointer(RESOURCES))?;
+        check_resources(document.pointer(COREDNS_RESOURCES))?;
         Ok(Self(members.clone()))
     }
 }
 
 impl Overrides {
-    /// Brings them into a configuration.
+    /// Merges the overrides into a rendered configuration.
     pub(crate) fn merge_into(&self, configuration: &mut Value) {
-        for (key, wanted) in &self.0 {
-            merge(&mut configuration[key], wanted);
+        for (key, override_value) in &self.0 {
+            merge(&mut configuration[key], override_value);
         }
     }
 }
 
-fn merge(rendered: &mut Value, wanted: &Value) {
-    match (rendered, wanted) {
-        (Value::Object(rendered), Value::Object(wanted)) => {
-            for (key, wanted) in wanted {
-                merge(rendered.entry(key).or_insert(Value::Null), wanted);
+fn merge(rendered: &mut Value, override_value: &Value) {
+    match (rendered, override_value) {
+        (Value::Object(rendered), Value::Object(override_value)) => {
+            for (key, override_value) in override_value {
+                merge(rendered.entry(key).or_insert(Value::Null), override_value);
             }
         }
-        (Value::Array(rendered), Value::Array(wanted)) => rendered.extend(wanted.iter().cloned()),
-        (rendered, wanted) => *rendered = wanted.clone(),
+        (Value::Array(rendered), Value::Array(override_value)) => {
+            rendered.extend(override_value.iter().cloned())
+        }
+        (rendered, override_value) => *rendered = override_value.clone(),
     }
 }
 
-/// A quantity as YAML has it: a text, or a number.
-pub(crate) fn amount(value: &Value) -> Option<Quantity> {
+/// Parses a quantity that YAML represents as string or number.
+pub(crate) fn parse_quantity(value: &Value) -> Option<Quantity> {
     match value {
         Value::String(text) => text.parse().ok(),
         Value::Number(number) => number.to_string().parse().ok(),
@@ -144,19 +146,20 @@ pub(crate) fn amount(value: &Value) -> Option<Quantity> {
     }
 }
 
-/// Whether what stands below a path is open, and as it must be.
+/// Checks that all keys below a path are allowed and have valid values.
 fn check_members(members: &Map<String, Value>, path: &str) -> Result<(), String> {
     members.iter().try_for_each(|(key, value)| {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        if let Some((_, shape)) = OPEN.iter().find(|(open, _)| *open == path && !key.contains('.')) {
+        if let Some((_, shape)) = ALLOWED.iter().find(|(allowed, _)| *allowed == path && !key.contains('.')) {
             return shape.check(value).map_err(|message| format!("{path} {message}"));
         }
-        let leads_on = |open: &str| open.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.'));
-        // A key with a dot in it is one key to vCluster, whatever it looks like here.
-        if key.contains('.') || !OPEN.iter().any(|(open, _)| leads_on(open)) {
-            let open = OPEN.map(|(open, _)| open).join(", ");
+        let is_parent_of =
+            |allowed: &str| allowed.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.'));
+        // vCluster treats a key that contains a dot as one key, not as a path.
+        if key.contains('.') || !ALLOWED.iter().any(|(allowed, _)| is_parent_of(allowed)) {
+            let allowed = ALLOWED.map(|(allowed, _)| allowed).join(", ");
             return Err(format!(
-                "{path} is not open to overrides; open are {open}, each key in a map of its own"
+                "{path} cannot be overridden; allowed are {allowed}, each key in its own map"
             ));
         }
         let members = value.as_object().ok_or_else(|| format!("{path} must be a map"))?;
@@ -164,20 +167,20 @@ fn check_members(members: &Map<String, Value>, path: &str) -> Result<(), String>
     })
 }
 
-/// A limit below what is requested would keep name servers from being made at all, so the two come together.
+/// Checks that requests and limits are set together: with a limit below the request, no CoreDNS pod could be created.
 fn check_resources(resources: Option<&Value>) -> Result<(), String> {
     let Some(resources) = resources else { return Ok(()) };
     for resource in ["cpu", "memory"] {
-        let given = |side: &str| amount(&resources[side][resource]);
-        let fine = match (given("requests"), given("limits")) {
+        let quantity = |side: &str| parse_quantity(&resources[side][resource]);
+        let valid = match (quantity("requests"), quantity("limits")) {
             (Some(requested), Some(limit)) => requested <= limit,
             (None, None) => true,
             _ => false,
         };
-        if !fine {
-            let path = RESOURCES.trim_start_matches('/').replace('/', ".");
+        if !valid {
+            let path = COREDNS_RESOURCES.trim_start_matches('/').replace('/', ".");
             return Err(format!(
-                "{path} must have both a limit and a request of {resource}, the limit not being less"
+                "{path} must set both limit and request of {resource}, with the limit not below the request"
             ));
         }
     }
@@ -186,28 +189,28 @@ fn check_resources(resources: Option<&Value>) -> Result<(), String> {
 
 impl Shape {
     fn check(self, value: &Value) -> Result<(), String> {
-        let (fine, message) = match self {
+        let (valid, message) = match self {
             Self::Switch => (value.is_boolean(), "must be true or false"),
             Self::Replicas => (
                 value.as_u64().is_some_and(|count| (1..=10).contains(&count)),
                 "must be a whole number from 1 to 10",
             ),
-            Self::Amount => (
-                amount(value).is_some_and(|amount| !amount.is_zero()),
-                "must be a quantity of Kubernetes, as in 100m or 128Mi",
+            Self::Quantity => (
+                parse_quantity(value).is_some_and(|quantity| !quantity.is_zero()),
+                "must be a Kubernetes quantity such as 100m or 128Mi",
             ),
             Self::Labels => (
                 value.as_object().is_some_and(|labels| labels.iter().all(is_label)),
-                "must be a map of labels as Kubernetes takes them, each a text",
+                "must be a map of valid Kubernetes labels with string values",
             ),
             Self::Tolerations => (
                 value.as_array().is_some_and(|list| list.iter().all(is_toleration)),
-                "must be a list of tolerations, each of a key",
+                "must be a list of tolerations, each with a key",
             ),
-            Self::Name => (value.as_str().is_some_and(is_subdomain), "must be the name of an object"),
+            Self::Name => (value.as_str().is_some_and(is_subdomain), "must be a valid object name"),
             Self::Arguments => return check_arguments(value),
         };
-        if fine { Ok(()) } else { Err(message.to_owned()) }
+        if valid { Ok(()) } else { Err(message.to_owned()) }
     }
 }
 
@@ -222,16 +225,17 @@ fn check_arguments(value: &Value) -> Result<(), String> {
             name.starts_with(|first: char| first.is_ascii_lowercase())
                 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         };
-        let name = name.filter(is_name).ok_or("must be arguments such as --event-ttl=30m, each a text")?;
-        if DECIDED.iter().any(|decided| name.starts_with(decided)) {
-            return Err(format!("must not have --{name}, about which Hexabase or vCluster decides"));
+        let name = name.filter(is_name).ok_or("must be arguments such as --event-ttl=30m, each a string")?;
+        if RESERVED_ARGUMENTS.iter().any(|reserved| name.starts_with(reserved)) {
+            return Err(format!("must not contain --{name}, which is reserved for Hexabase and vCluster"));
         }
     }
     Ok(())
 }
 
-/// A toleration (<https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>) of one key: one without
-/// would tolerate that a node is another tenant's.
+/// `true` if the value is a toleration
+/// (<https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>) with a key. A toleration without
+/// a key would tolerate the nodes of other tenants.
 fn is_toleration(value: &Value) -> bool {
     let one_of = |value: &Value, texts: &[&str]| value.as_str().is_some_and(|text| texts.contains(&text));
     let fits = |(name, value): (&String, &Value)| match name.as_str() {
@@ -245,7 +249,8 @@ fn is_toleration(value: &Value) -> bool {
     value.as_object().is_some_and(|members| members.contains_key("key") && members.iter().all(fits))
 }
 
-/// A label and its value (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
+/// `true` if key and value form a valid label
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>).
 fn is_label((key, value): (&String, &Value)) -> bool {
     is_label_key(key) && value.as_str().is_some_and(is_label_value)
 }
@@ -256,17 +261,18 @@ fn is_label_key(key: &str) -> bool {
 }
 
 fn is_label_value(value: &str) -> bool {
-    value.is_empty() || value.len() <= 63 && is_word(value, |byte| byte.is_ascii_alphanumeric(), b"-._")
+    value.is_empty()
+        || value.len() <= 63 && has_plain_edges(value, |byte| byte.is_ascii_alphanumeric(), b"-._")
 }
 
-/// What most names of objects are (RFC 1123).
+/// `true` if the name is a DNS subdomain (RFC 1123), as most object names are.
 fn is_subdomain(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    name.len() <= 253 && name.split('.').all(|label| is_word(label, inner, b"-"))
+    name.len() <= 253 && name.split('.').all(|label| has_plain_edges(label, inner, b"-"))
 }
 
-/// Whether a text begins and ends with what is plain, and has nothing but that and what may stand between.
-fn is_word(text: &str, is_plain: impl Fn(u8) -> bool, between: &[u8]) -> bool {
+/// `true` if the text begins and ends with a plain byte and contains only plain bytes and bytes of `between`.
+fn has_plain_edges(text: &str, is_plain: impl Fn(u8) -> bool, between: &[u8]) -> bool {
     let edges = [text.bytes().next(), text.bytes().last()];
     let all = text.bytes().all(|byte| is_plain(byte) || between.contains(&byte));
     all && edges.into_iter().all(|edge| edge.is_some_and(&is_plain))
@@ -278,13 +284,13 @@ mod tests {
 
     use super::*;
 
-    fn refused(text: &str) -> String {
+    fn parse_error(text: &str) -> String {
         text.parse::<Overrides>().unwrap_err()
     }
 
     #[test]
-    fn maps_are_merged_lists_come_after_and_the_rest_takes_its_place() {
-        let wanted: Overrides = r#"
+    fn maps_are_merged_lists_are_appended_and_other_values_replaced() {
+        let overrides: Overrides = r#"
             controlPlane:
               coredns: { deployment: { replicas: 3 } }
               distro: { k8s: { apiServer: { extraArgs: ["--event-ttl=30m"] } } }
@@ -299,7 +305,7 @@ mod tests {
             },
             "telemetry": { "enabled": false },
         });
-        wanted.merge_into(&mut rendered);
+        overrides.merge_into(&mut rendered);
         let expected = json!({
             "controlPlane": {
                 "coredns": { "enabled": true, "deployment": { "replicas": 3, "resources": {} } },
@@ -314,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_open_is_refused_by_its_path() {
+    fn keys_that_are_not_allowed_are_rejected_with_their_path() {
         for (text, path) in [
             ("telemetry: { enabled: true }", "telemetry"),
             ("controlPlane.coredns.deployment.replicas: 3", "controlPlane.coredns.deployment.replicas"),
@@ -327,18 +333,22 @@ mod tests {
                 "sync.fromHost.events.mappings",
             ),
         ] {
-            assert!(refused(text).starts_with(&format!("{path} is not open")), "{}", refused(text));
+            assert!(
+                parse_error(text).starts_with(&format!("{path} cannot be overridden")),
+                "{}",
+                parse_error(text)
+            );
         }
     }
 
     #[test]
-    fn what_is_of_another_type_is_refused_by_its_path() {
+    fn values_of_the_wrong_type_are_rejected_with_their_path() {
         for (text, message) in [
             ("[]", "must be a map"),
             ("", "must be a map"),
             (
                 "a: [",
-                "must be YAML in the shape of vCluster's configuration: line 1 column 4: unclosed bracket",
+                "must be YAML in the format of vCluster's configuration: line 1 column 4: unclosed bracket",
             ),
             ("sync: 1", "sync must be a map"),
             (
@@ -366,23 +376,23 @@ mod tests {
                 "controlPlane.statefulSet.scheduling.tolerations must",
             ),
         ] {
-            assert!(refused(text).starts_with(message), "{text}: {}", refused(text));
+            assert!(parse_error(text).starts_with(message), "{text}: {}", parse_error(text));
         }
     }
 
     #[test]
-    fn what_kubernetes_would_refuse_on_every_control_plane_is_refused_at_once() {
+    fn values_that_kubernetes_would_reject_are_rejected_when_parsed() {
         let with = |scheduling: &str| {
             format!("controlPlane: {{ statefulSet: {{ scheduling: {{ {scheduling} }} }} }}")
         };
-        for fine in [
+        for valid in [
             "nodeSelector: { a: '', example.com/For_it: a.B-c }",
             "priorityClassName: high.for-tenants",
             "tolerations: [{ key: example.com/for, operator: Equal, value: it, effect: NoExecute, tolerationSeconds: 5 }]",
         ] {
-            with(fine).parse::<Overrides>().unwrap();
+            with(valid).parse::<Overrides>().unwrap();
         }
-        for wrong in [
+        for invalid in [
             "nodeSelector: { '': a }",
             "nodeSelector: { example.com/: a }",
             "nodeSelector: { Example.com/a: a }",
@@ -394,17 +404,20 @@ mod tests {
             "tolerations: [{ key: 'a b' }]",
             "tolerations: [{ key: a, value: 'b c' }]",
         ] {
-            assert!(refused(&with(wrong)).starts_with("controlPlane.statefulSet.scheduling."), "{wrong}");
+            assert!(
+                parse_error(&with(invalid)).starts_with("controlPlane.statefulSet.scheduling."),
+                "{invalid}"
+            );
         }
     }
 
     #[test]
-    fn a_name_server_has_both_a_limit_and_a_request() {
+    fn coredns_resources_need_both_limit_and_request() {
         let with = |resources: &str| {
             format!("controlPlane: {{ coredns: {{ deployment: {{ resources: {resources} }} }} }}")
         };
         with("{ limits: { cpu: 1 }, requests: { cpu: 100m } }").parse::<Overrides>().unwrap();
-        for wrong in [
+        for invalid in [
             "{ limits: { cpu: 1 } }",
             "{ limits: { cpu: 1 }, requests: { memory: 1Gi } }",
             "{ limits: { memory: 1Gi }, requests: { memory: 2Gi } }",
@@ -412,19 +425,19 @@ mod tests {
             "{ limits: { cpu: much }, requests: { cpu: 1 } }",
         ] {
             assert!(
-                refused(&with(wrong)).starts_with("controlPlane.coredns.deployment.resources"),
-                "{wrong}"
+                parse_error(&with(invalid)).starts_with("controlPlane.coredns.deployment.resources"),
+                "{invalid}"
             );
         }
     }
 
     #[test]
-    fn who_gets_in_and_what_is_off_is_not_for_arguments_to_say() {
+    fn arguments_cannot_change_authentication_authorization_or_admission() {
         let with = |argument: &str| {
             format!("controlPlane: {{ distro: {{ k8s: {{ apiServer: {{ extraArgs: ['{argument}'] }} }} }} }}")
         };
         with("--event-ttl=30m").parse::<Overrides>().unwrap();
-        for decided in [
+        for reserved in [
             "--anonymous-auth=true",
             "--authentication-config=/tmp/x",
             "--authorization-mode=AlwaysAllow",
@@ -432,9 +445,9 @@ mod tests {
             "--oidc-issuer-url=https://elsewhere.example",
             "--service-account-issuer=x",
         ] {
-            assert!(refused(&with(decided)).contains("about which"), "{}", refused(&with(decided)));
+            assert!(parse_error(&with(reserved)).contains("is reserved"), "{}", parse_error(&with(reserved)));
         }
-        for none in [
+        for invalid in [
             "event-ttl=30m",
             "-v=9",
             "--",
@@ -442,7 +455,7 @@ mod tests {
             "--Authorization-Mode=AlwaysAllow",
             "--authorization_mode=x",
         ] {
-            assert!(refused(&with(none)).contains("must be arguments"), "{none}");
+            assert!(parse_error(&with(invalid)).contains("must be arguments"), "{invalid}");
         }
     }
 }

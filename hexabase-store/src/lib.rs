@@ -1,4 +1,4 @@
-//! Where Hexabase keeps things.
+//! Storage backends of Hexabase.
 //!
 //! | backend | trait | feature | for |
 //! |---|---|---|---|
@@ -7,7 +7,7 @@
 //! | `RedisEphemeral` | [`EphemeralStore`](hexabase_core::ephemeral::EphemeralStore) | `redis` | many processes |
 //! | `NatsQueue` | [`TaskQueue`](hexabase_core::queue::TaskQueue) | `nats` | many processes |
 //!
-//! Each behaves exactly like its counterpart in memory: both pass the same conformance suite.
+//! Each backend behaves exactly like the in-memory implementation of its trait: both pass the same conformance suite.
 //!
 //! ```
 //! use hexabase_core::store::Commit as _;
@@ -21,11 +21,10 @@
 //! # }
 //! ```
 //!
-//! # How it works
+//! # Design
 //!
-//! A [`Changeset`](hexabase_core::changeset::Changeset) becomes a list of statements by a pure function; an
-//! engine runs them in one transaction. Statements are written once, in the SQL that SQLite and PostgreSQL
-//! share.
+//! A pure function turns a [`Changeset`](hexabase_core::changeset::Changeset) into a list of statements; an engine
+//! runs them in one transaction. Each statement is written once, in the SQL that SQLite and PostgreSQL share.
 
 #[cfg(feature = "nats")]
 mod nats;
@@ -39,11 +38,11 @@ mod sql;
 mod sqlite;
 
 #[cfg(feature = "nats")]
-pub use nats::{NatsQueue, NatsSettings};
+pub use nats::{NatsConfig, NatsQueue};
 #[cfg(feature = "postgres")]
-pub use postgres::{PostgresEngine, PostgresSettings, PostgresStore};
+pub use postgres::{PostgresConfig, PostgresEngine, PostgresStore};
 #[cfg(feature = "redis")]
-pub use redis::{RedisEphemeral, RedisSettings};
+pub use redis::{RedisConfig, RedisEphemeral};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use sql::SqlStore;
 #[cfg(feature = "sqlite")]

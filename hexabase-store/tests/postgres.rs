@@ -1,11 +1,11 @@
-//! PostgreSQL against the suite that every store must pass, and what is PostgreSQL's own.
+//! Conformance of the PostgreSQL store, and tests of its own behavior.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hexabase_core::ErrorKind;
-use hexabase_core::changeset::{Changeset, Guard, Key};
+use hexabase_core::changeset::{Changeset, Precondition, RecordKey};
 use hexabase_core::error::Result;
 use hexabase_core::fixture::{self, id};
 use hexabase_core::id::{InvitationId, UserId};
@@ -15,37 +15,37 @@ use hexabase_core::secret::Verifier;
 use hexabase_core::store::{
     AccessStore as _, Commit as _, OrganizationStore as _, TenantStore, UserStore as _, WorkspaceStore as _,
 };
-use hexabase_store::{PostgresSettings, PostgresStore};
+use hexabase_store::{PostgresConfig, PostgresStore};
 use hexabase_test_servers::Postgres;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 use tokio::task::JoinHandle;
 
 mod conformance {
-    use super::{fresh, settings};
+    use super::{config, migrated_database};
     use hexabase_store::PostgresStore;
 
     hexabase_core::tenant_store_conformance!(async {
-        let (server, database) = fresh().await;
-        (PostgresStore::connect(&settings(&server, &database)).await.unwrap(), server)
+        let (server, database) = migrated_database().await;
+        (PostgresStore::connect(&config(&server, &database)).await.unwrap(), server)
     });
 }
 
-fn settings(server: &Postgres, database: &str) -> PostgresSettings {
-    PostgresSettings { connections: 8, ..PostgresSettings::new(server.url_of(database)) }
+fn config(server: &Postgres, database: &str) -> PostgresConfig {
+    PostgresConfig { connections: 8, ..PostgresConfig::new(server.url_of(database)) }
 }
 
-/// A database whose tables are up to date.
-async fn fresh() -> (Postgres, String) {
+/// Returns a database to which all migrations have been applied.
+async fn migrated_database() -> (Postgres, String) {
     let server = Postgres::shared();
     let database = server.database().await;
-    PostgresStore::migrate(&settings(&server, &database)).await.unwrap();
+    PostgresStore::migrate(&config(&server, &database)).await.unwrap();
     (server, database)
 }
 
-/// Two organizations with a workspace each.
+/// Returns a store with two organizations that have one workspace each.
 async fn two_tenants() -> (Postgres, String, PostgresStore) {
-    let (server, database) = fresh().await;
-    let store = PostgresStore::connect(&settings(&server, &database)).await.unwrap();
+    let (server, database) = migrated_database().await;
+    let store = PostgresStore::connect(&config(&server, &database)).await.unwrap();
     for name in ["acme", "globex"] {
         let organization = fixture::organization(name);
         let mut workspace = fixture::workspace("dev");
@@ -56,7 +56,7 @@ async fn two_tenants() -> (Postgres, String, PostgresStore) {
     (server, database, store)
 }
 
-/// Somebody who signs in with nothing but the rights of the programs.
+/// Returns a connection of a user who has only the privileges of the programs.
 async fn intruder(server: &Postgres, database: &str) -> PgConnection {
     let user = hexabase_test_servers::unique("intruder");
     server.execute(database, &format!("CREATE ROLE {user} LOGIN IN ROLE hexabase_app")).await;
@@ -73,13 +73,13 @@ async fn hostile_sql_sees_one_organization_only() {
     let tables = "organizations members invitations service_accounts workspaces workspace_groups group_members \
                   projects project_roles role_assignments tasks live_events audit_events";
 
-    // Without a name there is nothing, whatever is asked.
+    // Without a scope no rows are visible.
     for table in tables.split_whitespace() {
         let all = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT * FROM {table}")));
         assert!(all.fetch_all(&mut intruder).await.unwrap().is_empty(), "{table}");
     }
 
-    // With one, a wrong condition reaches no further.
+    // With a scope, a wrong condition reaches no other organization.
     let name = format!("SET hexabase.organization_id = '{acme}'");
     intruder.execute(sqlx::AssertSqlSafe(name)).await.unwrap();
     for hostile in [
@@ -97,22 +97,22 @@ async fn hostile_sql_sees_one_organization_only() {
         assert!(found.iter().all(|row| row.get::<String, _>(0) == acme.to_string()), "{hostile}");
     }
 
-    // A condition that looks at rows before the policy does sees none of the others' either.
-    let look = "CREATE TEMP TABLE seen (id text); \
-                CREATE FUNCTION pg_temp.peek(id text) RETURNS bool COST 0.0000001 LANGUAGE plpgsql AS \
-                $$ BEGIN INSERT INTO seen VALUES (id); RETURN true; END $$; \
-                SELECT FROM workspaces WHERE pg_temp.peek(organization_id)";
-    intruder.execute(look).await.unwrap();
+    // A condition that PostgreSQL evaluates before the policy does not see other rows either.
+    let spy = "CREATE TEMP TABLE seen (id text); \
+               CREATE FUNCTION pg_temp.peek(id text) RETURNS bool COST 0.0000001 LANGUAGE plpgsql AS \
+               $$ BEGIN INSERT INTO seen VALUES (id); RETURN true; END $$; \
+               SELECT FROM workspaces WHERE pg_temp.peek(organization_id)";
+    intruder.execute(spy).await.unwrap();
     let seen: Vec<String> = sqlx::query_scalar("SELECT id FROM seen").fetch_all(&mut intruder).await.unwrap();
     assert_eq!(seen, [acme.to_string()]);
 
-    // What would go around it is refused.
-    for refused in [
+    // Statements that would bypass the policy are rejected.
+    for rejected in [
         format!("INSERT INTO members VALUES ('{globex}', 'usr_me', 'owner', now(), now(), 1)"),
         format!("UPDATE workspaces SET organization_id = '{globex}'"),
         "SET row_security = off; SELECT * FROM workspaces".to_owned(),
         "ALTER TABLE workspaces DISABLE ROW LEVEL SECURITY".to_owned(),
-        "DROP POLICY of_organization ON workspaces".to_owned(),
+        "DROP POLICY organization_scope ON workspaces".to_owned(),
         "CREATE POLICY mine ON workspaces USING (true)".to_owned(),
         "TRUNCATE workspaces".to_owned(),
         "SET ROLE postgres".to_owned(),
@@ -125,24 +125,24 @@ async fn hostile_sql_sees_one_organization_only() {
         "UPDATE audit_events SET action = 'nothing'".to_owned(),
         "DELETE FROM audit_events".to_owned(),
     ] {
-        let outcome = intruder.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(refused.clone()))).await;
-        assert!(outcome.is_err(), "{refused}");
+        let outcome = intruder.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(rejected.clone()))).await;
+        assert!(outcome.is_err(), "{rejected}");
         intruder.execute("SET row_security = on").await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn whoever_is_named_sees_invitations_of_their_own_address_and_changes_none() {
+async fn a_user_scope_reads_invitations_to_its_own_address_and_changes_none() {
     let (server, database, store) = two_tenants().await;
-    let invitation = |whom: &str, organization: &str| Invitation {
-        id: id(whom),
+    let invitation = |name: &str, organization: &str| Invitation {
+        id: id(name),
         organization_id: id(organization),
-        email: fixture::user(whom).email.unwrap(),
+        email: fixture::user(name).email.unwrap(),
         role: OrganizationRole::Member,
         hash: Verifier::generate(&SeededIds::new(1)).hash(),
         invited_by: id("owner"),
-        created_at: fixture::THEN,
-        expires_at: fixture::THEN,
+        created_at: fixture::FIXTURE_TIME,
+        expires_at: fixture::FIXTURE_TIME,
     };
     let robot = User { email: None, ..fixture::user("robot") };
     let changeset = Changeset::new()
@@ -153,12 +153,14 @@ async fn whoever_is_named_sees_invitations_of_their_own_address_and_changes_none
         .insert(invitation("bob", "globex"));
     store.commit(changeset).await.unwrap();
     let mut intruder = intruder(&server, &database).await;
-    for (who, sees) in [("ann", vec![id::<InvitationId>("ann")]), ("robot", vec![]), ("nobody", vec![])] {
-        let name = format!("SET hexabase.user_id = '{}'", id::<UserId>(who));
-        intruder.execute(sqlx::AssertSqlSafe(name)).await.unwrap();
+    for (name, expected) in
+        [("ann", vec![id::<InvitationId>("ann")]), ("robot", vec![]), ("outsider", vec![])]
+    {
+        let scope = format!("SET hexabase.user_id = '{}'", id::<UserId>(name));
+        intruder.execute(sqlx::AssertSqlSafe(scope)).await.unwrap();
         let all = sqlx::query_scalar::<_, String>("SELECT id FROM invitations").fetch_all(&mut intruder);
-        let sees: Vec<String> = sees.iter().map(ToString::to_string).collect();
-        assert_eq!(all.await.unwrap(), sees, "{who}");
+        let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+        assert_eq!(all.await.unwrap(), expected, "{name}");
         for change in ["UPDATE invitations SET role = 'owner'", "DELETE FROM invitations"] {
             assert_eq!(intruder.execute(change).await.unwrap().rows_affected(), 0, "{change}");
         }
@@ -167,7 +169,7 @@ async fn whoever_is_named_sees_invitations_of_their_own_address_and_changes_none
 
 #[tokio::test]
 async fn every_table_with_an_organization_has_a_policy() {
-    let (server, database) = fresh().await;
+    let (server, database) = migrated_database().await;
     let mut superuser = PgConnection::connect(&server.url_of(&database)).await.unwrap();
     let open: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
@@ -176,7 +178,7 @@ async fn every_table_with_an_organization_has_a_policy() {
     .fetch_all(&mut superuser)
     .await
     .unwrap();
-    // Tokens belong to users, and the outbox to the platform.
+    // API tokens belong to users, and the outbox belongs to the platform.
     assert_eq!(open, ["api_tokens", "outbox"]);
     let loose: Vec<String> = sqlx::query_scalar(
         "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid \
@@ -186,7 +188,7 @@ async fn every_table_with_an_organization_has_a_policy() {
     .fetch_all(&mut superuser)
     .await
     .unwrap();
-    // Those that serve the platform's own questions, and the table of organizations, whose id it is.
+    // Indexes for reads of the platform, and those of the table of organizations, whose id is the organization.
     let platform = [
         "billing_accounts_by_customer",
         "billing_accounts_due",
@@ -201,11 +203,11 @@ async fn every_table_with_an_organization_has_a_policy() {
         "workspaces_due",
         "workspaces_on_host",
     ];
-    assert_eq!(loose, platform, "indexes of tenants' tables lead with the organization");
+    assert_eq!(loose, platform, "every other index of a tenant table must start with the organization");
 }
 
 #[tokio::test]
-async fn what_belongs_to_no_organization_and_what_belongs_to_two_is_committed_as_one() {
+async fn one_commit_writes_records_of_no_organization_and_of_two() {
     let (_server, _database, store) = two_tenants().await;
     let user = fixture::user("ann");
     let rename = |name: &str| {
@@ -225,20 +227,20 @@ async fn what_belongs_to_no_organization_and_what_belongs_to_two_is_committed_as
 }
 
 #[tokio::test]
-async fn a_guard_holds_until_the_commit_is_done() {
+async fn a_precondition_holds_until_the_commit_is_done() {
     let (server, database, store) = two_tenants().await;
     let ann = id("ann");
     let mut other = PgConnection::connect(&server.url_of(&database)).await.unwrap();
-    // Somebody is about to remove the member on whom the commit relies.
+    // Another transaction is about to remove the member that the commit depends on.
     other.execute("BEGIN").await.unwrap();
     other.execute("DELETE FROM members").await.unwrap();
     let organization = fixture::organization("acme");
     let guarded = Changeset::new()
-        .guard(Guard::Member(organization.id, ann))
-        .delete(Key::Workspace(organization.id, id("dev-of-acme")));
+        .precondition(Precondition::Member(organization.id, ann))
+        .delete(RecordKey::Workspace(organization.id, id("dev-of-acme")));
     let commit = store.commit(guarded);
     let decide = async {
-        // The commit waits for the other's decision: it is seen to be waiting.
+        // The commit is observed to wait for the other transaction.
         let mut watcher = PgConnection::connect(&server.url_of(&database)).await.unwrap();
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap() == 0 {
@@ -251,31 +253,31 @@ async fn a_guard_holds_until_the_commit_is_done() {
     assert!(store.find_workspace(organization.id, id("dev-of-acme")).await.unwrap().is_some());
 }
 
-/// Keeps everybody from reading who is a member, until it is dropped or told otherwise.
-async fn nobody_reads_members(server: &Postgres, database: &str) -> PgConnection {
+/// Blocks all reads of members until the returned connection commits or is dropped.
+async fn lock_members(server: &Postgres, database: &str) -> PgConnection {
     let mut other = PgConnection::connect(&server.url_of(database)).await.unwrap();
     other.execute("BEGIN; LOCK TABLE members IN ACCESS EXCLUSIVE MODE").await.unwrap();
     other
 }
 
-/// How many such statements are under way before others wait for them.
-const TURNS: i64 = 2;
+/// Maximum number of concurrent statements of the batch loader.
+const MAX_CONCURRENT_STATEMENTS: i64 = 2;
 
-/// Waits until as many statements as may be under way at once wait for a lock, and says how many there are.
-async fn until_all_turns_are_taken(server: &Postgres, database: &str) -> i64 {
+/// Waits until that many statements wait for a lock, and returns their number.
+async fn wait_for_blocked_statements(server: &Postgres, database: &str) -> i64 {
     let mut watcher = PgConnection::connect(&server.url_of(database)).await.unwrap();
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     loop {
         let count = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watcher).await.unwrap();
-        if count >= TURNS {
+        if count >= MAX_CONCURRENT_STATEMENTS {
             return count;
         }
         tokio::task::yield_now().await;
     }
 }
 
-/// Many who each ask for a workspace of theirs, all at once.
-fn many_readers(store: &PostgresStore) -> Vec<JoinHandle<Result<bool>>> {
+/// Starts 100 concurrent reads of workspaces.
+fn concurrent_reads(store: &PostgresStore) -> Vec<JoinHandle<Result<bool>>> {
     let read = |number: usize| {
         let (store, name) = (store.clone(), ["acme", "globex"][number % 2]);
         tokio::spawn(async move {
@@ -288,113 +290,113 @@ fn many_readers(store: &PostgresStore) -> Vec<JoinHandle<Result<bool>>> {
 }
 
 #[tokio::test]
-async fn many_who_ask_at_once_are_answered_by_few_statements() {
+async fn concurrent_reads_share_few_statements() {
     let (server, database, store) = two_tenants().await;
-    let mut lock = nobody_reads_members(&server, &database).await;
-    let readers = many_readers(&store);
-    assert_eq!(until_all_turns_are_taken(&server, &database).await, TURNS);
+    let mut lock = lock_members(&server, &database).await;
+    let reads = concurrent_reads(&store);
+    assert_eq!(wait_for_blocked_statements(&server, &database).await, MAX_CONCURRENT_STATEMENTS);
     lock.execute("COMMIT").await.unwrap();
-    for reader in readers {
-        assert!(reader.await.unwrap().unwrap());
+    for read in reads {
+        assert!(read.await.unwrap().unwrap());
     }
 }
 
 #[tokio::test]
-async fn whoever_goes_away_while_others_wait_for_them_leaves_nobody_behind() {
+async fn a_cancelled_read_does_not_block_the_others() {
     let (server, database, store) = two_tenants().await;
-    let mut lock = nobody_reads_members(&server, &database).await;
-    let mut readers = many_readers(&store);
-    until_all_turns_are_taken(&server, &database).await;
-    // The first two hold the turns; of the others every third goes away as well.
-    let goes = |number: usize| number < 2 || number.is_multiple_of(3);
-    for reader in readers.iter().enumerate().filter(|(number, _)| goes(*number)).map(|(_, reader)| reader) {
-        reader.abort();
+    let mut lock = lock_members(&server, &database).await;
+    let mut reads = concurrent_reads(&store);
+    wait_for_blocked_statements(&server, &database).await;
+    // The first two reads hold the permits; of the others, every third is cancelled as well.
+    let is_cancelled = |number: usize| number < 2 || number.is_multiple_of(3);
+    for read in reads.iter().enumerate().filter(|(number, _)| is_cancelled(*number)).map(|(_, read)| read) {
+        read.abort();
     }
     lock.execute("COMMIT").await.unwrap();
-    for (_, reader) in readers.iter_mut().enumerate().filter(|(number, _)| !goes(*number)) {
-        assert!(reader.await.unwrap().unwrap());
+    for (_, read) in reads.iter_mut().enumerate().filter(|(number, _)| !is_cancelled(*number)) {
+        assert!(read.await.unwrap().unwrap());
     }
 }
 
 #[tokio::test]
-async fn a_failure_is_told_to_everybody_who_waits_and_to_nobody_after() {
+async fn a_failed_statement_fails_the_reads_of_its_batch_and_no_later_ones() {
     let (server, database, _) = two_tenants().await;
-    let brief = Duration::from_millis(200);
-    let settings = PostgresSettings { statement_timeout: brief, ..settings(&server, &database) };
-    let store = PostgresStore::connect(&settings).await.unwrap();
-    let mut lock = nobody_reads_members(&server, &database).await;
-    for reader in many_readers(&store) {
-        let error = reader.await.unwrap().unwrap_err();
+    let statement_timeout = Duration::from_millis(200);
+    let config = PostgresConfig { statement_timeout, ..config(&server, &database) };
+    let store = PostgresStore::connect(&config).await.unwrap();
+    let mut lock = lock_members(&server, &database).await;
+    for read in concurrent_reads(&store) {
+        let error = read.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(format!("{:?}", error).contains("timeout"), "the cause is kept: {error:?}");
+        assert!(format!("{error:?}").contains("timeout"), "the cause must be preserved: {error:?}");
     }
     lock.execute("COMMIT").await.unwrap();
-    for reader in many_readers(&store) {
-        assert!(reader.await.unwrap().unwrap());
+    for read in concurrent_reads(&store) {
+        assert!(read.await.unwrap().unwrap());
     }
 }
 
 #[tokio::test]
-async fn a_database_without_tables_is_refused_with_advice() {
+async fn a_database_without_a_schema_is_rejected_with_the_remedy() {
     let server = Postgres::shared();
     let database = server.database().await;
-    server.execute(&database, "CREATE ROLE anybody_else").await;
-    PostgresStore::migrate(&settings(&server, &server.database().await)).await.unwrap();
-    let error = PostgresStore::connect(&settings(&server, &database)).await.unwrap_err();
+    server.execute(&database, "CREATE ROLE unrelated_role").await;
+    PostgresStore::migrate(&config(&server, &server.database().await)).await.unwrap();
+    let error = PostgresStore::connect(&config(&server, &database)).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "schema_drift"));
     assert!(error.message().contains("hexabase migrate"), "{error}");
 }
 
 #[tokio::test]
-async fn a_database_of_another_build_is_refused() {
-    let (server, database) = fresh().await;
-    server.execute(&database, "UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 2").await;
-    let settings = settings(&server, &database);
+async fn a_database_of_another_build_is_rejected() {
+    let (server, database) = migrated_database().await;
+    server.execute(&database, "UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1").await;
+    let config = config(&server, &database);
     for error in [
-        PostgresStore::connect(&settings).await.unwrap_err(),
-        PostgresStore::migrate(&settings).await.unwrap_err(),
+        PostgresStore::connect(&config).await.unwrap_err(),
+        PostgresStore::migrate(&config).await.unwrap_err(),
     ] {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "schema_drift"));
-        assert!(error.message().contains("migration 2"), "{error}");
+        assert!(error.message().contains("migration 1"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_database_that_is_ahead_is_fine_until_something_was_taken_away() {
-    let (server, database) = fresh().await;
+async fn a_newer_schema_is_accepted_until_it_drops_something() {
+    let (server, database) = migrated_database().await;
     let ahead = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                  VALUES (900, 'later', true, '\\x00', 0); ALTER TABLE workspaces ADD COLUMN later text";
     server.execute(&database, ahead).await;
-    let settings = settings(&server, &database);
-    PostgresStore::migrate(&settings).await.unwrap();
-    let store = PostgresStore::connect(&settings).await.unwrap();
+    let config = config(&server, &database);
+    PostgresStore::migrate(&config).await.unwrap();
+    let store = PostgresStore::connect(&config).await.unwrap();
     store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
     store.commit(Changeset::new().insert(fixture::workspace("dev"))).await.unwrap();
     assert!(store.find_workspace(id("acme"), id("dev")).await.unwrap().is_some());
 
     server.execute(&database, "UPDATE schema_compatibility SET least_migration = 900").await;
-    let error = PostgresStore::connect(&settings).await.unwrap_err();
+    let error = PostgresStore::connect(&config).await.unwrap_err();
     assert!(error.message().contains("too old"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_migrate_at_once_and_one_does() {
+async fn concurrent_migrations_succeed() {
     let server = Postgres::shared();
     let database = server.database().await;
-    let one = || {
-        let settings = settings(&server, &database);
-        tokio::spawn(async move { PostgresStore::migrate(&settings).await })
+    let migrate = || {
+        let config = config(&server, &database);
+        tokio::spawn(async move { PostgresStore::migrate(&config).await })
     };
-    for task in [one(), one(), one(), one()] {
+    for task in [migrate(), migrate(), migrate(), migrate()] {
         task.await.unwrap().unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn transactions_that_wait_for_each_other_are_tried_again() {
+async fn deadlocked_transactions_are_retried() {
     let (_server, _database, store) = two_tenants().await;
     let store: Arc<dyn TenantStore> = Arc::new(store);
-    // Each changes the other's first thing second.
+    // Each task updates the two organizations in the opposite order of the other.
     let change = |names: [&'static str; 2]| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -412,15 +414,15 @@ async fn transactions_that_wait_for_each_other_are_tried_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_started_anew_is_found_again() {
+async fn the_store_reconnects_after_a_server_restart() {
     let mut server = Postgres::start();
     let database = server.database().await;
-    let settings = settings(&server, &database);
-    PostgresStore::migrate(&settings).await.unwrap();
-    let store = PostgresStore::connect(&settings).await.unwrap();
+    let config = config(&server, &database);
+    PostgresStore::migrate(&config).await.unwrap();
+    let store = PostgresStore::connect(&config).await.unwrap();
     store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
-    for gently in [true, false] {
-        server.stop(gently);
+    for graceful in [true, false] {
+        server.stop(graceful);
         server.resume();
         assert!(store.find_organization(id("acme")).await.unwrap().is_some());
         store.commit(Changeset::new().update(fixture::organization("acme"))).await.unwrap();
@@ -431,46 +433,46 @@ async fn a_server_that_was_started_anew_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_statement_that_takes_too_long_is_given_up() {
-    let (server, database) = fresh().await;
-    let mut settings = settings(&server, &database);
-    settings.statement_timeout = std::time::Duration::from_millis(200);
-    let store = PostgresStore::connect(&settings).await.unwrap();
+async fn a_statement_is_cancelled_after_its_timeout() {
+    let (server, database) = migrated_database().await;
+    let mut config = config(&server, &database);
+    config.statement_timeout = std::time::Duration::from_millis(200);
+    let store = PostgresStore::connect(&config).await.unwrap();
     store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
     let mut other = PgConnection::connect(&server.url_of(&database)).await.unwrap();
     other.execute("BEGIN").await.unwrap();
     other.execute("LOCK TABLE organizations").await.unwrap();
-    let error = store.list_groups(id("acme"), id("dev"), &hexabase_core::page::PageRequest::default()).await;
-    assert!(error.is_ok(), "other tables are free");
+    let groups = store.list_groups(id("acme"), id("dev"), &hexabase_core::page::PageRequest::default()).await;
+    assert!(groups.is_ok(), "other tables must not be affected");
     let error = store.find_organization(id("acme")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]
 async fn a_password_is_not_shown() {
-    let settings = PostgresSettings::new("postgres://ann:hunter2@127.0.0.1:1/none");
-    let error = PostgresStore::connect(&settings).await.unwrap_err();
+    let config = PostgresConfig::new("postgres://ann:hunter2@127.0.0.1:1/none");
+    let error = PostgresStore::connect(&config).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(!format!("{settings:?} {error:?} {error}").contains("hunter2"));
-    let error = PostgresStore::connect(&PostgresSettings::new("mysql://hunter2")).await.unwrap_err();
+    assert!(!format!("{config:?} {error:?} {error}").contains("hunter2"));
+    let error = PostgresStore::connect(&PostgresConfig::new("mysql://hunter2")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(!format!("{error:?} {error}").contains("hunter2"));
 }
 
 #[tokio::test]
-async fn whoever_is_cut_off_leaves_nothing_behind_for_the_next_one() {
-    let (server, database) = fresh().await;
-    let store = PostgresStore::connect(&settings(&server, &database)).await.unwrap();
+async fn a_cancelled_operation_leaves_nothing_on_its_connection() {
+    let (server, database) = migrated_database().await;
+    let store = PostgresStore::connect(&config(&server, &database)).await.unwrap();
     store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
     let mut other = PgConnection::connect(&server.url_of(&database)).await.unwrap();
     other.execute("BEGIN").await.unwrap();
     other.execute("LOCK TABLE organizations").await.unwrap();
-    // The client hangs up while its request waits, in the middle of a read and of a commit.
+    // The operations are cancelled while they wait, in the middle of a read and of a commit.
     let change = || store.commit(Changeset::new().update(fixture::organization("acme")));
     for _ in 0..4 {
-        let briefly = std::time::Duration::from_millis(20);
-        assert!(tokio::time::timeout(briefly, store.find_organization(id("acme"))).await.is_err());
-        assert!(tokio::time::timeout(briefly, change()).await.is_err());
+        let timeout = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(timeout, store.find_organization(id("acme"))).await.is_err());
+        assert!(tokio::time::timeout(timeout, change()).await.is_err());
     }
     other.execute("COMMIT").await.unwrap();
     for _ in 0..8 {

@@ -1,4 +1,4 @@
-//! Redis against the suite that every ephemeral store must pass, and what is Redis's own.
+//! Conformance of the Redis store, and tests of its own behavior.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::process::Command;
@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use hexabase_core::ErrorKind;
 use hexabase_core::ephemeral::{EphemeralStore as _, Rate};
-use hexabase_store::{RedisEphemeral, RedisSettings};
+use hexabase_store::{RedisConfig, RedisEphemeral};
 use hexabase_test_servers::{Redis, unique};
 
-/// What a user needs who may do nothing else.
-const RIGHTS: &str = "+get +mget +set +del +eval +evalsha +script|load +time +ping";
+/// Commands that the access control list must allow.
+const ACL_RULES: &str = "+get +mget +set +del +eval +evalsha +script|load +time +ping";
 
 mod conformance {
-    use super::{RedisEphemeral, on_shared};
+    use super::{RedisEphemeral, shared_server};
 
     hexabase_core::ephemeral_store_conformance!(async {
-        let (settings, server) = on_shared();
-        (RedisEphemeral::connect(&settings).await.unwrap(), server)
+        let (config, server) = shared_server();
+        (RedisEphemeral::connect(&config).await.unwrap(), server)
     });
 }
 
@@ -26,17 +26,17 @@ mod conformance_on_a_cluster {
 
     hexabase_core::ephemeral_store_conformance!(async {
         let cluster = Cluster::start();
-        (RedisEphemeral::connect(&cluster.settings()).await.unwrap(), cluster)
+        (RedisEphemeral::connect(&cluster.config()).await.unwrap(), cluster)
     });
 }
 
-fn on_shared() -> (RedisSettings, Redis) {
+fn shared_server() -> (RedisConfig, Redis) {
     let server = Redis::shared();
-    let settings = RedisSettings { prefix: unique("test"), ..RedisSettings::new([server.url()]) };
-    (settings, server)
+    let config = RedisConfig { prefix: unique("test"), ..RedisConfig::new([server.url()]) };
+    (config, server)
 }
 
-/// Three nodes that share the keys among them.
+/// Cluster of three nodes.
 struct Cluster(Vec<Redis>);
 
 impl Cluster {
@@ -52,35 +52,35 @@ impl Cluster {
         ]);
         let created = create.output().unwrap();
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
-        // Each node has to hear from the others that all keys are taken care of.
+        // Each node must learn from the others that all slots are covered.
         for node in &nodes {
-            while !ask(node, &["CLUSTER", "INFO"]).contains("cluster_state:ok") {
+            while !redis_cli(node, &["CLUSTER", "INFO"]).contains("cluster_state:ok") {
                 std::thread::yield_now();
             }
         }
         Self(nodes)
     }
 
-    /// Many clusters at once make a machine slow; how fast they fail is not what is tested with them.
-    fn settings(&self) -> RedisSettings {
+    /// Long timeout, because many concurrent clusters slow a machine down and these tests measure no time.
+    fn config(&self) -> RedisConfig {
         let timeout = Duration::from_secs(10);
-        RedisSettings { timeout, ..RedisSettings::new(self.0.iter().map(Redis::url)) }
+        RedisConfig { timeout, ..RedisConfig::new(self.0.iter().map(Redis::url)) }
     }
 }
 
-fn ask(server: &Redis, command: &[&str]) -> String {
-    let answer = Command::new("redis-cli").args(["-u", server.url()]).args(command).output().unwrap();
-    String::from_utf8(answer.stdout).unwrap().trim().to_owned()
+fn redis_cli(server: &Redis, command: &[&str]) -> String {
+    let output = Command::new("redis-cli").args(["-u", server.url()]).args(command).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[tokio::test]
-async fn a_cluster_keeps_a_shelf_on_one_node() {
+async fn a_cluster_stores_a_hash_tag_group_on_one_node() {
     let cluster = Cluster::start();
-    let store = RedisEphemeral::connect(&cluster.settings()).await.unwrap();
+    let store = RedisEphemeral::connect(&cluster.config()).await.unwrap();
     let minute = Duration::from_secs(60);
-    let nodes_with_keys = || cluster.0.iter().filter(|node| ask(node, &["DBSIZE"]) != "0").count();
+    let nodes_with_keys = || cluster.0.iter().filter(|node| redis_cli(node, &["DBSIZE"]) != "0").count();
     for number in 0..50 {
-        store.put(&format!("shelf/{number}"), b"1", minute).await.unwrap();
+        store.put(&format!("group/{number}"), b"1", minute).await.unwrap();
     }
     assert_eq!(nodes_with_keys(), 1);
     for number in 0..50 {
@@ -90,89 +90,89 @@ async fn a_cluster_keeps_a_shelf_on_one_node() {
 }
 
 #[tokio::test]
-async fn every_key_has_an_end() {
+async fn every_key_has_a_ttl() {
     let server = Redis::start(&[]);
-    let store = RedisEphemeral::connect(&RedisSettings::new([server.url()])).await.unwrap();
+    let store = RedisEphemeral::connect(&RedisConfig::new([server.url()])).await.unwrap();
     let (day, forever) = (Duration::from_secs(86_400), Duration::MAX);
     store.put("a", b"1", day).await.unwrap();
-    store.put("for ever", b"1", forever).await.unwrap();
+    store.put("forever", b"1", forever).await.unwrap();
     store.put_if_absent("b", b"1", day).await.unwrap();
     assert!(store.compare_and_set("b", b"1", b"2", day).await.unwrap());
     store.take_token("bucket", Rate { burst: 3, period: day }).await.unwrap();
-    let keys = ask(&server, &["KEYS", "*"]);
+    let keys = redis_cli(&server, &["KEYS", "*"]);
     assert_eq!(keys.lines().count(), 4, "{keys}");
     for key in keys.lines() {
-        let left: i64 = ask(&server, &["PTTL", key]).parse().unwrap();
-        assert!(left > 0, "{key} stays for {left} ms");
+        let left: i64 = redis_cli(&server, &["PTTL", key]).parse().unwrap();
+        assert!(left > 0, "{key} has the TTL {left} ms");
         assert!(key.starts_with("hexabase:"), "{key}");
     }
 }
 
 #[tokio::test]
-async fn whoever_announces_something_waits_until_every_process_knows() {
+async fn put_visible_returns_once_every_process_sees_the_marker() {
     let server = Redis::start(&[]);
-    let connect = async || RedisEphemeral::connect(&RedisSettings::new([server.url()])).await.unwrap();
-    let (here, there) = (connect().await, connect().await);
+    let connect = async || RedisEphemeral::connect(&RedisConfig::new([server.url()])).await.unwrap();
+    let (first, second) = (connect().await, connect().await);
     let minute = Duration::from_secs(60);
-    here.announce(&["shelf/all".to_owned()], minute).await.unwrap();
+    first.put_visible(&["group/all".to_owned()], minute).await.unwrap();
     for number in 0..5 {
-        let key = format!("shelf/{number}");
-        let known = async || there.are_announced([&key, "shelf/all"]).await.unwrap();
-        assert_eq!(known().await, [false, true]);
-        here.announce(std::slice::from_ref(&key), minute).await.unwrap();
-        assert_eq!(known().await, [true, true]);
+        let key = format!("group/{number}");
+        let visible = async || second.contains_cached([&key, "group/all"]).await.unwrap();
+        assert_eq!(visible().await, [false, true]);
+        first.put_visible(std::slice::from_ref(&key), minute).await.unwrap();
+        assert_eq!(visible().await, [true, true]);
     }
 }
 
 #[tokio::test]
-async fn what_was_asked_a_moment_ago_is_not_asked_again() {
+async fn contains_cached_caches_results() {
     let server = Redis::start(&[]);
-    let store = RedisEphemeral::connect(&RedisSettings::new([server.url()])).await.unwrap();
-    store.announce(&["all".to_owned()], Duration::from_secs(60)).await.unwrap();
+    let store = RedisEphemeral::connect(&RedisConfig::new([server.url()])).await.unwrap();
+    store.put_visible(&["all".to_owned()], Duration::from_secs(60)).await.unwrap();
     for _ in 0..1_000 {
-        assert_eq!(store.are_announced(["one", "all"]).await.unwrap(), [false, true]);
+        assert_eq!(store.contains_cached(["one", "all"]).await.unwrap(), [false, true]);
     }
-    let asked = ask(&server, &["INFO", "commandstats"]);
-    let times = asked.lines().find_map(|line| line.strip_prefix("cmdstat_mget:calls=")).unwrap();
-    let times: u32 = times.split(',').next().unwrap().parse().unwrap();
-    assert!(times < 100, "{times} of a thousand questions got to the server");
+    let statistics = redis_cli(&server, &["INFO", "commandstats"]);
+    let requests = statistics.lines().find_map(|line| line.strip_prefix("cmdstat_mget:calls=")).unwrap();
+    let requests: u32 = requests.split(',').next().unwrap().parse().unwrap();
+    assert!(requests < 100, "{requests} of 1000 calls reached the server");
 }
 
 #[tokio::test]
-async fn a_user_with_few_rights_is_enough() {
+async fn the_documented_acl_rules_are_sufficient() {
     let server = Redis::start(&[]);
-    let rules = format!("ACL SETUSER hexabase on >hunter2 resetkeys ~hexabase:* -@all {RIGHTS}");
-    assert_eq!(ask(&server, &rules.split(' ').collect::<Vec<_>>()), "OK");
-    let place = server.url().strip_prefix("redis://").unwrap();
-    let settings = RedisSettings::new([format!("redis://hexabase:hunter2@{place}")]);
-    let store = RedisEphemeral::connect(&settings).await.unwrap();
+    let rules = format!("ACL SETUSER hexabase on >hunter2 resetkeys ~hexabase:* -@all {ACL_RULES}");
+    assert_eq!(redis_cli(&server, &rules.split(' ').collect::<Vec<_>>()), "OK");
+    let address = server.url().strip_prefix("redis://").unwrap();
+    let config = RedisConfig::new([format!("redis://hexabase:hunter2@{address}")]);
+    let store = RedisEphemeral::connect(&config).await.unwrap();
     let minute = Duration::from_secs(60);
     store.put("a", b"1", minute).await.unwrap();
     assert!(store.compare_and_set("a", b"1", b"2", minute).await.unwrap());
-    store.announce(&["c".to_owned()], minute).await.unwrap();
-    assert_eq!(store.are_announced(["b", "c"]).await.unwrap(), [false, true]);
+    store.put_visible(&["c".to_owned()], minute).await.unwrap();
+    assert_eq!(store.contains_cached(["b", "c"]).await.unwrap(), [false, true]);
     assert_eq!(store.take("a").await.unwrap().as_deref(), Some(&b"2"[..]));
     assert!(store.take_token("b", Rate { burst: 1, period: minute }).await.unwrap().allowed);
     store.ping().await.unwrap();
-    assert!(!format!("{settings:?} {store:?}").contains("hunter2"));
+    assert!(!format!("{config:?} {store:?}").contains("hunter2"));
 
-    let wrong = RedisSettings::new([format!("redis://hexabase:wrong@{place}")]);
+    let wrong = RedisConfig::new([format!("redis://hexabase:wrong@{address}")]);
     let error = RedisEphemeral::connect(&wrong).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]
-async fn while_it_is_away_everything_fails_fast_and_comes_back_by_itself() {
+async fn operations_fail_fast_while_redis_is_down_and_recover_afterwards() {
     let mut server = Redis::start(&[]);
-    let store = RedisEphemeral::connect(&RedisSettings::new([server.url()])).await.unwrap();
+    let store = RedisEphemeral::connect(&RedisConfig::new([server.url()])).await.unwrap();
     let minute = Duration::from_secs(60);
     store.put("a", b"1", minute).await.unwrap();
 
     server.freeze(true);
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!(store.get("a").await.unwrap_err().kind(), ErrorKind::Unavailable);
-    // A bound that tells "gave up" from "waited for an answer", with plenty of room for a busy machine.
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    // A generous bound for a busy machine; without a timeout the request would wait forever.
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     server.freeze(false);
     while store.get("a").await.is_err() {
         tokio::task::yield_now().await;
@@ -189,13 +189,13 @@ async fn while_it_is_away_everything_fails_fast_and_comes_back_by_itself() {
     while store.ping().await.is_err() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(store.get("a").await.unwrap(), None, "it came back empty");
+    assert_eq!(store.get("a").await.unwrap(), None, "the restarted server must be empty");
 }
 
 #[tokio::test]
-async fn the_first_to_notice_a_restart_is_not_bothered_with_it() {
+async fn the_first_operation_after_a_restart_succeeds() {
     let mut server = Redis::start(&[]);
-    let store = RedisEphemeral::connect(&RedisSettings::new([server.url()])).await.unwrap();
+    let store = RedisEphemeral::connect(&RedisConfig::new([server.url()])).await.unwrap();
     store.ping().await.unwrap();
     server.stop();
     server.resume();
@@ -204,15 +204,13 @@ async fn the_first_to_notice_a_restart_is_not_bothered_with_it() {
 
 #[tokio::test]
 async fn two_replicas_share_a_bucket() {
-    let (settings, _server) = on_shared();
-    let replicas = [
-        RedisEphemeral::connect(&settings).await.unwrap(),
-        RedisEphemeral::connect(&settings).await.unwrap(),
-    ];
+    let (config, _server) = shared_server();
+    let replicas =
+        [RedisEphemeral::connect(&config).await.unwrap(), RedisEphemeral::connect(&config).await.unwrap()];
     let rate = Rate { burst: 4, period: Duration::from_secs(3_600) };
     let mut allowed = 0;
-    for turn in 0..8 {
-        allowed += u32::from(replicas[turn % 2].take_token("shared", rate).await.unwrap().allowed);
+    for index in 0..8 {
+        allowed += u32::from(replicas[index % 2].take_token("shared", rate).await.unwrap().allowed);
     }
     assert_eq!(allowed, 4);
 }

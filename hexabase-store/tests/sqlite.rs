@@ -1,4 +1,4 @@
-//! SQLite against the suite that every store must pass, and what is SQLite's own.
+//! Conformance of the SQLite store, and tests of its own behavior.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ mod in_memory {
 }
 
 #[tokio::test]
-async fn what_was_committed_is_there_after_a_restart() {
+async fn a_commit_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("test.db");
     let store = SqliteStore::open(&file).await.unwrap();
@@ -36,20 +36,20 @@ async fn what_was_committed_is_there_after_a_restart() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nobody_else_reads_the_database() {
+async fn only_the_owner_can_read_the_database_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&directory.path().join("test.db")).await.unwrap();
     store.commit(Changeset::new().insert(fixture::user("ann"))).await.unwrap();
     let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
-    assert!(files.len() > 1, "only {files:?}");
+    assert!(files.len() > 1, "the write-ahead log must exist: {files:?}");
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
     }
 }
 
 #[tokio::test]
-async fn a_database_of_another_build_is_refused_with_advice() {
+async fn a_database_of_another_build_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("test.db");
     drop(SqliteStore::open(&file).await.unwrap());
@@ -63,7 +63,7 @@ async fn a_database_of_another_build_is_refused_with_advice() {
 }
 
 #[tokio::test]
-async fn a_database_from_the_future_is_refused() {
+async fn a_newer_database_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("test.db");
     drop(SqliteStore::open(&file).await.unwrap());
@@ -77,14 +77,14 @@ async fn a_database_from_the_future_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_says_so_with_its_name() {
+async fn the_error_names_a_file_that_cannot_be_opened() {
     let error = SqliteStore::open(std::path::Path::new("/nowhere/at/all.db")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("/nowhere/at/all.db"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_writers_and_readers_do_not_get_in_each_others_way() {
+async fn concurrent_writers_and_readers_do_not_interfere() {
     let directory = tempfile::tempdir().unwrap();
     let store: Arc<dyn TenantStore> =
         Arc::new(SqliteStore::open(&directory.path().join("test.db")).await.unwrap());
@@ -95,7 +95,7 @@ async fn many_writers_and_readers_do_not_get_in_each_others_way() {
             store.commit(Changeset::new().insert(fixture::user(&name))).await.unwrap();
             assert!(
                 store.find_user(fixture::id(&name)).await.unwrap().is_some(),
-                "a read sees what was acknowledged"
+                "a read must see every acknowledged commit"
             );
         }
     };

@@ -1,4 +1,4 @@
-// Somebody with a real browser.
+// Drives a real browser.
 import { chromium } from 'playwright-core';
 
 export const open = async (executablePath) => {
@@ -9,16 +9,16 @@ export const open = async (executablePath) => {
   return { browser, page: await (await browser.newContext()).newPage() };
 };
 
-// Presses a button, and waits for the page that it leads to.
-const press = async (page, button) => {
+// Clicks a button and waits for the next page.
+const submit = async (page, button) => {
   const left = page.waitForEvent('framenavigated');
   await page.click(button);
   await left;
   await page.waitForLoadState('domcontentloaded');
 };
 
-// Does what the page wants: signs in with the other house, agrees, until `isThere` says that this is where it ends.
-// Answers what it had to do.
+// Completes the pages of a flow (sign-in at the third-party provider, consent) until `isThere` returns true.
+// Returns the completed steps.
 export const follow = async (page, person, isThere) => {
   const done = [];
   while (done.length < 20) {
@@ -26,17 +26,17 @@ export const follow = async (page, person, isThere) => {
     if (await page.locator('input[name=password]').count()) {
       await page.fill('input[name=login]', person);
       await page.fill('input[name=password]', 'any');
-      await press(page, 'button[type=submit]');
+      await submit(page, 'button[type=submit]');
       done.push('signed in');
     } else if (await page.locator('button[value=allow]').count()) {
-      await press(page, 'button[value=allow]');
-      done.push('agreed');
+      await submit(page, 'button[value=allow]');
+      done.push('consented');
     } else if (await page.locator('button[type=submit]').count()) {
-      await press(page, 'button[type=submit]');
-      done.push('went on');
+      await submit(page, 'button[type=submit]');
+      done.push('continued');
     } else {
       break;
     }
   }
-  throw new Error(`nothing to do at ${page.url()}: ${await page.textContent('body')}`);
+  throw new Error(`no known form at ${page.url()}: ${await page.textContent('body')}`);
 };

@@ -1,5 +1,5 @@
-// A CI system that is not ours: node ci.mjs PORT. Its jobs get tokens as those of GitHub Actions do, from
-// /token?audience=AUDIENCE with the bearer `the job's own`; what they say of a job is in the query too.
+// Third-party CI system: node ci.mjs PORT. Its jobs request tokens as in GitHub Actions, from
+// /token?audience=AUDIENCE with the bearer token `the job's own`; further query parameters become claims.
 import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 
@@ -20,16 +20,16 @@ const sign = ({ audience, ...claims }) =>
 
 createServer(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url, issuer);
-  const answer = (status, body) =>
+  const respond = (status, body) =>
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   if (pathname === '/.well-known/openid-configuration') {
-    // What GitHub Actions says, which is less than where people sign in.
-    answer(200, { issuer, jwks_uri: `${issuer}/keys`, id_token_signing_alg_values_supported: ['RS256'] });
+    // The same metadata as GitHub Actions, which is less than that of a sign-in provider.
+    respond(200, { issuer, jwks_uri: `${issuer}/keys`, id_token_signing_alg_values_supported: ['RS256'] });
   } else if (pathname === '/keys') {
-    answer(200, { keys: [key] });
+    respond(200, { keys: [key] });
   } else if (pathname === '/token' && request.headers.authorization === "Bearer the job's own") {
-    answer(200, { value: await sign(Object.fromEntries(searchParams)) });
+    respond(200, { value: await sign(Object.fromEntries(searchParams)) });
   } else {
-    answer(404, {});
+    respond(404, {});
   }
 }).listen(Number(port), '127.0.0.1');

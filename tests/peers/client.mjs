@@ -1,14 +1,14 @@
-// A client that is not ours (`openid-client`), and somebody with a real browser: node client.mjs SETTINGS
+// Third-party client (`openid-client`) and a user with a real browser: node client.mjs SETTINGS
 //
-// SETTINGS is JSON: where the provider is, which client to be, where Chromium is, and who the person is. Everything that
-// went as it should is printed, one JSON object per line; the first thing that does not ends the program.
+// SETTINGS is JSON: the issuer, the client, the path of Chromium and the user's e-mail address. Each successful step is
+// printed as a JSON object on one line; the first failure ends the program.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import * as client from 'openid-client';
 import { follow, open } from './browser.mjs';
 
 const settings = JSON.parse(process.argv[2]);
-const say = (step, seen = {}) => console.log(JSON.stringify({ step, ...seen }));
+const report = (step, seen = {}) => console.log(JSON.stringify({ step, ...seen }));
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 
 const options = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] };
@@ -17,11 +17,11 @@ const discover = (more = {}) => client.discovery(
   settings.clientSecret ? undefined : client.None(), { ...options, ...more },
 );
 const config = await discover();
-say('discovered');
+report('discovered');
 
 const { browser, page } = await open(settings.chromium);
 
-// Whoever comes back to the client: a program on one's own machine, on whichever port is free.
+// Redirects back to the client: a native client on a free loopback port.
 let came;
 const listener = createServer((request, response) => {
   response.end('signed in');
@@ -57,42 +57,42 @@ const authorize = async (on, more = {}) => {
 
 try {
   const tokens = await authorize(config);
-  assert.deepEqual(did.filter((one) => one !== 'went on'), ['signed in', 'agreed']);
-  say('code', { claims: tokens.claims(), idToken: tokens.id_token });
+  assert.deepEqual(did.filter((one) => one !== 'continued'), ['signed in', 'consented']);
+  report('code', { claims: tokens.claims(), idToken: tokens.id_token });
 
-  // Nobody is asked a second time.
+  // The second request needs no interaction.
   const quiet = await authorize(config, { prompt: 'none' });
   assert.equal(quiet.claims().sub, tokens.claims().sub);
   assert.deepEqual(did, []);
-  say('prompt none');
+  report('prompt none');
 
-  const anew = await authorize(config, { max_age: '0' });
-  assert(did.includes('signed in') && !did.includes('agreed'));
-  assert(anew.claims().auth_time >= tokens.claims().auth_time);
-  say('max_age');
+  const reauthenticated = await authorize(config, { max_age: '0' });
+  assert(did.includes('signed in') && !did.includes('consented'));
+  assert(reauthenticated.claims().auth_time >= tokens.claims().auth_time);
+  report('max_age');
 
   const info = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
-  say('userinfo', { info });
+  report('userinfo', { info });
 
   const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token);
   assert.notEqual(refreshed.refresh_token, tokens.refresh_token);
   assert.equal(refreshed.claims().auth_time, tokens.claims().auth_time);
-  say('refresh', { idToken: refreshed.id_token });
+  report('refresh', { idToken: refreshed.id_token });
 
-  // The token as it comes is verified; the same with another subject is not believed.
+  // The client verifies the signature: the same token with another claim is rejected.
   const forged = await discover({
     [client.customFetch]: async (...request) => {
-      const answer = await fetch(...request);
-      if (!String(request[0]).endsWith('/oauth2/token')) return answer;
-      const body = await answer.json();
+      const response = await fetch(...request);
+      if (!String(request[0]).endsWith('/oauth2/token')) return response;
+      const body = await response.json();
       const [head, , signature] = body.id_token.split('.');
       const claims = { ...claimsOf(body.id_token), email: 'mallory@example.com' };
       body.id_token = [head, Buffer.from(JSON.stringify(claims)).toString('base64url'), signature].join('.');
-      return new Response(JSON.stringify(body), answer);
+      return new Response(JSON.stringify(body), response);
     },
   });
   await assert.rejects(authorize(forged), ({ cause }) => /signature/i.test(cause));
-  say('tampered token refused');
+  report('tampered token refused');
 
   const device = await client.initiateDeviceAuthorization(config, { scope: settings.scope });
   await page.goto(device.verification_uri_complete);
@@ -100,12 +100,12 @@ try {
   await page.waitForSelector('text=Your device is connected');
   const onDevice = await client.pollDeviceAuthorizationGrant(config, device);
   assert.equal(onDevice.claims().sub, tokens.claims().sub);
-  say('device');
+  report('device');
 
   if (settings.clientSecret) {
     const good = await client.tokenIntrospection(config, refreshed.access_token);
     assert(good.active && good.sub === tokens.claims().sub);
-    say('introspection');
+    report('introspection');
   }
   await client.tokenRevocation(config, refreshed.refresh_token);
   await assert.rejects(client.refreshTokenGrant(config, refreshed.refresh_token));
@@ -113,7 +113,7 @@ try {
   if (settings.clientSecret) {
     assert(!(await client.tokenIntrospection(config, refreshed.access_token)).active);
   }
-  say('revocation');
+  report('revocation');
 
   const leave = client.buildEndSessionUrl(config, {
     id_token_hint: tokens.id_token, post_logout_redirect_uri: redirect_uri, state: 'bye',
@@ -121,9 +121,9 @@ try {
   const left = new Promise((resolve) => { came = resolve; });
   await page.goto(leave.href);
   assert.equal((await left).searchParams.get('state'), 'bye');
-  // Whoever is signed out cannot be signed in quietly.
+  // After logout, `prompt=none` fails.
   await assert.rejects(authorize(config, { prompt: 'none' }), { error: 'login_required' });
-  say('logout');
+  report('logout');
 } finally {
   await browser.close();
   listener.close();

@@ -1,11 +1,11 @@
-// Somebody goes to a page and does what it wants, until it says something: node person.mjs CHROMIUM WHO PAGE WORDS
+// A user opens a page and completes its flow until the page contains a text: node person.mjs CHROMIUM USER URL TEXT
 import { follow, open } from './browser.mjs';
 
-const [executablePath, who, place, words] = process.argv.slice(2);
+const [executablePath, user, url, text] = process.argv.slice(2);
 const { browser, page } = await open(executablePath);
 try {
-  await page.goto(place);
-  await follow(page, who, async () => (await page.textContent('body')).includes(words));
+  await page.goto(url);
+  await follow(page, user, async () => (await page.textContent('body')).includes(text));
 } finally {
   await browser.close();
 }

@@ -1,12 +1,11 @@
-// An OpenID Connect provider that is not ours: node provider.mjs PORT REDIRECT_URI...
+// Third-party OpenID Connect provider: node provider.mjs PORT REDIRECT_URI...
 //
-// Whoever signs in is taken to be the owner of the address that they give as their name; an address that begins with
-// `unverified` counts as not verified.
+// The login name is used as the user's verified e-mail address; an address that begins with `unverified` is not verified.
 import { createServer } from 'node:http';
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
-// With RS256 its keys are the same at every start: those that it brings along.
+// With RS256 the keys are the same at every start: the package's built-in development keys.
 const algorithm = process.env.HEXABASE_TEST_PEER_SIGNS ?? 'RS256';
 const elliptic = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 

@@ -1,5 +1,5 @@
-// Stripe's own library for Node.js, which drives a Stripe at ORIGIN as Hexabase does and reads every answer:
-// node stripe.mjs ORIGIN. It ends with 0 when everything was as the library and Stripe's documentation say.
+// Drives a Stripe API at ORIGIN with Stripe's library for Node.js, with the calls that Hexabase makes: node stripe.mjs ORIGIN.
+// Exits with 0 if every response matches the library and Stripe's documentation.
 import assert from 'node:assert/strict';
 import Stripe from 'stripe';
 
@@ -31,11 +31,11 @@ const price = (amount, interval, key) =>
 const small = await price(1000, 'month', 'node_small');
 const large = await price(4000, 'month', 'node_large');
 const yearly = await price(10000, 'year', 'node_year');
-const dearer = await price(1200, 'month', 'node_small');
+const raised = await price(1200, 'month', 'node_small');
 const found = await stripe.prices.list({ lookup_keys: ['node_small'], active: true });
-assert.deepEqual(found.data.map((it) => it.id), [dearer.id]);
+assert.deepEqual(found.data.map((it) => it.id), [raised.id]);
 
-// A customer whose time is ours.
+// A customer with a test clock.
 const clock = await stripe.testHelpers.testClocks.create({ frozen_time: 1_767_225_600 });
 const customer = await stripe.customers.create(
   { email: 'node@example.com', name: 'Node', metadata: { hexabase_organization: 'org_1' }, test_clock: clock.id },
@@ -54,7 +54,7 @@ assert.equal((await stripe.customers.list({ email: 'node@example.com' })).data.l
 await assert.rejects(stripe.customers.retrieve('cus_made_up'), { statusCode: 404, code: 'resource_missing' });
 await assert.rejects(stripe.customers.create({ nickname: 'Knot' }), { code: 'parameter_unknown' });
 
-// Ways to pay.
+// Payment methods.
 await assert.rejects(stripe.subscriptions.create({ customer: customer.id, items: [{ price: small.id }] }), {
   code: 'resource_missing',
 });
@@ -80,11 +80,11 @@ const portal = await stripe.billingPortal.sessions.create({ customer: customer.i
 assert.match(portal.url, /^https:/);
 
 // A subscription, changed in the middle of its month.
-const foreseen = await stripe.invoices.createPreview({
+const firstPreview = await stripe.invoices.createPreview({
   customer: customer.id,
   subscription_details: { items: [{ price: small.id, quantity: 1 }] },
 });
-assert.equal(foreseen.total, 1000);
+assert.equal(firstPreview.total, 1000);
 const subscription = await stripe.subscriptions.create({
   customer: customer.id,
   items: [{ price: small.id, quantity: 1 }],
@@ -111,7 +111,7 @@ const upgraded = await stripe.subscriptions.update(subscription.id, {
   expand: ['latest_invoice'],
 });
 assert.equal(upgraded.latest_invoice.total, preview.total);
-// A month of 31 days, of which 21 are left: what Stripe's documentation on prorations works out.
+// A month of 31 days with 21 days left: the calculation in Stripe's documentation on prorations.
 assert.equal(preview.total, Math.round((4000 * 21) / 31) - Math.round((1000 * 21) / 31));
 assert.ok(preview.lines.data.every((line) => line.parent.subscription_item_details.proration));
 await stripe.subscriptions.update(subscription.id, {
@@ -123,36 +123,36 @@ assert.equal(upcoming.total, 1000 - preview.total);
 assert.equal(upcoming.amount_due, 0);
 await assert.rejects(
   stripe.subscriptions.update(subscription.id, { items: [{ price: small.id }] }),
-  'a price cannot be there twice',
+  'a subscription cannot have two items with the same price',
 );
 
-// Banks that refuse, and banks that ask.
+// Declined payments, and payments that need authentication.
 const bad = await stripe.paymentMethods.attach('pm_card_chargeCustomerFail', { customer: customer.id });
 await makeDefault(bad.id);
-const toYears = { items: [{ id: item.id, price: yearly.id }], proration_behavior: 'always_invoice' };
+const toYearly = { items: [{ id: item.id, price: yearly.id }], proration_behavior: 'always_invoice' };
 await assert.rejects(
-  stripe.subscriptions.update(subscription.id, { ...toYears, payment_behavior: 'error_if_incomplete' }),
+  stripe.subscriptions.update(subscription.id, { ...toYearly, payment_behavior: 'error_if_incomplete' }),
   { type: 'StripeCardError', code: 'card_declined', statusCode: 402 },
 );
 assert.equal((await stripe.subscriptions.retrieve(subscription.id)).items.data[0].price.id, small.id);
 const asking = await stripe.paymentMethods.attach('pm_card_authenticationRequired', { customer: customer.id });
 await makeDefault(asking.id);
 await assert.rejects(
-  stripe.subscriptions.update(subscription.id, { ...toYears, payment_behavior: 'error_if_incomplete' }),
+  stripe.subscriptions.update(subscription.id, { ...toYearly, payment_behavior: 'error_if_incomplete' }),
   { code: 'subscription_payment_intent_requires_action' },
 );
 const waiting = await stripe.subscriptions.update(subscription.id, {
-  ...toYears,
+  ...toYearly,
   payment_behavior: 'pending_if_incomplete',
   expand: ['latest_invoice.confirmation_secret'],
 });
 assert.match(waiting.latest_invoice.confirmation_secret.client_secret, /_secret_/);
 
-// A renewal that fails, and is paid.
+// A failed renewal that is paid later.
 await makeDefault(bad.id);
 await stripe.testHelpers.testClocks.advance(clock.id, { frozen_time: 1_767_225_600 + 62 * day });
-const owing = await stripe.subscriptions.list({ customer: customer.id, status: 'all' });
-assert.equal(owing.data[0].status, 'past_due');
+const overdue = await stripe.subscriptions.list({ customer: customer.id, status: 'all' });
+assert.equal(overdue.data[0].status, 'past_due');
 await makeDefault(card.id);
 for await (const open of stripe.invoices.list({ customer: customer.id, status: 'open', limit: 1 })) {
   assert.equal((await stripe.invoices.pay(open.id)).status, 'paid');
@@ -181,7 +181,7 @@ await assert.rejects(
   { code: 'resource_missing' },
 );
 
-// What is paid for as it is used: a hundred units are free, and each further one is four tenths of a cent.
+// Usage-based price: 100 units are free, each further unit costs 0.4 cents.
 const meter = await stripe.billing.meters.create({
   display_name: 'Node',
   event_name: 'node_used',
@@ -209,7 +209,7 @@ const usedCard = await stripe.paymentMethods.attach('pm_card_visa', { customer: 
 await stripe.customers.update(used.id, { invoice_settings: { default_payment_method: usedCard.id } });
 await assert.rejects(
   stripe.subscriptions.create({ customer: used.id, items: [{ price: metered.id, quantity: 1 }] }),
-  'what is metered has no quantity',
+  'an item with a metered price has no quantity',
 );
 const byUse = await stripe.subscriptions.create({ customer: used.id, items: [{ price: small.id }, { price: metered.id }] });
 assert.equal(byUse.items.data[1].quantity, undefined);
@@ -229,7 +229,7 @@ await assert.rejects(
   stripe.billing.meterEvents.create({ event_name: 'made_up', payload: { stripe_customer_id: used.id, value: '1' } }),
   /No active meter/,
 );
-await use(50, 'first-anew', begun + 3001);
+await use(50, 'first-again', begun + 3001);
 await use(100, 'second', begun + 6600);
 const summary = (start, end) =>
   stripe.billing.meters.listEventSummaries(meter.id, { customer: used.id, start_time: start, end_time: end });
@@ -238,7 +238,7 @@ assert.equal((await summary(begun, begun + 7200)).data[0].aggregated_value, 150)
 const soFar = await stripe.invoices.createPreview({ customer: used.id, subscription: byUse.id });
 assert.equal(soFar.total, small.unit_amount + 20);
 
-// The end.
+// Cancellation.
 const ending = await stripe.subscriptions.update(subscription.id, { cancel_at_period_end: true });
 assert.equal(ending.cancel_at_period_end, true);
 await assert.rejects(stripe.invoices.createPreview({ customer: customer.id, subscription: subscription.id }), {
@@ -250,11 +250,11 @@ assert.equal((await stripe.paymentMethods.detach(bad.id)).customer, null);
 assert.equal((await stripe.customers.del(other.id)).deleted, true);
 assert.equal((await stripe.customers.retrieve(other.id)).deleted, true);
 
-// What it tells, and how it signs that.
+// Events and webhook signatures.
 const events = await stripe.events.list({ limit: 100 });
 const kinds = new Set(events.data.map((event) => event.type));
 for (const kind of ['customer.created', 'customer.subscription.updated', 'invoice.paid', 'invoice.payment_failed']) {
-  assert.ok(kinds.has(kind), `nothing tells of ${kind}`);
+  assert.ok(kinds.has(kind), `no event of type ${kind}`);
 }
 const body = await new Promise((resolve) => {
   let text = '';

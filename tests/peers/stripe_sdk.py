@@ -1,6 +1,6 @@
-"""Stripe's own library for Python, which drives a Stripe at ORIGIN as Hexabase does and reads every answer.
+"""Drives a Stripe API at ORIGIN with Stripe's library for Python, with the calls that Hexabase makes.
 
-python stripe_sdk.py ORIGIN. It ends with 0 when everything was as the library and Stripe's documentation say.
+python stripe_sdk.py ORIGIN. Exits with 0 if every response matches the library and Stripe's documentation.
 """
 
 import json
@@ -16,18 +16,18 @@ v1 = client.v1
 BEGIN, DAY = 1_767_225_600, 86_400
 
 
-def refused(code, call, *arguments):
-    """The error that a call ends with, which has this code."""
+def rejected(code, call, *arguments):
+    """Asserts that the call fails with this code and returns the error."""
     try:
         call(*arguments)
     except stripe.StripeError as error:
         assert error.code == code, error
         return error
-    raise AssertionError(f"it was not refused, with {code}")
+    raise AssertionError(f"the call did not fail with {code}")
 
 
 product = v1.products.create({"name": "Snake", "id": "python_plan"})
-refused("resource_already_exists", v1.products.create, {"name": "Snake", "id": "python_plan"})
+rejected("resource_already_exists", v1.products.create, {"name": "Snake", "id": "python_plan"})
 assert v1.products.update("python_plan", {"name": "Python"}).name == "Python"
 
 
@@ -48,17 +48,17 @@ assert v1.customers.create(
 ).id == customer.id
 try:
     v1.customers.create({"name": "Other"}, {"idempotency_key": "python"})
-    raise AssertionError("a key is for one request")
+    raise AssertionError("an idempotency key is valid for one request only")
 except stripe.IdempotencyError:
     pass
 
-refused("resource_missing", v1.subscriptions.create, {"customer": customer.id, "items": [{"price": base.id}]})
+rejected("resource_missing", v1.subscriptions.create, {"customer": customer.id, "items": [{"price": base.id}]})
 card = v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
 v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": card.id}})
 assert v1.customers.payment_methods.list(customer.id).data[0].card.brand == "visa"
 assert v1.setup_intents.create({"customer": customer.id, "usage": "off_session"}).client_secret
 
-# Two items, of which one goes up and down in number.
+# Two items; the quantity of one changes.
 subscription = v1.subscriptions.create({
     "customer": customer.id, "items": [{"price": base.id}, {"price": more.id, "quantity": 2}],
     "payment_behavior": "error_if_incomplete", "expand": ["latest_invoice"],
@@ -80,12 +80,12 @@ v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method":
 v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": BEGIN + 40 * DAY})
 assert v1.subscriptions.retrieve(subscription.id).status == "past_due"
 [owed] = v1.invoices.list({"customer": customer.id, "status": "open"}).data
-assert isinstance(refused("card_declined", v1.invoices.pay, owed.id), stripe.CardError)
+assert isinstance(rejected("card_declined", v1.invoices.pay, owed.id), stripe.CardError)
 v1.customers.update(customer.id, {"invoice_settings": {"default_payment_method": card.id}})
 assert v1.invoices.pay(owed.id).status == "paid"
 assert v1.subscriptions.retrieve(subscription.id).status == "active"
 
-# What is paid for as it is used, without anything free: 0.012 yen each.
+# Usage-based price without a free tier: 0.012 yen per unit.
 meter = v1.billing.meters.create({
     "display_name": "Snake", "event_name": "python_used", "event_time_window": "hour",
     "default_aggregation": {"formula": "sum"},
@@ -108,7 +108,7 @@ for value, identifier, moment in [(5_000, "a", now - 50), (7_000, "b", now - 40)
 assert summary.aggregated_value == 8_000, summary
 upcoming = v1.invoices.create_preview({"customer": customer.id, "subscription": subscription.id})
 assert [line.amount for line in upcoming.lines.data if line.quantity == 8_000] == [96], upcoming
-# Whatever it is for, it goes with its item.
+# Deleting the item also ends the usage-based charge.
 [item] = [it for it in v1.subscriptions.retrieve(subscription.id)["items"].data if it.price.id == metered.id]
 v1.subscriptions.update(subscription.id, {"items": [{"id": item.id, "deleted": True}]})
 
@@ -123,6 +123,6 @@ event = client.construct_event(signed["payload"], signed["header"], signed["secr
 assert event.type == "invoice.paid" and event.api_version == stripe.api_version
 try:
     client.construct_event(signed["payload"] + " ", signed["header"], signed["secret"])
-    raise AssertionError("what is not signed is not believed")
+    raise AssertionError("an event without a valid signature is rejected")
 except stripe.SignatureVerificationError:
     pass

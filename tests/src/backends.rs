@@ -1,4 +1,4 @@
-//! What the tests of the whole run on.
+//! Backends of the integration tests.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -6,70 +6,70 @@ use std::sync::Arc;
 use hexabase_core::platform::PlatformBuilder;
 use hexabase_core::store::{MemoryStore, TenantStore};
 use hexabase_store::{
-    NatsQueue, NatsSettings, PostgresSettings, PostgresStore, RedisEphemeral, RedisSettings, SqliteStore,
+    NatsConfig, NatsQueue, PostgresConfig, PostgresStore, RedisConfig, RedisEphemeral, SqliteStore,
 };
 use hexabase_test_servers::{Nats, Postgres, Redis, unique};
 
-/// Whatever has to stay as long as backends are used.
-pub type Kept = Box<dyn Any + Send + Sync>;
+/// Temporary servers and directories that live as long as the backends that use them.
+pub type BackendHandles = Box<dyn Any + Send + Sync>;
 
-/// Gives a platform the backends that `HEXABASE_TEST_BACKENDS` names: `memory`, which is what there is without it,
-/// `sqlite`, or `servers` for PostgreSQL, Redis and NATS.
-pub(crate) async fn furnish(builder: PlatformBuilder) -> (PlatformBuilder, Kept) {
-    let (store, kept) = store().await;
+/// Sets the backends of a platform that `HEXABASE_TEST_BACKENDS` names: `memory` (default), `sqlite`, or `servers` for
+/// PostgreSQL, Redis and NATS.
+pub(crate) async fn configure(builder: PlatformBuilder) -> (PlatformBuilder, BackendHandles) {
+    let (store, handles) = store().await;
     let builder = builder.with_store(store);
-    if Choice::made() != Choice::Servers {
-        return (builder, kept);
+    if BackendKind::from_env() != BackendKind::Servers {
+        return (builder, handles);
     }
     let (redis, nats) = (Redis::shared(), Nats::shared());
-    let settings = RedisSettings { prefix: unique("test"), ..RedisSettings::new([redis.url()]) };
-    let ephemeral = RedisEphemeral::connect(&settings).await.unwrap();
-    let settings = NatsSettings { stream: unique("TEST"), ..NatsSettings::new(nats.url()) };
-    let queue = NatsQueue::connect(settings).await.unwrap();
+    let config = RedisConfig { prefix: unique("test"), ..RedisConfig::new([redis.url()]) };
+    let ephemeral = RedisEphemeral::connect(&config).await.unwrap();
+    let config = NatsConfig { stream: unique("TEST"), ..NatsConfig::new(nats.url()) };
+    let queue = NatsQueue::connect(config).await.unwrap();
     let builder = builder.with_ephemeral(Arc::new(ephemeral)).with_queue(Arc::new(queue));
-    (builder, Box::new((kept, redis, nats)))
+    (builder, Box::new((handles, redis, nats)))
 }
 
-/// A new store of the kind that `HEXABASE_TEST_BACKENDS` names, and what has to stay as long as it is used.
-pub async fn store() -> (Arc<dyn TenantStore>, Kept) {
-    match Choice::made() {
-        Choice::Memory => (Arc::new(MemoryStore::new()), Box::new(())),
-        Choice::Sqlite => {
+/// Creates an empty store of the kind that `HEXABASE_TEST_BACKENDS` names, with the resources that it needs.
+pub async fn store() -> (Arc<dyn TenantStore>, BackendHandles) {
+    match BackendKind::from_env() {
+        BackendKind::Memory => (Arc::new(MemoryStore::new()), Box::new(())),
+        BackendKind::Sqlite => {
             let directory = tempfile::tempdir().unwrap();
             let store = SqliteStore::open(&directory.path().join("test.db")).await.unwrap();
             (Arc::new(store), Box::new(directory))
         }
-        Choice::Servers => {
+        BackendKind::Servers => {
             let (store, server) = postgres().await;
             (Arc::new(store), Box::new(server))
         }
     }
 }
 
-/// What `HEXABASE_TEST_BACKENDS` names.
+/// Value of `HEXABASE_TEST_BACKENDS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
+enum BackendKind {
     Memory,
     Sqlite,
     Servers,
 }
 
-impl Choice {
-    fn made() -> Self {
+impl BackendKind {
+    fn from_env() -> Self {
         match std::env::var("HEXABASE_TEST_BACKENDS").as_deref() {
             Err(_) | Ok("memory") => Self::Memory,
             Ok("sqlite") => Self::Sqlite,
             Ok("servers") => Self::Servers,
-            Ok(other) => panic!("HEXABASE_TEST_BACKENDS is {other}, and must be memory, sqlite or servers"),
+            Ok(other) => panic!("HEXABASE_TEST_BACKENDS is {other}; it must be memory, sqlite or servers"),
         }
     }
 }
 
-/// A store on a database of its own, and the server to keep.
+/// Creates a store on a new PostgreSQL database, with the server that it needs.
 pub async fn postgres() -> (PostgresStore, Postgres) {
     let server = Postgres::shared();
     let database = server.database().await;
-    let settings = PostgresSettings { connections: 8, ..PostgresSettings::new(server.url_of(&database)) };
-    PostgresStore::migrate(&settings).await.unwrap();
-    (PostgresStore::connect(&settings).await.unwrap(), server)
+    let config = PostgresConfig { connections: 8, ..PostgresConfig::new(server.url_of(&database)) };
+    PostgresStore::migrate(&config).await.unwrap();
+    (PostgresStore::connect(&config).await.unwrap(), server)
 }

@@ -1,4 +1,4 @@
-//! The host clusters of a world: one that is there from the beginning, and those that operators register.
+//! Host clusters of the test platform: a configured one, and those that operators register.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,40 +6,44 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hexabase_core::clock::SystemClock;
 use hexabase_core::error::Result;
-use hexabase_core::model::HostSettings;
+use hexabase_core::model::HostParameters;
 use hexabase_core::name::HostClusterName;
 use hexabase_core::placement::HostCluster;
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet, HostConnector, MemoryProvisioner};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use hexabase_k8s::VClusterHosts;
 
-/// The host that every world has from the beginning.
-pub const FIXED: &str = "memory";
+/// Name of the configured host.
+pub const CONFIGURED_HOST: &str = "memory";
 
-/// What leads to a host on which everything works, in memory.
-pub const KUBECONFIG: &str = "# a secret way to a host in memory";
+/// Kubeconfig that stands for an in-memory host on which all operations succeed.
+pub const MEMORY_KUBECONFIG: &str = "# secret kubeconfig of a host in memory";
 
-/// A kubeconfig of a cluster at which nobody answers.
-pub const NOWHERE: &str = "{apiVersion: v1, kind: Config, current-context: it, \
+/// Kubeconfig of an unreachable cluster.
+pub const UNREACHABLE_KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: it, \
     clusters: [{name: it, cluster: {server: 'http://127.0.0.1:1'}}], \
     contexts: [{name: it, context: {cluster: it, user: it}}], users: [{name: it, user: {token: secret}}]}";
 
-/// Finds hosts in memory, and on the network whatever has another kubeconfig.
+/// Connects [`MEMORY_KUBECONFIG`] to a new in-memory host, and every other kubeconfig over the network. The settings
+/// of the host are validated in both cases.
 #[derive(Debug)]
-struct Hosts(VClusterHosts);
+struct TestHostConnector(VClusterHosts);
 
 #[async_trait]
-impl HostConnector for Hosts {
+impl HostConnector for TestHostConnector {
     async fn connect(
         &self,
         host: &HostClusterName,
         kubeconfig: &SecretString,
-        settings: &HostSettings,
+        parameters: &HostParameters,
     ) -> Result<Arc<dyn ClusterProvisioner>> {
-        let elsewhere =
-            if kubeconfig.expose_secret() == KUBECONFIG { NOWHERE } else { kubeconfig.expose_secret() };
-        let connected = self.0.connect(host, &elsewhere.into(), settings).await?;
-        Ok(if kubeconfig.expose_secret() == KUBECONFIG { in_memory() } else { connected })
+        let connectable = if kubeconfig.expose_secret() == MEMORY_KUBECONFIG {
+            UNREACHABLE_KUBECONFIG
+        } else {
+            kubeconfig.expose_secret()
+        };
+        let connected = self.0.connect(host, &connectable.into(), parameters).await?;
+        Ok(if kubeconfig.expose_secret() == MEMORY_KUBECONFIG { in_memory() } else { connected })
     }
 }
 
@@ -47,9 +51,10 @@ fn in_memory() -> Arc<dyn ClusterProvisioner> {
     Arc::new(MemoryProvisioner::new(Arc::new(SystemClock), Duration::ZERO))
 }
 
-/// One host in memory, and as many more as operators register.
+/// Fleet with one in-memory host, to which operators can add hosts.
 pub(crate) fn fleet() -> Fleet {
-    let host = HostCluster { sandbox: true, ..HostCluster::new(HostClusterName::parse(FIXED).unwrap()) };
-    let connector = Hosts(VClusterHosts::new(hexabase_k8s::HostSettings::default()));
+    let host =
+        HostCluster { sandbox: true, ..HostCluster::new(HostClusterName::parse(CONFIGURED_HOST).unwrap()) };
+    let connector = TestHostConnector(VClusterHosts::new(hexabase_k8s::HostConfig::default()));
     Fleet::new().with(host, in_memory()).with_connector(Arc::new(connector))
 }

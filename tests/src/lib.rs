@@ -1,19 +1,19 @@
-//! What the tests of the whole share: a world to act in, and a client to act with.
+//! Shared parts of the integration tests: a platform with its API in this process, and a client for it.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
 pub mod backends;
-pub mod bodies;
 mod client;
 pub mod hosts;
-mod letters;
+mod mails;
 pub mod operations;
-mod world;
+pub mod request_bodies;
+mod test_app;
 
-pub use client::{Answer, Client};
-pub use letters::Letters;
+pub use client::{Client, Response};
+pub use mails::SentMails;
 pub use operations::Operation;
-pub use world::{Person, Place, World, plans};
+pub use test_app::{PathParams, TestApp, TestUser, plans};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -1,4 +1,4 @@
-//! What the API offers, read from the router and from its own description.
+//! Operations of the API, read from the router and from the OpenAPI document.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,26 +7,26 @@ use axum::http::Method;
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::Platform;
 use hexabase_core::access::Action;
-use hexabase_server::{App, AppParts, document, router};
+use hexabase_server::{App, AppState, document, router};
 use serde_json::Value;
 
-/// One method of one path.
+/// Operation of the API: a method of a path.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    /// The method.
+    /// HTTP method.
     pub method: Method,
-    /// With its parameters in braces.
+    /// Path template with the parameters in braces.
     pub path: String,
-    /// What the table of rights calls it, for what happens in an organization.
+    /// Action in the permission table; `None` for an operation outside an organization.
     pub action: Option<Action>,
-    /// Whether anybody may call it.
+    /// `true` if the operation needs no credentials.
     pub public: bool,
-    /// Whether it takes a body.
+    /// `true` if the operation takes a body.
     pub has_body: bool,
 }
 
 impl Operation {
-    /// The names of the path's parameters, in their order.
+    /// Names of the path parameters, in order.
     #[must_use]
     pub fn parameters(&self) -> Vec<&'static str> {
         const NAMES: &[&str] = &[
@@ -57,14 +57,18 @@ pub fn operations() -> Vec<Operation> {
         for (method, described) in item.as_object().unwrap() {
             let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
             let action = described["x-hexabase-action"].as_str().map(|name| {
-                let known = Action::ALL.iter().find(|action| action.permission().name == name);
-                *known.unwrap_or_else(|| panic!("{method} {path}: there is no action {name}"))
+                let action = Action::ALL.iter().find(|action| action.permission().name == name);
+                *action.unwrap_or_else(|| panic!("{method} {path}: unknown action {name}"))
             });
             let public = described["security"]
                 .as_array()
-                .is_some_and(|ways| ways.iter().any(|way| *way == serde_json::json!({})));
+                .is_some_and(|schemes| schemes.iter().any(|scheme| *scheme == serde_json::json!({})));
             let in_organization = path.starts_with("/api/v1/organizations/");
-            assert_eq!(action.is_some(), in_organization, "{method} {path} has no action, or needs none");
+            assert_eq!(
+                action.is_some(),
+                in_organization,
+                "{method} {path}: only operations in an organization have an action"
+            );
             found.push(Operation {
                 method,
                 path: path.clone(),
@@ -78,13 +82,13 @@ pub fn operations() -> Vec<Operation> {
     found
 }
 
-/// The paths of the document.
+/// Paths of the OpenAPI document.
 #[must_use]
 pub fn described_paths() -> BTreeSet<String> {
     description()["paths"].as_object().unwrap().keys().cloned().collect()
 }
 
-/// The methods of each path of the document, in the order of the alphabet.
+/// Methods of each path of the OpenAPI document, in alphabetical order.
 #[must_use]
 pub fn methods_by_path() -> BTreeMap<String, Vec<String>> {
     let mut by_path: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -95,7 +99,8 @@ pub fn methods_by_path() -> BTreeMap<String, Vec<String>> {
     by_path
 }
 
-/// The paths that are mounted in the router, as its own debug output lists them: axum offers no other way to ask.
+/// Paths that are mounted in the router. They are parsed from its debug output, because axum has no function to list
+/// them.
 #[must_use]
 pub fn mounted_paths() -> BTreeSet<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -104,9 +109,9 @@ pub fn mounted_paths() -> BTreeSet<String> {
         let platform = Platform::builder("https://hexabase.example").with_plans(plans).build().unwrap();
         let auth = Auth::new(platform.clone(), Vec::new(), AuthConfig::default()).await.unwrap();
         let dev = Some(std::sync::Arc::new(DevProvider::new(platform.clone()).unwrap()));
-        format!("{:?}", router(App::assemble(AppParts { dev, ..AppParts::new(platform, auth) })))
+        format!("{:?}", router(App::assemble(AppState { dev, ..AppState::new(platform, auth) })))
     });
     let quoted = mounted.split('"').filter(|text| text.starts_with('/') && !text.contains(' '));
-    // The fallback has places of its own there: the root, and one that no client can ask for.
+    // The fallback adds two paths to this output: the root, and a private one that no client can request.
     quoted.filter(|path| *path != "/" && !path.contains("__private")).map(str::to_owned).collect()
 }

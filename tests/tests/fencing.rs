@@ -1,5 +1,5 @@
-//! A worker that was paused past its lease, as a machine that is suspended or swaps: when it wakes up, somebody else has
-//! done its work.
+//! Fencing of a worker that was paused past the end of its lease, for example on a suspended or swapping machine,
+//! while another worker took over.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -11,14 +11,14 @@ use hexabase_core::access::{Credential, Principal};
 use hexabase_core::clock::{Clock as _, ManualClock, after};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::Result;
-use hexabase_core::fixture::{self, THEN};
+use hexabase_core::fixture::{self, FIXTURE_TIME};
 use hexabase_core::identity::ExternalIdentity;
 use hexabase_core::model::{DriftEntry, Origin, Phase, Workspace};
 use hexabase_core::name::{DisplayName, Email, HostClusterName, ProviderName, Slug};
 use hexabase_core::placement::HostCluster;
 use hexabase_core::platform::CreateOrganization;
 use hexabase_core::provisioner::{
-    AdminAccess, Applied, ClusterProvisioner, Fleet, MemoryProvisioner, Moved, Observation,
+    AdminAccess, Applied, ClusterProvisioner, Fleet, MemoryProvisioner, Observation, OnChange,
 };
 use hexabase_core::seal::MasterKey;
 use hexabase_core::store::{MemoryStore, TenantStore};
@@ -28,29 +28,29 @@ use hexabase_store::SqliteStore;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-/// A cluster that answers a worker only when it is let.
+/// Provisioner whose `observe` waits for a permit from the test.
 #[derive(Debug)]
-struct Gated {
+struct PausingProvisioner {
     inner: Arc<MemoryProvisioner>,
-    asked: Semaphore,
-    answers: Semaphore,
-    applied: Semaphore,
+    observe_calls: Semaphore,
+    observe_permits: Semaphore,
+    apply_calls: Semaphore,
 }
 
 #[async_trait]
-impl ClusterProvisioner for Gated {
+impl ClusterProvisioner for PausingProvisioner {
     async fn plan(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>> {
         self.inner.plan(desired).await
     }
 
     async fn apply(&self, desired: &TenantCluster) -> Result<Applied> {
-        self.applied.add_permits(1);
+        self.apply_calls.add_permits(1);
         self.inner.apply(desired).await
     }
 
     async fn observe(&self, target: &TenantTarget) -> Result<Observation> {
-        self.asked.add_permits(1);
-        let _answer = self.answers.acquire().await.unwrap();
+        self.observe_calls.add_permits(1);
+        let _permit = self.observe_permits.acquire().await.unwrap();
         self.inner.observe(target).await
     }
 
@@ -78,8 +78,8 @@ impl ClusterProvisioner for Gated {
         self.inner.ping().await
     }
 
-    async fn watch(&self, moved: &Moved<'_>) {
-        self.inner.watch(moved).await;
+    async fn watch(&self, on_change: &OnChange<'_>) {
+        self.inner.watch(on_change).await;
     }
 }
 
@@ -100,109 +100,120 @@ fn replica(
         .unwrap()
 }
 
-async fn buy(platform: &Platform) -> (Caller, Workspace) {
-    let who = ExternalIdentity {
+async fn create_workspace(platform: &Platform) -> (Caller, Workspace) {
+    let identity = ExternalIdentity {
         subject: "ann".to_owned(),
         verified_email: Some(Email::parse("ann@example.com").unwrap()),
         name: None,
     };
     let provider = ProviderName::parse("test").unwrap();
-    let user = platform.users().sign_in(&provider, &who, &Origin::default()).await.unwrap();
+    let user = platform.users().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
     let session = fixture::id("session");
     let ann = Caller::new(Principal { user_id: user.id, credential: Credential::Session(session) });
     let (name, display_name) = (Slug::parse("acme").unwrap(), DisplayName::parse("Acme").unwrap());
     let acme =
         platform.organizations().create(&ann, &CreateOrganization { name, display_name }).await.unwrap();
-    let shop = fixture::order("shop", &platform.plans().first().id);
-    let bought = platform.workspaces().create(&ann, acme.value.id, &shop).await.unwrap().value;
-    (ann, bought.workspace)
+    let shop = fixture::create_workspace("shop", &platform.plans().default_plan().id);
+    let created = platform.workspaces().create(&ann, acme.value.id, &shop).await.unwrap().value;
+    (ann, created.workspace)
 }
 
 async fn a_paused_worker_overwrites_nothing(store: Arc<dyn TenantStore>) {
-    // The paused one's clock stands still, as does everything it does.
-    let (standing, running) = (Arc::new(ManualClock::new(THEN)), Arc::new(ManualClock::new(THEN)));
-    let cluster = Arc::new(MemoryProvisioner::new(running.clone(), Duration::from_secs(1)));
-    let none = || Semaphore::new(0);
-    let gated = Arc::new(Gated { inner: cluster.clone(), asked: none(), answers: none(), applied: none() });
-    let paused = replica(&store, &standing, gated.clone());
-    let successor = replica(&store, &running, cluster);
-    let (ann, workspace) = buy(&paused).await;
+    // The clock of the paused worker stands still.
+    let (stopped_clock, running_clock) =
+        (Arc::new(ManualClock::new(FIXTURE_TIME)), Arc::new(ManualClock::new(FIXTURE_TIME)));
+    let cluster = Arc::new(MemoryProvisioner::new(running_clock.clone(), Duration::from_secs(1)));
+    let no_permits = || Semaphore::new(0);
+    let pausing = Arc::new(PausingProvisioner {
+        inner: cluster.clone(),
+        observe_calls: no_permits(),
+        observe_permits: no_permits(),
+        apply_calls: no_permits(),
+    });
+    let paused = replica(&store, &stopped_clock, pausing.clone());
+    let successor = replica(&store, &running_clock, cluster);
+    let (ann, workspace) = create_workspace(&paused).await;
 
-    let looking = Worker::new(paused.clone(), 1);
-    let looking = tokio::spawn(async move { looking.turn().await });
-    gated.asked.acquire().await.unwrap().forget();
+    let paused_run = Worker::new(paused.clone(), 1);
+    let paused_run = tokio::spawn(async move { paused_run.run_once().await });
+    pausing.observe_calls.acquire().await.unwrap().forget();
 
-    // Nobody else may touch the workspace while the lease lasts.
+    // No other worker reconciles the workspace while the lease lasts.
     let worker = Worker::new(successor.clone(), 1);
     let now = async || {
         let found = store.find_workspace(workspace.organization_id, workspace.id).await;
         found.unwrap().unwrap()
     };
-    running.advance(Duration::from_secs(5));
-    worker.turn().await.unwrap();
+    running_clock.advance(Duration::from_secs(5));
+    worker.run_once().await.unwrap();
     assert_eq!(now().await, workspace);
 
-    // Then it goes its way with somebody else.
+    // After that, the other worker takes over.
     while now().await.status.phase != Phase::Ready {
-        running.advance(Duration::from_secs(3));
-        worker.turn().await.unwrap();
+        running_clock.advance(Duration::from_secs(3));
+        worker.run_once().await.unwrap();
     }
     let (org, ws) = (workspace.organization_id, workspace.id);
     successor.workspaces().suspend(&ann, org, ws).await.unwrap();
     while now().await.status.phase != Phase::Suspended {
-        running.advance(Duration::from_secs(3));
-        worker.turn().await.unwrap();
+        running_clock.advance(Duration::from_secs(3));
+        worker.run_once().await.unwrap();
     }
-    let left = now().await;
+    let before = now().await;
 
-    // Half of the time it wakes up with its clock still wrong, and half of the time with the right one.
-    gated.answers.add_permits(1);
-    looking.await.unwrap().unwrap();
-    assert_eq!(now().await, left, "what its successor wrote is as it was");
+    // The paused worker continues while its clock is still behind. The next test covers a correct clock.
+    pausing.observe_permits.add_permits(1);
+    paused_run.await.unwrap().unwrap();
+    assert_eq!(now().await, before, "the paused worker overwrote a change of its successor");
 }
 
-async fn a_worker_that_sees_the_time_does_nothing_more(store: Arc<dyn TenantStore>) {
-    let clock = Arc::new(ManualClock::new(THEN));
+async fn a_worker_stops_when_it_notices_that_its_lease_has_expired(store: Arc<dyn TenantStore>) {
+    let clock = Arc::new(ManualClock::new(FIXTURE_TIME));
     let cluster = Arc::new(MemoryProvisioner::new(clock.clone(), Duration::ZERO));
-    let none = || Semaphore::new(0);
-    let gated = Arc::new(Gated { inner: cluster.clone(), asked: none(), answers: none(), applied: none() });
-    let paused = replica(&store, &clock, gated.clone());
-    let (_, workspace) = buy(&paused).await;
-    let looking = Worker::new(paused, 1);
-    let looking = tokio::spawn(async move { looking.turn().await });
-    gated.asked.acquire().await.unwrap().forget();
-    // Somebody else takes the lease when it has run out, and the clock jumps for the paused one in the same moment as
-    // the cluster answers.
+    let no_permits = || Semaphore::new(0);
+    let pausing = Arc::new(PausingProvisioner {
+        inner: cluster.clone(),
+        observe_calls: no_permits(),
+        observe_permits: no_permits(),
+        apply_calls: no_permits(),
+    });
+    let paused = replica(&store, &clock, pausing.clone());
+    let (_, workspace) = create_workspace(&paused).await;
+    let paused_run = Worker::new(paused, 1);
+    let paused_run = tokio::spawn(async move { paused_run.run_once().await });
+    pausing.observe_calls.acquire().await.unwrap().forget();
+    // Another worker takes the expired lease. The clock of the paused worker jumps at the moment at which the cluster
+    // responds.
     let name = format!("workspace/{}", workspace.id);
-    let taken = store.acquire_lease(
+    let acquired = store.acquire_lease(
         &name,
-        "somebody",
+        "other",
         after(clock.now(), Duration::from_secs(11)),
         Duration::from_secs(60),
     );
-    assert!(taken.await.unwrap().is_some());
-    gated.answers.add_permits(1);
+    assert!(acquired.await.unwrap().is_some());
+    pausing.observe_permits.add_permits(1);
     clock.advance(Duration::from_secs(11));
-    looking.await.unwrap().unwrap();
-    assert_eq!(gated.applied.available_permits(), 0, "nothing was done to the cluster");
+    paused_run.await.unwrap().unwrap();
+    assert_eq!(pausing.apply_calls.available_permits(), 0, "the paused worker changed the cluster");
 }
 
 macro_rules! on_every_store {
     ($($case:ident),+ $(,)?) => {
-        mod in_memory {
+        mod memory {
             $(#[tokio::test]
             async fn $case() {
                 super::$case(std::sync::Arc::new(super::MemoryStore::new())).await;
             })+
         }
-        mod in_a_file {
+        mod sqlite {
             $(#[tokio::test]
             async fn $case() {
                 let store = super::SqliteStore::in_memory().await.unwrap();
                 super::$case(std::sync::Arc::new(store)).await;
             })+
         }
-        mod on_a_server {
+        mod postgres {
             $(#[tokio::test]
             async fn $case() {
                 let (store, _server) = hexabase_tests::backends::postgres().await;
@@ -212,4 +223,7 @@ macro_rules! on_every_store {
     };
 }
 
-on_every_store![a_paused_worker_overwrites_nothing, a_worker_that_sees_the_time_does_nothing_more];
+on_every_store![
+    a_paused_worker_overwrites_nothing,
+    a_worker_stops_when_it_notices_that_its_lease_has_expired
+];

@@ -1,4 +1,4 @@
-//! Whatever is thrown at the API: it says what is wrong in the documented form, never breaks, and nothing changes.
+//! Malformed requests are rejected in the documented format, without server errors and without effects.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -8,66 +8,66 @@ use axum::http::{HeaderValue, Method, Request, StatusCode};
 use hexabase_core::error::ErrorKind;
 use hexabase_core::name::{GroupName, ProjectName, Slug};
 use hexabase_core::quantity::Quantity;
-use hexabase_tests::bodies::body_of;
 use hexabase_tests::operations::operations;
-use hexabase_tests::{Answer, Operation, Person, Place, World};
+use hexabase_tests::request_bodies::request_body;
+use hexabase_tests::{Operation, PathParams, Response, TestApp, TestUser};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// Somebody who may do everything, in a place with one of everything.
+/// User with all permissions in an organization with one object of each kind.
 struct Target {
     runtime: Runtime,
-    _world: World,
-    ann: Person,
-    place: Place,
+    app: TestApp,
+    ann: TestUser,
+    params: PathParams,
 }
 
 impl Target {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (world, ann, place) = runtime.block_on(async {
-            let world = World::new().await;
-            let ann = world.person("ann").await;
-            let place = world.place(&ann, "acme").await;
-            (world, ann, place)
+        let (app, ann, params) = runtime.block_on(async {
+            let app = TestApp::new().await;
+            let ann = app.sign_in("ann").await;
+            let params = app.create_full_organization(&ann, "acme").await;
+            (app, ann, params)
         });
-        Self { runtime, _world: world, ann, place }
+        Self { runtime, app, ann, params }
     }
 
-    fn send(&self, method: &Method, path: &str, body: &Value) -> Answer {
+    fn send(&self, method: &Method, path: &str, body: &Value) -> Response {
         self.runtime.block_on(self.ann.client.send(method.clone(), path, body))
     }
 
-    fn carry(&self, request: Request<Body>) -> Answer {
-        self.runtime.block_on(self.ann.client.carry(request))
+    fn send_request(&self, request: Request<Body>) -> Response {
+        self.runtime.block_on(self.ann.client.send_request(request))
     }
 
-    /// Everything that a change would show in.
+    /// State in which every change is visible.
     fn state(&self) -> Value {
-        let log = self.place.path("/api/v1/organizations/{org}/audit-events?limit=1");
-        let workspace = self.place.path("/api/v1/organizations/{org}/workspaces/{ws}");
+        let log = self.params.path("/api/v1/organizations/{org}/audit-events?limit=1");
+        let workspace = self.params.path("/api/v1/organizations/{org}/workspaces/{ws}");
         let get = |path: &str| self.runtime.block_on(self.ann.client.get(path));
         json!([get(&log)["items"], get(&workspace)["version"]])
     }
 }
 
-/// That an answer is what the contract says: no breakdown, and a problem for whatever is refused.
-fn assert_documented(answer: &Answer) -> Result<(), TestCaseError> {
-    prop_assert!(!answer.status.is_server_error(), "{} {}", answer.status, answer.text);
-    prop_assert!(answer.headers.contains_key("x-request-id"));
-    if answer.status.is_client_error() {
-        let kind = answer.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        prop_assert_eq!(kind, Some(b"application/problem+json".as_slice()), "{}", answer.text);
+/// Asserts the contract of responses: no server error, and an RFC 9457 problem for every client error.
+fn assert_documented(response: &Response) -> Result<(), TestCaseError> {
+    prop_assert!(!response.status.is_server_error(), "{} {}", response.status, response.text);
+    prop_assert!(response.headers.contains_key("x-request-id"));
+    if response.status.is_client_error() {
+        let content_type = response.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        prop_assert_eq!(content_type, Some(b"application/problem+json".as_slice()), "{}", response.text);
         for member in ["type", "title", "detail", "code", "request_id"] {
-            prop_assert!(answer.body[member].is_string(), "{} is missing: {}", member, answer.text);
+            prop_assert!(response.body[member].is_string(), "{} is missing: {}", member, response.text);
         }
-        prop_assert_eq!(&answer.body["status"], &json!(answer.status.as_u16()));
-        if answer.body["code"] == ErrorKind::Invalid.as_str()
-            && answer.status == StatusCode::UNPROCESSABLE_ENTITY
+        prop_assert_eq!(&response.body["status"], &json!(response.status.as_u16()));
+        if response.body["code"] == ErrorKind::Invalid.as_str()
+            && response.status == StatusCode::UNPROCESSABLE_ENTITY
         {
-            prop_assert!(answer.body["errors"][0]["field"].is_string(), "{}", answer.text);
+            prop_assert!(response.body["errors"][0]["field"].is_string(), "{}", response.text);
         }
     }
     Ok(())
@@ -92,32 +92,32 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// How a good body is spoilt.
+/// Corruption of a valid body.
 #[derive(Debug, Clone)]
-enum Spoiling {
+enum Corruption {
     Replace(usize, Value),
     Remove(usize),
     Add(String, Value),
-    Instead(Value),
+    ReplaceBody(Value),
 }
 
-fn spoiling() -> impl Strategy<Value = Spoiling> {
+fn corruption() -> impl Strategy<Value = Corruption> {
     prop_oneof![
-        4 => (any::<usize>(), json_value()).prop_map(|(which, value)| Spoiling::Replace(which, value)),
-        1 => any::<usize>().prop_map(Spoiling::Remove),
-        1 => ("[a-z_]{1,10}", json_value()).prop_map(|(name, value)| Spoiling::Add(name, value)),
-        1 => json_value().prop_map(Spoiling::Instead),
+        4 => (any::<usize>(), json_value()).prop_map(|(index, value)| Corruption::Replace(index, value)),
+        1 => any::<usize>().prop_map(Corruption::Remove),
+        1 => ("[a-z_]{1,10}", json_value()).prop_map(|(name, value)| Corruption::Add(name, value)),
+        1 => json_value().prop_map(Corruption::ReplaceBody),
     ]
 }
 
-fn spoil(good: &Value, spoiling: &Spoiling) -> Value {
+fn corrupt(good: &Value, corruption: &Corruption) -> Value {
     let Value::Object(mut fields) = good.clone() else { return good.clone() };
-    let name = |which: usize| fields.keys().nth(which % fields.len().max(1)).cloned().unwrap_or_default();
-    match spoiling {
-        Spoiling::Replace(which, value) => drop(fields.insert(name(*which), value.clone())),
-        Spoiling::Remove(which) => drop(fields.remove(&name(*which))),
-        Spoiling::Add(name, value) => drop(fields.insert(name.clone(), value.clone())),
-        Spoiling::Instead(value) => return value.clone(),
+    let name = |index: usize| fields.keys().nth(index % fields.len().max(1)).cloned().unwrap_or_default();
+    match corruption {
+        Corruption::Replace(index, value) => drop(fields.insert(name(*index), value.clone())),
+        Corruption::Remove(index) => drop(fields.remove(&name(*index))),
+        Corruption::Add(name, value) => drop(fields.insert(name.clone(), value.clone())),
+        Corruption::ReplaceBody(value) => return value.clone(),
     }
     Value::Object(fields)
 }
@@ -126,25 +126,26 @@ fn cases(number: u32) -> ProptestConfig {
     ProptestConfig { cases: number, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Those of the OpenID Connect provider: they take forms, and answer in the words of OAuth, or with pages.
-fn is_of_provider(operation: &Operation) -> bool {
+/// `true` for an operation of the OpenID Connect provider. These take forms, and respond with OAuth errors or with
+/// pages.
+fn is_provider_operation(operation: &Operation) -> bool {
     operation.path.starts_with("/oauth2/")
 }
 
-/// Those that take a body of JSON.
-fn with_body() -> Vec<Operation> {
-    let taking =
-        operations().into_iter().filter(|operation| operation.has_body && !is_of_provider(operation));
-    taking.filter(|operation| !operation.path.starts_with("/auth/dev/authorize")).collect()
+/// Operations that take a JSON body.
+fn json_operations() -> Vec<Operation> {
+    let json_operations =
+        operations().into_iter().filter(|operation| operation.has_body && !is_provider_operation(operation));
+    json_operations.filter(|operation| !operation.path.starts_with("/auth/dev/authorize")).collect()
 }
 
-/// Those that only read.
-fn reading() -> Vec<Operation> {
-    let reading = operations().into_iter().filter(|operation| operation.method == Method::GET);
-    reading.filter(|operation| !is_of_provider(operation)).collect()
+/// Operations that only read.
+fn read_operations() -> Vec<Operation> {
+    let read_operations = operations().into_iter().filter(|operation| operation.method == Method::GET);
+    read_operations.filter(|operation| !is_provider_operation(operation)).collect()
 }
 
-/// Parameters that the provider knows, with values that make sense by accident at best.
+/// Parameters of the provider, with values that are mostly invalid.
 fn oauth_parameters() -> impl Strategy<Value = String> {
     let name = prop_oneof![
         select(vec![
@@ -207,56 +208,63 @@ fn oauth_parameters() -> impl Strategy<Value = String> {
 }
 
 #[test]
-fn what_makes_no_sense_to_the_provider_is_refused_in_the_words_of_oauth() {
+fn the_provider_rejects_invalid_requests_with_oauth_errors() {
     let target = Target::new();
     let before = target.state();
-    let of_provider: Vec<Operation> = operations().into_iter().filter(is_of_provider).collect();
-    let kinds = select(vec!["application/x-www-form-urlencoded", "application/json", "text/plain; x", ""]);
+    let provider_operations: Vec<Operation> =
+        operations().into_iter().filter(is_provider_operation).collect();
+    let content_types =
+        select(vec!["application/x-www-form-urlencoded", "application/json", "text/plain; x", ""]);
     let header = prop_oneof![Just(None), "(Basic|Bearer|basic|x) [A-Za-z0-9+/=.]{0,40}".prop_map(Some),];
     proptest!(cases(1_500), |(
-        operation in select(of_provider), parameters in oauth_parameters(), kind in kinds, header in header,
+        operation in select(provider_operations),
+        parameters in oauth_parameters(),
+        content_type in content_types,
+        header in header,
     )| {
         let mut request = Request::builder().method(operation.method.clone());
         request = if operation.method == Method::GET {
             let query: String = parameters.chars().filter(|letter| !letter.is_whitespace()).collect();
             request.uri(format!("{}?{query}", operation.path))
         } else {
-            request.uri(&operation.path).header(CONTENT_TYPE, kind)
+            request.uri(&operation.path).header(CONTENT_TYPE, content_type)
         };
         if let Some(header) = header {
             request = request.header(AUTHORIZATION, header);
         }
         let body = if operation.method == Method::GET { Body::empty() } else { Body::from(parameters) };
-        let answer = target.carry(request.body(body).unwrap());
-        prop_assert!(!answer.status.is_server_error(), "{}: {} {}", operation, answer.status, answer.text);
-        if answer.status.is_client_error() {
-            let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-            prop_assert!(kind.starts_with("text/html") || answer.body["error"].is_string(), "{}", answer.text);
+        let response = target.send_request(request.body(body).unwrap());
+        prop_assert!(!response.status.is_server_error(), "{}: {} {}", operation, response.status, response.text);
+        if response.status.is_client_error() {
+            let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let is_page = content_type.starts_with("text/html");
+            prop_assert!(is_page || response.body["error"].is_string(), "{}", response.text);
         }
-        if let Some(place) = answer.headers.get(LOCATION).and_then(|place| place.to_str().ok()) {
+        if let Some(location) = response.headers.get(LOCATION).and_then(|location| location.to_str().ok()) {
             let known = ["/auth/login/", "http://127.0.0.1:1/callback"];
-            prop_assert!(known.iter().any(|known| place.starts_with(known)), "{} sends to {}", operation, place);
+            let is_known = known.iter().any(|known| location.starts_with(known));
+            prop_assert!(is_known, "{} redirects to {}", operation, location);
         }
     });
     assert_eq!(target.state(), before);
 }
 
 #[test]
-fn a_spoilt_body_is_refused_in_the_documented_form_and_changes_nothing() {
+fn a_corrupted_body_is_rejected_in_the_documented_format_and_changes_nothing() {
     let target = Target::new();
-    proptest!(cases(600), |(operation in select(with_body()), spoiling in spoiling())| {
-        let body = spoil(&body_of(&operation, &target.place), &spoiling);
+    proptest!(cases(600), |(operation in select(json_operations()), corruption in corruption())| {
+        let body = corrupt(&request_body(&operation, &target.params), &corruption);
         let before = target.state();
-        let answer = target.send(&operation.method, &target.place.path(&operation.path), &body);
-        assert_documented(&answer)?;
-        if answer.status.is_client_error() {
-            prop_assert_eq!(target.state(), before, "{} was refused and did something", operation);
+        let response = target.send(&operation.method, &target.params.path(&operation.path), &body);
+        assert_documented(&response)?;
+        if response.status.is_client_error() {
+            prop_assert_eq!(target.state(), before, "{} was rejected but had an effect", operation);
         }
     });
 }
 
 #[test]
-fn bytes_that_are_no_json_are_refused() {
+fn a_body_that_is_not_json_is_rejected() {
     let target = Target::new();
     let before = target.state();
     let junk = prop_oneof![
@@ -265,31 +273,31 @@ fn bytes_that_are_no_json_are_refused() {
         Just("[".repeat(100_000).into_bytes()),
         Just(br#"{"name":"a","name":"b"}"#.to_vec()),
     ];
-    proptest!(cases(200), |(operation in select(with_body()), junk in junk)| {
+    proptest!(cases(200), |(operation in select(json_operations()), junk in junk)| {
         prop_assume!(serde_json::from_slice::<Value>(&junk).is_err() || junk.starts_with(b"{\"name\":\"a\""));
-        let path = target.place.path(&operation.path);
+        let path = target.params.path(&operation.path);
         let request = Request::builder().method(operation.method.clone()).uri(path);
         let request = request.header(CONTENT_TYPE, "application/json").body(Body::from(junk)).unwrap();
-        let answer = target.carry(request);
-        assert_documented(&answer)?;
-        prop_assert!(answer.status.is_client_error(), "{}: {}", operation, answer.status);
+        let response = target.send_request(request);
+        assert_documented(&response)?;
+        prop_assert!(response.status.is_client_error(), "{}: {}", operation, response.status);
     });
     assert_eq!(target.state(), before);
 }
 
 #[test]
-fn a_body_that_is_too_large_or_of_another_kind_is_refused() {
+fn a_body_that_is_too_large_or_of_another_type_is_rejected() {
     let target = Target::new();
     let before = target.state();
-    for operation in with_body() {
-        let path = target.place.path(&operation.path);
-        let request = |kind: &str, body: Vec<u8>| {
+    for operation in json_operations() {
+        let path = target.params.path(&operation.path);
+        let request = |content_type: &str, body: Vec<u8>| {
             let request = Request::builder().method(operation.method.clone()).uri(&path);
-            target.carry(request.header(CONTENT_TYPE, kind).body(Body::from(body)).unwrap())
+            target.send_request(request.header(CONTENT_TYPE, content_type).body(Body::from(body)).unwrap())
         };
         let large = request("application/json", vec![b' '; 1024 * 1024 + 1]);
         assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{operation}");
-        let other = request("text/plain", body_of(&operation, &target.place).to_string().into_bytes());
+        let other = request("text/plain", request_body(&operation, &target.params).to_string().into_bytes());
         assert!(other.status.is_client_error(), "{operation}: {}", other.status);
         assert_documented(&other).unwrap();
     }
@@ -297,10 +305,10 @@ fn a_body_that_is_too_large_or_of_another_kind_is_refused() {
 }
 
 #[test]
-fn a_path_that_names_nothing_is_not_found() {
+fn a_path_with_an_unknown_id_is_rejected() {
     let target = Target::new();
     let before = target.state();
-    let inside: Vec<Operation> =
+    let organization_operations: Vec<Operation> =
         operations().into_iter().filter(|operation| operation.action.is_some()).collect();
     let id = prop_oneof![
         "[a-z]{2,4}_[0-9a-z]{20,30}",
@@ -308,19 +316,24 @@ fn a_path_that_names_nothing_is_not_found() {
         "[A-Za-z0-9_.~-]{1,60}",
         Just("org_zzzzzzzzzzzzzzzzzzzzzzzzzz".to_owned()),
     ];
-    proptest!(cases(400), |(operation in select(inside), which in any::<prop::sample::Index>(), id in id)| {
+    proptest!(cases(400), |(
+        operation in select(organization_operations),
+        index in any::<prop::sample::Index>(),
+        id in id,
+    )| {
         let names = operation.parameters();
-        let name = *which.get(&names);
+        let name = *index.get(&names);
         let path = operation.path.replace(&format!("{{{name}}}"), &id);
-        let answer = target.send(&operation.method, &target.place.path(&path), &body_of(&operation, &target.place));
-        assert_documented(&answer)?;
-        prop_assert!(answer.status.is_client_error(), "{} with {}: {}", operation, id, answer.status);
+        let body = request_body(&operation, &target.params);
+        let response = target.send(&operation.method, &target.params.path(&path), &body);
+        assert_documented(&response)?;
+        prop_assert!(response.status.is_client_error(), "{} with {}: {}", operation, id, response.status);
     });
     assert_eq!(target.state(), before);
 }
 
 #[test]
-fn a_query_that_makes_no_sense_is_refused() {
+fn a_random_query_gets_a_documented_response() {
     let target = Target::new();
     let before = target.state();
     let query = prop_oneof![
@@ -329,41 +342,41 @@ fn a_query_that_makes_no_sense_is_refused() {
         "(since|until|view|effective|auth|action|actor|resource)=[A-Za-z0-9:%-]{0,30}",
         "[a-z]{1,8}=[A-Za-z0-9%&=;+,.~!$()*:@/?_-]{0,12}",
     ];
-    proptest!(cases(400), |(operation in select(reading()), query in query)| {
-        let place = target.place.path(&operation.path.replace("{provider}", "dev").replace("{file}", "index.css"));
-        let answer = target.send(&Method::GET, &format!("{place}?{query}"), &Value::Null);
-        assert_documented(&answer)?;
+    proptest!(cases(400), |(operation in select(read_operations()), query in query)| {
+        let path = target.params.path(&operation.path.replace("{provider}", "dev").replace("{file}", "index.css"));
+        let response = target.send(&Method::GET, &format!("{path}?{query}"), &Value::Null);
+        assert_documented(&response)?;
     });
     assert_eq!(target.state(), before);
 }
 
 #[test]
-fn a_cursor_of_another_list_or_with_one_changed_letter_is_refused() {
+fn a_cursor_of_another_list_or_with_one_changed_letter_is_rejected() {
     let target = Target::new();
-    let groups = target.place.path("/api/v1/organizations/{org}/workspaces/{ws}/groups");
+    let groups = target.params.path("/api/v1/organizations/{org}/workspaces/{ws}/groups");
     let first = target.send(&Method::GET, &format!("{groups}?limit=1"), &Value::Null);
     let cursor = first.body["next_cursor"].as_str().unwrap().to_owned();
     assert_eq!(
         target.send(&Method::GET, &format!("{groups}?limit=1&cursor={cursor}"), &Value::Null).status,
         StatusCode::OK
     );
-    let elsewhere = target.place.path("/api/v1/organizations/{org}/audit-events");
-    let foreign = target.send(&Method::GET, &format!("{elsewhere}?cursor={cursor}"), &Value::Null);
+    let audit_events = target.params.path("/api/v1/organizations/{org}/audit-events");
+    let foreign = target.send(&Method::GET, &format!("{audit_events}?cursor={cursor}"), &Value::Null);
     assert_eq!(foreign.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", foreign.text);
     proptest!(cases(100), |(index in any::<prop::sample::Index>(), letter in "[A-Za-z0-9_-]")| {
         let at = index.index(cursor.len());
         prop_assume!(cursor[at..=at] != letter);
         let mut changed = cursor.clone();
         changed.replace_range(at..=at, &letter);
-        let answer = target.send(&Method::GET, &format!("{groups}?limit=1&cursor={changed}"), &Value::Null);
-        // The last letter carries bits that mean nothing.
-        let same = answer.status == StatusCode::OK && at + 1 == cursor.len();
-        prop_assert!(same || answer.status == StatusCode::UNPROCESSABLE_ENTITY, "{} {}", at, answer.text);
+        let response = target.send(&Method::GET, &format!("{groups}?limit=1&cursor={changed}"), &Value::Null);
+        // The last letter has unused bits.
+        let same = response.status == StatusCode::OK && at + 1 == cursor.len();
+        prop_assert!(same || response.status == StatusCode::UNPROCESSABLE_ENTITY, "{} {}", at, response.text);
     });
 }
 
 #[test]
-fn headers_that_make_no_sense_are_refused_or_ignored() {
+fn invalid_headers_are_rejected_or_ignored() {
     let target = Target::new();
     let before = target.state();
     let names = [
@@ -378,102 +391,106 @@ fn headers_that_make_no_sense_are_refused_or_ignored() {
         "accept",
     ];
     proptest!(cases(400), |(
-        operation in select(reading()),
+        operation in select(read_operations()),
         name in select(names.to_vec()),
         value in prop::collection::vec(0x20_u8..=0xff, 0..300),
     )| {
         let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
-        let path = target.place.path(&operation.path.replace("{provider}", "dev").replace("{file}", "index.css"));
+        let path = target.params.path(&operation.path.replace("{provider}", "dev").replace("{file}", "index.css"));
         let request = Request::builder().uri(path).header(HeaderName::from_bytes(name.as_bytes()).unwrap(), value);
-        assert_documented(&target.carry(request.body(Body::empty()).unwrap()))?;
+        assert_documented(&target.send_request(request.body(Body::empty()).unwrap()))?;
     });
     assert_eq!(target.state(), before);
 }
 
 #[test]
-fn a_precondition_or_a_key_that_is_none_is_refused_before_anything_is_done() {
+fn an_invalid_precondition_or_idempotency_key_is_rejected_without_effects() {
     let target = Target::new();
     let before = target.state();
-    let changing: Vec<Operation> = operations()
+    let write_operations: Vec<Operation> = operations()
         .into_iter()
         .filter(|operation| operation.action.is_some() && operation.method != Method::GET)
         .collect();
-    proptest!(cases(300), |(operation in select(changing), junk in "[^\\x00-\\x1f\\x7f0-9\"*][a-z \u{e9}]{0,20}")| {
+    let junk = "[^\\x00-\\x1f\\x7f0-9\"*][a-z \u{e9}]{0,20}";
+    proptest!(cases(300), |(operation in select(write_operations), junk in junk)| {
         let name = if operation.method == Method::POST { "idempotency-key" } else { "if-match" };
-        // A key may be any word of printable letters.
+        // An idempotency key may be any text of printable characters without spaces.
         let junk = if name == "idempotency-key" { format!("two words {junk}") } else { junk };
-        let request = Request::builder().method(operation.method.clone()).uri(target.place.path(&operation.path));
+        let request = Request::builder().method(operation.method.clone()).uri(target.params.path(&operation.path));
         let request = request.header(CONTENT_TYPE, "application/json").header(name, junk.as_bytes());
-        let body = body_of(&operation, &target.place);
+        let body = request_body(&operation, &target.params);
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let answer = target.carry(request.body(body).unwrap());
-        assert_documented(&answer)?;
-        prop_assert!(answer.status.is_client_error(), "{}: {} {:?}", operation, answer.status, junk);
+        let response = target.send_request(request.body(body).unwrap());
+        assert_documented(&response)?;
+        prop_assert!(response.status.is_client_error(), "{}: {} {:?}", operation, response.status, junk);
     });
     assert_eq!(target.state(), before);
 }
 
 #[test]
-fn a_token_that_is_none_is_unauthenticated() {
+fn an_invalid_token_is_unauthenticated() {
     let target = Target::new();
-    let path = target.place.path("/api/v1/organizations/{org}");
+    let path = target.params.path("/api/v1/organizations/{org}");
     let token = prop_oneof![
         "[ -~]{0,300}",
         "hx[a-z]_[a-z0-9]{26}[A-Za-z0-9_-]{43}",
         "[A-Za-z0-9_-]{1,40}\\.[A-Za-z0-9_-]{1,80}\\.[A-Za-z0-9_-]{1,80}",
     ];
     proptest!(cases(300), |(token in token)| {
-        let answer = target.runtime.block_on(
-            target._world.anonymous().with_bearer(&token).send(Method::GET, &path, &Value::Null)
+        let response = target.runtime.block_on(
+            target.app.anonymous().with_bearer(&token).send(Method::GET, &path, &Value::Null)
         );
-        assert_documented(&answer)?;
-        prop_assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        assert_documented(&response)?;
+        prop_assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     });
 }
 
 #[test]
-fn names_and_quantities_are_taken_exactly_when_the_domain_takes_them() {
+fn the_api_accepts_exactly_the_names_and_quantities_that_the_domain_accepts() {
     let target = Target::new();
-    let w = target.place.path("/api/v1/organizations/{org}/workspaces/{ws}");
+    let w = target.params.path("/api/v1/organizations/{org}/workspaces/{ws}");
     let text =
         prop_oneof!["[a-z0-9-]{0,70}", "[A-Za-z0-9 ._-]{0,20}", ".{0,20}", "(kube-|hexabase-)[a-z]{1,5}"];
     proptest!(cases(300), |(text in text)| {
-        // Nothing is made: a field that nobody knows refuses the request, so all that shows is what is wrong.
-        let wrong = |path: &str, field: &str, body: Value| {
-            let answer = target.send(&Method::POST, path, &body);
-            let errors = answer.body["errors"].as_array().cloned().unwrap_or_default();
+        // Another field of each request is invalid, so that nothing is created; the response lists all errors.
+        let has_error = |path: &str, field: &str, body: Value| {
+            let response = target.send(&Method::POST, path, &body);
+            let errors = response.body["errors"].as_array().cloned().unwrap_or_default();
             let found = errors.iter().any(|error| error["field"] == field);
-            (answer, found)
+            (response, found)
         };
-        let (answer, refused) = wrong(&format!("{w}/groups"), "name", json!({ "name": text, "parent_id": "nobody" }));
-        assert_documented(&answer)?;
-        prop_assert_eq!(refused, GroupName::parse(&text).is_err(), "group {:?}: {}", text, answer.text);
-        let (answer, refused) = wrong(&format!("{w}/projects"), "name", json!({ "name": text, "parent_id": "nobody" }));
-        assert_documented(&answer)?;
-        prop_assert_eq!(refused, ProjectName::parse(&text).is_err(), "project {:?}: {}", text, answer.text);
-        let (answer, refused) = wrong("/api/v1/organizations", "name", json!({ "name": text, "display_name": "" }));
-        assert_documented(&answer)?;
-        prop_assert_eq!(refused, Slug::parse(&text).is_err(), "organization {:?}: {}", text, answer.text);
-        let quota = json!({ "name": "new", "parent_id": "nobody", "quota": { "cpu": text } });
-        let (answer, refused) = wrong(&format!("{w}/projects"), "quota.cpu", quota);
-        assert_documented(&answer)?;
-        prop_assert_eq!(refused, text.parse::<Quantity>().is_err(), "quantity {:?}: {}", text, answer.text);
+        let group = json!({ "name": text, "parent_id": "invalid" });
+        let (response, rejected) = has_error(&format!("{w}/groups"), "name", group);
+        assert_documented(&response)?;
+        prop_assert_eq!(rejected, GroupName::parse(&text).is_err(), "group {:?}: {}", text, response.text);
+        let project = json!({ "name": text, "parent_id": "invalid" });
+        let (response, rejected) = has_error(&format!("{w}/projects"), "name", project);
+        assert_documented(&response)?;
+        prop_assert_eq!(rejected, ProjectName::parse(&text).is_err(), "project {:?}: {}", text, response.text);
+        let organization = json!({ "name": text, "display_name": "" });
+        let (response, rejected) = has_error("/api/v1/organizations", "name", organization);
+        assert_documented(&response)?;
+        prop_assert_eq!(rejected, Slug::parse(&text).is_err(), "organization {:?}: {}", text, response.text);
+        let quota = json!({ "name": "new", "parent_id": "invalid", "quota": { "cpu": text } });
+        let (response, rejected) = has_error(&format!("{w}/projects"), "quota.cpu", quota);
+        assert_documented(&response)?;
+        prop_assert_eq!(rejected, text.parse::<Quantity>().is_err(), "quantity {:?}: {}", text, response.text);
     });
 }
 
-/// Group names reach clusters as claims, and there a name is all that counts.
+/// Group names reach tenant clusters as claims, where only the name counts.
 #[test]
-fn a_group_is_never_called_what_could_be_taken_for_another() {
+fn confusable_group_names_are_rejected() {
     let target = Target::new();
-    let groups = target.place.path("/api/v1/organizations/{org}/workspaces/{ws}/groups");
-    let group = target.place.path("/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}");
+    let groups = target.params.path("/api/v1/organizations/{org}/workspaces/{ws}/groups");
+    let group = target.params.path("/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}");
     let before = target.state();
     for name in [
         "system:masters",
         "system:authenticated",
         "hexabase:WSAdmins",
         "oidc:WSAdmins",
-        // A Cyrillic A, a fullwidth W, one that joins and cannot be seen, one that turns the text around.
+        // A Cyrillic A, a fullwidth W, an invisible joiner, and a direction override.
         "WS\u{410}dmins",
         "\u{ff37}SAdmins",
         "WSAdmins\u{200d}",
@@ -485,8 +502,13 @@ fn a_group_is_never_called_what_could_be_taken_for_another() {
     ] {
         let body = json!({ "name": name });
         for (method, path) in [(Method::POST, &groups), (Method::PATCH, &group)] {
-            let answer = target.send(&method, path, &body);
-            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{method} {name:?}: {}", answer.text);
+            let response = target.send(&method, path, &body);
+            assert_eq!(
+                response.status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{method} {name:?}: {}",
+                response.text
+            );
         }
     }
     assert_eq!(target.state(), before);

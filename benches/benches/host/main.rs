@@ -1,124 +1,128 @@
-//! Tenant clusters on the API server that `HEXABASE_TEST_KUBECONFIG` names, next to a bare loop that applies the same
-//! objects. No vCluster has to run there: what is measured is how they get there.
+//! Tenant clusters on the API server that `HEXABASE_TEST_KUBECONFIG` names, compared with a loop that applies the same
+//! objects. No vCluster has to run there, because only the creation of the objects is measured.
 
-#![expect(clippy::unwrap_used, reason = "a bench gives up by panicking")]
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
 mod orders;
-mod rest;
+mod unchanged;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use hexabase_benches::{Pair, Target, host, median, report, row};
+use hexabase_benches::{Comparison, Target, host, median, report, row};
 use hexabase_core::desired::TenantCluster;
 use hexabase_core::fixture;
 use hexabase_core::provisioner::ClusterProvisioner;
 use hexabase_k8s::render::host_objects;
-use hexabase_k8s::{HostSettings, Kind, ServiceConnector, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, Kind, ServiceConnector, VClusterProvisioner};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client};
 
-/// How often a first apply is measured.
-const ROUNDS: usize = 21;
-/// How many clusters come at once, and how many are worked on at a time.
-const MANY: usize = 200;
-const AT_A_TIME: usize = 16;
-/// How often they come.
-const TIMES: usize = 3;
+/// Number of measurements of a first apply.
+const FIRST_APPLIES: usize = 21;
+/// Number of clusters that are created at once.
+const BATCH_SIZE: usize = 200;
+/// Number of clusters that are applied at the same time.
+const APPLY_CONCURRENCY: usize = 16;
+/// Number of times that all clusters are created.
+const BATCHES: usize = 3;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let what = "tenant clusters on a real API server";
     let Some(client) = host::client("HEXABASE_TEST_KUBECONFIG", what).await else { return };
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
-    if is_wanted("applying") {
-        one_after_another(&client).await;
-        rest::cost(&client, &many(&client).await).await;
+    let selected: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_selected = |name: &str| selected.is_empty() || selected.iter().any(|word| word == name);
+    if is_selected("applying") {
+        first_applies(&client).await;
+        unchanged::measure(&client, &first_apply_batches(&client).await).await;
     }
-    if is_wanted("orders") {
-        orders::at_once(&client).await;
-        orders::one_by_one(&client).await;
+    if is_selected("orders") {
+        orders::concurrent_orders(&client).await;
+        orders::steady_orders(&client).await;
     }
-    clear(&client).await;
+    delete_tenants(&client).await;
 }
 
 fn provisioner(client: Client) -> VClusterProvisioner {
-    let host = HostSettings::default();
+    let host = HostConfig::default();
     VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&host)), host)
 }
 
-/// A tenant that no earlier run has made.
+/// Tenant that no earlier run has created.
 fn tenant(name: &str) -> TenantCluster {
     fixture::tenant_cluster(&format!("{name}-{}", std::process::id()))
 }
 
-/// Applies the objects of a tenant, one after the other.
-async fn bare(client: &Client, tenant: &TenantCluster) {
-    for object in host_objects(tenant, &HostSettings::default()).unwrap() {
+/// Applies the objects of a tenant, one after another.
+async fn apply_directly(client: &Client, tenant: &TenantCluster) {
+    for object in host_objects(tenant, &HostConfig::default()).unwrap() {
         let Kind { group, version, plural, .. } = object.kind;
         let root = if group.is_empty() { "/api".to_owned() } else { format!("/apis/{group}") };
-        let place = match object.namespace.as_str() {
+        let namespace_path = match object.namespace.as_str() {
             "" => String::new(),
             namespace => format!("namespaces/{namespace}/"),
         };
-        let path = format!("{root}/{version}/{place}{plural}/{}?fieldManager=bare&force=true", object.name);
+        let path = format!(
+            "{root}/{version}/{namespace_path}{plural}/{}?fieldManager=baseline&force=true",
+            object.name
+        );
         let request = http::Request::patch(path).header("content-type", "application/apply-patch+yaml");
         client.request_text(request.body(object.body.to_string().into_bytes()).unwrap()).await.unwrap();
     }
 }
 
-/// The first apply of one tenant after the other.
-async fn one_after_another(client: &Client) {
+/// Measures the first apply of one tenant after another.
+async fn first_applies(client: &Client) {
     let provisioner = provisioner(client.clone());
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        let begun = Instant::now();
-        provisioner.apply(&tenant(&format!("ours-{round}"))).await.unwrap();
-        ours.push(begun.elapsed());
-        let begun = Instant::now();
-        bare(client, &tenant(&format!("bare-{round}"))).await;
-        floors.push(begun.elapsed());
+    for batch in 0..FIRST_APPLIES {
+        let started = Instant::now();
+        provisioner.apply(&tenant(&format!("ours-{batch}"))).await.unwrap();
+        ours.push(started.elapsed());
+        let started = Instant::now();
+        apply_directly(client, &tenant(&format!("baseline-{batch}"))).await;
+        floors.push(started.elapsed());
     }
-    let pair = Pair { ours: median(ours), floor: median(floors) };
-    let floor = "a bare loop that applies the same objects";
-    report("first apply of a workspace to a real API server", floor, pair, Target::TimesFloor(1.2));
+    let comparison = Comparison { ours: median(ours), floor: median(floors) };
+    let floor = "a loop that applies the same objects";
+    report("first apply of a workspace to a real API server", floor, comparison, Target::TimesFloor(1.2));
 }
 
-/// Many at once; answers the last of them.
-async fn many(client: &Client) -> Vec<TenantCluster> {
+/// Measures the first apply of many tenants at once, and returns the last of them.
+async fn first_apply_batches(client: &Client) -> Vec<TenantCluster> {
     let provisioner = provisioner(client.clone());
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
-    let one = |round: usize, number: usize| tenant(&format!("many-{round}-{number}"));
-    for round in 0..TIMES {
-        let begun = Instant::now();
+    let tenant_of = |batch: usize, number: usize| tenant(&format!("many-{batch}-{number}"));
+    for batch in 0..BATCHES {
+        let started = Instant::now();
         let apply = |number: usize| {
-            let (provisioner, tenant) = (&provisioner, one(round, number));
+            let (provisioner, tenant) = (&provisioner, tenant_of(batch, number));
             async move { provisioner.apply(&tenant).await.map(drop).unwrap() }
         };
-        iter(0..MANY).map(apply).buffer_unordered(AT_A_TIME).collect::<()>().await;
-        ours.push(begun.elapsed());
-        let begun = Instant::now();
+        iter(0..BATCH_SIZE).map(apply).buffer_unordered(APPLY_CONCURRENCY).collect::<()>().await;
+        ours.push(started.elapsed());
+        let started = Instant::now();
         let apply = |number: usize| async move {
-            bare(client, &tenant(&format!("many-bare-{round}-{number}"))).await;
+            apply_directly(client, &tenant(&format!("many-baseline-{batch}-{number}"))).await;
         };
-        iter(0..MANY).map(apply).buffer_unordered(AT_A_TIME).collect::<()>().await;
-        floors.push(begun.elapsed());
+        iter(0..BATCH_SIZE).map(apply).buffer_unordered(APPLY_CONCURRENCY).collect::<()>().await;
+        floors.push(started.elapsed());
     }
     let (ours, floor) = (median(ours), median(floors));
-    let rate = |took: Duration| format!("{:.1}/s", MANY as f64 / took.as_secs_f64());
+    let rate = |took: Duration| format!("{:.1}/s", BATCH_SIZE as f64 / took.as_secs_f64());
     let share = floor.as_secs_f64() / ours.as_secs_f64();
-    let what = format!("first apply of {MANY} workspaces, {AT_A_TIME} at a time");
-    let floor = format!("{} (as many bare loops)", rate(floor));
+    let what = format!("first apply of {BATCH_SIZE} workspaces, {APPLY_CONCURRENCY} at a time");
+    let floor = format!("{} (as many apply loops)", rate(floor));
     row(&what, &rate(ours), &floor, &format!("{share:.2}"), &"≥ 0.8 × floor", share >= 0.8);
-    (0..MANY).map(|number| one(TIMES - 1, number)).collect()
+    (0..BATCH_SIZE).map(|number| tenant_of(BATCHES - 1, number)).collect()
 }
 
-/// Removes what was made. The host takes its time for it, which nobody waits for.
-async fn clear(client: &Client) {
+/// Deletes all tenants, without waiting for the end of the deletion.
+async fn delete_tenants(client: &Client) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let ours = namespaces.list(&ListParams::default().labels("hexabase.ai/managed=true")).await.unwrap();
     for namespace in ours.items.into_iter().filter_map(|namespace| namespace.metadata.name) {

@@ -1,4 +1,4 @@
-//! Many who order at once.
+//! Many orders at the same time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,34 +7,34 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
-use hexabase_benches::shop::Shop;
-use hexabase_benches::{Short, row, upper};
+use hexabase_benches::bench_platform::BenchPlatform;
+use hexabase_benches::{ShortDuration, percentile, row};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::Result;
 use hexabase_core::id::TypedId as _;
-use hexabase_core::lifecycle::Pace;
+use hexabase_core::lifecycle::ReconcileIntervals;
 use hexabase_core::model::DriftEntry;
-use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Moved, Observation};
+use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 use hexabase_k8s::VClusterProvisioner;
 use jiff::Timestamp;
 use kube::Client;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::{MANY, bare, provisioner, tenant};
+use crate::{BATCH_SIZE, apply_directly, provisioner, tenant};
 
-/// How many things a worker does at a time.
-const CONCURRENCY: usize = 32;
+/// Number of messages that a worker processes at the same time.
+const WORKER_CONCURRENCY: usize = 32;
 
-/// A provisioner that notes when everything of a tenant was first applied on its host.
+/// Provisioner that records when a tenant was first applied completely.
 #[derive(Debug)]
-struct Noting<P> {
+struct RecordingProvisioner<P> {
     inner: P,
     applied: Mutex<HashMap<String, Instant>>,
 }
 
 #[async_trait]
-impl<P: ClusterProvisioner> ClusterProvisioner for Noting<P> {
+impl<P: ClusterProvisioner> ClusterProvisioner for RecordingProvisioner<P> {
     async fn plan(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>> {
         self.inner.plan(desired).await
     }
@@ -73,34 +73,40 @@ impl<P: ClusterProvisioner> ClusterProvisioner for Noting<P> {
         self.inner.ping().await
     }
 
-    async fn watch(&self, moved: &Moved<'_>) {
-        self.inner.watch(moved).await;
+    async fn watch(&self, on_change: &OnChange<'_>) {
+        self.inner.watch(on_change).await;
     }
 }
 
-/// A shop, and when what was ordered there was applied.
-struct Counter {
-    shop: Shop,
-    noting: Arc<Noting<VClusterProvisioner>>,
+/// Platform whose applies are recorded.
+struct RecordedPlatform {
+    platform: BenchPlatform,
+    recorder: Arc<RecordingProvisioner<VClusterProvisioner>>,
 }
 
-impl Counter {
-    async fn open(client: &Client) -> Self {
-        let noting = Arc::new(Noting { inner: provisioner(client.clone()), applied: Mutex::default() });
-        Self { shop: Shop::open(noting.clone(), Pace::default(), CONCURRENCY).await, noting }
+impl RecordedPlatform {
+    async fn new(client: &Client) -> Self {
+        let recorder =
+            Arc::new(RecordingProvisioner { inner: provisioner(client.clone()), applied: Mutex::default() });
+        Self {
+            platform: BenchPlatform::new(recorder.clone(), ReconcileIntervals::default(), WORKER_CONCURRENCY)
+                .await,
+            recorder,
+        }
     }
 
-    /// Orders a workspace: its name on the host, and when it was ordered.
+    /// Orders a workspace. Returns its name on the host, and the time of the order.
     async fn order(&self, number: usize) -> (String, Instant) {
-        let begun = Instant::now();
-        (self.shop.order(&format!("ws-{number}")).await.kubernetes_name(), begun)
+        let started = Instant::now();
+        (self.platform.order_workspace(&format!("ws-{number}")).await.kubernetes_name(), started)
     }
 
-    /// How long each of these orders took until everything was applied.
+    /// Durations from these orders until everything was applied.
     async fn all_applied(&self, orders: &[(String, Instant)]) -> Vec<Duration> {
         loop {
-            let applied = self.noting.applied.lock().unwrap().clone();
-            let took = |(name, begun): &(String, Instant)| Some(applied.get(name)?.duration_since(*begun));
+            let applied = self.recorder.applied.lock().unwrap().clone();
+            let took =
+                |(name, started): &(String, Instant)| Some(applied.get(name)?.duration_since(*started));
             if let Some(all) = orders.iter().map(took).collect::<Option<Vec<Duration>>>() {
                 return all;
             }
@@ -109,60 +115,66 @@ impl Counter {
     }
 }
 
-fn tell(what: &str, ours: Duration, floor: Duration, floor_is: &str) {
-    let floor_is = format!("{} ({floor_is})", Short(floor));
+fn report_orders(what: &str, ours: Duration, floor: Duration, floor_name: &str) {
+    let floor_name = format!("{} ({floor_name})", ShortDuration(floor));
     let ratio = format!("{:.2}", ours.as_secs_f64() / floor.as_secs_f64());
-    row(what, &Short(ours), &floor_is, &ratio, &"≤ 2.00 s", ours <= Duration::from_secs(2));
+    row(what, &ShortDuration(ours), &floor_name, &ratio, &"≤ 2.00 s", ours <= Duration::from_secs(2));
 }
 
-/// How long it takes from an order until everything is applied, when many order at once.
-pub(crate) async fn at_once(client: &Client) {
-    let counter = Counter::open(client).await;
-    let mut orders = Vec::with_capacity(MANY);
-    for number in 0..MANY {
-        orders.push(counter.order(number).await);
+/// Measures the time from an order until everything is applied, when many orders arrive at once.
+pub(crate) async fn concurrent_orders(client: &Client) {
+    let recorded = RecordedPlatform::new(client).await;
+    let mut orders = Vec::with_capacity(BATCH_SIZE);
+    for number in 0..BATCH_SIZE {
+        orders.push(recorded.order(number).await);
     }
-    let ours = upper(counter.all_applied(&orders).await, 0.95);
-    drop(counter);
+    let ours = percentile(recorded.all_applied(&orders).await, 0.95);
+    drop(recorded);
 
-    let begun = Instant::now();
+    let started = Instant::now();
     let apply = |number: usize| async move {
-        bare(client, &tenant(&format!("at-once-{number}"))).await;
-        begun.elapsed()
+        apply_directly(client, &tenant(&format!("at-once-{number}"))).await;
+        started.elapsed()
     };
-    let floors: Vec<_> = iter(0..MANY).map(apply).buffer_unordered(CONCURRENCY).collect().await;
-    let what = format!("95th percentile from an order until all is applied, with {MANY} orders at once");
-    tell(&what, ours, upper(floors, 0.95), &format!("as many bare loops, {CONCURRENCY} at a time"));
+    let floors: Vec<_> = iter(0..BATCH_SIZE).map(apply).buffer_unordered(WORKER_CONCURRENCY).collect().await;
+    let what = format!("95th percentile of orders, from order to applied, with {BATCH_SIZE} orders at once");
+    report_orders(
+        &what,
+        ours,
+        percentile(floors, 0.95),
+        &format!("as many apply loops, {WORKER_CONCURRENCY} at a time"),
+    );
 }
 
-/// How often somebody orders where so many are on their way at any time: a vCluster takes fifteen seconds to come up.
-const EVERY: Duration = Duration::from_millis(15_000 / MANY as u64);
+/// Interval between orders at which [`BATCH_SIZE`] workspaces are in progress at any time, as a vCluster takes 15 s to
+/// start.
+const ORDER_INTERVAL: Duration = Duration::from_millis(15_000 / BATCH_SIZE as u64);
 
-/// The same while as many are on their way that were ordered before, and none is there yet.
-pub(crate) async fn one_by_one(client: &Client) {
-    let counter = Counter::open(client).await;
-    let mut tick = interval(EVERY);
-    let mut orders = Vec::with_capacity(2 * MANY);
-    for number in 0..2 * MANY {
+/// Measures the same while as many earlier orders are in progress, none of which is ready yet.
+pub(crate) async fn steady_orders(client: &Client) {
+    let recorded = RecordedPlatform::new(client).await;
+    let mut tick = interval(ORDER_INTERVAL);
+    let mut orders = Vec::with_capacity(2 * BATCH_SIZE);
+    for number in 0..2 * BATCH_SIZE {
         tick.tick().await;
-        orders.push(counter.order(number).await);
+        orders.push(recorded.order(number).await);
     }
-    let ours = upper(counter.all_applied(&orders).await.split_off(MANY), 0.95);
-    drop(counter);
+    let ours = percentile(recorded.all_applied(&orders).await.split_off(BATCH_SIZE), 0.95);
+    drop(recorded);
 
-    let mut tick = interval(EVERY);
+    let mut tick = interval(ORDER_INTERVAL);
     let mut floors = JoinSet::new();
-    for number in 0..MANY {
+    for number in 0..BATCH_SIZE {
         tick.tick().await;
         let client = client.clone();
         floors.spawn(async move {
-            let begun = Instant::now();
-            bare(&client, &tenant(&format!("one-by-one-{number}"))).await;
-            begun.elapsed()
+            let started = Instant::now();
+            apply_directly(&client, &tenant(&format!("one-by-one-{number}"))).await;
+            started.elapsed()
         });
     }
     let floors = floors.join_all().await;
-    let every = EVERY.as_millis();
-    let what = format!("the same with {MANY} on their way and an order every {every} ms");
-    tell(&what, ours, upper(floors, 0.95), "as many bare loops, as often");
+    let every = ORDER_INTERVAL.as_millis();
+    let what = format!("the same with {BATCH_SIZE} workspaces in progress and an order every {every} ms");
+    report_orders(&what, ours, percentile(floors, 0.95), "as many apply loops at the same rate");
 }

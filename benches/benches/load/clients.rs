@@ -1,4 +1,4 @@
-//! Two hundred clients, each with a connection of its own.
+//! 200 clients with one connection each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,29 +9,30 @@ use tokio::net::TcpStream;
 
 pub(crate) const CLIENTS: usize = 200;
 
-/// Everybody asks the same again as soon as they are answered: how long each answer took.
-pub(crate) async fn ask(address: &str, requests: &[String], span: Duration) -> Vec<Duration> {
-    let over = Arc::new(AtomicBool::new(false));
+/// Sends requests for this time, each client the next one as soon as it has received a response. Returns the response
+/// times.
+pub(crate) async fn run_clients(address: &str, requests: &[String], duration: Duration) -> Vec<Duration> {
+    let stopped = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|number| {
             let request = requests[number % requests.len()].clone();
-            let (address, over) = (address.to_owned(), over.clone());
+            let (address, stopped) = (address.to_owned(), stopped.clone());
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let (mut buffer, mut times) = (vec![0; 16 * 1024], Vec::new());
-                while !over.load(Ordering::Relaxed) {
-                    let begun = Instant::now();
+                while !stopped.load(Ordering::Relaxed) {
+                    let started = Instant::now();
                     stream.write_all(request.as_bytes()).await.unwrap();
-                    answer(&mut stream, &mut buffer).await;
-                    times.push(begun.elapsed());
+                    read_response(&mut stream, &mut buffer).await;
+                    times.push(started.elapsed());
                 }
                 times
             })
         })
         .collect();
-    tokio::time::sleep(span).await;
-    over.store(true, Ordering::Relaxed);
+    tokio::time::sleep(duration).await;
+    stopped.store(true, Ordering::Relaxed);
     let mut all = Vec::new();
     for client in clients {
         all.extend(client.await.unwrap());
@@ -39,12 +40,12 @@ pub(crate) async fn ask(address: &str, requests: &[String], span: Duration) -> V
     all
 }
 
-/// Reads one answer, as little of it as will do: the client shares the machine with the server.
-async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) {
+/// Reads one response with little effort, because the client shares the machine with the server.
+async fn read_response(stream: &mut TcpStream, buffer: &mut [u8]) {
     let mut filled = 0;
     loop {
         let more = stream.read(&mut buffer[filled..]).await.unwrap();
-        assert!(more > 0, "the server hung up");
+        assert!(more > 0, "the server closed the connection");
         filled += more;
         let text = std::str::from_utf8(&buffer[..filled]).unwrap();
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };

@@ -1,11 +1,11 @@
-//! The example runs and does what it says.
+//! Runs the example and creates a workspace through it.
 
 use std::process::{Child, Command};
 use std::time::Duration;
 
-struct Running(Child);
+struct RunningExample(Child);
 
-impl Drop for Running {
+impl Drop for RunningExample {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -13,29 +13,29 @@ impl Drop for Running {
 }
 
 #[tokio::test]
-async fn a_user_of_the_service_buys_a_cluster() {
+async fn users_of_the_service_create_workspaces() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("127.0.0.1:{port}");
-    let mut running =
-        Running(Command::new(env!("CARGO_BIN_EXE_hexabase-embed")).arg(&address).spawn().unwrap());
+    let mut example =
+        RunningExample(Command::new(env!("CARGO_BIN_EXE_hexabase-embed")).arg(&address).spawn().unwrap());
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-    let buy = |name: &str| {
+    let create = |name: &str| {
         client.post(format!("http://{address}/clusters/{name}")).header("x-user", "ann@example.com")
     };
-    let answer = loop {
-        match buy("shop").send().await {
-            Ok(answer) => break answer,
+    let response = loop {
+        match create("shop").send().await {
+            Ok(response) => break response,
             Err(error) if error.is_connect() => {
-                assert!(running.0.try_wait().unwrap().is_none(), "the example stopped by itself");
+                assert!(example.0.try_wait().unwrap().is_none(), "the example exited");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(error) => panic!("{error}"),
         }
     };
-    assert_eq!(answer.status(), 200);
-    let bought: serde_json::Value = answer.json().await.unwrap();
-    assert_eq!((bought["name"].as_str(), bought["plan_id"].as_str()), (Some("shop"), Some("starter")));
-    let refused = buy("No Name").send().await.unwrap();
-    assert_eq!(refused.status(), 422);
-    assert!(refused.text().await.unwrap().contains("name"));
+    assert_eq!(response.status(), 200);
+    let created: serde_json::Value = response.json().await.unwrap();
+    assert_eq!((created["name"].as_str(), created["plan_id"].as_str()), (Some("shop"), Some("starter")));
+    let rejected = create("No Name").send().await.unwrap();
+    assert_eq!(rejected.status(), 422);
+    assert!(rejected.text().await.unwrap().contains("name"));
 }

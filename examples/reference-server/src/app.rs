@@ -1,4 +1,4 @@
-//! What the HTTP API works with.
+//! State of the HTTP API.
 
 use std::fmt;
 use std::ops::Deref;
@@ -13,52 +13,52 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
-/// Everything that handlers need. Cloning it is cheap.
+/// Handle of the API's state. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    parts: AppParts,
-    /// The OpenAPI document as it is sent, written once.
+    state: AppState,
+    /// OpenAPI document in its serialized form, written at the first request.
     document: OnceLock<String>,
 }
 
-/// What an [`App`] is made of.
-pub struct AppParts {
-    /// Multi-tenancy.
+/// State of an [`App`].
+pub struct AppState {
+    /// Platform that the API serves.
     pub platform: Platform,
-    /// Who is calling.
+    /// Authentication of callers.
     pub auth: Auth,
-    /// Sign-in without anybody who knows people; only where an operator asked for it.
+    /// Development provider, with which any client can sign in as any user; `None` unless the operator enabled it.
     pub dev: Option<Arc<DevProvider>>,
-    /// The cluster that is none, when there is no other.
+    /// Sandbox that stands in for the host cluster; `None` if there is a real one.
     pub sandbox: Option<Sandbox>,
-    /// How requests are let in.
-    pub entry: Entry,
-    /// The backends in use, by what they do, for whoever asks.
+    /// Configuration of the API.
+    pub config: ApiConfig,
+    /// Names of the backends in use, by role, such as `("store", "sqlite")`.
     pub backends: Vec<(&'static str, &'static str)>,
-    /// The figures of this process, if they are kept.
+    /// Handle of the process's metrics; `None` if they are not recorded.
     pub metrics: Option<PrometheusHandle>,
-    /// Turns true when the process is to stop: what would go on for ever ends then.
+    /// Turns `true` when the process shuts down. Responses without an end, such as event streams, end then.
     pub stopping: watch::Receiver<bool>,
 }
 
-/// How requests are let in.
+/// Configuration of the HTTP API.
 #[derive(Debug, Clone)]
-pub struct Entry {
-    /// The networks of proxies whose word about the client's address is taken.
+pub struct ApiConfig {
+    /// Networks of trusted reverse proxies, whose statement about the client address is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// How many requests a caller has per minute; zero for no limit.
+    /// Maximum number of requests per caller and minute; zero for no limit.
     pub requests_per_minute: u32,
-    /// How many steps of signing in an address has per minute; zero for no limit.
+    /// Maximum number of sign-in requests per client address and minute; zero for no limit.
     pub sign_ins_per_minute: u32,
-    /// How long a request may take.
+    /// Maximum duration of a request.
     pub timeout: Duration,
-    /// The verified addresses of those who operate the installation.
+    /// Verified e-mail addresses of the platform administrators.
     pub platform_admins: Vec<Email>,
 }
 
-impl Default for Entry {
+impl Default for ApiConfig {
     fn default() -> Self {
         Self {
             trusted_proxies: Vec::new(),
@@ -71,54 +71,54 @@ impl Default for Entry {
 }
 
 impl App {
-    /// An API over a platform, for callers whom `auth` knows. Everything else is as plain as can be; see
-    /// [`Self::assemble`].
+    /// Creates an API over a platform that authenticates callers with `auth`, with the default configuration; see
+    /// [`Self::assemble`] for more.
     #[must_use]
     pub fn new(platform: Platform, auth: Auth) -> Self {
-        Self::assemble(AppParts::new(platform, auth))
+        Self::assemble(AppState::new(platform, auth))
     }
 
-    /// An API made of these parts.
+    /// Creates an API with this state.
     #[must_use]
-    pub fn assemble(parts: AppParts) -> Self {
-        Self(Arc::new(Inner { parts, document: OnceLock::new() }))
+    pub fn assemble(state: AppState) -> Self {
+        Self(Arc::new(Inner { state, document: OnceLock::new() }))
     }
 
-    /// The OpenAPI document, which is written when it is first asked for.
+    /// Returns the serialized OpenAPI document; `write` produces it at the first call.
     pub(crate) fn document(&self, write: impl FnOnce() -> String) -> &str {
         self.0.document.get_or_init(write)
     }
 }
 
-impl AppParts {
-    /// Parts without anything that can be left out.
+impl AppState {
+    /// Creates a state with all optional parts left out.
     #[must_use]
     pub fn new(platform: Platform, auth: Auth) -> Self {
-        // The sender is gone: it never turns true.
+        // The sender is dropped, so the value never turns true.
         let stopping = watch::channel(false).1;
         Self {
             platform,
             auth,
             dev: None,
             sandbox: None,
-            entry: Entry::default(),
+            config: ApiConfig::default(),
             backends: Vec::new(),
             metrics: None,
             stopping,
         }
     }
 
-    /// Whether browsers reach the server with https, so that cookies can be bound to that.
+    /// `true` if browsers reach the server over https, so that cookies can require it.
     pub(crate) fn is_secure(&self) -> bool {
-        self.platform.settings().public_url.starts_with("https://")
+        self.platform.config().public_url.starts_with("https://")
     }
 }
 
 impl Deref for App {
-    type Target = AppParts;
+    type Target = AppState;
 
-    fn deref(&self) -> &AppParts {
-        &self.0.parts
+    fn deref(&self) -> &AppState {
+        &self.0.state
     }
 }
 
@@ -128,8 +128,8 @@ impl fmt::Debug for App {
     }
 }
 
-impl fmt::Debug for AppParts {
+impl fmt::Debug for AppState {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("AppParts").field("platform", &self.platform).finish_non_exhaustive()
+        out.debug_struct("AppState").field("platform", &self.platform).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! What the server shows to those who speak https to it.
+//! TLS certificate of the server.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -17,46 +17,46 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use crate::settings::kept;
+use crate::config::load_or_create;
 
-/// How often the files of a certificate are looked at: it is renewed while the server runs.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Interval at which the certificate files are checked for renewal.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Takes the certificate chain and its key from files, and takes them anew when the files change.
+/// Reads the certificate chain and its private key from files, and reloads them when the files change.
 ///
 /// # Errors
-/// `Invalid` when they cannot be read or do not belong together.
+/// `Invalid` if the files cannot be read, or do not belong together.
 pub(crate) fn from_files(chain: &Path, key: &Path) -> Result<TlsAcceptor> {
-    let files = Files { chain: chain.to_owned(), key: key.to_owned() };
-    let texts = files.read()?;
-    let current = Arc::new(Current(RwLock::new(parsed(&texts)?)));
-    tokio::spawn(files.follow(texts, Arc::downgrade(&current)));
-    Ok(acceptor(current))
+    let files = CertificateFiles { chain: chain.to_owned(), key: key.to_owned() };
+    let contents = files.read()?;
+    let current = Arc::new(CurrentCertificate(RwLock::new(parse(&contents)?)));
+    tokio::spawn(files.reload_on_change(contents, Arc::downgrade(&current)));
+    Ok(tls_acceptor(current))
 }
 
-/// The certificate that new connections are shown.
+/// Certificate that the server presents on new connections.
 #[derive(Debug)]
-struct Current(RwLock<Arc<CertifiedKey>>);
+struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
-/// Where a certificate and its key are kept.
-struct Files {
+/// Files of a certificate and its private key.
+struct CertificateFiles {
     chain: PathBuf,
     key: PathBuf,
 }
 
-/// What is in the files: the chain, and the key.
-type Texts = (Vec<u8>, SecretString);
+/// Contents of the files: certificate chain and private key.
+type CertificateContents = (Vec<u8>, SecretString);
 
-impl Files {
-    fn read(&self) -> Result<Texts> {
+impl CertificateFiles {
+    fn read(&self) -> Result<CertificateContents> {
         let unusable = |field: &'static str, file: &Path, error: std::io::Error| {
-            Error::invalid(field, format!("{} cannot be used", file.display())).caused_by(error)
+            Error::invalid(field, format!("{} cannot be read", file.display())).caused_by(error)
         };
         let chain = std::fs::read(&self.chain).map_err(|error| unusable("tls_cert", &self.chain, error))?;
         let key =
@@ -64,89 +64,92 @@ impl Files {
         Ok((chain, key.into()))
     }
 
-    /// Puts what is in the files in the place of what was, as soon as it is another good pair, for as long as somebody
-    /// shows it. What is half written, or no good, is left alone.
-    async fn follow(self, mut before: Texts, current: Weak<Current>) {
+    /// Replaces the current certificate whenever the files contain another valid pair, until the last acceptor is
+    /// dropped. Invalid or partly written files are ignored.
+    async fn reload_on_change(self, mut previous: CertificateContents, current: Weak<CurrentCertificate>) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(RELOAD_INTERVAL).await;
             let Some(current) = current.upgrade() else { return };
-            let Ok(texts) = self.read() else { continue };
-            if texts.0 == before.0 && texts.1.expose_secret() == before.1.expose_secret() {
+            let Ok(contents) = self.read() else { continue };
+            if contents.0 == previous.0 && contents.1.expose_secret() == previous.1.expose_secret() {
                 continue;
             }
-            match parsed(&texts) {
+            match parse(&contents) {
                 Ok(key) => {
                     *current.0.write().unwrap_or_else(PoisonError::into_inner) = key;
-                    tracing::info!(file = %self.chain.display(), "a new certificate is shown");
+                    tracing::info!(file = %self.chain.display(), "certificate reloaded");
                 }
                 Err(error) => {
-                    tracing::warn!(%error, file = %self.chain.display(), "the new certificate is no good; the old one goes on");
+                    tracing::warn!(%error, file = %self.chain.display(), "certificate reload failed; keeping the previous certificate");
                 }
             }
-            before = texts;
+            previous = contents;
         }
     }
 }
 
-fn parsed((chain, key): &Texts) -> Result<Arc<CertifiedKey>> {
-    let unusable = |field: &'static str| {
+fn parse((chain, key): &CertificateContents) -> Result<Arc<CertifiedKey>> {
+    let invalid = |field: &'static str| {
         move |error: pem::Error| Error::invalid(field, "is not in PEM").caused_by(error)
     };
     let certificates = CertificateDer::pem_slice_iter(chain)
         .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(unusable("tls_cert"))?;
-    let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes()).map_err(unusable("tls_key"))?;
-    certified(certificates, key)
+        .map_err(invalid("tls_cert"))?;
+    let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes()).map_err(invalid("tls_key"))?;
+    certified_key(certificates, key)
 }
 
-/// Takes certificates of an authority from a file.
+/// Reads the certificates of a certificate authority from a file, as PEM.
 ///
 /// # Errors
-/// `Invalid` when there are none in it.
-pub(crate) fn authority(setting: &str, file: &Path) -> Result<String> {
-    let unusable = || Error::invalid(setting, format!("{} holds no certificates in PEM", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| unusable().caused_by(error))?;
+/// `Invalid` for `setting` if the file cannot be read, or contains no certificate.
+pub(crate) fn read_authority(setting: &str, file: &Path) -> Result<String> {
+    let invalid = || Error::invalid(setting, format!("{} contains no PEM certificates", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| invalid().caused_by(error))?;
     let certificates: std::result::Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     match certificates {
         Ok(some) if !some.is_empty() => Ok(text),
-        Ok(_) => Err(unusable()),
-        Err(error) => Err(unusable().caused_by(error)),
+        Ok(_) => Err(invalid()),
+        Err(error) => Err(invalid().caused_by(error)),
     }
 }
 
-fn certified(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Arc<CertifiedKey>> {
-    let unusable = |error: rustls::Error| {
-        Error::invalid("tls_cert", "certificate and key cannot be used together").caused_by(error)
+fn certified_key(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<CertifiedKey>> {
+    let mismatched = |error: rustls::Error| {
+        Error::invalid("tls_cert", "certificate and key do not belong together").caused_by(error)
     };
-    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new).map_err(unusable)
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new).map_err(mismatched)
 }
 
-fn acceptor(shown: Arc<Current>) -> TlsAcceptor {
-    let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(shown);
+fn tls_acceptor(certificate: Arc<CurrentCertificate>) -> TlsAcceptor {
+    let mut config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// A certificate authority for development: nobody trusts it but the kubeconfigs that it is written into.
-/// `kubectl` sends credentials over https only, so the sandbox needs one.
-pub(crate) struct Authority {
-    /// Its certificate, in PEM.
+/// Certificate authority for development, trusted only by the kubeconfigs that contain its certificate. The sandbox
+/// needs it because `kubectl` sends credentials over https only.
+pub(crate) struct DevelopmentAuthority {
+    /// Certificate of the authority, in PEM.
     pub(crate) certificate: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-impl Authority {
-    /// The authority whose key is in this file. The key is made if it is not there: kubeconfigs stay good over a
-    /// restart.
+impl DevelopmentAuthority {
+    /// Returns the authority whose private key is in this file. Creates the file if it does not exist, so that
+    /// kubeconfigs stay valid over a restart.
     ///
     /// # Errors
-    /// `Invalid` when the file cannot be read or written.
-    pub(crate) fn kept(file: &Path) -> Result<Self> {
+    /// `Invalid` if the file cannot be read or written, or contains no private key.
+    pub(crate) fn load_or_create(file: &Path) -> Result<Self> {
         let unusable = || format!("{} cannot be used as the key of a certificate authority", file.display());
-        let pem = kept(file, || {
-            let made = KeyPair::generate().map_err(std::io::Error::other)?;
-            Ok(SecretString::from(made.serialize_pem()))
+        let pem = load_or_create(file, || {
+            let generated = KeyPair::generate().map_err(std::io::Error::other)?;
+            Ok(SecretString::from(generated.serialize_pem()))
         })
         .map_err(|error| Error::invalid("database_url", unusable()).caused_by(error))?;
         let failed = |error: rcgen::Error| Error::invalid("database_url", unusable()).caused_by(error);
@@ -159,12 +162,14 @@ impl Authority {
         Ok(Self { certificate, issuer: Issuer::new(params, key) })
     }
 
-    /// A certificate for whatever this machine is called, and for `address`.
+    /// Issues a certificate for `localhost`, the loopback addresses and `address`, and returns an acceptor that
+    /// presents it.
     ///
     /// # Errors
-    /// `Unexpected` when the cryptography fails.
-    pub(crate) fn serve(&self, address: IpAddr) -> Result<TlsAcceptor> {
-        let failed = |error: rcgen::Error| Error::unexpected("a certificate cannot be made").caused_by(error);
+    /// `Unexpected` if a cryptographic operation fails.
+    pub(crate) fn acceptor(&self, address: IpAddr) -> Result<TlsAcceptor> {
+        let failed =
+            |error: rcgen::Error| Error::unexpected("the certificate cannot be issued").caused_by(error);
         let mut params = CertificateParams::new(["localhost".to_owned()]).map_err(failed)?;
         let loopback = [IpAddr::from([127, 0, 0, 1]), IpAddr::from(std::net::Ipv6Addr::LOCALHOST)];
         params.subject_alt_names.extend(loopback.into_iter().chain([address]).map(SanType::IpAddress));
@@ -174,8 +179,8 @@ impl Authority {
         let key = KeyPair::generate().map_err(failed)?;
         let leaf = params.signed_by(&key, &self.issuer).map_err(failed)?;
         let key = PrivateKeyDer::try_from(key.serialize_der())
-            .map_err(|error| Error::unexpected("a certificate's key cannot be read").with("cause", error))?;
-        let shown = certified(vec![leaf.der().clone()], key)?;
-        Ok(acceptor(Arc::new(Current(RwLock::new(shown)))))
+            .map_err(|error| Error::unexpected("the issued key cannot be parsed").with("cause", error))?;
+        let certificate = certified_key(vec![leaf.der().clone()], key)?;
+        Ok(tls_acceptor(Arc::new(CurrentCertificate(RwLock::new(certificate)))))
     }
 }

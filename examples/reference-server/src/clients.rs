@@ -1,70 +1,78 @@
-//! Who lets people sign in with this server, as an operator registers them.
+//! Options of registered OpenID Connect clients.
 
 use std::path::PathBuf;
 
-use hexabase_auth::issuer::{COMMAND_LINE, ClientCredential, RegisteredClient};
+use hexabase_auth::issuer::{CLI_CLIENT_ID, ClientCredential, RegisteredClient};
 use hexabase_core::error::{Check, Result};
 use hexabase_core::id::WorkspaceId;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::named::list;
+use crate::named_tables::string_list;
 
-/// The shortest secret that is taken: nobody guesses it.
-const SHORTEST_SECRET: usize = 16;
+/// Minimum length of a client secret, in bytes, which makes guessing infeasible.
+const MIN_SECRET_LENGTH: usize = 16;
 
-/// A client of the OpenID Connect provider: the table `[clients.NAME]`, or variables `HEXABASE_CLIENTS__NAME__…`. The
-/// name is its `client_id`.
+/// Options of a registered client: table `[clients.NAME]`, or variables `HEXABASE_CLIENTS__NAME__…`. The name of the
+/// table is its `client_id`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ClientOptions {
-    /// What people call it; the name if not said.
+    /// Display name; `None` for the name of the table.
     title: Option<String>,
-    /// What it proves itself with; without it, and without keys, it is a public client.
+    /// Client secret; a client with neither a secret nor keys is public.
     secret: Option<SecretString>,
-    /// A file with the keys that it signs assertions with, as a JSON Web Key Set.
+    /// File with the client's public keys as a JSON Web Key Set, for signed assertions (`private_key_jwt`).
     jwks: Option<PathBuf>,
-    /// Where browsers may be sent back to.
-    #[serde(deserialize_with = "list")]
+    /// URIs that browsers may be redirected to with an authorization code.
+    #[serde(deserialize_with = "string_list")]
     redirect_uris: Vec<String>,
-    /// Where browsers may be sent after signing out.
-    #[serde(deserialize_with = "list")]
+    /// URIs that browsers may be redirected to after logout.
+    #[serde(deserialize_with = "string_list")]
     post_logout_redirect_uris: Vec<String>,
-    /// The workspace whose groups its tokens carry, and whose people alone can sign in.
+    /// Id of the workspace whose groups are in the client's tokens, and whose members alone can sign in; `None` for
+    /// all users.
     workspace: Option<String>,
-    /// Whether people are not asked whether they agree.
+    /// `true` if users are not asked for consent.
     trusted: Option<bool>,
-    /// How its ID tokens are signed: `ES256`, or `RS256` for one that knows nothing newer.
+    /// Signature algorithm of ID tokens: `ES256`, the default, or `RS256` for clients that do not support it.
     id_token_signed_response_alg: Option<String>,
 }
 
 impl ClientOptions {
-    /// The client that is set here.
+    /// Creates the client.
     ///
     /// # Errors
-    /// `Invalid`, naming everything that is missing or wrong.
+    /// `Invalid`, naming every missing or invalid option.
     pub(crate) fn client(self, name: &str) -> Result<RegisteredClient> {
         let mut check = Check::default();
         let at = |key: &str| format!("clients.{name}.{key}");
-        let is_taken = name == COMMAND_LINE || name.parse::<WorkspaceId>().is_ok();
-        check.require(!is_taken, at("name"), "is a client by itself; choose another name");
+        let is_reserved = name == CLI_CLIENT_ID || name.parse::<WorkspaceId>().is_ok();
+        check.require(!is_reserved, at("name"), "is reserved for a built-in client; choose another name");
         check.require(!self.redirect_uris.is_empty(), at("redirect_uris"), "is missing");
         for uri in self.redirect_uris.iter().chain(&self.post_logout_redirect_uris) {
             let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
-            let harmless =
+            let is_harmless =
                 scheme.is_some_and(|scheme| !["javascript", "data", "vbscript", "file"].contains(&scheme));
-            let fine = harmless && !uri.contains('#') && uri.bytes().all(|byte| byte.is_ascii_graphic());
+            let is_valid =
+                is_harmless && !uri.contains('#') && uri.bytes().all(|byte| byte.is_ascii_graphic());
             check.require(
-                fine,
+                is_valid,
                 at("redirect_uris"),
-                format!("{uri:?} must be a whole URL without a fragment"),
+                format!("{uri:?} must be an absolute URL without a fragment"),
             );
         }
-        let long_enough =
-            self.secret.as_ref().is_none_or(|secret| secret.expose_secret().len() >= SHORTEST_SECRET);
-        let advice = format!("must have {SHORTEST_SECRET} characters or more: openssl rand -base64 32");
-        check.require(long_enough, at("secret"), advice);
-        check.require(self.secret.is_none() || self.jwks.is_none(), at("jwks"), "does not go with a secret");
+        let is_long_enough =
+            self.secret.as_ref().is_none_or(|secret| secret.expose_secret().len() >= MIN_SECRET_LENGTH);
+        let rule = format!(
+            "must have at least {MIN_SECRET_LENGTH} characters, as generated by `openssl rand -base64 32`"
+        );
+        check.require(is_long_enough, at("secret"), rule);
+        check.require(
+            self.secret.is_none() || self.jwks.is_none(),
+            at("jwks"),
+            "cannot be combined with a secret",
+        );
         let workspace = self.workspace.as_deref().map(str::parse).transpose();
         let workspace = check.field(at("workspace"), workspace);
         let keys = self.jwks.map(|file| {

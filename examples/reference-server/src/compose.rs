@@ -1,4 +1,4 @@
-//! The one place that names backends: from settings to a server that works.
+//! Composition of the backends according to the configuration. No other module names a backend.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -15,126 +15,127 @@ use hexabase_core::id_source::SystemIds;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::Plan;
 use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::PlatformBuilder;
+use hexabase_core::platform::{PlatformBuilder, PlatformConfig};
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{
-    HostSettings, PrometheusMetrics, ServiceConnector, VClusterHosts, VClusterProvisioner, patient,
+    HostConfig, PrometheusMetrics, ServiceConnector, VClusterHosts, VClusterProvisioner, with_timeouts,
 };
 use hexabase_store::{NatsQueue, PostgresStore, RedisEphemeral, SqliteStore};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
-use crate::app::{App, AppParts, Entry};
-use crate::certificate::{self, Authority};
-use crate::listener::Speech;
+use crate::app::{ApiConfig, App, AppState};
+use crate::certificate::{self, DevelopmentAuthority};
+use crate::config::{Cluster, Database, ProcessConfig, with_suffix};
+use crate::listener::ListenerProtocol;
 use crate::mail::MailFolder;
-use crate::settings::{Cluster, Database, Settings, with_suffix};
-use crate::{api, gate};
+use crate::{api, sandbox_proxy};
 
-/// Everything a process is made of.
-pub(crate) struct Composed {
-    /// What the HTTP API works with.
+/// Components of a server process.
+pub(crate) struct Composition {
+    /// State of the HTTP API.
     pub(crate) app: App,
-    /// Who does the work.
+    /// Worker over the same platform.
     pub(crate) worker: Worker,
-    /// What is spoken on the port.
-    pub(crate) speech: Speech,
+    /// Protocol of the port.
+    pub(crate) protocol: ListenerProtocol,
 }
 
-impl Composed {
-    /// Everything the server answers.
+impl Composition {
+    /// Returns the router of the HTTP API and, with a sandbox, of its Kubernetes APIs.
     pub(crate) fn router(&self) -> Router {
         let api = api::router(self.app.clone());
         match &self.app.sandbox {
-            Some(sandbox) => gate::guarded(&self.app, sandbox.clone()).fallback_service(api),
+            Some(sandbox) => sandbox_proxy::authenticated(&self.app, sandbox.clone()).fallback_service(api),
             None => api,
         }
     }
 }
 
-/// Puts a process together that listens on `address`.
+/// Composes a process that listens on `address`.
 ///
 /// # Errors
-/// Whatever is wrong with the settings, as `Invalid`, and backends that do not answer, as `Unavailable`.
+/// `Invalid` for an invalid configuration, and `Unavailable` if a backend does not respond.
 pub(crate) async fn compose(
-    settings: Settings,
+    config: ProcessConfig,
     address: SocketAddr,
     stopping: watch::Receiver<bool>,
     metrics: Option<PrometheusHandle>,
-) -> Result<Composed> {
-    let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
-    let foundation = foundation(&settings, &public_url).await?;
-    let authority = match settings.cluster {
-        Cluster::Sandbox if settings.tls.is_none() => {
-            Some(Authority::kept(&with_suffix(&settings.beside, "ca.key"))?)
+) -> Result<Composition> {
+    let public_url =
+        config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable_address(address)));
+    let backends = connect_backends(&config, &public_url).await?;
+    let authority = match config.cluster {
+        Cluster::Sandbox if config.tls.is_none() => {
+            Some(DevelopmentAuthority::load_or_create(&with_suffix(&config.state_path, "ca.key"))?)
         }
         _ => None,
     };
     let (provisioner, sandbox) = match authority {
-        // Without a certificate of its own the sandbox is reached as the server is.
-        None => provisioner(&settings, &public_url, None).await?,
+        // Clients reach the sandbox under the server's own URL.
+        None => provisioner(&config, &public_url, None).await?,
         Some(ref authority) => {
-            let base = format!("https://{}", reachable(address));
-            provisioner(&settings, &base, Some(authority.certificate.clone())).await?
+            let base_url = format!("https://{}", reachable_address(address));
+            provisioner(&config, &base_url, Some(authority.certificate.clone())).await?
         }
     };
     let host = HostCluster {
-        region: settings.host_region.clone(),
-        capacity: settings.host_capacity,
+        region: config.host_region.clone(),
+        capacity: config.host_capacity,
         sandbox: sandbox.is_some(),
-        ..HostCluster::new(settings.host_name.clone())
+        ..HostCluster::new(config.host_name.clone())
     };
     if sandbox.is_some() {
-        // The sandbox of the last run is gone: everything in it is made again.
-        let due = foundation.store.make_due(&host.name, SystemClock.now()).await?;
-        tracing::info!(workspaces = due, "the sandbox is empty and is filled again");
+        // The sandbox of the previous process is gone, so all of its workspaces are applied again.
+        let due = backends.store.make_due(&host.name, SystemClock.now()).await?;
+        tracing::info!(workspaces = due, "sandbox is empty; all workspaces are reconciled");
     }
 
-    let registered = Arc::new(VClusterHosts::new(settings.host.clone()));
-    let fleet = Fleet::new().with(host, provisioner).with_connector(registered);
-    let mut builder = foundation.builder.with_fleet(fleet);
-    if let Some(folder) = &settings.mail_directory {
+    let connector = Arc::new(VClusterHosts::new(config.host.clone()));
+    let fleet = Fleet::new().with(host, provisioner).with_connector(connector);
+    let mut builder = backends.builder.with_fleet(fleet);
+    if let Some(folder) = &config.mail_directory {
         let folder = MailFolder::new(folder.clone(), Arc::new(SystemClock), Arc::new(SystemIds::default()));
         builder = builder.with_notifier(Arc::new(folder));
     }
     let platform = builder.build()?;
 
-    let dev = settings.dev.then(|| DevProvider::new(platform.clone())).transpose()?.map(Arc::new);
-    let mut providers = settings.parties.providers;
+    let dev = config.dev.then(|| DevProvider::new(platform.clone())).transpose()?.map(Arc::new);
+    let mut providers = config.sign_in.providers;
     providers.extend(dev.iter().map(|dev| dev.clone() as Arc<dyn IdentityProvider>));
     if providers.is_empty() {
-        tracing::warn!("nobody can sign in: no provider is set");
+        tracing::warn!("no sign-in provider is configured; users cannot sign in");
     }
-    let config = AuthConfig {
-        sessions_per_user: settings.sessions_per_user,
-        signing_keys: settings.signing_keys,
+    let auth_config = AuthConfig {
+        sessions_per_user: config.sessions_per_user,
+        signing_key_rotation: config.signing_key_rotation,
         ..AuthConfig::default()
     };
-    let auth = Auth::new(platform.clone(), providers, config).await?;
-    let workloads = TrustedIssuers::new(settings.parties.trusts, Arc::new(SystemClock))?;
-    let auth = auth.with_clients(settings.parties.clients).with_workloads(Arc::new(workloads));
+    let auth = Auth::new(platform.clone(), providers, auth_config).await?;
+    let workloads = TrustedIssuers::new(config.sign_in.trusts, Arc::new(SystemClock))?;
+    let auth = auth.with_clients(config.sign_in.clients).with_workloads(Arc::new(workloads));
 
-    let speech = match (&settings.tls, authority) {
-        (Some((chain, key)), _) => Speech::Tls(certificate::from_files(chain, key)?),
-        (None, Some(authority)) => Speech::Either(authority.serve(address.ip())?),
-        (None, None) => Speech::Plain,
+    let protocol = match (&config.tls, authority) {
+        (Some((chain, key)), _) => ListenerProtocol::Tls(certificate::from_files(chain, key)?),
+        (None, Some(authority)) => ListenerProtocol::Either(authority.acceptor(address.ip())?),
+        (None, None) => ListenerProtocol::Plain,
     };
-    let worker = Worker::new(platform.clone(), settings.concurrency);
-    let app = App::assemble(AppParts {
+    let worker = Worker::new(platform.clone(), config.concurrency);
+    let app = App::assemble(AppState {
         dev,
-        entry: Entry {
-            trusted_proxies: settings.trusted_proxies,
-            requests_per_minute: settings.requests_per_minute,
-            sign_ins_per_minute: settings.sign_ins_per_minute,
-            platform_admins: settings.platform_admins,
-            ..Entry::default()
+        config: ApiConfig {
+            trusted_proxies: config.trusted_proxies,
+            requests_per_minute: config.requests_per_minute,
+            sign_ins_per_minute: config.sign_ins_per_minute,
+            platform_admins: config.platform_admins,
+            ..ApiConfig::default()
         },
         backends: [
-            foundation.backends.as_slice(),
+            backends.names.as_slice(),
             &[
                 ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }),
                 ("billing", platform.billing_provider().name()),
@@ -145,154 +146,156 @@ pub(crate) async fn compose(
         sandbox,
         metrics,
         stopping,
-        ..AppParts::new(platform, auth)
+        ..AppState::new(platform, auth)
     });
-    Ok(Composed { app, worker, speech })
+    Ok(Composition { app, worker, protocol })
 }
 
-/// Everything but the cluster: for those who look after the rest.
+/// Connects to all backends except the host cluster, for administration commands.
 ///
 /// # Errors
-/// As [`compose`].
-pub(crate) async fn operate(settings: &Settings) -> Result<Auth> {
-    // Nobody is sent anywhere from here.
-    let public_url = settings.public_url.as_deref().unwrap_or("http://localhost");
-    let platform = foundation(settings, public_url).await?.builder.build()?;
+/// See [`compose`].
+pub(crate) async fn connect_auth(config: &ProcessConfig) -> Result<Auth> {
+    // Administration commands build no URLs.
+    let public_url = config.public_url.as_deref().unwrap_or("http://localhost");
+    let platform = connect_backends(config, public_url).await?.builder.build()?;
     Auth::new(platform, Vec::new(), AuthConfig::default()).await
 }
 
-/// Everything but the cluster and those who sign in: for those who look at the books.
+/// Connects to all backends except the host cluster, without sign-in, for billing commands.
 ///
 /// # Errors
-/// As [`compose`].
-pub(crate) async fn books(settings: &Settings) -> Result<Platform> {
-    foundation(settings, "http://localhost").await?.builder.build()
+/// See [`compose`].
+pub(crate) async fn connect_platform(config: &ProcessConfig) -> Result<Platform> {
+    connect_backends(config, "http://localhost").await?.builder.build()
 }
 
-/// What everything else stands on.
-struct Foundation {
+/// Connected backends, without the host cluster.
+struct Backends {
     builder: PlatformBuilder,
     store: Arc<dyn TenantStore>,
-    /// What its parts are called.
-    backends: [(&'static str, &'static str); 3],
+    /// Role and name of each backend.
+    names: [(&'static str, &'static str); 3],
 }
 
-async fn foundation(settings: &Settings, public_url: &str) -> Result<Foundation> {
-    let (store, store_is) = store(&settings.database).await?;
-    let mut behaviour = hexabase_core::platform::Settings {
-        organization_rate: settings.organization_rate,
-        billing: settings.terms,
-        ..hexabase_core::platform::Settings::new(public_url)
+async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Backends> {
+    let (store, store_name) = connect_store(&config.database).await?;
+    let mut platform_config = PlatformConfig {
+        organization_rate: config.organization_rate,
+        billing: config.billing,
+        ..PlatformConfig::new(public_url)
     };
-    behaviour.issuer.certificate_authority =
-        settings.issuer_ca.as_deref().map(|file| certificate::authority("issuer_ca", file)).transpose()?;
+    platform_config.issuer.certificate_authority =
+        config.issuer_ca.as_deref().map(|file| certificate::read_authority("issuer_ca", file)).transpose()?;
     let mut builder = Platform::builder(public_url)
-        .with_settings(behaviour)
+        .with_config(platform_config)
         .with_store(store.clone())
-        .with_master_key(settings.master_key.key(&SystemIds::default())?)
-        .with_plans(plans(settings.plans.as_deref())?);
-    if let Some(stripe) = stripe(settings)? {
+        .with_master_key(config.master_key.key(&SystemIds::default())?)
+        .with_plans(load_plans(config.plans.as_deref())?);
+    if let Some(stripe) = stripe(config)? {
         builder = builder.with_billing(Arc::new(stripe));
     }
-    if let Some(prometheus) = &settings.prometheus {
+    if let Some(prometheus) = &config.prometheus {
         builder = builder.with_metrics(Arc::new(PrometheusMetrics::new(prometheus)?));
     }
     let (mut ephemeral, mut queue) = ("memory", "memory");
-    if let Some(redis) = &settings.redis {
+    if let Some(redis) = &config.redis {
         builder = builder.with_ephemeral(Arc::new(RedisEphemeral::connect(redis).await?));
         ephemeral = "redis";
     }
-    if let Some(nats) = &settings.nats {
+    if let Some(nats) = &config.nats {
         builder = builder.with_queue(Arc::new(NatsQueue::connect(nats.clone()).await?));
         queue = "nats";
     }
-    Ok(Foundation {
+    Ok(Backends {
         builder,
         store,
-        backends: [("store", store_is), ("ephemeral", ephemeral), ("queue", queue)],
+        names: [("store", store_name), ("ephemeral", ephemeral), ("queue", queue)],
     })
 }
 
-/// The system of record, and what it is called.
-async fn store(database: &Database) -> Result<(Arc<dyn TenantStore>, &'static str)> {
+/// Connects to the system of record, and returns it with its name.
+async fn connect_store(database: &Database) -> Result<(Arc<dyn TenantStore>, &'static str)> {
     Ok(match database {
         Database::Sqlite(file) => (Arc::new(SqliteStore::open(file).await?), "sqlite"),
-        Database::Postgres(settings) => (Arc::new(PostgresStore::connect(settings).await?), "postgres"),
+        Database::Postgres(config) => (Arc::new(PostgresStore::connect(config).await?), "postgres"),
     })
 }
 
-/// Brings the database up to date.
+/// Migrates the database schema.
 ///
 /// # Errors
-/// `Unavailable` when it cannot be reached, `Conflict` when it was made by another build.
+/// `Unavailable` if the database cannot be reached, and `Conflict` if another build created it.
 pub(crate) async fn migrate(database: &Database) -> Result<()> {
     match database {
         Database::Sqlite(file) => SqliteStore::open(file).await.map(drop),
-        Database::Postgres(settings) => PostgresStore::migrate(settings).await,
+        Database::Postgres(config) => PostgresStore::migrate(config).await,
     }
 }
 
-/// The address that a client on this machine connects to: listening everywhere includes here.
-pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+/// Returns the address under which a client on this machine reaches the server: loopback if it listens on all
+/// addresses.
+pub(crate) fn reachable_address(address: SocketAddr) -> SocketAddr {
     match address.ip().is_unspecified() {
         true => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
         false => address,
     }
 }
 
-/// Whoever takes money, if anybody does.
+/// Creates the client of Stripe; `None` if nothing is charged.
 ///
 /// # Errors
-/// `Invalid` for a key that is none.
-pub(crate) fn stripe(settings: &Settings) -> Result<Option<StripeBilling>> {
-    let made = settings.stripe.as_ref().map(|stripe| StripeBilling::new(stripe, Arc::new(SystemClock)));
-    made.transpose()
+/// `Invalid` for a malformed key.
+pub(crate) fn stripe(config: &ProcessConfig) -> Result<Option<StripeBilling>> {
+    let created = config.stripe.as_ref().map(|stripe| StripeBilling::new(stripe, Arc::new(SystemClock)));
+    created.transpose()
 }
 
-/// The plans of the installation.
+/// Loads the plan file, or returns the built-in plans.
 ///
 /// # Errors
-/// `Invalid` for a file that is missing or says what cannot be.
-pub(crate) fn plans(file: Option<&Path>) -> Result<Vec<Plan>> {
+/// `Invalid` for a file that cannot be read or has invalid content.
+pub(crate) fn load_plans(file: Option<&Path>) -> Result<Vec<Plan>> {
     let Some(file) = file else { return Ok(hexabase_billing::plans::built_in()) };
     let text = std::fs::read_to_string(file)
         .map_err(|error| Error::invalid("plans", format!("{} cannot be read: {error}", file.display())))?;
     hexabase_billing::plans::parse(&text)
 }
 
-/// What makes tenant clusters, and the sandbox that it makes them in if it does. A sandbox is reached at `base`,
-/// with a certificate of `authority` if it is not a public one.
+/// Creates the provisioner of the host cluster, and the sandbox if there is no real host cluster. The sandbox's
+/// Kubernetes APIs are reached under `base_url`; `authority` is the PEM certificate of the CA of that URL, if it is a
+/// private one.
 async fn provisioner(
-    settings: &Settings,
-    base: &str,
+    config: &ProcessConfig,
+    base_url: &str,
     authority: Option<String>,
 ) -> Result<(Arc<dyn ClusterProvisioner>, Option<Sandbox>)> {
-    let host = settings.host.clone();
-    let unusable = |message: String| Error::invalid("kubeconfig", message);
-    let config = match &settings.cluster {
+    let host = config.host.clone();
+    let invalid = |message: String| Error::invalid("kubeconfig", message);
+    let kube_config = match &config.cluster {
         Cluster::Sandbox => {
             let sandbox = Sandbox::start(SandboxOptions {
-                tenants_url: Some(format!("{base}{}", gate::TENANTS)),
+                tenants_url: Some(format!("{base_url}{}", sandbox_proxy::TENANTS_PATH)),
                 certificate_authority: authority,
                 ..SandboxOptions::default()
             });
-            let host = HostSettings { endpoint: sandbox.endpoint(), ..host };
+            let host = HostConfig { endpoint: sandbox.endpoint(), ..host };
             let provisioner = VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), host);
             return Ok((Arc::new(provisioner), Some(sandbox)));
         }
         Cluster::Kubeconfig(file) => {
-            let named = |error| unusable(format!("{} cannot be used: {error}", file.display()));
-            let parsed = Kubeconfig::read_from(file).map_err(named)?;
+            let unusable = |error| invalid(format!("{} cannot be used: {error}", file.display()));
+            let parsed = Kubeconfig::read_from(file).map_err(unusable)?;
             kube::Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
                 .await
-                .map_err(named)?
+                .map_err(unusable)?
         }
         Cluster::Environment => kube::Config::from_kubeconfig(&KubeConfigOptions::default())
             .await
-            .map_err(|error| unusable(format!("what KUBECONFIG names cannot be used: {error}")))?,
+            .map_err(|error| invalid(format!("the kubeconfig in KUBECONFIG cannot be used: {error}")))?,
     };
-    let client = kube::Client::try_from(patient(config))
-        .map_err(|error| unusable("makes no client".to_owned()).caused_by(error))?;
-    let tenants = Arc::new(ServiceConnector::new(&host));
-    Ok((Arc::new(VClusterProvisioner::new(client, tenants, host)), None))
+    let client = kube::Client::try_from(with_timeouts(kube_config))
+        .map_err(|error| invalid("cannot be used to create a client".to_owned()).caused_by(error))?;
+    let connector = Arc::new(ServiceConnector::new(&host));
+    Ok((Arc::new(VClusterProvisioner::new(client, connector, host)), None))
 }

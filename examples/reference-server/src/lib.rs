@@ -1,7 +1,7 @@
-//! The reference server: the Hexabase crates composed into a product.
+//! Reference server: the Hexabase crates composed into one program.
 //!
-//! As a program it is `hexabase`; see [`run`]. As a library it offers its HTTP API as an [`axum::Router`] over any
-//! [`Platform`](hexabase_core::Platform), for those who bring backends of their own:
+//! The program is `hexabase`; see [`run`]. The library provides its HTTP API as an [`axum::Router`] over any
+//! [`Platform`](hexabase_core::Platform), for hosts with backends of their own:
 //!
 //! ```
 //! use hexabase_auth::{Auth, AuthConfig};
@@ -26,16 +26,16 @@ mod certificate;
 mod clients;
 mod command;
 mod compose;
-mod gate;
+mod config;
 mod listener;
 mod mail;
-mod named;
+mod named_tables;
 mod options;
 mod providers;
-mod settings;
+mod sandbox_proxy;
 mod telemetry;
-mod trusts;
+mod workload_trusts;
 
 pub use api::{document, router};
-pub use app::{App, AppParts, Entry};
+pub use app::{ApiConfig, App, AppState};
 pub use command::run;

@@ -1,4 +1,4 @@
-//! Where connections come in, in the clear or over TLS, and how they are let go.
+//! Listener: accepts HTTP and HTTPS connections and shuts them down gracefully.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,51 +19,57 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-/// How long a client may take to send the head of a request, or to shake hands.
+/// Maximum duration of a TLS handshake, and of receiving the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests under way may take to finish when the process stops.
-const DRAIN: Duration = Duration::from_secs(10);
-/// How long to wait after a connection could not be taken, such as for want of file descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
-/// The first byte of a TLS handshake (RFC 8446, section 5.1); no request begins with it.
-const HANDSHAKE: u8 = 0x16;
+/// Maximum time for requests in progress to finish when the process stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pause after a failed accept, such as one without a free file descriptor.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
+/// First byte of a TLS handshake (RFC 8446, section 5.1). No HTTP request begins with it.
+const TLS_HANDSHAKE_BYTE: u8 = 0x16;
 
-/// What is spoken on a port.
+/// Protocol of a port.
 #[derive(Clone)]
-pub(crate) enum Speech {
+pub(crate) enum ListenerProtocol {
     /// HTTP.
     Plain,
     /// HTTPS.
     Tls(TlsAcceptor),
-    /// Whichever the client begins with.
+    /// HTTPS if the client begins with a TLS handshake, and HTTP otherwise.
     Either(TlsAcceptor),
 }
 
-/// A port that is ours.
+/// Bound port.
 pub(crate) struct Listener {
     socket: TcpListener,
-    /// Its address, with the port that was taken where any was asked for.
+    /// Local address, with the assigned port if port 0 was requested.
     pub(crate) address: SocketAddr,
 }
 
 impl Listener {
-    /// Takes a port.
+    /// Binds an address.
     ///
     /// # Errors
-    /// `Unavailable` when it is not free.
+    /// `Unavailable` if the address cannot be bound, for example because it is in use.
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self> {
-        let taken = |error: io::Error| {
+        let unavailable = |error: io::Error| {
             Error::unavailable(format!(
-                "cannot listen on {address}: {error}; --listen chooses another address"
+                "cannot listen on {address}: {error}; choose another address with --listen"
             ))
         };
-        let socket = TcpListener::bind(address).await.map_err(taken)?;
-        let address = socket.local_addr().map_err(taken)?;
+        let socket = TcpListener::bind(address).await.map_err(unavailable)?;
+        let address = socket.local_addr().map_err(unavailable)?;
         Ok(Self { socket, address })
     }
 
-    /// Answers until `stopping` turns true, and then until requests under way are finished or [`DRAIN`] is over.
-    pub(crate) async fn serve(self, router: Router, speech: Speech, mut stopping: watch::Receiver<bool>) {
+    /// Serves connections until `stopping` turns true, and then until requests in progress have finished or
+    /// [`DRAIN_TIMEOUT`] has passed.
+    pub(crate) async fn serve(
+        self,
+        router: Router,
+        protocol: ListenerProtocol,
+        mut stopping: watch::Receiver<bool>,
+    ) {
         let open = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
@@ -72,61 +78,61 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let (router, speech, watcher) = (router.clone(), speech.clone(), open.watcher());
+                    let (router, protocol, watcher) = (router.clone(), protocol.clone(), open.watcher());
                     tokio::spawn(async move {
-                        if let Err(error) = converse(stream, peer, router, speech, watcher).await {
-                            tracing::debug!(%peer, error, "a connection broke off");
+                        if let Err(error) = serve_connection(stream, peer, router, protocol, watcher).await {
+                            tracing::debug!(%peer, error, "connection failed");
                         }
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(?error, "a connection could not be taken");
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::warn!(?error, "accept failed");
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
         drop(self.socket);
-        if tokio::time::timeout(DRAIN, open.shutdown()).await.is_err() {
-            tracing::warn!("some requests did not finish in time and were cut off");
+        if tokio::time::timeout(DRAIN_TIMEOUT, open.shutdown()).await.is_err() {
+            tracing::warn!("shutdown timeout reached; aborting requests in progress");
         }
     }
 }
 
-type Broken = Box<dyn std::error::Error + Send + Sync>;
+type ConnectionError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Talks with one client until it goes.
-async fn converse(
+/// Serves one connection until either side closes it.
+async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    speech: Speech,
+    protocol: ListenerProtocol,
     watcher: Watcher,
-) -> std::result::Result<(), Broken> {
+) -> std::result::Result<(), ConnectionError> {
     stream.set_nodelay(true)?;
-    let tls = match speech {
-        Speech::Plain => None,
-        Speech::Tls(acceptor) => Some(acceptor),
-        Speech::Either(acceptor) => {
+    let tls = match protocol {
+        ListenerProtocol::Plain => None,
+        ListenerProtocol::Tls(acceptor) => Some(acceptor),
+        ListenerProtocol::Either(acceptor) => {
             let mut first = [0];
             tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await??;
-            (first == [HANDSHAKE]).then_some(acceptor)
+            (first == [TLS_HANDSHAKE_BYTE]).then_some(acceptor)
         }
     };
     match tls {
-        None => answer(stream, peer, router, watcher).await,
+        None => serve_http(stream, peer, router, watcher).await,
         Some(acceptor) => {
             let stream = tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await??;
-            answer(stream, peer, router, watcher).await
+            serve_http(stream, peer, router, watcher).await
         }
     }
 }
 
-async fn answer(
+async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     router: Router,
     watcher: Watcher,
-) -> std::result::Result<(), Broken> {
+) -> std::result::Result<(), ConnectionError> {
     let service = tower::service_fn(move |mut request: Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         let router = router.clone();

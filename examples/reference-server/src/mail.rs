@@ -1,4 +1,4 @@
-//! Mail into a folder, for development and for whoever fetches it from there.
+//! Notifier that writes mails into a folder, for development and for external delivery.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::id_source::IdSource;
 use hexabase_core::notifier::{Mail, Notifier};
 
-/// Puts every mail into a folder, as a file that only the owner of the process can read. The names of the files
-/// are in the order in which mails were sent.
+/// Writes each mail to a file that only the owner of the process can read. The names of the files sort in the order in
+/// which the mails were sent.
 #[derive(Debug)]
 pub(crate) struct MailFolder {
     folder: PathBuf,
@@ -19,12 +19,12 @@ pub(crate) struct MailFolder {
 }
 
 impl MailFolder {
-    /// Mail into this folder, which is made when the first mail is sent.
+    /// Creates a notifier for a folder, which is created with the first mail.
     pub(crate) fn new(folder: PathBuf, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
         Self { folder, clock, ids }
     }
 
-    async fn put(&self, mail: &Mail) -> std::io::Result<()> {
+    async fn write(&self, mail: &Mail) -> std::io::Result<()> {
         use tokio::io::AsyncWriteExt as _;
         tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).await?;
         let now = self.clock.now();
@@ -37,22 +37,22 @@ impl MailFolder {
             mail.text
         );
         let name = self.ids.uuid(now).to_string();
-        let (writing, written) =
+        let (temporary, complete) =
             (self.folder.join(format!(".{name}")), self.folder.join(format!("{name}.eml")));
         let mut file =
-            tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&writing).await?;
+            tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).await?;
         file.write_all(text.as_bytes()).await?;
         file.sync_all().await?;
-        // Whoever watches the folder sees whole mails only.
-        tokio::fs::rename(writing, written).await
+        // A program that watches the folder sees complete mails only.
+        tokio::fs::rename(temporary, complete).await
     }
 }
 
 #[async_trait]
 impl Notifier for MailFolder {
     async fn send(&self, mail: &Mail) -> Result<()> {
-        self.put(mail).await.map_err(|error| {
-            Error::unavailable("mail cannot be put into its folder")
+        self.write(mail).await.map_err(|error| {
+            Error::unavailable("the mail cannot be written to its folder")
                 .with("folder", self.folder.display())
                 .caused_by(error)
         })

@@ -1,8 +1,8 @@
-//! The Hexabase server.
+//! Program `hexabase`.
 
 use std::process::ExitCode;
 
-// Rendering and answering make and drop many small values; see docs/adr/0005-the-allocator.md.
+// Rendering and responding allocate and free many small values; see docs/adr/0005-server-allocator.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

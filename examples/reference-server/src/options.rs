@@ -1,4 +1,5 @@
-//! What an operator can set: each by a flag, a variable or the configuration file, in this order of precedence.
+//! Options of the server processes. Each is a command-line flag, an environment variable or a key of the configuration
+//! file, in this order of precedence.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,11 +9,11 @@ use hexabase_core::secret::SecretString;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-/// How log lines are written.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     #[default]
     Text,
     /// One JSON object per line.
@@ -21,258 +22,271 @@ pub(crate) enum LogFormat {
 
 macro_rules! options {
     ($($(#[$meta:meta])* $name:ident: $type:ty,)*) => {
-        /// What was set in one place.
+        /// Options from one source.
         #[derive(Debug, Clone, Default, Args, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub(crate) struct Options {
             $($(#[$meta])* pub(crate) $name: Option<$type>,)*
 
-            /// For development: anybody can sign in as anybody, and a master key is made and kept beside the
-            /// database.
+            /// Development mode: any client can sign in as any user, and a missing master key is generated and stored
+            /// next to the database.
             #[arg(long, env = "HEXABASE_DEV")]
             pub(crate) dev: bool,
         }
 
         impl Options {
-            /// What was set here, and where nothing was, what was set there.
+            /// Returns these options, completed by those of `fallback`.
             #[must_use]
-            pub(crate) fn or(self, there: Self) -> Self {
-                Self { $($name: self.$name.or(there.$name),)* dev: self.dev || there.dev }
+            pub(crate) fn or(self, fallback: Self) -> Self {
+                Self { $($name: self.$name.or(fallback.$name),)* dev: self.dev || fallback.dev }
             }
         }
     };
 }
 
 options! {
-    /// Where to listen; port 0 takes any free one [default: 127.0.0.1:8080; a worker: 8081].
+    /// Listening address; port 0 selects a free port [default: 127.0.0.1:8080; for a worker 127.0.0.1:8081].
     #[arg(long, env = "HEXABASE_LISTEN", value_name = "ADDRESS")]
     listen: SocketAddr,
 
-    /// Where people reach the server; with --dev the listening address if not said.
+    /// URL under which users reach the server, without a path. Required, except with --dev [default with --dev: the
+    /// listening address].
     #[arg(long, env = "HEXABASE_PUBLIC_URL", value_name = "URL")]
     public_url: String,
 
-    /// Where everything is kept: sqlite:// and a file, or postgres://user:password@host/database
-    /// [default: sqlite://hexabase.db].
+    /// URL of the database: sqlite:// and a file name, or postgres://user:password@host/database [default:
+    /// sqlite://hexabase.db].
     #[arg(long, env = "HEXABASE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: SecretString,
 
-    /// How many connections to PostgreSQL this process has at most [default: 16].
+    /// Maximum number of PostgreSQL connections of this process, at least 2 [default: 16].
     #[arg(long, env = "HEXABASE_DATABASE_CONNECTIONS", value_name = "NUMBER")]
     database_connections: u32,
 
-    /// Where short-lived facts are kept: redis://user:password@host:port, or rediss:// for TLS, and several with
-    /// commas between for a cluster. In this process if not said, which only works while there is one.
+    /// URL of Redis for short-lived state: redis://user:password@host:port, or rediss:// for TLS; several URLs for a
+    /// cluster, separated by commas. Without it the state is kept in this process, which then must be the only process.
     #[arg(long, env = "HEXABASE_REDIS_URL", value_name = "URL", hide_env_values = true)]
     redis_url: SecretString,
 
-    /// The certificates to trust on the way to Redis, in PEM; the system's if not said.
+    /// PEM file with the CA certificates to trust for connections to Redis [default: those of the system].
     #[arg(long, env = "HEXABASE_REDIS_CA", value_name = "FILE")]
     redis_ca: PathBuf,
 
-    /// Where work is queued: nats://host:port, or tls:// for TLS, and several with commas between for a cluster. In
-    /// this process if not said, which only works while there is one.
+    /// URL of NATS for the task queue: nats://host:port, or tls:// for TLS; several URLs for a cluster, separated by
+    /// commas. Without it the queue is kept in this process, which then must be the only process.
     #[arg(long, env = "HEXABASE_NATS_URL", value_name = "URL", hide_env_values = true)]
     nats_url: SecretString,
 
-    /// The credentials for NATS: a file as `nsc generate creds` writes it.
+    /// Credentials file for NATS, as `nsc generate creds` writes it.
     #[arg(long, env = "HEXABASE_NATS_CREDENTIALS", value_name = "FILE")]
     nats_credentials: PathBuf,
 
-    /// The certificates to trust on the way to NATS, in PEM; the system's if not said.
+    /// PEM file with the CA certificates to trust for connections to NATS [default: those of the system].
     #[arg(long, env = "HEXABASE_NATS_CA", value_name = "FILE")]
     nats_ca: PathBuf,
 
-    /// On how many servers of a NATS cluster messages are kept [default: 1].
+    /// Number of servers of a NATS cluster that store each message [default: 1].
     #[arg(long, env = "HEXABASE_NATS_REPLICAS", value_name = "NUMBER")]
     nats_replicas: usize,
 
-    /// The host cluster, as a kubeconfig with the right to make namespaces. Without it tenant clusters are only
-    /// pretended, in a sandbox.
+    /// Kubeconfig of the host cluster, with the permission to create namespaces [default: the variable KUBECONFIG]. If
+    /// neither is set, tenant clusters run in a sandbox in this process, without workloads.
     #[arg(long, env = "HEXABASE_KUBECONFIG", value_name = "FILE")]
     kubeconfig: PathBuf,
 
-    /// The plans; those that come along if not said.
+    /// Plan file in TOML [default: the built-in plans].
     #[arg(long, env = "HEXABASE_PLANS", value_name = "FILE")]
     plans: PathBuf,
 
-    /// Stripe's secret key, to take money with. Without it plans cost nothing, whatever their prices say.
+    /// Secret key of Stripe. Without it nothing is charged, regardless of the prices of the plans.
     #[arg(long, env = "HEXABASE_STRIPE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
     stripe_secret_key: SecretString,
 
-    /// The secret that Stripe signs webhooks with; several while one is replaced, with commas between.
+    /// Signing secret of Stripe's webhooks. Several secrets, separated by commas, are accepted during a rotation.
+    /// Required with --stripe-secret-key.
     #[arg(long, env = "HEXABASE_STRIPE_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true,
         value_delimiter = ',')]
     stripe_webhook_secret: Vec<SecretString>,
 
-    /// Where Stripe's API is [default: https://api.stripe.com].
+    /// Base URL of Stripe's API [default: https://api.stripe.com].
     #[arg(long, env = "HEXABASE_STRIPE_API_BASE", value_name = "URL")]
     stripe_api_base: String,
 
-    /// Whether Stripe works out taxes [default: false].
-    #[arg(long, env = "HEXABASE_STRIPE_AUTOMATIC_TAX", value_name = "TRUTH")]
+    /// Automatic tax calculation by Stripe [default: false].
+    #[arg(long, env = "HEXABASE_STRIPE_AUTOMATIC_TAX", value_name = "BOOLEAN")]
     stripe_automatic_tax: bool,
 
-    /// For how many days everything goes on after a payment failed [default: 14].
+    /// Grace period after a failed payment, in days, during which nothing is suspended [default: 14].
     #[arg(long, env = "HEXABASE_BILLING_GRACE_DAYS", value_name = "DAYS")]
     billing_grace_days: u32,
 
-    /// Where Prometheus is that measures the host clusters: what workspaces use is read from there. Nobody is charged for
-    /// usage without it.
+    /// URL of the Prometheus that scrapes the host clusters, from which the usage of workspaces is read. Without it no
+    /// usage is charged.
     #[arg(long, env = "HEXABASE_PROMETHEUS_URL", value_name = "URL")]
     prometheus_url: String,
 
-    /// The token to show Prometheus, if it wants one.
+    /// Bearer token for Prometheus, if it requires one.
     #[arg(long, env = "HEXABASE_PROMETHEUS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     prometheus_token: SecretString,
 
-    /// The master key: a file with 32 bytes in base64. The variable HEXABASE_MASTER_KEY can hold the key itself.
+    /// File with the master key, 32 bytes in base64. The variable HEXABASE_MASTER_KEY can contain the key itself and
+    /// takes precedence.
     #[arg(long, env = "HEXABASE_MASTER_KEY_FILE", value_name = "FILE")]
     master_key_file: PathBuf,
 
-    /// The server's certificate chain in PEM, to speak https.
+    /// PEM file with the certificate chain of the server. Enables https.
     #[arg(long, env = "HEXABASE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: PathBuf,
 
-    /// The key of the certificate in PEM.
+    /// PEM file with the private key of the certificate.
     #[arg(long, env = "HEXABASE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: PathBuf,
 
-    /// The authority, in PEM, that has signed what the public URL shows, where it is none that everybody trusts: tenant
-    /// clusters ask there for the keys of tokens.
+    /// PEM file with the certificates of the private CA that signed the certificate of the public URL, if it is not
+    /// publicly trusted. Tenant clusters use it to fetch the signing keys of tokens.
     #[arg(long, env = "HEXABASE_ISSUER_CA", value_name = "FILE")]
     issuer_ca: PathBuf,
 
-    /// Networks of proxies in front of the server, whose X-Forwarded-For is believed.
+    /// Networks of reverse proxies in front of the server, separated by commas, whose X-Forwarded-For header is
+    /// trusted [default: none].
     #[arg(long, env = "HEXABASE_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>,
 
-    /// Who operates the installation: the addresses that they sign in with. They may use /api/v1/admin.
+    /// Platform administrators, by the verified e-mail addresses that they sign in with, separated by commas. They may
+    /// use /api/v1/admin.
     #[arg(long, env = "HEXABASE_PLATFORM_ADMINS", value_name = "ADDRESS", value_delimiter = ',')]
     platform_admins: Vec<String>,
 
-    /// The ways to sign in: tables in the file, and variables; the documentation lists what is in them.
+    /// Sign-in providers, by name: tables `[providers.NAME]` of the file. Variables are read by `named_tables`.
     #[arg(skip)]
     providers: toml::Table,
 
-    /// Who lets people sign in with this server, likewise.
+    /// Registered clients, by name: tables `[clients.NAME]` of the file.
     #[arg(skip)]
     clients: toml::Table,
 
-    /// Who vouches for programs, likewise.
+    /// Trusted issuers of workload tokens, by name: tables `[trusts.NAME]` of the file.
     #[arg(skip)]
     trusts: toml::Table,
 
-    /// How log lines are written [default: text]. The variable RUST_LOG says which.
+    /// Format of log lines [default: text]. The variable RUST_LOG selects the lines.
     #[arg(long, env = "HEXABASE_LOG", value_enum)]
     log: LogFormat,
 
-    /// How many requests a caller has per minute; 0 for no limit [default: 1200].
+    /// Maximum number of requests per caller and minute; 0 for no limit [default: 1200].
     #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE", value_name = "NUMBER")]
     requests_per_minute: u32,
 
-    /// How many requests the members of an organization have per minute together; 0 for no limit [default: 12000].
+    /// Maximum number of requests per organization and minute, of all its members together; 0 for no limit [default:
+    /// 12000].
     #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", value_name = "NUMBER")]
     requests_per_minute_per_organization: u32,
 
-    /// How often somebody may begin or finish to sign in from one address in a minute; 0 for no limit [default: 120].
+    /// Maximum number of sign-in requests (start and completion) per client address and minute; 0 for no limit
+    /// [default: 120].
     #[arg(long, env = "HEXABASE_SIGN_INS_PER_MINUTE", value_name = "NUMBER")]
     sign_ins_per_minute: u32,
 
-    /// After how many days signing keys give way to new ones; 0 to do that only when told [default: 90].
+    /// Interval of the rotation of signing keys, in days; 0 to rotate them by command only [default: 90].
     #[arg(long, env = "HEXABASE_SIGNING_KEY_DAYS", value_name = "NUMBER")]
     signing_key_days: u32,
 
-    /// How many sessions one person has at most; the oldest ends when another one begins [default: 100].
+    /// Maximum number of sessions per user; a further session ends the oldest one [default: 100].
     #[arg(long, env = "HEXABASE_SESSIONS_PER_USER", value_name = "NUMBER")]
     sessions_per_user: usize,
 
-    /// How many messages a worker deals with at a time [default: 32].
+    /// Maximum number of messages that a worker handles at a time [default: 32].
     #[arg(long, env = "HEXABASE_CONCURRENCY", value_name = "NUMBER")]
     concurrency: usize,
 
-    /// Where mail is put, one file each; with --dev ./hexabase.mail if not said. Without it no mail is sent.
+    /// Directory for outgoing mail, one file per mail. Without it no mail is sent [default with --dev: hexabase.mail
+    /// next to the database].
     #[arg(long, env = "HEXABASE_MAIL_DIRECTORY", value_name = "DIRECTORY")]
     mail_directory: PathBuf,
 
-    /// What the host cluster is called [default: local].
+    /// Name of the host cluster [default: local].
     #[arg(long, env = "HEXABASE_HOST_NAME", value_name = "NAME")]
     host_name: String,
 
-    /// The region that the host cluster is in.
+    /// Region of the host cluster [default: none].
     #[arg(long, env = "HEXABASE_HOST_REGION", value_name = "REGION")]
     host_region: String,
 
-    /// How many workspaces the host cluster takes; as many as come if not said.
+    /// Maximum number of workspaces on the host cluster [default: unlimited].
     #[arg(long, env = "HEXABASE_HOST_CAPACITY", value_name = "NUMBER")]
     host_capacity: u32,
 
-    /// How many requests to the host cluster's API server are under way at a time, the others waiting [default: 64].
+    /// Maximum number of concurrent requests to the API server of the host cluster; further requests wait [default:
+    /// 64].
     #[arg(long, env = "HEXABASE_HOST_REQUESTS", value_name = "NUMBER")]
     host_requests: usize,
 
-    /// The ServiceAccount that the kubeconfig is of, as NAMESPACE/NAME, where it has no more rights than `hexabase
-    /// host-setup` asks for: it gives itself a role in each namespace that it makes then. If not said, it must have every
-    /// right that it needs by itself.
+    /// ServiceAccount of the kubeconfig, as NAMESPACE/NAME, if it has only the permissions of `hexabase host-setup`:
+    /// Hexabase then binds it to a role in each namespace that it creates. Without this option the kubeconfig needs
+    /// all permissions itself.
     #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
     host_service_account: String,
 
-    /// How users reach a tenant's API server; {name} and {namespace} are filled in
-    /// [default: https://{name}.{namespace}.svc:443].
+    /// URL template under which users reach tenant API servers, with the placeholders {name} and {namespace} [default:
+    /// https://{name}.{namespace}.svc:443].
     #[arg(long, env = "HEXABASE_TENANT_ENDPOINT", value_name = "URL")]
     tenant_endpoint: String,
 
-    /// What leads users to tenants' API servers from outside of the host cluster's network: internal (nothing that Hexabase
-    /// makes), ingress/CLASS (an Ingress whose controller hands TLS through), gateway/NAMESPACE/NAME (a TLSRoute at this
-    /// Gateway), or load-balancer (one for each, whose address users are told). Ingress and Gateway need a --tenant-endpoint
-    /// such as https://{name}.tenants.example [default: internal].
+    /// Exposure of tenant API servers outside the network of the host cluster: internal (no object), ingress/CLASS (an
+    /// Ingress per tenant, with a controller that passes TLS through), gateway/NAMESPACE/NAME (a TLSRoute per tenant
+    /// at this Gateway), or load-balancer (a load balancer per tenant, whose address users get). Ingress and Gateway
+    /// require a --tenant-endpoint with a host name per tenant, such as https://{name}.tenants.example [default:
+    /// internal].
     #[arg(long, env = "HEXABASE_TENANT_EXPOSURE", value_name = "EXPOSURE")]
     tenant_exposure: String,
 
-    /// How workers reach a tenant's API server, where that is not in the host cluster's own network; filled in likewise
-    /// [default: https://{name}.{namespace}.svc:443].
+    /// URL template under which workers reach tenant API servers, with the same placeholders, for workers outside the
+    /// network of the host cluster [default: https://{name}.{namespace}.svc:443].
     #[arg(long, env = "HEXABASE_TENANT_ADDRESS", value_name = "URL")]
     tenant_address: String,
 
-    /// By what Ingresses of tenants are served, as CLASS/NAMESPACE/DOMAIN: the class that they have to name, the namespace of
-    /// its controller, and the domain that each tenant has names in, with {name} in it: nginx/ingress-nginx/{name}.apps.example.
-    /// Without it they stay in tenants' clusters.
+    /// Ingress controller and domain for Ingresses of tenants, as CLASS/NAMESPACE/DOMAIN: the IngressClass that
+    /// tenants must name, the namespace of its controller, and the domain of a tenant's host names with the
+    /// placeholder {name}, as in nginx/ingress-nginx/{name}.apps.example. Without it Ingresses stay in the tenant
+    /// clusters.
     #[arg(long, env = "HEXABASE_TENANT_INGRESS", value_name = "INGRESS")]
     tenant_ingress: String,
 
-    /// The release of vCluster, of 0.36 or 0.37 [default: 0.36.1]. A change starts every control plane of the host anew; it
-    /// goes up by one minor version at a time and never down.
+    /// Release of vCluster, of 0.36 or 0.37 [default: 0.36.1]. A change restarts every control plane of the host; it
+    /// can go up by one minor version at a time and never down.
     #[arg(long, env = "HEXABASE_VCLUSTER_VERSION", value_name = "VERSION")]
     vcluster_version: String,
 
-    /// The image of vCluster, without a tag.
+    /// Image of vCluster, without a tag [default: ghcr.io/loft-sh/vcluster-oss].
     #[arg(long, env = "HEXABASE_VCLUSTER_IMAGE", value_name = "IMAGE")]
     vcluster_image: String,
 
-    /// A registry, or a path in one, that holds all images: of vCluster, of Kubernetes, and what runs in every tenant. For
-    /// hosts that cannot reach the internet.
+    /// Registry, or path in a registry, that mirrors all images of control planes: vCluster, Kubernetes, CoreDNS and
+    /// etcd. For hosts without internet access.
     #[arg(long, env = "HEXABASE_IMAGE_REGISTRY", value_name = "REGISTRY")]
     image_registry: String,
 
-    /// What is to be otherwise in tenants' vClusters, as YAML in the shape of vCluster's own configuration. Open are the size
-    /// and number of name servers, arguments of API servers and controller managers, where control planes run, and events of
-    /// the host; whatever else stands there is refused with a list of what is open.
+    /// Overrides for the vCluster configuration, as YAML in vCluster's format. Keys outside the allowed list are
+    /// rejected. The list covers replicas and resources of CoreDNS, arguments of API servers and controller managers,
+    /// scheduling of control planes, and events of the host.
     #[arg(long, env = "HEXABASE_VCLUSTER_OVERRIDES", value_name = "YAML")]
     vcluster_overrides: String,
 
-    /// The store that tenants' control planes report, where pods are told to use another one than the default.
+    /// Store in the annotation of control planes, if their pods use another store than the configuration says
+    /// [default: derived from the plan].
     #[arg(long, env = "HEXABASE_VCLUSTER_STORE", value_name = "NAME")]
     vcluster_store: String,
 
-    /// The range of Service addresses in the host cluster; vCluster finds out by itself if not said.
+    /// CIDR of Service addresses in the host cluster [default: detected by vCluster].
     #[arg(long, env = "HEXABASE_SERVICE_CIDR", value_name = "CIDR")]
     service_cidr: String,
 
-    /// The ranges of pod addresses in the host cluster. Knowing them lets traffic in to tenants whose plan has load balancers.
+    /// CIDRs of pod addresses in the host cluster, separated by commas. Required to admit external traffic to tenants
+    /// whose plan has load balancers.
     #[arg(long, env = "HEXABASE_POD_CIDR", value_name = "CIDR,…")]
     pod_cidr: String,
 
-    /// The storage class of control planes' volumes; the host's default if not said.
+    /// Storage class of the volumes of control planes [default: that of the host cluster].
     #[arg(long, env = "HEXABASE_STORAGE_CLASS", value_name = "NAME")]
     storage_class: String,
 }

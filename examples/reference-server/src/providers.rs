@@ -1,9 +1,9 @@
-//! The ways to sign in, as an operator sets them.
+//! Options of upstream sign-in providers.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hexabase_auth::upstream::{AllowedDomains, GithubProvider, GithubSettings, OidcProvider, OidcSettings};
+use hexabase_auth::upstream::{AllowedDomains, GithubConfig, GithubProvider, OidcConfig, OidcProvider};
 use hexabase_core::clock::SystemClock;
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::identity::IdentityProvider;
@@ -12,9 +12,9 @@ use hexabase_core::secret::SecretString;
 use serde::Deserialize;
 
 use crate::certificate;
-use crate::named::list;
+use crate::named_tables::string_list;
 
-/// Whose conventions a provider follows.
+/// Type of a provider, which determines its defaults and required options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
@@ -24,42 +24,43 @@ enum Kind {
     Oidc,
 }
 
-/// A way to sign in: the table `[providers.NAME]`, or variables `HEXABASE_PROVIDERS__NAME__…`.
+/// Options of a sign-in provider: table `[providers.NAME]`, or variables `HEXABASE_PROVIDERS__NAME__…`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ProviderOptions {
-    /// `google`, `microsoft`, `github` or `oidc`; what the name says if not said.
+    /// `google`, `microsoft`, `github` or `oidc`; `None` for the type that the table's name or the issuer implies.
     kind: Option<Kind>,
-    /// What people call it.
+    /// Label of the sign-in button.
     title: Option<String>,
-    /// Of `oidc`: its issuer, exactly as in its tokens.
+    /// Issuer of an `oidc` provider, exactly as in its tokens.
     issuer: Option<String>,
-    /// Of `microsoft`: the id of the tenant.
+    /// Id of the Entra tenant of a `microsoft` provider.
     tenant: Option<String>,
-    /// What the provider calls this installation.
+    /// Client id of this installation at the provider.
     client_id: Option<String>,
-    /// What this installation proves itself with.
+    /// Client secret of this installation at the provider.
     client_secret: Option<SecretString>,
-    /// What is asked for besides `openid`.
-    #[serde(deserialize_with = "list")]
+    /// Requested scopes in addition to `openid`; empty for the default of the provider.
+    #[serde(deserialize_with = "string_list")]
     scopes: Vec<String>,
-    /// If any are named: only people with a verified address in them are let in.
-    #[serde(deserialize_with = "list")]
+    /// Domains of the verified addresses that may sign in; empty for all.
+    #[serde(deserialize_with = "string_list")]
     allowed_domains: Vec<String>,
-    /// Of `github`, if any are named: only their members are let in.
-    #[serde(deserialize_with = "list")]
+    /// GitHub organizations whose members may sign in; empty for all users.
+    #[serde(deserialize_with = "string_list")]
     organizations: Vec<String>,
-    /// Of `github`: where a GitHub Enterprise Server is reached.
+    /// URL of a GitHub Enterprise Server; `None` for github.com.
     url: Option<String>,
-    /// Who has signed what the provider shows, in PEM, where it is none that everybody trusts.
+    /// PEM file with the certificates of the private CA that signed the provider's certificate; `None` if that
+    /// certificate is publicly trusted.
     ca: Option<PathBuf>,
 }
 
 impl ProviderOptions {
-    /// The provider that is set here.
+    /// Creates the provider.
     ///
     /// # Errors
-    /// `Invalid`, naming everything that is missing or wrong.
+    /// `Invalid`, naming every missing or invalid option.
     pub(crate) fn provider(self, name: &str) -> Result<Arc<dyn IdentityProvider>> {
         let mut check = Check::default();
         let at = |key: &str| format!("providers.{name}.{key}");
@@ -69,56 +70,56 @@ impl ProviderOptions {
             "github" => Some(Kind::Github),
             _ => self.issuer.as_ref().map(|_| Kind::Oidc),
         });
-        let needed = "is missing";
+        let missing = "is missing";
         check.require(kind.is_some(), at("kind"), "must be google, microsoft, github or oidc");
-        check.require(self.client_id.is_some(), at("client_id"), needed);
+        check.require(self.client_id.is_some(), at("client_id"), missing);
         let has_issuer = self.issuer.as_ref().is_some_and(|issuer| issuer.starts_with("http"));
         check.require(kind != Some(Kind::Oidc) || has_issuer, at("issuer"), "must be the URL of an issuer");
-        check.require(kind != Some(Kind::Microsoft) || self.tenant.is_some(), at("tenant"), needed);
+        check.require(kind != Some(Kind::Microsoft) || self.tenant.is_some(), at("tenant"), missing);
         check.require(
             kind != Some(Kind::Github) || self.client_secret.is_some(),
             at("client_secret"),
-            needed,
+            missing,
         );
         let provider_name = check.field(at("name"), ProviderName::parse(name));
-        check.require(name != "dev", at("name"), "is that of the development provider");
+        check.require(name != "dev", at("name"), "is reserved for the development provider");
         let (provider_name, kind) = check.all((provider_name, kind))?;
         let certificate_authority =
-            self.ca.as_deref().map(|file| certificate::authority(&at("ca"), file)).transpose()?;
+            self.ca.as_deref().map(|file| certificate::read_authority(&at("ca"), file)).transpose()?;
         let client_id = self.client_id.unwrap_or_default();
-        let named = |error: Error| Error::invalid(format!("providers.{name}"), error.to_string());
+        let in_table = |error: Error| Error::invalid(format!("providers.{name}"), error.to_string());
         let provider: Arc<dyn IdentityProvider> = match kind {
             Kind::Github => {
-                let base =
-                    GithubSettings::new(provider_name, client_id, self.client_secret.unwrap_or_default());
+                let defaults =
+                    GithubConfig::new(provider_name, client_id, self.client_secret.unwrap_or_default());
                 let api_url = self.url.as_ref().map(|url| format!("{url}/api/v3"));
                 Arc::new(
-                    GithubProvider::new(GithubSettings {
+                    GithubProvider::new(GithubConfig {
                         organizations: self.organizations,
-                        url: self.url.unwrap_or(base.url),
-                        api_url: api_url.unwrap_or(base.api_url),
+                        url: self.url.unwrap_or(defaults.url),
+                        api_url: api_url.unwrap_or(defaults.api_url),
                         certificate_authority,
-                        ..base
+                        ..defaults
                     })
-                    .map_err(named)?,
+                    .map_err(in_table)?,
                 )
             }
             kind => {
-                let base = match kind {
-                    Kind::Google => OidcSettings::google(provider_name, client_id),
+                let defaults = match kind {
+                    Kind::Google => OidcConfig::google(provider_name, client_id),
                     Kind::Microsoft => {
-                        OidcSettings::microsoft(provider_name, &self.tenant.unwrap_or_default(), client_id)
+                        OidcConfig::microsoft(provider_name, &self.tenant.unwrap_or_default(), client_id)
                     }
-                    _ => OidcSettings::new(provider_name, self.issuer.unwrap_or_default(), client_id),
+                    _ => OidcConfig::new(provider_name, self.issuer.unwrap_or_default(), client_id),
                 };
-                let settings = OidcSettings {
-                    title: self.title.unwrap_or(base.title),
+                let config = OidcConfig {
+                    title: self.title.unwrap_or(defaults.title),
                     client_secret: self.client_secret,
-                    scopes: if self.scopes.is_empty() { base.scopes } else { self.scopes },
+                    scopes: if self.scopes.is_empty() { defaults.scopes } else { self.scopes },
                     certificate_authority,
-                    ..base
+                    ..defaults
                 };
-                Arc::new(OidcProvider::new(settings, Arc::new(SystemClock)).map_err(named)?)
+                Arc::new(OidcProvider::new(config, Arc::new(SystemClock)).map_err(in_table)?)
             }
         };
         Ok(match self.allowed_domains.is_empty() {

@@ -1,4 +1,4 @@
-//! Logs and figures of the process.
+//! Logging and metrics of the process.
 
 use std::time::Duration;
 
@@ -11,28 +11,30 @@ use tracing_subscriber::{Layer as _, Registry};
 
 use crate::options::LogFormat;
 
-/// Names what is logged, as is usual with programs in Rust: `info`, or `warn,hexabase_server=debug`.
-const VARIABLE: &str = "RUST_LOG";
+/// Variable that selects the log lines, as is usual for Rust programs: `info`, or `warn,hexabase_server=debug`.
+const FILTER_VARIABLE: &str = "RUST_LOG";
 
-/// What is logged where `RUST_LOG` says nothing: what we do, and what goes wrong elsewhere. What clusters answer we
-/// report ourselves, with the workspace that it is about.
+/// Filter if `RUST_LOG` is not set: our own messages, and warnings of libraries. `kube_client` is off because our own
+/// messages report failed requests to clusters, with the workspace.
 const DEFAULT_FILTER: &str = "warn,kube_client=off,hexabase=info,hexabase_core=info,hexabase_store=info,hexabase_k8s=info,\
                               hexabase_auth=info,hexabase_billing=info,hexabase_server=info";
 
-/// The bounds of the histogram of answers, in seconds.
-const BOUNDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Upper bounds of the histogram buckets of request durations, in seconds.
+const HISTOGRAM_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// How often what was measured is folded away.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// Interval at which recorded histogram samples are aggregated.
+const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Begins to log, to standard error.
+/// Starts logging to standard error.
 ///
 /// # Errors
-/// `Invalid` for a `RUST_LOG` that cannot be read.
+/// `Invalid` if `RUST_LOG` cannot be parsed.
 pub(crate) fn start_logging(format: LogFormat) -> Result<()> {
-    let wanted = std::env::var(VARIABLE).ok().filter(|wanted| !wanted.is_empty());
-    let filter: Targets = wanted.as_deref().unwrap_or(DEFAULT_FILTER).parse().map_err(|error| {
-        Error::invalid(VARIABLE, "is no filter such as info or hexabase_server=debug").caused_by(error)
+    let configured = std::env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
+    let filter: Targets = configured.as_deref().unwrap_or(DEFAULT_FILTER).parse().map_err(|error| {
+        Error::invalid(FILTER_VARIABLE, "must be a log filter, as in info or hexabase_server=debug")
+            .caused_by(error)
     })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
@@ -48,18 +50,18 @@ fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Begins to measure. Must be called within a tokio runtime, and once in a process.
+/// Installs the metrics recorder. Must be called within a tokio runtime, and at most once per process.
 ///
 /// # Errors
-/// `Unexpected` when something else measures already.
-pub(crate) fn start_measuring() -> Result<PrometheusHandle> {
-    let failed = |error| Error::unexpected("measuring cannot be started").caused_by(error);
-    let builder = PrometheusBuilder::new().set_buckets(BOUNDS).map_err(failed)?;
+/// `Unexpected` if a recorder is already installed.
+pub(crate) fn install_metrics_recorder() -> Result<PrometheusHandle> {
+    let failed = |error| Error::unexpected("the metrics recorder cannot be installed").caused_by(error);
+    let builder = PrometheusBuilder::new().set_buckets(HISTOGRAM_BUCKETS).map_err(failed)?;
     let handle = builder.install_recorder().map_err(failed)?;
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(UPKEEP).await;
+            tokio::time::sleep(METRICS_UPKEEP_INTERVAL).await;
             upkeep.run_upkeep();
         }
     });

@@ -1,4 +1,4 @@
-//! Who gets tokens on people's behalf.
+//! Clients of the OpenID Connect provider: registered clients, workspaces and the command line.
 
 use std::net::IpAddr;
 
@@ -10,54 +10,53 @@ use jsonwebtoken::jwk::JwkSet;
 
 use crate::auth::Auth;
 
-/// The `client_id` of the command line, `hexabase login`: its tokens are for the API itself.
-pub const COMMAND_LINE: &str = "hexabase";
+/// `client_id` of the command line (`hexabase login`). Its tokens are for the API itself.
+pub const CLI_CLIENT_ID: &str = "hexabase";
 
-/// A client that an operator has registered.
+/// Client (relying party) that an operator registered.
 #[derive(Debug, Clone)]
 pub struct RegisteredClient {
-    /// Its `client_id`.
+    /// Client id.
     pub id: String,
-    /// What people call it.
+    /// Display name.
     pub name: String,
-    /// Where browsers may be sent back to, each exactly as the client will write it.
+    /// URIs that a browser may be redirected to with an authorization code, each exactly as the client sends it.
     pub redirect_uris: Vec<String>,
-    /// Where browsers may be sent after signing out.
+    /// URIs that a browser may be redirected to after logout.
     pub post_logout_redirect_uris: Vec<String>,
-    /// What it proves itself with.
+    /// Credential that the client authenticates with.
     pub credential: ClientCredential,
-    /// The workspace whose groups its tokens carry, and whose people alone get any; none for everybody who can sign
-    /// in.
+    /// Workspace whose groups are in the client's tokens, and whose members alone get any; `None` for all users.
     pub workspace: Option<WorkspaceId>,
-    /// Whether it belongs to whoever runs the installation, so that people are not asked whether they agree.
+    /// `true` if the client belongs to the operator of the installation, so that users are not asked for consent.
     pub trusted: bool,
-    /// How its ID tokens are signed (`id_token_signed_response_alg`).
+    /// Signature algorithm of its ID tokens (`id_token_signed_response_alg`).
     pub algorithm: SignatureAlgorithm,
 }
 
-/// What a client proves itself with.
+/// Credential of a client.
 #[derive(Debug, Clone)]
 pub enum ClientCredential {
-    /// Nothing: whatever it knew everybody could know (RFC 6749 section 2.1).
+    /// No credential: a public client cannot keep one secret (RFC 6749 section 2.1).
     Public,
-    /// A secret, in a header or in the body.
+    /// Secret, sent in the header or in the body.
     Secret(SecretString),
-    /// Assertions that are signed with one of these keys (`private_key_jwt`, RFC 7523).
+    /// Keys that verify the client's assertions (`private_key_jwt`, RFC 7523).
     Keys(JwkSet),
 }
 
-/// Whom a client's tokens are for.
+/// Purpose of a client's tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// The API of this server.
+    /// Requests to the API of this server.
     Api,
-    /// A workspace: only its people get tokens, with its groups.
+    /// Access to a workspace: only its members get tokens, which carry its groups.
     Workspace(OrganizationId, WorkspaceId),
-    /// Knowing who somebody is.
+    /// Identity of the user, and nothing else.
     Identity,
 }
 
-/// Who gets tokens on people's behalf.
+/// Client of the OpenID Connect provider, registered or built in.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     pub(super) id: String,
@@ -71,10 +70,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A program on somebody's own machine (RFC 8252): it listens there for the browser to come back.
+    /// Returns a native client (RFC 8252): a program on the user's machine, which listens there for the redirect.
     fn native(id: &str, name: &str, purpose: Purpose) -> Self {
         let hosts = ["127.0.0.1", "[::1]", "localhost"];
-        let places =
+        let uris =
             hosts.iter().flat_map(|host| ["", "/", "/callback"].map(|path| format!("http://{host}{path}")));
         Self {
             id: id.to_owned(),
@@ -83,8 +82,8 @@ impl Client {
             credential: ClientCredential::Public,
             trusted: false,
             algorithm: SignatureAlgorithm::Es256,
-            redirect_uris: places.clone().collect(),
-            post_logout_redirect_uris: places.collect(),
+            redirect_uris: uris.clone().collect(),
+            post_logout_redirect_uris: uris.collect(),
         }
     }
 
@@ -105,36 +104,37 @@ impl Client {
         matches!(self.credential, ClientCredential::Public)
     }
 
-    /// Whether it is a workspace by itself: its API server is told all that it decides by, whatever was asked for.
-    pub(super) fn is_a_workspace(&self) -> bool {
+    /// `true` if the client is a workspace itself. Its API server receives all claims that it authorizes by, whatever
+    /// scope was requested.
+    pub(super) fn is_workspace(&self) -> bool {
         matches!(self.purpose, Purpose::Workspace(_, id) if self.id == id.to_string())
     }
 
-    /// Whether a browser may be sent there with a code.
-    pub(super) fn may_redirect_to(&self, uri: &str) -> bool {
-        self.is_one_of(&self.redirect_uris, uri)
+    /// `true` if a browser may be redirected to the URI with an authorization code.
+    pub(super) fn allows_redirect_uri(&self, uri: &str) -> bool {
+        self.contains_uri(&self.redirect_uris, uri)
     }
 
-    /// Whether a browser may be sent there after signing out.
-    pub(super) fn may_end_at(&self, uri: &str) -> bool {
-        self.is_one_of(&self.post_logout_redirect_uris, uri)
+    /// `true` if a browser may be redirected to the URI after logout.
+    pub(super) fn allows_post_logout_redirect_uri(&self, uri: &str) -> bool {
+        self.contains_uri(&self.post_logout_redirect_uris, uri)
     }
 
-    fn is_one_of(&self, registered: &[String], uri: &str) -> bool {
+    fn contains_uri(&self, registered: &[String], uri: &str) -> bool {
         registered.iter().any(|known| known == uri || (self.is_public() && is_same_loopback(known, uri)))
     }
 }
 
-/// Whether two addresses lead to the same place on somebody's own machine, at whichever ports: a program there takes
-/// one that is free (RFC 8252 section 7.3).
-fn is_same_loopback(one: &str, other: &str) -> bool {
-    match (loopback(one), loopback(other)) {
-        (Some(one), Some(other)) => one == other,
+/// `true` if two loopback URIs differ in the port at most: a native client listens on a free port (RFC 8252 section
+/// 7.3).
+fn is_same_loopback(left: &str, right: &str) -> bool {
+    match (loopback(left), loopback(right)) {
+        (Some(left), Some(right)) => left == right,
         _ => false,
     }
 }
 
-/// Host and rest of an address on somebody's own machine, without the port.
+/// Returns host and remainder of a loopback URI, without the port; `None` for any other URI.
 fn loopback(uri: &str) -> Option<(&str, &str)> {
     let rest = uri.strip_prefix("http://")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -150,10 +150,10 @@ fn loopback(uri: &str) -> Option<(&str, &str)> {
 }
 
 impl Auth {
-    /// The client of an id.
+    /// Returns the client with this id.
     pub(super) async fn find_client(&self, id: &str) -> Result<Option<Client>> {
-        if id == COMMAND_LINE {
-            return Ok(Some(Client::native(id, "the command line of Hexabase", Purpose::Api)));
+        if id == CLI_CLIENT_ID {
+            return Ok(Some(Client::native(id, "the Hexabase command line", Purpose::Api)));
         }
         if let Some(registered) = self.clients.iter().find(|client| client.id == id) {
             let purpose = match registered.workspace {
@@ -178,18 +178,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_on_ones_own_machine_takes_any_port_and_no_other_place() {
+    fn a_native_client_may_use_any_loopback_port_and_no_other_uri() {
         let client = Client::native("hexabase", "", Purpose::Api);
-        for fine in [
+        for allowed in [
             "http://127.0.0.1:8000",
             "http://127.0.0.1:51234/callback",
             "http://localhost:8000/",
             "http://[::1]:9/callback",
             "http://localhost",
         ] {
-            assert!(client.may_redirect_to(fine), "{fine}");
+            assert!(client.allows_redirect_uri(allowed), "{allowed}");
         }
-        for bad in [
+        for rejected in [
             "https://127.0.0.1:8000",
             "http://127.0.0.1:8000/elsewhere",
             "http://127.0.0.1:8000/callback?more",
@@ -204,12 +204,12 @@ mod tests {
             "http://LOCALHOST/callback",
             "",
         ] {
-            assert!(!client.may_redirect_to(bad), "{bad}");
+            assert!(!client.allows_redirect_uri(rejected), "{rejected}");
         }
     }
 
     #[test]
-    fn a_registered_address_is_compared_as_it_is_written() {
+    fn registered_redirect_uris_are_compared_as_exact_strings() {
         let registered = RegisteredClient {
             id: "grafana".to_owned(),
             name: "Grafana".to_owned(),
@@ -224,8 +224,8 @@ mod tests {
             algorithm: SignatureAlgorithm::Es256,
         };
         let client = Client::registered(&registered, Purpose::Identity);
-        assert!(client.may_redirect_to("https://grafana.example/login"));
-        for bad in [
+        assert!(client.allows_redirect_uri("https://grafana.example/login"));
+        for rejected in [
             "https://grafana.example/login/",
             "https://grafana.example/login?x=1",
             "https://GRAFANA.example/login",
@@ -233,8 +233,8 @@ mod tests {
             "https://grafana.example/login/../evil",
             "http://127.0.0.1:2/a",
         ] {
-            assert!(!client.may_redirect_to(bad), "{bad}");
+            assert!(!client.allows_redirect_uri(rejected), "{rejected}");
         }
-        assert!(!client.may_end_at("https://grafana.example/login"));
+        assert!(!client.allows_post_logout_redirect_uri("https://grafana.example/login"));
     }
 }

@@ -1,4 +1,4 @@
-//! Signing in where there is no browser (RFC 8628).
+//! Device authorization grant: sign-in on a device without a browser (RFC 8628).
 
 use std::time::Duration;
 
@@ -11,47 +11,47 @@ use hexabase_core::model::Origin;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::authorize::known_scope;
+use super::authorize::supported_scope;
 use super::client::Client;
-use super::grant::Person;
+use super::error::OAuthError;
+use super::grant::AuthenticatedUser;
 use super::parameters::Parameters;
-use super::refusal::OAuthError;
 use super::response::TokenResponse;
 use crate::auth::Auth;
 use crate::browser::CookiePrincipal;
 use crate::digest::hash;
 
-/// The grant's name.
-pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// `grant_type` of the device authorization grant.
+pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-/// For how long somebody may take to get to a browser and agree.
-const LIFETIME: Duration = Duration::from_secs(600);
-/// How often a device may ask.
-const INTERVAL: Duration = Duration::from_secs(5);
-/// What codes for people are made of: letters that are not mistaken for each other and make no words (RFC 8628
-/// section 6.1).
-const LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
-/// How many letters: with the tries that one person has, nobody guesses any (RFC 8628 section 5.1).
-const LENGTH: usize = 8;
-/// How many codes one person may try.
-const TRIES: Rate = Rate { burst: 10, period: Duration::from_secs(600) };
-/// The purpose under which requests are sealed.
-const SEALED: &str = "device";
+/// Lifetime of a device authorization: time that the user has to open a browser and consent.
+const DEVICE_CODE_LIFETIME: Duration = Duration::from_secs(600);
+/// Minimum interval between two polls of a device.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// Characters of user codes: letters that are not mistaken for each other and form no words (RFC 8628 section 6.1).
+const USER_CODE_ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+/// Number of letters of a user code. With the attempts that a user has, guessing one is infeasible (RFC 8628 section
+/// 5.1).
+const USER_CODE_LENGTH: usize = 8;
+/// Number of user codes that one user may try.
+const USER_CODE_RATE: Rate = Rate { burst: 10, period: Duration::from_secs(600) };
+/// Purpose that device authorizations are encrypted for.
+const SEAL_PURPOSE: &str = "device";
 
-/// What a device is given to begin with (RFC 8628 section 3.2).
+/// Device authorization response (RFC 8628 section 3.2).
 #[derive(Clone, Serialize)]
 pub struct DeviceAuthorization {
-    /// What the device asks for tokens with.
+    /// Code that the device requests tokens with.
     pub device_code: String,
-    /// What the person types.
+    /// Code that the user enters.
     pub user_code: String,
-    /// Where they type it.
+    /// URI of the page on which the user enters the code.
     pub verification_uri: String,
-    /// The same with the code in it.
+    /// Verification URI that includes the user code.
     pub verification_uri_complete: String,
-    /// For how long, in seconds.
+    /// Lifetime of the codes, in seconds.
     pub expires_in: u64,
-    /// How many seconds the device waits before it asks again.
+    /// Minimum interval between two token requests of the device, in seconds.
     pub interval: u64,
 }
 
@@ -61,142 +61,155 @@ impl std::fmt::Debug for DeviceAuthorization {
     }
 }
 
-/// What somebody is asked to agree to.
+/// Consent request for a device.
 #[derive(Debug, Clone)]
 pub struct DeviceRequest {
-    /// The code, as they typed it.
+    /// User code, as the user entered it.
     pub user_code: String,
-    /// The client.
+    /// Display name of the client.
     pub client_name: String,
-    /// The workspace that it gets into on their behalf.
+    /// Name of the workspace that the client gets access to on behalf of the user; `None` if it is for none.
     pub workspace: Option<String>,
-    /// What it asks for.
+    /// Scopes that the client requests.
     pub scopes: Vec<String>,
-    /// From where the device asks, if that is known.
+    /// Client address of the device; `None` if unknown.
     pub address: Option<String>,
 }
 
-/// A device that waits.
+/// Stored state of a device authorization.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Waiting {
+struct PendingAuthorization {
     client_id: String,
     scope: String,
     address: Option<String>,
     expires_at: Timestamp,
-    answer: Option<Answer>,
+    decision: Option<DeviceDecision>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Answer {
-    Agreed(Person),
-    Refused,
+enum DeviceDecision {
+    Approved(AuthenticatedUser),
+    Denied,
 }
 
 impl Auth {
-    /// A device begins.
+    /// Starts a device authorization.
     ///
     /// # Errors
-    /// As RFC 8628 section 3.2 says.
+    /// Errors of RFC 8628 section 3.2.
     pub async fn authorize_device(
         &self,
         authorization: Option<&str>,
         parameters: &Parameters,
         origin: &Origin,
     ) -> Result<DeviceAuthorization, OAuthError> {
-        parameters.require_single()?;
+        parameters.reject_duplicates()?;
         let client = self.authenticate_client(authorization, parameters).await?;
-        let waiting = Waiting {
-            scope: known_scope(parameters.get("scope"))?,
+        let pending = PendingAuthorization {
+            scope: supported_scope(parameters.get("scope"))?,
             client_id: client.id,
             address: origin.address.clone(),
-            expires_at: after(self.platform.clock().now(), LIFETIME),
-            answer: None,
+            expires_at: after(self.platform.clock().now(), DEVICE_CODE_LIFETIME),
+            decision: None,
         };
         let (device_code, user_code) = (self.random_text(), self.user_code());
-        let place = device_key(&hash(&device_code));
-        self.platform.ephemeral().put(&place, &self.sealed(SEALED, &waiting)?, LIFETIME).await?;
-        self.platform.ephemeral().put(&user_key(&user_code), hash(&device_code).as_bytes(), LIFETIME).await?;
-        let shown = format!("{}-{}", &user_code[..LENGTH / 2], &user_code[LENGTH / 2..]);
-        let verification_uri = format!("{}/oauth2/device", self.platform.settings().issuer.url);
+        let key = device_key(&hash(&device_code));
+        self.platform
+            .ephemeral()
+            .put(&key, &self.seal(SEAL_PURPOSE, &pending)?, DEVICE_CODE_LIFETIME)
+            .await?;
+        self.platform
+            .ephemeral()
+            .put(&user_key(&user_code), hash(&device_code).as_bytes(), DEVICE_CODE_LIFETIME)
+            .await?;
+        let formatted_code =
+            format!("{}-{}", &user_code[..USER_CODE_LENGTH / 2], &user_code[USER_CODE_LENGTH / 2..]);
+        let verification_uri = format!("{}/oauth2/device", self.platform.config().issuer.url);
         Ok(DeviceAuthorization {
-            verification_uri_complete: format!("{verification_uri}?user_code={shown}"),
+            verification_uri_complete: format!("{verification_uri}?user_code={formatted_code}"),
             verification_uri,
-            user_code: shown,
+            user_code: formatted_code,
             device_code,
-            expires_in: LIFETIME.as_secs(),
-            interval: INTERVAL.as_secs(),
+            expires_in: DEVICE_CODE_LIFETIME.as_secs(),
+            interval: POLL_INTERVAL.as_secs(),
         })
     }
 
-    /// What somebody with a code is asked to agree to.
+    /// Returns the consent request for a user code.
     ///
     /// # Errors
-    /// - `NotFound` for a code that is not one, or not any more.
-    /// - `RateLimited` when somebody tries too many.
+    /// - `NotFound` if the code is unknown or has expired.
+    /// - `RateLimited` if the user tries too many codes.
     /// - `Unavailable`.
     pub async fn device_request(&self, user_code: &str, user: UserId) -> Result<DeviceRequest> {
-        let (_, _, waiting) = self.waiting(user_code, user).await?;
-        let client = self.find_client(&waiting.client_id).await?.ok_or_else(gone)?;
+        let (_, _, pending) = self.find_pending(user_code, user).await?;
+        let client = self.find_client(&pending.client_id).await?.ok_or_else(code_not_found)?;
         Ok(DeviceRequest {
             user_code: user_code.to_owned(),
-            workspace: self.workspace_of(&client).await?,
+            workspace: self.workspace_name(&client).await?,
             client_name: client.name,
-            scopes: waiting.scope.split(' ').map(str::to_owned).collect(),
-            address: waiting.address,
+            scopes: pending.scope.split(' ').map(str::to_owned).collect(),
+            address: pending.address,
         })
     }
 
-    /// Somebody answers whether they agree.
+    /// Submits the consent decision of the user.
     ///
     /// # Errors
-    /// - `NotFound` for a code that is not one, or not any more, or was answered before.
-    /// - `Forbidden` and others as they may not get into the workspace.
-    /// - `RateLimited` when somebody tries too many.
+    /// - `NotFound` if the code is unknown, has expired, or was decided before.
+    /// - `Forbidden` and other errors if the user has no access to the workspace.
+    /// - `RateLimited` if the user tries too many codes.
     /// - `Unavailable`.
-    pub async fn answer_device(
+    pub async fn submit_device_consent(
         &self,
         user_code: &str,
-        agrees: bool,
+        approved: bool,
         browser: &CookiePrincipal,
     ) -> Result<()> {
         let session = &browser.session;
-        let (place, before, waiting) = self.waiting(user_code, session.user_id).await?;
-        let client = self.find_client(&waiting.client_id).await?.ok_or_else(gone)?;
-        if agrees {
-            self.access_of(&client, session.user_id, session.id).await?;
+        let (key, expected, pending) = self.find_pending(user_code, session.user_id).await?;
+        let client = self.find_client(&pending.client_id).await?.ok_or_else(code_not_found)?;
+        if approved {
+            self.cluster_access_of(&client, session.user_id, session.id).await?;
         }
-        let person = Person {
+        let user = AuthenticatedUser {
             user_id: session.user_id,
             provider: session.provider.clone(),
             auth_time: session.created_at,
         };
-        let answer = Some(if agrees { Answer::Agreed(person) } else { Answer::Refused });
-        let left = until(self.platform.clock().now(), waiting.expires_at);
-        let answered = self.sealed(SEALED, &Waiting { answer, ..waiting })?;
-        match self.platform.ephemeral().compare_and_set(&place, &before, &answered, left).await? {
+        let decision = Some(if approved { DeviceDecision::Approved(user) } else { DeviceDecision::Denied });
+        let ttl = until(self.platform.clock().now(), pending.expires_at);
+        let decided = self.seal(SEAL_PURPOSE, &PendingAuthorization { decision, ..pending })?;
+        match self.platform.ephemeral().compare_and_set(&key, &expected, &decided, ttl).await? {
             true => Ok(()),
-            false => Err(gone()),
+            false => Err(code_not_found()),
         }
     }
 
-    /// The device that waits for the answer to a code: where that is kept, as what, and what it says.
-    async fn waiting(&self, user_code: &str, user: UserId) -> Result<(String, Vec<u8>, Waiting)> {
+    /// Returns the undecided device authorization of a user code: its key and encrypted value in the ephemeral store,
+    /// and its content.
+    async fn find_pending(
+        &self,
+        user_code: &str,
+        user: UserId,
+    ) -> Result<(String, Vec<u8>, PendingAuthorization)> {
         let ephemeral = self.platform.ephemeral();
-        let tries = ephemeral.take_token(&format!("device-tries:{user}"), TRIES).await?;
-        if !tries.allowed {
-            return Err(Error::rate_limited(tries.retry_after));
+        let attempts = ephemeral.take_token(&format!("device-tries:{user}"), USER_CODE_RATE).await?;
+        if !attempts.allowed {
+            return Err(Error::rate_limited(attempts.retry_after));
         }
-        let device = ephemeral.get(&user_key(&letters(user_code))).await?.ok_or_else(gone)?;
-        let place = device_key(&String::from_utf8(device).map_err(|_| gone())?);
-        let sealed = ephemeral.get(&place).await?.ok_or_else(gone)?;
-        let waiting: Waiting = self.opened(SEALED, &sealed).ok_or_else(gone)?;
-        if waiting.answer.is_some() {
-            return Err(gone());
+        let device =
+            ephemeral.get(&user_key(&normalize_user_code(user_code))).await?.ok_or_else(code_not_found)?;
+        let key = device_key(&String::from_utf8(device).map_err(|_| code_not_found())?);
+        let sealed = ephemeral.get(&key).await?.ok_or_else(code_not_found)?;
+        let pending: PendingAuthorization = self.unseal(SEAL_PURPOSE, &sealed).ok_or_else(code_not_found)?;
+        if pending.decision.is_some() {
+            return Err(code_not_found());
         }
-        Ok((place, sealed, waiting))
+        Ok((key, sealed, pending))
     }
 
-    /// A device asks whether there is an answer.
+    /// Redeems a device code: issues tokens once the user has consented.
     pub(super) async fn redeem_device_code(
         &self,
         authorization: Option<&str>,
@@ -204,58 +217,63 @@ impl Auth {
         origin: &Origin,
     ) -> Result<TokenResponse, OAuthError> {
         let client = self.authenticate_client(authorization, parameters).await?;
-        let code = hash(parameters.need("device_code")?);
-        let expired = || OAuthError::new("expired_token", "nobody agreed in time; begin again");
+        let code = hash(parameters.require("device_code")?);
+        let expired = || OAuthError::new("expired_token", "the device code has expired; start again");
         let ephemeral = self.platform.ephemeral();
         let sealed = ephemeral.get(&device_key(&code)).await?.ok_or_else(expired)?;
-        let waiting: Waiting = self.opened(SEALED, &sealed).ok_or_else(expired)?;
-        if waiting.client_id != client.id {
-            return Err(OAuthError::invalid_grant("the code is another client's"));
+        let pending: PendingAuthorization = self.unseal(SEAL_PURPOSE, &sealed).ok_or_else(expired)?;
+        if pending.client_id != client.id {
+            return Err(OAuthError::invalid_grant("the device code belongs to another client"));
         }
-        let pace = Rate { burst: 1, period: INTERVAL };
-        if !ephemeral.take_token(&format!("device-polls:{code}"), pace).await?.allowed {
-            return Err(OAuthError::new("slow_down", "wait five seconds longer before asking again"));
+        let intervals = Rate { burst: 1, period: POLL_INTERVAL };
+        if !ephemeral.take_token(&format!("device-polls:{code}"), intervals).await?.allowed {
+            return Err(OAuthError::new("slow_down", "increase the polling interval by five seconds"));
         }
-        if waiting.answer.is_none() {
-            return Err(OAuthError::new("authorization_pending", "nobody has answered yet"));
+        if pending.decision.is_none() {
+            return Err(OAuthError::new("authorization_pending", "the user has not decided yet"));
         }
-        // Whatever was answered, it is said once.
+        // The decision is returned once, whatever it is.
         let taken = ephemeral.take(&device_key(&code)).await?.ok_or_else(expired)?;
-        match self.opened(SEALED, &taken).and_then(|answered: Waiting| answered.answer) {
-            Some(Answer::Agreed(person)) => {
-                self.tokens_for_device(&client, &person, waiting.scope, origin).await
+        match self.unseal(SEAL_PURPOSE, &taken).and_then(|decided: PendingAuthorization| decided.decision) {
+            Some(DeviceDecision::Approved(user)) => {
+                self.issue_device_tokens(&client, &user, pending.scope, origin).await
             }
-            _ => Err(OAuthError::new("access_denied", "the person did not agree")),
+            _ => Err(OAuthError::new("access_denied", "the user denied the request")),
         }
     }
 
-    async fn tokens_for_device(
+    async fn issue_device_tokens(
         &self,
         client: &Client,
-        person: &Person,
+        user: &AuthenticatedUser,
         scope: String,
         origin: &Origin,
     ) -> Result<TokenResponse, OAuthError> {
-        let granted = self.begin_grant(client, person, &scope, origin).await?;
-        self.tokens_for(client, granted, scope, None).await
+        let client_session = self.begin_client_session(client, user, &scope, origin).await?;
+        self.issue_tokens(client, client_session, scope, None).await
     }
 
-    /// Eight letters, all equally likely.
+    /// Generates a user code of eight letters, all equally likely.
     fn user_code(&self) -> String {
-        let fair = u8::try_from(256 / LETTERS.len() * LETTERS.len()).unwrap_or(u8::MAX);
+        let unbiased_limit =
+            u8::try_from(256 / USER_CODE_ALPHABET.len() * USER_CODE_ALPHABET.len()).unwrap_or(u8::MAX);
         let mut code = String::new();
-        while code.len() < LENGTH {
+        while code.len() < USER_CODE_LENGTH {
             let bytes: [u8; 16] = self.platform.ids().bytes();
-            let letters = bytes.iter().filter(|byte| **byte < fair);
-            code.extend(letters.map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])));
+            let unbiased = bytes.iter().filter(|byte| **byte < unbiased_limit);
+            code.extend(
+                unbiased.map(|byte| {
+                    char::from(USER_CODE_ALPHABET[usize::from(*byte) % USER_CODE_ALPHABET.len()])
+                }),
+            );
         }
-        code.truncate(LENGTH);
+        code.truncate(USER_CODE_LENGTH);
         code
     }
 }
 
-/// A code as it was given out, however somebody typed it.
-fn letters(typed: &str) -> String {
+/// Normalizes a user code as a user entered it.
+fn normalize_user_code(typed: &str) -> String {
     typed
         .chars()
         .filter(char::is_ascii_alphabetic)
@@ -264,7 +282,7 @@ fn letters(typed: &str) -> String {
         .collect()
 }
 
-fn gone() -> Error {
+fn code_not_found() -> Error {
     Error::not_found("code")
 }
 
@@ -272,6 +290,6 @@ fn device_key(code_hash: &str) -> String {
     format!("device:{code_hash}")
 }
 
-fn user_key(letters: &str) -> String {
-    format!("user-code:{}", hash(letters))
+fn user_key(user_code: &str) -> String {
+    format!("user-code:{}", hash(user_code))
 }

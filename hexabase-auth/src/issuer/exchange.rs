@@ -1,5 +1,5 @@
-//! Exchanging one token for another (RFC 8693): an API token, or what another system has signed for its program, for one
-//! that a tenant cluster accepts.
+//! Token exchange (RFC 8693): an API token, or the token of a trusted issuer for one of its programs, for a cluster
+//! token.
 
 use std::fmt;
 
@@ -12,36 +12,36 @@ use hexabase_core::model::UserKind;
 use hexabase_core::platform::Caller;
 
 use super::client::Purpose;
-use super::id_token::{About, Occasion};
+use super::error::OAuthError;
+use super::id_token::{NewIdToken, UserClaims};
 use super::parameters::Parameters;
-use super::refusal::OAuthError;
 use super::response::TokenResponse;
 use crate::auth::Auth;
 
-/// The grant's name.
-pub(super) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// `grant_type` of the token exchange.
+pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
-/// What is exchanged: a token that the API takes.
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-/// What it is exchanged for; also what others have signed.
-const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
-/// What others have signed, by its form.
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// Type of the subject tokens that the API accepts.
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// Type of the issued tokens, and of workload tokens.
+const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
+/// Type of workload tokens, by their format.
+const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-/// Who knows programs that run elsewhere.
+/// Verifier of workload tokens, which other issuers sign for programs such as CI jobs.
 #[async_trait]
 pub trait WorkloadIdentities: fmt::Debug + Send + Sync + 'static {
-    /// The service account that a token of another system stands for.
+    /// Returns the service account that a workload token authenticates.
     ///
     /// # Errors
-    /// - `Unauthenticated` when it stands for none.
-    /// - `Unavailable` when that cannot be found out.
+    /// - `Unauthenticated` if the token authenticates no service account.
+    /// - `Unavailable` if the token cannot be checked.
     async fn service_account(&self, token: &str) -> Result<UserId>;
 }
 
 impl Auth {
-    /// Exchanges a token of ours for one for a workspace, which `audience` names. Whoever has the token is taken for
-    /// its owner, so that no client need prove itself besides.
+    /// Exchanges a subject token for a cluster token of the workspace that `audience` names. The subject token
+    /// authenticates its owner, so client authentication is optional.
     pub(super) async fn exchange_token(
         &self,
         authorization: Option<&str>,
@@ -51,42 +51,48 @@ impl Auth {
             self.authenticate_client(authorization, parameters).await?;
         }
         if parameters.get("actor_token").is_some() {
-            return Err(OAuthError::invalid_request("nobody acts for others here: leave actor_token out"));
+            return Err(OAuthError::invalid_request("delegation is not supported; omit actor_token"));
         }
-        if parameters.get("requested_token_type").is_some_and(|wanted| wanted != ID_TOKEN) {
-            return Err(OAuthError::invalid_request(format!("requested_token_type must be {ID_TOKEN}")));
+        if parameters.get("requested_token_type").is_some_and(|requested| requested != ID_TOKEN_TYPE) {
+            return Err(OAuthError::invalid_request(format!("requested_token_type must be {ID_TOKEN_TYPE}")));
         }
-        let audience = parameters.need("audience")?;
-        let target =
-            || OAuthError::new("invalid_target", "the audience must be the id of a workspace of yours");
-        let client = self.find_client(audience).await?.ok_or_else(target)?;
-        let is_a_workspace = client.is_a_workspace();
-        let Purpose::Workspace(organization, workspace) = client.purpose else { return Err(target()) };
-        if !is_a_workspace {
-            return Err(target());
+        let audience = parameters.require("audience")?;
+        let invalid_target = || {
+            OAuthError::new(
+                "invalid_target",
+                "audience must be the id of a workspace that the subject can access",
+            )
+        };
+        let client = self.find_client(audience).await?.ok_or_else(invalid_target)?;
+        let is_workspace = client.is_workspace();
+        let Purpose::Workspace(organization, workspace) = client.purpose else {
+            return Err(invalid_target());
+        };
+        if !is_workspace {
+            return Err(invalid_target());
         }
-        let subject = self.subject(parameters).await?;
+        let subject = self.authenticate_subject(parameters).await?;
         let caller = Caller::new(subject);
         let access = self.platform.workspaces().cluster_access(&caller, organization, workspace).await;
         let access = access.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => target(),
+            ErrorKind::NotFound => invalid_target(),
             _ => error.into(),
         })?;
-        // Machines vouch for machines: nobody becomes a person by it.
+        // A workload token authenticates service accounts only, never a person.
         if caller.principal.credential == Credential::Workload && access.user.kind != UserKind::ServiceAccount
         {
-            return Err(target());
+            return Err(invalid_target());
         }
         let now = self.platform.clock().now();
-        let occasion = Occasion {
+        let new_token = NewIdToken {
             audience: &client.id,
-            at: now,
+            issued_at: now,
             algorithm: client.algorithm,
             auth_time: now,
             nonce: None,
             access_token: None,
         };
-        let (token, expires_at) = self.id_token(&About::of_access(&access), &occasion).await?;
+        let (token, expires_at) = self.issue_id_token(&UserClaims::from_access(&access), &new_token).await?;
         Ok(TokenResponse {
             access_token: token,
             token_type: "N_A",
@@ -94,27 +100,31 @@ impl Auth {
             refresh_token: None,
             id_token: None,
             scope: None,
-            issued_token_type: Some(ID_TOKEN),
+            issued_token_type: Some(ID_TOKEN_TYPE),
         })
     }
-    /// Whoever the token stands for that is to be exchanged.
-    async fn subject(&self, parameters: &Parameters) -> Result<Principal, OAuthError> {
-        let token = parameters.need("subject_token")?;
-        let subject = match (parameters.need("subject_token_type")?, &self.workloads) {
-            (ACCESS_TOKEN, _) => self.authenticate(token).await,
-            (ID_TOKEN | JWT, Some(workloads)) => {
+
+    /// Authenticates the owner of the subject token.
+    async fn authenticate_subject(&self, parameters: &Parameters) -> Result<Principal, OAuthError> {
+        let token = parameters.require("subject_token")?;
+        let subject = match (parameters.require("subject_token_type")?, &self.workloads) {
+            (ACCESS_TOKEN_TYPE, _) => self.authenticate(token).await,
+            (ID_TOKEN_TYPE | JWT_TYPE, Some(workloads)) => {
                 let account = workloads.service_account(token).await;
                 account.map(|user_id| Principal { user_id, credential: Credential::Workload })
             }
-            (ID_TOKEN | JWT, None) => Err(Error::unauthenticated("nobody else's tokens are trusted here")),
+            (ID_TOKEN_TYPE | JWT_TYPE, None) => {
+                Err(Error::unauthenticated("tokens of other issuers are not accepted"))
+            }
             _ => {
-                let message = format!("subject_token_type must be {ACCESS_TOKEN}, {ID_TOKEN} or {JWT}");
+                let message =
+                    format!("subject_token_type must be {ACCESS_TOKEN_TYPE}, {ID_TOKEN_TYPE} or {JWT_TYPE}");
                 return Err(OAuthError::invalid_request(message));
             }
         };
         subject.map_err(|error| match error.kind() {
             ErrorKind::Unauthenticated => {
-                OAuthError::invalid_request("the subject_token is not valid, or not any more")
+                OAuthError::invalid_request("subject_token is invalid or has expired")
             }
             _ => error.into(),
         })

@@ -1,4 +1,4 @@
-//! What somebody has granted a client: for a minute as a code, then as one of their sessions.
+//! Grant of a user to a client: an authorization code for a minute, then one of the user's sessions.
 
 use std::time::Duration;
 
@@ -14,110 +14,122 @@ use serde::{Deserialize, Serialize};
 
 use super::OFFLINE_ACCESS;
 use super::client::{Client, Purpose};
-use super::id_token::has;
+use super::id_token::scope_contains;
 use crate::auth::Auth;
 use crate::digest::hash;
 
-/// For how long a code is good (RFC 6749 section 4.1.2 says ten minutes at most).
-const CODE_LIFETIME: Duration = Duration::from_secs(60);
-/// For how long a code that was used is remembered, so that whoever shows it again ends what came of it.
+/// Lifetime of an authorization code (RFC 6749 section 4.1.2 recommends ten minutes at most).
+const AUTHORIZATION_CODE_LIFETIME: Duration = Duration::from_secs(60);
+/// Time that a used authorization code is remembered, so that its reuse ends the session that was issued for it.
 const USED_CODE_LIFETIME: Duration = Duration::from_secs(600);
-/// The purpose under which codes are sealed.
-const SEALED: &str = "authorization code";
+/// Purpose that authorization codes are encrypted for.
+const SEAL_PURPOSE: &str = "authorization code";
 
-/// Somebody, as they proved who they are.
+/// User, and how and when the user authenticated.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Person {
+pub(super) struct AuthenticatedUser {
     pub(super) user_id: UserId,
     pub(super) provider: ProviderName,
     pub(super) auth_time: Timestamp,
 }
 
-/// What a code stands for.
+/// Content of an authorization code.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Code {
+pub(super) struct AuthorizationCode {
     pub(super) client_id: String,
     pub(super) redirect_uri: String,
     pub(super) code_challenge: String,
     pub(super) nonce: Option<String>,
     pub(super) scope: String,
-    pub(super) person: Person,
+    pub(super) user: AuthenticatedUser,
 }
 
-/// A client's session, and what it may be renewed with.
-pub(super) struct Granted {
+/// Session of a client, and the verifier of its refresh token; `None` without `offline_access`.
+pub(super) struct ClientSession {
     pub(super) session: Session,
     pub(super) refresh: Option<Verifier>,
 }
 
 impl Auth {
-    pub(super) async fn keep_code(&self, code: &Code) -> Result<String> {
-        let text = self.random_text();
-        self.platform.ephemeral().put(&code_key(&text), &self.sealed(SEALED, code)?, CODE_LIFETIME).await?;
-        Ok(text)
+    pub(super) async fn store_code(&self, code: &AuthorizationCode) -> Result<String> {
+        let value = self.random_text();
+        self.platform
+            .ephemeral()
+            .put(&code_key(&value), &self.seal(SEAL_PURPOSE, code)?, AUTHORIZATION_CODE_LIFETIME)
+            .await?;
+        Ok(value)
     }
 
-    /// What a code stands for, which it does once. Whoever shows it again has stolen it, or was stolen from: what came
-    /// of it ends (RFC 6749 section 4.1.2).
-    pub(super) async fn take_code(&self, text: &str, origin: &Origin) -> Result<Option<Code>> {
-        if let Some(sealed) = self.platform.ephemeral().take(&code_key(text)).await? {
-            return Ok(self.opened(SEALED, &sealed));
+    /// Redeems an authorization code, once. Reuse indicates theft, so it ends the session that was issued for the code
+    /// (RFC 6749 section 4.1.2).
+    pub(super) async fn consume_code(
+        &self,
+        value: &str,
+        origin: &Origin,
+    ) -> Result<Option<AuthorizationCode>> {
+        if let Some(sealed) = self.platform.ephemeral().take(&code_key(value)).await? {
+            return Ok(self.unseal(SEAL_PURPOSE, &sealed));
         }
-        let session = self.platform.ephemeral().get(&used_key(text)).await?;
+        let session = self.platform.ephemeral().get(&used_key(value)).await?;
         let session = session.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|id| id.parse().ok());
         if let Some(id) = session {
-            tracing::warn!(session = %id, "a code was shown again");
+            tracing::warn!(session = %id, "authorization code reused; ending its session");
             self.end_session(id, SecurityEventKind::RefreshReused, origin).await?;
         }
         Ok(None)
     }
 
-    /// Remembers what came of a code.
-    pub(super) async fn remember_code(&self, text: &str, session: SessionId) -> Result<()> {
+    /// Remembers the session that was issued for an authorization code.
+    pub(super) async fn mark_code_used(&self, value: &str, session: SessionId) -> Result<()> {
         let id = session.to_string();
-        self.platform.ephemeral().put(&used_key(text), id.as_bytes(), USED_CODE_LIFETIME).await
+        self.platform.ephemeral().put(&used_key(value), id.as_bytes(), USED_CODE_LIFETIME).await
     }
 
-    /// Whether somebody has let a client do this before: it has a session of theirs that covers it.
-    pub(super) async fn has_agreed(&self, of: &Session, client: &Client, scope: &str) -> Result<bool> {
-        Ok(self.covering(of.user_id, client, scope).await?.is_some())
+    /// `true` if the user has consented to this before: an active session of the client covers the scope.
+    pub(super) async fn has_client_consent(
+        &self,
+        browser_session: &Session,
+        client: &Client,
+        scope: &str,
+    ) -> Result<bool> {
+        Ok(self.covering_session(browser_session.user_id, client, scope).await?.is_some())
     }
 
-    async fn covering(&self, user: UserId, client: &Client, scope: &str) -> Result<Option<Session>> {
+    async fn covering_session(&self, user: UserId, client: &Client, scope: &str) -> Result<Option<Session>> {
         let covers = |session: &Session| {
             session.grant.as_ref().is_some_and(|grant| grant.client_id == client.id && grant.covers(scope))
         };
         Ok(self.sessions(user).await?.into_iter().find(covers))
     }
 
-    /// Begins a session of a client. One that cannot be renewed is begun once, and found again.
-    pub(super) async fn begin_grant(
+    /// Starts a session of a client. A session without refresh token is started once and reused.
+    pub(super) async fn begin_client_session(
         &self,
         client: &Client,
-        person: &Person,
+        user: &AuthenticatedUser,
         scope: &str,
         origin: &Origin,
-    ) -> Result<Granted> {
-        let renewable = has(scope, OFFLINE_ACCESS);
-        if !renewable && let Some(session) = self.covering(person.user_id, client, scope).await? {
-            return Ok(Granted { session, refresh: None });
+    ) -> Result<ClientSession> {
+        let is_refreshable = scope_contains(scope, OFFLINE_ACCESS);
+        if !is_refreshable && let Some(session) = self.covering_session(user.user_id, client, scope).await? {
+            return Ok(ClientSession { session, refresh: None });
         }
-        let refresh = renewable.then(|| Verifier::generate(&**self.platform.ids()));
+        let refresh = is_refreshable.then(|| Verifier::generate(&**self.platform.ids()));
         let session = Session {
             refresh_hash: refresh.as_ref().map(Verifier::hash),
             grant: Some(Grant {
                 client_id: client.id.clone(),
                 scope: scope.to_owned(),
-                auth_time: person.auth_time,
+                auth_time: user.auth_time,
             }),
-            ..self.new_session(person.user_id, &person.provider, origin)
+            ..self.new_session(user.user_id, &user.provider, origin)
         };
-        self.begin(&session, SecurityEventKind::ClientAuthorized, origin).await?;
-        Ok(Granted { session, refresh })
+        self.begin_session(&session, SecurityEventKind::ClientAuthorized, origin).await?;
+        Ok(ClientSession { session, refresh })
     }
 
-    /// What somebody may get into by a client at this moment; nothing for a client that is not about a workspace.
-    pub(super) async fn access_of(
+    /// Returns the current access of the user to the client's workspace; `None` for a client that is for no workspace.
+    pub(super) async fn cluster_access_of(
         &self,
         client: &Client,
         user: UserId,
@@ -129,10 +141,10 @@ impl Auth {
     }
 }
 
-fn code_key(text: &str) -> String {
-    format!("code:{}", hash(text))
+fn code_key(value: &str) -> String {
+    format!("code:{}", hash(value))
 }
 
-fn used_key(text: &str) -> String {
-    format!("used-code:{}", hash(text))
+fn used_key(value: &str) -> String {
+    format!("used-code:{}", hash(value))
 }

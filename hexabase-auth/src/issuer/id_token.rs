@@ -1,4 +1,4 @@
-//! ID tokens (OpenID Connect Core 1.0 section 2): what a client, or a tenant's API server, learns of somebody.
+//! ID tokens (OpenID Connect Core 1.0 section 2) for clients and tenant API servers.
 
 use std::borrow::Cow;
 
@@ -13,20 +13,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
-use super::refusal::OAuthError;
+use super::error::OAuthError;
 use super::{EMAIL, GROUPS, PROFILE};
 use crate::auth::Auth;
 use crate::digest::sha256;
+use crate::error::invalid_credentials;
 use crate::jwt;
 use crate::keys::TokenType;
-use crate::refusal::refused;
 
-/// The longest token that Kubernetes clients and proxies carry without trouble.
-const LONGEST: usize = 16 * 1024;
+/// Maximum length of a token, in bytes, that Kubernetes clients and proxies handle without trouble.
+const MAX_ID_TOKEN_LENGTH: usize = 16 * 1024;
 
-/// What is said about somebody, in an ID token or to whoever asks for it.
+/// Claims about a user, in an ID token or a userinfo response.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct About<'a> {
+pub(crate) struct UserClaims<'a> {
     pub(crate) sub: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) org: Option<OrganizationId>,
@@ -40,53 +40,53 @@ pub(crate) struct About<'a> {
     pub(crate) name: Option<Cow<'a, str>>,
 }
 
-impl<'a> About<'a> {
-    /// What a tenant's API server is told: all there is, since nobody asks it for a scope.
-    pub(crate) fn of_access(access: &'a ClusterAccess) -> Self {
+impl<'a> UserClaims<'a> {
+    /// Returns the claims for a tenant API server: all of them, since no scope is requested from it.
+    pub(crate) fn from_access(access: &'a ClusterAccess) -> Self {
         Self {
             org: Some(access.workspace.organization_id),
             groups: Some(Cow::Borrowed(&access.groups)),
-            ..Self::of_user(&access.user)
+            ..Self::from_user(&access.user)
         }
     }
 
-    /// What others are told: organizations are to them what groups are to a workspace.
-    fn of_profile(profile: &'a Profile) -> Self {
+    /// Returns the claims for other clients, whose `groups` are the organizations of the user with the role in each.
+    fn from_profile(profile: &'a Profile) -> Self {
         let role = |(organization, member): &(Organization, Member)| {
             format!("{}:{}", organization.name, member.role)
         };
         Self {
             groups: Some(profile.organizations.iter().map(role).collect()),
-            ..Self::of_user(&profile.user)
+            ..Self::from_user(&profile.user)
         }
     }
 
-    fn of_user(user: &'a User) -> Self {
+    fn from_user(user: &'a User) -> Self {
         Self {
             sub: user.id,
             org: None,
             groups: None,
             email: user.email.as_ref().map(|email| email.as_str().into()),
-            // Addresses that nobody has verified are not kept.
+            // Unverified addresses are not stored.
             email_verified: user.email.as_ref().map(|_| true),
             name: Some(user.name.as_str().into()),
         }
     }
 
-    /// As much of it as was agreed to.
-    fn within(self, scope: &str) -> Self {
+    /// Removes the claims that the granted scope does not cover.
+    fn restricted_to(self, scope: &str) -> Self {
         Self {
-            groups: self.groups.filter(|_| has(scope, GROUPS)),
-            email: self.email.filter(|_| has(scope, EMAIL)),
-            email_verified: self.email_verified.filter(|_| has(scope, EMAIL)),
-            name: self.name.filter(|_| has(scope, PROFILE)),
+            groups: self.groups.filter(|_| scope_contains(scope, GROUPS)),
+            email: self.email.filter(|_| scope_contains(scope, EMAIL)),
+            email_verified: self.email_verified.filter(|_| scope_contains(scope, EMAIL)),
+            name: self.name.filter(|_| scope_contains(scope, PROFILE)),
             ..self
         }
     }
 
-    /// The same, of which nothing belongs to others.
-    fn into_owned(self) -> About<'static> {
-        About {
+    /// Converts borrowed values into owned ones.
+    fn into_owned(self) -> UserClaims<'static> {
+        UserClaims {
             sub: self.sub,
             org: self.org,
             groups: self.groups.map(|groups| Cow::Owned(groups.into_owned())),
@@ -97,19 +97,19 @@ impl<'a> About<'a> {
     }
 }
 
-/// What a token is made for.
-pub(crate) struct Occasion<'a> {
-    /// The client: `aud`.
+/// Content of an ID token to issue, in addition to the claims about the user.
+pub(crate) struct NewIdToken<'a> {
+    /// Client id (`aud`).
     pub(crate) audience: &'a str,
-    /// When it is made.
-    pub(crate) at: Timestamp,
-    /// How it is signed.
+    /// Time of issue (`iat`).
+    pub(crate) issued_at: Timestamp,
+    /// Signature algorithm.
     pub(crate) algorithm: SignatureAlgorithm,
-    /// When they proved who they are.
+    /// Time at which the user authenticated (`auth_time`).
     pub(crate) auth_time: Timestamp,
-    /// What the client wants repeated.
+    /// `nonce` of the authorization request.
     pub(crate) nonce: Option<String>,
-    /// What is given out with it, to be bound to it by `at_hash`.
+    /// Access token that is issued together with the ID token, which is bound to it by `at_hash`.
     pub(crate) access_token: Option<&'a str>,
 }
 
@@ -118,7 +118,7 @@ struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
     #[serde(flatten)]
-    about: &'a About<'a>,
+    user_claims: &'a UserClaims<'a>,
     iat: i64,
     exp: i64,
     auth_time: i64,
@@ -129,9 +129,9 @@ struct Claims<'a> {
     at_hash: Option<String>,
 }
 
-/// What an ID token of ours says to ourselves.
+/// Claims that this server reads from its own ID tokens.
 #[derive(Debug, Deserialize)]
-struct Shown {
+struct VerifiedClaims {
     iss: String,
     sub: UserId,
     aud: String,
@@ -140,111 +140,108 @@ struct Shown {
     groups: Vec<String>,
 }
 
-/// An ID token that was shown to us as a hint.
+/// Verified `id_token_hint`.
 #[derive(Debug, Clone)]
-pub(super) struct Hint {
+pub(super) struct IdTokenHint {
     pub(super) subject: UserId,
     pub(super) client_id: String,
 }
 
 impl Auth {
-    /// Signs what there is to say about somebody.
-    pub(crate) async fn id_token(
+    /// Issues an ID token.
+    pub(crate) async fn issue_id_token(
         &self,
-        about: &About<'_>,
-        occasion: &Occasion<'_>,
+        user_claims: &UserClaims<'_>,
+        new_token: &NewIdToken<'_>,
     ) -> Result<(String, Timestamp)> {
-        let now = occasion.at;
+        let now = new_token.issued_at;
         let expires_at = after(now, CLUSTER_TOKEN_LIFETIME);
         let id = self.token_ids.next();
         let claims = Claims {
-            iss: &self.platform.settings().issuer.url,
-            aud: occasion.audience,
-            about,
+            iss: &self.platform.config().issuer.url,
+            aud: new_token.audience,
+            user_claims,
             iat: now.as_second(),
             exp: expires_at.as_second(),
-            auth_time: occasion.auth_time.as_second(),
+            auth_time: new_token.auth_time.as_second(),
             jti: id.as_str(),
-            nonce: occasion.nonce.as_deref(),
-            at_hash: occasion.access_token.map(half_hash),
+            nonce: new_token.nonce.as_deref(),
+            at_hash: new_token.access_token.map(left_half_hash),
         };
-        let key = self.keys.signing(occasion.algorithm, now).await?;
+        let key = self.keys.signing_key(new_token.algorithm, now).await?;
         let token = jwt::sign(&key, TokenType::Id, &claims)?;
-        if token.len() > LONGEST {
-            let groups = about.groups.as_ref().map_or(0, |groups| groups.len());
+        if token.len() > MAX_ID_TOKEN_LENGTH {
+            let groups = user_claims.groups.as_ref().map_or(0, |groups| groups.len());
             return Err(Error::quota_exceeded(format!(
-                "you are in {groups} groups, more than a token can carry"
+                "the user is in {groups} groups, more than a token can carry"
             )));
         }
         Ok((token, expires_at))
     }
 
-    /// What a client may learn of somebody at this moment.
-    pub(super) async fn about<'a>(
+    /// Returns the claims about a user that a client may receive, as of now.
+    pub(super) async fn user_claims<'a>(
         &self,
         client: &Client,
         (user, access): (UserId, Option<&'a ClusterAccess>),
         scope: &str,
-    ) -> Result<About<'a>> {
+    ) -> Result<UserClaims<'a>> {
         match access {
-            Some(access) if client.is_a_workspace() => Ok(About::of_access(access)),
-            Some(access) => Ok(About::of_access(access).within(scope)),
-            None if has(scope, GROUPS) => {
+            Some(access) if client.is_workspace() => Ok(UserClaims::from_access(access)),
+            Some(access) => Ok(UserClaims::from_access(access).restricted_to(scope)),
+            None if scope_contains(scope, GROUPS) => {
                 let profile = self.platform.users().profile(user).await?;
-                Ok(About::of_profile(&profile).within(scope).into_owned())
+                Ok(UserClaims::from_profile(&profile).restricted_to(scope).into_owned())
             }
             None => {
                 let user = self.platform.store().find_user(user).await?;
                 let user = user.ok_or_else(|| Error::not_found("user"))?;
-                Ok(About::of_user(&user).within(scope).into_owned())
+                Ok(UserClaims::from_user(&user).restricted_to(scope).into_owned())
             }
         }
     }
 
-    /// Whom an ID token is about that was given out before; it may have expired since (OpenID Connect RP-Initiated
-    /// Logout 1.0 section 4).
-    pub(super) async fn hinted(&self, hint: &str) -> Result<Hint, OAuthError> {
-        let shown = self.shown(hint, None).await.map_err(|error| match error.kind() {
+    /// Verifies an ID token that was issued before and may have expired since (OpenID Connect RP-Initiated Logout 1.0
+    /// section 4).
+    pub(super) async fn verify_id_token_hint(&self, hint: &str) -> Result<IdTokenHint, OAuthError> {
+        let verified = self.verify_claims(hint, None).await.map_err(|error| match error.kind() {
             hexabase_core::ErrorKind::Unauthenticated => {
-                OAuthError::invalid_request("id_token_hint is no ID token of this issuer")
+                OAuthError::invalid_request("id_token_hint is not an ID token of this issuer")
             }
             _ => error.into(),
         })?;
-        Ok(Hint { subject: shown.sub, client_id: shown.aud })
+        Ok(IdTokenHint { subject: verified.sub, client_id: verified.aud })
     }
 
-    /// Whoever a token for a workspace stands for, as the tenant's API server would see it: the subject and the groups.
-    pub(crate) async fn verified_id_token(
-        &self,
-        token: &str,
-        audience: &str,
-    ) -> Result<(UserId, Vec<String>)> {
-        let shown = self.shown(token, Some(audience)).await?;
-        if self.platform.clock().now().as_second() >= shown.exp {
-            return Err(refused());
+    /// Verifies an ID token for an audience as a tenant API server does; returns the subject and the groups.
+    pub(crate) async fn verify_id_token(&self, token: &str, audience: &str) -> Result<(UserId, Vec<String>)> {
+        let verified = self.verify_claims(token, Some(audience)).await?;
+        if self.platform.clock().now().as_second() >= verified.exp {
+            return Err(invalid_credentials());
         }
-        Ok((shown.sub, shown.groups))
+        Ok((verified.sub, verified.groups))
     }
 
-    async fn shown(&self, token: &str, audience: Option<&str>) -> Result<Shown> {
-        if token.len() > LONGEST {
-            return Err(refused());
+    /// Verifies signature, issuer and, if given, audience of an ID token; the expiry is not checked.
+    async fn verify_claims(&self, token: &str, audience: Option<&str>) -> Result<VerifiedClaims> {
+        if token.len() > MAX_ID_TOKEN_LENGTH {
+            return Err(invalid_credentials());
         }
-        let (_, shown) = jwt::verified::<Shown>(&self.keys, TokenType::Id, token).await?;
-        let is_audience = audience.is_none_or(|audience| audience == shown.aud);
-        if shown.iss != self.platform.settings().issuer.url || !is_audience {
-            return Err(refused());
+        let (_, verified) = jwt::verify::<VerifiedClaims>(&self.keys, TokenType::Id, token).await?;
+        let is_audience = audience.is_none_or(|audience| audience == verified.aud);
+        if verified.iss != self.platform.config().issuer.url || !is_audience {
+            return Err(invalid_credentials());
         }
-        Ok(shown)
+        Ok(verified)
     }
 }
 
-/// Whether a scope has another one in it.
-pub(super) fn has(scope: &str, one: &str) -> bool {
+/// `true` if a scope contains another one.
+pub(super) fn scope_contains(scope: &str, one: &str) -> bool {
     scope.split(' ').any(|part| part == one)
 }
 
-/// The left half of a hash (OpenID Connect Core 1.0 section 3.1.3.6).
-fn half_hash(text: &str) -> String {
+/// Returns the left half of a digest, in base64url (OpenID Connect Core 1.0 section 3.1.3.6).
+fn left_half_hash(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(&sha256(text)[..16])
 }

@@ -1,53 +1,52 @@
-//! Hexabase as an OpenID Connect provider: for tenant clusters, for its own command line, and for whoever an operator
-//! registers.
+//! OpenID Connect provider for tenant clusters, the Hexabase command line, and the clients that an operator registers.
 //!
-//! | grant | for whom |
+//! | grant | used by |
 //! |---|---|
-//! | authorization code with PKCE (RFC 6749, RFC 7636) | people with a browser |
-//! | refresh token, rotating | whoever was granted `offline_access` |
-//! | device code (RFC 8628) | people whose browser is elsewhere |
-//! | token exchange (RFC 8693) | service accounts, with an API token, or a token of a CI system that is trusted |
+//! | authorization code with PKCE (RFC 6749, RFC 7636) | users with a browser |
+//! | refresh token, with rotation | clients that were granted `offline_access` |
+//! | device code (RFC 8628) | users whose browser is on another device |
+//! | token exchange (RFC 8693) | service accounts, with an API token or the token of a trusted CI system |
 //!
-//! A workspace is a public client by itself: its id is the `client_id`, and the `aud` of its tokens. What somebody lets
-//! a client do is one of their sessions, listed and ended like the others. `docs/oidc-conformance.md` says which
-//! requirement is met where.
+//! A workspace is a public client itself: its id is the `client_id`, and the `aud` of its tokens. The grant of a user
+//! to a client is one of the user's sessions, listed and revoked like the others. `docs/oidc-conformance.md` lists the
+//! requirements and the tests for each.
 
 mod authenticate;
 mod authorize;
 mod client;
+mod client_tokens;
 mod device;
 mod discovery;
+mod error;
 mod exchange;
 mod grant;
 mod id_token;
 mod logout;
 mod parameters;
-mod refusal;
 mod response;
 mod token;
-mod tokens_of_clients;
 
-pub use authorize::{Authorization, Consent, SignInFirst};
-pub use client::{COMMAND_LINE, ClientCredential, RegisteredClient};
+pub use authorize::{Authorization, Consent, SignInRequired};
+pub use client::{CLI_CLIENT_ID, ClientCredential, RegisteredClient};
 pub use device::{DeviceAuthorization, DeviceRequest};
+pub use error::OAuthError;
 pub use exchange::WorkloadIdentities;
 pub use logout::Logout;
 pub use parameters::Parameters;
-pub use refusal::OAuthError;
 pub use response::TokenResponse;
 
-pub(crate) use id_token::{About, Occasion};
+pub(crate) use id_token::{NewIdToken, UserClaims};
 
-/// The scope of an ID token; always asked for.
+/// Scope of an ID token, required in every request.
 const OPENID: &str = "openid";
-/// The scope of a refresh token.
+/// Scope of a refresh token.
 const OFFLINE_ACCESS: &str = "offline_access";
-/// The scope of somebody's name.
+/// Scope of the user's name.
 const PROFILE: &str = "profile";
-/// The scope of somebody's address.
+/// Scope of the user's e-mail address.
 const EMAIL: &str = "email";
-/// The scope of the groups that somebody is in.
+/// Scope of the user's groups.
 const GROUPS: &str = "groups";
 
-/// What a client can ask for. Anything else is left out (OpenID Connect Core 1.0 section 3.1.2.1).
+/// Supported scopes. Other scopes are ignored (OpenID Connect Core 1.0 section 3.1.2.1).
 const SCOPES: [&str; 5] = [OPENID, PROFILE, EMAIL, GROUPS, OFFLINE_ACCESS];

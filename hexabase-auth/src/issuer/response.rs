@@ -1,28 +1,29 @@
-//! What the token endpoint answers.
+//! Token response: the successful response of the token endpoint.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a client is given (RFC 6749 section 5.1).
+/// Token response (RFC 6749 section 5.1).
 #[derive(Clone, Serialize)]
 pub struct TokenResponse {
-    /// What it asks with: who somebody is, or the API itself for the command line.
+    /// Access token for the userinfo endpoint, or for the API if the client is the command line. After a token
+    /// exchange: the issued cluster token.
     pub access_token: String,
-    /// `Bearer`, or `N_A` for a token that is not for asking with (RFC 8693 section 2.2.1).
+    /// `Bearer`, or `N_A` for a token that is not an access token (RFC 8693 section 2.2.1).
     pub token_type: &'static str,
-    /// How long the access token is valid, in seconds.
+    /// Lifetime of `access_token`, in seconds.
     pub expires_in: u64,
-    /// What the next tokens are exchanged for, once.
+    /// Token to exchange for the next tokens, once; `None` without `offline_access` and after a token exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_token: Option<String>,
-    /// Who somebody is.
+    /// ID token; `None` after a token exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
-    /// What was granted.
+    /// Granted scope; `None` after a token exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// What kind of token an exchange has brought.
+    /// Type of the token that a token exchange issued; `None` for other grants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_token_type: Option<&'static str>,
 }

@@ -1,37 +1,37 @@
-//! The token endpoint (RFC 6749 section 3.2).
+//! Token endpoint (RFC 6749 section 3.2).
 
 use hexabase_core::model::{Origin, Session};
 use subtle::ConstantTimeEq as _;
 
 use super::client::{Client, Purpose};
-use super::grant::Granted;
-use super::id_token::Occasion;
+use super::error::OAuthError;
+use super::grant::ClientSession;
+use super::id_token::NewIdToken;
 use super::parameters::Parameters;
-use super::refusal::OAuthError;
 use super::response::TokenResponse;
-use crate::access_token::{Audience, Issued};
+use crate::access_token::{Audience, NewAccessToken};
 use crate::auth::Auth;
 use crate::digest::hash;
 use crate::sessions::refresh_token;
 
 impl Auth {
-    /// Gives tokens for a grant. `authorization` is the header of that name.
+    /// Issues tokens for a grant. `authorization` is the header of that name.
     ///
     /// # Errors
-    /// Whatever RFC 6749 section 5.2 and its extensions name.
+    /// Errors of RFC 6749 section 5.2 and its extensions.
     pub async fn token(
         &self,
         authorization: Option<&str>,
         parameters: &Parameters,
         origin: &Origin,
     ) -> Result<TokenResponse, OAuthError> {
-        parameters.require_single()?;
-        match parameters.need("grant_type")? {
+        parameters.reject_duplicates()?;
+        match parameters.require("grant_type")? {
             "authorization_code" => self.redeem_code(authorization, parameters, origin).await,
             "refresh_token" => self.redeem_refresh(authorization, parameters, origin).await,
-            super::device::GRANT => self.redeem_device_code(authorization, parameters, origin).await,
-            super::exchange::GRANT => self.exchange_token(authorization, parameters).await,
-            _ => Err(OAuthError::new("unsupported_grant_type", "this grant_type is not supported")),
+            super::device::GRANT_TYPE => self.redeem_device_code(authorization, parameters, origin).await,
+            super::exchange::GRANT_TYPE => self.exchange_token(authorization, parameters).await,
+            _ => Err(OAuthError::new("unsupported_grant_type", "grant_type is not supported")),
         }
     }
 
@@ -42,20 +42,20 @@ impl Auth {
         origin: &Origin,
     ) -> Result<TokenResponse, OAuthError> {
         let client = self.authenticate_client(authorization, parameters).await?;
-        let text = parameters.need("code")?;
-        let verifier = parameters.need("code_verifier")?;
-        let redirect_uri = parameters.need("redirect_uri")?;
-        let refusal = || OAuthError::invalid_grant("the code is not valid, or not any more");
-        let code = self.take_code(text, origin).await?.ok_or_else(refusal)?;
+        let value = parameters.require("code")?;
+        let verifier = parameters.require("code_verifier")?;
+        let redirect_uri = parameters.require("redirect_uri")?;
+        let invalid_code = || OAuthError::invalid_grant("the authorization code is invalid or has expired");
+        let code = self.consume_code(value, origin).await?.ok_or_else(invalid_code)?;
         if code.client_id != client.id || code.redirect_uri != redirect_uri {
-            return Err(refusal());
+            return Err(invalid_code());
         }
-        if !fits(verifier, &code.code_challenge) {
-            return Err(OAuthError::invalid_grant("code_verifier is not what the challenge was made of"));
+        if !matches_challenge(verifier, &code.code_challenge) {
+            return Err(OAuthError::invalid_grant("code_verifier does not match code_challenge"));
         }
-        let granted = self.begin_grant(&client, &code.person, &code.scope, origin).await?;
-        self.remember_code(text, granted.session.id).await?;
-        self.tokens_for(&client, granted, code.scope, code.nonce).await
+        let client_session = self.begin_client_session(&client, &code.user, &code.scope, origin).await?;
+        self.mark_code_used(value, client_session.session.id).await?;
+        self.issue_tokens(&client, client_session, code.scope, code.nonce).await
     }
 
     async fn redeem_refresh(
@@ -65,59 +65,60 @@ impl Auth {
         origin: &Origin,
     ) -> Result<TokenResponse, OAuthError> {
         let client = self.authenticate_client(authorization, parameters).await?;
-        let shown = parameters.need("refresh_token")?;
-        let refusal = |error: hexabase_core::error::Error| match error.kind() {
+        let presented = parameters.require("refresh_token")?;
+        let refresh_error = |error: hexabase_core::error::Error| match error.kind() {
             hexabase_core::ErrorKind::Unauthenticated => {
-                OAuthError::invalid_grant("the refresh token is not valid, or not any more")
+                OAuthError::invalid_grant("the refresh token is invalid or has expired")
             }
             _ => error.into(),
         };
-        let renewal = self.renewal(shown, Some(&client.id), origin).await.map_err(refusal)?;
-        let session = renewal.session.clone();
-        let granted = session.grant.as_ref().map(|grant| grant.scope.clone()).unwrap_or_default();
-        // Less may be asked for, and never more (RFC 6749 section 6).
+        let pending =
+            self.check_refresh_token(presented, Some(&client.id), origin).await.map_err(refresh_error)?;
+        let session = pending.session.clone();
+        let granted_scope = session.grant.as_ref().map(|grant| grant.scope.clone()).unwrap_or_default();
+        // A request can reduce the scope, never extend it (RFC 6749 section 6).
         let scope = match parameters.get("scope") {
-            None => granted,
-            Some(asked) if session.grant.as_ref().is_some_and(|grant| grant.covers(asked)) => {
-                asked.to_owned()
+            None => granted_scope,
+            Some(requested) if session.grant.as_ref().is_some_and(|grant| grant.covers(requested)) => {
+                requested.to_owned()
             }
             Some(_) => {
-                return Err(OAuthError::new("invalid_scope", "this is more than was granted"));
+                return Err(OAuthError::new("invalid_scope", "scope exceeds the granted scope"));
             }
         };
-        let granted = Granted { session, refresh: Some(renewal.next.clone()) };
-        let tokens = self.tokens_for(&client, granted, scope, None).await?;
-        self.spend(renewal, origin).await.map_err(refusal)?;
+        let client_session = ClientSession { session, refresh: Some(pending.next.clone()) };
+        let tokens = self.issue_tokens(&client, client_session, scope, None).await?;
+        self.complete_refresh(pending, origin).await.map_err(refresh_error)?;
         Ok(tokens)
     }
 
-    /// The tokens of a client's session, with what is so at this moment.
-    pub(super) async fn tokens_for(
+    /// Issues the tokens of a client's session, with the user's access as of now.
+    pub(super) async fn issue_tokens(
         &self,
         client: &Client,
-        granted: Granted,
+        client_session: ClientSession,
         scope: String,
         nonce: Option<String>,
     ) -> Result<TokenResponse, OAuthError> {
-        let Granted { session, refresh } = granted;
-        let access = self.access_of(client, session.user_id, session.id).await?;
-        let about = self.about(client, (session.user_id, access.as_ref()), &scope).await?;
-        let access_token = self.access_token(client, &session, &scope).await?;
+        let ClientSession { session, refresh } = client_session;
+        let access = self.cluster_access_of(client, session.user_id, session.id).await?;
+        let user_claims = self.user_claims(client, (session.user_id, access.as_ref()), &scope).await?;
+        let access_token = self.issue_access_token_for(client, &session, &scope).await?;
         let auth_time = session.grant.as_ref().map_or(session.created_at, |grant| grant.auth_time);
-        let occasion = Occasion {
+        let new_token = NewIdToken {
             audience: &client.id,
-            at: self.platform.clock().now(),
+            issued_at: self.platform.clock().now(),
             algorithm: client.algorithm,
             auth_time,
             nonce,
             access_token: Some(&access_token),
         };
-        let (id_token, _) = self.id_token(&about, &occasion).await?;
+        let (id_token, _) = self.issue_id_token(&user_claims, &new_token).await?;
         let refresh_token = refresh.map(|verifier| refresh_token(&session, &verifier));
         Ok(TokenResponse {
             access_token,
             token_type: "Bearer",
-            expires_in: self.config.access_token.as_secs(),
+            expires_in: self.config.access_token_lifetime.as_secs(),
             refresh_token,
             id_token: Some(id_token),
             scope: Some(scope),
@@ -125,7 +126,7 @@ impl Auth {
         })
     }
 
-    async fn access_token(
+    async fn issue_access_token_for(
         &self,
         client: &Client,
         session: &Session,
@@ -135,19 +136,19 @@ impl Auth {
             Purpose::Api => Audience::Api,
             Purpose::Workspace(..) | Purpose::Identity => Audience::Userinfo,
         };
-        let issued = Issued {
+        let new_token = NewAccessToken {
             audience,
             user: session.user_id,
             session: session.id,
             for_client: Some((&client.id, scope)),
         };
-        Ok(self.issue_access_token(&issued).await?)
+        Ok(self.issue_access_token(&new_token).await?)
     }
 }
 
-/// Whether a challenge was made of a verifier (RFC 7636 section 4.6).
-fn fits(verifier: &str, challenge: &str) -> bool {
+/// `true` if the code challenge was derived from the code verifier (RFC 7636 section 4.6).
+fn matches_challenge(verifier: &str, challenge: &str) -> bool {
     let is_unreserved = |byte: u8| super::authorize::is_base64url(byte) || byte == b'.' || byte == b'~';
-    let is_one = (43..=128).contains(&verifier.len()) && verifier.bytes().all(is_unreserved);
-    is_one && hash(verifier).as_bytes().ct_eq(challenge.as_bytes()).into()
+    let is_well_formed = (43..=128).contains(&verifier.len()) && verifier.bytes().all(is_unreserved);
+    is_well_formed && hash(verifier).as_bytes().ct_eq(challenge.as_bytes()).into()
 }

@@ -1,4 +1,4 @@
-//! GitHub, which speaks OAuth 2.0 and no OpenID Connect
+//! GitHub as an identity provider: OAuth 2.0 without OpenID Connect
 //! (<https://docs.github.com/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps>).
 
 use std::fmt;
@@ -14,29 +14,30 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::http::Http;
+use super::http::HttpClient;
 
-/// What GitHub needs to know us by.
+/// Configuration of GitHub as an identity provider.
 #[derive(Debug, Clone)]
-pub struct GithubSettings {
-    /// What this installation calls it.
+pub struct GithubConfig {
+    /// Name of the provider in this installation.
     pub name: ProviderName,
-    /// What it calls us.
+    /// Client id, assigned by GitHub.
     pub client_id: String,
-    /// What we prove that with.
+    /// Client secret, assigned by GitHub.
     pub client_secret: SecretString,
-    /// If any are named: only their members are let in.
+    /// GitHub organizations whose members may sign in; empty for all GitHub users.
     pub organizations: Vec<String>,
-    /// Where it is reached: `https://github.com`, or a GitHub Enterprise Server.
+    /// URL of GitHub: `https://github.com`, or a GitHub Enterprise Server.
     pub url: String,
-    /// Where its API is reached: `https://api.github.com`, or that of a GitHub Enterprise Server.
+    /// URL of its API: `https://api.github.com`, or that of a GitHub Enterprise Server.
     pub api_url: String,
-    /// Who has signed what it shows, in PEM, if that is nobody whom everybody trusts.
+    /// Certificates of the private authority that signed GitHub's certificate, in PEM; `None` if that certificate is
+    /// publicly trusted.
     pub certificate_authority: Option<String>,
 }
 
-impl GithubSettings {
-    /// github.com.
+impl GithubConfig {
+    /// Returns the configuration for github.com.
     #[must_use]
     pub fn new(name: ProviderName, client_id: impl Into<String>, client_secret: SecretString) -> Self {
         Self {
@@ -51,19 +52,19 @@ impl GithubSettings {
     }
 }
 
-/// Signing in with GitHub. People are known by their number there, which no rename changes.
+/// GitHub as an identity provider. The subject is the numeric user id, which does not change when the user is renamed.
 pub struct GithubProvider {
-    settings: GithubSettings,
-    http: Http,
+    config: GithubConfig,
+    http: HttpClient,
 }
 
 impl fmt::Debug for GithubProvider {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "GithubProvider({} at {})", self.settings.name, self.settings.url)
+        write!(out, "GithubProvider({} at {})", self.config.name, self.config.url)
     }
 }
 
-/// What GitHub answers for a code: a token, or what is wrong, both with status 200.
+/// Token response of GitHub: a token or an error, both with status 200.
 #[derive(Deserialize)]
 struct Token {
     access_token: Option<SecretString>,
@@ -90,76 +91,78 @@ struct Organization {
 }
 
 impl GithubProvider {
-    /// GitHub with these settings.
+    /// Creates the identity provider.
     ///
     /// # Errors
-    /// `Invalid` for certificates that are none.
-    pub fn new(settings: GithubSettings) -> Result<Self> {
-        let http = Http::new(settings.certificate_authority.as_deref())?;
-        Ok(Self { settings, http })
+    /// `Invalid` if the certificates cannot be parsed.
+    pub fn new(config: GithubConfig) -> Result<Self> {
+        let http = HttpClient::new(config.certificate_authority.as_deref())?;
+        Ok(Self { config, http })
     }
 
     async fn redeem(&self, exchange: &CodeExchange) -> Result<SecretString> {
         let form = Serializer::new(String::new())
-            .append_pair("client_id", &self.settings.client_id)
-            .append_pair("client_secret", self.settings.client_secret.expose_secret())
+            .append_pair("client_id", &self.config.client_id)
+            .append_pair("client_secret", self.config.client_secret.expose_secret())
             .append_pair("code", exchange.code.expose_secret())
             .append_pair("redirect_uri", &exchange.redirect_uri)
             .append_pair("code_verifier", exchange.code_verifier.expose_secret())
             .finish();
-        let request = http::Request::post(format!("{}/login/oauth/access_token", self.settings.url))
+        let request = http::Request::post(format!("{}/login/oauth/access_token", self.config.url))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let token: Token = self.call(request, form.into_bytes()).await?;
-        token.access_token.filter(|_| token.error.is_none()).ok_or_else(refused)
+        let token: Token = self.send(request, form.into_bytes()).await?;
+        token.access_token.filter(|_| token.error.is_none()).ok_or_else(not_confirmed)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, token: &SecretString) -> Result<T> {
-        let request = http::Request::get(format!("{}{path}", self.settings.api_url))
+        let request = http::Request::get(format!("{}{path}", self.config.api_url))
             .header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
             .header("x-github-api-version", "2022-11-28");
-        self.call(request, Vec::new()).await
+        self.send(request, Vec::new()).await
     }
 
-    async fn call<T: DeserializeOwned>(&self, request: http::request::Builder, body: Vec<u8>) -> Result<T> {
+    async fn send<T: DeserializeOwned>(&self, request: http::request::Builder, body: Vec<u8>) -> Result<T> {
         let request = request
             .header(ACCEPT, "application/json")
             .body(body)
-            .map_err(|_| Error::unexpected("a request to GitHub cannot be made"))?;
-        let answer = self.http.send(request).await.map_err(|error| {
-            Error::unavailable("GitHub does not answer; try again in a minute")
-                .with("provider", &self.settings.name)
+            .map_err(|_| Error::unexpected("building a request to GitHub failed"))?;
+        let response = self.http.send(request).await.map_err(|error| {
+            Error::unavailable("GitHub does not respond; try again in a minute")
+                .with("provider", &self.config.name)
                 .caused_by(error)
         })?;
-        if !answer.status().is_success() {
-            return Err(refused().caused_by(format!("GitHub answers with {}", answer.status())));
+        if !response.status().is_success() {
+            return Err(
+                not_confirmed().caused_by(format!("GitHub responded with status {}", response.status()))
+            );
         }
-        serde_json::from_slice(answer.body()).map_err(|error| refused().caused_by(error))
+        serde_json::from_slice(response.body()).map_err(|error| not_confirmed().caused_by(error))
     }
 
     async fn require_membership(&self, token: &SecretString) -> Result<()> {
-        let allowed = &self.settings.organizations;
+        let allowed = &self.config.organizations;
         if allowed.is_empty() {
             return Ok(());
         }
-        let theirs: Vec<Organization> = self.get("/user/orgs?per_page=100", token).await?;
+        let memberships: Vec<Organization> = self.get("/user/orgs?per_page=100", token).await?;
         let is_allowed =
             |one: &Organization| allowed.iter().any(|name| name.eq_ignore_ascii_case(&one.login));
-        if theirs.iter().any(is_allowed) {
+        if memberships.iter().any(is_allowed) {
             return Ok(());
         }
-        let message = format!("only members of {} on GitHub can sign in here", allowed.join(", "));
+        let message = format!("only members of {} on GitHub can sign in", allowed.join(", "));
         Err(Error::forbidden(message))
     }
 }
 
-fn refused() -> Error {
-    Error::unauthenticated("GitHub did not confirm who you are; begin to sign in again")
+fn not_confirmed() -> Error {
+    Error::unauthenticated("GitHub did not confirm your identity; sign in again")
 }
 
 #[async_trait]
 impl IdentityProvider for GithubProvider {
     fn name(&self) -> &ProviderName {
-        &self.settings.name
+        &self.config.name
     }
 
     fn title(&self) -> &str {
@@ -167,13 +170,13 @@ impl IdentityProvider for GithubProvider {
     }
 
     async fn authorization_url(&self, request: &AuthorizationRequest) -> Result<String> {
-        let mut url = Url::parse(&format!("{}/login/oauth/authorize", self.settings.url))
-            .map_err(|error| Error::invalid("url", "must be where GitHub is reached").caused_by(error))?;
-        let scope = if self.settings.organizations.is_empty() { "user:email" } else { "user:email read:org" };
+        let mut url = Url::parse(&format!("{}/login/oauth/authorize", self.config.url))
+            .map_err(|error| Error::invalid("url", "must be the URL of GitHub").caused_by(error))?;
+        let scope = if self.config.organizations.is_empty() { "user:email" } else { "user:email read:org" };
         {
             let mut query = url.query_pairs_mut();
             query
-                .append_pair("client_id", &self.settings.client_id)
+                .append_pair("client_id", &self.config.client_id)
                 .append_pair("redirect_uri", &request.redirect_uri)
                 .append_pair("scope", scope)
                 .append_pair("state", &request.state)

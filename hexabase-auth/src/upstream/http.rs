@@ -1,4 +1,4 @@
-//! How others are called: patiently, but not for ever, and nowhere but where they were meant to be.
+//! HTTP client for upstream issuers: with timeouts, a maximum response length, and no redirects.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,68 +7,68 @@ use std::time::Duration;
 use hexabase_core::error::{Error, Result};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
-/// How long others may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest answer that is read: sets of keys and profiles are a few kilobytes.
-const LONGEST: usize = 1024 * 1024;
+/// Maximum duration of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum length of a response, in bytes. Key sets and profiles take a few kilobytes.
+const MAX_RESPONSE_LENGTH: usize = 1024 * 1024;
 
-/// An HTTP client that follows no redirects: what is sent may be a secret, and what comes back is believed.
+/// HTTP client that follows no redirects: requests may contain secrets, and responses are trusted.
 #[derive(Debug, Clone)]
-pub(super) struct Http(reqwest::Client);
+pub(super) struct HttpClient(reqwest::Client);
 
-/// Why there is no answer.
+/// Reason for the absence of a response.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
+pub(super) enum RequestError {
     #[error(transparent)]
     Failed(#[from] reqwest::Error),
-    #[error("it answers with {0}")]
+    #[error("the server responded with status {0}")]
     Status(http::StatusCode),
-    #[error("its answer is longer than {LONGEST} bytes")]
+    #[error("the response is longer than {MAX_RESPONSE_LENGTH} bytes")]
     TooLong,
 }
 
-impl Http {
-    /// A client that trusts these certificates too, in PEM.
-    pub(super) fn new(authority: Option<&str>) -> Result<Self> {
-        let unusable = |error: reqwest::Error| {
-            Error::invalid("certificate_authority", "holds no certificates in PEM").caused_by(error)
+impl HttpClient {
+    /// Creates a client that also trusts these certificates, in PEM.
+    pub(super) fn new(certificates: Option<&str>) -> Result<Self> {
+        let invalid_certificates = |error: reqwest::Error| {
+            Error::invalid("certificate_authority", "must contain certificates in PEM").caused_by(error)
         };
-        let authority = authority.map(|pem| reqwest::Certificate::from_pem_bundle(pem.as_bytes()));
+        let certificates = certificates.map(|pem| reqwest::Certificate::from_pem_bundle(pem.as_bytes()));
         reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE)
-            .connect_timeout(PATIENCE / 2)
+            .timeout(REQUEST_TIMEOUT)
+            .connect_timeout(REQUEST_TIMEOUT / 2)
             .user_agent(concat!("hexabase/", env!("CARGO_PKG_VERSION")))
-            .tls_certs_merge(authority.transpose().map_err(unusable)?.into_iter().flatten())
+            .tls_certs_merge(certificates.transpose().map_err(invalid_certificates)?.into_iter().flatten())
             .build()
             .map(Self)
-            .map_err(|error| Error::unexpected("no HTTP client can be made").caused_by(error))
+            .map_err(|error| Error::unexpected("building the HTTP client failed").caused_by(error))
     }
 
-    /// Sends a request. Whoever answers that they cannot serve it has not answered.
-    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
-        let mut answer = self.0.execute(request.try_into()?).await?;
-        let status = answer.status();
+    /// Sends a request. A server error, or `429 Too Many Requests`, counts as no response.
+    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, RequestError> {
+        let mut received = self.0.execute(request.try_into()?).await?;
+        let status = received.status();
         if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
-            return Err(NoAnswer::Status(status));
+            return Err(RequestError::Status(status));
         }
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
-            if body.len() + chunk.len() > LONGEST {
-                return Err(NoAnswer::TooLong);
+        while let Some(chunk) = received.chunk().await? {
+            if body.len() + chunk.len() > MAX_RESPONSE_LENGTH {
+                return Err(RequestError::TooLong);
             }
             body.extend_from_slice(&chunk);
         }
         let mut response = HttpResponse::new(body);
         *response.status_mut() = status;
-        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        *response.headers_mut() = std::mem::take(received.headers_mut());
         Ok(response)
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Http {
-    type Error = NoAnswer;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'c>>;
+impl<'c> AsyncHttpClient<'c> for HttpClient {
+    type Error = RequestError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, RequestError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.send(request))

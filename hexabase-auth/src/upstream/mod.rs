@@ -1,17 +1,17 @@
-//! Signing in with others who know people: OpenID Connect providers, Google and Microsoft among them, and GitHub. And
-//! [those](TrustedIssuers) who know programs: CI systems.
+//! Upstream identity providers: OpenID Connect, including Google and Microsoft, and GitHub; and the [trusted
+//! issuers](TrustedIssuers) of workload tokens, such as CI systems.
 //!
-//! Whom a server asks is settled when it starts: no request can bring in an issuer. Addresses count only when the
-//! provider says that it has verified them, since accounts are linked over them.
+//! Providers and issuers are configured at start: no request can add one. E-mail addresses count only if the provider
+//! states that it has verified them, since accounts are linked by address.
 
-mod domains;
+mod allowed_domains;
 mod github;
 mod http;
-mod issuer;
 mod oidc;
+mod remote_issuer;
 mod workload;
 
-pub use domains::AllowedDomains;
-pub use github::{GithubProvider, GithubSettings};
-pub use oidc::{OidcProvider, OidcSettings, VerifiedBy};
+pub use allowed_domains::AllowedDomains;
+pub use github::{GithubConfig, GithubProvider};
+pub use oidc::{OidcConfig, OidcProvider, VerifiedBy};
 pub use workload::{TrustedIssuers, WorkloadTrust};

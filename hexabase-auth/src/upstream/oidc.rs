@@ -1,4 +1,4 @@
-//! Any OpenID Connect provider.
+//! OpenID Connect (OIDC) identity providers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,42 +22,43 @@ use openidconnect::{
 use serde_json::Value;
 use url::Url;
 
-use super::http::{Http, NoAnswer};
-use super::issuer::{Metadata, RemoteIssuer};
+use super::http::{HttpClient, RequestError};
+use super::remote_issuer::{OidcMetadata, RemoteIssuer};
 
-/// How a provider says that it has verified an address.
+/// Claim by which a provider states that it has verified an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerifiedBy {
-    /// By the claim `email_verified` (OpenID Connect Core 1.0 section 5.1).
+    /// `email_verified` (OpenID Connect Core 1.0 section 5.1).
     EmailVerified,
-    /// By the claim `xms_edov`, as Microsoft Entra does: other addresses there can be made up by whoever administers
-    /// a tenant (<https://learn.microsoft.com/entra/identity-platform/migrate-off-email-claim-authorization>).
+    /// `xms_edov`, for Microsoft Entra: without it the administrator of an Entra tenant can make up the address
+    /// (<https://learn.microsoft.com/entra/identity-platform/migrate-off-email-claim-authorization>).
     XmsEdov,
 }
 
-/// What an OpenID Connect provider needs to know us by.
+/// Configuration of an OpenID Connect provider.
 #[derive(Debug, Clone)]
-pub struct OidcSettings {
-    /// What this installation calls it.
+pub struct OidcConfig {
+    /// Name of the provider in this installation.
     pub name: ProviderName,
-    /// What people call it.
+    /// Display name.
     pub title: String,
-    /// Its issuer, exactly as in its tokens.
+    /// Issuer, exactly as in its tokens.
     pub issuer: String,
-    /// What it calls us.
+    /// Client id, assigned by the provider.
     pub client_id: String,
-    /// What we prove that with; none for a public client.
+    /// Client secret, assigned by the provider; `None` for a public client.
     pub client_secret: Option<SecretString>,
-    /// What is asked for; `openid` always is.
+    /// Requested scopes in addition to `openid`.
     pub scopes: Vec<String>,
-    /// How it says that it has verified an address.
+    /// Claim by which the provider states that it has verified an address.
     pub verified_by: VerifiedBy,
-    /// Who has signed what it shows, in PEM, if that is nobody whom everybody trusts.
+    /// Certificates of the private authority that signed the provider's certificate, in PEM; `None` if that
+    /// certificate is publicly trusted.
     pub certificate_authority: Option<String>,
 }
 
-impl OidcSettings {
-    /// Some provider that says `email_verified`.
+impl OidcConfig {
+    /// Returns the configuration of a provider that issues `email_verified`.
     #[must_use]
     pub fn new(name: ProviderName, issuer: impl Into<String>, client_id: impl Into<String>) -> Self {
         Self {
@@ -72,14 +73,15 @@ impl OidcSettings {
         }
     }
 
-    /// Google (<https://developers.google.com/identity/openid-connect/openid-connect>).
+    /// Returns the configuration of Google (<https://developers.google.com/identity/openid-connect/openid-connect>).
     #[must_use]
     pub fn google(name: ProviderName, client_id: impl Into<String>) -> Self {
         Self { title: "Google".to_owned(), ..Self::new(name, "https://accounts.google.com", client_id) }
     }
 
-    /// One tenant of Microsoft Entra, by its id (<https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc>).
-    /// The application must ask for the optional claim `xms_edov`.
+    /// Returns the configuration of one Microsoft Entra tenant, by its id
+    /// (<https://learn.microsoft.com/entra/identity-platform/v2-protocols-oidc>). The application must request the
+    /// optional claim `xms_edov`.
     #[must_use]
     pub fn microsoft(name: ProviderName, tenant: &str, client_id: impl Into<String>) -> Self {
         Self {
@@ -90,20 +92,20 @@ impl OidcSettings {
     }
 }
 
-/// Any OpenID Connect provider: endpoints and keys are those that it says itself (OpenID Connect Discovery 1.0).
+/// OpenID Connect provider. Endpoints and keys are those that it publishes (OpenID Connect Discovery 1.0).
 pub struct OidcProvider {
-    settings: OidcSettings,
-    issuer: RemoteIssuer<Metadata>,
-    http: Http,
+    config: OidcConfig,
+    issuer: RemoteIssuer<OidcMetadata>,
+    http: HttpClient,
 }
 
 impl fmt::Debug for OidcProvider {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "OidcProvider({} at {})", self.settings.name, self.settings.issuer)
+        write!(out, "OidcProvider({} at {})", self.config.name, self.config.issuer)
     }
 }
 
-/// What can be said about somebody.
+/// Claims about a user, from the ID token or the userinfo endpoint.
 struct Profile {
     subject: String,
     email: Option<String>,
@@ -112,61 +114,63 @@ struct Profile {
 }
 
 impl OidcProvider {
-    /// The provider with these settings. It is not asked for anything yet, so that a server starts without it.
+    /// Creates the identity provider. Nothing is requested from it yet, so that a server starts while it is
+    /// unavailable.
     ///
     /// # Errors
-    /// `Invalid` for an issuer that is no URL, and certificates that are none.
-    pub fn new(settings: OidcSettings, clock: Arc<dyn Clock>) -> Result<Self> {
-        let http = Http::new(settings.certificate_authority.as_deref())?;
-        let issuer = RemoteIssuer::new(&settings.issuer, http.clone(), clock)?;
-        Ok(Self { settings, issuer, http })
+    /// `Invalid` if the issuer is not a URL, or the certificates cannot be parsed.
+    pub fn new(config: OidcConfig, clock: Arc<dyn Clock>) -> Result<Self> {
+        let http = HttpClient::new(config.certificate_authority.as_deref())?;
+        let issuer = RemoteIssuer::new(&config.issuer, http.clone(), clock)?;
+        Ok(Self { config, issuer, http })
     }
 
     fn client_id(&self) -> ClientId {
-        ClientId::new(self.settings.client_id.clone())
+        ClientId::new(self.config.client_id.clone())
     }
 
-    /// Exchanges the code: answers the identity token and the access token.
+    /// Redeems the authorization code; returns the ID token and the access token.
     async fn redeem(
         &self,
-        metadata: &Metadata,
+        metadata: &OidcMetadata,
         exchange: &CodeExchange,
     ) -> Result<(CoreIdToken, AccessToken)> {
-        let endpoint = metadata.token_endpoint().cloned().ok_or_else(|| self.useless("token endpoint"))?;
+        let endpoint = metadata.token_endpoint().cloned().ok_or_else(|| self.missing("token endpoint"))?;
         let client = self.client(metadata, endpoint);
         let redirect = RedirectUrl::new(exchange.redirect_uri.clone())
-            .map_err(|error| Error::unexpected("the callback is no URL").caused_by(error))?;
-        let answer = client
+            .map_err(|error| Error::unexpected("the callback is not a URL").caused_by(error))?;
+        let response = client
             .exchange_code(AuthorizationCode::new(exchange.code.expose_secret().to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(exchange.code_verifier.expose_secret().to_owned()))
             .set_redirect_uri(std::borrow::Cow::Owned(redirect))
             .request_async(&self.http)
             .await
-            .map_err(|error| self.refusal(error))?;
-        let token = answer.id_token().cloned().ok_or_else(|| self.useless("ID token"))?;
-        Ok((token, answer.access_token().clone()))
+            .map_err(|error| self.token_error(error))?;
+        let token = response.id_token().cloned().ok_or_else(|| self.missing("ID token"))?;
+        Ok((token, response.access_token().clone()))
     }
 
-    fn client(&self, metadata: &Metadata, token_endpoint: TokenUrl) -> TokenClient {
-        let secret = self.settings.client_secret.as_ref();
+    fn client(&self, metadata: &OidcMetadata, token_endpoint: TokenUrl) -> TokenClient {
+        let secret = self.config.client_secret.as_ref();
         let secret = secret.map(|secret| ClientSecret::new(secret.expose_secret().to_owned()));
-        // Where nothing is said, the secret goes into the header (OpenID Connect Discovery 1.0 section 3).
+        // By default, the secret is sent in the header (OpenID Connect Discovery 1.0 section 3).
         let methods = metadata.token_endpoint_auth_methods_supported();
-        let in_header =
+        let uses_header =
             methods.is_none_or(|methods| methods.contains(&CoreClientAuthMethod::ClientSecretBasic));
         let client = CoreClient::new(self.client_id(), metadata.issuer().clone(), metadata.jwks().clone())
             .set_token_uri(token_endpoint)
-            .set_auth_type(if in_header { AuthType::BasicAuth } else { AuthType::RequestBody });
+            .set_auth_type(if uses_header { AuthType::BasicAuth } else { AuthType::RequestBody });
         match secret {
             Some(secret) => client.set_client_secret(secret),
             None => client,
         }
     }
 
-    /// What the provider tells whoever has an access token, if it tells anything. The subject is compared.
+    /// Returns the claims of the userinfo endpoint, if the provider has one. The subject is compared with the ID
+    /// token's.
     async fn userinfo(
         &self,
-        metadata: &Metadata,
+        metadata: &OidcMetadata,
         token: AccessToken,
         claims: &CoreIdTokenClaims,
     ) -> Result<Option<CoreUserInfoClaims>> {
@@ -174,18 +178,18 @@ impl OidcProvider {
         let client = CoreClient::new(self.client_id(), metadata.issuer().clone(), metadata.jwks().clone());
         let client = client.set_user_info_url(UserInfoUrl::from_url(endpoint.url().clone()));
         let request = client.user_info(token, Some(claims.subject().clone()));
-        let answer: Result<CoreUserInfoClaims, UserInfoError<NoAnswer>> =
+        let response: Result<CoreUserInfoClaims, UserInfoError<RequestError>> =
             request.require_signed_response(false).request_async(&self.http).await;
-        match answer {
+        match response {
             Ok(claims) => Ok(Some(claims)),
-            Err(UserInfoError::Request(error)) => Err(self.silent(error)),
-            Err(error) => Err(refused().caused_by(error)),
+            Err(UserInfoError::Request(error)) => Err(self.unavailable(error)),
+            Err(error) => Err(not_confirmed().caused_by(error)),
         }
     }
 
     async fn profile(
         &self,
-        metadata: &Metadata,
+        metadata: &OidcMetadata,
         (token, access): (CoreIdToken, AccessToken),
         nonce: &Nonce,
     ) -> Result<Profile> {
@@ -193,7 +197,7 @@ impl OidcProvider {
         let name = |name: Option<&openidconnect::LocalizedClaim<openidconnect::EndUserName>>| {
             name.and_then(|names| names.get(None)).map(|name| name.as_str().to_owned())
         };
-        let verified = match self.settings.verified_by {
+        let verified = match self.config.verified_by {
             VerifiedBy::EmailVerified => claims.email_verified(),
             VerifiedBy::XmsEdov => Some(is_domain_verified(&token)),
         };
@@ -203,34 +207,35 @@ impl OidcProvider {
             email_verified: verified,
             name: name(claims.name()),
         };
-        // Some say nothing in the ID token that they can say elsewhere (OpenID Connect Core 1.0 section 5.4).
-        let incomplete = profile.email.is_none() && self.settings.verified_by == VerifiedBy::EmailVerified;
-        if incomplete && let Some(more) = self.userinfo(metadata, access, &claims).await? {
-            profile.email = more.email().map(|email| email.as_str().to_owned());
-            profile.email_verified = more.email_verified();
-            profile.name = profile.name.or(name(more.name()));
+        // Some providers return claims from the userinfo endpoint that are not in the ID token (OpenID Connect Core
+        // 1.0 section 5.4).
+        let incomplete = profile.email.is_none() && self.config.verified_by == VerifiedBy::EmailVerified;
+        if incomplete && let Some(userinfo) = self.userinfo(metadata, access, &claims).await? {
+            profile.email = userinfo.email().map(|email| email.as_str().to_owned());
+            profile.email_verified = userinfo.email_verified();
+            profile.name = profile.name.or(name(userinfo.name()));
         }
         Ok(profile)
     }
 
-    fn useless(&self, what: &str) -> Error {
-        refused().caused_by(format!("{} has no {what}", self.settings.name))
+    fn missing(&self, what: &str) -> Error {
+        not_confirmed().caused_by(format!("{} has no {what}", self.config.name))
     }
 
-    fn silent(&self, error: NoAnswer) -> Error {
-        Error::unavailable("the sign-in provider does not answer; try again in a minute")
-            .with("provider", &self.settings.name)
+    fn unavailable(&self, error: RequestError) -> Error {
+        Error::unavailable("the sign-in provider does not respond; try again in a minute")
+            .with("provider", &self.config.name)
             .caused_by(error)
     }
 
-    fn refusal<T>(&self, error: RequestTokenError<NoAnswer, T>) -> Error
+    fn token_error<T>(&self, error: RequestTokenError<RequestError, T>) -> Error
     where
         T: openidconnect::ErrorResponse + Send + Sync + 'static,
     {
         match error {
-            RequestTokenError::Request(error) => self.silent(error),
-            // What else it may be: an answer that is none, or that the code is no good.
-            error => refused().caused_by(error.to_string()),
+            RequestTokenError::Request(error) => self.unavailable(error),
+            // Any other error: an invalid response, or a rejected code.
+            error => not_confirmed().caused_by(error.to_string()),
         }
     }
 }
@@ -244,40 +249,40 @@ type TokenClient = CoreClient<
     openidconnect::EndpointNotSet,
 >;
 
-fn refused() -> Error {
-    Error::unauthenticated("the provider did not confirm who you are; begin to sign in again")
+fn not_confirmed() -> Error {
+    Error::unauthenticated("the provider did not confirm your identity; sign in again")
 }
 
-/// Whether Microsoft says that the address is of a domain which the person's organization owns. The token was
+/// `true` if Microsoft states that the address is in a domain that the user's organization owns. The token was
 /// verified before.
 fn is_domain_verified(token: &CoreIdToken) -> bool {
     let text = token.to_string();
     let payload = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let claims: Option<Value> = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let said = claims.and_then(|claims| claims.get("xms_edov").cloned());
-    said.is_some_and(|said| said == Value::Bool(true) || said == 1 || said == "1" || said == "true")
+    let claim = claims.and_then(|claims| claims.get("xms_edov").cloned());
+    claim.is_some_and(|claim| claim == Value::Bool(true) || claim == 1 || claim == "1" || claim == "true")
 }
 
 #[async_trait]
 impl IdentityProvider for OidcProvider {
     fn name(&self) -> &ProviderName {
-        &self.settings.name
+        &self.config.name
     }
 
     fn title(&self) -> &str {
-        &self.settings.title
+        &self.config.title
     }
 
     async fn authorization_url(&self, request: &AuthorizationRequest) -> Result<String> {
-        let metadata = self.issuer.statement().await?;
+        let metadata = self.issuer.metadata().await?;
         let mut url: Url = metadata.authorization_endpoint().url().clone();
-        let scope = std::iter::once("openid").chain(self.settings.scopes.iter().map(String::as_str));
+        let scope = std::iter::once("openid").chain(self.config.scopes.iter().map(String::as_str));
         let scope = scope.collect::<Vec<_>>().join(" ");
         {
             let mut query = url.query_pairs_mut();
             query
                 .append_pair("response_type", "code")
-                .append_pair("client_id", &self.settings.client_id)
+                .append_pair("client_id", &self.config.client_id)
                 .append_pair("redirect_uri", &request.redirect_uri)
                 .append_pair("scope", &scope)
                 .append_pair("state", &request.state)
@@ -295,11 +300,11 @@ impl IdentityProvider for OidcProvider {
     }
 
     async fn exchange(&self, exchange: &CodeExchange) -> Result<ExternalIdentity> {
-        let metadata = self.issuer.statement().await?;
-        let says_who = metadata.additional_metadata().authorization_response_iss_parameter_supported;
+        let metadata = self.issuer.metadata().await?;
+        let requires_issuer = metadata.additional_metadata().authorization_response_iss_parameter_supported;
         match &exchange.issuer {
-            Some(sender) if sender != self.issuer.url() => return Err(refused()),
-            None if says_who => return Err(refused()),
+            Some(response_issuer) if response_issuer != self.issuer.url() => return Err(not_confirmed()),
+            None if requires_issuer => return Err(not_confirmed()),
             _ => {}
         }
         let tokens = self.redeem(&metadata, exchange).await?;

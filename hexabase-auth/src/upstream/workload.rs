@@ -1,5 +1,5 @@
-//! Programs that other systems vouch for: a job in a CI system shows the token that its system has signed for it, and
-//! needs no secret of ours.
+//! Workload identity: a program, such as a CI job, authenticates with the token that a trusted issuer signed for it,
+//! and needs no secret of Hexabase.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,36 +16,37 @@ use openidconnect::{ClientId, DiscoveryError, HttpRequest, IssuerUrl, JsonWebKey
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::http::{Http, NoAnswer};
-use super::issuer::{RemoteIssuer, SKEW, Statement};
+use super::http::{HttpClient, RequestError};
+use super::remote_issuer::{CLOCK_SKEW_SECONDS, IssuerMetadata, RemoteIssuer};
 use crate::issuer::WorkloadIdentities;
 
-/// The longest token that is looked at.
-const LONGEST: usize = 16 * 1024;
+/// Maximum length of a workload token, in bytes.
+const MAX_WORKLOAD_TOKEN_LENGTH: usize = 16 * 1024;
 
-/// Whom to take for a service account.
+/// Trust in some tokens of an issuer, which authenticate a service account.
 #[derive(Debug, Clone)]
 pub struct WorkloadTrust {
-    /// What this installation calls it.
+    /// Name of the trust in this installation.
     pub name: String,
-    /// Who signs the tokens, exactly as in them.
+    /// Issuer of the tokens, exactly as in them.
     pub issuer: String,
-    /// For whom they must be made (`aud`).
+    /// Required audience of the tokens (`aud`).
     pub audience: String,
-    /// What they must say: each claim one of these values.
+    /// Required claims, each with its allowed values.
     pub claims: BTreeMap<String, Vec<String>>,
-    /// Whom they then stand for.
+    /// Service account that the tokens authenticate.
     pub service_account: UserId,
-    /// Who has signed what the issuer shows, in PEM, if that is nobody whom everybody trusts.
+    /// Certificates of the private authority that signed the issuer's certificate, in PEM; `None` if that certificate
+    /// is publicly trusted.
     pub certificate_authority: Option<String>,
 }
 
-/// Issuers of tokens for programs, such as
-/// [GitHub Actions](https://docs.github.com/en/actions/reference/security/oidc) and
-/// [GitLab](https://docs.gitlab.com/ci/secrets/id_token_authentication/), and what their tokens are good for. Keys are
-/// kept as those of sign-in providers are.
+/// Trusted issuers of workload tokens, such as [GitHub
+/// Actions](https://docs.github.com/en/actions/reference/security/oidc) and
+/// [GitLab](https://docs.gitlab.com/ci/secrets/id_token_authentication/), with the service accounts that their tokens
+/// authenticate. Keys are cached like those of identity providers.
 pub struct TrustedIssuers {
-    trusts: Vec<(WorkloadTrust, RemoteIssuer<Published>)>,
+    trusts: Vec<(WorkloadTrust, RemoteIssuer<PublishedKeySet>)>,
     clock: Arc<dyn Clock>,
 }
 
@@ -56,9 +57,9 @@ impl fmt::Debug for TrustedIssuers {
     }
 }
 
-/// What an issuer says that people do not sign in with: where its keys are, and little else.
+/// Metadata of an issuer of workload tokens: its key set.
 #[derive(Debug, Clone)]
-pub(super) struct Published(CoreJsonWebKeySet);
+pub(super) struct PublishedKeySet(CoreJsonWebKeySet);
 
 #[derive(Deserialize)]
 struct Discovery {
@@ -66,20 +67,20 @@ struct Discovery {
     jwks_uri: JsonWebKeySetUrl,
 }
 
-impl Statement for Published {
-    async fn ask(issuer: IssuerUrl, http: &Http) -> Result<Self, DiscoveryError<NoAnswer>> {
-        let place = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
+impl IssuerMetadata for PublishedKeySet {
+    async fn fetch(issuer: IssuerUrl, http: &HttpClient) -> Result<Self, DiscoveryError<RequestError>> {
+        let url = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
         let mut request = HttpRequest::new(Vec::new());
         *request.uri_mut() =
-            place.parse().map_err(|_| DiscoveryError::Other("the issuer is no URL".to_owned()))?;
-        let answer = http.send(request).await.map_err(DiscoveryError::Request)?;
-        let said: Discovery = serde_json::from_slice(answer.body())
-            .map_err(|error| DiscoveryError::Other(format!("its discovery document is none: {error}")))?;
-        if said.issuer != issuer.as_str() {
-            let message = format!("it says that it is {}", said.issuer);
+            url.parse().map_err(|_| DiscoveryError::Other("the issuer is not a URL".to_owned()))?;
+        let response = http.send(request).await.map_err(DiscoveryError::Request)?;
+        let discovery: Discovery = serde_json::from_slice(response.body())
+            .map_err(|error| DiscoveryError::Other(format!("the discovery document is invalid: {error}")))?;
+        if discovery.issuer != issuer.as_str() {
+            let message = format!("the discovery document names the issuer {}", discovery.issuer);
             return Err(DiscoveryError::Validation(message));
         }
-        CoreJsonWebKeySet::fetch_async(&said.jwks_uri, http).await.map(Self)
+        CoreJsonWebKeySet::fetch_async(&discovery.jwks_uri, http).await.map(Self)
     }
 
     fn keys(&self) -> &CoreJsonWebKeySet {
@@ -88,17 +89,18 @@ impl Statement for Published {
 }
 
 impl TrustedIssuers {
-    /// Trusts these. No issuer is asked for anything yet, so that a server starts without them.
+    /// Creates the trusted issuers. Nothing is requested from them yet, so that a server starts while they are
+    /// unavailable.
     ///
     /// # Errors
-    /// `Invalid` for a trust that names no claim, which would let in everybody whom the issuer knows, for issuers that
-    /// are no URLs, and for certificates that are none.
+    /// `Invalid` if a trust requires no claim, which would admit every token of the issuer; if an issuer is not a URL;
+    /// or if certificates cannot be parsed.
     pub fn new(trusts: Vec<WorkloadTrust>, clock: Arc<dyn Clock>) -> Result<Self> {
-        let mut all: Vec<(WorkloadTrust, RemoteIssuer<Published>)> = Vec::with_capacity(trusts.len());
+        let mut all: Vec<(WorkloadTrust, RemoteIssuer<PublishedKeySet>)> = Vec::with_capacity(trusts.len());
         for trust in trusts {
             let mut check = Check::default();
-            let says_something = trust.claims.values().any(|values| !values.is_empty());
-            check.require(says_something, "claims", "must say who is trusted");
+            let has_claims = trust.claims.values().any(|values| !values.is_empty());
+            check.require(has_claims, "claims", "must require at least one claim");
             check.done()?;
             let is_same = |other: &WorkloadTrust| {
                 other.issuer == trust.issuer && other.certificate_authority == trust.certificate_authority
@@ -106,7 +108,7 @@ impl TrustedIssuers {
             let issuer = match all.iter().find(|(other, _)| is_same(other)) {
                 Some((_, known)) => known.clone(),
                 None => {
-                    let http = Http::new(trust.certificate_authority.as_deref())?;
+                    let http = HttpClient::new(trust.certificate_authority.as_deref())?;
                     RemoteIssuer::new(&trust.issuer, http, clock.clone())?
                 }
             };
@@ -117,40 +119,42 @@ impl TrustedIssuers {
 }
 
 impl WorkloadTrust {
-    /// Whether a token that says this is one of those that are trusted, once it is known to be its issuer's.
-    fn admits(&self, said: &Map<String, Value>) -> bool {
-        let is = |name: &String, allowed: &Vec<String>| match said.get(name) {
+    /// `true` if a token with these claims is trusted, once its signature is verified.
+    fn matches(&self, claims: &Map<String, Value>) -> bool {
+        let has_allowed_value = |name: &String, allowed: &Vec<String>| match claims.get(name) {
             Some(Value::String(text)) => allowed.contains(text),
             Some(Value::Bool(value)) => allowed.contains(&value.to_string()),
             Some(Value::Number(value)) => allowed.contains(&value.to_string()),
             _ => false,
         };
-        said.get("iss").and_then(Value::as_str) == Some(&self.issuer)
-            && self.claims.iter().all(|(name, allowed)| is(name, allowed))
+        claims.get("iss").and_then(Value::as_str) == Some(&self.issuer)
+            && self.claims.iter().all(|(name, allowed)| has_allowed_value(name, allowed))
     }
 }
 
 #[async_trait]
 impl WorkloadIdentities for TrustedIssuers {
     async fn service_account(&self, token: &str) -> Result<UserId> {
-        let refused = || Error::unauthenticated("nobody is trusted who has a token like this");
-        let said = claims(token).ok_or_else(refused)?;
-        let found = self.trusts.iter().find(|(trust, _)| trust.admits(&said));
-        let (trust, issuer) = found.ok_or_else(refused)?;
-        let signed: CoreIdToken = token.parse().map_err(|_| refused())?;
+        let untrusted = || Error::unauthenticated("no trust matches the workload token");
+        let claims = unverified_claims(token).ok_or_else(untrusted)?;
+        let found = self.trusts.iter().find(|(trust, _)| trust.matches(&claims));
+        let (trust, issuer) = found.ok_or_else(untrusted)?;
+        let signed: CoreIdToken = token.parse().map_err(|_| untrusted())?;
         issuer.verify(&signed, &ClientId::new(trust.audience.clone()), None).await?;
         let now = self.clock.now().as_second();
-        if said.get("nbf").is_some_and(|begin| begin.as_i64().is_none_or(|begin| begin > now + SKEW)) {
-            return Err(refused());
+        if claims.get("nbf").is_some_and(|not_before| {
+            not_before.as_i64().is_none_or(|not_before| not_before > now + CLOCK_SKEW_SECONDS)
+        }) {
+            return Err(untrusted());
         }
-        let subject = said.get("sub").and_then(Value::as_str);
-        tracing::info!(trust = %trust.name, subject, account = %trust.service_account, "a program was vouched for");
+        let subject = claims.get("sub").and_then(Value::as_str);
+        tracing::info!(trust = %trust.name, subject, account = %trust.service_account, "workload identity token accepted");
         Ok(trust.service_account)
     }
 }
 
-/// What a token says, which nobody has verified yet.
-fn claims(token: &str) -> Option<Map<String, Value>> {
-    let payload = token.split('.').nth(1).filter(|_| token.len() <= LONGEST)?;
+/// Returns the unverified claims of a token.
+fn unverified_claims(token: &str) -> Option<Map<String, Value>> {
+    let payload = token.split('.').nth(1).filter(|_| token.len() <= MAX_WORKLOAD_TOKEN_LENGTH)?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }

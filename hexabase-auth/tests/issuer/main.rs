@@ -1,5 +1,5 @@
-//! Hexabase as an OpenID Connect provider, as well-meaning and as hostile clients meet it. What a client of another
-//! house makes of it over HTTP is tried with the server.
+//! Tests of the OpenID Connect provider with conforming and hostile clients. The tests of the reference server run a
+//! third-party client against it over HTTP.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -8,5 +8,5 @@ mod clients;
 mod device;
 mod exchange;
 mod logout;
+mod test_env;
 mod tokens;
-mod world;

@@ -1,4 +1,4 @@
-//! Codes, refresh tokens and what clients get for them.
+//! Token endpoint: authorization codes, refresh tokens and the tokens issued for them.
 
 use std::time::Duration;
 
@@ -7,57 +7,60 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::{Value, json};
 
-use crate::world::{
-    GRAFANA, ISSUER, LOOPBACK, SECRET, VERIFIER, World, basic, claims, dev, origin, parameters,
+use crate::test_env::{
+    GRAFANA, ISSUER, LOOPBACK, SECRET, TestEnv, VERIFIER, basic, claims, dev, origin, parameters,
 };
 
 #[tokio::test]
-async fn a_code_becomes_tokens_with_what_was_asked_for() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    world.clock.advance(Duration::from_secs(5));
-    let tokens = world.tokens("grafana", &ann).await;
-    let said = claims(tokens.id_token.as_ref().unwrap());
-    let now = world.now();
+async fn a_code_is_exchanged_for_tokens_with_the_requested_claims() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    env.clock.advance(Duration::from_secs(5));
+    let tokens = env.tokens("grafana", &ann).await;
+    let payload = claims(tokens.id_token.as_ref().unwrap());
+    let now = env.now();
     assert_eq!(
-        (&said["iss"], &said["aud"], &said["nonce"]),
+        (&payload["iss"], &payload["aud"], &payload["nonce"]),
         (&json!(ISSUER), &json!("grafana"), &json!("the-nonce"))
     );
-    assert_eq!((&said["email"], &said["email_verified"]), (&json!("ann@example.com"), &json!(true)));
+    assert_eq!((&payload["email"], &payload["email_verified"]), (&json!("ann@example.com"), &json!(true)));
     assert_eq!(
-        (&said["iat"], &said["exp"], &said["auth_time"]),
+        (&payload["iat"], &payload["exp"], &payload["auth_time"]),
         (&json!(now), &json!(now + 600), &json!(now - 5))
     );
-    assert_eq!(said["sub"], ann.session.user_id.to_string());
-    assert!(said["jti"].is_string() && said["at_hash"].is_string() && said["groups"].is_array(), "{said}");
+    assert_eq!(payload["sub"], ann.session.user_id.to_string());
+    assert!(
+        payload["jti"].is_string() && payload["at_hash"].is_string() && payload["groups"].is_array(),
+        "{payload}"
+    );
     assert_eq!(
         (tokens.token_type, tokens.scope.as_deref()),
         ("Bearer", Some("openid profile email groups offline_access"))
     );
-    let userinfo = world.auth.userinfo(&tokens.access_token).await.unwrap();
-    assert_eq!((&userinfo["sub"], &userinfo["email"]), (&said["sub"], &said["email"]));
+    let userinfo = env.auth.userinfo(&tokens.access_token).await.unwrap();
+    assert_eq!((&userinfo["sub"], &userinfo["email"]), (&payload["sub"], &payload["email"]));
 }
 
 #[tokio::test]
-async fn a_client_is_told_no_more_than_it_asked_for() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let back = world.authorized(&World::request("grafana", &[("scope", "openid phone")]), &ann).await;
-    let code = crate::world::query(&back)("code").unwrap();
-    let tokens = world.redeem("grafana", &code).await.unwrap();
-    assert!(tokens.refresh_token.is_none(), "nobody asked for one");
-    let said = claims(tokens.id_token.as_ref().unwrap());
+async fn a_client_receives_only_the_claims_of_its_scopes() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let location = env.authorize(&TestEnv::request("grafana", &[("scope", "openid phone")]), &ann).await;
+    let code = crate::test_env::query(&location)("code").unwrap();
+    let tokens = env.redeem("grafana", &code).await.unwrap();
+    assert!(tokens.refresh_token.is_none(), "offline_access was not requested");
+    let payload = claims(tokens.id_token.as_ref().unwrap());
     for unasked in ["email", "email_verified", "name", "groups", "org"] {
-        assert!(said.get(unasked).is_none(), "{unasked} in {said}");
+        assert!(payload.get(unasked).is_none(), "{unasked} in {payload}");
     }
-    let userinfo = world.auth.userinfo(&tokens.access_token).await.unwrap();
+    let userinfo = env.auth.userinfo(&tokens.access_token).await.unwrap();
     assert_eq!(userinfo, json!({ "sub": ann.session.user_id.to_string() }));
 }
 
 #[tokio::test]
-async fn a_code_is_good_once_for_its_client_its_address_and_its_verifier() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
+async fn a_code_is_valid_once_for_its_client_redirect_uri_and_verifier() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
     let exchange = async |client: &str, code: &str, verifier: &str, redirect_uri: &str| {
         let pairs = [
             ("grant_type", "authorization_code"),
@@ -65,178 +68,193 @@ async fn a_code_is_good_once_for_its_client_its_address_and_its_verifier() {
             ("code_verifier", verifier),
             ("redirect_uri", redirect_uri),
         ];
-        let done = world.token(Some(&basic(client, SECRET)), &pairs).await;
-        done.map_or_else(|error| error.error, |_| "tokens")
+        let result = env.token(Some(&basic(client, SECRET)), &pairs).await;
+        result.map_or_else(|error| error.error, |_| "tokens")
     };
-    let fresh = async || world.code("grafana", &ann).await;
+    let fresh = async || env.code("grafana", &ann).await;
     let long = "x".repeat(129);
     assert_eq!(exchange("console", &fresh().await, VERIFIER, GRAFANA).await, "invalid_grant");
     assert_eq!(exchange("grafana", &fresh().await, VERIFIER, LOOPBACK).await, "invalid_grant");
     for verifier in [VERIFIER.to_lowercase().as_str(), "short", &long, &VERIFIER[1..]] {
         assert_eq!(exchange("grafana", &fresh().await, verifier, GRAFANA).await, "invalid_grant");
     }
-    let used_up = fresh().await;
-    assert_eq!(exchange("grafana", &used_up, "x".repeat(43).as_str(), GRAFANA).await, "invalid_grant");
+    let used = fresh().await;
+    assert_eq!(exchange("grafana", &used, "x".repeat(43).as_str(), GRAFANA).await, "invalid_grant");
     assert_eq!(
-        exchange("grafana", &used_up, VERIFIER, GRAFANA).await,
+        exchange("grafana", &used, VERIFIER, GRAFANA).await,
         "invalid_grant",
-        "a wrong try uses it up"
+        "a failed attempt consumes the code"
     );
     let late = fresh().await;
-    world.clock.advance(Duration::from_secs(61));
+    env.clock.advance(Duration::from_secs(61));
     assert_eq!(exchange("grafana", &late, VERIFIER, GRAFANA).await, "invalid_grant");
     assert_eq!(exchange("grafana", &fresh().await, VERIFIER, GRAFANA).await, "tokens");
 }
 
 #[tokio::test]
-async fn a_code_that_is_shown_again_ends_what_came_of_it() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let code = world.code("grafana", &ann).await;
-    let tokens = world.redeem("grafana", &code).await.unwrap();
-    assert_eq!(world.redeem("grafana", &code).await.unwrap_err().error, "invalid_grant");
-    assert_eq!(world.auth.userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
+async fn reuse_of_a_code_revokes_its_tokens() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let code = env.code("grafana", &ann).await;
+    let tokens = env.redeem("grafana", &code).await.unwrap();
+    assert_eq!(env.redeem("grafana", &code).await.unwrap_err().error, "invalid_grant");
+    assert_eq!(env.auth.userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
     let refresh = tokens.refresh_token.unwrap();
-    assert_eq!(world.refresh("grafana", &refresh).await.unwrap_err().error, "invalid_grant");
+    assert_eq!(env.refresh("grafana", &refresh).await.unwrap_err().error, "invalid_grant");
 }
 
 #[tokio::test]
-async fn refresh_tokens_rotate_and_an_old_one_ends_the_family() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let first = world.tokens("grafana", &ann).await;
-    world.clock.advance(Duration::from_secs(900));
-    let second = world.refresh("grafana", first.refresh_token.as_ref().unwrap()).await.unwrap();
+async fn refresh_tokens_rotate_and_their_reuse_ends_the_token_family() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let first = env.tokens("grafana", &ann).await;
+    env.clock.advance(Duration::from_secs(900));
+    let second = env.refresh("grafana", first.refresh_token.as_ref().unwrap()).await.unwrap();
     assert_ne!(first.refresh_token, second.refresh_token);
-    let said = claims(second.id_token.as_ref().unwrap());
-    assert_eq!(said["auth_time"], claims(first.id_token.as_ref().unwrap())["auth_time"]);
-    assert!(said.get("nonce").is_none(), "a nonce is of one sign-in");
-    world.clock.advance(Duration::from_secs(31));
-    assert!(world.refresh("grafana", first.refresh_token.as_ref().unwrap()).await.is_err());
-    assert!(world.refresh("grafana", second.refresh_token.as_ref().unwrap()).await.is_err());
-    assert!(world.auth.userinfo(&second.access_token).await.is_err());
+    let payload = claims(second.id_token.as_ref().unwrap());
+    assert_eq!(payload["auth_time"], claims(first.id_token.as_ref().unwrap())["auth_time"]);
+    assert!(payload.get("nonce").is_none(), "a refreshed ID token has no nonce");
+    env.clock.advance(Duration::from_secs(31));
+    assert!(env.refresh("grafana", first.refresh_token.as_ref().unwrap()).await.is_err());
+    assert!(env.refresh("grafana", second.refresh_token.as_ref().unwrap()).await.is_err());
+    assert!(env.auth.userinfo(&second.access_token).await.is_err());
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_its_clients_alone() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let refresh = world.tokens("grafana", &ann).await.refresh_token.unwrap();
-    assert_eq!(world.refresh("console", &refresh).await.unwrap_err().error, "invalid_grant");
-    assert!(world.auth.refresh(&refresh, &origin()).await.is_err(), "it is not for the API");
-    assert!(world.refresh("grafana", &refresh).await.is_ok(), "and trying has harmed nobody");
+async fn a_refresh_token_is_bound_to_its_client() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let refresh = env.tokens("grafana", &ann).await.refresh_token.unwrap();
+    assert_eq!(env.refresh("console", &refresh).await.unwrap_err().error, "invalid_grant");
+    assert!(
+        env.auth.refresh(&refresh, &origin()).await.is_err(),
+        "the refresh token of a client is not accepted by the API"
+    );
+    assert!(env.refresh("grafana", &refresh).await.is_ok(), "failed attempts have no effect");
 
-    let own = world.auth.tokens_for_browser(ann.session.id, &origin()).await.unwrap();
-    assert_eq!(world.refresh("grafana", &own.refresh_token).await.unwrap_err().error, "invalid_grant");
-    assert!(world.auth.refresh(&own.refresh_token, &origin()).await.is_ok());
+    let own = env.auth.tokens_for_browser(ann.session.id, &origin()).await.unwrap();
+    assert_eq!(env.refresh("grafana", &own.refresh_token).await.unwrap_err().error, "invalid_grant");
+    assert!(env.auth.refresh(&own.refresh_token, &origin()).await.is_ok());
 }
 
 #[tokio::test]
-async fn less_than_was_granted_may_be_asked_for_and_more_may_not() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let refresh = world.tokens("grafana", &ann).await.refresh_token.unwrap();
+async fn a_refresh_can_reduce_the_scope_but_not_extend_it() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let refresh = env.tokens("grafana", &ann).await.refresh_token.unwrap();
     let with = async |token: &str, scope: &str| {
         let pairs = [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)];
-        world.token(Some(&basic("grafana", SECRET)), &pairs).await
+        env.token(Some(&basic("grafana", SECRET)), &pairs).await
     };
     let less = with(&refresh, "openid email").await.unwrap();
-    let said = claims(less.id_token.as_ref().unwrap());
-    assert!(said.get("email").is_some() && said.get("name").is_none(), "{said}");
+    let payload = claims(less.id_token.as_ref().unwrap());
+    assert!(payload.get("email").is_some() && payload.get("name").is_none(), "{payload}");
     let next = less.refresh_token.unwrap();
     let error = with(&next, "openid admin").await.unwrap_err();
     assert_eq!(error.error, "invalid_scope");
-    world.clock.advance(Duration::from_secs(3_600));
-    assert!(with(&next, "openid email").await.is_ok(), "what was refused has spent nothing");
+    env.clock.advance(Duration::from_secs(3_600));
+    assert!(with(&next, "openid email").await.is_ok(), "a rejected refresh does not rotate the token");
 }
 
 #[tokio::test]
-async fn a_clients_access_token_is_good_for_nothing_but_asking_who_somebody_is() {
-    let world = World::new().await;
-    let ann = world.admin("ann@example.com").await;
+async fn a_client_access_token_is_valid_for_userinfo_only() {
+    let env = TestEnv::new().await;
+    let ann = env.admin("ann@example.com").await;
     for client in ["grafana", "argo", dev().as_str()] {
-        let tokens = world.tokens(client, &ann).await;
-        assert!(world.auth.authenticate(&tokens.access_token).await.is_err(), "{client}: not for the API");
-        assert!(world.auth.authenticate(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
-        assert!(world.auth.userinfo(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
-        assert!(world.auth.userinfo(&tokens.access_token).await.is_ok(), "{client}");
+        let tokens = env.tokens(client, &ann).await;
+        assert!(env.auth.authenticate(&tokens.access_token).await.is_err(), "{client}: the API accepts it");
+        assert!(env.auth.authenticate(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
+        assert!(env.auth.userinfo(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
+        assert!(env.auth.userinfo(&tokens.access_token).await.is_ok(), "{client}");
     }
-    let own = world.auth.tokens_for_browser(ann.session.id, &origin()).await.unwrap();
-    assert!(world.auth.userinfo(&own.access_token).await.is_err(), "it was given to no client");
-    let command_line = world.tokens("hexabase", &ann).await;
-    assert_eq!(
-        world.auth.authenticate(&command_line.access_token).await.unwrap().user_id,
-        ann.session.user_id
-    );
+    let own = env.auth.tokens_for_browser(ann.session.id, &origin()).await.unwrap();
+    assert!(env.auth.userinfo(&own.access_token).await.is_err(), "the token was not issued to a client");
+    let command_line = env.tokens("hexabase", &ann).await;
+    assert_eq!(env.auth.authenticate(&command_line.access_token).await.unwrap().user_id, ann.session.user_id);
 }
 
 #[tokio::test]
-async fn a_workspaces_tokens_carry_its_groups_as_they_are_at_that_moment() {
-    let world = World::new().await;
-    let ann = world.admin("ann@example.com").await;
-    let tokens = world.tokens(&dev(), &ann).await;
-    let said = claims(tokens.id_token.as_ref().unwrap());
-    assert_eq!((&said["aud"], &said["groups"]), (&json!(dev()), &json!(["admins", "people"])));
+async fn workspace_tokens_carry_the_current_groups() {
+    let env = TestEnv::new().await;
+    let ann = env.admin("ann@example.com").await;
+    let tokens = env.tokens(&dev(), &ann).await;
+    let payload = claims(tokens.id_token.as_ref().unwrap());
+    assert_eq!((&payload["aud"], &payload["groups"]), (&json!(dev()), &json!(["admins", "people"])));
     let org: hexabase_core::id::OrganizationId = hexabase_core::fixture::id("acme");
-    assert_eq!(said["org"], org.to_string());
+    assert_eq!(payload["org"], org.to_string());
     let workspace = hexabase_core::fixture::id("dev");
-    let verified =
-        world.auth.verify_cluster_token(tokens.id_token.as_ref().unwrap(), workspace).await.unwrap();
+    let verified = env.auth.verify_cluster_token(tokens.id_token.as_ref().unwrap(), workspace).await.unwrap();
     assert_eq!(verified.1, ["admins", "people"]);
-    // Argo CD of that workspace is told the same, but its tokens are not for the cluster.
-    let argo = world.tokens("argo", &ann).await;
-    assert_eq!(claims(argo.id_token.as_ref().unwrap())["groups"], said["groups"]);
-    assert!(world.auth.verify_cluster_token(argo.id_token.as_ref().unwrap(), workspace).await.is_err());
+    // Argo CD of the same workspace gets the same groups, but its tokens are not valid for the cluster.
+    let argo = env.tokens("argo", &ann).await;
+    assert_eq!(claims(argo.id_token.as_ref().unwrap())["groups"], payload["groups"]);
+    assert!(env.auth.verify_cluster_token(argo.id_token.as_ref().unwrap(), workspace).await.is_err());
 
-    world.put_out(&ann).await;
+    env.remove_from_group(&ann).await;
     let refresh = tokens.refresh_token.unwrap();
-    assert_eq!(world.refresh(&dev(), &refresh).await.unwrap_err().error, "invalid_grant");
-    assert_eq!(world.auth.userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
-    // Whoever comes back into the group goes on where they were: to be refused is not to have spent anything.
-    world.clock.advance(Duration::from_secs(3_600));
-    world.put_in(&ann).await;
-    assert!(world.refresh(&dev(), &refresh).await.is_ok());
+    assert_eq!(env.refresh(&dev(), &refresh).await.unwrap_err().error, "invalid_grant");
+    assert_eq!(env.auth.userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
+    // A user who rejoins the group continues with the same token, since a rejected refresh does not rotate it.
+    env.clock.advance(Duration::from_secs(3_600));
+    env.add_to_group(&ann).await;
+    assert!(env.refresh(&dev(), &refresh).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_client_finds_out_about_its_own_tokens_and_gives_them_back() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let tokens = world.tokens("grafana", &ann).await;
-    let active = async |client: &str, token: &str| -> Value {
-        world.auth.introspect(Some(&basic(client, SECRET)), &parameters(&[("token", token)])).await.unwrap()
+async fn a_client_can_introspect_and_revoke_its_own_tokens_only() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let tokens = env.tokens("grafana", &ann).await;
+    let introspect = async |client: &str, token: &str| -> Value {
+        env.auth.introspect(Some(&basic(client, SECRET)), &parameters(&[("token", token)])).await.unwrap()
     };
     let refresh = tokens.refresh_token.clone().unwrap();
     for token in [&tokens.access_token, &refresh] {
-        let said = active("grafana", token).await;
-        assert_eq!((&said["active"], &said["client_id"]), (&json!(true), &json!("grafana")), "{said}");
-        assert_eq!(said["sub"], ann.session.user_id.to_string());
-        assert_eq!(active("console", token).await, json!({ "active": false }), "it is another client's");
+        let payload = introspect("grafana", token).await;
+        assert_eq!(
+            (&payload["active"], &payload["client_id"]),
+            (&json!(true), &json!("grafana")),
+            "{payload}"
+        );
+        assert_eq!(payload["sub"], ann.session.user_id.to_string());
+        assert_eq!(
+            introspect("console", token).await,
+            json!({ "active": false }),
+            "the token belongs to another client"
+        );
     }
     for unknown in ["junk", tokens.id_token.as_ref().unwrap(), "hxr_01h455vb4pex5vsknk084sn02qAAAA"] {
-        assert_eq!(active("grafana", unknown).await, json!({ "active": false }));
+        assert_eq!(introspect("grafana", unknown).await, json!({ "active": false }));
     }
     let public = parameters(&[("token", "junk"), ("client_id", "hexabase")]);
-    assert_eq!(world.auth.introspect(None, &public).await.unwrap_err().error, "invalid_client");
+    assert_eq!(env.auth.introspect(None, &public).await.unwrap_err().error, "invalid_client");
 
     let revoke = async |client: &str, token: &str| {
         let form = parameters(&[("token", token)]);
-        world.auth.revoke_token(Some(&basic(client, SECRET)), &form, &origin()).await
+        env.auth.revoke_token(Some(&basic(client, SECRET)), &form, &origin()).await
     };
     revoke("console", &refresh).await.unwrap();
-    assert_eq!(active("grafana", &refresh).await["active"], true, "nobody gives back what is another's");
+    assert_eq!(
+        introspect("grafana", &refresh).await["active"],
+        true,
+        "a client cannot revoke tokens of another client"
+    );
     revoke("grafana", &tokens.access_token).await.unwrap();
     for token in [&tokens.access_token, &refresh] {
-        assert_eq!(active("grafana", token).await, json!({ "active": false }), "the whole session is over");
+        assert_eq!(
+            introspect("grafana", token).await,
+            json!({ "active": false }),
+            "the whole session has ended"
+        );
     }
     revoke("grafana", "junk").await.unwrap();
 }
 
 #[tokio::test]
-async fn tokens_that_were_tampered_with_are_nobodys() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let token = world.tokens("grafana", &ann).await.access_token;
+async fn tampered_tokens_are_rejected() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let token = env.tokens("grafana", &ann).await.access_token;
     let parts: Vec<&str> = token.split('.').collect();
     let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(parts[0]).unwrap()).unwrap();
     let with_header = |name: &str, value: Value| {
@@ -247,7 +265,7 @@ async fn tokens_that_were_tampered_with_are_nobodys() {
     let mut other = claims(&token);
     other["aud"] = json!(ISSUER);
     let other = format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(other.to_string()), parts[2]);
-    let hostile = [
+    let tampered = [
         with_header("alg", json!("none")),
         with_header("alg", json!("HS256")),
         with_header("kid", json!("unknown")),
@@ -259,52 +277,52 @@ async fn tokens_that_were_tampered_with_are_nobodys() {
         format!("{token}x"),
         "x".repeat(100_000),
     ];
-    for token in &hostile {
-        assert!(world.auth.userinfo(token).await.is_err(), "{token}");
-        assert!(world.auth.authenticate(token).await.is_err(), "{token}");
+    for token in &tampered {
+        assert!(env.auth.userinfo(token).await.is_err(), "{token}");
+        assert!(env.auth.authenticate(token).await.is_err(), "{token}");
     }
-    world.clock.advance(Duration::from_secs(900));
-    assert!(world.auth.userinfo(&token).await.is_err(), "it is over");
+    env.clock.advance(Duration::from_secs(900));
+    assert!(env.auth.userinfo(&token).await.is_err(), "the token has expired");
 }
 
 #[tokio::test]
-async fn made_up_keys_keep_nobody_waiting() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let token = world.tokens("grafana", &ann).await.access_token;
+async fn unknown_key_ids_do_not_delay_valid_tokens() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let token = env.tokens("grafana", &ann).await.access_token;
     let (_, rest) = token.split_once('.').unwrap();
     for number in 0..10_000 {
         let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": format!("made-up-{number}") });
         let forged = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()));
-        assert!(world.auth.userinfo(&forged).await.is_err());
+        assert!(env.auth.userinfo(&forged).await.is_err());
     }
-    assert!(world.auth.userinfo(&token).await.is_ok());
+    assert!(env.auth.userinfo(&token).await.is_ok());
 }
 
 #[tokio::test]
-async fn grants_that_are_none_are_refused() {
-    let world = World::new().await;
+async fn unsupported_grant_types_are_rejected() {
+    let env = TestEnv::new().await;
     let header = basic("grafana", SECRET);
     for (grant, error) in
         [("password", "unsupported_grant_type"), ("client_credentials", "unsupported_grant_type")]
     {
-        assert_eq!(world.token(Some(&header), &[("grant_type", grant)]).await.unwrap_err().error, error);
+        assert_eq!(env.token(Some(&header), &[("grant_type", grant)]).await.unwrap_err().error, error);
     }
-    assert_eq!(world.token(Some(&header), &[]).await.unwrap_err().error, "invalid_request");
+    assert_eq!(env.token(Some(&header), &[]).await.unwrap_err().error, "invalid_request");
     let twice = [("grant_type", "refresh_token"), ("grant_type", "refresh_token")];
-    assert_eq!(world.token(Some(&header), &twice).await.unwrap_err().error, "invalid_request");
+    assert_eq!(env.token(Some(&header), &twice).await.unwrap_err().error, "invalid_request");
 }
 
 #[tokio::test]
-async fn a_client_that_knows_nothing_newer_gets_rs256() {
-    let world = World::new().await;
-    let ann = world.browser("ann@example.com").await;
-    let tokens = world.tokens("old", &ann).await;
+async fn a_client_registered_for_rs256_gets_rs256_id_tokens() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let tokens = env.tokens("old", &ann).await;
     let token = tokens.id_token.unwrap();
     let header: Value =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap()).unwrap();
     assert_eq!(header["alg"], "RS256");
-    let keys = world.auth.jwks().await;
+    let keys = env.auth.jwks().await;
     let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
     assert_eq!((&key["kty"], &key["alg"]), (&json!("RSA"), &json!("RS256")));
     let verifier =
@@ -313,15 +331,15 @@ async fn a_client_that_knows_nothing_newer_gets_rs256() {
     validation.validate_exp = false;
     validation.set_audience(&["old"]);
     assert_eq!(decode::<Value>(&token, &verifier, &validation).unwrap().claims["iss"], ISSUER);
-    // A public key is no secret to sign with, and one algorithm's key does not verify another's tokens.
+    // A public key is not accepted as a symmetric key, and a key of one algorithm verifies no token of another.
     let (_, rest) = token.split_once('.').unwrap();
     for alg in ["HS256", "ES256", "none"] {
         let confused = json!({ "alg": alg, "typ": "JWT", "kid": header["kid"] });
         let confused = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(confused.to_string()));
         let hint = parameters(&[("id_token_hint", &confused)]);
-        assert!(world.auth.log_out(&hint, None, false, &origin()).await.is_err(), "{alg}");
+        assert!(env.auth.log_out(&hint, None, false, &origin()).await.is_err(), "{alg}");
     }
     assert!(
-        world.auth.log_out(&parameters(&[("id_token_hint", &token)]), None, false, &origin()).await.is_ok()
+        env.auth.log_out(&parameters(&[("id_token_hint", &token)]), None, false, &origin()).await.is_ok()
     );
 }

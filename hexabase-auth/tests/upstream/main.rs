@@ -1,9 +1,9 @@
-//! Signing in with others: a provider that is not ours, one that misbehaves on purpose, GitHub as it documents
-//! itself, and systems that vouch for programs.
+//! Tests of the upstream identity providers: a third-party OpenID Connect server, a mock provider with forged tokens,
+//! a mock of GitHub, and an issuer of workload tokens.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod github;
-mod misbehaving;
+mod mock_provider;
 mod oidc;
 mod workload;

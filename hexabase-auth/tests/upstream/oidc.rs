@@ -1,9 +1,9 @@
-//! The provider of another house, as a process of its own.
+//! OpenID Connect with a third-party server in a separate process.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hexabase_auth::upstream::{AllowedDomains, OidcProvider, OidcSettings};
+use hexabase_auth::upstream::{AllowedDomains, OidcConfig, OidcProvider};
 use hexabase_core::clock::SystemClock;
 use hexabase_core::conformance::identity_provider::{Approval, SignInHarness};
 use hexabase_core::error::ErrorKind;
@@ -12,21 +12,21 @@ use hexabase_core::name::{Email, ProviderName};
 use hexabase_test_servers::OidcPeer;
 use url::Url;
 
-const CALLBACK: &str = "https://hexabase.example/auth/callback/house";
+const CALLBACK: &str = "https://hexabase.example/auth/callback/peer";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-fn settings(peer: &OidcPeer) -> OidcSettings {
-    let name = ProviderName::parse("house").unwrap();
+fn config(peer: &OidcPeer) -> OidcConfig {
+    let name = ProviderName::parse("peer").unwrap();
     let secret = Some(OidcPeer::CLIENT_SECRET.to_owned().into());
-    OidcSettings { client_secret: secret, ..OidcSettings::new(name, peer.issuer(), "hexabase") }
+    OidcConfig { client_secret: secret, ..OidcConfig::new(name, peer.issuer(), "hexabase") }
 }
 
 fn provider(peer: &OidcPeer) -> OidcProvider {
-    OidcProvider::new(settings(peer), Arc::new(SystemClock)).unwrap()
+    OidcProvider::new(config(peer), Arc::new(SystemClock)).unwrap()
 }
 
-/// What came back to the callback.
+/// Returns a query parameter of the callback URL.
 fn parameter(location: &str, name: &str) -> Option<String> {
     let url = Url::parse(location).unwrap();
     url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
@@ -53,16 +53,16 @@ fn exchange(location: &str) -> CodeExchange {
     }
 }
 
-async fn sign_in(peer: &OidcPeer, provider: &dyn IdentityProvider, who: &str) -> CodeExchange {
+async fn sign_in(peer: &OidcPeer, provider: &dyn IdentityProvider, email: &str) -> CodeExchange {
     let url = provider.authorization_url(&request()).await.unwrap();
-    exchange(&peer.approve(&url, who).await)
+    exchange(&peer.approve(&url, email).await)
 }
 
 #[derive(Debug)]
-struct House(OidcPeer, OidcProvider);
+struct OidcHarness(OidcPeer, OidcProvider);
 
 #[async_trait]
-impl SignInHarness for House {
+impl SignInHarness for OidcHarness {
     fn provider(&self) -> &dyn IdentityProvider {
         &self.1
     }
@@ -74,18 +74,18 @@ impl SignInHarness for House {
 }
 
 mod conformance {
-    use super::{CALLBACK, House, OidcPeer, OidcProvider, SystemClock, settings};
+    use super::{CALLBACK, OidcHarness, OidcPeer, OidcProvider, SystemClock, config};
     use std::sync::Arc;
 
     hexabase_core::identity_provider_conformance!(async {
         let peer = OidcPeer::start(&[CALLBACK]);
-        let provider = OidcProvider::new(settings(&peer), Arc::new(SystemClock)).unwrap();
-        (House(peer, provider), ())
+        let provider = OidcProvider::new(config(&peer), Arc::new(SystemClock)).unwrap();
+        (OidcHarness(peer, provider), ())
     });
 }
 
 #[tokio::test]
-async fn an_address_that_the_provider_has_not_verified_is_none() {
+async fn unverified_addresses_are_ignored() {
     let peer = OidcPeer::start(&[CALLBACK]);
     let provider = provider(&peer);
     let code = sign_in(&peer, &provider, "unverified@example.com").await;
@@ -95,7 +95,7 @@ async fn an_address_that_the_provider_has_not_verified_is_none() {
 }
 
 #[tokio::test]
-async fn a_code_that_somebody_else_has_sent_is_refused() {
+async fn a_code_from_another_issuer_is_rejected() {
     let peer = OidcPeer::start(&[CALLBACK]);
     let provider = provider(&peer);
     for issuer in [None, Some("https://evil.example".to_owned())] {
@@ -105,7 +105,7 @@ async fn a_code_that_somebody_else_has_sent_is_refused() {
 }
 
 #[tokio::test]
-async fn another_nonce_is_refused() {
+async fn a_wrong_nonce_is_rejected() {
     let peer = OidcPeer::start(&[CALLBACK]);
     let provider = provider(&peer);
     let code = sign_in(&peer, &provider, "ann@example.com").await;
@@ -114,35 +114,35 @@ async fn another_nonce_is_refused() {
 }
 
 #[tokio::test]
-async fn a_wrong_client_secret_signs_nobody_in() {
+async fn a_wrong_client_secret_is_rejected() {
     let peer = OidcPeer::start(&[CALLBACK]);
-    let right = provider(&peer);
-    let code = sign_in(&peer, &right, "ann@example.com").await;
-    let wrong = OidcSettings { client_secret: Some("wrong".to_owned().into()), ..settings(&peer) };
-    let wrong = OidcProvider::new(wrong, Arc::new(SystemClock)).unwrap();
-    let error = wrong.exchange(&code).await.unwrap_err();
+    let configured = provider(&peer);
+    let code = sign_in(&peer, &configured, "ann@example.com").await;
+    let misconfigured = OidcConfig { client_secret: Some("wrong".to_owned().into()), ..config(&peer) };
+    let misconfigured = OidcProvider::new(misconfigured, Arc::new(SystemClock)).unwrap();
+    let error = misconfigured.exchange(&code).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
 }
 
 #[tokio::test]
-async fn only_people_of_allowed_domains_are_let_in() {
+async fn only_users_of_allowed_domains_can_sign_in() {
     let peer = OidcPeer::start(&[CALLBACK]);
     let provider = AllowedDomains::new(Arc::new(provider(&peer)), &["Example.com".to_owned()]);
-    let inside = sign_in(&peer, &provider, "ann@example.com").await;
-    assert!(provider.exchange(&inside).await.is_ok());
-    for outside in ["ann@evil-example.com", "ann@example.com.evil.example", "unverified@example.com"] {
-        let code = sign_in(&peer, &provider, outside).await;
-        assert_eq!(provider.exchange(&code).await.unwrap_err().kind(), ErrorKind::Forbidden, "{outside}");
+    let allowed = sign_in(&peer, &provider, "ann@example.com").await;
+    assert!(provider.exchange(&allowed).await.is_ok());
+    for rejected in ["ann@evil-example.com", "ann@example.com.evil.example", "unverified@example.com"] {
+        let code = sign_in(&peer, &provider, rejected).await;
+        assert_eq!(provider.exchange(&code).await.unwrap_err().kind(), ErrorKind::Forbidden, "{rejected}");
     }
 }
 
 #[tokio::test]
-async fn a_provider_that_goes_away_can_still_be_begun_with_and_comes_back() {
+async fn a_provider_can_be_used_again_after_an_outage() {
     let mut peer = OidcPeer::start(&[CALLBACK]);
     let provider = provider(&peer);
     let code = sign_in(&peer, &provider, "ann@example.com").await;
     peer.stop();
-    assert!(provider.authorization_url(&request()).await.is_ok(), "what it said of itself is remembered");
+    assert!(provider.authorization_url(&request()).await.is_ok(), "the metadata is cached");
     assert_eq!(provider.exchange(&code).await.unwrap_err().kind(), ErrorKind::Unavailable);
     peer.resume();
     let code = sign_in(&peer, &provider, "ann@example.com").await;

@@ -1,4 +1,4 @@
-//! A system that vouches for its programs, as GitHub Actions does.
+//! Workload tokens of a CI system, modelled on GitHub Actions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +14,15 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use crate::misbehaving::Key;
+use crate::mock_provider::TestKey;
 
-const US: &str = "https://hexabase.example";
+const AUDIENCE: &str = "https://hexabase.example";
 
-struct Forge {
+/// Mock issuer of workload tokens, and the trusted issuers under test.
+struct CiIssuer {
     server: MockServer,
     clock: Arc<ManualClock>,
-    key: Key,
+    key: TestKey,
     trusted: Arc<TrustedIssuers>,
 }
 
@@ -30,14 +31,14 @@ fn trust(issuer: String, account: &str, claims: &[(&str, &[&str])]) -> WorkloadT
     WorkloadTrust {
         name: account.to_owned(),
         issuer,
-        audience: US.to_owned(),
+        audience: AUDIENCE.to_owned(),
         claims: claims.iter().map(|(name, all)| ((*name).to_owned(), values(all))).collect(),
         service_account: id(account),
         certificate_authority: None,
     }
 }
 
-impl Forge {
+impl CiIssuer {
     async fn new() -> Self {
         let (server, clock) = (MockServer::start().await, Arc::new(ManualClock::default()));
         let trusts = vec![
@@ -45,21 +46,21 @@ impl Forge {
             trust(server.uri(), "tester", &[("repository_id", &["7", "8"])]),
         ];
         let trusted = Arc::new(TrustedIssuers::new(trusts, clock.clone()).unwrap());
-        let forge = Self { server, clock, key: Key::new("first"), trusted };
-        forge.answers(Duration::ZERO).await;
-        forge
+        let ci = Self { server, clock, key: TestKey::new("first"), trusted };
+        ci.publish_metadata(Duration::ZERO).await;
+        ci
     }
 
-    /// Says where its keys are, and nothing about people: nobody signs in with it.
-    async fn answers(&self, delay: Duration) {
+    /// Publishes the key set; the discovery document has no sign-in endpoints.
+    async fn publish_metadata(&self, delay: Duration) {
         let url = self.server.uri();
         let discovery = json!({ "issuer": url, "jwks_uri": format!("{url}/keys") });
-        for (place, body) in [
+        for (url_path, body) in [
             ("/.well-known/openid-configuration", discovery),
             ("/keys", json!({ "keys": [self.key.public()] })),
         ] {
-            let answer = ResponseTemplate::new(200).set_body_json(body).set_delay(delay);
-            Mock::given(method("GET")).and(path(place)).respond_with(answer).mount(&self.server).await;
+            let response = ResponseTemplate::new(200).set_body_json(body).set_delay(delay);
+            Mock::given(method("GET")).and(path(url_path)).respond_with(response).mount(&self.server).await;
         }
     }
 
@@ -67,7 +68,7 @@ impl Forge {
         let now = self.clock.now().as_second();
         let mut header = json!({ "alg": "ES256", "kid": self.key.id, "typ": "JWT" });
         let mut claims = json!({
-            "iss": self.server.uri(), "sub": "repo:acme/shop:ref:refs/heads/main", "aud": US,
+            "iss": self.server.uri(), "sub": "repo:acme/shop:ref:refs/heads/main", "aud": AUDIENCE,
             "iat": now, "nbf": now, "exp": now + 300,
             "repository": "acme/shop", "ref": "refs/heads/main", "repository_id": "42",
         });
@@ -75,101 +76,102 @@ impl Forge {
         self.key.sign(&header, &claims)
     }
 
-    async fn stands_for(&self, change: impl FnOnce(&mut Value, &mut Value)) -> Result<UserId> {
+    async fn service_account_of(&self, change: impl FnOnce(&mut Value, &mut Value)) -> Result<UserId> {
         self.trusted.service_account(&self.token(change)).await
     }
 }
 
 #[tokio::test]
-async fn a_job_is_known_by_what_its_system_says_of_it() {
-    let forge = Forge::new().await;
-    assert_eq!(forge.stands_for(|_, _| {}).await.unwrap(), id("deployer"));
-    let other = forge
-        .stands_for(|_, claims| (claims["ref"], claims["repository_id"]) = (json!("refs/tags/1"), json!(8)));
-    assert_eq!(other.await.unwrap(), id("tester"), "numbers are compared as they are written");
+async fn a_job_is_identified_by_the_claims_of_its_token() {
+    let ci = CiIssuer::new().await;
+    assert_eq!(ci.service_account_of(|_, _| {}).await.unwrap(), id("deployer"));
+    let other = ci.service_account_of(|_, claims| {
+        (claims["ref"], claims["repository_id"]) = (json!("refs/tags/1"), json!(8))
+    });
+    assert_eq!(other.await.unwrap(), id("tester"), "numbers are compared by their text");
 }
 
 #[tokio::test]
-async fn whoever_is_not_named_is_nobody() {
-    let forge = Forge::new().await;
-    let now = forge.clock.now().as_second();
+async fn tokens_that_match_no_trust_are_rejected() {
+    let ci = CiIssuer::new().await;
+    let now = ci.clock.now().as_second();
     type Change = Box<dyn FnOnce(&mut Value, &mut Value)>;
     let claim =
         |name: &'static str, value: Value| -> Change { Box::new(move |_, claims| claims[name] = value) };
     let header =
         |name: &'static str, value: Value| -> Change { Box::new(move |header, _| header[name] = value) };
-    for (what, change) in [
+    for (case, change) in [
         ("another repository", claim("repository", json!("acme/shop-evil"))),
-        ("a repository that looks alike", claim("repository", json!("\u{430}cme/shop"))),
+        ("a confusable repository name", claim("repository", json!("\u{430}cme/shop"))),
         ("another branch", claim("ref", json!("refs/heads/main2"))),
-        ("a list for a text", claim("repository", json!(["acme/shop"]))),
+        ("a list instead of a text", claim("repository", json!(["acme/shop"]))),
         ("no repository", claim("repository", Value::Null)),
         ("another issuer", claim("iss", json!("https://evil.example"))),
         ("another audience", claim("aud", json!("https://elsewhere.example"))),
-        ("an audience besides", claim("aud", json!([US, "https://elsewhere.example"]))),
+        ("an additional audience", claim("aud", json!([AUDIENCE, "https://elsewhere.example"]))),
         ("expired", claim("exp", json!(now - 61))),
         ("not yet valid", claim("nbf", json!(now + 61))),
-        ("valid from no time", claim("nbf", json!("soon"))),
+        ("an invalid not-before time", claim("nbf", json!("soon"))),
         ("no algorithm", header("alg", json!("none"))),
-        ("an algorithm that verifiers can sign with", header("alg", json!("HS256"))),
+        ("a symmetric algorithm", header("alg", json!("HS256"))),
         ("an unknown key", header("kid", json!("unknown"))),
     ] {
-        let refused = forge.stands_for(change).await.expect_err(what);
-        assert_eq!(refused.kind(), ErrorKind::Unauthenticated, "{what}");
+        let error = ci.service_account_of(change).await.expect_err(case);
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{case}");
     }
-    let stranger = Key::new("first");
-    let forged = forge.token(|_, _| {});
+    let foreign_key = TestKey::new("first");
+    let forged = ci.token(|_, _| {});
     let (text, _) = forged.rsplit_once('.').unwrap();
-    let theirs = stranger.sign(
+    let foreign = foreign_key.sign(
         &json!({ "alg": "ES256", "kid": "first" }),
-        &json!({ "iss": forge.server.uri(), "repository_id": "7" }),
+        &json!({ "iss": ci.server.uri(), "repository_id": "7" }),
     );
-    for token in [theirs.as_str(), text, &format!("{text}."), "", "junk", &"x".repeat(17_000)] {
-        let refused = forge.trusted.service_account(token).await.expect_err(token);
-        assert_eq!(refused.kind(), ErrorKind::Unauthenticated, "{token}");
+    for token in [foreign.as_str(), text, &format!("{text}."), "", "junk", &"x".repeat(17_000)] {
+        let error = ci.trusted.service_account(token).await.expect_err(token);
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{token}");
     }
 }
 
 #[tokio::test]
-async fn ten_thousand_made_up_keys_keep_nobody_waiting_while_the_issuer_is_away() {
-    let forge = Forge::new().await;
-    forge.stands_for(|_, _| {}).await.unwrap();
-    forge.server.reset().await;
-    forge.clock.advance(Duration::from_secs(31));
+async fn unknown_key_ids_cause_one_request_while_the_issuer_is_unavailable() {
+    let ci = CiIssuer::new().await;
+    ci.service_account_of(|_, _| {}).await.unwrap();
+    ci.server.reset().await;
+    ci.clock.advance(Duration::from_secs(31));
     for number in 0..10_000 {
-        let made_up = forge.stands_for(|header, _| header["kid"] = json!(format!("made-up-{number}"))).await;
+        let made_up =
+            ci.service_account_of(|header, _| header["kid"] = json!(format!("made-up-{number}"))).await;
         assert_eq!(made_up.unwrap_err().kind(), ErrorKind::Unauthenticated);
     }
-    assert_eq!(forge.server.received_requests().await.unwrap().len(), 1, "it was asked about one of them");
-    assert!(forge.stands_for(|_, _| {}).await.is_ok(), "what it said before is still good");
+    assert_eq!(ci.server.received_requests().await.unwrap().len(), 1, "one fetch for all unknown keys");
+    assert!(ci.service_account_of(|_, _| {}).await.is_ok(), "the cached keys are still used");
 }
 
 #[tokio::test]
-async fn one_waits_for_an_issuer_that_is_slow_and_the_others_do_not() {
-    let forge = Forge::new().await;
-    forge.stands_for(|_, _| {}).await.unwrap();
-    forge.server.reset().await;
-    forge.answers(Duration::from_secs(3_600)).await;
-    forge.clock.advance(Duration::from_secs(31));
-    let (trusted, made_up) =
-        (forge.trusted.clone(), forge.token(|header, _| header["kid"] = json!("made-up")));
+async fn a_slow_issuer_delays_one_request_only() {
+    let ci = CiIssuer::new().await;
+    ci.service_account_of(|_, _| {}).await.unwrap();
+    ci.server.reset().await;
+    ci.publish_metadata(Duration::from_secs(3_600)).await;
+    ci.clock.advance(Duration::from_secs(31));
+    let (trusted, made_up) = (ci.trusted.clone(), ci.token(|header, _| header["kid"] = json!("made-up")));
     let first = tokio::spawn(async move { trusted.service_account(&made_up).await });
-    while forge.server.received_requests().await.unwrap().is_empty() {
+    while ci.server.received_requests().await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
     for _ in 0..100 {
-        assert!(forge.stands_for(|header, _| header["kid"] = json!("made-up")).await.is_err());
-        assert!(forge.stands_for(|_, _| {}).await.is_ok());
+        assert!(ci.service_account_of(|header, _| header["kid"] = json!("made-up")).await.is_err());
+        assert!(ci.service_account_of(|_, _| {}).await.is_ok());
     }
-    assert!(!first.is_finished(), "it is still asking");
+    assert!(!first.is_finished(), "the first request still waits for the issuer");
     first.abort();
 }
 
 #[test]
-fn a_trust_in_everybody_is_none() {
+fn a_trust_without_claims_is_rejected() {
     for claims in [BTreeMap::new(), BTreeMap::from([("repository".to_owned(), Vec::new())])] {
-        let everybody = WorkloadTrust { claims, ..trust("https://ci.example".to_owned(), "robot", &[]) };
-        let refused = TrustedIssuers::new(vec![everybody], Arc::new(ManualClock::default())).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Invalid);
+        let unrestricted = WorkloadTrust { claims, ..trust("https://ci.example".to_owned(), "robot", &[]) };
+        let error = TrustedIssuers::new(vec![unrestricted], Arc::new(ManualClock::default())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
     }
 }

@@ -1,7 +1,7 @@
-//! Plans as Stripe's products and prices.
+//! Catalog of plans as Stripe's products and prices.
 //!
-//! A price never changes with Stripe. A plan that costs something else gets a new price, which takes over the lookup key
-//! of the old one: whoever subscribes from then on pays the new price, and whoever has subscribed goes on paying the old.
+//! A price at Stripe never changes. If the price of a plan changes, a new price takes over the lookup key of the old
+//! one: new subscriptions pay the new price, and existing ones keep the old one.
 
 use std::fmt;
 
@@ -11,46 +11,46 @@ use hexabase_core::name::PlanId;
 
 use super::StripeBilling;
 use super::client::Form;
+use super::components::{BASE, Cost, NODE, WORKSPACE, lookup_key, product_id};
 use super::objects::{COMPONENT, INCLUDED, PER_THOUSAND, PLAN, StripePrice, StripeProduct};
-use super::parts::{BASE, Cost, NODE, WORKSPACE, lookup_key, product_id};
 
-/// Something that Stripe has to be told so that it sells what the plans say.
+/// Step that brings Stripe's products, prices and meters in line with the plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CatalogStep {
-    /// A product that is not there yet.
+    /// Create a missing product.
     CreateProduct {
-        /// Its name with Stripe.
+        /// Id at Stripe.
         id: String,
-        /// The name on invoices.
+        /// Name on invoices.
         name: String,
     },
-    /// A product that is called something else.
+    /// Rename a product.
     RenameProduct {
-        /// Its name with Stripe.
+        /// Id at Stripe.
         id: String,
-        /// The name on invoices.
+        /// New name on invoices.
         name: String,
     },
-    /// A price that is not there yet, or differs. Whoever has subscribed keeps the old one.
+    /// Create a price that is missing or differs. Existing subscriptions keep the old price.
     CreatePrice {
-        /// The key that it is found by.
+        /// Lookup key of the price.
         lookup_key: String,
-        /// The product it is of.
+        /// Id of the product.
         product: String,
-        /// The plan.
+        /// Plan of the price.
         plan_id: PlanId,
-        /// The part of the plan.
+        /// Component of the plan: `plan`, `workspace`, `node` or the name of a meter.
         component: &'static str,
-        /// How often it is paid.
+        /// Billing interval.
         interval: Interval,
-        /// How much.
+        /// Cost of the component.
         cost: Cost,
-        /// What it was before, if there was anything.
-        before: Option<Cost>,
+        /// Cost before the change; `None` for a missing price.
+        previous: Option<Cost>,
     },
-    /// A meter that is not there yet.
+    /// Create a missing meter.
     CreateMeter {
-        /// What it counts.
+        /// Meter to create.
         meter: Meter,
     },
 }
@@ -59,20 +59,23 @@ impl fmt::Display for CatalogStep {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateProduct { id, name } => write!(out, "+ product {id} ({name})"),
-            Self::RenameProduct { id, name } => write!(out, "~ product {id} is called {name}"),
-            Self::CreatePrice { lookup_key, cost, before: None, .. } => {
+            Self::RenameProduct { id, name } => write!(out, "~ product {id}: new name {name}"),
+            Self::CreatePrice { lookup_key, cost, previous: None, .. } => {
                 write!(out, "+ price {lookup_key}: {cost}")
             }
-            Self::CreatePrice { lookup_key, cost, before: Some(before), .. } => {
-                write!(out, "~ price {lookup_key}: {before} becomes {cost}; subscribers keep the old one")
+            Self::CreatePrice { lookup_key, cost, previous: Some(previous), .. } => {
+                write!(
+                    out,
+                    "~ price {lookup_key}: {previous} becomes {cost}; existing subscriptions keep the old price"
+                )
             }
             Self::CreateMeter { meter } => write!(out, "+ meter {meter}, in thousandths of {}", meter.unit()),
         }
     }
 }
 
-/// A price as a plan says it should be.
-struct Wanted<'a> {
+/// Price that a plan requires.
+struct DesiredPrice<'a> {
     plan: &'a Plan,
     component: &'static str,
     interval: Interval,
@@ -81,11 +84,11 @@ struct Wanted<'a> {
 
 fn product_name(plan: &Plan, component: &str) -> String {
     match component {
-        WORKSPACE => format!("{}, further workspaces", plan.name),
-        NODE => format!("{}, further nodes", plan.name),
+        WORKSPACE => format!("{}, additional workspaces", plan.name),
+        NODE => format!("{}, additional nodes", plan.name),
         BASE => plan.name.clone(),
         meter => match meter.parse::<Meter>() {
-            // A thousandth of a thousand is one.
+            // The unit is a thousand requests, so a thousandth of it is one request.
             Ok(Meter::ApiRequests) => format!("{}, {}", plan.name, Meter::ApiRequests.title()),
             Ok(meter) => format!("{}, {} (1/1000 {})", plan.name, meter.title(), meter.unit_title()),
             Err(_) => format!("{}, {meter}", plan.name),
@@ -93,43 +96,46 @@ fn product_name(plan: &Plan, component: &str) -> String {
     }
 }
 
-fn wanted(plans: &[Plan]) -> Vec<Wanted<'_>> {
+fn desired_prices(plans: &[Plan]) -> Vec<DesiredPrice<'_>> {
     let mut all = Vec::new();
-    // Whoever is on a plan that is not sold any more has its prices already.
+    // Subscriptions to a retired plan have its prices already.
     for plan in plans.iter().filter(|plan| !plan.retired) {
         let Some(price) = plan.price else { continue };
         for interval in Interval::ALL.iter().copied() {
-            let parts = [
+            let licensed = [
                 (BASE, price.per(interval)),
                 (WORKSPACE, price.workspace.and_then(|unit| unit.per(interval))),
                 (NODE, price.node.and_then(|unit| unit.per(interval))),
             ];
-            let parts =
-                parts.into_iter().filter_map(|(component, amount)| Some((component, Cost::Each(amount?))));
-            let used =
-                |(meter, price): (Meter, &Option<UsagePrice>)| Some((meter.as_str(), Cost::Used((*price)?)));
-            let used = price.usage.iter().filter(|_| price.per(interval).is_some()).filter_map(used);
-            all.extend(parts.chain(used).map(|(component, cost)| Wanted { plan, component, interval, cost }));
+            let licensed = licensed
+                .into_iter()
+                .filter_map(|(component, amount)| Some((component, Cost::PerUnit(amount?))));
+            let metered = |(meter, price): (Meter, &Option<UsagePrice>)| {
+                Some((meter.as_str(), Cost::Metered((*price)?)))
+            };
+            let metered = price.usage.iter().filter(|_| price.per(interval).is_some()).filter_map(metered);
+            let costs = licensed.chain(metered);
+            all.extend(costs.map(|(component, cost)| DesiredPrice { plan, component, interval, cost }));
         }
     }
     all
 }
 
-/// The price of a thousandth of a unit, from that of a thousand units, as a decimal number.
+/// Returns the price of a thousandth of a unit as a decimal number, from the price of a thousand units.
 fn millionths(amount: i64) -> String {
     format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000)
 }
 
 impl StripeBilling {
-    /// What Stripe has to be told so that it sells these plans; nothing when it does.
+    /// Returns the steps that bring Stripe in line with the plans; an empty list if nothing differs.
     ///
     /// # Errors
-    /// `Unavailable` when it cannot be asked.
+    /// `Unavailable` if Stripe does not respond.
     pub async fn plan_catalog(&self, plans: &[Plan]) -> Result<Vec<CatalogStep>> {
         let mut steps = self.missing_meters(plans).await?;
-        for wanted in wanted(plans) {
-            let id = product_id(&wanted.plan.id, wanted.component);
-            let name = product_name(wanted.plan, wanted.component);
+        for desired in desired_prices(plans) {
+            let id = product_id(&desired.plan.id, desired.component);
+            let name = product_name(desired.plan, desired.component);
             let known = |step: &CatalogStep| match step {
                 CatalogStep::CreateProduct { id: known, .. }
                 | CatalogStep::RenameProduct { id: known, .. } => *known == id,
@@ -144,37 +150,37 @@ impl StripeBilling {
                     Some(_) => {}
                 }
             }
-            let lookup_key = lookup_key(&wanted.plan.id, wanted.component, wanted.interval);
-            let before = self.prices(std::slice::from_ref(&lookup_key)).await?.pop();
-            let before = before.map(|price| price.cost());
-            if before != Some(wanted.cost) {
+            let lookup_key = lookup_key(&desired.plan.id, desired.component, desired.interval);
+            let previous = self.prices(std::slice::from_ref(&lookup_key)).await?.pop();
+            let previous = previous.map(|price| price.cost());
+            if previous != Some(desired.cost) {
                 steps.push(CatalogStep::CreatePrice {
                     lookup_key,
                     product: id,
-                    plan_id: wanted.plan.id.clone(),
-                    component: wanted.component,
-                    interval: wanted.interval,
-                    cost: wanted.cost,
-                    before,
+                    plan_id: desired.plan.id.clone(),
+                    component: desired.component,
+                    interval: desired.interval,
+                    cost: desired.cost,
+                    previous,
                 });
             }
         }
         Ok(steps)
     }
 
-    /// Tells Stripe one of these. Doing it twice does it once.
+    /// Applies a step at Stripe. Idempotent.
     ///
     /// # Errors
-    /// `Unavailable` when Stripe cannot be asked.
+    /// `Unavailable` if Stripe does not respond.
     pub async fn apply(&self, step: &CatalogStep) -> Result<()> {
         match step {
             CatalogStep::CreateProduct { id, name } => {
                 let form = Form::new().with("id", id).with("name", name);
                 let key = format!("product/{id}/{name}");
                 match self.client.post::<StripeProduct>("products", &form, &key).await {
-                    // Somebody else was faster.
-                    Err(problem)
-                        if problem.refusal().is_some_and(|it| it.code == "resource_already_exists") =>
+                    // A concurrent sync has created the product.
+                    Err(error)
+                        if error.api_error().is_some_and(|it| it.code == "resource_already_exists") =>
                     {
                         Ok(())
                     }
@@ -186,8 +192,16 @@ impl StripeBilling {
                 let key = format!("rename/{id}/{name}");
                 self.client.post::<StripeProduct>(&path, &form, &key).await.map(drop).map_err(Error::from)
             }
-            CatalogStep::CreatePrice { lookup_key, product, plan_id, component, interval, cost, before } => {
-                let was = before.map_or(String::new(), |before| before.to_string());
+            CatalogStep::CreatePrice {
+                lookup_key,
+                product,
+                plan_id,
+                component,
+                interval,
+                cost,
+                previous,
+            } => {
+                let previous = previous.map_or(String::new(), |previous| previous.to_string());
                 let form = Form::new()
                     .with("product", product)
                     .with("recurring[interval]", interval)
@@ -196,10 +210,10 @@ impl StripeBilling {
                     .with("transfer_lookup_key", true)
                     .with(format!("metadata[{PLAN}]"), plan_id)
                     .with(format!("metadata[{COMPONENT}]"), component);
-                let key = format!("price/{lookup_key}/{was}/{cost}");
+                let key = format!("price/{lookup_key}/{previous}/{cost}");
                 self.client.post::<StripePrice>("prices", &form, &key).await.map(drop).map_err(Error::from)
             }
-            CatalogStep::CreateMeter { meter } => self.make_meter(*meter).await,
+            CatalogStep::CreateMeter { meter } => self.create_meter(*meter).await,
         }
     }
 
@@ -215,48 +229,48 @@ impl StripeBilling {
         Ok(steps)
     }
 
-    /// The fields of a price that say how much it is.
+    /// Returns the fields of a price that define its amount.
     async fn amounts(&self, component: &str, cost: &Cost, interval: Interval) -> Result<Form> {
         let UsagePrice { included, per_thousand } = match cost {
-            Cost::Each(amount) => {
+            Cost::PerUnit(amount) => {
                 let currency = Form::new().with("currency", amount.currency.as_str());
                 return Ok(currency.with("unit_amount", amount.amount));
             }
-            Cost::Used(price) => *price,
+            Cost::Metered(price) => *price,
         };
-        let unknown = |_| Error::unexpected("usage is charged for by a meter");
-        let meter = self.known_meter(component.parse().map_err(unknown)?).await?;
+        let no_meter = |_| Error::unexpected("component with a metered cost is not a meter");
+        let meter = self.require_meter(component.parse().map_err(no_meter)?).await?;
         let form = Form::new()
             .with("currency", per_thousand.currency.as_str())
             .with("recurring[usage_type]", "metered")
             .with("recurring[meter]", meter)
             .with(format!("metadata[{INCLUDED}]"), included)
             .with(format!("metadata[{PER_THOUSAND}]"), per_thousand.amount);
-        let each = millionths(per_thousand.amount);
+        let per_thousandth = millionths(per_thousand.amount);
         let free = UsagePrice { included, per_thousand }.included_in(interval.months());
         Ok(match free {
-            0 => form.with("unit_amount_decimal", each),
+            0 => form.with("unit_amount_decimal", per_thousandth),
             free => form
                 .with("billing_scheme", "tiered")
                 .with("tiers_mode", "graduated")
                 .with("tiers[0][up_to]", free)
                 .with("tiers[0][unit_amount]", 0)
                 .with("tiers[1][up_to]", "inf")
-                .with("tiers[1][unit_amount_decimal]", each),
+                .with("tiers[1][unit_amount_decimal]", per_thousandth),
         })
     }
 
     async fn product(&self, id: &str) -> Result<Option<StripeProduct>> {
         match self.client.get(&format!("products/{id}"), &Form::new()).await {
             Ok(product) => Ok(Some(product)),
-            Err(problem) if problem.is_missing() => Ok(None),
-            Err(problem) => Err(problem.into()),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// The prices that are found by these keys now.
+    /// Returns the active prices with these lookup keys.
     pub(super) async fn prices(&self, lookup_keys: &[String]) -> Result<Vec<StripePrice>> {
         let query = lookup_keys.iter().fold(Form::new(), |query, key| query.with("lookup_keys[]", key));
-        self.client.all("prices", &query.with("active", true)).await.map_err(Error::from)
+        self.client.list_all("prices", &query.with("active", true)).await.map_err(Error::from)
     }
 }

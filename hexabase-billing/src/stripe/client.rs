@@ -1,4 +1,4 @@
-//! A thin client: forms out, JSON in, and every call safe to be repeated.
+//! Thin HTTP client for Stripe's API: requests are forms, responses are JSON, and every call is safe to repeat.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded::Serializer;
 
-use super::problem::{Body, Problem, Refusal};
+use super::error::{ErrorBody, StripeApiError, StripeError};
 
-/// The version of the API whose answers are read here. Stripe goes on answering in it whatever it does since
+/// Version of the API in which responses are read. Stripe keeps responding in it after newer releases
 /// (<https://docs.stripe.com/api/versioning>).
 pub(super) const API_VERSION: &str = "2026-10-28.endive";
-/// What is added to a key under which Stripe failed.
-pub(super) const AGAIN: &str = "/again";
-/// How often a call is tried at most.
-const TRIES: u32 = 3;
-const FIRST_WAIT: Duration = Duration::from_millis(300);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Suffix of the idempotency key of a retry, after Stripe has stored a failure under the first key.
+pub(super) const RETRY_KEY_SUFFIX: &str = "/again";
+/// Maximum number of attempts of a request.
+const MAX_ATTEMPTS: u32 = 3;
+const INITIAL_BACKOFF: Duration = Duration::from_millis(300);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
-/// What is sent along: names such as `items[0][price]` with their values.
+/// Parameters of a request: names such as `items[0][price]` with their values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Form(Vec<(String, String)>);
 
@@ -51,7 +51,7 @@ impl Form {
     }
 }
 
-/// A page of a list.
+/// Page of a list.
 #[derive(Debug, Deserialize)]
 pub(super) struct List<T> {
     pub(super) data: Vec<T>,
@@ -59,7 +59,7 @@ pub(super) struct List<T> {
     pub(super) has_more: bool,
 }
 
-/// Speaks with Stripe.
+/// Client of Stripe's API.
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
@@ -79,8 +79,9 @@ impl Client {
         timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let bad = |_| Error::invalid("stripe_secret_key", "holds what no header can hold");
-        let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).map_err(bad)?;
+        let invalid =
+            |_| Error::invalid("stripe_secret_key", "contains characters that no HTTP header can contain");
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).map_err(invalid)?;
         bearer.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, bearer);
@@ -91,103 +92,109 @@ impl Client {
             .timeout(timeout)
             .user_agent(concat!("hexabase/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Error::unexpected("there can be no HTTP client").caused_by(error))?;
+            .map_err(|error| Error::unexpected("the HTTP client cannot be created").caused_by(error))?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), clock })
     }
 
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &Form) -> Result<T, Problem> {
-        read(&self.patiently(Method::GET, path, query, None).await?)
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &Form) -> Result<T, StripeError> {
+        parse(&self.send_with_retries(Method::GET, path, query, None).await?)
     }
 
-    /// Changes something that it does no harm to change twice. The key makes a repetition harmless
-    /// (<https://docs.stripe.com/api/idempotent_requests>); where Stripe failed under it, and would repeat that failure
-    /// for a day, it is tried under another one.
+    /// Sends a change that is harmless to repeat. The idempotency key prevents a second execution
+    /// (<https://docs.stripe.com/api/idempotent_requests>). If Stripe has stored a failure of its own under the key,
+    /// and would replay it for a day, the change is sent again under another key.
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         form: &Form,
         key: &str,
-    ) -> Result<T, Problem> {
+    ) -> Result<T, StripeError> {
         match self.post_once(path, form, key).await {
-            Err(problem) if problem.is_stuck() => self.post_once(path, form, &format!("{key}{AGAIN}")).await,
+            Err(error) if error.is_replayed_failure() => {
+                self.post_once(path, form, &format!("{key}{RETRY_KEY_SUFFIX}")).await
+            }
             outcome => outcome,
         }
     }
 
-    /// Changes something that must not be changed twice: whoever finds that Stripe failed under the key has to see how
-    /// things stand before they try another one.
+    /// Sends a change that must not be repeated. If Stripe has stored a failure of its own under the key, the caller
+    /// must read the current state before it uses another key.
     pub(super) async fn post_once<T: DeserializeOwned>(
         &self,
         path: &str,
         form: &Form,
         key: &str,
-    ) -> Result<T, Problem> {
-        read(&self.patiently(Method::POST, path, form, Some(key)).await?)
+    ) -> Result<T, StripeError> {
+        parse(&self.send_with_retries(Method::POST, path, form, Some(key)).await?)
     }
 
-    /// Asks for something that changes nothing, in a form because it is long.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, path: &str, form: &Form) -> Result<T, Problem> {
-        read(&self.patiently(Method::POST, path, form, None).await?)
+    /// Sends a query that changes nothing, as a form because of its length.
+    pub(super) async fn post_query<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: &Form,
+    ) -> Result<T, StripeError> {
+        parse(&self.send_with_retries(Method::POST, path, form, None).await?)
     }
 
-    /// Removes something, which is harmless to repeat by itself.
-    pub(super) async fn delete(&self, path: &str) -> Result<(), Problem> {
-        self.patiently(Method::DELETE, path, &Form::new(), None).await.map(drop)
+    /// Deletes an object. A repetition is harmless by itself, so it needs no idempotency key.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), StripeError> {
+        self.send_with_retries(Method::DELETE, path, &Form::new(), None).await.map(drop)
     }
 
-    /// Everything in a list, page by page.
-    pub(super) async fn all<T: DeserializeOwned + Named>(
+    /// Returns all objects of a list, page by page.
+    pub(super) async fn list_all<T: DeserializeOwned + Identified>(
         &self,
         path: &str,
         query: &Form,
-    ) -> Result<Vec<T>, Problem> {
-        let mut all: Vec<T> = Vec::new();
+    ) -> Result<Vec<T>, StripeError> {
+        let mut items: Vec<T> = Vec::new();
         loop {
             let mut query = query.clone().with("limit", 100);
-            if let Some(last) = all.last() {
+            if let Some(last) = items.last() {
                 query = query.with("starting_after", last.id());
             }
             let page: List<T> = self.get(path, &query).await?;
             let more = page.has_more && !page.data.is_empty();
-            all.extend(page.data);
+            items.extend(page.data);
             if !more {
-                return Ok(all);
+                return Ok(items);
             }
         }
     }
 
-    async fn patiently(
+    async fn send_with_retries(
         &self,
         method: Method,
         path: &str,
         form: &Form,
         key: Option<&str>,
-    ) -> Result<Vec<u8>, Problem> {
+    ) -> Result<Vec<u8>, StripeError> {
         let mut attempt = 1;
         loop {
-            let problem = match self.once(method.clone(), path, form, key).await {
+            let error = match self.send_once(method.clone(), path, form, key).await {
                 Ok(body) => return Ok(body),
-                Err(problem) => problem,
+                Err(error) => error,
             };
-            if attempt == TRIES || !problem.is_transient() || problem.is_stuck() {
-                return Err(problem);
+            if attempt == MAX_ATTEMPTS || !error.is_transient() || error.is_replayed_failure() {
+                return Err(error);
             }
-            let asked = problem.refusal().and_then(|refusal| refusal.retry_after);
-            let wait =
-                asked.unwrap_or_else(|| backoff::delay(attempt, FIRST_WAIT, LONGEST_WAIT, u64::MAX / 2));
-            tracing::debug!(%method, path, attempt, error = %problem, "Stripe is asked again");
-            self.clock.sleep(wait.min(LONGEST_WAIT)).await;
+            let retry_after = error.api_error().and_then(|api_error| api_error.retry_after);
+            let wait = retry_after
+                .unwrap_or_else(|| backoff::delay(attempt, INITIAL_BACKOFF, MAX_BACKOFF, u64::MAX / 2));
+            tracing::debug!(%method, path, attempt, %error, "Stripe request failed; retrying");
+            self.clock.sleep(wait.min(MAX_BACKOFF)).await;
             attempt += 1;
         }
     }
 
-    async fn once(
+    async fn send_once(
         &self,
         method: Method,
         path: &str,
         form: &Form,
         key: Option<&str>,
-    ) -> Result<Vec<u8>, Problem> {
+    ) -> Result<Vec<u8>, StripeError> {
         let url = format!("{}/v1/{path}", self.base);
         let encoded = form.encoded();
         let mut request = match method {
@@ -199,47 +206,47 @@ impl Client {
                 .body(encoded.clone()),
         };
         if let Some(key) = key {
-            request = request.header("idempotency-key", bound(key, &encoded));
+            request = request.header("idempotency-key", idempotency_key(key, &encoded));
         }
-        let answer = request.send().await.map_err(|error| Problem::Silence(error.without_url()))?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(|error| Problem::Silence(error.without_url()))?;
+        let response = request.send().await.map_err(|error| StripeError::NoResponse(error.without_url()))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(|error| StripeError::NoResponse(error.without_url()))?;
         match status.is_success() {
             true => Ok(body.to_vec()),
-            false => Err(Problem::Refusal(refusal(status.as_u16(), &headers, &body))),
+            false => Err(StripeError::Api(api_error(status.as_u16(), &headers, &body))),
         }
     }
 }
 
-/// Something with a name by which lists go on.
-pub(super) trait Named {
+/// Object with an id, after which the next page of a list starts.
+pub(super) trait Identified {
     fn id(&self) -> &str;
 }
 
-/// A key that belongs to what is asked: Stripe refuses one that comes back with something else, such as when a
-/// workspace has come since the first try.
-fn bound(key: &str, form: &str) -> String {
+/// Returns an idempotency key that includes a digest of the form. Stripe rejects a key that is reused with other
+/// parameters, such as those of a retry after a workspace was added.
+fn idempotency_key(key: &str, form: &str) -> String {
     let digest = digest(&SHA256, form.as_bytes());
     let short: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("hexabase/{key}/{short}")
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(Problem::Nonsense)
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, StripeError> {
+    serde_json::from_slice(body).map_err(StripeError::InvalidResponse)
 }
 
-fn refusal(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
+fn api_error(status: u16, headers: &HeaderMap, body: &[u8]) -> StripeApiError {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    // What stands in front of Stripe answers in other words.
-    let details = serde_json::from_slice::<Body>(body).unwrap_or_default().error;
-    Refusal {
+    // A proxy in front of Stripe responds in another format.
+    let details = serde_json::from_slice::<ErrorBody>(body).unwrap_or_default().error;
+    StripeApiError {
         status,
         code: details.code.unwrap_or_default(),
         parameter: details.param.unwrap_or_default(),
         message: details.message.unwrap_or_default(),
         request_id: header("request-id").unwrap_or_default().to_owned(),
         replayed: header("idempotent-replayed") == Some("true"),
-        should_retry: header("stripe-should-retry").and_then(|word| word.parse().ok()),
+        should_retry: header("stripe-should-retry").and_then(|text| text.parse().ok()),
         retry_after: header(RETRY_AFTER.as_str()).and_then(|text| text.parse().ok()).map(Duration::from_secs),
     }
 }

@@ -1,10 +1,10 @@
-//! Stripe, spoken to by a thin client of our own: the calls that are needed, in one version of the API.
+//! Stripe billing provider, with a thin client for the required calls in one version of the API.
 
 mod catalog;
 mod client;
+mod components;
+mod error;
 mod objects;
-mod parts;
-mod problem;
 mod provider;
 mod subscriptions;
 mod usage;
@@ -22,30 +22,30 @@ use hexabase_core::secret::SecretString;
 
 pub use catalog::CatalogStep;
 use client::{Client, Form};
+pub use components::Cost;
 use objects::{StripeCustomer, StripeMethod};
-pub use parts::Cost;
-use webhook::Secrets;
+use webhook::WebhookSecrets;
 
-/// How to speak with Stripe.
+/// Configuration of a [`StripeBilling`].
 #[derive(Debug, Clone)]
-pub struct StripeSettings {
-    /// The secret key, `sk_…`, or a restricted one.
+pub struct StripeConfig {
+    /// Secret API key, `sk_…`, or a restricted one.
     pub secret_key: SecretString,
-    /// The secrets that webhooks are signed with, `whsec_…`: several while one is replaced.
+    /// Signing secrets of webhooks, `whsec_…`; several during a rotation.
     pub webhook_secrets: Vec<SecretString>,
-    /// Where the API is.
+    /// Base URL of the API.
     pub api_base: String,
-    /// How long to wait for an answer.
+    /// Maximum wait for a response.
     pub timeout: Duration,
-    /// Whether Stripe works out taxes (<https://docs.stripe.com/tax>).
+    /// `true` if Stripe calculates taxes (<https://docs.stripe.com/tax>).
     pub automatic_tax: bool,
 }
 
-impl StripeSettings {
-    /// Where Stripe's API is.
+impl StripeConfig {
+    /// Base URL of Stripe's API.
     pub const API_BASE: &str = "https://api.stripe.com";
 
-    /// With this key, and whatever is usual.
+    /// Returns the default configuration with an API key: no webhook secrets, timeout 20 seconds, no tax calculation.
     #[must_use]
     pub fn new(secret_key: SecretString) -> Self {
         Self {
@@ -58,11 +58,11 @@ impl StripeSettings {
     }
 }
 
-/// Takes money through Stripe. Plans are found among Stripe's prices by their lookup keys; [`Self::plan_catalog`] says
-/// what Stripe has to be told for that.
+/// [`BillingProvider`](hexabase_core::billing::BillingProvider) that charges through Stripe. It finds the prices of a
+/// plan by their lookup keys; [`Self::plan_catalog`] returns the steps that create them.
 pub struct StripeBilling {
     client: Client,
-    secrets: Secrets,
+    webhook_secrets: WebhookSecrets,
     automatic_tax: bool,
 }
 
@@ -73,15 +73,15 @@ impl fmt::Debug for StripeBilling {
 }
 
 impl StripeBilling {
-    /// Speaks with Stripe like this.
+    /// Creates a provider.
     ///
     /// # Errors
-    /// `Invalid` for a key that is none.
-    pub fn new(settings: &StripeSettings, clock: Arc<dyn Clock>) -> Result<Self> {
+    /// `Invalid` for an API key that no HTTP header can contain.
+    pub fn new(config: &StripeConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         Ok(Self {
-            client: Client::new(&settings.secret_key, &settings.api_base, settings.timeout, clock)?,
-            secrets: Secrets::new(&settings.webhook_secrets),
-            automatic_tax: settings.automatic_tax,
+            client: Client::new(&config.secret_key, &config.api_base, config.timeout, clock)?,
+            webhook_secrets: WebhookSecrets::new(&config.webhook_secrets),
+            automatic_tax: config.automatic_tax,
         })
     }
 
@@ -90,25 +90,26 @@ impl StripeBilling {
         if customer.deleted { Err(Error::not_found("customer")) } else { Ok(customer) }
     }
 
-    async fn methods(&self, customer: &CustomerId) -> Result<Vec<StripeMethod>> {
+    async fn payment_methods(&self, customer: &CustomerId) -> Result<Vec<StripeMethod>> {
         let path = format!("customers/{}/payment_methods", customer.0);
-        Ok(self.client.all(&path, &Form::new()).await?)
+        Ok(self.client.list_all(&path, &Form::new()).await?)
     }
 
-    async fn make_default(&self, customer: &CustomerId, method: &str, key: &str) -> Result<()> {
+    async fn set_default_payment_method(&self, customer: &CustomerId, method: &str, key: &str) -> Result<()> {
         let form = Form::new().with("invoice_settings[default_payment_method]", method);
         let path = format!("customers/{}", customer.0);
         self.client.post::<StripeCustomer>(&path, &form, &format!("{key}/default")).await?;
         Ok(())
     }
 
-    /// Refuses to go on when there is nothing to pay with. What was entered at a hosted page is there without being
-    /// the default.
-    async fn require_method(&self, customer: &CustomerId, key: &BillingKey) -> Result<()> {
+    /// Fails with `no_payment_method` if the customer has no payment method. A method entered on a hosted page is
+    /// attached without being the default; the newest one becomes the default.
+    async fn require_payment_method(&self, customer: &CustomerId, key: &BillingKey) -> Result<()> {
         if self.customer(customer).await?.default_method().is_some() {
             return Ok(());
         }
-        let newest = self.methods(customer).await?.into_iter().next().ok_or_else(no_payment_method)?;
-        self.make_default(customer, &newest.id, &format!("{}/{}", key.0, newest.id)).await
+        let newest =
+            self.payment_methods(customer).await?.into_iter().next().ok_or_else(no_payment_method)?;
+        self.set_default_payment_method(customer, &newest.id, &format!("{}/{}", key.0, newest.id)).await
     }
 }

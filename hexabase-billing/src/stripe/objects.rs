@@ -1,31 +1,31 @@
-//! What Stripe answers, as far as it is read here.
+//! Objects of Stripe's API, with the fields that are read.
 
 use std::collections::BTreeMap;
 
 use hexabase_core::billing::{Invoice, InvoiceLine, PaymentMethod};
 use hexabase_core::error::{Error, Result};
-use hexabase_core::model::{Currency, Extras, Interval, Money, Subscription, SubscriptionState, UsagePrice};
+use hexabase_core::model::{AddOns, Currency, Interval, Money, Subscription, SubscriptionState, UsagePrice};
 use hexabase_core::name::PlanId;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::client::{List, Named};
-use super::parts::{BASE, Cost, NODE, WORKSPACE, metered_by};
+use super::client::{Identified, List};
+use super::components::{BASE, Cost, NODE, WORKSPACE, metered_by};
 
-/// In the metadata of our prices: which plan they are of, and which part of it.
+/// Metadata of prices: id of the plan, and component of the plan.
 pub(super) const PLAN: &str = "hexabase_plan";
 pub(super) const COMPONENT: &str = "hexabase_component";
-/// In the metadata of prices of usage: how much of it a month includes, and what a thousand more cost.
+/// Metadata of metered prices: included amount per month, and price of a thousand units.
 pub(super) const INCLUDED: &str = "hexabase_included";
 pub(super) const PER_THOUSAND: &str = "hexabase_per_thousand";
-/// In the metadata of our customers: which organization they are.
+/// Metadata of customers: id of the organization.
 pub(super) const ORGANIZATION: &str = "hexabase_organization";
 
 pub(super) type Metadata = BTreeMap<String, String>;
 
-macro_rules! named {
+macro_rules! identified {
     ($($type:ident),+) => {$(
-        impl Named for $type {
+        impl Identified for $type {
             fn id(&self) -> &str {
                 &self.id
             }
@@ -33,7 +33,7 @@ macro_rules! named {
     )+};
 }
 
-named!(StripeCustomer, StripePrice, StripeSubscription, StripeInvoice, StripeMethod);
+identified!(StripeCustomer, StripePrice, StripeSubscription, StripeInvoice, StripeMethod);
 
 #[derive(Debug, Deserialize)]
 pub(super) struct StripeCustomer {
@@ -98,14 +98,14 @@ impl StripePrice {
         let included = number(INCLUDED).and_then(|included| u32::try_from(included).ok());
         match (included, number(PER_THOUSAND)) {
             (Some(included), Some(amount)) => {
-                Cost::Used(UsagePrice { included, per_thousand: money(amount) })
+                Cost::Metered(UsagePrice { included, per_thousand: money(amount) })
             }
-            _ => Cost::Each(money(self.unit_amount.unwrap_or_default())),
+            _ => Cost::PerUnit(money(self.unit_amount.unwrap_or_default())),
         }
     }
 
-    /// What it costs to have so many of it for a period; nothing where that depends on what is used.
-    pub(super) fn times(&self, quantity: u32) -> i64 {
+    /// Returns the cost of a quantity for one period; 0 for a metered price, whose cost depends on usage.
+    pub(super) fn amount_for(&self, quantity: u32) -> i64 {
         let metered = self.recurring.as_ref().is_some_and(|it| it.usage_type.as_deref() == Some("metered"));
         if metered { 0 } else { self.unit_amount.unwrap_or(0).saturating_mul(i64::from(quantity)) }
     }
@@ -141,15 +141,15 @@ pub(super) struct StripeItem {
     current_period_end: i64,
 }
 
-/// The invoice itself, or only its name.
+/// Invoice: expanded, or its id only.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum LatestInvoice {
-    Whole {
+    Expanded {
         confirmation_secret: Option<ConfirmationSecret>,
     },
-    #[expect(dead_code, reason = "a name says nothing that is needed")]
-    Name(String),
+    #[expect(dead_code, reason = "the id is not needed")]
+    Id(String),
 }
 
 #[derive(Deserialize)]
@@ -164,7 +164,7 @@ impl std::fmt::Debug for ConfirmationSecret {
 }
 
 impl StripeSubscription {
-    /// The item for a part of a plan.
+    /// Returns the item of a component.
     pub(super) fn item(&self, component: &str) -> Option<&StripeItem> {
         let is =
             |item: &&StripeItem| item.price.metadata.get(COMPONENT).is_some_and(|name| name == component);
@@ -172,16 +172,16 @@ impl StripeSubscription {
     }
 
     pub(super) fn state(&self) -> Result<SubscriptionState> {
-        let unknown = |_| Error::unexpected("Stripe knows a state of subscriptions that is not known here");
+        let unknown = |_| Error::unexpected("Stripe returned an unknown subscription status");
         self.status.parse().map_err(|error| unknown(error).with("state", &self.status))
     }
 
-    /// What it costs in a whole period.
-    pub(super) fn per_period(&self) -> i64 {
-        self.items.data.iter().map(|item| item.price.times(item.quantity.unwrap_or(1))).sum()
+    /// Returns the cost of a whole period, without usage.
+    pub(super) fn amount_per_period(&self) -> i64 {
+        self.items.data.iter().map(|item| item.price.amount_for(item.quantity.unwrap_or(1))).sum()
     }
 
-    /// As Hexabase knows it; none when it is for something else.
+    /// Converts to a subscription of Hexabase; `None` if it is not for a plan.
     pub(super) fn subscription(&self) -> Result<Option<Subscription>> {
         let Some(base) = self.item(BASE) else { return Ok(None) };
         let Some(plan) = base.price.metadata.get(PLAN).and_then(|plan| PlanId::parse(plan).ok()) else {
@@ -196,11 +196,11 @@ impl StripeSubscription {
             id: self.id.clone(),
             plan_id: plan,
             interval,
-            extras: Extras { workspaces: paid_for(WORKSPACE), nodes: paid_for(NODE) },
+            add_ons: AddOns { workspaces: paid_for(WORKSPACE), nodes: paid_for(NODE) },
             state: self.state()?,
-            current_period_end: moment(base.current_period_end)?,
+            current_period_end: timestamp(base.current_period_end)?,
             cancel_at_period_end: self.cancel_at_period_end,
-            trial_end: self.trial_end.map(moment).transpose()?,
+            trial_end: self.trial_end.map(timestamp).transpose()?,
             awaits_confirmation: self.pending_update.is_some(),
         }))
     }
@@ -267,7 +267,7 @@ struct LineDetails {
 }
 
 impl StripeInvoice {
-    /// As Hexabase knows it. One that is only foreseen has no name.
+    /// Converts to an invoice of Hexabase. A preview has no id.
     pub(super) fn invoice(self) -> Result<Invoice> {
         let money = |amount| Money { amount, currency: self.currency };
         let line = |line: StripeLine| -> Result<InvoiceLine> {
@@ -280,34 +280,35 @@ impl StripeInvoice {
                 meter: product.and_then(|product| metered_by(&product)),
                 amount: money(line.amount),
                 proration: details.is_some_and(|details| details.proration),
-                period_start: moment(line.period.start)?,
-                period_end: moment(line.period.end)?,
+                period_start: timestamp(line.period.start)?,
+                period_end: timestamp(line.period.end)?,
             })
         };
-        let is_foreseen = self.id.is_empty() || self.id.starts_with("upcoming_");
+        let is_preview = self.id.is_empty() || self.id.starts_with("upcoming_");
         Ok(Invoice {
-            number: self.number.filter(|_| !is_foreseen),
+            number: self.number.filter(|_| !is_preview),
             status: self.status.unwrap_or_else(|| "draft".to_owned()),
             subtotal: money(self.subtotal),
             tax: money(self.total_taxes.iter().flatten().map(|tax| tax.amount).sum()),
             total: money(self.total),
             amount_due: money(self.amount_due),
-            created_at: moment(self.created)?,
-            pdf_url: self.invoice_pdf.filter(|_| !is_foreseen),
+            created_at: timestamp(self.created)?,
+            pdf_url: self.invoice_pdf.filter(|_| !is_preview),
             lines: self.lines.data.into_iter().map(line).collect::<Result<_>>()?,
-            id: if is_foreseen { String::new() } else { self.id },
+            id: if is_preview { String::new() } else { self.id },
         })
     }
 }
 
-fn moment(seconds: i64) -> Result<Timestamp> {
-    Timestamp::from_second(seconds)
-        .map_err(|error| Error::unexpected("Stripe names a time that there is not").caused_by(error))
+fn timestamp(seconds: i64) -> Result<Timestamp> {
+    Timestamp::from_second(seconds).map_err(|error| {
+        Error::unexpected("Stripe returned a timestamp that is out of range").caused_by(error)
+    })
 }
 
-/// What has a name and, sometimes, a secret or a page.
+/// Created object with its id and, depending on its kind, a client secret or a URL.
 #[derive(Deserialize)]
-pub(super) struct Made {
+pub(super) struct CreatedObject {
     pub(super) id: String,
     pub(super) client_secret: Option<String>,
     pub(super) url: Option<String>,

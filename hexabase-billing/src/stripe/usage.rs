@@ -1,7 +1,7 @@
 //! Usage as Stripe's meters and meter events.
 //!
-//! A meter takes what it is told of an hour as that hour's sum: what comes later takes the place of what came before
-//! (`event_time_window`), so that telling again is harmless however long it takes to know whether the first telling
+//! A meter takes a report for an hour as the total of that hour: a later report replaces an earlier one
+//! (`event_time_window`). So a repeated report is harmless, however late it becomes known whether the first one
 //! arrived.
 
 use hexabase_core::billing::UsageEvent;
@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::StripeBilling;
-use super::client::{Form, List, Named};
-use super::problem::Problem;
+use super::client::{Form, Identified, List};
+use super::error::StripeError;
 
-/// Where in an event the customer is named, and where the amount.
+/// Keys of an event's payload with the customer id and with the amount.
 const CUSTOMER: &str = "stripe_customer_id";
 const VALUE: &str = "value";
 
@@ -24,7 +24,7 @@ struct StripeMeter {
     event_name: String,
 }
 
-impl Named for StripeMeter {
+impl Identified for StripeMeter {
     fn id(&self) -> &str {
         &self.id
     }
@@ -35,25 +35,25 @@ struct Summary {
     aggregated_value: f64,
 }
 
-/// What events of a meter are called.
+/// Returns the name of a meter's events.
 fn event_name(meter: Meter) -> String {
     format!("hexabase_{meter}")
 }
 
 impl StripeBilling {
-    /// Stripe's name for a meter, if it is there.
+    /// Returns the id of a meter at Stripe; `None` if it does not exist.
     pub(super) async fn meter(&self, meter: Meter) -> Result<Option<String>> {
-        let all: Vec<StripeMeter> =
-            self.client.all("billing/meters", &Form::new().with("status", "active")).await?;
+        let meters: Vec<StripeMeter> =
+            self.client.list_all("billing/meters", &Form::new().with("status", "active")).await?;
         let name = event_name(meter);
-        Ok(all.into_iter().find(|known| known.event_name == name).map(|known| known.id))
+        Ok(meters.into_iter().find(|known| known.event_name == name).map(|known| known.id))
     }
 
-    pub(super) async fn known_meter(&self, meter: Meter) -> Result<String> {
-        self.meter(meter).await?.ok_or_else(|| unmetered(meter))
+    pub(super) async fn require_meter(&self, meter: Meter) -> Result<String> {
+        self.meter(meter).await?.ok_or_else(|| unknown_meter(meter))
     }
 
-    pub(super) async fn make_meter(&self, meter: Meter) -> Result<()> {
+    pub(super) async fn create_meter(&self, meter: Meter) -> Result<()> {
         if self.meter(meter).await?.is_some() {
             return Ok(());
         }
@@ -69,7 +69,7 @@ impl StripeBilling {
         Ok(())
     }
 
-    pub(super) async fn tell(&self, customer: &CustomerId, event: &UsageEvent) -> Result<()> {
+    pub(super) async fn report(&self, customer: &CustomerId, event: &UsageEvent) -> Result<()> {
         let form = Form::new()
             .with("event_name", event_name(event.meter))
             .with("identifier", &event.identifier)
@@ -77,20 +77,20 @@ impl StripeBilling {
             .with(format!("payload[{CUSTOMER}]"), &customer.0)
             .with(format!("payload[{VALUE}]"), event.amount);
         match self.client.post::<IgnoredAny>("billing/meter_events", &form, &event.identifier).await {
-            Err(problem) if is_known(&problem) => Ok(()),
-            Err(problem) if lacks_meter(&problem) => Err(unmetered(event.meter).caused_by(problem)),
+            Err(error) if is_duplicate(&error) => Ok(()),
+            Err(error) if is_missing_meter(&error) => Err(unknown_meter(event.meter).caused_by(error)),
             outcome => Ok(outcome.map(drop)?),
         }
     }
 
-    pub(super) async fn told(
+    pub(super) async fn reported(
         &self,
         customer: &CustomerId,
         meter: Meter,
         from: Hour,
         until: Hour,
     ) -> Result<u64> {
-        let path = format!("billing/meters/{}/event_summaries", self.known_meter(meter).await?);
+        let path = format!("billing/meters/{}/event_summaries", self.require_meter(meter).await?);
         let query = Form::new()
             .with("customer", &customer.0)
             .with("start_time", from.start().as_second())
@@ -101,28 +101,28 @@ impl StripeBilling {
     }
 }
 
-/// Only whole numbers were told, and none that a float could not hold.
+/// Converts a sum of whole numbers, all of which an `f64` represents exactly.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of whole numbers")]
 fn whole(sum: f64) -> u64 {
     sum.round() as u64
 }
 
-/// Whether an event of this name was taken in before. Stripe has no code for that.
-fn is_known(problem: &Problem) -> bool {
-    problem
-        .refusal()
+/// `true` if Stripe has already received an event with this identifier. Stripe has no error code for that.
+fn is_duplicate(error: &StripeError) -> bool {
+    error
+        .api_error()
         .is_some_and(|it| it.status == 400 && it.message.contains("already exists with identifier"))
 }
 
-/// Whether it is the meter that is not there.
-fn lacks_meter(problem: &Problem) -> bool {
+/// `true` if the meter does not exist.
+fn is_missing_meter(error: &StripeError) -> bool {
     let names =
         |message: &str| message.starts_with("No active meter") || message.starts_with("No such meter");
-    problem.refusal().is_some_and(|it| names(&it.message))
+    error.api_error().is_some_and(|it| names(&it.message))
 }
 
-fn unmetered(meter: Meter) -> Error {
+fn unknown_meter(meter: Meter) -> Error {
     let message =
-        "the payment provider does not know this meter yet; an operator has to run `hexabase billing sync`";
+        "the payment provider does not know this meter yet; an operator must run `hexabase billing sync`";
     Error::unavailable(message).with("meter", meter)
 }

@@ -1,4 +1,4 @@
-//! Whether a webhook comes from Stripe (<https://docs.stripe.com/webhooks/signature>), and what it is about.
+//! Verification of webhooks (<https://docs.stripe.com/webhooks/signature>), and extraction of their subject.
 
 use std::time::Duration;
 
@@ -11,72 +11,74 @@ use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-/// How far the time of a signature may be from ours.
+/// Maximum difference between the timestamp of a signature and the current time.
 const TOLERANCE: Duration = Duration::from_secs(300);
-/// How many signatures of a header are looked at: one for each secret that is in use while one is replaced.
-const MOST_SIGNATURES: usize = 8;
+/// Maximum number of signatures of a header that are compared. Stripe sends one per active secret, and several secrets
+/// are active during a rotation.
+const MAX_SIGNATURES: usize = 8;
 
-/// What is told of that says something about an account.
-const KINDS: [&str; 5] = ["customer.", "invoice.", "payment_method.", "checkout.session.", "setup_intent."];
+/// Prefixes of the types of events that affect a billing account.
+const ACCOUNT_EVENT_PREFIXES: [&str; 5] =
+    ["customer.", "invoice.", "payment_method.", "checkout.session.", "setup_intent."];
 
-/// The secrets that Stripe signs with: several while one is replaced.
-pub(super) struct Secrets(Vec<hmac::Key>);
+/// Signing secrets; several during a rotation.
+pub(super) struct WebhookSecrets(Vec<hmac::Key>);
 
-impl Secrets {
+impl WebhookSecrets {
     pub(super) fn new(secrets: &[SecretString]) -> Self {
         let key =
             |secret: &SecretString| hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-        // An empty secret would let everybody sign.
-        let real = secrets.iter().filter(|secret| !secret.expose_secret().is_empty());
-        Self(real.map(key).collect())
+        // Any client could sign with an empty secret.
+        let valid = secrets.iter().filter(|secret| !secret.expose_secret().is_empty());
+        Self(valid.map(key).collect())
     }
 
-    /// What a webhook is about, if Stripe sent it, and just now.
+    /// Verifies signature and timestamp of a webhook, and returns its subject.
     pub(super) fn verify(&self, body: &[u8], header: &str, now: Timestamp) -> Result<WebhookHint> {
         let (at, signatures) =
-            parse(header).ok_or_else(|| refused("there is no signature that can be read"))?;
+            parse(header).ok_or_else(|| rejected("the signature header cannot be parsed"))?;
         let tolerance = SignedDuration::try_from(TOLERANCE).unwrap_or(SignedDuration::MAX);
         let sent = at.parse().ok().and_then(|at: i64| Timestamp::from_second(at).ok());
-        let sent = sent.ok_or_else(|| refused("its time cannot be read"))?;
-        let fits = self.0.iter().any(|key| {
+        let sent = sent.ok_or_else(|| rejected("its timestamp cannot be parsed"))?;
+        let matches = self.0.iter().any(|key| {
             let mut context = hmac::Context::with_key(key);
             context.update(at.as_bytes());
             context.update(b".");
             context.update(body);
             let tag = context.sign();
-            // All of them are compared, so that how long it takes says nothing.
+            // Every signature is compared, so that the duration reveals nothing.
             let equal = |signature: &[u8; 32]| verify_slices_are_equal(tag.as_ref(), signature).is_ok();
             signatures.iter().fold(false, |found, signature| equal(signature) | found)
         });
-        if !fits {
-            return Err(refused("no signature fits any of the secrets"));
+        if !matches {
+            return Err(rejected("no signature matches any of the secrets"));
         }
         if now.duration_since(sent).abs() > tolerance {
-            return Err(refused("it was signed too long ago, or the clocks differ"));
+            return Err(rejected("its timestamp is out of tolerance, or the clocks differ"));
         }
         hint(body)
     }
 }
 
-fn refused(why: &str) -> Error {
-    Error::unauthenticated(format!("the webhook is not taken in: {why}"))
+fn rejected(reason: &str) -> Error {
+    Error::unauthenticated(format!("the webhook is rejected: {reason}"))
 }
 
-/// The time, as it is written, and the signatures of the one scheme that counts.
+/// Parses the header into the timestamp, as text, and the signatures of the scheme `v1`.
 fn parse(header: &str) -> Option<(&str, Vec<[u8; 32]>)> {
     let mut at = None;
     let mut signatures = Vec::new();
     for (name, value) in header.split(',').filter_map(|part| part.trim().split_once('=')) {
         match name {
             "t" => at = Some(value),
-            "v1" if signatures.len() < MOST_SIGNATURES => signatures.extend(unhex(value)),
+            "v1" if signatures.len() < MAX_SIGNATURES => signatures.extend(decode_hex(value)),
             _ => {}
         }
     }
     Some((at?, signatures)).filter(|(_, signatures)| !signatures.is_empty())
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+fn decode_hex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     let digits = text.as_bytes();
     if digits.len() != 64 {
@@ -114,24 +116,24 @@ struct Object<'a> {
     customer: Option<Customer>,
 }
 
-/// A customer's name, or the customer whole.
+/// Customer: its id, or the expanded object.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Customer {
-    Name(String),
-    Whole { id: String },
+    Id(String),
+    Expanded { id: String },
 }
 
 fn hint(body: &[u8]) -> Result<WebhookHint> {
     let event: Event<'_> = serde_json::from_slice(body)
-        .map_err(|error| Error::invalid("body", format!("is no event of Stripe's: {error}")))?;
+        .map_err(|error| Error::invalid("body", format!("must be an event of Stripe: {error}")))?;
     let object = event.data.object;
     let customer = match object.customer {
-        Some(Customer::Name(id) | Customer::Whole { id }) => Some(id),
+        Some(Customer::Id(id) | Customer::Expanded { id }) => Some(id),
         None if object.object == "customer" => Some(object.id),
         None => None,
     };
-    let told = KINDS.iter().any(|kind| event.kind.starts_with(kind));
-    let customer = customer.filter(|id| told && !id.is_empty()).map(CustomerId);
+    let affects_account = ACCOUNT_EVENT_PREFIXES.iter().any(|prefix| event.kind.starts_with(prefix));
+    let customer = customer.filter(|id| affects_account && !id.is_empty()).map(CustomerId);
     Ok(WebhookHint { event_id: event.id, kind: event.kind, customer })
 }

@@ -2,55 +2,55 @@ use std::fmt::Write as _;
 
 use crate::model::{OrganizationRole, Scope};
 
-/// Where an action takes place, which decides whether an outsider may know that the place exists.
+/// Level at which an action applies. It determines which callers may know that the object exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// In an organization as a whole: visible to its members.
+    /// The organization as a whole, visible to its members.
     Organization,
-    /// In a workspace: visible to owners, administrators and billing of the organization, and to whoever is
-    /// in one of the workspace's groups.
+    /// A workspace, visible to owners, administrators and billing of the organization, and to the members of the
+    /// workspace's groups.
     Workspace,
 }
 
-/// What an action asks of whoever is in the workspace's groups.
+/// Right in a workspace, granted by its groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkspaceDemand {
-    /// No group gives this right.
-    Nothing,
-    /// Being in any group of the workspace.
+pub enum WorkspaceRight {
+    /// No right: groups do not permit the action.
+    None,
+    /// Membership of any group of the workspace.
     Member,
-    /// Having `hexabase:workspace-admin`, or `hexabase:project-admin` in the project concerned.
+    /// The role `hexabase:workspace-admin`, or `hexabase:project-admin` in the project concerned.
     ProjectAdmin,
-    /// Having `hexabase:workspace-admin`.
+    /// The role `hexabase:workspace-admin`.
     Admin,
 }
 
-/// One row of the table of permissions.
+/// Row of the permission table.
 #[derive(Debug, Clone, Copy)]
 pub struct Permission {
-    /// The action, as the audit log and the documentation write it.
+    /// Name of the action, as in the audit log and the documentation.
     pub name: &'static str,
-    /// Where it takes place.
+    /// Level at which the action applies.
     pub level: Level,
-    /// The organization roles that may do it.
+    /// Organization roles that permit the action.
     pub roles: &'static [OrganizationRole],
-    /// What else gives the right to do it.
-    pub demand: WorkspaceDemand,
-    /// The scope that an API token needs for it.
+    /// Right in the workspace that permits the action without one of `roles`.
+    pub workspace_right: WorkspaceRight,
+    /// Scope that an API token needs for the action.
     pub scope: Scope,
 }
 
-const OWNER: &[OrganizationRole] = &[OrganizationRole::Owner];
-const ADMINS: &[OrganizationRole] = &[OrganizationRole::Owner, OrganizationRole::Admin];
-const STAFF: &[OrganizationRole] =
+const OWNER_ROLE: &[OrganizationRole] = &[OrganizationRole::Owner];
+const ADMIN_ROLES: &[OrganizationRole] = &[OrganizationRole::Owner, OrganizationRole::Admin];
+const STAFF_ROLES: &[OrganizationRole] =
     &[OrganizationRole::Owner, OrganizationRole::Admin, OrganizationRole::Billing];
-const PAYERS: &[OrganizationRole] = &[OrganizationRole::Owner, OrganizationRole::Billing];
-const EVERYBODY: &[OrganizationRole] = OrganizationRole::ALL;
-const NOBODY: &[OrganizationRole] = &[];
+const BILLING_ROLES: &[OrganizationRole] = &[OrganizationRole::Owner, OrganizationRole::Billing];
+const ALL_ROLES: &[OrganizationRole] = OrganizationRole::ALL;
+const NO_ROLES: &[OrganizationRole] = &[];
 
 macro_rules! actions {
-    ($($(#[$doc:meta])* $action:ident = $name:literal, $level:ident, $roles:ident, $demand:ident, $scope:ident;)+) => {
-        /// Something that a caller may or may not do.
+    ($($(#[$doc:meta])* $action:ident = $name:literal, $level:ident, $roles:ident, $workspace_right:ident, $scope:ident;)+) => {
+        /// Action of a caller, subject to authorization.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Action { $($(#[$doc])* $action),+ }
 
@@ -58,7 +58,7 @@ macro_rules! actions {
             /// All actions, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$action),+];
 
-            /// Who may do it.
+            /// Returns the row of the permission table.
             #[must_use]
             pub const fn permission(self) -> Permission {
                 match self {$(
@@ -66,7 +66,7 @@ macro_rules! actions {
                         name: $name,
                         level: Level::$level,
                         roles: $roles,
-                        demand: WorkspaceDemand::$demand,
+                        workspace_right: WorkspaceRight::$workspace_right,
                         scope: Scope::$scope,
                     },
                 )+}
@@ -77,72 +77,73 @@ macro_rules! actions {
 
 actions! {
     /// See an organization.
-    OrganizationRead = "organization.read", Organization, EVERYBODY, Nothing, OrganizationsRead;
-    /// Change how an organization is shown.
-    OrganizationUpdate = "organization.update", Organization, ADMINS, Nothing, OrganizationsWrite;
-    /// Remove an organization.
-    OrganizationDelete = "organization.delete", Organization, OWNER, Nothing, OrganizationsWrite;
-    /// See who is in an organization.
-    MembersRead = "members.read", Organization, EVERYBODY, Nothing, OrganizationsRead;
-    /// Change roles and remove members. What concerns owners is for owners only.
-    MembersManage = "members.manage", Organization, ADMINS, Nothing, OrganizationsWrite;
+    OrganizationRead = "organization.read", Organization, ALL_ROLES, None, OrganizationsRead;
+    /// Change the display name of an organization.
+    OrganizationUpdate = "organization.update", Organization, ADMIN_ROLES, None, OrganizationsWrite;
+    /// Delete an organization.
+    OrganizationDelete = "organization.delete", Organization, OWNER_ROLE, None, OrganizationsWrite;
+    /// List the members of an organization.
+    MembersRead = "members.read", Organization, ALL_ROLES, None, OrganizationsRead;
+    /// Change roles and remove members. Changes that concern owners require an owner.
+    MembersManage = "members.manage", Organization, ADMIN_ROLES, None, OrganizationsWrite;
     /// Leave an organization.
-    MembersLeave = "members.leave", Organization, EVERYBODY, Nothing, OrganizationsWrite;
-    /// See, make and withdraw invitations. Only owners invite owners.
-    InvitationsManage = "invitations.manage", Organization, ADMINS, Nothing, OrganizationsWrite;
-    /// See, make and remove service accounts and their tokens.
-    ServiceAccountsManage = "service_accounts.manage", Organization, ADMINS, Nothing, OrganizationsWrite;
+    MembersLeave = "members.leave", Organization, ALL_ROLES, None, OrganizationsWrite;
+    /// List, create and withdraw invitations. Inviting an owner requires an owner.
+    InvitationsManage = "invitations.manage", Organization, ADMIN_ROLES, None, OrganizationsWrite;
+    /// List, create and delete service accounts and their tokens.
+    ServiceAccountsManage = "service_accounts.manage", Organization, ADMIN_ROLES, None, OrganizationsWrite;
     /// Read the audit log.
-    AuditRead = "audit.read", Organization, ADMINS, Nothing, OrganizationsRead;
-    /// Read counts and usage of an organization.
-    OverviewRead = "overview.read", Organization, EVERYBODY, Nothing, OrganizationsRead;
-    /// Watch what moves in an organization; what moves in a workspace only where it may be seen.
-    EventsRead = "events.read", Organization, EVERYBODY, Nothing, OrganizationsRead;
-    /// See what an organization pays, and how.
-    BillingRead = "billing.read", Organization, PAYERS, Nothing, BillingRead;
-    /// Subscribe, end a subscription, and change ways to pay.
-    BillingManage = "billing.manage", Organization, PAYERS, Nothing, BillingWrite;
-    /// List workspaces: all of them for owners, administrators and billing, one's own for everybody else.
-    WorkspacesList = "workspaces.list", Organization, EVERYBODY, Nothing, WorkspacesRead;
-    /// Make a workspace.
-    WorkspaceCreate = "workspace.create", Organization, ADMINS, Nothing, WorkspacesWrite;
+    AuditRead = "audit.read", Organization, ADMIN_ROLES, None, OrganizationsRead;
+    /// Read object counts and usage of an organization.
+    OverviewRead = "overview.read", Organization, ALL_ROLES, None, OrganizationsRead;
+    /// Watch the events of an organization; events of a workspace require that the caller can see the workspace.
+    EventsRead = "events.read", Organization, ALL_ROLES, None, OrganizationsRead;
+    /// Read the subscription, payment methods, invoices and usage costs of an organization.
+    BillingRead = "billing.read", Organization, BILLING_ROLES, None, BillingRead;
+    /// Subscribe, cancel the subscription, and change payment methods.
+    BillingManage = "billing.manage", Organization, BILLING_ROLES, None, BillingWrite;
+    /// List workspaces: all of them for owners, administrators and billing; for other members, those of their groups.
+    WorkspacesList = "workspaces.list", Organization, ALL_ROLES, None, WorkspacesRead;
+    /// Create a workspace.
+    WorkspaceCreate = "workspace.create", Organization, ADMIN_ROLES, None, WorkspacesWrite;
     /// See a workspace, its tasks, conditions, drift and usage.
-    WorkspaceRead = "workspace.read", Workspace, STAFF, Member, WorkspacesRead;
+    WorkspaceRead = "workspace.read", Workspace, STAFF_ROLES, Member, WorkspacesRead;
     /// Change a workspace's name, plan or version.
-    WorkspaceUpdate = "workspace.update", Workspace, ADMINS, Nothing, WorkspacesWrite;
-    /// Remove a workspace.
-    WorkspaceDelete = "workspace.delete", Workspace, ADMINS, Nothing, WorkspacesWrite;
-    /// Put a workspace to sleep, or wake it.
-    WorkspacePower = "workspace.power", Workspace, ADMINS, Nothing, WorkspacesWrite;
-    /// Give a workspace nodes of its own, or take them back.
-    NodePoolsManage = "node_pools.manage", Workspace, ADMINS, Nothing, WorkspacesWrite;
-    /// Try a failed task again.
-    TaskRetry = "task.retry", Workspace, ADMINS, Admin, WorkspacesWrite;
-    /// Get a kubeconfig or a token for the tenant cluster.
-    ClusterAccess = "cluster.access", Workspace, NOBODY, Member, ClusterAccess;
-    /// See groups, and who is in them.
-    GroupsRead = "groups.read", Workspace, ADMINS, Member, AccessRead;
-    /// Change groups, and who is in them.
-    GroupsManage = "groups.manage", Workspace, ADMINS, Admin, AccessWrite;
-    /// See roles and assignments.
-    RolesRead = "roles.read", Workspace, ADMINS, Member, AccessRead;
+    WorkspaceUpdate = "workspace.update", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
+    /// Delete a workspace.
+    WorkspaceDelete = "workspace.delete", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
+    /// Suspend or resume a workspace.
+    WorkspacePower = "workspace.power", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
+    /// Create and delete node pools.
+    NodePoolsManage = "node_pools.manage", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
+    /// Retry a failed task.
+    TaskRetry = "task.retry", Workspace, ADMIN_ROLES, Admin, WorkspacesWrite;
+    /// Request a kubeconfig or a token for the tenant cluster.
+    ClusterAccess = "cluster.access", Workspace, NO_ROLES, Member, ClusterAccess;
+    /// List groups and their members.
+    GroupsRead = "groups.read", Workspace, ADMIN_ROLES, Member, AccessRead;
+    /// Change groups and their members.
+    GroupsManage = "groups.manage", Workspace, ADMIN_ROLES, Admin, AccessWrite;
+    /// List roles and role assignments.
+    RolesRead = "roles.read", Workspace, ADMIN_ROLES, Member, AccessRead;
     /// Assign roles in the workspace as a whole.
-    WorkspaceRolesAssign = "workspace_roles.assign", Workspace, ADMINS, Admin, AccessWrite;
-    /// Make custom roles in a project, and assign roles there.
-    ProjectRolesManage = "project_roles.manage", Workspace, NOBODY, ProjectAdmin, AccessWrite;
-    /// Ask what somebody else could do in the cluster.
-    AccessReview = "access.review", Workspace, ADMINS, Admin, AccessRead;
-    /// See projects and their usage.
-    ProjectsRead = "projects.read", Workspace, STAFF, Member, ProjectsRead;
-    /// Make and remove projects, and set their quotas.
-    ProjectsManage = "projects.manage", Workspace, NOBODY, Admin, ProjectsWrite;
+    WorkspaceRolesAssign = "workspace_roles.assign", Workspace, ADMIN_ROLES, Admin, AccessWrite;
+    /// Define custom roles in a project, and assign roles in it.
+    ProjectRolesManage = "project_roles.manage", Workspace, NO_ROLES, ProjectAdmin, AccessWrite;
+    /// Check the permissions of another user in the cluster.
+    AccessReview = "access.review", Workspace, ADMIN_ROLES, Admin, AccessRead;
+    /// List projects and their usage.
+    ProjectsRead = "projects.read", Workspace, STAFF_ROLES, Member, ProjectsRead;
+    /// Create and delete projects, and set their quotas.
+    ProjectsManage = "projects.manage", Workspace, NO_ROLES, Admin, ProjectsWrite;
 }
 
-/// The whole table, for the documentation.
+/// Returns the permission table in Markdown, for the documentation.
 #[must_use]
-pub fn table_as_markdown() -> String {
-    let mut text =
-        String::from("| action | owner | admin | billing | member | in the workspace | token scope |\n");
+pub fn permission_table_as_markdown() -> String {
+    let mut text = String::from(
+        "| action | owner | admin | billing | member | right in the workspace | token scope |\n",
+    );
     text.push_str("|---|---|---|---|---|---|---|\n");
     for action in Action::ALL {
         let permission = action.permission();
@@ -150,13 +151,13 @@ pub fn table_as_markdown() -> String {
         for role in OrganizationRole::ALL {
             text.push_str(if permission.roles.contains(role) { " yes |" } else { " |" });
         }
-        let demand = match permission.demand {
-            WorkspaceDemand::Nothing => "",
-            WorkspaceDemand::Member => "any group",
-            WorkspaceDemand::ProjectAdmin => "workspace or project admin",
-            WorkspaceDemand::Admin => "workspace admin",
+        let workspace_right = match permission.workspace_right {
+            WorkspaceRight::None => "",
+            WorkspaceRight::Member => "any group",
+            WorkspaceRight::ProjectAdmin => "workspace or project admin",
+            WorkspaceRight::Admin => "workspace admin",
         };
-        let _ = writeln!(text, " {demand} | `{}` |", permission.scope);
+        let _ = writeln!(text, " {workspace_right} | `{}` |", permission.scope);
     }
     text
 }

@@ -1,30 +1,30 @@
-use super::action::{Action, Level, WorkspaceDemand};
-use super::standing::Standing;
+use super::action::{Action, Level, WorkspaceRight};
+use super::effective_roles::EffectiveRoles;
 use crate::id::{SessionId, TokenId, UserId};
 use crate::model::{Actor, OrganizationRole, Scope, Scopes};
 
-/// Who is calling, and how they proved it.
+/// Authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// As whom the call acts.
+    /// User as whom the call acts.
     pub user_id: UserId,
-    /// How they proved it.
+    /// Credential with which the caller authenticated.
     pub credential: Credential,
 }
 
-/// How a caller proved who they are.
+/// Credential of a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// They signed in; a session may do everything that its user may.
+    /// Session of a signed-in user. It does not restrict the user's permissions.
     Session(SessionId),
-    /// An API token, which narrows what its user may do.
+    /// API token. Its scopes restrict the user's permissions.
     Token(TokenId, Scopes),
-    /// Another system that runs the service account's programs vouched for them: good for clusters alone.
+    /// Workload identity token of a trusted issuer for the service account. It is valid for cluster access only.
     Workload,
 }
 
 impl Credential {
-    /// The session, for what only somebody does who has signed in.
+    /// Returns the session, for actions that require a signed-in user; `None` for other credentials.
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         match self {
@@ -33,19 +33,19 @@ impl Credential {
         }
     }
 
-    /// Whether what its user may do can be done with it, as far as it is of a scope.
+    /// `true` if the credential may be used for actions of a scope.
     #[must_use]
     pub fn covers(&self, scope: Scope) -> bool {
         match self {
             Self::Session(_) => true,
-            Self::Token(_, scopes) => scopes.cover(scope),
+            Self::Token(_, scopes) => scopes.covers(scope),
             Self::Workload => scope == Scope::ClusterAccess,
         }
     }
 }
 
 impl Principal {
-    /// The principal as the audit log names it.
+    /// Returns the principal as an actor of the audit log.
     #[must_use]
     pub fn actor(&self) -> Actor {
         let token_id = match self.credential {
@@ -56,32 +56,32 @@ impl Principal {
     }
 }
 
-/// What is decided on a call.
+/// Result of an authorization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// It may go on.
+    /// The call may proceed.
     Allowed,
-    /// The caller may not even know that the place exists.
+    /// The caller must not learn that the object exists.
     Hidden,
-    /// The caller knows the place, and may not do this there.
+    /// The caller may see the object, but not perform the action. Carries the reason.
     Denied(&'static str),
 }
 
-/// Decides whether `principal`, standing as it does in a place, may do something there. Whatever the table
-/// does not allow is denied.
+/// Decides whether `principal`, with its effective roles, may perform an action. Actions that the permission table
+/// does not allow are denied.
 #[must_use]
-pub fn authorize(principal: &Principal, standing: &Standing, action: Action) -> Decision {
+pub fn authorize(principal: &Principal, roles: &EffectiveRoles, action: Action) -> Decision {
     let permission = action.permission();
-    let Some(role) = standing.organization else { return Decision::Hidden };
-    let sees_workspaces = role != OrganizationRole::Member || standing.in_workspace;
+    let Some(role) = roles.organization else { return Decision::Hidden };
+    let sees_workspaces = role != OrganizationRole::Member || roles.in_workspace;
     if permission.level == Level::Workspace && !sees_workspaces {
         return Decision::Hidden;
     }
-    let by_group = match permission.demand {
-        WorkspaceDemand::Nothing => false,
-        WorkspaceDemand::Member => standing.in_workspace,
-        WorkspaceDemand::ProjectAdmin => standing.workspace_admin || standing.project_admin,
-        WorkspaceDemand::Admin => standing.workspace_admin,
+    let by_group = match permission.workspace_right {
+        WorkspaceRight::None => false,
+        WorkspaceRight::Member => roles.in_workspace,
+        WorkspaceRight::ProjectAdmin => roles.workspace_admin || roles.project_admin,
+        WorkspaceRight::Admin => roles.workspace_admin,
     };
     if !by_group && !permission.roles.contains(&role) {
         return Decision::Denied("your role does not allow this");
@@ -106,61 +106,68 @@ mod tests {
         Principal { user_id: UserId::least(), credential: Credential::Token(TokenId::least(), scopes) }
     }
 
-    fn standing(role: OrganizationRole) -> Standing {
-        Standing { organization: Some(role), ..Standing::default() }
+    fn roles(role: OrganizationRole) -> EffectiveRoles {
+        EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() }
     }
 
     #[test]
-    fn an_outsider_sees_nothing_whatever_they_try() {
-        // Even facts that cannot be: somebody in the groups of an organization they do not belong to.
-        let outside =
-            Standing { organization: None, in_workspace: true, workspace_admin: true, project_admin: true };
+    fn every_action_is_hidden_from_an_outsider() {
+        // Includes contradictory facts: membership of groups without membership of the organization.
+        let outside = EffectiveRoles {
+            organization: None,
+            in_workspace: true,
+            workspace_admin: true,
+            project_admin: true,
+        };
         for action in Action::ALL {
             assert_eq!(authorize(&with_session(), &outside, *action), Decision::Hidden, "{action:?}");
         }
     }
 
     #[test]
-    fn an_owner_has_no_rights_inside_the_cluster() {
-        let owner = standing(OrganizationRole::Owner);
+    fn an_owner_has_no_permissions_inside_the_cluster() {
+        let owner = roles(OrganizationRole::Owner);
         for action in [Action::ClusterAccess, Action::ProjectsManage, Action::ProjectRolesManage] {
             assert!(matches!(authorize(&with_session(), &owner, action), Decision::Denied(_)), "{action:?}");
         }
     }
 
     #[test]
-    fn a_member_does_not_see_a_workspace_whose_groups_they_are_not_in() {
-        let member = standing(OrganizationRole::Member);
+    fn a_workspace_is_hidden_from_members_outside_its_groups() {
+        let member = roles(OrganizationRole::Member);
         assert_eq!(authorize(&with_session(), &member, Action::WorkspaceRead), Decision::Hidden);
-        let inside = Standing { in_workspace: true, ..member };
-        assert_eq!(authorize(&with_session(), &inside, Action::WorkspaceRead), Decision::Allowed);
-        assert!(matches!(authorize(&with_session(), &inside, Action::GroupsManage), Decision::Denied(_)));
+        let group_member = EffectiveRoles { in_workspace: true, ..member };
+        assert_eq!(authorize(&with_session(), &group_member, Action::WorkspaceRead), Decision::Allowed);
+        assert!(matches!(
+            authorize(&with_session(), &group_member, Action::GroupsManage),
+            Decision::Denied(_)
+        ));
     }
 
     #[test]
     fn a_project_admin_manages_roles_of_that_project_only() {
         let admin =
-            Standing { in_workspace: true, project_admin: true, ..standing(OrganizationRole::Member) };
+            EffectiveRoles { in_workspace: true, project_admin: true, ..roles(OrganizationRole::Member) };
         assert_eq!(authorize(&with_session(), &admin, Action::ProjectRolesManage), Decision::Allowed);
         assert!(matches!(authorize(&with_session(), &admin, Action::ProjectsManage), Decision::Denied(_)));
     }
 
     #[test]
-    fn a_token_narrows_but_never_widens() {
-        let owner = standing(OrganizationRole::Owner);
+    fn token_scopes_narrow_permissions_and_never_extend_them() {
+        let owner = roles(OrganizationRole::Owner);
         let reader = with_token(Scope::OrganizationsRead);
         assert_eq!(authorize(&reader, &owner, Action::OrganizationRead), Decision::Allowed);
         assert!(matches!(authorize(&reader, &owner, Action::OrganizationUpdate), Decision::Denied(_)));
-        let member = standing(OrganizationRole::Member);
+        let member = roles(OrganizationRole::Member);
         let all = with_token(Scope::All);
         assert!(matches!(authorize(&all, &member, Action::OrganizationUpdate), Decision::Denied(_)));
     }
 
     #[test]
-    fn whoever_another_system_vouches_for_gets_into_clusters_and_nowhere_else() {
+    fn a_workload_identity_gives_cluster_access_only() {
         let principal = Principal { user_id: UserId::least(), credential: Credential::Workload };
         let everything =
-            Standing { in_workspace: true, workspace_admin: true, ..standing(OrganizationRole::Admin) };
+            EffectiveRoles { in_workspace: true, workspace_admin: true, ..roles(OrganizationRole::Admin) };
         for action in Action::ALL {
             let allowed = authorize(&principal, &everything, *action) == Decision::Allowed;
             assert_eq!(allowed, action.permission().scope == Scope::ClusterAccess, "{action:?}");
@@ -168,8 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_hidden_from_a_token_that_its_user_may_see() {
-        let owner = standing(OrganizationRole::Owner);
+    fn objects_outside_the_token_scopes_are_denied_not_hidden() {
+        let owner = roles(OrganizationRole::Owner);
         let decision = authorize(&with_token(Scope::ProjectsRead), &owner, Action::WorkspaceRead);
         assert!(matches!(decision, Decision::Denied(_)));
     }

@@ -1,24 +1,24 @@
-//! Who may do what: pure decisions over plain data.
+//! Authorization: pure decisions over plain data.
 //!
-//! Two systems meet here. In an *organization*, a member has one role, which governs people, money and the
-//! list of workspaces. In a *workspace*, rights flow only through groups: a role is assigned to a group, in
-//! the workspace as a whole or in one project, and whoever is in the group or in one of its descendants has
-//! it. [`authorize`] decides on calls to our own API; [`review`] answers what the tenant's API server would
-//! say.
+//! There are two systems of permissions. In an *organization*, a member has one role, which governs people, billing
+//! and the list of workspaces. In a *workspace*, permissions are granted through groups only: a role is assigned to a
+//! group, in the workspace as a whole or in one project, and applies to the members of that group and of its
+//! descendants. [`authorize`] decides on calls of our own API; [`review`] predicts the decision of the tenant API
+//! server.
 
 mod action;
 mod authorize;
+mod effective_roles;
 mod group_tree;
 mod presets;
 mod review;
 mod rules;
-mod standing;
 
-pub use action::{Action, Level, Permission, WorkspaceDemand, table_as_markdown};
+pub use action::{Action, Level, Permission, WorkspaceRight, permission_table_as_markdown};
 pub use authorize::{Credential, Decision, Principal, authorize};
+pub(crate) use effective_roles::lineage;
+pub use effective_roles::{AccessFacts, EffectiveRoles};
 pub use group_tree::{GroupPath, GroupTree};
 pub use presets::preset_rules;
-pub use review::{Attributes, Because, Review, review};
+pub use review::{Attributes, Review, ReviewReason, review};
 pub use rules::{MAX_RULES, check_rules};
-pub(crate) use standing::lineage;
-pub use standing::{AccessFacts, Standing};

@@ -1,7 +1,8 @@
 use crate::model::{PresetRole, Rule};
 
-const READ: &[&str] = &["get", "list", "watch"];
-const CHANGE: &[&str] = &["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+const READ_VERBS: &[&str] = &["get", "list", "watch"];
+const WRITE_VERBS: &[&str] =
+    &["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
 fn rule(api_groups: &[&str], resources: &[&str], verbs: &[&str]) -> Rule {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -13,7 +14,7 @@ fn rule(api_groups: &[&str], resources: &[&str], verbs: &[&str]) -> Rule {
     }
 }
 
-/// Workloads and what they are made of, secrets excepted.
+/// Workloads and their configuration, except Secrets.
 fn workloads(verbs: &[&str]) -> Vec<Rule> {
     let core = [
         "configmaps",
@@ -35,16 +36,16 @@ fn workloads(verbs: &[&str]) -> Vec<Rule> {
     ]
 }
 
-/// What shows how workloads fare, and the limits they live under.
-fn surroundings() -> Vec<Rule> {
+/// Status of workloads, and the limits that apply to them.
+fn diagnostics() -> Vec<Rule> {
     vec![
-        rule(&[""], &["events", "limitranges", "pods/log", "pods/status", "resourcequotas"], READ),
-        rule(&["events.k8s.io"], &["events"], READ),
-        rule(&["metrics.k8s.io"], &["pods"], READ),
+        rule(&[""], &["events", "limitranges", "pods/log", "pods/status", "resourcequotas"], READ_VERBS),
+        rule(&["events.k8s.io"], &["events"], READ_VERBS),
+        rule(&["metrics.k8s.io"], &["pods"], READ_VERBS),
     ]
 }
 
-/// What goes beyond changing objects: getting into pods, scaling, and secrets.
+/// Operations beyond changes of objects: access to pods, scaling, and Secrets.
 fn operations() -> Vec<Rule> {
     vec![
         rule(&[""], &["pods/attach", "pods/exec", "pods/portforward"], &["create", "get"]),
@@ -54,7 +55,7 @@ fn operations() -> Vec<Rule> {
             &["deployments/scale", "replicasets/scale", "statefulsets/scale"],
             &["get", "patch", "update"],
         ),
-        rule(&[""], &["secrets"], CHANGE),
+        rule(&[""], &["secrets"], WRITE_VERBS),
     ]
 }
 
@@ -62,47 +63,48 @@ fn project_rbac(verbs: &[&str]) -> Rule {
     rule(&["rbac.authorization.k8s.io"], &["rolebindings", "roles"], verbs)
 }
 
-/// What belongs to the cluster as a whole and may be seen by whoever sees the whole workspace.
-fn cluster_surroundings() -> Vec<Rule> {
+/// Cluster-scoped objects that users with read access to the whole workspace may read.
+fn cluster_resources() -> Vec<Rule> {
     vec![
-        rule(&[""], &["namespaces", "nodes", "persistentvolumes"], READ),
-        rule(&["apiextensions.k8s.io"], &["customresourcedefinitions"], READ),
-        rule(&["rbac.authorization.k8s.io"], &["clusterrolebindings", "clusterroles"], READ),
-        rule(&["scheduling.k8s.io"], &["priorityclasses"], READ),
-        rule(&["storage.k8s.io"], &["storageclasses"], READ),
+        rule(&[""], &["namespaces", "nodes", "persistentvolumes"], READ_VERBS),
+        rule(&["apiextensions.k8s.io"], &["customresourcedefinitions"], READ_VERBS),
+        rule(&["rbac.authorization.k8s.io"], &["clusterrolebindings", "clusterroles"], READ_VERBS),
+        rule(&["scheduling.k8s.io"], &["priorityclasses"], READ_VERBS),
+        rule(&["storage.k8s.io"], &["storageclasses"], READ_VERBS),
     ]
 }
 
-/// What a preset role allows: in every namespace for the workspace roles, in the project's for the others.
+/// Returns the rules of a preset role, which apply in every namespace for workspace roles, and in the namespace of the
+/// project for project roles.
 ///
-/// Nobody gets wildcards, and nobody changes quotas, limit ranges or cluster roles: those are Hexabase's.
-/// Who administers may make roles and bindings, within what they may do themselves: the API server's own
-/// guard against escalation holds, since no preset has `escalate`, `bind` or `impersonate`.
+/// No preset has wildcards, and none may change quotas, limit ranges or cluster roles, which Hexabase manages.
+/// Administrators may create roles and bindings within their own permissions: the privilege escalation prevention of
+/// the API server applies, since no preset has `escalate`, `bind` or `impersonate`.
 #[must_use]
 pub fn preset_rules(role: PresetRole) -> Vec<Rule> {
     let mut rules = Vec::new();
     match role {
         PresetRole::ProjectViewer => {
-            rules.extend(workloads(READ));
-            rules.extend(surroundings());
+            rules.extend(workloads(READ_VERBS));
+            rules.extend(diagnostics());
         }
         PresetRole::ProjectEditor => {
-            rules.extend(workloads(CHANGE));
-            rules.extend(surroundings());
+            rules.extend(workloads(WRITE_VERBS));
+            rules.extend(diagnostics());
             rules.extend(operations());
         }
         PresetRole::ProjectAdmin => {
             rules.extend(preset_rules(PresetRole::ProjectEditor));
-            rules.push(project_rbac(CHANGE));
+            rules.push(project_rbac(WRITE_VERBS));
         }
         PresetRole::WorkspaceViewer => {
             rules.extend(preset_rules(PresetRole::ProjectViewer));
-            rules.push(project_rbac(READ));
-            rules.extend(cluster_surroundings());
+            rules.push(project_rbac(READ_VERBS));
+            rules.extend(cluster_resources());
         }
         PresetRole::WorkspaceAdmin => {
             rules.extend(preset_rules(PresetRole::ProjectAdmin));
-            rules.extend(cluster_surroundings());
+            rules.extend(cluster_resources());
         }
     }
     rules
@@ -113,13 +115,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_preset_has_wildcards_or_ways_to_escalate() {
+    fn no_preset_has_wildcards_or_escalation_verbs() {
         for role in PresetRole::ALL {
             for rule in preset_rules(*role) {
-                let all = rule.api_groups.iter().chain(&rule.resources).chain(&rule.verbs);
-                for word in all {
+                let entries = rule.api_groups.iter().chain(&rule.resources).chain(&rule.verbs);
+                for entry in entries {
                     assert!(
-                        !["*", "escalate", "bind", "impersonate"].contains(&word.as_str()),
+                        !["*", "escalate", "bind", "impersonate"].contains(&entry.as_str()),
                         "{role}: {rule:?}"
                     );
                 }
@@ -128,23 +130,26 @@ mod tests {
     }
 
     #[test]
-    fn viewers_see_no_secrets_and_change_nothing() {
+    fn viewers_cannot_read_secrets_or_change_objects() {
         for role in [PresetRole::ProjectViewer, PresetRole::WorkspaceViewer] {
             for rule in preset_rules(role) {
                 assert!(!rule.resources.contains(&"secrets".to_owned()), "{rule:?}");
-                assert!(rule.verbs.iter().all(|verb| READ.contains(&verb.as_str())), "{rule:?}");
+                assert!(rule.verbs.iter().all(|verb| READ_VERBS.contains(&verb.as_str())), "{rule:?}");
             }
         }
     }
 
     #[test]
-    fn nobody_changes_quotas_limits_or_cluster_roles() {
+    fn no_preset_changes_quotas_limits_or_cluster_roles() {
         for role in PresetRole::ALL {
             for rule in preset_rules(*role) {
-                let ours =
+                let managed =
                     ["resourcequotas", "limitranges", "clusterroles", "clusterrolebindings", "namespaces"];
-                if rule.resources.iter().any(|resource| ours.contains(&resource.as_str())) {
-                    assert!(rule.verbs.iter().all(|verb| READ.contains(&verb.as_str())), "{role}: {rule:?}");
+                if rule.resources.iter().any(|resource| managed.contains(&resource.as_str())) {
+                    assert!(
+                        rule.verbs.iter().all(|verb| READ_VERBS.contains(&verb.as_str())),
+                        "{role}: {rule:?}"
+                    );
                 }
             }
         }

@@ -1,89 +1,96 @@
 use serde::{Deserialize, Serialize};
 
+use super::effective_roles::AccessFacts;
 use super::group_tree::GroupTree;
 use super::presets::preset_rules;
-use super::standing::AccessFacts;
 use crate::id::{AssignmentId, GroupId, ProjectId};
 use crate::model::{CustomRole, RoleRef, Rule};
 
-/// What somebody would do in the tenant cluster.
+/// Attributes of a request to the tenant API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attributes {
-    /// The verb: `get`, `create`, …
+    /// Verb: `get`, `create`, …
     pub verb: String,
-    /// The API group; empty for the core group.
+    /// API group; empty for the core group.
     pub api_group: String,
-    /// The resource in the plural, a subresource as `pods/log`.
+    /// Resource in the plural; a subresource as `pods/log`.
     pub resource: String,
-    /// In which project; none for all namespaces, or for what belongs to the cluster as a whole.
+    /// Project of the request; `None` for all namespaces or a cluster-scoped object.
     pub project: Option<ProjectId>,
 }
 
-/// Whether somebody could do something, and why.
+/// Result of an access review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
-    /// Whether they could.
+    /// `true` if the request would be allowed.
     pub allowed: bool,
-    /// Everything that allows it; empty when nothing does.
-    pub because: Vec<Because>,
+    /// All reasons for which the request is allowed; empty if it is not.
+    pub because: Vec<ReviewReason>,
 }
 
-/// One reason why somebody can do something.
+/// Reason for which a request is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Because {
-    /// The assignment that gives the role.
+pub struct ReviewReason {
+    /// Assignment that grants the role.
     pub assignment_id: AssignmentId,
-    /// The role.
+    /// Role that allows the request.
     pub role: RoleRef,
-    /// From the group that the person was put in up to the one that has the role.
+    /// Path from the group of the user's direct membership up to the group with the role.
     pub path: Vec<GroupId>,
-    /// The project in which the role was assigned; none for the workspace as a whole.
+    /// Project in which the role was assigned; `None` for the workspace as a whole.
     pub project_id: Option<ProjectId>,
 }
 
-/// Answers what the tenant's API server would say about somebody who was put in these groups, going by the
-/// roles that Hexabase binds. Bindings that people make in the cluster themselves are not seen.
+/// Predicts the decision of the tenant API server for a user with the direct memberships `direct`, from the roles that
+/// Hexabase binds. Bindings that users create in the cluster themselves are not considered.
 #[must_use]
-pub fn review(facts: &AccessFacts, roles: &[CustomRole], direct: &[GroupId], wanted: &Attributes) -> Review {
-    let paths = GroupTree::new(&facts.groups).explain(direct);
-    let lineage: Vec<ProjectId> = wanted.project.map(|id| facts.lineage(id).collect()).unwrap_or_default();
+pub fn review(
+    facts: &AccessFacts,
+    roles: &[CustomRole],
+    direct: &[GroupId],
+    requested: &Attributes,
+) -> Review {
+    let paths = GroupTree::new(&facts.groups).effective_paths(direct);
+    let lineage: Vec<ProjectId> = requested.project.map(|id| facts.lineage(id).collect()).unwrap_or_default();
     let mut because = Vec::new();
-    for given in &facts.assignments {
-        let Some(way) = paths.iter().find(|way| way.group_id == given.group_id) else { continue };
-        let here = given.project_id.is_none_or(|project| lineage.contains(&project));
-        let allows = match given.role {
-            RoleRef::Preset(preset) => allow(&preset_rules(preset), wanted),
-            RoleRef::Custom(id) => roles.iter().any(|role| role.id == id && allow(&role.rules, wanted)),
+    for assignment in &facts.assignments {
+        let Some(path) = paths.iter().find(|path| path.group_id == assignment.group_id) else { continue };
+        let applies = assignment.project_id.is_none_or(|project| lineage.contains(&project));
+        let allows = match assignment.role {
+            RoleRef::Preset(preset) => rules_allow(&preset_rules(preset), requested),
+            RoleRef::Custom(id) => {
+                roles.iter().any(|role| role.id == id && rules_allow(&role.rules, requested))
+            }
         };
-        if here && allows {
-            because.push(Because {
-                assignment_id: given.id,
-                role: given.role,
-                path: way.path.clone(),
-                project_id: given.project_id,
+        if applies && allows {
+            because.push(ReviewReason {
+                assignment_id: assignment.id,
+                role: assignment.role,
+                path: path.path.clone(),
+                project_id: assignment.project_id,
             });
         }
     }
     Review { allowed: !because.is_empty(), because }
 }
 
-fn allow(rules: &[Rule], wanted: &Attributes) -> bool {
+fn rules_allow(rules: &[Rule], requested: &Attributes) -> bool {
     rules.iter().any(|rule| {
         rule.resource_names.is_empty()
-            && matches(&rule.verbs, &wanted.verb)
-            && matches(&rule.api_groups, &wanted.api_group)
-            && reaches(&rule.resources, &wanted.resource)
+            && matches(&rule.verbs, &requested.verb)
+            && matches(&rule.api_groups, &requested.api_group)
+            && matches_resource(&rule.resources, &requested.resource)
     })
 }
 
-fn matches(allowed: &[String], wanted: &str) -> bool {
-    allowed.iter().any(|entry| entry == "*" || entry == wanted)
+fn matches(allowed: &[String], requested: &str) -> bool {
+    allowed.iter().any(|entry| entry == "*" || entry == requested)
 }
 
-/// As Kubernetes reads resources: `*` is everything, `*/scale` is that subresource of everything.
-fn reaches(allowed: &[String], wanted: &str) -> bool {
-    let subresource = wanted.split_once('/').map(|(_, subresource)| subresource);
-    matches(allowed, wanted)
+/// Matches a resource as Kubernetes does: `*` is every resource, `*/scale` is that subresource of every resource.
+fn matches_resource(allowed: &[String], requested: &str) -> bool {
+    let subresource = requested.split_once('/').map(|(_, subresource)| subresource);
+    matches(allowed, requested)
         || subresource.is_some_and(|own| allowed.iter().any(|entry| entry.strip_prefix("*/") == Some(own)))
 }
 
@@ -146,12 +153,12 @@ mod tests {
         }
     }
 
-    fn wanted(verb: &str, resource: &str, project: Option<u128>) -> Attributes {
+    fn requested(verb: &str, resource: &str, project: Option<u128>) -> Attributes {
         let (verb, resource) = (verb.to_owned(), resource.to_owned());
         Attributes { verb, api_group: String::new(), resource, project: project.map(id) }
     }
 
-    /// Group 2 is part of group 1; project 8 is part of project 7; group 1 edits project 7.
+    /// Group 2 is a child of group 1; project 8 is a child of project 7; group 1 is an editor of project 7.
     fn facts() -> AccessFacts {
         AccessFacts {
             groups: vec![group(1, None), group(2, Some(1))],
@@ -161,22 +168,22 @@ mod tests {
     }
 
     #[test]
-    fn a_role_reaches_members_of_subgroups_and_subprojects() {
-        let answer = review(&facts(), &[], &[id(2)], &wanted("create", "pods", Some(8)));
-        assert!(answer.allowed);
-        assert_eq!(answer.because[0].path, [id(2), id(1)]);
+    fn a_role_applies_to_subgroups_and_subprojects() {
+        let result = review(&facts(), &[], &[id(2)], &requested("create", "pods", Some(8)));
+        assert!(result.allowed);
+        assert_eq!(result.because[0].path, [id(2), id(1)]);
     }
 
     #[test]
-    fn a_role_in_a_project_reaches_nothing_else() {
-        assert!(!review(&facts(), &[], &[id(2)], &wanted("create", "pods", Some(9))).allowed);
-        assert!(!review(&facts(), &[], &[id(2)], &wanted("create", "pods", None)).allowed);
-        assert!(!review(&facts(), &[], &[], &wanted("create", "pods", Some(7))).allowed);
-        assert!(!review(&facts(), &[], &[id(2)], &wanted("create", "roles", Some(7))).allowed);
+    fn a_project_role_applies_to_that_project_only() {
+        assert!(!review(&facts(), &[], &[id(2)], &requested("create", "pods", Some(9))).allowed);
+        assert!(!review(&facts(), &[], &[id(2)], &requested("create", "pods", None)).allowed);
+        assert!(!review(&facts(), &[], &[], &requested("create", "pods", Some(7))).allowed);
+        assert!(!review(&facts(), &[], &[id(2)], &requested("create", "roles", Some(7))).allowed);
     }
 
     #[test]
-    fn a_custom_role_allows_what_its_rules_say() {
+    fn a_custom_role_allows_the_requests_of_its_rules() {
         let mut facts = facts();
         facts.assignments = vec![assignment(1, RoleRef::Custom(id(5)), Some(7))];
         let rule = |resource: &str| Rule {
@@ -197,7 +204,8 @@ mod tests {
             version: Version::FIRST,
         };
         let allowed = |resource| {
-            review(&facts, std::slice::from_ref(&role), &[id(1)], &wanted("get", resource, Some(7))).allowed
+            review(&facts, std::slice::from_ref(&role), &[id(1)], &requested("get", resource, Some(7)))
+                .allowed
         };
         assert!(allowed("pods") && allowed("replicationcontrollers/scale"));
         assert!(!allowed("pods/log") && !allowed("services"));

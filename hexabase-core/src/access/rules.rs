@@ -1,16 +1,16 @@
 use crate::error::Violation;
 use crate::model::Rule;
 
-/// How many rules a custom role may have.
+/// Maximum number of rules of a custom role.
 pub const MAX_RULES: usize = 50;
-const MAX_ENTRIES: usize = 50;
-const MAX_LENGTH: usize = 253;
+const MAX_RULE_ENTRIES: usize = 50;
+const MAX_NAME_LENGTH: usize = 253;
 
 const VERBS: [&str; 9] =
     ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "*"];
 
-/// Resources of the cluster as a whole, by API group. A role of a project cannot give them, and a custom
-/// role that names one is a mistake worth telling.
+/// Cluster-scoped resources, by API group. A Role cannot grant them, so a custom role that names one is a mistake
+/// worth reporting.
 const CLUSTER_SCOPED: [(&str, &[&str]); 8] = [
     ("", &["namespaces", "nodes", "persistentvolumes", "componentstatuses"]),
     ("admissionregistration.k8s.io", &["*"]),
@@ -22,30 +22,30 @@ const CLUSTER_SCOPED: [(&str, &[&str]); 8] = [
     ("storage.k8s.io", &["storageclasses", "volumeattachments", "csidrivers", "csinodes"]),
 ];
 
-/// What Hexabase sets in a project and nobody else changes.
-const OURS: [&str; 2] = ["resourcequotas", "limitranges"];
-const READING: [&str; 3] = ["get", "list", "watch"];
+/// Resources of a project that only Hexabase may change.
+const MANAGED_RESOURCES: [&str; 2] = ["resourcequotas", "limitranges"];
+const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Checks the rules of a custom role: well-formed, nothing of the cluster as a whole, no way to more rights
-/// than were given, and hands off quotas. Answers everything that is wrong.
+/// Validates the rules of a custom role: well-formed, no cluster-scoped resources, no privilege escalation, and no
+/// changes of quotas. Returns all violations.
 #[must_use]
 pub fn check_rules(rules: &[Rule]) -> Vec<Violation> {
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     if rules.is_empty() || rules.len() > MAX_RULES {
-        wrong.push(violation("rules".to_owned(), &format!("must be 1 to {MAX_RULES} rules")));
+        violations.push(violation("rules".to_owned(), &format!("must be 1 to {MAX_RULES} rules")));
     }
-    for (place, rule) in rules.iter().enumerate().take(MAX_RULES) {
-        check_rule(rule, &format!("rules[{place}]"), &mut wrong);
+    for (index, rule) in rules.iter().enumerate().take(MAX_RULES) {
+        check_rule(rule, &format!("rules[{index}]"), &mut violations);
     }
-    wrong
+    violations
 }
 
 fn violation(field: String, message: &str) -> Violation {
     Violation { field, message: message.to_owned() }
 }
 
-fn check_rule(rule: &Rule, at: &str, wrong: &mut Vec<Violation>) {
+fn check_rule(rule: &Rule, at: &str, violations: &mut Vec<Violation>) {
     let groups = (
         &rule.api_groups,
         "api_groups",
@@ -64,34 +64,40 @@ fn check_rule(rule: &Rule, at: &str, wrong: &mut Vec<Violation>) {
         is_verb as fn(&str) -> bool,
         "verbs: get, list, watch, create, update, patch, delete, deletecollection or *",
     );
-    let before = wrong.len();
-    for (entries, field, fits, what) in [groups, resources, verbs] {
-        if entries.is_empty() || entries.len() > MAX_ENTRIES || !entries.iter().all(|entry| fits(entry)) {
-            wrong.push(violation(format!("{at}.{field}"), &format!("must be 1 to {MAX_ENTRIES} {what}")));
+    let before = violations.len();
+    for (entries, field, is_valid, requirement) in [groups, resources, verbs] {
+        if entries.is_empty()
+            || entries.len() > MAX_RULE_ENTRIES
+            || !entries.iter().all(|entry| is_valid(entry))
+        {
+            let message = format!("must be 1 to {MAX_RULE_ENTRIES} {requirement}");
+            violations.push(violation(format!("{at}.{field}"), &message));
         }
     }
-    if rule.resource_names.len() > MAX_ENTRIES || !rule.resource_names.iter().all(|name| is_object_name(name))
+    if rule.resource_names.len() > MAX_RULE_ENTRIES
+        || !rule.resource_names.iter().all(|name| is_object_name(name))
     {
-        let message = format!("must be at most {MAX_ENTRIES} names of objects");
-        wrong.push(violation(format!("{at}.resource_names"), &message));
+        let message = format!("must be at most {MAX_RULE_ENTRIES} object names");
+        violations.push(violation(format!("{at}.resource_names"), &message));
     }
-    if wrong.len() == before {
-        check_reach(rule, at, wrong);
+    if violations.len() == before {
+        check_scope(rule, at, violations);
     }
 }
 
-/// What a well-formed rule may not reach.
-fn check_reach(rule: &Rule, at: &str, wrong: &mut Vec<Violation>) {
+/// Checks the resources and verbs of a well-formed rule.
+fn check_scope(rule: &Rule, at: &str, violations: &mut Vec<Violation>) {
     let names = |group: &str| rule.api_groups.iter().any(|own| own == group || own == "*");
     let any_resource = rule.resources.iter().any(|resource| resource.starts_with('*'));
     if names(RBAC) && (any_resource || rule.api_groups.iter().any(|group| group == "*")) {
-        let message = "must not be wildcards where roles and bindings are among them; name the API groups and resources";
-        wrong.push(violation(format!("{at}.resources"), message));
+        let message =
+            "must not be wildcards if they include roles and bindings; name the API groups and resources";
+        violations.push(violation(format!("{at}.resources"), message));
     }
     if names(RBAC) && rule.verbs.iter().any(|verb| verb == "*") {
         let message =
-            "must not be * for roles and bindings: it would include escalate and bind; name the verbs";
-        wrong.push(violation(format!("{at}.verbs"), message));
+            "must not be * for roles and bindings, since it includes escalate and bind; name the verbs";
+        violations.push(violation(format!("{at}.verbs"), message));
     }
     for (group, scoped) in CLUSTER_SCOPED {
         let named = |resource: &&String| {
@@ -102,25 +108,26 @@ fn check_reach(rule: &Rule, at: &str, wrong: &mut Vec<Violation>) {
             && let Some(resource) = rule.resources.iter().find(named)
         {
             let message = format!(
-                "{resource} belongs to the cluster as a whole, which a role of a project cannot reach"
+                "must not name {resource}, which is cluster-scoped: a role of a project cannot grant it"
             );
-            wrong.push(violation(format!("{at}.resources"), &message));
+            violations.push(violation(format!("{at}.resources"), &message));
         }
     }
-    let changes = rule.verbs.iter().any(|verb| !READING.contains(&verb.as_str()));
-    let touches_ours =
-        rule.resources.iter().any(|resource| OURS.contains(&resource.as_str()) || resource == "*");
-    if names("") && touches_ours && changes {
-        let message =
-            "must not allow changing resourcequotas and limitranges; name the resources, or only read";
-        wrong.push(violation(format!("{at}.resources"), message));
+    let changes = rule.verbs.iter().any(|verb| !READ_VERBS.contains(&verb.as_str()));
+    let includes_managed = rule
+        .resources
+        .iter()
+        .any(|resource| MANAGED_RESOURCES.contains(&resource.as_str()) || resource == "*");
+    if names("") && includes_managed && changes {
+        let message = "must not allow changes of resourcequotas and limitranges; name the resources, or use read verbs only";
+        violations.push(violation(format!("{at}.resources"), message));
     }
     if names("")
         && rule.resources.iter().any(|resource| resource == "serviceaccounts/token" || resource == "*/*")
     {
         let message =
-            "must not reach serviceaccounts/token: it would give the rights of every ServiceAccount";
-        wrong.push(violation(format!("{at}.resources"), message));
+            "must not include serviceaccounts/token, which grants the permissions of every ServiceAccount";
+        violations.push(violation(format!("{at}.resources"), message));
     }
 }
 
@@ -137,12 +144,12 @@ fn is_resource(resource: &str) -> bool {
         part == "*" || !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     let mut parts = resource.split('/');
-    resource.len() <= MAX_LENGTH && parts.by_ref().take(2).all(word) && parts.next().is_none()
+    resource.len() <= MAX_NAME_LENGTH && parts.by_ref().take(2).all(word) && parts.next().is_none()
 }
 
 fn is_object_name(name: &str) -> bool {
-    // What Kubernetes calls a path segment name, without the characters that no kind of ours allows.
-    (1..=MAX_LENGTH).contains(&name.len())
+    // A path segment name of Kubernetes, restricted to graphic ASCII characters.
+    (1..=MAX_NAME_LENGTH).contains(&name.len())
         && !name.contains(['/', '%'])
         && name != "."
         && name != ".."
@@ -158,7 +165,7 @@ fn is_subdomain(text: &str) -> bool {
             && alphanumeric(bytes[0])
             && alphanumeric(bytes[bytes.len() - 1])
     };
-    text.len() <= MAX_LENGTH && text.split('.').all(label)
+    text.len() <= MAX_NAME_LENGTH && text.split('.').all(label)
 }
 
 #[cfg(test)]
@@ -176,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_rules_are_fine() {
+    fn ordinary_rules_are_accepted() {
         for (group, resource, verb) in [
             ("", "pods", "get"),
             ("", "pods/log", "get"),
@@ -192,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_reach_too_far_are_refused() {
+    fn rules_with_too_broad_permissions_are_rejected() {
         for (group, resource, verb) in [
             (RBAC, "*", "get"),
             ("*", "roles", "get"),
@@ -216,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_rules_are_refused_with_their_place() {
+    fn malformed_rules_are_rejected_with_their_field_path() {
         let mut broken = rule("Apps", "Pods", "read");
         broken.resource_names = vec!["a/b".to_owned()];
         let fields: Vec<String> =
@@ -230,21 +237,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_rule_makes_checking_panic(group in ".{0,12}", resource in ".{0,12}", verb in ".{0,12}", name in ".{0,12}") {
+        fn no_rule_makes_validation_panic(group in ".{0,12}", resource in ".{0,12}", verb in ".{0,12}", name in ".{0,12}") {
             let mut rule = rule(&group, &resource, &verb);
             rule.resource_names = vec![name];
             let _ = check_rules(&[rule]);
         }
 
         #[test]
-        fn whatever_is_accepted_gives_no_way_to_escalate(
+        fn accepted_rules_do_not_allow_escalation(
             group in proptest::sample::select(vec!["", "apps", RBAC, "*"]),
             resource in proptest::sample::select(vec!["pods", "roles", "*", "*/*", "clusterroles", "rolebindings/x"]),
             verb in proptest::sample::select(vec!["get", "create", "*", "bind", "escalate"]),
         ) {
             if check_rules(&[rule(group, resource, verb)]).is_empty() {
-                let reaches_rbac = group == RBAC || group == "*";
-                prop_assert!(!(reaches_rbac && verb == "*"));
+                let includes_rbac = group == RBAC || group == "*";
+                prop_assert!(!(includes_rbac && verb == "*"));
                 prop_assert!(!["bind", "escalate", "impersonate"].contains(&verb));
             }
         }

@@ -1,12 +1,12 @@
-//! The seam to payments, and what follows from them.
+//! Extension point for payments, and the billing decisions of the platform.
 //!
-//! A [`BillingProvider`] has customers, their ways to pay and their subscriptions; [`MemoryBilling`] is one that takes
-//! no money. What an organization wants is kept as an order beside the rest of the domain and carried out by whoever
-//! looks at the account next: the request itself, a worker that was told by a webhook, or the one that comes by now
-//! and then. [`settle`] decides what follows from what they see.
+//! A [`BillingProvider`] has customers, payment methods and subscriptions; [`MemoryBilling`] is an implementation that
+//! charges no money. A requested change of a subscription is stored as an order in the organization's billing account.
+//! The next reconcile of the account executes it: as part of the request itself, of a worker after a webhook, or of
+//! the periodic resync. [`decide`] derives the new state of the account from the snapshot that the reconcile reads.
 
+mod decide;
 mod memory;
-mod settle;
 
 #[cfg(test)]
 mod tests;
@@ -18,63 +18,66 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use decide::covers;
+pub use decide::{BillingDecision, BillingInput, Notice, OrderOutcome, ProviderSnapshot, decide};
 pub use memory::MemoryBilling;
-pub(crate) use settle::covers;
-pub use settle::{Books, Notice, Outcome, Settlement, Sight, settle};
 
 use crate::error::{Error, Result};
 use crate::id::OrganizationId;
 use crate::model::{
-    CustomerId, Extras, Hour, Interval, Meter, Money, Plan, RefusalReason, Subscription, UnitPrice, Workspace,
+    AddOns, CustomerId, Hour, Interval, Meter, Money, OrderRejectionReason, Plan, Subscription, UnitPrice,
+    Workspace,
 };
 use crate::name::{DisplayName, Email, PlanId};
 
-/// Takes money for plans: customers, ways to pay, subscriptions and invoices.
+/// Payment provider: customers, payment methods, subscriptions and invoices.
 ///
-/// Every call that changes something takes a [`BillingKey`] made from our own record, so that a repeated call cannot
-/// charge twice. What a webhook tells is only a hint: the object is read again.
+/// Every call with an effect takes a [`BillingKey`] derived from the platform's own record, so that a repeated call
+/// cannot charge twice. A webhook is only a hint: the object is read again.
 #[async_trait]
 pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
-    /// The customer of an organization, made if there is none.
+    /// Returns the customer of an organization; creates it if there is none.
     ///
     /// # Behaviour
-    /// - The same organization gives the same customer, however often it is asked for.
+    /// - Repeated calls for one organization return the same customer.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn ensure_customer(&self, customer: &NewCustomer, key: &BillingKey) -> Result<CustomerId>;
 
-    /// A page hosted by the provider where a customer enters a way to pay; answers its URL.
+    /// Returns the URL of a page of the provider on which a customer enters a payment method.
     ///
     /// # Errors
     /// `NotFound` for an unknown customer, `Unavailable`.
     async fn checkout_url(&self, customer: &CustomerId, return_to: &str, key: &BillingKey) -> Result<String>;
 
-    /// A page hosted by the provider where a customer manages ways to pay and invoices; answers its URL.
+    /// Returns the URL of a page of the provider on which a customer manages payment methods and invoices.
     ///
     /// # Errors
     /// `NotFound` for an unknown customer, `Unavailable`.
     async fn portal_url(&self, customer: &CustomerId, return_to: &str, key: &BillingKey) -> Result<String>;
 
-    /// What a browser needs to hand a way to pay to the provider without it passing through here.
+    /// Creates the credentials with which a browser sends a payment method to the provider directly, without passing
+    /// it through the platform.
     ///
     /// # Errors
     /// `NotFound` for an unknown customer, `Unavailable`.
     async fn setup_intent(&self, customer: &CustomerId, key: &BillingKey) -> Result<SetupIntent>;
 
-    /// The ways to pay that a customer has, the default one first.
+    /// Lists the payment methods of a customer, the default one first.
     ///
     /// # Errors
     /// `NotFound` for an unknown customer, `Unavailable`.
     async fn list_payment_methods(&self, customer: &CustomerId) -> Result<Vec<PaymentMethod>>;
 
-    /// Gives a customer a way to pay that was entered with the provider.
+    /// Attaches a payment method that was entered with the provider to a customer.
     ///
     /// # Behaviour
-    /// - The first one is the default.
+    /// - The first payment method becomes the default.
     ///
     /// # Errors
-    /// - `Invalid` for one that there is not, that is somebody else's, or that the provider does not accept.
+    /// - `Invalid` for a payment method that does not exist, that belongs to another customer, or that the provider
+    ///   does not accept.
     /// - `NotFound` for an unknown customer, `Unavailable`.
     async fn attach_payment_method(
         &self,
@@ -83,10 +86,10 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
         key: &BillingKey,
     ) -> Result<PaymentMethod>;
 
-    /// Makes one of the customer's ways to pay the default.
+    /// Makes one of the customer's payment methods the default.
     ///
     /// # Errors
-    /// `NotFound` for an unknown customer and for what is not theirs, `Unavailable`.
+    /// `NotFound` for an unknown customer, or a payment method of another customer; `Unavailable`.
     async fn choose_payment_method(
         &self,
         customer: &CustomerId,
@@ -94,10 +97,10 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
         key: &BillingKey,
     ) -> Result<()>;
 
-    /// Takes a way to pay from a customer.
+    /// Detaches a payment method from a customer.
     ///
     /// # Errors
-    /// `NotFound` for an unknown customer and for what is not theirs, `Unavailable`.
+    /// `NotFound` for an unknown customer, or a payment method of another customer; `Unavailable`.
     async fn detach_payment_method(
         &self,
         customer: &CustomerId,
@@ -105,57 +108,57 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
         key: &BillingKey,
     ) -> Result<()>;
 
-    /// Subscribes a customer, or makes their one subscription what is wanted.
+    /// Creates the subscription of a customer, or changes it to the desired one.
     ///
     /// # Behaviour
-    /// - A customer never has two subscriptions, and a subscription never has two items for one thing.
-    /// - Asking for what is so already charges nothing.
-    /// - A subscription that was to end goes on.
-    /// - Whoever stays on a plan stays on the price that they began with.
-    /// - What a larger plan costs more for the rest of the period is charged at once; what a smaller one costs less is
-    ///   taken off the next invoice.
-    /// - A change that cannot be paid does not happen.
+    /// - A customer never has two subscriptions, and a subscription never has two items for the same price.
+    /// - A call without a change charges nothing.
+    /// - A scheduled cancellation is taken back.
+    /// - A subscription that stays on its plan keeps the price it began with.
+    /// - The higher price of a larger plan is charged at once for the rest of the period; the lower price of a smaller
+    ///   plan is credited to the next invoice.
+    /// - A change whose payment fails does not take effect.
     ///
     /// # Errors
     /// - `Conflict` with code `no_payment_method` or `payment_failed`.
     /// - `Invalid` for a coupon that cannot be redeemed.
-    /// - `NotFound` for an unknown customer, `Unavailable` also for a plan that the provider does not know.
+    /// - `NotFound` for an unknown customer, `Unavailable` also for a plan unknown to the provider.
     async fn subscribe(
         &self,
         customer: &CustomerId,
-        wanted: &Wanted,
+        desired: &DesiredSubscription,
         key: &BillingKey,
     ) -> Result<Subscription>;
 
-    /// The invoice that would follow if the subscription were what is wanted. Changes nothing.
+    /// Returns the invoice that would follow from changing the subscription to the desired one. Changes nothing.
     ///
     /// # Errors
-    /// As [`Self::subscribe`].
-    async fn preview(&self, customer: &CustomerId, wanted: &Wanted) -> Result<Invoice>;
+    /// Same as [`Self::subscribe`].
+    async fn preview(&self, customer: &CustomerId, desired: &DesiredSubscription) -> Result<Invoice>;
 
-    /// The subscription of a customer, read from the provider: the one that is not over, or else the newest.
+    /// Reads the subscription of a customer from the provider: the live one, or else the newest.
     ///
     /// # Errors
     /// `NotFound` for an unknown customer, `Unavailable`.
     async fn find_subscription(&self, customer: &CustomerId) -> Result<Option<Subscription>>;
 
-    /// What a browser needs to confirm a payment of the subscription for which the bank waits for the customer
-    /// (<https://docs.stripe.com/payments/3d-secure>); none when it waits for nothing.
+    /// Returns the client secret with which a browser confirms a payment of the subscription that the customer's bank
+    /// asks to confirm (<https://docs.stripe.com/payments/3d-secure>); `None` if no payment waits for confirmation.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn pending_payment(&self, customer: &CustomerId) -> Result<Option<String>>;
 
-    /// Ends a subscription, now or when the paid period is over.
+    /// Cancels a subscription, at once or at the end of the paid period.
     ///
     /// # Behaviour
-    /// - Ending what has ended, or what never was, is not an error.
+    /// - A subscription that has ended, or never existed, is not an error.
     ///
     /// # Errors
     /// `NotFound` for an unknown customer, `Unavailable`.
     async fn cancel(&self, customer: &CustomerId, at_period_end: bool, key: &BillingKey) -> Result<()>;
 
-    /// The invoices of a customer, newest first, at most `limit`, after the one named.
+    /// Lists the invoices of a customer, newest first, at most `limit`, starting after the invoice with id `after`.
     ///
     /// # Errors
     /// `NotFound` for an unknown customer, `Unavailable`.
@@ -166,34 +169,35 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
         after: Option<&str>,
     ) -> Result<Vec<Invoice>>;
 
-    /// One of the customer's invoices.
+    /// Returns one of the customer's invoices; `None` if the customer has no such invoice.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_invoice(&self, customer: &CustomerId, id: &str) -> Result<Option<Invoice>>;
 
-    /// The invoice that comes next; none without a subscription that goes on.
+    /// Returns the next invoice; `None` without a subscription that continues.
     ///
     /// # Errors
     /// `NotFound` for an unknown customer, `Unavailable`.
     async fn upcoming_invoice(&self, customer: &CustomerId) -> Result<Option<Invoice>>;
 
-    /// Tells how much a customer used of something in an hour: all of it.
+    /// Reports the total amount that a customer used of one meter in one hour.
     ///
     /// # Behaviour
-    /// - What is told of an hour takes the place of what was told of it before.
-    /// - Telling the same again changes nothing.
-    /// - What is beyond what the plan includes is charged when the paid period ends.
+    /// - A report replaces earlier reports of the same hour.
+    /// - A repeated report changes nothing.
+    /// - Usage beyond the plan's included amount is charged at the end of the paid period.
     ///
     /// # Errors
-    /// `NotFound` for an unknown customer, `Unavailable` also for a meter that the provider does not know.
+    /// `NotFound` for an unknown customer, `Unavailable` also for a meter unknown to the provider.
     async fn report_usage(&self, customer: &CustomerId, event: &UsageEvent) -> Result<()>;
 
-    /// How much a customer used of something from an hour on until before another, as the provider has it, in
-    /// thousandths of the meter's unit. The provider may need some minutes to count what it was told.
+    /// Returns the amount that the provider has on record for a customer's use of one meter, from the hour `from`
+    /// until before the hour `until`, in thousandths of the meter's unit. The provider may need some minutes to count
+    /// a report.
     ///
     /// # Errors
-    /// As [`Self::report_usage`].
+    /// Same as [`Self::report_usage`].
     async fn reported_usage(
         &self,
         customer: &CustomerId,
@@ -202,46 +206,45 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
         until: Hour,
     ) -> Result<u64>;
 
-    /// Whether a webhook comes from the provider, and what it is about.
+    /// Verifies the signature of a webhook, and returns its subject.
     ///
     /// # Behaviour
-    /// - Every signature in the header is tried against every secret, in constant time.
+    /// - Each signature in the header is checked against each secret, in constant time.
     ///
     /// # Errors
-    /// `Unauthenticated` when no signature fits or the time is out of tolerance, `Invalid` for a body that makes no
-    /// sense.
+    /// `Unauthenticated` if no signature matches or the timestamp is out of tolerance, `Invalid` for a malformed body.
     fn verify_webhook(&self, body: &[u8], signature: &str, now: Timestamp) -> Result<WebhookHint>;
 
-    /// What it is called, for operators.
+    /// Name of the implementation, for operators.
     fn name(&self) -> &'static str;
 }
 
-/// What makes a repeated call harmless. Made from our own record, the same for every retry.
+/// Idempotency key of a provider call. Derived from the platform's own record, and the same for every retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BillingKey(pub String);
 
-/// Who is to become a customer.
+/// Organization to register as a customer.
 #[derive(Debug, Clone)]
 pub struct NewCustomer {
-    /// The organization that pays.
+    /// Organization that pays.
     pub organization_id: OrganizationId,
-    /// The name on invoices.
+    /// Name on invoices.
     pub name: DisplayName,
-    /// Where invoices go.
+    /// Recipient of invoices.
     pub email: Option<Email>,
 }
 
-/// What there is in an organization that plans charge for.
+/// Number of items of an organization that plans charge for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Billable {
-    /// Workspaces.
+    /// Number of workspaces.
     pub workspaces: u32,
-    /// Nodes that workspaces have to themselves, as they were asked for.
+    /// Number of dedicated nodes, as requested.
     pub nodes: u32,
 }
 
 impl Billable {
-    /// What there is in these workspaces of one organization.
+    /// Counts the items in the workspaces of one organization.
     #[must_use]
     pub fn of(workspaces: &[Workspace]) -> Self {
         let pools = workspaces.iter().flat_map(|workspace| &workspace.node_pools);
@@ -252,36 +255,37 @@ impl Billable {
     }
 }
 
-/// What a customer's subscription should be.
+/// Desired subscription of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// The plan.
+pub struct DesiredSubscription {
+    /// Plan.
     pub plan_id: PlanId,
-    /// How often it is paid.
+    /// Billing interval.
     pub interval: Interval,
-    /// What to pay for beyond what is included.
-    pub extras: Extras,
-    /// What to charge for as it is used, for whoever begins with the plan: whoever stays on it goes on as they began.
+    /// Quantities beyond those that the plan includes.
+    pub add_ons: AddOns,
+    /// Meters charged by use. Applies to new subscriptions to the plan; existing ones keep theirs.
     pub meters: Vec<Meter>,
-    /// The coupon to redeem.
+    /// Coupon to redeem, by the provider's id.
     pub coupon: Option<String>,
-    /// For how many days nothing is charged, for whoever had no subscription before.
+    /// Length of the trial in days; 0 for none. Applies only to a customer's first subscription.
     pub trial_days: u32,
 }
 
-impl Wanted {
-    /// What a subscription to this plan is for an organization with so much in it.
+impl DesiredSubscription {
+    /// Desired subscription to a plan for an organization with these items.
     #[must_use]
-    pub fn of(plan: &Plan, interval: Interval, there: Billable) -> Self {
-        let extra =
-            |price: Option<UnitPrice>, there: u32| price.map(|price| there.saturating_sub(price.included));
+    pub fn of(plan: &Plan, interval: Interval, existing: Billable) -> Self {
+        let add_on = |price: Option<UnitPrice>, existing: u32| {
+            price.map(|price| existing.saturating_sub(price.included))
+        };
         let price = plan.price;
         Self {
             plan_id: plan.id.clone(),
             interval,
-            extras: Extras {
-                workspaces: extra(price.and_then(|price| price.workspace), there.workspaces),
-                nodes: extra(price.and_then(|price| price.node), there.nodes),
+            add_ons: AddOns {
+                workspaces: add_on(price.and_then(|price| price.workspace), existing.workspaces),
+                nodes: add_on(price.and_then(|price| price.node), existing.nodes),
             },
             meters: price.map(|price| price.meters()).unwrap_or_default(),
             coupon: None,
@@ -289,39 +293,41 @@ impl Wanted {
         }
     }
 
-    /// Whether a subscription is this already. Coupons and trials belong to its beginning and are not looked at.
+    /// `true` if a subscription is already the desired one. Coupons and trials apply at its start only and are not
+    /// compared.
     #[must_use]
     pub fn is_met_by(&self, subscription: &Subscription) -> bool {
         subscription.state.is_live()
             && !subscription.cancel_at_period_end
             && subscription.plan_id == self.plan_id
             && subscription.interval == self.interval
-            && subscription.extras == self.extras
+            && subscription.add_ons == self.add_ons
     }
 }
 
-/// That a customer used so much of something in an hour.
+/// Usage of one meter by a customer in one hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageEvent {
-    /// A name for it, the same for every retry and never used for anything else. At most 100 characters.
+    /// Identifier of the event, at most 100 characters: the same for every retry, and never used for another event.
     pub identifier: String,
-    /// Of what.
+    /// Meter that was used.
     pub meter: Meter,
-    /// In which hour.
+    /// Hour of the usage.
     pub hour: Hour,
-    /// Which moment of the hour stands for all of it. It decides to which paid period the hour belongs, and is later for
-    /// whatever is told later.
+    /// Time within the hour at which the whole amount is reported. Decides the paid period of the hour; later for each
+    /// further report of the hour.
     pub at: Timestamp,
-    /// How much, in thousandths of the meter's unit.
+    /// Amount used, in thousandths of the meter's unit.
     pub amount: u64,
 }
 
-/// What a browser needs to enter a way to pay with the provider.
+/// Credentials with which a browser enters a payment method with the provider.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupIntent {
-    /// The provider's name for it.
+    /// Id at the provider.
     pub id: String,
-    /// What the browser shows the provider.
+    /// Secret that the browser presents to the provider; `None` in the replay of an idempotent request, as it is not
+    /// stored.
     pub client_secret: String,
 }
 
@@ -331,102 +337,101 @@ impl fmt::Debug for SetupIntent {
     }
 }
 
-/// What a webhook is about.
+/// Subject of a verified webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookHint {
-    /// The provider's name for the event; the same for every delivery.
+    /// Id of the event at the provider; the same for every delivery.
     pub event_id: String,
-    /// What kind: `invoice.paid`.
+    /// Event type, as in `invoice.paid`.
     pub kind: String,
-    /// The customer to look at, if it is about one.
+    /// Customer whose account must be reconciled; `None` if the event is about no customer.
     pub customer: Option<CustomerId>,
 }
 
-/// A way to pay.
+/// Payment method of a customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentMethod {
-    /// The provider's name for it.
+    /// Id at the provider.
     pub id: String,
-    /// What it is, for people: `visa •••• 4242`. Never a full number.
+    /// Description for users, as in `visa •••• 4242`. Never a full card number.
     pub title: String,
-    /// Whether invoices are paid with it.
+    /// `true` if invoices are paid with it.
     pub is_default: bool,
 }
 
-/// What a customer was or will be charged for.
+/// Invoice of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
-    /// The provider's name for it; empty for one that is only foreseen.
+    /// Id at the provider; empty for a preview.
     pub id: String,
-    /// The number on it, once it has one.
+    /// Invoice number; `None` before the invoice is finalized.
     pub number: Option<String>,
-    /// How it stands, in the provider's words: `draft`, `open`, `paid`, `uncollectible` or `void`.
+    /// Status in the provider's terms: `draft`, `open`, `paid`, `uncollectible` or `void`.
     pub status: String,
-    /// What is on it together, without taxes.
+    /// Sum of the lines, without taxes.
     pub subtotal: Money,
-    /// The taxes.
+    /// Sum of the taxes.
     pub tax: Money,
-    /// What it comes to; below nothing when something is owed to the customer.
+    /// Sum including taxes; negative if the customer is credited.
     pub total: Money,
-    /// What there is to pay of it after what the customer had in credit.
+    /// Amount left to pay after the customer's credit is applied.
     pub amount_due: Money,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Where it can be fetched as PDF.
+    /// URL of the invoice as PDF; `None` if there is none.
     pub pdf_url: Option<String>,
-    /// What it is made of.
+    /// Lines of the invoice.
     pub lines: Vec<InvoiceLine>,
 }
 
-/// A line of an invoice.
+/// Line of an invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvoiceLine {
-    /// What it is for.
+    /// Description for users.
     pub description: String,
-    /// How many; of usage, how many thousandths of the meter's unit.
+    /// Quantity; for usage, in thousandths of the meter's unit.
     pub quantity: u64,
-    /// What was used, if it is for usage.
+    /// Meter, if the line charges usage.
     pub meter: Option<Meter>,
-    /// How much together, without taxes.
+    /// Amount of the line, without taxes.
     pub amount: Money,
-    /// Whether it makes up for a change within a period.
+    /// `true` if the line charges or credits a change within a period.
     pub proration: bool,
-    /// From when it is for.
+    /// Start of the charged period.
     pub period_start: Timestamp,
-    /// Until when.
+    /// End of the charged period.
     pub period_end: Timestamp,
 }
 
-/// How patient Hexabase is with whoever does not pay.
+/// Configuration of payments and dunning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// Whether plans that cost something are only for those who pay for them.
+pub struct BillingConfig {
+    /// `true` if paid plans require a subscription.
     pub required: bool,
-    /// How long everything goes on after a payment failed.
+    /// Grace period after a failed payment; workspaces are suspended when it ends.
     pub grace: Duration,
-    /// How long before the end of that to remind.
+    /// Time before the end of the grace period at which the organization is reminded.
     pub reminder: Duration,
-    /// How often to compare with the provider what no webhook told of.
+    /// Interval at which an account is reconciled with the provider without a webhook.
     pub resync: Duration,
 }
 
-impl Default for Terms {
+impl Default for BillingConfig {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self { required: false, grace: 14 * DAY, reminder: 3 * DAY, resync: DAY / 4 }
     }
 }
 
-/// A change that cannot be paid.
+/// Error for a change whose payment fails: `Conflict` with code `payment_failed`.
 #[must_use]
 pub fn payment_failed(message: impl Into<String>) -> Error {
-    Error::conflict(RefusalReason::PaymentFailed.as_str(), message)
+    Error::conflict(OrderRejectionReason::PaymentFailed.as_str(), message)
 }
 
-/// A change for somebody without a way to pay.
+/// Error for a change without a payment method: `Conflict` with code `no_payment_method`.
 #[must_use]
 pub fn no_payment_method() -> Error {
-    let message =
-        "there is no way to pay; add one with POST payment-methods, or at the page that POST checkout names";
-    Error::conflict(RefusalReason::NoPaymentMethod.as_str(), message)
+    let message = "the organization has no payment method; add one with POST payment-methods, or on the page from POST checkout";
+    Error::conflict(OrderRejectionReason::NoPaymentMethod.as_str(), message)
 }

@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::ManualClock;
 use crate::conformance::billing_provider::{BillingHarness, plans};
-use crate::fixture::{self, THEN, id};
-use crate::lifecycle::Pace;
+use crate::fixture::{self, FIXTURE_TIME, id};
+use crate::lifecycle::ReconcileIntervals;
 use crate::model::{
-    BillingAccount, Currency, Extras, Hold, Order, Organization, Standing, SubscriptionState, Wish, Workspace,
+    AddOns, BillingAccount, BillingStanding, BillingSuspension, Currency, Order, Organization,
+    SubscriptionChange, SubscriptionState, Workspace,
 };
 use crate::plans::PlanCatalog;
 
@@ -19,41 +20,41 @@ mod memory {
     use super::*;
 
     #[derive(Debug)]
-    struct Desk {
+    struct MemoryHarness {
         billing: MemoryBilling,
         clock: Arc<ManualClock>,
     }
 
     #[async_trait]
-    impl BillingHarness for Desk {
+    impl BillingHarness for MemoryHarness {
         fn provider(&self) -> &dyn BillingProvider {
             &self.billing
         }
 
-        fn good_card(&self) -> &'static str {
+        fn working_card(&self) -> &'static str {
             "pm_card_visa"
         }
 
-        fn refused_card(&self) -> &'static str {
+        fn declined_card(&self) -> &'static str {
             "pm_card_chargeCustomerFail"
         }
 
-        async fn pass(&self, _: &CustomerId, time: Duration) {
+        async fn advance_time(&self, _: &CustomerId, time: Duration) {
             self.clock.advance(time);
         }
     }
 
     crate::billing_provider_conformance!(async {
-        let clock = Arc::new(ManualClock::new(THEN));
+        let clock = Arc::new(ManualClock::new(FIXTURE_TIME));
         let billing = MemoryBilling::new(clock.clone(), PlanCatalog::new(plans()).unwrap());
-        (Desk { billing, clock }, ())
+        (MemoryHarness { billing, clock }, ())
     });
 }
 
 const DAY: i64 = 86_400;
 
 fn day(number: i64) -> Timestamp {
-    THEN + SignedDuration::from_secs(number * DAY)
+    FIXTURE_TIME + SignedDuration::from_secs(number * DAY)
 }
 
 fn catalog() -> PlanCatalog {
@@ -69,7 +70,7 @@ fn subscription(plan: &str, state: SubscriptionState) -> Subscription {
         id: "sub_1".to_owned(),
         plan_id: plan_id(plan),
         interval: Interval::Month,
-        extras: Extras::default(),
+        add_ons: AddOns::default(),
         state,
         current_period_end: day(30),
         cancel_at_period_end: false,
@@ -78,12 +79,12 @@ fn subscription(plan: &str, state: SubscriptionState) -> Subscription {
     }
 }
 
-/// An organization on the plan `small` that has paid for it.
+/// Organization on the plan `small` with a paid subscription.
 struct Scene {
     account: BillingAccount,
     organization: Organization,
     workspaces: Vec<Workspace>,
-    terms: Terms,
+    config: BillingConfig,
 }
 
 impl Scene {
@@ -91,109 +92,119 @@ impl Scene {
         let account = BillingAccount {
             customer_id: Some(CustomerId("cus_acme".to_owned())),
             subscription: Some(subscription("small", SubscriptionState::Active)),
-            ..BillingAccount::new(id("acme"), THEN)
+            ..BillingAccount::new(id("acme"), FIXTURE_TIME)
         };
         let on = |name: &str, plan: &str| Workspace { plan_id: plan_id(plan), ..fixture::workspace(name) };
         Self {
             account,
             organization: Organization { plan_id: plan_id("small"), ..fixture::organization("acme") },
             workspaces: vec![on("one", "free"), on("two", "small")],
-            terms: Terms { required: true, ..Terms::default() },
+            config: BillingConfig { required: true, ..BillingConfig::default() },
         }
     }
 
-    fn settle(&self, sight: &Sight, now: Timestamp) -> Settlement {
+    fn decide(&self, snapshot: &ProviderSnapshot, now: Timestamp) -> BillingDecision {
         let plans = catalog();
-        let books = Books {
+        let input = BillingInput {
             account: &self.account,
             organization: &self.organization,
             workspaces: &self.workspaces,
             plans: &plans,
         };
-        settle(books, sight, &self.terms, &Pace::default(), now, 0)
+        decide(input, snapshot, &self.config, &ReconcileIntervals::default(), now, 0)
     }
 
-    /// Looks, and goes on with what follows.
-    fn see(&mut self, state: SubscriptionState, now: Timestamp) -> Settlement {
-        let settlement = self.settle(&self.sight(Some(subscription("small", state))), now);
-        self.account = settlement.account.clone();
-        self.organization.plan_id = settlement.plan_id.clone();
-        for (workspace, hold) in &settlement.holds {
-            self.workspaces.iter_mut().find(|known| known.id == *workspace).unwrap().held = *hold;
+    /// Decides from a subscription in this state, and applies the decision.
+    fn reconcile(&mut self, state: SubscriptionState, now: Timestamp) -> BillingDecision {
+        let decision = self.decide(&self.snapshot(Some(subscription("small", state))), now);
+        self.account = decision.account.clone();
+        self.organization.plan_id = decision.plan_id.clone();
+        for (workspace, suspension) in &decision.suspensions {
+            self.workspaces.iter_mut().find(|known| known.id == *workspace).unwrap().suspension_reason =
+                *suspension;
         }
-        settlement
+        decision
     }
 
-    fn sight(&self, subscription: Option<Subscription>) -> Sight {
-        Sight {
+    fn snapshot(&self, subscription: Option<Subscription>) -> ProviderSnapshot {
+        ProviderSnapshot {
             customer_id: self.account.customer_id.clone(),
             subscription: Some(subscription),
-            ..Sight::default()
+            ..ProviderSnapshot::default()
         }
     }
 }
 
 #[test]
-fn a_missed_payment_is_told_reminded_of_and_puts_workspaces_to_sleep_after_the_grace() {
+fn a_missed_payment_is_notified_then_reminded_and_suspends_workspaces_after_the_grace_period() {
     let mut scene = Scene::paid();
-    let told = scene.see(SubscriptionState::PastDue, THEN);
-    assert_eq!(told.notices, [Notice::PaymentFailed { until: day(14) }]);
-    assert!(told.holds.is_empty());
-    assert!(scene.see(SubscriptionState::PastDue, day(10)).notices.is_empty());
-    let reminded = scene.see(SubscriptionState::Unpaid, day(11));
+    let notified = scene.reconcile(SubscriptionState::PastDue, FIXTURE_TIME);
+    assert_eq!(notified.notices, [Notice::PaymentFailed { until: day(14) }]);
+    assert!(notified.suspensions.is_empty());
+    assert!(scene.reconcile(SubscriptionState::PastDue, day(10)).notices.is_empty());
+    let reminded = scene.reconcile(SubscriptionState::Unpaid, day(11));
     assert_eq!(reminded.notices, [Notice::GraceEnds { until: day(14) }]);
-    assert!(reminded.account.look_at <= Some(day(14)), "somebody looks when the grace is over");
-    assert!(scene.see(SubscriptionState::Unpaid, day(13)).notices.is_empty());
-    let asleep = scene.see(SubscriptionState::Unpaid, day(14));
-    assert_eq!(asleep.notices, [Notice::Suspended]);
-    assert!(asleep.holds.iter().all(|(_, hold)| *hold == Some(Hold::Overdue)) && asleep.holds.len() == 2);
-    assert_eq!(asleep.plan_id, plan_id("small"), "nothing is taken away");
-    assert!(scene.see(SubscriptionState::Unpaid, day(60)).notices.is_empty());
-    let awake = scene.see(SubscriptionState::Active, day(61));
-    assert_eq!(awake.notices, [Notice::Restored]);
-    assert!(awake.holds.iter().all(|(_, hold)| hold.is_none()) && awake.holds.len() == 2);
-    assert_eq!(awake.account.standing, Standing::Good);
+    assert!(
+        reminded.account.reconcile_at <= Some(day(14)),
+        "reconciled again at the end of the grace period"
+    );
+    assert!(scene.reconcile(SubscriptionState::Unpaid, day(13)).notices.is_empty());
+    let suspended = scene.reconcile(SubscriptionState::Unpaid, day(14));
+    assert_eq!(suspended.notices, [Notice::Suspended]);
+    assert!(
+        suspended.suspensions.iter().all(|(_, suspension)| *suspension == Some(BillingSuspension::Overdue))
+            && suspended.suspensions.len() == 2
+    );
+    assert_eq!(suspended.plan_id, plan_id("small"), "the plan is kept");
+    assert!(scene.reconcile(SubscriptionState::Unpaid, day(60)).notices.is_empty());
+    let resumed = scene.reconcile(SubscriptionState::Active, day(61));
+    assert_eq!(resumed.notices, [Notice::Restored]);
+    assert!(
+        resumed.suspensions.iter().all(|(_, suspension)| suspension.is_none())
+            && resumed.suspensions.len() == 2
+    );
+    assert_eq!(resumed.account.standing, BillingStanding::Good);
 }
 
 #[test]
-fn a_subscription_that_stripe_gives_up_ends_and_nobody_is_thanked_for_paying() {
+fn an_unpaid_subscription_that_is_canceled_sends_no_notice_of_payment() {
     let mut scene = Scene::paid();
-    scene.see(SubscriptionState::PastDue, THEN);
-    scene.see(SubscriptionState::Unpaid, day(14));
-    let over = scene.see(SubscriptionState::Canceled, day(30));
+    scene.reconcile(SubscriptionState::PastDue, FIXTURE_TIME);
+    scene.reconcile(SubscriptionState::Unpaid, day(14));
+    let over = scene.reconcile(SubscriptionState::Canceled, day(30));
     assert_eq!(over.notices, [Notice::Ended]);
-    assert_eq!(over.holds, [(id("one"), None), (id("two"), Some(Hold::NotPaidFor))]);
+    assert_eq!(over.suspensions, [(id("one"), None), (id("two"), Some(BillingSuspension::NotPaidFor))]);
 }
 
 #[test]
-fn nobody_is_put_to_sleep_while_the_provider_cannot_be_asked() {
+fn an_outage_of_the_provider_suspends_no_workspace() {
     let mut scene = Scene::paid();
-    scene.see(SubscriptionState::PastDue, THEN);
-    let away = Sight {
+    scene.reconcile(SubscriptionState::PastDue, FIXTURE_TIME);
+    let away = ProviderSnapshot {
         customer_id: scene.account.customer_id.clone(),
         error: Some(Error::unavailable("away")),
-        ..Sight::default()
+        ..ProviderSnapshot::default()
     };
-    let settlement = scene.settle(&away, day(20));
-    assert!(settlement.holds.is_empty() && settlement.notices.is_empty());
-    assert_eq!(settlement.account.standing, scene.account.standing);
-    assert_eq!(settlement.account.failures, 1);
-    assert!(settlement.account.look_at.is_some_and(|at| at < day(21)), "it is tried again soon");
+    let decision = scene.decide(&away, day(20));
+    assert!(decision.suspensions.is_empty() && decision.notices.is_empty());
+    assert_eq!(decision.account.standing, scene.account.standing);
+    assert_eq!(decision.account.failures, 1);
+    assert!(decision.account.reconcile_at.is_some_and(|at| at < day(21)), "retried soon");
 }
 
 #[test]
-fn what_the_free_plan_does_not_cover_sleeps_once_a_subscription_is_over() {
+fn workspaces_that_the_free_plan_does_not_cover_are_suspended_after_the_subscription_ends() {
     let mut scene = Scene::paid();
-    let over = scene.see(SubscriptionState::Canceled, day(30));
+    let over = scene.reconcile(SubscriptionState::Canceled, day(30));
     assert_eq!(over.notices, [Notice::Ended]);
     assert_eq!(over.plan_id, plan_id("free"));
-    assert_eq!(over.holds, [(id("two"), Some(Hold::NotPaidFor))]);
-    let back = scene.see(SubscriptionState::Active, day(31));
-    assert_eq!((back.plan_id, back.holds), (plan_id("small"), vec![(id("two"), None)]));
+    assert_eq!(over.suspensions, [(id("two"), Some(BillingSuspension::NotPaidFor))]);
+    let back = scene.reconcile(SubscriptionState::Active, day(31));
+    assert_eq!((back.plan_id, back.suspensions), (plan_id("small"), vec![(id("two"), None)]));
 }
 
 #[test]
-fn the_oldest_workspaces_are_those_that_a_smaller_plan_still_pays_for() {
+fn a_smaller_plan_covers_the_oldest_workspaces() {
     let mut scene = Scene::paid();
     let mut plan = fixture::plan("free");
     plan.limits.workspaces = 2;
@@ -203,45 +214,50 @@ fn the_oldest_workspaces_are_those_that_a_smaller_plan_still_pays_for() {
     ids.sort_unstable();
     scene.workspaces = three.to_vec();
     let plans = PlanCatalog::new(vec![plan, fixture::plan("small")]).unwrap();
-    let books = Books {
+    let input = BillingInput {
         account: &scene.account,
         organization: &scene.organization,
         workspaces: &scene.workspaces,
         plans: &plans,
     };
-    let over = scene.sight(Some(subscription("small", SubscriptionState::Canceled)));
-    let settlement = settle(books, &over, &scene.terms, &Pace::default(), THEN, 0);
-    assert_eq!(settlement.holds, [(ids[2], Some(Hold::NotPaidFor))]);
+    let over = scene.snapshot(Some(subscription("small", SubscriptionState::Canceled)));
+    let decision = decide(input, &over, &scene.config, &ReconcileIntervals::default(), FIXTURE_TIME, 0);
+    assert_eq!(decision.suspensions, [(ids[2], Some(BillingSuspension::NotPaidFor))]);
 }
 
 #[test]
-fn an_order_is_done_or_refused_or_waits() {
+fn an_order_is_done_rejected_or_pending() {
     let mut scene = Scene::paid();
-    let wish = Wish::Cancel { at_period_end: true };
-    let order = Order { id: id("order"), wish, asked_by: id("owner"), asked_at: THEN };
+    let change = SubscriptionChange::Cancel { at_period_end: true };
+    let order = Order { id: id("order"), change, requested_by: id("owner"), requested_at: FIXTURE_TIME };
     scene.account.order = Some(order.clone());
-    let waits = Sight { error: Some(Error::unavailable("away")), ..scene.sight(None) };
-    assert_eq!(scene.settle(&waits, THEN).account.order, Some(order));
-    let unseen = Sight { order: Outcome::Done, subscription: None, ..scene.sight(None) };
-    assert!(scene.settle(&unseen, THEN).account.order.is_some(), "nobody knows what came of it");
-    let done = Sight { order: Outcome::Done, ..scene.sight(None) };
-    assert_eq!(scene.settle(&done, THEN).account.order, None);
-    let refused = Sight { order: Outcome::Refused(payment_failed("no")), ..scene.sight(None) };
-    let account = scene.settle(&refused, THEN).account;
+    let outage = ProviderSnapshot { error: Some(Error::unavailable("away")), ..scene.snapshot(None) };
+    assert_eq!(scene.decide(&outage, FIXTURE_TIME).account.order, Some(order));
+    let unseen =
+        ProviderSnapshot { order: OrderOutcome::Fulfilled, subscription: None, ..scene.snapshot(None) };
+    assert!(scene.decide(&unseen, FIXTURE_TIME).account.order.is_some(), "its effect has not been read");
+    let done = ProviderSnapshot { order: OrderOutcome::Fulfilled, ..scene.snapshot(None) };
+    assert_eq!(scene.decide(&done, FIXTURE_TIME).account.order, None);
+    let rejected =
+        ProviderSnapshot { order: OrderOutcome::Rejected(payment_failed("no")), ..scene.snapshot(None) };
+    let account = scene.decide(&rejected, FIXTURE_TIME).account;
     assert_eq!(account.order, None);
-    assert_eq!(account.refusal.unwrap().reason, RefusalReason::PaymentFailed);
+    assert_eq!(account.rejection.unwrap().reason, OrderRejectionReason::PaymentFailed);
 }
 
 #[test]
-fn an_incomplete_subscription_gives_no_plan_yet() {
+fn an_incomplete_subscription_grants_no_plan() {
     let mut scene = Scene::paid();
     scene.account.subscription = None;
     scene.organization.plan_id = plan_id("free");
-    let settlement = scene.see(SubscriptionState::Incomplete, THEN);
-    assert_eq!(settlement.plan_id, plan_id("free"));
-    assert!(settlement.notices.is_empty());
-    let expired = scene.see(SubscriptionState::IncompleteExpired, day(1));
-    assert!(expired.notices.is_empty() && expired.holds.is_empty(), "what was never paid for cannot end");
+    let decision = scene.reconcile(SubscriptionState::Incomplete, FIXTURE_TIME);
+    assert_eq!(decision.plan_id, plan_id("free"));
+    assert!(decision.notices.is_empty());
+    let expired = scene.reconcile(SubscriptionState::IncompleteExpired, day(1));
+    assert!(
+        expired.notices.is_empty() && expired.suspensions.is_empty(),
+        "a subscription that was never paid cannot end"
+    );
 }
 
 proptest! {
@@ -258,8 +274,8 @@ proptest! {
             let off = (i128::from(share.amount) * i128::from(whole) - exact).abs() * 2;
             prop_assert!(off <= i128::from(whole));
             prop_assert_eq!(share.currency, money.currency);
-            prop_assert_eq!(money.of(-amount).share(part, whole).amount, -share.amount);
-            // Both shares together are the whole but for one unit of rounding.
+            prop_assert_eq!(money.with_amount(-amount).share(part, whole).amount, -share.amount);
+            // Both shares add up to the whole, except for one unit of rounding.
             prop_assert!((share.amount + money.share(rest, whole).amount - amount).abs() <= 1);
         }
     }

@@ -1,17 +1,17 @@
-//! What every [`EphemeralStore`] must do.
+//! Conformance suite for [`EphemeralStore`].
 //!
-//! Time is real for most implementations, so the cases use short lives and wait for them to end.
+//! Most implementations use real time, so the cases use short TTLs and wait for them to pass.
 
 use std::time::Duration;
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::ephemeral::{EphemeralStore, Rate};
 
-const LONG: Duration = Duration::from_secs(60);
-const SHORT: Duration = Duration::from_millis(80);
+const LONG_TTL: Duration = Duration::from_secs(60);
+const SHORT_TTL: Duration = Duration::from_millis(80);
 
-/// Makes one test per case for an [`EphemeralStore`](crate::ephemeral::EphemeralStore). See the
-/// [module](crate::conformance) for what the expression answers.
+/// Defines one test per case for an [`EphemeralStore`](crate::ephemeral::EphemeralStore). See the
+/// [module](crate::conformance) for the value of the expression.
 #[macro_export]
 macro_rules! ephemeral_store_conformance {
     ($make:expr) => {
@@ -19,25 +19,25 @@ macro_rules! ephemeral_store_conformance {
             ephemeral_store,
             $make,
             [
-                a_value_is_there_until_its_time_is_over,
-                putting_replaces_what_was_there,
-                putting_if_absent_leaves_what_was_there,
-                of_two_that_put_if_absent_exactly_one_succeeds,
-                comparing_sets_only_what_was_expected,
-                of_two_that_compare_and_set_exactly_one_succeeds,
-                of_two_that_take_exactly_one_gets_it,
-                keys_do_not_touch_each_other,
-                what_is_announced_is_known_from_then_on,
-                what_is_announced_has_an_end,
-                a_bucket_gives_its_burst_and_then_says_how_long_to_wait,
-                a_bucket_may_be_as_large_as_can_be,
+                a_value_expires_after_its_ttl,
+                put_replaces_an_existing_value,
+                put_if_absent_keeps_an_existing_value,
+                of_concurrent_put_if_absent_calls_exactly_one_succeeds,
+                compare_and_set_requires_the_expected_value,
+                of_concurrent_compare_and_set_calls_exactly_one_succeeds,
+                of_concurrent_take_calls_exactly_one_returns_the_value,
+                keys_are_independent_of_each_other,
+                a_visible_marker_is_reported_at_once,
+                a_visible_marker_expires_after_its_ttl,
+                a_bucket_allows_its_burst_and_then_returns_the_wait,
+                a_bucket_of_maximum_size_works,
                 a_bucket_refills_evenly,
             ]
         );
     };
 }
 
-/// Waits until a condition holds, for at most a few seconds.
+/// Waits until a condition holds, for at most about five seconds.
 async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
     for _ in 0..500 {
         if condition().await {
@@ -45,110 +45,117 @@ async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
         }
         SystemClock.sleep(Duration::from_millis(10)).await;
     }
-    unreachable!("the condition never came true");
+    unreachable!("timed out waiting for the condition");
 }
 
 async fn get(store: &dyn EphemeralStore, key: &str) -> Option<Vec<u8>> {
     store.get(key).await.unwrap()
 }
 
-/// A value is there at once, and gone after its time.
-pub async fn a_value_is_there_until_its_time_is_over(store: &dyn EphemeralStore) {
+/// A value is available at once, and absent after its TTL.
+pub async fn a_value_expires_after_its_ttl(store: &dyn EphemeralStore) {
     store.ping().await.unwrap();
-    store.put("short", b"\0\xff", SHORT).await.unwrap();
-    store.put("long", b"x", LONG).await.unwrap();
+    store.put("short", b"\0\xff", SHORT_TTL).await.unwrap();
+    store.put("long", b"x", LONG_TTL).await.unwrap();
     assert_eq!(get(store, "short").await, Some(b"\0\xff".to_vec()));
     eventually(|| async { get(store, "short").await.is_none() }).await;
     assert_eq!(get(store, "long").await, Some(b"x".to_vec()));
-    assert!(store.put_if_absent("short", b"y", LONG).await.unwrap(), "what has expired is not in the way");
+    assert!(
+        store.put_if_absent("short", b"y", LONG_TTL).await.unwrap(),
+        "an expired value must count as absent"
+    );
     assert_eq!(store.take("never").await.unwrap(), None);
 }
 
-/// The newer value counts, and lives as long as it says.
-pub async fn putting_replaces_what_was_there(store: &dyn EphemeralStore) {
-    store.put("key", b"old", SHORT).await.unwrap();
-    store.put("key", b"new", LONG).await.unwrap();
-    store.put("marker", b"x", SHORT).await.unwrap();
+/// The new value and its TTL replace the old ones.
+pub async fn put_replaces_an_existing_value(store: &dyn EphemeralStore) {
+    store.put("key", b"old", SHORT_TTL).await.unwrap();
+    store.put("key", b"new", LONG_TTL).await.unwrap();
+    store.put("marker", b"x", SHORT_TTL).await.unwrap();
     eventually(|| async { get(store, "marker").await.is_none() }).await;
     assert_eq!(get(store, "key").await, Some(b"new".to_vec()));
 }
 
-/// A value that is there stays.
-pub async fn putting_if_absent_leaves_what_was_there(store: &dyn EphemeralStore) {
-    assert!(store.put_if_absent("key", b"first", LONG).await.unwrap());
-    assert!(!store.put_if_absent("key", b"second", LONG).await.unwrap());
+/// An existing value is not replaced.
+pub async fn put_if_absent_keeps_an_existing_value(store: &dyn EphemeralStore) {
+    assert!(store.put_if_absent("key", b"first", LONG_TTL).await.unwrap());
+    assert!(!store.put_if_absent("key", b"second", LONG_TTL).await.unwrap());
     assert_eq!(get(store, "key").await, Some(b"first".to_vec()));
 }
 
-/// Of many at once exactly one succeeds.
-pub async fn of_two_that_put_if_absent_exactly_one_succeeds(store: &dyn EphemeralStore) {
-    let racers =
-        (0..16_u8).map(|number| async move { store.put_if_absent("key", &[number], LONG).await.unwrap() });
+/// Exactly one of many concurrent calls succeeds.
+pub async fn of_concurrent_put_if_absent_calls_exactly_one_succeeds(store: &dyn EphemeralStore) {
+    let racers = (0..16_u8)
+        .map(|number| async move { store.put_if_absent("key", &[number], LONG_TTL).await.unwrap() });
     let outcomes = futures_util::future::join_all(racers).await;
     assert_eq!(outcomes.iter().filter(|won| **won).count(), 1);
 }
 
-/// Only what was expected is replaced.
-pub async fn comparing_sets_only_what_was_expected(store: &dyn EphemeralStore) {
-    assert!(!store.compare_and_set("key", b"old", b"new", LONG).await.unwrap(), "there is nothing");
-    store.put("key", b"old", LONG).await.unwrap();
-    assert!(!store.compare_and_set("key", b"other", b"new", LONG).await.unwrap());
-    assert!(store.compare_and_set("key", b"old", b"new", LONG).await.unwrap());
+/// Only the expected value is replaced.
+pub async fn compare_and_set_requires_the_expected_value(store: &dyn EphemeralStore) {
+    assert!(
+        !store.compare_and_set("key", b"old", b"new", LONG_TTL).await.unwrap(),
+        "an absent value must not match"
+    );
+    store.put("key", b"old", LONG_TTL).await.unwrap();
+    assert!(!store.compare_and_set("key", b"other", b"new", LONG_TTL).await.unwrap());
+    assert!(store.compare_and_set("key", b"old", b"new", LONG_TTL).await.unwrap());
     assert_eq!(get(store, "key").await, Some(b"new".to_vec()));
 }
 
-/// Of many with the same expectation exactly one succeeds.
-pub async fn of_two_that_compare_and_set_exactly_one_succeeds(store: &dyn EphemeralStore) {
-    store.put("key", b"old", LONG).await.unwrap();
-    let racers = (0..16_u8)
-        .map(|number| async move { store.compare_and_set("key", b"old", &[number], LONG).await.unwrap() });
+/// Exactly one of many concurrent calls with the same expected value succeeds.
+pub async fn of_concurrent_compare_and_set_calls_exactly_one_succeeds(store: &dyn EphemeralStore) {
+    store.put("key", b"old", LONG_TTL).await.unwrap();
+    let racers = (0..16_u8).map(|number| async move {
+        store.compare_and_set("key", b"old", &[number], LONG_TTL).await.unwrap()
+    });
     let outcomes = futures_util::future::join_all(racers).await;
     assert_eq!(outcomes.iter().filter(|won| **won).count(), 1);
 }
 
-/// Of many that take exactly one gets the value, and then it is gone.
-pub async fn of_two_that_take_exactly_one_gets_it(store: &dyn EphemeralStore) {
-    store.put("key", b"x", LONG).await.unwrap();
+/// Exactly one of many concurrent calls returns the value, which is absent afterwards.
+pub async fn of_concurrent_take_calls_exactly_one_returns_the_value(store: &dyn EphemeralStore) {
+    store.put("key", b"x", LONG_TTL).await.unwrap();
     let outcomes = futures_util::future::join_all((0..16).map(|_| store.take("key"))).await;
     assert_eq!(outcomes.into_iter().filter_map(Result::unwrap).count(), 1);
     assert_eq!(get(store, "key").await, None);
 }
 
-/// Values and buckets under other keys stay as they are.
-pub async fn keys_do_not_touch_each_other(store: &dyn EphemeralStore) {
-    store.put("a", b"1", LONG).await.unwrap();
-    store.put("a:b", b"2", LONG).await.unwrap();
-    let rate = Rate { burst: 1, period: LONG };
-    assert!(store.take_token("a", rate).await.unwrap().allowed, "a bucket may be called like a value");
+/// Values and buckets under other keys stay unchanged.
+pub async fn keys_are_independent_of_each_other(store: &dyn EphemeralStore) {
+    store.put("a", b"1", LONG_TTL).await.unwrap();
+    store.put("a:b", b"2", LONG_TTL).await.unwrap();
+    let rate = Rate { burst: 1, period: LONG_TTL };
+    assert!(store.take_token("a", rate).await.unwrap().allowed, "a bucket may have the same name as a value");
     assert_eq!(store.take("a").await.unwrap(), Some(b"1".to_vec()));
     assert_eq!(get(store, "a:b").await, Some(b"2".to_vec()));
     assert!(store.take_token("b", rate).await.unwrap().allowed);
     assert!(!store.take_token("a", rate).await.unwrap().allowed);
 }
 
-/// Which of two keys was announced, and which was not, can be told apart; on one shelf and on several.
-pub async fn what_is_announced_is_known_from_then_on(store: &dyn EphemeralStore) {
-    for [first, second] in [["shelf/a", "shelf/b"], ["other/a", "another/a"], ["plain", "also plain"]] {
-        let known = async || store.are_announced([first, second]).await.unwrap();
+/// A marker is reported for its own key only, for keys in one hash-tag group and in several.
+pub async fn a_visible_marker_is_reported_at_once(store: &dyn EphemeralStore) {
+    for [first, second] in [["group/a", "group/b"], ["other/a", "another/a"], ["plain", "also plain"]] {
+        let known = async || store.contains_cached([first, second]).await.unwrap();
         assert_eq!(known().await, [false, false]);
-        store.announce(&[first.to_owned()], LONG).await.unwrap();
+        store.put_visible(&[first.to_owned()], LONG_TTL).await.unwrap();
         assert_eq!(known().await, [true, false]);
-        assert_eq!(store.are_announced([second, first]).await.unwrap(), [false, true]);
-        store.announce(&[first.to_owned(), second.to_owned()], LONG).await.unwrap();
+        assert_eq!(store.contains_cached([second, first]).await.unwrap(), [false, true]);
+        store.put_visible(&[first.to_owned(), second.to_owned()], LONG_TTL).await.unwrap();
         assert_eq!(known().await, [true, true]);
     }
-    store.announce(&[], LONG).await.unwrap();
+    store.put_visible(&[], LONG_TTL).await.unwrap();
 }
 
-/// What was announced is forgotten in time.
-pub async fn what_is_announced_has_an_end(store: &dyn EphemeralStore) {
-    store.announce(&["key".to_owned()], SHORT).await.unwrap();
-    eventually(|| async { store.are_announced(["key", "other"]).await.unwrap() == [false, false] }).await;
+/// A marker is absent after its TTL.
+pub async fn a_visible_marker_expires_after_its_ttl(store: &dyn EphemeralStore) {
+    store.put_visible(&["key".to_owned()], SHORT_TTL).await.unwrap();
+    eventually(|| async { store.contains_cached(["key", "other"]).await.unwrap() == [false, false] }).await;
 }
 
-/// A full bucket gives what it holds, and an empty one says when to come back.
-pub async fn a_bucket_gives_its_burst_and_then_says_how_long_to_wait(store: &dyn EphemeralStore) {
-    let rate = Rate { burst: 3, period: LONG };
+/// A full bucket gives its burst; an empty one returns the time until the next token.
+pub async fn a_bucket_allows_its_burst_and_then_returns_the_wait(store: &dyn EphemeralStore) {
+    let rate = Rate { burst: 3, period: LONG_TTL };
     let mut left = Vec::new();
     for _ in 0..3 {
         let allowance = store.take_token("bucket", rate).await.unwrap();
@@ -161,20 +168,20 @@ pub async fn a_bucket_gives_its_burst_and_then_says_how_long_to_wait(store: &dyn
     let wait = refused.retry_after;
     assert!(
         wait > Duration::from_secs(15) && wait <= Duration::from_secs(20),
-        "a third of the period: {wait:?}"
+        "the wait must be about a third of the period, was {wait:?}"
     );
-    assert!(refused.reset_after > Duration::from_secs(55) && refused.reset_after <= LONG);
+    assert!(refused.reset_after > Duration::from_secs(55) && refused.reset_after <= LONG_TTL);
 }
 
-/// A bucket so large that a token takes no time to come back is a bucket like any other.
-pub async fn a_bucket_may_be_as_large_as_can_be(store: &dyn EphemeralStore) {
+/// A bucket whose refill time per token rounds to zero works like any other.
+pub async fn a_bucket_of_maximum_size_works(store: &dyn EphemeralStore) {
     for _ in 0..3 {
-        let rate = Rate { burst: u32::MAX, period: LONG };
+        let rate = Rate { burst: u32::MAX, period: LONG_TTL };
         assert!(store.take_token("bucket", rate).await.unwrap().allowed);
     }
 }
 
-/// A token comes back after a fraction of the period.
+/// A token is available again after a fraction of the period.
 pub async fn a_bucket_refills_evenly(store: &dyn EphemeralStore) {
     let rate = Rate { burst: 2, period: Duration::from_millis(600) };
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! What every [`IdentityProvider`] must do.
+//! Conformance suite for [`IdentityProvider`].
 
 use std::fmt;
 
@@ -11,28 +11,28 @@ use crate::error::ErrorKind;
 use crate::identity::{AuthorizationRequest, CodeExchange, ExternalIdentity, IdentityProvider};
 use crate::name::Email;
 
-/// A provider under test, and a way to be the person who signs in.
+/// A provider under test, with a simulated user that signs in.
 #[async_trait]
 pub trait SignInHarness: fmt::Debug + Send + Sync {
     /// The provider.
     fn provider(&self) -> &dyn IdentityProvider;
 
-    /// Follows an authorization URL as somebody's browser would, signs in as the owner of a verified
-    /// address, and answers what comes back.
+    /// Follows an authorization URL as a browser does, signs in as the owner of a verified e-mail address, and returns
+    /// the parameters of the redirect back.
     async fn approve(&self, authorization_url: &str, email: &Email) -> Approval;
 }
 
-/// What comes back from a provider.
+/// Parameters of the provider's redirect back to Hexabase.
 #[derive(Debug, Clone)]
 pub struct Approval {
-    /// The code.
+    /// Authorization code.
     pub code: String,
-    /// Who says that they sent it, if they do (`iss`, RFC 9207).
+    /// Issuer, if the provider sends it (`iss`, RFC 9207).
     pub issuer: Option<String>,
 }
 
-/// Makes one test per case for a [`SignInHarness`]. See the [module](crate::conformance) for what the
-/// expression answers.
+/// Defines one test per case for a [`SignInHarness`]. See the [module](crate::conformance) for the value of the
+/// expression.
 #[macro_export]
 macro_rules! identity_provider_conformance {
     ($make:expr) => {
@@ -40,13 +40,13 @@ macro_rules! identity_provider_conformance {
             identity_provider,
             $make,
             [
-                the_url_carries_state_and_challenge_and_no_secret,
-                a_code_becomes_the_identity_that_approved,
-                one_person_has_one_subject,
-                a_code_works_once,
-                a_code_needs_its_verifier,
-                a_code_needs_its_redirect_uri,
-                a_made_up_code_is_refused,
+                the_authorization_url_contains_state_and_challenge_but_no_secret,
+                a_code_is_exchanged_for_the_identity_that_signed_in,
+                a_person_has_a_stable_unique_subject,
+                a_code_can_be_exchanged_only_once,
+                a_code_requires_its_verifier,
+                a_code_requires_its_redirect_uri,
+                an_unknown_code_is_rejected,
             ]
         );
     };
@@ -54,7 +54,7 @@ macro_rules! identity_provider_conformance {
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-/// Where the browser comes back to: the callback of `https://hexabase.example` for this provider.
+/// The redirect URI: the callback of `https://hexabase.example` for this provider.
 fn redirect(harness: &dyn SignInHarness) -> String {
     format!("https://hexabase.example/auth/callback/{}", harness.provider().name())
 }
@@ -99,23 +99,23 @@ async fn refused(harness: &dyn SignInHarness, with: CodeExchange) {
     assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
 }
 
-/// The URL has what the provider must give back, the challenge, and not the verifier.
-pub async fn the_url_carries_state_and_challenge_and_no_secret(harness: &dyn SignInHarness) {
+/// The URL contains the state, which the provider must return, and the code challenge, but not the verifier.
+pub async fn the_authorization_url_contains_state_and_challenge_but_no_secret(harness: &dyn SignInHarness) {
     let url = harness.provider().authorization_url(&request(harness)).await.unwrap();
     assert!(url.contains("the-state"), "{url}");
     assert!(url.contains(&request(harness).code_challenge), "{url}");
     assert!(!url.contains(VERIFIER), "{url}");
 }
 
-/// The identity is that of whoever signed in, with the verified address.
-pub async fn a_code_becomes_the_identity_that_approved(harness: &dyn SignInHarness) {
+/// The identity is that of the user who signed in, with the verified e-mail address.
+pub async fn a_code_is_exchanged_for_the_identity_that_signed_in(harness: &dyn SignInHarness) {
     let identity = sign_in(harness, &ann()).await;
     assert_eq!(identity.verified_email, Some(ann()));
     assert!(!identity.subject.is_empty());
 }
 
-/// The same person has the same subject at every sign-in, and nobody else has it.
-pub async fn one_person_has_one_subject(harness: &dyn SignInHarness) {
+/// A user has the same subject at every sign-in, and another user has another one.
+pub async fn a_person_has_a_stable_unique_subject(harness: &dyn SignInHarness) {
     let first = sign_in(harness, &ann()).await;
     let again = sign_in(harness, &ann()).await;
     let other = sign_in(harness, &Email::parse("bob@example.com").unwrap()).await;
@@ -123,30 +123,29 @@ pub async fn one_person_has_one_subject(harness: &dyn SignInHarness) {
     assert_ne!(first.subject, other.subject);
 }
 
-/// A code that was exchanged is worthless.
-pub async fn a_code_works_once(harness: &dyn SignInHarness) {
+/// A code that was exchanged is rejected.
+pub async fn a_code_can_be_exchanged_only_once(harness: &dyn SignInHarness) {
     let code = code(harness, &ann()).await;
     harness.provider().exchange(&exchange(harness, &code)).await.unwrap();
     refused(harness, exchange(harness, &code)).await;
 }
 
-/// A code that was stolen on its way is worthless without the verifier.
-pub async fn a_code_needs_its_verifier(harness: &dyn SignInHarness) {
+/// A stolen code is rejected without the verifier.
+pub async fn a_code_requires_its_verifier(harness: &dyn SignInHarness) {
     let code = code(harness, &ann()).await;
     let stolen = CodeExchange { code_verifier: "x".repeat(43).into(), ..exchange(harness, &code) };
     refused(harness, stolen).await;
 }
 
-/// A code is bound to where it was sent.
-pub async fn a_code_needs_its_redirect_uri(harness: &dyn SignInHarness) {
+/// A code is bound to the redirect URI that it was issued for.
+pub async fn a_code_requires_its_redirect_uri(harness: &dyn SignInHarness) {
     let code = code(harness, &ann()).await;
-    let elsewhere =
-        CodeExchange { redirect_uri: "https://evil.example/".to_owned(), ..exchange(harness, &code) };
-    refused(harness, elsewhere).await;
+    let other = CodeExchange { redirect_uri: "https://evil.example/".to_owned(), ..exchange(harness, &code) };
+    refused(harness, other).await;
 }
 
-/// A code that the provider never gave out is refused.
-pub async fn a_made_up_code_is_refused(harness: &dyn SignInHarness) {
+/// A code that the provider did not issue is rejected.
+pub async fn an_unknown_code_is_rejected(harness: &dyn SignInHarness) {
     let real = code(harness, &ann()).await;
     for made_up in ["made-up", ""] {
         let made_up = Approval { code: made_up.to_owned(), ..real.clone() };

@@ -1,7 +1,7 @@
-//! The suites that every implementation of a trait must pass, ours and yours.
+//! Conformance suites that every implementation of a trait must pass, built-in or third-party.
 //!
-//! Each suite is a list of cases named after the sentences of the trait's documentation. A macro turns the
-//! list into one test per case, so that none can be forgotten:
+//! Each suite is a list of cases named after the sentences of the trait's documentation. A macro turns the list into
+//! one test per case, so that none can be omitted:
 //!
 //! ```text
 //! mod my_store {
@@ -12,9 +12,8 @@
 //! }
 //! ```
 //!
-//! The expression is evaluated once per case. It answers a fresh, empty implementation and something to
-//! keep alive as long as the case runs, or `()`. The tests run under tokio, which must be among your
-//! dev-dependencies.
+//! The expression is evaluated once per case. It returns a new, empty implementation and a value that is kept alive
+//! while the case runs, or `()`. The tests run under tokio, which must be a dev-dependency of the crate.
 //!
 //! This module is for tests: it is not covered by semantic versioning, and its cases panic.
 #![expect(clippy::unwrap_used, reason = "cases fail by panicking")]
@@ -38,7 +37,7 @@ macro_rules! __conformance_tests {
     ($suite:ident, $make:expr, $cases:tt) => {
         $crate::__conformance_tests!([] $suite, $make, $cases);
     };
-    // Attributes for every one of the tests come in brackets.
+    // The attributes in brackets are added to each test.
     ($attributes:tt $suite:ident, $make:expr, [$($case:ident),+ $(,)?]) => {
         $($crate::__conformance_tests!(one $attributes $suite, $make, $case);)+
     };
@@ -46,7 +45,7 @@ macro_rules! __conformance_tests {
         #[tokio::test]
         $($attribute)*
         async fn $case() {
-            let (made, _kept) = $make.await;
+            let (made, _resources) = $make.await;
             $crate::conformance::$suite::$case(&made).await;
         }
     };

@@ -1,7 +1,7 @@
-//! What every [`TaskQueue`] must do.
+//! Conformance suite for [`TaskQueue`].
 //!
-//! The queue under test must have a visibility of about 300 ms and at most 3 deliveries, so that the cases
-//! are quick: see [`VISIBILITY`] and [`MAX_DELIVERIES`].
+//! The queue under test must have the visibility [`TEST_VISIBILITY`] and at most [`TEST_MAX_DELIVERIES`] deliveries,
+//! so that the cases run quickly.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use crate::id::{MessageId, TypedId as _};
 use crate::queue::{Delivery, TaskQueue};
 use uuid::Uuid;
 
-/// The visibility that the queue under test should have.
-pub const VISIBILITY: Duration = Duration::from_millis(300);
-/// How often the queue under test should deliver a message.
-pub const MAX_DELIVERIES: u32 = 3;
+/// Visibility of the queue under test.
+pub const TEST_VISIBILITY: Duration = Duration::from_millis(300);
+/// Number of deliveries of the queue under test.
+pub const TEST_MAX_DELIVERIES: u32 = 3;
 
-const NOW: Duration = Duration::ZERO;
-const BRIEFLY: Duration = Duration::from_millis(50);
-const PATIENTLY: Duration = Duration::from_secs(5);
+const NO_DELAY: Duration = Duration::ZERO;
+const SHORT_WAIT: Duration = Duration::from_millis(50);
+const LONG_WAIT: Duration = Duration::from_secs(5);
 
-/// Makes one test per case for a [`TaskQueue`](crate::queue::TaskQueue). See the
-/// [module](crate::conformance) for what the expression answers.
+/// Defines one test per case for a [`TaskQueue`](crate::queue::TaskQueue). See the [module](crate::conformance) for
+/// the value of the expression.
 #[macro_export]
 macro_rules! task_queue_conformance {
     ($make:expr) => {
@@ -30,21 +30,21 @@ macro_rules! task_queue_conformance {
             task_queue,
             $make,
             [
-                what_is_published_is_received_whole,
-                publishing_the_same_id_again_is_harmless,
-                a_delayed_message_comes_later,
-                nobody_else_gets_a_message_that_is_out,
-                an_acknowledged_message_does_not_come_again,
-                a_message_that_is_not_acknowledged_comes_again,
-                keeping_a_message_prolongs_its_visibility,
-                a_message_given_back_comes_again_after_the_delay,
+                a_published_message_is_received_unchanged,
+                a_duplicate_id_is_dropped,
+                a_delayed_message_is_delivered_after_the_delay,
+                a_received_message_is_invisible_to_others,
+                an_acknowledged_message_is_not_delivered_again,
+                an_unacknowledged_message_is_delivered_again,
+                extending_visibility_keeps_a_message_invisible,
+                a_returned_message_is_delivered_again_after_the_delay,
                 a_message_that_keeps_failing_becomes_a_dead_letter,
-                a_message_that_is_never_settled_becomes_a_dead_letter,
-                a_retried_dead_letter_begins_anew,
+                a_message_that_is_never_acknowledged_becomes_a_dead_letter,
+                a_retried_dead_letter_is_delivered_as_new,
                 receiving_waits_for_a_message,
-                an_empty_queue_answers_empty_when_patience_ends,
-                acknowledging_too_late_is_no_error,
-                the_depth_counts_what_waits_and_what_is_out,
+                receive_returns_empty_after_the_maximum_wait,
+                a_late_acknowledgement_is_not_an_error,
+                depth_counts_waiting_and_received_messages,
             ]
         );
     };
@@ -53,7 +53,7 @@ macro_rules! task_queue_conformance {
 fn message(number: u128) -> OutboxMessage {
     OutboxMessage {
         id: MessageId::from_uuid(Uuid::from_u128(number)),
-        topic: Topic::Look,
+        topic: Topic::Reconcile,
         organization_id: id("acme"),
         workspace_id: Some(id("dev")),
         payload: vec![0, 255, 128],
@@ -61,26 +61,26 @@ fn message(number: u128) -> OutboxMessage {
 }
 
 async fn publish(queue: &dyn TaskQueue, number: u128) {
-    queue.publish(&message(number), NOW).await.unwrap();
+    queue.publish(&message(number), NO_DELAY).await.unwrap();
 }
 
-async fn one(queue: &dyn TaskQueue) -> Delivery {
-    let mut deliveries = queue.receive(1, PATIENTLY).await.unwrap();
-    assert_eq!(deliveries.len(), 1, "a message was expected");
+async fn receive_one(queue: &dyn TaskQueue) -> Delivery {
+    let mut deliveries = queue.receive(1, LONG_WAIT).await.unwrap();
+    assert_eq!(deliveries.len(), 1, "exactly one message must be delivered");
     deliveries.remove(0)
 }
 
-async fn none(queue: &dyn TaskQueue) {
-    assert_eq!(queue.receive(9, BRIEFLY).await.unwrap(), []);
+async fn assert_empty(queue: &dyn TaskQueue) {
+    assert_eq!(queue.receive(9, SHORT_WAIT).await.unwrap(), []);
 }
 
-/// What comes out is what went in, and says that it is the first time.
-pub async fn what_is_published_is_received_whole(queue: &dyn TaskQueue) {
+/// A message is delivered unchanged, as the first attempt.
+pub async fn a_published_message_is_received_unchanged(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
     publish(queue, 2).await;
-    let mut received = queue.receive(2, PATIENTLY).await.unwrap();
+    let mut received = queue.receive(2, LONG_WAIT).await.unwrap();
     if received.len() < 2 {
-        received.extend(queue.receive(1, PATIENTLY).await.unwrap());
+        received.extend(queue.receive(1, LONG_WAIT).await.unwrap());
     }
     received.sort_by_key(|delivery| delivery.message.id);
     let messages: Vec<_> = received.iter().map(|delivery| delivery.message.clone()).collect();
@@ -88,151 +88,151 @@ pub async fn what_is_published_is_received_whole(queue: &dyn TaskQueue) {
     assert!(received.iter().all(|delivery| delivery.attempt == 1));
 }
 
-/// An id that was just published is dropped, whether its message is still there or not.
-pub async fn publishing_the_same_id_again_is_harmless(queue: &dyn TaskQueue) {
+/// An id that was published recently is dropped, before and after its message is acknowledged.
+pub async fn a_duplicate_id_is_dropped(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
     publish(queue, 1).await;
-    let delivery = one(queue).await;
-    none(queue).await;
+    let delivery = receive_one(queue).await;
+    assert_empty(queue).await;
     queue.ack(&delivery).await.unwrap();
     publish(queue, 1).await;
-    none(queue).await;
+    assert_empty(queue).await;
 }
 
-/// A message with a delay is not there before.
-pub async fn a_delayed_message_comes_later(queue: &dyn TaskQueue) {
+/// A message with a delay is not delivered before the delay has passed.
+pub async fn a_delayed_message_is_delivered_after_the_delay(queue: &dyn TaskQueue) {
     queue.publish(&message(1), Duration::from_millis(250)).await.unwrap();
-    none(queue).await;
-    assert_eq!(one(queue).await.message, message(1));
+    assert_empty(queue).await;
+    assert_eq!(receive_one(queue).await.message, message(1));
 }
 
-/// A message that is out is invisible.
-pub async fn nobody_else_gets_a_message_that_is_out(queue: &dyn TaskQueue) {
+/// A received message is not delivered to another worker.
+pub async fn a_received_message_is_invisible_to_others(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
-    one(queue).await;
-    none(queue).await;
+    receive_one(queue).await;
+    assert_empty(queue).await;
 }
 
-/// After an acknowledgement a message is gone for good.
-pub async fn an_acknowledged_message_does_not_come_again(queue: &dyn TaskQueue) {
+/// An acknowledged message is removed from the queue.
+pub async fn an_acknowledged_message_is_not_delivered_again(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
-    let delivery = one(queue).await;
+    let delivery = receive_one(queue).await;
     queue.ack(&delivery).await.unwrap();
-    assert_eq!(queue.receive(9, VISIBILITY * 2).await.unwrap(), []);
+    assert_eq!(queue.receive(9, TEST_VISIBILITY * 2).await.unwrap(), []);
 }
 
-/// Whoever took a message and died has it taken from them.
-pub async fn a_message_that_is_not_acknowledged_comes_again(queue: &dyn TaskQueue) {
+/// A message is delivered again if its worker crashed.
+pub async fn an_unacknowledged_message_is_delivered_again(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
-    let first = one(queue).await;
-    let second = one(queue).await;
+    let first = receive_one(queue).await;
+    let second = receive_one(queue).await;
     assert_eq!((&second.message, second.attempt), (&first.message, 2));
 }
 
-/// Work that goes on can hold on to its message.
-pub async fn keeping_a_message_prolongs_its_visibility(queue: &dyn TaskQueue) {
+/// A worker that is still processing a message can extend its visibility.
+pub async fn extending_visibility_keeps_a_message_invisible(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
-    let delivery = one(queue).await;
+    let delivery = receive_one(queue).await;
     for _ in 0..4 {
-        SystemClock.sleep(VISIBILITY / 2).await;
-        queue.keep(&delivery).await.unwrap();
-        assert_eq!(queue.receive(1, NOW).await.unwrap(), []);
+        SystemClock.sleep(TEST_VISIBILITY / 2).await;
+        queue.extend_visibility(&delivery).await.unwrap();
+        assert_eq!(queue.receive(1, NO_DELAY).await.unwrap(), []);
     }
     queue.ack(&delivery).await.unwrap();
-    assert_eq!(queue.receive(9, VISIBILITY * 2).await.unwrap(), []);
+    assert_eq!(queue.receive(9, TEST_VISIBILITY * 2).await.unwrap(), []);
 }
 
-/// A message that was given back comes again, after its delay and not before.
-pub async fn a_message_given_back_comes_again_after_the_delay(queue: &dyn TaskQueue) {
+/// A returned message is delivered again, after its delay and not before.
+pub async fn a_returned_message_is_delivered_again_after_the_delay(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
-    let first = one(queue).await;
+    let first = receive_one(queue).await;
     queue.nack(&first, Duration::from_millis(250), "not now").await.unwrap();
-    none(queue).await;
-    let second = one(queue).await;
+    assert_empty(queue).await;
+    let second = receive_one(queue).await;
     assert_eq!((second.message, second.attempt), (first.message, 2));
 }
 
-async fn give_up(queue: &dyn TaskQueue) {
+async fn fail_all_deliveries(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
-    for attempt in 1..=MAX_DELIVERIES {
-        let delivery = one(queue).await;
+    for attempt in 1..=TEST_MAX_DELIVERIES {
+        let delivery = receive_one(queue).await;
         assert_eq!(delivery.attempt, attempt);
-        queue.nack(&delivery, NOW, &format!("failure {attempt}")).await.unwrap();
+        queue.nack(&delivery, NO_DELAY, &format!("failure {attempt}")).await.unwrap();
     }
 }
 
-/// A message that failed as often as it may is put aside with the reason.
+/// A message that failed the maximum number of times becomes a dead letter with the last reason.
 pub async fn a_message_that_keeps_failing_becomes_a_dead_letter(queue: &dyn TaskQueue) {
-    assert_eq!(queue.max_deliveries(), MAX_DELIVERIES);
-    give_up(queue).await;
-    none(queue).await;
+    assert_eq!(queue.max_deliveries(), TEST_MAX_DELIVERIES);
+    fail_all_deliveries(queue).await;
+    assert_empty(queue).await;
     let letters = queue.dead_letters(9).await.unwrap();
     assert_eq!(letters.len(), 1);
-    assert_eq!((&letters[0].message, letters[0].attempts), (&message(1), MAX_DELIVERIES));
-    assert_eq!(letters[0].reason, format!("failure {MAX_DELIVERIES}"));
+    assert_eq!((&letters[0].message, letters[0].attempts), (&message(1), TEST_MAX_DELIVERIES));
+    assert_eq!(letters[0].reason, format!("failure {TEST_MAX_DELIVERIES}"));
 }
 
-/// A message whose workers all die is put aside, too.
-pub async fn a_message_that_is_never_settled_becomes_a_dead_letter(queue: &dyn TaskQueue) {
+/// A message whose workers all crash becomes a dead letter too.
+pub async fn a_message_that_is_never_acknowledged_becomes_a_dead_letter(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
-    for attempt in 1..=MAX_DELIVERIES {
-        assert_eq!(one(queue).await.attempt, attempt);
+    for attempt in 1..=TEST_MAX_DELIVERIES {
+        assert_eq!(receive_one(queue).await.attempt, attempt);
     }
-    assert_eq!(queue.receive(9, VISIBILITY * 3).await.unwrap(), []);
+    assert_eq!(queue.receive(9, TEST_VISIBILITY * 3).await.unwrap(), []);
     let letters = queue.dead_letters(9).await.unwrap();
     assert_eq!(letters.len(), 1);
-    assert_eq!((&letters[0].message, letters[0].attempts), (&message(1), MAX_DELIVERIES));
+    assert_eq!((&letters[0].message, letters[0].attempts), (&message(1), TEST_MAX_DELIVERIES));
     assert!(!letters[0].reason.is_empty());
     assert_eq!(queue.depth().await.unwrap(), 0);
 }
 
-/// A dead letter can be sent on its way again, once.
-pub async fn a_retried_dead_letter_begins_anew(queue: &dyn TaskQueue) {
-    give_up(queue).await;
+/// A dead letter can be returned to the queue once.
+pub async fn a_retried_dead_letter_is_delivered_as_new(queue: &dyn TaskQueue) {
+    fail_all_deliveries(queue).await;
     assert!(queue.retry_dead_letter(message(1).id).await.unwrap());
     assert!(!queue.retry_dead_letter(message(1).id).await.unwrap());
-    let delivery = one(queue).await;
+    let delivery = receive_one(queue).await;
     assert_eq!((&delivery.message, delivery.attempt), (&message(1), 1));
     assert!(queue.dead_letters(9).await.unwrap().is_empty());
 }
 
-/// Whoever waits is woken by a message.
+/// A waiting call returns when a message arrives.
 pub async fn receiving_waits_for_a_message(queue: &dyn TaskQueue) {
     let publish_later = async {
-        SystemClock.sleep(BRIEFLY).await;
+        SystemClock.sleep(SHORT_WAIT).await;
         publish(queue, 1).await;
     };
-    let (received, ()) = futures_util::join!(one(queue), publish_later);
+    let (received, ()) = futures_util::join!(receive_one(queue), publish_later);
     assert_eq!(received.message, message(1));
 }
 
-/// Without messages the answer is empty, and takes no longer than patience lasts.
-pub async fn an_empty_queue_answers_empty_when_patience_ends(queue: &dyn TaskQueue) {
+/// Without messages the result is empty, and the call takes no longer than the maximum wait.
+pub async fn receive_returns_empty_after_the_maximum_wait(queue: &dyn TaskQueue) {
     let before = SystemClock.now();
-    none(queue).await;
+    assert_empty(queue).await;
     let waited = SystemClock.now().duration_since(before);
     assert!(waited.as_secs() < 4, "{waited}");
 }
 
-/// Acknowledging twice, or when somebody else has the message by now, changes nothing.
-pub async fn acknowledging_too_late_is_no_error(queue: &dyn TaskQueue) {
+/// Acknowledging twice, or after the message was delivered again, changes nothing.
+pub async fn a_late_acknowledgement_is_not_an_error(queue: &dyn TaskQueue) {
     publish(queue, 1).await;
-    let old = one(queue).await;
-    let current = one(queue).await;
+    let old = receive_one(queue).await;
+    let current = receive_one(queue).await;
     queue.ack(&old).await.unwrap();
-    queue.nack(&old, NOW, "late").await.unwrap();
+    queue.nack(&old, NO_DELAY, "late").await.unwrap();
     queue.ack(&current).await.unwrap();
     queue.ack(&current).await.unwrap();
-    assert_eq!(queue.receive(9, VISIBILITY * 2).await.unwrap(), []);
+    assert_eq!(queue.receive(9, TEST_VISIBILITY * 2).await.unwrap(), []);
 }
 
-/// Depth is what there is to do.
-pub async fn the_depth_counts_what_waits_and_what_is_out(queue: &dyn TaskQueue) {
+/// The depth counts messages until they are acknowledged.
+pub async fn depth_counts_waiting_and_received_messages(queue: &dyn TaskQueue) {
     assert_eq!(queue.depth().await.unwrap(), 0);
     publish(queue, 1).await;
     publish(queue, 2).await;
     assert_eq!(queue.depth().await.unwrap(), 2);
-    let delivery = one(queue).await;
+    let delivery = receive_one(queue).await;
     assert_eq!(queue.depth().await.unwrap(), 2);
     queue.ack(&delivery).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), 1);

@@ -1,4 +1,4 @@
-//! The memory backends against their suites, and the suites against their own lists.
+//! Runs the suites on the memory backends, and checks that each suite lists all of its cases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use super::cluster_provisioner::ClusterHarness;
 use super::metrics_source;
 use super::metrics_source::MetricsHarness;
-use super::task_queue::{MAX_DELIVERIES, VISIBILITY};
+use super::task_queue::{TEST_MAX_DELIVERIES, TEST_VISIBILITY};
 use crate::clock::SystemClock;
 use crate::desired::TenantTarget;
 use crate::ephemeral::MemoryEphemeral;
@@ -33,10 +33,10 @@ mod memory_ephemeral {
 }
 
 mod memory_queue {
-    use super::{Arc, MAX_DELIVERIES, MemoryQueue, SystemClock, VISIBILITY};
+    use super::{Arc, MemoryQueue, SystemClock, TEST_MAX_DELIVERIES, TEST_VISIBILITY};
 
     crate::task_queue_conformance!(async {
-        (MemoryQueue::new(Arc::new(SystemClock)).with_delivery(VISIBILITY, MAX_DELIVERIES), ())
+        (MemoryQueue::new(Arc::new(SystemClock)).with_delivery(TEST_VISIBILITY, TEST_MAX_DELIVERIES), ())
     });
 }
 
@@ -50,8 +50,8 @@ impl ClusterHarness for MemoryProvisioner {
         MemoryProvisioner::occupy_cluster(self, target);
     }
 
-    async fn leave_no_room(&self, target: &TenantTarget) {
-        MemoryProvisioner::leave_no_room(self, target);
+    async fn exhaust_quota(&self, target: &TenantTarget) {
+        MemoryProvisioner::exhaust_quota(self, target);
     }
 
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
@@ -74,12 +74,12 @@ impl MetricsHarness for MemoryMetrics {
 }
 
 mod memory_metrics {
-    use super::metrics_source::{BEGIN, busy, in_use, is_measured, other};
+    use super::metrics_source::{MEASUREMENT_START, busy, in_use, is_measured, other};
     use super::{MemoryMetrics, Metric, Sample, SignedDuration};
 
     crate::metrics_source_conformance!(async {
         let metrics = MemoryMetrics::new();
-        let times = (-10..=70).map(|minutes| BEGIN + SignedDuration::from_mins(minutes));
+        let times = (-10..=70).map(|minutes| MEASUREMENT_START + SignedDuration::from_mins(minutes));
         for at in times.filter(|at| is_measured(*at)) {
             for metric in Metric::ALL.iter().copied() {
                 for workspace in [busy(), other()] {
@@ -91,7 +91,7 @@ mod memory_metrics {
     });
 }
 
-/// The cases that a suite's sources define.
+/// The names of the cases that are defined in the sources of a suite.
 fn defined(sources: &[&str]) -> Vec<String> {
     let lines = sources.iter().flat_map(|source| source.lines());
     let mut names: Vec<String> = lines
@@ -102,7 +102,7 @@ fn defined(sources: &[&str]) -> Vec<String> {
     names
 }
 
-/// The cases that a suite's macro lists.
+/// The names of the cases in the macro of a suite.
 fn listed(source: &str) -> Vec<String> {
     let list = source.split_once("[\n").and_then(|(_, rest)| rest.split_once("]\n")).map(|(list, _)| list);
     let entries = list.unwrap_or_default().split(',').map(|entry| entry.trim().to_owned());

@@ -1,7 +1,7 @@
-//! The full desired state of a tenant cluster, as plain data.
+//! Desired state of a tenant cluster, as plain data.
 //!
-//! [`workspace`] turns what an organization asked for into what its cluster should be. It is computed anew,
-//! whole, at every look of the reconciler; a provisioner renders it for its technology and makes it so.
+//! [`tenant_cluster()`] computes the complete desired state from a workspace and its plan. It is computed again for
+//! every reconcile; a provisioner renders it for its technology and applies it.
 
 mod tenant_cluster;
 
@@ -20,38 +20,38 @@ use crate::model::{
 use crate::name::GroupName;
 use crate::quota::Quota;
 
-/// What the tenant's API server puts before the users and groups of our tokens, so that no claim can ever
-/// be one of Kubernetes' own names.
+/// Prefix that the tenant API server adds to the users and groups of our tokens, so that no claim can be a built-in
+/// name of Kubernetes.
 pub const CLAIM_PREFIX: &str = "hexabase:";
 
-/// Who issues the tokens that tenant API servers trust.
+/// Issuer of the tokens that tenant API servers trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
-    /// The issuer's URL, exactly as tokens carry it in `iss`.
+    /// URL of the issuer, exactly as in the claim `iss`.
     pub url: String,
-    /// The certificate authority of that URL in PEM, where it is not a public one.
+    /// Certificate authority of the URL in PEM; `None` for a public one.
     pub certificate_authority: Option<String>,
 }
 
 impl Issuer {
-    /// Whether a Kubernetes API server would trust it: only issuers with https are accepted.
+    /// `true` if a Kubernetes API server accepts the issuer, which requires `https`.
     #[must_use]
     pub fn is_trustable(&self) -> bool {
         self.url.starts_with("https://")
     }
 }
 
-/// What the cluster of a workspace should be.
+/// Computes the desired state of the cluster of a workspace.
 #[must_use]
-pub fn workspace(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> TenantCluster {
+pub fn tenant_cluster(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> TenantCluster {
     let workspace = &state.workspace;
     let names: BTreeMap<GroupId, &Group> = state.groups.iter().map(|group| (group.id, group)).collect();
-    let bind = |given: &Assignment| binding(given, names.get(&given.group_id)?, &state.roles);
+    let bind = |assignment: &Assignment| binding(assignment, names.get(&assignment.group_id)?, &state.roles);
     let mut assigned: BTreeMap<Option<ProjectId>, Vec<&Assignment>> = BTreeMap::new();
-    for given in &state.assignments {
-        assigned.entry(given.project_id).or_default().push(given);
+    for assignment in &state.assignments {
+        assigned.entry(assignment.project_id).or_default().push(assignment);
     }
-    let assigned_in = |place| assigned.get(&place).map(Vec::as_slice).unwrap_or_default();
+    let assigned_in = |scope| assigned.get(&scope).map(Vec::as_slice).unwrap_or_default();
     TenantCluster {
         target: TenantTarget::of(workspace),
         workspace_name: workspace.name.clone(),
@@ -75,12 +75,13 @@ pub fn workspace(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> Tenant
             .projects
             .iter()
             .map(|project| {
-                // A custom role is of one project; a preset that was assigned further up holds here as well.
-                let holds = |given: &&Assignment| {
-                    matches!(given.role, RoleRef::Preset(_)) || given.project_id == Some(project.id)
+                // A custom role belongs to one project; a preset that was assigned in an ancestor applies here too.
+                let applies = |assignment: &&Assignment| {
+                    matches!(assignment.role, RoleRef::Preset(_)) || assignment.project_id == Some(project.id)
                 };
-                let here = lineage(&state.projects, project.id).flat_map(|place| assigned_in(Some(place)));
-                let bindings = here.copied().filter(holds).filter_map(bind).collect();
+                let inherited =
+                    lineage(&state.projects, project.id).flat_map(|scope| assigned_in(Some(scope)));
+                let bindings = inherited.copied().filter(applies).filter_map(bind).collect();
                 tenant_project(project, state, plan, bindings)
             })
             .collect(),
@@ -116,16 +117,16 @@ fn tenant_project(
     }
 }
 
-/// What is left of a project's quota for its own namespace when its children have their slices. Kubernetes
-/// counts each namespace by itself, so this is what keeps the whole within the bounds.
+/// Returns the quota of a project's own namespace: its quota minus the slices of its children. Kubernetes enforces
+/// quotas per namespace, so this bounds the sum over all namespaces.
 #[must_use]
 pub fn remaining_quota(project: &Project, all: &[Project]) -> Quota {
     let children = all.iter().filter(|child| child.parent_id == Some(project.id));
     let sliced = children.fold(Quota::new(), |sum, child| sum.plus(&child.quota));
-    let left = |(resource, amount): (_, crate::quantity::Quantity)| {
+    let remaining = |(resource, amount): (_, crate::quantity::Quantity)| {
         (resource, sliced.get(resource).map_or(amount, |slice| amount.minus(slice)))
     };
-    project.quota.iter().map(left).collect()
+    project.quota.iter().map(remaining).collect()
 }
 
 fn custom_role(role: &CustomRole) -> TenantRole {
@@ -136,8 +137,8 @@ fn custom_role(role: &CustomRole) -> TenantRole {
     }
 }
 
-fn binding(given: &Assignment, group: &Group, roles: &[CustomRole]) -> Option<TenantBinding> {
-    let (kind, role) = match given.role {
+fn binding(assignment: &Assignment, group: &Group, roles: &[CustomRole]) -> Option<TenantBinding> {
+    let (kind, role) = match assignment.role {
         RoleRef::Preset(preset) => (RoleKind::Cluster, preset.as_str().to_owned()),
         RoleRef::Custom(id) => {
             roles.iter().find(|role| role.id == id)?;
@@ -145,23 +146,26 @@ fn binding(given: &Assignment, group: &Group, roles: &[CustomRole]) -> Option<Te
         }
     };
     let group = format!("{CLAIM_PREFIX}{}", group.name);
-    Some(TenantBinding { name: given.id.kubernetes_name(), kind, role, group, people: None })
+    Some(TenantBinding { name: assignment.id.kubernetes_name(), kind, role, group, users: None })
 }
 
-/// The same cluster, in which these groups have no rights, and whoever is in them has them by name: tokens that still name
-/// the group are worth nothing then (see [`Cut`](crate::model::Cut)).
+/// Binds roles to the members of these groups by name instead of to the groups, so that tokens that still name the
+/// groups grant nothing (see [`AccessRevocation`](crate::model::AccessRevocation)).
 #[must_use]
-pub fn by_name(mut cluster: TenantCluster, people: &BTreeMap<GroupName, BTreeSet<UserId>>) -> TenantCluster {
-    let named: BTreeMap<String, Vec<String>> = people
+pub fn bind_by_name(
+    mut cluster: TenantCluster,
+    members: &BTreeMap<GroupName, BTreeSet<UserId>>,
+) -> TenantCluster {
+    let named: BTreeMap<String, Vec<String>> = members
         .iter()
-        .map(|(group, people)| {
-            let people = people.iter().map(|user| format!("{CLAIM_PREFIX}{user}")).collect();
-            (format!("{CLAIM_PREFIX}{group}"), people)
+        .map(|(group, members)| {
+            let members = members.iter().map(|user| format!("{CLAIM_PREFIX}{user}")).collect();
+            (format!("{CLAIM_PREFIX}{group}"), members)
         })
         .collect();
     let bindings = cluster.projects.iter_mut().flat_map(|project| &mut project.bindings);
     for binding in cluster.bindings.iter_mut().chain(bindings) {
-        binding.people = named.get(&binding.group).cloned();
+        binding.users = named.get(&binding.group).cloned();
     }
     cluster
 }

@@ -5,139 +5,140 @@ use crate::model::{ControlPlane, Isolation, Rule, Workspace};
 use crate::name::{ImageSource, KubernetesVersion, NodeClass, PlanId, ProjectName, Slug};
 use crate::quota::Quota;
 
-/// Which tenant cluster is meant, on its host cluster.
+/// Identity of a tenant cluster on its host cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantTarget {
-    /// Whose it is.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// Which workspace it belongs to.
+    /// Workspace of the tenant cluster.
     pub workspace_id: WorkspaceId,
-    /// Its name in Kubernetes: of its namespace on the host, and of its control plane. It follows from the
-    /// workspace's id, so a name is never used a second time.
+    /// Kubernetes name of its namespace on the host and of its control plane. It is derived from the id of the
+    /// workspace,
+    /// so a name is never reused.
     pub name: String,
 }
 
 impl TenantTarget {
-    /// The target of a workspace.
+    /// Returns the target of a workspace.
     #[must_use]
     pub fn of(workspace: &Workspace) -> Self {
         Self::by_id(workspace.organization_id, workspace.id)
     }
 
-    /// The target of the workspace with this id, which may be gone by now.
+    /// Returns the target of the workspace with this id, which may have been deleted.
     #[must_use]
     pub fn by_id(organization_id: OrganizationId, workspace_id: WorkspaceId) -> Self {
         Self { organization_id, workspace_id, name: workspace_id.kubernetes_name() }
     }
 }
 
-/// Everything that a tenant cluster should be.
+/// Complete desired state of a tenant cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantCluster {
-    /// Which cluster.
+    /// Identity of the cluster.
     pub target: TenantTarget,
-    /// What its organization calls it.
+    /// Name of the workspace.
     pub workspace_name: Slug,
-    /// The generation that this is.
+    /// Generation of the workspace that this state implements.
     pub generation: u64,
-    /// The Kubernetes version it runs.
+    /// Desired Kubernetes version.
     pub kubernetes_version: KubernetesVersion,
-    /// The plan that gives it its size.
+    /// Plan that determines size and limits.
     pub plan_id: PlanId,
-    /// How its control plane is built.
+    /// Configuration of the control plane.
     pub control_plane: ControlPlane,
-    /// How strictly its pods are kept apart from the host.
+    /// Isolation level of pods.
     pub isolation: Isolation,
-    /// Where the images of its pods may come from; from anywhere without any.
+    /// Registries or paths that images of pods may come from. Empty: images from anywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_sources: Vec<ImageSource>,
-    /// What its workloads may use together; the control plane's own needs come on top.
+    /// Maximum resource consumption of the workloads together. The consumption of the control plane is added to it.
     pub quota: Quota,
-    /// Whose tokens it accepts; none when the issuer cannot be trusted by an API server.
+    /// Issuer whose tokens the cluster accepts; `None` if an API server cannot trust the issuer.
     pub oidc: Option<OidcTrust>,
-    /// The roles that can be bound everywhere (ClusterRoles).
+    /// Roles that can be bound in every namespace (ClusterRoles).
     pub roles: Vec<TenantRole>,
-    /// Who has a role in the whole workspace.
+    /// Role bindings in the whole workspace.
     pub bindings: Vec<TenantBinding>,
-    /// The nodes that it has to itself; without any its pods run where everybody's do.
+    /// Dedicated node pools. Empty: pods run on shared nodes.
     pub node_pools: Vec<TenantNodePool>,
-    /// Its projects.
+    /// Projects of the workspace.
     pub projects: Vec<TenantProject>,
 }
 
-/// Nodes that a tenant cluster has to itself.
+/// Dedicated nodes of a tenant cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantNodePool {
-    /// Which pool.
+    /// Id of the pool.
     pub id: NodePoolId,
-    /// What kind of nodes.
+    /// Class of the nodes.
     pub class: NodeClass,
-    /// How many.
+    /// Desired number of nodes.
     pub nodes: u16,
 }
 
-/// Whose tokens a tenant's API server accepts.
+/// OIDC configuration of a tenant API server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OidcTrust {
-    /// The issuer.
+    /// URL of the issuer.
     pub issuer_url: String,
-    /// The issuer's certificate authority in PEM, where it is not a public one.
+    /// Certificate authority of the issuer in PEM; `None` for a public one.
     pub certificate_authority: Option<String>,
-    /// The one audience that is accepted: the workspace's id.
+    /// Only accepted audience: the id of the workspace.
     pub audience: String,
-    /// What is put before users and groups.
+    /// Prefix of users and groups.
     pub prefix: String,
 }
 
-/// A role inside the tenant cluster.
+/// Role in the tenant cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantRole {
-    /// Its name in Kubernetes.
+    /// Name in Kubernetes.
     pub name: String,
-    /// Its name for people.
+    /// Name for display.
     pub title: String,
-    /// What it allows.
+    /// Rules of the role.
     pub rules: Vec<Rule>,
 }
 
-/// A role given to a group inside the tenant cluster.
+/// Binding of a role to a group in the tenant cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantBinding {
-    /// Its name in Kubernetes.
+    /// Name in Kubernetes.
     pub name: String,
-    /// Where the role is found.
+    /// Kind of the role.
     pub kind: RoleKind,
-    /// The role's name in Kubernetes.
+    /// Kubernetes name of the role.
     pub role: String,
-    /// The group, with its prefix.
+    /// Group, with its prefix.
     pub group: String,
-    /// Whom it is given to instead, with their prefixes, while the group is not to be trusted.
+    /// Users who are bound instead of the group, with their prefixes, during an access revocation; `None` otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub people: Option<Vec<String>>,
+    pub users: Option<Vec<String>>,
 }
 
-/// Where a role is found.
+/// Kind of a role in the tenant cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RoleKind {
-    /// Among the roles of the cluster as a whole.
+    /// Role of the cluster as a whole (ClusterRole).
     Cluster,
-    /// Among the roles of the project.
+    /// Role of a project (Role).
     Project,
 }
 
-/// A project inside the tenant cluster.
+/// Project in the tenant cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantProject {
-    /// Which project.
+    /// Id of the project.
     pub id: ProjectId,
-    /// Its namespace.
+    /// Namespace of the project.
     pub namespace: ProjectName,
-    /// How strictly its pods are kept apart from the host.
+    /// Isolation level of pods.
     pub isolation: Isolation,
-    /// What its namespace may use: its quota without the slices of its children.
+    /// Quota of the namespace: the quota of the project minus the slices of its children.
     pub quota: Quota,
-    /// Its custom roles.
+    /// Custom roles of the project.
     pub roles: Vec<TenantRole>,
-    /// Who has a role in it.
+    /// Role bindings in the project.
     pub bindings: Vec<TenantBinding>,
 }

@@ -1,4 +1,4 @@
-//! Short-lived facts in memory.
+//! The ephemeral store in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,7 +12,8 @@ use super::{Allowance, EphemeralStore, Rate};
 use crate::clock::{Clock, after, until};
 use crate::error::Result;
 
-/// An [`EphemeralStore`] in memory. Expired facts are swept out as others come in, so it does not grow.
+/// An [`EphemeralStore`] in memory. Each call removes the expired entries, so memory use stays bounded by the live
+/// ones.
 pub struct MemoryEphemeral {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -21,7 +22,7 @@ pub struct MemoryEphemeral {
 #[derive(Default)]
 struct State {
     values: BTreeMap<String, (Vec<u8>, Timestamp)>,
-    /// When a bucket will be full again: all there is to know about it (the generic cell rate algorithm).
+    /// Time at which each bucket is full again. The generic cell rate algorithm needs no other state.
     buckets: BTreeMap<String, Timestamp>,
     expiries: BTreeSet<(Timestamp, Kind, String)>,
 }
@@ -33,13 +34,13 @@ enum Kind {
 }
 
 impl MemoryEphemeral {
-    /// An empty store on this clock.
+    /// Creates an empty store that uses this clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, state: Mutex::default() }
     }
 
-    /// The state without what has expired.
+    /// Locks the state, removes the expired entries, and returns the state with the current time.
     fn current(&self) -> (MutexGuard<'_, State>, Timestamp) {
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +115,7 @@ impl EphemeralStore for MemoryEphemeral {
         Ok(state.remove(key))
     }
 
-    async fn announce(&self, keys: &[String], ttl: Duration) -> Result<()> {
+    async fn put_visible(&self, keys: &[String], ttl: Duration) -> Result<()> {
         let (mut state, now) = self.current();
         for key in keys {
             state.put(key, &[], after(now, ttl));
@@ -122,7 +123,7 @@ impl EphemeralStore for MemoryEphemeral {
         Ok(())
     }
 
-    async fn are_announced(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
+    async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
         let (state, _) = self.current();
         Ok(keys.map(|key| state.values.contains_key(key)))
     }

@@ -1,4 +1,4 @@
-//! The seam to short-lived facts.
+//! The extension point for short-lived data.
 
 pub mod memory;
 
@@ -11,115 +11,117 @@ pub use memory::MemoryEphemeral;
 
 use crate::error::Result;
 
-/// Facts that are worth something for minutes: sign-ins under way, one-time codes, revocations, rate
-/// buckets. Everything in it has an end; losing all of it is a nuisance, never a loss.
+/// Data that is needed for minutes: sign-ins in progress, one-time codes, revocations, rate-limit buckets. Every entry
+/// has a TTL. Losing all entries inconveniences users but loses no durable data.
 ///
-/// Keys are short texts chosen by Hexabase (`login:…`); values are bytes, of which secrets come hashed or sealed. Keys
-/// that begin with the same text before a `/` (`revoked/ses_…`) are on one shelf, and an implementation that spreads keys
-/// over several places keeps a shelf in one of them: so that when something of it is lost, all of it is.
+/// Keys are short texts chosen by Hexabase (`login:…`). Values are bytes; secrets are hashed or sealed before they are
+/// stored. Keys with the same text before a `/` (`revoked/ses_…`) form a hash-tag group. An implementation that
+/// distributes keys over several servers stores a hash-tag group on one of them, so that a failure loses a group as a
+/// whole and never in part.
 #[async_trait]
 pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
-    /// Keeps a value for `ttl`, in place of what was there.
+    /// Stores a value for `ttl`, replacing an existing value.
     ///
     /// # Behaviour
-    /// - After `ttl` the value is gone.
+    /// - The value is absent after `ttl`.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<()>;
 
-    /// Keeps a value for `ttl` unless there is one; says whether it did.
+    /// Stores a value for `ttl` unless the key has a value; returns `true` if it stored the value.
     ///
     /// # Behaviour
-    /// - Of two at the same time exactly one succeeds.
-    /// - A value that has expired is not in the way.
+    /// - Of two concurrent calls exactly one succeeds.
+    /// - An expired value counts as absent.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn put_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool>;
 
-    /// Replaces `expected` by `value`, kept for `ttl`; says whether it did.
+    /// Replaces the value `expected` by `value` for `ttl`; returns `true` if it replaced the value.
     ///
     /// # Behaviour
-    /// - It does nothing when there is another value, or none.
-    /// - Of two at the same time with the same expectation exactly one succeeds.
+    /// - Changes nothing if the key has another value or none.
+    /// - Of two concurrent calls with the same expected value exactly one succeeds.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn compare_and_set(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<bool>;
 
-    /// The value, if there is one.
+    /// Returns the value; `None` if the key has none.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
 
-    /// The value, which is gone afterwards.
+    /// Removes and returns the value; `None` if the key has none.
     ///
     /// # Behaviour
-    /// - Of two at the same time exactly one gets it.
+    /// - Of two concurrent calls exactly one returns the value.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Keeps something under each of these keys for `ttl`, for everybody to know: when this returns no
-    /// [`are_announced`](Self::are_announced) that is asked from then on, in whatever process, says that there is nothing.
+    /// Stores a marker under each key for `ttl`. After return, no [`contains_cached`](Self::contains_cached) call in
+    /// any process reports a key as absent.
     ///
     /// # Behaviour
-    /// - After `ttl` it is gone; announcing again prolongs it.
-    /// - It may take a tenth of a second, for which others may go by what they asked a moment ago.
+    /// - The marker is absent after `ttl`; putting it again extends its life.
+    /// - The call may take 100 ms, the maximum age of a cached result in other processes.
     ///
     /// # Errors
-    /// `Unavailable`; who knows is open then, so announce it again.
-    async fn announce(&self, keys: &[String], ttl: Duration) -> Result<()>;
+    /// `Unavailable`; the markers may or may not be visible, so repeat the call.
+    async fn put_visible(&self, keys: &[String], ttl: Duration) -> Result<()>;
 
-    /// Under which of two keys there is something, for the price of asking once at most.
+    /// Reports for each of two keys whether it has a value, with at most one request to the backend.
     ///
     /// # Behaviour
-    /// - What was [announced](Self::announce) is there. What was put, or is gone, may be so a tenth of a second later.
-    /// - Of keys on one shelf, the answers are of the same moment.
+    /// - A marker from [`put_visible`](Self::put_visible) is reported at once. A value from another method, or a
+    ///   removal, may be reported up to 100 ms later.
+    /// - The results for two keys of the same hash-tag group are from the same moment.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn are_announced(&self, keys: [&str; 2]) -> Result<[bool; 2]>;
+    async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]>;
 
-    /// Takes one token out of a bucket.
+    /// Takes one token from a bucket.
     ///
     /// # Behaviour
-    /// - A bucket begins full and holds [`Rate::burst`] tokens.
+    /// - A bucket starts full, with [`Rate::burst`] tokens.
     /// - It refills evenly, one token every [`Rate::period`] / [`Rate::burst`].
-    /// - An empty bucket says how long it takes until there is a token.
+    /// - An empty bucket returns the time until the next token.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance>;
 
-    /// Whether the store answers.
+    /// Checks that the store responds.
     ///
     /// # Errors
-    /// `Unavailable` when it does not.
+    /// `Unavailable` if it does not respond.
     async fn ping(&self) -> Result<()>;
 }
 
-/// How much a bucket holds, and how long it takes to fill.
+/// Size and refill time of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many tokens a full bucket holds; at least one.
+    /// Number of tokens in a full bucket; at least 1.
     pub burst: u32,
-    /// How long an empty bucket takes to be full again.
+    /// Time in which an empty bucket becomes full.
     pub period: Duration,
 }
 
-/// What a bucket gave.
+/// Result of taking a token from a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// Whether there was a token.
+    /// `true` if there was a token.
     pub allowed: bool,
-    /// How many whole tokens are left.
+    /// Number of whole tokens left.
     pub remaining: u32,
-    /// How long until there is another token; zero while there are some.
+    /// Time until the next token; zero while there are tokens.
     pub retry_after: Duration,
-    /// How long until the bucket is full.
+    /// Time until the bucket is full.
     pub reset_after: Duration,
 }

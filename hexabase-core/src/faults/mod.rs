@@ -1,8 +1,8 @@
-//! Faults on demand: decorators that make any commit, any queue operation and any call to a provisioner
-//! fail, or stand still for ever as if the process had died there.
+//! Fault injection: decorators that make any commit, queue operation or provisioner call fail, or hang as if the
+//! process had crashed there.
 //!
-//! A [`FaultPlan`] counts the operations that pass through its decorators and cuts one of them. A test runs
-//! its scenario once to learn how many operations there are, and then once per operation and [`Cut`].
+//! A [`FaultPlan`] counts the operations that pass through its decorators and injects a fault into one of them. A test
+//! runs its scenario once to count the operations, and then once per operation and [`FaultPoint`].
 
 mod provisioner;
 mod queue;
@@ -19,61 +19,61 @@ pub use store::FaultyStore;
 
 use crate::error::{Error, Result};
 
-/// How an operation is cut.
+/// The kind of fault, and its position relative to the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
-    /// It fails and does nothing.
+pub enum FaultPoint {
+    /// The operation fails without being executed.
     FailBefore,
-    /// It does what it should, and says that it failed: the answer was lost.
+    /// The operation is executed, but its result is lost: the caller gets an error.
     FailAfter,
-    /// The process dies before it does anything.
+    /// The process crashes before the operation is executed.
     CrashBefore,
-    /// The process dies when it has done what it should.
+    /// The process crashes after the operation was executed.
     CrashAfter,
 }
 
-impl Cut {
-    /// All the ways.
+impl FaultPoint {
+    /// All kinds of faults.
     pub const ALL: [Self; 4] = [Self::FailBefore, Self::FailAfter, Self::CrashBefore, Self::CrashAfter];
 }
 
-/// Which operation is cut, and how. Cloning it shares the count.
+/// The operation into which a fault is injected, and the kind of fault. Clones share the operation count.
 #[derive(Debug, Clone)]
 pub struct FaultPlan(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    target: Option<(u64, Cut)>,
+    target: Option<(u64, FaultPoint)>,
     passed: AtomicU64,
     dead: AtomicBool,
     died: Event,
 }
 
 impl FaultPlan {
-    /// Cuts nothing, and counts.
+    /// Injects no fault and only counts the operations.
     #[must_use]
     pub fn counting() -> Self {
         Self::with(None)
     }
 
-    /// Cuts the operation with this number, the first being 0.
+    /// Injects a fault into the operation with this number, starting at 0.
     #[must_use]
-    pub fn cutting(operation: u64, cut: Cut) -> Self {
-        Self::with(Some((operation, cut)))
+    pub fn failing_at(operation: u64, point: FaultPoint) -> Self {
+        Self::with(Some((operation, point)))
     }
 
-    fn with(target: Option<(u64, Cut)>) -> Self {
+    fn with(target: Option<(u64, FaultPoint)>) -> Self {
         let (passed, dead) = (AtomicU64::new(0), AtomicBool::new(false));
         Self(Arc::new(Inner { target, passed, dead, died: Event::new() }))
     }
 
-    /// How many operations have passed.
+    /// Number of operations that have passed so far.
     #[must_use]
     pub fn passed(&self) -> u64 {
         self.0.passed.load(Ordering::SeqCst)
     }
 
-    /// Returns when the process has died.
+    /// Waits until the process has crashed.
     pub async fn died(&self) {
         loop {
             let died = self.0.died.listen();
@@ -84,12 +84,12 @@ impl FaultPlan {
         }
     }
 
-    /// Brings the process back to life. Whatever was under way when it died must have been dropped.
+    /// Ends the crash, so that operations pass again. Everything that was running at the crash must have been dropped.
     pub fn revive(&self) {
         self.0.dead.store(false, Ordering::SeqCst);
     }
 
-    /// The process dies now, whatever it is doing.
+    /// Crashes the process now, independent of the planned operation.
     pub fn kill(&self) {
         self.0.dead.store(true, Ordering::SeqCst);
         self.0.died.notify(usize::MAX);
@@ -100,25 +100,27 @@ impl FaultPlan {
         std::future::pending::<()>().await;
     }
 
-    /// Lets an operation pass, or cuts it.
+    /// Executes an operation, with the planned fault if it is the planned one.
     ///
     /// # Errors
-    /// What the operation fails with, or `Unavailable` where it is cut.
+    /// Errors of the operation, and `Unavailable` for an injected fault.
     pub async fn pass<T>(&self, operation: impl Future<Output = Result<T>> + Send) -> Result<T> {
         if self.0.dead.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
         let number = self.0.passed.fetch_add(1, Ordering::SeqCst);
-        let cut = self.0.target.filter(|(target, _)| *target == number).map(|(_, cut)| cut);
-        match cut {
-            Some(Cut::FailBefore) => return Err(Error::unavailable("cut before it happened")),
-            Some(Cut::CrashBefore) => self.die().await,
+        let point = self.0.target.filter(|(target, _)| *target == number).map(|(_, point)| point);
+        match point {
+            Some(FaultPoint::FailBefore) => {
+                return Err(Error::unavailable("injected fault before the operation"));
+            }
+            Some(FaultPoint::CrashBefore) => self.die().await,
             _ => {}
         }
         let outcome = operation.await;
-        match cut {
-            Some(Cut::FailAfter) => Err(Error::unavailable("cut after it happened")),
-            Some(Cut::CrashAfter) => {
+        match point {
+            Some(FaultPoint::FailAfter) => Err(Error::unavailable("injected fault after the operation")),
+            Some(FaultPoint::CrashAfter) => {
                 self.die().await;
                 outcome
             }

@@ -7,9 +7,9 @@ use super::FaultPlan;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
 use crate::model::DriftEntry;
-use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Moved, Observation};
+use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 
-/// A provisioner of which any call can be cut.
+/// A provisioner with fault injection for every call that reads or changes a tenant cluster.
 #[derive(Debug)]
 pub struct FaultyProvisioner {
     inner: Arc<dyn ClusterProvisioner>,
@@ -17,7 +17,7 @@ pub struct FaultyProvisioner {
 }
 
 impl FaultyProvisioner {
-    /// This provisioner, under a plan.
+    /// Wraps this provisioner under a fault plan.
     #[must_use]
     pub fn new(inner: Arc<dyn ClusterProvisioner>, plan: FaultPlan) -> Self {
         Self { inner, plan }
@@ -62,7 +62,7 @@ impl ClusterProvisioner for FaultyProvisioner {
         self.inner.ping().await
     }
 
-    async fn watch(&self, moved: &Moved<'_>) {
-        self.inner.watch(moved).await;
+    async fn watch(&self, on_change: &OnChange<'_>) {
+        self.inner.watch(on_change).await;
     }
 }

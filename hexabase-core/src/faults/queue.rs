@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::id::MessageId;
 use crate::queue::{DeadLetter, Delivery, TaskQueue};
 
-/// A queue of which any operation can be cut.
+/// A task queue with fault injection for every operation of the workers.
 #[derive(Debug)]
 pub struct FaultyQueue {
     inner: Arc<dyn TaskQueue>,
@@ -17,7 +17,7 @@ pub struct FaultyQueue {
 }
 
 impl FaultyQueue {
-    /// This queue, under a plan.
+    /// Wraps this queue under a fault plan.
     #[must_use]
     pub fn new(inner: Arc<dyn TaskQueue>, plan: FaultPlan) -> Self {
         Self { inner, plan }
@@ -30,8 +30,8 @@ impl TaskQueue for FaultyQueue {
         self.plan.pass(self.inner.publish(message, delay)).await
     }
 
-    async fn receive(&self, limit: usize, patience: Duration) -> Result<Vec<Delivery>> {
-        self.plan.pass(self.inner.receive(limit, patience)).await
+    async fn receive(&self, limit: usize, max_wait: Duration) -> Result<Vec<Delivery>> {
+        self.plan.pass(self.inner.receive(limit, max_wait)).await
     }
 
     async fn ack(&self, delivery: &Delivery) -> Result<()> {
@@ -42,8 +42,8 @@ impl TaskQueue for FaultyQueue {
         self.plan.pass(self.inner.nack(delivery, delay, reason)).await
     }
 
-    async fn keep(&self, delivery: &Delivery) -> Result<()> {
-        self.plan.pass(self.inner.keep(delivery)).await
+    async fn extend_visibility(&self, delivery: &Delivery) -> Result<()> {
+        self.plan.pass(self.inner.extend_visibility(delivery)).await
     }
 
     fn visibility(&self) -> Duration {

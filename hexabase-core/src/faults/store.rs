@@ -26,7 +26,8 @@ use crate::store::{
     OrganizationStore, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 
-/// A store of which any commit, and any step of the worker's bookkeeping, can be cut. Reads pass.
+/// A store with fault injection for every commit and for the workers' outbox and lease operations. Other reads pass
+/// without faults.
 #[derive(Debug)]
 pub struct FaultyStore {
     inner: Arc<dyn TenantStore>,
@@ -34,7 +35,7 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
-    /// This store, under a plan.
+    /// Wraps this store under a fault plan.
     #[must_use]
     pub fn new(inner: Arc<dyn TenantStore>, plan: FaultPlan) -> Self {
         Self { inner, plan }
@@ -391,8 +392,13 @@ impl AccessStore for FaultyStore {
 
 #[async_trait]
 impl WorkStore for FaultyStore {
-    async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>> {
-        self.plan.pass(self.inner.claim_outbox(limit, now, hold)).await
+    async fn claim_outbox(
+        &self,
+        limit: usize,
+        now: Timestamp,
+        claim_ttl: Duration,
+    ) -> Result<Vec<OutboxMessage>> {
+        self.plan.pass(self.inner.claim_outbox(limit, now, claim_ttl)).await
     }
 
     async fn finish_outbox(&self, ids: &[MessageId]) -> Result<()> {

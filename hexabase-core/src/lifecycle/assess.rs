@@ -2,40 +2,42 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Intent, enter, intent};
+use super::{Intent, enter_phase, intent};
 use crate::backoff;
-use crate::clock::{after, until, whole_microseconds};
+use crate::clock::{after, truncate_to_microseconds, until};
 use crate::error::Error;
-use crate::model::{Condition, ConditionStatus, Drift, DriftEntry, Hold, Phase, Usage, Workspace};
+use crate::model::{
+    BillingSuspension, Condition, ConditionStatus, Drift, DriftEntry, Phase, Usage, Workspace,
+};
 use crate::provisioner::{Applied, ControlPlaneState, NO_UPGRADE_PATH, Observation};
 
-/// How often to look.
+/// Intervals of the reconciler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// The shortest time between two looks at something that is under way.
+pub struct ReconcileIntervals {
+    /// Minimum interval between two reconciles of a workspace in transition.
     pub shortest_poll: Duration,
-    /// The longest time between two looks at something that is under way. Until then it is a sixteenth of the time that it
-    /// has been under way, so that clusters which hang do not take the workers' time from others.
+    /// Maximum interval between two reconciles of a workspace in transition. Below it, the interval is a sixteenth of
+    /// the time in the current phase, so that clusters that hang do not take workers from others.
     pub longest_poll: Duration,
-    /// The shortest time between two looks at something under way that announces when it gets further. Until the longest it is
-    /// as long again as it has been under way: not everything that may be amiss is announced.
-    pub announced_poll: Duration,
-    /// The wait after the first failure; it doubles with every further one.
+    /// Minimum interval while the provisioner notifies of the next progress. Up to [`Self::longest_poll`], the
+    /// interval is the time in the current phase: not every failure is notified.
+    pub notified_poll: Duration,
+    /// Wait after the first failure; doubles with each further failure.
     pub first_retry: Duration,
-    /// The longest wait after failures.
+    /// Maximum wait after a failure.
     pub longest_retry: Duration,
-    /// The time between two looks at something that is as it should be, to find drift.
+    /// Interval between two reconciles of a workspace in its target state, to find drift.
     pub resync: Duration,
-    /// After how many failures in a row a workspace that worked counts as degraded.
+    /// Consecutive failures after which a workspace that was ready becomes degraded.
     pub failures_until_degraded: u32,
 }
 
-impl Default for Pace {
+impl Default for ReconcileIntervals {
     fn default() -> Self {
         Self {
             shortest_poll: Duration::from_millis(50),
             longest_poll: Duration::from_secs(60),
-            announced_poll: Duration::from_secs(5),
+            notified_poll: Duration::from_secs(5),
             first_retry: Duration::from_millis(500),
             longest_retry: Duration::from_secs(300),
             resync: Duration::from_secs(300),
@@ -44,80 +46,87 @@ impl Default for Pace {
     }
 }
 
-/// What one look brought.
+/// Outcome of one reconcile.
 #[derive(Debug, Default)]
-pub struct Seen {
-    /// What there was, if that could be found out.
+pub struct ReconcileOutcome {
+    /// Observed state of the cluster; `None` if the observation failed or was not reached.
     pub observation: Option<Observation>,
-    /// What was applied, if anything was.
+    /// Result of applying the desired state; `None` if nothing was applied.
     pub applied: Option<Applied>,
-    /// What differed before it was applied, if that was compared.
+    /// Differences found before applying; `None` if the cluster was not compared.
     pub drift: Option<Vec<DriftEntry>>,
-    /// What went wrong, if something did.
+    /// Failure; `None` if the reconcile succeeded.
     pub error: Option<Error>,
 }
 
-impl Seen {
-    /// What a look brought of which it was known beforehand that everything is as it should be: nothing was compared anew.
+impl ReconcileOutcome {
+    /// Outcome for a cluster known to be unchanged; nothing was compared.
     #[must_use]
     pub fn unchanged(observation: Observation) -> Self {
-        Self { observation: Some(observation), applied: Some(Applied::everything()), ..Self::default() }
+        Self { observation: Some(observation), applied: Some(Applied::complete()), ..Self::default() }
     }
 }
 
-/// What follows from a look.
+/// Result of [`assess`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
-    /// The workspace with its new status and the time of the next look.
+    /// Workspace with its new status and the time of its next reconcile.
     pub workspace: Workspace,
-    /// Whether the cluster is gone and the workspace can be forgotten.
+    /// `true` if the cluster is gone and the workspace's records can be deleted.
     pub gone: bool,
 }
 
-/// What a look says about a workspace, and when to look again. `random` spreads the looks.
+/// Derives the status of a workspace and the time of its next reconcile from the outcome of a reconcile. `random`
+/// spreads the reconciles.
 #[must_use]
-pub fn assess(before: &Workspace, seen: &Seen, pace: &Pace, now: Timestamp, random: u64) -> Assessment {
+pub fn assess(
+    before: &Workspace,
+    outcome: &ReconcileOutcome,
+    intervals: &ReconcileIntervals,
+    now: Timestamp,
+    random: u64,
+) -> Assessment {
     let mut workspace = before.clone();
-    let gone = match &seen.error {
+    let gone = match &outcome.error {
         Some(error) => {
-            failed(&mut workspace, error, pace, now);
+            apply_failure(&mut workspace, error, intervals, now);
             false
         }
-        None => succeeded(&mut workspace, seen, pace, now),
+        None => apply_success(&mut workspace, outcome, intervals, now),
     };
-    record(&mut workspace, seen, now);
-    let end_of_cut = workspace.cuts.iter().map(|cut| cut.until).min();
-    let announced = seen.observation.as_ref().is_some_and(|observation| observation.announced);
-    workspace.reconcile_at = next_look(&workspace, announced, pace, now, random)
-        .map(|at| end_of_cut.map_or(at, |end| at.min(end.max(now))));
-    set_conditions(&mut workspace, seen, now);
+    record_observation(&mut workspace, outcome, now);
+    let end_of_revocation = workspace.access_revocations.iter().map(|revocation| revocation.until).min();
+    let will_notify = outcome.observation.as_ref().is_some_and(|observation| observation.will_notify);
+    workspace.reconcile_at = next_reconcile_at(&workspace, will_notify, intervals, now, random)
+        .map(|at| end_of_revocation.map_or(at, |end| at.min(end.max(now))));
+    set_conditions(&mut workspace, outcome, now);
     Assessment { workspace, gone }
 }
 
-fn failed(workspace: &mut Workspace, error: &Error, pace: &Pace, now: Timestamp) {
+fn apply_failure(workspace: &mut Workspace, error: &Error, intervals: &ReconcileIntervals, now: Timestamp) {
     workspace.status.failures = workspace.status.failures.saturating_add(1);
-    let worked = workspace.status.observed_generation > 0;
+    let was_ready = workspace.status.observed_generation > 0;
     let phase = match workspace.status.phase {
         Phase::Deleting => Phase::Deleting,
         _ if !error.is_retryable() => Phase::Failed,
         Phase::Ready | Phase::Updating
-            if worked && workspace.status.failures >= pace.failures_until_degraded =>
+            if was_ready && workspace.status.failures >= intervals.failures_until_degraded =>
         {
             Phase::Degraded
         }
         Phase::Pending => Phase::Provisioning,
         current => current,
     };
-    enter(workspace, phase, now);
+    enter_phase(workspace, phase, now);
     if error.code() == NO_UPGRADE_PATH {
-        // Something else runs than is known here, such as after a database came from a backup.
+        // The running version is not the recorded one, for example after the database was restored from a backup.
         workspace.status.kubernetes_version = None;
     }
     workspace.status.reason = reason_of(error);
     workspace.status.message = error.message().to_owned();
 }
 
-/// The error's code as Kubernetes writes reasons: `quota_exceeded` is `QuotaExceeded`.
+/// Error code in the form of Kubernetes reasons: `quota_exceeded` becomes `QuotaExceeded`.
 fn reason_of(error: &Error) -> String {
     let capitalised = |word: &str| {
         let mut letters = word.chars();
@@ -129,20 +138,25 @@ fn reason_of(error: &Error) -> String {
     error.code().split('_').map(capitalised).collect()
 }
 
-/// Whether the cluster is gone.
-fn succeeded(workspace: &mut Workspace, seen: &Seen, pace: &Pace, now: Timestamp) -> bool {
+/// Applies a reconcile without failure. Returns `true` if the cluster is gone.
+fn apply_success(
+    workspace: &mut Workspace,
+    outcome: &ReconcileOutcome,
+    intervals: &ReconcileIntervals,
+    now: Timestamp,
+) -> bool {
     workspace.status.failures = 0;
-    let Some(observation) = &seen.observation else { return false };
+    let Some(observation) = &outcome.observation else { return false };
     let state = &observation.control_plane;
     if intent(workspace) == Intent::Remove {
-        enter(workspace, Phase::Deleting, now);
+        enter_phase(workspace, Phase::Deleting, now);
         return *state == ControlPlaneState::Absent;
     }
     let (phase, reason, message) = match intent(workspace) {
-        Intent::Run => running(workspace, seen.applied.as_ref(), state),
-        Intent::Sleep | Intent::Remove => sleeping(workspace, state),
+        Intent::Run => running_status(workspace, outcome.applied.as_ref(), state),
+        Intent::Suspend | Intent::Remove => suspended_status(workspace, state),
     };
-    let overdue = until(workspace.status.phase_since, now) > pace.longest_retry;
+    let overdue = until(workspace.status.phase_since, now) > intervals.longest_retry;
     if matches!(phase, Phase::Ready | Phase::Suspended) {
         workspace.status.observed_generation = workspace.generation;
         if phase == Phase::Ready {
@@ -150,25 +164,25 @@ fn succeeded(workspace: &mut Workspace, seen: &Seen, pace: &Pace, now: Timestamp
         }
     } else if phase == workspace.status.phase && overdue && message.is_empty() {
         workspace.status.message =
-            "this takes longer than it should; operators can see why in the logs".to_owned();
+            "takes longer than expected; the cause is in the operator's logs".to_owned();
         return false;
     }
-    enter(workspace, phase, now);
+    enter_phase(workspace, phase, now);
     workspace.status.reason = reason;
     workspace.status.message = message;
     false
 }
 
-fn running(
+fn running_status(
     workspace: &Workspace,
     applied: Option<&Applied>,
     state: &ControlPlaneState,
 ) -> (Phase, String, String) {
-    let worked = workspace.status.observed_generation > 0;
-    let under_way = match workspace.status.phase {
+    let was_ready = workspace.status.observed_generation > 0;
+    let in_progress = match workspace.status.phase {
         Phase::Suspended | Phase::Suspending | Phase::Resuming => Phase::Resuming,
-        _ if !worked => Phase::Provisioning,
-        Phase::Ready | Phase::Degraded if workspace.is_settled() => Phase::Degraded,
+        _ if !was_ready => Phase::Provisioning,
+        Phase::Ready | Phase::Degraded if workspace.is_reconciled() => Phase::Degraded,
         _ => Phase::Updating,
     };
     let tenant = applied.is_some_and(|applied| applied.tenant);
@@ -176,32 +190,34 @@ fn running(
     match state {
         ControlPlaneState::Ready if tenant => match waiting {
             None => (Phase::Ready, String::new(), String::new()),
-            Some((reason, message)) => (under_way, reason.clone(), message.clone()),
+            Some((reason, message)) => (in_progress, reason.clone(), message.clone()),
         },
-        ControlPlaneState::Ready => (under_way, "ApplyingTenant".to_owned(), String::new()),
+        ControlPlaneState::Ready => (in_progress, "ApplyingTenant".to_owned(), String::new()),
         ControlPlaneState::Broken { reason, message } => {
-            (if worked { Phase::Degraded } else { Phase::Failed }, reason.clone(), message.clone())
+            (if was_ready { Phase::Degraded } else { Phase::Failed }, reason.clone(), message.clone())
         }
         ControlPlaneState::Starting { message } => {
-            (under_way, "ControlPlaneStarting".to_owned(), message.clone())
+            (in_progress, "ControlPlaneStarting".to_owned(), message.clone())
         }
-        _ => (under_way, "ControlPlaneNotReady".to_owned(), String::new()),
+        _ => (in_progress, "ControlPlaneNotReady".to_owned(), String::new()),
     }
 }
 
-fn sleeping(workspace: &Workspace, state: &ControlPlaneState) -> (Phase, String, String) {
+fn suspended_status(workspace: &Workspace, state: &ControlPlaneState) -> (Phase, String, String) {
     let phase = match state {
         ControlPlaneState::Stopped | ControlPlaneState::Absent => Phase::Suspended,
         _ => Phase::Suspending,
     };
-    let why = |text: fn(Hold) -> &'static str| workspace.held.map(text).unwrap_or_default().to_owned();
-    (phase, why(Hold::reason), why(Hold::message))
+    let suspension_text = |text: fn(BillingSuspension) -> &'static str| {
+        workspace.suspension_reason.map(text).unwrap_or_default().to_owned()
+    };
+    (phase, suspension_text(BillingSuspension::reason), suspension_text(BillingSuspension::message))
 }
 
-/// Notes what was found out, whatever follows from it.
-fn record(workspace: &mut Workspace, seen: &Seen, now: Timestamp) {
+/// Copies observed facts into the status, independent of the phase.
+fn record_observation(workspace: &mut Workspace, outcome: &ReconcileOutcome, now: Timestamp) {
     let status = &mut workspace.status;
-    if let Some(observation) = &seen.observation {
+    if let Some(observation) = &outcome.observation {
         if observation.api_endpoint.is_some() {
             status.api_endpoint.clone_from(&observation.api_endpoint);
             status.certificate_authority.clone_from(&observation.certificate_authority);
@@ -211,42 +227,43 @@ fn record(workspace: &mut Workspace, seen: &Seen, now: Timestamp) {
             status.usage = Some(Usage { observed_at: now, workspace: used.clone(), projects });
         }
     }
-    if let Some(applied) = seen.applied.as_ref().filter(|applied| applied.tenant) {
+    if let Some(applied) = outcome.applied.as_ref().filter(|applied| applied.tenant) {
         status.refused_projects.clone_from(&applied.refused_projects);
     }
-    if let Some(nodes) = seen.applied.as_ref().and_then(|applied| applied.nodes.as_ref()) {
+    if let Some(nodes) = outcome.applied.as_ref().and_then(|applied| applied.nodes.as_ref()) {
         status.node_pools.clone_from(&nodes.pools);
     }
-    if let Some(entries) = &seen.drift {
+    if let Some(entries) = &outcome.drift {
         status.drift = Some(Drift { checked_at: now, entries: entries.clone() });
     }
 }
 
-fn next_look(
+fn next_reconcile_at(
     workspace: &Workspace,
-    announced: bool,
-    pace: &Pace,
+    will_notify: bool,
+    intervals: &ReconcileIntervals,
     now: Timestamp,
     random: u64,
 ) -> Option<Timestamp> {
     let failures = workspace.status.failures;
     let elapsed = until(workspace.status.phase_since, now);
     let wait = match workspace.status.phase {
-        _ if failures > 0 => backoff::delay(failures, pace.first_retry, pace.longest_retry, random),
+        _ if failures > 0 => backoff::delay(failures, intervals.first_retry, intervals.longest_retry, random),
         Phase::Suspended => return None,
-        // Failed is looked at again as well: what stood in the way may be gone.
-        Phase::Ready | Phase::Failed => backoff::delay(1, pace.resync, pace.resync, random),
-        _ if announced => elapsed.max(pace.announced_poll).min(pace.longest_poll),
-        _ => backoff::poll(elapsed, pace.shortest_poll, pace.longest_poll),
+        // Failed workspaces are retried as well: the cause may be gone.
+        Phase::Ready | Phase::Failed => backoff::delay(1, intervals.resync, intervals.resync, random),
+        _ if will_notify => elapsed.max(intervals.notified_poll).min(intervals.longest_poll),
+        _ => backoff::poll(elapsed, intervals.shortest_poll, intervals.longest_poll),
     };
-    Some(whole_microseconds(after(now, wait)))
+    Some(truncate_to_microseconds(after(now, wait)))
 }
 
-fn set_conditions(workspace: &mut Workspace, seen: &Seen, now: Timestamp) {
+fn set_conditions(workspace: &mut Workspace, outcome: &ReconcileOutcome, now: Timestamp) {
     let status = &mut workspace.status;
     let conditions = &mut status.conditions;
-    let is = |fine: bool| if fine { ConditionStatus::True } else { ConditionStatus::False };
-    let or = |reason: &str, other: &str| if reason.is_empty() { other.to_owned() } else { reason.to_owned() };
+    let status_of = |holds: bool| if holds { ConditionStatus::True } else { ConditionStatus::False };
+    let reason_or =
+        |reason: &str, other: &str| if reason.is_empty() { other.to_owned() } else { reason.to_owned() };
 
     let ready = status.phase == Phase::Ready;
     let reason = match status.phase {
@@ -254,21 +271,29 @@ fn set_conditions(workspace: &mut Workspace, seen: &Seen, now: Timestamp) {
         Phase::Suspended => "Suspended",
         _ => "InProgress",
     };
-    let reason = or(&status.reason, reason);
-    Condition::set(conditions, "Ready", is(ready), &reason, &status.message, now);
+    let reason = reason_or(&status.reason, reason);
+    Condition::set(conditions, "Ready", status_of(ready), &reason, &status.message, now);
 
     let synced = status.failures == 0 && status.observed_generation == workspace.generation;
-    let reason = or(if synced { "" } else { &status.reason }, if synced { "Synced" } else { "InProgress" });
-    Condition::set(conditions, "Synced", is(synced), &reason, if synced { "" } else { &status.message }, now);
+    let reason =
+        reason_or(if synced { "" } else { &status.reason }, if synced { "Synced" } else { "InProgress" });
+    Condition::set(
+        conditions,
+        "Synced",
+        status_of(synced),
+        &reason,
+        if synced { "" } else { &status.message },
+        now,
+    );
 
-    if let Some(observation) = &seen.observation {
+    if let Some(observation) = &outcome.observation {
         let up = observation.control_plane == ControlPlaneState::Ready;
         let reason = format!("{:?}", observation.control_plane);
         let reason = reason.split([' ', '{']).next().unwrap_or_default();
-        Condition::set(conditions, "ControlPlaneReady", is(up), reason, "", now);
+        Condition::set(conditions, "ControlPlaneReady", status_of(up), reason, "", now);
     }
     let refused = &status.refused_projects;
     let message = refused.values().next().map(String::as_str).unwrap_or_default();
     let reason = if refused.is_empty() { "Applied" } else { "NamespaceTaken" };
-    Condition::set(conditions, "ProjectsReady", is(refused.is_empty()), reason, message, now);
+    Condition::set(conditions, "ProjectsReady", status_of(refused.is_empty()), reason, message, now);
 }

@@ -1,5 +1,5 @@
-//! The life of a workspace: what to do next, and what to say about it. Pure functions; the reconciler
-//! carries out what they decide.
+//! Lifecycle of a workspace: the next operation on its cluster, and the status that follows from a reconcile. Pure
+//! functions; the reconciler executes their decisions.
 
 mod assess;
 mod progress;
@@ -9,91 +9,91 @@ mod tests;
 
 use jiff::Timestamp;
 
-pub use assess::{Assessment, Pace, Seen, assess};
+pub use assess::{Assessment, ReconcileIntervals, ReconcileOutcome, assess};
 pub use progress::{Progress, advance_task, new_task, steps_of};
 
 use crate::model::{Phase, Power, Workspace};
 use crate::provisioner::ControlPlaneState;
 
-/// What should become of a workspace.
+/// Target state of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
-    /// It should run as asked.
+    /// Running.
     Run,
-    /// It should sleep.
-    Sleep,
-    /// It should go.
+    /// Suspended.
+    Suspend,
+    /// Deleted.
     Remove,
 }
 
-/// What should become of this workspace.
+/// Returns the target state of a workspace.
 #[must_use]
 pub const fn intent(workspace: &Workspace) -> Intent {
-    match (workspace.deletion_requested_at, workspace.power, workspace.held) {
+    match (workspace.deletion_requested_at, workspace.power, workspace.suspension_reason) {
         (Some(_), _, _) => Intent::Remove,
         (None, Power::Running, None) => Intent::Run,
-        (None, Power::Suspended, _) | (None, _, Some(_)) => Intent::Sleep,
+        (None, Power::Suspended, _) | (None, _, Some(_)) => Intent::Suspend,
     }
 }
 
-/// One thing that the reconciler asks of a provisioner.
+/// Operation of a reconcile on a [`ClusterProvisioner`](crate::provisioner::ClusterProvisioner).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Make it what it should be.
+    /// Apply the desired state.
     Apply,
-    /// Wake it, then make it what it should be.
+    /// Resume the cluster, then apply the desired state.
     ResumeAndApply,
-    /// Put it to sleep.
+    /// Suspend the cluster.
     Suspend,
-    /// Remove it.
+    /// Delete the cluster.
     Delete,
-    /// Nothing: it is on its way, or there.
+    /// No operation: the target state is reached, or a deletion must end first.
     Nothing,
 }
 
-/// What to do about a workspace whose control plane was seen like this.
+/// Returns the next operation on a workspace whose control plane is in the observed state.
 #[must_use]
-pub fn next_operation(workspace: &Workspace, seen: &ControlPlaneState) -> Operation {
+pub fn next_operation(workspace: &Workspace, observed: &ControlPlaneState) -> Operation {
     use ControlPlaneState as State;
-    match (intent(workspace), seen) {
+    match (intent(workspace), observed) {
         (Intent::Remove, State::Absent) => Operation::Nothing,
-        // Also while it terminates: what stands in the way may need another push.
+        // Repeated while the cluster terminates: what blocks the deletion may need another attempt.
         (Intent::Remove, _) => Operation::Delete,
-        (Intent::Sleep, State::Absent | State::Stopped | State::Terminating) => Operation::Nothing,
-        // Asking again is harmless, and completes what was cut off half-way.
-        (Intent::Sleep, _) => Operation::Suspend,
-        // What somebody else is removing cannot be built on; it is made anew once it is gone.
+        (Intent::Suspend, State::Absent | State::Stopped | State::Terminating) => Operation::Nothing,
+        // Harmless if repeated, and completes an interrupted suspension.
+        (Intent::Suspend, _) => Operation::Suspend,
+        // A cluster that is being deleted cannot be changed; it is created again once it is gone.
         (Intent::Run, State::Terminating) => Operation::Nothing,
         (Intent::Run, State::Stopping | State::Stopped) => Operation::ResumeAndApply,
         (Intent::Run, _) => Operation::Apply,
     }
 }
 
-/// Notes in a workspace that its cluster has something new to follow: the next generation, the phase that
-/// shows it at once, and that somebody should look.
-pub fn ask(workspace: &mut Workspace, now: Timestamp) {
+/// Records in a workspace that its desired state has changed: increments the generation, enters the phase that shows
+/// the change at once, resets failures, and schedules an immediate reconcile.
+pub fn bump_generation(workspace: &mut Workspace, now: Timestamp) {
     workspace.generation += 1;
     workspace.status.failures = 0;
     let phase = phase_on_request(workspace);
-    enter(workspace, phase, now);
+    enter_phase(workspace, phase, now);
     workspace.status.reason = String::new();
     workspace.status.message = String::new();
     workspace.reconcile_at = Some(now);
 }
 
-/// Lets those cuts end whose time has come, and answers whether there were any: the cluster has that to follow then.
-pub fn end_cuts(workspace: &mut Workspace, now: Timestamp) -> bool {
-    let before = workspace.cuts.len();
-    workspace.cuts.retain(|cut| now < cut.until);
-    workspace.cuts.len() < before
+/// Removes expired access revocations. Returns `true` if there were any; the cluster then has a new desired state.
+pub fn expire_access_revocations(workspace: &mut Workspace, now: Timestamp) -> bool {
+    let before = workspace.access_revocations.len();
+    workspace.access_revocations.retain(|revocation| now < revocation.until);
+    workspace.access_revocations.len() < before
 }
 
 fn phase_on_request(workspace: &Workspace) -> Phase {
     let current = workspace.status.phase;
     match (intent(workspace), current) {
         (Intent::Remove, _) => Phase::Deleting,
-        (Intent::Sleep, Phase::Suspended) => Phase::Suspended,
-        (Intent::Sleep, _) => Phase::Suspending,
+        (Intent::Suspend, Phase::Suspended) => Phase::Suspended,
+        (Intent::Suspend, _) => Phase::Suspending,
         (Intent::Run, Phase::Suspended | Phase::Suspending | Phase::Resuming) => Phase::Resuming,
         (Intent::Run, Phase::Pending | Phase::Provisioning) => current,
         (Intent::Run, _) if workspace.status.observed_generation == 0 => Phase::Provisioning,
@@ -101,8 +101,8 @@ fn phase_on_request(workspace: &Workspace) -> Phase {
     }
 }
 
-/// Moves a workspace into a phase, noting when that was unless it is in it already.
-fn enter(workspace: &mut Workspace, phase: Phase, now: Timestamp) {
+/// Sets the phase of a workspace, and the time of the transition if the phase differs.
+fn enter_phase(workspace: &mut Workspace, phase: Phase, now: Timestamp) {
     if workspace.status.phase != phase {
         workspace.status.phase = phase;
         workspace.status.phase_since = now;

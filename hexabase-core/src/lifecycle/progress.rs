@@ -1,33 +1,33 @@
 use jiff::Timestamp;
 
-use super::assess::Seen;
+use super::assess::ReconcileOutcome;
 use crate::id::{TaskId, UserId};
 use crate::model::{Phase, StepState, Task, TaskKind, TaskState, TaskStep, Workspace};
 use crate::provisioner::ControlPlaneState;
 use crate::version::Version;
 
-/// How far a workspace is, as tasks show it.
+/// Progress of a workspace, as shown by the steps of its tasks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// What belongs on the host was applied.
+    /// `true` if the objects on the host cluster were applied.
     pub host_applied: bool,
-    /// The control plane answers.
+    /// `true` if the control plane answers.
     pub control_plane_ready: bool,
-    /// What belongs inside the tenant was applied.
+    /// `true` if the objects inside the tenant cluster were applied.
     pub tenant_applied: bool,
-    /// The control plane sleeps.
+    /// `true` if the control plane is stopped or absent.
     pub stopped: bool,
 }
 
 impl Progress {
-    /// What a look says about it.
+    /// Progress that the outcome of a reconcile shows.
     #[must_use]
-    pub fn of(seen: &Seen) -> Self {
-        let state = seen.observation.as_ref().map(|observation| &observation.control_plane);
+    pub fn of(outcome: &ReconcileOutcome) -> Self {
+        let state = outcome.observation.as_ref().map(|observation| &observation.control_plane);
         Self {
-            host_applied: seen.applied.is_some(),
+            host_applied: outcome.applied.is_some(),
             control_plane_ready: state == Some(&ControlPlaneState::Ready),
-            tenant_applied: seen.applied.as_ref().is_some_and(|applied| applied.tenant),
+            tenant_applied: outcome.applied.as_ref().is_some_and(|applied| applied.tenant),
             stopped: matches!(state, Some(ControlPlaneState::Stopped | ControlPlaneState::Absent)),
         }
     }
@@ -39,7 +39,7 @@ const APPLY_TENANT: &str = "apply_tenant_objects";
 const STOP: &str = "stop_control_plane";
 const REMOVE: &str = "remove_tenant";
 
-/// The steps of a task, none begun.
+/// Returns the steps of a task, all waiting.
 #[must_use]
 pub fn steps_of(kind: TaskKind) -> Vec<TaskStep> {
     let names: &[&str] = match kind {
@@ -53,7 +53,7 @@ pub fn steps_of(kind: TaskKind) -> Vec<TaskStep> {
     names.iter().map(step).collect()
 }
 
-/// A task that makes a workspace follow its present generation.
+/// Creates a task that ends once the workspace has reached its present generation.
 #[must_use]
 pub fn new_task(
     id: TaskId,
@@ -80,8 +80,7 @@ pub fn new_task(
     }
 }
 
-/// What a look means for a task on the workspace, or nothing when the task has not moved. `after` is the
-/// workspace as assessed.
+/// Advances a task by the progress of a reconcile; `None` if the task is unchanged. `after` is the assessed workspace.
 #[must_use]
 pub fn advance_task(task: &Task, after: &Workspace, progress: Progress, now: Timestamp) -> Option<Task> {
     let mut next = task.clone();
@@ -103,7 +102,7 @@ pub fn advance_task(task: &Task, after: &Workspace, progress: Progress, now: Tim
         next.attempts = next.attempts.saturating_add(1);
         next.last_error = format!("{}: {}", after.status.reason, after.status.message);
     }
-    move_steps(&mut next.steps, done, progress, now);
+    advance_steps(&mut next.steps, done, progress, now);
     if !next.state.is_open() {
         next.finished_at = Some(now);
     }
@@ -115,9 +114,9 @@ pub fn advance_task(task: &Task, after: &Workspace, progress: Progress, now: Tim
     Some(next)
 }
 
-/// Steps are done in order: the first that is not done is the one under way.
-fn move_steps(steps: &mut [TaskStep], done: bool, progress: Progress, now: Timestamp) {
-    let mut reached = true;
+/// Advances steps in order: the first step that is not done is running.
+fn advance_steps(steps: &mut [TaskStep], done: bool, progress: Progress, now: Timestamp) {
+    let mut reachable = true;
     for step in steps {
         let finished = done
             || match step.name.as_str() {
@@ -127,8 +126,8 @@ fn move_steps(steps: &mut [TaskStep], done: bool, progress: Progress, now: Times
                 STOP => progress.stopped,
                 _ => false,
             };
-        let state = match (reached, finished || step.state == StepState::Done) {
-            (true, true) => StepState::Done,
+        let state = match (reachable, finished || step.state == StepState::Completed) {
+            (true, true) => StepState::Completed,
             (true, false) => StepState::Running,
             (false, _) => StepState::Waiting,
         };
@@ -136,6 +135,6 @@ fn move_steps(steps: &mut [TaskStep], done: bool, progress: Progress, now: Times
             step.state = state;
             step.at = Some(now);
         }
-        reached = reached && state == StepState::Done;
+        reachable = reachable && state == StepState::Completed;
     }
 }

@@ -1,129 +1,130 @@
-//! Limits and quotas: whether something more still fits. Pure functions; the caller commits with the
-//! version of what the numbers were read from, so that two racing requests cannot both take the last place.
+//! Checks of limits and quotas. The functions are pure. The caller commits with the version of the objects that were
+//! read as a precondition, so that two concurrent requests cannot both use the last free unit.
 
 use crate::error::{Check, Error, Result};
 use crate::model::{OrganizationCounts, Plan, Project};
 use crate::quota::{Exceeded, Quota, Resource};
 
-/// How many sub-projects deep a project may lie.
+/// Maximum depth of the project tree of a workspace.
 pub const MAX_PROJECT_DEPTH: usize = 8;
-/// How many groups deep a group may lie.
+/// Maximum depth of the group tree of a workspace.
 pub const MAX_GROUP_DEPTH: usize = 16;
 
-fn room(there: u32, limit: u32, what: &str, plan: &Plan) -> Result<()> {
-    if there < limit {
+fn check_count(existing: u32, limit: u32, noun: &str, plan: &Plan) -> Result<()> {
+    if existing < limit {
         return Ok(());
     }
-    let message = format!("the plan {} allows {limit} {what}; remove one or change the plan", plan.id);
+    let message = format!("the plan {} allows {limit} {noun}; remove one or change the plan", plan.id);
     Err(Error::quota_exceeded(message))
 }
 
-/// Whether the organization may have one more workspace.
+/// Checks that the organization may have another workspace.
 ///
 /// # Errors
-/// `QuotaExceeded` when it has as many as its plan allows.
-pub fn another_workspace(counts: &OrganizationCounts, plan: &Plan) -> Result<()> {
-    room(counts.workspaces, plan.limits.workspaces, "workspaces", plan)
+/// `QuotaExceeded` if it has the maximum number of its plan.
+pub fn check_workspace_limit(counts: &OrganizationCounts, plan: &Plan) -> Result<()> {
+    check_count(counts.workspaces, plan.limits.workspaces, "workspaces", plan)
 }
 
-/// Whether the organization may have one more member or open invitation.
+/// Checks that the organization may have another member or open invitation.
 ///
 /// # Errors
-/// `QuotaExceeded` when it has as many as its plan allows.
-pub fn another_member(counts: &OrganizationCounts, plan: &Plan) -> Result<()> {
-    room(counts.members.saturating_add(counts.invitations), plan.limits.members, "members", plan)
+/// `QuotaExceeded` if it has the maximum number of its plan.
+pub fn check_member_limit(counts: &OrganizationCounts, plan: &Plan) -> Result<()> {
+    check_count(counts.members.saturating_add(counts.invitations), plan.limits.members, "members", plan)
 }
 
-/// Whether an organization with so much in it fits another plan, for which the workspaces that are named are too large.
+/// Checks that an organization fits another plan. `too_large` has the names of the workspaces that are too large for
+/// it.
 ///
 /// # Errors
-/// `QuotaExceeded`, saying what must go first.
-pub fn change_of_organization_plan(
-    there: &OrganizationCounts,
+/// `QuotaExceeded` with the necessary changes.
+pub fn check_organization_plan_change(
+    existing: &OrganizationCounts,
     too_large: &[&str],
     plan: &Plan,
 ) -> Result<()> {
-    let mut first = Vec::new();
-    let workspaces = there.workspaces.saturating_sub(plan.limits.workspaces);
-    if workspaces > 0 {
-        first.push(format!("delete {workspaces} of its {} workspaces", there.workspaces));
+    let mut changes = Vec::new();
+    let excess_workspaces = existing.workspaces.saturating_sub(plan.limits.workspaces);
+    if excess_workspaces > 0 {
+        changes.push(format!("delete {excess_workspaces} of its {} workspaces", existing.workspaces));
     }
-    let people = there.members.saturating_add(there.invitations);
-    let members = people.saturating_sub(plan.limits.members);
-    if members > 0 {
-        first.push(format!("remove {members} of its {people} members and open invitations"));
+    let members = existing.members.saturating_add(existing.invitations);
+    let excess_members = members.saturating_sub(plan.limits.members);
+    if excess_members > 0 {
+        changes.push(format!("remove {excess_members} of its {members} members and open invitations"));
     }
     if !too_large.is_empty() {
-        first
+        changes
             .push(format!("move these workspaces to the plan or to a smaller one: {}", too_large.join(", ")));
     }
-    match first.is_empty() {
+    match changes.is_empty() {
         true => Ok(()),
         false => Err(Error::quota_exceeded(format!(
-            "too much for the plan {}: first {}",
+            "the organization exceeds the plan {}: first {}",
             plan.id,
-            first.join("; ")
+            changes.join("; ")
         ))),
     }
 }
 
-/// Whether a workspace with `there` groups may have one more.
+/// Checks that a workspace with `existing` groups may have another one.
 ///
 /// # Errors
-/// `QuotaExceeded` when it has as many as its plan allows.
-pub fn another_group(there: usize, plan: &Plan) -> Result<()> {
-    room(count(there), plan.limits.groups, "groups", plan)
+/// `QuotaExceeded` if it has the maximum number of its plan.
+pub fn check_group_limit(existing: usize, plan: &Plan) -> Result<()> {
+    check_count(saturating_u32(existing), plan.limits.groups, "groups", plan)
 }
 
-/// Whether a workspace with `there` projects may have one more.
+/// Checks that a workspace with `existing` projects may have another one.
 ///
 /// # Errors
-/// `QuotaExceeded` when it has as many as its plan allows.
-pub fn another_project(there: usize, plan: &Plan) -> Result<()> {
-    room(count(there), plan.limits.projects, "projects", plan)
+/// `QuotaExceeded` if it has the maximum number of its plan.
+pub fn check_project_limit(existing: usize, plan: &Plan) -> Result<()> {
+    check_count(saturating_u32(existing), plan.limits.projects, "projects", plan)
 }
 
-/// How many pools of nodes a workspace may have, and how many nodes each.
+/// Maximum number of node pools of a workspace.
 pub const MAX_NODE_POOLS: usize = 10;
-/// The most nodes that a pool may have.
-pub const MAX_NODES: u16 = 100;
+/// Maximum number of nodes of a node pool.
+pub const MAX_NODES_PER_POOL: u16 = 100;
 
-/// Whether a workspace with these pools of nodes may have one more of so many.
+/// Checks that a workspace with `existing` node pools may have another one with `nodes` nodes.
 ///
 /// # Errors
-/// - `QuotaExceeded` when its plan has no dedicated nodes, or there are as many pools as there may be.
-/// - `Invalid` for no nodes, or too many.
-pub fn another_node_pool(there: usize, nodes: u16, plan: &Plan) -> Result<()> {
+/// - `QuotaExceeded` if its plan has no dedicated nodes, or it has the maximum number of pools.
+/// - `Invalid` if `nodes` is zero or above the maximum.
+pub fn check_node_pool_limit(existing: usize, nodes: u16, plan: &Plan) -> Result<()> {
     if !plan.dedicated_nodes {
         let message = format!("the plan {} has no dedicated nodes; change the plan", plan.id);
         return Err(Error::quota_exceeded(message));
     }
-    if there >= MAX_NODE_POOLS {
+    if existing >= MAX_NODE_POOLS {
         return Err(Error::quota_exceeded(format!("a workspace has at most {MAX_NODE_POOLS} node pools")));
     }
-    if !(1..=MAX_NODES).contains(&nodes) {
-        return Err(Error::invalid("nodes", format!("must be 1 to {MAX_NODES}")));
+    if !(1..=MAX_NODES_PER_POOL).contains(&nodes) {
+        return Err(Error::invalid("nodes", format!("must be 1 to {MAX_NODES_PER_POOL}")));
     }
     Ok(())
 }
 
-/// Whether a project with `there` custom roles may have one more.
+/// Checks that a project with `existing` custom roles may have another one.
 ///
 /// # Errors
-/// `QuotaExceeded` when it has as many as its plan allows.
-pub fn another_role(there: usize, plan: &Plan) -> Result<()> {
-    room(count(there), plan.limits.roles_per_project, "custom roles in a project", plan)
+/// `QuotaExceeded` if it has the maximum number of its plan.
+pub fn check_role_limit(existing: usize, plan: &Plan) -> Result<()> {
+    check_count(saturating_u32(existing), plan.limits.roles_per_project, "custom roles in a project", plan)
 }
 
-fn count(number: usize) -> u32 {
+fn saturating_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Whether a project's quota makes sense by itself.
+/// Validates the quota of a project on its own.
 ///
 /// # Errors
-/// `Invalid` for fractions of things that are counted, and for resources that only a plan can give.
-pub fn well_formed(quota: &Quota) -> Result<()> {
+/// `Invalid` for fractional numbers of objects, and for resources that only a plan can limit.
+pub fn check_quota_format(quota: &Quota) -> Result<()> {
     let mut check = Check::default();
     for (resource, amount) in quota.iter() {
         let field = format!("quota.{resource}");
@@ -131,22 +132,22 @@ pub fn well_formed(quota: &Quota) -> Result<()> {
         check.require(
             resource != Resource::LoadBalancers,
             field,
-            "is given by the plan, not by a project's quota",
+            "must not be set: it is limited by the plan, not by a project's quota",
         );
     }
     check.done()
 }
 
-/// Whether a project could have this quota: within its parent's, together with its siblings', or within
-/// the plan's if it is a root; and no smaller than the slices of its own children.
+/// Checks that a project may have its quota. Together with its siblings it must fit the parent's quota, or alone the
+/// plan's quota if it is a root, and it must not be smaller than the slices of its own children.
 ///
-/// `project` is the project that changes; for a new one it has an id that nothing else has.
+/// `project` is the project to change; a new one has an id that no other project has.
 ///
 /// # Errors
-/// - `Invalid` when a resource is left unlimited that the parent limits.
-/// - `QuotaExceeded`, naming every resource that would not fit.
-pub fn project_quota(project: &Project, all: &[Project], plan: &Plan) -> Result<()> {
-    well_formed(&project.quota)?;
+/// - `Invalid` if a resource that the parent limits is not limited.
+/// - `QuotaExceeded` with every resource that exceeds its limit.
+pub fn check_project_quota(project: &Project, all: &[Project], plan: &Plan) -> Result<()> {
+    check_quota_format(&project.quota)?;
     let slices = |parent| {
         let children =
             all.iter().filter(move |child| child.parent_id == Some(parent) && child.id != project.id);
@@ -155,21 +156,29 @@ pub fn project_quota(project: &Project, all: &[Project], plan: &Plan) -> Result<
     let parent = project.parent_id.and_then(|id| all.iter().find(|candidate| candidate.id == id));
     match parent {
         Some(parent) => {
-            bounded_by(&project.quota, &parent.quota)?;
+            check_limited_resources(&project.quota, &parent.quota)?;
             let together = project.quota.plus(&slices(parent.id));
-            within(&together, &parent.quota, &format!("the quota of the parent project {}", parent.name))?;
+            let message = format!("the quota of the parent project {} is exceeded", parent.name);
+            check_within(&together, &parent.quota, &message)?;
         }
-        None => within(&project.quota, &plan.quota, &format!("the quota of the plan {}", plan.id))?,
+        None => {
+            let message = format!("the quota of the plan {} is exceeded", plan.id);
+            check_within(&project.quota, &plan.quota, &message)?;
+        }
     }
     for child in all.iter().filter(|child| child.parent_id == Some(project.id)) {
-        bounded_by(&child.quota, &project.quota)?;
+        check_limited_resources(&child.quota, &project.quota)?;
     }
-    within(&slices(project.id), &project.quota, "the new quota, for the sub-projects there are")
+    check_within(
+        &slices(project.id),
+        &project.quota,
+        "the new quota is too small for the existing sub-projects",
+    )
 }
 
-/// Every resource that the outer quota limits must be limited in the inner one: Kubernetes counts each
-/// namespace by itself, so an unlimited child would be a way around its parent's limit.
-fn bounded_by(inner: &Quota, outer: &Quota) -> Result<()> {
+/// Checks that the inner quota limits every resource that the outer one limits. Kubernetes enforces quotas per
+/// namespace, so an unlimited child could exceed the limit of its parent.
+fn check_limited_resources(inner: &Quota, outer: &Quota) -> Result<()> {
     let mut check = Check::default();
     for (resource, limit) in outer.iter() {
         let message = format!("must be set, since the parent project limits it to {limit}");
@@ -178,37 +187,39 @@ fn bounded_by(inner: &Quota, outer: &Quota) -> Result<()> {
     check.done()
 }
 
-fn within(wanted: &Quota, limit: &Quota, what: &str) -> Result<()> {
-    let beyond = wanted.beyond(limit);
-    if beyond.is_empty() {
+fn check_within(requested: &Quota, limit: &Quota, message: &str) -> Result<()> {
+    let exceeding = requested.exceeding(limit);
+    if exceeding.is_empty() {
         return Ok(());
     }
-    let list: Vec<String> = beyond.iter().map(Exceeded::to_string).collect();
-    Err(Error::quota_exceeded(format!("beyond {what}: {}", list.join(", "))))
+    let list: Vec<String> = exceeding.iter().map(Exceeded::to_string).collect();
+    Err(Error::quota_exceeded(format!("{message}: {}", list.join(", "))))
 }
 
-/// Whether everything in a workspace fits another plan.
+/// Checks that the contents of a workspace fit another plan.
 ///
 /// # Errors
-/// `QuotaExceeded`, saying what has to go first.
-pub fn change_of_plan(groups: usize, projects: &[Project], pools: usize, plan: &Plan) -> Result<()> {
+/// `QuotaExceeded` with the object or quota that does not fit.
+pub fn check_workspace_plan_change(
+    groups: usize,
+    projects: &[Project],
+    pools: usize,
+    plan: &Plan,
+) -> Result<()> {
     if pools > 0 && !plan.dedicated_nodes {
         let message =
-            format!("the plan {} has no dedicated nodes, and there are {pools} node pools", plan.id);
+            format!("the plan {} has no dedicated nodes; delete the {pools} node pools first", plan.id);
         return Err(Error::quota_exceeded(message));
     }
-    let fits = |there: usize, limit: u32, what: &str| {
-        let message = format!("the plan {} allows {limit} {what}, and there are {there}", plan.id);
-        if count(there) <= limit { Ok(()) } else { Err(Error::quota_exceeded(message)) }
+    let fits = |existing: usize, limit: u32, noun: &str| {
+        let message = format!("the plan {} allows {limit} {noun}, but the workspace has {existing}", plan.id);
+        if saturating_u32(existing) <= limit { Ok(()) } else { Err(Error::quota_exceeded(message)) }
     };
     fits(groups, plan.limits.groups, "groups")?;
     fits(projects.len(), plan.limits.projects, "projects")?;
     for root in projects.iter().filter(|project| project.parent_id.is_none()) {
-        within(
-            &root.quota,
-            &plan.quota,
-            &format!("the quota of the plan {}, for project {}", plan.id, root.name),
-        )?;
+        let message = format!("the quota of the plan {} is too small for the project {}", plan.id, root.name);
+        check_within(&root.quota, &plan.quota, &message)?;
     }
     Ok(())
 }

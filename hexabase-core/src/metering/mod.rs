@@ -1,9 +1,10 @@
-//! From measurements to what is charged: pure functions.
+//! Metering: from samples of tenants' metrics to charged usage. Pure functions.
 //!
-//! Measurements become [`Reading`](crate::model::Reading)s, one per workspace, meter and hour of the clock. An hour is read soon after it is
-//! over and a few times more, for what was measured late; reading it again finds the same. What was not measured is
-//! missing from the reading, and the reading says for how many minutes: nothing is invented. The billing provider is
-//! told what an organization used in an hour, whole, so that telling it again changes nothing.
+//! Samples become [`Reading`](crate::model::Reading)s, one per workspace, meter and hour of the clock. An hour is read
+//! soon after it ends and a few times more, for samples that arrive late; reading an unchanged hour again has no
+//! effect. Time without samples is missing from a reading, and the reading states the minutes it covers: nothing is
+//! estimated. The billing provider receives the total usage of an organization per hour, so that a repeated report
+//! changes nothing.
 
 mod reading;
 mod statement;
@@ -11,7 +12,8 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use reading::{STEP, due_hours, memory, merged, read, read_again_at, unread_hours};
+pub use reading::{SAMPLE_INTERVAL, catch_up_start, due_hours, merged, next_read_at, read, unread_hours};
 pub use statement::{
-    Bill, BillLine, Telling, UsageTelling, bill, hours_of, month_cost, shares, stands_for, untold, warn,
+    Bill, BillLine, PendingReport, UsageDelta, bill, billed_hours, due_alerts, month_cost, report_time,
+    shares, unreported,
 };

@@ -4,129 +4,129 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::id::WorkspaceId;
 use crate::model::{
-    BillingAccount, Hour, Interval, Meter, Money, Month, PerMeter, Price, Subscription, UsageAlert,
-    UsageBound, UsageReport, Warned,
+    BillingAccount, Hour, Interval, Meter, Money, Month, PerMeter, Price, SentUsageAlerts, Subscription,
+    UsageAlert, UsageBound, UsageReport,
 };
 
-/// From how many percent of a bound on people are warned.
-const PERCENTS: [u8; 2] = [80, 100];
+/// Percentages of a bound at which usage alerts are sent.
+const ALERT_PERCENTS: [u8; 2] = [80, 100];
 
-/// Which second stands for an hour: late enough in it that what is read an hour later still comes before the invoice, and
-/// with room after it for tellings anew, each a second later.
-const STANDS_FOR: i64 = 3_000;
+/// Second within an hour at which the hour's usage is reported: late enough that the report of an hour, which is read
+/// only after its end, still precedes the invoice of its period, and early enough to leave room for further reports,
+/// each one second later.
+const REPORT_SECOND_OF_HOUR: i64 = 3_000;
 
-/// The moment that stands for an hour when it is told of for the so-manieth time. It decides to which paid period the
-/// hour belongs.
+/// Time at which the usage of an hour is reported for the given revision. Decides the paid period that the hour
+/// belongs to.
 #[must_use]
-pub fn stands_for(hour: Hour, round: u64) -> Timestamp {
-    let second = STANDS_FOR.saturating_add_unsigned(round).min(3_599);
+pub fn report_time(hour: Hour, revision: u64) -> Timestamp {
+    let second = REPORT_SECOND_OF_HOUR.saturating_add_unsigned(revision).min(3_599);
     hour.start().saturating_add(SignedDuration::from_secs(second)).unwrap_or_else(|_| hour.start())
 }
 
-/// The hours that belong to a paid period: from one on until before another.
+/// Returns the hours of a paid period: the first hour, and the first hour after the period.
 #[must_use]
-pub fn hours_of(start: Timestamp, end: Timestamp) -> (Hour, Hour) {
+pub fn billed_hours(start: Timestamp, end: Timestamp) -> (Hour, Hour) {
     let first = |moment: Timestamp| {
         let hour = Hour::of(moment);
-        if stands_for(hour, 0) >= moment { hour } else { hour.after(1) }
+        if report_time(hour, 0) >= moment { hour } else { hour.after(1) }
     };
     (first(start), first(end))
 }
 
-/// An amount, divided among workspaces by what they used: to the smallest coin, so that nothing is lost or added.
+/// Divides an amount among workspaces in proportion to their usage. The shares add up to the amount exactly.
 #[must_use]
 pub fn shares(amount: Money, used: &[(WorkspaceId, u64)]) -> Vec<(WorkspaceId, u64, Money)> {
     let whole: u64 = used.iter().map(|(_, used)| used).sum();
-    let (mut so_far, mut given) = (0_u64, 0_i64);
+    let (mut cumulative, mut assigned) = (0_u64, 0_i64);
     let share = |(workspace, used): &(WorkspaceId, u64)| {
-        so_far += used;
-        let upto = if whole == 0 { 0 } else { amount.share(so_far, whole).amount };
-        let part = upto - given;
-        given = upto;
-        (*workspace, *used, amount.of(part))
+        cumulative += used;
+        let upto = if whole == 0 { 0 } else { amount.share(cumulative, whole).amount };
+        let part = upto - assigned;
+        assigned = upto;
+        (*workspace, *used, amount.with_amount(part))
     };
     used.iter().map(share).collect()
 }
 
-/// What a month costs: the plan and what there is beyond it, a twelfth of what a year costs where it is paid by the year,
-/// and what is used.
+/// Cost of a month: the plan, its add-ons and the usage. A yearly price counts a twelfth.
 #[must_use]
 pub fn month_cost(price: &Price, subscription: &Subscription, used: &Bill) -> Money {
     let each = |monthly: Money, yearly: Option<Money>| match (subscription.interval, yearly) {
         (Interval::Year, Some(yearly)) => yearly.share(1, 12),
         _ => monthly,
     };
-    let extras = subscription.extras;
-    let units = [(price.workspace, extras.workspaces), (price.node, extras.nodes)];
+    let add_ons = subscription.add_ons;
+    let units = [(price.workspace, add_ons.workspaces), (price.node, add_ons.nodes)];
     let extra: i64 = units
         .into_iter()
         .filter_map(|(unit, count)| unit.zip(count))
         .map(|(unit, count)| each(unit.monthly, unit.yearly).times(count).amount)
         .fold(0, i64::saturating_add);
     let base = each(price.monthly, price.yearly);
-    base.of(base.amount.saturating_add(extra).saturating_add(used.total.amount))
+    base.with_amount(base.amount.saturating_add(extra).saturating_add(used.total.amount))
 }
 
-/// What the billing provider has to be told of an hour.
+/// Usage of an hour that differs from what the billing provider has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Telling {
-    /// What it was told of that hour before.
+pub struct PendingReport {
+    /// Report of the hour so far.
     pub report: UsageReport,
-    /// What is different now.
-    pub news: Vec<UsageTelling>,
+    /// Meters whose amount has changed since.
+    pub deltas: Vec<UsageDelta>,
 }
 
-/// How much an organization used in an hour.
+/// Changed usage of one meter in an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UsageTelling {
-    /// Of what.
+pub struct UsageDelta {
+    /// Meter that was used.
     pub meter: Meter,
-    /// How much, in thousandths of the meter's unit.
+    /// New total of the hour, in thousandths of the meter's unit.
     pub amount: u64,
 }
 
-/// What the billing provider was not told yet of what is charged for, oldest hour first.
+/// Returns the charged usage that is not reported yet, oldest hour first.
 #[must_use]
-pub fn untold(
+pub fn unreported(
     used: &BTreeMap<Hour, PerMeter<u64>>,
     reports: Vec<UsageReport>,
-    nothing_told: impl Fn(Hour) -> UsageReport,
+    no_report: impl Fn(Hour) -> UsageReport,
     charged: &[Meter],
-) -> Vec<Telling> {
+) -> Vec<PendingReport> {
     let mut known: BTreeMap<Hour, UsageReport> =
         reports.into_iter().map(|report| (report.hour, report)).collect();
-    let telling = |(hour, used): (&Hour, &PerMeter<u64>)| {
-        let report = known.remove(hour).unwrap_or_else(|| nothing_told(*hour));
-        let news = charged.iter().map(|meter| UsageTelling { meter: *meter, amount: used[*meter] });
-        let news: Vec<_> = news.filter(|news| news.amount != report.told[news.meter]).collect();
-        (!news.is_empty()).then_some(Telling { report, news })
+    let pending = |(hour, used): (&Hour, &PerMeter<u64>)| {
+        let report = known.remove(hour).unwrap_or_else(|| no_report(*hour));
+        let deltas = charged.iter().map(|meter| UsageDelta { meter: *meter, amount: used[*meter] });
+        let deltas: Vec<_> = deltas.filter(|delta| delta.amount != report.reported[delta.meter]).collect();
+        (!deltas.is_empty()).then_some(PendingReport { report, deltas })
     };
-    used.iter().filter_map(telling).collect()
+    used.iter().filter_map(pending).collect()
 }
 
-/// What a month's usage costs beyond what is included.
+/// Cost of a month's usage beyond the included amounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bill {
-    /// What is charged for, one by one.
+    /// One line per charged meter.
     pub lines: Vec<BillLine>,
-    /// What that comes to.
+    /// Sum of the lines.
     pub total: Money,
 }
 
-/// What a month's usage of one thing costs.
+/// Cost of one meter's usage in a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BillLine {
-    /// What was used.
+    /// Meter that was used.
     pub meter: Meter,
-    /// How much, in thousandths of its unit.
+    /// Amount used, in thousandths of the meter's unit.
     pub amount: u64,
-    /// How much of it is included, in thousandths of its unit.
+    /// Included amount, in thousandths of the meter's unit.
     pub included: u64,
-    /// What the rest costs.
+    /// Cost of the amount beyond the included one.
     pub cost: Money,
 }
 
-/// What usage in one month costs at this price.
+/// Computes the cost of a month's usage at this price.
 #[must_use]
 pub fn bill(price: &Price, used: &PerMeter<u64>) -> Bill {
     let line = |(meter, amount): (Meter, &u64)| {
@@ -140,16 +140,16 @@ pub fn bill(price: &Price, used: &PerMeter<u64>) -> Bill {
     };
     let lines: Vec<BillLine> = used.iter().filter_map(line).collect();
     let total = lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.cost.amount));
-    Bill { lines, total: price.monthly.of(total) }
+    Bill { lines, total: price.monthly.with_amount(total) }
 }
 
-/// Of what people are to be warned this month, with whatever they were warned of before: at 80 and at 100 percent of what
-/// the plan includes, and of the budget. Whoever is past both is told of the second only.
+/// Returns the usage alerts that are due this month, together with all alerts sent so far: at 80 and at 100 percent of
+/// each included amount and of the budget. If usage has passed both, only the second is sent.
 #[must_use]
-pub fn warn(account: &BillingAccount, bill: &Bill, month: Month) -> (Warned, Vec<UsageAlert>) {
-    let mut warned = match account.warned.month == Some(month) {
-        true => account.warned.clone(),
-        false => Warned { month: Some(month), ..Warned::default() },
+pub fn due_alerts(account: &BillingAccount, bill: &Bill, month: Month) -> (SentUsageAlerts, Vec<UsageAlert>) {
+    let mut sent_usage_alerts = match account.sent_usage_alerts.month == Some(month) {
+        true => account.sent_usage_alerts.clone(),
+        false => SentUsageAlerts { month: Some(month), ..SentUsageAlerts::default() },
     };
     let included = bill.lines.iter().filter(|line| line.included > 0);
     let mut bounds: Vec<(UsageBound, u128, u128)> = included
@@ -161,9 +161,11 @@ pub fn warn(account: &BillingAccount, bill: &Bill, month: Month) -> (Warned, Vec
     }
     let mut alerts = Vec::new();
     for (bound, used, whole) in bounds.into_iter().filter(|(_, used, _)| *used > 0) {
-        let reached = PERCENTS.into_iter().filter(|percent| used * 100 >= whole * u128::from(*percent));
-        let news = reached.map(|percent| UsageAlert { bound, percent }).filter(|it| warned.of.insert(*it));
-        alerts.extend(news.last());
+        let reached = ALERT_PERCENTS.into_iter().filter(|percent| used * 100 >= whole * u128::from(*percent));
+        let deltas = reached
+            .map(|percent| UsageAlert { bound, percent })
+            .filter(|it| sent_usage_alerts.alerts.insert(*it));
+        alerts.extend(deltas.last());
     }
-    (warned, alerts)
+    (sent_usage_alerts, alerts)
 }

@@ -11,7 +11,7 @@ use crate::model::{
     UsageBound, UsageHour, UsagePrice, UsageReport,
 };
 
-/// Ten o'clock, and a moment after it.
+/// Hour that begins at 10:00 UTC.
 fn hour() -> Hour {
     Hour::of("2026-11-23T10:00:00Z".parse().unwrap())
 }
@@ -20,13 +20,13 @@ fn minutes(minutes: i64) -> Timestamp {
     hour().start() + SignedDuration::from_mins(minutes)
 }
 
-/// A sample for every five minutes of the hour.
+/// One sample for every five minutes of the hour.
 fn all_hour(value: f64) -> Vec<Sample> {
     (1..=12).map(|step| Sample { at: minutes(5 * step), value }).collect()
 }
 
 #[test]
-fn an_hour_of_half_a_core_is_half_a_core_hour() {
+fn half_a_core_for_an_hour_is_half_a_core_hour() {
     assert_eq!(read(Meter::Cpu, hour(), &all_hour(0.5)), Reading { amount: 500, minutes: 60 });
 }
 
@@ -45,7 +45,7 @@ fn every_meter_counts_in_its_unit() {
 }
 
 #[test]
-fn what_was_not_measured_is_missing_and_marked() {
+fn missing_samples_reduce_the_covered_minutes() {
     let mut samples = all_hour(1.0);
     samples.drain(3..6);
     samples[0].value = f64::NAN;
@@ -55,8 +55,8 @@ fn what_was_not_measured_is_missing_and_marked() {
 }
 
 #[test]
-fn what_lies_outside_of_the_hour_counts_nothing() {
-    // A sample stands for the time before it: that on the stroke of ten belongs to the hour before.
+fn samples_outside_the_hour_are_ignored() {
+    // A sample covers the time before it: a sample at 10:00 belongs to the previous hour.
     let samples: Vec<Sample> = [0, 61, 65].map(|at| Sample { at: minutes(at), value: 9.0 }).to_vec();
     assert_eq!(read(Meter::Cpu, hour(), &samples), Reading::default());
 }
@@ -72,21 +72,21 @@ proptest! {
             value: *value,
         };
         let mut samples: Vec<Sample> = samples.iter().map(sample).collect();
-        let once = read(Meter::Cpu, hour(), &samples);
-        for place in order {
+        let first = read(Meter::Cpu, hour(), &samples);
+        for index in order {
             if !samples.is_empty() {
-                let again = samples[place.index(samples.len())];
-                samples.push(again);
-                let swapped = place.index(samples.len());
+                let repeated = samples[index.index(samples.len())];
+                samples.push(repeated);
+                let swapped = index.index(samples.len());
                 samples.swap(0, swapped);
             }
         }
-        prop_assert_eq!(read(Meter::Cpu, hour(), &samples), once);
-        prop_assert!(once.minutes <= 60);
+        prop_assert_eq!(read(Meter::Cpu, hour(), &samples), first);
+        prop_assert!(first.minutes <= 60);
     }
 
     #[test]
-    fn what_a_month_costs_is_never_less_for_more(
+    fn the_cost_of_a_month_grows_with_usage(
         amount in 0_u64..10_000_000, more in 0_u64..10_000_000, included in 0_u32..5_000, per_thousand in 0_i64..1_000_000,
     ) {
         let price = UsagePrice { included, per_thousand: usd(per_thousand) };
@@ -98,22 +98,26 @@ proptest! {
 }
 
 fn used(readings: PerMeter<Reading>) -> UsageHour {
-    UsageHour { readings, ..UsageHour::unread(id("acme"), id("shop"), hour()) }
+    UsageHour { readings, ..UsageHour::empty(id("acme"), id("shop"), hour()) }
 }
 
 #[test]
 fn a_late_reading_replaces_one_that_covers_less_and_never_one_that_covers_more() {
-    let half = used(PerMeter::of(|_| Reading { amount: 300, minutes: 30 }));
-    let whole = used(PerMeter::of(|_| Reading { amount: 600, minutes: 60 }));
-    let other = used(PerMeter::of(|_| Reading { amount: 599, minutes: 60 }));
+    let half = used(PerMeter::from_fn(|_| Reading { amount: 300, minutes: 30 }));
+    let whole = used(PerMeter::from_fn(|_| Reading { amount: 600, minutes: 60 }));
+    let other = used(PerMeter::from_fn(|_| Reading { amount: 599, minutes: 60 }));
     assert_eq!(merged(None, half.clone()), Some(half.clone()));
     assert_eq!(merged(Some(&half), whole.clone()), Some(whole.clone()));
     assert_eq!(merged(Some(&whole), half), None);
     assert_eq!(merged(Some(&whole), whole.clone()), None);
-    assert_eq!(merged(Some(&whole), other.clone()), Some(other), "what was corrected is corrected");
+    assert_eq!(
+        merged(Some(&whole), other.clone()),
+        Some(other),
+        "a corrected reading replaces the known one"
+    );
 }
 
-/// What has been read of the hours that were due by then, hour by hour.
+/// Reads the due hours once per hour, and returns the number of passed hours at each reading of an hour.
 fn reads_until(first: Timestamp, hours: i64) -> BTreeMap<Hour, Vec<i64>> {
     let mut known: Vec<MeteredHour> = Vec::new();
     let mut reads: BTreeMap<Hour, Vec<i64>> = BTreeMap::new();
@@ -122,48 +126,52 @@ fn reads_until(first: Timestamp, hours: i64) -> BTreeMap<Hour, Vec<i64>> {
         for hour in due_hours(now, &known) {
             reads.entry(hour).or_default().push(passed);
             known.retain(|known| known.hour != hour);
-            known.push(MeteredHour { hour, read_at: now, again_at: read_again_at(hour, now) });
+            known.push(MeteredHour { hour, read_at: now, next_read_at: next_read_at(hour, now) });
         }
     }
     reads
 }
 
 #[test]
-fn an_hour_is_read_once_it_is_over_and_six_times_more() {
-    assert_eq!(due_hours(minutes(64), &[]), [hour().after(-1)], "ten to eleven has not settled yet");
+fn an_hour_is_read_after_its_end_and_six_times_more() {
+    assert_eq!(
+        due_hours(minutes(64), &[]),
+        [hour().after(-1)],
+        "the hour from 10:00 is not due before 11:05"
+    );
     let reads = reads_until(minutes(66), 60);
     assert_eq!(reads[&hour()], [0, 1, 2, 4, 8, 16, 32]);
-    assert_eq!(reads.len(), 60, "every hour since then");
+    assert_eq!(reads.len(), 60, "every later hour is read as well");
 }
 
 #[test]
-fn what_was_missed_is_made_up_for_within_two_weeks() {
-    let read = MeteredHour { hour: hour(), read_at: minutes(66), again_at: Some(minutes(125)) };
+fn missed_hours_of_two_weeks_are_read_later() {
+    let read = MeteredHour { hour: hour(), read_at: minutes(66), next_read_at: Some(minutes(125)) };
     let due = due_hours(minutes(66 + 5 * 60), std::slice::from_ref(&read));
     assert_eq!(due, (0..=5).map(|hours| hour().after(hours)).collect::<Vec<_>>());
-    let after_a_month = due_hours(minutes(66 + 30 * 24 * 60), &[MeteredHour { again_at: None, ..read }]);
+    let after_a_month = due_hours(minutes(66 + 30 * 24 * 60), &[MeteredHour { next_read_at: None, ..read }]);
     assert_eq!(after_a_month.len(), 14 * 24 + 1);
 }
 
 #[test]
-fn whatever_was_not_read_yet_of_a_workspace_that_goes_is_known() {
-    let read = [MeteredHour { hour: hour(), read_at: minutes(66), again_at: None }];
+fn the_unread_hours_of_a_deleted_workspace_are_known() {
+    let read = [MeteredHour { hour: hour(), read_at: minutes(66), next_read_at: None }];
     let unread = |known: &[MeteredHour], since| unread_hours(minutes(190), known, since);
     let hours = |range: std::ops::RangeInclusive<i64>| range.map(|it| hour().after(it)).collect::<Vec<_>>();
     assert_eq!(unread(&read, minutes(-999)), hours(1..=3));
     assert_eq!(unread(&read, minutes(150)), hours(2..=3));
-    assert_eq!(unread(&[], minutes(-999)), hours(2..=3), "as if metering began just now");
+    assert_eq!(unread(&[], minutes(-999)), hours(2..=3), "as if metering had just begun");
 }
 
 #[test]
-fn what_was_read_late_is_not_read_again_for_every_time_that_was_missed() {
+fn a_late_reading_skips_the_missed_ones() {
     let late = minutes(60 + 9 * 60);
-    assert_eq!(read_again_at(hour(), late), Some(minutes(60 + 16 * 60 + 5)));
-    assert_eq!(read_again_at(hour(), minutes(100 * 60)), None);
+    assert_eq!(next_read_at(hour(), late), Some(minutes(60 + 16 * 60 + 5)));
+    assert_eq!(next_read_at(hour(), minutes(100 * 60)), None);
 }
 
 fn amounts(cpu: u64, memory: u64) -> PerMeter<u64> {
-    PerMeter::of(|meter| match meter {
+    PerMeter::from_fn(|meter| match meter {
         Meter::Cpu => cpu,
         Meter::Memory => memory,
         _ => 7,
@@ -171,52 +179,52 @@ fn amounts(cpu: u64, memory: u64) -> PerMeter<u64> {
 }
 
 #[test]
-fn the_provider_is_told_what_differs_of_what_is_charged_for() {
-    let nothing = |hour| UsageReport::untold(id("acme"), hour);
+fn only_changed_usage_of_charged_meters_is_reported() {
+    let no_report = |hour| UsageReport::unreported(id("acme"), hour);
     let (first, second, third) = (hour(), hour().after(1), hour().after(2));
-    let told = |hour, told, round| UsageReport { told, round, ..nothing(hour) };
+    let reported = |hour, reported, revision| UsageReport { reported, revision, ..no_report(hour) };
     let used = [(first, amounts(10, 20)), (second, amounts(30, 0)), (third, amounts(1, 1))];
-    let reports = vec![told(first, amounts(10, 15), 2), told(third, amounts(1, 1), 1)];
+    let reports = vec![reported(first, amounts(10, 15), 2), reported(third, amounts(1, 1), 1)];
     let charged = [Meter::Cpu, Meter::Memory];
-    let news = |meter, amount| UsageTelling { meter, amount };
+    let delta = |meter, amount| UsageDelta { meter, amount };
     let expected = [
-        Telling { report: told(first, amounts(10, 15), 2), news: vec![news(Meter::Memory, 20)] },
-        Telling { report: nothing(second), news: vec![news(Meter::Cpu, 30)] },
+        PendingReport { report: reported(first, amounts(10, 15), 2), deltas: vec![delta(Meter::Memory, 20)] },
+        PendingReport { report: no_report(second), deltas: vec![delta(Meter::Cpu, 30)] },
     ];
-    assert_eq!(untold(&used.into(), reports, nothing, &charged), expected);
+    assert_eq!(unreported(&used.into(), reports, no_report, &charged), expected);
 }
 
 fn usd(amount: i64) -> Money {
     Money { amount, currency: Currency::parse("usd").unwrap() }
 }
 
-/// A hundred core hours are included, and each further one costs four cents.
+/// Price that includes 100 core hours and charges four cents for each further one.
 fn price() -> Price {
-    let mut usage = PerMeter::of(|_| None);
+    let mut usage = PerMeter::from_fn(|_| None);
     usage[Meter::Cpu] = Some(UsagePrice { included: 100, per_thousand: usd(4_000) });
     Price { monthly: usd(4_900), yearly: None, workspace: None, node: None, usage, trial_days: 0 }
 }
 
 #[test]
-fn only_what_is_beyond_what_is_included_costs_something() {
+fn only_usage_beyond_the_included_amount_is_charged() {
     let cost = |cpu| bill(&price(), &amounts(cpu, 9)).total.amount;
     assert_eq!(cost(100_000), 0);
     assert_eq!(cost(150_000), 200);
     assert_eq!(cost(100_125), 1, "half a cent is a cent");
     assert_eq!(cost(100_124), 0);
-    assert_eq!(bill(&price(), &amounts(1, 1)).lines.len(), 1, "nothing else is charged for");
+    assert_eq!(bill(&price(), &amounts(1, 1)).lines.len(), 1, "no other meter is charged");
 }
 
 #[test]
-fn people_are_warned_once_a_month_of_every_bound_that_comes_near() {
+fn each_usage_alert_is_sent_once_a_month() {
     let november = Month::of(hour().start());
     let included = |percent| UsageAlert { bound: UsageBound::Included(Meter::Cpu), percent };
     let budget = |percent| UsageAlert { bound: UsageBound::Budget, percent };
     let mut account = BillingAccount::new(id("acme"), hour().start());
     account.budget = Some(usd(1_000));
     let mut alerts = |cpu, month| {
-        let (warned, alerts) = warn(&account, &bill(&price(), &amounts(cpu, 0)), month);
-        account.warned = warned;
+        let (sent_usage_alerts, alerts) = due_alerts(&account, &bill(&price(), &amounts(cpu, 0)), month);
+        account.sent_usage_alerts = sent_usage_alerts;
         alerts
     };
     assert_eq!(alerts(79_999, november), []);
@@ -229,7 +237,7 @@ fn people_are_warned_once_a_month_of_every_bound_that_comes_near() {
     assert_eq!(
         alerts(900_000, december),
         [included(100), budget(100)],
-        "of both bounds at once the second only"
+        "only the second alert of each bound is sent"
     );
 }
 

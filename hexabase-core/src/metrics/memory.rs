@@ -10,19 +10,19 @@ use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
 
-/// A [`MetricsSource`] in memory, which knows what it was given.
+/// In-memory [`MetricsSource`] that returns the samples it was given.
 #[derive(Debug, Default)]
 pub struct MemoryMetrics(Mutex<Measured>);
 
 #[derive(Debug, Default)]
 struct Measured {
     values: BTreeMap<(Metric, WorkspaceId, Timestamp), f64>,
-    /// When something was measured at all.
+    /// Times at which a metric was measured for any workspace, or for none.
     times: BTreeSet<(Metric, Timestamp)>,
 }
 
 impl MemoryMetrics {
-    /// One that knows nothing.
+    /// Creates a source without samples.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -32,20 +32,20 @@ impl MemoryMetrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in a measurement of a workspace. All others use nothing at that moment, unless they are measured as well.
+    /// Adds a sample of a workspace. Workspaces without a sample at that time count as 0.
     pub fn measure(&self, workspace: WorkspaceId, metric: Metric, sample: Sample) {
         let mut measured = self.lock();
         measured.values.insert((metric, workspace, sample.at), sample.value);
         measured.times.insert((metric, sample.at));
     }
 
-    /// Takes in that a metric was measured at a moment, and that nobody used anything.
+    /// Records that a metric was measured at a time, with the value 0 for every workspace.
     pub fn measure_nothing(&self, metric: Metric, at: Timestamp) {
         self.lock().times.insert((metric, at));
     }
 }
 
-/// What lies within a step, which begins after its first moment.
+/// Range of the step from `first`, excluded, to `last`, included.
 const fn step<T>(first: T, last: T) -> (Bound<T>, Bound<T>)
 where
     T: Copy,
@@ -57,7 +57,7 @@ where
 impl MetricsSource for MemoryMetrics {
     async fn series(&self, query: &SeriesQuery<'_>) -> Result<Vec<Series>> {
         if query.step.is_zero() {
-            return Err(Error::invalid("step", "must not be nothing"));
+            return Err(Error::invalid("step", "must be longer than zero"));
         }
         let measured = self.lock();
         let mut all: Vec<Series> = query

@@ -1,4 +1,4 @@
-//! The seams to measurements and logs of tenants.
+//! Extension points for the metrics and logs of tenants.
 
 mod memory;
 
@@ -15,52 +15,52 @@ use crate::name::ProjectName;
 
 pub use memory::MemoryMetrics;
 
-/// What tenants use, over time. The tenant is forced into every query by the implementation; callers cannot
-/// reach another one.
+/// Metrics of tenants over time. The implementation forces the tenant into every query; a caller cannot reach another
+/// tenant.
 #[async_trait]
 pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
-    /// What was measured, of each tenant asked for of which there is anything.
+    /// Returns one series for each requested tenant that has samples.
     ///
     /// # Behaviour
-    /// - Samples are as far apart as the step, from one step after `start` until `end`, and in order; each stands for the
-    ///   step before it.
-    /// - A tenant without anything running uses nothing, and there are samples that say so.
-    /// - Of times when nothing was measured, or not everything, there are no samples.
-    /// - Of other tenants there is nothing.
+    /// - Samples are ordered and one step apart, from one step after `start` until `end`; each covers the step before
+    ///   it.
+    /// - A tenant without running workloads has samples of value 0.
+    /// - Times at which nothing, or not everything, was measured have no samples.
+    /// - Other tenants are never returned.
     ///
     /// # Errors
-    /// `Invalid` for a step that gives too many points, `Unavailable`.
+    /// `Invalid` for a step that yields too many samples, `Unavailable`.
     async fn series(&self, query: &SeriesQuery<'_>) -> Result<Vec<Series>>;
 
-    /// What it is called, for operators.
+    /// Name of the implementation, for operators.
     fn name(&self) -> &'static str;
 }
 
-/// Which measurements to read.
+/// Query of a [`MetricsSource`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeriesQuery<'a> {
-    /// Of which tenants.
+    /// Tenants to read.
     pub targets: &'a [TenantTarget],
-    /// What was measured.
+    /// Metric to read.
     pub metric: Metric,
-    /// From when.
+    /// Start of the range; the first sample is one step later.
     pub start: Timestamp,
-    /// Until when.
+    /// End of the range, inclusive.
     pub end: Timestamp,
-    /// How far the points are apart.
+    /// Interval between two samples.
     pub step: Duration,
 }
 
-/// What was measured of a tenant.
+/// Samples of one tenant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Of which workspace.
+    /// Workspace of the tenant.
     pub workspace_id: WorkspaceId,
-    /// What.
+    /// Samples in order of time.
     pub samples: Vec<Sample>,
 }
 
-/// What is measured.
+/// Metric of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// Processor time, in cores.
@@ -80,7 +80,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// All of them.
+    /// All metrics.
     pub const ALL: &'static [Self] = &[
         Self::Cpu,
         Self::Memory,
@@ -92,56 +92,56 @@ impl Metric {
     ];
 }
 
-/// One measurement.
+/// Measured value at a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// When.
+    /// Time of the measurement; end of the step that the value covers.
     pub at: Timestamp,
-    /// How much, in the metric's unit.
+    /// Value, in the metric's unit.
     pub value: f64,
 }
 
-/// The log lines of tenants. The tenant is forced into every query by the implementation.
+/// Logs of tenants. The implementation forces the tenant into every query.
 #[async_trait]
 pub trait LogSource: fmt::Debug + Send + Sync + 'static {
-    /// Lines, newest first.
+    /// Returns log lines, newest first.
     ///
     /// # Behaviour
-    /// - Of a tenant that never logged anything there are no lines.
+    /// - A tenant that never logged has no lines.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn lines(&self, query: &LogQuery) -> Result<Vec<LogLine>>;
 }
 
-/// Which lines to read.
+/// Query of a [`LogSource`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogQuery {
-    /// Of which tenant.
+    /// Tenant to read.
     pub target: TenantTarget,
-    /// Of which of its projects; none for all.
+    /// Project to read; `None` for all.
     pub project: Option<ProjectName>,
-    /// Of which pod; none for all.
+    /// Name of the pod to read; `None` for all.
     pub pod: Option<String>,
-    /// A text that the lines contain; empty for all.
+    /// Text that each line contains; empty for no filter.
     pub text: String,
-    /// Since when.
+    /// Time of the oldest line.
     pub since: Timestamp,
-    /// How many at most.
+    /// Maximum number of lines.
     pub limit: usize,
 }
 
-/// One line that a container wrote.
+/// Log line of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When.
+    /// Time of the line.
     pub at: Timestamp,
-    /// In which project.
+    /// Project of the container.
     pub project: String,
-    /// Which pod.
+    /// Name of the pod.
     pub pod: String,
-    /// Which container.
+    /// Name of the container.
     pub container: String,
-    /// What.
+    /// Text of the line.
     pub text: String,
 }

@@ -4,59 +4,59 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{OrganizationId, TokenId, UserId};
-use crate::model::words;
+use crate::model::string_enum;
 use crate::name::DisplayName;
 use crate::secret::VerifierHash;
 
-/// A credential for automation, acting as its owner within its scopes.
+/// Credential for automation. It acts as its owner, within its scopes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiToken {
-    /// Which token; also its public half.
+    /// Id of the token, and the public half of the credential.
     pub id: TokenId,
-    /// As whom it acts.
+    /// Owner as whom the token acts.
     pub user_id: UserId,
-    /// The organization of the service account, when the owner is one.
+    /// Organization of the service account; `None` if the owner is a person.
     pub organization_id: Option<OrganizationId>,
-    /// What people call it.
+    /// Name for display.
     pub name: DisplayName,
-    /// What it may be used for.
+    /// Scopes that restrict the use of the token.
     pub scopes: Scopes,
-    /// The hash of its secret half.
+    /// Hash of the secret half of the credential.
     pub hash: VerifierHash,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it stops working.
+    /// Expiry time; `None` if the token does not expire.
     pub expires_at: Option<Timestamp>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute; `None` before the first use.
     pub used_at: Option<Timestamp>,
 }
 
 impl ApiToken {
-    /// Whether it can still be used.
+    /// `true` if the token has not expired at `now`.
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 }
 
-/// What a credential may be used for. Scopes narrow what its owner may do; they never widen it.
+/// Restriction on the use of a credential. Scopes narrow the permissions of the owner and never extend them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Everything that its owner may do, managing tokens and sessions excepted.
+    /// Everything that the owner may do, except managing tokens and sessions.
     All,
-    /// Reading organizations, their people and their records.
+    /// Reading organizations, their members and their records.
     OrganizationsRead,
-    /// Changing organizations and their people.
+    /// Changing organizations and their members.
     OrganizationsWrite,
-    /// Reading what organizations pay.
+    /// Reading the billing data of organizations.
     BillingRead,
-    /// Subscribing, and changing ways to pay.
+    /// Changing subscriptions and payment methods.
     BillingWrite,
     /// Reading workspaces, their tasks and their usage.
     WorkspacesRead,
     /// Creating, changing, suspending and deleting workspaces.
     WorkspacesWrite,
-    /// Getting credentials for tenant clusters.
+    /// Requesting credentials for tenant clusters.
     ClusterAccess,
     /// Reading groups, roles and assignments.
     AccessRead,
@@ -68,7 +68,7 @@ pub enum Scope {
     ProjectsWrite,
 }
 
-words!(Scope {
+string_enum!(Scope {
     All = "all",
     OrganizationsRead = "organizations:read",
     OrganizationsWrite = "organizations:write",
@@ -83,22 +83,22 @@ words!(Scope {
     ProjectsWrite = "projects:write",
 } else UnknownScope = "must be all, or one of organizations, billing, workspaces, access, projects with :read or :write, or clusters:access");
 
-/// A set of scopes.
+/// Set of scopes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scopes(BTreeSet<Scope>);
 
 impl Scopes {
-    /// The scope that covers everything.
+    /// Returns the set with [`Scope::All`], which covers every scope.
     #[must_use]
     pub fn all() -> Self {
         Self::from_iter([Scope::All])
     }
 
-    /// Whether a credential with these scopes may be used for something that needs `scope`. Writing covers
-    /// reading of the same area.
+    /// `true` if a credential with these scopes may be used for an action that needs `scope`. A write scope covers the
+    /// read scope of the same area.
     #[must_use]
-    pub fn cover(&self, scope: Scope) -> bool {
+    pub fn covers(&self, scope: Scope) -> bool {
         let write = match scope {
             Scope::OrganizationsRead => Scope::OrganizationsWrite,
             Scope::BillingRead => Scope::BillingWrite,
@@ -110,13 +110,13 @@ impl Scopes {
         [Scope::All, scope, write].iter().any(|scope| self.0.contains(scope))
     }
 
-    /// Whether there is none.
+    /// `true` if the set has no scope.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The scopes, in order.
+    /// Returns the scopes, in order.
     pub fn iter(&self) -> impl Iterator<Item = Scope> + '_ {
         self.0.iter().copied()
     }
@@ -133,12 +133,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writing_covers_reading_and_all_covers_everything() {
+    fn write_scopes_cover_read_scopes_and_all_covers_every_scope() {
         let writer = Scopes::from_iter([Scope::AccessWrite]);
-        assert!(writer.cover(Scope::AccessRead) && writer.cover(Scope::AccessWrite));
-        assert!(!writer.cover(Scope::ProjectsRead));
-        assert!(Scope::ALL.iter().all(|scope| Scopes::all().cover(*scope)));
-        assert!(!Scopes::from_iter([Scope::AccessRead]).cover(Scope::AccessWrite));
-        assert!(!Scopes::default().cover(Scope::OrganizationsRead));
+        assert!(writer.covers(Scope::AccessRead) && writer.covers(Scope::AccessWrite));
+        assert!(!writer.covers(Scope::ProjectsRead));
+        assert!(Scope::ALL.iter().all(|scope| Scopes::all().covers(*scope)));
+        assert!(!Scopes::from_iter([Scope::AccessRead]).covers(Scope::AccessWrite));
+        assert!(!Scopes::default().covers(Scope::OrganizationsRead));
     }
 }

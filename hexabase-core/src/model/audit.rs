@@ -3,14 +3,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{EventId, OrganizationId, SessionId, TokenId, UserId};
 
-/// Who did something.
+/// Author of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
-    /// Which user; none when the platform itself did it.
+    /// User who made the change; `None` for the platform itself.
     pub user_id: Option<UserId>,
-    /// In which session.
+    /// Session of the user; `None` if no session was used.
     pub session_id: Option<SessionId>,
-    /// With which API token.
+    /// API token that was used; `None` if none was used.
     pub token_id: Option<TokenId>,
 }
 
@@ -19,51 +19,51 @@ impl Actor {
     pub const PLATFORM: Self = Self { user_id: None, session_id: None, token_id: None };
 }
 
-/// From where something was done.
+/// Origin of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The caller's address, where known.
+    /// Address of the caller; `None` if unknown.
     pub address: Option<String>,
-    /// The caller's `User-Agent`, shortened.
+    /// `User-Agent` of the caller, shortened.
     pub device: String,
-    /// The request's id.
+    /// Id of the request.
     pub request_id: String,
 }
 
-/// One entry of an organization's audit log. Entries are only ever added.
+/// Entry of an organization's audit log, which is append-only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEvent {
-    /// Identity and order.
+    /// Id of the entry; entries are ordered by it.
     pub id: EventId,
-    /// Of which organization.
+    /// Organization of the log.
     pub organization_id: OrganizationId,
-    /// Who.
+    /// Author of the change.
     pub actor: Actor,
-    /// What, as `noun.verb`: `workspace.create`.
+    /// Action, as `noun.verb`: `workspace.create`.
     pub action: String,
-    /// To what: an id, or a path of ids for things inside others.
+    /// Changed object: its id, or a path of ids for a nested object.
     pub resource: String,
-    /// What it was before; null when it is new. Never a secret.
+    /// Object before the change; null if it is new. Contains no secret.
     pub before: serde_json::Value,
-    /// What it is now; null when it is gone. Never a secret.
+    /// Object after the change; null if it was deleted. Contains no secret.
     pub after: serde_json::Value,
-    /// From where.
+    /// Origin of the request.
     pub origin: Origin,
-    /// When.
+    /// Time of the change.
     pub at: Timestamp,
 }
 
-/// Which entries of an audit log to read. An empty filter reads all.
+/// Filter on the entries of an audit log. An empty filter selects all entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// Only what this user did.
+    /// Selects changes by this user.
     pub actor: Option<UserId>,
-    /// Only this action.
+    /// Selects this action.
     pub action: Option<String>,
-    /// Only what was done to this resource.
+    /// Selects changes of this object.
     pub resource: Option<String>,
-    /// Only from this moment on.
+    /// Selects entries at or after this time.
     pub since: Option<Timestamp>,
-    /// Only before this moment.
+    /// Selects entries before this time.
     pub until: Option<Timestamp>,
 }

@@ -2,60 +2,63 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{OrderId, OrganizationId, UserId};
-use crate::model::{Money, Warned, words};
+use crate::model::{Money, SentUsageAlerts, string_enum};
 use crate::name::PlanId;
 use crate::version::Version;
 
-/// What an organization owes, as far as it was seen, and what it has ordered since. Root of an aggregate.
+/// Billing state of an organization at the provider as last read, with its pending order. Root of an aggregate.
 ///
-/// The billing provider has the truth; this is what was last read of it, and what follows from that.
+/// The billing provider is the system of record. The account holds the state that was last read from it, and the
+/// consequences.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BillingAccount {
-    /// Whose.
+    /// Organization of the account.
     pub organization_id: OrganizationId,
-    /// The provider's name for the organization; none until it was needed.
+    /// Id of the customer at the provider; `None` until the customer is created there.
     pub customer_id: Option<CustomerId>,
-    /// What was ordered and is not done yet.
+    /// Pending order; `None` if every order has been carried out or rejected.
     pub order: Option<Order>,
-    /// The order that could not be carried out, until there is another one.
-    pub refusal: Option<Refusal>,
-    /// The subscription as it was last read.
+    /// Rejection of the last order, until the next order.
+    pub rejection: Option<OrderRejection>,
+    /// Subscription as last read; `None` if there is none.
     pub subscription: Option<Subscription>,
-    /// What follows from it for the organization.
-    pub standing: Standing,
-    /// What it wants to spend on usage beyond what is included in a month, if it wants to be warned of that.
+    /// Consequence of the organization's payments.
+    pub standing: BillingStanding,
+    /// Amount per month that the organization wants to spend on usage beyond the included amounts; `None` for no
+    /// budget
+    /// alerts.
     pub budget: Option<Money>,
-    /// Of what usage has reached people were warned.
-    pub warned: Warned,
-    /// When to look at the latest; none when there is nothing to look at.
-    pub look_at: Option<Timestamp>,
-    /// When the provider was last asked, with success.
-    pub looked_at: Option<Timestamp>,
-    /// How often in a row the provider could not be asked.
+    /// Usage alerts that were sent.
+    pub sent_usage_alerts: SentUsageAlerts,
+    /// Time of the next reconcile at the latest; `None` if none is needed.
+    pub reconcile_at: Option<Timestamp>,
+    /// Time of the last successful reconcile.
+    pub reconciled_at: Option<Timestamp>,
+    /// Number of consecutive failed reconciles.
     pub failures: u32,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }
 
 impl BillingAccount {
-    /// The account of an organization that never bought anything.
+    /// Returns the account of an organization that has never ordered anything.
     #[must_use]
     pub const fn new(organization_id: OrganizationId, now: Timestamp) -> Self {
         Self {
             organization_id,
             customer_id: None,
             order: None,
-            refusal: None,
+            rejection: None,
             subscription: None,
-            standing: Standing::Good,
+            standing: BillingStanding::Good,
             budget: None,
-            warned: Warned::nothing(),
-            look_at: None,
-            looked_at: None,
+            sent_usage_alerts: SentUsageAlerts::empty(),
+            reconcile_at: None,
+            reconciled_at: None,
             failures: 0,
             created_at: now,
             updated_at: now,
@@ -63,116 +66,117 @@ impl BillingAccount {
         }
     }
 
-    /// The subscription, unless it is over.
+    /// Returns the subscription unless it has ended.
     #[must_use]
     pub fn live_subscription(&self) -> Option<&Subscription> {
         self.subscription.as_ref().filter(|subscription| subscription.state.is_live())
     }
 }
 
-/// The provider's name for a customer.
+/// Id of a customer at the provider.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CustomerId(pub String);
 
-/// Something that an organization wants of its subscription. Its id makes repeated calls harmless.
+/// Subscription change that an organization requested and that is not carried out yet. The order id is the idempotency
+/// key at the provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Which order.
+    /// Id of the order.
     pub id: OrderId,
-    /// What is wanted.
-    pub wish: Wish,
-    /// Who asked.
-    pub asked_by: UserId,
-    /// When.
-    pub asked_at: Timestamp,
+    /// Requested change.
+    pub change: SubscriptionChange,
+    /// User who placed the order.
+    pub requested_by: UserId,
+    /// Time of the order.
+    pub requested_at: Timestamp,
 }
 
-/// What an order is for.
+/// Content of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub enum Wish {
-    /// To be on a plan, paid in this rhythm. An end that was asked for before is taken back.
+pub enum SubscriptionChange {
+    /// Subscribe to a plan. A scheduled cancellation is revoked.
     Subscribe {
-        /// The plan.
+        /// Plan to subscribe to.
         plan_id: PlanId,
-        /// How often to pay.
+        /// Billing interval.
         interval: Interval,
-        /// The coupon to redeem, by the provider's name for it.
+        /// Coupon to redeem, by its id at the provider.
         coupon: Option<String>,
     },
-    /// To end, now or when what was paid for is over.
+    /// Cancel the subscription, now or at the end of the paid period.
     Cancel {
-        /// Whether it goes on until what was paid for is over.
+        /// `true` to keep the subscription until the end of the paid period.
         at_period_end: bool,
     },
 }
 
-/// Why an order was not carried out.
+/// Rejection of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// Which order.
+pub struct OrderRejection {
+    /// Id of the rejected order.
     pub order_id: OrderId,
-    /// Why.
-    pub reason: RefusalReason,
-    /// Why, for people.
+    /// Reason of the rejection.
+    pub reason: OrderRejectionReason,
+    /// Description of the reason for users.
     pub message: String,
-    /// When.
+    /// Time of the rejection.
     pub at: Timestamp,
 }
 
-/// Why an order was not carried out.
+/// Reason why an order was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefusalReason {
-    /// The bank said no, or wants to hear from the customer first.
+pub enum OrderRejectionReason {
+    /// The bank declined the payment or requires the customer's confirmation.
     PaymentFailed,
-    /// There is no way to pay.
+    /// The customer has no payment method.
     NoPaymentMethod,
-    /// The order itself makes no sense to the provider.
-    OrderRefused,
+    /// The provider rejected the order itself.
+    OrderRejected,
 }
 
-words!(RefusalReason {
+string_enum!(OrderRejectionReason {
     PaymentFailed = "payment_failed",
     NoPaymentMethod = "no_payment_method",
-    OrderRefused = "order_refused",
-} else UnknownRefusalReason = "no reason to refuse an order");
+    OrderRejected = "order_rejected",
+} else UnknownOrderRejectionReason = "must be payment_failed, no_payment_method or order_rejected");
 
-/// A customer's standing order with the provider.
+/// Subscription of a customer at the provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// The provider's name for it.
+    /// Id of the subscription at the provider.
     pub id: String,
-    /// The plan that is paid for.
+    /// Plan that is paid for.
     pub plan_id: PlanId,
-    /// How often it is paid.
+    /// Billing interval.
     pub interval: Interval,
-    /// What is paid for beyond what is included.
-    pub extras: Extras,
-    /// How it stands.
+    /// Paid quantities beyond the included ones.
+    pub add_ons: AddOns,
+    /// State of the subscription.
     pub state: SubscriptionState,
-    /// When the paid period ends.
+    /// End of the paid period.
     pub current_period_end: Timestamp,
-    /// Whether it ends then.
+    /// `true` if the subscription ends at `current_period_end`.
     pub cancel_at_period_end: bool,
-    /// Until when nothing is charged, if it began with a trial.
+    /// End of the trial, until which nothing is charged; `None` if there was no trial.
     pub trial_end: Option<Timestamp>,
-    /// Whether a change waits until the customer has confirmed its payment with their bank.
+    /// `true` if a change is pending until the customer confirms its payment with their bank.
     #[serde(default)]
     pub awaits_confirmation: bool,
 }
 
-/// How often a subscription is paid.
+/// Billing interval of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Interval {
-    /// Every month.
+    /// Monthly.
     Month,
-    /// Every year.
+    /// Yearly.
     Year,
 }
 
 impl Interval {
-    /// How many months it has.
+    /// Returns the number of months in the interval.
     #[must_use]
     pub const fn months(self) -> u32 {
         match self {
@@ -182,40 +186,40 @@ impl Interval {
     }
 }
 
-words!(Interval { Month = "month", Year = "year" } else UnknownInterval = "must be month or year");
+string_enum!(Interval { Month = "month", Year = "year" } else UnknownInterval = "must be month or year");
 
-/// How many of each thing are paid for beyond those included; none where the plan does not charge for them.
+/// Paid quantities beyond the included ones. `None` if the plan does not charge for the item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extras {
-    /// Workspaces.
+pub struct AddOns {
+    /// Number of additional workspaces.
     pub workspaces: Option<u32>,
-    /// Nodes that workspaces have to themselves.
+    /// Number of additional dedicated nodes.
     pub nodes: Option<u32>,
 }
 
-/// How a subscription stands, in the provider's words
+/// State of a subscription, in Stripe's terms
 /// (<https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubscriptionState {
-    /// The first payment has not been made yet.
+    /// The first payment is pending.
     Incomplete,
-    /// The first payment was never made, and will not be.
+    /// The first payment was not made in time. The state is final.
     IncompleteExpired,
-    /// Nothing is charged yet.
+    /// The subscription is in its trial; nothing is charged yet.
     Trialing,
-    /// It is paid.
+    /// The subscription is paid.
     Active,
-    /// A payment failed; the provider keeps trying.
+    /// A payment failed; the provider retries it.
     PastDue,
-    /// A payment failed, and the provider has given up on it.
+    /// A payment failed, and the provider no longer retries it.
     Unpaid,
-    /// A trial ended without a way to pay.
+    /// The trial ended without a payment method.
     Paused,
-    /// It is over.
+    /// The subscription has ended.
     Canceled,
 }
 
-words!(SubscriptionState {
+string_enum!(SubscriptionState {
     Incomplete = "incomplete",
     IncompleteExpired = "incomplete_expired",
     Trialing = "trialing",
@@ -224,61 +228,61 @@ words!(SubscriptionState {
     Unpaid = "unpaid",
     Paused = "paused",
     Canceled = "canceled",
-} else UnknownSubscriptionState = "no state of a subscription");
+} else UnknownSubscriptionState = "must be a subscription state such as active or past_due");
 
 impl SubscriptionState {
-    /// Whether it is not over.
+    /// `true` unless the subscription has ended.
     #[must_use]
     pub const fn is_live(self) -> bool {
         !matches!(self, Self::Canceled | Self::IncompleteExpired)
     }
 
-    /// Whether its plan is the organization's to use.
+    /// `true` if the organization may use the plan of the subscription.
     #[must_use]
-    pub const fn gives_plan(self) -> bool {
+    pub const fn grants_plan(self) -> bool {
         matches!(self, Self::Trialing | Self::Active | Self::PastDue | Self::Unpaid | Self::Paused)
     }
 
-    /// Whether money is missing.
+    /// `true` if a payment is missing.
     #[must_use]
-    pub const fn owes(self) -> bool {
+    pub const fn is_payment_missing(self) -> bool {
         matches!(self, Self::PastDue | Self::Unpaid | Self::Paused)
     }
 }
 
-/// What an organization's payments mean for what it has.
+/// Consequence of an organization's payments for its workspaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
-pub enum Standing {
-    /// Nothing is owed.
+pub enum BillingStanding {
+    /// No payment is missing.
     Good,
-    /// A payment is missing. Everything goes on for now.
+    /// A payment is missing. Everything continues during the grace period.
     Grace {
-        /// Since when that is known, and the organization was told.
+        /// Time at which the missing payment was found and the organization was notified.
         since: Timestamp,
-        /// When its workspaces are put to sleep unless it is paid.
+        /// End of the grace period. The workspaces are suspended then unless the payment arrives.
         until: Timestamp,
-        /// Whether it was reminded.
+        /// `true` if the reminder was sent.
         reminded: bool,
     },
-    /// The grace is over: its workspaces sleep until it is paid.
+    /// The grace period is over. The workspaces are suspended until the payment arrives.
     Suspended {
-        /// Since when.
+        /// Start of the suspension.
         since: Timestamp,
     },
 }
 
-/// That the provider told something, kept so that it is taken in once and not lost.
+/// Notification of the provider, stored so that it is processed once and not lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookEvent {
-    /// The provider's name for it.
+    /// Id of the event at the provider.
     pub id: String,
-    /// What kind: `invoice.paid`.
+    /// Type of the event: `invoice.paid`.
     pub kind: String,
-    /// Whom it is about.
+    /// Customer that the event concerns.
     pub customer_id: CustomerId,
-    /// When it came.
+    /// Time of receipt.
     pub received_at: Timestamp,
-    /// When somebody was made to look at the account.
-    pub heard_at: Option<Timestamp>,
+    /// Time at which a reconcile of the account was requested; `None` if the event is unprocessed.
+    pub processed_at: Option<Timestamp>,
 }

@@ -1,39 +1,39 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::words;
+use crate::model::string_enum;
 
-/// One observation about a workspace, as Kubernetes objects carry them.
+/// Observation about a workspace, shaped like a condition of a Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
-    /// What it is about, in `CamelCase`: `Ready`, `Synced`.
+    /// Type of the condition, in `CamelCase`: `Ready`, `Synced`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Whether it holds.
+    /// Status of the condition.
     pub status: ConditionStatus,
-    /// Why, in one `CamelCase` word that programs can match.
+    /// Machine-readable reason, in `CamelCase`.
     pub reason: String,
-    /// Why, for people.
+    /// Description of the reason for users.
     pub message: String,
-    /// When `status` last changed.
+    /// Time at which `status` last changed.
     pub last_transition_time: Timestamp,
 }
 
-/// Whether a condition holds.
+/// Status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConditionStatus {
-    /// It holds.
+    /// The condition holds.
     True,
-    /// It does not.
+    /// The condition does not hold.
     False,
-    /// Nobody knows.
+    /// It is not known whether the condition holds.
     Unknown,
 }
 
-words!(ConditionStatus { True = "True", False = "False", Unknown = "Unknown" } else UnknownConditionStatus = "must be True, False or Unknown");
+string_enum!(ConditionStatus { True = "True", False = "False", Unknown = "Unknown" } else UnknownConditionStatus = "must be True, False or Unknown");
 
 impl Condition {
-    /// Sets a condition in a list: the transition time moves only when the status changes.
+    /// Sets a condition in a list. The transition time changes only if the status changes.
     pub fn set(
         conditions: &mut Vec<Self>,
         kind: &str,
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_transition_time_moves_with_the_status_only() {
+    fn the_transition_time_changes_only_with_the_status() {
         let (early, late) = (Timestamp::constant(1, 0), Timestamp::constant(2, 0));
         let mut conditions = Vec::new();
         Condition::set(&mut conditions, "Ready", ConditionStatus::False, "Starting", "one", early);

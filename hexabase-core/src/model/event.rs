@@ -3,19 +3,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{EventId, OrganizationId, WorkspaceId};
 
-/// Something that moved in an organization, for whoever watches.
+/// Live event: change in an organization for clients that watch it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Identity and order.
+    /// Id of the event; events are ordered by it.
     pub id: EventId,
-    /// In which organization.
+    /// Organization of the event.
     pub organization_id: OrganizationId,
-    /// In which workspace, if in one.
+    /// Workspace of the event; `None` for an event of the whole organization.
     pub workspace_id: Option<WorkspaceId>,
-    /// What, as `noun.verb`: `workspace.phase`.
+    /// Type of the event, as `noun.verb`: `workspace.phase`.
     pub kind: String,
-    /// The facts.
+    /// Details of the event.
     pub data: serde_json::Value,
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
 }

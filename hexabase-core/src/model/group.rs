@@ -2,60 +2,60 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
-use crate::model::words;
+use crate::model::string_enum;
 use crate::name::GroupName;
 use crate::version::Version;
 
-/// A group of a workspace. Being in a group means being in all its ancestors.
+/// Group of a workspace. Membership of a group implies membership of all its ancestors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// Which group.
+    /// Id of the group.
     pub id: GroupId,
-    /// Of which organization.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// Of which workspace.
+    /// Workspace of the group.
     pub workspace_id: WorkspaceId,
-    /// Its name, unique in the workspace; with a prefix it is the group that Kubernetes sees.
+    /// Name, unique in the workspace. With a prefix it is the group name in Kubernetes.
     pub name: GroupName,
-    /// The group it is part of; none for a root.
+    /// Parent group; `None` for a root.
     pub parent_id: Option<GroupId>,
-    /// Which of the groups that every workspace begins with it is, if any. Such a group can be renamed but
-    /// neither moved nor deleted.
+    /// Preset that the group is, `None` for other groups. A preset group can be renamed, but neither moved nor
+    /// deleted.
     pub preset: Option<GroupPreset>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }
 
-/// The groups that every workspace begins with.
+/// Groups that every workspace starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupPreset {
-    /// Everybody in the workspace: `WorkspaceMembers`.
+    /// All members of the workspace: `WorkspaceMembers`.
     Members,
-    /// Its administrators: `WSAdmins`.
+    /// Administrators of the workspace: `WSAdmins`.
     Admins,
-    /// Its ordinary users: `WSUsers`.
+    /// Ordinary users of the workspace: `WSUsers`.
     Users,
 }
 
-words!(GroupPreset { Members = "members", Admins = "admins", Users = "users" } else UnknownGroupPreset = "no preset group");
+string_enum!(GroupPreset { Members = "members", Admins = "admins", Users = "users" } else UnknownGroupPreset = "must be members, admins or users");
 
-/// Somebody's place in a group.
+/// Membership of a user in a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
-    /// In which organization.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// In which workspace.
+    /// Workspace of the group.
     pub workspace_id: WorkspaceId,
-    /// In which group.
+    /// Group.
     pub group_id: GroupId,
-    /// Who.
+    /// Member.
     pub user_id: UserId,
-    /// Who put them there.
+    /// User who added the member.
     pub added_by: UserId,
-    /// Since when.
+    /// Time at which the member was added.
     pub created_at: Timestamp,
 }

@@ -6,23 +6,23 @@ use crate::model::OrganizationRole;
 use crate::name::Email;
 use crate::secret::VerifierHash;
 
-/// An offer to join an organization, for whoever owns an address. It is removed when it is accepted.
+/// Offer to the owner of an e-mail address to join an organization. It is removed when it is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
-    /// Which invitation.
+    /// Id of the invitation.
     pub id: InvitationId,
-    /// Into which organization.
+    /// Organization to join.
     pub organization_id: OrganizationId,
-    /// Whom: the invited must have this address, verified.
+    /// Invited address. The user who accepts must have this address, verified.
     pub email: Email,
-    /// As what.
+    /// Role of the new member.
     pub role: OrganizationRole,
-    /// The hash of the token that was sent to the address.
+    /// Hash of the token that was sent to the address.
     pub hash: VerifierHash,
-    /// Who invited.
+    /// User who sent the invitation.
     pub invited_by: UserId,
-    /// When.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// Until when it can be accepted.
+    /// Time until which the invitation can be accepted.
     pub expires_at: Timestamp,
 }

@@ -2,28 +2,28 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{OrganizationId, UserId};
-use crate::model::words;
+use crate::model::string_enum;
 use crate::version::Version;
 
-/// A user's place in an organization.
+/// Membership of a user in an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// In which organization.
+    /// Organization.
     pub organization_id: OrganizationId,
-    /// Who.
+    /// Member.
     pub user_id: UserId,
-    /// What they may do there.
+    /// Role of the member in the organization.
     pub role: OrganizationRole,
-    /// Since when.
+    /// Time at which the user became a member.
     pub created_at: Timestamp,
-    /// When the role last changed.
+    /// Time of the last role change.
     pub updated_at: Timestamp,
-    /// Raised by every change of the role.
+    /// Version, incremented by every role change.
     pub version: Version,
 }
 
 impl Member {
-    /// A new member.
+    /// Returns a new member.
     #[must_use]
     pub const fn new(
         organization_id: OrganizationId,
@@ -35,21 +35,21 @@ impl Member {
     }
 }
 
-/// What a member may do in an organization. Roles govern people, money and the list of workspaces; they
-/// give no rights inside a cluster.
+/// Role of a member in an organization. It governs people, billing and the list of workspaces, and grants nothing
+/// inside a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OrganizationRole {
-    /// Everything, owners included.
+    /// All actions, including those on owners.
     Owner,
-    /// People (owners excepted) and workspaces.
+    /// People (except owners) and workspaces.
     Admin,
-    /// Money.
+    /// Billing.
     Billing,
-    /// Belonging; what they may do in a workspace comes from its groups.
+    /// Membership only. Permissions in a workspace come from its groups.
     Member,
 }
 
-words!(OrganizationRole {
+string_enum!(OrganizationRole {
     Owner = "owner",
     Admin = "admin",
     Billing = "billing",

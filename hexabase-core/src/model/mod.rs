@@ -1,14 +1,14 @@
-//! The things that Hexabase keeps: plain data, as stores hold it.
+//! Domain objects as plain data, in the form in which stores keep them.
 //!
-//! Five aggregates own everything else: [`User`], [`Organization`], [`BillingAccount`], [`Workspace`] and [`Plan`]. Every change
-//! to anything inside an aggregate raises the version of its root, which is what makes decisions safe
-//! without locks (see [`Changeset`](crate::changeset::Changeset)).
+//! Five aggregates contain all other objects: [`User`], [`Organization`], [`BillingAccount`], [`Workspace`] and
+//! [`Plan`]. Every change inside an aggregate increments the version of its root, which makes decisions safe without
+//! locks (see [`Changeset`](crate::changeset::Changeset)).
 
+mod access_revocation;
 mod api_token;
 mod audit;
 mod billing;
 mod condition;
-mod cut;
 mod event;
 mod group;
 mod invitation;
@@ -28,14 +28,14 @@ mod usage;
 mod user;
 mod workspace;
 
+pub use access_revocation::AccessRevocation;
 pub use api_token::{ApiToken, Scope, Scopes, UnknownScope};
 pub use audit::{Actor, AuditEvent, AuditFilter, Origin};
 pub use billing::{
-    BillingAccount, CustomerId, Extras, Interval, Order, Refusal, RefusalReason, Standing, Subscription,
-    SubscriptionState, UnknownInterval, WebhookEvent, Wish,
+    AddOns, BillingAccount, BillingStanding, CustomerId, Interval, Order, OrderRejection,
+    OrderRejectionReason, Subscription, SubscriptionChange, SubscriptionState, UnknownInterval, WebhookEvent,
 };
 pub use condition::{Condition, ConditionStatus};
-pub use cut::Cut;
 pub use event::Event;
 pub use group::{Group, GroupPreset, Membership};
 pub use invitation::Invitation;
@@ -45,29 +45,29 @@ pub use node_pool::{NodePool, PoolNodes};
 pub use organization::{Organization, OrganizationCounts};
 pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price, UnitPrice, UsagePrice};
 pub use project::Project;
-pub use registered_host::{HostHealth, HostSettings, HostState, RegisteredHost};
+pub use registered_host::{HostHealth, HostParameters, HostState, RegisteredHost};
 pub use role::{Assignment, CustomRole, PresetRole, RoleRef, Rule, UnknownRole};
 pub use service_account::ServiceAccount;
 pub use session::{Grant, SecurityEvent, SecurityEventKind, Session};
 pub use signing_key::{SignatureAlgorithm, SigningKey};
 pub use task::{StepState, Task, TaskKind, TaskState, TaskStep};
 pub use usage::{
-    Hour, Meter, MeteredHour, Month, PerMeter, Reading, UnknownMeter, UnknownMonth, UsageAlert, UsageBound,
-    UsageHour, UsageReport, Warned, WorkspaceUsage,
+    Hour, Meter, MeteredHour, Month, PerMeter, Reading, SentUsageAlerts, UnknownMeter, UnknownMonth,
+    UsageAlert, UsageBound, UsageHour, UsageReport, WorkspaceUsage,
 };
 pub use user::{Identity, User, UserKind};
 pub use workspace::{
-    Drift, DriftEntry, Hold, Phase, Power, Usage, Workspace, WorkspaceState, WorkspaceStatus,
+    BillingSuspension, Drift, DriftEntry, Phase, Power, Usage, Workspace, WorkspaceState, WorkspaceStatus,
 };
 
-/// Gives an enum of plain words its text form, in one place for stores, JSON and messages.
-macro_rules! words {
+/// Implements the text form of an enum in one place, for stores, JSON and messages.
+macro_rules! string_enum {
     ($name:ident { $($variant:ident = $word:literal),+ $(,)? } else $error:ident = $message:literal) => {
         impl $name {
-            /// All of them, in order.
+            /// All values, in declaration order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word for it, as in JSON.
+            /// Returns the text form, as in JSON.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -101,10 +101,10 @@ macro_rules! words {
             }
         }
 
-        #[doc = concat!("A text that is no [`", stringify!($name), "`].")]
+        #[doc = concat!("Text that does not name a [`", stringify!($name), "`].")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
         #[error($message)]
         pub struct $error;
     };
 }
-pub(crate) use words;
+pub(crate) use string_enum;

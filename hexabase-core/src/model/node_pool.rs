@@ -5,30 +5,31 @@ use crate::id::{NodePoolId, UserId};
 use crate::name::{NodeClass, Slug};
 use crate::version::Version;
 
-/// Nodes of the host cluster that a workspace has to itself. All pods of a workspace that has any run on them.
+/// Dedicated nodes of a workspace on its host cluster. If a workspace has node pools, all of its pods run on their
+/// nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodePool {
-    /// Which pool.
+    /// Id of the pool.
     pub id: NodePoolId,
-    /// Its name, unique in the workspace.
+    /// Name, unique in the workspace.
     pub name: Slug,
-    /// What kind of nodes it is made of, in the words of whoever sets nodes aside on the host.
+    /// Class of the nodes, as the operator labelled them on the host.
     pub class: NodeClass,
-    /// How many nodes it should have.
+    /// Desired number of nodes.
     pub nodes: u16,
-    /// Who asked for it.
+    /// User who created the pool.
     pub created_by: UserId,
-    /// When it was asked for.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }
 
-/// The nodes of a pool, by their names on the host.
+/// Nodes of a pool, by their names on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolNodes {
-    /// Those that work for the workspace.
+    /// Nodes that run pods of the workspace.
     pub assigned: Vec<String>,
-    /// Those that are being emptied, to be given back.
+    /// Nodes that are being drained before they are released.
     pub releasing: Vec<String>,
 }

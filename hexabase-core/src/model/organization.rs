@@ -5,43 +5,46 @@ use crate::id::{OrganizationId, UserId};
 use crate::name::{DisplayName, PlanId, Slug};
 use crate::version::Version;
 
-/// Who buys workspaces: people with roles, a plan, and what belongs to them. Root of an aggregate.
+/// Customer of an installation: members with roles, a plan, and workspaces. Root of an aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Organization {
-    /// Which organization.
+    /// Id of the organization.
     pub id: OrganizationId,
-    /// Its name, unique in the installation.
+    /// Name, unique in the installation.
     pub name: Slug,
-    /// The name to show.
+    /// Name for display.
     pub display_name: DisplayName,
-    /// Whether it was made for one person at their first sign-in.
+    /// `true` if the organization was created for one user at their first sign-in.
     pub personal: bool,
-    /// The plan that limits how many members and workspaces it may have.
+    /// Plan that limits the numbers of members and workspaces.
     pub plan_id: PlanId,
-    /// When deletion with everything in it was asked for. It goes when its last workspace is gone.
+    /// Time at which deletion with all contents was requested; `None` otherwise. The organization is deleted together
+    /// with
+    /// its last workspace.
     pub deletion_requested_at: Option<Timestamp>,
-    /// Who made it.
+    /// User who created the organization.
     pub created_by: UserId,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Raised by every change to anything in it, workspaces coming and going included.
+    /// Version, incremented by every change inside the organization, including the creation and deletion of
+    /// workspaces.
     pub version: Version,
 }
 
-/// How much there is in an organization. Decisions on it are safe when the organization was read first and
-/// the commit is guarded by its version.
+/// Numbers of objects in an organization. A decision based on them is safe if the organization was read first and the
+/// commit has its version as a precondition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrganizationCounts {
-    /// Persons who are members.
+    /// Members who are persons.
     pub members: u32,
-    /// Those of them who are owners.
+    /// Members who are persons and owners.
     pub owners: u32,
-    /// Invitations that were neither accepted nor withdrawn, expired ones included.
+    /// Invitations that were neither accepted nor withdrawn, including expired ones.
     pub invitations: u32,
     /// Service accounts.
     pub service_accounts: u32,
-    /// Workspaces, those being deleted included.
+    /// Workspaces, including those being deleted.
     pub workspaces: u32,
 }

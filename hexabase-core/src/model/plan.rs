@@ -1,74 +1,76 @@
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Interval, Meter, Money, PerMeter, words};
+use crate::model::{Interval, Meter, Money, PerMeter, string_enum};
 use crate::name::{ImageSource, KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
 use crate::quantity::Quantity;
 use crate::quota::Quota;
 
-/// What a workspace of a kind gets, and what it costs. Plans are data: they come from a file that an
-/// operator writes, not from code.
+/// Product that organizations subscribe to: the resources and limits of a workspace, and the price. Plans are data:
+/// they come from a file of the operator, not from code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Which plan.
+    /// Id of the plan.
     pub id: PlanId,
-    /// The name to show.
+    /// Name for display.
     pub name: String,
-    /// One sentence for whoever chooses.
+    /// Description in one sentence, for choosing a plan.
     pub description: String,
-    /// Its place in a list, lowest first.
+    /// Position in lists, lowest first.
     pub display_order: u32,
-    /// Whether it is not sold any more. Whoever is on it stays on it, at its price and with what it gives, until they choose
-    /// another one.
+    /// `true` if the plan is no longer sold. Organizations and workspaces on it keep it, at its price and with its
+    /// contents, until they choose another plan.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
-    /// What it costs; nothing for a free plan.
+    /// Price; `None` for a free plan.
     pub price: Option<Price>,
-    /// What tenants' workloads may use together. The control plane's own needs come on top.
+    /// Maximum resource consumption of the tenant's workloads together. The consumption of the control plane is added
+    /// to
+    /// it.
     pub quota: Quota,
-    /// How many of each thing there may be.
+    /// Limits on the numbers of objects.
     pub limits: Limits,
-    /// How the tenant's control plane is built.
+    /// Configuration of the tenant's control plane.
     pub control_plane: ControlPlane,
-    /// How strictly pods are kept apart from the host.
+    /// Isolation level of pods.
     pub isolation: Isolation,
-    /// Where the images of pods may come from; from anywhere without any.
+    /// Registries or paths that images of pods may come from. Empty: images from anywhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_sources: Vec<ImageSource>,
-    /// Whether workspaces may have nodes of their own.
+    /// `true` if workspaces may have dedicated nodes.
     pub dedicated_nodes: bool,
-    /// The labels that a host cluster must have to carry workspaces of this plan; any host will do without.
+    /// Labels that a host cluster must have to run workspaces of this plan. Empty: any host.
     #[serde(default, skip_serializing_if = "HostLabels::is_empty")]
     pub host_labels: HostLabels,
-    /// The Kubernetes versions a workspace may run, oldest first; the last one is the default.
+    /// Kubernetes versions that a workspace may run, oldest first. The last one is the default.
     pub kubernetes_versions: Vec<KubernetesVersion>,
 }
 
-/// What a plan costs an organization.
+/// Price of a plan for an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// Per month.
+    /// Price per month.
     pub monthly: Money,
-    /// Per year, where it can be paid by the year.
+    /// Price per year; `None` if the plan cannot be paid yearly.
     pub yearly: Option<Money>,
-    /// What workspaces cost beyond those included; none where they are all included.
+    /// Price of workspaces beyond the included ones; `None` if all are included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workspace: Option<UnitPrice>,
-    /// What nodes cost that workspaces have to themselves; none where they cost nothing of their own.
+    /// Price of dedicated nodes; `None` if they are free of charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<UnitPrice>,
-    /// What usage costs beyond what is included, for meters that are charged for at all.
+    /// Price of usage beyond the included amounts, for the meters that are charged.
     #[serde(default, skip_serializing_if = "PerMeter::is_empty")]
     pub usage: PerMeter<Option<UsagePrice>>,
-    /// For how many days nothing is charged at first.
+    /// Length of the trial in days, during which nothing is charged; 0 for no trial.
     #[serde(default)]
     pub trial_days: u32,
 }
 
 impl Price {
-    /// What is paid in a rhythm; none where it cannot be paid so.
+    /// Returns the price per billing interval; `None` if the plan cannot be paid in that interval.
     #[must_use]
     pub const fn per(&self, interval: Interval) -> Option<Money> {
         match interval {
@@ -77,27 +79,27 @@ impl Price {
         }
     }
 
-    /// What is charged for by use.
+    /// Returns the meters that the plan charges.
     #[must_use]
     pub fn meters(&self) -> Vec<Meter> {
         self.usage.iter().filter(|(_, price)| price.is_some()).map(|(meter, _)| meter).collect()
     }
 }
 
-/// What one more of something costs.
+/// Price of one further unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnitPrice {
-    /// How many the plan itself pays for.
+    /// Number of units that the price of the plan includes.
     pub included: u32,
-    /// Per month for each further one.
+    /// Price per month of each further unit.
     pub monthly: Money,
-    /// Per year for each further one, where the plan can be paid by the year.
+    /// Price per year of each further unit; `None` if the plan cannot be paid yearly.
     pub yearly: Option<Money>,
 }
 
 impl UnitPrice {
-    /// What is paid in a rhythm; none where it cannot be paid so.
+    /// Returns the price per billing interval; `None` if the plan cannot be paid in that interval.
     #[must_use]
     pub const fn per(&self, interval: Interval) -> Option<Money> {
         match interval {
@@ -107,94 +109,95 @@ impl UnitPrice {
     }
 }
 
-/// What usage costs.
+/// Price of usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsagePrice {
-    /// How much of it a month the plan itself pays for, in the meter's unit.
+    /// Amount per month that the price of the plan includes, in the meter's unit.
     pub included: u32,
-    /// What a thousand more units cost: one alone is often worth less than the smallest coin.
+    /// Price of 1,000 further units. One unit often costs less than one minor unit of the currency.
     pub per_thousand: Money,
 }
 
 impl UsagePrice {
-    /// How much of it so many months pay for, in thousandths of the meter's unit.
+    /// Returns the included amount for a number of months, in thousandths of the meter's unit.
     #[must_use]
     pub const fn included_in(self, months: u32) -> u64 {
         self.included as u64 * months as u64 * 1000
     }
 
-    /// What an amount in so many months costs, in thousandths of the meter's unit.
+    /// Returns the price of `amount` (in thousandths of the meter's unit) for a number of months.
     #[must_use]
     pub fn cost(self, amount: u64, months: u32) -> Money {
         self.per_thousand.share(amount.saturating_sub(self.included_in(months)), 1_000_000)
     }
 }
 
-/// How many of each thing there may be. The first two go by the organization's plan, the others by the
-/// workspace's.
+/// Limits on the numbers of objects. `workspaces` and `members` apply to organizations on the plan, the other limits
+/// to workspaces on the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Workspaces in an organization.
+    /// Maximum number of workspaces in an organization.
     pub workspaces: u32,
-    /// Members of an organization, open invitations included.
+    /// Maximum number of members of an organization, including open invitations.
     pub members: u32,
-    /// Projects in a workspace.
+    /// Maximum number of projects in a workspace.
     pub projects: u32,
-    /// Groups in a workspace.
+    /// Maximum number of groups in a workspace.
     pub groups: u32,
-    /// Custom roles in a project.
+    /// Maximum number of custom roles in a project.
     pub roles_per_project: u32,
 }
 
-/// How a tenant's control plane is built.
+/// Configuration of a tenant's control plane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ControlPlane {
-    /// Where it keeps its objects.
+    /// Store of the control plane's objects.
     pub store: ControlPlaneStore,
-    /// How many replicas it has; more than one needs [`ControlPlaneStore::Etcd`], which has as many members.
+    /// Number of replicas. More than one requires [`ControlPlaneStore::Etcd`], which has the same number of members.
     pub replicas: u8,
-    /// Processor time that each replica requests.
+    /// CPU request of each replica.
     pub cpu: Quantity,
-    /// Memory that each replica requests.
+    /// Memory request of each replica.
     pub memory: Quantity,
-    /// Memory that each replica, and each member of its etcd, may use at most.
+    /// Memory limit of each replica, and of each member of its etcd.
     pub memory_limit: Quantity,
-    /// The size of its volume, or of that of each member of its etcd.
+    /// Size of the volume of the control plane, or of each member of its etcd.
     pub storage: Quantity,
 }
 
 impl ControlPlane {
-    /// Whether one that is built like this can become one that is built like the other: it cannot take its objects along to
-    /// another store, nor to an etcd of another size.
+    /// `true` if a control plane can change from this configuration to `other`. Its objects cannot move to another
+    /// store,
+    /// nor to an etcd with another number of members.
     #[must_use]
-    pub fn keeps_objects_like(&self, other: &Self) -> bool {
+    pub fn has_same_storage_layout(&self, other: &Self) -> bool {
         self.store == other.store
             && (self.store == ControlPlaneStore::Sqlite || self.replicas == other.replicas)
     }
 }
 
-/// Where a tenant's control plane keeps its objects.
+/// Store of the objects of a tenant's control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ControlPlaneStore {
-    /// A file on its own volume; one replica.
+    /// A file on a volume of the control plane; allows one replica.
     Sqlite,
-    /// An etcd cluster deployed beside it.
+    /// An etcd cluster that is deployed with the control plane.
     Etcd,
 }
 
-words!(ControlPlaneStore { Sqlite = "sqlite", Etcd = "etcd" } else UnknownStore = "must be sqlite or etcd");
+string_enum!(ControlPlaneStore { Sqlite = "sqlite", Etcd = "etcd" } else UnknownStore = "must be sqlite or etcd");
 
-/// How strictly pods are kept apart from the host: the levels of the Pod Security Standards
+/// Isolation level of pods, by the Pod Security Standards
 /// (<https://kubernetes.io/docs/concepts/security/pod-security-standards/>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isolation {
-    /// No known privilege escalation.
+    /// Prevents known privilege escalations.
     Baseline,
     /// Hardened: no root, no added capabilities.
     Restricted,
 }
 
-words!(Isolation { Baseline = "baseline", Restricted = "restricted" } else UnknownIsolation = "must be baseline or restricted");
+string_enum!(Isolation { Baseline = "baseline", Restricted = "restricted" } else UnknownIsolation = "must be baseline or restricted");

@@ -6,31 +6,34 @@ use crate::name::{DisplayName, ProjectName};
 use crate::quota::Quota;
 use crate::version::Version;
 
-/// A part of a workspace: a namespace with a quota, roles and a place in the tree of projects.
+/// Part of a workspace: a namespace with a quota, roles and a place in the tree of projects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Project {
-    /// Which project.
+    /// Id of the project.
     pub id: ProjectId,
-    /// Of which organization.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// Of which workspace.
+    /// Workspace of the project.
     pub workspace_id: WorkspaceId,
-    /// The name of its namespace, unique in the workspace; it never changes.
+    /// Name of the namespace, unique in the workspace. It never changes.
     pub name: ProjectName,
-    /// The name to show.
+    /// Name for display.
     pub display_name: Option<DisplayName>,
-    /// The project it is part of; none for a root. It never changes.
+    /// Parent project; `None` for a root. It never changes.
     pub parent_id: Option<ProjectId>,
-    /// What it may use. Children's quotas are slices of their parent's; roots' of the plan's.
+    /// Maximum resource consumption. Quotas of children are slices of the parent's quota; quotas of roots are slices
+    /// of
+    /// the plan's quota.
     pub quota: Quota,
-    /// The workspace's generation in which it last changed: settled once the workspace observed that one.
+    /// Generation of the workspace in which the project last changed. The change is applied once the workspace has
+    /// observed that generation.
     pub generation: u64,
-    /// Who made it.
+    /// User who created the project.
     pub created_by: UserId,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }

@@ -3,31 +3,31 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::words;
+use crate::model::string_enum;
 use crate::placement::HostCluster;
 use crate::version::Version;
 
-/// A host cluster that an operator registered.
+/// Host cluster that an operator registered.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegisteredHost {
-    /// What placement goes by.
+    /// Properties for placement.
     pub host: HostCluster,
-    /// What is particular to it, in the words of whoever makes tenant clusters on it.
-    pub settings: HostSettings,
-    /// The kubeconfig that leads to it, sealed with the master key.
+    /// Parameters of the host, with the names that the provisioner defines.
+    pub settings: HostParameters,
+    /// Kubeconfig for the host, sealed with the master key.
     pub sealed_kubeconfig: Vec<u8>,
-    /// How it was when a worker last asked it.
+    /// Result of the last request of a worker to the host.
     pub health: HostHealth,
-    /// When it was registered.
+    /// Registration time.
     pub created_at: Timestamp,
-    /// When it last changed, its health included.
+    /// Time of the last change, including changes of the health.
     pub updated_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }
 
-/// What is particular to a host cluster, by name.
-pub type HostSettings = BTreeMap<String, String>;
+/// Parameters of a host cluster, by name.
+pub type HostParameters = BTreeMap<String, String>;
 
 impl std::fmt::Debug for RegisteredHost {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,26 +40,26 @@ impl std::fmt::Debug for RegisteredHost {
     }
 }
 
-/// Whether a host cluster answers.
+/// Health of a host cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostHealth {
-    /// Whether it does.
+    /// State of the host.
     pub state: HostState,
-    /// Why it does not, for operators.
+    /// Reason for operators if the host is unreachable.
     pub message: String,
-    /// Since when that is so.
+    /// Time since which the host is in this state.
     pub since: Timestamp,
 }
 
-/// How a host cluster is.
+/// State of a host cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HostState {
-    /// Nobody has asked it yet.
+    /// No worker has sent a request to the host yet.
     Unknown,
-    /// It answers.
+    /// The host responds.
     Healthy,
-    /// It does not answer, or not as it should.
+    /// The host does not respond, or not as expected.
     Unreachable,
 }
 
-words!(HostState { Unknown = "unknown", Healthy = "healthy", Unreachable = "unreachable" } else UnknownHostState = "must be unknown, healthy or unreachable");
+string_enum!(HostState { Unknown = "unknown", Healthy = "healthy", Unreachable = "unreachable" } else UnknownHostState = "must be unknown, healthy or unreachable");

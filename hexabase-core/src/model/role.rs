@@ -5,65 +5,65 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, UserId, WorkspaceId};
-use crate::model::words;
+use crate::model::string_enum;
 use crate::name::Slug;
 use crate::version::Version;
 
-/// What may be done with what: one rule of a Kubernetes role
+/// Rule of a Kubernetes role: verbs that are allowed on resources
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/>).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// API groups; the core group is the empty text.
+    /// API groups. The core group is the empty string.
     pub api_groups: Vec<String>,
-    /// Resources in the plural, subresources as `pods/log`.
+    /// Resources in the plural; subresources as `pods/log`.
     pub resources: Vec<String>,
     /// Verbs: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verbs: Vec<String>,
-    /// Names of single objects; none means all.
+    /// Names of single objects. Empty: all objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource_names: Vec<String>,
 }
 
-/// A role that people of a workspace made for one project.
+/// Role with its own rules, defined by users of a workspace for one project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomRole {
-    /// Which role.
+    /// Id of the role.
     pub id: RoleId,
-    /// Of which organization.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// Of which workspace.
+    /// Workspace of the project.
     pub workspace_id: WorkspaceId,
-    /// Of which project.
+    /// Project of the role.
     pub project_id: ProjectId,
-    /// Its name, unique in the project.
+    /// Name, unique in the project.
     pub name: Slug,
-    /// What it allows.
+    /// Rules of the role.
     pub rules: Vec<Rule>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }
 
-/// The roles that every workspace and every project has.
+/// Roles that every workspace and every project has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PresetRole {
-    /// Administers the whole workspace.
+    /// Administration of the whole workspace.
     WorkspaceAdmin,
-    /// Sees the whole workspace, secrets excepted.
+    /// Read access to the whole workspace, except Secrets.
     WorkspaceViewer,
-    /// Administers one project.
+    /// Administration of one project.
     ProjectAdmin,
-    /// Changes workloads in one project.
+    /// Write access to the workloads of one project.
     ProjectEditor,
-    /// Sees one project, secrets excepted.
+    /// Read access to one project, except Secrets.
     ProjectViewer,
 }
 
-words!(PresetRole {
+string_enum!(PresetRole {
     WorkspaceAdmin = "hexabase:workspace-admin",
     WorkspaceViewer = "hexabase:workspace-viewer",
     ProjectAdmin = "hexabase:project-admin",
@@ -72,19 +72,19 @@ words!(PresetRole {
 } else UnknownPresetRole = "must be one of hexabase:workspace-admin, hexabase:workspace-viewer, hexabase:project-admin, hexabase:project-editor, hexabase:project-viewer");
 
 impl PresetRole {
-    /// Whether it is assigned in a workspace as a whole, not in one of its projects.
+    /// `true` if the role is assigned in a workspace as a whole, not in one of its projects.
     #[must_use]
     pub const fn is_for_workspace(self) -> bool {
         matches!(self, Self::WorkspaceAdmin | Self::WorkspaceViewer)
     }
 }
 
-/// A role as an assignment names it.
+/// Reference to a role in an assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RoleRef {
-    /// One that is always there.
+    /// Preset role.
     Preset(PresetRole),
-    /// One that was made for the project.
+    /// Custom role of the project.
     Custom(RoleId),
 }
 
@@ -106,7 +106,7 @@ impl FromStr for RoleRef {
     }
 }
 
-/// A text that names no role.
+/// Text that does not name a [`RoleRef`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a preset such as hexabase:project-editor, or the id of a custom role (rol_…)")]
 pub struct UnknownRole;
@@ -124,23 +124,23 @@ impl<'de> Deserialize<'de> for RoleRef {
     }
 }
 
-/// A role given to a group: in the whole workspace, or in one project and its descendants.
+/// Assignment of a role to a group: in the whole workspace, or in one project and its descendants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
-    /// Which assignment.
+    /// Id of the assignment.
     pub id: AssignmentId,
-    /// Of which organization.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// Of which workspace.
+    /// Workspace of the assignment.
     pub workspace_id: WorkspaceId,
-    /// In which project; none for the workspace as a whole.
+    /// Project of the assignment; `None` for the workspace as a whole.
     pub project_id: Option<ProjectId>,
-    /// To which group.
+    /// Group that receives the role.
     pub group_id: GroupId,
-    /// Which role.
+    /// Assigned role.
     pub role: RoleRef,
-    /// Who gave it.
+    /// User who created the assignment.
     pub created_by: UserId,
-    /// When.
+    /// Creation time.
     pub created_at: Timestamp,
 }

@@ -5,20 +5,20 @@ use crate::id::{OrganizationId, UserId};
 use crate::name::Slug;
 use crate::version::Version;
 
-/// Automation that belongs to an organization. It is a [`User`](crate::model::User) that never signs in:
-/// it can be put in groups and has API tokens.
+/// Automation of one organization. It is a [`User`](crate::model::User) that never signs in, can be a member of
+/// groups, and has API tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceAccount {
-    /// To which organization it belongs.
+    /// Organization of the service account.
     pub organization_id: OrganizationId,
-    /// Which user it is.
+    /// Id of the user that the service account is.
     pub id: UserId,
-    /// Its name, unique in the organization.
+    /// Name, unique in the organization.
     pub name: Slug,
-    /// Who made it.
+    /// User who created the service account.
     pub created_by: UserId,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }

@@ -2,117 +2,117 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{EventId, SessionId, UserId};
-use crate::model::words;
+use crate::model::string_enum;
 use crate::name::ProviderName;
 use crate::secret::VerifierHash;
 use crate::version::Version;
 
-/// One sign-in on one device. Its refresh tokens are a family: of all that were ever given out only the
-/// newest works, and showing an older one ends the session.
+/// Sign-in of a user on one device, or the access that a user granted to a client. The refresh tokens of a session
+/// form a family: only the newest one is valid, and the use of an older one revokes the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Which session.
+    /// Id of the session.
     pub id: SessionId,
-    /// Whose.
+    /// User who signed in.
     pub user_id: UserId,
-    /// Through which provider they signed in.
+    /// Provider through which the user signed in.
     pub provider: ProviderName,
-    /// The hash of the newest refresh token; none for a browser session that never asked for one.
+    /// Hash of the newest refresh token; `None` for a browser session that never requested one.
     pub refresh_hash: Option<VerifierHash>,
-    /// The hash of the browser's session cookie, for a session that lives in a browser.
+    /// Hash of the session cookie; `None` unless the session belongs to a browser.
     pub cookie_hash: Option<VerifierHash>,
-    /// What a client may do on the person's behalf, for a session that is not their own but a client's.
+    /// Access that the user granted to a client; `None` for a session of the user's own.
     pub grant: Option<Grant>,
-    /// The client's `User-Agent`, shortened.
+    /// `User-Agent` of the client, shortened.
     pub device: String,
-    /// The client's address, where known.
+    /// Address of the client; `None` if unknown.
     pub address: Option<String>,
-    /// When they signed in.
+    /// Time of the sign-in.
     pub created_at: Timestamp,
-    /// When a token was last given out.
+    /// Time at which a token was last issued.
     pub used_at: Timestamp,
-    /// When it ends by itself.
+    /// Expiry time.
     pub expires_at: Timestamp,
-    /// When it was ended on purpose.
+    /// Revocation time; `None` if the session was not revoked.
     pub revoked_at: Option<Timestamp>,
-    /// Raised by every change: two refreshes at once cannot both win.
+    /// Version, incremented by every change. Of two concurrent refreshes, only one succeeds.
     pub version: Version,
 }
 
-/// What somebody lets a client of the OpenID Connect provider do on their behalf, for as long as its session lives.
+/// Access that a user granted to a client of the OpenID provider, for the lifetime of the client's session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// The client.
+    /// Id of the client.
     pub client_id: String,
-    /// What they agreed to: scopes with spaces between.
+    /// Granted scopes, separated by spaces.
     pub scope: String,
-    /// When they proved who they are.
+    /// Time of the user's authentication (OpenID Connect `auth_time`).
     pub auth_time: Timestamp,
 }
 
 impl Grant {
-    /// Whether all of these scopes were agreed to.
+    /// `true` if all scopes in `scope` were granted.
     #[must_use]
     pub fn covers(&self, scope: &str) -> bool {
-        scope.split_whitespace().all(|one| self.scope.split_whitespace().any(|agreed| agreed == one))
+        scope.split_whitespace().all(|one| self.scope.split_whitespace().any(|granted| granted == one))
     }
 }
 
 impl Session {
-    /// Whether it can still be used.
+    /// `true` if the session has neither been revoked nor expired at `now`.
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
     }
 }
 
-/// Something that happened to an account, shown to its owner.
+/// Record of a sign-in, token or session change, shown to the owner of the account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityEvent {
-    /// Identity and order.
+    /// Id of the event; events are ordered by it.
     pub id: EventId,
-    /// Whose account.
+    /// Owner of the account.
     pub user_id: UserId,
-    /// What happened.
+    /// Kind of the event.
     pub kind: SecurityEventKind,
-    /// In which session.
+    /// Session of the event; `None` if there was none.
     pub session_id: Option<SessionId>,
-    /// From which address.
+    /// Address of the client; `None` if unknown.
     pub address: Option<String>,
-    /// With which device.
+    /// `User-Agent` of the client, shortened.
     pub device: String,
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
 }
 
-/// What happened to an account.
+/// Kind of a security event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecurityEventKind {
-    /// The account was made at a first sign-in.
+    /// The account was created at a first sign-in.
     UserCreated,
     /// A sign-in succeeded.
-    SignedIn,
-    /// A client was let do something on the person's behalf.
+    SignIn,
+    /// The user granted access to a client.
     ClientAuthorized,
     /// Another provider's identity was linked to the account.
     IdentityLinked,
     /// A refresh token was exchanged.
     TokenRefreshed,
-    /// An old refresh token was shown again; the session was ended.
+    /// An old refresh token was used again; the session was revoked.
     RefreshReused,
-    /// A session was ended by its owner.
+    /// The owner revoked a session.
     SessionRevoked,
-    /// All sessions were ended by their owner.
+    /// The owner revoked all sessions.
     AllSessionsRevoked,
-    /// An API token was made.
+    /// An API token was created.
     TokenCreated,
-    /// An API token was removed.
+    /// An API token was revoked.
     TokenRevoked,
 }
 
-words!(SecurityEventKind {
+string_enum!(SecurityEventKind {
     UserCreated = "user_created",
-    SignedIn = "signed_in",
+    SignIn = "signed_in",
     ClientAuthorized = "client_authorized",
     IdentityLinked = "identity_linked",
     TokenRefreshed = "token_refreshed",
@@ -121,4 +121,4 @@ words!(SecurityEventKind {
     AllSessionsRevoked = "all_sessions_revoked",
     TokenCreated = "token_created",
     TokenRevoked = "token_revoked",
-} else UnknownSecurityEvent = "no kind of security event");
+} else UnknownSecurityEvent = "must be a kind of security event such as signed_in");

@@ -1,22 +1,24 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::words;
+use crate::model::string_enum;
 
-/// A key that signs tokens. Its private half is sealed with the master key.
+/// Key that signs tokens. Its private key is sealed with the master key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningKey {
-    /// The name that tokens carry as `kid`.
+    /// Key id, which tokens carry as `kid`.
     pub kid: String,
-    /// How it signs.
+    /// Signature algorithm.
     pub algorithm: SignatureAlgorithm,
-    /// The public half as a JSON Web Key (RFC 7517).
+    /// Public key as a JSON Web Key (RFC 7517).
     pub public_jwk: serde_json::Value,
-    /// The private half (PKCS#8), sealed.
+    /// Private key (PKCS#8), sealed.
     pub sealed_private: Vec<u8>,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// From when it signs nothing more; tokens that it signed stay valid until they expire.
+    /// Time from which the key no longer signs; `None` if it is not retired. Tokens that it signed stay valid until
+    /// they
+    /// expire.
     pub retires_at: Option<Timestamp>,
 }
 
@@ -30,13 +32,13 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// How a key signs: the names of RFC 7518 section 3.1.
+/// Signature algorithm, by its name in RFC 7518 section 3.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignatureAlgorithm {
     /// ECDSA with P-256 and SHA-256.
     Es256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256, for clients that know nothing newer.
+    /// RSASSA-PKCS1-v1_5 with SHA-256, for clients without ECDSA support.
     Rs256,
 }
 
-words!(SignatureAlgorithm { Es256 = "ES256", Rs256 = "RS256" } else UnknownAlgorithm = "must be ES256 or RS256");
+string_enum!(SignatureAlgorithm { Es256 = "ES256", Rs256 = "RS256" } else UnknownAlgorithm = "must be ES256 or RS256");

@@ -2,113 +2,113 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{OrganizationId, TaskId, UserId, WorkspaceId};
-use crate::model::words;
+use crate::model::string_enum;
 use crate::version::Version;
 
-/// One slow operation on a workspace, for whoever waits for it.
+/// Long-running operation on a workspace, whose progress callers can read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
-    /// Which task.
+    /// Id of the task.
     pub id: TaskId,
-    /// Of which organization.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// On which workspace.
+    /// Workspace of the task.
     pub workspace_id: WorkspaceId,
-    /// What was asked.
+    /// Requested operation.
     pub kind: TaskKind,
-    /// How far it is.
+    /// State of the task.
     pub state: TaskState,
-    /// The workspace's generation that fulfils it.
+    /// Generation of the workspace with which the task is complete.
     pub generation: u64,
-    /// What is to be done, in order.
+    /// Steps, in order.
     pub steps: Vec<TaskStep>,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: u32,
-    /// Why the last try failed; empty when none did.
+    /// Error of the last attempt; empty if no attempt failed.
     pub last_error: String,
-    /// Who asked.
+    /// User who requested the operation.
     pub created_by: UserId,
-    /// When.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last moved.
+    /// Time of the last progress.
     pub updated_at: Timestamp,
-    /// When it ended, well or not.
+    /// Time at which the task succeeded or failed; `None` while it is open.
     pub finished_at: Option<Timestamp>,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }
 
-/// What a task does.
+/// Operation of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TaskKind {
-    /// Makes the workspace.
+    /// Create the workspace.
     Create,
-    /// Brings it to another plan or Kubernetes version.
+    /// Change the plan or the Kubernetes version.
     Update,
-    /// Puts it to sleep.
+    /// Suspend the workspace.
     Suspend,
-    /// Wakes it.
+    /// Resume the workspace.
     Resume,
-    /// Removes it.
+    /// Delete the workspace.
     Delete,
 }
 
-words!(TaskKind {
+string_enum!(TaskKind {
     Create = "create",
     Update = "update",
     Suspend = "suspend",
     Resume = "resume",
     Delete = "delete",
-} else UnknownTaskKind = "no kind of task");
+} else UnknownTaskKind = "must be create, update, suspend, resume or delete");
 
-/// How far a task is.
+/// State of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TaskState {
-    /// Nobody began.
+    /// Not started.
     Pending,
-    /// It is under way.
+    /// In progress.
     Running,
-    /// It is done.
+    /// Completed.
     Succeeded,
-    /// It was given up; it can be retried.
+    /// Given up; can be retried.
     Failed,
 }
 
-words!(TaskState {
+string_enum!(TaskState {
     Pending = "pending",
     Running = "running",
     Succeeded = "succeeded",
     Failed = "failed",
-} else UnknownTaskState = "no state of a task");
+} else UnknownTaskState = "must be pending, running, succeeded or failed");
 
 impl TaskState {
-    /// Whether it may still move by itself.
+    /// `true` if the task can still progress without a retry.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::Running)
     }
 }
 
-/// One step of a task.
+/// Step of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskStep {
-    /// What is done, in `snake_case`: `apply_host_objects`.
+    /// Name of the step, in `snake_case`: `apply_host_objects`.
     pub name: String,
-    /// How far it is.
+    /// State of the step.
     pub state: StepState,
-    /// When its state last changed.
+    /// Time of the last change of the state.
     pub at: Option<Timestamp>,
 }
 
-/// How far a step is.
+/// State of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StepState {
-    /// Not begun.
+    /// Not started.
     Waiting,
-    /// Under way.
+    /// In progress.
     Running,
-    /// Done.
-    Done,
+    /// Completed.
+    Completed,
 }
 
-words!(StepState { Waiting = "waiting", Running = "running", Done = "done" } else UnknownStepState = "no state of a step");
+string_enum!(StepState { Waiting = "waiting", Running = "running", Completed = "done" } else UnknownStepState = "must be waiting, running or done");

@@ -10,39 +10,39 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::metrics::Metric;
-use crate::model::words;
+use crate::model::string_enum;
 
-/// What workspaces use that can be counted up, and charged for.
+/// Kind of usage of a workspace that is measured and can be charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Meter {
-    /// Processor time.
+    /// CPU time.
     Cpu,
-    /// Memory, over time.
+    /// Memory over time.
     Memory,
-    /// Persistent storage, over time.
+    /// Persistent storage over time.
     Storage,
-    /// What came in from the network.
+    /// Incoming network traffic.
     NetworkReceive,
-    /// What went out to the network.
+    /// Outgoing network traffic.
     NetworkTransmit,
-    /// Requests to the workspace's API server.
+    /// Requests to the tenant API server.
     ApiRequests,
 }
 
-words!(Meter {
+string_enum!(Meter {
     Cpu = "cpu",
     Memory = "memory",
     Storage = "storage",
     NetworkReceive = "network_receive",
     NetworkTransmit = "network_transmit",
     ApiRequests = "api_requests",
-} else UnknownMeter = "no meter");
+} else UnknownMeter = "must be cpu, memory, storage, network_receive, network_transmit or api_requests");
 
 impl Meter {
-    /// How many there are.
+    /// Number of meters.
     pub const COUNT: usize = Self::ALL.len();
 
-    /// What it counts in. A GiB is 2^30 bytes.
+    /// Returns the unit of the meter. A GiB is 2^30 bytes.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {
@@ -53,11 +53,11 @@ impl Meter {
         }
     }
 
-    /// What it counts, for people.
+    /// Returns the display name of the meter.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            Self::Cpu => "processor time",
+            Self::Cpu => "CPU time",
             Self::Memory => "memory",
             Self::Storage => "storage",
             Self::NetworkReceive => "incoming traffic",
@@ -66,7 +66,7 @@ impl Meter {
         }
     }
 
-    /// What it counts in, for people.
+    /// Returns the display name of the unit.
     #[must_use]
     pub const fn unit_title(self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ impl Meter {
         }
     }
 
-    /// What is measured for it.
+    /// Returns the metric from which the meter is computed.
     #[must_use]
     pub const fn metric(self) -> Metric {
         match self {
@@ -91,18 +91,18 @@ impl Meter {
     }
 }
 
-/// One of something for every meter.
+/// One value for each meter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PerMeter<T>([T; Meter::COUNT]);
 
 impl<T> PerMeter<T> {
-    /// Whatever `make` makes for each.
+    /// Calls `make` for each meter.
     #[must_use]
-    pub fn of(make: impl Fn(Meter) -> T) -> Self {
-        Self(std::array::from_fn(|place| make(Meter::ALL[place])))
+    pub fn from_fn(make: impl Fn(Meter) -> T) -> Self {
+        Self(std::array::from_fn(|index| make(Meter::ALL[index])))
     }
 
-    /// All of them, in the order of the meters.
+    /// Returns all values, in the order of [`Meter::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Meter, &T)> {
         Meter::ALL.iter().copied().zip(&self.0)
     }
@@ -122,7 +122,7 @@ impl<T> IndexMut<Meter> for PerMeter<T> {
     }
 }
 
-/// As a map of those that there are.
+/// Serializes the present values as a map.
 impl<T: Serialize> Serialize for PerMeter<Option<T>> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.collect_map(self.iter().filter_map(|(meter, value)| Some((meter, value.as_ref()?))))
@@ -131,16 +131,16 @@ impl<T: Serialize> Serialize for PerMeter<Option<T>> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for PerMeter<Option<T>> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let mut known = Self::of(|_| None);
+        let mut values = Self::from_fn(|_| None);
         for (meter, value) in BTreeMap::<Meter, T>::deserialize(input)? {
-            known[meter] = Some(value);
+            values[meter] = Some(value);
         }
-        Ok(known)
+        Ok(values)
     }
 }
 
 impl<T> PerMeter<Option<T>> {
-    /// Whether there is none.
+    /// `true` if no value is present.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
@@ -154,31 +154,31 @@ pub struct Hour(Timestamp);
 
 impl Hour {
     const SECONDS: i64 = 60 * 60;
-    /// Before all others.
+    /// Earliest hour.
     pub const FIRST: Self = Self(Timestamp::MIN);
-    /// After all others.
+    /// Latest hour.
     pub const LAST: Self = Self(Timestamp::MAX);
 
-    /// The hour that a moment lies in.
+    /// Returns the hour that contains a time.
     #[must_use]
     pub fn of(moment: Timestamp) -> Self {
         let start = moment.as_second().div_euclid(Self::SECONDS) * Self::SECONDS;
         Self(Timestamp::from_second(start).unwrap_or(Timestamp::MIN))
     }
 
-    /// When it begins.
+    /// Returns the start of the hour.
     #[must_use]
     pub const fn start(self) -> Timestamp {
         self.0
     }
 
-    /// When it is over, and the next one begins.
+    /// Returns the end of the hour, which is the start of the next one.
     #[must_use]
     pub fn end(self) -> Timestamp {
         self.after(1).0
     }
 
-    /// So many hours later, or earlier.
+    /// Returns the hour that is a number of hours later, or earlier if the number is negative.
     #[must_use]
     pub fn after(self, hours: i64) -> Self {
         self.0.checked_add(hours.hours()).map_or(self, Self)
@@ -191,24 +191,24 @@ impl fmt::Debug for Hour {
     }
 }
 
-/// As in `2026-11-23T08`.
+/// Formats the hour as in `2026-11-23T08`.
 impl fmt::Display for Hour {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.0.strftime("%Y-%m-%dT%H"))
     }
 }
 
-/// What a meter read, and for how long it could read.
+/// Amount that a meter recorded, with the measured time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
-    /// How much, in thousandths of the meter's unit.
+    /// Amount, in thousandths of the meter's unit.
     pub amount: u64,
-    /// For how many minutes something was measured. What was not measured is not in the amount.
+    /// Number of minutes with measurements. The amount excludes unmeasured time.
     pub minutes: u64,
 }
 
 impl Reading {
-    /// Both together.
+    /// Adds two readings, saturating.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -218,95 +218,96 @@ impl Reading {
     }
 }
 
-/// What a workspace used in an hour. Outlives the workspace; goes with the organization.
+/// Usage of a workspace in one hour. It outlives the workspace and is deleted with the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageHour {
-    /// Whose.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// Of which workspace, which may be gone by now.
+    /// Workspace, which may have been deleted.
     pub workspace_id: WorkspaceId,
-    /// When.
+    /// Hour of the usage.
     pub hour: Hour,
-    /// What.
+    /// Readings of all meters.
     pub readings: PerMeter<Reading>,
 }
 
 impl UsageHour {
-    /// An hour of which nothing is known yet.
+    /// Returns an hour without readings.
     #[must_use]
-    pub fn unread(organization_id: OrganizationId, workspace_id: WorkspaceId, hour: Hour) -> Self {
+    pub fn empty(organization_id: OrganizationId, workspace_id: WorkspaceId, hour: Hour) -> Self {
         Self { organization_id, workspace_id, hour, readings: PerMeter::default() }
     }
 }
 
-/// What the billing provider was told of an organization's usage in an hour. Goes with the organization.
+/// Usage of an organization in one hour that was reported to the billing provider. It is deleted with the
+/// organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageReport {
-    /// Whose.
+    /// Organization.
     pub organization_id: OrganizationId,
-    /// When.
+    /// Hour of the usage.
     pub hour: Hour,
-    /// How much, in thousandths of each meter's unit.
-    pub told: PerMeter<u64>,
-    /// How often something was told, so that every telling has a name of its own.
-    pub round: u64,
+    /// Reported amounts, in thousandths of each meter's unit.
+    pub reported: PerMeter<u64>,
+    /// Number of reports for the hour so far, which makes the identifier of each report unique.
+    pub revision: u64,
 }
 
 impl UsageReport {
-    /// A report of which nothing was told yet.
+    /// Returns a record without reported usage.
     #[must_use]
-    pub fn untold(organization_id: OrganizationId, hour: Hour) -> Self {
-        Self { organization_id, hour, told: PerMeter::default(), round: 0 }
+    pub fn unreported(organization_id: OrganizationId, hour: Hour) -> Self {
+        Self { organization_id, hour, reported: PerMeter::default(), revision: 0 }
     }
 }
 
-/// That the meters of all workspaces were read for an hour. Forgotten with the usage of that hour.
+/// Record that the meters of all workspaces were read for an hour. It is deleted with the usage of that hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeteredHour {
-    /// Which hour.
+    /// Hour that was read.
     pub hour: Hour,
-    /// When it was last read.
+    /// Time of the last read.
     pub read_at: Timestamp,
-    /// When to read it again, for what was measured late; none when it is final.
-    pub again_at: Option<Timestamp>,
+    /// Time of the next read, which includes late measurements; `None` if the reading is final.
+    pub next_read_at: Option<Timestamp>,
 }
 
-/// What a workspace used over some hours.
+/// Usage of a workspace over a range of hours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceUsage {
-    /// Which workspace, which may be gone by now.
+    /// Workspace, which may have been deleted.
     pub workspace_id: WorkspaceId,
-    /// For how many hours its meters were read.
+    /// Number of hours for which its meters were read.
     pub hours: u64,
-    /// What it used.
+    /// Readings of all meters.
     pub readings: PerMeter<Reading>,
 }
 
-/// A month of the calendar, in UTC.
+/// Calendar month, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Month(Date);
 
 impl Month {
-    /// The month that a moment lies in.
+    /// Returns the month that contains a time.
     #[must_use]
     pub fn of(moment: Timestamp) -> Self {
         Self(moment.to_zoned(TimeZone::UTC).date().first_of_month())
     }
 
-    /// When it begins.
+    /// Returns the start of the month.
     #[must_use]
     pub fn start(self) -> Timestamp {
         self.0.to_zoned(TimeZone::UTC).map_or(Timestamp::MIN, |start| start.timestamp())
     }
 
-    /// When it is over, and the next one begins.
+    /// Returns the end of the month, which is the start of the next one.
     #[must_use]
     pub fn end(self) -> Timestamp {
         self.0.checked_add(1.month()).map_or(Timestamp::MAX, |next| Self(next).start())
     }
 }
 
-/// As in `2026-11`.
+/// Formats the month as in `2026-11`.
 impl fmt::Display for Month {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.0.strftime("%Y-%m"))
@@ -334,43 +335,43 @@ impl<'de> Deserialize<'de> for Month {
     }
 }
 
-/// A text that is no [`Month`].
+/// Text that does not name a [`Month`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a month such as 2026-11")]
 pub struct UnknownMonth;
 
-/// About what people were warned in a month, so that nobody is warned twice.
+/// Usage alerts that were sent in a month, recorded so that no alert is sent twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Warned {
-    /// In which month; none as long as there was nothing to warn of.
+pub struct SentUsageAlerts {
+    /// Month of the alerts; `None` before the first alert.
     pub month: Option<Month>,
-    /// Of what.
-    pub of: BTreeSet<UsageAlert>,
+    /// Alerts that were sent.
+    pub alerts: BTreeSet<UsageAlert>,
 }
 
-impl Warned {
-    /// Of nothing.
+impl SentUsageAlerts {
+    /// Returns the record without alerts.
     #[must_use]
-    pub const fn nothing() -> Self {
-        Self { month: None, of: BTreeSet::new() }
+    pub const fn empty() -> Self {
+        Self { month: None, alerts: BTreeSet::new() }
     }
 }
 
-/// That usage comes near to some bound, or has reached it.
+/// Alert that usage is close to a bound or has reached it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UsageAlert {
-    /// Which bound.
+    /// Bound that the alert is about.
     pub bound: UsageBound,
-    /// How much of it is used up at least, in percent.
+    /// Percentage of the bound that has been reached.
     pub percent: u8,
 }
 
-/// Something that usage can reach in a month.
+/// Bound on the usage of a month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "meter")]
 pub enum UsageBound {
-    /// What the plan includes of this.
+    /// Amount that the plan includes for the meter.
     Included(Meter),
-    /// What the organization wants to spend on usage beyond that.
+    /// Budget of the organization for usage beyond the included amounts.
     Budget,
 }

@@ -2,51 +2,51 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
-use crate::model::words;
+use crate::model::string_enum;
 use crate::name::{DisplayName, Email, ProviderName};
 use crate::version::Version;
 
-/// Somebody who can act: a person, or a service account of an organization. Root of an aggregate.
+/// Actor of the platform: a person, or a service account of an organization. Root of an aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// Who it is.
+    /// Id of the user.
     pub id: UserId,
-    /// Person or service account.
+    /// Kind of the user.
     pub kind: UserKind,
-    /// The address that a sign-in provider vouched for. Unique among persons; service accounts have none.
+    /// Address that a sign-in provider has verified, unique among persons; `None` for service accounts.
     pub email: Option<Email>,
-    /// The name to show.
+    /// Name for display.
     pub name: DisplayName,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Raised by every change to the user.
+    /// Version, incremented by every change.
     pub version: Version,
 }
 
-/// What kind of user it is.
+/// Kind of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserKind {
-    /// A human being who signs in.
+    /// Person who signs in.
     Person,
-    /// Automation that belongs to one organization and never signs in.
+    /// Automation of one organization, which never signs in.
     ServiceAccount,
 }
 
-words!(UserKind { Person = "person", ServiceAccount = "service_account" } else UnknownUserKind = "must be person or service_account");
+string_enum!(UserKind { Person = "person", ServiceAccount = "service_account" } else UnknownUserKind = "must be person or service_account");
 
-/// A way for a person to sign in: what one provider calls them.
+/// Account of a user at a sign-in provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The provider, as configured in this installation.
+    /// Sign-in provider, by its name in this installation.
     pub provider: ProviderName,
-    /// The provider's own, stable name for the person (OpenID Connect `sub`).
+    /// Stable identifier of the person at the provider (OpenID Connect `sub`).
     pub subject: String,
-    /// Whom it signs in.
+    /// User who signs in with the identity.
     pub user_id: UserId,
-    /// The verified address that the provider gave when the identity was made.
+    /// Verified address that the provider returned when the identity was created.
     pub email: Option<Email>,
-    /// When it first signed in.
+    /// Time of the first sign-in.
     pub created_at: Timestamp,
 }

@@ -4,93 +4,95 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodePoolId, OrganizationId, ProjectId, UserId, WorkspaceId};
-use crate::model::{Assignment, Condition, CustomRole, Cut, Group, NodePool, PoolNodes, Project, words};
+use crate::model::{
+    AccessRevocation, Assignment, Condition, CustomRole, Group, NodePool, PoolNodes, Project, string_enum,
+};
 use crate::name::{DisplayName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::quota::Quota;
 use crate::version::Version;
 
-/// A tenant cluster as its organization asked for it, and what became of it. Root of an aggregate.
+/// Tenant cluster as its organization requested it, with the status that was last observed. Root of an aggregate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workspace {
-    /// Which workspace.
+    /// Id of the workspace.
     pub id: WorkspaceId,
-    /// Whose.
+    /// Organization of the workspace.
     pub organization_id: OrganizationId,
-    /// Its name, unique in the organization.
+    /// Name, unique in the organization.
     pub name: Slug,
-    /// The name to show.
+    /// Name for display.
     pub display_name: Option<DisplayName>,
-    /// The plan that gives it its size.
+    /// Plan that determines size and limits.
     pub plan_id: PlanId,
-    /// Where it was asked to run.
+    /// Requested region; `None` for any region.
     pub region: Option<Region>,
-    /// The Kubernetes version it should run.
+    /// Desired Kubernetes version.
     pub kubernetes_version: KubernetesVersion,
-    /// Whether it should run at all.
+    /// Desired power state.
     pub power: Power,
-    /// Why it sleeps although it should run.
+    /// Reason of a billing suspension, which takes precedence over `power`; `None` if there is none.
     #[serde(default)]
-    pub held: Option<Hold>,
-    /// The nodes that it should have to itself, in the order in which they were asked for.
+    pub suspension_reason: Option<BillingSuspension>,
+    /// Desired node pools, in the order of their creation.
     #[serde(default)]
     pub node_pools: Vec<NodePool>,
-    /// Who was put out of it at once, a short while ago.
+    /// Recent access revocations.
     #[serde(default)]
-    pub cuts: Vec<Cut>,
-    /// When deletion was asked for.
+    pub access_revocations: Vec<AccessRevocation>,
+    /// Time at which deletion was requested; `None` otherwise.
     pub deletion_requested_at: Option<Timestamp>,
-    /// The host cluster it was placed on; it stays there.
+    /// Host cluster of the workspace. It never changes.
     pub host_cluster: HostClusterName,
-    /// Raised by every change that the cluster must follow.
+    /// Counter of the changes that the cluster must follow.
     pub generation: u64,
-    /// Raised by every change of groups, members, roles and assignments: the key of caches over access.
+    /// Counter of the changes of groups, members, roles and assignments: the key of caches derived from access.
     pub access_version: u64,
-    /// What was last seen of the cluster.
+    /// Status of the cluster as last observed.
     pub status: WorkspaceStatus,
-    /// When the reconciler should look at the latest; none when there is nothing to wait for.
+    /// Time of the next reconcile at the latest; `None` if none is needed.
     pub reconcile_at: Option<Timestamp>,
-    /// Who made it.
+    /// User who created the workspace.
     pub created_by: UserId,
-    /// When it was made.
+    /// Creation time.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
-    /// Raised by every change to anything in it.
+    /// Version, incremented by every change inside the workspace.
     pub version: Version,
 }
 
 impl Workspace {
-    /// Whether the cluster follows all that was asked for, as far as is known.
+    /// `true` if the cluster was observed at the current generation and no deletion was requested.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub fn is_reconciled(&self) -> bool {
         self.status.observed_generation == self.generation && self.deletion_requested_at.is_none()
     }
 }
 
-/// Whether a workspace should run.
+/// Desired power state of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
-    /// It should.
+    /// The workspace runs.
     Running,
-    /// It should sleep: nothing runs, nothing is lost.
+    /// The workspace is suspended: no pods run, no data is lost.
     Suspended,
 }
 
-words!(Power { Running = "running", Suspended = "suspended" } else UnknownPower = "must be running or suspended");
+string_enum!(Power { Running = "running", Suspended = "suspended" } else UnknownPower = "must be running or suspended");
 
-/// Why a workspace sleeps whatever its power says.
+/// Reason for which a workspace is suspended regardless of its power state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// The organization has owed a payment for too long.
+pub enum BillingSuspension {
+    /// A payment of the organization has been overdue for too long.
     Overdue,
-    /// Its plan, or one more workspace, is not paid for any more.
+    /// The workspace, or its plan, is no longer paid for.
     NotPaidFor,
 }
 
-words!(Hold { Overdue = "overdue", NotPaidFor = "not_paid_for" } else UnknownHold = "no reason to hold a workspace");
+string_enum!(BillingSuspension { Overdue = "overdue", NotPaidFor = "not_paid_for" } else UnknownBillingSuspension = "must be overdue or not_paid_for");
 
-impl Hold {
-    /// The reason in a workspace's status, in one `CamelCase` word.
+impl BillingSuspension {
+    /// Returns the reason in the status of a workspace, in `CamelCase`.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -99,44 +101,46 @@ impl Hold {
         }
     }
 
-    /// What it means, and what to do about it.
+    /// Returns the description of the reason with its remedy.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
-            Self::Overdue => "a payment of the organization is overdue; it wakes once that is paid",
+            Self::Overdue => {
+                "a payment of the organization is overdue; the workspace resumes once it is paid"
+            }
             Self::NotPaidFor => {
-                "the organization does not pay for it any more; it wakes once a plan that covers it is subscribed to"
+                "no paid plan covers the workspace; it resumes once the organization subscribes to a plan that does"
             }
         }
     }
 }
 
-/// Where a workspace is in its life.
+/// Phase of the lifecycle of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Asked for; nobody looked yet.
+    /// Requested, not reconciled yet.
     Pending,
-    /// Its control plane is being made.
+    /// The control plane is being created.
     Provisioning,
-    /// It works as asked.
+    /// The cluster matches its desired state.
     Ready,
-    /// It works, and is being brought to what was asked since.
+    /// The cluster runs and is being changed to its desired state.
     Updating,
-    /// It is being put to sleep.
+    /// The cluster is being suspended.
     Suspending,
-    /// It sleeps.
+    /// The cluster is suspended.
     Suspended,
-    /// It is being woken.
+    /// The cluster is being resumed.
     Resuming,
-    /// It worked, and something is wrong now; we keep trying.
+    /// The cluster was ready and has a problem now; reconciling continues.
     Degraded,
-    /// It cannot become what was asked; somebody has to change something.
+    /// The cluster cannot reach its desired state without a change by a user or operator.
     Failed,
-    /// It is being removed.
+    /// The cluster is being deleted.
     Deleting,
 }
 
-words!(Phase {
+string_enum!(Phase {
     Pending = "pending",
     Provisioning = "provisioning",
     Ready = "ready",
@@ -147,45 +151,45 @@ words!(Phase {
     Degraded = "degraded",
     Failed = "failed",
     Deleting = "deleting",
-} else UnknownPhase = "no phase of a workspace");
+} else UnknownPhase = "must be a workspace phase such as ready");
 
-/// What was last seen of a workspace's cluster.
+/// Status of a workspace's cluster as last observed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceStatus {
-    /// Where it is in its life.
+    /// Phase of the lifecycle.
     pub phase: Phase,
-    /// Since when.
+    /// Start of the phase.
     pub phase_since: Timestamp,
-    /// Why, in one `CamelCase` word; empty when all is well.
+    /// Reason of the phase, in `CamelCase`; empty if there is no problem.
     pub reason: String,
-    /// Why, for people, and what to do about it; empty when all is well.
+    /// Description of the reason with its remedy; empty if there is no problem.
     pub message: String,
-    /// The newest generation that the cluster follows.
+    /// Newest generation that the cluster has reached.
     pub observed_generation: u64,
-    /// The Kubernetes version that has run last; none if that is not known.
+    /// Kubernetes version that ran last; `None` if unknown.
     #[serde(default)]
     pub kubernetes_version: Option<KubernetesVersion>,
-    /// Single observations.
+    /// Conditions of the workspace.
     pub conditions: Vec<Condition>,
-    /// Where its API server answers.
+    /// URL of the tenant API server; `None` if unknown.
     pub api_endpoint: Option<String>,
-    /// The certificate authority of its API server, in PEM.
+    /// Certificate authority of the tenant API server, in PEM; `None` if unknown.
     pub certificate_authority: Option<String>,
-    /// How often in a row looking failed.
+    /// Number of consecutive failed reconciles.
     pub failures: u32,
-    /// Projects whose namespace could not be made, with the reason.
+    /// Projects whose namespace could not be created, with the reason.
     pub refused_projects: BTreeMap<ProjectId, String>,
-    /// What its workloads use, as far as it was measured.
+    /// Resource usage of the workloads; `None` if it was not measured.
     pub usage: Option<Usage>,
-    /// What differed from what it should be when that was last compared.
+    /// Differences from the desired state at the last comparison; `None` before the first one.
     pub drift: Option<Drift>,
-    /// The nodes of its pools, those of pools that are gone included while they are being given back.
+    /// Nodes of the pools, including those of deleted pools until they are released.
     #[serde(default)]
     pub node_pools: BTreeMap<NodePoolId, PoolNodes>,
 }
 
 impl WorkspaceStatus {
-    /// The status of a workspace that nobody has looked at yet.
+    /// Returns the status of a workspace that has not been reconciled yet.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self {
@@ -207,55 +211,55 @@ impl WorkspaceStatus {
     }
 }
 
-/// What the workloads of a workspace use.
+/// Resource usage of the workloads of a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// When it was measured.
+    /// Time of the measurement.
     pub observed_at: Timestamp,
-    /// By the whole workspace, its control plane included.
+    /// Usage of the whole workspace, including its control plane.
     pub workspace: Quota,
-    /// By each project.
+    /// Usage of each project.
     pub projects: BTreeMap<ProjectId, Quota>,
 }
 
-/// What differed between a cluster and what it should be.
+/// Differences between a cluster and its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
-    /// When it was compared.
+    /// Time of the comparison.
     pub checked_at: Timestamp,
-    /// Every object that differed, as it was before the repair.
+    /// Differing objects, as they were before the repair.
     pub entries: Vec<DriftEntry>,
 }
 
-/// One object that differed from what it should be.
+/// Difference between an object and its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DriftEntry {
-    /// Where: `host`, or `tenant` for an object inside the tenant cluster.
+    /// Location of the object: `host`, or `tenant` for an object inside the tenant cluster.
     pub scope: String,
-    /// The object, as `kind/namespace/name`.
+    /// Object, as `kind/namespace/name`.
     pub object: String,
-    /// The field, as a path; empty when the whole object is missing or too much.
+    /// Path of the field; empty if the whole object is missing or superfluous.
     pub field: String,
-    /// What the cluster has; none when it is missing.
+    /// Actual value; `None` if it is missing.
     pub actual: Option<String>,
-    /// What it should have; none when it should not be there.
+    /// Desired value; `None` if it should not exist.
     pub desired: Option<String>,
-    /// Who else has a say in the field, by the names that the API server knows them by.
+    /// Other field managers of the field, by their names at the API server.
     #[serde(default)]
     pub managers: Vec<String>,
 }
 
-/// A workspace with everything that its cluster follows, read in one go.
+/// Workspace with everything that determines its desired state, read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceState {
-    /// The root.
+    /// Workspace itself.
     pub workspace: Workspace,
-    /// All its groups.
+    /// All groups of the workspace.
     pub groups: Vec<Group>,
-    /// All its projects.
+    /// All projects of the workspace.
     pub projects: Vec<Project>,
-    /// The custom roles of all its projects.
+    /// Custom roles of all projects.
     pub roles: Vec<CustomRole>,
-    /// All its assignments.
+    /// All role assignments of the workspace.
     pub assignments: Vec<Assignment>,
 }

@@ -1,22 +1,22 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Caller, Parts};
-use crate::access::{AccessFacts, Action, Decision, Standing, WorkspaceDemand, authorize};
+use super::{Caller, PlatformInner};
+use crate::access::{AccessFacts, Action, Decision, EffectiveRoles, WorkspaceRight, authorize};
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, ProjectId, WorkspaceId};
 use crate::model::{Member, OrganizationRole, Workspace, WorkspaceState};
 
-/// How many workspaces' facts are kept at hand.
-const CACHED: usize = 256;
+/// Maximum number of workspaces whose access facts are cached.
+const FACTS_CACHE_CAPACITY: usize = 256;
 
-/// The facts of workspaces, each under the access version they were read at: an entry is never wrong, it
-/// only stops being asked for.
+/// Cache of access facts by workspace and access version. An entry never becomes wrong; it is no longer requested once
+/// the access version has changed.
 pub(super) struct FactsCache(quick_cache::sync::Cache<(WorkspaceId, u64), Arc<AccessFacts>>);
 
 impl FactsCache {
     pub(super) fn new() -> Self {
-        Self(quick_cache::sync::Cache::new(CACHED))
+        Self(quick_cache::sync::Cache::new(FACTS_CACHE_CAPACITY))
     }
 }
 
@@ -32,8 +32,12 @@ impl From<WorkspaceState> for AccessFacts {
     }
 }
 
-impl Parts {
-    /// Lets a caller do something in an organization, and says which role they have there.
+impl PlatformInner {
+    /// Authorizes an action in an organization and returns the caller's role there.
+    ///
+    /// # Errors
+    /// `NotFound` for a caller who is not a member, `Forbidden`, or `RateLimited` if the organization exceeds its
+    /// request rate.
     pub(crate) async fn permit(
         &self,
         caller: &Caller,
@@ -41,17 +45,17 @@ impl Parts {
         action: Action,
     ) -> Result<OrganizationRole> {
         let member = self.store.find_member(organization, caller.principal.user_id).await?;
-        let role = self.admit(member).await?;
-        let standing = Standing { organization: Some(role), ..Standing::default() };
-        decide(authorize(&caller.principal, &standing, action), "organization")?;
+        let role = self.require_member(member).await?;
+        let roles = EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() };
+        decide(authorize(&caller.principal, &roles, action), "organization")?;
         Ok(role)
     }
 
-    /// Lets a member of an organization in, as long as its members do not ask for too much together. Whoever is none
-    /// uses up nothing.
-    async fn admit(&self, member: Option<Member>) -> Result<OrganizationRole> {
+    /// Returns the role of a member and takes one token from the rate limit that all members of the organization
+    /// share. A caller who is not a member consumes nothing.
+    async fn require_member(&self, member: Option<Member>) -> Result<OrganizationRole> {
         let member = member.ok_or_else(|| Error::not_found("organization"))?;
-        if let Some(rate) = self.settings.organization_rate {
+        if let Some(rate) = self.config.organization_rate {
             let bucket = format!("rate:{}", member.organization_id);
             let allowance = self.ephemeral.take_token(&bucket, rate).await?;
             if !allowance.allowed {
@@ -61,7 +65,10 @@ impl Parts {
         Ok(member.role)
     }
 
-    /// Lets a caller do something in a workspace, or in one project of it, and hands out the workspace.
+    /// Authorizes an action in a workspace, or in one of its projects, and returns the workspace.
+    ///
+    /// # Errors
+    /// As [`Self::permit`]; `NotFound` also for a workspace that does not exist or that the caller may not see.
     pub(crate) async fn permit_in(
         &self,
         caller: &Caller,
@@ -73,25 +80,25 @@ impl Parts {
         let user = caller.principal.user_id;
         let found = self.store.find_workspace_for(organization, user, workspace).await?;
         let (member, workspace) = found.unzip();
-        let role = self.admit(member).await?;
+        let role = self.require_member(member).await?;
         let workspace = workspace.flatten().ok_or_else(|| Error::not_found("workspace"))?;
 
-        let mut standing = Standing { organization: Some(role), ..Standing::default() };
-        if authorize(&caller.principal, &standing, action) == Decision::Allowed {
+        let mut roles = EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() };
+        if authorize(&caller.principal, &roles, action) == Decision::Allowed {
             return Ok(workspace);
         }
         let direct = self.store.list_groups_of(organization, workspace.id, user).await?;
-        standing = match action.permission().demand {
-            WorkspaceDemand::Nothing | WorkspaceDemand::Member => {
-                Standing { in_workspace: !direct.is_empty(), ..standing }
+        roles = match action.permission().workspace_right {
+            WorkspaceRight::None | WorkspaceRight::Member => {
+                EffectiveRoles { in_workspace: !direct.is_empty(), ..roles }
             }
-            _ => self.facts(&workspace).await?.standing(Some(role), &direct, project),
+            _ => self.facts(&workspace).await?.effective_roles(Some(role), &direct, project),
         };
-        decide(authorize(&caller.principal, &standing, action), "workspace")?;
+        decide(authorize(&caller.principal, &roles, action), "workspace")?;
         Ok(workspace)
     }
 
-    /// What decides on rights in a workspace, as of the version in which it was read.
+    /// Returns the access facts of a workspace at its access version, or at a newer one.
     pub(crate) async fn facts(&self, workspace: &Workspace) -> Result<Arc<AccessFacts>> {
         if let Some(facts) = self.facts.0.get(&(workspace.id, workspace.access_version)) {
             return Ok(facts);
@@ -103,7 +110,7 @@ impl Parts {
         Ok(facts)
     }
 
-    /// A workspace with everything in it.
+    /// Loads a workspace with all objects that belong to it.
     pub(crate) async fn load(
         &self,
         organization: OrganizationId,
@@ -113,7 +120,7 @@ impl Parts {
         found.ok_or_else(|| Error::not_found("workspace"))
     }
 
-    /// The groups of a workspace that a user was put in.
+    /// Lists the groups of a workspace that a user is a direct member of.
     pub(crate) async fn groups_of(
         &self,
         workspace: &Workspace,
@@ -123,10 +130,10 @@ impl Parts {
     }
 }
 
-fn decide(decision: Decision, place: &'static str) -> Result<()> {
+fn decide(decision: Decision, resource: &'static str) -> Result<()> {
     match decision {
         Decision::Allowed => Ok(()),
-        Decision::Hidden => Err(Error::not_found(place)),
+        Decision::Hidden => Err(Error::not_found(resource)),
         Decision::Denied(reason) => Err(Error::forbidden(reason)),
     }
 }

@@ -1,77 +1,78 @@
 use std::time::Duration;
 
 use super::commit::require_version;
-use super::invitations::require_alive;
-use super::{Caller, Parts};
+use super::invitations::require_not_deleting;
+use super::{Caller, PlatformInner};
 use crate::access::Action;
-use crate::billing::{Billable, Invoice, PaymentMethod, Wanted, covers};
+use crate::billing::{Billable, DesiredSubscription, Invoice, PaymentMethod, covers};
 use crate::changeset::{Changeset, OutboxMessage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrderId, OrganizationId};
 use crate::limits;
 use crate::model::{
-    BillingAccount, CustomerId, Interval, Order, Organization, OrganizationCounts, Plan, Standing,
-    SubscriptionState, WebhookEvent, Wish, Workspace,
+    BillingAccount, BillingStanding, CustomerId, Interval, Order, Organization, OrganizationCounts, Plan,
+    SubscriptionChange, SubscriptionState, WebhookEvent, Workspace,
 };
 use crate::name::PlanId;
 use crate::page::PageRequest;
 use crate::version::Version;
-use crate::worker::Accountant;
+use crate::worker::BillingReconciler;
 
-/// How often to see whether somebody else is done with an order, and how long to wait in between.
-const TRIES: usize = 20;
-const WAIT: Duration = Duration::from_millis(100);
+/// Number of checks if a pending order has been carried out, and the time between two checks.
+const ORDER_POLL_ATTEMPTS: usize = 20;
+const ORDER_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What organizations pay, and how.
+/// Billing of organizations: plans, orders, payment methods, invoices and usage.
 #[derive(Debug, Clone, Copy)]
-pub struct Billing<'a>(pub(super) &'a Parts);
+pub struct Billing<'a>(pub(super) &'a PlatformInner);
 
-/// What an organization wants to pay for.
+/// Command to change the plan of an organization.
 #[derive(Debug, Clone)]
 pub struct ChoosePlan {
-    /// The plan.
+    /// Requested plan.
     pub plan_id: PlanId,
-    /// How often to pay; as before, or else monthly, if not said.
+    /// Billing interval; `None` for the interval of the current subscription, or monthly without one.
     pub interval: Option<Interval>,
-    /// A coupon to redeem.
+    /// Coupon to redeem.
     pub coupon: Option<String>,
 }
 
-/// How things stand between an organization and whoever takes its money.
+/// Billing account of an organization with its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BillingState {
-    /// The plan that the organization is on.
+    /// Plan of the organization.
     pub plan_id: PlanId,
-    /// Its account; one that was never used, if it never had to do with money.
+    /// Billing account; an empty one if the organization never had any.
     pub account: BillingAccount,
-    /// What a browser needs to confirm a payment for which the bank waits.
+    /// Client secret with which a browser confirms a payment that the bank has not authorized yet; `None` if no
+    /// payment needs confirmation.
     pub payment_secret: Option<String>,
 }
 
-/// Everything about an organization's money at a glance.
+/// Billing account with payment method and invoices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BillingOverview {
-    /// How things stand.
+    /// Billing account and plan.
     pub state: BillingState,
-    /// The default way to pay.
+    /// Default payment method.
     pub payment_method: Option<PaymentMethod>,
-    /// The invoice that comes next.
+    /// Next invoice.
     pub upcoming: Option<Invoice>,
-    /// Invoices that are to be paid.
+    /// Invoices that are not paid yet.
     pub open: Vec<Invoice>,
 }
 
-/// What a plan has to have room for.
-struct There {
+/// Existing resources of an organization, which a plan must allow.
+struct ExistingResources {
     workspaces: Vec<Workspace>,
     counts: OrganizationCounts,
 }
 
 impl Billing<'_> {
-    /// How things stand.
+    /// Returns the billing account and the plan.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn state(&self, caller: &Caller, id: OrganizationId) -> Result<BillingState> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         self.read(id).await
@@ -81,36 +82,37 @@ impl Billing<'_> {
         let organization = self.0.organization(id).await?;
         let found = self.0.store.find_billing_account(id).await?;
         let account = found.unwrap_or_else(|| BillingAccount::new(id, organization.created_at));
-        let waits = account.subscription.as_ref().is_some_and(|subscription| {
+        let may_need_confirmation = account.subscription.as_ref().is_some_and(|subscription| {
             subscription.awaits_confirmation
                 || subscription.state == SubscriptionState::Incomplete
-                || subscription.state.owes()
+                || subscription.state.is_payment_missing()
         });
         let payment_secret = match &account.customer_id {
-            Some(customer) if waits => self.payment_secret(customer).await,
+            Some(customer) if may_need_confirmation => self.payment_secret(customer).await,
             _ => None,
         };
         Ok(BillingState { plan_id: organization.plan_id, account, payment_secret })
     }
 
-    /// It is never kept, so that it has to be asked for. What is known is shown without it while nobody answers.
+    /// Reads the client secret from the provider, because it is never stored. If the provider does not respond, the
+    /// account is returned without it.
     async fn payment_secret(&self, customer: &CustomerId) -> Option<String> {
         self.0.billing.pending_payment(customer).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what a payment waits for could not be found out");
+            tracing::warn!(%error, "reading pending payment failed; payment secret omitted");
             None
         })
     }
 
-    /// Orders a plan, and waits a little for the order to be carried out: it is still in the account that is answered
-    /// when the provider is away, and is carried out as soon as it is back. Choosing a free plan ends the
-    /// subscription when what was paid for is over.
+    /// Orders a plan and waits up to two seconds for the order to be carried out. If the provider is unavailable, the
+    /// returned account still contains the order, which is carried out once the provider is available again. An order
+    /// of a free plan cancels the subscription at the end of the paid period.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Invalid` for a plan or rhythm that is not sold, or a coupon that cannot be redeemed.
-    /// - `QuotaExceeded` when there is more in the organization than the plan allows, saying what must go first.
-    /// - `Conflict` with code `order_pending` while another order is not carried out yet, `no_payment_method`,
-    ///   `payment_failed`, `order_refused`, `organization_deleting` or `precondition_failed`.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Invalid` for a plan or interval that is not sold, or a coupon that cannot be redeemed.
+    /// - `QuotaExceeded` if the organization exceeds the limits of the plan; names the resources to remove first.
+    /// - `Conflict` with code `order_pending` while another order is pending, `no_payment_method`, `payment_failed`,
+    ///   `order_rejected`, `organization_deleting` or `precondition_failed`.
     pub async fn choose_plan(
         &self,
         caller: &Caller,
@@ -118,15 +120,15 @@ impl Billing<'_> {
         command: &ChoosePlan,
         expected: Option<Version>,
     ) -> Result<BillingState> {
-        self.order(caller, id, expected, |organization, account, there| {
-            let plan = self.plan(organization, account, &command.plan_id)?;
-            self.require_room(organization, there, plan)?;
-            self.wish(account, plan, command)
+        self.place_order(caller, id, expected, |organization, account, existing| {
+            let plan = self.requested_plan(organization, account, &command.plan_id)?;
+            self.require_fits(organization, existing, plan)?;
+            self.subscription_change(account, plan, command)
         })
         .await
     }
 
-    /// What the next invoice would be with another plan. Orders nothing.
+    /// Previews the next invoice with another plan, without ordering it. `None` for a free plan.
     ///
     /// # Errors
     /// As [`Self::choose_plan`].
@@ -136,23 +138,28 @@ impl Billing<'_> {
         id: OrganizationId,
         command: &ChoosePlan,
     ) -> Result<Option<Invoice>> {
-        // It makes the organization a customer, if it is none yet.
+        // Creates the customer at the provider if the organization has none.
         self.0.permit(caller, id, Action::BillingManage).await?;
         let organization = self.0.organization(id).await?;
-        let there = self.there(id).await?;
+        let existing = self.existing_resources(id).await?;
         let account = self.0.store.find_billing_account(id).await?;
         let account = account.unwrap_or_else(|| BillingAccount::new(id, self.0.now()));
-        let plan = self.plan(&organization, &account, &command.plan_id)?;
-        self.require_room(&organization, &there, plan)?;
-        let Some(Wish::Subscribe { interval, coupon, .. }) = self.wish(&account, plan, command)? else {
+        let plan = self.requested_plan(&organization, &account, &command.plan_id)?;
+        self.require_fits(&organization, &existing, plan)?;
+        let Some(SubscriptionChange::Subscribe { interval, coupon, .. }) =
+            self.subscription_change(&account, plan, command)?
+        else {
             return Ok(None);
         };
         let (_, customer) = self.customer(caller, id).await?;
-        let wanted = Wanted { coupon, ..Wanted::of(plan, interval, Billable::of(&there.workspaces)) };
-        self.0.billing.preview(&customer, &wanted).await.map(Some)
+        let desired = DesiredSubscription {
+            coupon,
+            ..DesiredSubscription::of(plan, interval, Billable::of(&existing.workspaces))
+        };
+        self.0.billing.preview(&customer, &desired).await.map(Some)
     }
 
-    /// Ends the subscription, now or when what was paid for is over. Ending what is not there does nothing.
+    /// Cancels the subscription, immediately or at the end of the paid period. Does nothing without a subscription.
     ///
     /// # Errors
     /// As [`Self::choose_plan`].
@@ -163,71 +170,92 @@ impl Billing<'_> {
         at_period_end: bool,
         expected: Option<Version>,
     ) -> Result<BillingState> {
-        self.order(caller, id, expected, |_, account, _| {
-            Ok(account.live_subscription().map(|_| Wish::Cancel { at_period_end }))
+        self.place_order(caller, id, expected, |_, account, _| {
+            Ok(account.live_subscription().map(|_| SubscriptionChange::Cancel { at_period_end }))
         })
         .await
     }
 
-    fn plan(&self, organization: &Organization, account: &BillingAccount, wanted: &PlanId) -> Result<&Plan> {
+    fn requested_plan(
+        &self,
+        organization: &Organization,
+        account: &BillingAccount,
+        requested: &PlanId,
+    ) -> Result<&Plan> {
         let paid = account.live_subscription().map(|subscription| &subscription.plan_id);
-        let on: Vec<&PlanId> = paid.into_iter().chain([&organization.plan_id]).collect();
-        self.0.plans.choose(wanted, &on)
+        let current: Vec<&PlanId> = paid.into_iter().chain([&organization.plan_id]).collect();
+        self.0.plans.choose(requested, &current)
     }
 
-    async fn there(&self, id: OrganizationId) -> Result<There> {
+    async fn existing_resources(&self, id: OrganizationId) -> Result<ExistingResources> {
         let (workspaces, counts) =
             futures_util::try_join!(self.0.all_workspaces(id), self.0.store.count_organization(id))?;
-        Ok(There { workspaces, counts })
+        Ok(ExistingResources { workspaces, counts })
     }
 
-    fn require_room(&self, organization: &Organization, there: &There, plan: &Plan) -> Result<()> {
+    fn require_fits(
+        &self,
+        organization: &Organization,
+        existing: &ExistingResources,
+        plan: &Plan,
+    ) -> Result<()> {
         if plan.id == organization.plan_id {
             return Ok(());
         }
-        let required = self.0.settings.billing.required;
-        let too_large = |workspace: &&Workspace| {
-            let wanted = self.0.plans.find(&workspace.plan_id);
-            required && wanted.is_some_and(|wanted| !covers(plan.display_order, wanted.display_order))
+        let required = self.0.config.billing.required;
+        let is_too_large = |workspace: &&Workspace| {
+            let current = self.0.plans.find(&workspace.plan_id);
+            required && current.is_some_and(|current| !covers(plan.display_order, current.display_order))
         };
-        let too_large: Vec<&str> =
-            there.workspaces.iter().filter(too_large).map(|workspace| workspace.name.as_str()).collect();
-        limits::change_of_organization_plan(&there.counts, &too_large, plan)
+        let too_large: Vec<&str> = existing
+            .workspaces
+            .iter()
+            .filter(is_too_large)
+            .map(|workspace| workspace.name.as_str())
+            .collect();
+        limits::check_organization_plan_change(&existing.counts, &too_large, plan)
     }
 
-    /// What is to be ordered for this plan; nothing when it is free and there is nothing to end.
-    fn wish(&self, account: &BillingAccount, plan: &Plan, command: &ChoosePlan) -> Result<Option<Wish>> {
+    /// Returns the subscription change for a plan; `None` for a free plan without a subscription to cancel.
+    fn subscription_change(
+        &self,
+        account: &BillingAccount,
+        plan: &Plan,
+        command: &ChoosePlan,
+    ) -> Result<Option<SubscriptionChange>> {
         let live = account.live_subscription();
         let Some(price) = plan.price else {
-            return Ok(live.map(|_| Wish::Cancel { at_period_end: true }));
+            return Ok(live.map(|_| SubscriptionChange::Cancel { at_period_end: true }));
         };
-        let before = live.map(|subscription| subscription.interval);
-        let interval = command.interval.or(before).unwrap_or(Interval::Month);
+        let current_interval = live.map(|subscription| subscription.interval);
+        let interval = command.interval.or(current_interval).unwrap_or(Interval::Month);
         if price.per(interval).is_none() {
             return Err(Error::invalid(
                 "interval",
-                format!("the plan {} is not paid by the {interval}", plan.id),
+                format!("the plan {} has no price per {interval}", plan.id),
             ));
         }
         let coupon = command.coupon.clone();
-        Ok(Some(Wish::Subscribe { plan_id: plan.id.clone(), interval, coupon }))
+        Ok(Some(SubscriptionChange::Subscribe { plan_id: plan.id.clone(), interval, coupon }))
     }
 
-    /// Notes an order, and sees to it that it is carried out.
-    async fn order(
+    /// Stores an order and waits for it to be carried out.
+    async fn place_order(
         &self,
         caller: &Caller,
         id: OrganizationId,
         expected: Option<Version>,
-        decide: impl Fn(&Organization, &BillingAccount, &There) -> Result<Option<Wish>> + Send + Sync,
+        decide: impl Fn(&Organization, &BillingAccount, &ExistingResources) -> Result<Option<SubscriptionChange>>
+        + Send
+        + Sync,
     ) -> Result<BillingState> {
         let decide = &decide;
-        let ordered: Option<OrderId> = self
+        let placed: Option<OrderId> = self
             .0
             .transact(|| async move {
                 self.0.permit(caller, id, Action::BillingManage).await?;
                 let organization = self.0.organization(id).await?;
-                require_alive(&organization)?;
+                require_not_deleting(&organization)?;
                 let found = self.0.store.find_billing_account(id).await?;
                 let now = self.0.now();
                 let known = found.is_some();
@@ -237,52 +265,53 @@ impl Billing<'_> {
                 }
                 if account.order.is_some() {
                     let message =
-                        "the last order is not carried out yet; it is as soon as the provider answers";
+                        "the previous order is still pending; it is carried out once the billing provider responds";
                     return Err(Error::conflict("order_pending", message));
                 }
-                let there = self.there(id).await?;
-                let Some(wish) = decide(&organization, &account, &there)? else {
+                let existing = self.existing_resources(id).await?;
+                let Some(change) = decide(&organization, &account, &existing)? else {
                     return Ok((Changeset::new(), None));
                 };
                 let order =
-                    Order { id: self.0.id(now), wish, asked_by: caller.principal.user_id, asked_at: now };
-                let entry = self.0.audit(caller, id, "billing.order", id, &account.subscription, &order.wish);
+                    Order { id: self.0.id(now), change, requested_by: caller.principal.user_id, requested_at: now };
+                let entry = self.0.audit(caller, id, "billing.order", id, &account.subscription, &order.change);
                 let order_id = order.id;
                 account.order = Some(order);
-                account.look_at = Some(now);
+                account.reconcile_at = Some(now);
                 let changeset = Changeset::new().organization(organization, now).audit(entry);
                 let changeset = match known {
                     true => changeset.billing_account(account, now),
                     false => changeset.insert(account),
                 };
-                Ok((changeset.message(self.0.look_at_account(id)), Some(order_id)))
+                Ok((changeset.message(self.0.account_reconcile_message(id)), Some(order_id)))
             })
             .await?;
-        if let Some(order) = ordered {
+        if let Some(order) = placed {
             self.await_order(id, order).await?;
         }
         let mut state = self.read(id).await?;
-        match state.account.refusal.take_if(|refusal| Some(refusal.order_id) == ordered) {
-            Some(refusal) => Err(Error::conflict(refusal.reason.as_str(), refusal.message)),
+        match state.account.rejection.take_if(|rejection| Some(rejection.order_id) == placed) {
+            Some(rejection) => Err(Error::conflict(rejection.reason.as_str(), rejection.message)),
             None => Ok(state),
         }
     }
 
-    /// Looks until an order is carried out, or until it is clear that this takes longer.
+    /// Reconciles the account until the order is carried out, a reconcile fails or [`ORDER_POLL_ATTEMPTS`] is reached.
     async fn await_order(&self, id: OrganizationId, order: OrderId) -> Result<()> {
-        for _ in 0..TRIES {
-            Accountant::new(self.0).settle(id).await?;
+        for _ in 0..ORDER_POLL_ATTEMPTS {
+            BillingReconciler::of(self.0).reconcile_without_usage(id).await?;
             let account = self.0.store.find_billing_account(id).await?;
-            let open = |account: &BillingAccount| account.order.as_ref().is_some_and(|open| open.id == order);
-            if account.is_none_or(|account| !open(&account) || account.failures > 0) {
+            let is_pending =
+                |account: &BillingAccount| account.order.as_ref().is_some_and(|pending| pending.id == order);
+            if account.is_none_or(|account| !is_pending(&account) || account.failures > 0) {
                 return Ok(());
             }
-            self.0.clock.sleep(WAIT).await;
+            self.0.clock.sleep(ORDER_POLL_INTERVAL).await;
         }
         Ok(())
     }
 
-    /// Everything at a glance.
+    /// Returns the billing account with payment method, next invoice and unpaid invoices.
     ///
     /// # Errors
     /// As [`Self::checkout`].
@@ -305,18 +334,18 @@ impl Billing<'_> {
         })
     }
 
-    /// Takes in what the provider tells: verifies it and keeps it once. A worker looks at the account then. What is of no
-    /// interest is taken in as well, and changes nothing.
+    /// Verifies a webhook of the provider and stores its event once; a worker then reconciles the account. An event
+    /// without a customer is accepted and ignored.
     ///
     /// # Errors
-    /// As [`verify_webhook`](crate::billing::BillingProvider::verify_webhook), and whatever the store fails with: the
-    /// provider tells it again then.
+    /// As [`verify_webhook`](crate::billing::BillingProvider::verify_webhook), and any error of the store. The
+    /// provider then sends the event again.
     pub async fn receive_webhook(&self, body: &[u8], signature: &str) -> Result<()> {
         let received_at = self.0.now();
         let hint = self.0.billing.verify_webhook(body, signature, received_at)?;
         let Some(customer_id) = hint.customer else { return Ok(()) };
         let (id, kind) = (hint.event_id, hint.kind);
-        let event = WebhookEvent { id, kind, customer_id, received_at, heard_at: None };
+        let event = WebhookEvent { id, kind, customer_id, received_at, processed_at: None };
         let changeset = Changeset::new().insert(event);
         match self.0.commit(changeset).await {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -325,37 +354,40 @@ impl Billing<'_> {
     }
 }
 
-impl Parts {
-    /// A message that makes a worker look at the account of an organization, for when nodes come or go, if any plan charges
-    /// for them.
-    pub(crate) fn bill_for_nodes(&self, organization: OrganizationId) -> Option<OutboxMessage> {
-        let charges = |plan: &Plan| plan.price.is_some_and(|price| price.node.is_some());
-        self.plans.iter().any(charges).then(|| self.look_at_account(organization))
+impl PlatformInner {
+    /// Creates a message that requests a reconcile of the billing account after node pools changed; `None` if no plan
+    /// charges for nodes.
+    pub(crate) fn node_billing_message(&self, organization: OrganizationId) -> Option<OutboxMessage> {
+        let charges_for_nodes = |plan: &Plan| plan.price.is_some_and(|price| price.node.is_some());
+        self.plans.iter().any(charges_for_nodes).then(|| self.account_reconcile_message(organization))
     }
 
-    /// A message that makes a worker look at the account of an organization whose plan charges for what is in it, for when
-    /// a workspace comes or goes.
-    pub(crate) fn bill_for_workspaces(&self, organization: &Organization) -> Option<OutboxMessage> {
+    /// Creates a message that requests a reconcile of the billing account after workspaces changed; `None` if the
+    /// organization's plan charges for neither workspaces nor nodes.
+    pub(crate) fn workspace_billing_message(&self, organization: &Organization) -> Option<OutboxMessage> {
         let price = self.plans.find(&organization.plan_id)?.price?;
-        (price.workspace.is_some() || price.node.is_some()).then(|| self.look_at_account(organization.id))
+        (price.workspace.is_some() || price.node.is_some())
+            .then(|| self.account_reconcile_message(organization.id))
     }
 
-    /// Refuses a workspace on a plan that its organization does not pay for, where that is required.
+    /// Checks that the organization pays for a workspace on this plan, if payment is required.
+    ///
+    /// # Errors
+    /// `QuotaExceeded` with code `plan_not_paid_for` or `payment_overdue`.
     pub(crate) async fn require_paid_for(&self, organization: &Organization, plan: &Plan) -> Result<()> {
-        if !self.settings.billing.required {
+        if !self.config.billing.required {
             return Ok(());
         }
-        let own = self.plans.of(&organization.plan_id)?;
+        let own = self.plans.get(&organization.plan_id)?;
         if !covers(own.display_order, plan.display_order) {
             let message = format!(
-                "the organization is on the plan {}, which does not pay for workspaces on the plan {}; subscribe to it \
-                 first",
+                "the plan {} of the organization does not cover workspaces on the plan {}; subscribe to that plan first",
                 own.id, plan.id
             );
             return Err(Error::quota_exceeded(message).with_code("plan_not_paid_for"));
         }
         let account = self.store.find_billing_account(organization.id).await?;
-        if account.is_some_and(|account| matches!(account.standing, Standing::Suspended { .. })) {
+        if account.is_some_and(|account| matches!(account.standing, BillingStanding::Suspended { .. })) {
             let message = "a payment of the organization is overdue; pay it first";
             return Err(Error::quota_exceeded(message).with_code("payment_overdue"));
         }

@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use event_listener::Event;
 
 use super::access::FactsCache;
-use super::turns::Turns;
-use super::{Parts, Platform};
-use crate::billing::{BillingProvider, MemoryBilling, Terms};
+use super::commit_locks::CommitLocks;
+use super::{Platform, PlatformInner};
+use crate::billing::{BillingConfig, BillingProvider, MemoryBilling};
 use crate::clock::{Clock, SystemClock};
 use crate::desired::Issuer;
 use crate::ephemeral::{EphemeralStore, MemoryEphemeral, Rate};
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _, SystemIds};
-use crate::lifecycle::Pace;
+use crate::lifecycle::ReconcileIntervals;
 use crate::metrics::MetricsSource;
 use crate::model::Plan;
 use crate::name::HostClusterName;
@@ -26,31 +26,32 @@ use crate::queue::{MemoryQueue, TaskQueue};
 use crate::seal::MasterKey;
 use crate::store::{MemoryStore, TenantStore};
 
-/// How a platform behaves.
+/// Configuration of a platform.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where people reach it, without a slash at the end; links in mails begin with it.
+pub struct PlatformConfig {
+    /// URL under which users reach the platform, without a trailing slash; prefix of the links in mails.
     pub public_url: String,
-    /// Whose tokens tenant clusters trust.
+    /// OIDC issuer that tenant clusters trust.
     pub issuer: Issuer,
-    /// How often the reconciler looks.
-    pub pace: Pace,
-    /// For how long a repeated request gets the first reply.
-    pub replies_kept: Duration,
-    /// For how long an invitation can be accepted.
-    pub invitations_open: Duration,
-    /// For how long live events can be resumed from.
-    pub events_kept: Duration,
-    /// For how long is known what was used, hour by hour.
-    pub usage_kept: Duration,
-    /// How patient to be with whoever does not pay.
-    pub billing: Terms,
-    /// How much the members of an organization may ask for together; none for no limit.
+    /// Intervals of the reconciler.
+    pub intervals: ReconcileIntervals,
+    /// Retention of the responses that repetitions of a request with the same idempotency key receive; 24 hours by
+    /// default.
+    pub idempotency_retention: Duration,
+    /// Validity of an invitation; 7 days by default.
+    pub invitation_ttl: Duration,
+    /// Retention of live events, from which a client can resume; 7 days by default.
+    pub event_retention: Duration,
+    /// Retention of hourly usage; 400 days by default.
+    pub usage_retention: Duration,
+    /// Grace period, reminders and other terms of billing.
+    pub billing: BillingConfig,
+    /// Rate limit that the members of an organization share; `None` for no limit.
     pub organization_rate: Option<Rate>,
 }
 
-impl Settings {
-    /// The defaults for a platform that is reached at this URL.
+impl PlatformConfig {
+    /// Returns the defaults for a platform with this public URL.
     #[must_use]
     pub fn new(public_url: &str) -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -58,18 +59,18 @@ impl Settings {
         Self {
             issuer: Issuer { url: url.clone(), certificate_authority: None },
             public_url: url,
-            pace: Pace::default(),
-            replies_kept: DAY,
-            invitations_open: 7 * DAY,
-            events_kept: 7 * DAY,
-            usage_kept: 400 * DAY,
-            billing: Terms::default(),
+            intervals: ReconcileIntervals::default(),
+            idempotency_retention: DAY,
+            invitation_ttl: 7 * DAY,
+            event_retention: 7 * DAY,
+            usage_retention: 400 * DAY,
+            billing: BillingConfig::default(),
             organization_rate: None,
         }
     }
 }
 
-/// Puts a [`Platform`] together. What is not given lives in memory.
+/// Builder of a [`Platform`]. Backends that are not set are in memory.
 #[derive(Debug)]
 pub struct PlatformBuilder {
     store: Option<Arc<dyn TenantStore>>,
@@ -83,10 +84,10 @@ pub struct PlatformBuilder {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     key: Option<MasterKey>,
-    settings: Settings,
+    config: PlatformConfig,
 }
 
-macro_rules! parts {
+macro_rules! inner {
     ($($(#[$doc:meta])* $name:ident: $type:ty => $field:ident = $value:expr;)+) => {
         impl PlatformBuilder {$(
             $(#[$doc])*
@@ -99,38 +100,38 @@ macro_rules! parts {
     };
 }
 
-parts! {
-    /// Keeps everything here.
+inner! {
+    /// Sets the system of record.
     with_store: Arc<dyn TenantStore> => store = Some(store);
-    /// Keeps short-lived facts here.
+    /// Sets the store for short-lived state.
     with_ephemeral: Arc<dyn EphemeralStore> => ephemeral = Some(ephemeral);
-    /// Sends work through here.
+    /// Sets the queue of asynchronous work.
     with_queue: Arc<dyn TaskQueue> => queue = Some(queue);
-    /// Makes tenant clusters here.
+    /// Sets the host clusters with their provisioners.
     with_fleet: Fleet => fleet = fleet;
-    /// Sells these plans.
+    /// Sets the plans.
     with_plans: Vec<Plan> => plans = plans;
-    /// Takes money through here.
+    /// Sets the billing provider.
     with_billing: Arc<dyn BillingProvider> => billing = Some(billing);
-    /// Knows from here what workspaces use; without it, nobody does.
+    /// Sets the source of resource usage. Without it, usage is not measured.
     with_metrics: Arc<dyn MetricsSource> => metrics = Some(metrics);
-    /// Sends mail through here.
+    /// Sets the notifier that sends mails.
     with_notifier: Arc<dyn Notifier> => notifier = Some(notifier);
-    /// Goes by this clock.
+    /// Sets the clock.
     with_clock: Arc<dyn Clock> => clock = clock;
-    /// Takes ids and randomness from here.
+    /// Sets the source of ids and random bytes.
     with_ids: Arc<dyn IdSource> => ids = ids;
-    /// Seals with this key.
+    /// Sets the master key, which encrypts secrets in the store. Without it, a random key is generated.
     with_master_key: MasterKey => key = Some(key);
-    /// Behaves like this.
-    with_settings: Settings => settings = settings;
+    /// Sets the configuration.
+    with_config: PlatformConfig => config = config;
 }
 
 impl PlatformBuilder {
-    /// The platform.
+    /// Builds the platform.
     ///
     /// # Errors
-    /// `Invalid` without plans, or when plans contradict each other.
+    /// `Invalid` if no plan is sold or two plans have the same id.
     pub fn build(self) -> Result<Platform> {
         let Self {
             store,
@@ -144,7 +145,7 @@ impl PlatformBuilder {
             clock,
             ids,
             key,
-            settings,
+            config,
         } = self;
         let plans = PlanCatalog::new(plans)?;
         let in_memory = || Arc::new(MemoryBilling::new(clock.clone(), plans.clone()));
@@ -152,7 +153,7 @@ impl PlatformBuilder {
             let provisioner = MemoryProvisioner::new(clock.clone(), Duration::ZERO);
             fleet = fleet.with(in_memory_host()?, Arc::new(provisioner));
         }
-        Ok(Platform(Arc::new(Parts {
+        Ok(Platform(Arc::new(PlatformInner {
             store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
             ephemeral: ephemeral.unwrap_or_else(|| Arc::new(MemoryEphemeral::new(clock.clone()))),
             queue: queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(clock.clone()))),
@@ -164,11 +165,11 @@ impl PlatformBuilder {
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),
             clock,
             ids,
-            settings,
+            config,
             outbox: Event::new(),
-            moved: Event::new(),
+            event_committed: Event::new(),
             facts: FactsCache::new(),
-            turns: Turns::new(),
+            commit_locks: CommitLocks::new(),
         })))
     }
 }
@@ -179,7 +180,7 @@ fn in_memory_host() -> Result<HostCluster> {
 }
 
 impl Platform {
-    /// Puts a platform together that is reached at `public_url`.
+    /// Creates a builder of a platform with this public URL.
     #[must_use]
     pub fn builder(public_url: &str) -> PlatformBuilder {
         PlatformBuilder {
@@ -194,12 +195,12 @@ impl Platform {
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds::default()),
             key: None,
-            settings: Settings::new(public_url),
+            config: PlatformConfig::new(public_url),
         }
     }
 }
 
-/// For platforms without a mailbox: says that a mail was not sent.
+/// Notifier of a platform without one: logs that the mail was not sent.
 struct NoMail;
 
 impl fmt::Debug for NoMail {
@@ -211,7 +212,7 @@ impl fmt::Debug for NoMail {
 #[async_trait]
 impl Notifier for NoMail {
     async fn send(&self, mail: &Mail) -> Result<()> {
-        tracing::warn!(subject = %mail.subject, "no notifier is configured: a mail was not sent");
+        tracing::warn!(subject = %mail.subject, "no notifier configured; mail not sent");
         Ok(())
     }
 }

@@ -3,18 +3,18 @@ use crate::error::{Error, Result};
 use crate::model::Origin;
 use crate::secret::VerifierHash;
 
-/// On whose behalf a service acts, from where, and as which repetition.
+/// Principal, origin and idempotency key of a call.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Who calls.
+    /// Authenticated principal.
     pub principal: Principal,
-    /// From where, for the audit log.
+    /// Origin of the request, for the audit log.
     pub origin: Origin,
-    /// What marks repetitions of this request, if the caller sent something.
+    /// Idempotency key of the request; `None` if the caller sent none.
     pub idempotency: Option<IdempotencyKey>,
 }
 
-/// What marks repetitions of a request.
+/// Idempotency key of a request, with a fingerprint of the request.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {
     pub(super) key: String,
@@ -22,14 +22,14 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// The caller's `key` for a request that consists of these parts: method, path, body or whatever makes it
-    /// another request when it differs.
+    /// Creates the key from the caller's `key` and the parts that identify the request, such as method, path and body.
+    /// Requests with different parts are different requests.
     ///
     /// # Errors
-    /// `Invalid` for a key that is not 1 to 255 printable ASCII characters.
+    /// `Invalid` if the key is not 1 to 255 printable ASCII characters without spaces.
     pub fn new(key: &str, request: &[&[u8]]) -> Result<Self> {
-        let fine = (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-        if !fine {
+        let is_valid = (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_valid {
             let message = "must be 1 to 255 printable ASCII characters without spaces";
             return Err(Error::invalid("Idempotency-Key", message));
         }
@@ -38,7 +38,7 @@ impl IdempotencyKey {
 }
 
 impl Caller {
-    /// A caller of whom nothing but the principal is known.
+    /// Creates a caller without origin and idempotency key.
     #[must_use]
     pub fn new(principal: Principal) -> Self {
         Self { principal, origin: Origin::default(), idempotency: None }

@@ -2,23 +2,23 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CLUSTER_TOKEN_LIFETIME, Caller, Parts};
+use super::{CLUSTER_TOKEN_LIFETIME, Caller, PlatformInner};
 use crate::access::Action;
-use crate::changeset::{Changeset, Guard, Key, Record, Write};
+use crate::changeset::{Changeset, Precondition, Record, RecordKey, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::lifecycle;
-use crate::model::{Cut, Task, TaskKind, Workspace, WorkspaceState};
+use crate::model::{AccessRevocation, Task, TaskKind, Workspace, WorkspaceState};
 use jiff::Timestamp;
 
-/// By how much the clock of a tenant's API server may differ from ours.
+/// Maximum difference between the clock of a tenant API server and the platform's clock.
 const CLUSTER_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// A change inside one workspace in the making. Whatever is changed, the workspace's version goes up, so
-/// that decisions on what was read are safe.
+/// Change inside one workspace that is being prepared. Every change increments the version of the workspace, so a
+/// decision on the state that was read is safe.
 pub(super) struct WorkspaceChange<'a> {
-    parts: &'a Parts,
+    inner: &'a PlatformInner,
     caller: &'a Caller,
     pub(super) workspace: Workspace,
     pub(super) now: Timestamp,
@@ -27,41 +27,45 @@ pub(super) struct WorkspaceChange<'a> {
     cluster: bool,
 }
 
-impl Parts {
-    /// Begins a change inside a workspace that the caller may make, and that is not being removed.
+impl PlatformInner {
+    /// Begins a change inside a workspace.
+    ///
+    /// # Errors
+    /// - As [`Self::permit_in`].
+    /// - `Conflict` with code `workspace_deleting`.
     pub(super) async fn begin<'a>(
         &'a self,
         caller: &'a Caller,
-        place: (OrganizationId, WorkspaceId, Option<ProjectId>),
+        scope: (OrganizationId, WorkspaceId, Option<ProjectId>),
         action: Action,
     ) -> Result<WorkspaceChange<'a>> {
-        let (organization, workspace, project) = place;
+        let (organization, workspace, project) = scope;
         let workspace = self.permit_in(caller, organization, workspace, project, action).await?;
         if workspace.deletion_requested_at.is_some() {
             return Err(Error::conflict("workspace_deleting", "the workspace is being deleted"));
         }
         let now = self.now();
         let changeset = Changeset::new();
-        Ok(WorkspaceChange { parts: self, caller, workspace, now, changeset, access: false, cluster: false })
+        Ok(WorkspaceChange { inner: self, caller, workspace, now, changeset, access: false, cluster: false })
     }
 
-    /// As [`Self::begin`], with everything in the workspace at hand. The state was read after the version
-    /// that guards the change, so nothing in it is older.
-    pub(super) async fn begin_whole<'a>(
+    /// Begins a change as [`Self::begin`] and loads the workspace with all objects that belong to it. The state is
+    /// read after the version that the commit checks, so nothing in it is older.
+    pub(super) async fn begin_with_state<'a>(
         &'a self,
         caller: &'a Caller,
-        place: (OrganizationId, WorkspaceId, Option<ProjectId>),
+        scope: (OrganizationId, WorkspaceId, Option<ProjectId>),
         action: Action,
     ) -> Result<(WorkspaceChange<'a>, WorkspaceState)> {
-        let change = self.begin(caller, place, action).await?;
-        let state = self.load(place.0, place.1).await?;
+        let change = self.begin(caller, scope, action).await?;
+        let state = self.load(scope.0, scope.1).await?;
         Ok((change, state))
     }
 }
 
 impl WorkspaceChange<'_> {
     pub(super) fn id<T: crate::id::TypedId>(&self) -> T {
-        self.parts.id(self.now)
+        self.inner.id(self.now)
     }
 
     pub(super) fn insert(&mut self, record: impl Into<Record>) {
@@ -72,41 +76,41 @@ impl WorkspaceChange<'_> {
         self.changeset.writes.push(Write::Update(record.into()));
     }
 
-    pub(super) fn delete(&mut self, key: Key) {
+    pub(super) fn delete(&mut self, key: RecordKey) {
         self.changeset.writes.push(Write::Delete(key));
     }
 
-    pub(super) fn guard(&mut self, guard: Guard) {
-        self.changeset.guards.push(guard);
+    pub(super) fn precondition(&mut self, precondition: Precondition) {
+        self.changeset.preconditions.push(precondition);
     }
 
-    /// Says that what derives from groups, members, roles or assignments is out of date.
+    /// Marks everything derived from groups, members, roles and role assignments as outdated.
     pub(super) fn access_changed(&mut self) {
         self.access = true;
     }
 
-    /// Says that the cluster has something new to follow.
+    /// Marks the desired state of the tenant cluster as changed.
     pub(super) fn cluster_changed(&mut self) {
         self.cluster = true;
     }
 
-    /// Takes its rights from whatever tokens somebody still has who was in these groups.
-    pub(super) fn cut(&mut self, user_id: UserId, groups: Vec<GroupId>) {
+    /// Revokes the access that a user has through these groups with tokens that are still valid.
+    pub(super) fn revoke_access(&mut self, user_id: UserId, groups: Vec<GroupId>) {
         let until = after(self.now, CLUSTER_TOKEN_LIFETIME + CLUSTER_CLOCK_SKEW);
-        self.workspace.cuts.push(Cut { user_id, groups, until });
+        self.workspace.access_revocations.push(AccessRevocation { user_id, groups, until });
         self.cluster_changed();
     }
 
-    /// The generation in which the cluster follows this change.
+    /// The generation at which the tenant cluster includes this change.
     pub(super) fn next_generation(&self) -> u64 {
         self.workspace.generation + 1
     }
 
-    /// Adds a task for whoever waits for the cluster to follow.
+    /// Adds a task that is complete when the tenant cluster has reached this change.
     pub(super) fn task(&mut self, kind: TaskKind) -> TaskId {
         self.cluster_changed();
-        let asked = Workspace { generation: self.next_generation(), ..self.workspace.clone() };
-        let task = lifecycle::new_task(self.id(), &asked, kind, self.caller.principal.user_id, self.now);
+        let requested = Workspace { generation: self.next_generation(), ..self.workspace.clone() };
+        let task = lifecycle::new_task(self.id(), &requested, kind, self.caller.principal.user_id, self.now);
         let id = task.id;
         self.insert(task);
         id
@@ -120,26 +124,28 @@ impl WorkspaceChange<'_> {
         after: impl Serialize,
     ) {
         let organization = self.workspace.organization_id;
-        let entry = self.parts.audit(self.caller, organization, action, resource, before, after);
+        let entry = self.inner.audit(self.caller, organization, action, resource, before, after);
         self.changeset.audit.push(entry);
     }
 
-    /// The change as a whole, with the workspace as it is afterwards.
+    /// Returns the changeset, and the workspace as it is after the commit.
     pub(super) fn finish(self) -> (Changeset, Workspace) {
-        let Self { parts, mut workspace, now, mut changeset, access, cluster, .. } = self;
+        let Self { inner, mut workspace, now, mut changeset, access, cluster, .. } = self;
         let (organization, id) = (workspace.organization_id, workspace.id);
-        // While people have rights by name, the cluster follows whoever comes and goes.
-        let cluster =
-            lifecycle::end_cuts(&mut workspace, now) | cluster | (access && !workspace.cuts.is_empty());
+        // While an access revocation is active, members are bound by name, so the cluster must follow each change of
+        // members.
+        let cluster = lifecycle::expire_access_revocations(&mut workspace, now)
+            | cluster
+            | (access && !workspace.access_revocations.is_empty());
         if access {
             workspace.access_version += 1;
         }
         if cluster {
             let before = workspace.status.phase;
-            lifecycle::ask(&mut workspace, now);
-            changeset = changeset.message(parts.look(organization, id));
+            lifecycle::bump_generation(&mut workspace, now);
+            changeset = changeset.message(inner.reconcile_message(organization, id));
             if workspace.status.phase != before {
-                changeset = changeset.insert(parts.phase_event(&workspace));
+                changeset = changeset.insert(inner.phase_event(&workspace));
             }
         }
         let changeset = changeset.workspace(workspace.clone(), now);
@@ -149,8 +155,8 @@ impl WorkspaceChange<'_> {
     }
 }
 
-impl Parts {
-    /// The event that a workspace is in another phase.
+impl PlatformInner {
+    /// Creates the live event for a new phase of a workspace.
     pub(crate) fn phase_event(&self, workspace: &Workspace) -> crate::model::Event {
         let status = &workspace.status;
         let data = serde_json::json!({
@@ -164,7 +170,7 @@ impl Parts {
         self.event(workspace.organization_id, Some(workspace.id), "workspace.phase", data)
     }
 
-    /// The event that a task moved.
+    /// Creates the live event for the progress of a task.
     pub(crate) fn task_event(&self, task: &Task) -> crate::model::Event {
         let data = serde_json::json!({
             "workspace_id": task.workspace_id,

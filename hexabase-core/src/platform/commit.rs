@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Caller, IdempotencyKey, Parts, Platform, turns};
+use super::{Caller, IdempotencyKey, Platform, PlatformInner, commit_locks};
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Topic, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
@@ -9,44 +9,47 @@ use crate::id::{OrganizationId, WorkspaceId};
 use crate::model::{Actor, AuditEvent, Event, Origin};
 use crate::notifier::Mail;
 
-/// How often to read and decide again when others are faster.
-const ATTEMPTS: usize = 16;
-const REPLY: &str = "idempotent reply";
-/// The purpose under which mails are sealed while they wait in the outbox.
-pub(crate) const MAIL: &str = "mail";
+/// Maximum number of attempts to read, decide and commit if other commits change the version.
+const MAX_COMMIT_ATTEMPTS: usize = 16;
+const RESPONSE_SEAL_PURPOSE: &str = "idempotent reply";
+/// Purpose under which mails in the outbox are encrypted.
+pub(crate) const MAIL_SEAL_PURPOSE: &str = "mail";
 
-/// The outcome of a command that can be repeated safely.
+/// Result of a command with an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done<T> {
-    /// What came of it.
+pub struct Idempotent<T> {
+    /// Result of the command.
     pub value: T,
-    /// Whether it had been done before, and this is what was answered then.
+    /// `true` if the command ran for an earlier request with the same key, and `value` is the response to that
+    /// request.
     pub replayed: bool,
 }
 
 impl Platform {
-    /// Runs a command of another crate the way the services here run theirs: it reads, decides and commits,
-    /// again when somebody else was faster; and where the caller marked the request, a repetition is answered
-    /// with the first reply.
+    /// Runs a command of another crate as the services of the platform run theirs: `attempt` authorizes, reads and
+    /// decides, then the changeset is committed. Both are repeated after a version conflict. If the caller sent an
+    /// idempotency key, a repetition with the same credential receives the first response, provided that the caller
+    /// still has the permission `authorization`. `T` must serialize without secrets, as responses are stored.
     ///
     /// # Errors
-    /// Whatever `attempt` or the store fails with; `Invalid` with code `idempotency_mismatch` for a key that
-    /// was used for another request.
-    pub async fn repeatable<T, F>(
+    /// - Any error of `attempt` or the store.
+    /// - `NotFound` or `Forbidden` for a repetition by a caller who has lost the permission.
+    /// - `Invalid` with code `idempotency_mismatch` if the key was used for another request or with another credential.
+    pub async fn run_idempotent<T, F>(
         &self,
         caller: &Caller,
         attempt: impl Fn() -> F + Send + Sync,
-    ) -> Result<Done<T>>
+    ) -> Result<Idempotent<T>>
     where
         T: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<(Changeset, T)>> + Send,
     {
-        self.once(caller, attempt).await
+        self.inner().run_idempotent(caller, attempt).await
     }
 }
 
-impl Parts {
-    /// Commits, and rings for whoever waits for what the commit left behind.
+impl PlatformInner {
+    /// Commits, then notifies waiting tasks of new outbox messages and live events.
     pub(crate) async fn commit(&self, changeset: Changeset) -> Result<()> {
         if changeset.is_empty() {
             return Ok(());
@@ -59,91 +62,93 @@ impl Parts {
             self.outbox.notify(usize::MAX);
         }
         if has_events {
-            self.moved.notify(usize::MAX);
+            self.event_committed.notify(usize::MAX);
         }
         Ok(())
     }
 
-    /// Reads, decides and commits, and does so again when somebody else was faster: in turn then with all who were too late.
+    /// Reads, decides and commits; repeats that after a version conflict. From the second attempt on, holds the commit
+    /// lock of the organization if it is acquired in time.
     pub(crate) async fn transact<T, F>(&self, attempt: impl Fn() -> F + Send + Sync) -> Result<T>
     where
         T: Send,
         F: Future<Output = Result<(Changeset, T)>> + Send,
     {
         let mut last = Error::unexpected("no attempt was made");
-        let mut turn = None;
-        for _ in 0..ATTEMPTS {
+        let mut commit_lock = None;
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
             let (changeset, value) = attempt().await?;
-            let line = self.turns.line(&changeset);
+            let lock = self.commit_locks.lock_for(&changeset);
             match self.commit(changeset).await {
                 Ok(()) => return Ok(value),
                 Err(error) if error.is_version_conflict() => last = error,
                 Err(error) => return Err(error),
             }
-            if turn.is_none() {
-                turn = turns::wait(line, &*self.clock).await;
+            if commit_lock.is_none() {
+                commit_lock = commit_locks::acquire(lock, &*self.clock).await;
             }
         }
         Err(last)
     }
 
-    /// As [`Self::transact`], for requests that may be repeated: the reply is part of the commit, and a
-    /// repetition is answered with it.
-    pub(crate) async fn once<T, F>(
+    /// Runs [`Self::transact`] for a request that may be repeated: the response is part of the commit, and a
+    /// repetition receives it if the caller still has the permission.
+    pub(crate) async fn run_idempotent<T, F>(
         &self,
         caller: &Caller,
         attempt: impl Fn() -> F + Send + Sync,
-    ) -> Result<Done<T>>
+    ) -> Result<Idempotent<T>>
     where
         T: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<(Changeset, T)>> + Send,
     {
         let Some(key) = &caller.idempotency else {
-            return Ok(Done { value: self.transact(attempt).await?, replayed: false });
+            return Ok(Idempotent { value: self.transact(attempt).await?, replayed: false });
         };
-        if let Some(value) = self.earlier_reply(caller, key).await? {
-            return Ok(Done { value, replayed: true });
+        if let Some(value) = self.stored_response(caller, key).await? {
+            return Ok(Idempotent { value, replayed: true });
         }
-        let with_reply = || async {
+        let with_response = || async {
             let (mut changeset, value) = attempt().await?;
-            changeset.idempotency = Some(self.reply(caller, key, &value)?);
+            changeset.idempotency = Some(self.idempotency_record(caller, key, &value)?);
             Ok((changeset, value))
         };
-        match self.transact(with_reply).await {
-            Ok(value) => Ok(Done { value, replayed: false }),
-            // The same request won a race against itself.
+        match self.transact(with_response).await {
+            Ok(value) => Ok(Idempotent { value, replayed: false }),
+            // A concurrent repetition of the request committed first.
             Err(error) if error.code() == "idempotency_key_used" => {
-                let value = self.earlier_reply(caller, key).await?.ok_or(error)?;
-                Ok(Done { value, replayed: true })
+                let value = self.stored_response(caller, key).await?.ok_or(error)?;
+                Ok(Idempotent { value, replayed: true })
             }
-            // What it wanted to make may be there because a twin of the request has just made it.
-            Err(error) => match self.earlier_reply(caller, key).await? {
-                Some(value) => Ok(Done { value, replayed: true }),
+            // The error can be caused by a concurrent repetition of the request, for example if it created the object.
+            Err(error) => match self.stored_response(caller, key).await? {
+                Some(value) => Ok(Idempotent { value, replayed: true }),
                 None => Err(error),
             },
         }
     }
 
-    fn reply<T: Serialize>(
+    fn idempotency_record<T: Serialize>(
         &self,
         caller: &Caller,
         key: &IdempotencyKey,
         value: &T,
     ) -> Result<IdempotencyRecord> {
         let now = self.now();
-        let plain = serde_json::to_vec(value)
-            .map_err(|error| Error::unexpected("a reply cannot be written as JSON").caused_by(error))?;
+        let plain = serde_json::to_vec(value).map_err(|error| {
+            Error::unexpected("serializing the response of an idempotent request failed").caused_by(error)
+        })?;
         Ok(IdempotencyRecord {
             user_id: caller.principal.user_id,
             key: key.key.clone(),
             fingerprint: key.fingerprint,
-            reply: self.key.seal(&*self.ids, REPLY, &plain)?,
+            response: self.key.seal(&*self.ids, RESPONSE_SEAL_PURPOSE, &plain)?,
             created_at: now,
-            expires_at: after(now, self.settings.replies_kept),
+            expires_at: after(now, self.config.idempotency_retention),
         })
     }
 
-    async fn earlier_reply<T: DeserializeOwned>(
+    async fn stored_response<T: DeserializeOwned>(
         &self,
         caller: &Caller,
         key: &IdempotencyKey,
@@ -153,16 +158,19 @@ impl Parts {
             return Ok(None);
         };
         if record.fingerprint != key.fingerprint {
-            let message = "was used for another request; take a new key for a new request";
+            let message =
+                "was used for another request or with another credential; use a new key for a new request";
             return Err(Error::invalid("Idempotency-Key", message).with_code("idempotency_mismatch"));
         }
-        let plain = self.key.open(REPLY, &record.reply)?;
-        let value = serde_json::from_slice(&plain)
-            .map_err(|error| Error::unexpected("a kept reply cannot be read").caused_by(error))?;
+        let plain = self.key.open(RESPONSE_SEAL_PURPOSE, &record.response)?;
+        let value = serde_json::from_slice(&plain).map_err(|error| {
+            Error::unexpected("deserializing the stored response of an idempotent request failed")
+                .caused_by(error)
+        })?;
         Ok(Some(value))
     }
 
-    /// An entry of an audit log, for what `caller` does now.
+    /// Creates an audit entry for an action of `caller`.
     pub(crate) fn audit(
         &self,
         caller: &Caller,
@@ -175,12 +183,12 @@ impl Parts {
         AuditEvent {
             actor: caller.principal.actor(),
             origin: caller.origin.clone(),
-            ..self.audit_own(organization_id, action, resource, before, after)
+            ..self.audit_platform(organization_id, action, resource, before, after)
         }
     }
 
-    /// An entry of an audit log, for what the platform does now by itself.
-    pub(crate) fn audit_own(
+    /// Creates an audit entry for an action of the platform itself.
+    pub(crate) fn audit_platform(
         &self,
         organization_id: OrganizationId,
         action: &str,
@@ -189,7 +197,7 @@ impl Parts {
         after: impl Serialize,
     ) -> AuditEvent {
         let now = self.now();
-        // What is audited are our own plain types, which always are JSON.
+        // Values in audit entries are plain types of this crate, which always serialize.
         let json = |value: serde_json::Result<serde_json::Value>| value.unwrap_or_default();
         AuditEvent {
             id: self.id(now),
@@ -204,20 +212,20 @@ impl Parts {
         }
     }
 
-    /// A mail on its way, sealed.
+    /// Creates an outbox message with an encrypted mail.
     pub(crate) fn mail(&self, organization_id: OrganizationId, mail: &Mail) -> Result<OutboxMessage> {
         let plain = serde_json::to_vec(mail)
-            .map_err(|error| Error::unexpected("a mail cannot be written as JSON").caused_by(error))?;
+            .map_err(|error| Error::unexpected("serializing a mail failed").caused_by(error))?;
         Ok(OutboxMessage {
             id: self.id(self.now()),
             topic: Topic::Mail,
             organization_id,
             workspace_id: None,
-            payload: self.key.seal(&*self.ids, MAIL, &plain)?,
+            payload: self.key.seal(&*self.ids, MAIL_SEAL_PURPOSE, &plain)?,
         })
     }
 
-    /// A live event.
+    /// Creates a live event.
     pub(crate) fn event(
         &self,
         organization_id: OrganizationId,
@@ -229,16 +237,20 @@ impl Parts {
         Event { id: self.id(now), organization_id, workspace_id, kind: kind.to_owned(), data, at: now }
     }
 
-    /// A message that makes a worker look at a workspace.
-    pub(crate) fn look(&self, organization_id: OrganizationId, workspace_id: WorkspaceId) -> OutboxMessage {
-        OutboxMessage { workspace_id: Some(workspace_id), ..self.look_at_account(organization_id) }
+    /// Creates an outbox message that requests a reconcile of a workspace.
+    pub(crate) fn reconcile_message(
+        &self,
+        organization_id: OrganizationId,
+        workspace_id: WorkspaceId,
+    ) -> OutboxMessage {
+        OutboxMessage { workspace_id: Some(workspace_id), ..self.account_reconcile_message(organization_id) }
     }
 
-    /// A message that makes a worker look at the billing account of an organization.
-    pub(crate) fn look_at_account(&self, organization_id: OrganizationId) -> OutboxMessage {
+    /// Creates an outbox message that requests a reconcile of the billing account of an organization.
+    pub(crate) fn account_reconcile_message(&self, organization_id: OrganizationId) -> OutboxMessage {
         OutboxMessage {
             id: self.id(self.now()),
-            topic: Topic::Look,
+            topic: Topic::Reconcile,
             organization_id,
             workspace_id: None,
             payload: Vec::new(),
@@ -246,7 +258,10 @@ impl Parts {
     }
 }
 
-/// Refuses to go on when `expected` is given and is not the `actual` version.
+/// Checks a version precondition of the caller.
+///
+/// # Errors
+/// `Conflict` with code `precondition_failed` if `expected` is given and differs from `actual`.
 pub(crate) fn require_version(
     expected: Option<crate::version::Version>,
     actual: crate::version::Version,
@@ -254,6 +269,6 @@ pub(crate) fn require_version(
     if expected.is_none_or(|expected| expected == actual) {
         return Ok(());
     }
-    let message = format!("it has version {actual} by now; read it again and decide anew");
+    let message = format!("the version is {actual} now; read the object again and repeat the change");
     Err(Error::conflict("precondition_failed", message))
 }

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use super::commit::require_version;
-use super::{Caller, Done, Parts};
+use super::{Caller, Idempotent, PlatformInner};
 use crate::access::{Action, GroupPath, GroupTree};
-use crate::changeset::{Changeset, Key};
+use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::limits;
@@ -14,43 +14,43 @@ use crate::version::Version;
 
 /// Groups of workspaces.
 #[derive(Debug, Clone, Copy)]
-pub struct Groups<'a>(pub(super) &'a Parts);
+pub struct Groups<'a>(pub(super) &'a PlatformInner);
 
-/// What a new group is like.
+/// Command to create a group.
 #[derive(Debug, Clone)]
 pub struct CreateGroup {
-    /// Its name, unique in the workspace.
+    /// Name, unique in the workspace.
     pub name: GroupName,
-    /// The group it is part of; none for a root.
+    /// Parent group; `None` for a root.
     pub parent_id: Option<GroupId>,
 }
 
-/// What to change about a group; what is not given stays.
+/// Command to change a group. Fields that are `None` stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UpdateGroup {
-    /// Its name.
+    /// New name.
     pub name: Option<GroupName>,
-    /// The group it is part of; `Some(None)` makes it a root.
+    /// New parent group; `Some(None)` makes the group a root.
     pub parent_id: Option<Option<GroupId>>,
 }
 
-/// Somebody in a group, and the groups through which they are in it.
+/// Member of a group, with the groups that cause the membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupMember {
-    /// Who.
+    /// The user.
     pub user: User,
-    /// The groups they were put in that make them a member: this one or descendants of it.
+    /// Groups that the user is a direct member of: the group itself, or descendants of it.
     pub through: Vec<GroupId>,
 }
 
 impl Groups<'_> {
-    /// Makes a group.
+    /// Creates a group.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
-    /// - `AlreadyExists` when the name is taken in the workspace.
-    /// - `Invalid` for a parent that there is not, or that lies too deep.
-    /// - `QuotaExceeded` when the plan allows no more.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
+    /// - `AlreadyExists` if the name is taken in the workspace.
+    /// - `Invalid` if the parent does not exist, or is too deep in the tree.
+    /// - `QuotaExceeded` if the limit of the plan is reached.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn create(
         &self,
@@ -58,15 +58,16 @@ impl Groups<'_> {
         organization: OrganizationId,
         workspace: WorkspaceId,
         command: &CreateGroup,
-    ) -> Result<Done<Group>> {
+    ) -> Result<Idempotent<Group>> {
         self.0
-            .once(caller, || async {
-                let place = (organization, workspace, None);
-                let (mut change, state) = self.0.begin_whole(caller, place, Action::GroupsManage).await?;
-                limits::another_group(state.groups.len(), self.0.plans.of(&state.workspace.plan_id)?)?;
+            .run_idempotent(caller, || async {
+                let scope = (organization, workspace, None);
+                let (mut change, state) =
+                    self.0.begin_with_state(caller, scope, Action::GroupsManage).await?;
+                limits::check_group_limit(state.groups.len(), self.0.plans.get(&state.workspace.plan_id)?)?;
                 let tree = GroupTree::new(&state.groups);
                 if let Some(parent) = command.parent_id {
-                    require_place(&tree, parent, 1)?;
+                    require_parent(&tree, parent, 1)?;
                 }
                 let group = Group {
                     id: change.id(),
@@ -87,10 +88,10 @@ impl Groups<'_> {
             .await
     }
 
-    /// The groups of a workspace, oldest first.
+    /// Lists the groups of a workspace, oldest first.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -102,10 +103,10 @@ impl Groups<'_> {
         self.0.store.list_groups(organization, workspace, page).await
     }
 
-    /// All groups of a workspace at once, in the order of their ids, for a tree.
+    /// Returns all groups of a workspace at once, ordered by id, for a tree.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn all(
         &self,
         caller: &Caller,
@@ -116,10 +117,10 @@ impl Groups<'_> {
         Ok(self.0.facts(&root).await?.groups.clone())
     }
 
-    /// A group.
+    /// Returns a group.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn get(
         &self,
         caller: &Caller,
@@ -131,12 +132,12 @@ impl Groups<'_> {
         self.find(organization, workspace, id).await
     }
 
-    /// Renames or moves a group. Its roles are bound anew under the new name.
+    /// Renames or moves a group. If the name changes, its roles are bound to the new name.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
-    /// - `AlreadyExists` when the name is taken in the workspace.
-    /// - `Invalid` for a parent that there is not, or that lies too deep.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
+    /// - `AlreadyExists` if the name is taken in the workspace.
+    /// - `Invalid` if the parent does not exist, or is too deep in the tree.
     /// - `Conflict` with code `cycle`, `preset_group`, `precondition_failed` or `workspace_deleting`.
     pub async fn update(
         &self,
@@ -149,8 +150,9 @@ impl Groups<'_> {
     ) -> Result<Group> {
         self.0
             .transact(|| async {
-                let place = (organization, workspace, None);
-                let (mut change, state) = self.0.begin_whole(caller, place, Action::GroupsManage).await?;
+                let scope = (organization, workspace, None);
+                let (mut change, state) =
+                    self.0.begin_with_state(caller, scope, Action::GroupsManage).await?;
                 let tree = GroupTree::new(&state.groups);
                 let before = tree.get(id).ok_or_else(|| Error::not_found("group"))?.clone();
                 require_version(expected, before.version)?;
@@ -166,7 +168,7 @@ impl Groups<'_> {
                     return Ok((Changeset::new(), after));
                 }
                 (after.updated_at, after.version) = (change.now, before.version.next());
-                let bound = state.assignments.iter().any(|given| given.group_id == id);
+                let bound = state.assignments.iter().any(|assignment| assignment.group_id == id);
                 if bound && after.name != before.name {
                     change.cluster_changed();
                 }
@@ -178,12 +180,11 @@ impl Groups<'_> {
             .await
     }
 
-    /// Removes a group that has neither children nor members, with the roles it was given.
+    /// Deletes a group that has neither child groups nor members, with its role assignments.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
-    /// - `Conflict` with code `group_not_empty`, `preset_group`, `precondition_failed` or
-    ///   `workspace_deleting`.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
+    /// - `Conflict` with code `group_not_empty`, `preset_group`, `precondition_failed` or `workspace_deleting`.
     pub async fn delete(
         &self,
         caller: &Caller,
@@ -194,26 +195,24 @@ impl Groups<'_> {
     ) -> Result<()> {
         self.0
             .transact(|| async {
-                let place = (organization, workspace, None);
-                let (mut change, state) = self.0.begin_whole(caller, place, Action::GroupsManage).await?;
+                let scope = (organization, workspace, None);
+                let (mut change, state) =
+                    self.0.begin_with_state(caller, scope, Action::GroupsManage).await?;
                 let tree = GroupTree::new(&state.groups);
                 let group = tree.get(id).ok_or_else(|| Error::not_found("group"))?;
                 require_version(expected, group.version)?;
                 if group.preset.is_some() {
-                    return Err(Error::conflict(
-                        "preset_group",
-                        "this group belongs to every workspace and stays",
-                    ));
+                    return Err(Error::conflict("preset_group", "preset groups cannot be deleted"));
                 }
                 let members = self.0.store.list_memberships(organization, workspace, &[id]).await?;
                 if !members.is_empty() || tree.children(Some(id)).next().is_some() {
                     let message = "the group still has members or child groups; remove them first";
                     return Err(Error::conflict("group_not_empty", message));
                 }
-                if state.assignments.iter().any(|given| given.group_id == id) {
+                if state.assignments.iter().any(|assignment| assignment.group_id == id) {
                     change.cluster_changed();
                 }
-                change.delete(Key::Group(organization, workspace, id));
+                change.delete(RecordKey::Group(organization, workspace, id));
                 change.access_changed();
                 change.audit("group.delete", format!("{workspace}/{id}"), group, ());
                 Ok((change.finish().0, ()))
@@ -221,18 +220,18 @@ impl Groups<'_> {
             .await
     }
 
-    /// Who is in a group: who was put in it, or with `effective` also who is in one of its descendants.
+    /// Lists the direct members of a group, or with `effective` also the members of its descendants.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say; `Invalid` for a position of another list.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups; `Invalid` for a cursor of another list.
     pub async fn members(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, GroupId),
+        group_scope: (OrganizationId, WorkspaceId, GroupId),
         effective: bool,
         page: &PageRequest,
     ) -> Result<Page<GroupMember>> {
-        let (organization, workspace, id) = place;
+        let (organization, workspace, id) = group_scope;
         let root = self.0.permit_in(caller, organization, workspace, None, Action::GroupsRead).await?;
         self.find(organization, workspace, id).await?;
         let groups = match effective {
@@ -240,8 +239,8 @@ impl Groups<'_> {
             false => vec![id],
         };
         let mut through: BTreeMap<UserId, Vec<GroupId>> = BTreeMap::new();
-        for place in self.0.store.list_memberships(organization, workspace, &groups).await? {
-            through.entry(place.user_id).or_default().push(place.group_id);
+        for membership in self.0.store.list_memberships(organization, workspace, &groups).await? {
+            through.entry(membership.user_id).or_default().push(membership.group_id);
         }
         let after: Option<UserId> = page.after_id()?;
         let rest = through.into_iter().filter(|(user, _)| after.is_none_or(|after| *user > after));
@@ -253,11 +252,11 @@ impl Groups<'_> {
         Ok(Page { items: found.items.into_iter().filter_map(member).collect(), next: found.next })
     }
 
-    /// Puts somebody in a group. Who is in it already stays.
+    /// Adds a user to a group. Does nothing if the user is already a direct member.
     ///
     /// # Errors
-    /// - `NotFound` when they do not belong to the organization.
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// - `NotFound` if the user is not a member of the organization.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn add_member(
         &self,
@@ -269,16 +268,17 @@ impl Groups<'_> {
     ) -> Result<()> {
         self.0
             .transact(|| async {
-                let place = (organization, workspace, None);
-                let mut change = self.0.begin(caller, place, Action::GroupsManage).await?;
+                let scope = (organization, workspace, None);
+                let mut change = self.0.begin(caller, scope, Action::GroupsManage).await?;
                 self.find(organization, workspace, id).await?;
                 let member = self.0.store.find_member(organization, user).await?;
                 member.ok_or_else(|| Error::not_found("member of the organization"))?;
                 if self.0.groups_of(&change.workspace, user).await?.contains(&id) {
-                    return Ok((crate::changeset::Changeset::new(), ()));
+                    return Ok((Changeset::new(), ()));
                 }
-                let (membership, guard) = self.0.membership(caller, (organization, workspace), id, user);
-                change.guard(guard);
+                let (membership, precondition) =
+                    self.0.membership(caller, (organization, workspace), id, user);
+                change.precondition(precondition);
                 change.insert(membership);
                 change.access_changed();
                 change.audit("group.add_member", format!("{workspace}/{id}/{user}"), (), user);
@@ -287,11 +287,11 @@ impl Groups<'_> {
             .await
     }
 
-    /// Takes somebody out of a group.
+    /// Removes a user from a group.
     ///
     /// # Errors
-    /// - `NotFound` when they were not put in it.
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// - `NotFound` if the user is not a direct member of the group.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn remove_member(
         &self,
@@ -303,12 +303,12 @@ impl Groups<'_> {
     ) -> Result<()> {
         self.0
             .transact(|| async {
-                let place = (organization, workspace, None);
-                let mut change = self.0.begin(caller, place, Action::GroupsManage).await?;
+                let scope = (organization, workspace, None);
+                let mut change = self.0.begin(caller, scope, Action::GroupsManage).await?;
                 if !self.0.groups_of(&change.workspace, user).await?.contains(&id) {
                     return Err(Error::not_found("group member"));
                 }
-                change.delete(Key::Membership(organization, workspace, id, user));
+                change.delete(RecordKey::Membership(organization, workspace, id, user));
                 change.access_changed();
                 change.audit("group.remove_member", format!("{workspace}/{id}/{user}"), user, ());
                 Ok((change.finish().0, ()))
@@ -316,11 +316,11 @@ impl Groups<'_> {
             .await
     }
 
-    /// Everything somebody is in, each with the way that leads there. Everybody may ask about themselves.
+    /// Lists the groups of a user, ancestors included, each with the path from a direct membership.
     ///
     /// # Errors
-    /// - `NotFound` when they do not belong to the organization.
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// - `NotFound` if the user is not a member of the organization.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn groups_of(
         &self,
         caller: &Caller,
@@ -335,7 +335,7 @@ impl Groups<'_> {
         let facts = self.0.facts(&root).await?;
         let tree = GroupTree::new(&facts.groups);
         let named = |path: GroupPath| Some((tree.get(path.group_id)?.clone(), path));
-        Ok(tree.explain(&direct).into_iter().filter_map(named).collect())
+        Ok(tree.effective_paths(&direct).into_iter().filter_map(named).collect())
     }
 
     async fn find(&self, organization: OrganizationId, workspace: WorkspaceId, id: GroupId) -> Result<Group> {
@@ -343,31 +343,31 @@ impl Groups<'_> {
     }
 }
 
-/// Whether something `height` groups high can go below `parent`.
-fn require_place(tree: &GroupTree<'_>, parent: GroupId, height: usize) -> Result<()> {
+/// Checks that a subtree of `height` levels can be placed below `parent`.
+fn require_parent(tree: &GroupTree<'_>, parent: GroupId, height: usize) -> Result<()> {
     if tree.get(parent).is_none() {
         return Err(Error::invalid("parent_id", "there is no such group in this workspace"));
     }
-    let deepest = limits::MAX_GROUP_DEPTH;
-    if tree.with_ancestors(parent).count() + height > deepest {
-        return Err(Error::invalid("parent_id", format!("groups can lie at most {deepest} deep")));
+    let max_depth = limits::MAX_GROUP_DEPTH;
+    if tree.with_ancestors(parent).count() + height > max_depth {
+        return Err(Error::invalid(
+            "parent_id",
+            format!("the group tree can have at most {max_depth} levels"),
+        ));
     }
     Ok(())
 }
 
 fn require_movable(tree: &GroupTree<'_>, group: &Group, parent: Option<GroupId>) -> Result<()> {
     if group.preset.is_some() {
-        return Err(Error::conflict(
-            "preset_group",
-            "this group belongs to every workspace and stays where it is",
-        ));
+        return Err(Error::conflict("preset_group", "preset groups cannot be moved"));
     }
     let Some(parent) = parent else { return Ok(()) };
     if tree.would_cycle(group.id, parent) {
-        return Err(Error::conflict("cycle", "a group cannot become part of itself or of its descendants"));
+        return Err(Error::conflict("cycle", "a group cannot be moved below itself or its descendants"));
     }
-    let depth_of = |id: &GroupId| tree.with_ancestors(*id).count();
+    let depth = |id: &GroupId| tree.with_ancestors(*id).count();
     let below = tree.with_descendants(group.id);
-    let height = below.iter().map(depth_of).max().unwrap_or(0) + 1 - depth_of(&group.id);
-    require_place(tree, parent, height)
+    let height = below.iter().map(depth).max().unwrap_or(0) + 1 - depth(&group.id);
+    require_parent(tree, parent, height)
 }

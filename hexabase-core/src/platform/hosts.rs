@@ -3,31 +3,31 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
-use super::{Caller, Done, Parts};
-use crate::changeset::{Changeset, Guard, Key};
+use super::{Caller, Idempotent, PlatformInner};
+use crate::changeset::{Changeset, Precondition, RecordKey};
 use crate::error::{Error, Result};
-use crate::model::{HostHealth, HostSettings, HostState, RegisteredHost};
+use crate::model::{HostHealth, HostParameters, HostState, RegisteredHost};
 use crate::name::{HostClusterName, Region};
 use crate::placement::{HostCluster, HostLabels};
 use crate::provisioner::{open_kubeconfig, seal_kubeconfig};
 use crate::secret::SecretString;
 use crate::version::Version;
 
-/// How many labels a host may have, and how long their names and values may be.
-const LABELS: usize = 32;
-const LONGEST: usize = 63;
+/// Maximum number of labels of a host, and maximum length of their names and values in bytes.
+const MAX_HOST_LABELS: usize = 32;
+const MAX_LABEL_LENGTH: usize = 63;
 
-/// The host clusters of the installation. Who may look after them is for the caller to decide: no organization has a say.
+/// Host clusters of the installation. The calling code authorizes these operations: no organization role permits them.
 #[derive(Debug, Clone, Copy)]
-pub struct Hosts<'a>(pub(super) &'a Parts);
+pub struct Hosts<'a>(pub(super) &'a PlatformInner);
 
-/// What a new host cluster is like.
+/// Command to register a host cluster.
 pub struct RegisterHost {
-    /// What placement goes by.
+    /// Name, region, labels, capacity and cordon, for placement.
     pub host: HostCluster,
-    /// What is particular to it.
-    pub settings: HostSettings,
-    /// What leads to it.
+    /// Parameters that differ from the configuration of the installation.
+    pub settings: HostParameters,
+    /// Kubeconfig with the credentials for the host.
     pub kubeconfig: SecretString,
 }
 
@@ -37,52 +37,52 @@ impl fmt::Debug for RegisterHost {
     }
 }
 
-/// What is to change about a host cluster; what is not said stays.
+/// Command to change a registered host cluster. Fields that are `None` stay unchanged.
 #[derive(Default)]
-pub struct ChangeHost {
-    /// Where it stands.
+pub struct UpdateHost {
+    /// New region; `Some(None)` removes it.
     pub region: Option<Option<Region>>,
-    /// What plans may ask for.
+    /// New labels, which plans select hosts by.
     pub labels: Option<HostLabels>,
-    /// How many workspaces it takes.
+    /// New maximum number of workspaces.
     pub capacity: Option<u32>,
-    /// Whether it takes no new workspaces.
+    /// `true` to exclude the host from placement, `false` to include it.
     pub cordoned: Option<bool>,
-    /// What is particular to it.
-    pub settings: Option<HostSettings>,
-    /// What leads to it.
+    /// New parameters that differ from the configuration of the installation.
+    pub settings: Option<HostParameters>,
+    /// New kubeconfig with the credentials for the host.
     pub kubeconfig: Option<SecretString>,
 }
 
-impl fmt::Debug for ChangeHost {
+impl fmt::Debug for UpdateHost {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("ChangeHost").field("cordoned", &self.cordoned).finish_non_exhaustive()
+        out.debug_struct("UpdateHost").field("cordoned", &self.cordoned).finish_non_exhaustive()
     }
 }
 
-/// A host cluster as operators see it.
+/// Host cluster as shown to operators.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownHost {
-    /// What placement goes by.
+    /// Name, region, labels, capacity and cordon.
     pub host: HostCluster,
-    /// How many workspaces it carries.
+    /// Number of workspaces on the host.
     pub workspaces: u32,
-    /// How it was registered; none for one that the installation is put together with.
+    /// Registration; `None` for a fixed host from the configuration of the installation.
     pub registration: Option<Registration>,
 }
 
-/// What is known of a registered host besides what placement goes by.
+/// Data of a registered host in addition to the data for placement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    /// What is particular to it.
-    pub settings: HostSettings,
-    /// How it was when a worker last asked it.
+    /// Parameters that differ from the configuration of the installation.
+    pub settings: HostParameters,
+    /// Result of the last request of a worker to the host.
     pub health: HostHealth,
-    /// When it was registered.
+    /// Time of the registration.
     pub created_at: jiff::Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: jiff::Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     pub version: Version,
 }
 
@@ -95,42 +95,42 @@ impl KnownHost {
 }
 
 impl Hosts<'_> {
-    /// All host clusters: those that the installation is put together with, and those that were registered, each by name.
+    /// Lists all host clusters: the fixed hosts of the configuration, then the registered hosts, each ordered by name.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn list(&self) -> Result<Vec<KnownHost>> {
         let used = self.0.store.count_by_host().await?;
-        let carries = |name: &HostClusterName| used.get(name).copied().unwrap_or(0);
+        let workspace_count = |name: &HostClusterName| used.get(name).copied().unwrap_or(0);
         let fixed = self.0.fleet.fixed().map(|(host, _)| KnownHost {
             host: host.clone(),
-            workspaces: carries(&host.name),
+            workspaces: workspace_count(&host.name),
             registration: None,
         });
         let registered = self.0.store.list_hosts().await?.into_iter();
         let registered = registered.map(|registered| {
-            let workspaces = carries(&registered.host.name);
+            let workspaces = workspace_count(&registered.host.name);
             KnownHost::registered(registered, workspaces)
         });
         Ok(fixed.chain(registered).collect())
     }
 
-    /// A host cluster.
+    /// Returns a host cluster.
     ///
     /// # Errors
     /// `NotFound`, `Unavailable`.
     pub async fn get(&self, name: &HostClusterName) -> Result<KnownHost> {
         let all = self.list().await?;
-        all.into_iter().find(|known| known.host.name == *name).ok_or_else(missing)
+        all.into_iter().find(|known| known.host.name == *name).ok_or_else(not_found)
     }
 
-    /// Registers a host cluster. New workspaces may be placed on it at once; whether it answers shows in its health.
+    /// Registers a host cluster, which is available for placement immediately. Its health shows if it is reachable.
     ///
     /// # Errors
-    /// - `AlreadyExists` when the name is taken.
-    /// - `Invalid` for a kubeconfig, settings or labels that make no sense.
-    /// - `Unsupported` in an installation that takes its hosts from its settings.
-    pub async fn register(&self, caller: &Caller, command: &RegisterHost) -> Result<Done<KnownHost>> {
+    /// - `AlreadyExists` if the name is taken.
+    /// - `Invalid` for an invalid kubeconfig, parameter or label.
+    /// - `Unsupported` in an installation that takes its hosts from its configuration only.
+    pub async fn register(&self, caller: &Caller, command: &RegisterHost) -> Result<Idempotent<KnownHost>> {
         let RegisterHost { host, settings, kubeconfig } = command;
         if self.0.fleet.fixed_host(&host.name).is_some() {
             return Err(Error::already_exists("host cluster"));
@@ -138,7 +138,7 @@ impl Hosts<'_> {
         check_labels(&host.labels)?;
         self.0.fleet.connect(&host.name, kubeconfig, settings).await?;
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 let now = self.0.now();
                 let health = HostHealth { state: HostState::Unknown, message: String::new(), since: now };
                 let registered = RegisteredHost {
@@ -156,16 +156,16 @@ impl Hosts<'_> {
             .await
     }
 
-    /// Changes a registered host cluster. Workspaces stay where they are.
+    /// Changes a registered host cluster. Its workspaces are not moved.
     ///
     /// # Errors
-    /// - `NotFound`; `Conflict` with code `not_registered` for one that the installation is put together with.
+    /// - `NotFound`; `Conflict` with code `not_registered` for a fixed host.
     /// - `Invalid` as for [`Self::register`].
-    /// - `Conflict` with code `precondition_failed` when it has another version than `expected`.
-    pub async fn change(
+    /// - `Conflict` with code `precondition_failed` if the version differs from `expected`.
+    pub async fn update(
         &self,
         name: &HostClusterName,
-        command: &ChangeHost,
+        command: &UpdateHost,
         expected: Option<Version>,
     ) -> Result<KnownHost> {
         if let Some(labels) = &command.labels {
@@ -181,7 +181,7 @@ impl Hosts<'_> {
         self.get(name).await
     }
 
-    async fn apply(&self, command: &ChangeHost, registered: &mut RegisteredHost) -> Result<()> {
+    async fn apply(&self, command: &UpdateHost, registered: &mut RegisteredHost) -> Result<()> {
         let host = &mut registered.host;
         if let Some(region) = &command.region {
             host.region.clone_from(region);
@@ -204,39 +204,42 @@ impl Hosts<'_> {
         self.0.fleet.connect(&registered.host.name, &kubeconfig, &registered.settings).await.map(drop)
     }
 
-    /// Forgets a registered host cluster. Nothing on it is touched.
+    /// Removes the registration of a host cluster. Objects on the host are not changed.
     ///
     /// # Errors
-    /// - `NotFound`; `Conflict` with code `not_registered` for one that the installation is put together with.
-    /// - `Conflict` with code `host_not_cordoned` while it takes new workspaces, and `host_in_use` while it carries any.
-    /// - `Conflict` with code `precondition_failed` when it has another version than `expected`.
-    pub async fn forget(&self, name: &HostClusterName, expected: Option<Version>) -> Result<()> {
+    /// - `NotFound`; `Conflict` with code `not_registered` for a fixed host.
+    /// - `Conflict` with code `host_not_cordoned` while the host is not cordoned, and `host_in_use` while workspaces
+    ///   are on it.
+    /// - `Conflict` with code `precondition_failed` if the version differs from `expected`.
+    pub async fn unregister(&self, name: &HostClusterName, expected: Option<Version>) -> Result<()> {
         self.0
             .transact(|| async {
                 let registered = self.registered(name, expected).await?;
                 if !registered.host.cordoned {
-                    let message = "new workspaces may still be placed on this cluster; cordon it first";
+                    let message = "new workspaces can still be placed on this host cluster; cordon it first";
                     return Err(Error::conflict("host_not_cordoned", message));
                 }
-                // Whoever placed one here before it was cordoned fails by the version, so there are no more to come.
-                let carries = self.0.store.count_by_host().await?.get(name).copied().unwrap_or(0);
-                if carries > 0 {
-                    let message =
-                        format!("{carries} workspaces are still on this cluster; remove them first");
+                // A placement that was decided before the cordon fails on the version of the host, so the count is
+                // final.
+                let workspace_count = self.0.store.count_by_host().await?.get(name).copied().unwrap_or(0);
+                if workspace_count > 0 {
+                    let message = format!(
+                        "{workspace_count} workspaces are still on this host cluster; delete them first"
+                    );
                     return Err(Error::conflict("host_in_use", message));
                 }
-                let guard = Guard::Host(name.clone(), registered.version);
-                Ok((Changeset::new().guard(guard).delete(Key::Host(name.clone())), ()))
+                let precondition = Precondition::Host(name.clone(), registered.version);
+                Ok((Changeset::new().precondition(precondition).delete(RecordKey::Host(name.clone())), ()))
             })
             .await
     }
 
     async fn registered(&self, name: &HostClusterName, expected: Option<Version>) -> Result<RegisteredHost> {
         if self.0.fleet.fixed_host(name).is_some() {
-            let message = "this cluster comes from the settings of the installation; change it there";
+            let message = "this host cluster is part of the installation's configuration; change it there";
             return Err(Error::conflict("not_registered", message));
         }
-        let registered = self.0.store.find_host(name).await?.ok_or_else(missing)?;
+        let registered = self.0.store.find_host(name).await?.ok_or_else(not_found)?;
         require_version(expected, registered.version)?;
         Ok(registered)
     }
@@ -246,18 +249,20 @@ impl Hosts<'_> {
     }
 }
 
-fn missing() -> Error {
+fn not_found() -> Error {
     Error::not_found("host cluster")
 }
 
 fn check_labels(labels: &HostLabels) -> Result<()> {
-    let fine = |text: &str| {
-        (1..=LONGEST).contains(&text.len())
+    let is_valid = |text: &str| {
+        (1..=MAX_LABEL_LENGTH).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
     };
-    if labels.len() > LABELS || !labels.iter().all(|(label, value)| fine(label) && fine(value)) {
+    if labels.len() > MAX_HOST_LABELS
+        || !labels.iter().all(|(label, value)| is_valid(label) && is_valid(value))
+    {
         let message = format!(
-            "must be at most {LABELS} names with values, each of 1 to {LONGEST} ASCII letters, digits, '-', '_', '.' and '/'"
+            "must be at most {MAX_HOST_LABELS} labels; names and values have 1 to {MAX_LABEL_LENGTH} ASCII letters, digits, '-', '_', '.' and '/'"
         );
         return Err(Error::invalid("labels", message));
     }

@@ -1,7 +1,7 @@
 use super::members::require_owner;
-use super::{Caller, Done, Parts};
+use super::{Caller, Idempotent, PlatformInner};
 use crate::access::Action;
-use crate::changeset::{Changeset, Key, OutboxMessage};
+use crate::changeset::{Changeset, OutboxMessage, RecordKey};
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{InvitationId, OrganizationId, UserId};
@@ -12,53 +12,54 @@ use crate::notifier::Mail;
 use crate::page::{Page, PageRequest};
 use crate::secret::{BearerToken, ExposeSecret as _, SecretString, Verifier};
 
-const TOKEN_PREFIX: &str = "hxi";
+const INVITATION_TOKEN_PREFIX: &str = "hxi";
 
 /// Invitations into organizations.
 #[derive(Debug, Clone, Copy)]
-pub struct Invitations<'a>(pub(super) &'a Parts);
+pub struct Invitations<'a>(pub(super) &'a PlatformInner);
 
-/// Whom to invite, and as what.
+/// Command to invite a person to an organization.
 #[derive(Debug, Clone)]
 pub struct CreateInvitation {
-    /// Whom: whoever owns this address.
+    /// E-mail address of the person. Only a user with this verified address can accept.
     pub email: Email,
-    /// As what.
+    /// Role in the organization.
     pub role: OrganizationRole,
 }
 
-/// How somebody says which invitation they accept.
-enum Claim {
-    /// By the token that was sent to their address.
-    Token(OrganizationId, InvitationId, Verifier),
-    /// By its name: they have the address.
-    Offered(InvitationId),
+/// Reference to the invitation that a caller accepts.
+enum InvitationRef {
+    /// Token from the mail to the invited address.
+    ByToken(OrganizationId, InvitationId, Verifier),
+    /// Id; the caller's own address must be the invited one.
+    ById(InvitationId),
 }
 
 impl Invitations<'_> {
-    /// Invites somebody. The token goes to the address by mail and nowhere else.
+    /// Creates an invitation. The token is sent to the address by mail and is not returned.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says; only owners invite owners.
-    /// - `QuotaExceeded` when the plan allows no more members.
+    /// - `NotFound` or `Forbidden` according to the caller's role; only owners invite owners, and no caller invites to
+    ///   a role that exceeds its own role or the scopes of its token.
+    /// - `QuotaExceeded` if the member limit of the plan is reached.
     /// - `Conflict` with code `already_member` or `organization_deleting`.
     pub async fn create(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         command: &CreateInvitation,
-    ) -> Result<Done<Invitation>> {
+    ) -> Result<Idempotent<Invitation>> {
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 let own = self.0.permit(caller, organization, Action::InvitationsManage).await?;
                 if command.role == OrganizationRole::Owner {
                     require_owner(own)?;
                 }
                 let root = self.0.organization(organization).await?;
-                require_alive(&root)?;
+                require_not_deleting(&root)?;
                 let counts = self.0.store.count_organization(organization).await?;
-                limits::another_member(&counts, self.0.plans.of(&root.plan_id)?)?;
-                self.require_stranger(organization, &command.email).await?;
+                limits::check_member_limit(&counts, self.0.plans.get(&root.plan_id)?)?;
+                self.require_not_member(organization, &command.email).await?;
 
                 let now = self.0.now();
                 let verifier = Verifier::generate(&*self.0.ids);
@@ -70,13 +71,20 @@ impl Invitations<'_> {
                     hash: verifier.hash(),
                     invited_by: caller.principal.user_id,
                     created_at: now,
-                    expires_at: after(now, self.0.settings.invitations_open),
+                    expires_at: after(now, self.0.config.invitation_ttl),
                 };
-                let token = BearerToken::new(TOKEN_PREFIX, &[&organization, &invitation.id], &verifier);
+                let token =
+                    BearerToken::new(INVITATION_TOKEN_PREFIX, &[&organization, &invitation.id], &verifier);
                 let message = self.mail(&root, &invitation, &token)?;
                 let resource = format!("{organization}/{}", invitation.id);
-                let entry =
-                    self.0.audit(caller, organization, "invitation.create", resource, (), shown(&invitation));
+                let entry = self.0.audit(
+                    caller,
+                    organization,
+                    "invitation.create",
+                    resource,
+                    (),
+                    audit_value(&invitation),
+                );
                 let changeset = Changeset::new()
                     .organization(root, now)
                     .insert(invitation.clone())
@@ -87,10 +95,12 @@ impl Invitations<'_> {
             .await
     }
 
-    async fn require_stranger(&self, organization: OrganizationId, email: &Email) -> Result<()> {
+    async fn require_not_member(&self, organization: OrganizationId, email: &Email) -> Result<()> {
         let Some(user) = self.0.store.find_user_by_email(email).await? else { return Ok(()) };
         match self.0.store.find_member(organization, user.id).await? {
-            Some(_) => Err(Error::conflict("already_member", "whoever has this address is a member already")),
+            Some(_) => {
+                Err(Error::conflict("already_member", "the user with this address is already a member"))
+            }
             None => Ok(()),
         }
     }
@@ -107,10 +117,10 @@ impl Invitations<'_> {
             text: format!(
                 "You are invited to join {} as {}.\n\n\
                  Sign in at {} with this address, then accept with this token:\n\n{}\n\n\
-                 The invitation is open until {}. If you did not expect it, ignore it.\n",
+                 The invitation is valid until {}. If you did not expect it, ignore it.\n",
                 organization.display_name,
                 invitation.role,
-                self.0.settings.public_url,
+                self.0.config.public_url,
                 token.expose_secret(),
                 invitation.expires_at,
             ),
@@ -118,10 +128,10 @@ impl Invitations<'_> {
         self.0.mail(organization.id, &mail)
     }
 
-    /// The invitations of an organization, open and expired.
+    /// Lists the invitations of an organization, open and expired.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -135,7 +145,7 @@ impl Invitations<'_> {
     /// Withdraws an invitation.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn withdraw(
         &self,
         caller: &Caller,
@@ -154,94 +164,102 @@ impl Invitations<'_> {
                     organization,
                     "invitation.withdraw",
                     resource,
-                    shown(&invitation),
+                    audit_value(&invitation),
                     (),
                 );
                 let changeset = Changeset::new()
                     .organization(root, self.0.now())
-                    .delete(Key::Invitation(organization, id))
+                    .delete(RecordKey::Invitation(organization, id))
                     .audit(entry);
                 Ok((changeset, ()))
             })
             .await
     }
 
-    /// The open invitations of the caller's own address, each with the organization.
+    /// Lists the open invitations to the caller's own address, each with its organization.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn offered(&self, caller: &Caller) -> Result<Vec<(Organization, Invitation)>> {
-        let mut offered = Vec::new();
+    pub async fn list_for_caller(&self, caller: &Caller) -> Result<Vec<(Organization, Invitation)>> {
+        let mut open = Vec::new();
         for invitation in self.0.store.list_open_invitations(caller.principal.user_id, self.0.now()).await? {
             let organization = self.0.store.find_organization(invitation.organization_id).await?;
-            offered.extend(organization.map(|organization| (organization, invitation)));
+            open.extend(organization.map(|organization| (organization, invitation)));
         }
-        Ok(offered)
+        Ok(open)
     }
 
-    /// Accepts an invitation with the token from the mail: the caller becomes a member, and the invitation is used up.
+    /// Accepts an invitation with the token from the mail: the caller becomes a member, and the invitation is deleted.
     ///
     /// # Errors
-    /// - `NotFound` for a token that is wrong, used, withdrawn, expired or for another address: the answer
-    ///   does not say which.
-    /// - `Forbidden` for a caller who is not signed in but has a token.
+    /// - `NotFound` for a token that is wrong, used, withdrawn, expired or for another address; the error does not
+    ///   distinguish these cases.
+    /// - `Forbidden` if the caller authenticates with a token instead of a session.
     /// - `Conflict` with code `already_member` or `organization_deleting`.
     pub async fn accept(
         &self,
         caller: &Caller,
         token: &SecretString,
-    ) -> Result<Done<(Organization, Member)>> {
-        let (organization, id, verifier) =
-            BearerToken::split_two::<OrganizationId, InvitationId>(TOKEN_PREFIX, token.expose_secret())
-                .ok_or_else(refused)?;
-        self.join(caller, Claim::Token(organization, id, verifier)).await
+    ) -> Result<Idempotent<(Organization, Member)>> {
+        let (organization, id, verifier) = BearerToken::split_two::<OrganizationId, InvitationId>(
+            INVITATION_TOKEN_PREFIX,
+            token.expose_secret(),
+        )
+        .ok_or_else(no_open_invitation)?;
+        self.join(caller, InvitationRef::ByToken(organization, id, verifier)).await
     }
 
-    /// Accepts an invitation that was [offered](Self::offered): whoever has signed in with the address needs no token.
+    /// Accepts an invitation from [`Self::list_for_caller`]. A token is not required, because the caller has signed in
+    /// with the invited address.
     ///
     /// # Errors
     /// As [`Self::accept`].
-    pub async fn accept_offered(
+    pub async fn accept_by_id(
         &self,
         caller: &Caller,
         id: InvitationId,
-    ) -> Result<Done<(Organization, Member)>> {
-        self.join(caller, Claim::Offered(id)).await
+    ) -> Result<Idempotent<(Organization, Member)>> {
+        self.join(caller, InvitationRef::ById(id)).await
     }
 
-    /// The invitation that is meant, if it is open to whoever claims it.
-    async fn claimed(&self, claim: &Claim, user: UserId) -> Result<Invitation> {
-        let found = match claim {
-            Claim::Token(organization, id, verifier) => {
+    /// Returns the referenced invitation if it is open to this user.
+    async fn resolve(&self, reference: &InvitationRef, user: UserId) -> Result<Invitation> {
+        let found = match reference {
+            InvitationRef::ByToken(organization, id, verifier) => {
                 let found = self.0.store.find_invitation(*organization, *id).await?;
                 found.filter(|invitation| invitation.hash.matches(verifier))
             }
-            Claim::Offered(id) => {
-                let offered = self.0.store.list_open_invitations(user, self.0.now()).await?;
-                offered.into_iter().find(|invitation| invitation.id == *id)
+            InvitationRef::ById(id) => {
+                let open = self.0.store.list_open_invitations(user, self.0.now()).await?;
+                open.into_iter().find(|invitation| invitation.id == *id)
             }
         };
-        let invitation = found.ok_or_else(refused)?;
-        let user = self.0.store.find_user(user).await?.ok_or_else(refused)?;
+        let invitation = found.ok_or_else(no_open_invitation)?;
+        let user = self.0.store.find_user(user).await?.ok_or_else(no_open_invitation)?;
         let is_open = user.email.as_ref() == Some(&invitation.email) && self.0.now() < invitation.expires_at;
-        if is_open { Ok(invitation) } else { Err(refused()) }
+        if is_open { Ok(invitation) } else { Err(no_open_invitation()) }
     }
 
-    async fn join(&self, caller: &Caller, claim: Claim) -> Result<Done<(Organization, Member)>> {
+    async fn join(
+        &self,
+        caller: &Caller,
+        reference: InvitationRef,
+    ) -> Result<Idempotent<(Organization, Member)>> {
         if caller.principal.credential.session().is_none() {
             return Err(Error::forbidden(
-                "an invitation is accepted by somebody who is signed in, not with a token",
+                "an invitation can be accepted in a session only, not with an API token",
             ));
         }
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 let (user_id, now) = (caller.principal.user_id, self.0.now());
-                let invitation = self.claimed(&claim, user_id).await?;
+                let invitation = self.resolve(&reference, user_id).await?;
                 let (organization, id) = (invitation.organization_id, invitation.id);
-                let root = self.0.store.find_organization(organization).await?.ok_or_else(refused)?;
-                require_alive(&root)?;
+                let root =
+                    self.0.store.find_organization(organization).await?.ok_or_else(no_open_invitation)?;
+                require_not_deleting(&root)?;
                 if self.0.store.find_member(organization, user_id).await?.is_some() {
-                    return Err(Error::conflict("already_member", "you are a member already"));
+                    return Err(Error::conflict("already_member", "you are already a member"));
                 }
                 let member = Member::new(organization, user_id, invitation.role, now);
                 let resource = format!("{organization}/{id}");
@@ -250,12 +268,12 @@ impl Invitations<'_> {
                     organization,
                     "invitation.accept",
                     resource,
-                    shown(&invitation),
+                    audit_value(&invitation),
                     &member,
                 );
                 let changeset = Changeset::new()
                     .organization(root.clone(), now)
-                    .delete(Key::Invitation(organization, id))
+                    .delete(RecordKey::Invitation(organization, id))
                     .insert(member.clone())
                     .audit(entry);
                 let root = Organization { version: root.version.next(), updated_at: now, ..root };
@@ -265,12 +283,12 @@ impl Invitations<'_> {
     }
 }
 
-fn refused() -> Error {
+fn no_open_invitation() -> Error {
     Error::not_found("open invitation for your address")
 }
 
-/// An invitation as the audit log shows it: without the token's hash.
-fn shown(invitation: &Invitation) -> serde_json::Value {
+/// Returns an invitation for the audit log, without the hash of the token.
+fn audit_value(invitation: &Invitation) -> serde_json::Value {
     serde_json::json!({
         "id": invitation.id,
         "email": invitation.email,
@@ -279,7 +297,7 @@ fn shown(invitation: &Invitation) -> serde_json::Value {
     })
 }
 
-pub(super) fn require_alive(organization: &Organization) -> Result<()> {
+pub(super) fn require_not_deleting(organization: &Organization) -> Result<()> {
     if organization.deletion_requested_at.is_none() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 use super::commit::require_version;
-use super::{Caller, Parts};
+use super::{Caller, PlatformInner};
 use crate::access::Action;
-use crate::changeset::{Changeset, Key, Write};
+use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
 use crate::model::{Member, OrganizationRole, User};
@@ -10,13 +10,13 @@ use crate::version::Version;
 
 /// Members of organizations.
 #[derive(Debug, Clone, Copy)]
-pub struct Members<'a>(pub(super) &'a Parts);
+pub struct Members<'a>(pub(super) &'a PlatformInner);
 
 impl Members<'_> {
-    /// The people in an organization.
+    /// Lists the persons in an organization.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -27,11 +27,11 @@ impl Members<'_> {
         self.0.store.list_members(organization, page).await
     }
 
-    /// Changes somebody's role. Only owners make owners, and only owners change owners.
+    /// Changes the role of a member. Only owners grant or change the owner role, and no caller grants more than it has.
     ///
     /// # Errors
-    /// - `NotFound` when the user is no member.
-    /// - `Forbidden` as the caller's role says.
+    /// - `NotFound` if the user is not a member.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `Conflict` with code `last_owner` or `precondition_failed`.
     pub async fn set_role(
         &self,
@@ -43,15 +43,15 @@ impl Members<'_> {
     ) -> Result<Member> {
         self.0
             .transact(|| async {
-                let own = self.0.permit(caller, organization, Action::MembersManage).await?;
+                let own_role = self.0.permit(caller, organization, Action::MembersManage).await?;
                 let root = self.0.organization(organization).await?;
                 let before = self.find(organization, user).await?;
                 require_version(expected, before.version)?;
                 if before.role == OrganizationRole::Owner || role == OrganizationRole::Owner {
-                    require_owner(own)?;
+                    require_owner(own_role)?;
                 }
                 if before.role == OrganizationRole::Owner && role != OrganizationRole::Owner {
-                    self.keep_an_owner(organization).await?;
+                    self.require_another_owner(organization).await?;
                 }
                 if before.role == role {
                     return Ok((Changeset::new(), before));
@@ -67,12 +67,12 @@ impl Members<'_> {
             .await
     }
 
-    /// Takes somebody out of an organization, and out of every group of its workspaces. Everybody may
-    /// leave; only owners remove owners.
+    /// Removes a member from an organization and from all groups of its workspaces. Every member may remove
+    /// themselves; only owners remove owners.
     ///
     /// # Errors
-    /// - `NotFound` when the user is no member.
-    /// - `Forbidden` as the caller's role says.
+    /// - `NotFound` if the user is not a member.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `Conflict` with code `last_owner` or `precondition_failed`.
     pub async fn remove(
         &self,
@@ -85,40 +85,40 @@ impl Members<'_> {
         let action = if leaving { Action::MembersLeave } else { Action::MembersManage };
         self.0
             .transact(|| async {
-                let own = self.0.permit(caller, organization, action).await?;
+                let own_role = self.0.permit(caller, organization, action).await?;
                 let root = self.0.organization(organization).await?;
                 let before = self.find(organization, user).await?;
                 require_version(expected, before.version)?;
                 if before.role == OrganizationRole::Owner {
-                    require_owner(own)?;
-                    self.keep_an_owner(organization).await?;
+                    require_owner(own_role)?;
+                    self.require_another_owner(organization).await?;
                 }
                 let resource = format!("{organization}/{user}");
                 let entry = self.0.audit(caller, organization, "member.remove", resource, &before, ());
                 let changeset = Changeset::new()
                     .organization(root, self.0.now())
                     .write(Write::LeaveGroups(organization, user))
-                    .delete(Key::Member(organization, user))
+                    .delete(RecordKey::Member(organization, user))
                     .audit(entry);
                 Ok((changeset, ()))
             })
             .await
     }
 
-    /// A person's membership. Service accounts have their own calls and are not found here.
+    /// Returns the membership of a person. Service accounts have their own operations and are not found here.
     async fn find(&self, organization: OrganizationId, user: UserId) -> Result<Member> {
-        let missing = || Error::not_found("member");
+        let not_found = || Error::not_found("member");
         if self.0.store.find_service_account(organization, user).await?.is_some() {
-            return Err(missing());
+            return Err(not_found());
         }
-        self.0.store.find_member(organization, user).await?.ok_or_else(missing)
+        self.0.store.find_member(organization, user).await?.ok_or_else(not_found)
     }
 
-    async fn keep_an_owner(&self, organization: OrganizationId) -> Result<()> {
+    async fn require_another_owner(&self, organization: OrganizationId) -> Result<()> {
         if self.0.store.count_organization(organization).await?.owners > 1 {
             return Ok(());
         }
-        let message = "the last owner must stay one; make somebody else an owner first";
+        let message = "an organization needs at least one owner; make another member an owner first";
         Err(Error::conflict("last_owner", message))
     }
 }
@@ -127,5 +127,5 @@ pub(super) fn require_owner(role: OrganizationRole) -> Result<()> {
     if role == OrganizationRole::Owner {
         return Ok(());
     }
-    Err(Error::forbidden("what concerns owners is for owners only"))
+    Err(Error::forbidden("only owners can grant, change or remove the owner role"))
 }

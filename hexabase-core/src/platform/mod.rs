@@ -1,8 +1,8 @@
 //! The platform: services over replaceable backends.
 //!
-//! A [`Platform`] is put together from backends by a [`PlatformBuilder`]; everything it needs has an
-//! in-memory default, so nothing but plans makes a working platform. Its services take a [`Caller`] and plain
-//! commands, decide with pure functions, and commit once.
+//! A [`PlatformBuilder`] composes a [`Platform`] from backends. Each backend has an in-memory default, so plans alone
+//! are sufficient for a working platform. The services of a platform take a [`Caller`] and a plain command, decide
+//! with pure functions, and commit once.
 
 mod access;
 mod billing;
@@ -10,6 +10,7 @@ mod builder;
 mod caller;
 mod change;
 mod commit;
+mod commit_locks;
 mod groups;
 mod hosts;
 mod invitations;
@@ -21,35 +22,33 @@ mod projects;
 mod roles;
 mod service_accounts;
 mod tasks;
-mod turns;
 mod usage;
 mod users;
 mod workspace_members;
 mod workspaces;
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use event_listener::Event;
 use jiff::Timestamp;
 
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
-pub use builder::{PlatformBuilder, Settings};
+pub use builder::{PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, IdempotencyKey};
-pub use commit::Done;
-pub(crate) use commit::MAIL;
+pub use commit::Idempotent;
+pub(crate) use commit::MAIL_SEAL_PURPOSE;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
-pub use hosts::{ChangeHost, Hosts, KnownHost, RegisterHost, Registration};
+pub use hosts::{Hosts, KnownHost, RegisterHost, Registration, UpdateHost};
 pub use invitations::{CreateInvitation, Invitations};
 pub use members::Members;
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
 pub use organizations::{CreateOrganization, Organizations, Overview};
 pub use projects::{CreateProject, Projects};
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
-pub use service_accounts::{CreateServiceAccount, CreateToken, NewToken, ServiceAccounts, TOKEN_PREFIX};
+pub use service_accounts::{API_TOKEN_PREFIX, CreateServiceAccount, CreateToken, NewToken, ServiceAccounts};
 pub use tasks::Tasks;
-pub use usage::{ExplainedInvoice, MonthlyUsage, UsageProof, UsageStatement, WorkspaceShare};
+pub use usage::{ExplainedInvoice, MonthlyUsage, UsageStatement, UsageVerification, WorkspaceShare};
 pub use users::{Profile, Users};
 pub use workspace_members::WorkspaceMembers;
 pub use workspaces::{
@@ -72,14 +71,14 @@ use crate::queue::TaskQueue;
 use crate::seal::MasterKey;
 use crate::store::TenantStore;
 use access::FactsCache;
-use turns::Turns;
+use commit_locks::CommitLocks;
 
-/// Multi-tenancy, ready to be used. Cloning it is cheap.
+/// Handle of a platform: backends, configuration and services. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Platform(Arc<Parts>);
+pub struct Platform(Arc<PlatformInner>);
 
-/// What a platform is made of.
-pub struct Parts {
+/// Backends, configuration and shared state of a platform.
+pub(crate) struct PlatformInner {
     pub(crate) store: Arc<dyn TenantStore>,
     pub(crate) ephemeral: Arc<dyn EphemeralStore>,
     pub(crate) queue: Arc<dyn TaskQueue>,
@@ -91,16 +90,16 @@ pub struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) key: MasterKey,
-    pub(crate) settings: Settings,
-    /// Rung when a commit left messages in the outbox.
+    pub(crate) config: PlatformConfig,
+    /// Notified after a commit that added outbox messages.
     pub(crate) outbox: Event,
-    /// Rung when a commit moved something that somebody may watch.
-    pub(crate) moved: Event,
+    /// Notified after a commit that inserted live events.
+    pub(crate) event_committed: Event,
     facts: FactsCache,
-    turns: Turns,
+    commit_locks: CommitLocks,
 }
 
-impl fmt::Debug for Parts {
+impl fmt::Debug for PlatformInner {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Platform")
             .field("store", &self.store)
@@ -111,25 +110,25 @@ impl fmt::Debug for Parts {
     }
 }
 
-impl Parts {
+impl PlatformInner {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Whoever makes tenant clusters on a host, which may have been registered a moment ago.
+    /// Returns the provisioner of a host. Reloads the registered hosts if this process does not know the host yet.
     pub(crate) async fn provisioner(&self, host: &HostClusterName) -> Result<Arc<dyn ClusterProvisioner>> {
         if let Some(known) = self.fleet.find(host) {
             return Ok(known);
         }
-        self.follow_hosts().await?;
+        self.refresh_hosts().await?;
         let unknown = || Error::unavailable("the host cluster is not configured").with("host", host);
         self.fleet.find(host).ok_or_else(unknown)
     }
 
-    /// Takes in which hosts are registered, and answers them.
-    pub(crate) async fn follow_hosts(&self) -> Result<Vec<RegisteredHost>> {
+    /// Reloads the registered hosts into the fleet and returns them.
+    pub(crate) async fn refresh_hosts(&self) -> Result<Vec<RegisteredHost>> {
         let hosts = self.store.list_hosts().await?;
-        self.fleet.follow(hosts.clone(), &self.key).await;
+        self.fleet.refresh(hosts.clone(), &self.key).await;
         Ok(hosts)
     }
 
@@ -138,10 +137,8 @@ impl Parts {
     }
 }
 
-impl Deref for Platform {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
+impl Platform {
+    pub(crate) fn inner(&self) -> &PlatformInner {
         &self.0
     }
 }
@@ -159,7 +156,7 @@ macro_rules! services {
 }
 
 services! {
-    /// People, as sign-in knows them.
+    /// Users, as known from sign-in.
     users => Users;
     /// Organizations.
     organizations => Organizations;
@@ -181,9 +178,9 @@ services! {
     roles => Roles;
     /// Projects of workspaces.
     projects => Projects;
-    /// Nodes that workspaces have to themselves.
+    /// Dedicated node pools of workspaces.
     node_pools => NodePools;
-    /// What organizations pay.
+    /// Billing of organizations.
     billing => Billing;
     /// Host clusters.
     hosts => Hosts;
@@ -193,72 +190,72 @@ impl Platform {
     /// The system of record.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn TenantStore> {
-        &self.store
+        &self.0.store
     }
 
-    /// Short-lived facts.
+    /// The store for short-lived state.
     #[must_use]
     pub fn ephemeral(&self) -> &Arc<dyn EphemeralStore> {
-        &self.ephemeral
+        &self.0.ephemeral
     }
 
-    /// Asynchronous work.
+    /// The queue of asynchronous work.
     #[must_use]
     pub fn queue(&self) -> &Arc<dyn TaskQueue> {
-        &self.queue
+        &self.0.queue
     }
 
-    /// Whoever takes the money.
+    /// The billing provider.
     #[must_use]
     pub fn billing_provider(&self) -> &Arc<dyn BillingProvider> {
-        &self.billing
+        &self.0.billing
     }
 
-    /// Whoever knows what workspaces use; none where nobody does.
+    /// The source of resource usage; `None` if the platform does not measure usage.
     #[must_use]
     pub fn metrics_source(&self) -> Option<&Arc<dyn MetricsSource>> {
-        self.metrics.as_ref()
+        self.0.metrics.as_ref()
     }
 
-    /// The host clusters.
+    /// The host clusters with their provisioners.
     #[must_use]
     pub fn fleet(&self) -> &Fleet {
-        &self.fleet
+        &self.0.fleet
     }
 
-    /// The plans.
+    /// The plan catalog.
     #[must_use]
     pub fn plans(&self) -> &PlanCatalog {
-        &self.plans
+        &self.0.plans
     }
 
-    /// The clock that everything goes by.
+    /// The clock of the platform, its only source of time.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
+        &self.0.clock
     }
 
-    /// The source of ids and randomness.
+    /// The source of ids and random bytes.
     #[must_use]
     pub fn ids(&self) -> &Arc<dyn IdSource> {
-        &self.ids
+        &self.0.ids
     }
 
     /// The installation's master key.
     #[must_use]
     pub fn master_key(&self) -> &MasterKey {
-        &self.key
+        &self.0.key
     }
 
-    /// How the platform behaves.
+    /// The configuration.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    pub fn config(&self) -> &PlatformConfig {
+        &self.0.config
     }
 
-    /// Is ready when something moved in this process, after this was called, that somebody may watch. What
-    /// moved elsewhere is found by looking now and then.
-    pub fn moved(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.moved.listen()
+    /// Completes after the next commit in this process that inserts live events; commits between this call and the
+    /// first poll count. Events of other processes do not complete it, so a caller must also poll.
+    pub fn event_committed(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.event_committed.listen()
     }
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
-use super::{Caller, Done, Parts};
+use super::{Caller, Idempotent, PlatformInner};
 use crate::access::Action;
 use crate::changeset::Changeset;
 use crate::error::{Error, Result};
@@ -11,44 +11,44 @@ use crate::model::{NodePool, PoolNodes, TaskKind, Workspace};
 use crate::name::{NodeClass, Slug};
 use crate::version::Version;
 
-/// Nodes that workspaces have to themselves.
+/// Node pools of workspaces.
 #[derive(Debug, Clone, Copy)]
-pub struct NodePools<'a>(pub(super) &'a Parts);
+pub struct NodePools<'a>(pub(super) &'a PlatformInner);
 
-/// What a new pool is like.
+/// Command to create a node pool.
 #[derive(Debug, Clone)]
 pub struct CreateNodePool {
-    /// Its name, unique in the workspace.
+    /// Name, unique in the workspace.
     pub name: Slug,
-    /// What kind of nodes.
+    /// Class of the nodes.
     pub class: NodeClass,
-    /// How many.
+    /// Number of nodes.
     pub nodes: u16,
 }
 
-/// A pool with the nodes it has.
+/// Node pool with the state of its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolState {
-    /// What was asked for.
+    /// Requested pool.
     pub pool: NodePool,
-    /// What became of it.
+    /// Observed nodes.
     pub nodes: PoolNodes,
 }
 
-/// A pool that was asked for, and the task that brings its nodes.
+/// New node pool and the task that provides its nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodePoolTask {
-    /// The pool, without nodes yet.
+    /// New pool, without nodes yet.
     pub pool: NodePool,
-    /// The task.
+    /// Id of the task.
     pub task_id: TaskId,
 }
 
 impl NodePools<'_> {
-    /// The pools of a workspace, in the order in which they were asked for.
+    /// Lists the node pools of a workspace, oldest first.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -64,13 +64,13 @@ impl NodePools<'_> {
         Ok(node_pools.into_iter().map(state).collect())
     }
 
-    /// Asks for nodes. The workspace's pods move to nodes of its own as they are made anew.
+    /// Creates a node pool. The pods of the workspace move to its nodes as they are recreated.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `AlreadyExists` when the name is taken in the workspace.
-    /// - `QuotaExceeded` when the plan has no dedicated nodes, or there are too many pools.
-    /// - `Invalid` for no nodes, or too many.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `AlreadyExists` if the name is taken in the workspace.
+    /// - `QuotaExceeded` if the plan has no dedicated nodes, or the limit of pools is reached.
+    /// - `Invalid` if the number of nodes is zero or too large.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn create(
         &self,
@@ -78,15 +78,15 @@ impl NodePools<'_> {
         organization: OrganizationId,
         workspace: WorkspaceId,
         command: &CreateNodePool,
-    ) -> Result<Done<NodePoolTask>> {
+    ) -> Result<Idempotent<NodePoolTask>> {
         self.0
-            .once(caller, || async {
-                let place = (organization, workspace, None);
-                let mut change = self.0.begin(caller, place, Action::NodePoolsManage).await?;
-                let there = &change.workspace.node_pools;
-                let plan = self.0.plans.of(&change.workspace.plan_id)?;
-                limits::another_node_pool(there.len(), command.nodes, plan)?;
-                if there.iter().any(|pool| pool.name == command.name) {
+            .run_idempotent(caller, || async {
+                let scope = (organization, workspace, None);
+                let mut change = self.0.begin(caller, scope, Action::NodePoolsManage).await?;
+                let existing = &change.workspace.node_pools;
+                let plan = self.0.plans.get(&change.workspace.plan_id)?;
+                limits::check_node_pool_limit(existing.len(), command.nodes, plan)?;
+                if existing.iter().any(|pool| pool.name == command.name) {
                     return Err(Error::already_exists("node pool"));
                 }
                 let pool = NodePool {
@@ -103,7 +103,7 @@ impl NodePools<'_> {
                 change.audit("node_pool.create", format!("{workspace}/{}", pool.id), (), &pool);
                 let changeset = self
                     .0
-                    .bill_for_nodes(organization)
+                    .node_billing_message(organization)
                     .into_iter()
                     .fold(change.finish().0, Changeset::message);
                 Ok((changeset, NodePoolTask { pool, task_id }))
@@ -111,10 +111,11 @@ impl NodePools<'_> {
             .await
     }
 
-    /// Gives nodes back: they take nothing new, are emptied, and are free for others then. Answers the task.
+    /// Deletes a node pool and returns the task: its nodes are cordoned, drained, and then available to other
+    /// workspaces.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `Conflict` with code `workspace_deleting` or `precondition_failed`.
     pub async fn delete(
         &self,
@@ -126,8 +127,8 @@ impl NodePools<'_> {
     ) -> Result<TaskId> {
         self.0
             .transact(|| async {
-                let place = (organization, workspace, None);
-                let mut change = self.0.begin(caller, place, Action::NodePoolsManage).await?;
+                let scope = (organization, workspace, None);
+                let mut change = self.0.begin(caller, scope, Action::NodePoolsManage).await?;
                 let pools = &mut change.workspace.node_pools;
                 let position = pools.iter().position(|pool| pool.id == id);
                 let pool = pools.remove(position.ok_or_else(|| Error::not_found("node pool"))?);
@@ -136,7 +137,7 @@ impl NodePools<'_> {
                 change.audit("node_pool.delete", format!("{workspace}/{id}"), &pool, ());
                 let changeset = self
                     .0
-                    .bill_for_nodes(organization)
+                    .node_billing_message(organization)
                     .into_iter()
                     .fold(change.finish().0, Changeset::message);
                 Ok((changeset, task_id))

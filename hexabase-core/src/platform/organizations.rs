@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
-use super::{Caller, Done, Parts};
+use super::{Caller, Idempotent, PlatformInner};
 use crate::access::Action;
-use crate::changeset::{Changeset, Key};
+use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
 use crate::id::{EventId, OrganizationId};
 use crate::lifecycle;
@@ -17,47 +17,51 @@ use crate::version::Version;
 
 /// Organizations.
 #[derive(Debug, Clone, Copy)]
-pub struct Organizations<'a>(pub(super) &'a Parts);
+pub struct Organizations<'a>(pub(super) &'a PlatformInner);
 
-/// What a new organization is like.
+/// Command to create an organization.
 #[derive(Debug, Clone)]
 pub struct CreateOrganization {
-    /// Its name, unique in the installation.
+    /// Name, unique in the installation.
     pub name: Slug,
-    /// The name to show.
+    /// Display name.
     pub display_name: DisplayName,
 }
 
-/// How much there is in an organization, against what its plan allows.
+/// Organization with its resource counts, plan and cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overview {
     /// The organization.
     pub organization: Organization,
-    /// What there is.
+    /// Numbers of members, workspaces and other resources.
     pub counts: OrganizationCounts,
-    /// The plan.
+    /// Plan with the limits for these numbers.
     pub plan: Plan,
-    /// What this month costs so far; none for those who may not see it, and while nothing is paid.
+    /// Cost of the current month so far; `None` if the caller may not read billing, or there is no paid subscription.
     pub cost: Option<Money>,
 }
 
 impl Organizations<'_> {
-    /// Makes an organization; the caller becomes its owner.
+    /// Creates an organization with the caller as its owner.
     ///
     /// # Errors
-    /// - `AlreadyExists` when the name is taken.
+    /// - `AlreadyExists` if the name is taken.
     /// - `Forbidden` for service accounts, and for tokens without the scope.
-    pub async fn create(&self, caller: &Caller, command: &CreateOrganization) -> Result<Done<Organization>> {
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        command: &CreateOrganization,
+    ) -> Result<Idempotent<Organization>> {
         self.require_person(caller).await?;
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 let now = self.0.now();
                 let organization = Organization {
                     id: self.0.id(now),
                     name: command.name.clone(),
                     display_name: command.display_name.clone(),
                     personal: false,
-                    plan_id: self.0.plans.first().id.clone(),
+                    plan_id: self.0.plans.default_plan().id.clone(),
                     deletion_requested_at: None,
                     created_by: caller.principal.user_id,
                     created_at: now,
@@ -81,13 +85,13 @@ impl Organizations<'_> {
         let user = self.0.store.find_user(caller.principal.user_id).await?;
         if user.is_none_or(|user| user.kind != crate::model::UserKind::Person) {
             return Err(Error::forbidden(
-                "service accounts belong to one organization and cannot make others",
+                "service accounts belong to one organization and cannot create others",
             ));
         }
         Ok(())
     }
 
-    /// The organizations that the caller belongs to, oldest first.
+    /// Lists the organizations of the caller, oldest first, each with the caller's membership.
     ///
     /// # Errors
     /// `Forbidden` for tokens without the scope.
@@ -98,20 +102,20 @@ impl Organizations<'_> {
         self.0.store.list_organizations(caller.principal.user_id, page).await
     }
 
-    /// An organization.
+    /// Returns an organization.
     ///
     /// # Errors
-    /// `NotFound` when there is none, or the caller does not belong to it.
+    /// `NotFound` if it does not exist or the caller is not a member.
     pub async fn get(&self, caller: &Caller, id: OrganizationId) -> Result<Organization> {
         self.0.permit(caller, id, Action::OrganizationRead).await?;
         self.0.organization(id).await
     }
 
-    /// Changes the name that is shown.
+    /// Changes the display name; `None` leaves it.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Conflict` with code `precondition_failed` when `expected` is not its version any more.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Conflict` with code `precondition_failed` if the version differs from `expected`.
     pub async fn update(
         &self,
         caller: &Caller,
@@ -139,12 +143,12 @@ impl Organizations<'_> {
             .await
     }
 
-    /// Removes an organization. With workspaces in it, it is refused unless `cascade` is asked for; then
-    /// the workspaces are removed first, and the organization goes with the last one. Says whether it is
-    /// gone already.
+    /// Deletes an organization. If it has workspaces, `cascade` is required: the workspaces are deleted first, and the
+    /// organization with the last of them. Returns `true` if the organization is already deleted, `false` while
+    /// workspaces are being deleted.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `Conflict` with code `organization_not_empty`, `subscription_active` or `precondition_failed`.
     pub async fn delete(
         &self,
@@ -161,7 +165,7 @@ impl Organizations<'_> {
                 let workspaces = self.0.all_workspaces(id).await?;
                 let account = self.0.store.find_billing_account(id).await?;
                 if account.is_some_and(|it| it.live_subscription().is_some() || it.order.is_some()) {
-                    let message = "it has a subscription, which would go on being charged; end that first, with \
+                    let message = "the organization has a subscription, which would still be charged; cancel it first with \
                                    DELETE billing/subscription?now=true";
                     return Err(Error::conflict("subscription_active", message));
                 }
@@ -169,18 +173,18 @@ impl Organizations<'_> {
                 let now = self.0.now();
                 if workspaces.is_empty() {
                     let changeset = Changeset::new().organization(organization, now).audit(entry);
-                    return Ok((self.0.forget_organization(id, changeset).await?, true));
+                    return Ok((self.0.delete_organization(id, changeset).await?, true));
                 }
                 if !cascade {
                     let message = format!(
-                        "it still has {} workspaces; delete them first, or ask for cascade",
+                        "the organization still has {} workspaces; delete them first, or request cascade",
                         workspaces.len()
                     );
                     return Err(Error::conflict("organization_not_empty", message));
                 }
-                let mut dying = organization;
-                dying.deletion_requested_at.get_or_insert(now);
-                let mut changeset = Changeset::new().organization(dying, now).audit(entry);
+                let mut deleting = organization;
+                deleting.deletion_requested_at.get_or_insert(now);
+                let mut changeset = Changeset::new().organization(deleting, now).audit(entry);
                 for workspace in workspaces.into_iter().filter(|ws| ws.deletion_requested_at.is_none()) {
                     changeset = self.0.remove_workspace(caller, workspace, changeset).0;
                 }
@@ -189,23 +193,23 @@ impl Organizations<'_> {
             .await
     }
 
-    /// How much there is in an organization, against what its plan allows.
+    /// Returns an organization with its resource counts, plan and cost.
     ///
     /// # Errors
-    /// `NotFound` when there is none, or the caller does not belong to it.
+    /// `NotFound` if it does not exist or the caller is not a member.
     pub async fn overview(&self, caller: &Caller, id: OrganizationId) -> Result<Overview> {
         let role = self.0.permit(caller, id, Action::OverviewRead).await?;
         let organization = self.0.organization(id).await?;
         let cost = self.0.month_to_date(caller, id, role).await?;
         let counts = self.0.store.count_organization(id).await?;
-        let plan = self.0.plans.of(&organization.plan_id)?.clone();
+        let plan = self.0.plans.get(&organization.plan_id)?.clone();
         Ok(Overview { organization, counts, plan, cost })
     }
 
-    /// The audit log, newest first.
+    /// Lists the audit log, newest first.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn audit_events(
         &self,
         caller: &Caller,
@@ -217,11 +221,12 @@ impl Organizations<'_> {
         self.0.store.list_audit_events(id, filter, page).await
     }
 
-    /// What moved after `after`, oldest first: in the organization, and in the workspaces that the caller
-    /// may see. The second value is where to go on from, also when nothing of it was the caller's to see.
+    /// Lists the live events after `after`, oldest first: of the organization, and of the workspaces that are visible
+    /// to the caller. The second value is the position to continue from, also if none of the events is visible to the
+    /// caller.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn events(
         &self,
         caller: &Caller,
@@ -245,17 +250,17 @@ impl Organizations<'_> {
         Ok((events, last))
     }
 
-    /// The newest event there is: where to begin for whoever wants only what is to come.
+    /// Returns the id of the newest live event: the start position for a client that needs future events only.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn newest_event(&self, caller: &Caller, id: OrganizationId) -> Result<Option<EventId>> {
         self.0.permit(caller, id, Action::EventsRead).await?;
         self.0.store.newest_event(id).await
     }
 }
 
-impl Parts {
+impl PlatformInner {
     pub(crate) async fn all_workspaces(&self, id: OrganizationId) -> Result<Vec<Workspace>> {
         let mut all = Vec::new();
         let mut page = PageRequest::largest();
@@ -273,18 +278,18 @@ impl Parts {
         self.store.find_organization(id).await?.ok_or_else(|| Error::not_found("organization"))
     }
 
-    /// Adds to a changeset that an organization goes, with the users that are its service accounts.
-    pub(crate) async fn forget_organization(
+    /// Adds the deletion of an organization, with the users of its service accounts, to a changeset.
+    pub(crate) async fn delete_organization(
         &self,
         id: OrganizationId,
         changeset: Changeset,
     ) -> Result<Changeset> {
-        let mut changeset = changeset.delete(Key::Organization(id));
+        let mut changeset = changeset.delete(RecordKey::Organization(id));
         let mut page = PageRequest::largest();
         loop {
             let accounts = self.store.list_service_accounts(id, &page).await?;
             for account in accounts.items {
-                changeset = changeset.delete(Key::User(account.id));
+                changeset = changeset.delete(RecordKey::User(account.id));
             }
             match accounts.next {
                 Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
@@ -293,7 +298,7 @@ impl Parts {
         }
     }
 
-    /// Adds to a changeset that a workspace is to be removed, with the task that shows it.
+    /// Adds the deletion request of a workspace, with its task, to a changeset.
     pub(super) fn remove_workspace(
         &self,
         caller: &Caller,
@@ -304,7 +309,7 @@ impl Parts {
         let (organization_id, id) = (workspace.organization_id, workspace.id);
         let entry = self.audit(caller, organization_id, "workspace.delete", id, &workspace, ());
         workspace.deletion_requested_at = Some(now);
-        lifecycle::ask(&mut workspace, now);
+        lifecycle::bump_generation(&mut workspace, now);
         let by = caller.principal.user_id;
         let task = lifecycle::new_task(self.id(now), &workspace, TaskKind::Delete, by, now);
         let changeset = changeset
@@ -312,7 +317,7 @@ impl Parts {
             .insert(task.clone())
             .workspace(workspace.clone(), now)
             .audit(entry)
-            .message(self.look(organization_id, id));
+            .message(self.reconcile_message(organization_id, id));
         workspace.version = workspace.version.next();
         workspace.updated_at = now;
         (changeset, task, workspace)

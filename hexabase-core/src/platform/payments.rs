@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::billing::Billing;
-use super::{Caller, Done};
+use super::{Caller, Idempotent};
 use crate::access::Action;
 use crate::billing::{BillingKey, Invoice, PaymentMethod, SetupIntent};
 use crate::changeset::Changeset;
@@ -11,47 +11,52 @@ use crate::id::OrganizationId;
 use crate::model::{BillingAccount, CustomerId};
 use crate::page::{Page, PageRequest};
 
-/// How an organization pays, and what it was charged for.
+/// Payment methods and invoices of an organization.
 impl Billing<'_> {
-    /// A page hosted by the provider where a way to pay is entered; answers its URL.
+    /// Creates a page, hosted by the provider, to enter a payment method, and returns its URL.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says, `Unavailable`.
+    /// `NotFound` or `Forbidden` according to the caller's role, or `Unavailable`.
     pub async fn checkout(
         &self,
         caller: &Caller,
         id: OrganizationId,
         return_to: &str,
-    ) -> Result<Done<String>> {
-        self.ask(caller, id, "billing.checkout", &id.to_string(), |customer, key| async move {
+    ) -> Result<Idempotent<String>> {
+        self.call_provider(caller, id, "billing.checkout", &id.to_string(), |customer, key| async move {
             self.0.billing.checkout_url(&customer, return_to, &key).await
         })
         .await
     }
 
-    /// A page hosted by the provider where ways to pay and invoices are managed; answers its URL.
+    /// Creates a page, hosted by the provider, to manage payment methods and invoices, and returns its URL.
     ///
     /// # Errors
     /// As [`Self::checkout`].
-    pub async fn portal(&self, caller: &Caller, id: OrganizationId, return_to: &str) -> Result<Done<String>> {
-        self.ask(caller, id, "billing.portal", &id.to_string(), |customer, key| async move {
+    pub async fn portal(
+        &self,
+        caller: &Caller,
+        id: OrganizationId,
+        return_to: &str,
+    ) -> Result<Idempotent<String>> {
+        self.call_provider(caller, id, "billing.portal", &id.to_string(), |customer, key| async move {
             self.0.billing.portal_url(&customer, return_to, &key).await
         })
         .await
     }
 
-    /// What a browser needs to hand a way to pay to the provider without it passing through here.
+    /// Creates a setup intent, with which a browser passes a payment method directly to the provider.
     ///
     /// # Errors
     /// As [`Self::checkout`].
-    pub async fn setup_intent(&self, caller: &Caller, id: OrganizationId) -> Result<Done<SetupIntent>> {
-        self.ask(caller, id, "billing.setup_intent", &id.to_string(), |customer, key| async move {
+    pub async fn setup_intent(&self, caller: &Caller, id: OrganizationId) -> Result<Idempotent<SetupIntent>> {
+        self.call_provider(caller, id, "billing.setup_intent", &id.to_string(), |customer, key| async move {
             self.0.billing.setup_intent(&customer, &key).await
         })
         .await
     }
 
-    /// The ways to pay, the default one first.
+    /// Lists the payment methods, the default one first.
     ///
     /// # Errors
     /// As [`Self::checkout`].
@@ -63,26 +68,26 @@ impl Billing<'_> {
         }
     }
 
-    /// Takes on a way to pay that was entered with the provider. The first one is the default.
+    /// Attaches a payment method that was entered at the provider. The first one becomes the default.
     ///
     /// # Errors
-    /// As [`Self::checkout`], and `Invalid` for what is no way to pay.
+    /// As [`Self::checkout`], and `Invalid` if the provider does not accept the payment method.
     pub async fn add_payment_method(
         &self,
         caller: &Caller,
         id: OrganizationId,
         method: &str,
-    ) -> Result<Done<PaymentMethod>> {
-        self.ask(caller, id, "billing.payment_method.add", method, |customer, key| async move {
+    ) -> Result<Idempotent<PaymentMethod>> {
+        self.call_provider(caller, id, "billing.payment_method.add", method, |customer, key| async move {
             self.0.billing.attach_payment_method(&customer, method, &key).await
         })
         .await
     }
 
-    /// Makes a way to pay the default, and pays what is open with it.
+    /// Sets the default payment method, and pays open invoices with it.
     ///
     /// # Errors
-    /// As [`Self::checkout`], and `NotFound` for what is not among the organization's ways to pay.
+    /// As [`Self::checkout`], and `NotFound` if the organization does not have the payment method.
     pub async fn choose_payment_method(
         &self,
         caller: &Caller,
@@ -90,19 +95,19 @@ impl Billing<'_> {
         method: &str,
     ) -> Result<()> {
         self.require_method(caller, id, method).await?;
-        self.ask(caller, id, "billing.payment_method.choose", method, |customer, key| async move {
+        self.call_provider(caller, id, "billing.payment_method.choose", method, |customer, key| async move {
             self.0.billing.choose_payment_method(&customer, method, &key).await
         })
         .await
         .map(drop)
     }
 
-    /// Gives up a way to pay.
+    /// Detaches a payment method.
     ///
     /// # Errors
     /// - As [`Self::choose_payment_method`].
-    /// - `Conflict` with code `last_payment_method` while there is a subscription to pay, or
-    ///   `default_payment_method` while there are others that could be the default.
+    /// - `Conflict` with code `last_payment_method` while there is a subscription to pay, or `default_payment_method`
+    ///   while another payment method can become the default.
     pub async fn remove_payment_method(
         &self,
         caller: &Caller,
@@ -111,16 +116,18 @@ impl Billing<'_> {
     ) -> Result<()> {
         let methods = self.require_method(caller, id, method).await?;
         let account = self.0.store.find_billing_account(id).await?;
-        let pays = account.is_some_and(|it| it.live_subscription().is_some() || it.order.is_some());
-        if methods.len() == 1 && pays {
-            let message = "it is the last way to pay while there is a subscription; add another one first";
+        let has_subscription =
+            account.is_some_and(|it| it.live_subscription().is_some() || it.order.is_some());
+        if methods.len() == 1 && has_subscription {
+            let message =
+                "the last payment method is required while there is a subscription; add another one first";
             return Err(Error::conflict("last_payment_method", message));
         }
         if methods.len() > 1 && methods.iter().any(|known| known.id == method && known.is_default) {
-            let message = "it is the default; make another one the default first";
+            let message = "the default payment method cannot be removed; make another one the default first";
             return Err(Error::conflict("default_payment_method", message));
         }
-        self.ask(caller, id, "billing.payment_method.remove", method, |customer, key| async move {
+        self.call_provider(caller, id, "billing.payment_method.remove", method, |customer, key| async move {
             self.0.billing.detach_payment_method(&customer, method, &key).await
         })
         .await
@@ -141,7 +148,7 @@ impl Billing<'_> {
         }
     }
 
-    /// The invoices, newest first.
+    /// Lists the invoices, newest first.
     ///
     /// # Errors
     /// As [`Self::checkout`].
@@ -153,17 +160,17 @@ impl Billing<'_> {
     ) -> Result<Page<Invoice>> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let found = match self.known_customer(id).await? {
-            // One more than fits, to know whether another page follows.
+            // One more than the page holds, to detect a next page.
             Some(customer) => self.0.billing.list_invoices(&customer, page.limit() + 1, page.after()).await?,
             None => Vec::new(),
         };
         Ok(page.page(found, |invoice| invoice.id.clone()))
     }
 
-    /// One invoice.
+    /// Returns an invoice.
     ///
     /// # Errors
-    /// As [`Self::checkout`], and `NotFound` for one that is not the organization's.
+    /// As [`Self::checkout`], and `NotFound` if the organization does not have the invoice.
     pub async fn invoice(&self, caller: &Caller, id: OrganizationId, invoice: &str) -> Result<Invoice> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let found = match self.known_customer(id).await? {
@@ -173,10 +180,10 @@ impl Billing<'_> {
         found.ok_or_else(|| Error::not_found("invoice"))
     }
 
-    /// The invoice that comes next; `NotFound` when none does.
+    /// Returns the next invoice.
     ///
     /// # Errors
-    /// As [`Self::checkout`].
+    /// As [`Self::checkout`], and `NotFound` if there is none.
     pub async fn upcoming_invoice(&self, caller: &Caller, id: OrganizationId) -> Result<Invoice> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let found = match self.known_customer(id).await? {
@@ -186,37 +193,37 @@ impl Billing<'_> {
         found.ok_or_else(|| Error::not_found("upcoming invoice"))
     }
 
-    /// Asks the provider for something on behalf of a caller, and notes that it was done.
-    async fn ask<T, F>(
+    /// Calls the provider on behalf of a caller, records the call in the audit log, and requests a reconcile.
+    async fn call_provider<T, F>(
         &self,
         caller: &Caller,
         id: OrganizationId,
         action: &str,
         resource: &str,
-        ask: impl Fn(CustomerId, BillingKey) -> F + Send + Sync,
-    ) -> Result<Done<T>>
+        call: impl Fn(CustomerId, BillingKey) -> F + Send + Sync,
+    ) -> Result<Idempotent<T>>
     where
         T: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<T>> + Send,
     {
-        let ask = &ask;
+        let call = &call;
         self.0
-            .once(caller, || async move {
+            .run_idempotent(caller, || async move {
                 self.0.permit(caller, id, Action::BillingManage).await?;
                 let (mut account, customer) = self.customer(caller, id).await?;
                 let key = BillingKey(format!("{action}/{id}/{resource}/{}", account.version));
-                let value = ask(customer, key).await?;
+                let value = call(customer, key).await?;
                 let now = self.0.now();
-                // Whatever was open may be paid by now.
-                account.look_at = Some(now);
+                // The call may have paid open invoices.
+                account.reconcile_at = Some(now);
                 let entry = self.0.audit(caller, id, action, resource, (), ());
                 let changeset = Changeset::new().billing_account(account, now).audit(entry);
-                Ok((changeset.message(self.0.look_at_account(id)), value))
+                Ok((changeset.message(self.0.account_reconcile_message(id)), value))
             })
             .await
     }
 
-    /// The account and customer of an organization, both made if there is none.
+    /// Returns the billing account and the customer of an organization; creates both if there are none.
     pub(super) async fn customer(
         &self,
         caller: &Caller,
@@ -234,7 +241,7 @@ impl Billing<'_> {
                 }
                 let organization = self.0.organization(id).await?;
                 let customer =
-                    self.0.make_customer(&organization, &account, Some(caller.principal.user_id)).await?;
+                    self.0.ensure_customer(&organization, &account, Some(caller.principal.user_id)).await?;
                 account.customer_id = Some(customer.clone());
                 let changeset = match known {
                     true => Changeset::new().billing_account(account, now),

@@ -1,7 +1,7 @@
 use super::commit::require_version;
-use super::{Caller, Done, Parts};
+use super::{Caller, Idempotent, PlatformInner};
 use crate::access::Action;
-use crate::changeset::{Changeset, Key};
+use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, ProjectId, WorkspaceId};
 use crate::limits;
@@ -13,29 +13,29 @@ use crate::version::Version;
 
 /// Projects of workspaces.
 #[derive(Debug, Clone, Copy)]
-pub struct Projects<'a>(pub(super) &'a Parts);
+pub struct Projects<'a>(pub(super) &'a PlatformInner);
 
-/// What a new project is like.
+/// Command to create a project.
 #[derive(Debug, Clone)]
 pub struct CreateProject {
-    /// The name of its namespace, unique in the workspace.
+    /// Name of the project and of its namespace, unique in the workspace.
     pub name: ProjectName,
-    /// The name to show.
+    /// Display name.
     pub display_name: Option<DisplayName>,
-    /// The project it is part of; none for a root.
+    /// Parent project; `None` for a root.
     pub parent_id: Option<ProjectId>,
-    /// What it may use.
+    /// Resource quota.
     pub quota: Quota,
 }
 
 impl Projects<'_> {
-    /// Makes a project.
+    /// Creates a project.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
-    /// - `AlreadyExists` when the name is taken in the workspace.
-    /// - `Invalid` for a parent that there is not or that lies too deep, and for a quota that makes no sense.
-    /// - `QuotaExceeded` when it does not fit its parent or the plan.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
+    /// - `AlreadyExists` if the name is taken in the workspace.
+    /// - `Invalid` if the parent does not exist or is too deep in the tree, or the quota is invalid.
+    /// - `QuotaExceeded` if the quota exceeds that of the parent or the plan.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn create(
         &self,
@@ -43,13 +43,14 @@ impl Projects<'_> {
         organization: OrganizationId,
         workspace: WorkspaceId,
         command: &CreateProject,
-    ) -> Result<Done<(Project, Workspace)>> {
+    ) -> Result<Idempotent<(Project, Workspace)>> {
         self.0
-            .once(caller, || async {
-                let place = (organization, workspace, None);
-                let (mut change, state) = self.0.begin_whole(caller, place, Action::ProjectsManage).await?;
-                let plan = self.0.plans.of(&state.workspace.plan_id)?;
-                limits::another_project(state.projects.len(), plan)?;
+            .run_idempotent(caller, || async {
+                let scope = (organization, workspace, None);
+                let (mut change, state) =
+                    self.0.begin_with_state(caller, scope, Action::ProjectsManage).await?;
+                let plan = self.0.plans.get(&state.workspace.plan_id)?;
+                limits::check_project_limit(state.projects.len(), plan)?;
                 require_parent(&state, command.parent_id)?;
                 let project = Project {
                     id: change.id(),
@@ -65,7 +66,7 @@ impl Projects<'_> {
                     updated_at: change.now,
                     version: Version::FIRST,
                 };
-                limits::project_quota(&project, &state.projects, plan)?;
+                limits::check_project_quota(&project, &state.projects, plan)?;
                 change.insert(project.clone());
                 change.access_changed();
                 change.cluster_changed();
@@ -76,10 +77,10 @@ impl Projects<'_> {
             .await
     }
 
-    /// The projects of a workspace, oldest first, with the workspace that says how far they are.
+    /// Lists the projects of a workspace, oldest first, with the workspace, whose status shows their progress.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -91,10 +92,10 @@ impl Projects<'_> {
         Ok((self.0.store.list_projects(organization, workspace, page).await?, root))
     }
 
-    /// All projects of a workspace at once, in the order of their ids, for a tree.
+    /// Returns all projects of a workspace at once, ordered by id, for a tree, with the workspace.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn all(
         &self,
         caller: &Caller,
@@ -106,10 +107,10 @@ impl Projects<'_> {
         Ok((state.projects, state.workspace))
     }
 
-    /// A project, with the workspace that says how far it is.
+    /// Returns a project, with the workspace, whose status shows its progress.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn get(
         &self,
         caller: &Caller,
@@ -122,23 +123,23 @@ impl Projects<'_> {
         Ok((found.ok_or_else(|| Error::not_found("project"))?, root))
     }
 
-    /// Changes the name that is shown; `Some(None)` removes it, and `None` leaves it.
+    /// Changes the display name; `Some(None)` removes it, and `None` leaves it.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
     /// - `Conflict` with code `precondition_failed` or `workspace_deleting`.
     pub async fn update(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, ProjectId),
+        scope: (OrganizationId, WorkspaceId, ProjectId),
         display_name: Option<Option<DisplayName>>,
         expected: Option<Version>,
     ) -> Result<(Project, Workspace)> {
         self.0
             .transact(|| async {
-                let whole = (place.0, place.1, None);
-                let mut change = self.0.begin(caller, whole, Action::ProjectsManage).await?;
-                let found = self.0.store.find_project(place.0, place.1, place.2).await?;
+                let workspace_scope = (scope.0, scope.1, None);
+                let mut change = self.0.begin(caller, workspace_scope, Action::ProjectsManage).await?;
+                let found = self.0.store.find_project(scope.0, scope.1, scope.2).await?;
                 let before = found.ok_or_else(|| Error::not_found("project"))?;
                 require_version(expected, before.version)?;
                 let display_name = display_name.clone().unwrap_or_else(|| before.display_name.clone());
@@ -148,32 +149,34 @@ impl Projects<'_> {
                 let version = before.version.next();
                 let after = Project { display_name, updated_at: change.now, version, ..before.clone() };
                 change.update(after.clone());
-                change.audit("project.update", format!("{}/{}", place.1, place.2), &before, &after);
+                change.audit("project.update", format!("{}/{}", scope.1, scope.2), &before, &after);
                 let (changeset, workspace) = change.finish();
                 Ok((changeset, (after, workspace)))
             })
             .await
     }
 
-    /// Sets what a project may use.
+    /// Sets the resource quota of a project.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
-    /// - `Invalid` for a quota that makes no sense.
-    /// - `QuotaExceeded` when it does not fit its parent, the plan, or the sub-projects there are.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
+    /// - `Invalid` if the quota is invalid.
+    /// - `QuotaExceeded` if the quota exceeds that of the parent or the plan, or is smaller than the sub-projects
+    ///   require.
     /// - `Conflict` with code `precondition_failed` or `workspace_deleting`.
     pub async fn set_quota(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, ProjectId),
+        scope: (OrganizationId, WorkspaceId, ProjectId),
         quota: &Quota,
         expected: Option<Version>,
     ) -> Result<(Project, Workspace)> {
         self.0
             .transact(|| async {
-                let whole = (place.0, place.1, None);
-                let (mut change, state) = self.0.begin_whole(caller, whole, Action::ProjectsManage).await?;
-                let before = find(&state, place.2)?;
+                let workspace_scope = (scope.0, scope.1, None);
+                let (mut change, state) =
+                    self.0.begin_with_state(caller, workspace_scope, Action::ProjectsManage).await?;
+                let before = find(&state, scope.2)?;
                 require_version(expected, before.version)?;
                 if *quota == before.quota {
                     return Ok((Changeset::new(), (before.clone(), change.workspace)));
@@ -185,42 +188,47 @@ impl Projects<'_> {
                     version: before.version.next(),
                     ..before.clone()
                 };
-                limits::project_quota(&after, &state.projects, self.0.plans.of(&state.workspace.plan_id)?)?;
+                limits::check_project_quota(
+                    &after,
+                    &state.projects,
+                    self.0.plans.get(&state.workspace.plan_id)?,
+                )?;
                 change.update(after.clone());
                 change.cluster_changed();
-                change.audit("project.set_quota", format!("{}/{}", place.1, place.2), &before.quota, quota);
+                change.audit("project.set_quota", format!("{}/{}", scope.1, scope.2), &before.quota, quota);
                 let (changeset, workspace) = change.finish();
                 Ok((changeset, (after, workspace)))
             })
             .await
     }
 
-    /// Removes a project with its roles and assignments; its namespace goes with everything in it.
+    /// Deletes a project with its roles, its role assignments, and its namespace with all objects in it.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
-    /// - `Conflict` with code `project_not_empty` while it has sub-projects, `precondition_failed` or
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
+    /// - `Conflict` with code `project_not_empty` if it has sub-projects, `precondition_failed` or
     ///   `workspace_deleting`.
     pub async fn delete(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, ProjectId),
+        scope: (OrganizationId, WorkspaceId, ProjectId),
         expected: Option<Version>,
     ) -> Result<()> {
         self.0
             .transact(|| async {
-                let whole = (place.0, place.1, None);
-                let (mut change, state) = self.0.begin_whole(caller, whole, Action::ProjectsManage).await?;
-                let project = find(&state, place.2)?;
+                let workspace_scope = (scope.0, scope.1, None);
+                let (mut change, state) =
+                    self.0.begin_with_state(caller, workspace_scope, Action::ProjectsManage).await?;
+                let project = find(&state, scope.2)?;
                 require_version(expected, project.version)?;
-                if state.projects.iter().any(|child| child.parent_id == Some(place.2)) {
+                if state.projects.iter().any(|child| child.parent_id == Some(scope.2)) {
                     let message = "the project still has sub-projects; delete them first";
                     return Err(Error::conflict("project_not_empty", message));
                 }
-                change.delete(Key::Project(place.0, place.1, place.2));
+                change.delete(RecordKey::Project(scope.0, scope.1, scope.2));
                 change.access_changed();
                 change.cluster_changed();
-                change.audit("project.delete", format!("{}/{}", place.1, place.2), project, ());
+                change.audit("project.delete", format!("{}/{}", scope.1, scope.2), project, ());
                 Ok((change.finish().0, ()))
             })
             .await
@@ -236,10 +244,10 @@ fn require_parent(state: &WorkspaceState, parent: Option<ProjectId>) -> Result<(
     if find(state, parent).is_err() {
         return Err(Error::invalid("parent_id", "there is no such project in this workspace"));
     }
-    let above = |id: &ProjectId| find(state, *id).ok()?.parent_id;
-    let depth = std::iter::successors(Some(parent), above).take(limits::MAX_PROJECT_DEPTH + 1).count();
+    let parent_of = |id: &ProjectId| find(state, *id).ok()?.parent_id;
+    let depth = std::iter::successors(Some(parent), parent_of).take(limits::MAX_PROJECT_DEPTH + 1).count();
     if depth >= limits::MAX_PROJECT_DEPTH {
-        let message = format!("projects can lie at most {} deep", limits::MAX_PROJECT_DEPTH);
+        let message = format!("the project tree can have at most {} levels", limits::MAX_PROJECT_DEPTH);
         return Err(Error::invalid("parent_id", message));
     }
     Ok(())

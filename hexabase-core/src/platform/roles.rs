@@ -1,7 +1,7 @@
 use super::commit::require_version;
-use super::{Caller, Done, Parts};
+use super::{Caller, Idempotent, PlatformInner};
 use crate::access::{AccessFacts, Action, Attributes, Review, check_rules, review};
-use crate::changeset::{Changeset, Key};
+use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Check, Error, Result};
 use crate::id::{AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, UserId, WorkspaceId};
 use crate::limits;
@@ -10,58 +10,58 @@ use crate::name::Slug;
 use crate::page::{Page, PageRequest};
 use crate::version::Version;
 
-/// Roles and assignments. The presets are [`crate::model::PresetRole::ALL`]; their rules are
+/// Roles and role assignments. The preset roles are [`crate::model::PresetRole::ALL`]; their rules are
 /// [`crate::access::preset_rules`].
 #[derive(Debug, Clone, Copy)]
-pub struct Roles<'a>(pub(super) &'a Parts);
+pub struct Roles<'a>(pub(super) &'a PlatformInner);
 
-/// What a new custom role is like.
+/// Command to create a custom role.
 #[derive(Debug, Clone)]
 pub struct CreateRole {
-    /// Its name, unique in the project.
+    /// Name, unique in the project.
     pub name: Slug,
-    /// What it allows.
+    /// Rules of the role.
     pub rules: Vec<Rule>,
 }
 
-/// What to change about a custom role; what is not given stays.
+/// Command to change a custom role. Fields that are `None` stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UpdateRole {
-    /// Its name.
+    /// New name.
     pub name: Option<Slug>,
-    /// What it allows.
+    /// New rules.
     pub rules: Option<Vec<Rule>>,
 }
 
-/// Which role to give to which group.
+/// Command to assign a role to a group.
 #[derive(Debug, Clone)]
 pub struct CreateAssignment {
-    /// To which group.
+    /// Group that receives the role.
     pub group_id: GroupId,
-    /// Which role.
+    /// Role to assign.
     pub role: RoleRef,
 }
 
-/// Whom to ask about, and what they would do.
+/// Request for an access review.
 #[derive(Debug, Clone)]
 pub struct AccessReviewRequest {
-    /// Whom.
+    /// User whose access is reviewed.
     pub user_id: UserId,
-    /// What.
+    /// Attributes of the request that the user would send to the tenant API server.
     pub attributes: Attributes,
 }
 
 impl Roles<'_> {
-    /// Lets the caller see the roles of a workspace, and says whether there is such a project.
+    /// Authorizes reading the roles of a workspace or project, and checks that the project exists.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn permit_read(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, Option<ProjectId>),
+        scope: (OrganizationId, WorkspaceId, Option<ProjectId>),
     ) -> Result<()> {
-        let (organization, workspace, project) = place;
+        let (organization, workspace, project) = scope;
         self.0.permit_in(caller, organization, workspace, project, Action::RolesRead).await?;
         if let Some(project) = project {
             let found = self.0.store.find_project(organization, workspace, project).await?;
@@ -70,59 +70,59 @@ impl Roles<'_> {
         Ok(())
     }
 
-    /// The custom roles of a project, oldest first.
+    /// Lists the custom roles of a project, oldest first.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn list(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, ProjectId),
+        scope: (OrganizationId, WorkspaceId, ProjectId),
         page: &PageRequest,
     ) -> Result<Page<CustomRole>> {
-        self.permit_read(caller, (place.0, place.1, Some(place.2))).await?;
-        self.0.store.list_roles(place.0, place.1, place.2, page).await
+        self.permit_read(caller, (scope.0, scope.1, Some(scope.2))).await?;
+        self.0.store.list_roles(scope.0, scope.1, scope.2, page).await
     }
 
-    /// A custom role.
+    /// Returns a custom role.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn get(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, ProjectId),
+        scope: (OrganizationId, WorkspaceId, ProjectId),
         id: RoleId,
     ) -> Result<CustomRole> {
-        self.permit_read(caller, (place.0, place.1, Some(place.2))).await?;
-        let found = self.0.store.find_role(place.0, place.1, id).await?;
-        found.filter(|role| role.project_id == place.2).ok_or_else(|| Error::not_found("role"))
+        self.permit_read(caller, (scope.0, scope.1, Some(scope.2))).await?;
+        let found = self.0.store.find_role(scope.0, scope.1, id).await?;
+        found.filter(|role| role.project_id == scope.2).ok_or_else(|| Error::not_found("role"))
     }
 
-    /// Makes a custom role in a project.
+    /// Creates a custom role in a project.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
-    /// - `Invalid` for rules that reach too far.
-    /// - `AlreadyExists` when the name is taken in the project.
-    /// - `QuotaExceeded` when the plan allows no more.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
+    /// - `Invalid` for rules that are not allowed in a custom role.
+    /// - `AlreadyExists` if the name is taken in the project.
+    /// - `QuotaExceeded` if the limit of the plan is reached.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn create(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, ProjectId),
+        scope: (OrganizationId, WorkspaceId, ProjectId),
         command: &CreateRole,
-    ) -> Result<Done<CustomRole>> {
-        let (organization_id, workspace_id, project_id) = place;
-        let whole = (organization_id, workspace_id, Some(project_id));
+    ) -> Result<Idempotent<CustomRole>> {
+        let (organization_id, workspace_id, project_id) = scope;
+        let project_scope = (organization_id, workspace_id, Some(project_id));
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 let (mut change, state) =
-                    self.0.begin_whole(caller, whole, Action::ProjectRolesManage).await?;
+                    self.0.begin_with_state(caller, project_scope, Action::ProjectRolesManage).await?;
                 require_project(&state, project_id)?;
                 require_rules(&command.rules)?;
-                let there = state.roles.iter().filter(|role| role.project_id == project_id).count();
-                limits::another_role(there, self.0.plans.of(&state.workspace.plan_id)?)?;
+                let existing = state.roles.iter().filter(|role| role.project_id == project_id).count();
+                limits::check_role_limit(existing, self.0.plans.get(&state.workspace.plan_id)?)?;
                 let role = CustomRole {
                     id: change.id(),
                     organization_id,
@@ -142,27 +142,27 @@ impl Roles<'_> {
             .await
     }
 
-    /// Changes a custom role; whoever has it has the new one.
+    /// Changes a custom role, for all groups that it is assigned to.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
-    /// - `Invalid` for rules that reach too far.
-    /// - `AlreadyExists` when the name is taken in the project.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
+    /// - `Invalid` for rules that are not allowed in a custom role.
+    /// - `AlreadyExists` if the name is taken in the project.
     /// - `Conflict` with code `precondition_failed` or `workspace_deleting`.
     pub async fn update(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, ProjectId),
+        scope: (OrganizationId, WorkspaceId, ProjectId),
         id: RoleId,
         command: &UpdateRole,
         expected: Option<Version>,
     ) -> Result<CustomRole> {
-        let whole = (place.0, place.1, Some(place.2));
+        let project_scope = (scope.0, scope.1, Some(scope.2));
         self.0
             .transact(|| async {
                 let (mut change, state) =
-                    self.0.begin_whole(caller, whole, Action::ProjectRolesManage).await?;
-                let before = find_role(&state, place.2, id)?.clone();
+                    self.0.begin_with_state(caller, project_scope, Action::ProjectRolesManage).await?;
+                let before = find_role(&state, scope.2, id)?.clone();
                 require_version(expected, before.version)?;
                 let mut after = before.clone();
                 if let Some(rules) = &command.rules {
@@ -179,77 +179,77 @@ impl Roles<'_> {
                 change.update(after.clone());
                 change.access_changed();
                 change.cluster_changed();
-                change.audit("role.update", format!("{}/{}/{id}", place.1, place.2), &before, &after);
+                change.audit("role.update", format!("{}/{}/{id}", scope.1, scope.2), &before, &after);
                 Ok((change.finish().0, after))
             })
             .await
     }
 
-    /// Removes a custom role that nobody has.
+    /// Deletes a custom role that is not assigned to any group.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
     /// - `Conflict` with code `role_in_use`, `precondition_failed` or `workspace_deleting`.
     pub async fn delete(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, ProjectId),
+        scope: (OrganizationId, WorkspaceId, ProjectId),
         id: RoleId,
         expected: Option<Version>,
     ) -> Result<()> {
-        let whole = (place.0, place.1, Some(place.2));
+        let project_scope = (scope.0, scope.1, Some(scope.2));
         self.0
             .transact(|| async {
                 let (mut change, state) =
-                    self.0.begin_whole(caller, whole, Action::ProjectRolesManage).await?;
-                let role = find_role(&state, place.2, id)?;
+                    self.0.begin_with_state(caller, project_scope, Action::ProjectRolesManage).await?;
+                let role = find_role(&state, scope.2, id)?;
                 require_version(expected, role.version)?;
-                if state.assignments.iter().any(|given| given.role == RoleRef::Custom(id)) {
+                if state.assignments.iter().any(|assignment| assignment.role == RoleRef::Custom(id)) {
                     return Err(Error::conflict(
                         "role_in_use",
-                        "groups still have this role; take it from them first",
+                        "the role is still assigned to groups; delete the assignments first",
                     ));
                 }
-                change.delete(Key::Role(place.0, place.1, id));
+                change.delete(RecordKey::Role(scope.0, scope.1, id));
                 change.cluster_changed();
-                change.audit("role.delete", format!("{}/{}/{id}", place.1, place.2), role, ());
+                change.audit("role.delete", format!("{}/{}/{id}", scope.1, scope.2), role, ());
                 Ok((change.finish().0, ()))
             })
             .await
     }
 
-    /// The assignments in a project, or those in the workspace as a whole, oldest first.
+    /// Lists the role assignments in a project, or with `None` those in the workspace as a whole, oldest first.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn list_assignments(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, Option<ProjectId>),
+        scope: (OrganizationId, WorkspaceId, Option<ProjectId>),
         page: &PageRequest,
     ) -> Result<Page<Assignment>> {
-        self.permit_read(caller, place).await?;
-        self.0.store.list_assignments(place.0, place.1, place.2, page).await
+        self.permit_read(caller, scope).await?;
+        self.0.store.list_assignments(scope.0, scope.1, scope.2, page).await
     }
 
-    /// Gives a role to a group, in the workspace as a whole or in one project and its descendants.
+    /// Assigns a role to a group, in the workspace as a whole or in one project and its descendants.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
-    /// - `Invalid` for a group or role that there is not, or a role that does not belong in that place.
-    /// - `AlreadyExists` when the group has the role there.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
+    /// - `Invalid` if the group or role does not exist, or the role cannot be assigned in this scope.
+    /// - `AlreadyExists` if the group already has the role in this scope.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn assign(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, Option<ProjectId>),
+        scope: (OrganizationId, WorkspaceId, Option<ProjectId>),
         command: &CreateAssignment,
-    ) -> Result<Done<Assignment>> {
-        let (organization_id, workspace_id, project_id) = place;
+    ) -> Result<Idempotent<Assignment>> {
+        let (organization_id, workspace_id, project_id) = scope;
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 let (mut change, state) =
-                    self.0.begin_whole(caller, place, assign_action(project_id)).await?;
+                    self.0.begin_with_state(caller, scope, assign_action(project_id)).await?;
                 if let Some(project) = project_id {
                     require_project(&state, project)?;
                 }
@@ -273,52 +273,52 @@ impl Roles<'_> {
             .await
     }
 
-    /// Takes a role from a group.
+    /// Deletes a role assignment.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn unassign(
         &self,
         caller: &Caller,
-        place: (OrganizationId, WorkspaceId, Option<ProjectId>),
+        scope: (OrganizationId, WorkspaceId, Option<ProjectId>),
         id: AssignmentId,
     ) -> Result<()> {
         self.0
             .transact(|| async {
-                let mut change = self.0.begin(caller, place, assign_action(place.2)).await?;
-                let found = self.0.store.find_assignment(place.0, place.1, id).await?;
-                let assignment = found.filter(|given| given.project_id == place.2);
+                let mut change = self.0.begin(caller, scope, assign_action(scope.2)).await?;
+                let found = self.0.store.find_assignment(scope.0, scope.1, id).await?;
+                let assignment = found.filter(|assignment| assignment.project_id == scope.2);
                 let assignment = assignment.ok_or_else(|| Error::not_found("role assignment"))?;
-                change.delete(Key::Assignment(place.0, place.1, id));
+                change.delete(RecordKey::Assignment(scope.0, scope.1, id));
                 change.access_changed();
                 change.cluster_changed();
-                change.audit("role.unassign", format!("{}/{id}", place.1), &assignment, ());
+                change.audit("role.unassign", format!("{}/{id}", scope.1), &assignment, ());
                 Ok((change.finish().0, ()))
             })
             .await
     }
 
-    /// Answers what the tenant's API server would say about somebody, going by the roles that Hexabase
-    /// binds. Everybody in the workspace may ask about themselves.
+    /// Predicts the decision of the tenant API server for a user, from the roles that Hexabase binds. Every member of
+    /// the workspace may request a review of their own access.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
-    /// - `Invalid` for a user or project that there is not.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
+    /// - `Invalid` if the user is not a member of the organization, or the project does not exist.
     pub async fn review(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         workspace: WorkspaceId,
         request: &AccessReviewRequest,
-    ) -> Result<Done<Review>> {
-        let own = request.user_id == caller.principal.user_id;
-        let action = if own { Action::RolesRead } else { Action::AccessReview };
+    ) -> Result<Idempotent<Review>> {
+        let is_self = request.user_id == caller.principal.user_id;
+        let action = if is_self { Action::RolesRead } else { Action::AccessReview };
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 self.0.permit_in(caller, organization, workspace, None, action).await?;
                 if self.0.store.find_member(organization, request.user_id).await?.is_none() {
-                    return Err(Error::invalid("user_id", "does not belong to this organization"));
+                    return Err(Error::invalid("user_id", "is not a member of this organization"));
                 }
                 let state = self.0.load(organization, workspace).await?;
                 let project = request.attributes.project;
@@ -327,8 +327,8 @@ impl Roles<'_> {
                 }
                 let direct = self.0.groups_of(&state.workspace, request.user_id).await?;
                 let roles = state.roles.clone();
-                let answer = review(&AccessFacts::from(state), &roles, &direct, &request.attributes);
-                Ok((Changeset::new(), answer))
+                let result = review(&AccessFacts::from(state), &roles, &direct, &request.attributes);
+                Ok((Changeset::new(), result))
             })
             .await
     }
@@ -339,8 +339,8 @@ const fn assign_action(project: Option<ProjectId>) -> Action {
 }
 
 fn require_project(state: &WorkspaceState, id: ProjectId) -> Result<()> {
-    let there = state.projects.iter().any(|project| project.id == id);
-    if there { Ok(()) } else { Err(Error::not_found("project")) }
+    let exists = state.projects.iter().any(|project| project.id == id);
+    if exists { Ok(()) } else { Err(Error::not_found("project")) }
 }
 
 fn find_role(state: &WorkspaceState, project: ProjectId, id: RoleId) -> Result<&CustomRole> {
@@ -350,7 +350,7 @@ fn find_role(state: &WorkspaceState, project: ProjectId, id: RoleId) -> Result<&
 
 fn require_rules(rules: &[Rule]) -> Result<()> {
     let violations = check_rules(rules);
-    if violations.is_empty() { Ok(()) } else { Err(Error::violated(violations)) }
+    if violations.is_empty() { Ok(()) } else { Err(Error::invalid_fields(violations)) }
 }
 
 fn require_assignable(
@@ -363,15 +363,15 @@ fn require_assignable(
     check.require(group, "group_id", "there is no such group in this workspace");
     match (command.role, project) {
         (RoleRef::Preset(preset), _) => {
-            let fits = preset.is_for_workspace() == project.is_none();
-            let place =
+            let allowed = preset.is_for_workspace() == project.is_none();
+            let scope =
                 if preset.is_for_workspace() { "in the workspace as a whole" } else { "in a project" };
-            check.require(fits, "role", format!("{preset} is assigned {place}"));
+            check.require(allowed, "role", format!("{preset} is assigned {scope} only"));
         }
-        (RoleRef::Custom(_), None) => check.refuse("role", "a custom role is assigned in its project"),
+        (RoleRef::Custom(_), None) => check.refuse("role", "custom roles are assigned in their project only"),
         (RoleRef::Custom(id), Some(project)) => {
-            let there = find_role(state, project, id).is_ok();
-            check.require(there, "role", "there is no such role in this project");
+            let exists = find_role(state, project, id).is_ok();
+            check.require(exists, "role", "there is no such role in this project");
         }
     }
     check.done()

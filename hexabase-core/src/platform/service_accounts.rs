@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
-use super::invitations::require_alive;
-use super::{Caller, Done, Parts};
+use super::invitations::require_not_deleting;
+use super::{Caller, Idempotent, Platform, PlatformInner};
 use crate::access::Action;
-use crate::changeset::{Changeset, Key, Write};
+use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
 use crate::model::{ApiToken, Member, OrganizationRole, Scopes, ServiceAccount, User, UserKind};
@@ -14,44 +14,44 @@ use crate::secret::{BearerToken, ExposeSecret as _, Verifier};
 use crate::version::Version;
 use jiff::Timestamp;
 
-/// What API tokens begin with, so that secret scanners recognise them.
-pub const TOKEN_PREFIX: &str = "hxb";
+/// Prefix of API tokens, by which secret scanners recognize them.
+pub const API_TOKEN_PREFIX: &str = "hxb";
 
-/// How many service accounts an organization may have.
-const MAX_ACCOUNTS: u32 = 100;
-/// How many tokens one account may have.
-const MAX_TOKENS: usize = 50;
+/// Maximum number of service accounts of an organization.
+const MAX_SERVICE_ACCOUNTS: u32 = 100;
+/// Maximum number of API tokens of a user or service account.
+const MAX_TOKENS_PER_USER: usize = 50;
 
 /// Service accounts of organizations.
 #[derive(Debug, Clone, Copy)]
-pub struct ServiceAccounts<'a>(pub(super) &'a Parts);
+pub struct ServiceAccounts<'a>(pub(super) &'a PlatformInner);
 
-/// What a new service account is like.
+/// Command to create a service account.
 #[derive(Debug, Clone)]
 pub struct CreateServiceAccount {
-    /// Its name, unique in the organization.
+    /// Name, unique in the organization.
     pub name: Slug,
-    /// What it may do in the organization; never owner.
+    /// Role in the organization; any except owner.
     pub role: OrganizationRole,
 }
 
-/// What a new API token is like.
+/// Command to create an API token.
 #[derive(Debug, Clone)]
 pub struct CreateToken {
-    /// What people call it.
+    /// Display name.
     pub name: DisplayName,
-    /// What it may be used for.
+    /// Scopes, at least one.
     pub scopes: Scopes,
-    /// When it stops working.
+    /// Time of expiry; `None` for a token that does not expire.
     pub expires_at: Option<Timestamp>,
 }
 
-/// A new API token with its secret, which is shown this once.
+/// New API token with its secret, which is returned only once.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct NewToken {
     /// The token.
     pub token: ApiToken,
-    /// What its owner sends as `Authorization: Bearer`.
+    /// Secret, sent as `Authorization: Bearer`; `None` in the replay of an idempotent request, as it is not stored.
     pub secret: String,
 }
 
@@ -61,66 +61,37 @@ impl std::fmt::Debug for NewToken {
     }
 }
 
-impl CreateToken {
-    /// The token that this asks for.
-    ///
-    /// # Errors
-    /// `Invalid` without scopes, or for an expiry that has passed.
-    pub fn make(
-        &self,
-        parts: &Parts,
-        owner: UserId,
-        organization: Option<OrganizationId>,
-    ) -> Result<NewToken> {
-        let now = parts.now();
-        if self.scopes.is_empty() {
-            return Err(Error::invalid("scopes", "must name at least one scope"));
-        }
-        if self.expires_at.is_some_and(|end| end <= now) {
-            return Err(Error::invalid("expires_at", "must be in the future"));
-        }
-        let verifier = Verifier::generate(&*parts.ids);
-        let token = ApiToken {
-            id: parts.id(now),
-            user_id: owner,
-            organization_id: organization,
-            name: self.name.clone(),
-            scopes: self.scopes.clone(),
-            hash: verifier.hash(),
-            created_at: now,
-            expires_at: self.expires_at.map(crate::clock::whole_microseconds),
-            used_at: None,
-        };
-        let secret = BearerToken::new(TOKEN_PREFIX, &[&token.id], &verifier).expose_secret().to_owned();
-        Ok(NewToken { token, secret })
-    }
-}
-
 impl ServiceAccounts<'_> {
-    /// Makes a service account.
+    /// Creates a service account.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `AlreadyExists` when the name is taken.
+    /// - `NotFound` or `Forbidden` according to the caller's role; also `Forbidden` for a role that exceeds the caller's
+    ///   own role or the scopes of its token.
+    /// - `AlreadyExists` if the name is taken.
     /// - `Invalid` for the role of an owner.
-    /// - `QuotaExceeded` when there are too many.
+    /// - `QuotaExceeded` if the organization has the maximum number of service accounts.
     pub async fn create(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         command: &CreateServiceAccount,
-    ) -> Result<Done<ServiceAccount>> {
+    ) -> Result<Idempotent<ServiceAccount>> {
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 if command.role == OrganizationRole::Owner {
-                    return Err(Error::invalid("role", "must be admin, billing or member: only people own"));
+                    return Err(Error::invalid(
+                        "role",
+                        "must be admin, billing or member; service accounts cannot be owners",
+                    ));
                 }
                 let root = self.0.organization(organization).await?;
-                require_alive(&root)?;
-                if self.0.store.count_organization(organization).await?.service_accounts >= MAX_ACCOUNTS {
+                require_not_deleting(&root)?;
+                if self.0.store.count_organization(organization).await?.service_accounts
+                    >= MAX_SERVICE_ACCOUNTS
+                {
                     return Err(Error::quota_exceeded(format!(
-                        "an organization has at most {MAX_ACCOUNTS} service accounts"
+                        "an organization has at most {MAX_SERVICE_ACCOUNTS} service accounts"
                     )));
                 }
                 let now = self.0.now();
@@ -157,10 +128,10 @@ impl ServiceAccounts<'_> {
             .await
     }
 
-    /// The service accounts of an organization.
+    /// Lists the service accounts of an organization.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -171,11 +142,11 @@ impl ServiceAccounts<'_> {
         self.0.store.list_service_accounts(organization, page).await
     }
 
-    /// Removes a service account with its tokens and its places in groups.
+    /// Deletes a service account with its tokens and its memberships of groups.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Conflict` with code `precondition_failed` when `expected` is not its version any more.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Conflict` with code `precondition_failed` if the version differs from `expected`.
     pub async fn delete(
         &self,
         caller: &Caller,
@@ -195,42 +166,51 @@ impl ServiceAccounts<'_> {
                 let changeset = Changeset::new()
                     .organization(root, self.0.now())
                     .write(Write::LeaveGroups(organization, id))
-                    .delete(Key::Member(organization, id))
-                    .delete(Key::ServiceAccount(organization, id))
-                    .delete(Key::User(id))
+                    .delete(RecordKey::Member(organization, id))
+                    .delete(RecordKey::ServiceAccount(organization, id))
+                    .delete(RecordKey::User(id))
                     .audit(entry);
                 Ok((changeset, ()))
             })
             .await
     }
 
-    /// Makes a token for a service account.
+    /// Creates an API token of a service account.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Invalid` without scopes, or for an expiry that has passed.
-    /// - `QuotaExceeded` when it has too many.
+    /// - `NotFound` or `Forbidden` according to the caller's role; also `Forbidden` for an account whose role exceeds
+    ///   the caller's, or for scopes beyond those of the caller's token.
+    /// - `Invalid` without scopes, or for an expiry in the past.
+    /// - `QuotaExceeded` if the account has the maximum number of tokens.
     pub async fn create_token(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         id: UserId,
         command: &CreateToken,
-    ) -> Result<Done<NewToken>> {
+    ) -> Result<Idempotent<NewToken>> {
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 let root = self.0.organization(organization).await?;
                 self.find(organization, id).await?;
-                self.0.require_room_for_token(id).await?;
-                let made = command.make(self.0, id, Some(organization))?;
-                let resource = format!("{organization}/{id}/{}", made.token.id);
-                let shown = serde_json::json!({ "name": made.token.name, "scopes": made.token.scopes });
-                let entry =
-                    self.0.audit(caller, organization, "service_account.create_token", resource, (), shown);
-                let changeset =
-                    Changeset::new().organization(root, self.0.now()).insert(made.token.clone()).audit(entry);
-                Ok((changeset, made))
+                let new_token = self.0.generate_api_token(command, id, Some(organization)).await?;
+                let resource = format!("{organization}/{id}/{}", new_token.token.id);
+                let audit_value =
+                    serde_json::json!({ "name": new_token.token.name, "scopes": new_token.token.scopes });
+                let entry = self.0.audit(
+                    caller,
+                    organization,
+                    "service_account.create_token",
+                    resource,
+                    (),
+                    audit_value,
+                );
+                let changeset = Changeset::new()
+                    .organization(root, self.0.now())
+                    .insert(new_token.token.clone())
+                    .audit(entry);
+                Ok((changeset, new_token))
             })
             .await
     }
@@ -241,16 +221,54 @@ impl ServiceAccounts<'_> {
     }
 }
 
-impl Parts {
-    /// Refuses when a user has as many tokens as anyone may have.
+impl Platform {
+    /// Generates the API token that `command` asks for, without storing it: the caller commits it.
     ///
     /// # Errors
-    /// `QuotaExceeded` then.
-    pub async fn require_room_for_token(&self, owner: UserId) -> Result<()> {
-        let there = self.store.list_api_tokens(owner, &PageRequest::largest()).await?.items.len();
-        if there < MAX_TOKENS {
-            return Ok(());
+    /// - `Invalid` without scopes, or for an expiry in the past.
+    /// - `QuotaExceeded` if `owner` already has the maximum number of tokens.
+    pub async fn generate_api_token(
+        &self,
+        command: &CreateToken,
+        owner: UserId,
+        organization: Option<OrganizationId>,
+    ) -> Result<NewToken> {
+        self.inner().generate_api_token(command, owner, organization).await
+    }
+}
+
+impl PlatformInner {
+    pub(crate) async fn generate_api_token(
+        &self,
+        command: &CreateToken,
+        owner: UserId,
+        organization: Option<OrganizationId>,
+    ) -> Result<NewToken> {
+        let now = self.now();
+        if command.scopes.is_empty() {
+            return Err(Error::invalid("scopes", "must name at least one scope"));
         }
-        Err(Error::quota_exceeded(format!("one may have at most {MAX_TOKENS} tokens; remove one first")))
+        if command.expires_at.is_some_and(|end| end <= now) {
+            return Err(Error::invalid("expires_at", "must be in the future"));
+        }
+        let existing = self.store.list_api_tokens(owner, &PageRequest::largest()).await?.items.len();
+        if existing >= MAX_TOKENS_PER_USER {
+            let message = format!("a user has at most {MAX_TOKENS_PER_USER} tokens; delete one first");
+            return Err(Error::quota_exceeded(message));
+        }
+        let verifier = Verifier::generate(&*self.ids);
+        let token = ApiToken {
+            id: self.id(now),
+            user_id: owner,
+            organization_id: organization,
+            name: command.name.clone(),
+            scopes: command.scopes.clone(),
+            hash: verifier.hash(),
+            created_at: now,
+            expires_at: command.expires_at.map(crate::clock::truncate_to_microseconds),
+            used_at: None,
+        };
+        let secret = BearerToken::new(API_TOKEN_PREFIX, &[&token.id], &verifier).expose_secret().to_owned();
+        Ok(NewToken { token, secret })
     }
 }

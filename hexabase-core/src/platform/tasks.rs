@@ -1,4 +1,4 @@
-use super::{Caller, Done, Parts};
+use super::{Caller, Idempotent, PlatformInner};
 use crate::access::Action;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, TaskId, WorkspaceId};
@@ -8,13 +8,13 @@ use crate::page::{Page, PageRequest};
 
 /// Tasks on workspaces.
 #[derive(Debug, Clone, Copy)]
-pub struct Tasks<'a>(pub(super) &'a Parts);
+pub struct Tasks<'a>(pub(super) &'a PlatformInner);
 
 impl Tasks<'_> {
-    /// The tasks of a workspace, newest first.
+    /// Lists the tasks of a workspace, newest first.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -26,10 +26,10 @@ impl Tasks<'_> {
         self.0.store.list_tasks(organization, workspace, page).await
     }
 
-    /// A task.
+    /// Returns a task.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role and groups say.
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
     pub async fn get(
         &self,
         caller: &Caller,
@@ -41,20 +41,20 @@ impl Tasks<'_> {
         self.find(organization, workspace, id).await
     }
 
-    /// Tries a failed task again.
+    /// Retries a failed task.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role and groups say.
-    /// - `Conflict` with code `task_not_failed` for any other task.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
+    /// - `Conflict` with code `task_not_failed` for a task in another state.
     pub async fn retry(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         workspace: WorkspaceId,
         id: TaskId,
-    ) -> Result<Done<Task>> {
+    ) -> Result<Idempotent<Task>> {
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 let root = self.0.permit_in(caller, organization, workspace, None, Action::TaskRetry).await?;
                 let before = self.find(organization, workspace, id).await?;
                 if before.state != TaskState::Failed {
@@ -64,7 +64,7 @@ impl Tasks<'_> {
                 let now = self.0.now();
                 let mut root = root;
                 let phase_before = root.status.phase;
-                lifecycle::ask(&mut root, now);
+                lifecycle::bump_generation(&mut root, now);
                 let task = Task {
                     state: TaskState::Pending,
                     generation: root.generation,
@@ -82,7 +82,7 @@ impl Tasks<'_> {
                     .update(task.clone())
                     .insert(self.0.task_event(&task))
                     .audit(entry)
-                    .message(self.0.look(organization, workspace));
+                    .message(self.0.reconcile_message(organization, workspace));
                 if root.status.phase != phase_before {
                     changeset = changeset.insert(self.0.phase_event(&root));
                 }

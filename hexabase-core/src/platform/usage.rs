@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::Caller;
 use super::billing::Billing;
 use super::commit::require_version;
-use super::invitations::require_alive;
-use crate::access::{Action, Decision, Standing, authorize};
+use super::invitations::require_not_deleting;
+use crate::access::{Action, Decision, EffectiveRoles, authorize};
 use crate::billing::Invoice;
 use crate::changeset::Changeset;
 use crate::error::{Error, Result};
@@ -19,94 +19,95 @@ use crate::model::{
     WorkspaceUsage,
 };
 use crate::name::Slug;
-use crate::platform::Parts;
+use crate::platform::PlatformInner;
 use crate::version::Version;
 
-/// The longest time of which usage is added up.
-const LONGEST: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// Maximum period of a usage statement: 400 days.
+const MAX_USAGE_PERIOD: SignedDuration = SignedDuration::from_hours(400 * 24);
 
-/// What was used in a time.
+/// Usage of the workspaces of an organization in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageStatement {
-    /// From this hour on.
+    /// First hour of the period.
     pub from: Hour,
-    /// Until before this hour.
+    /// First hour after the period.
     pub until: Hour,
-    /// What each workspace used, with its name as long as it is there.
+    /// Usage by workspace. The name is `None` if the workspace has been deleted.
     pub workspaces: Vec<(Option<Slug>, WorkspaceUsage)>,
 }
 
 impl UsageStatement {
-    /// What all of them used together.
+    /// Returns the total usage of all workspaces.
     #[must_use]
     pub fn total(&self) -> PerMeter<Reading> {
         let all = self.workspaces.iter().map(|(_, usage)| &usage.readings);
         all.fold(PerMeter::default(), |sum: PerMeter<Reading>, more| {
-            PerMeter::of(|meter| sum[meter].plus(more[meter]))
+            PerMeter::from_fn(|meter| sum[meter].plus(more[meter]))
         })
     }
 }
 
-/// What an organization's usage costs this month.
+/// Cost of an organization's usage in the current month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonthlyUsage {
-    /// Which month.
+    /// Month of the usage.
     pub month: Month,
-    /// What usage costs beyond what is included, by the present prices of the plan that it pays; none when it pays none.
+    /// Cost of the usage beyond the included amounts, at the current prices of the paid plan; `None` without a paid
+    /// subscription.
     pub bill: Option<Bill>,
-    /// What it wants to spend on that, if it wants to be warned.
+    /// Monthly budget for this cost; `None` if the organization does not request usage alerts for one.
     pub budget: Option<Money>,
 }
 
-/// An invoice, and which workspaces its lines for usage are about.
+/// Invoice with the shares of workspaces in its usage lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedInvoice {
     /// The invoice.
     pub invoice: Invoice,
-    /// Of each of its lines, what each workspace's share of it is; nothing for lines that are not for usage.
+    /// Shares by workspace, for each line of the invoice; empty for a line that is not for usage.
     pub shares: Vec<Vec<WorkspaceShare>>,
 }
 
-/// A workspace's share of a line of an invoice.
+/// Share of a workspace in an invoice line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkspaceShare {
-    /// Which workspace, which may be gone by now.
+    /// Id of the workspace, which may have been deleted.
     pub workspace_id: WorkspaceId,
-    /// Its name, as long as it is there.
+    /// Name of the workspace; `None` if it has been deleted.
     pub name: Option<Slug>,
-    /// How much it used, in thousandths of the meter's unit.
+    /// Usage in thousandths of the meter's unit.
     pub quantity: u64,
-    /// Its share of the amount. Those of all workspaces together are the amount, to the smallest coin.
+    /// Share of the amount. The shares of all workspaces add up to the amount exactly.
     pub amount: Money,
 }
 
-/// Whether what was used of something in a month is what the billing provider was told and has.
+/// Comparison of stored, reported and received usage of a meter in a month, in thousandths of the meter's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UsageProof {
-    /// Of what.
+pub struct UsageVerification {
+    /// Meter that is compared.
     pub meter: Meter,
-    /// How much was used in the hours that are over, since the organization is a customer.
+    /// Stored usage of complete hours, since the creation of the billing account.
     pub used: u64,
-    /// How much of that the provider was told.
-    pub told: u64,
-    /// How much the provider has.
+    /// Usage that was reported to the billing provider.
+    pub reported: u64,
+    /// Usage that the billing provider has received.
     pub provider: u64,
 }
 
-impl UsageProof {
-    /// Whether all three agree.
+impl UsageVerification {
+    /// `true` if all three amounts are equal.
     #[must_use]
-    pub const fn holds(&self) -> bool {
-        self.used == self.told && self.told == self.provider
+    pub const fn is_consistent(&self) -> bool {
+        self.used == self.reported && self.reported == self.provider
     }
 }
 
 impl Billing<'_> {
-    /// What the workspaces of an organization, or one of them, used in the hours that lie in a time.
+    /// Returns the usage of all workspaces of an organization, or of one, in the hours that begin in a period.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Invalid` for a time that is longer than 400 days, or ends before it begins.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Invalid` for a period that is longer than 400 days, or ends before it begins.
     pub async fn usage(
         &self,
         caller: &Caller,
@@ -115,10 +116,10 @@ impl Billing<'_> {
         (from, until): (Timestamp, Timestamp),
     ) -> Result<UsageStatement> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        if until < from || until.duration_since(from) > LONGEST {
-            return Err(Error::invalid("to", "must be after from, and at most 400 days"));
+        if until < from || until.duration_since(from) > MAX_USAGE_PERIOD {
+            return Err(Error::invalid("to", "must not be before from, and at most 400 days after it"));
         }
-        let (from, until) = (beginning_from(from), beginning_from(until));
+        let (from, until) = (first_hour_from(from), first_hour_from(until));
         let used = self.0.store.sum_usage_by_workspace(id, workspace, from, until).await?;
         let names = self.names(id).await?;
         let named = |usage: WorkspaceUsage| (names.get(&usage.workspace_id).cloned(), usage);
@@ -130,27 +131,27 @@ impl Billing<'_> {
         Ok(workspaces.into_iter().map(|workspace| (workspace.id, workspace.name)).collect())
     }
 
-    /// What usage has cost this month so far.
+    /// Returns the cost of usage in the current month so far.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn this_month(&self, caller: &Caller, id: OrganizationId) -> Result<MonthlyUsage> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let account = self.0.store.find_billing_account(id).await?;
         let month = Month::of(self.0.now());
-        let bill = match account.as_ref().and_then(|account| self.0.price_of(account)) {
+        let bill = match account.as_ref().and_then(|account| self.0.current_price(account)) {
             Some(price) => Some(self.0.usage_bill(id, &price, month).await?),
             None => None,
         };
         Ok(MonthlyUsage { month, bill, budget: account.and_then(|account| account.budget) })
     }
 
-    /// Says how much an organization wants to spend in a month on usage beyond what is included, to be warned at 80 and at
-    /// 100 percent of it; or that it does not want to be. Nothing is ever stopped for it.
+    /// Sets the monthly budget for usage beyond the included amounts, or removes it with `None`. Usage alerts are sent
+    /// at 80 and 100 percent; usage is never stopped.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Invalid` for what is less than nothing, or in a currency that no plan is paid in.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Invalid` for a negative amount, or a currency that no plan has a price in.
     /// - `Conflict` with code `precondition_failed` or `organization_deleting`.
     pub async fn set_budget(
         &self,
@@ -163,9 +164,9 @@ impl Billing<'_> {
             .transact(|| async move {
                 self.0.permit(caller, id, Action::BillingManage).await?;
                 let organization = self.0.organization(id).await?;
-                require_alive(&organization)?;
+                require_not_deleting(&organization)?;
                 if let Some(budget) = budget {
-                    self.require_sensible(budget)?;
+                    self.require_valid_budget(budget)?;
                 }
                 let found = self.0.store.find_billing_account(id).await?;
                 let (now, known) = (self.0.now(), found.is_some());
@@ -178,9 +179,9 @@ impl Billing<'_> {
                 }
                 let entry = self.0.audit(caller, id, "billing.budget", id, account.budget, budget);
                 account.budget = budget;
-                // Whoever was warned of the old one is warned of the new one as well.
-                account.warned.of.retain(|alert| alert.bound != UsageBound::Budget);
-                let changeset = Changeset::new().audit(entry).message(self.0.look_at_account(id));
+                // Alerts that were sent for the previous budget must not suppress those for the new one.
+                account.sent_usage_alerts.alerts.retain(|alert| alert.bound != UsageBound::Budget);
+                let changeset = Changeset::new().audit(entry).message(self.0.account_reconcile_message(id));
                 let changeset = match known {
                     true => changeset.billing_account(account.clone(), now),
                     false => changeset.organization(organization, now).insert(account.clone()),
@@ -191,23 +192,23 @@ impl Billing<'_> {
             .await
     }
 
-    fn require_sensible(&self, budget: Money) -> Result<()> {
+    fn require_valid_budget(&self, budget: Money) -> Result<()> {
         if budget.amount < 0 {
             return Err(Error::invalid("amount", "must not be negative"));
         }
-        let sold = |currency| {
+        let is_plan_currency = |currency| {
             self.0.plans.iter().any(|plan| plan.price.is_some_and(|it| it.monthly.currency == currency))
         };
-        match sold(budget.currency) {
+        match is_plan_currency(budget.currency) {
             true => Ok(()),
-            false => Err(Error::invalid("currency", "must be one that plans are paid in")),
+            false => Err(Error::invalid("currency", "must be a currency that plans are priced in")),
         }
     }
 
-    /// An invoice, explained by what the workspaces used.
+    /// Adds the shares of workspaces to an invoice.
     ///
     /// # Errors
-    /// As [`Self::invoice`] and [`Self::upcoming_invoice`].
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn explain(
         &self,
         caller: &Caller,
@@ -220,14 +221,14 @@ impl Billing<'_> {
             false => BTreeMap::new(),
         };
         let mut shares = Vec::with_capacity(invoice.lines.len());
-        // Tiers and meters of one period are all of the same usage.
+        // Lines for tiers and meters of the same period share one query.
         let mut known: BTreeMap<(Hour, Hour), Vec<WorkspaceUsage>> = BTreeMap::new();
         for line in &invoice.lines {
             let Some(meter) = line.meter else {
                 shares.push(Vec::new());
                 continue;
             };
-            let (from, until) = metering::hours_of(line.period_start, line.period_end);
+            let (from, until) = metering::billed_hours(line.period_start, line.period_end);
             let used = match known.entry((from, until)) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(unknown) => {
@@ -247,12 +248,12 @@ impl Billing<'_> {
         Ok(ExplainedInvoice { invoice, shares })
     }
 
-    /// Whether what an organization used in a month is what the billing provider was told and has, for everything that any
-    /// plan charges for. For operators: nobody's rights are asked for.
+    /// Compares the usage of an organization in a month with the reports to the billing provider and with the usage
+    /// that the provider has, for each meter that any plan charges for. For operators: no caller is authorized.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn prove(&self, id: OrganizationId, month: Month) -> Result<Vec<UsageProof>> {
+    pub async fn verify_usage(&self, id: OrganizationId, month: Month) -> Result<Vec<UsageVerification>> {
         let Some(account) = self.0.store.find_billing_account(id).await? else { return Ok(Vec::new()) };
         let Some(customer) = &account.customer_id else { return Ok(Vec::new()) };
         let from = Hour::of(month.start()).max(Hour::of(account.created_at));
@@ -261,22 +262,22 @@ impl Billing<'_> {
             return Ok(Vec::new());
         }
         let used = self.0.store.sum_usage_by_hour(id, from, until).await?;
-        let told = self.0.store.list_usage_reports(id, from, until).await?;
-        let prove = |meter: Meter| {
+        let reported = self.0.store.list_usage_reports(id, from, until).await?;
+        let verify_usage = |meter: Meter| {
             let used = used.iter().map(|(_, used)| used[meter]).sum();
-            let told = told.iter().map(|report| report.told[meter]).sum();
+            let reported = reported.iter().map(|report| report.reported[meter]).sum();
             async move {
                 let provider = self.0.billing.reported_usage(customer, meter, from, until).await?;
-                Ok::<_, Error>(UsageProof { meter, used, told, provider })
+                Ok::<_, Error>(UsageVerification { meter, used, reported, provider })
             }
         };
-        try_join_all(self.0.plans.charged_meters().into_iter().map(prove)).await
+        try_join_all(self.0.plans.charged_meters().into_iter().map(verify_usage)).await
     }
 }
 
-impl Parts {
-    /// What an organization pays now, by the present prices of its plan; none when it pays nothing.
-    pub(crate) fn price_of(&self, account: &BillingAccount) -> Option<Price> {
+impl PlatformInner {
+    /// Returns the current price of the plan that an organization pays for; `None` without a paid subscription.
+    pub(crate) fn current_price(&self, account: &BillingAccount) -> Option<Price> {
         self.plans.find(&account.live_subscription()?.plan_id)?.price
     }
 
@@ -284,25 +285,26 @@ impl Parts {
         let (from, until) = (Hour::of(month.start()), Hour::of(month.end()));
         let used = self.store.sum_usage_by_workspace(id, None, from, until).await?;
         let used = used.iter().fold(PerMeter::default(), |sum: PerMeter<u64>, more| {
-            PerMeter::of(|meter| sum[meter].saturating_add(more.readings[meter].amount))
+            PerMeter::from_fn(|meter| sum[meter].saturating_add(more.readings[meter].amount))
         });
         Ok(metering::bill(price, &used))
     }
 
-    /// What this month has cost an organization so far: what is paid for it in advance, and its usage. For those who may
-    /// see it.
+    /// Returns the cost of the current month so far: the prepaid amounts and the usage. `None` if the caller may not
+    /// read billing, or there is no paid subscription.
     pub(crate) async fn month_to_date(
         &self,
         caller: &Caller,
         id: OrganizationId,
         role: OrganizationRole,
     ) -> Result<Option<Money>> {
-        let standing = Standing { organization: Some(role), ..Standing::default() };
-        if authorize(&caller.principal, &standing, Action::BillingRead) != Decision::Allowed {
+        let roles = EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() };
+        if authorize(&caller.principal, &roles, Action::BillingRead) != Decision::Allowed {
             return Ok(None);
         }
         let Some(account) = self.store.find_billing_account(id).await? else { return Ok(None) };
-        let (Some(price), Some(subscription)) = (self.price_of(&account), account.live_subscription()) else {
+        let (Some(price), Some(subscription)) = (self.current_price(&account), account.live_subscription())
+        else {
             return Ok(None);
         };
         let used = self.usage_bill(id, &price, Month::of(self.now())).await?;
@@ -310,8 +312,8 @@ impl Parts {
     }
 }
 
-/// The first hour that begins at a moment or after it.
-fn beginning_from(moment: Timestamp) -> Hour {
+/// Returns the first hour that begins at `moment` or later.
+fn first_hour_from(moment: Timestamp) -> Hour {
     let hour = Hour::of(moment);
     if hour.start() == moment { hour } else { hour.after(1) }
 }

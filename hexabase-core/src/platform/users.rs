@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Parts;
+use super::PlatformInner;
 use crate::changeset::Changeset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrganizationId, UserId};
@@ -13,84 +13,89 @@ use crate::name::{DisplayName, ProviderName, Slug};
 use crate::page::{Page, PageRequest};
 use crate::version::Version;
 
-/// People, as sign-in knows them.
+/// Users, as known from sign-in.
 #[derive(Debug, Clone, Copy)]
-pub struct Users<'a>(pub(super) &'a Parts);
+pub struct Users<'a>(pub(super) &'a PlatformInner);
 
-/// Who somebody is, and where they belong.
+/// User with organizations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
-    /// Who.
+    /// The user.
     pub user: User,
-    /// The organizations they belong to, each with their membership.
+    /// Organizations of the user, each with the user's membership.
     pub organizations: Vec<(Organization, Member)>,
 }
 
 impl Users<'_> {
-    /// The user behind an identity that a provider vouched for; made, with a personal organization, when
-    /// nobody like that is known.
+    /// Returns the user with an identity that a sign-in provider has authenticated. Creates the user, with a personal
+    /// organization, if there is none.
     ///
-    /// An identity that is new but has the verified address of somebody known is linked to them. Without a
-    /// verified address nobody is ever linked: whoever can make up addresses could take accounts over.
+    /// A new identity whose verified address is that of an existing user is linked to that user. An identity without a
+    /// verified address is never linked: otherwise, a provider that accepts arbitrary addresses would allow account
+    /// takeover.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn sign_in(
         &self,
         provider: &ProviderName,
-        who: &ExternalIdentity,
+        external: &ExternalIdentity,
         origin: &Origin,
     ) -> Result<User> {
-        // Two first sign-ins at once: the one that loses finds what the other has made.
+        // Of two concurrent first sign-ins, the one that fails finds the user of the other.
         for _ in 0..3 {
-            if let Some(user) = self.find(provider, who).await? {
+            if let Some(user) = self.find(provider, external).await? {
                 return Ok(user);
             }
-            match self.make(provider, who, origin).await {
+            match self.create(provider, external, origin).await {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists || error.is_version_conflict() => {}
-                done => return done,
+                outcome => return outcome,
             }
         }
-        Err(Error::unavailable("signing in collided with another sign-in; try again"))
+        Err(Error::unavailable("the sign-in conflicted with a concurrent one; try again"))
     }
 
-    /// Lets somebody who is signed in sign in with another identity as well, which a provider vouched for. One that is
-    /// theirs already stays so.
+    /// Links another identity, which a sign-in provider has authenticated, to a signed-in user. Does nothing if it is
+    /// already linked to this user.
     ///
     /// # Errors
-    /// - `Conflict` with code `identity_taken` when it is somebody else's.
-    /// - `NotFound` when there is no such user.
+    /// - `Conflict` with code `identity_taken` if it is linked to another user.
+    /// - `NotFound` if the user does not exist.
     /// - `Unavailable`.
     pub async fn link(
         &self,
         user: UserId,
         provider: &ProviderName,
-        who: &ExternalIdentity,
+        external: &ExternalIdentity,
         origin: &Origin,
     ) -> Result<()> {
         for _ in 0..3 {
-            if let Some(identity) = self.0.store.find_identity(provider, &who.subject).await? {
-                let message = "somebody else signs in with this account; sign in with it to see who";
+            if let Some(identity) = self.0.store.find_identity(provider, &external.subject).await? {
+                let message = "this identity is linked to another user; sign in with it to see which";
                 return match identity.user_id == user {
                     true => Ok(()),
                     false => Err(Error::conflict("identity_taken", message)),
                 };
             }
             let known = self.0.store.find_user(user).await?.ok_or_else(|| Error::not_found("user"))?;
-            match self.add_identity(&known, (provider, who), origin).await {
+            match self.add_identity(&known, (provider, external), origin).await {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists || error.is_version_conflict() => {}
-                done => return done,
+                outcome => return outcome,
             }
         }
-        Err(Error::unavailable("linking the account collided with something else; try again"))
+        Err(Error::unavailable("linking the identity conflicted with a concurrent change; try again"))
     }
 
-    fn identity(&self, user_id: UserId, (provider, who): (&ProviderName, &ExternalIdentity)) -> Identity {
+    fn identity(
+        &self,
+        user_id: UserId,
+        (provider, external): (&ProviderName, &ExternalIdentity),
+    ) -> Identity {
         Identity {
             provider: provider.clone(),
-            subject: who.subject.clone(),
+            subject: external.subject.clone(),
             user_id,
-            email: who.verified_email.clone(),
+            email: external.verified_email.clone(),
             created_at: self.0.now(),
         }
     }
@@ -106,28 +111,33 @@ impl Users<'_> {
         self.0.commit(linked.user(user.clone(), self.0.now())).await
     }
 
-    async fn find(&self, provider: &ProviderName, who: &ExternalIdentity) -> Result<Option<User>> {
-        match self.0.store.find_identity(provider, &who.subject).await? {
+    async fn find(&self, provider: &ProviderName, external: &ExternalIdentity) -> Result<Option<User>> {
+        match self.0.store.find_identity(provider, &external.subject).await? {
             Some(identity) => self.0.store.find_user(identity.user_id).await,
             None => Ok(None),
         }
     }
 
-    async fn make(&self, provider: &ProviderName, who: &ExternalIdentity, origin: &Origin) -> Result<User> {
+    async fn create(
+        &self,
+        provider: &ProviderName,
+        external: &ExternalIdentity,
+        origin: &Origin,
+    ) -> Result<User> {
         let now = self.0.now();
-        let known = match &who.verified_email {
+        let known = match &external.verified_email {
             Some(email) => self.0.store.find_user_by_email(email).await?,
             None => None,
         };
         if let Some(user) = known {
-            self.add_identity(&user, (provider, who), origin).await?;
+            self.add_identity(&user, (provider, external), origin).await?;
             return Ok(user);
         }
         let user = User {
             id: self.0.id(now),
             kind: UserKind::Person,
-            email: who.verified_email.clone(),
-            name: name_of(who)?,
+            email: external.verified_email.clone(),
+            name: name_of(external)?,
             created_at: now,
             updated_at: now,
             version: Version::FIRST,
@@ -135,13 +145,14 @@ impl Users<'_> {
         let organization = self.personal_organization(&user)?;
         let member = Member::new(organization.id, user.id, OrganizationRole::Owner, now);
         let event = self.security_event(user.id, SecurityEventKind::UserCreated, origin);
-        let identity = self.identity(user.id, (provider, who));
-        let made = Changeset::new().insert(user.clone()).insert(identity).insert(event);
-        self.0.commit(made.insert(organization).insert(member)).await?;
+        let identity = self.identity(user.id, (provider, external));
+        let changeset = Changeset::new().insert(user.clone()).insert(identity).insert(event);
+        self.0.commit(changeset.insert(organization).insert(member)).await?;
         Ok(user)
     }
 
-    /// The name follows from the user's id, so it is nobody else's and tells no stranger an address.
+    /// Builds the personal organization of a user. Its name is derived from its random id, so it is unique and does
+    /// not reveal an address.
     fn personal_organization(&self, user: &User) -> Result<Organization> {
         let now = self.0.now();
         let id: OrganizationId = self.0.id(now);
@@ -152,7 +163,7 @@ impl Users<'_> {
             name: name.map_err(|error| Error::unexpected(error.to_string()))?,
             display_name: user.name.clone(),
             personal: true,
-            plan_id: self.0.plans.first().id.clone(),
+            plan_id: self.0.plans.default_plan().id.clone(),
             deletion_requested_at: None,
             created_by: user.id,
             created_at: now,
@@ -174,10 +185,10 @@ impl Users<'_> {
         }
     }
 
-    /// Who somebody is, and where they belong: the first 200 organizations.
+    /// Returns a user with the first 200 organizations.
     ///
     /// # Errors
-    /// `NotFound` when the user is gone, `Unavailable`.
+    /// `NotFound` if the user does not exist, `Unavailable`.
     pub async fn profile(&self, user: UserId) -> Result<Profile> {
         let found = self.0.store.find_user(user).await?;
         let user = found.ok_or_else(|| Error::not_found("user"))?;
@@ -185,7 +196,7 @@ impl Users<'_> {
         Ok(Profile { user, organizations })
     }
 
-    /// What happened to somebody's account, newest first.
+    /// Lists the security events of a user, newest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -194,10 +205,10 @@ impl Users<'_> {
     }
 }
 
-/// The best name there is: the one the provider gave, the address, or what the provider calls them.
-fn name_of(who: &ExternalIdentity) -> Result<DisplayName> {
-    let from_email = || DisplayName::parse(who.verified_email.as_ref()?.as_str()).ok();
-    let from_subject = || DisplayName::parse(&who.subject.chars().take(64).collect::<String>()).ok();
-    let name = who.name.clone().or_else(from_email).or_else(from_subject);
-    name.map_or_else(|| DisplayName::parse("somebody").map_err(|e| Error::unexpected(e.to_string())), Ok)
+/// Returns the best available display name: the name from the provider, the verified address, or the subject.
+fn name_of(external: &ExternalIdentity) -> Result<DisplayName> {
+    let from_email = || DisplayName::parse(external.verified_email.as_ref()?.as_str()).ok();
+    let from_subject = || DisplayName::parse(&external.subject.chars().take(64).collect::<String>()).ok();
+    let name = external.name.clone().or_else(from_email).or_else(from_subject);
+    name.map_or_else(|| DisplayName::parse("user").map_err(|e| Error::unexpected(e.to_string())), Ok)
 }

@@ -1,20 +1,20 @@
-use super::{Caller, Parts};
+use super::{Caller, PlatformInner};
 use crate::access::{Action, GroupTree};
-use crate::changeset::{Guard, Key};
+use crate::changeset::{Precondition, RecordKey};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId, WorkspaceId};
 use crate::model::{GroupPreset, Membership, User};
 use crate::page::{Page, PageRequest};
 
-/// Members of workspaces: whoever is in any of its groups.
+/// Members of workspaces: users in any group of the workspace.
 #[derive(Debug, Clone, Copy)]
-pub struct WorkspaceMembers<'a>(pub(super) &'a Parts);
+pub struct WorkspaceMembers<'a>(pub(super) &'a PlatformInner);
 
 impl WorkspaceMembers<'_> {
-    /// Everybody in the workspace.
+    /// Lists the members of a workspace.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's groups say.
+    /// `NotFound` or `Forbidden` according to the caller's groups.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -28,11 +28,11 @@ impl WorkspaceMembers<'_> {
         Ok(Page { items, next: ids.next })
     }
 
-    /// Puts somebody in the group of all members, `WorkspaceMembers`. Who is in it already stays.
+    /// Adds a user to the group `WorkspaceMembers`. Does nothing if the user is already in it.
     ///
     /// # Errors
-    /// - `NotFound` when they do not belong to the organization.
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
+    /// - `NotFound` if the user is not a member of the organization.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn add(
         &self,
@@ -43,18 +43,18 @@ impl WorkspaceMembers<'_> {
     ) -> Result<()> {
         let state = self.0.permit_in(caller, organization, workspace, None, Action::GroupsManage).await?;
         let facts = self.0.facts(&state).await?;
-        let everybody = facts.groups.iter().find(|group| group.preset == Some(GroupPreset::Members));
-        let everybody =
-            everybody.ok_or_else(|| Error::unexpected("a workspace without its group of all members"))?;
-        super::Groups(self.0).add_member(caller, organization, workspace, everybody.id, user).await
+        let members_group = facts.groups.iter().find(|group| group.preset == Some(GroupPreset::Members));
+        let members_group =
+            members_group.ok_or_else(|| Error::unexpected("the workspace has no group WorkspaceMembers"))?;
+        super::Groups(self.0).add_member(caller, organization, workspace, members_group.id, user).await
     }
 
-    /// Takes somebody out of every group of the workspace. The next token they ask for is refused; with `at_once` the
-    /// tokens that they have lose every right that their groups gave them, as soon as the cluster has followed.
+    /// Removes a user from all groups of a workspace. The user receives no more cluster tokens; with `revoke_now`,
+    /// existing tokens lose all permissions of these groups as soon as the cluster has been reconciled.
     ///
     /// # Errors
-    /// - `NotFound` when they are in none.
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
+    /// - `NotFound` if the user is in no group.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn remove(
         &self,
@@ -62,26 +62,26 @@ impl WorkspaceMembers<'_> {
         organization: OrganizationId,
         workspace: WorkspaceId,
         user: UserId,
-        at_once: bool,
+        revoke_now: bool,
     ) -> Result<()> {
         self.0
             .transact(|| async {
-                let place = (organization, workspace, None);
-                let mut change = self.0.begin(caller, place, Action::GroupsManage).await?;
+                let scope = (organization, workspace, None);
+                let mut change = self.0.begin(caller, scope, Action::GroupsManage).await?;
                 let groups = self.0.groups_of(&change.workspace, user).await?;
                 if groups.is_empty() {
                     return Err(Error::not_found("member"));
                 }
                 for group in &groups {
-                    change.delete(Key::Membership(organization, workspace, *group, user));
+                    change.delete(RecordKey::Membership(organization, workspace, *group, user));
                 }
                 change.access_changed();
-                if at_once {
+                if revoke_now {
                     let facts = self.0.facts(&change.workspace).await?;
                     let groups = GroupTree::new(&facts.groups).effective(&groups).into_iter().collect();
-                    change.cut(user, groups);
+                    change.revoke_access(user, groups);
                 }
-                let after = at_once.then(|| serde_json::json!({ "now": true }));
+                let after = revoke_now.then(|| serde_json::json!({ "now": true }));
                 change.audit("workspace_member.remove", format!("{workspace}/{user}"), &groups, after);
                 Ok((change.finish().0, ()))
             })
@@ -89,18 +89,19 @@ impl WorkspaceMembers<'_> {
     }
 }
 
-impl Parts {
-    /// A place in a group, and the guard that whoever gets it belongs to the organization.
+impl PlatformInner {
+    /// Creates a membership of a group, with the precondition that the user is a member of the organization.
     pub(super) fn membership(
         &self,
         caller: &Caller,
         (organization_id, workspace_id): (OrganizationId, WorkspaceId),
         group_id: crate::id::GroupId,
         user_id: UserId,
-    ) -> (Membership, Guard) {
+    ) -> (Membership, Precondition) {
         let added_by = caller.principal.user_id;
         let created_at = self.now();
-        let place = Membership { organization_id, workspace_id, group_id, user_id, added_by, created_at };
-        (place, Guard::Member(organization_id, user_id))
+        let membership =
+            Membership { organization_id, workspace_id, group_id, user_id, added_by, created_at };
+        (membership, Precondition::Member(organization_id, user_id))
     }
 }

@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::commit::require_version;
-use super::invitations::require_alive;
-use super::{Caller, Done, Parts};
+use super::invitations::require_not_deleting;
+use super::{Caller, Idempotent, PlatformInner};
 use crate::access::{Action, GroupTree};
-use crate::changeset::{Changeset, Guard};
+use crate::changeset::{Changeset, Precondition};
 use crate::error::{Check, Error, Result};
 use crate::id::{GroupId, OrganizationId, TaskId, WorkspaceId};
 use crate::model::{
@@ -21,84 +21,85 @@ use crate::{lifecycle, limits, placement};
 
 /// Workspaces.
 #[derive(Debug, Clone, Copy)]
-pub struct Workspaces<'a>(pub(super) &'a Parts);
+pub struct Workspaces<'a>(pub(super) &'a PlatformInner);
 
-/// What a new workspace is like.
+/// Command to create a workspace.
 #[derive(Debug, Clone)]
 pub struct CreateWorkspace {
-    /// Its name, unique in the organization.
+    /// Name, unique in the organization.
     pub name: Slug,
-    /// The name to show.
+    /// Display name.
     pub display_name: Option<DisplayName>,
-    /// The plan that gives it its size.
+    /// Plan of the workspace, which defines its quota and limits.
     pub plan_id: PlanId,
-    /// Where it should run; anywhere if not said.
+    /// Region of the host cluster; `None` for any.
     pub region: Option<Region>,
-    /// The Kubernetes version it should run; the plan's newest if not said.
+    /// Kubernetes version; `None` for the newest of the plan.
     pub kubernetes_version: Option<KubernetesVersion>,
 }
 
-/// What to change about a workspace; what is not given stays.
+/// Command to change a workspace. Fields that are `None` stay unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UpdateWorkspace {
-    /// The name to show; `Some(None)` removes it.
+    /// New display name; `Some(None)` removes it.
     pub display_name: Option<Option<DisplayName>>,
-    /// The plan that gives it its size.
+    /// New plan of the workspace.
     pub plan_id: Option<PlanId>,
-    /// The Kubernetes version it should run: the same or the next minor one.
+    /// New Kubernetes version: the current or the next minor version.
     pub kubernetes_version: Option<KubernetesVersion>,
 }
 
-/// A workspace and the task that brings it where it was asked to be.
+/// Workspace with the task that carries out the requested change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceTask {
-    /// The workspace as it is now.
+    /// Current state of the workspace.
     pub workspace: Workspace,
-    /// The task; none when nothing slow was begun.
+    /// Id of the task; `None` if the change does not affect the cluster.
     pub task_id: Option<TaskId>,
 }
 
-/// How long a token for a tenant cluster is valid: a group that somebody left is out of their tokens after that.
+/// Lifetime of a cluster token. A group that its user has left is still in the token until it expires.
 pub const CLUSTER_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
 
-/// What a credential for a tenant cluster is made of.
+/// Data for a credential for a tenant cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterAccess {
     /// The workspace.
     pub workspace: Workspace,
-    /// Who it is for.
+    /// User of the credential.
     pub user: User,
-    /// The names of the groups they are in, ancestors included, sorted: the claim `groups`.
+    /// Names of the user's groups, ancestors included, sorted: the claim `groups`.
     pub groups: Vec<String>,
 }
 
 impl Workspaces<'_> {
-    /// Asks for a workspace. It begins with the groups `WorkspaceMembers`, `WSAdmins` and `WSUsers`; the
-    /// caller is in `WSAdmins`, which administers it.
+    /// Creates a workspace. It starts with the groups `WorkspaceMembers`, `WSAdmins` and `WSUsers`; the caller is a
+    /// member of `WSAdmins`, which has the role `hexabase:workspace-admin`.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Invalid` for a plan, region or version that there is not.
-    /// - `AlreadyExists` when the name is taken in the organization.
-    /// - `QuotaExceeded` when the plan allows no more, or no host cluster has room; with code `plan_not_paid_for` or
-    ///   `payment_overdue` where plans have to be paid for.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Invalid` for a plan, region or version that does not exist.
+    /// - `AlreadyExists` if the name is taken in the organization.
+    /// - `QuotaExceeded` if the limit of the plan is reached, or no host cluster has capacity; with code
+    ///   `plan_not_paid_for` or `payment_overdue` if payment is required.
     /// - `Conflict` with code `organization_deleting`.
     pub async fn create(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         command: &CreateWorkspace,
-    ) -> Result<Done<WorkspaceTask>> {
+    ) -> Result<Idempotent<WorkspaceTask>> {
         self.0
-            .once(caller, || async {
+            .run_idempotent(caller, || async {
                 self.0.permit(caller, organization, Action::WorkspaceCreate).await?;
                 let root = self.0.organization(organization).await?;
-                require_alive(&root)?;
-                let (plan, kubernetes_version) = self.choose(&root, command)?;
+                require_not_deleting(&root)?;
+                let (plan, kubernetes_version) = self.plan_and_version(&root, command)?;
                 self.0.require_paid_for(&root, plan).await?;
                 let counts = self.0.store.count_organization(organization).await?;
-                limits::another_workspace(&counts, self.0.plans.of(&root.plan_id)?)?;
-                let (host_cluster, placed) = self.place(command.region.as_ref(), plan).await?;
+                limits::check_workspace_limit(&counts, self.0.plans.get(&root.plan_id)?)?;
+                let (host_cluster, host_precondition) =
+                    self.choose_host(command.region.as_ref(), plan).await?;
 
                 let now = self.0.now();
                 let workspace = Workspace {
@@ -110,9 +111,9 @@ impl Workspaces<'_> {
                     region: command.region.clone(),
                     kubernetes_version,
                     power: Power::Running,
-                    held: None,
+                    suspension_reason: None,
                     node_pools: Vec::new(),
-                    cuts: Vec::new(),
+                    access_revocations: Vec::new(),
                     deletion_requested_at: None,
                     host_cluster,
                     generation: 1,
@@ -128,49 +129,59 @@ impl Workspaces<'_> {
                 let task = lifecycle::new_task(self.0.id(now), &workspace, TaskKind::Create, by, now);
                 let entry =
                     self.0.audit(caller, organization, "workspace.create", workspace.id, (), &workspace);
-                let more = self.0.bill_for_workspaces(&root);
+                let billing_message = self.0.workspace_billing_message(&root);
                 let changeset = Changeset::new().organization(root, now).insert(workspace.clone());
-                let changeset = more.into_iter().fold(changeset, Changeset::message);
+                let changeset = billing_message.into_iter().fold(changeset, Changeset::message);
                 let changeset = self
-                    .first_groups(caller, &workspace, changeset)?
+                    .insert_preset_groups(caller, &workspace, changeset)?
                     .insert(task.clone())
                     .insert(self.0.phase_event(&workspace))
                     .audit(entry)
-                    .message(self.0.look(organization, workspace.id));
-                let changeset = placed.into_iter().fold(changeset, Changeset::guard);
+                    .message(self.0.reconcile_message(organization, workspace.id));
+                let changeset = host_precondition.into_iter().fold(changeset, Changeset::precondition);
                 Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
             })
             .await
     }
 
-    /// The plan and version that a command asks for.
-    fn choose(&self, root: &Organization, command: &CreateWorkspace) -> Result<(&Plan, KubernetesVersion)> {
+    /// Returns the plan and the Kubernetes version of a new workspace.
+    fn plan_and_version(
+        &self,
+        root: &Organization,
+        command: &CreateWorkspace,
+    ) -> Result<(&Plan, KubernetesVersion)> {
         let plan = self.0.plans.choose(&command.plan_id, &[&root.plan_id])?;
         let version = command.kubernetes_version.clone();
         let version = version.or_else(|| plan.kubernetes_versions.last().cloned());
-        let version = version.ok_or_else(|| Error::unexpected("a plan without versions"))?;
+        let version = version.ok_or_else(|| Error::unexpected("the plan has no Kubernetes versions"))?;
         require_offered(plan, &version)?;
         Ok((plan, version))
     }
 
-    /// Where a new workspace goes; and what must still hold then, if the host was registered.
-    async fn place(&self, region: Option<&Region>, plan: &Plan) -> Result<(HostClusterName, Option<Guard>)> {
+    /// Chooses the host cluster of a new workspace. For a registered host, also returns the precondition that its
+    /// registration is unchanged at the commit.
+    async fn choose_host(
+        &self,
+        region: Option<&Region>,
+        plan: &Plan,
+    ) -> Result<(HostClusterName, Option<Precondition>)> {
         let registered = self.0.store.list_hosts().await?;
-        let takes = |registered: &RegisteredHost| {
+        let candidate = |registered: &RegisteredHost| {
             let unreachable = registered.health.state == HostState::Unreachable;
             HostCluster { cordoned: registered.host.cordoned || unreachable, ..registered.host.clone() }
         };
         let fixed = self.0.fleet.fixed().map(|(host, _)| host.clone());
-        let hosts: Vec<HostCluster> = fixed.chain(registered.iter().map(takes)).collect();
+        let hosts: Vec<HostCluster> = fixed.chain(registered.iter().map(candidate)).collect();
         let bounded = hosts.len() > 1 || hosts.iter().any(|host| host.capacity < u32::MAX);
         let used = if bounded { self.0.store.count_by_host().await? } else { BTreeMap::new() };
         let chosen = placement::choose(&hosts, region, &plan.host_labels, &used)?;
         let registered = registered.iter().find(|registered| registered.host.name == chosen);
-        let guard = registered.map(|registered| Guard::Host(chosen.clone(), registered.version));
-        Ok((chosen, guard))
+        let precondition =
+            registered.map(|registered| Precondition::Host(chosen.clone(), registered.version));
+        Ok((chosen, precondition))
     }
 
-    fn first_groups(
+    fn insert_preset_groups(
         &self,
         caller: &Caller,
         workspace: &Workspace,
@@ -214,10 +225,10 @@ impl Workspaces<'_> {
         Ok(changeset.insert(members).insert(admins).insert(users).insert(creator).insert(administration))
     }
 
-    /// The workspaces of an organization that the caller may see, oldest first.
+    /// Lists the workspaces of an organization that are visible to the caller, oldest first.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -229,10 +240,10 @@ impl Workspaces<'_> {
         self.0.store.list_workspaces(organization, member, page).await
     }
 
-    /// A workspace.
+    /// Returns a workspace.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden` as the caller's role says.
+    /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn get(
         &self,
         caller: &Caller,
@@ -242,14 +253,14 @@ impl Workspaces<'_> {
         self.0.permit_in(caller, organization, id, None, Action::WorkspaceRead).await
     }
 
-    /// Changes a workspace. A new plan or version is followed by the cluster; the task shows how far it is. Asking
-    /// for what is so already does nothing.
+    /// Changes a workspace. A new plan or Kubernetes version is applied to the cluster; the task shows the progress.
+    /// Does nothing if the workspace already is as requested.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Invalid` for a plan or version that there is not, or that leads backwards.
-    /// - `QuotaExceeded` when what is in the workspace does not fit the new plan, or nobody pays for it.
-    /// - `Conflict` with code `upgrade_under_way` for the version after the next one, before the next one has run.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Invalid` for a plan or version that does not exist, or a downgrade of the version.
+    /// - `QuotaExceeded` if the workspace exceeds the limits of the new plan, or the organization does not pay for it.
+    /// - `Conflict` with code `upgrade_under_way` for a version that skips one that is still being installed.
     /// - `Conflict` with code `workspace_deleting` or `precondition_failed`.
     pub async fn update(
         &self,
@@ -261,24 +272,30 @@ impl Workspaces<'_> {
     ) -> Result<WorkspaceTask> {
         self.0
             .transact(|| async {
-                let place = (organization, id, None);
-                let (mut change, state) = self.0.begin_whole(caller, place, Action::WorkspaceUpdate).await?;
+                let scope = (organization, id, None);
+                let (mut change, state) =
+                    self.0.begin_with_state(caller, scope, Action::WorkspaceUpdate).await?;
                 require_version(expected, change.workspace.version)?;
                 let before = change.workspace.clone();
-                let plan = match command.plan_id.as_ref().filter(|wanted| **wanted != before.plan_id) {
-                    Some(wanted) => {
+                let plan = match command.plan_id.as_ref().filter(|requested| **requested != before.plan_id) {
+                    Some(requested) => {
                         let root = self.0.organization(organization).await?;
-                        let plan = self.new_plan(&before, &root, wanted)?;
+                        let plan = self.new_plan(&before, &root, requested)?;
                         self.0.require_paid_for(&root, plan).await?;
                         plan
                     }
-                    None => self.0.plans.of(&before.plan_id)?,
+                    None => self.0.plans.get(&before.plan_id)?,
                 };
-                limits::change_of_plan(state.groups.len(), &state.projects, before.node_pools.len(), plan)?;
+                limits::check_workspace_plan_change(
+                    state.groups.len(),
+                    &state.projects,
+                    before.node_pools.len(),
+                    plan,
+                )?;
                 let version = command.kubernetes_version.as_ref();
-                if let Some(version) = version.filter(|wanted| **wanted != before.kubernetes_version) {
-                    require_step_forward(&before.kubernetes_version, version)?;
-                    require_no_leap(&before, version)?;
+                if let Some(version) = version.filter(|requested| **requested != before.kubernetes_version) {
+                    require_upgrade_step(&before.kubernetes_version, version)?;
+                    require_upgrade_finished(&before, version)?;
                     change.workspace.kubernetes_version = version.clone();
                 }
                 require_offered(plan, &change.workspace.kubernetes_version)?;
@@ -289,9 +306,9 @@ impl Workspaces<'_> {
                 if change.workspace == before {
                     return Ok((Changeset::new(), WorkspaceTask { workspace: before, task_id: None }));
                 }
-                let follows = change.workspace.plan_id != before.plan_id
+                let cluster_changes = change.workspace.plan_id != before.plan_id
                     || change.workspace.kubernetes_version != before.kubernetes_version;
-                let task_id = follows.then(|| change.task(TaskKind::Update));
+                let task_id = cluster_changes.then(|| change.task(TaskKind::Update));
                 let after = change.workspace.clone();
                 change.audit("workspace.update", id, &before, &after);
                 let (changeset, workspace) = change.finish();
@@ -300,22 +317,23 @@ impl Workspaces<'_> {
             .await
     }
 
-    fn new_plan(&self, workspace: &Workspace, root: &Organization, wanted: &PlanId) -> Result<&Plan> {
-        let plan = self.0.plans.choose(wanted, &[&root.plan_id])?;
-        let stays = |current: &Plan| current.control_plane.keeps_objects_like(&plan.control_plane);
-        if self.0.plans.of(&workspace.plan_id).is_ok_and(|current| !stays(current)) {
-            let message = "keeps its objects in another kind of store, or in an etcd of another size, which an existing \
+    fn new_plan(&self, workspace: &Workspace, root: &Organization, requested: &PlanId) -> Result<&Plan> {
+        let plan = self.0.plans.choose(requested, &[&root.plan_id])?;
+        let is_compatible =
+            |current: &Plan| current.control_plane.has_same_storage_layout(&plan.control_plane);
+        if self.0.plans.get(&workspace.plan_id).is_ok_and(|current| !is_compatible(current)) {
+            let message = "uses another store for Kubernetes objects, or an etcd of another size, which an existing \
                            workspace cannot change to";
             return Err(Error::invalid("plan_id", message));
         }
         Ok(plan)
     }
 
-    /// Asks for a workspace to be removed with everything in it. Asking again, such as when the first answer was
-    /// lost, changes nothing and answers with the task that is under way.
+    /// Requests the deletion of a workspace with everything in it. A repeated request, such as after a lost response,
+    /// changes nothing and returns the open task.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `Conflict` with code `precondition_failed`.
     pub async fn delete(
         &self,
@@ -342,42 +360,42 @@ impl Workspaces<'_> {
             .await
     }
 
-    /// Asks for a workspace to sleep: nothing runs, nothing is lost.
+    /// Suspends a workspace: its pods are stopped, its data is kept.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Conflict` with code `workspace_suspended` when it was asked to already, or `workspace_deleting`.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Conflict` with code `workspace_suspended` if its suspension was already requested, or `workspace_deleting`.
     pub async fn suspend(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         id: WorkspaceId,
-    ) -> Result<Done<WorkspaceTask>> {
-        self.switch(caller, organization, id, Power::Suspended).await
+    ) -> Result<Idempotent<WorkspaceTask>> {
+        self.set_power(caller, organization, id, Power::Suspended).await
     }
 
-    /// Asks for a sleeping workspace to run again.
+    /// Resumes a suspended workspace.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's role says.
-    /// - `Conflict` with code `workspace_running` when it was asked to already, `workspace_held` while it is not paid
-    ///   for, or `workspace_deleting`.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Conflict` with code `workspace_running` if it is not suspended, `billing_suspended` while a billing
+    ///   suspension applies, or `workspace_deleting`.
     pub async fn resume(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         id: WorkspaceId,
-    ) -> Result<Done<WorkspaceTask>> {
-        self.switch(caller, organization, id, Power::Running).await
+    ) -> Result<Idempotent<WorkspaceTask>> {
+        self.set_power(caller, organization, id, Power::Running).await
     }
 
-    async fn switch(
+    async fn set_power(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         id: WorkspaceId,
         power: Power,
-    ) -> Result<Done<WorkspaceTask>> {
+    ) -> Result<Idempotent<WorkspaceTask>> {
         let (kind, action, code, message) = match power {
             Power::Running => {
                 (TaskKind::Resume, "workspace.resume", "workspace_running", "the workspace is running")
@@ -387,11 +405,13 @@ impl Workspaces<'_> {
             }
         };
         self.0
-            .once(caller, || async {
-                let place = (organization, id, None);
-                let mut change = self.0.begin(caller, place, Action::WorkspacePower).await?;
-                if let Some(hold) = change.workspace.held.filter(|_| power == Power::Running) {
-                    return Err(Error::conflict("workspace_held", hold.message()));
+            .run_idempotent(caller, || async {
+                let scope = (organization, id, None);
+                let mut change = self.0.begin(caller, scope, Action::WorkspacePower).await?;
+                if let Some(suspension) =
+                    change.workspace.suspension_reason.filter(|_| power == Power::Running)
+                {
+                    return Err(Error::conflict("billing_suspended", suspension.message()));
                 }
                 if change.workspace.power == power {
                     return Err(Error::conflict(code, message));
@@ -406,11 +426,12 @@ impl Workspaces<'_> {
             .await
     }
 
-    /// What a credential for the tenant cluster is made of, for the caller, at this moment.
+    /// Returns the data for a credential of the caller for the tenant cluster.
     ///
     /// # Errors
-    /// - `NotFound`, `Forbidden` as the caller's groups say.
-    /// - `Conflict` with code `workspace_not_ready` while there is no cluster to get into.
+    /// - `NotFound` or `Forbidden` according to the caller's groups.
+    /// - `Conflict` with code `workspace_not_ready` if the workspace is being deleted, or its tenant API server has no
+    ///   endpoint yet.
     pub async fn cluster_access(
         &self,
         caller: &Caller,
@@ -426,14 +447,19 @@ impl Workspaces<'_> {
         let found = self.0.store.find_user(caller.principal.user_id).await?;
         let user = found.ok_or_else(|| Error::not_found("user"))?;
         let direct = self.0.groups_of(&workspace, user.id).await?;
-        let groups = self.0.claim(&workspace, &direct).await?;
+        let groups = self.0.groups_claim(&workspace, &direct).await?;
         Ok(ClusterAccess { workspace, user, groups })
     }
 }
 
-impl Parts {
-    /// The names of everything somebody is in who was put in these groups of a workspace.
-    pub(crate) async fn claim(&self, workspace: &Workspace, direct: &[GroupId]) -> Result<Vec<String>> {
+impl PlatformInner {
+    /// Returns the names of the groups of a user with these direct memberships, ancestors included: the claim
+    /// `groups`.
+    pub(crate) async fn groups_claim(
+        &self,
+        workspace: &Workspace,
+        direct: &[GroupId],
+    ) -> Result<Vec<String>> {
         let facts = self.facts(workspace).await?;
         Ok(GroupTree::new(&facts.groups).claim(direct).into_iter().map(str::to_owned).collect())
     }
@@ -447,21 +473,24 @@ fn require_offered(plan: &Plan, version: &KubernetesVersion) -> Result<()> {
     check.done()
 }
 
-fn require_step_forward(current: &KubernetesVersion, wanted: &KubernetesVersion) -> Result<()> {
+fn require_upgrade_step(current: &KubernetesVersion, requested: &KubernetesVersion) -> Result<()> {
     let mut check = Check::default();
-    let message =
-        format!("must be {current} or the next minor version: clusters go up one minor version at a time");
-    check.require(current.may_become(wanted), "kubernetes_version", message);
+    let message = format!(
+        "must be {current} or the next minor version: clusters are upgraded one minor version at a time"
+    );
+    check.require(current.can_upgrade_to(requested), "kubernetes_version", message);
     check.done()
 }
 
-/// The version that was asked for before has to run first: what keeps objects goes up one version at a time as well.
-fn require_no_leap(workspace: &Workspace, wanted: &KubernetesVersion) -> Result<()> {
+/// Checks that an earlier upgrade is complete before the next one: the store of the tenant API server is upgraded one
+/// minor version at a time as well.
+fn require_upgrade_finished(workspace: &Workspace, requested: &KubernetesVersion) -> Result<()> {
     let running = workspace.status.kubernetes_version.as_ref();
-    let Some(running) = running.filter(|running| !running.may_become(wanted)) else { return Ok(()) };
+    let Some(running) = running.filter(|running| !running.can_upgrade_to(requested)) else { return Ok(()) };
     let next = &workspace.kubernetes_version;
-    let message =
-        format!("Kubernetes {running} runs until {next} does, and {wanted} comes after that; wait for it");
+    let message = format!(
+        "the upgrade from Kubernetes {running} to {next} is in progress; request {requested} after it"
+    );
     Err(Error::conflict("upgrade_under_way", message))
 }
 
@@ -471,14 +500,14 @@ mod tests {
     use crate::fixture;
 
     #[test]
-    fn the_version_after_the_next_waits_for_the_next() {
+    fn an_upgrade_waits_for_the_previous_upgrade() {
         let version = |text| KubernetesVersion::parse(text).unwrap();
         let mut workspace = fixture::workspace("dev");
         workspace.kubernetes_version = version("1.35");
-        for (running, fine) in [(None, true), (Some("1.34"), false), (Some("1.35"), true)] {
+        for (running, allowed) in [(None, true), (Some("1.34"), false), (Some("1.35"), true)] {
             workspace.status.kubernetes_version = running.map(version);
-            let outcome = require_no_leap(&workspace, &version("1.36"));
-            assert_eq!(outcome.is_ok(), fine, "{running:?}");
+            let outcome = require_upgrade_finished(&workspace, &version("1.36"));
+            assert_eq!(outcome.is_ok(), allowed, "{running:?}");
             if let Err(error) = outcome {
                 assert_eq!(error.code(), "upgrade_under_way");
             }

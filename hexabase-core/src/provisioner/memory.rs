@@ -1,4 +1,4 @@
-//! Tenant clusters that exist only as data.
+//! The provisioner in memory: tenant clusters exist only as data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    AdminAccess, Applied, ClusterProvisioner, ControlPlaneState, Moved, NO_OTHER_STORE, NO_UPGRADE_PATH,
-    Observation,
+    AdminAccess, Applied, ClusterProvisioner, ControlPlaneState, NO_OTHER_STORE, NO_UPGRADE_PATH,
+    Observation, OnChange,
 };
 use crate::clock::{Clock, after};
 use crate::desired::{TenantCluster, TenantProject, TenantTarget};
@@ -20,9 +20,9 @@ use crate::model::DriftEntry;
 use crate::name::ProjectName;
 use crate::quota::Quota;
 
-/// A [`ClusterProvisioner`] in memory: a cluster comes up some time after it was first applied, sleeps and
-/// wakes, and holds what was applied to it. For tests of what stands above it; to see Kubernetes objects,
-/// use the sandbox of `hexabase-k8s`.
+/// A [`ClusterProvisioner`] in memory: a cluster becomes ready some time after it was first applied, can be suspended
+/// and resumed, and stores the state that was applied to it. For tests of the layers above the provisioner; for
+/// Kubernetes objects, use the sandbox of `hexabase-k8s`.
 pub struct MemoryProvisioner {
     clock: Arc<dyn Clock>,
     start_up: Duration,
@@ -31,34 +31,34 @@ pub struct MemoryProvisioner {
 
 #[derive(Debug, Clone, Default)]
 struct Cluster {
-    /// What was last applied on the host.
+    /// State last applied on the host.
     host: Option<TenantCluster>,
-    /// What was last applied inside.
+    /// State last applied inside the tenant.
     tenant: Option<TenantCluster>,
-    /// When the control plane is up; none while it sleeps.
+    /// Time at which the control plane is ready; `None` while the cluster is suspended.
     ready_at: Option<Timestamp>,
-    /// Namespaces inside that somebody else made.
-    foreign: BTreeSet<ProjectName>,
-    /// Whether somebody else made the whole thing.
-    not_ours: bool,
-    /// Whether there is no room for it.
-    no_room: bool,
+    /// Namespaces inside the tenant that Hexabase did not create.
+    foreign_namespaces: BTreeSet<ProjectName>,
+    /// `true` if Hexabase did not create the cluster.
+    foreign_cluster: bool,
+    /// `true` if a quota on the host prevents the cluster from starting.
+    quota_exhausted: bool,
 }
 
 impl Cluster {
     fn is_ready(&self, now: Timestamp) -> bool {
-        !self.no_room && self.ready_at.is_some_and(|at| at <= now)
+        !self.quota_exhausted && self.ready_at.is_some_and(|at| at <= now)
     }
 }
 
 impl MemoryProvisioner {
-    /// No clusters yet; each takes `start_up` to come up.
+    /// Creates a provisioner without clusters; each cluster takes `start_up` to become ready.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, start_up: Duration) -> Self {
         Self { clock, start_up, state: Mutex::default() }
     }
 
-    /// The names of the clusters there are.
+    /// The names of the existing clusters.
     #[must_use]
     pub fn clusters(&self) -> Vec<String> {
         self.lock()
@@ -68,25 +68,25 @@ impl MemoryProvisioner {
             .collect()
     }
 
-    /// What a cluster holds inside, once something was applied there.
+    /// The state last applied inside a tenant; `None` if nothing was applied.
     #[must_use]
     pub fn tenant(&self, target: &TenantTarget) -> Option<TenantCluster> {
         self.lock().get(&target.name).and_then(|cluster| cluster.tenant.clone())
     }
 
-    /// Lets somebody else make a namespace inside a cluster.
+    /// Creates a namespace inside a tenant that is not managed by Hexabase.
     pub fn occupy_namespace(&self, target: &TenantTarget, namespace: ProjectName) {
-        self.lock().entry(target.name.clone()).or_default().foreign.insert(namespace);
+        self.lock().entry(target.name.clone()).or_default().foreign_namespaces.insert(namespace);
     }
 
-    /// Lets somebody else make a cluster of this name.
+    /// Creates a cluster with the name of this tenant that is not managed by Hexabase.
     pub fn occupy_cluster(&self, target: &TenantTarget) {
-        self.lock().entry(target.name.clone()).or_default().not_ours = true;
+        self.lock().entry(target.name.clone()).or_default().foreign_cluster = true;
     }
 
-    /// Sees to it that there is no room for a cluster.
-    pub fn leave_no_room(&self, target: &TenantTarget) {
-        self.lock().entry(target.name.clone()).or_default().no_room = true;
+    /// Exhausts the quota on the host, so that the cluster cannot start.
+    pub fn exhaust_quota(&self, target: &TenantTarget) {
+        self.lock().entry(target.name.clone()).or_default().quota_exhausted = true;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Cluster>> {
@@ -94,34 +94,38 @@ impl MemoryProvisioner {
     }
 }
 
-fn require_step(there: &TenantCluster, desired: &TenantCluster) -> Result<()> {
-    let (running, wanted) = (&there.kubernetes_version, &desired.kubernetes_version);
-    if !running.may_become(wanted) {
-        let message = format!("Kubernetes {running} runs, which does not become {wanted}");
+fn require_allowed_change(existing: &TenantCluster, desired: &TenantCluster) -> Result<()> {
+    let (running, requested) = (&existing.kubernetes_version, &desired.kubernetes_version);
+    if !running.can_upgrade_to(requested) {
+        let message = format!(
+            "cannot change Kubernetes {running} to {requested}; upgrade by one minor version at a time"
+        );
         return Err(Error::conflict(NO_UPGRADE_PATH, message));
     }
-    if there.control_plane.keeps_objects_like(&desired.control_plane) {
+    if existing.control_plane.has_same_storage_layout(&desired.control_plane) {
         return Ok(());
     }
-    let message = "it keeps its objects in another store, and cannot take them along";
+    let message = "cannot change the control plane's store; objects are not migrated between stores";
     Err(Error::conflict(NO_OTHER_STORE, message))
 }
 
-fn not_ours(target: &TenantTarget) -> Error {
-    let message = format!("a cluster named {} is there already and was not made by Hexabase", target.name);
+fn foreign_cluster(target: &TenantTarget) -> Error {
+    let message = format!("a cluster named {} exists and was not created by Hexabase", target.name);
     Error::conflict("not_ours", message)
 }
 
-/// The projects that can be applied, and those that cannot.
+/// Divides the projects into those that can be applied and those that are refused, each with the reason.
 fn divide(desired: &TenantCluster, cluster: &Cluster) -> (Vec<TenantProject>, BTreeMap<ProjectId, String>) {
-    let (refused, fine): (Vec<_>, Vec<_>) =
-        desired.projects.iter().cloned().partition(|project| cluster.foreign.contains(&project.namespace));
+    let (refused, accepted): (Vec<_>, Vec<_>) = desired
+        .projects
+        .iter()
+        .cloned()
+        .partition(|project| cluster.foreign_namespaces.contains(&project.namespace));
     let reason = |project: TenantProject| {
-        let message =
-            format!("a namespace {} is there already and was not made by Hexabase", project.namespace);
+        let message = format!("a namespace {} exists and was not created by Hexabase", project.namespace);
         (project.id, message)
     };
-    (fine, refused.into_iter().map(reason).collect())
+    (accepted, refused.into_iter().map(reason).collect())
 }
 
 fn differs(scope: &str, desired: &TenantCluster, actual: Option<&TenantCluster>) -> Option<DriftEntry> {
@@ -153,11 +157,11 @@ impl ClusterProvisioner for MemoryProvisioner {
         let now = self.clock.now();
         let mut state = self.lock();
         let cluster = state.entry(desired.target.name.clone()).or_default();
-        if cluster.not_ours {
-            return Err(not_ours(&desired.target));
+        if cluster.foreign_cluster {
+            return Err(foreign_cluster(&desired.target));
         }
-        if let Some(there) = &cluster.host {
-            require_step(there, desired)?;
+        if let Some(existing) = &cluster.host {
+            require_allowed_change(existing, desired)?;
         } else {
             cluster.ready_at = Some(after(now, self.start_up));
         }
@@ -176,7 +180,7 @@ impl ClusterProvisioner for MemoryProvisioner {
             return Ok(Observation::absent());
         };
         let control_plane = match cluster.ready_at {
-            _ if cluster.no_room => ControlPlaneState::Broken {
+            _ if cluster.quota_exhausted => ControlPlaneState::Broken {
                 reason: "FailedCreate".to_owned(),
                 message: "exceeded quota".to_owned(),
             },
@@ -212,8 +216,8 @@ impl ClusterProvisioner for MemoryProvisioner {
 
     async fn delete(&self, target: &TenantTarget) -> Result<()> {
         let mut state = self.lock();
-        if state.get(&target.name).is_some_and(|cluster| cluster.not_ours) {
-            return Err(not_ours(target));
+        if state.get(&target.name).is_some_and(|cluster| cluster.foreign_cluster) {
+            return Err(foreign_cluster(target));
         }
         state.remove(&target.name);
         Ok(())
@@ -231,7 +235,7 @@ impl ClusterProvisioner for MemoryProvisioner {
         Ok(())
     }
 
-    async fn watch(&self, _: &Moved<'_>) {}
+    async fn watch(&self, _: &OnChange<'_>) {}
 }
 
 impl fmt::Debug for MemoryProvisioner {

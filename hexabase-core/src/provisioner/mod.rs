@@ -1,4 +1,4 @@
-//! The seam to tenant clusters.
+//! The extension point for tenant clusters.
 
 mod fleet;
 pub mod memory;
@@ -20,187 +20,193 @@ use crate::model::{DriftEntry, PoolNodes};
 use crate::quota::Quota;
 use crate::secret::SecretString;
 
-/// The code of the error of [`ClusterProvisioner::apply`] where what runs would have to go down in version, or leap.
+/// Error code of [`ClusterProvisioner::apply`] if the Kubernetes version would go down, or up by more than one minor
+/// version.
 pub const NO_UPGRADE_PATH: &str = "no_upgrade_path";
 
-/// The code of the error of [`ClusterProvisioner::apply`] where what runs would have to leave its objects behind.
+/// Error code of [`ClusterProvisioner::apply`] if the control plane would move to a store without its existing
+/// objects.
 pub const NO_OTHER_STORE: &str = "no_other_store";
 
-/// Makes, changes and removes tenant clusters on one host cluster.
+/// Creates, changes and deletes tenant clusters on one host cluster.
 ///
-/// Every method is idempotent, and none waits for slow things: what was set in motion shows in a later
-/// [`observe`](Self::observe). Two workers may call at the same time for the same cluster; the outcome is
-/// that of some order of the calls.
+/// Every method is idempotent, and none waits for slow operations: a later [`observe`](Self::observe) shows their
+/// progress. Two workers may call methods for the same cluster at the same time; the result is that of the calls in
+/// some order.
 #[async_trait]
 pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
-    /// What [`apply`](Self::apply) would change, without changing anything. Empty when the cluster is what
-    /// it should be.
+    /// Returns the changes that [`apply`](Self::apply) would make, without making them. Empty if the cluster matches
+    /// the desired state.
     ///
     /// # Behaviour
-    /// - Of a cluster that does not exist, everything differs.
-    /// - Inside a cluster that does not answer, nothing is compared.
+    /// - For a cluster that does not exist, everything is reported as different.
+    /// - Nothing inside a tenant is compared while its API server does not respond.
     ///
     /// # Errors
-    /// `Unavailable` when the host cluster does not answer.
+    /// `Unavailable` if the host cluster does not respond.
     async fn plan(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>>;
 
-    /// Makes the cluster what it should be: what is missing is made, what differs is changed, and what
-    /// Hexabase made earlier and no longer wants is removed. Nothing that Hexabase did not make is touched.
+    /// Applies the desired state: creates missing objects, changes differing ones, and removes objects that Hexabase
+    /// created earlier and that are no longer desired. Objects that Hexabase did not create are never changed.
     ///
     /// # Behaviour
-    /// - What is inside the tenant is applied as soon as its API server answers; until then
-    ///   [`Applied::tenant`] is false, and applying again later does the rest.
-    /// - A project whose namespace somebody else made is refused and reported; the others are applied.
-    /// - Applying again changes nothing.
-    /// - It neither wakes a sleeping cluster nor puts one to sleep.
-    /// - Nodes that are to be the tenant's own are given to it as far as there are free ones, and those that are no longer
-    ///   wanted are emptied and given back, look by look.
+    /// - Objects inside the tenant are applied once its API server responds. Until then [`Applied::tenant`] is
+    ///   `false`, and a later call applies the rest.
+    /// - A project whose namespace was not created by Hexabase is refused and reported; the other projects are
+    ///   applied.
+    /// - Applying the same state again changes nothing.
+    /// - It neither resumes a suspended cluster nor suspends a running one.
+    /// - Dedicated nodes are assigned to the tenant as far as free ones exist. Nodes that are no longer desired are
+    ///   drained and released over several reconciles.
     ///
     /// # Errors
-    /// - `Conflict` with code `not_ours` when something of that name is there that Hexabase did not make.
-    /// - `Conflict` with code [`NO_UPGRADE_PATH`] when what runs there would go down, or over a minor version of Kubernetes;
-    ///   nothing is changed then.
-    /// - `Conflict` with code [`NO_OTHER_STORE`] when what runs there keeps its objects in another store, or in an etcd of
-    ///   another size; nothing is changed then.
-    /// - `QuotaExceeded`, `Forbidden` or `Invalid` when the host cluster refuses.
-    /// - `Unavailable` when the host cluster does not answer.
+    /// - `Conflict` with code `not_ours` if an object of that name exists that Hexabase did not create.
+    /// - `Conflict` with code [`NO_UPGRADE_PATH`] if the running Kubernetes version would go down, or up by more than
+    ///   one minor version; nothing is changed.
+    /// - `Conflict` with code [`NO_OTHER_STORE`] if the running control plane keeps its objects in another store, or
+    ///   in an etcd of another size; nothing is changed.
+    /// - `QuotaExceeded`, `Forbidden` or `Invalid` if the host cluster rejects a change.
+    /// - `Unavailable` if the host cluster does not respond.
     async fn apply(&self, desired: &TenantCluster) -> Result<Applied>;
 
-    /// What there is now.
+    /// Observes the current state of a cluster.
     ///
     /// # Behaviour
-    /// - Of a cluster that does not exist, the control plane is [`ControlPlaneState::Absent`].
+    /// - The control plane of a cluster that does not exist is [`ControlPlaneState::Absent`].
     ///
     /// # Errors
-    /// `Unavailable` when the host cluster does not answer.
+    /// `Unavailable` if the host cluster does not respond.
     async fn observe(&self, target: &TenantTarget) -> Result<Observation>;
 
-    /// What there is, if it is known to be what `desired` says without looking at all of it anew: because it was when it
-    /// was last looked at closely, by [`observe`](Self::observe) and [`plan`](Self::plan), and nothing has moved since.
-    /// Whoever does not [`watch`](Self::watch) knows of nothing.
+    /// Returns the current observation if the cluster is known to match `desired` without a full comparison: it
+    /// matched at the last [`observe`](Self::observe) and [`plan`](Self::plan), and [`watch`](Self::watch) has seen no
+    /// change since. `None` if that is not known, in particular while no watch runs.
     ///
     /// # Behaviour
-    /// - Of a cluster that does not exist nothing is known.
-    /// - What is asked for anew is not there yet.
-    /// - What is known is what would be observed.
+    /// - `None` for a cluster that does not exist.
+    /// - `None` if `desired` differs from the state that was last applied.
+    /// - A returned observation equals the one that [`observe`](Self::observe) would return.
     ///
     /// # Errors
-    /// `Unavailable` when the host cluster does not answer.
+    /// `Unavailable` if the host cluster does not respond.
     async fn unchanged(&self, desired: &TenantCluster) -> Result<Option<Observation>>;
 
-    /// Puts the cluster to sleep: nothing runs, nothing is lost. It is asked for again, look by look, until the
-    /// cluster is observed as stopped; each time does what can be done by then.
+    /// Suspends the cluster: no workload runs, and no data is lost. Suspension takes several steps. Each call does
+    /// what is possible at that time, so callers repeat it until the cluster is observed as stopped.
     ///
     /// # Behaviour
-    /// - A cluster that sleeps stays asleep.
+    /// - A suspended cluster stays suspended.
     /// - A cluster that does not exist is not an error.
     ///
     /// # Errors
-    /// `Unavailable` when the host cluster does not answer.
+    /// `Unavailable` if the host cluster does not respond.
     async fn suspend(&self, target: &TenantTarget, now: Timestamp) -> Result<()>;
 
-    /// Wakes the cluster.
+    /// Resumes the cluster.
     ///
     /// # Behaviour
-    /// - A cluster that runs goes on running.
+    /// - A running cluster keeps running.
     /// - A cluster that does not exist is not an error.
     ///
     /// # Errors
-    /// `Unavailable` when the host cluster does not answer.
+    /// `Unavailable` if the host cluster does not respond.
     async fn resume(&self, target: &TenantTarget) -> Result<()>;
 
-    /// Begins to remove the cluster with everything in it. It is gone when it is observed as absent.
+    /// Starts the deletion of the cluster with everything in it. The deletion is complete when the cluster is observed
+    /// as absent.
     ///
     /// # Behaviour
-    /// - A cluster that does not exist, or is being removed, is not an error.
-    /// - What Hexabase did not make is not removed.
+    /// - A cluster that does not exist, or is already being deleted, is not an error.
+    /// - Objects that Hexabase did not create are not deleted.
     ///
     /// # Errors
-    /// - `Conflict` with code `not_ours` when the cluster of that name is somebody else's.
-    /// - `Unavailable` when the host cluster does not answer.
+    /// - `Conflict` with code `not_ours` if Hexabase did not create the cluster of that name.
+    /// - `Unavailable` if the host cluster does not respond.
     async fn delete(&self, target: &TenantTarget) -> Result<()>;
 
-    /// The operator's way into the cluster, with all rights. Never show it to a tenant.
+    /// Returns the operator's access to the cluster, with all permissions. Must never be shown to a tenant.
     ///
     /// # Behaviour
-    /// - Missing while the cluster does not exist or has not started yet.
+    /// - Fails with `NotFound` while the cluster does not exist or has not started yet.
     ///
     /// # Errors
-    /// - `NotFound` while there is none.
-    /// - `Unavailable` when the host cluster does not answer.
+    /// - `NotFound` while the cluster has no admin access yet.
+    /// - `Unavailable` if the host cluster does not respond.
     async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess>;
 
-    /// Whether the host cluster answers.
+    /// Checks that the host cluster responds.
     ///
     /// # Errors
-    /// `Unavailable` when it does not.
+    /// `Unavailable` if it does not respond.
     async fn ping(&self) -> Result<()>;
 
-    /// Follows what moves on the host cluster for as long as it is polled, so that looks at what did not move are cheap, and
-    /// calls `moved` for every cluster of which an announced change has come: see [`Observation::announced`].
-    /// [`Worker::run`](crate::worker::Worker::run) does it. One that follows nothing returns.
+    /// Watches the host cluster for as long as the future is polled, so that reconciles of unchanged clusters are
+    /// cheap. Calls `on_change` once for every change of which [`Observation::will_notify`] promised a notification.
+    /// [`Worker::run`](crate::worker::Worker::run) runs it. An implementation that cannot watch returns at once.
     ///
-    /// `moved` is called while things are being followed, so it must not take long.
-    async fn watch(&self, moved: &Moved<'_>);
+    /// `on_change` is called from the watch loop and must return quickly.
+    async fn watch(&self, on_change: &OnChange<'_>);
 }
 
-/// Hears of clusters that are worth a look, because something that was [announced](Observation::announced) has come.
-pub type Moved<'a> = dyn Fn(&TenantTarget) + Send + Sync + 'a;
+/// Receives the clusters that are due for a reconcile because a change with a promised notification has happened: see
+/// [`Observation::will_notify`].
+pub type OnChange<'a> = dyn Fn(&TenantTarget) + Send + Sync + 'a;
 
-/// What [`ClusterProvisioner::apply`] achieved.
+/// Result of [`ClusterProvisioner::apply`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Whether everything inside the tenant was applied, too.
+    /// `true` if the objects inside the tenant were applied too.
     pub tenant: bool,
-    /// Projects whose namespace could not be made, each with a reason for people.
+    /// Projects whose namespace could not be created, each with a reason for users.
     pub refused_projects: BTreeMap<ProjectId, String>,
-    /// The nodes that the tenant has to itself, if they were looked at.
+    /// Dedicated nodes of the tenant; `None` if they were not checked.
     pub nodes: Option<TenantNodes>,
 }
 
-/// The nodes that a tenant has to itself.
+/// Dedicated nodes of a tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TenantNodes {
-    /// Those of each pool; of pools that are no longer wanted those that are still to be given back.
+    /// Nodes of each pool; for a pool that is no longer desired, the nodes that are not yet released.
     pub pools: BTreeMap<NodePoolId, PoolNodes>,
-    /// What is still missing or in the way: why in one `CamelCase` word, and for people. None when all is as it should be.
+    /// Obstacle to the desired state: its reason as one `CamelCase` word, and a message for users. `None` if the nodes
+    /// match the desired state.
     pub waiting: Option<(String, String)>,
 }
 
 impl Applied {
-    /// That everything is as it should be, inside as well.
+    /// The result of a complete application, inside the tenant too.
     #[must_use]
-    pub const fn everything() -> Self {
+    pub const fn complete() -> Self {
         Self { tenant: true, refused_projects: BTreeMap::new(), nodes: None }
     }
 }
 
-/// What there is of a tenant cluster.
+/// Observed state of a tenant cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// How its control plane is.
+    /// State of the control plane.
     pub control_plane: ControlPlaneState,
-    /// Where its API server answers for users.
+    /// URL of the tenant API server for users.
     pub api_endpoint: Option<String>,
-    /// The certificate authority of its API server, in PEM.
+    /// Certificate authority of the tenant API server, in PEM.
     pub certificate_authority: Option<String>,
-    /// What is used of the workspace's quota, its control plane included.
+    /// Used part of the workspace's quota, including the control plane.
     pub usage: Option<Quota>,
-    /// What is used in each project.
+    /// Used part of the quota of each project.
     pub project_usage: BTreeMap<ProjectId, Quota>,
-    /// Whether it is announced when the cluster gets further, or once it is up comes to harm: [`ClusterProvisioner::watch`]
-    /// tells once that it has, so that nobody has to ask all the time. Where nobody watches, nothing is announced.
-    pub announced: bool,
+    /// `true` if [`ClusterProvisioner::watch`] reports the next progress, or degradation once ready, exactly once, so
+    /// that frequent polling is unnecessary. Always `false` while no watch runs.
+    pub will_notify: bool,
 }
 
 impl Observation {
-    /// The observation that there is nothing.
+    /// The observation of a cluster that does not exist.
     #[must_use]
     pub const fn absent() -> Self {
         Self::of(ControlPlaneState::Absent)
     }
 
-    /// The observation of a control plane of which nothing else is known.
+    /// An observation of the control plane alone.
     #[must_use]
     pub const fn of(control_plane: ControlPlaneState) -> Self {
         Self {
@@ -209,47 +215,47 @@ impl Observation {
             certificate_authority: None,
             usage: None,
             project_usage: BTreeMap::new(),
-            announced: false,
+            will_notify: false,
         }
     }
 
-    /// The same, with word of when the control plane gets further or comes to harm.
+    /// Sets the field `will_notify`.
     #[must_use]
-    pub fn announced(self) -> Self {
-        Self { announced: true, ..self }
+    pub fn will_notify(self) -> Self {
+        Self { will_notify: true, ..self }
     }
 }
 
-/// How a tenant's control plane is.
+/// State of a tenant's control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlPlaneState {
-    /// There is none.
+    /// It does not exist.
     Absent,
-    /// It is coming up.
+    /// It is starting.
     Starting {
-        /// What it waits for, for people.
+        /// The pending step, for users.
         message: String,
     },
-    /// Its API server answers.
+    /// Its API server responds.
     Ready,
-    /// It is going to sleep.
+    /// It is being suspended.
     Stopping,
-    /// It sleeps.
+    /// It is suspended.
     Stopped,
-    /// It cannot come up as things are.
+    /// It cannot start until the cause is removed.
     Broken {
-        /// Why, in one `CamelCase` word.
+        /// Reason, as one `CamelCase` word.
         reason: String,
-        /// Why, for people, and what to do about it.
+        /// Explanation for users, and the remedy.
         message: String,
     },
-    /// It is being removed.
+    /// It is being deleted.
     Terminating,
 }
 
-/// The operator's way into a tenant cluster.
+/// The operator's access to a tenant cluster.
 #[derive(Debug)]
 pub struct AdminAccess {
-    /// A kubeconfig with all rights.
+    /// A kubeconfig with all permissions.
     pub kubeconfig: SecretString,
 }

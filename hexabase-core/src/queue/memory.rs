@@ -1,4 +1,4 @@
-//! A queue in memory.
+//! The task queue in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,17 +9,19 @@ use event_listener::Event;
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 
-use super::{DeadLetter, Delivery, MAX_DELIVERIES, NEVER_SETTLED, TaskQueue, VISIBILITY};
+use super::{
+    DEFAULT_MAX_DELIVERIES, DEFAULT_VISIBILITY, DeadLetter, Delivery, NEVER_ACKNOWLEDGED, TaskQueue,
+};
 use crate::changeset::OutboxMessage;
 use crate::clock::{Clock, after, until};
 use crate::error::Result;
 use crate::id::MessageId;
 
-/// How long an id is remembered to drop repetitions.
+/// Time for which a message id is remembered to drop duplicates.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
-/// A [`TaskQueue`] in memory. What is in it is gone with the process: the sweep finds what that left
-/// undone.
+/// A [`TaskQueue`] in memory. Its messages are lost when the process ends; the periodic resync finds the work that
+/// they were about.
 #[derive(Debug)]
 pub struct MemoryQueue {
     clock: Arc<dyn Clock>,
@@ -32,9 +34,9 @@ pub struct MemoryQueue {
 #[derive(Debug, Default)]
 struct State {
     messages: BTreeMap<MessageId, Entry>,
-    /// When each message can be delivered next.
+    /// Next delivery time of each message.
     order: BTreeSet<(Timestamp, MessageId)>,
-    dead: BTreeMap<MessageId, DeadLetter>,
+    dead_letters: BTreeMap<MessageId, DeadLetter>,
     recent: BTreeSet<(Timestamp, MessageId)>,
     seen: BTreeSet<MessageId>,
 }
@@ -61,11 +63,11 @@ impl State {
         Some(entry)
     }
 
-    /// Makes a message a dead letter.
-    fn bury(&mut self, id: MessageId, reason: &str, at: Timestamp) {
+    /// Turns a message into a dead letter.
+    fn dead_letter(&mut self, id: MessageId, reason: &str, at: Timestamp) {
         if let Some(entry) = self.remove(id) {
             let (attempts, reason) = (entry.attempts, reason.to_owned());
-            self.dead.insert(id, DeadLetter { message: entry.message, attempts, reason, at });
+            self.dead_letters.insert(id, DeadLetter { message: entry.message, attempts, reason, at });
         }
     }
 
@@ -75,7 +77,7 @@ impl State {
         self.messages.insert(id, Entry { message, attempts: 0, visible_at: at });
     }
 
-    /// Whether this id was seen within the window; it is from now on.
+    /// `true` if this id was seen within the window; remembers the id otherwise.
     fn is_repetition(&mut self, id: MessageId, now: Timestamp) -> bool {
         while let Some((forget_at, old)) = self.recent.first().copied() {
             if forget_at > now {
@@ -91,26 +93,26 @@ impl State {
         false
     }
 
-    /// The delivery is still the current one of its message.
+    /// `true` if the delivery is still the current one of its message.
     fn is_current(&self, delivery: &Delivery) -> bool {
         self.messages.get(&delivery.message.id).is_some_and(|entry| entry.attempts == delivery.attempt)
     }
 }
 
 impl MemoryQueue {
-    /// An empty queue on this clock: half a minute's visibility, twenty deliveries.
+    /// Creates an empty queue that uses this clock, with a visibility of 30 s and at most 20 deliveries.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             state: Mutex::default(),
             arrived: Event::new(),
-            visibility: VISIBILITY,
-            max_deliveries: MAX_DELIVERIES,
+            visibility: DEFAULT_VISIBILITY,
+            max_deliveries: DEFAULT_MAX_DELIVERIES,
         }
     }
 
-    /// The same with another visibility and number of deliveries.
+    /// Sets the visibility and the maximum number of deliveries.
     #[must_use]
     pub fn with_delivery(mut self, visibility: Duration, max_deliveries: u32) -> Self {
         self.visibility = visibility;
@@ -122,7 +124,7 @@ impl MemoryQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What can be delivered now, and when there will be something if nothing can.
+    /// Takes the messages that can be delivered now, and returns the time of the next delivery.
     fn take_visible(&self, limit: usize) -> (Vec<Delivery>, Option<Timestamp>) {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -131,7 +133,7 @@ impl MemoryQueue {
         let mut deliveries = Vec::with_capacity(due.len());
         for id in due {
             if state.messages.get(&id).is_some_and(|entry| entry.attempts >= self.max_deliveries) {
-                state.bury(id, NEVER_SETTLED, now);
+                state.dead_letter(id, NEVER_ACKNOWLEDGED, now);
                 continue;
             }
             state.schedule(id, after(now, self.visibility));
@@ -160,8 +162,8 @@ impl TaskQueue for MemoryQueue {
         Ok(())
     }
 
-    async fn receive(&self, limit: usize, patience: Duration) -> Result<Vec<Delivery>> {
-        let deadline = after(self.clock.now(), patience);
+    async fn receive(&self, limit: usize, max_wait: Duration) -> Result<Vec<Delivery>> {
+        let deadline = after(self.clock.now(), max_wait);
         loop {
             let arrived = self.arrived.listen();
             let (deliveries, next) = self.take_visible(limit);
@@ -169,11 +171,11 @@ impl TaskQueue for MemoryQueue {
             if !deliveries.is_empty() || now >= deadline {
                 return Ok(deliveries);
             }
-            let wake = next.map_or(deadline, |next| next.min(deadline));
-            let nap = self.clock.sleep(until(now, wake));
+            let next_check = next.map_or(deadline, |next| next.min(deadline));
+            let timer = self.clock.sleep(until(now, next_check));
             futures_util::select_biased! {
                 () = arrived.fuse() => {}
-                () = nap.fuse() => {}
+                () = timer.fuse() => {}
             }
         }
     }
@@ -196,14 +198,14 @@ impl TaskQueue for MemoryQueue {
             if delivery.attempt < self.max_deliveries {
                 state.schedule(delivery.message.id, after(now, delay));
             } else {
-                state.bury(delivery.message.id, reason, now);
+                state.dead_letter(delivery.message.id, reason, now);
             }
         }
         self.arrived.notify(usize::MAX);
         Ok(())
     }
 
-    async fn keep(&self, delivery: &Delivery) -> Result<()> {
+    async fn extend_visibility(&self, delivery: &Delivery) -> Result<()> {
         let until = after(self.clock.now(), self.visibility);
         let mut state = self.lock();
         if state.is_current(delivery) {
@@ -221,14 +223,14 @@ impl TaskQueue for MemoryQueue {
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
-        Ok(self.lock().dead.values().take(limit).cloned().collect())
+        Ok(self.lock().dead_letters.values().take(limit).cloned().collect())
     }
 
     async fn retry_dead_letter(&self, id: MessageId) -> Result<bool> {
         let now = self.clock.now();
         {
             let mut state = self.lock();
-            let Some(letter) = state.dead.remove(&id) else { return Ok(false) };
+            let Some(letter) = state.dead_letters.remove(&id) else { return Ok(false) };
             state.add(letter.message, now);
         }
         self.arrived.notify(usize::MAX);

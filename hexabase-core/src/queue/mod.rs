@@ -1,4 +1,4 @@
-//! The seam to asynchronous work.
+//! The extension point for asynchronous work.
 
 pub mod memory;
 
@@ -15,113 +15,113 @@ use crate::changeset::OutboxMessage;
 use crate::error::Result;
 use crate::id::MessageId;
 
-/// How long a queue that was told nothing else leaves a message with whoever took it.
-pub const VISIBILITY: Duration = Duration::from_secs(30);
-/// How often such a queue delivers a message before it becomes a dead letter.
-pub const MAX_DELIVERIES: u32 = 20;
-/// The reason of dead letters of which nobody ever said what was wrong.
-pub const NEVER_SETTLED: &str = "whoever took it never said how it went: perhaps it kills its workers";
+/// Default time for which a received message stays invisible to other workers.
+pub const DEFAULT_VISIBILITY: Duration = Duration::from_secs(30);
+/// Default number of deliveries before a message becomes a dead letter.
+pub const DEFAULT_MAX_DELIVERIES: u32 = 20;
+/// Reason of a dead letter that no worker acknowledged or returned.
+pub const NEVER_ACKNOWLEDGED: &str =
+    "no worker acknowledged or returned the message; it may crash its workers";
 
 /// At-least-once delivery of messages to workers.
 ///
-/// A message may come twice, late, or after a younger one; it only ever means "look". What was received
-/// must be acknowledged within [`TaskQueue::visibility`], or it comes again.
+/// A message may arrive twice, late, or after a newer one; receivers treat it only as a request to reconcile. A
+/// received message must be acknowledged within [`TaskQueue::visibility`], or it is delivered again.
 #[async_trait]
 pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
-    /// Puts a message in the queue, to be delivered after `delay`.
+    /// Adds a message to the queue, to be delivered after `delay`.
     ///
     /// # Behaviour
-    /// - A message with an id that was published a short while ago is dropped: publishing again is harmless.
+    /// - A message with an id that was published recently is dropped, so publishing again is harmless.
     ///
     /// # Errors
-    /// `Unavailable`; the message may or may not be in the queue then, so publish it again.
+    /// `Unavailable`; the message may or may not be in the queue, so publish it again.
     async fn publish(&self, message: &OutboxMessage, delay: Duration) -> Result<()>;
 
-    /// Takes up to `limit` messages, waiting up to `patience` for the first one.
+    /// Receives up to `limit` messages, waiting up to `max_wait` for the first one.
     ///
     /// # Behaviour
-    /// - While a message is out, nobody else gets it, until its visibility has passed.
-    /// - With nothing to deliver the answer is empty.
-    /// - A message that was delivered as often as it may be, and never settled, becomes a dead letter instead of
-    ///   being delivered once more: whoever takes it dies of it.
+    /// - A received message is invisible to other workers until its visibility has passed.
+    /// - Returns an empty list if there is no message to deliver.
+    /// - A message that was delivered [`TaskQueue::max_deliveries`] times and never acknowledged or returned becomes a
+    ///   dead letter instead of being delivered again, because it may crash its workers.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn receive(&self, limit: usize, patience: Duration) -> Result<Vec<Delivery>>;
+    async fn receive(&self, limit: usize, max_wait: Duration) -> Result<Vec<Delivery>>;
 
-    /// Says that a message was dealt with; it does not come again.
+    /// Acknowledges a message that was processed; it is not delivered again.
     ///
     /// # Behaviour
-    /// - Acknowledging twice, or too late, is not an error.
+    /// - Acknowledging twice or too late is not an error.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn ack(&self, delivery: &Delivery) -> Result<()>;
 
-    /// Gives a message back, to come again after `delay`, or to become a dead letter once it was delivered
-    /// [`TaskQueue::max_deliveries`] times.
+    /// Returns a message to the queue, to be delivered again after `delay`.
     ///
     /// # Behaviour
-    /// - A message that was delivered as often as it may be becomes a dead letter with `reason`.
+    /// - A message that was delivered [`TaskQueue::max_deliveries`] times becomes a dead letter with `reason`.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn nack(&self, delivery: &Delivery, delay: Duration, reason: &str) -> Result<()>;
 
-    /// Says that work on a message goes on: its visibility begins anew.
+    /// Extends the visibility of a message that is still being processed: it starts again from now.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn keep(&self, delivery: &Delivery) -> Result<()>;
+    async fn extend_visibility(&self, delivery: &Delivery) -> Result<()>;
 
-    /// How long a received message stays out of everybody else's sight.
+    /// Time for which a received message stays invisible to other workers.
     fn visibility(&self) -> Duration;
 
-    /// How often a message is delivered before it becomes a dead letter.
+    /// Number of deliveries before a message becomes a dead letter.
     fn max_deliveries(&self) -> u32;
 
-    /// Messages that were given up, oldest first, at most `limit`.
+    /// Lists the dead letters, oldest first, at most `limit`.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>>;
 
-    /// Puts a dead letter back in the queue; says whether there was one.
+    /// Returns a dead letter to the queue; returns `true` if there was one.
     ///
     /// # Behaviour
-    /// - It comes again as if it had never been delivered.
+    /// - The message is delivered as if it had never been delivered before.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn retry_dead_letter(&self, id: MessageId) -> Result<bool>;
 
-    /// How many messages wait or are out, dead letters not counted.
+    /// Returns the number of messages that wait for delivery or are being processed, without dead letters.
     ///
     /// # Errors
-    /// `Unavailable` when the queue does not answer.
+    /// `Unavailable` if the queue does not respond.
     async fn depth(&self) -> Result<u64>;
 }
 
-/// A message on loan.
+/// A received message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The message.
     pub message: OutboxMessage,
-    /// The how-manieth delivery this is, from 1.
+    /// Number of this delivery of the message, starting at 1.
     pub attempt: u32,
-    /// What the queue recognises this delivery by.
+    /// The queue's handle for this delivery.
     pub receipt: String,
 }
 
-/// A message that was given up.
+/// A message that is no longer delivered because its deliveries failed too often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The message.
     pub message: OutboxMessage,
-    /// How often it was delivered.
+    /// Number of deliveries.
     pub attempts: u32,
-    /// Why the last delivery failed.
+    /// Reason of the last failure.
     pub reason: String,
-    /// When it was given up.
+    /// Time at which the message became a dead letter.
     pub at: Timestamp,
 }

@@ -8,13 +8,13 @@ use crate::page::{Page, PageRequest};
 /// Groups, projects, roles and assignments of a workspace.
 #[async_trait]
 pub trait AccessStore: Send + Sync {
-    /// A group.
+    /// Finds a group.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_group(&self, org: OrganizationId, ws: WorkspaceId, id: GroupId) -> Result<Option<Group>>;
 
-    /// The groups of a workspace, oldest first.
+    /// Lists the groups of a workspace, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -25,7 +25,7 @@ pub trait AccessStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Group>>;
 
-    /// Who was put in one of these groups, in the order of group and user.
+    /// Lists the memberships of these groups, ordered by group and user.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -36,8 +36,7 @@ pub trait AccessStore: Send + Sync {
         groups: &[GroupId],
     ) -> Result<Vec<Membership>>;
 
-    /// The groups of a workspace that a user was put in, in the order of their ids; ancestors are not among
-    /// them.
+    /// Lists the groups of a workspace in which a user is a direct member, ordered by id. Ancestors are not included.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -48,7 +47,7 @@ pub trait AccessStore: Send + Sync {
         user: UserId,
     ) -> Result<Vec<GroupId>>;
 
-    /// Everybody who is in some group of a workspace, in the order of their ids.
+    /// Lists the users that are in at least one group of a workspace, ordered by id.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -59,7 +58,7 @@ pub trait AccessStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<UserId>>;
 
-    /// A project.
+    /// Finds a project.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -70,7 +69,7 @@ pub trait AccessStore: Send + Sync {
         id: ProjectId,
     ) -> Result<Option<Project>>;
 
-    /// The projects of a workspace, oldest first.
+    /// Lists the projects of a workspace, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -81,14 +80,14 @@ pub trait AccessStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Project>>;
 
-    /// A custom role.
+    /// Finds a custom role.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_role(&self, org: OrganizationId, ws: WorkspaceId, id: RoleId)
     -> Result<Option<CustomRole>>;
 
-    /// The custom roles of a project, oldest first.
+    /// Lists the custom roles of a project, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -100,7 +99,7 @@ pub trait AccessStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<CustomRole>>;
 
-    /// An assignment.
+    /// Finds an assignment.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -111,7 +110,7 @@ pub trait AccessStore: Send + Sync {
         id: AssignmentId,
     ) -> Result<Option<Assignment>>;
 
-    /// The assignments in a project, or those in the workspace as a whole, oldest first.
+    /// Lists the assignments in a project, or with `None` those in the workspace as a whole, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -5,22 +5,23 @@ use crate::error::Result;
 use crate::id::OrganizationId;
 use crate::model::{BillingAccount, CustomerId, WebhookEvent};
 
-/// What organizations owe.
+/// Billing accounts, customers and webhook events.
 #[async_trait]
 pub trait BillingStore: Send + Sync {
-    /// The billing account of an organization; none for one that never had to do with money.
+    /// Finds the billing account of an organization; `None` if the organization has never used billing.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_billing_account(&self, organization: OrganizationId) -> Result<Option<BillingAccount>>;
 
-    /// Which organization the billing provider knows by this name.
+    /// Finds the organization of a customer of the billing provider.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_customer(&self, customer: &CustomerId) -> Result<Option<OrganizationId>>;
 
-    /// The organizations that the billing provider knows, in the order of their ids, after the one named, at most `limit`.
+    /// Lists the organizations that are customers of the billing provider, ordered by id, starting after `after`, at
+    /// most `limit`.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -30,19 +31,19 @@ pub trait BillingStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<OrganizationId>>;
 
-    /// The organizations whose accounts should have been looked at by now, at most `limit`.
+    /// Lists the organizations whose billing account is due for a reconcile at `now`, at most `limit`.
     ///
     /// # Behaviour
-    /// - The most overdue come first.
+    /// - The most overdue accounts come first.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>>;
 
-    /// What the provider told and nobody has heard yet, at most `limit`.
+    /// Lists webhook events that have not been processed, at most `limit`.
     ///
     /// # Behaviour
-    /// - What came first comes first.
+    /// - The events are ordered by the time of receipt, earliest first.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -4,16 +4,16 @@ use crate::error::Result;
 use crate::model::RegisteredHost;
 use crate::name::HostClusterName;
 
-/// The host clusters that operators registered.
+/// Host clusters that operators registered.
 #[async_trait]
 pub trait HostStore: Send + Sync {
-    /// A host cluster.
+    /// Finds a registered host cluster.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_host(&self, name: &HostClusterName) -> Result<Option<RegisteredHost>>;
 
-    /// All host clusters, by name.
+    /// Lists all registered host clusters, ordered by name.
     ///
     /// # Errors
     /// `Unavailable`.

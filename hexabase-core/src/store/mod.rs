@@ -1,14 +1,14 @@
 //! The system of record.
 //!
-//! [`TenantStore`] is the sum of small traits, one per area of the domain; implement those. Reads are
-//! scoped: whatever is nested takes the ids of its parents, so that a foreign id finds nothing. Everything
-//! that changes the domain goes through the one [`Commit::commit`].
+//! [`TenantStore`] is the sum of small traits, one per area of the domain; a backend implements those. Reads are
+//! scoped: a method that reads a nested record takes the ids of its parents, so an id of another tenant finds no
+//! record. Every change of the domain goes through [`Commit::commit`].
 //!
-//! What all methods have in common:
+//! Rules for all methods:
 //!
-//! - `find_*` answers `None` for what is missing; `list_*` answers an empty list or page.
-//! - A read sees every commit that was acknowledged before it began.
-//! - A store that cannot answer fails with [`Unavailable`](crate::ErrorKind::Unavailable).
+//! - `find_*` returns `None` if the record does not exist; `list_*` returns an empty list or page.
+//! - A read sees every commit that was acknowledged before the read began.
+//! - If the store does not respond, a method fails with [`Unavailable`](crate::ErrorKind::Unavailable).
 //!
 //! Every sentence under *Behaviour* is a case of `hexabase_core::conformance` (feature `conformance`).
 
@@ -42,32 +42,32 @@ use crate::changeset::{Changeset, IdempotencyRecord};
 use crate::error::Result;
 use crate::id::UserId;
 
-/// The one way in which the domain changes.
+/// Atomic commits, the only way to change the domain.
 #[async_trait]
 pub trait Commit: fmt::Debug + Send + Sync + 'static {
-    /// Makes a change, wholly or not at all.
+    /// Applies a changeset atomically.
     ///
     /// # Behaviour
-    /// - A commit that fails leaves nothing behind.
-    /// - Guards are checked against the state before the writes, and stay true until the commit is done.
-    /// - Inserting what is there fails with `AlreadyExists` and names the thing.
-    /// - Putting replaces what is there, and adds what is not.
-    /// - Updating or deleting what is missing fails with `NotFound`.
-    /// - Inserting into something missing fails with `NotFound`.
-    /// - Of two commits guarded by the same version exactly one succeeds.
-    /// - Once acknowledged, a commit survives the death of the process; a store that lives in memory lives
-    ///   as long as its process.
+    /// - A commit that fails changes nothing.
+    /// - Preconditions are checked against the state before the writes, and hold until the commit is done.
+    /// - Inserting a record that exists fails with `AlreadyExists`; the message names the kind of the record.
+    /// - Putting a record replaces an existing one, and otherwise adds it.
+    /// - Updating or deleting a record that does not exist fails with `NotFound`.
+    /// - Inserting a record whose owner does not exist fails with `NotFound`.
+    /// - Of two commits with a precondition on the same version exactly one succeeds.
+    /// - An acknowledged commit survives a crash of the process; in a store that lives in memory it lives as long as
+    ///   the process.
     ///
     /// # Errors
-    /// - `Conflict` with code `version_conflict` when a guard no longer holds; read and decide again.
-    /// - `AlreadyExists` with code `idempotency_key_used` when the reply to this key is there already.
-    /// - `AlreadyExists` or `NotFound` as above.
+    /// - `Conflict` with code `version_conflict` if a precondition does not hold; read and decide again.
+    /// - `AlreadyExists` with code `idempotency_key_used` if a response to this key is already stored.
+    /// - `AlreadyExists` or `NotFound` as listed under *Behaviour*.
     async fn commit(&self, changeset: Changeset) -> Result<()>;
 
-    /// The reply that a request with this key was given, unless it has expired.
+    /// Finds the response that a request with this key received; `None` if it has expired at `now`.
     ///
     /// # Behaviour
-    /// - Keys of different users never meet.
+    /// - The same key of another user is a different record.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -78,15 +78,15 @@ pub trait Commit: fmt::Debug + Send + Sync + 'static {
         now: jiff::Timestamp,
     ) -> Result<Option<IdempotencyRecord>>;
 
-    /// Whether the store answers.
+    /// Checks that the store responds.
     ///
     /// # Errors
-    /// `Unavailable` when it does not.
+    /// `Unavailable` if it does not respond.
     async fn ping(&self) -> Result<()>;
 }
 
-/// The system of record: scoped reads, and one way to change things. Do not implement it; it is there for
-/// whatever implements its parts.
+/// The system of record: scoped reads and atomic commits. Implemented automatically for every type that implements the
+/// parts; do not implement it directly.
 pub trait TenantStore:
     Commit
     + UserStore

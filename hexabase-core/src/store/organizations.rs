@@ -9,16 +9,16 @@ use crate::model::{
 };
 use crate::page::{Page, PageRequest};
 
-/// Organizations, the people in them, and what is on record about them.
+/// Organizations, their members, invitations and service accounts, the audit log and the live events.
 #[async_trait]
 pub trait OrganizationStore: Send + Sync {
-    /// An organization.
+    /// Finds an organization.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>>;
 
-    /// The organizations that a user belongs to, each with the membership, oldest first.
+    /// Lists the organizations of a user, each with the user's membership, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -28,22 +28,22 @@ pub trait OrganizationStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<(Organization, Member)>>;
 
-    /// How much there is in an organization.
+    /// Counts the members, owners, invitations, service accounts and workspaces of an organization.
     ///
     /// # Behaviour
-    /// - Of an organization that does not exist there is nothing.
+    /// - All counts of an organization that does not exist are zero.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn count_organization(&self, id: OrganizationId) -> Result<OrganizationCounts>;
 
-    /// A user's place in an organization.
+    /// Finds the membership of a user in an organization.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>>;
 
-    /// The persons in an organization, in the order of their ids. Service accounts are not among them.
+    /// Lists the persons in an organization, ordered by user id. Service accounts are not included.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -53,7 +53,7 @@ pub trait OrganizationStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<(Member, User)>>;
 
-    /// An invitation, open or expired.
+    /// Finds an invitation, open or expired.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -63,14 +63,14 @@ pub trait OrganizationStore: Send + Sync {
         id: InvitationId,
     ) -> Result<Option<Invitation>>;
 
-    /// The invitations, wherever into, of whoever has this user's address, that are open at this moment, in the order of
-    /// their organizations: the first 50.
+    /// Lists the invitations to the e-mail address of a user, into any organization, that are open at `now`, ordered
+    /// by organization: the first 50.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>>;
 
-    /// The invitations of an organization, oldest first.
+    /// Lists the invitations of an organization, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -80,7 +80,7 @@ pub trait OrganizationStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Invitation>>;
 
-    /// A service account.
+    /// Finds a service account.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -90,7 +90,7 @@ pub trait OrganizationStore: Send + Sync {
         id: UserId,
     ) -> Result<Option<ServiceAccount>>;
 
-    /// The service accounts of an organization, oldest first.
+    /// Lists the service accounts of an organization, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -100,10 +100,10 @@ pub trait OrganizationStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<ServiceAccount>>;
 
-    /// The audit log of an organization, newest first.
+    /// Lists the audit log of an organization, newest first.
     ///
     /// # Behaviour
-    /// - The log outlives the organization.
+    /// - The log remains after the organization is deleted.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -114,7 +114,7 @@ pub trait OrganizationStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<AuditEvent>>;
 
-    /// The live events of an organization after `after`, oldest first, at most `limit`.
+    /// Lists the live events of an organization after `after`, oldest first, at most `limit`.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -125,7 +125,7 @@ pub trait OrganizationStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Event>>;
 
-    /// The newest live event of an organization.
+    /// Returns the id of the newest live event of an organization.
     ///
     /// # Errors
     /// `Unavailable`.

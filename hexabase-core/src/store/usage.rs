@@ -5,25 +5,25 @@ use crate::error::Result;
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::model::{Hour, MeteredHour, PerMeter, UsageHour, UsageReport, WorkspaceUsage};
 
-/// A workspace whose meters are to be read.
+/// A workspace whose meters must be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeteredWorkspace {
-    /// Whose it is.
+    /// Organization that owns the workspace.
     pub organization_id: OrganizationId,
-    /// Which workspace, which may be gone by now.
+    /// The workspace, which may have been deleted.
     pub workspace_id: WorkspaceId,
-    /// Whether its organization is a customer of the billing provider.
+    /// `true` if the organization is a customer of the billing provider.
     pub is_customer: bool,
 }
 
-/// What workspaces used.
+/// Metered usage of workspaces, and the reports of it to the billing provider.
 #[async_trait]
 pub trait UsageStore: Send + Sync {
-    /// The workspaces that there are, and those of which there is usage in this hour, in the order of their organizations
-    /// and ids, after the one named, at most `limit`.
+    /// Lists the existing workspaces and those with usage in this hour, ordered by organization and workspace id,
+    /// starting after `after`, at most `limit`.
     ///
     /// # Behaviour
-    /// - A workspace that is gone is listed for the hours of which there is usage.
+    /// - A deleted workspace is listed for the hours in which it has usage.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -34,17 +34,17 @@ pub trait UsageStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<MeteredWorkspace>>;
 
-    /// The usage of an organization's workspaces in an hour.
+    /// Lists the usage of an organization's workspaces in one hour.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn list_usage(&self, organization: OrganizationId, hour: Hour) -> Result<Vec<UsageHour>>;
 
-    /// What each workspace of an organization, or one of them, used from an hour on until before another, in the order of
-    /// their ids.
+    /// Sums the usage of each workspace of an organization, or of one workspace, from hour `from` (inclusive) to
+    /// `until` (exclusive), ordered by workspace id.
     ///
     /// # Behaviour
-    /// - Workspaces of which nothing was read are left out.
+    /// - Workspaces without usage records in this period are not included.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -56,8 +56,8 @@ pub trait UsageStore: Send + Sync {
         until: Hour,
     ) -> Result<Vec<WorkspaceUsage>>;
 
-    /// What all workspaces of an organization used together in each hour from one on until before another, in
-    /// thousandths of each meter's unit, in the order of the hours.
+    /// Sums the usage of all workspaces of an organization for each hour from `from` (inclusive) to `until`
+    /// (exclusive), in thousandths of each meter's unit, ordered by hour.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -68,8 +68,8 @@ pub trait UsageStore: Send + Sync {
         until: Hour,
     ) -> Result<Vec<(Hour, PerMeter<u64>)>>;
 
-    /// What the billing provider was told of an organization's usage from an hour on until before another, in the order
-    /// of the hours.
+    /// Lists the usage reports of an organization from hour `from` (inclusive) to `until` (exclusive), ordered by
+    /// hour.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -80,16 +80,17 @@ pub trait UsageStore: Send + Sync {
         until: Hour,
     ) -> Result<Vec<UsageReport>>;
 
-    /// The hours that were read, from one on, in their order.
+    /// Lists the hours for which the meters were read, from `from` on, ordered by hour.
     ///
     /// # Behaviour
-    /// - The newest one is among them, however long ago it was.
+    /// - The newest such hour is always included, even if it is before `from`.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>>;
 
-    /// Forgets the usage of all hours that began before `before`, with what was told of them. Answers how many records.
+    /// Deletes the usage, the usage reports and the metered hours of all hours that began before `before`. Returns the
+    /// number of deleted records.
     ///
     /// # Errors
     /// `Unavailable`.

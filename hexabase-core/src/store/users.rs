@@ -5,37 +5,37 @@ use crate::id::UserId;
 use crate::model::{Identity, User};
 use crate::name::{Email, ProviderName};
 
-/// Who there is, and how they sign in.
+/// Users and their identities at identity providers.
 #[async_trait]
 pub trait UserStore: Send + Sync {
-    /// A user.
+    /// Finds a user.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_user(&self, id: UserId) -> Result<Option<User>>;
 
-    /// Several users at once.
+    /// Finds several users at once.
     ///
     /// # Behaviour
-    /// - Users that do not exist are left out; the others come in the order of their ids.
+    /// - Users that do not exist are not included; the others are ordered by id.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_users(&self, ids: &[UserId]) -> Result<Vec<User>>;
 
-    /// The person with a verified address.
+    /// Finds the person with this verified e-mail address.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_user_by_email(&self, email: &Email) -> Result<Option<User>>;
 
-    /// What a provider's name for somebody stands for.
+    /// Finds an identity by provider and subject.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn find_identity(&self, provider: &ProviderName, subject: &str) -> Result<Option<Identity>>;
 
-    /// All ways in which a user signs in, in the order of provider and subject.
+    /// Lists the identities of a user, ordered by provider and subject.
     ///
     /// # Errors
     /// `Unavailable`.

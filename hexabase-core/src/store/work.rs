@@ -4,67 +4,73 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::changeset::{Guard, OutboxMessage};
+use crate::changeset::{OutboxMessage, Precondition};
 use crate::error::Result;
 use crate::id::{MessageId, OrganizationId, WorkspaceId};
 use crate::name::HostClusterName;
 
-/// The right to work on something for a while. At any moment at most one holder has it, and whoever held it
-/// before cannot commit any more: see [`Guard::Lease`](crate::changeset::Guard::Lease).
+/// An exclusive, temporary right to work on something. At any time at most one holder has it, and an earlier holder
+/// can no longer commit: see [`Precondition::Lease`](crate::changeset::Precondition::Lease).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// On what.
+    /// Name of the resource that the lease is for.
     pub name: String,
-    /// The fencing token: it grows with every acquisition.
+    /// Fencing token; it increases with every acquisition.
     pub token: u64,
-    /// Until when, unless it is renewed.
+    /// Time at which the lease expires unless it is renewed.
     pub expires_at: Timestamp,
 }
 
 impl Lease {
-    /// What must still hold when its holder commits.
+    /// The precondition for commits of the holder.
     #[must_use]
-    pub fn guard(&self) -> Guard {
-        Guard::Lease(self.name.clone(), self.token)
+    pub fn precondition(&self) -> Precondition {
+        Precondition::Lease(self.name.clone(), self.token)
     }
 }
 
-/// What the workers need: messages to publish, leases, and what is due.
+/// Storage for workers: outbox messages, leases and due workspaces.
 #[async_trait]
 pub trait WorkStore: Send + Sync {
-    /// Takes the oldest messages that nobody else is publishing, at most `limit`, for as long as `hold`.
+    /// Claims the oldest messages that no other worker has claimed, at most `limit`, for `claim_ttl`.
     ///
     /// # Behaviour
-    /// - Messages come in the order of their ids.
-    /// - A message that was claimed is not claimed again before `hold` has passed.
-    /// - Nor is a later message of the same workspace, so that messages of one workspace leave in order.
-    /// - A message stays until [`Self::finish_outbox`] removes it.
+    /// - Messages are ordered by id.
+    /// - A claimed message is not claimed again before `claim_ttl` has passed.
+    /// - While a message is claimed, later messages of the same workspace are not claimed, so messages of one
+    ///   workspace are published in order.
+    /// - A message stays in the outbox until [`Self::finish_outbox`] removes it.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>>;
+    async fn claim_outbox(
+        &self,
+        limit: usize,
+        now: Timestamp,
+        claim_ttl: Duration,
+    ) -> Result<Vec<OutboxMessage>>;
 
-    /// Removes messages that were published.
+    /// Removes published messages.
     ///
     /// # Behaviour
-    /// - Messages that are gone already are not an error.
+    /// - Messages that were already removed are not an error.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn finish_outbox(&self, ids: &[MessageId]) -> Result<()>;
 
-    /// How many messages wait to be published.
+    /// Returns the number of messages that are not yet published.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn count_outbox(&self) -> Result<u64>;
 
-    /// Acquires a lease, or answers `None` while somebody else holds it.
+    /// Acquires a lease; `None` while another holder has it.
     ///
     /// # Behaviour
-    /// - A lease that has expired can be acquired by anyone.
-    /// - Whoever holds a lease can acquire it again; the token grows all the same.
-    /// - Tokens of one name only ever grow, also after a release.
+    /// - Any holder can acquire a lease that has expired.
+    /// - The current holder can acquire the lease again; this increases the token too.
+    /// - The tokens of one name always increase, also after a release.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -76,31 +82,31 @@ pub trait WorkStore: Send + Sync {
         ttl: Duration,
     ) -> Result<Option<Lease>>;
 
-    /// Prolongs a lease that is still held with its token.
+    /// Extends a lease that still has its token.
     ///
     /// # Behaviour
-    /// - Answers false when somebody else has acquired it since, and changes nothing.
+    /// - Returns `false` and changes nothing if the lease has been acquired again since.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn renew_lease(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<bool>;
 
-    /// Gives a lease back, if it is still held with its token.
+    /// Releases a lease that still has its token.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn release_lease(&self, lease: &Lease) -> Result<()>;
 
-    /// The leases that somebody holds, in the order of their names, at most `limit`.
+    /// Lists the leases that are held, ordered by name, at most `limit`.
     ///
     /// # Behaviour
-    /// - Those that were released or have run out by `now` are left out.
+    /// - Leases that were released or have expired at `now` are not included.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn list_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>>;
 
-    /// Workspaces that should have been looked at by `now`, the most overdue first, at most `limit`.
+    /// Lists the workspaces that are due for a reconcile at `now`, the most overdue first, at most `limit`.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -110,21 +116,22 @@ pub trait WorkStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(OrganizationId, WorkspaceId)>>;
 
-    /// Makes every workspace on a host cluster due, for a cluster that may have forgotten what it was told.
-    /// Answers how many.
+    /// Makes every workspace on a host cluster due for a reconcile, for a host cluster that may have lost applied
+    /// state. Returns the number of workspaces.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64>;
 
-    /// How many workspaces each host cluster carries; those that carry none are left out.
+    /// Counts the workspaces of each host cluster; host clusters without workspaces are not included.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>>;
 
-    /// Forgets what nobody needs any more: expired replies, sessions that are over with their refresh
-    /// tokens, and events and leases that ended before `events_before`. Answers how many records.
+    /// Deletes records that are no longer needed: expired idempotency records, expired sessions with their refresh
+    /// tokens, and events, webhook events and leases that ended before `events_before`. Returns the number of deleted
+    /// records.
     ///
     /// # Errors
     /// `Unavailable`.

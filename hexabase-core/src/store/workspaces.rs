@@ -5,10 +5,10 @@ use crate::id::{OrganizationId, TaskId, UserId, WorkspaceId};
 use crate::model::{Member, Task, Workspace, WorkspaceState};
 use crate::page::{Page, PageRequest};
 
-/// Workspaces and the tasks on them.
+/// Workspaces and their tasks.
 #[async_trait]
 pub trait WorkspaceStore: Send + Sync {
-    /// A workspace.
+    /// Finds a workspace.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -18,15 +18,15 @@ pub trait WorkspaceStore: Send + Sync {
         id: WorkspaceId,
     ) -> Result<Option<Workspace>>;
 
-    /// The organization that a workspace belongs to: for tokens, which name the workspace alone. Nobody learns
-    /// anything else of a workspace without naming its organization.
+    /// Returns the organization that owns a workspace. For tokens, which name only the workspace; every other read of
+    /// a workspace requires the organization.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>>;
 
-    /// A member of an organization with one of its workspaces, in a single read: what nearly every request begins
-    /// with. Nothing for whoever is no member; no workspace where there is none.
+    /// Finds a member of an organization together with one of its workspaces, in a single read, because nearly every
+    /// request begins with both. `None` if the user is not a member; no workspace if it does not exist.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -37,10 +37,10 @@ pub trait WorkspaceStore: Send + Sync {
         id: WorkspaceId,
     ) -> Result<Option<(Member, Option<Workspace>)>>;
 
-    /// A workspace with everything that its cluster follows, as of one moment.
+    /// Loads a workspace with its groups, projects, roles and assignments, from one consistent snapshot.
     ///
     /// # Behaviour
-    /// - Groups, projects, roles and assignments come in the order of their ids.
+    /// - Groups, projects, roles and assignments are ordered by id.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -50,8 +50,8 @@ pub trait WorkspaceStore: Send + Sync {
         id: WorkspaceId,
     ) -> Result<Option<WorkspaceState>>;
 
-    /// The workspaces of an organization, oldest first: all of them, or those with a group that `member`
-    /// is in.
+    /// Lists the workspaces of an organization, oldest first: all of them, or with `member` only those in which that
+    /// user is in a group.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -62,7 +62,7 @@ pub trait WorkspaceStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Workspace>>;
 
-    /// A task.
+    /// Finds a task.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -73,7 +73,7 @@ pub trait WorkspaceStore: Send + Sync {
         id: TaskId,
     ) -> Result<Option<Task>>;
 
-    /// The tasks of a workspace, newest first.
+    /// Lists the tasks of a workspace, newest first.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -84,7 +84,7 @@ pub trait WorkspaceStore: Send + Sync {
         page: &PageRequest,
     ) -> Result<Page<Task>>;
 
-    /// The tasks of a workspace that are pending or running, oldest first.
+    /// Lists the tasks of a workspace that are pending or running, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.

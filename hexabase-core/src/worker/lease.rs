@@ -1,3 +1,5 @@
+//! Leases: runs work under a lease of the store, and renews the lease meanwhile.
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -9,17 +11,17 @@ use jiff::Timestamp;
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id_source::IdSourceExt as _;
-use crate::platform::Parts;
+use crate::platform::PlatformInner;
 use crate::store::Lease;
 
-/// How long a lease lasts without being renewed: so long does a workspace wait when its worker dies.
-const TTL: Duration = Duration::from_secs(10);
-const RENEW_AFTER: Duration = Duration::from_secs(3);
+/// Lifetime of a lease without renewal, and so the longest time that a workspace waits after its worker died.
+const LEASE_TTL: Duration = Duration::from_secs(10);
+const LEASE_RENEW_INTERVAL: Duration = Duration::from_secs(3);
 
-impl Parts {
-    /// Does `work` while holding the lease on `name`, renewing it as long as that takes. Answers `None`
-    /// when somebody else holds it. When the lease is lost on the way, the work is dropped where it stands;
-    /// it could not commit any more anyway.
+impl PlatformInner {
+    /// Runs `work` while holding the lease `name`, and renews the lease until the work ends. Returns `None` if another
+    /// holder has the lease. If the lease is lost meanwhile, the work is dropped where it is: its commits would fail
+    /// anyway.
     pub(super) async fn with_lease<T, F>(
         &self,
         name: &str,
@@ -29,43 +31,43 @@ impl Parts {
         T: Send,
         F: Future<Output = Result<T>> + Send,
     {
-        // Every acquisition has a holder of its own: two looks of one process must not share a lease.
+        // Each acquisition has its own holder id: two reconciles of one process must not share a lease.
         let holder = format!("{:032x}", u128::from_be_bytes(self.ids.bytes()));
         let acquired_at = self.now();
-        let Some(lease) = self.store.acquire_lease(name, &holder, acquired_at, TTL).await? else {
+        let Some(lease) = self.store.acquire_lease(name, &holder, acquired_at, LEASE_TTL).await? else {
             return Ok(None);
         };
         let outcome = {
-            let ours_until = Mutex::new(after(acquired_at, TTL));
+            let valid_until = Mutex::new(after(acquired_at, LEASE_TTL));
             let work = work(lease.clone());
             pin_mut!(work);
-            // Whoever wakes up after a pause that was longer than the lease does nothing until it is known whether
-            // somebody else has it by now: not to the cluster either, which knows no leases.
-            let work = poll_fn(|context| match self.now() < *lock(&ours_until) {
+            // After a pause that was longer than the lease, the work is not polled until it is known whether another
+            // holder has acquired the lease: lease preconditions protect commits, but not calls to the host cluster.
+            let work = poll_fn(|context| match self.now() < *lock(&valid_until) {
                 true => work.as_mut().poll(context),
                 false => Poll::Pending,
             });
-            let (mut work, lost) = (work.fuse(), self.renew(&lease, &ours_until).fuse());
+            let (mut work, lost) = (work.fuse(), self.renew(&lease, &valid_until).fuse());
             pin_mut!(lost);
-            // The renewal comes first, so that work goes on in the same turn in which it succeeds.
+            // The renewal is polled first, so that the work continues in the poll in which the renewal succeeds.
             select_biased! {
                 error = lost => Err(error),
                 outcome = work => outcome,
             }
         };
         if let Err(error) = self.store.release_lease(&lease).await {
-            tracing::debug!(%error, lease = name, "a lease was not released; it runs out by itself");
+            tracing::debug!(%error, lease = name, "releasing lease failed; it expires by itself");
         }
         outcome.map(Some)
     }
 
-    /// Renews a lease until that fails, and says why it did.
-    async fn renew(&self, lease: &Lease, ours_until: &Mutex<Timestamp>) -> Error {
+    /// Renews a lease until that fails, and returns the error.
+    async fn renew(&self, lease: &Lease, valid_until: &Mutex<Timestamp>) -> Error {
         loop {
-            self.clock.sleep(RENEW_AFTER).await;
+            self.clock.sleep(LEASE_RENEW_INTERVAL).await;
             let renewed_at = self.now();
-            match self.store.renew_lease(lease, renewed_at, TTL).await {
-                Ok(true) => *lock(ours_until) = after(renewed_at, TTL),
+            match self.store.renew_lease(lease, renewed_at, LEASE_TTL).await {
+                Ok(true) => *lock(valid_until) = after(renewed_at, LEASE_TTL),
                 Ok(false) => return Error::version_conflict("lease").with("lease", &lease.name),
                 Err(error) => return error,
             }

@@ -1,19 +1,19 @@
-//! What happens between requests: messages are published, workspaces are looked at, mail is sent, and what
-//! was forgotten is found.
+//! Background work: publishes outbox messages, reconciles workspaces and billing accounts, collects usage, sends mail,
+//! and re-queues overdue reconciles.
 //!
-//! A [`Worker`] is all of that in one future, without an async runtime of its own. Any number of them can
-//! run, in one process or many: leases keep them from working on the same workspace at once, and everything
-//! they do is safe to be cut off at any point and done again.
+//! A [`Worker`] combines all of it in one future and brings no async runtime of its own. Any number of workers can
+//! run, in one process or in many: leases keep two workers from reconciling the same workspace at the same time, and
+//! every step can be interrupted at any point and repeated.
 
-mod accountant;
-mod hosts;
+mod billing_reconciler;
+mod change_notifier;
+mod host_monitor;
 mod lease;
-mod meter_reader;
-mod moves;
 mod reconciler;
 mod relay;
-mod sweep;
-mod usage_teller;
+mod resync;
+mod usage_collector;
+mod usage_reporter;
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 use jiff::Timestamp;
 
-pub use accountant::Accountant;
-pub use hosts::HostKeeper;
-pub use meter_reader::MeterReader;
-pub use reconciler::{NextLook, Reconciler};
+pub use billing_reconciler::BillingReconciler;
+pub use host_monitor::HostMonitor;
+pub use reconciler::{Reconciler, Requeue};
 pub use relay::Relay;
-pub use sweep::Sweep;
+pub use resync::Resync;
+pub use usage_collector::UsageCollector;
 
 use crate::backoff;
 use crate::changeset::{OutboxMessage, Topic};
@@ -34,15 +34,15 @@ use crate::clock::until;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id_source::IdSourceExt as _;
 use crate::notifier::Mail;
-use crate::platform::{MAIL, Parts, Platform};
+use crate::platform::{MAIL_SEAL_PURPOSE, Platform, PlatformInner};
 use crate::queue::Delivery;
 
-/// How long a worker waits for a message before it looks around.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// When to come back to a workspace that somebody else is looking at.
-const BUSY: Duration = Duration::from_millis(250);
+/// Maximum wait for a message in one call of the queue.
+const RECEIVE_WAIT: Duration = Duration::from_secs(5);
+/// Delay of a reconcile that is requeued soon: another worker holds the lease, or the records kept changing.
+const REQUEUE_SOON_DELAY: Duration = Duration::from_millis(250);
 
-/// Does the platform's work.
+/// Runs all background work of a [`Platform`].
 #[derive(Debug, Clone)]
 pub struct Worker {
     platform: Platform,
@@ -50,196 +50,199 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that deals with up to `concurrency` messages at a time.
+    /// Creates a worker that processes up to `concurrency` messages at a time.
     #[must_use]
     pub fn new(platform: Platform, concurrency: usize) -> Self {
         Self { platform, concurrency: concurrency.max(1) }
     }
 
-    /// Works until `stop` is ready, then finishes what is under way and returns.
+    /// Runs until `stop` is ready, then finishes the messages in flight and returns.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
-        let parts: &Parts = &self.platform;
-        let halt = Halt::default();
-        let (relay, sweep) = (Relay::new(parts), Sweep::new(parts));
-        let (hosts, meters) = (HostKeeper::new(parts), MeterReader::new(parts));
+        let inner = self.platform.inner();
+        let stop_signal = StopSignal::default();
+        let (relay, resync) = (Relay::of(inner), Resync::of(inner));
+        let (hosts, meters) = (HostMonitor::of(inner), UsageCollector::of(inner));
         let work = async {
             futures_util::join!(
-                relay.run(&halt),
-                sweep.run(&halt),
-                hosts.run(&halt),
-                meters.run(&halt),
-                self.consume(&halt)
+                relay.run(&stop_signal),
+                resync.run(&stop_signal),
+                hosts.run(&stop_signal),
+                meters.run(&stop_signal),
+                self.consume(&stop_signal)
             );
         };
-        work_until(stop, &halt, work).await;
+        run_until_stopped(stop, &stop_signal, work).await;
     }
 
-    /// Publishes what this process commits until `stop` is ready, and leaves all other work to others. For processes
-    /// that answer requests while the work is done elsewhere.
+    /// Publishes outbox messages until `stop` is ready, and does no other work. For processes that serve requests
+    /// while workers run elsewhere.
     pub async fn relay(&self, stop: impl Future<Output = ()> + Send) {
-        let halt = Halt::default();
-        work_until(stop, &halt, Relay::new(&self.platform).run(&halt)).await;
+        let stop_signal = StopSignal::default();
+        run_until_stopped(stop, &stop_signal, Relay::new(&self.platform).run(&stop_signal)).await;
     }
 
-    /// Does once whatever there is to do right now, one thing after another, and says how much that was.
-    /// For those who have a scheduler of their own, and for tests that want every step in their hands.
+    /// Performs all work that is due now, once and sequentially, and returns the number of items processed. For
+    /// embedders with a scheduler of their own, and for tests that control every step.
     ///
     /// # Errors
-    /// Whatever the store or the queue fails with; a later turn does what was left.
-    pub async fn turn(&self) -> Result<usize> {
-        let parts: &Parts = &self.platform;
-        let published = Relay::new(parts).publish().await?;
-        let sweep = Sweep::new(parts);
-        let found = sweep.find_due().await? + sweep.hear().await?;
-        let read = MeterReader::new(parts).try_read().await;
-        parts.follow_hosts().await?;
-        let deliveries = parts.queue.receive(self.concurrency, Duration::ZERO).await?;
+    /// Errors of the store or the queue; a later call continues with the remaining work.
+    pub async fn run_once(&self) -> Result<usize> {
+        let inner = self.platform.inner();
+        let published = Relay::of(inner).publish().await?;
+        let resync = Resync::of(inner);
+        let requeued = resync.requeue_overdue().await? + resync.process_webhooks().await?;
+        let collected = UsageCollector::of(inner).try_collect().await;
+        inner.refresh_hosts().await?;
+        let deliveries = inner.queue.receive(self.concurrency, Duration::ZERO).await?;
         let received = deliveries.len();
-        let reconciler = Reconciler::new(parts);
+        let reconciler = Reconciler::of(inner);
         for delivery in deliveries {
-            handle(parts, &reconciler, delivery).await;
+            handle(inner, &reconciler, delivery).await;
         }
-        Ok(published + found + read + received)
+        Ok(published + requeued + collected + received)
     }
 
-    async fn consume(&self, halt: &Halt) {
-        let parts: &Parts = &self.platform;
-        let reconciler = Reconciler::new(parts);
-        let mut under_way = FuturesUnordered::new();
+    async fn consume(&self, stop_signal: &StopSignal) {
+        let inner = self.platform.inner();
+        let reconciler = Reconciler::of(inner);
+        let mut in_flight = FuturesUnordered::new();
         loop {
-            let room = self.concurrency - under_way.len();
-            if halt.is_set() {
-                while under_way.next().await.is_some() {}
+            let free_slots = self.concurrency - in_flight.len();
+            if stop_signal.is_set() {
+                while in_flight.next().await.is_some() {}
                 return;
             }
-            // One message at a time would cost a round trip each.
-            if room < self.concurrency.div_ceil(4) {
-                under_way.next().await;
+            // Receiving single messages would cost one round trip each.
+            if free_slots < self.concurrency.div_ceil(4) {
+                in_flight.next().await;
                 continue;
             }
-            let receive = parts.queue.receive(room, PATIENCE).fuse();
+            let receive = inner.queue.receive(free_slots, RECEIVE_WAIT).fuse();
             pin_mut!(receive);
             let deliveries = loop {
                 let mut idle = std::future::pending::<()>().boxed().fuse();
-                let halted = halt.wait().fuse();
-                pin_mut!(halted);
+                let stopped = stop_signal.wait().fuse();
+                pin_mut!(stopped);
                 select_biased! {
-                    () = halted => break Ok(Vec::new()),
+                    () = stopped => break Ok(Vec::new()),
                     deliveries = receive => break deliveries,
-                    _ = under_way.select_next_some() => {}
+                    _ = in_flight.select_next_some() => {}
                     () = idle => {}
                 }
             };
             match deliveries {
                 Ok(deliveries) => {
-                    let handle = |delivery| handle(parts, &reconciler, delivery);
-                    under_way.extend(deliveries.into_iter().map(handle));
+                    let handle = |delivery| handle(inner, &reconciler, delivery);
+                    in_flight.extend(deliveries.into_iter().map(handle));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the queue does not answer");
-                    halt.nap(parts, Duration::from_secs(1)).await;
+                    tracing::warn!(%error, "receiving messages failed; retrying in 1 s");
+                    stop_signal.sleep(inner, Duration::from_secs(1)).await;
                 }
             }
         }
     }
 }
 
-/// Deals with one message: it is acknowledged when it was dealt with, and given back when not.
-async fn handle(parts: &Parts, reconciler: &Reconciler<'_>, delivery: Delivery) {
+/// Processes one message: acknowledges it on success, returns it to the queue with a back-off on failure.
+async fn handle(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: Delivery) {
     let outcome = {
         let work = async {
             match delivery.message.topic {
-                Topic::Look => look(parts, reconciler, &delivery).await,
-                Topic::Mail => mail(parts, &delivery).await,
+                Topic::Reconcile => reconcile(inner, reconciler, &delivery).await,
+                Topic::Mail => send_mail(inner, &delivery).await,
             }
         };
-        let (work, kept) = (work.fuse(), keep(parts, &delivery).fuse());
-        pin_mut!(work, kept);
+        let (work, renewal) = (work.fuse(), extend_visibility_periodically(inner, &delivery).fuse());
+        pin_mut!(work, renewal);
         select_biased! {
             outcome = work => outcome,
-            () = kept => Ok(()),
+            () = renewal => Ok(()),
         }
     };
     let settled = match &outcome {
-        Ok(()) => parts.queue.ack(&delivery).await,
+        Ok(()) => inner.queue.ack(&delivery).await,
         Err(error) => {
-            tracing::warn!(message = %delivery.message.id, attempt = delivery.attempt, error = ?error, "a message could not be dealt with");
-            let pace = &parts.settings.pace;
-            let random = u64::from_be_bytes(parts.ids.bytes());
-            let delay = backoff::delay(delivery.attempt, pace.first_retry, pace.longest_retry, random);
-            parts.queue.nack(&delivery, delay, &error.to_string()).await
+            tracing::warn!(message = %delivery.message.id, attempt = delivery.attempt, error = ?error, "processing message failed; returned to queue");
+            let intervals = &inner.config.intervals;
+            let random = u64::from_be_bytes(inner.ids.bytes());
+            let delay =
+                backoff::delay(delivery.attempt, intervals.first_retry, intervals.longest_retry, random);
+            inner.queue.nack(&delivery, delay, &error.to_string()).await
         }
     };
     if let Err(error) = settled {
-        // It comes again once its visibility has passed, which is harmless.
-        tracing::warn!(message = %delivery.message.id, %error, "a message could not be settled");
+        // Harmless: the queue delivers the message again once its visibility has passed.
+        tracing::warn!(message = %delivery.message.id, %error, "acknowledging message failed; queue redelivers it");
     }
 }
 
-/// Says time and again that work on a message goes on. Comes to no end.
-async fn keep(parts: &Parts, delivery: &Delivery) {
+/// Extends the visibility of a message while work on it continues. Never returns.
+async fn extend_visibility_periodically(inner: &PlatformInner, delivery: &Delivery) {
     loop {
-        parts.clock.sleep(parts.queue.visibility() / 3).await;
-        if let Err(error) = parts.queue.keep(delivery).await {
-            tracing::debug!(message = %delivery.message.id, %error, "a message may come to somebody else as well");
+        inner.clock.sleep(inner.queue.visibility() / 3).await;
+        if let Err(error) = inner.queue.extend_visibility(delivery).await {
+            tracing::debug!(message = %delivery.message.id, %error, "extending message visibility failed; queue may redeliver it");
         }
     }
 }
 
-async fn look(parts: &Parts, reconciler: &Reconciler<'_>, delivery: &Delivery) -> Result<()> {
+async fn reconcile(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: &Delivery) -> Result<()> {
     let OutboxMessage { organization_id: organization, workspace_id, payload, .. } = &delivery.message;
     let next = match workspace_id {
         Some(workspace) => {
-            let again = parts.look(*organization, *workspace);
-            match reconciler.look(*organization, *workspace, put_off_to(payload)).await? {
-                NextLook::Never => None,
-                NextLook::Soon => Some((OutboxMessage { payload: payload.clone(), ..again }, BUSY)),
-                NextLook::At(at) => Some((put_off(again, at), until(parts.now(), at))),
+            let message = inner.reconcile_message(*organization, *workspace);
+            match reconciler.reconcile(*organization, *workspace, due_at(payload)).await? {
+                Requeue::Never => None,
+                Requeue::Soon => {
+                    Some((OutboxMessage { payload: payload.clone(), ..message }, REQUEUE_SOON_DELAY))
+                }
+                Requeue::At(at) => Some((with_due_time(message, at), until(inner.now(), at))),
             }
         }
         None => {
-            let wait = Accountant::new(parts).look(*organization).await?;
-            wait.map(|wait| (parts.look_at_account(*organization), wait))
+            let wait = BillingReconciler::of(inner).reconcile(*organization).await?;
+            wait.map(|wait| (inner.account_reconcile_message(*organization), wait))
         }
     };
-    // What is far off is left to the sweep: a queue is no calendar.
-    if let Some((again, wait)) = next.filter(|(_, wait)| *wait <= parts.settings.pace.longest_poll) {
-        parts.queue.publish(&again, wait).await?;
+    // Later reconciles are left to `Resync`: the queue is not used for long delays.
+    if let Some((message, wait)) = next.filter(|(_, wait)| *wait <= inner.config.intervals.longest_poll) {
+        inner.queue.publish(&message, wait).await?;
     }
     Ok(())
 }
 
-fn put_off(look: OutboxMessage, at: Timestamp) -> OutboxMessage {
-    OutboxMessage { payload: at.to_string().into_bytes(), ..look }
+fn with_due_time(reconcile: OutboxMessage, at: Timestamp) -> OutboxMessage {
+    OutboxMessage { payload: at.to_string().into_bytes(), ..reconcile }
 }
 
-/// What a look was put off to, if it was: reads what [`put_off`] wrote.
-fn put_off_to(payload: &[u8]) -> Option<Timestamp> {
+/// Due time of a delayed reconcile, as written by [`with_due_time`]; `None` if the message carries none.
+fn due_at(payload: &[u8]) -> Option<Timestamp> {
     std::str::from_utf8(payload).ok()?.parse().ok()
 }
 
-async fn mail(parts: &Parts, delivery: &Delivery) -> Result<()> {
-    let plain = parts.key.open(MAIL, &delivery.message.payload)?;
+async fn send_mail(inner: &PlatformInner, delivery: &Delivery) -> Result<()> {
+    let plain = inner.key.open(MAIL_SEAL_PURPOSE, &delivery.message.payload)?;
     let mail: Mail = serde_json::from_slice(&plain)
-        .map_err(|error| Error::unexpected("a mail in the queue cannot be read").caused_by(error))?;
-    match parts.notifier.send(&mail).await {
+        .map_err(|error| Error::unexpected("mail message in the queue cannot be decoded").caused_by(error))?;
+    match inner.notifier.send(&mail).await {
         Err(error) if error.kind() == ErrorKind::Invalid => {
-            tracing::warn!(%error, subject = %mail.subject, "a mail can never be delivered and is dropped");
+            tracing::warn!(%error, subject = %mail.subject, "mail rejected as undeliverable; dropped");
             Ok(())
         }
         outcome => outcome,
     }
 }
 
-/// Does `work`, and passes the wish to stop on to it.
-async fn work_until(
+/// Runs `work`, and sets `stop_signal` once `stop` is ready.
+async fn run_until_stopped(
     stop: impl Future<Output = ()> + Send,
-    halt: &Halt,
+    stop_signal: &StopSignal,
     work: impl Future<Output = ()> + Send,
 ) {
     let watch = async {
         stop.await;
-        halt.now();
+        stop_signal.set();
         std::future::pending::<()>().await;
     };
     let (work, watch) = (work.fuse(), watch.fuse());
@@ -250,15 +253,15 @@ async fn work_until(
     }
 }
 
-/// The wish to stop, shared by the parts of a worker.
+/// Request to stop, shared by the loops of a worker.
 #[derive(Default)]
-struct Halt {
+struct StopSignal {
     stopped: std::sync::atomic::AtomicBool,
     event: event_listener::Event<()>,
 }
 
-impl Halt {
-    fn now(&self) {
+impl StopSignal {
+    fn set(&self) {
         self.stopped.store(true, std::sync::atomic::Ordering::SeqCst);
         self.event.notify(usize::MAX);
     }
@@ -277,12 +280,12 @@ impl Halt {
         }
     }
 
-    /// Waits for `duration`, or for the wish to stop.
-    async fn nap(&self, parts: &Parts, duration: Duration) {
-        let (sleep, halted) = (parts.clock.sleep(duration).fuse(), self.wait().fuse());
-        pin_mut!(sleep, halted);
+    /// Waits for `duration`, or until the signal is set.
+    async fn sleep(&self, inner: &PlatformInner, duration: Duration) {
+        let (sleep, stopped) = (inner.clock.sleep(duration).fuse(), self.wait().fuse());
+        pin_mut!(sleep, stopped);
         select_biased! {
-            () = halted => {}
+            () = stopped => {}
             () = sleep => {}
         }
     }

@@ -1,8 +1,8 @@
-//! Nodes that a tenant has to itself: which ones, and how they come and go. Pure functions.
+//! Dedicated nodes of tenants: selection, assignment and release. Pure functions.
 //!
-//! An operator sets nodes aside by a label. One that is given to a workspace carries its id as a label, by which the
-//! tenant's pods are sent there, and as a taint, which keeps everybody else's away. One that is given back takes nothing
-//! new first, is emptied then, and is free for others only when nothing of the tenant is left on it.
+//! An operator dedicates nodes to workspaces by a label. An assigned node has the workspace id as a label, which the
+//! tenant's pods select, and as a taint, which keeps all other pods away. A node that is released is first cordoned,
+//! then drained, and is free for other workspaces only when no pod of the tenant is left on it.
 
 use hexabase_core::desired::TenantNodePool;
 use hexabase_core::id::{NodePoolId, TypedId as _};
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use crate::labels;
 
-/// A node of the host.
+/// Node of the host cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct HostNode {
     pub(crate) name: String,
-    version: String,
+    resource_version: String,
     class: Option<String>,
     workspace: Option<String>,
     pool: Option<String>,
@@ -26,28 +26,28 @@ pub(crate) struct HostNode {
     taints: Vec<Value>,
 }
 
-/// One thing to do with a node.
+/// Change of one node.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    /// Give it to the tenant, for a pool.
+    /// Assigns the node to a pool of the tenant.
     Assign(HostNode, NodePoolId),
-    /// Let nothing new come to it.
-    Close(HostNode),
-    /// Move away what is on it, and give it back once nothing is.
-    Empty(HostNode),
+    /// Cordons the node, so that no new pods are scheduled on it.
+    Cordon(HostNode),
+    /// Evicts the tenant's pods from the node, and releases it when none is left.
+    Drain(HostNode),
 }
 
-/// What to do about the nodes of a tenant, and how they will be.
+/// Changes of a tenant's nodes, and the nodes of its pools after them.
 #[derive(Debug, Default)]
 pub(crate) struct Decision {
     pub(crate) steps: Vec<Step>,
     pub(crate) nodes: TenantNodes,
-    /// Nodes that there are none for, in words.
+    /// Requested nodes for which no free node exists, as text.
     missing: Vec<String>,
 }
 
 impl Decision {
-    /// The same for people, as differences between what is and what should be.
+    /// Returns the pending changes as drift entries.
     pub(crate) fn drift(&self) -> Vec<DriftEntry> {
         let entry = |object: String, actual: Option<String>, desired: Option<String>| DriftEntry {
             scope: "host".to_owned(),
@@ -57,34 +57,34 @@ impl Decision {
             desired,
             managers: Vec::new(),
         };
-        let of_step = |step: &Step| match step {
+        let step_entry = |step: &Step| match step {
             Step::Assign(node, pool) => entry(format!("Node//{}", node.name), None, Some(pool.to_string())),
-            Step::Close(node) | Step::Empty(node) => {
+            Step::Cordon(node) | Step::Drain(node) => {
                 entry(format!("Node//{}", node.name), node.pool.clone(), None)
             }
         };
         let missing =
             self.missing.iter().map(|missing| entry("Node//".to_owned(), None, Some(missing.clone())));
-        self.steps.iter().map(of_step).chain(missing).collect()
+        self.steps.iter().map(step_entry).chain(missing).collect()
     }
 }
 
 impl HostNode {
-    /// A node as the API server shows it.
+    /// Parses a node object of the API server.
     pub(crate) fn of(body: &Value) -> Self {
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let kept = |kind: &str, name: &str| {
+        let metadata_value = |kind: &str, name: &str| {
             body.pointer(&format!("/metadata/{kind}"))?.get(name)?.as_str().map(str::to_owned)
         };
         let conditions = body.pointer("/status/conditions").and_then(Value::as_array);
         let ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
         Self {
             name: text("/metadata/name").unwrap_or_default(),
-            version: text("/metadata/resourceVersion").unwrap_or_default(),
-            class: kept("labels", labels::NODE_CLASS),
-            workspace: kept("labels", labels::WORKSPACE),
-            pool: kept("labels", labels::NODE_POOL),
-            releasing: kept("annotations", labels::RELEASING).is_some(),
+            resource_version: text("/metadata/resourceVersion").unwrap_or_default(),
+            class: metadata_value("labels", labels::NODE_CLASS),
+            workspace: metadata_value("labels", labels::WORKSPACE),
+            pool: metadata_value("labels", labels::NODE_POOL),
+            releasing: metadata_value("annotations", labels::RELEASING).is_some(),
             cordoned: body.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
             ready: conditions.is_some_and(|conditions| conditions.iter().any(ready)),
             taints: body.pointer("/spec/taints").and_then(Value::as_array).cloned().unwrap_or_default(),
@@ -95,30 +95,30 @@ impl HostNode {
         self.class.as_deref() == Some(class) && self.workspace.is_none() && self.ready && !self.cordoned
     }
 
-    /// The change that gives it to a workspace, if it is still as it was seen.
-    pub(crate) fn assigned(&self, workspace: &str, pool: NodePoolId) -> Value {
+    /// Patch that assigns the node to a workspace, unless the node changed since it was read.
+    pub(crate) fn assign_patch(&self, workspace: &str, pool: NodePoolId) -> Value {
         let mut taints = self.foreign_taints();
         taints.push(json!({ "key": labels::WORKSPACE, "value": workspace, "effect": "NoSchedule" }));
-        let given = json!({ labels::WORKSPACE: workspace, labels::NODE_POOL: pool.kubernetes_name() });
+        let assignment = json!({ labels::WORKSPACE: workspace, labels::NODE_POOL: pool.kubernetes_name() });
         json!({
-            "metadata": { "resourceVersion": self.version, "labels": given },
+            "metadata": { "resourceVersion": self.resource_version, "labels": assignment },
             "spec": { "taints": taints },
         })
     }
 
-    /// The change that lets nothing new come to it, if it is still as it was seen.
-    pub(crate) fn closed(&self) -> Value {
+    /// Patch that cordons the node for its release, unless the node changed since it was read.
+    pub(crate) fn cordon_patch(&self) -> Value {
         json!({
-            "metadata": { "resourceVersion": self.version, "annotations": { labels::RELEASING: "true" } },
+            "metadata": { "resourceVersion": self.resource_version, "annotations": { labels::RELEASING: "true" } },
             "spec": { "unschedulable": true },
         })
     }
 
-    /// The change that gives it back, if it is still as it was seen.
-    pub(crate) fn freed(&self) -> Value {
+    /// Patch that releases the node, unless the node changed since it was read.
+    pub(crate) fn release_patch(&self) -> Value {
         json!({
             "metadata": {
-                "resourceVersion": self.version,
+                "resourceVersion": self.resource_version,
                 "labels": { labels::WORKSPACE: null, labels::NODE_POOL: null },
                 "annotations": { labels::RELEASING: null },
             },
@@ -126,60 +126,61 @@ impl HostNode {
         })
     }
 
-    /// The taints that are not about whose it is.
+    /// Returns the taints other than the workspace taint.
     fn foreign_taints(&self) -> Vec<Value> {
         self.taints.iter().filter(|taint| taint["key"] != labels::WORKSPACE).cloned().collect()
     }
 }
 
-/// What to do about the nodes of a workspace, by the nodes that it has and those that are set aside.
+/// Decides the changes of a workspace's nodes from its pools, its assigned nodes and the free ones.
 pub(crate) fn decide(workspace: &str, pools: &[TenantNodePool], nodes: &[HostNode]) -> Decision {
     let mut decision = Decision::default();
-    let mut leaving = 0;
+    let mut releasing_count = 0;
     let own = |node: &&HostNode| node.workspace.as_deref() == Some(workspace);
-    let mut left: Vec<&HostNode> = nodes.iter().filter(own).collect();
+    let mut remaining: Vec<&HostNode> = nodes.iter().filter(own).collect();
     let mut free: Vec<&HostNode> = nodes.iter().filter(|node| node.workspace.is_none()).collect();
     free.sort_by(|one, other| one.name.cmp(&other.name));
-    left.sort_by(|one, other| (one.releasing, &one.name).cmp(&(other.releasing, &other.name)));
+    remaining.sort_by(|one, other| (one.releasing, &one.name).cmp(&(other.releasing, &other.name)));
     for pool in pools {
         let in_pool = |node: &&HostNode| node.pool.as_deref() == Some(pool.id.kubernetes_name().as_str());
-        let (of_pool, others): (Vec<_>, Vec<_>) = left.into_iter().partition(in_pool);
-        left = others;
-        let wanted = usize::from(pool.nodes);
-        let (kept, surplus): (Vec<_>, Vec<_>) =
-            of_pool.into_iter().enumerate().partition(|(place, node)| *place < wanted && !node.releasing);
-        left.extend(surplus.into_iter().map(|(_, node)| node));
+        let (of_pool, others): (Vec<_>, Vec<_>) = remaining.into_iter().partition(in_pool);
+        remaining = others;
+        let desired = usize::from(pool.nodes);
+        let (retained, surplus): (Vec<_>, Vec<_>) =
+            of_pool.into_iter().enumerate().partition(|(index, node)| *index < desired && !node.releasing);
+        remaining.extend(surplus.into_iter().map(|(_, node)| node));
         let entry = decision.nodes.pools.entry(pool.id).or_default();
-        entry.assigned.extend(kept.into_iter().map(|(_, node)| node.name.clone()));
-        while entry.assigned.len() < wanted {
-            let Some(place) = free.iter().position(|node| node.is_free(pool.class.as_str())) else { break };
-            let node = free.remove(place).clone();
+        entry.assigned.extend(retained.into_iter().map(|(_, node)| node.name.clone()));
+        while entry.assigned.len() < desired {
+            let Some(index) = free.iter().position(|node| node.is_free(pool.class.as_str())) else { break };
+            let node = free.remove(index).clone();
             entry.assigned.push(node.name.clone());
             decision.steps.push(Step::Assign(node, pool.id));
         }
-        if entry.assigned.len() < wanted {
-            decision.missing.push(format!("{} more of class {}", wanted - entry.assigned.len(), pool.class));
+        if entry.assigned.len() < desired {
+            decision.missing.push(format!("{} more of class {}", desired - entry.assigned.len(), pool.class));
         }
     }
-    for node in left {
-        leaving += 1;
+    for node in remaining {
+        releasing_count += 1;
         if let Some(pool) = node.pool.as_deref().and_then(pool_id) {
             decision.nodes.pools.entry(pool).or_default().releasing.push(node.name.clone());
         }
-        let closed = node.releasing && node.cordoned;
-        decision.steps.push(if closed { Step::Empty(node.clone()) } else { Step::Close(node.clone()) });
+        let is_cordoned = node.releasing && node.cordoned;
+        decision.steps.push(if is_cordoned { Step::Drain(node.clone()) } else { Step::Cordon(node.clone()) });
     }
-    decision.nodes.waiting = waiting(&decision.missing, leaving);
+    decision.nodes.waiting = waiting(&decision.missing, releasing_count);
     decision
 }
 
-/// Why nodes are not as they should be yet.
-fn waiting(missing: &[String], leaving: usize) -> Option<(String, String)> {
+/// Returns reason and message if the nodes do not match the pools yet.
+fn waiting(missing: &[String], releasing_count: usize) -> Option<(String, String)> {
     if !missing.is_empty() {
         let message = format!("the host has no free nodes for {}", missing.join(" and "));
         return Some(("NoFreeNodes".to_owned(), message));
     }
-    (leaving > 0).then(|| ("ReleasingNodes".to_owned(), format!("{leaving} nodes are being emptied")))
+    (releasing_count > 0)
+        .then(|| ("ReleasingNodes".to_owned(), format!("{releasing_count} nodes are being drained")))
 }
 
 fn pool_id(name: &str) -> Option<NodePoolId> {

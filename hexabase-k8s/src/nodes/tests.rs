@@ -8,7 +8,7 @@ fn pool(name: &str, class: &str, nodes: u16) -> TenantNodePool {
     TenantNodePool { id: id(name), class: NodeClass::parse(class).unwrap(), nodes }
 }
 
-/// A node that is set aside and belongs to nobody.
+/// Ready, unassigned node of a class.
 fn node(name: &str, class: &str) -> Value {
     json!({
         "metadata": { "name": name, "resourceVersion": "7", "labels": { labels::NODE_CLASS: class } },
@@ -17,30 +17,30 @@ fn node(name: &str, class: &str) -> Value {
     })
 }
 
-/// The same in the hands of a workspace.
-fn taken(mut node: Value, workspace: &str, pool: &str) -> Value {
+/// Assigns the node to a workspace.
+fn assigned(mut node: Value, workspace: &str, pool: &str) -> Value {
     let pool: NodePoolId = id(pool);
     node["metadata"]["labels"][labels::WORKSPACE] = json!(workspace);
     node["metadata"]["labels"][labels::NODE_POOL] = json!(pool.kubernetes_name());
     node
 }
 
-/// The same on its way out.
-fn closed(mut node: Value) -> Value {
+/// Marks the node as cordoned for its release.
+fn cordoned(mut node: Value) -> Value {
     node["metadata"]["annotations"] = json!({ labels::RELEASING: "true" });
     node["spec"]["unschedulable"] = json!(true);
     node
 }
 
-/// What is to be done, in words.
+/// Decided steps, as text.
 fn steps(pools: &[TenantNodePool], nodes: &[Value]) -> Vec<String> {
     let nodes: Vec<HostNode> = nodes.iter().map(HostNode::of).collect();
-    let word = |step: &Step| match step {
+    let description = |step: &Step| match step {
         Step::Assign(node, _) => format!("assign {}", node.name),
-        Step::Close(node) => format!("close {}", node.name),
-        Step::Empty(node) => format!("empty {}", node.name),
+        Step::Cordon(node) => format!("cordon {}", node.name),
+        Step::Drain(node) => format!("drain {}", node.name),
     };
-    decide(WS, pools, &nodes).steps.iter().map(word).collect()
+    decide(WS, pools, &nodes).steps.iter().map(description).collect()
 }
 
 fn decision(pools: &[TenantNodePool], nodes: &[Value]) -> TenantNodes {
@@ -48,19 +48,19 @@ fn decision(pools: &[TenantNodePool], nodes: &[Value]) -> TenantNodes {
 }
 
 #[test]
-fn free_nodes_of_the_class_are_given_in_the_order_of_their_names() {
+fn free_nodes_of_the_class_are_assigned_in_the_order_of_their_names() {
     let nodes = [node("c", "big"), node("a", "small"), node("b", "big"), node("d", "big")];
     assert_eq!(steps(&[pool("p", "big", 2)], &nodes), ["assign b", "assign c"]);
     assert_eq!(steps(&[pool("p", "big", 1), pool("q", "big", 1)], &nodes), ["assign b", "assign c"]);
 }
 
 #[test]
-fn nobody_elses_nodes_are_given_and_none_that_does_not_work() {
+fn nodes_of_other_workspaces_and_unready_nodes_are_not_assigned() {
     let mut broken = node("b", "big");
     broken["status"]["conditions"][0]["status"] = json!("Unknown");
-    let mut cordoned = node("c", "big");
-    cordoned["spec"]["unschedulable"] = json!(true);
-    let nodes = [taken(node("a", "big"), "ws-theirs", "x"), broken, cordoned];
+    let mut unschedulable = node("c", "big");
+    unschedulable["spec"]["unschedulable"] = json!(true);
+    let nodes = [assigned(node("a", "big"), "ws-theirs", "x"), broken, unschedulable];
     assert_eq!(steps(&[pool("p", "big", 1)], &nodes), Vec::<String>::new());
     let (reason, message) = decision(&[pool("p", "big", 1)], &nodes).waiting.unwrap();
     assert_eq!(reason, "NoFreeNodes");
@@ -68,8 +68,8 @@ fn nobody_elses_nodes_are_given_and_none_that_does_not_work() {
 }
 
 #[test]
-fn what_a_pool_has_it_keeps() {
-    let nodes = [node("a", "big"), taken(node("b", "big"), WS, "p")];
+fn a_pool_keeps_its_nodes() {
+    let nodes = [node("a", "big"), assigned(node("b", "big"), WS, "p")];
     let pools = [pool("p", "big", 1)];
     assert_eq!(steps(&pools, &nodes), Vec::<String>::new());
     let nodes = decision(&pools, &nodes);
@@ -77,38 +77,38 @@ fn what_a_pool_has_it_keeps() {
 }
 
 #[test]
-fn a_node_is_closed_then_emptied_and_counts_until_it_is_given_back() {
-    let leaving = taken(node("a", "big"), WS, "p");
-    assert_eq!(steps(&[], std::slice::from_ref(&leaving)), ["close a"]);
-    assert_eq!(steps(&[], &[closed(leaving.clone())]), ["empty a"]);
-    let nodes = decision(&[], &[closed(leaving)]);
+fn a_node_is_cordoned_then_drained_and_counts_until_it_is_released() {
+    let leaving = assigned(node("a", "big"), WS, "p");
+    assert_eq!(steps(&[], std::slice::from_ref(&leaving)), ["cordon a"]);
+    assert_eq!(steps(&[], &[cordoned(leaving.clone())]), ["drain a"]);
+    let nodes = decision(&[], &[cordoned(leaving)]);
     assert_eq!(nodes.pools[&id("p")].releasing, ["a"]);
     assert_eq!(nodes.waiting.unwrap().0, "ReleasingNodes");
 }
 
 #[test]
-fn a_smaller_pool_gives_back_the_last_and_first_those_on_their_way() {
-    let own = |name: &str| taken(node(name, "big"), WS, "p");
-    assert_eq!(steps(&[pool("p", "big", 1)], &[own("b"), own("a")]), ["close b"]);
-    assert_eq!(steps(&[pool("p", "big", 1)], &[closed(own("a")), own("b")]), ["empty a"]);
-    // One that is going does not come back: another takes its place.
-    let going = [closed(own("a")), node("c", "big")];
-    assert_eq!(steps(&[pool("p", "big", 1)], &going), ["assign c", "empty a"]);
+fn a_smaller_pool_releases_cordoned_nodes_first_and_then_the_last_one() {
+    let own = |name: &str| assigned(node(name, "big"), WS, "p");
+    assert_eq!(steps(&[pool("p", "big", 1)], &[own("b"), own("a")]), ["cordon b"]);
+    assert_eq!(steps(&[pool("p", "big", 1)], &[cordoned(own("a")), own("b")]), ["drain a"]);
+    // A node that is being released is not assigned again: another one replaces it.
+    let nodes = [cordoned(own("a")), node("c", "big")];
+    assert_eq!(steps(&[pool("p", "big", 1)], &nodes), ["assign c", "drain a"]);
 }
 
 #[test]
-fn changes_name_the_version_they_are_about_and_leave_other_taints() {
-    let seen = HostNode::of(&node("a", "big"));
-    let given = seen.assigned(WS, id("p"));
-    assert_eq!(given["metadata"]["resourceVersion"], "7");
+fn patches_name_the_resource_version_and_keep_other_taints() {
+    let existing = HostNode::of(&node("a", "big"));
+    let assignment = existing.assign_patch(WS, id("p"));
+    assert_eq!(assignment["metadata"]["resourceVersion"], "7");
     let keys = |change: &Value| -> Vec<String> {
         let taints = change["spec"]["taints"].as_array().unwrap();
         taints.iter().map(|taint| taint["key"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(keys(&given), [labels::NODE_CLASS, labels::WORKSPACE]);
-    let mut theirs = taken(node("a", "big"), WS, "p");
-    theirs["spec"]["taints"] = given["spec"]["taints"].clone();
-    let freed = HostNode::of(&closed(theirs)).freed();
-    assert_eq!(keys(&freed), [labels::NODE_CLASS]);
-    assert_eq!(freed["metadata"]["labels"][labels::WORKSPACE], Value::Null);
+    assert_eq!(keys(&assignment), [labels::NODE_CLASS, labels::WORKSPACE]);
+    let mut own = assigned(node("a", "big"), WS, "p");
+    own["spec"]["taints"] = assignment["spec"]["taints"].clone();
+    let release = HostNode::of(&cordoned(own)).release_patch();
+    assert_eq!(keys(&release), [labels::NODE_CLASS]);
+    assert_eq!(release["metadata"]["labels"][labels::WORKSPACE], Value::Null);
 }

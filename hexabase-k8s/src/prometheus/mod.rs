@@ -1,4 +1,4 @@
-//! What tenants use, from Prometheus.
+//! Usage of tenants from Prometheus.
 
 mod promql;
 
@@ -13,39 +13,39 @@ use hexabase_core::metrics::{MetricsSource, Sample, Series, SeriesQuery};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use jiff::Timestamp;
 use prometheus_http_query::response::RangeVector;
-use prometheus_http_query::{Client, Error as Problem};
+use prometheus_http_query::{Client, Error as QueryError};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-/// How many points Prometheus gives at most.
-const MOST_POINTS: u128 = 11_000;
-/// From which share of answers on it counts as measured.
-const ENOUGH: f64 = 0.5;
+/// Maximum number of points per series that Prometheus returns.
+const MAX_POINTS: u128 = 11_000;
+/// Minimum share of successful scrapes for a step to count as measured.
+const MIN_MEASURED_SHARE: f64 = 0.5;
 
-/// How to ask Prometheus, or whatever speaks as it does.
+/// Connection to Prometheus or a compatible API.
 #[derive(Debug, Clone)]
-pub struct PrometheusSettings {
-    /// Where it is: `http://prometheus.monitoring:9090`, with a path before `/api/v1` if there is one.
+pub struct PrometheusConfig {
+    /// URL of the API, such as `http://prometheus.monitoring:9090`, with the path before `/api/v1` if there is one.
     pub url: String,
-    /// The token to show, if it wants one.
+    /// Bearer token; `None` sends none.
     pub token: Option<SecretString>,
-    /// How long to wait for an answer.
+    /// Maximum duration of a query.
     pub timeout: Duration,
 }
 
-impl PrometheusSettings {
-    /// A server that wants no token: a minute for an answer.
+impl PrometheusConfig {
+    /// Creates a configuration without a token and with a timeout of one minute.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), token: None, timeout: Duration::from_secs(60) }
     }
 }
 
-/// What tenants use, from a Prometheus that scrapes the host clusters: the kubelets' cAdvisor for processors, memory and
-/// the network, kube-state-metrics for volumes and pods, and the tenants' API servers for requests to them. What runs a
-/// tenant's control plane is not the tenant's.
+/// Usage of tenants from a Prometheus that scrapes the host clusters: the kubelets' cAdvisor for CPU, memory and
+/// network, kube-state-metrics for volumes and pods, and the tenant API servers for their requests. The pods of a
+/// tenant's control plane do not count as its usage.
 ///
-/// A step counts as measured when every target that should have answered did so at least half of the time; what is
-/// measured by nobody is not measured.
+/// A step counts as measured if every target that should have responded did so at least half of the time. Steps
+/// without any target do not count as measured.
 pub struct PrometheusMetrics {
     client: Client,
 }
@@ -57,55 +57,58 @@ impl fmt::Debug for PrometheusMetrics {
 }
 
 impl PrometheusMetrics {
-    /// Asks like this. Nothing is asked yet.
+    /// Creates a source without sending a request.
     ///
     /// # Errors
-    /// `Invalid` for a URL or a token that is none.
-    pub fn new(settings: &PrometheusSettings) -> Result<Self> {
+    /// `Invalid` if the URL or the token is invalid.
+    pub fn new(config: &PrometheusConfig) -> Result<Self> {
         let mut headers = HeaderMap::new();
-        if let Some(token) = &settings.token {
-            let bad = |_| Error::invalid("prometheus_token", "holds what no header can hold");
+        if let Some(token) = &config.token {
+            let invalid_token =
+                |_| Error::invalid("prometheus_token", "contains characters that are invalid in a header");
             let mut bearer =
-                HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(bad)?;
+                HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(invalid_token)?;
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
         let http = reqwest::Client::builder()
             .default_headers(headers)
-            .timeout(settings.timeout)
+            .timeout(config.timeout)
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("hexabase/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| Error::unexpected("there can be no HTTP client").caused_by(error))?;
-        let no_url = |_| Error::invalid("prometheus_url", "is no URL");
-        Ok(Self { client: Client::from(http, &settings.url).map_err(no_url)? })
+            .map_err(|error| Error::unexpected("the HTTP client cannot be created").caused_by(error))?;
+        let invalid_url = |_| Error::invalid("prometheus_url", "is not a URL");
+        Ok(Self { client: Client::from(http, &config.url).map_err(invalid_url)? })
     }
 
-    async fn ask(&self, question: String, query: &SeriesQuery<'_>) -> Result<Vec<RangeVector>> {
+    async fn run_query(&self, expression: String, query: &SeriesQuery<'_>) -> Result<Vec<RangeVector>> {
         let first = query.start.as_second().saturating_add_unsigned(query.step.as_secs());
-        let asked = self.client.query_range(question, first, query.end.as_second(), query.step.as_secs_f64());
-        let answered = asked.post().await.map_err(meaning)?;
-        let (data, _) = answered.into_inner();
-        data.into_matrix().map_err(|_| Error::unexpected("Prometheus answers something else than a matrix"))
+        let request =
+            self.client.query_range(expression, first, query.end.as_second(), query.step.as_secs_f64());
+        let response = request.post().await.map_err(from_query_error)?;
+        let (data, _) = response.into_inner();
+        data.into_matrix().map_err(|_| Error::unexpected("the response of Prometheus is not a matrix"))
     }
 }
 
 #[async_trait]
 impl MetricsSource for PrometheusMetrics {
     async fn series(&self, query: &SeriesQuery<'_>) -> Result<Vec<Series>> {
-        let time = query.end.duration_since(query.start).as_nanos();
+        let range = query.end.duration_since(query.start).as_nanos();
         if query.step.is_zero()
-            || time > i128::try_from(query.step.as_nanos() * MOST_POINTS).unwrap_or(i128::MAX)
+            || range > i128::try_from(query.step.as_nanos() * MAX_POINTS).unwrap_or(i128::MAX)
         {
-            return Err(Error::invalid("step", "must not be nothing, nor give more than 11000 points"));
+            return Err(Error::invalid("step", "must be positive and yield at most 11000 points"));
         }
         if query.targets.is_empty() {
             return Ok(Vec::new());
         }
-        let used = promql::used(query.metric, query.targets, query.step);
-        let measured = promql::measured(query.metric, query.step);
-        let (used, measured) = futures_util::try_join!(self.ask(used, query), self.ask(measured, query))?;
-        Ok(told_apart(query.targets, used, measured))
+        let used = promql::usage_query(query.metric, query.targets, query.step);
+        let measured = promql::coverage_query(query.metric, query.step);
+        let (used, measured) =
+            futures_util::try_join!(self.run_query(used, query), self.run_query(measured, query))?;
+        Ok(series_per_tenant(query.targets, used, measured))
     }
 
     fn name(&self) -> &'static str {
@@ -113,20 +116,27 @@ impl MetricsSource for PrometheusMetrics {
     }
 }
 
-/// What each tenant used at every time at which it was measured: nothing, where there is nothing of it.
-fn told_apart(targets: &[TenantTarget], used: Vec<RangeVector>, measured: Vec<RangeVector>) -> Vec<Series> {
+/// Returns the usage of each tenant at every measured time. A tenant without a value at such a time used 0.
+fn series_per_tenant(
+    targets: &[TenantTarget],
+    used: Vec<RangeVector>,
+    measured: Vec<RangeVector>,
+) -> Vec<Series> {
     let measured = measured.iter().flat_map(RangeVector::samples);
-    let times: Vec<Timestamp> =
-        measured.filter(|it| it.value() >= ENOUGH).filter_map(|it| moment(it.timestamp())).collect();
+    let times: Vec<Timestamp> = measured
+        .filter(|it| it.value() >= MIN_MEASURED_SHARE)
+        .filter_map(|it| timestamp(it.timestamp()))
+        .collect();
     if times.is_empty() {
         return Vec::new();
     }
-    let of = |vector: RangeVector| {
+    let by_namespace = |vector: RangeVector| {
         let (mut labels, samples) = vector.into_inner();
-        let values = samples.iter().filter_map(|it| Some((moment(it.timestamp())?, it.value())));
+        let values = samples.iter().filter_map(|it| Some((timestamp(it.timestamp())?, it.value())));
         Some((labels.remove("namespace")?, values.collect::<BTreeMap<_, _>>()))
     };
-    let used: BTreeMap<String, BTreeMap<Timestamp, f64>> = used.into_iter().filter_map(of).collect();
+    let used: BTreeMap<String, BTreeMap<Timestamp, f64>> =
+        used.into_iter().filter_map(by_namespace).collect();
     let series = |target: &TenantTarget| {
         let own = used.get(&target.name);
         let value = |at: &Timestamp| own.and_then(|own| own.get(at)).copied().unwrap_or(0.0);
@@ -136,17 +146,17 @@ fn told_apart(targets: &[TenantTarget], used: Vec<RangeVector>, measured: Vec<Ra
     targets.iter().map(series).collect()
 }
 
-/// Prometheus counts time in seconds, and we ask for whole ones.
-#[expect(clippy::cast_possible_truncation, reason = "no time is that far off")]
-fn moment(seconds: f64) -> Option<Timestamp> {
+/// Converts a time of Prometheus, which counts in seconds; queries use whole seconds only.
+#[expect(clippy::cast_possible_truncation, reason = "timestamps are far below the limit of i64")]
+fn timestamp(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_second(seconds.round() as i64).ok()
 }
 
-fn meaning(problem: Problem) -> Error {
-    match problem {
-        Problem::Prometheus(refusal) if refusal.is_bad_data() => {
-            Error::unexpected("Prometheus does not understand what was asked of it").caused_by(refusal)
+fn from_query_error(error: QueryError) -> Error {
+    match error {
+        QueryError::Prometheus(error) if error.is_bad_data() => {
+            Error::unexpected("Prometheus rejected the query").caused_by(error)
         }
-        problem => Error::unavailable("Prometheus could not be asked").caused_by(problem),
+        error => Error::unavailable("the Prometheus query failed").caused_by(error),
     }
 }

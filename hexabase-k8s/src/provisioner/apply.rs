@@ -1,3 +1,5 @@
+//! Applies the desired state of a tenant cluster to its host and, once its API server responds, inside it.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -13,21 +15,21 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::observe::is_rolled_out;
-use super::{Namespace, VClusterProvisioner, not_ours, power, text, upgrade, volumes};
+use super::{Namespace, VClusterProvisioner, foreign_namespace_error, suspend, text, upgrade, volumes};
 use crate::api_server::ApiServer;
 use crate::difference::{Difference, compare};
 use crate::labels;
 use crate::object::{Kind, Object, ObjectKey, Objects};
-use crate::render::host::{WAY_IN, kinds};
+use crate::render::host::{SELF_ROLE_BINDING, kinds};
 use crate::render::{host_objects, tenant_objects};
 
-/// How many objects are applied at a time.
-pub(super) const AT_ONCE: usize = 8;
-/// How long it may take to bring the inside of a tenant where it should be; the next look goes on from there.
-const INSIDE_AT_MOST: Duration = Duration::from_secs(60);
+/// Number of concurrent requests when objects are listed or applied.
+pub(super) const APPLY_CONCURRENCY: usize = 8;
+/// Maximum duration of applying the objects inside a tenant; the next reconcile continues.
+const TENANT_APPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The kinds that are rendered inside a tenant.
-const INSIDE: [Kind; 9] = [
+/// Kinds of the objects that are rendered inside a tenant.
+const TENANT_KINDS: [Kind; 9] = [
     Kind::ADMISSION_POLICY,
     Kind::ADMISSION_POLICY_BINDING,
     Kind::CLUSTER_ROLE,
@@ -39,159 +41,169 @@ const INSIDE: [Kind; 9] = [
     Kind::ROLE_BINDING,
 ];
 
-/// The way into a tenant.
-enum Entrance {
-    Open(ApiServer),
-    /// It sleeps, or did not answer a moment ago.
-    Shut,
-    /// It has handed out no kubeconfig.
-    Missing,
+/// Access to a tenant API server.
+enum TenantAccess {
+    Ready(ApiServer),
+    /// The tenant is suspended, or did not respond recently.
+    Unavailable,
+    /// The control plane has not written its kubeconfig Secret.
+    NoKubeconfig,
 }
 
-/// What there is inside a tenant.
-struct Inside {
+/// Actual and desired objects inside a tenant.
+struct TenantObjects {
     api: ApiServer,
     actual: Objects,
-    /// The projects that can be applied.
+    /// Desired objects, without those of projects that cannot be applied now.
     desired: Vec<Object>,
-    refused: BTreeMap<ProjectId, String>,
-    /// Whether a namespace of ours is still on its way out where a new one should be.
+    /// Projects whose namespace belongs to another client, with the message for users.
+    rejected: BTreeMap<ProjectId, String>,
+    /// `true` if the namespace of a project can only be created after the termination of an earlier one.
     waiting: bool,
 }
 
-impl Inside {
-    /// Whether every project can be what it should be.
+impl TenantObjects {
+    /// `true` if all projects can be applied.
     fn is_complete(&self) -> bool {
-        self.refused.is_empty() && !self.waiting
+        self.rejected.is_empty() && !self.waiting
     }
 }
 
 impl VClusterProvisioner {
     pub(super) async fn plan_cluster(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>> {
-        let begun = self.begin_comparison(&desired.target).await?;
-        let mut objects = host_objects(desired, &self.settings)?;
-        let on_host = match self.namespace(&desired.target).await? {
-            Namespace::Ours => self.on_host(&desired.target, &objects).await?,
-            Namespace::Foreign => return Err(not_ours(&desired.target)),
+        let start = self.start_comparison(&desired.target).await?;
+        let mut objects = host_objects(desired, &self.config)?;
+        let host_state = match self.namespace(&desired.target).await? {
+            Namespace::Owned => self.read_host_state(&desired.target, &objects).await?,
+            Namespace::Foreign => return Err(foreign_namespace_error(&desired.target)),
             Namespace::Absent | Namespace::Terminating => Objects::new(),
         };
-        keep(&mut objects, &on_host);
-        let mut entries = compare("host", &objects, &on_host).entries;
+        preserve_existing(&mut objects, &host_state);
+        let mut entries = compare("host", &objects, &host_state).entries;
         if let Some(decision) = self.decide_nodes(desired).await? {
             entries.extend(decision.drift());
         }
-        if let Entrance::Open(api) = self.entrance(&desired.target, &on_host).await?
-            && let Some(inside) = self.inside(desired, api).await?
+        if let TenantAccess::Ready(api) = self.tenant_access(&desired.target, &host_state).await?
+            && let Some(tenant_objects) = self.tenant_objects(desired, api).await?
         {
-            entries.extend(compare("tenant", &inside.desired, &inside.actual).entries);
-            if entries.is_empty() && inside.is_complete() {
-                self.end_comparison(begun, desired)?;
+            entries.extend(compare("tenant", &tenant_objects.desired, &tenant_objects.actual).entries);
+            if entries.is_empty() && tenant_objects.is_complete() {
+                self.finish_comparison(start, desired)?;
             }
         }
         Ok(entries)
     }
 
     pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {
-        if self.only_has_to_start(desired).await? {
+        if self.is_waiting_for_start(desired).await? {
             return Ok(Applied::default());
         }
-        let mut objects = host_objects(desired, &self.settings)?;
-        self.require_guard_on_ingresses().await?;
-        let (on_host, replaced) = match self.apply_on_host(&desired.target, &mut objects).await {
-            Err(error) => return Err(self.open(&objects, error).await),
+        let mut objects = host_objects(desired, &self.config)?;
+        self.require_ingress_policy().await?;
+        let (host_state, replaced) = match self.apply_host_objects(&desired.target, &mut objects).await {
+            Err(error) => return Err(self.repair_self_role_binding(&objects, error).await),
             Ok(found) => found,
         };
-        self.grow_volumes(&objects, desired.control_plane.storage, &on_host).await?;
-        self.applied_on_host(desired)?;
+        self.grow_volumes(&objects, desired.control_plane.storage, &host_state).await?;
+        self.record_applied(desired)?;
         if replaced {
-            // What answers now is on its way out.
+            // The API server that responds now belongs to the replaced pods.
             return Ok(Applied::default());
         }
 
-        let inside = match self.entrance(&desired.target, &on_host).await? {
-            Entrance::Open(api) => self.inside(desired, api).await?,
-            Entrance::Shut => None,
-            Entrance::Missing => {
-                self.restart_if_mute(&desired.target, &on_host).await?;
+        let tenant_objects = match self.tenant_access(&desired.target, &host_state).await? {
+            TenantAccess::Ready(api) => self.tenant_objects(desired, api).await?,
+            TenantAccess::Unavailable => None,
+            TenantAccess::NoKubeconfig => {
+                self.restart_without_kubeconfig(&desired.target, &host_state).await?;
                 None
             }
         };
-        let Some(inside) = inside else { return Ok(Applied::default()) };
-        let difference = compare("tenant", &inside.desired, &inside.actual);
-        let carried_out = timeout(INSIDE_AT_MOST, carry_out(&inside.api, &difference)).await;
-        match carried_out.unwrap_or_else(|_| Err(Error::unavailable("the tenant is too slow"))) {
+        let Some(tenant_objects) = tenant_objects else { return Ok(Applied::default()) };
+        let difference = compare("tenant", &tenant_objects.desired, &tenant_objects.actual);
+        let outcome = timeout(TENANT_APPLY_TIMEOUT, apply_difference(&tenant_objects.api, &difference)).await;
+        match outcome.unwrap_or_else(|_| Err(Error::unavailable("applying the tenant objects timed out"))) {
             Ok(()) => Ok(Applied {
-                tenant: !inside.waiting,
-                refused_projects: inside.refused,
-                // Whoever is sent elsewhere from now on is not moved before.
-                nodes: match power::stateful_set(&desired.target, &on_host).is_some_and(is_rolled_out) {
-                    true => self.tend_nodes(desired).await?,
+                tenant: !tenant_objects.waiting,
+                refused_projects: tenant_objects.rejected,
+                // Until its rollout is complete, the control plane schedules pods by its previous node selector.
+                nodes: match suspend::stateful_set(&desired.target, &host_state).is_some_and(is_rolled_out) {
+                    true => self.reconcile_nodes(desired).await?,
                     false => None,
                 },
             }),
-            // It answered a moment ago and does not now: it is asked again at the next look.
+            // The tenant stopped responding during the apply: the next reconcile continues.
             Err(error) if is_busy(&error) => {
-                tracing::debug!(%error, cluster = %desired.target.name, "the tenant stopped answering");
+                tracing::debug!(%error, cluster = %desired.target.name, "applying the tenant objects failed; retrying at the next reconcile");
                 Ok(Applied::default())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Brings the host where it should be, and answers what was there before, and whether the control plane had to change.
-    async fn apply_on_host(&self, target: &TenantTarget, objects: &mut [Object]) -> Result<(Objects, bool)> {
-        let on_host = match self.namespace(target).await? {
-            Namespace::Ours => self.on_host(target, objects).await?,
+    /// Applies the host objects. Returns their previous state, and whether a StatefulSet was changed.
+    async fn apply_host_objects(
+        &self,
+        target: &TenantTarget,
+        objects: &mut [Object],
+    ) -> Result<(Objects, bool)> {
+        let host_state = match self.namespace(target).await? {
+            Namespace::Owned => self.read_host_state(target, objects).await?,
             Namespace::Absent => Objects::new(),
-            Namespace::Foreign => return Err(not_ours(target)),
-            Namespace::Terminating => return Err(Error::unavailable("the namespace is being removed")),
+            Namespace::Foreign => return Err(foreign_namespace_error(target)),
+            Namespace::Terminating => return Err(Error::unavailable("the namespace is terminating")),
         };
-        keep(objects, &on_host);
-        upgrade::require_step(target, objects, &on_host)?;
-        let difference = compare("host", objects, &on_host);
-        carry_out(&self.host, &difference).await?;
+        preserve_existing(objects, &host_state);
+        upgrade::require_upgrade_path(target, objects, &host_state)?;
+        let difference = compare("host", objects, &host_state);
+        apply_difference(&self.host, &difference).await?;
         let replaced = difference.apply.iter().any(|object| object.kind == Kind::STATEFUL_SET);
-        Ok((on_host, replaced))
+        Ok((host_state, replaced))
     }
 
-    /// Where Hexabase gives itself its rights in a namespace, a refusal means that they are not there, or not yet known to
-    /// the API server: they are given again, and the next look finds them.
-    async fn open(&self, objects: &[Object], error: Error) -> Error {
-        let way_in = objects.iter().find(|object| is_way_in(object));
-        let Some(way_in) = way_in.filter(|_| error.kind() == ErrorKind::Forbidden) else { return error };
-        match self.host.apply(way_in).await {
-            Ok(()) => Error::unavailable("the rights in the namespace are not known yet").caused_by(error),
-            // What failed for a moment is no refusal.
+    /// Applies Hexabase's own RoleBinding again after a `Forbidden` error: its permissions in the namespace are
+    /// missing, or not yet effective in the API server. The next reconcile then succeeds.
+    async fn repair_self_role_binding(&self, objects: &[Object], error: Error) -> Error {
+        let self_role_binding = objects.iter().find(|object| is_self_role_binding(object));
+        let Some(self_role_binding) = self_role_binding.filter(|_| error.kind() == ErrorKind::Forbidden)
+        else {
+            return error;
+        };
+        match self.host.apply(self_role_binding).await {
+            Ok(()) => {
+                Error::unavailable("the permissions in the namespace are not effective yet").caused_by(error)
+            }
+            // A temporary failure says nothing about the permissions.
             Err(failed) if failed.is_retryable() => failed,
             Err(_) => error,
         }
     }
 
-    /// What Hexabase has made on the host for a tenant that is to be these objects.
-    async fn on_host(&self, target: &TenantTarget, wanted: &[Object]) -> Result<Objects> {
+    /// Returns the existing host objects that Hexabase created for a tenant, of the kinds of the desired objects.
+    async fn read_host_state(&self, target: &TenantTarget, desired: &[Object]) -> Result<Objects> {
         let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
-        // Ingresses and budgets may be of a time when there were to be some. TLSRoutes are not looked for: most hosts know of
-        // none.
-        let is_wanted = |kind: &Kind| wanted.iter().any(|object| object.kind == *kind);
-        let (more, former): (Vec<_>, Vec<_>) =
-            [Kind::INGRESS, Kind::POD_DISRUPTION_BUDGET].into_iter().partition(is_wanted);
-        let mut all = kinds(&self.settings);
-        all.extend(more.into_iter().filter(|kind| !all.contains(kind)).collect::<Vec<_>>());
-        let mut found = collect(&self.host, &all, Some(&target.name), &selector).await?;
+        // Ingresses and disruption budgets may remain from an earlier configuration. TLSRoutes are not looked up in
+        // that case, because most hosts do not define them.
+        let is_desired = |kind: &Kind| desired.iter().any(|object| object.kind == *kind);
+        let (additional, former): (Vec<_>, Vec<_>) =
+            [Kind::INGRESS, Kind::POD_DISRUPTION_BUDGET].into_iter().partition(is_desired);
+        let mut all = kinds(&self.config);
+        all.extend(additional.into_iter().filter(|kind| !all.contains(kind)).collect::<Vec<_>>());
+        let mut found = list_objects(&self.host, &all, Some(&target.name), &selector).await?;
         if let Some(namespace) = self.host.find(Kind::NAMESPACE, "", &target.name).await? {
             let key =
                 ObjectKey { kind: Kind::NAMESPACE, namespace: String::new(), name: target.name.clone() };
             found.insert(key, namespace);
         }
         for kind in former {
-            found.extend(self.found_if_allowed(kind, target, &selector).await?);
+            found.extend(self.list_if_permitted(kind, target, &selector).await?);
         }
         Ok(found)
     }
 
-    /// What Hexabase has made of a kind to which it had no rights in earlier releases: whoever may not look has never made
-    /// one.
-    async fn found_if_allowed(&self, kind: Kind, target: &TenantTarget, selector: &str) -> Result<Objects> {
+    /// Lists the objects of a kind for which Hexabase had no permission in earlier releases. Without the permission,
+    /// it has never created one.
+    async fn list_if_permitted(&self, kind: Kind, target: &TenantTarget, selector: &str) -> Result<Objects> {
         match self.host.list(kind, Some(&target.name), selector).await {
             Ok(bodies) => Ok(bodies.into_iter().map(|body| (ObjectKey::of(kind, &body), body)).collect()),
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Objects::new()),
@@ -199,118 +211,118 @@ impl VClusterProvisioner {
         }
     }
 
-    /// How a tenant can be got into.
-    async fn entrance(&self, target: &TenantTarget, on_host: &Objects) -> Result<Entrance> {
-        if !is_awake(target, on_host) || self.is_silent(target) {
-            return Ok(Entrance::Shut);
+    /// Returns the access to a tenant API server.
+    async fn tenant_access(&self, target: &TenantTarget, host_state: &Objects) -> Result<TenantAccess> {
+        if !is_running(target, host_state) || self.is_unresponsive(target) {
+            return Ok(TenantAccess::Unavailable);
         }
-        let Some(api) = self.tenant(target).await? else { return Ok(Entrance::Missing) };
-        drop(self.mute.remove(&target.name));
-        Ok(Entrance::Open(api))
+        let Some(api) = self.tenant(target).await? else { return Ok(TenantAccess::NoKubeconfig) };
+        drop(self.missing_kubeconfig.remove(&target.name));
+        Ok(TenantAccess::Ready(api))
     }
 
-    /// What there is inside a tenant and what should be, once its API server answers.
-    async fn inside(&self, desired: &TenantCluster, api: ApiServer) -> Result<Option<Inside>> {
-        let looked = async {
+    /// Returns the actual and desired objects inside a tenant, or `None` if its API server does not respond yet.
+    async fn tenant_objects(&self, desired: &TenantCluster, api: ApiServer) -> Result<Option<TenantObjects>> {
+        let listed = async {
             let namespaces = api.list(Kind::NAMESPACE, None, "").await?;
             let selector = format!("{}=true", labels::MANAGED);
-            let actual = collect(&api, &INSIDE, None, &selector).await?;
+            let actual = list_objects(&api, &TENANT_KINDS, None, &selector).await?;
             Ok((namespaces, actual))
         };
-        let (namespaces, actual) = match looked.await {
+        let (namespaces, actual) = match listed.await {
             Ok(found) => found,
-            Err(error) => return not_yet(error, &desired.target),
+            Err(error) => return none_if_unresponsive(error, &desired.target),
         };
         let namespaces: BTreeMap<&str, &Value> =
             namespaces.iter().map(|body| (text(body, "/metadata/name"), body)).collect();
         let mut projects = Vec::new();
-        let (mut refused, mut waiting) = (BTreeMap::new(), false);
+        let (mut rejected, mut waiting) = (BTreeMap::new(), false);
         for project in &desired.projects {
-            match place_of(project, namespaces.get(project.namespace.as_str()).copied()) {
-                Place::Free => projects.push(project.clone()),
-                Place::Leaving => waiting = true,
-                Place::Taken => {
-                    refused.insert(project.id, refusal(project));
+            match namespace_state(project, namespaces.get(project.namespace.as_str()).copied()) {
+                NamespaceState::Available => projects.push(project.clone()),
+                NamespaceState::Terminating => waiting = true,
+                NamespaceState::Foreign => {
+                    rejected.insert(project.id, rejection_message(project));
                 }
             }
         }
-        let wanted = tenant_objects(&TenantCluster { projects, ..desired.clone() });
-        Ok(Some(Inside { api, actual, desired: wanted, refused, waiting }))
+        let desired = tenant_objects(&TenantCluster { projects, ..desired.clone() });
+        Ok(Some(TenantObjects { api, actual, desired, rejected, waiting }))
     }
 }
 
-/// Whether there is a control plane that should be running.
-fn is_awake(target: &TenantTarget, on_host: &Objects) -> bool {
-    power::stateful_set(target, on_host).is_some_and(|set| power::replicas(set) > 0)
+/// `true` if the control plane exists and is not suspended.
+fn is_running(target: &TenantTarget, host_state: &Objects) -> bool {
+    suspend::stateful_set(target, host_state).is_some_and(|set| suspend::replicas(set) > 0)
 }
 
-/// Leaves what cannot be otherwise on the host as it is there, and what is not asked for here: a volume's size, and sleep.
-fn keep(objects: &mut [Object], on_host: &Objects) {
+/// Copies the state of existing StatefulSets that an apply must not change: claim templates and suspension.
+fn preserve_existing(objects: &mut [Object], host_state: &Objects) {
     for object in objects.iter_mut().filter(|object| object.kind == Kind::STATEFUL_SET) {
-        if let Some(there) = on_host.get(&object.key()) {
-            volumes::keep_templates(object, there);
-            power::let_sleep(object, there);
+        if let Some(existing) = host_state.get(&object.key()) {
+            volumes::preserve_claim_templates(object, existing);
+            suspend::preserve_suspension(object, existing);
         }
     }
 }
 
-/// What is in the place of a project's namespace.
-enum Place {
-    /// Nothing, or the project's own namespace.
-    Free,
-    /// The namespace of an earlier project of that name, which is going.
-    Leaving,
-    /// Somebody else's namespace.
-    Taken,
+/// State of a project's namespace inside the tenant.
+enum NamespaceState {
+    /// The namespace does not exist, or belongs to the project.
+    Available,
+    /// The namespace belongs to an earlier project of that name and is being deleted.
+    Terminating,
+    /// The namespace was not created by Hexabase.
+    Foreign,
 }
 
-fn place_of(project: &TenantProject, there: Option<&Value>) -> Place {
-    let Some(body) = there else { return Place::Free };
+fn namespace_state(project: &TenantProject, existing: Option<&Value>) -> NamespaceState {
+    let Some(body) = existing else { return NamespaceState::Available };
     let label = |name: &str| {
         body.pointer("/metadata/labels").and_then(|labels| labels.get(name)).and_then(Value::as_str)
     };
-    let leaving = body.pointer("/metadata/deletionTimestamp").is_some();
+    let terminating = body.pointer("/metadata/deletionTimestamp").is_some();
     match (label(labels::MANAGED), label(labels::PROJECT)) {
         (Some("true"), Some(id)) if id == project.id.kubernetes_name() => {
-            if leaving {
-                Place::Leaving
+            if terminating {
+                NamespaceState::Terminating
             } else {
-                Place::Free
+                NamespaceState::Available
             }
         }
-        (Some("true"), Some(_)) => Place::Leaving,
-        _ => Place::Taken,
+        (Some("true"), Some(_)) => NamespaceState::Terminating,
+        _ => NamespaceState::Foreign,
     }
 }
 
-fn refusal(project: &TenantProject) -> String {
+fn rejection_message(project: &TenantProject) -> String {
     format!(
-        "a namespace {} is there already and was not made by Hexabase; rename or remove it, or choose another name",
+        "namespace {} already exists and was not created by Hexabase; delete it, or choose another project name",
         project.namespace
     )
 }
 
-/// Whether an API server may well do later what it did not do now.
+/// `true` if the API server may succeed later.
 fn is_busy(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::RateLimited)
 }
 
-/// A tenant that does not answer is asked again at the next look.
-fn not_yet(error: Error, target: &TenantTarget) -> Result<Option<Inside>> {
+/// Returns `None` for errors of a tenant API server that is starting or overloaded: the next reconcile retries.
+fn none_if_unresponsive(error: Error, target: &TenantTarget) -> Result<Option<TenantObjects>> {
     if is_busy(&error) || matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::NotFound) {
-        tracing::debug!(%error, cluster = %target.name, "the tenant does not answer yet");
+        tracing::debug!(%error, cluster = %target.name, "the tenant API server does not respond yet");
         return Ok(None);
     }
     Err(error)
 }
 
-/// Waits for all of these, a few at a time; the first failure ends it.
-async fn all<T: Send>(work: Vec<BoxFuture<'_, Result<T>>>) -> Result<Vec<T>> {
-    stream::iter(work).buffer_unordered(AT_ONCE).try_collect().await
+/// Runs futures with bounded concurrency; the first error cancels the rest.
+async fn try_join_bounded<T: Send>(work: Vec<BoxFuture<'_, Result<T>>>) -> Result<Vec<T>> {
+    stream::iter(work).buffer_unordered(APPLY_CONCURRENCY).try_collect().await
 }
 
-/// All objects of these kinds, by what they are.
-async fn collect(
+/// Lists all objects of several kinds.
+async fn list_objects(
     api: &ApiServer,
     kinds: &[Kind],
     namespace: Option<&str>,
@@ -321,24 +333,23 @@ async fn collect(
         lists.push(async move { Ok((kind, api.list(kind, namespace, selector).await?)) }.boxed());
     }
     let mut objects = Objects::new();
-    for (kind, bodies) in all(lists).await? {
+    for (kind, bodies) in try_join_bounded(lists).await? {
         objects.extend(bodies.into_iter().map(|body| (ObjectKey::of(kind, &body), body)));
     }
     Ok(objects)
 }
 
-/// Applies what is missing or differs, then removes what is too much. What must be there before others can
-/// be is applied first: namespaces before what lies in them, our own rights before what we do with them, roles before who
-/// has them, quotas before what they have to have room for; and the control plane comes last, when everything it needs is
-/// there.
-async fn carry_out(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
+/// Applies missing and differing objects, then deletes undesired ones. Objects are applied in stages, so that each
+/// stage finds what it needs: namespaces before their objects, Hexabase's own RoleBinding before the use of its
+/// permissions, roles before bindings, quotas before the objects that they count, and the control plane last.
+async fn apply_difference(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
     let stages: BTreeSet<u8> = difference.apply.iter().map(|object| stage(object)).collect();
-    for now in stages {
+    for current in stages {
         let mut applied = Vec::new();
-        for object in difference.apply.iter().copied().filter(|object| stage(object) == now) {
+        for object in difference.apply.iter().copied().filter(|object| stage(object) == current) {
             applied.push(api.apply(object).boxed());
         }
-        all(applied).await?;
+        try_join_bounded(applied).await?;
     }
     for (key, uid) in difference.remove.iter().rev() {
         api.delete(key.kind, &key.namespace, &key.name, uid.as_deref()).await?;
@@ -346,14 +357,14 @@ async fn carry_out(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
     Ok(())
 }
 
-fn is_way_in(object: &Object) -> bool {
-    object.kind == Kind::ROLE_BINDING && object.name == WAY_IN
+fn is_self_role_binding(object: &Object) -> bool {
+    object.kind == Kind::ROLE_BINDING && object.name == SELF_ROLE_BINDING
 }
 
 fn stage(object: &Object) -> u8 {
     match object.kind {
         Kind::NAMESPACE => 0,
-        _ if is_way_in(object) => 1,
+        _ if is_self_role_binding(object) => 1,
         Kind::ROLE_BINDING | Kind::CLUSTER_ROLE_BINDING | Kind::SERVICE => 3,
         Kind::STATEFUL_SET => 4,
         _ => 2,

@@ -1,12 +1,14 @@
+//! Provisioner of tenant clusters with vCluster on one host cluster.
+
+mod applied_cache;
 mod apply;
-mod mute;
+mod fast_path;
+mod host_setup_check;
+mod metadata_cache;
+mod missing_kubeconfig;
 mod nodes;
 mod observe;
-mod power;
-mod preparation;
-mod reflection;
-mod settled;
-mod unchanged;
+mod suspend;
 mod upgrade;
 mod volumes;
 
@@ -22,7 +24,7 @@ use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
 use hexabase_core::model::DriftEntry;
-use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Moved, Observation};
+use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
 use kube::Client;
@@ -30,71 +32,72 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::access::TenantConnector;
-use crate::api_server::{ApiServer, Bounds};
+use crate::api_server::{ApiServer, RequestLimits};
+use crate::config::HostConfig;
 use crate::labels;
 use crate::object::Kind;
-use crate::render::host::{kinds, watched};
-use crate::settings::HostSettings;
-use mute::Mute;
-use reflection::Reflection;
-use settled::Settled;
+use crate::render::host::{kinds, watched_kinds};
+use applied_cache::AppliedState;
+use metadata_cache::MetadataCache;
+use missing_kubeconfig::MissingKubeconfig;
 
-/// How many clients of tenant clusters are kept at hand: for those that something is done about. Each takes some 60 KiB.
-const CLIENTS: usize = 64;
-/// Of how many tenants it is known at a time that they do not answer, or what was applied to them.
-const KNOWN: usize = 4_096;
-/// How long a tenant that did not answer is not asked for anything but whether it does: whoever waits for one waits once.
-const SILENCE: Duration = Duration::from_secs(5);
+/// Maximum number of cached clients of tenant clusters; each takes about 60 KiB.
+const MAX_TENANT_CLIENTS: usize = 64;
+/// Maximum number of tenants in each of the other caches.
+const MAX_CACHED_TENANTS: usize = 4_096;
+/// Time for which an unresponsive tenant API server only receives readiness checks, so that a reconcile waits for it
+/// only once.
+const UNRESPONSIVE_BACKOFF: Duration = Duration::from_secs(5);
 
-/// Makes tenant clusters with vCluster on one host cluster: it renders the objects of the vCluster chart
-/// itself and applies them by server-side apply.
+/// Creates tenant clusters with vCluster on one host cluster. It renders the objects of the vCluster chart itself and
+/// applies them by server-side apply.
 pub struct VClusterProvisioner {
     host: ApiServer,
-    /// The same, to be listened to.
+    /// Client of the host cluster for watches.
     client: Client,
     connector: Arc<dyn TenantConnector>,
-    settings: HostSettings,
-    /// Clients by the tenant and the version of the Secret they were made from: a new certificate means a
-    /// new client.
+    config: HostConfig,
+    /// Clients by tenant and version of the Secret that they were created from: a new certificate requires a new
+    /// client.
     clients: quick_cache::sync::Cache<(String, String), ApiServer>,
-    /// When a tenant that was looked at did not answer.
-    silent: quick_cache::sync::Cache<String, Instant>,
-    /// What was last applied to tenants.
-    settled: quick_cache::sync::Cache<String, Settled>,
-    /// Which tenants are up and have handed out no kubeconfig.
-    mute: quick_cache::sync::Cache<String, Mute>,
-    reflection: Reflection,
+    /// Time at which a tenant API server did not respond.
+    unresponsive: quick_cache::sync::Cache<String, Instant>,
+    /// Desired state that was last applied to each tenant.
+    applied_cache: quick_cache::sync::Cache<String, AppliedState>,
+    /// Tenants that are up and have no kubeconfig Secret.
+    missing_kubeconfig: quick_cache::sync::Cache<String, MissingKubeconfig>,
+    metadata_cache: MetadataCache,
 }
 
 impl VClusterProvisioner {
-    /// A provisioner on the cluster that `host` speaks to.
+    /// Creates a provisioner for the cluster that `host` is connected to.
     #[must_use]
-    pub fn new(host: Client, connector: Arc<dyn TenantConnector>, settings: HostSettings) -> Self {
+    pub fn new(host: Client, connector: Arc<dyn TenantConnector>, config: HostConfig) -> Self {
         Self {
-            host: ApiServer::new(host.clone(), Bounds::HOST, settings.concurrency),
+            host: ApiServer::new(host.clone(), RequestLimits::HOST, config.concurrency),
             client: host,
             connector,
-            reflection: Reflection::of(watched(kinds(&settings)).collect()),
-            settings,
-            clients: quick_cache::sync::Cache::new(CLIENTS),
-            silent: quick_cache::sync::Cache::new(KNOWN),
-            settled: quick_cache::sync::Cache::new(KNOWN),
-            mute: quick_cache::sync::Cache::new(KNOWN),
+            metadata_cache: MetadataCache::new(watched_kinds(kinds(&config)).collect()),
+            config,
+            clients: quick_cache::sync::Cache::new(MAX_TENANT_CLIENTS),
+            unresponsive: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
+            applied_cache: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
+            missing_kubeconfig: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
         }
     }
 
-    /// The namespace of a tenant, if it is there.
+    /// Returns the state of a tenant's namespace.
     async fn namespace(&self, target: &TenantTarget) -> Result<Namespace> {
         let found = self.host.find(Kind::NAMESPACE, "", &target.name).await?;
         Ok(match found {
             None => Namespace::Absent,
             Some(body) if !is_ours(&body, target) => Namespace::Foreign,
             Some(body) if body.pointer("/metadata/deletionTimestamp").is_some() => Namespace::Terminating,
-            Some(_) => Namespace::Ours,
+            Some(_) => Namespace::Owned,
         })
     }
 
-    /// The operator's kubeconfig that the control plane wrote, with the version of its Secret.
+    /// Returns the Secret with the operator's kubeconfig that the control plane wrote, and the kubeconfig.
     async fn admin_secret(&self, target: &TenantTarget) -> Result<Option<(Value, SecretString)>> {
         let found = self.host.find(Kind::SECRET, &target.name, &format!("vc-{}", target.name)).await?;
         let Some(secret) = found else { return Ok(None) };
@@ -102,7 +105,7 @@ impl VClusterProvisioner {
         Ok(Some((secret, kubeconfig.into())))
     }
 
-    /// A client for the inside of a tenant, once there is a way in.
+    /// Returns a client of a tenant API server, or `None` while there is no kubeconfig Secret.
     async fn tenant(&self, target: &TenantTarget) -> Result<Option<ApiServer>> {
         let Some((secret, kubeconfig)) = self.admin_secret(target).await? else { return Ok(None) };
         let version = text(&secret, "/metadata/resourceVersion").to_owned();
@@ -111,22 +114,22 @@ impl VClusterProvisioner {
             return Ok(Some(client));
         }
         let client = self.connector.connect(target, &kubeconfig).await?;
-        let client = ApiServer::new(client, Bounds::TENANT, apply::AT_ONCE);
+        let client = ApiServer::new(client, RequestLimits::TENANT, apply::APPLY_CONCURRENCY);
         self.clients.insert(key, client.clone());
         Ok(Some(client))
     }
 
-    /// Remembers whether a tenant answers.
-    fn heard(&self, target: &TenantTarget, answers: bool) {
-        match answers {
-            true => drop(self.silent.remove(&target.name)),
-            false => self.silent.insert(target.name.clone(), Instant::now()),
+    /// Records whether a tenant API server responded.
+    fn record_response(&self, target: &TenantTarget, responded: bool) {
+        match responded {
+            true => drop(self.unresponsive.remove(&target.name)),
+            false => self.unresponsive.insert(target.name.clone(), Instant::now()),
         }
     }
 
-    /// Whether a tenant did not answer a moment ago.
-    fn is_silent(&self, target: &TenantTarget) -> bool {
-        self.silent.get(&target.name).is_some_and(|since| since.elapsed() < SILENCE)
+    /// `true` if a tenant API server did not respond recently.
+    fn is_unresponsive(&self, target: &TenantTarget) -> bool {
+        self.unresponsive.get(&target.name).is_some_and(|since| since.elapsed() < UNRESPONSIVE_BACKOFF)
     }
 }
 
@@ -136,11 +139,11 @@ impl fmt::Debug for VClusterProvisioner {
     }
 }
 
-/// What is in the place of a tenant's namespace.
+/// State of a tenant's namespace on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Namespace {
     Absent,
-    Ours,
+    Owned,
     Foreign,
     Terminating,
 }
@@ -154,14 +157,14 @@ fn text<'a>(body: &'a Value, pointer: &str) -> &'a str {
     body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A key of a Secret, decoded.
+/// Returns a decoded value of a Secret.
 fn decoded(secret: &Value, key: &str) -> Option<String> {
     let encoded = secret.pointer("/data").and_then(|data| data.get(key))?.as_str()?;
     String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
-fn not_ours(target: &TenantTarget) -> Error {
-    let message = format!("a namespace {} is there already and was not made for this workspace", target.name);
+fn foreign_namespace_error(target: &TenantTarget) -> Error {
+    let message = format!("namespace {} already exists and was not created for this workspace", target.name);
     Error::conflict("not_ours", message)
 }
 
@@ -192,20 +195,20 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn delete(&self, target: &TenantTarget) -> Result<()> {
-        drop(self.settled.remove(&target.name));
+        drop(self.applied_cache.remove(&target.name));
         match self.namespace(target).await? {
             Namespace::Terminating => Ok(()),
-            // Nothing runs on its nodes any more.
-            Namespace::Absent => self.free_nodes(target).await,
-            Namespace::Foreign => Err(not_ours(target)),
-            // Everything else of the tenant lies in its namespace: no cluster-scoped object is rendered.
-            Namespace::Ours => self.host.delete(Kind::NAMESPACE, "", &target.name, None).await,
+            // No pods are left on the nodes.
+            Namespace::Absent => self.release_nodes(target).await,
+            Namespace::Foreign => Err(foreign_namespace_error(target)),
+            // All other objects of the tenant belong to its namespace: no cluster-scoped object is rendered.
+            Namespace::Owned => self.host.delete(Kind::NAMESPACE, "", &target.name, None).await,
         }
         .map_err(|error| error.during("cluster.delete"))
     }
 
     async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess> {
-        let ours = self.namespace(target).await? == Namespace::Ours;
+        let ours = self.namespace(target).await? == Namespace::Owned;
         let secret = if ours { self.admin_secret(target).await? } else { None };
         let (_, kubeconfig) = secret.ok_or_else(|| Error::not_found("admin access"))?;
         Ok(AdminAccess { kubeconfig })
@@ -215,8 +218,12 @@ impl ClusterProvisioner for VClusterProvisioner {
         self.host.ping("/readyz").await
     }
 
-    async fn watch(&self, moved: &Moved<'_>) {
-        let following = self.reflection.kinds().map(|kind| self.reflection.follow(kind, &self.client, moved));
-        join3(self.mention_setup(), join_all(following), self.reflection.tell_late(moved)).await;
+    async fn watch(&self, on_change: &OnChange<'_>) {
+        let watches = self
+            .metadata_cache
+            .kinds()
+            .map(|kind| self.metadata_cache.watch_kind(kind, &self.client, on_change));
+        join3(self.warn_about_host_setup(), join_all(watches), self.metadata_cache.report_overdue(on_change))
+            .await;
     }
 }

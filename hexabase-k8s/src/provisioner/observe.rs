@@ -1,3 +1,5 @@
+//! Observes the state of a tenant cluster on its host and, once its API server responds, inside it.
+
 use std::collections::BTreeMap;
 
 use hexabase_core::desired::TenantTarget;
@@ -8,70 +10,73 @@ use hexabase_core::quota::Quota;
 use kube::api::ListParams;
 use serde_json::Value;
 
-use super::power::{StatefulSets, replicas};
+use super::suspend::{StatefulSets, replicas};
 use super::{Namespace, VClusterProvisioner, decoded, text};
 use crate::api_server::ApiServer;
+use crate::config::Exposure;
 use crate::labels;
 use crate::object::Kind;
 use crate::render::host::{CONTROL_PLANE, ETCD};
 use crate::render::quantities::used;
 use crate::render::tenant::is_project_quota;
-use crate::settings::Exposure;
 
 impl VClusterProvisioner {
     pub(super) async fn observe_cluster(&self, target: &TenantTarget) -> Result<Observation> {
-        let moment = self.reflection.moment(&target.name);
-        let observation = self.ask(target).await?;
+        let revision = self.metadata_cache.revision(&target.name);
+        let observation = self.query_cluster(target).await?;
         let is_up = observation.control_plane == ControlPlaneState::Ready;
-        let announced = observation.announced && self.reflection.announce(target, moment, is_up);
-        let observation = Observation { announced, ..observation };
+        let will_notify = observation.will_notify && self.metadata_cache.subscribe(target, revision, is_up);
+        let observation = Observation { will_notify, ..observation };
         if is_up {
-            self.reflection.observed(&target.name, moment, &observation);
+            self.metadata_cache.record_observation(&target.name, revision, &observation);
         }
         Ok(observation)
     }
 
-    /// Asks the host, and the tenant once it is up. What is next counts as announced where it shows on what can be watched.
-    async fn ask(&self, target: &TenantTarget) -> Result<Observation> {
+    /// Queries the host and, once it is up, the tenant. Sets `will_notify` if the next progress shows on watched
+    /// objects.
+    async fn query_cluster(&self, target: &TenantTarget) -> Result<Observation> {
         match self.namespace(target).await? {
-            // What is not ours is no cluster of ours; applying says so.
+            // A foreign namespace is not a tenant cluster; `apply` reports it.
             Namespace::Foreign => return Ok(Observation::absent()),
-            Namespace::Absent if self.nodes_left(target).await?.is_empty() => {
+            Namespace::Absent if self.remaining_nodes(target).await?.is_empty() => {
                 return Ok(Observation::absent());
             }
-            // Nothing runs, and something is still its own: it can be made anew with it, or has to give it back.
+            // The cluster is gone, but still has nodes: they are reused if it is created again, or released.
             Namespace::Absent => return Ok(Observation::of(ControlPlaneState::Stopped)),
-            Namespace::Terminating => return Ok(Observation::of(ControlPlaneState::Terminating).announced()),
-            Namespace::Ours => {}
+            Namespace::Terminating => {
+                return Ok(Observation::of(ControlPlaneState::Terminating).will_notify());
+            }
+            Namespace::Owned => {}
         }
         let name = &target.name;
         let Some(sets) = self.stateful_sets(target).await? else {
-            return Ok(Observation::of(starting("its control plane was not made yet")));
+            return Ok(Observation::of(starting("the control plane has not been created yet")));
         };
         let quota = self.host.find(Kind::RESOURCE_QUOTA, name, &format!("vc-{name}")).await?;
         let usage = quota.as_ref().and_then(|quota| quota.get("status")).map(used);
         let set = &sets.control_plane;
         if replicas(set) == 0 {
-            let control_plane = self.sleeping(target, &sets).await?;
+            let control_plane = self.stopping_state(target, &sets).await?;
             return Ok(Observation { usage, ..Observation::of(control_plane) });
         }
         if number(set, "/status/readyReplicas") == 0 {
             let control_plane = self.not_ready(target, &sets).await?;
-            return Ok(Observation { usage, ..Observation::of(control_plane).announced() });
+            return Ok(Observation { usage, ..Observation::of(control_plane).will_notify() });
         }
         if !is_rolled_out(set) {
-            let replaced = Observation::of(starting("its control plane is being replaced")).announced();
+            let replaced = Observation::of(starting("the control plane is being replaced")).will_notify();
             return Ok(Observation { usage, ..replaced });
         }
         let observation = match self.tenant(target).await? {
-            Some(api) => self.answering(target, &api).await?,
-            None => Observation::of(starting("it has not handed out its kubeconfig yet")),
+            Some(api) => self.observe_tenant(target, &api).await?,
+            None => Observation::of(starting("the control plane has not written its kubeconfig yet")),
         };
         Ok(Observation { usage, ..observation })
     }
 
-    /// It sleeps when its control plane is gone, and with it everything it ran.
-    async fn sleeping(&self, target: &TenantTarget, sets: &StatefulSets) -> Result<ControlPlaneState> {
+    /// Returns `Stopped` if no pod of the control plane or its workloads is left, else `Stopping`.
+    async fn stopping_state(&self, target: &TenantTarget, sets: &StatefulSets) -> Result<ControlPlaneState> {
         if !sets.are_stopped() {
             return Ok(ControlPlaneState::Stopping);
         }
@@ -80,54 +85,58 @@ impl VClusterProvisioner {
         Ok(if left.is_empty() { ControlPlaneState::Stopped } else { ControlPlaneState::Stopping })
     }
 
-    /// Why the control plane is not ready: what its pods say, and the host where there are none.
+    /// Determines why the control plane is not ready from its pods, or from events if it has no pods.
     async fn not_ready(&self, target: &TenantTarget, sets: &StatefulSets) -> Result<ControlPlaneState> {
         let selector = format!("app in ({CONTROL_PLANE},{ETCD}),{}={}", labels::RELEASE, target.name);
         let pods = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
         let has_pods = |set: &Value| pods.iter().any(|pod| app(pod) == app(set));
-        let mut waiting = "its pod is starting";
+        let mut waiting = "the control plane pod is starting";
         for set in sets.all().filter(|set| !has_pods(set)) {
-            // What it is refused keeps others from starting as well, which say something else.
-            if let Some(refused) = self.no_pod(target, text(set, "/metadata/name")).await? {
-                return Ok(refused);
+            // A rejected pod also prevents the others from starting, which report a different reason.
+            if let Some(rejected) = self.pod_creation_failure(target, text(set, "/metadata/name")).await? {
+                return Ok(rejected);
             }
-            waiting = "its pod was not made yet";
+            waiting = "the control plane pod has not been created yet";
         }
-        Ok(pods.iter().find_map(trouble).unwrap_or_else(|| starting(waiting)))
+        Ok(pods.iter().find_map(pod_failure).unwrap_or_else(|| starting(waiting)))
     }
 
-    /// Why a StatefulSet has no pod: what the host says about making one.
-    async fn no_pod(&self, target: &TenantTarget, set: &str) -> Result<Option<ControlPlaneState>> {
+    /// Returns the reason for which the host rejects the pods of a StatefulSet, from its newest `FailedCreate` event.
+    async fn pod_creation_failure(
+        &self,
+        target: &TenantTarget,
+        set: &str,
+    ) -> Result<Option<ControlPlaneState>> {
         let about = format!("involvedObject.kind=StatefulSet,involvedObject.name={set},reason=FailedCreate");
         let events =
             self.host.list_by(Kind::EVENT, Some(&target.name), ListParams::default().fields(&about)).await?;
-        // Timestamps of one form sort like the times they stand for.
+        // RFC 3339 timestamps of one format sort chronologically.
         let newest = events.iter().max_by_key(|event| text(event, "/lastTimestamp"));
         Ok(newest.map(|event| {
             let message =
-                format!("the host does not let its pod be made: {}", brief(text(event, "/message")));
+                format!("the host rejects the control plane pod: {}", last_chars(text(event, "/message")));
             ControlPlaneState::Broken { reason: "FailedCreate".to_owned(), message }
         }))
     }
 
-    /// The control plane's pod is ready; it counts once its API server answers, too.
-    async fn answering(&self, target: &TenantTarget, api: &ApiServer) -> Result<Observation> {
+    /// Observes a tenant whose pod is ready. The control plane is ready once its API server responds as well.
+    async fn observe_tenant(&self, target: &TenantTarget, api: &ApiServer) -> Result<Observation> {
         let ready = async {
             api.ping("/readyz").await?;
             api.find(Kind::SERVICE_ACCOUNT, "default", "default").await
         };
         let ready = ready.await;
-        self.heard(target, ready.is_ok());
+        self.record_response(target, ready.is_ok());
         match ready {
             Ok(Some(_)) => {}
-            Ok(None) => return Ok(Observation::of(starting("its controllers are starting"))),
+            Ok(None) => return Ok(Observation::of(starting("the controllers are starting"))),
             Err(error) => {
-                tracing::debug!(%error, cluster = %target.name, "the tenant does not answer");
-                return Ok(Observation::of(starting("its API server does not answer yet")));
+                tracing::debug!(%error, cluster = %target.name, "the tenant API server does not respond");
+                return Ok(Observation::of(starting("the API server does not respond yet")));
             }
         }
         let Some(endpoint) = self.endpoint(target).await? else {
-            return Ok(Observation::of(starting("its load balancer has no address yet")).announced());
+            return Ok(Observation::of(starting("the load balancer has no address yet")).will_notify());
         };
         let secret = self.admin_secret(target).await?;
         let certificate_authority =
@@ -136,14 +145,14 @@ impl VClusterProvisioner {
             api_endpoint: Some(endpoint),
             certificate_authority,
             project_usage: self.project_usage(target, api).await,
-            ..Observation::of(ControlPlaneState::Ready).announced()
+            ..Observation::of(ControlPlaneState::Ready).will_notify()
         })
     }
 
-    /// Where users find the API server, once that is known.
+    /// Returns the URL of the API server for users; `None` while its load balancer has no address.
     async fn endpoint(&self, target: &TenantTarget) -> Result<Option<String>> {
-        if self.settings.exposure != Exposure::LoadBalancer {
-            return Ok(Some(self.settings.endpoint_of(&target.name)));
+        if self.config.exposure != Exposure::LoadBalancer {
+            return Ok(Some(self.config.endpoint_of(&target.name)));
         }
         let service = self.host.find(Kind::SERVICE, &target.name, &target.name).await?.unwrap_or_default();
         let at = |field| text(&service, &format!("/status/loadBalancer/ingress/0/{field}"));
@@ -154,13 +163,13 @@ impl VClusterProvisioner {
         })
     }
 
-    /// What projects use; nothing when the tenant would rather not say.
+    /// Returns the usage of projects; empty if the tenant API server does not report it.
     async fn project_usage(&self, target: &TenantTarget, api: &ApiServer) -> BTreeMap<ProjectId, Quota> {
         let selector = format!("{}=true,{}", labels::MANAGED, labels::PROJECT);
         let quotas = match api.list(Kind::RESOURCE_QUOTA, None, &selector).await {
             Ok(quotas) => quotas,
             Err(error) => {
-                tracing::debug!(%error, cluster = %target.name, "the tenant does not tell its usage");
+                tracing::debug!(%error, cluster = %target.name, "reading the usage of projects failed");
                 return BTreeMap::new();
             }
         };
@@ -175,7 +184,7 @@ impl VClusterProvisioner {
     }
 }
 
-/// What a pod, or a StatefulSet, is one of.
+/// Label that identifies the program of a pod or StatefulSet.
 fn app(body: &Value) -> &str {
     text(body, "/metadata/labels/app")
 }
@@ -184,13 +193,13 @@ fn number(body: &Value, pointer: &str) -> u64 {
     body.pointer(pointer).and_then(Value::as_u64).unwrap_or(0)
 }
 
-/// Whether the pods are those that are asked for now, as `kubectl rollout status` tells.
+/// `true` if all pods have the current revision, as `kubectl rollout status` determines it.
 pub(super) fn is_rolled_out(set: &Value) -> bool {
     number(set, "/status/observedGeneration") >= number(set, "/metadata/generation")
         && text(set, "/status/currentRevision") == text(set, "/status/updateRevision")
 }
 
-/// Whether a control plane is up, as far as its host can tell.
+/// `true` if the control plane is up as far as the host reports it.
 pub(super) fn is_up(set: &Value) -> bool {
     is_rolled_out(set) && number(set, "/status/readyReplicas") > 0
 }
@@ -199,36 +208,44 @@ fn starting(message: &str) -> ControlPlaneState {
     ControlPlaneState::Starting { message: message.to_owned() }
 }
 
-/// What keeps a pod from coming up, if it will not pass by itself.
-fn trouble(pod: &Value) -> Option<ControlPlaneState> {
+/// Returns the failure of a pod that does not resolve by itself.
+fn pod_failure(pod: &Value) -> Option<ControlPlaneState> {
     let containers = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let statuses = containers.iter().filter_map(|pointer| pod.pointer(pointer)?.as_array()).flatten();
     let mut waiting = statuses.filter_map(|status| {
         let reason = text(status, "/state/waiting/reason");
-        let last_words = text(status, "/lastState/terminated/message");
-        let details = if last_words.is_empty() { text(status, "/state/waiting/message") } else { last_words };
-        let advice = match reason {
+        let termination_message = text(status, "/lastState/terminated/message");
+        let details = if termination_message.is_empty() {
+            text(status, "/state/waiting/message")
+        } else {
+            termination_message
+        };
+        let summary = match reason {
             "CrashLoopBackOff" => "the control plane keeps crashing",
-            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" => "its image cannot be pulled",
-            "CreateContainerConfigError" => "its pod refers to something that is not there",
+            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" => {
+                "the control plane image cannot be pulled"
+            }
+            "CreateContainerConfigError" => "the control plane pod refers to a missing object",
             _ => return None,
         };
-        Some((reason.to_owned(), format!("{advice}: {}", brief(details))))
+        Some((reason.to_owned(), format!("{summary}: {}", last_chars(details))))
     });
     let unschedulable = || {
         let conditions = pod.pointer("/status/conditions")?.as_array()?;
-        let refused = conditions.iter().find(|condition| text(condition, "/reason") == "Unschedulable")?;
-        let message =
-            format!("no node of the host cluster takes its pod: {}", brief(text(refused, "/message")));
+        let rejected = conditions.iter().find(|condition| text(condition, "/reason") == "Unschedulable")?;
+        let message = format!(
+            "no node of the host cluster accepts the control plane pod: {}",
+            last_chars(text(rejected, "/message"))
+        );
         Some(("Unschedulable".to_owned(), message))
     };
     let (reason, message) = waiting.next_back().or_else(unschedulable)?;
     Some(ControlPlaneState::Broken { reason, message })
 }
 
-/// The end of a message: that is where programs say what went wrong.
-fn brief(message: &str) -> String {
-    const LONGEST: usize = 300;
+/// Returns the end of a message, where programs usually state the error.
+fn last_chars(message: &str) -> String {
+    const MAX_DETAIL_CHARS: usize = 300;
     let length = message.chars().count();
-    message.trim().chars().skip(length.saturating_sub(LONGEST)).collect()
+    message.trim().chars().skip(length.saturating_sub(MAX_DETAIL_CHARS)).collect()
 }

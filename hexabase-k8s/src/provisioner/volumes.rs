@@ -1,13 +1,13 @@
-//! The volumes of control planes, which grow and never shrink.
+//! Volumes of control planes, which can grow but never shrink.
 
 use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::quantity::Quantity;
 use serde_json::{Value, json};
 
-use super::{VClusterProvisioner, power, text};
+use super::{VClusterProvisioner, suspend, text};
 use crate::object::{Kind, Object, Objects};
 
-const CLAIM: Kind = Kind {
+const PERSISTENT_VOLUME_CLAIM: Kind = Kind {
     group: "",
     version: "v1",
     kind: "PersistentVolumeClaim",
@@ -15,15 +15,16 @@ const CLAIM: Kind = Kind {
     namespaced: true,
 };
 
-/// What the first claim template of a StatefulSet asks for.
-const TEMPLATE: &str = "/spec/volumeClaimTemplates/0/spec";
-const REQUESTED: &str = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
+/// JSON pointer to the first claim template of a StatefulSet.
+const CLAIM_TEMPLATE: &str = "/spec/volumeClaimTemplates/0/spec";
+/// JSON pointer to the storage request of the first claim template of a StatefulSet.
+const REQUESTED_STORAGE: &str = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
 
-/// The claim templates that a StatefulSet was made with stay what they are.
-pub(super) fn keep_templates(object: &mut Object, there: &Value) {
-    let size = there.pointer(REQUESTED).cloned();
-    let class = there.pointer(TEMPLATE).and_then(|claim| claim.get("storageClassName")).cloned();
-    let Some(claim) = object.body.pointer_mut(TEMPLATE) else { return };
+/// Keeps the claim template of an existing StatefulSet, which is immutable.
+pub(super) fn preserve_claim_templates(object: &mut Object, existing: &Value) {
+    let size = existing.pointer(REQUESTED_STORAGE).cloned();
+    let class = existing.pointer(CLAIM_TEMPLATE).and_then(|claim| claim.get("storageClassName")).cloned();
+    let Some(claim) = object.body.pointer_mut(CLAIM_TEMPLATE) else { return };
     if let Some(size) = size {
         claim["resources"]["requests"]["storage"] = size;
     }
@@ -34,43 +35,51 @@ pub(super) fn keep_templates(object: &mut Object, there: &Value) {
     }
 }
 
-fn is_large_enough(size: &str, wanted: Quantity) -> bool {
-    size.parse().is_ok_and(|size: Quantity| size >= wanted)
+fn is_large_enough(size: &str, desired: Quantity) -> bool {
+    size.parse().is_ok_and(|size: Quantity| size >= desired)
 }
 
 impl VClusterProvisioner {
-    /// A claim template of a StatefulSet never changes: the volumes themselves are asked to grow instead.
+    /// Grows the volumes of StatefulSets by patching their claims, because claim templates are immutable.
     pub(super) async fn grow_volumes(
         &self,
         objects: &[Object],
-        wanted: Quantity,
-        on_host: &Objects,
+        desired: Quantity,
+        host_state: &Objects,
     ) -> Result<()> {
         for object in objects.iter().filter(|object| object.kind == Kind::STATEFUL_SET) {
-            let made_with = on_host.get(&object.key()).map_or("", |there| text(there, REQUESTED));
-            if made_with.is_empty() || is_large_enough(made_with, wanted) {
+            let template_size =
+                host_state.get(&object.key()).map_or("", |existing| text(existing, REQUESTED_STORAGE));
+            if template_size.is_empty() || is_large_enough(template_size, desired) {
                 continue;
             }
-            for number in 0..power::replicas(&object.body) {
+            for number in 0..suspend::replicas(&object.body) {
                 let claim = format!("data-{}-{number}", object.name);
-                self.grow_volume(&object.namespace, &claim, wanted).await?;
+                self.grow_volume(&object.namespace, &claim, desired).await?;
             }
         }
         Ok(())
     }
 
-    async fn grow_volume(&self, namespace: &str, claim: &str, wanted: Quantity) -> Result<()> {
-        let Some(there) = self.host.find(CLAIM, namespace, claim).await? else { return Ok(()) };
-        // Only what is bound can grow; what was asked for already is not asked for again.
-        let asked = is_large_enough(text(&there, "/spec/resources/requests/storage"), wanted);
-        if asked || text(&there, "/status/phase") != "Bound" {
+    async fn grow_volume(&self, namespace: &str, claim: &str, desired: Quantity) -> Result<()> {
+        let Some(existing) = self.host.find(PERSISTENT_VOLUME_CLAIM, namespace, claim).await? else {
+            return Ok(());
+        };
+        // Only a bound claim can grow, and a pending growth is not requested again.
+        let is_requested = is_large_enough(text(&existing, "/spec/resources/requests/storage"), desired);
+        if is_requested || text(&existing, "/status/phase") != "Bound" {
             return Ok(());
         }
-        let patch = json!({ "spec": { "resources": { "requests": { "storage": wanted.to_string() } } } });
-        match self.host.merge(CLAIM, namespace, claim, &patch).await {
+        let patch = json!({ "spec": { "resources": { "requests": { "storage": desired.to_string() } } } });
+        match self.host.merge(PERSISTENT_VOLUME_CLAIM, namespace, claim, &patch).await {
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::Invalid) => {
                 let reason = error.message().lines().next().unwrap_or_default();
-                tracing::warn!(reason, claim, namespace, "the storage class does not let the volume grow");
+                tracing::warn!(
+                    reason,
+                    claim,
+                    namespace,
+                    "growing a volume failed: storage class does not allow it"
+                );
                 Ok(())
             }
             outcome => outcome.map(drop),

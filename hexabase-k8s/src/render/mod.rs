@@ -1,4 +1,4 @@
-//! Rendering: a tenant cluster as Kubernetes objects. Pure functions; nothing here talks to anyone.
+//! Rendering of a tenant cluster as Kubernetes objects. Pure functions without I/O.
 
 pub mod host;
 mod host_setup;
@@ -10,6 +10,6 @@ pub mod vcluster_config;
 mod tests;
 
 pub use host::host_objects;
-pub(crate) use host_setup::{INGRESS_GUARD, setup_digest};
+pub(crate) use host_setup::{INGRESS_POLICY, setup_digest};
 pub use host_setup::{host_setup, kyverno_policies, manifest};
 pub use tenant::tenant_objects;

@@ -1,9 +1,9 @@
-//! Hexabase's resources as Kubernetes' quota keys, and back.
+//! Conversion between Hexabase's resources and the keys of a ResourceQuota.
 
 use hexabase_core::quota::{Quota, Resource};
 use serde_json::{Map, Value};
 
-/// The key of a resource in a ResourceQuota.
+/// Returns the key of a resource in a ResourceQuota.
 #[must_use]
 pub const fn quota_key(resource: Resource) -> &'static str {
     match resource {
@@ -20,7 +20,7 @@ pub const fn quota_key(resource: Resource) -> &'static str {
     }
 }
 
-/// A quota as the `hard` of a ResourceQuota.
+/// Returns a quota as the `hard` field of a ResourceQuota.
 #[must_use]
 pub fn hard(quota: &Quota) -> Map<String, Value> {
     quota
@@ -29,7 +29,7 @@ pub fn hard(quota: &Quota) -> Map<String, Value> {
         .collect()
 }
 
-/// The `used` of a ResourceQuota's status, as far as Hexabase knows the resources.
+/// Parses the `used` field of a ResourceQuota's status; unknown resources are ignored.
 #[must_use]
 pub fn used(status: &Value) -> Quota {
     let amount = |resource: &Resource| {

@@ -1,4 +1,4 @@
-//! What is decided about an object before it is stored: quotas, and defaults from limit ranges.
+//! Admission of objects before they are stored: quotas, and defaults from limit ranges.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use hexabase_core::quantity::Quantity;
 use serde_json::{Value, json};
 
 use super::kinds::KindInfo;
-use super::reply::{Outcome, Refusal};
+use super::response::{StatusError, StatusResult};
 use super::state::State;
 
 type Amounts = BTreeMap<String, Quantity>;
@@ -20,8 +20,8 @@ fn add(amounts: &mut Amounts, key: String, amount: Quantity) {
     *entry = entry.plus(amount);
 }
 
-/// What an object takes from a quota, by the quota's keys.
-fn charges(kind: &KindInfo, body: &Value) -> Amounts {
+/// Usage that an object adds to a quota, by the quota's keys.
+fn quota_usage(kind: &KindInfo, body: &Value) -> Amounts {
     let mut amounts = Amounts::new();
     let one = Quantity::units(1);
     add(&mut amounts, format!("count/{}", kind.qualified()), one);
@@ -32,9 +32,9 @@ fn charges(kind: &KindInfo, body: &Value) -> Amounts {
         ("", "Pod")
             if !["Succeeded", "Failed"].contains(&body["status"]["phase"].as_str().unwrap_or_default()) =>
         {
-            for (of, prefix) in [("requests", "requests."), ("limits", "limits.")] {
+            for (requirement, prefix) in [("requests", "requests."), ("limits", "limits.")] {
                 for resource in ["cpu", "memory", "ephemeral-storage"] {
-                    let amount = pod_amount(body, of, resource);
+                    let amount = pod_amount(body, requirement, resource);
                     add(&mut amounts, format!("{prefix}{resource}"), amount);
                 }
             }
@@ -57,41 +57,42 @@ fn charges(kind: &KindInfo, body: &Value) -> Amounts {
     amounts
 }
 
-/// All containers together, or the largest init container if that is more.
-fn pod_amount(pod: &Value, of: &str, resource: &str) -> Quantity {
+/// Sum over all containers, or the largest init container if that is more.
+fn pod_amount(pod: &Value, requirement: &str, resource: &str) -> Quantity {
     let amounts = |field: &str| -> Vec<Quantity> {
         let containers = pod["spec"][field].as_array().cloned().unwrap_or_default();
-        containers.iter().map(|container| quantity(&container["resources"][of][resource])).collect()
+        containers.iter().map(|container| quantity(&container["resources"][requirement][resource])).collect()
     };
     let sum = amounts("containers").into_iter().fold(Quantity::ZERO, Quantity::plus);
     amounts("initContainers").into_iter().fold(sum, Quantity::max)
 }
 
 impl State {
-    /// Refuses an object for which a quota of its namespace has no room.
-    pub(super) fn admit_to_quota(&self, kind: &KindInfo, body: &Value) -> Outcome<()> {
+    /// Rejects an object that would exceed a quota of its namespace.
+    pub(super) fn admit_to_quota(&self, kind: &KindInfo, body: &Value) -> StatusResult<()> {
         let namespace = body["metadata"]["namespace"].as_str().unwrap_or_default();
         if namespace.is_empty() {
             return Ok(());
         }
         let name = body["metadata"]["name"].as_str().unwrap_or_default();
-        let wanted = charges(kind, body);
+        let requested = quota_usage(kind, body);
         for quota in self.all("", "resourcequotas", namespace) {
             let used = self.used(quota, namespace);
-            let title = quota["metadata"]["name"].as_str().unwrap_or_default();
+            let quota_name = quota["metadata"]["name"].as_str().unwrap_or_default();
             let hard = quota["spec"]["hard"].as_object().cloned().unwrap_or_default();
             for (key, limit) in &hard {
-                let Some(more) = wanted.get(key).copied() else { continue };
+                let Some(amount) = requested.get(key).copied() else { continue };
                 let is_request = key.starts_with("requests.") || key.starts_with("limits.");
-                if kind.kind == "Pod" && is_request && more.is_zero() {
-                    let message =
-                        format!("pods \"{name}\" is forbidden: failed quota: {title}: must specify {key}");
-                    return Err(Refusal::forbidden(message));
+                if kind.kind == "Pod" && is_request && amount.is_zero() {
+                    let message = format!(
+                        "pods \"{name}\" is forbidden: failed quota: {quota_name}: must specify {key}"
+                    );
+                    return Err(StatusError::forbidden(message));
                 }
-                let (limit, there) = (quantity(limit), used.get(key).copied().unwrap_or(Quantity::ZERO));
-                if !more.is_zero() && there.plus(more) > limit {
-                    return Err(Refusal::forbidden(format!(
-                        "{} \"{name}\" is forbidden: exceeded quota: {title}, requested: {key}={more}, used: {key}={there}, limited: {key}={limit}",
+                let (limit, in_use) = (quantity(limit), used.get(key).copied().unwrap_or(Quantity::ZERO));
+                if !amount.is_zero() && in_use.plus(amount) > limit {
+                    return Err(StatusError::forbidden(format!(
+                        "{} \"{name}\" is forbidden: exceeded quota: {quota_name}, requested: {key}={amount}, used: {key}={in_use}, limited: {key}={limit}",
                         kind.qualified()
                     )));
                 }
@@ -100,7 +101,7 @@ impl State {
         Ok(())
     }
 
-    /// What is used of a quota.
+    /// Current usage of a quota, by the keys of its hard limits.
     fn used(&self, quota: &Value, namespace: &str) -> Amounts {
         let mut used = Amounts::new();
         for resource in self.resources() {
@@ -109,7 +110,7 @@ impl State {
                 continue;
             }
             for (_, stored) in self.scan(&resource, namespace) {
-                for (key, amount) in charges(&kind, &stored.body) {
+                for (key, amount) in quota_usage(&kind, &stored.body) {
                     add(&mut used, key, amount);
                 }
             }
@@ -118,8 +119,8 @@ impl State {
         hard.keys().map(|key| (key.clone(), used.get(key).copied().unwrap_or(Quantity::ZERO))).collect()
     }
 
-    /// Brings the status of the quotas in a namespace up to date. What lies in none counts nowhere.
-    pub(super) fn count_quotas(&mut self, namespace: &str) {
+    /// Updates the status of the quotas in a namespace. No-op for cluster-scoped objects, which no quota counts.
+    pub(super) fn update_quota_status(&mut self, namespace: &str) {
         if namespace.is_empty() {
             return;
         }
@@ -140,7 +141,7 @@ impl State {
         }
     }
 
-    /// Fills in what containers do not say, from the limit ranges of their namespace.
+    /// Sets the requests and limits that containers leave out, from the limit ranges of their namespace.
     pub(super) fn apply_limit_ranges(&self, kind: &KindInfo, body: &mut Value) {
         if kind.kind != "Pod" {
             return;
@@ -153,10 +154,10 @@ impl State {
             let containers = body["spec"].get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
             for container in containers {
                 for limit in &limits {
-                    fill(container, "limits", &limit["default"]);
-                    // A container that says only its limit requests as much.
-                    let own = container["resources"]["limits"].clone();
-                    let stated: Value = own
+                    set_missing(container, "limits", &limit["default"]);
+                    // A container that sets only a limit requests the same amount.
+                    let own_limits = container["resources"]["limits"].clone();
+                    let explicit: Value = own_limits
                         .as_object()
                         .into_iter()
                         .flatten()
@@ -164,18 +165,18 @@ impl State {
                         .map(|(resource, amount)| (resource.clone(), amount.clone()))
                         .collect::<serde_json::Map<_, _>>()
                         .into();
-                    fill(container, "requests", &limit["defaultRequest"]);
-                    fill(container, "requests", &stated);
+                    set_missing(container, "requests", &limit["defaultRequest"]);
+                    set_missing(container, "requests", &explicit);
                 }
             }
         }
     }
 }
 
-fn fill(container: &mut Value, of: &str, defaults: &Value) {
+fn set_missing(container: &mut Value, requirement: &str, defaults: &Value) {
     for (resource, amount) in defaults.as_object().into_iter().flatten() {
-        if container["resources"][of].get(resource).is_none() {
-            container["resources"][of][resource.as_str()] = amount.clone();
+        if container["resources"][requirement].get(resource).is_none() {
+            container["resources"][requirement][resource.as_str()] = amount.clone();
         }
     }
 }

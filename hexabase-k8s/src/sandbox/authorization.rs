@@ -1,26 +1,26 @@
-//! Who may do what: RBAC, as Kubernetes decides it.
+//! Authorization by RBAC, with the rules of Kubernetes.
 
 use serde_json::Value;
 
 use super::kinds::KindInfo;
-use super::reply::{Outcome, Refusal};
+use super::response::{StatusError, StatusResult};
 use super::state::State;
 
 const RBAC: &str = "rbac.authorization.k8s.io";
-/// Whoever is in this group may do everything.
+/// Group whose members have all permissions.
 const MASTERS: &str = "system:masters";
 
-/// Who is asking.
+/// User that sends a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The user's name, prefix included.
+    /// User name, prefix included.
     pub name: String,
-    /// The groups the user is in, prefixes included.
+    /// Groups of the user, prefixes included.
     pub groups: Vec<String>,
 }
 
 impl User {
-    /// Somebody who may do everything.
+    /// User with all permissions: a member of `system:masters`.
     #[must_use]
     pub fn admin() -> Self {
         Self {
@@ -29,13 +29,13 @@ impl User {
         }
     }
 
-    /// Nobody in particular.
+    /// Unauthenticated user.
     #[must_use]
     pub fn anonymous() -> Self {
         Self { name: "system:anonymous".to_owned(), groups: vec!["system:unauthenticated".to_owned()] }
     }
 
-    /// Somebody with a name and groups.
+    /// Authenticated user with this name and these groups, and `system:authenticated`.
     #[must_use]
     pub fn authenticated(name: String, mut groups: Vec<String>) -> Self {
         groups.push("system:authenticated".to_owned());
@@ -47,41 +47,42 @@ impl User {
     }
 }
 
-/// What somebody wants to do.
+/// Attributes of a request that RBAC decides on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     pub(super) verb: String,
     pub(super) group: String,
-    /// The plural, with a subresource as `pods/log`.
+    /// Plural name of the resource, with its subresource: `pods/log`.
     pub(super) resource: String,
     pub(super) name: String,
     pub(super) namespace: String,
 }
 
 impl State {
-    pub(super) fn allows(&self, user: &User, wanted: &Attributes) -> bool {
-        user.is_master() || self.rules_of(user, &wanted.namespace).iter().any(|rule| covers(rule, wanted))
+    pub(super) fn allows(&self, user: &User, attributes: &Attributes) -> bool {
+        user.is_master()
+            || self.rules_of(user, &attributes.namespace).iter().any(|rule| covers(rule, attributes))
     }
 
-    /// Refuses what a user may not do, the way an API server does.
-    pub(super) fn authorize(&self, user: &User, wanted: &Attributes) -> Outcome<()> {
-        if self.allows(user, wanted) {
+    /// Returns `Forbidden`, in the words of a real API server, if the user lacks the permission.
+    pub(super) fn authorize(&self, user: &User, attributes: &Attributes) -> StatusResult<()> {
+        if self.allows(user, attributes) {
             return Ok(());
         }
-        let Attributes { verb, group, resource, name, namespace } = wanted;
-        let place = if namespace.is_empty() {
+        let Attributes { verb, group, resource, name, namespace } = attributes;
+        let scope = if namespace.is_empty() {
             "at the cluster scope".to_owned()
         } else {
             format!("in the namespace \"{namespace}\"")
         };
         let object = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
-        Err(Refusal::forbidden(format!(
-            "{resource}{object} is forbidden: User \"{}\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {place}",
+        Err(StatusError::forbidden(format!(
+            "{resource}{object} is forbidden: User \"{}\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {scope}",
             user.name
         )))
     }
 
-    /// The rules that a user has in a namespace, or in the cluster as a whole.
+    /// RBAC rules of a user in a namespace, or at the cluster scope for an empty namespace.
     fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
         let mut rules = Vec::new();
         for binding in self.all(RBAC, "clusterrolebindings", "").filter(|binding| binds(binding, user)) {
@@ -104,8 +105,9 @@ impl State {
         role.and_then(|role| role["rules"].as_array().cloned()).unwrap_or_default()
     }
 
-    /// Refuses roles and bindings that would give more than their author has.
-    pub(super) fn admit_roles(&self, user: &User, kind: &KindInfo, body: &Value) -> Outcome<()> {
+    /// Rejects roles and bindings that would grant more than their author has, unless the author may `escalate` or
+    /// `bind`.
+    pub(super) fn admit_roles(&self, user: &User, kind: &KindInfo, body: &Value) -> StatusResult<()> {
         if user.is_master() || kind.group != RBAC {
             return Ok(());
         }
@@ -113,12 +115,12 @@ impl State {
             body["metadata"]["namespace"].as_str().unwrap_or_default(),
             body["metadata"]["name"].as_str().unwrap_or_default(),
         );
-        let (given, verb, resource, role) = match kind.kind.as_str() {
+        let (granted, verb, resource, role) = match kind.kind.as_str() {
             "Role" | "ClusterRole" => {
                 let rules = body["rules"].as_array().cloned().unwrap_or_default();
                 (rules, "escalate", kind.plural.as_str(), name)
             }
-            // Whoever may bind a role says so of the role, not of the binding.
+            // The verb `bind` is granted on the role, not on the binding.
             _ => {
                 let reference = &body["roleRef"];
                 let resource = if reference["kind"] == "ClusterRole" { "clusterroles" } else { "roles" };
@@ -133,36 +135,38 @@ impl State {
             name: role.to_owned(),
             namespace: namespace.to_owned(),
         };
-        if self.allows(user, &exempt) || given.iter().all(|rule| self.has_all_of(user, rule, namespace)) {
+        if self.allows(user, &exempt)
+            || granted.iter().all(|rule| self.has_all_permissions(user, rule, namespace))
+        {
             return Ok(());
         }
-        Err(Refusal::forbidden(format!(
+        Err(StatusError::forbidden(format!(
             "{} \"{name}\" is forbidden: user \"{}\" is attempting to grant RBAC permissions not currently held",
             kind.qualified(),
             user.name
         )))
     }
 
-    fn has_all_of(&self, user: &User, rule: &Value, namespace: &str) -> bool {
-        let texts = |field: &str| -> Vec<String> {
+    fn has_all_permissions(&self, user: &User, rule: &Value, namespace: &str) -> bool {
+        let strings = |field: &str| -> Vec<String> {
             let items = rule[field].as_array().cloned().unwrap_or_default();
             items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        let names = texts("resourceNames");
+        let names = strings("resourceNames");
         let names = if names.is_empty() { vec![String::new()] } else { names };
-        let (groups, resources, verbs) = (texts("apiGroups"), texts("resources"), texts("verbs"));
+        let (groups, resources, verbs) = (strings("apiGroups"), strings("resources"), strings("verbs"));
         groups.iter().all(|group| {
             resources.iter().all(|resource| {
                 verbs.iter().all(|verb| {
                     names.iter().all(|name| {
-                        let wanted = Attributes {
+                        let attributes = Attributes {
                             verb: verb.clone(),
                             group: group.clone(),
                             resource: resource.clone(),
                             name: name.clone(),
                             namespace: namespace.to_owned(),
                         };
-                        self.allows(user, &wanted)
+                        self.allows(user, &attributes)
                     })
                 })
             })
@@ -186,17 +190,18 @@ fn binds(binding: &Value, user: &User) -> bool {
     })
 }
 
-fn covers(rule: &Value, wanted: &Attributes) -> bool {
+fn covers(rule: &Value, attributes: &Attributes) -> bool {
     let has = |field: &str, value: &str| {
         rule[field].as_array().is_some_and(|items| items.iter().any(|item| item == "*" || item == value))
     };
-    let by_subresource = wanted.resource.split_once('/').is_some_and(|(_, inner)| {
+    let by_subresource = attributes.resource.split_once('/').is_some_and(|(_, inner)| {
         let any = format!("*/{inner}");
         rule["resources"].as_array().is_some_and(|items| items.iter().any(|item| *item == *any))
     });
     let names = rule["resourceNames"].as_array();
-    has("verbs", &wanted.verb)
-        && has("apiGroups", &wanted.group)
-        && (has("resources", &wanted.resource) || by_subresource)
-        && names.is_none_or(|names| names.is_empty() || names.iter().any(|name| name == wanted.name.as_str()))
+    has("verbs", &attributes.verb)
+        && has("apiGroups", &attributes.group)
+        && (has("resources", &attributes.resource) || by_subresource)
+        && names
+            .is_none_or(|names| names.is_empty() || names.iter().any(|name| name == attributes.name.as_str()))
 }

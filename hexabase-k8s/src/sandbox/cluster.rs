@@ -1,4 +1,4 @@
-//! One API server.
+//! One API server of the sandbox.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,16 +14,16 @@ use tokio::sync::mpsc;
 
 use super::authorization::{Attributes, User};
 use super::kinds::KindInfo;
-use super::metadata;
+use super::partial_metadata;
 use super::path::{Route, Target, query, route};
-use super::reply::{Outcome, Refusal, Reply};
+use super::response::{ApiResponse, StatusError, StatusResult};
 use super::selector::Selector;
 use super::state::{Change, Name, SharedState, State};
 use super::watch::{WatchRequest, watch};
 use super::write::WriteRequest;
 use crate::labels;
 
-/// The version of Kubernetes whose API this is.
+/// Kubernetes version that the API corresponds to, as major and minor.
 const VERSION: (&str, &str) = ("1", "36");
 
 pub(super) struct Cluster {
@@ -38,16 +38,16 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// A cluster with the namespaces and roles that every cluster has, and what changes in it from now on.
+    /// Cluster with the namespaces and roles that every cluster has, and the stream of its changes.
     pub(super) fn new(name: &str) -> (Self, mpsc::UnboundedReceiver<Change>) {
         let (state, changes) = State::new();
         let cluster = Self { name: name.to_owned(), state: SharedState::new(state) };
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
-            cluster.make("", "namespaces", "", json!({ "metadata": { "name": namespace } }));
+            cluster.create_as_controller("", "namespaces", "", json!({ "metadata": { "name": namespace } }));
         }
-        let everything = json!({ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] });
-        let role = json!({ "metadata": { "name": "cluster-admin" }, "rules": [everything] });
-        cluster.make("rbac.authorization.k8s.io", "clusterroles", "", role);
+        let allow_all = json!({ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] });
+        let role = json!({ "metadata": { "name": "cluster-admin" }, "rules": [allow_all] });
+        cluster.create_as_controller("rbac.authorization.k8s.io", "clusterroles", "", role);
         (cluster, changes)
     }
 
@@ -55,18 +55,25 @@ impl Cluster {
         self.state.lock()
     }
 
-    /// Makes an object as the cluster's own controllers do. One that is refused, or there already, is left.
-    pub(super) fn make(&self, group: &str, plural: &str, namespace: &str, body: Value) {
-        if let Err(refusal) = self.try_make(group, plural, namespace, body) {
-            tracing::debug!(cluster = %self.name, message = %refusal.message, "a controller was refused");
+    /// Creates an object on behalf of the cluster's own controllers. A rejection, also of an object that exists
+    /// already, is only logged.
+    pub(super) fn create_as_controller(&self, group: &str, plural: &str, namespace: &str, body: Value) {
+        if let Err(error) = self.try_create_as_controller(group, plural, namespace, body) {
+            tracing::debug!(cluster = %self.name, message = %error.message, "controller write rejected; object not created");
         }
     }
 
-    /// Makes an object as the cluster's own controllers do, unless it is refused.
-    pub(super) fn try_make(&self, group: &str, plural: &str, namespace: &str, body: Value) -> Outcome<Value> {
+    /// Creates an object on behalf of the cluster's own controllers.
+    pub(super) fn try_create_as_controller(
+        &self,
+        group: &str,
+        plural: &str,
+        namespace: &str,
+        body: Value,
+    ) -> StatusResult<Value> {
         let (params, user) = (BTreeMap::new(), User::admin());
         let mut state = self.lock();
-        let kind = state.kinds.of_resource(group, plural).cloned().ok_or_else(Refusal::no_such_path)?;
+        let kind = state.kinds.of_resource(group, plural).cloned().ok_or_else(StatusError::no_such_path)?;
         let target = Target {
             group: group.to_owned(),
             version: kind.version.clone(),
@@ -80,13 +87,13 @@ impl Cluster {
         state.create(&request, body)
     }
 
-    /// Changes the status of an object as the cluster's own controllers do.
+    /// Sets the status of an object on behalf of the cluster's own controllers.
     pub(super) fn set_status(&self, group: &str, plural: &str, name: &Name, status: Value) {
-        self.change_status(group, plural, name, |_| status);
+        self.update_status(group, plural, name, |_| status);
     }
 
-    /// As [`Self::set_status`], by what the object is now.
-    pub(super) fn change_status(
+    /// As [`Self::set_status`], computed from the current object.
+    pub(super) fn update_status(
         &self,
         group: &str,
         plural: &str,
@@ -105,91 +112,107 @@ impl Cluster {
         state.store(&kind, body, stored.managers.to_vec());
     }
 
-    /// Answers a request.
-    pub(super) fn answer(&self, request: &http::Request<Bytes>, user: &User) -> Reply {
-        self.try_answer(request, user).unwrap_or_else(|refusal| Reply::refused(&refusal))
+    /// Processes a request.
+    pub(super) fn respond(&self, request: &http::Request<Bytes>, user: &User) -> ApiResponse {
+        self.try_respond(request, user).unwrap_or_else(|error| ApiResponse::from_error(&error))
     }
 
-    fn try_answer(&self, request: &http::Request<Bytes>, user: &User) -> Outcome<Reply> {
+    fn try_respond(&self, request: &http::Request<Bytes>, user: &User) -> StatusResult<ApiResponse> {
         match route(request.uri().path()) {
-            Route::Health => Ok(Reply::Text("ok")),
-            Route::Version => Ok(Reply::ok(json!({
+            Route::Health => Ok(ApiResponse::Text("ok")),
+            Route::Version => Ok(ApiResponse::ok(json!({
                 "major": VERSION.0,
                 "minor": VERSION.1,
                 "gitVersion": format!("v{}.{}.0+sandbox", VERSION.0, VERSION.1),
                 "platform": labels::SANDBOX_PLATFORM,
             }))),
-            Route::Discovery(parts) => self.lock().discover(&parts).map(Reply::ok),
+            Route::Discovery(parts) => self.lock().discover(&parts).map(ApiResponse::ok),
             Route::Objects(target) => self.objects(request, &target, user),
-            Route::Unknown => Err(Refusal::no_such_path()),
+            Route::Unknown => Err(StatusError::no_such_path()),
         }
     }
 
-    fn objects(&self, request: &http::Request<Bytes>, target: &Target, user: &User) -> Outcome<Reply> {
+    fn objects(
+        &self,
+        request: &http::Request<Bytes>,
+        target: &Target,
+        user: &User,
+    ) -> StatusResult<ApiResponse> {
         let params = query(request.uri().query());
         if *request.method() == Method::POST {
-            let body = parse(request)?;
-            if let Some(answer) = self.lock().review(user, target, &body) {
-                return answer.map(|answer| Reply::Json(StatusCode::CREATED, answer));
+            let body = parse_body(request)?;
+            if let Some(review) = self.lock().review(user, target, &body) {
+                return review.map(|review| ApiResponse::Json(StatusCode::CREATED, review));
             }
         }
         let kind = self.lock().kinds.find(&target.group, &target.version, &target.plural).cloned();
-        let kind = kind.ok_or_else(Refusal::no_such_path)?;
-        let known_part = match target.subresource.as_deref() {
+        let kind = kind.ok_or_else(StatusError::no_such_path)?;
+        let is_known_subresource = match target.subresource.as_deref() {
             None => true,
-            Some("status") => kind.status,
+            Some("status") => kind.has_status,
             Some("finalize") => kind.kind == "Namespace",
             Some("eviction") => kind.kind == "Pod" && *request.method() == Method::POST,
             Some(_) => false,
         };
-        if !known_part || (!kind.namespaced && !target.namespace.is_empty()) {
-            return Err(Refusal::no_such_path());
+        if !is_known_subresource || (!kind.namespaced && !target.namespace.is_empty()) {
+            return Err(StatusError::no_such_path());
         }
-        let wants_watch = params.get("watch").is_some_and(|watch| watch == "true" || watch == "1");
-        let verb = verb(request.method(), target, wants_watch)?;
+        let is_watch = params.get("watch").is_some_and(|watch| watch == "true" || watch == "1");
+        let verb = verb(request.method(), target, is_watch)?;
         self.lock().authorize(user, &attributes(target, verb))?;
-        let reply = match verb {
-            "get" => self.get(&kind, target).map(Reply::ok),
-            "list" => self.list(&kind, target, &params).map(Reply::ok),
+        let response = match verb {
+            "get" => self.get(&kind, target).map(ApiResponse::ok),
+            "list" => self.list(&kind, target, &params).map(ApiResponse::ok),
             "watch" => self.watch(kind, target, &params),
             _ => self.write(request, kind, target, &params, user),
         }?;
-        Ok(if metadata::is_all_that_is_wanted(request) { metadata::alone(reply) } else { reply })
+        Ok(if partial_metadata::is_requested(request) {
+            partial_metadata::reduce(response)
+        } else {
+            response
+        })
     }
 
-    fn get(&self, kind: &KindInfo, target: &Target) -> Outcome<Value> {
+    fn get(&self, kind: &KindInfo, target: &Target) -> StatusResult<Value> {
         let name = target.name.clone().unwrap_or_default();
         let resource = (kind.group.clone(), kind.plural.clone());
-        let missing = Refusal::not_found(&kind.qualified(), &name);
+        let missing = StatusError::not_found(&kind.qualified(), &name);
         let state = self.lock();
         state
             .find(&resource, &(target.namespace.clone(), name))
-            .map(super::state::Stored::show)
+            .map(super::state::Stored::with_managed_fields)
             .ok_or(missing)
     }
 
-    fn list(&self, kind: &KindInfo, target: &Target, params: &BTreeMap<String, String>) -> Outcome<Value> {
-        let selector = selector(params)?;
-        let limit: usize = number(params, "limit")?.unwrap_or(0);
-        let after: Option<Name> = params
+    fn list(
+        &self,
+        kind: &KindInfo,
+        target: &Target,
+        params: &BTreeMap<String, String>,
+    ) -> StatusResult<Value> {
+        let selector = parse_selector(params)?;
+        let limit: usize = parse_number(params, "limit")?.unwrap_or(0);
+        let start_after: Option<Name> = params
             .get("continue")
             .filter(|token| !token.is_empty())
-            .map(|token| position(token))
+            .map(|token| parse_continue_token(token))
             .transpose()?;
         let resource = (kind.group.clone(), kind.plural.clone());
         let state = self.lock();
         let found =
             state.scan(&resource, &target.namespace).filter(|(_, stored)| selector.matches(&stored.body));
-        let mut rest = found.filter(|(name, _)| after.as_ref().is_none_or(|after| *name > after)).peekable();
+        let mut rest = found
+            .filter(|(name, _)| start_after.as_ref().is_none_or(|start_after| *name > start_after))
+            .peekable();
         let (mut items, mut last) = (Vec::new(), None);
         while let Some((name, stored)) = rest.next_if(|_| limit == 0 || items.len() < limit) {
-            items.push(entry(kind, stored.show()));
+            items.push(list_item(kind, stored.with_managed_fields()));
             last = Some(name.clone());
         }
         let mut metadata = json!({ "resourceVersion": state.version().to_string() });
         if let (Some(_), Some(last)) = (rest.peek(), last) {
             metadata["continue"] = json!(URL_SAFE_NO_PAD.encode(json!([last.0, last.1]).to_string()));
-            if selector_is_empty(params) {
+            if has_no_selector(params) {
                 metadata["remainingItemCount"] = json!(rest.count());
             }
         }
@@ -201,16 +224,21 @@ impl Cluster {
         }))
     }
 
-    fn watch(&self, kind: KindInfo, target: &Target, params: &BTreeMap<String, String>) -> Outcome<Reply> {
+    fn watch(
+        &self,
+        kind: KindInfo,
+        target: &Target,
+        params: &BTreeMap<String, String>,
+    ) -> StatusResult<ApiResponse> {
         let request = WatchRequest {
             kind,
             namespace: target.namespace.clone(),
-            selector: selector(params)?,
-            after: number(params, "resourceVersion")?.filter(|version| *version > 0),
+            selector: parse_selector(params)?,
+            after_version: parse_number(params, "resourceVersion")?.filter(|version| *version > 0),
             initial_events: params.get("sendInitialEvents").is_some_and(|flag| flag == "true"),
-            timeout: number(params, "timeoutSeconds")?.map(Duration::from_secs),
+            timeout: parse_number(params, "timeoutSeconds")?.map(Duration::from_secs),
         };
-        watch(&self.state, request).map(Reply::Stream)
+        watch(&self.state, request).map(ApiResponse::Stream)
     }
 
     fn write(
@@ -220,42 +248,44 @@ impl Cluster {
         target: &Target,
         params: &BTreeMap<String, String>,
         user: &User,
-    ) -> Outcome<Reply> {
-        let body = parse(request)?;
+    ) -> StatusResult<ApiResponse> {
+        let body = parse_body(request)?;
         let agent = text_header(request, &header::USER_AGENT);
         let agent = agent.split(['/', ' ']).next().filter(|agent| !agent.is_empty()).unwrap_or("unknown");
         let write = WriteRequest { kind, target: target.clone(), params, user, agent };
         let mut state = self.lock();
         match *request.method() {
-            // There are no controllers here that would keep a disruption budget's count.
+            // Eviction deletes at once: no controller here computes the status of PodDisruptionBudgets.
             Method::POST if write.target.subresource.is_some() => {
                 state.delete(&write, &Value::Null).map(|_| {
-                    Reply::Json(
+                    ApiResponse::Json(
                         StatusCode::CREATED,
                         json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" }),
                     )
                 })
             }
-            Method::POST => state.create(&write, body).map(|made| Reply::Json(StatusCode::CREATED, made)),
-            Method::PUT => state.replace(&write, body).map(Reply::ok),
+            Method::POST => {
+                state.create(&write, body).map(|created| ApiResponse::Json(StatusCode::CREATED, created))
+            }
+            Method::PUT => state.replace(&write, body).map(ApiResponse::ok),
             Method::PATCH => {
                 let media_type = text_header(request, &header::CONTENT_TYPE);
                 state
                     .patch(&write, media_type.split(';').next().unwrap_or_default().trim(), &body)
-                    .map(Reply::ok)
+                    .map(ApiResponse::ok)
             }
             Method::DELETE if target.name.is_none() => {
-                let selector = selector(params)?;
-                state.delete_collection(&write, &selector).map(Reply::ok)
+                let selector = parse_selector(params)?;
+                state.delete_collection(&write, &selector).map(ApiResponse::ok)
             }
-            Method::DELETE => state.delete(&write, &body).map(Reply::ok),
-            _ => Err(Refusal::method_not_allowed()),
+            Method::DELETE => state.delete(&write, &body).map(ApiResponse::ok),
+            _ => Err(StatusError::method_not_allowed()),
         }
     }
 }
 
-/// An object as it stands in a list: of a built-in kind, without saying so again.
-fn entry(kind: &KindInfo, mut object: Value) -> Value {
+/// Object as an item of a list: items of built-in kinds omit `apiVersion` and `kind`.
+fn list_item(kind: &KindInfo, mut object: Value) -> Value {
     if let Some(fields) = object.as_object_mut().filter(|_| !kind.custom) {
         fields.remove("apiVersion");
         fields.remove("kind");
@@ -263,11 +293,11 @@ fn entry(kind: &KindInfo, mut object: Value) -> Value {
     object
 }
 
-fn verb(method: &Method, target: &Target, wants_watch: bool) -> Outcome<&'static str> {
+fn verb(method: &Method, target: &Target, is_watch: bool) -> StatusResult<&'static str> {
     let named = target.name.is_some();
     match (method, named) {
         (&Method::GET, true) => Ok("get"),
-        (&Method::GET, false) if wants_watch => Ok("watch"),
+        (&Method::GET, false) if is_watch => Ok("watch"),
         (&Method::GET, false) => Ok("list"),
         (&Method::POST, false) => Ok("create"),
         (&Method::POST, true) if target.subresource.as_deref() == Some("eviction") => Ok("create"),
@@ -275,7 +305,7 @@ fn verb(method: &Method, target: &Target, wants_watch: bool) -> Outcome<&'static
         (&Method::PATCH, true) => Ok("patch"),
         (&Method::DELETE, true) => Ok("delete"),
         (&Method::DELETE, false) => Ok("deletecollection"),
-        _ => Err(Refusal::method_not_allowed()),
+        _ => Err(StatusError::method_not_allowed()),
     }
 }
 
@@ -289,7 +319,7 @@ fn attributes(target: &Target, verb: &str) -> Attributes {
         group: target.group.clone(),
         resource,
         name: target.name.clone().unwrap_or_default(),
-        // A namespace counts as lying in itself.
+        // A request for a namespace counts as a request within it.
         namespace: match (&target.name, target.plural.as_str()) {
             (Some(name), "namespaces") => name.clone(),
             _ => target.namespace.clone(),
@@ -301,44 +331,47 @@ fn text_header<'a>(request: &'a http::Request<Bytes>, name: &header::HeaderName)
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// What some clients prefer to write built-in kinds in.
+/// Media type in which some clients prefer to write built-in kinds.
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
-/// The body of a request, as JSON or YAML.
-fn parse(request: &http::Request<Bytes>) -> Outcome<Value> {
+/// Body of a request, as JSON or YAML; null if empty.
+fn parse_body(request: &http::Request<Bytes>) -> StatusResult<Value> {
     let body = request.body();
     if body.is_empty() {
         return Ok(Value::Null);
     }
     let media_type = text_header(request, &header::CONTENT_TYPE);
     if media_type == PROTOBUF {
-        return Err(Refusal::unsupported_media_type(media_type));
+        return Err(StatusError::unsupported_media_type(media_type));
     }
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
-    let text = std::str::from_utf8(body).map_err(|error| Refusal::bad_request(error.to_string()))?;
+    let text = std::str::from_utf8(body).map_err(|error| StatusError::bad_request(error.to_string()))?;
     serde_saphyr::from_str(text)
-        .map_err(|error| Refusal::bad_request(format!("neither JSON nor YAML: {error}")))
+        .map_err(|error| StatusError::bad_request(format!("the body is neither JSON nor YAML: {error}")))
 }
 
-fn number<T: std::str::FromStr>(params: &BTreeMap<String, String>, name: &str) -> Outcome<Option<T>> {
-    let given = params.get(name).filter(|value| !value.is_empty());
-    let wrong = || Refusal::bad_request(format!("{name} is no number"));
-    given.map(|value| value.parse().map_err(|_| wrong())).transpose()
+fn parse_number<T: std::str::FromStr>(
+    params: &BTreeMap<String, String>,
+    name: &str,
+) -> StatusResult<Option<T>> {
+    let value = params.get(name).filter(|value| !value.is_empty());
+    let invalid = || StatusError::bad_request(format!("{name} is not a number"));
+    value.map(|value| value.parse().map_err(|_| invalid())).transpose()
 }
 
-fn selector(params: &BTreeMap<String, String>) -> Outcome<Selector> {
+fn parse_selector(params: &BTreeMap<String, String>) -> StatusResult<Selector> {
     let text = |name: &str| params.get(name).map(String::as_str).unwrap_or_default();
     Selector::parse(text("labelSelector"), text("fieldSelector"))
 }
 
-fn selector_is_empty(params: &BTreeMap<String, String>) -> bool {
+fn has_no_selector(params: &BTreeMap<String, String>) -> bool {
     ["labelSelector", "fieldSelector"].iter().all(|name| params.get(*name).is_none_or(String::is_empty))
 }
 
-fn position(token: &str) -> Outcome<Name> {
+fn parse_continue_token(token: &str) -> StatusResult<Name> {
     let decoded = URL_SAFE_NO_PAD.decode(token).ok();
     let parsed = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    parsed.ok_or_else(|| Refusal::bad_request("continue key is not valid"))
+    parsed.ok_or_else(|| StatusError::bad_request("continue key is not valid"))
 }

@@ -1,4 +1,4 @@
-//! Controllers, which pretend: that pods run, that control planes come up, that namespaces are cleaned out.
+//! Controllers that simulate running pods, starting control planes and the deletion of namespaces.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,17 +13,17 @@ use super::cluster::Cluster;
 use super::state::{Change, ChangeKind, Name, name_of};
 use super::{Inner, Sandbox, Tenant};
 
-/// How long to wait before a pod that was refused is made again.
-const RETRY: Duration = Duration::from_millis(200);
+/// Delay before a StatefulSet creates a rejected pod again.
+const POD_RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Lets time pass; none at all where none is asked for, and not the grain of a timer.
-async fn pass(time: Duration) {
+/// Sleeps for `time`. Returns at once for zero, where a timer would still wait for its resolution.
+async fn sleep_unless_zero(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
     }
 }
 
-/// Runs the controllers of the host: those of every cluster, and the one that stands in for vCluster.
+/// Runs the controllers of the host: those of every cluster, and the simulation of vCluster.
 pub(super) fn run_host(sandbox: &Sandbox, changes: mpsc::UnboundedReceiver<Change>) {
     let inner = Arc::downgrade(&sandbox.0);
     let cluster = sandbox.0.host.clone();
@@ -31,7 +31,7 @@ pub(super) fn run_host(sandbox: &Sandbox, changes: mpsc::UnboundedReceiver<Chang
     tokio::spawn(run(Arc::downgrade(&cluster), changes, termination, Some(inner)));
 }
 
-/// Runs the controllers of a tenant.
+/// Runs the controllers of a tenant cluster.
 fn run_tenant(cluster: &Arc<Cluster>, changes: mpsc::UnboundedReceiver<Change>, termination: Duration) {
     tokio::spawn(run(Arc::downgrade(cluster), changes, termination, None));
 }
@@ -44,15 +44,15 @@ async fn run(
 ) {
     while let Some(change) = changes.recv().await {
         let Some(cluster) = cluster.upgrade() else { return };
-        react(&cluster, &change, termination);
+        handle_change(&cluster, &change, termination);
         if let Some(sandbox) = host.as_ref().and_then(Weak::upgrade) {
-            react_on_host(&Sandbox(sandbox), &change);
+            handle_host_change(&Sandbox(sandbox), &change);
         }
     }
 }
 
-/// What every cluster's controllers do.
-fn react(cluster: &Arc<Cluster>, change: &Change, termination: Duration) {
+/// Runs the controllers that every cluster has on a change.
+fn handle_change(cluster: &Arc<Cluster>, change: &Change, termination: Duration) {
     let body = &*change.object.body;
     let name = name_of(body);
     match (change.resource.1.as_str(), change.kind) {
@@ -60,29 +60,33 @@ fn react(cluster: &Arc<Cluster>, change: &Change, termination: Duration) {
         ("namespaces", _) if body["metadata"]["deletionTimestamp"].is_string() => {
             let cluster = cluster.clone();
             tokio::spawn(async move {
-                pass(termination).await;
-                empty_namespace(&cluster, &name.1);
+                sleep_unless_zero(termination).await;
+                delete_namespace_contents(&cluster, &name.1);
             });
         }
         ("namespaces", ChangeKind::Added) => {
-            cluster.make("", "serviceaccounts", &name.1, json!({ "metadata": { "name": "default" } }));
-            let authority =
-                json!({ "metadata": { "name": "kube-root-ca.crt" }, "data": { "ca.crt": "sandbox" } });
-            cluster.make("", "configmaps", &name.1, authority);
+            cluster.create_as_controller(
+                "",
+                "serviceaccounts",
+                &name.1,
+                json!({ "metadata": { "name": "default" } }),
+            );
+            let ca = json!({ "metadata": { "name": "kube-root-ca.crt" }, "data": { "ca.crt": "sandbox" } });
+            cluster.create_as_controller("", "configmaps", &name.1, ca);
         }
         _ => {}
     }
     if change.kind == ChangeKind::Deleted {
         let mut state = cluster.lock();
         state.collect_garbage(body);
-        // The last thing in a namespace that is going may just have gone.
+        // This object may have been the last one in a terminating namespace.
         drop(state);
-        finish_namespace(cluster, &name.0);
+        finalize_namespace(cluster, &name.0);
     }
 }
 
-/// Removes everything in a namespace that is going.
-fn empty_namespace(cluster: &Cluster, namespace: &str) {
+/// Deletes all objects in a terminating namespace.
+fn delete_namespace_contents(cluster: &Cluster, namespace: &str) {
     let mut state = cluster.lock();
     for resource in state.resources() {
         let Some(kind) = state.kinds.of_resource(&resource.0, &resource.1).cloned() else { continue };
@@ -94,18 +98,18 @@ fn empty_namespace(cluster: &Cluster, namespace: &str) {
         }
     }
     drop(state);
-    finish_namespace(cluster, namespace);
+    finalize_namespace(cluster, namespace);
 }
 
-/// Lets go of a namespace that is going and has nothing left in it.
-fn finish_namespace(cluster: &Cluster, namespace: &str) {
+/// Removes the finalizer of a terminating namespace once it is empty.
+fn finalize_namespace(cluster: &Cluster, namespace: &str) {
     let mut state = cluster.lock();
     let Some(body) = state.get("", "namespaces", "", namespace).cloned() else { return };
-    let is_used = |resource: &super::state::Resource| {
+    let has_objects = |resource: &super::state::Resource| {
         state.kinds.of_resource(&resource.0, &resource.1).is_some_and(|kind| kind.namespaced)
             && state.scan(resource, namespace).next().is_some()
     };
-    if body["metadata"]["deletionTimestamp"].is_null() || state.resources().iter().any(is_used) {
+    if body["metadata"]["deletionTimestamp"].is_null() || state.resources().iter().any(has_objects) {
         return;
     }
     let Some(kind) = state.kinds.of_resource("", "namespaces").cloned() else { return };
@@ -116,16 +120,18 @@ fn finish_namespace(cluster: &Cluster, namespace: &str) {
     state.begin_deletion(&kind, &(String::new(), namespace.to_owned()), false);
 }
 
-/// What the host's controllers do besides: StatefulSets get pods, and control planes of tenants come up.
-fn react_on_host(sandbox: &Sandbox, change: &Change) {
+/// Runs the additional controllers of the host on a change: pods of StatefulSets, and control planes of tenants.
+fn handle_host_change(sandbox: &Sandbox, change: &Change) {
     let body = &*change.object.body;
     match (change.resource.1.as_str(), change.kind) {
-        ("statefulsets", ChangeKind::Added | ChangeKind::Modified) => scale(sandbox, &name_of(body)),
+        ("statefulsets", ChangeKind::Added | ChangeKind::Modified) => {
+            reconcile_stateful_set(sandbox, &name_of(body))
+        }
         ("statefulsets", ChangeKind::Deleted) => remove_pods(sandbox, &name_of(body)),
         ("pods", ChangeKind::Deleted) => {
             let (namespace, pod) = name_of(body);
             let owner = pod.rsplit_once('-').map_or("", |(owner, _)| owner);
-            scale(sandbox, &(namespace, owner.to_owned()));
+            reconcile_stateful_set(sandbox, &(namespace, owner.to_owned()));
         }
         ("namespaces", ChangeKind::Deleted) => drop(sandbox.tenants().remove(&name_of(body).1)),
         _ => {}
@@ -152,29 +158,29 @@ fn remove_pods(sandbox: &Sandbox, name: &Name) {
     }
 }
 
-/// Makes as many pods as a StatefulSet asks for, and in the form that it asks for.
-fn scale(sandbox: &Sandbox, name: &Name) {
-    // As it is now: what was heard of may have changed since.
+/// Creates, replaces or deletes the pods of a StatefulSet as its spec demands.
+fn reconcile_stateful_set(sandbox: &Sandbox, name: &Name) {
+    // The current state: the set may have changed since the event.
     let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
     let Some(set) = set.filter(|set| set["metadata"]["deletionTimestamp"].is_null()) else { return };
-    let wanted = usize::try_from(replicas(&set)).unwrap_or(usize::MAX);
+    let desired = usize::try_from(replicas(&set)).unwrap_or(usize::MAX);
     let (pods, host) = (pods_of(sandbox, name), &sandbox.0.host);
-    let there = pods.len();
-    if wanted == 0 && there > 0 {
-        stop(sandbox, &set);
+    let current = pods.len();
+    if desired == 0 && current > 0 {
+        stop_tenant(sandbox, &set);
         remove_pods(sandbox, name);
     }
-    if wanted == 0 {
+    if desired == 0 {
         host.set_status("apps", "statefulsets", name, status(&set));
-    } else if there < wanted {
-        make_pods(sandbox, &set, name);
+    } else if current < desired {
+        create_missing_pods(sandbox, &set, name);
     } else if pods.iter().any(|pod| is_outdated(pod, &set)) {
         let mut rolling = status(&set);
-        rolling["currentRevision"] = pods[0]["metadata"]["labels"][REVISION].clone();
+        rolling["currentRevision"] = pods[0]["metadata"]["labels"][REVISION_LABEL].clone();
         host.set_status("apps", "statefulsets", name, rolling);
         replace_pods(sandbox, name);
     } else {
-        host.change_status("apps", "statefulsets", name, |set| {
+        host.update_status("apps", "statefulsets", name, |set| {
             let mut status = set["status"].clone();
             status["observedGeneration"] = set["metadata"]["generation"].clone();
             status
@@ -182,47 +188,47 @@ fn scale(sandbox: &Sandbox, name: &Name) {
     }
 }
 
-/// How many pods a StatefulSet asks for.
+/// Number of pods that a StatefulSet demands.
 fn replicas(set: &Value) -> u64 {
     set["spec"]["replicas"].as_u64().unwrap_or(1)
 }
 
-/// Lets outdated pods go when their time to finish is over. Whatever watches pods makes the next ones.
+/// Deletes outdated pods after the termination time. Their deletion triggers the creation of new ones.
 fn replace_pods(sandbox: &Sandbox, name: &Name) {
     let delay = sandbox.0.options.termination;
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
     tokio::spawn(async move {
-        pass(delay).await;
+        sleep_unless_zero(delay).await;
         let Some(sandbox) = sandbox.upgrade().map(Sandbox) else { return };
         let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
         let Some(set) = set else { return };
         if pods_of(&sandbox, &name).iter().any(|pod| is_outdated(pod, &set)) {
-            stop(&sandbox, &set);
+            stop_tenant(&sandbox, &set);
             sandbox.0.host.set_status(
                 "apps",
                 "statefulsets",
                 &name,
-                without_ready_pods(&set, replicas(&set)),
+                status_without_ready_pods(&set, replicas(&set)),
             );
             remove_pods(&sandbox, &name);
         }
     });
 }
 
-/// The label by which a pod says which form of its StatefulSet it has.
-const REVISION: &str = "controller-revision-hash";
+/// Label of a pod with the revision of its StatefulSet's pod template.
+const REVISION_LABEL: &str = "controller-revision-hash";
 
 fn is_outdated(pod: &Value, set: &Value) -> bool {
-    pod["metadata"]["labels"][REVISION] != revision(set)
+    pod["metadata"]["labels"][REVISION_LABEL] != revision(set)
 }
 
-/// What stands for the form of pods that a StatefulSet asks for.
+/// Revision of a StatefulSet's pod template: a hash of it.
 fn revision(set: &Value) -> String {
     let digest = Sha256::digest(set["spec"]["template"].to_string());
     digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The status of a StatefulSet of which all pods that it asks for are ready.
+/// Status of a StatefulSet all of whose pods are ready.
 fn status(set: &Value) -> Value {
     let replicas = replicas(set);
     json!({
@@ -237,58 +243,58 @@ fn status(set: &Value) -> Value {
     })
 }
 
-fn without_ready_pods(set: &Value, there: u64) -> Value {
+fn status_without_ready_pods(set: &Value, current: u64) -> Value {
     let mut status = status(set);
-    status["replicas"] = json!(there);
+    status["replicas"] = json!(current);
     status["readyReplicas"] = json!(0);
     status["availableReplicas"] = json!(0);
     status
 }
 
-/// Makes those pods that are not there, until one is refused.
-fn make_pods(sandbox: &Sandbox, set: &Value, name: &Name) {
+/// Creates missing pods until one is rejected.
+fn create_missing_pods(sandbox: &Sandbox, set: &Value, name: &Name) {
     let host = &sandbox.0.host;
-    let there: Vec<Name> = pods_of(sandbox, name).iter().map(name_of).collect();
-    let mut made = true;
+    let existing: Vec<Name> = pods_of(sandbox, name).iter().map(name_of).collect();
+    let mut created = true;
     for number in 0..replicas(set) {
         let pod = format!("{}-{number}", name.1);
-        if !there.contains(&(name.0.clone(), pod.clone())) && made {
-            make_claims(host, set, name, &pod);
-            made = make_pod(host, set, name, &pod);
+        if !existing.contains(&(name.0.clone(), pod.clone())) && created {
+            create_claims(host, set, name, &pod);
+            created = create_pod(host, set, name, &pod);
         }
     }
-    let there = u64::try_from(pods_of(sandbox, name).len()).unwrap_or(u64::MAX);
-    host.set_status("apps", "statefulsets", name, without_ready_pods(set, there));
-    let delay = if made { sandbox.0.options.startup } else { RETRY };
+    let current = u64::try_from(pods_of(sandbox, name).len()).unwrap_or(u64::MAX);
+    host.set_status("apps", "statefulsets", name, status_without_ready_pods(set, current));
+    let delay = if created { sandbox.0.options.startup } else { POD_RETRY_INTERVAL };
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
     tokio::spawn(async move {
-        pass(delay).await;
+        sleep_unless_zero(delay).await;
         let Some(sandbox) = sandbox.upgrade().map(Sandbox) else { return };
-        if !made {
-            return scale(&sandbox, &name);
+        if !created {
+            return reconcile_stateful_set(&sandbox, &name);
         }
         let set = sandbox.0.host.lock().get("apps", "statefulsets", &name.0, &name.1).cloned();
         if let Some(set) = set {
-            come_up(&sandbox, &set, &name);
+            mark_ready(&sandbox, &set, &name);
         }
     });
 }
 
-/// Makes the claims of a pod. There is always a volume.
-fn make_claims(host: &Cluster, set: &Value, name: &Name, pod: &str) {
+/// Creates the volume claims of a pod, which are bound at once.
+fn create_claims(host: &Cluster, set: &Value, name: &Name, pod: &str) {
     for claim in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
-        let title = claim["metadata"]["name"].as_str().unwrap_or_default();
-        let title = format!("{title}-{pod}");
-        let body = json!({ "metadata": { "name": title }, "spec": claim["spec"] });
-        host.make("", "persistentvolumeclaims", &name.0, body);
+        let claim_name = claim["metadata"]["name"].as_str().unwrap_or_default();
+        let claim_name = format!("{claim_name}-{pod}");
+        let body = json!({ "metadata": { "name": claim_name }, "spec": claim["spec"] });
+        host.create_as_controller("", "persistentvolumeclaims", &name.0, body);
         let requested = &claim["spec"]["resources"]["requests"];
         let bound = json!({ "phase": "Bound", "capacity": requested });
-        host.set_status("", "persistentvolumeclaims", &(name.0.clone(), title), bound);
+        host.set_status("", "persistentvolumeclaims", &(name.0.clone(), claim_name), bound);
     }
 }
 
-/// Makes a pod of a StatefulSet, if it is let in.
-fn make_pod(host: &Cluster, set: &Value, name: &Name, pod: &str) -> bool {
+/// Creates a pod of a StatefulSet. Returns `false` if admission rejects it.
+fn create_pod(host: &Cluster, set: &Value, name: &Name, pod: &str) -> bool {
     let owner = json!({
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -298,20 +304,21 @@ fn make_pod(host: &Cluster, set: &Value, name: &Name, pod: &str) -> bool {
     });
     let mut metadata = set["spec"]["template"]["metadata"].clone();
     metadata["name"] = json!(pod);
-    metadata["labels"][REVISION] = json!(revision(set));
+    metadata["labels"][REVISION_LABEL] = json!(revision(set));
     metadata["ownerReferences"] = json!([owner]);
     let body = json!({ "metadata": metadata, "spec": set["spec"]["template"]["spec"] });
-    match host.try_make("", "pods", &name.0, body) {
+    match host.try_create_as_controller("", "pods", &name.0, body) {
         Ok(_) => true,
-        Err(refusal) => {
-            say_why_there_is_no_pod(host, name, pod, &refusal.message);
+        Err(error) => {
+            emit_failed_create(host, name, pod, &error.message);
             false
         }
     }
 }
 
-/// The event by which the StatefulSet controller says that it cannot make a pod. There is one of a kind.
-fn say_why_there_is_no_pod(host: &Cluster, (namespace, name): &Name, pod: &str, message: &str) {
+/// Records the event with which the StatefulSet controller reports a pod that it cannot create. There is one per
+/// StatefulSet.
+fn emit_failed_create(host: &Cluster, (namespace, name): &Name, pod: &str, message: &str) {
     let event = json!({
         "metadata": { "name": format!("{name}.no-pod") },
         "involvedObject": { "apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": namespace, "name": name },
@@ -319,20 +326,20 @@ fn say_why_there_is_no_pod(host: &Cluster, (namespace, name): &Name, pod: &str, 
         "reason": "FailedCreate",
         "message": format!("create Pod {pod} in StatefulSet {name} failed error: {message}"),
     });
-    host.make("", "events", namespace, event);
+    host.create_as_controller("", "events", namespace, event);
 }
 
-/// The pod counts as running; and if it is a tenant's control plane, the tenant is there.
-fn come_up(sandbox: &Sandbox, set: &Value, name: &Name) {
+/// Marks the pods as running, and starts the tenant if they are its control plane.
+fn mark_ready(sandbox: &Sandbox, set: &Value, name: &Name) {
     let pods = pods_of(sandbox, name);
-    let gone = pods.is_empty() || pods.iter().any(|pod| is_outdated(pod, set));
-    if replicas(set) == 0 || gone {
+    let outdated = pods.is_empty() || pods.iter().any(|pod| is_outdated(pod, set));
+    if replicas(set) == 0 || outdated {
         return;
     }
     let host = &sandbox.0.host;
     if is_control_plane(set) {
-        wake(sandbox, name);
-        hand_out_kubeconfig(sandbox, name);
+        start_tenant(sandbox, name);
+        create_kubeconfig_secret(sandbox, name);
     }
     let running = json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] });
     for pod in &pods {
@@ -345,30 +352,30 @@ fn is_control_plane(set: &Value) -> bool {
     set["metadata"]["labels"]["app"] == "vcluster"
 }
 
-fn wake(sandbox: &Sandbox, (namespace, _): &Name) {
+fn start_tenant(sandbox: &Sandbox, (namespace, _): &Name) {
     let mut tenants = sandbox.tenants();
     if let Some(tenant) = tenants.get_mut(namespace) {
-        tenant.awake = true;
+        tenant.running = true;
         return;
     }
     let (cluster, changes) = Cluster::new(namespace);
     let cluster = Arc::new(cluster);
     run_tenant(&cluster, changes, sandbox.0.options.termination);
-    tenants.insert(namespace.clone(), Tenant { cluster, awake: true });
+    tenants.insert(namespace.clone(), Tenant { cluster, running: true });
 }
 
-/// Nobody answers for a tenant whose control plane is not there.
-fn stop(sandbox: &Sandbox, set: &Value) {
+/// Stops the API server of a tenant whose control plane has no pods.
+fn stop_tenant(sandbox: &Sandbox, set: &Value) {
     let (namespace, _) = name_of(set);
     if is_control_plane(set)
         && let Some(tenant) = sandbox.tenants().get_mut(&namespace)
     {
-        tenant.awake = false;
+        tenant.running = false;
     }
 }
 
-/// What vCluster writes once its API server runs: the Secret with the operator's kubeconfig.
-fn hand_out_kubeconfig(sandbox: &Sandbox, (namespace, name): &Name) {
+/// Creates the Secret with the operator's kubeconfig, as vCluster does once its API server runs.
+fn create_kubeconfig_secret(sandbox: &Sandbox, (namespace, name): &Name) {
     let host = &sandbox.0.host;
     let owner = host.lock().get("", "services", namespace, name).cloned();
     let server = sandbox.endpoint().replace("{name}", name);
@@ -388,8 +395,13 @@ fn hand_out_kubeconfig(sandbox: &Sandbox, (namespace, name): &Name) {
             json!([{ "apiVersion": "v1", "kind": "Service", "name": name, "uid": uid }]);
     }
     let mut data = json!({ "config": STANDARD.encode(kubeconfig.to_string()) });
-    if let Some(authority) = &sandbox.0.options.certificate_authority {
-        data["certificate-authority"] = json!(STANDARD.encode(authority));
+    if let Some(ca) = &sandbox.0.options.certificate_authority {
+        data["certificate-authority"] = json!(STANDARD.encode(ca));
     }
-    host.make("", "secrets", namespace, json!({ "metadata": metadata, "type": "Opaque", "data": data }));
+    host.create_as_controller(
+        "",
+        "secrets",
+        namespace,
+        json!({ "metadata": metadata, "type": "Opaque", "data": data }),
+    );
 }

@@ -1,20 +1,20 @@
-//! Which groups, versions and kinds there are, for clients that ask.
+//! Discovery of API groups, versions and kinds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::kinds::KindInfo;
-use super::reply::{Outcome, Refusal};
+use super::response::{StatusError, StatusResult};
 use super::reviews::REVIEWS;
 use super::state::State;
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 impl State {
-    pub(super) fn discover(&self, path: &[String]) -> Outcome<Value> {
-        let words: Vec<&str> = path.iter().map(String::as_str).collect();
-        match words.as_slice() {
+    pub(super) fn discover(&self, path: &[String]) -> StatusResult<Value> {
+        let segments: Vec<&str> = path.iter().map(String::as_str).collect();
+        match segments.as_slice() {
             ["api"] => {
                 Ok(json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] }))
             }
@@ -26,14 +26,14 @@ impl State {
             }
             ["apis", group] => {
                 let groups = self.groups();
-                let versions = groups.get(*group).ok_or_else(Refusal::no_such_path)?;
+                let versions = groups.get(*group).ok_or_else(StatusError::no_such_path)?;
                 let mut entry = group_entry(group, versions);
                 entry["kind"] = json!("APIGroup");
                 entry["apiVersion"] = json!("v1");
                 Ok(entry)
             }
             ["apis", group, version] => self.resources_of(group, version),
-            _ => Err(Refusal::no_such_path()),
+            _ => Err(StatusError::no_such_path()),
         }
     }
 
@@ -48,11 +48,11 @@ impl State {
         groups
     }
 
-    fn resources_of(&self, group: &str, version: &str) -> Outcome<Value> {
+    fn resources_of(&self, group: &str, version: &str) -> StatusResult<Value> {
         let mut resources = Vec::new();
         for kind in self.kinds.iter().filter(|kind| kind.group == group && kind.version == version) {
             resources.push(resource_entry(kind));
-            if kind.status {
+            if kind.has_status {
                 resources.push(json!({
                     "name": format!("{}/status", kind.plural),
                     "singularName": "",
@@ -63,13 +63,13 @@ impl State {
             }
         }
         for (_, kind, plural, namespaced) in
-            REVIEWS.iter().filter(|(own, ..)| *own == group && version == "v1")
+            REVIEWS.iter().filter(|(review_group, ..)| *review_group == group && version == "v1")
         {
             let singular = kind.to_lowercase();
             resources.push(json!({ "name": plural, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": ["create"] }));
         }
         if resources.is_empty() {
-            return Err(Refusal::no_such_path());
+            return Err(StatusError::no_such_path());
         }
         let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
         Ok(

@@ -1,4 +1,4 @@
-//! Sets of fields, and what can be done with objects by them: the arithmetic of server-side apply.
+//! Sets of fields and operations on objects by them: the basis of server-side apply.
 
 use std::collections::BTreeSet;
 
@@ -6,39 +6,39 @@ use serde_json::{Map, Value};
 
 use super::list_types::{ListType, is_atomic_map, list_type};
 
-/// One step into an object.
+/// One element of the path to a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
-    /// Into a field.
+pub(super) enum PathElement {
+    /// Field of an object.
     Field(String),
-    /// To the entry of a list with this key, as JSON.
+    /// Entry of an associative list with this key, as JSON.
     Key(String),
-    /// To the entry of a set with this value, as JSON.
+    /// Entry of a set with this value, as JSON.
     Value(String),
 }
 
-/// The way to a field.
-pub(super) type Path = Vec<Step>;
+/// Path to a field.
+pub(super) type Path = Vec<PathElement>;
 
-/// Fields, by their paths. Entries of lists that are merged are in it themselves, beside what is in them.
+/// Fields, by their paths. An entry of a merged list is a member itself, in addition to its fields.
 pub(super) type FieldSet = BTreeSet<Path>;
 
-/// The fields that an object has: its leaves, and the entries of lists that are merged.
+/// Fields of an object: its leaves, and the entries of merged lists.
 pub(super) fn fields_of(value: &Value) -> FieldSet {
     let mut fields = FieldSet::new();
     collect(value, &mut Vec::new(), &mut fields);
     fields
 }
 
-fn last_fields(path: &[Step]) -> (&str, &str) {
-    let mut names = path.iter().rev().filter_map(|step| match step {
-        Step::Field(name) => Some(name.as_str()),
-        Step::Key(_) | Step::Value(_) => None,
+fn last_fields(path: &[PathElement]) -> (&str, &str) {
+    let mut names = path.iter().rev().filter_map(|element| match element {
+        PathElement::Field(name) => Some(name.as_str()),
+        PathElement::Key(_) | PathElement::Value(_) => None,
     });
     (names.next().unwrap_or_default(), names.next().unwrap_or_default())
 }
 
-/// The key of a list's entry. A protocol that is not said is TCP, as Kubernetes has it.
+/// Key of a list entry. The default for a missing protocol is TCP, as in Kubernetes.
 fn key_of(entry: &Value, keys: &[&str]) -> String {
     let mut key = Map::new();
     for name in keys {
@@ -54,7 +54,7 @@ fn collect(value: &Value, path: &mut Path, fields: &mut FieldSet) {
     match value {
         Value::Object(map) if !map.is_empty() && !is_atomic_map(field, parent) => {
             for (name, inner) in map {
-                path.push(Step::Field(name.clone()));
+                path.push(PathElement::Field(name.clone()));
                 collect(inner, path, fields);
                 path.pop();
             }
@@ -63,7 +63,7 @@ fn collect(value: &Value, path: &mut Path, fields: &mut FieldSet) {
             ListType::Atomic => drop(fields.insert(path.clone())),
             ListType::Map(keys) => {
                 for item in items {
-                    path.push(Step::Key(key_of(item, keys)));
+                    path.push(PathElement::Key(key_of(item, keys)));
                     fields.insert(path.clone());
                     collect(item, path, fields);
                     path.pop();
@@ -71,7 +71,7 @@ fn collect(value: &Value, path: &mut Path, fields: &mut FieldSet) {
             }
             ListType::Set => {
                 for item in items {
-                    path.push(Step::Value(item.to_string()));
+                    path.push(PathElement::Value(item.to_string()));
                     fields.insert(path.clone());
                     path.pop();
                 }
@@ -81,27 +81,29 @@ fn collect(value: &Value, path: &mut Path, fields: &mut FieldSet) {
     }
 }
 
-/// What an object has at a path.
-pub(super) fn get<'a>(value: &'a Value, path: &[Step]) -> Option<&'a Value> {
-    let mut here = value;
-    for (place, step) in path.iter().enumerate() {
-        here = match step {
-            Step::Field(name) => here.get(name)?,
-            Step::Key(_) | Step::Value(_) => {
-                let index = position(here.as_array()?, &path[..place], step)?;
-                &here[index]
+/// Value at a path.
+pub(super) fn get<'a>(value: &'a Value, path: &[PathElement]) -> Option<&'a Value> {
+    let mut current = value;
+    for (depth, element) in path.iter().enumerate() {
+        current = match element {
+            PathElement::Field(name) => current.get(name)?,
+            PathElement::Key(_) | PathElement::Value(_) => {
+                let index = position(current.as_array()?, &path[..depth], element)?;
+                &current[index]
             }
         };
     }
-    Some(here)
+    Some(current)
 }
 
-/// Where the entry of a list is that a step leads to.
-fn position(items: &[Value], list: &[Step], step: &Step) -> Option<usize> {
+/// Index of the list entry that a path element selects.
+fn position(items: &[Value], list: &[PathElement], element: &PathElement) -> Option<usize> {
     let (field, parent) = last_fields(list);
-    match (step, list_type(field, parent)) {
-        (Step::Key(key), ListType::Map(keys)) => items.iter().position(|item| key_of(item, keys) == *key),
-        (Step::Value(value), ListType::Set) => {
+    match (element, list_type(field, parent)) {
+        (PathElement::Key(key), ListType::Map(keys)) => {
+            items.iter().position(|item| key_of(item, keys) == *key)
+        }
+        (PathElement::Value(value), ListType::Set) => {
             let value: Value = serde_json::from_str(value).ok()?;
             items.iter().position(|item| *item == value)
         }
@@ -109,7 +111,7 @@ fn position(items: &[Value], list: &[Step], step: &Step) -> Option<usize> {
     }
 }
 
-/// Lays what was applied over what there is: entry by entry where lists are merged, whole elsewhere.
+/// Merges an applied configuration into the live object: entry by entry for merged lists, whole otherwise.
 pub(super) fn merge(live: &mut Value, applied: &Value) {
     merge_at(live, applied, &mut Vec::new());
 }
@@ -119,9 +121,9 @@ fn merge_at(live: &mut Value, applied: &Value, path: &mut Path) {
     match (&mut *live, applied) {
         (Value::Object(live), Value::Object(applied)) if !is_atomic_map(field, parent) => {
             for (name, value) in applied {
-                path.push(Step::Field(name.clone()));
+                path.push(PathElement::Field(name.clone()));
                 match live.get_mut(name) {
-                    Some(there) => merge_at(there, value, path),
+                    Some(existing) => merge_at(existing, value, path),
                     None => drop(live.insert(name.clone(), value.clone())),
                 }
                 path.pop();
@@ -131,10 +133,10 @@ fn merge_at(live: &mut Value, applied: &Value, path: &mut Path) {
             ListType::Atomic => *live = applied.clone(),
             ListType::Map(keys) => {
                 for item in applied {
-                    let step = Step::Key(key_of(item, keys));
-                    match position(live, path, &step) {
+                    let element = PathElement::Key(key_of(item, keys));
+                    match position(live, path, &element) {
                         Some(index) => {
-                            path.push(step);
+                            path.push(element);
                             merge_at(&mut live[index], item, path);
                             path.pop();
                         }
@@ -154,60 +156,60 @@ fn merge_at(live: &mut Value, applied: &Value, path: &mut Path) {
     }
 }
 
-/// Takes a field out of an object, and with it maps and lists that are empty then.
-pub(super) fn remove(value: &mut Value, path: &[Step]) {
+/// Removes a field from an object, and the maps and lists that are empty afterwards.
+pub(super) fn remove(value: &mut Value, path: &[PathElement]) {
     remove_at(value, path, &mut Vec::new());
 }
 
-fn remove_at(value: &mut Value, rest: &[Step], done: &mut Path) {
-    let Some((step, deeper)) = rest.split_first() else { return };
-    match (step, value) {
-        (Step::Field(name), Value::Object(map)) => {
-            if deeper.is_empty() {
+fn remove_at(value: &mut Value, rest: &[PathElement], visited: &mut Path) {
+    let Some((element, tail)) = rest.split_first() else { return };
+    match (element, value) {
+        (PathElement::Field(name), Value::Object(map)) => {
+            if tail.is_empty() {
                 map.remove(name);
             } else if let Some(inner) = map.get_mut(name) {
-                done.push(step.clone());
-                remove_at(inner, deeper, done);
-                done.pop();
+                visited.push(element.clone());
+                remove_at(inner, tail, visited);
+                visited.pop();
                 if inner.as_object().is_some_and(Map::is_empty) || inner.as_array().is_some_and(Vec::is_empty)
                 {
                     map.remove(name);
                 }
             }
         }
-        (Step::Key(_) | Step::Value(_), Value::Array(items)) => {
-            let Some(index) = position(items, done, step) else { return };
-            if deeper.is_empty() {
+        (PathElement::Key(_) | PathElement::Value(_), Value::Array(items)) => {
+            let Some(index) = position(items, visited, element) else { return };
+            if tail.is_empty() {
                 items.remove(index);
             } else {
-                done.push(step.clone());
-                remove_at(&mut items[index], deeper, done);
-                done.pop();
+                visited.push(element.clone());
+                remove_at(&mut items[index], tail, visited);
+                visited.pop();
             }
         }
         _ => {}
     }
 }
 
-/// A set of fields the way `managedFields` shows it (`FieldsV1`).
+/// Field set in the format of `managedFields` (`FieldsV1`).
 pub(super) fn fields_v1(fields: &FieldSet) -> Value {
     let mut root = Value::Object(Map::new());
     for path in fields {
-        let mut here = &mut root;
-        for step in path {
-            let name = match step {
-                Step::Field(name) => format!("f:{name}"),
-                Step::Key(key) => format!("k:{key}"),
-                Step::Value(value) => format!("v:{value}"),
+        let mut current = &mut root;
+        for element in path {
+            let name = match element {
+                PathElement::Field(name) => format!("f:{name}"),
+                PathElement::Key(key) => format!("k:{key}"),
+                PathElement::Value(value) => format!("v:{value}"),
             };
-            here = &mut here[name.as_str()];
-            if here.is_null() {
-                *here = Value::Object(Map::new());
+            current = &mut current[name.as_str()];
+            if current.is_null() {
+                *current = Value::Object(Map::new());
             }
         }
-        // An entry that has something in it is also there by itself.
-        if matches!(path.last(), Some(Step::Key(_))) {
-            here["."] = Value::Object(Map::new());
+        // The entry itself is a member, too, besides its fields.
+        if matches!(path.last(), Some(PathElement::Key(_))) {
+            current["."] = Value::Object(Map::new());
         }
     }
     root

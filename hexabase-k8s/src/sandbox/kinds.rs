@@ -1,8 +1,8 @@
-//! Which kinds there are.
+//! Registry of the kinds that an API server serves.
 
 use serde_json::Value;
 
-/// A kind that the API server knows.
+/// Kind that the API server serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KindInfo {
     pub(super) group: String,
@@ -12,9 +12,9 @@ pub(super) struct KindInfo {
     pub(super) singular: String,
     pub(super) short_names: Vec<String>,
     pub(super) namespaced: bool,
-    /// Whether its status is written separately.
-    pub(super) status: bool,
-    /// Whether it came with a CustomResourceDefinition.
+    /// `true` if it has a status subresource.
+    pub(super) has_status: bool,
+    /// `true` if a CustomResourceDefinition defines it.
     pub(super) custom: bool,
 }
 
@@ -23,13 +23,13 @@ impl KindInfo {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
-    /// The resource as in quotas and messages: `statefulsets.apps`.
+    /// Resource as in quotas and messages: `statefulsets.apps`.
     pub(super) fn qualified(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 }
 
-/// Group, version, kind, plural, short names, whether it lies in a namespace, whether it has a status.
+/// Group, version, kind, plural, short names, `true` if namespaced, `true` if it has a status subresource.
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str], bool, bool);
 
 const BUILT_IN: [Row; 41] = [
@@ -100,13 +100,13 @@ const BUILT_IN: [Row; 41] = [
     ("storage.k8s.io", "v1", "StorageClass", "storageclasses", &["sc"], false, false),
 ];
 
-/// The kinds of one API server: those that every cluster has, and those that were defined in it.
+/// Kinds of one API server: built-in ones, and those that CustomResourceDefinitions define.
 #[derive(Debug, Clone)]
 pub(super) struct Kinds(Vec<KindInfo>);
 
 impl Kinds {
     pub(super) fn built_in() -> Self {
-        let info = |(group, version, kind, plural, short, namespaced, status): &Row| KindInfo {
+        let info = |(group, version, kind, plural, short, namespaced, has_status): &Row| KindInfo {
             group: (*group).to_owned(),
             version: (*version).to_owned(),
             kind: (*kind).to_owned(),
@@ -114,7 +114,7 @@ impl Kinds {
             singular: kind.to_lowercase(),
             short_names: short.iter().map(|name| (*name).to_owned()).collect(),
             namespaced: *namespaced,
-            status: *status,
+            has_status: *has_status,
             custom: false,
         };
         Self(BUILT_IN.iter().map(info).collect())
@@ -124,7 +124,7 @@ impl Kinds {
         self.0.iter().find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
     }
 
-    /// The kind of a stored resource, whatever its version.
+    /// Kind of a stored resource, in any version.
     pub(super) fn of_resource(&self, group: &str, plural: &str) -> Option<&KindInfo> {
         self.0.iter().find(|kind| kind.plural == plural && kind.group == group)
     }
@@ -133,7 +133,7 @@ impl Kinds {
         self.0.iter()
     }
 
-    /// The kinds that a CustomResourceDefinition defines, one per version that is served.
+    /// Kinds that a CustomResourceDefinition defines, one per served version.
     fn defined_by(definition: &Value) -> Vec<KindInfo> {
         let spec = &definition["spec"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -146,7 +146,7 @@ impl Kinds {
             singular: text(&spec["names"]["singular"]),
             short_names: spec["names"]["shortNames"].as_array().into_iter().flatten().map(text).collect(),
             namespaced: spec["scope"] == "Namespaced",
-            status: version.pointer("/subresources/status").is_some(),
+            has_status: version.pointer("/subresources/status").is_some(),
             custom: true,
         };
         versions.iter().filter(|version| version["served"] == true).map(info).collect()

@@ -1,20 +1,20 @@
-//! Which lists are merged entry by entry, and which maps are replaced whole.
+//! Merge strategies of lists and maps.
 //!
-//! An API server knows this from its schemas (`x-kubernetes-list-type`, `x-kubernetes-map-type`); here it is a
+//! A real API server takes them from its schemas (`x-kubernetes-list-type`, `x-kubernetes-map-type`); here they are a
 //! table of field names. Lists that are not in it are replaced whole.
 
-/// How a list is merged.
+/// Merge strategy of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ListType {
-    /// As one value.
+    /// Replaced as one value.
     Atomic,
-    /// Entry by entry, told apart by these fields.
+    /// Merged entry by entry, identified by these fields.
     Map(&'static [&'static str]),
-    /// Entry by entry, each being its own key.
+    /// Merged entry by entry, each of which is its own key.
     Set,
 }
 
-/// How the list in a field is merged. `parent` is the field above, where it matters.
+/// Merge strategy of the list in a field. `parent` is the enclosing field, where the strategy depends on it.
 pub(super) fn list_type(field: &str, parent: &str) -> ListType {
     match (field, parent) {
         (
@@ -32,7 +32,7 @@ pub(super) fn list_type(field: &str, parent: &str) -> ListType {
     }
 }
 
-/// Whether the map in a field is one value.
+/// `true` if the map in a field is replaced as one value.
 pub(super) fn is_atomic_map(field: &str, parent: &str) -> bool {
     matches!(
         (field, parent),

@@ -1,27 +1,27 @@
-//! Who manages which fields.
+//! Field managers and ownership of fields.
 
 use serde_json::{Value, json};
 
-use super::fields::{FieldSet, Path, Step, fields_of, fields_v1, get, merge, remove};
-use super::reply::{Outcome, Refusal};
+use super::fields::{FieldSet, Path, PathElement, fields_of, fields_v1, get, merge, remove};
+use super::response::{StatusError, StatusResult};
 
-/// Who manages some fields, and since which kind of request.
+/// Field manager with the fields that it owns by one kind of request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Manager {
     pub(super) name: String,
-    /// Whether by server-side apply; otherwise by create, replace or another patch.
+    /// `true` if it owns them by server-side apply, `false` by create, replace or another patch.
     pub(super) applied: bool,
     pub(super) subresource: String,
     pub(super) fields: FieldSet,
     pub(super) time: String,
 }
 
-/// Fields that the API server writes, and nobody manages.
-fn is_the_servers(path: &Path) -> bool {
-    let Some(Step::Field(first)) = path.first() else { return false };
+/// `true` for fields that the API server writes and that have no manager.
+fn is_server_owned(path: &Path) -> bool {
+    let Some(PathElement::Field(first)) = path.first() else { return false };
     match (first.as_str(), path.get(1)) {
         ("apiVersion" | "kind", _) => true,
-        ("metadata", Some(Step::Field(name))) => matches!(
+        ("metadata", Some(PathElement::Field(name))) => matches!(
             name.as_str(),
             "name"
                 | "namespace"
@@ -40,15 +40,14 @@ fn is_the_servers(path: &Path) -> bool {
 }
 
 fn managed_fields(value: &Value) -> FieldSet {
-    fields_of(value).into_iter().filter(|path| !is_the_servers(path)).collect()
+    fields_of(value).into_iter().filter(|path| !is_server_owned(path)).collect()
 }
 
-/// What comes of applying a configuration: the object, and who manages it then.
+/// Applies a configuration. Returns the object and its managers afterwards.
 ///
-/// The rules are those of server-side apply
-/// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>): a field that others manage and that
-/// would change is a conflict unless forced; what this manager applied before and does not any more is
-/// removed, unless others manage it, too.
+/// The rules are those of server-side apply (<https://kubernetes.io/docs/reference/using-api/server-side-apply/>): a
+/// changed field of another manager is a conflict unless forced; a field that this manager applied before and no
+/// longer does is removed, unless another manager owns it, too.
 pub(super) fn apply(
     live: &Value,
     managers: &[Manager],
@@ -56,39 +55,42 @@ pub(super) fn apply(
     manager: &str,
     force: bool,
     time: &str,
-) -> Outcome<(Value, Vec<Manager>)> {
-    let wanted = managed_fields(applied);
+) -> StatusResult<(Value, Vec<Manager>)> {
+    let applied_fields = managed_fields(applied);
     let mut managers = managers.to_vec();
     let is_mine = |other: &Manager| other.applied && other.name == manager && other.subresource.is_empty();
     let differs = |path: &Path| get(live, path) != get(applied, path);
 
     let mut conflicts = Vec::new();
     for other in managers.iter_mut().filter(|other| !is_mine(other)) {
-        let disputed: FieldSet =
-            other.fields.intersection(&wanted).filter(|path| differs(path)).cloned().collect();
-        if disputed.is_empty() {
+        let conflicting: FieldSet =
+            other.fields.intersection(&applied_fields).filter(|path| differs(path)).cloned().collect();
+        if conflicting.is_empty() {
             continue;
         }
-        conflicts
-            .extend(disputed.iter().map(|path| format!("conflict with \"{}\": {}", other.name, show(path))));
-        other.fields.retain(|path| !disputed.contains(path));
+        conflicts.extend(
+            conflicting
+                .iter()
+                .map(|path| format!("conflict with \"{}\": {}", other.name, display_path(path))),
+        );
+        other.fields.retain(|path| !conflicting.contains(path));
     }
     if !force && !conflicts.is_empty() {
         let count = conflicts.len();
         let noun = if count == 1 { "conflict" } else { "conflicts" };
         let message = format!("Apply failed with {count} {noun}: {}", conflicts.join(", "));
-        return Err(Refusal::conflict(message));
+        return Err(StatusError::conflict(message));
     }
 
     let mut merged = live.clone();
     merge(&mut merged, applied);
     let before =
         managers.iter().find(|other| is_mine(other)).map(|own| own.fields.clone()).unwrap_or_default();
-    let elsewhere = |path: &Path| {
+    let has_other_manager = |path: &Path| {
         managers.iter().filter(|other| !is_mine(other)).any(|other| other.fields.contains(path))
     };
-    // An entry that nobody manages goes whole, before what is in it: without its key it would not be found.
-    for path in before.difference(&wanted).filter(|path| !elsewhere(path)) {
+    // An entry without managers is removed whole, before its fields: without its key it could no longer be found.
+    for path in before.difference(&applied_fields).filter(|path| !has_other_manager(path)) {
         remove(&mut merged, path);
     }
 
@@ -97,15 +99,15 @@ pub(super) fn apply(
         name: manager.to_owned(),
         applied: true,
         subresource: String::new(),
-        fields: wanted,
+        fields: applied_fields,
         time: time.to_owned(),
     };
     managers.push(own);
     Ok((merged, managers))
 }
 
-/// Who manages an object after somebody wrote it otherwise than by applying: what changed is theirs now.
-pub(super) fn written(
+/// Managers of an object after a write other than apply: the writer owns the changed fields.
+pub(super) fn record_update(
     before: Option<&Value>,
     after: &Value,
     managers: &[Manager],
@@ -143,8 +145,8 @@ pub(super) fn written(
     managers
 }
 
-/// Managers the way an object shows them.
-pub(super) fn shown(managers: &[Manager], api_version: &str) -> Value {
+/// Managers in the format of `managedFields`.
+pub(super) fn managed_fields_value(managers: &[Manager], api_version: &str) -> Value {
     let entry = |manager: &Manager| {
         let mut entry = json!({
             "manager": manager.name,
@@ -162,11 +164,11 @@ pub(super) fn shown(managers: &[Manager], api_version: &str) -> Value {
     managers.iter().map(entry).collect()
 }
 
-fn show(path: &Path) -> String {
-    let step = |step: &Step| match step {
-        Step::Field(name) => format!(".{name}"),
-        Step::Key(key) => format!("[{key}]"),
-        Step::Value(value) => format!("[{value}]"),
+fn display_path(path: &Path) -> String {
+    let element = |element: &PathElement| match element {
+        PathElement::Field(name) => format!(".{name}"),
+        PathElement::Key(key) => format!("[{key}]"),
+        PathElement::Value(value) => format!("[{value}]"),
     };
-    path.iter().map(step).collect()
+    path.iter().map(element).collect()
 }

@@ -1,12 +1,12 @@
 //! A Kubernetes API without a cluster.
 //!
-//! A [`Sandbox`] speaks the Kubernetes API in this process: one API server for the host, and one for every
-//! tenant cluster that is applied to it. It is for demonstrations and tests of what speaks to Kubernetes:
-//! behind a real [`kube::Client`] the production code runs against it unchanged. Nothing is scheduled, and no
-//! container ever runs; small controllers only pretend that they do.
+//! A [`Sandbox`] serves the Kubernetes API in this process: one API server for the host cluster, and one for every
+//! tenant cluster that is applied to it. It is for demonstrations and tests of Kubernetes clients: behind a real
+//! [`kube::Client`] the production code runs against it unchanged. Nothing is scheduled and no container runs; small
+//! controllers only simulate that.
 //!
-//! It implements what Hexabase uses, and refuses what it does not know. What it does is held to a real API
-//! server by one table of cases that runs on both.
+//! It implements the part of the API that Hexabase uses, and rejects every other request. One table of test cases runs
+//! on the sandbox and on a real API server, so that both behave alike.
 //!
 //! ```
 //! use k8s_openapi::api::core::v1::Namespace;
@@ -22,20 +22,20 @@
 //! ```
 
 mod admission;
+mod admission_policy;
 mod authorization;
 mod cluster;
 mod controllers;
 mod discovery;
 mod fields;
-mod garbage;
-mod guard;
+mod garbage_collection;
 mod kinds;
 mod list_types;
 mod managers;
-mod metadata;
+mod partial_metadata;
 mod patch;
 mod path;
-mod reply;
+mod response;
 mod reviews;
 mod schema;
 mod selector;
@@ -56,22 +56,24 @@ use hexabase_core::secret::SecretString;
 use kube::Client;
 
 pub use authorization::User;
-pub use reply::SandboxBody;
+pub use response::SandboxBody;
 pub use service::SandboxApi;
 
 use crate::access::TenantConnector;
 use cluster::Cluster;
 
-/// How a sandbox behaves.
+/// Options of a sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    /// How long a tenant's control plane takes to come up.
+    /// Time from the creation of a StatefulSet's pods, such as a tenant's control plane, until they are ready.
     pub startup: Duration,
-    /// How long a namespace takes to go.
+    /// Time from the deletion of a namespace until its contents are deleted, and from a change of a pod template until
+    /// outdated pods are replaced.
     pub termination: Duration,
-    /// Where tenants' API servers answer over HTTP, if they do; the tenant's name is appended.
+    /// Base URL of tenant API servers over HTTP, to which the tenant's name is appended. `None` if they are not
+    /// served; kubeconfigs then name `sandbox://tenants`.
     pub tenants_url: Option<String>,
-    /// The certificate authority of that URL in PEM, where it is not a public one.
+    /// Certificate authority of `tenants_url`, in PEM. `None` for a public one.
     pub certificate_authority: Option<String>,
 }
 
@@ -86,7 +88,7 @@ impl Default for SandboxOptions {
     }
 }
 
-/// A host cluster and its tenant clusters, all in this process. Cloning it shares them.
+/// Host cluster and its tenant clusters, all in this process. Clones share them.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
 
@@ -96,16 +98,16 @@ struct Inner {
     options: SandboxOptions,
 }
 
-/// A tenant cluster, which keeps what is in it while it sleeps.
+/// Tenant cluster; keeps its objects while it is suspended.
 #[derive(Clone)]
 struct Tenant {
     cluster: Arc<Cluster>,
-    awake: bool,
+    running: bool,
 }
 
 impl Sandbox {
-    /// Starts an empty host cluster. Must be called within a tokio runtime, in which the controllers run
-    /// until the sandbox is dropped.
+    /// Starts an empty host cluster. Must be called within a tokio runtime, in which the controllers run until the
+    /// sandbox is dropped.
     #[must_use]
     pub fn start(options: SandboxOptions) -> Self {
         let (host, changes) = Cluster::new("host");
@@ -114,33 +116,34 @@ impl Sandbox {
         sandbox
     }
 
-    /// A client of the host cluster with all rights.
+    /// Client of the host cluster with all permissions.
     #[must_use]
     pub fn host_client(&self) -> Client {
         Client::new(self.host(), "default")
     }
 
-    /// The host's API server, spoken to with all rights.
+    /// API server of the host cluster, called with all permissions.
     #[must_use]
     pub fn host(&self) -> SandboxApi {
         SandboxApi::new(self.0.host.clone(), User::admin())
     }
 
-    /// A tenant's API server, spoken to with all rights; none while there is no such tenant, or it sleeps.
+    /// API server of a tenant cluster, called with all permissions. `None` if the tenant does not exist or is
+    /// suspended.
     #[must_use]
     pub fn tenant(&self, name: &str) -> Option<SandboxApi> {
         let tenants = self.tenants();
-        let tenant = tenants.get(name).filter(|tenant| tenant.awake)?;
+        let tenant = tenants.get(name).filter(|tenant| tenant.running)?;
         Some(SandboxApi::new(tenant.cluster.clone(), User::admin()))
     }
 
-    /// What connects a provisioner to the tenants of this sandbox.
+    /// Connector from a provisioner to the tenants of this sandbox.
     #[must_use]
     pub fn connector(&self) -> Arc<dyn TenantConnector> {
         Arc::new(SandboxConnector(self.clone()))
     }
 
-    /// Where a tenant's API server answers, as its kubeconfig says.
+    /// URL of tenant API servers, as kubeconfigs name it; `{name}` stands for the tenant's name.
     #[must_use]
     pub fn endpoint(&self) -> String {
         let base = self.0.options.tenants_url.as_deref().unwrap_or("sandbox://tenants");
@@ -164,8 +167,8 @@ struct SandboxConnector(Sandbox);
 #[async_trait]
 impl TenantConnector for SandboxConnector {
     async fn connect(&self, target: &TenantTarget, _: &SecretString) -> Result<Client> {
-        // The client outlives sleep: whether the tenant answers is decided at every request, as with a
-        // Service that has no pods for a while.
+        // The client outlives suspension: every request checks whether the tenant runs, as with a Service that has no
+        // pods for a while.
         let sandbox = self.0.clone();
         let name = target.name.clone();
         let service = tower::service_fn(move |request| {
@@ -173,7 +176,7 @@ impl TenantConnector for SandboxConnector {
             async move {
                 let api =
                     api.ok_or_else(|| Error::unavailable("connection refused: the tenant is not running"))?;
-                Ok::<_, Error>(api.answer_client(request).await)
+                Ok::<_, Error>(api.respond_to_client(request).await)
             }
         });
         Ok(Client::new(service, "default"))

@@ -1,8 +1,8 @@
-//! What a URL asks for.
+//! Routes of the API, from URL paths.
 
 use std::collections::BTreeMap;
 
-/// A path below `/api` or `/apis`, taken apart.
+/// Parts of a path below `/api` or `/apis`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) group: String,
@@ -13,25 +13,25 @@ pub(super) struct Target {
     pub(super) subresource: Option<String>,
 }
 
-/// What a request is about.
+/// Route of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     /// Objects.
     Objects(Target),
-    /// Which groups, versions and kinds there are, by the path's parts.
+    /// API groups, versions and kinds, by the segments of the path.
     Discovery(Vec<String>),
     /// `/healthz`, `/readyz`, `/livez`.
     Health,
     /// `/version`.
     Version,
-    /// Something that this API server does not have.
+    /// Path that the API server does not serve.
     Unknown,
 }
 
 pub(super) fn route(path: &str) -> Route {
     let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(decode).collect();
-    let words: Vec<&str> = parts.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    let segments: Vec<&str> = parts.iter().map(String::as_str).collect();
+    match segments.as_slice() {
         ["healthz" | "readyz" | "livez"] => Route::Health,
         ["version"] => Route::Version,
         ["api"] | ["api", "v1"] | ["apis"] | ["apis", _] | ["apis", _, _] => Route::Discovery(parts),
@@ -43,7 +43,7 @@ pub(super) fn route(path: &str) -> Route {
 
 fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
     let (namespace, rest) = match rest {
-        // `namespaces/x` is the namespace itself; `namespaces/x/y` is something in it, unless y is its own part.
+        // `namespaces/x` is the namespace; `namespaces/x/y` is a collection in it, unless y is a subresource of it.
         ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => ("", rest),
         ["namespaces", namespace, inner @ ..] => (*namespace, inner),
         _ => ("", rest),
@@ -65,7 +65,7 @@ fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
     })
 }
 
-/// The parameters of a query string; the last one of a name counts.
+/// Parameters of a query string; the last value of a name counts.
 pub(super) fn query(query: Option<&str>) -> BTreeMap<String, String> {
     let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     pairs
@@ -79,17 +79,17 @@ pub(super) fn query(query: Option<&str>) -> BTreeMap<String, String> {
 fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
-    let mut place = 0;
-    while place < bytes.len() {
-        let escaped = bytes.get(place + 1..place + 3).and_then(|digits| std::str::from_utf8(digits).ok());
-        match (bytes[place], escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
+    let mut index = 0;
+    while index < bytes.len() {
+        let escaped = bytes.get(index + 1..index + 3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match (bytes[index], escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok())) {
             (b'%', Some(byte)) => {
                 decoded.push(byte);
-                place += 3;
+                index += 3;
             }
             (byte, _) => {
                 decoded.push(byte);
-                place += 1;
+                index += 1;
             }
         }
     }

@@ -1,15 +1,15 @@
-//! Questions about access, which are asked by creating objects that nobody keeps.
+//! Access reviews: requests that are created like objects, evaluated and not stored.
 
 use serde_json::{Value, json};
 
 use super::authorization::{Attributes, User};
 use super::path::Target;
-use super::reply::{Outcome, Refusal};
+use super::response::{StatusError, StatusResult};
 use super::state::State;
 
 const AUTHORIZATION: &str = "authorization.k8s.io";
 
-/// The questions there are: group, kind, plural, and whether they are asked in a namespace.
+/// Supported reviews: group, kind, plural, and `true` if namespaced.
 pub(super) const REVIEWS: [(&str, &str, &str, bool); 4] = [
     ("authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", false),
     (AUTHORIZATION, "LocalSubjectAccessReview", "localsubjectaccessreviews", true),
@@ -18,42 +18,51 @@ pub(super) const REVIEWS: [(&str, &str, &str, bool); 4] = [
 ];
 
 impl State {
-    /// The answer to a question, if the target is one.
-    pub(super) fn review(&self, user: &User, target: &Target, body: &Value) -> Option<Outcome<Value>> {
+    /// Evaluates a review. Returns `None` if the target is not one.
+    pub(super) fn review(&self, user: &User, target: &Target, body: &Value) -> Option<StatusResult<Value>> {
         let (_, kind, plural, _) = REVIEWS
             .iter()
             .find(|(group, _, plural, _)| *group == target.group && *plural == target.plural)?;
-        Some(self.answer(user, target, kind, plural, body))
+        Some(self.evaluate(user, target, kind, plural, body))
     }
 
-    fn answer(&self, user: &User, target: &Target, kind: &str, plural: &str, body: &Value) -> Outcome<Value> {
-        let mut answer = body.clone();
-        answer["kind"] = json!(kind);
-        answer["apiVersion"] = json!(format!("{}/v1", target.group));
+    fn evaluate(
+        &self,
+        user: &User,
+        target: &Target,
+        kind: &str,
+        plural: &str,
+        body: &Value,
+    ) -> StatusResult<Value> {
+        let mut review = body.clone();
+        review["kind"] = json!(kind);
+        review["apiVersion"] = json!(format!("{}/v1", target.group));
         if kind == "SelfSubjectReview" {
-            answer["status"] = json!({ "userInfo": { "username": user.name, "groups": user.groups } });
-            return Ok(answer);
+            review["status"] = json!({ "userInfo": { "username": user.name, "groups": user.groups } });
+            return Ok(review);
         }
-        let about = match kind {
+        let subject_user = match kind {
             "SelfSubjectAccessReview" => user.clone(),
             _ => {
-                // Asking about others is a right of its own.
-                let asking = Attributes {
+                // A review of another user's access requires a permission of its own.
+                let required = Attributes {
                     verb: "create".to_owned(),
                     group: AUTHORIZATION.to_owned(),
                     resource: plural.to_owned(),
                     namespace: target.namespace.clone(),
                     ..Attributes::default()
                 };
-                self.authorize(user, &asking)?;
+                self.authorize(user, &required)?;
                 subject(&body["spec"])
             }
         };
-        let Some(wanted) = attributes(&body["spec"]["resourceAttributes"]) else {
-            return Err(Refusal::bad_request("the sandbox answers questions about resources only"));
+        let Some(attributes) = attributes(&body["spec"]["resourceAttributes"]) else {
+            return Err(StatusError::bad_request(
+                "the sandbox reviews access to resources only: set resourceAttributes",
+            ));
         };
-        answer["status"] = json!({ "allowed": self.allows(&about, &wanted) });
-        Ok(answer)
+        review["status"] = json!({ "allowed": self.allows(&subject_user, &attributes) });
+        Ok(review)
     }
 }
 
@@ -62,9 +71,9 @@ fn subject(spec: &Value) -> User {
     User { name: spec["user"].as_str().unwrap_or_default().to_owned(), groups: groups.collect() }
 }
 
-fn attributes(given: &Value) -> Option<Attributes> {
-    let text = |field: &str| given[field].as_str().unwrap_or_default().to_owned();
-    given.is_object().then(|| {
+fn attributes(value: &Value) -> Option<Attributes> {
+    let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    value.is_object().then(|| {
         let (resource, subresource) = (text("resource"), text("subresource"));
         Attributes {
             verb: text("verb"),

@@ -1,4 +1,4 @@
-//! Whether an object is what its kind says: by reading it as its type.
+//! Validation of objects against the schema of their kind, by decoding them as its Rust type.
 
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, networking::v1 as networking, rbac::v1 as rbac};
 use k8s_openapi::serde::de::DeserializeOwned;
@@ -6,86 +6,91 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::kinds::KindInfo;
-use super::reply::{Outcome, Refusal};
-use super::selector::{is_key, is_subdomain, is_value};
+use super::response::{StatusError, StatusResult};
+use super::selector::{is_label_key, is_label_value, is_subdomain};
 
-/// Refuses an object with wrong types, and in strict mode one with fields that its kind does not have. Kinds
-/// that Hexabase does not use, and custom ones, are taken as they are.
-pub(super) fn check(kind: &KindInfo, body: &Value, strict: bool) -> Outcome<()> {
+/// Rejects an object with wrong types, and in strict mode one with unknown fields. Custom kinds, and kinds that
+/// Hexabase does not use, are not checked.
+pub(super) fn check(kind: &KindInfo, body: &Value, strict: bool) -> StatusResult<()> {
     match (kind.group.as_str(), kind.kind.as_str()) {
-        ("", "ConfigMap") => typed::<core::ConfigMap>(body, strict),
-        ("", "LimitRange") => typed::<core::LimitRange>(body, strict),
-        ("", "Namespace") => typed::<core::Namespace>(body, strict),
-        ("", "PersistentVolumeClaim") => typed::<core::PersistentVolumeClaim>(body, strict),
-        ("", "Pod") => typed::<core::Pod>(body, strict),
-        ("", "ResourceQuota") => typed::<core::ResourceQuota>(body, strict),
-        ("", "Secret") => typed::<core::Secret>(body, strict),
-        ("", "Service") => typed::<core::Service>(body, strict),
-        ("", "ServiceAccount") => typed::<core::ServiceAccount>(body, strict),
-        ("apps", "Deployment") => typed::<apps::Deployment>(body, strict),
-        ("apps", "StatefulSet") => typed::<apps::StatefulSet>(body, strict),
-        ("networking.k8s.io", "NetworkPolicy") => typed::<networking::NetworkPolicy>(body, strict),
-        ("rbac.authorization.k8s.io", "ClusterRole") => typed::<rbac::ClusterRole>(body, strict),
+        ("", "ConfigMap") => check_as::<core::ConfigMap>(body, strict),
+        ("", "LimitRange") => check_as::<core::LimitRange>(body, strict),
+        ("", "Namespace") => check_as::<core::Namespace>(body, strict),
+        ("", "PersistentVolumeClaim") => check_as::<core::PersistentVolumeClaim>(body, strict),
+        ("", "Pod") => check_as::<core::Pod>(body, strict),
+        ("", "ResourceQuota") => check_as::<core::ResourceQuota>(body, strict),
+        ("", "Secret") => check_as::<core::Secret>(body, strict),
+        ("", "Service") => check_as::<core::Service>(body, strict),
+        ("", "ServiceAccount") => check_as::<core::ServiceAccount>(body, strict),
+        ("apps", "Deployment") => check_as::<apps::Deployment>(body, strict),
+        ("apps", "StatefulSet") => check_as::<apps::StatefulSet>(body, strict),
+        ("networking.k8s.io", "NetworkPolicy") => check_as::<networking::NetworkPolicy>(body, strict),
+        ("rbac.authorization.k8s.io", "ClusterRole") => check_as::<rbac::ClusterRole>(body, strict),
         ("rbac.authorization.k8s.io", "ClusterRoleBinding") => {
-            typed::<rbac::ClusterRoleBinding>(body, strict)
+            check_as::<rbac::ClusterRoleBinding>(body, strict)
         }
-        ("rbac.authorization.k8s.io", "Role") => typed::<rbac::Role>(body, strict),
-        ("rbac.authorization.k8s.io", "RoleBinding") => typed::<rbac::RoleBinding>(body, strict),
+        ("rbac.authorization.k8s.io", "Role") => check_as::<rbac::Role>(body, strict),
+        ("rbac.authorization.k8s.io", "RoleBinding") => check_as::<rbac::RoleBinding>(body, strict),
         _ => Ok(()),
     }
 }
 
-fn typed<T: DeserializeOwned + Serialize>(body: &Value, strict: bool) -> Outcome<()> {
-    let wrong = |error: serde_json::Error| Refusal::bad_request(format!("cannot be handled: {error}"));
-    let read: T = serde_json::from_value(body.clone()).map_err(wrong)?;
+fn check_as<T: DeserializeOwned + Serialize>(body: &Value, strict: bool) -> StatusResult<()> {
+    let decode_error =
+        |error: serde_json::Error| StatusError::bad_request(format!("cannot be handled: {error}"));
+    let decoded: T = serde_json::from_value(body.clone()).map_err(decode_error)?;
     if !strict {
         return Ok(());
     }
-    let known = serde_json::to_value(read).map_err(wrong)?;
+    let known = serde_json::to_value(decoded).map_err(decode_error)?;
     match unknown_field(body, &known, "") {
         None => Ok(()),
-        Some(path) => Err(Refusal::bad_request(format!("strict decoding error: unknown field \"{path}\""))),
+        Some(path) => {
+            Err(StatusError::bad_request(format!("strict decoding error: unknown field \"{path}\"")))
+        }
     }
 }
 
-/// The first field that reading and writing lost.
+/// First field of `body` that decoding dropped.
 fn unknown_field(body: &Value, known: &Value, path: &str) -> Option<String> {
     match (body, known) {
         (Value::Object(body), Value::Object(known)) => body.iter().find_map(|(name, value)| {
             let inner = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match known.get(name) {
-                Some(there) => unknown_field(value, there, &inner),
+                Some(known_value) => unknown_field(value, known_value, &inner),
                 None if value.is_null() => None,
                 None => Some(inner),
             }
         }),
         (Value::Array(body), Value::Array(known)) => {
             let mut pairs = body.iter().zip(known).enumerate();
-            pairs.find_map(|(place, (value, there))| unknown_field(value, there, &format!("{path}[{place}]")))
+            pairs.find_map(|(index, (value, known_value))| {
+                unknown_field(value, known_value, &format!("{path}[{index}]"))
+            })
         }
         _ => None,
     }
 }
 
-/// Refuses names and labels that Kubernetes would refuse.
-pub(super) fn check_metadata(kind: &KindInfo, body: &Value) -> Outcome<()> {
+/// Rejects names and labels that Kubernetes rejects.
+pub(super) fn check_metadata(kind: &KindInfo, body: &Value) -> StatusResult<()> {
     let name = body["metadata"]["name"].as_str().unwrap_or_default();
-    let invalid = |message: &str| Err(Refusal::invalid(&kind.kind, name, message));
-    let fits = match (kind.group.as_str(), kind.kind.as_str()) {
-        // RBAC's names are only ever part of a path.
+    let invalid = |message: &str| Err(StatusError::invalid(&kind.kind, name, message));
+    let is_valid = match (kind.group.as_str(), kind.kind.as_str()) {
+        // RBAC names need only be valid path segments.
         ("rbac.authorization.k8s.io", _) => {
             !name.is_empty() && !name.contains(['/', '%']) && name != "." && name != ".."
         }
         ("", "Namespace" | "Service") => is_subdomain(name) && name.len() <= 63 && !name.contains('.'),
         _ => is_subdomain(name),
     };
-    if !fits {
+    if !is_valid {
         return invalid(
             "metadata.name: Invalid value: a lowercase RFC 1123 name must consist of lower case alphanumeric characters or '-'",
         );
     }
     for (key, value) in body["metadata"]["labels"].as_object().into_iter().flatten() {
-        if !is_key(key) || !value.as_str().is_some_and(is_value) {
+        if !is_label_key(key) || !value.as_str().is_some_and(is_label_value) {
             return invalid(
                 "metadata.labels: Invalid value: a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.'",
             );
@@ -96,7 +101,7 @@ pub(super) fn check_metadata(kind: &KindInfo, body: &Value) -> Outcome<()> {
             (&body["spec"]["selector"]["matchLabels"], &body["spec"]["template"]["metadata"]["labels"]);
         let selects = selector
             .as_object()
-            .is_some_and(|wanted| wanted.iter().all(|(key, value)| template.get(key) == Some(value)));
+            .is_some_and(|labels| labels.iter().all(|(key, value)| template.get(key) == Some(value)));
         if !selects {
             return invalid(
                 "spec.template.metadata.labels: Invalid value: `selector` does not match template `labels`",
@@ -106,13 +111,13 @@ pub(super) fn check_metadata(kind: &KindInfo, body: &Value) -> Outcome<()> {
     Ok(())
 }
 
-/// Refuses changes of what never changes.
-pub(super) fn check_immutable(kind: &KindInfo, before: &Value, after: &Value) -> Outcome<()> {
+/// Rejects changes of immutable fields.
+pub(super) fn check_immutable(kind: &KindInfo, before: &Value, after: &Value) -> StatusResult<()> {
     let name = after["metadata"]["name"].as_str().unwrap_or_default();
     let changed = |pointer: &str| before.pointer(pointer) != after.pointer(pointer);
     match kind.kind.as_str() {
         "RoleBinding" | "ClusterRoleBinding" if changed("/roleRef") => {
-            Err(Refusal::invalid(&kind.kind, name, "roleRef: Invalid value: cannot change roleRef"))
+            Err(StatusError::invalid(&kind.kind, name, "roleRef: Invalid value: cannot change roleRef"))
         }
         "StatefulSet" => {
             let mutable = [
@@ -132,32 +137,36 @@ pub(super) fn check_immutable(kind: &KindInfo, before: &Value, after: &Value) ->
             if rest(before) == rest(after) {
                 return Ok(());
             }
-            Err(Refusal::invalid(
+            Err(StatusError::invalid(
                 &kind.kind,
                 name,
                 "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
             ))
         }
-        "Service" if before["spec"]["clusterIP"].is_string() && changed("/spec/clusterIP") => Err(
-            Refusal::invalid(&kind.kind, name, "spec.clusterIPs[0]: Invalid value: may not change once set"),
-        ),
+        "Service" if before["spec"]["clusterIP"].is_string() && changed("/spec/clusterIP") => {
+            Err(StatusError::invalid(
+                &kind.kind,
+                name,
+                "spec.clusterIPs[0]: Invalid value: may not change once set",
+            ))
+        }
         "Secret" | "ConfigMap"
             if before["immutable"] == true && (changed("/data") || changed("/immutable")) =>
         {
-            Err(Refusal::invalid(
+            Err(StatusError::invalid(
                 &kind.kind,
                 name,
                 "data: Forbidden: field is immutable when `immutable` is set",
             ))
         }
         "Secret" if changed("/type") => {
-            Err(Refusal::invalid(&kind.kind, name, "type: Invalid value: field is immutable"))
+            Err(StatusError::invalid(&kind.kind, name, "type: Invalid value: field is immutable"))
         }
         _ => Ok(()),
     }
 }
 
-/// Fills in what Kubernetes fills in, as far as anything here depends on it.
+/// Sets defaults of Kubernetes that code here depends on.
 pub(super) fn set_defaults(kind: &KindInfo, body: &mut Value) {
     let default = |body: &mut Value, pointer: &str, value: Value| {
         let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
@@ -178,7 +187,7 @@ pub(super) fn set_defaults(kind: &KindInfo, body: &mut Value) {
         }
         ("", "Secret") => {
             default(body, "/type", "Opaque".into());
-            absorb_string_data(body);
+            encode_string_data(body);
         }
         ("", "Service") => {
             default(body, "/spec/type", "ClusterIP".into());
@@ -211,8 +220,8 @@ pub(super) fn set_defaults(kind: &KindInfo, body: &mut Value) {
     }
 }
 
-/// What was written in the clear is kept encoded.
-fn absorb_string_data(body: &mut Value) {
+/// Moves `stringData` of a Secret to `data`, encoded.
+fn encode_string_data(body: &mut Value) {
     use base64::Engine as _;
     let Some(Value::Object(plain)) = body.as_object_mut().and_then(|fields| fields.remove("stringData"))
     else {

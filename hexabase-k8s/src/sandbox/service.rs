@@ -1,4 +1,4 @@
-//! An API server as a service that clients speak to.
+//! An API server as a `tower` service for clients.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,10 +14,10 @@ use kube::client::Body;
 
 use super::authorization::User;
 use super::cluster::Cluster;
-use super::reply::SandboxBody;
+use super::response::SandboxBody;
 
-/// An API server of a sandbox, spoken to as somebody: a [`tower::Service`] for [`kube::Client::new`], and
-/// [`Self::answer`] for whoever serves it over HTTP.
+/// API server of a sandbox, called as a certain user: a [`tower::Service`] for [`kube::Client::new`];
+/// [`Self::respond`] is for hosts that serve it over HTTP.
 #[derive(Clone)]
 pub struct SandboxApi {
     cluster: Arc<Cluster>,
@@ -29,25 +29,25 @@ impl SandboxApi {
         Self { cluster, user }
     }
 
-    /// The same API server, spoken to as somebody else.
+    /// Same API server, called as another user.
     #[must_use]
     pub fn with_user(mut self, user: User) -> Self {
         self.user = user;
         self
     }
 
-    /// Answers a request whose body is at hand.
+    /// Processes a request with a complete body.
     #[must_use]
-    pub fn answer(&self, request: &Request<Bytes>) -> Response<SandboxBody> {
-        self.cluster.answer(request, &self.user).into_response()
+    pub fn respond(&self, request: &Request<Bytes>) -> Response<SandboxBody> {
+        self.cluster.respond(request, &self.user).into_response()
     }
 
-    /// Answers a request of a [`kube::Client`].
-    pub(super) async fn answer_client(&self, request: Request<Body>) -> Response<SandboxBody> {
+    /// Processes a request of a [`kube::Client`].
+    pub(super) async fn respond_to_client(&self, request: Request<Body>) -> Response<SandboxBody> {
         let (head, body) = request.into_parts();
-        // A body in memory never fails to arrive.
+        // Collecting a body in memory cannot fail.
         let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        self.answer(&Request::from_parts(head, bytes))
+        self.respond(&Request::from_parts(head, bytes))
     }
 }
 
@@ -68,6 +68,6 @@ impl tower::Service<Request<Body>> for SandboxApi {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let api = self.clone();
-        Box::pin(async move { Ok(api.answer_client(request).await) })
+        Box::pin(async move { Ok(api.respond_to_client(request).await) })
     }
 }

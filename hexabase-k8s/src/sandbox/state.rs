@@ -1,4 +1,4 @@
-//! Everything that one API server holds.
+//! Stored state of one API server.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,25 +7,25 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
 use super::kinds::{KindInfo, Kinds};
-use super::managers::{Manager, shown};
+use super::managers::{Manager, managed_fields_value};
 
-/// How many changes a watch can be resumed over.
-const HISTORY: usize = 1_024;
+/// Maximum number of past changes from which a watch can resume.
+const CHANGE_HISTORY_LIMIT: usize = 1_024;
 
-/// A stored resource: API group and plural.
+/// Stored resource: API group and plural.
 pub(super) type Resource = (String, String);
 
-/// An object of a resource: namespace and name.
+/// Namespace and name of an object.
 pub(super) type Name = (String, String);
 
-/// An object, and who manages its fields.
+/// Object and its field managers.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub(super) body: Arc<Value>,
     pub(super) managers: Arc<Vec<Manager>>,
 }
 
-/// What happened to an object.
+/// Kind of change of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChangeKind {
     Added,
@@ -33,7 +33,7 @@ pub(super) enum ChangeKind {
     Deleted,
 }
 
-/// A change, for watches and controllers.
+/// Change of an object, for watches and controllers.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
     pub(super) version: u64,
@@ -49,13 +49,13 @@ pub(super) struct State {
     objects: BTreeMap<Resource, BTreeMap<Name, Stored>>,
     version: u64,
     history: VecDeque<Change>,
-    /// Tells watches that there is something new.
-    pub(super) newest: watch::Sender<u64>,
-    /// Tells controllers what is new.
+    /// Notifies watches of a new resource version.
+    pub(super) latest_version: watch::Sender<u64>,
+    /// Delivers changes to controllers.
     changes: mpsc::UnboundedSender<Change>,
 }
 
-/// A state that many answer from. Cloning it shares it.
+/// State shared between requests. Clones share it.
 #[derive(Clone)]
 pub(super) struct SharedState(Arc<Mutex<State>>);
 
@@ -76,16 +76,16 @@ pub(super) fn name_of(body: &Value) -> Name {
 
 impl State {
     pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Change>) {
-        let (changes, received) = mpsc::unbounded_channel();
+        let (changes, receiver) = mpsc::unbounded_channel();
         let state = Self {
             kinds: Kinds::built_in(),
             objects: BTreeMap::new(),
             version: 1,
             history: VecDeque::new(),
-            newest: watch::Sender::new(1),
+            latest_version: watch::Sender::new(1),
             changes,
         };
-        (state, received)
+        (state, receiver)
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -96,13 +96,13 @@ impl State {
         self.objects.get(resource)?.get(name)
     }
 
-    /// A built-in object, by plural.
+    /// Object of a built-in resource, by the resource's plural.
     pub(super) fn get(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
         let resource = (group.to_owned(), plural.to_owned());
         self.find(&resource, &(namespace.to_owned(), name.to_owned())).map(|stored| &*stored.body)
     }
 
-    /// The objects of a resource, in one namespace or everywhere, in the order of namespace and name.
+    /// Objects of a resource in one namespace, or in all for an empty one, in the order of namespace and name.
     pub(super) fn scan<'a>(
         &'a self,
         resource: &Resource,
@@ -111,7 +111,9 @@ impl State {
         let start = (namespace.to_owned(), String::new());
         let all =
             self.objects.get(resource).into_iter().flat_map(move |objects| objects.range(start.clone()..));
-        all.take_while(move |((there, _), _)| namespace.is_empty() || there == namespace)
+        all.take_while(move |((object_namespace, _), _)| {
+            namespace.is_empty() || object_namespace == namespace
+        })
     }
 
     /// As [`Self::scan`], for a built-in resource.
@@ -125,7 +127,7 @@ impl State {
         self.scan(&resource, namespace).map(|(_, stored)| &*stored.body)
     }
 
-    /// Every resource that has objects.
+    /// Resources that have objects.
     pub(super) fn resources(&self) -> Vec<Resource> {
         self.objects
             .iter()
@@ -134,7 +136,7 @@ impl State {
             .collect()
     }
 
-    /// Puts an object in its place under a new resource version.
+    /// Stores an object under a new resource version.
     pub(super) fn store(&mut self, kind: &KindInfo, mut body: Value, managers: Vec<Manager>) -> Stored {
         self.version += 1;
         body["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -145,12 +147,12 @@ impl State {
         let name = name_of(&body);
         let stored = Stored { body: Arc::new(body), managers: Arc::new(managers) };
         let before = self.objects.entry(resource.clone()).or_default().insert(name, stored.clone());
-        let what = if before.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
-        self.announce(what, resource, stored.clone(), before.map(|stored| stored.body));
+        let change_kind = if before.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+        self.publish(change_kind, resource, stored.clone(), before.map(|stored| stored.body));
         stored
     }
 
-    /// Takes an object away.
+    /// Removes an object and publishes the deletion.
     pub(super) fn remove(&mut self, resource: &Resource, name: &Name) -> Option<Stored> {
         let stored = self.objects.get_mut(resource)?.remove(name)?;
         self.version += 1;
@@ -160,24 +162,24 @@ impl State {
         let mut last = (*stored.body).clone();
         last["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let last = Stored { body: Arc::new(last), managers: stored.managers.clone() };
-        self.announce(ChangeKind::Deleted, resource.clone(), last, Some(stored.body.clone()));
+        self.publish(ChangeKind::Deleted, resource.clone(), last, Some(stored.body.clone()));
         Some(stored)
     }
 
-    fn announce(&mut self, kind: ChangeKind, resource: Resource, object: Stored, before: Option<Arc<Value>>) {
+    fn publish(&mut self, kind: ChangeKind, resource: Resource, object: Stored, before: Option<Arc<Value>>) {
         let change = Change { version: self.version, kind, resource, object, before };
-        if self.history.len() == HISTORY {
+        if self.history.len() == CHANGE_HISTORY_LIMIT {
             self.history.pop_front();
         }
         self.history.push_back(change.clone());
-        self.newest.send_replace(self.version);
-        // Nobody listens any more once the sandbox is going.
+        self.latest_version.send_replace(self.version);
+        // The send fails only while the sandbox shuts down.
         let _ = self.changes.send(change);
     }
 
-    /// What changed in a resource after a version; nothing can be said about versions that are too old.
+    /// Changes of a resource after a version. `None` if the version is older than the history.
     pub(super) fn changes_after(&self, resource: &Resource, version: u64) -> Option<Vec<Change>> {
-        let complete = self.history.len() < HISTORY;
+        let complete = self.history.len() < CHANGE_HISTORY_LIMIT;
         let oldest = self.history.front().map_or(0, |change| change.version);
         if !complete && version + 1 < oldest {
             return None;
@@ -189,12 +191,12 @@ impl State {
 }
 
 impl Stored {
-    /// The object as it is answered: with whoever manages its fields.
-    pub(super) fn show(&self) -> Value {
+    /// Object as responses contain it: with `managedFields`.
+    pub(super) fn with_managed_fields(&self) -> Value {
         let mut body = (*self.body).clone();
         let version = body["apiVersion"].as_str().unwrap_or_default().to_owned();
         if !self.managers.is_empty() {
-            body["metadata"]["managedFields"] = shown(&self.managers, &version);
+            body["metadata"]["managedFields"] = managed_fields_value(&self.managers, &version);
         }
         body
     }

@@ -1,4 +1,4 @@
-//! Watches: what is there, and then what changes.
+//! Watches: a stream of existing objects followed by changes.
 
 use std::time::Duration;
 
@@ -7,54 +7,54 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::kinds::KindInfo;
-use super::reply::{Outcome, Refusal};
+use super::response::{StatusError, StatusResult};
 use super::selector::Selector;
 use super::state::{Change, ChangeKind, Resource, SharedState};
 
-/// How long a watch lasts when the client does not say.
-const LONGEST: Duration = Duration::from_secs(300);
+/// Maximum duration of a watch, and its default.
+const MAX_WATCH_DURATION: Duration = Duration::from_secs(300);
 
-/// What to watch.
+/// Parameters of a watch.
 pub(super) struct WatchRequest {
     pub(super) kind: KindInfo,
     pub(super) namespace: String,
     pub(super) selector: Selector,
-    /// Changes after this version; without one, everything that is there comes first.
-    pub(super) after: Option<u64>,
-    /// Whether everything that is there comes first, ended by a bookmark.
+    /// Resource version after which changes are reported. `None` reports existing objects first.
+    pub(super) after_version: Option<u64>,
+    /// `true` if existing objects are reported first, followed by a bookmark.
     pub(super) initial_events: bool,
     pub(super) timeout: Option<Duration>,
 }
 
-struct Progress {
+struct WatchState {
     shared: SharedState,
     request: WatchRequest,
     resource: Resource,
     version: u64,
     pending: std::collections::VecDeque<Value>,
     deadline: Instant,
-    over: bool,
+    ended: bool,
 }
 
 fn event(kind: &str, object: Value) -> Value {
     json!({ "type": kind, "object": object })
 }
 
-pub(super) fn watch(shared: &SharedState, request: WatchRequest) -> Outcome<BoxStream<'static, Value>> {
+pub(super) fn watch(shared: &SharedState, request: WatchRequest) -> StatusResult<BoxStream<'static, Value>> {
     let resource = (request.kind.group.clone(), request.kind.plural.clone());
     let state = shared.lock();
     let mut pending = std::collections::VecDeque::new();
-    let version = match request.after {
+    let version = match request.after_version {
         Some(version) if !request.initial_events => {
             if state.changes_after(&resource, version).is_none() {
-                return Err(Refusal::gone());
+                return Err(StatusError::gone());
             }
             version
         }
         _ => {
-            let there = state.scan(&resource, &request.namespace);
-            let selected = there.filter(|(_, stored)| request.selector.matches(&stored.body));
-            pending.extend(selected.map(|(_, stored)| event("ADDED", stored.show())));
+            let existing = state.scan(&resource, &request.namespace);
+            let selected = existing.filter(|(_, stored)| request.selector.matches(&stored.body));
+            pending.extend(selected.map(|(_, stored)| event("ADDED", stored.with_managed_fields())));
             if request.initial_events {
                 pending.push_back(event(
                     "BOOKMARK",
@@ -73,55 +73,55 @@ pub(super) fn watch(shared: &SharedState, request: WatchRequest) -> Outcome<BoxS
         }
     };
     drop(state);
-    let deadline = Instant::now() + request.timeout.unwrap_or(LONGEST).min(LONGEST);
-    let progress =
-        Progress { shared: shared.clone(), request, resource, version, pending, deadline, over: false };
-    Ok(futures_util::stream::unfold(progress, next).boxed())
+    let deadline = Instant::now() + request.timeout.unwrap_or(MAX_WATCH_DURATION).min(MAX_WATCH_DURATION);
+    let watch_state =
+        WatchState { shared: shared.clone(), request, resource, version, pending, deadline, ended: false };
+    Ok(futures_util::stream::unfold(watch_state, next).boxed())
 }
 
-async fn next(mut progress: Progress) -> Option<(Value, Progress)> {
-    let mut newest = progress.shared.lock().newest.subscribe();
+async fn next(mut watch_state: WatchState) -> Option<(Value, WatchState)> {
+    let mut latest_version = watch_state.shared.lock().latest_version.subscribe();
     loop {
-        if let Some(event) = progress.pending.pop_front() {
-            return Some((event, progress));
+        if let Some(event) = watch_state.pending.pop_front() {
+            return Some((event, watch_state));
         }
-        if progress.over {
+        if watch_state.ended {
             return None;
         }
-        newest.mark_unchanged();
-        progress.catch_up();
-        if progress.pending.is_empty() {
+        latest_version.mark_unchanged();
+        watch_state.collect_changes();
+        if watch_state.pending.is_empty() {
             tokio::select! {
-                changed = newest.changed() => if changed.is_err() { return None; },
-                () = tokio::time::sleep_until(progress.deadline) => return None,
+                changed = latest_version.changed() => if changed.is_err() { return None; },
+                () = tokio::time::sleep_until(watch_state.deadline) => return None,
             }
         }
     }
 }
 
-impl Progress {
-    /// Takes in what changed since.
-    fn catch_up(&mut self) {
+impl WatchState {
+    /// Adds the changes since the last call to the pending events.
+    fn collect_changes(&mut self) {
         let state = self.shared.lock();
         let Some(changes) = state.changes_after(&self.resource, self.version) else {
-            self.pending.push_back(event("ERROR", Refusal::gone().status()));
-            self.over = true;
+            self.pending.push_back(event("ERROR", StatusError::gone().status()));
+            self.ended = true;
             return;
         };
         self.version = state.version();
         let namespace = &self.request.namespace;
         for change in changes {
-            let there = change.object.body["metadata"]["namespace"].as_str().unwrap_or_default();
-            if namespace.is_empty() || there == namespace {
-                self.pending.extend(seen(&change, &self.request.selector));
+            let object_namespace = change.object.body["metadata"]["namespace"].as_str().unwrap_or_default();
+            if namespace.is_empty() || object_namespace == namespace {
+                self.pending.extend(watch_event(&change, &self.request.selector));
             }
         }
     }
 }
 
-/// A change as somebody sees it who sees only what the selector selects: an object that enters the selection
-/// is added, one that leaves it is deleted.
-fn seen(change: &Change, selector: &Selector) -> Option<Value> {
+/// Watch event of a change for a client that sees only selected objects: one that enters the selection is added, one
+/// that leaves it is deleted.
+fn watch_event(change: &Change, selector: &Selector) -> Option<Value> {
     let before = change.before.as_ref().is_some_and(|before| selector.matches(before));
     let now = change.kind != ChangeKind::Deleted && selector.matches(&change.object.body);
     let kind = match (before, now) {
@@ -130,5 +130,5 @@ fn seen(change: &Change, selector: &Selector) -> Option<Value> {
         (true, false) => "DELETED",
         (false, false) => return None,
     };
-    Some(event(kind, change.object.show()))
+    Some(event(kind, change.object.with_managed_fields()))
 }

@@ -1,4 +1,4 @@
-//! Creating, changing and removing objects.
+//! Creation, update and deletion of objects.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use super::kinds::KindInfo;
 use super::managers::{self, Manager};
 use super::patch;
 use super::path::Target;
-use super::reply::{Outcome, Refusal};
+use super::response::{StatusError, StatusResult};
 use super::schema;
 use super::selector::Selector;
 use super::state::{Name, Resource, State, Stored, name_of};
 
-/// A request to change something.
+/// Write request.
 pub(super) struct WriteRequest<'a> {
     pub(super) kind: KindInfo,
     pub(super) target: Target,
     pub(super) params: &'a BTreeMap<String, String>,
     pub(super) user: &'a User,
-    /// Whom to note as the manager when the request does not say.
+    /// Name from the client's user agent; the field manager if the request names none.
     pub(super) agent: &'a str,
 }
 
@@ -35,8 +35,8 @@ impl WriteRequest<'_> {
         (self.target.namespace.clone(), self.target.name.clone().unwrap_or_default())
     }
 
-    /// Applying what is not there yet takes the right to create it as well.
-    fn making(&self) -> Attributes {
+    /// Attributes of a creation: applying a missing object requires the permission to create it, too.
+    fn create_attributes(&self) -> Attributes {
         Attributes {
             verb: "create".to_owned(),
             group: self.kind.group.clone(),
@@ -47,7 +47,7 @@ impl WriteRequest<'_> {
     }
 
     fn flag(&self, name: &str, value: &str) -> bool {
-        self.params.get(name).is_some_and(|given| given == value)
+        self.params.get(name).is_some_and(|actual| actual == value)
     }
 
     fn is_dry_run(&self) -> bool {
@@ -77,18 +77,18 @@ impl State {
         self.find(&resource, &name_of(body)).map(|stored| stored.managers.to_vec()).unwrap_or_default()
     }
 
-    fn live(&self, request: &WriteRequest<'_>) -> Outcome<Stored> {
+    fn require_live(&self, request: &WriteRequest<'_>) -> StatusResult<Stored> {
         let name = request.name();
-        let missing = || Refusal::not_found(&request.kind.qualified(), &name.1);
+        let missing = || StatusError::not_found(&request.kind.qualified(), &name.1);
         self.find(&request.resource(), &name).cloned().ok_or_else(missing)
     }
 
-    pub(super) fn create(&mut self, request: &WriteRequest<'_>, mut body: Value) -> Outcome<Value> {
-        place_in(request, &mut body)?;
+    pub(super) fn create(&mut self, request: &WriteRequest<'_>, mut body: Value) -> StatusResult<Value> {
+        check_target(request, &mut body)?;
         if body["metadata"]["name"].as_str().unwrap_or_default().is_empty() {
             let prefix = body["metadata"]["generateName"].as_str().unwrap_or_default();
             if prefix.is_empty() {
-                return Err(Refusal::invalid(
+                return Err(StatusError::invalid(
                     &request.kind.kind,
                     "",
                     "metadata.name: Required value: name or generateName is required",
@@ -98,28 +98,28 @@ impl State {
         }
         let time = now();
         let managers = |body: &Value| {
-            managers::written(None, body, &[], request.manager(), request.subresource(), &time)
+            managers::record_update(None, body, &[], request.manager(), request.subresource(), &time)
         };
         self.add(request, body, managers)
     }
 
-    /// Adds an object that is known to be in the right place.
+    /// Adds an object whose kind and namespace match its URL.
     fn add(
         &mut self,
         request: &WriteRequest<'_>,
         mut body: Value,
         managers: impl Fn(&Value) -> Vec<Manager>,
-    ) -> Outcome<Value> {
+    ) -> StatusResult<Value> {
         let kind = &request.kind;
         let name = name_of(&body);
         if self.find(&request.resource(), &name).is_some() {
-            return Err(Refusal::already_exists(&kind.qualified(), &name.1));
+            return Err(StatusError::already_exists(&kind.qualified(), &name.1));
         }
         self.require_namespace(kind, &name)?;
         schema::check_metadata(kind, &body)?;
         schema::check(kind, &body, request.is_strict())?;
         let managers = managers(&body);
-        if kind.status
+        if kind.has_status
             && let Some(fields) = body.as_object_mut()
         {
             fields.remove("status");
@@ -135,24 +135,24 @@ impl State {
         schema::set_defaults(kind, &mut body);
         self.apply_limit_ranges(kind, &mut body);
         self.admit_roles(request.user, kind, &body)?;
-        self.admit_past_guard(request.user, kind, &[&body])?;
+        self.check_admission_policy(request.user, kind, &[&body])?;
         self.admit_to_quota(kind, &body)?;
         if request.is_dry_run() {
-            return Ok(Stored { body: body.into(), managers: managers.into() }.show());
+            return Ok(Stored { body: body.into(), managers: managers.into() }.with_managed_fields());
         }
         let stored = self.store(kind, body, managers);
-        self.count_quotas(&name.0);
-        Ok(stored.show())
+        self.update_quota_status(&name.0);
+        Ok(stored.with_managed_fields())
     }
 
-    fn require_namespace(&self, kind: &KindInfo, (namespace, name): &Name) -> Outcome<()> {
+    fn require_namespace(&self, kind: &KindInfo, (namespace, name): &Name) -> StatusResult<()> {
         if !kind.namespaced {
             return Ok(());
         }
-        let there = self.get("", "namespaces", "", namespace);
-        let there = there.ok_or_else(|| Refusal::not_found("namespaces", namespace))?;
-        if there["metadata"]["deletionTimestamp"].is_string() {
-            return Err(Refusal::forbidden(format!(
+        let body = self.get("", "namespaces", "", namespace);
+        let body = body.ok_or_else(|| StatusError::not_found("namespaces", namespace))?;
+        if body["metadata"]["deletionTimestamp"].is_string() {
+            return Err(StatusError::forbidden(format!(
                 "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
                 kind.qualified()
             )));
@@ -160,13 +160,15 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn replace(&mut self, request: &WriteRequest<'_>, mut body: Value) -> Outcome<Value> {
-        place_in(request, &mut body)?;
-        let live = self.live(request)?;
+    pub(super) fn replace(&mut self, request: &WriteRequest<'_>, mut body: Value) -> StatusResult<Value> {
+        check_target(request, &mut body)?;
+        let live = self.require_live(request)?;
         if body["metadata"]["name"].as_str() != request.target.name.as_deref() {
-            return Err(Refusal::bad_request("the name of the object does not match the name on the URL"));
+            return Err(StatusError::bad_request(
+                "the name of the object does not match the name on the URL",
+            ));
         }
-        self.change(request, &live, body)
+        self.update(request, &live, body)
     }
 
     pub(super) fn patch(
@@ -174,11 +176,11 @@ impl State {
         request: &WriteRequest<'_>,
         media_type: &str,
         patch: &Value,
-    ) -> Outcome<Value> {
+    ) -> StatusResult<Value> {
         if media_type == "application/apply-patch+yaml" {
             return self.apply(request, patch);
         }
-        let live = self.live(request)?;
+        let live = self.require_live(request)?;
         let mut body = (*live.body).clone();
         match media_type {
             "application/json-patch+json" => patch::json_patch(&mut body, patch)?,
@@ -186,37 +188,39 @@ impl State {
             "application/strategic-merge-patch+json" if !request.kind.custom => {
                 patch::strategic_merge(&mut body, patch)?
             }
-            other => return Err(Refusal::unsupported_media_type(other)),
+            other => return Err(StatusError::unsupported_media_type(other)),
         }
-        self.change(request, &live, body)
+        self.update(request, &live, body)
     }
 
-    /// Server-side apply.
-    fn apply(&mut self, request: &WriteRequest<'_>, applied: &Value) -> Outcome<Value> {
+    /// Applies an object (server-side apply).
+    fn apply(&mut self, request: &WriteRequest<'_>, applied: &Value) -> StatusResult<Value> {
         let Some(manager) = request.params.get("fieldManager").filter(|manager| !manager.is_empty()) else {
-            return Err(Refusal::invalid(
+            return Err(StatusError::invalid(
                 "PatchOptions",
                 "",
                 "fieldManager: Required value: is required for apply patch",
             ));
         };
         if !request.subresource().is_empty() {
-            return Err(Refusal::bad_request("the sandbox applies whole objects only"));
+            return Err(StatusError::bad_request("the sandbox does not support apply on subresources"));
         }
         if applied["metadata"].get("managedFields").is_some_and(|fields| !fields.is_null()) {
-            return Err(Refusal::bad_request("metadata.managedFields must be nil"));
+            return Err(StatusError::bad_request("metadata.managedFields must be nil"));
         }
         let mut applied = applied.clone();
-        place_in(request, &mut applied)?;
-        let given = applied["metadata"]["name"].as_str().unwrap_or_default();
-        if !given.is_empty() && Some(given) != request.target.name.as_deref() {
-            return Err(Refusal::bad_request("the name of the object does not match the name on the URL"));
+        check_target(request, &mut applied)?;
+        let actual = applied["metadata"]["name"].as_str().unwrap_or_default();
+        if !actual.is_empty() && Some(actual) != request.target.name.as_deref() {
+            return Err(StatusError::bad_request(
+                "the name of the object does not match the name on the URL",
+            ));
         }
         applied["metadata"]["name"] = json!(request.target.name);
         let (force, time) = (request.flag("force", "true"), now());
         match self.find(&request.resource(), &request.name()).cloned() {
             None => {
-                self.authorize(request.user, &request.making())?;
+                self.authorize(request.user, &request.create_attributes())?;
                 schema::check(&request.kind, &applied, request.is_strict())?;
                 let (_, managers) = managers::apply(&json!({}), &[], &applied, manager, force, &time)?;
                 self.add(request, applied, |_| managers.clone())
@@ -225,44 +229,44 @@ impl State {
                 schema::check(&request.kind, &applied, request.is_strict())?;
                 let (body, managers) =
                     managers::apply(&live.body, &live.managers, &applied, manager, force, &time)?;
-                self.settle(request, &live, body, Some(managers))
+                self.store_update(request, &live, body, Some(managers))
             }
         }
     }
 
-    /// Changes an object otherwise than by applying.
-    fn change(&mut self, request: &WriteRequest<'_>, live: &Stored, body: Value) -> Outcome<Value> {
+    /// Updates an object by a replacement or a patch other than apply.
+    fn update(&mut self, request: &WriteRequest<'_>, live: &Stored, body: Value) -> StatusResult<Value> {
         schema::check(&request.kind, &body, request.is_strict())?;
-        self.settle(request, live, body, None)
+        self.store_update(request, live, body, None)
     }
 
-    fn settle(
+    fn store_update(
         &mut self,
         request: &WriteRequest<'_>,
         live: &Stored,
         mut body: Value,
         managers: Option<Vec<Manager>>,
-    ) -> Outcome<Value> {
+    ) -> StatusResult<Value> {
         let kind = &request.kind;
         let before = &*live.body;
-        check_versions(before, &body, &kind.qualified())?;
-        keep_what_is_the_servers(kind, before, &mut body, request.subresource());
+        check_resource_version(before, &body, &kind.qualified())?;
+        restore_server_fields(kind, before, &mut body, request.subresource());
         schema::set_defaults(kind, &mut body);
         schema::check_metadata(kind, &body)?;
         schema::check_immutable(kind, before, &body)?;
         self.admit_roles(request.user, kind, &body)?;
         if request.subresource().is_empty() {
-            self.admit_past_guard(request.user, kind, &[&body, before])?;
+            self.check_admission_policy(request.user, kind, &[&body, before])?;
         }
         if before["metadata"]["deletionTimestamp"].is_string() {
-            refuse_new_finalizers(kind, before, &body)?;
+            reject_new_finalizers(kind, before, &body)?;
         }
         if content_of(before) != content_of(&body) && body.get("spec").is_some() {
             let generation = before["metadata"]["generation"].as_u64().unwrap_or(1) + 1;
             body["metadata"]["generation"] = json!(generation);
         }
         let managers = managers.unwrap_or_else(|| {
-            managers::written(
+            managers::record_update(
                 Some(before),
                 &body,
                 &live.managers,
@@ -271,48 +275,48 @@ impl State {
                 &now(),
             )
         });
-        let same_managers = same(&managers, &live.managers);
+        let same_managers = managers_equal(&managers, &live.managers);
         if *before == body && same_managers {
-            return Ok(live.show());
+            return Ok(live.with_managed_fields());
         }
         if request.is_dry_run() {
-            return Ok(Stored { body: body.into(), managers: managers.into() }.show());
+            return Ok(Stored { body: body.into(), managers: managers.into() }.with_managed_fields());
         }
         let stored = self.store(kind, body, managers);
         let name = request.name();
-        if is_ready_to_go(&stored.body) {
+        if is_removable(&stored.body) {
             self.remove(&request.resource(), &name);
         }
-        self.count_quotas(&name.0);
-        Ok(stored.show())
+        self.update_quota_status(&name.0);
+        Ok(stored.with_managed_fields())
     }
 
-    pub(super) fn delete(&mut self, request: &WriteRequest<'_>, options: &Value) -> Outcome<Value> {
-        let live = self.live(request)?;
-        let wanted = &options["preconditions"];
+    pub(super) fn delete(&mut self, request: &WriteRequest<'_>, options: &Value) -> StatusResult<Value> {
+        let live = self.require_live(request)?;
+        let preconditions = &options["preconditions"];
         for field in ["uid", "resourceVersion"] {
-            let (wanted, there) = (&wanted[field], &live.body["metadata"][field]);
-            if wanted.is_string() && wanted != there {
-                return Err(Refusal::conflict(format!(
-                    "Operation cannot be fulfilled on {} \"{}\": the {field} in the precondition ({wanted}) does not match the one in record ({there})",
+            let (expected, actual) = (&preconditions[field], &live.body["metadata"][field]);
+            if expected.is_string() && expected != actual {
+                return Err(StatusError::conflict(format!(
+                    "Operation cannot be fulfilled on {} \"{}\": the {field} in the precondition ({expected}) does not match the one in record ({actual})",
                     request.kind.qualified(),
                     request.name().1,
                 )));
             }
         }
-        self.admit_past_guard(request.user, &request.kind, &[&live.body])?;
-        // Options in the body count alone; without a body, those in the URL do.
+        self.check_admission_policy(request.user, &request.kind, &[&live.body])?;
+        // With options in the body, `dryRun` in the URL is ignored.
         let dry_run = if options.is_null() { request.is_dry_run() } else { options["dryRun"][0] == "All" };
         if dry_run {
-            return Ok(live.show());
+            return Ok(live.with_managed_fields());
         }
         let policy = options["propagationPolicy"]
             .as_str()
             .or(request.params.get("propagationPolicy").map(String::as_str));
         self.begin_deletion(&request.kind, &request.name(), policy == Some("Orphan"));
         match self.find(&request.resource(), &request.name()) {
-            // Something still has to let go of it.
-            Some(going) => Ok(going.show()),
+            // A finalizer still holds the object.
+            Some(terminating) => Ok(terminating.with_managed_fields()),
             None => Ok(json!({
                 "kind": "Status",
                 "apiVersion": "v1",
@@ -327,14 +331,14 @@ impl State {
         &mut self,
         request: &WriteRequest<'_>,
         selector: &Selector,
-    ) -> Outcome<Value> {
+    ) -> StatusResult<Value> {
         let resource = request.resource();
         let found = self.scan(&resource, &request.target.namespace);
         let selected = found.filter(|(_, stored)| selector.matches(&stored.body));
         let selected: Vec<(Name, Value)> =
-            selected.map(|(name, stored)| (name.clone(), stored.show())).collect();
+            selected.map(|(name, stored)| (name.clone(), stored.with_managed_fields())).collect();
         for (_, body) in &selected {
-            self.admit_past_guard(request.user, &request.kind, &[body])?;
+            self.check_admission_policy(request.user, &request.kind, &[body])?;
         }
         if !request.is_dry_run() {
             for (name, _) in &selected {
@@ -350,7 +354,7 @@ impl State {
         }))
     }
 
-    /// Removes an object, or marks it as going while something holds it.
+    /// Removes an object, or sets its deletion timestamp while finalizers hold it.
     pub(super) fn begin_deletion(&mut self, kind: &KindInfo, name: &Name, orphan: bool) {
         let resource = (kind.group.clone(), kind.plural.clone());
         let Some(live) = self.find(&resource, name).cloned() else { return };
@@ -365,34 +369,34 @@ impl State {
                 body["status"]["phase"] = json!("Terminating");
             }
         }
-        if is_ready_to_go(&body) {
+        if is_removable(&body) {
             self.remove(&resource, name);
-            self.count_quotas(&name.0);
+            self.update_quota_status(&name.0);
         } else if body != *live.body {
             self.store(kind, body, live.managers.to_vec());
         }
     }
 }
 
-/// Checks that an object says the same as its URL, and fills in what it does not say.
-fn place_in(request: &WriteRequest<'_>, body: &mut Value) -> Outcome<()> {
+/// Checks that an object matches the URL of its request, and sets its kind, API version and namespace if missing.
+fn check_target(request: &WriteRequest<'_>, body: &mut Value) -> StatusResult<()> {
     let kind = &request.kind;
     if !body.is_object() {
-        return Err(Refusal::bad_request("the body is not an object"));
+        return Err(StatusError::bad_request("the body is not an object"));
     }
     for (field, expected) in [("kind", kind.kind.clone()), ("apiVersion", kind.api_version())] {
-        let given = body.get(field).and_then(Value::as_str).unwrap_or(&expected);
-        if given != expected {
-            return Err(Refusal::bad_request(format!(
-                "the {field} in the data ({given}) does not match the expected one ({expected})"
+        let actual = body.get(field).and_then(Value::as_str).unwrap_or(&expected);
+        if actual != expected {
+            return Err(StatusError::bad_request(format!(
+                "the {field} in the data ({actual}) does not match the expected one ({expected})"
             )));
         }
         body[field] = json!(expected);
     }
     if kind.namespaced {
-        let given = body["metadata"]["namespace"].as_str().unwrap_or_default();
-        if !given.is_empty() && given != request.target.namespace {
-            return Err(Refusal::bad_request(
+        let actual = body["metadata"]["namespace"].as_str().unwrap_or_default();
+        if !actual.is_empty() && actual != request.target.namespace {
+            return Err(StatusError::bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request",
             ));
         }
@@ -401,12 +405,12 @@ fn place_in(request: &WriteRequest<'_>, body: &mut Value) -> Outcome<()> {
     Ok(())
 }
 
-fn check_versions(before: &Value, body: &Value, resource: &str) -> Outcome<()> {
+fn check_resource_version(before: &Value, body: &Value, resource: &str) -> StatusResult<()> {
     let name = before["metadata"]["name"].as_str().unwrap_or_default();
     for field in ["resourceVersion", "uid"] {
-        let (given, there) = (&body["metadata"][field], &before["metadata"][field]);
-        if given.is_string() && given != "" && given != there {
-            return Err(Refusal::conflict(format!(
+        let (expected, actual) = (&body["metadata"][field], &before["metadata"][field]);
+        if expected.is_string() && expected != "" && expected != actual {
+            return Err(StatusError::conflict(format!(
                 "Operation cannot be fulfilled on {resource} \"{name}\": the object has been modified; please apply your changes to the latest version and try again"
             )));
         }
@@ -414,14 +418,15 @@ fn check_versions(before: &Value, body: &Value, resource: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// What only the API server writes stays; and of status and everything else, what this request is not about.
-fn keep_what_is_the_servers(kind: &KindInfo, before: &Value, body: &mut Value, subresource: &str) {
+/// Restores the fields that only the API server writes, and either the status or all other fields, whichever the
+/// request does not write.
+fn restore_server_fields(kind: &KindInfo, before: &Value, body: &mut Value, subresource: &str) {
     if subresource == "status" {
         let (status, metadata) = (body["status"].clone(), body["metadata"].clone());
         *body = before.clone();
         body["status"] = status;
         body["metadata"] = metadata;
-    } else if kind.status {
+    } else if kind.has_status {
         match before.get("status") {
             Some(status) => body["status"] = status.clone(),
             None => drop(body.as_object_mut().map(|fields| fields.remove("status"))),
@@ -445,7 +450,7 @@ fn keep_what_is_the_servers(kind: &KindInfo, before: &Value, body: &mut Value, s
     }
 }
 
-/// What counts as the object's content: everything but metadata and status.
+/// Content that the generation counts: everything except metadata and status.
 fn content_of(body: &Value) -> BTreeMap<&str, &Value> {
     let fields = body.as_object().into_iter().flatten();
     fields
@@ -454,8 +459,8 @@ fn content_of(body: &Value) -> BTreeMap<&str, &Value> {
         .collect()
 }
 
-fn same(left: &[Manager], right: &[Manager]) -> bool {
-    let bare = |managers: &[Manager]| {
+fn managers_equal(left: &[Manager], right: &[Manager]) -> bool {
+    let comparable = |managers: &[Manager]| {
         let mut all: Vec<_> = managers
             .iter()
             .map(|m| (m.name.clone(), m.applied, m.subresource.clone(), m.fields.clone()))
@@ -463,25 +468,25 @@ fn same(left: &[Manager], right: &[Manager]) -> bool {
         all.sort();
         all
     };
-    bare(left) == bare(right)
+    comparable(left) == comparable(right)
 }
 
-fn refuse_new_finalizers(kind: &KindInfo, before: &Value, after: &Value) -> Outcome<()> {
+fn reject_new_finalizers(kind: &KindInfo, before: &Value, after: &Value) -> StatusResult<()> {
     let finalizers = |body: &Value| body["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     let old = finalizers(before);
     if finalizers(after).iter().all(|finalizer| old.contains(finalizer)) {
         return Ok(());
     }
     let name = after["metadata"]["name"].as_str().unwrap_or_default();
-    Err(Refusal::invalid(
+    Err(StatusError::invalid(
         &kind.kind,
         name,
         "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted",
     ))
 }
 
-/// An object that is going, and that nothing holds any more.
-fn is_ready_to_go(body: &Value) -> bool {
+/// `true` for an object that is being deleted and has no finalizers left.
+fn is_removable(body: &Value) -> bool {
     let empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
     let free = body["kind"] != "Namespace" || empty(&body["spec"]["finalizers"]);
     body["metadata"]["deletionTimestamp"].is_string() && empty(&body["metadata"]["finalizers"]) && free

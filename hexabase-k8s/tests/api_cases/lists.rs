@@ -7,18 +7,18 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchPar
 use kube::discovery::Discovery;
 use serde_json::{Value, json};
 
-use crate::{Place, config_map};
+use crate::{TestCase, config_map};
 
-async fn make(place: &Place, name: &str, labels: Value) -> ConfigMap {
+async fn create(case: &TestCase, name: &str, labels: Value) -> ConfigMap {
     let mut body = config_map(name, json!({}));
     body["metadata"]["labels"] = labels;
     let body = serde_json::from_value(body).unwrap();
-    place.config_maps().create(&PostParams::default(), &body).await.unwrap()
+    case.config_maps().create(&PostParams::default(), &body).await.unwrap()
 }
 
-async fn selected(place: &Place, params: ListParams) -> BTreeSet<String> {
-    let found = place.config_maps().list(&params).await.unwrap();
-    // Every namespace has the certificate authority in it.
+async fn list_names(case: &TestCase, params: ListParams) -> BTreeSet<String> {
+    let found = case.config_maps().list(&params).await.unwrap();
+    // Every namespace has a ConfigMap with the certificate authority.
     found
         .items
         .into_iter()
@@ -27,14 +27,14 @@ async fn selected(place: &Place, params: ListParams) -> BTreeSet<String> {
         .collect()
 }
 
-async fn three(place: &Place) {
-    make(place, "a", json!({ "tier": "web", "env": "prod" })).await;
-    make(place, "b", json!({ "tier": "web", "env": "dev" })).await;
-    make(place, "c", json!({ "tier": "db" })).await;
+async fn create_three(case: &TestCase) {
+    create(case, "a", json!({ "tier": "web", "env": "prod" })).await;
+    create(case, "b", json!({ "tier": "web", "env": "dev" })).await;
+    create(case, "c", json!({ "tier": "db" })).await;
 }
 
-pub(crate) async fn label_selectors_select(place: &Place) {
-    three(place).await;
+pub(crate) async fn label_selectors_filter_lists(case: &TestCase) {
+    create_three(case).await;
     for (selector, expected) in [
         ("tier=web", "a b"),
         ("tier==web,env!=dev", "a"),
@@ -45,42 +45,42 @@ pub(crate) async fn label_selectors_select(place: &Place) {
         ("env=", ""),
     ] {
         let expected: BTreeSet<String> = expected.split_whitespace().map(str::to_owned).collect();
-        assert_eq!(selected(place, ListParams::default().labels(selector)).await, expected, "{selector}");
+        assert_eq!(list_names(case, ListParams::default().labels(selector)).await, expected, "{selector}");
     }
 }
 
-pub(crate) async fn field_selectors_select(place: &Place) {
-    three(place).await;
+pub(crate) async fn field_selectors_filter_lists(case: &TestCase) {
+    create_three(case).await;
     assert_eq!(
-        selected(place, ListParams::default().fields("metadata.name=b")).await,
+        list_names(case, ListParams::default().fields("metadata.name=b")).await,
         BTreeSet::from(["b".to_owned()])
     );
     assert_eq!(
-        selected(place, ListParams::default().fields("metadata.name!=b").labels("tier")).await.len(),
+        list_names(case, ListParams::default().fields("metadata.name!=b").labels("tier")).await.len(),
         2
     );
 }
 
-pub(crate) async fn a_selector_that_makes_no_sense_is_refused(place: &Place) {
+pub(crate) async fn an_invalid_selector_is_rejected(case: &TestCase) {
     for params in [
         ListParams::default().labels("a in x"),
         ListParams::default().labels("=x"),
         ListParams::default().fields("data.x=1"),
     ] {
-        let error = place.config_maps().list(&params).await.unwrap_err();
+        let error = case.config_maps().list(&params).await.unwrap_err();
         assert!(matches!(&error, kube::Error::Api(status) if status.code == 400), "{error}");
     }
 }
 
-pub(crate) async fn pages_follow_each_other(place: &Place) {
+pub(crate) async fn lists_are_paged(case: &TestCase) {
     for number in 0..7 {
-        make(place, &format!("m{number}"), json!({ "paged": "yes" })).await;
+        create(case, &format!("m{number}"), json!({ "paged": "yes" })).await;
     }
     let mut params = ListParams::default().labels("paged").limit(3);
     let mut sizes = Vec::new();
     let mut names = Vec::new();
     loop {
-        let page = place.config_maps().list(&params).await.unwrap();
+        let page = case.config_maps().list(&params).await.unwrap();
         sizes.push(page.items.len());
         names.extend(page.items.into_iter().filter_map(|item| item.metadata.name));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -88,10 +88,10 @@ pub(crate) async fn pages_follow_each_other(place: &Place) {
             None => break,
         }
     }
-    let (_, list) = place
+    let (_, list) = case
         .send(
             "GET",
-            &place.path("configmaps", "?labelSelector=paged").replace("/?", "?"),
+            &case.path("configmaps", "?labelSelector=paged").replace("/?", "?"),
             "application/json",
             Value::Null,
         )
@@ -101,8 +101,8 @@ pub(crate) async fn pages_follow_each_other(place: &Place) {
     assert_eq!(names, ["m0", "m1", "m2", "m3", "m4", "m5", "m6"]);
 }
 
-async fn events(place: &Place, params: WatchParams, version: &str, count: usize) -> Vec<(String, String)> {
-    let stream = place.config_maps().watch(&params, version).await.unwrap();
+async fn events(case: &TestCase, params: WatchParams, version: &str, count: usize) -> Vec<(String, String)> {
+    let stream = case.config_maps().watch(&params, version).await.unwrap();
     let stream = stream.try_filter_map(|event| async move {
         Ok(match event {
             WatchEvent::Added(object) => Some(("added".to_owned(), object.metadata.name.unwrap())),
@@ -113,71 +113,71 @@ async fn events(place: &Place, params: WatchParams, version: &str, count: usize)
         })
     });
     let found = tokio::time::timeout(Duration::from_secs(10), stream.take(count).try_collect::<Vec<_>>());
-    found.await.expect("events come").unwrap()
+    found.await.expect("events arrive within 10 s").unwrap()
 }
 
-fn told(events: &[(&str, &str)]) -> Vec<(String, String)> {
+fn expected_events(events: &[(&str, &str)]) -> Vec<(String, String)> {
     events.iter().map(|(kind, name)| ((*kind).to_owned(), (*name).to_owned())).collect()
 }
 
-async fn patch(place: &Place, name: &str, patch: Value) {
+async fn patch(case: &TestCase, name: &str, patch: Value) {
     let patch = Patch::Merge(patch);
-    place.config_maps().patch(name, &PatchParams::default(), &patch).await.unwrap();
+    case.config_maps().patch(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-pub(crate) async fn a_watch_tells_what_changes_after_a_version(place: &Place) {
-    make(place, "before", json!({})).await;
+pub(crate) async fn a_watch_reports_changes_after_a_resource_version(case: &TestCase) {
+    create(case, "before", json!({})).await;
     let version =
-        place.config_maps().list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
-    make(place, "a", json!({})).await;
-    patch(place, "a", json!({ "data": { "x": "1" } })).await;
-    place.config_maps().delete("a", &Default::default()).await.unwrap();
+        case.config_maps().list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    create(case, "a", json!({})).await;
+    patch(case, "a", json!({ "data": { "x": "1" } })).await;
+    case.config_maps().delete("a", &Default::default()).await.unwrap();
     let params = WatchParams::default().fields("metadata.name=a");
-    let seen = events(place, params, &version, 3).await;
-    assert_eq!(seen, told(&[("added", "a"), ("modified", "a"), ("deleted", "a")]));
+    let reported = events(case, params, &version, 3).await;
+    assert_eq!(reported, expected_events(&[("added", "a"), ("modified", "a"), ("deleted", "a")]));
 }
 
-pub(crate) async fn a_watch_with_a_selector_sees_objects_enter_and_leave(place: &Place) {
+pub(crate) async fn a_watch_with_a_selector_reports_objects_that_enter_and_leave_it(case: &TestCase) {
     let version =
-        place.config_maps().list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
-    make(place, "a", json!({ "in": "no" })).await;
-    patch(place, "a", json!({ "metadata": { "labels": { "in": "yes" } } })).await;
-    patch(place, "a", json!({ "data": { "x": "1" } })).await;
-    patch(place, "a", json!({ "metadata": { "labels": { "in": "no" } } })).await;
-    let seen = events(place, WatchParams::default().labels("in=yes"), &version, 3).await;
-    assert_eq!(seen, told(&[("added", "a"), ("modified", "a"), ("deleted", "a")]));
+        case.config_maps().list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    create(case, "a", json!({ "in": "no" })).await;
+    patch(case, "a", json!({ "metadata": { "labels": { "in": "yes" } } })).await;
+    patch(case, "a", json!({ "data": { "x": "1" } })).await;
+    patch(case, "a", json!({ "metadata": { "labels": { "in": "no" } } })).await;
+    let reported = events(case, WatchParams::default().labels("in=yes"), &version, 3).await;
+    assert_eq!(reported, expected_events(&[("added", "a"), ("modified", "a"), ("deleted", "a")]));
 }
 
-pub(crate) async fn metadata_can_be_had_alone(place: &Place) {
-    make(place, "a", json!({ "in": "yes" })).await;
-    patch(place, "a", json!({ "data": { "x": "1" } })).await;
-    let maps = place.config_maps();
-    let one = maps.get_metadata("a").await.unwrap();
+pub(crate) async fn metadata_only_requests_return_partial_objects(case: &TestCase) {
+    create(case, "a", json!({ "in": "yes" })).await;
+    patch(case, "a", json!({ "data": { "x": "1" } })).await;
+    let config_maps = case.config_maps();
+    let one = config_maps.get_metadata("a").await.unwrap();
     assert_eq!(one.types.unwrap().kind, "PartialObjectMetadata");
     assert_eq!(one.metadata.labels.unwrap()["in"], "yes");
 
-    let list = maps.list_metadata(&ListParams::default().labels("in")).await.unwrap();
+    let list = config_maps.list_metadata(&ListParams::default().labels("in")).await.unwrap();
     assert_eq!(list.types.kind, "PartialObjectMetadataList");
     assert_eq!(
         (list.items.len(), list.items[0].types.as_ref().unwrap().kind.as_str()),
         (1, "PartialObjectMetadata")
     );
     let version = list.metadata.resource_version.unwrap();
-    patch(place, "a", json!({ "data": { "x": "2" } })).await;
-    let watched = maps.watch_metadata(&WatchParams::default().labels("in"), &version).await.unwrap();
-    let event = Box::pin(watched).try_next().await.unwrap().unwrap();
+    patch(case, "a", json!({ "data": { "x": "2" } })).await;
+    let stream = config_maps.watch_metadata(&WatchParams::default().labels("in"), &version).await.unwrap();
+    let event = Box::pin(stream).try_next().await.unwrap().unwrap();
     let WatchEvent::Modified(object) = event else { panic!("{event:?}") };
     assert_eq!(object.types.unwrap().kind, "PartialObjectMetadata");
 
-    // What is read is told from what is said: there is nothing in it but metadata.
-    let request = http::Request::get(place.path("configmaps", "a"))
+    // The deserialized type ignores other fields: the response itself has nothing but metadata.
+    let request = http::Request::get(case.path("configmaps", "a"))
         .header("accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
-    let answer: Value = place.client.request(request.body(Vec::new()).unwrap()).await.unwrap();
-    assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["apiVersion", "kind", "metadata"]);
+    let body: Value = case.client.request(request.body(Vec::new()).unwrap()).await.unwrap();
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["apiVersion", "kind", "metadata"]);
 }
 
-pub(crate) async fn discovery_names_the_kinds(place: &Place) {
-    let discovery = Discovery::new(place.client.clone()).run().await.unwrap();
+pub(crate) async fn discovery_lists_the_kinds(case: &TestCase) {
+    let discovery = Discovery::new(case.client.clone()).run().await.unwrap();
     for (group, kind, plural, namespaced) in [
         ("", "ConfigMap", "configmaps", true),
         ("", "Namespace", "namespaces", false),
@@ -194,9 +194,9 @@ pub(crate) async fn discovery_names_the_kinds(place: &Place) {
             "{kind}"
         );
     }
-    let (code, version) = place.send("GET", "/version", "application/json", Value::Null).await;
+    let (code, version) = case.send("GET", "/version", "application/json", Value::Null).await;
     assert_eq!((code, &version["major"]), (200, &json!("1")));
-    assert_eq!(place.send("GET", "/readyz", "text/plain", Value::Null).await.0, 200);
-    assert_eq!(place.send("GET", "/apis/no.such.group/v1", "application/json", Value::Null).await.0, 404);
-    assert_eq!(place.send("GET", &place.path("nothings", "x"), "application/json", Value::Null).await.0, 404);
+    assert_eq!(case.send("GET", "/readyz", "text/plain", Value::Null).await.0, 200);
+    assert_eq!(case.send("GET", "/apis/no.such.group/v1", "application/json", Value::Null).await.0, 404);
+    assert_eq!(case.send("GET", &case.path("unknowns", "x"), "application/json", Value::Null).await.0, 404);
 }

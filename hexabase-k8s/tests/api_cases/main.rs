@@ -1,11 +1,12 @@
-//! One table of cases for the Kubernetes API, run on the sandbox and on a real API server, so that they cannot
-//! drift apart. Each case gets a namespace of its own.
+//! Test cases for the Kubernetes API, run on the sandbox and on a real API server, so that both behave alike. Each
+//! case gets a namespace of its own.
 //!
-//! The sandbox's run always; the real ones with `HEXABASE_TEST_KUBECONFIG` and `--run-ignored`.
+//! The cases on the sandbox always run; those on a real API server need `HEXABASE_TEST_KUBECONFIG` and
+//! `--run-ignored`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod admission_policy;
 mod apply;
-mod guard;
 mod lifecycle;
 mod lists;
 mod reviews;
@@ -19,19 +20,19 @@ use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-/// Where a case takes place.
+/// Environment of a test case: clients and a namespace.
 #[derive(Clone)]
-pub(crate) struct Place {
+pub(crate) struct TestCase {
     pub(crate) client: Client,
-    /// The same as a user called `somebody`.
-    somebody: Client,
+    /// Client of the user `jane`.
+    user_client: Client,
     pub(crate) namespace: String,
 }
 
-impl Place {
-    /// A fresh namespace.
-    async fn make([client, somebody]: [Client; 2], case: &str) -> Self {
-        let name = format!("case-{}", case.replace('_', "-"));
+impl TestCase {
+    /// Creates the namespace of a case.
+    async fn create([client, user_client]: [Client; 2], case_name: &str) -> Self {
+        let name = format!("case-{}", case_name.replace('_', "-"));
         let name = format!("{:.40}-{}", name, std::process::id());
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let metadata = ObjectMeta { name: Some(name.clone()), ..Default::default() };
@@ -39,34 +40,34 @@ impl Place {
             .create(&PostParams::default(), &Namespace { metadata, ..Default::default() })
             .await
             .unwrap();
-        Self { client, somebody, namespace: name }
+        Self { client, user_client, namespace: name }
     }
 
-    /// The same place for a user called `somebody`, who may do nothing unless the case lets them.
-    pub(crate) fn as_somebody(&self) -> Self {
-        Self { client: self.somebody.clone(), ..self.clone() }
+    /// Same environment for the user `jane`, who has no permissions except those that the case grants.
+    pub(crate) fn as_user(&self) -> Self {
+        Self { client: self.user_client.clone(), ..self.clone() }
     }
 
-    /// Lets the user called `somebody` do something in the case's namespace.
-    pub(crate) async fn empower_somebody(&self, rules: Value) {
+    /// Grants `jane` permissions in the namespace of the case.
+    pub(crate) async fn grant_user(&self, rules: Value) {
         const RBAC: &str = "rbac.authorization.k8s.io";
-        let made = async |plural: &str, mut body: Value| {
+        let create_rbac_object = async |plural: &str, mut body: Value| {
             body["apiVersion"] = json!(format!("{RBAC}/v1"));
-            body["metadata"] = json!({ "name": "somebody" });
+            body["metadata"] = json!({ "name": "jane" });
             let path = format!("/apis/{RBAC}/v1/namespaces/{}/{plural}", self.namespace);
-            let (code, answer) = self.send("POST", &path, "application/json", body).await;
-            assert_eq!(code, 201, "{answer}");
+            let (code, response) = self.send("POST", &path, "application/json", body).await;
+            assert_eq!(code, 201, "{response}");
         };
-        made("roles", json!({ "kind": "Role", "rules": rules })).await;
+        create_rbac_object("roles", json!({ "kind": "Role", "rules": rules })).await;
         let binding = json!({
             "kind": "RoleBinding",
-            "roleRef": { "apiGroup": RBAC, "kind": "Role", "name": "somebody" },
-            "subjects": [{ "apiGroup": RBAC, "kind": "User", "name": "somebody" }],
+            "roleRef": { "apiGroup": RBAC, "kind": "Role", "name": "jane" },
+            "subjects": [{ "apiGroup": RBAC, "kind": "User", "name": "jane" }],
         });
-        made("rolebindings", binding).await;
+        create_rbac_object("rolebindings", binding).await;
     }
 
-    async fn clean_up(self) {
+    async fn delete_namespace(self) {
         let namespaces: Api<Namespace> = Api::all(self.client);
         namespaces.delete(&self.namespace, &DeleteParams::default()).await.unwrap();
     }
@@ -75,7 +76,7 @@ impl Place {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Sends a request as it is, and answers the status code and the body.
+    /// Sends a request, and returns the status code and the body of the response.
     pub(crate) async fn send(&self, method: &str, path: &str, media_type: &str, body: Value) -> (u16, Value) {
         let request = http::Request::builder().method(method).uri(path).header("content-type", media_type);
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
@@ -90,16 +91,16 @@ impl Place {
         format!("/api/v1/namespaces/{}/{plural}/{name}", self.namespace)
     }
 
-    /// Applies an object as a manager.
+    /// Applies an object as a field manager. `params` is appended to the query string.
     pub(crate) async fn apply(
         &self,
         plural: &str,
         name: &str,
         manager: &str,
-        more: &str,
+        params: &str,
         body: Value,
     ) -> (u16, Value) {
-        let path = format!("{}?fieldManager={manager}{more}", self.path(plural, name));
+        let path = format!("{}?fieldManager={manager}{params}", self.path(plural, name));
         self.send("PATCH", &path, "application/apply-patch+yaml", body).await
     }
 }
@@ -108,34 +109,34 @@ pub(crate) fn config_map(name: &str, data: Value) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": data })
 }
 
-/// Waits until a condition holds, for at most half a minute.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+/// Waits until a condition holds, for at most 30 seconds.
+pub(crate) async fn eventually<F: Future<Output = bool>>(description: &str, condition: impl Fn() -> F) {
     for _ in 0..600 {
         if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("{what} never came true");
+    panic!("timed out waiting until {description}");
 }
 
-/// The sandbox, and clients of an administrator and of somebody.
+/// Sandbox, and its clients for an administrator and for `jane`.
 async fn sandbox() -> (Sandbox, [Client; 2]) {
     let sandbox = Sandbox::start(Default::default());
-    let somebody = sandbox.host().with_user(User::authenticated("somebody".to_owned(), Vec::new()));
-    let clients = [sandbox.host_client(), Client::new(somebody, "default")];
+    let user_client = sandbox.host().with_user(User::authenticated("jane".to_owned(), Vec::new()));
+    let clients = [sandbox.host_client(), Client::new(user_client, "default")];
     (sandbox, clients)
 }
 
-/// Clients of the real one: of an administrator, and of somebody whom the administrator impersonates.
+/// Clients of the real API server: for its administrator, and for `jane`, whom the administrator impersonates.
 async fn real() -> [Client; 2] {
     let file =
-        std::env::var("HEXABASE_TEST_KUBECONFIG").expect("HEXABASE_TEST_KUBECONFIG names a kubeconfig");
+        std::env::var("HEXABASE_TEST_KUBECONFIG").expect("HEXABASE_TEST_KUBECONFIG is set to a kubeconfig");
     let kubeconfig = kube::config::Kubeconfig::read_from(file).unwrap();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
-    let mut somebody = config.clone();
-    somebody.auth_info.impersonate = Some("somebody".to_owned());
-    [config, somebody].map(|config| Client::try_from(config).unwrap())
+    let mut user_client = config.clone();
+    user_client.auth_info.impersonate = Some("jane".to_owned());
+    [config, user_client].map(|config| Client::try_from(config).unwrap())
 }
 
 macro_rules! cases {
@@ -145,9 +146,9 @@ macro_rules! cases {
                 #[tokio::test]
                 async fn $case() {
                     let (_sandbox, clients) = super::sandbox().await;
-                    let place = super::Place::make(clients, stringify!($case)).await;
-                    super::$module::$case(&place).await;
-                    place.clean_up().await;
+                    let case = super::TestCase::create(clients, stringify!($case)).await;
+                    super::$module::$case(&case).await;
+                    case.delete_namespace().await;
                 }
             )+)+
         }
@@ -157,9 +158,9 @@ macro_rules! cases {
                 #[tokio::test]
                 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
                 async fn $case() {
-                    let place = super::Place::make(super::real().await, stringify!($case)).await;
-                    super::$module::$case(&place).await;
-                    place.clean_up().await;
+                    let case = super::TestCase::create(super::real().await, stringify!($case)).await;
+                    super::$module::$case(&case).await;
+                    case.delete_namespace().await;
                 }
             )+)+
         }
@@ -170,56 +171,56 @@ cases! {
     apply: [
         applying_twice_changes_nothing,
         a_field_that_is_no_longer_applied_is_removed,
-        a_field_of_two_managers_stays_until_both_let_go,
-        a_conflict_is_refused_and_can_be_forced,
+        a_field_of_two_managers_stays_until_both_stop_applying_it,
+        an_apply_conflict_is_rejected_unless_forced,
         lists_with_keys_are_merged_entry_by_entry,
         lists_without_keys_are_replaced,
-        what_was_updated_belongs_to_whoever_updated_it,
-        applying_needs_a_manager_and_no_managed_fields,
-        a_wrong_type_or_unknown_field_is_refused,
-        applying_what_is_missing_takes_the_right_to_create_it,
+        updated_fields_belong_to_the_updating_manager,
+        apply_requires_a_field_manager_and_no_managed_fields,
+        wrong_types_and_unknown_fields_are_rejected,
+        applying_a_missing_object_requires_the_create_permission,
     ],
     writes: [
-        creating_fills_in_what_the_server_knows,
-        creating_twice_is_refused,
+        create_sets_server_fields,
+        creating_twice_is_rejected,
         names_are_generated,
         a_dry_run_changes_nothing,
-        a_stale_version_is_refused,
-        merge_json_and_strategic_patches,
-        status_is_written_apart,
-        generations_follow_the_spec,
-        what_is_immutable_stays,
-        bad_names_and_labels_are_refused,
+        a_stale_resource_version_is_rejected,
+        merge_json_and_strategic_patches_are_applied,
+        status_is_written_only_by_its_subresource,
+        the_generation_counts_changes_of_the_spec,
+        immutable_fields_cannot_be_changed,
+        invalid_names_and_labels_are_rejected,
         string_data_of_secrets_is_encoded,
-        an_unchanged_object_keeps_its_version,
+        an_unchanged_object_keeps_its_resource_version,
     ],
     lists: [
-        label_selectors_select,
-        field_selectors_select,
-        a_selector_that_makes_no_sense_is_refused,
-        pages_follow_each_other,
-        a_watch_tells_what_changes_after_a_version,
-        a_watch_with_a_selector_sees_objects_enter_and_leave,
-        metadata_can_be_had_alone,
-        discovery_names_the_kinds,
+        label_selectors_filter_lists,
+        field_selectors_filter_lists,
+        an_invalid_selector_is_rejected,
+        lists_are_paged,
+        a_watch_reports_changes_after_a_resource_version,
+        a_watch_with_a_selector_reports_objects_that_enter_and_leave_it,
+        metadata_only_requests_return_partial_objects,
+        discovery_lists_the_kinds,
     ],
     lifecycle: [
-        a_finalizer_holds_an_object_until_it_is_gone,
-        what_is_owned_goes_with_its_owner,
-        what_is_orphaned_stays,
-        a_precondition_protects_from_deleting_another_object,
+        a_finalizer_delays_the_deletion_of_an_object,
+        dependents_are_deleted_with_their_owner,
+        orphaned_dependents_are_kept,
+        a_uid_precondition_prevents_deleting_another_object,
         a_collection_is_deleted_by_label,
-        a_namespace_takes_everything_with_it,
-        nothing_is_made_in_a_namespace_that_is_going,
-        every_namespace_has_its_service_account,
-        a_quota_refuses_what_goes_beyond_it,
-        a_limit_range_fills_in_what_containers_do_not_say,
-        custom_kinds_come_with_their_definition,
+        deleting_a_namespace_deletes_its_contents,
+        a_terminating_namespace_accepts_no_new_objects,
+        every_namespace_has_a_default_service_account,
+        a_quota_rejects_objects_beyond_its_limits,
+        a_limit_range_sets_missing_requests_and_limits,
+        custom_kinds_are_served_once_defined,
     ],
-    guard: [nobody_else_touches_what_is_ours],
+    admission_policy: [tenants_cannot_change_managed_objects],
     reviews: [
-        access_is_what_roles_and_bindings_say,
-        whoever_may_bind_a_role_need_not_have_its_rights,
-        who_am_i,
+        access_follows_roles_and_bindings,
+        the_bind_verb_allows_binding_roles_with_further_permissions,
+        self_reviews_return_the_users_identity_and_access,
     ],
 }

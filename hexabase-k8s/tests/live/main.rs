@@ -1,22 +1,22 @@
-//! Real host clusters with real vClusters: the provisioner against the suite that every provisioner must pass, by a Hexabase
-//! with no more rights than it asks for, and what the host refuses. Run it with `HEXABASE_TEST_KUBECONFIG`,
-//! `--run-ignored only` and one test at a time: the cases use the same two clusters.
+//! Tests on real host clusters with real vClusters: the conformance suite of `ClusterProvisioner` with only the
+//! permissions that Hexabase requires, and requests that the host rejects. They need `HEXABASE_TEST_KUBECONFIG` and
+//! `--run-ignored only`, and run one at a time, because they share two clusters.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod admission_policies;
+mod change_notifications;
 mod exposure;
-mod guards;
 mod host;
-mod lost;
+#[path = "../provisioner/host_capacity.rs"]
+mod host_capacity;
+mod idle_cost;
+mod kubeconfig_loss;
 mod nodes;
-#[path = "../provisioner/occupy.rs"]
-mod occupy;
 mod overrides;
-mod people;
-mod published;
-mod quiet;
+mod published_services;
 mod replicas;
-mod steps;
 mod upgrade;
+mod user_access;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,32 +28,32 @@ use hexabase_core::fixture;
 use hexabase_core::name::ProjectName;
 use hexabase_core::provisioner::ClusterProvisioner;
 use hexabase_core::secret::ExposeSecret as _;
-use hexabase_k8s::{HostIdentity, HostSettings, ServiceConnector, TenantConnector as _, VClusterProvisioner};
-use host::{admin, as_hexabase};
+use hexabase_k8s::{HostConfig, HostIdentity, ServiceConnector, TenantConnector as _, VClusterProvisioner};
+use host::{admin, hexabase_client};
+use host_capacity::{create_namespace, exhaust_quota};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::api::DeleteParams;
-use occupy::{leave_no_room, make_namespace};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 #[derive(Debug)]
-struct OnHost {
+struct HostHarness {
     provisioner: Arc<VClusterProvisioner>,
-    /// Word of a tenant that got further, where that was announced.
-    moved: Arc<Notify>,
-    /// Whoever watches the host, as a worker does.
-    _watching: JoinSet<()>,
+    /// Permit for each change that the host watch reports.
+    on_change: Arc<Notify>,
+    /// Running host watch, as in a worker.
+    _watch: JoinSet<()>,
 }
 
-impl OnHost {
-    /// A provisioner on a host on which none of the suite's clusters is left.
+impl HostHarness {
+    /// Provisioner on a host without clusters of earlier tests.
     async fn start() -> Self {
-        Self::with(HostSettings::default()).await
+        Self::with_config(HostConfig::default()).await
     }
 
-    /// The same on a host with settings of its own.
-    async fn with(settings: HostSettings) -> Self {
+    /// Provisioner with this configuration, on a host without clusters of earlier tests.
+    async fn with_config(config: HostConfig) -> Self {
         let namespaces: Api<Namespace> = Api::all(admin().await);
         for name in ["one", "two"] {
             let target = TenantTarget::of(&fixture::workspace(name));
@@ -62,46 +62,46 @@ impl OnHost {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
-        Self::keeping(settings).await
+        Self::without_cleanup(config).await
     }
 
-    /// A provisioner on a host that is left as it is.
-    async fn keeping(settings: HostSettings) -> Self {
-        let settings = HostSettings {
-            // Where control planes are run with another store than the one they are configured with.
+    /// Provisioner with this configuration, on a host that keeps its clusters.
+    async fn without_cleanup(config: HostConfig) -> Self {
+        let config = HostConfig {
+            // For runs whose control planes use another store than their configuration says.
             store: std::env::var("HEXABASE_TEST_STORE").ok(),
             identity: Some(HostIdentity::default()),
-            ..settings
+            ..config
         };
-        let client = as_hexabase().await;
+        let client = hexabase_client().await;
         let provisioner =
-            Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&settings)), settings));
-        let (mut watching, moved) = (JoinSet::new(), Arc::new(Notify::new()));
-        let (watcher, tell) = (provisioner.clone(), moved.clone());
-        watching.spawn(async move { watcher.watch(&|_| tell.notify_one()).await });
-        Self { provisioner, moved, _watching: watching }
+            Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&config)), config));
+        let (mut watch, on_change) = (JoinSet::new(), Arc::new(Notify::new()));
+        let (watcher, notify) = (provisioner.clone(), on_change.clone());
+        watch.spawn(async move { watcher.watch(&|_| notify.notify_one()).await });
+        Self { provisioner, on_change, _watch: watch }
     }
 }
 
 #[async_trait]
-impl ClusterHarness for OnHost {
+impl ClusterHarness for HostHarness {
     fn provisioner(&self) -> &dyn ClusterProvisioner {
         &*self.provisioner
     }
 
     async fn occupy_cluster(&self, target: &TenantTarget) {
-        make_namespace(admin().await, &target.name).await;
+        create_namespace(admin().await, &target.name).await;
     }
 
-    async fn leave_no_room(&self, target: &TenantTarget) {
-        leave_no_room(admin().await, target).await;
+    async fn exhaust_quota(&self, target: &TenantTarget) {
+        exhaust_quota(admin().await, target).await;
     }
 
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
         let access = self.provisioner.admin_access(target).await.unwrap();
         let kubeconfig = access.kubeconfig.expose_secret().to_owned().into();
-        make_namespace(
-            ServiceConnector::new(&HostSettings::default()).connect(target, &kubeconfig).await.unwrap(),
+        create_namespace(
+            ServiceConnector::new(&HostConfig::default()).connect(target, &kubeconfig).await.unwrap(),
             namespace.as_str(),
         )
         .await;
@@ -109,10 +109,10 @@ impl ClusterHarness for OnHost {
 }
 
 mod on_a_real_cluster {
-    use super::OnHost;
+    use super::HostHarness;
 
     hexabase_core::cluster_provisioner_conformance!(
-        async { (OnHost::start().await, ()) },
+        async { (HostHarness::start().await, ()) },
         #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
     );
 }

@@ -1,5 +1,5 @@
-//! Nodes that a real tenant has to itself: its control plane takes the configuration that sends pods there, and the host
-//! lets Hexabase give it nodes that are set aside, and no others.
+//! Dedicated nodes of a real tenant: its control plane accepts the configuration that schedules pods there, and the
+//! host allows Hexabase to assign reserved nodes only.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::OnHost;
-use super::host::{admin, as_hexabase};
+use super::HostHarness;
+use super::host::{admin, hexabase_client};
 
 const NAME: &str = "hexabase-test-node";
 
-/// Says that the node works, as its kubelet would.
-async fn beat(nodes: &Api<Node>) {
+/// Reports the node as ready, as its kubelet would.
+async fn report_node_ready(nodes: &Api<Node>) {
     let ready = json!({ "status": { "conditions": [{
         "type": "Ready", "status": "True", "lastHeartbeatTime": SystemClock.now(), "reason": "Test", "message": "",
     }] } });
@@ -30,35 +30,35 @@ async fn beat(nodes: &Api<Node>) {
 
 #[tokio::test]
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
-async fn a_real_tenant_gets_a_node_of_its_own_and_gives_it_back() {
-    let host = OnHost::start().await;
+async fn a_tenant_gets_a_dedicated_node_and_releases_it() {
+    let host = HostHarness::start().await;
     let nodes: Api<Node> = Api::all(admin().await);
     let _ = nodes.delete(NAME, &DeleteParams::default()).await;
     let node = json!({ "metadata": { "name": NAME } });
     nodes.create(&PostParams::default(), &serde_json::from_value(node).unwrap()).await.unwrap();
-    // What nobody has set aside is not Hexabase's to give.
-    let stolen = json!({ "metadata": { "labels": { NODE_CLASS: "test" } } });
-    let hexabase: Api<Node> = Api::all(as_hexabase().await);
-    let given_back = json!({ "metadata": { "labels": { NODE_CLASS: null } } });
-    let mut tries = 0..100;
-    // An API server heeds a policy a moment after it was applied.
+    // Hexabase may not reserve a node itself.
+    let reserve = json!({ "metadata": { "labels": { NODE_CLASS: "test" } } });
+    let hexabase: Api<Node> = Api::all(hexabase_client().await);
+    let unreserve = json!({ "metadata": { "labels": { NODE_CLASS: null } } });
+    let mut attempts = 0..100;
+    // An API server enforces a new policy only after a moment.
     while !hexabase
-        .patch(NAME, &PatchParams::default(), &Patch::Merge(&stolen))
+        .patch(NAME, &PatchParams::default(), &Patch::Merge(&reserve))
         .await
-        .is_err_and(|refused| refused.to_string().contains("set aside"))
+        .is_err_and(|error| error.to_string().contains("set aside"))
     {
-        nodes.patch(NAME, &PatchParams::default(), &Patch::Merge(&given_back)).await.unwrap();
-        assert!(tries.next().is_some(), "the policy does not hold");
+        nodes.patch(NAME, &PatchParams::default(), &Patch::Merge(&unreserve)).await.unwrap();
+        assert!(attempts.next().is_some(), "the policy is not enforced");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    nodes.patch(NAME, &PatchParams::default(), &Patch::Merge(&stolen)).await.unwrap();
+    nodes.patch(NAME, &PatchParams::default(), &Patch::Merge(&reserve)).await.unwrap();
 
     let mut tenant = fixture::tenant_cluster("one");
     tenant.node_pools =
         vec![TenantNodePool { id: id("pool"), class: NodeClass::parse("test").unwrap(), nodes: 1 }];
-    let settled = async |tenant: &hexabase_core::desired::TenantCluster| -> TenantNodes {
+    let wait_until_settled = async |tenant: &hexabase_core::desired::TenantCluster| -> TenantNodes {
         for _ in 0..600 {
-            beat(&nodes).await;
+            report_node_ready(&nodes).await;
             let observed = host.provisioner().observe(&tenant.target).await;
             let ready = observed.is_ok_and(|observed| observed.control_plane == ControlPlaneState::Ready);
             let applied = host.provisioner().apply(tenant).await;
@@ -69,16 +69,16 @@ async fn a_real_tenant_gets_a_node_of_its_own_and_gives_it_back() {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        panic!("its nodes do not come or go");
+        panic!("the nodes are neither assigned nor released in time");
     };
-    assert_eq!(settled(&tenant).await.pools[&id("pool")].assigned, [NAME]);
-    let given = nodes.get(NAME).await.unwrap();
-    assert!(given.metadata.labels.unwrap().contains_key(NODE_POOL));
+    assert_eq!(wait_until_settled(&tenant).await.pools[&id("pool")].assigned, [NAME]);
+    let assigned = nodes.get(NAME).await.unwrap();
+    assert!(assigned.metadata.labels.unwrap().contains_key(NODE_POOL));
 
     tenant.node_pools.clear();
-    assert_eq!(settled(&tenant).await, TenantNodes::default());
-    let freed = nodes.get(NAME).await.unwrap();
-    assert!(!freed.metadata.labels.unwrap().contains_key(NODE_POOL));
-    assert_ne!(freed.spec.unwrap().unschedulable, Some(true));
+    assert_eq!(wait_until_settled(&tenant).await, TenantNodes::default());
+    let released = nodes.get(NAME).await.unwrap();
+    assert!(!released.metadata.labels.unwrap().contains_key(NODE_POOL));
+    assert_ne!(released.spec.unwrap().unschedulable, Some(true));
     nodes.delete(NAME, &DeleteParams::default()).await.unwrap();
 }

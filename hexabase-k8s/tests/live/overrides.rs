@@ -1,18 +1,18 @@
-//! What operators want otherwise, as a real vCluster takes it: by its strict reader, and in what runs.
+//! Overrides of the vCluster configuration: accepted by vCluster's strict parser and effective in running clusters.
 
 use hexabase_core::fixture;
-use hexabase_k8s::HostSettings;
+use hexabase_k8s::HostConfig;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::{from_value, json};
 
-use crate::OnHost;
+use crate::HostHarness;
 use crate::host::admin;
-use crate::people::bring_up;
+use crate::user_access::start_tenant;
 
-const WANTED: &str = "
+const OVERRIDES: &str = "
   controlPlane:
     coredns:
       deployment:
@@ -31,29 +31,28 @@ const WANTED: &str = "
 
 #[tokio::test]
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
-async fn a_vcluster_does_what_operators_want_otherwise() {
-    let mut settings = HostSettings::default();
-    settings.set("vcluster_overrides", WANTED).unwrap();
-    let host = OnHost::with(settings).await;
+async fn a_vcluster_follows_the_operators_overrides() {
+    let mut config = HostConfig::default();
+    config.set("vcluster_overrides", OVERRIDES).unwrap();
+    let host = HostHarness::with_config(config).await;
     let cluster = fixture::tenant_cluster("one");
-    let tenant = bring_up(&host, &cluster).await;
+    let tenant = start_tenant(&host, &cluster).await;
 
-    let name_server =
-        Api::<Deployment>::namespaced(tenant.clone(), "kube-system").get("coredns").await.unwrap();
-    let spec = name_server.spec.unwrap();
+    let coredns = Api::<Deployment>::namespaced(tenant.clone(), "kube-system").get("coredns").await.unwrap();
+    let spec = coredns.spec.unwrap();
     assert_eq!(spec.replicas, Some(2));
     let container = &spec.template.spec.unwrap().containers[0];
     assert_eq!(container.resources.as_ref().unwrap().requests.as_ref().unwrap()["cpu"].0, "30m");
 
-    // The API server has the plugin: it changes what it is told about images.
+    // The admission plugin is active: it changes the pull policy.
     let pod = json!({
-        "metadata": { "name": "asked" },
+        "metadata": { "name": "dry-run" },
         "spec": { "containers": [{ "name": "a", "image": "a.example/b:c", "imagePullPolicy": "Never" }] },
     });
-    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     let pods: Api<Pod> = Api::namespaced(tenant, "default");
-    let made = pods.create(&dry, &from_value(pod).unwrap()).await.unwrap();
-    assert_eq!(made.spec.unwrap().containers[0].image_pull_policy.as_deref(), Some("Always"));
+    let created = pods.create(&dry_run, &from_value(pod).unwrap()).await.unwrap();
+    assert_eq!(created.spec.unwrap().containers[0].image_pull_policy.as_deref(), Some("Always"));
 
     let name = &cluster.target.name;
     let control_plane = Api::<StatefulSet>::namespaced(admin().await, name).get(name).await.unwrap();

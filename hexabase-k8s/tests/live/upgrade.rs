@@ -1,38 +1,38 @@
-//! A vCluster of the next release in the place of one that runs.
+//! Upgrade of a running vCluster to the next release.
 
 use hexabase_core::fixture;
 use hexabase_core::provisioner::ClusterProvisioner as _;
-use hexabase_k8s::HostSettings;
+use hexabase_k8s::HostConfig;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::{from_value, json};
 
-use crate::OnHost;
+use crate::HostHarness;
 use crate::host::admin;
-use crate::people::bring_up;
+use crate::user_access::start_tenant;
 
-fn running(version: &str) -> HostSettings {
-    let mut settings = HostSettings::default();
-    settings.set("vcluster_version", version).unwrap();
-    settings
+fn config_with_version(version: &str) -> HostConfig {
+    let mut config = HostConfig::default();
+    config.set("vcluster_version", version).unwrap();
+    config
 }
 
 #[tokio::test]
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
-async fn the_next_vcluster_has_what_the_one_before_it_had_and_there_is_no_way_back() {
-    let before = OnHost::with(running("0.36.1")).await;
+async fn an_upgraded_vcluster_keeps_its_objects_and_cannot_be_downgraded() {
+    let before = HostHarness::with_config(config_with_version("0.36.1")).await;
     let cluster = fixture::tenant_cluster("one");
-    let tenant = bring_up(&before, &cluster).await;
-    let kept: ConfigMap =
-        from_value(json!({ "metadata": { "name": "kept" }, "data": { "a": "b" } })).unwrap();
-    Api::namespaced(tenant, "default").create(&PostParams::default(), &kept).await.unwrap();
+    let tenant = start_tenant(&before, &cluster).await;
+    let config_map: ConfigMap =
+        from_value(json!({ "metadata": { "name": "persistent" }, "data": { "a": "b" } })).unwrap();
+    Api::namespaced(tenant, "default").create(&PostParams::default(), &config_map).await.unwrap();
 
-    let after = OnHost::keeping(running("0.37.0")).await;
+    let after = HostHarness::without_cleanup(config_with_version("0.37.0")).await;
     after.provisioner.apply(&cluster).await.unwrap();
-    let tenant = bring_up(&after, &cluster).await;
-    let found = Api::<ConfigMap>::namespaced(tenant, "default").get("kept").await.unwrap();
-    assert_eq!(found.data, kept.data);
+    let tenant = start_tenant(&after, &cluster).await;
+    let found = Api::<ConfigMap>::namespaced(tenant, "default").get("persistent").await.unwrap();
+    assert_eq!(found.data, config_map.data);
     let name = &cluster.target.name;
     let pod = Api::<Pod>::namespaced(admin().await, name).get(&format!("{name}-0")).await.unwrap();
     let image = pod.spec.unwrap().containers.remove(0).image.unwrap();

@@ -1,7 +1,7 @@
-//! Every call to an API server goes wrong once, and the cluster's life goes on.
+//! The lifecycle of a cluster completes although any single call to an API server fails.
 //!
-//! How it goes wrong follows from its number and a seed: `HEXABASE_TEST_SEED`, or the same every time. Every call has
-//! gone wrong in every way when seven seeds in a row have passed.
+//! The kind of failure follows from the number of the call and a seed, `HEXABASE_TEST_SEED` (0 by default). Seven
+//! consecutive seeds cover every kind of failure of every call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_core::secret::SecretString;
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::sandbox::{Sandbox, SandboxApi};
-use hexabase_k8s::{HostIdentity, HostSettings, TenantConnector, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, HostIdentity, TenantConnector, VClusterProvisioner};
 use http::Response;
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -25,25 +25,27 @@ use serde_json::json;
 use tokio::time::Instant;
 use tower::{BoxError, Service as _};
 
-use super::host_setup::{have_nodes, live, prepared, restricted, settings, until};
+use super::host_setup::{
+    eventually, full_lifecycle, host_config, node_lifecycle, restricted_host, sandbox_with,
+};
 
-/// How a call goes wrong.
+/// Kind of failure of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// The server asks for patience.
+    /// Response 429.
     TooManyRequests,
-    /// The server fails.
+    /// Response 500.
     InternalError,
-    /// Somebody else changed the object a moment ago.
+    /// Response 409, as after a concurrent change of the object.
     Conflict,
-    /// Nobody is there.
-    Refused,
-    /// The server does what was asked for, and the connection breaks before it says so.
-    LostAnswer,
-    /// The answer ends in the middle.
-    HalfAnAnswer,
-    /// The server never answers.
-    Silence,
+    /// The connection is refused.
+    ConnectionRefused,
+    /// The server executes the request, and the connection breaks before the response.
+    LostResponse,
+    /// The response is cut in half.
+    TruncatedResponse,
+    /// The server never responds.
+    NoResponse,
 }
 
 impl Fault {
@@ -51,23 +53,23 @@ impl Fault {
         Self::TooManyRequests,
         Self::InternalError,
         Self::Conflict,
-        Self::Refused,
-        Self::LostAnswer,
-        Self::HalfAnAnswer,
-        Self::Silence,
+        Self::ConnectionRefused,
+        Self::LostResponse,
+        Self::TruncatedResponse,
+        Self::NoResponse,
     ];
 }
 
-/// Which call goes wrong, over all API servers.
+/// Number and fault of the failing call, counted over all API servers.
 #[derive(Debug, Clone)]
 struct Plan {
     target: Option<(u64, Fault)>,
-    passed: Arc<AtomicU64>,
+    calls: Arc<AtomicU64>,
 }
 
 impl Plan {
     fn new(target: Option<(u64, Fault)>) -> Self {
-        Self { target, passed: Arc::default() }
+        Self { target, calls: Arc::default() }
     }
 
     fn client(&self, api: impl Fn() -> Option<SandboxApi> + Send + Sync + 'static) -> Client {
@@ -81,32 +83,32 @@ impl Plan {
         api: Option<SandboxApi>,
         request: http::Request<Body>,
     ) -> std::result::Result<Response<Body>, BoxError> {
-        let number = self.passed.fetch_add(1, Ordering::SeqCst);
+        let number = self.calls.fetch_add(1, Ordering::SeqCst);
         let fault = self.target.filter(|(target, _)| *target == number).map(|(_, fault)| fault);
         match fault {
-            Some(Fault::TooManyRequests) => return Ok(failure(429)),
-            Some(Fault::InternalError) => return Ok(failure(500)),
-            Some(Fault::Conflict) => return Ok(failure(409)),
-            Some(Fault::Refused) => return Err("connection refused".into()),
-            Some(Fault::Silence) => std::future::pending::<()>().await,
+            Some(Fault::TooManyRequests) => return Ok(error_response(429)),
+            Some(Fault::InternalError) => return Ok(error_response(500)),
+            Some(Fault::Conflict) => return Ok(error_response(409)),
+            Some(Fault::ConnectionRefused) => return Err("connection refused".into()),
+            Some(Fault::NoResponse) => std::future::pending::<()>().await,
             _ => {}
         }
         let mut api = api.ok_or("connection refused")?;
-        let answer = api.call(request).await?;
-        let (head, body) = answer.into_parts();
-        let mut whole = body.collect().await?.to_bytes();
+        let response = api.call(request).await?;
+        let (head, body) = response.into_parts();
+        let mut bytes = body.collect().await?.to_bytes();
         match fault {
-            Some(Fault::LostAnswer) => return Err("connection reset".into()),
-            Some(Fault::HalfAnAnswer) => whole.truncate(whole.len() / 2),
+            Some(Fault::LostResponse) => return Err("connection reset".into()),
+            Some(Fault::TruncatedResponse) => bytes.truncate(bytes.len() / 2),
             _ => {}
         }
-        Ok(Response::from_parts(head, Body::from(whole.to_vec())))
+        Ok(Response::from_parts(head, Body::from(bytes.to_vec())))
     }
 }
 
-fn failure(code: u16) -> Response<Body> {
+fn error_response(code: u16) -> Response<Body> {
     let status = json!({
-        "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "not now", "code": code,
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "injected fault", "code": code,
     });
     Response::builder().status(code).body(Body::from(status.to_string().into_bytes())).unwrap()
 }
@@ -125,43 +127,44 @@ impl TenantConnector for Connector {
     }
 }
 
-/// What is done with a cluster.
+/// Operations on a cluster.
 #[derive(Debug, Clone, Copy)]
-enum Life {
-    /// Everything but what is done with nodes.
-    Whole,
-    /// What is done with nodes of its own.
+enum Scenario {
+    /// All operations except those on dedicated nodes.
+    Lifecycle,
+    /// Operations on dedicated nodes.
     Nodes,
 }
 
-/// A cluster's life with Hexabase in its rights, at the end of which nothing is left.
-async fn live_with(plan: &Plan, life: Life) {
-    let sandbox = prepared(&host_setup(&HostIdentity::default())).await;
-    let host = restricted(&sandbox);
+/// Runs a scenario with the permissions that Hexabase has on a host, and checks that no namespace remains.
+async fn run_scenario(plan: &Plan, scenario: Scenario) {
+    let sandbox = sandbox_with(&host_setup(&HostIdentity::default())).await;
+    let host = restricted_host(&sandbox);
     let connector = Connector { sandbox: sandbox.clone(), plan: plan.clone() };
     let provisioner =
-        VClusterProvisioner::new(plan.client(move || Some(host.clone())), Arc::new(connector), settings());
-    let lived = match life {
-        Life::Whole => live(&sandbox, &provisioner).await,
-        Life::Nodes => have_nodes(&sandbox, &provisioner).await,
+        VClusterProvisioner::new(plan.client(move || Some(host.clone())), Arc::new(connector), host_config());
+    let result = match scenario {
+        Scenario::Lifecycle => full_lifecycle(&sandbox, &provisioner).await,
+        Scenario::Nodes => node_lifecycle(&sandbox, &provisioner).await,
     };
-    lived.unwrap_or_else(|error| panic!("{life:?}, {:?}: {error:?}", plan.target));
+    result.unwrap_or_else(|error| panic!("{scenario:?}, {:?}: {error:?}", plan.target));
     let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(sandbox.host_client());
-    let left = namespaces.list(&ListParams::default()).await.unwrap();
-    let left: Vec<_> = left.items.into_iter().filter_map(|namespace| namespace.metadata.name).collect();
-    assert!(!left.iter().any(|name| name.starts_with("ws-")), "{:?}: {left:?}", plan.target);
+    let remaining = namespaces.list(&ListParams::default()).await.unwrap();
+    let remaining: Vec<_> =
+        remaining.items.into_iter().filter_map(|namespace| namespace.metadata.name).collect();
+    assert!(!remaining.iter().any(|name| name.starts_with("ws-")), "{:?}: {remaining:?}", plan.target);
 }
 
-async fn every_call_goes_wrong(fault: Fault) {
+async fn fail_each_call(fault: Fault) {
     let seed = std::env::var("HEXABASE_TEST_SEED").map_or(0, |seed| seed.parse().unwrap());
-    let ways = Fault::ALL.len() as u64;
-    for life in [Life::Whole, Life::Nodes] {
-        let counting = Plan::new(None);
-        live_with(&counting, life).await;
-        let calls = counting.passed.load(Ordering::SeqCst);
-        assert!(calls > 100, "a life has only {calls} calls");
-        for number in (0..calls).filter(|number| (number + seed) % ways == fault as u64) {
-            live_with(&Plan::new(Some((number, fault))), life).await;
+    let kinds = Fault::ALL.len() as u64;
+    for scenario in [Scenario::Lifecycle, Scenario::Nodes] {
+        let counter = Plan::new(None);
+        run_scenario(&counter, scenario).await;
+        let calls = counter.calls.load(Ordering::SeqCst);
+        assert!(calls > 100, "a scenario has only {calls} calls");
+        for number in (0..calls).filter(|number| (number + seed) % kinds == fault as u64) {
+            run_scenario(&Plan::new(Some((number, fault))), scenario).await;
         }
     }
 }
@@ -169,59 +172,63 @@ async fn every_call_goes_wrong(fault: Fault) {
 macro_rules! each {
     ($($name:ident: $fault:ident,)+) => {
         $(
-            // Whoever waits is not waited for: time passes when there is nothing else to do.
+            // Paused time advances whenever all tasks wait.
             #[tokio::test(start_paused = true)]
             async fn $name() {
-                every_call_goes_wrong(Fault::$fault).await;
+                fail_each_call(Fault::$fault).await;
             }
         )+
 
         #[test]
-        fn every_fault_has_its_test() {
+        fn every_fault_has_a_test() {
             assert_eq!([$(Fault::$fault),+], Fault::ALL);
         }
     };
 }
 
 each! {
-    any_call_may_be_put_off: TooManyRequests,
-    any_call_may_fail: InternalError,
-    any_call_may_come_too_late: Conflict,
-    any_call_may_find_nobody: Refused,
-    any_answer_may_get_lost: LostAnswer,
-    any_answer_may_break_off: HalfAnAnswer,
-    any_call_may_get_no_answer: Silence,
+    any_call_may_be_rate_limited: TooManyRequests,
+    any_call_may_return_an_internal_error: InternalError,
+    any_call_may_return_a_conflict: Conflict,
+    any_connection_may_be_refused: ConnectionRefused,
+    any_response_may_be_lost: LostResponse,
+    any_response_may_be_truncated: TruncatedResponse,
+    any_call_may_get_no_response: NoResponse,
 }
 
-/// Leads to nobody who ever answers.
+/// Connector to a tenant that never responds.
 #[derive(Debug)]
-struct Nowhere;
+struct SilentConnector;
 
 #[async_trait]
-impl TenantConnector for Nowhere {
+impl TenantConnector for SilentConnector {
     async fn connect(&self, _: &TenantTarget, _: &SecretString) -> Result<Client> {
-        let silence = tower::service_fn(|_: http::Request<Body>| {
+        let service = tower::service_fn(|_: http::Request<Body>| {
             std::future::pending::<std::result::Result<Response<Body>, BoxError>>()
         });
-        Ok(Client::new(silence, "default"))
+        Ok(Client::new(service, "default"))
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_at_a_silent_tenant_waits_for_it_once() {
-    let sandbox = prepared(&[]).await;
+async fn a_reconcile_waits_only_once_for_a_silent_tenant() {
+    let sandbox = sandbox_with(&[]).await;
     let tenant = fixture::tenant_cluster("shop");
-    let honest =
-        VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
-    until("applied", || async { honest.apply(&tenant).await.map(|applied| applied.tenant) }).await.unwrap();
+    let working_provisioner =
+        VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostConfig::default());
+    eventually("applied", || async {
+        working_provisioner.apply(&tenant).await.map(|applied| applied.tenant)
+    })
+    .await
+    .unwrap();
 
     let host = sandbox.host_client();
-    let provisioner = VClusterProvisioner::new(host, Arc::new(Nowhere), HostSettings::default());
-    let begun = Instant::now();
+    let provisioner = VClusterProvisioner::new(host, Arc::new(SilentConnector), HostConfig::default());
+    let start = Instant::now();
     let observed = provisioner.observe(&tenant.target).await.unwrap();
     assert!(matches!(observed.control_plane, ControlPlaneState::Starting { .. }), "{observed:?}");
-    let waited = begun.elapsed();
+    let observe_duration = start.elapsed();
     assert!(!provisioner.apply(&tenant).await.unwrap().tenant);
-    assert_eq!(begun.elapsed(), waited);
-    assert!(waited <= Duration::from_secs(5), "{waited:?}");
+    assert_eq!(start.elapsed(), observe_duration);
+    assert!(observe_duration <= Duration::from_secs(5), "{observe_duration:?}");
 }

@@ -1,37 +1,37 @@
-//! What Hexabase is allowed on a host cluster is enough for all it does there, and not more.
+//! Permissions of Hexabase on a host cluster: sufficient for all of its operations, and minimal.
 
 use std::time::Duration;
 
 use hexabase_core::desired::TenantCluster;
 use hexabase_core::error::{Error, ErrorKind, Result};
-use hexabase_core::fixture::{self, THEN};
+use hexabase_core::fixture::{self, FIXTURE_TIME};
 use hexabase_core::model::ControlPlaneStore;
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
 use hexabase_core::quantity::Quantity;
 use hexabase_k8s::render::{host_objects, host_setup};
 use hexabase_k8s::sandbox::{Sandbox, SandboxApi, SandboxOptions, User};
-use hexabase_k8s::{HostIdentity, HostSettings, Kind, Object, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, HostIdentity, Kind, Object, VClusterProvisioner};
 use kube::Client;
 use serde_json::{Value, json};
 
-use super::InSandbox;
-use super::nodes::{pool, set_aside};
+use super::SandboxHarness;
+use super::nodes::{add_reserved_node, pool};
 
-pub(crate) fn settings() -> HostSettings {
-    exposed_by("ingress/passthrough")
+pub(crate) fn host_config() -> HostConfig {
+    config_with_exposure("ingress/passthrough")
 }
 
-pub(crate) fn exposed_by(exposure: &str) -> HostSettings {
-    HostSettings {
+pub(crate) fn config_with_exposure(exposure: &str) -> HostConfig {
+    HostConfig {
         identity: Some(HostIdentity::default()),
         endpoint: "https://{name}.tenants.example".to_owned(),
         exposure: exposure.parse().unwrap(),
         ingress: Some("nginx/ingress-nginx/{name}.apps.example".parse().unwrap()),
-        ..HostSettings::default()
+        ..HostConfig::default()
     }
 }
 
-/// Sends a request, and answers the status code.
+/// Sends a request, and returns the status code of the response.
 pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &Value) -> u16 {
     let request =
         http::Request::builder().method(method).uri(path).header("content-type", "application/json");
@@ -39,7 +39,7 @@ pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &Value
     client.send(request.body(kube::client::Body::from(bytes)).unwrap()).await.unwrap().status().as_u16()
 }
 
-/// What is at a path.
+/// Returns the object or list at a path.
 pub(crate) async fn get(client: &Client, path: &str) -> Value {
     client.request(http::Request::get(path).body(Vec::new()).unwrap()).await.unwrap()
 }
@@ -53,22 +53,22 @@ pub(crate) fn path(object: &Object) -> String {
     }
 }
 
-/// A prepared sandbox, and Hexabase on it as nobody more than what was applied makes of it.
-async fn with(access: &[Object]) -> (Sandbox, VClusterProvisioner) {
-    let sandbox = prepared(access).await;
-    let client = Client::new(restricted(&sandbox), "default");
-    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), settings());
+/// Sandbox to which an administrator has applied `access`, and a provisioner that has only these permissions.
+async fn restricted_provisioner(access: &[Object]) -> (Sandbox, VClusterProvisioner) {
+    let sandbox = sandbox_with(access).await;
+    let client = Client::new(restricted_host(&sandbox), "default");
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), host_config());
     (sandbox, provisioner)
 }
 
-/// A sandbox that takes no time for anything, and to which an administrator has applied `access`.
-pub(crate) async fn prepared(access: &[Object]) -> Sandbox {
+/// Sandbox without simulated delays to which an administrator has applied `access`.
+pub(crate) async fn sandbox_with(access: &[Object]) -> Sandbox {
     let sandbox = Sandbox::start(SandboxOptions {
         startup: Duration::ZERO,
         termination: Duration::ZERO,
         ..SandboxOptions::default()
     });
-    // The sandbox evaluates no expressions; on a real host these narrow it further.
+    // The sandbox evaluates no admission policies; on a real host they narrow the permissions further.
     let policies = [Kind::ADMISSION_POLICY, Kind::ADMISSION_POLICY_BINDING];
     for object in access.iter().filter(|object| !policies.contains(&object.kind)) {
         assert_eq!(send(&sandbox.host_client(), "POST", &path(object), &object.body).await, 201);
@@ -76,25 +76,25 @@ pub(crate) async fn prepared(access: &[Object]) -> Sandbox {
     sandbox
 }
 
-/// The host as Hexabase sees it that was given nothing but what it asks for.
-pub(crate) fn restricted(sandbox: &Sandbox) -> SandboxApi {
+/// API server of the host, called as the service account of Hexabase.
+pub(crate) fn restricted_host(sandbox: &Sandbox) -> SandboxApi {
     let HostIdentity { namespace, name } = HostIdentity::default();
     let user = User::authenticated(format!("system:serviceaccount:{namespace}:{name}"), Vec::new());
     sandbox.host().with_user(user)
 }
 
-mod what_is_allowed_is_enough {
-    use super::{InSandbox, necessary, with};
+mod conformance_with_required_access {
+    use super::{SandboxHarness, required_access, restricted_provisioner};
 
     hexabase_core::cluster_provisioner_conformance!(async {
-        let (sandbox, provisioner) = with(&necessary()).await;
-        (InSandbox::new(sandbox, provisioner), ())
+        let (sandbox, provisioner) = restricted_provisioner(&required_access()).await;
+        (SandboxHarness::new(sandbox, provisioner), ())
     });
 }
 
-/// Objects of every kind that look like ours and should not be there.
-fn strays(cluster: &TenantCluster, settings: &HostSettings) -> Vec<Object> {
-    let mut objects = host_objects(cluster, settings).unwrap();
+/// Objects of every kind with the labels of Hexabase that the desired state does not contain.
+fn strays(cluster: &TenantCluster, host_config: &HostConfig) -> Vec<Object> {
+    let mut objects = host_objects(cluster, host_config).unwrap();
     objects.retain(|object| object.kind != Kind::NAMESPACE);
     for object in &mut objects {
         object.name = format!("stray-{}", object.name);
@@ -106,47 +106,47 @@ fn strays(cluster: &TenantCluster, settings: &HostSettings) -> Vec<Object> {
     objects
 }
 
-/// How often anything is tried: the sandbox takes its turns between.
-const ATTEMPTS: usize = 100;
+/// Maximum number of attempts. The controllers of the sandbox run between attempts.
+const MAX_ATTEMPTS: usize = 100;
 
-pub(crate) async fn until<F: Future<Output = Result<bool>>>(
-    what: &str,
+pub(crate) async fn eventually<F: Future<Output = Result<bool>>>(
+    description: &str,
     attempt: impl Fn() -> F,
 ) -> Result<()> {
-    let mut refusals = 0;
-    for _ in 0..ATTEMPTS {
+    let mut permission_errors = 0;
+    for _ in 0..MAX_ATTEMPTS {
         match attempt().await {
             Ok(true) => return Ok(()),
             Ok(false) => {}
             Err(error) => {
-                refusals += u8::from(is_refusal(&error));
-                // Rights that were just given are known by the next attempt.
-                if !error.is_retryable() || refusals > 2 {
+                permission_errors += u8::from(is_missing_permission(&error));
+                // Permissions that were granted a moment ago take effect by the next attempt.
+                if !error.is_retryable() || permission_errors > 2 {
                     return Err(error);
                 }
             }
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    Err(Error::unexpected(what.to_owned()))
+    Err(Error::unexpected(description.to_owned()))
 }
 
-/// A tenant with a control plane of three replicas and an etcd.
-pub(crate) fn of_three(name: &str) -> TenantCluster {
+/// Tenant with a control plane of three replicas and an etcd.
+pub(crate) fn three_replicas(name: &str) -> TenantCluster {
     let mut cluster = fixture::tenant_cluster(name);
     cluster.control_plane.store = ControlPlaneStore::Etcd;
     cluster.control_plane.replicas = 3;
     cluster
 }
 
-/// All that Hexabase does with a tenant's cluster on its host.
-pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
+/// Runs all operations on a tenant cluster, except those on dedicated nodes and Gateway routes.
+pub(crate) async fn full_lifecycle(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
     let admin = sandbox.host_client();
-    let mut cluster = of_three("shop");
+    let mut cluster = three_replicas("shop");
     let target = cluster.target.clone();
-    let reaches = |wanted: ControlPlaneState| {
+    let reaches = |desired: ControlPlaneState| {
         let target = target.clone();
-        async move { Ok(provisioner.observe(&target).await?.control_plane == wanted) }
+        async move { Ok(provisioner.observe(&target).await?.control_plane == desired) }
     };
     let applied = |cluster: &TenantCluster| {
         let cluster = cluster.clone();
@@ -155,30 +155,32 @@ pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -
             async move { provisioner.apply(&cluster).await.map(|applied| applied.tenant) }
         }
     };
-    until("applying", applied(&cluster)).await?;
-    until("ready", || reaches(ControlPlaneState::Ready)).await?;
+    eventually("cluster applied", applied(&cluster)).await?;
+    eventually("cluster ready", || reaches(ControlPlaneState::Ready)).await?;
 
-    let strays = strays(&cluster, &settings());
+    let strays = strays(&cluster, &host_config());
     for stray in &strays {
         assert_eq!(send(&admin, "POST", &path(stray), &stray.body).await, 201, "{}", stray.name);
     }
-    until("strays noticed", applied(&cluster)).await?;
+    eventually("cluster with strays applied", applied(&cluster)).await?;
     for stray in &strays {
-        let place = format!("{}/{}", path(stray), stray.name);
-        until("strays removed", || async { Ok(send(&admin, "GET", &place, &Value::Null).await == 404) })
-            .await?;
+        let stray_path = format!("{}/{}", path(stray), stray.name);
+        eventually("strays deleted", || async {
+            Ok(send(&admin, "GET", &stray_path, &Value::Null).await == 404)
+        })
+        .await?;
     }
 
     cluster.control_plane.storage = Quantity::gibibytes(500);
-    until("applied", applied(&cluster)).await?;
-    until("as planned", || async { Ok(provisioner.plan(&cluster).await?.is_empty()) }).await?;
+    eventually("larger volume applied", applied(&cluster)).await?;
+    eventually("drift repaired", || async { Ok(provisioner.plan(&cluster).await?.is_empty()) }).await?;
     let claim = format!("/api/v1/namespaces/{0}/persistentvolumeclaims/data-{0}-etcd-2", target.name);
     let claim = admin.request::<Value>(http::Request::get(claim).body(Vec::new()).unwrap()).await.unwrap();
     if claim["spec"]["resources"]["requests"]["storage"] != "500Gi" {
         return Err(Error::unexpected("the volume did not grow"));
     }
 
-    // A pod of the tenant that nobody looks after once its control plane sleeps.
+    // A pod of the tenant without an owner, which suspension has to delete.
     let orphan = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": { "name": "orphan", "labels": { "vcluster.loft.sh/managed-by": target.name } },
@@ -186,48 +188,52 @@ pub(crate) async fn live(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -
     });
     let pods = format!("/api/v1/namespaces/{}/pods", target.name);
     assert_eq!(send(&admin, "POST", &pods, &orphan).await, 201);
-    until("asleep", || async {
-        provisioner.suspend(&target, THEN).await?;
+    eventually("cluster suspended", || async {
+        provisioner.suspend(&target, FIXTURE_TIME).await?;
         reaches(ControlPlaneState::Stopped).await
     })
     .await?;
-    until("resumed", || async { provisioner.resume(&target).await.map(|()| true) }).await?;
-    until("awake", || reaches(ControlPlaneState::Ready)).await?;
+    eventually("resume accepted", || async { provisioner.resume(&target).await.map(|()| true) }).await?;
+    eventually("cluster resumed", || reaches(ControlPlaneState::Ready)).await?;
 
-    // Somebody takes our rights away: they are given again.
-    let way_in =
+    // The RoleBinding of Hexabase in the namespace is restored.
+    let role_binding =
         format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings/hexabase", target.name);
-    assert_eq!(send(&admin, "DELETE", &way_in, &Value::Null).await, 200);
-    until("let in again", applied(&cluster)).await?;
+    assert_eq!(send(&admin, "DELETE", &role_binding, &Value::Null).await, 200);
+    eventually("RoleBinding restored", applied(&cluster)).await?;
 
-    until("deleted", || async { provisioner.delete(&target).await.map(|()| true) }).await?;
-    until("gone", || reaches(ControlPlaneState::Absent)).await
+    eventually("deletion accepted", || async { provisioner.delete(&target).await.map(|()| true) }).await?;
+    eventually("cluster deleted", || reaches(ControlPlaneState::Absent)).await
 }
 
-/// All that Hexabase does with routes at a Gateway, where a host knows them.
-async fn be_routed(sandbox: &Sandbox) -> Result<()> {
+/// Runs all operations on routes of a Gateway, on a host with the Gateway API.
+async fn gateway_lifecycle(sandbox: &Sandbox) -> Result<()> {
     let admin = sandbox.host_client();
-    make_routes_known(sandbox).await;
-    let settings = exposed_by("gateway/edge/tenants");
-    let client = Client::new(restricted(sandbox), "default");
-    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), settings.clone());
+    install_tls_routes(sandbox).await;
+    let config = config_with_exposure("gateway/edge/tenants");
+    let client = Client::new(restricted_host(sandbox), "default");
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), config.clone());
     let cluster = fixture::tenant_cluster("routed");
     let applied = || async { provisioner.apply(&cluster).await.map(|_| true) };
-    until("routed", applied).await?;
-    let mut strays = strays(&cluster, &settings);
+    eventually("route applied", applied).await?;
+    let mut strays = strays(&cluster, &config);
     strays.retain(|object| object.kind == Kind::TLS_ROUTE);
-    let [stray] = strays.as_slice() else { panic!("one route: {strays:?}") };
+    let [stray] = strays.as_slice() else { panic!("expected one route: {strays:?}") };
     let routes = path(stray);
     assert_eq!(send(&admin, "POST", &routes, &stray.body).await, 201);
-    until("the stray removed", applied).await?;
-    let left = get(&admin, &routes).await;
-    assert_eq!(left["items"].as_array().unwrap().len(), 1, "{left}");
-    assert_eq!(left["items"][0]["spec"]["hostnames"][0], format!("{}.tenants.example", cluster.target.name));
-    until("deleted", || async { provisioner.delete(&cluster.target).await.map(|()| true) }).await
+    eventually("stray route deleted", applied).await?;
+    let remaining = get(&admin, &routes).await;
+    assert_eq!(remaining["items"].as_array().unwrap().len(), 1, "{remaining}");
+    assert_eq!(
+        remaining["items"][0]["spec"]["hostnames"][0],
+        format!("{}.tenants.example", cluster.target.name)
+    );
+    eventually("deletion accepted", || async { provisioner.delete(&cluster.target).await.map(|()| true) })
+        .await
 }
 
-/// Defines TLSRoutes, with as much as makes them known.
-pub(crate) async fn make_routes_known(sandbox: &Sandbox) {
+/// Installs a minimal CustomResourceDefinition of TLSRoute.
+pub(crate) async fn install_tls_routes(sandbox: &Sandbox) {
     let Kind { group, version, kind, plural, .. } = Kind::TLS_ROUTE;
     let schema =
         json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
@@ -246,135 +252,137 @@ pub(crate) async fn make_routes_known(sandbox: &Sandbox) {
     assert_eq!(send(&sandbox.host_client(), "POST", definitions, &definition).await, 201);
 }
 
-/// All that Hexabase does with nodes of a tenant's own.
-pub(crate) async fn have_nodes(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
+/// Runs all operations on dedicated nodes.
+pub(crate) async fn node_lifecycle(sandbox: &Sandbox, provisioner: &VClusterProvisioner) -> Result<()> {
     let admin = sandbox.host_client();
-    set_aside(&admin, "one").await;
-    let without = fixture::tenant_cluster("own");
-    let target = without.target.clone();
-    let with = TenantCluster { node_pools: vec![pool(1)], ..without.clone() };
-    let settled = |tenant: &TenantCluster| {
+    add_reserved_node(&admin, "one").await;
+    let without_pool = fixture::tenant_cluster("own");
+    let target = without_pool.target.clone();
+    let with_pool = TenantCluster { node_pools: vec![pool(1)], ..without_pool.clone() };
+    let nodes_settled = |tenant: &TenantCluster| {
         let tenant = tenant.clone();
         async move {
             let nodes = provisioner.apply(&tenant).await?.nodes;
             Ok(nodes.is_some_and(|nodes| nodes.waiting.is_none()))
         }
     };
-    until("given a node", || settled(&with)).await?;
+    eventually("node assigned", || nodes_settled(&with_pool)).await?;
     let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "there" },
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "on-node" },
         "spec": { "nodeName": "one", "containers": [{ "name": "a", "image": "a" }] },
     });
     assert_eq!(send(&admin, "POST", &format!("/api/v1/namespaces/{}/pods", target.name), &pod).await, 201);
-    until("the node given back", || settled(&without)).await?;
+    eventually("node released", || nodes_settled(&without_pool)).await?;
     let node = get(&admin, "/api/v1/nodes/one").await;
     if !node["metadata"]["labels"]["hexabase.ai/node-pool"].is_null() {
-        return Err(Error::unexpected("the node was not given back"));
+        return Err(Error::unexpected("the node was not released"));
     }
-    until("deleted", || async { provisioner.delete(&target).await.map(|()| true) }).await?;
-    until("gone", || async {
+    eventually("deletion accepted", || async { provisioner.delete(&target).await.map(|()| true) }).await?;
+    eventually("cluster deleted", || async {
         Ok(provisioner.observe(&target).await?.control_plane == ControlPlaneState::Absent)
     })
     .await
 }
 
 #[tokio::test]
-async fn a_whole_life_is_allowed() {
-    let (sandbox, provisioner) = with(&necessary()).await;
-    live(&sandbox, &provisioner).await.unwrap();
-    have_nodes(&sandbox, &provisioner).await.unwrap();
-    be_routed(&sandbox).await.unwrap();
+async fn the_required_access_suffices_for_the_full_lifecycle() {
+    let (sandbox, provisioner) = restricted_provisioner(&required_access()).await;
+    full_lifecycle(&sandbox, &provisioner).await.unwrap();
+    node_lifecycle(&sandbox, &provisioner).await.unwrap();
+    gateway_lifecycle(&sandbox).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_host_that_knows_of_nothing_that_leads_to_tenants_goes_on_without() {
-    let mut access = necessary();
+async fn kinds_for_exposure_and_replicas_are_optional() {
+    let mut access = required_access();
     for role in access.iter_mut().filter(|object| object.kind == Kind::CLUSTER_ROLE) {
         let rules = role.body["rules"].as_array_mut().unwrap();
         let unknown = ["ingresses", "tlsroutes", "poddisruptionbudgets", "leases"];
         rules.retain(|rule| !unknown.iter().any(|resource| rule["resources"] == json!([resource])));
     }
-    let sandbox = prepared(&access).await;
-    let client = Client::new(restricted(&sandbox), "default");
-    let settings = HostSettings { ingress: None, ..exposed_by("internal") };
-    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), settings);
+    let sandbox = sandbox_with(&access).await;
+    let client = Client::new(restricted_host(&sandbox), "default");
+    let config = HostConfig { ingress: None, ..config_with_exposure("internal") };
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), config);
     let cluster = fixture::tenant_cluster("shop");
-    until("applied", || async { provisioner.apply(&cluster).await.map(|applied| applied.tenant) })
-        .await
-        .unwrap();
+    eventually("cluster applied", || async {
+        provisioner.apply(&cluster).await.map(|applied| applied.tenant)
+    })
+    .await
+    .unwrap();
     assert_eq!(provisioner.plan(&cluster).await.unwrap(), []);
 }
 
-/// What Hexabase cannot do without: anything but watching.
-fn necessary() -> Vec<Object> {
+/// Permissions that Hexabase requires: all except watching, which is optional.
+fn required_access() -> Vec<Object> {
     let access = host_setup(&HostIdentity::default()).into_iter();
     access.filter(|object| object.name != "hexabase-watch").collect()
 }
 
-/// The same access with one verb of one rule less, for each; and what is missing then.
-fn each_without_one_verb() -> Vec<(String, Vec<Object>)> {
-    let access = necessary();
-    let mut fewer = Vec::new();
-    for (place, role) in access.iter().enumerate().filter(|(_, object)| object.kind == Kind::CLUSTER_ROLE) {
-        for (number, rule) in role.body["rules"].as_array().unwrap().iter().enumerate() {
-            for (position, verb) in rule["verbs"].as_array().unwrap().iter().enumerate() {
-                let mut less = access.clone();
-                let verbs = less[place].body["rules"][number]["verbs"].as_array_mut().unwrap();
-                verbs.remove(position);
+/// Variants of the required access, each without one verb of one rule, with a description of the missing verb.
+fn access_without_each_verb() -> Vec<(String, Vec<Object>)> {
+    let access = required_access();
+    let mut variants = Vec::new();
+    for (index, role) in access.iter().enumerate().filter(|(_, object)| object.kind == Kind::CLUSTER_ROLE) {
+        for (rule_index, rule) in role.body["rules"].as_array().unwrap().iter().enumerate() {
+            for (verb_index, verb) in rule["verbs"].as_array().unwrap().iter().enumerate() {
+                let mut reduced = access.clone();
+                let verbs = reduced[index].body["rules"][rule_index]["verbs"].as_array_mut().unwrap();
+                verbs.remove(verb_index);
                 if verbs.is_empty() {
-                    less[place].body["rules"].as_array_mut().unwrap().remove(number);
+                    reduced[index].body["rules"].as_array_mut().unwrap().remove(rule_index);
                 }
-                fewer.push((format!("{}: {verb} {}", role.name, rule["resources"][0]), less));
+                variants.push((format!("{}: {verb} {}", role.name, rule["resources"][0]), reduced));
             }
         }
     }
-    fewer
+    variants
 }
 
-/// Whether it failed for want of a right, and not for anything else.
-fn is_refusal(error: &Error) -> bool {
+/// `true` if the error is a missing permission or a consequence of one.
+fn is_missing_permission(error: &Error) -> bool {
     let consequences = [
-        "the rights in the namespace are not known yet",
+        "the permissions in the namespace are not effective yet",
         "the volume did not grow",
-        "the node was not given back",
+        "the node was not released",
     ];
     error.kind() == ErrorKind::Forbidden || consequences.iter().any(|text| error.to_string().contains(text))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_is_allowed_can_be_left_out() {
-    let fewer = each_without_one_verb();
-    assert!(fewer.len() > 50, "only {} verbs", fewer.len());
-    let lives = fewer.into_iter().map(|(what, access)| {
+async fn every_granted_verb_is_required() {
+    let variants = access_without_each_verb();
+    assert!(variants.len() > 50, "expected more than 50 verbs, found {}", variants.len());
+    let runs = variants.into_iter().map(|(description, access)| {
         tokio::spawn(async move {
-            let (sandbox, provisioner) = with(&access).await;
+            let (sandbox, provisioner) = restricted_provisioner(&access).await;
             let all = async {
-                live(&sandbox, &provisioner).await?;
-                have_nodes(&sandbox, &provisioner).await?;
-                be_routed(&sandbox).await
+                full_lifecycle(&sandbox, &provisioner).await?;
+                node_lifecycle(&sandbox, &provisioner).await?;
+                gateway_lifecycle(&sandbox).await
             };
             match all.await {
-                Ok(()) => Some(what),
-                Err(error) if is_refusal(&error) => None,
-                Err(error) => panic!("without {what}: {error:?}"),
+                Ok(()) => Some(description),
+                Err(error) if is_missing_permission(&error) => None,
+                Err(error) => panic!("without {description}: {error:?}"),
             }
         })
     });
-    let mut needless = Vec::new();
-    for life in lives.collect::<Vec<_>>() {
-        needless.extend(life.await.unwrap());
+    let mut unneeded = Vec::new();
+    for run in runs.collect::<Vec<_>>() {
+        unneeded.extend(run.await.unwrap());
     }
-    assert!(needless.is_empty(), "these are not needed: {needless:#?}");
+    assert!(unneeded.is_empty(), "permissions that are not required: {unneeded:#?}");
 }
 
 #[test]
-fn nothing_is_allowed_on_the_whole_cluster_but_namespaces_and_ones_own_role_in_them() {
+fn cluster_wide_access_covers_only_namespaces_and_the_own_role_binding() {
     let access = host_setup(&HostIdentity::default());
-    let everywhere =
+    let cluster_wide =
         access.iter().find(|object| object.kind == Kind::CLUSTER_ROLE && object.name == "hexabase");
-    let rules = everywhere.unwrap().body["rules"].as_array().unwrap();
-    let named: Vec<&str> = rules.iter().map(|rule| rule["resources"][0].as_str().unwrap()).collect();
-    assert_eq!(named, ["namespaces", "rolebindings", "clusterroles"]);
+    let rules = cluster_wide.unwrap().body["rules"].as_array().unwrap();
+    let resources: Vec<&str> = rules.iter().map(|rule| rule["resources"][0].as_str().unwrap()).collect();
+    assert_eq!(resources, ["namespaces", "rolebindings", "clusterroles"]);
     assert_eq!(rules[2]["verbs"], json!(["bind"]));
     let nodes =
         access.iter().find(|object| object.kind == Kind::CLUSTER_ROLE && object.name == "hexabase-nodes");
@@ -389,29 +397,34 @@ fn nothing_is_allowed_on_the_whole_cluster_but_namespaces_and_ones_own_role_in_t
 }
 
 #[test]
-fn an_identity_is_a_namespace_and_a_name() {
+fn a_host_identity_parses_as_namespace_and_name() {
     let identity: HostIdentity = "hexabase-system/hexabase".parse().unwrap();
     assert_eq!(
         (identity.clone(), identity.to_string()),
         (HostIdentity::default(), "hexabase-system/hexabase".to_owned())
     );
-    for wrong in ["", "hexabase", "a/", "/b", "a/b/c", "A/b", "a/-b"] {
-        assert!(wrong.parse::<HostIdentity>().is_err(), "{wrong}");
+    for invalid in ["", "hexabase", "a/", "/b", "a/b/c", "A/b", "a/-b"] {
+        assert!(invalid.parse::<HostIdentity>().is_err(), "{invalid}");
     }
 }
 
 #[tokio::test]
-async fn no_ingress_of_a_tenant_comes_to_a_host_without_a_guard_on_them() {
-    let mut access = necessary();
+async fn tenant_ingresses_require_the_ingress_admission_policy() {
+    let mut access = required_access();
     for namespace in access.iter_mut().filter(|object| object.kind == Kind::NAMESPACE) {
-        // As an earlier release left it.
-        namespace.body["metadata"]["annotations"] = json!({ "hexabase.ai/guards": "hexabase-tenants" });
+        // As after the host setup of an earlier release.
+        namespace.body["metadata"]["annotations"] =
+            json!({ "hexabase.ai/admission-policies": "hexabase-tenants" });
     }
-    let (sandbox, provisioner) = with(&access).await;
+    let (sandbox, provisioner) = restricted_provisioner(&access).await;
     let cluster = fixture::tenant_cluster("shop");
     let error = provisioner.apply(&cluster).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.message().contains("hexabase host-setup"), "{error}");
     let namespace = format!("/api/v1/namespaces/{}", cluster.target.name);
-    assert_eq!(send(&sandbox.host_client(), "GET", &namespace, &Value::Null).await, 404, "nothing was made");
+    assert_eq!(
+        send(&sandbox.host_client(), "GET", &namespace, &Value::Null).await,
+        404,
+        "nothing is created"
+    );
 }

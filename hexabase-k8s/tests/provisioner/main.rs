@@ -1,15 +1,15 @@
-//! The vCluster provisioner in the sandbox, against the suite that every provisioner must pass.
+//! The vCluster provisioner on the sandbox: the conformance suite of `ClusterProvisioner`, and cases of its own.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod balancer;
 mod faults;
+mod host_capacity;
 mod host_setup;
-mod hostile;
+mod host_watch;
+mod load_balancer;
 mod nodes;
-mod occupy;
 mod replicas;
 mod rollout;
-mod watching;
+mod untrusted_tenants;
 
 use std::sync::Arc;
 
@@ -19,67 +19,69 @@ use hexabase_core::desired::TenantTarget;
 use hexabase_core::name::ProjectName;
 use hexabase_core::provisioner::ClusterProvisioner;
 use hexabase_k8s::sandbox::Sandbox;
-use hexabase_k8s::{HostSettings, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, VClusterProvisioner};
 use kube::Client;
 use tokio::task::JoinSet;
 
-use occupy::{leave_no_room, make_namespace};
+use host_capacity::{create_namespace, exhaust_quota};
 
 #[derive(Debug)]
-struct InSandbox {
+struct SandboxHarness {
     sandbox: Sandbox,
     provisioner: Arc<VClusterProvisioner>,
-    watching: JoinSet<()>,
+    watch: JoinSet<()>,
 }
 
-impl InSandbox {
+impl SandboxHarness {
     async fn start() -> Self {
         let sandbox = Sandbox::start(Default::default());
         let provisioner =
-            VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostSettings::default());
+            VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostConfig::default());
         Self::new(sandbox, provisioner)
     }
 
     fn new(sandbox: Sandbox, provisioner: VClusterProvisioner) -> Self {
-        Self { sandbox, provisioner: Arc::new(provisioner), watching: JoinSet::new() }
+        Self { sandbox, provisioner: Arc::new(provisioner), watch: JoinSet::new() }
     }
 
-    /// The same with somebody who watches the host.
-    fn watched(mut self) -> Self {
+    /// Same harness with a running host watch.
+    fn with_host_watch(mut self) -> Self {
         let provisioner = self.provisioner.clone();
-        self.watching.spawn(async move { provisioner.watch(&|_| ()).await });
+        self.watch.spawn(async move { provisioner.watch(&|_| ()).await });
         self
     }
 }
 
 #[async_trait]
-impl ClusterHarness for InSandbox {
+impl ClusterHarness for SandboxHarness {
     fn provisioner(&self) -> &dyn ClusterProvisioner {
         &*self.provisioner
     }
 
     async fn occupy_cluster(&self, target: &TenantTarget) {
-        make_namespace(self.sandbox.host_client(), &target.name).await;
+        create_namespace(self.sandbox.host_client(), &target.name).await;
     }
 
-    async fn leave_no_room(&self, target: &TenantTarget) {
-        leave_no_room(self.sandbox.host_client(), target).await;
+    async fn exhaust_quota(&self, target: &TenantTarget) {
+        exhaust_quota(self.sandbox.host_client(), target).await;
     }
 
     async fn occupy_namespace(&self, target: &TenantTarget, namespace: &ProjectName) {
         let tenant = self.sandbox.tenant(&target.name).unwrap();
-        make_namespace(Client::new(tenant, "default"), namespace.as_str()).await;
+        create_namespace(Client::new(tenant, "default"), namespace.as_str()).await;
     }
 }
 
-mod in_the_sandbox_while_it_is_watched {
-    use super::InSandbox;
+mod in_the_sandbox_with_a_host_watch {
+    use super::SandboxHarness;
 
-    hexabase_core::cluster_provisioner_conformance!(async { (InSandbox::start().await.watched(), ()) });
+    hexabase_core::cluster_provisioner_conformance!(async {
+        (SandboxHarness::start().await.with_host_watch(), ())
+    });
 }
 
 mod in_the_sandbox {
-    use super::InSandbox;
+    use super::SandboxHarness;
 
-    hexabase_core::cluster_provisioner_conformance!(async { (InSandbox::start().await, ()) });
+    hexabase_core::cluster_provisioner_conformance!(async { (SandboxHarness::start().await, ()) });
 }

@@ -1,7 +1,9 @@
--- Everything that belongs to an organization leads with organization_id, in keys and in indexes, so that
--- rows of one tenant lie together and no statement reaches another tenant's by accident.
--- Ids are compared byte by byte (COLLATE "C"): so they are as old as they look, whatever the language of the
--- database. Columns that hold JSON are read whole and never searched.
+-- Schema of the PostgreSQL store, with its row-level security.
+--
+-- In tables that belong to an organization, every key and index starts with organization_id: rows of one tenant are
+-- stored together, and a statement that names an organization cannot reach another one.
+-- Ids are compared byte by byte (COLLATE "C"), so that their order is the order of creation in any database locale.
+-- JSON columns are read as a whole and never searched.
 
 CREATE TABLE users (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
@@ -29,6 +31,7 @@ CREATE TABLE sessions (
     provider text NOT NULL,
     refresh_hash text,
     cookie_hash text,
+    grant_to_client json NOT NULL,
     device text NOT NULL,
     address text,
     created_at timestamptz NOT NULL,
@@ -38,7 +41,7 @@ CREATE TABLE sessions (
     version bigint NOT NULL
 );
 CREATE INDEX sessions_of_user ON sessions (user_id, id);
-CREATE INDEX sessions_by_end ON sessions (expires_at);
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 CREATE INDEX sessions_revoked ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
 
 CREATE TABLE spent_refresh_tokens (
@@ -116,6 +119,8 @@ CREATE TABLE invitations (
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (organization_id, id)
 );
+-- A user who signs in is shown the invitations of their address.
+CREATE INDEX invitations_by_email ON invitations (email);
 
 CREATE TABLE service_accounts (
     organization_id text COLLATE "C" NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
@@ -137,6 +142,9 @@ CREATE TABLE workspaces (
     region text,
     kubernetes_version text NOT NULL,
     power text NOT NULL,
+    suspension_reason text,
+    node_pools json NOT NULL,
+    access_revocations json NOT NULL,
     deletion_requested_at timestamptz,
     host_cluster text NOT NULL,
     generation bigint NOT NULL,
@@ -152,6 +160,8 @@ CREATE TABLE workspaces (
 );
 CREATE INDEX workspaces_due ON workspaces (reconcile_at) WHERE reconcile_at IS NOT NULL;
 CREATE INDEX workspaces_on_host ON workspaces (host_cluster);
+-- Tokens of tenant clusters name the workspace alone.
+CREATE INDEX workspaces_by_id ON workspaces (id);
 
 CREATE TABLE workspace_groups (
     organization_id text COLLATE "C" NOT NULL,
@@ -237,8 +247,8 @@ CREATE TABLE role_assignments (
     FOREIGN KEY (organization_id, workspace_id, project_id)
         REFERENCES projects (organization_id, workspace_id, id) ON DELETE CASCADE
 );
--- One group has one role once in one place; the workspace as a whole is a place, too.
-CREATE UNIQUE INDEX role_assignments_once
+-- A group has a role at most once per scope: a project, or the workspace (no project).
+CREATE UNIQUE INDEX role_assignments_unique
     ON role_assignments (organization_id, workspace_id, COALESCE(project_id, ''), group_id, role);
 CREATE INDEX role_assignments_by_group ON role_assignments (organization_id, workspace_id, group_id);
 CREATE INDEX role_assignments_by_project ON role_assignments (organization_id, workspace_id, project_id);
@@ -274,7 +284,7 @@ CREATE TABLE live_events (
 );
 CREATE INDEX live_events_by_age ON live_events (at);
 
--- The audit log outlives what it tells about: it refers to nothing.
+-- Audit events outlive the objects that they describe: no foreign keys.
 CREATE TABLE audit_events (
     organization_id text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -301,17 +311,22 @@ CREATE TABLE outbox (
     payload bytea NOT NULL,
     claimed_until timestamptz NOT NULL
 );
+-- A relay claims a message only if no earlier message of the same workspace is claimed.
+CREATE INDEX outbox_by_workspace ON outbox (workspace_id, id);
+-- Every message is updated once (claimed) before it is deleted. Free space on each page lets PostgreSQL store the claimed
+-- version on the same page, without touching the indexes (HOT update).
+ALTER TABLE outbox SET (fillfactor = 45);
 
 CREATE TABLE idempotency (
     user_id text COLLATE "C" NOT NULL,
     key text NOT NULL,
     fingerprint text NOT NULL,
-    reply bytea NOT NULL,
+    response bytea NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (user_id, key)
 );
-CREATE INDEX idempotency_by_end ON idempotency (expires_at);
+CREATE INDEX idempotency_by_expiry ON idempotency (expires_at);
 
 CREATE TABLE leases (
     name text NOT NULL PRIMARY KEY,
@@ -319,12 +334,160 @@ CREATE TABLE leases (
     token bigint NOT NULL,
     expires_at timestamptz NOT NULL
 );
-CREATE INDEX outbox_by_workspace ON outbox (workspace_id, id);
 
--- The oldest program that still works with these tables, by the newest migration it knows. Migrations that only
--- add leave it alone, so that programs of both ages run side by side; one that takes something away raises it.
+-- Host clusters belong to the installation, not to an organization.
+CREATE TABLE hosts (
+    name text COLLATE "C" NOT NULL PRIMARY KEY,
+    region text,
+    labels json NOT NULL,
+    cordoned boolean NOT NULL,
+    capacity bigint NOT NULL,
+    sandbox boolean NOT NULL,
+    settings json NOT NULL,
+    sealed_kubeconfig bytea NOT NULL,
+    health json NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL
+);
+
+-- Billing state per organization, as last read from the billing provider.
+CREATE TABLE billing_accounts (
+    organization_id text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES organizations (id) ON DELETE CASCADE,
+    customer_id text COLLATE "C",
+    pending_order json NOT NULL,
+    rejection json NOT NULL,
+    subscription json NOT NULL,
+    standing json NOT NULL,
+    budget json NOT NULL,
+    sent_usage_alerts json NOT NULL,
+    reconcile_at timestamptz,
+    reconciled_at timestamptz,
+    failures bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL
+);
+CREATE INDEX billing_accounts_due ON billing_accounts (reconcile_at) WHERE reconcile_at IS NOT NULL;
+CREATE INDEX billing_accounts_by_customer ON billing_accounts (customer_id) WHERE customer_id IS NOT NULL;
+
+-- Webhook events of the billing provider. They name a customer; the organization is looked up when they are processed.
+CREATE TABLE webhook_events (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    kind text NOT NULL,
+    customer_id text COLLATE "C" NOT NULL,
+    received_at timestamptz NOT NULL,
+    processed_at timestamptz
+);
+CREATE INDEX webhook_events_by_age ON webhook_events (received_at);
+CREATE INDEX webhook_events_unprocessed ON webhook_events (received_at, id) WHERE processed_at IS NULL;
+
+-- Usage per workspace and hour, in thousandths of each meter's unit, and the number of minutes that were measured.
+-- Usage outlives its workspace: no foreign key.
+CREATE TABLE usage_hours (
+    organization_id text COLLATE "C" NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    hour timestamptz NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    cpu bigint NOT NULL,
+    cpu_minutes bigint NOT NULL,
+    memory bigint NOT NULL,
+    memory_minutes bigint NOT NULL,
+    storage bigint NOT NULL,
+    storage_minutes bigint NOT NULL,
+    network_receive bigint NOT NULL,
+    network_receive_minutes bigint NOT NULL,
+    network_transmit bigint NOT NULL,
+    network_transmit_minutes bigint NOT NULL,
+    api_requests bigint NOT NULL,
+    api_requests_minutes bigint NOT NULL,
+    PRIMARY KEY (organization_id, hour, workspace_id)
+);
+CREATE INDEX usage_hours_by_hour ON usage_hours (hour, organization_id, workspace_id);
+
+-- Usage reported to the billing provider, per organization and hour.
+CREATE TABLE usage_reports (
+    organization_id text COLLATE "C" NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    hour timestamptz NOT NULL,
+    cpu bigint NOT NULL,
+    memory bigint NOT NULL,
+    storage bigint NOT NULL,
+    network_receive bigint NOT NULL,
+    network_transmit bigint NOT NULL,
+    api_requests bigint NOT NULL,
+    revision bigint NOT NULL,
+    PRIMARY KEY (organization_id, hour)
+);
+CREATE INDEX usage_reports_by_hour ON usage_reports (hour);
+
+-- Hours whose meters were read for all workspaces.
+CREATE TABLE metered_hours (
+    hour timestamptz NOT NULL PRIMARY KEY,
+    read_at timestamptz NOT NULL,
+    next_read_at timestamptz
+);
+
+-- The oldest program version that works with this schema, given as the newest migration it knows. Migrations that only add
+-- objects leave the value alone, so that old and new programs run side by side; one that removes something raises it.
 CREATE TABLE schema_compatibility (
     only_row boolean NOT NULL PRIMARY KEY DEFAULT true CHECK (only_row),
     least_migration bigint NOT NULL
 );
-INSERT INTO schema_compatibility (least_migration) VALUES (2);
+INSERT INTO schema_compatibility (least_migration) VALUES (1);
+
+-- Row-level security: the second barrier between organizations. The role hexabase_app reads and writes rows of one
+-- organization only, the one that the transaction names in hexabase.organization_id; a statement with a wrong or missing
+-- WHERE clause reaches no other rows. Without a name there are no rows.
+--
+-- The owner of the tables is exempt: migrations, backups and the views below run as the owner.
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    users, identities, sessions, spent_refresh_tokens, api_tokens, security_events, signing_keys,
+    organizations, members, invitations, service_accounts,
+    workspaces, workspace_groups, group_members, projects, project_roles, role_assignments, tasks, live_events,
+    outbox, idempotency, leases, hosts,
+    billing_accounts, webhook_events, usage_hours, usage_reports, metered_hours
+TO hexabase_app;
+-- Audit events are append-only.
+GRANT SELECT, INSERT ON audit_events TO hexabase_app;
+GRANT SELECT ON schema_compatibility, _sqlx_migrations TO hexabase_app;
+
+ALTER TABLE organizations ENABLE ROW LEVEL SECURITY;
+CREATE POLICY organization_scope ON organizations
+    USING (id = current_setting('hexabase.organization_id', true));
+
+DO $$
+DECLARE
+    tenant_table text;
+BEGIN
+    FOREACH tenant_table IN ARRAY ARRAY[
+        'members', 'invitations', 'service_accounts', 'workspaces', 'workspace_groups', 'group_members',
+        'projects', 'project_roles', 'role_assignments', 'tasks', 'live_events', 'audit_events',
+        'billing_accounts', 'usage_hours', 'usage_reports'
+    ] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
+        EXECUTE format(
+            'CREATE POLICY organization_scope ON %I '
+            'USING (organization_id = current_setting(''hexabase.organization_id'', true))',
+            tenant_table
+        );
+    END LOOP;
+END $$;
+
+-- At sign-in the transaction names the user instead: their organizations, memberships and invitations are readable.
+CREATE POLICY user_scope ON members FOR SELECT
+    USING (user_id = current_setting('hexabase.user_id', true));
+CREATE POLICY user_scope ON organizations FOR SELECT
+    USING (id IN (SELECT organization_id FROM members WHERE user_id = current_setting('hexabase.user_id', true)));
+CREATE POLICY user_scope ON invitations FOR SELECT
+    USING (email = (SELECT users.email FROM users WHERE users.id = current_setting('hexabase.user_id', true)));
+
+-- Columns that workers may read across organizations, to find due work and to delete expired rows. Nothing else is exposed.
+CREATE VIEW workspace_schedule AS SELECT organization_id, id, host_cluster, reconcile_at FROM workspaces;
+GRANT SELECT, UPDATE (reconcile_at) ON workspace_schedule TO hexabase_app;
+CREATE VIEW billing_schedule AS SELECT organization_id, customer_id, reconcile_at FROM billing_accounts;
+GRANT SELECT ON billing_schedule TO hexabase_app;
+CREATE VIEW usage_schedule AS SELECT hour, organization_id, workspace_id FROM usage_hours;
+GRANT SELECT, DELETE ON usage_schedule TO hexabase_app;
+CREATE VIEW live_event_timestamps AS SELECT at FROM live_events;
+GRANT SELECT, DELETE ON live_event_timestamps TO hexabase_app;
+CREATE VIEW usage_report_hours AS SELECT hour FROM usage_reports;
+GRANT SELECT, DELETE ON usage_report_hours TO hexabase_app;

@@ -1,6 +1,8 @@
--- Everything that belongs to an organization leads with organization_id, in keys and in indexes, so that
--- rows of one tenant lie together and no statement reaches another tenant's by accident.
--- Moments are microseconds since 1970 UTC. Columns that hold JSON are read whole and never searched.
+-- Schema of the SQLite store.
+--
+-- In tables that belong to an organization, every key and index starts with organization_id: rows of one tenant are
+-- stored together, and a statement that names an organization cannot reach another one.
+-- Timestamps are microseconds since 1970-01-01 UTC. JSON columns are read as a whole and never searched.
 
 CREATE TABLE users (
     id TEXT NOT NULL PRIMARY KEY,
@@ -28,6 +30,7 @@ CREATE TABLE sessions (
     provider TEXT NOT NULL,
     refresh_hash TEXT,
     cookie_hash TEXT,
+    grant_to_client TEXT NOT NULL,
     device TEXT NOT NULL,
     address TEXT,
     created_at INTEGER NOT NULL,
@@ -37,7 +40,7 @@ CREATE TABLE sessions (
     version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_of_user ON sessions (user_id, id);
-CREATE INDEX sessions_by_end ON sessions (expires_at);
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
 CREATE INDEX sessions_revoked ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
 
 CREATE TABLE spent_refresh_tokens (
@@ -115,6 +118,8 @@ CREATE TABLE invitations (
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (organization_id, id)
 ) STRICT, WITHOUT ROWID;
+-- A user who signs in is shown the invitations of their address.
+CREATE INDEX invitations_by_email ON invitations (email);
 
 CREATE TABLE service_accounts (
     organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
@@ -136,6 +141,9 @@ CREATE TABLE workspaces (
     region TEXT,
     kubernetes_version TEXT NOT NULL,
     power TEXT NOT NULL,
+    suspension_reason TEXT,
+    node_pools TEXT NOT NULL,
+    access_revocations TEXT NOT NULL,
     deletion_requested_at INTEGER,
     host_cluster TEXT NOT NULL,
     generation INTEGER NOT NULL,
@@ -151,6 +159,8 @@ CREATE TABLE workspaces (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX workspaces_due ON workspaces (reconcile_at) WHERE reconcile_at IS NOT NULL;
 CREATE INDEX workspaces_on_host ON workspaces (host_cluster);
+-- Tokens of tenant clusters name the workspace alone.
+CREATE INDEX workspaces_by_id ON workspaces (id);
 
 CREATE TABLE workspace_groups (
     organization_id TEXT NOT NULL,
@@ -236,8 +246,8 @@ CREATE TABLE role_assignments (
     FOREIGN KEY (organization_id, workspace_id, project_id)
         REFERENCES projects (organization_id, workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
--- One group has one role once in one place; the workspace as a whole is a place, too.
-CREATE UNIQUE INDEX role_assignments_once
+-- A group has a role at most once per scope: a project, or the workspace (no project).
+CREATE UNIQUE INDEX role_assignments_unique
     ON role_assignments (organization_id, workspace_id, COALESCE(project_id, ''), group_id, role);
 CREATE INDEX role_assignments_by_group ON role_assignments (organization_id, workspace_id, group_id);
 CREATE INDEX role_assignments_by_project ON role_assignments (organization_id, workspace_id, project_id);
@@ -273,7 +283,7 @@ CREATE TABLE live_events (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX live_events_by_age ON live_events (at);
 
--- The audit log outlives what it tells about: it refers to nothing.
+-- Audit events outlive the objects that they describe: no foreign keys.
 CREATE TABLE audit_events (
     organization_id TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -300,21 +310,114 @@ CREATE TABLE outbox (
     payload BLOB NOT NULL,
     claimed_until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- A relay claims a message only if no earlier message of the same workspace is claimed.
+CREATE INDEX outbox_by_workspace ON outbox (workspace_id, id);
 
 CREATE TABLE idempotency (
     user_id TEXT NOT NULL,
     key TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
-    reply BLOB NOT NULL,
+    response BLOB NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (user_id, key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX idempotency_by_end ON idempotency (expires_at);
+CREATE INDEX idempotency_by_expiry ON idempotency (expires_at);
 
 CREATE TABLE leases (
     name TEXT NOT NULL PRIMARY KEY,
     holder TEXT NOT NULL,
     token INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Host clusters belong to the installation, not to an organization.
+CREATE TABLE hosts (
+    name TEXT NOT NULL PRIMARY KEY,
+    region TEXT,
+    labels TEXT NOT NULL,
+    cordoned INTEGER NOT NULL,
+    capacity INTEGER NOT NULL,
+    sandbox INTEGER NOT NULL,
+    settings TEXT NOT NULL,
+    sealed_kubeconfig BLOB NOT NULL,
+    health TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Billing state per organization, as last read from the billing provider.
+CREATE TABLE billing_accounts (
+    organization_id TEXT NOT NULL PRIMARY KEY REFERENCES organizations (id) ON DELETE CASCADE,
+    customer_id TEXT,
+    pending_order TEXT NOT NULL,
+    rejection TEXT NOT NULL,
+    subscription TEXT NOT NULL,
+    standing TEXT NOT NULL,
+    budget TEXT NOT NULL,
+    sent_usage_alerts TEXT NOT NULL,
+    reconcile_at INTEGER,
+    reconciled_at INTEGER,
+    failures INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX billing_accounts_due ON billing_accounts (reconcile_at) WHERE reconcile_at IS NOT NULL;
+CREATE INDEX billing_accounts_by_customer ON billing_accounts (customer_id) WHERE customer_id IS NOT NULL;
+
+-- Webhook events of the billing provider. They name a customer; the organization is looked up when they are processed.
+CREATE TABLE webhook_events (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
+    processed_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX webhook_events_by_age ON webhook_events (received_at);
+CREATE INDEX webhook_events_unprocessed ON webhook_events (received_at, id) WHERE processed_at IS NULL;
+
+-- Usage per workspace and hour, in thousandths of each meter's unit, and the number of minutes that were measured.
+-- Usage outlives its workspace: no foreign key.
+CREATE TABLE usage_hours (
+    organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    hour INTEGER NOT NULL,
+    workspace_id TEXT NOT NULL,
+    cpu INTEGER NOT NULL,
+    cpu_minutes INTEGER NOT NULL,
+    memory INTEGER NOT NULL,
+    memory_minutes INTEGER NOT NULL,
+    storage INTEGER NOT NULL,
+    storage_minutes INTEGER NOT NULL,
+    network_receive INTEGER NOT NULL,
+    network_receive_minutes INTEGER NOT NULL,
+    network_transmit INTEGER NOT NULL,
+    network_transmit_minutes INTEGER NOT NULL,
+    api_requests INTEGER NOT NULL,
+    api_requests_minutes INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, hour, workspace_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_hours_by_hour ON usage_hours (hour, organization_id, workspace_id);
+
+-- Usage reported to the billing provider, per organization and hour.
+CREATE TABLE usage_reports (
+    organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
+    hour INTEGER NOT NULL,
+    cpu INTEGER NOT NULL,
+    memory INTEGER NOT NULL,
+    storage INTEGER NOT NULL,
+    network_receive INTEGER NOT NULL,
+    network_transmit INTEGER NOT NULL,
+    api_requests INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, hour)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_reports_by_hour ON usage_reports (hour);
+
+-- Hours whose meters were read for all workspaces.
+CREATE TABLE metered_hours (
+    hour INTEGER NOT NULL PRIMARY KEY,
+    read_at INTEGER NOT NULL,
+    next_read_at INTEGER
 ) STRICT, WITHOUT ROWID;

@@ -1,14 +1,14 @@
-//! Asynchronous work on a NATS server with JetStream (2.9 or newer).
+//! Task queue on a NATS server with JetStream (2.9 or newer).
 //!
-//! One stream with work-queue retention holds what is to be done, and every worker pulls from the same durable
-//! consumer. A second stream holds dead letters.
+//! One stream with work-queue retention holds the messages, and all workers pull from one durable consumer. A second
+//! stream, the dead-letter stream, holds dead letters.
 //!
-//! JetStream delivers a message at once or, given back, after a delay; so a message that is to come later is given
-//! back once when it is first delivered. That delivery does not count as an attempt. The server itself never gives
-//! a message up: it would keep it without delivering it, where nobody looks. Whoever receives one that was delivered
-//! too often moves it to the dead letters instead.
+//! JetStream delivers a message at once or, after a negative acknowledgement, with a delay. So a delayed message is
+//! negatively acknowledged once, at its first delivery, which does not count as an attempt. The consumer has no
+//! delivery limit: beyond its limit, JetStream would keep a message without delivering it or reporting it. Instead,
+//! the worker that receives a message that was delivered too often moves it to the dead-letter stream.
 
-mod letter;
+mod codec;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,47 +27,50 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use hexabase_core::changeset::OutboxMessage;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::MessageId;
-use hexabase_core::queue::{DeadLetter, Delivery, MAX_DELIVERIES, NEVER_SETTLED, TaskQueue, VISIBILITY};
+use hexabase_core::queue::{
+    DEFAULT_MAX_DELIVERIES, DEFAULT_VISIBILITY, DeadLetter, Delivery, NEVER_ACKNOWLEDGED, TaskQueue,
+};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use percent_encoding::percent_decode_str;
 use tokio::sync::RwLock;
 use tokio::time::{Instant, timeout};
 
-/// How long an id is remembered to drop repetitions.
+/// Time for which the server remembers message ids to drop duplicates.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
-/// How long messages are kept: a server that crashed may keep some of which it knows that they were dealt with, and
-/// which nobody gets any more.
-const WORK_KEPT: Duration = Duration::from_secs(7 * 86_400);
-/// The consumer that all workers share.
+/// Maximum age of messages. After a crash, the server may retain messages that it knows to be acknowledged and never
+/// delivers again; the age limit removes them.
+const MAX_MESSAGE_AGE: Duration = Duration::from_secs(7 * 86_400);
+/// Durable consumer that all workers share.
 const CONSUMER: &str = "workers";
-/// How long what is stored may take to reach the consumer: in a server that is not busy, microseconds.
-const ON_THE_WAY: Duration = Duration::from_millis(100);
-/// How long a consumer that only looks at dead letters outlives the look.
-const LOOK: Duration = Duration::from_secs(10);
+/// Maximum wait for a stored message to reach the consumer; the delay is microseconds on a server with little load.
+const CONSUMER_LAG_TIMEOUT: Duration = Duration::from_millis(100);
+/// Idle time after which the server removes the temporary consumer that lists dead letters.
+const DEAD_LETTER_CONSUMER_TTL: Duration = Duration::from_secs(10);
 
-/// Where the server is, and how it is used.
+/// Configuration of a [`NatsQueue`].
 #[derive(Debug, Clone)]
-pub struct NatsSettings {
-    /// The servers of a cluster: `nats://user:password@host:port`, with `tls` for TLS, several with commas between.
+pub struct NatsConfig {
+    /// URLs of the servers of a cluster, separated by commas: `nats://user:password@host:port`, with the scheme `tls`
+    /// for TLS.
     pub url: SecretString,
-    /// A file with credentials, as `nsc generate creds` writes it.
+    /// Path of a credentials file, as written by `nsc generate creds`; `None` for none.
     pub credentials: Option<PathBuf>,
-    /// A file with the certificates to trust, in PEM; those of the system if there is none.
+    /// Path of a file with the certificates of the trusted authorities, in PEM; `None` for those of the system.
     pub authority: Option<PathBuf>,
-    /// The stream's name and the beginning of its subjects, for several installations on one server.
+    /// Name of the stream and prefix of its subjects, which separates several installations on one server.
     pub stream: String,
-    /// On how many servers of a cluster messages are kept.
+    /// Number of servers of a cluster that store each message.
     pub replicas: usize,
-    /// How long a received message stays out of everybody else's sight.
+    /// Time for which a received message stays invisible to other workers (ack wait of the consumer).
     pub visibility: Duration,
-    /// How often a message is delivered before it becomes a dead letter.
+    /// Number of deliveries after which a message becomes a dead letter.
     pub max_deliveries: u32,
-    /// How long an answer may take.
+    /// Maximum wait for a response.
     pub timeout: Duration,
 }
 
-impl NatsSettings {
-    /// Servers: the stream is `HEXABASE`, on one of them, and an answer takes two seconds at most.
+impl NatsConfig {
+    /// Returns the default configuration: stream `HEXABASE`, stored on one server, timeout 2 seconds.
     #[must_use]
     pub fn new(url: impl Into<SecretString>) -> Self {
         Self {
@@ -76,8 +79,8 @@ impl NatsSettings {
             authority: None,
             stream: "HEXABASE".to_owned(),
             replicas: 1,
-            visibility: VISIBILITY,
-            max_deliveries: MAX_DELIVERIES,
+            visibility: DEFAULT_VISIBILITY,
+            max_deliveries: DEFAULT_MAX_DELIVERIES,
             timeout: Duration::from_secs(2),
         }
     }
@@ -99,233 +102,245 @@ impl NatsSettings {
         if let Some(file) = &self.authority {
             options = options.add_root_certificates(file.clone());
         }
-        let unusable = |error| Error::invalid("nats_url", "is no URL of a NATS server").caused_by(error);
+        let invalid_url = |error| Error::invalid("nats_url", "must be URLs of NATS servers").caused_by(error);
         let addresses: Vec<ServerAddr> = self
             .url
             .expose_secret()
             .split(',')
             .map(str::parse)
             .collect::<Result<_, _>>()
-            .map_err(unusable)?;
-        let named = addresses.iter().find_map(|address| Some((address.username()?, address.password()?)));
-        if let Some((user, password)) = named {
-            let plain = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
-            options = options.user_and_password(plain(user), plain(password));
+            .map_err(invalid_url)?;
+        let user = addresses.iter().find_map(|address| Some((address.username()?, address.password()?)));
+        if let Some((name, password)) = user {
+            let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            options = options.user_and_password(decoded(name), decoded(password));
         }
         options.connect(addresses).await.map_err(unavailable)
     }
 }
 
-/// A [`TaskQueue`] on a NATS server with JetStream.
+/// [`TaskQueue`] on a NATS server with JetStream.
 pub struct NatsQueue {
     context: Context,
-    settings: NatsSettings,
-    place: RwLock<Option<Place>>,
+    config: NatsConfig,
+    streams: RwLock<Option<Streams>>,
 }
 
-/// The streams, made sure of.
+/// Streams that are known to exist.
 #[derive(Clone)]
-struct Place {
+struct Streams {
     work: Stream,
     workers: PullConsumer,
-    dead: Stream,
+    dead_letters: Stream,
 }
 
 impl fmt::Debug for NatsQueue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("NatsQueue").field("stream", &self.settings.stream).finish_non_exhaustive()
+        out.debug_struct("NatsQueue").field("stream", &self.config.stream).finish_non_exhaustive()
     }
 }
 
 fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::unavailable("NATS does not answer").caused_by(error)
+    Error::unavailable("NATS does not respond").caused_by(error)
 }
 
 impl NatsQueue {
-    /// Connects to a server, and makes the streams that are missing.
+    /// Connects to a server, and creates the missing streams.
     ///
     /// # Errors
-    /// - `Unavailable` when nobody answers, or JetStream is off.
-    /// - `Invalid` when the URL is none, or the credentials cannot be read.
-    pub async fn connect(settings: NatsSettings) -> Result<Self> {
-        let client = settings.connect().await?;
+    /// - `Unavailable` if no server responds, or JetStream is disabled.
+    /// - `Invalid` for a malformed URL, or if the credentials cannot be read.
+    pub async fn connect(config: NatsConfig) -> Result<Self> {
+        let client = config.connect().await?;
         let context = ContextBuilder::new()
-            .timeout(settings.timeout)
-            .ack_timeout(settings.timeout)
+            .timeout(config.timeout)
+            .ack_timeout(config.timeout)
             .backpressure_on_inflight(true)
             .build(client);
-        let queue = Self { context, settings, place: RwLock::default() };
-        queue.place().await?;
+        let queue = Self { context, config, streams: RwLock::default() };
+        queue.streams().await?;
         Ok(queue)
     }
 
-    fn dead_stream(&self) -> String {
-        format!("{}_DEAD", self.settings.stream)
+    fn dead_letter_stream(&self) -> String {
+        format!("{}_DEAD_LETTERS", self.config.stream)
     }
 
-    /// The streams; made if they are not there, as after the loss of a server's disk.
-    async fn place(&self) -> Result<Place> {
+    /// Returns the streams. Creates missing ones, such as after the loss of a server's disk.
+    async fn streams(&self) -> Result<Streams> {
         if self.context.client().connection_state() != State::Connected {
-            return Err(Error::unavailable("NATS is away"));
+            return Err(Error::unavailable("NATS is not connected"));
         }
-        if let Some(place) = &*self.place.read().await {
-            return Ok(place.clone());
+        if let Some(streams) = &*self.streams.read().await {
+            return Ok(streams.clone());
         }
-        let mut kept = self.place.write().await;
-        let made = self.make().await?;
-        Ok(kept.insert(made).clone())
+        let mut streams = self.streams.write().await;
+        let created = self.create_streams().await?;
+        Ok(streams.insert(created).clone())
     }
 
-    async fn make(&self) -> Result<Place> {
+    async fn create_streams(&self) -> Result<Streams> {
         let stream = |name: String, retention, max_age| Config {
             subjects: vec![format!("{name}.>")],
             name,
             retention,
-            num_replicas: self.settings.replicas,
+            num_replicas: self.config.replicas,
             duplicate_window: DUPLICATE_WINDOW,
             max_age,
             ..Config::default()
         };
-        let work = stream(self.settings.stream.clone(), RetentionPolicy::WorkQueue, WORK_KEPT);
+        let work = stream(self.config.stream.clone(), RetentionPolicy::WorkQueue, MAX_MESSAGE_AGE);
         let work = self.context.get_or_create_stream(work).await.map_err(unavailable)?;
-        let dead = stream(self.dead_stream(), RetentionPolicy::Limits, Duration::ZERO);
-        let dead = self.context.get_or_create_stream(dead).await.map_err(unavailable)?;
+        let dead_letters = stream(self.dead_letter_stream(), RetentionPolicy::Limits, Duration::ZERO);
+        let dead_letters = self.context.get_or_create_stream(dead_letters).await.map_err(unavailable)?;
         let workers = pull::Config {
             durable_name: Some(CONSUMER.to_owned()),
             ack_policy: AckPolicy::Explicit,
-            ack_wait: self.settings.visibility,
+            ack_wait: self.config.visibility,
             max_deliver: -1,
             max_ack_pending: 1_000_000,
             ..pull::Config::default()
         };
         let workers = work.get_or_create_consumer(CONSUMER, workers).await.map_err(unavailable)?;
-        Ok(Place { work, workers, dead })
+        Ok(Streams { work, workers, dead_letters })
     }
 
-    /// Whatever failed may have failed because a stream is gone: it is made sure of again next time.
-    async fn forget(&self, error: Error) -> Error {
-        *self.place.write().await = None;
+    /// Discards the cached streams after an error, which may mean that one is missing; the next call creates missing
+    /// ones.
+    async fn invalidate_streams(&self, error: Error) -> Error {
+        *self.streams.write().await = None;
         error
     }
 
     async fn send(&self, subject: String, headers: HeaderMap, payload: Vec<u8>) -> Result<()> {
-        self.place().await?;
+        self.streams().await?;
         let publish = PublishMessage::build().headers(headers).payload(payload.into());
-        let sent = async {
-            let acknowledged = self.context.send_publish(subject, publish).await?;
-            acknowledged.await
+        let acknowledgement = async {
+            let pending = self.context.send_publish(subject, publish).await?;
+            pending.await
         };
-        match sent.await {
+        match acknowledgement.await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.forget(unavailable(error)).await),
+            Err(error) => Err(self.invalidate_streams(unavailable(error)).await),
         }
     }
 
-    /// Tells the server something about a delivery, and waits until it knows.
-    async fn settle(&self, receipt: &str, word: String) -> Result<()> {
-        let told = self.context.client().request(receipt.to_owned(), word.into()).await;
-        told.map(drop).map_err(unavailable)
+    /// Sends an acknowledgement of a delivery, positive or negative, and waits for the server to confirm it.
+    async fn acknowledge(&self, receipt: &str, acknowledgement: String) -> Result<()> {
+        let confirmed = self.context.client().request(receipt.to_owned(), acknowledgement.into()).await;
+        confirmed.map(drop).map_err(unavailable)
     }
 
-    /// The server ends a wait; should it be gone, we do.
-    async fn within<T>(&self, wait: Duration, asked: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        let answered = timeout(wait + self.settings.timeout, asked).await;
-        answered.unwrap_or_else(|_| Err(Error::unavailable("NATS does not answer in time")))
+    /// Bounds a pull, in case the server fails to end it after `wait`.
+    async fn with_timeout<T>(
+        &self,
+        wait: Duration,
+        pull: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let result = timeout(wait + self.config.timeout, pull).await;
+        result.unwrap_or_else(|_| Err(Error::unavailable("NATS does not respond in time")))
     }
 
-    /// What is there right now, without waiting.
-    async fn pull(&self, place: &Place, limit: usize) -> Result<Vec<Delivery>> {
-        let messages = place.workers.fetch().max_messages(limit).messages().await.map_err(unavailable)?;
-        self.sorted(messages).await
+    /// Receives the messages that are available now, without waiting.
+    async fn pull_available(&self, streams: &Streams, limit: usize) -> Result<Vec<Delivery>> {
+        let messages = streams.workers.fetch().max_messages(limit).messages().await.map_err(unavailable)?;
+        self.accept_all(messages).await
     }
 
-    /// The next message, once there is one.
-    async fn await_one(&self, place: &Place, patience: Duration) -> Result<Vec<Delivery>> {
-        let batch = place.workers.batch().max_messages(1).expires(patience);
+    /// Waits for the next message.
+    async fn pull_next(&self, streams: &Streams, max_wait: Duration) -> Result<Vec<Delivery>> {
+        let batch = streams.workers.batch().max_messages(1).expires(max_wait);
         let messages = batch.messages().await.map_err(unavailable)?;
-        self.sorted(messages).await
+        self.accept_all(messages).await
     }
 
-    /// What is there right now, or the next message. May come back early with nothing.
-    async fn receive_until(&self, place: &Place, limit: usize, deadline: Instant) -> Result<Vec<Delivery>> {
-        let there = self.within(Duration::ZERO, self.pull(place, limit)).await?;
-        if !there.is_empty() {
-            return Ok(there);
+    /// Receives the messages that are available now, or waits for the next one. May return an empty list early.
+    async fn receive_until(
+        &self,
+        streams: &Streams,
+        limit: usize,
+        deadline: Instant,
+    ) -> Result<Vec<Delivery>> {
+        let available = self.with_timeout(Duration::ZERO, self.pull_available(streams, limit)).await?;
+        if !available.is_empty() {
+            return Ok(available);
         }
         let mut left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            if !self.is_behind(place).await? {
-                return Ok(there);
+            if !self.consumer_lags(streams).await? {
+                return Ok(available);
             }
-            left = ON_THE_WAY;
+            left = CONSUMER_LAG_TIMEOUT;
         }
-        self.within(left, self.await_one(place, left)).await
+        self.with_timeout(left, self.pull_next(streams, left)).await
     }
 
-    /// Whether the stream holds what its consumer has not heard of: the server acknowledges a message when it is
-    /// stored, and tells the consumer a moment later.
-    async fn is_behind(&self, place: &Place) -> Result<bool> {
-        let heard = place.workers.get_info().await.map_err(unavailable)?.delivered.stream_sequence;
-        let stored = place.work.get_info().await.map_err(unavailable)?.state.last_sequence;
-        Ok(stored > heard)
+    /// `true` if the stream has messages that have not reached its consumer: the server acknowledges a message when it
+    /// is stored, and passes it to the consumer a moment later.
+    async fn consumer_lags(&self, streams: &Streams) -> Result<bool> {
+        let delivered = streams.workers.get_info().await.map_err(unavailable)?.delivered.stream_sequence;
+        let stored = streams.work.get_info().await.map_err(unavailable)?.state.last_sequence;
+        Ok(stored > delivered)
     }
 
-    async fn sorted(&self, mut messages: pull::Batch) -> Result<Vec<Delivery>> {
+    async fn accept_all(&self, mut messages: pull::Batch) -> Result<Vec<Delivery>> {
         let mut deliveries = Vec::new();
         while let Some(message) = messages.next().await {
             let message =
-                message.map_err(|error| Error::unavailable("NATS does not answer").caused_by(error))?;
-            deliveries.extend(self.sort(message).await?);
+                message.map_err(|error| Error::unavailable("NATS does not respond").caused_by(error))?;
+            deliveries.extend(self.accept(message).await?);
         }
         Ok(deliveries)
     }
 
-    /// Hands a message out, unless its time has not come or it was handed out too often.
-    async fn sort(&self, message: Message) -> Result<Option<Delivery>> {
+    /// Returns the delivery for a message; `None` if the message is delayed, cannot be decoded, or was delivered too
+    /// often.
+    async fn accept(&self, message: Message) -> Result<Option<Delivery>> {
         let delivered = message.info().map_or(1, |info| info.delivered);
         let Some(receipt) = message.reply.as_ref().map(ToString::to_string) else { return Ok(None) };
         let headers = message.headers.clone().unwrap_or_default();
-        let delay = letter::delay(&headers);
+        let delay = codec::delay(&headers);
         if delivered <= 1
             && let Some(delay) = delay
         {
-            self.settle(&receipt, give_back(delay)).await?;
+            self.acknowledge(&receipt, negative_acknowledgement(delay)).await?;
             return Ok(None);
         }
         let attempt = u32::try_from(delivered).unwrap_or(1) - u32::from(delay.is_some());
-        let message = match letter::read(&headers, &message.payload) {
+        let message = match codec::decode(&headers, &message.payload) {
             Ok(message) => message,
             Err(error) => {
-                // It will never be readable. It is not ours, or a newer program's, which has had its chance.
-                tracing::error!(%error, "a message in the queue cannot be read and is given up");
-                self.settle(&receipt, "+TERM".to_owned()).await?;
+                // It never becomes decodable: it is from another program, or from a newer version, which has had its
+                // chance to receive it.
+                tracing::error!(%error, "message in the queue cannot be decoded; message dropped");
+                self.acknowledge(&receipt, "+TERM".to_owned()).await?;
                 return Ok(None);
             }
         };
         let delivery = Delivery { message, attempt, receipt };
-        if attempt > self.settings.max_deliveries {
-            let attempts = self.settings.max_deliveries;
-            self.bury(&Delivery { attempt: attempts, ..delivery }, NEVER_SETTLED).await?;
+        if attempt > self.config.max_deliveries {
+            let attempts = self.config.max_deliveries;
+            self.dead_letter(&Delivery { attempt: attempts, ..delivery }, NEVER_ACKNOWLEDGED).await?;
             return Ok(None);
         }
         Ok(Some(delivery))
     }
 
-    /// Makes a message a dead letter: first it is there, then it is gone from here.
-    async fn bury(&self, delivery: &Delivery, reason: &str) -> Result<()> {
+    /// Moves a message to the dead-letter stream: it is stored there before it is removed from the work stream.
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<()> {
         let message = &delivery.message;
-        let mut headers = letter::headers(message, None);
-        letter::explain(&mut headers, delivery.attempt, reason);
-        // A repetition of this is of the same delivery.
+        let mut headers = codec::headers(message, None);
+        codec::set_reason(&mut headers, delivery.attempt, reason);
+        // Dropped as a duplicate if the same delivery is moved again.
         headers.insert(NATS_MESSAGE_ID, delivery.receipt.as_str());
-        let subject = format!("{}.{}", self.dead_stream(), message.id);
+        let subject = format!("{}.{}", self.dead_letter_stream(), message.id);
         self.send(subject, headers, message.payload.clone()).await?;
-        self.settle(&delivery.receipt, "+ACK".to_owned()).await
+        self.acknowledge(&delivery.receipt, "+ACK".to_owned()).await
     }
 }
 
-/// Asks for a message again after a while.
-fn give_back(delay: Duration) -> String {
+/// Returns a negative acknowledgement that requests another delivery after a delay.
+fn negative_acknowledgement(delay: Duration) -> String {
     format!(r#"-NAK {{"delay": {}}}"#, delay.as_nanos())
 }
 
@@ -333,88 +348,88 @@ fn give_back(delay: Duration) -> String {
 impl TaskQueue for NatsQueue {
     async fn publish(&self, message: &OutboxMessage, delay: Duration) -> Result<()> {
         let delay = Some(delay).filter(|delay| !delay.is_zero());
-        let mut headers = letter::headers(message, delay);
+        let mut headers = codec::headers(message, delay);
         headers.insert(NATS_MESSAGE_ID, message.id.to_string().as_str());
-        let subject = format!("{}.{}", self.settings.stream, message.topic.as_str());
+        let subject = format!("{}.{}", self.config.stream, message.topic.as_str());
         self.send(subject, headers, message.payload.clone()).await
     }
 
-    async fn receive(&self, limit: usize, patience: Duration) -> Result<Vec<Delivery>> {
-        let deadline = Instant::now() + patience;
+    async fn receive(&self, limit: usize, max_wait: Duration) -> Result<Vec<Delivery>> {
+        let deadline = Instant::now() + max_wait;
         loop {
-            let place = self.place().await?;
-            match self.receive_until(&place, limit, deadline).await {
+            let streams = self.streams().await?;
+            match self.receive_until(&streams, limit, deadline).await {
                 Ok(deliveries) if deliveries.is_empty() && Instant::now() < deadline => {}
-                Err(error) => return Err(self.forget(error).await),
+                Err(error) => return Err(self.invalidate_streams(error).await),
                 received => return received,
             }
         }
     }
 
     async fn ack(&self, delivery: &Delivery) -> Result<()> {
-        self.settle(&delivery.receipt, "+ACK".to_owned()).await
+        self.acknowledge(&delivery.receipt, "+ACK".to_owned()).await
     }
 
     async fn nack(&self, delivery: &Delivery, delay: Duration, reason: &str) -> Result<()> {
-        if delivery.attempt >= self.settings.max_deliveries {
-            return self.bury(delivery, reason).await;
+        if delivery.attempt >= self.config.max_deliveries {
+            return self.dead_letter(delivery, reason).await;
         }
-        self.settle(&delivery.receipt, give_back(delay)).await
+        self.acknowledge(&delivery.receipt, negative_acknowledgement(delay)).await
     }
 
-    async fn keep(&self, delivery: &Delivery) -> Result<()> {
-        self.settle(&delivery.receipt, "+WPI".to_owned()).await
+    async fn extend_visibility(&self, delivery: &Delivery) -> Result<()> {
+        self.acknowledge(&delivery.receipt, "+WPI".to_owned()).await
     }
 
     fn visibility(&self) -> Duration {
-        self.settings.visibility
+        self.config.visibility
     }
 
     fn max_deliveries(&self) -> u32 {
-        self.settings.max_deliveries
+        self.config.max_deliveries
     }
 
     async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
-        let place = self.place().await?;
-        let look = pull::Config {
+        let streams = self.streams().await?;
+        let consumer = pull::Config {
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::None,
-            inactive_threshold: LOOK,
+            inactive_threshold: DEAD_LETTER_CONSUMER_TTL,
             ..pull::Config::default()
         };
-        let look = place.dead.create_consumer(look).await.map_err(unavailable)?;
-        let messages = look.fetch().max_messages(limit).messages().await.map_err(unavailable)?;
+        let consumer = streams.dead_letters.create_consumer(consumer).await.map_err(unavailable)?;
+        let messages = consumer.fetch().max_messages(limit).messages().await.map_err(unavailable)?;
         let messages = async {
             let all: std::result::Result<Vec<Message>, _> = messages.try_collect().await;
-            all.map_err(|error| Error::unavailable("NATS does not answer").caused_by(error))
+            all.map_err(|error| Error::unavailable("NATS does not respond").caused_by(error))
         };
-        self.within(Duration::ZERO, messages).await?.iter().map(letter::dead).collect()
+        self.with_timeout(Duration::ZERO, messages).await?.iter().map(codec::decode_dead_letter).collect()
     }
 
     async fn retry_dead_letter(&self, id: MessageId) -> Result<bool> {
         use jetstream::stream::LastRawMessageErrorKind::NoMessageFound;
-        let place = self.place().await?;
-        let subject = format!("{}.{id}", self.dead_stream());
-        let found = match place.dead.get_last_raw_message_by_subject(&subject).await {
+        let streams = self.streams().await?;
+        let subject = format!("{}.{id}", self.dead_letter_stream());
+        let found = match streams.dead_letters.get_last_raw_message_by_subject(&subject).await {
             Ok(found) => found,
             Err(error) if error.kind() == NoMessageFound => return Ok(false),
             Err(error) => return Err(unavailable(error)),
         };
-        let message = letter::read(&found.headers, &found.payload)?;
-        let mut headers = letter::headers(&message, None);
-        // Two who retry the same letter at once send one message.
+        let message = codec::decode(&found.headers, &found.payload)?;
+        let mut headers = codec::headers(&message, None);
+        // Of concurrent retries of the same dead letter, only one message is stored.
         headers.insert(NATS_MESSAGE_ID, format!("{id}/retry/{}", found.sequence).as_str());
-        let subject = format!("{}.{}", self.settings.stream, message.topic.as_str());
+        let subject = format!("{}.{}", self.config.stream, message.topic.as_str());
         self.send(subject, headers, message.payload).await?;
-        place.dead.delete_message(found.sequence).await.map_err(unavailable)?;
+        streams.dead_letters.delete_message(found.sequence).await.map_err(unavailable)?;
         Ok(true)
     }
 
     async fn depth(&self) -> Result<u64> {
-        let place = self.place().await?;
-        match place.work.consumer_info(CONSUMER).await {
+        let streams = self.streams().await?;
+        match streams.work.consumer_info(CONSUMER).await {
             Ok(info) => Ok(info.num_pending + info.num_ack_pending as u64),
-            Err(error) => Err(self.forget(unavailable(error)).await),
+            Err(error) => Err(self.invalidate_streams(unavailable(error)).await),
         }
     }
 }

@@ -1,19 +1,20 @@
-//! The system of record on a PostgreSQL server (14 or newer).
+//! System of record on a PostgreSQL server (14 or newer).
 //!
-//! - A read is one round trip, also with row-level security: see [`scope`]. What nearly every request begins with is
-//!   read for many of them at once: see [`gathered`].
-//! - A commit is three, whatever it holds: the beginning, which names the organization; all steps in one statement;
-//!   and the end. Steps whose order matters take one more each: see [`waves`].
-//! - Programs work as the role `hexabase_app`, for which policies hold. Only [`PostgresStore::migrate`] does not.
+//! - A read takes one round trip, even with row-level security: see [`scope`]. The read that nearly every request
+//!   starts with is combined with concurrent ones into one statement: see [`batch_loader`].
+//! - A commit takes three round trips, whatever its size: `BEGIN`, which names the organization; one statement for all
+//!   steps; and `COMMIT`. Steps whose order matters take one more each: see [`batches`].
+//! - Programs work as the role `hexabase_app`, to which the row-level security policies apply. Only
+//!   [`PostgresStore::migrate`] works as the owner of the tables.
 
+mod batch_loader;
 mod error;
-mod gathered;
 mod migrations;
 mod placeholders;
 mod pool;
 mod row;
 mod scope;
-mod waves;
+mod statement_batch;
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -27,36 +28,39 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::sql::{Engine, Expect, Query, SqlStore, Step};
-use gathered::Gathered;
+use batch_loader::BatchLoader;
+use migrations::{MIGRATIONS, MigrationSource};
 use pool::Connections;
 use row::arguments;
-use waves::{Wave, waves};
+use statement_batch::{StatementBatch, batches};
 
-/// How many prepared statements a connection keeps.
-const STATEMENTS: usize = 512;
-/// How often a transaction is tried that only others' transactions undid.
-const ATTEMPTS: u32 = 4;
-/// Serialises the claiming of messages: "outbox" in ASCII.
-const CLAIMING: i64 = 0x6f75_7462_6f78;
+/// Number of prepared statements that a connection caches.
+const STATEMENT_CACHE_CAPACITY: usize = 512;
+/// Maximum number of attempts of a transaction that concurrent transactions abort.
+const MAX_TRANSACTION_ATTEMPTS: u32 = 4;
+/// Advisory lock that serializes the claiming of outbox messages: "outbox" in ASCII.
+const OUTBOX_ADVISORY_LOCK: i64 = 0x6f75_7462_6f78;
 
-/// A [`TenantStore`](hexabase_core::store::TenantStore) on a PostgreSQL server.
+/// [`TenantStore`](hexabase_core::store::TenantStore) on a PostgreSQL server.
 pub type PostgresStore = SqlStore<PostgresEngine>;
 
-/// Where the server is, and how it is used.
+/// Configuration of a [`PostgresStore`].
 #[derive(Debug, Clone)]
-pub struct PostgresSettings {
-    /// `postgres://user:password@host:port/database`, with `?sslmode=verify-full` and its like.
+pub struct PostgresConfig {
+    /// URL of the database: `postgres://user:password@host:port/database`, with options such as
+    /// `?sslmode=verify-full`.
     pub url: SecretString,
-    /// How many connections this process has at most.
+    /// Maximum number of connections of this process.
     pub connections: u32,
-    /// How long to wait for a connection, while all are in use or the server is being started.
+    /// Maximum wait for a connection while all are in use or the server is starting.
     pub acquire_timeout: Duration,
-    /// How long a statement may take before the server gives it up.
+    /// Maximum duration of a statement, after which the server cancels it.
     pub statement_timeout: Duration,
 }
 
-impl PostgresSettings {
-    /// A server: sixteen connections, three seconds to get one, ten for a statement.
+impl PostgresConfig {
+    /// Returns the default configuration for a database: 16 connections, 3 seconds to acquire one, 10 seconds per
+    /// statement.
     #[must_use]
     pub fn new(url: impl Into<SecretString>) -> Self {
         Self {
@@ -68,69 +72,73 @@ impl PostgresSettings {
     }
 
     fn options(&self) -> Result<PgConnectOptions> {
-        let unusable = || Error::invalid("database_url", "is no URL of a PostgreSQL database");
+        let invalid_url = || Error::invalid("database_url", "must be the URL of a PostgreSQL database");
         let url = self.url.expose_secret();
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(unusable());
+            return Err(invalid_url());
         }
-        let options = PgConnectOptions::from_str(url).map_err(|error| unusable().caused_by(error))?;
+        let options = PgConnectOptions::from_str(url).map_err(|error| invalid_url().caused_by(error))?;
         Ok(options
             .application_name("hexabase")
-            .statement_cache_capacity(STATEMENTS)
+            .statement_cache_capacity(STATEMENT_CACHE_CAPACITY)
             .disable_statement_logging())
     }
 
-    /// As the role that policies hold for.
-    fn restricted(&self) -> Result<PgConnectOptions> {
+    /// Returns the options for connections of the role to which the row-level security policies apply.
+    fn app_role_options(&self) -> Result<PgConnectOptions> {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         Ok(self.options()?.options([
             ("role", migrations::ROLE.to_owned()),
             ("statement_timeout", milliseconds(self.statement_timeout)),
             ("lock_timeout", milliseconds(self.statement_timeout / 2)),
             ("idle_in_transaction_session_timeout", milliseconds(self.statement_timeout)),
-            // Every statement goes by an index, whatever its values are: one plan each is enough.
+            // Every statement uses an index whatever its values are, so one generic plan per statement is enough.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
         ]))
     }
 }
 
-/// The connections of a [`PostgresStore`].
+/// Connections of a [`PostgresStore`].
 #[derive(Clone)]
 pub struct PostgresEngine {
     connections: Connections,
-    gathered: Gathered,
+    batch_loader: BatchLoader,
 }
 
 impl PostgresStore {
-    /// Connects to a database whose tables are up to date.
+    /// Connects to a database to which all migrations have been applied.
     ///
     /// # Errors
-    /// - `Unavailable` when the server does not answer, or refuses the user.
-    /// - `Conflict` with code `schema_drift` when the tables are missing, or this program does not work with them.
-    /// - `Invalid` when the URL is none.
-    pub async fn connect(settings: &PostgresSettings) -> Result<Self> {
+    /// - `Unavailable` if the server does not respond or rejects the user.
+    /// - `Conflict` with code `schema_drift` if the schema is missing or does not work with this program.
+    /// - `Invalid` for a malformed URL.
+    pub async fn connect(config: &PostgresConfig) -> Result<Self> {
+        Self::connect_with(config, MIGRATIONS).await
+    }
+
+    async fn connect_with(config: &PostgresConfig, migrations: &[MigrationSource]) -> Result<Self> {
         let connections =
-            Connections::new(settings.restricted()?, settings.connections, settings.acquire_timeout)?;
+            Connections::new(config.app_role_options()?, config.connections, config.acquire_timeout)?;
         let mut connection = connections.get().await?;
-        migrations::verify(&mut connection).await?;
-        connection.give_back();
-        Ok(Self(PostgresEngine { gathered: Gathered::new(connections.clone()), connections }))
+        migrations::verify(&mut connection, migrations).await?;
+        connection.release();
+        Ok(Self(PostgresEngine { batch_loader: BatchLoader::new(connections.clone()), connections }))
     }
 
-    /// Brings the tables up to date, as the user that the URL names: the owner of the tables, who may make a role
-    /// the first time. Programs go on working meanwhile.
+    /// Applies the missing migrations as the user of the URL, who owns the tables and, the first time, must be allowed
+    /// to create a role. Programs keep running meanwhile.
     ///
     /// # Errors
-    /// - `Unavailable` when the server does not answer, or somebody else is migrating and does not come to an end.
-    /// - `Conflict` with code `schema_drift` when the tables were made by another build.
-    /// - `Invalid` when the URL is none, or the user may not make the role.
-    pub async fn migrate(settings: &PostgresSettings) -> Result<()> {
-        Self::migrate_to(settings, None).await
+    /// - `Unavailable` if the server does not respond, or another process has been migrating for a minute.
+    /// - `Conflict` with code `schema_drift` if another build created the schema.
+    /// - `Invalid` for a malformed URL, or a user who may not create the role.
+    pub async fn migrate(config: &PostgresConfig) -> Result<()> {
+        Self::migrate_with(config, MIGRATIONS).await
     }
 
-    async fn migrate_to(settings: &PostgresSettings, version: Option<i64>) -> Result<()> {
-        let mut connection = settings.options()?.connect().await.map_err(error::unavailable)?;
-        migrations::run(&mut connection, version).await
+    async fn migrate_with(config: &PostgresConfig, migrations: &[MigrationSource]) -> Result<()> {
+        let mut connection = config.options()?.connect().await.map_err(error::unavailable)?;
+        migrations::run(&mut connection, migrations).await
     }
 }
 
@@ -147,108 +155,117 @@ async fn rows(connection: &mut PgConnection, query: &Query) -> Result<Vec<PgRow>
     sqlx::query_with(query.sql.clone(), arguments).fetch_all(connection).await
 }
 
-async fn touched(connection: &mut PgConnection, query: &Query) -> Result<u64, sqlx::Error> {
+async fn affected_rows(connection: &mut PgConnection, query: &Query) -> Result<u64, sqlx::Error> {
     let arguments = arguments(&query.values).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    sqlx::query_with(query.sql.clone(), arguments).execute(connection).await.map(|done| done.rows_affected())
+    sqlx::query_with(query.sql.clone(), arguments)
+        .execute(connection)
+        .await
+        .map(|result| result.rows_affected())
 }
 
-/// Reads; on another connection if the first one turns out to be lost, since reading twice does no harm.
-async fn read(connections: &Connections, query: &Query) -> Result<Vec<PgRow>> {
-    for _ in 0..connections.tries() {
+/// Returns the rows of a read. If the connection turns out to be lost, the read is repeated on another one, which is
+/// harmless.
+async fn read_with_retry(connections: &Connections, query: &Query) -> Result<Vec<PgRow>> {
+    for _ in 0..connections.max_attempts() {
         let mut connection = connections.get().await?;
         match rows(&mut connection, query).await {
-            Err(error) if error::is_a_lost_connection(&error) => {}
-            read => return connection.settle(read),
+            Err(error) if error::is_connection_lost(&error) => {}
+            result => return connection.release_after(result),
         }
     }
-    Err(pool::lost())
+    Err(pool::all_connections_lost())
 }
 
 impl PostgresEngine {
-    async fn try_commit(&self, waves: &[Wave]) -> Result<(), Undone> {
-        // One statement is a transaction by itself, unless policies have to be told whose rows it is about.
-        if let [wave] = waves
-            && let [step] = wave.steps.as_slice()
-            && wave.organization.is_none()
-            && step.expect == Expect::Added
+    async fn try_commit(&self, batches: &[StatementBatch]) -> Result<(), TransactionError> {
+        // A single statement is a transaction by itself, unless the policies require the name of an organization.
+        if let [batch] = batches
+            && let [step] = batch.steps.as_slice()
+            && batch.organization.is_none()
+            && step.expect == Expect::Inserted
         {
             let mut connection = self.connections.get().await?;
-            return match touched(&mut connection, &step.query).await {
-                Err(error) if error::is_a_collision(&error) => {
-                    Err(Undone::ByOthers(error::unavailable(error)))
+            return match affected_rows(&mut connection, &step.query).await {
+                Err(error) if error::is_serialization_failure(&error) => {
+                    Err(TransactionError::SerializationFailure(error::unavailable(error)))
                 }
-                Err(error) if !error::is_a_lost_connection(&error) => {
-                    connection.settle(Ok(()))?;
-                    Err(Undone::Refused(error::of_step(step, error)))
+                Err(error) if !error::is_connection_lost(&error) => {
+                    connection.release_after(Ok(()))?;
+                    Err(TransactionError::Failed(error::from_step(step, error)))
                 }
-                outcome => Ok(connection.settle(outcome.map(drop))?),
+                outcome => Ok(connection.release_after(outcome.map(drop))?),
             };
         }
-        let organization = waves.iter().find_map(|wave| wave.organization);
+        let organization = batches.iter().find_map(|batch| batch.organization);
         let mut transaction = self.connections.begin(&scope::begin(organization)).await?;
-        if let Err(undone) = ride_all(&mut transaction, waves, organization).await {
-            transaction.roll_back().await;
-            return Err(undone);
+        if let Err(error) = execute_batches(&mut transaction, batches, organization).await {
+            transaction.rollback().await;
+            return Err(error);
         }
-        transaction.commit().await.map_err(|error| match error::is_a_collision(&error) {
-            true => Undone::ByOthers(error::unavailable(error)),
-            false => Undone::Refused(error::from_sqlx(error)),
+        transaction.commit().await.map_err(|error| match error::is_serialization_failure(&error) {
+            true => TransactionError::SerializationFailure(error::unavailable(error)),
+            false => TransactionError::Failed(error::from_sqlx(error)),
         })
     }
 }
 
-/// Why a transaction was undone.
-enum Undone {
-    /// Others ran at the same time: it may be tried again.
-    ByOthers(Error),
-    /// For good.
-    Refused(Error),
+/// Reason why a transaction was rolled back.
+enum TransactionError {
+    /// Concurrent transactions aborted it; it may be retried.
+    SerializationFailure(Error),
+    /// It cannot succeed, or the server failed; it is not retried.
+    Failed(Error),
 }
 
-impl From<Error> for Undone {
+impl From<Error> for TransactionError {
     fn from(error: Error) -> Self {
-        Self::Refused(error)
+        Self::Failed(error)
     }
 }
 
-/// Runs one wave after the other, and names the organization that each is about.
-async fn ride_all(
+/// Executes the batches in order, and names the organization of each.
+async fn execute_batches(
     transaction: &mut PgConnection,
-    waves: &[Wave],
+    batches: &[StatementBatch],
     mut organization: Option<OrganizationId>,
-) -> Result<(), Undone> {
-    for wave in waves {
-        if let Some(other) = wave.organization.filter(|wanted| Some(*wanted) != organization) {
-            rows(transaction, &scope::change(other)).await.map_err(error::from_sqlx)?;
+) -> Result<(), TransactionError> {
+    for batch in batches {
+        if let Some(other) = batch.organization.filter(|required| Some(*required) != organization) {
+            rows(transaction, &scope::change_organization(other)).await.map_err(error::from_sqlx)?;
             organization = Some(other);
         }
-        ride(transaction, wave).await?;
+        execute_batch(transaction, batch).await?;
     }
     Ok(())
 }
 
-/// Runs the steps of a wave, and judges each.
-async fn ride(transaction: &mut PgConnection, wave: &Wave) -> Result<(), Undone> {
-    let counted = match wave.steps.as_slice() {
+/// Executes the steps of a batch, and checks the effect of each.
+async fn execute_batch(
+    transaction: &mut PgConnection,
+    batch: &StatementBatch,
+) -> Result<(), TransactionError> {
+    let counts = match batch.steps.as_slice() {
         [only] if only.expect != Expect::Found => {
-            touched(transaction, &only.query).await.map(|count| vec![count])
+            affected_rows(transaction, &only.query).await.map(|count| vec![count])
         }
-        steps => rows(transaction, &wave.statement()).await.and_then(|rows| counts(&rows, steps.len())),
+        steps => rows(transaction, &batch.statement()).await.and_then(|rows| row_counts(&rows, steps.len())),
     };
-    let counted = counted.map_err(|error| match wave.step_on(table_of(&error).as_deref()) {
-        _ if error::is_a_collision(&error) => Undone::ByOthers(error::unavailable(error)),
-        Some(step) => Undone::Refused(error::of_step(step, error)),
-        None => Undone::Refused(error::from_sqlx(error)),
+    let counts = counts.map_err(|error| match batch.step_for_table(table_of(&error).as_deref()) {
+        _ if error::is_serialization_failure(&error) => {
+            TransactionError::SerializationFailure(error::unavailable(error))
+        }
+        Some(step) => TransactionError::Failed(error::from_step(step, error)),
+        None => TransactionError::Failed(error::from_sqlx(error)),
     })?;
-    for (step, count) in wave.steps.iter().zip(counted) {
-        step.judge(count)?;
+    for (step, count) in batch.steps.iter().zip(counts) {
+        step.check(count)?;
     }
     Ok(())
 }
 
-fn counts(rows: &[PgRow], steps: usize) -> Result<Vec<u64>, sqlx::Error> {
+fn row_counts(rows: &[PgRow], steps: usize) -> Result<Vec<u64>, sqlx::Error> {
     let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-    (0..steps).map(|place| row.try_get::<i64, _>(place).map(i64::unsigned_abs)).collect()
+    (0..steps).map(|index| row.try_get::<i64, _>(index).map(i64::unsigned_abs)).collect()
 }
 
 fn table_of(error: &sqlx::Error) -> Option<String> {
@@ -260,32 +277,32 @@ impl Engine for PostgresEngine {
     type Row = PgRow;
 
     const BILLING_SCHEDULE: &'static str = "billing_schedule";
-    const SCHEDULE: &'static str = "workspace_schedule";
+    const WORKSPACE_SCHEDULE: &'static str = "workspace_schedule";
     const USAGE_SCHEDULE: &'static str = "usage_schedule";
-    const USAGE_REPORT_AGES: &'static str = "usage_report_ages";
-    const EVENT_AGES: &'static str = "live_event_ages";
-    const PASSING_OVER_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
-    const ELEMENTS: &'static str = "json_array_elements_text";
+    const USAGE_REPORT_HOURS: &'static str = "usage_report_hours";
+    const LIVE_EVENT_TIMESTAMPS: &'static str = "live_event_timestamps";
+    const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
+    const JSON_ELEMENTS: &'static str = "json_array_elements_text";
 
-    fn among(subquery: &str) -> String {
-        // With `IN`, a plan made for any number of rows reads the whole table.
+    fn in_subquery(subquery: &str) -> String {
+        // With `IN`, a generic plan, which expects any number of results, reads the whole table.
         format!("= ANY (ARRAY ({subquery}))")
     }
 
     async fn fetch(&self, query: Query) -> Result<Vec<PgRow>> {
-        read(&self.connections, &scope::wrapped(query)).await
+        read_with_retry(&self.connections, &scope::scoped_read(query)).await
     }
 
-    async fn fetch_among_many(&self, query: Query) -> Result<Vec<PgRow>> {
-        self.gathered.fetch(query).await
+    async fn fetch_batched(&self, query: Query) -> Result<Vec<PgRow>> {
+        self.batch_loader.fetch(query).await
     }
 
-    async fn fetch_together(&self, queries: Vec<Query>) -> Result<Vec<Vec<PgRow>>> {
-        // The snapshot is taken by the first read.
+    async fn fetch_in_snapshot(&self, queries: Vec<Query>) -> Result<Vec<Vec<PgRow>>> {
+        // The first read takes the snapshot.
         let mut snapshot = self.connections.begin("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
         let mut found = Vec::with_capacity(queries.len());
         for query in queries {
-            found.push(rows(&mut snapshot, &scope::wrapped(query)).await.map_err(error::from_sqlx)?);
+            found.push(rows(&mut snapshot, &scope::scoped_read(query)).await.map_err(error::from_sqlx)?);
         }
         snapshot.commit().await.map_err(error::from_sqlx)?;
         Ok(found)
@@ -293,19 +310,19 @@ impl Engine for PostgresEngine {
 
     async fn execute(&self, query: Query) -> Result<u64> {
         let mut connection = self.connections.get().await?;
-        let outcome = touched(&mut connection, &query).await;
-        connection.settle(outcome)
+        let outcome = affected_rows(&mut connection, &query).await;
+        connection.release_after(outcome)
     }
 
     async fn write_returning(&self, query: Query) -> Result<Vec<PgRow>> {
         let mut connection = self.connections.get().await?;
         let outcome = rows(&mut connection, &query).await;
-        connection.settle(outcome)
+        connection.release_after(outcome)
     }
 
-    async fn write_alone(&self, query: Query) -> Result<Vec<PgRow>> {
-        // The lock comes first, so that the statement sees what the last holder wrote.
-        let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({CLAIMING})");
+    async fn write_serialized(&self, query: Query) -> Result<Vec<PgRow>> {
+        // The lock comes first, so that the statement sees the writes of the previous holder.
+        let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({OUTBOX_ADVISORY_LOCK})");
         let mut transaction = self.connections.begin(&begin).await?;
         let written = rows(&mut transaction, &query).await.map_err(error::from_sqlx)?;
         transaction.commit().await.map_err(error::from_sqlx)?;
@@ -313,12 +330,16 @@ impl Engine for PostgresEngine {
     }
 
     async fn commit(&self, steps: Vec<Step>) -> Result<()> {
-        let waves = waves(steps);
+        let batches = batches(steps);
         let mut attempt = 1;
         loop {
-            match self.try_commit(&waves).await {
-                Err(Undone::ByOthers(_)) if attempt < ATTEMPTS => attempt += 1,
-                Err(Undone::ByOthers(error) | Undone::Refused(error)) => return Err(error),
+            match self.try_commit(&batches).await {
+                Err(TransactionError::SerializationFailure(_)) if attempt < MAX_TRANSACTION_ATTEMPTS => {
+                    attempt += 1
+                }
+                Err(TransactionError::SerializationFailure(error) | TransactionError::Failed(error)) => {
+                    return Err(error);
+                }
                 Ok(()) => return Ok(()),
             }
         }

@@ -1,8 +1,8 @@
-//! Rewriting the placeholders of a statement.
+//! Placeholders of a statement, and their replacement.
 
-/// The statement with each placeholder `$n` replaced by what `by` says. Statements here hold no text in which a
-/// dollar sign means anything else: what callers bring is bound.
-pub(super) fn replaced(sql: &str, by: impl Fn(usize) -> String) -> String {
+/// Replaces each placeholder `$n` by the result of `by(n)`. Statements contain no other dollar sign, because values
+/// from callers are bound.
+pub(super) fn replace_placeholders(sql: &str, by: impl Fn(usize) -> String) -> String {
     let mut out = String::with_capacity(sql.len() + 16);
     let mut rest = sql;
     while let Some((before, after)) = rest.split_once('$') {
@@ -21,12 +21,12 @@ pub(super) fn replaced(sql: &str, by: impl Fn(usize) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::replaced;
+    use super::replace_placeholders;
 
     #[test]
     fn each_placeholder_is_replaced_by_its_number() {
         let sql = "SELECT a FROM t WHERE a = $1 AND b IN ($10, $2) AND c = $1";
-        let shifted = replaced(sql, |number| format!("${}", number + 3));
+        let shifted = replace_placeholders(sql, |number| format!("${}", number + 3));
         assert_eq!(shifted, "SELECT a FROM t WHERE a = $4 AND b IN ($13, $5) AND c = $4");
     }
 }

@@ -1,7 +1,7 @@
-//! The connections to the server.
+//! Connection pool.
 //!
-//! The driver's own pool asks the server whether a connection is well whenever one is given back, which costs every read
-//! a second round trip. Here whoever sees a connection fail throws it away, and the others are taken as they are.
+//! The driver's own pool checks a connection with the server whenever it is returned, which costs every read a second
+//! round trip. This pool returns connections unchecked; a caller that sees a connection fail discards it.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -15,16 +15,16 @@ use tokio::time::{Instant, sleep};
 
 use super::error;
 
-/// How long a connection is used before it is replaced, so that a server that was added gets its share.
-const LIFETIME: Duration = Duration::from_secs(1_800);
-/// How often to knock at a server that is being started.
-const KNOCK: Duration = Duration::from_millis(50);
+/// Maximum age of a connection, after which it is replaced, so that an added server receives its share of connections.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(1_800);
+/// Interval between attempts to connect to a server that is starting.
+const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Debug)]
 pub(super) struct Connector {
     options: PgConnectOptions,
-    patience: Duration,
+    acquire_timeout: Duration,
 }
 
 impl Manager for Connector {
@@ -32,116 +32,124 @@ impl Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<PgConnection, sqlx::Error> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             match self.options.connect().await {
-                Err(error) if error::is_a_closed_door(&error) && begun.elapsed() < self.patience => {
-                    sleep(KNOCK).await;
+                Err(error)
+                    if error::is_not_accepting_connections(&error)
+                        && started.elapsed() < self.acquire_timeout =>
+                {
+                    sleep(CONNECT_RETRY_INTERVAL).await;
                 }
-                made => return made,
+                result => return result,
             }
         }
     }
 
     async fn recycle(&self, _: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        match metrics.age() < LIFETIME {
+        match metrics.age() < MAX_CONNECTION_AGE {
             true => Ok(()),
-            false => Err(RecycleError::message("it has been used for long enough")),
+            false => Err(RecycleError::message("connection has reached its maximum age")),
         }
     }
 }
 
-/// Up to so many connections, made as they are needed.
+/// Pool of connections, which are opened on demand.
 #[derive(Debug, Clone)]
 pub(super) struct Connections(Pool<Connector>);
 
 impl Connections {
-    pub(super) fn new(options: PgConnectOptions, most: u32, patience: Duration) -> Result<Self> {
-        let pool = Pool::builder(Connector { options, patience })
-            .max_size(usize::try_from(most).unwrap_or(usize::MAX))
-            .wait_timeout(Some(patience))
+    pub(super) fn new(
+        options: PgConnectOptions,
+        max_connections: u32,
+        acquire_timeout: Duration,
+    ) -> Result<Self> {
+        let pool = Pool::builder(Connector { options, acquire_timeout })
+            .max_size(usize::try_from(max_connections).unwrap_or(usize::MAX))
+            .wait_timeout(Some(acquire_timeout))
             .runtime(Runtime::Tokio1)
             .build();
-        pool.map(Self).map_err(|error| Error::unexpected("no pool can be made").caused_by(error))
+        pool.map(Self)
+            .map_err(|error| Error::unexpected("the connection pool cannot be created").caused_by(error))
     }
 
-    /// How many there are.
+    /// Returns the number of open connections.
     pub(super) fn len(&self) -> usize {
         self.0.status().size
     }
 
-    /// How many tries it takes to come by a connection that works, if every one that there is turns out to be lost.
-    pub(super) fn tries(&self) -> usize {
+    /// Returns the number of attempts after which a working connection is found even if every pooled one is lost.
+    pub(super) fn max_attempts(&self) -> usize {
         self.0.status().max_size + 1
     }
 
-    /// A connection.
-    pub(super) async fn get(&self) -> Result<Loan> {
+    /// Takes a connection from the pool or opens one.
+    pub(super) async fn get(&self) -> Result<PooledConnection> {
         let connection = self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error::unavailable(error),
-            other => Error::unavailable("every connection to the database is in use").caused_by(other),
+            other => Error::unavailable("all connections to the database are in use").caused_by(other),
         })?;
-        Ok(Loan(Some(connection)))
+        Ok(PooledConnection(Some(connection)))
     }
 
-    /// Begins a transaction with this statement; on another connection if the first one turns out to be lost, as all
-    /// may be when the server was started anew. Nothing has been done yet, so that is safe.
-    pub(super) async fn begin(&self, statement: &str) -> Result<Loan> {
-        for _ in 0..self.tries() {
-            let mut begun = self.get().await?;
-            match begun.execute(sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))).await {
-                Err(error) if error::is_a_lost_connection(&error) => {}
+    /// Begins a transaction with a statement. If the connection turns out to be lost, as all may be after a restart of
+    /// the server, it tries another one; nothing has been executed yet, so that is safe.
+    pub(super) async fn begin(&self, statement: &str) -> Result<PooledConnection> {
+        for _ in 0..self.max_attempts() {
+            let mut connection = self.get().await?;
+            match connection.execute(sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))).await {
+                Err(error) if error::is_connection_lost(&error) => {}
                 Err(error) => return Err(error::from_sqlx(error)),
-                Ok(_) => return Ok(begun),
+                Ok(_) => return Ok(connection),
             }
         }
-        Err(lost())
+        Err(all_connections_lost())
     }
 }
 
-/// All connections are lost, and new ones are as well.
-pub(super) fn lost() -> Error {
-    Error::unavailable("every connection to the database is lost")
+/// Returns the error for a pool in which all connections are lost, new ones included.
+pub(super) fn all_connections_lost() -> Error {
+    Error::unavailable("all connections to the database are lost")
 }
 
-/// A connection on loan, in a transaction or not. Whoever drops it instead of giving it back throws it away: it is lost,
-/// or whoever had it was cut off half-way, and then the next one would get what is left of their answer.
-pub(super) struct Loan(Option<Object<Connector>>);
+/// Connection taken from the pool, in a transaction or not. Dropping it without [`Self::release`] closes it: it is
+/// lost, or its caller was cancelled, and the next caller would receive the rest of the pending response.
+pub(super) struct PooledConnection(Option<Object<Connector>>);
 
-impl Loan {
-    /// Gives it back, for others to use.
-    pub(super) fn give_back(mut self) {
+impl PooledConnection {
+    /// Returns the connection to the pool.
+    pub(super) fn release(mut self) {
         drop(self.0.take());
     }
 
-    /// Gives it back after a statement of its own, unless that lost it.
-    pub(super) fn settle<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T> {
-        if !outcome.as_ref().is_err_and(error::is_a_lost_connection) {
-            self.give_back();
+    /// Returns the connection to the pool after a statement, unless the statement lost it.
+    pub(super) fn release_after<T>(self, outcome: Result<T, sqlx::Error>) -> Result<T> {
+        if !outcome.as_ref().is_err_and(error::is_connection_lost) {
+            self.release();
         }
         outcome.map_err(error::from_sqlx)
     }
 
-    /// Makes what was done in a transaction so, and gives the connection back.
+    /// Commits the transaction and returns the connection to the pool.
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         self.end("COMMIT").await
     }
 
-    /// Undoes what was done in a transaction, and gives the connection back.
-    pub(super) async fn roll_back(self) {
+    /// Rolls the transaction back and returns the connection to the pool.
+    pub(super) async fn rollback(self) {
         if let Err(error) = self.end("ROLLBACK").await {
-            tracing::debug!(%error, "a transaction was not undone by us; the server does it");
+            tracing::debug!(%error, "rollback failed; the server rolls back when the connection closes");
         }
     }
 
-    async fn end(mut self, word: &'static str) -> Result<(), sqlx::Error> {
-        self.execute(sqlx::raw_sql(word)).await?;
-        self.give_back();
+    async fn end(mut self, command: &'static str) -> Result<(), sqlx::Error> {
+        self.execute(sqlx::raw_sql(command)).await?;
+        self.release();
         Ok(())
     }
 }
 
-impl Drop for Loan {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             drop(Object::take(connection));
@@ -149,18 +157,18 @@ impl Drop for Loan {
     }
 }
 
-impl Deref for Loan {
+impl Deref for PooledConnection {
     type Target = PgConnection;
 
-    #[expect(clippy::expect_used, reason = "it is only taken by whoever consumes the loan")]
+    #[expect(clippy::expect_used, reason = "the connection is only taken by methods that consume self")]
     fn deref(&self) -> &PgConnection {
-        self.0.as_ref().expect("a loan has a connection until it ends")
+        self.0.as_ref().expect("a pooled connection is present until it is released")
     }
 }
 
-impl DerefMut for Loan {
-    #[expect(clippy::expect_used, reason = "it is only taken by whoever consumes the loan")]
+impl DerefMut for PooledConnection {
+    #[expect(clippy::expect_used, reason = "the connection is only taken by methods that consume self")]
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.0.as_mut().expect("a loan has a connection until it ends")
+        self.0.as_mut().expect("a pooled connection is present until it is released")
     }
 }

@@ -1,4 +1,4 @@
-//! Values on their way to PostgreSQL and back.
+//! Row codec: encoding of bound values and decoding of rows.
 
 use hexabase_core::error::{Error, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -11,37 +11,37 @@ use sqlx::{Arguments as _, Decode, Encode, Postgres, Row as _, Type};
 use super::error;
 use crate::sql::{RawRow, Value};
 
-/// PostgreSQL counts from the beginning of 2000 (`timestamptz`, in microseconds).
+/// Epoch of PostgreSQL: `timestamptz` counts microseconds from the start of the year 2000.
 const EPOCH: Timestamp = Timestamp::constant(946_684_800, 0);
-/// The type `json`, which keeps a text as it is.
+/// Type `json`, which stores a text unchanged.
 const JSON: PgTypeInfo = PgTypeInfo::with_oid(Oid(114));
-/// The type `timestamptz`.
+/// Type `timestamptz`.
 const TIMESTAMPTZ: PgTypeInfo = PgTypeInfo::with_oid(Oid(1184));
 
-/// A moment.
-struct Moment(Timestamp);
+/// Timestamp in PostgreSQL's encoding.
+struct PgTimestamp(Timestamp);
 
-impl Type<Postgres> for Moment {
+impl Type<Postgres> for PgTimestamp {
     fn type_info() -> PgTypeInfo {
         TIMESTAMPTZ
     }
 }
 
-impl Encode<'_, Postgres> for Moment {
+impl Encode<'_, Postgres> for PgTimestamp {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
         let microseconds = i64::try_from(self.0.duration_since(EPOCH).as_micros())?;
         Encode::<Postgres>::encode(microseconds, buffer)
     }
 }
 
-impl Decode<'_, Postgres> for Moment {
+impl Decode<'_, Postgres> for PgTimestamp {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
         let microseconds: i64 = Decode::<Postgres>::decode(value)?;
         Ok(Self(EPOCH.checked_add(SignedDuration::from_micros(microseconds))?))
     }
 }
 
-/// A text that holds JSON.
+/// Text that contains JSON.
 struct Json<'a>(&'a str);
 
 impl Type<Postgres> for Json<'_> {
@@ -56,7 +56,7 @@ impl Encode<'_, Postgres> for Json<'_> {
     }
 }
 
-/// Values as the driver takes them.
+/// Encodes values for the driver.
 pub(super) fn arguments(values: &[Value]) -> Result<PgArguments> {
     let mut arguments = PgArguments::default();
     for value in values {
@@ -64,7 +64,7 @@ pub(super) fn arguments(values: &[Value]) -> Result<PgArguments> {
             Value::Text(text) => arguments.add(text.as_deref()),
             Value::Int(number) => arguments.add(*number),
             Value::Bool(truth) => arguments.add(*truth),
-            Value::Time(time) => arguments.add(time.map(Moment)),
+            Value::Time(time) => arguments.add(time.map(PgTimestamp)),
             Value::Bytes(bytes) => arguments.add(bytes.as_slice()),
             Value::Json(json) => arguments.add(Json(json)),
         };
@@ -73,7 +73,7 @@ pub(super) fn arguments(values: &[Value]) -> Result<PgArguments> {
     Ok(arguments)
 }
 
-/// Columns have the types that the migrations gave them, so they are not compared for every cell.
+/// Decodes a cell. The types of columns are those of the migrations, so they are not checked for every cell.
 fn get<'r, T: Decode<'r, Postgres>>(row: &'r PgRow, column: usize) -> Result<T> {
     row.try_get_unchecked(column).map_err(error::from_sqlx)
 }
@@ -92,7 +92,7 @@ impl RawRow for PgRow {
     }
 
     fn time(&self, column: usize) -> Result<Option<Timestamp>> {
-        get::<Option<Moment>>(self, column).map(|moment| moment.map(|Moment(time)| time))
+        get::<Option<PgTimestamp>>(self, column).map(|timestamp| timestamp.map(|PgTimestamp(time)| time))
     }
 
     fn bytes(&self, column: usize) -> Result<&[u8]> {

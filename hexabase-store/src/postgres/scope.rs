@@ -1,22 +1,23 @@
-//! Naming whose rows a read is about, in the same statement.
+//! Scope of a read: the organization or user whose rows it may access, set by the statement itself.
 //!
-//! The policies of the tables compare with a setting of the transaction. A statement of its own to set it would
-//! cost every read a round trip, so the read is wrapped: it is laid sideways (`LATERAL`) to a row whose making sets
-//! the setting, and refers to that row, so that it cannot begin before. `OFFSET 0` keeps the planner from merging
-//! the two. Should the order ever change, policies find no name and the read finds nothing: it cannot find too much.
+//! The row-level security policies compare with a setting of the transaction. A separate statement that sets it would
+//! cost every read a round trip, so the read is wrapped: it is joined laterally (`LATERAL`) to a row whose evaluation
+//! sets the setting, and refers to that row, so that it cannot start earlier. `OFFSET 0` keeps the planner from
+//! merging the two. If the order ever changed, the policies would see no scope and the read would find no rows; it can
+//! never find too many.
 
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::OrganizationId;
 
-use super::placeholders::replaced;
+use super::placeholders::replace_placeholders;
 use crate::sql::{Query, Scope};
 
-/// The setting that names the organization.
+/// Setting with the id of the organization.
 const ORGANIZATION: &str = "hexabase.organization_id";
-/// The setting that names the user.
+/// Setting with the id of the user.
 const USER: &str = "hexabase.user_id";
 
-/// What says whose rows a read is about, unless it is about nobody's.
+/// Returns the setting that holds the scope; `None` for rows of the platform.
 const fn setting_of(scope: Scope) -> Option<&'static str> {
     match scope {
         Scope::Platform => None,
@@ -25,10 +26,10 @@ const fn setting_of(scope: Scope) -> Option<&'static str> {
     }
 }
 
-/// A read that names whose rows it is about.
-pub(super) fn wrapped(query: Query) -> Query {
+/// Wraps a read so that it sets its scope.
+pub(super) fn scoped_read(query: Query) -> Query {
     let Some(setting) = setting_of(query.scope) else { return query };
-    let read = replaced(query.sql.as_str(), |number| match number {
+    let read = replace_placeholders(query.sql.as_str(), |number| match number {
         1 => "scope.id".to_owned(),
         number => format!("${number}"),
     });
@@ -39,31 +40,34 @@ pub(super) fn wrapped(query: Query) -> Query {
     Query { values: query.values, ..Query::assembled(sql) }
 }
 
-/// One statement for reads that differ in their values alone, which are texts: each is laid sideways to its own scope, so
-/// that policies hold for each as if it were alone. The last column is the place of the read that found the row, from 1.
+/// Combines reads that differ in their values only, all of them texts, into one statement. Each read is joined
+/// laterally to its own scope, so that the policies apply to each as if it ran alone. The last column is the number of
+/// the read that found the row, starting at 1.
 ///
-/// A read must find its rows by an index and by nothing that could be kept from one scope for the next.
-pub(super) fn gathered(queries: &[&Query]) -> Result<Query> {
-    let unfit = || Error::unexpected("these reads cannot be made one statement");
-    let first = queries.first().ok_or_else(unfit)?;
-    let setting = setting_of(first.scope).ok_or_else(unfit)?;
+/// A read must find its rows by an index, and must have no intermediate result that could be reused from one scope for
+/// the next.
+pub(super) fn batched_read(queries: &[&Query]) -> Result<Query> {
+    let unsuitable = || Error::unexpected("reads cannot be combined into one statement");
+    let first = queries.first().ok_or_else(unsuitable)?;
+    let setting = setting_of(first.scope).ok_or_else(unsuitable)?;
     let count = first.values.len();
-    let read = replaced(first.sql.as_str(), |number| match number {
+    let read = replace_placeholders(first.sql.as_str(), |number| match number {
         1 => "scope.id".to_owned(),
-        number => format!("asked.value_{number}"),
+        number => format!("requested.value_{number}"),
     });
     let numbers = || 1..=count;
     let sql = format!(
-        "SELECT found.*, asked.place FROM ROWS FROM ({lists}) WITH ORDINALITY AS asked ({names}, place) \
-         CROSS JOIN LATERAL (SELECT set_config('{setting}', asked.value_1, true) AS id OFFSET 0) AS scope \
+        "SELECT found.*, requested.read_number FROM ROWS FROM ({lists}) \
+         WITH ORDINALITY AS requested ({names}, read_number) \
+         CROSS JOIN LATERAL (SELECT set_config('{setting}', requested.value_1, true) AS id OFFSET 0) AS scope \
          CROSS JOIN LATERAL ({read} OFFSET 0) AS found",
         lists = joined(numbers(), |number| format!("json_array_elements_text(${number})")),
         names = joined(numbers(), |number| format!("value_{number}")),
     );
-    numbers().try_fold(Query::assembled(sql), |gathered, number| {
+    numbers().try_fold(Query::assembled(sql), |query, number| {
         let texts = queries.iter().map(|query| query.values.get(number - 1)?.as_text());
-        let texts: Vec<&str> = texts.collect::<Option<_>>().ok_or_else(unfit)?;
-        Ok(gathered.list(&texts))
+        let texts: Vec<&str> = texts.collect::<Option<_>>().ok_or_else(unsuitable)?;
+        Ok(query.list(&texts))
     })
 }
 
@@ -71,17 +75,17 @@ fn joined(numbers: impl Iterator<Item = usize>, part: impl Fn(usize) -> String) 
     numbers.map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// Begins a transaction about an organization.
+/// Returns the statements that begin a transaction for an organization.
 pub(super) fn begin(organization: Option<OrganizationId>) -> String {
     match organization {
-        // An id holds nothing but letters, digits and an underscore.
+        // An id contains only letters, digits and an underscore, so it needs no quoting.
         Some(id) => format!("BEGIN; SET LOCAL {ORGANIZATION} = '{id}'"),
         None => "BEGIN".to_owned(),
     }
 }
 
-/// Names another organization in the course of a transaction.
-pub(super) fn change(organization: OrganizationId) -> Query {
+/// Returns a statement that sets another organization within a transaction.
+pub(super) fn change_organization(organization: OrganizationId) -> Query {
     Query::assembled(format!("SELECT set_config('{ORGANIZATION}', $1, true)")).text(organization)
 }
 
@@ -89,13 +93,13 @@ pub(super) fn change(organization: OrganizationId) -> Query {
 mod tests {
     use hexabase_core::fixture::id;
 
-    use super::wrapped;
+    use super::scoped_read;
     use crate::sql::Query;
 
     #[test]
-    fn a_read_of_an_organization_is_laid_beside_the_naming_of_it() {
+    fn a_read_of_an_organization_is_joined_laterally_to_its_scope() {
         let read = Query::new("SELECT name FROM workspaces WHERE organization_id = $1 AND id > $2 LIMIT $3");
-        let read = wrapped(read.of(id("acme")).text("a").int(9));
+        let read = scoped_read(read.for_organization(id("acme")).text("a").int(9));
         assert_eq!(
             read.sql.as_str(),
             "SELECT found.* FROM (SELECT set_config('hexabase.organization_id', $1, true) AS id OFFSET 0) AS scope \
@@ -106,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_of_the_platform_is_left_as_it_is() {
-        assert_eq!(wrapped(Query::new("SELECT 1 FROM users")).sql.as_str(), "SELECT 1 FROM users");
+    fn a_read_of_the_platform_is_not_wrapped() {
+        assert_eq!(scoped_read(Query::new("SELECT 1 FROM users")).sql.as_str(), "SELECT 1 FROM users");
     }
 }

@@ -1,10 +1,10 @@
-//! Short-lived facts on a Redis server (6.2 or newer) or cluster.
+//! Short-lived data on a Redis server (6.2 or newer) or cluster.
 //!
-//! Every operation but the question for two announcements is about one key, so a cluster can spread them as it likes; a shelf
-//! of keys is one slot of a cluster, by a hash tag. What has to be atomic is a script.
-//! Every key has an end. Buckets go by the server's clock, so that replicas whose clocks differ agree.
+//! Every operation except the check of two markers accesses one key, so that a cluster can distribute the keys freely;
+//! a hash tag keeps the keys of a hash-tag group in one slot. Operations that must be atomic are scripts. Every key
+//! has a TTL. Buckets use the server's clock, so that replicas whose clocks differ agree.
 
-mod announcements;
+mod marker_cache;
 mod scripts;
 
 use std::fmt;
@@ -20,27 +20,28 @@ use hexabase_core::ephemeral::{Allowance, EphemeralStore, Rate};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 
-use announcements::Answers;
+use marker_cache::MarkerCache;
 use scripts::Scripts;
 use tokio::time::Instant;
 
-/// Where the server is, and how it is used.
+/// Configuration of a [`RedisEphemeral`].
 #[derive(Debug, Clone)]
-pub struct RedisSettings {
-    /// One URL of a server, or several of the nodes of a cluster: `redis://user:password@host:port/database`, with
-    /// `rediss` for TLS. The user of an access control list needs `+get +mget +set +del +eval +evalsha +script|load +time
-    /// +ping` on `~hexabase:*`.
+pub struct RedisConfig {
+    /// URL of one server, or URLs of several nodes of a cluster: `redis://user:password@host:port/database`, with the
+    /// scheme `rediss` for TLS. A user with an access control list needs `+get +mget +set +del +eval +evalsha
+    /// +script|load +time +ping` on `~hexabase:*`.
     pub urls: Vec<SecretString>,
-    /// What keys begin with, for several installations on one server.
+    /// Prefix of all keys, which separates several installations on one server.
     pub prefix: String,
-    /// The certificates to trust, in PEM; those of the system if there are none.
+    /// Certificates of the trusted authorities, in PEM; `None` for those of the system.
     pub authority: Option<Vec<u8>>,
-    /// How long an answer may take. Short, so that requests fail fast while Redis is away.
+    /// Maximum wait for a response. Short, so that requests fail fast while Redis is down.
     pub timeout: Duration,
 }
 
-impl RedisSettings {
-    /// One server, or the nodes of a cluster: keys begin with `hexabase`, and an answer takes half a second at most.
+impl RedisConfig {
+    /// Returns the default configuration for one server or the nodes of a cluster: key prefix `hexabase`, timeout 500
+    /// ms.
     #[must_use]
     pub fn new(urls: impl IntoIterator<Item = impl Into<SecretString>>) -> Self {
         Self {
@@ -52,12 +53,12 @@ impl RedisSettings {
     }
 }
 
-/// An [`EphemeralStore`] on a Redis server or cluster.
+/// [`EphemeralStore`] on a Redis server or cluster.
 pub struct RedisEphemeral {
-    link: Link,
+    connection: RedisConnection,
     prefix: String,
     scripts: Scripts,
-    answers: Answers,
+    marker_cache: MarkerCache,
 }
 
 impl fmt::Debug for RedisEphemeral {
@@ -66,18 +67,18 @@ impl fmt::Debug for RedisEphemeral {
     }
 }
 
-/// A connection that many use at once, and that comes back by itself.
+/// Multiplexed connection that reconnects by itself.
 #[derive(Clone)]
-enum Link {
+enum RedisConnection {
     Single(ConnectionManager),
     Cluster(ClusterConnection),
 }
 
-impl ConnectionLike for Link {
+impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Single(link) => link.req_packed_command(command),
-            Self::Cluster(link) => link.req_packed_command(command),
+            Self::Single(connection) => connection.req_packed_command(command),
+            Self::Cluster(connection) => connection.req_packed_command(command),
         }
     }
 
@@ -88,83 +89,87 @@ impl ConnectionLike for Link {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::Single(link) => link.req_packed_commands(commands, offset, count),
-            Self::Cluster(link) => link.req_packed_commands(commands, offset, count),
+            Self::Single(connection) => connection.req_packed_commands(commands, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::Single(link) => link.get_db(),
-            Self::Cluster(link) => link.get_db(),
+            Self::Single(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
         }
     }
 }
 
 impl RedisEphemeral {
-    /// Connects to a server, or to a cluster where there are several URLs.
+    /// Connects to a server, or to a cluster if there are several URLs.
     ///
     /// # Errors
-    /// - `Unavailable` when nobody answers.
-    /// - `Invalid` when a URL is none, or there is none.
-    pub async fn connect(settings: &RedisSettings) -> Result<Self> {
-        let unusable = |error| Error::invalid("redis_url", "is no URL of a Redis server").caused_by(error);
-        let tls = TlsCertificates { client_tls: None, root_cert: settings.authority.clone() };
-        let urls: Vec<&str> = settings.urls.iter().map(|url| url.expose_secret()).collect();
-        let link = match urls.as_slice() {
+    /// - `Unavailable` if no server responds.
+    /// - `Invalid` if a URL is malformed or there is none.
+    pub async fn connect(config: &RedisConfig) -> Result<Self> {
+        let invalid_url =
+            |error| Error::invalid("redis_url", "must be the URL of a Redis server").caused_by(error);
+        let tls = TlsCertificates { client_tls: None, root_cert: config.authority.clone() };
+        let urls: Vec<&str> = config.urls.iter().map(|url| url.expose_secret()).collect();
+        let connection = match urls.as_slice() {
             [] => return Err(Error::invalid("redis_url", "is missing")),
             [url] => {
-                let client = match settings.authority {
-                    Some(_) => Client::build_with_tls(*url, tls).map_err(unusable)?,
-                    None => Client::open(*url).map_err(unusable)?,
+                let client = match config.authority {
+                    Some(_) => Client::build_with_tls(*url, tls).map_err(invalid_url)?,
+                    None => Client::open(*url).map_err(invalid_url)?,
                 };
-                let config = ConnectionManagerConfig::new()
+                let manager_config = ConnectionManagerConfig::new()
                     .set_number_of_retries(1)
-                    .set_max_delay(settings.timeout / 4)
-                    .set_connection_timeout(Some(settings.timeout))
-                    .set_response_timeout(Some(settings.timeout));
-                Link::Single(ConnectionManager::new_with_config(client, config).await.map_err(unavailable)?)
+                    .set_max_delay(config.timeout / 4)
+                    .set_connection_timeout(Some(config.timeout))
+                    .set_response_timeout(Some(config.timeout));
+                let manager = ConnectionManager::new_with_config(client, manager_config).await;
+                RedisConnection::Single(manager.map_err(unavailable)?)
             }
             urls => {
                 let builder = ClusterClient::builder(urls.iter().copied())
                     .retries(2)
-                    .connection_timeout(settings.timeout)
-                    .response_timeout(settings.timeout);
-                let builder = if settings.authority.is_some() { builder.certs(tls) } else { builder };
-                let client = builder.build().map_err(unusable)?;
-                Link::Cluster(client.get_async_connection().await.map_err(unavailable)?)
+                    .connection_timeout(config.timeout)
+                    .response_timeout(config.timeout);
+                let builder = if config.authority.is_some() { builder.certs(tls) } else { builder };
+                let client = builder.build().map_err(invalid_url)?;
+                RedisConnection::Cluster(client.get_async_connection().await.map_err(unavailable)?)
             }
         };
-        let (prefix, scripts) = (settings.prefix.clone(), Scripts::default());
-        Ok(Self { link, prefix, scripts, answers: Answers::none() })
+        let (prefix, scripts) = (config.prefix.clone(), Scripts::default());
+        Ok(Self { connection, prefix, scripts, marker_cache: MarkerCache::new() })
     }
 
-    /// Of a key on a shelf only the shelf decides which node of a cluster has it (a hash tag of Redis Cluster).
+    /// Returns the Redis key of a value. For a key of a hash-tag group, only the group decides the slot and so the
+    /// node of a cluster (hash tag of Redis Cluster).
     fn value_key(&self, key: &str) -> String {
         match key.split_once('/') {
-            Some((shelf, rest)) => format!("{}:v:{{{shelf}}}/{rest}", self.prefix),
+            Some((group, rest)) => format!("{}:v:{{{group}}}/{rest}", self.prefix),
             None => format!("{}:v:{key}", self.prefix),
         }
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        command.query_async(&mut self.link.clone()).await
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        command.query_async(&mut self.connection.clone()).await
     }
 
-    /// Asks something that can be asked twice: the first to notice that the server was started anew does it again.
-    async fn ask_again<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
-        match self.ask(command).await {
-            Err(error) if error.is_connection_dropped() => self.ask(command).await.map_err(unavailable),
-            answer => answer.map_err(unavailable),
+    /// Sends a command that is safe to repeat, and repeats it once if the server has dropped the connection, as after
+    /// a restart.
+    async fn query_idempotent<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+        match self.query(command).await {
+            Err(error) if error.is_connection_dropped() => self.query(command).await.map_err(unavailable),
+            result => result.map_err(unavailable),
         }
     }
 }
 
 fn unavailable(error: RedisError) -> Error {
-    Error::unavailable("Redis does not answer").caused_by(error)
+    Error::unavailable("Redis does not respond").caused_by(error)
 }
 
-/// A time to live as Redis takes it; nothing lives for ever, nor for no time at all.
+/// Converts a TTL for Redis: at least 1 ms, and finite.
 fn milliseconds(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX.unsigned_abs() / 2)
 }
@@ -178,64 +183,64 @@ impl EphemeralStore for RedisEphemeral {
     async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<()> {
         let mut put = cmd("SET");
         put.arg(self.value_key(key)).arg(value).arg("PX").arg(milliseconds(ttl));
-        self.ask_again(&put).await
+        self.query_idempotent(&put).await
     }
 
     async fn put_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool> {
         let mut put = cmd("SET");
         put.arg(self.value_key(key)).arg(value).arg("NX").arg("PX").arg(milliseconds(ttl));
-        // "OK" when it was put, nothing when there was one.
-        self.ask::<Option<String>>(&put).await.map(|put| put.is_some()).map_err(unavailable)
+        // Redis returns "OK" if it stored the value, and nil if there was one.
+        self.query::<Option<String>>(&put).await.map(|put| put.is_some()).map_err(unavailable)
     }
 
     async fn compare_and_set(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<bool> {
         let mut call = self.scripts.compare_and_set.key(self.value_key(key));
         call.arg(expected).arg(value).arg(milliseconds(ttl));
-        call.invoke_async(&mut self.link.clone()).await.map_err(unavailable)
+        call.invoke_async(&mut self.connection.clone()).await.map_err(unavailable)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let mut get = cmd("GET");
         get.arg(self.value_key(key));
-        self.ask_again(&get).await
+        self.query_idempotent(&get).await
     }
 
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let call = self.scripts.take.key(self.value_key(key));
-        call.invoke_async(&mut self.link.clone()).await.map_err(unavailable)
+        call.invoke_async(&mut self.connection.clone()).await.map_err(unavailable)
     }
 
-    async fn announce(&self, keys: &[String], ttl: Duration) -> Result<()> {
+    async fn put_visible(&self, keys: &[String], ttl: Duration) -> Result<()> {
         try_join_all(keys.iter().map(|key| self.put(key, b"1", ttl))).await?;
-        announcements::until_everybody_knows().await;
+        marker_cache::wait_until_results_expire().await;
         Ok(())
     }
 
-    async fn are_announced(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
-        let question = keys.join("\n");
-        if let Some(answer) = self.answers.to(&question) {
-            return Ok(answer);
+    async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
+        let cache_key = keys.join("\n");
+        if let Some(present) = self.marker_cache.get(&cache_key) {
+            return Ok(present);
         }
         let mut get = cmd("MGET");
         for key in keys {
             get.arg(self.value_key(key));
         }
-        let asked = Instant::now();
-        let (first, second): (Option<Value>, Option<Value>) = self.ask_again(&get).await?;
-        let answer = [first.is_some(), second.is_some()];
-        self.answers.keep(question, asked, answer);
-        Ok(answer)
+        let requested_at = Instant::now();
+        let (first, second): (Option<Value>, Option<Value>) = self.query_idempotent(&get).await?;
+        let present = [first.is_some(), second.is_some()];
+        self.marker_cache.insert(cache_key, requested_at, present);
+        Ok(present)
     }
 
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {
         let step = rate.period / rate.burst.max(1);
         let mut call = self.scripts.take_token.key(format!("{}:b:{bucket}", self.prefix));
-        // The script counts in microseconds; a token of no length would be no token at all.
+        // The script counts in microseconds; a refill interval of zero would disable the limit.
         call.arg(microseconds(step).max(1)).arg(microseconds(rate.period).max(1));
-        let mut link = self.link.clone();
-        let (allowed, reset, wait): (bool, u64, u64) = match call.invoke_async(&mut link).await {
-            Err(error) if error.is_connection_dropped() => call.invoke_async(&mut link).await,
-            answer => answer,
+        let mut connection = self.connection.clone();
+        let (allowed, reset, wait): (bool, u64, u64) = match call.invoke_async(&mut connection).await {
+            Err(error) if error.is_connection_dropped() => call.invoke_async(&mut connection).await,
+            result => result,
         }
         .map_err(unavailable)?;
         let reset_after = Duration::from_micros(reset);
@@ -253,7 +258,7 @@ impl EphemeralStore for RedisEphemeral {
     }
 
     async fn ping(&self) -> Result<()> {
-        // A cluster would answer a ping as soon as one of its nodes does; a key asks the one that is responsible.
+        // A cluster responds to PING as soon as one node does; a key tests the node that is responsible for it.
         self.get("ping").await.map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! What has to be done in one go, in Lua. A script sees one key, and nothing happens while it runs.
+//! Lua scripts for operations that must be atomic. A script accesses one key, and no other command runs meanwhile.
 
 use ::redis::Script;
 
@@ -18,18 +18,18 @@ local value = redis.call('GET', KEYS[1])
 if value then redis.call('DEL', KEYS[1]) end
 return value";
 
-/// The generic cell rate algorithm: of a bucket it is enough to know when it will be full again. Times are
-/// microseconds. Answers whether there was a token, how long until the bucket is full, and how long until the next
-/// token if there was none.
+/// Takes a token from a bucket by the generic cell rate algorithm: the state of a bucket is the time at which it will
+/// be full again. Times are in microseconds. Returns whether there was a token, the time until the bucket is full,
+/// and, if there was none, the time until the next token.
 const TAKE_TOKEN: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local step, period = tonumber(ARGV[1]), tonumber(ARGV[2])
 local reset = math.max(tonumber(redis.call('GET', KEYS[1]) or 0) - now, 0)
-local wanted = reset + step
-if wanted > period then return {0, reset, wanted - period} end
-redis.call('SET', KEYS[1], string.format('%.0f', now + wanted), 'PX', math.ceil(wanted / 1000))
-return {1, wanted, 0}";
+local new_reset = reset + step
+if new_reset > period then return {0, reset, new_reset - period} end
+redis.call('SET', KEYS[1], string.format('%.0f', now + new_reset), 'PX', math.ceil(new_reset / 1000))
+return {1, new_reset, 0}";
 
 impl Default for Scripts {
     fn default() -> Self {

@@ -9,12 +9,12 @@ use hexabase_core::store::AccessStore;
 
 use super::statement::Query;
 use super::table::select;
-use super::{Cells, Engine, Reads as _, SqlStore, rows_for};
+use super::{Cells, Engine, Reads as _, SqlStore, row_limit};
 
 #[async_trait]
 impl<E: Engine> AccessStore for SqlStore<E> {
     async fn find_group(&self, org: OrganizationId, ws: WorkspaceId, id: GroupId) -> Result<Option<Group>> {
-        self.0.inside(org, ws, id.to_string()).await
+        self.0.find_in_workspace(org, ws, id.to_string()).await
     }
 
     async fn list_groups(
@@ -27,7 +27,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         let query = select::<Group>(
             "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 ORDER BY id LIMIT $4",
         );
-        let query = query.of(org).text(ws).text(after).int(rows_for(page));
+        let query = query.for_organization(org).text(ws).text(after).int(row_limit(page));
         self.0.page(query, page, |group: &Group| group.id.to_string()).await
     }
 
@@ -42,9 +42,9 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         }
         let rest = format!(
             "WHERE organization_id = $1 AND workspace_id = $2 AND group_id {} ORDER BY group_id, user_id",
-            E::listed("$3"),
+            E::in_list("$3"),
         );
-        self.0.all(select::<Membership>(&rest).of(org).text(ws).list(groups)).await
+        self.0.find_all(select::<Membership>(&rest).for_organization(org).text(ws).list(groups)).await
     }
 
     async fn list_groups_of(
@@ -57,7 +57,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
             "SELECT group_id FROM group_members \
              WHERE organization_id = $1 AND user_id = $2 AND workspace_id = $3 ORDER BY group_id",
         );
-        let rows = self.0.fetch(query.of(org).text(user).text(ws)).await?;
+        let rows = self.0.fetch(query.for_organization(org).text(user).text(ws)).await?;
         rows.iter().map(|row| Cells::new(row).parse()).collect()
     }
 
@@ -72,7 +72,8 @@ impl<E: Engine> AccessStore for SqlStore<E> {
             "SELECT DISTINCT user_id FROM group_members \
              WHERE organization_id = $1 AND workspace_id = $2 AND user_id > $3 ORDER BY user_id LIMIT $4",
         );
-        let rows = self.0.fetch(query.of(org).text(ws).text(after).int(rows_for(page))).await?;
+        let rows =
+            self.0.fetch(query.for_organization(org).text(ws).text(after).int(row_limit(page))).await?;
         let found: Vec<UserId> = rows.iter().map(|row| Cells::new(row).parse()).collect::<Result<_>>()?;
         Ok(page.page(found, ToString::to_string))
     }
@@ -83,7 +84,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         ws: WorkspaceId,
         id: ProjectId,
     ) -> Result<Option<Project>> {
-        self.0.inside(org, ws, id.to_string()).await
+        self.0.find_in_workspace(org, ws, id.to_string()).await
     }
 
     async fn list_projects(
@@ -96,7 +97,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         let query = select::<Project>(
             "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 ORDER BY id LIMIT $4",
         );
-        let query = query.of(org).text(ws).text(after).int(rows_for(page));
+        let query = query.for_organization(org).text(ws).text(after).int(row_limit(page));
         self.0.page(query, page, |project: &Project| project.id.to_string()).await
     }
 
@@ -106,7 +107,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         ws: WorkspaceId,
         id: RoleId,
     ) -> Result<Option<CustomRole>> {
-        self.0.inside(org, ws, id.to_string()).await
+        self.0.find_in_workspace(org, ws, id.to_string()).await
     }
 
     async fn list_roles(
@@ -120,7 +121,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         let query = select::<CustomRole>(
             "WHERE organization_id = $1 AND workspace_id = $2 AND project_id = $3 AND id > $4 ORDER BY id LIMIT $5",
         );
-        let query = query.of(org).text(ws).text(project).text(after).int(rows_for(page));
+        let query = query.for_organization(org).text(ws).text(project).text(after).int(row_limit(page));
         self.0.page(query, page, |role: &CustomRole| role.id.to_string()).await
     }
 
@@ -130,7 +131,7 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         ws: WorkspaceId,
         id: AssignmentId,
     ) -> Result<Option<Assignment>> {
-        self.0.inside(org, ws, id.to_string()).await
+        self.0.find_in_workspace(org, ws, id.to_string()).await
     }
 
     async fn list_assignments(
@@ -141,12 +142,12 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         page: &PageRequest,
     ) -> Result<Page<Assignment>> {
         let after = page.after_id::<AssignmentId>()?.unwrap_or(AssignmentId::least());
-        let place = if project.is_some() { "project_id = $5" } else { "project_id IS NULL" };
+        let scope_condition = if project.is_some() { "project_id = $5" } else { "project_id IS NULL" };
         let query = select::<Assignment>(&format!(
-            "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 AND {place} ORDER BY id LIMIT $4"
+            "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 AND {scope_condition} ORDER BY id LIMIT $4"
         ));
-        let query = query.of(org).text(ws).text(after).int(rows_for(page));
+        let query = query.for_organization(org).text(ws).text(after).int(row_limit(page));
         let query = project.into_iter().fold(query, Query::text);
-        self.0.page(query, page, |given: &Assignment| given.id.to_string()).await
+        self.0.page(query, page, |assignment: &Assignment| assignment.id.to_string()).await
     }
 }

@@ -7,13 +7,15 @@ use jiff::Timestamp;
 
 use super::statement::Query;
 use super::table::select;
-use super::work::count;
+use super::work::sql_limit;
 use super::{Cells, Engine, Reads as _, SqlStore};
 
 #[async_trait]
 impl<E: Engine> BillingStore for SqlStore<E> {
     async fn find_billing_account(&self, organization: OrganizationId) -> Result<Option<BillingAccount>> {
-        self.0.one(select::<BillingAccount>("WHERE organization_id = $1").of(organization)).await
+        self.0
+            .find_one(select::<BillingAccount>("WHERE organization_id = $1").for_organization(organization))
+            .await
     }
 
     async fn find_customer(&self, customer: &CustomerId) -> Result<Option<OrganizationId>> {
@@ -34,22 +36,22 @@ impl<E: Engine> BillingStore for SqlStore<E> {
             E::BILLING_SCHEDULE,
         ));
         let after = after.map_or_else(String::new, |after| after.to_string());
-        let rows = self.0.fetch(query.text(after).int(count(limit))).await?;
+        let rows = self.0.fetch(query.text(after).int(sql_limit(limit))).await?;
         rows.iter().map(|row| Cells::new(row).parse()).collect()
     }
 
     async fn list_due_accounts(&self, now: Timestamp, limit: usize) -> Result<Vec<OrganizationId>> {
         let query = Query::assembled(format!(
             "SELECT organization_id FROM {} \
-             WHERE look_at IS NOT NULL AND look_at <= $1 ORDER BY look_at LIMIT $2",
+             WHERE reconcile_at IS NOT NULL AND reconcile_at <= $1 ORDER BY reconcile_at LIMIT $2",
             E::BILLING_SCHEDULE,
         ));
-        let rows = self.0.fetch(query.time(now).int(count(limit))).await?;
+        let rows = self.0.fetch(query.time(now).int(sql_limit(limit))).await?;
         rows.iter().map(|row| Cells::new(row).parse()).collect()
     }
 
     async fn list_webhook_events(&self, limit: usize) -> Result<Vec<WebhookEvent>> {
-        let query = select::<WebhookEvent>("WHERE heard_at IS NULL ORDER BY received_at, id LIMIT $1");
-        self.0.all(query.int(count(limit))).await
+        let query = select::<WebhookEvent>("WHERE processed_at IS NULL ORDER BY received_at, id LIMIT $1");
+        self.0.find_all(query.int(sql_limit(limit))).await
     }
 }

@@ -6,7 +6,7 @@ use hexabase_core::version::Version;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-/// A row as a driver hands it out.
+/// Row of a database driver.
 pub(crate) trait RawRow: Send + Sync {
     fn text(&self, column: usize) -> Result<Option<&str>>;
     fn int(&self, column: usize) -> Result<Option<i64>>;
@@ -15,17 +15,17 @@ pub(crate) trait RawRow: Send + Sync {
     fn bytes(&self, column: usize) -> Result<&[u8]>;
 }
 
-/// Reads a row cell by cell, in the order of its columns.
+/// Cells of a row, read one by one in the order of the columns.
 pub(crate) struct Cells<'a> {
     row: &'a dyn RawRow,
     next: usize,
 }
 
-/// A cell that does not hold what it should: somebody else wrote to the database, or there is a bug.
-fn broken(column: usize, why: impl fmt::Display) -> Error {
-    Error::unexpected("the database holds something that cannot be read")
+/// Returns the error for a cell with an unexpected value: another program wrote to the database, or there is a bug.
+fn unreadable(column: usize, reason: impl fmt::Display) -> Error {
+    Error::unexpected("the database contains a value that cannot be read")
         .with("column", column)
-        .with("why", why)
+        .with("reason", reason)
 }
 
 impl<'a> Cells<'a> {
@@ -40,7 +40,7 @@ impl<'a> Cells<'a> {
 
     pub(crate) fn text(&mut self) -> Result<&'a str> {
         let column = self.advance();
-        self.row.text(column)?.ok_or_else(|| broken(column, "null"))
+        self.row.text(column)?.ok_or_else(|| unreadable(column, "null"))
     }
 
     pub(crate) fn string(&mut self) -> Result<String> {
@@ -54,17 +54,17 @@ impl<'a> Cells<'a> {
 
     pub(crate) fn parse<T: FromStr<Err: fmt::Display>>(&mut self) -> Result<T> {
         let column = self.next;
-        self.text()?.parse().map_err(|error| broken(column, error))
+        self.text()?.parse().map_err(|error| unreadable(column, error))
     }
 
     pub(crate) fn parse_or_null<T: FromStr<Err: fmt::Display>>(&mut self) -> Result<Option<T>> {
         let column = self.advance();
-        self.row.text(column)?.map(|text| text.parse().map_err(|error| broken(column, error))).transpose()
+        self.row.text(column)?.map(|text| text.parse().map_err(|error| unreadable(column, error))).transpose()
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
         let column = self.next;
-        serde_json::from_str(self.text()?).map_err(|error| broken(column, error))
+        serde_json::from_str(self.text()?).map_err(|error| unreadable(column, error))
     }
 
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>> {
@@ -79,8 +79,8 @@ impl<'a> Cells<'a> {
 
     pub(crate) fn number<T: TryFrom<i64, Error: fmt::Display>>(&mut self) -> Result<T> {
         let column = self.advance();
-        let number = self.row.int(column)?.ok_or_else(|| broken(column, "null"))?;
-        T::try_from(number).map_err(|error| broken(column, error))
+        let number = self.row.int(column)?.ok_or_else(|| unreadable(column, "null"))?;
+        T::try_from(number).map_err(|error| unreadable(column, error))
     }
 
     pub(crate) fn version(&mut self) -> Result<Version> {
@@ -89,7 +89,7 @@ impl<'a> Cells<'a> {
 
     pub(crate) fn time(&mut self) -> Result<Timestamp> {
         let column = self.next;
-        self.time_or_null()?.ok_or_else(|| broken(column, "null"))
+        self.time_or_null()?.ok_or_else(|| unreadable(column, "null"))
     }
 
     pub(crate) fn time_or_null(&mut self) -> Result<Option<Timestamp>> {

@@ -1,8 +1,10 @@
-//! A changeset as the steps of one transaction: a pure function.
+//! Conversion of a changeset into the steps of one transaction, as a pure function.
 
 use std::fmt;
 
-use hexabase_core::changeset::{Changeset, Guard, IdempotencyRecord, Key, Record, SpentRefresh, Write};
+use hexabase_core::changeset::{
+    Changeset, IdempotencyRecord, Precondition, Record, RecordKey, SpentRefresh, Write,
+};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{
@@ -15,97 +17,98 @@ use sqlx::error::ErrorKind;
 use super::statement::{Query, Value};
 use super::table::{Stored, delete, insert, put, update};
 
-/// One statement of a transaction, and what it must bring.
+/// Statement of a transaction, with its required effect.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) query: Query,
     pub(crate) noun: &'static str,
     pub(crate) expect: Expect,
-    pub(crate) touches: Touches,
+    pub(crate) target: Target,
 }
 
-/// What a step reads or writes.
+/// Table and rows that a step reads or writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Touches {
+pub(crate) struct Target {
     pub(crate) table: &'static str,
-    /// The one row, if it is one and has a key that others may name.
-    pub(crate) row: Option<Key>,
-    /// Whose rows they are, if they are of an organization.
+    /// Key of the row; `None` for several rows, and for a row that has no [`RecordKey`].
+    pub(crate) row: Option<RecordKey>,
+    /// Organization of the rows; `None` for rows that belong to no organization.
     pub(crate) organization: Option<OrganizationId>,
 }
 
-impl Touches {
-    fn row(table: &'static str, key: Key) -> Self {
+impl Target {
+    fn row(table: &'static str, key: RecordKey) -> Self {
         Self { table, organization: key.organization(), row: Some(key) }
     }
 }
 
-/// What a step must bring for the transaction to go on.
+/// Effect of a step without which the transaction fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expect {
-    /// It adds a row; one of the same name may be in the way.
-    Added,
-    /// It adds the reply of a request; one to the same key may be in the way.
-    Kept,
-    /// It changes a row that is there.
-    Changed,
-    /// It removes a row that is there, unless something still needs it.
-    Removed,
-    /// It changes a row that still has its version.
-    Unmoved,
-    /// It finds a row.
+    /// Adds a row, or replaces the one with the same key; fails if another row has the same unique name.
+    Inserted,
+    /// Stores the response of a request; fails if an unexpired response to the same idempotency key exists.
+    ResponseStored,
+    /// Updates a row, which must exist.
+    Updated,
+    /// Deletes a row, which must exist and must not have children.
+    Deleted,
+    /// Updates a row, which must still have its version.
+    VersionUnchanged,
+    /// Finds a row, which must exist.
     Found,
-    /// Whatever it does is fine.
+    /// Has any effect or none.
     Anything,
 }
 
 impl Step {
-    fn new(query: Query, noun: &'static str, expect: Expect, touches: Touches) -> Self {
-        Self { query, noun, expect, touches }
+    fn new(query: Query, noun: &'static str, expect: Expect, target: Target) -> Self {
+        Self { query, noun, expect, target }
     }
 
-    /// Judges the number of rows that the step touched or found.
-    pub(crate) fn judge(&self, rows: u64) -> Result<()> {
+    /// Checks the number of rows that the step affected or found.
+    pub(crate) fn check(&self, rows: u64) -> Result<()> {
         match self.expect {
-            Expect::Changed | Expect::Removed if rows == 0 => Err(Error::not_found(self.noun)),
-            Expect::Unmoved | Expect::Found if rows == 0 => Err(Error::version_conflict(self.noun)),
-            Expect::Kept if rows == 0 => Err(self.taken()),
+            Expect::Updated | Expect::Deleted if rows == 0 => Err(Error::not_found(self.noun)),
+            Expect::VersionUnchanged | Expect::Found if rows == 0 => Err(Error::version_conflict(self.noun)),
+            Expect::ResponseStored if rows == 0 => Err(self.already_exists()),
             _ => Ok(()),
         }
     }
 
-    /// What it means that a constraint stood in the way, if that is what the error says.
-    pub(crate) fn collision(&self, error: &sqlx::Error) -> Option<Error> {
+    /// Returns the error for a constraint violation; `None` for other errors.
+    pub(crate) fn constraint_error(&self, error: &sqlx::Error) -> Option<Error> {
         match error.as_database_error()?.kind() {
-            ErrorKind::UniqueViolation => Some(self.taken()),
-            ErrorKind::ForeignKeyViolation => Some(self.dangling()),
+            ErrorKind::UniqueViolation => Some(self.already_exists()),
+            ErrorKind::ForeignKeyViolation => Some(self.reference_error()),
             ErrorKind::CheckViolation | ErrorKind::NotNullViolation => {
-                Some(Error::unexpected("the database refuses a value").with("thing", self.noun))
+                Some(Error::unexpected("the database rejected a value").with("record", self.noun))
             }
             _ => None,
         }
     }
 
-    /// What it means that a name or key is taken.
-    fn taken(&self) -> Error {
+    /// Returns the error for a name or key that is already in use.
+    fn already_exists(&self) -> Error {
         match self.expect {
-            Expect::Kept => Error::already_exists(self.noun).with_code("idempotency_key_used"),
+            Expect::ResponseStored => Error::already_exists(self.noun).with_code("idempotency_key_used"),
             _ => Error::already_exists(self.noun),
         }
     }
 
-    /// What it means that a reference leads nowhere.
-    fn dangling(&self) -> Error {
+    /// Returns the error for a foreign key violation.
+    fn reference_error(&self) -> Error {
         match self.expect {
-            Expect::Removed => {
-                Error::conflict("has_children", format!("the {} still has children", self.noun))
-            }
-            _ => Error::not_found("what it belongs to").with("thing", self.noun),
+            Expect::Deleted => Error::conflict(
+                "has_children",
+                format!("{} has children; delete the children first", self.noun),
+            ),
+            _ => Error::not_found("parent").with("record", self.noun),
         }
     }
 }
 
-/// Does something with a record of whatever kind.
+/// Evaluates an expression for the record inside a [`Record`].
 macro_rules! with_record {
     ($record:expr, |$inner:ident| $body:expr) => {
         match $record {
@@ -147,28 +150,32 @@ macro_rules! with_record {
     };
 }
 
-/// The steps that make a change.
+/// Returns the steps of a changeset.
 pub(crate) fn steps(changeset: Changeset) -> Result<Vec<Step>> {
-    let Changeset { guards, mut writes, audit, messages, idempotency } = changeset;
-    let mut steps = Vec::with_capacity(guards.len() + writes.len() + audit.len() + messages.len() + 2);
-    for guard in guards {
-        steps.push(guarded(guard, &mut writes)?);
+    let Changeset { preconditions, mut writes, audit, messages, idempotency } = changeset;
+    let mut steps = Vec::with_capacity(preconditions.len() + writes.len() + audit.len() + messages.len() + 2);
+    for precondition in preconditions {
+        steps.push(precondition_step(precondition, &mut writes)?);
     }
     for write in writes {
         write_steps(write, &mut steps)?;
     }
     for entry in audit {
-        let touches =
-            Touches { table: table_of(&entry), row: None, organization: Some(entry.organization_id) };
-        steps.push(Step::new(insert(&entry)?, "audit event", Expect::Added, touches));
+        let target = Target { table: table_of(&entry), row: None, organization: Some(entry.organization_id) };
+        steps.push(Step::new(insert(&entry)?, "audit event", Expect::Inserted, target));
     }
     for message in messages {
-        let touches = Touches { table: table_of(&message), row: None, organization: None };
-        steps.push(Step::new(insert(&message)?, "message", Expect::Added, touches));
+        let target = Target { table: table_of(&message), row: None, organization: None };
+        steps.push(Step::new(insert(&message)?, "message", Expect::Inserted, target));
     }
-    if let Some(reply) = idempotency {
-        let touches = Touches { table: table_of(&reply), row: None, organization: None };
-        steps.push(Step::new(keep(&reply)?, "reply", Expect::Kept, touches));
+    if let Some(record) = idempotency {
+        let target = Target { table: table_of(&record), row: None, organization: None };
+        steps.push(Step::new(
+            put_idempotency_record(&record)?,
+            "idempotency record",
+            Expect::ResponseStored,
+            target,
+        ));
     }
     Ok(steps)
 }
@@ -177,77 +184,79 @@ fn table_of<T: Stored>(_: &T) -> &'static str {
     T::TABLE.name
 }
 
-/// Adds a reply, or puts it in the place of one that has expired, which is as good as none.
-fn keep(reply: &IdempotencyRecord) -> Result<Query> {
-    Ok(put(reply)?.followed_by(" WHERE idempotency.expires_at <= excluded.created_at"))
+/// Returns a statement that stores a response, or replaces an expired one, which counts as absent.
+fn put_idempotency_record(record: &IdempotencyRecord) -> Result<Query> {
+    Ok(put(record)?.append(" WHERE idempotency.expires_at <= excluded.created_at"))
 }
 
-/// A guard as a step. Where the changeset also replaces what is guarded, one statement does both: it comes
-/// first, so that it sees the state before all other writes.
-fn guarded(guard: Guard, writes: &mut Vec<Write>) -> Result<Step> {
-    let noun = guard.noun();
-    let mut replace = |key: &Key| -> Option<Record> {
-        let place =
+/// Returns the step for a precondition. If the changeset also updates the record of the precondition, one statement
+/// does both. It comes first, so that it sees the state before all other writes.
+fn precondition_step(precondition: Precondition, writes: &mut Vec<Write>) -> Result<Step> {
+    let noun = precondition.noun();
+    let mut take_update = |key: &RecordKey| -> Option<Record> {
+        let index =
             writes.iter().position(|write| matches!(write, Write::Update(record) if record.key() == *key))?;
-        match writes.remove(place) {
+        match writes.remove(index) {
             Write::Update(record) => Some(record),
             _ => None,
         }
     };
-    let (version, key) = match guard {
-        Guard::User(id, version) => (version, Key::User(id)),
-        Guard::Session(id, version) => (version, Key::Session(id)),
-        Guard::Organization(id, version) => (version, Key::Organization(id)),
-        Guard::BillingAccount(org, version) => (version, Key::BillingAccount(org)),
-        Guard::Workspace(org, id, version) => (version, Key::Workspace(org, id)),
-        Guard::Host(name, version) => (version, Key::Host(name)),
-        Guard::Member(org, user) => {
+    let (version, key) = match precondition {
+        Precondition::User(id, version) => (version, RecordKey::User(id)),
+        Precondition::Session(id, version) => (version, RecordKey::Session(id)),
+        Precondition::Organization(id, version) => (version, RecordKey::Organization(id)),
+        Precondition::BillingAccount(org, version) => (version, RecordKey::BillingAccount(org)),
+        Precondition::Workspace(org, id, version) => (version, RecordKey::Workspace(org, id)),
+        Precondition::Host(name, version) => (version, RecordKey::Host(name)),
+        Precondition::Member(org, user) => {
             let query = Query::new("SELECT 1 FROM members WHERE organization_id = $1 AND user_id = $2");
-            let touches = Touches::row(Member::TABLE.name, Key::Member(org, user));
-            return Ok(Step::new(query.of(org).text(user), noun, Expect::Found, touches));
+            let target = Target::row(Member::TABLE.name, RecordKey::Member(org, user));
+            return Ok(Step::new(query.for_organization(org).text(user), noun, Expect::Found, target));
         }
-        Guard::Lease(name, token) => {
-            let token = i64::try_from(token).map_err(|_| Error::unexpected("a lease token is too large"))?;
+        Precondition::Lease(name, token) => {
+            let token = i64::try_from(token)
+                .map_err(|_| Error::unexpected("lease token is too large for the database"))?;
             let query =
                 Query::new("SELECT 1 FROM leases WHERE name = $1 AND token = $2").text(name).int(token);
-            let touches = Touches { table: "leases", row: None, organization: None };
-            return Ok(Step::new(query, noun, Expect::Found, touches));
+            let target = Target { table: "leases", row: None, organization: None };
+            return Ok(Step::new(query, noun, Expect::Found, target));
         }
     };
-    if let Some(record) = replace(&key) {
+    if let Some(record) = take_update(&key) {
         let (query, table) = with_record!(&record, |inner| (update(inner, Some(version))?, table_of(inner)));
-        return Ok(Step::new(query, noun, Expect::Unmoved, Touches::row(table, key)));
+        return Ok(Step::new(query, noun, Expect::VersionUnchanged, Target::row(table, key)));
     }
     let version = i64::try_from(version.number()).unwrap_or(i64::MAX);
     let (table, query) = match &key {
-        Key::Session(id) => (
+        RecordKey::Session(id) => (
             Session::TABLE.name,
             Query::new("SELECT 1 FROM sessions WHERE id = $1 AND version = $2").text(id),
         ),
-        Key::Organization(id) => (
+        RecordKey::Organization(id) => (
             Organization::TABLE.name,
-            Query::new("SELECT 1 FROM organizations WHERE id = $1 AND version = $2").of(*id),
+            Query::new("SELECT 1 FROM organizations WHERE id = $1 AND version = $2").for_organization(*id),
         ),
-        Key::BillingAccount(org) => (
+        RecordKey::BillingAccount(org) => (
             BillingAccount::TABLE.name,
-            Query::new("SELECT 1 FROM billing_accounts WHERE organization_id = $1 AND version = $2").of(*org),
+            Query::new("SELECT 1 FROM billing_accounts WHERE organization_id = $1 AND version = $2")
+                .for_organization(*org),
         ),
-        Key::Workspace(org, id) => (
+        RecordKey::Workspace(org, id) => (
             Workspace::TABLE.name,
             Query::new("SELECT 1 FROM workspaces WHERE organization_id = $1 AND id = $2 AND version = $3")
-                .of(*org)
+                .for_organization(*org)
                 .text(id),
         ),
-        Key::Host(name) => (
+        RecordKey::Host(name) => (
             RegisteredHost::TABLE.name,
             Query::new("SELECT 1 FROM hosts WHERE name = $1 AND version = $2").text(name),
         ),
-        Key::User(id) => {
+        RecordKey::User(id) => {
             (User::TABLE.name, Query::new("SELECT 1 FROM users WHERE id = $1 AND version = $2").text(id))
         }
-        _ => return Err(Error::unexpected("a guard of something that has no version")),
+        _ => return Err(Error::unexpected("precondition on a record that has no version")),
     };
-    Ok(Step::new(query.int(version), noun, Expect::Found, Touches::row(table, key)))
+    Ok(Step::new(query.int(version), noun, Expect::Found, Target::row(table, key)))
 }
 
 fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
@@ -255,33 +264,36 @@ fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
         Write::Insert(record) => {
             let (query, table) = with_record!(&record, |inner| (insert(inner)?, table_of(inner)));
             let key = record.key();
-            steps.push(Step::new(query, key.noun(), Expect::Added, Touches::row(table, key)));
+            steps.push(Step::new(query, key.noun(), Expect::Inserted, Target::row(table, key)));
         }
         Write::Update(record) => {
             let (query, table) = with_record!(&record, |inner| (update(inner, None)?, table_of(inner)));
             let key = record.key();
-            steps.push(Step::new(query, key.noun(), Expect::Changed, Touches::row(table, key)));
+            steps.push(Step::new(query, key.noun(), Expect::Updated, Target::row(table, key)));
         }
         Write::Put(record) => {
             let (query, table) = with_record!(&record, |inner| (put(inner)?, table_of(inner)));
             let key = record.key();
-            steps.push(Step::new(query, key.noun(), Expect::Added, Touches::row(table, key)));
+            steps.push(Step::new(query, key.noun(), Expect::Inserted, Target::row(table, key)));
         }
         Write::Delete(key) => {
             let (query, table) = delete_by(&key);
-            steps.push(Step::new(query, key.noun(), Expect::Removed, Touches::row(table, key)));
+            steps.push(Step::new(query, key.noun(), Expect::Deleted, Target::row(table, key)));
         }
         Write::LeaveGroups(organization, user) => {
-            let raise = Query::new(
+            let increment_versions = Query::new(
                 "UPDATE workspaces SET version = version + 1, access_version = access_version + 1 \
                  WHERE organization_id = $1 AND id IN \
                  (SELECT workspace_id FROM group_members WHERE organization_id = $1 AND user_id = $2)",
             );
-            let leave = Query::new("DELETE FROM group_members WHERE organization_id = $1 AND user_id = $2");
-            for (query, table) in [(raise, Workspace::TABLE.name), (leave, Membership::TABLE.name)] {
-                let query = query.of(organization).text(user);
-                let touches = Touches { table, row: None, organization: Some(organization) };
-                steps.push(Step::new(query, "group member", Expect::Anything, touches));
+            let leave_groups =
+                Query::new("DELETE FROM group_members WHERE organization_id = $1 AND user_id = $2");
+            for (query, table) in
+                [(increment_versions, Workspace::TABLE.name), (leave_groups, Membership::TABLE.name)]
+            {
+                let query = query.for_organization(organization).text(user);
+                let target = Target { table, row: None, organization: Some(organization) };
+                steps.push(Step::new(query, "group member", Expect::Anything, target));
             }
         }
         Write::RevokeSessions(user, at) => {
@@ -289,14 +301,14 @@ fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {
                 "UPDATE sessions SET revoked_at = $2, version = version + 1 \
                  WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2",
             );
-            let touches = Touches { table: Session::TABLE.name, row: None, organization: None };
-            steps.push(Step::new(revoke.text(user).time(at), "session", Expect::Anything, touches));
+            let target = Target { table: Session::TABLE.name, row: None, organization: None };
+            steps.push(Step::new(revoke.text(user).time(at), "session", Expect::Anything, target));
         }
     }
     Ok(())
 }
 
-fn delete_by(key: &Key) -> (Query, &'static str) {
+fn delete_by(key: &RecordKey) -> (Query, &'static str) {
     fn text(part: &dyn fmt::Display) -> Value {
         Value::Text(Some(part.to_string()))
     }
@@ -310,30 +322,30 @@ fn delete_by(key: &Key) -> (Query, &'static str) {
         keyed::<T>(parts.iter().map(|part| text(part)).collect())
     }
     match key {
-        Key::User(id) => of::<User>(&[id]),
-        Key::Identity(provider, subject) => of::<Identity>(&[provider, subject]),
-        Key::Session(id) => of::<Session>(&[id]),
-        Key::SpentRefresh(session, hash) => of::<SpentRefresh>(&[session, hash]),
-        Key::ApiToken(id) => of::<ApiToken>(&[id]),
-        Key::SecurityEvent(user, id) => of::<SecurityEvent>(&[user, id]),
-        Key::SigningKey(kid) => of::<SigningKey>(&[kid]),
-        Key::Host(name) => of::<RegisteredHost>(&[name]),
-        Key::Organization(id) => of::<Organization>(&[id]),
-        Key::BillingAccount(org) => of::<BillingAccount>(&[org]),
-        Key::WebhookEvent(id) => of::<WebhookEvent>(&[id]),
-        Key::UsageHour(org, hour, ws) => keyed::<UsageHour>(vec![text(org), time(hour), text(ws)]),
-        Key::UsageReport(org, hour) => keyed::<UsageReport>(vec![text(org), time(hour)]),
-        Key::MeteredHour(hour) => keyed::<MeteredHour>(vec![time(hour)]),
-        Key::Member(org, user) => of::<Member>(&[org, user]),
-        Key::Invitation(org, id) => of::<Invitation>(&[org, id]),
-        Key::ServiceAccount(org, id) => of::<ServiceAccount>(&[org, id]),
-        Key::Workspace(org, id) => of::<Workspace>(&[org, id]),
-        Key::Group(org, ws, id) => of::<Group>(&[org, ws, id]),
-        Key::Membership(org, ws, group, user) => of::<Membership>(&[org, ws, group, user]),
-        Key::Project(org, ws, id) => of::<Project>(&[org, ws, id]),
-        Key::Role(org, ws, id) => of::<CustomRole>(&[org, ws, id]),
-        Key::Assignment(org, ws, id) => of::<Assignment>(&[org, ws, id]),
-        Key::Task(org, ws, id) => of::<Task>(&[org, ws, id]),
-        Key::Event(org, id) => of::<Event>(&[org, id]),
+        RecordKey::User(id) => of::<User>(&[id]),
+        RecordKey::Identity(provider, subject) => of::<Identity>(&[provider, subject]),
+        RecordKey::Session(id) => of::<Session>(&[id]),
+        RecordKey::SpentRefresh(session, hash) => of::<SpentRefresh>(&[session, hash]),
+        RecordKey::ApiToken(id) => of::<ApiToken>(&[id]),
+        RecordKey::SecurityEvent(user, id) => of::<SecurityEvent>(&[user, id]),
+        RecordKey::SigningKey(kid) => of::<SigningKey>(&[kid]),
+        RecordKey::Host(name) => of::<RegisteredHost>(&[name]),
+        RecordKey::Organization(id) => of::<Organization>(&[id]),
+        RecordKey::BillingAccount(org) => of::<BillingAccount>(&[org]),
+        RecordKey::WebhookEvent(id) => of::<WebhookEvent>(&[id]),
+        RecordKey::UsageHour(org, hour, ws) => keyed::<UsageHour>(vec![text(org), time(hour), text(ws)]),
+        RecordKey::UsageReport(org, hour) => keyed::<UsageReport>(vec![text(org), time(hour)]),
+        RecordKey::MeteredHour(hour) => keyed::<MeteredHour>(vec![time(hour)]),
+        RecordKey::Member(org, user) => of::<Member>(&[org, user]),
+        RecordKey::Invitation(org, id) => of::<Invitation>(&[org, id]),
+        RecordKey::ServiceAccount(org, id) => of::<ServiceAccount>(&[org, id]),
+        RecordKey::Workspace(org, id) => of::<Workspace>(&[org, id]),
+        RecordKey::Group(org, ws, id) => of::<Group>(&[org, ws, id]),
+        RecordKey::Membership(org, ws, group, user) => of::<Membership>(&[org, ws, group, user]),
+        RecordKey::Project(org, ws, id) => of::<Project>(&[org, ws, id]),
+        RecordKey::Role(org, ws, id) => of::<CustomRole>(&[org, ws, id]),
+        RecordKey::Assignment(org, ws, id) => of::<Assignment>(&[org, ws, id]),
+        RecordKey::Task(org, ws, id) => of::<Task>(&[org, ws, id]),
+        RecordKey::Event(org, id) => of::<Event>(&[org, id]),
     }
 }

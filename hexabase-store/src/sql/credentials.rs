@@ -10,18 +10,18 @@ use jiff::Timestamp;
 
 use super::statement::Query;
 use super::table::select;
-use super::{Cells, Engine, Reads as _, SqlStore, rows_for};
+use super::{Cells, Engine, Reads as _, SqlStore, row_limit};
 
 #[async_trait]
 impl<E: Engine> CredentialStore for SqlStore<E> {
     async fn find_session(&self, id: SessionId) -> Result<Option<Session>> {
-        self.0.one(select::<Session>("WHERE id = $1").text(id)).await
+        self.0.find_one(select::<Session>("WHERE id = $1").text(id)).await
     }
 
     async fn list_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>> {
         let query =
             select::<Session>("WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 ORDER BY id");
-        self.0.all(query.text(user).time(now)).await
+        self.0.find_all(query.text(user).time(now)).await
     }
 
     async fn list_revoked_sessions(&self, since: Timestamp) -> Result<Vec<SessionId>> {
@@ -32,18 +32,18 @@ impl<E: Engine> CredentialStore for SqlStore<E> {
 
     async fn refresh_spent_at(&self, session: SessionId, hash: &VerifierHash) -> Result<Option<Timestamp>> {
         let query = select::<SpentRefresh>("WHERE session_id = $1 AND hash = $2").text(session).text(hash);
-        Ok(self.0.one::<SpentRefresh>(query).await?.map(|spent| spent.spent_at))
+        Ok(self.0.find_one::<SpentRefresh>(query).await?.map(|spent| spent.spent_at))
     }
 
     async fn find_api_token(&self, id: TokenId) -> Result<Option<ApiToken>> {
-        self.0.one(select::<ApiToken>("WHERE id = $1").text(id)).await
+        self.0.find_one(select::<ApiToken>("WHERE id = $1").text(id)).await
     }
 
     async fn list_api_tokens(&self, user: UserId, page: &PageRequest) -> Result<Page<ApiToken>> {
         let after = page.after_id::<TokenId>()?.unwrap_or(TokenId::least());
         let query = select::<ApiToken>("WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3");
         self.0
-            .page(query.text(user).text(after).int(rows_for(page)), page, |token: &ApiToken| {
+            .page(query.text(user).text(after).int(row_limit(page)), page, |token: &ApiToken| {
                 token.id.to_string()
             })
             .await
@@ -57,11 +57,11 @@ impl<E: Engine> CredentialStore for SqlStore<E> {
     async fn list_security_events(&self, user: UserId, page: &PageRequest) -> Result<Page<SecurityEvent>> {
         let before = page.after_id::<EventId>()?.unwrap_or(EventId::greatest());
         let query = select::<SecurityEvent>("WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-        let query = query.text(user).text(before).int(rows_for(page));
+        let query = query.text(user).text(before).int(row_limit(page));
         self.0.page(query, page, |event: &SecurityEvent| event.id.to_string()).await
     }
 
     async fn list_signing_keys(&self) -> Result<Vec<SigningKey>> {
-        self.0.all(select::<SigningKey>("ORDER BY created_at, kid")).await
+        self.0.find_all(select::<SigningKey>("ORDER BY created_at, kid")).await
     }
 }

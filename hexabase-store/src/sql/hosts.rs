@@ -10,10 +10,10 @@ use super::{Engine, Reads as _, SqlStore};
 #[async_trait]
 impl<E: Engine> HostStore for SqlStore<E> {
     async fn find_host(&self, name: &HostClusterName) -> Result<Option<RegisteredHost>> {
-        self.0.one(select::<RegisteredHost>("WHERE name = $1").text(name)).await
+        self.0.find_one(select::<RegisteredHost>("WHERE name = $1").text(name)).await
     }
 
     async fn list_hosts(&self) -> Result<Vec<RegisteredHost>> {
-        self.0.all(select::<RegisteredHost>("ORDER BY name")).await
+        self.0.find_all(select::<RegisteredHost>("ORDER BY name")).await
     }
 }

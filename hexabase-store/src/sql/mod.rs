@@ -1,7 +1,7 @@
-//! The part of the SQL stores that all dialects share.
+//! Parts of the SQL stores that do not depend on the database.
 //!
-//! [`commit`] turns a changeset into steps, which is a pure function; the reads beside it are written once
-//! as text that every dialect understands. An [`Engine`] runs them on one database.
+//! [`commit`] turns a changeset into steps, as a pure function. The reads in the other modules are written once, in
+//! SQL that every supported database understands. An [`Engine`] runs both on one database.
 
 mod access;
 mod billing;
@@ -33,94 +33,103 @@ pub(crate) use commit::{Expect, Step};
 pub(crate) use statement::{Query, Scope, Value};
 pub(crate) use table::{Stored, select};
 
-/// Runs statements on one database.
+/// Execution of statements on one database.
 #[async_trait]
 pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
-    /// A row as the database's driver hands it out.
+    /// Row of the database driver.
     type Row: RawRow;
 
-    /// What a worker may know of every workspace: whose it is, where it is, and when it is due.
-    const SCHEDULE: &'static str;
-    /// What a worker may know of every billing account: whose it is, what the provider calls it, and when it is due.
+    /// Table or view with the columns of every workspace that workers may read: organization, host cluster and due
+    /// time.
+    const WORKSPACE_SCHEDULE: &'static str;
+    /// Table or view with the columns of every billing account that workers may read: organization, customer id and
+    /// due time.
     const BILLING_SCHEDULE: &'static str;
-    /// What a worker may know of all usage: of which workspace, and when.
+    /// Table or view with the columns of all usage that workers may read: workspace and hour.
     const USAGE_SCHEDULE: &'static str;
-    /// What may be known of everything that was told of usage: how old it is.
-    const USAGE_REPORT_AGES: &'static str;
-    /// What may be known of every live event: how old it is.
-    const EVENT_AGES: &'static str;
-    /// How a read that is about to claim rows passes over those that others have locked.
-    const PASSING_OVER_LOCKED: &'static str;
-    /// What makes rows, each with a `value`, of an array in JSON.
-    const ELEMENTS: &'static str;
+    /// Table or view with the hours of all usage reports, from which old reports are deleted.
+    const USAGE_REPORT_HOURS: &'static str;
+    /// Table or view with the timestamps of all live events, from which old events are deleted.
+    const LIVE_EVENT_TIMESTAMPS: &'static str;
+    /// Clause with which a read that claims rows skips rows locked by other transactions; empty if there is one
+    /// writer.
+    const SKIP_LOCKED: &'static str;
+    /// Table function that returns the elements of a JSON array as rows with a column `value`.
+    const JSON_ELEMENTS: &'static str;
 
-    /// Compares a column with whatever a subquery finds, so that an index on it is used however little the database
-    /// knows of the subquery beforehand.
-    fn among(subquery: &str) -> String;
+    /// Returns a comparison of a column with the results of a subquery, in a form for which an index on the column is
+    /// used even if the database cannot estimate the results.
+    fn in_subquery(subquery: &str) -> String;
 
-    /// Compares a column with the elements of a parameter bound by [`Query::list`]. Unlike a placeholder for each of
-    /// them, that is the same statement for any number.
-    fn listed(placeholder: &str) -> String {
-        Self::among(&format!("SELECT value FROM {}({placeholder})", Self::ELEMENTS))
+    /// Returns a comparison of a column with the elements of a parameter bound by [`Query::list`]. Unlike one
+    /// placeholder per element, it keeps the statement the same for any number of elements.
+    fn in_list(placeholder: &str) -> String {
+        Self::in_subquery(&format!("SELECT value FROM {}({placeholder})", Self::JSON_ELEMENTS))
     }
 
-    /// The rows of a read.
+    /// Returns the rows of a read.
     async fn fetch(&self, query: Query) -> Result<Vec<Self::Row>>;
 
-    /// The rows of a read that many make at the same time, by texts alone, each for an organization or a user.
-    async fn fetch_among_many(&self, query: Query) -> Result<Vec<Self::Row>> {
+    /// Returns the rows of a read that many requests make at the same time. An engine may combine such reads into one
+    /// statement; all their values are texts, and their scope is an organization or a user.
+    async fn fetch_batched(&self, query: Query) -> Result<Vec<Self::Row>> {
         self.fetch(query).await
     }
 
-    /// The rows of several reads, as of one moment.
-    async fn fetch_together(&self, queries: Vec<Query>) -> Result<Vec<Vec<Self::Row>>>;
+    /// Returns the rows of several reads of one snapshot.
+    async fn fetch_in_snapshot(&self, queries: Vec<Query>) -> Result<Vec<Vec<Self::Row>>>;
 
-    /// Runs a statement by itself, and says how many rows it touched.
+    /// Runs a single statement and returns the number of affected rows.
     async fn execute(&self, query: Query) -> Result<u64>;
 
     /// Runs a statement that writes and returns rows.
     async fn write_returning(&self, query: Query) -> Result<Vec<Self::Row>>;
 
-    /// As [`Self::write_returning`], and sees whatever others wrote in this way before.
-    async fn write_alone(&self, query: Query) -> Result<Vec<Self::Row>>;
+    /// Same as [`Self::write_returning`], but serialized: the statement sees all earlier writes of this method.
+    async fn write_serialized(&self, query: Query) -> Result<Vec<Self::Row>>;
 
-    /// Takes all steps in one transaction, or none.
+    /// Executes all steps in one transaction: either all of them take effect or none.
     async fn commit(&self, steps: Vec<Step>) -> Result<()>;
 }
 
-/// A [`TenantStore`](hexabase_core::store::TenantStore) in a SQL database. Name it by what it stands on:
-/// [`SqliteStore`](crate::SqliteStore).
+/// [`TenantStore`](hexabase_core::store::TenantStore) in an SQL database. Programs use the alias of a database, such
+/// as [`SqliteStore`](crate::SqliteStore).
 #[derive(Debug, Clone)]
 pub struct SqlStore<E>(pub(crate) E);
 
-/// Reading records through any [`Engine`].
+/// Reads of records with any [`Engine`].
 #[async_trait]
 pub(crate) trait Reads: Engine {
-    /// The first record that a read finds.
-    async fn one<T: Stored>(&self, query: Query) -> Result<Option<T>> {
+    /// Returns the first record of a read.
+    async fn find_one<T: Stored>(&self, query: Query) -> Result<Option<T>> {
         let rows = self.fetch(query).await?;
         rows.first().map(|row| T::read(&mut Cells::new(row))).transpose()
     }
 
-    /// All records that a read finds.
-    async fn all<T: Stored>(&self, query: Query) -> Result<Vec<T>> {
+    /// Returns all records of a read.
+    async fn find_all<T: Stored>(&self, query: Query) -> Result<Vec<T>> {
         read_all(&self.fetch(query).await?)
     }
 
-    /// The records that a read finds, as a page.
+    /// Returns the records of a read as a page.
     async fn page<T: Stored>(
         &self,
         query: Query,
         page: &PageRequest,
         position: for<'r> fn(&'r T) -> String,
     ) -> Result<Page<T>> {
-        Ok(page.page(self.all(query).await?, position))
+        Ok(page.page(self.find_all(query).await?, position))
     }
 
-    /// One thing inside a workspace.
-    async fn inside<T: Stored>(&self, org: OrganizationId, ws: WorkspaceId, id: String) -> Result<Option<T>> {
+    /// Returns a record of a workspace by its id.
+    async fn find_in_workspace<T: Stored>(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        id: String,
+    ) -> Result<Option<T>> {
         let query = select::<T>("WHERE organization_id = $1 AND workspace_id = $2 AND id = $3");
-        self.one(query.of(org).text(ws).text(id)).await
+        self.find_one(query.for_organization(org).text(ws).text(id)).await
     }
 }
 
@@ -130,8 +139,9 @@ fn read_all<T: Stored>(rows: &[impl RawRow]) -> Result<Vec<T>> {
     rows.iter().map(|row| T::read(&mut Cells::new(row))).collect()
 }
 
-/// How many rows to read for a page: one more than it holds, to know whether another one follows.
-fn rows_for(page: &PageRequest) -> i64 {
+/// Returns the number of rows to read for a page: one more than the page holds, which tells whether a next page
+/// exists.
+fn row_limit(page: &PageRequest) -> i64 {
     i64::try_from(page.limit()).map_or(i64::MAX, |limit| limit + 1)
 }
 
@@ -149,7 +159,7 @@ impl<E: Engine> Commit for SqlStore<E> {
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>> {
         let query = select::<IdempotencyRecord>("WHERE user_id = $1 AND key = $2 AND expires_at > $3");
-        self.0.one(query.text(user).text(key).time(now)).await
+        self.0.find_one(query.text(user).text(key).time(now)).await
     }
 
     async fn ping(&self) -> Result<()> {

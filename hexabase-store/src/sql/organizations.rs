@@ -11,12 +11,12 @@ use jiff::Timestamp;
 
 use super::statement::Query;
 use super::table::{Stored as _, columns_of, select};
-use super::{Cells, Engine, Reads as _, SqlStore, rows_for};
+use super::{Cells, Engine, Reads as _, SqlStore, row_limit};
 
 #[async_trait]
 impl<E: Engine> OrganizationStore for SqlStore<E> {
     async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
-        self.0.one(select::<Organization>("WHERE id = $1").of(id)).await
+        self.0.find_one(select::<Organization>("WHERE id = $1").for_organization(id)).await
     }
 
     async fn list_organizations(
@@ -31,7 +31,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
             columns_of::<Organization>("o"),
             columns_of::<Member>("m"),
         ));
-        let rows = self.0.fetch(query.of_user(user).text(after).int(rows_for(page))).await?;
+        let rows = self.0.fetch(query.for_user(user).text(after).int(row_limit(page))).await?;
         let read = |row| {
             let mut cells = Cells::new(row);
             Ok((Organization::read(&mut cells)?, Member::read(&mut cells)?))
@@ -52,7 +52,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
              (SELECT COUNT(*) FROM service_accounts WHERE organization_id = $1), \
              (SELECT COUNT(*) FROM workspaces WHERE organization_id = $1)",
         );
-        let rows = self.0.fetch(query.of(id)).await?;
+        let rows = self.0.fetch(query.for_organization(id)).await?;
         let Some(row) = rows.first() else { return Ok(OrganizationCounts::default()) };
         let mut cells = Cells::new(row);
         Ok(OrganizationCounts {
@@ -66,7 +66,11 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
 
     async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>> {
         self.0
-            .one(select::<Member>("WHERE organization_id = $1 AND user_id = $2").of(organization).text(user))
+            .find_one(
+                select::<Member>("WHERE organization_id = $1 AND user_id = $2")
+                    .for_organization(organization)
+                    .text(user),
+            )
             .await
     }
 
@@ -82,7 +86,8 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
             columns_of::<Member>("m"),
             columns_of::<User>("u"),
         ));
-        let rows = self.0.fetch(query.of(organization).text(after).int(rows_for(page))).await?;
+        let rows =
+            self.0.fetch(query.for_organization(organization).text(after).int(row_limit(page))).await?;
         let read = |row| {
             let mut cells = Cells::new(row);
             Ok((Member::read(&mut cells)?, User::read(&mut cells)?))
@@ -98,7 +103,11 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         id: InvitationId,
     ) -> Result<Option<Invitation>> {
         self.0
-            .one(select::<Invitation>("WHERE organization_id = $1 AND id = $2").of(organization).text(id))
+            .find_one(
+                select::<Invitation>("WHERE organization_id = $1 AND id = $2")
+                    .for_organization(organization)
+                    .text(id),
+            )
             .await
     }
 
@@ -107,7 +116,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
             "WHERE email = (SELECT email FROM users WHERE users.id = $1) AND expires_at > $2 \
              ORDER BY organization_id, id LIMIT 50",
         );
-        self.0.all(query.of_user(user).time(now)).await
+        self.0.find_all(query.for_user(user).time(now)).await
     }
 
     async fn list_invitations(
@@ -117,7 +126,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
     ) -> Result<Page<Invitation>> {
         let after = page.after_id::<InvitationId>()?.unwrap_or(InvitationId::least());
         let query = select::<Invitation>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
-        let query = query.of(organization).text(after).int(rows_for(page));
+        let query = query.for_organization(organization).text(after).int(row_limit(page));
         self.0.page(query, page, |invitation: &Invitation| invitation.id.to_string()).await
     }
 
@@ -127,7 +136,11 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         id: UserId,
     ) -> Result<Option<ServiceAccount>> {
         self.0
-            .one(select::<ServiceAccount>("WHERE organization_id = $1 AND id = $2").of(organization).text(id))
+            .find_one(
+                select::<ServiceAccount>("WHERE organization_id = $1 AND id = $2")
+                    .for_organization(organization)
+                    .text(id),
+            )
             .await
     }
 
@@ -138,7 +151,7 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
     ) -> Result<Page<ServiceAccount>> {
         let after = page.after_id::<UserId>()?.unwrap_or(UserId::least());
         let query = select::<ServiceAccount>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
-        let query = query.of(organization).text(after).int(rows_for(page));
+        let query = query.for_organization(organization).text(after).int(row_limit(page));
         self.0.page(query, page, |account: &ServiceAccount| account.id.to_string()).await
     }
 
@@ -151,28 +164,29 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         let before = page.after_id::<EventId>()?.unwrap_or(EventId::greatest());
         let mut rest = "WHERE organization_id = $1 AND id < $2".to_owned();
         let mut values = Vec::new();
-        let mut narrow = |column: &str, value| {
+        let mut add_condition = |column: &str, value| {
             values.push(value);
             rest.push_str(&format!(" AND {column} ${}", values.len() + 3));
         };
         let text = |text: String| super::Value::Text(Some(text));
         if let Some(actor) = filter.actor {
-            narrow("actor_user_id =", text(actor.to_string()));
+            add_condition("actor_user_id =", text(actor.to_string()));
         }
         if let Some(action) = &filter.action {
-            narrow("action =", text(action.clone()));
+            add_condition("action =", text(action.clone()));
         }
         if let Some(resource) = &filter.resource {
-            narrow("resource =", text(resource.clone()));
+            add_condition("resource =", text(resource.clone()));
         }
         if let Some(since) = filter.since {
-            narrow("at >=", super::Value::Time(Some(since)));
+            add_condition("at >=", super::Value::Time(Some(since)));
         }
         if let Some(until) = filter.until {
-            narrow("at <", super::Value::Time(Some(until)));
+            add_condition("at <", super::Value::Time(Some(until)));
         }
         rest.push_str(" ORDER BY id DESC LIMIT $3");
-        let query = select::<AuditEvent>(&rest).of(organization).text(before).int(rows_for(page));
+        let query =
+            select::<AuditEvent>(&rest).for_organization(organization).text(before).int(row_limit(page));
         let query = values.into_iter().fold(query, Query::bind);
         self.0.page(query, page, |entry: &AuditEvent| entry.id.to_string()).await
     }
@@ -185,11 +199,19 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
     ) -> Result<Vec<Event>> {
         let query = select::<Event>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
         let after = after.map_or_else(String::new, |after| after.to_string());
-        self.0.all(query.of(organization).text(after).int(i64::try_from(limit).unwrap_or(i64::MAX))).await
+        self.0
+            .find_all(
+                query
+                    .for_organization(organization)
+                    .text(after)
+                    .int(i64::try_from(limit).unwrap_or(i64::MAX)),
+            )
+            .await
     }
 
     async fn newest_event(&self, organization: OrganizationId) -> Result<Option<EventId>> {
-        let query = select::<Event>("WHERE organization_id = $1 ORDER BY id DESC LIMIT 1").of(organization);
-        Ok(self.0.one::<Event>(query).await?.map(|event| event.id))
+        let query = select::<Event>("WHERE organization_id = $1 ORDER BY id DESC LIMIT 1")
+            .for_organization(organization);
+        Ok(self.0.find_one::<Event>(query).await?.map(|event| event.id))
     }
 }

@@ -4,7 +4,7 @@ use hexabase_core::id::{OrganizationId, UserId};
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-/// A value bound to a statement. Each says its type even when it is null: some databases want to know.
+/// Value bound to a statement. A null keeps its type, because some databases require the type of every parameter.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Value {
     Text(Option<String>),
@@ -16,7 +16,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// What it says, if it is a text.
+    /// Returns the text; `None` for null and for other types.
     #[cfg(feature = "postgres")]
     pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
@@ -27,7 +27,7 @@ impl Value {
 }
 
 impl fmt::Debug for Value {
-    /// Values can be hashes and sealed secrets: only their types are shown.
+    /// Shows only the type, because values may be hashes and sealed secrets.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Text(_) => "text",
@@ -40,18 +40,18 @@ impl fmt::Debug for Value {
     }
 }
 
-/// Whose rows a statement is about, for databases that make sure of it.
+/// Rows that a statement may access, for databases that enforce it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Rows that belong to no organization, or what the platform itself may see of all of them.
+    /// Rows without an organization, and columns of all organizations that the platform may access.
     Platform,
-    /// The rows of the organization whose id is the first value.
+    /// Rows of the organization whose id is the first value.
     Organization,
-    /// The organizations of the user whose id is the first value.
+    /// Rows of the organizations of the user whose id is the first value.
     User,
 }
 
-/// A statement with its values. Placeholders are `$1`, `$2`, … in every dialect.
+/// Statement with its values. Placeholders are `$1`, `$2`, … for every database.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     pub(crate) sql: SqlStr,
@@ -64,35 +64,36 @@ impl Query {
         Self { sql: sql.into_sql_str(), values: Vec::new(), scope: Scope::Platform }
     }
 
-    /// A statement whose text was put together from parts of this crate. What callers bring is always bound.
+    /// Creates a statement from a text that is assembled from constants of this crate. Values from callers are always
+    /// bound.
     pub(crate) fn assembled(sql: String) -> Self {
         Self { sql: AssertSqlSafe(sql).into_sql_str(), values: Vec::new(), scope: Scope::Platform }
     }
 
-    /// Binds `$1` to an organization, and keeps the statement to its rows.
-    pub(crate) fn of(self, organization: OrganizationId) -> Self {
+    /// Binds `$1` to an organization and restricts the statement to its rows.
+    pub(crate) fn for_organization(self, organization: OrganizationId) -> Self {
         self.scoped(Scope::Organization, organization)
     }
 
-    /// Binds `$1` to a user, and keeps the statement to the organizations of that user.
-    pub(crate) fn of_user(self, user: UserId) -> Self {
+    /// Binds `$1` to a user and restricts the statement to the organizations of that user.
+    pub(crate) fn for_user(self, user: UserId) -> Self {
         self.scoped(Scope::User, user)
     }
 
     fn scoped(self, scope: Scope, id: impl ToString) -> Self {
-        debug_assert!(self.values.is_empty(), "the scope is bound first");
+        debug_assert!(self.values.is_empty(), "the scope must be the first value");
         Self { scope, ..self.text(id) }
     }
 
-    /// The same statement with more text after it.
-    pub(crate) fn followed_by(self, rest: &str) -> Self {
+    /// Appends text to the statement.
+    pub(crate) fn append(self, rest: &str) -> Self {
         let sql = AssertSqlSafe(format!("{}{rest}", self.sql.as_str())).into_sql_str();
         Self { sql, ..self }
     }
 
-    /// Whether it differs from another one in its values alone.
+    /// `true` if the two statements differ in their values only.
     #[cfg(feature = "postgres")]
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn has_same_sql(&self, other: &Self) -> bool {
         self.scope == other.scope && self.sql.as_str() == other.sql.as_str()
     }
 
@@ -109,7 +110,7 @@ impl Query {
         self.bind(Value::Int(Some(value)))
     }
 
-    /// Binds any number of values as one, for [`Engine::listed`](super::Engine::listed).
+    /// Binds any number of values as one parameter, for [`Engine::in_list`](super::Engine::in_list).
     pub(crate) fn list(self, values: &[impl ToString]) -> Self {
         let values: Vec<_> = values.iter().map(ToString::to_string).collect();
         self.bind(Value::Json(serde_json::Value::from(values).to_string()))

@@ -6,22 +6,21 @@ use serde::Serialize;
 use super::cells::Cells;
 use super::statement::{Query, Value};
 
-/// A table: its name, the columns of its key and all others, in the order in which records are bound and
-/// read.
+/// Table: its name, its key columns and all other columns, in the order in which records are bound and read.
 pub(crate) struct Table {
     pub(crate) name: &'static str,
     pub(crate) key: &'static [&'static str],
     pub(crate) columns: &'static [&'static str],
 }
 
-/// Something that is kept in a table.
+/// Record that is stored in a table.
 pub(crate) trait Stored: Sized + Send + Sync + 'static {
     const TABLE: Table;
 
-    /// Binds every column: the key first, then the others.
+    /// Binds every column: first the key, then the others.
     fn bind(&self, row: &mut Binder) -> Result<()>;
 
-    /// Reads what [`Self::bind`] wrote.
+    /// Reads a row that [`Self::bind`] wrote.
     fn read(cells: &mut Cells<'_>) -> Result<Self>;
 }
 
@@ -35,7 +34,7 @@ impl Table {
             .key
             .iter()
             .enumerate()
-            .map(|(place, column)| format!("{column} = ${}", first + place))
+            .map(|(index, column)| format!("{column} = ${}", first + index))
             .collect();
         terms.join(" AND ")
     }
@@ -45,12 +44,12 @@ impl Table {
     }
 }
 
-/// `SELECT` of whole records, with the rest of the statement.
+/// Returns a `SELECT` of whole records; `rest` is the part after the table name.
 pub(crate) fn select<T: Stored>(rest: &str) -> Query {
     Query::assembled(format!("SELECT {} FROM {} {rest}", T::TABLE.list(), T::TABLE.name))
 }
 
-/// The columns of a record with a prefix, for joins.
+/// Returns the columns of a record with a table alias, for joins.
 pub(crate) fn columns_of<T: Stored>(alias: &str) -> String {
     T::TABLE.all_columns().map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
 }
@@ -59,24 +58,24 @@ pub(crate) fn insert<T: Stored>(record: &T) -> Result<Query> {
     let table = T::TABLE;
     let values = placeholders(1, table.key.len() + table.columns.len());
     let query = Query::assembled(format!("INSERT INTO {} ({}) VALUES ({values})", table.name, table.list()));
-    bound(query, record)
+    bind_record(query, record)
 }
 
-/// Adds a record, or replaces the one that has its key.
+/// Returns a statement that inserts a record, or replaces the one with the same key.
 pub(crate) fn put<T: Stored>(record: &T) -> Result<Query> {
     let Table { key, columns, .. } = T::TABLE;
     let sets: Vec<String> = columns.iter().map(|column| format!("{column} = excluded.{column}")).collect();
-    let otherwise = format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", "));
-    Ok(insert(record)?.followed_by(&otherwise))
+    let on_conflict = format!(" ON CONFLICT ({}) DO UPDATE SET {}", key.join(", "), sets.join(", "));
+    Ok(insert(record)?.append(&on_conflict))
 }
 
-/// `$first, $first+1, …` for `count` values.
+/// Returns `$first, $first+1, …` for `count` values.
 fn placeholders(first: usize, count: usize) -> String {
     let list: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
     list.join(", ")
 }
 
-/// Replaces a record by its key; with `version`, only one that still has it.
+/// Returns a statement that replaces a record by its key; with `version`, only if the row still has that version.
 pub(crate) fn update<T: Stored>(record: &T, version: Option<Version>) -> Result<Query> {
     let table = T::TABLE;
     let first = table.key.len() + 1;
@@ -84,26 +83,26 @@ pub(crate) fn update<T: Stored>(record: &T, version: Option<Version>) -> Result<
         .columns
         .iter()
         .enumerate()
-        .map(|(place, column)| format!("{column} = ${}", first + place))
+        .map(|(index, column)| format!("{column} = ${}", first + index))
         .collect();
     let mut sql = format!("UPDATE {} SET {} WHERE {}", table.name, sets.join(", "), table.by_key(1));
     if version.is_some() {
         sql.push_str(&format!(" AND version = ${}", first + table.columns.len()));
     }
-    let query = bound(Query::assembled(sql), record)?;
+    let query = bind_record(Query::assembled(sql), record)?;
     Ok(match version {
         Some(version) => query.bind(Value::Int(Some(number(version.number())?))),
         None => query,
     })
 }
 
-/// Removes a record by its key.
+/// Returns a statement that deletes a record by its key.
 pub(crate) fn delete<T: Stored>(key: Vec<Value>) -> Query {
     let query = Query::assembled(format!("DELETE FROM {} WHERE {}", T::TABLE.name, T::TABLE.by_key(1)));
     Query { values: key, ..query }
 }
 
-fn bound<T: Stored>(mut query: Query, record: &T) -> Result<Query> {
+fn bind_record<T: Stored>(mut query: Query, record: &T) -> Result<Query> {
     let mut row = Binder(Vec::with_capacity(T::TABLE.key.len() + T::TABLE.columns.len()));
     record.bind(&mut row)?;
     debug_assert_eq!(row.0.len(), T::TABLE.key.len() + T::TABLE.columns.len(), "{}", T::TABLE.name);
@@ -112,10 +111,10 @@ fn bound<T: Stored>(mut query: Query, record: &T) -> Result<Query> {
 }
 
 fn number<T: TryInto<i64>>(value: T) -> Result<i64> {
-    value.try_into().map_err(|_| Error::unexpected("a number is too large for the database"))
+    value.try_into().map_err(|_| Error::unexpected("number is too large for the database"))
 }
 
-/// Collects the values of a row.
+/// Values of a row, in the order of its columns.
 pub(crate) struct Binder(Vec<Value>);
 
 impl Binder {
@@ -159,7 +158,7 @@ impl Binder {
 
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<&mut Self> {
         let text = serde_json::to_string(value)
-            .map_err(|error| Error::unexpected("a value cannot be written as JSON").caused_by(error))?;
+            .map_err(|error| Error::unexpected("value cannot be serialized as JSON").caused_by(error))?;
         Ok(self.push(Value::Json(text)))
     }
 }

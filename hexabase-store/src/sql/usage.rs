@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::records::{per_meter, reading};
 use super::statement::Query;
 use super::table::select;
-use super::work::count;
+use super::work::sql_limit;
 use super::{Cells, Engine, Reads as _, SqlStore};
 
-/// The sums of columns, in whole numbers. `columns` names those of each meter.
+/// Returns the sums of columns as integers; `columns` names the columns of a meter.
 fn sums(columns: impl Fn(Meter) -> Vec<String>) -> String {
     let all = Meter::ALL.iter().flat_map(|meter| columns(*meter));
     all.map(|column| format!("CAST(SUM({column}) AS BIGINT)")).collect::<Vec<_>>().join(", ")
@@ -25,22 +25,22 @@ impl<E: Engine> UsageStore for SqlStore<E> {
         after: Option<(OrganizationId, WorkspaceId)>,
         limit: usize,
     ) -> Result<Vec<MeteredWorkspace>> {
-        // Each half is cut off by itself, so that a page costs as much as a page.
+        // Each half has its own LIMIT, so that the cost of a page depends on its size only.
         let query = Query::assembled(format!(
             "SELECT organization_id, workspace_id, (SELECT COUNT(*) FROM {accounts} AS account \
              WHERE account.organization_id = metered.organization_id AND account.customer_id IS NOT NULL) FROM (\
-             SELECT * FROM (SELECT organization_id, id AS workspace_id FROM {there} \
-             WHERE (organization_id, id) > ($1, $2) ORDER BY organization_id, id LIMIT $4) AS there UNION \
+             SELECT * FROM (SELECT organization_id, id AS workspace_id FROM {existing} \
+             WHERE (organization_id, id) > ($1, $2) ORDER BY organization_id, id LIMIT $4) AS existing UNION \
              SELECT * FROM (SELECT organization_id, workspace_id FROM {used} WHERE hour = $3 \
              AND (organization_id, workspace_id) > ($1, $2) ORDER BY organization_id, workspace_id LIMIT $4) AS used\
              ) AS metered ORDER BY organization_id, workspace_id LIMIT $4",
             accounts = E::BILLING_SCHEDULE,
-            there = E::SCHEDULE,
+            existing = E::WORKSPACE_SCHEDULE,
             used = E::USAGE_SCHEDULE,
         ));
         let (organization, workspace) =
             after.map_or_else(Default::default, |(org, ws)| (org.to_string(), ws.to_string()));
-        let query = query.text(organization).text(workspace).time(hour.start()).int(count(limit));
+        let query = query.text(organization).text(workspace).time(hour.start()).int(sql_limit(limit));
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
             Ok(MeteredWorkspace {
@@ -54,7 +54,7 @@ impl<E: Engine> UsageStore for SqlStore<E> {
 
     async fn list_usage(&self, organization: OrganizationId, hour: Hour) -> Result<Vec<UsageHour>> {
         let query = select::<UsageHour>("WHERE organization_id = $1 AND hour = $2 ORDER BY workspace_id");
-        self.0.all(query.of(organization).time(hour.start())).await
+        self.0.find_all(query.for_organization(organization).time(hour.start())).await
     }
 
     async fn sum_usage_by_workspace(
@@ -64,13 +64,13 @@ impl<E: Engine> UsageStore for SqlStore<E> {
         from: Hour,
         until: Hour,
     ) -> Result<Vec<WorkspaceUsage>> {
-        let one = if workspace.is_some() { " AND workspace_id = $4" } else { "" };
+        let workspace_condition = if workspace.is_some() { " AND workspace_id = $4" } else { "" };
         let query = Query::assembled(format!(
             "SELECT workspace_id, COUNT(*), {} FROM usage_hours \
-             WHERE organization_id = $1 AND hour >= $2 AND hour < $3{one} GROUP BY workspace_id ORDER BY workspace_id",
+             WHERE organization_id = $1 AND hour >= $2 AND hour < $3{workspace_condition} GROUP BY workspace_id ORDER BY workspace_id",
             sums(|meter| vec![meter.to_string(), format!("{meter}_minutes")]),
         ));
-        let query = query.of(organization).time(from.start()).time(until.start());
+        let query = query.for_organization(organization).time(from.start()).time(until.start());
         let query = workspace.into_iter().fold(query, Query::text);
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
@@ -94,7 +94,7 @@ impl<E: Engine> UsageStore for SqlStore<E> {
              WHERE organization_id = $1 AND hour >= $2 AND hour < $3 GROUP BY hour ORDER BY hour",
             sums(|meter| vec![meter.to_string()]),
         ));
-        let query = query.of(organization).time(from.start()).time(until.start());
+        let query = query.for_organization(organization).time(from.start()).time(until.start());
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
             Ok((Hour::of(cells.time()?), per_meter(|| cells.number())?))
@@ -110,12 +110,12 @@ impl<E: Engine> UsageStore for SqlStore<E> {
     ) -> Result<Vec<UsageReport>> {
         let query =
             select::<UsageReport>("WHERE organization_id = $1 AND hour >= $2 AND hour < $3 ORDER BY hour");
-        self.0.all(query.of(organization).time(from.start()).time(until.start())).await
+        self.0.find_all(query.for_organization(organization).time(from.start()).time(until.start())).await
     }
 
     async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>> {
         self.0
-            .all(
+            .find_all(
                 select::<MeteredHour>(
                     "WHERE hour >= $1 OR hour = (SELECT MAX(hour) FROM metered_hours) ORDER BY hour",
                 )
@@ -126,7 +126,7 @@ impl<E: Engine> UsageStore for SqlStore<E> {
 
     async fn prune_usage(&self, before: Timestamp) -> Result<u64> {
         let mut removed = 0;
-        for table in [E::USAGE_SCHEDULE, E::USAGE_REPORT_AGES, "metered_hours"] {
+        for table in [E::USAGE_SCHEDULE, E::USAGE_REPORT_HOURS, "metered_hours"] {
             let query = Query::assembled(format!("DELETE FROM {table} WHERE hour < $1")).time(before);
             removed += self.0.execute(query).await?;
         }

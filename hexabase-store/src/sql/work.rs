@@ -14,32 +14,40 @@ use super::statement::Query;
 use super::table::{Stored as _, columns_of};
 use super::{Cells, Engine, SqlStore, read_all};
 
-pub(super) fn count(limit: usize) -> i64 {
+pub(super) fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 fn token(lease: &Lease) -> Result<i64> {
-    i64::try_from(lease.token).map_err(|_| Error::unexpected("a lease token is too large"))
+    i64::try_from(lease.token).map_err(|_| Error::unexpected("lease token is too large for the database"))
 }
 
 #[async_trait]
 impl<E: Engine> WorkStore for SqlStore<E> {
-    async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>> {
-        // What is claimed holds back what follows it in the same workspace, so that order is kept.
-        let free = format!(
+    async fn claim_outbox(
+        &self,
+        limit: usize,
+        now: Timestamp,
+        claim_ttl: Duration,
+    ) -> Result<Vec<OutboxMessage>> {
+        // A claimed message blocks later messages of the same workspace, which keeps them in order.
+        let claimable = format!(
             "SELECT id FROM outbox WHERE claimed_until <= $2 AND NOT EXISTS \
              (SELECT 1 FROM outbox earlier WHERE earlier.workspace_id = outbox.workspace_id \
               AND earlier.id < outbox.id AND earlier.claimed_until > $2) ORDER BY id LIMIT $3{}",
-            E::PASSING_OVER_LOCKED,
+            E::SKIP_LOCKED,
         );
         let query = Query::assembled(format!(
             "UPDATE outbox SET claimed_until = $1 WHERE id {} RETURNING {}",
-            E::among(&free),
+            E::in_subquery(&claimable),
             columns_of::<OutboxMessage>("outbox"),
         ));
-        let rows = self.0.write_alone(query.time(after(now, hold)).time(now).int(count(limit))).await?;
+        let rows = self
+            .0
+            .write_serialized(query.time(after(now, claim_ttl)).time(now).int(sql_limit(limit)))
+            .await?;
         let mut messages: Vec<OutboxMessage> = read_all(&rows)?;
-        // RETURNING promises no order.
+        // RETURNING guarantees no order.
         messages.sort_by_key(|message| message.id);
         Ok(messages)
     }
@@ -49,7 +57,7 @@ impl<E: Engine> WorkStore for SqlStore<E> {
             return Ok(());
         }
         let table = OutboxMessage::TABLE.name;
-        let query = Query::assembled(format!("DELETE FROM {table} WHERE id {}", E::listed("$1")));
+        let query = Query::assembled(format!("DELETE FROM {table} WHERE id {}", E::in_list("$1")));
         self.0.execute(query.list(ids)).await.map(drop)
     }
 
@@ -84,7 +92,7 @@ impl<E: Engine> WorkStore for SqlStore<E> {
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
-        // The row stays, so that tokens go on growing; it only belongs to nobody.
+        // The row stays without a holder, so that tokens keep increasing.
         let query = Query::new("UPDATE leases SET holder = '' WHERE name = $1 AND token = $2");
         self.0.execute(query.text(&lease.name).int(token(lease)?)).await.map(drop)
     }
@@ -93,7 +101,7 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         let query = Query::new(
             "SELECT name, token, expires_at FROM leases WHERE holder <> '' AND expires_at > $1 ORDER BY name LIMIT $2",
         );
-        let rows = self.0.fetch(query.time(now).int(count(limit))).await?;
+        let rows = self.0.fetch(query.time(now).int(sql_limit(limit))).await?;
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
             Ok(Lease { name: cells.string()?, token: cells.number()?, expires_at: cells.time()? })
@@ -109,9 +117,9 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         let query = Query::assembled(format!(
             "SELECT organization_id, id FROM {} \
              WHERE reconcile_at IS NOT NULL AND reconcile_at <= $1 ORDER BY reconcile_at LIMIT $2",
-            E::SCHEDULE,
+            E::WORKSPACE_SCHEDULE,
         ));
-        let rows = self.0.fetch(query.time(now).int(count(limit))).await?;
+        let rows = self.0.fetch(query.time(now).int(sql_limit(limit))).await?;
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
             Ok((cells.parse()?, cells.parse()?))
@@ -120,15 +128,17 @@ impl<E: Engine> WorkStore for SqlStore<E> {
     }
 
     async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64> {
-        let query =
-            Query::assembled(format!("UPDATE {} SET reconcile_at = $2 WHERE host_cluster = $1", E::SCHEDULE));
+        let query = Query::assembled(format!(
+            "UPDATE {} SET reconcile_at = $2 WHERE host_cluster = $1",
+            E::WORKSPACE_SCHEDULE
+        ));
         self.0.execute(query.text(host_cluster).time(now)).await
     }
 
     async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>> {
         let query = Query::assembled(format!(
             "SELECT host_cluster, COUNT(*) FROM {} GROUP BY host_cluster",
-            E::SCHEDULE
+            E::WORKSPACE_SCHEDULE
         ));
         let rows = self.0.fetch(query).await?;
         let read = |row: &E::Row| {
@@ -139,16 +149,17 @@ impl<E: Engine> WorkStore for SqlStore<E> {
     }
 
     async fn prune(&self, now: Timestamp, events_before: Timestamp) -> Result<u64> {
-        let over = [
+        let expired = [
             Query::new("DELETE FROM idempotency WHERE expires_at <= $1").time(now),
             Query::new("DELETE FROM sessions WHERE expires_at <= $1").time(now),
-            Query::assembled(format!("DELETE FROM {} WHERE at < $1", E::EVENT_AGES)).time(events_before),
+            Query::assembled(format!("DELETE FROM {} WHERE at < $1", E::LIVE_EVENT_TIMESTAMPS))
+                .time(events_before),
             Query::new("DELETE FROM webhook_events WHERE received_at < $1").time(events_before),
-            // Whoever held one of these so long ago cannot commit under it any more: what it was about moved on.
+            // A former holder of such a lease can no longer commit: the resource has been processed since.
             Query::new("DELETE FROM leases WHERE expires_at < $1").time(events_before),
         ];
         let mut removed = 0;
-        for query in over {
+        for query in expired {
             removed += self.0.execute(query).await?;
         }
         Ok(removed)

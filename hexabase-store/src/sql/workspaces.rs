@@ -8,10 +8,11 @@ use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::store::WorkspaceStore;
 
 use super::table::{Stored, columns_of, select};
-use super::{Cells, Engine, Query, Reads as _, SqlStore, read_all, rows_for};
+use super::{Cells, Engine, Query, Reads as _, SqlStore, read_all, row_limit};
 
-/// A membership and a workspace beside it, if there is one. Put together once: nearly every request begins with it.
-static FOR_A_MEMBER: LazyLock<String> = LazyLock::new(|| {
+/// Text of the statement that reads a membership and, if it exists, a workspace. Built once, because nearly every
+/// request starts with it.
+static SELECT_MEMBER_AND_WORKSPACE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {}, w.id IS NOT NULL, {} FROM members m \
          LEFT JOIN workspaces w ON w.organization_id = m.organization_id AND w.id = $3 \
@@ -29,12 +30,17 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         id: WorkspaceId,
     ) -> Result<Option<Workspace>> {
         self.0
-            .one(select::<Workspace>("WHERE organization_id = $1 AND id = $2").of(organization).text(id))
+            .find_one(
+                select::<Workspace>("WHERE organization_id = $1 AND id = $2")
+                    .for_organization(organization)
+                    .text(id),
+            )
             .await
     }
 
     async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>> {
-        let query = Query::assembled(format!("SELECT organization_id FROM {} WHERE id = $1", E::SCHEDULE));
+        let query =
+            Query::assembled(format!("SELECT organization_id FROM {} WHERE id = $1", E::WORKSPACE_SCHEDULE));
         let rows = self.0.fetch(query.text(id)).await?;
         rows.first().map(|row| Cells::new(row).parse()).transpose()
     }
@@ -45,13 +51,14 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         user: UserId,
         id: WorkspaceId,
     ) -> Result<Option<(Member, Option<Workspace>)>> {
-        let query = Query::new(&FOR_A_MEMBER).of(organization).text(user).text(id);
-        let rows = self.0.fetch_among_many(query).await?;
+        let query =
+            Query::new(&SELECT_MEMBER_AND_WORKSPACE).for_organization(organization).text(user).text(id);
+        let rows = self.0.fetch_batched(query).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let mut cells = Cells::new(row);
         let member = Member::read(&mut cells)?;
-        let there = cells.bool()?;
-        Ok(Some((member, there.then(|| Workspace::read(&mut cells)).transpose()?)))
+        let exists = cells.bool()?;
+        Ok(Some((member, exists.then(|| Workspace::read(&mut cells)).transpose()?)))
     }
 
     async fn load_workspace(
@@ -59,19 +66,21 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         organization: OrganizationId,
         id: WorkspaceId,
     ) -> Result<Option<WorkspaceState>> {
-        fn inside<T: Stored>(organization: OrganizationId, id: WorkspaceId) -> Query {
+        fn in_workspace<T: Stored>(organization: OrganizationId, id: WorkspaceId) -> Query {
             let query = select::<T>("WHERE organization_id = $1 AND workspace_id = $2 ORDER BY id");
-            query.of(organization).text(id)
+            query.for_organization(organization).text(id)
         }
-        let root = select::<Workspace>("WHERE organization_id = $1 AND id = $2").of(organization).text(id);
+        let root = select::<Workspace>("WHERE organization_id = $1 AND id = $2")
+            .for_organization(organization)
+            .text(id);
         let queries = vec![
             root,
-            inside::<Group>(organization, id),
-            inside::<Project>(organization, id),
-            inside::<CustomRole>(organization, id),
-            inside::<Assignment>(organization, id),
+            in_workspace::<Group>(organization, id),
+            in_workspace::<Project>(organization, id),
+            in_workspace::<CustomRole>(organization, id),
+            in_workspace::<Assignment>(organization, id),
         ];
-        let found = self.0.fetch_together(queries).await?;
+        let found = self.0.fetch_in_snapshot(queries).await?;
         let [root, groups, projects, roles, assignments] = found.as_slice() else { return Ok(None) };
         let Some(workspace) = read_all(root)?.pop() else { return Ok(None) };
         Ok(Some(WorkspaceState {
@@ -98,7 +107,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
                   AND g.workspace_id = workspaces.id) ORDER BY id LIMIT $3",
             ),
         };
-        let query = query.of(organization).text(after).int(rows_for(page));
+        let query = query.for_organization(organization).text(after).int(row_limit(page));
         let query = member.into_iter().fold(query, Query::text);
         self.0.page(query, page, |workspace: &Workspace| workspace.id.to_string()).await
     }
@@ -110,7 +119,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         id: TaskId,
     ) -> Result<Option<Task>> {
         let query = select::<Task>("WHERE organization_id = $1 AND workspace_id = $2 AND id = $3");
-        self.0.one(query.of(organization).text(workspace).text(id)).await
+        self.0.find_one(query.for_organization(organization).text(workspace).text(id)).await
     }
 
     async fn list_tasks(
@@ -123,7 +132,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         let query = select::<Task>(
             "WHERE organization_id = $1 AND workspace_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
         );
-        let query = query.of(organization).text(workspace).text(before).int(rows_for(page));
+        let query = query.for_organization(organization).text(workspace).text(before).int(row_limit(page));
         self.0.page(query, page, |task: &Task| task.id.to_string()).await
     }
 
@@ -136,6 +145,6 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
             "WHERE organization_id = $1 AND workspace_id = $2 AND finished_at IS NULL \
              AND state IN ('pending', 'running') ORDER BY id",
         );
-        self.0.all(query.of(organization).text(workspace)).await
+        self.0.find_all(query.for_organization(organization).text(workspace)).await
     }
 }

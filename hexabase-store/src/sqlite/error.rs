@@ -1,27 +1,27 @@
-//! What SQLite's errors mean: the one place that looks into them.
+//! Conversion of SQLite's errors. No other module inspects them.
 
 use hexabase_core::error::Error;
 
 use crate::sql::Step;
 
-/// The error of a statement that has nothing to collide with.
+/// Converts the error of a statement that cannot violate a constraint.
 pub(super) fn from_sqlx(error: sqlx::Error) -> Error {
     match error {
         sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-            Error::unexpected("the database and the program disagree").caused_by(error)
+            Error::unexpected("the database schema does not match the program").caused_by(error)
         }
         error => unavailable(error),
     }
 }
 
-/// The error of a database that cannot be reached, or is too busy.
+/// Returns the error for a database that cannot be reached or is overloaded.
 pub(super) fn unavailable(error: sqlx::Error) -> Error {
-    Error::unavailable("the database does not answer").caused_by(error)
+    Error::unavailable("the database does not respond").caused_by(error)
 }
 
-/// The error of a step of a commit, whose statement may collide with what is there.
-pub(super) fn of_step(step: &Step, error: sqlx::Error) -> Error {
-    match step.collision(&error) {
+/// Converts the error of a step of a commit, which may violate a constraint.
+pub(super) fn from_step(step: &Step, error: sqlx::Error) -> Error {
+    match step.constraint_error(&error) {
         Some(meaning) => meaning.caused_by(error),
         None => from_sqlx(error),
     }

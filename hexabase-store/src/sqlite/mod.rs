@@ -1,7 +1,7 @@
-//! The embedded system of record: one SQLite file.
+//! Embedded system of record in one SQLite file.
 //!
-//! One connection writes, several read; with the write-ahead log they do not wait for each other. A commit
-//! is on disk when it is acknowledged (`synchronous = FULL`).
+//! One connection writes and several read; with the write-ahead log they do not wait for each other. A commit is on
+//! disk when it is acknowledged (`synchronous = FULL`).
 
 mod error;
 mod migrations;
@@ -22,15 +22,15 @@ use sqlx::{Arguments as _, Executor as _, Sqlite, SqlitePool};
 
 use crate::sql::{Engine, Expect, Query, SqlStore, Step, Value};
 
-/// How many connections read.
-const READERS: u32 = 4;
-/// How many prepared statements a connection keeps.
-const STATEMENTS: usize = 256;
+/// Number of connections that read.
+const READ_CONNECTIONS: u32 = 4;
+/// Number of prepared statements that a connection caches.
+const STATEMENT_CACHE_CAPACITY: usize = 256;
 
-/// A [`TenantStore`](hexabase_core::store::TenantStore) in one SQLite file.
+/// [`TenantStore`](hexabase_core::store::TenantStore) in one SQLite file.
 pub type SqliteStore = SqlStore<SqliteEngine>;
 
-/// The connections of a [`SqliteStore`].
+/// Connections of a [`SqliteStore`].
 #[derive(Clone)]
 pub struct SqliteEngine {
     writer: SqlitePool,
@@ -38,29 +38,32 @@ pub struct SqliteEngine {
 }
 
 impl SqliteStore {
-    /// Opens the file, which is made if it is not there, and brings its tables up to date. Nobody but this user reads
-    /// what is made: hashes of credentials are in it.
+    /// Opens the file, creating it if it does not exist, and applies the missing migrations. Only the current user can
+    /// read a created file, because it contains hashes of credentials.
     ///
     /// # Errors
-    /// - `Unavailable` when the file cannot be opened or written.
-    /// - `Conflict` with code `schema_drift` when the tables were not made by this version or an older one.
+    /// - `Unavailable` if the file cannot be opened or written.
+    /// - `Conflict` with code `schema_drift` if a newer version or another build created the schema.
     pub async fn open(path: &Path) -> Result<Self> {
         make_private(path).map_err(|error| {
-            Error::unavailable("the file cannot be made").caused_by(error).with("file", path.display())
+            Error::unavailable("the database file cannot be created")
+                .caused_by(error)
+                .with("file", path.display())
         })?;
         let options = SqliteConnectOptions::new().filename(path);
-        let store =
-            Self::connect(options, READERS).await.map_err(|error| error.with("file", path.display()))?;
+        let store = Self::connect(options, READ_CONNECTIONS)
+            .await
+            .map_err(|error| error.with("file", path.display()))?;
         store.migrate().await?;
         Ok(store)
     }
 
-    /// A database that lives in memory and is gone with the store.
+    /// Creates a database in memory, which is lost with the store.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Same as [`Self::open`].
     pub async fn in_memory() -> Result<Self> {
-        // All connections of a private in-memory database are one: there is only one.
+        // Every connection to an in-memory database has a private database, so there is one connection only.
         let options = SqliteConnectOptions::new().in_memory(true);
         let engine = SqliteEngine::connect_one(options).await?;
         let store = Self(engine);
@@ -81,7 +84,8 @@ impl SqliteStore {
     }
 }
 
-/// Makes an empty file if there is none. SQLite gives the files beside it the same permissions.
+/// Creates an empty file if there is none. SQLite creates its other files, such as the write-ahead log, with the same
+/// permissions.
 fn make_private(path: &Path) -> io::Result<()> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -89,12 +93,15 @@ fn make_private(path: &Path) -> io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
+        result => result.map(drop),
     }
 }
 
 fn tuned(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options.foreign_keys(true).busy_timeout(Duration::from_secs(10)).statement_cache_capacity(STATEMENTS)
+    options
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(STATEMENT_CACHE_CAPACITY)
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
@@ -144,7 +151,7 @@ async fn rows<'c>(
     sqlx::query_with(query.sql, arguments).fetch_all(executor).await.map_err(error::from_sqlx)
 }
 
-async fn touched<'c>(
+async fn affected_rows<'c>(
     executor: impl sqlx::Executor<'c, Database = Sqlite>,
     query: Query,
 ) -> Result<u64, sqlx::Error> {
@@ -157,15 +164,15 @@ impl Engine for SqliteEngine {
     type Row = SqliteRow;
 
     const BILLING_SCHEDULE: &'static str = "billing_accounts";
-    const SCHEDULE: &'static str = "workspaces";
+    const WORKSPACE_SCHEDULE: &'static str = "workspaces";
     const USAGE_SCHEDULE: &'static str = "usage_hours";
-    const USAGE_REPORT_AGES: &'static str = "usage_reports";
-    const EVENT_AGES: &'static str = "live_events";
+    const USAGE_REPORT_HOURS: &'static str = "usage_reports";
+    const LIVE_EVENT_TIMESTAMPS: &'static str = "live_events";
     // There is only one writer.
-    const PASSING_OVER_LOCKED: &'static str = "";
-    const ELEMENTS: &'static str = "json_each";
+    const SKIP_LOCKED: &'static str = "";
+    const JSON_ELEMENTS: &'static str = "json_each";
 
-    fn among(subquery: &str) -> String {
+    fn in_subquery(subquery: &str) -> String {
         format!("IN ({subquery})")
     }
 
@@ -173,7 +180,7 @@ impl Engine for SqliteEngine {
         rows(&self.readers, query).await
     }
 
-    async fn fetch_together(&self, queries: Vec<Query>) -> Result<Vec<Vec<SqliteRow>>> {
+    async fn fetch_in_snapshot(&self, queries: Vec<Query>) -> Result<Vec<Vec<SqliteRow>>> {
         let mut snapshot = self.readers.begin().await.map_err(error::from_sqlx)?;
         let mut found = Vec::with_capacity(queries.len());
         for query in queries {
@@ -184,19 +191,19 @@ impl Engine for SqliteEngine {
     }
 
     async fn execute(&self, query: Query) -> Result<u64> {
-        touched(&self.writer, query).await.map_err(error::from_sqlx)
+        affected_rows(&self.writer, query).await.map_err(error::from_sqlx)
     }
 
     async fn write_returning(&self, query: Query) -> Result<Vec<SqliteRow>> {
         rows(&self.writer, query).await
     }
 
-    async fn write_alone(&self, query: Query) -> Result<Vec<SqliteRow>> {
+    async fn write_serialized(&self, query: Query) -> Result<Vec<SqliteRow>> {
         self.write_returning(query).await
     }
 
     async fn commit(&self, steps: Vec<Step>) -> Result<()> {
-        // IMMEDIATE: the right to write is taken before anything is read, so that guards stay true.
+        // IMMEDIATE takes the write lock before the first read, so that preconditions hold until the commit.
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(error::from_sqlx)?;
         for step in steps {
             let query = step.query.clone();
@@ -205,9 +212,9 @@ impl Engine for SqliteEngine {
                     transaction.fetch_optional(sqlx::query_with(query.sql, arguments(query.values)?)).await;
                 found.map(|row| u64::from(row.is_some()))
             } else {
-                touched(&mut *transaction, query).await
+                affected_rows(&mut *transaction, query).await
             };
-            step.judge(count.map_err(|error| error::of_step(&step, error))?)?;
+            step.check(count.map_err(|error| error::from_step(&step, error))?)?;
         }
         transaction.commit().await.map_err(error::from_sqlx)
     }

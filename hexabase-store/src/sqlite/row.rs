@@ -1,4 +1,4 @@
-//! Reading SQLite's rows.
+//! Decoding of SQLite's rows.
 
 use hexabase_core::error::{Error, Result};
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ impl RawRow for SqliteRow {
 
     fn time(&self, column: usize) -> Result<Option<Timestamp>> {
         let out_of_range =
-            |error| Error::unexpected("a moment out of range in the database").caused_by(error);
+            |error| Error::unexpected("timestamp in the database is out of range").caused_by(error);
         let microseconds: Option<i64> = get(self, column)?;
         microseconds
             .map(Timestamp::from_microsecond)

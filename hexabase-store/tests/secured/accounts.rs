@@ -1,5 +1,5 @@
-//! A NATS operator with an account and a user in it, as `nsc` makes them: tokens that are signed from above, by keys
-//! that only their owners have.
+//! NATS operator with an account and a user, as `nsc` creates them: tokens signed by the keys of the level above,
+//! which only their owners have.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use nkeys::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The operator, with the files that a server and its clients need.
+/// Operator with the files that a server and its clients need.
 pub(crate) struct Operator(TempDir);
 
 impl Operator {
@@ -17,18 +17,18 @@ impl Operator {
         let (operator, account, user) =
             (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
         let system = KeyPair::new_account();
-        let everything = json!({
+        let unlimited = json!({
             "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
             "leaf": -1, "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
         });
-        // The account of the server's own affairs may keep nothing.
-        let mut nothing_kept = everything.clone();
-        nothing_kept["mem_storage"] = json!(0);
-        nothing_kept["disk_storage"] = json!(0);
-        let of_account = |account: &KeyPair, limits: Value| {
+        // The system account may store nothing.
+        let mut no_storage = unlimited.clone();
+        no_storage["mem_storage"] = json!(0);
+        no_storage["disk_storage"] = json!(0);
+        let account_token = |account: &KeyPair, limits: Value| {
             token(account, &operator, json!({ "type": "account", "version": 2, "limits": limits }))
         };
-        let of_user = token(
+        let user_token = token(
             &user,
             &account,
             json!({
@@ -40,12 +40,12 @@ impl Operator {
             token(&operator, &operator, json!({ "type": "operator", "version": 2 })),
             system.public_key(),
             system.public_key(),
-            of_account(&system, nothing_kept),
+            account_token(&system, no_storage),
             account.public_key(),
-            of_account(&account, everything),
+            account_token(&account, unlimited),
         );
         let credentials = format!(
-            "-----BEGIN NATS USER JWT-----\n{of_user}\n------END NATS USER JWT------\n\n\
+            "-----BEGIN NATS USER JWT-----\n{user_token}\n------END NATS USER JWT------\n\n\
              -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
             user.seed().unwrap(),
         );
@@ -55,18 +55,18 @@ impl Operator {
         files
     }
 
-    /// What the server has to be told.
+    /// Returns the path of the server configuration.
     pub(crate) fn configuration(&self) -> PathBuf {
         self.0.path().join("nats.conf")
     }
 
-    /// What the user shows.
+    /// Returns the path of the user's credentials file.
     pub(crate) fn credentials(&self) -> PathBuf {
         self.0.path().join("user.creds")
     }
 }
 
-/// What `issuer` says about `subject`.
+/// Returns a token about `subject`, signed by `issuer`.
 fn token(subject: &KeyPair, issuer: &KeyPair, claims: Value) -> String {
     let encode = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
     let claims = json!({

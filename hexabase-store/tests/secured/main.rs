@@ -1,5 +1,4 @@
-//! Servers that are reached over TLS, and know their clients by keys: each with the right authority and with a wrong
-//! one.
+//! Servers that require TLS or client credentials: each with the right certificate authority and a wrong one.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod accounts;
@@ -11,12 +10,10 @@ use hexabase_core::ephemeral::EphemeralStore as _;
 use hexabase_core::queue::TaskQueue as _;
 use hexabase_core::store::Commit as _;
 use hexabase_core::{Error, ErrorKind};
-use hexabase_store::{
-    NatsQueue, NatsSettings, PostgresSettings, PostgresStore, RedisEphemeral, RedisSettings,
-};
+use hexabase_store::{NatsConfig, NatsQueue, PostgresConfig, PostgresStore, RedisConfig, RedisEphemeral};
 use hexabase_test_servers::{Certificates, Nats, Postgres, Redis};
 
-/// The causes of an error, which say more than it does.
+/// Returns the causes of an error, which have more detail than the error.
 fn causes(error: &Error) -> String {
     let mut texts = Vec::new();
     let mut cause = std::error::Error::source(error);
@@ -27,14 +24,14 @@ fn causes(error: &Error) -> String {
     texts.join(": ")
 }
 
-fn refused(error: &Error) {
+fn assert_certificate_rejected(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let causes = causes(error).to_lowercase();
     assert!(causes.contains("certificate") || causes.contains("unknownissuer"), "{causes}");
 }
 
 #[tokio::test]
-async fn postgresql_is_reached_over_tls_by_whoever_knows_its_authority() {
+async fn postgresql_over_tls_requires_its_certificate_authority() {
     let (certificates, others) = (Certificates::new(), Certificates::new());
     let server = Postgres::with_tls(&certificates);
     let database = server.database().await;
@@ -42,63 +39,62 @@ async fn postgresql_is_reached_over_tls_by_whoever_knows_its_authority() {
         let authority = authority.authority();
         let url =
             format!("{}?sslmode=verify-full&sslrootcert={}", server.url_of(&database), authority.display());
-        PostgresSettings { connections: 2, ..PostgresSettings::new(url) }
+        PostgresConfig { connections: 2, ..PostgresConfig::new(url) }
     };
     PostgresStore::migrate(&trusting(&certificates)).await.unwrap();
     let store = PostgresStore::connect(&trusting(&certificates)).await.unwrap();
     store.ping().await.unwrap();
-    refused(&PostgresStore::connect(&trusting(&others)).await.unwrap_err());
+    assert_certificate_rejected(&PostgresStore::connect(&trusting(&others)).await.unwrap_err());
 }
 
 #[tokio::test]
-async fn redis_is_reached_over_tls_by_whoever_knows_its_authority() {
+async fn redis_over_tls_requires_its_certificate_authority() {
     let (certificates, others) = (Certificates::new(), Certificates::new());
     let server = Redis::with_tls(&certificates);
-    let trusting = |authority: &Certificates| RedisSettings {
+    let trusting = |authority: &Certificates| RedisConfig {
         authority: Some(std::fs::read(authority.authority()).unwrap()),
         timeout: Duration::from_secs(10),
-        ..RedisSettings::new([server.url()])
+        ..RedisConfig::new([server.url()])
     };
     let store = RedisEphemeral::connect(&trusting(&certificates)).await.unwrap();
     store.put("a", b"1", Duration::from_secs(60)).await.unwrap();
     assert_eq!(store.take("a").await.unwrap().as_deref(), Some(&b"1"[..]));
-    refused(&RedisEphemeral::connect(&trusting(&others)).await.unwrap_err());
-    // The authorities of the system do not know it either.
-    refused(
-        &RedisEphemeral::connect(&RedisSettings { authority: None, ..trusting(&others) }).await.unwrap_err(),
+    assert_certificate_rejected(&RedisEphemeral::connect(&trusting(&others)).await.unwrap_err());
+    // The authorities of the system do not include it either.
+    assert_certificate_rejected(
+        &RedisEphemeral::connect(&RedisConfig { authority: None, ..trusting(&others) }).await.unwrap_err(),
     );
 }
 
 #[tokio::test]
-async fn nats_is_reached_over_tls_by_whoever_knows_its_authority() {
+async fn nats_over_tls_requires_its_certificate_authority() {
     let (certificates, others) = (Certificates::new(), Certificates::new());
     let server = Nats::with_tls(&certificates);
-    let trusting = |authority: &Certificates| NatsSettings {
+    let trusting = |authority: &Certificates| NatsConfig {
         authority: Some(authority.authority()),
-        ..NatsSettings::new(server.url())
+        ..NatsConfig::new(server.url())
     };
     let queue = NatsQueue::connect(trusting(&certificates)).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), 0);
-    refused(&NatsQueue::connect(trusting(&others)).await.unwrap_err());
+    assert_certificate_rejected(&NatsQueue::connect(trusting(&others)).await.unwrap_err());
 }
 
 #[tokio::test]
-async fn nats_knows_its_users_by_their_credentials() {
+async fn nats_authenticates_users_by_their_credentials() {
     let (operator, other) = (Operator::new(), Operator::new());
     let server = Nats::start(&["--config", &operator.configuration().display().to_string()]);
-    let with = |operator: &Operator| NatsSettings {
+    let with = |operator: &Operator| NatsConfig {
         credentials: Some(operator.credentials()),
-        ..NatsSettings::new(server.url())
+        ..NatsConfig::new(server.url())
     };
     let queue = NatsQueue::connect(with(&operator)).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), 0);
-    let strangers = [with(&other), NatsSettings::new(server.url())];
-    for settings in strangers {
-        let error = NatsQueue::connect(settings).await.unwrap_err();
+    let rejected = [with(&other), NatsConfig::new(server.url())];
+    for config in rejected {
+        let error = NatsQueue::connect(config).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(causes(&error).to_lowercase().contains("authorization"), "{}", causes(&error));
     }
-    let missing =
-        NatsSettings { credentials: Some("missing.creds".into()), ..NatsSettings::new(server.url()) };
+    let missing = NatsConfig { credentials: Some("missing.creds".into()), ..NatsConfig::new(server.url()) };
     assert_eq!(NatsQueue::connect(missing).await.unwrap_err().kind(), ErrorKind::Invalid);
 }

@@ -5,64 +5,64 @@ use tempfile::TempDir;
 
 use crate::process::{Owner, directory};
 
-/// An authority, and a server's certificate that it has signed; as files, in PEM.
+/// Certificate authority, and a server certificate that it has signed, as PEM files.
 #[derive(Debug)]
 pub struct Certificates(TempDir);
 
 impl Certificates {
-    /// Makes new ones, for the loopback address.
+    /// Creates certificates for the loopback address.
     ///
     /// # Panics
-    /// When they cannot be written.
+    /// If the files cannot be written.
     #[must_use]
     pub fn new() -> Self {
-        Self::naming("127.0.0.1")
+        Self::for_name("127.0.0.1")
     }
 
-    /// Makes new ones, for this address or name.
+    /// Creates certificates for this address or name.
     ///
     /// # Panics
-    /// When they cannot be written, or nothing can have such a name.
+    /// If the files cannot be written, or the name is invalid.
     #[must_use]
-    pub fn naming(name: &str) -> Self {
-        let key = || KeyPair::generate().expect("a key");
-        let mut authority = CertificateParams::new(Vec::new()).expect("no names are fine");
+    pub fn for_name(name: &str) -> Self {
+        let key = || KeyPair::generate().expect("key generation failed");
+        let mut authority = CertificateParams::new(Vec::new()).expect("invalid name");
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         let authority_key = key();
-        let authority_certificate = authority.self_signed(&authority_key).expect("a certificate");
+        let authority_certificate = authority.self_signed(&authority_key).expect("signing failed");
         let server_key = key();
         let server = CertificateParams::new([name.to_owned(), "localhost".to_owned()]);
         let issuer = Issuer::new(authority, authority_key);
-        let server = server.expect("good names").signed_by(&server_key, &issuer).expect("a certificate");
+        let server = server.expect("invalid name").signed_by(&server_key, &issuer).expect("signing failed");
 
-        // Readable to the user that the database runs as, and to nobody else, on which it insists.
+        // PostgreSQL accepts a key only if no other user can read it.
         let owner = Owner::instead_of_root("postgres");
-        let here = Self(directory(owner));
+        let certificates = Self(directory(owner));
         let files = [
-            (here.authority(), authority_certificate.pem()),
-            (here.certificate(), server.pem()),
-            (here.key(), server_key.serialize_pem()),
+            (certificates.authority(), authority_certificate.pem()),
+            (certificates.certificate(), server.pem()),
+            (certificates.key(), server_key.serialize_pem()),
         ];
         for (file, text) in files {
-            std::fs::write(&file, text).expect("a file");
-            Owner::given(owner, &file, 0o600);
+            std::fs::write(&file, text).expect("a certificate file cannot be written");
+            Owner::restrict(owner, &file, 0o600);
         }
-        here
+        certificates
     }
 
-    /// What to trust.
+    /// Path of the certificate of the authority.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         self.path("authority.pem")
     }
 
-    /// What the server shows.
+    /// Path of the server certificate.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.path("server.pem")
     }
 
-    /// The key of what it shows.
+    /// Path of the private key of the server.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         self.path("server.key")

@@ -1,9 +1,9 @@
-//! Real servers for tests: PostgreSQL, Redis, NATS, Prometheus and an OpenID Connect provider, on free loopback ports with throwaway data.
+//! Real servers for tests: PostgreSQL, Redis, NATS, Prometheus and an OpenID Connect provider, on free loopback ports
+//! with temporary data.
 //!
-//! Tests ask for a server and get one: [`Postgres::shared`], [`Redis::shared`] and [`Nats::shared`] take the server
-//! whose address the environment names, or start one of their own that ends with them. `scripts/test` starts one of
-//! each for all tests, so that not every test pays for it; inside, tests keep apart by names of their own
-//! ([`Postgres::database`], [`unique`]).
+//! [`Postgres::shared`], [`Redis::shared`] and [`Nats::shared`] use the server whose address is in the environment, or
+//! start a server that is stopped when it is dropped. `scripts/test` starts one server of each kind for all tests. On
+//! a shared server, tests are separated by unique names ([`Postgres::database`], [`unique`]).
 //!
 //! | server | address from the environment | package on Debian |
 //! |---|---|---|
@@ -11,11 +11,12 @@
 //! | [`Redis`] | `HEXABASE_TEST_REDIS_URL` | `redis-server` |
 //! | [`Nats`] | `HEXABASE_TEST_NATS_URL` | `nats-server` |
 //!
-//! [`Prometheus`] is always a server of its own, with the measurements of one test (package `prometheus`).
+//! Each [`Prometheus`] is a separate server with the measurements of one test (package `prometheus`).
 //!
-//! What is in `tests/peers` runs on Node.js and on Python, with packages that `npm ci` and `pip` install there.
+//! The programs in `tests/peers` run on Node.js and Python, with the packages that `npm ci` and `pip install` put
+//! there.
 //!
-//! A missing server is a failure that says how to install it.
+//! A missing server is a failure whose message says how to install it.
 #![expect(clippy::panic, clippy::unwrap_in_result, reason = "tests fail by panicking")]
 
 mod certificates;
@@ -33,7 +34,7 @@ pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use redis::Redis;
 
-/// A name that no other test has: for databases, prefixes and streams on a shared server.
+/// Returns a unique name for a database, prefix or stream on a shared server.
 #[must_use]
 pub fn unique(prefix: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};

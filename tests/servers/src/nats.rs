@@ -1,82 +1,82 @@
 use crate::Certificates;
 use crate::process::{Server, directory, find, free_port};
 
-/// A NATS server with JetStream.
+/// NATS server with JetStream.
 #[derive(Debug)]
 pub struct Nats {
     url: String,
-    own: Option<Server>,
+    process: Option<Server>,
 }
 
 impl Nats {
-    /// The server that `HEXABASE_TEST_NATS_URL` names, or one of its own. Keep apart from others by the names of
+    /// Returns the server at `HEXABASE_TEST_NATS_URL`, or starts one. Tests are separated by the names of their
     /// streams.
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If NATS is not installed; the message says how to install it.
     #[must_use]
     pub fn shared() -> Self {
         match std::env::var("HEXABASE_TEST_NATS_URL") {
-            Ok(url) => Self { url, own: None },
+            Ok(url) => Self { url, process: None },
             Err(_) => Self::start(&[]),
         }
     }
 
-    /// A server of its own, with more arguments.
+    /// Starts a server with additional arguments.
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If NATS is not installed; the message says how to install it.
     #[must_use]
-    pub fn start(more: &[&str]) -> Self {
-        Self::listening("nats", more)
+    pub fn start(extra: &[&str]) -> Self {
+        Self::launch("nats", extra)
     }
 
-    /// A server of its own that speaks TLS and nothing else.
+    /// Starts a server that accepts only TLS connections.
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If NATS is not installed; the message says how to install it.
     #[must_use]
     pub fn with_tls(certificates: &Certificates) -> Self {
         let (certificate, key) = (certificates.certificate(), certificates.key());
         let (certificate, key) = (certificate.display().to_string(), key.display().to_string());
-        Self::listening("tls", &["--tls", "--tlscert", &certificate, "--tlskey", &key])
+        Self::launch("tls", &["--tls", "--tlscert", &certificate, "--tlskey", &key])
     }
 
-    fn listening(scheme: &str, more: &[&str]) -> Self {
+    fn launch(scheme: &str, extra: &[&str]) -> Self {
         let program = find("nats-server", &[], "nats-server");
         let (port, directory) = (free_port(), directory(None));
         let data = directory.path().join("data");
         let plain = format!("--addr 127.0.0.1 --port {port} --jetstream --store_dir {}", data.display());
         let mut arguments: Vec<String> = plain.split(' ').map(str::to_owned).collect();
-        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
-        let own = Server::start(program, arguments, (None, directory), port, "KILL");
-        Self { url: format!("{scheme}://127.0.0.1:{port}"), own: Some(own) }
+        arguments.extend(extra.iter().map(|argument| (*argument).to_owned()));
+        let process = Server::start(program, arguments, (None, directory), port, "KILL");
+        Self { url: format!("{scheme}://127.0.0.1:{port}"), process: Some(process) }
     }
 
-    /// Where it is.
+    /// URL of the server.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Ends it; what it acknowledged is on disk. Does nothing to a shared one.
+    /// Stops the server; acknowledged messages are on disk. Does nothing to a shared server.
     pub fn stop(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.end("TERM");
+        if let Some(process) = &mut self.process {
+            process.end("TERM");
         }
     }
 
-    /// Ends it as a power cut would. Does nothing to a shared one.
+    /// Kills the server, like a power failure. Does nothing to a shared server.
     pub fn crash(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.end("KILL");
+        if let Some(process) = &mut self.process {
+            process.end("KILL");
         }
     }
 
-    /// Starts it again where it was.
+    /// Starts the server again, on the same port and with the same data.
     pub fn resume(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.resume();
+        if let Some(process) = &mut self.process {
+            process.resume();
         }
     }
 }

@@ -7,46 +7,47 @@ use reqwest::{Client, Response};
 
 use crate::process::{Server, directory, find, free_port};
 
-/// A program of others that Hexabase speaks with, under `tests/peers`.
+/// Returns the paths of Node.js and of a script in `tests/peers`.
 ///
 /// # Panics
-/// When what it needs is not installed, saying how to install it.
+/// If Node.js or the packages are not installed; the message says how to install them.
 #[must_use]
 pub fn peer(script: &str) -> (PathBuf, PathBuf) {
     let node = find("node", &[], "nodejs npm");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers");
     assert!(
         folder.join("node_modules").is_dir(),
-        "the peers are not installed, and this test needs them: npm ci --prefix tests/peers"
+        "the packages of tests/peers are not installed; run: npm ci --prefix tests/peers"
     );
     (node, folder.join(script))
 }
 
-/// As [`peer`], for those that are written in Python: its interpreter, and the folder that scripts are in.
+/// Returns the paths of the Python interpreter and of the folder with the scripts of `tests/peers`.
 ///
 /// # Panics
-/// When what it needs is not installed, saying how to install it.
+/// If the packages are not installed; the message says how to install them.
 #[must_use]
 pub fn python() -> (PathBuf, PathBuf) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../peers");
     let interpreter = folder.join(".venv/bin/python");
     assert!(
         interpreter.is_file(),
-        "the peers in Python are not installed, and this test needs them: python3 -m venv tests/peers/.venv && \
+        "the Python packages of tests/peers are not installed; run: python3 -m venv tests/peers/.venv && \
          tests/peers/.venv/bin/pip install -r tests/peers/requirements.txt"
     );
     (interpreter, folder)
 }
 
-/// A Stripe that is not ours (`localstripe` from PyPI): an old version of the API, and webhooks that it signs itself.
+/// Third-party Stripe stand-in (`localstripe` from PyPI), with an old version of the API and webhooks that it signs
+/// itself.
 #[derive(Debug)]
 pub struct LocalStripe(Server);
 
 impl LocalStripe {
-    /// One of its own.
+    /// Starts a server.
     ///
     /// # Panics
-    /// When what it needs is not installed, saying how to install it.
+    /// If it is not installed; the message says how to install it.
     #[must_use]
     pub fn start() -> Self {
         let (python, _) = python();
@@ -57,35 +58,35 @@ impl LocalStripe {
         Self(Server::start(python, vec!["-c".to_owned(), serve], (None, directory(None)), port, "KILL"))
     }
 
-    /// Where it is.
+    /// URL of the server.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.0.port())
     }
 }
 
-/// A real browser, which peers drive.
+/// Returns the path of Chromium, which scripts in `tests/peers` control.
 ///
 /// # Panics
-/// When there is none, saying how to install it.
+/// If Chromium is not installed; the message says how to install it.
 #[must_use]
 pub fn browser() -> PathBuf {
     find("chromium", &[], "chromium")
 }
 
-/// An OpenID Connect provider that is not ours (`oidc-provider` from npm). It knows the client `hexabase`, whose secret
-/// is [`Self::CLIENT_SECRET`]. Whoever signs in is taken to own the address that they give.
+/// Third-party OpenID Connect provider (`oidc-provider` from npm). It has the client `hexabase` with the secret
+/// [`Self::CLIENT_SECRET`], and uses the login name of a user as their e-mail address.
 #[derive(Debug)]
 pub struct OidcPeer(Server);
 
 impl OidcPeer {
-    /// What the client `hexabase` proves itself with.
+    /// Secret of the client `hexabase`.
     pub const CLIENT_SECRET: &str = "the secret of hexabase";
 
-    /// A provider of its own that sends browsers back to these addresses.
+    /// Starts a provider whose client has these redirect URIs.
     ///
     /// # Panics
-    /// When what it needs is not installed, saying how to install it.
+    /// If it is not installed; the message says how to install it.
     #[must_use]
     pub fn start(redirect_uris: &[&str]) -> Self {
         let (node, script) = peer("provider.mjs");
@@ -95,27 +96,27 @@ impl OidcPeer {
         Self(Server::start(node, arguments, (None, directory(None)), port, "KILL"))
     }
 
-    /// Its issuer.
+    /// Issuer of the provider.
     #[must_use]
     pub fn issuer(&self) -> String {
         format!("http://127.0.0.1:{}", self.0.port())
     }
 
-    /// Ends it.
+    /// Stops the provider.
     pub fn stop(&mut self) {
         self.0.end("KILL");
     }
 
-    /// Starts it again where it was, knowing nothing of before.
+    /// Starts the provider again on the same port, without its previous state.
     pub fn resume(&mut self) {
         self.0.resume();
     }
 
-    /// Signs somebody in who agrees to all that the client `hexabase` asks for. Answers the cookies of their browser.
+    /// Signs a user in who consents to all scopes of the client `hexabase`. Returns the cookies of the user's browser.
     ///
     /// # Panics
-    /// When the provider does not sign anybody in.
-    pub async fn signed_in(&self, redirect_uri: &str, address: &str) -> String {
+    /// If the provider does not sign the user in.
+    pub async fn sign_in(&self, redirect_uri: &str, email: &str) -> String {
         let fields = [
             ("client_id", "hexabase"),
             ("redirect_uri", redirect_uri),
@@ -124,59 +125,57 @@ impl OidcPeer {
             ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
             ("code_challenge_method", "S256"),
         ];
-        let place =
-            reqwest::Url::parse_with_params(&format!("{}/auth", self.issuer()), fields).expect("a URL");
-        self.follow(place.as_str(), address).await.1
+        let url =
+            reqwest::Url::parse_with_params(&format!("{}/auth", self.issuer()), fields).expect("invalid URL");
+        self.follow(url.as_str(), email).await.1
     }
 
-    /// Follows an authorization URL as a browser would, signs in there as somebody and agrees to all that is asked.
-    /// Answers where the browser is sent in the end.
+    /// Follows an authorization URL as a browser does, signs a user in, and consents. Returns the URL to which the
+    /// provider redirects the browser in the end.
     ///
     /// # Panics
-    /// When the provider does not sign anybody in.
-    pub async fn approve(&self, authorization_url: &str, address: &str) -> String {
-        self.follow(authorization_url, address).await.0
+    /// If the provider does not sign the user in.
+    pub async fn approve(&self, authorization_url: &str, email: &str) -> String {
+        self.follow(authorization_url, email).await.0
     }
 
-    /// Where a browser ends, and the cookies that it has then.
-    async fn follow(&self, authorization_url: &str, address: &str) -> (String, String) {
-        let client = Client::builder().redirect(Policy::none()).build().expect("a client");
+    /// Completes all pages of the provider. Returns the final URL and the cookies.
+    async fn follow(&self, authorization_url: &str, email: &str) -> (String, String) {
+        let client = Client::builder().redirect(Policy::none()).build().expect("no HTTP client");
         let mut cookies = BTreeMap::new();
-        let mut place = authorization_url.to_owned();
+        let mut url = authorization_url.to_owned();
         loop {
-            let page = send(client.get(&place), &mut cookies).await;
-            if let Some(next) = next(&page, &place) {
-                place = next;
+            let page = send(client.get(&url), &mut cookies).await;
+            if let Some(next) = redirect_target(&page, &url) {
+                url = next;
             } else {
-                let text = page.text().await.expect("a page");
+                let text = page.text().await.expect("the page cannot be read");
                 let prompt = if text.contains("value=\"login\"") { "login" } else { "consent" };
                 assert!(text.contains(&format!("value=\"{prompt}\"")), "{text}");
-                let form = format!("prompt={prompt}&login={address}&password=any");
-                let form = client
-                    .post(&place)
-                    .header("content-type", "application/x-www-form-urlencoded")
-                    .body(form);
-                place = next_of(&send(form, &mut cookies).await, &place);
+                let form = format!("prompt={prompt}&login={email}&password=any");
+                let form =
+                    client.post(&url).header("content-type", "application/x-www-form-urlencoded").body(form);
+                url = expect_redirect(&send(form, &mut cookies).await, &url);
             }
-            if !place.starts_with(&self.issuer()) {
-                return (place, written(&cookies));
+            if !url.starts_with(&self.issuer()) {
+                return (url, cookie_header(&cookies));
             }
         }
     }
 }
 
-/// A CI system that is not ours, whose jobs get tokens as those of GitHub Actions do (`jose` from npm).
+/// Third-party CI system whose jobs request tokens as in GitHub Actions (`jose` from npm).
 #[derive(Debug)]
 pub struct CiPeer(Server);
 
 impl CiPeer {
-    /// What a job asks for its token with.
+    /// Bearer token with which a job requests its token.
     pub const REQUEST_TOKEN: &str = "the job's own";
 
-    /// One of its own.
+    /// Starts a CI system.
     ///
     /// # Panics
-    /// When what it needs is not installed, saying how to install it.
+    /// If it is not installed; the message says how to install it.
     #[must_use]
     pub fn start() -> Self {
         let (node, script) = peer("ci.mjs");
@@ -185,53 +184,55 @@ impl CiPeer {
         Self(Server::start(node, arguments, (None, directory(None)), port, "KILL"))
     }
 
-    /// Its issuer.
+    /// Issuer of the tokens.
     #[must_use]
     pub fn issuer(&self) -> String {
         format!("http://127.0.0.1:{}", self.0.port())
     }
 
-    /// Where a job of a repository asks for its token.
+    /// URL at which a job of this repository requests its token.
     #[must_use]
     pub fn request_url(&self, repository: &str) -> String {
         format!("{}/token?repository={repository}", self.issuer())
     }
 
-    /// The token of a job of a repository, made for somebody.
+    /// Requests the token of a job of this repository, for this audience.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// If the CI system does not respond.
     pub async fn token(&self, repository: &str, audience: &str) -> String {
         let url = format!("{}&audience={audience}", self.request_url(repository));
-        let client = Client::builder().redirect(Policy::none()).build().expect("a client");
-        let answer = client.get(url).bearer_auth(Self::REQUEST_TOKEN).send().await.expect("it answers");
-        let text = answer.text().await.expect("an answer");
-        let parsed: serde_json::Value = serde_json::from_str(&text).expect("a token");
-        parsed["value"].as_str().expect("a token").to_owned()
+        let client = Client::builder().redirect(Policy::none()).build().expect("no HTTP client");
+        let response = client.get(url).bearer_auth(Self::REQUEST_TOKEN).send().await.expect("no response");
+        let text = response.text().await.expect("the response cannot be read");
+        let parsed: serde_json::Value = serde_json::from_str(&text).expect("the response is not JSON");
+        parsed["value"].as_str().expect("the response has no token").to_owned()
     }
 }
 
-fn written(cookies: &BTreeMap<String, String>) -> String {
-    let sent: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    sent.join("; ")
+fn cookie_header(cookies: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    pairs.join("; ")
 }
 
 async fn send(request: reqwest::RequestBuilder, cookies: &mut BTreeMap<String, String>) -> Response {
-    let answer = request.header(COOKIE, written(cookies)).send().await.expect("the provider answers");
-    for cookie in answer.headers().get_all(SET_COOKIE) {
-        let pair = cookie.to_str().expect("a cookie").split(';').next().unwrap_or_default();
-        let (name, value) = pair.split_once('=').expect("a cookie");
+    let response =
+        request.header(COOKIE, cookie_header(cookies)).send().await.expect("no response of the provider");
+    for cookie in response.headers().get_all(SET_COOKIE) {
+        let pair = cookie.to_str().expect("invalid cookie").split(';').next().unwrap_or_default();
+        let (name, value) = pair.split_once('=').expect("invalid cookie");
         cookies.insert(name.to_owned(), value.to_owned());
     }
-    answer
+    response
 }
 
-fn next(answer: &Response, from: &str) -> Option<String> {
-    let location = answer.headers().get(LOCATION)?.to_str().expect("a location");
-    let from = reqwest::Url::parse(from).expect("a URL");
-    Some(from.join(location).expect("a URL").into())
+fn redirect_target(response: &Response, from: &str) -> Option<String> {
+    let location = response.headers().get(LOCATION)?.to_str().expect("invalid location");
+    let from = reqwest::Url::parse(from).expect("invalid URL");
+    Some(from.join(location).expect("invalid location").into())
 }
 
-fn next_of(answer: &Response, from: &str) -> String {
-    next(answer, from).unwrap_or_else(|| panic!("{from} sends the browser nowhere: {}", answer.status()))
+fn expect_redirect(response: &Response, from: &str) -> String {
+    redirect_target(response, from)
+        .unwrap_or_else(|| panic!("{from} responded without a redirect: {}", response.status()))
 }

@@ -8,42 +8,42 @@ use crate::Certificates;
 use crate::process::{Owner, Server, directory, find, free_port};
 use crate::unique;
 
-/// A PostgreSQL server, and a superuser on it.
+/// PostgreSQL server with a superuser.
 #[derive(Debug)]
 pub struct Postgres {
-    /// Without the name of a database.
+    /// URL without the name of a database.
     server: String,
-    own: Option<Server>,
+    process: Option<Server>,
 }
 
 impl Postgres {
-    /// The server that `HEXABASE_TEST_POSTGRES_URL` names, or one of its own. The URL names no database, and a user
-    /// who may make some. Keep apart from others by a [`Self::database`].
+    /// Returns the server at `HEXABASE_TEST_POSTGRES_URL`, or starts one. The URL has no database name, and its user
+    /// can create databases. Tests are separated by databases; see [`Self::database`].
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If PostgreSQL is not installed; the message says how to install it.
     #[must_use]
     pub fn shared() -> Self {
         match std::env::var("HEXABASE_TEST_POSTGRES_URL") {
-            Ok(url) => Self { server: url.trim_end_matches('/').to_owned(), own: None },
+            Ok(url) => Self { server: url.trim_end_matches('/').to_owned(), process: None },
             Err(_) => Self::start(),
         }
     }
 
-    /// A server of its own. It does not wait for disks, so it is quick, and what was committed survives the death
-    /// of the server but not that of the machine.
+    /// Starts a server with `fsync=off`. It is fast; committed data survives a crash of the server, but not of the
+    /// machine.
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If PostgreSQL is not installed; the message says how to install it.
     #[must_use]
     pub fn start() -> Self {
         Self::configured(&[])
     }
 
-    /// A server of its own that can speak TLS.
+    /// Starts a server that supports TLS.
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If PostgreSQL is not installed; the message says how to install it.
     #[must_use]
     pub fn with_tls(certificates: &Certificates) -> Self {
         let (certificate, key) = (certificates.certificate(), certificates.key());
@@ -51,19 +51,19 @@ impl Postgres {
         Self::configured(&["ssl=on", &certificate, &format!("ssl_key_file={}", key.display())])
     }
 
-    fn configured(more: &[&str]) -> Self {
-        let places = debian_places();
+    fn configured(extra: &[&str]) -> Self {
+        let directories = debian_directories();
         let (initdb, postgres) =
-            (find("initdb", &places, "postgresql"), find("postgres", &places, "postgresql"));
+            (find("initdb", &directories, "postgresql"), find("postgres", &directories, "postgresql"));
         let owner = Owner::instead_of_root("postgres");
         let (port, directory) = (free_port(), directory(owner));
         let data = directory.path().join("data");
         let mut make = Command::new(initdb);
         make.args("-A trust -U postgres --no-sync -E UTF8 --locale=C.UTF-8 -D".split(' ')).arg(&data);
         make.current_dir(directory.path());
-        Owner::applied(owner, &mut make);
-        let made = make.output().expect("initdb runs");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        Owner::apply_to(owner, &mut make);
+        let output = make.output().expect("initdb cannot be started");
+        assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let mut arguments =
             vec!["-D".to_owned(), data.display().to_string(), "-p".to_owned(), port.to_string()];
         let settings = [
@@ -73,52 +73,53 @@ impl Postgres {
             "fsync=off",
             "full_page_writes=off",
         ];
-        arguments
-            .extend(settings.iter().chain(more).flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
-        let own = Server::start(postgres, arguments, (owner, directory), port, "QUIT");
-        Self { server: format!("postgres://postgres@127.0.0.1:{port}"), own: Some(own) }
+        arguments.extend(
+            settings.iter().chain(extra).flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]),
+        );
+        let process = Server::start(postgres, arguments, (owner, directory), port, "QUIT");
+        Self { server: format!("postgres://postgres@127.0.0.1:{port}"), process: Some(process) }
     }
 
-    /// Where it is, without a database.
+    /// URL of the server, without a database name.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.server
     }
 
-    /// Where a database of it is, for the superuser.
+    /// URL of a database for the superuser.
     #[must_use]
     pub fn url_of(&self, database: &str) -> String {
         format!("{}/{database}", self.server)
     }
 
-    /// Where a database of it is, for another user.
+    /// URL of a database for another user.
     #[must_use]
     pub fn url_as(&self, user: &str, database: &str) -> String {
-        let place = self.server.rsplit_once('@').map_or(self.server.as_str(), |(_, place)| place);
-        format!("postgres://{user}@{place}/{database}")
+        let address = self.server.rsplit_once('@').map_or(self.server.as_str(), |(_, address)| address);
+        format!("postgres://{user}@{address}/{database}")
     }
 
-    /// A new, empty database: its name. It is not removed, as the server is thrown away.
+    /// Creates an empty database and returns its name. It is not dropped, because the data of the server is temporary.
     ///
     /// # Panics
-    /// When it cannot be made.
+    /// If the database cannot be created.
     pub async fn database(&self) -> String {
         let name = unique("test");
         self.execute("postgres", &format!("CREATE DATABASE {name}")).await;
         name
     }
 
-    /// Runs statements as the superuser.
+    /// Executes statements as the superuser.
     ///
     /// # Panics
-    /// When they fail.
+    /// If a statement fails.
     pub async fn execute(&self, database: &str, sql: &str) {
         let mut superuser = self.connect(database).await;
         let done = superuser.execute(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
         done.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
-    /// A connection of the superuser. A server that has just been started says for a moment that it is not ready.
+    /// Connects as the superuser. Waits while a started server is not ready yet.
     async fn connect(&self, database: &str) -> PgConnection {
         let url = self.url_of(database);
         for _ in 0..1_000 {
@@ -130,39 +131,39 @@ impl Postgres {
                 Err(error) => panic!("{url}: {error}"),
             }
         }
-        panic!("{url}: the database system is starting up, and does not come to an end");
+        panic!("{url}: the database system does not finish starting up");
     }
 
-    /// Ends it: `gently` lets nobody finish but writes everything down, otherwise it recovers at the next start.
-    /// Does nothing to a shared one.
+    /// Stops the server: with a fast shutdown (`SIGINT`) for `gently`, otherwise with an immediate one (`SIGQUIT`), so
+    /// that the next start performs a recovery. Does nothing to a shared server.
     pub fn stop(&mut self, gently: bool) {
-        if let Some(own) = &mut self.own {
-            own.end(if gently { "INT" } else { "QUIT" });
+        if let Some(process) = &mut self.process {
+            process.end(if gently { "INT" } else { "QUIT" });
         }
     }
 
-    /// Starts it again where it was.
+    /// Starts the server again, on the same port and with the same data.
     pub fn resume(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.resume();
+        if let Some(process) = &mut self.process {
+            process.resume();
         }
     }
 
-    /// A program that comes with it, such as `pg_dump`.
+    /// Returns the path of a client program of PostgreSQL, such as `pg_dump`.
     ///
     /// # Panics
-    /// When it is not installed, saying how to do that.
+    /// If it is not installed; the message says how to install it.
     #[must_use]
     pub fn tool(name: &str) -> PathBuf {
-        find(name, &debian_places(), "postgresql-client")
+        find(name, &debian_directories(), "postgresql-client")
     }
 }
 
-/// Where Debian keeps the servers, the newest first.
-fn debian_places() -> Vec<PathBuf> {
+/// Directories in which Debian installs PostgreSQL, newest version first.
+fn debian_directories() -> Vec<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut places: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
-    places.sort_unstable();
-    places.reverse();
-    places
+    let mut directories: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    directories.sort_unstable();
+    directories.reverse();
+    directories
 }

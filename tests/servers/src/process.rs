@@ -1,4 +1,4 @@
-//! A server as a process: started, asked whether it answers, stopped, and started again where it was.
+//! Server processes: start, wait until they accept connections, stop, and start again on the same port.
 
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
@@ -11,45 +11,50 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long a server may take to answer, or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(5);
+/// Maximum time until a started server accepts connections.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A number that others are unlikely to come up with.
+/// Random number for unique names.
 pub(crate) fn random() -> u32 {
-    // Every hasher has keys of its own, which is all that a name in a test needs.
+    // Each hasher has random keys, which are sufficient for names in tests.
     u32::try_from(RandomState::new().hash_one(()) >> 32).unwrap_or_default()
 }
 
-/// What the nodes of a Redis cluster add to their port to get the one on which they speak to each other.
-const BUS: u16 = 10_000;
+/// Offset of the cluster bus port of a Redis node to its port.
+const CLUSTER_BUS_OFFSET: u16 = 10_000;
 
-/// A port that is free now, as is the one that a node of a cluster takes besides. Both are below those that the system
-/// gives to outgoing connections, so that none of them takes it before the server does.
+/// Returns a free port whose cluster bus port is free as well. Both are below the range for outgoing connections, so
+/// that no connection takes them before the server does.
 pub(crate) fn free_port() -> u16 {
     let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     for _ in 0..1_000 {
-        let port = 12_000 + u16::try_from(random() % u32::from(BUS)).unwrap_or_default();
-        if is_free(port) && is_free(port + BUS) {
+        let port = 12_000 + u16::try_from(random() % u32::from(CLUSTER_BUS_OFFSET)).unwrap_or_default();
+        if is_free(port) && is_free(port + CLUSTER_BUS_OFFSET) {
             return port;
         }
     }
     panic!("no port is free between 12000 and 22000");
 }
 
-/// The program of a name, on PATH or in one of these directories.
-pub(crate) fn find(name: &str, elsewhere: &[PathBuf], package: &str) -> PathBuf {
+/// Returns the path of a program on `PATH` or in one of these directories.
+pub(crate) fn find(name: &str, extra_directories: &[PathBuf], package: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).chain(elsewhere.iter().cloned()).map(|place| place.join(name));
+    let found = std::env::split_paths(&path)
+        .chain(extra_directories.iter().cloned())
+        .map(|directory| directory.join(name));
     found.into_iter().find(|file| file.is_file()).unwrap_or_else(|| {
         panic!(
-            "{name} is not installed, and this test needs it. On Debian and Ubuntu: \
+            "{name} is not installed, but this test needs it; on Debian and Ubuntu, run: \
              apt-get install -y --no-install-recommends {package}"
         )
     })
 }
 
-/// Whom a server runs as that refuses to run as root; none when we are somebody ordinary ourselves.
+/// User id of the unprivileged default user (`/proc/sys/kernel/overflowuid`).
+const OVERFLOW_UID: &str = "65534";
+
+/// User and group of a server that refuses to run as root.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner {
     user: u32,
@@ -57,44 +62,49 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    /// The user of this name, or `nobody`, if we are root.
+    /// User with this name, or the unprivileged default user, if this process runs as root; otherwise `None`.
     pub(crate) fn instead_of_root(name: &str) -> Option<Self> {
-        let we_are = std::fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own));
-        if we_are.ok() != Some(0) {
+        let uid =
+            std::fs::metadata("/proc/self").map(|process| std::os::unix::fs::MetadataExt::uid(&process));
+        if uid.ok() != Some(0) {
             return None;
         }
-        let passwords = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd can be read");
-        let entry = |name: &str| {
-            let line = passwords.lines().find(|line| line.split(':').next() == Some(name))?;
+        let passwords = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd cannot be read");
+        // In the format of passwd(5): name, password, user id, group id and more, separated by colons.
+        let entry = |position: usize, value: &str| {
+            let line = passwords.lines().find(|line| line.split(':').nth(position) == Some(value))?;
             let mut fields = line.split(':').skip(2).map(str::parse);
             Some(Self { user: fields.next()?.ok()?, group: fields.next()?.ok()? })
         };
-        Some(entry(name).or_else(|| entry("nobody")).expect("there is a user to run the server as"))
+        Some(
+            entry(0, name).or_else(|| entry(2, OVERFLOW_UID)).expect("there is no user to run the server as"),
+        )
     }
 
-    /// Hands a file over to `owner`, and closes it to everybody else.
-    pub(crate) fn given(owner: Option<Self>, path: &Path, mode: u32) {
+    /// Makes `owner` the owner of a file, and sets its mode.
+    pub(crate) fn restrict(owner: Option<Self>, path: &Path, mode: u32) {
         if let Some(Self { user, group }) = owner {
-            chown(path, Some(user), Some(group)).expect("it is handed over");
+            chown(path, Some(user), Some(group)).expect("the owner of a file cannot be changed");
         }
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("it is private");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .expect("the mode of a file cannot be changed");
     }
 
-    pub(crate) fn applied(owner: Option<Self>, command: &mut Command) {
+    pub(crate) fn apply_to(owner: Option<Self>, command: &mut Command) {
         if let Some(Self { user, group }) = owner {
             command.uid(user).gid(group);
         }
     }
 }
 
-/// A directory that is gone with whoever holds it.
+/// Creates a temporary directory that is deleted when it is dropped.
 pub(crate) fn directory(owner: Option<Owner>) -> TempDir {
-    let directory = TempDir::with_prefix("hexabase-test-").expect("a directory for the server's data");
-    Owner::given(owner, directory.path(), 0o700);
+    let directory = TempDir::with_prefix("hexabase-test-").expect("the data directory cannot be created");
+    Owner::restrict(owner, directory.path(), 0o700);
     directory
 }
 
-/// A server process, stopped when dropped.
+/// Server process that is stopped when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     program: PathBuf,
@@ -102,13 +112,13 @@ pub(crate) struct Server {
     owner: Option<Owner>,
     directory: TempDir,
     port: u16,
-    /// The signal that ends it without ceremony.
+    /// Signal that stops the process on drop.
     quit: &'static str,
     child: Option<Child>,
 }
 
 impl Server {
-    /// Starts it, and waits until it takes connections.
+    /// Starts a server and waits until it accepts connections.
     pub(crate) fn start(
         program: PathBuf,
         arguments: Vec<String>,
@@ -129,47 +139,47 @@ impl Server {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Starts it again where it was.
+    /// Starts the process again with the same arguments and directory.
     pub(crate) fn resume(&mut self) {
-        assert!(self.child.is_none(), "{} runs already", self.program.display());
+        assert!(self.child.is_none(), "{} is running already", self.program.display());
         let log = self.directory.path().join("log");
-        let out = File::options().create(true).append(true).open(&log).expect("a log");
-        let errors = out.try_clone().expect("a log");
+        let out = File::options().create(true).append(true).open(&log).expect("the log cannot be opened");
+        let errors = out.try_clone().expect("the log cannot be opened");
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(self.directory.path());
         command.stdin(Stdio::null()).stdout(out).stderr(errors);
-        Owner::applied(self.owner, &mut command);
+        Owner::apply_to(self.owner, &mut command);
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
         self.child = Some(child);
-        self.wait_until_it_listens(&log);
+        self.wait_until_listening(&log);
     }
 
-    fn wait_until_it_listens(&mut self, log: &Path) {
+    fn wait_until_listening(&mut self, log: &Path) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let begun = Instant::now();
+        let started = Instant::now();
         while TcpStream::connect(address).is_err() {
-            let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
-            if ended.is_some() || begun.elapsed() > PATIENCE {
-                let said = std::fs::read_to_string(log).unwrap_or_default();
-                panic!("{} does not listen on {address}:\n{said}", self.program.display());
+            let exit = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            if exit.is_some() || started.elapsed() > START_TIMEOUT {
+                let output = std::fs::read_to_string(log).unwrap_or_default();
+                panic!("{} does not listen on {address}:\n{output}", self.program.display());
             }
-            std::thread::sleep(POLL);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: &str) {
         if let Some(pid) = self.pid() {
-            let sent = Command::new("kill").args(["-s", signal, &pid.to_string()]).status();
-            assert!(sent.is_ok_and(|status| status.success()), "{signal} could not be sent");
+            let signaled = Command::new("kill").args(["-s", signal, &pid.to_string()]).status();
+            assert!(signaled.is_ok_and(|status| status.success()), "{signal} could not be sent");
         }
     }
 
-    /// Ends it with a signal, and waits until it is gone.
+    /// Sends a signal to the process and waits until it has ended.
     pub(crate) fn end(&mut self, signal: &str) {
         self.signal(signal);
         if let Some(mut child) = self.child.take() {
-            child.wait().expect("the server ends");
+            child.wait().expect("the server cannot be waited for");
         }
     }
 }
@@ -177,9 +187,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            let asked = Command::new("kill").args(["-s", self.quit, &child.id().to_string()]).status();
-            if !asked.is_ok_and(|status| status.success()) {
-                // It is gone already, or cannot be asked nicely.
+            let signaled = Command::new("kill").args(["-s", self.quit, &child.id().to_string()]).status();
+            if !signaled.is_ok_and(|status| status.success()) {
+                // The process has ended already, or cannot be signaled.
                 let _ = child.kill();
             }
             let _ = child.wait();

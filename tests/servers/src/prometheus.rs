@@ -5,36 +5,36 @@ use std::time::{Duration, Instant};
 
 use crate::process::{Server, directory, find, free_port};
 
-/// How long it may take until it knows its data.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum time until a started server has loaded its data.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A Prometheus that scrapes nobody and knows what it was given.
+/// Prometheus server without scrape targets that has imported measurements.
 #[derive(Debug)]
 pub struct Prometheus {
     url: String,
-    _own: Server,
+    _process: Server,
 }
 
 impl Prometheus {
-    /// A server of its own with these measurements, in OpenMetrics with a time on every line.
+    /// Starts a server with these measurements, in the OpenMetrics format with a timestamp on every line.
     ///
     /// # Panics
-    /// When there is none, saying how to install it, and for measurements that make no sense.
+    /// If Prometheus is not installed, with a message that says how to install it, and for invalid measurements.
     #[must_use]
     pub fn with(measurements: &str) -> Self {
         let program = find("prometheus", &[], "prometheus");
-        let import = find("promtool", &[], "prometheus");
+        let promtool = find("promtool", &[], "prometheus");
         let (port, directory) = (free_port(), directory(None));
         let (file, config) = (directory.path().join("measurements"), directory.path().join("prometheus.yml"));
-        std::fs::write(&file, measurements).expect("the measurements are written");
-        std::fs::write(&config, "scrape_configs: []\n").expect("the configuration is written");
+        std::fs::write(&file, measurements).expect("the measurements cannot be written");
+        std::fs::write(&config, "scrape_configs: []\n").expect("the configuration cannot be written");
         let data = directory.path().join("data");
-        let imported = Command::new(import)
+        let imported = Command::new(promtool)
             .args(["tsdb", "create-blocks-from", "openmetrics"])
             .args([&file, &data])
             .stdout(Stdio::null())
             .output()
-            .expect("promtool runs");
+            .expect("promtool cannot be started");
         assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
         let arguments = vec![
             format!("--config.file={}", config.display()),
@@ -43,23 +43,23 @@ impl Prometheus {
             format!("--web.listen-address=127.0.0.1:{port}"),
             "--log.level=error".to_owned(),
         ];
-        let own = Server::start(program, arguments, (None, directory), port, "KILL");
+        let process = Server::start(program, arguments, (None, directory), port, "KILL");
         wait_until_ready(port);
-        Self { url: format!("http://127.0.0.1:{port}"), _own: own }
+        Self { url: format!("http://127.0.0.1:{port}"), _process: process }
     }
 
-    /// Where it is.
+    /// URL of the server.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 }
 
-/// It listens before it knows its data.
+/// Waits until the data is loaded; the server listens before that.
 fn wait_until_ready(port: u16) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + READY_TIMEOUT;
     while !is_ready(port).unwrap_or(false) {
-        assert!(Instant::now() < deadline, "Prometheus is not ready after {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "Prometheus is not ready after {READY_TIMEOUT:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -67,7 +67,7 @@ fn wait_until_ready(port: u16) {
 fn is_ready(port: u16) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer.split(' ').nth(1) == Some("200"))
+    let mut response = String::new();
+    stream.read_to_string(&mut response)?;
+    Ok(response.split(' ').nth(1) == Some("200"))
 }

@@ -1,40 +1,40 @@
 use crate::Certificates;
 use crate::process::{Server, directory, find, free_port};
 
-/// A Redis server, empty.
+/// Redis server.
 #[derive(Debug)]
 pub struct Redis {
     url: String,
-    own: Option<Server>,
+    process: Option<Server>,
 }
 
 impl Redis {
-    /// The server that `HEXABASE_TEST_REDIS_URL` names, or one of its own. Keep apart from others by a prefix.
+    /// Returns the server at `HEXABASE_TEST_REDIS_URL`, or starts one. Tests are separated by key prefixes.
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If Redis is not installed; the message says how to install it.
     #[must_use]
     pub fn shared() -> Self {
         match std::env::var("HEXABASE_TEST_REDIS_URL") {
-            Ok(url) => Self { url, own: None },
+            Ok(url) => Self { url, process: None },
             Err(_) => Self::start(&[]),
         }
     }
 
-    /// A server of its own, with more arguments.
+    /// Starts a server with additional arguments.
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If Redis is not installed; the message says how to install it.
     #[must_use]
-    pub fn start(more: &[&str]) -> Self {
+    pub fn start(extra: &[&str]) -> Self {
         let port = free_port();
-        Self::listening("redis", port, &["--port", &port.to_string()], more)
+        Self::launch("redis", port, &["--port", &port.to_string()], extra)
     }
 
-    /// A server of its own that speaks TLS and nothing else.
+    /// Starts a server that accepts only TLS connections.
     ///
     /// # Panics
-    /// When there is none, saying how to install it.
+    /// If Redis is not installed; the message says how to install it.
     #[must_use]
     pub fn with_tls(certificates: &Certificates) -> Self {
         let port = free_port();
@@ -43,49 +43,49 @@ impl Redis {
         let listen = ["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no"];
         let files =
             ["--tls-cert-file", &certificate, "--tls-key-file", &key, "--tls-ca-cert-file", &certificate];
-        Self::listening("rediss", port, &listen, &files)
+        Self::launch("rediss", port, &listen, &files)
     }
 
-    fn listening(scheme: &str, port: u16, listen: &[&str], more: &[&str]) -> Self {
+    fn launch(scheme: &str, port: u16, listen: &[&str], extra: &[&str]) -> Self {
         let program = find("redis-server", &[], "redis-server");
-        // Nothing is saved: the times at which to do so are none.
+        // An empty list of save points disables snapshots.
         let plain = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
         let arguments =
-            listen.iter().chain(&plain).chain(more).map(|argument| (*argument).to_owned()).collect();
-        let own = Server::start(program, arguments, (None, directory(None)), port, "KILL");
-        Self { url: format!("{scheme}://127.0.0.1:{port}"), own: Some(own) }
+            listen.iter().chain(&plain).chain(extra).map(|argument| (*argument).to_owned()).collect();
+        let process = Server::start(program, arguments, (None, directory(None)), port, "KILL");
+        Self { url: format!("{scheme}://127.0.0.1:{port}"), process: Some(process) }
     }
 
-    /// Where it is.
+    /// URL of the server.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The port that it listens on, if it is its own.
+    /// Port of the server; `None` for a shared server.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        self.own.as_ref().map(Server::port)
+        self.process.as_ref().map(Server::port)
     }
 
-    /// Ends it; what was in it is lost. Does nothing to a shared one.
+    /// Stops the server; its data is lost. Does nothing to a shared server.
     pub fn stop(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.end("KILL");
+        if let Some(process) = &mut self.process {
+            process.end("KILL");
         }
     }
 
-    /// Starts it again, empty.
+    /// Starts the server again, without data.
     pub fn resume(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.resume();
+        if let Some(process) = &mut self.process {
+            process.resume();
         }
     }
 
-    /// Stops it from answering without ending it, as an overloaded machine does, or lets it go on.
+    /// Suspends the process without ending it, like an overloaded machine, or continues it.
     pub fn freeze(&self, frozen: bool) {
-        if let Some(own) = &self.own {
-            own.signal(if frozen { "STOP" } else { "CONT" });
+        if let Some(process) = &self.process {
+            process.signal(if frozen { "STOP" } else { "CONT" });
         }
     }
 }

@@ -1,86 +1,92 @@
 use serde_json::{Value, json};
 
+use crate::error::{StripeError, StripeResult};
 use crate::parameters::Parameters;
-use crate::problem::{Outcome, Problem};
 use crate::state::{State, list, text};
 
-/// How the bank answers when a card is charged.
+/// Result of charging a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bank {
-    /// It pays.
-    Pays,
-    /// It does not.
-    Declines,
-    /// It wants to hear from the customer.
-    Asks,
+pub(crate) enum ChargeResult {
+    /// The payment succeeds.
+    Succeeds,
+    /// The issuer of the card declines the payment.
+    Declined,
+    /// The payment requires an action of the customer, such as authentication.
+    RequiresAction,
 }
 
-/// The cards that Stripe has for tests (<https://docs.stripe.com/testing>): name, brand, last four digits, bank.
+/// Test cards of Stripe (<https://docs.stripe.com/testing>): id, brand, last four digits, result of a charge.
 const CARDS: [(&str, &str, &str, &str); 4] = [
-    ("pm_card_visa", "visa", "4242", "pays"),
-    ("pm_card_mastercard", "mastercard", "4444", "pays"),
-    ("pm_card_chargeCustomerFail", "visa", "0341", "declines"),
-    ("pm_card_authenticationRequired", "visa", "3184", "asks"),
+    ("pm_card_visa", "visa", "4242", "succeeds"),
+    ("pm_card_mastercard", "mastercard", "4444", "succeeds"),
+    ("pm_card_chargeCustomerFail", "visa", "0341", "declined"),
+    ("pm_card_authenticationRequired", "visa", "3184", "requires_action"),
 ];
 
 impl State {
-    pub(crate) fn customers_answer(
+    pub(crate) fn handle_customers(
         &mut self,
         method: &str,
         parts: &[&str],
         parameters: &Parameters,
-    ) -> Outcome {
+    ) -> StripeResult {
         match (method, parts) {
-            ("POST", ["customers"]) => self.make_customer(parameters),
+            ("POST", ["customers"]) => self.create_customer(parameters),
             ("GET", ["customers"]) => {
                 let email = parameters.text("email");
-                let fits =
+                let matches =
                     |it: &&Value| it["deleted"] != true && email.is_none_or(|email| it["email"] == email);
                 Ok(list(
                     "/v1/customers",
-                    self.customers.values().rev().filter(fits).cloned().collect(),
+                    self.customers.values().rev().filter(matches).cloned().collect(),
                     parameters,
                 ))
             }
             ("GET", ["customers", id]) => {
-                let customer = self.customers.get(*id).ok_or_else(|| Problem::not_found("customer", id))?;
+                let customer =
+                    self.customers.get(*id).ok_or_else(|| StripeError::not_found("customer", id))?;
                 Ok(match customer["deleted"] == true {
                     true => json!({ "id": id, "object": "customer", "deleted": true }),
                     false => customer.clone(),
                 })
             }
-            ("POST", ["customers", id]) => self.change_customer(id, parameters),
-            ("DELETE", ["customers", id]) => self.remove_customer(id),
+            ("POST", ["customers", id]) => self.update_customer(id, parameters),
+            ("DELETE", ["customers", id]) => self.delete_customer(id),
             ("GET", ["customers", id, "payment_methods"]) => {
                 self.customer(id)?;
-                let mine =
-                    self.methods.values().rev().filter(|method| method["customer"] == *id).cloned().collect();
-                Ok(list(&format!("/v1/customers/{id}/payment_methods"), mine, parameters))
+                let payment_methods = self
+                    .payment_methods
+                    .values()
+                    .rev()
+                    .filter(|method| method["customer"] == *id)
+                    .cloned()
+                    .collect();
+                Ok(list(&format!("/v1/customers/{id}/payment_methods"), payment_methods, parameters))
             }
             ("GET", ["customers", id, "payment_methods", method]) => {
                 self.customer(id)?;
-                let found = self.methods.get(*method).filter(|method| method["customer"] == *id);
-                found.cloned().ok_or_else(|| Problem::not_found("payment_method", method))
+                let found = self.payment_methods.get(*method).filter(|method| method["customer"] == *id);
+                found.cloned().ok_or_else(|| StripeError::not_found("payment_method", method))
             }
             ("POST", ["payment_methods", method, "attach"]) => self.attach(method, parameters),
             ("POST", ["payment_methods", method, "detach"]) => self.detach(method),
-            ("POST", ["setup_intents"]) => self.make_setup_intent(parameters),
-            _ => Err(Problem::not_found("URL", &parts.join("/"))),
+            ("POST", ["setup_intents"]) => self.create_setup_intent(parameters),
+            _ => Err(StripeError::not_found("URL", &parts.join("/"))),
         }
     }
 
-    /// A customer who is there.
-    pub(crate) fn customer(&self, id: &str) -> Outcome<&Value> {
+    /// Customer that is not deleted.
+    pub(crate) fn customer(&self, id: &str) -> StripeResult<&Value> {
         let found = self.customers.get(id).filter(|customer| customer["deleted"] != true);
-        found.ok_or_else(|| Problem::not_found("customer", id))
+        found.ok_or_else(|| StripeError::not_found("customer", id))
     }
 
-    fn make_customer(&mut self, parameters: &Parameters) -> Outcome {
-        parameters.only(&["email", "name", "metadata", "test_clock", "description"])?;
+    fn create_customer(&mut self, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&["email", "name", "metadata", "test_clock", "description"])?;
         if let Some(clock) = parameters.text("test_clock")
             && !self.clocks.contains_key(clock)
         {
-            return Err(Problem::missing("testclock", clock));
+            return Err(StripeError::resource_missing("testclock", clock));
         }
         let id = self.id("cus");
         let customer = json!({
@@ -94,20 +100,20 @@ impl State {
             "preferred_locales": [], "shipping": null, "tax_exempt": "none", "test_clock": parameters.text("test_clock"),
         });
         self.customers.insert(id, customer.clone());
-        self.tell("customer.created", &customer);
+        self.record_event("customer.created", &customer);
         Ok(customer)
     }
 
-    fn change_customer(&mut self, id: &str, parameters: &Parameters) -> Outcome {
-        parameters.only(&["invoice_settings", "name", "email", "metadata"])?;
+    fn update_customer(&mut self, id: &str, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&["invoice_settings", "name", "email", "metadata"])?;
         self.customer(id)?;
         if let Some(method) = parameters.at("invoice_settings.default_payment_method")
-            && self.methods.get(method).is_none_or(|known| known["customer"] != id)
+            && self.payment_methods.get(method).is_none_or(|known| known["customer"] != id)
         {
-            return Err(Problem::missing("payment_method", method));
+            return Err(StripeError::resource_missing("payment_method", method));
         }
         let Some(customer) = self.customers.get_mut(id) else {
-            return Err(Problem::not_found("customer", id));
+            return Err(StripeError::not_found("customer", id));
         };
         if let Some(method) = parameters.at("invoice_settings.default_payment_method") {
             customer["invoice_settings"]["default_payment_method"] = json!(method);
@@ -118,41 +124,42 @@ impl State {
             }
         }
         let customer = customer.clone();
-        self.tell("customer.updated", &customer);
+        self.record_event("customer.updated", &customer);
         Ok(customer)
     }
 
-    fn remove_customer(&mut self, id: &str) -> Outcome {
+    fn delete_customer(&mut self, id: &str) -> StripeResult {
         self.customer(id)?;
-        let live: Vec<String> =
+        let ids: Vec<String> =
             self.live_subscriptions(id).iter().map(|it| text(it, "id").to_owned()).collect();
-        for subscription in live {
-            self.end(&subscription)?;
+        for subscription in ids {
+            self.cancel(&subscription)?;
         }
         if let Some(customer) = self.customers.get_mut(id) {
             customer["deleted"] = json!(true);
         }
-        let gone = json!({ "id": id, "object": "customer", "deleted": true });
-        self.tell("customer.deleted", &json!({ "id": id, "object": "customer" }));
-        Ok(gone)
+        let deleted = json!({ "id": id, "object": "customer", "deleted": true });
+        self.record_event("customer.deleted", &json!({ "id": id, "object": "customer" }));
+        Ok(deleted)
     }
 
-    fn attach(&mut self, method: &str, parameters: &Parameters) -> Outcome {
-        parameters.only(&["customer"])?;
-        let customer = parameters.need("customer")?.to_owned();
+    fn attach(&mut self, method: &str, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&["customer"])?;
+        let customer = parameters.required("customer")?.to_owned();
         if self.customer(&customer).is_err() {
-            return Err(Problem::missing("customer", &customer));
+            return Err(StripeError::resource_missing("customer", &customer));
         }
-        if let Some(known) = self.methods.get(method) {
+        if let Some(known) = self.payment_methods.get(method) {
             return match known["customer"].as_str() {
                 Some(owner) if owner == customer => Ok(known.clone()),
-                _ => Err(Problem::invalid(
+                _ => Err(StripeError::invalid(
                     "The payment method you provided has already been attached to a customer.",
                 )),
             };
         }
         let card = CARDS.iter().find(|(name, ..)| *name == method);
-        let (_, brand, last4, bank) = *card.ok_or_else(|| Problem::missing("PaymentMethod", method))?;
+        let (_, brand, last4, charge_result) =
+            *card.ok_or_else(|| StripeError::resource_missing("PaymentMethod", method))?;
         let id = self.id("pm");
         let attached = json!({
             "id": id, "object": "payment_method", "allow_redisplay": "unspecified",
@@ -163,33 +170,35 @@ impl State {
                 "networks": { "available": [brand], "preferred": null }, "three_d_secure_usage": { "supported": true },
                 "wallet": null,
             },
-            "created": self.now, "customer": customer, "livemode": false, "metadata": { "bank": bank }, "type": "card",
+            "created": self.now, "customer": customer, "livemode": false, "metadata": { "charge_result": charge_result }, "type": "card",
         });
-        self.methods.insert(id, attached.clone());
-        self.tell("payment_method.attached", &attached);
+        self.payment_methods.insert(id, attached.clone());
+        self.record_event("payment_method.attached", &attached);
         Ok(attached)
     }
 
-    fn detach(&mut self, method: &str) -> Outcome {
-        let mut gone =
-            self.methods.remove(method).ok_or_else(|| Problem::not_found("payment_method", method))?;
-        let owner = text(&gone, "customer").to_owned();
+    fn detach(&mut self, method: &str) -> StripeResult {
+        let mut deleted = self
+            .payment_methods
+            .remove(method)
+            .ok_or_else(|| StripeError::not_found("payment_method", method))?;
+        let owner = text(&deleted, "customer").to_owned();
         if let Some(customer) = self.customers.get_mut(&owner) {
             let default = &mut customer["invoice_settings"]["default_payment_method"];
             if *default == method {
                 *default = Value::Null;
             }
         }
-        gone["customer"] = Value::Null;
-        self.tell("payment_method.detached", &gone);
-        Ok(gone)
+        deleted["customer"] = Value::Null;
+        self.record_event("payment_method.detached", &deleted);
+        Ok(deleted)
     }
 
-    fn make_setup_intent(&mut self, parameters: &Parameters) -> Outcome {
-        parameters.only(&["customer", "usage", "automatic_payment_methods", "metadata"])?;
-        let customer = parameters.need("customer")?.to_owned();
+    fn create_setup_intent(&mut self, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&["customer", "usage", "automatic_payment_methods", "metadata"])?;
+        let customer = parameters.required("customer")?.to_owned();
         if self.customer(&customer).is_err() {
-            return Err(Problem::missing("customer", &customer));
+            return Err(StripeError::resource_missing("customer", &customer));
         }
         let id = self.id("seti");
         let intent = json!({
@@ -197,12 +206,12 @@ impl State {
             "customer": customer, "livemode": false, "metadata": {}, "payment_method": null,
             "payment_method_types": ["card"], "status": "requires_payment_method", "usage": "off_session",
         });
-        self.tell("setup_intent.created", &intent);
+        self.record_event("setup_intent.created", &intent);
         Ok(intent)
     }
 
-    pub(crate) fn checkout(&mut self, parameters: &Parameters) -> Outcome {
-        parameters.only(&[
+    pub(crate) fn create_checkout_session(&mut self, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&[
             "mode",
             "customer",
             "success_url",
@@ -210,15 +219,15 @@ impl State {
             "currency",
             "payment_method_types",
         ])?;
-        if parameters.need("mode")? != "setup" {
-            return Err(Problem::invalid("Only setup is done here."));
+        if parameters.required("mode")? != "setup" {
+            return Err(StripeError::invalid("The stand-in supports only `setup` mode."));
         }
-        let customer = parameters.need("customer")?.to_owned();
+        let customer = parameters.required("customer")?.to_owned();
         if self.customer(&customer).is_err() {
-            return Err(Problem::missing("customer", &customer));
+            return Err(StripeError::resource_missing("customer", &customer));
         }
         if parameters.text("currency").is_none() && parameters.0.get("payment_method_types").is_none() {
-            return Err(Problem::invalid(
+            return Err(StripeError::invalid(
                 "`currency` is required in setup mode unless `payment_method_types` is given.",
             ));
         }
@@ -226,16 +235,16 @@ impl State {
         Ok(json!({
             "id": id, "object": "checkout.session", "cancel_url": parameters.text("cancel_url"), "created": self.now,
             "customer": customer, "expires_at": self.now + 86_400, "livemode": false, "mode": "setup",
-            "payment_status": "no_payment_required", "status": "open", "success_url": parameters.need("success_url")?,
+            "payment_status": "no_payment_required", "status": "open", "success_url": parameters.required("success_url")?,
             "url": format!("https://checkout.stripe.com/c/pay/{id}"),
         }))
     }
 
-    pub(crate) fn portal(&mut self, parameters: &Parameters) -> Outcome {
-        parameters.only(&["customer", "return_url", "configuration"])?;
-        let customer = parameters.need("customer")?.to_owned();
+    pub(crate) fn create_portal_session(&mut self, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&["customer", "return_url", "configuration"])?;
+        let customer = parameters.required("customer")?.to_owned();
         if self.customer(&customer).is_err() {
-            return Err(Problem::missing("customer", &customer));
+            return Err(StripeError::resource_missing("customer", &customer));
         }
         let id = self.id("bps");
         Ok(json!({
@@ -245,13 +254,13 @@ impl State {
         }))
     }
 
-    /// How the bank answers when a customer is charged; nothing when there is no way to.
-    pub(crate) fn bank_of(&self, customer: &str) -> Option<Bank> {
+    /// Result of charging a customer; `None` without a default payment method.
+    pub(crate) fn charge_result(&self, customer: &str) -> Option<ChargeResult> {
         let default = self.customers.get(customer)?["invoice_settings"]["default_payment_method"].as_str()?;
-        Some(match self.methods.get(default)?["metadata"]["bank"].as_str()? {
-            "declines" => Bank::Declines,
-            "asks" => Bank::Asks,
-            _ => Bank::Pays,
+        Some(match self.payment_methods.get(default)?["metadata"]["charge_result"].as_str()? {
+            "declined" => ChargeResult::Declined,
+            "requires_action" => ChargeResult::RequiresAction,
+            _ => ChargeResult::Succeeds,
         })
     }
 }

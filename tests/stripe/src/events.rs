@@ -3,20 +3,21 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::API_VERSION;
+use crate::error::StripeResult;
 use crate::parameters::Parameters;
-use crate::problem::Outcome;
 use crate::state::State;
 
-/// An event on its way to an endpoint.
+/// Event that is delivered to a webhook endpoint.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// What is sent.
+    /// Body of the request, as JSON.
     pub body: String,
-    /// What kind: `invoice.paid`.
+    /// Type of the event, such as `invoice.paid`.
     pub kind: String,
 }
 
-/// The header `Stripe-Signature` for a body (<https://docs.stripe.com/webhooks/signature>), made with each of these secrets.
+/// Returns the `Stripe-Signature` header for a body (<https://docs.stripe.com/webhooks/signature>), with one signature
+/// for each secret. `at` is the time of the signature in seconds since the epoch.
 ///
 /// # Panics
 /// Never.
@@ -24,7 +25,8 @@ pub struct Delivery {
 pub fn sign(body: &[u8], secrets: &[&str], at: i64) -> String {
     let mut header = format!("t={at}");
     for secret in secrets {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length is a key");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC accepts keys of any length");
         mac.update(format!("{at}.").as_bytes());
         mac.update(body);
         let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -34,8 +36,8 @@ pub fn sign(body: &[u8], secrets: &[&str], at: i64) -> String {
 }
 
 impl State {
-    /// Notes that something happened, as of now.
-    pub(crate) fn tell(&mut self, kind: &str, object: &Value) {
+    /// Records an event at the current time.
+    pub(crate) fn record_event(&mut self, kind: &str, object: &Value) {
         let id = self.id("evt");
         self.events.push(json!({
             "id": id, "object": "event", "api_version": API_VERSION, "created": self.now, "data": { "object": object },
@@ -43,14 +45,14 @@ impl State {
         }));
     }
 
-    pub(crate) fn make_endpoint(&mut self, parameters: &Parameters) -> Outcome {
-        parameters.only(&["url", "enabled_events", "api_version", "description"])?;
+    pub(crate) fn create_endpoint(&mut self, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&["url", "enabled_events", "api_version", "description"])?;
         let id = self.id("we");
         let endpoint = json!({
             "id": id, "object": "webhook_endpoint", "api_version": parameters.text("api_version"), "application": null,
             "created": self.now, "description": parameters.text("description"), "enabled_events": ["*"],
             "livemode": false, "metadata": {}, "secret": format!("whsec_{id}"), "status": "enabled",
-            "url": parameters.need("url")?,
+            "url": parameters.required("url")?,
         });
         self.endpoints.insert(id, endpoint.clone());
         Ok(endpoint)

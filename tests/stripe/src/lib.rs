@@ -1,25 +1,25 @@
-//! A Stripe for tests that remembers.
+//! Stateful Stripe stand-in for tests.
 //!
-//! It speaks the version of Stripe's API that Hexabase is written against, as far as Hexabase uses it: customers, ways to
-//! pay, products, prices, subscriptions with prorations, invoices, hosted pages, coupons, meters, test clocks, events and signed
-//! webhooks. Idempotency keys work as Stripe's do. It is kept honest by Stripe's own client libraries, which drive every
-//! call and read every answer.
+//! It implements the part of Stripe's API that Hexabase uses, in the version that Hexabase uses: customers, payment
+//! methods, products, prices, subscriptions with prorations, invoices, hosted pages, coupons, meters, test clocks,
+//! events and signed webhooks. Idempotency keys work as Stripe's do. Tests with Stripe's own client libraries make
+//! every call and parse every response, which keeps the stand-in faithful.
 
 #![expect(clippy::panic, reason = "tests fail by panicking")]
 #![recursion_limit = "256"]
 
 mod customers;
+mod error;
 mod events;
 mod invoices;
 mod meters;
 mod parameters;
-mod problem;
 mod server;
 mod state;
 mod subscriptions;
 
 pub use events::{Delivery, sign};
-pub use server::{FakeStripe, Fatal, Weather};
+pub use server::{CallerCrash, FakeStripe, Faults};
 
-/// The version of the API that is spoken, as <https://docs.stripe.com/changelog> names it.
+/// Version of the API, as named in <https://docs.stripe.com/changelog>.
 pub const API_VERSION: &str = "2026-10-28.endive";

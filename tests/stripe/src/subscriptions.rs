@@ -2,25 +2,25 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
 
-use crate::customers::Bank;
-use crate::invoices::share;
+use crate::customers::ChargeResult;
+use crate::error::{StripeError, StripeResult};
+use crate::invoices::fraction;
 use crate::meters::{is_metered, tiers};
 use crate::parameters::Parameters;
-use crate::problem::{Outcome, Problem};
 use crate::state::{State, list, number, text};
 
 impl State {
-    pub(crate) fn subscriptions_answer(
+    pub(crate) fn handle_subscriptions(
         &mut self,
         method: &str,
         parts: &[&str],
         parameters: &Parameters,
-    ) -> Outcome {
-        let answer = match (method, parts) {
-            ("POST", []) => self.subscribe(parameters)?,
+    ) -> StripeResult {
+        let subscription = match (method, parts) {
+            ("POST", []) => self.create_subscription(parameters)?,
             ("GET", []) => {
                 let (customer, status) = (parameters.text("customer"), parameters.text("status"));
-                let fits = |it: &&Value| {
+                let matches = |it: &&Value| {
                     customer.is_none_or(|customer| it["customer"] == customer)
                         && match status {
                             Some("all") => true,
@@ -28,26 +28,29 @@ impl State {
                             None => it["status"] != "canceled",
                         }
                 };
-                let found: Vec<Value> = self.subscriptions.values().rev().filter(fits).cloned().collect();
-                let found = found.into_iter().map(|it| self.expanded(it, parameters)).collect();
+                let found: Vec<Value> = self.subscriptions.values().rev().filter(matches).cloned().collect();
+                let found = found.into_iter().map(|it| self.expand(it, parameters)).collect();
                 return Ok(list("/v1/subscriptions", found, parameters));
             }
-            ("GET", [id]) => {
-                self.subscriptions.get(*id).cloned().ok_or_else(|| Problem::not_found("subscription", id))?
-            }
-            ("POST", [id]) => self.change(id, parameters)?,
-            ("DELETE", [id]) => self.end(id)?,
-            _ => return Err(Problem::not_found("URL", &parts.join("/"))),
+            ("GET", [id]) => self
+                .subscriptions
+                .get(*id)
+                .cloned()
+                .ok_or_else(|| StripeError::not_found("subscription", id))?,
+            ("POST", [id]) => self.update_subscription(id, parameters)?,
+            ("DELETE", [id]) => self.cancel(id)?,
+            _ => return Err(StripeError::not_found("URL", &parts.join("/"))),
         };
-        Ok(self.expanded(answer, parameters))
+        Ok(self.expand(subscription, parameters))
     }
 
-    /// With the newest invoice in the place of its name, where that is asked for.
-    fn expanded(&self, mut subscription: Value, parameters: &Parameters) -> Value {
-        let wanted = parameters.list("expand");
-        let wanted = wanted.iter().filter_map(|it| it.0.as_str()).any(|it| it.contains("latest_invoice"));
+    /// Replaces the id of the latest invoice with the invoice, if the request asks to expand it.
+    fn expand(&self, mut subscription: Value, parameters: &Parameters) -> Value {
+        let expand = parameters.list("expand");
+        let expand_invoice =
+            expand.iter().filter_map(|it| it.0.as_str()).any(|it| it.contains("latest_invoice"));
         let invoice = subscription["latest_invoice"].as_str().and_then(|id| self.invoices.get(id));
-        if let Some(invoice) = invoice.filter(|_| wanted) {
+        if let Some(invoice) = invoice.filter(|_| expand_invoice) {
             let mut invoice = invoice.clone();
             let secret = format!("pi_{}_secret_x", text(&invoice, "id"));
             invoice["confirmation_secret"] = match invoice["status"] == "open" {
@@ -66,19 +69,25 @@ impl State {
         self.subscriptions.values().filter(live).cloned().collect()
     }
 
-    fn item(&mut self, subscription: &str, wanted: &Parameters, period: (i64, i64)) -> Outcome {
-        wanted.only(&["id", "price", "quantity", "metadata"])?;
-        let name = wanted.need("price")?;
-        let price = self.prices.get(name).cloned().ok_or_else(|| Problem::missing("price", name))?;
+    fn create_item(
+        &mut self,
+        subscription: &str,
+        parameters: &Parameters,
+        period: (i64, i64),
+    ) -> StripeResult {
+        parameters.reject_unknown(&["id", "price", "quantity", "metadata"])?;
+        let name = parameters.required("price")?;
+        let price =
+            self.prices.get(name).cloned().ok_or_else(|| StripeError::resource_missing("price", name))?;
         let metered = price["recurring"]["usage_type"] == "metered";
-        let quantity = match wanted.number("quantity")? {
-            Some(_) if metered => return Err(Problem::invalid(METERED_QUANTITY)),
+        let quantity = match parameters.number("quantity")? {
+            Some(_) if metered => return Err(StripeError::invalid(METERED_QUANTITY)),
             quantity => quantity.unwrap_or(1),
         };
         let mut item = json!({
             "id": self.id("si"), "object": "subscription_item", "billing_thresholds": null, "created": self.now,
             "current_period_start": period.0, "current_period_end": period.1, "discounts": [],
-            "metadata": wanted.metadata(), "price": price, "quantity": quantity, "subscription": subscription,
+            "metadata": parameters.metadata(), "price": price, "quantity": quantity, "subscription": subscription,
             "tax_rates": [],
         });
         if metered && let Some(item) = item.as_object_mut() {
@@ -87,8 +96,8 @@ impl State {
         Ok(item)
     }
 
-    fn subscribe(&mut self, parameters: &Parameters) -> Outcome {
-        parameters.only(&[
+    fn create_subscription(&mut self, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&[
             "customer",
             "items",
             "payment_behavior",
@@ -100,27 +109,27 @@ impl State {
             "automatic_tax",
             "payment_settings",
         ])?;
-        let customer = parameters.need("customer")?.to_owned();
+        let customer = parameters.required("customer")?.to_owned();
         if self.customer(&customer).is_err() {
-            return Err(Problem::missing("customer", &customer));
+            return Err(StripeError::resource_missing("customer", &customer));
         }
         let before = self.clone();
         let (id, now) = (self.id("sub"), self.time_of(&customer));
         let mut items = Vec::new();
-        for wanted in parameters.list("items") {
-            items.push(self.item(&id, &wanted, (now, now))?);
+        for item in parameters.list("items") {
+            items.push(self.create_item(&id, &item, (now, now))?);
         }
-        let interval = one_interval(&items)?;
+        let interval = common_interval(&items)?;
         let trial = parameters.number("trial_period_days")?.filter(|days| *days > 0);
         let trial_end = trial.map(|days| now + days * 86_400);
         let end = trial_end.unwrap_or_else(|| period_end(now, &interval));
         for item in &mut items {
             item["current_period_end"] = json!(end);
         }
-        if trial.is_none() && !self.pretends() && self.bank_of(&customer).is_none() {
+        if trial.is_none() && !self.is_preview() && self.charge_result(&customer).is_none() {
             let message = "This customer has no attached payment source or default payment method. Please consider adding a \
                            default payment method.";
-            return Err(Problem::invalid(message).with_code("resource_missing"));
+            return Err(StripeError::invalid(message).with_code("resource_missing"));
         }
         let taxed = parameters.at("automatic_tax.enabled") == Some("true");
         let subscription = json!({
@@ -141,36 +150,37 @@ impl State {
         });
         self.subscriptions.insert(id.clone(), subscription.clone());
         if trial.is_none() {
-            let lines = lines(&subscription, now, end);
-            let invoice = self.bill(&customer, Some(&subscription), lines, "subscription_create", now);
-            self.remember(&id, &invoice);
+            let lines = period_lines(&subscription, now, end);
+            let invoice =
+                self.create_invoice(&customer, Some(&subscription), lines, "subscription_create", now);
+            self.set_latest_invoice(&id, &invoice);
             if parameters.text("payment_behavior") != Some("default_incomplete")
-                && let Err(bank) = self.collect(&invoice)
+                && let Err(result) = self.charge_invoice(&invoice)
                 && parameters.text("payment_behavior") == Some("error_if_incomplete")
             {
                 *self = before;
-                return Err(refused(bank));
+                return Err(charge_error(result));
             }
         }
-        let made = self.subscriptions.get(&id).cloned().unwrap_or_default();
-        self.tell("customer.subscription.created", &made);
-        Ok(made)
+        let created = self.subscriptions.get(&id).cloned().unwrap_or_default();
+        self.record_event("customer.subscription.created", &created);
+        Ok(created)
     }
 
-    fn discounts(&self, parameters: &Parameters) -> Outcome {
+    fn discounts(&self, parameters: &Parameters) -> StripeResult {
         let mut discounts = Vec::new();
-        for wanted in parameters.list("discounts") {
-            let coupon = wanted.need("coupon")?;
+        for discount in parameters.list("discounts") {
+            let coupon = discount.required("coupon")?;
             if !self.coupons.contains_key(coupon) {
-                return Err(Problem::missing("coupon", coupon));
+                return Err(StripeError::resource_missing("coupon", coupon));
             }
             discounts.push(json!({ "coupon": coupon }));
         }
         Ok(Value::Array(discounts))
     }
 
-    fn change(&mut self, id: &str, parameters: &Parameters) -> Outcome {
-        parameters.only(&[
+    fn update_subscription(&mut self, id: &str, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&[
             "items",
             "cancel_at_period_end",
             "payment_behavior",
@@ -180,7 +190,7 @@ impl State {
             "off_session",
         ])?;
         let found = self.subscriptions.get(id).filter(|it| it["status"] != "canceled").cloned();
-        let old = found.ok_or_else(|| Problem::not_found("subscription", id))?;
+        let old = found.ok_or_else(|| StripeError::not_found("subscription", id))?;
         let customer = text(&old, "customer").to_owned();
         let (before, now) = (self.clone(), self.time_of(&customer));
         let mut new = old.clone();
@@ -191,113 +201,117 @@ impl State {
         if parameters.0.get("discounts").is_some() {
             new["discounts"] = self.discounts(parameters)?;
         }
-        let items = self.changed_items(&old, parameters)?;
-        let (was, interval) = (one_interval(items_of(&old))?, one_interval(&items)?);
+        let items = self.updated_items(&old, parameters)?;
+        let (old_interval, interval) = (common_interval(items_of(&old))?, common_interval(&items)?);
         let trialing = old["status"] == "trialing";
-        let anew = was != interval && !trialing;
+        let interval_changed = old_interval != interval && !trialing;
         new["items"]["data"] = json!(items);
         let (start, end) = period_of(&old);
-        if anew {
+        if interval_changed {
             set_period(&mut new, now, period_end(now, &interval));
         }
         let mut prorations = Vec::new();
         let behavior = parameters.text("proration_behavior").unwrap_or("create_prorations");
         if !trialing && behavior != "none" && items_of(&old) != items {
-            let same = |item: &Value, all: &[Value]| {
-                !anew
+            let is_unchanged = |item: &Value, all: &[Value]| {
+                !interval_changed
                     && all.iter().any(|it| {
                         it["price"]["id"] == item["price"]["id"] && it["quantity"] == item["quantity"]
                     })
             };
             let licensed = |item: &&Value| !is_metered(item);
-            for item in items_of(&old).iter().filter(licensed).filter(|item| !same(item, &items)) {
+            for item in items_of(&old).iter().filter(licensed).filter(|item| !is_unchanged(item, &items)) {
                 prorations.push(proration(&old, item, -1, now, (start, end)));
             }
-            if anew {
-                prorations.extend(lines(&new, now, period_of(&new).1));
+            if interval_changed {
+                prorations.extend(period_lines(&new, now, period_of(&new).1));
             } else {
-                let changed = items.iter().filter(licensed).filter(|item| !same(item, items_of(&old)));
+                let changed =
+                    items.iter().filter(licensed).filter(|item| !is_unchanged(item, items_of(&old)));
                 prorations.extend(changed.map(|item| proration(&new, item, 1, now, (start, end))));
             }
         }
         self.subscriptions.insert(id.to_owned(), new.clone());
-        if anew || (behavior == "always_invoice" && !prorations.is_empty()) {
-            let invoice = self.bill(&customer, Some(&new), prorations, "subscription_update", now);
-            self.remember(id, &invoice);
-            if let Err(bank) = self.collect(&invoice) {
+        if interval_changed || (behavior == "always_invoice" && !prorations.is_empty()) {
+            let invoice = self.create_invoice(&customer, Some(&new), prorations, "subscription_update", now);
+            self.set_latest_invoice(id, &invoice);
+            if let Err(result) = self.charge_invoice(&invoice) {
                 match parameters.text("payment_behavior") {
                     Some("error_if_incomplete") => {
                         *self = before;
-                        return Err(refused(bank));
+                        return Err(charge_error(result));
                     }
                     Some("pending_if_incomplete") => {
-                        let mut waiting = old;
-                        waiting["pending_update"] =
+                        let mut pending = old;
+                        pending["pending_update"] =
                             json!({ "expires_at": now + 82_800, "subscription_items": items });
-                        waiting["latest_invoice"] = json!(invoice);
-                        self.subscriptions.insert(id.to_owned(), waiting);
+                        pending["latest_invoice"] = json!(invoice);
+                        self.subscriptions.insert(id.to_owned(), pending);
                     }
                     _ => self.set_status(id, "past_due"),
                 }
             }
         } else {
-            self.pending.entry(customer).or_default().extend(prorations);
+            self.pending_lines.entry(customer).or_default().extend(prorations);
         }
         let changed = self.subscriptions.get(id).cloned().unwrap_or_default();
-        self.tell("customer.subscription.updated", &changed);
+        self.record_event("customer.subscription.updated", &changed);
         Ok(changed)
     }
 
-    fn changed_items(&mut self, old: &Value, parameters: &Parameters) -> Outcome<Vec<Value>> {
+    fn updated_items(&mut self, old: &Value, parameters: &Parameters) -> StripeResult<Vec<Value>> {
         let mut items = items_of(old).to_vec();
-        for wanted in parameters.list("items") {
-            let Some(id) = wanted.text("id") else {
-                let price = wanted.need("price")?;
+        for change in parameters.list("items") {
+            let Some(id) = change.text("id") else {
+                let price = change.required("price")?;
                 if items.iter().any(|item| item["price"]["id"] == price) {
-                    return Err(Problem::invalid(format!(
+                    return Err(StripeError::invalid(format!(
                         "A subscription cannot have the price {price} twice."
                     )));
                 }
-                let added = self.item(text(old, "id"), &wanted, period_of(old))?;
+                let added = self.create_item(text(old, "id"), &change, period_of(old))?;
                 items.push(added);
                 continue;
             };
-            wanted.only(&["id", "price", "quantity", "deleted"])?;
-            let place = items.iter().position(|item| item["id"] == id);
-            let place = place.ok_or_else(|| Problem::missing("subscription_item", id))?;
-            if wanted.truth("deleted") {
-                items.remove(place);
+            change.reject_unknown(&["id", "price", "quantity", "deleted"])?;
+            let index = items.iter().position(|item| item["id"] == id);
+            let index = index.ok_or_else(|| StripeError::resource_missing("subscription_item", id))?;
+            if change.flag("deleted") {
+                items.remove(index);
                 continue;
             }
-            if let Some(price) = wanted.text("price") {
-                items[place]["price"] =
-                    self.prices.get(price).cloned().ok_or_else(|| Problem::missing("price", price))?;
+            if let Some(price) = change.text("price") {
+                items[index]["price"] = self
+                    .prices
+                    .get(price)
+                    .cloned()
+                    .ok_or_else(|| StripeError::resource_missing("price", price))?;
             }
-            if let Some(quantity) = wanted.number("quantity")? {
-                if is_metered(&items[place]) {
-                    return Err(Problem::invalid(METERED_QUANTITY));
+            if let Some(quantity) = change.number("quantity")? {
+                if is_metered(&items[index]) {
+                    return Err(StripeError::invalid(METERED_QUANTITY));
                 }
-                items[place]["quantity"] = json!(quantity);
+                items[index]["quantity"] = json!(quantity);
             }
         }
         Ok(items)
     }
 
-    /// Ends a subscription now.
-    pub(crate) fn end(&mut self, id: &str) -> Outcome {
+    /// Cancels a subscription immediately.
+    pub(crate) fn cancel(&mut self, id: &str) -> StripeResult {
         let found = self.subscriptions.get(id).filter(|it| it["status"] != "canceled").cloned();
-        let mut subscription = found.ok_or_else(|| Problem::not_found("subscription", id))?;
+        let mut subscription = found.ok_or_else(|| StripeError::not_found("subscription", id))?;
         let now = self.time_of(text(&subscription, "customer"));
         subscription["status"] = json!("canceled");
         subscription["canceled_at"] = json!(now);
         subscription["ended_at"] = json!(now);
-        self.pending.remove(text(&subscription, "customer"));
+        self.pending_lines.remove(text(&subscription, "customer"));
         self.subscriptions.insert(id.to_owned(), subscription.clone());
-        self.tell("customer.subscription.deleted", &subscription);
+        self.record_event("customer.subscription.deleted", &subscription);
         Ok(subscription)
     }
 
-    fn remember(&mut self, id: &str, invoice: &str) {
+    fn set_latest_invoice(&mut self, id: &str, invoice: &str) {
         if let Some(subscription) = self.subscriptions.get_mut(id) {
             subscription["latest_invoice"] = json!(invoice);
         }
@@ -308,12 +322,13 @@ impl State {
         if subscription["status"] != status {
             subscription["status"] = json!(status);
             let subscription = subscription.clone();
-            self.tell("customer.subscription.updated", &subscription);
+            self.record_event("customer.subscription.updated", &subscription);
         }
     }
 
-    /// An invoice of a subscription was paid: what waited for it happens, and it is active once none is open any more.
-    pub(crate) fn settled(&mut self, id: &str) {
+    /// Reacts to the payment of an invoice: a pending update is applied, and the subscription becomes active once it
+    /// has no open invoice.
+    pub(crate) fn apply_payment(&mut self, id: &str) {
         if let Some(subscription) = self.subscriptions.get_mut(id)
             && subscription["pending_update"].is_object()
         {
@@ -321,34 +336,34 @@ impl State {
             subscription["items"]["data"] = items;
             subscription["pending_update"] = Value::Null;
             let subscription = subscription.clone();
-            self.tell("customer.subscription.updated", &subscription);
+            self.record_event("customer.subscription.updated", &subscription);
         }
         let open =
             |it: &Value| it["status"] == "open" && it["parent"]["subscription_details"]["subscription"] == id;
-        let owes = self.invoices.values().any(open);
+        let has_open_invoice = self.invoices.values().any(open);
         let status = self.subscriptions.get(id).map(|it| text(it, "status").to_owned()).unwrap_or_default();
-        if !owes && ["incomplete", "past_due", "unpaid"].contains(&status.as_str()) {
+        if !has_open_invoice && ["incomplete", "past_due", "unpaid"].contains(&status.as_str()) {
             self.set_status(id, "active");
         }
     }
 
-    /// What a subscription costs from the end of its period on.
+    /// Invoice lines of a subscription for its next period.
     pub(crate) fn next_period(&self, subscription: &Value) -> Vec<Value> {
         let (_, end) = period_of(subscription);
         let interval = text(&items_of(subscription)[0]["price"]["recurring"], "interval");
-        let mut all = lines(subscription, end, period_end(end, interval));
+        let mut all = period_lines(subscription, end, period_end(end, interval));
         all.extend(self.usage_lines(subscription));
         all
     }
 
-    /// What was used in the period of a subscription.
+    /// Invoice lines for the usage in the current period of a subscription.
     fn usage_lines(&self, subscription: &Value) -> Vec<Value> {
         let (start, end) = period_of(subscription);
         let customer = text(subscription, "customer");
         let mut lines = Vec::new();
         for item in items_of(subscription).iter().filter(|item| is_metered(item)) {
             let Some(meter) = self.meters.get(text(&item["price"]["recurring"], "meter")) else { continue };
-            for (quantity, amount) in tiers(&item["price"], self.used(meter, customer, start, end)) {
+            for (quantity, amount) in tiers(&item["price"], self.usage(meter, customer, start, end)) {
                 let mut line = line(subscription, item, amount, false, (start, end));
                 line["quantity"] = json!(quantity);
                 lines.push(line);
@@ -357,7 +372,7 @@ impl State {
         lines
     }
 
-    /// Renews what should have been renewed by now, and ends what should have ended.
+    /// Renews the subscriptions whose period has ended, and cancels those that end with it.
     pub(crate) fn catch_up(&mut self) {
         let ids: Vec<String> = self.subscriptions.keys().cloned().collect();
         for id in ids {
@@ -374,22 +389,23 @@ impl State {
             return false;
         }
         if subscription["cancel_at_period_end"] == true {
-            let used = self.usage_lines(&subscription);
-            if !used.is_empty() {
-                let invoice = self.bill(&customer, Some(&subscription), used, "subscription_cycle", end);
-                self.remember(id, &invoice);
-                let _ = self.collect(&invoice);
+            let usage = self.usage_lines(&subscription);
+            if !usage.is_empty() {
+                let invoice =
+                    self.create_invoice(&customer, Some(&subscription), usage, "subscription_cycle", end);
+                self.set_latest_invoice(id, &invoice);
+                let _ = self.charge_invoice(&invoice);
             }
-            return self.end(id).is_err();
+            return self.cancel(id).is_err();
         }
         let lines = self.next_period(&subscription);
         let interval = text(&items_of(&subscription)[0]["price"]["recurring"], "interval").to_owned();
-        if let Some(known) = self.subscriptions.get_mut(id) {
-            set_period(known, end, period_end(end, &interval));
+        if let Some(subscription) = self.subscriptions.get_mut(id) {
+            set_period(subscription, end, period_end(end, &interval));
         }
-        let invoice = self.bill(&customer, Some(&subscription), lines, "subscription_cycle", end);
-        self.remember(id, &invoice);
-        match self.collect(&invoice) {
+        let invoice = self.create_invoice(&customer, Some(&subscription), lines, "subscription_cycle", end);
+        self.set_latest_invoice(id, &invoice);
+        match self.charge_invoice(&invoice) {
             Ok(()) if subscription["status"] == "trialing" => self.set_status(id, "active"),
             Ok(()) => {}
             Err(_) => self.set_status(id, "past_due"),
@@ -398,10 +414,14 @@ impl State {
     }
 }
 
-const METERED_QUANTITY: &str = "A quantity cannot be given for what is metered.";
+const METERED_QUANTITY: &str = "An item with a metered price cannot have a quantity.";
 
-fn refused(bank: Bank) -> Problem {
-    if bank == Bank::Asks { Problem::needs_action() } else { Problem::declined() }
+fn charge_error(result: ChargeResult) -> StripeError {
+    if result == ChargeResult::RequiresAction {
+        StripeError::requires_action()
+    } else {
+        StripeError::declined()
+    }
 }
 
 fn items_of(subscription: &Value) -> &[Value] {
@@ -422,15 +442,15 @@ fn set_period(subscription: &mut Value, start: i64, end: i64) {
     }
 }
 
-/// How often all of these are paid.
-fn one_interval(items: &[Value]) -> Outcome<String> {
+/// Billing interval of all items.
+fn common_interval(items: &[Value]) -> StripeResult<String> {
     let mut intervals: Vec<&str> =
         items.iter().map(|item| text(&item["price"]["recurring"], "interval")).collect();
     intervals.dedup();
     match intervals.as_slice() {
         [interval] => Ok((*interval).to_owned()),
-        [] => Err(Problem::required("items")),
-        _ => Err(Problem::invalid(
+        [] => Err(StripeError::required("items")),
+        _ => Err(StripeError::invalid(
             "Currently, all prices of a subscription must have the same billing interval.",
         )),
     }
@@ -458,8 +478,8 @@ fn line(subscription: &Value, item: &Value, amount: i64, proration: bool, period
     })
 }
 
-/// What all of it costs for a whole period.
-fn lines(subscription: &Value, start: i64, end: i64) -> Vec<Value> {
+/// Invoice lines for a whole period.
+fn period_lines(subscription: &Value, start: i64, end: i64) -> Vec<Value> {
     let whole = |item: &Value| number(&item["price"], "unit_amount") * number(item, "quantity");
     items_of(subscription)
         .iter()
@@ -468,18 +488,18 @@ fn lines(subscription: &Value, start: i64, end: i64) -> Vec<Value> {
         .collect()
 }
 
-/// What an item costs, or is given back, for the rest of a period.
+/// Charge or credit of an item for the rest of a period, depending on the sign.
 fn proration(subscription: &Value, item: &Value, sign: i64, now: i64, period: (i64, i64)) -> Value {
     let whole = number(&item["price"], "unit_amount") * number(item, "quantity");
-    let amount = sign * share(whole, period.1 - now, period.1 - period.0);
+    let amount = sign * fraction(whole, period.1 - now, period.1 - period.0);
     let mut line = line(subscription, item, amount, true, (now, period.1));
-    let which = if sign < 0 { "Unused" } else { "Remaining" };
-    line["description"] = json!(format!("{which} time on {}", text(&line, "description")));
+    let prefix = if sign < 0 { "Unused" } else { "Remaining" };
+    line["description"] = json!(format!("{prefix} time on {}", text(&line, "description")));
     line
 }
 
 fn period_end(start: i64, interval: &str) -> i64 {
-    let begin = Timestamp::from_second(start).unwrap_or(Timestamp::MIN).to_zoned(TimeZone::UTC);
+    let start_date = Timestamp::from_second(start).unwrap_or(Timestamp::MIN).to_zoned(TimeZone::UTC);
     let span = if interval == "year" { 1.year() } else { 1.month() };
-    begin.checked_add(span).map_or(i64::MAX, |end| end.timestamp().as_second())
+    start_date.checked_add(span).map_or(i64::MAX, |end| end.timestamp().as_second())
 }

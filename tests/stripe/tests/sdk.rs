@@ -1,4 +1,4 @@
-//! What this Stripe answers is what Stripe's own libraries expect: they drive every call that Hexabase makes.
+//! Stripe's own client libraries make every call that Hexabase makes, and accept every response of the stand-in.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -12,8 +12,8 @@ use hexabase_test_servers::{peer, python};
 use hexabase_test_stripe::{FakeStripe, sign};
 use serde_json::json;
 
-/// Lets a library drive a Stripe of its own, and gives it something that was signed here.
-async fn driven_by(program: &Path, script: &Path) {
+/// Runs a client library against a new stand-in, with a webhook that was signed here as its input.
+async fn run_client(program: &Path, script: &Path) {
     let origin = FakeStripe::new(Arc::new(SystemClock)).serve().await;
     let payload = r#"{"id":"evt_1","object":"event","api_version":"2026-10-28.endive","type":"invoice.paid","data":{"object":{}}}"#;
     let secret = "whsec_of_this_test";
@@ -31,13 +31,13 @@ async fn driven_by(program: &Path, script: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stripes_library_for_node_drives_it_and_reads_what_it_answers() {
+async fn stripes_node_library_accepts_all_responses() {
     let (node, script) = peer("stripe.mjs");
-    driven_by(&node, &script).await;
+    run_client(&node, &script).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stripes_library_for_python_drives_it_and_reads_what_it_answers() {
+async fn stripes_python_library_accepts_all_responses() {
     let (python, folder) = python();
-    driven_by(&python, &folder.join("stripe_sdk.py")).await;
+    run_client(&python, &folder.join("stripe_sdk.py")).await;
 }

@@ -1,26 +1,26 @@
-//! Every kind of caller, and what the table of rights grants it.
+//! Every kind of caller, with the permissions that the permission table grants it.
 
 use axum::http::{Method, StatusCode};
-use hexabase_core::access::{Action, Level, WorkspaceDemand};
+use hexabase_core::access::{Action, Level, WorkspaceRight};
 use hexabase_core::model::{OrganizationRole, Scope, Scopes};
-use hexabase_tests::{Client, Person, Place, World};
+use hexabase_tests::{Client, PathParams, TestApp, TestUser};
 use serde_json::{Value, json};
 
-/// Somebody, and how they stand in the first organization.
+/// Caller with their roles in the first organization.
 pub(crate) struct Caller {
     pub(crate) name: &'static str,
     pub(crate) client: Client,
     role: Option<OrganizationRole>,
-    inside: Inside,
-    /// What a token is good for; a session is good for everything.
+    workspace_role: WorkspaceRole,
+    /// Scope of the API token; `None` for a session, which has no restriction.
     scope: Option<Scope>,
 }
 
-/// How somebody stands in the workspace.
+/// Role of a caller in the workspace.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Inside {
-    Nothing,
-    Group,
+enum WorkspaceRole {
+    NoRole,
+    Member,
     ProjectAdmin,
     Admin,
 }
@@ -28,85 +28,112 @@ enum Inside {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     Allowed,
-    Refused(StatusCode),
+    Rejected(StatusCode),
 }
 
 impl Caller {
-    /// What the table says, worked out a second time.
+    /// Result that the permission table requires, computed independently of the authorization code.
     pub(crate) fn expected(&self, action: Action) -> Expected {
         let permission = action.permission();
-        let Some(role) = self.role else { return Expected::Refused(StatusCode::NOT_FOUND) };
-        let in_sight = role != OrganizationRole::Member || self.inside > Inside::Nothing;
-        if permission.level == Level::Workspace && !in_sight {
-            return Expected::Refused(StatusCode::NOT_FOUND);
+        let Some(role) = self.role else { return Expected::Rejected(StatusCode::NOT_FOUND) };
+        let sees_workspace = role != OrganizationRole::Member || self.workspace_role > WorkspaceRole::NoRole;
+        if permission.level == Level::Workspace && !sees_workspace {
+            return Expected::Rejected(StatusCode::NOT_FOUND);
         }
-        let needed = match permission.demand {
-            WorkspaceDemand::Nothing => None,
-            WorkspaceDemand::Member => Some(Inside::Group),
-            WorkspaceDemand::ProjectAdmin => Some(Inside::ProjectAdmin),
-            WorkspaceDemand::Admin => Some(Inside::Admin),
+        let needed = match permission.workspace_right {
+            WorkspaceRight::None => None,
+            WorkspaceRight::Member => Some(WorkspaceRole::Member),
+            WorkspaceRight::ProjectAdmin => Some(WorkspaceRole::ProjectAdmin),
+            WorkspaceRight::Admin => Some(WorkspaceRole::Admin),
         };
-        let granted = permission.roles.contains(&role) || needed.is_some_and(|needed| self.inside >= needed);
-        let covered = self.scope.is_none_or(|scope| Scopes::from_iter([scope]).cover(permission.scope));
-        if granted && covered { Expected::Allowed } else { Expected::Refused(StatusCode::FORBIDDEN) }
+        let granted =
+            permission.roles.contains(&role) || needed.is_some_and(|needed| self.workspace_role >= needed);
+        let covered = self.scope.is_none_or(|scope| Scopes::from_iter([scope]).covers(permission.scope));
+        if granted && covered { Expected::Allowed } else { Expected::Rejected(StatusCode::FORBIDDEN) }
     }
 }
 
-/// Everybody. `creator` owns the organization and made its workspace.
-pub(crate) async fn all(world: &World, place: &Place, creator: &Person) -> Vec<Caller> {
+/// One caller of each kind. `creator` owns the organization and created its workspace.
+pub(crate) async fn all(app: &TestApp, params: &PathParams, creator: &TestUser) -> Vec<Caller> {
     use OrganizationRole::{Admin, Billing, Member, Owner};
-    let (org, w) = (place.id("org"), place.path("/api/v1/organizations/{org}/workspaces/{ws}"));
-    let boss = &creator.client;
-    let of = |name, person: &Person, role, inside| Caller {
+    let (org, w) = (params.id("org"), params.path("/api/v1/organizations/{org}/workspaces/{ws}"));
+    let owner = &creator.client;
+    let session = |name, user: &TestUser, role, workspace_role| Caller {
         name,
-        client: person.client.clone(),
+        client: user.client.clone(),
         role,
-        inside,
+        workspace_role,
         scope: None,
     };
     let mut callers = vec![
-        of("creator", creator, Some(Owner), Inside::Admin),
-        of("outsider", &world.person("outsider").await, None, Inside::Nothing),
-        of("owner", &world.member(creator, org, "owner", "owner").await, Some(Owner), Inside::Nothing),
-        of("admin", &world.member(creator, org, "admin", "admin").await, Some(Admin), Inside::Nothing),
-        of(
-            "billing",
-            &world.member(creator, org, "billing", "billing").await,
-            Some(Billing),
-            Inside::Nothing,
+        session("creator", creator, Some(Owner), WorkspaceRole::Admin),
+        session("outsider", &app.sign_in("outsider").await, None, WorkspaceRole::NoRole),
+        session(
+            "owner",
+            &app.add_member(creator, org, "owner", "owner").await,
+            Some(Owner),
+            WorkspaceRole::NoRole,
         ),
-        of("member", &world.member(creator, org, "member", "member").await, Some(Member), Inside::Nothing),
+        session(
+            "admin",
+            &app.add_member(creator, org, "admin", "admin").await,
+            Some(Admin),
+            WorkspaceRole::NoRole,
+        ),
+        session(
+            "billing",
+            &app.add_member(creator, org, "billing", "billing").await,
+            Some(Billing),
+            WorkspaceRole::NoRole,
+        ),
+        session(
+            "member",
+            &app.add_member(creator, org, "member", "member").await,
+            Some(Member),
+            WorkspaceRole::NoRole,
+        ),
     ];
 
-    let inside = world.member(creator, org, "inside", "member").await;
-    boss.must(Method::PUT, &format!("{w}/members/{}", inside.id), &Value::Null).await;
-    callers.push(of("a member in the workspace", &inside, Some(Member), Inside::Group));
+    let workspace_member = app.add_member(creator, org, "workspace-member", "member").await;
+    owner.send_ok(Method::PUT, &format!("{w}/members/{}", workspace_member.id), &Value::Null).await;
+    callers.push(session(
+        "a member in the workspace",
+        &workspace_member,
+        Some(Member),
+        WorkspaceRole::Member,
+    ));
 
-    let leader = world.member(creator, org, "leader", "member").await;
-    let leaders = boss.make(&format!("{w}/groups"), &json!({ "name": "leaders" })).await;
-    boss.must(Method::PUT, &format!("{w}/groups/{leaders}/members/{}", leader.id), &Value::Null).await;
-    let given = json!({ "group_id": leaders, "role": "hexabase:project-admin" });
-    boss.make(&format!("{}/role-assignments", place.path(&format!("{w}/projects/{{prj}}"))), &given).await;
-    callers.push(of("a project's admin", &leader, Some(Member), Inside::ProjectAdmin));
+    let project_admin = app.add_member(creator, org, "leader", "member").await;
+    let leaders = owner.create(&format!("{w}/groups"), &json!({ "name": "leaders" })).await;
+    owner
+        .send_ok(Method::PUT, &format!("{w}/groups/{leaders}/members/{}", project_admin.id), &Value::Null)
+        .await;
+    let assignment = json!({ "group_id": leaders, "role": "hexabase:project-admin" });
+    owner
+        .create(&format!("{}/role-assignments", params.path(&format!("{w}/projects/{{prj}}"))), &assignment)
+        .await;
+    callers.push(session("a project's admin", &project_admin, Some(Member), WorkspaceRole::ProjectAdmin));
 
-    let chief = world.member(creator, org, "chief", "member").await;
-    let groups = boss.get(&format!("{w}/groups")).await;
+    let workspace_admin = app.add_member(creator, org, "chief", "member").await;
+    let groups = owner.get(&format!("{w}/groups")).await;
     let admins =
         groups["items"].as_array().unwrap().iter().find(|group| group["name"] == "WSAdmins").unwrap();
     let admins = admins["id"].as_str().unwrap();
-    boss.must(Method::PUT, &format!("{w}/groups/{admins}/members/{}", chief.id), &Value::Null).await;
-    callers.push(of("a workspace's admin", &chief, Some(Member), Inside::Admin));
+    owner
+        .send_ok(Method::PUT, &format!("{w}/groups/{admins}/members/{}", workspace_admin.id), &Value::Null)
+        .await;
+    callers.push(session("a workspace's admin", &workspace_admin, Some(Member), WorkspaceRole::Admin));
 
     for (name, scope) in [
         ("creator's reading token", Scope::WorkspacesRead),
         ("creator's writing token", Scope::WorkspacesWrite),
         ("creator's cluster token", Scope::ClusterAccess),
     ] {
-        let wanted = json!({ "name": name.replace([' ', '\''], "-"), "scopes": [scope.to_string()] });
-        let made = boss.must(Method::POST, "/api/v1/me/tokens", &wanted).await;
-        let client = world.anonymous().with_bearer(made["secret"].as_str().unwrap());
-        let (role, inside) = (Some(Owner), Inside::Admin);
-        callers.push(Caller { name, client, role, inside, scope: Some(scope) });
+        let token = json!({ "name": name.replace([' ', '\''], "-"), "scopes": [scope.to_string()] });
+        let created = owner.send_ok(Method::POST, "/api/v1/me/tokens", &token).await;
+        let client = app.anonymous().with_bearer(created["secret"].as_str().unwrap());
+        let (role, workspace_role) = (Some(Owner), WorkspaceRole::Admin);
+        callers.push(Caller { name, client, role, workspace_role, scope: Some(scope) });
     }
     callers
 }

@@ -1,112 +1,113 @@
-//! Every route for every kind of caller. Routes come from the router, and what each caller may do is computed from the
-//! table of rights: nothing here is a list that somebody has to remember to extend, but for the bodies of requests.
+//! Every operation with every kind of caller. The operations come from the router, and the permissions of each caller
+//! from the permission table. Only the bodies of requests are maintained by hand.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod callers;
 
 use axum::http::{Method, StatusCode};
-use hexabase_tests::bodies::{self, body_of};
 use hexabase_tests::operations::{self, operations};
-use hexabase_tests::{Answer, Client, Operation, Person, Place, World};
+use hexabase_tests::request_bodies::{self, request_body};
+use hexabase_tests::{Client, Operation, PathParams, Response, TestApp, TestUser};
 use serde_json::Value;
 
 use callers::{Caller, Expected};
 
-/// A world with two organizations that have one of everything, and everybody in the first.
-struct Stage {
-    world: World,
-    acme: Place,
-    rival: Person,
-    rivals: Place,
+/// Platform with two organizations that have one object of each kind, and one caller of each kind in the first one.
+struct Setup {
+    app: TestApp,
+    acme: PathParams,
+    rival: TestUser,
+    rivals: PathParams,
     callers: Vec<Caller>,
 }
 
-impl Stage {
+impl Setup {
     async fn new() -> Self {
-        let world = World::new().await;
-        let ann = world.person("ann").await;
-        let acme = world.place(&ann, "acme").await;
-        let rival = world.person("rival").await;
-        let rivals = world.place(&rival, "rivals").await;
-        let callers = callers::all(&world, &acme, &ann).await;
-        Self { world, acme, rival, rivals, callers }
+        let app = TestApp::new().await;
+        let ann = app.sign_in("ann").await;
+        let acme = app.create_full_organization(&ann, "acme").await;
+        let rival = app.sign_in("rival").await;
+        let rivals = app.create_full_organization(&rival, "rivals").await;
+        let callers = callers::all(&app, &acme, &ann).await;
+        Self { app, acme, rival, rivals, callers }
     }
 
     fn ann(&self) -> &Client {
         &self.callers.iter().find(|caller| caller.name == "creator").unwrap().client
     }
 
-    /// What every change would show in: the newest entries of the logs of both organizations.
-    async fn traces(&self) -> (Value, Value) {
-        let log =
-            |place: &Place| format!("{}?limit=1", place.path("/api/v1/organizations/{org}/audit-events"));
+    /// Newest audit events of both organizations, in which every change is visible.
+    async fn audit_state(&self) -> (Value, Value) {
+        let log = |params: &PathParams| {
+            format!("{}?limit=1", params.path("/api/v1/organizations/{org}/audit-events"))
+        };
         let ours = self.ann().get(&log(&self.acme)).await["items"].take();
         (ours, self.rival.client.get(&log(&self.rivals)).await["items"].take())
     }
 }
 
-async fn send(client: &Client, operation: &Operation, place: &Place) -> Answer {
-    let path = format!("{}{}", place.path(&operation.path), query_of(operation));
-    client.send(operation.method.clone(), &path, &body_of(operation, place)).await
+async fn send(client: &Client, operation: &Operation, params: &PathParams) -> Response {
+    let path = format!("{}{}", params.path(&operation.path), query(operation));
+    client.send(operation.method.clone(), &path, &request_body(operation, params)).await
 }
 
-/// What makes an operation possible that is dangerous otherwise.
-fn query_of(operation: &Operation) -> &'static str {
+/// Query that an operation needs because it is rejected without it.
+fn query(operation: &Operation) -> &'static str {
     match (operation.method.as_str(), operation.path.as_str()) {
         ("DELETE", "/api/v1/organizations/{org}") => "?cascade=true",
         _ => "",
     }
 }
 
-/// The answer to whoever is allowed, where the world on stage does not lend itself to it.
-fn refusal_of(operation: &Operation) -> Option<StatusCode> {
-    // Nothing is paid any more, and nobody printed the invoice.
+/// Status for a caller with permission if the state of the platform makes success impossible.
+fn expected_error(operation: &Operation) -> Option<StatusCode> {
+    // There is no active subscription, and the invoice has no PDF.
     if operation.path.ends_with("/invoices/upcoming") || operation.path.ends_with("/invoices/{inv}/pdf") {
         return Some(StatusCode::NOT_FOUND);
     }
     match (operation.method.as_str(), operation.path.rsplit("/{ws}").next()?) {
-        // No task on stage has failed, and nothing is asleep.
+        // No task has failed, and the workspace is not suspended.
         ("POST", "/tasks/{tsk}/retry" | "/resume") => Some(StatusCode::CONFLICT),
         _ => None,
     }
 }
 
-/// Whether an operation leaves the stage as the next caller needs it.
-fn can_be_done_again(operation: &Operation) -> bool {
-    let gives_up = operation.path.ends_with("/payment-methods/{pm}");
-    operation.method == Method::GET || (operation.path.contains("/billing/") && !gives_up)
+/// `true` if the next caller can repeat the operation on the same platform.
+fn is_repeatable(operation: &Operation) -> bool {
+    let deletes = operation.path.ends_with("/payment-methods/{pm}");
+    operation.method == Method::GET || (operation.path.contains("/billing/") && !deletes)
 }
 
-fn assert_status(operation: &Operation, who: &str, answer: &Answer, expected: StatusCode) {
-    assert_eq!(answer.status, expected, "{operation} as {who}: {}", answer.text);
+fn assert_status(operation: &Operation, caller: &str, response: &Response, expected: StatusCode) {
+    assert_eq!(response.status, expected, "{operation} as {caller}: {}", response.text);
 }
 
 #[test]
-fn the_document_describes_exactly_what_the_router_answers() {
+fn the_document_describes_exactly_the_routes_of_the_router() {
     let (described, mounted) = (operations::described_paths(), operations::mounted_paths());
     assert_eq!(described, mounted, "left: the OpenAPI document; right: the router");
 }
 
 #[tokio::test]
-async fn there_is_nothing_elsewhere() {
-    let world = World::new().await;
+async fn other_paths_are_not_found() {
+    let app = TestApp::new().await;
     for path in ["/", "/api", "/api/v1", "/api/v1/nothing", "//example.com/", "/api/v1/organizations//"] {
-        let answer = world.anonymous().send(Method::GET, path, &Value::Null).await;
-        assert_ne!(answer.headers.get("location").map(|to| to.as_bytes().starts_with(b"//")), Some(true));
-        let gone = matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::PERMANENT_REDIRECT);
-        assert!(gone, "{path}: {}", answer.status);
+        let response = app.anonymous().send(Method::GET, path, &Value::Null).await;
+        assert_ne!(response.headers.get("location").map(|to| to.as_bytes().starts_with(b"//")), Some(true));
+        let not_found = matches!(response.status, StatusCode::NOT_FOUND | StatusCode::PERMANENT_REDIRECT);
+        assert!(not_found, "{path}: {}", response.status);
     }
 }
 
 #[tokio::test]
-async fn a_path_answers_exactly_the_methods_that_are_described() {
-    let world = World::new().await;
+async fn a_path_accepts_exactly_the_described_methods() {
+    let app = TestApp::new().await;
     for (path, methods) in operations::methods_by_path() {
         let concrete = path.replace(['{', '}'], "");
-        let answer = world.anonymous().send(Method::TRACE, &concrete, &Value::Null).await;
-        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "TRACE {path}");
-        let allow = answer.headers["allow"].to_str().unwrap();
+        let response = app.anonymous().send(Method::TRACE, &concrete, &Value::Null).await;
+        assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED, "TRACE {path}");
+        let allow = response.headers["allow"].to_str().unwrap();
         let mut allowed: Vec<&str> =
             allow.split(',').map(str::trim).filter(|method| *method != "HEAD").collect();
         allowed.sort_unstable();
@@ -115,130 +116,133 @@ async fn a_path_answers_exactly_the_methods_that_are_described() {
 }
 
 #[tokio::test]
-async fn everything_but_what_is_public_wants_credentials() {
-    let stage = Stage::new().await;
-    let before = stage.traces().await;
-    let nobody = stage.world.anonymous();
-    let forger = nobody.clone().with_bearer("hxb_forged");
+async fn operations_need_credentials_unless_they_are_public() {
+    let setup = Setup::new().await;
+    let before = setup.audit_state().await;
+    let anonymous = setup.app.anonymous();
+    let forged = anonymous.clone().with_bearer("hxb_forged");
     for operation in operations().iter().filter(|operation| !operation.public) {
-        for (who, client) in [("nobody", &nobody), ("a forger", &forger)] {
-            let answer = send(client, operation, &stage.acme).await;
-            assert_status(operation, who, &answer, StatusCode::UNAUTHORIZED);
+        for (caller, client) in
+            [("an anonymous caller", &anonymous), ("a caller with a forged token", &forged)]
+        {
+            let response = send(client, operation, &setup.acme).await;
+            assert_status(operation, caller, &response, StatusCode::UNAUTHORIZED);
         }
     }
-    assert_eq!(stage.traces().await, before);
+    assert_eq!(setup.audit_state().await, before);
 }
 
 #[tokio::test]
-async fn whoever_is_not_allowed_is_told_what_the_table_says_and_changes_nothing() {
-    let stage = Stage::new().await;
-    let before = stage.traces().await;
-    let mut refused = 0;
+async fn a_caller_without_permission_is_rejected_as_the_table_says_and_changes_nothing() {
+    let setup = Setup::new().await;
+    let before = setup.audit_state().await;
+    let mut rejected = 0;
     for operation in operations() {
         let Some(action) = operation.action else { continue };
-        for caller in &stage.callers {
-            let Expected::Refused(status) = caller.expected(action) else { continue };
-            let answer = send(&caller.client, &operation, &stage.acme).await;
-            assert_status(&operation, caller.name, &answer, status);
-            refused += 1;
+        for caller in &setup.callers {
+            let Expected::Rejected(status) = caller.expected(action) else { continue };
+            let response = send(&caller.client, &operation, &setup.acme).await;
+            assert_status(&operation, caller.name, &response, status);
+            rejected += 1;
         }
     }
-    assert!(refused > 300, "only {refused} calls were refused");
-    assert_eq!(stage.traces().await, before);
+    assert!(rejected > 300, "only {rejected} calls were rejected");
+    assert_eq!(setup.audit_state().await, before);
 }
 
-/// Every operation has a world to itself, so the cores share them: a quarter each.
+/// Defines one test for each quarter of the operations, so that they run in parallel: every operation needs a new
+/// platform.
 macro_rules! quarters {
     ($($name:ident: $quarter:literal),+ $(,)?) => {$(
         #[tokio::test]
         async fn $name() {
-            get_done($quarter).await;
+            assert_allowed($quarter).await;
         }
     )+};
 }
 
 quarters! {
-    whoever_is_allowed_gets_it_done_first_quarter: 0,
-    whoever_is_allowed_gets_it_done_second_quarter: 1,
-    whoever_is_allowed_gets_it_done_third_quarter: 2,
-    whoever_is_allowed_gets_it_done_fourth_quarter: 3,
+    a_caller_with_permission_succeeds_first_quarter: 0,
+    a_caller_with_permission_succeeds_second_quarter: 1,
+    a_caller_with_permission_succeeds_third_quarter: 2,
+    a_caller_with_permission_succeeds_fourth_quarter: 3,
 }
 
-async fn get_done(quarter: usize) {
-    let mut stage = Stage::new().await;
+async fn assert_allowed(quarter: usize) {
+    let mut setup = Setup::new().await;
     for operation in operations().into_iter().skip(quarter).step_by(4) {
         let Some(action) = operation.action else { continue };
-        for index in 0..stage.callers.len() {
-            let caller = &stage.callers[index];
+        for index in 0..setup.callers.len() {
+            let caller = &setup.callers[index];
             if caller.expected(action) != Expected::Allowed {
                 continue;
             }
-            let answer = send(&caller.client, &operation, &stage.acme).await;
-            match refusal_of(&operation) {
-                Some(status) => assert_status(&operation, caller.name, &answer, status),
+            let response = send(&caller.client, &operation, &setup.acme).await;
+            match expected_error(&operation) {
+                Some(status) => assert_status(&operation, caller.name, &response, status),
                 None => {
-                    let (status, text) = (answer.status, &answer.text);
+                    let (status, text) = (response.status, &response.text);
                     assert!(status.is_success(), "{operation} as {}: {status} {text}", caller.name);
                 }
             }
-            if !can_be_done_again(&operation) {
-                stage = Stage::new().await;
+            if !is_repeatable(&operation) {
+                setup = Setup::new().await;
             }
         }
     }
 }
 
 #[tokio::test]
-async fn the_owner_of_another_tenant_reaches_nothing_through_their_own_ids() {
-    let stage = Stage::new().await;
-    let before = stage.traces().await;
-    let mut tried = 0;
+async fn the_owner_of_another_tenant_reaches_no_object_through_their_own_organization() {
+    let setup = Setup::new().await;
+    let before = setup.audit_state().await;
+    let mut attempts = 0;
     for operation in operations().iter().filter(|operation| operation.action.is_some()) {
         let names = operation.parameters();
-        for cut in 1..names.len() {
-            // Their own organization, and from some parameter on somebody else's ids.
-            let mut mixed = stage.rivals.clone();
-            for name in names.iter().skip(cut) {
-                let of_others = stage.acme.0.iter().filter(|(key, _)| key.split('-').next() == Some(name));
-                mixed.0.extend(of_others.map(|(key, id)| (*key, id.clone())));
+        for first_foreign in 1..names.len() {
+            // The caller's own organization, and from some parameter on the ids of another tenant.
+            let mut mixed = setup.rivals.clone();
+            for name in names.iter().skip(first_foreign) {
+                let foreign = setup.acme.0.iter().filter(|(key, _)| key.split('-').next() == Some(name));
+                mixed.0.extend(foreign.map(|(key, id)| (*key, id.clone())));
             }
-            let answer = send(&stage.rival.client, operation, &mixed).await;
-            let who = format!("a rival with the {} of others", names[cut]);
-            assert_status(operation, &who, &answer, StatusCode::NOT_FOUND);
-            tried += 1;
+            let response = send(&setup.rival.client, operation, &mixed).await;
+            let caller = format!("a rival with {} and the following of another tenant", names[first_foreign]);
+            assert_status(operation, &caller, &response, StatusCode::NOT_FOUND);
+            attempts += 1;
         }
     }
-    assert!(tried > 70, "only {tried} mixtures were tried");
-    assert_eq!(stage.traces().await, before);
+    assert!(attempts > 70, "only {attempts} combinations were tried");
+    assert_eq!(setup.audit_state().await, before);
 }
 
 #[tokio::test]
-async fn what_is_for_operators_is_for_nobody_else() {
-    let stage = Stage::new().await;
+async fn operator_endpoints_reject_all_other_callers() {
+    let setup = Setup::new().await;
     let calls = operations().into_iter().filter(|operation| operation.path.starts_with("/api/v1/admin/"));
-    let mut place = stage.acme.clone();
-    place.0.insert("id", "msg_00000000000000000000000001".to_owned());
-    let mut refused = 0;
+    let mut params = setup.acme.clone();
+    params.0.insert("id", "msg_00000000000000000000000001".to_owned());
+    let mut rejected = 0;
     for operation in calls {
-        for caller in &stage.callers {
-            let answer = send(&caller.client, &operation, &place).await;
-            assert_status(&operation, caller.name, &answer, StatusCode::FORBIDDEN);
-            refused += 1;
+        for caller in &setup.callers {
+            let response = send(&caller.client, &operation, &params).await;
+            assert_status(&operation, caller.name, &response, StatusCode::FORBIDDEN);
+            rejected += 1;
         }
     }
-    assert!(refused > 50, "only {refused} calls were refused");
+    assert!(rejected > 50, "only {rejected} calls were rejected");
 }
 
 #[tokio::test]
-async fn what_is_ones_own_is_nobody_elses() {
-    let stage = Stage::new().await;
-    let sessions = stage.ann().get("/auth/sessions").await;
+async fn sessions_and_tokens_are_accessible_to_their_user_only() {
+    let setup = Setup::new().await;
+    let sessions = setup.ann().get("/auth/sessions").await;
     let session = sessions["items"][0]["id"].as_str().unwrap().to_owned();
-    let token = stage.ann().make("/api/v1/me/tokens", &bodies::wanted_token()).await;
+    let token = setup.ann().create("/api/v1/me/tokens", &request_bodies::token_request()).await;
     for path in [format!("/auth/sessions/{session}"), format!("/api/v1/me/tokens/{token}")] {
-        let answer = stage.rival.client.send(Method::DELETE, &path, &Value::Null).await;
-        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {}", answer.text);
+        let response = setup.rival.client.send(Method::DELETE, &path, &Value::Null).await;
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{path}: {}", response.text);
     }
-    assert!(!stage.rival.client.get("/api/v1/me/tokens").await.to_string().contains(&token));
-    assert!(!stage.rival.client.get("/auth/sessions").await.to_string().contains(&session));
+    assert!(!setup.rival.client.get("/api/v1/me/tokens").await.to_string().contains(&token));
+    assert!(!setup.rival.client.get("/auth/sessions").await.to_string().contains(&session));
 }

@@ -1,13 +1,12 @@
-//! What organizations pay, from the first card to the end of the subscription, through the API and with a Stripe that
-//! remembers.
+//! Billing through the API with a stateful Stripe stand-in, from the first card to the end of the subscription.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-mod away;
-mod desk;
-mod life;
+mod harness;
 mod metering;
+mod provider_outage;
+mod random_sequences;
 mod reconciliation;
-mod retirement;
-mod storms;
+mod retired_plans;
+mod subscription_lifecycle;
 mod webhooks;

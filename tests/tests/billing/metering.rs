@@ -1,147 +1,159 @@
-//! From what is measured to what is charged.
+//! Metering, from the measurement to the charge.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use hexabase_core::clock::Clock as _;
-use hexabase_core::faults::{Cut, FaultPlan};
+use hexabase_core::faults::{FaultPlan, FaultPoint};
 use hexabase_core::id::{OrganizationId, WorkspaceId};
-use hexabase_core::metering::STEP;
+use hexabase_core::metering::SAMPLE_INTERVAL;
 use hexabase_core::metrics::{MemoryMetrics, Metric, Sample};
 use hexabase_core::model::{Hour, Meter, Month};
 use hexabase_core::worker::Worker;
-use hexabase_test_stripe::Fatal;
+use hexabase_test_stripe::CallerCrash;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::desk::{DAY, Desk};
+use crate::harness::{DAY, Harness};
 
 const HOUR: Duration = Duration::from_secs(3_600);
-/// As many bytes in a second as make a GiB in an hour.
-const GIB_AN_HOUR: f64 = 1_073_741_824.0 / 3_600.0;
+/// Bytes per second that add up to one GiB in an hour.
+const GIB_PER_HOUR: f64 = 1_073_741_824.0 / 3_600.0;
 
-/// A desk where an organization pays for the plan `team`, which includes 500 GiB of what is sent to the network, and
-/// five cents for each further one.
-struct Metered {
-    desk: Desk,
+/// Organization on the plan `team`, which includes 500 GiB of outgoing traffic and charges five cents for each further
+/// GiB.
+struct MeteringHarness {
+    harness: Harness,
     metrics: Arc<MemoryMetrics>,
 }
 
-impl Metered {
-    async fn open() -> Self {
-        let (desk, metrics) = Desk::measured().await;
-        desk.card("pm_card_visa").await;
-        desk.subscribe("team").await;
-        Self { desk, metrics }
+impl MeteringHarness {
+    async fn new() -> Self {
+        let (harness, metrics) = Harness::with_metrics().await;
+        harness.add_card("pm_card_visa").await;
+        harness.subscribe("team").await;
+        Self { harness, metrics }
     }
 
     async fn workspace(&self, name: &str) -> (String, WorkspaceId) {
-        let path = self.desk.workspace(name, "team").await;
+        let path = self.harness.create_workspace(name, "team").await;
         let id = path.rsplit('/').next().unwrap().parse().unwrap();
         (path, id)
     }
 
-    /// The hour that begins next.
+    /// First hour that begins after the current time.
     fn next_hour(&self) -> Hour {
-        Hour::of(self.desk.clock.now()).after(1)
+        Hour::of(self.harness.clock.now()).after(1)
     }
 
-    /// Measures what a workspace sent in these minutes of an hour, in GiB an hour. Whoever is not measured sent nothing.
+    /// Records outgoing traffic of a workspace for these minutes of an hour, in GiB per hour. Workspaces without
+    /// measurements have no traffic.
     fn measure(&self, workspace: WorkspaceId, hour: Hour, minutes: std::ops::Range<i64>, gib: f64) {
-        let step = i64::try_from(STEP.as_secs()).unwrap() / 60;
+        let step = i64::try_from(SAMPLE_INTERVAL.as_secs()).unwrap() / 60;
         let mut minute = minutes.start + step;
         while minute <= minutes.end {
             let at = hour.start() + SignedDuration::from_mins(minute);
-            self.metrics.measure(workspace, Metric::NetworkTransmit, Sample { at, value: gib * GIB_AN_HOUR });
+            self.metrics.measure(
+                workspace,
+                Metric::NetworkTransmit,
+                Sample { at, value: gib * GIB_PER_HOUR },
+            );
             minute += step;
         }
     }
 
-    /// Time goes by until this hour is over and everything is read and told.
-    async fn until_read(&self, hour: Hour) {
-        let settled = hour.end() + SignedDuration::from_mins(6);
-        self.desk.pass(Duration::try_from(settled.duration_since(self.desk.clock.now())).unwrap_or_default());
-        self.desk.work().await;
+    /// Advances the time until this hour has ended and its usage is collected and reported.
+    async fn collect_hour(&self, hour: Hour) {
+        let end = hour.end() + SignedDuration::from_mins(6);
+        self.harness
+            .advance(Duration::try_from(end.duration_since(self.harness.clock.now())).unwrap_or_default());
+        self.harness.run_worker().await;
     }
 
     fn organization(&self) -> OrganizationId {
-        self.desk.organization().rsplit('/').next().unwrap().parse().unwrap()
+        self.harness.organization_path().rsplit('/').next().unwrap().parse().unwrap()
     }
 
-    /// What was used, told and taken in this month, of what is sent to the network.
-    async fn proof(&self) -> [u64; 3] {
-        let month = Month::of(self.desk.clock.now());
-        let proofs = self.desk.platform().billing().prove(self.organization(), month).await.unwrap();
-        let [proof] = proofs.as_slice() else { panic!("one thing is charged for: {proofs:?}") };
-        assert_eq!(proof.meter, Meter::NetworkTransmit);
-        [proof.used, proof.told, proof.provider]
+    /// Outgoing traffic of the current month in thousandths of a GiB: as measured, as reported, and as the provider
+    /// has it.
+    async fn verification(&self) -> [u64; 3] {
+        let month = Month::of(self.harness.clock.now());
+        let verifications =
+            self.harness.platform().billing().verify_usage(self.organization(), month).await.unwrap();
+        let [verification] = verifications.as_slice() else {
+            panic!("expected one charged meter, found {verifications:?}")
+        };
+        assert_eq!(verification.meter, Meter::NetworkTransmit);
+        [verification.used, verification.reported, verification.provider]
     }
 
     fn subjects(&self) -> Vec<String> {
-        let mut subjects = self.desk.world.letters.subjects("ann@example.com");
+        let mut subjects = self.harness.app.mails.subjects("ann@example.com");
         subjects.retain(|subject| subject.contains("has used"));
         subjects
     }
 }
 
-/// What a call says of something, in all workspaces or in one.
-fn reading<'a>(meters: &'a Value, meter: &str) -> &'a Value {
+/// Entry of a meter in a list of meters.
+fn entry_of<'a>(meters: &'a Value, meter: &str) -> &'a Value {
     meters.as_array().unwrap().iter().find(|it| it["meter"] == meter).unwrap()
 }
 
 #[tokio::test]
-async fn what_is_used_beyond_what_is_included_is_told_shown_and_charged() {
-    let metered = Metered::open().await;
-    let ((_, shop), (_, blog)) = (metered.workspace("shop").await, metered.workspace("blog").await);
-    let first = metered.next_hour();
-    metered.measure(shop, first, 0..60, 350.0);
-    metered.measure(blog, first, 0..60, 60.0);
-    metered.until_read(first).await;
-    assert_eq!(metered.proof().await, [410_000; 3]);
-    assert_eq!(metered.subjects(), ["acme has used 80 % of the outgoing traffic that is included"]);
-    let upcoming = metered.desk.get("invoices/upcoming").await;
-    assert_eq!(upcoming["total"]["amount"], 4_900, "all of it is included: {upcoming}");
+async fn usage_beyond_the_included_amount_is_reported_shown_and_charged() {
+    let metering = MeteringHarness::new().await;
+    let ((_, shop), (_, blog)) = (metering.workspace("shop").await, metering.workspace("blog").await);
+    let first = metering.next_hour();
+    metering.measure(shop, first, 0..60, 350.0);
+    metering.measure(blog, first, 0..60, 60.0);
+    metering.collect_hour(first).await;
+    assert_eq!(metering.verification().await, [410_000; 3]);
+    assert_eq!(metering.subjects(), ["acme has used 80 % of the included outgoing traffic"]);
+    let upcoming = metering.harness.get("invoices/upcoming").await;
+    assert_eq!(upcoming["total"]["amount"], 4_900, "all usage is included: {upcoming}");
 
-    metered.measure(shop, first.after(1), 0..60, 250.0);
-    metered.measure(blog, first.after(1), 0..60, 240.125);
-    metered.until_read(first.after(1)).await;
-    assert_eq!(metered.proof().await, [900_125; 3]);
-    assert_eq!(metered.subjects().len(), 2);
-    assert_eq!(metered.subjects()[1], "acme has used all of the outgoing traffic that is included");
+    metering.measure(shop, first.after(1), 0..60, 250.0);
+    metering.measure(blog, first.after(1), 0..60, 240.125);
+    metering.collect_hour(first.after(1)).await;
+    assert_eq!(metering.verification().await, [900_125; 3]);
+    assert_eq!(metering.subjects().len(), 2);
+    assert_eq!(metering.subjects()[1], "acme has used all of the included outgoing traffic");
 
-    // By workspace, and together.
-    let usage = metered.desk.get("usage").await;
-    let total = reading(&usage["total"], "network_transmit");
+    // Usage by workspace, and in total.
+    let usage = metering.harness.get("usage").await;
+    let total = entry_of(&usage["total"], "network_transmit");
     assert_eq!((&total["amount"], &total["unit"]), (&json!(900.125), &json!("gib")));
     let mut named: Vec<_> = usage["workspaces"]
         .as_array()
         .unwrap()
         .iter()
         .map(|it| {
-            (it["name"].as_str().unwrap(), reading(&it["meters"], "network_transmit")["amount"].clone())
+            (it["name"].as_str().unwrap(), entry_of(&it["meters"], "network_transmit")["amount"].clone())
         })
         .collect();
     named.sort_by_key(|(name, _)| *name);
     assert_eq!(named, [("blog", json!(300.125)), ("shop", json!(600))]);
-    let one = metered.desk.get(&format!("usage?workspace={blog}&from={}", first.end())).await;
+    let one = metering.harness.get(&format!("usage?workspace={blog}&from={}", first.end())).await;
     assert_eq!(one["workspaces"].as_array().unwrap().len(), 1);
-    assert_eq!(reading(&one["total"], "network_transmit")["amount"], 240.125);
+    assert_eq!(entry_of(&one["total"], "network_transmit")["amount"], 240.125);
 
-    // 400.125 GiB at five cents.
-    let overview = metered.desk.get("overview").await;
+    // 400.125 GiB at five cents each.
+    let overview = metering.harness.get("overview").await;
     assert_eq!(overview["usage"]["cost"], json!({ "amount": 2_001, "currency": "usd" }));
     assert_eq!(overview["usage"]["meters"][0]["included"], 500);
-    let whole = metered.desk.client().get(&format!("{}/overview", metered.desk.organization())).await;
+    let whole =
+        metering.harness.client().get(&format!("{}/overview", metering.harness.organization_path())).await;
     assert_eq!(whole["month_to_date_cost"]["amount"], 4_900 + 2_001);
-    let upcoming = metered.desk.get("invoices/upcoming").await;
+    let upcoming = metering.harness.get("invoices/upcoming").await;
     assert_eq!(upcoming["total"]["amount"], 4_900 + 2_001, "{upcoming}");
 
-    // And by workspace on the invoice, to the cent.
-    metered.desk.pass(31 * DAY);
-    assert_eq!(metered.desk.charges(), [4_900, 4_900 + 2_001]);
-    let invoice = metered.desk.get("invoices?limit=1").await["items"][0]["id"].as_str().unwrap().to_owned();
-    let invoice = metered.desk.get(&format!("invoices/{invoice}")).await;
+    // The invoice divides the amount by workspace, to the cent.
+    metering.harness.advance(31 * DAY);
+    assert_eq!(metering.harness.charges(), [4_900, 4_900 + 2_001]);
+    let invoice =
+        metering.harness.get("invoices?limit=1").await["items"][0]["id"].as_str().unwrap().to_owned();
+    let invoice = metering.harness.get(&format!("invoices/{invoice}")).await;
     let lines = invoice["lines"].as_array().unwrap();
     let line = lines.iter().find(|line| line["unit"] == "gib" && line["amount"]["amount"] != 0).unwrap();
     assert_eq!((&line["quantity"], &line["amount"]["amount"]), (&json!(400.125), &json!(2_001)));
@@ -151,223 +163,231 @@ async fn what_is_used_beyond_what_is_included_is_told_shown_and_charged() {
 }
 
 #[tokio::test]
-async fn what_is_measured_late_takes_the_place_of_what_was_known() {
-    let metered = Metered::open().await;
-    let (_, shop) = metered.workspace("shop").await;
-    let hour = metered.next_hour();
+async fn late_measurements_correct_the_usage() {
+    let metering = MeteringHarness::new().await;
+    let (_, shop) = metering.workspace("shop").await;
+    let hour = metering.next_hour();
     let since = format!("usage?from={}", hour.start());
-    metered.measure(shop, hour, 0..20, 60.0);
-    metered.until_read(hour).await;
-    assert_eq!(metered.proof().await, [20_000; 3]);
-    let seen = metered.desk.get(&since).await;
-    assert_eq!(reading(&seen["total"], "network_transmit")["unmeasured_minutes"], 40);
+    metering.measure(shop, hour, 0..20, 60.0);
+    metering.collect_hour(hour).await;
+    assert_eq!(metering.verification().await, [20_000; 3]);
+    let usage = metering.harness.get(&since).await;
+    assert_eq!(entry_of(&usage["total"], "network_transmit")["unmeasured_minutes"], 40);
 
-    // The rest comes late, and some of it once more.
-    metered.measure(shop, hour, 10..60, 60.0);
-    metered.measure(shop, hour.after(1), 0..60, 0.0);
-    metered.until_read(hour.after(1)).await;
-    assert_eq!(metered.proof().await, [60_000; 3]);
-    let seen = metered.desk.get(&since).await;
-    let total = reading(&seen["total"], "network_transmit");
+    // The other measurements come late, and some of them a second time.
+    metering.measure(shop, hour, 10..60, 60.0);
+    metering.measure(shop, hour.after(1), 0..60, 0.0);
+    metering.collect_hour(hour.after(1)).await;
+    assert_eq!(metering.verification().await, [60_000; 3]);
+    let usage = metering.harness.get(&since).await;
+    let total = entry_of(&usage["total"], "network_transmit");
     assert_eq!((&total["amount"], &total["unmeasured_minutes"]), (&json!(60), &json!(0)));
-    assert_eq!(reading(&seen["total"], "cpu")["unmeasured_minutes"], 120, "nobody measures processors");
+    assert_eq!(entry_of(&usage["total"], "cpu")["unmeasured_minutes"], 120, "processors are not measured");
 }
 
 #[tokio::test]
-async fn a_workspace_that_goes_is_charged_for_until_then() {
-    let metered = Metered::open().await;
-    let (path, shop) = metered.workspace("shop").await;
-    let hour = metered.next_hour();
-    metered.until_read(hour.after(-1)).await;
-    metered.measure(shop, hour, 0..30, 100.0);
-    metered.desk.pass(HOUR / 2);
-    let gone = metered.desk.client().send(Method::DELETE, &path, &Value::Null).await;
-    assert_eq!(gone.status, StatusCode::ACCEPTED);
-    metered.desk.work().await;
+async fn a_deleted_workspace_is_charged_until_its_deletion() {
+    let metering = MeteringHarness::new().await;
+    let (path, shop) = metering.workspace("shop").await;
+    let hour = metering.next_hour();
+    metering.collect_hour(hour.after(-1)).await;
+    metering.measure(shop, hour, 0..30, 100.0);
+    metering.harness.advance(HOUR / 2);
+    let deleted = metering.harness.client().send(Method::DELETE, &path, &Value::Null).await;
+    assert_eq!(deleted.status, StatusCode::ACCEPTED);
+    metering.harness.run_worker().await;
     assert_eq!(
-        metered.desk.client().send(Method::GET, &path, &Value::Null).await.status,
+        metering.harness.client().send(Method::GET, &path, &Value::Null).await.status,
         StatusCode::NOT_FOUND
     );
-    metered.until_read(hour).await;
-    assert_eq!(metered.proof().await, [50_000; 3]);
-    let usage = metered.desk.get("usage").await;
+    metering.collect_hour(hour).await;
+    assert_eq!(metering.verification().await, [50_000; 3]);
+    let usage = metering.harness.get("usage").await;
     let row =
         usage["workspaces"].as_array().unwrap().iter().find(|it| it["workspace_id"] == shop.to_string());
     assert_eq!(row.unwrap()["name"], Value::Null);
 }
 
 #[tokio::test]
-async fn whatever_is_used_while_stripe_is_away_is_told_once_it_is_back() {
-    let metered = Metered::open().await;
-    let (_, shop) = metered.workspace("shop").await;
-    let first = metered.next_hour();
-    metered.desk.stripe.weather(|weather| weather.down = true);
+async fn usage_during_an_outage_is_reported_afterwards() {
+    let metering = MeteringHarness::new().await;
+    let (_, shop) = metering.workspace("shop").await;
+    let first = metering.next_hour();
+    metering.harness.stripe.set_faults(|faults| faults.unavailable = true);
     for hours in 0..5 {
-        metered.measure(shop, first.after(hours), 0..60, 10.0);
-        metered.until_read(first.after(hours)).await;
+        metering.measure(shop, first.after(hours), 0..60, 10.0);
+        metering.collect_hour(first.after(hours)).await;
     }
-    let usage = metered.desk.get("usage").await;
-    assert_eq!(reading(&usage["total"], "network_transmit")["amount"], 50, "what is known is shown");
-    metered.desk.stripe.weather(|weather| weather.down = false);
-    metered.desk.pass(HOUR);
-    metered.desk.work().await;
-    metered.desk.work().await;
-    assert_eq!(metered.proof().await, [50_000; 3]);
+    let usage = metering.harness.get("usage").await;
+    assert_eq!(entry_of(&usage["total"], "network_transmit")["amount"], 50, "collected usage is shown");
+    metering.harness.stripe.set_faults(|faults| faults.unavailable = false);
+    metering.harness.advance(HOUR);
+    metering.harness.run_worker().await;
+    metering.harness.run_worker().await;
+    assert_eq!(metering.verification().await, [50_000; 3]);
 }
 
 #[tokio::test]
-async fn nobody_who_orders_waits_until_days_of_usage_are_told() {
-    let metered = Metered::open().await;
-    let (_, shop) = metered.workspace("shop").await;
-    let first = metered.next_hour();
-    metered.desk.stripe.weather(|weather| weather.down = true);
+async fn an_order_does_not_wait_for_a_backlog_of_usage_reports() {
+    let metering = MeteringHarness::new().await;
+    let (_, shop) = metering.workspace("shop").await;
+    let first = metering.next_hour();
+    metering.harness.stripe.set_faults(|faults| faults.unavailable = true);
     for hours in 0..30 {
-        metered.measure(shop, first.after(hours), 0..60, 10.0);
-        metered.until_read(first.after(hours)).await;
+        metering.measure(shop, first.after(hours), 0..60, 10.0);
+        metering.collect_hour(first.after(hours)).await;
     }
-    metered.desk.stripe.weather(|weather| weather.down = false);
-    let ordered = metered.desk.subscribe("business").await;
+    metering.harness.stripe.set_faults(|faults| faults.unavailable = false);
+    let ordered = metering.harness.subscribe("business").await;
     assert_eq!(ordered["plan_id"], "business");
-    assert_eq!(metered.proof().await, [300_000, 0, 0], "the request told nothing");
-    metered.desk.work().await;
-    assert_eq!(metered.proof().await, [300_000; 3], "and more than one look has told all of it");
+    assert_eq!(metering.verification().await, [300_000, 0, 0], "the order reported no usage");
+    metering.harness.run_worker().await;
+    assert_eq!(metering.verification().await, [300_000; 3], "several reconciles reported all usage");
 }
 
 #[tokio::test]
-async fn nothing_is_told_of_what_was_used_before_anything_was_paid() {
-    let (desk, metrics) = Desk::measured().await;
+async fn usage_before_the_subscription_is_not_reported() {
+    let (harness, metrics) = Harness::with_metrics().await;
     let body = json!({ "name": "shop", "plan_id": "starter" });
-    let path = format!("{}/workspaces", desk.organization());
-    let shop = desk.client().make(&path, &body).await.parse().unwrap();
-    desk.work().await;
-    let metered = Metered { desk, metrics };
-    let hour = metered.next_hour();
-    metered.measure(shop, hour, 0..60, 10.0);
-    metered.until_read(hour).await;
-    assert_eq!(reading(&metered.desk.get("usage").await["total"], "network_transmit")["amount"], 10);
-    metered.desk.pass(HOUR);
-    metered.desk.card("pm_card_visa").await;
-    metered.desk.subscribe("team").await;
-    metered.desk.work().await;
-    let upcoming = metered.desk.get("invoices/upcoming").await;
+    let path = format!("{}/workspaces", harness.organization_path());
+    let shop = harness.client().create(&path, &body).await.parse().unwrap();
+    harness.run_worker().await;
+    let metering = MeteringHarness { harness, metrics };
+    let hour = metering.next_hour();
+    metering.measure(shop, hour, 0..60, 10.0);
+    metering.collect_hour(hour).await;
+    assert_eq!(entry_of(&metering.harness.get("usage").await["total"], "network_transmit")["amount"], 10);
+    metering.harness.advance(HOUR);
+    metering.harness.add_card("pm_card_visa").await;
+    metering.harness.subscribe("team").await;
+    metering.harness.run_worker().await;
+    let upcoming = metering.harness.get("invoices/upcoming").await;
     assert_eq!(upcoming["lines"].as_array().unwrap().len(), 2, "{upcoming}");
     assert_eq!(
-        metered
-            .desk
+        metering
+            .harness
             .platform()
             .billing()
-            .prove(metered.organization(), Month::of(hour.start()))
+            .verify_usage(metering.organization(), Month::of(hour.start()))
             .await
             .unwrap(),
         []
     );
 }
 
-/// Three hours with a workspace that goes in the middle, through whatever is cut on the way.
-async fn three_hours(metered: &mut Metered, cut: Option<(u64, Cut)>) {
-    let (path, shop) = metered.workspace("shop").await;
-    let (_, blog) = metered.workspace("blog").await;
-    let first = metered.next_hour();
-    metered.until_read(first.after(-1)).await;
-    if let Some((operation, cut)) = cut {
-        metered.desk.under(FaultPlan::cutting(operation, cut)).await;
-        let plan = metered.desk.plan.clone();
-        metered.desk.stripe.kills(move || plan.kill());
-        let fatal = Fatal { after: u32::try_from(operation % 4).unwrap(), done: operation % 2 == 0 };
-        metered.desk.stripe.weather(|weather| (weather.lost_answers, weather.fatal) = (1, Some(fatal)));
+/// Runs three hours of usage, with a workspace that is deleted in the second one, and with a fault if one is given.
+async fn use_three_hours(metering: &mut MeteringHarness, point: Option<(u64, FaultPoint)>) {
+    let (path, shop) = metering.workspace("shop").await;
+    let (_, blog) = metering.workspace("blog").await;
+    let first = metering.next_hour();
+    metering.collect_hour(first.after(-1)).await;
+    if let Some((operation, point)) = point {
+        metering.harness.set_fault_plan(FaultPlan::failing_at(operation, point)).await;
+        let plan = metering.harness.fault_plan.clone();
+        metering.harness.stripe.on_caller_crash(move || plan.kill());
+        let caller_crash =
+            CallerCrash { after: u32::try_from(operation % 4).unwrap(), executed: operation % 2 == 0 };
+        metering
+            .harness
+            .stripe
+            .set_faults(|faults| (faults.lost_responses, faults.caller_crash) = (1, Some(caller_crash)));
     }
     for hours in 0..3 {
         let hour = first.after(hours);
-        metered.measure(blog, hour, 0..60, 7.0);
+        metering.measure(blog, hour, 0..60, 7.0);
         if hours < 2 {
-            metered.measure(shop, hour, 0..30, 100.0);
+            metering.measure(shop, hour, 0..30, 100.0);
         }
         let end = hour.end() + SignedDuration::from_mins(6);
-        metered
-            .desk
-            .pass(Duration::try_from(end.duration_since(metered.desk.clock.now())).unwrap_or_default());
+        metering.harness.advance(
+            Duration::try_from(end.duration_since(metering.harness.clock.now())).unwrap_or_default(),
+        );
         if hours == 1 {
-            let _ = metered.desk.client().send(Method::DELETE, &path, &Value::Null).await;
+            let _ = metering.harness.client().send(Method::DELETE, &path, &Value::Null).await;
         }
         for _ in 0..4 {
-            persist(metered).await;
+            run_worker_with_restarts(metering).await;
         }
     }
 }
 
-/// A worker's turns, and another process where one dies.
-async fn persist(metered: &mut Metered) {
+/// Runs the worker four times, and replaces the process if it crashes.
+async fn run_worker_with_restarts(metering: &mut MeteringHarness) {
     for _ in 0..4 {
-        let worker = Worker::new(metered.desk.world.platform.clone(), 2);
-        let plan = metered.desk.plan.clone();
+        let worker = Worker::new(metering.harness.app.platform.clone(), 2);
+        let plan = metering.harness.fault_plan.clone();
         let died = tokio::select! {
-            _ = worker.turn() => false,
+            _ = worker.run_once() => false,
             () = plan.died() => true,
         };
         if died {
-            metered.desk.restart().await;
+            metering.harness.restart().await;
         }
-        // Longer than a lease that somebody left behind.
-        metered.desk.clock.advance(Duration::from_secs(11));
+        // Longer than the lease of a crashed process.
+        metering.harness.clock.advance(Duration::from_secs(11));
     }
 }
 
 #[tokio::test]
-async fn whatever_is_cut_on_the_way_every_hour_is_told_once() {
+async fn every_hour_is_reported_once_despite_faults() {
     for operation in (0..24).step_by(3) {
-        for cut in Cut::ALL {
-            let mut metered = Metered::open().await;
-            three_hours(&mut metered, Some((operation, cut))).await;
-            metered.desk.under(FaultPlan::counting()).await;
-            metered.desk.stripe.weather(|weather| weather.fatal = None);
-            metered.desk.pass(HOUR);
-            metered.desk.work().await;
-            metered.desk.work().await;
-            let proof = metered.proof().await;
-            assert_eq!(proof, [121_000; 3], "operation {operation}, {cut:?}");
+        for point in FaultPoint::ALL {
+            let mut metering = MeteringHarness::new().await;
+            use_three_hours(&mut metering, Some((operation, point))).await;
+            metering.harness.set_fault_plan(FaultPlan::counting()).await;
+            metering.harness.stripe.set_faults(|faults| faults.caller_crash = None);
+            metering.harness.advance(HOUR);
+            metering.harness.run_worker().await;
+            metering.harness.run_worker().await;
+            let verification = metering.verification().await;
+            assert_eq!(verification, [121_000; 3], "operation {operation}, {point:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_budget_is_set_warned_of_and_removed() {
-    let metered = Metered::open().await;
-    let (_, shop) = metered.workspace("shop").await;
+async fn a_budget_is_set_notifies_and_is_removed() {
+    let metering = MeteringHarness::new().await;
+    let (_, shop) = metering.workspace("shop").await;
     for (body, field) in [
         (json!({ "amount": -1, "currency": "usd" }), "amount"),
         (json!({ "amount": 1, "currency": "jpy" }), "currency"),
         (json!({ "amount": 1, "currency": "dollars" }), "currency"),
     ] {
-        let refused = metered.desk.send(Method::PUT, "budget", body).await;
-        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
-        assert_eq!(refused.body["errors"][0]["field"], field);
+        let rejected = metering.harness.send(Method::PUT, "budget", body).await;
+        assert_eq!(rejected.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", rejected.text);
+        assert_eq!(rejected.body["errors"][0]["field"], field);
     }
     let budget = json!({ "amount": 1_000, "currency": "usd" });
-    assert_eq!(metered.desk.must(Method::PUT, "budget", budget.clone()).await, budget);
-    metered.desk.must(Method::PUT, "budget", budget.clone()).await;
-    assert_eq!(metered.desk.get("overview").await["usage"]["budget"], budget);
+    assert_eq!(metering.harness.send_ok(Method::PUT, "budget", budget.clone()).await, budget);
+    metering.harness.send_ok(Method::PUT, "budget", budget.clone()).await;
+    assert_eq!(metering.harness.get("overview").await["usage"]["budget"], budget);
 
-    let hour = metered.next_hour();
-    metered.measure(shop, hour, 0..60, 660.0);
-    metered.until_read(hour).await;
-    let about =
+    let hour = metering.next_hour();
+    metering.measure(shop, hour, 0..60, 660.0);
+    metering.collect_hour(hour).await;
+    let budget_subjects =
         |subjects: Vec<String>| subjects.into_iter().filter(|it| it.contains("budget")).collect::<Vec<_>>();
-    assert_eq!(about(metered.subjects()), ["acme has used 80 % of its budget"], "160 GiB at five cents");
+    assert_eq!(
+        budget_subjects(metering.subjects()),
+        ["acme has used 80 % of its budget"],
+        "160 GiB at five cents"
+    );
     let larger = json!({ "amount": 1_500, "currency": "usd" });
-    metered.desk.must(Method::PUT, "budget", larger).await;
-    metered.measure(shop, hour.after(1), 0..60, 140.0);
-    metered.until_read(hour.after(1)).await;
-    assert_eq!(about(metered.subjects())[1..], ["acme has used all of its budget"]);
-    metered.desk.must(Method::DELETE, "budget", Value::Null).await;
-    assert_eq!(metered.desk.get("overview").await["usage"]["budget"], Value::Null);
-    let events = format!("{}/audit-events?action=billing.budget", metered.desk.organization());
-    let audit = metered.desk.client().get(&events).await;
+    metering.harness.send_ok(Method::PUT, "budget", larger).await;
+    metering.measure(shop, hour.after(1), 0..60, 140.0);
+    metering.collect_hour(hour.after(1)).await;
+    assert_eq!(budget_subjects(metering.subjects())[1..], ["acme has used all of its budget"]);
+    metering.harness.send_ok(Method::DELETE, "budget", Value::Null).await;
+    assert_eq!(metering.harness.get("overview").await["usage"]["budget"], Value::Null);
+    let events = format!("{}/audit-events?action=billing.budget", metering.harness.organization_path());
+    let audit = metering.harness.client().get(&events).await;
     assert_eq!(audit["items"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
-async fn a_time_that_makes_no_sense_is_refused() {
-    let metered = Metered::open().await;
+async fn an_invalid_time_range_is_rejected() {
+    let metering = MeteringHarness::new().await;
     for (query, field) in [
         ("from=yesterday", "from"),
         ("to=2026-01-01", "to"),
@@ -375,11 +395,11 @@ async fn a_time_that_makes_no_sense_is_refused() {
         ("from=2020-01-01T00:00:00Z", "to"),
         ("workspace=shop", "workspace"),
     ] {
-        let refused = metered.desk.send(Method::GET, &format!("usage?{query}"), Value::Null).await;
-        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}: {}", refused.text);
-        assert_eq!(refused.body["errors"][0]["field"], field, "{query}");
+        let rejected = metering.harness.send(Method::GET, &format!("usage?{query}"), Value::Null).await;
+        assert_eq!(rejected.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}: {}", rejected.text);
+        assert_eq!(rejected.body["errors"][0]["field"], field, "{query}");
     }
     let nothing: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    let empty = metered.desk.get(&format!("usage?from={nothing}&to={nothing}")).await;
+    let empty = metering.harness.get(&format!("usage?from={nothing}&to={nothing}")).await;
     assert_eq!(empty["workspaces"], json!([]));
 }

@@ -1,4 +1,4 @@
-//! A host cluster that outlives the process, and of which every call can be cut.
+//! Host cluster in a sandbox that outlives the process, with a fault point in every call.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use hexabase_core::placement::HostCluster;
 use hexabase_core::provisioner::Fleet;
 use hexabase_core::secret::SecretString;
 use hexabase_k8s::sandbox::{Sandbox, SandboxApi, SandboxOptions};
-use hexabase_k8s::{HostSettings, TenantConnector, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, TenantConnector, VClusterProvisioner};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client};
 use tower::Service as _;
 
-/// A sandbox that takes no time for anything.
+/// Starts a sandbox without delays.
 pub(crate) fn start() -> Sandbox {
     Sandbox::start(SandboxOptions {
         startup: Duration::ZERO,
@@ -29,21 +29,24 @@ pub(crate) fn start() -> Sandbox {
     })
 }
 
-/// The fleet of one host, of which every call goes through the plan.
+/// Fleet with this host. All calls pass through the fault plan.
 pub(crate) fn fleet(sandbox: &Sandbox, plan: &FaultPlan) -> Fleet {
     let name = HostClusterName::parse("sandbox").unwrap();
     let host = HostCluster { sandbox: true, ..HostCluster::new(name) };
-    let client = cut(plan, {
+    let client = faulty_client(plan, {
         let host = sandbox.host();
         move || Some(host.clone())
     });
-    let connector = Arc::new(CutConnector { sandbox: sandbox.clone(), plan: plan.clone() });
-    let provisioner = VClusterProvisioner::new(client, connector, HostSettings::default());
+    let connector = Arc::new(FaultyConnector { sandbox: sandbox.clone(), plan: plan.clone() });
+    let provisioner = VClusterProvisioner::new(client, connector, HostConfig::default());
     Fleet::new().with(host, Arc::new(provisioner))
 }
 
-/// A client of whatever API server is there when a request is made.
-fn cut(plan: &FaultPlan, api: impl Fn() -> Option<SandboxApi> + Send + Sync + Clone + 'static) -> Client {
+/// Client whose requests pass through the fault plan to the API server that `api` returns at that moment.
+fn faulty_client(
+    plan: &FaultPlan,
+    api: impl Fn() -> Option<SandboxApi> + Send + Sync + Clone + 'static,
+) -> Client {
     let plan = plan.clone();
     let service = tower::service_fn(move |request| {
         let (plan, api) = (plan.clone(), api());
@@ -59,16 +62,16 @@ fn cut(plan: &FaultPlan, api: impl Fn() -> Option<SandboxApi> + Send + Sync + Cl
 }
 
 #[derive(Debug)]
-struct CutConnector {
+struct FaultyConnector {
     sandbox: Sandbox,
     plan: FaultPlan,
 }
 
 #[async_trait]
-impl TenantConnector for CutConnector {
+impl TenantConnector for FaultyConnector {
     async fn connect(&self, target: &TenantTarget, _: &SecretString) -> Result<Client> {
         let (sandbox, name) = (self.sandbox.clone(), target.name.clone());
-        Ok(cut(&self.plan, move || sandbox.tenant(&name)))
+        Ok(faulty_client(&self.plan, move || sandbox.tenant(&name)))
     }
 }
 
@@ -78,19 +81,19 @@ async fn namespaces(client: Client) -> BTreeSet<String> {
     names.filter(|name| name != "default" && !name.starts_with("kube-")).collect()
 }
 
-/// The namespaces on the host that somebody made.
-pub(crate) async fn on_host(sandbox: &Sandbox) -> BTreeSet<String> {
+/// Namespaces on the host, without those of Kubernetes itself.
+pub(crate) async fn host_namespaces(sandbox: &Sandbox) -> BTreeSet<String> {
     namespaces(sandbox.host_client()).await
 }
 
-/// How many control planes there are on the host.
+/// Number of control planes on the host.
 pub(crate) async fn control_planes(sandbox: &Sandbox) -> usize {
     let all = Api::<StatefulSet>::all(sandbox.host_client()).list(&ListParams::default()).await;
     all.unwrap().items.len()
 }
 
-/// The namespaces in a tenant that somebody made; none while it does not run.
-pub(crate) async fn in_tenant(sandbox: &Sandbox, name: &str) -> Option<BTreeSet<String>> {
+/// Namespaces in a tenant cluster, without those of Kubernetes itself; `None` while it is not running.
+pub(crate) async fn tenant_namespaces(sandbox: &Sandbox, name: &str) -> Option<BTreeSet<String>> {
     let tenant = Client::new(sandbox.tenant(name)?, "default");
     Some(namespaces(tenant).await)
 }

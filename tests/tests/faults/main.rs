@@ -1,79 +1,78 @@
-//! A workspace's whole life, with one thing going wrong: every commit, every queue operation and every call to a
-//! Kubernetes API is cut once, and the world must come out as if nothing had happened.
+//! Lifecycle of a workspace with one injected fault. The fault hits every commit, queue operation and Kubernetes API
+//! call once, and the final state must be the same as without it.
 //!
-//! How an operation is cut (it fails, its answer is lost, the process dies before or after it) follows from a seed:
-//! `HEXABASE_TEST_SEED`, or the same every time. Set it to another number to try others; all four ways have been
-//! tried on every operation when four seeds in a row have passed.
+//! The kind of fault (an error or a crash, before or after the operation) depends on the seed `HEXABASE_TEST_SEED`,
+//! which is 0 by default. Four consecutive seeds cover all four kinds for every operation.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "tests fail by panicking, and say where"
+    reason = "tests fail by panicking, and print the current operation"
 )]
 
 mod cluster;
-mod life;
+mod lifecycle;
 
-use hexabase_core::faults::{Cut, FaultPlan};
+use hexabase_core::faults::{FaultPlan, FaultPoint};
 
-use life::{Ground, Life};
+use lifecycle::{Lifecycle, SharedState};
 
-/// Tests run in processes of their own, so that the machine's cores share the work.
+/// Number of shards, which run in separate processes to use all processors.
 const SHARDS: u64 = 4;
 
 fn seed() -> u64 {
     std::env::var("HEXABASE_TEST_SEED").map_or(0, |seed| seed.parse().unwrap())
 }
 
-async fn live(ground: &Ground, plan: FaultPlan) {
-    Life::begin(ground, plan).await.live().await;
+async fn run(shared: &SharedState, plan: FaultPlan) {
+    Lifecycle::start(shared, plan).await.run().await;
 }
 
-async fn cut_every_operation(shard: u64) {
-    let ground = Ground::new().await;
+async fn inject_every_fault(shard: u64) {
+    let shared = SharedState::new().await;
     let counting = FaultPlan::counting();
-    live(&ground, counting.clone()).await;
+    run(&shared, counting.clone()).await;
     let operations = counting.passed();
-    assert!(operations > 200, "a life has only {operations} operations");
+    assert!(operations > 200, "a lifecycle has only {operations} operations");
     let mut missed = Vec::new();
-    let mine: Vec<u64> = (0..operations).filter(|operation| operation % SHARDS == shard).collect();
-    for operation in &mine {
-        let ways = Cut::ALL.len() as u64;
-        let way = usize::try_from((operation / SHARDS + seed()) % ways).unwrap();
-        println!("operation {operation} of {operations}: {:?}", Cut::ALL[way]);
-        let plan = FaultPlan::cutting(*operation, Cut::ALL[way]);
-        live(&ground, plan.clone()).await;
+    let selected: Vec<u64> = (0..operations).filter(|operation| operation % SHARDS == shard).collect();
+    for operation in &selected {
+        let kinds = FaultPoint::ALL.len() as u64;
+        let kind = usize::try_from((operation / SHARDS + seed()) % kinds).unwrap();
+        println!("operation {operation} of {operations}: {:?}", FaultPoint::ALL[kind]);
+        let plan = FaultPlan::failing_at(*operation, FaultPoint::ALL[kind]);
+        run(&shared, plan.clone()).await;
         if plan.passed() <= *operation {
             missed.push(*operation);
         }
     }
-    // How often the reconciler has to look depends on how fast the sandbox is, so the last few may not be reached.
-    println!("of {} cuts, these were not reached: {missed:?}", mine.len());
-    assert!(missed.len() * 20 <= mine.len(), "too many cuts were not reached: {missed:?}");
+    // The number of reconciles depends on the speed of the sandbox, so that the last operations may not be reached.
+    println!("of {} faults, these were not reached: {missed:?}", selected.len());
+    assert!(missed.len() * 20 <= selected.len(), "too many faults were not reached: {missed:?}");
 }
 
 #[tokio::test]
-async fn a_life_in_which_nothing_goes_wrong_ends_with_nothing_left() {
-    live(&Ground::new().await, FaultPlan::counting()).await;
+async fn a_lifecycle_without_faults_leaves_nothing_behind() {
+    run(&SharedState::new().await, FaultPlan::counting()).await;
 }
 
 #[tokio::test]
-async fn any_one_cut_leaves_no_trace_first_quarter() {
-    cut_every_operation(0).await;
+async fn any_single_fault_is_recovered_first_quarter() {
+    inject_every_fault(0).await;
 }
 
 #[tokio::test]
-async fn any_one_cut_leaves_no_trace_second_quarter() {
-    cut_every_operation(1).await;
+async fn any_single_fault_is_recovered_second_quarter() {
+    inject_every_fault(1).await;
 }
 
 #[tokio::test]
-async fn any_one_cut_leaves_no_trace_third_quarter() {
-    cut_every_operation(2).await;
+async fn any_single_fault_is_recovered_third_quarter() {
+    inject_every_fault(2).await;
 }
 
 #[tokio::test]
-async fn any_one_cut_leaves_no_trace_fourth_quarter() {
-    cut_every_operation(3).await;
+async fn any_single_fault_is_recovered_fourth_quarter() {
+    inject_every_fault(3).await;
 }

@@ -3,7 +3,7 @@
 mod edge;
 mod extract;
 mod problem;
-mod reply;
+mod response;
 mod routes;
 
 use axum::Router;
@@ -17,88 +17,88 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
-use problem::Refusal;
+use problem::ApiError;
 
-/// The API as a router, for whoever serves it.
+/// Returns the router of the API, without a listener.
 pub fn router(app: App) -> Router {
-    let (router, _) = documented(app.dev.is_some()).split_for_parts();
-    let edge = from_fn_with_state(app.clone(), edge::edge);
+    let (router, _) = openapi_router(app.dev.is_some()).split_for_parts();
+    let edge = from_fn_with_state(app.clone(), edge::process_request);
     router
-        .fallback(elsewhere)
-        .method_not_allowed_fallback(async || Refusal::method_not_allowed())
+        .fallback(not_found)
+        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(edge)
         .with_state(app)
 }
 
-/// What a process without an API answers: whether it lives, and its figures.
+/// Returns the router of a process without the API: health, readiness and metrics.
 pub(crate) fn probes(app: App) -> Router {
-    let edge = from_fn_with_state(app.clone(), edge::edge);
-    routes::probes().fallback(elsewhere).layer(edge).with_state(app)
+    let edge = from_fn_with_state(app.clone(), edge::process_request);
+    routes::probes().fallback(not_found).layer(edge).with_state(app)
 }
 
-/// The OpenAPI document of the API, with or without the development provider.
+/// Returns the OpenAPI document of the API, with or without the development provider.
 #[must_use]
 pub fn document(dev: bool) -> utoipa::openapi::OpenApi {
-    documented(dev).into_openapi()
+    openapi_router(dev).into_openapi()
 }
 
-/// Older clients write a slash at the end of paths: they are sent on. Everything else is not there.
-async fn elsewhere(request: Request) -> Response {
+/// Redirects a path with a trailing slash, which older clients send, with 308; every other path is `not_found`.
+async fn not_found(request: Request) -> Response {
     let path = request.uri().path();
     let trimmed = path.trim_end_matches('/');
-    // What begins with two slashes would lead to another host.
-    let is_ours = trimmed.len() < path.len() && trimmed.starts_with('/') && !trimmed.starts_with("//");
+    // A location that begins with two slashes leads to another host.
+    let is_local = trimmed.len() < path.len() && trimmed.starts_with('/') && !trimmed.starts_with("//");
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
     match HeaderValue::from_str(&format!("{trimmed}{query}")) {
-        Ok(location) if is_ours => (StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)]).into_response(),
-        _ => Refusal::no_such_path().into_response(),
+        Ok(location) if is_local => (StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)]).into_response(),
+        _ => ApiError::no_such_path().into_response(),
     }
 }
 
-fn documented(dev: bool) -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(About::openapi()).merge(routes::router(dev))
+fn openapi_router(dev: bool) -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(ApiDocument::openapi()).merge(routes::router(dev))
 }
 
 /// Multi-tenant Kubernetes: organizations, workspaces, projects, groups and roles.
 ///
-/// Errors are `application/problem+json` (RFC 9457); `code` is stable. Representations have a `version` and an
-/// `ETag`, which `If-Match` is compared with. A `POST` with an `Idempotency-Key` can be repeated safely for 24
-/// hours. Lists are read page by page with `limit` and `cursor`. Times are RFC 3339 in UTC, amounts are Kubernetes
-/// quantities, money is in the currency's smallest unit.
+/// Errors are `application/problem+json` (RFC 9457); their `code` is stable. Representations carry a `version` and an
+/// `ETag`; `If-Match` makes a change conditional on it. A `POST` with an `Idempotency-Key` can be repeated safely for
+/// 24 hours. Lists are paginated with `limit` and `cursor`. Times are RFC 3339 in UTC, resource amounts are Kubernetes
+/// quantities, money is in minor units of the currency.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Hexabase", license(name = "Apache-2.0", identifier = "Apache-2.0")),
-    modifiers(&Credentials),
+    modifiers(&SecuritySchemes),
     security(("bearer" = []), ("session" = [], "csrf" = [])),
     tags(
-        (name = "Organizations", description = "Who buys workspaces, and who belongs to them."),
+        (name = "Organizations", description = "Organizations, their members, invitations, service accounts and audit log."),
         (name = "Workspaces", description = "Tenant clusters."),
-        (name = "Projects", description = "Parts of workspaces: namespaces with a quota."),
-        (name = "Groups", description = "Who is who in a workspace. Groups reach the cluster as claims."),
-        (name = "Roles", description = "What groups may do in the cluster."),
-        (name = "Sign-in", description = "Who is calling."),
-        (name = "Billing", description = "What it costs."),
-        (name = "OIDC", description = "What tenant clusters need to know to trust our tokens."),
-        (name = "System", description = "What operators and their tools ask."),
+        (name = "Projects", description = "Projects of workspaces: namespaces with a quota."),
+        (name = "Groups", description = "Groups of workspaces and their members. Groups reach the cluster as claims."),
+        (name = "Roles", description = "Roles and their assignments to groups: permissions in the cluster."),
+        (name = "Sign-in", description = "Sign-in, sessions and API tokens."),
+        (name = "Billing", description = "Plans, subscriptions, payment methods, invoices and usage."),
+        (name = "OIDC", description = "OpenID Connect provider of the tenant clusters."),
+        (name = "System", description = "Health, readiness, metrics and documentation of the server."),
     )
 )]
-struct About;
+struct ApiDocument;
 
-struct Credentials;
+struct SecuritySchemes;
 
-impl utoipa::Modify for Credentials {
+impl utoipa::Modify for SecuritySchemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("An access token or an API token."))
+            .description(Some("Access token or API token."))
             .build();
         let cookie = ApiKeyValue::with_description(
             format!("__Host-{}", edge::SESSION_COOKIE),
-            "A browser's session. Without https the name has no prefix.".to_owned(),
+            "Session of a browser. Without HTTPS the name has no prefix.".to_owned(),
         );
         let csrf = ApiKeyValue::with_description(
             "X-CSRF-Token",
-            "What the cookie hexabase_csrf says; needed with the session cookie for anything but reading.",
+            "Value of the cookie hexabase_csrf; required with the session cookie for every method that is not safe.",
         );
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));

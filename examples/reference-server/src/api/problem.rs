@@ -1,5 +1,4 @@
-//! What callers are told when something goes wrong: `application/problem+json` (RFC 9457). The one place where
-//! errors get their HTTP status.
+//! Error responses: `application/problem+json` (RFC 9457). This is the only place that maps errors to HTTP statuses.
 
 use std::time::Duration;
 
@@ -11,87 +10,87 @@ use hexabase_core::error::{Error, ErrorKind, Retry, Violation};
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
-/// How long to wait before trying again when nothing better is known.
-const SOON: Duration = Duration::from_secs(1);
+/// Value of `Retry-After` if the error does not name one.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What went wrong, as RFC 9457 writes it.
+/// Error in the format of RFC 9457.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Problem {
-    /// Names the kind of problem: `urn:hexabase:problem:` and the code.
+    /// URN of the kind of error: `urn:hexabase:problem:` and the code.
     #[serde(rename = "type")]
     #[schema(example = "urn:hexabase:problem:not_found")]
     kind: String,
-    /// The HTTP status in words.
+    /// Reason phrase of the HTTP status.
     #[schema(example = "Not Found")]
     title: String,
-    /// The HTTP status.
+    /// HTTP status.
     #[schema(example = 404)]
     status: u16,
-    /// What is wrong, and what to do about it.
+    /// Description of the error with its remedy.
     #[schema(example = "workspace not found")]
     detail: String,
-    /// The kind of problem as a stable word.
+    /// Stable code of the error, in `snake_case`.
     #[schema(example = "not_found")]
     code: &'static str,
-    /// The request it happened to, as in `X-Request-Id`.
+    /// Id of the request, as in `X-Request-Id`.
     request_id: String,
-    /// Every value that is wrong, for the code `invalid`.
+    /// All invalid values, for the code `invalid`; absent otherwise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(skip)]
     retry_after: Option<Duration>,
 }
 
-/// One value that is wrong.
+/// Invalid value in a request.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct FieldError {
-    /// Which one: a field's name, or a path such as `rules[2].verbs`.
+    /// Name of the field, or a path such as `rules[2].verbs`.
     field: String,
-    /// What is wrong, and what would be right.
+    /// Rule that the value violates.
     message: String,
 }
 
-/// The problems that any call can meet, for its documentation.
+/// Errors that every operation can return, for the OpenAPI document.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "it documents; answers are made from errors")]
+#[expect(dead_code, reason = "used for the OpenAPI document only; responses are created from errors")]
 pub(crate) enum Problems {
-    /// The request cannot be read at all.
+    /// The request is malformed.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(Problem),
-    /// No credentials, or bad ones.
+    /// Credentials are missing or invalid.
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthenticated(Problem),
-    /// You may not do this.
+    /// The caller is not permitted to perform the operation.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Problem),
-    /// There is no such thing, or it is not yours.
+    /// The resource does not exist, or is not visible to the caller.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(Problem),
-    /// The state of things does not allow it; `code` says which rule.
+    /// The state of the resource does not permit the operation; `code` names the rule.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(Problem),
-    /// `If-Match` names another version.
+    /// The version in `If-Match` is not the current one.
     #[response(status = 412, content_type = "application/problem+json")]
     PreconditionFailed(Problem),
     /// The body is larger than 1 MiB.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
-    /// Some values are not valid; `errors` says which.
+    /// Values in the request are invalid; `errors` lists them.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(Problem),
-    /// Too many requests; `Retry-After` says when to go on.
+    /// Too many requests; `Retry-After` is the time to wait.
     #[response(status = 429, content_type = "application/problem+json")]
     RateLimited(Problem),
-    /// A backend is down or slow; `Retry-After` says when to try again.
+    /// A backend is unavailable; `Retry-After` is the time to wait.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),
 }
 
-/// A problem on its way to the caller.
+/// Error of an HTTP request.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal(Box<Problem>);
+pub(crate) struct ApiError(Box<Problem>);
 
-impl Refusal {
+impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Problem {
             kind: format!("urn:hexabase:problem:{code}"),
@@ -105,23 +104,23 @@ impl Refusal {
         }))
     }
 
-    /// The request cannot be read at all.
+    /// The request is malformed.
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 
-    /// There is nothing at this path.
+    /// No route matches the path.
     pub(crate) fn no_such_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path")
+        Self::new(StatusCode::NOT_FOUND, "not_found", "no resource at this path")
     }
 
-    /// The path exists, but not with this method.
+    /// The path does not support the method.
     pub(crate) fn method_not_allowed() -> Self {
-        let detail = "this path does not have this method; the header Allow lists those that it has";
+        let detail = "the path does not support this method; the header Allow lists the supported ones";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
-    /// The body is larger than anything that is read.
+    /// The body is larger than the limit.
     pub(crate) fn too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
@@ -129,30 +128,31 @@ impl Refusal {
 
     /// The body is not JSON.
     pub(crate) fn unsupported_media_type() -> Self {
-        let detail = "send a body of JSON, with Content-Type: application/json";
+        let detail = "the body must be JSON; send it with Content-Type: application/json";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
-    /// A cookie came without the token that proves that a script of ours sent it.
+    /// The CSRF token is missing or wrong, so the request may have been forged by another site.
     pub(crate) fn csrf() -> Self {
-        let detail = "a request with the session cookie needs the header X-CSRF-Token, unless it only reads";
+        let detail =
+            "a request with the session cookie requires the header X-CSRF-Token, unless it only reads";
         Self::new(StatusCode::FORBIDDEN, "csrf", detail)
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What is wrong, for people.
+    /// Returns the description for users, with all invalid values.
     pub(crate) fn detail(&self) -> String {
         let fields = self.0.errors.iter().map(|error| format!("{} {}", error.field, error.message));
         let fields: Vec<String> = fields.collect();
         if fields.is_empty() { self.0.detail.clone() } else { fields.join("; ") }
     }
 
-    /// The whole answer, for this request.
-    pub(crate) fn into_answer(mut self, request_id: &str) -> Response {
+    /// Converts the error to the response to the request.
+    pub(crate) fn into_problem_response(mut self, request_id: &str) -> Response {
         request_id.clone_into(&mut self.0.request_id);
         let mut response = (self.status(), Json(&self.0)).into_response();
         let headers = response.headers_mut();
@@ -167,7 +167,7 @@ impl Refusal {
     }
 }
 
-/// Rounded up: whoever waits that long does not come too early.
+/// Rounds up to whole seconds, so a client that waits that long never retries too early.
 pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
@@ -186,45 +186,45 @@ fn status_of(error: &Error) -> StatusCode {
     }
 }
 
-impl From<&Error> for Refusal {
+impl From<&Error> for ApiError {
     fn from(error: &Error) -> Self {
         let status = status_of(error);
         let detail = match status {
             StatusCode::INTERNAL_SERVER_ERROR => {
-                "something went wrong on our side; the operator finds out more with the request_id"
+                "internal error; the operator finds its cause in the log by the request_id"
             }
             _ => error.message(),
         };
-        let waits = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        let is_temporary = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         let field = |violation: &Violation| FieldError {
             field: violation.field.clone(),
             message: violation.message.clone(),
         };
-        let mut refusal = Self::new(status, error.code(), detail);
-        refusal.0.errors = error.violations().iter().map(field).collect();
-        refusal.0.retry_after = match error.retry() {
+        let mut api_error = Self::new(status, error.code(), detail);
+        api_error.0.errors = error.violations().iter().map(field).collect();
+        api_error.0.retry_after = match error.retry() {
             Retry::After(wait) => Some(wait),
-            _ => waits.then_some(SOON),
+            _ => is_temporary.then_some(DEFAULT_RETRY_AFTER),
         };
-        refusal
+        api_error
     }
 }
 
-impl From<Error> for Refusal {
-    /// Tells operators what callers are not told.
+impl From<Error> for ApiError {
+    /// Logs the error with its cause, which the response to an internal error omits.
     fn from(error: Error) -> Self {
-        let refusal = Self::from(&error);
-        match refusal.status() {
-            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(?error, "a request failed"),
-            StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(?error, "a request failed"),
-            _ => tracing::debug!(?error, "a request was refused"),
+        let api_error = Self::from(&error);
+        match api_error.status() {
+            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(?error, "request failed"),
+            StatusCode::SERVICE_UNAVAILABLE => tracing::warn!(?error, "request failed; backend unavailable"),
+            _ => tracing::debug!(?error, "request rejected"),
         }
-        refusal
+        api_error
     }
 }
 
-impl IntoResponse for Refusal {
-    /// The edge writes the body, since it knows the request's id.
+impl IntoResponse for ApiError {
+    /// Passes the error to the edge layer, which knows the request id and writes the body.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
@@ -232,38 +232,39 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The outcome of a call.
-pub(crate) type Answer<T> = Result<T, Refusal>;
+/// Result of a handler.
+pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_unexpected_error_tells_the_caller_nothing() {
+    fn an_internal_error_does_not_reveal_its_cause() {
         let error = Error::unexpected("table users has no column e-mail").with("row", 7);
-        let problem = Refusal::from(&error);
-        assert_eq!(problem.0.status, 500);
-        assert!(!problem.0.detail.contains("users"), "{}", problem.0.detail);
+        let api_error = ApiError::from(&error);
+        assert_eq!(api_error.0.status, 500);
+        assert!(!api_error.0.detail.contains("users"), "{}", api_error.0.detail);
     }
 
     #[test]
-    fn whoever_meets_a_backend_that_is_down_learns_when_to_come_back() {
-        let answer = Refusal::from(&Error::unavailable("the database is down")).into_answer("req-1");
-        assert_eq!(answer.status(), 503);
-        assert_eq!(answer.headers()[RETRY_AFTER], "1");
+    fn an_unavailable_backend_sets_retry_after() {
+        let response =
+            ApiError::from(&Error::unavailable("the database is down")).into_problem_response("req-1");
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
     }
 
     #[test]
-    fn a_wait_is_rounded_up() {
-        let problem = Refusal::from(&Error::rate_limited(Duration::from_millis(1_200)));
-        assert_eq!(problem.into_answer("").headers()[RETRY_AFTER], "2");
+    fn retry_after_is_rounded_up() {
+        let api_error = ApiError::from(&Error::rate_limited(Duration::from_millis(1_200)));
+        assert_eq!(api_error.into_problem_response("").headers()[RETRY_AFTER], "2");
     }
 
     #[test]
-    fn a_version_that_is_not_current_any_more_is_a_failed_precondition() {
+    fn an_outdated_if_match_is_a_failed_precondition() {
         let error = Error::conflict("precondition_failed", "it has version 3 by now");
-        assert_eq!(Refusal::from(&error).status(), 412);
-        assert_eq!(Refusal::from(&Error::version_conflict("group")).status(), 409);
+        assert_eq!(ApiError::from(&error).status(), 412);
+        assert_eq!(ApiError::from(&Error::version_conflict("group")).status(), 409);
     }
 }

@@ -1,4 +1,4 @@
-//! Looking after an installation: keys, dead letters and leases.
+//! Administration of an installation: signing keys, dead letters and leases.
 
 use clap::{Args, Subcommand};
 use hexabase_auth::Auth;
@@ -9,19 +9,19 @@ use hexabase_core::queue::DeadLetter;
 use hexabase_core::store::Lease;
 use serde_json::{Value, json};
 
-use super::say;
+use super::print_line;
 use crate::compose;
-use crate::settings::{Settings, Sources};
+use crate::config::{ProcessConfig, Sources};
 
-/// How many of a kind are shown.
-const SHOWN: usize = 1_000;
+/// Maximum number of listed items.
+const LIST_LIMIT: usize = 1_000;
 
 #[derive(Debug, Args)]
 pub(super) struct Admin {
     #[command(subcommand)]
     subject: Subject,
 
-    /// Write JSON.
+    /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
 
@@ -31,17 +31,17 @@ pub(super) struct Admin {
 
 #[derive(Debug, Subcommand)]
 enum Subject {
-    /// The keys that sign tokens.
+    /// Signing keys of tokens.
     Keys {
         #[command(subcommand)]
         action: Keys,
     },
-    /// Messages that were given up, after they had been delivered as often as they may be.
+    /// Messages that were delivered as often as allowed without success.
     DeadLetters {
         #[command(subcommand)]
         action: DeadLetters,
     },
-    /// Who works on what: as long as somebody holds a lease, nobody else does.
+    /// Exclusive, expiring rights of workers to work on an item.
     Leases {
         #[command(subcommand)]
         action: Leases,
@@ -50,29 +50,29 @@ enum Subject {
 
 #[derive(Debug, Subcommand)]
 enum Keys {
-    /// Show all keys, oldest first.
+    /// List all keys, oldest first.
     List,
-    /// Make the keys that come next, one for each algorithm in use. They are shown for ten minutes before they sign; what
-    /// older keys signed stays valid.
+    /// Create the next key for each algorithm in use. It is published for ten minutes before it signs; tokens that
+    /// older keys signed stay valid.
     Rotate,
-    /// Take back a key that others may know: nothing that it signed is good any more, within half a minute.
+    /// Revoke a leaked key. Tokens that it signed are rejected within 30 seconds.
     Retire {
-        /// Which.
+        /// Id of the key.
         kid: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum DeadLetters {
-    /// Show them, oldest first, with the reason.
+    /// List dead letters with their reasons, oldest first.
     List,
-    /// Send them on their way again, as if they had never been delivered.
+    /// Return dead letters to the queue, as if they had never been delivered.
     Retry {
-        /// Which.
+        /// Ids of the messages.
         #[arg(value_name = "ID", required_unless_present = "all")]
         ids: Vec<MessageId>,
 
-        /// All of them.
+        /// Retry all dead letters.
         #[arg(long, conflicts_with = "ids")]
         all: bool,
     },
@@ -80,39 +80,39 @@ enum DeadLetters {
 
 #[derive(Debug, Subcommand)]
 enum Leases {
-    /// Show those that are held.
+    /// List the leases that are held.
     List,
-    /// Give one back in its holder's stead, so that others need not wait until it runs out. As soon as somebody else
-    /// takes it, its holder cannot change anything any more.
+    /// Release a lease in place of its holder, so that it can be acquired before it expires. Once it is acquired
+    /// again, commits of the previous holder are rejected.
     Release {
-        /// Which.
+        /// Name of the lease.
         #[arg(value_name = "NAME")]
         name: String,
     },
 }
 
 impl Admin {
-    pub(super) async fn carry_out(self, settings: Settings) -> Result<()> {
-        let auth = compose::operate(&settings).await?;
+    pub(super) async fn execute(self, config: ProcessConfig) -> Result<()> {
+        let auth = compose::connect_auth(&config).await?;
         let json = self.json;
         match self.subject {
             Subject::Keys { action: Keys::List } => {
-                show(json, &auth.signing_keys().await?, key_line, key_json)
+                print_items(json, &auth.signing_keys().await?, key_line, key_json)
             }
             Subject::Keys { action: Keys::Rotate } => {
-                let next = auth.rotate_keys().await?;
-                show(json, &next, |key| format!("{} signs in ten minutes", key.kid), key_json)
+                let created = auth.rotate_keys().await?;
+                print_items(json, &created, |key| format!("{} signs in ten minutes", key.kid), key_json)
             }
             Subject::Keys { action: Keys::Retire { kid } } => {
                 auth.retire_key(&kid).await?;
-                show(json, &[kid], |kid| format!("{kid} is taken back"), |kid| json!(kid))
+                print_items(json, &[kid], |kid| format!("{kid} is revoked"), |kid| json!(kid))
             }
             Subject::DeadLetters { action: DeadLetters::List } => {
-                show(json, &dead_letters(&auth).await?, letter_line, letter_json)
+                print_items(json, &list_dead_letters(&auth).await?, dead_letter_line, dead_letter_json)
             }
             Subject::DeadLetters { action: DeadLetters::Retry { ids, all } } => {
                 let ids = match all {
-                    true => dead_letters(&auth).await?.iter().map(|letter| letter.message.id).collect(),
+                    true => list_dead_letters(&auth).await?.iter().map(|letter| letter.message.id).collect(),
                     false => ids,
                 };
                 for id in &ids {
@@ -120,41 +120,46 @@ impl Admin {
                         return Err(Error::not_found("dead letter").with("id", id));
                     }
                 }
-                show(json, &ids, |id| format!("{id} is on its way again"), |id| json!(id))
+                print_items(json, &ids, |id| format!("{id} is queued again"), |id| json!(id))
             }
             Subject::Leases { action: Leases::List } => {
-                show(json, &leases(&auth).await?, lease_line, lease_json)
+                print_items(json, &list_leases(&auth).await?, lease_line, lease_json)
             }
             Subject::Leases { action: Leases::Release { name } } => {
-                let held = leases(&auth).await?.into_iter().find(|lease| lease.name == name);
-                let held = held.ok_or_else(|| Error::not_found("lease").with("name", &name))?;
-                auth.platform().store().release_lease(&held).await?;
-                show(json, &[held], |lease| format!("{} is free", lease.name), lease_json)
+                let lease = list_leases(&auth).await?.into_iter().find(|lease| lease.name == name);
+                let lease = lease.ok_or_else(|| Error::not_found("lease").with("name", &name))?;
+                auth.platform().store().release_lease(&lease).await?;
+                print_items(json, &[lease], |lease| format!("{} is released", lease.name), lease_json)
             }
         }
     }
 }
 
-async fn dead_letters(auth: &Auth) -> Result<Vec<DeadLetter>> {
-    auth.platform().queue().dead_letters(SHOWN).await
+async fn list_dead_letters(auth: &Auth) -> Result<Vec<DeadLetter>> {
+    auth.platform().queue().dead_letters(LIST_LIMIT).await
 }
 
-async fn leases(auth: &Auth) -> Result<Vec<Lease>> {
+async fn list_leases(auth: &Auth) -> Result<Vec<Lease>> {
     let platform = auth.platform();
-    platform.store().list_leases(platform.clock().now(), SHOWN).await
+    platform.store().list_leases(platform.clock().now(), LIST_LIMIT).await
 }
 
-/// Writes things one per line, or as one JSON array.
-fn show<T>(json: bool, things: &[T], line: impl Fn(&T) -> String, value: impl Fn(&T) -> Value) -> Result<()> {
+/// Prints one line per item, or all items as a JSON array.
+fn print_items<T>(
+    json: bool,
+    items: &[T],
+    line: impl Fn(&T) -> String,
+    value: impl Fn(&T) -> Value,
+) -> Result<()> {
     if json {
-        return say(&Value::Array(things.iter().map(value).collect()).to_string());
+        return print_line(&Value::Array(items.iter().map(value).collect()).to_string());
     }
-    things.iter().try_for_each(|thing| say(&line(thing)))
+    items.iter().try_for_each(|item| print_line(&line(item)))
 }
 
 fn key_line(key: &SigningKey) -> String {
     let end = key.retires_at.map_or_else(String::new, |at| format!(", retires {at}"));
-    format!("{} {} made {}{end}", key.kid, key.algorithm, key.created_at)
+    format!("{} {} created {}{end}", key.kid, key.algorithm, key.created_at)
 }
 
 fn key_json(key: &SigningKey) -> Value {
@@ -166,14 +171,14 @@ fn key_json(key: &SigningKey) -> Value {
     })
 }
 
-fn letter_line(letter: &DeadLetter) -> String {
+fn dead_letter_line(letter: &DeadLetter) -> String {
     let DeadLetter { message, attempts, reason, at } = letter;
-    let about = message.workspace_id.map_or(String::new(), |workspace| format!(" about {workspace}"));
-    format!("{} {} {}{about}, delivered {attempts} times: {reason}", message.id, at, message.topic.as_str())
+    let workspace = message.workspace_id.map_or(String::new(), |workspace| format!(" for {workspace}"));
+    format!("{} {at} {}{workspace}, delivered {attempts} times: {reason}", message.id, message.topic.as_str())
 }
 
-/// The payload is left out: it is sealed, and nobody's business.
-fn letter_json(letter: &DeadLetter) -> Value {
+/// The payload is not printed: it can be encrypted and confidential.
+fn dead_letter_json(letter: &DeadLetter) -> Value {
     json!({
         "id": letter.message.id,
         "topic": letter.message.topic,

@@ -1,4 +1,4 @@
-//! What Stripe sells, and whether that is what the plans say; and whether it was told what was used.
+//! Commands for billing: synchronization of Stripe's catalog with the plans, and verification of reported usage.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use hexabase_core::Platform;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{Meter, Month};
-use hexabase_core::platform::UsageProof;
+use hexabase_core::platform::UsageVerification;
 
-use super::{runtime, say, settings};
+use super::{print_line, read_config, runtime};
 use crate::compose;
-use crate::settings::{Settings, Sources};
+use crate::config::{ProcessConfig, Sources};
 
-/// How many customers are looked up in one go.
-const PAGE: usize = 200;
+/// Number of customers per page of the listing.
+const CUSTOMER_PAGE_SIZE: usize = 200;
 
 #[derive(Debug, Args)]
 pub(super) struct Billing {
@@ -24,18 +24,17 @@ pub(super) struct Billing {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show what Stripe has to be told so that it sells what the plans say: meters, products and prices. Prices never
-    /// change: whoever subscribes from then on pays the new one, and whoever has subscribed goes on paying the old one.
+    /// List the changes of meters, products and prices that bring Stripe's catalog in line with the plans. Prices are
+    /// immutable: a changed price is a new price for new subscriptions, and existing subscriptions keep theirs.
     Sync(Box<Sync>),
-    /// Prove that what was used in a month is what was told and what the billing provider has: a line for each
-    /// organization and each thing that is charged for. Ends with an error when anything differs. Of the last hour the
-    /// provider may know a few minutes later.
+    /// Verify the usage of a month: print measured usage, reported usage and the billing provider's data for each
+    /// organization and meter. Fails if any of them differ. The provider's data lags by a few minutes.
     Usage(Box<Usage>),
 }
 
 #[derive(Debug, Args)]
 struct Sync {
-    /// Tell it. Without this nothing is changed.
+    /// Make the changes. Without this flag they are only listed.
     #[arg(long)]
     apply: bool,
 
@@ -45,11 +44,11 @@ struct Sync {
 
 #[derive(Debug, Args)]
 struct Usage {
-    /// Which month, in UTC, as in 2026-11; the present one if not said.
+    /// Month in UTC, such as 2026-11 [default: the current month].
     #[arg(long, value_name = "MONTH")]
     month: Option<Month>,
 
-    /// Which organization; all customers if not said.
+    /// Id of an organization [default: all customers].
     #[arg(long, value_name = "ORGANIZATION")]
     organization: Option<OrganizationId>,
 
@@ -59,61 +58,66 @@ struct Usage {
 
 impl Billing {
     /// # Errors
-    /// `Invalid` for settings that make no sense, or without Stripe's key; `Unavailable` when Stripe does not answer;
-    /// `Conflict` with code `usage_differs`.
-    pub(super) fn carry_out(self) -> Result<()> {
+    /// - `Invalid` for an invalid configuration, or without Stripe's key.
+    /// - `Unavailable` if Stripe does not respond.
+    /// - `Conflict` with code `usage_differs` if usage differs.
+    pub(super) fn execute(self) -> Result<()> {
         match self.action {
             Action::Sync(sync) => {
-                let settings = settings(sync.sources)?;
-                runtime()?.block_on(synced(&settings, sync.apply))
+                let config = read_config(sync.sources)?;
+                runtime()?.block_on(sync_catalog(&config, sync.apply))
             }
             Action::Usage(usage) => {
-                let settings = settings(usage.sources)?;
-                runtime()?.block_on(proven(&settings, usage.month, usage.organization))
+                let config = read_config(usage.sources)?;
+                runtime()?.block_on(verify_usage(&config, usage.month, usage.organization))
             }
         }
     }
 }
 
-fn unset() -> Error {
-    Error::invalid("stripe_secret_key", "is missing: say with which key to speak with Stripe")
+fn missing_key() -> Error {
+    Error::invalid("stripe_secret_key", "is missing: billing commands need the secret key of Stripe")
 }
 
-async fn synced(settings: &Settings, apply: bool) -> Result<()> {
-    let stripe = compose::stripe(settings)?.ok_or_else(unset)?;
-    let steps = stripe.plan_catalog(&compose::plans(settings.plans.as_deref())?).await?;
+async fn sync_catalog(config: &ProcessConfig, apply: bool) -> Result<()> {
+    let stripe = compose::stripe(config)?.ok_or_else(missing_key)?;
+    let steps = stripe.plan_catalog(&compose::load_plans(config.plans.as_deref())?).await?;
     for step in &steps {
-        say(&step.to_string())?;
+        print_line(&step.to_string())?;
         if apply {
             stripe.apply(step).await?;
         }
     }
     match (steps.len(), apply) {
-        (0, _) => say("Stripe sells what the plans say"),
-        (count, true) => say(&format!("done: {count} changes")),
-        (count, false) => say(&format!("{count} changes to make; --apply makes them")),
+        (0, _) => print_line("Stripe's catalog matches the plans"),
+        (count, true) => print_line(&format!("{count} changes made")),
+        (count, false) => print_line(&format!("{count} changes pending; --apply makes them")),
     }
 }
 
-async fn proven(settings: &Settings, month: Option<Month>, only: Option<OrganizationId>) -> Result<()> {
-    if settings.stripe.is_none() {
-        return Err(unset());
+async fn verify_usage(
+    config: &ProcessConfig,
+    month: Option<Month>,
+    only: Option<OrganizationId>,
+) -> Result<()> {
+    if config.stripe.is_none() {
+        return Err(missing_key());
     }
-    let platform = compose::books(settings).await?;
+    let platform = compose::connect_platform(config).await?;
     let month = month.unwrap_or_else(|| Month::of(platform.clock().now()));
     let (mut differences, mut organizations) = (0, 0);
     let mut after = None;
     loop {
         let page = match only {
             Some(organization) => vec![organization],
-            None => platform.store().list_customers(after, PAGE).await?,
+            None => platform.store().list_customers(after, CUSTOMER_PAGE_SIZE).await?,
         };
         for organization in &page {
-            differences += prove(&platform, *organization, month).await?;
+            differences += verify_organization(&platform, *organization, month).await?;
         }
         organizations += page.len();
         after = page.last().copied();
-        if only.is_some() || page.len() < PAGE {
+        if only.is_some() || page.len() < CUSTOMER_PAGE_SIZE {
             break;
         }
     }
@@ -121,26 +125,30 @@ async fn proven(settings: &Settings, month: Option<Month>, only: Option<Organiza
         let message = format!("{differences} differences in the usage of {month}");
         return Err(Error::conflict("usage_differs", message));
     }
-    say(&format!("in {month} what {organizations} organizations used is what was told and what Stripe has"))
+    print_line(&format!("usage of {organizations} organizations in {month} is reported and matches Stripe"))
 }
 
-/// Says how things stand with an organization, and answers how much does not agree.
-async fn prove(platform: &Platform, organization: OrganizationId, month: Month) -> Result<usize> {
-    let proofs = platform.billing().prove(organization, month).await?;
-    for UsageProof { meter, used, told, provider } in &proofs {
+/// Prints the comparison for each meter of an organization, and returns the number of meters that differ.
+async fn verify_organization(
+    platform: &Platform,
+    organization: OrganizationId,
+    month: Month,
+) -> Result<usize> {
+    let verifications = platform.billing().verify_usage(organization, month).await?;
+    for UsageVerification { meter, used, reported, provider } in &verifications {
         let line = format!(
-            "{organization} {meter}: used {}, told {}, Stripe has {} {}",
+            "{organization} {meter}: used {}, reported {}, at Stripe {} {}",
             Units(*used),
-            Units(*told),
+            Units(*reported),
             Units(*provider),
             Meter::unit(*meter),
         );
-        say(&line)?;
+        print_line(&line)?;
     }
-    Ok(proofs.iter().filter(|proof| !proof.holds()).count())
+    Ok(verifications.iter().filter(|verification| !verification.is_consistent()).count())
 }
 
-/// Thousandths of a unit, as a decimal number.
+/// Thousandths of a unit, displayed as a decimal number.
 struct Units(u64);
 
 impl fmt::Display for Units {

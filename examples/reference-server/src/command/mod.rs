@@ -1,9 +1,9 @@
-//! What the program does, by its subcommands.
+//! Command line: one module per group of subcommands.
 
 mod admin;
-mod banner;
 mod billing;
 mod client;
+mod quickstart;
 mod sandbox;
 mod serve;
 
@@ -16,11 +16,11 @@ use hexabase_k8s::HostIdentity;
 use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
 
 use crate::compose;
-use crate::settings::{Settings, Sources};
+use crate::config::{ProcessConfig, Sources};
 
 /// Multi-tenant Kubernetes: organizations, workspaces, projects, groups and roles.
 ///
-/// Try it without anything else: hexabase serve --dev
+/// Start a development server, which needs no other service: hexabase serve --dev
 #[derive(Debug, Parser)]
 #[command(name = "hexabase", version, disable_help_subcommand = true)]
 struct CommandLine {
@@ -30,128 +30,133 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API and do the work, in one process. With --dev it needs nothing else.
+    /// Run the API and a worker in one process. With --dev no other service is needed.
     Serve(Box<Sources>),
-    /// Serve the API only; workers do the work.
+    /// Run the API only; separate workers do the background work.
     Api(Box<Sources>),
-    /// Do the work only. Health and figures are served on port 8081 if not said otherwise.
+    /// Run a worker only. It serves health checks and metrics, on port 8081 by default.
     Worker(Box<Sources>),
-    /// Bring the database up to date and stop. A file is also brought up to date by whoever opens it; a server is
-    /// only by this command, as the owner of the tables, while others go on working.
+    /// Migrate the database schema and exit. SQLite databases are also migrated by every process that opens them;
+    /// PostgreSQL databases only by this command, as the owner of the tables, while other processes keep running.
     Migrate(Box<Sources>),
-    /// Look after an installation: signing keys, dead letters, leases.
+    /// Administer signing keys, dead letters and leases.
     Admin(Box<admin::Admin>),
-    /// Look after what Stripe sells.
+    /// Synchronize Stripe with the plans, and verify reported usage.
     Billing(billing::Billing),
-    /// Write what Hexabase needs on a host cluster to standard output, for its administrator to apply once: a
-    /// ServiceAccount with no more rights than it uses. hexabase host-setup | kubectl apply --server-side -f -
+    /// Print the manifest that the administrator of a host cluster applies once: a ServiceAccount with only the
+    /// permissions that Hexabase uses, and admission policies. hexabase host-setup | kubectl apply --server-side -f -
     HostSetup(HostSetup),
-    /// Write the OpenAPI document of the API to standard output.
+    /// Print the OpenAPI document of the API.
     Openapi(Openapi),
-    /// Sign in at a server. What comes of it is kept in a file of yours, and used by the commands below.
+    /// Sign in to a server. The tokens are stored in a file that only you can read, for the commands kubeconfig and
+    /// credential.
     Login(client::Login),
-    /// Sign out at a server.
+    /// Sign out of a server.
     Logout(client::Logout),
-    /// Let kubectl into a workspace: put its cluster in among those in your kubeconfig, and switch to it.
+    /// Add the cluster of a workspace to your kubeconfig, and switch to its context.
     Kubeconfig(client::Kubeconfig),
-    /// Get a token for a workspace's cluster, as kubectl asks for it: with the API token in the variable HEXABASE_TOKEN, the
-    /// token of a CI system in HEXABASE_ID_TOKEN, the one that GitHub Actions gives a job, or else as you signed in.
+    /// Print a token for the cluster of a workspace, as a credential plugin of kubectl. It is issued for the API token
+    /// in HEXABASE_TOKEN, the CI token in HEXABASE_ID_TOKEN, the token of a GitHub Actions job, or your login, in this
+    /// order.
     Credential(client::Credential),
-    /// Serve an empty Kubernetes API that runs nothing, to look at it with kubectl.
+    /// Serve an empty sandbox, a Kubernetes API without workloads, for use with kubectl.
     Sandbox(sandbox::Options),
-    /// Say which version this is.
+    /// Print the version.
     Version,
 }
 
 #[derive(Debug, clap::Args)]
 struct Openapi {
-    /// Describe the development provider too.
+    /// Include the development provider.
     #[arg(long)]
     dev: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct HostSetup {
-    /// The ServiceAccount.
+    /// ServiceAccount that Hexabase uses on the host, as NAMESPACE/NAME.
     #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME", default_value_t)]
     host_service_account: HostIdentity,
 
-    /// Write the guard on what tenants' control planes write as policies of Kyverno as well, for hosts where it is installed
-    /// (1.17 or newer): its reports then show what was refused.
+    /// Include the tenant admission policies as Kyverno policies, for hosts with Kyverno 1.17 or newer: its reports
+    /// then list rejected objects.
     #[arg(long)]
     kyverno: bool,
 }
 
-/// Runs the program with the arguments and the environment of the process.
+/// Runs the program with the arguments and environment of the process.
 #[must_use]
 pub fn run() -> ExitCode {
     let command = CommandLine::parse().command;
-    match carry_out(command) {
+    match execute(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Whoever started the program reads one line; the rest is in the log.
-            tracing::debug!(?error, "gave up");
+            // The terminal gets one line; the log has the details.
+            tracing::debug!(?error, "command failed");
             let mut line = format!("error: {error}");
             let mut cause = std::error::Error::source(&error);
-            while let Some(deeper) = cause {
-                line.push_str(&format!(": {deeper}"));
-                cause = deeper.source();
+            while let Some(source) = cause {
+                line.push_str(&format!(": {source}"));
+                cause = source.source();
             }
-            // Nobody is left to tell if this fails.
+            // If standard error is closed, there is no other place to report this.
             let _ = writeln!(std::io::stderr(), "{}", line.replace('\n', " "));
             ExitCode::FAILURE
         }
     }
 }
 
-fn carry_out(command: Command) -> Result<()> {
+fn execute(command: Command) -> Result<()> {
     match command {
-        Command::Serve(sources) => serve::serve(settings(*sources)?, serve::Role::Everything),
-        Command::Api(sources) => serve::serve(settings(*sources)?, serve::Role::Api),
-        Command::Worker(sources) => serve::serve(settings(*sources)?, serve::Role::Worker),
+        Command::Serve(sources) => serve::serve(read_config(*sources)?, serve::Role::All),
+        Command::Api(sources) => serve::serve(read_config(*sources)?, serve::Role::Api),
+        Command::Worker(sources) => serve::serve(read_config(*sources)?, serve::Role::Worker),
         Command::Migrate(sources) => {
-            let database = settings(*sources)?.database;
+            let database = read_config(*sources)?.database;
             runtime()?.block_on(compose::migrate(&database))?;
-            say("the database is up to date")
+            print_line("the database is up to date")
         }
         Command::Admin(admin) => {
-            let settings = settings(admin.sources.clone())?;
-            runtime()?.block_on(admin.carry_out(settings))
+            let config = read_config(admin.sources.clone())?;
+            runtime()?.block_on(admin.execute(config))
         }
-        Command::Billing(billing) => billing.carry_out(),
+        Command::Billing(billing) => billing.execute(),
         Command::HostSetup(HostSetup { host_service_account, kyverno }) => {
             let mut objects = host_setup(&host_service_account);
             if kyverno {
                 objects.extend(kyverno_policies());
             }
-            say(manifest(&objects)?.trim_end())
+            print_line(manifest(&objects)?.trim_end())
         }
         Command::Openapi(Openapi { dev }) => {
             let document = crate::document(dev).to_pretty_json();
-            say(&document.map_err(|error| Error::unexpected("cannot be written as JSON").caused_by(error))?)
+            let document = document.map_err(|error| {
+                Error::unexpected("the OpenAPI document cannot be serialized").caused_by(error)
+            })?;
+            print_line(&document)
         }
-        Command::Login(login) => runtime()?.block_on(login.carry_out()),
-        Command::Logout(logout) => runtime()?.block_on(logout.carry_out()),
-        Command::Kubeconfig(kubeconfig) => runtime()?.block_on(kubeconfig.carry_out()),
-        Command::Credential(credential) => runtime()?.block_on(credential.carry_out()),
+        Command::Login(login) => runtime()?.block_on(login.execute()),
+        Command::Logout(logout) => runtime()?.block_on(logout.execute()),
+        Command::Kubeconfig(kubeconfig) => runtime()?.block_on(kubeconfig.execute()),
+        Command::Credential(credential) => runtime()?.block_on(credential.execute()),
         Command::Sandbox(options) => runtime()?.block_on(sandbox::serve(options)),
-        Command::Version => say(concat!("hexabase ", env!("CARGO_PKG_VERSION"))),
+        Command::Version => print_line(concat!("hexabase ", env!("CARGO_PKG_VERSION"))),
     }
 }
 
-fn settings(sources: Sources) -> Result<Settings> {
-    Settings::read(sources, std::env::vars())
+fn read_config(sources: Sources) -> Result<ProcessConfig> {
+    ProcessConfig::read(sources, std::env::vars())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::unexpected("the program cannot start").caused_by(error))
+        .map_err(|error| Error::unexpected("the async runtime cannot be started").caused_by(error))
 }
 
-/// Writes a line to standard output.
-fn say(line: &str) -> Result<()> {
+/// Prints a line to standard output.
+fn print_line(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "{line}").and_then(|()| out.flush());
     written.map_err(|error| Error::unavailable("standard output is closed").caused_by(error))

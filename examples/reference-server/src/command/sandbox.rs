@@ -1,4 +1,4 @@
-//! A sandbox of its own, to look at.
+//! Standalone sandbox, for use with `kubectl` and as the host cluster of other processes.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,46 +6,46 @@ use std::path::PathBuf;
 use hexabase_core::error::{Error, Result};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 
-use super::say;
+use super::print_line;
 use super::serve::stop_signal;
-use crate::gate;
-use crate::listener::{Listener, Speech};
+use crate::listener::{Listener, ListenerProtocol};
+use crate::sandbox_proxy;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// Where to listen; port 0 takes any free one. Whoever reaches it may do everything.
+    /// Listening address; port 0 selects a free port. Every client that reaches it has all permissions.
     #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8001)))]
     listen: SocketAddr,
 
-    /// Where others reach it, if that is not where it listens.
+    /// URL under which other processes reach the sandbox [default: the listening address].
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// Where to write a kubeconfig for it.
+    /// Kubeconfig file to write.
     #[arg(long, value_name = "FILE", default_value = "sandbox.kubeconfig")]
     kubeconfig: PathBuf,
 }
 
-/// Serves a sandbox until the process is told to stop.
+/// Serves a sandbox until the process receives a stop signal.
 pub(super) async fn serve(options: Options) -> Result<()> {
     let stopping = stop_signal()?;
     let listener = Listener::bind(options.listen).await?;
     let base = options.url.unwrap_or_else(|| format!("http://{}", listener.address));
     let sandbox = Sandbox::start(SandboxOptions {
-        tenants_url: Some(format!("{base}{}", gate::TENANTS)),
+        tenants_url: Some(format!("{base}{}", sandbox_proxy::TENANTS_PATH)),
         ..SandboxOptions::default()
     });
     let file = options.kubeconfig.display();
-    std::fs::write(&options.kubeconfig, kubeconfig(&format!("{base}{}", gate::HOST)))
+    std::fs::write(&options.kubeconfig, kubeconfig(&format!("{base}{}", sandbox_proxy::HOST_PATH)))
         .map_err(|error| Error::invalid("kubeconfig", format!("{file} cannot be written: {error}")))?;
-    say(&format!(
+    print_line(&format!(
         "The sandbox is ready on {base}{host}: kubectl --kubeconfig {file} get namespaces\n\
-         A tenant that is applied to it answers at {base}{tenants}/<name>: a server that works with it is told so by\n\
-         --kubeconfig {file} --tenant-address {base}{tenants}/{{name}}. Stop with Ctrl-C; it forgets everything.",
-        host = gate::HOST,
-        tenants = gate::TENANTS,
+         Tenant clusters in it are reachable under {base}{tenants}/<name>. To use it as a host cluster, start a server\n\
+         with --kubeconfig {file} --tenant-address {base}{tenants}/{{name}}. Stop with Ctrl-C; all data is lost then.",
+        host = sandbox_proxy::HOST_PATH,
+        tenants = sandbox_proxy::TENANTS_PATH,
     ))?;
-    listener.serve(gate::open(sandbox), Speech::Plain, stopping).await;
+    listener.serve(sandbox_proxy::unauthenticated(sandbox), ListenerProtocol::Plain, stopping).await;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Serving: the API, the work, or both.
+//! Server processes: the API, the worker, or both.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -6,120 +6,122 @@ use hexabase_core::error::{Check, Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{banner, runtime, say};
-use crate::compose::{Composed, compose, reachable};
+use super::{print_line, quickstart, runtime};
+use crate::compose::{Composition, compose, reachable_address};
+use crate::config::{Cluster, Database, ProcessConfig};
 use crate::listener::Listener;
-use crate::settings::{Cluster, Database, Settings};
 use crate::{api, telemetry};
 
-/// Which part of the whole a process does.
+/// Role of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The API and the work.
-    Everything,
-    /// The API.
+    /// API and worker.
+    All,
+    /// API only.
     Api,
-    /// The work.
+    /// Worker only.
     Worker,
 }
 
-/// Serves until the process is told to stop, and then finishes what is under way.
-pub(super) fn serve(settings: Settings, role: Role) -> Result<()> {
-    if role != Role::Everything {
-        require_shared(&settings)?;
+/// Runs the process until it receives a stop signal, and then finishes work in progress.
+pub(super) fn serve(config: ProcessConfig, role: Role) -> Result<()> {
+    if role != Role::All {
+        require_shared_backends(&config)?;
     }
-    telemetry::start_logging(settings.log)?;
-    runtime()?.block_on(run(settings, role))
+    telemetry::start_logging(config.log)?;
+    runtime()?.block_on(run(config, role))
 }
 
-/// What several processes work with has to be outside of each of them.
-fn require_shared(settings: &Settings) -> Result<()> {
+/// Rejects backends that several processes cannot share.
+fn require_shared_backends(config: &ProcessConfig) -> Result<()> {
     let mut check = Check::default();
-    let alone = "is missing: without it everything has to be one process, which is `hexabase serve`";
-    check.require(settings.cluster != Cluster::Sandbox, "kubeconfig", alone);
+    let message = "is missing: separate processes need a shared backend; `hexabase serve` runs everything in one process";
+    check.require(config.cluster != Cluster::Sandbox, "kubeconfig", message);
     check.require(
-        matches!(settings.database, Database::Postgres(_)),
+        matches!(config.database, Database::Postgres(_)),
         "database_url",
-        "must be postgres:// here",
+        "must be postgres:// for separate processes",
     );
-    check.require(settings.redis.is_some(), "redis_url", alone);
-    check.require(settings.nats.is_some(), "nats_url", alone);
+    check.require(config.redis.is_some(), "redis_url", message);
+    check.require(config.nats.is_some(), "nats_url", message);
     check.done()
 }
 
-async fn run(settings: Settings, role: Role) -> Result<()> {
+async fn run(config: ProcessConfig, role: Role) -> Result<()> {
     let stopping = stop_signal()?;
-    let metrics = telemetry::start_measuring()?;
+    let metrics = telemetry::install_metrics_recorder()?;
     let port = if role == Role::Worker { 8081 } else { 8080 };
-    let wanted = settings.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let listener = Listener::bind(wanted).await?;
+    let requested = config.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let listener = Listener::bind(requested).await?;
     let address = listener.address;
-    let dev = settings.dev;
+    let dev = config.dev;
     if dev {
-        tracing::warn!("DEVELOPMENT MODE: anybody who reaches this server can sign in as anybody");
+        tracing::warn!("DEVELOPMENT MODE: any client that reaches this server can sign in as any user");
     }
-    let composed = compose(settings, address, stopping.clone(), Some(metrics)).await?;
-    if composed.app.sandbox.is_some() {
+    let composition = compose(config, address, stopping.clone(), Some(metrics)).await?;
+    if composition.app.sandbox.is_some() {
         tracing::warn!(
-            "SANDBOX: tenant clusters are pretended and run nothing; --kubeconfig names a real cluster"
+            "SANDBOX: tenant clusters are simulated and run no workloads; set --kubeconfig to use a host cluster"
         );
     }
     let router = match role {
-        Role::Everything | Role::Api => composed.router(),
-        Role::Worker => api::probes(composed.app.clone()),
+        Role::All | Role::Api => composition.router(),
+        Role::Worker => api::probes(composition.app.clone()),
     };
-    let Composed { app, worker, speech } = composed;
-    let answering = tokio::spawn(listener.serve(router, speech, stopping.clone()));
+    let Composition { app, worker, protocol } = composition;
+    let http = tokio::spawn(listener.serve(router, protocol, stopping.clone()));
     let stop = || {
         let mut stopping = stopping.clone();
-        // An error means that the sender is gone, and then it is time to stop as well.
+        // An error means that the sender is dropped, in which case the process stops as well.
         async move { drop(stopping.wait_for(|stopping| *stopping).await) }
     };
-    let working = tokio::spawn({
+    let work = tokio::spawn({
         let stop = stop();
         async move {
             match role {
-                // What a request sets in motion leaves from where it was committed, without waiting to be found.
+                // The process that commits a request publishes its messages at once; workers would find them later.
                 Role::Api => worker.relay(stop).await,
-                Role::Everything | Role::Worker => worker.run(stop).await,
+                Role::All | Role::Worker => worker.run(stop).await,
             }
         }
     });
-    let looking_after_keys = tokio::spawn({
+    let key_rotation = tokio::spawn({
         let (app, stop) = (app.clone(), stop());
         async move {
             if role != Role::Api {
-                app.auth.look_after_keys(stop).await;
+                app.auth.run_key_rotation(stop).await;
             }
         }
     });
 
-    let public_url = &app.platform.settings().public_url;
-    say(&format!("Hexabase is ready on {public_url} (listening on {})", reachable(address)))?;
-    if dev && role == Role::Everything {
-        say(&banner::walk(public_url, app.sandbox.is_some()))?;
+    let public_url = &app.platform.config().public_url;
+    print_line(&format!("Hexabase is ready on {public_url} (listening on {})", reachable_address(address)))?;
+    if dev && role == Role::All {
+        print_line(&quickstart::quickstart(public_url, app.sandbox.is_some()))?;
     }
-    for task in [answering, working, looking_after_keys] {
-        task.await.map_err(|error| Error::unexpected("the server broke down").caused_by(error))?;
+    for task in [http, work, key_rotation] {
+        task.await.map_err(|error| Error::unexpected("a server task panicked").caused_by(error))?;
     }
-    tracing::info!("stopped");
+    tracing::info!("server stopped");
     Ok(())
 }
 
-/// Turns true at the first SIGINT or SIGTERM. The second one ends the process at once.
+/// Returns a receiver that turns `true` at the first SIGINT or SIGTERM. The second signal exits the process
+/// immediately.
 pub(super) fn stop_signal() -> Result<watch::Receiver<bool>> {
-    let failed = |error: std::io::Error| Error::unexpected("signals cannot be listened to").caused_by(error);
+    let failed =
+        |error: std::io::Error| Error::unexpected("signal handlers cannot be installed").caused_by(error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let (stop, stopping) = watch::channel(false);
+    let (sender, stopping) = watch::channel(false);
     tokio::spawn(async move {
-        for last in [false, true] {
+        for exit in [false, true] {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-            if last {
+            if exit {
                 std::process::exit(130);
             }
-            tracing::info!("stopping: finishing what is under way");
-            stop.send_replace(true);
+            tracing::info!("stop signal received; finishing work in progress");
+            sender.send_replace(true);
         }
     });
     Ok(stopping)

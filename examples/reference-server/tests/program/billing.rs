@@ -1,4 +1,4 @@
-//! Money, with the program and a Stripe that tells it what happens.
+//! Billing with the program and a fake Stripe that sends webhooks.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -30,29 +30,30 @@ fn with_stripe(folder: &Path, stripe: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn said(mut command: Command) -> String {
-    let done = command.output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap()
+fn output_of(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plans_are_synced_and_a_subscription_follows_what_stripe_tells() {
+async fn catalog_is_synchronized_and_webhooks_update_subscriptions() {
     let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
+    let path = folder.path();
     let stripe = FakeStripe::new(Arc::new(SystemClock));
     let base = stripe.serve().await;
 
-    let shown = said(with_stripe(here, &base, &["billing", "sync"]));
-    assert!(shown.contains("+ price hexabase_team_plan_month: 4900 usd"), "{shown}");
-    assert!(shown.ends_with("--apply makes them\n"), "{shown}");
-    assert_eq!(said(with_stripe(here, &base, &["billing", "sync"])), shown, "to look changes nothing");
-    assert!(said(with_stripe(here, &base, &["billing", "sync", "--apply"])).contains("done: 22 changes"));
-    let again = said(with_stripe(here, &base, &["billing", "sync", "--apply"]));
-    assert_eq!(again, "Stripe sells what the plans say\n");
+    let listed = output_of(with_stripe(path, &base, &["billing", "sync"]));
+    assert!(listed.contains("+ price hexabase_team_plan_month: 4900 usd"), "{listed}");
+    assert!(listed.ends_with("--apply makes them\n"), "{listed}");
+    assert_eq!(output_of(with_stripe(path, &base, &["billing", "sync"])), listed, "listing changes nothing");
+    let applied = output_of(with_stripe(path, &base, &["billing", "sync", "--apply"]));
+    assert!(applied.contains("22 changes made"), "{applied}");
+    let repeated = output_of(with_stripe(path, &base, &["billing", "sync", "--apply"]));
+    assert_eq!(repeated, "Stripe's catalog matches the plans\n");
 
-    let mut serve = with_stripe(here, &base, &["serve", "--listen", "127.0.0.1:0"]);
-    let server = Process::spawn("serve", here, serve.env("RUST_LOG", "debug")).await;
+    let mut serve = with_stripe(path, &base, &["serve", "--listen", "127.0.0.1:0"]);
+    let server = Process::spawn("serve", path, serve.env("RUST_LOG", "debug")).await;
     stripe.deliver_to(&format!("{}/webhooks/stripe", server.url), "whsec_0815");
     let ann = server.sign_in("ann@example.com").await;
     assert_eq!(ann.get("/api/v1/info").await["backends"]["billing"], "stripe");
@@ -61,13 +62,13 @@ async fn plans_are_synced_and_a_subscription_follows_what_stripe_tells() {
     let billing = format!("/api/v1/organizations/{org}/billing");
     ann.post(&format!("{billing}/payment-methods"), &json!({ "payment_method": "pm_card_visa" })).await;
     let subscription = format!("{billing}/subscription");
-    let made = ann.put(&subscription, &json!({ "plan_id": "team" })).await;
-    assert_eq!(made["plan_id"], "team", "{made}");
+    let subscribed = ann.put(&subscription, &json!({ "plan_id": "team" })).await;
+    assert_eq!(subscribed["plan_id"], "team", "{subscribed}");
 
-    // Somebody ends it in Stripe's dashboard, and a webhook tells.
-    let there = stripe.act("GET", "/v1/subscriptions", "");
-    let id = there["data"][0]["id"].as_str().unwrap();
-    stripe.act("DELETE", &format!("/v1/subscriptions/{id}"), "");
+    // The subscription is canceled at Stripe, which sends a webhook.
+    let subscriptions = stripe.call("GET", "/v1/subscriptions", "");
+    let id = subscriptions["data"][0]["id"].as_str().unwrap();
+    stripe.call("DELETE", &format!("/v1/subscriptions/{id}"), "");
     while ann.get(&subscription).await["plan_id"] != "starter" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -80,7 +81,7 @@ async fn plans_are_synced_and_a_subscription_follows_what_stripe_tells() {
     }
 }
 
-/// What a kubelet tells of a namespace in which a GiB an hour goes out to the network, for some hours until now.
+/// Returns the measurements of a namespace that sends one GiB per hour to the network, for the last four hours.
 fn measurements(namespace: &str) -> String {
     let now = SystemClock.now().as_second();
     let times: Vec<i64> = (now - 4 * 3_600..=now).step_by(60).collect();
@@ -101,29 +102,29 @@ fn measurements(namespace: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_prometheus_measures_is_told_to_stripe_and_proven() {
+async fn measured_usage_is_reported_to_stripe_and_verified() {
     let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
+    let path = folder.path();
     let stripe = FakeStripe::new(Arc::new(SystemClock));
     let base = stripe.serve().await;
-    said(with_stripe(here, &base, &["billing", "sync", "--apply"]));
+    output_of(with_stripe(path, &base, &["billing", "sync", "--apply"]));
     let serve = ["serve", "--listen", "127.0.0.1:0"];
-    let server = Process::spawn("serve", here, &mut with_stripe(here, &base, &serve)).await;
+    let server = Process::spawn("serve", path, &mut with_stripe(path, &base, &serve)).await;
     let ann = server.sign_in("ann@example.com").await;
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
-    let here_is = format!("/api/v1/organizations/{org}");
-    ann.post(&format!("{here_is}/billing/payment-methods"), &json!({ "payment_method": "pm_card_visa" }))
-        .await;
-    ann.put(&format!("{here_is}/billing/subscription"), &json!({ "plan_id": "team" })).await;
+    let organization = format!("/api/v1/organizations/{org}");
+    let card = json!({ "payment_method": "pm_card_visa" });
+    ann.post(&format!("{organization}/billing/payment-methods"), &card).await;
+    ann.put(&format!("{organization}/billing/subscription"), &json!({ "plan_id": "team" })).await;
     let shop = json!({ "name": "shop", "plan_id": "team" });
     let workspace =
-        ann.post(&format!("{here_is}/workspaces"), &shop).await["id"].as_str().unwrap().to_owned();
+        ann.post(&format!("{organization}/workspaces"), &shop).await["id"].as_str().unwrap().to_owned();
     server.stop();
 
-    // It has been a customer for some hours.
+    // Usage counts since the creation of the billing account, so that is moved nine hours back.
     let id: OrganizationId = org.parse().unwrap();
-    let store = SqliteStore::open(&here.join("hexabase.db")).await.unwrap();
+    let store = SqliteStore::open(&path.join("hexabase.db")).await.unwrap();
     let account = store.find_billing_account(id).await.unwrap().unwrap();
     let customer = account.customer_id.clone().unwrap().0;
     let now = SystemClock.now();
@@ -132,43 +133,43 @@ async fn what_prometheus_measures_is_told_to_stripe_and_proven() {
     drop(store);
 
     let prometheus = Prometheus::with(&measurements(&workspace.replace('_', "-")));
-    let mut serve = with_stripe(here, &base, &serve);
-    let server = Process::spawn("serve", here, serve.args(["--prometheus-url", prometheus.url()])).await;
+    let mut serve = with_stripe(path, &base, &serve);
+    let server = Process::spawn("serve", path, serve.args(["--prometheus-url", prometheus.url()])).await;
     let ann = server.sign_in("ann@example.com").await;
     assert_eq!(ann.get("/api/v1/info").await["backends"]["metrics"], "prometheus");
     let since = now - SignedDuration::from_hours(9);
-    let usage = format!("{here_is}/billing/usage?from={since}");
+    let usage = format!("{organization}/billing/usage?from={since}");
     let sent = async || ann.get(&usage).await["total"][4]["amount"].clone();
     while sent().await != 1 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let told = || stripe.act("GET", "/v1/billing/meters", "")["data"][0]["id"].as_str().unwrap().to_owned();
+    let meter = stripe.call("GET", "/v1/billing/meters", "")["data"][0]["id"].as_str().unwrap().to_owned();
     let until = Hour::of(SystemClock.now()).start().as_second();
-    let summary = format!("/v1/billing/meters/{}/event_summaries", told());
+    let summary = format!("/v1/billing/meters/{meter}/event_summaries");
     let form = format!("customer={customer}&start_time={}&end_time={until}", until - 9 * 3_600);
-    while stripe.act("GET", &summary, &form)["data"][0]["aggregated_value"] != 1_000 {
+    while stripe.call("GET", &summary, &form)["data"][0]["aggregated_value"] != 1_000 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
-    // The last hour that was over and settled; near the beginning of a month it lies in the one before.
+    // The last complete hour whose usage was read; at the beginning of a month it belongs to the previous one.
     let hour = Hour::of(now - SignedDuration::from_mins(5)).after(-1);
     let month = hour.start().strftime("%Y-%m").to_string();
-    let prove = ["billing", "usage", "--month", &month];
-    let proven = said(with_stripe(here, &base, &prove));
-    let line = format!("{org} network_transmit: used 1.000, told 1.000, Stripe has 1.000 gib");
-    assert!(proven.contains(&line) && proven.contains("1 organizations used is what was told"), "{proven}");
-    let more = format!(
+    let verify = ["billing", "usage", "--month", &month];
+    let verified = output_of(with_stripe(path, &base, &verify));
+    let line = format!("{org} network_transmit: used 1.000, reported 1.000, at Stripe 1.000 gib");
+    assert!(verified.contains(&line) && verified.contains("usage of 1 organizations"), "{verified}");
+    let additional = format!(
         "event_name=hexabase_network_transmit&payload[stripe_customer_id]={customer}&payload[value]=5&timestamp={}",
         hour.end().as_second() - 1
     );
-    stripe.act("POST", "/v1/billing/meter_events", &more);
-    let differs = fails_with(&mut with_stripe(here, &base, &prove), "1 differences");
-    assert!(differs.contains(&month), "{differs}");
+    stripe.call("POST", "/v1/billing/meter_events", &additional);
+    let error = fails_with(&mut with_stripe(path, &base, &verify), "1 differences");
+    assert!(error.contains(&month), "{error}");
     server.stop();
 }
 
 #[test]
-fn a_key_without_a_webhook_secret_is_refused_and_not_repeated() {
+fn key_without_webhook_secret_is_rejected_and_not_printed() {
     let folder = tempfile::tempdir().unwrap();
     for secret in [None, Some("")] {
         let mut command = program(folder.path());

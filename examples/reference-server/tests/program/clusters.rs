@@ -1,4 +1,4 @@
-//! Clusters, as people notice them.
+//! Registered host clusters, and access revocation in tenant clusters.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::process::{Client, Process};
 
 #[tokio::test]
-async fn a_cluster_that_was_registered_a_moment_ago_carries_workspaces() {
+async fn newly_registered_host_cluster_runs_workspaces() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
     let operators = ["--platform-admins", "operator@example.com"];
@@ -25,15 +25,15 @@ async fn a_cluster_that_was_registered_a_moment_ago_carries_workspaces() {
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let wanted = json!({ "name": "shop", "plan_id": "starter", "region": "eu" });
-    let id = ann.post(&workspaces, &wanted).await["id"].as_str().unwrap().to_owned();
+    let shop = json!({ "name": "shop", "plan_id": "starter", "region": "eu" });
+    let id = ann.post(&workspaces, &shop).await["id"].as_str().unwrap().to_owned();
     let workspace = format!("{workspaces}/{id}");
     while ann.get(&workspace).await["phase"] != "ready" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(ann.get(&workspace).await["host_cluster"], "fra-1");
-    let there = cluster.client().get("/sandbox/host/api/v1/namespaces").await.to_string();
-    assert!(there.contains(&id.replace('_', "-")), "it is somewhere else");
+    let namespaces = cluster.client().get("/sandbox/host/api/v1/namespaces").await.to_string();
+    assert!(namespaces.contains(&id.replace('_', "-")), "the workspace is not on the registered host");
     while operator.get("/api/v1/admin/clusters/fra-1").await["registration"]["health"] != "healthy" {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -42,49 +42,50 @@ async fn a_cluster_that_was_registered_a_moment_ago_carries_workspaces() {
 }
 
 #[tokio::test]
-async fn whoever_is_put_out_at_once_has_no_rights_with_the_token_that_they_still_have() {
+async fn immediate_access_revocation_applies_to_existing_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::start(folder.path(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;
     let ann = server.sign_in("ann@example.com").await;
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let org = format!("/api/v1/organizations/{org}");
-    let wanted = json!({ "name": "shop", "plan_id": "starter" });
-    let ws = ann.post(&format!("{org}/workspaces"), &wanted).await["id"].as_str().unwrap().to_owned();
+    let shop = json!({ "name": "shop", "plan_id": "starter" });
+    let ws = ann.post(&format!("{org}/workspaces"), &shop).await["id"].as_str().unwrap().to_owned();
     let workspace = format!("{org}/workspaces/{ws}");
     let accounts = format!("{org}/service-accounts");
     let robot = ann.post(&accounts, &json!({ "name": "robot", "role": "member" })).await;
     let robot = robot["id"].as_str().unwrap();
-    let secret = json!({ "name": "it", "scopes": ["all"] });
-    let secret = ann.post(&format!("{accounts}/{robot}/tokens"), &secret).await;
+    let token = json!({ "name": "it", "scopes": ["all"] });
+    let token = ann.post(&format!("{accounts}/{robot}/tokens"), &token).await;
     let groups = ann.get(&format!("{workspace}/groups")).await;
     let admins =
         groups["items"].as_array().unwrap().iter().find(|group| group["name"] == "WSAdmins").unwrap();
-    let place = format!("{workspace}/groups/{}/members/{robot}", admins["id"].as_str().unwrap());
-    ann.put(&place, &Value::Null).await;
+    let membership = format!("{workspace}/groups/{}/members/{robot}", admins["id"].as_str().unwrap());
+    ann.put(&membership, &Value::Null).await;
     while ann.get(&workspace).await["phase"] != "ready" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
     let namespaces = format!("/sandbox/tenants/{}/api/v1/namespaces", ws.replace('_', "-"));
-    let inside = async |who: &Client| {
-        let kubeconfig = who.text(&format!("{workspace}/kubeconfig?auth=token")).await;
+    let cluster_client = async |client: &Client| {
+        let kubeconfig = client.text(&format!("{workspace}/kubeconfig?auth=token")).await;
         let kubeconfig = kube::config::Kubeconfig::from_yaml(&kubeconfig).unwrap();
         let token = kubeconfig.auth_infos[0].auth_info.as_ref().unwrap().token.as_ref().unwrap();
         server.client().with_token(token.expose_secret())
     };
-    let robot_inside = inside(&server.client().with_token(secret["secret"].as_str().unwrap())).await;
-    let ann_inside = inside(&ann).await;
-    for somebody in [&robot_inside, &ann_inside] {
-        while somebody.status(&namespaces).await != 200 {
+    let robot_client = server.client().with_token(token["secret"].as_str().unwrap());
+    let (robot_in_cluster, ann_in_cluster) =
+        (cluster_client(&robot_client).await, cluster_client(&ann).await);
+    for client in [&robot_in_cluster, &ann_in_cluster] {
+        while client.status(&namespaces).await != 200 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
     assert_eq!(ann.delete(&format!("{workspace}/members/{robot}?now=true")).await, 204);
-    while robot_inside.status(&namespaces).await != 403 {
-        assert_eq!(ann_inside.status(&namespaces).await, 200, "nobody else loses anything");
+    while robot_in_cluster.status(&namespaces).await != 403 {
+        assert_eq!(ann_in_cluster.status(&namespaces).await, 200, "other users keep their access");
     }
-    assert_eq!(ann_inside.status(&namespaces).await, 200);
+    assert_eq!(ann_in_cluster.status(&namespaces).await, 200);
     let log = ann.get(&format!("{org}/audit-events")).await.to_string();
     assert!(log.contains("workspace_member.remove"), "{log}");
 }

@@ -1,4 +1,5 @@
-//! People sign in with another house's provider in a real browser, and clients of other houses let them sign in here.
+//! Sign-in with an upstream provider and a real browser, third-party OpenID Connect clients, the command-line client,
+//! and workload identities.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -12,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::process::{Process, fails_with, program};
 
-/// A server as in production, on which people sign in with another house's provider.
-struct House {
+/// Server as in production, with an upstream OpenID Connect provider.
+struct ServerWithProvider {
     server: Process,
     _provider: OidcPeer,
     _folder: tempfile::TempDir,
@@ -23,57 +24,57 @@ fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-impl House {
-    async fn start(more: &[(&str, &str)]) -> Self {
+impl ServerWithProvider {
+    async fn start(variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("127.0.0.1:{}", free_port());
-        let provider = OidcPeer::start(&[&format!("http://{address}/auth/callback/house")]);
+        let provider = OidcPeer::start(&[&format!("http://{address}/auth/callback/upstream")]);
         let mut command = program(folder.path());
         command
             .args(["serve", "--listen", &address, "--public-url", &format!("http://{address}")])
             .env("HEXABASE_MASTER_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-            .env("HEXABASE_PROVIDERS__HOUSE__ISSUER", provider.issuer())
-            .env("HEXABASE_PROVIDERS__HOUSE__CLIENT_ID", "hexabase")
-            .env("HEXABASE_PROVIDERS__HOUSE__CLIENT_SECRET", OidcPeer::CLIENT_SECRET)
-            .envs(more.iter().copied());
+            .env("HEXABASE_PROVIDERS__UPSTREAM__ISSUER", provider.issuer())
+            .env("HEXABASE_PROVIDERS__UPSTREAM__CLIENT_ID", "hexabase")
+            .env("HEXABASE_PROVIDERS__UPSTREAM__CLIENT_SECRET", OidcPeer::CLIENT_SECRET)
+            .envs(variables.iter().copied());
         let server = Process::spawn("serve", folder.path(), &mut command).await;
         Self { server, _provider: provider, _folder: folder }
     }
 }
 
-/// Lets the client of another house go through everything, and answers what it saw, step by step.
-async fn client(settings: &Value) -> Vec<Value> {
+/// Runs a third-party client with a browser, and returns the steps that it reports.
+async fn run_client(settings: &Value) -> Vec<Value> {
     let (node, script) = peer("client.mjs");
     let mut command = tokio::process::Command::new(node);
     command.arg(script).arg(settings.to_string()).stdin(Stdio::null()).kill_on_drop(true);
-    let done = command.output().await.unwrap();
-    let (out, errors) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-    assert!(done.status.success(), "{out}\n{errors}");
+    let output = command.output().await.unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{errors}");
     out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn steps(seen: &[Value]) -> Vec<&str> {
-    seen.iter().map(|step| step["step"].as_str().unwrap()).collect()
+fn step_names(steps: &[Value]) -> Vec<&str> {
+    steps.iter().map(|step| step["step"].as_str().unwrap()).collect()
 }
 
-fn seen<'a>(all: &'a [Value], step: &str) -> &'a Value {
-    all.iter().find(|one| one["step"] == step).unwrap()
+fn find_step<'a>(steps: &'a [Value], name: &str) -> &'a Value {
+    steps.iter().find(|step| step["step"] == name).unwrap()
 }
 
 #[tokio::test]
-async fn a_foreign_client_signs_people_in_whom_a_foreign_provider_knows() {
+async fn third_party_client_signs_in_users_of_an_upstream_provider() {
     let port = free_port();
     let callback = format!("http://127.0.0.1:{port}/callback");
-    let house = House::start(&[
-        ("HEXABASE_CLIENTS__GRAFANA__SECRET", "a secret that nobody guesses: +%&/"),
+    let setup = ServerWithProvider::start(&[
+        ("HEXABASE_CLIENTS__GRAFANA__SECRET", "a client secret: +%&/"),
         ("HEXABASE_CLIENTS__GRAFANA__REDIRECT_URIS", &callback),
         ("HEXABASE_CLIENTS__GRAFANA__POST_LOGOUT_REDIRECT_URIS", &callback),
     ])
     .await;
-    let all = client(&json!({
-        "issuer": house.server.url,
+    let steps = run_client(&json!({
+        "issuer": setup.server.url,
         "clientId": "grafana",
-        "clientSecret": "a secret that nobody guesses: +%&/",
+        "clientSecret": "a client secret: +%&/",
         "scope": "openid email profile groups offline_access",
         "port": port,
         "person": "ann@example.com",
@@ -93,22 +94,21 @@ async fn a_foreign_client_signs_people_in_whom_a_foreign_provider_knows() {
         "revocation",
         "logout",
     ];
-    assert_eq!(steps(&all), expected);
-    let claims = &seen(&all, "code")["claims"];
+    assert_eq!(step_names(&steps), expected);
+    let claims = &find_step(&steps, "code")["claims"];
     assert_eq!((&claims["email"], &claims["email_verified"]), (&json!("ann@example.com"), &json!(true)));
     assert_eq!((&claims["aud"], &claims["name"]), (&json!("grafana"), &json!("ann")));
     let group = claims["groups"][0].as_str().unwrap();
     assert!(group.starts_with("personal-") && group.ends_with(":owner"), "{claims}");
-    assert_eq!(seen(&all, "userinfo")["info"]["groups"], claims["groups"]);
+    assert_eq!(find_step(&steps, "userinfo")["info"]["groups"], claims["groups"]);
 
-    let log = house.server.stop();
-    for secret in ["a secret that nobody guesses", OidcPeer::CLIENT_SECRET, "code=", "code_verifier", "hxr_"]
-    {
+    let log = setup.server.stop();
+    for secret in ["a client secret", OidcPeer::CLIENT_SECRET, "code=", "code_verifier", "hxr_"] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
 
-/// Somebody with a machine of their own, on which they use the command line.
+/// Machine of a user of the command-line client, with its own home directory.
 struct Machine {
     home: tempfile::TempDir,
     server: String,
@@ -125,177 +125,184 @@ impl Machine {
         command
     }
 
-    fn says(&self, arguments: &[&str]) -> String {
-        let done = self.command(arguments).output().unwrap();
-        assert!(done.status.success(), "{done:?}");
-        String::from_utf8(done.stdout).unwrap()
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
-    fn logins(&self) -> PathBuf {
+    fn logins_file(&self) -> PathBuf {
         self.home.path().join(".config/hexabase/logins.json")
     }
 
-    fn held(&self) -> Value {
-        let all: Value = serde_json::from_str(&std::fs::read_to_string(self.logins()).unwrap()).unwrap();
+    fn saved_login(&self) -> Value {
+        let all: Value = serde_json::from_str(&std::fs::read_to_string(self.logins_file()).unwrap()).unwrap();
         all[&self.server].clone()
     }
 
-    /// Lets time pass for the token that is held.
-    fn grow_old(&self) {
-        let mut all: Value = serde_json::from_str(&std::fs::read_to_string(self.logins()).unwrap()).unwrap();
+    /// Marks the saved access token as expired.
+    fn expire_token(&self) {
+        let mut all: Value =
+            serde_json::from_str(&std::fs::read_to_string(self.logins_file()).unwrap()).unwrap();
         all[&self.server]["expires_at"] = json!("2020-01-01T00:00:00Z");
-        std::fs::write(self.logins(), all.to_string()).unwrap();
+        std::fs::write(self.logins_file(), all.to_string()).unwrap();
     }
 
-    /// Signs in as somebody, who goes to the page that the program names, and answers what it said.
-    async fn sign_in(&self, who: &str, more: &[&str], words: &str) -> String {
+    /// Runs `login` while a user opens the page that it prints, until the page contains a text. Returns the rest of
+    /// its output.
+    async fn sign_in(&self, user: &str, more: &[&str], page_text: &str) -> String {
         let arguments = [&["login", "--server", &self.server, "--no-browser"], more].concat();
         let mut command = self.command(&arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let page = lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("http")).unwrap();
         let (node, script) = peer("person.mjs");
-        let person =
-            tokio::process::Command::new(node).arg(script).arg(browser()).args([who, &page, words]).output();
-        let person = person.await.unwrap();
+        let person = tokio::process::Command::new(node)
+            .arg(script)
+            .arg(browser())
+            .args([user, &page, page_text])
+            .output()
+            .await
+            .unwrap();
         assert!(person.status.success(), "{person:?}");
         let rest: Vec<String> = lines.map(Result::unwrap).collect();
-        let done = child.wait_with_output().unwrap();
-        assert!(done.status.success(), "{done:?}");
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
         rest.concat()
     }
 }
 
 #[tokio::test]
-async fn people_sign_in_from_the_command_line_and_kubectl_gets_its_tokens_from_there() {
-    let house = House::start(&[]).await;
-    let machine = Machine::new(&house.server);
-    let nobody = fails_with(
+async fn command_line_login_gives_kubectl_its_tokens() {
+    let setup = ServerWithProvider::start(&[]).await;
+    let machine = Machine::new(&setup.server);
+    let signed_out = fails_with(
         &mut machine.command(&["credential", "--workspace", "ws_01h455vb4pex5vsknk084sn02q"]),
         "login",
     );
-    assert!(nobody.contains("signed in nowhere"), "{nobody}");
+    assert!(signed_out.contains("not signed in to any server"), "{signed_out}");
 
-    let said = machine.sign_in("ann@example.com", &[], "go back to your terminal").await;
-    assert_eq!(said, format!("signed in at {} as ann@example.com", machine.server));
-    let mode = std::fs::metadata(machine.logins()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600, "nobody else reads what is kept");
+    let output = machine.sign_in("ann@example.com", &[], "go back to your terminal").await;
+    assert_eq!(output, format!("signed in to {} as ann@example.com", machine.server));
+    let mode = std::fs::metadata(machine.logins_file()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only the owner can read the tokens");
 
-    let ann = house.server.client().with_token(machine.held()["access_token"].as_str().unwrap());
+    let ann = setup.server.client().with_token(machine.saved_login()["access_token"].as_str().unwrap());
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let made = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
-    let ws = made["id"].as_str().unwrap();
+    let workspace = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let ws = workspace["id"].as_str().unwrap();
     while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    // The kubeconfig is put in among others, once.
+    // The second run replaces the entries of the first.
     let kubeconfig = machine.home.path().join(".kube/config");
     for _ in 0..2 {
-        let said = machine.says(&["kubeconfig", "--workspace", "shop"]);
-        assert!(said.contains("hexabase_acme_shop") && said.contains(".kube/config"), "{said}");
+        let output = machine.run(&["kubeconfig", "--workspace", "shop"]);
+        assert!(output.contains("hexabase_acme_shop") && output.contains(".kube/config"), "{output}");
     }
     let parsed = kube::config::Kubeconfig::read_from(&kubeconfig).unwrap();
     assert_eq!(parsed.current_context.as_deref(), Some("hexabase_acme_shop"));
     assert_eq!((parsed.clusters.len(), parsed.auth_infos.len(), parsed.contexts.len()), (1, 1, 1));
     let exec = parsed.auth_infos[0].auth_info.clone().unwrap().exec.unwrap();
 
-    // What kubectl would run brings a token that the cluster takes, with the rights of Ann's groups.
+    // The exec command of the kubeconfig prints a token that the cluster accepts, with the permissions of Ann's
+    // groups.
     let arguments = exec.args.unwrap();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let credential: Value = serde_json::from_str(&machine.says(&arguments)).unwrap();
+    let credential: Value = serde_json::from_str(&machine.run(&arguments)).unwrap();
     let token = credential["status"]["token"].as_str().unwrap();
-    let cluster = house.server.client().with_token(token);
+    let cluster = setup.server.client().with_token(token);
     let namespaces = format!("/sandbox/tenants/{}/api/v1/namespaces", ws.replace('_', "-"));
     assert_eq!(cluster.status(&namespaces).await, 200);
 
-    // Ten at once whose token has ended: one renews it, and the others have what it got.
-    machine.grow_old();
-    let before = machine.held()["refresh_token"].clone();
-    let asking: Vec<_> =
+    // Of ten concurrent processes with an expired token, one refreshes it and the others use the result.
+    machine.expire_token();
+    let before = machine.saved_login()["refresh_token"].clone();
+    let processes: Vec<_> =
         (0..10).map(|_| machine.command(&arguments).stdout(Stdio::piped()).spawn().unwrap()).collect();
-    for child in asking {
+    for child in processes {
         assert!(child.wait_with_output().unwrap().status.success());
     }
-    assert_ne!(machine.held()["refresh_token"], before);
+    assert_ne!(machine.saved_login()["refresh_token"], before);
     let events = ann.get("/auth/security-events").await.to_string();
     assert_eq!(events.matches("token_refreshed").count(), 1, "{events}");
 
-    // Whoever ends the session elsewhere has ended it here.
+    // A session that is ended elsewhere is no longer valid for the command line.
     let sessions = ann.get("/auth/sessions").await;
     assert_eq!(
         sessions["items"].as_array().unwrap().len(),
         2,
-        "the browser's and the command line's: {sessions}"
+        "those of the browser and of the command line: {sessions}"
     );
     let current = sessions["items"].as_array().unwrap().iter().find(|one| one["current"] == true).unwrap();
     assert_eq!(current["client"], "hexabase");
     assert_eq!(ann.delete(&format!("/auth/sessions/{}", current["id"].as_str().unwrap())).await, 204);
-    machine.grow_old();
-    fails_with(&mut machine.command(&arguments), "your sign-in there is over");
-    assert_eq!(machine.held(), Value::Null);
+    machine.expire_token();
+    fails_with(&mut machine.command(&arguments), "your session has ended");
+    assert_eq!(machine.saved_login(), Value::Null);
 
-    // Where there is no browser, one elsewhere does; and signing out ends it.
-    let said = machine.sign_in("ann@example.com", &["--device"], "Your device is connected").await;
-    assert_eq!(said, format!("signed in at {} as ann@example.com", machine.server));
-    let again = house.server.client().with_token(machine.held()["access_token"].as_str().unwrap());
-    assert_eq!(again.status("/auth/me").await, 200);
-    assert_eq!(machine.says(&["logout"]), format!("signed out at {}\n", machine.server));
-    assert_eq!(again.status("/auth/me").await, 401);
-    assert_eq!(machine.held(), Value::Null);
+    // Sign-in with a browser on another machine, and logout.
+    let output = machine.sign_in("ann@example.com", &["--device"], "Your device is connected").await;
+    assert_eq!(output, format!("signed in to {} as ann@example.com", machine.server));
+    let client = setup.server.client().with_token(machine.saved_login()["access_token"].as_str().unwrap());
+    assert_eq!(client.status("/auth/me").await, 200);
+    assert_eq!(machine.run(&["logout"]), format!("signed out of {}\n", machine.server));
+    assert_eq!(client.status("/auth/me").await, 401);
+    assert_eq!(machine.saved_login(), Value::Null);
 }
 
 #[tokio::test]
-async fn a_workspace_is_a_client_by_itself_and_its_cluster_takes_its_tokens() {
-    let house = House::start(&[]).await;
-    let machine = Machine::new(&house.server);
+async fn workspace_is_a_built_in_client_whose_tokens_its_cluster_accepts() {
+    let setup = ServerWithProvider::start(&[]).await;
+    let machine = Machine::new(&setup.server);
     machine.sign_in("ann@example.com", &[], "go back to your terminal").await;
-    let ann = house.server.client().with_token(machine.held()["access_token"].as_str().unwrap());
+    let ann = setup.server.client().with_token(machine.saved_login()["access_token"].as_str().unwrap());
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let mut made = Vec::new();
+    let mut ids = Vec::new();
     for name in ["shop", "other"] {
         let ws = ann.post(&workspaces, &json!({ "name": name, "plan_id": "starter" })).await;
-        made.push(ws["id"].as_str().unwrap().to_owned());
+        ids.push(ws["id"].as_str().unwrap().to_owned());
     }
-    for ws in &made {
+    for ws in &ids {
         while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    let all = client(&json!({
-        "issuer": house.server.url,
-        "clientId": made[0],
+    let steps = run_client(&json!({
+        "issuer": setup.server.url,
+        "clientId": ids[0],
         "scope": "openid offline_access",
         "person": "ann@example.com",
         "chromium": browser(),
     }))
     .await;
-    assert!(steps(&all).ends_with(&["device", "revocation", "logout"]), "{all:?}");
-    let code = seen(&all, "code");
+    assert!(step_names(&steps).ends_with(&["device", "revocation", "logout"]), "{steps:?}");
+    let code = find_step(&steps, "code");
     let claims = &code["claims"];
-    assert_eq!((&claims["aud"], &claims["org"]), (&json!(made[0]), &json!(org)));
+    assert_eq!((&claims["aud"], &claims["org"]), (&json!(ids[0]), &json!(org)));
     assert_eq!(claims["groups"], json!(["WSAdmins", "WorkspaceMembers"]));
-    let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
-    assert_eq!(life, 600, "{claims}");
-    for token in [code, seen(&all, "refresh")] {
-        let cluster = house.server.client().with_token(token["idToken"].as_str().unwrap());
+    let lifetime = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    assert_eq!(lifetime, 600, "{claims}");
+    for token in [code, find_step(&steps, "refresh")] {
+        let cluster = setup.server.client().with_token(token["idToken"].as_str().unwrap());
         let namespaces = |ws: &str| format!("/sandbox/tenants/{}/api/v1/namespaces", ws.replace('_', "-"));
-        assert_eq!(cluster.status(&namespaces(&made[0])).await, 200);
-        assert_eq!(cluster.status(&namespaces(&made[1])).await, 401);
-        assert_eq!(cluster.status("/api/v1/organizations").await, 401, "it is not for the API");
+        assert_eq!(cluster.status(&namespaces(&ids[0])).await, 200);
+        assert_eq!(cluster.status(&namespaces(&ids[1])).await, 401);
+        assert_eq!(cluster.status("/api/v1/organizations").await, 401, "the API rejects cluster tokens");
     }
-    let kubeconfig = ann.text(&format!("{workspaces}/{}/kubeconfig?auth=kubelogin", made[0])).await;
-    for part in ["oidc-login", &format!("--oidc-issuer-url={}", house.server.url), &made[0]] {
+    let kubeconfig = ann.text(&format!("{workspaces}/{}/kubeconfig?auth=kubelogin", ids[0])).await;
+    for part in ["oidc-login", &format!("--oidc-issuer-url={}", setup.server.url), &ids[0]] {
         assert!(kubeconfig.contains(part), "{kubeconfig}");
     }
 }
 
 #[tokio::test]
-async fn a_job_of_a_ci_system_gets_into_a_cluster_without_a_secret() {
+async fn ci_job_accesses_a_cluster_without_a_stored_secret() {
     let folder = tempfile::tempdir().unwrap();
     let address = format!("127.0.0.1:{}", free_port());
     let arguments = ["serve", "--dev", "--listen", &address];
@@ -304,19 +311,19 @@ async fn a_job_of_a_ci_system_gets_into_a_cluster_without_a_secret() {
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let made = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
-    let ws = made["id"].as_str().unwrap();
+    let workspace = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let ws = workspace["id"].as_str().unwrap();
     let accounts = format!("/api/v1/organizations/{org}/service-accounts");
     let account = ann.post(&accounts, &json!({ "name": "deployer", "role": "member" })).await;
     let account = account["id"].as_str().unwrap();
     let groups = ann.get(&format!("{workspaces}/{ws}/groups")).await;
     let admins =
         groups["items"].as_array().unwrap().iter().find(|group| group["name"] == "WSAdmins").unwrap();
-    let place = format!("groups/{}/members/{account}", admins["id"].as_str().unwrap());
-    ann.put(&format!("{workspaces}/{ws}/{place}"), &Value::Null).await;
+    let membership = format!("groups/{}/members/{account}", admins["id"].as_str().unwrap());
+    ann.put(&format!("{workspaces}/{ws}/{membership}"), &Value::Null).await;
     server.stop();
 
-    // From now on a repository's jobs are the service account.
+    // With the trust, jobs of the repository act as the service account.
     let ci = CiPeer::start();
     let mut command = program(folder.path());
     command
@@ -341,19 +348,19 @@ async fn a_job_of_a_ci_system_gets_into_a_cluster_without_a_secret() {
             .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", CiPeer::REQUEST_TOKEN);
         command
     };
-    let done = job("acme/shop").output().unwrap();
-    assert!(done.status.success(), "{done:?}");
-    let credential: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let output = job("acme/shop").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let credential: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(namespaces_as(credential["status"]["token"].as_str().unwrap()).await, 200);
-    fails_with(&mut job("evil/shop"), "the subject_token is not valid");
+    fails_with(&mut job("evil/shop"), "subject_token is invalid or has expired");
 
-    // Others hand a job its token in a variable.
-    let own = ci.token("acme/shop", &machine.server).await;
-    let mut handed = machine.command(&["credential", "--server", &machine.server, "--workspace", ws]);
-    let done = handed.env("HEXABASE_ID_TOKEN", &own).output().unwrap();
-    assert!(done.status.success(), "{done:?}");
-    assert_eq!(namespaces_as(&own).await, 401, "the cluster knows nobody but us");
-    assert_eq!(server.client().with_token(&own).status("/auth/me").await, 401, "and it is not for the API");
-    let elsewhere = ci.token("acme/shop", "https://elsewhere.example").await;
-    fails_with(handed.env("HEXABASE_ID_TOKEN", &elsewhere), "the subject_token is not valid");
+    // Other CI systems pass the token in a variable.
+    let token = ci.token("acme/shop", &machine.server).await;
+    let mut command = machine.command(&["credential", "--server", &machine.server, "--workspace", ws]);
+    let output = command.env("HEXABASE_ID_TOKEN", &token).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(namespaces_as(&token).await, 401, "the cluster accepts only tokens of Hexabase");
+    assert_eq!(server.client().with_token(&token).status("/auth/me").await, 401, "the API rejects CI tokens");
+    let other_audience = ci.token("acme/shop", "https://elsewhere.example").await;
+    fails_with(command.env("HEXABASE_ID_TOKEN", &other_audience), "subject_token is invalid or has expired");
 }

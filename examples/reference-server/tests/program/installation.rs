@@ -1,4 +1,4 @@
-//! A whole installation: servers, a cluster, and programs that work on them.
+//! Complete installation: backends, a host cluster, and processes that use them.
 
 use std::process::{Command, Output};
 
@@ -7,23 +7,23 @@ use tempfile::TempDir;
 
 use crate::process::{Process, old_program, program};
 
-/// 32 bytes, in base64.
+/// Master key: 32 bytes in base64.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Servers of its own, and a sandbox as a process of its own: a cluster that lives on when programs die.
+/// Backends for one test, with a sandbox in a separate process as host cluster, which survives the other processes.
 pub(crate) struct Installation {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) nats: Nats,
     pub(crate) database: String,
-    /// Whom programs sign in to the database as.
+    /// Database user of the processes.
     pub(crate) user: &'static str,
     pub(crate) cluster: Process,
     pub(crate) folder: TempDir,
 }
 
 impl Installation {
-    /// With a database that has been migrated.
+    /// Starts the backends and migrates a new database.
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (postgres, redis, nats) = (Postgres::start(), Redis::start(&[]), Nats::start(&[]));
@@ -52,16 +52,16 @@ impl Installation {
         ]
     }
 
-    /// Starts a program that goes on: `api` or `worker`.
+    /// Starts an `api` or `worker` process.
     pub(crate) async fn start(&self, name: &str, command: &str) -> Process {
         self.spawn(name, command, program(self.folder.path()), self.environment(self.user)).await
     }
 
-    /// The same of the release before this one.
+    /// Starts a process of the previous release.
     pub(crate) async fn start_old(&self, name: &str, command: &str) -> Process {
         let help = old_program(self.folder.path()).args([command, "--help"]).output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
-        // It refuses what it does not know.
+        // The previous release rejects variables that it does not know.
         let mut environment = self.environment(self.user);
         environment.retain(|(name, _)| help.contains(name));
         self.spawn(name, command, old_program(self.folder.path()), environment).await
@@ -78,19 +78,19 @@ impl Installation {
         Process::spawn(name, self.folder.path(), &mut program).await
     }
 
-    /// Runs a program that comes to an end, and answers what it said.
+    /// Runs a command to completion and returns its standard output.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.run_as(self.user, arguments)
     }
 
-    /// The same as another user of the database.
+    /// Runs a command to completion as a database user, and returns its standard output.
     pub(crate) fn run_as(&self, user: &str, arguments: &[&str]) -> String {
-        let done = self.try_as(user, arguments);
-        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
+        let output = self.try_as(user, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs a program that may fail.
+    /// Runs a command that may fail, as a database user.
     pub(crate) fn try_as(&self, user: &str, arguments: &[&str]) -> Output {
         program(self.folder.path()).args(arguments).envs(self.environment(user)).output().unwrap()
     }

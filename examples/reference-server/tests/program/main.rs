@@ -1,18 +1,18 @@
-//! The program, as operators run it.
+//! Tests of the program `hexabase`, run as processes as in production.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-#![expect(clippy::print_stdout, reason = "the chaos test tells what it does")]
+#![expect(clippy::print_stdout, reason = "the chaos test prints its progress")]
 
 mod billing;
 mod chaos;
 mod clusters;
 mod identity;
 mod installation;
-mod live;
 mod operations;
 mod process;
+mod real_cluster;
+mod rolling_upgrade;
 mod sessions;
-mod upgrade;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -26,34 +26,34 @@ use process::{Process, fails_with, program};
 use serde_json::{Value, json};
 
 #[test]
-fn the_main_job_is_done_on_an_empty_and_on_an_existing_database() {
+fn the_main_job_succeeds_on_an_empty_and_on_an_existing_database() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/walk-twice");
-    let walked = Command::new(script).arg(env!("CARGO_BIN_EXE_hexabase")).output().unwrap();
-    let (out, errors) = (String::from_utf8_lossy(&walked.stdout), String::from_utf8_lossy(&walked.stderr));
-    assert!(walked.status.success(), "{out}\n{errors}");
-    assert_eq!(out.matches("The main job is done as it should be.").count(), 2, "{out}");
+    let output = Command::new(script).arg(env!("CARGO_BIN_EXE_hexabase")).output().unwrap();
+    let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{errors}");
+    assert_eq!(out.matches("walk completed: all steps passed").count(), 2, "{out}");
 }
 
 #[tokio::test]
-async fn killed_in_the_middle_of_provisioning_it_finishes_after_a_restart_and_doubles_nothing() {
+async fn provisioning_continues_without_duplicates_after_the_server_is_killed() {
     let folder = tempfile::tempdir().unwrap();
-    // The cluster is a process of its own, as in production: it lives on when the server dies.
+    // The cluster is a separate process, as in production, and survives the server.
     let cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
     let tenants = cluster.tenant_address();
-    let there = ["--kubeconfig", "sandbox.kubeconfig", "--tenant-address", &tenants];
-    let serve = [&["serve", "--dev", "--listen", "127.0.0.1:0"], &there[..]].concat();
+    let host_options = ["--kubeconfig", "sandbox.kubeconfig", "--tenant-address", &tenants];
+    let serve = [&["serve", "--dev", "--listen", "127.0.0.1:0"], &host_options[..]].concat();
 
     let server = Process::start(folder.path(), &serve).await;
     let ann = server.sign_in("ann@example.com").await;
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let mut bought = BTreeSet::new();
+    let mut ids = BTreeSet::new();
     for name in ["one", "two", "three"] {
-        let made = ann.post(&workspaces, &json!({ "name": name, "plan_id": "starter" })).await;
-        bought.insert(made["id"].as_str().unwrap().to_owned());
+        let workspace = ann.post(&workspaces, &json!({ "name": name, "plan_id": "starter" })).await;
+        ids.insert(workspace["id"].as_str().unwrap().to_owned());
     }
-    // It is under way: the host has heard of one.
+    // Provisioning has started once the host has the first namespace.
     let host = cluster.client();
     let namespaces = async || {
         let all = host.get("/sandbox/host/api/v1/namespaces").await;
@@ -77,7 +77,7 @@ async fn killed_in_the_middle_of_provisioning_it_finishes_after_a_restart_and_do
     while phases(&ann.get(&workspaces).await) != ["ready", "ready", "ready"] {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(namespaces().await, bought);
+    assert_eq!(namespaces().await, ids);
     let control_planes = host.get("/sandbox/host/apis/apps/v1/statefulsets").await;
     assert_eq!(control_planes["items"].as_array().unwrap().len(), 3);
     let log = ann.get(&format!("/api/v1/organizations/{org}/audit-events?action=workspace.create")).await;
@@ -86,48 +86,48 @@ async fn killed_in_the_middle_of_provisioning_it_finishes_after_a_restart_and_do
 }
 
 #[tokio::test]
-async fn processes_of_their_own_on_real_servers_do_the_job_together() {
+async fn several_api_and_worker_processes_share_real_backends() {
     let installation = Installation::new().await;
     let apis = [installation.start("api-1", "api").await, installation.start("api-2", "api").await];
     let workers =
         [installation.start("worker-1", "worker").await, installation.start("worker-2", "worker").await];
     let ann = apis[0].sign_in("ann@example.com").await;
-    let also_ann = ann.clone().at(&apis[1].url);
+    let ann_at_second = ann.clone().at(&apis[1].url);
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
     let ws = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
     let path = format!("{workspaces}/{}", ws["id"].as_str().unwrap());
-    while also_ann.get(&path).await["phase"] != "ready" {
+    while ann_at_second.get(&path).await["phase"] != "ready" {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for process in apis.iter().chain(&workers) {
         let ready = process.client().get("/readyz").await;
         assert_eq!(ready["backends"]["store"], "ok", "{ready}");
     }
-    let backends = &also_ann.get("/api/v1/info").await["backends"];
+    let backends = &ann_at_second.get("/api/v1/info").await["backends"];
     assert_eq!((&backends["store"], &backends["queue"]), (&json!("postgres"), &json!("nats")));
     assert_eq!(workers[0].client().status("/api/v1/plans").await, 404, "a worker serves no API");
 
-    // Whoever signs out at one replica is signed out at the other.
+    // A logout at one replica applies to all of them.
     ann.post("/auth/logout", &Value::Null).await;
-    assert_eq!(also_ann.status(&path).await, 401);
+    assert_eq!(ann_at_second.status(&path).await, 401);
     for process in workers.into_iter().chain(apis) {
         process.stop();
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_named_by_readyz_and_requests_fail_fast() {
+async fn readyz_names_unavailable_backends_and_requests_fail_fast() {
     let mut installation = Installation::new().await;
     let api = installation.start("api", "api").await;
     let ann = api.sign_in("ann@example.com").await;
     let ready = async || {
-        let (status, body) = api.client().answer_of("/readyz").await;
+        let (status, body) = api.client().get_with_status("/readyz").await;
         (status, body["backends"].clone())
     };
     installation.redis.stop();
-    assert_eq!(ann.status("/api/v1/organizations").await, 503, "who was signed out cannot be known");
+    assert_eq!(ann.status("/api/v1/organizations").await, 503, "revoked sessions are unknown without Redis");
     let (status, backends) = ready().await;
     assert_eq!(
         (status, &backends["ephemeral"], &backends["store"]),
@@ -143,7 +143,7 @@ async fn a_server_that_is_away_is_named_by_readyz_and_requests_fail_fast() {
     while ready().await.1["queue"] != "unavailable" {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // What is asked for is taken all the same: it waits in the outbox.
+    // Without NATS, changes are accepted and their messages wait in the outbox.
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     ann.post("/api/v1/organizations", &organization).await;
     installation.postgres.stop(true);
@@ -154,20 +154,23 @@ async fn a_server_that_is_away_is_named_by_readyz_and_requests_fail_fast() {
     while ready().await.0 != 200 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let mine = ann.get("/api/v1/organizations").await;
-    assert!(mine["items"].as_array().unwrap().iter().any(|one| one["name"] == "acme"), "{mine}");
+    let organizations = ann.get("/api/v1/organizations").await;
+    assert!(
+        organizations["items"].as_array().unwrap().iter().any(|one| one["name"] == "acme"),
+        "{organizations}"
+    );
 }
 
 #[tokio::test]
-async fn kubectl_trusts_a_server_with_a_certificate_of_ones_own_authority() {
+async fn kubectl_trusts_a_server_with_a_certificate_of_a_private_ca() {
     let folder = tempfile::tempdir().unwrap();
-    let (_server, nobody) = Process::over_tls(folder.path(), "127.0.0.1", &[]).await;
-    let ann = nobody.sign_in("ann@example.com").await;
+    let (_server, anonymous) = Process::start_with_tls(folder.path(), "127.0.0.1", &[]).await;
+    let ann = anonymous.sign_in("ann@example.com").await;
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let made = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
-    let shop = format!("{workspaces}/{}", made["id"].as_str().unwrap());
+    let workspace = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let shop = format!("{workspaces}/{}", workspace["id"].as_str().unwrap());
     while ann.get(&shop).await["phase"] != "ready" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -176,70 +179,70 @@ async fn kubectl_trusts_a_server_with_a_certificate_of_ones_own_authority() {
     let exec = kubeconfig.auth_infos[0].auth_info.as_ref().unwrap().exec.clone().unwrap();
     let token =
         ann.post("/api/v1/me/tokens", &json!({ "name": "kubectl", "scopes": ["clusters:access"] })).await;
-    let asked = program(folder.path())
+    let output = program(folder.path())
         .args(exec.args.unwrap())
         .env("HEXABASE_TOKEN", token["secret"].as_str().unwrap())
         .output()
         .unwrap();
-    let credential: Value = serde_json::from_slice(&asked.stdout).unwrap_or_else(|_| panic!("{asked:?}"));
+    let credential: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
     assert_eq!(credential["kind"], "ExecCredential");
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_is_shown_without_a_restart() {
+async fn renewed_certificate_is_used_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (Certificates::new(), Certificates::new());
     let (chain, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
-    let put = |certificates: &Certificates| {
+    let install = |certificates: &Certificates| {
         std::fs::copy(certificates.certificate(), &chain).unwrap();
         std::fs::copy(certificates.key(), &key).unwrap();
     };
-    put(&old);
+    install(&old);
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let (listen, url) = (format!("127.0.0.1:{port}"), format!("https://127.0.0.1:{port}"));
     let mut command = program(folder.path());
     command.args(["serve", "--dev", "--listen", &listen, "--public-url", &url]);
     command.arg("--tls-cert").arg(&chain).arg("--tls-key").arg(&key);
     let _server = Process::spawn("serve", folder.path(), &mut command).await;
-    let is_shown = async |certificates: &Certificates| {
+    let is_used = async |certificates: &Certificates| {
         let authority =
             reqwest::Certificate::from_pem(&std::fs::read(certificates.authority()).unwrap()).unwrap();
         let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
         client.get(format!("{url}/healthz")).send().await.is_ok()
     };
-    assert!(is_shown(&old).await && !is_shown(&new).await);
-    put(&new);
-    while !is_shown(&new).await {
+    assert!(is_used(&old).await && !is_used(&new).await);
+    install(&new);
+    while !is_used(&new).await {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(!is_shown(&old).await);
+    assert!(!is_used(&old).await);
 }
 
 #[tokio::test]
-async fn kubectl_gets_its_token_from_the_program() {
+async fn credential_command_prints_cluster_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let server = Process::start(folder.path(), &["serve", "--dev", "--listen", "127.0.0.1:0"]).await;
     let ann = server.sign_in("ann@example.com").await;
     let organization = json!({ "name": "acme", "display_name": "Acme" });
     let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
     let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let made = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
-    let ws = made["id"].as_str().unwrap();
+    let workspace = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let ws = workspace["id"].as_str().unwrap();
     while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let token =
         ann.post("/api/v1/me/tokens", &json!({ "name": "kubectl", "scopes": ["clusters:access"] })).await;
-    let asked = program(folder.path())
+    let output = program(folder.path())
         .args(["credential", "--server", &server.url, "--workspace", ws])
         .env("HEXABASE_TOKEN", token["secret"].as_str().unwrap())
         .output()
         .unwrap();
-    let credential: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    let credential: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(credential["kind"], "ExecCredential");
     assert!(credential["status"]["expirationTimestamp"].as_str().unwrap().ends_with('Z'), "{credential}");
 
-    // The token is good for its own workspace's cluster, and for no other.
+    // The token is valid for the cluster of its workspace only.
     let other = ann.post(&workspaces, &json!({ "name": "other", "plan_id": "starter" })).await;
     let other = other["id"].as_str().unwrap();
     while ann.get(&format!("{workspaces}/{other}")).await["phase"] != "ready" {
@@ -250,21 +253,21 @@ async fn kubectl_gets_its_token_from_the_program() {
     let bearer = server.client().with_token(credential["status"]["token"].as_str().unwrap());
     assert_eq!(bearer.status(&namespaces(ws)).await, 200);
     assert_eq!(bearer.status(&namespaces(other)).await, 401);
-    assert_eq!(server.client().status(&namespaces(ws)).await, 403, "anonymous callers may do nothing");
+    assert_eq!(server.client().status(&namespaces(ws)).await, 403, "anonymous callers have no permissions");
 
-    let mut refused = program(folder.path());
-    refused.args(["credential", "--server", &server.url, "--workspace", ws]);
-    fails_with(refused.env("HEXABASE_TOKEN", "hxb_forged"), "not valid");
+    let mut rejected = program(folder.path());
+    rejected.args(["credential", "--server", &server.url, "--workspace", ws]);
+    fails_with(rejected.env("HEXABASE_TOKEN", "hxb_forged"), "invalid or has expired");
     let mut unset = program(folder.path());
     fails_with(unset.args(["credential", "--server", &server.url, "--workspace", ws]), "hexabase login");
 }
 
 #[test]
-fn what_is_wrong_with_the_settings_is_said_in_one_line() {
+fn configuration_errors_are_reported_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
+    let path = folder.path();
     let with = |arguments: &[&str]| {
-        let mut command = program(here);
+        let mut command = program(path);
         command.args(arguments);
         command
     };
@@ -272,21 +275,21 @@ fn what_is_wrong_with_the_settings_is_said_in_one_line() {
     fails_with(&mut with(&["serve", "--public-url", "https://hexabase.example"]), "HEXABASE_MASTER_KEY");
     fails_with(&mut with(&["api", "--dev"]), "redis_url");
     fails_with(&mut with(&["serve", "--dev", "--database-url", "mysql://db"]), "sqlite://");
-    let nowhere = "postgres://ann:hunter2@127.0.0.1:1/db";
-    let line = fails_with(&mut with(&["serve", "--dev", "--database-url", nowhere]), "database");
+    let unreachable = "postgres://ann:hunter2@127.0.0.1:1/db";
+    let line = fails_with(&mut with(&["serve", "--dev", "--database-url", unreachable]), "database");
     assert!(!line.contains("hunter2"), "{line}");
     fails_with(&mut with(&["serve", "--dev", "--plans", "missing.toml"]), "missing.toml");
     fails_with(&mut with(&["serve", "--dev", "--kubeconfig", "missing.yaml"]), "missing.yaml");
     fails_with(with(&["serve", "--dev"]).env("HEXABASE_LISTENN", "127.0.0.1:0"), "HEXABASE_LISTENN");
-    std::fs::write(here.join("hexabase.toml"), "dev = true\nlisten_on = \"127.0.0.1:0\"\n").unwrap();
+    std::fs::write(path.join("hexabase.toml"), "dev = true\nlisten_on = \"127.0.0.1:0\"\n").unwrap();
     fails_with(&mut with(&["serve", "--config", "hexabase.toml"]), "line 2");
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap().to_string();
     fails_with(&mut with(&["serve", "--dev", "--listen", &address]), "--listen");
 }
 
 #[test]
-fn a_secret_that_is_no_key_is_not_repeated_in_the_error() {
+fn invalid_master_key_is_not_printed() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program(folder.path());
     command
@@ -297,7 +300,7 @@ fn a_secret_that_is_no_key_is_not_repeated_in_the_error() {
 }
 
 #[tokio::test]
-async fn settings_come_from_a_file_too() {
+async fn configuration_file_sets_options() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(
         folder.path().join("hexabase.toml"),
@@ -314,12 +317,12 @@ async fn settings_come_from_a_file_too() {
 }
 
 #[test]
-fn the_program_describes_itself() {
+fn program_describes_its_commands_and_api() {
     let folder = tempfile::tempdir().unwrap();
     let out = |arguments: &[&str]| {
-        let done = program(folder.path()).args(arguments).output().unwrap();
-        assert!(done.status.success(), "{arguments:?}");
-        String::from_utf8(done.stdout).unwrap()
+        let output = program(folder.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(out(&["version"]), format!("hexabase {}\n", env!("CARGO_PKG_VERSION")));
     let document: Value = serde_json::from_str(&out(&["openapi"])).unwrap();
@@ -335,11 +338,11 @@ fn the_program_describes_itself() {
 }
 
 #[test]
-fn what_an_administrator_of_a_host_has_to_apply_is_written_out() {
+fn host_setup_prints_the_manifest_of_a_host_cluster() {
     let run = |arguments: &[&str]| {
-        let done = program(Path::new(".")).arg("host-setup").args(arguments).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).unwrap()
+        let output = program(Path::new(".")).arg("host-setup").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     };
     let manifest = run(&[]);
     let kinds: Vec<&str> = manifest.lines().filter_map(|line| line.strip_prefix("kind: ")).collect();

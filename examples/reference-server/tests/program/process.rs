@@ -1,4 +1,4 @@
-//! Programs that are started and stopped, and a client to speak to them.
+//! Processes of the program, and a client for their API.
 
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -9,12 +9,13 @@ use std::time::Duration;
 use hexabase_test_servers::Certificates;
 use serde_json::{Value, json};
 
-/// The program in a folder, with an environment in which nothing is set.
+/// Returns a command that runs the program in a folder, without `HEXABASE_` variables.
 pub(crate) fn program(folder: &Path) -> Command {
     program_of(folder, Path::new(env!("CARGO_BIN_EXE_hexabase")))
 }
 
-/// The release before this one, which `HEXABASE_TEST_OLD_PROGRAM` names; without it this one once more.
+/// Returns a command that runs the previous release, `HEXABASE_TEST_OLD_PROGRAM`; if that is not set, the current
+/// program.
 pub(crate) fn old_program(folder: &Path) -> Command {
     match std::env::var_os("HEXABASE_TEST_OLD_PROGRAM") {
         Some(file) => program_of(folder, Path::new(&file)),
@@ -22,29 +23,30 @@ pub(crate) fn old_program(folder: &Path) -> Command {
     }
 }
 
-/// The same of another release.
+/// Returns a command that runs a file in a folder, without `HEXABASE_` variables and `KUBECONFIG`.
 fn program_of(folder: &Path, file: &Path) -> Command {
     let mut command = Command::new(file);
-    let settings = std::env::vars().filter(|(name, _)| name.starts_with("HEXABASE_") || name == "KUBECONFIG");
-    for (name, _) in settings {
+    let variables =
+        std::env::vars().filter(|(name, _)| name.starts_with("HEXABASE_") || name == "KUBECONFIG");
+    for (name, _) in variables {
         command.env_remove(name);
     }
     command.current_dir(folder);
     command
 }
 
-/// Asserts that a command fails with one line that contains a word, and answers the line.
-pub(crate) fn fails_with(command: &mut Command, word: &str) -> String {
-    let done = command.stdin(Stdio::null()).output().unwrap();
-    let errors = String::from_utf8(done.stderr).unwrap();
-    assert!(!done.status.success(), "it succeeded, without a word of {word}");
+/// Asserts that a command fails with exactly one error line that contains a text, and returns the line.
+pub(crate) fn fails_with(command: &mut Command, expected: &str) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "the command succeeded; expected an error with {expected:?}");
     let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(lines.len(), 1, "{errors}");
-    assert!(lines[0].contains(word), "{errors}");
+    assert!(lines[0].contains(expected), "{errors}");
     lines[0].to_owned()
 }
 
-/// A program that runs. It dies with this.
+/// Running process. It is killed on drop.
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
@@ -52,15 +54,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the program, and waits for the line that says where it listens.
+    /// Starts the program, and waits until it prints the address that it listens on.
     pub(crate) async fn start(folder: &Path, arguments: &[&str]) -> Self {
         Self::spawn(arguments[0], folder, program(folder).args(arguments)).await
     }
 
-    /// As [`Self::start`], under a name of its own.
+    /// Starts a command as [`Self::start`] does, with a name for its output files.
     pub(crate) async fn spawn(name: &str, folder: &Path, command: &mut Command) -> Self {
         let (out, log) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.log")));
-        // What a predecessor of the same name logged stays.
+        // The log of a previous process of this name is kept.
         let appended = std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let mut child = command
             .stdin(Stdio::null())
@@ -69,11 +71,11 @@ impl Process {
             .spawn()
             .unwrap();
         loop {
-            let said = std::fs::read_to_string(&out).unwrap();
-            let line = said.lines().next().filter(|_| said.contains('\n')).unwrap_or_default();
+            let output = std::fs::read_to_string(&out).unwrap();
+            let line = output.lines().next().filter(|_| output.contains('\n')).unwrap_or_default();
             let listening = line.split_once("(listening on ").map(|(_, rest)| rest.trim_end_matches(')'));
-            let named = || line.split(' ').find_map(|word| word.strip_prefix("http://"));
-            if let Some(address) = listening.or_else(named) {
+            let sandbox_url = || line.split(' ').find_map(|word| word.strip_prefix("http://"));
+            if let Some(address) = listening.or_else(sandbox_url) {
                 let url = format!("http://{}", address.split("/sandbox").next().unwrap());
                 return Self { child, log, url };
             }
@@ -84,9 +86,9 @@ impl Process {
         }
     }
 
-    /// Starts the server at an address of this machine, speaking https with a certificate of an authority of its own.
-    pub(crate) async fn over_tls(folder: &Path, address: &str, more: &[&str]) -> (Self, Client) {
-        let certificates = Certificates::naming(address);
+    /// Starts a development server over https at an address of this machine, with a certificate of a new private CA.
+    pub(crate) async fn start_with_tls(folder: &Path, address: &str, more: &[&str]) -> (Self, Client) {
+        let certificates = Certificates::for_name(address);
         let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
         let (listen, url) = (format!("{address}:{port}"), format!("https://{address}:{port}"));
         let mut command = program(folder);
@@ -95,44 +97,44 @@ impl Process {
         command.arg("--issuer-ca").arg(certificates.authority());
         let process = Self::spawn("serve", folder, &mut command).await;
         let authority = std::fs::read(certificates.authority()).unwrap();
-        let client = process.client().over_tls(&url, &authority);
+        let client = process.client().with_tls(&url, &authority);
         (process, client)
     }
 
-    /// Ends it as a power cut would.
+    /// Kills the process without a shutdown.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
-    /// Asks it to stop, which it must do well, and answers what it logged.
+    /// Stops the process, which must exit successfully, and returns its log.
     pub(crate) fn stop(mut self) -> String {
         self.signal("TERM");
-        let done = self.child.wait().unwrap();
+        let status = self.child.wait().unwrap();
         let mut log = String::new();
         std::fs::File::open(&self.log).unwrap().read_to_string(&mut log).unwrap();
-        assert!(done.success(), "{done}: {log}");
+        assert!(status.success(), "{status}: {log}");
         log
     }
 
-    /// Where a sandbox has its tenants, as a server is told.
+    /// Returns the URL template of the tenant API servers of a sandbox process.
     pub(crate) fn tenant_address(&self) -> String {
         format!("{}/sandbox/tenants/{{name}}", self.url)
     }
 
-    /// Speaks to it without credentials.
+    /// Returns a client without credentials.
     pub(crate) fn client(&self) -> Client {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
         Client { http, url: self.url.clone(), token: None }
     }
 
-    /// Speaks to it as somebody.
+    /// Signs in a user and returns a client with the session.
     pub(crate) async fn sign_in(&self, email: &str) -> Client {
         self.client().sign_in(email).await
     }
@@ -140,13 +142,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Speaks to a process.
+/// Client for the API of a process.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -155,31 +157,31 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The same with a token.
+    /// Returns this client with a token.
     pub(crate) fn with_token(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self }
     }
 
-    /// The same as somebody.
+    /// Signs in a user and returns this client with the session.
     pub(crate) async fn sign_in(&self, email: &str) -> Self {
         let pair = self.post("/auth/dev/login", &json!({ "email": email })).await;
         self.clone().with_token(pair["access_token"].as_str().unwrap())
     }
 
-    /// The same over https, trusting this authority alone.
-    pub(crate) fn over_tls(self, url: &str, authority: &[u8]) -> Self {
+    /// Returns this client over https, with only this CA trusted.
+    pub(crate) fn with_tls(self, url: &str, authority: &[u8]) -> Self {
         let authority = reqwest::Certificate::from_pem(authority).unwrap();
         let builder = reqwest::Client::builder().timeout(Duration::from_secs(10));
         let http = builder.tls_certs_only([authority]).build().unwrap();
         Self { http, url: url.to_owned(), ..self }
     }
 
-    /// The same at another replica.
+    /// Returns this client for another replica.
     pub(crate) fn at(self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self }
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder) -> reqwest::Response {
+    async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Response {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -187,49 +189,49 @@ impl Client {
         request.send().await.unwrap()
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Value {
-        let answer = self.answer(request).await;
-        let (status, text) = (answer.status(), answer.text().await.unwrap());
+    async fn send_successfully(&self, request: reqwest::RequestBuilder) -> Value {
+        let response = self.send(request).await;
+        let (status, text) = (response.status(), response.text().await.unwrap());
         assert!(status.is_success(), "{status} {text}");
         if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        self.send(self.http.get(format!("{}{path}", self.url))).await
+        self.send_successfully(self.http.get(format!("{}{path}", self.url))).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
-        self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await
+        self.send_successfully(self.http.post(format!("{}{path}", self.url)).json(body)).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Value {
-        self.send(self.http.put(format!("{}{path}", self.url)).json(body)).await
+        self.send_successfully(self.http.put(format!("{}{path}", self.url)).json(body)).await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Value {
-        self.send(self.http.patch(format!("{}{path}", self.url)).json(body)).await
+        self.send_successfully(self.http.patch(format!("{}{path}", self.url)).json(body)).await
     }
 
-    /// The status with which a change is answered.
-    pub(crate) async fn patched(&self, path: &str, body: &Value) -> reqwest::StatusCode {
-        self.answer(self.http.patch(format!("{}{path}", self.url)).json(body)).await.status()
+    /// Sends a PATCH and returns the status of the response.
+    pub(crate) async fn patch_status(&self, path: &str, body: &Value) -> reqwest::StatusCode {
+        self.send(self.http.patch(format!("{}{path}", self.url)).json(body)).await.status()
     }
 
     pub(crate) async fn delete(&self, path: &str) -> u16 {
-        self.answer(self.http.delete(format!("{}{path}", self.url))).await.status().as_u16()
+        self.send(self.http.delete(format!("{}{path}", self.url))).await.status().as_u16()
     }
 
-    /// Whatever is answered, with its status.
-    pub(crate) async fn answer_of(&self, path: &str) -> (u16, Value) {
-        let answer = self.answer(self.http.get(format!("{}{path}", self.url))).await;
-        (answer.status().as_u16(), answer.json().await.unwrap())
+    /// Sends a GET and returns status and body of the response, whatever the status.
+    pub(crate) async fn get_with_status(&self, path: &str) -> (u16, Value) {
+        let response = self.send(self.http.get(format!("{}{path}", self.url))).await;
+        (response.status().as_u16(), response.json().await.unwrap())
     }
 
     pub(crate) async fn text(&self, path: &str) -> String {
-        self.answer(self.http.get(format!("{}{path}", self.url))).await.text().await.unwrap()
+        self.send(self.http.get(format!("{}{path}", self.url))).await.text().await.unwrap()
     }
 
     pub(crate) async fn status(&self, path: &str) -> u16 {
-        self.answer(self.http.get(format!("{}{path}", self.url))).await.status().as_u16()
+        self.send(self.http.get(format!("{}{path}", self.url))).await.status().as_u16()
     }
 }

@@ -1,57 +1,59 @@
-//! What there is of one customer, and how it changes.
+//! Ledger of one customer: payment methods, subscription, invoices and usage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
-use crate::billing::{Invoice, InvoiceLine, PaymentMethod, Wanted, no_payment_method, payment_failed};
+use crate::billing::{
+    DesiredSubscription, Invoice, InvoiceLine, PaymentMethod, no_payment_method, payment_failed,
+};
 use crate::clock::until;
 use crate::error::{Error, Result};
 use crate::model::{
     Hour, Interval, Meter, Money, Plan, Subscription, SubscriptionState, UnitPrice, UsagePrice,
 };
 
-/// The way to pay that works.
+/// Payment method whose payments succeed.
 pub(super) const GOOD_CARD: &str = "pm_card_visa";
-/// The way to pay that the bank refuses, by the name that Stripe gives it in tests
+/// Payment method whose payments are declined, by Stripe's test id
 /// (<https://docs.stripe.com/testing#declined-payments>).
-const REFUSED_CARD: &str = "pm_card_chargeCustomerFail";
+const DECLINED_CARD: &str = "pm_card_chargeCustomerFail";
 
-/// What there is of one customer.
+/// State of one customer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ledger {
     customer: String,
     pub(super) methods: Vec<PaymentMethod>,
-    /// Those that the bank refuses.
-    refused: BTreeSet<String>,
-    /// What was attached under a key, for when it is asked for again.
+    /// Ids of the payment methods whose payments are declined.
+    declined: BTreeSet<String>,
+    /// Payment methods by the idempotency key of the call that attached them.
     attached: BTreeMap<String, PaymentMethod>,
-    pub(super) subscription: Option<Standing>,
+    pub(super) subscription: Option<PricedSubscription>,
     pub(super) invoices: Vec<Invoice>,
-    /// What was used of something in an hour, with the moment that stands for it.
+    /// Reported usage: the reported time and the amount in thousandths of the meter's unit.
     pub(super) usage: BTreeMap<(Meter, Hour), (Timestamp, u64)>,
-    /// What is owed to the customer (below nothing) or by them, to be settled with the next invoice.
+    /// Charges and credits (negative) for the next invoice.
     pending: Vec<InvoiceLine>,
 }
 
-/// A subscription with what it costs: whoever stays on a plan stays on its price.
+/// Subscription with the plan as of its start, so that it keeps its price.
 #[derive(Debug, Clone)]
-pub(super) struct Standing {
+pub(super) struct PricedSubscription {
     pub(super) subscription: Subscription,
     period_start: Timestamp,
     plan: Plan,
 }
 
 impl Ledger {
-    /// Of a customer of whom there is nothing yet.
+    /// Creates the empty ledger of a customer.
     pub(super) fn of(customer: String) -> Self {
         Self { customer, ..Self::default() }
     }
 
     pub(super) fn position(&self, method: &str) -> Result<usize> {
-        let place = self.methods.iter().position(|known| known.id == method);
-        place.ok_or_else(|| Error::not_found("payment method"))
+        let index = self.methods.iter().position(|known| known.id == method);
+        index.ok_or_else(|| Error::not_found("payment method"))
     }
 
     pub(super) fn attach(&mut self, method: &str, key: &str) -> Result<PaymentMethod> {
@@ -60,15 +62,15 @@ impl Ledger {
         }
         let title = match method {
             GOOD_CARD => "visa •••• 4242",
-            REFUSED_CARD => "visa •••• 0341",
+            DECLINED_CARD => "visa •••• 0341",
             _ => {
-                let message = format!("there is no such way to pay here; {GOOD_CARD} and {REFUSED_CARD} are");
+                let message = format!("unknown payment method; use {GOOD_CARD} or {DECLINED_CARD}");
                 return Err(Error::invalid("payment_method", message));
             }
         };
         let id = format!("pm_{}_{}", self.customer, self.attached.len() + 1);
-        if method == REFUSED_CARD {
-            self.refused.insert(id.clone());
+        if method == DECLINED_CARD {
+            self.declined.insert(id.clone());
         }
         let is_default = self.methods.is_empty();
         let attached = PaymentMethod { id, title: title.to_owned(), is_default };
@@ -82,93 +84,99 @@ impl Ledger {
     }
 
     fn can_pay(&self) -> bool {
-        self.default_method().is_some_and(|method| !self.refused.contains(&method.id))
+        self.default_method().is_some_and(|method| !self.declined.contains(&method.id))
     }
 
-    pub(super) fn subscribe(&mut self, plan: Plan, wanted: &Wanted, now: Timestamp) -> Result<Subscription> {
-        let live = self.subscription.take_if(|standing| standing.subscription.state.is_live());
+    pub(super) fn subscribe(
+        &mut self,
+        plan: Plan,
+        desired: &DesiredSubscription,
+        now: Timestamp,
+    ) -> Result<Subscription> {
+        let live = self.subscription.take_if(|priced| priced.subscription.state.is_live());
         match live {
-            Some(standing) => self.change(standing, plan, wanted, now),
-            None => self.begin(plan, wanted, now),
+            Some(priced) => self.change(priced, plan, desired, now),
+            None => self.begin(plan, desired, now),
         }
     }
 
-    fn begin(&mut self, plan: Plan, wanted: &Wanted, now: Timestamp) -> Result<Subscription> {
+    fn begin(&mut self, plan: Plan, desired: &DesiredSubscription, now: Timestamp) -> Result<Subscription> {
         let first = self.subscription.is_none() && self.invoices.is_empty();
-        let trial = (wanted.trial_days > 0 && first).then(|| later(now, i64::from(wanted.trial_days).days()));
+        let trial =
+            (desired.trial_days > 0 && first).then(|| add_span(now, i64::from(desired.trial_days).days()));
         if trial.is_none() && self.default_method().is_none() {
             return Err(no_payment_method());
         }
-        let end = trial.unwrap_or_else(|| period_end(now, wanted.interval));
+        let end = trial.unwrap_or_else(|| period_end(now, desired.interval));
         let subscription = Subscription {
             id: format!("sub_{}_{}", self.customer, self.invoices.len() + 1),
-            plan_id: wanted.plan_id.clone(),
-            interval: wanted.interval,
-            extras: wanted.extras,
+            plan_id: desired.plan_id.clone(),
+            interval: desired.interval,
+            add_ons: desired.add_ons,
             state: if trial.is_some() { SubscriptionState::Trialing } else { SubscriptionState::Active },
             current_period_end: end,
             cancel_at_period_end: false,
             trial_end: trial,
             awaits_confirmation: false,
         };
-        let standing = Standing { subscription: subscription.clone(), period_start: now, plan };
+        let priced = PricedSubscription { subscription: subscription.clone(), period_start: now, plan };
         if trial.is_none() {
-            self.charge(standing.lines(now, end), now)?;
+            self.charge(priced.lines(now, end), now)?;
         }
-        self.subscription = Some(standing);
+        self.subscription = Some(priced);
         Ok(subscription)
     }
 
     fn change(
         &mut self,
-        before: Standing,
+        before: PricedSubscription,
         plan: Plan,
-        wanted: &Wanted,
+        desired: &DesiredSubscription,
         now: Timestamp,
     ) -> Result<Subscription> {
         let mut next = before.clone();
         let subscription = &mut next.subscription;
         subscription.cancel_at_period_end = false;
-        let same_price = subscription.plan_id == wanted.plan_id && subscription.interval == wanted.interval;
-        subscription.plan_id = wanted.plan_id.clone();
-        subscription.extras = wanted.extras;
+        let same_price = subscription.plan_id == desired.plan_id && subscription.interval == desired.interval;
+        subscription.plan_id = desired.plan_id.clone();
+        subscription.add_ons = desired.add_ons;
         if !same_price {
             next.plan = plan;
         }
         let trialing = next.subscription.state == SubscriptionState::Trialing;
-        if next.subscription.interval != wanted.interval && !trialing {
-            // A new rhythm begins a new period.
-            next.subscription.interval = wanted.interval;
+        if next.subscription.interval != desired.interval && !trialing {
+            // Another billing interval begins a new period.
+            next.subscription.interval = desired.interval;
             next.period_start = now;
-            next.subscription.current_period_end = period_end(now, wanted.interval);
+            next.subscription.current_period_end = period_end(now, desired.interval);
             let mut lines = before.unused(now);
             lines.extend(next.lines(now, next.subscription.current_period_end));
             self.charge(lines, now)?;
         } else if !trialing {
-            let (mut lines, dearer) = (before.unused(now), next.per_period() > before.per_period());
+            let (mut lines, is_upgrade) = (before.unused(now), next.per_period() > before.per_period());
             lines.extend(next.unused(now).into_iter().map(|line| InvoiceLine {
                 description: line.description.replacen("Unused", "Remaining", 1),
-                amount: line.amount.of(-line.amount.amount),
+                amount: line.amount.with_amount(-line.amount.amount),
                 ..line
             }));
             if before.per_period() == next.per_period() && same_price {
                 lines.clear();
             }
-            if dearer { self.charge(lines, now)? } else { self.pending.extend(lines) }
+            if is_upgrade { self.charge(lines, now)? } else { self.pending.extend(lines) }
         }
-        next.subscription.interval = wanted.interval;
+        next.subscription.interval = desired.interval;
         let subscription = next.subscription.clone();
         self.subscription = Some(next);
         Ok(subscription)
     }
 
-    /// Makes an invoice of these lines that is paid at once, or none at all.
+    /// Creates a paid invoice of these lines, or fails and creates none.
     fn charge(&mut self, lines: Vec<InvoiceLine>, now: Timestamp) -> Result<()> {
         if self.default_method().is_none() {
             return Err(no_payment_method());
         }
         if !self.can_pay() {
-            return Err(payment_failed("the bank refused the payment; try another way to pay"));
+            return Err(payment_failed("the card was declined; use another payment method"));
         }
         self.invoice(lines, true, now);
         Ok(())
@@ -177,7 +185,7 @@ impl Ledger {
     fn invoice(&mut self, mut lines: Vec<InvoiceLine>, paid: bool, now: Timestamp) {
         lines.splice(0..0, std::mem::take(&mut self.pending));
         let Some(currency) = lines.first().map(|line| line.amount) else { return };
-        let mut invoice = bill(lines, currency, now);
+        let mut invoice = draft_invoice(lines, currency, now);
         let number = self.invoices.len() + 1;
         invoice.id = format!("in_{}_{number}", self.customer);
         invoice.number = Some(format!("{number:04}"));
@@ -200,77 +208,77 @@ impl Ledger {
         self.invoices.push(invoice);
     }
 
-    /// Renews what should have been renewed, and ends what should have ended.
+    /// Renews or ends the subscription for each period that is over.
     pub(super) fn catch_up(&mut self, now: Timestamp) {
-        while let Some(mut standing) = self.subscription.clone() {
-            let subscription = &mut standing.subscription;
+        while let Some(mut priced) = self.subscription.clone() {
+            let subscription = &mut priced.subscription;
             let end = subscription.current_period_end;
             if !subscription.state.is_live() || now < end {
                 return;
             }
-            let used = standing.usage_lines(&self.usage);
-            let subscription = &mut standing.subscription;
+            let used = priced.usage_lines(&self.usage);
+            let subscription = &mut priced.subscription;
             if subscription.cancel_at_period_end {
                 subscription.state = SubscriptionState::Canceled;
-                self.subscription = Some(standing);
+                self.subscription = Some(priced);
                 self.invoice(used, self.can_pay(), end);
                 return;
             }
             let next = period_end(end, subscription.interval);
             subscription.current_period_end = next;
-            standing.period_start = end;
+            priced.period_start = end;
             let paid = self.can_pay();
             let open = self.invoices.iter().any(|invoice| invoice.status == "open");
-            standing.subscription.state =
+            priced.subscription.state =
                 if paid && !open { SubscriptionState::Active } else { SubscriptionState::PastDue };
-            let mut lines = standing.lines(end, next);
+            let mut lines = priced.lines(end, next);
             lines.extend(used);
-            self.subscription = Some(standing);
+            self.subscription = Some(priced);
             self.invoice(lines, paid, end);
         }
     }
 
-    /// Tries again what could not be paid.
-    pub(super) fn collect(&mut self) {
+    /// Retries the payment of open invoices.
+    pub(super) fn retry_open_invoices(&mut self) {
         if !self.can_pay() {
             return;
         }
         for invoice in self.invoices.iter_mut().filter(|invoice| invoice.status == "open") {
             "paid".clone_into(&mut invoice.status);
         }
-        if let Some(Standing { subscription, .. }) = &mut self.subscription
-            && subscription.state.owes()
+        if let Some(PricedSubscription { subscription, .. }) = &mut self.subscription
+            && subscription.state.is_payment_missing()
         {
             subscription.state = SubscriptionState::Active;
         }
     }
 
     pub(super) fn upcoming(&self, now: Timestamp) -> Option<Invoice> {
-        let standing = self.subscription.as_ref()?;
-        let subscription = &standing.subscription;
+        let priced = self.subscription.as_ref()?;
+        let subscription = &priced.subscription;
         if !subscription.state.is_live() || subscription.cancel_at_period_end {
             return None;
         }
         let end = subscription.current_period_end;
         let mut lines = self.pending.clone();
-        lines.extend(standing.lines(end, period_end(end, subscription.interval)));
-        lines.extend(standing.usage_lines(&self.usage));
+        lines.extend(priced.lines(end, period_end(end, subscription.interval)));
+        lines.extend(priced.usage_lines(&self.usage));
         let currency = lines.first()?.amount;
-        Some(bill(lines, currency, now))
+        Some(draft_invoice(lines, currency, now))
     }
 }
 
-impl Standing {
+impl PricedSubscription {
     fn prices(&self) -> Vec<(String, u32, Money)> {
-        let (interval, extras) = (self.subscription.interval, self.subscription.extras);
+        let (interval, add_ons) = (self.subscription.interval, self.subscription.add_ons);
         let (plan, price) = (&self.plan.name, self.plan.price);
         let base = price.and_then(|price| price.per(interval)).map(|price| (plan.clone(), 1, price));
-        let extra = |what: &str, unit: Option<UnitPrice>, quantity: Option<u32>| {
+        let add_on = |what: &str, unit: Option<UnitPrice>, quantity: Option<u32>| {
             let price = unit.and_then(|unit| unit.per(interval));
             price.zip(quantity).map(|(price, quantity)| (format!("{plan}, further {what}"), quantity, price))
         };
-        let workspaces = extra("workspaces", price.and_then(|price| price.workspace), extras.workspaces);
-        let nodes = extra("nodes", price.and_then(|price| price.node), extras.nodes);
+        let workspaces = add_on("workspaces", price.and_then(|price| price.workspace), add_ons.workspaces);
+        let nodes = add_on("nodes", price.and_then(|price| price.node), add_ons.nodes);
         base.into_iter().chain(workspaces).chain(nodes).collect()
     }
 
@@ -278,7 +286,7 @@ impl Standing {
         self.prices().iter().map(|(_, quantity, price)| price.times(*quantity).amount).sum()
     }
 
-    /// What a whole period costs.
+    /// Invoice lines of a whole period.
     fn lines(&self, period_start: Timestamp, period_end: Timestamp) -> Vec<InvoiceLine> {
         let line = |(description, quantity, price): (String, u32, Money)| InvoiceLine {
             description,
@@ -292,15 +300,17 @@ impl Standing {
         self.prices().into_iter().map(line).collect()
     }
 
-    /// What was used in the period, for meters that the plan charges for.
+    /// Invoice lines of the usage in the period, for the meters that the plan charges for.
     fn usage_lines(&self, usage: &BTreeMap<(Meter, Hour), (Timestamp, u64)>) -> Vec<InvoiceLine> {
         let (start, end) = (self.period_start, self.subscription.current_period_end);
         let months = self.subscription.interval.months();
         let prices = self.plan.price.map(|price| price.usage).unwrap_or_default();
         let line = |(meter, price): (Meter, &Option<UsagePrice>)| {
             let price = (*price)?;
-            let told = usage.range((meter, Hour::FIRST)..=(meter, Hour::LAST)).map(|(_, told)| *told);
-            let quantity = told.filter(|(at, _)| (start..end).contains(at)).map(|(_, amount)| amount).sum();
+            let reported =
+                usage.range((meter, Hour::FIRST)..=(meter, Hour::LAST)).map(|(_, reported)| *reported);
+            let quantity =
+                reported.filter(|(at, _)| (start..end).contains(at)).map(|(_, amount)| amount).sum();
             (quantity > 0).then(|| InvoiceLine {
                 description: format!("{}, {}", self.plan.name, meter.title()),
                 quantity,
@@ -314,13 +324,13 @@ impl Standing {
         prices.iter().filter_map(line).collect()
     }
 
-    /// What is given back for the rest of the period.
+    /// Invoice lines that credit the rest of the period.
     fn unused(&self, now: Timestamp) -> Vec<InvoiceLine> {
         let end = self.subscription.current_period_end;
         let (left, whole) = (until(now, end).as_secs(), until(self.period_start, end).as_secs());
         let line = |line: InvoiceLine| InvoiceLine {
             description: format!("Unused time on {}", line.description),
-            amount: line.amount.of(-line.amount.share(left, whole).amount),
+            amount: line.amount.with_amount(-line.amount.share(left, whole).amount),
             proration: true,
             period_start: now,
             ..line
@@ -329,8 +339,8 @@ impl Standing {
     }
 }
 
-pub(super) fn bill(lines: Vec<InvoiceLine>, currency: Money, now: Timestamp) -> Invoice {
-    let total = currency.of(lines.iter().map(|line| line.amount.amount).sum());
+pub(super) fn draft_invoice(lines: Vec<InvoiceLine>, currency: Money, now: Timestamp) -> Invoice {
+    let total = currency.with_amount(lines.iter().map(|line| line.amount.amount).sum());
     Invoice {
         id: String::new(),
         number: None,
@@ -338,7 +348,7 @@ pub(super) fn bill(lines: Vec<InvoiceLine>, currency: Money, now: Timestamp) -> 
         subtotal: total,
         tax: currency.zero(),
         total,
-        amount_due: currency.of(total.amount.max(0)),
+        amount_due: currency.with_amount(total.amount.max(0)),
         created_at: now,
         pdf_url: None,
         lines,
@@ -347,12 +357,12 @@ pub(super) fn bill(lines: Vec<InvoiceLine>, currency: Money, now: Timestamp) -> 
 
 fn period_end(start: Timestamp, interval: Interval) -> Timestamp {
     match interval {
-        Interval::Month => later(start, 1.month()),
-        Interval::Year => later(start, 1.year()),
+        Interval::Month => add_span(start, 1.month()),
+        Interval::Year => add_span(start, 1.year()),
     }
 }
 
-fn later(start: Timestamp, span: jiff::Span) -> Timestamp {
+fn add_span(start: Timestamp, span: jiff::Span) -> Timestamp {
     let end = start.to_zoned(TimeZone::UTC).checked_add(span);
     end.map_or(Timestamp::MAX, |end| end.timestamp())
 }

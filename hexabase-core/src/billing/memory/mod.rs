@@ -7,54 +7,57 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    BillingKey, BillingProvider, Invoice, NewCustomer, PaymentMethod, SetupIntent, UsageEvent, Wanted,
-    WebhookHint,
+    BillingKey, BillingProvider, DesiredSubscription, Invoice, NewCustomer, PaymentMethod, SetupIntent,
+    UsageEvent, WebhookHint,
 };
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{CustomerId, Hour, Meter, Money, Plan, Subscription, SubscriptionState};
 use crate::plans::PlanCatalog;
-use ledger::{GOOD_CARD, Ledger, Standing, bill};
+use ledger::{GOOD_CARD, Ledger, PricedSubscription, draft_invoice};
 
-/// A [`BillingProvider`] in memory, which takes no money: it keeps books as a real one does, by the platform's clock,
-/// so that everything around it can be seen working. Its ways to pay are `pm_card_visa`, which works, and
-/// `pm_card_chargeCustomerFail`, which the bank refuses.
+/// In-memory [`BillingProvider`] that charges no money. It keeps subscriptions, invoices and usage as a payment
+/// provider does, by the platform's clock, so that dependent components can be run. Its payment methods are
+/// `pm_card_visa`, whose payments succeed, and `pm_card_chargeCustomerFail`, whose payments are declined.
 #[derive(Debug)]
 pub struct MemoryBilling {
     clock: Arc<dyn Clock>,
     plans: PlanCatalog,
-    books: Mutex<BTreeMap<CustomerId, Ledger>>,
+    ledgers: Mutex<BTreeMap<CustomerId, Ledger>>,
 }
 
 impl MemoryBilling {
-    /// One that sells these plans.
+    /// Creates a provider that sells these plans.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, plans: PlanCatalog) -> Self {
-        Self { clock, plans, books: Mutex::default() }
+        Self { clock, plans, ledgers: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CustomerId, Ledger>> {
-        // Every change is made whole before anything can panic.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        // Each change is complete before anything can panic, so a poisoned lock guards valid state.
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something with a customer's books, brought up to date.
+    /// Brings the ledger of a customer up to date, and runs `work` on it.
     fn with<T>(
         &self,
         customer: &CustomerId,
         work: impl FnOnce(&mut Ledger, Timestamp) -> Result<T>,
     ) -> Result<T> {
         let now = self.clock.now();
-        let mut books = self.lock();
-        let ledger = books.get_mut(customer).ok_or_else(|| Error::not_found("customer"))?;
+        let mut ledgers = self.lock();
+        let ledger = ledgers.get_mut(customer).ok_or_else(|| Error::not_found("customer"))?;
         ledger.catch_up(now);
         work(ledger, now)
     }
 
-    fn plan(&self, wanted: &Wanted) -> Result<(Plan, Money)> {
-        let unknown = || Error::unavailable("the plan cannot be bought").with("plan", &wanted.plan_id);
-        let plan = self.plans.find(&wanted.plan_id).ok_or_else(unknown)?;
-        let price = plan.price.and_then(|price| price.per(wanted.interval)).ok_or_else(unknown)?;
+    fn plan(&self, desired: &DesiredSubscription) -> Result<(Plan, Money)> {
+        let unknown = || {
+            Error::unavailable("the plan is not for sale in this billing interval")
+                .with("plan", &desired.plan_id)
+        };
+        let plan = self.plans.find(&desired.plan_id).ok_or_else(unknown)?;
+        let price = plan.price.and_then(|price| price.per(desired.interval)).ok_or_else(unknown)?;
         Ok((plan.clone(), price))
     }
 }
@@ -69,7 +72,7 @@ impl BillingProvider for MemoryBilling {
     }
 
     async fn checkout_url(&self, customer: &CustomerId, return_to: &str, key: &BillingKey) -> Result<String> {
-        // There is nothing to enter: whoever comes back has a way to pay.
+        // The page has no form: the payment method is attached at once.
         self.with(customer, |ledger, _| ledger.attach(GOOD_CARD, &key.0).map(|_| return_to.to_owned()))
     }
 
@@ -105,15 +108,15 @@ impl BillingProvider for MemoryBilling {
             for known in &mut ledger.methods {
                 known.is_default = known.id == method;
             }
-            ledger.collect();
+            ledger.retry_open_invoices();
             Ok(())
         })
     }
 
     async fn detach_payment_method(&self, customer: &CustomerId, method: &str, _: &BillingKey) -> Result<()> {
         self.with(customer, |ledger, _| {
-            let place = ledger.position(method)?;
-            ledger.methods.remove(place);
+            let index = ledger.position(method)?;
+            ledger.methods.remove(index);
             Ok(())
         })
     }
@@ -121,37 +124,37 @@ impl BillingProvider for MemoryBilling {
     async fn subscribe(
         &self,
         customer: &CustomerId,
-        wanted: &Wanted,
+        desired: &DesiredSubscription,
         _: &BillingKey,
     ) -> Result<Subscription> {
-        let (plan, _) = self.plan(wanted)?;
+        let (plan, _) = self.plan(desired)?;
         self.with(customer, |ledger, now| {
             let mut changed = ledger.clone();
-            let subscription = changed.subscribe(plan, wanted, now)?;
+            let subscription = changed.subscribe(plan, desired, now)?;
             *ledger = changed;
             Ok(subscription)
         })
     }
 
-    async fn preview(&self, customer: &CustomerId, wanted: &Wanted) -> Result<Invoice> {
-        let (plan, price) = self.plan(wanted)?;
+    async fn preview(&self, customer: &CustomerId, desired: &DesiredSubscription) -> Result<Invoice> {
+        let (plan, price) = self.plan(desired)?;
         self.with(customer, |ledger, now| {
             let mut changed = ledger.clone();
             let invoices = changed.invoices.len();
             if !changed.methods.iter().any(|method| method.is_default) {
                 changed.attach(GOOD_CARD, "preview")?;
             }
-            changed.subscribe(plan, wanted, now)?;
+            changed.subscribe(plan, desired, now)?;
             Ok(match changed.invoices.get(invoices) {
                 Some(invoice) => Invoice { id: String::new(), number: None, ..invoice.clone() },
-                None => changed.upcoming(now).unwrap_or_else(|| bill(Vec::new(), price, now)),
+                None => changed.upcoming(now).unwrap_or_else(|| draft_invoice(Vec::new(), price, now)),
             })
         })
     }
 
     async fn find_subscription(&self, customer: &CustomerId) -> Result<Option<Subscription>> {
         self.with(customer, |ledger, _| {
-            Ok(ledger.subscription.as_ref().map(|standing| standing.subscription.clone()))
+            Ok(ledger.subscription.as_ref().map(|priced| priced.subscription.clone()))
         })
     }
 
@@ -161,8 +164,8 @@ impl BillingProvider for MemoryBilling {
 
     async fn cancel(&self, customer: &CustomerId, at_period_end: bool, _: &BillingKey) -> Result<()> {
         self.with(customer, |ledger, _| {
-            let live = ledger.subscription.as_mut().filter(|standing| standing.subscription.state.is_live());
-            if let Some(Standing { subscription, .. }) = live {
+            let live = ledger.subscription.as_mut().filter(|priced| priced.subscription.state.is_live());
+            if let Some(PricedSubscription { subscription, .. }) = live {
                 match at_period_end {
                     true => subscription.cancel_at_period_end = true,
                     false => subscription.state = SubscriptionState::Canceled,
@@ -213,13 +216,13 @@ impl BillingProvider for MemoryBilling {
         until: Hour,
     ) -> Result<u64> {
         self.with(customer, |ledger, _| {
-            let told = ledger.usage.range((meter, from)..(meter, until));
-            Ok(told.map(|(_, (_, amount))| amount).sum())
+            let reported = ledger.usage.range((meter, from)..(meter, until));
+            Ok(reported.map(|(_, (_, amount))| amount).sum())
         })
     }
 
     fn verify_webhook(&self, _: &[u8], _: &str, _: Timestamp) -> Result<WebhookHint> {
-        Err(Error::unauthenticated("no payment provider is set up that could prove to have sent this"))
+        Err(Error::unauthenticated("webhooks require a payment provider; none is configured"))
     }
 
     fn name(&self) -> &'static str {

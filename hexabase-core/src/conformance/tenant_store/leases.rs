@@ -1,28 +1,28 @@
 use std::time::Duration;
 
-use super::world::{build, later};
+use super::setup::{later, populate};
 use crate::changeset::Changeset;
-use crate::fixture::{self, THEN, id};
+use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::store::{Lease, TenantStore};
 
-const TTL: Duration = Duration::from_secs(10);
+const LEASE_TTL: Duration = Duration::from_secs(10);
 
 async fn acquire(store: &dyn TenantStore, holder: &str, seconds: i64) -> Option<Lease> {
-    store.acquire_lease("work", holder, later(seconds), TTL).await.unwrap()
+    store.acquire_lease("work", holder, later(seconds), LEASE_TTL).await.unwrap()
 }
 
-/// Nobody else gets a lease before it has expired or was released.
+/// No other holder gets a lease before it has expired or was released.
 pub async fn a_lease_excludes_others_until_it_expires(store: &dyn TenantStore) {
     let mine = acquire(store, "ann", 0).await.unwrap();
     assert_eq!((mine.name.as_str(), mine.expires_at), ("work", later(10)));
     assert!(acquire(store, "bob", 9).await.is_none());
-    assert!(store.acquire_lease("other work", "bob", THEN, TTL).await.unwrap().is_some());
+    assert!(store.acquire_lease("other work", "bob", FIXTURE_TIME, LEASE_TTL).await.unwrap().is_some());
     assert!(acquire(store, "bob", 10).await.is_some());
     assert!(acquire(store, "ann", 11).await.is_none());
 }
 
-/// Tokens grow with every acquisition, the holder's own and after a release too.
-pub async fn a_lease_grows_its_token_with_every_acquisition(store: &dyn TenantStore) {
+/// Tokens increase with every acquisition, also by the same holder and after a release.
+pub async fn every_acquisition_of_a_lease_increases_its_token(store: &dyn TenantStore) {
     let first = acquire(store, "ann", 0).await.unwrap();
     let again = acquire(store, "ann", 1).await.unwrap();
     assert!(again.token > first.token);
@@ -31,23 +31,23 @@ pub async fn a_lease_grows_its_token_with_every_acquisition(store: &dyn TenantSt
     assert!(next.token > again.token);
 }
 
-/// Whoever lost a lease can neither prolong it nor give it away.
-pub async fn a_lease_that_was_taken_over_cannot_be_renewed_or_released(store: &dyn TenantStore) {
+/// A previous holder can neither extend nor release the lease.
+pub async fn a_lost_lease_cannot_be_renewed_or_released(store: &dyn TenantStore) {
     let old = acquire(store, "ann", 0).await.unwrap();
-    assert!(store.renew_lease(&old, later(5), TTL).await.unwrap());
-    assert!(acquire(store, "bob", 14).await.is_none(), "it was renewed until 15");
+    assert!(store.renew_lease(&old, later(5), LEASE_TTL).await.unwrap());
+    assert!(acquire(store, "bob", 14).await.is_none(), "the lease was renewed until 15");
     let new = acquire(store, "bob", 15).await.unwrap();
-    assert!(!store.renew_lease(&old, later(16), TTL).await.unwrap());
+    assert!(!store.renew_lease(&old, later(16), LEASE_TTL).await.unwrap());
     store.release_lease(&old).await.unwrap();
     assert!(acquire(store, "ann", 16).await.is_none(), "bob still holds it");
     store.release_lease(&new).await.unwrap();
     assert!(acquire(store, "ann", 16).await.is_some());
 }
 
-/// Leases are listed while somebody holds them.
+/// Only held leases are listed.
 pub async fn held_leases_are_listed_by_name(store: &dyn TenantStore) {
     for (name, at) in [("b", 5), ("a", 0), ("c", 5)] {
-        store.acquire_lease(name, "ann", later(at), TTL).await.unwrap();
+        store.acquire_lease(name, "ann", later(at), LEASE_TTL).await.unwrap();
     }
     let names = |at, limit| async move {
         let leases = store.list_leases(later(at), limit).await.unwrap();
@@ -62,10 +62,10 @@ pub async fn held_leases_are_listed_by_name(store: &dyn TenantStore) {
     assert_eq!(names(10, 9).await, ["c"]);
 }
 
-/// Fencing: a commit under an old token is refused, also when nobody holds the lease any more.
-pub async fn a_commit_under_a_lease_that_was_taken_over_is_refused(store: &dyn TenantStore) {
-    build(store).await;
-    let under = |lease: &Lease| Changeset::new().guard(lease.guard());
+/// Fencing: a commit with an old token fails, also after the newer lease was released.
+pub async fn a_commit_under_a_lost_lease_is_rejected(store: &dyn TenantStore) {
+    populate(store).await;
+    let under = |lease: &Lease| Changeset::new().precondition(lease.precondition());
     let old = acquire(store, "ann", 0).await.unwrap();
     store.commit(under(&old).insert(fixture::group("in-time"))).await.unwrap();
     let new = acquire(store, "bob", 20).await.unwrap();
@@ -75,10 +75,10 @@ pub async fn a_commit_under_a_lease_that_was_taken_over_is_refused(store: &dyn T
     assert_eq!(store.find_group(id("acme"), id("dev"), id("too-late")).await.unwrap(), None);
 }
 
-/// Of many that reach for a lease at once exactly one gets it.
-pub async fn of_two_acquisitions_exactly_one_succeeds(store: &dyn TenantStore) {
+/// Exactly one of many concurrent acquisitions succeeds.
+pub async fn of_concurrent_acquisitions_exactly_one_succeeds(store: &dyn TenantStore) {
     let holders: Vec<String> = (0..8).map(|number| format!("racer {number}")).collect();
-    let racers = holders.iter().map(|holder| store.acquire_lease("race", holder, THEN, TTL));
+    let racers = holders.iter().map(|holder| store.acquire_lease("race", holder, FIXTURE_TIME, LEASE_TTL));
     let outcomes = futures_util::future::join_all(racers).await;
     assert_eq!(outcomes.into_iter().filter_map(Result::unwrap).count(), 1);
 }

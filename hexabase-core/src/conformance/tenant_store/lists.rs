@@ -1,7 +1,7 @@
-use super::world::{acme, assignment, audit, build, dev, later, membership, session, task, token};
-use crate::changeset::{Changeset, Key};
+use super::setup::{acme, assignment, audit, dev, later, membership, populate, session, task, token};
+use crate::changeset::{Changeset, RecordKey};
 use crate::error::ErrorKind;
-use crate::fixture::{self, THEN, id};
+use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{EventId, GroupId, TypedId};
 use crate::id_source::SeededIds;
 use crate::model::{
@@ -12,7 +12,7 @@ use crate::secret::Verifier;
 use crate::store::TenantStore;
 use uuid::Uuid;
 
-/// Reads a whole list in pages of `limit`.
+/// Reads a complete list in pages of `limit`.
 async fn all<T, F>(limit: u16, read: impl Fn(PageRequest) -> F) -> Vec<T>
 where
     F: Future<Output = crate::Result<Page<T>>>,
@@ -29,9 +29,9 @@ where
     }
 }
 
-/// Pages of any size give every entry once, in the order of the list.
-pub async fn pages_follow_each_other_without_gap_or_repetition(store: &dyn TenantStore) {
-    build(store).await;
+/// Pages of any size return every entry once, in the order of the list.
+pub async fn pages_have_no_gaps_or_duplicates(store: &dyn TenantStore) {
+    populate(store).await;
     let mut changeset = Changeset::new();
     for number in 0..23 {
         changeset = changeset
@@ -57,9 +57,9 @@ pub async fn pages_follow_each_other_without_gap_or_repetition(store: &dyn Tenan
     }
 }
 
-/// A position that belongs to another kind of list is refused.
-pub async fn a_position_of_another_list_is_refused(store: &dyn TenantStore) {
-    build(store).await;
+/// A cursor of another list is rejected.
+pub async fn a_cursor_of_another_list_is_rejected(store: &dyn TenantStore) {
+    populate(store).await;
     let foreign = PageRequest::new(5, Some("not an id".to_owned()));
     let refused = [
         store.list_groups(acme(), dev(), &foreign).await.err(),
@@ -71,9 +71,9 @@ pub async fn a_position_of_another_list_is_refused(store: &dyn TenantStore) {
     }
 }
 
-/// Counts see one organization, and persons apart from service accounts.
-pub async fn counts_are_of_one_organization(store: &dyn TenantStore) {
-    build(store).await;
+/// Counts cover one organization, and count persons without service accounts.
+pub async fn counts_are_limited_to_one_organization(store: &dyn TenantStore) {
+    populate(store).await;
     let mut robot = fixture::user("robot");
     (robot.kind, robot.email) = (UserKind::ServiceAccount, None);
     let mut foreign = fixture::workspace("theirs");
@@ -93,9 +93,9 @@ pub async fn counts_are_of_one_organization(store: &dyn TenantStore) {
     assert_eq!(counts, expected);
 }
 
-/// Members are persons; organizations are listed with the membership.
+/// Members are persons only; organizations are listed with the membership.
 pub async fn members_are_listed_without_service_accounts(store: &dyn TenantStore) {
-    build(store).await;
+    populate(store).await;
     let mut robot = fixture::user("robot");
     (robot.kind, robot.email) = (UserKind::ServiceAccount, None);
     let changeset = Changeset::new()
@@ -113,9 +113,9 @@ pub async fn members_are_listed_without_service_accounts(store: &dyn TenantStore
     assert!(own.is_sorted_by_key(|(organization, _)| organization.id));
 }
 
-/// With a member given, only the workspaces whose groups they are in.
-pub async fn workspaces_are_listed_for_those_in_their_groups(store: &dyn TenantStore) {
-    build(store).await;
+/// With `member`, only the workspaces in whose groups that user is are listed.
+pub async fn workspaces_are_listed_for_members_of_their_groups(store: &dyn TenantStore) {
+    populate(store).await;
     let inside = Changeset::new()
         .insert(fixture::workspace("other"))
         .insert(membership("staff", "ann"))
@@ -133,9 +133,9 @@ fn event_id(number: u128) -> EventId {
     EventId::from_uuid(Uuid::from_u128(number))
 }
 
-/// The log is newest first, and every filter narrows it.
+/// The log is ordered newest first, and every filter narrows it.
 pub async fn the_audit_log_is_newest_first_and_filtered(store: &dyn TenantStore) {
-    build(store).await;
+    populate(store).await;
     let mut changeset = Changeset::new();
     for number in 0..10_i64 {
         let action = if number % 2 == 0 { "group.create" } else { "group.delete" };
@@ -169,26 +169,29 @@ pub async fn the_audit_log_is_newest_first_and_filtered(store: &dyn TenantStore)
     let other = store.list_audit_events(id("other"), &AuditFilter::default(), &PageRequest::default()).await;
     assert!(other.unwrap().items.is_empty());
     assert_eq!(everything[9], {
-        let mut entry = audit("r0", "group.create", THEN);
+        let mut entry = audit("r0", "group.create", FIXTURE_TIME);
         entry.id = event_id(0);
         entry
     });
 }
 
-/// Deleting an organization leaves its log.
-pub async fn the_audit_log_outlives_the_organization(store: &dyn TenantStore) {
-    build(store).await;
-    let gone =
-        Changeset::new().delete(Key::Organization(acme())).audit(audit("e", "organization.delete", THEN));
+/// Deleting an organization keeps its log.
+pub async fn the_audit_log_remains_after_the_organization_is_deleted(store: &dyn TenantStore) {
+    populate(store).await;
+    let gone = Changeset::new().delete(RecordKey::Organization(acme())).audit(audit(
+        "e",
+        "organization.delete",
+        FIXTURE_TIME,
+    ));
     store.commit(gone).await.unwrap();
     let log =
         store.list_audit_events(acme(), &AuditFilter::default(), &PageRequest::default()).await.unwrap();
     assert_eq!(log.items.len(), 1);
 }
 
-/// Events come oldest first, after the last one seen.
+/// Events are ordered oldest first, and start after the given one.
 pub async fn events_resume_after_the_last_one_seen(store: &dyn TenantStore) {
-    build(store).await;
+    populate(store).await;
     let mut changeset = Changeset::new();
     for number in 1..=5_u128 {
         changeset = changeset.insert(Event {
@@ -197,7 +200,7 @@ pub async fn events_resume_after_the_last_one_seen(store: &dyn TenantStore) {
             workspace_id: None,
             kind: "x".to_owned(),
             data: serde_json::Value::Null,
-            at: THEN,
+            at: FIXTURE_TIME,
         });
     }
     store.commit(changeset).await.unwrap();
@@ -211,20 +214,20 @@ pub async fn events_resume_after_the_last_one_seen(store: &dyn TenantStore) {
     assert_eq!(store.newest_event(acme()).await.unwrap(), Some(event_id(5)));
 }
 
-/// Places in groups are found from both sides.
+/// Memberships are found by group and by user.
 pub async fn memberships_are_listed_by_group_and_by_user(store: &dyn TenantStore) {
-    build(store).await;
-    let places = Changeset::new()
+    populate(store).await;
+    let memberships = Changeset::new()
         .insert(membership("staff", "ann"))
         .insert(membership("ops", "ann"))
         .insert(membership("ops", "bob"));
-    store.commit(places).await.unwrap();
+    store.commit(memberships).await.unwrap();
     let mut groups: Vec<GroupId> = vec![id("staff"), id("ops")];
     groups.sort_unstable();
     assert_eq!(store.list_groups_of(acme(), dev(), id("ann")).await.unwrap(), groups);
     let both = store.list_memberships(acme(), dev(), &[id("ops"), id("staff")]).await.unwrap();
     assert_eq!(both.len(), 3);
-    assert!(both.is_sorted_by_key(|place| (place.group_id, place.user_id)));
+    assert!(both.is_sorted_by_key(|membership| (membership.group_id, membership.user_id)));
     assert_eq!(
         store.list_memberships(acme(), dev(), &[id("staff")]).await.unwrap(),
         [membership("staff", "ann")]
@@ -234,12 +237,12 @@ pub async fn memberships_are_listed_by_group_and_by_user(store: &dyn TenantStore
         all(1, |page| async move { store.list_workspace_members(acme(), dev(), &page).await }).await;
     let mut expected = vec![id("ann"), id("bob")];
     expected.sort_unstable();
-    assert_eq!(members, expected, "everybody once, however many groups they are in");
+    assert_eq!(members, expected, "a user in several groups must be listed once");
 }
 
-/// Tasks are listed newest first; those that are open oldest first.
+/// Tasks are ordered newest first; open tasks are ordered oldest first.
 pub async fn tasks_are_newest_first_and_open_ones_oldest_first(store: &dyn TenantStore) {
-    build(store).await;
+    populate(store).await;
     let mut changeset = Changeset::new();
     for (number, state) in
         [(1, TaskState::Succeeded), (2, TaskState::Pending), (3, TaskState::Running), (4, TaskState::Failed)]
@@ -257,14 +260,14 @@ pub async fn tasks_are_newest_first_and_open_ones_oldest_first(store: &dyn Tenan
     assert_eq!(open.iter().map(number).collect::<Vec<_>>(), [2, 3]);
 }
 
-/// Assignments in a project and in the workspace as a whole are apart.
-pub async fn assignments_are_listed_by_place(store: &dyn TenantStore) {
-    build(store).await;
-    let given = Changeset::new()
+/// Assignments in a project and in the workspace as a whole are listed separately.
+pub async fn assignments_are_listed_by_scope(store: &dyn TenantStore) {
+    populate(store).await;
+    let assignments = Changeset::new()
         .insert(assignment("whole", "staff", None))
         .insert(assignment("shop-1", "staff", Some("shop")))
         .insert(assignment("shop-2", "ops", Some("shop")));
-    store.commit(given).await.unwrap();
+    store.commit(assignments).await.unwrap();
     let count = |project: Option<&'static str>| async move {
         let page = PageRequest::default();
         store.list_assignments(acme(), dev(), project.map(id), &page).await.unwrap().items.len()
@@ -272,7 +275,7 @@ pub async fn assignments_are_listed_by_place(store: &dyn TenantStore) {
     assert_eq!((count(None).await, count(Some("shop")).await, count(Some("other")).await), (1, 2, 0));
 }
 
-/// Sessions that are over are not listed.
+/// Revoked and expired sessions are not listed.
 pub async fn sessions_are_listed_while_they_are_alive(store: &dyn TenantStore) {
     let mut revoked = session("revoked", id("ann"), later(60));
     revoked.revoked_at = Some(later(1));
@@ -287,21 +290,21 @@ pub async fn sessions_are_listed_while_they_are_alive(store: &dyn TenantStore) {
     assert_eq!(store.list_sessions(id("ann"), later(4)).await.unwrap().len(), 2);
 }
 
-/// Whoever has the address that was invited finds the invitations that are open, of every organization, and nobody else's.
-pub async fn open_invitations_are_found_by_whoever_has_the_address(store: &dyn TenantStore) {
-    build(store).await;
-    let invitation = |name: &str, organization: &str, whom: &str, expires_at| Invitation {
+/// A user finds the open invitations to their e-mail address in all organizations, and no others.
+pub async fn open_invitations_are_found_by_email(store: &dyn TenantStore) {
+    populate(store).await;
+    let invitation = |name: &str, organization: &str, invitee: &str, expires_at| Invitation {
         id: id(name),
         organization_id: id(organization),
-        email: fixture::user(whom).email.unwrap(),
+        email: fixture::user(invitee).email.unwrap(),
         role: OrganizationRole::Member,
         hash: Verifier::generate(&SeededIds::new(1)).hash(),
         invited_by: id("owner"),
-        created_at: THEN,
+        created_at: FIXTURE_TIME,
         expires_at,
     };
     let here = invitation("here", "acme", "ann", later(60));
-    let there = invitation("there", "globex", "ann", later(90));
+    let other = invitation("second", "globex", "ann", later(90));
     let robot = User { kind: UserKind::ServiceAccount, email: None, ..fixture::user("robot") };
     let changeset = Changeset::new()
         .insert(fixture::organization("globex"))
@@ -309,17 +312,20 @@ pub async fn open_invitations_are_found_by_whoever_has_the_address(store: &dyn T
         .insert(fixture::user("bob"))
         .insert(robot)
         .insert(here.clone())
-        .insert(there.clone())
+        .insert(other.clone())
         .insert(invitation("past", "acme", "ann", later(10)))
         .insert(invitation("other", "globex", "bob", later(60)));
     store.commit(changeset).await.unwrap();
-    let mut both = vec![here, there.clone()];
+    let mut both = vec![here, other.clone()];
     both.sort_by_key(|invitation| (invitation.organization_id, invitation.id));
     assert_eq!(store.list_open_invitations(id("ann"), later(10)).await.unwrap(), both);
-    assert_eq!(store.list_open_invitations(id("ann"), later(60)).await.unwrap(), [there]);
+    assert_eq!(store.list_open_invitations(id("ann"), later(60)).await.unwrap(), [other]);
     let names = |found: Vec<Invitation>| found.into_iter().map(|one| one.id).collect::<Vec<_>>();
     assert_eq!(names(store.list_open_invitations(id("bob"), later(10)).await.unwrap()), [id("other")]);
-    for nobody in ["owner", "robot", "nobody"] {
-        assert!(store.list_open_invitations(id(nobody), later(10)).await.unwrap().is_empty(), "{nobody}");
+    for uninvited in ["owner", "robot", "missing"] {
+        assert!(
+            store.list_open_invitations(id(uninvited), later(10)).await.unwrap().is_empty(),
+            "{uninvited}"
+        );
     }
 }

@@ -1,20 +1,20 @@
 use std::time::Duration;
 
-use super::world::{acme, build, dev, later, session, token, verifier};
+use super::setup::{acme, dev, later, populate, session, token, verifier};
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, SpentRefresh, Topic};
-use crate::fixture::{self, THEN, id};
+use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{MessageId, TypedId as _};
 use crate::model::Event;
 use crate::name::HostClusterName;
 use crate::store::TenantStore;
 use uuid::Uuid;
 
-const HOLD: Duration = Duration::from_secs(30);
+const CLAIM_TTL: Duration = Duration::from_secs(30);
 
 fn message(number: u128) -> OutboxMessage {
     OutboxMessage {
         id: MessageId::from_uuid(Uuid::from_u128(number)),
-        topic: if number.is_multiple_of(2) { Topic::Look } else { Topic::Mail },
+        topic: if number.is_multiple_of(2) { Topic::Reconcile } else { Topic::Mail },
         organization_id: acme(),
         workspace_id: (number.is_multiple_of(2)).then(dev),
         payload: vec![0, 255, 7],
@@ -25,49 +25,49 @@ fn with_messages(numbers: impl IntoIterator<Item = u128>) -> Changeset {
     numbers.into_iter().fold(Changeset::new(), |changeset, number| changeset.message(message(number)))
 }
 
-/// Messages come in the order of their ids, and are left alone while somebody publishes them.
-pub async fn messages_are_claimed_in_order_and_held(store: &dyn TenantStore) {
+/// Messages are ordered by id, and not claimed again while they are claimed.
+pub async fn claimed_messages_are_ordered_and_not_claimed_twice(store: &dyn TenantStore) {
     store.commit(with_messages([3, 1])).await.unwrap();
     store.commit(with_messages([2])).await.unwrap();
-    assert_eq!(store.claim_outbox(2, THEN, HOLD).await.unwrap(), [message(1), message(2)]);
-    assert_eq!(store.claim_outbox(9, THEN, HOLD).await.unwrap(), [message(3)]);
-    assert!(store.claim_outbox(9, later(29), HOLD).await.unwrap().is_empty());
-    assert_eq!(store.claim_outbox(9, later(30), HOLD).await.unwrap().len(), 3);
+    assert_eq!(store.claim_outbox(2, FIXTURE_TIME, CLAIM_TTL).await.unwrap(), [message(1), message(2)]);
+    assert_eq!(store.claim_outbox(9, FIXTURE_TIME, CLAIM_TTL).await.unwrap(), [message(3)]);
+    assert!(store.claim_outbox(9, later(29), CLAIM_TTL).await.unwrap().is_empty());
+    assert_eq!(store.claim_outbox(9, later(30), CLAIM_TTL).await.unwrap().len(), 3);
 }
 
-/// While a message of a workspace is being published, later ones of the same workspace wait; others do not.
-pub async fn later_messages_of_a_workspace_wait_for_the_earlier_ones(store: &dyn TenantStore) {
-    let elsewhere = OutboxMessage { workspace_id: Some(id("other")), ..message(6) };
-    store.commit(with_messages([2, 3, 4]).message(elsewhere.clone())).await.unwrap();
-    assert_eq!(store.claim_outbox(1, THEN, HOLD).await.unwrap(), [message(2)]);
-    assert_eq!(store.claim_outbox(9, THEN, HOLD).await.unwrap(), [message(3), elsewhere]);
-    assert!(store.claim_outbox(9, THEN, HOLD).await.unwrap().is_empty());
+/// While a message of a workspace is claimed, later ones of the same workspace are not claimed; others are.
+pub async fn later_messages_of_a_workspace_wait_for_earlier_ones(store: &dyn TenantStore) {
+    let other = OutboxMessage { workspace_id: Some(id("other")), ..message(6) };
+    store.commit(with_messages([2, 3, 4]).message(other.clone())).await.unwrap();
+    assert_eq!(store.claim_outbox(1, FIXTURE_TIME, CLAIM_TTL).await.unwrap(), [message(2)]);
+    assert_eq!(store.claim_outbox(9, FIXTURE_TIME, CLAIM_TTL).await.unwrap(), [message(3), other]);
+    assert!(store.claim_outbox(9, FIXTURE_TIME, CLAIM_TTL).await.unwrap().is_empty());
     store.finish_outbox(&[message(2).id]).await.unwrap();
-    assert_eq!(store.claim_outbox(9, THEN, HOLD).await.unwrap(), [message(4)]);
+    assert_eq!(store.claim_outbox(9, FIXTURE_TIME, CLAIM_TTL).await.unwrap(), [message(4)]);
 }
 
-/// A message is there until it is finished; finishing it twice does no harm.
+/// A message stays in the outbox until it is finished; finishing it twice is not an error.
 pub async fn messages_stay_until_they_are_finished(store: &dyn TenantStore) {
     store.commit(with_messages([1, 2])).await.unwrap();
     assert_eq!(store.count_outbox().await.unwrap(), 2);
-    store.claim_outbox(9, THEN, HOLD).await.unwrap();
+    store.claim_outbox(9, FIXTURE_TIME, CLAIM_TTL).await.unwrap();
     for _ in 0..2 {
         store.finish_outbox(&[message(1).id]).await.unwrap();
     }
     store.finish_outbox(&[]).await.unwrap();
     assert_eq!(store.count_outbox().await.unwrap(), 1);
-    assert_eq!(store.claim_outbox(9, later(60), HOLD).await.unwrap(), [message(2)]);
+    assert_eq!(store.claim_outbox(9, later(60), CLAIM_TTL).await.unwrap(), [message(2)]);
 }
 
-/// The messages of a commit that failed are not there.
+/// The messages of a failed commit are not stored.
 pub async fn a_failed_commit_leaves_no_message(store: &dyn TenantStore) {
-    build(store).await;
+    populate(store).await;
     assert!(store.commit(with_messages([1]).insert(fixture::group("staff"))).await.is_err());
     assert_eq!(store.count_outbox().await.unwrap(), 0);
 }
 
-/// Workspaces are due once their time has come, the most overdue first.
-pub async fn due_workspaces_come_most_overdue_first(store: &dyn TenantStore) {
+/// Workspaces are due from their due time on; the most overdue come first.
+pub async fn due_workspaces_are_listed_most_overdue_first(store: &dyn TenantStore) {
     let due = |name: &str, at| {
         let mut workspace = fixture::workspace(name);
         workspace.reconcile_at = at;
@@ -89,9 +89,9 @@ pub async fn due_workspaces_come_most_overdue_first(store: &dyn TenantStore) {
 /// Workspaces are counted by host, and can all be made due.
 pub async fn workspaces_on_a_host_are_counted_and_made_due(store: &dyn TenantStore) {
     let host = |name: &str| HostClusterName::parse(name).unwrap();
-    let on = |name: &str, place: &str, at| {
+    let on = |name: &str, host_name: &str, at| {
         let mut workspace = fixture::workspace(name);
-        workspace.host_cluster = host(place);
+        workspace.host_cluster = host(host_name);
         workspace.reconcile_at = at;
         workspace
     };
@@ -112,8 +112,8 @@ pub async fn workspaces_on_a_host_are_counted_and_made_due(store: &dyn TenantSto
     assert_eq!(store.find_workspace(acme(), id("b")).await.unwrap().unwrap().reconcile_at, Some(later(3)));
 }
 
-/// What is over is forgotten; what is not, stays.
-pub async fn pruning_forgets_what_is_over_and_nothing_else(store: &dyn TenantStore) {
+/// Expired records are deleted; all others stay.
+pub async fn pruning_deletes_only_expired_records(store: &dyn TenantStore) {
     let event = |name: &str, at| Event {
         id: id(name),
         organization_id: acme(),
@@ -122,15 +122,15 @@ pub async fn pruning_forgets_what_is_over_and_nothing_else(store: &dyn TenantSto
         data: serde_json::Value::Null,
         at,
     };
-    let reply = |key: &str, expires_at| IdempotencyRecord {
+    let response = |key: &str, expires_at| IdempotencyRecord {
         user_id: id("ann"),
         key: key.to_owned(),
         fingerprint: verifier(1).hash(),
-        reply: Vec::new(),
-        created_at: THEN,
+        response: Vec::new(),
+        created_at: FIXTURE_TIME,
         expires_at,
     };
-    let spent = SpentRefresh { session_id: id("over"), hash: verifier(5).hash(), spent_at: THEN };
+    let spent = SpentRefresh { session_id: id("over"), hash: verifier(5).hash(), spent_at: FIXTURE_TIME };
     let changeset = Changeset::new()
         .insert(fixture::user("ann"))
         .insert(fixture::organization("acme"))
@@ -140,9 +140,9 @@ pub async fn pruning_forgets_what_is_over_and_nothing_else(store: &dyn TenantSto
         .insert(token("token", id("ann")))
         .insert(event("old", later(1)))
         .insert(event("new", later(8)));
-    store.commit(Changeset { idempotency: Some(reply("over", later(10))), ..changeset }).await.unwrap();
+    store.commit(Changeset { idempotency: Some(response("over", later(10))), ..changeset }).await.unwrap();
     store
-        .commit(Changeset { idempotency: Some(reply("kept", later(60))), ..Changeset::new() })
+        .commit(Changeset { idempotency: Some(response("valid", later(60))), ..Changeset::new() })
         .await
         .unwrap();
 
@@ -152,6 +152,6 @@ pub async fn pruning_forgets_what_is_over_and_nothing_else(store: &dyn TenantSto
     assert!(store.find_session(id("alive")).await.unwrap().is_some());
     assert!(store.find_api_token(id("token")).await.unwrap().is_some());
     assert_eq!(store.list_events(acme(), None, 9).await.unwrap(), [event("new", later(8))]);
-    assert!(store.find_idempotency(id("ann"), "kept", later(11)).await.unwrap().is_some());
+    assert!(store.find_idempotency(id("ann"), "valid", later(11)).await.unwrap().is_some());
     assert_eq!(store.prune(later(10), later(5)).await.unwrap(), 0);
 }

@@ -1,11 +1,14 @@
-use super::world::{acme, assignment, build, dev, later, membership, role, session, task, token, verifier};
-use crate::changeset::{Changeset, Key, SpentRefresh};
-use crate::fixture::{self, THEN, id};
+use super::setup::{
+    acme, assignment, dev, later, membership, populate, role, session, task, token, verifier,
+};
+use crate::changeset::{Changeset, RecordKey, SpentRefresh};
+use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
-    Condition, ConditionStatus, Cut, Drift, DriftEntry, Event, Hold, HostHealth, HostState, Identity,
-    Invitation, Member, NodePool, OrganizationRole, Phase, PoolNodes, Power, SecurityEvent,
-    SecurityEventKind, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
+    AccessRevocation, BillingSuspension, Condition, ConditionStatus, Drift, DriftEntry, Event, HostHealth,
+    HostState, Identity, Invitation, Member, NodePool, OrganizationRole, Phase, PoolNodes, Power,
+    SecurityEvent, SecurityEventKind, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind,
+    Workspace,
 };
 use crate::name::{DisplayName, Email, NodeClass, ProviderName, Region, Slug};
 use crate::page::PageRequest;
@@ -14,13 +17,13 @@ use crate::quota::{Quota, Resource};
 use crate::store::TenantStore;
 use crate::version::Version;
 
-/// A workspace in which nothing is at its default.
-fn eventful() -> Workspace {
-    let mut workspace = fixture::workspace("eventful");
+/// A workspace in which no field has its default value.
+fn workspace_without_defaults() -> Workspace {
+    let mut workspace = fixture::workspace("full");
     workspace.display_name = Some(DisplayName::parse("Ереmit Ω").unwrap());
     workspace.region = Some(Region::parse("eu-west").unwrap());
     workspace.power = Power::Suspended;
-    workspace.held = Some(Hold::Overdue);
+    workspace.suspension_reason = Some(BillingSuspension::Overdue);
     workspace.node_pools = vec![NodePool {
         id: id("pool"),
         name: Slug::parse("gpu").unwrap(),
@@ -30,7 +33,8 @@ fn eventful() -> Workspace {
         created_at: later(2),
         version: Version::new(3),
     }];
-    workspace.cuts = vec![Cut { user_id: id("eve"), groups: vec![id("admins")], until: later(8) }];
+    workspace.access_revocations =
+        vec![AccessRevocation { user_id: id("eve"), groups: vec![id("admins")], until: later(8) }];
     workspace.deletion_requested_at = Some(later(9));
     workspace.generation = 7;
     workspace.access_version = 5;
@@ -64,10 +68,10 @@ fn eventful() -> Workspace {
     workspace
 }
 
-/// Whatever was inserted or updated is read back exactly.
+/// A record is read back exactly as it was inserted or updated.
 pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) {
-    build(store).await;
-    let workspace = eventful();
+    populate(store).await;
+    let workspace = workspace_without_defaults();
     let mut project = fixture::project("full");
     project.parent_id = Some(id("shop"));
     project.display_name = Some(DisplayName::parse("Full").unwrap());
@@ -79,7 +83,7 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
         id: id("robot"),
         name: Slug::parse("robot").unwrap(),
         created_by: id("owner"),
-        created_at: THEN,
+        created_at: FIXTURE_TIME,
         version: Version::FIRST,
     };
     let invitation = Invitation {
@@ -89,7 +93,7 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
         role: OrganizationRole::Billing,
         hash: verifier(4).hash(),
         invited_by: id("owner"),
-        created_at: THEN,
+        created_at: FIXTURE_TIME,
         expires_at: later(60),
     };
     let key = SigningKey {
@@ -97,7 +101,7 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
         algorithm: SignatureAlgorithm::Es256,
         public_jwk: serde_json::json!({ "kty": "EC", "x": "…" }),
         sealed_private: vec![0, 1, 255],
-        created_at: THEN,
+        created_at: FIXTURE_TIME,
         retires_at: Some(later(1)),
     };
     let mut host = fixture::registered_host("fra-1");
@@ -157,10 +161,10 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
     assert_eq!(store.find_session(session.id).await.unwrap(), Some(session));
     assert_eq!(store.find_api_token(token.id).await.unwrap(), Some(token));
     assert_eq!(store.find_role(acme(), dev(), id("reader")).await.unwrap(), Some(role("reader")));
-    let given = assignment("a", "ops", Some("shop"));
-    assert_eq!(store.find_assignment(acme(), dev(), id("a")).await.unwrap(), Some(given));
+    let assignment = assignment("a", "ops", Some("shop"));
+    assert_eq!(store.find_assignment(acme(), dev(), id("a")).await.unwrap(), Some(assignment));
     assert_eq!(store.find_task(acme(), dev(), id("task")).await.unwrap(), Some(task("task")));
-    let owner = Member::new(acme(), id("owner"), OrganizationRole::Owner, THEN);
+    let owner = Member::new(acme(), id("owner"), OrganizationRole::Owner, FIXTURE_TIME);
     assert_eq!(store.find_member(acme(), id("owner")).await.unwrap(), Some(owner.clone()));
     let both = Some((owner.clone(), store.find_workspace(acme(), dev()).await.unwrap()));
     assert_eq!(store.find_workspace_for(acme(), id("owner"), dev()).await.unwrap(), both);
@@ -176,8 +180,8 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
     assert_eq!(store.find_organization(acme()).await.unwrap(), Some(organization));
 }
 
-/// `find_*` answers `None` for what is missing, and `list_*` nothing.
-pub async fn what_is_missing_is_none(store: &dyn TenantStore) {
+/// `find_*` returns `None` for a missing record, and `list_*` an empty list.
+pub async fn a_missing_record_is_none(store: &dyn TenantStore) {
     let page = PageRequest::default();
     assert_eq!(store.find_user(id("x")).await.unwrap(), None);
     assert_eq!(store.find_session(id("x")).await.unwrap(), None);
@@ -186,7 +190,7 @@ pub async fn what_is_missing_is_none(store: &dyn TenantStore) {
     assert_eq!(store.find_workspace(acme(), dev()).await.unwrap(), None);
     assert_eq!(store.load_workspace(acme(), dev()).await.unwrap(), None);
     assert_eq!(store.find_group(acme(), dev(), id("x")).await.unwrap(), None);
-    assert_eq!(store.find_idempotency(id("x"), "k", THEN).await.unwrap(), None);
+    assert_eq!(store.find_idempotency(id("x"), "k", FIXTURE_TIME).await.unwrap(), None);
     assert_eq!(store.newest_event(acme()).await.unwrap(), None);
     assert!(store.list_members(acme(), &page).await.unwrap().items.is_empty());
     assert!(store.list_groups(acme(), dev(), &page).await.unwrap().items.is_empty());
@@ -194,11 +198,12 @@ pub async fn what_is_missing_is_none(store: &dyn TenantStore) {
     store.ping().await.unwrap();
 }
 
-/// Whoever asks at the same time as many others is told what is theirs, and nothing else.
-pub async fn many_who_ask_at_once_are_each_told_what_is_theirs(store: &dyn TenantStore) {
+/// Each of many concurrent reads returns only its own records.
+pub async fn concurrent_reads_return_the_right_records(store: &dyn TenantStore) {
     const ORGANIZATIONS: usize = 5;
     let organization = |number: usize| id::<OrganizationId>(&format!("org-{number}"));
-    let owner = |number: usize| Member::new(organization(number), id("ann"), OrganizationRole::Owner, THEN);
+    let owner =
+        |number: usize| Member::new(organization(number), id("ann"), OrganizationRole::Owner, FIXTURE_TIME);
     let workspace = |number: usize| Workspace {
         id: id(&format!("dev-{number}")),
         organization_id: organization(number),
@@ -208,30 +213,31 @@ pub async fn many_who_ask_at_once_are_each_told_what_is_theirs(store: &dyn Tenan
         let made = Changeset::new().insert(fixture::organization(&format!("org-{number}")));
         store.commit(made.insert(workspace(number)).insert(owner(number))).await.unwrap();
     }
-    let asked = (0..300).map(|turn| {
-        let (of, number) = (turn % ORGANIZATIONS, turn / ORGANIZATIONS % ORGANIZATIONS);
-        let who = if turn % 7 == 0 { id("eve") } else { id("ann") };
+    let reads = (0..300).map(|index| {
+        let (of, number) = (index % ORGANIZATIONS, index / ORGANIZATIONS % ORGANIZATIONS);
+        let user = if index % 7 == 0 { id("eve") } else { id("ann") };
         async move {
-            let found = store.find_workspace_for(organization(of), who, workspace(number).id).await.unwrap();
-            let theirs = (who == id("ann")).then(|| (owner(of), (of == number).then(|| workspace(number))));
-            assert_eq!(found, theirs);
+            let found = store.find_workspace_for(organization(of), user, workspace(number).id).await.unwrap();
+            let expected =
+                (user == id("ann")).then(|| (owner(of), (of == number).then(|| workspace(number))));
+            assert_eq!(found, expected);
         }
     });
-    futures_util::future::join_all(asked).await;
+    futures_util::future::join_all(reads).await;
 }
 
-/// The right id under the wrong parent finds nothing.
+/// The id of a record under the wrong parent finds nothing.
 pub async fn a_foreign_parent_finds_nothing(store: &dyn TenantStore) {
-    build(store).await;
+    populate(store).await;
     let inside = Changeset::new()
         .insert(role("reader"))
         .insert(assignment("a", "ops", None))
         .insert(task("t"))
         .insert(membership("ops", "owner"));
     store.commit(inside).await.unwrap();
-    let (other, elsewhere): (OrganizationId, WorkspaceId) = (id("other"), id("elsewhere"));
-    assert_eq!(store.find_workspace(other, dev()).await.unwrap(), None);
-    for (org, ws) in [(other, dev()), (acme(), elsewhere)] {
+    let (other_org, other_ws): (OrganizationId, WorkspaceId) = (id("other"), id("other"));
+    assert_eq!(store.find_workspace(other_org, dev()).await.unwrap(), None);
+    for (org, ws) in [(other_org, dev()), (acme(), other_ws)] {
         assert_eq!(store.load_workspace(org, ws).await.unwrap(), None);
         assert_eq!(store.find_group(org, ws, id("ops")).await.unwrap(), None);
         assert_eq!(store.find_project(org, ws, id("shop")).await.unwrap(), None);
@@ -242,14 +248,14 @@ pub async fn a_foreign_parent_finds_nothing(store: &dyn TenantStore) {
         assert!(store.list_memberships(org, ws, &[id("ops")]).await.unwrap().is_empty());
         assert!(store.list_open_tasks(org, ws).await.unwrap().is_empty());
     }
-    assert_eq!(store.find_member(other, id("owner")).await.unwrap(), None);
-    assert_eq!(store.find_workspace_for(other, id("owner"), dev()).await.unwrap(), None);
-    assert_eq!(store.find_invitation(other, id("inv")).await.unwrap(), None);
+    assert_eq!(store.find_member(other_org, id("owner")).await.unwrap(), None);
+    assert_eq!(store.find_workspace_for(other_org, id("owner"), dev()).await.unwrap(), None);
+    assert_eq!(store.find_invitation(other_org, id("inv")).await.unwrap(), None);
 }
 
-/// All there is in a workspace comes at once, each kind in the order of ids.
-pub async fn a_workspace_is_loaded_whole_and_in_order(store: &dyn TenantStore) {
-    build(store).await;
+/// A workspace is loaded with all of its records, each kind ordered by id.
+pub async fn a_workspace_is_loaded_completely_and_ordered_by_id(store: &dyn TenantStore) {
+    populate(store).await;
     let mut changeset = Changeset::new().insert(fixture::workspace("other"));
     for number in 0..20 {
         changeset = changeset
@@ -265,14 +271,14 @@ pub async fn a_workspace_is_loaded_whole_and_in_order(store: &dyn TenantStore) {
     assert!(state.groups.is_sorted_by_key(|group| group.id));
     assert!(state.projects.is_sorted_by_key(|project| project.id));
     assert!(state.roles.is_sorted_by_key(|role| role.id));
-    assert!(state.assignments.is_sorted_by_key(|given| given.id));
+    assert!(state.assignments.is_sorted_by_key(|assignment| assignment.id));
     let empty = store.load_workspace(acme(), id("other")).await.unwrap().unwrap();
     assert!(empty.groups.is_empty());
 }
 
-/// A spent hash is known in its own session, until the session is gone.
-pub async fn spent_refresh_tokens_are_remembered_with_their_session(store: &dyn TenantStore) {
-    let spent = SpentRefresh { session_id: id("s"), hash: verifier(7).hash(), spent_at: THEN };
+/// A spent hash is found in its own session, until the session is deleted.
+pub async fn spent_refresh_tokens_are_stored_with_their_session(store: &dyn TenantStore) {
+    let spent = SpentRefresh { session_id: id("s"), hash: verifier(7).hash(), spent_at: FIXTURE_TIME };
     let changeset = Changeset::new()
         .insert(fixture::user("ann"))
         .insert(session("s", id("ann"), later(60)))
@@ -283,15 +289,15 @@ pub async fn spent_refresh_tokens_are_remembered_with_their_session(store: &dyn 
         let (session, hash) = (id(session), verifier(seed).hash());
         async move { store.refresh_spent_at(session, &hash).await.unwrap() }
     };
-    assert_eq!(state("s", 7).await, Some(THEN));
+    assert_eq!(state("s", 7).await, Some(FIXTURE_TIME));
     assert_eq!(state("s", 8).await, None);
     assert_eq!(state("other", 7).await, None);
-    store.commit(Changeset::new().delete(Key::Session(id("s")))).await.unwrap();
+    store.commit(Changeset::new().delete(RecordKey::Session(id("s")))).await.unwrap();
     assert_eq!(state("s", 7).await, None);
 }
 
-/// Noting the use of a token changes nothing else, and does not mind that it is gone.
-pub async fn touching_a_token_that_is_gone_is_no_error(store: &dyn TenantStore) {
+/// Recording the use of a token changes nothing else, and is not an error for a deleted token.
+pub async fn touching_a_deleted_token_is_not_an_error(store: &dyn TenantStore) {
     let token = token("t", id("ann"));
     store.commit(Changeset::new().insert(fixture::user("ann")).insert(token.clone())).await.unwrap();
     store.touch_api_token(token.id, later(5)).await.unwrap();
@@ -300,15 +306,15 @@ pub async fn touching_a_token_that_is_gone_is_no_error(store: &dyn TenantStore) 
     store.touch_api_token(id("gone"), later(5)).await.unwrap();
 }
 
-/// Users are found by their id, their address and what providers call them.
-pub async fn users_are_found_by_id_address_and_identity(store: &dyn TenantStore) {
+/// Users are found by id, by e-mail address and by identity.
+pub async fn users_are_found_by_id_email_and_identity(store: &dyn TenantStore) {
     let provider = ProviderName::parse("google").unwrap();
     let identity = |subject: &str| Identity {
         provider: provider.clone(),
         subject: subject.to_owned(),
         user_id: id("ann"),
         email: None,
-        created_at: THEN,
+        created_at: FIXTURE_TIME,
     };
     let changeset = Changeset::new()
         .insert(fixture::user("ann"))
@@ -318,8 +324,8 @@ pub async fn users_are_found_by_id_address_and_identity(store: &dyn TenantStore)
     store.commit(changeset).await.unwrap();
     let ann = fixture::user("ann");
     assert_eq!(store.find_user_by_email(ann.email.as_ref().unwrap()).await.unwrap(), Some(ann.clone()));
-    let nobody = Email::parse("nobody@example.com").unwrap();
-    assert_eq!(store.find_user_by_email(&nobody).await.unwrap(), None);
+    let unknown = Email::parse("unknown@example.com").unwrap();
+    assert_eq!(store.find_user_by_email(&unknown).await.unwrap(), None);
     assert_eq!(store.find_identity(&provider, "1").await.unwrap(), Some(identity("1")));
     let other = ProviderName::parse("other").unwrap();
     assert_eq!(store.find_identity(&other, "1").await.unwrap(), None);

@@ -1,6 +1,6 @@
-use super::world::{acme, build, dev, later};
-use crate::changeset::{Changeset, Key};
-use crate::fixture::{self, THEN, id};
+use super::setup::{acme, dev, later, populate};
+use crate::changeset::{Changeset, RecordKey};
+use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::model::{
     BillingAccount, CustomerId, Hour, Meter, MeteredHour, PerMeter, Reading, UsageHour, UsageReport,
@@ -8,35 +8,35 @@ use crate::model::{
 use crate::store::{MeteredWorkspace, TenantStore};
 
 fn hour() -> Hour {
-    Hour::of(THEN)
+    Hour::of(FIXTURE_TIME)
 }
 
-/// A workspace's hour in which every meter read something else.
-fn used(organization: &str, workspace: &str, hour: Hour, amount: u64) -> UsageHour {
+/// Usage of a workspace in an hour, with a different reading for every meter.
+fn usage_hour(organization: &str, workspace: &str, hour: Hour, amount: u64) -> UsageHour {
     let readings =
-        PerMeter::of(|meter| Reading { amount: amount + meter as u64, minutes: 60 - meter as u64 });
-    UsageHour { readings, ..UsageHour::unread(id(organization), id(workspace), hour) }
+        PerMeter::from_fn(|meter| Reading { amount: amount + meter as u64, minutes: 60 - meter as u64 });
+    UsageHour { readings, ..UsageHour::empty(id(organization), id(workspace), hour) }
 }
 
 fn report(hour: Hour, amount: u64) -> UsageReport {
-    let told = PerMeter::of(|meter| amount * 10 + meter as u64);
-    UsageReport { told, round: amount, ..UsageReport::untold(acme(), hour) }
+    let reported = PerMeter::from_fn(|meter| amount * 10 + meter as u64);
+    UsageReport { reported, revision: amount, ..UsageReport::unreported(acme(), hour) }
 }
 
-/// The organizations `acme` and `other`, the second of which is a customer, with a workspace each.
-async fn build_both(store: &dyn TenantStore) {
-    build(store).await;
+/// Inserts the organizations `acme` and `other` with one workspace each; `other` is a customer.
+async fn populate_two_organizations(store: &dyn TenantStore) {
+    populate(store).await;
     let mut workspace = fixture::workspace("far");
     workspace.organization_id = id("other");
     let account = BillingAccount {
         customer_id: Some(CustomerId("cus_other".to_owned())),
-        ..BillingAccount::new(id("other"), THEN)
+        ..BillingAccount::new(id("other"), FIXTURE_TIME)
     };
     let changeset = Changeset::new()
         .insert(fixture::organization("other"))
         .insert(workspace)
         .insert(account)
-        .insert(BillingAccount::new(acme(), THEN));
+        .insert(BillingAccount::new(acme(), FIXTURE_TIME));
     store.commit(changeset).await.unwrap();
 }
 
@@ -45,37 +45,37 @@ fn sorted(mut ids: Vec<(OrganizationId, WorkspaceId)>) -> Vec<(OrganizationId, W
     ids
 }
 
-/// What is put takes the place of what is there, and is added where there is nothing.
-pub async fn putting_adds_or_replaces(store: &dyn TenantStore) {
-    build(store).await;
+/// `put` replaces an existing record, and otherwise inserts it.
+pub async fn put_inserts_or_replaces(store: &dyn TenantStore) {
+    populate(store).await;
     for amount in [100, 200] {
         let put = Changeset::new()
-            .put(used("acme", "dev", hour(), amount))
+            .put(usage_hour("acme", "dev", hour(), amount))
             .put(report(hour(), amount))
-            .put(used("acme", "gone", hour(), 7));
+            .put(usage_hour("acme", "gone", hour(), 7));
         store.commit(put).await.unwrap();
     }
     let found = store.list_usage(acme(), hour()).await.unwrap();
-    let mut expected = [used("acme", "dev", hour(), 200), used("acme", "gone", hour(), 7)];
+    let mut expected = [usage_hour("acme", "dev", hour(), 200), usage_hour("acme", "gone", hour(), 7)];
     expected.sort_by_key(|usage| usage.workspace_id);
     assert_eq!(found, expected);
     let reports = store.list_usage_reports(acme(), hour(), hour().after(1)).await.unwrap();
     assert_eq!(reports, [report(hour(), 200)]);
-    let stray = Changeset::new().put(used("nobody", "dev", hour(), 1));
+    let stray = Changeset::new().put(usage_hour("missing", "dev", hour(), 1));
     assert_eq!(store.commit(stray).await.unwrap_err().kind(), crate::ErrorKind::NotFound);
 }
 
-/// Those that there are, page by page, with those of which there is usage although they are gone.
-pub async fn workspaces_are_metered_while_there_is_usage_of_them(store: &dyn TenantStore) {
-    build_both(store).await;
+/// Existing workspaces are listed page by page, together with deleted ones that have usage.
+pub async fn deleted_workspaces_are_listed_while_they_have_usage(store: &dyn TenantStore) {
+    populate_two_organizations(store).await;
     let usage = Changeset::new()
-        .put(used("acme", "gone", hour(), 1))
-        .put(used("acme", "dev", hour(), 1))
-        .put(used("other", "old", hour().after(-1), 1));
+        .put(usage_hour("acme", "gone", hour(), 1))
+        .put(usage_hour("acme", "dev", hour(), 1))
+        .put(usage_hour("other", "old", hour().after(-1), 1));
     store.commit(usage).await.unwrap();
-    let there = [(acme(), dev()), (id("other"), id("far"))];
+    let existing = [(acme(), dev()), (id("other"), id("far"))];
     for (hour, also) in [(hour(), (acme(), id("gone"))), (hour().after(-1), (id("other"), id("old")))] {
-        let expected = sorted(there.iter().copied().chain([also]).collect());
+        let expected = sorted(existing.iter().copied().chain([also]).collect());
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
             let page = store.list_metered(hour, after, 1).await.unwrap();
@@ -91,12 +91,13 @@ pub async fn workspaces_are_metered_while_there_is_usage_of_them(store: &dyn Ten
     assert_eq!(all.len(), 2);
 }
 
-/// Of one organization, by workspace and by hour, from the first hour on until before the last.
-pub async fn usage_adds_up_by_workspace_and_by_hour(store: &dyn TenantStore) {
-    build_both(store).await;
-    let mut changeset = Changeset::new().put(used("other", "far", hour(), 9_000));
+/// Usage is summed for one organization, by workspace and by hour, from the first hour (inclusive) to the last
+/// (exclusive).
+pub async fn usage_is_summed_by_workspace_and_by_hour(store: &dyn TenantStore) {
+    populate_two_organizations(store).await;
+    let mut changeset = Changeset::new().put(usage_hour("other", "far", hour(), 9_000));
     for (workspace, hours, amount) in [("dev", 0, 100), ("dev", 1, 10), ("gone", 1, 1), ("dev", 2, 5_000)] {
-        changeset = changeset.put(used("acme", workspace, hour().after(hours), amount));
+        changeset = changeset.put(usage_hour("acme", workspace, hour().after(hours), amount));
     }
     store.commit(changeset).await.unwrap();
     let (from, until) = (hour(), hour().after(2));
@@ -114,18 +115,19 @@ pub async fn usage_adds_up_by_workspace_and_by_hour(store: &dyn TenantStore) {
     assert!(store.sum_usage_by_hour(id("other"), hour().after(1), until).await.unwrap().is_empty());
 }
 
-/// What was told and which hours were read is listed by hour, and all of it is forgotten after a while.
-pub async fn usage_is_forgotten_after_a_while(store: &dyn TenantStore) {
-    build(store).await;
+/// Reports and metered hours are listed by hour, and deleted after the retention period.
+pub async fn usage_is_listed_by_hour_and_pruned(store: &dyn TenantStore) {
+    populate(store).await;
     let metered = |hours: i64| MeteredHour {
         hour: hour().after(hours),
         read_at: later(hours),
-        again_at: (hours > 0).then(|| later(9)),
+        next_read_at: (hours > 0).then(|| later(9)),
     };
     let mut changeset = Changeset::new();
     for hours in 0..3 {
         let hour = hour().after(hours);
-        changeset = changeset.put(used("acme", "dev", hour, 1)).put(report(hour, 1)).put(metered(hours));
+        changeset =
+            changeset.put(usage_hour("acme", "dev", hour, 1)).put(report(hour, 1)).put(metered(hours));
     }
     store.commit(changeset).await.unwrap();
     let (first, last) = (hour(), hour().after(9));
@@ -133,32 +135,32 @@ pub async fn usage_is_forgotten_after_a_while(store: &dyn TenantStore) {
     assert_eq!(reports, [report(hour(), 1), report(hour().after(1), 1)]);
     assert_eq!(store.list_metered_hours(hour().after(1)).await.unwrap(), [metered(1), metered(2)]);
     let long_after = store.list_metered_hours(hour().after(99)).await.unwrap();
-    assert_eq!(long_after, [metered(2)], "the newest one, however long ago it was");
+    assert_eq!(long_after, [metered(2)], "the newest hour must be included even if it is before `from`");
     assert_eq!(store.prune_usage(hour().after(2).start()).await.unwrap(), 6);
     assert_eq!(store.list_usage_reports(acme(), first, last).await.unwrap(), [report(hour().after(2), 1)]);
     assert_eq!(store.sum_usage_by_hour(acme(), first, last).await.unwrap().len(), 1);
     assert_eq!(store.list_metered_hours(first).await.unwrap(), [metered(2)]);
 }
 
-/// Usage outlives its workspace and goes with its organization.
-pub async fn usage_goes_with_its_organization(store: &dyn TenantStore) {
-    build(store).await;
-    let usage = Changeset::new().put(used("acme", "dev", hour(), 1)).put(report(hour(), 1));
+/// Usage remains after its workspace is deleted, and is deleted with its organization.
+pub async fn usage_is_deleted_with_its_organization(store: &dyn TenantStore) {
+    populate(store).await;
+    let usage = Changeset::new().put(usage_hour("acme", "dev", hour(), 1)).put(report(hour(), 1));
     store.commit(usage).await.unwrap();
-    store.commit(Changeset::new().delete(Key::Workspace(acme(), dev()))).await.unwrap();
+    store.commit(Changeset::new().delete(RecordKey::Workspace(acme(), dev()))).await.unwrap();
     assert_eq!(store.list_usage(acme(), hour()).await.unwrap().len(), 1);
-    store.commit(Changeset::new().delete(Key::Organization(acme()))).await.unwrap();
+    store.commit(Changeset::new().delete(RecordKey::Organization(acme()))).await.unwrap();
     assert!(store.list_usage(acme(), hour()).await.unwrap().is_empty());
     assert!(store.list_usage_reports(acme(), hour(), hour().after(1)).await.unwrap().is_empty());
     assert!(store.list_metered(hour(), None, 9).await.unwrap().is_empty());
 }
 
-/// Customers are listed page by page; whoever the provider does not know is none.
-pub async fn customers_are_listed_by_their_ids(store: &dyn TenantStore) {
-    build_both(store).await;
+/// Customers are listed page by page; organizations that are not customers are not included.
+pub async fn customers_are_listed_by_id(store: &dyn TenantStore) {
+    populate_two_organizations(store).await;
     let account = BillingAccount {
         customer_id: Some(CustomerId("cus_third".to_owned())),
-        ..BillingAccount::new(id("third"), THEN)
+        ..BillingAccount::new(id("third"), FIXTURE_TIME)
     };
     store.commit(Changeset::new().insert(fixture::organization("third")).insert(account)).await.unwrap();
     let mut expected: Vec<OrganizationId> = vec![id("other"), id("third")];

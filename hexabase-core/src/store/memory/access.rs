@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use super::state::{Index, assignments, groups, memberships_in, projects, roles};
-use crate::changeset::Key;
+use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::{
     AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, TypedId as _, UserId, WorkspaceId,
@@ -14,7 +14,7 @@ use crate::store::AccessStore;
 #[async_trait]
 impl AccessStore for MemoryStore {
     async fn find_group(&self, org: OrganizationId, ws: WorkspaceId, id: GroupId) -> Result<Option<Group>> {
-        Ok(self.lock().get(&Key::Group(org, ws, id)).cloned())
+        Ok(self.lock().get(&RecordKey::Group(org, ws, id)).cloned())
     }
 
     async fn list_groups(
@@ -23,7 +23,7 @@ impl AccessStore for MemoryStore {
         ws: WorkspaceId,
         page: &PageRequest,
     ) -> Result<Page<Group>> {
-        let after = page.after_id()?.map(|id| Key::Group(org, ws, id));
+        let after = page.after_id()?.map(|id| RecordKey::Group(org, ws, id));
         let state = self.lock();
         let found = state.forward(groups(org, ws), after).take(page.limit() + 1).cloned().collect();
         Ok(page.page(found, |group: &Group| group.id.to_string()))
@@ -87,7 +87,7 @@ impl AccessStore for MemoryStore {
         ws: WorkspaceId,
         id: ProjectId,
     ) -> Result<Option<Project>> {
-        Ok(self.lock().get(&Key::Project(org, ws, id)).cloned())
+        Ok(self.lock().get(&RecordKey::Project(org, ws, id)).cloned())
     }
 
     async fn list_projects(
@@ -96,7 +96,7 @@ impl AccessStore for MemoryStore {
         ws: WorkspaceId,
         page: &PageRequest,
     ) -> Result<Page<Project>> {
-        let after = page.after_id()?.map(|id| Key::Project(org, ws, id));
+        let after = page.after_id()?.map(|id| RecordKey::Project(org, ws, id));
         let state = self.lock();
         let found = state.forward(projects(org, ws), after).take(page.limit() + 1).cloned().collect();
         Ok(page.page(found, |project: &Project| project.id.to_string()))
@@ -108,7 +108,7 @@ impl AccessStore for MemoryStore {
         ws: WorkspaceId,
         id: RoleId,
     ) -> Result<Option<CustomRole>> {
-        Ok(self.lock().get(&Key::Role(org, ws, id)).cloned())
+        Ok(self.lock().get(&RecordKey::Role(org, ws, id)).cloned())
     }
 
     async fn list_roles(
@@ -118,7 +118,7 @@ impl AccessStore for MemoryStore {
         project: ProjectId,
         page: &PageRequest,
     ) -> Result<Page<CustomRole>> {
-        let after = page.after_id()?.map(|id| Key::Role(org, ws, id));
+        let after = page.after_id()?.map(|id| RecordKey::Role(org, ws, id));
         let state = self.lock();
         let all = state.forward::<CustomRole>(roles(org, ws), after);
         let found = all.filter(|role| role.project_id == project).take(page.limit() + 1).cloned().collect();
@@ -131,7 +131,7 @@ impl AccessStore for MemoryStore {
         ws: WorkspaceId,
         id: AssignmentId,
     ) -> Result<Option<Assignment>> {
-        Ok(self.lock().get(&Key::Assignment(org, ws, id)).cloned())
+        Ok(self.lock().get(&RecordKey::Assignment(org, ws, id)).cloned())
     }
 
     async fn list_assignments(
@@ -141,10 +141,14 @@ impl AccessStore for MemoryStore {
         project: Option<ProjectId>,
         page: &PageRequest,
     ) -> Result<Page<Assignment>> {
-        let after = page.after_id()?.map(|id| Key::Assignment(org, ws, id));
+        let after = page.after_id()?.map(|id| RecordKey::Assignment(org, ws, id));
         let state = self.lock();
         let all = state.forward::<Assignment>(assignments(org, ws), after);
-        let found = all.filter(|given| given.project_id == project).take(page.limit() + 1).cloned().collect();
-        Ok(page.page(found, |given: &Assignment| given.id.to_string()))
+        let found = all
+            .filter(|assignment| assignment.project_id == project)
+            .take(page.limit() + 1)
+            .cloned()
+            .collect();
+        Ok(page.page(found, |assignment: &Assignment| assignment.id.to_string()))
     }
 }

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 
 use super::MemoryStore;
 use super::state::Index;
-use crate::changeset::Key;
+use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::{OrganizationId, TypedId as _};
 use crate::model::{BillingAccount, CustomerId, WebhookEvent};
@@ -12,7 +12,7 @@ use crate::store::BillingStore;
 #[async_trait]
 impl BillingStore for MemoryStore {
     async fn find_billing_account(&self, organization: OrganizationId) -> Result<Option<BillingAccount>> {
-        Ok(self.lock().get(&Key::BillingAccount(organization)).cloned())
+        Ok(self.lock().get(&RecordKey::BillingAccount(organization)).cloned())
     }
 
     async fn find_customer(&self, customer: &CustomerId) -> Result<Option<OrganizationId>> {
@@ -31,9 +31,9 @@ impl BillingStore for MemoryStore {
         after: Option<OrganizationId>,
         limit: usize,
     ) -> Result<Vec<OrganizationId>> {
-        let first = Key::BillingAccount(after.unwrap_or_else(OrganizationId::least));
+        let first = RecordKey::BillingAccount(after.unwrap_or_else(OrganizationId::least));
         let state = self.lock();
-        let all = state.scan::<BillingAccount>(first..=Key::BillingAccount(OrganizationId::greatest()));
+        let all = state.scan::<BillingAccount>(first..=RecordKey::BillingAccount(OrganizationId::greatest()));
         let customers = all.filter(|account| account.customer_id.is_some()).map(|it| it.organization_id);
         Ok(customers.filter(|id| Some(*id) > after).take(limit).collect())
     }
@@ -51,9 +51,11 @@ impl BillingStore for MemoryStore {
 
     async fn list_webhook_events(&self, limit: usize) -> Result<Vec<WebhookEvent>> {
         let state = self.lock();
-        let untold = state.index.range(Index::Told(Timestamp::MIN, String::new())..);
-        let events = untold.filter_map(|entry| match entry {
-            Index::Told(_, id) => state.get::<WebhookEvent>(&Key::WebhookEvent(id.clone())),
+        let unprocessed = state.index.range(Index::UnprocessedWebhook(Timestamp::MIN, String::new())..);
+        let events = unprocessed.filter_map(|entry| match entry {
+            Index::UnprocessedWebhook(_, id) => {
+                state.get::<WebhookEvent>(&RecordKey::WebhookEvent(id.clone()))
+            }
             _ => None,
         });
         Ok(events.take(limit).cloned().collect())

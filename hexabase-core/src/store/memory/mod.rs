@@ -1,7 +1,7 @@
-//! The store that lives in memory: the default of an embedded platform, and the fake of every test.
+//! The store in memory: the default of an embedded platform, and the fake in tests.
 //!
-//! All records lie in one ordered map under their key; a commit changes a snapshot of it (the maps are
-//! persistent, so that is cheap) and puts the snapshot in its place when everything went well.
+//! All records are in one ordered map by key. A commit changes a snapshot of the state (the maps are persistent, so a
+//! snapshot is cheap) and replaces the state with the snapshot if every step succeeded.
 
 mod access;
 mod billing;
@@ -26,19 +26,19 @@ use crate::store::Commit;
 
 use state::State;
 
-/// A [`TenantStore`](crate::store::TenantStore) in memory. Nothing survives the process.
+/// A [`TenantStore`](crate::store::TenantStore) in memory. All data is lost when the process ends.
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<State>);
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere cannot leave a half-made state behind: commits replace it whole.
+        // A panic elsewhere cannot leave a partial change: commits replace the state as a whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,8 +60,8 @@ impl Commit for MemoryStore {
         now: Timestamp,
     ) -> Result<Option<IdempotencyRecord>> {
         let state = self.lock();
-        let found = state.replies.get(&(user, key.to_owned()));
-        Ok(found.filter(|reply| reply.expires_at > now).cloned())
+        let found = state.idempotency_records.get(&(user, key.to_owned()));
+        Ok(found.filter(|record| record.expires_at > now).cloned())
     }
 
     async fn ping(&self) -> Result<()> {

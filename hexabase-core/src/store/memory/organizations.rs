@@ -3,7 +3,7 @@ use jiff::Timestamp;
 
 use super::MemoryStore;
 use super::state::{Index, events, invitations, members, service_accounts, workspaces};
-use crate::changeset::Key;
+use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::{EventId, InvitationId, OrganizationId, TypedId as _, UserId};
 use crate::model::{
@@ -16,7 +16,7 @@ use crate::store::OrganizationStore;
 #[async_trait]
 impl OrganizationStore for MemoryStore {
     async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
-        Ok(self.lock().get(&Key::Organization(id)).cloned())
+        Ok(self.lock().get(&RecordKey::Organization(id)).cloned())
     }
 
     async fn list_organizations(
@@ -30,8 +30,8 @@ impl OrganizationStore for MemoryStore {
         let range = first..=Index::OrganizationOf(user, OrganizationId::greatest());
         let found = state.index.range(range).filter_map(|entry| match entry {
             Index::OrganizationOf(_, id) if after.is_none_or(|after| *id > after) => {
-                let organization = state.get::<Organization>(&Key::Organization(*id))?.clone();
-                Some((organization, state.get::<Member>(&Key::Member(*id, user))?.clone()))
+                let organization = state.get::<Organization>(&RecordKey::Organization(*id))?.clone();
+                Some((organization, state.get::<Member>(&RecordKey::Member(*id, user))?.clone()))
             }
             _ => None,
         });
@@ -43,7 +43,9 @@ impl OrganizationStore for MemoryStore {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let state = self.lock();
         let is_person = |member: &&Member| {
-            state.get::<User>(&Key::User(member.user_id)).is_some_and(|user| user.kind == UserKind::Person)
+            state
+                .get::<User>(&RecordKey::User(member.user_id))
+                .is_some_and(|user| user.kind == UserKind::Person)
         };
         let persons: Vec<&Member> = state.scan::<Member>(members(id)).filter(is_person).collect();
         Ok(OrganizationCounts {
@@ -56,7 +58,7 @@ impl OrganizationStore for MemoryStore {
     }
 
     async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>> {
-        Ok(self.lock().get(&Key::Member(organization, user)).cloned())
+        Ok(self.lock().get(&RecordKey::Member(organization, user)).cloned())
     }
 
     async fn list_members(
@@ -64,10 +66,10 @@ impl OrganizationStore for MemoryStore {
         organization: OrganizationId,
         page: &PageRequest,
     ) -> Result<Page<(Member, User)>> {
-        let after = page.after_id()?.map(|id| Key::Member(organization, id));
+        let after = page.after_id()?.map(|id| RecordKey::Member(organization, id));
         let state = self.lock();
         let found = state.forward::<Member>(members(organization), after).filter_map(|member| {
-            let user = state.get::<User>(&Key::User(member.user_id))?;
+            let user = state.get::<User>(&RecordKey::User(member.user_id))?;
             (user.kind == UserKind::Person).then(|| (member.clone(), user.clone()))
         });
         let found = found.take(page.limit() + 1).collect();
@@ -79,18 +81,19 @@ impl OrganizationStore for MemoryStore {
         organization: OrganizationId,
         id: InvitationId,
     ) -> Result<Option<Invitation>> {
-        Ok(self.lock().get(&Key::Invitation(organization, id)).cloned())
+        Ok(self.lock().get(&RecordKey::Invitation(organization, id)).cloned())
     }
 
     async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>> {
         let state = self.lock();
-        let Some(email) = state.get::<User>(&Key::User(user)).and_then(|user| user.email.clone()) else {
+        let Some(email) = state.get::<User>(&RecordKey::User(user)).and_then(|user| user.email.clone())
+        else {
             return Ok(Vec::new());
         };
-        let every = Key::Invitation(OrganizationId::least(), InvitationId::least())
-            ..=Key::Invitation(OrganizationId::greatest(), InvitationId::greatest());
+        let all = RecordKey::Invitation(OrganizationId::least(), InvitationId::least())
+            ..=RecordKey::Invitation(OrganizationId::greatest(), InvitationId::greatest());
         let open = |invitation: &&Invitation| invitation.email == email && now < invitation.expires_at;
-        Ok(state.scan::<Invitation>(every).filter(open).take(50).cloned().collect())
+        Ok(state.scan::<Invitation>(all).filter(open).take(50).cloned().collect())
     }
 
     async fn list_invitations(
@@ -98,7 +101,7 @@ impl OrganizationStore for MemoryStore {
         organization: OrganizationId,
         page: &PageRequest,
     ) -> Result<Page<Invitation>> {
-        let after = page.after_id()?.map(|id| Key::Invitation(organization, id));
+        let after = page.after_id()?.map(|id| RecordKey::Invitation(organization, id));
         let state = self.lock();
         let found = state.forward(invitations(organization), after).take(page.limit() + 1).cloned().collect();
         Ok(page.page(found, |invitation: &Invitation| invitation.id.to_string()))
@@ -109,7 +112,7 @@ impl OrganizationStore for MemoryStore {
         organization: OrganizationId,
         id: UserId,
     ) -> Result<Option<ServiceAccount>> {
-        Ok(self.lock().get(&Key::ServiceAccount(organization, id)).cloned())
+        Ok(self.lock().get(&RecordKey::ServiceAccount(organization, id)).cloned())
     }
 
     async fn list_service_accounts(
@@ -117,7 +120,7 @@ impl OrganizationStore for MemoryStore {
         organization: OrganizationId,
         page: &PageRequest,
     ) -> Result<Page<ServiceAccount>> {
-        let after = page.after_id()?.map(|id| Key::ServiceAccount(organization, id));
+        let after = page.after_id()?.map(|id| RecordKey::ServiceAccount(organization, id));
         let state = self.lock();
         let found = state.forward(service_accounts(organization), after).take(page.limit() + 1);
         Ok(page.page(found.cloned().collect(), |account: &ServiceAccount| account.id.to_string()))
@@ -147,7 +150,7 @@ impl OrganizationStore for MemoryStore {
         after: Option<EventId>,
         limit: usize,
     ) -> Result<Vec<Event>> {
-        let after = after.map(|id| Key::Event(organization, id));
+        let after = after.map(|id| RecordKey::Event(organization, id));
         Ok(self.lock().forward(events(organization), after).take(limit).cloned().collect())
     }
 

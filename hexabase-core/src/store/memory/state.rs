@@ -3,7 +3,9 @@ use std::ops::{Bound, RangeInclusive};
 use jiff::Timestamp;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
-use crate::changeset::{Changeset, Guard, IdempotencyRecord, Key, OutboxMessage, Record, Stored, Write};
+use crate::changeset::{
+    Changeset, IdempotencyRecord, OutboxMessage, Precondition, Record, RecordKey, Stored, Write,
+};
 use crate::error::{Error, Result};
 use crate::id::{
     AssignmentId, EventId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId, SessionId,
@@ -16,30 +18,30 @@ use crate::model::{
 use crate::name::{Email, GroupName, ProjectName, ProviderName, Slug};
 use crate::secret::VerifierHash;
 
-/// Everything in the store. Cloning is cheap: the maps share their nodes.
+/// The whole content of the store. Cloning is cheap: the maps share their nodes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
-    pub(super) records: RedBlackTreeMapSync<Key, Record>,
-    /// Names that must be unique, with whoever has them.
-    pub(super) names: RedBlackTreeMapSync<Name, Key>,
-    /// Ways to find records by something else than their key.
+    pub(super) records: RedBlackTreeMapSync<RecordKey, Record>,
+    /// Unique names, each with the key of the record that has it.
+    pub(super) names: RedBlackTreeMapSync<Name, RecordKey>,
+    /// Secondary index: finds records by other properties than their key.
     pub(super) index: RedBlackTreeSetSync<Index>,
     pub(super) audit: RedBlackTreeMapSync<(OrganizationId, EventId), AuditEvent>,
-    pub(super) replies: RedBlackTreeMapSync<(UserId, String), IdempotencyRecord>,
-    /// Messages, each with the moment until which somebody publishes it.
+    pub(super) idempotency_records: RedBlackTreeMapSync<(UserId, String), IdempotencyRecord>,
+    /// Messages, each with the time until which it is claimed.
     pub(super) outbox: RedBlackTreeMapSync<MessageId, (OutboxMessage, Timestamp)>,
     pub(super) leases: RedBlackTreeMapSync<String, LeaseRow>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct LeaseRow {
-    /// Who has it; nobody once it was released.
+    /// Current holder; `None` after a release.
     pub(super) holder: Option<String>,
     pub(super) token: u64,
     pub(super) expires_at: Timestamp,
 }
 
-/// What only one record may be called.
+/// A name that only one record may have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
     Email(Email),
@@ -52,7 +54,7 @@ pub(super) enum Name {
     Assignment(OrganizationId, WorkspaceId, Option<ProjectId>, GroupId, RoleRef),
 }
 
-/// A way to find records by something else than their key.
+/// An entry of the secondary index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Index {
     IdentityOf(UserId, ProviderName, String),
@@ -61,42 +63,42 @@ pub(super) enum Index {
     OrganizationOf(UserId, OrganizationId),
     GroupOf(OrganizationId, UserId, WorkspaceId, GroupId),
     MemberOf(OrganizationId, WorkspaceId, UserId, GroupId),
-    Due(Timestamp, OrganizationId, WorkspaceId),
-    OwnerOf(WorkspaceId, OrganizationId),
+    WorkspaceDue(Timestamp, OrganizationId, WorkspaceId),
+    OrganizationOfWorkspace(WorkspaceId, OrganizationId),
     AccountDue(Timestamp, OrganizationId),
     Customer(String, OrganizationId),
-    Told(Timestamp, String),
+    UnprocessedWebhook(Timestamp, String),
     UsedIn(Hour, OrganizationId, WorkspaceId),
 }
 
 impl State {
-    pub(super) fn get<T: Stored>(&self, key: &Key) -> Option<&T> {
+    pub(super) fn get<T: Stored>(&self, key: &RecordKey) -> Option<&T> {
         self.records.get(key).and_then(T::of)
     }
 
     pub(super) fn scan<T: Stored + 'static>(
         &self,
-        range: RangeInclusive<Key>,
+        range: RangeInclusive<RecordKey>,
     ) -> impl DoubleEndedIterator<Item = &T> + '_ {
         self.records.range(range).filter_map(|(_, record)| T::of(record))
     }
 
-    /// The records of a range from its beginning, or from just after `after`.
+    /// Iterates over the records of a range in ascending order, from the beginning or after `after`.
     pub(super) fn forward<T: Stored + 'static>(
         &self,
-        range: RangeInclusive<Key>,
-        after: Option<Key>,
+        range: RangeInclusive<RecordKey>,
+        after: Option<RecordKey>,
     ) -> impl Iterator<Item = &T> + '_ {
         let (first, last) = range.into_inner();
         let start = after.map_or(Bound::Included(first), Bound::Excluded);
         self.records.range((start, Bound::Included(last))).filter_map(|(_, record)| T::of(record))
     }
 
-    /// The records of a range from its end backwards, or from just before `after`.
+    /// Iterates over the records of a range in descending order, from the end or before `after`.
     pub(super) fn backward<T: Stored + 'static>(
         &self,
-        range: RangeInclusive<Key>,
-        after: Option<Key>,
+        range: RangeInclusive<RecordKey>,
+        after: Option<RecordKey>,
     ) -> impl Iterator<Item = &T> + '_ {
         let (first, last) = range.into_inner();
         let end = after.map_or(Bound::Included(last), Bound::Excluded);
@@ -104,8 +106,8 @@ impl State {
     }
 
     pub(super) fn apply(&mut self, changeset: Changeset) -> Result<()> {
-        for guard in &changeset.guards {
-            self.check(guard)?;
+        for precondition in &changeset.preconditions {
+            self.check(precondition)?;
         }
         for write in changeset.writes {
             match write {
@@ -124,40 +126,46 @@ impl State {
         for message in changeset.messages {
             self.outbox.insert_mut(message.id, (message, Timestamp::MIN));
         }
-        if let Some(reply) = changeset.idempotency {
-            let key = (reply.user_id, reply.key.clone());
-            if self.replies.get(&key).is_some_and(|earlier| earlier.expires_at > reply.created_at) {
-                return Err(Error::already_exists("reply").with_code("idempotency_key_used"));
+        if let Some(record) = changeset.idempotency {
+            let key = (record.user_id, record.key.clone());
+            if self
+                .idempotency_records
+                .get(&key)
+                .is_some_and(|earlier| earlier.expires_at > record.created_at)
+            {
+                return Err(Error::already_exists("idempotency record").with_code("idempotency_key_used"));
             }
-            self.replies.insert_mut(key, reply);
+            self.idempotency_records.insert_mut(key, record);
         }
         Ok(())
     }
 
-    fn check(&self, guard: &Guard) -> Result<()> {
-        let holds = match guard {
-            Guard::User(id, version) => {
-                self.get(&Key::User(*id)).is_some_and(|u: &User| u.version == *version)
+    fn check(&self, precondition: &Precondition) -> Result<()> {
+        let holds = match precondition {
+            Precondition::User(id, version) => {
+                self.get(&RecordKey::User(*id)).is_some_and(|u: &User| u.version == *version)
             }
-            Guard::Session(id, version) => {
-                self.get(&Key::Session(*id)).is_some_and(|s: &Session| s.version == *version)
+            Precondition::Session(id, version) => {
+                self.get(&RecordKey::Session(*id)).is_some_and(|s: &Session| s.version == *version)
             }
-            Guard::Organization(id, version) => {
-                self.get(&Key::Organization(*id)).is_some_and(|o: &Organization| o.version == *version)
+            Precondition::Organization(id, version) => {
+                self.get(&RecordKey::Organization(*id)).is_some_and(|o: &Organization| o.version == *version)
             }
-            Guard::BillingAccount(org, version) => self
-                .get(&Key::BillingAccount(*org))
+            Precondition::BillingAccount(org, version) => self
+                .get(&RecordKey::BillingAccount(*org))
                 .is_some_and(|account: &BillingAccount| account.version == *version),
-            Guard::Workspace(org, id, version) => {
-                self.get(&Key::Workspace(*org, *id)).is_some_and(|w: &Workspace| w.version == *version)
+            Precondition::Workspace(org, id, version) => {
+                self.get(&RecordKey::Workspace(*org, *id)).is_some_and(|w: &Workspace| w.version == *version)
             }
-            Guard::Host(name, version) => self
-                .get(&Key::Host(name.clone()))
+            Precondition::Host(name, version) => self
+                .get(&RecordKey::Host(name.clone()))
                 .is_some_and(|registered: &RegisteredHost| registered.version == *version),
-            Guard::Member(org, user) => self.records.contains_key(&Key::Member(*org, *user)),
-            Guard::Lease(name, token) => self.leases.get(name).is_some_and(|lease| lease.token == *token),
+            Precondition::Member(org, user) => self.records.contains_key(&RecordKey::Member(*org, *user)),
+            Precondition::Lease(name, token) => {
+                self.leases.get(name).is_some_and(|lease| lease.token == *token)
+            }
         };
-        if holds { Ok(()) } else { Err(Error::version_conflict(guard.noun())) }
+        if holds { Ok(()) } else { Err(Error::version_conflict(precondition.noun())) }
     }
 
     fn insert(&mut self, record: Record) -> Result<()> {
@@ -175,11 +183,11 @@ impl State {
 
     fn update(&mut self, record: Record) -> Result<()> {
         let key = record.key();
-        self.take(&key)?;
+        self.remove_record(&key)?;
         self.put(key, record)
     }
 
-    fn put(&mut self, key: Key, record: Record) -> Result<()> {
+    fn put(&mut self, key: RecordKey, record: Record) -> Result<()> {
         for name in names(&record) {
             if self.names.contains_key(&name) {
                 return Err(Error::already_exists(key.noun()));
@@ -193,8 +201,8 @@ impl State {
         Ok(())
     }
 
-    /// Removes one record and whatever points at it, but nothing that belongs to it.
-    fn take(&mut self, key: &Key) -> Result<()> {
+    /// Removes one record with its names and index entries, but not the records that it owns.
+    fn remove_record(&mut self, key: &RecordKey) -> Result<()> {
         let record = self.records.get(key).cloned().ok_or_else(|| Error::not_found(key.noun()))?;
         self.records.remove_mut(key);
         for name in names(&record) {
@@ -206,79 +214,81 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, key: &Key) -> Result<()> {
+    pub(super) fn delete(&mut self, key: &RecordKey) -> Result<()> {
         if self.has_children(key) {
-            let message = format!("the {} still has children", key.noun());
+            let message = format!("{} has children; delete the children first", key.noun());
             return Err(Error::conflict("has_children", message));
         }
-        for child in self.belongings(key) {
+        for child in self.owned_keys(key) {
             if self.records.contains_key(&child) {
-                self.take(&child)?;
+                self.remove_record(&child)?;
             }
         }
-        self.take(key)
+        self.remove_record(key)
     }
 
-    fn has_children(&self, key: &Key) -> bool {
+    fn has_children(&self, key: &RecordKey) -> bool {
         match *key {
-            Key::Group(org, ws, id) => {
+            RecordKey::Group(org, ws, id) => {
                 self.scan::<Group>(groups(org, ws)).any(|group| group.parent_id == Some(id))
             }
-            Key::Project(org, ws, id) => {
+            RecordKey::Project(org, ws, id) => {
                 self.scan::<Project>(projects(org, ws)).any(|project| project.parent_id == Some(id))
             }
             _ => false,
         }
     }
 
-    /// What goes when this goes.
-    fn belongings(&self, key: &Key) -> Vec<Key> {
+    /// Keys of the records that are deleted together with this one.
+    fn owned_keys(&self, key: &RecordKey) -> Vec<RecordKey> {
         let mut keys = Vec::new();
-        let mut all = |range: RangeInclusive<Key>| {
+        let mut all = |range: RangeInclusive<RecordKey>| {
             keys.extend(self.records.range(range).map(|(key, _)| key.clone()));
         };
         match *key {
-            Key::Session(id) => all(spent(id)),
-            Key::User(id) => {
+            RecordKey::Session(id) => all(spent(id)),
+            RecordKey::User(id) => {
                 all(security_events(id));
                 let sessions: Vec<_> = self.sessions_of(id).map(|session| session.id).collect();
                 for session in sessions {
-                    keys.extend(self.belongings(&Key::Session(session)));
-                    keys.push(Key::Session(session));
+                    keys.extend(self.owned_keys(&RecordKey::Session(session)));
+                    keys.push(RecordKey::Session(session));
                 }
-                keys.extend(self.tokens_of(id).map(|token| Key::ApiToken(token.id)));
+                keys.extend(self.tokens_of(id).map(|token| RecordKey::ApiToken(token.id)));
                 keys.extend(
-                    self.identities_of(id).map(|i| Key::Identity(i.provider.clone(), i.subject.clone())),
+                    self.identities_of(id)
+                        .map(|i| RecordKey::Identity(i.provider.clone(), i.subject.clone())),
                 );
             }
-            Key::Organization(id) => {
+            RecordKey::Organization(id) => {
                 let own = [members(id), invitations(id), service_accounts(id), events(id), workspaces(id)];
                 for range in own.into_iter().chain([usage(id), usage_reports(id)]) {
                     all(range);
                 }
-                keys.push(Key::BillingAccount(id));
+                keys.push(RecordKey::BillingAccount(id));
                 for workspace in self.scan::<Workspace>(workspaces(id)) {
-                    keys.extend(self.belongings(&Key::Workspace(id, workspace.id)));
+                    keys.extend(self.owned_keys(&RecordKey::Workspace(id, workspace.id)));
                 }
             }
-            Key::Workspace(org, id) => {
+            RecordKey::Workspace(org, id) => {
                 let inside = [groups(org, id), memberships(org, id), projects(org, id), roles(org, id)];
                 for range in inside.into_iter().chain([assignments(org, id), tasks(org, id)]) {
                     all(range);
                 }
             }
-            Key::Group(org, ws, id) => {
+            RecordKey::Group(org, ws, id) => {
                 all(memberships_in(org, ws, id));
-                let given =
-                    self.scan::<Assignment>(assignments(org, ws)).filter(|given| given.group_id == id);
-                keys.extend(given.map(|given| Key::Assignment(org, ws, given.id)));
+                let assignment = self
+                    .scan::<Assignment>(assignments(org, ws))
+                    .filter(|assignment| assignment.group_id == id);
+                keys.extend(assignment.map(|assignment| RecordKey::Assignment(org, ws, assignment.id)));
             }
-            Key::Project(org, ws, id) => {
+            RecordKey::Project(org, ws, id) => {
                 let own = self.scan::<CustomRole>(roles(org, ws)).filter(|role| role.project_id == id);
-                keys.extend(own.map(|role| Key::Role(org, ws, role.id)));
-                let given = self.scan::<Assignment>(assignments(org, ws));
-                let given = given.filter(|given| given.project_id == Some(id));
-                keys.extend(given.map(|given| Key::Assignment(org, ws, given.id)));
+                keys.extend(own.map(|role| RecordKey::Role(org, ws, role.id)));
+                let assignment = self.scan::<Assignment>(assignments(org, ws));
+                let assignment = assignment.filter(|assignment| assignment.project_id == Some(id));
+                keys.extend(assignment.map(|assignment| RecordKey::Assignment(org, ws, assignment.id)));
             }
             _ => {}
         }
@@ -288,13 +298,13 @@ impl State {
     fn leave_groups(&mut self, org: OrganizationId, user: UserId) -> Result<()> {
         let range = Index::GroupOf(org, user, WorkspaceId::least(), GroupId::least())
             ..=Index::GroupOf(org, user, WorkspaceId::greatest(), GroupId::greatest());
-        let places: Vec<_> = self.index.range(range).cloned().collect();
+        let memberships_of_user: Vec<_> = self.index.range(range).cloned().collect();
         let mut last = None;
-        for place in places {
-            let Index::GroupOf(_, _, ws, group) = place else { continue };
-            self.take(&Key::Membership(org, ws, group, user))?;
+        for entry in memberships_of_user {
+            let Index::GroupOf(_, _, ws, group) = entry else { continue };
+            self.remove_record(&RecordKey::Membership(org, ws, group, user))?;
             if last.replace(ws) != Some(ws) {
-                let key = Key::Workspace(org, ws);
+                let key = RecordKey::Workspace(org, ws);
                 let mut workspace: Workspace =
                     self.get(&key).cloned().ok_or_else(|| Error::not_found("workspace"))?;
                 workspace.version = workspace.version.next();
@@ -310,7 +320,7 @@ impl State {
         for mut session in alive {
             session.revoked_at = Some(at);
             session.version = session.version.next();
-            self.records.insert_mut(Key::Session(session.id), session.into());
+            self.records.insert_mut(RecordKey::Session(session.id), session.into());
         }
     }
 
@@ -318,7 +328,7 @@ impl State {
         let range =
             Index::SessionOf(user, SessionId::least())..=Index::SessionOf(user, SessionId::greatest());
         self.index.range(range).filter_map(|entry| match entry {
-            Index::SessionOf(_, id) => self.get(&Key::Session(*id)),
+            Index::SessionOf(_, id) => self.get(&RecordKey::Session(*id)),
             _ => None,
         })
     }
@@ -326,7 +336,7 @@ impl State {
     pub(super) fn tokens_of(&self, user: UserId) -> impl Iterator<Item = &ApiToken> + '_ {
         let range = Index::TokenOf(user, TokenId::least())..=Index::TokenOf(user, TokenId::greatest());
         self.index.range(range).filter_map(|entry| match entry {
-            Index::TokenOf(_, id) => self.get(&Key::ApiToken(*id)),
+            Index::TokenOf(_, id) => self.get(&RecordKey::ApiToken(*id)),
             _ => None,
         })
     }
@@ -334,41 +344,43 @@ impl State {
     pub(super) fn identities_of(&self, user: UserId) -> impl Iterator<Item = &Identity> + '_ {
         self.index.iter().filter_map(move |entry| match entry {
             Index::IdentityOf(owner, provider, subject) if *owner == user => {
-                self.get(&Key::Identity(provider.clone(), subject.clone()))
+                self.get(&RecordKey::Identity(provider.clone(), subject.clone()))
             }
             _ => None,
         })
     }
 }
 
-/// What must exist for this record to make sense.
-fn parents(record: &Record) -> Vec<Key> {
+/// Keys of the records that must exist before this one is inserted.
+fn parents(record: &Record) -> Vec<RecordKey> {
     match record {
         Record::Identity(Identity { user_id, .. })
         | Record::Session(Session { user_id, .. })
-        | Record::ApiToken(ApiToken { user_id, .. }) => vec![Key::User(*user_id)],
-        Record::SecurityEvent(event) => vec![Key::User(event.user_id)],
-        Record::SpentRefresh(spent) => vec![Key::Session(spent.session_id)],
-        Record::BillingAccount(account) => vec![Key::Organization(account.organization_id)],
-        Record::UsageHour(usage) => vec![Key::Organization(usage.organization_id)],
-        Record::UsageReport(report) => vec![Key::Organization(report.organization_id)],
-        Record::Member(member) => vec![Key::Organization(member.organization_id)],
-        Record::Invitation(invitation) => vec![Key::Organization(invitation.organization_id)],
-        Record::ServiceAccount(account) => vec![Key::Organization(account.organization_id)],
-        Record::Workspace(workspace) => vec![Key::Organization(workspace.organization_id)],
-        Record::Event(event) => vec![Key::Organization(event.organization_id)],
+        | Record::ApiToken(ApiToken { user_id, .. }) => vec![RecordKey::User(*user_id)],
+        Record::SecurityEvent(event) => vec![RecordKey::User(event.user_id)],
+        Record::SpentRefresh(spent) => vec![RecordKey::Session(spent.session_id)],
+        Record::BillingAccount(account) => vec![RecordKey::Organization(account.organization_id)],
+        Record::UsageHour(usage) => vec![RecordKey::Organization(usage.organization_id)],
+        Record::UsageReport(report) => vec![RecordKey::Organization(report.organization_id)],
+        Record::Member(member) => vec![RecordKey::Organization(member.organization_id)],
+        Record::Invitation(invitation) => vec![RecordKey::Organization(invitation.organization_id)],
+        Record::ServiceAccount(account) => vec![RecordKey::Organization(account.organization_id)],
+        Record::Workspace(workspace) => vec![RecordKey::Organization(workspace.organization_id)],
+        Record::Event(event) => vec![RecordKey::Organization(event.organization_id)],
         Record::Group(Group { organization_id: org, workspace_id: ws, parent_id, .. }) => {
-            let parent = parent_id.map(|parent| Key::Group(*org, *ws, parent));
-            parent.into_iter().chain([Key::Workspace(*org, *ws)]).collect()
+            let parent = parent_id.map(|parent| RecordKey::Group(*org, *ws, parent));
+            parent.into_iter().chain([RecordKey::Workspace(*org, *ws)]).collect()
         }
         Record::Membership(Membership { organization_id: org, workspace_id: ws, group_id, .. }) => {
-            vec![Key::Group(*org, *ws, *group_id)]
+            vec![RecordKey::Group(*org, *ws, *group_id)]
         }
         Record::Project(Project { organization_id: org, workspace_id: ws, parent_id, .. }) => {
-            let parent = parent_id.map(|parent| Key::Project(*org, *ws, parent));
-            parent.into_iter().chain([Key::Workspace(*org, *ws)]).collect()
+            let parent = parent_id.map(|parent| RecordKey::Project(*org, *ws, parent));
+            parent.into_iter().chain([RecordKey::Workspace(*org, *ws)]).collect()
         }
-        Record::Role(role) => vec![Key::Project(role.organization_id, role.workspace_id, role.project_id)],
+        Record::Role(role) => {
+            vec![RecordKey::Project(role.organization_id, role.workspace_id, role.project_id)]
+        }
         Record::Assignment(Assignment {
             organization_id: org,
             workspace_id: ws,
@@ -376,10 +388,10 @@ fn parents(record: &Record) -> Vec<Key> {
             project_id,
             ..
         }) => {
-            let project = project_id.map(|project| Key::Project(*org, *ws, project));
-            project.into_iter().chain([Key::Group(*org, *ws, *group_id)]).collect()
+            let project = project_id.map(|project| RecordKey::Project(*org, *ws, project));
+            project.into_iter().chain([RecordKey::Group(*org, *ws, *group_id)]).collect()
         }
-        Record::Task(task) => vec![Key::Workspace(task.organization_id, task.workspace_id)],
+        Record::Task(task) => vec![RecordKey::Workspace(task.organization_id, task.workspace_id)],
         Record::User(_)
         | Record::SigningKey(_)
         | Record::Host(_)
@@ -406,12 +418,12 @@ fn names(record: &Record) -> Vec<Name> {
         Record::Role(CustomRole { organization_id: org, workspace_id: ws, project_id, name, .. }) => {
             vec![Name::Role(*org, *ws, *project_id, name.clone())]
         }
-        Record::Assignment(given) => vec![Name::Assignment(
-            given.organization_id,
-            given.workspace_id,
-            given.project_id,
-            given.group_id,
-            given.role,
+        Record::Assignment(assignment) => vec![Name::Assignment(
+            assignment.organization_id,
+            assignment.workspace_id,
+            assignment.project_id,
+            assignment.group_id,
+            assignment.role,
         )],
         _ => Vec::new(),
     }
@@ -435,19 +447,19 @@ fn index(record: &Record) -> Vec<Index> {
         ],
         Record::BillingAccount(account) => {
             let org = account.organization_id;
-            let due = account.look_at.map(|at| Index::AccountDue(at, org));
+            let due = account.reconcile_at.map(|at| Index::AccountDue(at, org));
             let customer = account.customer_id.as_ref().map(|id| Index::Customer(id.0.clone(), org));
             due.into_iter().chain(customer).collect()
         }
         Record::UsageHour(usage) => {
             vec![Index::UsedIn(usage.hour, usage.organization_id, usage.workspace_id)]
         }
-        Record::WebhookEvent(event) if event.heard_at.is_none() => {
-            vec![Index::Told(event.received_at, event.id.clone())]
+        Record::WebhookEvent(event) if event.processed_at.is_none() => {
+            vec![Index::UnprocessedWebhook(event.received_at, event.id.clone())]
         }
         Record::Workspace(ws) => {
-            let due = ws.reconcile_at.map(|at| Index::Due(at, ws.organization_id, ws.id));
-            due.into_iter().chain([Index::OwnerOf(ws.id, ws.organization_id)]).collect()
+            let due = ws.reconcile_at.map(|at| Index::WorkspaceDue(at, ws.organization_id, ws.id));
+            due.into_iter().chain([Index::OrganizationOfWorkspace(ws.id, ws.organization_id)]).collect()
         }
         _ => Vec::new(),
     }
@@ -455,8 +467,8 @@ fn index(record: &Record) -> Vec<Index> {
 
 macro_rules! ranges {
     ($($name:ident($($outer:ident: $type:ty),*) = $variant:ident of $last:ty;)+) => {$(
-        pub(super) fn $name($($outer: $type),*) -> RangeInclusive<Key> {
-            Key::$variant($($outer,)* <$last>::least())..=Key::$variant($($outer,)* <$last>::greatest())
+        pub(super) fn $name($($outer: $type),*) -> RangeInclusive<RecordKey> {
+            RecordKey::$variant($($outer,)* <$last>::least())..=RecordKey::$variant($($outer,)* <$last>::greatest())
         }
     )+};
 }
@@ -476,25 +488,25 @@ ranges! {
     security_events(user: UserId) = SecurityEvent of EventId;
 }
 
-fn memberships(org: OrganizationId, ws: WorkspaceId) -> RangeInclusive<Key> {
-    let first = Key::Membership(org, ws, GroupId::least(), UserId::least());
-    first..=Key::Membership(org, ws, GroupId::greatest(), UserId::greatest())
+fn memberships(org: OrganizationId, ws: WorkspaceId) -> RangeInclusive<RecordKey> {
+    let first = RecordKey::Membership(org, ws, GroupId::least(), UserId::least());
+    first..=RecordKey::Membership(org, ws, GroupId::greatest(), UserId::greatest())
 }
 
-fn usage(org: OrganizationId) -> RangeInclusive<Key> {
+fn usage(org: OrganizationId) -> RangeInclusive<RecordKey> {
     usage_between(org, Hour::FIRST, Hour::LAST)
 }
 
-/// The usage of an organization from an hour on until before another.
-pub(super) fn usage_between(org: OrganizationId, from: Hour, until: Hour) -> RangeInclusive<Key> {
-    let first = Key::UsageHour(org, from, WorkspaceId::least());
-    first..=Key::UsageHour(org, until, WorkspaceId::least())
+/// The usage records of an organization from hour `from` (inclusive) to `until` (exclusive).
+pub(super) fn usage_between(org: OrganizationId, from: Hour, until: Hour) -> RangeInclusive<RecordKey> {
+    let first = RecordKey::UsageHour(org, from, WorkspaceId::least());
+    first..=RecordKey::UsageHour(org, until, WorkspaceId::least())
 }
 
-fn usage_reports(org: OrganizationId) -> RangeInclusive<Key> {
-    Key::UsageReport(org, Hour::FIRST)..=Key::UsageReport(org, Hour::LAST)
+fn usage_reports(org: OrganizationId) -> RangeInclusive<RecordKey> {
+    RecordKey::UsageReport(org, Hour::FIRST)..=RecordKey::UsageReport(org, Hour::LAST)
 }
 
-fn spent(session: SessionId) -> RangeInclusive<Key> {
-    Key::SpentRefresh(session, VerifierHash::LEAST)..=Key::SpentRefresh(session, VerifierHash::GREATEST)
+fn spent(session: SessionId) -> RangeInclusive<RecordKey> {
+    RecordKey::SpentRefresh(session, VerifierHash::MIN)..=RecordKey::SpentRefresh(session, VerifierHash::MAX)
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::MemoryStore;
 use super::state::{Index, usage_between};
-use crate::changeset::{Key, Record};
+use crate::changeset::{Record, RecordKey};
 use crate::error::Result;
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
@@ -23,20 +23,20 @@ impl UsageStore for MemoryStore {
     ) -> Result<Vec<MeteredWorkspace>> {
         let state = self.lock();
         let (org, ws) = after.unwrap_or((OrganizationId::least(), WorkspaceId::least()));
-        let there =
-            Key::Workspace(org, ws)..=Key::Workspace(OrganizationId::greatest(), WorkspaceId::greatest());
-        let there = state.scan::<Workspace>(there).map(|ws| (ws.organization_id, ws.id));
+        let existing = RecordKey::Workspace(org, ws)
+            ..=RecordKey::Workspace(OrganizationId::greatest(), WorkspaceId::greatest());
+        let existing = state.scan::<Workspace>(existing).map(|ws| (ws.organization_id, ws.id));
         let used = Index::UsedIn(hour, org, ws)
             ..=Index::UsedIn(hour, OrganizationId::greatest(), WorkspaceId::greatest());
         let used = state.index.range(used).filter_map(|entry| match entry {
             Index::UsedIn(_, org, ws) => Some((*org, *ws)),
             _ => None,
         });
-        let mut all: Vec<_> = there.take(limit + 1).chain(used.take(limit + 1)).collect();
+        let mut all: Vec<_> = existing.take(limit + 1).chain(used.take(limit + 1)).collect();
         all.sort_unstable();
         all.dedup();
         let is_customer = |org| {
-            let account: Option<&BillingAccount> = state.get(&Key::BillingAccount(org));
+            let account: Option<&BillingAccount> = state.get(&RecordKey::BillingAccount(org));
             account.is_some_and(|account| account.customer_id.is_some())
         };
         let metered = |(organization_id, workspace_id)| MeteredWorkspace {
@@ -64,13 +64,13 @@ impl UsageStore for MemoryStore {
         let mut sums: BTreeMap<WorkspaceId, WorkspaceUsage> = BTreeMap::new();
         for usage in state.scan::<UsageHour>(usage_between(organization, from, until)) {
             let id = usage.workspace_id;
-            if usage.hour == until || workspace.is_some_and(|wanted| wanted != id) {
+            if usage.hour == until || workspace.is_some_and(|requested| requested != id) {
                 continue;
             }
             let nothing = || WorkspaceUsage { workspace_id: id, hours: 0, readings: PerMeter::default() };
             let sum = sums.entry(id).or_insert_with(nothing);
             sum.hours += 1;
-            sum.readings = PerMeter::of(|meter| sum.readings[meter].plus(usage.readings[meter]));
+            sum.readings = PerMeter::from_fn(|meter| sum.readings[meter].plus(usage.readings[meter]));
         }
         Ok(sums.into_values().collect())
     }
@@ -86,7 +86,7 @@ impl UsageStore for MemoryStore {
         let found = state.scan::<UsageHour>(usage_between(organization, from, until));
         for usage in found.filter(|usage| usage.hour != until) {
             let sum = sums.entry(usage.hour).or_default();
-            *sum = PerMeter::of(|meter| sum[meter].saturating_add(usage.readings[meter].amount));
+            *sum = PerMeter::from_fn(|meter| sum[meter].saturating_add(usage.readings[meter].amount));
         }
         Ok(sums.into_iter().collect())
     }
@@ -97,7 +97,7 @@ impl UsageStore for MemoryStore {
         from: Hour,
         until: Hour,
     ) -> Result<Vec<UsageReport>> {
-        let range = Key::UsageReport(organization, from)..=Key::UsageReport(organization, until);
+        let range = RecordKey::UsageReport(organization, from)..=RecordKey::UsageReport(organization, until);
         let state = self.lock();
         let found = state.scan::<UsageReport>(range).filter(|report| report.hour != until);
         Ok(found.cloned().collect())
@@ -105,25 +105,26 @@ impl UsageStore for MemoryStore {
 
     async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>> {
         let state = self.lock();
-        let all = state.scan::<MeteredHour>(Key::MeteredHour(Hour::FIRST)..=Key::MeteredHour(Hour::LAST));
+        let all = state
+            .scan::<MeteredHour>(RecordKey::MeteredHour(Hour::FIRST)..=RecordKey::MeteredHour(Hour::LAST));
         let newest = all.last().map_or(from, |newest| newest.hour);
-        let wanted = Key::MeteredHour(from.min(newest))..=Key::MeteredHour(Hour::LAST);
-        Ok(state.scan(wanted).cloned().collect())
+        let requested = RecordKey::MeteredHour(from.min(newest))..=RecordKey::MeteredHour(Hour::LAST);
+        Ok(state.scan(requested).cloned().collect())
     }
 
     async fn prune_usage(&self, before: Timestamp) -> Result<u64> {
         let mut state = self.lock();
-        let over = |record: &Record| match record {
+        let expired = |record: &Record| match record {
             Record::UsageHour(usage) => usage.hour.start() < before,
             Record::UsageReport(report) => report.hour.start() < before,
             Record::MeteredHour(metered) => metered.hour.start() < before,
             _ => false,
         };
-        let over: Vec<Key> =
-            state.records.iter().filter(|(_, record)| over(record)).map(|(key, _)| key.clone()).collect();
-        for key in &over {
+        let expired: Vec<RecordKey> =
+            state.records.iter().filter(|(_, record)| expired(record)).map(|(key, _)| key.clone()).collect();
+        for key in &expired {
             state.delete(key)?;
         }
-        Ok(over.len() as u64)
+        Ok(expired.len() as u64)
     }
 }

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use super::state::Name;
-use crate::changeset::Key;
+use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::UserId;
 use crate::model::{Identity, User};
@@ -12,7 +12,7 @@ use crate::store::UserStore;
 #[async_trait]
 impl UserStore for MemoryStore {
     async fn find_user(&self, id: UserId) -> Result<Option<User>> {
-        Ok(self.lock().get(&Key::User(id)).cloned())
+        Ok(self.lock().get(&RecordKey::User(id)).cloned())
     }
 
     async fn find_users(&self, ids: &[UserId]) -> Result<Vec<User>> {
@@ -20,7 +20,7 @@ impl UserStore for MemoryStore {
         ids.sort_unstable();
         ids.dedup();
         let state = self.lock();
-        Ok(ids.into_iter().filter_map(|id| state.get(&Key::User(id)).cloned()).collect())
+        Ok(ids.into_iter().filter_map(|id| state.get(&RecordKey::User(id)).cloned()).collect())
     }
 
     async fn find_user_by_email(&self, email: &Email) -> Result<Option<User>> {
@@ -30,7 +30,7 @@ impl UserStore for MemoryStore {
     }
 
     async fn find_identity(&self, provider: &ProviderName, subject: &str) -> Result<Option<Identity>> {
-        Ok(self.lock().get(&Key::Identity(provider.clone(), subject.to_owned())).cloned())
+        Ok(self.lock().get(&RecordKey::Identity(provider.clone(), subject.to_owned())).cloned())
     }
 
     async fn list_identities(&self, user: UserId) -> Result<Vec<Identity>> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::MemoryStore;
 use super::state::{Index, LeaseRow, State};
-use crate::changeset::{Key, OutboxMessage, Record};
+use crate::changeset::{OutboxMessage, Record, RecordKey};
 use crate::clock::after;
 use crate::error::Result;
 use crate::id::{MessageId, OrganizationId, TypedId as _, WorkspaceId};
@@ -16,22 +16,27 @@ use crate::store::{Lease, WorkStore};
 
 #[async_trait]
 impl WorkStore for MemoryStore {
-    async fn claim_outbox(&self, limit: usize, now: Timestamp, hold: Duration) -> Result<Vec<OutboxMessage>> {
+    async fn claim_outbox(
+        &self,
+        limit: usize,
+        now: Timestamp,
+        claim_ttl: Duration,
+    ) -> Result<Vec<OutboxMessage>> {
         let mut state = self.lock();
-        let mut held_back = BTreeSet::new();
+        let mut blocked = BTreeSet::new();
         let mut claimed: Vec<OutboxMessage> = Vec::new();
-        for (message, held_until) in state.outbox.values() {
+        for (message, claimed_until) in state.outbox.values() {
             if claimed.len() == limit {
                 break;
             }
-            if *held_until > now {
-                held_back.extend(message.workspace_id);
-            } else if message.workspace_id.is_none_or(|workspace| !held_back.contains(&workspace)) {
+            if *claimed_until > now {
+                blocked.extend(message.workspace_id);
+            } else if message.workspace_id.is_none_or(|workspace| !blocked.contains(&workspace)) {
                 claimed.push(message.clone());
             }
         }
         for message in &claimed {
-            state.outbox.insert_mut(message.id, (message.clone(), after(now, hold)));
+            state.outbox.insert_mut(message.id, (message.clone(), after(now, claim_ttl)));
         }
         Ok(claimed)
     }
@@ -75,20 +80,20 @@ impl WorkStore for MemoryStore {
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
-        // The row stays, so that tokens go on growing; it only belongs to nobody.
+        // The row stays without a holder, so that tokens keep increasing.
         self.lock().change_lease(lease, |row| row.holder = None);
         Ok(())
     }
 
     async fn list_leases(&self, now: Timestamp, limit: usize) -> Result<Vec<Lease>> {
         let state = self.lock();
-        let held = state.leases.iter().filter(|(_, row)| row.holder.is_some() && row.expires_at > now);
+        let active = state.leases.iter().filter(|(_, row)| row.holder.is_some() && row.expires_at > now);
         let lease = |(name, row): (&String, &LeaseRow)| Lease {
             name: name.clone(),
             token: row.token,
             expires_at: row.expires_at,
         };
-        Ok(held.take(limit).map(lease).collect())
+        Ok(active.take(limit).map(lease).collect())
     }
 
     async fn list_due_workspaces(
@@ -97,10 +102,10 @@ impl WorkStore for MemoryStore {
         limit: usize,
     ) -> Result<Vec<(OrganizationId, WorkspaceId)>> {
         let state = self.lock();
-        let first = Index::Due(Timestamp::MIN, OrganizationId::least(), WorkspaceId::least());
-        let last = Index::Due(now, OrganizationId::greatest(), WorkspaceId::greatest());
+        let first = Index::WorkspaceDue(Timestamp::MIN, OrganizationId::least(), WorkspaceId::least());
+        let last = Index::WorkspaceDue(now, OrganizationId::greatest(), WorkspaceId::greatest());
         let due = state.index.range(first..=last).filter_map(|entry| match entry {
-            Index::Due(_, org, ws) => Some((*org, *ws)),
+            Index::WorkspaceDue(_, org, ws) => Some((*org, *ws)),
             _ => None,
         });
         Ok(due.take(limit).collect())
@@ -109,19 +114,19 @@ impl WorkStore for MemoryStore {
     async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64> {
         let mut state = self.lock();
         let all = state.records.values().filter_map(crate::changeset::Stored::of);
-        let here = all.filter(|workspace: &&Workspace| workspace.host_cluster == *host_cluster);
-        let here: Vec<Workspace> = here.cloned().collect();
-        for workspace in &here {
+        let on_host = all.filter(|workspace: &&Workspace| workspace.host_cluster == *host_cluster);
+        let on_host: Vec<Workspace> = on_host.cloned().collect();
+        for workspace in &on_host {
             if let Some(at) = workspace.reconcile_at {
-                state.index.remove_mut(&Index::Due(at, workspace.organization_id, workspace.id));
+                state.index.remove_mut(&Index::WorkspaceDue(at, workspace.organization_id, workspace.id));
             }
             let mut workspace = workspace.clone();
             workspace.reconcile_at = Some(now);
-            state.index.insert_mut(Index::Due(now, workspace.organization_id, workspace.id));
-            let key = Key::Workspace(workspace.organization_id, workspace.id);
+            state.index.insert_mut(Index::WorkspaceDue(now, workspace.organization_id, workspace.id));
+            let key = RecordKey::Workspace(workspace.organization_id, workspace.id);
             state.records.insert_mut(key, workspace.into());
         }
-        Ok(here.len() as u64)
+        Ok(on_host.len() as u64)
     }
 
     async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>> {
@@ -140,7 +145,7 @@ impl WorkStore for MemoryStore {
 }
 
 impl State {
-    /// Changes a lease that still has its token; false when it has another one.
+    /// Changes a lease that still has its token; returns `false` if it has another token.
     fn change_lease(&mut self, lease: &Lease, change: impl FnOnce(&mut LeaseRow)) -> bool {
         match self.leases.get(&lease.name) {
             Some(row) if row.token == lease.token => {
@@ -154,28 +159,28 @@ impl State {
     }
 
     fn prune(&mut self, now: Timestamp, events_before: Timestamp) -> u64 {
-        let replies = self.replies.iter().filter(|(_, reply)| reply.expires_at <= now);
-        let replies: Vec<_> = replies.map(|(key, _)| key.clone()).collect();
-        for key in &replies {
-            self.replies.remove_mut(key);
+        let responses = self.idempotency_records.iter().filter(|(_, record)| record.expires_at <= now);
+        let responses: Vec<_> = responses.map(|(key, _)| key.clone()).collect();
+        for key in &responses {
+            self.idempotency_records.remove_mut(key);
         }
         let leases = self.leases.iter().filter(|(_, lease)| lease.expires_at < events_before);
         let leases: Vec<String> = leases.map(|(name, _)| name.clone()).collect();
         for name in &leases {
             self.leases.remove_mut(name);
         }
-        let over = self.records.iter().filter(|(_, record)| match record {
+        let expired = self.records.iter().filter(|(_, record)| match record {
             Record::Session(session) => session.expires_at <= now,
             Record::Event(event) => event.at < events_before,
             Record::WebhookEvent(event) => event.received_at < events_before,
             _ => false,
         });
-        let over: Vec<Key> = over.map(|(key, _)| key.clone()).collect();
+        let expired: Vec<RecordKey> = expired.map(|(key, _)| key.clone()).collect();
         let before = self.records.size();
-        for key in &over {
-            // It was there a moment ago, and nothing that belongs to a session or event can be in the way.
+        for key in &expired {
+            // Cannot fail: the record existed a moment ago, and sessions and events have no children.
             let _ = self.delete(key);
         }
-        (replies.len() + leases.len() + before - self.records.size()) as u64
+        (responses.len() + leases.len() + before - self.records.size()) as u64
     }
 }

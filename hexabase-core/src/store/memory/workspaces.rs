@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use super::state::{Index, assignments, groups, projects, roles, tasks, workspaces};
-use crate::changeset::Key;
+use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::{GroupId, OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
 use crate::model::{Member, Task, Workspace, WorkspaceState};
@@ -16,16 +16,16 @@ impl WorkspaceStore for MemoryStore {
         organization: OrganizationId,
         id: WorkspaceId,
     ) -> Result<Option<Workspace>> {
-        Ok(self.lock().get(&Key::Workspace(organization, id)).cloned())
+        Ok(self.lock().get(&RecordKey::Workspace(organization, id)).cloned())
     }
 
     async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>> {
         let state = self.lock();
-        let range =
-            Index::OwnerOf(id, OrganizationId::least())..=Index::OwnerOf(id, OrganizationId::greatest());
-        let place = state.index.range(range).next();
-        Ok(place.and_then(|place| match place {
-            Index::OwnerOf(_, organization) => Some(*organization),
+        let range = Index::OrganizationOfWorkspace(id, OrganizationId::least())
+            ..=Index::OrganizationOfWorkspace(id, OrganizationId::greatest());
+        let entry = state.index.range(range).next();
+        Ok(entry.and_then(|entry| match entry {
+            Index::OrganizationOfWorkspace(_, organization) => Some(*organization),
             _ => None,
         }))
     }
@@ -37,13 +37,15 @@ impl WorkspaceStore for MemoryStore {
         id: WorkspaceId,
     ) -> Result<Option<(Member, Option<Workspace>)>> {
         let state = self.lock();
-        let Some(member) = state.get(&Key::Member(organization, user)).cloned() else { return Ok(None) };
-        Ok(Some((member, state.get(&Key::Workspace(organization, id)).cloned())))
+        let Some(member) = state.get(&RecordKey::Member(organization, user)).cloned() else {
+            return Ok(None);
+        };
+        Ok(Some((member, state.get(&RecordKey::Workspace(organization, id)).cloned())))
     }
 
     async fn load_workspace(&self, org: OrganizationId, id: WorkspaceId) -> Result<Option<WorkspaceState>> {
         let state = self.lock();
-        let Some(workspace) = state.get(&Key::Workspace(org, id)).cloned() else { return Ok(None) };
+        let Some(workspace) = state.get(&RecordKey::Workspace(org, id)).cloned() else { return Ok(None) };
         Ok(Some(WorkspaceState {
             workspace,
             groups: state.scan(groups(org, id)).cloned().collect(),
@@ -59,7 +61,7 @@ impl WorkspaceStore for MemoryStore {
         member: Option<UserId>,
         page: &PageRequest,
     ) -> Result<Page<Workspace>> {
-        let after = page.after_id()?.map(|id| Key::Workspace(organization, id));
+        let after = page.after_id()?.map(|id| RecordKey::Workspace(organization, id));
         let state = self.lock();
         let visible = |workspace: &&Workspace| {
             member.is_none_or(|user| {
@@ -74,7 +76,7 @@ impl WorkspaceStore for MemoryStore {
     }
 
     async fn find_task(&self, org: OrganizationId, ws: WorkspaceId, id: TaskId) -> Result<Option<Task>> {
-        Ok(self.lock().get(&Key::Task(org, ws, id)).cloned())
+        Ok(self.lock().get(&RecordKey::Task(org, ws, id)).cloned())
     }
 
     async fn list_tasks(
@@ -83,7 +85,7 @@ impl WorkspaceStore for MemoryStore {
         ws: WorkspaceId,
         page: &PageRequest,
     ) -> Result<Page<Task>> {
-        let after = page.after_id()?.map(|id| Key::Task(org, ws, id));
+        let after = page.after_id()?.map(|id| RecordKey::Task(org, ws, id));
         let state = self.lock();
         let found = state.backward(tasks(org, ws), after).take(page.limit() + 1).cloned().collect();
         Ok(page.page(found, |task: &Task| task.id.to_string()))

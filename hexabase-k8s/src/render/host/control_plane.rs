@@ -1,4 +1,4 @@
-//! The control plane itself.
+//! Control plane of the tenant: its configuration, volume, disruption budget and StatefulSet.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,15 +11,16 @@ use super::{CONTROL_PLANE, Tenant};
 use crate::object::{Kind, Object};
 use crate::render::vcluster_config::{self, AUTHENTICATION_DIRECTORY, VclusterConfig};
 
-/// Where control planes run that may not be root.
+/// User and group id of control planes that run without root.
 const ROOTLESS_USER: u32 = 12_345;
 
-/// The configuration, and whose tokens the API server accepts.
-pub(super) fn configuration(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec<Object> {
-    let secret = json!({ "type": "Opaque", "data": { "config.yaml": STANDARD.encode(&config.yaml) } });
+/// Returns the Secret with the configuration, and the ConfigMap with the OIDC trust of the API server.
+pub(super) fn configuration(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Vec<Object> {
+    let secret =
+        json!({ "type": "Opaque", "data": { "config.yaml": STANDARD.encode(&vcluster_config.yaml) } });
     let mut secret = tenant.object(Kind::SECRET, &format!("vc-config-{}", tenant.name()), secret);
-    // vCluster notes its store here, and refuses to start with another one; only if the annotation is there.
-    let store = tenant.settings.store.as_deref().unwrap_or(match tenant.cluster.control_plane.store {
+    // If the annotation exists, vCluster compares its store with it, and refuses to start with another one.
+    let store = tenant.config.store.as_deref().unwrap_or(match tenant.cluster.control_plane.store {
         ControlPlaneStore::Sqlite => "embedded-database",
         ControlPlaneStore::Etcd => "deployed-etcd",
     });
@@ -32,9 +33,10 @@ pub(super) fn configuration(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec
     [secret].into_iter().chain(trust).collect()
 }
 
-/// The StatefulSet.
-pub(super) fn stateful_set(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Object> {
-    let digest = Sha256::digest(&config.yaml).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+/// Returns the StatefulSet of the control plane.
+pub(super) fn stateful_set(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Result<Object> {
+    let digest =
+        Sha256::digest(&vcluster_config.yaml).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut spec = json!({
         "replicas": tenant.cluster.control_plane.replicas,
         "serviceName": format!("{}-headless", tenant.name()),
@@ -42,12 +44,12 @@ pub(super) fn stateful_set(tenant: &Tenant<'_>, config: &VclusterConfig) -> Resu
         "persistentVolumeClaimRetentionPolicy": { "whenDeleted": "Retain", "whenScaled": "Retain" },
         "selector": { "matchLabels": tenant.selector(CONTROL_PLANE) },
         "template": {
-            // Nothing but a new configuration restarts the control plane.
+            // Only a new configuration restarts the control plane.
             "metadata": {
                 "labels": tenant.selector(CONTROL_PLANE),
                 "annotations": { "vClusterConfigHash": digest },
             },
-            "spec": pod(tenant, config)?,
+            "spec": pod(tenant, vcluster_config)?,
         },
     });
     if !tenant.has_etcd() {
@@ -56,7 +58,7 @@ pub(super) fn stateful_set(tenant: &Tenant<'_>, config: &VclusterConfig) -> Resu
     Ok(tenant.object(Kind::STATEFUL_SET, tenant.name(), json!({ "spec": spec })))
 }
 
-/// The volume on which objects are kept.
+/// Returns the claim of the volume on which the store keeps its objects.
 pub(super) fn volume_claim(tenant: &Tenant<'_>) -> Value {
     let mut claim = json!({
         "apiVersion": "v1",
@@ -67,13 +69,13 @@ pub(super) fn volume_claim(tenant: &Tenant<'_>) -> Value {
             "resources": { "requests": { "storage": tenant.cluster.control_plane.storage.to_string() } },
         },
     });
-    if let Some(class) = &tenant.settings.storage_class {
+    if let Some(class) = &tenant.config.storage_class {
         claim["spec"]["storageClassName"] = json!(class);
     }
     claim
 }
 
-/// Lets nodes be emptied only as fast as the others of several take over.
+/// Returns the disruption budget of several replicas, which are evicted one at a time. `None` for a single replica.
 pub(super) fn disruption_budget(tenant: &Tenant<'_>, app: &str) -> Option<Object> {
     let several = tenant.cluster.control_plane.replicas > 1;
     let name = tenant.name_of(app);
@@ -81,7 +83,7 @@ pub(super) fn disruption_budget(tenant: &Tenant<'_>, app: &str) -> Option<Object
     several.then(|| tenant.object(Kind::POD_DISRUPTION_BUDGET, &name, json!({ "spec": spec })))
 }
 
-fn pod(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Value> {
+fn pod(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Result<Value> {
     let mut volumes = json!([
         { "name": "helm-cache", "emptyDir": {} },
         { "name": "binaries", "emptyDir": {} },
@@ -98,7 +100,7 @@ fn pod(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Value> {
     if tenant.has_etcd()
         && let Some(volumes) = volumes.as_array_mut()
     {
-        // The objects are elsewhere; what is here can be made anew.
+        // The objects are in the etcd; the data on this volume can be recreated.
         volumes.push(json!({ "name": "data", "emptyDir": {} }));
     }
     let mut pod = json!({
@@ -109,39 +111,45 @@ fn pod(tenant: &Tenant<'_>, config: &VclusterConfig) -> Result<Value> {
         "initContainers": [kubernetes(tenant)?],
         "containers": [syncer(tenant)?],
     });
-    placed(&mut pod, tenant, config, CONTROL_PLANE);
+    set_scheduling(&mut pod, tenant, vcluster_config, CONTROL_PLANE);
     Ok(pod)
 }
 
-/// Says where a pod runs and whose its files are: as the configuration has it, with several of a kind apart from each other.
-pub(super) fn placed(pod: &mut Value, tenant: &Tenant<'_>, config: &VclusterConfig, app: &str) {
+/// Sets the scheduling fields of a pod from the configuration, spreads several replicas over zones and nodes, and sets
+/// the owner of its files.
+pub(super) fn set_scheduling(
+    pod: &mut Value,
+    tenant: &Tenant<'_>,
+    vcluster_config: &VclusterConfig,
+    app: &str,
+) {
     if tenant.rootless() {
         pod["securityContext"] = json!({ "fsGroup": ROOTLESS_USER });
     }
-    // What vCluster's chart would do with it.
-    let scheduling = &config.values["controlPlane"]["statefulSet"]["scheduling"];
+    // The chart of vCluster copies these fields as well.
+    let scheduling = &vcluster_config.values["controlPlane"]["statefulSet"]["scheduling"];
     for field in ["nodeSelector", "tolerations", "priorityClassName"] {
-        if let Some(wanted) = scheduling.get(field) {
-            pod[field] = wanted.clone();
+        if let Some(value) = scheduling.get(field) {
+            pod[field] = value.clone();
         }
     }
     if tenant.cluster.control_plane.replicas > 1 {
-        let apart = |key: &str| {
+        let spread_over = |key: &str| {
             json!({
                 "maxSkew": 1,
                 "topologyKey": key,
-                // Together is better than not at all.
+                // Scheduling on the same node is better than no scheduling.
                 "whenUnsatisfiable": "ScheduleAnyway",
                 "labelSelector": tenant.own_pods(app),
             })
         };
         pod["topologySpreadConstraints"] =
-            json!([apart("topology.kubernetes.io/zone"), apart("kubernetes.io/hostname")]);
+            json!([spread_over("topology.kubernetes.io/zone"), spread_over("kubernetes.io/hostname")]);
     }
 }
 
-/// As whom a container runs.
-pub(super) fn security(tenant: &Tenant<'_>) -> Value {
+/// Returns the security context of a container.
+pub(super) fn security_context(tenant: &Tenant<'_>) -> Value {
     if tenant.rootless() {
         json!({
             "allowPrivilegeEscalation": false,
@@ -156,11 +164,11 @@ pub(super) fn security(tenant: &Tenant<'_>) -> Value {
     }
 }
 
-/// Brings the programs of the tenant's Kubernetes version.
+/// Returns the init container that provides the binaries of the tenant's Kubernetes version.
 fn kubernetes(tenant: &Tenant<'_>) -> Result<Value> {
     Ok(json!({
         "name": "kubernetes",
-        "image": tenant.settings.kubernetes(&tenant.cluster.kubernetes_version)?.to_string(),
+        "image": tenant.config.kubernetes(&tenant.cluster.kubernetes_version)?.to_string(),
         "command": ["cp"],
         "args": ["-r", "/kubernetes/.", "/binaries/"],
         "volumeMounts": [{ "name": "binaries", "mountPath": "/binaries" }],
@@ -168,7 +176,7 @@ fn kubernetes(tenant: &Tenant<'_>) -> Result<Value> {
             "limits": { "cpu": "100m", "memory": "256Mi" },
             "requests": { "cpu": "40m", "memory": "64Mi" },
         },
-        "securityContext": security(tenant),
+        "securityContext": security_context(tenant),
     }))
 }
 
@@ -181,9 +189,9 @@ fn probe(path: &str, period: u8, failures: u16) -> Value {
     })
 }
 
-/// vCluster: the tenant's API server, controller manager and store, and the syncer.
+/// Returns the vCluster container: the tenant's API server, controller manager and store, and the syncer.
 fn syncer(tenant: &Tenant<'_>) -> Result<Value> {
-    let from = |name: &str, field: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": field } } });
+    let field_variable = |name: &str, field: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": field } } });
     let mut mounts = json!([
         { "name": "data", "mountPath": "/data" },
         { "name": "binaries", "mountPath": "/binaries" },
@@ -195,7 +203,7 @@ fn syncer(tenant: &Tenant<'_>) -> Result<Value> {
     if tenant.cluster.oidc.is_some()
         && let Some(mounts) = mounts.as_array_mut()
     {
-        // As a directory, so that a change arrives without a restart.
+        // Mounted as a directory, so that changes arrive without a restart.
         mounts.push(
             json!({ "name": "authentication", "mountPath": AUTHENTICATION_DIRECTORY, "readOnly": true }),
         );
@@ -205,18 +213,18 @@ fn syncer(tenant: &Tenant<'_>) -> Result<Value> {
     let control_plane = &tenant.cluster.control_plane;
     Ok(json!({
         "name": "syncer",
-        "image": tenant.settings.vcluster()?.to_string(),
+        "image": tenant.config.vcluster()?.to_string(),
         "env": [
             { "name": "VCLUSTER_NAME", "value": tenant.name() },
             { "name": "LOFT_LOG_ENCODING", "value": "json" },
-            from("POD_NAME", "metadata.name"),
-            from("POD_IP", "status.podIP"),
-            from("NODE_NAME", "spec.nodeName"),
-            from("NODE_IP", "status.hostIP"),
+            field_variable("POD_NAME", "metadata.name"),
+            field_variable("POD_IP", "status.podIP"),
+            field_variable("NODE_NAME", "spec.nodeName"),
+            field_variable("NODE_IP", "status.hostIP"),
         ],
         "volumeMounts": mounts,
-        "securityContext": security(tenant),
-        // Without a limit on processor time: a control plane that is throttled is slow for everybody in it.
+        "securityContext": security_context(tenant),
+        // No CPU limit: a throttled control plane would be slow for all of its users.
         "resources": {
             "limits": { "ephemeral-storage": "10Gi", "memory": control_plane.memory_limit.to_string() },
             "requests": {
@@ -225,7 +233,7 @@ fn syncer(tenant: &Tenant<'_>) -> Result<Value> {
                 "memory": control_plane.memory.to_string(),
             },
         },
-        // Asked every second, so that a cluster counts as ready as soon as it is; given up after half an hour.
+        // Probed every second, so that readiness is noticed without delay; fails after half an hour.
         "startupProbe": probe("/readyz", 1, 1_800),
         "readinessProbe": probe("/readyz", 2, 60),
         "livenessProbe": liveness,

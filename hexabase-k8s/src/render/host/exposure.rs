@@ -1,17 +1,17 @@
-//! What leads from outside of the host's network to the tenant's API server.
+//! Exposure of the tenant API server outside the host's network.
 //!
-//! TLS is handed through: certificates of people and machines are shown to the API server itself, and nobody between reads
-//! what is said. So traffic is told apart by the name that it asks for, which each tenant has of its own.
+//! TLS is passed through: the API server itself authenticates client certificates, and no component in between can
+//! read the traffic. So traffic is routed by the requested host name (SNI), which differs for each tenant.
 
 use hexabase_core::error::{Error, Result};
 use serde_json::{Value, json};
 
 use super::Tenant;
+use crate::config::Exposure;
 use crate::object::{Kind, Object};
-use crate::settings::Exposure;
 
-/// What tells controllers of Ingresses to hand TLS through, each in words of its own.
-const PASSTHROUGH: [(&str, &str); 5] = [
+/// Annotations that enable TLS passthrough, one or more for each supported Ingress controller.
+const PASSTHROUGH_ANNOTATIONS: [(&str, &str); 5] = [
     ("haproxy-ingress.github.io/ssl-passthrough", "true"),
     ("haproxy.org/ssl-passthrough", "true"),
     ("nginx.ingress.kubernetes.io/backend-protocol", "HTTPS"),
@@ -21,13 +21,16 @@ const PASSTHROUGH: [(&str, &str); 5] = [
 
 pub(super) fn object(tenant: &Tenant<'_>) -> Result<Option<Object>> {
     let host = || {
-        let host = tenant.settings.host_of(tenant.name());
+        let host = tenant.config.hostname_of(tenant.name());
         host.ok_or_else(|| {
-            Error::invalid("tenant_endpoint", "names no host by which a tenant could be found")
+            Error::invalid(
+                "tenant_endpoint",
+                "must contain the host name of a tenant, as in https://{name}.tenants.example",
+            )
         })
     };
-    Ok(match &tenant.settings.exposure {
-        // What leads there is the Service itself, or nothing.
+    Ok(match &tenant.config.exposure {
+        // The Service itself is the exposure, or there is none.
         Exposure::Internal | Exposure::LoadBalancer => None,
         Exposure::Ingress { class } => Some(ingress(tenant, class, &host()?)),
         Exposure::Gateway { namespace, name } => Some(route(tenant, namespace, name, &host()?)),
@@ -43,7 +46,7 @@ fn ingress(tenant: &Tenant<'_>, class: &str, host: &str) -> Object {
     });
     let mut ingress = tenant.object(Kind::INGRESS, tenant.name(), json!({ "spec": spec }));
     let annotations: Value =
-        PASSTHROUGH.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        PASSTHROUGH_ANNOTATIONS.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     ingress.body["metadata"]["annotations"] = annotations;
     ingress
 }

@@ -1,4 +1,4 @@
-//! As whom the control plane and the tenant's pods act on the host.
+//! ServiceAccounts of the control plane and of the tenant's pods on the host, with their permissions.
 
 use serde_json::{Value, json};
 
@@ -6,57 +6,57 @@ use super::Tenant;
 use crate::labels;
 use crate::object::{Kind, Object};
 
-const CHANGE: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
-const READ: [&str; 3] = ["get", "list", "watch"];
+const WRITE_VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
+const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
 
-/// An API group, a resource of it, and what may be done with that.
-type Grant = (&'static str, &'static str, &'static [&'static str]);
+/// API group, resource and allowed verbs.
+type PolicyRule = (&'static str, &'static str, &'static [&'static str]);
 
-/// What the syncer is granted in its own namespace, by API group and resource, and nothing else: no ClusterRole, no
-/// wildcard, no way to nodes, and never `tokenreviews`, with which the tenant would accept the host's tokens.
-const GRANTED: [Grant; 19] = [
-    ("", "configmaps", &CHANGE),
-    ("", "persistentvolumeclaims", &CHANGE),
-    ("", "pods", &CHANGE),
-    ("", "pods/attach", &CHANGE),
-    ("", "pods/exec", &CHANGE),
-    ("", "pods/portforward", &CHANGE),
-    ("", "secrets", &CHANGE),
-    ("", "services", &CHANGE),
+/// Permissions of the syncer in its own namespace. It has no ClusterRole, no wildcard, no access to nodes, and in
+/// particular no `tokenreviews`, with which the tenant would accept tokens of the host.
+const SYNCER_RULES: [PolicyRule; 19] = [
+    ("", "configmaps", &WRITE_VERBS),
+    ("", "persistentvolumeclaims", &WRITE_VERBS),
+    ("", "pods", &WRITE_VERBS),
+    ("", "pods/attach", &WRITE_VERBS),
+    ("", "pods/exec", &WRITE_VERBS),
+    ("", "pods/portforward", &WRITE_VERBS),
+    ("", "secrets", &WRITE_VERBS),
+    ("", "services", &WRITE_VERBS),
     ("", "pods/ephemeralcontainers", &["patch", "update"]),
     ("", "pods/resize", &["patch", "update"]),
     ("", "pods/status", &["patch", "update"]),
-    ("", "endpoints", &CHANGE),
-    ("", "pods/log", &READ),
+    ("", "endpoints", &WRITE_VERBS),
+    ("", "pods/log", &READ_VERBS),
     ("", "events", &["create", "get", "list", "watch"]),
     ("apps", "deployments", &["get", "list", "patch", "update", "watch"]),
     ("apps", "replicasets", &["get", "list", "patch", "update", "watch"]),
     ("apps", "statefulsets", &["get", "list", "patch", "update", "watch"]),
-    ("discovery.k8s.io", "endpointslices", &CHANGE),
+    ("discovery.k8s.io", "endpointslices", &WRITE_VERBS),
     ("events.k8s.io", "events", &["create", "get", "list", "watch"]),
 ];
 
-/// What it is granted besides where there are several of it, which elect a leader; and where tenants may publish what they
-/// run.
-const ELECTING: Grant = ("coordination.k8s.io", "leases", &CHANGE);
-const PUBLISHING: Grant = ("networking.k8s.io", "ingresses", &CHANGE);
+/// Additional permission of the syncer with several replicas, which elect a leader.
+const LEADER_ELECTION_RULE: PolicyRule = ("coordination.k8s.io", "leases", &WRITE_VERBS);
+/// Additional permission of the syncer if tenants may publish Ingresses.
+const INGRESS_RULE: PolicyRule = ("networking.k8s.io", "ingresses", &WRITE_VERBS);
 
-/// What a syncer is granted on some host.
-pub(crate) fn possible_grants() -> impl Iterator<Item = Grant> {
-    GRANTED.into_iter().chain([ELECTING, PUBLISHING])
+/// Returns the permissions of a syncer with any host configuration and plan.
+pub(crate) fn possible_syncer_rules() -> impl Iterator<Item = PolicyRule> {
+    SYNCER_RULES.into_iter().chain([LEADER_ELECTION_RULE, INGRESS_RULE])
 }
 
-/// Our own binding in the namespace.
-pub(crate) const WAY_IN: &str = "hexabase";
+/// Name of Hexabase's own RoleBinding in the namespace of a tenant.
+pub(crate) const SELF_ROLE_BINDING: &str = "hexabase";
 
-/// Lets Hexabase itself in, where it acts as somebody who may do nothing in a new namespace.
-pub(super) fn way_in(tenant: &Tenant<'_>) -> Option<Object> {
-    let identity = tenant.settings.identity.as_ref()?;
+/// Returns Hexabase's own RoleBinding, if it acts as an identity without permissions in new namespaces.
+pub(super) fn self_role_binding(tenant: &Tenant<'_>) -> Option<Object> {
+    let identity = tenant.config.identity.as_ref()?;
     let binding = json!({
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": labels::WITH_TENANTS },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": labels::TENANT_ROLE },
         "subjects": [identity.subject()],
     });
-    Some(tenant.object(Kind::ROLE_BINDING, WAY_IN, binding))
+    Some(tenant.object(Kind::ROLE_BINDING, SELF_ROLE_BINDING, binding))
 }
 
 pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
@@ -66,15 +66,15 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
         let (groups, resources): ([&str; 1], [&str; 1]) = ([group], [resource]);
         json!({ "apiGroups": groups, "resources": resources, "verbs": verbs })
     };
-    let electing = (tenant.cluster.control_plane.replicas > 1).then_some(ELECTING);
-    let publishing = tenant.settings.ingress.is_some().then_some(PUBLISHING);
-    let rules: Value = GRANTED.into_iter().chain(electing).chain(publishing).map(rule).collect();
+    let leader_election = (tenant.cluster.control_plane.replicas > 1).then_some(LEADER_ELECTION_RULE);
+    let ingress = tenant.config.ingress.is_some().then_some(INGRESS_RULE);
+    let rules: Value = SYNCER_RULES.into_iter().chain(leader_election).chain(ingress).map(rule).collect();
     let binding = json!({
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": own },
         "subjects": [{ "kind": "ServiceAccount", "name": own, "namespace": tenant.name() }],
     });
     vec![
-        // The syncer reads its namespace from the token's mount, so this one keeps its token.
+        // The syncer reads its namespace from the token mount, so this ServiceAccount keeps its token.
         tenant.object(Kind::SERVICE_ACCOUNT, &own, json!({})),
         tenant.object(Kind::SERVICE_ACCOUNT, &workloads, json!({ "automountServiceAccountToken": false })),
         tenant.object(Kind::ROLE, &own, json!({ "rules": rules })),

@@ -1,95 +1,95 @@
-//! How much the tenant may take from the host.
+//! ResourceQuota and LimitRange of the tenant on its host.
 
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
 use serde_json::{Value, json};
 
 use super::{Tenant, etcd};
+use crate::config::Exposure;
 use crate::object::{Kind, Object};
-use crate::overrides::amount;
+use crate::overrides::parse_quantity;
 use crate::render::quantities::hard;
 use crate::render::vcluster_config::VclusterConfig;
-use crate::settings::Exposure;
 
-/// What the tenant's own machinery needs on top of the workloads: the control plane, CoreDNS, and the
-/// objects that both bring along.
-fn overhead(tenant: &Tenant<'_>, config: &VclusterConfig) -> Quota {
+/// Returns the overhead of the tenant on top of its workloads: control plane, CoreDNS, and the objects that both
+/// create.
+fn overhead(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Quota {
     let control_plane = &tenant.cluster.control_plane;
-    let name_servers = NameServers::of(config);
+    let coredns = CoreDns::of(vcluster_config);
     let replicas = u32::from(control_plane.replicas);
     let members = if tenant.has_etcd() { replicas } else { 0 };
-    let of_etcd = |amount: &str| amount.parse().map_or(NOTHING, |one| times(members, one));
+    let etcd_share = |amount: &str| amount.parse().map_or(ZERO, |one| times(members, one));
     let one = Quantity::units(1);
     let scratch = Quantity::gibibytes(1);
-    let sum = |control_plane: Quantity, etcd: Quantity, name_servers: Quantity| {
-        times(replicas, control_plane).plus(etcd).plus(name_servers)
+    let sum = |control_plane: Quantity, etcd: Quantity, coredns: Quantity| {
+        times(replicas, control_plane).plus(etcd).plus(coredns)
     };
-    // The control plane's init container requests less than the control plane itself.
+    // The init container of the control plane requests less than the control plane itself.
     Quota::new()
-        .with(Resource::Cpu, sum(control_plane.cpu, of_etcd(etcd::CPU), name_servers.request("cpu")))
+        .with(Resource::Cpu, sum(control_plane.cpu, etcd_share(etcd::CPU_REQUEST), coredns.request("cpu")))
         .with(
             Resource::Memory,
-            sum(control_plane.memory, of_etcd(etcd::MEMORY), name_servers.request("memory")),
+            sum(control_plane.memory, etcd_share(etcd::MEMORY_REQUEST), coredns.request("memory")),
         )
         .with(Resource::Storage, times(replicas, control_plane.storage))
-        // The control plane requests 1Gi of scratch space; CoreDNS gets the LimitRange's 1Gi.
+        // The control plane requests 1Gi of ephemeral storage; CoreDNS gets 1Gi from the LimitRange.
         .with(
             Resource::EphemeralStorage,
-            sum(scratch, of_etcd(etcd::EPHEMERAL_STORAGE), name_servers.each(scratch)),
+            sum(scratch, etcd_share(etcd::EPHEMERAL_STORAGE_REQUEST), coredns.per_replica(scratch)),
         )
-        .with(Resource::Pods, sum(one, times(members, one), name_servers.each(one)))
-        // The API server's two Services, kube-dns and the node's, and those of the etcd.
+        .with(Resource::Pods, sum(one, times(members, one), coredns.per_replica(one)))
+        // Two Services of the API server, those of kube-dns and the node, and two of the etcd.
         .with(Resource::Services, Quantity::units(if tenant.has_etcd() { 6 } else { 4 }))
         .with(Resource::PersistentVolumeClaims, times(replicas, one))
-        // The configuration, the kubeconfig and the certificates.
+        // Configuration, kubeconfig, and certificates.
         .with(Resource::Secrets, Quantity::units(4))
-        // The host's certificate authority, CoreDNS, and one certificate authority per namespace with pods.
+        // Certificate authority of the host, CoreDNS, and one certificate authority per namespace with pods.
         .with(Resource::ConfigMaps, Quantity::units(10))
 }
 
-/// How many ports a load balancer may have on average: each takes one of the nodes', which Kubernetes counts.
-const PORTS: u32 = 8;
-const NOTHING: Quantity = Quantity::units(0);
+/// Average number of ports per load balancer. Each takes a node port, which Kubernetes counts as well.
+const NODE_PORTS_PER_LOAD_BALANCER: u32 = 8;
+const ZERO: Quantity = Quantity::units(0);
 
-/// The tenant's CoreDNS, as the configuration has it.
-struct NameServers<'a>(&'a Value);
+/// CoreDNS of the tenant, as configured.
+struct CoreDns<'a>(&'a Value);
 
-impl<'a> NameServers<'a> {
-    fn of(config: &'a VclusterConfig) -> Self {
-        Self(&config.values["controlPlane"]["coredns"]["deployment"])
+impl<'a> CoreDns<'a> {
+    fn of(vcluster_config: &'a VclusterConfig) -> Self {
+        Self(&vcluster_config.values["controlPlane"]["coredns"]["deployment"])
     }
 
-    /// What all of them request of something.
+    /// Returns the request of all replicas for a resource.
     fn request(&self, resource: &str) -> Quantity {
-        amount(&self.0["resources"]["requests"][resource]).map_or(NOTHING, |one| self.each(one))
+        parse_quantity(&self.0["resources"]["requests"][resource]).map_or(ZERO, |one| self.per_replica(one))
     }
 
-    /// So much for each of them.
-    fn each(&self, one: Quantity) -> Quantity {
+    /// Multiplies a quantity by the number of replicas.
+    fn per_replica(&self, one: Quantity) -> Quantity {
         times(self.0["replicas"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1), one)
     }
 }
 
 fn times(count: u32, one: Quantity) -> Quantity {
-    (0..count).fold(NOTHING, |sum, _| sum.plus(one))
+    (0..count).fold(ZERO, |sum, _| sum.plus(one))
 }
 
-pub(super) fn objects(tenant: &Tenant<'_>, config: &VclusterConfig) -> Vec<Object> {
+pub(super) fn objects(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Vec<Object> {
     let name = format!("vc-{}", tenant.name());
     let plan = &tenant.cluster.quota;
-    let extra = overhead(tenant, config);
-    // Only what the plan limits is limited: the overhead by itself is no limit.
+    let extra = overhead(tenant, vcluster_config);
+    // The overhead only increases limits of the plan; resources without a limit stay unlimited.
     let with_overhead = |(resource, amount): (Resource, Quantity)| {
         (resource, extra.get(resource).map_or(amount, |extra| amount.plus(extra)))
     };
     let mut limits = hard(&plan.iter().map(with_overhead).collect());
-    let balancers = plan.get(Resource::LoadBalancers).unwrap_or(NOTHING);
-    let of_tenant = times(PORTS, balancers);
-    let own = if tenant.settings.exposure == Exposure::LoadBalancer { Quantity::units(1) } else { NOTHING };
+    let balancers = plan.get(Resource::LoadBalancers).unwrap_or(ZERO);
+    let of_tenant = times(NODE_PORTS_PER_LOAD_BALANCER, balancers);
+    let own = if tenant.config.exposure == Exposure::LoadBalancer { Quantity::units(1) } else { ZERO };
     limits.insert("services.loadbalancers".to_owned(), json!(balancers.plus(own).to_string()));
     limits.insert("services.nodeports".to_owned(), json!(of_tenant.plus(own).to_string()));
-    // Each leads to a Service.
-    if let Some(services) = plan.get(Resource::Services).filter(|_| tenant.settings.ingress.is_some()) {
+    // Each Ingress refers to a Service, so the limit of Services applies to them, too.
+    if let Some(services) = plan.get(Resource::Services).filter(|_| tenant.config.ingress.is_some()) {
         limits.insert("count/ingresses.networking.k8s.io".to_owned(), json!(services.to_string()));
     }
     let range = json!({ "limits": [{

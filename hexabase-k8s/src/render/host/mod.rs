@@ -1,4 +1,4 @@
-//! What a tenant cluster is on its host: the objects of the vCluster chart, and the walls around them.
+//! Objects of a tenant cluster on its host: the objects of the vCluster chart, and its isolation boundary.
 
 mod control_plane;
 mod etcd;
@@ -14,13 +14,13 @@ use hexabase_core::id::TypedId as _;
 use hexabase_core::model::{ControlPlaneStore, Isolation};
 use serde_json::{Value, json};
 
+use crate::config::{Exposure, HostConfig, fill_template};
 use crate::labels;
 use crate::object::{Kind, Object, fields};
-use crate::settings::{Exposure, HostSettings, filled_in};
 
-pub(crate) use identity::{WAY_IN, possible_grants};
+pub(crate) use identity::{SELF_ROLE_BINDING, possible_syncer_rules};
 
-/// The kinds of objects that a tenant cluster is on every host, besides the namespace.
+/// Kinds of the objects of a tenant cluster on every host, without the namespace.
 const KINDS: [Kind; 10] = [
     Kind::SERVICE_ACCOUNT,
     Kind::ROLE,
@@ -34,81 +34,83 @@ const KINDS: [Kind; 10] = [
     Kind::STATEFUL_SET,
 ];
 
-/// The kinds that a tenant cluster may be made of on some host.
+/// Kinds of the objects of a tenant cluster with any host configuration and plan.
 pub(crate) fn possible_kinds() -> impl Iterator<Item = Kind> {
     KINDS.into_iter().chain([Kind::INGRESS, Kind::TLS_ROUTE, Kind::POD_DISRUPTION_BUDGET])
 }
 
-/// The kinds of objects that a tenant cluster is on a host, besides the namespace.
-pub(crate) fn kinds(settings: &HostSettings) -> Vec<Kind> {
-    let leads_there = match settings.exposure {
+/// Kinds of the objects of a tenant cluster on a host with this configuration, without the namespace.
+pub(crate) fn kinds(config: &HostConfig) -> Vec<Kind> {
+    let exposure_kind = match config.exposure {
         Exposure::Internal | Exposure::LoadBalancer => None,
         Exposure::Ingress { .. } => Some(Kind::INGRESS),
         Exposure::Gateway { .. } => Some(Kind::TLS_ROUTE),
     };
-    KINDS.into_iter().chain(leads_there).collect()
+    KINDS.into_iter().chain(exposure_kind).collect()
 }
 
-/// Of these kinds, and with namespaces, those of which Hexabase may hear on the whole host whenever something moves. Secrets
-/// are none of them: whoever may watch them may read them, those of everybody. Nor are budgets, of which few tenants have any.
-pub(crate) fn watched(kinds: impl IntoIterator<Item = Kind>) -> impl Iterator<Item = Kind> {
-    let unheard_of = |kind: &Kind| [Kind::SECRET, Kind::POD_DISRUPTION_BUDGET].contains(kind);
-    kinds.into_iter().filter(move |kind| !unheard_of(kind)).chain([Kind::NAMESPACE])
+/// Returns those of the kinds that Hexabase watches on the whole host, and namespaces. Secrets are not watched,
+/// because a permission to watch them is a permission to read those of others. PodDisruptionBudgets are not watched,
+/// because few tenants have any.
+pub(crate) fn watched_kinds(kinds: impl IntoIterator<Item = Kind>) -> impl Iterator<Item = Kind> {
+    let is_unwatched = |kind: &Kind| [Kind::SECRET, Kind::POD_DISRUPTION_BUDGET].contains(kind);
+    kinds.into_iter().filter(move |kind| !is_unwatched(kind)).chain([Kind::NAMESPACE])
 }
 
-/// Everything that a tenant cluster is on its host, in the order in which it is applied.
+/// Returns all objects of a tenant cluster on its host, in the order of their application.
 ///
 /// # Errors
-/// - `Unsupported` for a Kubernetes version or a control plane that cannot be rendered.
-/// - `Invalid` for settings of the host that do not go together.
-pub fn host_objects(cluster: &TenantCluster, settings: &HostSettings) -> Result<Vec<Object>> {
+/// - `Unsupported` if the Kubernetes version or the control plane cannot be rendered.
+/// - `Invalid` if the host configuration is inconsistent.
+pub fn host_objects(cluster: &TenantCluster, config: &HostConfig) -> Result<Vec<Object>> {
     if cluster.control_plane.store == ControlPlaneStore::Sqlite && cluster.control_plane.replicas != 1 {
-        let message = "a control plane with the store sqlite has one replica; more of them need etcd";
+        let message = "a control plane with the store sqlite must have one replica; more replicas require the store etcd";
         return Err(Error::unsupported(message).with("plan", &cluster.plan_id));
     }
-    let tenant = Tenant { cluster, settings };
-    let config = super::vcluster_config::render(cluster, settings)?;
+    let tenant = Tenant { cluster, config };
+    let vcluster_config = super::vcluster_config::render(cluster, config)?;
     let mut objects = vec![tenant.namespace()];
-    objects.extend(identity::way_in(&tenant));
+    objects.extend(identity::self_role_binding(&tenant));
     objects.extend(identity::objects(&tenant));
-    objects.extend(limits::objects(&tenant, &config));
+    objects.extend(limits::objects(&tenant, &vcluster_config));
     objects.extend(network::objects(&tenant));
-    objects.extend(control_plane::configuration(&tenant, &config));
+    objects.extend(control_plane::configuration(&tenant, &vcluster_config));
     objects.extend(services::objects(&tenant));
     objects.extend(exposure::object(&tenant)?);
     objects.extend(control_plane::disruption_budget(&tenant, CONTROL_PLANE));
     if tenant.has_etcd() {
-        objects.extend(etcd::objects(&tenant, &config)?);
+        objects.extend(etcd::objects(&tenant, &vcluster_config)?);
     }
-    objects.push(control_plane::stateful_set(&tenant, &config)?);
+    objects.push(control_plane::stateful_set(&tenant, &vcluster_config)?);
     Ok(objects)
 }
 
-/// What the pods of control planes are labelled as, and those of their etcd.
+/// Label `app` of the pods of control planes.
 pub(crate) const CONTROL_PLANE: &str = "vcluster";
+/// Label `app` of the pods of their etcd.
 pub(crate) const ETCD: &str = "vcluster-etcd";
-/// Where images come from that name no registry.
+/// Registry of images whose reference has none.
 const DEFAULT_REGISTRY: &str = "docker.io";
-/// The image of CoreDNS that vCluster runs in tenant clusters, wherever it comes from.
-const NAME_SERVER: &str = "coredns/coredns";
+/// Image of CoreDNS that vCluster runs in tenant clusters, without its registry.
+const COREDNS_REPOSITORY: &str = "coredns/coredns";
 
-/// A tenant cluster about to be rendered.
+/// Tenant cluster to render, with the configuration of its host.
 struct Tenant<'a> {
     cluster: &'a TenantCluster,
-    settings: &'a HostSettings,
+    config: &'a HostConfig,
 }
 
 impl Tenant<'_> {
-    /// The name of the virtual cluster, and of the namespace it lives in.
+    /// Name of the virtual cluster and of its namespace.
     fn name(&self) -> &str {
         &self.cluster.target.name
     }
 
-    /// The labels of the vCluster chart, by which its CLI recognises a cluster, and our own.
+    /// Labels of the vCluster chart, by which its CLI finds clusters, and Hexabase's own labels.
     fn labels(&self) -> Value {
         json!({
             "app": "vcluster",
-            "chart": format!("vcluster-{}", self.settings.vcluster_version),
+            "chart": format!("vcluster-{}", self.config.vcluster_version),
             "heritage": "hexabase",
             labels::RELEASE: self.name(),
             labels::MANAGED: "true",
@@ -117,7 +119,7 @@ impl Tenant<'_> {
         })
     }
 
-    /// Our own labels, on what is no part of the chart.
+    /// Hexabase's own labels, for objects that are not part of the chart.
     fn own_labels(&self) -> Value {
         fields([
             (labels::MANAGED, Value::String("true".to_owned())),
@@ -126,12 +128,12 @@ impl Tenant<'_> {
         ])
     }
 
-    /// The labels that select the pods of the control plane, or of its etcd.
+    /// Labels that select the pods of the control plane or its etcd.
     fn selector(&self, app: &str) -> Value {
         json!({ "app": app, labels::RELEASE: self.name() })
     }
 
-    /// A selector of the same pods by which nothing is taken for them that the tenant runs.
+    /// Selector of the same pods that excludes all pods of the tenant's workloads.
     fn own_pods(&self, app: &str) -> Value {
         json!({
             "matchLabels": self.selector(app),
@@ -139,7 +141,7 @@ impl Tenant<'_> {
         })
     }
 
-    /// The name of what has such pods.
+    /// Name of the StatefulSet with these pods.
     fn name_of(&self, app: &str) -> String {
         if app == ETCD { format!("{}-etcd", self.name()) } else { self.name().to_owned() }
     }
@@ -157,18 +159,17 @@ impl Tenant<'_> {
         Object::new(kind, content)
     }
 
-    /// Whether the control plane runs without root: restricted namespaces take nothing else.
+    /// `true` if the control plane runs without root, which the Pod Security level `restricted` requires.
     fn rootless(&self) -> bool {
         self.cluster.isolation == Isolation::Restricted
     }
 
-    /// Where the images of pods may come from: what the plan says, and the tenant's own name server, which vCluster puts
-    /// there itself.
+    /// Allowed image sources of pods: those of the plan, and the tenant's own CoreDNS, which vCluster deploys.
     fn image_sources(&self) -> String {
-        let registry = self.settings.image_registry.as_deref().unwrap_or(DEFAULT_REGISTRY);
-        let name_server = format!("{registry}/{NAME_SERVER}");
+        let registry = self.config.image_registry.as_deref().unwrap_or(DEFAULT_REGISTRY);
+        let coredns = format!("{registry}/{COREDNS_REPOSITORY}");
         let named = self.cluster.image_sources.iter().map(|source| source.as_str());
-        named.chain([name_server.as_str()]).collect::<Vec<_>>().join(",")
+        named.chain([coredns.as_str()]).collect::<Vec<_>>().join(",")
     }
 
     fn namespace(&self) -> Object {
@@ -183,9 +184,9 @@ impl Tenant<'_> {
         if !self.cluster.image_sources.is_empty() {
             annotations[labels::IMAGE_SOURCES] = json!(self.image_sources());
         }
-        if let Some(ingress) = &self.settings.ingress {
+        if let Some(ingress) = &self.config.ingress {
             annotations[labels::INGRESS_CLASS] = json!(ingress.class);
-            annotations[labels::INGRESS_DOMAIN] = json!(filled_in(&ingress.domain, self.name()));
+            annotations[labels::INGRESS_DOMAIN] = json!(fill_template(&ingress.domain, self.name()));
         }
         let metadata = json!({ "name": self.name(), "labels": labels, "annotations": annotations });
         Object::new(Kind::NAMESPACE, json!({ "metadata": metadata }))

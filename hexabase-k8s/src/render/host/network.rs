@@ -1,12 +1,12 @@
-//! With whom the tenant may talk: nobody, but for what is opened here.
+//! NetworkPolicies of the tenant: all traffic is denied except what is allowed here.
 //!
-//! Projects are walls: their pods talk among themselves, and are reached from the namespaces that belong to no project,
-//! where whoever runs the workspace has its ingress controllers and its monitoring. The walls stand here because
-//! tenants' own policies are not synced: one of theirs could open what these close, since policies only ever add.
+//! Projects are isolated: their pods reach each other, and are reached from the namespaces that belong to no project,
+//! where the administrators of a workspace run ingress controllers and monitoring. The policies are on the host, and
+//! policies of tenants are not synced: NetworkPolicies are additive, so a tenant's policy could allow what these deny.
 //!
-//! Policies add up, so each opens as little as it can. Pods are recognised by what the syncer writes
-//! (`vcluster.loft.sh/managed-by`), never by labels that a tenant chooses; and what selects the control plane
-//! excludes whatever was synced.
+//! For the same reason each policy allows as little as possible. Pods are selected by the label that the syncer writes
+//! (`vcluster.loft.sh/managed-by`), never by labels that a tenant can choose; and selectors of the control plane
+//! exclude all synced pods.
 
 use hexabase_core::desired::TenantProject;
 use hexabase_core::id::TypedId as _;
@@ -17,10 +17,11 @@ use super::{CONTROL_PLANE, ETCD, Tenant, etcd};
 use crate::labels;
 use crate::object::{Kind, Object, fields};
 
-/// The ranges that are not the public internet: private networks, carrier-grade NAT, loopback and, with it,
-/// clouds' metadata services.
+/// IPv4 ranges that are not public: private networks, carrier-grade NAT, loopback, and link-local addresses with the
+/// metadata services of clouds.
 const NOT_PUBLIC_V4: [&str; 6] =
     ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
+/// IPv6 ranges that are not public: loopback, unique local and link-local addresses.
 const NOT_PUBLIC_V6: [&str; 3] = ["::1/128", "fc00::/7", "fe80::/10"];
 
 fn ports(ports: &[(u16, &str)]) -> Value {
@@ -30,8 +31,8 @@ fn ports(ports: &[(u16, &str)]) -> Value {
 const DNS: [(u16, &str); 2] = [(53, "UDP"), (53, "TCP")];
 const TENANT_DNS: [(u16, &str); 2] = [(1053, "UDP"), (1053, "TCP")];
 const API: [(u16, &str); 1] = [(8443, "TCP")];
-const ETCD_CLIENTS: [(u16, &str); 1] = [(etcd::CLIENTS, "TCP")];
-const ETCD_PEERS: [(u16, &str); 1] = [(etcd::PEERS, "TCP")];
+const ETCD_CLIENTS: [(u16, &str); 1] = [(etcd::CLIENT_PORT, "TCP")];
+const ETCD_PEERS: [(u16, &str); 1] = [(etcd::PEER_PORT, "TCP")];
 
 pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     let mut objects = vec![
@@ -44,9 +45,9 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     if tenant.has_etcd() {
         objects.push(etcd(tenant));
     }
-    objects.extend(published(tenant));
+    objects.extend(published_policy(tenant));
     let own = tenant.own_labels();
-    objects.extend(tenant.cluster.projects.iter().map(|project| within(tenant, &own, project)));
+    objects.extend(tenant.cluster.projects.iter().map(|project| project_policy(tenant, &own, project)));
     objects
 }
 
@@ -61,7 +62,7 @@ fn default_deny(tenant: &Tenant<'_>) -> Object {
     tenant.object(Kind::NETWORK_POLICY, "default-deny", json!({ "spec": spec }))
 }
 
-fn synced(tenant: &Tenant<'_>) -> Value {
+fn synced_pods(tenant: &Tenant<'_>) -> Value {
     json!({ "matchLabels": { labels::SYNCED_BY: tenant.name() } })
 }
 
@@ -72,14 +73,15 @@ fn host_dns() -> Value {
     })
 }
 
-/// The pods of the namespaces that belong to no project.
-fn of_no_project(tenant: &Tenant<'_>) -> Value {
-    let mut pods = synced(tenant);
+/// Selector of the pods in namespaces that belong to no project.
+fn pods_outside_projects(tenant: &Tenant<'_>) -> Value {
+    let mut pods = synced_pods(tenant);
     let namespaces: Vec<&str> =
         tenant.cluster.projects.iter().map(|project| project.namespace.as_str()).collect();
     if !namespaces.is_empty() {
-        let elsewhere = json!({ "key": labels::SYNCED_FROM, "operator": "NotIn", "values": namespaces });
-        pods["matchExpressions"] = json!([elsewhere]);
+        let outside_projects =
+            json!({ "key": labels::SYNCED_FROM, "operator": "NotIn", "values": namespaces });
+        pods["matchExpressions"] = json!([outside_projects]);
     }
     pods
 }
@@ -92,11 +94,10 @@ fn dns_server(tenant: &Tenant<'_>) -> Value {
     } })
 }
 
-/// What every pod of the tenant needs: its API server, its DNS server, and the internet.
+/// Policy for all pods of the tenant: they reach their API server, their DNS server and the internet.
 fn workloads(tenant: &Tenant<'_>) -> Object {
     let control_plane = tenant.own_pods(CONTROL_PLANE);
-    let ingress =
-        json!([{ "from": [{ "podSelector": control_plane }, { "podSelector": of_no_project(tenant) }] }]);
+    let ingress = json!([{ "from": [{ "podSelector": control_plane }, { "podSelector": pods_outside_projects(tenant) }] }]);
     let egress = json!([
         { "to": [{ "podSelector": control_plane }], "ports": ports(&API) },
         { "to": [{ "podSelector": dns_server(tenant) }], "ports": ports(&TENANT_DNS) },
@@ -105,20 +106,27 @@ fn workloads(tenant: &Tenant<'_>) -> Object {
             { "ipBlock": { "cidr": "::/0", "except": NOT_PUBLIC_V6 } },
         ] },
     ]);
-    policy(tenant, &format!("vc-work-{}", tenant.name()), &synced(tenant), &ingress, &egress)
+    policy(tenant, &format!("vc-work-{}", tenant.name()), &synced_pods(tenant), &ingress, &egress)
 }
 
-/// What belongs to no project reaches every pod of the tenant.
+/// Policy for pods outside projects: they reach all pods of the tenant.
 fn common(tenant: &Tenant<'_>) -> Object {
-    let egress = json!([{ "to": [{ "podSelector": synced(tenant) }] }]);
-    policy(tenant, &format!("vc-common-{}", tenant.name()), &of_no_project(tenant), &json!([]), &egress)
+    let egress = json!([{ "to": [{ "podSelector": synced_pods(tenant) }] }]);
+    policy(
+        tenant,
+        &format!("vc-common-{}", tenant.name()),
+        &pods_outside_projects(tenant),
+        &json!([]),
+        &egress,
+    )
 }
 
-/// The pods of a project reach each other. There is one of these per project, so it is made with as little as will do.
-fn within(tenant: &Tenant<'_>, own: &Value, project: &TenantProject) -> Object {
+/// Policy for the pods of a project: they reach each other. There is one per project, so it has as few fields as
+/// possible.
+fn project_policy(tenant: &Tenant<'_>, own: &Value, project: &TenantProject) -> Object {
     let text = |text: &str| Value::String(text.to_owned());
-    // Both directions are restricted already, by the policy that denies everything.
-    // Pods of a namespace of the tenant are its synced ones, and of nobody else, in the tenant's namespace on the host.
+    // `policyTypes` is not needed: the default-deny policy already restricts both directions.
+    // The label of the tenant's namespace is sufficient: only the tenant's synced pods have it in this host namespace.
     let pods = fields([("matchLabels", fields([(labels::SYNCED_FROM, text(project.namespace.as_str()))]))]);
     let peers = || Value::Array(vec![fields([("podSelector", pods.clone())])]);
     let (ingress, egress) = (fields([("from", peers())]), fields([("to", peers())]));
@@ -135,14 +143,14 @@ fn within(tenant: &Tenant<'_>, own: &Value, project: &TenantProject) -> Object {
     Object::of(Kind::NETWORK_POLICY, metadata, [("spec", spec)])
 }
 
-/// The control plane answers on its API port, and reaches the host's API server, the host's DNS, the
-/// tenant's pods, and whoever issues the tokens it checks.
+/// Policy for the control plane: it accepts requests on its API port, and reaches the host's API server, the host's
+/// DNS, the tenant's pods, and the issuer of the tokens that it verifies.
 fn control_plane(tenant: &Tenant<'_>) -> Object {
     let ingress = json!([{ "ports": ports(&API) }]);
     let mut egress = vec![
         json!({ "to": [host_dns()], "ports": ports(&DNS) }),
         json!({ "ports": ports(&[(443, "TCP"), (6443, "TCP"), (8443, "TCP")]) }),
-        json!({ "to": [{ "podSelector": synced(tenant) }] }),
+        json!({ "to": [{ "podSelector": synced_pods(tenant) }] }),
     ];
     if tenant.has_etcd() {
         let etcd = tenant.own_pods(ETCD);
@@ -152,28 +160,30 @@ fn control_plane(tenant: &Tenant<'_>) -> Object {
     policy(tenant, &format!("vc-cp-{}", tenant.name()), &tenant.own_pods(CONTROL_PLANE), &ingress, &egress)
 }
 
-/// What tenants publish is reached from elsewhere: by the controller of their Ingresses, and, where they may have load
-/// balancers, by whoever is no pod of the host. A load balancer hides who it was, so nodes are let in as well.
-fn published(tenant: &Tenant<'_>) -> Option<Object> {
-    let controller = tenant.settings.ingress.as_ref().map(|ingress| {
+/// Policy for published workloads: they are reached by the host's Ingress controller and, if the tenant may have load
+/// balancers, from all addresses that do not belong to pods of the host. Load balancers hide the client address, so
+/// nodes are allowed as well.
+fn published_policy(tenant: &Tenant<'_>) -> Option<Object> {
+    let controller = tenant.config.ingress.as_ref().map(|ingress| {
         json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": ingress.namespace } } })
     });
     let balanced = tenant.cluster.quota.get(Resource::LoadBalancers).is_some_and(|count| !count.is_zero());
-    let ranges = &tenant.settings.pod_ranges;
-    let everywhere = ["0.0.0.0/0", "::/0"].map(|all| {
+    let ranges = &tenant.config.pod_ranges;
+    let any_address = ["0.0.0.0/0", "::/0"].map(|all| {
         let of_family = |range: &&String| range.contains(':') == all.contains(':');
         let except: Vec<&String> = ranges.iter().filter(of_family).collect();
-        // A family of which there are pods, and it is known where: all others could be anybody's.
+        // Pod ranges must be known for the address family: otherwise any address could be a pod of another tenant.
         (!except.is_empty()).then(|| json!({ "ipBlock": { "cidr": all, "except": except } }))
     });
     let from: Vec<Value> =
-        controller.into_iter().chain(everywhere.into_iter().flatten().filter(|_| balanced)).collect();
+        controller.into_iter().chain(any_address.into_iter().flatten().filter(|_| balanced)).collect();
     let name = format!("vc-published-{}", tenant.name());
     let ingress = json!([{ "from": from }]);
-    (!from.is_empty()).then(|| policy(tenant, &name, &synced(tenant), &ingress, &json!([])))
+    (!from.is_empty()).then(|| policy(tenant, &name, &synced_pods(tenant), &ingress, &json!([])))
 }
 
-/// The members of the etcd find each other by the host's DNS, and answer each other and the control plane.
+/// Policy for the members of the etcd: they use the host's DNS, and accept requests of each other and of the control
+/// plane.
 fn etcd(tenant: &Tenant<'_>) -> Object {
     let members = tenant.own_pods(ETCD);
     let control_plane = tenant.own_pods(CONTROL_PLANE);
@@ -188,9 +198,11 @@ fn etcd(tenant: &Tenant<'_>) -> Object {
     policy(tenant, &format!("vc-etcd-{}", tenant.name()), &members, &ingress, &egress)
 }
 
-/// The tenant's own DNS server, which runs among its pods, asks the host's for names outside the cluster.
+/// Policy for the tenant's DNS server, which runs among its pods: it forwards names outside the cluster to the host's
+/// DNS.
 fn tenant_dns(tenant: &Tenant<'_>) -> Object {
-    let from = json!([{ "podSelector": synced(tenant) }, { "podSelector": tenant.own_pods(CONTROL_PLANE) }]);
+    let from =
+        json!([{ "podSelector": synced_pods(tenant) }, { "podSelector": tenant.own_pods(CONTROL_PLANE) }]);
     let ingress = json!([{ "from": from, "ports": ports(&TENANT_DNS) }]);
     let egress = json!([{ "to": [host_dns()], "ports": ports(&DNS) }]);
     policy(tenant, &format!("vc-kube-dns-{}", tenant.name()), &dns_server(tenant), &ingress, &egress)

@@ -1,34 +1,35 @@
-//! As whom Hexabase acts on a host cluster, and what it may do there.
+//! ServiceAccount of Hexabase on a host cluster, with its permissions.
 //!
-//! Cluster-wide it makes and removes namespaces, and binds itself to one role in them. Everything else it may do in the
-//! namespaces of tenants alone, by that role: it reads no Secret elsewhere. What RBAC cannot say, that the namespaces have
-//! to be those of tenants, an admission policy says.
+//! Cluster-wide, it creates and deletes namespaces, and binds itself to one role in them. Through that role it has all
+//! other permissions in the namespaces of tenants only; it cannot read Secrets elsewhere. RBAC cannot restrict it to
+//! namespaces of tenants, so an admission policy does.
 //!
-//! A role of its own lets it watch what moves, Secrets excepted. Nothing but its thrift depends on that one: whoever does not
-//! want it to see other people's objects leaves role and binding out. Another one lets it give nodes to tenants that have
-//! been set aside for that; where there are none it is not needed.
+//! A separate role allows it to watch all kinds except Secrets. Only efficiency depends on that role: an administrator
+//! who does not want Hexabase to see other objects can omit the role and its binding. Another role allows it to assign
+//! dedicated nodes to tenants; it is not needed on hosts without such nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::config::HostIdentity;
 use crate::labels;
 use crate::object::{Kind, Object};
-use crate::render::host::{possible_grants, possible_kinds, watched};
-use crate::settings::HostIdentity;
+use crate::render::host::{possible_kinds, possible_syncer_rules, watched_kinds};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
-/// What it may do everywhere.
-const EVERYWHERE: &str = "hexabase";
-/// What it may do with nodes.
-const NODES: &str = "hexabase-nodes";
-/// What it may follow everywhere.
-const WATCHING: &str = "hexabase-watch";
-/// The policy that keeps it to the namespaces of tenants.
-const SCOPE: &str = "hexabase-scope";
-/// The label by which a namespace says what its pods must not do, and what it may say.
-const ENFORCED: &str = "pod-security.kubernetes.io/enforce";
-const ISOLATING: [&str; 2] = ["baseline", "restricted"];
+/// ClusterRole of the cluster-wide permissions.
+const CLUSTER_ROLE: &str = "hexabase";
+/// ClusterRole of the permissions on nodes.
+const NODES_ROLE: &str = "hexabase-nodes";
+/// ClusterRole of the host watch.
+const WATCH_ROLE: &str = "hexabase-watch";
+/// Admission policy that restricts Hexabase to the namespaces of tenants.
+const SCOPE_POLICY: &str = "hexabase-scope";
+/// Label of a namespace with its enforced Pod Security level.
+const POD_SECURITY_LABEL: &str = "pod-security.kubernetes.io/enforce";
+/// Pod Security levels that do not give pods access to their nodes.
+const ALLOWED_LEVELS: [&str; 2] = ["baseline", "restricted"];
 
 pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
     let metadata = |name: &str| json!({ "name": name, "labels": { labels::MANAGED: "true" } });
@@ -40,77 +41,78 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
         let whole = [("roleRef", reference), ("subjects", json!([identity.subject()]))];
         Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(role), whole)
     };
-    let bound = json!({ "policyName": SCOPE, "validationActions": ["Deny"] });
+    let bound = json!({ "policyName": SCOPE_POLICY, "validationActions": ["Deny"] });
     vec![
         Object::of(Kind::NAMESPACE, metadata(&identity.namespace), []),
         Object::of(Kind::SERVICE_ACCOUNT, account, []),
-        role(labels::WITH_TENANTS, with_tenants()),
-        role(EVERYWHERE, everywhere()),
-        role(WATCHING, watching()),
-        role(NODES, nodes()),
-        bind(EVERYWHERE),
-        bind(WATCHING),
-        bind(NODES),
-        Object::of(Kind::ADMISSION_POLICY, metadata(SCOPE), [("spec", scope(identity))]),
-        Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE), [("spec", bound)]),
+        role(labels::TENANT_ROLE, tenant_rules()),
+        role(CLUSTER_ROLE, cluster_rules()),
+        role(WATCH_ROLE, watch_rules()),
+        role(NODES_ROLE, node_rules()),
+        bind(CLUSTER_ROLE),
+        bind(WATCH_ROLE),
+        bind(NODES_ROLE),
+        Object::of(Kind::ADMISSION_POLICY, metadata(SCOPE_POLICY), [("spec", scope_policy(identity))]),
+        Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE_POLICY), [("spec", bound)]),
     ]
 }
 
-fn everywhere() -> Value {
+fn cluster_rules() -> Value {
     json!([
         { "apiGroups": [""], "resources": ["namespaces"], "verbs": ["create", "delete", "get", "patch"] },
         { "apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["create", "patch"] },
-        { "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [labels::WITH_TENANTS], "verbs": ["bind"] },
+        { "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [labels::TENANT_ROLE], "verbs": ["bind"] },
     ])
 }
 
-fn watching() -> Value {
+fn watch_rules() -> Value {
     let rule = |kind: Kind| json!({ "apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list", "watch"] });
-    watched(possible_kinds()).map(rule).collect()
+    watched_kinds(possible_kinds()).map(rule).collect()
 }
 
-fn nodes() -> Value {
+fn node_rules() -> Value {
     json!([{ "apiGroups": [""], "resources": ["nodes"], "verbs": ["list", "patch"] }])
 }
 
-/// What is done with the objects of a tenant, and what their control plane is granted: nobody grants what they have not.
-fn with_tenants() -> Value {
+/// Permissions on the objects of a tenant, and those that its control plane is granted: RBAC requires the granting
+/// identity to hold them as well.
+fn tenant_rules() -> Value {
     let mut verbs: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    let mut may = |group: &str, resource: &str, more: &[&str]| {
+    let mut allow = |group: &str, resource: &str, more: &[&str]| {
         let verbs = verbs.entry((group.to_owned(), resource.to_owned())).or_default();
         verbs.extend(more.iter().map(|verb| (*verb).to_owned()));
     };
     for kind in possible_kinds() {
-        may(kind.group, kind.plural, &["delete", "list"]);
-        // Bindings it makes by what it may do everywhere.
+        allow(kind.group, kind.plural, &["delete", "list"]);
+        // The cluster-wide role allows creating and patching RoleBindings.
         if kind != Kind::ROLE_BINDING {
-            may(kind.group, kind.plural, &["create", "patch"]);
+            allow(kind.group, kind.plural, &["create", "patch"]);
         }
     }
-    // What is looked at by itself, to see how a tenant is.
+    // Read individually when a tenant is observed.
     for kind in [Kind::RESOURCE_QUOTA, Kind::SECRET] {
-        may(kind.group, kind.plural, &["get"]);
+        allow(kind.group, kind.plural, &["get"]);
     }
-    may("", "persistentvolumeclaims", &["get", "patch"]);
-    // Those of a tenant that sleeps have nobody else who removes them.
-    may("", "pods", &["deletecollection", "list"]);
-    may("", "pods/eviction", &["create"]);
-    for (group, resource, verbs) in possible_grants() {
-        may(group, resource, verbs);
+    allow("", "persistentvolumeclaims", &["get", "patch"]);
+    // The pods of a suspended tenant are deleted by Hexabase, because their syncer does not run.
+    allow("", "pods", &["deletecollection", "list"]);
+    allow("", "pods/eviction", &["create"]);
+    for (group, resource, verbs) in possible_syncer_rules() {
+        allow(group, resource, verbs);
     }
     let rule = |((group, resource), verbs): (&(String, String), &BTreeSet<String>)| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
     verbs.iter().map(rule).collect()
 }
 
-/// Keeps the identity to the namespaces of tenants, from making a tenant's namespace of any other, and from taking the
-/// walls of one down.
-fn scope(identity: &HostIdentity) -> Value {
+/// Restricts the identity to the namespaces of tenants. It also prevents it from turning another namespace into one of
+/// a tenant, and from removing the isolation of a tenant's namespace.
+fn scope_policy(identity: &HostIdentity) -> Value {
     let has = |object: &str, label: &str| {
         let labels = format!("{object}.metadata.labels");
         format!("has({labels}) && '{label}' in {labels}")
     };
-    let of_a_tenant = |object: &str| has(object, labels::WORKSPACE);
-    let either = |object: &str| format!("({object} == null || ({}))", of_a_tenant(object));
+    let is_of_tenant = |object: &str| has(object, labels::WORKSPACE);
+    let absent_or_of_tenant = |object: &str| format!("({object} == null || ({}))", is_of_tenant(object));
     let user = format!("system:serviceaccount:{}:{}", identity.namespace, identity.name);
     let everything = json!({
         "apiGroups": ["*"],
@@ -125,17 +127,17 @@ fn scope(identity: &HostIdentity) -> Value {
         "validations": [
             {
                 "expression": format!(
-                    "request.resource.resource != 'namespaces' || ({} && {})", either("object"), either("oldObject")
+                    "request.resource.resource != 'namespaces' || ({} && {})", absent_or_of_tenant("object"), absent_or_of_tenant("oldObject")
                 ),
-                "message": "Hexabase makes, changes and removes no namespaces but those of workspaces",
+                "message": "Hexabase creates, changes and deletes only namespaces of workspaces",
                 "reason": "Forbidden",
             },
             {
                 "expression": format!(
                     "request.resource.resource in ['namespaces', 'nodes'] || (namespaceObject != null && {})",
-                    of_a_tenant("namespaceObject")
+                    is_of_tenant("namespaceObject")
                 ),
-                "message": "Hexabase changes nothing outside of the namespaces of workspaces",
+                "message": "Hexabase changes objects only in the namespaces of workspaces",
                 "reason": "Forbidden",
             },
             {
@@ -147,17 +149,17 @@ fn scope(identity: &HostIdentity) -> Value {
                     has("object", labels::NODE_CLASS),
                     class = labels::NODE_CLASS,
                 ),
-                "message": "Hexabase gives tenants no nodes but those that are set aside for them",
+                "message": "Hexabase assigns only nodes that are set aside for workspaces",
                 "reason": "Forbidden",
             },
             {
-                // Whoever steals the identity gets no further than its tenants do.
+                // Even with a stolen identity, pods get no more access than those of tenants.
                 "expression": format!(
                     "request.resource.resource != 'namespaces' || object == null || \
-                     (has({labels}) && '{ENFORCED}' in {labels} && {labels}['{ENFORCED}'] in {ISOLATING:?})",
+                     (has({labels}) && '{POD_SECURITY_LABEL}' in {labels} && {labels}['{POD_SECURITY_LABEL}'] in {ALLOWED_LEVELS:?})",
                     labels = "object.metadata.labels",
                 ),
-                "message": "Hexabase makes no namespace of which the pods may reach their nodes",
+                "message": "Hexabase creates no namespaces whose pods may reach their nodes",
                 "reason": "Forbidden",
             },
         ],

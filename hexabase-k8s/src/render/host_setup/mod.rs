@@ -1,38 +1,39 @@
-//! What a host cluster needs before Hexabase can act on it, for its administrator to apply once.
+//! Host setup: objects that the administrator of a host cluster applies once, before Hexabase acts on it.
 
 mod access;
-mod guards;
+mod admission_policies;
 
 use hexabase_core::error::Result;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use guards::INGRESS_GUARD;
+pub(crate) use admission_policies::INGRESS_POLICY;
 
 use super::vcluster_config::yaml;
+use crate::config::HostIdentity;
 use crate::labels;
 use crate::object::{Kind, Object};
-use crate::settings::HostIdentity;
 
-/// Everything that a host cluster needs before Hexabase can act on it as `identity`, in the order to apply it in: a
-/// ServiceAccount with no more rights than are used, and a guard on what tenants' control planes write.
+/// Returns the setup of a host cluster on which Hexabase acts as `identity`, in the order of application: a
+/// ServiceAccount with exactly the permissions that are used, and admission policies for the control planes of
+/// tenants.
 #[must_use]
 pub fn host_setup(identity: &HostIdentity) -> Vec<Object> {
-    let mut objects = without_marks(identity);
-    let marks = json!({ labels::GUARDS: guards::names().join(","), labels::SETUP: digest(&objects) });
+    let mut objects = setup_objects(identity);
+    let annotations = json!({ labels::ADMISSION_POLICIES: admission_policies::names().join(","), labels::SETUP: digest(&objects) });
     for namespace in objects.iter_mut().filter(|object| object.kind == Kind::NAMESPACE) {
-        namespace.body["metadata"]["annotations"] = marks.clone();
+        namespace.body["metadata"]["annotations"] = annotations.clone();
     }
     objects
 }
 
-fn without_marks(identity: &HostIdentity) -> Vec<Object> {
-    access::objects(identity).into_iter().chain(guards::admission_policies()).collect()
+fn setup_objects(identity: &HostIdentity) -> Vec<Object> {
+    access::objects(identity).into_iter().chain(admission_policies::admission_policies()).collect()
 }
 
-/// What identifies the whole, so that it can be told whether it was applied.
+/// Returns the digest that identifies the host setup of this release.
 pub(crate) fn setup_digest(identity: &HostIdentity) -> String {
-    digest(&without_marks(identity))
+    digest(&setup_objects(identity))
 }
 
 fn digest(objects: &[Object]) -> String {
@@ -43,17 +44,17 @@ fn digest(objects: &[Object]) -> String {
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The guard on what tenants' control planes write once more, for hosts where Kyverno (1.17 or newer) reports on what is
-/// refused. The API server's own stays what enforces it.
+/// Returns the admission policies for the control planes of tenants as Kyverno policies, for hosts where Kyverno (1.17
+/// or newer) reports rejected writes. The API server still enforces its own policies.
 #[must_use]
 pub fn kyverno_policies() -> Vec<Object> {
-    guards::kyverno_policies().collect()
+    admission_policies::kyverno_policies().collect()
 }
 
-/// Objects as one manifest in YAML, as `kubectl apply` takes it.
+/// Serializes objects as one YAML manifest for `kubectl apply`.
 ///
 /// # Errors
-/// `Unexpected` when the serializer fails.
+/// `Unexpected` if the serializer fails.
 pub fn manifest(objects: &[Object]) -> Result<String> {
     let mut text = String::new();
     for object in objects {

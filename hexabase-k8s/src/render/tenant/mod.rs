@@ -1,6 +1,6 @@
-//! What is inside a tenant cluster: roles, who has them, and projects.
+//! Objects inside a tenant cluster: roles, bindings and projects.
 
-pub(crate) mod guard;
+pub(crate) mod admission_policy;
 
 use hexabase_core::desired::{RoleKind, TenantBinding, TenantCluster, TenantProject, TenantRole};
 use hexabase_core::id::TypedId as _;
@@ -10,14 +10,14 @@ use crate::labels;
 use crate::object::{Kind, Object};
 use crate::render::quantities::hard;
 
-/// The name of the quota and the limit range in each project.
-const IN_PROJECT: &str = "hexabase-project";
+/// Name of the ResourceQuota and the LimitRange in each project.
+const PROJECT_OBJECT_NAME: &str = "hexabase-project";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// Everything that Hexabase makes inside a tenant cluster, in the order in which it is applied.
+/// Returns all objects inside a tenant cluster, in the order of their application.
 #[must_use]
 pub fn tenant_objects(cluster: &TenantCluster) -> Vec<Object> {
-    let mut objects = Vec::from(guard::objects());
+    let mut objects = Vec::from(admission_policy::objects());
     objects.extend(cluster.roles.iter().map(cluster_role));
     objects.extend(cluster.bindings.iter().map(cluster_binding));
     for project in &cluster.projects {
@@ -60,16 +60,16 @@ fn cluster_role(role: &TenantRole) -> Object {
     Object::of(Kind::CLUSTER_ROLE, metadata(&role.name, None, None), [("rules", rules(role))])
 }
 
-/// What a binding binds, and to whom.
-fn bound(binding: &TenantBinding) -> [(&'static str, Value); 2] {
+/// Returns the `roleRef` and `subjects` of a binding.
+fn role_and_subjects(binding: &TenantBinding) -> [(&'static str, Value); 2] {
     let kind = match binding.kind {
         RoleKind::Cluster => "ClusterRole",
         RoleKind::Project => "Role",
     };
     let subject = |kind: &str, name: &String| json!({ "apiGroup": RBAC, "kind": kind, "name": name });
-    let subjects: Vec<Value> = match &binding.people {
+    let subjects: Vec<Value> = match &binding.users {
         None => vec![subject("Group", &binding.group)],
-        Some(people) => people.iter().map(|person| subject("User", person)).collect(),
+        Some(users) => users.iter().map(|user| subject("User", user)).collect(),
     };
     [
         ("roleRef", json!({ "apiGroup": RBAC, "kind": kind, "name": binding.role })),
@@ -78,7 +78,7 @@ fn bound(binding: &TenantBinding) -> [(&'static str, Value); 2] {
 }
 
 fn cluster_binding(binding: &TenantBinding) -> Object {
-    Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(&binding.name, None, None), bound(binding))
+    Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(&binding.name, None, None), role_and_subjects(binding))
 }
 
 fn namespace(project: &TenantProject) -> Object {
@@ -92,12 +92,14 @@ fn namespace(project: &TenantProject) -> Object {
     Object::new(Kind::NAMESPACE, content)
 }
 
-/// The project's quota; and defaults for containers that say nothing, which a quota would otherwise refuse.
+/// Returns the quota of a project, and defaults for containers without requests or limits, which the quota would
+/// otherwise reject.
 fn limits(project: &TenantProject) -> Vec<Object> {
     if project.quota.is_empty() {
         return Vec::new();
     }
-    let object = |kind, spec| Object::of(kind, metadata(IN_PROJECT, Some(project), None), [("spec", spec)]);
+    let object =
+        |kind, spec| Object::of(kind, metadata(PROJECT_OBJECT_NAME, Some(project), None), [("spec", spec)]);
     let range = json!({ "limits": [{
         "type": "Container",
         "default": { "memory": "512Mi" },
@@ -108,9 +110,9 @@ fn limits(project: &TenantProject) -> Vec<Object> {
     vec![object(Kind::RESOURCE_QUOTA, quota), object(Kind::LIMIT_RANGE, range)]
 }
 
-/// What is used of a project's quota, from its ResourceQuota.
+/// `true` if this is the name of the ResourceQuota that reports the usage of a project.
 pub(crate) fn is_project_quota(name: &str) -> bool {
-    name == IN_PROJECT
+    name == PROJECT_OBJECT_NAME
 }
 
 fn project_role(project: &TenantProject, role: &TenantRole) -> Object {
@@ -119,5 +121,5 @@ fn project_role(project: &TenantProject, role: &TenantRole) -> Object {
 }
 
 fn project_binding(project: &TenantProject, binding: &TenantBinding) -> Object {
-    Object::of(Kind::ROLE_BINDING, metadata(&binding.name, Some(project), None), bound(binding))
+    Object::of(Kind::ROLE_BINDING, metadata(&binding.name, Some(project), None), role_and_subjects(binding))
 }

@@ -1,7 +1,7 @@
 mod reach;
 
 use hexabase_core::desired::{self, Issuer, TenantCluster};
-use hexabase_core::fixture::{self, THEN, id};
+use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::id::TypedId;
 use hexabase_core::model::{
     Assignment, ControlPlaneStore, CustomRole, Isolation, Plan, PresetRole, Project, RoleRef, Rule,
@@ -16,8 +16,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::config::{Exposure, HostConfig};
 use crate::object::{Kind, Object};
-use crate::settings::{Exposure, HostSettings};
 
 fn assignment(name: &str, group: &str, project: Option<&str>, role: RoleRef) -> Assignment {
     Assignment {
@@ -28,7 +28,7 @@ fn assignment(name: &str, group: &str, project: Option<&str>, role: RoleRef) -> 
         group_id: id(group),
         role,
         created_by: id("owner"),
-        created_at: THEN,
+        created_at: FIXTURE_TIME,
     }
 }
 
@@ -37,7 +37,7 @@ fn sorted<T, K: Ord>(mut things: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
     things
 }
 
-/// A workspace as it is right after it was asked for.
+/// Workspace directly after its creation.
 fn small() -> TenantCluster {
     let state = WorkspaceState {
         workspace: fixture::workspace("dev"),
@@ -46,7 +46,7 @@ fn small() -> TenantCluster {
         roles: Vec::new(),
         assignments: vec![assignment("a1", "WSAdmins", None, RoleRef::Preset(PresetRole::WorkspaceAdmin))],
     };
-    desired::workspace(
+    desired::tenant_cluster(
         &state,
         &fixture::plan("small"),
         &Issuer { url: "http://localhost".to_owned(), certificate_authority: None },
@@ -74,7 +74,7 @@ fn large_plan() -> Plan {
     plan
 }
 
-/// A workspace in use: projects with quotas in a tree, a custom role, and assignments of every kind.
+/// Workspace in use: a tree of projects with quotas, a custom role, and assignments of every kind.
 fn large() -> TenantCluster {
     let quota = |cpu, memory| {
         Quota::new()
@@ -95,11 +95,11 @@ fn large() -> TenantCluster {
             verbs: vec!["get".to_owned(), "patch".to_owned()],
             resource_names: vec!["web".to_owned()],
         }],
-        created_at: THEN,
-        updated_at: THEN,
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
         version: Version::FIRST,
     };
-    let given = vec![
+    let assignments = vec![
         assignment("a1", "WSAdmins", None, RoleRef::Preset(PresetRole::WorkspaceAdmin)),
         assignment("a2", "ops", None, RoleRef::Preset(PresetRole::WorkspaceViewer)),
         assignment("a3", "ops", Some("shop"), RoleRef::Preset(PresetRole::ProjectEditor)),
@@ -110,7 +110,7 @@ fn large() -> TenantCluster {
         groups: sorted(vec![fixture::group("WSAdmins"), fixture::group("ops")], |group| group.id),
         projects: sorted(vec![shop, web, fixture::project("free")], |project| project.id),
         roles: vec![role],
-        assignments: sorted(given, |given| given.id),
+        assignments: sorted(assignments, |assignment| assignment.id),
     };
     let issuer = Issuer {
         url: "https://id.example.com".to_owned(),
@@ -118,31 +118,31 @@ fn large() -> TenantCluster {
             "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n".to_owned(),
         ),
     };
-    desired::workspace(&state, &large_plan(), &issuer)
+    desired::tenant_cluster(&state, &large_plan(), &issuer)
 }
 
-/// A workspace of which the control plane survives the loss of a node.
-fn of_three() -> TenantCluster {
+/// Workspace whose control plane survives the loss of a node.
+fn three_replicas() -> TenantCluster {
     let mut cluster = large();
     cluster.control_plane.store = ControlPlaneStore::Etcd;
     cluster.control_plane.replicas = 3;
     cluster
 }
 
-fn settings() -> HostSettings {
-    HostSettings {
+fn host_config() -> HostConfig {
+    HostConfig {
         service_cidr: Some("10.0.0.0/16".to_owned()),
         storage_class: Some("fast".to_owned()),
         endpoint: "https://{name}.tenants.example.com:443".to_owned(),
-        ..HostSettings::default()
+        ..HostConfig::default()
     }
 }
 
-fn all(cluster: &TenantCluster, settings: &HostSettings) -> (Vec<Object>, Vec<Object>) {
-    (host_objects(cluster, settings).unwrap(), tenant_objects(cluster))
+fn all(cluster: &TenantCluster, host_config: &HostConfig) -> (Vec<Object>, Vec<Object>) {
+    (host_objects(cluster, host_config).unwrap(), tenant_objects(cluster))
 }
 
-/// Every object as a YAML document; the configuration is shown in the clear.
+/// Returns every object as a YAML document, with the configuration decoded.
 fn golden(objects: &[Object]) -> String {
     let document = |object: &Object| {
         let mut body = object.body.clone();
@@ -157,39 +157,39 @@ fn golden(objects: &[Object]) -> String {
 }
 
 #[test]
-fn a_small_workspace_on_its_host() {
-    insta::assert_snapshot!(golden(&all(&small(), &HostSettings::default()).0));
+fn small_workspace_host_objects() {
+    insta::assert_snapshot!(golden(&all(&small(), &HostConfig::default()).0));
 }
 
 #[test]
-fn a_small_workspace_inside() {
-    insta::assert_snapshot!(golden(&all(&small(), &HostSettings::default()).1));
+fn small_workspace_tenant_objects() {
+    insta::assert_snapshot!(golden(&all(&small(), &HostConfig::default()).1));
 }
 
 #[test]
-fn a_large_workspace_on_its_host() {
-    insta::assert_snapshot!(golden(&all(&large(), &settings()).0));
+fn large_workspace_host_objects() {
+    insta::assert_snapshot!(golden(&all(&large(), &host_config()).0));
 }
 
 #[test]
-fn a_workspace_of_three_replicas_on_its_host() {
-    // All that is otherwise than with one: the rest is what a large workspace is.
-    let with_one = host_objects(&large(), &settings()).unwrap();
-    let mut objects = host_objects(&of_three(), &settings()).unwrap();
+fn three_replicas_host_objects() {
+    // Only the objects that differ from those with one replica.
+    let with_one = host_objects(&large(), &host_config()).unwrap();
+    let mut objects = host_objects(&three_replicas(), &host_config()).unwrap();
     objects.retain(|object| !with_one.contains(object));
     insta::assert_snapshot!(golden(&objects));
 }
 
 #[test]
-fn a_large_workspace_inside() {
-    insta::assert_snapshot!(golden(&all(&large(), &settings()).1));
+fn large_workspace_tenant_objects() {
+    insta::assert_snapshot!(golden(&all(&large(), &host_config()).1));
 }
 
-/// Reads an object as its type and writes it again: a field that the type does not know would be lost.
-fn survives<T: DeserializeOwned + Serialize>(object: &Object) {
+/// Deserializes an object into its type and serializes it again, which would lose unknown fields.
+fn assert_round_trip<T: DeserializeOwned + Serialize>(object: &Object) {
     let typed: T = serde_json::from_value(object.body.clone()).unwrap();
     let mut again = serde_json::to_value(typed).unwrap();
-    // The types write out that a timestamp is not set, which says nothing.
+    // The types serialize an unset timestamp as null.
     if let Some(metadata) = again.pointer_mut("/spec/template/metadata").and_then(Value::as_object_mut) {
         metadata.retain(|_, value| !value.is_null());
     }
@@ -197,33 +197,33 @@ fn survives<T: DeserializeOwned + Serialize>(object: &Object) {
 }
 
 #[test]
-fn every_object_has_only_fields_that_kubernetes_knows() {
+fn objects_have_only_fields_that_kubernetes_knows() {
     use k8s_openapi::api::{
         admissionregistration::v1 as admission, apps::v1 as apps, core::v1 as core,
         networking::v1 as networking, policy::v1 as policy, rbac::v1 as rbac,
     };
-    for cluster in [small(), large(), of_three()] {
-        let (host, tenant) = all(&cluster, &settings());
+    for cluster in [small(), large(), three_replicas()] {
+        let (host, tenant) = all(&cluster, &host_config());
         for object in host.iter().chain(&tenant) {
             match object.kind {
-                Kind::NAMESPACE => survives::<core::Namespace>(object),
-                Kind::SERVICE_ACCOUNT => survives::<core::ServiceAccount>(object),
-                Kind::SECRET => survives::<core::Secret>(object),
-                Kind::CONFIG_MAP => survives::<core::ConfigMap>(object),
-                Kind::SERVICE => survives::<core::Service>(object),
-                Kind::RESOURCE_QUOTA => survives::<core::ResourceQuota>(object),
-                Kind::LIMIT_RANGE => survives::<core::LimitRange>(object),
-                Kind::STATEFUL_SET => survives::<apps::StatefulSet>(object),
-                Kind::NETWORK_POLICY => survives::<networking::NetworkPolicy>(object),
-                Kind::POD_DISRUPTION_BUDGET => survives::<policy::PodDisruptionBudget>(object),
-                Kind::ROLE => survives::<rbac::Role>(object),
-                Kind::ROLE_BINDING => survives::<rbac::RoleBinding>(object),
-                Kind::ADMISSION_POLICY => survives::<admission::ValidatingAdmissionPolicy>(object),
+                Kind::NAMESPACE => assert_round_trip::<core::Namespace>(object),
+                Kind::SERVICE_ACCOUNT => assert_round_trip::<core::ServiceAccount>(object),
+                Kind::SECRET => assert_round_trip::<core::Secret>(object),
+                Kind::CONFIG_MAP => assert_round_trip::<core::ConfigMap>(object),
+                Kind::SERVICE => assert_round_trip::<core::Service>(object),
+                Kind::RESOURCE_QUOTA => assert_round_trip::<core::ResourceQuota>(object),
+                Kind::LIMIT_RANGE => assert_round_trip::<core::LimitRange>(object),
+                Kind::STATEFUL_SET => assert_round_trip::<apps::StatefulSet>(object),
+                Kind::NETWORK_POLICY => assert_round_trip::<networking::NetworkPolicy>(object),
+                Kind::POD_DISRUPTION_BUDGET => assert_round_trip::<policy::PodDisruptionBudget>(object),
+                Kind::ROLE => assert_round_trip::<rbac::Role>(object),
+                Kind::ROLE_BINDING => assert_round_trip::<rbac::RoleBinding>(object),
+                Kind::ADMISSION_POLICY => assert_round_trip::<admission::ValidatingAdmissionPolicy>(object),
                 Kind::ADMISSION_POLICY_BINDING => {
-                    survives::<admission::ValidatingAdmissionPolicyBinding>(object)
+                    assert_round_trip::<admission::ValidatingAdmissionPolicyBinding>(object)
                 }
-                Kind::CLUSTER_ROLE => survives::<rbac::ClusterRole>(object),
-                Kind::CLUSTER_ROLE_BINDING => survives::<rbac::ClusterRoleBinding>(object),
+                Kind::CLUSTER_ROLE => assert_round_trip::<rbac::ClusterRole>(object),
+                Kind::CLUSTER_ROLE_BINDING => assert_round_trip::<rbac::ClusterRoleBinding>(object),
                 other => unreachable!("no test for {other:?}"),
             }
         }
@@ -231,8 +231,8 @@ fn every_object_has_only_fields_that_kubernetes_knows() {
 }
 
 #[test]
-fn the_control_plane_has_no_rights_beyond_its_namespace() {
-    let (host, _) = all(&of_three(), &settings());
+fn the_control_plane_has_no_permissions_outside_its_namespace() {
+    let (host, _) = all(&three_replicas(), &host_config());
     for object in &host {
         assert!(object.kind.namespaced || object.kind == Kind::NAMESPACE, "{}", object.key());
         for forbidden in ["\"*\"", "nodes", "tokenreviews", "clusterrole"] {
@@ -244,45 +244,45 @@ fn the_control_plane_has_no_rights_beyond_its_namespace() {
 }
 
 #[test]
-fn nothing_on_the_network_is_selected_by_what_a_tenant_can_write() {
-    let (host, _) = all(&of_three(), &settings());
+fn network_policies_select_no_labels_that_a_tenant_can_write() {
+    let (host, _) = all(&three_replicas(), &host_config());
     let policies: Vec<&Object> = host.iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();
     assert_eq!(policies.len(), 6 + large().projects.len());
     for policy in policies {
         let selector = &policy.body["spec"]["podSelector"];
         let written_by_the_syncer = ["vcluster.loft.sh/managed-by", "vcluster.loft.sh/namespace"];
-        let guarded = written_by_the_syncer.iter().any(|label| selector.to_string().contains(label));
-        assert!(guarded || selector == &serde_json::json!({}), "{}", policy.key());
+        let is_trusted = written_by_the_syncer.iter().any(|label| selector.to_string().contains(label));
+        assert!(is_trusted || selector == &serde_json::json!({}), "{}", policy.key());
         assert!(!policy.body.to_string().contains("\"namespaceSelector\":{}"), "{}", policy.key());
     }
 }
 
 #[test]
-fn the_quota_is_the_plans_and_what_the_control_plane_needs() {
-    let (host, _) = all(&small(), &HostSettings::default());
+fn the_quota_is_that_of_the_plan_plus_the_control_plane() {
+    let (host, _) = all(&small(), &HostConfig::default());
     let quota = host.iter().find(|object| object.kind == Kind::RESOURCE_QUOTA).unwrap();
     let hard = &quota.body["spec"]["hard"];
-    assert_eq!(hard["requests.cpu"], "4220m", "4 of the plan, 200m of the control plane, 20m of CoreDNS");
+    assert_eq!(hard["requests.cpu"], "4220m", "4 of the plan, 200m of the control plane and 20m of CoreDNS");
     assert_eq!(hard["count/pods"], "52");
     assert_eq!((&hard["services.nodeports"], &hard["services.loadbalancers"]), (&"0".into(), &"0".into()));
-    assert!(hard.get("requests.storage").is_none(), "what the plan does not limit is not limited");
+    assert!(hard.get("requests.storage").is_none(), "resources without a limit in the plan are unlimited");
 
     let mut three = small();
-    three.control_plane = of_three().control_plane;
+    three.control_plane = three_replicas().control_plane;
     three.control_plane.cpu = Quantity::milli(200);
-    let (host, _) = all(&three, &HostSettings::default());
+    let (host, _) = all(&three, &HostConfig::default());
     let quota = host.iter().find(|object| object.kind == Kind::RESOURCE_QUOTA).unwrap();
     let hard = &quota.body["spec"]["hard"];
-    assert_eq!(hard["requests.cpu"], "4770m", "4, three times 200m, three members of 50m, and CoreDNS");
+    assert_eq!(hard["requests.cpu"], "4770m", "4 of the plan, three times 200m and 50m, and 20m of CoreDNS");
     assert_eq!(hard["count/pods"], "57");
 }
 
 #[test]
-fn load_balancers_come_with_the_ports_that_they_take_of_nodes() {
+fn load_balancers_also_count_as_node_ports() {
     let hard = |cluster: &TenantCluster, exposure: &str| {
-        let mut settings = settings();
-        settings.set("tenant_exposure", exposure).unwrap();
-        let (host, _) = all(cluster, &settings);
+        let mut host_config = host_config();
+        host_config.set("tenant_exposure", exposure).unwrap();
+        let (host, _) = all(cluster, &host_config);
         let quota = host.iter().find(|object| object.kind == Kind::RESOURCE_QUOTA).unwrap();
         let count = |key: &str| quota.body["spec"]["hard"][key].as_str().unwrap().to_owned();
         (count("services.loadbalancers"), count("services.nodeports"))
@@ -290,43 +290,45 @@ fn load_balancers_come_with_the_ports_that_they_take_of_nodes() {
     let pair = |balancers: &str, ports: &str| (balancers.to_owned(), ports.to_owned());
     assert_eq!(hard(&small(), "internal"), pair("0", "0"));
     assert_eq!(hard(&large(), "internal"), pair("4", "32"));
-    assert_eq!(hard(&small(), "load-balancer"), pair("1", "1"), "the API server's own");
+    assert_eq!(hard(&small(), "load-balancer"), pair("1", "1"), "the load balancer of the API server");
 }
 
 #[test]
-fn tenants_publish_by_the_class_and_under_the_domain_of_their_host() {
-    let mut settings = settings();
-    settings.set("tenant_ingress", "nginx/ingress-nginx/{name}.apps.example").unwrap();
+fn tenants_publish_with_the_class_and_domain_of_their_host() {
+    let mut host_config = host_config();
+    host_config.set("tenant_ingress", "nginx/ingress-nginx/{name}.apps.example").unwrap();
     let cluster = large();
-    let (host, _) = all(&cluster, &settings);
+    let (host, _) = all(&cluster, &host_config);
     let annotations = &host[0].body["metadata"]["annotations"];
     assert_eq!(annotations["hexabase.ai/ingress-class"], "nginx");
     assert_eq!(annotations["hexabase.ai/ingress-domain"], format!("{}.apps.example", cluster.target.name));
     let role = host.iter().find(|object| object.kind == Kind::ROLE).unwrap();
     assert!(role.body["rules"].to_string().contains("ingresses"));
-    let config = vcluster_config::render(&cluster, &settings).unwrap().values;
+    let config = vcluster_config::render(&cluster, &host_config).unwrap().values;
     assert_eq!(config["sync"]["toHost"]["ingresses"]["enabled"], true);
 
-    for wrong in [
+    for invalid in [
         "nginx/{name}.apps.example",
         "nginx/ingress-nginx/apps.example",
         "nginx/ingress-nginx/*.{name}.example",
         "/ingress-nginx/{name}.apps.example",
         "nginx/ingress-nginx/{name}..example",
     ] {
-        let refused = settings.set("tenant_ingress", wrong).unwrap_err();
-        assert!(refused.starts_with("must be CLASS/NAMESPACE/DOMAIN"), "{wrong}: {refused}");
+        let error = host_config.set("tenant_ingress", invalid).unwrap_err();
+        assert!(error.starts_with("must be CLASS/NAMESPACE/DOMAIN"), "{invalid}: {error}");
     }
-    assert!(settings.set("pod_cidr", "0.0.0.0/0").is_err() && settings.set("pod_cidr", "::/0").is_err());
+    assert!(
+        host_config.set("pod_cidr", "0.0.0.0/0").is_err() && host_config.set("pod_cidr", "::/0").is_err()
+    );
 }
 
 #[test]
-fn nobody_publishes_under_the_name_of_an_api_server() {
+fn tenants_cannot_publish_under_the_name_of_an_api_server() {
     let check = |endpoint: &str, domain: &str| {
-        let mut settings = settings();
-        settings.set("tenant_endpoint", endpoint).unwrap();
-        settings.set("tenant_ingress", &format!("nginx/ingress-nginx/{domain}")).unwrap();
-        settings.check().map_err(|(name, _)| name)
+        let mut host_config = host_config();
+        host_config.set("tenant_endpoint", endpoint).unwrap();
+        host_config.set("tenant_ingress", &format!("nginx/ingress-nginx/{domain}")).unwrap();
+        host_config.check().map_err(|(name, _)| name)
     };
     for endpoint in
         ["https://{name}.apps.example", "https://{name}.apps.example:6443", "https://api.{name}.apps.example"]
@@ -341,7 +343,7 @@ fn nobody_publishes_under_the_name_of_an_api_server() {
 }
 
 #[test]
-fn kyverno_is_given_the_guards_that_the_api_server_has() {
+fn kyverno_policies_equal_those_of_the_api_server() {
     let host_setup = host_setup(&Default::default());
     let enforced: Vec<&Object> = host_setup
         .iter()
@@ -350,10 +352,10 @@ fn kyverno_is_given_the_guards_that_the_api_server_has() {
     let policies = kyverno_policies();
     assert_eq!(policies.len(), enforced.len());
     for (policy, enforced) in policies.iter().zip(enforced) {
-        let (spec, of_the_api_server) = (&policy.body["spec"], &enforced.body["spec"]);
+        let (spec, api_server_spec) = (&policy.body["spec"], &enforced.body["spec"]);
         assert_eq!(policy.name, enforced.name);
-        for same in ["matchConditions", "variables", "validations", "failurePolicy"] {
-            assert_eq!(spec[same], of_the_api_server[same], "{}: {same}", policy.name);
+        for field in ["matchConditions", "variables", "validations", "failurePolicy"] {
+            assert_eq!(spec[field], api_server_spec[field], "{}: {field}", policy.name);
         }
         assert_eq!(spec["validationActions"], json!(["Deny"]));
         assert!(spec["matchConstraints"]["namespaceSelector"].to_string().contains("workspace-id"));
@@ -361,7 +363,7 @@ fn kyverno_is_given_the_guards_that_the_api_server_has() {
 }
 
 #[test]
-fn a_project_keeps_what_its_children_have_not() {
+fn the_quota_of_a_project_excludes_that_of_its_children() {
     let objects = tenant_objects(&large());
     let quota = |namespace: &str| {
         let found = objects.iter().find(|o| o.kind == Kind::RESOURCE_QUOTA && o.namespace == namespace);
@@ -371,7 +373,7 @@ fn a_project_keeps_what_its_children_have_not() {
 }
 
 #[test]
-fn a_role_in_a_project_holds_in_its_children_and_a_custom_one_does_not() {
+fn preset_project_roles_apply_to_children_and_custom_roles_do_not() {
     let objects = tenant_objects(&large());
     let count = |namespace: &str| {
         objects.iter().filter(|o| o.kind == Kind::ROLE_BINDING && o.namespace == namespace).count()
@@ -380,10 +382,10 @@ fn a_role_in_a_project_holds_in_its_children_and_a_custom_one_does_not() {
 }
 
 #[test]
-fn tokens_are_trusted_only_from_an_issuer_that_can_be_checked() {
-    let (without, _) = all(&small(), &settings());
-    assert!(!without.iter().any(|object| object.kind == Kind::CONFIG_MAP), "an http issuer is never trusted");
-    let (with, _) = all(&large(), &settings());
+fn tokens_are_trusted_only_from_an_https_issuer() {
+    let (without, _) = all(&small(), &host_config());
+    assert!(!without.iter().any(|object| object.kind == Kind::CONFIG_MAP), "an http issuer is not trusted");
+    let (with, _) = all(&large(), &host_config());
     let trust = with.iter().find(|object| object.kind == Kind::CONFIG_MAP).unwrap();
     let text = trust.body["data"]["authentication.yaml"].as_str().unwrap();
     assert!(text.contains(&fixture::workspace("dev").id.to_string()), "the audience is the workspace");
@@ -391,8 +393,8 @@ fn tokens_are_trusted_only_from_an_issuer_that_can_be_checked() {
 }
 
 #[test]
-fn an_api_server_that_knows_no_file_is_told_by_arguments_whose_tokens_to_accept() {
-    let (mut cluster, mut old) = (large(), settings());
+fn older_api_servers_get_the_trust_as_arguments() {
+    let (mut cluster, mut old) = (large(), host_config());
     cluster.kubernetes_version = KubernetesVersion::parse("1.29").unwrap();
     old.kubernetes_images.insert("1.29".to_owned(), "ghcr.io/loft-sh/kubernetes:v1.29.0".to_owned());
     let config = vcluster_config::render(&cluster, &old).unwrap().values;
@@ -415,15 +417,15 @@ fn an_api_server_that_knows_no_file_is_told_by_arguments_whose_tokens_to_accept(
 }
 
 #[test]
-fn what_cannot_be_rendered_is_refused_before_anything_is_applied() {
+fn unsupported_clusters_are_rejected_by_the_renderer() {
     let mut cluster = small();
     cluster.control_plane.replicas = 3;
-    assert!(host_objects(&cluster, &settings()).unwrap_err().message().contains("sqlite"));
-    let unknown = HostSettings { kubernetes_images: Default::default(), ..settings() };
+    assert!(host_objects(&cluster, &host_config()).unwrap_err().message().contains("sqlite"));
+    let unknown = HostConfig { kubernetes_images: Default::default(), ..host_config() };
     assert!(host_objects(&small(), &unknown).unwrap_err().message().contains("1.36"));
-    let newer = HostSettings { vcluster_version: "0.99.0".to_owned(), ..settings() };
+    let newer = HostConfig { vcluster_version: "0.99.0".to_owned(), ..host_config() };
     assert!(host_objects(&small(), &newer).unwrap_err().message().contains("0.36"));
-    for (version, fine) in [
+    for (version, valid) in [
         ("0.36.1", true),
         ("0.37.0", true),
         ("0.37.0-rc.1", true),
@@ -434,27 +436,27 @@ fn what_cannot_be_rendered_is_refused_before_anything_is_applied() {
         ("0.38.0", false),
         ("0.36.1:latest", false),
     ] {
-        assert_eq!(settings().set("vcluster_version", version).is_ok(), fine, "{version}");
+        assert_eq!(host_config().set("vcluster_version", version).is_ok(), valid, "{version}");
     }
 }
 
 #[test]
-fn names_fit_into_kubernetes() {
+fn names_fit_the_limit_of_kubernetes() {
     let name = hexabase_core::id::WorkspaceId::greatest().kubernetes_name();
     assert!(format!("vc-workload-{name}").len() <= 63 && format!("{name}-authentication").len() <= 63);
     assert!(format!("{name}-etcd-headless").len() <= 63);
 }
 
 #[test]
-fn a_registry_of_ones_own_holds_every_image() {
-    let own = HostSettings { image_registry: Some("registry.example:5000/mirror".to_owned()), ..settings() };
-    let objects = host_objects(&of_three(), &own).unwrap();
+fn an_image_registry_replaces_the_registry_of_every_image() {
+    let own = HostConfig { image_registry: Some("registry.example:5000/mirror".to_owned()), ..host_config() };
+    let objects = host_objects(&three_replicas(), &own).unwrap();
     let mut sets = objects.iter().filter(|object| object.kind == Kind::STATEFUL_SET);
     let (etcd, control_plane) = (sets.next().unwrap(), sets.next().unwrap());
     let member = &etcd.body["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(member["image"], "registry.example:5000/mirror/etcd:3.6.8-0");
     let pod = &control_plane.body["spec"]["template"]["spec"];
-    let version = HostSettings::VCLUSTER_VERSION;
+    let version = HostConfig::VCLUSTER_VERSION;
     assert_eq!(
         pod["initContainers"][0]["image"], "registry.example:5000/mirror/loft-sh/kubernetes:v1.36.0",
         "{pod}"
@@ -463,15 +465,15 @@ fn a_registry_of_ones_own_holds_every_image() {
     assert_eq!(pod["containers"][0]["image"], vcluster);
     let config = vcluster_config::render(&small(), &own).unwrap().yaml;
     assert!(config.contains("defaultImageRegistry: registry.example:5000/mirror"), "{config}");
-    for elsewhere in ["ghcr.io", "docker.io", "quay.io"] {
-        assert!(!config.contains(elsewhere) && !pod.to_string().contains(elsewhere), "{elsewhere}");
+    for registry in ["ghcr.io", "docker.io", "quay.io"] {
+        assert!(!config.contains(registry) && !pod.to_string().contains(registry), "{registry}");
     }
 }
 
 #[test]
-fn what_operators_want_otherwise_is_in_the_configuration_and_in_all_that_has_to_agree_with_it() {
-    let mut changed = settings();
-    let wanted = "
+fn overrides_change_the_configuration_and_all_objects_that_depend_on_it() {
+    let mut changed = host_config();
+    let overrides = "
       controlPlane:
         coredns:
           deployment:
@@ -483,26 +485,26 @@ fn what_operators_want_otherwise_is_in_the_configuration_and_in_all_that_has_to_
             nodeSelector: { example.com/for: control-planes }
             tolerations: [{ key: example.com/for, operator: Exists, effect: NoSchedule }]
             priorityClassName: control-planes";
-    changed.set("vcluster_overrides", wanted).unwrap();
+    changed.set("vcluster_overrides", overrides).unwrap();
     let config = vcluster_config::render(&large(), &changed).unwrap().yaml;
     let config: Value = serde_saphyr::from_str(&config).unwrap();
     let arguments = &config["controlPlane"]["distro"]["k8s"]["apiServer"]["extraArgs"];
     let trust = "--authentication-config=/etc/hexabase/authentication/authentication.yaml";
-    assert_eq!(*arguments, json!([trust, "--event-ttl=30m"]), "people still get in");
+    assert_eq!(*arguments, json!([trust, "--event-ttl=30m"]), "the OIDC trust is kept");
     assert_eq!(config["controlPlane"]["coredns"]["deployment"]["replicas"], 3);
 
-    let (before, after) = (all(&large(), &settings()).0, all(&large(), &changed).0);
-    let of =
+    let (before, after) = (all(&large(), &host_config()).0, all(&large(), &changed).0);
+    let body =
         |objects: &[Object], kind| objects.iter().find(|object| object.kind == kind).unwrap().body.clone();
-    let pod = &of(&after, Kind::STATEFUL_SET)["spec"]["template"]["spec"];
+    let pod = &body(&after, Kind::STATEFUL_SET)["spec"]["template"]["spec"];
     assert_eq!(pod["nodeSelector"], json!({ "example.com/for": "control-planes" }));
     assert_eq!(pod["tolerations"][0]["key"], "example.com/for");
     assert_eq!(pod["priorityClassName"], "control-planes");
     let hard = |objects: &[Object], name: &str| {
-        let amount = of(objects, Kind::RESOURCE_QUOTA)["spec"]["hard"][name].as_str().unwrap().to_owned();
+        let amount = body(objects, Kind::RESOURCE_QUOTA)["spec"]["hard"][name].as_str().unwrap().to_owned();
         amount.parse::<Quantity>().unwrap()
     };
-    // Three of 100m and 128Mi instead of one of 20m and 64Mi.
+    // Three replicas with 100m and 128Mi instead of one with 20m and 64Mi.
     for (name, more) in [
         ("requests.cpu", Quantity::milli(280)),
         ("requests.memory", Quantity::mebibytes(320)),
@@ -512,28 +514,28 @@ fn what_operators_want_otherwise_is_in_the_configuration_and_in_all_that_has_to_
     }
 }
 
-/// What leads to a tenant on a host that exposes them so.
-fn leads_there(exposure: &str) -> Vec<Object> {
-    let settings = HostSettings {
+/// Returns the exposure of a tenant API server.
+fn exposure_objects(exposure: &str) -> Vec<Object> {
+    let host_config = HostConfig {
         endpoint: "https://{name}.tenants.example:8443".to_owned(),
         exposure: exposure.parse().unwrap(),
-        ..settings()
+        ..host_config()
     };
-    settings.check().unwrap();
-    let mut objects = host_objects(&small(), &settings).unwrap();
+    host_config.check().unwrap();
+    let mut objects = host_objects(&small(), &host_config).unwrap();
     objects.retain(|object| [Kind::INGRESS, Kind::TLS_ROUTE].contains(&object.kind));
     objects
 }
 
 #[test]
-fn what_leads_to_a_tenant_hands_tls_through_and_knows_it_by_its_name() {
+fn exposures_pass_tls_through_and_route_by_the_tenants_host_name() {
     let name = small().target.name;
-    assert_eq!(leads_there("internal"), []);
-    let ingress = &leads_there("ingress/passthrough")[0].body;
+    assert_eq!(exposure_objects("internal"), []);
+    let ingress = &exposure_objects("ingress/passthrough")[0].body;
     assert_eq!(ingress["spec"]["ingressClassName"], "passthrough");
     assert_eq!(ingress["spec"]["rules"][0]["host"], format!("{name}.tenants.example"));
     assert_eq!(ingress["metadata"]["annotations"]["haproxy.org/ssl-passthrough"], "true");
-    let route = &leads_there("gateway/edge/tenants")[0].body;
+    let route = &exposure_objects("gateway/edge/tenants")[0].body;
     assert_eq!(route["spec"]["hostnames"], json!([format!("{name}.tenants.example")]));
     let gateway = &route["spec"]["parentRefs"][0];
     assert_eq!((&gateway["namespace"], &gateway["name"]), (&json!("edge"), &json!("tenants")));
@@ -541,9 +543,9 @@ fn what_leads_to_a_tenant_hands_tls_through_and_knows_it_by_its_name() {
 }
 
 #[test]
-fn a_host_that_exposes_tenants_has_a_name_for_each() {
-    for wrong in ["", "external", "ingress", "ingress/", "ingress/A", "gateway/edge", "gateway/edge/a/b"] {
-        assert!(wrong.parse::<Exposure>().is_err(), "{wrong}");
+fn exposures_by_name_require_an_endpoint_with_a_host_name_per_tenant() {
+    for invalid in ["", "external", "ingress", "ingress/", "ingress/A", "gateway/edge", "gateway/edge/a/b"] {
+        assert!(invalid.parse::<Exposure>().is_err(), "{invalid}");
     }
     for endpoint in [
         "https://{name}.{namespace}.svc:443",
@@ -553,30 +555,30 @@ fn a_host_that_exposes_tenants_has_a_name_for_each() {
     ] {
         let endpoint = endpoint.to_owned();
         let exposure = Exposure::Ingress { class: "passthrough".to_owned() };
-        let exposed = HostSettings { endpoint, exposure, ..HostSettings::default() };
+        let exposed = HostConfig { endpoint, exposure, ..HostConfig::default() };
         assert_eq!(exposed.check().unwrap_err().0, "tenant_endpoint", "{exposed:?}");
-        assert!(HostSettings { exposure: Exposure::Internal, ..exposed }.check().is_ok());
+        assert!(HostConfig { exposure: Exposure::Internal, ..exposed }.check().is_ok());
     }
 }
 
 #[test]
-fn sources_of_images_are_named_where_the_host_looks_for_them() {
+fn image_sources_are_annotations_of_the_namespace() {
     let mut cluster = small();
-    let sources = |cluster: &TenantCluster, settings: &HostSettings| {
-        let objects = host_objects(cluster, settings).unwrap();
+    let sources = |cluster: &TenantCluster, host_config: &HostConfig| {
+        let objects = host_objects(cluster, host_config).unwrap();
         let namespace = objects.into_iter().find(|object| object.kind == Kind::NAMESPACE).unwrap();
         namespace.body["metadata"]["annotations"]["hexabase.ai/image-sources"].clone()
     };
-    assert_eq!(sources(&cluster, &settings()), json!(null));
+    assert_eq!(sources(&cluster, &host_config()), json!(null));
     cluster.image_sources = vec![ImageSource::parse("ghcr.io/acme").unwrap()];
-    assert_eq!(sources(&cluster, &settings()), "ghcr.io/acme,docker.io/coredns/coredns");
-    let own = HostSettings { image_registry: Some("registry.example/mirror".to_owned()), ..settings() };
+    assert_eq!(sources(&cluster, &host_config()), "ghcr.io/acme,docker.io/coredns/coredns");
+    let own = HostConfig { image_registry: Some("registry.example/mirror".to_owned()), ..host_config() };
     assert_eq!(sources(&cluster, &own), "ghcr.io/acme,registry.example/mirror/coredns/coredns");
 }
 
 #[test]
-fn an_image_without_a_registry_is_refused() {
-    let wrong = HostSettings { vcluster_image: "vcluster-oss".to_owned(), ..settings() };
-    let refused = host_objects(&small(), &wrong).unwrap_err();
-    assert!(refused.to_string().contains("registry/repository:tag"), "{refused}");
+fn an_image_without_a_registry_is_rejected() {
+    let invalid = HostConfig { vcluster_image: "vcluster-oss".to_owned(), ..host_config() };
+    let error = host_objects(&small(), &invalid).unwrap_err();
+    assert!(error.to_string().contains("registry/repository:tag"), "{error}");
 }

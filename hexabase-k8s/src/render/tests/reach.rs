@@ -1,21 +1,21 @@
-//! Whom a tenant's pods reach, by the rules of NetworkPolicy
-//! (<https://kubernetes.io/docs/concepts/services-networking/network-policies/>): a connection is let through when a
-//! policy of either end says so; and where no policy selects an end, which never happens here, everything is.
+//! Connections that the rendered NetworkPolicies allow
+//! (<https://kubernetes.io/docs/concepts/services-networking/network-policies/>): a connection is allowed if a policy
+//! of each end allows it. An end that no policy selects would allow all connections, but there is none.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{HostSettings, Kind, Object, host_objects, large, settings};
+use super::{HostConfig, Kind, Object, host_config, host_objects, large};
 
 type Labels = BTreeMap<String, String>;
 
-/// One end of a connection.
+/// End of a connection.
 enum End {
     Pod(Labels),
-    /// A pod of this namespace, which is no tenant's.
-    Elsewhere(&'static str),
+    /// Pod in this namespace, which belongs to no tenant.
+    ForeignPod(&'static str),
     Address(IpAddr),
 }
 
@@ -23,15 +23,15 @@ fn labels<const COUNT: usize>(pairs: [(&str, &str); COUNT]) -> Labels {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// A pod of the tenant as the syncer writes it, with labels of the tenant's own choice.
-fn synced<const COUNT: usize>(namespace: &str, own: [(&str, &str); COUNT]) -> End {
+/// Pod of the tenant as the syncer writes it, with labels that the tenant chose.
+fn synced_pod<const COUNT: usize>(namespace: &str, own: [(&str, &str); COUNT]) -> End {
     let mut all = labels(own);
     let release = large().target.name;
     all.extend(labels([
         ("vcluster.loft.sh/managed-by", &release),
         ("vcluster.loft.sh/namespace", namespace),
     ]));
-    // The syncer translates this one, as it names the cluster that a pod belongs to.
+    // The syncer translates this label, because it names the cluster of a pod.
     if let Some(spoofed) = all.remove("release") {
         all.insert("vcluster.loft.sh/label-release".to_owned(), spoofed);
     }
@@ -71,14 +71,14 @@ fn contains(range: &str, address: IpAddr) -> bool {
     family == other && (length == 0 || (network ^ address) >> (128 - length) == 0)
 }
 
-/// Whether one entry of `to` or `from` is about the other end.
-fn matches(peer: &Value, end: &End) -> bool {
+/// `true` if an entry of `to` or `from` matches the other end.
+fn peer_matches(peer: &Value, end: &End) -> bool {
     match end {
         End::Pod(labels) => {
             peer.get("namespaceSelector").is_none()
                 && peer.get("podSelector").is_some_and(|selector| selects(selector, labels))
         }
-        End::Elsewhere(namespace) => {
+        End::ForeignPod(namespace) => {
             let name = peer.pointer("/namespaceSelector/matchLabels/kubernetes.io~1metadata.name");
             peer.get("podSelector").is_none() && name.is_some_and(|name| name == namespace)
         }
@@ -89,8 +89,8 @@ fn matches(peer: &Value, end: &End) -> bool {
     }
 }
 
-/// Whether the policies of `end` let it speak with `other` in this direction.
-fn lets(policies: &[Object], end: &End, direction: &str, peers: &str, other: &End, port: u16) -> bool {
+/// `true` if the policies of `end` allow the connection to or from `other`.
+fn allows(policies: &[Object], end: &End, direction: &str, peers: &str, other: &End, port: u16) -> bool {
     let End::Pod(labels) = end else { return true };
     policies
         .iter()
@@ -100,87 +100,87 @@ fn lets(policies: &[Object], end: &End, direction: &str, peers: &str, other: &En
         .any(|rule| {
             let ports = rule["ports"].as_array();
             ports.is_none_or(|ports| ports.iter().any(|open| open["port"] == port))
-                && rule[peers].as_array().is_none_or(|all| all.iter().any(|peer| matches(peer, other)))
+                && rule[peers].as_array().is_none_or(|all| all.iter().any(|peer| peer_matches(peer, other)))
         })
 }
 
 fn reaches(from: &End, to: &End, port: u16) -> bool {
-    reaches_on(&settings(), from, to, port)
+    reaches_on(&host_config(), from, to, port)
 }
 
-fn reaches_on(settings: &HostSettings, from: &End, to: &End, port: u16) -> bool {
-    let objects = host_objects(&large(), settings).unwrap();
+fn reaches_on(host_config: &HostConfig, from: &End, to: &End, port: u16) -> bool {
+    let objects = host_objects(&large(), host_config).unwrap();
     let policies: Vec<Object> =
         objects.into_iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();
-    lets(&policies, from, "egress", "to", to, port) && lets(&policies, to, "ingress", "from", from, port)
+    allows(&policies, from, "egress", "to", to, port) && allows(&policies, to, "ingress", "from", from, port)
 }
 
 #[test]
 fn pods_of_a_project_reach_each_other_and_no_other_project() {
-    let (shop, web) = (|| synced("shop", []), || synced("shop-web", []));
+    let (shop, web) = (|| synced_pod("shop", []), || synced_pod("shop-web", []));
     assert!(reaches(&shop(), &shop(), 5432));
     assert!(!reaches(&shop(), &web(), 5432) && !reaches(&web(), &shop(), 5432));
 }
 
 #[test]
-fn what_belongs_to_no_project_reaches_all_and_is_reached_by_its_like() {
-    let (ingress, shop) = (|| synced("ingress-nginx", []), || synced("shop", []));
-    assert!(reaches(&ingress(), &shop(), 8080) && reaches(&ingress(), &synced("monitoring", []), 8080));
+fn pods_outside_projects_reach_all_pods_and_are_reached_only_by_each_other() {
+    let (ingress, shop) = (|| synced_pod("ingress-nginx", []), || synced_pod("shop", []));
+    assert!(reaches(&ingress(), &shop(), 8080) && reaches(&ingress(), &synced_pod("monitoring", []), 8080));
     assert!(!reaches(&shop(), &ingress(), 8080));
 }
 
 #[test]
-fn every_pod_reaches_its_api_server_its_dns_server_and_the_internet() {
-    let dns = || synced("kube-system", [("k8s-app", "vcluster-kube-dns")]);
-    for pod in [synced("shop", []), synced("ingress-nginx", [])] {
+fn pods_reach_their_api_server_dns_server_and_the_internet() {
+    let dns = || synced_pod("kube-system", [("k8s-app", "vcluster-kube-dns")]);
+    for pod in [synced_pod("shop", []), synced_pod("ingress-nginx", [])] {
         assert!(reaches(&pod, &control_plane(), 8443) && reaches(&pod, &dns(), 1053));
         for address in ["9.9.9.9", "2620:fe::fe"] {
             assert!(reaches(&pod, &End::Address(address.parse().unwrap()), 443), "{address}");
         }
-        assert!(reaches(&control_plane(), &pod, 443), "webhooks are asked by the API server");
+        assert!(reaches(&control_plane(), &pod, 443), "the API server reaches webhooks");
     }
-    assert!(!reaches(&synced("shop", []), &control_plane(), 6443));
+    assert!(!reaches(&synced_pod("shop", []), &control_plane(), 6443));
 }
 
 #[test]
-fn nobody_reaches_the_machines_or_the_metadata_of_the_cloud() {
+fn pods_do_not_reach_private_addresses_or_cloud_metadata_services() {
     let private = ["169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1", "fd00:ec2::254", "fe80::1"];
     for address in private {
-        for pod in [synced("shop", []), synced("ingress-nginx", []), synced("kube-system", [])] {
+        for pod in [synced_pod("shop", []), synced_pod("ingress-nginx", []), synced_pod("kube-system", [])] {
             assert!(!reaches(&pod, &End::Address(address.parse().unwrap()), 80), "{address}");
         }
     }
 }
 
 #[test]
-fn no_label_that_a_tenant_can_write_opens_anything() {
+fn labels_that_a_tenant_can_write_allow_no_connection() {
     let release = large().target.name;
     let disguises = [
-        synced("shop", [("app", "vcluster"), ("release", &release)]),
-        synced("shop", [("app", "vcluster-snapshot")]),
-        synced("shop", [("k8s-app", "vcluster-kube-dns")]),
-        synced("shop", [("k8s-app", "kube-dns")]),
+        synced_pod("shop", [("app", "vcluster"), ("release", &release)]),
+        synced_pod("shop", [("app", "vcluster-snapshot")]),
+        synced_pod("shop", [("k8s-app", "vcluster-kube-dns")]),
+        synced_pod("shop", [("k8s-app", "kube-dns")]),
     ];
     for disguise in disguises {
-        assert!(!reaches(&disguise, &synced("shop-web", []), 1053));
+        assert!(!reaches(&disguise, &synced_pod("shop-web", []), 1053));
         assert!(!reaches(&disguise, &End::Address("10.96.0.1".parse().unwrap()), 443));
-        assert!(!reaches(&synced("shop-web", []), &disguise, 1053));
+        assert!(!reaches(&synced_pod("shop-web", []), &disguise, 1053));
     }
 }
 
 #[test]
-fn what_is_published_is_reached_from_outside_and_by_no_pod_but_the_controllers() {
-    let (shop, controller) = (|| synced("shop", []), End::Elsewhere("ingress-nginx"));
+fn published_pods_are_reached_from_outside_and_by_no_pod_but_the_controllers() {
+    let (shop, controller) = (|| synced_pod("shop", []), End::ForeignPod("ingress-nginx"));
     let outside = |address: &str| End::Address(address.parse().unwrap());
     assert!(!reaches(&controller, &shop(), 8080) && !reaches(&outside("203.0.113.7"), &shop(), 8080));
 
-    let mut published = settings();
+    let mut published = host_config();
     published.set("tenant_ingress", "nginx/ingress-nginx/{name}.apps.example").unwrap();
     assert!(reaches_on(&published, &controller, &shop(), 8080));
-    assert!(!reaches_on(&published, &End::Elsewhere("default"), &shop(), 8080));
-    assert!(!reaches_on(&published, &outside("203.0.113.7"), &shop(), 8080), "it is not known who is no pod");
+    assert!(!reaches_on(&published, &End::ForeignPod("default"), &shop(), 8080));
+    assert!(!reaches_on(&published, &outside("203.0.113.7"), &shop(), 8080), "the pod ranges are unknown");
 
-    let mut balanced = settings();
+    let mut balanced = host_config();
     balanced.set("pod_cidr", "10.244.0.0/16").unwrap();
     for address in ["203.0.113.7", "10.0.0.5"] {
         assert!(reaches_on(&balanced, &outside(address), &shop(), 8080), "{address}");
@@ -189,12 +189,15 @@ fn what_is_published_is_reached_from_outside_and_by_no_pod_but_the_controllers()
         assert!(!reaches_on(&balanced, &outside(stranger), &shop(), 8080), "{stranger}");
     }
     assert!(!reaches_on(&balanced, &controller, &shop(), 8080));
-    assert!(!reaches_on(&balanced, &shop(), &outside("10.0.0.5"), 443), "it opens nothing the other way");
+    assert!(
+        !reaches_on(&balanced, &shop(), &outside("10.0.0.5"), 443),
+        "the opposite direction stays closed"
+    );
 }
 
 #[test]
-fn nothing_is_open_to_those_whose_plan_has_no_load_balancers() {
-    let mut balanced = settings();
+fn plans_without_load_balancers_allow_no_external_traffic() {
+    let mut balanced = host_config();
     balanced.set("pod_cidr", "10.244.0.0/16,fd00::/48").unwrap();
     let published = |cluster| {
         let objects = host_objects(&cluster, &balanced).unwrap();
@@ -204,9 +207,9 @@ fn nothing_is_open_to_those_whose_plan_has_no_load_balancers() {
 }
 
 #[test]
-fn pods_of_another_tenant_are_strangers() {
+fn pods_of_another_tenant_do_not_reach_the_tenants_pods() {
     let stranger = || End::Pod(labels([("vcluster.loft.sh/managed-by", "other")]));
-    for pod in [synced("shop", []), synced("ingress-nginx", [])] {
+    for pod in [synced_pod("shop", []), synced_pod("ingress-nginx", [])] {
         assert!(!reaches(&stranger(), &pod, 80) && !reaches(&pod, &stranger(), 80));
     }
 }

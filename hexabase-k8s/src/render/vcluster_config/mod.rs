@@ -1,8 +1,7 @@
-//! The configuration of one vCluster.
+//! Configuration of one vCluster.
 //!
-//! vCluster reads its file strictly and into an empty structure: an unknown key stops it, and a key that is
-//! missing is zero, not the chart's default. So the file is complete, and bound to a release; the model is
-//! in `model`.
+//! vCluster parses its file strictly and without defaults: it rejects unknown keys, and a missing key has the zero
+//! value, not the default of the chart. So the file is complete, and specific to a release; `model` defines it.
 
 mod model;
 mod trust;
@@ -12,33 +11,34 @@ use hexabase_core::error::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::settings::HostSettings;
+use crate::config::HostConfig;
 
 pub(crate) use trust::{AUTHENTICATION_DIRECTORY, files};
 
-/// A rendered configuration.
+/// Rendered configuration of a vCluster.
 #[derive(Debug, Clone)]
 pub struct VclusterConfig {
-    /// What it says, for objects that have to agree with it.
+    /// Content as JSON, for objects that must be consistent with it.
     pub(super) values: Value,
-    /// The file `config.yaml`.
+    /// Content of the file `config.yaml`.
     pub yaml: String,
 }
 
-/// The configuration of a tenant's vCluster, with what operators want otherwise.
+/// Renders the configuration of a tenant's vCluster, including the overrides of the host.
 ///
 /// # Errors
-/// `Unsupported` for a release of vCluster, or a version of Kubernetes, that cannot be rendered.
-pub fn render(cluster: &TenantCluster, settings: &HostSettings) -> Result<VclusterConfig> {
-    if !HostSettings::renders(&settings.vcluster_version) {
-        let known = HostSettings::VCLUSTER_RELEASES.join(" and ");
-        let message =
-            format!("configurations are rendered for vCluster {known}; other releases have other keys");
-        return Err(Error::unsupported(message).with("version", &settings.vcluster_version));
+/// `Unsupported` if the vCluster release or the Kubernetes version cannot be rendered.
+pub fn render(cluster: &TenantCluster, config: &HostConfig) -> Result<VclusterConfig> {
+    if !HostConfig::supports_vcluster(&config.vcluster_version) {
+        let known = HostConfig::VCLUSTER_RELEASES.join(" and ");
+        let message = format!(
+            "configurations can be rendered for vCluster {known}; other releases have different keys"
+        );
+        return Err(Error::unsupported(message).with("version", &config.vcluster_version));
     }
-    let image = settings.kubernetes(&cluster.kubernetes_version)?;
-    let mut values = serde_json::to_value(model::config(cluster, settings, image)).map_err(unwritable)?;
-    settings.overrides.merge_into(&mut values);
+    let image = config.kubernetes(&cluster.kubernetes_version)?;
+    let mut values = serde_json::to_value(model::build(cluster, config, image)).map_err(unwritable)?;
+    config.overrides.merge_into(&mut values);
     Ok(VclusterConfig { yaml: yaml(&values)?, values })
 }
 
@@ -47,5 +47,5 @@ pub(super) fn yaml(value: &impl Serialize) -> Result<String> {
 }
 
 fn unwritable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::unexpected("something cannot be written as YAML").caused_by(error)
+    Error::unexpected("an object cannot be serialized as YAML").caused_by(error)
 }

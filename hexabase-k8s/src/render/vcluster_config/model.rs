@@ -1,5 +1,5 @@
-//! The part of the configuration of vCluster 0.36 and 0.37 in which nothing may be left to chance; the two do not differ in
-//! it. What is not here is off when it is missing, which is how it should be.
+//! Configuration of vCluster 0.36 and 0.37, as far as its values matter; the two releases do not differ in these keys.
+//! Keys that are not defined here are disabled if they are missing, as intended.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use hexabase_core::model::ControlPlaneStore;
 use serde::Serialize;
 
 use super::trust;
+use crate::config::{self, HostConfig};
 use crate::labels;
-use crate::settings::{self, HostSettings};
 
-/// Whether something is on.
+/// Feature that is enabled or disabled.
 #[derive(Debug, Serialize)]
 struct Switch {
     enabled: bool,
@@ -21,7 +21,7 @@ struct Switch {
 const ON: Switch = Switch { enabled: true };
 const OFF: Switch = Switch { enabled: false };
 
-/// Whether something is on, where vCluster also knows `auto`.
+/// Feature that is enabled, disabled, or decided by vCluster (`auto`).
 #[derive(Debug, Serialize)]
 struct AutoSwitch {
     enabled: &'static str,
@@ -50,7 +50,7 @@ struct Sync {
     from_host: FromHost,
 }
 
-/// What of the tenant becomes an object of the host.
+/// Objects of the tenant that are synced to the host.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ToHost {
@@ -61,11 +61,11 @@ struct ToHost {
     config_maps: Selected,
     secrets: Selected,
     pods: Pods,
-    /// Where the host says by which class, and under which names.
+    /// Enabled if the host defines a class and a domain for them.
     ingresses: Switch,
-    // Off, each for a reason: a tenant's PersistentVolume could be a path of the host; priority classes rank
-    // above other tenants; ServiceAccounts and namespaces would leave the tenant's own namespace; network
-    // policies could reopen what the host closed.
+    // Off, each for a reason: a tenant's PersistentVolume could be a path of the host; priority classes rank above
+    // other tenants; ServiceAccounts and namespaces would leave the tenant's own namespace; NetworkPolicies could
+    // allow what the host denies.
     persistent_volumes: Switch,
     priority_classes: Switch,
     service_accounts: Switch,
@@ -75,7 +75,7 @@ struct ToHost {
     storage_classes: Switch,
 }
 
-/// What is synced only where a pod uses it.
+/// Objects that are synced only if a pod uses them.
 #[derive(Debug, Serialize)]
 struct Selected {
     enabled: bool,
@@ -88,17 +88,17 @@ const USED: Selected = Selected { enabled: true, all: false };
 #[serde(rename_all = "camelCase")]
 struct Pods {
     enabled: bool,
-    /// Otherwise tokens would stand in annotations of pods.
+    /// Prevents ServiceAccount tokens in annotations of pods.
     #[serde(rename = "useSecretsForSATokens")]
     use_secrets_for_sa_tokens: bool,
-    /// Would put an init container into tenants' StatefulSets.
+    /// Disabled, because it adds an init container to StatefulSets of tenants.
     rewrite_hosts: Switch,
-    /// What lets pods onto the tenant's own nodes.
+    /// Tolerations that vCluster adds to all pods, for the tenant's dedicated nodes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     enforce_tolerations: Vec<String>,
 }
 
-/// What of the host a tenant sees.
+/// Objects of the host that are visible to the tenant.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FromHost {
@@ -107,7 +107,8 @@ struct FromHost {
     csi_drivers: AutoSwitch,
     csi_nodes: AutoSwitch,
     csi_storage_capacities: AutoSwitch,
-    /// Real nodes would show other tenants' load, and bring rights that come close to root on them.
+    /// Disabled, because real nodes show the load of other tenants and require permissions that are close to root on
+    /// them.
     nodes: Nodes,
     secrets: Switch,
     config_maps: Switch,
@@ -119,7 +120,7 @@ struct FromHost {
 #[derive(Debug, Serialize)]
 struct Nodes {
     enabled: bool,
-    /// Pods are sent to such nodes even where nodes are not synced.
+    /// Restricts pods to these nodes, even if nodes are not synced.
     #[serde(skip_serializing_if = "Option::is_none")]
     selector: Option<NodeSelector>,
 }
@@ -154,7 +155,7 @@ struct K8s {
     image: Image,
     api_server: Program,
     controller_manager: Program,
-    /// Pods are scheduled by the host.
+    /// Disabled, because the host schedules pods.
     scheduler: Program,
 }
 
@@ -185,7 +186,7 @@ struct Etcd {
     deploy: DeployedEtcd,
 }
 
-/// The etcd beside the control plane, which is reached by its Service.
+/// Etcd in a StatefulSet of its own, which vCluster reaches by its Service.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DeployedEtcd {
@@ -281,7 +282,7 @@ struct HighAvailability {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Advanced {
-    /// For what vCluster itself runs in the tenant.
+    /// Registry of images that vCluster itself runs in the tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     default_image_registry: Option<String>,
     service_account: Switch,
@@ -301,12 +302,12 @@ struct Networking {
 #[serde(rename_all = "camelCase")]
 struct AdvancedNetworking {
     cluster_domain: &'static str,
-    /// Names that the tenant does not know would be looked up among the host's Services.
+    /// Disabled, because names that are unknown to the tenant would be resolved to the host's Services.
     fallback_host_cluster: bool,
     proxy_kubelets: ProxyKubelets,
 }
 
-/// Would open a port for metrics and logs of nodes.
+/// Disabled, because it opens a port for metrics and logs of nodes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ProxyKubelets {
@@ -315,8 +316,8 @@ struct ProxyKubelets {
     by_ip: bool,
 }
 
-/// Quota, limits and network policies are the host's objects, which Hexabase renders itself; the security
-/// standard is also enforced by the syncer, pod by pod.
+/// Disabled except for Pod Security, because Hexabase renders quota, limits and NetworkPolicies itself. The syncer
+/// also enforces the Pod Security level for each pod.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Policies {
@@ -336,13 +337,13 @@ struct Rbac {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Experimental {
-    sync_settings: SyncSettings,
+    sync_settings: SyncConfig,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SyncSettings {
-    /// Everything synced belongs to the control plane's Service, and goes with it.
+struct SyncConfig {
+    /// Makes the control plane's Service the owner of all synced objects, which are deleted with it.
     set_owner: bool,
 }
 
@@ -351,10 +352,10 @@ struct Logging {
     encoding: &'static str,
 }
 
-pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: settings::Image) -> Config {
+pub(super) fn build(cluster: &TenantCluster, config: &HostConfig, image: config::Image) -> Config {
     Config {
-        sync: Sync { to_host: to_host(cluster, settings), from_host: from_host(cluster) },
-        control_plane: control_plane(cluster, settings, image),
+        sync: Sync { to_host: to_host(cluster, config), from_host: from_host(cluster) },
+        control_plane: control_plane(cluster, config, image),
         networking: Networking {
             pod_cidr: "10.244.0.0/16",
             advanced: AdvancedNetworking {
@@ -370,13 +371,13 @@ pub(super) fn config(cluster: &TenantCluster, settings: &HostSettings, image: se
             network_policy: OFF,
         },
         rbac: Rbac { role: ON, cluster_role: AUTO_OFF },
-        experimental: Experimental { sync_settings: SyncSettings { set_owner: true } },
+        experimental: Experimental { sync_settings: SyncConfig { set_owner: true } },
         telemetry: OFF,
         logging: Logging { encoding: "json" },
     }
 }
 
-/// What pods tolerate that run on nodes of the tenant's own: that those are set aside, and whose they are.
+/// Returns the tolerations for the taints of the tenant's dedicated nodes: node class and workspace.
 fn own_tolerations(cluster: &TenantCluster) -> Vec<String> {
     if cluster.node_pools.is_empty() {
         return Vec::new();
@@ -388,14 +389,14 @@ fn own_tolerations(cluster: &TenantCluster) -> Vec<String> {
     ]
 }
 
-/// The nodes of the tenant's own, if it has any.
+/// Returns the selector of the tenant's dedicated nodes, if it has any.
 fn own_nodes(cluster: &TenantCluster) -> Option<NodeSelector> {
     let workspace = cluster.target.workspace_id.kubernetes_name();
     let labels = BTreeMap::from([(labels::WORKSPACE, workspace)]);
     (!cluster.node_pools.is_empty()).then_some(NodeSelector { all: false, labels })
 }
 
-fn to_host(cluster: &TenantCluster, settings: &HostSettings) -> ToHost {
+fn to_host(cluster: &TenantCluster, config: &HostConfig) -> ToHost {
     ToHost {
         services: ON,
         endpoints: ON,
@@ -414,7 +415,7 @@ fn to_host(cluster: &TenantCluster, settings: &HostSettings) -> ToHost {
         service_accounts: OFF,
         namespaces: OFF,
         network_policies: OFF,
-        ingresses: Switch { enabled: settings.ingress.is_some() },
+        ingresses: Switch { enabled: config.ingress.is_some() },
         pod_disruption_budgets: OFF,
         storage_classes: OFF,
     }
@@ -436,12 +437,12 @@ fn from_host(cluster: &TenantCluster) -> FromHost {
     }
 }
 
-fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settings::Image) -> ControlPlane {
+fn control_plane(cluster: &TenantCluster, config: &HostConfig, image: config::Image) -> ControlPlane {
     let name = &cluster.target.name;
     let extra_args =
         cluster.oidc.iter().flat_map(|oidc| trust::arguments(oidc, &cluster.kubernetes_version)).collect();
     let program = |enabled| Program { enabled, extra_args: Vec::new() };
-    let settings::Image { registry, repository, tag } = image;
+    let config::Image { registry, repository, tag } = image;
     ControlPlane {
         distro: Distro {
             k8s: K8s {
@@ -456,7 +457,7 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
         proxy: Proxy {
             bind_address: "0.0.0.0",
             port: 8443,
-            extra_sans: server_names(name, settings.host_of(name)),
+            extra_sans: server_names(name, config.hostname_of(name)),
         },
         coredns: CoreDns {
             enabled: true,
@@ -470,7 +471,7 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
                 },
             },
         },
-        service: ControlPlaneService { enabled: true, spec: ServiceSpec { r#type: settings.service_type() } },
+        service: ControlPlaneService { enabled: true, spec: ServiceSpec { r#type: config.service_type() } },
         stateful_set: StatefulSet {
             high_availability: HighAvailability {
                 replicas: cluster.control_plane.replicas,
@@ -480,7 +481,7 @@ fn control_plane(cluster: &TenantCluster, settings: &HostSettings, image: settin
             },
         },
         advanced: Advanced {
-            default_image_registry: settings.image_registry.clone(),
+            default_image_registry: config.image_registry.clone(),
             service_account: ON,
             workload_service_account: ON,
             virtual_scheduler: OFF,
@@ -502,9 +503,9 @@ fn backing_store(built: &hexabase_core::model::ControlPlane) -> BackingStore {
     }
 }
 
-/// The names under which the API server is reached, besides those that vCluster's certificate has anyway.
+/// Returns the names in the API server's certificate, in addition to those that vCluster adds itself.
 fn server_names(name: &str, host: Option<String>) -> Vec<String> {
-    let inside = [format!("{name}.{name}.svc"), format!("{name}.{name}.svc.cluster.local")];
-    let outside = host.filter(|host| !inside.contains(host));
-    inside.clone().into_iter().chain(outside).collect()
+    let internal = [format!("{name}.{name}.svc"), format!("{name}.{name}.svc.cluster.local")];
+    let external = host.filter(|host| !internal.contains(host));
+    internal.clone().into_iter().chain(external).collect()
 }

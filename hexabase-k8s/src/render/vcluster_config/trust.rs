@@ -1,8 +1,9 @@
-//! Whose tokens a tenant's API server accepts.
+//! OIDC trust of a tenant API server: the tokens that it accepts.
 //!
-//! One audience, so that another workspace's token is refused; and a prefix on users and groups, so that no claim is ever one
-//! of Kubernetes' own names. From Kubernetes 1.30 on that is a structured file, which changes without a restart and also
-//! refuses tokens that live for longer than an hour; before, it is arguments, which can say neither.
+//! It accepts one audience, so that a token for another workspace is rejected, and prefixes users and groups, so that
+//! no claim can be a name of Kubernetes itself. From Kubernetes 1.30 on, the trust is a structured file, which is
+//! reloaded without a restart and also rejects tokens with a lifetime of more than an hour. Earlier versions take
+//! arguments, which support neither.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +13,24 @@ use serde_json::{Value, json};
 
 use super::yaml;
 
-/// Where the API server finds the files.
+/// Directory of the files in the API server's container.
 pub(crate) const AUTHENTICATION_DIRECTORY: &str = "/etc/hexabase/authentication";
-const STRUCTURED: &str = "authentication.yaml";
-const AUTHORITY: &str = "ca.crt";
+const STRUCTURED_CONFIG_FILE: &str = "authentication.yaml";
+const CERTIFICATE_AUTHORITY_FILE: &str = "ca.crt";
 
-fn takes_a_file(version: &KubernetesVersion) -> bool {
-    version.numbers() >= (1, 30)
+fn supports_structured_config(version: &KubernetesVersion) -> bool {
+    version.major_minor() >= (1, 30)
 }
 
-/// The arguments of the API server that say so.
+/// Returns the arguments of the API server.
 pub(super) fn arguments(oidc: &OidcTrust, version: &KubernetesVersion) -> Vec<String> {
-    if takes_a_file(version) {
-        return vec![format!("--authentication-config={AUTHENTICATION_DIRECTORY}/{STRUCTURED}")];
+    if supports_structured_config(version) {
+        return vec![format!("--authentication-config={AUTHENTICATION_DIRECTORY}/{STRUCTURED_CONFIG_FILE}")];
     }
     let OidcTrust { issuer_url, certificate_authority, audience, prefix } = oidc;
     let authority = certificate_authority
         .as_ref()
-        .map(|_| format!("--oidc-ca-file={AUTHENTICATION_DIRECTORY}/{AUTHORITY}"));
+        .map(|_| format!("--oidc-ca-file={AUTHENTICATION_DIRECTORY}/{CERTIFICATE_AUTHORITY_FILE}"));
     [
         format!("--oidc-issuer-url={issuer_url}"),
         format!("--oidc-client-id={audience}"),
@@ -37,7 +38,7 @@ pub(super) fn arguments(oidc: &OidcTrust, version: &KubernetesVersion) -> Vec<St
         format!("--oidc-username-prefix={prefix}"),
         "--oidc-groups-claim=groups".to_owned(),
         format!("--oidc-groups-prefix={prefix}"),
-        // Without it RS256 alone.
+        // The default is RS256 only.
         "--oidc-signing-algs=ES256,RS256".to_owned(),
     ]
     .into_iter()
@@ -45,17 +46,21 @@ pub(super) fn arguments(oidc: &OidcTrust, version: &KubernetesVersion) -> Vec<St
     .collect()
 }
 
-/// The files that they name.
+/// Returns the files that the arguments refer to, by name.
 pub(crate) fn files(oidc: &OidcTrust, version: &KubernetesVersion) -> BTreeMap<&'static str, String> {
-    if takes_a_file(version) {
-        return BTreeMap::from([(STRUCTURED, structured(oidc, version))]);
+    if supports_structured_config(version) {
+        return BTreeMap::from([(STRUCTURED_CONFIG_FILE, structured_config(oidc, version))]);
     }
-    oidc.certificate_authority.iter().map(|authority| (AUTHORITY, authority.clone())).collect()
+    oidc.certificate_authority
+        .iter()
+        .map(|authority| (CERTIFICATE_AUTHORITY_FILE, authority.clone()))
+        .collect()
 }
 
-/// An `AuthenticationConfiguration` (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/>).
-fn structured(oidc: &OidcTrust, version: &KubernetesVersion) -> String {
-    let api = if version.numbers() >= (1, 34) { "v1" } else { "v1beta1" };
+/// Returns an `AuthenticationConfiguration`
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/>).
+fn structured_config(oidc: &OidcTrust, version: &KubernetesVersion) -> String {
+    let api = if version.major_minor() >= (1, 34) { "v1" } else { "v1beta1" };
     let mut issuer = json!({ "url": oidc.issuer_url, "audiences": [oidc.audience] });
     if let Some(authority) = &oidc.certificate_authority {
         issuer["certificateAuthority"] = json!(authority);
@@ -71,15 +76,15 @@ fn structured(oidc: &OidcTrust, version: &KubernetesVersion) -> String {
             },
             "claimValidationRules": [{
                 "expression": "claims.exp - claims.iat <= 3600",
-                "message": "the token lives for too long",
+                "message": "the token lifetime exceeds one hour",
             }],
             "userValidationRules": [{
                 "expression":
                     "!user.username.startsWith('system:') && user.groups.all(group, !group.startsWith('system:'))",
-                "message": "names of the system are reserved",
+                "message": "user and group names of Kubernetes itself are reserved",
             }],
         }],
     });
-    // A document made of texts and lists always can be written.
+    // Serialization cannot fail: the document contains only strings, lists and maps.
     yaml(&document).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What organizations owe, and what the billing provider told.
+//! Billing accounts and webhook events.
 
 use hexabase_core::error::Result;
 use hexabase_core::model::{BillingAccount, CustomerId, WebhookEvent};
@@ -12,14 +12,14 @@ impl Stored for BillingAccount {
         key: &["organization_id"],
         columns: &[
             "customer_id",
-            "ordered",
-            "refusal",
+            "pending_order",
+            "rejection",
             "subscription",
             "standing",
             "budget",
-            "warned",
-            "look_at",
-            "looked_at",
+            "sent_usage_alerts",
+            "reconcile_at",
+            "reconciled_at",
             "failures",
             "created_at",
             "updated_at",
@@ -29,9 +29,9 @@ impl Stored for BillingAccount {
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
         row.text(self.organization_id).text_or_null(self.customer_id.as_ref().map(|id| &id.0));
-        row.json(&self.order)?.json(&self.refusal)?.json(&self.subscription)?.json(&self.standing)?;
-        row.json(&self.budget)?.json(&self.warned)?;
-        row.time_or_null(self.look_at).time_or_null(self.looked_at).number(self.failures)?;
+        row.json(&self.order)?.json(&self.rejection)?.json(&self.subscription)?.json(&self.standing)?;
+        row.json(&self.budget)?.json(&self.sent_usage_alerts)?;
+        row.time_or_null(self.reconcile_at).time_or_null(self.reconciled_at).number(self.failures)?;
         row.time(self.created_at).time(self.updated_at).version(self.version)?;
         Ok(())
     }
@@ -41,13 +41,13 @@ impl Stored for BillingAccount {
             organization_id: cells.parse()?,
             customer_id: cells.string_or_null()?.map(CustomerId),
             order: cells.json()?,
-            refusal: cells.json()?,
+            rejection: cells.json()?,
             subscription: cells.json()?,
             standing: cells.json()?,
             budget: cells.json()?,
-            warned: cells.json()?,
-            look_at: cells.time_or_null()?,
-            looked_at: cells.time_or_null()?,
+            sent_usage_alerts: cells.json()?,
+            reconcile_at: cells.time_or_null()?,
+            reconciled_at: cells.time_or_null()?,
             failures: cells.number()?,
             created_at: cells.time()?,
             updated_at: cells.time()?,
@@ -60,12 +60,12 @@ impl Stored for WebhookEvent {
     const TABLE: Table = Table {
         name: "webhook_events",
         key: &["id"],
-        columns: &["kind", "customer_id", "received_at", "heard_at"],
+        columns: &["kind", "customer_id", "received_at", "processed_at"],
     };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
         row.text(&self.id).text(&self.kind).text(&self.customer_id.0);
-        row.time(self.received_at).time_or_null(self.heard_at);
+        row.time(self.received_at).time_or_null(self.processed_at);
         Ok(())
     }
 
@@ -75,7 +75,7 @@ impl Stored for WebhookEvent {
             kind: cells.string()?,
             customer_id: CustomerId(cells.string()?),
             received_at: cells.time()?,
-            heard_at: cells.time_or_null()?,
+            processed_at: cells.time_or_null()?,
         })
     }
 }

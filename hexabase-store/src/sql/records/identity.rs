@@ -1,4 +1,4 @@
-//! Users, and what they sign in with.
+//! Users, their identities and credentials, and signing keys.
 
 use hexabase_core::changeset::SpentRefresh;
 use hexabase_core::error::Result;

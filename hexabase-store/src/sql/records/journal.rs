@@ -1,4 +1,4 @@
-//! What is written once and read later: audit log, live events, messages and replies.
+//! Records that are written once and read later: audit log, live events, outbox messages and stored responses.
 
 use hexabase_core::changeset::{IdempotencyRecord, OutboxMessage, Topic};
 use hexabase_core::error::{Error, Result};
@@ -97,7 +97,7 @@ impl Stored for OutboxMessage {
             .text(self.topic.as_str())
             .text(self.organization_id)
             .text_or_null(self.workspace_id);
-        // Nobody publishes it yet.
+        // No relay has claimed the message yet.
         row.bytes(&self.payload).time(Timestamp::UNIX_EPOCH);
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Stored for OutboxMessage {
         Ok(Self {
             id: cells.parse()?,
             topic: Topic::parse(cells.text()?)
-                .ok_or_else(|| Error::unexpected("an unknown topic in the outbox"))?,
+                .ok_or_else(|| Error::unexpected("outbox message has an unknown topic"))?,
             organization_id: cells.parse()?,
             workspace_id: cells.parse_or_null()?,
             payload: cells.bytes()?,
@@ -118,11 +118,11 @@ impl Stored for IdempotencyRecord {
     const TABLE: Table = Table {
         name: "idempotency",
         key: &["user_id", "key"],
-        columns: &["fingerprint", "reply", "created_at", "expires_at"],
+        columns: &["fingerprint", "response", "created_at", "expires_at"],
     };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
-        row.text(self.user_id).text(&self.key).text(self.fingerprint).bytes(&self.reply);
+        row.text(self.user_id).text(&self.key).text(self.fingerprint).bytes(&self.response);
         row.time(self.created_at).time(self.expires_at);
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Stored for IdempotencyRecord {
             user_id: cells.parse()?,
             key: cells.string()?,
             fingerprint: cells.parse()?,
-            reply: cells.bytes()?,
+            response: cells.bytes()?,
             created_at: cells.time()?,
             expires_at: cells.time()?,
         })

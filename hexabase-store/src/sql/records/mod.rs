@@ -1,4 +1,4 @@
-//! How each record lies in its table.
+//! Mapping of records to rows.
 
 mod access;
 mod billing;

@@ -1,4 +1,4 @@
-//! Organizations, and who belongs to them.
+//! Organizations, members, invitations and service accounts.
 
 use hexabase_core::error::Result;
 use hexabase_core::model::{Invitation, Member, Organization, ServiceAccount};

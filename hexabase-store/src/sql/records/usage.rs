@@ -1,4 +1,4 @@
-//! What workspaces used, and what was told of it.
+//! Usage of workspaces, usage reports and metered hours.
 
 use hexabase_core::error::Result;
 use hexabase_core::model::{Hour, Meter, MeteredHour, PerMeter, Reading, UsageHour, UsageReport};
@@ -6,7 +6,7 @@ use hexabase_core::model::{Hour, Meter, MeteredHour, PerMeter, Reading, UsageHou
 use crate::sql::cells::Cells;
 use crate::sql::table::{Binder, Stored, Table};
 
-/// Reads one of something for every meter.
+/// Reads one value for every meter.
 pub(crate) fn per_meter<T: Default>(mut read: impl FnMut() -> Result<T>) -> Result<PerMeter<T>> {
     let mut all = PerMeter::default();
     for meter in Meter::ALL {
@@ -15,7 +15,7 @@ pub(crate) fn per_meter<T: Default>(mut read: impl FnMut() -> Result<T>) -> Resu
     Ok(all)
 }
 
-/// Reads an amount and its minutes.
+/// Reads an amount and the number of minutes that were measured.
 pub(crate) fn reading(cells: &mut Cells<'_>) -> Result<Reading> {
     Ok(Reading { amount: cells.number()?, minutes: cells.number()? })
 }
@@ -69,16 +69,16 @@ impl Stored for UsageReport {
             "network_receive",
             "network_transmit",
             "api_requests",
-            "round",
+            "revision",
         ],
     };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
         row.text(self.organization_id).time(self.hour.start());
-        for (_, told) in self.told.iter() {
-            row.number(*told)?;
+        for (_, reported) in self.reported.iter() {
+            row.number(*reported)?;
         }
-        row.number(self.round)?;
+        row.number(self.revision)?;
         Ok(())
     }
 
@@ -86,21 +86,26 @@ impl Stored for UsageReport {
         Ok(Self {
             organization_id: cells.parse()?,
             hour: Hour::of(cells.time()?),
-            told: per_meter(|| cells.number())?,
-            round: cells.number()?,
+            reported: per_meter(|| cells.number())?,
+            revision: cells.number()?,
         })
     }
 }
 
 impl Stored for MeteredHour {
-    const TABLE: Table = Table { name: "metered_hours", key: &["hour"], columns: &["read_at", "again_at"] };
+    const TABLE: Table =
+        Table { name: "metered_hours", key: &["hour"], columns: &["read_at", "next_read_at"] };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
-        row.time(self.hour.start()).time(self.read_at).time_or_null(self.again_at);
+        row.time(self.hour.start()).time(self.read_at).time_or_null(self.next_read_at);
         Ok(())
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self { hour: Hour::of(cells.time()?), read_at: cells.time()?, again_at: cells.time_or_null()? })
+        Ok(Self {
+            hour: Hour::of(cells.time()?),
+            read_at: cells.time()?,
+            next_read_at: cells.time_or_null()?,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Workspaces, and the tasks on them.
+//! Workspaces and their tasks.
 
 use hexabase_core::error::Result;
 use hexabase_core::model::{Task, Workspace};
@@ -17,9 +17,9 @@ impl Stored for Workspace {
             "region",
             "kubernetes_version",
             "power",
-            "held",
+            "suspension_reason",
             "node_pools",
-            "cuts",
+            "access_revocations",
             "deletion_requested_at",
             "host_cluster",
             "generation",
@@ -40,9 +40,9 @@ impl Stored for Workspace {
             .text_or_null(self.display_name.as_ref());
         row.text(&self.plan_id).text_or_null(self.region.as_ref()).text(&self.kubernetes_version);
         row.text(self.power)
-            .text_or_null(self.held)
+            .text_or_null(self.suspension_reason)
             .json(&self.node_pools)?
-            .json(&self.cuts)?
+            .json(&self.access_revocations)?
             .time_or_null(self.deletion_requested_at)
             .text(&self.host_cluster);
         row.number(self.generation)?.number(self.access_version)?.json(&self.status)?;
@@ -61,9 +61,9 @@ impl Stored for Workspace {
             region: cells.parse_or_null()?,
             kubernetes_version: cells.parse()?,
             power: cells.parse()?,
-            held: cells.parse_or_null()?,
+            suspension_reason: cells.parse_or_null()?,
             node_pools: cells.json()?,
-            cuts: cells.json()?,
+            access_revocations: cells.json()?,
             deletion_requested_at: cells.time_or_null()?,
             host_cluster: cells.parse()?,
             generation: cells.number()?,

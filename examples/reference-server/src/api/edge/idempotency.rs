@@ -1,13 +1,13 @@
-//! What marks repetitions of a request.
+//! Idempotency keys of requests.
 
 use axum::http::Method;
 use axum::http::request::Parts;
 use hexabase_core::platform::IdempotencyKey;
 
-use crate::api::problem::Refusal;
+use crate::api::problem::ApiError;
 
-/// The key of a request that may be a repetition: of every `POST` to the API that carries one.
-pub(super) fn key(parts: &Parts, body: &[u8]) -> Result<Option<IdempotencyKey>, Refusal> {
+/// Returns the idempotency key of a `POST` to the API; `None` if the request has none.
+pub(super) fn key(parts: &Parts, body: &[u8]) -> Result<Option<IdempotencyKey>, ApiError> {
     let Some(key) = parts.headers.get("idempotency-key") else { return Ok(None) };
     if parts.method != Method::POST || !parts.uri.path().starts_with("/api/v1/") {
         return Ok(None);
@@ -15,5 +15,5 @@ pub(super) fn key(parts: &Parts, body: &[u8]) -> Result<Option<IdempotencyKey>, 
     let key = String::from_utf8_lossy(key.as_bytes());
     let query = parts.uri.query().unwrap_or_default();
     let request = [parts.uri.path().as_bytes(), query.as_bytes(), body];
-    IdempotencyKey::new(&key, &request).map(Some).map_err(Refusal::from)
+    IdempotencyKey::new(&key, &request).map(Some).map_err(ApiError::from)
 }

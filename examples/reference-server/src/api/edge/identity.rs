@@ -1,4 +1,4 @@
-//! Who is calling.
+//! Authentication of requests.
 
 use std::convert::Infallible;
 
@@ -13,84 +13,85 @@ use hexabase_core::id::SessionId;
 use hexabase_core::model::Origin;
 use hexabase_core::platform::{Caller, IdempotencyKey};
 
-use crate::api::problem::Refusal;
+use crate::api::problem::ApiError;
 use crate::app::App;
 
-/// The cookie with the session of a browser; no script can read it.
+/// Cookie with the session of a browser; not readable by scripts.
 pub(crate) const SESSION_COOKIE: &str = "hexabase_session";
-/// The cookie with what scripts send as `X-CSRF-Token`.
+/// Cookie with the CSRF token, which scripts send as `X-CSRF-Token`.
 pub(crate) const CSRF_COOKIE: &str = "hexabase_csrf";
-/// The cookie that binds a sign-in under way to its browser.
+/// Cookie that binds a sign-in in progress to its browser.
 pub(crate) const LOGIN_COOKIE: &str = "hexabase_login";
 
-/// The name that a cookie goes by: where browsers come with https it is bound to this very host
+/// Returns the name of a cookie. With HTTPS it has the prefix `__Host-`, which binds the cookie to this host
 /// (<https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis>, section 4.1.3.2).
 pub(crate) fn cookie_name(app: &App, name: &str) -> String {
     if app.is_secure() { format!("__Host-{name}") } else { name.to_owned() }
 }
 
-/// What became of a request's credentials.
+/// Result of the authentication of a request.
 #[derive(Debug, Clone)]
 pub(super) enum Identity {
-    /// There were none.
-    Nobody,
-    /// They are good.
-    Somebody(Principal),
-    /// They are not. Calls that need none go on all the same.
-    Refused(Refusal),
+    /// The request has no credentials.
+    Anonymous,
+    /// The credentials are valid.
+    Principal(Principal),
+    /// The credentials are invalid. Operations that require none still proceed.
+    Rejected(ApiError),
 }
 
-/// Checks the credentials of a request: a bearer token, or else the session cookie.
+/// Authenticates a request by its bearer token, or by the session cookie if it has none.
 pub(super) async fn identify(app: &App, parts: &Parts) -> Identity {
     if let Some(value) = parts.headers.get(AUTHORIZATION) {
         let text = value.to_str().unwrap_or_default();
         let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = token else {
-            let message = "the header Authorization must be: Bearer, a space, and a token";
-            return Identity::Refused(Error::unauthenticated(message).into());
+            let message = "the header Authorization must be: Bearer, a space and a token";
+            return Identity::Rejected(Error::unauthenticated(message).into());
         };
         return match app.auth.authenticate(token.trim()).await {
-            Ok(principal) => Identity::Somebody(principal),
-            Err(error) => Identity::Refused(error.into()),
+            Ok(principal) => Identity::Principal(principal),
+            Err(error) => Identity::Rejected(error.into()),
         };
     }
     let jar = CookieJar::from_headers(&parts.headers);
-    let Some(cookie) = jar.get(&cookie_name(app, SESSION_COOKIE)) else { return Identity::Nobody };
+    let Some(cookie) = jar.get(&cookie_name(app, SESSION_COOKIE)) else { return Identity::Anonymous };
     match app.auth.authenticate_cookie(cookie.value()).await {
-        Err(error) => Identity::Refused(error.into()),
-        Ok(known) if parts.method.is_safe() || proves_intent(parts, &known) => {
-            Identity::Somebody(known.principal)
+        Err(error) => Identity::Rejected(error.into()),
+        Ok(cookie_principal) if parts.method.is_safe() || has_csrf_token(parts, &cookie_principal) => {
+            Identity::Principal(cookie_principal.principal)
         }
-        Ok(_) => Identity::Refused(Refusal::csrf()),
+        Ok(_) => Identity::Rejected(ApiError::csrf()),
     }
 }
 
-/// Whether a script that can read our cookies sent the request: browsers add cookies to anybody's.
-fn proves_intent(parts: &Parts, known: &CookiePrincipal) -> bool {
+/// `true` if the request carries the CSRF token, so its sender can read the cookies of this server. Browsers attach
+/// cookies to requests from other sites, too.
+fn has_csrf_token(parts: &Parts, cookie_principal: &CookiePrincipal) -> bool {
     let sent = parts.headers.get("x-csrf-token").and_then(|token| token.to_str().ok());
-    known.has_sent(sent.unwrap_or_default())
+    cookie_principal.matches_csrf_token(sent.unwrap_or_default())
 }
 
-/// Somebody whose credentials are good.
-pub(crate) struct SignedIn(pub(crate) Caller);
+/// Caller with valid credentials. Rejects requests without them.
+pub(crate) struct Authenticated(pub(crate) Caller);
 
-impl SignedIn {
-    /// The session that the caller is signed in with; tokens have none.
-    pub(crate) fn session(&self) -> Result<SessionId, Refusal> {
-        let message = "this is done by somebody who is signed in, not with a token";
+impl Authenticated {
+    /// Returns the session of the caller; `forbidden` for a caller with a token.
+    pub(crate) fn session(&self) -> Result<SessionId, ApiError> {
+        let message = "this operation requires a session; it cannot be performed with an API token";
         self.0.principal.credential.session().ok_or_else(|| Error::forbidden(message).into())
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
-    type Rejection = Refusal;
+impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let principal = match parts.extensions.get::<Identity>() {
-            Some(Identity::Somebody(principal)) => principal.clone(),
-            Some(Identity::Refused(problem)) => return Err(problem.clone()),
-            Some(Identity::Nobody) | None => {
-                let message = "this needs credentials: send Authorization: Bearer and a token";
+            Some(Identity::Principal(principal)) => principal.clone(),
+            Some(Identity::Rejected(error)) => return Err(error.clone()),
+            Some(Identity::Anonymous) | None => {
+                let message = "this operation requires credentials; send Authorization: Bearer and a token";
                 return Err(Error::unauthenticated(message).into());
             }
         };
@@ -100,28 +101,28 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
     }
 }
 
-/// A browser, and who is signed in with it. Forms from it count only with what its pages have in them: see
-/// [`CookiePrincipal::has_sent`].
+/// Session of the browser; `None` if the user is not signed in. A form is only accepted with the CSRF token of its
+/// page: see [`CookiePrincipal::matches_csrf_token`].
 pub(crate) struct Browser(pub(crate) Option<CookiePrincipal>);
 
 impl FromRequestParts<App> for Browser {
-    type Rejection = Refusal;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let jar = CookieJar::from_headers(&parts.headers);
         let Some(cookie) = jar.get(&cookie_name(app, SESSION_COOKIE)) else { return Ok(Self(None)) };
         match app.auth.authenticate_cookie(cookie.value()).await {
-            Ok(known) => Ok(Self(Some(known))),
+            Ok(cookie_principal) => Ok(Self(Some(cookie_principal))),
             Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(Self(None)),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-/// Where a request comes from, for calls that anybody may make.
-pub(crate) struct Visitor(pub(crate) Origin);
+/// Origin of a request, for operations that require no credentials.
+pub(crate) struct ClientOrigin(pub(crate) Origin);
 
-impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+impl<S: Send + Sync> FromRequestParts<S> for ClientOrigin {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {

@@ -1,10 +1,10 @@
-//! Where every request comes in and every answer goes out: its id, who is calling, what they may ask for, and
-//! how it went.
+//! Outer layer of all requests: request id, authentication, rate limit, body limit, security headers, access log and
+//! metrics.
 
-mod address;
+mod client_address;
 mod idempotency;
 mod identity;
-mod rate;
+mod rate_limit;
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -25,77 +25,75 @@ use hexabase_core::model::Origin;
 use tracing::Instrument as _;
 
 pub(crate) use identity::{
-    Browser, CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, SignedIn, Visitor, cookie_name,
+    Authenticated, Browser, CSRF_COOKIE, ClientOrigin, LOGIN_COOKIE, SESSION_COOKIE, cookie_name,
 };
 
-use super::problem::Refusal;
+use super::problem::ApiError;
 use crate::app::App;
 
-/// The largest body that is read.
-const LARGEST_BODY: usize = 1024 * 1024;
-/// The longest text that is kept of what a client calls itself.
-const LONGEST_DEVICE: usize = 256;
+/// Maximum size of a request body.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Maximum length of the recorded `User-Agent`, in characters.
+const MAX_DEVICE_CHARS: usize = 256;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Lets a request in, and sees its answer off.
-pub(crate) async fn edge(State(app): State<App>, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
+/// Processes a request, from its id to the log entry and metrics of its response.
+pub(crate) async fn process_request(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
     let id = request_id(&app, request.headers());
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = matched.unwrap_or_default();
     let span = tracing::info_span!("request", %id, %method, route);
-    let answered = admit(&app, &id, &route, request, next);
-    let bounded = tokio::time::timeout(app.entry.timeout, AssertUnwindSafe(answered).catch_unwind());
-    let mut response = match bounded.instrument(span.clone()).await {
+    let handled = authorize_request(&app, &id, &route, request, next);
+    let timed = tokio::time::timeout(app.config.timeout, AssertUnwindSafe(handled).catch_unwind());
+    let mut response = match timed.instrument(span.clone()).await {
         Ok(Ok(response)) => response,
-        Ok(Err(_)) => {
-            span.in_scope(|| Refusal::from(Error::unexpected("a handler panicked")).into_response())
-        }
+        Ok(Err(_)) => span.in_scope(|| ApiError::from(Error::unexpected("handler panicked")).into_response()),
         Err(_) => {
-            let message = "the request took too long and was given up; it may be tried again";
-            span.in_scope(|| Refusal::from(Error::unavailable(message)).into_response())
+            let message = "the request timed out; repeat it";
+            span.in_scope(|| ApiError::from(Error::unavailable(message)).into_response())
         }
     };
-    if let Some(problem) = response.extensions_mut().remove::<Refusal>() {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let headers = std::mem::take(response.headers_mut());
-        response = problem.into_answer(&id);
-        for name in [axum::http::header::ALLOW, rate::POLICY, rate::STATE] {
+        response = error.into_problem_response(&id);
+        for name in [axum::http::header::ALLOW, rate_limit::RATELIMIT_POLICY, rate_limit::RATELIMIT] {
             if let Some(value) = headers.get(&name) {
                 response.headers_mut().insert(name, value.clone());
             }
         }
     }
-    dress(&app, &id, response.headers_mut());
-    let (status, took) = (response.status().as_u16(), begun.elapsed());
-    span.in_scope(|| tracing::info!(target: "hexabase::access", status, took = ?took, "answered"));
-    count(method.as_str(), &route, status, took);
+    set_security_headers(&app, &id, response.headers_mut());
+    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    span.in_scope(|| tracing::info!(target: "hexabase::access", status, ?elapsed, "request completed"));
+    record_metrics(method.as_str(), &route, status, elapsed);
     response
 }
 
-/// Everything that can keep a request from being handled, in the order in which it is cheapest to find out.
-async fn admit(app: &App, id: &str, route: &str, request: Request, next: Next) -> Response {
+/// Runs the checks that can reject a request, cheapest first, and then its handler.
+async fn authorize_request(app: &App, id: &str, route: &str, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let address = address::of_client(&parts, &app.entry.trusted_proxies);
+    let address = client_address::client_address(&parts, &app.config.trusted_proxies);
     let identity = identity::identify(app, &parts).await;
-    let allowance = match rate::take(app, route, &identity, address).await {
+    let allowance = match rate_limit::take_token(app, route, &identity, address).await {
         Ok(allowance) => allowance,
-        Err(refusal) => return refusal,
+        Err(response) => return response,
     };
-    let body = match read(body).await {
+    let body = match read_body(body).await {
         Ok(body) => body,
-        Err(problem) => return problem.into_response(),
+        Err(error) => return error.into_response(),
     };
     match idempotency::key(&parts, &body) {
         Ok(Some(key)) => drop(parts.extensions.insert(key)),
         Ok(None) => {}
-        Err(problem) => return problem.into_response(),
+        Err(error) => return error.into_response(),
     }
     let device = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     parts.extensions.insert(Origin {
         address: address.map(|address| address.to_string()),
-        device: device.chars().take(LONGEST_DEVICE).collect(),
+        device: device.chars().take(MAX_DEVICE_CHARS).collect(),
         request_id: id.to_owned(),
     });
     parts.extensions.insert(identity);
@@ -106,36 +104,36 @@ async fn admit(app: &App, id: &str, route: &str, request: Request, next: Next) -
     response
 }
 
-/// The caller's id for the request, if it is a decent one, or a new one.
+/// Returns the request id from the caller if it is valid (1 to 64 letters, digits, `-`, `_` or `.`), or a new one.
 fn request_id(app: &App, headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    let decent = |id: &&str| {
+    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let is_valid = |id: &&str| {
         (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
-    match given.filter(decent) {
+    match sent.filter(is_valid) {
         Some(id) => id.to_owned(),
         None => format!("{:032x}", u128::from_be_bytes(app.platform.ids().bytes())),
     }
 }
 
-async fn read(body: Body) -> Result<axum::body::Bytes, Refusal> {
-    if body.size_hint().lower() > LARGEST_BODY as u64 {
-        return Err(Refusal::too_large(LARGEST_BODY));
+async fn read_body(body: Body) -> Result<axum::body::Bytes, ApiError> {
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(ApiError::too_large(MAX_BODY_BYTES));
     }
     if body.is_end_stream() {
         return Ok(axum::body::Bytes::new());
     }
-    to_bytes(body, LARGEST_BODY).await.map_err(|error| {
+    to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
         let source = std::error::Error::source(&error);
         match source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
-            true => Refusal::too_large(LARGEST_BODY),
-            false => Refusal::malformed("the body broke off"),
+            true => ApiError::too_large(MAX_BODY_BYTES),
+            false => ApiError::malformed("the body ended early"),
         }
     })
 }
 
-/// Puts on an answer what every answer wears.
-fn dress(app: &App, id: &str, headers: &mut HeaderMap) {
+/// Sets the headers that every response carries.
+fn set_security_headers(app: &App, id: &str, headers: &mut HeaderMap) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -155,12 +153,12 @@ fn dress(app: &App, id: &str, headers: &mut HeaderMap) {
     }
 }
 
-fn count(method: &str, route: &str, status: u16, took: Duration) {
+fn record_metrics(method: &str, route: &str, status: u16, elapsed: Duration) {
     let labels = [
         ("method", method.to_owned()),
         ("route", if route.is_empty() { "none".to_owned() } else { route.to_owned() }),
         ("status", status.to_string()),
     ];
     metrics::counter!("hexabase_http_requests_total", &labels).increment(1);
-    metrics::histogram!("hexabase_http_request_seconds", &labels[..2]).record(took);
+    metrics::histogram!("hexabase_http_request_seconds", &labels[..2]).record(elapsed);
 }

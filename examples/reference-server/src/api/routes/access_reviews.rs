@@ -1,7 +1,7 @@
-//! Access reviews: whether somebody could do something in the cluster, and why.
+//! Access reviews: permissions of a user in the cluster, with the assignments that grant them.
 
 use axum::extract::State;
-use hexabase_core::access::{Attributes, Because, Review};
+use hexabase_core::access::{Attributes, Review, ReviewReason};
 use hexabase_core::error::Check;
 use hexabase_core::platform::AccessReviewRequest;
 use serde::{Deserialize, Serialize};
@@ -9,64 +9,64 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::field::optional;
-use super::place::InWorkspace;
-use crate::api::edge::SignedIn;
+use super::optional_field::parse_optional;
+use super::path_params::WorkspacePath;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, Path};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::Reply;
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::ApiResponse;
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(review))
 }
 
-/// Whom to ask about, and what they would do.
+/// User and request to review.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReviewQuestion {
-    /// Whom: `usr_…`.
+struct AccessReviewBody {
+    /// Id of the user, `usr_…`.
     user_id: String,
-    /// The verb.
+    /// Verb of the request.
     #[schema(example = "create")]
     verb: String,
-    /// The resource in the plural; a subresource is written `pods/log`.
+    /// Resource of the request, in the plural; a subresource as `pods/log`.
     #[schema(example = "deployments")]
     resource: String,
-    /// The API group; the core group if not said.
+    /// API group of the resource; the core group by default.
     #[schema(example = "apps")]
     #[serde(default)]
     api_group: String,
-    /// In which project; in all namespaces if not said.
+    /// Id of the project with the namespace of the request; all namespaces by default.
     project_id: Option<String>,
 }
 
-/// Whether somebody could do something, and why.
+/// Result of an access review.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AccessReview)]
 struct ReviewView {
-    /// Whether they could.
+    /// `true` if the request would be allowed.
     allowed: bool,
-    /// Everything that allows it; empty when nothing does.
+    /// All reasons for which the request is allowed; empty if it is not.
     because: Vec<ReasonView>,
 }
 
-/// One reason why somebody can do something.
+/// Reason for which a request is allowed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AccessReason)]
 struct ReasonView {
-    /// The assignment that gives the role.
+    /// Id of the assignment that grants the role.
     assignment_id: String,
-    /// The role.
+    /// Name of the preset, or id of the custom role.
     role: String,
-    /// From the group that the person was put in up to the one that has the role.
+    /// Ids of the groups from the user's direct membership up to the group with the role.
     path: Vec<String>,
-    /// The project in which the role was assigned; null for the workspace as a whole.
+    /// Id of the project in which the role is assigned; null for the workspace as a whole.
     project_id: Option<String>,
 }
 
-impl From<Because> for ReasonView {
-    fn from(reason: Because) -> Self {
+impl From<ReviewReason> for ReasonView {
+    fn from(reason: ReviewReason) -> Self {
         Self {
             assignment_id: reason.assignment_id.to_string(),
             role: reason.role.to_string(),
@@ -82,27 +82,29 @@ impl From<Review> for ReviewView {
     }
 }
 
-/// Ask what the tenant's API server would say about somebody, going by the roles that were assigned here.
-/// Everybody in the workspace may ask about themselves.
+/// Review the access of a user
+///
+/// Predicts the decision of the tenant API server from the roles that Hexabase binds. Bindings that users create in
+/// the cluster themselves are not considered. Every member of the workspace may review their own access.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/access-reviews", tag = "Roles",
-    params(InWorkspace), request_body = ReviewQuestion,
+    params(WorkspacePath), request_body = AccessReviewBody,
     responses((status = 200, body = ReviewView), Problems),
     extensions(("x-hexabase-action" = json!("access.review"))))]
 async fn review(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-    Body(wanted): Body<ReviewQuestion>,
-) -> Answer<Reply<ReviewView>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    Body(body): Body<AccessReviewBody>,
+) -> ApiResult<ApiResponse<ReviewView>> {
     let mut check = Check::default();
-    let user_id = check.field("user_id", wanted.user_id.parse());
-    let project = check.field("project_id", optional(&wanted.project_id, str::parse));
-    check.require(!wanted.verb.is_empty(), "verb", "must not be empty");
-    check.require(!wanted.resource.is_empty(), "resource", "must not be empty");
+    let user_id = check.field("user_id", body.user_id.parse());
+    let project = check.field("project_id", parse_optional(&body.project_id, str::parse));
+    check.require(!body.verb.is_empty(), "verb", "must not be empty");
+    check.require(!body.resource.is_empty(), "resource", "must not be empty");
     let (user_id, project) = check.all((user_id, project))?;
     let attributes =
-        Attributes { verb: wanted.verb, api_group: wanted.api_group, resource: wanted.resource, project };
+        Attributes { verb: body.verb, api_group: body.api_group, resource: body.resource, project };
     let request = AccessReviewRequest { user_id, attributes };
-    let answer = app.platform.roles().review(&caller, at.org, at.ws, &request).await?;
-    Ok(Reply::ok(answer.value.into()).replayed(answer.replayed))
+    let result = app.platform.roles().review(&caller, path.org, path.ws, &request).await?;
+    Ok(ApiResponse::ok(result.value.into()).replayed(result.replayed))
 }

@@ -1,4 +1,4 @@
-//! What operators look after: those whose verified address the settings name.
+//! Administration of the installation, for operators: users whose verified e-mail address the configuration lists.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,67 +12,67 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::AtDeadLetter;
-use crate::api::edge::SignedIn;
+use super::path_params::DeadLetterPath;
+use crate::api::edge::Authenticated;
 use crate::api::extract::Path;
-use crate::api::problem::{Answer, Problems, Refusal};
-use crate::api::reply::List;
+use crate::api::problem::{ApiError, ApiResult, Problems};
+use crate::api::response::List;
 use crate::app::App;
 
-/// How many dead letters are shown.
-const SHOWN: usize = 1_000;
+/// Maximum number of dead letters in a response.
+const MAX_DEAD_LETTERS: usize = 1_000;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(queue)).routes(routes!(retry)).routes(routes!(rotate))
 }
 
-/// Lets operators in, who have to be there themselves: a token that leaks must not reach everybody's.
-pub(super) async fn require_operator(app: &App, signed_in: &SignedIn) -> Result<(), Refusal> {
-    signed_in.session()?;
-    let user = app.platform.store().find_user(signed_in.0.principal.user_id).await?;
+/// Requires an operator with a session. API tokens are rejected, so a leaked one cannot affect all organizations.
+pub(super) async fn require_operator(app: &App, authenticated: &Authenticated) -> Result<(), ApiError> {
+    authenticated.session()?;
+    let user = app.platform.store().find_user(authenticated.0.principal.user_id).await?;
     let address = user.and_then(|user| user.email);
-    if address.is_some_and(|address| app.entry.platform_admins.contains(&address)) {
+    if address.is_some_and(|address| app.config.platform_admins.contains(&address)) {
         return Ok(());
     }
-    Err(Error::forbidden("this is for the operators of the installation").into())
+    Err(Error::forbidden("this operation is reserved for operators of the installation").into())
 }
 
-/// Work on its way.
+/// State of the task queue.
 #[derive(Debug, Serialize, ToSchema)]
 struct Queue {
-    /// How many messages wait to be published.
+    /// Number of messages that wait to be published.
     outbox: u64,
-    /// How many wait to be dealt with, or are being dealt with.
+    /// Number of messages that wait for delivery or are being processed, without dead letters.
     depth: u64,
-    /// Messages that were given up, oldest first, a thousand at most.
+    /// Dead letters, oldest first, at most 1,000.
     dead_letters: Vec<DeadLetterView>,
 }
 
-/// A message that was given up.
+/// Message that is no longer delivered because its deliveries failed too often.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
 struct DeadLetterView {
-    /// Which message.
+    /// Id of the message.
     #[schema(example = "msg_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// `look` for a look at a workspace, `mail` for a mail.
-    #[schema(example = "look")]
+    /// `reconcile` for the reconcile of a workspace or billing account, `mail` for a mail.
+    #[schema(example = "reconcile")]
     topic: &'static str,
-    /// The organization concerned.
+    /// Id of the organization of the message.
     organization_id: String,
-    /// The workspace concerned; null for a mail.
+    /// Id of the workspace of the message; null if it is not about a workspace.
     workspace_id: Option<String>,
-    /// How often it was delivered.
+    /// Number of deliveries.
     attempts: u32,
-    /// What went wrong the last time.
+    /// Reason for which the last delivery failed.
     reason: String,
-    /// When it was given up.
+    /// Time at which the message became a dead letter.
     at: Timestamp,
 }
 
 impl From<DeadLetter> for DeadLetterView {
-    fn from(letter: DeadLetter) -> Self {
-        let DeadLetter { message, attempts, reason, at } = letter;
+    fn from(dead_letter: DeadLetter) -> Self {
+        let DeadLetter { message, attempts, reason, at } = dead_letter;
         Self {
             id: message.id.to_string(),
             topic: message.topic.as_str(),
@@ -85,44 +85,52 @@ impl From<DeadLetter> for DeadLetterView {
     }
 }
 
-/// Show the queue, and what was given up.
+/// Get the state of the queue, with the dead letters
 #[utoipa::path(get, path = "/api/v1/admin/queue", tag = "Operators", responses((status = 200, body = Queue), Problems))]
-async fn queue(State(app): State<App>, signed_in: SignedIn) -> Answer<Json<Queue>> {
-    require_operator(&app, &signed_in).await?;
+async fn queue(State(app): State<App>, authenticated: Authenticated) -> ApiResult<Json<Queue>> {
+    require_operator(&app, &authenticated).await?;
     let platform = &app.platform;
     Ok(Json(Queue {
         outbox: platform.store().count_outbox().await?,
         depth: platform.queue().depth().await?,
-        dead_letters: platform.queue().dead_letters(SHOWN).await?.into_iter().map(Into::into).collect(),
+        dead_letters: platform
+            .queue()
+            .dead_letters(MAX_DEAD_LETTERS)
+            .await?
+            .into_iter()
+            .map(Into::into)
+            .collect(),
     }))
 }
 
-/// Send a dead letter on its way again, as if it had never been delivered.
-#[utoipa::path(post, path = "/api/v1/admin/queue/dead-letters/{id}/retry", tag = "Operators", params(AtDeadLetter),
-    responses((status = 204, description = "It is on its way."), Problems))]
+/// Retry a dead letter
+///
+/// Returns the message to the queue as if it had never been delivered.
+#[utoipa::path(post, path = "/api/v1/admin/queue/dead-letters/{id}/retry", tag = "Operators", params(DeadLetterPath),
+    responses((status = 204, description = "The message is in the queue again."), Problems))]
 async fn retry(
     State(app): State<App>,
-    signed_in: SignedIn,
-    Path(at): Path<AtDeadLetter>,
-) -> Answer<StatusCode> {
-    require_operator(&app, &signed_in).await?;
-    if !app.platform.queue().retry_dead_letter(at.id).await? {
+    authenticated: Authenticated,
+    Path(path): Path<DeadLetterPath>,
+) -> ApiResult<StatusCode> {
+    require_operator(&app, &authenticated).await?;
+    if !app.platform.queue().retry_dead_letter(path.id).await? {
         return Err(Error::not_found("dead letter").into());
     }
-    tracing::info!(message = %at.id, by = %signed_in.0.principal.user_id, "a dead letter is sent again");
+    tracing::info!(message = %path.id, by = %authenticated.0.principal.user_id, "dead letter retried");
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A key that signs tokens.
+/// Key that signs tokens.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SigningKey)]
 struct KeyView {
-    /// The name that tokens carry.
+    /// Id of the key, as in the header of tokens.
     kid: String,
-    /// How it signs.
+    /// Signature algorithm.
     #[schema(example = "ES256")]
     algorithm: String,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
 }
 
@@ -132,15 +140,20 @@ impl From<SigningKey> for KeyView {
     }
 }
 
-/// Make the signing keys that come next, one for each algorithm in use. They are shown for ten minutes before they sign,
-/// and what older keys signed stays valid.
+/// Rotate the signing keys
+///
+/// Generates the next signing keys, one per algorithm in use. They are published for ten minutes before they sign.
+/// Tokens signed by previous keys stay valid until they expire.
 #[utoipa::path(post, path = "/api/v1/admin/keys/rotate", tag = "Operators",
     responses((status = 201, body = List<KeyView>), Problems))]
-async fn rotate(State(app): State<App>, signed_in: SignedIn) -> Answer<(StatusCode, Json<List<KeyView>>)> {
-    require_operator(&app, &signed_in).await?;
+async fn rotate(
+    State(app): State<App>,
+    authenticated: Authenticated,
+) -> ApiResult<(StatusCode, Json<List<KeyView>>)> {
+    require_operator(&app, &authenticated).await?;
     let next = app.auth.rotate_keys().await?;
     for key in &next {
-        tracing::info!(kid = key.kid, by = %signed_in.0.principal.user_id, "a new signing key");
+        tracing::info!(kid = key.kid, by = %authenticated.0.principal.user_id, "signing key generated");
     }
-    Ok((StatusCode::CREATED, Json(List::whole(next.into_iter().map(KeyView::from).collect()))))
+    Ok((StatusCode::CREATED, Json(List::complete(next.into_iter().map(KeyView::from).collect()))))
 }

@@ -1,4 +1,4 @@
-//! Role assignments: which group has which role, in the workspace as a whole or in a project.
+//! Assignments of roles to groups, in the workspace as a whole or in a project.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,11 +13,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{AtAssignment, AtProjectAssignment, InProject, InWorkspace};
-use crate::api::edge::SignedIn;
+use super::path_params::{AssignmentPath, ProjectAssignmentPath, ProjectPath, WorkspacePath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -28,23 +28,23 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(unassign_in_project))
 }
 
-/// That a group has a role.
+/// Assignment of a role to a group.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RoleAssignment)]
 struct AssignmentView {
-    /// Which assignment.
+    /// Id of the assignment.
     #[schema(example = "asg_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// In which project; null for the workspace as a whole.
+    /// Id of the project; null for the workspace as a whole.
     project_id: Option<String>,
-    /// Which group.
+    /// Id of the group that has the role.
     group_id: String,
-    /// The name of a preset, or the id of a custom role.
+    /// Name of a preset, or id of a custom role.
     #[schema(example = "hexabase:project-editor")]
     role: String,
-    /// Who assigned it.
+    /// Id of the user who created the assignment.
     created_by: String,
-    /// When.
+    /// Creation time.
     created_at: Timestamp,
 }
 
@@ -61,137 +61,139 @@ impl From<Assignment> for AssignmentView {
     }
 }
 
-/// Which role to give to which group.
+/// Role to assign, and the group to assign it to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewAssignment {
-    /// To which group: `grp_…`.
+    /// Id of the group, `grp_…`.
     group_id: String,
-    /// The name of a preset, or the id of a custom role of the project.
+    /// Name of a preset, or id of a custom role of the project.
     #[schema(example = "hexabase:project-editor")]
     role: String,
 }
 
-/// In which workspace, and in which project of it.
-type Place = (OrganizationId, WorkspaceId, Option<ProjectId>);
+/// Scope of an assignment: the workspace as a whole, or a project of it.
+type AssignmentScope = (OrganizationId, WorkspaceId, Option<ProjectId>);
 
-fn location((org, ws, prj): Place) -> String {
+fn location((org, ws, prj): AssignmentScope) -> String {
     match prj {
         None => format!("/api/v1/organizations/{org}/workspaces/{ws}/role-assignments"),
         Some(prj) => format!("/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/role-assignments"),
     }
 }
 
-async fn make(
+async fn create_in(
     app: &App,
     caller: &Caller,
-    place: Place,
-    wanted: &NewAssignment,
-) -> Answer<Reply<AssignmentView>> {
+    scope: AssignmentScope,
+    body: &NewAssignment,
+) -> ApiResult<ApiResponse<AssignmentView>> {
     let mut check = Check::default();
-    let group_id = check.field("group_id", wanted.group_id.parse());
-    let role = check.field("role", wanted.role.parse());
+    let group_id = check.field("group_id", body.group_id.parse());
+    let role = check.field("role", body.role.parse());
     let (group_id, role) = check.all((group_id, role))?;
-    let made = app.platform.roles().assign(caller, place, &CreateAssignment { group_id, role }).await?;
-    let location = format!("{}/{}", location(place), made.value.id);
-    Ok(Reply::created(location, made.value.into()).replayed(made.replayed))
+    let created = app.platform.roles().assign(caller, scope, &CreateAssignment { group_id, role }).await?;
+    let location = format!("{}/{}", location(scope), created.value.id);
+    Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }
 
-async fn show(
+async fn list_in(
     app: &App,
     caller: &Caller,
-    place: Place,
+    scope: AssignmentScope,
     pager: &Pager,
     query: &PageQuery,
-) -> Answer<Json<List<AssignmentView>>> {
-    let page = app.platform.roles().list_assignments(caller, place, &pager.request(query)?).await?;
+) -> ApiResult<Json<List<AssignmentView>>> {
+    let page = app.platform.roles().list_assignments(caller, scope, &pager.request(query)?).await?;
     pager.list(page, AssignmentView::from)
 }
 
-/// Give a role to a group in the workspace as a whole.
+/// Assign a role to a group in the workspace as a whole
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/role-assignments", tag = "Roles",
-    params(InWorkspace), request_body = NewAssignment,
+    params(WorkspacePath), request_body = NewAssignment,
     responses((status = 201, body = AssignmentView), Problems),
     extensions(("x-hexabase-action" = json!("workspace_roles.assign"))))]
 async fn assign(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-    Body(wanted): Body<NewAssignment>,
-) -> Answer<Reply<AssignmentView>> {
-    make(&app, &caller, (at.org, at.ws, None), &wanted).await
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    Body(body): Body<NewAssignment>,
+) -> ApiResult<ApiResponse<AssignmentView>> {
+    create_in(&app, &caller, (path.org, path.ws, None), &body).await
 }
 
-/// List the assignments in the workspace as a whole.
+/// List the role assignments in the workspace as a whole
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/role-assignments", tag = "Roles",
-    params(InWorkspace, PageQuery), responses((status = 200, body = List<AssignmentView>), Problems),
+    params(WorkspacePath, PageQuery), responses((status = 200, body = List<AssignmentView>), Problems),
     extensions(("x-hexabase-action" = json!("roles.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<AssignmentView>>> {
-    show(&app, &caller, (at.org, at.ws, None), &pager, &query).await
+) -> ApiResult<Json<List<AssignmentView>>> {
+    list_in(&app, &caller, (path.org, path.ws, None), &pager, &query).await
 }
 
-/// Take a role from a group in the workspace as a whole.
+/// Delete a role assignment in the workspace as a whole
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/role-assignments/{asg}", tag = "Roles",
-    params(AtAssignment), responses((status = 204, description = "The group does not have it any more."), Problems),
+    params(AssignmentPath), responses((status = 204, description = "The group no longer has the role."), Problems),
     extensions(("x-hexabase-action" = json!("workspace_roles.assign"))))]
 async fn unassign(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtAssignment>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<AssignmentPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.roles().unassign(&caller, (at.org, at.ws, None), at.asg).await?;
+    app.platform.roles().unassign(&caller, (path.org, path.ws, None), path.asg).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Give a role to a group in a project. A preset also holds in the projects below it.
+/// Assign a role to a group in a project
+///
+/// A preset applies to the descendants of the project, too.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/role-assignments",
-    tag = "Roles", params(InProject), request_body = NewAssignment,
+    tag = "Roles", params(ProjectPath), request_body = NewAssignment,
     responses((status = 201, body = AssignmentView), Problems),
     extensions(("x-hexabase-action" = json!("project_roles.manage"))))]
 async fn assign_in_project(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
-    Body(wanted): Body<NewAssignment>,
-) -> Answer<Reply<AssignmentView>> {
-    make(&app, &caller, (at.org, at.ws, Some(at.prj)), &wanted).await
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
+    Body(body): Body<NewAssignment>,
+) -> ApiResult<ApiResponse<AssignmentView>> {
+    create_in(&app, &caller, (path.org, path.ws, Some(path.prj)), &body).await
 }
 
-/// List the assignments in a project.
+/// List the role assignments in a project
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/role-assignments",
-    tag = "Roles", params(InProject, PageQuery), responses((status = 200, body = List<AssignmentView>), Problems),
+    tag = "Roles", params(ProjectPath, PageQuery), responses((status = 200, body = List<AssignmentView>), Problems),
     extensions(("x-hexabase-action" = json!("roles.read"))))]
 async fn list_in_project(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<AssignmentView>>> {
-    show(&app, &caller, (at.org, at.ws, Some(at.prj)), &pager, &query).await
+) -> ApiResult<Json<List<AssignmentView>>> {
+    list_in(&app, &caller, (path.org, path.ws, Some(path.prj)), &pager, &query).await
 }
 
-/// Take a role from a group in a project.
+/// Delete a role assignment in a project
 #[utoipa::path(delete, tag = "Roles",
     path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/role-assignments/{asg}",
-    params(AtProjectAssignment),
-    responses((status = 204, description = "The group does not have it any more."), Problems),
+    params(ProjectAssignmentPath),
+    responses((status = 204, description = "The group no longer has the role."), Problems),
     extensions(("x-hexabase-action" = json!("project_roles.manage"))))]
 async fn unassign_in_project(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtProjectAssignment>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectAssignmentPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.roles().unassign(&caller, (at.org, at.ws, Some(at.prj)), at.asg).await?;
+    app.platform.roles().unassign(&caller, (path.org, path.ws, Some(path.prj)), path.asg).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! The audit log of an organization.
+//! Audit log of an organization.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,119 +11,122 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::field::optional;
-use super::place::InOrganization;
-use crate::api::edge::SignedIn;
+use super::optional_field::parse_optional;
+use super::path_params::OrganizationPath;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// Something that was done in an organization.
+/// Entry of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
 struct AuditEventView {
-    /// Which entry.
+    /// Id of the entry.
     #[schema(example = "evt_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// Who did it; every field is null when Hexabase itself did.
+    /// Author of the change; all fields are null for the platform itself.
     actor: ActorView,
-    /// What was done.
+    /// Action, as `noun.verb`.
     #[schema(example = "workspace.create")]
     action: String,
-    /// To what: an id, or several from the outside in, with slashes between them.
+    /// Changed object: its id, or the ids of a nested object from the outermost inwards, separated by slashes.
     resource: String,
-    /// How it was before; null for something new.
+    /// Object before the change; null if it is new.
     #[schema(value_type = Object)]
     before: Value,
-    /// How it was afterwards; null for something that went.
+    /// Object after the change; null if it was deleted.
     #[schema(value_type = Object)]
     after: Value,
-    /// The client's network address, as far as it is known.
+    /// Network address of the client; null if unknown.
     address: Option<String>,
-    /// What the client called itself.
+    /// `User-Agent` of the client, shortened.
     device: String,
-    /// The request with which it was done.
+    /// Id of the request.
     request_id: String,
-    /// When.
+    /// Time of the change.
     at: Timestamp,
 }
 
-/// Who did something, and with what credential.
+/// Author of a change, with the credential that was used.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Actor)]
 struct ActorView {
+    /// Id of the user; null for the platform itself.
     user_id: Option<String>,
+    /// Id of the session; null if none was used.
     session_id: Option<String>,
+    /// Id of the API token; null if none was used.
     token_id: Option<String>,
 }
 
 impl From<AuditEvent> for AuditEventView {
-    fn from(entry: AuditEvent) -> Self {
-        let actor = entry.actor;
+    fn from(event: AuditEvent) -> Self {
+        let actor = event.actor;
         Self {
-            id: entry.id.to_string(),
+            id: event.id.to_string(),
             actor: ActorView {
                 user_id: actor.user_id.map(|id| id.to_string()),
                 session_id: actor.session_id.map(|id| id.to_string()),
                 token_id: actor.token_id.map(|id| id.to_string()),
             },
-            action: entry.action,
-            resource: entry.resource,
-            before: entry.before,
-            after: entry.after,
-            address: entry.origin.address,
-            device: entry.origin.device,
-            request_id: entry.origin.request_id,
-            at: entry.at,
+            action: event.action,
+            resource: event.resource,
+            before: event.before,
+            after: event.after,
+            address: event.origin.address,
+            device: event.origin.device,
+            request_id: event.origin.request_id,
+            at: event.at,
         }
     }
 }
 
-/// Which entries to show.
+/// Filter on the entries, and the page to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct AuditQuery {
-    /// Only what this user did: `usr_…`.
+    /// Id of the user who made the change, `usr_…`.
     actor: Option<String>,
-    /// Only this action, such as `workspace.create`.
+    /// Action, such as `workspace.create`.
     action: Option<String>,
-    /// Only what was done to this resource, written as entries write it.
+    /// Changed object, as in the field `resource` of entries.
     resource: Option<String>,
-    /// Only what was done at this time or later (RFC 3339).
+    /// Earliest time of the change, inclusive (RFC 3339).
     since: Option<String>,
-    /// Only what was done before this time (RFC 3339).
+    /// Latest time of the change, exclusive (RFC 3339).
     until: Option<String>,
-    /// How many entries at most, 1 to 200.
+    /// Maximum number of items, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u16>,
-    /// Where the page begins: `next_cursor` of the page before.
+    /// Position of the page: `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// Read the audit log, newest first.
+/// List the entries of the audit log, newest first
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/audit-events", tag = "Organizations",
-    params(InOrganization, AuditQuery), responses((status = 200, body = List<AuditEventView>), Problems),
+    params(OrganizationPath, AuditQuery), responses((status = 200, body = List<AuditEventView>), Problems),
     extensions(("x-hexabase-action" = json!("audit.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     pager: Pager,
     Query(query): Query<AuditQuery>,
-) -> Answer<Json<List<AuditEventView>>> {
+) -> ApiResult<Json<List<AuditEventView>>> {
     let mut check = Check::default();
-    let actor = check.field("actor", optional(&query.actor, str::parse));
-    let since = check.field("since", optional(&query.since, str::parse::<Timestamp>));
-    let until = check.field("until", optional(&query.until, str::parse::<Timestamp>));
+    let actor = check.field("actor", parse_optional(&query.actor, str::parse));
+    let since = check.field("since", parse_optional(&query.since, str::parse::<Timestamp>));
+    let until = check.field("until", parse_optional(&query.until, str::parse::<Timestamp>));
     let (actor, since, until) = check.all((actor, since, until))?;
     let filter = AuditFilter { actor, action: query.action, resource: query.resource, since, until };
     let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
-    let page = app.platform.organizations().audit_events(&caller, at.org, &filter, &page).await?;
+    let page = app.platform.organizations().audit_events(&caller, path.org, &filter, &page).await?;
     pager.list(page, AuditEventView::from)
 }

@@ -1,4 +1,4 @@
-//! Where clients send people's browsers: to sign in, to agree, to connect a device, to sign out.
+//! OAuth 2.0 endpoints that clients send browsers to: authorization, device code entry and logout.
 
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
@@ -6,83 +6,85 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
 use hexabase_auth::CookiePrincipal;
-use hexabase_auth::issuer::{Authorization, Logout, Parameters, SignInFirst};
+use hexabase_auth::issuer::{Authorization, Logout, Parameters, SignInRequired};
 use hexabase_core::error::{Error, ErrorKind};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::oauth::{Form, pairs};
-use super::pages::{self, Failure, Way};
-use super::sign_in::gone;
-use crate::api::edge::{Browser, CSRF_COOKIE, SESSION_COOKIE, Visitor};
-use crate::api::problem::{Problems, Refusal};
+use super::pages::{self, ErrorPage, SignInOption};
+use super::sign_in::expired_cookie;
+use crate::api::edge::{Browser, CSRF_COOKIE, ClientOrigin, SESSION_COOKIE};
+use crate::api::problem::{ApiError, Problems};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(authorize, authorize_by_form))
-        .routes(routes!(device, answer_device))
+        .routes(routes!(device, decide_device))
         .routes(routes!(logout, logout_by_form))
 }
 
-type Shown = Result<Response, Failure>;
+type PageResult = Result<Response, ErrorPage>;
 
-/// The outcome of an authorization, as a browser sees it.
-async fn shown(app: &App, browser: Option<&CookiePrincipal>, outcome: Authorization) -> Shown {
+/// Converts the result of an authorization to the response to the browser.
+async fn page_response(app: &App, browser: Option<&CookiePrincipal>, outcome: Authorization) -> PageResult {
     match (outcome, browser) {
-        (Authorization::Redirect(place), _) => Ok(go(place)),
-        (Authorization::SignIn(first), _) => Ok(sign_in(app, &first)),
+        (Authorization::Redirect(url), _) => Ok(redirect(url)),
+        (Authorization::SignIn(required), _) => Ok(sign_in(app, &required)),
         (Authorization::Consent(consent), Some(browser)) => {
-            Ok(pages::ask_consent(&consent, &name_of(app, browser).await?, &browser.csrf_token))
+            Ok(pages::ask_consent(&consent, &display_name(app, browser).await?, &browser.csrf_token))
         }
-        (Authorization::Consent(_), None) => Err(Error::unauthenticated("nobody is signed in").into()),
+        (Authorization::Consent(_), None) => Err(Error::unauthenticated("sign in first").into()),
     }
 }
 
-fn go(place: String) -> Response {
-    (StatusCode::FOUND, [(LOCATION, place)]).into_response()
+fn redirect(url: String) -> Response {
+    (StatusCode::FOUND, [(LOCATION, url)]).into_response()
 }
 
-/// To the only provider, or to the choice between several.
-fn sign_in(app: &App, first: &SignInFirst) -> Response {
-    let way = |provider: &dyn hexabase_core::identity::IdentityProvider| {
+/// Redirects to the only provider, or shows the choice between several.
+fn sign_in(app: &App, required: &SignInRequired) -> Response {
+    let option = |provider: &dyn hexabase_core::identity::IdentityProvider| {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("return_to", &first.return_to);
-        if let Some(hint) = &first.login_hint {
+        query.append_pair("return_to", &required.return_to);
+        if let Some(hint) = &required.login_hint {
             query.append_pair("login_hint", hint);
         }
-        if first.reauthenticate {
+        if required.reauthenticate {
             query.append_pair("prompt", "login");
         }
-        let place = format!("/auth/login/{}?{}", provider.name(), query.finish());
-        Way { title: provider.title().to_owned(), place }
+        let url = format!("/auth/login/{}?{}", provider.name(), query.finish());
+        SignInOption { title: provider.title().to_owned(), url }
     };
-    let ways: Vec<Way> = app.auth.providers().map(way).collect();
-    match ways.as_slice() {
-        [only] => go(only.place.clone()),
-        ways => pages::choose_provider(ways),
+    let options: Vec<SignInOption> = app.auth.providers().map(option).collect();
+    match options.as_slice() {
+        [only] => redirect(only.url.clone()),
+        options => pages::choose_provider(options),
     }
 }
 
-/// What somebody is called who is signed in.
-async fn name_of(app: &App, browser: &CookiePrincipal) -> Result<String, Failure> {
+/// Returns the e-mail address of the signed-in user, or the name if there is none.
+async fn display_name(app: &App, browser: &CookiePrincipal) -> Result<String, ErrorPage> {
     let user = app.platform.users().profile(browser.session.user_id).await?.user;
     Ok(user.email.map_or_else(|| user.name.to_string(), |email| email.to_string()))
 }
 
-/// Whoever sent a form from a page of ours.
-fn sender<'a>(
+/// Returns the user who submitted a form, if it carries the CSRF token of a page of this server.
+fn form_sender<'a>(
     browser: &'a Option<CookiePrincipal>,
     form: &Parameters,
-) -> Result<&'a CookiePrincipal, Failure> {
-    let browser = browser.as_ref().ok_or_else(|| Error::unauthenticated("nobody is signed in"))?;
-    match browser.has_sent(form.get("csrf").unwrap_or_default()) {
+) -> Result<&'a CookiePrincipal, ErrorPage> {
+    let browser = browser.as_ref().ok_or_else(|| Error::unauthenticated("sign in first"))?;
+    match browser.matches_csrf_token(form.get("csrf").unwrap_or_default()) {
         true => Ok(browser),
-        false => Err(Refusal::csrf().into()),
+        false => Err(ApiError::csrf().into()),
     }
 }
 
-/// Let a client know who somebody is, with a code (RFC 6749 section 4.1). `code_challenge` is required.
+/// Request an authorization code
+///
+/// Signs the user in and asks for consent if necessary (RFC 6749 section 4.1). `code_challenge` is required.
 #[utoipa::path(get, path = "/oauth2/authorize", tag = "OIDC", security(()),
     params(
         ("client_id" = String, Query), ("redirect_uri" = String, Query), ("response_type" = String, Query),
@@ -92,140 +94,159 @@ fn sender<'a>(
         ("login_hint" = Option<String>, Query), ("id_token_hint" = Option<String>, Query),
     ),
     responses(
-        (status = 200, content_type = "text/html", body = String, description = "A page to sign in or to agree."),
-        (status = 302, description = "Back to the client, or on to a provider."),
+        (status = 200, content_type = "text/html", body = String, description = "Page for sign-in or consent."),
+        (status = 302, description = "Redirect to the client or to a sign-in provider."),
         Problems,
     ))]
-async fn authorize(State(app): State<App>, Browser(browser): Browser, RawQuery(query): RawQuery) -> Shown {
+async fn authorize(
+    State(app): State<App>,
+    Browser(browser): Browser,
+    RawQuery(query): RawQuery,
+) -> PageResult {
     let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
     let outcome = match parameters.get("continue") {
         Some(handle) => app.auth.resume_authorization(handle, browser.as_ref()).await?,
         None => app.auth.authorize(&parameters, browser.as_ref()).await?,
     };
-    shown(&app, browser.as_ref(), outcome).await
+    page_response(&app, browser.as_ref(), outcome).await
 }
 
-/// The same with a form, or the answer of somebody who was asked whether they agree.
+/// Request an authorization code with a form, or submit the consent
+///
+/// Accepts the parameters of `GET /oauth2/authorize`, or the form of the consent page.
 #[utoipa::path(post, path = "/oauth2/authorize", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, content_type = "text/html", body = String, description = "A page to sign in or to agree."),
-        (status = 302, description = "Back to the client, or on to a provider."),
+        (status = 200, content_type = "text/html", body = String, description = "Page for sign-in or consent."),
+        (status = 302, description = "Redirect to the client or to a sign-in provider."),
         Problems,
     ))]
-async fn authorize_by_form(State(app): State<App>, Browser(browser): Browser, Form(form): Form) -> Shown {
+async fn authorize_by_form(
+    State(app): State<App>,
+    Browser(browser): Browser,
+    Form(form): Form,
+) -> PageResult {
     let outcome = match (form.get("continue"), form.get("decision")) {
         (Some(handle), Some(decision)) => {
-            let sender = sender(&browser, &form)?;
-            app.auth.answer_authorization(handle, decision == "allow", sender).await?
+            let sender = form_sender(&browser, &form)?;
+            app.auth.submit_consent(handle, decision == "allow", sender).await?
         }
         _ => app.auth.authorize(&form, browser.as_ref()).await?,
     };
-    shown(&app, browser.as_ref(), outcome).await
+    page_response(&app, browser.as_ref(), outcome).await
 }
 
-/// Connect a device that has no browser: the page where its code is typed (RFC 8628 section 3.3).
+/// Show the page to connect a device
+///
+/// The user enters the code of a device without a browser there (RFC 8628 section 3.3).
 #[utoipa::path(get, path = "/oauth2/device", tag = "OIDC", security(()),
-    params(("user_code" = Option<String>, Query, description = "What the device shows.")),
+    params(("user_code" = Option<String>, Query, description = "Code that the device shows.")),
     responses(
-        (status = 200, content_type = "text/html", body = String, description = "A page to type or to agree."),
-        (status = 302, description = "On to sign in."),
+        (status = 200, content_type = "text/html", body = String, description = "Page to enter the code, or for consent."),
+        (status = 302, description = "Redirect to sign-in."),
         Problems,
     ))]
-async fn device(State(app): State<App>, Browser(browser): Browser, RawQuery(query): RawQuery) -> Shown {
+async fn device(State(app): State<App>, Browser(browser): Browser, RawQuery(query): RawQuery) -> PageResult {
     let query = query.unwrap_or_default();
     let parameters = Parameters::new(pairs(query.as_bytes()));
     let Some(browser) = browser else {
-        let typed = parameters.get("user_code").map(|code| format!("?user_code={}", code_of(code)));
-        let return_to = format!("/oauth2/device{}", typed.unwrap_or_default());
-        return Ok(sign_in(&app, &SignInFirst { return_to, login_hint: None, reauthenticate: false }));
+        let entered = parameters.get("user_code").map(|code| format!("?user_code={}", sanitize_code(code)));
+        let return_to = format!("/oauth2/device{}", entered.unwrap_or_default());
+        return Ok(sign_in(&app, &SignInRequired { return_to, login_hint: None, reauthenticate: false }));
     };
     let Some(code) = parameters.get("user_code") else { return Ok(pages::ask_user_code(false)) };
     match app.auth.device_request(code, browser.session.user_id).await {
-        Ok(request) => Ok(pages::ask_device(&request, &name_of(&app, &browser).await?, &browser.csrf_token)),
+        Ok(request) => {
+            Ok(pages::ask_device(&request, &display_name(&app, &browser).await?, &browser.csrf_token))
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(pages::ask_user_code(true)),
         Err(error) => Err(error.into()),
     }
 }
 
-/// As much of a code as can be one.
-fn code_of(typed: &str) -> String {
-    typed.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').take(16).collect()
+/// Removes all characters that a user code cannot contain, and shortens it to 16 characters.
+fn sanitize_code(entered: &str) -> String {
+    entered.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').take(16).collect()
 }
 
-/// Answer whether the device may go on.
+/// Submit the consent for a device
 #[utoipa::path(post, path = "/oauth2/device", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, content_type = "text/html", body = String, description = "It is answered."), Problems))]
-async fn answer_device(State(app): State<App>, Browser(browser): Browser, Form(form): Form) -> Shown {
-    let sender = sender(&browser, &form)?;
-    let agrees = form.get("decision") == Some("allow");
-    match app.auth.answer_device(form.get("user_code").unwrap_or_default(), agrees, sender).await {
-        Ok(()) => Ok(pages::device_done(agrees)),
+    responses((status = 200, content_type = "text/html", body = String, description = "The decision is recorded."), Problems))]
+async fn decide_device(State(app): State<App>, Browser(browser): Browser, Form(form): Form) -> PageResult {
+    let sender = form_sender(&browser, &form)?;
+    let allowed = form.get("decision") == Some("allow");
+    match app.auth.submit_device_consent(form.get("user_code").unwrap_or_default(), allowed, sender).await {
+        Ok(()) => Ok(pages::device_done(allowed)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(pages::ask_user_code(true)),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Sign out, as a client asks for it (OpenID Connect RP-Initiated Logout 1.0).
+/// Sign out on request of a client
+///
+/// Implements OpenID Connect RP-Initiated Logout 1.0.
 #[utoipa::path(get, path = "/oauth2/logout", tag = "OIDC", security(()),
     params(
         ("id_token_hint" = Option<String>, Query), ("client_id" = Option<String>, Query),
         ("post_logout_redirect_uri" = Option<String>, Query), ("state" = Option<String>, Query),
     ),
     responses(
-        (status = 200, content_type = "text/html", body = String, description = "Signed out, or asked whether to."),
-        (status = 302, description = "Signed out; back to the client."),
+        (status = 200, content_type = "text/html", body = String, description = "The user is signed out, or must confirm."),
+        (status = 302, description = "The user is signed out; redirect to the client."),
         Problems,
     ))]
 async fn logout(
     State(app): State<App>,
-    visitor: Visitor,
+    client: ClientOrigin,
     Browser(browser): Browser,
     jar: CookieJar,
     RawQuery(query): RawQuery,
-) -> Shown {
+) -> PageResult {
     let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
-    leave(&app, &visitor, browser, jar, &parameters, false).await
+    end_session(&app, &client, browser, jar, &parameters, false).await
 }
 
-/// The same with a form, or the answer of somebody who was asked whether they want to.
+/// Sign out on request of a client with a form, or confirm it
+///
+/// Accepts the parameters of `GET /oauth2/logout`, or the form of the confirmation page.
 #[utoipa::path(post, path = "/oauth2/logout", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, content_type = "text/html", body = String, description = "Signed out, or asked whether to."),
-        (status = 302, description = "Signed out; back to the client."),
+        (status = 200, content_type = "text/html", body = String, description = "The user is signed out, or must confirm."),
+        (status = 302, description = "The user is signed out; redirect to the client."),
         Problems,
     ))]
 async fn logout_by_form(
     State(app): State<App>,
-    visitor: Visitor,
+    client: ClientOrigin,
     Browser(browser): Browser,
     jar: CookieJar,
     Form(form): Form,
-) -> Shown {
-    let confirmed = form.get("csrf").is_some() && sender(&browser, &form).is_ok();
-    leave(&app, &visitor, browser, jar, &form, confirmed).await
+) -> PageResult {
+    let confirmed = form.get("csrf").is_some() && form_sender(&browser, &form).is_ok();
+    end_session(&app, &client, browser, jar, &form, confirmed).await
 }
 
-async fn leave(
+async fn end_session(
     app: &App,
-    Visitor(origin): &Visitor,
+    ClientOrigin(origin): &ClientOrigin,
     browser: Option<CookiePrincipal>,
     jar: CookieJar,
     parameters: &Parameters,
     confirmed: bool,
-) -> Shown {
+) -> PageResult {
     let outcome = app.auth.log_out(parameters, browser.as_ref(), confirmed, origin).await?;
     let destination = match (outcome, browser) {
-        (Logout::Ask, Some(browser)) => {
-            let kept = ["client_id", "post_logout_redirect_uri", "state"].into_iter();
-            let kept = kept.filter_map(|name| Some((name.to_owned(), parameters.get(name)?.to_owned())));
-            return Ok(pages::ask_logout(&kept.collect::<Vec<_>>(), &browser.csrf_token));
+        (Logout::ConfirmationRequired, Some(browser)) => {
+            let forwarded = ["client_id", "post_logout_redirect_uri", "state"].into_iter();
+            let forwarded =
+                forwarded.filter_map(|name| Some((name.to_owned(), parameters.get(name)?.to_owned())));
+            return Ok(pages::ask_logout(&forwarded.collect::<Vec<_>>(), &browser.csrf_token));
         }
-        (Logout::Ask, None) => None,
-        (Logout::Done(destination), _) => destination,
+        (Logout::ConfirmationRequired, None) => None,
+        (Logout::Completed(destination), _) => destination,
     };
-    let jar = jar.remove(gone(app, SESSION_COOKIE)).remove(gone(app, CSRF_COOKIE));
-    Ok((jar, destination.map_or_else(pages::logout_done, go)).into_response())
+    let jar = jar.remove(expired_cookie(app, SESSION_COOKIE)).remove(expired_cookie(app, CSRF_COOKIE));
+    Ok((jar, destination.map_or_else(pages::logout_done, redirect)).into_response())
 }

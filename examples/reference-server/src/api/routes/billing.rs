@@ -1,9 +1,9 @@
-//! What an organization is subscribed to.
+//! Subscription of an organization.
 
 use axum::Json;
 use axum::extract::State;
 use hexabase_core::error::Check;
-use hexabase_core::model::{Interval, Standing, Subscription, Wish};
+use hexabase_core::model::{BillingStanding, Interval, Subscription, SubscriptionChange};
 use hexabase_core::name::PlanId;
 use hexabase_core::platform::{BillingOverview, BillingState, ChoosePlan};
 use jiff::Timestamp;
@@ -13,63 +13,64 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::invoices::InvoiceView;
+use super::path_params::OrganizationPath;
 use super::payments::PaymentMethodView;
-use super::place::InOrganization;
 use super::usage::MonthlyUsageView;
-use crate::api::edge::SignedIn;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::Reply;
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::ApiResponse;
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get, choose, cancel)).routes(routes!(overview))
 }
 
-/// What an organization is subscribed to, and what follows from how it pays.
+/// Subscription of an organization, with its plan and billing standing.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Subscription)]
 struct SubscriptionView {
-    /// The plan that the organization is on.
+    /// Id of the plan of the organization.
     #[schema(example = "team")]
     plan_id: String,
-    /// What it pays; null when it never subscribed.
+    /// Paid subscription; null if the organization never subscribed.
     subscription: Option<PaidView>,
-    /// What follows from how it pays.
+    /// Billing standing.
     standing: StandingView,
-    /// What was ordered and is not carried out yet; null when nothing is.
+    /// Order that is not carried out yet; null if there is none.
     order: Option<OrderView>,
-    /// What a browser needs to confirm a payment for which the bank waits; null when it waits for nothing.
+    /// Client secret with which a browser confirms a payment that the bank has not authorized yet; null if no payment
+    /// needs confirmation.
     payment_client_secret: Option<String>,
-    /// The invoice that would follow; only with `dry_run`, and null where none would.
+    /// Next invoice after the change; only with `dry_run`, and null for a free plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     preview: Option<Option<InvoiceView>>,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     version: u64,
 }
 
-/// What an organization pays.
+/// Paid subscription.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PaidSubscription)]
 struct PaidView {
-    /// The plan that is paid for.
+    /// Id of the plan that is paid for.
     plan_id: String,
-    /// `month` or `year`.
+    /// Billing interval: `month` or `year`.
     interval: String,
-    /// `incomplete`, `incomplete_expired`, `trialing`, `active`, `past_due`, `unpaid`, `paused` or `canceled`.
+    /// State: `incomplete`, `incomplete_expired`, `trialing`, `active`, `past_due`, `unpaid`, `paused` or `canceled`.
     state: String,
-    /// How many workspaces are paid for beyond those included; null where the plan does not charge for them.
+    /// Number of paid workspaces beyond the included ones; null if the plan does not charge for them.
     extra_workspaces: Option<u32>,
-    /// How many nodes are paid for beyond those included; null where the plan does not charge for them.
+    /// Number of paid nodes beyond the included ones; null if the plan does not charge for them.
     extra_nodes: Option<u32>,
-    /// When the paid period ends.
+    /// End of the paid period.
     current_period_end: Timestamp,
-    /// Whether it ends then.
+    /// `true` if the subscription ends with the paid period.
     cancel_at_period_end: bool,
-    /// Until when nothing is charged; null when it did not begin with a trial.
+    /// End of the trial, until which nothing is charged; null if there was no trial.
     trial_end: Option<Timestamp>,
-    /// Whether a change waits until the customer has confirmed its payment with their bank; it needs
-    /// `payment_client_secret` for that.
+    /// `true` if a change is pending until the customer confirms its payment with their bank, which requires
+    /// `payment_client_secret`.
     awaits_confirmation: bool,
 }
 
@@ -79,8 +80,8 @@ impl From<Subscription> for PaidView {
             plan_id: subscription.plan_id.to_string(),
             interval: subscription.interval.to_string(),
             state: subscription.state.to_string(),
-            extra_workspaces: subscription.extras.workspaces,
-            extra_nodes: subscription.extras.nodes,
+            extra_workspaces: subscription.add_ons.workspaces,
+            extra_nodes: subscription.add_ons.nodes,
             current_period_end: subscription.current_period_end,
             cancel_at_period_end: subscription.cancel_at_period_end,
             trial_end: subscription.trial_end,
@@ -89,47 +90,47 @@ impl From<Subscription> for PaidView {
     }
 }
 
-/// What follows from how an organization pays.
+/// Billing standing of an organization.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Standing)]
+#[schema(as = BillingStanding)]
 struct StandingView {
-    /// `good`; `grace` while a payment is missing and everything goes on; `suspended` once workspaces sleep.
+    /// `good`, `grace` while a payment is overdue and workspaces keep running, or `suspended` once they are suspended.
     state: &'static str,
-    /// Since when; null for `good`.
+    /// Start of the standing; null for `good`.
     since: Option<Timestamp>,
-    /// When workspaces are put to sleep unless it is paid; only for `grace`.
+    /// Time at which workspaces are suspended unless the payment arrives; only for `grace`, null otherwise.
     until: Option<Timestamp>,
 }
 
-impl From<Standing> for StandingView {
-    fn from(standing: Standing) -> Self {
+impl From<BillingStanding> for StandingView {
+    fn from(standing: BillingStanding) -> Self {
         let (state, since, until) = match standing {
-            Standing::Good => ("good", None, None),
-            Standing::Grace { since, until, .. } => ("grace", Some(since), Some(until)),
-            Standing::Suspended { since } => ("suspended", Some(since), None),
+            BillingStanding::Good => ("good", None, None),
+            BillingStanding::Grace { since, until, .. } => ("grace", Some(since), Some(until)),
+            BillingStanding::Suspended { since } => ("suspended", Some(since), None),
         };
         Self { state, since, until }
     }
 }
 
-/// What was ordered and is not carried out yet.
+/// Order that is not carried out yet.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Order)]
 struct OrderView {
-    /// The plan that was ordered; null for an order to end the subscription.
+    /// Id of the ordered plan; null for a cancellation.
     plan_id: Option<String>,
-    /// When.
+    /// Time of the order.
     asked_at: Timestamp,
 }
 
 impl From<BillingState> for SubscriptionView {
     fn from(state: BillingState) -> Self {
         let order = state.account.order.map(|order| OrderView {
-            plan_id: match order.wish {
-                Wish::Subscribe { plan_id, .. } => Some(plan_id.to_string()),
-                Wish::Cancel { .. } => None,
+            plan_id: match order.change {
+                SubscriptionChange::Subscribe { plan_id, .. } => Some(plan_id.to_string()),
+                SubscriptionChange::Cancel { .. } => None,
             },
-            asked_at: order.asked_at,
+            asked_at: order.requested_at,
         });
         Self {
             plan_id: state.plan_id.to_string(),
@@ -143,139 +144,146 @@ impl From<BillingState> for SubscriptionView {
     }
 }
 
-/// An order that is not carried out yet was taken in: 202. Otherwise it is done: 200.
-fn answer(at: &InOrganization, state: BillingState) -> Reply<SubscriptionView> {
+/// Returns 202 if the order is still pending, and 200 if it was carried out.
+fn order_response(path: &OrganizationPath, state: BillingState) -> ApiResponse<SubscriptionView> {
     let (version, pending) = (state.account.version, state.account.order.is_some());
     let view = SubscriptionView::from(state);
-    let location = format!("/api/v1/organizations/{}/billing/subscription", at.org);
-    let reply = if pending { Reply::accepted(location, view) } else { Reply::ok(view) };
-    reply.version(version)
+    let location = format!("/api/v1/organizations/{}/billing/subscription", path.org);
+    let response = if pending { ApiResponse::accepted(location, view) } else { ApiResponse::ok(view) };
+    response.version(version)
 }
 
-/// Show what an organization is subscribed to.
+/// Get the subscription of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
-    params(InOrganization), responses((status = 200, body = SubscriptionView), Problems),
+    params(OrganizationPath), responses((status = 200, body = SubscriptionView), Problems),
     extensions(("x-hexabase-action" = json!("billing.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-) -> Answer<Reply<SubscriptionView>> {
-    let state = app.platform.billing().state(&caller, at.org).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<ApiResponse<SubscriptionView>> {
+    let state = app.platform.billing().state(&caller, path.org).await?;
     let version = state.account.version;
-    Ok(Reply::ok(SubscriptionView::from(state)).version(version))
+    Ok(ApiResponse::ok(SubscriptionView::from(state)).version(version))
 }
 
-/// Which plan to subscribe to.
+/// Plan to subscribe to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PlanChoice {
-    /// The plan. A free one ends the subscription when what was paid for is over.
+    /// Id of the plan. A free plan cancels the subscription at the end of the paid period.
     #[schema(example = "team")]
     plan_id: String,
-    /// `month` or `year`; as before, or else `month`, if not said.
+    /// Billing interval, `month` or `year`; by default that of the current subscription, or `month` without one.
     interval: Option<String>,
-    /// A coupon to redeem, by the payment provider's name for it.
+    /// Coupon to redeem, by its id at the payment provider.
     coupon: Option<String>,
 }
 
-/// Whether to only show what would happen.
+/// Preview option.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct DryRun {
-    /// Order nothing, and show the invoice that would follow.
+struct DryRunQuery {
+    /// `true` to place no order and return a preview of the next invoice.
     #[serde(default)]
     dry_run: bool,
 }
 
-/// Subscribe to a plan, or move the subscription to it. What a larger plan costs more for the rest of the period is
-/// charged at once; what a smaller one costs less is taken off the next invoice. While the payment provider is away the
-/// answer is 202 with the `order`, which is carried out once it is back.
+/// Subscribe to a plan, or change the plan
+///
+/// The difference for the rest of the period is charged immediately for a larger plan, and credited to the next
+/// invoice for a smaller one. While the payment provider is unavailable, the response is 202 with the `order`, which
+/// is carried out once the provider is available again.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
-    params(InOrganization, DryRun), request_body = PlanChoice,
+    params(OrganizationPath, DryRunQuery), request_body = PlanChoice,
     responses((status = 200, body = SubscriptionView), (status = 202, body = SubscriptionView), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn choose(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-    Query(query): Query<DryRun>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Query(query): Query<DryRunQuery>,
     expected: IfMatch,
-    Body(wanted): Body<PlanChoice>,
-) -> Answer<Reply<SubscriptionView>> {
+    Body(body): Body<PlanChoice>,
+) -> ApiResult<ApiResponse<SubscriptionView>> {
     let mut check = Check::default();
-    let plan_id = check.field("plan_id", PlanId::parse(&wanted.plan_id));
-    let interval = check.field("interval", wanted.interval.map(|word| word.parse::<Interval>()).transpose());
+    let plan_id = check.field("plan_id", PlanId::parse(&body.plan_id));
+    let interval = check.field("interval", body.interval.map(|text| text.parse::<Interval>()).transpose());
     let (plan_id, interval) = check.all((plan_id, interval))?;
-    let command = ChoosePlan { plan_id, interval, coupon: wanted.coupon };
+    let command = ChoosePlan { plan_id, interval, coupon: body.coupon };
     let billing = app.platform.billing();
     if !query.dry_run {
-        return Ok(answer(&at, billing.choose_plan(&caller, at.org, &command, expected.version()).await?));
+        return Ok(order_response(
+            &path,
+            billing.choose_plan(&caller, path.org, &command, expected.version()).await?,
+        ));
     }
-    let preview = billing.preview(&caller, at.org, &command).await?.map(InvoiceView::from);
-    let state = billing.state(&caller, at.org).await?;
+    let preview = billing.preview(&caller, path.org, &command).await?.map(InvoiceView::from);
+    let state = billing.state(&caller, path.org).await?;
     let version = state.account.version;
     let view = SubscriptionView { preview: Some(preview), ..SubscriptionView::from(state) };
-    Ok(Reply::ok(view).version(version))
+    Ok(ApiResponse::ok(view).version(version))
 }
 
-/// When to end a subscription.
+/// Time of the cancellation.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct End {
-    /// End it at once instead of when what was paid for is over.
+struct CancelQuery {
+    /// `true` to cancel immediately instead of at the end of the paid period.
     #[serde(default)]
     now: bool,
 }
 
-/// End the subscription, when what was paid for is over or at once. Workspaces that the free plan does not cover sleep
-/// then; nothing is deleted. Subscribing again before the end takes it back.
+/// Cancel the subscription
+///
+/// Takes effect at the end of the paid period, or immediately. Workspaces that the free plan does not cover are then
+/// suspended; nothing is deleted. Subscribing again before the end revokes the cancellation.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
-    params(InOrganization, End),
+    params(OrganizationPath, CancelQuery),
     responses((status = 200, body = SubscriptionView), (status = 202, body = SubscriptionView), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn cancel(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-    Query(query): Query<End>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Query(query): Query<CancelQuery>,
     expected: IfMatch,
-) -> Answer<Reply<SubscriptionView>> {
+) -> ApiResult<ApiResponse<SubscriptionView>> {
     let billing = app.platform.billing();
-    let state = billing.cancel(&caller, at.org, !query.now, expected.version()).await?;
-    Ok(answer(&at, state))
+    let state = billing.cancel(&caller, path.org, !query.now, expected.version()).await?;
+    Ok(order_response(&path, state))
 }
 
-/// Everything about an organization's money at a glance.
+/// Overview of the billing of an organization.
 #[derive(Debug, Serialize, ToSchema)]
 struct BillingOverviewView {
-    /// What it is subscribed to, and what follows from how it pays.
+    /// Subscription, with plan and billing standing.
     #[serde(flatten)]
     subscription: SubscriptionView,
-    /// The default way to pay; null when there is none.
+    /// Default payment method; null if there is none.
     payment_method: Option<PaymentMethodView>,
-    /// The invoice that comes next; null when none does.
+    /// Next invoice; null if there is none.
     upcoming_invoice: Option<InvoiceView>,
-    /// Invoices that are to be paid, newest first.
+    /// Invoices that are not paid yet, newest first.
     open_invoices: Vec<InvoiceView>,
-    /// What this month's usage costs beyond what is included.
+    /// Cost of this month's usage beyond the included amounts.
     usage: MonthlyUsageView,
 }
 
-/// Show everything about an organization's money at a glance.
+/// Get an overview of the billing of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/overview", tag = "Billing",
-    params(InOrganization), responses((status = 200, body = BillingOverviewView), Problems),
+    params(OrganizationPath), responses((status = 200, body = BillingOverviewView), Problems),
     extensions(("x-hexabase-action" = json!("billing.read"))))]
 async fn overview(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-) -> Answer<Json<BillingOverviewView>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<Json<BillingOverviewView>> {
     let billing = app.platform.billing();
-    let found = billing.overview(&caller, at.org).await?;
-    let usage = billing.this_month(&caller, at.org).await?;
+    let found = billing.overview(&caller, path.org).await?;
+    let usage = billing.this_month(&caller, path.org).await?;
     let BillingOverview { state, payment_method, upcoming, open } = found;
     Ok(Json(BillingOverviewView {
         subscription: state.into(),

@@ -1,4 +1,4 @@
-//! The tenant cluster of a workspace: the way into it, and how it is.
+//! Tenant cluster of a workspace: kubeconfig, conditions, drift and usage.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use hexabase_auth::{KubeconfigAuth, kubeconfig as write_kubeconfig};
+use hexabase_auth::{KubeconfigAuth, kubeconfig as render_kubeconfig};
 use hexabase_core::model::{Drift, DriftEntry};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::InWorkspace;
+use super::path_params::WorkspacePath;
 use super::plans::{QuotaView, quota_view};
 use super::workspaces::ConditionView;
-use crate::api::edge::SignedIn;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::List;
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::List;
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -31,16 +31,16 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(usage))
 }
 
-/// How a kubeconfig gets its tokens.
+/// Source of the tokens of a kubeconfig.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum KubeconfigKind {
-    /// It runs `hexabase credential`.
+    /// The exec plugin `hexabase credential`.
     #[default]
     Exec,
-    /// It runs `kubectl oidc-login`.
+    /// The exec plugin `kubectl oidc-login`.
     Kubelogin,
-    /// It holds a token that is valid for ten minutes.
+    /// Token in the kubeconfig itself, valid for ten minutes.
     Token,
 }
 
@@ -48,84 +48,86 @@ enum KubeconfigKind {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct KubeconfigQuery {
-    /// How it gets its tokens.
+    /// Source of the tokens: `exec` runs `hexabase credential`, `kubelogin` runs `kubectl oidc-login`, `token`
+    /// includes a token that is valid for ten minutes.
     #[serde(default)]
     #[param(inline)]
     auth: KubeconfigKind,
 }
 
-/// Get a kubeconfig for yourself. What you may do with it comes from your groups.
+/// Get a kubeconfig for the caller
+///
+/// The groups of the caller determine the permissions in the cluster.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/kubeconfig", tag = "Workspaces",
-    params(InWorkspace, KubeconfigQuery),
+    params(WorkspacePath, KubeconfigQuery),
     responses((status = 200, content_type = "application/yaml", body = String), Problems),
     extensions(("x-hexabase-action" = json!("cluster.access"))))]
 async fn kubeconfig(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
     Query(query): Query<KubeconfigQuery>,
-) -> Answer<Response> {
-    let access = app.platform.workspaces().cluster_access(&caller, at.org, at.ws).await?;
-    let settings = app.platform.settings();
+) -> ApiResult<Response> {
+    let access = app.platform.workspaces().cluster_access(&caller, path.org, path.ws).await?;
+    let config = app.platform.config();
     let token;
     let auth = match query.auth {
         KubeconfigKind::Exec => KubeconfigAuth::Exec {
-            server_url: &settings.public_url,
-            certificate_authority: settings.issuer.certificate_authority.as_deref(),
+            server_url: &config.public_url,
+            certificate_authority: config.issuer.certificate_authority.as_deref(),
         },
         KubeconfigKind::Token => {
             token = app.auth.cluster_token(&access).await?;
             KubeconfigAuth::Token(&token)
         }
         KubeconfigKind::Kubelogin => KubeconfigAuth::Kubelogin {
-            issuer: &settings.issuer.url,
-            certificate_authority: settings.issuer.certificate_authority.as_deref(),
+            issuer: &config.issuer.url,
+            certificate_authority: config.issuer.certificate_authority.as_deref(),
         },
     };
-    let text = write_kubeconfig(&access.workspace, &auth)?;
+    let text = render_kubeconfig(&access.workspace, &auth)?;
     Ok(([(CONTENT_TYPE, "application/yaml")], text).into_response())
 }
 
-/// Show the single observations of a workspace.
+/// List the conditions of a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/conditions", tag = "Workspaces",
-    params(InWorkspace), responses((status = 200, body = List<ConditionView>), Problems),
+    params(WorkspacePath), responses((status = 200, body = List<ConditionView>), Problems),
     extensions(("x-hexabase-action" = json!("workspace.read"))))]
 async fn conditions(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-) -> Answer<Json<List<ConditionView>>> {
-    let workspace = app.platform.workspaces().get(&caller, at.org, at.ws).await?;
-    Ok(Json(List::whole(workspace.status.conditions.into_iter().map(ConditionView::from).collect())))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<Json<List<ConditionView>>> {
+    let workspace = app.platform.workspaces().get(&caller, path.org, path.ws).await?;
+    Ok(Json(List::complete(workspace.status.conditions.into_iter().map(ConditionView::from).collect())))
 }
 
-/// What the cluster had against what it should have, when that was last compared. What differed has been
-/// repaired since.
+/// Differences between the cluster and its desired state at the last comparison. They have been repaired since.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[schema(as = Drift)]
 struct DriftView {
-    /// When it was compared; null while it never was.
+    /// Time of the comparison; null before the first one.
     checked_at: Option<Timestamp>,
-    /// Every field that differed.
+    /// Fields that differed.
     entries: Vec<DriftEntryView>,
 }
 
-/// One field that differed from what it should be.
+/// Difference between a field and its desired state.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DriftEntry)]
 struct DriftEntryView {
-    /// `host`, or `tenant` for an object inside the tenant cluster.
+    /// Location of the object: `host`, or `tenant` for an object inside the tenant cluster.
     scope: String,
-    /// The object: kind, namespace and name, with slashes between them.
+    /// Object, as `kind/namespace/name`.
     object: String,
-    /// The field, as a path; empty when the whole object was missing or too much.
+    /// Path of the field; empty if the whole object was missing or superfluous.
     field: String,
-    /// What the cluster had; null when it was missing.
+    /// Actual value; null if it was missing.
     actual: Option<String>,
-    /// What it should have; null when it should not be there.
+    /// Desired value; null if it should not exist.
     desired: Option<String>,
-    /// Who else has a say in the field, by the names that the API server knows them by: whoever is named here time and again
-    /// should let go of it.
+    /// Other field managers of the field, by their names at the API server. A manager that appears repeatedly should
+    /// stop managing the field.
     #[schema(example = json!(["kubectl-edit"]))]
     managers: Vec<String>,
 }
@@ -144,44 +146,44 @@ impl From<Drift> for DriftView {
     }
 }
 
-/// Show what the cluster had against what it should have.
+/// Get the drift of a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/drift", tag = "Workspaces",
-    params(InWorkspace), responses((status = 200, body = DriftView), Problems),
+    params(WorkspacePath), responses((status = 200, body = DriftView), Problems),
     extensions(("x-hexabase-action" = json!("workspace.read"))))]
 async fn drift(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-) -> Answer<Json<DriftView>> {
-    let workspace = app.platform.workspaces().get(&caller, at.org, at.ws).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<Json<DriftView>> {
+    let workspace = app.platform.workspaces().get(&caller, path.org, path.ws).await?;
     Ok(Json(workspace.status.drift.map(DriftView::from).unwrap_or_default()))
 }
 
-/// What a workspace uses, against its plan's quota.
+/// Resource usage of a workspace, with the quota of its plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WorkspaceUsage)]
 struct UsageView {
-    /// When it was measured; null while it never was.
+    /// Time of the measurement; null before the first one.
     observed_at: Option<Timestamp>,
-    /// What the plan gives to workloads.
+    /// Quota of the plan for workloads.
     quota: QuotaView,
-    /// What is used, the control plane included.
+    /// Usage of the whole workspace, including its control plane.
     used: QuotaView,
-    /// What each project uses, by its id.
+    /// Usage of each project, by project id.
     projects: BTreeMap<String, QuotaView>,
 }
 
-/// Show what a workspace uses, against its plan's quota.
+/// Get the resource usage of a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/usage", tag = "Workspaces",
-    params(InWorkspace), responses((status = 200, body = UsageView), Problems),
+    params(WorkspacePath), responses((status = 200, body = UsageView), Problems),
     extensions(("x-hexabase-action" = json!("workspace.read"))))]
 async fn usage(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-) -> Answer<Json<UsageView>> {
-    let workspace = app.platform.workspaces().get(&caller, at.org, at.ws).await?;
-    let quota = quota_view(&app.platform.plans().of(&workspace.plan_id)?.quota);
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<Json<UsageView>> {
+    let workspace = app.platform.workspaces().get(&caller, path.org, path.ws).await?;
+    let quota = quota_view(&app.platform.plans().get(&workspace.plan_id)?.quota);
     let Some(usage) = workspace.status.usage else {
         let (used, projects) = (QuotaView::new(), BTreeMap::new());
         return Ok(Json(UsageView { observed_at: None, quota, used, projects }));

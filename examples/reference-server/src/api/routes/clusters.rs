@@ -1,4 +1,4 @@
-//! The host clusters that carry tenant clusters, for those who operate the installation.
+//! Host clusters of the installation, for operators.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use hexabase_core::error::Check;
 use hexabase_core::name::{HostClusterName, Region};
 use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::{ChangeHost, KnownHost, RegisterHost};
+use hexabase_core::platform::{KnownHost, RegisterHost, UpdateHost};
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,62 +17,63 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::admin::require_operator;
-use super::field::{clearable, given, optional};
-use super::place::AtCluster;
-use crate::api::edge::SignedIn;
+use super::optional_field::{nullable, parse_nullable, parse_optional};
+use super::path_params::ClusterPath;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(register, list)).routes(routes!(get, update, forget))
+    OpenApiRouter::new().routes(routes!(register, list)).routes(routes!(get, update, unregister))
 }
 
-/// A cluster that carries tenant clusters.
+/// Host cluster, which runs tenant clusters.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Cluster)]
 struct ClusterView {
-    /// Its name.
+    /// Name of the host cluster.
     #[schema(example = "fra-1")]
     name: String,
-    /// The region it is in.
+    /// Region of the host cluster; null if it has none.
     #[schema(example = "eu")]
     region: Option<String>,
-    /// What plans may ask for.
+    /// Labels that plans can require.
     #[schema(example = json!({"gpu": "a100"}))]
     labels: BTreeMap<String, String>,
-    /// How many workspaces it takes; null for as many as come.
+    /// Maximum number of workspaces; null for no limit.
     capacity: Option<u32>,
-    /// How many it carries.
+    /// Number of workspaces on the host cluster.
     workspaces: u32,
-    /// Whether it takes no new ones.
+    /// `true` if the host cluster accepts no new workspaces.
     cordoned: bool,
-    /// Whether tenant clusters are only pretended there.
+    /// `true` if the host cluster is the sandbox, which runs no workload.
     sandbox: bool,
-    /// How it was registered; null for one that comes from the settings of the server, and is changed there.
+    /// Registration; null for a host cluster from the configuration of the server, which is changed there.
     registration: Option<RegistrationView>,
 }
 
-/// What is known of a registered cluster.
+/// Registration of a host cluster.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ClusterRegistration)]
 struct RegistrationView {
-    /// What is particular to it, by the names of the server's options.
+    /// Parameters that differ from the options of the server, by the names of those options.
     #[schema(example = json!({"tenant_endpoint": "https://{name}.fra-1.tenants.example"}))]
     settings: BTreeMap<String, String>,
-    /// `unknown` until a worker has asked it, `healthy`, or `unreachable`; new workspaces go to no cluster that is.
+    /// `unknown` until a worker has sent a request to the host cluster, `healthy`, or `unreachable`. New workspaces
+    /// are not placed on an unreachable host cluster.
     #[schema(example = "healthy")]
     health: String,
-    /// Why it is unreachable.
+    /// Reason for which the host cluster is unreachable; empty otherwise.
     message: String,
-    /// Since when it is as it is.
+    /// Time since which the health is unchanged.
     since: Timestamp,
-    /// When it was registered.
+    /// Time of the registration.
     created_at: Timestamp,
-    /// When it last changed, its health included.
+    /// Time of the last change, including changes of the health.
     updated_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     version: u64,
 }
 
@@ -101,152 +102,165 @@ impl From<KnownHost> for ClusterView {
     }
 }
 
-/// The reply that shows a cluster.
-fn shown(known: KnownHost, reply: impl FnOnce(ClusterView) -> Reply<ClusterView>) -> Reply<ClusterView> {
+/// Returns the response with a host cluster, and its version if it is registered.
+fn cluster_response(
+    known: KnownHost,
+    response: impl FnOnce(ClusterView) -> ApiResponse<ClusterView>,
+) -> ApiResponse<ClusterView> {
     let version = known.registration.as_ref().map(|registration| registration.version);
-    let reply = reply(known.into());
+    let response = response(known.into());
     match version {
-        Some(version) => reply.version(version),
-        None => reply,
+        Some(version) => response.version(version),
+        None => response,
     }
 }
 
-/// What a new cluster is like.
+/// Host cluster to register.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewCluster {
-    /// Its name: lower-case letters, digits and `-`.
+    /// Name of the host cluster: lower-case letters, digits and `-`.
     #[schema(example = "fra-1")]
     name: String,
-    /// A kubeconfig that leads to it, with everything in it: it runs no program and names no file. It is kept encrypted and
-    /// never shown.
+    /// Kubeconfig with embedded credentials: it must neither run an exec plugin nor refer to files. It is stored
+    /// encrypted and never returned.
     #[schema(value_type = String)]
     kubeconfig: SecretString,
-    /// The region it is in.
+    /// Region of the host cluster; none by default.
     region: Option<String>,
-    /// What plans may ask for.
+    /// Labels that plans can require.
     #[serde(default)]
     labels: BTreeMap<String, String>,
-    /// How many workspaces it takes; as many as come if not said.
+    /// Maximum number of workspaces; no limit by default.
     capacity: Option<u32>,
-    /// Whether it takes no workspaces yet.
+    /// `true` to exclude the host cluster from placement.
     #[serde(default)]
     cordoned: bool,
-    /// What is particular to it, by the names of the server's options: `tenant_endpoint`, `tenant_exposure`, `tenant_address`,
-    /// `tenant_ingress`, `vcluster_version`, `vcluster_image`, `vcluster_overrides`, `vcluster_store`, `image_registry`,
-    /// `service_cidr`, `pod_cidr`, `storage_class`, `host_service_account`. What is not given is as the server's own options say.
+    /// Parameters that differ from the options of the server, by the names of those options: `tenant_endpoint`,
+    /// `tenant_exposure`, `tenant_address`, `tenant_ingress`, `vcluster_version`, `vcluster_image`,
+    /// `vcluster_overrides`, `vcluster_store`, `image_registry`, `service_cidr`, `pod_cidr`, `storage_class`,
+    /// `host_service_account`. The options of the server apply to all others.
     #[serde(default)]
     settings: BTreeMap<String, String>,
 }
 
-/// Register a cluster. New workspaces may be placed on it at once; whether it answers shows a moment later.
+/// Register a host cluster
+///
+/// New workspaces may be placed on it immediately. Its health is known after the first request of a worker.
 #[utoipa::path(post, path = "/api/v1/admin/clusters", tag = "Operators", request_body = NewCluster,
     responses((status = 201, body = ClusterView), Problems))]
 async fn register(
     State(app): State<App>,
-    signed_in: SignedIn,
-    Body(wanted): Body<NewCluster>,
-) -> Answer<Reply<ClusterView>> {
-    require_operator(&app, &signed_in).await?;
+    authenticated: Authenticated,
+    Body(body): Body<NewCluster>,
+) -> ApiResult<ApiResponse<ClusterView>> {
+    require_operator(&app, &authenticated).await?;
     let mut check = Check::default();
-    let name = check.field("name", HostClusterName::parse(&wanted.name));
-    let region = check.field("region", optional(&wanted.region, Region::parse));
+    let name = check.field("name", HostClusterName::parse(&body.name));
+    let region = check.field("region", parse_optional(&body.region, Region::parse));
     let (name, region) = check.all((name, region))?;
     let host = HostCluster {
         region,
-        labels: wanted.labels,
-        cordoned: wanted.cordoned,
-        capacity: wanted.capacity.unwrap_or(u32::MAX),
+        labels: body.labels,
+        cordoned: body.cordoned,
+        capacity: body.capacity.unwrap_or(u32::MAX),
         ..HostCluster::new(name)
     };
-    let command = RegisterHost { host, settings: wanted.settings, kubeconfig: wanted.kubeconfig };
-    let made = app.platform.hosts().register(&signed_in.0, &command).await?;
-    tracing::info!(host = %command.host.name, by = %signed_in.0.principal.user_id, "a host cluster was registered");
+    let command = RegisterHost { host, settings: body.settings, kubeconfig: body.kubeconfig };
+    let created = app.platform.hosts().register(&authenticated.0, &command).await?;
+    tracing::info!(host = %command.host.name, by = %authenticated.0.principal.user_id, "host cluster registered");
     let location = format!("/api/v1/admin/clusters/{}", command.host.name);
-    Ok(shown(made.value, |view| Reply::created(location, view)).replayed(made.replayed))
+    Ok(cluster_response(created.value, |view| ApiResponse::created(location, view))
+        .replayed(created.replayed))
 }
 
-/// List the clusters: those of the server's settings, and those that were registered.
+/// List the host clusters
+///
+/// Returns those of the configuration of the server, then the registered ones.
 #[utoipa::path(get, path = "/api/v1/admin/clusters", tag = "Operators",
     responses((status = 200, body = List<ClusterView>), Problems))]
-async fn list(State(app): State<App>, signed_in: SignedIn) -> Answer<Json<List<ClusterView>>> {
-    require_operator(&app, &signed_in).await?;
+async fn list(State(app): State<App>, authenticated: Authenticated) -> ApiResult<Json<List<ClusterView>>> {
+    require_operator(&app, &authenticated).await?;
     let all = app.platform.hosts().list().await?;
-    Ok(Json(List::whole(all.into_iter().map(ClusterView::from).collect())))
+    Ok(Json(List::complete(all.into_iter().map(ClusterView::from).collect())))
 }
 
-/// Show a cluster.
-#[utoipa::path(get, path = "/api/v1/admin/clusters/{cluster}", tag = "Operators", params(AtCluster),
+/// Get a host cluster
+#[utoipa::path(get, path = "/api/v1/admin/clusters/{cluster}", tag = "Operators", params(ClusterPath),
     responses((status = 200, body = ClusterView), Problems))]
 async fn get(
     State(app): State<App>,
-    signed_in: SignedIn,
-    Path(at): Path<AtCluster>,
-) -> Answer<Reply<ClusterView>> {
-    require_operator(&app, &signed_in).await?;
-    Ok(shown(app.platform.hosts().get(&at.cluster).await?, Reply::ok))
+    authenticated: Authenticated,
+    Path(path): Path<ClusterPath>,
+) -> ApiResult<ApiResponse<ClusterView>> {
+    require_operator(&app, &authenticated).await?;
+    Ok(cluster_response(app.platform.hosts().get(&path.cluster).await?, ApiResponse::ok))
 }
 
-/// What to change about a cluster; what is not given stays.
+/// Changes to a host cluster. Absent fields stay unchanged.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ClusterChange {
-    /// Another way to it.
+struct ClusterPatch {
+    /// New kubeconfig, with the same requirements as at the registration.
     #[schema(value_type = Option<String>)]
     kubeconfig: Option<SecretString>,
-    /// The region it is in; null for none.
-    #[serde(default, deserialize_with = "given")]
+    /// Region of the host cluster; null removes it.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     region: Option<Option<String>>,
-    /// What plans may ask for, all of it.
+    /// Labels that plans can require; replaces all labels.
     labels: Option<BTreeMap<String, String>>,
-    /// How many workspaces it takes; null for as many as come.
-    #[serde(default, deserialize_with = "given")]
+    /// Maximum number of workspaces; null for no limit.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<u32>)]
     capacity: Option<Option<u32>>,
-    /// Whether it takes no new workspaces.
+    /// `true` to exclude the host cluster from placement, `false` to include it.
     cordoned: Option<bool>,
-    /// What is particular to it, all of it.
+    /// Parameters that differ from the options of the server; replaces all parameters.
     settings: Option<BTreeMap<String, String>>,
 }
 
-/// Change a registered cluster. Workspaces stay where they are.
-#[utoipa::path(patch, path = "/api/v1/admin/clusters/{cluster}", tag = "Operators", params(AtCluster),
-    request_body = ClusterChange, responses((status = 200, body = ClusterView), Problems))]
+/// Update a registered host cluster
+///
+/// Existing workspaces stay on it.
+#[utoipa::path(patch, path = "/api/v1/admin/clusters/{cluster}", tag = "Operators", params(ClusterPath),
+    request_body = ClusterPatch, responses((status = 200, body = ClusterView), Problems))]
 async fn update(
     State(app): State<App>,
-    signed_in: SignedIn,
-    Path(at): Path<AtCluster>,
+    authenticated: Authenticated,
+    Path(path): Path<ClusterPath>,
     expected: IfMatch,
-    Body(wanted): Body<ClusterChange>,
-) -> Answer<Reply<ClusterView>> {
-    require_operator(&app, &signed_in).await?;
+    Body(body): Body<ClusterPatch>,
+) -> ApiResult<ApiResponse<ClusterView>> {
+    require_operator(&app, &authenticated).await?;
     let mut check = Check::default();
-    let region = check.field("region", clearable(&wanted.region, Region::parse));
-    let command = ChangeHost {
+    let region = check.field("region", parse_nullable(&body.region, Region::parse));
+    let command = UpdateHost {
         region: check.all(region)?,
-        labels: wanted.labels,
-        capacity: wanted.capacity.map(|capacity| capacity.unwrap_or(u32::MAX)),
-        cordoned: wanted.cordoned,
-        settings: wanted.settings,
-        kubeconfig: wanted.kubeconfig,
+        labels: body.labels,
+        capacity: body.capacity.map(|capacity| capacity.unwrap_or(u32::MAX)),
+        cordoned: body.cordoned,
+        settings: body.settings,
+        kubeconfig: body.kubeconfig,
     };
-    let changed = app.platform.hosts().change(&at.cluster, &command, expected.version()).await?;
-    tracing::info!(host = %at.cluster, by = %signed_in.0.principal.user_id, "a host cluster was changed");
-    Ok(shown(changed, Reply::ok))
+    let changed = app.platform.hosts().update(&path.cluster, &command, expected.version()).await?;
+    tracing::info!(host = %path.cluster, by = %authenticated.0.principal.user_id, "host cluster updated");
+    Ok(cluster_response(changed, ApiResponse::ok))
 }
 
-/// Forget a registered cluster that is cordoned and carries no workspaces. Nothing on it is touched.
-#[utoipa::path(delete, path = "/api/v1/admin/clusters/{cluster}", tag = "Operators", params(AtCluster),
-    responses((status = 204, description = "It is forgotten."), Problems))]
-async fn forget(
+/// Unregister a host cluster
+///
+/// It must be cordoned and have no workspaces. Objects on it are not changed.
+#[utoipa::path(delete, path = "/api/v1/admin/clusters/{cluster}", tag = "Operators", params(ClusterPath),
+    responses((status = 204, description = "The host cluster is no longer registered."), Problems))]
+async fn unregister(
     State(app): State<App>,
-    signed_in: SignedIn,
-    Path(at): Path<AtCluster>,
+    authenticated: Authenticated,
+    Path(path): Path<ClusterPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
-    require_operator(&app, &signed_in).await?;
-    app.platform.hosts().forget(&at.cluster, expected.version()).await?;
-    tracing::info!(host = %at.cluster, by = %signed_in.0.principal.user_id, "a host cluster was forgotten");
+) -> ApiResult<StatusCode> {
+    require_operator(&app, &authenticated).await?;
+    app.platform.hosts().unregister(&path.cluster, expected.version()).await?;
+    tracing::info!(host = %path.cluster, by = %authenticated.0.principal.user_id, "host cluster unregistered");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! Signing in as anybody. These routes exist only where an operator asked for it when starting the server.
+//! Sign-in as any user without a password. These routes exist only if the operator enabled the development provider.
 
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
@@ -15,34 +15,34 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::field::optional;
+use super::optional_field::parse_optional;
 use super::sign_in::TokenPairView;
-use crate::api::edge::Visitor;
+use crate::api::edge::ClientOrigin;
 use crate::api::extract::{Body, Query};
-use crate::api::problem::{Answer, Problems, Refusal};
+use crate::api::problem::{ApiError, ApiResult, Problems};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(login)).routes(routes!(ask, approve))
+    OpenApiRouter::new().routes(routes!(login)).routes(routes!(sign_in_form, approve))
 }
 
-/// Who to be.
+/// Identity to sign in with.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Persona {
-    /// Their address, which is taken to be verified.
+struct DevIdentity {
+    /// E-mail address, which counts as verified.
     #[schema(example = "ann@example.com")]
     email: String,
-    /// Their name; the address if not said.
+    /// Name of the user; the e-mail address by default.
     #[schema(example = "Ann")]
     name: Option<String>,
 }
 
-impl Persona {
-    fn checked(&self) -> Result<(Email, Option<DisplayName>), Error> {
+impl DevIdentity {
+    fn parse(&self) -> Result<(Email, Option<DisplayName>), Error> {
         let mut check = Check::default();
         let email = check.field("email", Email::parse(&self.email));
-        let name = check.field("name", optional(&self.name, DisplayName::parse));
+        let name = check.field("name", parse_optional(&self.name, DisplayName::parse));
         check.all((email, name))
     }
 }
@@ -51,40 +51,42 @@ fn provider(app: &App) -> Result<&DevProvider, Error> {
     app.dev.as_deref().ok_or_else(|| Error::not_found("sign-in provider"))
 }
 
-/// Sign in as anybody. For development only.
-#[utoipa::path(post, path = "/auth/dev/login", tag = "Development", security(()), request_body = Persona,
+/// Sign in as any user
+///
+/// For development only. Returns a token pair.
+#[utoipa::path(post, path = "/auth/dev/login", tag = "Development", security(()), request_body = DevIdentity,
     responses((status = 200, body = TokenPairView), Problems))]
 async fn login(
     State(app): State<App>,
-    Visitor(origin): Visitor,
-    Body(wanted): Body<Persona>,
-) -> Answer<Json<TokenPairView>> {
+    ClientOrigin(origin): ClientOrigin,
+    Body(body): Body<DevIdentity>,
+) -> ApiResult<Json<TokenPairView>> {
     let provider = provider(&app)?;
-    let (email, name) = wanted.checked()?;
-    let who = DevProvider::identity(&email, name);
-    Ok(Json(app.auth.sign_in(provider.name(), &who, &origin).await?.into()))
+    let (email, name) = body.parse()?;
+    let identity = DevProvider::identity(&email, name);
+    Ok(Json(app.auth.sign_in(provider.name(), &identity, &origin).await?.into()))
 }
 
-/// The page on which somebody says who they are.
+/// Show the sign-in form of the development provider
 #[utoipa::path(get, path = "/auth/dev/authorize", tag = "Development", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
-async fn ask() -> Response {
+async fn sign_in_form() -> Response {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("dev.html"))).into_response()
 }
 
-/// Somebody said who they are: on with the sign-in.
+/// Submit the sign-in form of the development provider
 #[utoipa::path(post, path = "/auth/dev/authorize", tag = "Development", security(()),
-    request_body(content = Persona, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 302, description = "Back to this server's callback."), Problems))]
+    request_body(content = DevIdentity, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 302, description = "Redirect to the callback of this server."), Problems))]
 async fn approve(
     State(app): State<App>,
     Query(request): Query<PendingApproval>,
-    form: Result<Form<Persona>, FormRejection>,
-) -> Answer<Response> {
-    let Form(wanted) = form.map_err(|_| Refusal::malformed("the form cannot be read"))?;
-    let named = wanted.name.filter(|name| !name.is_empty());
-    let (email, name) = Persona { email: wanted.email, name: named }.checked()?;
+    form: Result<Form<DevIdentity>, FormRejection>,
+) -> ApiResult<Response> {
+    let Form(form) = form.map_err(|_| ApiError::malformed("the form cannot be read"))?;
+    let non_empty_name = form.name.filter(|name| !name.is_empty());
+    let (email, name) = DevIdentity { email: form.email, name: non_empty_name }.parse()?;
     let location = provider(&app)?.approve(request, email, name).await?;
     Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response())
 }

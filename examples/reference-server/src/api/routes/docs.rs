@@ -1,4 +1,4 @@
-//! The API's own documentation.
+//! OpenAPI document and documentation page.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::extract::Path;
-use crate::api::problem::{Answer, Problems, Refusal};
+use crate::api::problem::{ApiError, ApiResult, Problems};
 use crate::app::App;
 
-const OPENAPI: &str = "/api/v1/openapi.json";
+const OPENAPI_PATH: &str = "/api/v1/openapi.json";
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(openapi)).routes(routes!(docs)).routes(routes!(asset))
 }
 
-/// Show the OpenAPI document.
+/// Get the OpenAPI document
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "System", security(()),
     responses((status = 200, body = Object)))]
 async fn openapi(State(app): State<App>) -> Response {
@@ -29,11 +29,11 @@ async fn openapi(State(app): State<App>) -> Response {
     ([(CONTENT_TYPE, "application/json")], document.to_owned()).into_response()
 }
 
-/// Show this documentation.
+/// Show the API documentation
 #[utoipa::path(get, path = "/docs", tag = "System", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
 async fn docs() -> Response {
-    // The page's own scripts and styles, and nothing from anywhere else.
+    // Scripts and styles of this server only.
     let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                   img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
     ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("docs.html"))).into_response()
@@ -41,19 +41,19 @@ async fn docs() -> Response {
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct AtAsset {
-    /// The file.
+struct AssetPath {
+    /// Name of the file.
     file: String,
 }
 
-/// A part of the documentation's page.
-#[utoipa::path(get, path = "/docs/{file}", tag = "System", security(()), params(AtAsset),
+/// Get a file of the documentation page
+#[utoipa::path(get, path = "/docs/{file}", tag = "System", security(()), params(AssetPath),
     responses((status = 200, content_type = "application/octet-stream", body = String), Problems))]
-async fn asset(Path(at): Path<AtAsset>) -> Answer<Response> {
-    let config = utoipa_swagger_ui::Config::new([OPENAPI]);
-    let found = utoipa_swagger_ui::serve(&at.file, Arc::new(config))
-        .map_err(|error| Error::unexpected("a file of the documentation is broken").with("cause", error))?;
-    let file = found.filter(|_| at.file != "index.html").ok_or_else(Refusal::no_such_path)?;
+async fn asset(Path(path): Path<AssetPath>) -> ApiResult<Response> {
+    let config = utoipa_swagger_ui::Config::new([OPENAPI_PATH]);
+    let found = utoipa_swagger_ui::serve(&path.file, Arc::new(config))
+        .map_err(|error| Error::unexpected("serving a documentation file failed").with("cause", error))?;
+    let file = found.filter(|_| path.file != "index.html").ok_or_else(ApiError::no_such_path)?;
     let headers = [(CONTENT_TYPE, file.content_type), (CACHE_CONTROL, "public, max-age=3600".to_owned())];
     let mut response = (headers, file.bytes.into_owned()).into_response();
     if file.gzpipped {

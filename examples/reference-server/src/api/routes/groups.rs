@@ -1,4 +1,4 @@
-//! Groups of workspaces, and who is in them.
+//! Groups of workspaces and their members.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,14 +14,14 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::field::{clearable, given, optional};
 use super::members::UserView;
-use super::place::{AtGroup, AtGroupMember, InWorkspace};
-use super::tree::{Tree, TreeQuery, View, tree};
-use crate::api::edge::SignedIn;
+use super::optional_field::{nullable, parse_nullable, parse_optional};
+use super::path_params::{GroupMemberPath, GroupPath, WorkspacePath};
+use super::tree_list::{Tree, TreeQuery, View, build_tree};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -32,27 +32,27 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(add_member, remove_member))
 }
 
-/// A group of a workspace. Being in a group means being in all its ancestors.
+/// Group of a workspace. Membership of a group implies membership of all its ancestors.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Group)]
 pub(super) struct GroupView {
-    /// Which group.
+    /// Id of the group.
     #[schema(example = "grp_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// In which workspace.
+    /// Id of the workspace.
     workspace_id: String,
-    /// Its name, unique in the workspace. In the cluster it is `hexabase:` and this.
+    /// Name, unique in the workspace. With the prefix `hexabase:` it is the name of the group in the cluster.
     #[schema(example = "developers")]
     name: String,
-    /// The group above it; null for a root.
+    /// Id of the parent group; null for a root.
     parent_id: Option<String>,
-    /// `members`, `admins` or `users` for the groups that every workspace has.
+    /// `members`, `admins` or `users` for the groups that every workspace starts with; null for other groups.
     preset: Option<String>,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Timestamp,
-    /// Raised by every change of the group itself.
+    /// Version, incremented by every change of the group itself.
     version: u64,
 }
 
@@ -71,131 +71,133 @@ impl From<Group> for GroupView {
     }
 }
 
-/// What a new group is like.
+/// Group to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewGroup {
-    /// Its name, unique in the workspace: letters, digits, `.`, `_` and `-`.
+    /// Name, unique in the workspace: letters, digits, `.`, `_` and `-`.
     #[schema(example = "developers")]
     name: String,
-    /// The group above it; none for a root.
+    /// Id of the parent group; a root by default.
     parent_id: Option<String>,
 }
 
-/// Make a group.
+/// Create a group
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups", tag = "Groups",
-    params(InWorkspace), request_body = NewGroup, responses((status = 201, body = GroupView), Problems),
+    params(WorkspacePath), request_body = NewGroup, responses((status = 201, body = GroupView), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-    Body(wanted): Body<NewGroup>,
-) -> Answer<Reply<GroupView>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    Body(body): Body<NewGroup>,
+) -> ApiResult<ApiResponse<GroupView>> {
     let mut check = Check::default();
-    let name = check.field("name", GroupName::parse(&wanted.name));
-    let parent_id = check.field("parent_id", optional(&wanted.parent_id, str::parse));
+    let name = check.field("name", GroupName::parse(&body.name));
+    let parent_id = check.field("parent_id", parse_optional(&body.parent_id, str::parse));
     let (name, parent_id) = check.all((name, parent_id))?;
-    let made = app.platform.groups().create(&caller, at.org, at.ws, &CreateGroup { name, parent_id }).await?;
-    let location = format!("/api/v1/organizations/{}/workspaces/{}/groups/{}", at.org, at.ws, made.value.id);
-    let version = made.value.version;
-    Ok(Reply::created(location, made.value.into()).version(version).replayed(made.replayed))
+    let created =
+        app.platform.groups().create(&caller, path.org, path.ws, &CreateGroup { name, parent_id }).await?;
+    let location =
+        format!("/api/v1/organizations/{}/workspaces/{}/groups/{}", path.org, path.ws, created.value.id);
+    let version = created.value.version;
+    Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
 }
 
-/// List the groups of a workspace.
+/// List the groups of a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups", tag = "Groups",
-    params(InWorkspace, TreeQuery), responses((status = 200, body = List<Tree<GroupView>>), Problems),
+    params(WorkspacePath, TreeQuery), responses((status = 200, body = List<Tree<GroupView>>), Problems),
     extensions(("x-hexabase-action" = json!("groups.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
     pager: Pager,
     Query(query): Query<TreeQuery>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let page = pager.request(&query.page())?;
     match query.view {
         View::Flat => {
-            let page = app.platform.groups().list(&caller, at.org, at.ws, &page).await?;
+            let page = app.platform.groups().list(&caller, path.org, path.ws, &page).await?;
             Ok(pager.list(page, GroupView::from)?.into_response())
         }
         View::Tree => {
-            let all = app.platform.groups().all(&caller, at.org, at.ws).await?;
+            let all = app.platform.groups().all(&caller, path.org, path.ws).await?;
             let nodes = all.into_iter().map(|group| (group.id, group.parent_id, GroupView::from(group)));
-            Ok(Json(List::whole(tree(nodes.collect()))).into_response())
+            Ok(Json(List::complete(build_tree(nodes.collect()))).into_response())
         }
     }
 }
 
-/// Show a group.
+/// Get a group
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}", tag = "Groups",
-    params(AtGroup), responses((status = 200, body = GroupView), Problems),
+    params(GroupPath), responses((status = 200, body = GroupView), Problems),
     extensions(("x-hexabase-action" = json!("groups.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtGroup>,
-) -> Answer<Reply<GroupView>> {
-    let found = app.platform.groups().get(&caller, at.org, at.ws, at.grp).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupPath>,
+) -> ApiResult<ApiResponse<GroupView>> {
+    let found = app.platform.groups().get(&caller, path.org, path.ws, path.grp).await?;
     let version = found.version;
-    Ok(Reply::ok(found.into()).version(version))
+    Ok(ApiResponse::ok(found.into()).version(version))
 }
 
-/// What to change about a group; what is not given stays.
+/// Changes to a group. Absent fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct GroupChange {
-    /// Its name.
+struct GroupPatch {
+    /// Name, unique in the workspace: letters, digits, `.`, `_` and `-`.
     name: Option<String>,
-    /// The group above it; null makes it a root.
-    #[serde(default, deserialize_with = "given")]
+    /// Id of the parent group; null makes the group a root.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     parent_id: Option<Option<String>>,
 }
 
-/// Change a group's name or place.
+/// Rename or move a group
 #[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}", tag = "Groups",
-    params(AtGroup), request_body = GroupChange, responses((status = 200, body = GroupView), Problems),
+    params(GroupPath), request_body = GroupPatch, responses((status = 200, body = GroupView), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn update(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtGroup>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupPath>,
     expected: IfMatch,
-    Body(wanted): Body<GroupChange>,
-) -> Answer<Reply<GroupView>> {
+    Body(body): Body<GroupPatch>,
+) -> ApiResult<ApiResponse<GroupView>> {
     let mut check = Check::default();
-    let name = check.field("name", optional(&wanted.name, GroupName::parse));
-    let parent_id = check.field("parent_id", clearable(&wanted.parent_id, str::parse));
+    let name = check.field("name", parse_optional(&body.name, GroupName::parse));
+    let parent_id = check.field("parent_id", parse_nullable(&body.parent_id, str::parse));
     let (name, parent_id) = check.all((name, parent_id))?;
     let command = UpdateGroup { name, parent_id };
     let groups = app.platform.groups();
-    let changed = groups.update(&caller, at.org, at.ws, at.grp, &command, expected.version()).await?;
+    let changed = groups.update(&caller, path.org, path.ws, path.grp, &command, expected.version()).await?;
     let version = changed.version;
-    Ok(Reply::ok(changed.into()).version(version))
+    Ok(ApiResponse::ok(changed.into()).version(version))
 }
 
-/// Remove a group that has neither members nor groups below it.
+/// Delete a group without members and children
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}", tag = "Groups",
-    params(AtGroup), responses((status = 204, description = "It is gone."), Problems),
+    params(GroupPath), responses((status = 204, description = "The group is deleted."), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn delete(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtGroup>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
-    app.platform.groups().delete(&caller, at.org, at.ws, at.grp, expected.version()).await?;
+) -> ApiResult<StatusCode> {
+    app.platform.groups().delete(&caller, path.org, path.ws, path.grp, expected.version()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Somebody in a group.
+/// Member of a group.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = GroupMember)]
 struct GroupMemberView {
-    /// Who.
+    /// User who is the member.
     user: UserView,
-    /// The groups they were put in that make them a member of this one.
+    /// Ids of the groups with a direct membership that make the user a member of this group.
     through: Vec<String>,
 }
 
@@ -206,65 +208,69 @@ impl From<GroupMember> for GroupMemberView {
     }
 }
 
-/// Which members of a group to show.
+/// Filter on the members of a group, and the page to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct MembersQuery {
-    /// Whether to show those in the groups below it, too.
+    /// `true` to include the members of descendant groups.
     #[serde(default)]
     effective: bool,
-    /// How many entries at most, 1 to 200.
+    /// Maximum number of items, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u16>,
-    /// Where the page begins: `next_cursor` of the page before.
+    /// Position of the page: `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// List who is in a group.
+/// List the members of a group
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}/members", tag = "Groups",
-    params(AtGroup, MembersQuery), responses((status = 200, body = List<GroupMemberView>), Problems),
+    params(GroupPath, MembersQuery), responses((status = 200, body = List<GroupMemberView>), Problems),
     extensions(("x-hexabase-action" = json!("groups.read"))))]
 async fn members(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtGroup>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupPath>,
     pager: Pager,
     Query(query): Query<MembersQuery>,
-) -> Answer<Json<List<GroupMemberView>>> {
+) -> ApiResult<Json<List<GroupMemberView>>> {
     let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
-    let place = (at.org, at.ws, at.grp);
-    let page = app.platform.groups().members(&caller, place, query.effective, &page).await?;
+    let scope = (path.org, path.ws, path.grp);
+    let page = app.platform.groups().members(&caller, scope, query.effective, &page).await?;
     pager.list(page, GroupMemberView::from)
 }
 
-/// Put somebody in a group. Their next token has it.
+/// Add a member to a group
+///
+/// The next token of the user contains the group.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}/members/{user}",
-    tag = "Groups", params(AtGroupMember), responses((status = 204, description = "They are in it."), Problems),
+    tag = "Groups", params(GroupMemberPath), responses((status = 204, description = "The user is a member of the group."), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn add_member(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtGroupMember>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupMemberPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.groups().add_member(&caller, at.org, at.ws, at.grp, at.user).await?;
+    app.platform.groups().add_member(&caller, path.org, path.ws, path.grp, path.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take somebody out of a group. Their next token does not have it any more.
+/// Remove a member from a group
+///
+/// The next token of the user does not contain the group.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}/members/{user}",
-    tag = "Groups", params(AtGroupMember),
-    responses((status = 204, description = "They are not in it any more."), Problems),
+    tag = "Groups", params(GroupMemberPath),
+    responses((status = 204, description = "The user is no longer a member of the group."), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn remove_member(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtGroupMember>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupMemberPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.groups().remove_member(&caller, at.org, at.ws, at.grp, at.user).await?;
+    app.platform.groups().remove_member(&caller, path.org, path.ws, path.grp, path.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! Invitations into organizations.
+//! Invitations to organizations.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,34 +16,34 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::organizations::OwnOrganization;
-use super::place::{AtInvitation, InOrganization};
-use crate::api::edge::SignedIn;
+use super::path_params::{InvitationPath, OrganizationPath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(withdraw)).routes(routes!(accept))
 }
 
-/// An offer to join an organization.
+/// Invitation to join an organization.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Invitation)]
 struct InvitationView {
-    /// Which invitation.
+    /// Id of the invitation.
     id: String,
-    /// Into which organization.
+    /// Id of the organization to join.
     organization_id: String,
-    /// Whom.
+    /// Invited e-mail address.
     email: String,
-    /// As what.
+    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
     role: String,
-    /// Who invited.
+    /// Id of the user who sent the invitation.
     invited_by: String,
-    /// When.
+    /// Creation time.
     created_at: Timestamp,
-    /// Until when it can be accepted.
+    /// Time until which the invitation can be accepted.
     expires_at: Timestamp,
 }
 
@@ -61,93 +61,98 @@ impl From<Invitation> for InvitationView {
     }
 }
 
-/// Whom to invite, and as what.
+/// Invitation to send.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewInvitation {
-    /// Whom: they must have this address, verified.
+    /// E-mail address to invite. The user who accepts must have it as a verified address.
     #[schema(example = "bob@example.com")]
     email: String,
-    /// `owner`, `admin`, `billing` or `member`.
+    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
     #[schema(example = "member")]
     role: String,
 }
 
-/// Invite somebody. The token goes to the address by mail and nowhere else, and is good for seven days.
+/// Invite a user to an organization
+///
+/// The token is sent to the e-mail address only, and is valid for seven days.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/invitations", tag = "Organizations",
-    params(InOrganization), request_body = NewInvitation,
+    params(OrganizationPath), request_body = NewInvitation,
     responses((status = 201, body = InvitationView), Problems),
     extensions(("x-hexabase-action" = json!("invitations.manage"))))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-    Body(wanted): Body<NewInvitation>,
-) -> Answer<Reply<InvitationView>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<NewInvitation>,
+) -> ApiResult<ApiResponse<InvitationView>> {
     let mut check = Check::default();
-    let email = check.field("email", Email::parse(&wanted.email));
-    let role = check.field("role", wanted.role.parse());
+    let email = check.field("email", Email::parse(&body.email));
+    let role = check.field("role", body.role.parse());
     let (email, role) = check.all((email, role))?;
-    let made = app.platform.invitations().create(&caller, at.org, &CreateInvitation { email, role }).await?;
-    let location = format!("/api/v1/organizations/{}/invitations/{}", at.org, made.value.id);
-    Ok(Reply::created(location, made.value.into()).replayed(made.replayed))
+    let created =
+        app.platform.invitations().create(&caller, path.org, &CreateInvitation { email, role }).await?;
+    let location = format!("/api/v1/organizations/{}/invitations/{}", path.org, created.value.id);
+    Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }
 
-/// List the invitations of an organization, open and expired.
+/// List the invitations of an organization, open and expired
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/invitations", tag = "Organizations",
-    params(InOrganization, PageQuery), responses((status = 200, body = List<InvitationView>), Problems),
+    params(OrganizationPath, PageQuery), responses((status = 200, body = List<InvitationView>), Problems),
     extensions(("x-hexabase-action" = json!("invitations.manage"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<InvitationView>>> {
-    let page = app.platform.invitations().list(&caller, at.org, &pager.request(&query)?).await?;
+) -> ApiResult<Json<List<InvitationView>>> {
+    let page = app.platform.invitations().list(&caller, path.org, &pager.request(&query)?).await?;
     pager.list(page, InvitationView::from)
 }
 
-/// Withdraw an invitation.
+/// Withdraw an invitation
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/invitations/{inv}", tag = "Organizations",
-    params(AtInvitation), responses((status = 204, description = "It cannot be accepted any more."), Problems),
+    params(InvitationPath), responses((status = 204, description = "The invitation can no longer be accepted."), Problems),
     extensions(("x-hexabase-action" = json!("invitations.manage"))))]
 async fn withdraw(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtInvitation>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<InvitationPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.invitations().withdraw(&caller, at.org, at.inv).await?;
+    app.platform.invitations().withdraw(&caller, path.org, path.inv).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Which invitation to accept.
+/// Invitation to accept, by exactly one of its token and its id.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Acceptance {
-    /// The token from the mail.
+    /// Token from the mail.
     #[schema(value_type = Option<String>, format = Password)]
     token: Option<SecretString>,
-    /// Instead of it: an invitation that `/auth/me` offers.
+    /// Id of an invitation that `GET /auth/me` lists.
     #[schema(value_type = Option<String>, example = "inv_01h455vb4pex5vsknk084sn02q")]
     invitation_id: Option<InvitationId>,
 }
 
-/// Accept an invitation. It must have been sent to an address of yours, and works once.
+/// Accept an invitation
+///
+/// It must have been sent to a verified e-mail address of the caller, and can be accepted once.
 #[utoipa::path(post, path = "/api/v1/invitations/accept", tag = "Organizations", request_body = Acceptance,
     responses((status = 200, body = OwnOrganization), Problems))]
 async fn accept(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Body(wanted): Body<Acceptance>,
-) -> Answer<Reply<OwnOrganization>> {
+    Authenticated(caller): Authenticated,
+    Body(body): Body<Acceptance>,
+) -> ApiResult<ApiResponse<OwnOrganization>> {
     let invitations = app.platform.invitations();
-    let joined = match (wanted.token, wanted.invitation_id) {
+    let joined = match (body.token, body.invitation_id) {
         (Some(token), None) => invitations.accept(&caller, &token).await?,
-        (None, Some(id)) => invitations.accept_offered(&caller, id).await?,
-        _ => return Err(Error::invalid("token", "must be there, or else invitation_id").into()),
+        (None, Some(id)) => invitations.accept_by_id(&caller, id).await?,
+        _ => return Err(Error::invalid("token", "exactly one of token and invitation_id is required").into()),
     };
-    Ok(Reply::ok(joined.value.into()).replayed(joined.replayed))
+    Ok(ApiResponse::ok(joined.value.into()).replayed(joined.replayed))
 }

@@ -1,4 +1,4 @@
-//! What an organization was and will be charged for.
+//! Invoices of an organization.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,13 +15,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{AtInvoice, InOrganization};
+use super::path_params::{InvoicePath, OrganizationPath};
 use super::plans::MoneyView;
-use super::usage::units;
-use crate::api::edge::SignedIn;
+use super::usage::decimal_units;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -32,66 +32,66 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(pdf))
 }
 
-/// What an organization was or will be charged for.
+/// Invoice of an organization, issued or upcoming.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Invoice)]
 pub(super) struct InvoiceView {
-    /// The payment provider's name for it; null for one that is only foreseen.
+    /// Id of the invoice at the payment provider; null for an upcoming invoice.
     id: Option<String>,
-    /// The number on it; null while it has none.
+    /// Number of the invoice; null if it has none yet.
     number: Option<String>,
-    /// `draft`, `open`, `paid`, `uncollectible` or `void`.
+    /// Status: `draft`, `open`, `paid`, `uncollectible` or `void`.
     status: String,
-    /// What is on it together, without taxes.
+    /// Sum of the lines, without taxes.
     subtotal: MoneyView,
-    /// The taxes.
+    /// Taxes.
     tax: MoneyView,
-    /// What it comes to; below nothing when something is owed to the organization.
+    /// Total with taxes; negative for a credit.
     total: MoneyView,
-    /// What there is to pay of it.
+    /// Amount that is still to be paid.
     amount_due: MoneyView,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
-    /// What it is made of.
+    /// Lines of the invoice.
     lines: Vec<InvoiceLineView>,
 }
 
-/// A line of an invoice.
+/// Line of an invoice.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoiceLine)]
 struct InvoiceLineView {
-    /// What it is for.
+    /// Description of the line.
     description: String,
-    /// How many; of usage, how much in `unit`.
+    /// Quantity; for usage in `unit`.
     #[schema(value_type = f64, example = 1)]
     quantity: Number,
-    /// In which unit usage is counted; null for what is not usage.
+    /// Unit of usage: `core_hours`, `gib_hours`, `gib` or `thousand_requests`; null for a line that is not for usage.
     unit: Option<&'static str>,
-    /// How much together, without taxes.
+    /// Amount of the line, without taxes.
     amount: MoneyView,
-    /// Whether it makes up for a change within a period.
+    /// `true` if the line compensates for a change within a period.
     proration: bool,
-    /// From when it is for.
+    /// Start of the period of the line.
     period_start: Timestamp,
-    /// Until when.
+    /// End of the period of the line.
     period_end: Timestamp,
-    /// What each workspace's share of it is; only for usage, and only where one invoice is shown.
+    /// Shares of the workspaces; only for usage, and only if a single invoice is requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     workspaces: Vec<ShareView>,
 }
 
-/// A workspace's share of a line.
+/// Share of a workspace in an invoice line.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = InvoiceLineShare)]
 struct ShareView {
-    /// Which workspace; it may be gone by now.
+    /// Id of the workspace, which may have been deleted.
     workspace_id: String,
-    /// Its name; null once it is gone.
+    /// Name of the workspace; null if it has been deleted.
     name: Option<String>,
-    /// How much it used in the period of the line, in the line's unit.
+    /// Usage of the workspace in the period of the line, in the unit of the line.
     #[schema(value_type = f64, example = 12.5)]
     quantity: Number,
-    /// Its share of the amount.
+    /// Share of the amount.
     amount: MoneyView,
 }
 
@@ -100,7 +100,7 @@ impl From<WorkspaceShare> for ShareView {
         Self {
             workspace_id: share.workspace_id.to_string(),
             name: share.name.map(|name| name.to_string()),
-            quantity: units(share.quantity),
+            quantity: decimal_units(share.quantity),
             amount: share.amount.into(),
         }
     }
@@ -120,7 +120,9 @@ impl From<InvoiceLine> for InvoiceLineView {
     fn from(line: InvoiceLine) -> Self {
         Self {
             description: line.description,
-            quantity: line.meter.map_or_else(|| Number::from(line.quantity), |_| units(line.quantity)),
+            quantity: line
+                .meter
+                .map_or_else(|| Number::from(line.quantity), |_| decimal_units(line.quantity)),
             unit: line.meter.map(Meter::unit),
             amount: line.amount.into(),
             proration: line.proration,
@@ -147,59 +149,61 @@ impl From<Invoice> for InvoiceView {
     }
 }
 
-/// List the invoices of an organization, newest first.
+/// List the invoices of an organization, newest first
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/invoices", tag = "Billing",
-    params(InOrganization, PageQuery), responses((status = 200, body = List<InvoiceView>), Problems),
+    params(OrganizationPath, PageQuery), responses((status = 200, body = List<InvoiceView>), Problems),
     extensions(("x-hexabase-action" = json!("billing.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<InvoiceView>>> {
-    let page = app.platform.billing().invoices(&caller, at.org, &pager.request(&query)?).await?;
+) -> ApiResult<Json<List<InvoiceView>>> {
+    let page = app.platform.billing().invoices(&caller, path.org, &pager.request(&query)?).await?;
     pager.list(page, InvoiceView::from)
 }
 
-/// Show the invoice that comes next.
+/// Get the upcoming invoice
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/invoices/upcoming", tag = "Billing",
-    params(InOrganization), responses((status = 200, body = InvoiceView), Problems),
+    params(OrganizationPath), responses((status = 200, body = InvoiceView), Problems),
     extensions(("x-hexabase-action" = json!("billing.read"))))]
 async fn upcoming(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-) -> Answer<Json<InvoiceView>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<Json<InvoiceView>> {
     let billing = app.platform.billing();
-    let invoice = billing.upcoming_invoice(&caller, at.org).await?;
-    Ok(Json(billing.explain(&caller, at.org, invoice).await?.into()))
+    let invoice = billing.upcoming_invoice(&caller, path.org).await?;
+    Ok(Json(billing.explain(&caller, path.org, invoice).await?.into()))
 }
 
-/// Show an invoice.
+/// Get an invoice
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/invoices/{inv}", tag = "Billing",
-    params(AtInvoice), responses((status = 200, body = InvoiceView), Problems),
+    params(InvoicePath), responses((status = 200, body = InvoiceView), Problems),
     extensions(("x-hexabase-action" = json!("billing.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtInvoice>,
-) -> Answer<Json<InvoiceView>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<InvoicePath>,
+) -> ApiResult<Json<InvoiceView>> {
     let billing = app.platform.billing();
-    let invoice = billing.invoice(&caller, at.org, &at.inv).await?;
-    Ok(Json(billing.explain(&caller, at.org, invoice).await?.into()))
+    let invoice = billing.invoice(&caller, path.org, &path.inv).await?;
+    Ok(Json(billing.explain(&caller, path.org, invoice).await?.into()))
 }
 
-/// Fetch an invoice as PDF, from the payment provider.
+/// Download an invoice as PDF
+///
+/// Redirects to the file at the payment provider.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/invoices/{inv}/pdf", tag = "Billing",
-    params(AtInvoice), responses((status = 302, description = "It is there."), Problems),
+    params(InvoicePath), responses((status = 302, description = "Redirect to the PDF file."), Problems),
     extensions(("x-hexabase-action" = json!("billing.read"))))]
 async fn pdf(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtInvoice>,
-) -> Answer<(StatusCode, [(HeaderName, String); 1])> {
-    let invoice = app.platform.billing().invoice(&caller, at.org, &at.inv).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<InvoicePath>,
+) -> ApiResult<(StatusCode, [(HeaderName, String); 1])> {
+    let invoice = app.platform.billing().invoice(&caller, path.org, &path.inv).await?;
     let url = invoice.pdf_url.ok_or_else(|| Error::not_found("PDF of the invoice"))?;
     Ok((StatusCode::FOUND, [(LOCATION, url)]))
 }

@@ -11,30 +11,30 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{AtMember, InOrganization};
-use crate::api::edge::SignedIn;
+use super::path_params::{MemberPath, OrganizationPath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(set_role, remove))
 }
 
-/// Somebody who can act.
+/// Person or service account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
 pub(super) struct UserView {
-    /// Who it is.
+    /// Id of the user.
     #[schema(example = "usr_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// `person` or `service_account`.
+    /// Kind of user: `person` or `service_account`.
     #[schema(example = "person")]
     kind: String,
-    /// The verified address; service accounts have none.
+    /// Verified e-mail address; null for a service account.
     email: Option<String>,
-    /// The name to show.
+    /// Name for display.
     #[schema(example = "Ann")]
     name: String,
 }
@@ -50,36 +50,36 @@ impl From<User> for UserView {
     }
 }
 
-/// Somebody's place in an organization.
+/// Member of an organization.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Member)]
 pub(super) struct MemberView {
-    /// Who.
+    /// User who is the member.
     user: UserView,
     #[serde(flatten)]
-    place: PlaceView,
+    membership: MembershipView,
 }
 
-/// What somebody is in an organization.
+/// Membership of a user in an organization.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Place)]
-pub(super) struct PlaceView {
-    /// Which organization.
+#[schema(as = Membership)]
+pub(super) struct MembershipView {
+    /// Id of the organization.
     organization_id: String,
-    /// Who.
+    /// Id of the user.
     user_id: String,
-    /// `owner`, `admin`, `billing` or `member`.
+    /// Role of the member: `owner`, `admin`, `billing` or `member`.
     #[schema(example = "member")]
     role: String,
-    /// Since when.
+    /// Time at which the user became a member.
     created_at: Timestamp,
-    /// When the role last changed.
+    /// Time of the last change of the role.
     updated_at: Timestamp,
-    /// Raised by every change of the role.
+    /// Version, incremented by every change of the role.
     version: u64,
 }
 
-impl From<Member> for PlaceView {
+impl From<Member> for MembershipView {
     fn from(member: Member) -> Self {
         Self {
             organization_id: member.organization_id.to_string(),
@@ -92,64 +92,70 @@ impl From<Member> for PlaceView {
     }
 }
 
-/// List the people in an organization.
+/// List the members of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/members", tag = "Organizations",
-    params(InOrganization, PageQuery), responses((status = 200, body = List<MemberView>), Problems),
+    params(OrganizationPath, PageQuery), responses((status = 200, body = List<MemberView>), Problems),
     extensions(("x-hexabase-action" = json!("members.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<MemberView>>> {
-    let page = app.platform.members().list(&caller, at.org, &pager.request(&query)?).await?;
-    pager.list(page, |(member, user)| MemberView { user: user.into(), place: member.into() })
+) -> ApiResult<Json<List<MemberView>>> {
+    let page = app.platform.members().list(&caller, path.org, &pager.request(&query)?).await?;
+    pager.list(page, |(member, user)| MemberView { user: user.into(), membership: member.into() })
 }
 
-/// What somebody should be.
+/// Role to set.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RoleChange {
-    /// `owner`, `admin`, `billing` or `member`.
+struct MemberRoleUpdate {
+    /// Role of the member: `owner`, `admin`, `billing` or `member`.
     #[schema(example = "admin")]
     role: String,
 }
 
-/// Reads the role of a request, where it names one.
+/// Parses the role in a request.
 pub(super) fn role(text: &str) -> Result<OrganizationRole, Error> {
     let mut check = Check::default();
     let role = check.field("role", text.parse());
     check.all(role)
 }
 
-/// Change a member's role. Only owners make owners and change owners; the last owner stays one.
+/// Change the role of a member
+///
+/// Only owners grant or change the owner role; the last owner keeps it.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/members/{user}", tag = "Organizations",
-    params(AtMember), request_body = RoleChange, responses((status = 200, body = PlaceView), Problems),
+    params(MemberPath), request_body = MemberRoleUpdate, responses((status = 200, body = MembershipView), Problems),
     extensions(("x-hexabase-action" = json!("members.manage"))))]
 async fn set_role(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtMember>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<MemberPath>,
     expected: IfMatch,
-    Body(wanted): Body<RoleChange>,
-) -> Answer<Reply<PlaceView>> {
-    let role = role(&wanted.role)?;
-    let member = app.platform.members().set_role(&caller, at.org, at.user, role, expected.version()).await?;
+    Body(body): Body<MemberRoleUpdate>,
+) -> ApiResult<ApiResponse<MembershipView>> {
+    let role = role(&body.role)?;
+    let member =
+        app.platform.members().set_role(&caller, path.org, path.user, role, expected.version()).await?;
     let version = member.version;
-    Ok(Reply::ok(member.into()).version(version))
+    Ok(ApiResponse::ok(member.into()).version(version))
 }
 
-/// Take somebody out of an organization, and out of every group in it. Everybody may leave.
+/// Remove a member from an organization
+///
+/// The user leaves all groups of its workspaces, too. Every member may remove themselves; only owners remove owners,
+/// and the last owner cannot be removed.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/members/{user}", tag = "Organizations",
-    params(AtMember), responses((status = 204, description = "They are no member any more."), Problems),
+    params(MemberPath), responses((status = 204, description = "The user is no longer a member."), Problems),
     extensions(("x-hexabase-action" = json!("members.manage"))))]
 async fn remove(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtMember>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<MemberPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
-    app.platform.members().remove(&caller, at.org, at.user, expected.version()).await?;
+) -> ApiResult<StatusCode> {
+    app.platform.members().remove(&caller, path.org, path.user, expected.version()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! Every call of the API, one file per kind of thing.
+//! Operations of the API, one file per resource.
 
 mod access_reviews;
 mod admin;
@@ -11,17 +11,17 @@ mod clusters;
 mod dev;
 mod docs;
 mod events;
-mod field;
 mod groups;
 mod invitations;
 mod invoices;
 mod members;
 mod node_pools;
 mod oauth;
+mod optional_field;
 mod organizations;
 mod pages;
+mod path_params;
 mod payments;
-mod place;
 mod plans;
 mod projects;
 mod roles;
@@ -31,7 +31,7 @@ mod sign_in;
 mod system;
 mod tasks;
 mod tokens;
-mod tree;
+mod tree_list;
 mod usage;
 mod webhooks;
 mod well_known;
@@ -42,7 +42,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 
-/// All calls; those of the development provider only if it is there.
+/// Returns the router of all operations; those of the development provider only if `dev` is `true`.
 pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
     let all = [
         system::router(),
@@ -82,7 +82,7 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
     if dev { router.merge(dev::router()) } else { router }
 }
 
-/// The calls of a process that only works.
+/// Returns the router of a worker process: health, readiness, metrics and information.
 pub(super) fn probes() -> axum::Router<App> {
     system::router().split_for_parts().0
 }

@@ -1,4 +1,4 @@
-//! Nodes that workspaces have to themselves.
+//! Node pools: dedicated nodes of workspaces.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,39 +13,40 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{AtNodePool, InWorkspace};
-use crate::api::edge::SignedIn;
+use super::path_params::{NodePoolPath, WorkspacePath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(delete))
 }
 
-/// Nodes that a workspace has to itself. All pods of a workspace that has any run on them.
+/// Dedicated nodes of a workspace. All pods of a workspace with node pools run on them.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = NodePool)]
 struct NodePoolView {
-    /// Which pool.
+    /// Id of the node pool.
     #[schema(example = "npl_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// Its name, unique in the workspace. Pods choose a pool by the label `hexabase.ai/node-pool` of its nodes.
+    /// Name, unique in the workspace. Its nodes carry it as the label `hexabase.ai/node-pool`, by which pods select a
+    /// pool.
     #[schema(example = "gpu")]
     name: String,
-    /// What kind of nodes.
+    /// Class of the nodes.
     #[schema(example = "a100")]
     class: String,
-    /// How many nodes it should have.
+    /// Desired number of nodes.
     nodes: u16,
-    /// The nodes it has.
+    /// Names of the nodes that run pods of the workspace.
     assigned: Vec<String>,
-    /// Nodes that are being emptied, to be given back.
+    /// Names of the nodes that are being drained before they are released.
     releasing: Vec<String>,
-    /// When it was asked for.
+    /// Creation time.
     created_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     version: u64,
 }
 
@@ -64,20 +65,20 @@ impl From<PoolState> for NodePoolView {
     }
 }
 
-/// A pool, and the task that brings its nodes.
+/// Node pool, and the task that provides its nodes.
 #[derive(Debug, Serialize, ToSchema)]
 struct NodePoolWithTask {
-    /// The pool.
+    /// Created node pool.
     #[serde(flatten)]
     pool: NodePoolView,
-    /// The task that shows how far it is.
+    /// Id of the task.
     task_id: String,
 }
 
-/// A task that nodes wait for.
+/// Task that releases the nodes of a pool.
 #[derive(Debug, Serialize, ToSchema)]
 struct NodePoolTask {
-    /// The task that shows how far it is.
+    /// Id of the task.
     task_id: String,
 }
 
@@ -85,70 +86,76 @@ fn location(organization: OrganizationId, workspace: WorkspaceId, task: TaskId) 
     format!("/api/v1/organizations/{organization}/workspaces/{workspace}/tasks/{task}")
 }
 
-/// What a new pool is like.
+/// Node pool to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewNodePool {
-    /// Its name, unique in the workspace: a DNS label.
+    /// Name, unique in the workspace: a DNS label.
     #[schema(example = "gpu")]
     name: String,
-    /// What kind of nodes, in the words of whoever operates the installation.
+    /// Class of the nodes, as defined by the operator of the installation.
     #[schema(example = "a100")]
     class: String,
-    /// How many, 1 to 100.
+    /// Desired number of nodes, 1 to 100.
     #[schema(example = 2)]
     nodes: u16,
 }
 
-/// Give a workspace nodes of its own, if its plan has them. They come as far as there are free ones, and the workspace's pods
-/// move there as they are made anew.
+/// Create a node pool
+///
+/// Requires a plan with dedicated nodes. Free nodes are assigned as they become available, and the pods of the
+/// workspace move to them as they are recreated.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/node-pools", tag = "Workspaces",
-    params(InWorkspace), request_body = NewNodePool,
+    params(WorkspacePath), request_body = NewNodePool,
     responses((status = 202, body = NodePoolWithTask), Problems),
     extensions(("x-hexabase-action" = json!("node_pools.manage"))))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-    Body(wanted): Body<NewNodePool>,
-) -> Answer<Reply<NodePoolWithTask>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    Body(body): Body<NewNodePool>,
+) -> ApiResult<ApiResponse<NodePoolWithTask>> {
     let mut check = Check::default();
-    let name = check.field("name", Slug::parse(&wanted.name));
-    let class = check.field("class", NodeClass::parse(&wanted.class));
+    let name = check.field("name", Slug::parse(&body.name));
+    let class = check.field("class", NodeClass::parse(&body.class));
     let (name, class) = check.all((name, class))?;
-    let command = CreateNodePool { name, class, nodes: wanted.nodes };
-    let made = app.platform.node_pools().create(&caller, at.org, at.ws, &command).await?;
-    let (pool, task): (NodePool, TaskId) = (made.value.pool, made.value.task_id);
+    let command = CreateNodePool { name, class, nodes: body.nodes };
+    let created = app.platform.node_pools().create(&caller, path.org, path.ws, &command).await?;
+    let (pool, task): (NodePool, TaskId) = (created.value.pool, created.value.task_id);
     let version = pool.version;
     let pool = PoolState { pool, nodes: PoolNodes::default() }.into();
-    let shown = NodePoolWithTask { pool, task_id: task.to_string() };
-    Ok(Reply::accepted(location(at.org, at.ws, task), shown).version(version).replayed(made.replayed))
+    let view = NodePoolWithTask { pool, task_id: task.to_string() };
+    Ok(ApiResponse::accepted(location(path.org, path.ws, task), view)
+        .version(version)
+        .replayed(created.replayed))
 }
 
-/// List the pools of a workspace, with the nodes they have.
+/// List the node pools of a workspace, with their nodes
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/node-pools", tag = "Workspaces",
-    params(InWorkspace), responses((status = 200, body = List<NodePoolView>), Problems),
+    params(WorkspacePath), responses((status = 200, body = List<NodePoolView>), Problems),
     extensions(("x-hexabase-action" = json!("workspace.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-) -> Answer<Json<List<NodePoolView>>> {
-    let pools = app.platform.node_pools().list(&caller, at.org, at.ws).await?;
-    Ok(Json(List::whole(pools.into_iter().map(NodePoolView::from).collect())))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<Json<List<NodePoolView>>> {
+    let pools = app.platform.node_pools().list(&caller, path.org, path.ws).await?;
+    Ok(Json(List::complete(pools.into_iter().map(NodePoolView::from).collect())))
 }
 
-/// Give nodes back: they take nothing new, are emptied, and are others' to have then.
+/// Delete a node pool
+///
+/// Its nodes are cordoned, drained, and then available to other workspaces.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/node-pools/{id}", tag = "Workspaces",
-    params(AtNodePool), responses((status = 202, body = NodePoolTask), Problems),
+    params(NodePoolPath), responses((status = 202, body = NodePoolTask), Problems),
     extensions(("x-hexabase-action" = json!("node_pools.manage"))))]
 async fn delete(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtNodePool>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<NodePoolPath>,
     expected: IfMatch,
-) -> Answer<Reply<NodePoolTask>> {
+) -> ApiResult<ApiResponse<NodePoolTask>> {
     let pools = app.platform.node_pools();
-    let task = pools.delete(&caller, at.org, at.ws, at.id, expected.version()).await?;
-    Ok(Reply::accepted(location(at.org, at.ws, task), NodePoolTask { task_id: task.to_string() }))
+    let task = pools.delete(&caller, path.org, path.ws, path.id, expected.version()).await?;
+    Ok(ApiResponse::accepted(location(path.org, path.ws, task), NodePoolTask { task_id: task.to_string() }))
 }

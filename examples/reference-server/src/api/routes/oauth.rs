@@ -1,5 +1,5 @@
-//! What clients ask for themselves: tokens, and what tokens are worth. Errors are those of OAuth 2.0 (RFC 6749
-//! section 5.2).
+//! OAuth 2.0 endpoints that clients call directly: token, device authorization, userinfo, revocation and
+//! introspection. Errors are those of OAuth 2.0 (RFC 6749 section 5.2).
 
 use axum::Json;
 use axum::body::Bytes;
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::edge::Visitor;
+use crate::api::edge::ClientOrigin;
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -26,57 +26,60 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(introspect))
 }
 
-/// Decoded pairs of a query or a form.
+/// Parses the pairs of a query string or a form.
 pub(super) fn pairs(text: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(text).into_owned().collect()
 }
 
-/// A body of `application/x-www-form-urlencoded`.
+/// Body of type `application/x-www-form-urlencoded`.
 pub(super) struct Form(pub(super) Parameters);
 
 impl<S: Send + Sync> FromRequest<S> for Form {
-    type Rejection = Refused;
+    type Rejection = OAuthErrorResponse;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let unreadable = |description: &str| Refused {
+    async fn from_request(request: Request, state: &S) -> Result<Self, OAuthErrorResponse> {
+        let invalid_request = |description: &str| OAuthErrorResponse {
             status: StatusCode::BAD_REQUEST,
             error: "invalid_request",
             description: description.to_owned(),
             challenge: None,
         };
-        let kind =
-            request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(unreadable("send a form: application/x-www-form-urlencoded"));
+        let content_type = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|content_type| content_type.to_str().ok())
+            .unwrap_or_default();
+        let content_type = content_type.split(';').next().unwrap_or_default().trim();
+        if !content_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(invalid_request("the body must be a form: application/x-www-form-urlencoded"));
         }
         let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|_| unreadable("the body cannot be read"))?;
+        let body = body.map_err(|_| invalid_request("the body cannot be read"))?;
         Ok(Self(Parameters::new(pairs(&body))))
     }
 }
 
-/// An error in the words of OAuth 2.0.
+/// Error response of OAuth 2.0.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OAuthError)]
-pub(super) struct Refused {
+pub(super) struct OAuthErrorResponse {
     #[serde(skip)]
     status: StatusCode,
-    /// The registered word.
+    /// Registered error code.
     #[schema(example = "invalid_grant")]
     error: &'static str,
-    /// What is wrong, and what to do about it.
+    /// Description of the error with its remedy.
     #[serde(rename = "error_description")]
     description: String,
     #[serde(skip)]
     challenge: Option<&'static str>,
 }
 
-impl From<OAuthError> for Refused {
+impl From<OAuthError> for OAuthErrorResponse {
     fn from(error: OAuthError) -> Self {
         match &error.source {
-            Some(source) if error.status() >= 500 => tracing::error!(?source, "a client was given nothing"),
-            source => tracing::debug!(%error, ?source, "a client was given nothing"),
+            Some(source) if error.status() >= 500 => tracing::error!(?source, "OAuth request failed"),
+            source => tracing::debug!(%error, ?source, "OAuth request rejected"),
         }
         Self {
             status: StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -91,7 +94,7 @@ impl From<OAuthError> for Refused {
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for OAuthErrorResponse {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(&self)).into_response();
         let headers = response.headers_mut();
@@ -109,43 +112,49 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
 }
 
-/// Get tokens for a grant: `authorization_code`, `refresh_token`, `urn:ietf:params:oauth:grant-type:device_code` or
+/// Request tokens for a grant
+///
+/// Supports the grant types `authorization_code`, `refresh_token`, `urn:ietf:params:oauth:grant-type:device_code` and
 /// `urn:ietf:params:oauth:grant-type:token-exchange`.
 #[utoipa::path(post, path = "/oauth2/token", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object), (status = 400, body = Refused), (status = 401, body = Refused)))]
+    responses((status = 200, body = Object), (status = 400, body = OAuthErrorResponse), (status = 401, body = OAuthErrorResponse)))]
 async fn token(
     State(app): State<App>,
-    Visitor(origin): Visitor,
+    ClientOrigin(origin): ClientOrigin,
     headers: HeaderMap,
     Form(form): Form,
-) -> Result<Json<TokenResponse>, Refused> {
+) -> Result<Json<TokenResponse>, OAuthErrorResponse> {
     Ok(Json(app.auth.token(authorization(&headers), &form, &origin).await?))
 }
 
-/// Begin to sign in where there is no browser (RFC 8628).
+/// Start a device authorization
+///
+/// Signs a user in on a device without a browser (RFC 8628).
 #[utoipa::path(post, path = "/oauth2/device_authorization", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object), (status = 400, body = Refused), (status = 401, body = Refused)))]
+    responses((status = 200, body = Object), (status = 400, body = OAuthErrorResponse), (status = 401, body = OAuthErrorResponse)))]
 async fn device_authorization(
     State(app): State<App>,
-    Visitor(origin): Visitor,
+    ClientOrigin(origin): ClientOrigin,
     headers: HeaderMap,
     Form(form): Form,
-) -> Result<Json<DeviceAuthorization>, Refused> {
+) -> Result<Json<DeviceAuthorization>, OAuthErrorResponse> {
     Ok(Json(app.auth.authorize_device(authorization(&headers), &form, &origin).await?))
 }
 
-/// Show who somebody is, to a client that they let know (OpenID Connect Core 1.0 section 5.3).
+/// Get the claims about the user
+///
+/// Returns the claims that the scopes of the access token include (OpenID Connect Core 1.0 section 5.3).
 #[utoipa::path(get, path = "/oauth2/userinfo", tag = "OIDC", security(("bearer" = [])),
-    responses((status = 200, body = Object), (status = 401, body = Refused)))]
-async fn userinfo(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Refused> {
+    responses((status = 200, body = Object), (status = 401, body = OAuthErrorResponse)))]
+async fn userinfo(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, OAuthErrorResponse> {
     let token = authorization(&headers).and_then(|value| value.split_once(' '));
     let token =
         token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
     let Some(token) = token else {
-        // Whoever shows nothing is told how, and not that it was wrong (RFC 6750 section 3.1).
-        return Err(Refused {
+        // A request without a token gets the challenge without an error code (RFC 6750 section 3.1).
+        return Err(OAuthErrorResponse {
             status: StatusCode::UNAUTHORIZED,
             error: "invalid_token",
             description: "send Authorization: Bearer and an access token".to_owned(),
@@ -155,35 +164,41 @@ async fn userinfo(State(app): State<App>, headers: HeaderMap) -> Result<Json<Val
     Ok(Json(app.auth.userinfo(token).await?))
 }
 
-/// The same, for clients that prefer to post.
+/// Get the claims about the user, with POST
+///
+/// Same as `GET /oauth2/userinfo`.
 #[utoipa::path(post, path = "/oauth2/userinfo", tag = "OIDC", security(("bearer" = [])),
-    responses((status = 200, body = Object), (status = 401, body = Refused)))]
-async fn userinfo_by_form(app: State<App>, headers: HeaderMap) -> Result<Json<Value>, Refused> {
+    responses((status = 200, body = Object), (status = 401, body = OAuthErrorResponse)))]
+async fn userinfo_by_form(app: State<App>, headers: HeaderMap) -> Result<Json<Value>, OAuthErrorResponse> {
     userinfo(app, headers).await
 }
 
-/// Give a token back (RFC 7009): the session that it is of ends.
+/// Revoke a token
+///
+/// Ends the session of the token (RFC 7009). Succeeds if the token is already invalid.
 #[utoipa::path(post, path = "/oauth2/revoke", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "It is not good any more."), (status = 401, body = Refused)))]
+    responses((status = 200, description = "The token is invalid."), (status = 401, body = OAuthErrorResponse)))]
 async fn revoke(
     State(app): State<App>,
-    Visitor(origin): Visitor,
+    ClientOrigin(origin): ClientOrigin,
     headers: HeaderMap,
     Form(form): Form,
-) -> Result<StatusCode, Refused> {
+) -> Result<StatusCode, OAuthErrorResponse> {
     app.auth.revoke_token(authorization(&headers), &form, &origin).await?;
     Ok(StatusCode::OK)
 }
 
-/// Find out whether a token of one's own is good (RFC 7662).
+/// Introspect a token
+///
+/// Reports tokens of other clients as inactive (RFC 7662).
 #[utoipa::path(post, path = "/oauth2/introspect", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object), (status = 401, body = Refused)))]
+    responses((status = 200, body = Object), (status = 401, body = OAuthErrorResponse)))]
 async fn introspect(
     State(app): State<App>,
     headers: HeaderMap,
     Form(form): Form,
-) -> Result<Json<Value>, Refused> {
+) -> Result<Json<Value>, OAuthErrorResponse> {
     Ok(Json(app.auth.introspect(authorization(&headers), &form).await?))
 }

@@ -14,13 +14,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::field::optional;
-use super::place::InOrganization;
+use super::optional_field::parse_optional;
+use super::path_params::OrganizationPath;
 use super::plans::MoneyView;
-use crate::api::edge::SignedIn;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -30,31 +30,31 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(overview))
 }
 
-/// Who buys workspaces: people with roles, a plan, and what belongs to them.
+/// Organization: members with roles, a plan, and workspaces.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Organization)]
 pub(super) struct OrganizationView {
-    /// Which organization.
+    /// Id of the organization.
     #[schema(example = "org_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// Its name, unique in the installation.
+    /// Name, unique in the installation.
     #[schema(example = "acme")]
     name: String,
-    /// The name to show.
+    /// Name for display.
     #[schema(example = "ACME Inc.")]
     display_name: String,
-    /// Whether it was made for one person at their first sign-in.
+    /// `true` if the organization was created for one person at their first sign-in.
     personal: bool,
-    /// The plan that limits how many members and workspaces it may have.
+    /// Id of the plan that limits the numbers of members and workspaces.
     #[schema(example = "starter")]
     plan_id: String,
-    /// When deletion with everything in it was asked for.
+    /// Time at which deletion with all workspaces was requested; null otherwise.
     deletion_requested_at: Option<Timestamp>,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Timestamp,
-    /// Raised by every change to anything in it.
+    /// Version, incremented by every change inside the organization.
     version: u64,
 }
 
@@ -74,12 +74,12 @@ impl From<Organization> for OrganizationView {
     }
 }
 
-/// An organization, and what the caller is in it.
+/// Organization with the role of the caller.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OwnOrganization {
     #[serde(flatten)]
     organization: OrganizationView,
-    /// The caller's role.
+    /// Role of the caller: `owner`, `admin`, `billing` or `member`.
     #[schema(example = "owner")]
     role: String,
 }
@@ -90,146 +90,150 @@ impl From<(Organization, Member)> for OwnOrganization {
     }
 }
 
-/// What a new organization is like.
+/// Organization to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewOrganization {
-    /// Its name, unique in the installation: a DNS label.
+    /// Name, unique in the installation: a DNS label.
     #[schema(example = "acme")]
     name: String,
-    /// The name to show.
+    /// Name for display.
     #[schema(example = "ACME Inc.")]
     display_name: String,
 }
 
-/// Make an organization. The caller becomes its owner.
+/// Create an organization
+///
+/// The caller becomes its owner.
 #[utoipa::path(post, path = "/api/v1/organizations", tag = "Organizations", request_body = NewOrganization,
     responses((status = 201, body = OrganizationView), Problems))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Body(wanted): Body<NewOrganization>,
-) -> Answer<Reply<OrganizationView>> {
+    Authenticated(caller): Authenticated,
+    Body(body): Body<NewOrganization>,
+) -> ApiResult<ApiResponse<OrganizationView>> {
     let mut check = Check::default();
-    let name = check.field("name", Slug::parse(&wanted.name));
-    let display_name = check.field("display_name", DisplayName::parse(&wanted.display_name));
+    let name = check.field("name", Slug::parse(&body.name));
+    let display_name = check.field("display_name", DisplayName::parse(&body.display_name));
     let (name, display_name) = check.all((name, display_name))?;
-    let made =
+    let created =
         app.platform.organizations().create(&caller, &CreateOrganization { name, display_name }).await?;
-    let (version, location) = (made.value.version, format!("/api/v1/organizations/{}", made.value.id));
-    Ok(Reply::created(location, made.value.into()).version(version).replayed(made.replayed))
+    let (version, location) = (created.value.version, format!("/api/v1/organizations/{}", created.value.id));
+    Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
 }
 
-/// List the organizations that you belong to.
+/// List the organizations of the caller
 #[utoipa::path(get, path = "/api/v1/organizations", tag = "Organizations", params(PageQuery),
     responses((status = 200, body = List<OwnOrganization>), Problems))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
+    Authenticated(caller): Authenticated,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<OwnOrganization>>> {
+) -> ApiResult<Json<List<OwnOrganization>>> {
     let page = app.platform.organizations().list(&caller, &pager.request(&query)?).await?;
     pager.list(page, OwnOrganization::from)
 }
 
-/// Show an organization.
-#[utoipa::path(get, path = "/api/v1/organizations/{org}", tag = "Organizations", params(InOrganization),
+/// Get an organization
+#[utoipa::path(get, path = "/api/v1/organizations/{org}", tag = "Organizations", params(OrganizationPath),
     responses((status = 200, body = OrganizationView), Problems),
     extensions(("x-hexabase-action" = json!("organization.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-) -> Answer<Reply<OrganizationView>> {
-    let found = app.platform.organizations().get(&caller, at.org).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<ApiResponse<OrganizationView>> {
+    let found = app.platform.organizations().get(&caller, path.org).await?;
     let version = found.version;
-    Ok(Reply::ok(found.into()).version(version))
+    Ok(ApiResponse::ok(found.into()).version(version))
 }
 
-/// What to change about an organization.
+/// Changes to an organization. Absent fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct OrganizationChange {
-    /// The name to show.
+struct OrganizationPatch {
+    /// Name for display.
     display_name: Option<String>,
 }
 
-/// Change an organization.
-#[utoipa::path(patch, path = "/api/v1/organizations/{org}", tag = "Organizations", params(InOrganization),
-    request_body = OrganizationChange, responses((status = 200, body = OrganizationView), Problems),
+/// Update an organization
+#[utoipa::path(patch, path = "/api/v1/organizations/{org}", tag = "Organizations", params(OrganizationPath),
+    request_body = OrganizationPatch, responses((status = 200, body = OrganizationView), Problems),
     extensions(("x-hexabase-action" = json!("organization.update"))))]
 async fn update(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     expected: IfMatch,
-    Body(wanted): Body<OrganizationChange>,
-) -> Answer<Reply<OrganizationView>> {
+    Body(body): Body<OrganizationPatch>,
+) -> ApiResult<ApiResponse<OrganizationView>> {
     let mut check = Check::default();
-    let display_name = check.field("display_name", optional(&wanted.display_name, DisplayName::parse));
+    let display_name = check.field("display_name", parse_optional(&body.display_name, DisplayName::parse));
     let display_name = check.all(display_name)?;
     let organizations = app.platform.organizations();
-    let changed = organizations.update(&caller, at.org, display_name, expected.version()).await?;
+    let changed = organizations.update(&caller, path.org, display_name, expected.version()).await?;
     let version = changed.version;
-    Ok(Reply::ok(changed.into()).version(version))
+    Ok(ApiResponse::ok(changed.into()).version(version))
 }
 
-/// How to remove an organization.
+/// Option of the deletion.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DeleteQuery {
-    /// Whether to remove the workspaces in it, too.
+    /// `true` to delete the workspaces of the organization, too.
     #[serde(default)]
     cascade: bool,
 }
 
-/// Remove an organization. While there are workspaces in it, this is refused unless `cascade=true`; then they
-/// are removed first, and the organization goes with the last one.
+/// Delete an organization
+///
+/// Fails while it has workspaces, unless `cascade=true`: then they are deleted first, and the organization is deleted
+/// with the last one.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}", tag = "Organizations",
-    params(InOrganization, DeleteQuery),
-    responses((status = 204, description = "It is gone."),
-        (status = 202, description = "Its workspaces are being removed."), Problems),
+    params(OrganizationPath, DeleteQuery),
+    responses((status = 204, description = "The organization is deleted."),
+        (status = 202, description = "The workspaces of the organization are being deleted."), Problems),
     extensions(("x-hexabase-action" = json!("organization.delete"))))]
 async fn delete(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     expected: IfMatch,
     Query(query): Query<DeleteQuery>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let organizations = app.platform.organizations();
-    let gone = organizations.delete(&caller, at.org, query.cascade, expected.version()).await?;
-    Ok(if gone { StatusCode::NO_CONTENT } else { StatusCode::ACCEPTED }.into_response())
+    let deleted = organizations.delete(&caller, path.org, query.cascade, expected.version()).await?;
+    Ok(if deleted { StatusCode::NO_CONTENT } else { StatusCode::ACCEPTED }.into_response())
 }
 
-/// How much there is in an organization, against what its plan allows.
+/// Numbers of resources in an organization, with the limits of its plan.
 #[derive(Debug, Serialize, ToSchema)]
 struct OverviewView {
-    /// Which organization.
+    /// Id of the organization.
     organization_id: String,
-    /// Its plan.
+    /// Id of the plan.
     plan_id: String,
-    /// The people in it, open invitations included.
-    members: Used,
-    /// Its workspaces, those being removed included.
-    workspaces: Used,
-    /// Its open and expired invitations.
+    /// Members, including open invitations.
+    members: LimitUsage,
+    /// Workspaces, including those that are being deleted.
+    workspaces: LimitUsage,
+    /// Number of invitations, open and expired.
     invitations: u32,
-    /// Its service accounts.
+    /// Number of service accounts.
     service_accounts: u32,
-    /// What this month costs so far, by the present prices and without taxes; null while nothing is paid, and for those
-    /// who may not see it.
+    /// Cost of the current month so far, at the current prices and without taxes; null without a paid subscription,
+    /// and for callers who may not read billing data.
     month_to_date_cost: Option<MoneyView>,
 }
 
-/// How much of a limit is used.
+/// Use of a limit.
 #[derive(Debug, Serialize, ToSchema)]
-struct Used {
-    /// How many there are.
+struct LimitUsage {
+    /// Number of existing resources.
     used: u32,
-    /// How many the plan allows.
+    /// Maximum number of the plan.
     limit: u32,
 }
 
@@ -240,8 +244,8 @@ impl From<Overview> for OverviewView {
         Self {
             organization_id: overview.organization.id.to_string(),
             plan_id: overview.plan.id.to_string(),
-            members: Used { used: members + invitations, limit: limits.members },
-            workspaces: Used { used: workspaces, limit: limits.workspaces },
+            members: LimitUsage { used: members + invitations, limit: limits.members },
+            workspaces: LimitUsage { used: workspaces, limit: limits.workspaces },
             invitations,
             service_accounts,
             month_to_date_cost: overview.cost.map(MoneyView::from),
@@ -249,14 +253,16 @@ impl From<Overview> for OverviewView {
     }
 }
 
-/// Show how much there is in an organization, against what its plan allows.
+/// Get the numbers of resources in an organization
+///
+/// With the limits of its plan and the cost of the month.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/overview", tag = "Organizations",
-    params(InOrganization), responses((status = 200, body = OverviewView), Problems),
+    params(OrganizationPath), responses((status = 200, body = OverviewView), Problems),
     extensions(("x-hexabase-action" = json!("overview.read"))))]
 async fn overview(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-) -> Answer<Json<OverviewView>> {
-    Ok(Json(app.platform.organizations().overview(&caller, at.org).await?.into()))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<Json<OverviewView>> {
+    Ok(Json(app.platform.organizations().overview(&caller, path.org).await?.into()))
 }

@@ -1,4 +1,4 @@
-//! The pages that people see on their way into something: plain, without scripts, and never in somebody else's frame.
+//! HTML pages of sign-in and consent. They have no scripts and cannot be framed by other sites.
 
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_SECURITY_POLICY;
@@ -7,7 +7,7 @@ use hexabase_auth::issuer::{Consent, DeviceRequest};
 use hexabase_core::error::Error;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::api::problem::Refusal;
+use crate::api::problem::ApiError;
 
 const STYLE: &str = "body { font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 12vh auto; padding: 0 1rem }
 input, button, a.button { display: block; width: 100%; box-sizing: border-box; padding: .6rem; font: inherit; \
@@ -15,10 +15,10 @@ margin: .5rem 0; text-align: center }
 a.button { border: 1px solid #888; border-radius: .25rem; text-decoration: none; color: inherit }
 .aside { color: #555; font-size: .9em }";
 
-/// A page whose forms may lead to this server, and from here on to `beyond`.
-fn page(status: StatusCode, title: &str, beyond: &str, content: &Markup) -> Response {
+/// Renders a page. Its forms may lead to this server, and redirect from there to `form_destination`.
+fn page(status: StatusCode, title: &str, form_destination: &str, content: &Markup) -> Response {
     let policy = format!(
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {beyond}; base-uri 'none'; \
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {form_destination}; base-uri 'none'; \
          frame-ancestors 'none'"
     );
     let document = html! {
@@ -37,66 +37,68 @@ fn page(status: StatusCode, title: &str, beyond: &str, content: &Markup) -> Resp
         .into_response()
 }
 
-/// Scheme and host of an address: what a policy can name.
+/// Returns scheme and host of a URL, as a Content-Security-Policy names it.
 fn origin(url: &str) -> &str {
-    let authority = url.find("://").map_or(0, |place| place + 3);
-    let end = url[authority..].find(['/', '?', '#']).map_or(url.len(), |place| authority + place);
+    let authority = url.find("://").map_or(0, |index| index + 3);
+    let end = url[authority..].find(['/', '?', '#']).map_or(url.len(), |index| authority + index);
     &url[..end]
 }
 
-/// Something is wrong, and there is nowhere to send the browser.
-pub(super) struct Failure(Refusal);
+/// Page for an error that cannot be reported to a client by a redirect.
+pub(super) struct ErrorPage(ApiError);
 
-impl From<Error> for Failure {
+impl From<Error> for ErrorPage {
     fn from(error: Error) -> Self {
         Self(error.into())
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self(refusal)
+impl From<ApiError> for ErrorPage {
+    fn from(error: ApiError) -> Self {
+        Self(error)
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ErrorPage {
     fn into_response(self) -> Response {
         let content = html! {
             p { (self.0.detail()) "." }
-            p.aside { "Go back to where you came from and begin again. If that does not help, tell whoever runs it." }
+            p.aside { "Go back to the application and start again. If this happens again, contact the operator of this server." }
         };
-        page(self.0.status(), "This did not work", "", &content)
+        page(self.0.status(), "Request failed", "", &content)
     }
 }
 
-/// A way to sign in: what people call it, and where it begins.
-pub(super) struct Way {
+/// Sign-in provider to choose.
+pub(super) struct SignInOption {
+    /// Display name of the provider.
     pub(super) title: String,
-    pub(super) place: String,
+    /// URL to start the sign-in.
+    pub(super) url: String,
 }
 
-/// Which provider to sign in with.
-pub(super) fn choose_provider(ways: &[Way]) -> Response {
+/// Renders the choice of a sign-in provider.
+pub(super) fn choose_provider(options: &[SignInOption]) -> Response {
     let content = html! {
-        @for way in ways { a.button href=(way.place) { "Continue with " (way.title) } }
-        @if ways.is_empty() { p { "No way to sign in is set up on this server." } }
+        @for option in options { a.button href=(option.url) { "Continue with " (option.title) } }
+        @if options.is_empty() { p { "No sign-in provider is configured on this server." } }
     };
     page(StatusCode::OK, "Sign in", "", &content)
 }
 
-/// What a client learns and may do, in words.
-fn list_of(scopes: &[String], workspace: Option<&str>) -> Markup {
+/// Renders the list of permissions that a client requests.
+fn permissions(scopes: &[String], workspace: Option<&str>) -> Markup {
     let meaning = |scope: &str| match scope {
-        "profile" => Some("know your name"),
-        "email" => Some("know your e-mail address"),
-        "groups" => Some("know which groups you are in"),
-        "offline_access" => Some("go on until you end it among your sessions"),
+        "profile" => Some("read your name"),
+        "email" => Some("read your e-mail address"),
+        "groups" => Some("read your group memberships"),
+        "offline_access" => Some("keep this access until you end its session"),
         _ => None,
     };
     html! {
         ul {
-            @if let Some(workspace) = workspace { li { "get into the workspace " b { (workspace) } " as you" } }
-            li { "know who you are" }
+            @if let Some(workspace) = workspace { li { "access the workspace " b { (workspace) } " on your behalf" } }
+            li { "identify you" }
             @for scope in scopes.iter().filter_map(|scope| meaning(scope)) { li { (scope) } }
         }
     }
@@ -109,63 +111,63 @@ fn choice() -> Markup {
     }
 }
 
-/// Whether somebody agrees that a client gets in.
-pub(super) fn ask_consent(consent: &Consent, who: &str, csrf: &str) -> Response {
+/// Renders the consent page for a client.
+pub(super) fn ask_consent(consent: &Consent, user_name: &str, csrf: &str) -> Response {
     let destination = origin(&consent.redirect_uri);
     let content = html! {
-        p { "You are " b { (who) } ". Let " b { (consent.client_name) } ":" }
-        (list_of(&consent.scopes, consent.workspace.as_deref()))
+        p { "You are signed in as " b { (user_name) } ". Allow " b { (consent.client_name) } " to:" }
+        (permissions(&consent.scopes, consent.workspace.as_deref()))
         form method="post" action="/oauth2/authorize" {
             input type="hidden" name="continue" value=(consent.handle);
             input type="hidden" name="csrf" value=(csrf);
             (choice())
         }
-        p.aside { "You go on to " (destination) "." }
+        p.aside { "You will be redirected to " (destination) "." }
     };
-    page(StatusCode::OK, "Do you agree?", destination, &content)
+    page(StatusCode::OK, "Allow access?", destination, &content)
 }
 
-/// Which code a device shows.
-pub(super) fn ask_user_code(mistaken: bool) -> Response {
+/// Renders the page to enter the user code of a device.
+pub(super) fn ask_user_code(is_unknown: bool) -> Response {
     let content = html! {
-        @if mistaken { p { "There is no such code, or not any more." } }
+        @if is_unknown { p { "This code is unknown or has expired." } }
         form method="get" action="/oauth2/device" {
             label {
-                "The code that your device shows"
+                "Code shown on your device"
                 input name="user_code" placeholder="XXXX-XXXX" autocomplete="off" required autofocus;
             }
             button { "Continue" }
         }
     };
-    page(if mistaken { StatusCode::NOT_FOUND } else { StatusCode::OK }, "Connect a device", "", &content)
+    page(if is_unknown { StatusCode::NOT_FOUND } else { StatusCode::OK }, "Connect a device", "", &content)
 }
 
-/// Whether somebody agrees that a device gets in.
-pub(super) fn ask_device(request: &DeviceRequest, who: &str, csrf: &str) -> Response {
+/// Renders the consent page for a device.
+pub(super) fn ask_device(request: &DeviceRequest, user_name: &str, csrf: &str) -> Response {
     let content = html! {
-        p { "You are " b { (who) } ". A device shows the code " b { (request.user_code) } ". Let " b { (request.client_name) } " there:" }
-        (list_of(&request.scopes, request.workspace.as_deref()))
-        @if let Some(address) = &request.address { p { "It asks from " (address) "." } }
-        p { b { "Go on only if that device is in front of you and you began this yourself." } }
+        p { "You are signed in as " b { (user_name) } ". Allow " b { (request.client_name) } " on the device with the code " b { (request.user_code) } " to:" }
+        (permissions(&request.scopes, request.workspace.as_deref()))
+        @if let Some(address) = &request.address { p { "The request came from " (address) "." } }
+        p { b { "Continue only if the device is in front of you and you started this sign-in yourself." } }
         form method="post" action="/oauth2/device" {
             input type="hidden" name="user_code" value=(request.user_code);
             input type="hidden" name="csrf" value=(csrf);
             (choice())
         }
     };
-    page(StatusCode::OK, "Do you agree?", "", &content)
+    page(StatusCode::OK, "Allow access?", "", &content)
 }
 
-/// The device goes on, or not.
-pub(super) fn device_done(agreed: bool) -> Response {
+/// Renders the page after the decision about a device.
+pub(super) fn device_done(allowed: bool) -> Response {
     let content = html! {
-        @if agreed { p { "Your device is connected. You can close this page." } }
-        @else { p { "Your device was not let in. You can close this page." } }
+        @if allowed { p { "Your device is connected. You can close this page." } }
+        @else { p { "Your device did not get access. You can close this page." } }
     };
-    page(StatusCode::OK, "That is all", "", &content)
+    page(StatusCode::OK, if allowed { "Device connected" } else { "Access denied" }, "", &content)
 }
 
-/// Whether somebody wants to sign out.
+/// Renders the confirmation page for a logout.
 pub(super) fn ask_logout(parameters: &[(String, String)], csrf: &str) -> Response {
     let content = html! {
         form method="post" action="/oauth2/logout" {
@@ -174,11 +176,11 @@ pub(super) fn ask_logout(parameters: &[(String, String)], csrf: &str) -> Respons
             button { "Sign out" }
         }
     };
-    let beyond = parameters.iter().find(|(name, _)| name == "post_logout_redirect_uri");
-    page(StatusCode::OK, "Sign out?", beyond.map_or("", |(_, uri)| origin(uri)), &content)
+    let redirect_uri = parameters.iter().find(|(name, _)| name == "post_logout_redirect_uri");
+    page(StatusCode::OK, "Sign out?", redirect_uri.map_or("", |(_, uri)| origin(uri)), &content)
 }
 
-/// Somebody is signed out.
+/// Renders the page after a logout.
 pub(super) fn logout_done() -> Response {
     page(StatusCode::OK, "You are signed out", "", &html! { p { "You can close this page." } })
 }
@@ -188,7 +190,7 @@ mod tests {
     use super::origin;
 
     #[test]
-    fn a_policy_names_scheme_and_host() {
+    fn origin_is_scheme_and_host() {
         assert_eq!(origin("http://localhost:8000/callback?a=b"), "http://localhost:8000");
         assert_eq!(origin("https://grafana.example"), "https://grafana.example");
         assert_eq!(origin("http://127.0.0.1?x"), "http://127.0.0.1");

@@ -1,9 +1,10 @@
-//! How an organization pays. Card numbers never pass through here: the browser hands them to the payment provider.
+//! Payment methods of an organization. Browsers pass card numbers directly to the payment provider, never through this
+//! server.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use hexabase_auth::require_local;
+use hexabase_auth::require_local_path;
 use hexabase_core::billing::{PaymentMethod, SetupIntent};
 use hexabase_core::error::Result;
 use serde::{Deserialize, Serialize};
@@ -11,11 +12,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{AtPaymentMethod, InOrganization};
-use crate::api::edge::SignedIn;
+use super::path_params::{OrganizationPath, PaymentMethodPath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -28,17 +29,17 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(remove))
 }
 
-/// A way to pay.
+/// Payment method.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PaymentMethod)]
 pub(super) struct PaymentMethodView {
-    /// The payment provider's name for it.
+    /// Id of the payment method at the payment provider.
     #[schema(example = "pm_1Q0PsIJvEtkwdCNYMSaVuRz6")]
     id: String,
-    /// What it is, for people.
+    /// Description of the payment method for users.
     #[schema(example = "visa •••• 4242")]
     title: String,
-    /// Whether invoices are paid with it.
+    /// `true` if invoices are paid with the payment method.
     is_default: bool,
 }
 
@@ -48,67 +49,70 @@ impl From<PaymentMethod> for PaymentMethodView {
     }
 }
 
-/// Where to come back to.
+/// Options of a page at the payment provider.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Return {
-    /// A path of this server; the first page if not said.
+struct HostedPageRequest {
+    /// Path on this server to return to afterwards; `/` by default.
     #[schema(example = "/billing")]
     return_to: Option<String>,
 }
 
-impl Return {
-    /// As a URL. Nobody is sent to another server from here.
+impl HostedPageRequest {
+    /// Returns the URL to return to. Rejects other servers, so the page cannot be used for open redirects.
     fn url(self, app: &App) -> Result<String> {
         let path = self.return_to.unwrap_or_else(|| "/".to_owned());
-        require_local(&path)?;
-        Ok(format!("{}{path}", app.platform.settings().public_url))
+        require_local_path(&path)?;
+        Ok(format!("{}{path}", app.platform.config().public_url))
     }
 }
 
-/// A page of the payment provider.
+/// Page at the payment provider.
 #[derive(Debug, Serialize, ToSchema)]
 struct HostedPage {
-    /// Where to send the browser.
+    /// URL to send the browser to.
     url: String,
 }
 
-/// Get a page of the payment provider on which a way to pay is entered. The browser comes back to `return_to`.
+/// Create a page to enter a payment method
+///
+/// The payment provider hosts the page. The browser comes back to `return_to`.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/billing/checkout", tag = "Billing",
-    params(InOrganization), request_body = Return, responses((status = 200, body = HostedPage), Problems),
+    params(OrganizationPath), request_body = HostedPageRequest, responses((status = 200, body = HostedPage), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn checkout(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-    Body(wanted): Body<Return>,
-) -> Answer<Reply<HostedPage>> {
-    let made = app.platform.billing().checkout(&caller, at.org, &wanted.url(&app)?).await?;
-    Ok(Reply::ok(HostedPage { url: made.value }).replayed(made.replayed))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<HostedPageRequest>,
+) -> ApiResult<ApiResponse<HostedPage>> {
+    let created = app.platform.billing().checkout(&caller, path.org, &body.url(&app)?).await?;
+    Ok(ApiResponse::ok(HostedPage { url: created.value }).replayed(created.replayed))
 }
 
-/// Get a page of the payment provider on which ways to pay and invoices are managed. The browser comes back to
-/// `return_to`.
+/// Create a page to manage payment methods and invoices
+///
+/// The payment provider hosts the page. The browser comes back to `return_to`.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/billing/portal", tag = "Billing",
-    params(InOrganization), request_body = Return, responses((status = 200, body = HostedPage), Problems),
+    params(OrganizationPath), request_body = HostedPageRequest, responses((status = 200, body = HostedPage), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn portal(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-    Body(wanted): Body<Return>,
-) -> Answer<Reply<HostedPage>> {
-    let made = app.platform.billing().portal(&caller, at.org, &wanted.url(&app)?).await?;
-    Ok(Reply::ok(HostedPage { url: made.value }).replayed(made.replayed))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<HostedPageRequest>,
+) -> ApiResult<ApiResponse<HostedPage>> {
+    let created = app.platform.billing().portal(&caller, path.org, &body.url(&app)?).await?;
+    Ok(ApiResponse::ok(HostedPage { url: created.value }).replayed(created.replayed))
 }
 
-/// What a browser needs to enter a way to pay with the payment provider.
+/// Setup intent, with which a browser passes a payment method to the payment provider.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SetupIntent)]
 struct SetupIntentView {
-    /// The payment provider's name for it.
+    /// Id of the setup intent at the payment provider.
     id: String,
-    /// What the browser shows the payment provider.
+    /// Client secret for the browser. It is not returned again; a replay of the request lacks it.
     client_secret: String,
 }
 
@@ -118,84 +122,92 @@ impl From<SetupIntent> for SetupIntentView {
     }
 }
 
-/// Begin to enter a way to pay: the browser hands it to the payment provider with what is answered here, and names it to
-/// `POST payment-methods` afterwards.
+/// Create a setup intent
+///
+/// With it, a browser passes a payment method directly to the payment provider, and then attaches it with `POST
+/// /api/v1/organizations/{org}/billing/payment-methods`.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/billing/setup-intent", tag = "Billing",
-    params(InOrganization), responses((status = 200, body = SetupIntentView), Problems),
+    params(OrganizationPath), responses((status = 200, body = SetupIntentView), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn setup_intent(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-) -> Answer<Reply<SetupIntentView>> {
-    let made = app.platform.billing().setup_intent(&caller, at.org).await?;
-    Ok(Reply::ok(made.value.into()).replayed(made.replayed))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<ApiResponse<SetupIntentView>> {
+    let created = app.platform.billing().setup_intent(&caller, path.org).await?;
+    Ok(ApiResponse::ok(created.value.into()).replayed(created.replayed))
 }
 
-/// List the ways to pay, the default one first.
+/// List the payment methods, the default one first
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/payment-methods", tag = "Billing",
-    params(InOrganization), responses((status = 200, body = List<PaymentMethodView>), Problems),
+    params(OrganizationPath), responses((status = 200, body = List<PaymentMethodView>), Problems),
     extensions(("x-hexabase-action" = json!("billing.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-) -> Answer<Json<List<PaymentMethodView>>> {
-    let methods = app.platform.billing().payment_methods(&caller, at.org).await?;
-    Ok(Json(List::whole(methods.into_iter().map(PaymentMethodView::from).collect())))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<Json<List<PaymentMethodView>>> {
+    let methods = app.platform.billing().payment_methods(&caller, path.org).await?;
+    Ok(Json(List::complete(methods.into_iter().map(PaymentMethodView::from).collect())))
 }
 
-/// A way to pay that was entered with the payment provider.
+/// Payment method to attach, which was entered at the payment provider.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewPaymentMethod {
-    /// The payment provider's name for it.
+    /// Id of the payment method at the payment provider.
     #[schema(example = "pm_1Q0PsIJvEtkwdCNYMSaVuRz6")]
     payment_method: String,
 }
 
-/// Take on a way to pay that was entered with the payment provider. The first one is the default.
+/// Attach a payment method
+///
+/// It must have been entered at the payment provider. The first one becomes the default.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/billing/payment-methods", tag = "Billing",
-    params(InOrganization), request_body = NewPaymentMethod,
+    params(OrganizationPath), request_body = NewPaymentMethod,
     responses((status = 201, body = PaymentMethodView), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn add(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-    Body(wanted): Body<NewPaymentMethod>,
-) -> Answer<Reply<PaymentMethodView>> {
-    let made = app.platform.billing().add_payment_method(&caller, at.org, &wanted.payment_method).await?;
-    let location = format!("/api/v1/organizations/{}/billing/payment-methods", at.org);
-    Ok(Reply::created(location, made.value.into()).replayed(made.replayed))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<NewPaymentMethod>,
+) -> ApiResult<ApiResponse<PaymentMethodView>> {
+    let created = app.platform.billing().add_payment_method(&caller, path.org, &body.payment_method).await?;
+    let location = format!("/api/v1/organizations/{}/billing/payment-methods", path.org);
+    Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }
 
-/// Make a way to pay the default. What is open is paid with it at once.
+/// Set the default payment method
+///
+/// Open invoices are paid with it immediately.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/billing/payment-methods/{pm}/default", tag = "Billing",
-    params(AtPaymentMethod), responses((status = 204, description = "Invoices are paid with it."), Problems),
+    params(PaymentMethodPath), responses((status = 204, description = "Invoices are paid with the payment method."), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn choose(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtPaymentMethod>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<PaymentMethodPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.billing().choose_payment_method(&caller, at.org, &at.pm).await?;
+    app.platform.billing().choose_payment_method(&caller, path.org, &path.pm).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Give up a way to pay; not the last one while there is a subscription, and not the default one while there are others.
+/// Remove a payment method
+///
+/// The last one cannot be removed while there is a subscription, nor the default one while there are others.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/billing/payment-methods/{pm}", tag = "Billing",
-    params(AtPaymentMethod), responses((status = 204, description = "It is not used any more."), Problems),
+    params(PaymentMethodPath), responses((status = 204, description = "The payment method is removed."), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn remove(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtPaymentMethod>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<PaymentMethodPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.billing().remove_payment_method(&caller, at.org, &at.pm).await?;
+    app.platform.billing().remove_payment_method(&caller, path.org, &path.pm).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::problem::Problems;
-use crate::api::reply::List;
+use crate::api::response::List;
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -26,14 +26,14 @@ pub(super) fn quota_view(quota: &Quota) -> QuotaView {
     quota.iter().map(|(resource, amount)| (resource.to_string(), amount.to_string())).collect()
 }
 
-/// An amount of money.
+/// Amount of money.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Money)]
 pub(super) struct MoneyView {
-    /// In the currency's smallest unit.
+    /// Amount in minor units of the currency.
     #[schema(example = 4900)]
     amount: i64,
-    /// The currency's ISO 4217 code, in lower case.
+    /// ISO 4217 code of the currency, in lower case.
     #[schema(example = "usd")]
     currency: String,
 }
@@ -44,74 +44,74 @@ impl From<Money> for MoneyView {
     }
 }
 
-/// What a workspace of a kind gets, and what it costs.
+/// Plan of an organization: limits and price, and the quota of each of its workspaces.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Plan)]
 struct PlanView {
-    /// Which plan.
+    /// Id of the plan.
     #[schema(example = "starter")]
     id: String,
-    /// The name to show.
+    /// Name for display.
     name: String,
-    /// One sentence for whoever chooses.
+    /// Description of the plan, in one sentence.
     description: String,
-    /// What it costs; null for a free plan.
+    /// Price; null for a free plan.
     price: Option<PriceView>,
-    /// What the workloads of one workspace may use together.
+    /// Quota of the workloads of one workspace.
     #[schema(example = json!({"cpu": "2", "memory": "4Gi"}))]
     quota: QuotaView,
-    /// How many of each thing there may be.
+    /// Maximum numbers of resources.
     limits: LimitsView,
-    /// How strictly pods are kept apart from the host: `baseline` or `restricted`.
+    /// Isolation of pods from the host: `baseline` or `restricted`.
     isolation: String,
-    /// Where the images of pods may come from: registries, or paths in them. From anywhere if there are none.
+    /// Registries, or paths in them, that the images of pods may come from. Empty: any registry.
     image_sources: Vec<String>,
-    /// Whether workspaces may have nodes of their own.
+    /// `true` if workspaces may have dedicated nodes.
     dedicated_nodes: bool,
-    /// The Kubernetes versions a workspace may run; the last one is the default.
+    /// Kubernetes versions that a workspace may run, oldest first. The last one is the default.
     kubernetes_versions: Vec<String>,
 }
 
-/// What a plan costs.
+/// Price of a plan.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Price)]
 struct PriceView {
-    /// Per month.
+    /// Price per month.
     monthly: MoneyView,
-    /// Per year; null when it cannot be paid by the year.
+    /// Price per year; null if the plan cannot be paid yearly.
     yearly: Option<MoneyView>,
-    /// What workspaces cost beyond those included; null when they are all included.
+    /// Price of workspaces beyond the included ones; null if all are included.
     workspace: Option<UnitPriceView>,
-    /// What nodes cost that workspaces have to themselves; null when they cost nothing of their own.
+    /// Price of dedicated nodes; null if they are free of charge.
     node: Option<UnitPriceView>,
-    /// What usage costs beyond what is included, by meter: `network_transmit` and its like.
+    /// Price of usage beyond the included amounts, by meter, such as `network_transmit`; only meters that are charged.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     usage: BTreeMap<&'static str, UsagePriceView>,
-    /// For how many days nothing is charged at first.
+    /// Length of the trial in days, during which nothing is charged; 0 for no trial.
     trial_days: u32,
 }
 
-/// What usage costs.
+/// Price of usage.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsagePrice)]
 struct UsagePriceView {
-    /// `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
+    /// Unit of the meter: `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
     unit: &'static str,
-    /// How much of it a month includes; a year includes twelve times as much.
+    /// Included amount per month, in units; a year includes twelve times as much.
     included: u32,
-    /// What a thousand more cost.
+    /// Price of 1,000 further units.
     per_thousand: MoneyView,
 }
 
-/// What one more of something costs.
+/// Price of one further unit.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UnitPrice)]
 struct UnitPriceView {
-    /// How many the plan itself pays for.
+    /// Number of units that the price of the plan includes.
     included: u32,
-    /// Per month for each further one.
+    /// Price per month of each further unit.
     monthly: MoneyView,
-    /// Per year for each further one; null when the plan cannot be paid by the year.
+    /// Price per year of each further unit; null if the plan cannot be paid yearly.
     yearly: Option<MoneyView>,
 }
 
@@ -125,19 +125,19 @@ impl From<UnitPrice> for UnitPriceView {
     }
 }
 
-/// How many of each thing there may be.
+/// Maximum numbers of resources.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Limits)]
 struct LimitsView {
-    /// Workspaces in an organization.
+    /// Maximum number of workspaces of an organization.
     workspaces: u32,
-    /// Members of an organization.
+    /// Maximum number of members of an organization.
     members: u32,
-    /// Projects in a workspace.
+    /// Maximum number of projects of a workspace.
     projects: u32,
-    /// Groups in a workspace.
+    /// Maximum number of groups of a workspace.
     groups: u32,
-    /// Custom roles in a project.
+    /// Maximum number of custom roles of a project.
     roles_per_project: u32,
 }
 
@@ -181,9 +181,11 @@ impl From<&Plan> for PlanView {
     }
 }
 
-/// List the plans that are sold, in the order in which they are shown. Nobody needs to be signed in for this.
+/// List the plans that are sold, in display order
+///
+/// Requires no credentials.
 #[utoipa::path(get, path = "/api/v1/plans", tag = "Billing", security(()),
     responses((status = 200, body = List<PlanView>), Problems))]
 async fn list(State(app): State<App>) -> Json<List<PlanView>> {
-    Json(List::whole(app.platform.plans().sold().map(PlanView::from).collect()))
+    Json(List::complete(app.platform.plans().available().map(PlanView::from).collect()))
 }

@@ -16,14 +16,14 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::field::{clearable, given, optional};
-use super::place::{InProject, InWorkspace};
+use super::optional_field::{nullable, parse_nullable, parse_optional};
+use super::path_params::{ProjectPath, WorkspacePath};
 use super::plans::{QuotaView, quota_view};
-use super::tree::{Tree, TreeQuery, View, tree};
-use crate::api::edge::SignedIn;
+use super::tree_list::{Tree, TreeQuery, View, build_tree};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -34,35 +34,35 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(usage))
 }
 
-/// A part of a workspace: a namespace with a quota and roles of its own.
+/// Part of a workspace: a namespace with its own quota and roles.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Project)]
 struct ProjectView {
-    /// Which project.
+    /// Id of the project.
     #[schema(example = "prj_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// In which workspace.
+    /// Id of the workspace.
     workspace_id: String,
-    /// Its name, which is that of its namespace.
+    /// Name of the project and of its namespace.
     #[schema(example = "shop")]
     name: String,
-    /// The name to show.
+    /// Name for display; null if there is none.
     display_name: Option<String>,
-    /// The project it is part of; null for a root.
+    /// Id of the parent project; null for a root.
     parent_id: Option<String>,
-    /// What it may use, with the projects below it.
+    /// Maximum resource consumption of the project with its descendants.
     #[schema(example = json!({"cpu": "500m", "memory": "1Gi"}))]
     quota: QuotaView,
-    /// `pending` while the cluster does not follow it yet, `ready`, or `failed`.
+    /// `pending` until the cluster matches the project, then `ready`, or `failed`.
     #[schema(example = "ready")]
     phase: &'static str,
-    /// Why it failed, for people; empty when it did not.
+    /// Reason for which the namespace could not be created; empty otherwise.
     message: String,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Timestamp,
-    /// Raised by every change of the project itself.
+    /// Version, incremented by every change of the project itself.
     version: u64,
 }
 
@@ -89,20 +89,20 @@ impl ProjectView {
         }
     }
 
-    /// The project as it is now.
-    fn current((project, workspace): (Project, Workspace)) -> Reply<Self> {
+    /// Returns the response with the current state of a project.
+    fn current((project, workspace): (Project, Workspace)) -> ApiResponse<Self> {
         let version = project.version;
-        Reply::ok(Self::new(project, &workspace)).version(version)
+        ApiResponse::ok(Self::new(project, &workspace)).version(version)
     }
 }
 
-/// Reads a quota.
-fn quota(check: &mut Check, amounts: &QuotaView) -> Quota {
+/// Parses a quota.
+fn parse_quota(check: &mut Check, amounts: &QuotaView) -> Quota {
     let mut quota = Quota::new();
     for (name, amount) in amounts {
-        let place = format!("quota.{name}");
-        let resource: Option<Resource> = check.field(place.clone(), name.parse());
-        let amount: Option<Quantity> = check.field(place, amount.parse());
+        let field = format!("quota.{name}");
+        let resource: Option<Resource> = check.field(field.clone(), name.parse());
+        let amount: Option<Quantity> = check.field(field, amount.parse());
         if let (Some(resource), Some(amount)) = (resource, amount) {
             quota.set(resource, amount);
         }
@@ -110,18 +110,18 @@ fn quota(check: &mut Check, amounts: &QuotaView) -> Quota {
     quota
 }
 
-/// What a new project is like.
+/// Project to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewProject {
-    /// Its name, which is that of its namespace: a DNS label that is not reserved.
+    /// Name of the project and of its namespace: a DNS label that is not reserved.
     #[schema(example = "shop")]
     name: String,
-    /// The name to show.
+    /// Name for display; none by default.
     display_name: Option<String>,
-    /// The project it is part of; none for a root.
+    /// Id of the parent project; a root by default.
     parent_id: Option<String>,
-    /// What it may use: amounts by resource, as Kubernetes quantities.
+    /// Maximum resource consumption: amounts by resource, as Kubernetes quantities.
     #[serde(default)]
     #[schema(example = json!({"cpu": "500m", "memory": "1Gi"}))]
     quota: QuotaView,
@@ -131,161 +131,169 @@ impl NewProject {
     fn command(&self) -> Result<CreateProject> {
         let mut check = Check::default();
         let name = check.field("name", ProjectName::parse(&self.name));
-        let display_name = check.field("display_name", optional(&self.display_name, DisplayName::parse));
-        let parent_id = check.field("parent_id", optional(&self.parent_id, str::parse));
-        let quota = quota(&mut check, &self.quota);
+        let display_name =
+            check.field("display_name", parse_optional(&self.display_name, DisplayName::parse));
+        let parent_id = check.field("parent_id", parse_optional(&self.parent_id, str::parse));
+        let quota = parse_quota(&mut check, &self.quota);
         let (name, display_name, parent_id) = check.all((name, display_name, parent_id))?;
         Ok(CreateProject { name, display_name, parent_id, quota })
     }
 }
 
-/// Make a project. Its namespace is made in the background. A namespace of that name that somebody else made is
-/// never taken over: then the project is `failed`.
+/// Create a project
+///
+/// Its namespace is created in the background. An existing namespace that Hexabase did not create is never adopted:
+/// the project is then `failed`.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects", tag = "Projects",
-    params(InWorkspace), request_body = NewProject, responses((status = 201, body = ProjectView), Problems),
+    params(WorkspacePath), request_body = NewProject, responses((status = 201, body = ProjectView), Problems),
     extensions(("x-hexabase-action" = json!("projects.manage"))))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-    Body(wanted): Body<NewProject>,
-) -> Answer<Reply<ProjectView>> {
-    let made = app.platform.projects().create(&caller, at.org, at.ws, &wanted.command()?).await?;
-    let (project, workspace) = made.value;
-    let location = format!("/api/v1/organizations/{}/workspaces/{}/projects/{}", at.org, at.ws, project.id);
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    Body(body): Body<NewProject>,
+) -> ApiResult<ApiResponse<ProjectView>> {
+    let created = app.platform.projects().create(&caller, path.org, path.ws, &body.command()?).await?;
+    let (project, workspace) = created.value;
+    let location =
+        format!("/api/v1/organizations/{}/workspaces/{}/projects/{}", path.org, path.ws, project.id);
     let version = project.version;
     let view = ProjectView::new(project, &workspace);
-    Ok(Reply::created(location, view).version(version).replayed(made.replayed))
+    Ok(ApiResponse::created(location, view).version(version).replayed(created.replayed))
 }
 
-/// List the projects of a workspace.
+/// List the projects of a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects", tag = "Projects",
-    params(InWorkspace, TreeQuery), responses((status = 200, body = List<Tree<ProjectView>>), Problems),
+    params(WorkspacePath, TreeQuery), responses((status = 200, body = List<Tree<ProjectView>>), Problems),
     extensions(("x-hexabase-action" = json!("projects.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
     pager: Pager,
     Query(query): Query<TreeQuery>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     let page = pager.request(&query.page())?;
     match query.view {
         View::Flat => {
-            let (page, workspace) = app.platform.projects().list(&caller, at.org, at.ws, &page).await?;
+            let (page, workspace) = app.platform.projects().list(&caller, path.org, path.ws, &page).await?;
             Ok(pager.list(page, |project| ProjectView::new(project, &workspace))?.into_response())
         }
         View::Tree => {
-            let (all, workspace) = app.platform.projects().all(&caller, at.org, at.ws).await?;
+            let (all, workspace) = app.platform.projects().all(&caller, path.org, path.ws).await?;
             let node =
                 |project: Project| (project.id, project.parent_id, ProjectView::new(project, &workspace));
-            Ok(Json(List::whole(tree(all.into_iter().map(node).collect()))).into_response())
+            Ok(Json(List::complete(build_tree(all.into_iter().map(node).collect()))).into_response())
         }
     }
 }
 
-/// Show a project.
+/// Get a project
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}", tag = "Projects",
-    params(InProject), responses((status = 200, body = ProjectView), Problems),
+    params(ProjectPath), responses((status = 200, body = ProjectView), Problems),
     extensions(("x-hexabase-action" = json!("projects.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
-) -> Answer<Reply<ProjectView>> {
-    Ok(ProjectView::current(app.platform.projects().get(&caller, at.org, at.ws, at.prj).await?))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
+) -> ApiResult<ApiResponse<ProjectView>> {
+    Ok(ProjectView::current(app.platform.projects().get(&caller, path.org, path.ws, path.prj).await?))
 }
 
-/// What to change about a project; what is not given stays.
+/// Changes to a project. Absent fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ProjectChange {
-    /// The name to show; null removes it.
-    #[serde(default, deserialize_with = "given")]
+struct ProjectPatch {
+    /// Name for display; null removes it.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     display_name: Option<Option<String>>,
 }
 
-/// Change how a project is shown.
+/// Update a project
 #[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}", tag = "Projects",
-    params(InProject), request_body = ProjectChange, responses((status = 200, body = ProjectView), Problems),
+    params(ProjectPath), request_body = ProjectPatch, responses((status = 200, body = ProjectView), Problems),
     extensions(("x-hexabase-action" = json!("projects.manage"))))]
 async fn update(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
     expected: IfMatch,
-    Body(wanted): Body<ProjectChange>,
-) -> Answer<Reply<ProjectView>> {
+    Body(body): Body<ProjectPatch>,
+) -> ApiResult<ApiResponse<ProjectView>> {
     let mut check = Check::default();
-    let display_name = check.field("display_name", clearable(&wanted.display_name, DisplayName::parse));
+    let display_name = check.field("display_name", parse_nullable(&body.display_name, DisplayName::parse));
     let display_name = check.all(display_name)?;
-    let place = (at.org, at.ws, at.prj);
+    let scope = (path.org, path.ws, path.prj);
     let projects = app.platform.projects();
-    Ok(ProjectView::current(projects.update(&caller, place, display_name, expected.version()).await?))
+    Ok(ProjectView::current(projects.update(&caller, scope, display_name, expected.version()).await?))
 }
 
-/// Remove a project that has none below it. Its namespace goes with everything in it.
+/// Delete a project without children
+///
+/// Its namespace is deleted with everything in it.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}", tag = "Projects",
-    params(InProject), responses((status = 204, description = "It is gone, and its namespace follows."), Problems),
+    params(ProjectPath), responses((status = 204, description = "The project is deleted; its namespace follows."), Problems),
     extensions(("x-hexabase-action" = json!("projects.manage"))))]
 async fn delete(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
-    app.platform.projects().delete(&caller, (at.org, at.ws, at.prj), expected.version()).await?;
+) -> ApiResult<StatusCode> {
+    app.platform.projects().delete(&caller, (path.org, path.ws, path.prj), expected.version()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Set what a project may use: amounts by resource. What is not given is not limited, unless the project above
-/// limits it.
+/// Set the quota of a project
+///
+/// Amounts by resource. A resource without an amount is not limited, except by the quota of the parent project.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/quota", tag = "Projects",
-    params(InProject), request_body(content = QuotaView, example = json!({"cpu": "500m", "memory": "1Gi"})),
+    params(ProjectPath), request_body(content = QuotaView, example = json!({"cpu": "500m", "memory": "1Gi"})),
     responses((status = 200, body = ProjectView), Problems),
     extensions(("x-hexabase-action" = json!("projects.manage"))))]
 async fn set_quota(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
     expected: IfMatch,
-    Body(wanted): Body<QuotaView>,
-) -> Answer<Reply<ProjectView>> {
+    Body(body): Body<QuotaView>,
+) -> ApiResult<ApiResponse<ProjectView>> {
     let mut check = Check::default();
-    let quota = quota(&mut check, &wanted);
+    let quota = parse_quota(&mut check, &body);
     check.done()?;
-    let place = (at.org, at.ws, at.prj);
+    let scope = (path.org, path.ws, path.prj);
     let projects = app.platform.projects();
-    Ok(ProjectView::current(projects.set_quota(&caller, place, &quota, expected.version()).await?))
+    Ok(ProjectView::current(projects.set_quota(&caller, scope, &quota, expected.version()).await?))
 }
 
-/// What a project uses, against its quota.
+/// Resource usage of a project, with its quota.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ProjectUsage)]
 struct UsageView {
-    /// When it was measured; null while it never was.
+    /// Time of the measurement; null before the first one.
     observed_at: Option<Timestamp>,
-    /// What it may use.
+    /// Quota of the project.
     quota: QuotaView,
-    /// What it uses.
+    /// Usage of the project.
     used: QuotaView,
 }
 
-/// Show what a project uses, against its quota.
+/// Get the resource usage of a project
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/usage", tag = "Projects",
-    params(InProject), responses((status = 200, body = UsageView), Problems),
+    params(ProjectPath), responses((status = 200, body = UsageView), Problems),
     extensions(("x-hexabase-action" = json!("projects.read"))))]
 async fn usage(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
-) -> Answer<Json<UsageView>> {
-    let (project, workspace) = app.platform.projects().get(&caller, at.org, at.ws, at.prj).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
+) -> ApiResult<Json<UsageView>> {
+    let (project, workspace) = app.platform.projects().get(&caller, path.org, path.ws, path.prj).await?;
     let measured = workspace.status.usage.and_then(|usage| {
         let used = usage.projects.get(&project.id).map(quota_view)?;
         Some((usage.observed_at, used))
     });
-    let (observed_at, used) = measured.map_or((None, QuotaView::new()), |(at, used)| (Some(at), used));
+    let (observed_at, used) =
+        measured.map_or((None, QuotaView::new()), |(measured_at, used)| (Some(measured_at), used));
     Ok(Json(UsageView { observed_at, quota: quota_view(&project.quota), used }))
 }

@@ -1,4 +1,4 @@
-//! Roles: the presets, and those that projects make for themselves.
+//! Preset roles, and custom roles of projects.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,12 +14,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::field::optional;
-use super::place::{AtRole, InProject, InWorkspace};
-use crate::api::edge::SignedIn;
+use super::optional_field::parse_optional;
+use super::path_params::{ProjectPath, RolePath, WorkspacePath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -29,21 +29,21 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(get, update, delete))
 }
 
-/// What a role allows: some verbs on some resources, as Kubernetes writes it.
+/// Rule of a role, as in a Kubernetes Role.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Rule)]
 struct RuleView {
-    /// API groups; an empty text is the core group.
+    /// API groups; the core group is the empty string.
     #[schema(example = json!(["apps"]))]
     api_groups: Vec<String>,
-    /// Resources in the plural; a subresource is written `pods/log`.
+    /// Resources, in the plural; subresources as `pods/log`.
     #[schema(example = json!(["deployments"]))]
     resources: Vec<String>,
-    /// Verbs.
+    /// Verbs: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     #[schema(example = json!(["get", "list", "watch"]))]
     verbs: Vec<String>,
-    /// Names, to allow it on these objects only.
+    /// Names of single objects; all objects by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     resource_names: Vec<String>,
 }
@@ -62,56 +62,56 @@ impl From<RuleView> for Rule {
     }
 }
 
-/// A role that every workspace has.
+/// Role that every workspace has.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PresetRole)]
 struct PresetView {
-    /// Its name, which is also that of its ClusterRole.
+    /// Name of the role and of its ClusterRole.
     #[schema(example = "hexabase:project-editor")]
     name: String,
-    /// Where it is assigned: `workspace` or `project`.
+    /// Scope in which the role is assigned: `workspace` or `project`.
     scope: &'static str,
-    /// What it allows.
+    /// Rules of the role.
     rules: Vec<RuleView>,
 }
 
-/// List the roles that every workspace has.
+/// List the preset roles
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/roles", tag = "Roles",
-    params(InWorkspace), responses((status = 200, body = List<PresetView>), Problems),
+    params(WorkspacePath), responses((status = 200, body = List<PresetView>), Problems),
     extensions(("x-hexabase-action" = json!("roles.read"))))]
 async fn presets(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-) -> Answer<Json<List<PresetView>>> {
-    app.platform.roles().permit_read(&caller, (at.org, at.ws, None)).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<Json<List<PresetView>>> {
+    app.platform.roles().permit_read(&caller, (path.org, path.ws, None)).await?;
     let view = |preset: &PresetRole| PresetView {
         name: preset.to_string(),
         scope: if preset.is_for_workspace() { "workspace" } else { "project" },
         rules: preset_rules(*preset).into_iter().map(RuleView::from).collect(),
     };
-    Ok(Json(List::whole(PresetRole::ALL.iter().map(view).collect())))
+    Ok(Json(List::complete(PresetRole::ALL.iter().map(view).collect())))
 }
 
-/// A role that a project made for itself.
+/// Custom role of a project.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CustomRole)]
 struct RoleView {
-    /// Which role.
+    /// Id of the role.
     #[schema(example = "rol_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// In which project.
+    /// Id of the project.
     project_id: String,
-    /// Its name, unique in the project.
+    /// Name, unique in the project.
     #[schema(example = "deployer")]
     name: String,
-    /// What it allows.
+    /// Rules of the role.
     rules: Vec<RuleView>,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     version: u64,
 }
 
@@ -129,114 +129,116 @@ impl From<CustomRole> for RoleView {
     }
 }
 
-/// What a new role is like.
+/// Custom role to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewRole {
-    /// Its name, unique in the project: a DNS label.
+    /// Name, unique in the project: a DNS label.
     #[schema(example = "deployer")]
     name: String,
-    /// What it allows. It cannot reach over access control, impersonation or what belongs to the cluster.
+    /// Rules of the role. They cannot grant access control, impersonation or cluster-scoped resources.
     rules: Vec<RuleView>,
 }
 
-/// Make a role in a project.
+/// Create a custom role in a project
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/roles", tag = "Roles",
-    params(InProject), request_body = NewRole, responses((status = 201, body = RoleView), Problems),
+    params(ProjectPath), request_body = NewRole, responses((status = 201, body = RoleView), Problems),
     extensions(("x-hexabase-action" = json!("project_roles.manage"))))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
-    Body(wanted): Body<NewRole>,
-) -> Answer<Reply<RoleView>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
+    Body(body): Body<NewRole>,
+) -> ApiResult<ApiResponse<RoleView>> {
     let mut check = Check::default();
-    let name = check.field("name", Slug::parse(&wanted.name));
+    let name = check.field("name", Slug::parse(&body.name));
     let name = check.all(name)?;
-    let rules = wanted.rules.into_iter().map(Rule::from).collect();
-    let place = (at.org, at.ws, at.prj);
-    let made = app.platform.roles().create(&caller, place, &CreateRole { name, rules }).await?;
+    let rules = body.rules.into_iter().map(Rule::from).collect();
+    let scope = (path.org, path.ws, path.prj);
+    let created = app.platform.roles().create(&caller, scope, &CreateRole { name, rules }).await?;
     let location = format!(
         "/api/v1/organizations/{}/workspaces/{}/projects/{}/roles/{}",
-        at.org, at.ws, at.prj, made.value.id
+        path.org, path.ws, path.prj, created.value.id
     );
-    let version = made.value.version;
-    Ok(Reply::created(location, made.value.into()).version(version).replayed(made.replayed))
+    let version = created.value.version;
+    Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
 }
 
-/// List the roles of a project.
+/// List the custom roles of a project
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/roles", tag = "Roles",
-    params(InProject, PageQuery), responses((status = 200, body = List<RoleView>), Problems),
+    params(ProjectPath, PageQuery), responses((status = 200, body = List<RoleView>), Problems),
     extensions(("x-hexabase-action" = json!("roles.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InProject>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<RoleView>>> {
-    let place = (at.org, at.ws, at.prj);
-    let page = app.platform.roles().list(&caller, place, &pager.request(&query)?).await?;
+) -> ApiResult<Json<List<RoleView>>> {
+    let scope = (path.org, path.ws, path.prj);
+    let page = app.platform.roles().list(&caller, scope, &pager.request(&query)?).await?;
     pager.list(page, RoleView::from)
 }
 
-/// Show a role.
+/// Get a custom role
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/roles/{rol}", tag = "Roles",
-    params(AtRole), responses((status = 200, body = RoleView), Problems),
+    params(RolePath), responses((status = 200, body = RoleView), Problems),
     extensions(("x-hexabase-action" = json!("roles.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtRole>,
-) -> Answer<Reply<RoleView>> {
-    let found = app.platform.roles().get(&caller, (at.org, at.ws, at.prj), at.rol).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<RolePath>,
+) -> ApiResult<ApiResponse<RoleView>> {
+    let found = app.platform.roles().get(&caller, (path.org, path.ws, path.prj), path.rol).await?;
     let version = found.version;
-    Ok(Reply::ok(found.into()).version(version))
+    Ok(ApiResponse::ok(found.into()).version(version))
 }
 
-/// What to change about a role; what is not given stays.
+/// Changes to a custom role. Absent fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RoleChange {
-    /// Its name.
+struct RolePatch {
+    /// Name, unique in the project: a DNS label.
     name: Option<String>,
-    /// What it allows.
+    /// Rules of the role; replaces all rules.
     rules: Option<Vec<RuleView>>,
 }
 
-/// Change a role. Whoever has it has the new one.
+/// Update a custom role
+///
+/// The change applies to all groups that have the role.
 #[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/roles/{rol}",
-    tag = "Roles", params(AtRole), request_body = RoleChange,
+    tag = "Roles", params(RolePath), request_body = RolePatch,
     responses((status = 200, body = RoleView), Problems),
     extensions(("x-hexabase-action" = json!("project_roles.manage"))))]
 async fn update(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtRole>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<RolePath>,
     expected: IfMatch,
-    Body(wanted): Body<RoleChange>,
-) -> Answer<Reply<RoleView>> {
+    Body(body): Body<RolePatch>,
+) -> ApiResult<ApiResponse<RoleView>> {
     let mut check = Check::default();
-    let name = check.field("name", optional(&wanted.name, Slug::parse));
+    let name = check.field("name", parse_optional(&body.name, Slug::parse));
     let name = check.all(name)?;
-    let rules = wanted.rules.map(|rules| rules.into_iter().map(Rule::from).collect());
-    let (place, command) = ((at.org, at.ws, at.prj), UpdateRole { name, rules });
-    let changed = app.platform.roles().update(&caller, place, at.rol, &command, expected.version()).await?;
+    let rules = body.rules.map(|rules| rules.into_iter().map(Rule::from).collect());
+    let (scope, command) = ((path.org, path.ws, path.prj), UpdateRole { name, rules });
+    let changed = app.platform.roles().update(&caller, scope, path.rol, &command, expected.version()).await?;
     let version = changed.version;
-    Ok(Reply::ok(changed.into()).version(version))
+    Ok(ApiResponse::ok(changed.into()).version(version))
 }
 
-/// Remove a role that no group has.
+/// Delete a custom role that is not assigned
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/roles/{rol}",
-    tag = "Roles", params(AtRole), responses((status = 204, description = "It is gone."), Problems),
+    tag = "Roles", params(RolePath), responses((status = 204, description = "The role is deleted."), Problems),
     extensions(("x-hexabase-action" = json!("project_roles.manage"))))]
 async fn delete(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtRole>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<RolePath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
-    let place = (at.org, at.ws, at.prj);
-    app.platform.roles().delete(&caller, place, at.rol, expected.version()).await?;
+) -> ApiResult<StatusCode> {
+    let scope = (path.org, path.ws, path.prj);
+    app.platform.roles().delete(&caller, scope, path.rol, expected.version()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -13,34 +13,34 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{AtServiceAccount, InOrganization};
-use super::tokens::{TokenWithSecret, WantedToken};
-use crate::api::edge::SignedIn;
+use super::path_params::{OrganizationPath, ServiceAccountPath};
+use super::tokens::{TokenRequest, TokenWithSecret};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(remove)).routes(routes!(create_token))
 }
 
-/// Automation that belongs to an organization. It can be put in groups, and has API tokens.
+/// Identity for automation that belongs to an organization. It can be a member of groups, and has API tokens.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ServiceAccount)]
 struct ServiceAccountView {
-    /// Which user it is.
+    /// Id of the service account, which is a user id.
     #[schema(example = "usr_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// To which organization it belongs.
+    /// Id of the organization.
     organization_id: String,
-    /// Its name, unique in the organization.
+    /// Name, unique in the organization.
     name: String,
-    /// Who made it.
+    /// Id of the user who created the service account.
     created_by: String,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     version: u64,
 }
 
@@ -57,87 +57,91 @@ impl From<ServiceAccount> for ServiceAccountView {
     }
 }
 
-/// What a new service account is like.
+/// Service account to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewServiceAccount {
-    /// Its name, unique in the organization: a DNS label.
+    /// Name, unique in the organization: a DNS label.
     #[schema(example = "ci")]
     name: String,
-    /// `admin`, `billing` or `member`; `member` if not said.
-    #[serde(default = "member")]
+    /// Role in the organization: `admin`, `billing` or `member`; `member` by default.
+    #[serde(default = "default_role")]
     #[schema(default = "member")]
     role: String,
 }
 
-fn member() -> String {
+fn default_role() -> String {
     "member".to_owned()
 }
 
-/// Make a service account.
+/// Create a service account
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/service-accounts", tag = "Organizations",
-    params(InOrganization), request_body = NewServiceAccount,
+    params(OrganizationPath), request_body = NewServiceAccount,
     responses((status = 201, body = ServiceAccountView), Problems),
     extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-    Body(wanted): Body<NewServiceAccount>,
-) -> Answer<Reply<ServiceAccountView>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<NewServiceAccount>,
+) -> ApiResult<ApiResponse<ServiceAccountView>> {
     let mut check = Check::default();
-    let name = check.field("name", Slug::parse(&wanted.name));
-    let role = check.field("role", wanted.role.parse());
+    let name = check.field("name", Slug::parse(&body.name));
+    let role = check.field("role", body.role.parse());
     let (name, role) = check.all((name, role))?;
     let accounts = app.platform.service_accounts();
-    let made = accounts.create(&caller, at.org, &CreateServiceAccount { name, role }).await?;
-    let location = format!("/api/v1/organizations/{}/service-accounts/{}", at.org, made.value.id);
-    let version = made.value.version;
-    Ok(Reply::created(location, made.value.into()).version(version).replayed(made.replayed))
+    let created = accounts.create(&caller, path.org, &CreateServiceAccount { name, role }).await?;
+    let location = format!("/api/v1/organizations/{}/service-accounts/{}", path.org, created.value.id);
+    let version = created.value.version;
+    Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
 }
 
-/// List the service accounts of an organization.
+/// List the service accounts of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/service-accounts", tag = "Organizations",
-    params(InOrganization, PageQuery), responses((status = 200, body = List<ServiceAccountView>), Problems),
+    params(OrganizationPath, PageQuery), responses((status = 200, body = List<ServiceAccountView>), Problems),
     extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<ServiceAccountView>>> {
-    let page = app.platform.service_accounts().list(&caller, at.org, &pager.request(&query)?).await?;
+) -> ApiResult<Json<List<ServiceAccountView>>> {
+    let page = app.platform.service_accounts().list(&caller, path.org, &pager.request(&query)?).await?;
     pager.list(page, ServiceAccountView::from)
 }
 
-/// Remove a service account with its tokens and its places in groups.
+/// Delete a service account
+///
+/// Its tokens and group memberships are deleted, too.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/service-accounts/{id}", tag = "Organizations",
-    params(AtServiceAccount), responses((status = 204, description = "It is gone."), Problems),
+    params(ServiceAccountPath), responses((status = 204, description = "The service account is deleted."), Problems),
     extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
 async fn remove(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtServiceAccount>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ServiceAccountPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
-    app.platform.service_accounts().delete(&caller, at.org, at.id, expected.version()).await?;
+) -> ApiResult<StatusCode> {
+    app.platform.service_accounts().delete(&caller, path.org, path.id, expected.version()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Make a token for a service account. The secret is shown once.
+/// Create an API token for a service account
+///
+/// The secret is returned only once.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/service-accounts/{id}/tokens", tag = "Organizations",
-    params(AtServiceAccount), request_body = WantedToken,
+    params(ServiceAccountPath), request_body = TokenRequest,
     responses((status = 201, body = TokenWithSecret), Problems),
     extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
 async fn create_token(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtServiceAccount>,
-    Body(wanted): Body<WantedToken>,
-) -> Answer<Reply<TokenWithSecret>> {
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ServiceAccountPath>,
+    Body(body): Body<TokenRequest>,
+) -> ApiResult<ApiResponse<TokenWithSecret>> {
     let accounts = app.platform.service_accounts();
-    let made = accounts.create_token(&caller, at.org, at.id, &wanted.command()?).await?;
-    let location = format!("/api/v1/organizations/{}/service-accounts/{}/tokens", at.org, at.id);
-    Ok(Reply::created(location, made.value.into()).replayed(made.replayed))
+    let created = accounts.create_token(&caller, path.org, path.id, &body.command()?).await?;
+    let location = format!("/api/v1/organizations/{}/service-accounts/{}/tokens", path.org, path.id);
+    Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }

@@ -1,4 +1,4 @@
-//! One's own sessions, and what happened to one's account.
+//! Sessions and security events of the caller.
 
 use axum::Json;
 use axum::extract::State;
@@ -11,11 +11,11 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::AtSession;
-use crate::api::edge::SignedIn;
+use super::path_params::SessionPath;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -26,28 +26,28 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(security_events))
 }
 
-/// One sign-in on one device.
+/// Session of the caller: one sign-in on one device.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Session)]
 struct SessionView {
-    /// Which session.
+    /// Id of the session.
     #[schema(example = "ses_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// The provider that vouched for you.
+    /// Id of the provider that the user signed in with.
     provider: String,
-    /// The client that acts on your behalf with it; null for a session of your own.
+    /// Id of the OAuth client that acts on behalf of the user; null for a session of the user itself.
     client: Option<String>,
-    /// What the client called itself.
+    /// `User-Agent` of the client, shortened.
     device: String,
-    /// The client's network address when it signed in.
+    /// Network address of the client at sign-in; null if unknown.
     address: Option<String>,
-    /// When it began.
+    /// Start of the session.
     created_at: Timestamp,
-    /// When its tokens were last renewed.
+    /// Time of the last refresh of its tokens.
     used_at: Timestamp,
-    /// When it ends by itself.
+    /// Expiry time.
     expires_at: Timestamp,
-    /// Whether it is the one you ask with.
+    /// `true` for the session of this request.
     current: bool,
 }
 
@@ -67,57 +67,61 @@ impl SessionView {
     }
 }
 
-/// List your sessions.
+/// List the sessions of the caller
 #[utoipa::path(get, path = "/auth/sessions", tag = "Sign-in",
     responses((status = 200, body = List<SessionView>), Problems))]
-async fn list(State(app): State<App>, signed_in: SignedIn) -> Answer<Json<List<SessionView>>> {
-    let current = signed_in.session()?;
-    let sessions = app.auth.sessions(signed_in.0.principal.user_id).await?;
-    Ok(Json(List::whole(sessions.into_iter().map(|session| SessionView::new(session, current)).collect())))
+async fn list(State(app): State<App>, authenticated: Authenticated) -> ApiResult<Json<List<SessionView>>> {
+    let current = authenticated.session()?;
+    let sessions = app.auth.sessions(authenticated.0.principal.user_id).await?;
+    Ok(Json(List::complete(sessions.into_iter().map(|session| SessionView::new(session, current)).collect())))
 }
 
-/// End one of your sessions, at once.
-#[utoipa::path(delete, path = "/auth/sessions/{id}", tag = "Sign-in", params(AtSession),
-    responses((status = 204, description = "It is over."), Problems))]
+/// Revoke a session of the caller
+///
+/// Takes effect immediately.
+#[utoipa::path(delete, path = "/auth/sessions/{id}", tag = "Sign-in", params(SessionPath),
+    responses((status = 204, description = "The session is revoked."), Problems))]
 async fn end(
     State(app): State<App>,
-    signed_in: SignedIn,
-    Path(at): Path<AtSession>,
+    authenticated: Authenticated,
+    Path(path): Path<SessionPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    signed_in.session()?;
-    let caller = signed_in.0;
-    app.auth.revoke(caller.principal.user_id, at.id, &caller.origin).await?;
+    authenticated.session()?;
+    let caller = authenticated.0;
+    app.auth.revoke(caller.principal.user_id, path.id, &caller.origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// End all your sessions, this one too, at once.
+/// Revoke all sessions of the caller
+///
+/// Takes effect immediately, for the session of this request, too.
 #[utoipa::path(post, path = "/auth/sessions/revoke-all", tag = "Sign-in",
-    responses((status = 204, description = "All are over."), Problems))]
-async fn end_all(State(app): State<App>, signed_in: SignedIn) -> Answer<StatusCode> {
-    signed_in.session()?;
-    let caller = signed_in.0;
+    responses((status = 204, description = "All sessions are revoked."), Problems))]
+async fn end_all(State(app): State<App>, authenticated: Authenticated) -> ApiResult<StatusCode> {
+    authenticated.session()?;
+    let caller = authenticated.0;
     app.auth.revoke_all(caller.principal.user_id, &caller.origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Something that happened to an account.
+/// Security event of a user account.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SecurityEvent)]
 struct SecurityEventView {
-    /// Which entry.
+    /// Id of the event.
     id: String,
-    /// What happened: `signed_in`, `token_refreshed`, `refresh_reused` and the like.
+    /// Kind of event: `signed_in`, `token_refreshed`, `refresh_reused` and others.
     #[schema(example = "signed_in")]
     kind: String,
-    /// In which session.
+    /// Id of the session; null if the event concerns none.
     session_id: Option<String>,
-    /// The client's network address, as far as it is known.
+    /// Network address of the client; null if unknown.
     address: Option<String>,
-    /// What the client called itself.
+    /// `User-Agent` of the client, shortened.
     device: String,
-    /// When.
+    /// Time of the event.
     at: Timestamp,
 }
 
@@ -134,17 +138,17 @@ impl From<SecurityEvent> for SecurityEventView {
     }
 }
 
-/// List what happened to your account, newest first.
+/// List the security events of the caller, newest first
 #[utoipa::path(get, path = "/auth/security-events", tag = "Sign-in", params(PageQuery),
     responses((status = 200, body = List<SecurityEventView>), Problems))]
 async fn security_events(
     State(app): State<App>,
-    signed_in: SignedIn,
+    authenticated: Authenticated,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<SecurityEventView>>> {
-    signed_in.session()?;
-    let user = signed_in.0.principal.user_id;
+) -> ApiResult<Json<List<SecurityEventView>>> {
+    authenticated.session()?;
+    let user = authenticated.0.principal.user_id;
     let page = app.platform.users().security_events(user, &pager.request(&query)?).await?;
     pager.list(page, SecurityEventView::from)
 }

@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Sign-in and sign-out.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
 use cookie::{Cookie, CookieBuilder, SameSite};
-use hexabase_auth::{LoginAnswer, LoginRequest, TokenPair};
+use hexabase_auth::{LoginCallback, LoginRequest, TokenPair};
 use hexabase_core::error::Error;
 use hexabase_core::model::{Invitation, Organization};
 use hexabase_core::secret::SecretString;
@@ -21,10 +21,10 @@ use utoipa_axum::routes;
 
 use super::members::UserView;
 use super::organizations::OwnOrganization;
-use super::place::AtProvider;
-use crate::api::edge::{CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, SignedIn, Visitor, cookie_name};
+use super::path_params::ProviderPath;
+use crate::api::edge::{Authenticated, CSRF_COOKIE, ClientOrigin, LOGIN_COOKIE, SESSION_COOKIE, cookie_name};
 use crate::api::extract::{Body, Path, Query};
-use crate::api::problem::{Answer, Problems};
+use crate::api::problem::{ApiResult, Problems};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -39,19 +39,19 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(me))
 }
 
-/// A way to sign in.
+/// Sign-in provider.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Provider)]
 struct ProviderView {
-    /// What it goes by in paths.
+    /// Id of the provider, as in paths.
     #[schema(example = "google")]
     id: String,
-    /// What people call it.
+    /// Display name of the provider.
     #[schema(example = "Google")]
     name: String,
 }
 
-/// List the ways to sign in.
+/// List the sign-in providers
 #[utoipa::path(get, path = "/auth/providers", tag = "Sign-in", security(()),
     responses((status = 200, body = Vec<ProviderView>), Problems))]
 async fn providers(State(app): State<App>) -> Json<Vec<ProviderView>> {
@@ -66,13 +66,13 @@ async fn providers(State(app): State<App>) -> Json<Vec<ProviderView>> {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct LoginQuery {
-    /// Where to go afterwards: a path on this server.
+    /// Path on this server to return to afterwards.
     #[serde(default = "home")]
     #[param(default = "/")]
     return_to: String,
-    /// Whoever is expected, as they would write it themselves.
+    /// Expected user, as the user would enter it at the provider.
     login_hint: Option<String>,
-    /// `login` to prove anew who you are, although the provider may know your browser.
+    /// `login` to require authentication again, although the provider may have a session for the browser.
     #[param(inline)]
     prompt: Option<Prompt>,
 }
@@ -87,65 +87,69 @@ fn home() -> String {
     "/".to_owned()
 }
 
-/// Begin to sign in with a provider: the browser is sent there.
+/// Start to sign in with a provider
+///
+/// Redirects the browser to the provider.
 #[utoipa::path(get, path = "/auth/login/{provider}", tag = "Sign-in", security(()),
-    params(AtProvider, LoginQuery),
-    responses((status = 302, description = "On to the provider."), Problems))]
+    params(ProviderPath, LoginQuery),
+    responses((status = 302, description = "Redirect to the provider."), Problems))]
 async fn login(
     State(app): State<App>,
-    Path(at): Path<AtProvider>,
+    Path(path): Path<ProviderPath>,
     jar: CookieJar,
     Query(query): Query<LoginQuery>,
-) -> Answer<Response> {
-    let wanted = LoginRequest {
+) -> ApiResult<Response> {
+    let request = LoginRequest {
         return_to: query.return_to,
         login_hint: query.login_hint,
         reauthenticate: query.prompt.is_some(),
     };
-    let started = app.auth.start_login(&at.provider, wanted).await?;
-    Ok(found(jar.add(binding(&app, started.binding)), started.authorization_url))
+    let started = app.auth.start_login(&path.provider, request).await?;
+    Ok(redirect(jar.add(binding_cookie(&app, started.binding)), started.authorization_url))
 }
 
-/// What binds a sign-in to the browser that began it.
-fn binding(app: &App, value: String) -> Cookie<'static> {
-    cookie_for(app, LOGIN_COOKIE, value, app.auth.config().login).http_only(true).build()
+/// Returns the cookie that binds a sign-in to the browser that started it.
+fn binding_cookie(app: &App, value: String) -> Cookie<'static> {
+    cookie_for(app, LOGIN_COOKIE, value, app.auth.config().login_timeout).http_only(true).build()
 }
 
-/// Where to go afterwards.
+/// Options of linking an account.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Link {
-    /// A path on this server.
+struct LinkOptions {
+    /// Path on this server to return to afterwards.
     #[serde(default = "home")]
     #[schema(default = "/")]
     return_to: String,
 }
 
-/// Where to send the browser.
+/// Started linking of an account.
 #[derive(Debug, Serialize, ToSchema)]
-struct Linking {
-    /// A page of the provider.
+struct StartedLink {
+    /// URL at the provider to send the browser to.
     authorization_url: String,
 }
 
-/// Begin to link an account at a provider to one's own: afterwards one can sign in with either. The browser that asks is the
-/// one to send on, and comes back signed in as before.
-#[utoipa::path(post, path = "/auth/link/{provider}", tag = "Sign-in", params(AtProvider), request_body = Link,
-    responses((status = 200, body = Linking), Problems))]
+/// Start to link an account at a provider
+///
+/// Afterwards the user can sign in with either account. Send the browser that made this request to the returned URL;
+/// it comes back with its session unchanged.
+#[utoipa::path(post, path = "/auth/link/{provider}", tag = "Sign-in", params(ProviderPath), request_body = LinkOptions,
+    responses((status = 200, body = StartedLink), Problems))]
 async fn link(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtProvider>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProviderPath>,
     jar: CookieJar,
-    Body(wanted): Body<Link>,
-) -> Answer<(CookieJar, Json<Linking>)> {
-    let wanted = LoginRequest { return_to: wanted.return_to, login_hint: None, reauthenticate: false };
-    let started = app.auth.start_link(&caller, &at.provider, wanted).await?;
-    let linking = Linking { authorization_url: started.authorization_url };
-    Ok((jar.add(binding(&app, started.binding)), Json(linking)))
+    Body(body): Body<LinkOptions>,
+) -> ApiResult<(CookieJar, Json<StartedLink>)> {
+    let request = LoginRequest { return_to: body.return_to, login_hint: None, reauthenticate: false };
+    let started = app.auth.start_link(&caller, &path.provider, request).await?;
+    let started_link = StartedLink { authorization_url: started.authorization_url };
+    Ok((jar.add(binding_cookie(&app, started.binding)), Json(started_link)))
 }
 
-pub(super) fn found(jar: CookieJar, location: String) -> Response {
+pub(super) fn redirect(jar: CookieJar, location: String) -> Response {
     (StatusCode::FOUND, jar, [(LOCATION, location)]).into_response()
 }
 
@@ -158,68 +162,70 @@ fn cookie_for(app: &App, name: &str, value: String, lifetime: Duration) -> Cooki
         .max_age(cookie::time::Duration::seconds(seconds))
 }
 
-/// What the provider sends the browser back with. It may send more, which is left alone.
+/// Authorization response of the provider. Unknown parameters are ignored.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct CallbackQuery {
-    /// The code, when it went well.
+    /// Authorization code, if the sign-in succeeded.
     #[param(value_type = Option<String>)]
     code: Option<SecretString>,
-    /// What the sign-in began with.
+    /// `state` of the authorization request.
     state: Option<String>,
-    /// Who says that they sent the code (RFC 9207).
+    /// Issuer of the response (RFC 9207).
     iss: Option<String>,
-    /// What went wrong, when it did not go well.
+    /// Error code of the provider, if the sign-in failed.
     error: Option<String>,
 }
 
-/// Finish signing in, or linking an account: the session's cookies are set, and the browser goes where it wanted to.
+/// Finish a sign-in, or the linking of an account
+///
+/// Sets the cookies of the session after a sign-in, and redirects the browser to its `return_to`.
 #[utoipa::path(get, path = "/auth/callback/{provider}", tag = "Sign-in", security(()),
-    params(AtProvider, CallbackQuery),
-    responses((status = 302, description = "Signed in; on to `return_to`."), Problems))]
+    params(ProviderPath, CallbackQuery),
+    responses((status = 302, description = "Redirect to `return_to`."), Problems))]
 async fn callback(
     State(app): State<App>,
-    Visitor(origin): Visitor,
-    Path(at): Path<AtProvider>,
+    ClientOrigin(origin): ClientOrigin,
+    Path(path): Path<ProviderPath>,
     jar: CookieJar,
     Query(query): Query<CallbackQuery>,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     if query.error.is_some() {
-        let message = "the provider did not sign you in; begin again, and agree to what it asks";
+        let message = "the provider did not complete the sign-in; start again and accept its request";
         return Err(Error::unauthenticated(message).into());
     }
     let (Some(code), Some(state)) = (query.code, query.state) else {
-        return Err(Error::unauthenticated("the provider sent no code; begin to sign in again").into());
+        return Err(Error::unauthenticated("the provider sent no code; start the sign-in again").into());
     };
     let login_cookie = cookie_name(&app, LOGIN_COOKIE);
     let binding = jar.get(&login_cookie).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
-    let answer = LoginAnswer { state, code, issuer: query.iss };
-    let finished = app.auth.finish_login(&at.provider, answer, &binding, &origin).await?;
-    let mut jar = jar.remove(gone(&app, LOGIN_COOKIE));
+    let callback_parameters = LoginCallback { state, code, issuer: query.iss };
+    let finished = app.auth.finish_login(&path.provider, callback_parameters, &binding, &origin).await?;
+    let mut jar = jar.remove(expired_cookie(&app, LOGIN_COOKIE));
     if let Some(session) = finished.session {
-        let lifetime = app.auth.config().session;
+        let lifetime = app.auth.config().session_lifetime;
         let cookie = cookie_for(&app, SESSION_COOKIE, session.cookie, lifetime).http_only(true);
         let csrf = cookie_for(&app, CSRF_COOKIE, session.csrf_token, lifetime);
         jar = jar.add(cookie.build()).add(csrf.build());
     }
-    Ok(found(jar, finished.return_to))
+    Ok(redirect(jar, finished.return_to))
 }
 
-pub(super) fn gone(app: &App, name: &str) -> Cookie<'static> {
+pub(super) fn expired_cookie(app: &App, name: &str) -> Cookie<'static> {
     cookie_for(app, name, String::new(), Duration::ZERO).build()
 }
 
-/// What to call with, and what to renew it with.
+/// Access token with its refresh token.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TokenPair)]
 pub(super) struct TokenPairView {
-    /// What to send as `Authorization: Bearer`.
+    /// Access token, to be sent as `Authorization: Bearer`.
     access_token: String,
-    /// What the next pair is exchanged for, once.
+    /// Refresh token, which can be exchanged once for the next pair.
     refresh_token: String,
-    /// Always `Bearer`.
+    /// Type of the access token, always `Bearer`.
     token_type: &'static str,
-    /// How long the access token is valid, in seconds.
+    /// Lifetime of the access token in seconds.
     #[schema(example = 900)]
     expires_in: u64,
 }
@@ -235,93 +241,102 @@ impl From<TokenPair> for TokenPairView {
     }
 }
 
-/// Exchange a finished sign-in for tokens: a session of its own, to be ended by itself.
+/// Exchange the session of a browser for tokens
+///
+/// The tokens belong to a new session, which is independent of the browser session and ends separately.
 #[utoipa::path(post, path = "/auth/token", tag = "Sign-in",
     responses((status = 200, body = TokenPairView), Problems))]
 async fn token(
     State(app): State<App>,
-    Visitor(origin): Visitor,
-    signed_in: SignedIn,
-) -> Answer<Json<TokenPairView>> {
-    let session = signed_in.session()?;
+    ClientOrigin(origin): ClientOrigin,
+    authenticated: Authenticated,
+) -> ApiResult<Json<TokenPairView>> {
+    let session = authenticated.session()?;
     Ok(Json(app.auth.tokens_for_browser(session, &origin).await?.into()))
 }
 
-/// What to exchange.
+/// Refresh token to exchange.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Refresh {
-    /// The refresh token of the pair before.
+    /// Refresh token of the previous pair.
     #[schema(value_type = String, format = Password)]
     refresh_token: SecretString,
 }
 
-/// Exchange a refresh token for a new pair. Showing an old one again ends the session.
+/// Exchange a refresh token for a new pair
+///
+/// Reuse of a token within 30 seconds returns the same new refresh token; later reuse ends the session.
 #[utoipa::path(post, path = "/auth/refresh", tag = "Sign-in", security(()), request_body = Refresh,
     responses((status = 200, body = TokenPairView), Problems))]
 async fn refresh(
     State(app): State<App>,
-    Visitor(origin): Visitor,
-    Body(wanted): Body<Refresh>,
-) -> Answer<Json<TokenPairView>> {
+    ClientOrigin(origin): ClientOrigin,
+    Body(body): Body<Refresh>,
+) -> ApiResult<Json<TokenPairView>> {
     use hexabase_core::secret::ExposeSecret as _;
-    Ok(Json(app.auth.refresh(wanted.refresh_token.expose_secret(), &origin).await?.into()))
+    Ok(Json(app.auth.refresh(body.refresh_token.expose_secret(), &origin).await?.into()))
 }
 
-/// Sign out: the session ends at once.
+/// Sign out
+///
+/// Revokes the session of the request immediately.
 #[utoipa::path(post, path = "/auth/logout", tag = "Sign-in",
-    responses((status = 204, description = "Signed out."), Problems))]
+    responses((status = 204, description = "The session is revoked."), Problems))]
 async fn logout(
     State(app): State<App>,
-    Visitor(origin): Visitor,
-    signed_in: SignedIn,
+    ClientOrigin(origin): ClientOrigin,
+    authenticated: Authenticated,
     jar: CookieJar,
-) -> Answer<Response> {
-    let session = signed_in.session()?;
-    app.auth.revoke(signed_in.0.principal.user_id, session, &origin).await?;
-    let jar = jar.remove(gone(&app, SESSION_COOKIE)).remove(gone(&app, CSRF_COOKIE));
+) -> ApiResult<Response> {
+    let session = authenticated.session()?;
+    app.auth.revoke(authenticated.0.principal.user_id, session, &origin).await?;
+    let jar = jar.remove(expired_cookie(&app, SESSION_COOKIE)).remove(expired_cookie(&app, CSRF_COOKIE));
     Ok((StatusCode::NO_CONTENT, jar).into_response())
 }
 
-/// Who you are, and where you belong.
+/// User of the request, with memberships and invitations.
 #[derive(Debug, Serialize, ToSchema)]
 struct Me {
     #[serde(flatten)]
     user: UserView,
-    /// The organizations you belong to, each with your role: the first 200.
+    /// Organizations of the user with the role in each, the first 200.
     organizations: Vec<OwnOrganization>,
-    /// The organizations you are invited to, by your address: the first 50.
-    invitations: Vec<Offer>,
+    /// Open invitations to the user's e-mail address, the first 50.
+    invitations: Vec<ReceivedInvitation>,
 }
 
-/// An invitation that can be accepted, at `/api/v1/invitations/accept`.
+/// Invitation that the user can accept with `POST /api/v1/invitations/accept`.
 #[derive(Debug, Serialize, ToSchema)]
-struct Offer {
-    /// Which.
+struct ReceivedInvitation {
+    /// Id of the invitation.
     id: String,
-    /// Into which organization.
+    /// Id of the organization to join.
     organization_id: String,
-    /// What that calls itself.
+    /// Display name of the organization.
     organization: String,
-    /// As what.
+    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
     #[schema(example = "member")]
     role: String,
-    /// Until when.
+    /// Time until which the invitation can be accepted.
     expires_at: Timestamp,
 }
 
-/// Show who you are, and where you belong.
+/// Get the user of the request
+///
+/// With the organizations of the user, and open invitations.
 #[utoipa::path(get, path = "/auth/me", tag = "Sign-in", responses((status = 200, body = Me), Problems))]
-async fn me(State(app): State<App>, SignedIn(caller): SignedIn) -> Answer<Json<Me>> {
+async fn me(State(app): State<App>, Authenticated(caller): Authenticated) -> ApiResult<Json<Me>> {
     let profile = app.platform.users().profile(caller.principal.user_id).await?;
     let organizations = profile.organizations.into_iter().map(OwnOrganization::from).collect();
-    let offer = |(organization, invitation): (Organization, Invitation)| Offer {
+    let view = |(organization, invitation): (Organization, Invitation)| ReceivedInvitation {
         id: invitation.id.to_string(),
         organization_id: organization.id.to_string(),
         organization: organization.display_name.to_string(),
         role: invitation.role.to_string(),
         expires_at: invitation.expires_at,
     };
-    let invitations = app.platform.invitations().offered(&caller).await?.into_iter().map(offer).collect();
+    let invitations =
+        app.platform.invitations().list_for_caller(&caller).await?.into_iter().map(view).collect();
     Ok(Json(Me { user: profile.user.into(), organizations, invitations }))
 }

@@ -1,4 +1,4 @@
-//! What operators and their tools ask.
+//! Health, readiness, metrics and information of the server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,68 +25,68 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(info))
 }
 
-/// How long a backend may take to say that it is there.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Maximum time for a backend to respond to a readiness check.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// That the process lives.
+/// Health of the process.
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
-    /// Always `ok`.
+    /// Health of the process, always `ok`.
     status: &'static str,
 }
 
-/// Say that the process lives.
+/// Check that the process is alive
 #[utoipa::path(get, path = "/healthz", tag = "System", security(()), responses((status = 200, body = Health)))]
 async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether the backends answer.
+/// Readiness of the process and its backends.
 #[derive(Debug, Serialize, ToSchema)]
 struct Readiness {
-    /// `ok` when all of them do, `unavailable` when one does not.
+    /// `ok` if all backends respond, `unavailable` otherwise.
     status: &'static str,
-    /// Each backend: `ok` or `unavailable`.
+    /// State of each backend, `ok` or `unavailable`.
     #[schema(example = json!({"store": "ok"}))]
     backends: BTreeMap<String, &'static str>,
 }
 
-/// Ask every backend whether it answers.
+/// Check that all backends respond
 #[utoipa::path(get, path = "/readyz", tag = "System", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 async fn readyz(State(app): State<App>) -> Response {
     let platform = &app.platform;
-    let mut asked: Vec<(String, BoxFuture<'_, Result<()>>)> = vec![
+    let mut checks: Vec<(String, BoxFuture<'_, Result<()>>)> = vec![
         ("store".to_owned(), platform.store().ping()),
         ("ephemeral".to_owned(), platform.ephemeral().ping()),
         ("queue".to_owned(), Box::pin(async { platform.queue().depth().await.map(drop) })),
     ];
     for (host, provisioner) in platform.fleet().fixed() {
-        asked.push((format!("host/{}", host.name), provisioner.ping()));
+        checks.push((format!("host/{}", host.name), provisioner.ping()));
     }
-    let answered = asked.into_iter().map(|(name, answer)| async move {
-        let word = match tokio::time::timeout(PATIENCE, answer).await {
+    let states = checks.into_iter().map(|(name, ping)| async move {
+        let state = match tokio::time::timeout(PING_TIMEOUT, ping).await {
             Ok(Ok(())) => "ok",
             Ok(Err(error)) => {
-                tracing::warn!(backend = name, ?error, "a backend is down");
+                tracing::warn!(backend = name, ?error, "readiness check failed");
                 "unavailable"
             }
             Err(_) => {
-                tracing::warn!(backend = name, "a backend does not answer in time");
+                tracing::warn!(backend = name, "readiness check timed out");
                 "unavailable"
             }
         };
-        (name, word)
+        (name, state)
     });
-    let backends: BTreeMap<_, _> = join_all(answered).await.into_iter().collect();
-    if backends.values().all(|word| *word == "ok") {
+    let backends: BTreeMap<_, _> = join_all(states).await.into_iter().collect();
+    if backends.values().all(|state| *state == "ok") {
         return Json(Readiness { status: "ok", backends }).into_response();
     }
-    let down = Readiness { status: "unavailable", backends };
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(down)).into_response()
+    let unavailable = Readiness { status: "unavailable", backends };
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(unavailable)).into_response()
 }
 
-/// Show the figures of this process, for Prometheus.
+/// Get the metrics of the process, for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "System", security(()),
     responses((status = 200, content_type = "text/plain", body = String)))]
 async fn metrics(State(app): State<App>) -> Response {
@@ -96,28 +96,28 @@ async fn metrics(State(app): State<App>) -> Response {
         ("hexabase_queue_messages", app.platform.queue().depth().await),
     ] {
         match count {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and nobody counts that far")]
+            #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay far below 2^53")]
             Ok(count) => metrics::gauge!(name).set(count as f64),
-            Err(error) => tracing::warn!(name, ?error, "a figure could not be read"),
+            Err(error) => tracing::warn!(name, ?error, "reading metric failed; metric omitted or outdated"),
         }
     }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response()
 }
 
-/// What this server is made of.
+/// Version and backends of the server.
 #[derive(Debug, Serialize, ToSchema)]
 struct Info {
-    /// Its version.
+    /// Version of the server.
     #[schema(example = "0.1.0")]
     version: &'static str,
-    /// The backends in use, by what they do.
+    /// Backends in use, by their role.
     #[schema(example = json!({"store": "sqlite"}))]
     backends: BTreeMap<&'static str, &'static str>,
-    /// Whether tenant clusters are only pretended.
+    /// `true` if tenant clusters run in the sandbox, which runs no workload.
     sandbox: bool,
 }
 
-/// Show what this server is made of.
+/// Get the version and the backends of the server
 #[utoipa::path(get, path = "/api/v1/info", tag = "System", security(()),
     responses((status = 200, body = Info)))]
 async fn info(State(app): State<App>) -> Json<Info> {

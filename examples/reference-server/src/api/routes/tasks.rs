@@ -1,4 +1,4 @@
-//! Tasks: slow operations on a workspace, and how far they are.
+//! Tasks: long-running operations on workspaces.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,59 +9,59 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::{AtTask, InWorkspace};
-use crate::api::edge::SignedIn;
+use super::path_params::{TaskPath, WorkspacePath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(retry))
 }
 
-/// A slow operation on a workspace.
+/// Long-running operation on a workspace.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Task)]
 struct TaskView {
-    /// Which task.
+    /// Id of the task.
     #[schema(example = "tsk_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// On which workspace.
+    /// Id of the workspace.
     workspace_id: String,
-    /// `create`, `update`, `suspend`, `resume` or `delete`.
+    /// Operation: `create`, `update`, `suspend`, `resume` or `delete`.
     #[schema(example = "create")]
     kind: String,
-    /// `pending`, `running`, `succeeded` or `failed`.
+    /// State of the task: `pending`, `running`, `succeeded` or `failed`.
     #[schema(example = "running")]
     state: String,
-    /// What is to be done, in order.
+    /// Steps, in order.
     steps: Vec<StepView>,
-    /// How often it was worked on.
+    /// Number of attempts.
     attempts: u32,
-    /// What went wrong the last time; empty when nothing did.
+    /// Error of the last attempt; empty if no attempt failed.
     last_error: String,
-    /// Who asked for it.
+    /// Id of the user who requested the operation.
     created_by: String,
-    /// When it was asked for.
+    /// Creation time.
     created_at: Timestamp,
-    /// When it last moved.
+    /// Time of the last progress.
     updated_at: Timestamp,
-    /// When it was over; null while it is not.
+    /// Time at which the task succeeded or failed; null while it is open.
     finished_at: Option<Timestamp>,
-    /// Raised by every change.
+    /// Version, incremented by every change.
     version: u64,
 }
 
-/// A step of a task.
+/// Step of a task.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskStep)]
 struct StepView {
-    /// What is done.
+    /// Name of the step, in `snake_case`.
     name: String,
-    /// `waiting`, `running` or `done`.
+    /// State of the step: `waiting`, `running` or `done`.
     state: String,
-    /// When it last moved; null while it waits.
+    /// Time of the last change of the state; null while the step waits.
     at: Option<Timestamp>,
 }
 
@@ -90,46 +90,46 @@ impl From<Task> for TaskView {
     }
 }
 
-/// List the tasks of a workspace, newest first.
+/// List the tasks of a workspace, newest first
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/tasks", tag = "Workspaces",
-    params(InWorkspace, PageQuery), responses((status = 200, body = List<TaskView>), Problems),
+    params(WorkspacePath, PageQuery), responses((status = 200, body = List<TaskView>), Problems),
     extensions(("x-hexabase-action" = json!("workspace.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<TaskView>>> {
-    let page = app.platform.tasks().list(&caller, at.org, at.ws, &pager.request(&query)?).await?;
+) -> ApiResult<Json<List<TaskView>>> {
+    let page = app.platform.tasks().list(&caller, path.org, path.ws, &pager.request(&query)?).await?;
     pager.list(page, TaskView::from)
 }
 
-/// Show a task.
+/// Get a task
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/tasks/{tsk}", tag = "Workspaces",
-    params(AtTask), responses((status = 200, body = TaskView), Problems),
+    params(TaskPath), responses((status = 200, body = TaskView), Problems),
     extensions(("x-hexabase-action" = json!("workspace.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtTask>,
-) -> Answer<Reply<TaskView>> {
-    let task = app.platform.tasks().get(&caller, at.org, at.ws, at.tsk).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<TaskPath>,
+) -> ApiResult<ApiResponse<TaskView>> {
+    let task = app.platform.tasks().get(&caller, path.org, path.ws, path.tsk).await?;
     let version = task.version;
-    Ok(Reply::ok(task.into()).version(version))
+    Ok(ApiResponse::ok(task.into()).version(version))
 }
 
-/// Try a failed task again.
+/// Retry a failed task
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/tasks/{tsk}/retry", tag = "Workspaces",
-    params(AtTask), responses((status = 202, body = TaskView), Problems),
+    params(TaskPath), responses((status = 202, body = TaskView), Problems),
     extensions(("x-hexabase-action" = json!("task.retry"))))]
 async fn retry(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtTask>,
-) -> Answer<Reply<TaskView>> {
-    let asked = app.platform.tasks().retry(&caller, at.org, at.ws, at.tsk).await?;
-    let location = format!("/api/v1/organizations/{}/workspaces/{}/tasks/{}", at.org, at.ws, at.tsk);
-    let version = asked.value.version;
-    Ok(Reply::accepted(location, asked.value.into()).version(version).replayed(asked.replayed))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<TaskPath>,
+) -> ApiResult<ApiResponse<TaskView>> {
+    let retried = app.platform.tasks().retry(&caller, path.org, path.ws, path.tsk).await?;
+    let location = format!("/api/v1/organizations/{}/workspaces/{}/tasks/{}", path.org, path.ws, path.tsk);
+    let version = retried.value.version;
+    Ok(ApiResponse::accepted(location, retried.value.into()).version(version).replayed(retried.replayed))
 }

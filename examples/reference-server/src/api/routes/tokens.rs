@@ -1,4 +1,4 @@
-//! API tokens.
+//! API tokens of the caller.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,35 +13,35 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::AtToken;
-use crate::api::edge::SignedIn;
+use super::path_params::TokenPath;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(remove))
 }
 
-/// A token for automation.
+/// Credential for automation.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ApiToken)]
 pub(super) struct TokenView {
-    /// Which token.
+    /// Id of the token.
     #[schema(example = "tok_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// What it is called.
+    /// Name for display.
     name: String,
-    /// What it may do: `all`, or some of `organizations:read`, `organizations:write`, `workspaces:read`,
-    /// `billing:read`, `billing:write`, `workspaces:write`, `clusters:access`, `access:read`, `access:write`, `projects:read` and
-    /// `projects:write`. Writing covers reading.
+    /// Scopes that restrict the use of the token: `all`, or some of `organizations:read`, `organizations:write`,
+    /// `workspaces:read`, `billing:read`, `billing:write`, `workspaces:write`, `clusters:access`, `access:read`,
+    /// `access:write`, `projects:read` and `projects:write`. A write scope includes the read scope.
     scopes: Vec<String>,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
-    /// Until when it works; null for ever.
+    /// Expiry time; null if the token does not expire.
     expires_at: Option<Timestamp>,
-    /// When it was last used, to the minute.
+    /// Time of the last use, to the minute; null before the first use.
     used_at: Option<Timestamp>,
 }
 
@@ -58,43 +58,43 @@ impl From<ApiToken> for TokenView {
     }
 }
 
-/// A token, with what is shown only now.
+/// API token with its secret, which is returned only once.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TokenWithSecret {
     #[serde(flatten)]
     token: TokenView,
-    /// What to send as `Authorization: Bearer`. It is not shown again.
+    /// Secret to send as `Authorization: Bearer`. It is not returned again; a replay of the request lacks it.
     #[schema(example = "hxb_…")]
     secret: String,
 }
 
 impl From<NewToken> for TokenWithSecret {
-    fn from(made: NewToken) -> Self {
-        Self { token: made.token.into(), secret: made.secret }
+    fn from(created: NewToken) -> Self {
+        Self { token: created.token.into(), secret: created.secret }
     }
 }
 
-/// What a new token is like.
+/// API token to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewApiToken)]
-pub(super) struct WantedToken {
-    /// What it is called.
+pub(super) struct TokenRequest {
+    /// Name for display.
     #[schema(example = "deploy from CI")]
     name: String,
-    /// What it may do.
+    /// Scopes that restrict the use of the token, as in responses.
     #[schema(example = json!(["workspaces:read", "clusters:access"]))]
     scopes: Vec<String>,
-    /// Until when it works; for ever if not said.
+    /// Expiry time; no expiry by default.
     expires_at: Option<Timestamp>,
 }
 
-impl WantedToken {
-    /// What is wanted, checked.
+impl TokenRequest {
+    /// Validates the request.
     pub(super) fn command(&self) -> Result<CreateToken, Error> {
         let mut check = Check::default();
         let name = check.field("name", DisplayName::parse(&self.name));
-        let scope = |(place, text): (usize, &String)| (format!("scopes[{place}]"), text.parse::<Scope>());
+        let scope = |(index, text): (usize, &String)| (format!("scopes[{index}]"), text.parse::<Scope>());
         let mut scopes = Vec::new();
         for (field, scope) in self.scopes.iter().enumerate().map(scope) {
             scopes.extend(check.field(field, scope));
@@ -104,42 +104,46 @@ impl WantedToken {
     }
 }
 
-/// Make an API token for yourself. The secret is shown once.
-#[utoipa::path(post, path = "/api/v1/me/tokens", tag = "Sign-in", request_body = WantedToken,
+/// Create an API token for the caller
+///
+/// The secret is returned only once.
+#[utoipa::path(post, path = "/api/v1/me/tokens", tag = "Sign-in", request_body = TokenRequest,
     responses((status = 201, body = TokenWithSecret), Problems))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Body(wanted): Body<WantedToken>,
-) -> Answer<Reply<TokenWithSecret>> {
-    let made = app.auth.create_token(&caller, &wanted.command()?).await?;
-    let location = format!("/api/v1/me/tokens/{}", made.value.token.id);
-    Ok(Reply::created(location, made.value.into()).replayed(made.replayed))
+    Authenticated(caller): Authenticated,
+    Body(body): Body<TokenRequest>,
+) -> ApiResult<ApiResponse<TokenWithSecret>> {
+    let created = app.auth.create_token(&caller, &body.command()?).await?;
+    let location = format!("/api/v1/me/tokens/{}", created.value.token.id);
+    Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }
 
-/// List your API tokens.
+/// List the API tokens of the caller
 #[utoipa::path(get, path = "/api/v1/me/tokens", tag = "Sign-in", params(PageQuery),
     responses((status = 200, body = List<TokenView>), Problems))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
+    Authenticated(caller): Authenticated,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<TokenView>>> {
+) -> ApiResult<Json<List<TokenView>>> {
     let page = app.auth.tokens(&caller, &pager.request(&query)?).await?;
     pager.list(page, TokenView::from)
 }
 
-/// Remove one of your API tokens. It stops working at once.
-#[utoipa::path(delete, path = "/api/v1/me/tokens/{tok}", tag = "Sign-in", params(AtToken),
-    responses((status = 204, description = "It does not work any more."), Problems))]
+/// Delete an API token of the caller
+///
+/// Requests with the token are rejected immediately.
+#[utoipa::path(delete, path = "/api/v1/me/tokens/{tok}", tag = "Sign-in", params(TokenPath),
+    responses((status = 204, description = "The token is deleted."), Problems))]
 async fn remove(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtToken>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<TokenPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.auth.delete_token(&caller, at.tok).await?;
+    app.auth.delete_token(&caller, path.tok).await?;
     Ok(StatusCode::NO_CONTENT)
 }

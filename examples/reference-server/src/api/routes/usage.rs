@@ -1,4 +1,4 @@
-//! What workspaces used, and what that costs.
+//! Usage of workspaces and its cost.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,65 +14,68 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::place::InOrganization;
+use super::path_params::OrganizationPath;
 use super::plans::MoneyView;
-use crate::api::edge::SignedIn;
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::Reply;
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::ApiResponse;
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(get)).routes(routes!(set_budget, remove_budget))
 }
 
-/// An amount as people count it: whole where it is whole.
-pub(super) fn units(thousandths: u64) -> Number {
-    #[expect(clippy::cast_precision_loss, reason = "what is lost is not worth a coin")]
+/// Converts thousandths of a unit to units: an integer if there is no remainder.
+pub(super) fn decimal_units(thousandths: u64) -> Number {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the lost amount is worth less than one minor unit of a currency"
+    )]
     match thousandths.is_multiple_of(1_000) {
         true => Number::from(thousandths / 1_000),
         false => Number::from_f64(thousandths as f64 / 1_000.0).unwrap_or_else(|| Number::from(0)),
     }
 }
 
-/// What was used in a time.
+/// Usage of an organization in a period.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Usage)]
 struct UsageView {
-    /// From then on: the first hour that begins in the time asked for.
+    /// Start of the period: the first hour that begins at or after the requested time.
     from: Timestamp,
-    /// Until then.
+    /// End of the period, exclusive.
     to: Timestamp,
-    /// What all workspaces used together.
+    /// Total usage of all workspaces.
     total: Vec<MeterView>,
-    /// What each of them used.
+    /// Usage by workspace.
     workspaces: Vec<WorkspaceUsageView>,
 }
 
-/// What a workspace used.
+/// Usage of a workspace in a period.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WorkspaceUsage)]
+#[schema(as = WorkspaceMeterReadings)]
 struct WorkspaceUsageView {
-    /// Which workspace; it may be gone by now.
+    /// Id of the workspace, which may have been deleted.
     workspace_id: String,
-    /// Its name; null once it is gone.
+    /// Name of the workspace; null if it has been deleted.
     name: Option<String>,
-    /// What it used.
+    /// Usage by meter.
     meters: Vec<MeterView>,
 }
 
-/// How much of something was used.
+/// Usage that a meter recorded.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MeterReading)]
 struct MeterView {
-    /// `cpu`, `memory`, `storage`, `network_receive`, `network_transmit` or `api_requests`.
+    /// Meter: `cpu`, `memory`, `storage`, `network_receive`, `network_transmit` or `api_requests`.
     meter: &'static str,
-    /// `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
+    /// Unit of the meter: `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
     unit: &'static str,
-    /// How much. What was not measured is not in it.
+    /// Amount in units. It excludes unmeasured time.
     #[schema(value_type = f64, example = 12.5)]
     amount: Number,
-    /// For how many minutes it was not measured, of those that each workspace was there.
+    /// Number of minutes without measurements, within the time that each workspace existed.
     unmeasured_minutes: u64,
 }
 
@@ -80,7 +83,7 @@ fn meter_view(hours: u64, meter: Meter, reading: Reading) -> MeterView {
     MeterView {
         meter: meter.as_str(),
         unit: meter.unit(),
-        amount: units(reading.amount),
+        amount: decimal_units(reading.amount),
         unmeasured_minutes: (hours * 60).saturating_sub(reading.minutes),
     }
 }
@@ -90,7 +93,7 @@ impl From<UsageStatement> for UsageView {
         let total = statement.total();
         let hours = statement.workspaces.iter().map(|(_, usage)| usage.hours).sum();
         let (from, to) = (statement.from.start(), statement.until.start());
-        let of =
+        let view =
             |(name, usage): (Option<hexabase_core::name::Slug>, hexabase_core::model::WorkspaceUsage)| {
                 let meters = usage.readings.iter();
                 WorkspaceUsageView {
@@ -103,79 +106,82 @@ impl From<UsageStatement> for UsageView {
             from,
             to,
             total: total.iter().map(|(meter, reading)| meter_view(hours, meter, *reading)).collect(),
-            workspaces: statement.workspaces.into_iter().map(of).collect(),
+            workspaces: statement.workspaces.into_iter().map(view).collect(),
         }
     }
 }
 
-/// Of which time.
+/// Period and workspace of the usage.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct UsageQuery {
-    /// From when; the beginning of the month if not said. Hours of the clock are added up, in UTC.
+    /// Start of the period (RFC 3339); the start of the month in UTC by default. The usage covers the hours in UTC
+    /// that begin in the period.
     from: Option<String>,
-    /// Until when; now if not said. At most 400 days after `from`.
+    /// End of the period (RFC 3339); now by default. At most 400 days after `from`.
     to: Option<String>,
-    /// Of one workspace alone: `ws_…`.
+    /// Id of a single workspace, `ws_…`; all workspaces by default.
     workspace: Option<String>,
 }
 
-fn moment(field: &str, text: Option<&str>, otherwise: Timestamp) -> Answer<Timestamp> {
-    let Some(text) = text else { return Ok(otherwise) };
-    let wrong = |_| Error::invalid(field, "must be a time such as 2026-11-23T00:00:00Z");
-    Ok(text.parse::<Timestamp>().map_err(wrong)?)
+fn parse_timestamp(field: &str, text: Option<&str>, default: Timestamp) -> ApiResult<Timestamp> {
+    let Some(text) = text else { return Ok(default) };
+    let invalid = |_| Error::invalid(field, "must be a time such as 2026-11-23T00:00:00Z");
+    Ok(text.parse::<Timestamp>().map_err(invalid)?)
 }
 
-/// Show what the workspaces of an organization used, from the hours of the clock that are over and were read.
+/// Get the usage of an organization
+///
+/// Covers complete hours that were measured.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/usage", tag = "Billing",
-    params(InOrganization, UsageQuery), responses((status = 200, body = UsageView), Problems),
+    params(OrganizationPath, UsageQuery), responses((status = 200, body = UsageView), Problems),
     extensions(("x-hexabase-action" = json!("billing.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     Query(query): Query<UsageQuery>,
-) -> Answer<Json<UsageView>> {
+) -> ApiResult<Json<UsageView>> {
     let now = app.platform.clock().now();
-    let from = moment("from", query.from.as_deref(), Month::of(now).start())?;
-    let to = moment("to", query.to.as_deref(), now)?;
-    let none = |_| Error::invalid("workspace", "must be the id of a workspace");
-    let workspace = query.workspace.map(|id| id.parse::<WorkspaceId>()).transpose().map_err(none)?;
-    let statement = app.platform.billing().usage(&caller, at.org, workspace, (from, to)).await?;
+    let from = parse_timestamp("from", query.from.as_deref(), Month::of(now).start())?;
+    let to = parse_timestamp("to", query.to.as_deref(), now)?;
+    let invalid = |_| Error::invalid("workspace", "must be the id of a workspace");
+    let workspace = query.workspace.map(|id| id.parse::<WorkspaceId>()).transpose().map_err(invalid)?;
+    let statement = app.platform.billing().usage(&caller, path.org, workspace, (from, to)).await?;
     Ok(Json(statement.into()))
 }
 
-/// What this month's usage costs beyond what is included.
+/// Cost of this month's usage beyond the included amounts.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MonthlyUsage)]
 pub(super) struct MonthlyUsageView {
-    /// Which month, in UTC.
+    /// Month of the usage, in UTC.
     #[schema(example = "2026-11")]
     month: String,
-    /// What is charged for, one by one; null while nothing is paid.
+    /// Cost by meter, for the meters that are charged; null without a paid subscription.
     meters: Option<Vec<ChargeView>>,
-    /// What that comes to, by the present prices; null while nothing is paid.
+    /// Total cost at the current prices; null without a paid subscription.
     cost: Option<MoneyView>,
-    /// What the organization wants to spend on it; null when it does not want to be warned.
+    /// Monthly budget for this cost; null if there is none.
     budget: Option<MoneyView>,
 }
 
-/// What this month's usage of something costs.
+/// Cost of this month's usage of a meter.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageCharge)]
 struct ChargeView {
-    /// What was used.
+    /// Meter: `cpu`, `memory`, `storage`, `network_receive`, `network_transmit` or `api_requests`.
     meter: &'static str,
-    /// In which unit.
+    /// Unit of the meter: `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
     unit: &'static str,
-    /// How much.
+    /// Used amount in units.
     #[schema(value_type = f64, example = 620.25)]
     amount: Number,
-    /// How much of it is included.
+    /// Included amount in units.
     #[schema(value_type = f64, example = 500)]
     included: Number,
-    /// What the rest costs.
+    /// Cost of the amount beyond the included one.
     cost: MoneyView,
 }
 
@@ -184,8 +190,8 @@ impl From<BillLine> for ChargeView {
         Self {
             meter: line.meter.as_str(),
             unit: line.meter.unit(),
-            amount: units(line.amount),
-            included: units(line.included),
+            amount: decimal_units(line.amount),
+            included: decimal_units(line.included),
             cost: line.cost.into(),
         }
     }
@@ -203,47 +209,50 @@ impl From<MonthlyUsage> for MonthlyUsageView {
     }
 }
 
-/// How much an organization wants to spend in a month on usage beyond what is included.
+/// Monthly budget of an organization for usage beyond the included amounts.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Budget {
-    /// In the currency's smallest unit.
+    /// Amount in minor units of the currency.
     #[schema(example = 20000)]
     amount: i64,
-    /// The currency's ISO 4217 code, in lower case: one that plans are paid in.
+    /// ISO 4217 code of the currency, in lower case. It must be a currency that plans are priced in.
     #[schema(example = "usd")]
     currency: String,
 }
 
-/// Set what an organization wants to spend in a month on usage beyond what its plan includes. Those who pay are told at 80
-/// and at 100 percent of it; nothing is stopped.
+/// Set the monthly budget for usage beyond the included amounts
+///
+/// Usage alerts are sent to owners and billing members at 80 and 100 percent; usage is never stopped.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/billing/budget", tag = "Billing",
-    params(InOrganization), request_body = Budget, responses((status = 200, body = Budget), Problems),
+    params(OrganizationPath), request_body = Budget, responses((status = 200, body = Budget), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn set_budget(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     expected: IfMatch,
-    Body(wanted): Body<Budget>,
-) -> Answer<Reply<Budget>> {
-    let unknown = || Error::invalid("currency", "must be a currency code such as usd");
-    let currency = Currency::parse(&wanted.currency).ok_or_else(unknown)?;
-    let budget = Some(Money { amount: wanted.amount, currency });
-    let account = app.platform.billing().set_budget(&caller, at.org, budget, expected.version()).await?;
-    Ok(Reply::ok(wanted).version(account.version))
+    Body(body): Body<Budget>,
+) -> ApiResult<ApiResponse<Budget>> {
+    let invalid = || Error::invalid("currency", "must be a currency code such as usd");
+    let currency = Currency::parse(&body.currency).ok_or_else(invalid)?;
+    let budget = Some(Money { amount: body.amount, currency });
+    let account = app.platform.billing().set_budget(&caller, path.org, budget, expected.version()).await?;
+    Ok(ApiResponse::ok(body).version(account.version))
 }
 
-/// Remove the budget: nobody is told what usage costs any more.
+/// Remove the budget
+///
+/// No more usage alerts are sent for it.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/billing/budget", tag = "Billing",
-    params(InOrganization), responses((status = 204, description = "There is none any more."), Problems),
+    params(OrganizationPath), responses((status = 204, description = "The budget is removed."), Problems),
     extensions(("x-hexabase-action" = json!("billing.manage"))))]
 async fn remove_budget(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     expected: IfMatch,
-) -> Answer<axum::http::StatusCode> {
-    app.platform.billing().set_budget(&caller, at.org, None, expected.version()).await?;
+) -> ApiResult<axum::http::StatusCode> {
+    app.platform.billing().set_budget(&caller, path.org, None, expected.version()).await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
 }

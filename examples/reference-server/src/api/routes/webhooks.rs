@@ -1,4 +1,4 @@
-//! What others tell the platform.
+//! Webhooks of providers.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -6,21 +6,23 @@ use axum::http::{HeaderMap, StatusCode};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::problem::{Answer, Problems};
+use crate::api::problem::{ApiResult, Problems};
 use crate::app::App;
 
-/// The header in which Stripe signs what it tells (<https://docs.stripe.com/webhooks/signature>).
+/// Header with the signature of a Stripe webhook (<https://docs.stripe.com/webhooks/signature>).
 const SIGNATURE: &str = "stripe-signature";
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(stripe))
 }
 
-/// Take in what Stripe tells. It is kept once and answered at once; somebody looks at the account afterwards.
+/// Receive a webhook of Stripe
+///
+/// Verifies the event and stores it once; a worker then reconciles the billing account.
 #[utoipa::path(post, path = "/webhooks/stripe", tag = "Billing", security(()),
     request_body(content = Vec<u8>, content_type = "application/json"),
-    responses((status = 200, description = "It is taken in."), Problems))]
-async fn stripe(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Answer<StatusCode> {
+    responses((status = 200, description = "The event is accepted."), Problems))]
+async fn stripe(State(app): State<App>, headers: HeaderMap, body: Bytes) -> ApiResult<StatusCode> {
     let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     app.platform.billing().receive_webhook(&body, signature).await?;
     Ok(StatusCode::OK)

@@ -1,4 +1,4 @@
-//! What tenant clusters need to know to trust our tokens.
+//! Discovery documents of the OpenID Connect provider, which tenant clusters read to verify its tokens.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,26 +14,26 @@ pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(discovery)).routes(routes!(jwks))
 }
 
-/// What hardly ever changes.
-const FIVE_MINUTES: &str = "public, max-age=300";
-/// API servers ask again for a key that they do not know, but not while what they have is said to be fresh for longer than
-/// this: tokens that are signed with a key that had to come at once would be refused.
-const HALF_A_MINUTE: &str = "public, max-age=30";
+/// `Cache-Control` of the discovery document, which changes only with the configuration.
+const DISCOVERY_CACHE_CONTROL: &str = "public, max-age=300";
+/// `Cache-Control` of the signing keys. API servers fetch them again for an unknown key id, but not while their copy
+/// is fresh, so a longer lifetime would reject tokens signed by a new key that skipped the publication period.
+const JWKS_CACHE_CONTROL: &str = "public, max-age=30";
 
-fn public(lifetime: &'static str, document: Value) -> Response {
-    ([(CACHE_CONTROL, lifetime)], Json(document)).into_response()
+fn cacheable(cache_control: &'static str, document: Value) -> Response {
+    ([(CACHE_CONTROL, cache_control)], Json(document)).into_response()
 }
 
-/// Describe this issuer (OpenID Connect Discovery).
+/// Get the OpenID Connect discovery document
 #[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "OIDC", security(()),
     responses((status = 200, body = Object)))]
 async fn discovery(State(app): State<App>) -> Response {
-    public(FIVE_MINUTES, app.auth.discovery())
+    cacheable(DISCOVERY_CACHE_CONTROL, app.auth.discovery())
 }
 
-/// Show the public keys of this issuer (RFC 7517).
+/// Get the public signing keys (RFC 7517)
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "OIDC", security(()),
     responses((status = 200, body = Object)))]
 async fn jwks(State(app): State<App>) -> Response {
-    public(HALF_A_MINUTE, app.auth.jwks().await)
+    cacheable(JWKS_CACHE_CONTROL, app.auth.jwks().await)
 }

@@ -1,4 +1,4 @@
-//! Members of workspaces: whoever is in any of its groups.
+//! Members of workspaces: the members of any of its groups.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,45 +10,47 @@ use utoipa_axum::routes;
 
 use super::groups::GroupView;
 use super::members::UserView;
-use super::place::{AtWorkspaceMember, InWorkspace};
-use crate::api::edge::SignedIn;
+use super::path_params::{WorkspaceMemberPath, WorkspacePath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(add, remove)).routes(routes!(groups_of))
 }
 
-/// List who is in a workspace.
+/// List the members of a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/members", tag = "Workspaces",
-    params(InWorkspace, PageQuery), responses((status = 200, body = List<UserView>), Problems),
+    params(WorkspacePath, PageQuery), responses((status = 200, body = List<UserView>), Problems),
     extensions(("x-hexabase-action" = json!("groups.read"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<UserView>>> {
+) -> ApiResult<Json<List<UserView>>> {
     let page = pager.request(&query)?;
-    let page = app.platform.workspace_members().list(&caller, at.org, at.ws, &page).await?;
+    let page = app.platform.workspace_members().list(&caller, path.org, path.ws, &page).await?;
     pager.list(page, UserView::from)
 }
 
-/// Put a member of the organization in the workspace, in the group `WorkspaceMembers`.
+/// Add a member of the organization to a workspace
+///
+/// The user becomes a member of the group `WorkspaceMembers`.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/workspaces/{ws}/members/{user}", tag = "Workspaces",
-    params(AtWorkspaceMember), responses((status = 204, description = "They are in it."), Problems),
+    params(WorkspaceMemberPath), responses((status = 204, description = "The user is a member of the workspace."), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn add(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtWorkspaceMember>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspaceMemberPath>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.workspace_members().add(&caller, at.org, at.ws, at.user).await?;
+    app.platform.workspace_members().add(&caller, path.org, path.ws, path.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -56,50 +58,53 @@ async fn add(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct RemoveQuery {
-    /// Whether the tokens that they still have, for ten minutes at most, are to be worth nothing either.
+    /// `true` to revoke the permissions of existing tokens, too, as soon as the cluster has been reconciled. By
+    /// default they remain valid until they expire, for at most ten minutes.
     #[serde(default)]
     #[param(default = false)]
     now: bool,
 }
 
-/// Take somebody out of every group of the workspace.
+/// Remove a member from all groups of a workspace
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/members/{user}", tag = "Workspaces",
-    params(AtWorkspaceMember, RemoveQuery),
-    responses((status = 204, description = "They are in none of its groups."), Problems),
+    params(WorkspaceMemberPath, RemoveQuery),
+    responses((status = 204, description = "The user is in no group of the workspace."), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn remove(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtWorkspaceMember>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspaceMemberPath>,
     Query(query): Query<RemoveQuery>,
     expected: IfMatch,
-) -> Answer<StatusCode> {
+) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    app.platform.workspace_members().remove(&caller, at.org, at.ws, at.user, query.now).await?;
+    app.platform.workspace_members().remove(&caller, path.org, path.ws, path.user, query.now).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A group that somebody is in, and how.
+/// Group of a user, direct or as an ancestor of a direct one.
 #[derive(Debug, Serialize, ToSchema)]
 struct EffectiveGroup {
     #[serde(flatten)]
     group: GroupView,
-    /// From the group they were put in up to this one.
+    /// Ids of the groups from the direct membership of the user up to this group.
     path: Vec<String>,
 }
 
-/// List the groups that somebody is in, with the path that gives each.
+/// List the groups of a workspace member
+///
+/// Includes the ancestors of direct memberships, with the path to each group.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/members/{user}/groups", tag = "Groups",
-    params(AtWorkspaceMember), responses((status = 200, body = List<EffectiveGroup>), Problems),
+    params(WorkspaceMemberPath), responses((status = 200, body = List<EffectiveGroup>), Problems),
     extensions(("x-hexabase-action" = json!("groups.read"))))]
 async fn groups_of(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<AtWorkspaceMember>,
-) -> Answer<Json<List<EffectiveGroup>>> {
-    let groups = app.platform.groups().groups_of(&caller, at.org, at.ws, at.user).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspaceMemberPath>,
+) -> ApiResult<Json<List<EffectiveGroup>>> {
+    let groups = app.platform.groups().groups_of(&caller, path.org, path.ws, path.user).await?;
     let view = |(group, found): (hexabase_core::model::Group, hexabase_core::access::GroupPath)| {
         EffectiveGroup { group: group.into(), path: found.path.iter().map(ToString::to_string).collect() }
     };
-    Ok(Json(List::whole(groups.into_iter().map(view).collect())))
+    Ok(Json(List::complete(groups.into_iter().map(view).collect())))
 }

@@ -1,4 +1,4 @@
-//! Workspaces: making, changing and removing them, and putting them to sleep.
+//! Workspaces: creation, changes, deletion, suspension and resumption.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::field::{clearable, given, optional};
-use super::place::{InOrganization, InWorkspace};
-use crate::api::edge::SignedIn;
+use super::optional_field::{nullable, parse_nullable, parse_optional};
+use super::path_params::{OrganizationPath, WorkspacePath};
+use crate::api::edge::Authenticated;
 use crate::api::extract::{Body, IfMatch, Path, Query};
-use crate::api::problem::{Answer, Problems};
-use crate::api::reply::{List, PageQuery, Pager, Reply};
+use crate::api::problem::{ApiResult, Problems};
+use crate::api::response::{ApiResponse, List, PageQuery, Pager};
 use crate::app::App;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -28,70 +28,70 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(resume))
 }
 
-/// A tenant cluster as it was asked for, and what became of it.
+/// Tenant cluster as requested, with the status that was last observed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Workspace)]
 pub(super) struct WorkspaceView {
-    /// Which workspace.
+    /// Id of the workspace.
     #[schema(example = "ws_01h455vb4pex5vsknk084sn02q")]
     id: String,
-    /// Whose.
+    /// Id of the organization.
     organization_id: String,
-    /// Its name, unique in the organization.
+    /// Name, unique in the organization.
     #[schema(example = "dev")]
     name: String,
-    /// The name to show.
+    /// Name for display; null if there is none.
     display_name: Option<String>,
-    /// The plan that gives it its size.
+    /// Id of the plan that determines size and limits.
     #[schema(example = "starter")]
     plan_id: String,
-    /// `pending`, `provisioning`, `ready`, `updating`, `suspending`, `suspended`, `resuming`, `degraded`,
+    /// Phase: `pending`, `provisioning`, `ready`, `updating`, `suspending`, `suspended`, `resuming`, `degraded`,
     /// `failed` or `deleting`.
     #[schema(example = "ready")]
     phase: String,
-    /// Why, in one word; empty when all is well.
+    /// Reason of the phase, in `CamelCase`; empty if there is no problem.
     reason: String,
-    /// Why, for people, and what to do about it; empty when all is well.
+    /// Description of the reason with its remedy; empty if there is no problem.
     message: String,
-    /// Raised by every change that the cluster must follow.
+    /// Counter of the changes that the cluster must follow.
     generation: u64,
-    /// The newest generation that the cluster follows.
+    /// Newest generation that the cluster has reached.
     observed_generation: u64,
-    /// Raised by every change of groups, members, roles and assignments.
+    /// Counter of the changes of groups, members, roles and assignments.
     access_version: u64,
-    /// Raised by every change to anything in it.
+    /// Version, incremented by every change inside the workspace.
     version: u64,
-    /// Where its API server answers; null while it does not.
+    /// URL of the tenant API server; null if unknown.
     api_endpoint: Option<String>,
-    /// The host cluster it runs on.
+    /// Name of the host cluster of the workspace.
     host_cluster: String,
-    /// The Kubernetes version it should run.
+    /// Desired Kubernetes version.
     #[schema(example = "1.36")]
     kubernetes_version: String,
-    /// Single observations.
+    /// Conditions of the workspace.
     conditions: Vec<ConditionView>,
-    /// When it was made.
+    /// Creation time.
     created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     updated_at: Timestamp,
 }
 
-/// A single observation of a workspace, as Kubernetes writes conditions.
+/// Condition of a workspace, as in the Kubernetes API.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Condition)]
 pub(super) struct ConditionView {
-    /// What is observed.
+    /// Type of the condition, in `CamelCase`.
     #[serde(rename = "type")]
     #[schema(example = "ControlPlaneReady")]
     kind: String,
-    /// `True`, `False` or `Unknown`.
+    /// Status of the condition: `True`, `False` or `Unknown`.
     #[schema(example = "True")]
     status: String,
-    /// Why, in one word.
+    /// Reason of the status, in `CamelCase`.
     reason: String,
-    /// Why, for people.
+    /// Description of the reason.
     message: String,
-    /// When the status last changed.
+    /// Time of the last change of the status.
     last_transition_time: Timestamp,
 }
 
@@ -133,27 +133,27 @@ impl From<Workspace> for WorkspaceView {
     }
 }
 
-/// A workspace, and the task that brings it where it was asked to be.
+/// Workspace, and the task of the requested operation.
 #[derive(Debug, Serialize, ToSchema)]
 struct WorkspaceWithTask {
     #[serde(flatten)]
     workspace: WorkspaceView,
-    /// The task; null when nothing slow was begun.
+    /// Id of the task; null if the request started no long-running operation.
     #[schema(example = "tsk_01h455vb4pex5vsknk084sn02q")]
     task_id: Option<String>,
 }
 
 impl WorkspaceWithTask {
-    /// The answer to something slow that was asked of a workspace.
-    fn accepted(asked: WorkspaceTask) -> Reply<Self> {
-        let (version, location) = (asked.workspace.version, location(&asked.workspace));
-        Reply::accepted(location, Self::from(asked)).version(version)
+    /// Returns the response to a request that started a long-running operation.
+    fn accepted(change: WorkspaceTask) -> ApiResponse<Self> {
+        let (version, location) = (change.workspace.version, location(&change.workspace));
+        ApiResponse::accepted(location, Self::from(change)).version(version)
     }
 }
 
 impl From<WorkspaceTask> for WorkspaceWithTask {
-    fn from(asked: WorkspaceTask) -> Self {
-        Self { workspace: asked.workspace.into(), task_id: asked.task_id.map(|id| id.to_string()) }
+    fn from(change: WorkspaceTask) -> Self {
+        Self { workspace: change.workspace.into(), task_id: change.task_id.map(|id| id.to_string()) }
     }
 }
 
@@ -161,21 +161,21 @@ fn location(workspace: &Workspace) -> String {
     format!("/api/v1/organizations/{}/workspaces/{}", workspace.organization_id, workspace.id)
 }
 
-/// What a new workspace is like.
+/// Workspace to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewWorkspace {
-    /// Its name, unique in the organization: a DNS label.
+    /// Name, unique in the organization: a DNS label.
     #[schema(example = "dev")]
     name: String,
-    /// The name to show.
+    /// Name for display; none by default.
     display_name: Option<String>,
-    /// The plan that gives it its size.
+    /// Id of the plan that determines size and limits.
     #[schema(example = "starter")]
     plan_id: String,
-    /// Where it should run; anywhere if not said.
+    /// Region; any region by default.
     region: Option<String>,
-    /// The Kubernetes version it should run; the plan's newest if not said.
+    /// Kubernetes version; the newest one of the plan by default.
     kubernetes_version: Option<String>,
 }
 
@@ -183,10 +183,11 @@ impl NewWorkspace {
     fn command(&self) -> hexabase_core::Result<CreateWorkspace> {
         let mut check = Check::default();
         let name = check.field("name", Slug::parse(&self.name));
-        let display_name = check.field("display_name", optional(&self.display_name, DisplayName::parse));
+        let display_name =
+            check.field("display_name", parse_optional(&self.display_name, DisplayName::parse));
         let plan_id = check.field("plan_id", PlanId::parse(&self.plan_id));
-        let region = check.field("region", optional(&self.region, Region::parse));
-        let version = optional(&self.kubernetes_version, KubernetesVersion::parse);
+        let region = check.field("region", parse_optional(&self.region, Region::parse));
+        let version = parse_optional(&self.kubernetes_version, KubernetesVersion::parse);
         let version = check.field("kubernetes_version", version);
         let (name, display_name, plan_id, region, kubernetes_version) =
             check.all((name, display_name, plan_id, region, version))?;
@@ -194,137 +195,143 @@ impl NewWorkspace {
     }
 }
 
-/// Make a workspace. Its cluster comes up in the background; the task shows how far it is. You become its
-/// administrator.
+/// Create a workspace
+///
+/// Its cluster is created in the background; the task shows the progress. The caller becomes its administrator.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces", tag = "Workspaces",
-    params(InOrganization), request_body = NewWorkspace,
+    params(OrganizationPath), request_body = NewWorkspace,
     responses((status = 202, body = WorkspaceWithTask), Problems),
     extensions(("x-hexabase-action" = json!("workspace.create"))))]
 async fn create(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
-    Body(wanted): Body<NewWorkspace>,
-) -> Answer<Reply<WorkspaceWithTask>> {
-    let made = app.platform.workspaces().create(&caller, at.org, &wanted.command()?).await?;
-    Ok(WorkspaceWithTask::accepted(made.value).replayed(made.replayed))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<NewWorkspace>,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let created = app.platform.workspaces().create(&caller, path.org, &body.command()?).await?;
+    Ok(WorkspaceWithTask::accepted(created.value).replayed(created.replayed))
 }
 
-/// List the workspaces of an organization: all of them for owners, administrators and billing, and for everybody
-/// else those in whose groups they are.
+/// List the workspaces of an organization
+///
+/// Owners, administrators and billing members receive all of them, members only those in whose groups they are.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces", tag = "Workspaces",
-    params(InOrganization, PageQuery), responses((status = 200, body = List<WorkspaceView>), Problems),
+    params(OrganizationPath, PageQuery), responses((status = 200, body = List<WorkspaceView>), Problems),
     extensions(("x-hexabase-action" = json!("workspaces.list"))))]
 async fn list(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InOrganization>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
     pager: Pager,
     Query(query): Query<PageQuery>,
-) -> Answer<Json<List<WorkspaceView>>> {
-    let page = app.platform.workspaces().list(&caller, at.org, &pager.request(&query)?).await?;
+) -> ApiResult<Json<List<WorkspaceView>>> {
+    let page = app.platform.workspaces().list(&caller, path.org, &pager.request(&query)?).await?;
     pager.list(page, WorkspaceView::from)
 }
 
-/// Show a workspace.
+/// Get a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}", tag = "Workspaces",
-    params(InWorkspace), responses((status = 200, body = WorkspaceView), Problems),
+    params(WorkspacePath), responses((status = 200, body = WorkspaceView), Problems),
     extensions(("x-hexabase-action" = json!("workspace.read"))))]
 async fn get(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-) -> Answer<Reply<WorkspaceView>> {
-    let found = app.platform.workspaces().get(&caller, at.org, at.ws).await?;
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<ApiResponse<WorkspaceView>> {
+    let found = app.platform.workspaces().get(&caller, path.org, path.ws).await?;
     let version = found.version;
-    Ok(Reply::ok(found.into()).version(version))
+    Ok(ApiResponse::ok(found.into()).version(version))
 }
 
-/// What to change about a workspace; what is not given stays.
+/// Changes to a workspace. Absent fields stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct WorkspaceChange {
-    /// The name to show; null removes it.
-    #[serde(default, deserialize_with = "given")]
+struct WorkspacePatch {
+    /// Name for display; null removes it.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     display_name: Option<Option<String>>,
-    /// The plan that gives it its size.
+    /// Id of the plan that determines size and limits.
     plan_id: Option<String>,
-    /// The Kubernetes version it should run: the same or the next minor one.
+    /// Kubernetes version: the same or the next minor version.
     kubernetes_version: Option<String>,
 }
 
-impl WorkspaceChange {
+impl WorkspacePatch {
     fn command(&self) -> hexabase_core::Result<UpdateWorkspace> {
         let mut check = Check::default();
-        let display_name = clearable(&self.display_name, DisplayName::parse);
+        let display_name = parse_nullable(&self.display_name, DisplayName::parse);
         let display_name = check.field("display_name", display_name);
-        let plan_id = check.field("plan_id", optional(&self.plan_id, PlanId::parse));
-        let version = optional(&self.kubernetes_version, KubernetesVersion::parse);
+        let plan_id = check.field("plan_id", parse_optional(&self.plan_id, PlanId::parse));
+        let version = parse_optional(&self.kubernetes_version, KubernetesVersion::parse);
         let version = check.field("kubernetes_version", version);
         let (display_name, plan_id, kubernetes_version) = check.all((display_name, plan_id, version))?;
         Ok(UpdateWorkspace { display_name, plan_id, kubernetes_version })
     }
 }
 
-/// Change a workspace. A new plan or version is followed by the cluster in the background: then the answer is
-/// 202, and the task shows how far it is.
+/// Update a workspace
+///
+/// A new plan or version is applied to the cluster in the background: the response is then 202, and the task shows the
+/// progress.
 #[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}", tag = "Workspaces",
-    params(InWorkspace), request_body = WorkspaceChange,
+    params(WorkspacePath), request_body = WorkspacePatch,
     responses((status = 200, body = WorkspaceWithTask), (status = 202, body = WorkspaceWithTask), Problems),
     extensions(("x-hexabase-action" = json!("workspace.update"))))]
 async fn update(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
     expected: IfMatch,
-    Body(wanted): Body<WorkspaceChange>,
-) -> Answer<Reply<WorkspaceWithTask>> {
+    Body(body): Body<WorkspacePatch>,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
     let workspaces = app.platform.workspaces();
-    let changed = workspaces.update(&caller, at.org, at.ws, &wanted.command()?, expected.version()).await?;
+    let changed = workspaces.update(&caller, path.org, path.ws, &body.command()?, expected.version()).await?;
     if changed.task_id.is_some() {
         return Ok(WorkspaceWithTask::accepted(changed));
     }
     let version = changed.workspace.version;
-    Ok(Reply::ok(changed.into()).version(version))
+    Ok(ApiResponse::ok(changed.into()).version(version))
 }
 
-/// Remove a workspace with everything in it.
+/// Delete a workspace with everything in it
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}", tag = "Workspaces",
-    params(InWorkspace), responses((status = 202, body = WorkspaceWithTask), Problems),
+    params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
     extensions(("x-hexabase-action" = json!("workspace.delete"))))]
 async fn delete(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
     expected: IfMatch,
-) -> Answer<Reply<WorkspaceWithTask>> {
-    let asked = app.platform.workspaces().delete(&caller, at.org, at.ws, expected.version()).await?;
-    Ok(WorkspaceWithTask::accepted(asked))
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let change = app.platform.workspaces().delete(&caller, path.org, path.ws, expected.version()).await?;
+    Ok(WorkspaceWithTask::accepted(change))
 }
 
-/// Put a workspace to sleep: nothing in it runs, and nothing is lost.
+/// Suspend a workspace
+///
+/// No pods run, no data is lost.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/suspend", tag = "Workspaces",
-    params(InWorkspace), responses((status = 202, body = WorkspaceWithTask), Problems),
+    params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
     extensions(("x-hexabase-action" = json!("workspace.power"))))]
 async fn suspend(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-) -> Answer<Reply<WorkspaceWithTask>> {
-    let asked = app.platform.workspaces().suspend(&caller, at.org, at.ws).await?;
-    Ok(WorkspaceWithTask::accepted(asked.value).replayed(asked.replayed))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let change = app.platform.workspaces().suspend(&caller, path.org, path.ws).await?;
+    Ok(WorkspaceWithTask::accepted(change.value).replayed(change.replayed))
 }
 
-/// Wake a workspace that sleeps.
+/// Resume a suspended workspace
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/resume", tag = "Workspaces",
-    params(InWorkspace), responses((status = 202, body = WorkspaceWithTask), Problems),
+    params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
     extensions(("x-hexabase-action" = json!("workspace.power"))))]
 async fn resume(
     State(app): State<App>,
-    SignedIn(caller): SignedIn,
-    Path(at): Path<InWorkspace>,
-) -> Answer<Reply<WorkspaceWithTask>> {
-    let asked = app.platform.workspaces().resume(&caller, at.org, at.ws).await?;
-    Ok(WorkspaceWithTask::accepted(asked.value).replayed(asked.replayed))
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let change = app.platform.workspaces().resume(&caller, path.org, path.ws).await?;
+    Ok(WorkspaceWithTask::accepted(change.value).replayed(change.replayed))
 }

@@ -1,4 +1,4 @@
-//! A token for a workspace's cluster, as `kubectl` asks for it
+//! Command `credential`: a credential plugin of `kubectl`
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>).
 
 use clap::Args;
@@ -9,61 +9,62 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::logins::Logins;
-use super::{Server, Which};
-use crate::command::say;
+use super::saved_logins::SavedLogins;
+use super::{Server, ServerArgs};
+use crate::command::print_line;
 
-/// How long before its end a token is said to be over: it must not end on its way.
-const SLACK: SignedDuration = SignedDuration::from_secs(30);
+/// Time before its expiry at which a token is reported as expired, so that it does not expire in transit.
+const EXPIRY_MARGIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// Get a token for a workspace's cluster, as kubectl asks for it. An API token in the variable HEXABASE_TOKEN goes before a
-/// token of a CI system in HEXABASE_ID_TOKEN, that before one which GitHub Actions gives to a job with the permission
-/// `id-token: write`, and everything before how you signed in.
+/// Print a token for the cluster of a workspace, as a credential plugin of kubectl. The token is issued for the first
+/// credential that exists: the API token in HEXABASE_TOKEN, the token of a CI system in HEXABASE_ID_TOKEN, the token
+/// of a GitHub Actions job with the permission `id-token: write`, or your login.
 #[derive(Debug, Args)]
 pub(crate) struct Credential {
     #[command(flatten)]
-    which: Which,
+    server: ServerArgs,
 
-    /// The workspace.
+    /// Id of the workspace.
     #[arg(long, value_name = "ID")]
     workspace: WorkspaceId,
 }
 
-/// What a token for a workspace is asked for with, and which kind of token that is (RFC 8693 section 3).
-struct Subject(String, &'static str);
+/// Subject token of a token exchange, and its type (RFC 8693, section 3).
+struct SubjectToken(String, &'static str);
 
-/// What GitHub Actions answers a job that asks for a token.
+/// Response of GitHub Actions to a job that requests a token.
 #[derive(Deserialize)]
 struct JobToken {
     value: String,
 }
 
+/// Successful response of a token exchange.
 #[derive(Deserialize)]
-struct Exchanged {
+struct ExchangeResponse {
     access_token: String,
     expires_in: i64,
 }
 
 impl Credential {
-    /// Writes the token with its expiry to standard output.
-    pub(crate) async fn carry_out(&self) -> Result<()> {
-        let logins = Logins::read()?;
-        let server = self.which.server(&logins)?;
-        let subject = subject(&server, &logins).await?;
-        let (token, expires_at) = self.exchanged(&server, &subject).await?;
+    /// Prints the token and its expiry in the format of `kubectl`.
+    pub(crate) async fn execute(&self) -> Result<()> {
+        let logins = SavedLogins::read()?;
+        let server = self.server.connect(&logins)?;
+        let subject = subject_token(&server, &logins).await?;
+        let (token, expires_at) = self.exchange(&server, &subject).await?;
         let credential = json!({
             "apiVersion": "client.authentication.k8s.io/v1",
             "kind": "ExecCredential",
             "status": { "token": token, "expirationTimestamp": expires_at.to_string() },
         });
-        say(&credential.to_string())
+        print_line(&credential.to_string())
     }
 
-    /// Exchanges what the server takes for what the cluster takes (RFC 8693).
-    async fn exchanged(
+    /// Exchanges the subject token for a cluster token (RFC 8693).
+    async fn exchange(
         &self,
         server: &Server,
-        Subject(token, kind): &Subject,
+        SubjectToken(token, kind): &SubjectToken,
     ) -> Result<(String, Timestamp)> {
         let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -71,47 +72,46 @@ impl Credential {
             ("subject_token_type", kind),
             ("audience", &self.workspace.to_string()),
         ];
-        let answer = server.post_form(&format!("{}/oauth2/token", server.url), &form).await?;
-        let text = answer.map_err(|failed| failed.into_error("gives no token"))?;
-        let Exchanged { access_token, expires_in } = server.read(&text)?;
-        let life = SignedDuration::from_secs(expires_in) - SLACK;
-        let late =
-            |error: jiff::Error| Error::unavailable("the server's token ends at no time").caused_by(error);
-        Ok((access_token, SystemClock.now().checked_add(life).map_err(late)?))
+        let response = server.post_form(&format!("{}/oauth2/token", server.url), &form).await?;
+        let text = response.map_err(|error| error.into_error("issued no token"))?;
+        let ExchangeResponse { access_token, expires_in } = server.parse(&text)?;
+        let lifetime = SignedDuration::from_secs(expires_in) - EXPIRY_MARGIN;
+        let out_of_range =
+            |error: jiff::Error| Error::unavailable("the token's lifetime is out of range").caused_by(error);
+        Ok((access_token, SystemClock.now().checked_add(lifetime).map_err(out_of_range)?))
     }
 }
 
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
-const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
 
-async fn subject(server: &Server, logins: &Logins) -> Result<Subject> {
+async fn subject_token(server: &Server, logins: &SavedLogins) -> Result<SubjectToken> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(token) = variable("HEXABASE_TOKEN") {
-        return Ok(Subject(token, ACCESS_TOKEN));
+        return Ok(SubjectToken(token, ACCESS_TOKEN_TYPE));
     }
     if let Some(token) = variable("HEXABASE_ID_TOKEN") {
-        return Ok(Subject(token, ID_TOKEN));
+        return Ok(SubjectToken(token, ID_TOKEN_TYPE));
     }
-    let of_job = (variable("ACTIONS_ID_TOKEN_REQUEST_URL"), variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
-    if let (Some(url), Some(token)) = of_job {
-        return Ok(Subject(job_token(server, &url, &token).await?, ID_TOKEN));
+    let job = (variable("ACTIONS_ID_TOKEN_REQUEST_URL"), variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
+    if let (Some(url), Some(token)) = job {
+        return Ok(SubjectToken(request_job_token(server, &url, &token).await?, ID_TOKEN_TYPE));
     }
-    Ok(Subject(logins.access_token(server).await?, ACCESS_TOKEN))
+    Ok(SubjectToken(logins.access_token(server).await?, ACCESS_TOKEN_TYPE))
 }
 
-/// The token of a job in GitHub Actions, made for the server
+/// Requests the token of a GitHub Actions job, with the server as audience
 /// (<https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token>).
-async fn job_token(server: &Server, url: &str, token: &str) -> Result<String> {
-    let audience = super::encoded(&[("audience", server.url.as_str())])?;
+async fn request_job_token(server: &Server, url: &str, token: &str) -> Result<String> {
+    let audience = super::encode_form(&[("audience", server.url.as_str())])?;
     let separator = if url.contains('?') { '&' } else { '?' };
     let request = server.http.get(format!("{url}{separator}{audience}")).bearer_auth(token);
-    let silent = |error: reqwest::Error| {
-        Error::unavailable("GitHub Actions gives this job no token").caused_by(error.without_url())
+    let failed = |error: reqwest::Error| {
+        Error::unavailable("GitHub Actions did not issue a token for this job").caused_by(error.without_url())
     };
-    let answer = request.send().await.and_then(reqwest::Response::error_for_status).map_err(silent)?;
-    let text = answer.text().await.map_err(silent)?;
-    let unreadable =
-        |error| Error::unavailable("GitHub Actions answers with something else").caused_by(error);
-    let JobToken { value } = serde_json::from_str(&text).map_err(unreadable)?;
+    let response = request.send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
+    let text = response.text().await.map_err(failed)?;
+    let invalid = |error| Error::unavailable("GitHub Actions sent an unexpected response").caused_by(error);
+    let JobToken { value } = serde_json::from_str(&text).map_err(invalid)?;
     Ok(value)
 }

@@ -1,4 +1,4 @@
-//! Signing in and out at a server: with the browser on this machine (RFC 8252), or with one elsewhere (RFC 8628).
+//! Commands `login` and `logout`: sign-in with a browser on this machine (RFC 8252) or on another one (RFC 8628).
 
 use std::time::Duration;
 
@@ -16,38 +16,39 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::logins::{Logins, Tokens};
-use super::{CLIENT_ID, Server, Which, encoded};
-use crate::command::say;
+use super::saved_logins::{SavedLogins, TokenResponse};
+use super::{CLIENT_ID, Server, ServerArgs, encode_form};
+use crate::command::print_line;
 
-/// How long somebody may take to sign in.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// What is asked for: to act as oneself, until one signs out.
+/// Maximum time for the user to complete the sign-in.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Requested scopes: to act as the user until logout.
 const SCOPE: &str = "openid profile email offline_access";
 
-/// Sign in at a server. What comes of it is kept in a file of yours, and used by the other commands.
+/// Sign in to a server. The tokens are stored in a file that only you can read, for the commands kubeconfig and
+/// credential.
 #[derive(Debug, Args)]
 pub(crate) struct Login {
     #[command(flatten)]
-    which: Which,
+    server: ServerArgs,
 
     /// Sign in with a browser on another machine.
     #[arg(long)]
     device: bool,
 
-    /// Open no browser; only say where to go.
+    /// Print the URL of the sign-in page without opening a browser.
     #[arg(long)]
     no_browser: bool,
 }
 
-/// Sign out at a server.
+/// Sign out of a server.
 #[derive(Debug, Args)]
 pub(crate) struct Logout {
     #[command(flatten)]
-    which: Which,
+    server: ServerArgs,
 }
 
-/// Where a server does what (OpenID Connect Discovery 1.0).
+/// Endpoints of a server (OpenID Connect Discovery 1.0).
 #[derive(Debug, Deserialize)]
 struct Endpoints {
     issuer: String,
@@ -57,8 +58,9 @@ struct Endpoints {
     revocation_endpoint: String,
 }
 
+/// Response of the device authorization endpoint (RFC 8628, section 3.2).
 #[derive(Deserialize)]
-struct Device {
+struct DeviceAuthorization {
     device_code: String,
     user_code: String,
     verification_uri: String,
@@ -67,45 +69,47 @@ struct Device {
 }
 
 #[derive(Deserialize)]
-struct Me {
+struct CurrentUser {
     name: String,
     email: Option<String>,
 }
 
-async fn endpoints(server: &Server) -> Result<Endpoints> {
+async fn discover(server: &Server) -> Result<Endpoints> {
     let request = server.http.get(format!("{}/.well-known/openid-configuration", server.url));
-    let answer =
-        server.ask(request).await?.map_err(|failed| failed.into_error("does not say how to sign in"))?;
-    server.read(&answer)
+    let response = server.send(request).await?;
+    server.parse(&response.map_err(|error| error.into_error("returned no discovery document"))?)
 }
 
 impl Login {
-    /// Signs in, and says as whom.
-    pub(crate) async fn carry_out(&self) -> Result<()> {
-        let server = self.which.server(&Logins::read()?)?;
-        let endpoints = endpoints(&server).await?;
-        let signed_in = async {
+    /// Signs in, saves the tokens and prints the user.
+    pub(crate) async fn execute(&self) -> Result<()> {
+        let server = self.server.connect(&SavedLogins::read()?)?;
+        let endpoints = discover(&server).await?;
+        let sign_in = async {
             match self.device {
-                true => with_device(&server, &endpoints).await,
-                false => self.with_browser(&server, &endpoints).await,
+                true => sign_in_with_device_code(&server, &endpoints).await,
+                false => self.sign_in_with_browser(&server, &endpoints).await,
             }
         };
-        let late = |_| Error::unauthenticated("nobody signed in within fifteen minutes; begin again");
-        let held = tokio::time::timeout(PATIENCE, signed_in).await.map_err(late)??.held(&server);
-        let me: Me = server.get("/auth/me", &held.access_token).await?;
-        Logins::note(&server.url, Some(held))?;
-        say(&format!("signed in at {} as {}", server.url, me.email.unwrap_or(me.name)))
+        let timed_out = |_| {
+            Error::unauthenticated("the sign-in was not completed within 15 minutes; run the command again")
+        };
+        let tokens = tokio::time::timeout(SIGN_IN_TIMEOUT, sign_in).await.map_err(timed_out)??;
+        let login = tokens.into_login(&server);
+        let user: CurrentUser = server.get("/auth/me", &login.access_token).await?;
+        SavedLogins::update(&server.url, Some(login))?;
+        print_line(&format!("signed in to {} as {}", server.url, user.email.unwrap_or(user.name)))
     }
 
-    async fn with_browser(&self, server: &Server, endpoints: &Endpoints) -> Result<Tokens> {
+    async fn sign_in_with_browser(&self, server: &Server, endpoints: &Endpoints) -> Result<TokenResponse> {
         let unusable = |error: std::io::Error| {
-            Error::unavailable("no port is free for the browser to come back to").caused_by(error)
+            Error::unavailable("no port is available for the redirect of the browser").caused_by(error)
         };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(unusable)?;
         let redirect_uri = format!("http://{}/callback", listener.local_addr().map_err(unusable)?);
-        let (verifier, state) = (random(), random());
+        let (verifier, state) = (random_text(), random_text());
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
-        let query = encoded(&[
+        let query = encode_form(&[
             ("client_id", CLIENT_ID),
             ("redirect_uri", &redirect_uri),
             ("response_type", "code"),
@@ -115,13 +119,13 @@ impl Login {
             ("code_challenge_method", "S256"),
         ])?;
         let page = format!("{}?{query}", endpoints.authorization_endpoint);
-        say(&format!("Sign in with your browser:\n{page}"))?;
+        print_line(&format!("Sign in with your browser:\n{page}"))?;
         if !self.no_browser
             && let Err(error) = open::that_detached(&page)
         {
-            tracing::debug!(%error, "no browser was opened");
+            tracing::debug!(%error, "browser could not be opened");
         }
-        let code = code_of(listener, &state, &endpoints.issuer).await?;
+        let code = receive_code(listener, &state, &endpoints.issuer).await?;
         let form = [
             ("grant_type", "authorization_code"),
             ("client_id", CLIENT_ID),
@@ -129,50 +133,58 @@ impl Login {
             ("redirect_uri", &redirect_uri),
             ("code_verifier", &verifier),
         ];
-        let answer = server.post_form(&endpoints.token_endpoint, &form).await?;
-        server.read(&answer.map_err(|failed| failed.into_error("gives no tokens"))?)
+        let response = server.post_form(&endpoints.token_endpoint, &form).await?;
+        server.parse(&response.map_err(|error| error.into_error("issued no tokens"))?)
     }
 }
 
-/// Waits for the browser to come back with a code. What is not for this sign-in is not listened to.
-async fn code_of(listener: TcpListener, state: &str, issuer: &str) -> Result<String> {
-    let (came, mut comes) = mpsc::channel(1);
-    let page = async |State(came): State<mpsc::Sender<String>>, RawQuery(query): RawQuery| {
-        // Nobody waits any more for those who come late.
-        let _ = came.send(query.unwrap_or_default()).await;
+/// Waits until the browser is redirected here with an authorization code. Requests with another `state` or `iss` are
+/// ignored.
+async fn receive_code(listener: TcpListener, state: &str, issuer: &str) -> Result<String> {
+    let (sender, mut queries) = mpsc::channel(1);
+    let page = async |State(sender): State<mpsc::Sender<String>>, RawQuery(query): RawQuery| {
+        // Sending fails if a code was received already.
+        let _ = sender.send(query.unwrap_or_default()).await;
         Html(
             "<!doctype html><title>Hexabase</title><p>You can close this page and go back to your terminal.</p>",
         )
     };
-    let router = Router::new().route("/callback", get(page)).with_state(came);
+    let router = Router::new().route("/callback", get(page)).with_state(sender);
     let serving = tokio::spawn(axum::serve(listener, router).into_future());
     let code = loop {
-        let query = comes.recv().await.ok_or_else(|| Error::unexpected("nobody listens for the browser"))?;
-        let found = |name: &str| {
+        let closed = || Error::unexpected("the listener for the browser's redirect stopped");
+        let query = queries.recv().await.ok_or_else(closed)?;
+        let parameter = |name: &str| {
             let mut pairs = form_urlencoded::parse(query.as_bytes());
             pairs.find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
         };
-        if found("state").as_deref() != Some(state) || found("iss").as_deref() != Some(issuer) {
+        if parameter("state").as_deref() != Some(state) || parameter("iss").as_deref() != Some(issuer) {
             continue;
         }
-        break found("code").ok_or_else(|| {
-            let why = found("error_description").or_else(|| found("error")).unwrap_or_default();
-            Error::unauthenticated(format!("the server did not sign you in: {why}"))
+        break parameter("code").ok_or_else(|| {
+            let reason = parameter("error_description").or_else(|| parameter("error")).unwrap_or_default();
+            Error::unauthenticated(format!("the server rejected the sign-in: {reason}"))
         });
     };
-    // The last answer gets to the browser before the port is closed.
+    // Time for the last response to reach the browser before the port is closed.
     tokio::time::sleep(Duration::from_millis(100)).await;
     serving.abort();
     code
 }
 
-async fn with_device(server: &Server, endpoints: &Endpoints) -> Result<Tokens> {
+async fn sign_in_with_device_code(server: &Server, endpoints: &Endpoints) -> Result<TokenResponse> {
     let form = [("client_id", CLIENT_ID), ("scope", SCOPE)];
-    let answer = server.post_form(&endpoints.device_authorization_endpoint, &form).await?;
-    let device: Device = server.read(&answer.map_err(|failed| failed.into_error("lets no device in"))?)?;
-    let Device { device_code, user_code, verification_uri, verification_uri_complete, mut interval } = device;
-    say(&format!(
-        "Go to {verification_uri} with any browser and type {user_code}, or go straight to\n{verification_uri_complete}"
+    let response = server.post_form(&endpoints.device_authorization_endpoint, &form).await?;
+    let authorization = response.map_err(|error| error.into_error("issued no device code"))?;
+    let DeviceAuthorization {
+        device_code,
+        user_code,
+        verification_uri,
+        verification_uri_complete,
+        mut interval,
+    } = server.parse(&authorization)?;
+    print_line(&format!(
+        "Open {verification_uri} in any browser and enter {user_code}, or open\n{verification_uri_complete}"
     ))?;
     let form = [
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
@@ -182,32 +194,32 @@ async fn with_device(server: &Server, endpoints: &Endpoints) -> Result<Tokens> {
     loop {
         tokio::time::sleep(Duration::from_secs(interval)).await;
         match server.post_form(&endpoints.token_endpoint, &form).await? {
-            Ok(text) => return server.read(&text),
-            Err(failed) => match failed.wrong.error.as_deref() {
+            Ok(text) => return server.parse(&text),
+            Err(error) => match error.body.error.as_deref() {
                 Some("authorization_pending") => {}
-                // RFC 8628 section 3.5.
+                // RFC 8628, section 3.5.
                 Some("slow_down") => interval += 5,
-                _ => return Err(failed.into_error("gives no tokens")),
+                _ => return Err(error.into_error("issued no tokens")),
             },
         }
     }
 }
 
-fn random() -> String {
+fn random_text() -> String {
     URL_SAFE_NO_PAD.encode(SystemIds::default().bytes::<32>())
 }
 
 impl Logout {
-    /// Signs out there, and forgets what was kept.
-    pub(crate) async fn carry_out(&self) -> Result<()> {
-        let server = self.which.server(&Logins::read()?)?;
-        let Some(held) = Logins::note(&server.url, None)? else {
-            return say(&format!("not signed in at {}", server.url));
+    /// Revokes the session and removes the saved tokens.
+    pub(crate) async fn execute(&self) -> Result<()> {
+        let server = self.server.connect(&SavedLogins::read()?)?;
+        let Some(login) = SavedLogins::update(&server.url, None)? else {
+            return print_line(&format!("not signed in to {}", server.url));
         };
-        let form = [("token", held.refresh_token.as_str()), ("client_id", CLIENT_ID)];
-        let endpoint = endpoints(&server).await?.revocation_endpoint;
-        let answer = server.post_form(&endpoint, &form).await?;
-        answer.map_err(|failed| failed.into_error("did not end the session; it may live on there"))?;
-        say(&format!("signed out at {}", server.url))
+        let form = [("token", login.refresh_token.as_str()), ("client_id", CLIENT_ID)];
+        let endpoint = discover(&server).await?.revocation_endpoint;
+        let response = server.post_form(&endpoint, &form).await?;
+        response.map_err(|error| error.into_error("did not end the session, which may still be valid"))?;
+        print_line(&format!("signed out of {}", server.url))
     }
 }

@@ -1,9 +1,10 @@
-//! What people do from their own machines: sign in at a server, and get into the clusters of workspaces.
+//! Client commands, which users and CI jobs run on their own machines: sign-in to a server, and access to tenant
+//! clusters.
 
 mod credential;
 mod kubeconfig;
 mod login;
-mod logins;
+mod saved_logins;
 
 use std::time::Duration;
 
@@ -19,28 +20,28 @@ use serde::de::DeserializeOwned;
 pub(super) use credential::Credential;
 pub(super) use kubeconfig::Kubeconfig;
 pub(super) use login::{Login, Logout};
-use logins::Logins;
+use saved_logins::SavedLogins;
 
-/// How long the server may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Maximum duration of a request to the server.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The `client_id` of this program.
-const CLIENT_ID: &str = hexabase_auth::issuer::COMMAND_LINE;
+/// Client id of this program.
+const CLIENT_ID: &str = hexabase_auth::issuer::CLI_CLIENT_ID;
 
-/// Which server is meant.
+/// Server that a command connects to.
 #[derive(Debug, Clone, Args)]
-pub(super) struct Which {
-    /// Where the server is reached; if not said, the one that you are signed in at.
+pub(super) struct ServerArgs {
+    /// URL of the server [default: the server that you are signed in to].
     #[arg(long, env = "HEXABASE_SERVER", value_name = "URL")]
     server: Option<String>,
 
-    /// Who has signed what the server shows, in PEM and that in base64, if it is nobody whom the system trusts.
+    /// Certificates of the private CA that signed the server's certificate, in base64-encoded PEM.
     #[arg(long, value_name = "BASE64")]
     certificate_authority_data: Option<String>,
 }
 
-impl Which {
-    fn server(&self, logins: &Logins) -> Result<Server> {
+impl ServerArgs {
+    fn connect(&self, logins: &SavedLogins) -> Result<Server> {
         let url = match &self.server {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => logins.only_server()?,
@@ -50,35 +51,37 @@ impl Which {
     }
 }
 
-/// A server, and how it is spoken to.
+/// Server, with an HTTP client that trusts it.
 #[derive(Debug, Clone)]
 struct Server {
     url: String,
-    authority: Option<String>,
+    /// Certificates of the server's private CA, in base64-encoded PEM.
+    certificate_authority_data: Option<String>,
     http: reqwest::Client,
 }
 
-/// What a server says is wrong, as RFC 9457 or RFC 6749 has it.
+/// Body of an error response: a problem document (RFC 9457) or an OAuth error (RFC 6749, section 5.2).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Wrong {
+struct ErrorBody {
     title: Option<String>,
     detail: Option<String>,
     error: Option<String>,
     error_description: Option<String>,
 }
 
-/// An answer that is none of what was hoped for.
-struct Failed {
+/// Response with an error status.
+struct ErrorResponse {
     status: StatusCode,
-    wrong: Wrong,
+    body: ErrorBody,
 }
 
-impl Failed {
-    fn into_error(self, what: &str) -> Error {
-        let Wrong { title, detail, error, error_description } = self.wrong;
-        let why = detail.or(error_description).or(title).or(error).unwrap_or_default();
-        let message = format!("the server {what} ({}): {why}", self.status);
+impl ErrorResponse {
+    /// Returns the error, with a description of the failed operation such as "issued no token".
+    fn into_error(self, failure: &str) -> Error {
+        let ErrorBody { title, detail, error, error_description } = self.body;
+        let reason = detail.or(error_description).or(title).or(error).unwrap_or_default();
+        let message = format!("the server {failure} ({}): {reason}", self.status);
         match self.status {
             StatusCode::UNAUTHORIZED => Error::unauthenticated(message),
             StatusCode::FORBIDDEN => Error::forbidden(message),
@@ -88,68 +91,72 @@ impl Failed {
 }
 
 impl Server {
-    fn new(url: String, authority: Option<String>) -> Result<Self> {
-        let at_home = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-        let is_at_home = at_home.iter().any(|home| {
-            let rest = url.strip_prefix(home);
+    fn new(url: String, certificate_authority_data: Option<String>) -> Result<Self> {
+        let loopback_urls = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+        let is_loopback = loopback_urls.iter().any(|loopback| {
+            let rest = url.strip_prefix(loopback);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
         });
-        if !url.starts_with("https://") && !is_at_home {
-            return Err(Error::invalid("server", "must be https://…, since what is sent there is secret"));
+        if !url.starts_with("https://") && !is_loopback {
+            return Err(Error::invalid(
+                "server",
+                "must be an https:// URL, because credentials are sent to it",
+            ));
         }
-        let certificates = authority.as_deref().map(certificates).transpose()?.unwrap_or_default();
+        let certificates = certificate_authority_data.as_deref().map(parse_certificates);
+        let certificates = certificates.transpose()?.unwrap_or_default();
         let http = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(REQUEST_TIMEOUT)
             .redirect(Policy::none())
             .tls_certs_merge(certificates)
             .build()
-            .map_err(|error| Error::unexpected("no HTTP client can be made").caused_by(error))?;
-        Ok(Self { url, authority, http })
+            .map_err(|error| Error::unexpected("the HTTP client cannot be created").caused_by(error))?;
+        Ok(Self { url, certificate_authority_data, http })
     }
 
-    /// Sends a request; what went wrong is for the caller to make something of.
-    async fn ask(&self, request: RequestBuilder) -> Result<std::result::Result<String, Failed>> {
-        let silent = |error: reqwest::Error| {
-            Error::unavailable(format!("{} does not answer", self.url)).caused_by(error.without_url())
+    /// Sends a request. Returns the body of a successful response, or the error response for the caller to interpret.
+    async fn send(&self, request: RequestBuilder) -> Result<std::result::Result<String, ErrorResponse>> {
+        let unreachable = |error: reqwest::Error| {
+            Error::unavailable(format!("{} does not respond", self.url)).caused_by(error.without_url())
         };
-        let answer = request.send().await.map_err(silent)?;
-        let (status, text) = (answer.status(), answer.text().await.map_err(silent)?);
+        let response = request.send().await.map_err(unreachable)?;
+        let (status, text) = (response.status(), response.text().await.map_err(unreachable)?);
         if status.is_success() {
             return Ok(Ok(text));
         }
-        Ok(Err(Failed { status, wrong: serde_json::from_str(&text).unwrap_or_default() }))
+        Ok(Err(ErrorResponse { status, body: serde_json::from_str(&text).unwrap_or_default() }))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, bearer: &str) -> Result<T> {
         let request = self.http.get(format!("{}{path}", self.url)).bearer_auth(bearer);
-        let answer = self.ask(request).await?;
-        self.read(&answer.map_err(|failed| failed.into_error("does not answer as hoped"))?)
+        let response = self.send(request).await?;
+        self.parse(&response.map_err(|error| error.into_error("rejected the request"))?)
     }
 
-    /// Posts a form, as OAuth wants it.
+    /// Sends a form, the request format of OAuth endpoints.
     async fn post_form(
         &self,
         url: &str,
         fields: &[(&str, &str)],
-    ) -> Result<std::result::Result<String, Failed>> {
+    ) -> Result<std::result::Result<String, ErrorResponse>> {
         let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded");
-        self.ask(request.body(encoded(fields)?)).await
+        self.send(request.body(encode_form(fields)?)).await
     }
 
-    fn read<T: DeserializeOwned>(&self, text: &str) -> Result<T> {
-        let unreadable = || Error::unavailable(format!("{} answers with something else", self.url));
-        serde_json::from_str(text).map_err(|error| unreadable().caused_by(error))
+    fn parse<T: DeserializeOwned>(&self, text: &str) -> Result<T> {
+        let invalid = || Error::unavailable(format!("{} sent an unexpected response", self.url));
+        serde_json::from_str(text).map_err(|error| invalid().caused_by(error))
     }
 }
 
-/// Fields as forms and queries have them.
-fn encoded(fields: &[(&str, &str)]) -> Result<String> {
+/// Encodes fields for a form or a query.
+fn encode_form(fields: &[(&str, &str)]) -> Result<String> {
     serde_urlencoded::to_string(fields)
-        .map_err(|error| Error::unexpected("fields cannot be written as a form").caused_by(error))
+        .map_err(|error| Error::unexpected("the form cannot be encoded").caused_by(error))
 }
 
-fn certificates(data: &str) -> Result<Vec<reqwest::Certificate>> {
-    let unusable = || Error::invalid("certificate_authority_data", "holds no certificates in PEM");
-    let pem = STANDARD.decode(data).map_err(|error| unusable().caused_by(error))?;
-    reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| unusable().caused_by(error))
+fn parse_certificates(data: &str) -> Result<Vec<reqwest::Certificate>> {
+    let invalid = || Error::invalid("certificate_authority_data", "contains no PEM certificates in base64");
+    let pem = STANDARD.decode(data).map_err(|error| invalid().caused_by(error))?;
+    reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| invalid().caused_by(error))
 }

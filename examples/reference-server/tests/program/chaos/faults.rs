@@ -2,17 +2,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use super::dice::Dice;
-use super::tenant::Entry;
+use super::seeded_random::SeededRandom;
+use super::tenant::ApiClient;
 use crate::installation::Installation;
 use crate::process::Process;
 
-const APIS: usize = 2;
-const WORKERS: usize = 3;
-/// Longer than a worker's lease lasts.
-const PAUSE: Duration = Duration::from_secs(12);
+const API_COUNT: usize = 2;
+const WORKER_COUNT: usize = 3;
+/// Duration of a paused worker, longer than its leases last.
+const WORKER_PAUSE: Duration = Duration::from_secs(12);
 
-/// What can go wrong.
+/// Injected fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fault {
     KillApi,
@@ -20,8 +20,8 @@ pub(super) enum Fault {
     PauseWorker,
     RestartPostgres,
     CrashPostgres,
-    RedisAway,
-    NatsAway,
+    StopRedis,
+    StopNats,
 }
 
 const ALL: [Fault; 7] = [
@@ -30,87 +30,87 @@ const ALL: [Fault; 7] = [
     Fault::PauseWorker,
     Fault::RestartPostgres,
     Fault::CrashPostgres,
-    Fault::RedisAway,
-    Fault::NatsAway,
+    Fault::StopRedis,
+    Fault::StopNats,
 ];
 
-/// An installation with all its replicas.
-pub(super) struct Machinery {
+/// Installation with its running API processes and workers.
+pub(super) struct RunningInstallation {
     installation: Installation,
     apis: Vec<Process>,
     workers: Vec<Process>,
-    /// Where the API is reached; it moves when a replica is started anew.
+    /// URLs of the API processes; a restarted process has another one.
     urls: Arc<RwLock<Vec<String>>>,
 }
 
-impl Machinery {
+impl RunningInstallation {
     pub(super) async fn start(installation: Installation) -> Self {
         let (mut apis, mut workers) = (Vec::new(), Vec::new());
-        for number in 0..APIS {
+        for number in 0..API_COUNT {
             apis.push(installation.start(&format!("api-{number}"), "api").await);
         }
-        for number in 0..WORKERS {
+        for number in 0..WORKER_COUNT {
             workers.push(installation.start(&format!("worker-{number}"), "worker").await);
         }
         let urls = Arc::new(RwLock::new(apis.iter().map(|api| api.url.clone()).collect()));
         Self { installation, apis, workers, urls }
     }
 
-    /// The way in, whichever replicas are there.
-    pub(super) fn entry(&self) -> Entry {
-        Entry::new(self.urls.clone())
+    /// Returns a client that uses any running API process.
+    pub(super) fn api_client(&self) -> ApiClient {
+        ApiClient::new(self.urls.clone())
     }
 
-    /// Breaks one thing after another, in rounds in which each has its turn, until `work` is done.
-    pub(super) async fn break_while<T>(
+    /// Injects one fault after another until `work` is done, in rounds with each fault once.
+    pub(super) async fn inject_faults_during<T>(
         mut self,
         work: impl Future<Output = T>,
-        mut dice: Dice,
+        mut random: SeededRandom,
         outage: Duration,
     ) -> (T, (Self, BTreeMap<Fault, usize>)) {
         let done = Arc::new(tokio::sync::Notify::new());
         let finished = {
             let done = done.clone();
             async move {
-                let outcome = work.await;
+                let output = work.await;
                 done.notify_one();
-                outcome
+                output
             }
         };
-        let breaking = async move {
+        let injection = async move {
             let mut counts = BTreeMap::new();
             loop {
                 let mut round = ALL;
-                dice.shuffle(&mut round);
+                random.shuffle(&mut round);
                 for fault in round {
-                    let breath = Duration::from_millis(300 + 100 * dice.below(10) as u64);
-                    if tokio::time::timeout(breath, done.notified()).await.is_ok() {
+                    let pause = Duration::from_millis(300 + 100 * random.below(10) as u64);
+                    if tokio::time::timeout(pause, done.notified()).await.is_ok() {
                         return (self, counts);
                     }
                     println!("… {fault:?}");
-                    self.suffer(fault, &mut dice, outage).await;
+                    self.inject(fault, &mut random, outage).await;
                     *counts.entry(fault).or_default() += 1;
                 }
             }
         };
-        tokio::join!(finished, breaking)
+        tokio::join!(finished, injection)
     }
 
-    async fn suffer(&mut self, fault: Fault, dice: &mut Dice, outage: Duration) {
+    async fn inject(&mut self, fault: Fault, random: &mut SeededRandom, outage: Duration) {
         let Self { installation, apis, workers, urls } = self;
         match fault {
             Fault::KillApi => {
-                let number = dice.below(APIS);
-                let fresh = replace(installation, apis, number, "api").await;
-                urls.write().unwrap()[number] = fresh;
+                let number = random.below(API_COUNT);
+                let url = replace(installation, apis, number, "api").await;
+                urls.write().unwrap()[number] = url;
             }
             Fault::KillWorker => {
-                replace(installation, workers, dice.below(WORKERS), "worker").await;
+                replace(installation, workers, random.below(WORKER_COUNT), "worker").await;
             }
             Fault::PauseWorker => {
-                let worker = &workers[dice.below(WORKERS)];
+                let worker = &workers[random.below(WORKER_COUNT)];
                 worker.signal("STOP");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(WORKER_PAUSE).await;
                 worker.signal("CONT");
             }
             Fault::RestartPostgres | Fault::CrashPostgres => {
@@ -118,12 +118,12 @@ impl Machinery {
                 tokio::time::sleep(outage / 4).await;
                 installation.postgres.resume();
             }
-            Fault::RedisAway => {
+            Fault::StopRedis => {
                 installation.redis.stop();
                 tokio::time::sleep(outage).await;
                 installation.redis.resume();
             }
-            Fault::NatsAway => {
+            Fault::StopNats => {
                 installation.nats.stop();
                 tokio::time::sleep(outage).await;
                 installation.nats.resume();
@@ -131,8 +131,8 @@ impl Machinery {
         }
     }
 
-    /// Waits until every replica finds everything well.
-    pub(super) async fn heal(&mut self) {
+    /// Waits until every process is ready.
+    pub(super) async fn wait_until_ready(&mut self) {
         for process in self.apis.iter().chain(&self.workers) {
             while process.client().status("/readyz").await != 200 {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -140,32 +140,32 @@ impl Machinery {
         }
     }
 
-    /// How many messages wait, and where.
-    pub(super) async fn figures(&self) -> Vec<(String, f64)> {
+    /// Returns the numbers of messages in the outbox and in the queue, by metric.
+    pub(super) async fn pending_messages(&self) -> Vec<(String, f64)> {
         let text = self.apis[0].client().text("/metrics").await;
         let names = ["hexabase_outbox_messages", "hexabase_queue_messages"];
-        let figure = |name: &str| {
+        let value = |name: &str| {
             let line = text.lines().find(|line| line.starts_with(name))?;
             Some((name.to_owned(), line.rsplit(' ').next()?.parse().ok()?))
         };
-        let figures: Vec<_> = names.iter().filter_map(|name| figure(name)).collect();
-        assert_eq!(figures.len(), names.len(), "{text}");
-        figures
+        let values: Vec<_> = names.iter().filter_map(|name| value(name)).collect();
+        assert_eq!(values.len(), names.len(), "{text}");
+        values
     }
 
-    /// Whom mail was sent to.
-    pub(super) fn mailed(&self) -> String {
+    /// Returns the text of all sent mails.
+    pub(super) fn sent_mail(&self) -> String {
         let folder = self.installation.folder.path().join("mail");
-        let letters = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        letters.map(|letter| std::fs::read_to_string(letter).unwrap()).collect()
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
     }
 
     pub(super) fn admin(&self, arguments: &[&str]) -> String {
         self.installation.run(&[&["admin"], arguments].concat())
     }
 
-    /// The workspaces that the host knows.
-    pub(super) async fn namespaces(&self) -> BTreeSet<String> {
+    /// Returns the workspaces that have a namespace on the host cluster.
+    pub(super) async fn workspaces_on_host(&self) -> BTreeSet<String> {
         let all = self.installation.cluster.client().get("/sandbox/host/api/v1/namespaces").await;
         let names = all["items"].as_array().unwrap().iter();
         let names = names.map(|item| item["metadata"]["name"].as_str().unwrap().replace('-', "_"));
@@ -173,7 +173,7 @@ impl Machinery {
     }
 }
 
-/// Kills a process as a power cut would, and starts another in its place.
+/// Kills a process and starts another one in its place; returns the URL of the new process.
 async fn replace(
     installation: &Installation,
     processes: &mut Vec<Process>,
@@ -181,8 +181,8 @@ async fn replace(
     command: &str,
 ) -> String {
     processes.remove(number).kill();
-    let fresh = installation.start(&format!("{command}-{number}"), command).await;
-    let url = fresh.url.clone();
-    processes.insert(number, fresh);
+    let started = installation.start(&format!("{command}-{number}"), command).await;
+    let url = started.url.clone();
+    processes.insert(number, started);
     url
 }

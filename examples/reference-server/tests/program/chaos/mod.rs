@@ -1,12 +1,12 @@
-//! Everything dies, again and again, while tenants go about their business; and nothing is lost.
+//! Chaos test: processes and backends fail repeatedly while tenants use the API, and no data is lost.
 //!
-//! `HEXABASE_TEST_SEED` chooses what happens in which order, `HEXABASE_TEST_WORKSPACES` how many workspaces live
-//! through it, and `HEXABASE_TEST_OUTAGE` how many seconds a server is away. `scripts/chaos` sets them.
+//! `HEXABASE_TEST_SEED` determines the order of the faults, `HEXABASE_TEST_WORKSPACES` the number of workspaces, and
+//! `HEXABASE_TEST_OUTAGE` the length of an outage of Redis or NATS in seconds. `scripts/chaos` sets them.
 
-mod dice;
 mod faults;
+mod namespace_watch;
+mod seeded_random;
 mod tenant;
-mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,85 +15,86 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use crate::installation::Installation;
-use dice::Dice;
-use faults::Machinery;
-use tenant::{Ledger, Tenant};
-use watch::Watch;
+use faults::RunningInstallation;
+use namespace_watch::{CreatedNamespaces, NamespaceWatch};
+use seeded_random::SeededRandom;
+use tenant::{ExpectedState, Tenant};
 
-/// How many tenants are busy at a time.
-const BUSY: usize = 8;
-/// How many workspaces a tenant has: as many as the smallest plan allows.
-const EACH: usize = 3;
-/// How long everything may take to come to rest once everything is well.
-const REST: Duration = Duration::from_secs(120);
+/// Maximum number of concurrent tenants.
+const CONCURRENT_TENANTS: usize = 8;
+/// Number of workspaces per tenant, the maximum of the smallest plan.
+const WORKSPACES_PER_TENANT: usize = 3;
+/// Maximum time until no work is pending, once all components run again.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-fn setting(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_while_everything_dies() {
+async fn no_data_is_lost_when_processes_and_backends_fail() {
     let seed = setting("HEXABASE_TEST_SEED", 0);
     let workspaces = usize::try_from(setting("HEXABASE_TEST_WORKSPACES", 18)).unwrap();
     let outage = Duration::from_secs(setting("HEXABASE_TEST_OUTAGE", 2));
-    println!("seed {seed}: {workspaces} workspaces, servers away for {} s", outage.as_secs());
+    println!("seed {seed}: {workspaces} workspaces, outages of {} s", outage.as_secs());
 
     let installation = Installation::new().await;
-    let watch = Watch::start(&installation.cluster.url).await;
-    let machinery = Machinery::start(installation).await;
-    let entry = machinery.entry();
-    let tenants = (0..workspaces.div_ceil(EACH)).map(|number| {
-        let tenant = Tenant::new(number, entry.clone(), Dice::new(seed, number as u64 + 1));
-        tokio::spawn(tenant.live(EACH))
+    let watch = NamespaceWatch::start(&installation.cluster.url).await;
+    let running = RunningInstallation::start(installation).await;
+    let client = running.api_client();
+    let tenants = (0..workspaces.div_ceil(WORKSPACES_PER_TENANT)).map(|number| {
+        let tenant = Tenant::new(number, client.clone(), SeededRandom::new(seed, number as u64 + 1));
+        tokio::spawn(tenant.run(WORKSPACES_PER_TENANT))
     });
-    let living = futures_util::stream::iter(tenants.map(|life| async { life.await.unwrap() }))
-        .buffer_unordered(BUSY)
-        .collect::<Vec<Ledger>>();
-    let (ledgers, (mut machinery, faults)) = machinery.break_while(living, Dice::new(seed, 0), outage).await;
-    machinery.heal().await;
+    let work = futures_util::stream::iter(tenants.map(|tenant| async { tenant.await.unwrap() }))
+        .buffer_unordered(CONCURRENT_TENANTS)
+        .collect::<Vec<ExpectedState>>();
+    let random = SeededRandom::new(seed, 0);
+    let (tenants, (mut running, faults)) = running.inject_faults_during(work, random, outage).await;
+    running.wait_until_ready().await;
     println!("faults: {faults:?}");
 
-    let client = machinery.entry();
+    let client = running.api_client();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for ledger in &ledgers {
-        for (what, number) in ledger.verify(&client).await {
-            *counts.entry(what).or_default() += number;
+    for tenant in &tenants {
+        for (kind, number) in tenant.verify(&client).await {
+            *counts.entry(kind).or_default() += number;
         }
     }
-    println!("found again: {counts:?}");
+    println!("verified: {counts:?}");
 
-    // What was to leave has left, and what was to be done is done.
-    let begun = tokio::time::Instant::now();
-    let metrics = loop {
-        let metrics = machinery.figures().await;
-        if metrics.iter().all(|(_, number)| *number == 0.0) {
-            break metrics;
+    // All messages are published and processed.
+    let start = tokio::time::Instant::now();
+    let pending = loop {
+        let pending = running.pending_messages().await;
+        if pending.iter().all(|(_, number)| *number == 0.0) {
+            break pending;
         }
-        assert!(begun.elapsed() < REST, "something is stuck: {metrics:?}");
+        assert!(start.elapsed() < SETTLE_TIMEOUT, "messages are still pending: {pending:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
-    println!("left over: {metrics:?}");
+    println!("pending: {pending:?}");
 
-    let invited: BTreeSet<String> = ledgers.iter().flat_map(|ledger| ledger.invited.clone()).collect();
-    let mails = machinery.mailed();
-    let lost: Vec<_> = invited.iter().filter(|address| !mails.contains(*address)).collect();
-    assert!(lost.is_empty(), "mail that never came: {lost:?}");
-    println!("mail: {} invitations arrived", invited.len());
+    let invited: BTreeSet<String> = tenants.iter().flat_map(|tenant| tenant.invited.clone()).collect();
+    let mail = running.sent_mail();
+    let lost: Vec<_> = invited.iter().filter(|address| !mail.contains(*address)).collect();
+    assert!(lost.is_empty(), "lost invitations: {lost:?}");
+    println!("mail: {} invitations delivered", invited.len());
 
-    let letters: Value = serde_json::from_str(&machinery.admin(&["dead-letters", "list", "--json"])).unwrap();
+    let letters: Value = serde_json::from_str(&running.admin(&["dead-letters", "list", "--json"])).unwrap();
     for letter in letters.as_array().unwrap() {
         println!("dead letter: {letter}");
         assert!(!letter["reason"].as_str().unwrap().is_empty(), "{letter}");
     }
     println!("dead letters: {}", letters.as_array().unwrap().len());
 
-    let alive: BTreeSet<String> = ledgers.iter().flat_map(Ledger::alive).collect();
-    let born: BTreeSet<String> = ledgers.iter().flat_map(Ledger::born).collect();
-    let Watch { created, .. } = watch.stop().await;
-    let twice: Vec<_> = created.iter().filter(|(_, times)| **times > 1).collect();
-    assert!(twice.is_empty(), "provisioned twice: {twice:?}");
-    let made: BTreeSet<String> = created.into_keys().collect();
-    assert_eq!(made, born, "every workspace was provisioned, and nothing else");
-    assert_eq!(machinery.namespaces().await, alive, "what was deleted is gone, and what was not is there");
-    println!("workspaces: {} made, {} of them left, each made once", born.len(), alive.len());
+    let remaining: BTreeSet<String> = tenants.iter().flat_map(ExpectedState::remaining_workspaces).collect();
+    let all: BTreeSet<String> = tenants.iter().flat_map(ExpectedState::all_workspaces).collect();
+    let CreatedNamespaces { created, .. } = watch.stop().await;
+    let duplicates: Vec<_> = created.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(duplicates.is_empty(), "provisioned twice: {duplicates:?}");
+    let provisioned: BTreeSet<String> = created.into_keys().collect();
+    assert_eq!(provisioned, all, "exactly the created workspaces were provisioned");
+    assert_eq!(running.workspaces_on_host().await, remaining, "exactly the deleted workspaces are gone");
+    println!("workspaces: {} created, {} remaining, each provisioned once", all.len(), remaining.len());
 }

@@ -4,54 +4,53 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::dice::Dice;
+use super::seeded_random::SeededRandom;
 
-/// How long a tenant tries before saying that something is stuck.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Maximum wait for a response, and for a phase.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// The way in: any replica that answers, tried until one does.
+/// Client that sends each request to the API processes in turn until one returns a usable response.
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(super) struct ApiClient {
     urls: Arc<RwLock<Vec<String>>>,
     http: reqwest::Client,
 }
 
-impl Entry {
+impl ApiClient {
     pub(super) fn new(urls: Arc<RwLock<Vec<String>>>) -> Self {
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
         Self { urls, http }
     }
 
-    /// Asks until there is an answer that says something about the request: not that a replica or what it needs is
-    /// away.
-    async fn ask(&self, build: impl Fn(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> (u16, Value) {
-        let begun = tokio::time::Instant::now();
-        let mut turn = 0;
+    /// Sends a request until the response concerns the request itself, and not an unavailable process or backend.
+    async fn send(&self, build: impl Fn(&reqwest::Client, &str) -> reqwest::RequestBuilder) -> (u16, Value) {
+        let start = tokio::time::Instant::now();
+        let mut attempt = 0;
         loop {
             let url = {
                 let urls = self.urls.read().unwrap();
-                urls[turn % urls.len()].clone()
+                urls[attempt % urls.len()].clone()
             };
-            turn += 1;
-            if let Ok(answer) = build(&self.http, &url).send().await {
-                let status = answer.status().as_u16();
+            attempt += 1;
+            if let Ok(response) = build(&self.http, &url).send().await {
+                let status = response.status().as_u16();
                 if !matches!(status, 500..=599 | 408 | 429) {
-                    if let Ok(text) = answer.text().await {
+                    if let Ok(text) = response.text().await {
                         return (status, serde_json::from_str(&text).unwrap_or_default());
                     }
                 } else if status == 500 {
-                    panic!("an error of ours: {}", answer.text().await.unwrap_or_default());
+                    panic!("internal error: {}", response.text().await.unwrap_or_default());
                 }
             }
-            assert!(begun.elapsed() < PATIENCE, "nobody answers");
+            assert!(start.elapsed() < WAIT_TIMEOUT, "no API process responds");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
 
-/// What a tenant was promised.
+/// State that the API has confirmed to a tenant.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct ExpectedState {
     email: String,
     organization: String,
     workspaces: BTreeMap<String, Workspace>,
@@ -66,98 +65,98 @@ struct Workspace {
     deleted: bool,
 }
 
-/// Somebody with an organization and a few workspaces.
+/// Tenant with one organization and a few workspaces.
 pub(super) struct Tenant {
     number: usize,
-    entry: Entry,
-    dice: Dice,
+    client: ApiClient,
+    random: SeededRandom,
     token: String,
     requests: usize,
-    ledger: Ledger,
+    expected: ExpectedState,
 }
 
 impl Tenant {
-    pub(super) fn new(number: usize, entry: Entry, dice: Dice) -> Self {
+    pub(super) fn new(number: usize, client: ApiClient, random: SeededRandom) -> Self {
         let email = format!("tenant-{number}@example.com");
-        let ledger = Ledger { email, ..Ledger::default() };
-        Self { number, entry, dice, token: String::new(), requests: 0, ledger }
+        let expected = ExpectedState { email, ..ExpectedState::default() };
+        Self { number, client, random, token: String::new(), requests: 0, expected }
     }
 
-    /// Signs in, makes an organization, and lives through the lives of its workspaces.
-    pub(super) async fn live(mut self, workspaces: usize) -> Ledger {
-        self.token = sign_in(&self.entry, &self.ledger.email).await;
+    /// Signs in, creates an organization, and takes its workspaces through their lifecycle.
+    pub(super) async fn run(mut self, workspaces: usize) -> ExpectedState {
+        self.token = sign_in(&self.client, &self.expected.email).await;
         let name = format!("tenant-{}", self.number);
         let body = json!({ "name": name, "display_name": name });
-        self.ledger.organization = self.make("/api/v1/organizations", &body).await;
+        self.expected.organization = self.create("/api/v1/organizations", &body).await;
         for number in 0..workspaces {
             let body = json!({ "name": format!("ws-{number}"), "plan_id": "starter" });
-            let id = self.make(&self.path("/workspaces"), &body).await;
-            self.ledger.workspaces.insert(id, Workspace::default());
+            let id = self.create(&self.path("/workspaces"), &body).await;
+            self.expected.workspaces.insert(id, Workspace::default());
         }
-        let ids: Vec<String> = self.ledger.workspaces.keys().cloned().collect();
+        let ids: Vec<String> = self.expected.workspaces.keys().cloned().collect();
         for id in &ids {
             self.use_workspace(id).await;
         }
-        self.ledger
+        self.expected
     }
 
     fn path(&self, rest: &str) -> String {
-        format!("/api/v1/organizations/{}{rest}", self.ledger.organization)
+        format!("/api/v1/organizations/{}{rest}", self.expected.organization)
     }
 
     async fn use_workspace(&mut self, id: &str) {
-        let at = self.path(&format!("/workspaces/{id}"));
-        self.until(&at, "ready").await;
+        let path = self.path(&format!("/workspaces/{id}"));
+        self.wait_for_phase(&path, "ready").await;
         for step in 0..4 {
-            match self.dice.below(4) {
+            match self.random.below(4) {
                 0 => {
-                    let project =
-                        self.make(&format!("{at}/projects"), &json!({ "name": format!("p-{step}") })).await;
-                    self.promised(id).projects.insert(project);
+                    let body = json!({ "name": format!("p-{step}") });
+                    let project = self.create(&format!("{path}/projects"), &body).await;
+                    self.expected_workspace(id).projects.insert(project);
                 }
                 1 => {
-                    let group =
-                        self.make(&format!("{at}/groups"), &json!({ "name": format!("g-{step}") })).await;
-                    self.promised(id).groups.insert(group);
+                    let body = json!({ "name": format!("g-{step}") });
+                    let group = self.create(&format!("{path}/groups"), &body).await;
+                    self.expected_workspace(id).groups.insert(group);
                 }
                 2 => {
                     let address = format!("guest-{}-{}@example.com", self.number, self.requests);
                     let body = json!({ "email": address, "role": "member" });
-                    self.make(&self.path("/invitations"), &body).await;
-                    self.ledger.invited.insert(address);
+                    self.create(&self.path("/invitations"), &body).await;
+                    self.expected.invited.insert(address);
                 }
                 _ => {
                     let name = format!("renamed {step}");
-                    self.change(&at, &json!({ "display_name": name })).await;
-                    self.promised(id).display_name = name;
+                    self.patch(&path, &json!({ "display_name": name })).await;
+                    self.expected_workspace(id).display_name = name;
                 }
             }
         }
-        self.act(&format!("{at}/suspend")).await;
-        self.until(&at, "suspended").await;
-        self.act(&format!("{at}/resume")).await;
-        self.until(&at, "ready").await;
-        if self.dice.one_in(3) {
-            self.delete(&at).await;
-            self.promised(id).deleted = true;
-            self.until(&at, "gone").await;
+        self.act(&format!("{path}/suspend")).await;
+        self.wait_for_phase(&path, "suspended").await;
+        self.act(&format!("{path}/resume")).await;
+        self.wait_for_phase(&path, "ready").await;
+        if self.random.one_in(3) {
+            self.delete(&path).await;
+            self.expected_workspace(id).deleted = true;
+            self.wait_for_phase(&path, "gone").await;
         }
     }
 
-    fn promised(&mut self, id: &str) -> &mut Workspace {
-        self.ledger.workspaces.get_mut(id).unwrap()
+    fn expected_workspace(&mut self, id: &str) -> &mut Workspace {
+        self.expected.workspaces.get_mut(id).unwrap()
     }
 
-    /// Asks for something new, once, however often it has to ask: its id.
-    async fn make(&mut self, path: &str, body: &Value) -> String {
-        let (status, made) = self.post(path, body).await;
-        assert!(matches!(status, 201 | 202), "{path}: {status} {made}");
-        made["id"].as_str().unwrap().to_owned()
+    /// Creates a resource once, however often the request is repeated, and returns its id.
+    async fn create(&mut self, path: &str, body: &Value) -> String {
+        let (status, created) = self.post(path, body).await;
+        assert!(matches!(status, 201 | 202), "{path}: {status} {created}");
+        created["id"].as_str().unwrap().to_owned()
     }
 
     async fn act(&mut self, path: &str) {
-        let (status, done) = self.post(path, &Value::Null).await;
-        assert!(matches!(status, 200 | 202), "{path}: {status} {done}");
+        let (status, response) = self.post(path, &Value::Null).await;
+        assert!(matches!(status, 200 | 202), "{path}: {status} {response}");
     }
 
     async fn post(&mut self, path: &str, body: &Value) -> (u16, Value) {
@@ -167,95 +166,95 @@ impl Tenant {
             let request = http.post(format!("{url}{path}")).bearer_auth(&self.token);
             request.header("idempotency-key", &key).json(body)
         };
-        self.entry.ask(build).await
+        self.client.send(build).await
     }
 
-    async fn change(&self, path: &str, body: &Value) {
+    async fn patch(&self, path: &str, body: &Value) {
         let build = |http: &reqwest::Client, url: &str| {
             http.patch(format!("{url}{path}")).bearer_auth(&self.token).json(body)
         };
-        let (status, done) = self.entry.ask(build).await;
-        assert!(matches!(status, 200 | 202), "{path}: {status} {done}");
+        let (status, response) = self.client.send(build).await;
+        assert!(matches!(status, 200 | 202), "{path}: {status} {response}");
     }
 
     async fn delete(&self, path: &str) {
         let build =
             |http: &reqwest::Client, url: &str| http.delete(format!("{url}{path}")).bearer_auth(&self.token);
-        let (status, done) = self.entry.ask(build).await;
-        // The first attempt may have been heard although its answer was not.
-        assert!(matches!(status, 202 | 204 | 404), "{path}: {status} {done}");
+        let (status, response) = self.client.send(build).await;
+        // An earlier attempt may have succeeded without a response.
+        assert!(matches!(status, 202 | 204 | 404), "{path}: {status} {response}");
     }
 
-    /// Waits until a workspace is as it should be, or gone.
-    async fn until(&self, path: &str, phase: &str) {
-        let begun = tokio::time::Instant::now();
+    /// Waits until a workspace has this phase, or no longer exists with the phase `gone`.
+    async fn wait_for_phase(&self, path: &str, phase: &str) {
+        let start = tokio::time::Instant::now();
         loop {
-            let (status, workspace) = get(&self.entry, &self.token, path).await;
+            let (status, workspace) = get(&self.client, &self.token, path).await;
             match status {
                 404 if phase == "gone" => return,
                 200 if workspace["phase"] == phase => return,
                 200 => {}
                 _ => panic!("{path}: {status} {workspace}"),
             }
-            assert!(begun.elapsed() < PATIENCE, "{path} is stuck on its way to {phase}: {workspace}");
+            assert!(start.elapsed() < WAIT_TIMEOUT, "{path} does not become {phase}: {workspace}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 }
 
-async fn sign_in(entry: &Entry, email: &str) -> String {
+async fn sign_in(client: &ApiClient, email: &str) -> String {
     let body = json!({ "email": email });
     let build = |http: &reqwest::Client, url: &str| http.post(format!("{url}/auth/dev/login")).json(&body);
-    let (status, pair) = entry.ask(build).await;
-    assert_eq!(status, 200, "{pair}");
-    pair["access_token"].as_str().unwrap().to_owned()
+    let (status, tokens) = client.send(build).await;
+    assert_eq!(status, 200, "{tokens}");
+    tokens["access_token"].as_str().unwrap().to_owned()
 }
 
-async fn get(entry: &Entry, token: &str, path: &str) -> (u16, Value) {
-    entry.ask(|http, url| http.get(format!("{url}{path}")).bearer_auth(token)).await
+async fn get(client: &ApiClient, token: &str, path: &str) -> (u16, Value) {
+    client.send(|http, url| http.get(format!("{url}{path}")).bearer_auth(token)).await
 }
 
-async fn ids(entry: &Entry, token: &str, path: &str) -> BTreeMap<String, Value> {
-    let (status, page) = get(entry, token, &format!("{path}?limit=200")).await;
+async fn list(client: &ApiClient, token: &str, path: &str) -> BTreeMap<String, Value> {
+    let (status, page) = get(client, token, &format!("{path}?limit=200")).await;
     assert_eq!(status, 200, "{path}: {page}");
     let items = page["items"].as_array().unwrap().iter();
     items.map(|item| (item["id"].as_str().unwrap().to_owned(), item.clone())).collect()
 }
 
-impl Ledger {
-    /// Finds everything again that was promised, and says how much that is.
-    pub(super) async fn verify(&self, entry: &Entry) -> Vec<(&'static str, usize)> {
-        let token = sign_in(entry, &self.email).await;
-        let at = format!("/api/v1/organizations/{}", self.organization);
-        let workspaces = ids(entry, &token, &format!("{at}/workspaces")).await;
+impl ExpectedState {
+    /// Verifies that the API returns this state, and returns the number of resources by kind.
+    pub(super) async fn verify(&self, client: &ApiClient) -> Vec<(&'static str, usize)> {
+        let token = sign_in(client, &self.email).await;
+        let organization = format!("/api/v1/organizations/{}", self.organization);
+        let workspaces = list(client, &token, &format!("{organization}/workspaces")).await;
         let (mut projects, mut groups) = (0, 0);
-        for (id, promised) in self.workspaces.iter().filter(|(_, promised)| !promised.deleted) {
+        for (id, expected) in self.workspaces.iter().filter(|(_, expected)| !expected.deleted) {
             let found = workspaces.get(id).unwrap_or_else(|| panic!("{id} is lost"));
             assert_eq!(found["phase"], "ready", "{found}");
-            assert_eq!(found["display_name"].as_str().unwrap_or_default(), promised.display_name, "{found}");
-            let inside = format!("{at}/workspaces/{id}");
-            let there: BTreeSet<String> =
-                ids(entry, &token, &format!("{inside}/projects")).await.into_keys().collect();
-            assert_eq!(there, promised.projects, "projects of {id}");
-            let there: BTreeSet<String> =
-                ids(entry, &token, &format!("{inside}/groups")).await.into_keys().collect();
-            // Some come with the workspace.
-            assert!(there.is_superset(&promised.groups), "groups of {id}: {there:?}");
-            projects += promised.projects.len();
-            groups += promised.groups.len();
+            assert_eq!(found["display_name"].as_str().unwrap_or_default(), expected.display_name, "{found}");
+            let path = format!("{organization}/workspaces/{id}");
+            let found: BTreeSet<String> =
+                list(client, &token, &format!("{path}/projects")).await.into_keys().collect();
+            assert_eq!(found, expected.projects, "projects of {id}");
+            let found: BTreeSet<String> =
+                list(client, &token, &format!("{path}/groups")).await.into_keys().collect();
+            // Default groups come with the workspace.
+            assert!(found.is_superset(&expected.groups), "groups of {id}: {found:?}");
+            projects += expected.projects.len();
+            groups += expected.groups.len();
         }
-        let alive = self.alive().count();
-        assert_eq!(workspaces.len(), alive, "{workspaces:?}");
-        vec![("organizations", 1), ("workspaces", alive), ("projects", projects), ("groups", groups)]
+        let remaining = self.remaining_workspaces().count();
+        assert_eq!(workspaces.len(), remaining, "{workspaces:?}");
+        vec![("organizations", 1), ("workspaces", remaining), ("projects", projects), ("groups", groups)]
     }
 
-    /// The workspaces that are there.
-    pub(super) fn alive(&self) -> impl Iterator<Item = String> + '_ {
-        self.workspaces.iter().filter(|(_, promised)| !promised.deleted).map(|(id, _)| id.clone())
+    /// Returns the workspaces that were not deleted.
+    pub(super) fn remaining_workspaces(&self) -> impl Iterator<Item = String> + '_ {
+        self.workspaces.iter().filter(|(_, expected)| !expected.deleted).map(|(id, _)| id.clone())
     }
 
-    /// The workspaces that were ever there.
-    pub(super) fn born(&self) -> impl Iterator<Item = String> + '_ {
+    /// Returns all workspaces, including deleted ones.
+    pub(super) fn all_workspaces(&self) -> impl Iterator<Item = String> + '_ {
         self.workspaces.keys().cloned()
     }
 }

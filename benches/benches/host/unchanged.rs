@@ -1,0 +1,133 @@
+//! Tenants that do not change.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::iter;
+use hexabase_benches::row;
+use hexabase_core::desired::{TenantCluster, TenantTarget};
+use hexabase_core::error::Result;
+use hexabase_core::provisioner::ClusterProvisioner as _;
+use hexabase_core::secret::SecretString;
+use hexabase_k8s::render::tenant_objects;
+use hexabase_k8s::{HostConfig, TenantConnector, VClusterProvisioner, labels};
+use http::Response;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::client::Body;
+use kube::{Api, Client};
+use serde_json::json;
+
+use crate::APPLY_CONCURRENCY;
+
+/// Tenant API servers in which everything is as desired.
+#[derive(Debug)]
+struct DesiredTenants(HashMap<String, TenantCluster>);
+
+#[async_trait]
+impl TenantConnector for DesiredTenants {
+    async fn connect(&self, target: &TenantTarget, _: &SecretString) -> Result<Client> {
+        let tenant = self.0[&target.name].clone();
+        let response = move |request: http::Request<Body>| {
+            let response = list_response(&tenant, request.uri().path());
+            async move { Ok::<_, std::convert::Infallible>(Response::new(Body::from(response.into_bytes()))) }
+        };
+        Ok(Client::new(tower::service_fn(response), "default"))
+    }
+}
+
+fn list_response(tenant: &TenantCluster, path: &str) -> String {
+    let plural = path.rsplit('/').next().unwrap_or_default();
+    let objects = tenant_objects(tenant).into_iter().filter(|object| object.kind.plural == plural);
+    json!({ "metadata": {}, "items": objects.map(|object| object.body).collect::<Vec<_>>() }).to_string()
+}
+
+/// Simulates the start of a control plane, as far as the host observes it.
+async fn simulate_start(client: &Client, name: &str) {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), name);
+    let pod = format!("{name}-0");
+    while pods.get_opt(&pod).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let ready =
+        json!({ "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] } });
+    pods.patch_status(&pod, &PatchParams::default(), &Patch::Strategic(ready)).await.unwrap();
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": { "name": format!("vc-{name}") },
+        "stringData": { "config": "{}", "certificate-authority": "a".repeat(1_200) },
+    }))
+    .unwrap();
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), name);
+    secrets.create(&PostParams::default(), &secret).await.unwrap();
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), name);
+    let is_ready = |set: StatefulSet| set.status.and_then(|status| status.ready_replicas) == Some(1);
+    while !is_ready(sets.get(name).await.unwrap()) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Measures the cost of unchanged tenants: requests per reconcile of these tenants, and memory per tenant on the host.
+pub(crate) async fn measure(client: &Client, tenants: &[TenantCluster]) {
+    let names = tenants.iter().map(|tenant| simulate_start(client, &tenant.target.name));
+    iter(names).buffer_unordered(APPLY_CONCURRENCY).collect::<()>().await;
+
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let all = namespaces.list(&ListParams::default().labels(labels::WORKSPACE)).await.unwrap().items.len();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counting = {
+        let (requests, client) = (requests.clone(), client.clone());
+        tower::service_fn(move |request: http::Request<Body>| {
+            requests.fetch_add(1, Ordering::Relaxed);
+            let client = client.clone();
+            async move { client.send(request).await }
+        })
+    };
+    let desired = tenants.iter().map(|tenant| (tenant.target.name.clone(), tenant.clone()));
+    let connector = Arc::new(DesiredTenants(desired.collect()));
+    let client = Client::new(counting, "default");
+    let before = resident_memory();
+    let provisioner = Arc::new(VClusterProvisioner::new(client, connector, HostConfig::default()));
+    let watch_task = tokio::spawn({
+        let provisioner = provisioner.clone();
+        async move { provisioner.watch(&|_| ()).await }
+    });
+    iter(tenants.iter().map(|tenant| reconcile_until_unchanged(&provisioner, tenant)))
+        .buffer_unordered(APPLY_CONCURRENCY)
+        .collect::<()>()
+        .await;
+    let each = (resident_memory() - before) / all;
+
+    requests.store(0, Ordering::Relaxed);
+    for tenant in tenants {
+        assert!(provisioner.unchanged(tenant).await.unwrap().is_some(), "the tenant has changed");
+    }
+    watch_task.abort();
+    let requests = requests.load(Ordering::Relaxed).div_ceil(tenants.len());
+    let what = "requests per reconcile of an unchanged workspace on a real API server";
+    row(what, &requests, "1", &format!("{requests}.00"), &"≤ 1", requests <= 1);
+    let (each, bound) = (each as f64 / 1024.0, 64.0);
+    let what = format!("memory of a worker per workspace, with {all} workspaces on a host");
+    let ours = format!("{each:.1} KiB");
+    row(&what, &ours, "64 KiB", &format!("{:.2}", each / bound), &"≤ 64 KiB", each <= bound);
+}
+
+/// Compares a tenant until it is known to be as desired.
+async fn reconcile_until_unchanged(provisioner: &VClusterProvisioner, tenant: &TenantCluster) {
+    while provisioner.unchanged(tenant).await.unwrap().is_none() {
+        provisioner.observe(&tenant.target).await.unwrap();
+        let drift = provisioner.plan(tenant).await.unwrap();
+        assert!(drift.is_empty(), "{drift:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Resident memory of this process, in bytes.
+fn resident_memory() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}

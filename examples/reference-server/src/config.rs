@@ -1,0 +1,461 @@
+//! Configuration of a server process: all options, validated and with their defaults.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use hexabase_auth::AuthConfig;
+use hexabase_auth::issuer::RegisteredClient;
+use hexabase_auth::upstream::WorkloadTrust;
+use hexabase_billing::StripeConfig;
+use hexabase_core::billing::BillingConfig;
+use hexabase_core::ephemeral::Rate;
+use hexabase_core::error::{Check, Error, Result};
+use hexabase_core::identity::IdentityProvider;
+use hexabase_core::name::{Email, HostClusterName, Region};
+use hexabase_core::seal::MasterKey;
+use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use hexabase_k8s::{HostConfig, PrometheusConfig};
+use hexabase_store::{NatsConfig, PostgresConfig, RedisConfig};
+use ipnet::IpNet;
+
+use crate::clients::ClientOptions;
+use crate::named_tables;
+use crate::options::{LogFormat, Options};
+use crate::providers::ProviderOptions;
+use crate::workload_trusts::TrustOptions;
+
+/// Variable with the master key.
+const MASTER_KEY_VARIABLE: &str = "HEXABASE_MASTER_KEY";
+/// Variables that are no server options: the master key, the configuration file, and those of the client commands.
+const OTHER_VARIABLES: &[&str] =
+    &[MASTER_KEY_VARIABLE, "HEXABASE_CONFIG", "HEXABASE_TOKEN", "HEXABASE_ID_TOKEN", "HEXABASE_SERVER"];
+const TEST_VARIABLE_PREFIX: &str = "HEXABASE_TEST_";
+/// Kinds of named tables.
+const PROVIDERS: &str = "providers";
+const CLIENTS: &str = "clients";
+const TRUSTS: &str = "trusts";
+
+/// Sources of the configuration: the file, and flags and variables.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Sources {
+    /// Configuration file, in TOML. Its keys are the names of the flags, with `_` instead of `-`.
+    #[arg(long, env = "HEXABASE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Options from flags and variables.
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
+
+/// Configuration of a server process.
+#[derive(Debug, Clone)]
+pub(crate) struct ProcessConfig {
+    /// Listening address; `None` for the default of the command.
+    pub(crate) listen: Option<SocketAddr>,
+    /// URL under which users reach the server; `None` for the listening address, in development only.
+    pub(crate) public_url: Option<String>,
+    /// Database of the system of record.
+    pub(crate) database: Database,
+    /// Redis for short-lived state; `None` keeps the state in this process.
+    pub(crate) redis: Option<RedisConfig>,
+    /// NATS for the task queue; `None` keeps the queue in this process.
+    pub(crate) nats: Option<NatsConfig>,
+    /// Path prefix of the files that development mode creates: the path of the database file, or `hexabase` in the
+    /// working directory. The master key is in `{state_path}.key`; mail goes to `hexabase.mail` in the same directory.
+    pub(crate) state_path: PathBuf,
+    /// Host cluster.
+    pub(crate) cluster: Cluster,
+    /// Plan file; `None` for the built-in plans.
+    pub(crate) plans: Option<PathBuf>,
+    /// Connection to Stripe; `None` if nothing is charged.
+    pub(crate) stripe: Option<StripeConfig>,
+    /// Prometheus from which usage is read; `None` if usage is not measured.
+    pub(crate) prometheus: Option<PrometheusConfig>,
+    /// Billing rules: the grace period, and whether paid plans require a subscription.
+    pub(crate) billing: BillingConfig,
+    /// Source of the master key.
+    pub(crate) master_key: KeySource,
+    /// PEM files with the server's certificate chain and its private key; `None` for a server without https of its
+    /// own.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// PEM file with the certificates of the private CA that signed the certificate of the public URL; `None` if that
+    /// certificate is publicly trusted.
+    pub(crate) issuer_ca: Option<PathBuf>,
+    /// Networks of trusted reverse proxies in front of the server.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// E-mail addresses of the platform administrators.
+    pub(crate) platform_admins: Vec<Email>,
+    /// External systems that take part in signing in.
+    pub(crate) sign_in: SignInIntegrations,
+    /// Format of log lines.
+    pub(crate) log: LogFormat,
+    /// Maximum number of requests per caller and minute; zero for no limit.
+    pub(crate) requests_per_minute: u32,
+    /// Rate limit of the members of an organization together; `None` for no limit.
+    pub(crate) organization_rate: Option<Rate>,
+    /// Maximum number of sign-in requests per client address and minute; zero for no limit.
+    pub(crate) sign_ins_per_minute: u32,
+    /// Maximum number of sessions per user.
+    pub(crate) sessions_per_user: usize,
+    /// Rotation interval of the signing keys; `None` to rotate them by command only.
+    pub(crate) signing_key_rotation: Option<Duration>,
+    /// Maximum number of messages that a worker handles at a time.
+    pub(crate) concurrency: usize,
+    /// Directory for outgoing mail; `None` sends no mail.
+    pub(crate) mail_directory: Option<PathBuf>,
+    /// Name of the host cluster.
+    pub(crate) host_name: HostClusterName,
+    /// Region of the host cluster, if it has one.
+    pub(crate) host_region: Option<Region>,
+    /// Maximum number of workspaces on the host cluster.
+    pub(crate) host_capacity: u32,
+    /// Configuration of the host cluster.
+    pub(crate) host: HostConfig,
+    /// `true` in development mode, in which any client can sign in as any user.
+    pub(crate) dev: bool,
+}
+
+/// External systems that take part in signing in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SignInIntegrations {
+    /// Upstream providers that authenticate users.
+    pub(crate) providers: Vec<Arc<dyn IdentityProvider>>,
+    /// Clients whose users sign in through this server.
+    pub(crate) clients: Vec<RegisteredClient>,
+    /// Trusted issuers of workload tokens.
+    pub(crate) trusts: Vec<WorkloadTrust>,
+}
+
+/// Database of the system of record.
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    /// SQLite database in this file.
+    Sqlite(PathBuf),
+    /// PostgreSQL database.
+    Postgres(PostgresConfig),
+}
+
+/// Host cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cluster {
+    /// In-process sandbox, in which tenant clusters run no workloads.
+    Sandbox,
+    /// Cluster of this kubeconfig.
+    Kubeconfig(PathBuf),
+    /// Cluster of the kubeconfigs in the variable `KUBECONFIG`, merged as `kubectl` does.
+    Environment,
+}
+
+/// Source of the master key.
+#[derive(Debug, Clone)]
+pub(crate) enum KeySource {
+    /// Text of the key, from the variable.
+    Given(SecretString),
+    /// File with the key.
+    File(PathBuf),
+    /// File with the key, which is generated if it does not exist. For development.
+    Generated(PathBuf),
+}
+
+impl ProcessConfig {
+    /// Reads the configuration from its sources. The environment is passed as pairs of name and value.
+    ///
+    /// # Errors
+    /// `Invalid`, naming unknown keys and variables, invalid values and missing options.
+    pub(crate) fn read(
+        sources: Sources,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let environment: Vec<(String, String)> = environment.collect();
+        reject_unknown_variables(&environment)?;
+        let file = sources.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(known, value)| known == name && !value.is_empty());
+            found.map(|(_, value)| value.clone())
+        };
+        let mut options = sources.options.or(file);
+        let (providers, clients) = (options.providers.take(), options.clients.take());
+        let trusts = options.trusts.take();
+        let providers = named_tables::read(PROVIDERS, providers, &environment)?.into_iter();
+        let providers = providers.map(|(name, options): (_, ProviderOptions)| options.provider(&name));
+        let clients = named_tables::read(CLIENTS, clients, &environment)?.into_iter();
+        let clients = clients.map(|(name, options): (_, ClientOptions)| options.client(&name));
+        let trusts = named_tables::read(TRUSTS, trusts, &environment)?.into_iter();
+        let public_url = options.public_url.as_deref().map(|url| url.trim_end_matches('/'));
+        let trusts = trusts.map(|(name, options): (_, TrustOptions)| options.trust(&name, public_url));
+        let sign_in = SignInIntegrations {
+            providers: providers.collect::<Result<_>>()?,
+            clients: clients.collect::<Result<_>>()?,
+            trusts: trusts.collect::<Result<_>>()?,
+        };
+        resolve(options, sign_in, variable(MASTER_KEY_VARIABLE), variable("KUBECONFIG").is_some())
+    }
+}
+
+/// Rejects unknown `HEXABASE_` variables, because a typing error in a name would have no effect otherwise.
+fn reject_unknown_variables(environment: &[(String, String)]) -> Result<()> {
+    let known: Vec<String> = {
+        let command = Sources::augment_args(clap::Command::new("hexabase"));
+        let variables = command.get_arguments().filter_map(|argument| argument.get_env());
+        variables.map(|name| name.to_string_lossy().into_owned()).collect()
+    };
+    let mut check = Check::default();
+    for (name, _) in environment.iter().filter(|(name, _)| name.starts_with("HEXABASE_")) {
+        let is_known = known.contains(name)
+            || OTHER_VARIABLES.contains(&name.as_str())
+            || [PROVIDERS, CLIENTS, TRUSTS].iter().any(|kind| named_tables::is_variable(kind, name))
+            || name.starts_with(TEST_VARIABLE_PREFIX);
+        check.require(is_known, name.as_str(), "is not a variable of this program; --help lists them");
+    }
+    check.done()
+}
+
+fn read_file(path: &Path) -> Result<Options> {
+    let unreadable = |error: std::io::Error| {
+        Error::invalid("config", format!("{} cannot be read: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let (line, message) = (before.matches('\n').count() + 1, error.message().replace('\n', "; "));
+        Error::invalid("config", format!("{} line {line}: {message}", path.display()))
+    })
+}
+
+fn resolve(
+    options: Options,
+    sign_in: SignInIntegrations,
+    master_key: Option<String>,
+    has_kubeconfig_variable: bool,
+) -> Result<ProcessConfig> {
+    let mut check = Check::default();
+    let dev = options.dev;
+    let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
+    match &public_url {
+        None => {
+            check.require(dev, "public_url", "is missing: set the URL under which users reach the server")
+        }
+        Some(url) => {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            let is_valid =
+                host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']));
+            check.require(
+                is_valid,
+                "public_url",
+                "must be a URL without a path, such as https://hexabase.example",
+            );
+        }
+    }
+    let database = check.field("database_url", database(options.database_url, options.database_connections));
+    let host_name = options.host_name.as_deref().unwrap_or("local");
+    let host_name = check.field("host_name", HostClusterName::parse(host_name));
+    let host_region = options.host_region.as_deref().map(Region::parse).transpose();
+    let host_region = check.field("host_region", host_region);
+    check.require(
+        options.tls_cert.is_some() == options.tls_key.is_some(),
+        "tls_key",
+        "tls_cert and tls_key must be set together",
+    );
+    check.require(options.concurrency != Some(0), "concurrency", "must be at least 1");
+    check.require(options.sessions_per_user != Some(0), "sessions_per_user", "must be at least 1");
+    let redis = check.field("redis_ca", redis(options.redis_url, options.redis_ca.as_deref()));
+    let nats = options.nats_url.map(|url| NatsConfig {
+        credentials: options.nats_credentials,
+        authority: options.nats_ca,
+        replicas: options.nats_replicas.unwrap_or(1),
+        ..NatsConfig::new(url)
+    });
+    let webhook_secrets = options.stripe_webhook_secret.unwrap_or_default();
+    if options.stripe_secret_key.is_some() {
+        let has_secret = webhook_secrets.iter().any(|secret| !secret.expose_secret().is_empty());
+        let message = "is missing: webhooks of Stripe are only accepted with a verified signature";
+        check.require(has_secret, "stripe_webhook_secret", message);
+    }
+    let stripe = options.stripe_secret_key.map(|key| StripeConfig {
+        webhook_secrets,
+        api_base: options.stripe_api_base.unwrap_or_else(|| StripeConfig::API_BASE.to_owned()),
+        automatic_tax: options.stripe_automatic_tax.unwrap_or(false),
+        ..StripeConfig::new(key)
+    });
+    let prometheus = options
+        .prometheus_url
+        .map(|url| PrometheusConfig { token: options.prometheus_token, ..PrometheusConfig::new(url) });
+    let defaults = BillingConfig::default();
+    let grace = options.billing_grace_days.map(|days| Duration::from_secs(u64::from(days) * 86_400));
+    let billing =
+        BillingConfig { required: stripe.is_some(), grace: grace.unwrap_or(defaults.grace), ..defaults };
+    let state_path = match &database {
+        Some(Database::Sqlite(file)) => file.clone(),
+        _ => PathBuf::from("hexabase"),
+    };
+    let master_key = match (master_key, options.master_key_file) {
+        (Some(key), _) => Some(KeySource::Given(key.into())),
+        (None, Some(file)) => Some(KeySource::File(file)),
+        (None, None) if dev => Some(KeySource::Generated(with_suffix(&state_path, "key"))),
+        (None, None) => {
+            let message = "is missing: set a file, or the variable HEXABASE_MASTER_KEY, with 32 bytes in base64, as \
+                           generated by `head -c 32 /dev/urandom | base64`";
+            check.refuse("master_key_file", message);
+            None
+        }
+    };
+    let mut host = HostConfig::default();
+    host.concurrency = options.host_requests.unwrap_or(host.concurrency);
+    let host_settings = [
+        ("tenant_endpoint", options.tenant_endpoint),
+        ("tenant_exposure", options.tenant_exposure),
+        ("tenant_address", options.tenant_address),
+        ("tenant_ingress", options.tenant_ingress),
+        ("vcluster_version", options.vcluster_version),
+        ("vcluster_image", options.vcluster_image),
+        ("vcluster_overrides", options.vcluster_overrides),
+        ("vcluster_store", options.vcluster_store),
+        ("image_registry", options.image_registry),
+        ("service_cidr", options.service_cidr),
+        ("pod_cidr", options.pod_cidr),
+        ("storage_class", options.storage_class),
+        ("host_service_account", options.host_service_account),
+    ];
+    for (name, value) in host_settings {
+        check.field(name, value.map_or(Ok(()), |value| host.set(name, &value)));
+    }
+    if let Err((name, message)) = host.check() {
+        check.refuse(name, message);
+    }
+    let mut platform_admins = Vec::new();
+    for address in options.platform_admins.iter().flatten() {
+        platform_admins.extend(check.field("platform_admins", Email::parse(address)));
+    }
+    let (database, redis, (host_name, host_region), master_key) =
+        check.all((database, redis, host_name.zip(host_region), master_key))?;
+    Ok(ProcessConfig {
+        listen: options.listen,
+        public_url,
+        cluster: match options.kubeconfig {
+            Some(file) => Cluster::Kubeconfig(file),
+            None if has_kubeconfig_variable => Cluster::Environment,
+            None => Cluster::Sandbox,
+        },
+        plans: options.plans,
+        stripe,
+        prometheus,
+        billing,
+        master_key,
+        tls: options.tls_cert.zip(options.tls_key),
+        issuer_ca: options.issuer_ca,
+        trusted_proxies: options.trusted_proxies.unwrap_or_default(),
+        platform_admins,
+        sign_in,
+        log: options.log.unwrap_or_default(),
+        requests_per_minute: options.requests_per_minute.unwrap_or(1_200),
+        organization_rate: Some(options.requests_per_minute_per_organization.unwrap_or(12_000))
+            .filter(|requests| *requests > 0)
+            .map(|burst| Rate { burst, period: Duration::from_secs(60) }),
+        sign_ins_per_minute: options.sign_ins_per_minute.unwrap_or(120),
+        signing_key_rotation: Some(options.signing_key_days.unwrap_or(90))
+            .filter(|days| *days > 0)
+            .map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+        sessions_per_user: options.sessions_per_user.unwrap_or(AuthConfig::default().sessions_per_user),
+        concurrency: options.concurrency.unwrap_or(32),
+        mail_directory: options
+            .mail_directory
+            .or_else(|| dev.then(|| state_path.with_file_name("hexabase.mail"))),
+        database,
+        redis,
+        nats,
+        state_path,
+        host_name,
+        host_region,
+        host_capacity: options.host_capacity.unwrap_or(u32::MAX),
+        host,
+        dev,
+    })
+}
+
+/// Parses the URL of the database.
+fn database(
+    url: Option<SecretString>,
+    connections: Option<u32>,
+) -> std::result::Result<Database, &'static str> {
+    const RULE: &str = "must be sqlite:// and a file name, as in sqlite://hexabase.db, or the URL of a PostgreSQL \
+                        database, as in postgres://hexabase@db.example/hexabase";
+    let url = url.unwrap_or_else(|| "sqlite://hexabase.db".into());
+    let text = url.expose_secret();
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        let config = PostgresConfig::new(url);
+        let connections = connections.unwrap_or(config.connections).max(2);
+        return Ok(Database::Postgres(PostgresConfig { connections, ..config }));
+    }
+    let file = text.strip_prefix("sqlite://").ok_or(RULE)?;
+    if file.is_empty() || file.contains(['?', '\0']) { Err(RULE) } else { Ok(Database::Sqlite(file.into())) }
+}
+
+/// Parses the URLs of a Redis server, or of the nodes of a Redis cluster, and reads the CA certificates.
+fn redis(
+    urls: Option<SecretString>,
+    authority: Option<&Path>,
+) -> std::result::Result<Option<RedisConfig>, String> {
+    let Some(urls) = urls else { return Ok(None) };
+    let unreadable =
+        |file: &Path, error: std::io::Error| format!("{} cannot be read: {error}", file.display());
+    let authority = authority.map(|file| std::fs::read(file).map_err(|error| unreadable(file, error)));
+    let urls = urls.expose_secret().split(',').map(str::trim);
+    Ok(Some(RedisConfig { authority: authority.transpose()?, ..RedisConfig::new(urls) }))
+}
+
+/// Returns the path of a file with a suffix appended to its name, after a dot.
+pub(crate) fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+impl KeySource {
+    /// Returns the master key.
+    ///
+    /// # Errors
+    /// `Invalid` if it cannot be read, or is not 32 bytes in base64.
+    pub(crate) fn key(&self, ids: &dyn hexabase_core::id_source::IdSource) -> Result<MasterKey> {
+        let unreadable = |file: &Path, error: std::io::Error| {
+            let message = format!("{} cannot be used: {error}", file.display());
+            Error::invalid("master_key_file", message)
+        };
+        match self {
+            Self::Given(key) => MasterKey::from_base64(key.expose_secret()),
+            Self::File(file) => {
+                let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, error))?;
+                MasterKey::from_base64(SecretString::from(text).expose_secret())
+            }
+            Self::Generated(file) => {
+                let text = load_or_create(file, || Ok(MasterKey::generate(ids)));
+                MasterKey::from_base64(text.map_err(|error| unreadable(file, error))?.expose_secret())
+            }
+        }
+    }
+}
+
+/// Reads a secret from a file that only its owner can read. Creates the file if it does not exist.
+pub(crate) fn load_or_create(
+    file: &Path,
+    create: impl FnOnce() -> std::io::Result<SecretString>,
+) -> std::io::Result<SecretString> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::read_to_string(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        read => return read.map(SecretString::from),
+    }
+    let secret = create()?;
+    // Written to another file first, so that a crash leaves no partial secret behind.
+    let temporary = with_suffix(file, "new");
+    let mut opened =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    opened.write_all(secret.expose_secret().as_bytes())?;
+    opened.sync_all()?;
+    std::fs::rename(temporary, file)?;
+    Ok(secret)
+}

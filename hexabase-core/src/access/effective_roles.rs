@@ -1,0 +1,76 @@
+use std::collections::BTreeSet;
+
+use super::group_tree::GroupTree;
+use crate::id::{GroupId, ProjectId};
+use crate::model::{Assignment, Group, OrganizationRole, PresetRole, Project, RoleRef};
+
+/// Effective roles of a principal for one action.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EffectiveRoles {
+    /// Role in the organization; `None` for an outsider.
+    pub organization: Option<OrganizationRole>,
+    /// `true` if the principal is a member of any group of the workspace.
+    pub in_workspace: bool,
+    /// `true` if a group grants `hexabase:workspace-admin`.
+    pub workspace_admin: bool,
+    /// `true` if a group grants `hexabase:project-admin` in the project concerned.
+    pub project_admin: bool,
+}
+
+/// Data that determines permissions in one workspace. It changes only together with the workspace's `access_version`,
+/// or when projects are created or deleted.
+#[derive(Debug, Clone, Default)]
+pub struct AccessFacts {
+    /// All groups, ordered by id.
+    pub groups: Vec<Group>,
+    /// All assignments.
+    pub assignments: Vec<Assignment>,
+    /// All projects.
+    pub projects: Vec<Project>,
+}
+
+impl AccessFacts {
+    /// Returns the effective roles of a user who is a direct member of the groups `direct`, in the workspace and, if
+    /// given, in one project.
+    #[must_use]
+    pub fn effective_roles(
+        &self,
+        organization: Option<OrganizationRole>,
+        direct: &[GroupId],
+        project: Option<ProjectId>,
+    ) -> EffectiveRoles {
+        let groups = GroupTree::new(&self.groups).effective(direct);
+        let has = |preset: PresetRole, places: &[Option<ProjectId>]| {
+            self.assignments_of(&groups).any(|assignment| {
+                assignment.role == RoleRef::Preset(preset) && places.contains(&assignment.project_id)
+            })
+        };
+        let lineage: Vec<Option<ProjectId>> =
+            project.map(|project| self.lineage(project).map(Some).collect()).unwrap_or_default();
+        EffectiveRoles {
+            organization,
+            in_workspace: !groups.is_empty(),
+            workspace_admin: has(PresetRole::WorkspaceAdmin, &[None]),
+            project_admin: has(PresetRole::ProjectAdmin, &lineage),
+        }
+    }
+
+    /// Returns the assignments to one of the groups.
+    pub fn assignments_of<'a>(
+        &'a self,
+        groups: &'a BTreeSet<GroupId>,
+    ) -> impl Iterator<Item = &'a Assignment> + 'a {
+        self.assignments.iter().filter(move |assignment| groups.contains(&assignment.group_id))
+    }
+
+    /// Returns a project and its ancestors, innermost first.
+    pub fn lineage(&self, project: ProjectId) -> impl Iterator<Item = ProjectId> + '_ {
+        lineage(&self.projects, project)
+    }
+}
+
+/// Returns a project and its ancestors, innermost first.
+pub(crate) fn lineage(projects: &[Project], project: ProjectId) -> impl Iterator<Item = ProjectId> + '_ {
+    let parent = |id: &ProjectId| projects.iter().find(|project| project.id == *id)?.parent_id;
+    std::iter::successors(Some(project), parent).take(projects.len().max(1))
+}

@@ -1,0 +1,148 @@
+//! Records that most cases start with.
+
+use jiff::Timestamp;
+
+use crate::changeset::Changeset;
+use crate::fixture::{self, FIXTURE_TIME, id};
+use crate::id::{EventId, OrganizationId, UserId, WorkspaceId};
+use crate::model::{
+    Actor, ApiToken, Assignment, AuditEvent, CustomRole, Grant, Membership, Organization, OrganizationRole,
+    Origin, PresetRole, RoleRef, Rule, Scopes, Session, Task, TaskKind, Workspace,
+};
+use crate::name::{DisplayName, ProviderName, Slug};
+use crate::secret::Verifier;
+use crate::store::TenantStore;
+use crate::version::Version;
+use crate::{id_source::SeededIds, lifecycle};
+
+pub(super) fn acme() -> OrganizationId {
+    id("acme")
+}
+
+pub(super) fn dev() -> WorkspaceId {
+    id("dev")
+}
+
+pub(super) fn later(seconds: i64) -> Timestamp {
+    FIXTURE_TIME + jiff::SignedDuration::from_secs(seconds)
+}
+
+/// Inserts the organization `acme` with its owner and the workspace `dev`, which has the group `staff` with its child
+/// `ops`, and the project `shop`.
+pub(super) async fn populate(store: &dyn TenantStore) -> (Organization, Workspace) {
+    let (organization, workspace) = (fixture::organization("acme"), fixture::workspace("dev"));
+    let mut ops = fixture::group("ops");
+    ops.parent_id = Some(id("staff"));
+    let changeset = Changeset::new()
+        .insert(fixture::user("owner"))
+        .insert(organization.clone())
+        .insert(fixture::member(acme(), id("owner"), OrganizationRole::Owner))
+        .insert(workspace.clone())
+        .insert(fixture::group("staff"))
+        .insert(ops)
+        .insert(fixture::project("shop"));
+    store.commit(changeset).await.unwrap();
+    (organization, workspace)
+}
+
+pub(super) fn membership(group: &str, user: &str) -> Membership {
+    Membership {
+        organization_id: acme(),
+        workspace_id: dev(),
+        group_id: id(group),
+        user_id: id(user),
+        added_by: id("owner"),
+        created_at: FIXTURE_TIME,
+    }
+}
+
+pub(super) fn assignment(name: &str, group: &str, project: Option<&str>) -> Assignment {
+    let preset = if project.is_some() { PresetRole::ProjectEditor } else { PresetRole::WorkspaceViewer };
+    Assignment {
+        id: id(name),
+        organization_id: acme(),
+        workspace_id: dev(),
+        project_id: project.map(id),
+        group_id: id(group),
+        role: RoleRef::Preset(preset),
+        created_by: id("owner"),
+        created_at: FIXTURE_TIME,
+    }
+}
+
+pub(super) fn role(name: &str) -> CustomRole {
+    CustomRole {
+        id: id(name),
+        organization_id: acme(),
+        workspace_id: dev(),
+        project_id: id("shop"),
+        name: Slug::parse(name).unwrap(),
+        rules: vec![Rule {
+            api_groups: vec![String::new()],
+            resources: vec!["pods".to_owned()],
+            verbs: vec!["get".to_owned()],
+            resource_names: vec!["web-0".to_owned()],
+        }],
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
+        version: Version::FIRST,
+    }
+}
+
+pub(super) fn task(name: &str) -> Task {
+    lifecycle::new_task(id(name), &fixture::workspace("dev"), TaskKind::Create, id("owner"), FIXTURE_TIME)
+}
+
+pub(super) fn verifier(seed: u64) -> Verifier {
+    Verifier::generate(&SeededIds::new(seed))
+}
+
+pub(super) fn session(name: &str, user: UserId, expires_at: Timestamp) -> Session {
+    Session {
+        id: id(name),
+        user_id: user,
+        provider: ProviderName::parse("dev").unwrap(),
+        refresh_hash: Some(verifier(1).hash()),
+        cookie_hash: None,
+        grant: Some(Grant {
+            client_id: "shop".to_owned(),
+            scope: "openid email".to_owned(),
+            auth_time: FIXTURE_TIME,
+        }),
+        device: "a browser".to_owned(),
+        address: Some("192.0.2.7".to_owned()),
+        created_at: FIXTURE_TIME,
+        used_at: FIXTURE_TIME,
+        expires_at,
+        revoked_at: None,
+        version: Version::FIRST,
+    }
+}
+
+pub(super) fn token(name: &str, user: UserId) -> ApiToken {
+    ApiToken {
+        id: id(name),
+        user_id: user,
+        organization_id: None,
+        name: DisplayName::parse(name).unwrap(),
+        scopes: Scopes::all(),
+        hash: verifier(2).hash(),
+        created_at: FIXTURE_TIME,
+        expires_at: Some(later(3_600)),
+        used_at: None,
+    }
+}
+
+pub(super) fn audit(name: &str, action: &str, at: Timestamp) -> AuditEvent {
+    AuditEvent {
+        id: id::<EventId>(name),
+        organization_id: acme(),
+        actor: Actor { user_id: Some(id("owner")), session_id: Some(id("session")), token_id: None },
+        action: action.to_owned(),
+        resource: name.to_owned(),
+        before: serde_json::Value::Null,
+        after: serde_json::json!({ "name": name }),
+        origin: Origin { address: None, device: "curl".to_owned(), request_id: "r1".to_owned() },
+        at,
+    }
+}

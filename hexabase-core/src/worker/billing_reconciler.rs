@@ -1,0 +1,361 @@
+//! [`BillingReconciler`] executes subscription orders and applies the state of subscriptions to organizations.
+
+use std::time::Duration;
+
+use super::REQUEUE_SOON_DELAY;
+use super::usage_reporter::{ReportOutcome, UsageReporter};
+use crate::billing::{
+    Billable, BillingDecision, BillingInput, BillingKey, DesiredSubscription, NewCustomer, Notice,
+    OrderOutcome, ProviderSnapshot, decide,
+};
+use crate::changeset::Changeset;
+use crate::clock::until;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{OrganizationId, UserId};
+use crate::id_source::IdSourceExt as _;
+use crate::lifecycle;
+use crate::model::{
+    BillingAccount, BillingSuspension, CustomerId, OrderRejectionReason, Organization, OrganizationRole,
+    Subscription, SubscriptionChange, Workspace,
+};
+use crate::name::Email;
+use crate::notifier::Mail;
+use crate::page::PageRequest;
+use crate::platform::{Platform, PlatformInner};
+use crate::store::Lease;
+
+/// Maximum attempts of one reconcile if the organization changes meanwhile.
+const MAX_ATTEMPTS: usize = 5;
+
+/// Executes the orders of organizations, and suspends or resumes workspaces according to payments. No other component
+/// changes a subscription.
+#[derive(Debug)]
+pub struct BillingReconciler<'a>(&'a PlatformInner);
+
+impl<'a> BillingReconciler<'a> {
+    /// Creates the billing reconciler of a platform.
+    #[must_use]
+    pub fn new(platform: &'a Platform) -> Self {
+        Self::of(platform.inner())
+    }
+
+    pub(crate) const fn of(inner: &'a PlatformInner) -> Self {
+        Self(inner)
+    }
+
+    /// Reconciles the billing account of an organization once: executes its order, reads its subscription, records the
+    /// decision, and reports usage. Returns the wait until the next reconcile; `None` if there is nothing left to
+    /// reconcile.
+    ///
+    /// A failure of the provider is retried later and is not an error of this call.
+    ///
+    /// # Errors
+    /// Errors of the store; reconciling again is harmless.
+    pub async fn reconcile(&self, organization: OrganizationId) -> Result<Option<Duration>> {
+        let name = format!("billing/{organization}");
+        let reconcile = async |lease: Lease| {
+            let wait = self.reconcile_leased(organization, &lease).await?;
+            self.report_usage(organization, &lease, wait).await
+        };
+        let reconciled = self.0.with_lease(&name, reconcile).await?;
+        Ok(reconciled.unwrap_or(Some(REQUEUE_SOON_DELAY)))
+    }
+
+    /// Same as [`Self::reconcile`], without reporting usage: for a request, which must not wait until hours of usage
+    /// are reported. The next reconcile reports them.
+    ///
+    /// # Errors
+    /// Same as [`Self::reconcile`].
+    pub(crate) async fn reconcile_without_usage(&self, organization: OrganizationId) -> Result<()> {
+        let name = format!("billing/{organization}");
+        let reconcile = async |lease: Lease| self.reconcile_leased(organization, &lease).await;
+        self.0.with_lease(&name, reconcile).await.map(drop)
+    }
+
+    async fn reconcile_leased(&self, id: OrganizationId, lease: &Lease) -> Result<Option<Duration>> {
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(organization) = self.0.store.find_organization(id).await? else { return Ok(None) };
+            let Some(account) = self.0.store.find_billing_account(id).await? else { return Ok(None) };
+            let workspaces = self.0.all_workspaces(id).await?;
+            let input = BillingInput {
+                account: &account,
+                organization: &organization,
+                workspaces: &workspaces,
+                plans: &self.0.plans,
+            };
+            let snapshot = self.sync_provider(input).await;
+            if let Some(error) = &snapshot.error {
+                tracing::warn!(organization = %id, error = ?error, "billing reconcile failed; retrying with back-off");
+            }
+            let (config, random) = (&self.0.config, u64::from_be_bytes(self.0.ids.bytes()));
+            let decision = decide(input, &snapshot, &config.billing, &config.intervals, self.0.now(), random);
+            match self.record(input, &decision, lease).await {
+                Ok(()) => return Ok(decision.account.reconcile_at.map(|at| until(self.0.now(), at))),
+                // An order was placed, or a workspace was created or deleted: reconcile again at once.
+                Err(error) if error.is_version_conflict() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(REQUEUE_SOON_DELAY))
+    }
+
+    /// Reports usage to the provider, and returns the wait until the next reconcile.
+    async fn report_usage(
+        &self,
+        organization: OrganizationId,
+        lease: &Lease,
+        wait: Option<Duration>,
+    ) -> Result<Option<Duration>> {
+        let error = match UsageReporter::new(self.0).report(organization, lease).await {
+            Ok(ReportOutcome::Complete) => return Ok(wait),
+            Ok(ReportOutcome::Partial) => return Ok(Some(REQUEUE_SOON_DELAY)),
+            Err(error) if error.is_version_conflict() => return Ok(Some(REQUEUE_SOON_DELAY)),
+            Err(error) => error,
+        };
+        tracing::warn!(organization = %organization, error = ?error, "reporting usage failed; retrying later");
+        let retry_after = self.0.config.intervals.longest_poll;
+        Ok(Some(wait.map_or(retry_after, |wait| wait.min(retry_after))))
+    }
+
+    /// Executes the order with the provider and reads the subscription. A failure becomes part of the snapshot.
+    async fn sync_provider(&self, input: BillingInput<'_>) -> ProviderSnapshot {
+        let mut snapshot = ProviderSnapshot {
+            customer_id: input.account.customer_id.clone(),
+            ..ProviderSnapshot::default()
+        };
+        match self.try_sync_provider(input, &mut snapshot).await {
+            // The customer was deleted at the provider: the next order creates a new one.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                snapshot.customer_id = None;
+                snapshot.subscription = Some(None);
+                snapshot.error = input.account.order.is_some().then_some(error);
+            }
+            Err(error) => snapshot.error = Some(error),
+            Ok(()) => {}
+        }
+        snapshot
+    }
+
+    async fn try_sync_provider(
+        &self,
+        input: BillingInput<'_>,
+        snapshot: &mut ProviderSnapshot,
+    ) -> Result<()> {
+        let BillingInput { account, organization, .. } = input;
+        if snapshot.customer_id.is_none() && account.order.is_some() {
+            let requested_by = account.order.as_ref().map(|order| order.requested_by);
+            snapshot.customer_id = Some(self.0.ensure_customer(organization, account, requested_by).await?);
+        }
+        let Some(customer) = snapshot.customer_id.clone() else { return Ok(()) };
+        if let Some(order) = &account.order {
+            let key = BillingKey(order.id.to_string());
+            match self.execute_order(input, &customer, &order.change, &key).await {
+                Ok(()) => snapshot.order = OrderOutcome::Fulfilled,
+                Err(error) if error.is_retryable() || error.kind() == ErrorKind::NotFound => {
+                    return Err(error);
+                }
+                Err(error) => snapshot.order = OrderOutcome::Rejected(error),
+            }
+        }
+        let subscription = self.0.billing.find_subscription(&customer).await?;
+        let corrected_subscription =
+            subscription.as_ref().and_then(|subscription| self.corrected_subscription(input, subscription));
+        // The subscription is recorded even if correcting its quantities fails.
+        snapshot.subscription = Some(subscription);
+        if let Some(desired) = corrected_subscription {
+            let key = BillingKey(format!("workspaces/{}/{}", organization.id, account.version));
+            snapshot.subscription = Some(Some(self.0.billing.subscribe(&customer, &desired, &key).await?));
+        }
+        Ok(())
+    }
+
+    async fn execute_order(
+        &self,
+        input: BillingInput<'_>,
+        customer: &CustomerId,
+        change: &SubscriptionChange,
+        key: &BillingKey,
+    ) -> Result<()> {
+        match change {
+            SubscriptionChange::Subscribe { plan_id, interval, coupon } => {
+                let retired = || {
+                    let message = format!("plan {plan_id} is no longer sold; choose another plan");
+                    Error::conflict(OrderRejectionReason::OrderRejected.as_str(), message)
+                };
+                let plan = self.0.plans.find(plan_id).ok_or_else(retired)?;
+                let desired = DesiredSubscription {
+                    coupon: coupon.clone(),
+                    ..DesiredSubscription::of(plan, *interval, Billable::of(input.workspaces))
+                };
+                self.0.billing.subscribe(customer, &desired, key).await.map(drop)
+            }
+            SubscriptionChange::Cancel { at_period_end } => {
+                self.0.billing.cancel(customer, *at_period_end, key).await
+            }
+        }
+    }
+
+    /// Subscription with corrected quantities, if the current one charges for more or fewer workspaces or nodes than
+    /// exist.
+    fn corrected_subscription(
+        &self,
+        input: BillingInput<'_>,
+        subscription: &Subscription,
+    ) -> Option<DesiredSubscription> {
+        let changeable = !subscription.cancel_at_period_end && !subscription.awaits_confirmation;
+        if !subscription.state.grants_plan() || !changeable {
+            return None;
+        }
+        let plan = self.0.plans.find(&subscription.plan_id)?;
+        let desired = DesiredSubscription::of(plan, subscription.interval, Billable::of(input.workspaces));
+        (desired.add_ons != subscription.add_ons).then_some(desired)
+    }
+
+    async fn record(&self, input: BillingInput<'_>, decision: &BillingDecision, lease: &Lease) -> Result<()> {
+        let (now, id) = (self.0.now(), input.organization.id);
+        let (before, after) = (input.account, &decision.account);
+        let mut changeset =
+            Changeset::new().precondition(lease.precondition()).billing_account(after.clone(), now);
+        let changed = before.standing != after.standing || before.subscription != after.subscription;
+        if changed || decision.plan_id != input.organization.plan_id {
+            let audit_value = |account: &BillingAccount| serde_json::json!({ "standing": account.standing, "subscription": account.subscription });
+            let entry =
+                self.0.audit_platform(id, "billing.reconcile", id, audit_value(before), audit_value(after));
+            let data = serde_json::json!({ "standing": after.standing, "plan_id": decision.plan_id });
+            changeset = changeset.audit(entry).insert(self.0.event(id, None, "billing.standing", data));
+        }
+        if decision.plan_id != input.organization.plan_id || !decision.suspensions.is_empty() {
+            let organization =
+                Organization { plan_id: decision.plan_id.clone(), ..input.organization.clone() };
+            changeset = changeset.organization(organization, now);
+        }
+        for (workspace, suspension) in &decision.suspensions {
+            if let Some(workspace) = input.workspaces.iter().find(|known| known.id == *workspace) {
+                changeset = self.set_suspension(workspace.clone(), *suspension, changeset);
+            }
+        }
+        for notice in &decision.notices {
+            changeset = self.notify(input.organization, *notice, changeset).await?;
+        }
+        self.0.commit(changeset).await
+    }
+
+    /// Adds to a changeset that billing suspends a workspace for this reason, or no longer does.
+    fn set_suspension(
+        &self,
+        mut workspace: Workspace,
+        suspension: Option<BillingSuspension>,
+        changeset: Changeset,
+    ) -> Changeset {
+        let now = self.0.now();
+        let (organization, id) = (workspace.organization_id, workspace.id);
+        let action = if suspension.is_some() {
+            "workspace.suspend_for_billing"
+        } else {
+            "workspace.resume_after_billing"
+        };
+        let entry = self.0.audit_platform(organization, action, id, workspace.suspension_reason, suspension);
+        workspace.suspension_reason = suspension;
+        lifecycle::bump_generation(&mut workspace, now);
+        changeset
+            .insert(self.0.phase_event(&workspace))
+            .workspace(workspace, now)
+            .audit(entry)
+            .message(self.0.reconcile_message(organization, id))
+    }
+
+    /// Adds a mail to each billing recipient to a changeset.
+    async fn notify(
+        &self,
+        organization: &Organization,
+        notice: Notice,
+        mut changeset: Changeset,
+    ) -> Result<Changeset> {
+        for to in self.0.billing_recipients(organization.id).await? {
+            let (subject, text) = mail_text(notice, organization, &self.0.config.public_url);
+            changeset = changeset.message(self.0.mail(organization.id, &Mail { to, subject, text })?);
+        }
+        Ok(changeset)
+    }
+}
+
+impl PlatformInner {
+    /// Customer of an organization at the provider, created if there is none.
+    pub(crate) async fn ensure_customer(
+        &self,
+        organization: &Organization,
+        account: &BillingAccount,
+        requested_by: Option<UserId>,
+    ) -> Result<CustomerId> {
+        let user = match requested_by {
+            Some(user) => self.store.find_user(user).await?,
+            None => None,
+        };
+        let customer = NewCustomer {
+            organization_id: organization.id,
+            name: organization.display_name.clone(),
+            email: user.and_then(|user| user.email),
+        };
+        let key = BillingKey(format!("customer/{}/{}", organization.id, account.version));
+        self.billing.ensure_customer(&customer, &key).await
+    }
+
+    /// Mail addresses of the owners and billing members of an organization.
+    pub(super) async fn billing_recipients(&self, organization: OrganizationId) -> Result<Vec<Email>> {
+        let mut found = Vec::new();
+        let mut page = PageRequest::largest();
+        loop {
+            let members = self.store.list_members(organization, &page).await?;
+            let is_recipient = |role| matches!(role, OrganizationRole::Owner | OrganizationRole::Billing);
+            let recipients = members.items.into_iter().filter(|(member, _)| is_recipient(member.role));
+            found.extend(recipients.filter_map(|(_, user)| user.email));
+            match members.next {
+                Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
+                None => return Ok(found),
+            }
+        }
+    }
+}
+
+/// Subject and text of the mail for a notice.
+fn mail_text(notice: Notice, organization: &Organization, url: &str) -> (String, String) {
+    let name = &organization.display_name;
+    let pay = format!("See the open invoices, and choose another payment method, at {url}.");
+    let date = |at: jiff::Timestamp| at.strftime("%-d %B %Y, %H:%M UTC").to_string();
+    match notice {
+        Notice::PaymentFailed { until } => (
+            format!("A payment of {name} failed"),
+            format!(
+                "A payment of {name} for Hexabase failed. Its workspaces keep running until {}. If the payment is \
+                 still missing then, they are suspended. Nothing is deleted.\n\n{pay}\n",
+                date(until)
+            ),
+        ),
+        Notice::GraceEnds { until } => (
+            format!("A payment of {name} is still missing"),
+            format!(
+                "A payment of {name} for Hexabase is still missing. Its workspaces are suspended on {}. Nothing is \
+                 deleted, and they resume after the payment.\n\n{pay}\n",
+                date(until)
+            ),
+        ),
+        Notice::Suspended => (
+            format!("The workspaces of {name} are suspended"),
+            format!(
+                "A payment of {name} for Hexabase is overdue, and its workspaces are suspended. Nothing is deleted, \
+                 and they resume after the payment.\n\n{pay}\n"
+            ),
+        ),
+        Notice::Restored => (
+            format!("The workspaces of {name} are resumed"),
+            format!("{name} has paid, thank you. Its workspaces resume now.\n"),
+        ),
+        Notice::Ended => (
+            format!("The subscription of {name} has ended"),
+            format!(
+                "The subscription of {name} for Hexabase has ended. Workspaces that the free plan does not cover are \
+                 suspended; nothing is deleted. To resume them, subscribe again at {url}.\n"
+            ),
+        ),
+    }
+}

@@ -1,0 +1,134 @@
+//! [`Resync`] re-queues workspaces and accounts whose reconcile is overdue.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::StopSignal;
+use crate::changeset::{Changeset, OutboxMessage};
+use crate::clock::after;
+use crate::error::Result;
+use crate::id::{MessageId, TypedId as _};
+use crate::model::{CustomerId, WebhookEvent};
+use crate::platform::{Platform, PlatformInner};
+use uuid::Uuid;
+
+/// Interval between two searches for overdue reconciles.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// Time that a scheduled message has to arrive before the resync sends another one.
+const DELIVERY_GRACE_PERIOD: SignedDuration = SignedDuration::from_secs(2);
+/// Maximum number of workspaces, accounts or webhook events per search.
+const RESYNC_BATCH_SIZE: usize = 500;
+/// Number of searches between two removals of expired records.
+const TICKS_PER_PRUNE: u32 = 600;
+
+/// Finds reconciles that are overdue because a message was lost or a worker died, and those that are too far off for a
+/// delayed message. Also requeues accounts after webhooks, and removes expired records.
+#[derive(Debug)]
+pub struct Resync<'a>(&'a PlatformInner);
+
+impl<'a> Resync<'a> {
+    /// Creates the resync of a platform.
+    #[must_use]
+    pub fn new(platform: &'a Platform) -> Self {
+        Self::of(platform.inner())
+    }
+
+    pub(crate) const fn of(inner: &'a PlatformInner) -> Self {
+        Self(inner)
+    }
+
+    pub(super) async fn run(&self, stop_signal: &StopSignal) {
+        let mut tick = 0_u32;
+        while !stop_signal.is_set() {
+            if let Err(error) = self.requeue_overdue().await {
+                tracing::warn!(%error, "resync query failed; repeated at the next interval");
+            }
+            if let Err(error) = self.process_webhooks().await {
+                tracing::warn!(%error, "processing billing webhooks failed; repeated at the next interval");
+            }
+            if tick.is_multiple_of(TICKS_PER_PRUNE)
+                && let Err(error) = self.prune().await
+            {
+                tracing::warn!(%error, "removing expired records failed; repeated later");
+            }
+            tick = tick.wrapping_add(1);
+            stop_signal.sleep(self.0, RESYNC_INTERVAL).await;
+        }
+    }
+
+    /// Publishes a message for every overdue workspace and account, and returns the number of messages.
+    ///
+    /// # Errors
+    /// Errors of the store or the queue; the next call finds the remaining ones.
+    pub async fn requeue_overdue(&self) -> Result<usize> {
+        let overdue = self.0.now().saturating_sub(DELIVERY_GRACE_PERIOD).unwrap_or(jiff::Timestamp::MIN);
+        let due = self.0.store.list_due_workspaces(overdue, RESYNC_BATCH_SIZE).await?;
+        for (organization, workspace) in &due {
+            let id = self.message_id(workspace.uuid());
+            let message = OutboxMessage { id, ..self.0.reconcile_message(*organization, *workspace) };
+            self.0.queue.publish(&message, Duration::ZERO).await?;
+        }
+        let accounts = self.0.store.list_due_accounts(overdue, RESYNC_BATCH_SIZE).await?;
+        for organization in &accounts {
+            let id = self.message_id(organization.uuid());
+            let message = OutboxMessage { id, ..self.0.account_reconcile_message(*organization) };
+            self.0.queue.publish(&message, Duration::ZERO).await?;
+        }
+        Ok(due.len() + accounts.len())
+    }
+
+    /// Requests a reconcile of every account with unprocessed webhook events, and returns the number of events
+    /// processed. Does nothing while another worker processes them.
+    ///
+    /// # Errors
+    /// Errors of the store; the next call processes the remaining ones.
+    pub async fn process_webhooks(&self) -> Result<usize> {
+        if self.0.store.list_webhook_events(1).await?.is_empty() {
+            return Ok(0);
+        }
+        self.0.with_lease("webhooks", |_| self.process_webhook_batch()).await.map(Option::unwrap_or_default)
+    }
+
+    async fn process_webhook_batch(&self) -> Result<usize> {
+        let events = self.0.store.list_webhook_events(RESYNC_BATCH_SIZE).await?;
+        let customers: BTreeSet<&CustomerId> = events.iter().map(|event| &event.customer_id).collect();
+        let mut changeset = Changeset::new();
+        for customer in customers {
+            // Unknown customers: the provider account is shared with other systems, or the organization was deleted.
+            if let Some(organization) = self.0.store.find_customer(customer).await? {
+                changeset = changeset.message(self.0.account_reconcile_message(organization));
+            }
+        }
+        let (count, processed_at) = (events.len(), Some(self.0.now()));
+        for event in events {
+            changeset = changeset.update(WebhookEvent { processed_at, ..event });
+        }
+        self.0.commit(changeset).await?;
+        Ok(count)
+    }
+
+    /// Message id of a workspace or organization in the current half minute: while a message waits in a long queue,
+    /// the queue drops repetitions of it.
+    fn message_id(&self, subject: Uuid) -> MessageId {
+        let half_minute = u128::from(self.0.now().as_second().unsigned_abs() / 30);
+        MessageId::from_uuid(Uuid::from_u128(subject.as_u128() ^ half_minute << 64))
+    }
+
+    /// Removes expired records and usage beyond its retention, and returns their number.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn prune(&self) -> Result<u64> {
+        let now = self.0.now();
+        let retention =
+            SignedDuration::try_from(self.0.config.event_retention).unwrap_or(SignedDuration::MAX);
+        let events_before = now.saturating_sub(retention).unwrap_or(jiff::Timestamp::MIN);
+        let pruned = self.0.store.prune(now, events_before.min(after(now, Duration::ZERO))).await?;
+        let retention =
+            SignedDuration::try_from(self.0.config.usage_retention).unwrap_or(SignedDuration::MAX);
+        let usage_before = now.saturating_sub(retention).unwrap_or(jiff::Timestamp::MIN);
+        Ok(pruned + self.0.store.prune_usage(usage_before).await?)
+    }
+}

@@ -1,0 +1,430 @@
+//! Configuration of a host cluster.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use hexabase_core::error::Error;
+use hexabase_core::name::KubernetesVersion;
+use serde_json::{Value, json};
+
+use crate::overrides::Overrides;
+
+/// Configuration of a host cluster.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Release of vCluster without the `v`, such as `0.36.1`. The rendered configuration depends on it: vCluster
+    /// rejects unknown keys.
+    pub vcluster_version: String,
+    /// Registry and repository of vCluster's open-source image, without a tag.
+    pub vcluster_image: String,
+    /// Images of the API server and controller manager, by Kubernetes minor version such as `1.36`.
+    pub kubernetes_images: BTreeMap<String, String>,
+    /// Registry, or path in a registry, that mirrors all images of control planes, for hosts without access to the
+    /// internet. `None` uses the original registries. It does not apply to the images of tenants' workloads.
+    pub image_registry: Option<String>,
+    /// Overrides of the rendered vCluster configuration.
+    pub overrides: Overrides,
+    /// CIDR of the host's Service addresses. With `None`, vCluster determines it with ten probe Services at its first
+    /// start.
+    pub service_cidr: Option<String>,
+    /// CIDRs of the host's pods. They are needed to accept external traffic to tenants whose plan allows load
+    /// balancers: without them, pods of other tenants are indistinguishable from external clients.
+    pub pod_ranges: Vec<String>,
+    /// Ingress class and domain with which tenants may publish their workloads, in addition to Services of type
+    /// LoadBalancer. `None` allows no Ingress.
+    pub ingress: Option<TenantIngress>,
+    /// Storage class of the control planes' volumes. `None` uses the default of the host.
+    pub storage_class: Option<String>,
+    /// Image of etcd, for control planes with etcd as their store.
+    pub etcd_image: String,
+    /// Store in the annotation `vcluster.loft.sh/store`, with which vCluster compares its own: it refuses to start with
+    /// another one. `None` derives it from the plan. Required only if the pods use another store than the configuration
+    /// says.
+    pub store: Option<String>,
+    /// URL template of the tenant API servers for users, with the placeholders `{name}` and `{namespace}`.
+    pub endpoint: String,
+    /// Exposure of tenant API servers outside the host's network.
+    pub exposure: Exposure,
+    /// URL template by which Hexabase itself reaches tenant API servers, with the same placeholders. The address in a
+    /// tenant's kubeconfig is ignored: its control plane is not trusted and could name any server.
+    pub address: String,
+    /// ServiceAccount as which Hexabase acts on the host with only the permissions of
+    /// [`host_setup`](crate::render::host_setup); it then binds itself to a role in each namespace that it creates.
+    /// `None` if it acts as an administrator.
+    pub identity: Option<HostIdentity>,
+    /// Maximum number of concurrent requests to the host's API server, at least one. Further requests wait.
+    pub concurrency: usize,
+}
+
+/// Ingress controller of the host for Ingresses of tenants. The text form is `CLASS/NAMESPACE/DOMAIN`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantIngress {
+    /// Required class of tenant Ingresses.
+    pub class: String,
+    /// Namespace of the Ingress controller, from which tenants' pods accept traffic.
+    pub namespace: String,
+    /// Domain of a tenant's hosts, with the placeholder `{name}` for the tenant, as in `{name}.apps.example`.
+    pub domain: String,
+}
+
+impl FromStr for TenantIngress {
+    type Err = &'static str;
+
+    /// # Errors
+    /// The required format, if the text is not a class, a namespace and a domain that differs for each tenant.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let is_domain = |domain: &str| fill_template(domain, "a").split('.').all(is_name);
+        match parts.as_slice() {
+            [class, namespace, domain]
+                if is_name(class) && is_name(namespace) && domain.contains("{name}") && is_domain(domain) =>
+            {
+                let [class, namespace, domain] = [class, namespace, domain].map(|part| (*part).to_owned());
+                Ok(Self { class, namespace, domain })
+            }
+            _ => Err("must be CLASS/NAMESPACE/DOMAIN, with {name} in the domain, as in \
+                      nginx/ingress-nginx/{name}.apps.example"),
+        }
+    }
+}
+
+/// Object that exposes tenant API servers to users. The text form is `internal`, `ingress/CLASS`,
+/// `gateway/NAMESPACE/NAME` or `load-balancer`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Exposure {
+    /// No object: tenant API servers are reached in the host's network, or by objects that Hexabase does not manage.
+    #[default]
+    Internal,
+    /// Ingress with TLS passthrough.
+    Ingress {
+        /// Class of the Ingress controller.
+        class: String,
+    },
+    /// Service of type LoadBalancer per tenant, whose address is the endpoint.
+    LoadBalancer,
+    /// TLSRoute of the Gateway API.
+    Gateway {
+        /// Namespace of the Gateway.
+        namespace: String,
+        /// Name of the Gateway. One of its listeners must pass TLS through.
+        name: String,
+    },
+}
+
+impl FromStr for Exposure {
+    type Err = &'static str;
+
+    /// # Errors
+    /// The required format, if the text has none of these forms.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts.as_slice() {
+            ["internal"] => Ok(Self::Internal),
+            ["load-balancer"] => Ok(Self::LoadBalancer),
+            ["ingress", class] if is_name(class) => Ok(Self::Ingress { class: (*class).to_owned() }),
+            ["gateway", namespace, name] if is_name(namespace) && is_name(name) => {
+                Ok(Self::Gateway { namespace: (*namespace).to_owned(), name: (*name).to_owned() })
+            }
+            _ => Err("must be internal, ingress/CLASS, gateway/NAMESPACE/NAME or load-balancer"),
+        }
+    }
+}
+
+/// ServiceAccount on a host cluster. The text form is `namespace/name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostIdentity {
+    /// Namespace of the ServiceAccount.
+    pub namespace: String,
+    /// Name of the ServiceAccount.
+    pub name: String,
+}
+
+impl HostIdentity {
+    /// Subject of a binding.
+    pub(crate) fn subject(&self) -> Value {
+        json!({ "kind": "ServiceAccount", "name": self.name, "namespace": self.namespace })
+    }
+}
+
+impl Default for HostIdentity {
+    fn default() -> Self {
+        Self { namespace: "hexabase-system".to_owned(), name: "hexabase".to_owned() }
+    }
+}
+
+impl fmt::Display for HostIdentity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl FromStr for HostIdentity {
+    type Err = &'static str;
+
+    /// # Errors
+    /// The required format, if the text is not two Kubernetes names separated by a slash.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let parts = text.split_once('/').filter(|(namespace, name)| is_name(namespace) && is_name(name));
+        let (namespace, name) =
+            parts.ok_or("must be namespace and name of a ServiceAccount, as in hexabase-system/hexabase")?;
+        Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl HostConfig {
+    /// Default release of vCluster.
+    pub const VCLUSTER_VERSION: &str = "0.36.1";
+    /// Minor releases of vCluster whose configuration this crate renders, each with the keys that it knows.
+    pub const VCLUSTER_RELEASES: [&str; 2] = ["0.36", "0.37"];
+
+    /// `true` if the configuration of this release of vCluster can be rendered, such as `0.36.1` or `0.37.0-rc.1`.
+    pub(crate) fn supports_vcluster(version: &str) -> bool {
+        let patch_of = |release: &&str| version.strip_prefix(*release)?.strip_prefix('.');
+        let is_tag =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+        Self::VCLUSTER_RELEASES
+            .iter()
+            .find_map(patch_of)
+            .is_some_and(|patch| patch.starts_with(|first: char| first.is_ascii_digit()) && is_tag(patch))
+    }
+
+    /// Returns the image of vCluster.
+    pub(crate) fn vcluster(&self) -> Result<Image, Error> {
+        Image::parse("vcluster_image", &format!("{}:{}", self.vcluster_image, self.vcluster_version))
+            .map(|image| self.mirrored(image))
+    }
+
+    /// Returns the image with the binaries of a Kubernetes version.
+    pub(crate) fn kubernetes(&self, version: &KubernetesVersion) -> Result<Image, Error> {
+        let known = || self.kubernetes_images.keys().cloned().collect::<Vec<_>>().join(", ");
+        let image = self.kubernetes_images.get(version.as_str()).ok_or_else(|| {
+            Error::unsupported(format!(
+                "no image for Kubernetes {version} is configured on this host; available versions: {}",
+                known()
+            ))
+        })?;
+        Image::parse("kubernetes_images", image).map(|image| self.mirrored(image))
+    }
+
+    /// Returns the image of etcd.
+    pub(crate) fn etcd(&self) -> Result<Image, Error> {
+        Image::parse("etcd_image", &self.etcd_image).map(|image| self.mirrored(image))
+    }
+
+    /// Replaces the registry of an image by the mirror, if one is configured.
+    fn mirrored(&self, image: Image) -> Image {
+        Image { registry: self.image_registry.clone().unwrap_or(image.registry), ..image }
+    }
+
+    pub(crate) fn endpoint_of(&self, name: &str) -> String {
+        fill_template(&self.endpoint, name)
+    }
+
+    /// Returns the host name by which users reach a tenant API server. `None` if the endpoint is not an HTTPS URL.
+    pub(crate) fn hostname_of(&self, name: &str) -> Option<String> {
+        let endpoint = self.endpoint_of(name).parse::<http::Uri>().ok()?;
+        let host = endpoint.host().filter(|_| endpoint.scheme() == Some(&http::uri::Scheme::HTTPS))?;
+        Some(host.trim_matches(['[', ']']).to_owned())
+    }
+
+    /// Returns the type of the Service of a tenant API server.
+    pub(crate) const fn service_type(&self) -> &'static str {
+        match self.exposure {
+            Exposure::LoadBalancer => "LoadBalancer",
+            Exposure::Internal | Exposure::Ingress { .. } | Exposure::Gateway { .. } => "ClusterIP",
+        }
+    }
+
+    /// Checks that the settings are consistent with each other.
+    ///
+    /// # Errors
+    /// Name of the inconsistent setting, and the reason.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let has_distinct_hosts = self.hostname_of("a").is_some_and(|host| {
+            Some(&host) != self.hostname_of("b").as_ref()
+                && !host.ends_with(".svc")
+                && host.parse::<IpAddr>().is_err()
+        });
+        let covers_api_server = |ingress: &TenantIngress| {
+            let domain = fill_template(&ingress.domain, "a");
+            let within = |host: &str| host == domain || host.ends_with(&format!(".{domain}"));
+            self.hostname_of("a").as_deref().is_some_and(within)
+        };
+        if self.ingress.as_ref().is_some_and(covers_api_server) {
+            let message = "must have another domain than the tenant_endpoint: a tenant that publishes Ingresses could claim \
+                           the name of its API server";
+            return Err(("tenant_ingress", message));
+        }
+        let by_name = matches!(self.exposure, Exposure::Ingress { .. } | Exposure::Gateway { .. });
+        if !by_name || has_distinct_hosts {
+            return Ok(());
+        }
+        let message = "must name a host for each tenant, as in https://{name}.tenants.example: an Ingress or a Gateway \
+                       selects the tenant by the host";
+        Err(("tenant_endpoint", message))
+    }
+
+    /// Sets one setting of a host from its text form; [`Self::NAMES`] lists the names.
+    ///
+    /// # Errors
+    /// The required format of the value, or the known names if the name is unknown.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let value = text.trim();
+        let non_empty = || require(!value.is_empty(), "must not be empty").map(|()| value.to_owned());
+        match name {
+            "tenant_endpoint" => self.endpoint = url_template(value)?,
+            "tenant_address" => self.address = url_template(value)?,
+            "tenant_exposure" => self.exposure = value.parse()?,
+            "vcluster_version" => {
+                let known = Self::VCLUSTER_RELEASES.join(" or ");
+                require(
+                    Self::supports_vcluster(value),
+                    &format!("must be a release of vCluster {known}, as in {}", Self::VCLUSTER_VERSION),
+                )?;
+                self.vcluster_version = value.to_owned();
+            }
+            "vcluster_image" => self.vcluster_image = non_empty()?,
+            "vcluster_overrides" => self.overrides = text.parse()?,
+            "vcluster_store" => self.store = Some(non_empty()?),
+            "image_registry" => {
+                require(
+                    is_registry(value),
+                    "must be a registry or a path in one, as in registry.example:5000/mirror",
+                )?;
+                self.image_registry = Some(value.to_owned());
+            }
+            "service_cidr" => {
+                require(is_cidr(value), "must be a CIDR, as in 10.96.0.0/12")?;
+                self.service_cidr = Some(value.to_owned());
+            }
+            "pod_cidr" => {
+                let ranges: Vec<&str> = value.split(',').map(str::trim).collect();
+                require(
+                    ranges.iter().all(|range| is_cidr(range)),
+                    "must be CIDRs separated by commas, as in 10.244.0.0/16,fd00:10:244::/56",
+                )?;
+                self.pod_ranges = ranges.into_iter().map(str::to_owned).collect();
+            }
+            "tenant_ingress" => self.ingress = Some(value.parse()?),
+            "storage_class" => self.storage_class = Some(non_empty()?),
+            "host_service_account" => self.identity = Some(value.parse()?),
+            _ => return Err(format!("is not a setting of a host; settings are {}", Self::NAMES.join(", "))),
+        }
+        Ok(())
+    }
+
+    /// Names of the settings that [`Self::set`] accepts.
+    pub const NAMES: [&str; 13] = [
+        "tenant_endpoint",
+        "tenant_exposure",
+        "tenant_address",
+        "tenant_ingress",
+        "vcluster_version",
+        "vcluster_image",
+        "vcluster_overrides",
+        "vcluster_store",
+        "image_registry",
+        "service_cidr",
+        "pod_cidr",
+        "storage_class",
+        "host_service_account",
+    ];
+}
+
+/// URL template of a tenant API server inside the host's network.
+const IN_CLUSTER_URL: &str = "https://{name}.{namespace}.svc:443";
+
+/// `true` if the text is a DNS label (RFC 1123), as most Kubernetes names are.
+fn is_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let edges = name.starts_with('-') || name.ends_with('-');
+    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !edges
+}
+
+fn require(valid: bool, message: &str) -> Result<(), String> {
+    if valid { Ok(()) } else { Err(message.to_owned()) }
+}
+
+/// Replaces the placeholders of a template by the name of a tenant; its namespace has the same name.
+pub(crate) fn fill_template(template: &str, name: &str) -> String {
+    template.replace("{name}", name).replace("{namespace}", name)
+}
+
+/// Parses a URL template that yields a different URL for each tenant.
+fn url_template(text: &str) -> Result<String, String> {
+    let is_per_tenant = text.contains("{name}") || text.contains("{namespace}");
+    let uri = fill_template(text, "a").parse::<http::Uri>().ok();
+    let valid =
+        uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.query().is_none());
+    require(is_per_tenant && valid, "must be a URL with {name} in it, as in https://{name}.tenants.example")?;
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+fn is_registry(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+    let edges = text.starts_with('/') || text.ends_with('/');
+    !text.is_empty() && text.bytes().all(allowed) && !text.contains("//") && !edges
+}
+
+fn is_cidr(text: &str) -> bool {
+    let parts =
+        text.split_once('/').and_then(|(address, bits)| Some((address.parse::<IpAddr>().ok()?, bits)));
+    parts.is_some_and(|(address, bits)| {
+        let max_length = if address.is_ipv4() { 32 } else { 128 };
+        // A prefix length of 0 covers all addresses and is rejected.
+        bits.parse::<u8>().is_ok_and(|bits| (1..=max_length).contains(&bits))
+    })
+}
+
+/// Reference of a container image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Image {
+    pub(crate) registry: String,
+    pub(crate) repository: String,
+    pub(crate) tag: String,
+}
+
+impl Image {
+    /// Parses `ghcr.io/loft-sh/kubernetes:v1.36.0` into registry, repository and tag.
+    fn parse(field: &'static str, image: &str) -> Result<Self, Error> {
+        let parts =
+            image.split_once('/').and_then(|(registry, rest)| Some((registry, rest.rsplit_once(':')?)));
+        let invalid = || Error::invalid(field, format!("{image} must have the form registry/repository:tag"));
+        let (registry, (repository, tag)) = parts.ok_or_else(invalid)?;
+        Ok(Self { registry: registry.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() })
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}:{}", self.registry, self.repository, self.tag)
+    }
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        let images = [("1.33", "v1.33.4"), ("1.34", "v1.34.0"), ("1.35", "v1.35.0"), ("1.36", "v1.36.0")];
+        let image =
+            |(version, tag): (&str, &str)| (version.to_owned(), format!("ghcr.io/loft-sh/kubernetes:{tag}"));
+        Self {
+            vcluster_version: Self::VCLUSTER_VERSION.to_owned(),
+            vcluster_image: "ghcr.io/loft-sh/vcluster-oss".to_owned(),
+            kubernetes_images: images.into_iter().map(image).collect(),
+            image_registry: None,
+            overrides: Overrides::default(),
+            service_cidr: None,
+            pod_ranges: Vec::new(),
+            ingress: None,
+            storage_class: None,
+            etcd_image: "registry.k8s.io/etcd:3.6.8-0".to_owned(),
+            store: None,
+            endpoint: IN_CLUSTER_URL.to_owned(),
+            exposure: Exposure::Internal,
+            address: IN_CLUSTER_URL.to_owned(),
+            identity: None,
+            concurrency: 64,
+        }
+    }
+}

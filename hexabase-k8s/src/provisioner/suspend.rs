@@ -1,0 +1,129 @@
+//! Suspends and resumes control planes with the annotations of the vCluster CLI, so that either can resume what the
+//! other suspended.
+
+use hexabase_core::desired::TenantTarget;
+use hexabase_core::error::Result;
+use hexabase_core::id::TypedId as _;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Namespace, VClusterProvisioner, text};
+use crate::labels;
+use crate::object::{Kind, Object, ObjectKey, Objects};
+
+/// StatefulSets of a tenant.
+pub(super) struct StatefulSets {
+    pub(super) control_plane: Value,
+    /// StatefulSet of the etcd; `None` if the control plane has an embedded store.
+    pub(super) etcd: Option<Value>,
+}
+
+impl StatefulSets {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Value> {
+        [&self.control_plane].into_iter().chain(&self.etcd)
+    }
+
+    /// `true` if all of them are scaled to zero and have no pods left.
+    pub(super) fn are_stopped(&self) -> bool {
+        self.all().all(is_stopped)
+    }
+}
+
+/// Desired number of pods of a StatefulSet; 1 is the Kubernetes default.
+pub(super) fn replicas(set: &Value) -> u64 {
+    set.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1)
+}
+
+/// Returns the StatefulSet of a tenant's control plane from the objects on its host.
+pub(super) fn stateful_set<'a>(target: &TenantTarget, host_state: &'a Objects) -> Option<&'a Value> {
+    let (namespace, name) = (target.name.clone(), target.name.clone());
+    host_state.get(&ObjectKey { kind: Kind::STATEFUL_SET, namespace, name })
+}
+
+fn is_stopped(set: &Value) -> bool {
+    replicas(set) == 0 && set.pointer("/status/replicas").and_then(Value::as_u64).unwrap_or(0) == 0
+}
+
+/// Keeps a suspended StatefulSet at zero replicas: only a resume changes that.
+pub(super) fn preserve_suspension(object: &mut Object, existing: &Value) {
+    if replicas(existing) == 0 {
+        object.body["spec"]["replicas"] = json!(0);
+    }
+}
+
+impl VClusterProvisioner {
+    /// Returns the StatefulSets of a tenant, or `None` if it has no control plane.
+    pub(super) async fn stateful_sets(&self, target: &TenantTarget) -> Result<Option<StatefulSets>> {
+        let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
+        let (control_plane, others): (Vec<_>, Vec<_>) = self
+            .host
+            .list(Kind::STATEFUL_SET, Some(&target.name), &selector)
+            .await?
+            .into_iter()
+            .partition(|set| text(set, "/metadata/name") == target.name);
+        let sets = |control_plane| StatefulSets { control_plane, etcd: others.into_iter().next() };
+        Ok(control_plane.into_iter().next().map(sets))
+    }
+
+    pub(super) async fn suspend_cluster(&self, target: &TenantTarget, now: Timestamp) -> Result<()> {
+        let Some(sets) = self.owned_stateful_sets(target).await? else { return Ok(()) };
+        if replicas(&sets.control_plane) > 0 {
+            return self.scale_to_zero(&sets.control_plane, target, now).await;
+        }
+        if !is_stopped(&sets.control_plane) {
+            return Ok(());
+        }
+        // The syncer no longer runs, so no other component deletes these pods.
+        let selector = format!("{}={}", labels::SYNCED_BY, target.name);
+        self.host.delete_all(Kind::POD, &target.name, &selector).await?;
+        match sets.etcd.filter(|etcd| replicas(etcd) > 0) {
+            Some(etcd) => self.scale_to_zero(&etcd, target, now).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn scale_to_zero(&self, set: &Value, target: &TenantTarget, now: Timestamp) -> Result<()> {
+        let patch = json!({
+            "metadata": { "annotations": {
+                labels::PAUSED: "true",
+                labels::PAUSED_REPLICAS: replicas(set).to_string(),
+                labels::PAUSED_DATE: now.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string(),
+            } },
+            "spec": { "replicas": 0 },
+        });
+        let name = text(set, "/metadata/name");
+        self.host.merge(Kind::STATEFUL_SET, &target.name, name, &patch).await.map(drop)
+    }
+
+    pub(super) async fn resume_cluster(&self, target: &TenantTarget) -> Result<()> {
+        let Some(sets) = self.owned_stateful_sets(target).await? else { return Ok(()) };
+        // The etcd comes first, because the control plane needs it.
+        for set in sets.etcd.iter().chain([&sets.control_plane]).filter(|set| replicas(set) == 0) {
+            self.restore_replicas(set, target).await?;
+        }
+        Ok(())
+    }
+
+    async fn restore_replicas(&self, set: &Value, target: &TenantTarget) -> Result<()> {
+        let annotations = set.pointer("/metadata/annotations").cloned().unwrap_or_default();
+        let previous =
+            text(&annotations, &format!("/{}", labels::PAUSED_REPLICAS.replace('/', "~1"))).parse().ok();
+        let patch = json!({
+            "metadata": { "annotations": {
+                labels::PAUSED: null,
+                labels::PAUSED_REPLICAS: null,
+                labels::PAUSED_DATE: null,
+            } },
+            "spec": { "replicas": previous.filter(|replicas: &u8| *replicas > 0).unwrap_or(1) },
+        });
+        let name = text(set, "/metadata/name");
+        self.host.merge(Kind::STATEFUL_SET, &target.name, name, &patch).await.map(drop)
+    }
+
+    async fn owned_stateful_sets(&self, target: &TenantTarget) -> Result<Option<StatefulSets>> {
+        match self.namespace(target).await? {
+            Namespace::Owned => self.stateful_sets(target).await,
+            Namespace::Absent | Namespace::Foreign | Namespace::Terminating => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Admission policy for Ingresses of tenants: their class, hosts, annotations and backends.
+
+use serde_json::{Value, json};
+
+use super::{AdmissionPolicy, namespace_annotation, rule, rule_with_message_expression, variables};
+use crate::labels;
+
+/// Name of the policy.
+pub(crate) const INGRESS_POLICY: &str = "hexabase-tenants-ingresses";
+
+/// Annotations that tenants may set, with values of plain characters only: Ingress controllers have copied annotations
+/// and paths into their configuration without escaping.
+const ALLOWED_ANNOTATIONS: [&str; 10] = [
+    "cert-manager.io/cluster-issuer",
+    "nginx.ingress.kubernetes.io/backend-protocol",
+    "nginx.ingress.kubernetes.io/force-ssl-redirect",
+    "nginx.ingress.kubernetes.io/proxy-body-size",
+    "nginx.ingress.kubernetes.io/proxy-connect-timeout",
+    "nginx.ingress.kubernetes.io/proxy-read-timeout",
+    "nginx.ingress.kubernetes.io/proxy-send-timeout",
+    "nginx.ingress.kubernetes.io/rewrite-target",
+    "nginx.ingress.kubernetes.io/ssl-redirect",
+    "nginx.ingress.kubernetes.io/use-regex",
+];
+
+/// CEL pattern of plain annotation values and paths, including regular expressions.
+const PLAIN_PATTERN: &str = "'^[A-Za-z0-9$()*+,./:?^_|~-]*$'";
+
+pub(super) fn policy() -> AdmissionPolicy {
+    AdmissionPolicy {
+        name: INGRESS_POLICY,
+        group: "networking.k8s.io",
+        resources: &["ingresses"],
+        variables: policy_variables(),
+        validations: validations(),
+    }
+}
+
+/// Variables of the policy: class and domain of the tenant, keys of the annotations except those of the syncer, and
+/// rules of the Ingress.
+fn policy_variables() -> Value {
+    let annotations = "has(object.metadata.annotations) ? object.metadata.annotations.map(key, key)\
+        .filter(key, !key.startsWith('vcluster.loft.sh/')) : []";
+    variables([
+        ("class", namespace_annotation(labels::INGRESS_CLASS)),
+        ("domain", namespace_annotation(labels::INGRESS_DOMAIN)),
+        ("said", annotations.to_owned()),
+        ("rules", "has(object.spec.rules) ? object.spec.rules : []".to_owned()),
+    ])
+}
+
+fn validations() -> Value {
+    let within =
+        |host: &str| format!("({host} == variables.domain || {host}.endsWith('.' + variables.domain))");
+    let hosts_within_domain = format!(
+        "variables.rules.size() > 0 && variables.rules.all(rule, has(rule.host) && {}) && \
+         (!has(object.spec.tls) || object.spec.tls.all(tls, has(tls.hosts) && tls.hosts.all(host, {})))",
+        within("rule.host"),
+        within("host"),
+    );
+    let allowed_annotations = format!(
+        "variables.said.all(key, key in {ALLOWED_ANNOTATIONS:?} && object.metadata.annotations[key].matches({PLAIN_PATTERN}))"
+    );
+    let services_only = format!(
+        "variables.rules.all(rule, !has(rule.http) || rule.http.paths.all(path, \
+         has(path.backend.service) && (!has(path.path) || path.path.matches({PLAIN_PATTERN}))))"
+    );
+    json!([
+        rule("variables.domain != ''", "this host publishes nothing through Ingresses of tenants"),
+        rule_with_message_expression(
+            "has(object.spec.ingressClassName) && object.spec.ingressClassName == variables.class",
+            "spec.ingressClassName must be the class of this host",
+            "'spec.ingressClassName must be ' + variables.class",
+        ),
+        rule(
+            "!has(object.spec.defaultBackend)",
+            "spec.defaultBackend must not be set: it would receive the traffic of others",
+        ),
+        rule_with_message_expression(
+            &hosts_within_domain,
+            "hosts of an Ingress must be within the domain of the workspace",
+            "'hosts of an Ingress must be within ' + variables.domain",
+        ),
+        rule(
+            &services_only,
+            "backends of an Ingress must be Services, and its paths must consist of plain characters",
+        ),
+        rule(
+            &allowed_annotations,
+            &format!(
+                "annotations of an Ingress must have values of plain characters, and keys of {}",
+                ALLOWED_ANNOTATIONS.join(", ")
+            ),
+        ),
+    ])
+}

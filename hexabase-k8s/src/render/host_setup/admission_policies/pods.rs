@@ -1,0 +1,93 @@
+//! Admission policy for pods of tenants: their nodes, priorities and images.
+
+use serde_json::{Value, json};
+
+use super::{AdmissionPolicy, namespace_annotation, rule, rule_with_message_expression, variables};
+use crate::labels;
+
+/// Taints of the host's control plane nodes, which pods of tenants must not tolerate.
+const CONTROL_PLANE_TAINTS: [&str; 2] =
+    ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+
+pub(super) fn policy() -> AdmissionPolicy {
+    AdmissionPolicy {
+        name: "hexabase-tenants",
+        group: "",
+        resources: &["pods", "pods/ephemeralcontainers"],
+        variables: policy_variables(),
+        validations: validations(),
+    }
+}
+
+fn validations() -> Value {
+    let tolerates_no_control_plane = format!(
+        "!has(object.spec.tolerations) || \
+         !object.spec.tolerations.exists(taint, has(taint.key) && taint.key in {CONTROL_PLANE_TAINTS:?})"
+    );
+    let runs_on_own_nodes = format!(
+        "!has(object.spec.tolerations) || \
+         !object.spec.tolerations.exists(taint, has(taint.key) && taint.key.startsWith('hexabase.ai/')) || \
+         (has(object.spec.nodeSelector) && '{workspace}' in object.spec.nodeSelector && \
+          object.spec.nodeSelector['{workspace}'] == namespaceObject.metadata.labels['{workspace}'])",
+        workspace = labels::WORKSPACE,
+    );
+    json!([
+        rule(
+            "!has(object.spec.tolerations) || object.spec.tolerations.all(taint, has(taint.key) && taint.key != '')",
+            "a toleration must have a key: one without a key tolerates every node",
+        ),
+        rule(&tolerates_no_control_plane, "nodes of the host's control plane are not for tenants"),
+        rule(
+            &runs_on_own_nodes,
+            "nodes that are set aside for workspaces accept only pods of the workspace that they are assigned to",
+        ),
+        rule(
+            "!has(object.spec.nodeName) || oldObject != null",
+            "spec.nodeName must be empty: the scheduler chooses the node; use a node selector or an affinity",
+        ),
+        rule(
+            "!has(object.spec.priorityClassName) || !object.spec.priorityClassName.startsWith('system-')",
+            "priorities of the system are not for tenants",
+        ),
+        images(),
+    ])
+}
+
+/// Requires every image to be one of the allowed sources, or to come from one.
+fn images() -> Value {
+    rule_with_message_expression(
+        "variables.sources.size() == 0 || \
+         variables.images.all(image, variables.sources.exists(source, image.startsWith(source + '/') || \
+         source.contains('/') && (image == source || image.startsWith(source + ':') || image.startsWith(source + '@'))))",
+        "images may only come from the sources of the plan",
+        "'images may only come from ' + variables.sources.join(', ')",
+    )
+}
+
+/// Variables of the policy: allowed image sources, and images that are new in a pod, as fully qualified references
+/// (<https://kubernetes.io/docs/concepts/containers/images/#image-names>). Images that the pod already had are not
+/// checked, so that its labels, for example, can still be changed.
+fn policy_variables() -> Value {
+    let sources = format!("{0} == '' ? [] : {0}.split(',')", namespace_annotation(labels::IMAGE_SOURCES));
+    let images = "variables.named.filter(image, !(image in variables.known)).map(image, \
+        !image.contains('/') ? 'docker.io/library/' + image : \
+        image.split('/')[0].contains('.') || image.split('/')[0].contains(':') || image.split('/')[0] == 'localhost' ? \
+        image : 'docker.io/' + image)";
+    variables([
+        ("sources", sources),
+        ("named", image_references("object")),
+        ("known", format!("oldObject == null ? [] : {}", image_references("oldObject"))),
+        ("images", images.to_owned()),
+    ])
+}
+
+/// Expression for the image references of a pod as written: those of its containers of all kinds, and of its volumes.
+fn image_references(pod: &str) -> String {
+    let containers = ["containers", "initContainers", "ephemeralContainers"]
+        .map(|list| format!("(has({pod}.spec.{list}) ? {pod}.spec.{list}.map(c, c.image) : [])"));
+    format!(
+        "{} + (has({pod}.spec.volumes) ? {pod}.spec.volumes.filter(v, has(v.image) && has(v.image.reference))\
+         .map(v, v.image.reference) : [])",
+        containers.join(" + "),
+    )
+}

@@ -1,0 +1,65 @@
+//! Admission policy that protects the objects of Hexabase in a tenant cluster.
+//!
+//! A user who may change roles and bindings in a project could also change those of Hexabase, and would have fewer or
+//! more permissions than assigned until the next reconcile. So the tenant API server rejects such changes by a
+//! ValidatingAdmissionPolicy (<https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>).
+
+use serde_json::{Value, json};
+
+use crate::labels;
+use crate::object::{Kind, Object};
+
+/// Name of the policy and of its binding.
+pub(crate) const ADMISSION_POLICY_NAME: &str = "hexabase-managed-objects";
+/// Message of a rejected change.
+pub(crate) const DENIAL_MESSAGE: &str = "this object is managed by Hexabase; change it in Hexabase";
+/// Users to whom the policy does not apply: the cluster's own controllers. Users that sign in through Hexabase cannot
+/// have such a name, because all their names have a prefix.
+pub(crate) const EXEMPT_USERS: [&str; 2] = ["system:apiserver", "system:kube-controller-manager"];
+/// Groups to which the policy does not apply: administrators of the cluster, as which Hexabase acts, and the cluster's
+/// own controllers.
+pub(crate) const EXEMPT_GROUPS: [&str; 2] = ["system:masters", "system:serviceaccounts:kube-system"];
+
+/// Returns the policy and its binding, which applies it to the whole cluster.
+pub(super) fn objects() -> [Object; 2] {
+    let metadata = || json!({ "name": ADMISSION_POLICY_NAME, "labels": { labels::MANAGED: "true" } });
+    let binding = json!({ "policyName": ADMISSION_POLICY_NAME, "validationActions": ["Deny"] });
+    [
+        Object::of(Kind::ADMISSION_POLICY, metadata(), [("spec", policy())]),
+        Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(), [("spec", binding)]),
+    ]
+}
+
+fn policy() -> Value {
+    let rule = |group: &str, resources: &[&str]| {
+        json!({
+            "apiGroups": [group],
+            "apiVersions": ["v1"],
+            "operations": ["CREATE", "UPDATE", "DELETE"],
+            "resources": resources,
+        })
+    };
+    let roles = ["clusterrolebindings", "clusterroles", "rolebindings", "roles"];
+    let is_not_exempt = format!(
+        "!(request.userInfo.username in {EXEMPT_USERS:?}) && \
+         !request.userInfo.groups.exists(group, group in {EXEMPT_GROUPS:?})"
+    );
+    let is_unmanaged = |object: &str| {
+        let labels = format!("{object}.metadata.labels");
+        format!("({object} == null || !has({labels}) || !('{}' in {labels}))", labels::MANAGED)
+    };
+    json!({
+        "failurePolicy": "Fail",
+        "matchConstraints": { "resourceRules": [
+            rule("", &["limitranges", "namespaces", "resourcequotas"]),
+            rule("rbac.authorization.k8s.io", &roles),
+        ] },
+        "matchConditions": [{ "name": "not-exempt", "expression": is_not_exempt }],
+        "validations": [{
+            // The new and the old object are checked, so that the label cannot be removed either.
+            "expression": format!("{} && {}", is_unmanaged("object"), is_unmanaged("oldObject")),
+            "message": DENIAL_MESSAGE,
+            "reason": "Forbidden",
+        }],
+    })
+}

@@ -1,1 +1,0 @@
-ALTER TABLE workspaces ADD COLUMN node_pools TEXT NOT NULL DEFAULT '[]';

@@ -1,1 +1,0 @@
-ALTER TABLE workspaces ADD COLUMN cuts TEXT NOT NULL DEFAULT '[]';

@@ -1,0 +1,89 @@
+//! Every implementation of a backend trait runs the conformance suite of the trait.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::path::{Path, PathBuf};
+
+/// Traits whose implementations need a conformance suite, and the macros that run the suites.
+const SUITES: [(&str, &str); 6] = [
+    ("Commit", "tenant_store_conformance!("),
+    ("EphemeralStore", "ephemeral_store_conformance!("),
+    ("TaskQueue", "task_queue_conformance!("),
+    ("ClusterProvisioner", "cluster_provisioner_conformance!("),
+    ("BillingProvider", "billing_provider_conformance!("),
+    ("IdentityProvider", "identity_provider_conformance!("),
+];
+
+/// All source files of the crates, with their texts.
+fn sources() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let crates =
+        ["hexabase-core", "hexabase-store", "hexabase-k8s", "hexabase-auth", "hexabase-billing", "examples"];
+    let mut folders: Vec<PathBuf> = crates.iter().map(|name| root.join(name)).collect();
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+/// Types that implement a trait. Decorators that inject faults are excluded, because the decorated type is tested.
+fn implementations(sources: &[(PathBuf, String)], name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in sources {
+        let is_decorator = path.components().any(|part| part.as_os_str() == "faults");
+        let in_tests =
+            path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
+        if is_decorator || in_tests {
+            continue;
+        }
+        for line in text.lines().filter(|line| line.starts_with("impl")) {
+            let Some((_, rest)) = line.split_once(&format!(" {name} for ")) else { continue };
+            match rest.trim_end_matches(" {") {
+                // One store for each engine.
+                "SqlStore<E>" => found.extend(
+                    implementations(sources, "Engine").iter().map(|engine| engine.replace("Engine", "Store")),
+                ),
+                plain => found.push(plain.to_owned()),
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_implementation_runs_the_conformance_suite_of_its_trait() {
+    let sources = sources();
+    for (name, suite) in SUITES {
+        let implementations = implementations(&sources, name);
+        assert!(!implementations.is_empty(), "no implementation of {name} was found");
+        let runs: Vec<&str> = sources
+            .iter()
+            .filter(|(path, text)| text.contains(suite) && !path.ends_with("conformance/mod.rs"))
+            .map(|(_, text)| text.as_str())
+            .collect();
+        for implementation in implementations {
+            let uses = [format!("{implementation}::"), format!("<{implementation}>")];
+            assert!(
+                runs.iter().any(|text| uses.iter().any(|uses| text.contains(uses))),
+                "{implementation} implements {name}, but no file that runs {suite}…) uses it"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_included_stores_are_found() {
+    let found = implementations(&sources(), "Commit");
+    for store in ["MemoryStore", "SqliteStore", "PostgresStore"] {
+        assert!(found.iter().any(|name| name == store), "{found:?}");
+    }
+}
