@@ -20,6 +20,7 @@ use hexabase_core::fixture::id;
 use hexabase_core::id::MessageId;
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::notifier::{Mail, Notifier};
+use hexabase_core::platform::Authorization;
 use hexabase_core::queue::{DeadLetter, Delivery, TaskQueue};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
@@ -271,7 +272,7 @@ async fn commit(platform: &Platform, count: usize, interval: Duration) -> Vec<(M
             let messages: Vec<_> = (0..MESSAGES_PER_COMMIT).map(|_| mail(platform)).collect();
             let attempt =
                 || async { Ok((messages.iter().cloned().fold(Changeset::new(), Changeset::message), ())) };
-            platform.run_idempotent(caller, attempt).await.unwrap();
+            platform.run_idempotent(caller, Authorization::Caller, attempt).await.unwrap();
             let now = Instant::now();
             messages.into_iter().map(move |message| (message.id, now))
         });

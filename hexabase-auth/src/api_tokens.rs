@@ -6,7 +6,7 @@ use hexabase_core::id::{SessionId, TokenId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::{ApiToken, SecurityEvent, SecurityEventKind};
 use hexabase_core::page::{Page, PageRequest};
-use hexabase_core::platform::{Caller, CreateToken, Idempotent, NewToken};
+use hexabase_core::platform::{Authorization, Caller, CreateToken, Idempotent, NewToken};
 
 use crate::auth::Auth;
 
@@ -21,7 +21,7 @@ impl Auth {
         require_session(caller)?;
         let user = caller.principal.user_id;
         self.platform
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, Authorization::Caller, || async {
                 let created = self.platform.generate_api_token(command, user, None).await?;
                 let event = self.token_event(caller, SecurityEventKind::TokenCreated);
                 Ok((Changeset::new().insert(created.token.clone()).insert(event), created))

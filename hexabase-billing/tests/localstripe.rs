@@ -61,7 +61,15 @@ async fn a_customer_is_created_once_with_a_card_and_reported_by_a_signed_webhook
     assert_eq!(billing.ensure_customer(&customer, &key("another key")).await.unwrap(), acme);
     let card = billing.attach_payment_method(&acme, "pm_card_visa", &key("card")).await.unwrap();
     assert_eq!((card.title.as_str(), card.is_default), ("visa •••• 4242", true));
-    assert!(billing.setup_intent(&acme, &key("intent")).await.unwrap().client_secret.contains("_secret_"));
+    assert!(
+        billing
+            .setup_intent(&acme, &key("intent"))
+            .await
+            .unwrap()
+            .client_secret
+            .unwrap()
+            .contains("_secret_")
+    );
     assert!(billing.list_invoices(&acme, 10, None).await.unwrap().is_empty());
     assert_eq!(billing.find_subscription(&acme).await.unwrap(), None);
 

@@ -46,7 +46,7 @@ fn in_organization(operation: &Operation) -> Value {
     let end = operation.path.rsplit("/{org}").next().unwrap();
     match (operation.method.as_str(), end) {
         ("PATCH", "") => json!({ "display_name": "Renamed" }),
-        ("PUT", "/members/{user}") => json!({ "role": "billing" }),
+        ("PUT", "/members/{user}") => json!({ "role": "admin" }),
         ("POST", "/invitations") => json!({ "email": "new@example.com", "role": "member" }),
         ("POST", "/service-accounts") => json!({ "name": "new", "role": "member" }),
         ("POST", "/service-accounts/{id}/tokens") => token_request(),

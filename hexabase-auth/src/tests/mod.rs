@@ -190,7 +190,7 @@ async fn an_api_token_works_until_it_expires_and_only_its_owner_can_delete_it() 
     let expires_at = Some(hexabase_core::clock::after(fixture::FIXTURE_TIME, Duration::from_secs(3_600)));
     let command = CreateToken { name: DisplayName::parse("ci").unwrap(), scopes: Scopes::all(), expires_at };
     let created = env.auth.create_token(&caller(&ann), &command).await.unwrap().value;
-    let secret = created.secret.clone();
+    let secret = created.secret.clone().unwrap();
     assert!(secret.starts_with("hxb_") && !format!("{created:?}").contains(&secret));
     let principal = env.auth.authenticate(&secret).await.unwrap();
     assert_eq!(
@@ -221,7 +221,7 @@ async fn a_deleted_api_token_is_rejected() {
         CreateToken { name: DisplayName::parse("ci").unwrap(), scopes: Scopes::all(), expires_at: None };
     let created = env.auth.create_token(&caller(&ann), &command).await.unwrap().value;
     env.auth.delete_token(&caller(&ann), created.token.id).await.unwrap();
-    assert!(!env.is_valid(&created.secret).await);
+    assert!(!env.is_valid(&created.secret.unwrap()).await);
 }
 
 async fn approve(env: &TestEnv, url: &str, email: &str) -> (String, String) {
@@ -497,7 +497,7 @@ async fn require_alive_fails_when_the_session_or_token_has_ended() {
     let (session, scopes) = (caller(&pair), Scopes::all());
     let command = CreateToken { name: DisplayName::parse("ci").unwrap(), scopes, expires_at: None };
     let created = env.auth.create_token(&session, &command).await.unwrap().value;
-    let token = env.auth.authenticate(&created.secret).await.unwrap();
+    let token = env.auth.authenticate(&created.secret.unwrap()).await.unwrap();
     for principal in [&session.principal, &token] {
         env.auth.require_alive(principal).await.unwrap();
     }

@@ -57,7 +57,7 @@ async fn an_api_token_is_exchanged_for_a_cluster_token_of_its_owner() {
             expires_at: None,
         };
         let created = env.auth.create_token(&caller, &command).await.unwrap();
-        created.value.secret.clone()
+        created.value.secret.clone().unwrap()
     };
     let cluster_token = exchange(&env, &token(&[Scope::ClusterAccess]).await, &[]).await.unwrap();
     let payload = claims(&cluster_token);

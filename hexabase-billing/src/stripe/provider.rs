@@ -59,7 +59,7 @@ impl BillingProvider for StripeBilling {
     async fn setup_intent(&self, customer: &CustomerId, key: &BillingKey) -> Result<SetupIntent> {
         let form = Form::new().with("customer", &customer.0).with("usage", "off_session");
         let created: CreatedObject = self.client.post("setup_intents", &form, &key.0).await?;
-        Ok(SetupIntent { id: created.id, client_secret: created.client_secret.unwrap_or_default() })
+        Ok(SetupIntent { id: created.id, client_secret: created.client_secret })
     }
 
     async fn list_payment_methods(&self, customer: &CustomerId) -> Result<Vec<PaymentMethod>> {

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::action::WorkspaceRight;
 use super::group_tree::GroupTree;
 use crate::id::{GroupId, ProjectId};
 use crate::model::{Assignment, Group, OrganizationRole, PresetRole, Project, RoleRef};
@@ -55,6 +56,17 @@ impl AccessFacts {
         }
     }
 
+    /// Returns the right in the workspace that membership of a group grants.
+    #[must_use]
+    pub fn right_of(&self, group: GroupId) -> WorkspaceRight {
+        let groups = GroupTree::new(&self.groups).effective(&[group]);
+        let rights = self.assignments_of(&groups).map(|assignment| right_of_role(assignment.role));
+        rights.fold(
+            WorkspaceRight::Member,
+            |highest, right| if right.includes(highest) { right } else { highest },
+        )
+    }
+
     /// Returns the assignments to one of the groups.
     pub fn assignments_of<'a>(
         &'a self,
@@ -66,6 +78,16 @@ impl AccessFacts {
     /// Returns a project and its ancestors, innermost first.
     pub fn lineage(&self, project: ProjectId) -> impl Iterator<Item = ProjectId> + '_ {
         lineage(&self.projects, project)
+    }
+}
+
+/// Returns the right in the workspace that a role grants to the members of a group.
+#[must_use]
+pub const fn right_of_role(role: RoleRef) -> WorkspaceRight {
+    match role {
+        RoleRef::Preset(PresetRole::WorkspaceAdmin) => WorkspaceRight::Admin,
+        RoleRef::Preset(PresetRole::ProjectAdmin) => WorkspaceRight::ProjectAdmin,
+        RoleRef::Preset(_) | RoleRef::Custom(_) => WorkspaceRight::Member,
     }
 }
 

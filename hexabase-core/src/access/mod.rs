@@ -8,6 +8,7 @@
 
 mod action;
 mod authorize;
+mod delegation;
 mod effective_roles;
 mod group_tree;
 mod presets;
@@ -16,8 +17,9 @@ mod rules;
 
 pub use action::{Action, Level, Permission, WorkspaceRight, permission_table_as_markdown};
 pub use authorize::{Credential, Decision, Principal, authorize};
+pub use delegation::{check_right_grant, check_role_grant, check_scope_grant};
 pub(crate) use effective_roles::lineage;
-pub use effective_roles::{AccessFacts, EffectiveRoles};
+pub use effective_roles::{AccessFacts, EffectiveRoles, right_of_role};
 pub use group_tree::{GroupPath, GroupTree};
 pub use presets::preset_rules;
 pub use review::{Attributes, Review, ReviewReason, review};

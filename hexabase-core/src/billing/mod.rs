@@ -328,7 +328,8 @@ pub struct SetupIntent {
     pub id: String,
     /// Secret that the browser presents to the provider; `None` in the replay of an idempotent request, as it is not
     /// stored.
-    pub client_secret: String,
+    #[serde(skip)]
+    pub client_secret: Option<String>,
 }
 
 impl fmt::Debug for SetupIntent {

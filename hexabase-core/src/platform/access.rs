@@ -32,7 +32,31 @@ impl From<WorkspaceState> for AccessFacts {
     }
 }
 
+/// Permission that a command needs. It is checked again before the stored response of the command is replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authorization {
+    /// The command concerns objects of the caller itself, or was authorized by the embedder.
+    Caller,
+    /// Action in an organization.
+    Organization(OrganizationId, Action),
+    /// Action in a workspace, or in one of its projects.
+    Workspace((OrganizationId, WorkspaceId, Option<ProjectId>), Action),
+}
+
 impl PlatformInner {
+    /// Checks that the caller still has a permission.
+    pub(super) async fn require(&self, caller: &Caller, authorization: Authorization) -> Result<()> {
+        match authorization {
+            Authorization::Caller => Ok(()),
+            Authorization::Organization(organization, action) => {
+                self.permit(caller, organization, action).await.map(drop)
+            }
+            Authorization::Workspace((organization, workspace, project), action) => {
+                self.permit_in(caller, organization, workspace, project, action).await.map(drop)
+            }
+        }
+    }
+
     /// Authorizes an action in an organization and returns the caller's role there.
     ///
     /// # Errors

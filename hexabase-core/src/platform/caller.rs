@@ -1,4 +1,4 @@
-use crate::access::Principal;
+use crate::access::{Credential, Principal};
 use crate::error::{Error, Result};
 use crate::model::Origin;
 use crate::secret::VerifierHash;
@@ -18,7 +18,7 @@ pub struct Caller {
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {
     pub(super) key: String,
-    pub(super) fingerprint: VerifierHash,
+    fingerprint: VerifierHash,
 }
 
 impl IdempotencyKey {
@@ -34,6 +34,17 @@ impl IdempotencyKey {
             return Err(Error::invalid("Idempotency-Key", message));
         }
         Ok(Self { key: key.to_owned(), fingerprint: VerifierHash::of_parts(request) })
+    }
+
+    /// Returns the fingerprint of the request as sent with a credential. A response is replayed to the credential that
+    /// received it only: another token of the same user may have narrower scopes.
+    pub(super) fn fingerprint_for(&self, credential: &Credential) -> VerifierHash {
+        let id = match credential {
+            Credential::Session(id) => id.to_string(),
+            Credential::Token(id, _) => id.to_string(),
+            Credential::Workload => "workload".to_owned(),
+        };
+        VerifierHash::of_parts(&[self.fingerprint.to_string().as_bytes(), id.as_bytes()])
     }
 }
 

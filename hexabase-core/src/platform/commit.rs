@@ -1,7 +1,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Caller, IdempotencyKey, Platform, PlatformInner, commit_locks};
+use super::{Authorization, Caller, IdempotencyKey, Platform, PlatformInner, commit_locks};
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Topic, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
@@ -38,13 +38,14 @@ impl Platform {
     pub async fn run_idempotent<T, F>(
         &self,
         caller: &Caller,
+        authorization: Authorization,
         attempt: impl Fn() -> F + Send + Sync,
     ) -> Result<Idempotent<T>>
     where
         T: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<(Changeset, T)>> + Send,
     {
-        self.inner().run_idempotent(caller, attempt).await
+        self.inner().run_idempotent(caller, authorization, attempt).await
     }
 }
 
@@ -96,6 +97,7 @@ impl PlatformInner {
     pub(crate) async fn run_idempotent<T, F>(
         &self,
         caller: &Caller,
+        authorization: Authorization,
         attempt: impl Fn() -> F + Send + Sync,
     ) -> Result<Idempotent<T>>
     where
@@ -105,7 +107,7 @@ impl PlatformInner {
         let Some(key) = &caller.idempotency else {
             return Ok(Idempotent { value: self.transact(attempt).await?, replayed: false });
         };
-        if let Some(value) = self.stored_response(caller, key).await? {
+        if let Some(value) = self.stored_response(caller, authorization, key).await? {
             return Ok(Idempotent { value, replayed: true });
         }
         let with_response = || async {
@@ -117,11 +119,11 @@ impl PlatformInner {
             Ok(value) => Ok(Idempotent { value, replayed: false }),
             // A concurrent repetition of the request committed first.
             Err(error) if error.code() == "idempotency_key_used" => {
-                let value = self.stored_response(caller, key).await?.ok_or(error)?;
+                let value = self.stored_response(caller, authorization, key).await?.ok_or(error)?;
                 Ok(Idempotent { value, replayed: true })
             }
             // The error can be caused by a concurrent repetition of the request, for example if it created the object.
-            Err(error) => match self.stored_response(caller, key).await? {
+            Err(error) => match self.stored_response(caller, authorization, key).await? {
                 Some(value) => Ok(Idempotent { value, replayed: true }),
                 None => Err(error),
             },
@@ -141,7 +143,7 @@ impl PlatformInner {
         Ok(IdempotencyRecord {
             user_id: caller.principal.user_id,
             key: key.key.clone(),
-            fingerprint: key.fingerprint,
+            fingerprint: key.fingerprint_for(&caller.principal.credential),
             response: self.key.seal(&*self.ids, RESPONSE_SEAL_PURPOSE, &plain)?,
             created_at: now,
             expires_at: after(now, self.config.idempotency_retention),
@@ -151,13 +153,15 @@ impl PlatformInner {
     async fn stored_response<T: DeserializeOwned>(
         &self,
         caller: &Caller,
+        authorization: Authorization,
         key: &IdempotencyKey,
     ) -> Result<Option<T>> {
         let user = caller.principal.user_id;
         let Some(record) = self.store.find_idempotency(user, &key.key, self.now()).await? else {
             return Ok(None);
         };
-        if record.fingerprint != key.fingerprint {
+        self.require(caller, authorization).await?;
+        if record.fingerprint != key.fingerprint_for(&caller.principal.credential) {
             let message =
                 "was used for another request or with another credential; use a new key for a new request";
             return Err(Error::invalid("Idempotency-Key", message).with_code("idempotency_mismatch"));

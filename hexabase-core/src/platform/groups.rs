@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::commit::require_version;
-use super::{Caller, Idempotent, PlatformInner};
-use crate::access::{Action, GroupPath, GroupTree};
+use super::{Authorization, Caller, Idempotent, PlatformInner};
+use crate::access::{Action, GroupPath, GroupTree, check_right_grant};
 use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
@@ -59,8 +59,9 @@ impl Groups<'_> {
         workspace: WorkspaceId,
         command: &CreateGroup,
     ) -> Result<Idempotent<Group>> {
+        let authorization = Authorization::Workspace((organization, workspace, None), Action::GroupsManage);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 let scope = (organization, workspace, None);
                 let (mut change, state) =
                     self.0.begin_with_state(caller, scope, Action::GroupsManage).await?;
@@ -160,6 +161,10 @@ impl Groups<'_> {
                 if let Some(parent_id) = command.parent_id.filter(|parent| *parent != before.parent_id) {
                     require_movable(&tree, &before, parent_id)?;
                     after.parent_id = parent_id;
+                    if let Some(parent) = parent_id {
+                        let facts = self.0.facts(&state.workspace).await?;
+                        check_right_grant(&caller.principal, facts.right_of(parent))?;
+                    }
                 }
                 if let Some(name) = command.name.clone() {
                     after.name = name;
@@ -271,6 +276,8 @@ impl Groups<'_> {
                 let scope = (organization, workspace, None);
                 let mut change = self.0.begin(caller, scope, Action::GroupsManage).await?;
                 self.find(organization, workspace, id).await?;
+                let facts = self.0.facts(&change.workspace).await?;
+                check_right_grant(&caller.principal, facts.right_of(id))?;
                 let member = self.0.store.find_member(organization, user).await?;
                 member.ok_or_else(|| Error::not_found("member of the organization"))?;
                 if self.0.groups_of(&change.workspace, user).await?.contains(&id) {

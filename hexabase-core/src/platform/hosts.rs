@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
-use super::{Caller, Idempotent, PlatformInner};
+use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::changeset::{Changeset, Precondition, RecordKey};
 use crate::error::{Error, Result};
 use crate::model::{HostHealth, HostParameters, HostState, RegisteredHost};
@@ -138,7 +138,7 @@ impl Hosts<'_> {
         check_labels(&host.labels)?;
         self.0.fleet.connect(&host.name, kubeconfig, settings).await?;
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, Authorization::Caller, || async {
                 let now = self.0.now();
                 let health = HostHealth { state: HostState::Unknown, message: String::new(), since: now };
                 let registered = RegisteredHost {

@@ -1,6 +1,6 @@
 use super::members::require_owner;
-use super::{Caller, Idempotent, PlatformInner};
-use crate::access::Action;
+use super::{Authorization, Caller, Idempotent, PlatformInner};
+use crate::access::{Action, check_role_grant};
 use crate::changeset::{Changeset, OutboxMessage, RecordKey};
 use crate::clock::after;
 use crate::error::{Error, Result};
@@ -49,12 +49,14 @@ impl Invitations<'_> {
         organization: OrganizationId,
         command: &CreateInvitation,
     ) -> Result<Idempotent<Invitation>> {
+        let authorization = Authorization::Organization(organization, Action::InvitationsManage);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 let own = self.0.permit(caller, organization, Action::InvitationsManage).await?;
                 if command.role == OrganizationRole::Owner {
                     require_owner(own)?;
                 }
+                check_role_grant(&caller.principal, own, command.role)?;
                 let root = self.0.organization(organization).await?;
                 require_not_deleting(&root)?;
                 let counts = self.0.store.count_organization(organization).await?;
@@ -251,7 +253,7 @@ impl Invitations<'_> {
             ));
         }
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, Authorization::Caller, || async {
                 let (user_id, now) = (caller.principal.user_id, self.0.now());
                 let invitation = self.resolve(&reference, user_id).await?;
                 let (organization, id) = (invitation.organization_id, invitation.id);

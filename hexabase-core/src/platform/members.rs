@@ -1,6 +1,6 @@
 use super::commit::require_version;
 use super::{Caller, PlatformInner};
-use crate::access::Action;
+use crate::access::{Action, check_role_grant};
 use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
@@ -55,6 +55,9 @@ impl Members<'_> {
                 }
                 if before.role == role {
                     return Ok((Changeset::new(), before));
+                }
+                if !before.role.includes(role) {
+                    check_role_grant(&caller.principal, own_role, role)?;
                 }
                 let now = self.0.now();
                 let version = before.version.next();

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use event_listener::Event;
 use jiff::Timestamp;
 
+pub use access::Authorization;
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, IdempotencyKey};

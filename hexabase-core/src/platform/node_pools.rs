@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
-use super::{Caller, Idempotent, PlatformInner};
+use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::Action;
 use crate::changeset::Changeset;
 use crate::error::{Error, Result};
@@ -79,8 +79,10 @@ impl NodePools<'_> {
         workspace: WorkspaceId,
         command: &CreateNodePool,
     ) -> Result<Idempotent<NodePoolTask>> {
+        let authorization =
+            Authorization::Workspace((organization, workspace, None), Action::NodePoolsManage);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 let scope = (organization, workspace, None);
                 let mut change = self.0.begin(caller, scope, Action::NodePoolsManage).await?;
                 let existing = &change.workspace.node_pools;

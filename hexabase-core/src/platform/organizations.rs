@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
-use super::{Caller, Idempotent, PlatformInner};
+use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::Action;
 use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ impl Organizations<'_> {
     ) -> Result<Idempotent<Organization>> {
         self.require_person(caller).await?;
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, Authorization::Caller, || async {
                 let now = self.0.now();
                 let organization = Organization {
                     id: self.0.id(now),

@@ -2,7 +2,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::billing::Billing;
-use super::{Caller, Idempotent};
+use super::{Authorization, Caller, Idempotent};
 use crate::access::Action;
 use crate::billing::{BillingKey, Invoice, PaymentMethod, SetupIntent};
 use crate::changeset::Changeset;
@@ -207,8 +207,9 @@ impl Billing<'_> {
         F: Future<Output = Result<T>> + Send,
     {
         let call = &call;
+        let authorization = Authorization::Organization(id, Action::BillingManage);
         self.0
-            .run_idempotent(caller, || async move {
+            .run_idempotent(caller, authorization, || async move {
                 self.0.permit(caller, id, Action::BillingManage).await?;
                 let (mut account, customer) = self.customer(caller, id).await?;
                 let key = BillingKey(format!("{action}/{id}/{resource}/{}", account.version));

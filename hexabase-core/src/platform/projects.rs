@@ -1,5 +1,5 @@
 use super::commit::require_version;
-use super::{Caller, Idempotent, PlatformInner};
+use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::Action;
 use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
@@ -44,8 +44,9 @@ impl Projects<'_> {
         workspace: WorkspaceId,
         command: &CreateProject,
     ) -> Result<Idempotent<(Project, Workspace)>> {
+        let authorization = Authorization::Workspace((organization, workspace, None), Action::ProjectsManage);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 let scope = (organization, workspace, None);
                 let (mut change, state) =
                     self.0.begin_with_state(caller, scope, Action::ProjectsManage).await?;

@@ -1,6 +1,9 @@
 use super::commit::require_version;
-use super::{Caller, Idempotent, PlatformInner};
-use crate::access::{AccessFacts, Action, Attributes, Review, check_rules, review};
+use super::{Authorization, Caller, Idempotent, PlatformInner};
+use crate::access::{
+    AccessFacts, Action, Attributes, Review, WorkspaceRight, check_right_grant, check_rules, review,
+    right_of_role,
+};
 use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Check, Error, Result};
 use crate::id::{AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, UserId, WorkspaceId};
@@ -115,12 +118,14 @@ impl Roles<'_> {
     ) -> Result<Idempotent<CustomRole>> {
         let (organization_id, workspace_id, project_id) = scope;
         let project_scope = (organization_id, workspace_id, Some(project_id));
+        let authorization = Authorization::Workspace(project_scope, Action::ProjectRolesManage);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 let (mut change, state) =
                     self.0.begin_with_state(caller, project_scope, Action::ProjectRolesManage).await?;
                 require_project(&state, project_id)?;
                 require_rules(&command.rules)?;
+                check_right_grant(&caller.principal, WorkspaceRight::Member)?;
                 let existing = state.roles.iter().filter(|role| role.project_id == project_id).count();
                 limits::check_role_limit(existing, self.0.plans.get(&state.workspace.plan_id)?)?;
                 let role = CustomRole {
@@ -167,6 +172,7 @@ impl Roles<'_> {
                 let mut after = before.clone();
                 if let Some(rules) = &command.rules {
                     require_rules(rules)?;
+                    check_right_grant(&caller.principal, WorkspaceRight::Member)?;
                     after.rules.clone_from(rules);
                 }
                 if let Some(name) = &command.name {
@@ -246,14 +252,16 @@ impl Roles<'_> {
         command: &CreateAssignment,
     ) -> Result<Idempotent<Assignment>> {
         let (organization_id, workspace_id, project_id) = scope;
+        let authorization = Authorization::Workspace(scope, assign_action(project_id));
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 let (mut change, state) =
                     self.0.begin_with_state(caller, scope, assign_action(project_id)).await?;
                 if let Some(project) = project_id {
                     require_project(&state, project)?;
                 }
                 require_assignable(&state, project_id, command)?;
+                check_right_grant(&caller.principal, right_of_role(command.role))?;
                 let assignment = Assignment {
                     id: change.id(),
                     organization_id,
@@ -314,8 +322,9 @@ impl Roles<'_> {
     ) -> Result<Idempotent<Review>> {
         let is_self = request.user_id == caller.principal.user_id;
         let action = if is_self { Action::RolesRead } else { Action::AccessReview };
+        let authorization = Authorization::Workspace((organization, workspace, None), action);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 self.0.permit_in(caller, organization, workspace, None, action).await?;
                 if self.0.store.find_member(organization, request.user_id).await?.is_none() {
                     return Err(Error::invalid("user_id", "is not a member of this organization"));

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
 use super::invitations::require_not_deleting;
-use super::{Caller, Idempotent, Platform, PlatformInner};
-use crate::access::Action;
+use super::{Authorization, Caller, Idempotent, Platform, PlatformInner};
+use crate::access::{Action, check_role_grant, check_scope_grant};
 use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
@@ -52,7 +52,8 @@ pub struct NewToken {
     /// The token.
     pub token: ApiToken,
     /// Secret, sent as `Authorization: Bearer`; `None` in the replay of an idempotent request, as it is not stored.
-    pub secret: String,
+    #[serde(skip)]
+    pub secret: Option<String>,
 }
 
 impl std::fmt::Debug for NewToken {
@@ -76,15 +77,17 @@ impl ServiceAccounts<'_> {
         organization: OrganizationId,
         command: &CreateServiceAccount,
     ) -> Result<Idempotent<ServiceAccount>> {
+        let authorization = Authorization::Organization(organization, Action::ServiceAccountsManage);
         self.0
-            .run_idempotent(caller, || async {
-                self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
+            .run_idempotent(caller, authorization, || async {
+                let own_role = self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 if command.role == OrganizationRole::Owner {
                     return Err(Error::invalid(
                         "role",
                         "must be admin, billing or member; service accounts cannot be owners",
                     ));
                 }
+                check_role_grant(&caller.principal, own_role, command.role)?;
                 let root = self.0.organization(organization).await?;
                 require_not_deleting(&root)?;
                 if self.0.store.count_organization(organization).await?.service_accounts
@@ -189,11 +192,14 @@ impl ServiceAccounts<'_> {
         id: UserId,
         command: &CreateToken,
     ) -> Result<Idempotent<NewToken>> {
+        let authorization = Authorization::Organization(organization, Action::ServiceAccountsManage);
         self.0
-            .run_idempotent(caller, || async {
-                self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
+            .run_idempotent(caller, authorization, || async {
+                let own_role = self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
                 let root = self.0.organization(organization).await?;
                 self.find(organization, id).await?;
+                self.require_included_role(organization, id, own_role).await?;
+                check_scope_grant(&caller.principal, &command.scopes)?;
                 let new_token = self.0.generate_api_token(command, id, Some(organization)).await?;
                 let resource = format!("{organization}/{id}/{}", new_token.token.id);
                 let audit_value =
@@ -218,6 +224,22 @@ impl ServiceAccounts<'_> {
     async fn find(&self, organization: OrganizationId, id: UserId) -> Result<ServiceAccount> {
         let found = self.0.store.find_service_account(organization, id).await?;
         found.ok_or_else(|| Error::not_found("service account"))
+    }
+
+    /// Checks that the caller's role includes the role of a service account, as whom a new token would act.
+    async fn require_included_role(
+        &self,
+        organization: OrganizationId,
+        id: UserId,
+        own_role: OrganizationRole,
+    ) -> Result<()> {
+        let member = self.0.store.find_member(organization, id).await?;
+        let role = member.ok_or_else(|| Error::not_found("service account"))?.role;
+        if own_role.includes(role) {
+            return Ok(());
+        }
+        let message = format!("your role {own_role} does not include the role {role} of the service account");
+        Err(Error::forbidden(message))
     }
 }
 
@@ -269,6 +291,6 @@ impl PlatformInner {
             used_at: None,
         };
         let secret = BearerToken::new(API_TOKEN_PREFIX, &[&token.id], &verifier).expose_secret().to_owned();
-        Ok(NewToken { token, secret })
+        Ok(NewToken { token, secret: Some(secret) })
     }
 }

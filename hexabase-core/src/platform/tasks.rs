@@ -1,4 +1,4 @@
-use super::{Caller, Idempotent, PlatformInner};
+use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::Action;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, TaskId, WorkspaceId};
@@ -53,8 +53,9 @@ impl Tasks<'_> {
         workspace: WorkspaceId,
         id: TaskId,
     ) -> Result<Idempotent<Task>> {
+        let authorization = Authorization::Workspace((organization, workspace, None), Action::TaskRetry);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 let root = self.0.permit_in(caller, organization, workspace, None, Action::TaskRetry).await?;
                 let before = self.find(organization, workspace, id).await?;
                 if before.state != TaskState::Failed {

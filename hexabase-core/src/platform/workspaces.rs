@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::commit::require_version;
 use super::invitations::require_not_deleting;
-use super::{Caller, Idempotent, PlatformInner};
+use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::{Action, GroupTree};
 use crate::changeset::{Changeset, Precondition};
 use crate::error::{Check, Error, Result};
@@ -89,8 +89,9 @@ impl Workspaces<'_> {
         organization: OrganizationId,
         command: &CreateWorkspace,
     ) -> Result<Idempotent<WorkspaceTask>> {
+        let authorization = Authorization::Organization(organization, Action::WorkspaceCreate);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 self.0.permit(caller, organization, Action::WorkspaceCreate).await?;
                 let root = self.0.organization(organization).await?;
                 require_not_deleting(&root)?;
@@ -404,8 +405,9 @@ impl Workspaces<'_> {
                 (TaskKind::Suspend, "workspace.suspend", "workspace_suspended", "the workspace is suspended")
             }
         };
+        let authorization = Authorization::Workspace((organization, id, None), Action::WorkspacePower);
         self.0
-            .run_idempotent(caller, || async {
+            .run_idempotent(caller, authorization, || async {
                 let scope = (organization, id, None);
                 let mut change = self.0.begin(caller, scope, Action::WorkspacePower).await?;
                 if let Some(suspension) =

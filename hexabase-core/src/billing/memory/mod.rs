@@ -82,7 +82,7 @@ impl BillingProvider for MemoryBilling {
 
     async fn setup_intent(&self, customer: &CustomerId, key: &BillingKey) -> Result<SetupIntent> {
         let id = format!("seti_{}", key.0.replace(['/', '-'], "_"));
-        self.with(customer, |_, _| Ok(SetupIntent { client_secret: format!("{id}_secret"), id }))
+        self.with(customer, |_, _| Ok(SetupIntent { client_secret: Some(format!("{id}_secret")), id }))
     }
 
     async fn list_payment_methods(&self, customer: &CustomerId) -> Result<Vec<PaymentMethod>> {

@@ -113,7 +113,8 @@ struct SetupIntentView {
     /// Id of the setup intent at the payment provider.
     id: String,
     /// Client secret for the browser. It is not returned again; a replay of the request lacks it.
-    client_secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
 }
 
 impl From<SetupIntent> for SetupIntentView {

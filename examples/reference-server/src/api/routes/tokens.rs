@@ -64,8 +64,9 @@ pub(super) struct TokenWithSecret {
     #[serde(flatten)]
     token: TokenView,
     /// Secret to send as `Authorization: Bearer`. It is not returned again; a replay of the request lacks it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "hxb_…")]
-    secret: String,
+    secret: Option<String>,
 }
 
 impl From<NewToken> for TokenWithSecret {
