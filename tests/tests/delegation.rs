@@ -1,5 +1,7 @@
 //! Delegation through the API: no caller grants more than it has, and no replay bypasses authorization.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use axum::http::{Method, StatusCode};
 use hexabase_tests::{Client, TestApp, TestUser};
 use serde_json::{Value, json};
