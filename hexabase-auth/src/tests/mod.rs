@@ -312,11 +312,11 @@ async fn a_login_expires() {
 #[tokio::test]
 async fn a_login_returns_to_a_path_of_this_server_only() {
     let env = test_env().await;
-    for elsewhere in
+    for other_host in
         ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", "", "/a\nb", "/ä"]
     {
-        let error = env.auth.start_login("dev", login_to(elsewhere)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Invalid, "{elsewhere}");
+        let error = env.auth.start_login("dev", login_to(other_host)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{other_host}");
     }
 }
 

@@ -203,11 +203,11 @@ async fn a_server_error_of_github_is_reported_as_unavailable() {
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let (github, elsewhere) = (MockGithub::start(verified, &[]).await, MockServer::start().await);
+    let (github, other_host) = (MockGithub::start(verified, &[]).await, MockServer::start().await);
     let code = github.code().await;
     github.server.reset().await;
-    let redirect = ResponseTemplate::new(307).insert_header("location", elsewhere.uri());
+    let redirect = ResponseTemplate::new(307).insert_header("location", other_host.uri());
     Mock::given(method("POST")).respond_with(redirect).mount(&github.server).await;
     assert_eq!(github.provider.exchange(&code).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
-    assert!(elsewhere.received_requests().await.unwrap().is_empty());
+    assert!(other_host.received_requests().await.unwrap().is_empty());
 }

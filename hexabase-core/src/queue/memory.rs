@@ -33,7 +33,7 @@ pub struct MemoryQueue {
 
 #[derive(Debug, Default)]
 struct State {
-    messages: BTreeMap<MessageId, Entry>,
+    messages: BTreeMap<MessageId, QueuedMessage>,
     /// Next delivery time of each message.
     order: BTreeSet<(Timestamp, MessageId)>,
     dead_letters: BTreeMap<MessageId, DeadLetter>,
@@ -42,7 +42,7 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct QueuedMessage {
     message: OutboxMessage,
     attempts: u32,
     visible_at: Timestamp,
@@ -57,7 +57,7 @@ impl State {
         }
     }
 
-    fn remove(&mut self, id: MessageId) -> Option<Entry> {
+    fn remove(&mut self, id: MessageId) -> Option<QueuedMessage> {
         let entry = self.messages.remove(&id)?;
         self.order.remove(&(entry.visible_at, id));
         Some(entry)
@@ -74,7 +74,7 @@ impl State {
     fn add(&mut self, message: OutboxMessage, at: Timestamp) {
         let id = message.id;
         self.order.insert((at, id));
-        self.messages.insert(id, Entry { message, attempts: 0, visible_at: at });
+        self.messages.insert(id, QueuedMessage { message, attempts: 0, visible_at: at });
     }
 
     /// `true` if this id was seen within the window; remembers the id otherwise.

@@ -247,14 +247,14 @@ pub async fn deleting_removes_everything_owned_by_the_record(store: &dyn TenantS
     populate(store).await;
     let mut role = role("reader");
     role.project_id = id("shop");
-    let inside = Changeset::new()
+    let nested = Changeset::new()
         .insert(membership("ops", "owner"))
         .insert(assignment("in-shop", "ops", Some("shop")))
         .insert(assignment("whole", "staff", None))
         .insert(role)
         .insert(task("t"))
         .insert(fixture::organization("other"));
-    store.commit(inside).await.unwrap();
+    store.commit(nested).await.unwrap();
 
     store.commit(Changeset::new().delete(RecordKey::Project(acme(), dev(), id("shop")))).await.unwrap();
     let state = store.load_workspace(acme(), dev()).await.unwrap().unwrap();

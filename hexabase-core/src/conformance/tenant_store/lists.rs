@@ -116,11 +116,11 @@ pub async fn members_are_listed_without_service_accounts(store: &dyn TenantStore
 /// With `member`, only the workspaces in whose groups that user is are listed.
 pub async fn workspaces_are_listed_for_members_of_their_groups(store: &dyn TenantStore) {
     populate(store).await;
-    let inside = Changeset::new()
+    let nested = Changeset::new()
         .insert(fixture::workspace("other"))
         .insert(membership("staff", "ann"))
         .insert(membership("ops", "ann"));
-    store.commit(inside).await.unwrap();
+    store.commit(nested).await.unwrap();
     let page = PageRequest::default();
     assert_eq!(store.list_workspaces(acme(), None, &page).await.unwrap().items.len(), 2);
     let own = store.list_workspaces(acme(), Some(id("ann")), &page).await.unwrap().items;

@@ -229,12 +229,12 @@ pub async fn concurrent_reads_return_the_right_records(store: &dyn TenantStore) 
 /// The id of a record under the wrong parent finds nothing.
 pub async fn a_foreign_parent_finds_nothing(store: &dyn TenantStore) {
     populate(store).await;
-    let inside = Changeset::new()
+    let nested = Changeset::new()
         .insert(role("reader"))
         .insert(assignment("a", "ops", None))
         .insert(task("t"))
         .insert(membership("ops", "owner"));
-    store.commit(inside).await.unwrap();
+    store.commit(nested).await.unwrap();
     let (other_org, other_ws): (OrganizationId, WorkspaceId) = (id("other"), id("other"));
     assert_eq!(store.find_workspace(other_org, dev()).await.unwrap(), None);
     for (org, ws) in [(other_org, dev()), (acme(), other_ws)] {

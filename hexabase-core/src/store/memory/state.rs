@@ -271,8 +271,8 @@ impl State {
                 }
             }
             RecordKey::Workspace(org, id) => {
-                let inside = [groups(org, id), memberships(org, id), projects(org, id), roles(org, id)];
-                for range in inside.into_iter().chain([assignments(org, id), tasks(org, id)]) {
+                let nested = [groups(org, id), memberships(org, id), projects(org, id), roles(org, id)];
+                for range in nested.into_iter().chain([assignments(org, id), tasks(org, id)]) {
                     all(range);
                 }
             }
