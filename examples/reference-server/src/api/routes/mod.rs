@@ -38,9 +38,15 @@ mod well_known;
 mod workspace_members;
 mod workspaces;
 
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
+
+/// Schemas that contain themselves, which the derive of a response does not register.
+#[derive(OpenApi)]
+#[openapi(components(schemas(tree_list::Tree<projects::ProjectView>, tree_list::Tree<groups::GroupView>)))]
+struct RecursiveSchemas;
 
 /// Returns the router of all operations; those of the development provider only if `dev` is `true`.
 pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
@@ -78,7 +84,8 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
         admin::router(),
         clusters::router(),
     ];
-    let router = all.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
+    let router =
+        all.into_iter().fold(OpenApiRouter::with_openapi(RecursiveSchemas::openapi()), OpenApiRouter::merge);
     if dev { router.merge(dev::router()) } else { router }
 }
 

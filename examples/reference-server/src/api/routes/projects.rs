@@ -37,7 +37,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 /// Part of a workspace: a namespace with its own quota and roles.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Project)]
-struct ProjectView {
+pub(super) struct ProjectView {
     /// Id of the project.
     #[schema(example = "prj_01h455vb4pex5vsknk084sn02q")]
     id: String,
