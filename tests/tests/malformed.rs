@@ -340,6 +340,7 @@ fn a_random_query_gets_a_documented_response() {
         "limit=[-+0-9a-z.]{0,12}",
         "cursor=[A-Za-z0-9_%-]{0,60}",
         "(since|until|view|effective|auth|action|actor|resource)=[A-Za-z0-9:%-]{0,30}",
+        "(since|until|from|to|action|actor|resource|workspace)=(%00|-00[0-9]{4}-01-01T00:00:00Z|[0-9]{4}-01-01T00:00:00Z)",
         "[a-z]{1,8}=[A-Za-z0-9%&=;+,.~!$()*:@/?_-]{0,12}",
     ];
     proptest!(cases(400), |(operation in select(read_operations()), query in query)| {
@@ -348,6 +349,29 @@ fn a_random_query_gets_a_documented_response() {
         assert_documented(&response)?;
     });
     assert_eq!(target.state(), before);
+}
+
+#[test]
+fn a_filter_that_a_backend_cannot_compare_is_invalid_on_every_backend() {
+    let target = Target::new();
+    let log = target.params.path("/api/v1/organizations/{org}/audit-events");
+    let usage = target.params.path("/api/v1/organizations/{org}/billing/usage");
+    for (path, query) in [
+        (&log, "action=%00"),
+        (&log, "resource=org%00"),
+        (&log, "actor=usr_%00"),
+        (&log, "since=-000001-01-01T00:00:00Z"),
+        (&log, "until=-009999-01-02T01:59:59Z"),
+        (&usage, "from=-004800-01-01T00:00:00Z"),
+        (&usage, "workspace=%00"),
+    ] {
+        let response = target.send(&Method::GET, &format!("{path}?{query}"), &Value::Null);
+        assert_eq!(response.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}: {}", response.text);
+    }
+    for path in [&format!("{log}?since=0000-01-01T00:00:00Z"), &format!("{log}?until=9999-12-30T00:00:00Z")] {
+        let response = target.send(&Method::GET, path, &Value::Null);
+        assert_eq!(response.status, StatusCode::OK, "{path}: {}", response.text);
+    }
 }
 
 #[test]

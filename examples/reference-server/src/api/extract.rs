@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use hexabase_core::error::Error;
 use hexabase_core::version::Version;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
@@ -34,9 +35,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        // Backends differ in their treatment of U+0000; PostgreSQL rejects it in every text.
+        if let Some((name, _)) = pairs.clone().find(|(_, value)| value.contains('\0')) {
+            return Err(ApiError::from(&Error::invalid(name, "must not contain U+0000")));
+        }
         let input = serde_urlencoded::Deserializer::new(pairs);
         serde_path_to_error::deserialize(input).map(Self).map_err(|error| field_error(&error))
     }
+}
+
+/// Parses a time of RFC 3339, whose years have four digits; the parser of the library also accepts years before 0, which
+/// not every backend can compare.
+///
+/// # Errors
+/// The rule that the text violates.
+pub(crate) fn parse_timestamp(text: &str) -> Result<Timestamp, &'static str> {
+    let four_digit_year = text.bytes().take_while(u8::is_ascii_digit).count() == 4;
+    let parsed = text.parse().ok().filter(|_| four_digit_year);
+    parsed.ok_or("must be a time such as 2026-01-31T12:00:00Z (RFC 3339)")
 }
 
 /// JSON body.

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::optional_field::parse_optional;
 use super::path_params::OrganizationPath;
 use crate::api::edge::Authenticated;
-use crate::api::extract::{Path, Query};
+use crate::api::extract::{Path, Query, parse_timestamp};
 use crate::api::problem::{ApiResult, Problems};
 use crate::api::response::{List, PageQuery, Pager};
 use crate::app::App;
@@ -122,8 +122,8 @@ async fn list(
 ) -> ApiResult<Json<List<AuditEventView>>> {
     let mut check = Check::default();
     let actor = check.field("actor", parse_optional(&query.actor, str::parse));
-    let since = check.field("since", parse_optional(&query.since, str::parse::<Timestamp>));
-    let until = check.field("until", parse_optional(&query.until, str::parse::<Timestamp>));
+    let since = check.field("since", parse_optional(&query.since, parse_timestamp));
+    let until = check.field("until", parse_optional(&query.until, parse_timestamp));
     let (actor, since, until) = check.all((actor, since, until))?;
     let filter = AuditFilter { actor, action: query.action, resource: query.resource, since, until };
     let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use super::path_params::OrganizationPath;
 use super::plans::MoneyView;
 use crate::api::edge::Authenticated;
-use crate::api::extract::{Body, IfMatch, Path, Query};
+use crate::api::extract::{Body, IfMatch, Path, Query, parse_timestamp};
 use crate::api::problem::{ApiResult, Problems};
 use crate::api::response::ApiResponse;
 use crate::app::App;
@@ -125,10 +125,9 @@ struct UsageQuery {
     workspace: Option<String>,
 }
 
-fn parse_timestamp(field: &str, text: Option<&str>, default: Timestamp) -> ApiResult<Timestamp> {
+fn timestamp_or(field: &str, text: Option<&str>, default: Timestamp) -> ApiResult<Timestamp> {
     let Some(text) = text else { return Ok(default) };
-    let invalid = |_| Error::invalid(field, "must be a time such as 2026-11-23T00:00:00Z");
-    Ok(text.parse::<Timestamp>().map_err(invalid)?)
+    Ok(parse_timestamp(text).map_err(|rule| Error::invalid(field, rule))?)
 }
 
 /// Get the usage of an organization
@@ -144,8 +143,8 @@ async fn get(
     Query(query): Query<UsageQuery>,
 ) -> ApiResult<Json<UsageView>> {
     let now = app.platform.clock().now();
-    let from = parse_timestamp("from", query.from.as_deref(), Month::of(now).start())?;
-    let to = parse_timestamp("to", query.to.as_deref(), now)?;
+    let from = timestamp_or("from", query.from.as_deref(), Month::of(now).start())?;
+    let to = timestamp_or("to", query.to.as_deref(), now)?;
     let invalid = |_| Error::invalid("workspace", "must be the id of a workspace");
     let workspace = query.workspace.map(|id| id.parse::<WorkspaceId>()).transpose().map_err(invalid)?;
     let statement = app.platform.billing().usage(&caller, path.org, workspace, (from, to)).await?;
