@@ -94,7 +94,8 @@ async fn auth(platform: Platform) -> Auth {
         trusted: true,
         algorithm,
     };
-    let auth = Auth::new(platform, vec![dev], AuthConfig::default()).await.unwrap();
+    let config = AuthConfig { authorizations_per_minute: u32::MAX, ..AuthConfig::default() };
+    let auth = Auth::new(platform, vec![dev], config).await.unwrap();
     auth.with_clients(vec![client("hexabase-peer", SignatureAlgorithm::Es256)])
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Lifetimes of tokens, sessions and signing keys, and the number of sessions per user.
+/// Lifetimes of tokens, sessions and signing keys, and limits per user.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthConfig {
     /// Lifetime of an access token.
@@ -13,6 +13,9 @@ pub struct AuthConfig {
     pub login_timeout: Duration,
     /// Maximum number of sessions of a user. A session beyond it ends the oldest one.
     pub sessions_per_user: usize,
+    /// Maximum number of authorizations of clients by a user, per minute; at least 1. Each of them stores
+    /// a code for a minute.
+    pub authorizations_per_minute: u32,
     /// Age at which signing keys are rotated; `None` to rotate them on request only.
     pub signing_key_rotation: Option<Duration>,
 }
@@ -25,6 +28,7 @@ impl Default for AuthConfig {
             session_lifetime: Duration::from_secs(30 * 24 * 60 * MINUTE),
             login_timeout: Duration::from_secs(10 * MINUTE),
             sessions_per_user: 100,
+            authorizations_per_minute: 60,
             signing_key_rotation: Some(Duration::from_secs(90 * 24 * 60 * MINUTE)),
         }
     }

@@ -69,5 +69,5 @@ pub use browser::{BrowserSession, CookiePrincipal};
 pub use cluster::{ClusterToken, KubeconfigAuth, kubeconfig};
 pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};
-pub use login::{FinishedLogin, LoginCallback, LoginRequest, StartedLogin, require_local_path};
+pub use login::{FinishedLogin, LoginCallback, LoginRequest, StartedLogin, login_id, require_local_path};
 pub use sessions::TokenPair;

@@ -1,7 +1,12 @@
 //! Login: sign-in with an identity provider in the browser, by authorization code with PKCE (RFC 7636).
+//!
+//! The state of a sign-in in progress is sealed in a cookie of the browser that started it, one per sign-in. A browser
+//! can run several sign-ins at the same time, another browser can neither finish nor disturb them, and anonymous
+//! callers cost no memory.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::SessionId;
 use hexabase_core::id_source::IdSourceExt as _;
@@ -9,6 +14,7 @@ use hexabase_core::identity::{AuthorizationRequest, CodeExchange};
 use hexabase_core::model::Origin;
 use hexabase_core::platform::Caller;
 use hexabase_core::secret::SecretString;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -41,11 +47,14 @@ pub struct LoginCallback {
     pub issuer: Option<String>,
 }
 
-/// Sign-in in progress: the authorization URL, and the cookie value that binds the sign-in to the browser.
+/// Sign-in in progress: the authorization URL, and the cookie that binds the sign-in to the browser.
 #[derive(Clone)]
 pub struct StartedLogin {
     /// URL at the provider to redirect the browser to.
     pub authorization_url: String,
+    /// Id of the sign-in, which distinguishes its cookie from those of concurrent sign-ins. [`login_id`] derives it
+    /// from the `state` of the callback.
+    pub id: String,
     /// Value of a cookie for this browser only. The sign-in cannot be finished without it.
     pub binding: String,
 }
@@ -65,21 +74,55 @@ pub struct FinishedLogin {
     pub return_to: String,
 }
 
-/// Stored state of a sign-in in progress.
+/// Sign-in in progress, as the browser keeps it.
 #[derive(Serialize, Deserialize)]
 struct PendingLogin {
     provider: String,
     nonce: String,
     code_verifier: String,
     return_to: String,
-    binding_hash: String,
+    state_hash: String,
+    expires_at: Timestamp,
     /// Session whose user the account is linked to; `None` for a sign-in.
-    #[serde(default)]
     link_to: Option<SessionId>,
 }
 
 /// Purpose that sign-ins in progress are encrypted for.
 const SEAL_PURPOSE: &str = "login";
+/// Maximum length of a path that a sign-in returns to, in bytes.
+pub(crate) const MAX_RETURN_TO_LENGTH: usize = 2_560;
+/// Maximum length of a sealed sign-in. With the name of its cookie it must not exceed 4096 bytes
+/// (<https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis>, section 5.7).
+const MAX_BINDING_LENGTH: usize = 4_000;
+/// Maximum total length of the sign-ins of a browser. It sends them in one header, of which proxies accept 8 KiB.
+const MAX_BINDINGS_LENGTH: usize = 6_000;
+/// Length of the id of a sign-in, in characters.
+const LOGIN_ID_LENGTH: usize = 16;
+
+/// Returns the id of the sign-in with this `state`.
+#[must_use]
+pub fn login_id(state: &str) -> String {
+    let mut id = hash(state);
+    id.truncate(LOGIN_ID_LENGTH);
+    id
+}
+
+/// Returns the sign-ins that a browser gives up for a new one: those that have expired, and the ones that expire first
+/// of those that would take more than [`MAX_BINDINGS_LENGTH`] together.
+fn surplus_logins<'a>(
+    mut bindings: Vec<(&'a str, usize, Option<Timestamp>)>,
+    new_length: usize,
+    now: Timestamp,
+) -> Vec<&'a str> {
+    bindings.sort_by_key(|(_, _, expires_at)| std::cmp::Reverse(*expires_at));
+    let mut total = new_length;
+    let mut is_surplus = |(_, length, expires_at): &(&str, usize, Option<Timestamp>)| {
+        total += length;
+        total > MAX_BINDINGS_LENGTH || expires_at.is_none_or(|expires_at| expires_at <= now)
+    };
+    bindings.retain(|binding| is_surplus(binding));
+    bindings.into_iter().map(|(name, ..)| name).collect()
+}
 
 impl Auth {
     /// Returns a random text of 256 bits, which cannot be guessed.
@@ -124,34 +167,49 @@ impl Auth {
     ) -> Result<StartedLogin> {
         let provider = self.provider(provider)?;
         require_local_path(&request.return_to)?;
-        let (state, nonce, code_verifier, binding) =
-            (self.random_text(), self.random_text(), self.random_text(), self.random_text());
+        let (state, nonce, code_verifier) = (self.random_text(), self.random_text(), self.random_text());
         let pending = PendingLogin {
             provider: provider.name().as_str().to_owned(),
             nonce: nonce.clone(),
             code_verifier: code_verifier.clone(),
             return_to: request.return_to,
-            binding_hash: hash(&binding),
+            state_hash: hash(&state),
+            expires_at: after(self.platform.clock().now(), self.config.login_timeout),
             link_to,
         };
+        let binding = self.seal_text(SEAL_PURPOSE, &pending)?;
+        if binding.len() > MAX_BINDING_LENGTH {
+            return Err(Error::invalid("return_to", "is too long"));
+        }
         let authorization_request = AuthorizationRequest {
             redirect_uri: self.callback_uri(provider.name().as_str()),
-            state: state.clone(),
+            state,
             nonce,
             code_challenge: hash(&code_verifier),
             login_hint: request.login_hint,
             reauthenticate: request.reauthenticate,
         };
         let authorization_url = provider.authorization_url(&authorization_request).await?;
-        let sealed = self.seal(SEAL_PURPOSE, &pending)?;
-        self.platform
-            .ephemeral()
-            .put(&format!("login:{}", hash(&state)), &sealed, self.config.login_timeout)
-            .await?;
-        Ok(StartedLogin { authorization_url, binding })
+        Ok(StartedLogin { authorization_url, id: login_id(&authorization_request.state), binding })
     }
 
-    /// Finishes a sign-in in the browser that started it. Each `state` is accepted once.
+    /// Returns those sign-ins of a browser that it gives up for a new one, by the names of their cookies: expired ones,
+    /// and the oldest ones if the cookies would become longer than proxies accept. `bindings` are names and values of
+    /// the cookies of a browser.
+    pub fn surplus_logins<'a>(
+        &self,
+        bindings: impl IntoIterator<Item = (&'a str, &'a str)>,
+        new: &StartedLogin,
+    ) -> Vec<&'a str> {
+        let expiry = |binding: &str| {
+            self.unseal_text(SEAL_PURPOSE, binding).map(|pending: PendingLogin| pending.expires_at)
+        };
+        let bindings = bindings.into_iter().map(|(name, value)| (name, value.len(), expiry(value))).collect();
+        surplus_logins(bindings, new.binding.len(), self.platform.clock().now())
+    }
+
+    /// Finishes a sign-in in the browser that started it. Each `state` is accepted once; after an error the same
+    /// browser can repeat the callback.
     ///
     /// # Errors
     /// - `Unauthenticated` if the state is unknown, used, expired, or of another browser or provider; if the provider
@@ -166,14 +224,16 @@ impl Auth {
         origin: &Origin,
     ) -> Result<FinishedLogin> {
         let provider = self.provider(provider)?;
-        let sealed = self
-            .platform
-            .ephemeral()
-            .take(&format!("login:{}", hash(&callback.state)))
-            .await?
-            .ok_or_else(invalid_credentials)?;
-        let pending: PendingLogin = self.unseal(SEAL_PURPOSE, &sealed).ok_or_else(invalid_credentials)?;
-        if pending.provider != provider.name().as_str() || pending.binding_hash != hash(binding) {
+        let (ephemeral, state_hash) = (self.platform.ephemeral(), hash(&callback.state));
+        let pending: Option<PendingLogin> = self.unseal_text(SEAL_PURPOSE, binding);
+        let is_own = |pending: &PendingLogin| {
+            pending.provider == provider.name().as_str()
+                && pending.state_hash == state_hash
+                && self.platform.clock().now() < pending.expires_at
+        };
+        let pending = pending.filter(is_own).ok_or_else(invalid_credentials)?;
+        let used_key = format!("login:{state_hash}");
+        if ephemeral.get(&used_key).await?.is_some() {
             return Err(invalid_credentials());
         }
         let exchange = CodeExchange {
@@ -184,6 +244,10 @@ impl Auth {
             issuer: callback.issuer,
         };
         let identity = provider.exchange(&exchange).await?;
+        // Only a sign-in that a provider has confirmed is stored as used: strangers cannot fill the store.
+        if !ephemeral.put_if_absent(&used_key, b"1", self.config.login_timeout).await? {
+            return Err(invalid_credentials());
+        }
         let return_to = pending.return_to;
         if let Some(id) = pending.link_to {
             let now = self.platform.clock().now();
@@ -217,7 +281,38 @@ pub fn require_local_path(return_to: &str) -> Result<()> {
     let local = return_to.starts_with('/')
         && !return_to.starts_with("//")
         && !return_to.contains(['\\', '\r', '\n', '\t'])
-        && return_to.len() <= 2_048
+        && return_to.len() <= MAX_RETURN_TO_LENGTH
         && return_to.is_ascii();
     if local { Ok(()) } else { Err(Error::invalid("return_to", "must be a path on this server")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn expires_in(seconds: i64) -> Option<Timestamp> {
+        Some(NOW + SignedDuration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_browser_gives_up_expired_and_unreadable_sign_ins() {
+        let bindings =
+            vec![("alive", 500, expires_in(1)), ("expired", 500, expires_in(0)), ("junk", 5, None)];
+        assert_eq!(surplus_logins(bindings, 500, NOW), ["expired", "junk"]);
+    }
+
+    #[test]
+    fn a_browser_gives_up_the_oldest_sign_ins_that_do_not_fit() {
+        let bindings = vec![
+            ("oldest", 2_000, expires_in(10)),
+            ("newest", 2_000, expires_in(30)),
+            ("old", 2_000, expires_in(20)),
+        ];
+        assert_eq!(surplus_logins(bindings.clone(), 500, NOW), ["oldest"]);
+        assert_eq!(surplus_logins(bindings, MAX_BINDING_LENGTH, NOW), ["old", "oldest"]);
+    }
 }

@@ -1,7 +1,11 @@
-//! Sealed values: short-lived state in the ephemeral store (sign-ins in progress, authorization codes, device
-//! authorizations), encrypted with the master key. Read access to the ephemeral store reveals nothing, and forged
-//! values are detected.
+//! Sealed values: short-lived state, encrypted with the master key, so that it can neither be read nor forged.
+//!
+//! State of signed-in users (authorization codes) and device authorizations are in the ephemeral store. State of
+//! anonymous callers (authorization requests before the sign-in, sign-ins in progress) travels with their browsers:
+//! it costs this server no memory.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,5 +26,15 @@ impl Auth {
     pub(crate) fn unseal<T: DeserializeOwned>(&self, purpose: &str, sealed: &[u8]) -> Option<T> {
         let plain = self.platform.master_key().open(purpose, sealed).ok()?;
         serde_json::from_slice(&plain).ok()
+    }
+
+    /// Serializes and encrypts a value as text, which a browser keeps in a parameter or in a cookie.
+    pub(crate) fn seal_text(&self, purpose: &str, value: &impl Serialize) -> Result<String> {
+        self.seal(purpose, value).map(|sealed| URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// Decrypts the text of a value. Returns `None` like [`Self::unseal`].
+    pub(crate) fn unseal_text<T: DeserializeOwned>(&self, purpose: &str, sealed: &str) -> Option<T> {
+        self.unseal(purpose, &URL_SAFE_NO_PAD.decode(sealed).ok()?)
     }
 }

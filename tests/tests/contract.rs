@@ -237,11 +237,16 @@ async fn a_sign_in_is_bound_to_its_browser_and_requests_need_the_csrf_token() {
     let app = TestApp::new().await;
     let (login, callback) = start_sign_in(&app).await;
     assert!(login.starts_with("__Host-"), "{login}");
-    let stolen = browse(&app, Method::GET, &callback, "", "").await;
-    assert!(stolen.status.is_client_error(), "a sign-in was finished in a browser that did not start it");
-
-    let (login, callback) = start_sign_in(&app).await;
-    let done = browse(&app, Method::GET, &callback, &login, "").await;
+    let (other_login, other_callback) = start_sign_in(&app).await;
+    for cookie in ["", &other_login] {
+        let stolen = browse(&app, Method::GET, &callback, cookie, "").await;
+        assert!(stolen.status.is_client_error(), "a sign-in was finished in a browser that did not start it");
+    }
+    // Two concurrent sign-ins of one browser succeed, the one begun first as well.
+    let both = format!("{login}; {other_login}");
+    let other = browse(&app, Method::GET, &other_callback, &both, "").await;
+    assert_eq!(other.status, StatusCode::FOUND, "{}", other.text);
+    let done = browse(&app, Method::GET, &callback, &both, "").await;
     assert_eq!((done.status, target(&done).as_str()), (StatusCode::FOUND, "/docs"), "{}", done.text);
     let again = browse(&app, Method::GET, &callback, &login, "").await;
     assert!(again.status.is_client_error(), "a sign-in was finished twice");

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use hexabase_core::clock::after;
+use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::UserId;
 use hexabase_core::model::Session;
@@ -16,13 +18,15 @@ use super::parameters::Parameters;
 use super::{OPENID, SCOPES};
 use crate::auth::Auth;
 use crate::browser::CookiePrincipal;
-use crate::digest::hash;
 use crate::query::with_query;
 
 /// Time that a user has to sign in and to consent.
 const CONSENT_TTL: Duration = Duration::from_secs(15 * 60);
-/// Maximum length of a stored authorization request, in bytes.
-const MAX_REQUEST_LENGTH: usize = 8 * 1024;
+/// Maximum length of an encoded authorization request, in bytes. Its handle fits into the path that a sign-in returns
+/// to ([`MAX_RETURN_TO_LENGTH`](crate::login::MAX_RETURN_TO_LENGTH)).
+const MAX_REQUEST_LENGTH: usize = 1_800;
+/// Period of [`AuthConfig::authorizations_per_minute`](crate::AuthConfig::authorizations_per_minute).
+const RATE_PERIOD: Duration = Duration::from_secs(60);
 /// Purpose that authorization requests are encrypted for.
 const SEAL_PURPOSE: &str = "authorization request";
 
@@ -51,7 +55,7 @@ pub struct SignInRequired {
 /// Consent that is required before a client gets an authorization code.
 #[derive(Debug)]
 pub struct Consent {
-    /// Handle of the authorization request, to be submitted with the decision.
+    /// Handle of the authorization request, to be submitted with the decision: the request itself, sealed.
     pub handle: String,
     /// Display name of the client.
     pub client_name: String,
@@ -67,6 +71,8 @@ pub struct Consent {
 /// Validated authorization request of a client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct AuthorizationRequest {
+    /// Random id, by which the request is completed once.
+    id: String,
     client_id: String,
     redirect_uri: String,
     state: Option<String>,
@@ -104,6 +110,17 @@ impl Prompt {
         let prompts: Vec<Self> = text.split_whitespace().map(one).collect::<Option<_>>()?;
         (prompts.len() == 1 || !prompts.contains(&Self::None)).then_some(prompts)
     }
+}
+
+/// Stage of an authorization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The client sent the request.
+    New,
+    /// The browser returned from the sign-in.
+    Resumed,
+    /// The user was asked, and consented.
+    Consented,
 }
 
 /// User that is signed in with the browser.
@@ -169,7 +186,7 @@ impl Auth {
         let (client, redirect_uri) = self.require_client(parameters).await?;
         let state = parameters.get("state");
         match self.parse_request(&client, &redirect_uri, parameters).await {
-            Ok(request) => self.proceed(client, request, None, browser, false).await,
+            Ok(request) => self.proceed(client, request, Stage::New, browser).await,
             Err(error) => self.redirect_with_error(&redirect_uri, state, error),
         }
     }
@@ -177,15 +194,15 @@ impl Auth {
     /// Continues an authorization when the browser returns from the sign-in.
     ///
     /// # Errors
-    /// - `NotFound` if the request has expired.
+    /// - `NotFound` if the request has expired, or was completed before.
     /// - `Unavailable`.
     pub async fn resume_authorization(
         &self,
         handle: &str,
         browser: Option<&CookiePrincipal>,
     ) -> Result<Authorization> {
-        let (client, request) = self.load_request(handle, false).await?;
-        self.proceed(client, request, Some(handle), browser, false).await
+        let (client, request) = self.open_request(handle).await?;
+        self.proceed(client, request, Stage::Resumed, browser).await
     }
 
     /// Submits the consent decision of the user.
@@ -199,12 +216,18 @@ impl Auth {
         approved: bool,
         browser: &CookiePrincipal,
     ) -> Result<Authorization> {
-        let (client, request) = self.load_request(handle, true).await?;
+        let (client, request) = self.open_request(handle).await?;
         if approved {
-            return self.proceed(client, request, None, Some(browser), true).await;
+            return self.proceed(client, request, Stage::Consented, Some(browser)).await;
         }
-        let denied = OAuthError::new("access_denied", "the user denied the request");
-        self.redirect_with_error(&request.redirect_uri, request.state.as_deref(), denied)
+        let error = match self.take_authorization(browser.session.user_id).await? {
+            Err(rate_limited) => rate_limited,
+            Ok(()) => {
+                self.complete_request(&request, browser.session.user_id).await?;
+                OAuthError::new("access_denied", "the user denied the request")
+            }
+        };
+        self.redirect_with_error(&request.redirect_uri, request.state.as_deref(), error)
     }
 
     /// Returns the client and the redirect URI of a request; nothing is ever sent to unregistered URIs.
@@ -260,7 +283,8 @@ impl Auth {
             Some(hint) => Some(self.verify_id_token_hint(hint).await?.subject),
             None => None,
         };
-        Ok(AuthorizationRequest {
+        let request = AuthorizationRequest {
+            id: self.random_text(),
             client_id: client.id.clone(),
             redirect_uri: redirect_uri.to_owned(),
             state: parameters.get("state").map(str::to_owned),
@@ -272,16 +296,22 @@ impl Auth {
             login_hint: parameters.get("login_hint").map(str::to_owned),
             expected_user,
             requested_at: self.platform.clock().now(),
-        })
+        };
+        match serde_json::to_vec(&request).is_ok_and(|encoded| encoded.len() <= MAX_REQUEST_LENGTH) {
+            true => Ok(request),
+            false => Err(OAuthError::invalid_request(format!(
+                "the request is too long; state, nonce, login_hint and redirect_uri must be shorter than \
+                 {MAX_REQUEST_LENGTH} bytes together"
+            ))),
+        }
     }
 
     async fn proceed(
         &self,
         client: Client,
         request: AuthorizationRequest,
-        handle: Option<&str>,
+        stage: Stage,
         browser: Option<&CookiePrincipal>,
-        consented_now: bool,
     ) -> Result<Authorization> {
         let browser_user = match browser {
             None => None,
@@ -291,7 +321,7 @@ impl Auth {
                 auth_time: browser.session.created_at,
                 has_consented: client.trusted
                     || self.has_client_consent(&browser.session, &client, &request.scope).await?,
-                consented_now,
+                consented_now: stage == Stage::Consented,
             }),
         };
         let redirect_with_error =
@@ -308,27 +338,46 @@ impl Auth {
         match step {
             Step::Reject(error, description) => redirect_with_error(OAuthError::new(error, description)),
             Step::SignIn { reauthenticate } => {
-                let login_hint = request.login_hint.clone();
-                let handle = self.store_request(request, handle).await?;
-                let return_to = format!("/oauth2/authorize?continue={handle}");
+                let return_to =
+                    format!("/oauth2/authorize?continue={}", self.seal_text(SEAL_PURPOSE, &request)?);
+                let login_hint = request.login_hint;
                 Ok(Authorization::SignIn(SignInRequired { return_to, login_hint, reauthenticate }))
             }
-            Step::Consent(_) => {
-                let (scope, redirect_uri) = (request.scope.clone(), request.redirect_uri.clone());
-                Ok(Authorization::Consent(Consent {
-                    handle: self.store_request(request, handle).await?,
-                    workspace: self.workspace_name(&client).await?,
-                    client_name: client.name,
-                    scopes: scope.split(' ').map(str::to_owned).collect(),
-                    redirect_uri,
-                }))
-            }
+            Step::Consent(_) => Ok(Authorization::Consent(Consent {
+                handle: self.seal_text(SEAL_PURPOSE, &request)?,
+                workspace: self.workspace_name(&client).await?,
+                client_name: client.name,
+                scopes: request.scope.split(' ').map(str::to_owned).collect(),
+                redirect_uri: request.redirect_uri,
+            })),
             Step::Grant(browser) => {
-                if let Some(handle) = handle {
-                    self.platform.ephemeral().take(&request_key(handle)).await?;
+                if let Err(rate_limited) = self.take_authorization(browser.session.user_id).await? {
+                    return redirect_with_error(rate_limited);
+                }
+                if stage != Stage::New {
+                    self.complete_request(&request, browser.session.user_id).await?;
                 }
                 self.issue_code(request, &browser.session).await
             }
+        }
+    }
+
+    /// Counts an authorization against the allowance of its user, which bounds the state that is stored for a user.
+    async fn take_authorization(&self, user: UserId) -> Result<Result<(), OAuthError>> {
+        let rate = Rate { burst: self.config.authorizations_per_minute, period: RATE_PERIOD };
+        let allowance = self.platform.ephemeral().take_token(&format!("authorizations:{user}"), rate).await?;
+        Ok(match allowance.allowed {
+            true => Ok(()),
+            false => Err(Error::rate_limited(allowance.retry_after).into()),
+        })
+    }
+
+    /// Marks a request of a signed-in user as completed, so that no handle of it is accepted again.
+    async fn complete_request(&self, request: &AuthorizationRequest, user: UserId) -> Result<()> {
+        let key = format!("authorization:{user}:{}", request.id);
+        match self.platform.ephemeral().put_if_absent(&key, b"1", CONSENT_TTL).await? {
+            true => Ok(()),
+            false => Err(request_not_found()),
         }
     }
 
@@ -379,30 +428,11 @@ impl Auth {
         Ok(found.map(|workspace| workspace.name.to_string()))
     }
 
-    /// Stores a request until its browser returns; returns its handle, which is the given one if the request is stored
-    /// already.
-    async fn store_request(&self, request: AuthorizationRequest, handle: Option<&str>) -> Result<String> {
-        if let Some(handle) = handle {
-            return Ok(handle.to_owned());
-        }
-        let handle = self.random_text();
-        let sealed = self.seal(SEAL_PURPOSE, &request)?;
-        if sealed.len() > MAX_REQUEST_LENGTH {
-            return Err(Error::invalid("query", "is too long"));
-        }
-        self.platform.ephemeral().put(&request_key(&handle), &sealed, CONSENT_TTL).await?;
-        Ok(handle)
-    }
-
-    async fn load_request(&self, handle: &str, consume: bool) -> Result<(Client, AuthorizationRequest)> {
-        let ephemeral = self.platform.ephemeral();
-        let sealed = match consume {
-            true => ephemeral.take(&request_key(handle)).await?,
-            false => ephemeral.get(&request_key(handle)).await?,
-        };
-        let request_not_found = || Error::not_found("sign-in request");
-        let request: Option<AuthorizationRequest> =
-            sealed.and_then(|sealed| self.unseal(SEAL_PURPOSE, &sealed));
+    /// Opens the handle of a request. Nothing is stored for it: requests of anonymous callers cost no memory.
+    async fn open_request(&self, handle: &str) -> Result<(Client, AuthorizationRequest)> {
+        let request: Option<AuthorizationRequest> = self.unseal_text(SEAL_PURPOSE, handle);
+        let now = self.platform.clock().now();
+        let request = request.filter(|request| now < after(request.requested_at, CONSENT_TTL));
         let request = request.ok_or_else(request_not_found)?;
         let client = self.find_client(&request.client_id).await?.ok_or_else(request_not_found)?;
         Ok((client, request))
@@ -414,8 +444,8 @@ fn access_denied(error: OAuthError) -> OAuthError {
     OAuthError { error: "access_denied", ..error }
 }
 
-fn request_key(handle: &str) -> String {
-    format!("authorization:{}", hash(handle))
+fn request_not_found() -> Error {
+    Error::not_found("sign-in request")
 }
 
 pub(super) const fn is_base64url(byte: u8) -> bool {
@@ -442,6 +472,7 @@ mod tests {
 
     fn request(prompt: &str, max_age: Option<u64>) -> AuthorizationRequest {
         AuthorizationRequest {
+            id: "request".to_owned(),
             client_id: "grafana".to_owned(),
             redirect_uri: "https://grafana.example/login".to_owned(),
             state: None,

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::clock::ManualClock;
 use hexabase_core::conformance::identity_provider::{Approval, SignInHarness};
+use hexabase_core::ephemeral::MemoryEphemeral;
 use hexabase_core::fixture;
 use hexabase_core::identity::{ExternalIdentity, IdentityProvider};
 use hexabase_core::model::{Origin, Scopes, SecurityEventKind};
@@ -24,7 +25,7 @@ use hexabase_core::{ErrorKind, Platform};
 use proptest::prelude::*;
 
 use crate::sessions::TokenPair;
-use crate::{Auth, AuthConfig, DevProvider, LoginCallback, LoginRequest, PendingApproval};
+use crate::{Auth, AuthConfig, DevProvider, LoginCallback, LoginRequest, PendingApproval, login_id};
 
 struct TestEnv {
     clock: Arc<ManualClock>,
@@ -291,13 +292,56 @@ async fn a_login_state_is_valid_once_and_in_one_browser() {
         let auth = &env.auth;
         async move { auth.finish_login("dev", callback(state, code), &binding, &origin()).await }
     };
-    let wrong_browser = finish(state.clone(), code.clone(), "another browser".to_owned()).await.unwrap_err();
-    assert_eq!(wrong_browser.kind(), ErrorKind::Unauthenticated);
+    let other = env.auth.start_login("dev", login_to("/")).await.unwrap();
+    for binding in ["", "another browser", other.binding.as_str(), &started.binding[1..]] {
+        let wrong_browser = finish(state.clone(), code.clone(), binding.to_owned()).await.unwrap_err();
+        assert_eq!(wrong_browser.kind(), ErrorKind::Unauthenticated);
+    }
+    let wrong_code = finish(state.clone(), "junk".to_owned(), started.binding.clone()).await.unwrap_err();
+    assert_eq!(wrong_code.kind(), ErrorKind::Unauthenticated);
+    finish(state.clone(), code, started.binding.clone()).await.expect("failed attempts have no effect");
+    // A provider that accepts a code twice does not make the state valid again.
+    let (code, _) = approve(&env, &started.authorization_url, "ann@example.com").await;
     let again = finish(state, code, started.binding).await.unwrap_err();
-    assert_eq!(again.kind(), ErrorKind::Unauthenticated, "the first attempt consumes the state");
+    assert_eq!(again.kind(), ErrorKind::Unauthenticated);
     let unknown = finish("made up".to_owned(), String::new(), String::new()).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::Unauthenticated);
     assert_eq!(env.auth.start_login("unknown", login_to("/")).await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn several_logins_run_in_one_browser_at_the_same_time() {
+    let env = test_env().await;
+    let first = env.auth.start_login("dev", login_to("/first")).await.unwrap();
+    let second = env.auth.start_login("dev", login_to("/second")).await.unwrap();
+    assert_ne!(first.id, second.id);
+    let cookies = [(first.id.as_str(), first.binding.as_str())];
+    assert!(env.auth.surplus_logins(cookies, &second).is_empty());
+    for (started, return_to) in [(&first, "/first"), (&second, "/second")] {
+        let (code, state) = approve(&env, &started.authorization_url, "ann@example.com").await;
+        assert_eq!(login_id(&state), started.id);
+        let finished = env.auth.finish_login("dev", callback(state, code), &started.binding, &origin()).await;
+        assert_eq!(finished.unwrap().return_to, return_to);
+    }
+    env.clock.advance(Duration::from_secs(601));
+    let third = env.auth.start_login("dev", login_to("/third")).await.unwrap();
+    assert_eq!(env.auth.surplus_logins(cookies, &third), [first.id.as_str()]);
+}
+
+#[tokio::test]
+async fn a_login_stores_nothing_until_the_provider_confirms_it() {
+    let (clock, store) = (Arc::new(ManualClock::default()), Arc::new(MemoryStore::new()));
+    let ephemeral = Arc::new(MemoryEphemeral::new(clock.clone()));
+    let platform = builder(&clock, &store).with_ephemeral(ephemeral.clone()).build().unwrap();
+    let auth = new_auth(platform).await;
+    let before = ephemeral.stored_bytes();
+    for _ in 0..100 {
+        let started = auth.start_login("dev", login_to(&format!("/{}", "x".repeat(2_000)))).await.unwrap();
+        let state = started.authorization_url.split("state=").nth(1).unwrap().split('&').next().unwrap();
+        let junk = callback(state.to_owned(), "junk".to_owned());
+        assert!(auth.finish_login("dev", junk, &started.binding, &origin()).await.is_err());
+    }
+    assert_eq!(ephemeral.stored_bytes(), before);
 }
 
 #[tokio::test]
@@ -312,9 +356,18 @@ async fn a_login_expires() {
 #[tokio::test]
 async fn a_login_returns_to_a_path_of_this_server_only() {
     let env = test_env().await;
-    for other_host in
-        ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", "", "/a\nb", "/ä"]
-    {
+    // A quotation mark takes two bytes in the sealed sign-in, which must fit into a cookie.
+    let long = format!("/{}", "\"".repeat(2_000));
+    for other_host in [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:x",
+        "",
+        "/a\nb",
+        "/ä",
+        &long,
+    ] {
         let error = env.auth.start_login("dev", login_to(other_host)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{other_host}");
     }

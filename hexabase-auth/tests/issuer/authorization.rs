@@ -1,5 +1,6 @@
 //! Authorization requests of clients.
 
+use hexabase_auth::LoginRequest;
 use hexabase_auth::issuer::Authorization;
 use hexabase_core::error::ErrorKind;
 
@@ -79,6 +80,89 @@ async fn a_request_continues_after_the_sign_in() {
     assert!(query(&location)("code").is_some());
     let again = env.auth.resume_authorization(handle, Some(&ann)).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::NotFound, "a request is completed once");
+}
+
+#[tokio::test]
+async fn requests_of_anonymous_callers_store_nothing() {
+    let env = TestEnv::new().await;
+    let before = env.ephemeral.stored_bytes();
+    let long = "x".repeat(1_000);
+    for _ in 0..100 {
+        let request = TestEnv::request("console", &[("state", &long), ("prompt", "login")]);
+        let Authorization::SignIn(sign_in) = env.auth.authorize(&request, None).await.unwrap() else {
+            panic!()
+        };
+        let handle = sign_in.return_to.rsplit('=').next().unwrap();
+        let resumed = env.auth.resume_authorization(handle, None).await.unwrap();
+        assert!(matches!(resumed, Authorization::SignIn(_)));
+        assert!(!handle.contains("xxx"), "the request is sealed");
+    }
+    assert_eq!(env.ephemeral.stored_bytes(), before);
+}
+
+#[tokio::test]
+async fn a_changed_handle_is_rejected() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let Authorization::Consent(consent) =
+        env.auth.authorize(&TestEnv::request("grafana", &[]), Some(&ann)).await.unwrap()
+    else {
+        panic!()
+    };
+    let changed = consent.handle.replacen(|letter: char| letter != 'A', "A", 1);
+    for handle in [changed.as_str(), "", "junk", &consent.handle[1..]] {
+        let resumed = env.auth.resume_authorization(handle, Some(&ann)).await.unwrap_err();
+        assert_eq!(resumed.kind(), ErrorKind::NotFound, "{handle}");
+        assert!(env.auth.submit_consent(handle, true, &ann).await.is_err(), "{handle}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_fits_into_a_sign_in_or_is_rejected() {
+    let env = TestEnv::new().await;
+    for (length, fits) in [(1_300, true), (1_900, false), (100_000, false)] {
+        let request = TestEnv::request("console", &[("state", &"\u{e9}".repeat(length / 2))]);
+        match env.auth.authorize(&request, None).await.unwrap() {
+            Authorization::SignIn(sign_in) => {
+                let return_to = sign_in.return_to;
+                let login = LoginRequest { return_to, login_hint: None, reauthenticate: false };
+                let started = env.auth.start_login("dev", login).await.unwrap();
+                assert!(fits && started.binding.len() <= 4_000, "{length}");
+            }
+            Authorization::Redirect(location) => {
+                assert!(!fits && query(&location)("error").as_deref() == Some("invalid_request"), "{length}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn authorizations_of_a_user_are_rate_limited() {
+    let env = TestEnv::new().await;
+    let (ann, bob) = (env.browser("ann@example.com").await, env.browser("bob@example.com").await);
+    let request = TestEnv::request("console", &[]);
+    for _ in 0..60 {
+        assert!(query(&env.authorize(&request, &ann).await)("code").is_some());
+    }
+    let before = env.ephemeral.stored_bytes();
+    let response = query(&env.authorize(&request, &ann).await);
+    assert_eq!(response("error").as_deref(), Some("temporarily_unavailable"));
+    let Authorization::Consent(consent) =
+        env.auth.authorize(&TestEnv::request("grafana", &[]), Some(&ann)).await.unwrap()
+    else {
+        panic!()
+    };
+    let Authorization::Redirect(location) =
+        env.auth.submit_consent(&consent.handle, false, &ann).await.unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(query(&location)("error").as_deref(), Some("temporarily_unavailable"));
+    assert_eq!(env.ephemeral.stored_bytes(), before);
+    assert!(query(&env.authorize(&request, &bob).await)("code").is_some());
+    env.clock.advance(std::time::Duration::from_secs(1));
+    assert!(query(&env.authorize(&request, &ann).await)("code").is_some());
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use hexabase_auth::{
 use hexabase_core::Platform;
 use hexabase_core::changeset::{Changeset, RecordKey};
 use hexabase_core::clock::{Clock as _, ManualClock};
+use hexabase_core::ephemeral::MemoryEphemeral;
 use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::model::{Membership, OrganizationRole, Origin, SignatureAlgorithm};
 use hexabase_core::name::Email;
@@ -59,6 +60,7 @@ pub(crate) struct TestEnv {
     pub(crate) auth: Auth,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<MemoryStore>,
+    pub(crate) ephemeral: Arc<MemoryEphemeral>,
     pub(crate) key: ClientKey,
 }
 
@@ -113,7 +115,9 @@ impl TestEnv {
     pub(crate) async fn new() -> Self {
         let (clock, store, key) =
             (Arc::new(ManualClock::new(FIXTURE_TIME)), Arc::new(MemoryStore::new()), ClientKey::new());
+        let ephemeral = Arc::new(MemoryEphemeral::new(clock.clone()));
         let platform = Platform::builder(ISSUER)
+            .with_ephemeral(ephemeral.clone())
             .with_clock(clock.clone())
             .with_store(store.clone())
             .with_master_key(MasterKey::new([7; 32]))
@@ -141,7 +145,7 @@ impl TestEnv {
         });
         let [people, admins] = groups;
         store.commit(Changeset::new().insert(people).insert(admins)).await.unwrap();
-        Self { auth, clock, store, key }
+        Self { auth, clock, store, ephemeral, key }
     }
 
     /// Signs a user in with a browser.

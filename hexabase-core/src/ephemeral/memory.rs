@@ -40,6 +40,12 @@ impl MemoryEphemeral {
         Self { clock, state: Mutex::default() }
     }
 
+    /// Returns the total length of all keys and values, in bytes. Buckets are not included.
+    #[must_use]
+    pub fn stored_bytes(&self) -> usize {
+        self.current().0.values.iter().map(|(key, (value, _))| key.len() + value.len()).sum()
+    }
+
     /// Locks the state, removes the expired entries, and returns the state with the current time.
     fn current(&self) -> (MutexGuard<'_, State>, Timestamp) {
         let now = self.clock.now();

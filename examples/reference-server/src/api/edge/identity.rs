@@ -20,7 +20,7 @@ use crate::app::App;
 pub(crate) const SESSION_COOKIE: &str = "hexabase_session";
 /// Cookie with the CSRF token, which scripts send as `X-CSRF-Token`.
 pub(crate) const CSRF_COOKIE: &str = "hexabase_csrf";
-/// Cookie that binds a sign-in in progress to its browser.
+/// Prefix of the cookies that bind the sign-ins in progress to their browser, one each.
 pub(crate) const LOGIN_COOKIE: &str = "hexabase_login";
 
 /// Returns the name of a cookie. With HTTPS it has the prefix `__Host-`, which binds the cookie to this host

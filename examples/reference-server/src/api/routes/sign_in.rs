@@ -9,7 +9,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
 use cookie::{Cookie, CookieBuilder, SameSite};
-use hexabase_auth::{LoginCallback, LoginRequest, TokenPair};
+use hexabase_auth::{LoginCallback, LoginRequest, StartedLogin, TokenPair, login_id};
 use hexabase_core::error::Error;
 use hexabase_core::model::{Invitation, Organization};
 use hexabase_core::secret::SecretString;
@@ -105,12 +105,26 @@ async fn login(
         reauthenticate: query.prompt.is_some(),
     };
     let started = app.auth.start_login(&path.provider, request).await?;
-    Ok(redirect(jar.add(binding_cookie(&app, started.binding)), started.authorization_url))
+    Ok(redirect(bind_login(&app, jar, &started), started.authorization_url))
 }
 
-/// Returns the cookie that binds a sign-in to the browser that started it.
-fn binding_cookie(app: &App, value: String) -> Cookie<'static> {
-    cookie_for(app, LOGIN_COOKIE, value, app.auth.config().login_timeout).http_only(true).build()
+/// Returns the name of the cookie of a sign-in, without the prefix for HTTPS.
+fn login_cookie(id: &str) -> String {
+    format!("{LOGIN_COOKIE}_{id}")
+}
+
+/// Adds the cookie that binds a sign-in to the browser that started it, and removes those of surplus sign-ins.
+fn bind_login(app: &App, jar: CookieJar, started: &StartedLogin) -> CookieJar {
+    let prefix = cookie_name(app, &login_cookie(""));
+    let bindings = jar.iter().filter(|cookie| cookie.name().starts_with(&prefix));
+    let bindings = bindings.map(|cookie| (cookie.name(), cookie.value()));
+    let surplus = app.auth.surplus_logins(bindings, started).into_iter().map(str::to_owned);
+    let removals: Vec<_> =
+        surplus.map(|name| build_cookie(app, name, String::new(), Duration::ZERO)).collect();
+    let jar = removals.into_iter().fold(jar, |jar, cookie| jar.remove(cookie.build()));
+    let timeout = app.auth.config().login_timeout;
+    let cookie = cookie_for(app, &login_cookie(&started.id), started.binding.clone(), timeout);
+    jar.add(cookie.http_only(true).build())
 }
 
 /// Options of linking an account.
@@ -145,8 +159,9 @@ async fn link(
 ) -> ApiResult<(CookieJar, Json<StartedLink>)> {
     let request = LoginRequest { return_to: body.return_to, login_hint: None, reauthenticate: false };
     let started = app.auth.start_link(&caller, &path.provider, request).await?;
+    let jar = bind_login(&app, jar, &started);
     let started_link = StartedLink { authorization_url: started.authorization_url };
-    Ok((jar.add(binding_cookie(&app, started.binding)), Json(started_link)))
+    Ok((jar, Json(started_link)))
 }
 
 pub(super) fn redirect(jar: CookieJar, location: String) -> Response {
@@ -154,8 +169,12 @@ pub(super) fn redirect(jar: CookieJar, location: String) -> Response {
 }
 
 fn cookie_for(app: &App, name: &str, value: String, lifetime: Duration) -> CookieBuilder<'static> {
+    build_cookie(app, cookie_name(app, name), value, lifetime)
+}
+
+fn build_cookie(app: &App, full_name: String, value: String, lifetime: Duration) -> CookieBuilder<'static> {
     let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
-    Cookie::build((cookie_name(app, name), value))
+    Cookie::build((full_name, value))
         .path("/")
         .secure(app.is_secure())
         .same_site(SameSite::Lax)
@@ -197,11 +216,12 @@ async fn callback(
     let (Some(code), Some(state)) = (query.code, query.state) else {
         return Err(Error::unauthenticated("the provider sent no code; start the sign-in again").into());
     };
-    let login_cookie = cookie_name(&app, LOGIN_COOKIE);
-    let binding = jar.get(&login_cookie).map(|cookie| cookie.value().to_owned()).unwrap_or_default();
+    let cookie = login_cookie(&login_id(&state));
+    let binding = jar.get(&cookie_name(&app, &cookie)).map(|cookie| cookie.value().to_owned());
+    let binding = binding.unwrap_or_default();
     let callback_parameters = LoginCallback { state, code, issuer: query.iss };
     let finished = app.auth.finish_login(&path.provider, callback_parameters, &binding, &origin).await?;
-    let mut jar = jar.remove(expired_cookie(&app, LOGIN_COOKIE));
+    let mut jar = jar.remove(expired_cookie(&app, &cookie));
     if let Some(session) = finished.session {
         let lifetime = app.auth.config().session_lifetime;
         let cookie = cookie_for(&app, SESSION_COOKIE, session.cookie, lifetime).http_only(true);
