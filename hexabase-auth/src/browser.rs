@@ -6,6 +6,7 @@ use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::model::{Origin, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
 use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
+use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
 use crate::auth::Auth;
@@ -56,16 +57,19 @@ fn csrf_token(cookie: &str) -> String {
 }
 
 impl Auth {
-    /// Starts a browser session.
+    /// Starts a browser session of a user who authenticated at a time, if it is known.
     pub(crate) async fn begin_browser_session(
         &self,
-        user: UserId,
+        (user, authenticated_at): (UserId, Option<Timestamp>),
         provider: &ProviderName,
         origin: &Origin,
     ) -> Result<BrowserSession> {
         let verifier = Verifier::generate(&**self.platform.ids());
-        let session =
-            Session { cookie_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
+        let session = Session {
+            cookie_hash: Some(verifier.hash()),
+            authenticated_at,
+            ..self.new_session(user, provider, origin)
+        };
         self.begin_session(&session, SecurityEventKind::SignIn, origin).await?;
         let cookie = BearerToken::new(COOKIE_PREFIX, &[&session.id], &verifier).expose_secret().to_owned();
         Ok(BrowserSession { csrf_token: csrf_token(&cookie), cookie })

@@ -68,7 +68,12 @@ impl DevProvider {
     /// Returns the identity of the owner of an address.
     #[must_use]
     pub fn identity(email: &Email, name: Option<DisplayName>) -> ExternalIdentity {
-        ExternalIdentity { subject: email.to_string(), verified_email: Some(email.clone()), name }
+        ExternalIdentity {
+            subject: email.to_string(),
+            verified_email: Some(email.clone()),
+            name,
+            auth_time: None,
+        }
     }
 
     /// Completes a sign-in with the address that the user entered; returns the URL to redirect the browser to.
@@ -131,6 +136,11 @@ impl IdentityProvider for DevProvider {
         let matches = issued.request.code_challenge == challenge
             && issued.request.nonce == exchange.nonce
             && issued.request.redirect_uri == exchange.redirect_uri;
-        if matches { Ok(Self::identity(&issued.email, issued.name)) } else { Err(invalid_credentials()) }
+        if !matches {
+            return Err(invalid_credentials());
+        }
+        // The page has no memory: each code means that a user has just entered an address.
+        let auth_time = Some(self.platform.clock().now());
+        Ok(ExternalIdentity { auth_time, ..Self::identity(&issued.email, issued.name) })
     }
 }

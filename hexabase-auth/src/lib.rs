@@ -34,7 +34,7 @@
 //! let auth = Auth::new(platform, Vec::new(), AuthConfig::default()).await?;
 //!
 //! let identity = ExternalIdentity { subject: "1".into(), verified_email: Some(Email::parse("ann@example.com")?),
-//! name: None };
+//! name: None, auth_time: None };
 //! let tokens = auth.sign_in(&ProviderName::parse("example")?, &identity, &Origin::default()).await?;
 //! let principal = auth.authenticate(&tokens.access_token).await?;
 //! assert_eq!(principal.user_id, tokens.user_id);

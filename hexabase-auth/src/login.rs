@@ -14,7 +14,7 @@ use hexabase_core::identity::{AuthorizationRequest, CodeExchange};
 use hexabase_core::model::Origin;
 use hexabase_core::platform::Caller;
 use hexabase_core::secret::SecretString;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -32,7 +32,8 @@ pub struct LoginRequest {
     pub return_to: String,
     /// Expected user, as the user would enter it at the provider; `None` if unknown.
     pub login_hint: Option<String>,
-    /// `true` if the user must authenticate again, although the provider may have a session for the browser.
+    /// `true` if the user must authenticate again, although the provider may have a session for the browser. The
+    /// sign-in fails if the provider states that the user did not.
     pub reauthenticate: bool,
 }
 
@@ -83,6 +84,8 @@ struct PendingLogin {
     return_to: String,
     state_hash: String,
     expires_at: Timestamp,
+    /// Time since which the user must have authenticated; `None` for any time.
+    reauthenticate_since: Option<Timestamp>,
     /// Session whose user the account is linked to; `None` for a sign-in.
     link_to: Option<SessionId>,
 }
@@ -96,6 +99,8 @@ pub(crate) const MAX_RETURN_TO_LENGTH: usize = 2_560;
 const MAX_BINDING_LENGTH: usize = 4_000;
 /// Maximum total length of the sign-ins of a browser. It sends them in one header, of which proxies accept 8 KiB.
 const MAX_BINDINGS_LENGTH: usize = 6_000;
+/// Tolerated difference between the clocks of a provider and of this server.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// Length of the id of a sign-in, in characters.
 const LOGIN_ID_LENGTH: usize = 16;
 
@@ -105,6 +110,23 @@ pub fn login_id(state: &str) -> String {
     let mut id = hash(state);
     id.truncate(LOGIN_ID_LENGTH);
     id
+}
+
+/// Returns the time at which a user authenticated, `Some(None)` if it is unknown; `None` if the user had to
+/// authenticate again after `since`, and the provider states that this did not happen. A provider that does not state
+/// the time is trusted to have authenticated the user if it was told to.
+fn authentication_time(
+    stated: Option<Timestamp>,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Option<Timestamp>> {
+    let Some(since) = since else { return Some(stated.map(|time| time.min(now))) };
+    match stated {
+        None => Some(Some(now)),
+        Some(time) if time.saturating_add(CLOCK_SKEW).is_ok_and(|latest| latest < since) => None,
+        // The clock of the provider may be slow, and its times are whole seconds.
+        Some(time) => Some(Some(time.clamp(since, now.max(since)))),
+    }
 }
 
 /// Returns the sign-ins that a browser gives up for a new one: those that have expired, and the ones that expire first
@@ -168,13 +190,15 @@ impl Auth {
         let provider = self.provider(provider)?;
         require_local_path(&request.return_to)?;
         let (state, nonce, code_verifier) = (self.random_text(), self.random_text(), self.random_text());
+        let now = self.platform.clock().now();
         let pending = PendingLogin {
             provider: provider.name().as_str().to_owned(),
             nonce: nonce.clone(),
             code_verifier: code_verifier.clone(),
             return_to: request.return_to,
             state_hash: hash(&state),
-            expires_at: after(self.platform.clock().now(), self.config.login_timeout),
+            expires_at: after(now, self.config.login_timeout),
+            reauthenticate_since: request.reauthenticate.then_some(now),
             link_to,
         };
         let binding = self.seal_text(SEAL_PURPOSE, &pending)?;
@@ -213,7 +237,8 @@ impl Auth {
     ///
     /// # Errors
     /// - `Unauthenticated` if the state is unknown, used, expired, or of another browser or provider; if the provider
-    ///   rejects the code; or if the session to link the account to has ended.
+    ///   rejects the code, or states that the user did not authenticate again although this was required; or if the
+    ///   session to link the account to has ended.
     /// - `Conflict` with code `identity_taken` if the account to link belongs to another user.
     /// - `Unavailable`.
     pub async fn finish_login(
@@ -248,16 +273,23 @@ impl Auth {
         if !ephemeral.put_if_absent(&used_key, b"1", self.config.login_timeout).await? {
             return Err(invalid_credentials());
         }
+        let now = self.platform.clock().now();
+        let authenticated_at = authentication_time(identity.auth_time, pending.reauthenticate_since, now);
+        let authenticated_at = authenticated_at.ok_or_else(|| {
+            Error::unauthenticated(
+                "the provider did not ask you to authenticate again; sign out there, then sign in again",
+            )
+        })?;
         let return_to = pending.return_to;
         if let Some(id) = pending.link_to {
-            let now = self.platform.clock().now();
             let session = self.platform.store().find_session(id).await?;
             let session = session.filter(|session| session.is_alive(now)).ok_or_else(invalid_credentials)?;
             self.platform.users().link(session.user_id, provider.name(), &identity, origin).await?;
             return Ok(FinishedLogin { session: None, return_to });
         }
         let user = self.platform.users().sign_in(provider.name(), &identity, origin).await?;
-        let session = self.begin_browser_session(user.id, provider.name(), origin).await?;
+        let session = (user.id, authenticated_at);
+        let session = self.begin_browser_session(session, provider.name(), origin).await?;
         Ok(FinishedLogin { session: Some(session), return_to })
     }
 
@@ -288,14 +320,31 @@ pub fn require_local_path(return_to: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn expires_in(seconds: i64) -> Option<Timestamp> {
         Some(NOW + SignedDuration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_stated_time_of_an_authentication_counts_and_is_never_in_the_future() {
+        let at = |seconds| NOW + SignedDuration::from_secs(seconds);
+        assert_eq!(authentication_time(None, None, NOW), Some(None));
+        assert_eq!(authentication_time(Some(at(-3_600)), None, NOW), Some(Some(at(-3_600))));
+        assert_eq!(authentication_time(Some(at(30)), None, NOW), Some(Some(NOW)));
+    }
+
+    #[test]
+    fn a_required_authentication_must_not_be_older_than_the_sign_in() {
+        let at = |seconds| NOW + SignedDuration::from_secs(seconds);
+        let since = Some(at(-20));
+        assert_eq!(authentication_time(Some(at(-81)), since, NOW), None);
+        assert_eq!(authentication_time(Some(at(-80)), since, NOW), Some(since), "the clocks differ");
+        assert_eq!(authentication_time(Some(at(-5)), since, NOW), Some(Some(at(-5))));
+        assert_eq!(authentication_time(Some(at(60)), since, NOW), Some(Some(NOW)));
+        assert_eq!(authentication_time(None, since, NOW), Some(Some(NOW)), "the provider is trusted");
     }
 
     #[test]

@@ -101,6 +101,7 @@ impl Auth {
             grant: None,
             device: origin.device.clone(),
             address: origin.address.clone(),
+            authenticated_at: None,
             created_at: now,
             used_at: now,
             expires_at: after(now, self.config.session_lifetime),

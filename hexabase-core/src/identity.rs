@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::name::{DisplayName, Email, ProviderName};
@@ -92,4 +93,7 @@ pub struct ExternalIdentity {
     pub verified_email: Option<Email>,
     /// Display name; `None` if the provider did not return a valid one.
     pub name: Option<DisplayName>,
+    /// Time at which the person authenticated at the provider (OpenID Connect `auth_time`), which may be long before
+    /// the exchange; `None` if the provider does not state it.
+    pub auth_time: Option<Timestamp>,
 }

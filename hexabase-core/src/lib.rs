@@ -27,7 +27,7 @@
 //!
 //! // A sign-in with a verified external identity creates a user. Users act through callers.
 //! let email = Email::parse("ann@example.com")?;
-//! let identity = ExternalIdentity { subject: "1".into(), verified_email: Some(email), name: None };
+//! let identity = ExternalIdentity { subject: "1".into(), verified_email: Some(email), name: None, auth_time: None };
 //! let user = platform.users().sign_in(&ProviderName::parse("example")?, &identity, &Origin::default()).await?;
 //! let session = platform.ids().id(platform.clock().now());
 //! let ann = Caller::new(Principal { user_id: user.id, credential: Credential::Session(session) });

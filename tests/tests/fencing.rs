@@ -105,6 +105,7 @@ async fn create_workspace(platform: &Platform) -> (Caller, Workspace) {
         subject: "ann".to_owned(),
         verified_email: Some(Email::parse("ann@example.com").unwrap()),
         name: None,
+        auth_time: None,
     };
     let provider = ProviderName::parse("test").unwrap();
     let user = platform.users().sign_in(&provider, &identity, &Origin::default()).await.unwrap();

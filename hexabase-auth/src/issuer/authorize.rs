@@ -128,7 +128,8 @@ enum Stage {
 struct BrowserUser<B> {
     browser: B,
     user: UserId,
-    auth_time: Timestamp,
+    /// Time of the authentication; `None` if unknown.
+    authenticated_at: Option<Timestamp>,
     /// `true` if the user has consented to the whole scope before, or need not be asked.
     has_consented: bool,
     /// `true` if the user was asked for this request, and consented.
@@ -144,22 +145,27 @@ enum Step<B> {
     Reject(&'static str, &'static str),
 }
 
-/// Returns the next step of a request. A sign-in after the request was made counts as a sign-in for it.
+/// Returns the next step of a request. An authentication after the request was made counts as one for it, and one at an
+/// unknown time counts as older than any that a request requires.
 fn next_step<B: Copy>(request: &AuthorizationRequest, browser_user: Option<BrowserUser<B>>) -> Step<B> {
     let is_silent = request.prompt.contains(&Prompt::None);
     let must_reauthenticate =
         request.prompt.iter().any(|one| matches!(one, Prompt::Login | Prompt::SelectAccount));
-    let is_stale = |auth_time: Timestamp| {
-        let age = request.requested_at.duration_since(auth_time);
+    let requires_recent = must_reauthenticate || request.max_age.is_some();
+    let is_stale = |authenticated_at: Option<Timestamp>| {
+        let Some(authenticated_at) = authenticated_at else { return requires_recent };
+        let age = request.requested_at.duration_since(authenticated_at);
         let is_older_than = |most: u64| age > SignedDuration::from_secs(most.try_into().unwrap_or(i64::MAX));
         age.is_positive() && (must_reauthenticate || request.max_age.is_some_and(is_older_than))
     };
     let is_expected_user =
         |user: UserId| request.expected_user.is_none_or(|expected_user| expected_user == user);
-    let Some(user) = browser_user.filter(|one| is_expected_user(one.user) && !is_stale(one.auth_time)) else {
+    let is_acceptable =
+        |user: &BrowserUser<B>| is_expected_user(user.user) && !is_stale(user.authenticated_at);
+    let Some(user) = browser_user.filter(is_acceptable) else {
         return match is_silent {
             true => Step::Reject("login_required", "the user is not signed in, or signed in too long ago"),
-            false => Step::SignIn { reauthenticate: browser_user.is_some() },
+            false => Step::SignIn { reauthenticate: browser_user.is_some() || requires_recent },
         };
     };
     if user.consented_now || (user.has_consented && !request.prompt.contains(&Prompt::Consent)) {
@@ -318,7 +324,7 @@ impl Auth {
             Some(browser) => Some(BrowserUser {
                 browser,
                 user: browser.session.user_id,
-                auth_time: browser.session.created_at,
+                authenticated_at: browser.session.authenticated_at,
                 has_consented: client.trusted
                     || self.has_client_consent(&browser.session, &client, &request.scope).await?,
                 consented_now: stage == Stage::Consented,
@@ -391,7 +397,7 @@ impl Auth {
             user: AuthenticatedUser {
                 user_id: session.user_id,
                 provider: session.provider.clone(),
-                auth_time: session.created_at,
+                auth_time: session.auth_time(),
             },
             scope: request.scope,
         };
@@ -489,8 +495,9 @@ mod tests {
 
     /// Ann, who signed in this number of seconds after the request was made, or before it if negative.
     fn ann(seconds: i64, has_consented: bool) -> Option<BrowserUser<()>> {
-        let auth_time = REQUESTED_AT + SignedDuration::from_secs(seconds);
-        Some(BrowserUser { browser: (), user: id("ann"), auth_time, has_consented, consented_now: false })
+        let authenticated_at = Some(REQUESTED_AT + SignedDuration::from_secs(seconds));
+        let user = id("ann");
+        Some(BrowserUser { browser: (), user, authenticated_at, has_consented, consented_now: false })
     }
 
     #[test]
@@ -512,6 +519,9 @@ mod tests {
                 "{prompt}"
             );
             assert!(!matches!(next_step(&request, ann(1, true)), Step::SignIn { .. }), "{prompt}");
+            assert_eq!(next_step::<()>(&request, None), Step::SignIn { reauthenticate: true }, "{prompt}");
+            let unknown = ann(1, true).map(|ann| BrowserUser { authenticated_at: None, ..ann });
+            assert_eq!(next_step(&request, unknown), Step::SignIn { reauthenticate: true }, "{prompt}");
         }
         assert_eq!(next_step(&request("", Some(59)), ann(-60, true)), Step::SignIn { reauthenticate: true });
         assert_eq!(next_step(&request("", Some(60)), ann(-60, true)), Step::Grant(()));

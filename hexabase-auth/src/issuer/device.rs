@@ -175,7 +175,7 @@ impl Auth {
         let user = AuthenticatedUser {
             user_id: session.user_id,
             provider: session.provider.clone(),
-            auth_time: session.created_at,
+            auth_time: session.auth_time(),
         };
         let decision = Some(if approved { DeviceDecision::Approved(user) } else { DeviceDecision::Denied });
         let ttl = until(self.platform.clock().now(), pending.expires_at);

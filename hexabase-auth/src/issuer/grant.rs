@@ -44,10 +44,14 @@ pub(super) struct AuthorizationCode {
     pub(super) user: AuthenticatedUser,
 }
 
-/// Session of a client, and the verifier of its refresh token; `None` without `offline_access`.
+/// Session of a client whose tokens are to be issued.
 pub(super) struct ClientSession {
     pub(super) session: Session,
+    /// Verifier of the refresh token; `None` without `offline_access`.
     pub(super) refresh: Option<Verifier>,
+    /// Time of the authentication that the tokens are issued for. It may be later than that of the session, which is
+    /// reused.
+    pub(super) auth_time: Timestamp,
 }
 
 impl Auth {
@@ -112,7 +116,7 @@ impl Auth {
     ) -> Result<ClientSession> {
         let is_refreshable = scope_contains(scope, OFFLINE_ACCESS);
         if !is_refreshable && let Some(session) = self.covering_session(user.user_id, client, scope).await? {
-            return Ok(ClientSession { session, refresh: None });
+            return Ok(ClientSession { session, refresh: None, auth_time: user.auth_time });
         }
         let refresh = is_refreshable.then(|| Verifier::generate(&**self.platform.ids()));
         let session = Session {
@@ -125,7 +129,7 @@ impl Auth {
             ..self.new_session(user.user_id, &user.provider, origin)
         };
         self.begin_session(&session, SecurityEventKind::ClientAuthorized, origin).await?;
-        Ok(ClientSession { session, refresh })
+        Ok(ClientSession { session, refresh, auth_time: user.auth_time })
     }
 
     /// Returns the current access of the user to the client's workspace; `None` for a client that is for no workspace.

@@ -86,7 +86,8 @@ impl Auth {
                 return Err(OAuthError::new("invalid_scope", "scope exceeds the granted scope"));
             }
         };
-        let client_session = ClientSession { session, refresh: Some(pending.next.clone()) };
+        let auth_time = session.grant.as_ref().map_or(session.created_at, |grant| grant.auth_time);
+        let client_session = ClientSession { session, refresh: Some(pending.next.clone()), auth_time };
         let tokens = self.issue_tokens(&client, client_session, scope, None).await?;
         self.complete_refresh(pending, origin).await.map_err(refresh_error)?;
         Ok(tokens)
@@ -100,11 +101,10 @@ impl Auth {
         scope: String,
         nonce: Option<String>,
     ) -> Result<TokenResponse, OAuthError> {
-        let ClientSession { session, refresh } = client_session;
+        let ClientSession { session, refresh, auth_time } = client_session;
         let access = self.cluster_access_of(client, session.user_id, session.id).await?;
         let user_claims = self.user_claims(client, (session.user_id, access.as_ref()), &scope).await?;
         let access_token = self.issue_access_token_for(client, &session, &scope).await?;
-        let auth_time = session.grant.as_ref().map_or(session.created_at, |grant| grant.auth_time);
         let new_token = NewIdToken {
             audience: &client.id,
             issued_at: self.platform.clock().now(),

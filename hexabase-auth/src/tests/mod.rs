@@ -1,6 +1,7 @@
 //! Tests of sessions, sign-in and tokens through the public interface.
 
 mod keys;
+mod reauthentication;
 mod revocation_loss;
 
 use std::sync::Arc;
@@ -382,6 +383,7 @@ async fn accounts_are_linked_by_verified_addresses_only() {
         subject: subject.to_owned(),
         verified_email: email.map(|email| Email::parse(email).unwrap()),
         name: None,
+        auth_time: None,
     };
     let linked_user =
         env.auth.sign_in(&google, &identity("g1", Some("ann@example.com")), &origin()).await.unwrap();

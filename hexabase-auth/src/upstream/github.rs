@@ -202,6 +202,7 @@ impl IdentityProvider for GithubProvider {
             subject: user.id.to_string(),
             verified_email: primary.and_then(|address| Email::parse(&address.email).ok()),
             name: DisplayName::parse(user.name.as_deref().unwrap_or(&user.login)).ok(),
+            auth_time: None,
         })
     }
 }

@@ -11,6 +11,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::identity::{AuthorizationRequest, CodeExchange, ExternalIdentity, IdentityProvider};
 use hexabase_core::name::{DisplayName, Email, ProviderName};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use jiff::Timestamp;
 use openidconnect::core::{
     CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims, CoreUserInfoClaims,
 };
@@ -111,6 +112,7 @@ struct Profile {
     email: Option<String>,
     email_verified: Option<bool>,
     name: Option<String>,
+    auth_time: Option<Timestamp>,
 }
 
 impl OidcProvider {
@@ -206,6 +208,7 @@ impl OidcProvider {
             email: claims.email().map(|email| email.as_str().to_owned()),
             email_verified: verified,
             name: name(claims.name()),
+            auth_time: claims.auth_time().and_then(|time| Timestamp::from_second(time.timestamp()).ok()),
         };
         // Some providers return claims from the userinfo endpoint that are not in the ID token (OpenID Connect Core
         // 1.0 section 5.4).
@@ -314,6 +317,7 @@ impl IdentityProvider for OidcProvider {
             subject: profile.subject,
             verified_email: profile.email.filter(|_| verified).and_then(|email| Email::parse(&email).ok()),
             name: profile.name.and_then(|name| DisplayName::parse(&name).ok()),
+            auth_time: profile.auth_time,
         })
     }
 }

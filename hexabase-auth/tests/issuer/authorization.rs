@@ -101,6 +101,28 @@ async fn requests_of_anonymous_callers_store_nothing() {
 }
 
 #[tokio::test]
+async fn a_required_authentication_is_passed_on_without_a_session() {
+    let env = TestEnv::new().await;
+    for (name, value, expected) in [
+        ("prompt", "login", true),
+        ("max_age", "0", true),
+        ("max_age", "600", true),
+        ("prompt", "consent", false),
+    ] {
+        let request = TestEnv::request("console", &[(name, value)]);
+        let Authorization::SignIn(sign_in) = env.auth.authorize(&request, None).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!(sign_in.reauthenticate, expected, "{name}={value}");
+        // The sign-in afterwards counts as the required authentication.
+        let handle = sign_in.return_to.rsplit('=').next().unwrap();
+        let ann = env.browser("ann@example.com").await;
+        let resumed = env.auth.resume_authorization(handle, Some(&ann)).await.unwrap();
+        assert!(!matches!(resumed, Authorization::SignIn(_)), "{name}={value}");
+    }
+}
+
+#[tokio::test]
 async fn a_changed_handle_is_rejected() {
     let env = TestEnv::new().await;
     let ann = env.browser("ann@example.com").await;

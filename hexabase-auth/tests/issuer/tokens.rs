@@ -42,6 +42,27 @@ async fn a_code_is_exchanged_for_tokens_with_the_requested_claims() {
 }
 
 #[tokio::test]
+async fn the_id_token_has_the_time_of_the_latest_authentication() {
+    let env = TestEnv::new().await;
+    let authenticate = async |scope: &str| {
+        let ann = env.browser("ann@example.com").await;
+        let location = env.authorize(&TestEnv::request("console", &[("scope", scope)]), &ann).await;
+        let code = crate::test_env::query(&location)("code").unwrap();
+        let tokens = env.redeem("console", &code).await.unwrap();
+        (claims(tokens.id_token.as_ref().unwrap())["auth_time"].clone(), tokens.refresh_token)
+    };
+    let (first, refresh) = authenticate("openid offline_access").await;
+    assert_eq!(first, json!(env.now()));
+    for scope in ["openid", "openid", "openid offline_access"] {
+        env.clock.advance(Duration::from_secs(60));
+        assert_eq!(authenticate(scope).await.0, json!(env.now()), "{scope}");
+    }
+    // A refresh is not an authentication.
+    let refreshed = env.refresh("console", &refresh.unwrap()).await.unwrap();
+    assert_eq!(claims(refreshed.id_token.as_ref().unwrap())["auth_time"], first);
+}
+
+#[tokio::test]
 async fn a_client_receives_only_the_claims_of_its_scopes() {
     let env = TestEnv::new().await;
     let ann = env.browser("ann@example.com").await;

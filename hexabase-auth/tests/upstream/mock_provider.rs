@@ -153,6 +153,15 @@ async fn a_valid_token_signs_the_user_in() {
 }
 
 #[tokio::test]
+async fn the_time_of_the_authentication_is_read() {
+    let mock = MockProvider::new().await;
+    let now = mock.clock.now();
+    let stated = mock.sign_in_with(|_, claims| claims["auth_time"] = json!(now.as_second())).await.unwrap();
+    assert_eq!(stated.auth_time.map(|time| time.as_second()), Some(now.as_second()));
+    assert_eq!(mock.sign_in_with(|_, _| {}).await.unwrap().auth_time, None);
+}
+
+#[tokio::test]
 async fn login_hint_and_reauthentication_are_passed_to_the_provider() {
     let url = MockProvider::new().await.provider.authorization_url(&request()).await.unwrap();
     assert!(url.contains("login_hint=ann%40example.com&prompt=login&max_age=0"), "{url}");

@@ -89,7 +89,7 @@ async fn unverified_addresses_are_ignored() {
     let peer = OidcPeer::start(&[CALLBACK]);
     let provider = provider(&peer);
     let code = sign_in(&peer, &provider, "unverified@example.com").await;
-    let ExternalIdentity { subject, verified_email, name } = provider.exchange(&code).await.unwrap();
+    let ExternalIdentity { subject, verified_email, name, .. } = provider.exchange(&code).await.unwrap();
     assert_eq!((subject.as_str(), verified_email), ("unverified@example.com", None));
     assert_eq!(name.unwrap().as_str(), "unverified");
 }

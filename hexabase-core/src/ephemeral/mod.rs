@@ -11,10 +11,10 @@ pub use memory::MemoryEphemeral;
 
 use crate::error::Result;
 
-/// Data that is needed for minutes: sign-ins in progress, one-time codes, revocations, rate-limit buckets. Every entry
+/// Data that is needed for minutes: one-time codes, device authorizations, revocations, rate-limit buckets. Every entry
 /// has a TTL. Losing all entries inconveniences users but loses no durable data.
 ///
-/// Keys are short texts chosen by Hexabase (`login:…`). Values are bytes; secrets are hashed or sealed before they are
+/// Keys are short texts chosen by Hexabase (`code:…`). Values are bytes; secrets are hashed or sealed before they are
 /// stored. Keys with the same text before a `/` (`revoked/ses_…`) form a hash-tag group. An implementation that
 /// distributes keys over several servers stores a hash-tag group on one of them, so that a failure loses a group as a
 /// whole and never in part.

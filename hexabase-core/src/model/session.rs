@@ -27,6 +27,9 @@ pub struct Session {
     pub device: String,
     /// Address of the client; `None` if unknown.
     pub address: Option<String>,
+    /// Time at which the user authenticated at the provider; `None` if the provider neither stated it nor was told to
+    /// authenticate the user for this session.
+    pub authenticated_at: Option<Timestamp>,
     /// Time of the sign-in.
     pub created_at: Timestamp,
     /// Time at which a token was last issued.
@@ -63,6 +66,13 @@ impl Session {
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && now < self.expires_at
+    }
+
+    /// Returns the time of the user's authentication, as clients receive it (OpenID Connect `auth_time`): the time of
+    /// the sign-in if the provider stated none.
+    #[must_use]
+    pub fn auth_time(&self) -> Timestamp {
+        self.authenticated_at.unwrap_or(self.created_at)
     }
 }
 

@@ -34,6 +34,7 @@ CREATE TABLE sessions (
     grant_to_client json NOT NULL,
     device text NOT NULL,
     address text,
+    authenticated_at timestamptz,
     created_at timestamptz NOT NULL,
     used_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,

@@ -33,6 +33,7 @@ CREATE TABLE sessions (
     grant_to_client TEXT NOT NULL,
     device TEXT NOT NULL,
     address TEXT,
+    authenticated_at INTEGER,
     created_at INTEGER NOT NULL,
     used_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,

@@ -111,6 +111,7 @@ pub(super) fn session(name: &str, user: UserId, expires_at: Timestamp) -> Sessio
         }),
         device: "a browser".to_owned(),
         address: Some("192.0.2.7".to_owned()),
+        authenticated_at: Some(FIXTURE_TIME),
         created_at: FIXTURE_TIME,
         used_at: FIXTURE_TIME,
         expires_at,

@@ -69,6 +69,7 @@ impl Stored for Session {
             "grant_to_client",
             "device",
             "address",
+            "authenticated_at",
             "created_at",
             "used_at",
             "expires_at",
@@ -82,7 +83,8 @@ impl Stored for Session {
         row.text_or_null(self.refresh_hash).text_or_null(self.cookie_hash);
         row.json(&self.grant)?;
         row.text(&self.device).text_or_null(self.address.as_ref());
-        row.time(self.created_at).time(self.used_at).time(self.expires_at).time_or_null(self.revoked_at);
+        row.time_or_null(self.authenticated_at).time(self.created_at).time(self.used_at);
+        row.time(self.expires_at).time_or_null(self.revoked_at);
         row.version(self.version)?;
         Ok(())
     }
@@ -97,6 +99,7 @@ impl Stored for Session {
             grant: cells.json()?,
             device: cells.string()?,
             address: cells.string_or_null()?,
+            authenticated_at: cells.time_or_null()?,
             created_at: cells.time()?,
             used_at: cells.time()?,
             expires_at: cells.time()?,
