@@ -10,7 +10,7 @@ mod tests;
 use jiff::Timestamp;
 
 pub use assess::{Assessment, ReconcileIntervals, ReconcileOutcome, assess};
-pub use progress::{Progress, advance_task, new_task, steps_of};
+pub use progress::{Progress, advance_task, can_retry, new_task, steps_of, supersede, supersedes};
 
 use crate::model::{Phase, Power, Workspace};
 use crate::provisioner::ControlPlaneState;

@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 
 use super::assess::ReconcileOutcome;
+use super::{Intent, intent};
 use crate::id::{TaskId, UserId};
 use crate::model::{Phase, StepState, Task, TaskKind, TaskState, TaskStep, Workspace};
 use crate::provisioner::ControlPlaneState;
@@ -80,29 +81,69 @@ pub fn new_task(
     }
 }
 
+/// `true` if a new task of kind `new` takes the place of an open task of kind `old`: both have the same kind, they are
+/// suspension and resumption, or the workspace is deleted. So a workspace has at most one open task per kind.
+#[must_use]
+pub fn supersedes(new: TaskKind, old: TaskKind) -> bool {
+    match (new, old) {
+        (TaskKind::Delete, _)
+        | (TaskKind::Suspend, TaskKind::Resume)
+        | (TaskKind::Resume, TaskKind::Suspend) => true,
+        _ => new == old,
+    }
+}
+
+/// Ends an open task whose place a later operation takes.
+#[must_use]
+pub fn supersede(task: &Task, now: Timestamp) -> Task {
+    Task {
+        state: TaskState::Superseded,
+        updated_at: now,
+        finished_at: Some(now),
+        version: task.version.next(),
+        ..task.clone()
+    }
+}
+
+/// `true` if a failed task of this kind can be retried: the workspace is still meant to get there, and no open task of
+/// the workspace supersedes the retried one.
+#[must_use]
+pub fn can_retry(kind: TaskKind, workspace: &Workspace, open: &[Task]) -> bool {
+    let is_intended = match intent(workspace) {
+        Intent::Run => matches!(kind, TaskKind::Create | TaskKind::Update | TaskKind::Resume),
+        Intent::Suspend => matches!(kind, TaskKind::Update | TaskKind::Suspend),
+        Intent::Remove => kind == TaskKind::Delete,
+    };
+    is_intended && !open.iter().any(|task| supersedes(task.kind, kind))
+}
+
 /// Advances a task by the progress of a reconcile; `None` if the task is unchanged. `after` is the assessed workspace.
+/// A workspace in its target state leaves no task open: one that does not lead to this state ends as superseded.
 #[must_use]
 pub fn advance_task(task: &Task, after: &Workspace, progress: Progress, now: Timestamp) -> Option<Task> {
     let mut next = task.clone();
+    let observed = after.status.observed_generation >= task.generation;
     let covered = after.generation >= task.generation;
     let done = match task.kind {
-        TaskKind::Create | TaskKind::Update | TaskKind::Resume => {
-            after.status.phase == Phase::Ready && after.status.observed_generation >= task.generation
-        }
+        TaskKind::Create | TaskKind::Resume => after.status.phase == Phase::Ready && observed,
+        // A suspended workspace is as desired; the change itself is applied when it is resumed.
+        TaskKind::Update => matches!(after.status.phase, Phase::Ready | Phase::Suspended) && observed,
         TaskKind::Suspend => after.status.phase == Phase::Suspended && covered,
         TaskKind::Delete => false,
     };
+    let all_steps = done && (task.kind != TaskKind::Update || after.status.phase == Phase::Ready);
     let failing = after.status.failures > 0 || after.status.phase == Phase::Failed;
     next.state = match after.status.phase {
         _ if done => TaskState::Succeeded,
         Phase::Failed => TaskState::Failed,
+        Phase::Ready | Phase::Suspended if covered && after.is_reconciled() => TaskState::Superseded,
         _ => TaskState::Running,
     };
     if failing {
         next.attempts = next.attempts.saturating_add(1);
         next.last_error = format!("{}: {}", after.status.reason, after.status.message);
     }
-    advance_steps(&mut next.steps, done, progress, now);
+    advance_steps(&mut next.steps, all_steps, progress, now);
     if !next.state.is_open() {
         next.finished_at = Some(now);
     }

@@ -258,3 +258,20 @@ fn a_task_counts_its_failures_and_fails_with_its_workspace() {
     let failed = advance_task(&task, &refused, Progress::of(&rejection), at(2)).unwrap();
     assert_eq!((failed.state, failed.finished_at), (TaskState::Failed, Some(at(2))));
 }
+
+#[test]
+fn a_failed_task_is_retried_only_while_it_is_still_intended() {
+    use TaskKind::{Create, Delete, Resume, Suspend, Update};
+    let retryable = |workspace: &Workspace, open: &[crate::model::Task]| {
+        let kinds = [Create, Update, Suspend, Resume, Delete];
+        kinds.into_iter().filter(|kind| can_retry(*kind, workspace, open)).collect::<Vec<_>>()
+    };
+    let running = fixture::workspace("dev");
+    let suspended = Workspace { power: Power::Suspended, ..running.clone() };
+    let removed = Workspace { deletion_requested_at: Some(at(1)), ..running.clone() };
+    assert_eq!(retryable(&running, &[]), [Create, Update, Resume]);
+    assert_eq!(retryable(&suspended, &[]), [Update, Suspend]);
+    assert_eq!(retryable(&removed, &[]), [Delete]);
+    let open = new_task(fixture::id("t"), &running, Update, fixture::id("ann"), FIXTURE_TIME);
+    assert_eq!(retryable(&running, &[open]), [Create, Resume], "an update is open");
+}

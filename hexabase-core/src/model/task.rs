@@ -32,7 +32,7 @@ pub struct Task {
     pub created_at: Timestamp,
     /// Time of the last progress.
     pub updated_at: Timestamp,
-    /// Time at which the task succeeded or failed; `None` while it is open.
+    /// Time at which the task ended; `None` while it is open.
     pub finished_at: Option<Timestamp>,
     /// Version, incremented by every change.
     pub version: Version,
@@ -72,6 +72,8 @@ pub enum TaskState {
     Succeeded,
     /// Given up; can be retried.
     Failed,
+    /// Ended without completion, because a later operation takes its place. Cannot be retried.
+    Superseded,
 }
 
 string_enum!(TaskState {
@@ -79,7 +81,8 @@ string_enum!(TaskState {
     Running = "running",
     Succeeded = "succeeded",
     Failed = "failed",
-} else UnknownTaskState = "must be pending, running, succeeded or failed");
+    Superseded = "superseded",
+} else UnknownTaskState = "must be pending, running, succeeded, failed or superseded");
 
 impl TaskState {
     /// `true` if the task can still progress without a retry.

@@ -106,14 +106,19 @@ impl WorkspaceChange<'_> {
         self.workspace.generation + 1
     }
 
-    /// Adds a task that is complete when the tenant cluster has reached this change.
-    pub(super) fn task(&mut self, kind: TaskKind) -> TaskId {
+    /// Adds a task that is complete when the tenant cluster has reached this change, and ends the open tasks that it
+    /// supersedes.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(super) async fn task(&mut self, kind: TaskKind) -> Result<TaskId> {
         self.cluster_changed();
         let requested = Workspace { generation: self.next_generation(), ..self.workspace.clone() };
-        let task = lifecycle::new_task(self.id(), &requested, kind, self.caller.principal.user_id, self.now);
-        let id = task.id;
-        self.insert(task);
-        id
+        let changeset = std::mem::take(&mut self.changeset);
+        let (changeset, task) =
+            self.inner.add_task(self.caller, &requested, kind, self.now, changeset).await?;
+        self.changeset = changeset;
+        Ok(task.id)
     }
 
     pub(super) fn audit(
@@ -156,6 +161,28 @@ impl WorkspaceChange<'_> {
 }
 
 impl PlatformInner {
+    /// Adds a new task on `workspace`, which has the generation of the task, to a changeset, and ends the open tasks
+    /// that it supersedes. The changeset must check the version of the workspace.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(super) async fn add_task(
+        &self,
+        caller: &Caller,
+        workspace: &Workspace,
+        kind: TaskKind,
+        now: Timestamp,
+        mut changeset: Changeset,
+    ) -> Result<(Changeset, Task)> {
+        let open = self.store.list_open_tasks(workspace.organization_id, workspace.id).await?;
+        for task in open.iter().filter(|task| lifecycle::supersedes(kind, task.kind)) {
+            let ended = lifecycle::supersede(task, now);
+            changeset = changeset.insert(self.task_event(&ended)).update(ended);
+        }
+        let task = lifecycle::new_task(self.id(now), workspace, kind, caller.principal.user_id, now);
+        Ok((changeset.insert(task.clone()), task))
+    }
+
     /// Creates the live event for a new phase of a workspace.
     pub(crate) fn phase_event(&self, workspace: &Workspace) -> crate::model::Event {
         let status = &workspace.status;

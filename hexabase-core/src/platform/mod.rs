@@ -22,6 +22,8 @@ mod projects;
 mod roles;
 mod service_accounts;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod usage;
 mod users;
 mod workspace_members;

@@ -101,7 +101,7 @@ impl NodePools<'_> {
                     version: Version::FIRST,
                 };
                 change.workspace.node_pools.push(pool.clone());
-                let task_id = change.task(TaskKind::Update);
+                let task_id = change.task(TaskKind::Update).await?;
                 change.audit("node_pool.create", format!("{workspace}/{}", pool.id), (), &pool);
                 let changeset = self
                     .0
@@ -135,7 +135,7 @@ impl NodePools<'_> {
                 let position = pools.iter().position(|pool| pool.id == id);
                 let pool = pools.remove(position.ok_or_else(|| Error::not_found("node pool"))?);
                 require_version(expected, pool.version)?;
-                let task_id = change.task(TaskKind::Update);
+                let task_id = change.task(TaskKind::Update).await?;
                 change.audit("node_pool.delete", format!("{workspace}/{id}"), &pool, ());
                 let changeset = self
                     .0

@@ -186,7 +186,7 @@ impl Organizations<'_> {
                 deleting.deletion_requested_at.get_or_insert(now);
                 let mut changeset = Changeset::new().organization(deleting, now).audit(entry);
                 for workspace in workspaces.into_iter().filter(|ws| ws.deletion_requested_at.is_none()) {
-                    changeset = self.0.remove_workspace(caller, workspace, changeset).0;
+                    changeset = self.0.remove_workspace(caller, workspace, changeset).await?.0;
                 }
                 Ok((changeset, false))
             })
@@ -298,28 +298,29 @@ impl PlatformInner {
         }
     }
 
-    /// Adds the deletion request of a workspace, with its task, to a changeset.
-    pub(super) fn remove_workspace(
+    /// Adds the deletion request of a workspace, with its task, to a changeset. Ends all other open tasks.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(super) async fn remove_workspace(
         &self,
         caller: &Caller,
         mut workspace: Workspace,
         changeset: Changeset,
-    ) -> (Changeset, Task, Workspace) {
+    ) -> Result<(Changeset, Task, Workspace)> {
         let now = self.now();
         let (organization_id, id) = (workspace.organization_id, workspace.id);
         let entry = self.audit(caller, organization_id, "workspace.delete", id, &workspace, ());
         workspace.deletion_requested_at = Some(now);
         lifecycle::bump_generation(&mut workspace, now);
-        let by = caller.principal.user_id;
-        let task = lifecycle::new_task(self.id(now), &workspace, TaskKind::Delete, by, now);
+        let (changeset, task) = self.add_task(caller, &workspace, TaskKind::Delete, now, changeset).await?;
         let changeset = changeset
             .insert(self.phase_event(&workspace))
-            .insert(task.clone())
             .workspace(workspace.clone(), now)
             .audit(entry)
             .message(self.reconcile_message(organization_id, id));
         workspace.version = workspace.version.next();
         workspace.updated_at = now;
-        (changeset, task, workspace)
+        Ok((changeset, task, workspace))
     }
 }

@@ -45,7 +45,8 @@ impl Tasks<'_> {
     ///
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role and groups.
-    /// - `Conflict` with code `task_not_failed` for a task in another state.
+    /// - `Conflict` with code `task_not_failed` for a task in another state, or `task_superseded` if a later operation
+    ///   took its place.
     pub async fn retry(
         &self,
         caller: &Caller,
@@ -61,6 +62,12 @@ impl Tasks<'_> {
                 if before.state != TaskState::Failed {
                     let message = format!("only a failed task can be retried; this one is {}", before.state);
                     return Err(Error::conflict("task_not_failed", message));
+                }
+                let open = self.0.store.list_open_tasks(organization, workspace).await?;
+                if !lifecycle::can_retry(before.kind, &root, &open) {
+                    let message =
+                        "a later operation took the place of this task; request the operation again instead";
+                    return Err(Error::conflict("task_superseded", message));
                 }
                 let now = self.0.now();
                 let mut root = root;

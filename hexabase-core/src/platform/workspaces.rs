@@ -309,7 +309,10 @@ impl Workspaces<'_> {
                 }
                 let cluster_changes = change.workspace.plan_id != before.plan_id
                     || change.workspace.kubernetes_version != before.kubernetes_version;
-                let task_id = cluster_changes.then(|| change.task(TaskKind::Update));
+                let task_id = match cluster_changes {
+                    true => Some(change.task(TaskKind::Update).await?),
+                    false => None,
+                };
                 let after = change.workspace.clone();
                 change.audit("workspace.update", id, &before, &after);
                 let (changeset, workspace) = change.finish();
@@ -355,7 +358,7 @@ impl Workspaces<'_> {
                 }
                 require_version(expected, workspace.version)?;
                 let (changeset, task, workspace) =
-                    self.0.remove_workspace(caller, workspace, Changeset::new());
+                    self.0.remove_workspace(caller, workspace, Changeset::new()).await?;
                 Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
             })
             .await
@@ -420,7 +423,7 @@ impl Workspaces<'_> {
                 }
                 let before = change.workspace.power;
                 change.workspace.power = power;
-                let task_id = Some(change.task(kind));
+                let task_id = Some(change.task(kind).await?);
                 change.audit(action, id, before, power);
                 let (changeset, workspace) = change.finish();
                 Ok((changeset, WorkspaceTask { workspace, task_id }))

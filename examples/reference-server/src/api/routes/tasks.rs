@@ -32,7 +32,8 @@ struct TaskView {
     /// Operation: `create`, `update`, `suspend`, `resume` or `delete`.
     #[schema(example = "create")]
     kind: String,
-    /// State of the task: `pending`, `running`, `succeeded` or `failed`.
+    /// State of the task: `pending`, `running`, `succeeded`, `failed` or `superseded` (ended because a later operation
+    /// took its place).
     #[schema(example = "running")]
     state: String,
     /// Steps, in order.
@@ -47,7 +48,7 @@ struct TaskView {
     created_at: Timestamp,
     /// Time of the last progress.
     updated_at: Timestamp,
-    /// Time at which the task succeeded or failed; null while it is open.
+    /// Time at which the task ended; null while it is open.
     finished_at: Option<Timestamp>,
     /// Version, incremented by every change.
     version: u64,
@@ -120,6 +121,8 @@ async fn get(
 }
 
 /// Retry a failed task
+///
+/// Fails with `task_superseded` if a later operation took the place of the task.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/tasks/{tsk}/retry", tag = "Workspaces",
     params(TaskPath), responses((status = 202, body = TaskView), Problems),
     extensions(("x-hexabase-action" = json!("task.retry"))))]

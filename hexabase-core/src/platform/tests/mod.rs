@@ -1,0 +1,85 @@
+//! Tests of the services on in-memory backends and a manual clock.
+
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Caller, CreateOrganization, Platform, PlatformConfig};
+use crate::access::{Credential, Principal};
+use crate::clock::ManualClock;
+use crate::error::Result;
+use crate::fixture::{self, id};
+use crate::identity::ExternalIdentity;
+use crate::model::{Organization, Origin, Plan};
+use crate::name::{DisplayName, Email, HostClusterName, ProviderName, Slug};
+use crate::placement::HostCluster;
+use crate::provisioner::{Fleet, MemoryProvisioner};
+use crate::worker::Worker;
+
+/// Time that a control plane takes to start.
+const START_UP: Duration = Duration::from_secs(2);
+
+/// Platform in memory with the free plans `small` and `large`.
+struct Setup {
+    platform: Platform,
+    clock: Arc<ManualClock>,
+}
+
+impl Setup {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(configure: impl FnOnce(&mut PlatformConfig)) -> Self {
+        Self::with_plans(vec![fixture::plan("small"), fixture::plan("large")], configure)
+    }
+
+    fn with_plans(plans: Vec<Plan>, configure: impl FnOnce(&mut PlatformConfig)) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let provisioner = Arc::new(MemoryProvisioner::new(clock.clone(), START_UP));
+        let host = HostCluster::new(HostClusterName::parse("memory").unwrap());
+        let mut config = PlatformConfig::new("https://hexabase.example");
+        configure(&mut config);
+        let platform = Platform::builder("https://hexabase.example")
+            .with_plans(plans)
+            .with_clock(clock.clone())
+            .with_fleet(Fleet::new().with(host, provisioner))
+            .with_config(config)
+            .build()
+            .unwrap();
+        Self { platform, clock }
+    }
+
+    /// Signs a user in with the address `NAME@example.com`.
+    async fn sign_in(&self, name: &str) -> Caller {
+        let identity = ExternalIdentity {
+            subject: name.to_owned(),
+            verified_email: Some(email(name)),
+            name: Some(DisplayName::parse(name).unwrap()),
+        };
+        let provider = ProviderName::parse("dev").unwrap();
+        let user = self.platform.users().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
+        Caller::new(Principal { user_id: user.id, credential: Credential::Session(id("session")) })
+    }
+
+    async fn try_create_organization(&self, caller: &Caller, name: &str) -> Result<Organization> {
+        let (slug, display_name) = (Slug::parse(name).unwrap(), DisplayName::parse(name).unwrap());
+        let command = CreateOrganization { name: slug, display_name };
+        Ok(self.platform.organizations().create(caller, &command).await?.value)
+    }
+
+    async fn create_organization(&self, caller: &Caller, name: &str) -> Organization {
+        self.try_create_organization(caller, name).await.unwrap()
+    }
+
+    /// Advances the clock, and processes everything that is due then.
+    async fn run_worker(&self, advance: Duration) {
+        self.clock.advance(advance);
+        while Worker::new(self.platform.clone(), 8).run_once().await.unwrap() > 0 {}
+    }
+}
+
+fn email(name: &str) -> Email {
+    Email::parse(&format!("{name}@example.com")).unwrap()
+}
