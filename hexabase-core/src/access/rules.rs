@@ -22,8 +22,10 @@ const CLUSTER_SCOPED: [(&str, &[&str]); 8] = [
     ("storage.k8s.io", &["storageclasses", "volumeattachments", "csidrivers", "csinodes"]),
 ];
 
-/// Resources of a project that only Hexabase may change.
-const MANAGED_RESOURCES: [&str; 2] = ["resourcequotas", "limitranges"];
+/// Resources of a project that only Hexabase may change. A Role also applies to its own namespace as an object.
+const MANAGED_RESOURCES: [&str; 3] = ["resourcequotas", "limitranges", "namespaces"];
+/// API groups whose resource `serviceaccounts` has verbs for impersonation, which `*` includes.
+const IMPERSONATION_GROUPS: [&str; 2] = ["", "authentication.k8s.io"];
 const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -113,21 +115,61 @@ fn check_scope(rule: &Rule, at: &str, violations: &mut Vec<Violation>) {
             violations.push(violation(format!("{at}.resources"), &message));
         }
     }
-    let changes = rule.verbs.iter().any(|verb| !READ_VERBS.contains(&verb.as_str()));
-    let includes_managed = rule
-        .resources
-        .iter()
-        .any(|resource| MANAGED_RESOURCES.contains(&resource.as_str()) || resource == "*");
-    if names("") && includes_managed && changes {
-        let message = "must not allow changes of resourcequotas and limitranges; name the resources, or use read verbs only";
-        violations.push(violation(format!("{at}.resources"), message));
-    }
-    if names("")
-        && rule.resources.iter().any(|resource| resource == "serviceaccounts/token" || resource == "*/*")
+    if IMPERSONATION_GROUPS.iter().any(|group| names(group))
+        && rule.resources.iter().any(|resource| includes(resource, "serviceaccounts", None))
+        && rule.verbs.iter().any(|verb| verb == "*")
     {
         let message =
-            "must not include serviceaccounts/token, which grants the permissions of every ServiceAccount";
-        violations.push(violation(format!("{at}.resources"), message));
+            "must not be * for serviceaccounts, since it includes impersonate; name the resources and verbs";
+        violations.push(violation(format!("{at}.verbs"), message));
+    }
+    if names("") {
+        check_core_resources(rule, at, violations);
+    }
+}
+
+/// Checks the resources of the core API group in a well-formed rule.
+fn check_core_resources(rule: &Rule, at: &str, violations: &mut Vec<Violation>) {
+    let mut reject = |message: &str| violations.push(violation(format!("{at}.resources"), message));
+    let changes = rule.verbs.iter().any(|verb| !READ_VERBS.contains(&verb.as_str()));
+    let is_managed = |resource: &String| {
+        let base = resource.split('/').next().unwrap_or_default();
+        base == "*" || MANAGED_RESOURCES.contains(&base)
+    };
+    if changes && rule.resources.iter().any(is_managed) {
+        reject(
+            "must not allow changes of resourcequotas and limitranges or of their subresources, which */x includes; \
+             name the resources, or use read verbs only",
+        );
+    }
+    if rule.resources.iter().any(|resource| includes(resource, "serviceaccounts", Some("token"))) {
+        reject(
+            "must not include serviceaccounts/token, which grants the permissions of every ServiceAccount; name the resources",
+        );
+    }
+    if rule
+        .resources
+        .iter()
+        .any(|resource| ["pods", "services"].iter().any(|proxied| includes(resource, proxied, Some("proxy"))))
+    {
+        reject(
+            "must not include pods/proxy and services/proxy, through which the API server connects to any address; \
+             name the resources, and use pods/portforward",
+        );
+    }
+}
+
+/// `true` if an entry of a rule includes a resource, or one of its subresources
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referring-to-resources>): `*` includes all of
+/// both, and `*/x` includes the subresource `x` of every resource. `x/*` counts as all subresources of `x`.
+fn includes(entry: &str, resource: &str, subresource: Option<&str>) -> bool {
+    match (entry.split_once('/'), subresource) {
+        (None, None) => entry == "*" || entry == resource,
+        (None, Some(_)) => entry == "*",
+        (Some(_), None) => false,
+        (Some((base, inner)), Some(subresource)) => {
+            (base == "*" || base == resource) && (inner == "*" || inner == subresource)
+        }
     }
 }
 
@@ -191,6 +233,12 @@ mod tests {
             ("apps", "*", "*"),
             ("example.com", "*", "*"),
             ("", "resourcequotas", "list"),
+            ("", "resourcequotas/status", "get"),
+            ("", "*/log", "get"),
+            ("", "*/status", "get"),
+            ("", "serviceaccounts", "create"),
+            ("", "services", "*"),
+            ("apps", "*/scale", "patch"),
             (RBAC, "roles", "create"),
             ("storage.k8s.io", "csistoragecapacities", "get"),
         ] {
@@ -214,9 +262,25 @@ mod tests {
             (RBAC, "clusterroles", "get"),
             ("apiextensions.k8s.io", "customresourcedefinitions", "get"),
             ("", "resourcequotas", "delete"),
+            ("", "resourcequotas/status", "patch"),
+            ("", "limitranges/status", "update"),
             ("", "*", "delete"),
+            ("", "*", "get"),
+            ("", "*/status", "patch"),
+            ("", "*/status", "*"),
+            ("", "*/finalize", "update"),
+            ("", "namespaces/finalize", "update"),
             ("", "serviceaccounts/token", "create"),
+            ("", "serviceaccounts/*", "create"),
+            ("", "*/token", "create"),
             ("", "*/*", "create"),
+            ("", "serviceaccounts", "*"),
+            ("authentication.k8s.io", "serviceaccounts", "*"),
+            ("authentication.k8s.io", "*", "*"),
+            ("", "pods/proxy", "get"),
+            ("", "services/proxy", "create"),
+            ("", "services/*", "create"),
+            ("", "*/proxy", "get"),
         ] {
             assert!(!check_rules(&[rule(group, resource, verb)]).is_empty(), "{group} {resource} {verb}");
         }
@@ -244,16 +308,62 @@ mod tests {
         }
 
         #[test]
-        fn accepted_rules_do_not_allow_escalation(
-            group in proptest::sample::select(vec!["", "apps", RBAC, "*"]),
-            resource in proptest::sample::select(vec!["pods", "roles", "*", "*/*", "clusterroles", "rolebindings/x"]),
-            verb in proptest::sample::select(vec!["get", "create", "*", "bind", "escalate"]),
+        fn accepted_rules_allow_no_request_beyond_a_project(
+            groups in entries(&["", "apps", RBAC, "*", "authentication.k8s.io"]),
+            resources in entries(&[
+                "pods", "roles", "*", "*/*", "clusterroles", "rolebindings/x", "serviceaccounts", "namespaces",
+                "resourcequotas", "resourcequotas/status", "*/status", "*/token", "*/proxy", "*/finalize",
+                "services/proxy", "services/*", "*/log", "limitranges", "namespaces/status",
+            ]),
+            verbs in entries(&["get", "create", "patch", "*", "delete", "bind", "escalate", "impersonate"]),
         ) {
-            if check_rules(&[rule(group, resource, verb)]).is_empty() {
-                let includes_rbac = group == RBAC || group == "*";
-                prop_assert!(!(includes_rbac && verb == "*"));
-                prop_assert!(!["bind", "escalate", "impersonate"].contains(&verb));
+            let rule = Rule { api_groups: groups, resources, verbs, resource_names: Vec::new() };
+            if check_rules(std::slice::from_ref(&rule)).is_empty() {
+                for (group, resource, verbs) in REJECTED_REQUESTS {
+                    for verb in verbs {
+                        prop_assert!(!allows(&rule, group, resource, verb), "{verb} {group} {resource}: {rule:?}");
+                    }
+                }
             }
         }
+    }
+
+    const CHANGES: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
+
+    /// Requests that no custom role may allow: API group, resource and verbs.
+    const REJECTED_REQUESTS: [(&str, &str, &[&str]); 16] = [
+        ("", "resourcequotas", CHANGES),
+        ("", "resourcequotas/status", CHANGES),
+        ("", "limitranges", CHANGES),
+        ("", "namespaces", CHANGES),
+        ("", "namespaces/status", CHANGES),
+        ("", "namespaces/finalize", CHANGES),
+        ("", "serviceaccounts", &["impersonate"]),
+        ("", "serviceaccounts/token", CHANGES),
+        ("authentication.k8s.io", "serviceaccounts", &["impersonate:serviceaccount"]),
+        ("", "pods/proxy", &["get", "create", "update", "patch", "delete"]),
+        ("", "services/proxy", &["get", "create", "update", "patch", "delete"]),
+        ("", "nodes/proxy", &["get", "create"]),
+        (RBAC, "roles", &["escalate", "bind"]),
+        (RBAC, "clusterroles", &["get", "escalate", "bind"]),
+        ("", "users", &["impersonate"]),
+        ("", "groups", &["impersonate"]),
+    ];
+
+    fn entries(known: &[&'static str]) -> impl Strategy<Value = Vec<String>> {
+        let entry = proptest::sample::select(known.to_vec()).prop_map(str::to_owned);
+        proptest::collection::vec(entry, 1..3)
+    }
+
+    /// Decision of RBAC (`RuleAllows` of <https://github.com/kubernetes/kubernetes>, `pkg/apis/rbac/v1`).
+    fn allows(rule: &Rule, group: &str, resource: &str, verb: &str) -> bool {
+        let has =
+            |entries: &[String], value: &str| entries.iter().any(|entry| entry == "*" || entry == value);
+        let by_subresource = resource.split_once('/').is_some_and(|(_, inner)| {
+            rule.resources.iter().any(|entry| entry.strip_prefix("*/") == Some(inner))
+        });
+        has(&rule.verbs, verb)
+            && has(&rule.api_groups, group)
+            && (has(&rule.resources, resource) || by_subresource)
     }
 }

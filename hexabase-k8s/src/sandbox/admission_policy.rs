@@ -5,10 +5,10 @@
 
 use serde_json::Value;
 
-use super::authorization::User;
 use super::kinds::KindInfo;
 use super::response::{StatusError, StatusResult};
 use super::state::State;
+use super::write::WriteRequest;
 use crate::labels;
 use crate::render::tenant::admission_policy::{
     ADMISSION_POLICY_NAME, DENIAL_MESSAGE, EXEMPT_GROUPS, EXEMPT_USERS,
@@ -17,13 +17,14 @@ use crate::render::tenant::admission_policy::{
 const GROUP: &str = "admissionregistration.k8s.io";
 
 impl State {
-    /// Rejects a write to an object that Hexabase manages. `objects` are its state before and after the write.
+    /// Rejects a write to an object that Hexabase manages, or to a subresource of it. `objects` are its state before
+    /// and after the write.
     pub(super) fn check_admission_policy(
         &self,
-        user: &User,
-        kind: &KindInfo,
+        request: &WriteRequest<'_>,
         objects: &[&Value],
     ) -> StatusResult<()> {
+        let WriteRequest { kind, user, .. } = request;
         let name = objects.iter().find_map(|object| object["metadata"]["name"].as_str()).unwrap_or_default();
         if kind.group == GROUP && name != ADMISSION_POLICY_NAME {
             let message = "the sandbox supports no admission policy except Hexabase's own";
@@ -31,7 +32,7 @@ impl State {
         }
         let exempt = EXEMPT_USERS.contains(&user.name.as_str())
             || user.groups.iter().any(|group| EXEMPT_GROUPS.contains(&group.as_str()));
-        if exempt || !objects.iter().any(|object| is_managed(object)) || !self.policy_matches(kind) {
+        if exempt || !objects.iter().any(|object| is_managed(object)) || !self.policy_matches(request) {
             return Ok(());
         }
         Err(StatusError::forbidden(format!(
@@ -40,8 +41,13 @@ impl State {
         )))
     }
 
-    /// `true` if the policy exists, is bound, and covers this kind.
-    fn policy_matches(&self, kind: &KindInfo) -> bool {
+    /// `true` if the policy exists, is bound, and covers this kind or subresource.
+    fn policy_matches(&self, request: &WriteRequest<'_>) -> bool {
+        let KindInfo { group, plural, .. } = &request.kind;
+        let resources = match request.subresource() {
+            "" => vec![plural.clone()],
+            subresource => vec![format!("{plural}/{subresource}"), format!("{plural}/*")],
+        };
         let bound = self.get(GROUP, "validatingadmissionpolicybindings", "", ADMISSION_POLICY_NAME).is_some();
         let policy =
             self.get(GROUP, "validatingadmissionpolicies", "", ADMISSION_POLICY_NAME).filter(|_| bound);
@@ -49,10 +55,10 @@ impl State {
         let names = |rule: &Value, field: &str, value: &str| {
             rule[field].as_array().is_some_and(|values| values.iter().any(|named| named == value))
         };
-        rules
-            .into_iter()
-            .flatten()
-            .any(|rule| names(rule, "apiGroups", &kind.group) && names(rule, "resources", &kind.plural))
+        rules.into_iter().flatten().any(|rule| {
+            names(rule, "apiGroups", group)
+                && resources.iter().any(|resource| names(rule, "resources", resource))
+        })
     }
 }
 

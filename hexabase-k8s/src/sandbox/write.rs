@@ -62,7 +62,7 @@ impl WriteRequest<'_> {
         self.params.get("fieldManager").map_or(self.agent, String::as_str)
     }
 
-    fn subresource(&self) -> &str {
+    pub(super) fn subresource(&self) -> &str {
         self.target.subresource.as_deref().unwrap_or_default()
     }
 }
@@ -135,7 +135,7 @@ impl State {
         schema::set_defaults(kind, &mut body);
         self.apply_limit_ranges(kind, &mut body);
         self.admit_roles(request.user, kind, &body)?;
-        self.check_admission_policy(request.user, kind, &[&body])?;
+        self.check_admission_policy(request, &[&body])?;
         self.admit_to_quota(kind, &body)?;
         if request.is_dry_run() {
             return Ok(Stored { body: body.into(), managers: managers.into() }.with_managed_fields());
@@ -255,9 +255,7 @@ impl State {
         schema::check_metadata(kind, &body)?;
         schema::check_immutable(kind, before, &body)?;
         self.admit_roles(request.user, kind, &body)?;
-        if request.subresource().is_empty() {
-            self.check_admission_policy(request.user, kind, &[&body, before])?;
-        }
+        self.check_admission_policy(request, &[&body, before])?;
         if before["metadata"]["deletionTimestamp"].is_string() {
             reject_new_finalizers(kind, before, &body)?;
         }
@@ -304,7 +302,7 @@ impl State {
                 )));
             }
         }
-        self.check_admission_policy(request.user, &request.kind, &[&live.body])?;
+        self.check_admission_policy(request, &[&live.body])?;
         // With options in the body, `dryRun` in the URL is ignored.
         let dry_run = if options.is_null() { request.is_dry_run() } else { options["dryRun"][0] == "All" };
         if dry_run {
@@ -338,7 +336,7 @@ impl State {
         let selected: Vec<(Name, Value)> =
             selected.map(|(name, stored)| (name.clone(), stored.with_managed_fields())).collect();
         for (_, body) in &selected {
-            self.check_admission_policy(request.user, &request.kind, &[body])?;
+            self.check_admission_policy(request, &[body])?;
         }
         if !request.is_dry_run() {
             for (name, _) in &selected {

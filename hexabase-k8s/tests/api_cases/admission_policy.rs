@@ -46,6 +46,16 @@ pub(crate) async fn tenants_cannot_change_managed_objects(case: &TestCase) {
     for (name, labels) in [("managed", json!({ "hexabase.ai/managed": "true" })), ("tenant", json!({}))] {
         assert_eq!(case.send("POST", &roles(case, ""), JSON, role(name, labels)).await.0, 201);
     }
+    let quota = json!({
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": { "name": "managed", "labels": { "hexabase.ai/managed": "true" } },
+        "spec": { "hard": { "pods": "1" } },
+    });
+    assert_eq!(case.send("POST", &case.path("resourcequotas", ""), JSON, quota).await.0, 201);
+    let namespace = format!("/api/v1/namespaces/{}", case.namespace);
+    let label = |value: Value| json!({ "metadata": { "labels": { "hexabase.ai/managed": value } } });
+    assert_eq!(case.send("PATCH", &namespace, MERGE, label(json!("true"))).await.0, 200);
     let policy = admission_policy();
     let path = |object: &Object| {
         let Kind { group, version, plural, .. } = object.kind;
@@ -66,14 +76,24 @@ pub(crate) async fn tenants_cannot_change_managed_objects(case: &TestCase) {
             == 403
     })
     .await;
-    let unlabel = json!({ "metadata": { "labels": { "hexabase.ai/managed": null } } });
+    let unlabel = label(Value::Null);
+    let mut unlabelled_namespace = case.send("GET", &namespace, JSON, Value::Null).await.1;
+    unlabelled_namespace["metadata"]["labels"] = json!({});
+    let quota = case.path("resourcequotas", "managed");
+    let usage = json!({ "status": { "hard": { "pods": "100" }, "used": { "pods": "0" } } });
     let (none, created) = (Value::Null, role("created", json!({ "hexabase.ai/managed": "true" })));
     let attempts = [
         ("PATCH", managed_role.clone(), MERGE, change.clone()),
-        ("PATCH", managed_role.clone(), MERGE, unlabel),
+        ("PATCH", managed_role.clone(), MERGE, unlabel.clone()),
         ("DELETE", managed_role.clone(), JSON, none.clone()),
         ("DELETE", roles(case, "?labelSelector=hexabase.ai/managed"), JSON, none.clone()),
         ("POST", roles(case, ""), JSON, created),
+        ("PATCH", quota.clone(), MERGE, unlabel.clone()),
+        ("PATCH", format!("{quota}/status"), MERGE, unlabel.clone()),
+        ("PATCH", format!("{quota}/status"), MERGE, usage),
+        ("PATCH", namespace.clone(), MERGE, unlabel.clone()),
+        ("PATCH", format!("{namespace}/status"), MERGE, unlabel),
+        ("PUT", format!("{namespace}/finalize"), JSON, unlabelled_namespace),
     ];
     for (method, path, media_type, body) in attempts {
         let (code, response) = user.send(method, &path, media_type, body).await;

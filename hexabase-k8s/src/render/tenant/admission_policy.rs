@@ -32,6 +32,9 @@ pub(super) fn objects() -> [Object; 2] {
 
 fn policy() -> Value {
     let rule = |group: &str, resources: &[&str]| {
+        // A write to a subresource such as `resourcequotas/status` can change labels as well.
+        let resources: Vec<String> =
+            resources.iter().flat_map(|resource| [(*resource).to_owned(), format!("{resource}/*")]).collect();
         json!({
             "apiGroups": [group],
             "apiVersions": ["v1"],
