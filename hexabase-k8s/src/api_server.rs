@@ -153,14 +153,21 @@ impl ApiServer {
         self.with_timeout(self.list_pages(kind, namespace, params, Request::list)).await
     }
 
-    /// Returns only the metadata of all objects of a kind in a namespace that match a label selector.
+    /// `true` if an object of a kind in a namespace matches a label selector. At most one object is read.
+    pub(crate) async fn exists(&self, kind: Kind, namespace: &str, selector: &str) -> Result<bool> {
+        let params = ListParams::default().labels(selector).limit(1);
+        let request = Request::new(path(kind, Some(namespace))).list_metadata(&params);
+        let response = self.send(request.map_err(invalid_request)?).await?;
+        Ok(response.get("items").and_then(Value::as_array).is_some_and(|items| !items.is_empty()))
+    }
+
+    /// Returns only the metadata of all objects of a kind in a namespace that match the list parameters.
     pub(crate) async fn list_metadata(
         &self,
         kind: Kind,
         namespace: &str,
-        selector: &str,
+        params: ListParams,
     ) -> Result<Vec<Value>> {
-        let params = ListParams::default().labels(selector);
         self.with_timeout(self.list_pages(kind, Some(namespace), params, Request::list_metadata)).await
     }
 

@@ -1,5 +1,9 @@
 //! Labels and annotations of the objects that Hexabase manages.
 
+use serde_json::Value;
+
+use crate::object::Kind;
+
 /// Field manager of all objects that Hexabase applies.
 pub const FIELD_MANAGER: &str = "hexabase";
 
@@ -54,3 +58,51 @@ pub(crate) const PAUSED_DATE: &str = "loft.sh/paused-date";
 
 /// Platform that the API server of a sandbox reports in its version.
 pub(crate) const SANDBOX_PLATFORM: &str = "sandbox";
+
+/// Kinds of objects on a host that both Hexabase and a tenant's syncer create.
+const SYNCED_KINDS: [Kind; 4] = [Kind::CONFIG_MAP, Kind::SECRET, Kind::SERVICE, Kind::INGRESS];
+
+/// Restricts a selector by Hexabase's labels to the objects that Hexabase created: the syncer copies the labels of a
+/// tenant's objects to the host, and then adds [`SYNCED_BY`].
+///
+/// Kinds that the syncer cannot create are not restricted. It may patch StatefulSets, and would hide its own control
+/// plane from Hexabase by the label.
+pub(crate) fn own_objects(kind: Kind, selector: &str) -> String {
+    match SYNCED_KINDS.contains(&kind) {
+        true => format!("{selector},!{SYNCED_BY}"),
+        false => selector.to_owned(),
+    }
+}
+
+/// `true` for an object that a tenant's syncer created on the host.
+pub(crate) fn is_synced(kind: Kind, body: &Value) -> bool {
+    let labels = body.pointer("/metadata/labels");
+    SYNCED_KINDS.contains(&kind) && labels.is_some_and(|labels| labels.get(SYNCED_BY).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::render::host::{possible_kinds, possible_syncer_rules};
+
+    #[test]
+    fn every_kind_that_the_syncer_creates_is_restricted() {
+        for kind in possible_kinds() {
+            let is_created_by_syncer = possible_syncer_rules().any(|(group, resource, verbs)| {
+                group == kind.group && resource == kind.plural && verbs.contains(&"create")
+            });
+            let selector = own_objects(kind, WORKSPACE);
+            assert_eq!(selector.ends_with(",!vcluster.loft.sh/managed-by"), is_created_by_syncer, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn only_objects_with_the_label_of_the_syncer_are_synced() {
+        let synced = json!({ "metadata": { "labels": { WORKSPACE: "ws-1", SYNCED_BY: "" } } });
+        assert!(is_synced(Kind::CONFIG_MAP, &synced) && !is_synced(Kind::STATEFUL_SET, &synced));
+        assert!(!is_synced(Kind::CONFIG_MAP, &json!({ "metadata": { "labels": { WORKSPACE: "ws-1" } } })));
+        assert!(!is_synced(Kind::CONFIG_MAP, &json!({})));
+    }
+}

@@ -189,15 +189,18 @@ impl VClusterProvisioner {
             [Kind::INGRESS, Kind::POD_DISRUPTION_BUDGET].into_iter().partition(is_desired);
         let mut all = kinds(&self.config);
         all.extend(additional.into_iter().filter(|kind| !all.contains(kind)).collect::<Vec<_>>());
-        let mut found = list_objects(&self.host, &all, Some(&target.name), &selector).await?;
+        let own_objects = |kind| labels::own_objects(kind, &selector);
+        let mut found = list_objects(&self.host, &all, Some(&target.name), own_objects).await?;
         if let Some(namespace) = self.host.find(Kind::NAMESPACE, "", &target.name).await? {
             let key =
                 ObjectKey { kind: Kind::NAMESPACE, namespace: String::new(), name: target.name.clone() };
             found.insert(key, namespace);
         }
         for kind in former {
-            found.extend(self.list_if_permitted(kind, target, &selector).await?);
+            found.extend(self.list_if_permitted(kind, target, &own_objects(kind)).await?);
         }
+        // An API server that ignores a part of the selector must not make Hexabase delete objects of the tenant.
+        found.retain(|key, body| !labels::is_synced(key.kind, body));
         Ok(found)
     }
 
@@ -226,7 +229,7 @@ impl VClusterProvisioner {
         let listed = async {
             let namespaces = api.list(Kind::NAMESPACE, None, "").await?;
             let selector = format!("{}=true", labels::MANAGED);
-            let actual = list_objects(&api, &TENANT_KINDS, None, &selector).await?;
+            let actual = list_objects(&api, &TENANT_KINDS, None, |_| selector.clone()).await?;
             Ok((namespaces, actual))
         };
         let (namespaces, actual) = match listed.await {
@@ -321,16 +324,17 @@ async fn try_join_bounded<T: Send>(work: Vec<BoxFuture<'_, Result<T>>>) -> Resul
     stream::iter(work).buffer_unordered(APPLY_CONCURRENCY).try_collect().await
 }
 
-/// Lists all objects of several kinds.
+/// Lists all objects of several kinds, each by its label selector.
 async fn list_objects(
     api: &ApiServer,
     kinds: &[Kind],
     namespace: Option<&str>,
-    selector: &str,
+    selector: impl Fn(Kind) -> String,
 ) -> Result<Objects> {
     let mut lists = Vec::with_capacity(kinds.len());
     for kind in kinds.iter().copied() {
-        lists.push(async move { Ok((kind, api.list(kind, namespace, selector).await?)) }.boxed());
+        let selector = selector(kind);
+        lists.push(async move { Ok((kind, api.list(kind, namespace, &selector).await?)) }.boxed());
     }
     let mut objects = Objects::new();
     for (kind, bodies) in try_join_bounded(lists).await? {

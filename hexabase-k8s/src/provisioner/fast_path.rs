@@ -4,6 +4,7 @@
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::provisioner::Observation;
+use kube::api::ListParams;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -50,7 +51,8 @@ impl VClusterProvisioner {
     /// Returns the resource versions of the control plane's Secrets, without those that belong to workloads.
     async fn secret_versions(&self, target: &TenantTarget) -> Result<Versions> {
         let selector = format!("!{}", labels::SYNCED_BY);
-        let secrets = self.host.list_metadata(Kind::SECRET, &target.name, &selector).await?;
+        let own = ListParams::default().labels(&selector);
+        let secrets = self.host.list_metadata(Kind::SECRET, &target.name, own).await?;
         let version = |body: &Value| {
             (ObjectKey::of(Kind::SECRET, body), text(body, "/metadata/resourceVersion").to_owned())
         };

@@ -314,7 +314,8 @@ impl MetadataCache {
             plural: kind.plural.to_owned(),
         };
         let objects: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(host.clone(), &resource);
-        let events = watcher(objects, watcher::Config::default().labels(labels::WORKSPACE));
+        let selector = labels::own_objects(kind, labels::WORKSPACE);
+        let events = watcher(objects, watcher::Config::default().labels(&selector));
         pin_mut!(events);
         let mut all = Versions::new();
         loop {

@@ -73,7 +73,7 @@ impl VClusterProvisioner {
     /// Evicts the tenant's pods from a node as far as their disruption budgets allow. Returns `true` if none is left.
     async fn evict_pods(&self, target: &TenantTarget, node: &HostNode) -> Result<bool> {
         let on_node = ListParams::default().fields(&format!("spec.nodeName={}", node.name));
-        let pods = self.host.list_by(Kind::POD, Some(&target.name), on_node).await?;
+        let pods = self.host.list_metadata(Kind::POD, &target.name, on_node).await?;
         for pod in pods.iter().filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none()) {
             match self.host.evict(&target.name, text(pod, "/metadata/name")).await {
                 Err(error) if error.kind() == ErrorKind::RateLimited => {

@@ -81,13 +81,18 @@ impl VClusterProvisioner {
             return Ok(ControlPlaneState::Stopping);
         }
         let selector = format!("{}={}", labels::SYNCED_BY, target.name);
-        let left = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
-        Ok(if left.is_empty() { ControlPlaneState::Stopped } else { ControlPlaneState::Stopping })
+        let left = self.host.exists(Kind::POD, &target.name, &selector).await?;
+        Ok(if left { ControlPlaneState::Stopping } else { ControlPlaneState::Stopped })
     }
 
     /// Determines why the control plane is not ready from its pods, or from events if it has no pods.
     async fn not_ready(&self, target: &TenantTarget, sets: &StatefulSets) -> Result<ControlPlaneState> {
-        let selector = format!("app in ({CONTROL_PLANE},{ETCD}),{}={}", labels::RELEASE, target.name);
+        let selector = format!(
+            "app in ({CONTROL_PLANE},{ETCD}),{}={},!{}",
+            labels::RELEASE,
+            target.name,
+            labels::SYNCED_BY
+        );
         let pods = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
         let has_pods = |set: &Value| pods.iter().any(|pod| app(pod) == app(set));
         let mut waiting = "the control plane pod is starting";

@@ -1,6 +1,7 @@
 //! A compromised tenant API server does no harm beyond its own tenant.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,15 +10,19 @@ use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::fixture::{self, FIXTURE_TIME};
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_core::secret::SecretString;
+use hexabase_k8s::render::host_objects;
 use hexabase_k8s::sandbox::Sandbox;
 use hexabase_k8s::{HostConfig, ServiceConnector, TenantConnector, VClusterProvisioner};
+use http_body_util::BodyExt as _;
 use kube::Client;
+use kube::client::Body;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::host_setup::{eventually, sandbox_with};
+use super::host_setup::{eventually, get, sandbox_with, send};
 
 /// Maximum duration of a call that involves a compromised tenant.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -252,4 +257,131 @@ async fn an_error_of_a_tenant_is_not_reported_as_an_internal_error() {
     let provisioner = tenants.provisioner(server.uri(), kubeconfig(&server.uri(), &json!({})));
     let error = provisioner.apply(&tenants.compromised).await.unwrap_err();
     assert_ne!(error.kind(), ErrorKind::Unexpected);
+}
+
+/// Number of ConfigMaps of a tenant that carry the labels of Hexabase.
+const LABELLED_CONFIG_MAPS: usize = 2_000;
+
+/// Traffic of a client since it was last reset.
+#[derive(Debug, Default)]
+struct Traffic {
+    requests: AtomicUsize,
+    /// Bytes of responses, except those of watches.
+    response_bytes: AtomicUsize,
+    /// Bytes of watches.
+    watch_bytes: AtomicUsize,
+}
+
+impl Traffic {
+    fn reset(&self) {
+        for counter in [&self.requests, &self.response_bytes, &self.watch_bytes] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Client of the host whose traffic is counted, watches included.
+fn counting_client(sandbox: &Sandbox) -> (Client, Arc<Traffic>) {
+    let (client, traffic) = (sandbox.host_client(), Arc::new(Traffic::default()));
+    let service = {
+        let traffic = traffic.clone();
+        tower::service_fn(move |request: http::Request<Body>| {
+            let (client, traffic) = (client.clone(), traffic.clone());
+            async move {
+                traffic.requests.fetch_add(1, Ordering::Relaxed);
+                let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+                let response = client.send(request).await?;
+                Ok::<_, kube::Error>(response.map(|body| {
+                    body.map_frame(move |frame| {
+                        let bytes = frame.data_ref().map_or(0, |data| data.len());
+                        let counter = if is_watch { &traffic.watch_bytes } else { &traffic.response_bytes };
+                        counter.fetch_add(bytes, Ordering::Relaxed);
+                        frame
+                    })
+                }))
+            }
+        })
+    };
+    (Client::new(service, "default"), traffic)
+}
+
+/// ConfigMap that a tenant labelled like an object of Hexabase, as the syncer copies it to the host.
+fn labelled_config_map(tenant: &TenantCluster, number: usize) -> Value {
+    let mut labels =
+        host_objects(tenant, &HostConfig::default()).unwrap()[0].body["metadata"]["labels"].clone();
+    labels["vcluster.loft.sh/managed-by"] = json!(tenant.target.name);
+    labels["vcluster.loft.sh/namespace"] = json!("shop");
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": { "name": format!("map-{number}-x-shop-x-{}", tenant.target.name), "labels": labels },
+        "data": { "text": "a".repeat(1_000) },
+    })
+}
+
+/// Ready tenant on a host whose provisioner has a counting client.
+async fn counted_tenant() -> (Sandbox, Arc<VClusterProvisioner>, Arc<Traffic>, TenantCluster) {
+    let sandbox = sandbox_with(&[]).await;
+    let (client, traffic) = counting_client(&sandbox);
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), HostConfig::default());
+    let tenant = fixture::tenant_cluster("shop");
+    eventually("applied", || async { provisioner.apply(&tenant).await.map(|applied| applied.tenant) })
+        .await
+        .unwrap();
+    eventually("clean", || async { Ok(provisioner.plan(&tenant).await?.is_empty()) }).await.unwrap();
+    (sandbox, Arc::new(provisioner), traffic, tenant)
+}
+
+#[tokio::test]
+async fn synced_objects_with_labels_of_hexabase_are_neither_listed_nor_deleted() {
+    let (sandbox, provisioner, traffic, tenant) = counted_tenant().await;
+    let reconcile = || async {
+        traffic.reset();
+        assert_eq!(provisioner.plan(&tenant).await.unwrap(), []);
+        assert!(provisioner.apply(&tenant).await.unwrap().tenant);
+        (traffic.requests.load(Ordering::Relaxed), traffic.response_bytes.load(Ordering::Relaxed))
+    };
+    let before = reconcile().await;
+    let admin = sandbox.host_client();
+    let config_maps = format!("/api/v1/namespaces/{}/configmaps", tenant.target.name);
+    let existing = get(&admin, &config_maps).await["items"].as_array().unwrap().len();
+    for number in 0..LABELLED_CONFIG_MAPS {
+        assert_eq!(send(&admin, "POST", &config_maps, &labelled_config_map(&tenant, number)).await, 201);
+    }
+    let after = reconcile().await;
+    assert_eq!(after.0, before.0, "requests");
+    assert!(after.1 < before.1 + 10_000, "{} bytes instead of {}", after.1, before.1);
+    let left = get(&admin, &config_maps).await["items"].as_array().unwrap().len();
+    assert_eq!(left, existing + LABELLED_CONFIG_MAPS);
+}
+
+#[tokio::test]
+async fn synced_objects_with_labels_of_hexabase_are_not_watched() {
+    let (sandbox, provisioner, traffic, tenant) = counted_tenant().await;
+    let mut watch = JoinSet::new();
+    let watching = provisioner.clone();
+    watch.spawn(async move { watching.watch(&|_| ()).await });
+    let is_unchanged = || async { Ok(provisioner.unchanged(&tenant).await?.is_some()) };
+    eventually("unchanged", || async {
+        provisioner.observe(&tenant.target).await?;
+        provisioner.plan(&tenant).await?;
+        is_unchanged().await
+    })
+    .await
+    .unwrap();
+
+    traffic.reset();
+    let admin = sandbox.host_client();
+    let config_maps = format!("/api/v1/namespaces/{}/configmaps", tenant.target.name);
+    for number in 0..LABELLED_CONFIG_MAPS {
+        assert_eq!(send(&admin, "POST", &config_maps, &labelled_config_map(&tenant, number)).await, 201);
+    }
+    assert!(is_unchanged().await.unwrap());
+    // A watch reports the changes of a kind in their order, so the others have passed once this one is seen.
+    let mut own = labelled_config_map(&tenant, LABELLED_CONFIG_MAPS);
+    own["metadata"]["labels"].as_object_mut().unwrap().remove("vcluster.loft.sh/managed-by");
+    assert_eq!(send(&admin, "POST", &config_maps, &own).await, 201);
+    eventually("the stray object is seen", || async { Ok(!is_unchanged().await?) }).await.unwrap();
+    let watched = traffic.watch_bytes.load(Ordering::Relaxed);
+    assert!(watched < 10_000, "{watched} bytes");
 }
