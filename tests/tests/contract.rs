@@ -12,6 +12,7 @@ use hexabase_core::ephemeral::Rate;
 use hexabase_core::platform::PlatformConfig;
 use hexabase_tests::{Client, Response, TestApp, TestUser};
 use http_body_util::BodyExt as _;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -407,4 +408,27 @@ async fn a_user_with_an_invited_address_can_accept_the_invitation() {
     assert_eq!(idempotent.send_ok(Method::POST, accept, &by_id).await, joined);
     assert_eq!(bob.client.send(Method::POST, accept, &by_id).await.status, StatusCode::NOT_FOUND);
     assert_eq!(bob.client.get("/auth/me").await["invitations"], json!([]));
+}
+
+#[tokio::test]
+async fn made_up_methods_add_a_constant_number_of_series() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let app = TestApp::new().await;
+    let client = app.anonymous();
+    let send_made_up = async |number: u32| {
+        let method = Method::from_bytes(format!("METHOD{number}").as_bytes()).unwrap();
+        for path in ["/healthz", "/api/v1/info", &format!("/no-such-path/{number}")] {
+            let response = client.send(method.clone(), path, &Value::Null).await;
+            assert!(response.status.is_client_error(), "{method} {path}: {}", response.status);
+        }
+    };
+    let series = || recorder.handle().render().lines().count();
+    send_made_up(0).await;
+    let first = series();
+    for number in 1..1_000 {
+        send_made_up(number).await;
+    }
+    assert_eq!(series(), first);
+    assert!(recorder.handle().render().contains("method=\"other\""));
 }

@@ -13,6 +13,8 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
+use crate::api::ProbeResults;
+
 /// Handle of the API's state. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -21,6 +23,7 @@ struct Inner {
     state: AppState,
     /// OpenAPI document in its serialized form, written at the first request.
     document: OnceLock<String>,
+    probes: ProbeResults,
 }
 
 /// State of an [`App`].
@@ -81,12 +84,17 @@ impl App {
     /// Creates an API with this state.
     #[must_use]
     pub fn assemble(state: AppState) -> Self {
-        Self(Arc::new(Inner { state, document: OnceLock::new() }))
+        Self(Arc::new(Inner { state, document: OnceLock::new(), probes: ProbeResults::default() }))
     }
 
     /// Returns the serialized OpenAPI document; `write` produces it at the first call.
     pub(crate) fn document(&self, write: impl FnOnce() -> String) -> &str {
         self.0.document.get_or_init(write)
+    }
+
+    /// Returns the recent results of probes.
+    pub(crate) fn probes(&self) -> &ProbeResults {
+        &self.0.probes
     }
 }
 

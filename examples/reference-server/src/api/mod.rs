@@ -17,6 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use crate::app::App;
 pub use openapi::document;
 use problem::ApiError;
+pub(crate) use routes::ProbeResults;
 
 /// Returns the router of the API, without a listener.
 pub fn router(app: App) -> Router {

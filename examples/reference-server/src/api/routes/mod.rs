@@ -41,6 +41,8 @@ mod workspaces;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use system::ProbeResults;
+
 use crate::app::App;
 
 /// Schemas that contain themselves, which the derive of a response does not register.

@@ -1,7 +1,7 @@
 //! Health, readiness, metrics and information of the server.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -9,8 +9,10 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::{BoxFuture, join_all};
+use hexabase_core::Platform;
 use hexabase_core::error::Result;
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,6 +29,41 @@ pub(super) fn router() -> OpenApiRouter<App> {
 
 /// Maximum time for a backend to respond to a readiness check.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for which the result of a probe is reused.
+const PROBE_RESULT_LIFETIME: Duration = Duration::from_millis(100);
+
+/// Recent results of the probes that query backends. These probes are open to strangers, so the number of queries does
+/// not depend on the number of requests.
+#[derive(Debug, Default)]
+pub(crate) struct ProbeResults {
+    readiness: RecentResult<Readiness>,
+    gauges: RecentResult<()>,
+}
+
+/// Result of a query that runs at most once at a time; concurrent requests share it.
+#[derive(Debug)]
+struct RecentResult<T>(Mutex<Option<(Instant, T)>>);
+
+impl<T> Default for RecentResult<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T: Clone> RecentResult<T> {
+    /// Returns the recent result, or runs the query if there is none.
+    async fn get(&self, query: impl Future<Output = T>) -> T {
+        let mut recent = self.0.lock().await;
+        match &*recent {
+            Some((at, result)) if at.elapsed() < PROBE_RESULT_LIFETIME => result.clone(),
+            _ => {
+                let result = query.await;
+                *recent = Some((Instant::now(), result.clone()));
+                result
+            }
+        }
+    }
+}
 
 /// Health of the process.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +79,7 @@ async fn healthz() -> Json<Health> {
 }
 
 /// Readiness of the process and its backends.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct Readiness {
     /// `ok` if all backends respond, `unavailable` otherwise.
     status: &'static str,
@@ -55,7 +92,14 @@ struct Readiness {
 #[utoipa::path(get, path = "/readyz", tag = "System", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 async fn readyz(State(app): State<App>) -> Response {
-    let platform = &app.platform;
+    let readiness = app.probes().readiness.get(ping_backends(&app.platform)).await;
+    if readiness.status == "ok" {
+        return Json(readiness).into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(readiness)).into_response()
+}
+
+async fn ping_backends(platform: &Platform) -> Readiness {
     let mut checks: Vec<(String, BoxFuture<'_, Result<()>>)> = vec![
         ("store".to_owned(), platform.store().ping()),
         ("ephemeral".to_owned(), platform.ephemeral().ping()),
@@ -79,11 +123,8 @@ async fn readyz(State(app): State<App>) -> Response {
         (name, state)
     });
     let backends: BTreeMap<_, _> = join_all(states).await.into_iter().collect();
-    if backends.values().all(|state| *state == "ok") {
-        return Json(Readiness { status: "ok", backends }).into_response();
-    }
-    let unavailable = Readiness { status: "unavailable", backends };
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(unavailable)).into_response()
+    let all_ok = backends.values().all(|state| *state == "ok");
+    Readiness { status: if all_ok { "ok" } else { "unavailable" }, backends }
 }
 
 /// Get the metrics of the process, for Prometheus
@@ -91,9 +132,14 @@ async fn readyz(State(app): State<App>) -> Response {
     responses((status = 200, content_type = "text/plain", body = String)))]
 async fn metrics(State(app): State<App>) -> Response {
     let Some(handle) = &app.metrics else { return StatusCode::NO_CONTENT.into_response() };
+    app.probes().gauges.get(update_gauges(&app.platform)).await;
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response()
+}
+
+async fn update_gauges(platform: &Platform) {
     for (name, count) in [
-        ("hexabase_outbox_messages", app.platform.store().count_outbox().await),
-        ("hexabase_queue_messages", app.platform.queue().depth().await),
+        ("hexabase_outbox_messages", platform.store().count_outbox().await),
+        ("hexabase_queue_messages", platform.queue().depth().await),
     ] {
         match count {
             #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay far below 2^53")]
@@ -101,7 +147,6 @@ async fn metrics(State(app): State<App>) -> Response {
             Err(error) => tracing::warn!(name, ?error, "reading metric failed; metric omitted or outdated"),
         }
     }
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response()
 }
 
 /// Version and backends of the server.
