@@ -64,8 +64,12 @@ impl BenchPlatform {
         let mut worker_task = JoinSet::new();
         worker_task.spawn(async move { worker.run(std::future::pending()).await });
         let email = Email::parse("ann@example.com").unwrap();
-        let identity =
-            ExternalIdentity { subject: "ann".to_owned(), verified_email: Some(email), name: None, auth_time: None };
+        let identity = ExternalIdentity {
+            subject: "ann".to_owned(),
+            verified_email: Some(email),
+            name: None,
+            auth_time: None,
+        };
         let provider = ProviderName::parse("bench").unwrap();
         let user = platform.users().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
         let session = platform.ids().id(platform.clock().now());

@@ -21,7 +21,12 @@ async fn create_workspace(platform: &Platform, name: &str, user: &str) -> Result
     let provider = check.field("provider", ProviderName::parse("proxy"));
     let (name, email, provider) = check.all((name, email, provider))?;
 
-    let identity = ExternalIdentity { subject: user.to_owned(), verified_email: Some(email), name: None, auth_time: None };
+    let identity = ExternalIdentity {
+        subject: user.to_owned(),
+        verified_email: Some(email),
+        name: None,
+        auth_time: None,
+    };
     let user_id = platform.users().sign_in(&provider, &identity, &Origin::default()).await?.id;
     let session = platform.ids().id(platform.clock().now());
     let caller = Caller::new(Principal { user_id, credential: Credential::Session(session) });

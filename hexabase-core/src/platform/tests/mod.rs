@@ -57,6 +57,7 @@ impl Setup {
             subject: name.to_owned(),
             verified_email: Some(email(name)),
             name: Some(DisplayName::parse(name).unwrap()),
+            auth_time: None,
         };
         let provider = ProviderName::parse("dev").unwrap();
         let user = self.platform.users().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
