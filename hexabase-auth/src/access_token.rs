@@ -38,6 +38,9 @@ struct Claims<'a> {
     client_id: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scope: Option<Cow<'a, str>>,
+    /// Id of the authorization code that the token was issued for, if its session is not for this code alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code_id: Option<Cow<'a, str>>,
 }
 
 /// Audience (`aud`) of an access token.
@@ -65,6 +68,8 @@ pub(crate) struct AccessClaims {
     pub(crate) user_id: UserId,
     pub(crate) session_id: SessionId,
     pub(crate) for_client: Option<Arc<AuthorizedClient>>,
+    /// Id of the authorization code that the token was issued for, if its session is not for this code alone.
+    pub(crate) code_id: Option<Arc<str>>,
     pub(crate) expires_at: i64,
 }
 
@@ -76,6 +81,8 @@ pub(crate) struct NewAccessToken<'a> {
     pub(crate) session: SessionId,
     /// Client id and granted scope; `None` for a token of the user's own session.
     pub(crate) for_client: Option<(&'a str, &'a str)>,
+    /// Id of the authorization code that the token is issued for, if its session is not for this code alone.
+    pub(crate) code_id: Option<&'a str>,
 }
 
 /// Issues and verifies access tokens. A signature is verified once per token: the claims are cached by the hash of the
@@ -130,6 +137,7 @@ impl AccessTokens {
             jti: Cow::Borrowed(jti.as_str()),
             client_id: new_token.for_client.map(|(client, _)| Cow::Borrowed(client)),
             scope: new_token.for_client.map(|(_, scope)| Cow::Borrowed(scope)),
+            code_id: new_token.code_id.map(Cow::Borrowed),
         };
         jwt::sign(key, TokenType::Access, &claims)
     }
@@ -171,6 +179,7 @@ impl AccessTokens {
             for_client: for_client.map(|(client_id, scope)| {
                 Arc::new(AuthorizedClient { client_id: client_id.into_owned(), scope: scope.into_owned() })
             }),
+            code_id: claims.code_id.as_deref().map(Arc::from),
             expires_at: claims.exp,
         })
     }

@@ -194,7 +194,7 @@ impl Auth {
         if claims.audience != Audience::Api {
             return Err(invalid_credentials());
         }
-        self.require_not_revoked(claims.session_id).await?;
+        self.require_token_not_revoked(&claims).await?;
         Ok(Principal { user_id: claims.user_id, credential: Credential::Session(claims.session_id) })
     }
 
@@ -266,7 +266,7 @@ impl Auth {
         self.platform.ephemeral().put_visible(&keys, self.revocation_ttl()).await
     }
 
-    fn revocation_ttl(&self) -> Duration {
+    pub(crate) fn revocation_ttl(&self) -> Duration {
         self.config.access_token_lifetime + Duration::from_secs(60)
     }
 

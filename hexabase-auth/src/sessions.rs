@@ -128,7 +128,8 @@ impl Auth {
 
     async fn issue_token_pair(&self, session: &Session, verifier: &Verifier) -> Result<TokenPair> {
         let (user, id) = (session.user_id, session.id);
-        let new_token = NewAccessToken { audience: Audience::Api, user, session: id, for_client: None };
+        let new_token =
+            NewAccessToken { audience: Audience::Api, user, session: id, for_client: None, code_id: None };
         Ok(TokenPair {
             user_id: session.user_id,
             session_id: session.id,

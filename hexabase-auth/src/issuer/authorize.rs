@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::{Client, Purpose};
 use super::error::OAuthError;
-use super::grant::{AuthenticatedUser, AuthorizationCode};
+use super::grant::{AuthenticatedUser, AuthorizationCode, CodeState};
 use super::parameters::Parameters;
 use super::{OPENID, SCOPES};
 use crate::auth::Auth;
@@ -400,6 +400,7 @@ impl Auth {
                 auth_time: session.auth_time(),
             },
             scope: request.scope,
+            state: CodeState::Unused,
         };
         let code = self.store_code(&code).await?;
         let issuer = self.platform.config().issuer.url.as_str();

@@ -1,6 +1,6 @@
 //! Client tokens: userinfo, introspection and revocation of the tokens that clients hold.
 
-use hexabase_core::error::Result;
+use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::model::{Origin, SecurityEventKind, Session};
 use hexabase_core::secret::BearerToken;
 use serde_json::{Value, json};
@@ -30,8 +30,8 @@ impl Auth {
         let verified = self.access_tokens.verify(&self.keys, access_token, now).await;
         let claims = verified.map_err(|_| OAuthError::invalid_token())?;
         let for_client = claims.for_client.as_ref().ok_or_else(OAuthError::invalid_token)?;
-        self.require_not_revoked(claims.session_id).await.map_err(|error| match error.kind() {
-            hexabase_core::ErrorKind::Unauthenticated => OAuthError::invalid_token(),
+        self.require_token_not_revoked(&claims).await.map_err(|error| match error.kind() {
+            ErrorKind::Unauthenticated => OAuthError::invalid_token(),
             _ => error.into(),
         })?;
         let client = self.find_client(&for_client.client_id).await?.ok_or_else(OAuthError::invalid_token)?;
@@ -117,6 +117,10 @@ impl Auth {
             }));
         }
         let Ok(claims) = self.access_tokens.verify(&self.keys, token, now).await else { return Ok(None) };
+        match self.require_token_not_revoked(&claims).await {
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => return Ok(None),
+            result => result?,
+        }
         let Some(for_client) = claims.for_client.filter(|holder| holder.client_id == client.id) else {
             return Ok(None);
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hexabase_core::access::{Credential, Principal};
-use hexabase_core::error::Result;
+use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::model::{Grant, Origin, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
@@ -14,13 +14,16 @@ use serde::{Deserialize, Serialize};
 
 use super::OFFLINE_ACCESS;
 use super::client::{Client, Purpose};
+use super::error::OAuthError;
 use super::id_token::scope_contains;
+use crate::access_token::AccessClaims;
 use crate::auth::Auth;
 use crate::digest::hash;
+use crate::error::invalid_credentials;
 
 /// Lifetime of an authorization code (RFC 6749 section 4.1.2 recommends ten minutes at most).
 const AUTHORIZATION_CODE_LIFETIME: Duration = Duration::from_secs(60);
-/// Time that a used authorization code is remembered, so that its reuse ends the session that was issued for it.
+/// Time that a used authorization code is remembered, so that its reuse ends what was issued for it.
 const USED_CODE_LIFETIME: Duration = Duration::from_secs(600);
 /// Purpose that authorization codes are encrypted for.
 const SEAL_PURPOSE: &str = "authorization code";
@@ -33,8 +36,11 @@ pub(super) struct AuthenticatedUser {
     pub(super) auth_time: Timestamp,
 }
 
+/// Maximum number of attempts to change the state of a code that concurrent requests change.
+const MAX_CLAIM_ATTEMPTS: usize = 4;
+
 /// Content of an authorization code.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct AuthorizationCode {
     pub(super) client_id: String,
     pub(super) redirect_uri: String,
@@ -42,6 +48,28 @@ pub(super) struct AuthorizationCode {
     pub(super) nonce: Option<String>,
     pub(super) scope: String,
     pub(super) user: AuthenticatedUser,
+    pub(super) state: CodeState,
+}
+
+/// State of an authorization code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum CodeState {
+    Unused,
+    /// A request has claimed the code, and nothing was issued yet.
+    Claimed,
+    /// A session was started for the code.
+    SessionStarted(SessionId),
+    /// An access token was issued for the code, in a session that other codes of the client use as well.
+    TokenIssued,
+    /// The code was presented again before anything was issued.
+    Reused,
+}
+
+/// Authorization code that a request has claimed.
+pub(super) struct ClaimedCode {
+    pub(super) code: AuthorizationCode,
+    key: String,
+    sealed: Vec<u8>,
 }
 
 /// Session of a client whose tokens are to be issued.
@@ -52,6 +80,8 @@ pub(super) struct ClientSession {
     /// Time of the authentication that the tokens are issued for. It may be later than that of the session, which is
     /// reused.
     pub(super) auth_time: Timestamp,
+    /// Id of the authorization code that the tokens are issued for, if the session is not for this code alone.
+    pub(super) code_id: Option<String>,
 }
 
 impl Auth {
@@ -59,34 +89,91 @@ impl Auth {
         let value = self.random_text();
         self.platform
             .ephemeral()
-            .put(&code_key(&value), &self.seal(SEAL_PURPOSE, code)?, AUTHORIZATION_CODE_LIFETIME)
+            .put(&code_key(&code_id(&value)), &self.seal(SEAL_PURPOSE, code)?, AUTHORIZATION_CODE_LIFETIME)
             .await?;
         Ok(value)
     }
 
-    /// Redeems an authorization code, once. Reuse indicates theft, so it ends the session that was issued for the code
-    /// (RFC 6749 section 4.1.2).
-    pub(super) async fn consume_code(
+    /// Claims an authorization code that `verify` accepts, once. A request that `verify` rejects has no effect. Reuse
+    /// indicates theft, so it ends what was issued for the code, and nothing else (RFC 6749 section 4.1.2).
+    pub(super) async fn claim_code(
         &self,
         value: &str,
+        verify: impl Fn(&AuthorizationCode) -> Result<(), OAuthError> + Send,
         origin: &Origin,
-    ) -> Result<Option<AuthorizationCode>> {
-        if let Some(sealed) = self.platform.ephemeral().take(&code_key(value)).await? {
-            return Ok(self.unseal(SEAL_PURPOSE, &sealed));
+    ) -> Result<ClaimedCode, OAuthError> {
+        let (ephemeral, id) = (self.platform.ephemeral(), code_id(value));
+        let key = code_key(&id);
+        for _ in 0..MAX_CLAIM_ATTEMPTS {
+            let sealed = ephemeral.get(&key).await?.ok_or_else(invalid_code)?;
+            let code: AuthorizationCode = self.unseal(SEAL_PURPOSE, &sealed).ok_or_else(invalid_code)?;
+            verify(&code)?;
+            let state = match code.state {
+                CodeState::Unused => CodeState::Claimed,
+                CodeState::Claimed => CodeState::Reused,
+                CodeState::Reused => return Err(invalid_code()),
+                CodeState::SessionStarted(_) | CodeState::TokenIssued => {
+                    self.end_issued(code.state, &id, origin).await?;
+                    return Err(invalid_code());
+                }
+            };
+            let claimed = self.seal(SEAL_PURPOSE, &AuthorizationCode { state, ..code.clone() })?;
+            if ephemeral.compare_and_set(&key, &sealed, &claimed, USED_CODE_LIFETIME).await? {
+                return match state {
+                    CodeState::Claimed => Ok(ClaimedCode { code, key, sealed: claimed }),
+                    _ => Err(invalid_code()),
+                };
+            }
         }
-        let session = self.platform.ephemeral().get(&used_key(value)).await?;
-        let session = session.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|id| id.parse().ok());
-        if let Some(id) = session {
-            tracing::warn!(session = %id, "authorization code reused; ending its session");
-            self.end_session(id, SecurityEventKind::RefreshReused, origin).await?;
-        }
-        Ok(None)
+        Err(Error::unavailable("the authorization code is being used concurrently; try again").into())
     }
 
-    /// Remembers the session that was issued for an authorization code.
-    pub(super) async fn mark_code_used(&self, value: &str, session: SessionId) -> Result<()> {
-        let id = session.to_string();
-        self.platform.ephemeral().put(&used_key(value), id.as_bytes(), USED_CODE_LIFETIME).await
+    /// Starts the session that a claimed code is for, and records it, so that reuse of the code ends what is issued.
+    pub(super) async fn begin_code_session(
+        &self,
+        client: &Client,
+        value: &str,
+        claimed: &ClaimedCode,
+        origin: &Origin,
+    ) -> Result<ClientSession, OAuthError> {
+        let (code, id) = (&claimed.code, code_id(value));
+        let started = self.begin_client_session(client, &code.user, &code.scope, origin).await?;
+        let state = match started.refresh {
+            Some(_) => CodeState::SessionStarted(started.session.id),
+            None => CodeState::TokenIssued,
+        };
+        let issued = self.seal(SEAL_PURPOSE, &AuthorizationCode { state, ..code.clone() })?;
+        let ephemeral = self.platform.ephemeral();
+        if !ephemeral.compare_and_set(&claimed.key, &claimed.sealed, &issued, USED_CODE_LIFETIME).await? {
+            self.end_issued(state, &id, origin).await?;
+            return Err(invalid_code());
+        }
+        Ok(ClientSession { code_id: (state == CodeState::TokenIssued).then_some(id), ..started })
+    }
+
+    /// Ends what was issued for a reused code.
+    async fn end_issued(&self, state: CodeState, id: &str, origin: &Origin) -> Result<()> {
+        match state {
+            CodeState::SessionStarted(session) => {
+                tracing::warn!(%session, "authorization code reused; ending its session");
+                self.end_session(session, SecurityEventKind::RefreshReused, origin).await
+            }
+            CodeState::TokenIssued => {
+                tracing::warn!(code = id, "authorization code reused; revoking its access token");
+                self.platform.ephemeral().put(&reused_key(id), b"1", self.revocation_ttl()).await
+            }
+            CodeState::Unused | CodeState::Claimed | CodeState::Reused => Ok(()),
+        }
+    }
+
+    /// Rejects an access token whose session was revoked, or whose authorization code was reused.
+    pub(crate) async fn require_token_not_revoked(&self, claims: &AccessClaims) -> Result<()> {
+        self.require_not_revoked(claims.session_id).await?;
+        let Some(id) = &claims.code_id else { return Ok(()) };
+        match self.platform.ephemeral().get(&reused_key(id)).await? {
+            None => Ok(()),
+            Some(_) => Err(invalid_credentials()),
+        }
     }
 
     /// `true` if the user has consented to this before: an active session of the client covers the scope.
@@ -96,14 +183,14 @@ impl Auth {
         client: &Client,
         scope: &str,
     ) -> Result<bool> {
-        Ok(self.covering_session(browser_session.user_id, client, scope).await?.is_some())
+        let sessions = self.sessions(browser_session.user_id).await?;
+        Ok(sessions.iter().any(|session| covers(session, client, scope)))
     }
 
-    async fn covering_session(&self, user: UserId, client: &Client, scope: &str) -> Result<Option<Session>> {
-        let covers = |session: &Session| {
-            session.grant.as_ref().is_some_and(|grant| grant.client_id == client.id && grant.covers(scope))
-        };
-        Ok(self.sessions(user).await?.into_iter().find(covers))
+    /// Returns a session of the client without refresh token. Those with one belong to one authorization each.
+    async fn shared_session(&self, user: UserId, client: &Client, scope: &str) -> Result<Option<Session>> {
+        let mut sessions = self.sessions(user).await?.into_iter();
+        Ok(sessions.find(|session| session.refresh_hash.is_none() && covers(session, client, scope)))
     }
 
     /// Starts a session of a client. A session without refresh token is started once and reused.
@@ -115,8 +202,8 @@ impl Auth {
         origin: &Origin,
     ) -> Result<ClientSession> {
         let is_refreshable = scope_contains(scope, OFFLINE_ACCESS);
-        if !is_refreshable && let Some(session) = self.covering_session(user.user_id, client, scope).await? {
-            return Ok(ClientSession { session, refresh: None, auth_time: user.auth_time });
+        if !is_refreshable && let Some(session) = self.shared_session(user.user_id, client, scope).await? {
+            return Ok(ClientSession { session, refresh: None, auth_time: user.auth_time, code_id: None });
         }
         let refresh = is_refreshable.then(|| Verifier::generate(&**self.platform.ids()));
         let session = Session {
@@ -129,7 +216,7 @@ impl Auth {
             ..self.new_session(user.user_id, &user.provider, origin)
         };
         self.begin_session(&session, SecurityEventKind::ClientAuthorized, origin).await?;
-        Ok(ClientSession { session, refresh, auth_time: user.auth_time })
+        Ok(ClientSession { session, refresh, auth_time: user.auth_time, code_id: None })
     }
 
     /// Returns the current access of the user to the client's workspace; `None` for a client that is for no workspace.
@@ -145,10 +232,24 @@ impl Auth {
     }
 }
 
-fn code_key(value: &str) -> String {
-    format!("code:{}", hash(value))
+/// `true` if the session grants this scope to the client.
+fn covers(session: &Session, client: &Client, scope: &str) -> bool {
+    session.grant.as_ref().is_some_and(|grant| grant.client_id == client.id && grant.covers(scope))
 }
 
-fn used_key(value: &str) -> String {
-    format!("used-code:{}", hash(value))
+fn invalid_code() -> OAuthError {
+    OAuthError::invalid_grant("the authorization code is invalid or has expired")
+}
+
+/// Returns the id of an authorization code, which does not reveal the code.
+fn code_id(value: &str) -> String {
+    hash(value)
+}
+
+fn code_key(id: &str) -> String {
+    format!("code:{id}")
+}
+
+fn reused_key(id: &str) -> String {
+    format!("reused-code:{id}")
 }

@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::client::{Client, Purpose};
 use super::error::OAuthError;
-use super::grant::ClientSession;
+use super::grant::{AuthorizationCode, ClientSession};
 use super::id_token::NewIdToken;
 use super::parameters::Parameters;
 use super::response::TokenResponse;
@@ -45,17 +45,18 @@ impl Auth {
         let value = parameters.require("code")?;
         let verifier = parameters.require("code_verifier")?;
         let redirect_uri = parameters.require("redirect_uri")?;
-        let invalid_code = || OAuthError::invalid_grant("the authorization code is invalid or has expired");
-        let code = self.consume_code(value, origin).await?.ok_or_else(invalid_code)?;
-        if code.client_id != client.id || code.redirect_uri != redirect_uri {
-            return Err(invalid_code());
-        }
-        if !matches_challenge(verifier, &code.code_challenge) {
-            return Err(OAuthError::invalid_grant("code_verifier does not match code_challenge"));
-        }
-        let client_session = self.begin_client_session(&client, &code.user, &code.scope, origin).await?;
-        self.mark_code_used(value, client_session.session.id).await?;
-        self.issue_tokens(&client, client_session, code.scope, code.nonce).await
+        let verify = |code: &AuthorizationCode| {
+            if code.client_id != client.id || code.redirect_uri != redirect_uri {
+                return Err(OAuthError::invalid_grant("the authorization code is invalid or has expired"));
+            }
+            match matches_challenge(verifier, &code.code_challenge) {
+                true => Ok(()),
+                false => Err(OAuthError::invalid_grant("code_verifier does not match code_challenge")),
+            }
+        };
+        let claimed = self.claim_code(value, verify, origin).await?;
+        let client_session = self.begin_code_session(&client, value, &claimed, origin).await?;
+        self.issue_tokens(&client, client_session, claimed.code.scope, claimed.code.nonce).await
     }
 
     async fn redeem_refresh(
@@ -87,7 +88,8 @@ impl Auth {
             }
         };
         let auth_time = session.grant.as_ref().map_or(session.created_at, |grant| grant.auth_time);
-        let client_session = ClientSession { session, refresh: Some(pending.next.clone()), auth_time };
+        let client_session =
+            ClientSession { session, refresh: Some(pending.next.clone()), auth_time, code_id: None };
         let tokens = self.issue_tokens(&client, client_session, scope, None).await?;
         self.complete_refresh(pending, origin).await.map_err(refresh_error)?;
         Ok(tokens)
@@ -101,10 +103,10 @@ impl Auth {
         scope: String,
         nonce: Option<String>,
     ) -> Result<TokenResponse, OAuthError> {
-        let ClientSession { session, refresh, auth_time } = client_session;
+        let ClientSession { session, refresh, auth_time, code_id } = client_session;
         let access = self.cluster_access_of(client, session.user_id, session.id).await?;
         let user_claims = self.user_claims(client, (session.user_id, access.as_ref()), &scope).await?;
-        let access_token = self.issue_access_token_for(client, &session, &scope).await?;
+        let access_token = self.issue_access_token_for(client, &session, &scope, code_id.as_deref()).await?;
         let new_token = NewIdToken {
             audience: &client.id,
             issued_at: self.platform.clock().now(),
@@ -131,6 +133,7 @@ impl Auth {
         client: &Client,
         session: &Session,
         scope: &str,
+        code_id: Option<&str>,
     ) -> Result<String, OAuthError> {
         let audience = match client.purpose {
             Purpose::Api => Audience::Api,
@@ -141,6 +144,7 @@ impl Auth {
             user: session.user_id,
             session: session.id,
             for_client: Some((&client.id, scope)),
+            code_id,
         };
         Ok(self.issue_access_token(&new_token).await?)
     }

@@ -99,13 +99,15 @@ async fn a_code_is_valid_once_for_its_client_redirect_uri_and_verifier() {
     for verifier in [VERIFIER.to_lowercase().as_str(), "short", &long, &VERIFIER[1..]] {
         assert_eq!(exchange("grafana", &fresh().await, verifier, GRAFANA).await, "invalid_grant");
     }
-    let used = fresh().await;
-    assert_eq!(exchange("grafana", &used, "x".repeat(43).as_str(), GRAFANA).await, "invalid_grant");
+    let code = fresh().await;
+    assert_eq!(exchange("grafana", &code, "x".repeat(43).as_str(), GRAFANA).await, "invalid_grant");
+    assert_eq!(exchange("console", &code, VERIFIER, GRAFANA).await, "invalid_grant");
     assert_eq!(
-        exchange("grafana", &used, VERIFIER, GRAFANA).await,
-        "invalid_grant",
-        "a failed attempt consumes the code"
+        exchange("grafana", &code, VERIFIER, GRAFANA).await,
+        "tokens",
+        "failed attempts do not consume the code"
     );
+    assert_eq!(exchange("grafana", &code, VERIFIER, GRAFANA).await, "invalid_grant");
     let late = fresh().await;
     env.clock.advance(Duration::from_secs(61));
     assert_eq!(exchange("grafana", &late, VERIFIER, GRAFANA).await, "invalid_grant");
@@ -122,6 +124,60 @@ async fn reuse_of_a_code_revokes_its_tokens() {
     assert_eq!(env.auth.userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
     let refresh = tokens.refresh_token.unwrap();
     assert_eq!(env.refresh("grafana", &refresh).await.unwrap_err().error, "invalid_grant");
+}
+
+#[tokio::test]
+async fn only_the_client_of_a_code_can_revoke_its_tokens_by_reuse() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let code = env.code("grafana", &ann).await;
+    let tokens = env.redeem("grafana", &code).await.unwrap();
+    let attempts = [
+        ("console", VERIFIER.to_owned(), GRAFANA),
+        ("grafana", "x".repeat(43), GRAFANA),
+        ("grafana", VERIFIER.to_owned(), LOOPBACK),
+    ];
+    for (client, verifier, redirect_uri) in attempts {
+        let pairs = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("code_verifier", &verifier),
+            ("redirect_uri", redirect_uri),
+        ];
+        assert!(env.token(Some(&basic(client, SECRET)), &pairs).await.is_err(), "{client} {verifier}");
+        assert!(env.auth.userinfo(&tokens.access_token).await.is_ok(), "{client} {verifier}");
+    }
+    assert!(env.refresh("grafana", &tokens.refresh_token.unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn reuse_of_a_code_revokes_no_tokens_of_other_codes() {
+    let env = TestEnv::new().await;
+    let ann = env.browser("ann@example.com").await;
+    let issue = async |scope: &str| {
+        let location = env.authorize(&TestEnv::request("grafana", &[("scope", scope)]), &ann).await;
+        let code = crate::test_env::query(&location)("code").unwrap();
+        let tokens = env.redeem("grafana", &code).await.unwrap();
+        (code, tokens)
+    };
+    let is_valid = async |tokens: &hexabase_auth::issuer::TokenResponse| {
+        let form = parameters(&[("token", &tokens.access_token)]);
+        let introspected = env.auth.introspect(Some(&basic("grafana", SECRET)), &form).await.unwrap();
+        let is_valid = env.auth.userinfo(&tokens.access_token).await.is_ok();
+        assert_eq!(introspected["active"], is_valid);
+        is_valid
+    };
+    let (refreshable_code, refreshable) = issue("openid offline_access").await;
+    let (first_code, first) = issue("openid").await;
+    let (second_code, second) = issue("openid").await;
+    assert_eq!(env.redeem("grafana", &first_code).await.unwrap_err().error, "invalid_grant");
+    assert!(!is_valid(&first).await && is_valid(&second).await && is_valid(&refreshable).await);
+    assert_eq!(env.redeem("grafana", &refreshable_code).await.unwrap_err().error, "invalid_grant");
+    assert!(is_valid(&second).await && !is_valid(&refreshable).await);
+    assert_eq!(env.redeem("grafana", &second_code).await.unwrap_err().error, "invalid_grant");
+    assert!(!is_valid(&second).await);
+    let (_, third) = issue("openid").await;
+    assert!(is_valid(&third).await, "the consent of the user remains");
 }
 
 #[tokio::test]
