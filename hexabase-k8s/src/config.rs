@@ -35,6 +35,9 @@ pub struct HostConfig {
     /// Ingress class and domain with which tenants may publish their workloads, in addition to Services of type
     /// LoadBalancer. `None` allows no Ingress.
     pub ingress: Option<TenantIngress>,
+    /// Domains and keys of labels and annotations that workloads of tenants may have on the host, in addition to the
+    /// default ones: other keys can be instructions to the host's controllers.
+    pub tenant_metadata: Vec<String>,
     /// Storage class of the control planes' volumes. `None` uses the default of the host.
     pub storage_class: Option<String>,
     /// Image of etcd, for control planes with etcd as their store.
@@ -308,6 +311,15 @@ impl HostConfig {
                 self.pod_ranges = ranges.into_iter().map(str::to_owned).collect();
             }
             "tenant_ingress" => self.ingress = Some(value.parse()?),
+            "tenant_metadata" => {
+                let keys: Vec<&str> = value.split(',').map(str::trim).collect();
+                require(
+                    keys.iter().all(|key| is_metadata_key(key)),
+                    "must be domains or keys of labels and annotations separated by commas, as in \
+                     strimzi.io,prometheus.io/scrape; hexabase.ai and vcluster.loft.sh are reserved",
+                )?;
+                self.tenant_metadata = keys.into_iter().map(str::to_owned).collect();
+            }
             "storage_class" => self.storage_class = Some(non_empty()?),
             "host_service_account" => self.identity = Some(value.parse()?),
             _ => return Err(format!("is not a setting of a host; settings are {}", Self::NAMES.join(", "))),
@@ -316,11 +328,12 @@ impl HostConfig {
     }
 
     /// Names of the settings that [`Self::set`] accepts.
-    pub const NAMES: [&str; 13] = [
+    pub const NAMES: [&str; 14] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
         "tenant_ingress",
+        "tenant_metadata",
         "vcluster_version",
         "vcluster_image",
         "vcluster_overrides",
@@ -341,6 +354,16 @@ fn is_name(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let edges = name.starts_with('-') || name.ends_with('-');
     (1..=63).contains(&name.len()) && name.bytes().all(inner) && !edges
+}
+
+/// `true` if the text is a domain or key of labels and annotations of which tenants may write all or one.
+fn is_metadata_key(text: &str) -> bool {
+    let (domain, key) = text.split_once('/').map_or((text, None), |(domain, key)| (domain, Some(key)));
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_reserved = ["hexabase.ai", "vcluster.loft.sh"].contains(&domain);
+    !is_reserved
+        && domain.split('.').all(is_name)
+        && key.is_none_or(|key| (1..=63).contains(&key.len()) && key.bytes().all(allowed))
 }
 
 fn require(valid: bool, message: &str) -> Result<(), String> {
@@ -417,6 +440,7 @@ impl Default for HostConfig {
             service_cidr: None,
             pod_ranges: Vec::new(),
             ingress: None,
+            tenant_metadata: Vec::new(),
             storage_class: None,
             etcd_image: "registry.k8s.io/etcd:3.6.8-0".to_owned(),
             store: None,

@@ -25,6 +25,9 @@ pub const INGRESS_CLASS: &str = "hexabase.ai/ingress-class";
 /// Annotation of a namespace on a host cluster: domain of the hosts of its Ingresses. Without it, no Ingress is
 /// allowed.
 pub const INGRESS_DOMAIN: &str = "hexabase.ai/ingress-domain";
+/// Annotation of a namespace on a host cluster: domains and keys of labels and annotations that its workloads may have
+/// in addition to the default ones, separated by commas.
+pub const TENANT_METADATA: &str = "hexabase.ai/tenant-metadata";
 /// Annotation of Hexabase's namespace on a host cluster: names of the admission policies of the applied host setup,
 /// separated by commas.
 pub const ADMISSION_POLICIES: &str = "hexabase.ai/admission-policies";

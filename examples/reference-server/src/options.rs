@@ -252,6 +252,12 @@ options! {
     #[arg(long, env = "HEXABASE_TENANT_INGRESS", value_name = "INGRESS")]
     tenant_ingress: String,
 
+    /// Domains and keys of labels and annotations that pods, Services and volume claims of tenants may have on the host
+    /// cluster, separated by commas, as in strimzi.io,prometheus.io/scrape. They are added to the default ones, which
+    /// no controller of a host acts on [default: none].
+    #[arg(long, env = "HEXABASE_TENANT_METADATA", value_name = "KEYS")]
+    tenant_metadata: String,
+
     /// Release of vCluster, of 0.36 or 0.37 [default: 0.36.1]. A change restarts every control plane of the host; it
     /// can go up by one minor version at a time and never down.
     #[arg(long, env = "HEXABASE_VCLUSTER_VERSION", value_name = "VERSION")]

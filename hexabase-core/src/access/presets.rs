@@ -18,7 +18,6 @@ fn rule(api_groups: &[&str], resources: &[&str], verbs: &[&str]) -> Rule {
 fn workloads(verbs: &[&str]) -> Vec<Rule> {
     let core = [
         "configmaps",
-        "endpoints",
         "persistentvolumeclaims",
         "pods",
         "replicationcontrollers",
@@ -30,16 +29,21 @@ fn workloads(verbs: &[&str]) -> Vec<Rule> {
         rule(&["apps"], &["daemonsets", "deployments", "replicasets", "statefulsets"], verbs),
         rule(&["autoscaling"], &["horizontalpodautoscalers"], verbs),
         rule(&["batch"], &["cronjobs", "jobs"], verbs),
-        rule(&["discovery.k8s.io"], &["endpointslices"], verbs),
         rule(&["networking.k8s.io"], &["ingresses", "networkpolicies"], verbs),
         rule(&["policy"], &["poddisruptionbudgets"], verbs),
     ]
 }
 
-/// Status of workloads, and the limits that apply to them.
+/// Status of workloads, and the limits that apply to them. Endpoints can only be read: through their addresses, other
+/// components forward traffic to any server (CVE-2021-25740).
 fn diagnostics() -> Vec<Rule> {
     vec![
-        rule(&[""], &["events", "limitranges", "pods/log", "pods/status", "resourcequotas"], READ_VERBS),
+        rule(
+            &[""],
+            &["endpoints", "events", "limitranges", "pods/log", "pods/status", "resourcequotas"],
+            READ_VERBS,
+        ),
+        rule(&["discovery.k8s.io"], &["endpointslices"], READ_VERBS),
         rule(&["events.k8s.io"], &["events"], READ_VERBS),
         rule(&["metrics.k8s.io"], &["pods"], READ_VERBS),
     ]
@@ -140,12 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn no_preset_changes_quotas_limits_or_cluster_roles() {
+    fn no_preset_changes_quotas_limits_cluster_roles_or_endpoints() {
         for role in PresetRole::ALL {
             for rule in preset_rules(*role) {
-                let managed =
-                    ["resourcequotas", "limitranges", "clusterroles", "clusterrolebindings", "namespaces"];
-                if rule.resources.iter().any(|resource| managed.contains(&resource.as_str())) {
+                let read_only = [
+                    "resourcequotas",
+                    "limitranges",
+                    "clusterroles",
+                    "clusterrolebindings",
+                    "namespaces",
+                    "endpoints",
+                    "endpointslices",
+                ];
+                if rule.resources.iter().any(|resource| read_only.contains(&resource.as_str())) {
                     assert!(
                         rule.verbs.iter().all(|verb| READ_VERBS.contains(&verb.as_str())),
                         "{role}: {rule:?}"

@@ -204,6 +204,10 @@ async fn a_tenant_control_plane_cannot_create_objects_that_harm_the_host() {
         json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "a" }, "spec": spec })
     };
     let pod_tolerating = |toleration: Value| pod(json!({ "tolerations": [toleration] }));
+    let with_annotation = |mut body: Value| {
+        body["metadata"]["annotations"] = json!({ "metallb.io/loadBalancerIPs": "192.0.2.1" });
+        body
+    };
     let attempts = [
         (pod_tolerating(json!({ "operator": "Exists" })), "tolerates every node"),
         (pod_tolerating(json!({ "operator": "Exists", "effect": "NoSchedule" })), "tolerates every node"),
@@ -230,6 +234,9 @@ async fn a_tenant_control_plane_cannot_create_objects_that_harm_the_host() {
         (service(json!({ "externalIPs": ["192.0.2.1"] })), "CVE-2020-8554"),
         (service(json!({ "type": "LoadBalancer" })), "exceeded quota"),
         (service(json!({ "type": "NodePort" })), "ports of the nodes"),
+        (service(json!({ "type": "ExternalName", "externalName": "metadata.internal" })), "ExternalName"),
+        (with_annotation(service(json!({}))), "metallb.io/loadBalancerIPs"),
+        (with_annotation(pod(json!({}))), "metallb.io/loadBalancerIPs"),
     ];
     for (body, message) in attempts {
         let plural = if body["kind"] == "Pod" { "pods" } else { "services" };
@@ -268,9 +275,13 @@ async fn a_tenant_control_plane_cannot_create_objects_that_harm_the_host() {
 async fn policy_expressions_pass_type_checking() {
     drop(hexabase_client().await);
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(admin().await);
-    for name in
-        ["hexabase-scope", "hexabase-tenants", "hexabase-tenants-ingresses", "hexabase-tenants-services"]
-    {
+    for name in [
+        "hexabase-scope",
+        "hexabase-tenants",
+        "hexabase-tenants-ingresses",
+        "hexabase-tenants-metadata",
+        "hexabase-tenants-services",
+    ] {
         let checked = loop {
             let policy = policies.get(name).await.unwrap();
             let status = policy.status.unwrap_or_default();

@@ -13,8 +13,9 @@ const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
 type PolicyRule = (&'static str, &'static str, &'static [&'static str]);
 
 /// Permissions of the syncer in its own namespace. It has no ClusterRole, no wildcard, no access to nodes, and in
-/// particular no `tokenreviews`, with which the tenant would accept tokens of the host.
-const SYNCER_RULES: [PolicyRule; 19] = [
+/// particular no `tokenreviews`, with which the tenant would accept tokens of the host. It cannot write endpoints,
+/// through which the host's controllers would reach addresses that a tenant chooses.
+const SYNCER_RULES: [PolicyRule; 18] = [
     ("", "configmaps", &WRITE_VERBS),
     ("", "persistentvolumeclaims", &WRITE_VERBS),
     ("", "pods", &WRITE_VERBS),
@@ -26,13 +27,12 @@ const SYNCER_RULES: [PolicyRule; 19] = [
     ("", "pods/ephemeralcontainers", &["patch", "update"]),
     ("", "pods/resize", &["patch", "update"]),
     ("", "pods/status", &["patch", "update"]),
-    ("", "endpoints", &WRITE_VERBS),
+    ("", "endpoints", &READ_VERBS),
     ("", "pods/log", &READ_VERBS),
     ("", "events", &["create", "get", "list", "watch"]),
     ("apps", "deployments", &["get", "list", "patch", "update", "watch"]),
     ("apps", "replicasets", &["get", "list", "patch", "update", "watch"]),
     ("apps", "statefulsets", &["get", "list", "patch", "update", "watch"]),
-    ("discovery.k8s.io", "endpointslices", &WRITE_VERBS),
     ("events.k8s.io", "events", &["create", "get", "list", "watch"]),
 ];
 

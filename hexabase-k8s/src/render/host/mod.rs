@@ -188,6 +188,9 @@ impl Tenant<'_> {
             annotations[labels::INGRESS_CLASS] = json!(ingress.class);
             annotations[labels::INGRESS_DOMAIN] = json!(fill_template(&ingress.domain, self.name()));
         }
+        if !self.config.tenant_metadata.is_empty() {
+            annotations[labels::TENANT_METADATA] = json!(self.config.tenant_metadata.join(","));
+        }
         let metadata = json!({ "name": self.name(), "labels": labels, "annotations": annotations });
         Object::new(Kind::NAMESPACE, json!({ "metadata": metadata }))
     }

@@ -55,17 +55,17 @@ struct Sync {
 #[serde(rename_all = "camelCase")]
 struct ToHost {
     services: Switch,
-    endpoints: Switch,
-    endpoint_slices: Switch,
     persistent_volume_claims: Switch,
     config_maps: Selected,
     secrets: Selected,
     pods: Pods,
     /// Enabled if the host defines a class and a domain for them.
     ingresses: Switch,
-    // Off, each for a reason: a tenant's PersistentVolume could be a path of the host; priority classes rank above
-    // other tenants; ServiceAccounts and namespaces would leave the tenant's own namespace; NetworkPolicies could
+    // Off, each for a reason: endpoints would forward traffic of the host's controllers to any address; a tenant's
+    // PersistentVolume could be a path of the host; priority classes rank above other tenants; ServiceAccounts and namespaces would leave the tenant's own namespace; NetworkPolicies could
     // allow what the host denies.
+    endpoints: Switch,
+    endpoint_slices: Switch,
     persistent_volumes: Switch,
     priority_classes: Switch,
     service_accounts: Switch,
@@ -399,8 +399,6 @@ fn own_nodes(cluster: &TenantCluster) -> Option<NodeSelector> {
 fn to_host(cluster: &TenantCluster, config: &HostConfig) -> ToHost {
     ToHost {
         services: ON,
-        endpoints: ON,
-        endpoint_slices: ON,
         persistent_volume_claims: ON,
         config_maps: USED,
         secrets: USED,
@@ -410,6 +408,8 @@ fn to_host(cluster: &TenantCluster, config: &HostConfig) -> ToHost {
             rewrite_hosts: OFF,
             enforce_tolerations: own_tolerations(cluster),
         },
+        endpoints: OFF,
+        endpoint_slices: OFF,
         persistent_volumes: OFF,
         priority_classes: OFF,
         service_accounts: OFF,

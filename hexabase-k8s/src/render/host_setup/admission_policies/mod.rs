@@ -7,8 +7,11 @@
 //! Kyverno, where it is installed.
 
 mod ingresses;
+mod metadata;
 mod pods;
 mod services;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use ingresses::INGRESS_POLICY;
 
@@ -26,8 +29,8 @@ struct AdmissionPolicy {
     validations: Value,
 }
 
-fn policies() -> [AdmissionPolicy; 3] {
-    [pods::policy(), services::policy(), ingresses::policy()]
+fn policies() -> [AdmissionPolicy; 4] {
+    [pods::policy(), services::policy(), metadata::policy(), ingresses::policy()]
 }
 
 /// Returns a validation with its message.
