@@ -57,7 +57,11 @@ impl BenchPlatform {
             .with_plans(vec![plan.clone()])
             .with_store(Arc::new(store))
             .with_fleet(Fleet::new().with(host, provisioner))
-            .with_config(PlatformConfig { intervals, ..PlatformConfig::new(URL) })
+            .with_config(PlatformConfig {
+                intervals,
+                max_free_workspaces_per_user: None,
+                ..PlatformConfig::new(URL)
+            })
             .build()
             .unwrap();
         let worker = Worker::new(platform.clone(), concurrency);

@@ -195,6 +195,7 @@ async fn every_table_with_an_organization_has_a_policy() {
         "invitations_by_email",
         "live_events_by_age",
         "members_by_user",
+        "organizations_by_creator",
         "organizations_name_key",
         "organizations_pkey",
         "usage_hours_by_hour",

@@ -13,7 +13,7 @@ mod test_app;
 pub use client::{Client, Response};
 pub use mails::SentMails;
 pub use operations::Operation;
-pub use test_app::{PathParams, TestApp, TestUser, plans};
+pub use test_app::{PathParams, TestApp, TestUser, config, plans};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -7,7 +7,7 @@ use hexabase_core::Platform;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::{Origin, Plan};
 use hexabase_core::name::{Email, ProviderName};
-use hexabase_core::platform::PlatformBuilder;
+use hexabase_core::platform::{PlatformBuilder, PlatformConfig};
 use hexabase_core::worker::Worker;
 use hexabase_server::{ApiConfig, App, AppState, router};
 use serde_json::json;
@@ -43,9 +43,21 @@ pub fn plans() -> Vec<Plan> {
     plans
 }
 
+/// Configuration with the platform administrator `operator@example.com`, and without limits per user.
+#[must_use]
+pub fn config() -> PlatformConfig {
+    PlatformConfig {
+        platform_admins: vec![Email::parse("operator@example.com").unwrap()],
+        max_owned_organizations: None,
+        max_free_workspaces_per_user: None,
+        ..PlatformConfig::new(URL)
+    }
+}
+
 /// Builder of a platform with plans, mails and hosts.
 fn test_builder(mails: &Arc<SentMails>) -> PlatformBuilder {
-    Platform::builder(URL).with_plans(plans()).with_notifier(mails.clone()).with_fleet(hosts::fleet())
+    let builder = Platform::builder(URL).with_plans(plans()).with_config(config());
+    builder.with_notifier(mails.clone()).with_fleet(hosts::fleet())
 }
 
 /// Signed-in user.
@@ -108,11 +120,7 @@ impl TestApp {
         let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await.unwrap();
         let state = App::assemble(AppState {
             dev: Some(dev),
-            config: ApiConfig {
-                requests_per_minute: 0,
-                platform_admins: vec![Email::parse("operator@example.com").unwrap()],
-                ..ApiConfig::default()
-            },
+            config: ApiConfig { requests_per_minute: 0, ..ApiConfig::default() },
             ..AppState::new(platform.clone(), auth)
         });
         Self { router: router(state.clone()), platform, state, mails, _handles: handles }

@@ -317,8 +317,7 @@ async fn event_streams_resume_after_the_last_event_id() {
 #[tokio::test]
 async fn the_members_of_an_organization_share_a_rate_limit_that_outsiders_do_not_use_up() {
     let rate = Rate { burst: 12, period: Duration::from_secs(86_400) };
-    let config =
-        PlatformConfig { organization_rate: Some(rate), ..PlatformConfig::new("https://hexabase.example") };
+    let config = PlatformConfig { organization_rate: Some(rate), ..hexabase_tests::config() };
     let app = TestApp::with(|builder| builder.with_config(config)).await;
     let (ann, bob) = (app.sign_in("ann").await, app.sign_in("bob").await);
     let (acme, globex) =

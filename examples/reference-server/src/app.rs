@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use hexabase_auth::{Auth, DevProvider};
 use hexabase_core::Platform;
-use hexabase_core::name::Email;
 use hexabase_k8s::sandbox::Sandbox;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -57,8 +56,6 @@ pub struct ApiConfig {
     pub sign_ins_per_minute: u32,
     /// Maximum duration of a request.
     pub timeout: Duration,
-    /// Verified e-mail addresses of the platform administrators.
-    pub platform_admins: Vec<Email>,
 }
 
 impl Default for ApiConfig {
@@ -68,7 +65,6 @@ impl Default for ApiConfig {
             requests_per_minute: 1_200,
             sign_ins_per_minute: 120,
             timeout: Duration::from_secs(30),
-            platform_admins: Vec::new(),
         }
     }
 }

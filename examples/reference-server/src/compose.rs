@@ -131,7 +131,6 @@ pub(crate) async fn compose(
             trusted_proxies: config.trusted_proxies,
             requests_per_minute: config.requests_per_minute,
             sign_ins_per_minute: config.sign_ins_per_minute,
-            platform_admins: config.platform_admins,
             ..ApiConfig::default()
         },
         backends: [
@@ -183,6 +182,10 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
     let mut platform_config = PlatformConfig {
         organization_rate: config.organization_rate,
         billing: config.billing,
+        platform_admins: config.platform_admins.clone(),
+        organization_creation: config.organization_creation,
+        max_owned_organizations: config.max_owned_organizations,
+        max_free_workspaces_per_user: config.max_free_workspaces_per_user,
         ..PlatformConfig::new(public_url)
     };
     platform_config.issuer.certificate_authority =

@@ -15,6 +15,7 @@ use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::name::{Email, HostClusterName, Region};
+use hexabase_core::platform::{OrganizationCreation, PlatformConfig};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use hexabase_k8s::{HostConfig, PrometheusConfig};
@@ -88,6 +89,12 @@ pub(crate) struct ProcessConfig {
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// E-mail addresses of the platform administrators.
     pub(crate) platform_admins: Vec<Email>,
+    /// Users who may create organizations.
+    pub(crate) organization_creation: OrganizationCreation,
+    /// Maximum number of organizations that a user creates; `None` for no limit.
+    pub(crate) max_owned_organizations: Option<u32>,
+    /// Maximum number of workspaces without a price in the organizations of one creator; `None` for no limit.
+    pub(crate) max_free_workspaces_per_user: Option<u32>,
     /// External systems that take part in signing in.
     pub(crate) sign_in: SignInIntegrations,
     /// Format of log lines.
@@ -330,6 +337,9 @@ fn resolve(
     for address in options.platform_admins.iter().flatten() {
         platform_admins.extend(check.field("platform_admins", Email::parse(address)));
     }
+    let platform = PlatformConfig::new("");
+    let unlimited_if_zero =
+        |limit: Option<u32>, default| limit.map_or(default, |limit| Some(limit).filter(|it| *it > 0));
     let (database, redis, (host_name, host_region), master_key) =
         check.all((database, redis, host_name.zip(host_region), master_key))?;
     Ok(ProcessConfig {
@@ -349,6 +359,15 @@ fn resolve(
         issuer_ca: options.issuer_ca,
         trusted_proxies: options.trusted_proxies.unwrap_or_default(),
         platform_admins,
+        organization_creation: options.organization_creation.unwrap_or_default().into(),
+        max_owned_organizations: unlimited_if_zero(
+            options.max_owned_organizations,
+            platform.max_owned_organizations,
+        ),
+        max_free_workspaces_per_user: unlimited_if_zero(
+            options.max_free_workspaces_per_user,
+            platform.max_free_workspaces_per_user,
+        ),
         sign_in,
         log: options.log.unwrap_or_default(),
         requests_per_minute: options.requests_per_minute.unwrap_or(1_200),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use hexabase_core::platform::OrganizationCreation;
 use hexabase_core::secret::SecretString;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -18,6 +19,27 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+/// Users who may create organizations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub(crate) enum OrganizationCreators {
+    /// Everyone who can sign in.
+    #[default]
+    Everyone,
+    /// Platform administrators only.
+    PlatformAdmins,
+}
+
+impl From<OrganizationCreators> for OrganizationCreation {
+    fn from(creators: OrganizationCreators) -> Self {
+        match creators {
+            OrganizationCreators::Everyone => Self::Everyone,
+            OrganizationCreators::PlatformAdmins => Self::PlatformAdmins,
+        }
+    }
 }
 
 macro_rules! options {
@@ -156,6 +178,21 @@ options! {
     /// use /api/v1/admin.
     #[arg(long, env = "HEXABASE_PLATFORM_ADMINS", value_name = "ADDRESS", value_delimiter = ',')]
     platform_admins: Vec<String>,
+
+    /// Users who may create organizations: everyone, or platform_admins. Every user has a personal organization in
+    /// addition [default: everyone].
+    #[arg(long, env = "HEXABASE_ORGANIZATION_CREATION", value_enum)]
+    organization_creation: OrganizationCreators,
+
+    /// Maximum number of organizations that a user creates, without the personal one; 0 for no limit. Platform
+    /// administrators have no limit [default: 10].
+    #[arg(long, env = "HEXABASE_MAX_OWNED_ORGANIZATIONS", value_name = "NUMBER")]
+    max_owned_organizations: u32,
+
+    /// Maximum number of workspaces on plans without a price, in all organizations together that one user created; 0
+    /// for no limit. Organizations of platform administrators have no limit [default: 6].
+    #[arg(long, env = "HEXABASE_MAX_FREE_WORKSPACES_PER_USER", value_name = "NUMBER")]
+    max_free_workspaces_per_user: u32,
 
     /// Sign-in providers, by name: tables `[providers.NAME]` of the file. Variables are read by `named_tables`.
     #[arg(skip)]

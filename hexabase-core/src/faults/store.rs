@@ -18,7 +18,7 @@ use crate::model::{
     Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, UsageHour,
     UsageReport, User, WebhookEvent, Workspace, WorkspaceState, WorkspaceUsage,
 };
-use crate::name::{Email, HostClusterName, ProviderName};
+use crate::name::{Email, HostClusterName, PlanId, ProviderName};
 use crate::page::{Page, PageRequest};
 use crate::secret::VerifierHash;
 use crate::store::{
@@ -151,6 +151,14 @@ impl OrganizationStore for FaultyStore {
 
     async fn count_organization(&self, id: OrganizationId) -> Result<OrganizationCounts> {
         self.inner.count_organization(id).await
+    }
+
+    async fn count_created_organizations(&self, user: UserId) -> Result<u32> {
+        self.inner.count_created_organizations(user).await
+    }
+
+    async fn count_created_workspaces(&self, user: UserId) -> Result<BTreeMap<PlanId, u32>> {
+        self.inner.count_created_workspaces(user).await
     }
 
     async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>> {

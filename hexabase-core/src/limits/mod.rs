@@ -3,6 +3,7 @@
 
 use crate::error::{Check, Error, Result};
 use crate::model::{OrganizationCounts, Plan, Project};
+use crate::name::Slug;
 use crate::quota::{Exceeded, Quota, Resource};
 
 /// Maximum depth of the project tree of a workspace.
@@ -15,6 +16,82 @@ fn check_count(existing: u32, limit: u32, noun: &str, plan: &Plan) -> Result<()>
         return Ok(());
     }
     let message = format!("the plan {} allows {limit} {noun}; remove one or change the plan", plan.id);
+    Err(Error::quota_exceeded(message))
+}
+
+/// Names that an organization must not have, because they appear to belong to the installation itself.
+const RESERVED_ORGANIZATION_NAMES: [&str; 28] = [
+    "abuse",
+    "account",
+    "accounts",
+    "admin",
+    "administrator",
+    "api",
+    "auth",
+    "billing",
+    "console",
+    "dashboard",
+    "docs",
+    "help",
+    "hexabase",
+    "kubernetes",
+    "login",
+    "mail",
+    "operator",
+    "personal",
+    "root",
+    "security",
+    "signup",
+    "sso",
+    "static",
+    "status",
+    "support",
+    "system",
+    "webhooks",
+    "www",
+];
+/// Beginnings of reserved names: of Hexabase, Kubernetes and personal organizations.
+const RESERVED_ORGANIZATION_PREFIXES: [&str; 3] = ["hexabase-", "kube-", "personal-"];
+
+/// Checks that the name of a new organization is not reserved, regardless of its case.
+///
+/// # Errors
+/// `Invalid` for a reserved name.
+pub fn check_organization_name(name: &Slug) -> Result<()> {
+    let name = name.as_str().to_ascii_lowercase();
+    let mut check = Check::default();
+    let is_reserved = RESERVED_ORGANIZATION_NAMES.contains(&name.as_str())
+        || RESERVED_ORGANIZATION_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    check.require(!is_reserved, "name", "is reserved for the installation; choose another name");
+    check.done()
+}
+
+/// Checks that a user who has created `existing` organizations may create another one.
+///
+/// # Errors
+/// `QuotaExceeded` if the limit is reached.
+pub fn check_owned_organizations(existing: u32, limit: u32) -> Result<()> {
+    if existing < limit {
+        return Ok(());
+    }
+    let message =
+        format!("a user creates at most {limit} organizations; delete one, or ask a platform administrator");
+    Err(Error::quota_exceeded(message))
+}
+
+/// Checks that the organizations of one creator, which have `existing` workspaces on plans without a price, may have
+/// another one.
+///
+/// # Errors
+/// `QuotaExceeded` if the limit is reached.
+pub fn check_free_workspaces(existing: u32, limit: u32) -> Result<()> {
+    if existing < limit {
+        return Ok(());
+    }
+    let message = format!(
+        "the organizations that one user created have at most {limit} workspaces on plans without a price; delete one, \
+         or choose a plan with a price"
+    );
     Err(Error::quota_exceeded(message))
 }
 

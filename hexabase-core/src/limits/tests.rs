@@ -100,3 +100,18 @@ proptest! {
         prop_assert_eq!(remaining.plus(sum), Quantity::units(10));
     }
 }
+
+#[test]
+fn reserved_names_are_not_for_organizations() {
+    for reserved in ["admin", "api", "console", "hexabase", "system", "www", "support", "billing", "status"] {
+        let name = Slug::parse(reserved).unwrap();
+        assert_eq!(check_organization_name(&name).unwrap_err().violations()[0].field, "name", "{reserved}");
+    }
+    for reserved in ["hexabase-labs", "kube-system", "personal-a"] {
+        assert!(check_organization_name(&Slug::parse(reserved).unwrap()).is_err(), "{reserved}");
+    }
+    for free in ["acme", "administration", "my-api", "statusquo"] {
+        assert!(check_organization_name(&Slug::parse(free).unwrap()).is_ok(), "{free}");
+    }
+    assert!(RESERVED_ORGANIZATION_NAMES.is_sorted());
+}

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _, SystemIds};
 use crate::lifecycle::ReconcileIntervals;
 use crate::metrics::MetricsSource;
-use crate::model::Plan;
-use crate::name::HostClusterName;
+use crate::model::{Plan, User};
+use crate::name::{Email, HostClusterName};
 use crate::notifier::{Mail, Notifier};
 use crate::placement::HostCluster;
 use crate::plans::PlanCatalog;
@@ -48,6 +48,26 @@ pub struct PlatformConfig {
     pub billing: BillingConfig,
     /// Rate limit that the members of an organization share; `None` for no limit.
     pub organization_rate: Option<Rate>,
+    /// Verified e-mail addresses of the platform administrators.
+    pub platform_admins: Vec<Email>,
+    /// Users who may create organizations; everyone by default.
+    pub organization_creation: OrganizationCreation,
+    /// Maximum number of organizations that a user creates, without the personal one; `None` for no limit, 10 by
+    /// default. Platform administrators have no limit.
+    pub max_owned_organizations: Option<u32>,
+    /// Maximum number of workspaces on plans without a price, in all organizations together that one user created;
+    /// `None` for no limit, 6 by default. Organizations of platform administrators have no limit.
+    pub max_free_workspaces_per_user: Option<u32>,
+}
+
+/// Users who may create organizations. Everyone has a personal organization in addition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OrganizationCreation {
+    /// Everyone who can sign in.
+    #[default]
+    Everyone,
+    /// Platform administrators only.
+    PlatformAdmins,
 }
 
 impl PlatformConfig {
@@ -66,7 +86,17 @@ impl PlatformConfig {
             usage_retention: 400 * DAY,
             billing: BillingConfig::default(),
             organization_rate: None,
+            platform_admins: Vec::new(),
+            organization_creation: OrganizationCreation::default(),
+            max_owned_organizations: Some(10),
+            max_free_workspaces_per_user: Some(6),
         }
+    }
+
+    /// `true` if the user is a platform administrator.
+    #[must_use]
+    pub fn is_platform_admin(&self, user: &User) -> bool {
+        user.email.as_ref().is_some_and(|email| self.platform_admins.contains(email))
     }
 }
 

@@ -37,7 +37,7 @@ use jiff::Timestamp;
 
 pub use access::Authorization;
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
-pub use builder::{PlatformBuilder, PlatformConfig};
+pub use builder::{OrganizationCreation, PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, IdempotencyKey};
 pub use commit::Idempotent;
 pub(crate) use commit::MAIL_SEAL_PURPOSE;

@@ -1,19 +1,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
-use super::{Authorization, Caller, Idempotent, PlatformInner};
+use super::{Authorization, Caller, Idempotent, OrganizationCreation, PlatformInner};
 use crate::access::Action;
 use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
 use crate::id::{EventId, OrganizationId};
-use crate::lifecycle;
 use crate::model::{
     AuditEvent, AuditFilter, Event, Member, Money, Organization, OrganizationCounts, OrganizationRole, Plan,
-    Scope, Task, TaskKind, Workspace,
+    Scope, Task, TaskKind, User, UserKind, Workspace,
 };
 use crate::name::{DisplayName, Slug};
 use crate::page::{Page, PageRequest};
 use crate::version::Version;
+use crate::{lifecycle, limits};
 
 /// Organizations.
 #[derive(Debug, Clone, Copy)]
@@ -45,16 +45,19 @@ impl Organizations<'_> {
     /// Creates an organization with the caller as its owner.
     ///
     /// # Errors
-    /// - `AlreadyExists` if the name is taken.
-    /// - `Forbidden` for service accounts, and for tokens without the scope.
+    /// - `AlreadyExists` if the name is taken, and `Invalid` if it is reserved.
+    /// - `Forbidden` for service accounts, for tokens without the scope, and if only platform administrators create
+    ///   organizations.
+    /// - `QuotaExceeded` if the caller has created the maximum number of organizations.
     pub async fn create(
         &self,
         caller: &Caller,
         command: &CreateOrganization,
     ) -> Result<Idempotent<Organization>> {
-        self.require_person(caller).await?;
+        limits::check_organization_name(&command.name)?;
         self.0
             .run_idempotent(caller, Authorization::Caller, || async {
+                let creator = self.require_creator(caller).await?;
                 let now = self.0.now();
                 let organization = Organization {
                     id: self.0.id(now),
@@ -72,23 +75,39 @@ impl Organizations<'_> {
                     Member::new(organization.id, caller.principal.user_id, OrganizationRole::Owner, now);
                 let id = organization.id;
                 let entry = self.0.audit(caller, id, "organization.create", id, (), &organization);
-                let changeset = Changeset::new().insert(organization.clone()).insert(owner).audit(entry);
+                // The new version of the user lets only one of two concurrent creations pass the limit.
+                let changeset =
+                    creator.into_iter().fold(Changeset::new(), |changeset, user| changeset.user(user, now));
+                let changeset = changeset.insert(organization.clone()).insert(owner).audit(entry);
                 Ok((changeset, organization))
             })
             .await
     }
 
-    async fn require_person(&self, caller: &Caller) -> Result<()> {
+    /// Checks that the caller may create another organization. Returns the caller's user if the commit must check that
+    /// the user has created no other organization meanwhile.
+    async fn require_creator(&self, caller: &Caller) -> Result<Option<User>> {
         if !caller.principal.credential.covers(Scope::OrganizationsWrite) {
             return Err(Error::forbidden("the token's scopes do not cover this"));
         }
+        let config = &self.0.config;
         let user = self.0.store.find_user(caller.principal.user_id).await?;
-        if user.is_none_or(|user| user.kind != crate::model::UserKind::Person) {
+        let Some(user) = user.filter(|user| user.kind == UserKind::Person) else {
             return Err(Error::forbidden(
                 "service accounts belong to one organization and cannot create others",
             ));
+        };
+        if config.is_platform_admin(&user) {
+            return Ok(None);
         }
-        Ok(())
+        if config.organization_creation == OrganizationCreation::PlatformAdmins {
+            let message =
+                "only platform administrators create organizations in this installation; ask one of them";
+            return Err(Error::forbidden(message));
+        }
+        let Some(limit) = config.max_owned_organizations else { return Ok(None) };
+        limits::check_owned_organizations(self.0.store.count_created_organizations(user.id).await?, limit)?;
+        Ok(Some(user))
     }
 
     /// Lists the organizations of the caller, oldest first, each with the caller's membership.

@@ -18,6 +18,7 @@ use crate::page::{Page, PageRequest};
 use crate::placement::HostCluster;
 use crate::version::Version;
 use crate::{lifecycle, limits, placement};
+use jiff::Timestamp;
 
 /// Workspaces.
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +81,8 @@ impl Workspaces<'_> {
     /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `Invalid` for a plan, region or version that does not exist.
     /// - `AlreadyExists` if the name is taken in the organization.
-    /// - `QuotaExceeded` if the limit of the plan is reached, or no host cluster has capacity; with code
-    ///   `plan_not_paid_for` or `payment_overdue` if payment is required.
+    /// - `QuotaExceeded` if the limit of the plan or of workspaces without a price is reached, or no host cluster has
+    ///   capacity; with code `plan_not_paid_for` or `payment_overdue` if payment is required.
     /// - `Conflict` with code `organization_deleting`.
     pub async fn create(
         &self,
@@ -99,6 +100,7 @@ impl Workspaces<'_> {
                 self.0.require_paid_for(&root, plan).await?;
                 let counts = self.0.store.count_organization(organization).await?;
                 limits::check_workspace_limit(&counts, self.0.plans.get(&root.plan_id)?)?;
+                let creator = self.require_free_workspace(&root, plan).await?;
                 let (host_cluster, host_precondition) =
                     self.choose_host(command.region.as_ref(), plan).await?;
 
@@ -132,6 +134,7 @@ impl Workspaces<'_> {
                     self.0.audit(caller, organization, "workspace.create", workspace.id, (), &workspace);
                 let billing_message = self.0.workspace_billing_message(&root);
                 let changeset = Changeset::new().organization(root, now).insert(workspace.clone());
+                let changeset = with_creator(changeset, creator, now);
                 let changeset = billing_message.into_iter().fold(changeset, Changeset::message);
                 let changeset = self
                     .insert_preset_groups(caller, &workspace, changeset)?
@@ -143,6 +146,25 @@ impl Workspaces<'_> {
                 Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
             })
             .await
+    }
+
+    /// Checks that the organizations of the organization's creator may have another workspace on this plan. Returns
+    /// the creator if the commit must check that no other workspace was created meanwhile, in any of the
+    /// organizations.
+    async fn require_free_workspace(&self, root: &Organization, plan: &Plan) -> Result<Option<User>> {
+        let config = &self.0.config;
+        let Some(limit) = config.max_free_workspaces_per_user.filter(|_| plan.price.is_none()) else {
+            return Ok(None);
+        };
+        let creator = self.0.store.find_user(root.created_by).await?;
+        if creator.as_ref().is_some_and(|user| config.is_platform_admin(user)) {
+            return Ok(None);
+        }
+        let counts = self.0.store.count_created_workspaces(root.created_by).await?;
+        let is_free = |id: &PlanId| self.0.plans.find(id).is_none_or(|plan| plan.price.is_none());
+        let existing = counts.iter().filter(|(plan, _)| is_free(plan)).map(|(_, count)| count).sum();
+        limits::check_free_workspaces(existing, limit)?;
+        Ok(creator)
     }
 
     /// Returns the plan and the Kubernetes version of a new workspace.
@@ -278,11 +300,17 @@ impl Workspaces<'_> {
                     self.0.begin_with_state(caller, scope, Action::WorkspaceUpdate).await?;
                 require_version(expected, change.workspace.version)?;
                 let before = change.workspace.clone();
+                let mut creator = None;
                 let plan = match command.plan_id.as_ref().filter(|requested| **requested != before.plan_id) {
                     Some(requested) => {
                         let root = self.0.organization(organization).await?;
                         let plan = self.new_plan(&before, &root, requested)?;
                         self.0.require_paid_for(&root, plan).await?;
+                        let had_price =
+                            self.0.plans.find(&before.plan_id).is_some_and(|plan| plan.price.is_some());
+                        if had_price {
+                            creator = self.require_free_workspace(&root, plan).await?;
+                        }
                         plan
                     }
                     None => self.0.plans.get(&before.plan_id)?,
@@ -316,6 +344,7 @@ impl Workspaces<'_> {
                 let after = change.workspace.clone();
                 change.audit("workspace.update", id, &before, &after);
                 let (changeset, workspace) = change.finish();
+                let changeset = with_creator(changeset, creator, workspace.updated_at);
                 Ok((changeset, WorkspaceTask { workspace, task_id }))
             })
             .await
@@ -467,6 +496,14 @@ impl PlatformInner {
     ) -> Result<Vec<String>> {
         let facts = self.facts(workspace).await?;
         Ok(GroupTree::new(&facts.groups).claim(direct).into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// Adds a new version of the creator of the organization, which lets only one of two concurrent changes pass the limit.
+fn with_creator(changeset: Changeset, creator: Option<User>, now: Timestamp) -> Changeset {
+    match creator {
+        Some(creator) => changeset.user(creator, now),
+        None => changeset,
     }
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -7,6 +9,7 @@ use crate::model::{
     AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, ServiceAccount,
     User,
 };
+use crate::name::PlanId;
 use crate::page::{Page, PageRequest};
 
 /// Organizations, their members, invitations and service accounts, the audit log and the live events.
@@ -36,6 +39,22 @@ pub trait OrganizationStore: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     async fn count_organization(&self, id: OrganizationId) -> Result<OrganizationCounts>;
+
+    /// Counts the organizations that a user created, without the personal one. Organizations of other owners are
+    /// included.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn count_created_organizations(&self, user: UserId) -> Result<u32>;
+
+    /// Counts the workspaces in all organizations that a user created, by plan.
+    ///
+    /// # Behaviour
+    /// - Workspaces of other users are included; plans without workspaces are not.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn count_created_workspaces(&self, user: UserId) -> Result<BTreeMap<PlanId, u32>>;
 
     /// Finds the membership of a user in an organization.
     ///

@@ -97,6 +97,7 @@ CREATE TABLE organizations (
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL
 );
+CREATE INDEX organizations_by_creator ON organizations (created_by);
 
 CREATE TABLE members (
     organization_id text COLLATE "C" NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
@@ -492,3 +493,9 @@ CREATE VIEW live_event_timestamps AS SELECT at FROM live_events;
 GRANT SELECT, DELETE ON live_event_timestamps TO hexabase_app;
 CREATE VIEW usage_report_hours AS SELECT hour FROM usage_reports;
 GRANT SELECT, DELETE ON usage_report_hours TO hexabase_app;
+-- Numbers of organizations and workspaces per creator, for the limits on free resources.
+CREATE VIEW organization_creators AS SELECT created_by, personal FROM organizations;
+CREATE VIEW workspace_creators AS
+    SELECT organizations.created_by, workspaces.plan_id
+    FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
+GRANT SELECT ON organization_creators, workspace_creators TO hexabase_app;

@@ -96,6 +96,7 @@ CREATE TABLE organizations (
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX organizations_by_creator ON organizations (created_by);
 
 CREATE TABLE members (
     organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
@@ -162,6 +163,12 @@ CREATE INDEX workspaces_due ON workspaces (reconcile_at) WHERE reconcile_at IS N
 CREATE INDEX workspaces_on_host ON workspaces (host_cluster);
 -- Tokens of tenant clusters name the workspace alone.
 CREATE INDEX workspaces_by_id ON workspaces (id);
+
+-- Numbers of organizations and workspaces per creator, for the limits on free resources.
+CREATE VIEW organization_creators AS SELECT created_by, personal FROM organizations;
+CREATE VIEW workspace_creators AS
+    SELECT organizations.created_by, workspaces.plan_id
+    FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
 
 CREATE TABLE workspace_groups (
     organization_id TEXT NOT NULL,

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use hexabase_core::error::Result;
 use hexabase_core::id::{EventId, InvitationId, OrganizationId, TypedId as _, UserId};
@@ -5,6 +7,7 @@ use hexabase_core::model::{
     AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, ServiceAccount,
     User,
 };
+use hexabase_core::name::PlanId;
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::store::OrganizationStore;
 use jiff::Timestamp;
@@ -62,6 +65,25 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
             service_accounts: cells.number()?,
             workspaces: cells.number()?,
         })
+    }
+
+    async fn count_created_organizations(&self, user: UserId) -> Result<u32> {
+        let query =
+            Query::new("SELECT COUNT(*) FROM organization_creators WHERE created_by = $1 AND NOT personal");
+        let rows = self.0.fetch(query.text(user)).await?;
+        rows.first().map_or(Ok(0), |row| Cells::new(row).number())
+    }
+
+    async fn count_created_workspaces(&self, user: UserId) -> Result<BTreeMap<PlanId, u32>> {
+        let query = Query::new(
+            "SELECT plan_id, COUNT(*) FROM workspace_creators WHERE created_by = $1 GROUP BY plan_id",
+        );
+        let rows = self.0.fetch(query.text(user)).await?;
+        let read = |row: &E::Row| {
+            let mut cells = Cells::new(row);
+            Ok((cells.parse()?, cells.number()?))
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>> {

@@ -279,7 +279,7 @@ async fn start_process(
     let fleet = Fleet::new().with(host, Arc::new(MemoryProvisioner::new(clock.clone(), Duration::ZERO)));
     let config = PlatformConfig {
         billing: BillingConfig { required: true, ..BillingConfig::default() },
-        ..PlatformConfig::new("https://hexabase.example")
+        ..hexabase_tests::config()
     };
     let configure = |builder: hexabase_core::PlatformBuilder| {
         let builder = metrics.into_iter().fold(builder, |builder, metrics| builder.with_metrics(metrics));

@@ -5,8 +5,10 @@ use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{EventId, GroupId, TypedId};
 use crate::id_source::SeededIds;
 use crate::model::{
-    AuditFilter, Event, Invitation, OrganizationCounts, OrganizationRole, TaskState, User, UserKind,
+    AuditFilter, Event, Invitation, Organization, OrganizationCounts, OrganizationRole, TaskState, User,
+    UserKind, Workspace,
 };
+use crate::name::PlanId;
 use crate::page::{Page, PageRequest};
 use crate::secret::Verifier;
 use crate::store::TenantStore;
@@ -91,6 +93,42 @@ pub async fn counts_are_limited_to_one_organization(store: &dyn TenantStore) {
     let expected =
         OrganizationCounts { members: 2, owners: 1, workspaces: 1, ..OrganizationCounts::default() };
     assert_eq!(counts, expected);
+}
+
+/// Counts per creator cover all organizations that the user created, without the personal one and regardless of
+/// memberships, and their workspaces by plan.
+pub async fn organizations_and_workspaces_are_counted_by_creator(store: &dyn TenantStore) {
+    populate(store).await;
+    let organization = |name: &str, creator: &str, personal| Organization {
+        created_by: id(creator),
+        personal,
+        ..fixture::organization(name)
+    };
+    let workspace = |name: &str, organization: &str, plan: &str| Workspace {
+        organization_id: id(organization),
+        plan_id: PlanId::parse(plan).unwrap(),
+        ..fixture::workspace(name)
+    };
+    let changeset = Changeset::new()
+        .insert(organization("second", "owner", false))
+        .insert(organization("own", "owner", true))
+        .insert(organization("foreign", "ann", false))
+        .insert(fixture::member(id("foreign"), id("owner"), OrganizationRole::Owner))
+        .insert(workspace("w1", "second", "small"))
+        .insert(workspace("w2", "own", "large"))
+        .insert(workspace("w3", "foreign", "small"));
+    store.commit(changeset).await.unwrap();
+    assert_eq!(store.count_created_organizations(id("owner")).await.unwrap(), 2);
+    assert_eq!(store.count_created_organizations(id("bob")).await.unwrap(), 0);
+    let counts = |user| async move {
+        let counts = store.count_created_workspaces(user).await.unwrap();
+        counts.into_iter().map(|(plan, count)| (plan.to_string(), count)).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(id("owner")).await, [("large".to_owned(), 1), ("small".to_owned(), 2)]);
+    assert_eq!(counts(id("ann")).await, [("small".to_owned(), 1)]);
+    store.commit(Changeset::new().delete(RecordKey::Organization(id("second")))).await.unwrap();
+    assert_eq!(store.count_created_organizations(id("owner")).await.unwrap(), 1);
+    assert_eq!(counts(id("owner")).await, [("large".to_owned(), 1), ("small".to_owned(), 1)]);
 }
 
 /// Members are persons only; organizations are listed with the membership.

@@ -50,6 +50,7 @@ macro_rules! tenant_store_conformance {
                 touching_a_deleted_token_is_not_an_error,
                 users_are_found_by_id_email_and_identity,
                 counts_are_limited_to_one_organization,
+                organizations_and_workspaces_are_counted_by_creator,
                 pages_have_no_gaps_or_duplicates,
                 a_cursor_of_another_list_is_rejected,
                 members_are_listed_without_service_accounts,

@@ -1,5 +1,6 @@
 //! Tests of the services on in-memory backends and a manual clock.
 
+mod creation_limits;
 mod tasks;
 
 use std::sync::Arc;
@@ -10,11 +11,14 @@ use crate::access::{Credential, Principal};
 use crate::clock::ManualClock;
 use crate::error::Result;
 use crate::fixture::{self, id};
+use crate::id::{OrganizationId, WorkspaceId};
+use crate::id_source::{IdSource, SystemIds};
 use crate::identity::ExternalIdentity;
 use crate::model::{Organization, Origin, Plan};
-use crate::name::{DisplayName, Email, HostClusterName, ProviderName, Slug};
+use crate::name::{DisplayName, Email, HostClusterName, PlanId, ProviderName, Slug};
 use crate::placement::HostCluster;
 use crate::provisioner::{Fleet, MemoryProvisioner};
+use crate::store::{MemoryStore, TenantStore};
 use crate::worker::Worker;
 
 /// Time that a control plane takes to start.
@@ -36,6 +40,15 @@ impl Setup {
     }
 
     fn with_plans(plans: Vec<Plan>, configure: impl FnOnce(&mut PlatformConfig)) -> Self {
+        Self::on(Arc::new(MemoryStore::new()), Arc::new(SystemIds::default()), plans, configure)
+    }
+
+    fn on(
+        store: Arc<dyn TenantStore>,
+        ids: Arc<dyn IdSource>,
+        plans: Vec<Plan>,
+        configure: impl FnOnce(&mut PlatformConfig),
+    ) -> Self {
         let clock = Arc::new(ManualClock::default());
         let provisioner = Arc::new(MemoryProvisioner::new(clock.clone(), START_UP));
         let host = HostCluster::new(HostClusterName::parse("memory").unwrap());
@@ -43,6 +56,8 @@ impl Setup {
         configure(&mut config);
         let platform = Platform::builder("https://hexabase.example")
             .with_plans(plans)
+            .with_store(store)
+            .with_ids(ids)
             .with_clock(clock.clone())
             .with_fleet(Fleet::new().with(host, provisioner))
             .with_config(config)
@@ -72,6 +87,18 @@ impl Setup {
 
     async fn create_organization(&self, caller: &Caller, name: &str) -> Organization {
         self.try_create_organization(caller, name).await.unwrap()
+    }
+
+    async fn create_workspace(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        name: &str,
+        plan: &str,
+    ) -> Result<WorkspaceId> {
+        let command = fixture::create_workspace(name, &PlanId::parse(plan).unwrap());
+        let created = self.platform.workspaces().create(caller, organization, &command).await?;
+        Ok(created.value.workspace.id)
     }
 
     /// Advances the clock, and processes everything that is due then.

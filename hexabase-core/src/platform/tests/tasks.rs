@@ -114,7 +114,7 @@ impl OneWorkspace {
         })
     }
 
-    async fn settle(&self) {
+    async fn run_until_settled(&self) {
         for _ in 0..20 {
             self.setup.run_worker(Duration::from_secs(3)).await;
             if self.is_settled().await {
@@ -155,7 +155,7 @@ proptest! {
                     assert_eq!(open, [], "open in a settled workspace");
                 }
             }
-            one.settle().await;
+            one.run_until_settled().await;
             assert_eq!(one.open().await, []);
         });
     }
@@ -165,7 +165,7 @@ proptest! {
 fn a_resumption_ends_the_suspension_before_it_with_a_live_event() {
     block_on(async {
         let one = OneWorkspace::new().await;
-        one.settle().await;
+        one.run_until_settled().await;
         let workspaces = one.setup.platform.workspaces();
         let suspension = workspaces.suspend(&one.owner, one.organization, one.workspace).await.unwrap();
         let suspension = suspension.value.task_id.unwrap();
@@ -192,12 +192,12 @@ fn an_update_of_a_suspended_workspace_ends() {
     block_on(async {
         let one = OneWorkspace::new().await;
         one.perform(Step::Suspend).await;
-        one.settle().await;
+        one.run_until_settled().await;
         let states = |tasks: Vec<Task>| tasks.iter().map(|task| (task.kind, task.state)).collect::<Vec<_>>();
         let expected = [(TaskKind::Suspend, TaskState::Succeeded), (TaskKind::Create, TaskState::Superseded)];
         assert_eq!(states(one.tasks().await), expected);
         one.perform(Step::Update).await;
-        one.settle().await;
+        one.run_until_settled().await;
         let update = one.tasks().await.remove(0);
         assert_eq!((update.kind, update.state), (TaskKind::Update, TaskState::Succeeded));
         assert!(update.steps.iter().all(|step| step.state != crate::model::StepState::Completed));

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -10,6 +12,7 @@ use crate::model::{
     AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, OrganizationRole,
     ServiceAccount, User, UserKind, Workspace,
 };
+use crate::name::PlanId;
 use crate::page::{Page, PageRequest};
 use crate::store::OrganizationStore;
 
@@ -55,6 +58,23 @@ impl OrganizationStore for MemoryStore {
             service_accounts: count(state.scan::<ServiceAccount>(service_accounts(id)).count()),
             workspaces: count(state.scan::<Workspace>(workspaces(id)).count()),
         })
+    }
+
+    async fn count_created_organizations(&self, user: UserId) -> Result<u32> {
+        let state = self.lock();
+        let counted = state.created_by(user).filter(|organization| !organization.personal).count();
+        Ok(u32::try_from(counted).unwrap_or(u32::MAX))
+    }
+
+    async fn count_created_workspaces(&self, user: UserId) -> Result<BTreeMap<PlanId, u32>> {
+        let state = self.lock();
+        let mut counts = BTreeMap::new();
+        for organization in state.created_by(user) {
+            for workspace in state.scan::<Workspace>(workspaces(organization.id)) {
+                *counts.entry(workspace.plan_id.clone()).or_insert(0) += 1;
+            }
+        }
+        Ok(counts)
     }
 
     async fn find_member(&self, organization: OrganizationId, user: UserId) -> Result<Option<Member>> {

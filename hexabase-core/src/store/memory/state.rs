@@ -61,6 +61,7 @@ pub(super) enum Index {
     SessionOf(UserId, SessionId),
     TokenOf(UserId, TokenId),
     OrganizationOf(UserId, OrganizationId),
+    CreatedBy(UserId, OrganizationId),
     GroupOf(OrganizationId, UserId, WorkspaceId, GroupId),
     MemberOf(OrganizationId, WorkspaceId, UserId, GroupId),
     WorkspaceDue(Timestamp, OrganizationId, WorkspaceId),
@@ -333,6 +334,16 @@ impl State {
         })
     }
 
+    /// Organizations that a user created.
+    pub(super) fn created_by(&self, user: UserId) -> impl Iterator<Item = &Organization> + '_ {
+        let range = Index::CreatedBy(user, OrganizationId::least())
+            ..=Index::CreatedBy(user, OrganizationId::greatest());
+        self.index.range(range).filter_map(|entry| match entry {
+            Index::CreatedBy(_, id) => self.get(&RecordKey::Organization(*id)),
+            _ => None,
+        })
+    }
+
     pub(super) fn tokens_of(&self, user: UserId) -> impl Iterator<Item = &ApiToken> + '_ {
         let range = Index::TokenOf(user, TokenId::least())..=Index::TokenOf(user, TokenId::greatest());
         self.index.range(range).filter_map(|entry| match entry {
@@ -436,6 +447,9 @@ fn index(record: &Record) -> Vec<Index> {
         }
         Record::Session(session) => vec![Index::SessionOf(session.user_id, session.id)],
         Record::ApiToken(token) => vec![Index::TokenOf(token.user_id, token.id)],
+        Record::Organization(organization) => {
+            vec![Index::CreatedBy(organization.created_by, organization.id)]
+        }
         Record::Member(Member { organization_id, user_id, .. }) => {
             vec![Index::OrganizationOf(*user_id, *organization_id)]
         }

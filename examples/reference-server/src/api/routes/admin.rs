@@ -30,8 +30,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 pub(super) async fn require_operator(app: &App, authenticated: &Authenticated) -> Result<(), ApiError> {
     authenticated.session()?;
     let user = app.platform.store().find_user(authenticated.0.principal.user_id).await?;
-    let address = user.and_then(|user| user.email);
-    if address.is_some_and(|address| app.config.platform_admins.contains(&address)) {
+    if user.is_some_and(|user| app.platform.config().is_platform_admin(&user)) {
         return Ok(());
     }
     Err(Error::forbidden("this operation is reserved for operators of the installation").into())

@@ -104,7 +104,8 @@ struct NewOrganization {
 
 /// Create an organization
 ///
-/// The caller becomes its owner.
+/// The caller becomes its owner. The installation may reserve names, limit the number of organizations that a user
+/// creates, and leave the creation to platform administrators.
 #[utoipa::path(post, path = "/api/v1/organizations", tag = "Organizations", request_body = NewOrganization,
     responses((status = 201, body = OrganizationView), Problems))]
 async fn create(
