@@ -50,6 +50,7 @@ pub fn config() -> PlatformConfig {
         platform_admins: vec![Email::parse("operator@example.com").unwrap()],
         max_owned_organizations: None,
         max_free_workspaces_per_user: None,
+        invitations_per_day: None,
         ..PlatformConfig::new(URL)
     }
 }

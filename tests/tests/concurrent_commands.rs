@@ -133,7 +133,7 @@ async fn concurrent_demotions_cannot_remove_the_last_owner(store: Arc<dyn Tenant
     let (app, ann) = test_app(store).await;
     for repetition in 0..REPETITIONS {
         let org = app.create_organization(&ann, &format!("acme-{repetition}")).await;
-        let bob = app.add_member(&ann, &org, "bob", "owner").await;
+        let bob = app.add_member(&ann, &org, &format!("bob-{repetition}"), "owner").await;
         let demote = |user: &TestUser| {
             let path = format!("/api/v1/organizations/{org}/members/{}", user.id);
             request(user, Method::PUT, path, json!({ "role": "member" }))

@@ -186,6 +186,7 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
         organization_creation: config.organization_creation,
         max_owned_organizations: config.max_owned_organizations,
         max_free_workspaces_per_user: config.max_free_workspaces_per_user,
+        invitations_per_day: config.invitations_per_day,
         ..PlatformConfig::new(public_url)
     };
     platform_config.issuer.certificate_authority =

@@ -95,6 +95,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) max_owned_organizations: Option<u32>,
     /// Maximum number of workspaces without a price in the organizations of one creator; `None` for no limit.
     pub(crate) max_free_workspaces_per_user: Option<u32>,
+    /// Maximum number of invitations per day of an organization and of a user; `None` for no limit.
+    pub(crate) invitations_per_day: Option<u32>,
     /// External systems that take part in signing in.
     pub(crate) sign_in: SignInIntegrations,
     /// Format of log lines.
@@ -368,6 +370,7 @@ fn resolve(
             options.max_free_workspaces_per_user,
             platform.max_free_workspaces_per_user,
         ),
+        invitations_per_day: unlimited_if_zero(options.invitations_per_day, platform.invitations_per_day),
         sign_in,
         log: options.log.unwrap_or_default(),
         requests_per_minute: options.requests_per_minute.unwrap_or(1_200),

@@ -194,6 +194,11 @@ options! {
     #[arg(long, env = "HEXABASE_MAX_FREE_WORKSPACES_PER_USER", value_name = "NUMBER")]
     max_free_workspaces_per_user: u32,
 
+    /// Maximum number of invitations per day of an organization, and of a user in all organizations together; 0 for no
+    /// limit [default: 100].
+    #[arg(long, env = "HEXABASE_INVITATIONS_PER_DAY", value_name = "NUMBER")]
+    invitations_per_day: u32,
+
     /// Sign-in providers, by name: tables `[providers.NAME]` of the file. Variables are read by `named_tables`.
     #[arg(skip)]
     providers: toml::Table,

@@ -181,6 +181,18 @@ impl OrganizationStore for FaultyStore {
         self.inner.find_invitation(organization, id).await
     }
 
+    async fn list_invitations_to(
+        &self,
+        organization: OrganizationId,
+        email: &Email,
+    ) -> Result<Vec<Invitation>> {
+        self.inner.list_invitations_to(organization, email).await
+    }
+
+    async fn count_open_invitations(&self, email: &Email, now: Timestamp) -> Result<u32> {
+        self.inner.count_open_invitations(email, now).await
+    }
+
     async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>> {
         self.inner.list_open_invitations(user, now).await
     }

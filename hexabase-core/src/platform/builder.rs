@@ -58,6 +58,9 @@ pub struct PlatformConfig {
     /// Maximum number of workspaces on plans without a price, in all organizations together that one user created;
     /// `None` for no limit, 6 by default. Organizations of platform administrators have no limit.
     pub max_free_workspaces_per_user: Option<u32>,
+    /// Maximum number of invitations per day of an organization, and of a user in all organizations together; `None`
+    /// for no limit, 100 by default.
+    pub invitations_per_day: Option<u32>,
 }
 
 /// Users who may create organizations. Everyone has a personal organization in addition.
@@ -90,6 +93,7 @@ impl PlatformConfig {
             organization_creation: OrganizationCreation::default(),
             max_owned_organizations: Some(10),
             max_free_workspaces_per_user: Some(6),
+            invitations_per_day: Some(100),
         }
     }
 

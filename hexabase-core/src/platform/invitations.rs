@@ -1,18 +1,30 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use super::members::require_owner;
 use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::{Action, check_role_grant};
 use crate::changeset::{Changeset, OutboxMessage, RecordKey};
 use crate::clock::after;
-use crate::error::{Error, Result};
+use crate::ephemeral::Rate;
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::id::{InvitationId, OrganizationId, UserId};
 use crate::limits;
 use crate::model::{Invitation, Member, Organization, OrganizationRole};
 use crate::name::Email;
-use crate::notifier::Mail;
+use crate::notifier::{Mail, plain_name};
 use crate::page::{Page, PageRequest};
-use crate::secret::{BearerToken, ExposeSecret as _, SecretString, Verifier};
+use crate::secret::{BearerToken, ExposeSecret as _, SecretString, Verifier, VerifierHash};
+use jiff::Timestamp;
 
 const INVITATION_TOKEN_PREFIX: &str = "hxi";
+/// Subject of all invitations: it contains no text that the inviting user chose.
+const SUBJECT: &str = "You are invited to an organization on Hexabase";
+/// Maximum number of open invitations to one address, into all organizations together.
+const MAX_OPEN_PER_RECIPIENT: u32 = 10;
+/// Maximum number of invitations to one address per day, from all organizations together.
+const MAX_DAILY_PER_RECIPIENT: u32 = 10;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Invitations into organizations.
 #[derive(Debug, Clone, Copy)]
@@ -41,8 +53,11 @@ impl Invitations<'_> {
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role; only owners invite owners, and no caller invites to
     ///   a role that exceeds its own role or the scopes of its token.
-    /// - `QuotaExceeded` if the member limit of the plan is reached.
-    /// - `Conflict` with code `already_member` or `organization_deleting`.
+    /// - `QuotaExceeded` if the member limit of the plan is reached, or the address has the maximum number of open
+    ///   invitations.
+    /// - `RateLimited` if the address, the organization or the caller has the maximum number of invitations of a day.
+    /// - `Conflict` with code `already_invited` if the address has an open invitation to the organization,
+    ///   `already_member` or `organization_deleting`.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -50,6 +65,7 @@ impl Invitations<'_> {
         command: &CreateInvitation,
     ) -> Result<Idempotent<Invitation>> {
         let authorization = Authorization::Organization(organization, Action::InvitationsManage);
+        let is_counted = AtomicBool::new(false);
         self.0
             .run_idempotent(caller, authorization, || async {
                 let own = self.0.permit(caller, organization, Action::InvitationsManage).await?;
@@ -59,11 +75,25 @@ impl Invitations<'_> {
                 check_role_grant(&caller.principal, own, command.role)?;
                 let root = self.0.organization(organization).await?;
                 require_not_deleting(&root)?;
-                let counts = self.0.store.count_organization(organization).await?;
-                limits::check_member_limit(&counts, self.0.plans.get(&root.plan_id)?)?;
                 self.require_not_member(organization, &command.email).await?;
-
                 let now = self.0.now();
+                let expired = self.expired_invitations(organization, &command.email, now).await?;
+                let mut counts = self.0.store.count_organization(organization).await?;
+                counts.invitations =
+                    counts.invitations.saturating_sub(u32::try_from(expired.len()).unwrap_or(u32::MAX));
+                limits::check_member_limit(&counts, self.0.plans.get(&root.plan_id)?)?;
+                if self.0.store.count_open_invitations(&command.email, now).await? >= MAX_OPEN_PER_RECIPIENT {
+                    let message = format!(
+                        "the address has {MAX_OPEN_PER_RECIPIENT} open invitations; it must accept one, or one must \
+                         expire, before it is invited again"
+                    );
+                    return Err(Error::quota_exceeded(message));
+                }
+                // Counted once, even if the commit is repeated after a version conflict.
+                if !is_counted.swap(true, Ordering::Relaxed) {
+                    self.count_invitation(caller, organization, &command.email).await?;
+                }
+
                 let verifier = Verifier::generate(&*self.0.ids);
                 let invitation = Invitation {
                     id: self.0.id(now),
@@ -87,7 +117,11 @@ impl Invitations<'_> {
                     (),
                     audit_value(&invitation),
                 );
-                let changeset = Changeset::new()
+                let changeset = expired
+                    .into_iter()
+                    .fold(Changeset::new(), |changeset, old| {
+                        changeset.delete(RecordKey::Invitation(organization, old.id))
+                    })
                     .organization(root, now)
                     .insert(invitation.clone())
                     .message(message)
@@ -107,6 +141,52 @@ impl Invitations<'_> {
         }
     }
 
+    /// Returns the expired invitations of the organization to an address, which a new one replaces.
+    ///
+    /// # Errors
+    /// `Conflict` with code `already_invited` if one is open.
+    async fn expired_invitations(
+        &self,
+        organization: OrganizationId,
+        email: &Email,
+        now: Timestamp,
+    ) -> Result<Vec<Invitation>> {
+        let existing = self.0.store.list_invitations_to(organization, email).await?;
+        if existing.iter().any(|invitation| now < invitation.expires_at) {
+            let message = "the address has an open invitation to the organization; withdraw it before you send another one";
+            return Err(Error::conflict("already_invited", message));
+        }
+        Ok(existing)
+    }
+
+    /// Takes one token from each of the limits per day. The limit of the recipient comes last, so that a caller who
+    /// has reached a limit does not use it up.
+    async fn count_invitation(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        email: &Email,
+    ) -> Result<()> {
+        let own = self.0.config.invitations_per_day;
+        let recipient = VerifierHash::of_parts(&[email.as_str().as_bytes()]);
+        let limits = [
+            (format!("invitations:{}", caller.principal.user_id), own, "you have"),
+            (format!("invitations:{organization}"), own, "the organization has"),
+            (format!("invitations:{recipient}"), Some(MAX_DAILY_PER_RECIPIENT), "the address has"),
+        ];
+        for (bucket, limit, subject) in limits {
+            let Some(burst) = limit else { continue };
+            let allowance = self.0.ephemeral.take_token(&bucket, Rate { burst, period: DAY }).await?;
+            if !allowance.allowed {
+                let message =
+                    format!("{subject} the maximum of {burst} invitations per day; send further ones later");
+                return Err(Error::new(ErrorKind::RateLimited, message)
+                    .with_retry(Retry::After(allowance.retry_after)));
+            }
+        }
+        Ok(())
+    }
+
     fn mail(
         &self,
         organization: &Organization,
@@ -115,12 +195,12 @@ impl Invitations<'_> {
     ) -> Result<OutboxMessage> {
         let mail = Mail {
             to: invitation.email.clone(),
-            subject: format!("You are invited to {} on Hexabase", organization.display_name),
+            subject: SUBJECT.to_owned(),
             text: format!(
-                "You are invited to join {} as {}.\n\n\
+                "You are invited to join the organization \"{}\" as {}.\n\n\
                  Sign in at {} with this address, then accept with this token:\n\n{}\n\n\
                  The invitation is valid until {}. If you did not expect it, ignore it.\n",
-                organization.display_name,
+                plain_name(&organization.display_name),
                 invitation.role,
                 self.0.config.public_url,
                 token.expose_secret(),

@@ -9,7 +9,7 @@ use crate::model::{
     AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, ServiceAccount,
     User,
 };
-use crate::name::PlanId;
+use crate::name::{Email, PlanId};
 use crate::page::{Page, PageRequest};
 
 /// Organizations, their members, invitations and service accounts, the audit log and the live events.
@@ -81,6 +81,22 @@ pub trait OrganizationStore: Send + Sync {
         organization: OrganizationId,
         id: InvitationId,
     ) -> Result<Option<Invitation>>;
+
+    /// Lists the invitations of an organization to an e-mail address, open and expired, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_invitations_to(
+        &self,
+        organization: OrganizationId,
+        email: &Email,
+    ) -> Result<Vec<Invitation>>;
+
+    /// Counts the invitations to an e-mail address, into any organization, that are open at `now`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn count_open_invitations(&self, email: &Email, now: Timestamp) -> Result<u32>;
 
     /// Lists the invitations to the e-mail address of a user, into any organization, that are open at `now`, ordered
     /// by organization: the first 50.

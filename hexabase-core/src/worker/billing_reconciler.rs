@@ -19,7 +19,7 @@ use crate::model::{
     Subscription, SubscriptionChange, Workspace,
 };
 use crate::name::Email;
-use crate::notifier::Mail;
+use crate::notifier::{Mail, plain_name};
 use crate::page::PageRequest;
 use crate::platform::{Platform, PlatformInner};
 use crate::store::Lease;
@@ -319,7 +319,7 @@ impl PlatformInner {
 
 /// Subject and text of the mail for a notice.
 fn mail_text(notice: Notice, organization: &Organization, url: &str) -> (String, String) {
-    let name = &organization.display_name;
+    let name = plain_name(&organization.display_name);
     let pay = format!("See the open invoices, and choose another payment method, at {url}.");
     let date = |at: jiff::Timestamp| at.strftime("%-d %B %Y, %H:%M UTC").to_string();
     match notice {

@@ -13,7 +13,7 @@ use crate::model::{
     BillingAccount, CustomerId, Hour, Meter, Money, Month, Organization, PerMeter, UsageAlert, UsageBound,
     UsageReport,
 };
-use crate::notifier::Mail;
+use crate::notifier::{Mail, plain_name};
 use crate::platform::PlatformInner;
 use crate::store::Lease;
 
@@ -138,7 +138,7 @@ fn mail_text(
     budget: Option<Money>,
     url: &str,
 ) -> (String, String) {
-    let name = &organization.display_name;
+    let name = plain_name(&organization.display_name);
     let reached = if alert.percent < 100 { format!("{} % of", alert.percent) } else { "all of".to_owned() };
     let cost = format!(
         "Usage beyond the included amounts has cost {} so far this month.",

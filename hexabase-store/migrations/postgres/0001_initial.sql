@@ -499,3 +499,6 @@ CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
 GRANT SELECT ON organization_creators, workspace_creators TO hexabase_app;
+-- Number of open invitations per address, for the limit that protects recipients.
+CREATE VIEW invitation_recipients AS SELECT email, expires_at FROM invitations;
+GRANT SELECT ON invitation_recipients TO hexabase_app;

@@ -122,6 +122,8 @@ CREATE TABLE invitations (
 ) STRICT, WITHOUT ROWID;
 -- A user who signs in is shown the invitations of their address.
 CREATE INDEX invitations_by_email ON invitations (email);
+-- Number of open invitations per address, for the limit that protects recipients.
+CREATE VIEW invitation_recipients AS SELECT email, expires_at FROM invitations;
 
 CREATE TABLE service_accounts (
     organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,

@@ -7,7 +7,7 @@ use hexabase_core::model::{
     AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, ServiceAccount,
     User,
 };
-use hexabase_core::name::PlanId;
+use hexabase_core::name::{Email, PlanId};
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::store::OrganizationStore;
 use jiff::Timestamp;
@@ -131,6 +131,22 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
                     .text(id),
             )
             .await
+    }
+
+    async fn list_invitations_to(
+        &self,
+        organization: OrganizationId,
+        email: &Email,
+    ) -> Result<Vec<Invitation>> {
+        let query = select::<Invitation>("WHERE organization_id = $1 AND email = $2 ORDER BY id");
+        self.0.find_all(query.for_organization(organization).text(email)).await
+    }
+
+    async fn count_open_invitations(&self, email: &Email, now: Timestamp) -> Result<u32> {
+        let query =
+            Query::new("SELECT COUNT(*) FROM invitation_recipients WHERE email = $1 AND expires_at > $2");
+        let rows = self.0.fetch(query.text(email).time(now)).await?;
+        rows.first().map_or(Ok(0), |row| Cells::new(row).number())
     }
 
     async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>> {

@@ -360,6 +360,16 @@ pub async fn open_invitations_are_found_by_email(store: &dyn TenantStore) {
     assert_eq!(store.list_open_invitations(id("ann"), later(60)).await.unwrap(), [other]);
     let names = |found: Vec<Invitation>| found.into_iter().map(|one| one.id).collect::<Vec<_>>();
     assert_eq!(names(store.list_open_invitations(id("bob"), later(10)).await.unwrap()), [id("other")]);
+
+    let ann = fixture::user("ann").email.unwrap();
+    for (at, count) in [(0, 3), (10, 2), (60, 1), (90, 0)] {
+        assert_eq!(store.count_open_invitations(&ann, later(at)).await.unwrap(), count, "after {at} s");
+    }
+    let mut in_acme = vec![id("here"), id("past")];
+    in_acme.sort_unstable();
+    assert_eq!(names(store.list_invitations_to(acme(), &ann).await.unwrap()), in_acme);
+    let bob = fixture::user("bob").email.unwrap();
+    assert!(store.list_invitations_to(acme(), &bob).await.unwrap().is_empty());
     for uninvited in ["owner", "robot", "missing"] {
         assert!(
             store.list_open_invitations(id(uninvited), later(10)).await.unwrap().is_empty(),

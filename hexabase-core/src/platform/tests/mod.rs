@@ -1,10 +1,13 @@
 //! Tests of the services on in-memory backends and a manual clock.
 
 mod creation_limits;
+mod invitations;
 mod tasks;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::{Caller, CreateOrganization, Platform, PlatformConfig};
 use crate::access::{Credential, Principal};
@@ -16,6 +19,7 @@ use crate::id_source::{IdSource, SystemIds};
 use crate::identity::ExternalIdentity;
 use crate::model::{Organization, Origin, Plan};
 use crate::name::{DisplayName, Email, HostClusterName, PlanId, ProviderName, Slug};
+use crate::notifier::{Mail, Notifier};
 use crate::placement::HostCluster;
 use crate::provisioner::{Fleet, MemoryProvisioner};
 use crate::store::{MemoryStore, TenantStore};
@@ -28,6 +32,19 @@ const START_UP: Duration = Duration::from_secs(2);
 struct Setup {
     platform: Platform,
     clock: Arc<ManualClock>,
+    mails: Arc<SentMails>,
+}
+
+/// Notifier that stores all mails in memory.
+#[derive(Debug, Default)]
+struct SentMails(Mutex<Vec<Mail>>);
+
+#[async_trait]
+impl Notifier for SentMails {
+    async fn send(&self, mail: &Mail) -> Result<()> {
+        self.0.lock().unwrap().push(mail.clone());
+        Ok(())
+    }
 }
 
 impl Setup {
@@ -49,7 +66,7 @@ impl Setup {
         plans: Vec<Plan>,
         configure: impl FnOnce(&mut PlatformConfig),
     ) -> Self {
-        let clock = Arc::new(ManualClock::default());
+        let (clock, mails) = (Arc::new(ManualClock::default()), Arc::new(SentMails::default()));
         let provisioner = Arc::new(MemoryProvisioner::new(clock.clone(), START_UP));
         let host = HostCluster::new(HostClusterName::parse("memory").unwrap());
         let mut config = PlatformConfig::new("https://hexabase.example");
@@ -61,9 +78,10 @@ impl Setup {
             .with_clock(clock.clone())
             .with_fleet(Fleet::new().with(host, provisioner))
             .with_config(config)
+            .with_notifier(mails.clone())
             .build()
             .unwrap();
-        Self { platform, clock }
+        Self { platform, clock, mails }
     }
 
     /// Signs a user in with the address `NAME@example.com`.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::MemoryStore;
-use super::state::{Index, events, invitations, members, service_accounts, workspaces};
+use super::state::{Index, State, events, invitations, members, service_accounts, workspaces};
 use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::{EventId, InvitationId, OrganizationId, TypedId as _, UserId};
@@ -12,7 +12,7 @@ use crate::model::{
     AuditEvent, AuditFilter, Event, Invitation, Member, Organization, OrganizationCounts, OrganizationRole,
     ServiceAccount, User, UserKind, Workspace,
 };
-use crate::name::PlanId;
+use crate::name::{Email, PlanId};
 use crate::page::{Page, PageRequest};
 use crate::store::OrganizationStore;
 
@@ -104,16 +104,25 @@ impl OrganizationStore for MemoryStore {
         Ok(self.lock().get(&RecordKey::Invitation(organization, id)).cloned())
     }
 
+    async fn list_invitations_to(
+        &self,
+        organization: OrganizationId,
+        email: &Email,
+    ) -> Result<Vec<Invitation>> {
+        let state = self.lock();
+        let all = state.scan::<Invitation>(invitations(organization));
+        Ok(all.filter(|invitation| invitation.email == *email).cloned().collect())
+    }
+
+    async fn count_open_invitations(&self, email: &Email, now: Timestamp) -> Result<u32> {
+        Ok(u32::try_from(self.lock().open_invitations(email, now).count()).unwrap_or(u32::MAX))
+    }
+
     async fn list_open_invitations(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>> {
         let state = self.lock();
-        let Some(email) = state.get::<User>(&RecordKey::User(user)).and_then(|user| user.email.clone())
-        else {
-            return Ok(Vec::new());
-        };
-        let all = RecordKey::Invitation(OrganizationId::least(), InvitationId::least())
-            ..=RecordKey::Invitation(OrganizationId::greatest(), InvitationId::greatest());
-        let open = |invitation: &&Invitation| invitation.email == email && now < invitation.expires_at;
-        Ok(state.scan::<Invitation>(all).filter(open).take(50).cloned().collect())
+        let email = state.get::<User>(&RecordKey::User(user)).and_then(|user| user.email.as_ref());
+        let Some(email) = email else { return Ok(Vec::new()) };
+        Ok(state.open_invitations(email, now).take(50).cloned().collect())
     }
 
     async fn list_invitations(
@@ -176,6 +185,20 @@ impl OrganizationStore for MemoryStore {
 
     async fn newest_event(&self, organization: OrganizationId) -> Result<Option<EventId>> {
         Ok(self.lock().backward::<Event>(events(organization), None).next().map(|event| event.id))
+    }
+}
+
+impl State {
+    fn open_invitations<'a>(
+        &'a self,
+        email: &'a Email,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'a Invitation> {
+        let all = RecordKey::Invitation(OrganizationId::least(), InvitationId::least())
+            ..=RecordKey::Invitation(OrganizationId::greatest(), InvitationId::greatest());
+        let is_open =
+            move |invitation: &&Invitation| invitation.email == *email && now < invitation.expires_at;
+        self.scan::<Invitation>(all).filter(is_open)
     }
 }
 

@@ -75,7 +75,9 @@ struct NewInvitation {
 
 /// Invite a user to an organization
 ///
-/// The token is sent to the e-mail address only, and is valid for seven days.
+/// The token is sent to the e-mail address only, and is valid for seven days. An address has one open invitation to the
+/// organization (`already_invited`), and ten to all organizations together. The invitations of a day are limited per
+/// address, organization and caller.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/invitations", tag = "Organizations",
     params(OrganizationPath), request_body = NewInvitation,
     responses((status = 201, body = InvitationView), Problems),
