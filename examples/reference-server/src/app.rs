@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
-use crate::api::ProbeResults;
+use crate::api::{ProbeResults, ProvenClients};
 
 /// Handle of the API's state. Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ struct Inner {
     /// OpenAPI document in its serialized form, written at the first request.
     document: OnceLock<String>,
     probes: ProbeResults,
+    /// OAuth clients with an allowance of their own.
+    proven_clients: ProvenClients,
 }
 
 /// State of an [`App`].
@@ -50,7 +52,8 @@ pub struct AppState {
 pub struct ApiConfig {
     /// Networks of trusted reverse proxies, whose statement about the client address is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Maximum number of requests per caller and minute; zero for no limit.
+    /// Maximum number of requests per caller and minute, and per OAuth client and network at the token endpoints; zero
+    /// for no limit.
     pub requests_per_minute: u32,
     /// Maximum number of sign-in requests per client address and minute; zero for no limit.
     pub sign_ins_per_minute: u32,
@@ -80,7 +83,13 @@ impl App {
     /// Creates an API with this state.
     #[must_use]
     pub fn assemble(state: AppState) -> Self {
-        Self(Arc::new(Inner { state, document: OnceLock::new(), probes: ProbeResults::default() }))
+        let (probes, proven_clients) = (ProbeResults::default(), ProvenClients::default());
+        Self(Arc::new(Inner { state, document: OnceLock::new(), probes, proven_clients }))
+    }
+
+    /// Returns the OAuth clients whose requests have succeeded.
+    pub(crate) fn proven_clients(&self) -> &ProvenClients {
+        &self.0.proven_clients
     }
 
     /// Returns the serialized OpenAPI document; `write` produces it at the first call.

@@ -1,6 +1,6 @@
 //! Network address of the client.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
@@ -19,13 +19,26 @@ pub(super) fn client_address(parts: &Parts, trusted: &[IpNet]) -> Option<IpAddr>
     let mut last = peer;
     for hop in hops {
         // Trusted proxies write valid addresses only, so an invalid one is not theirs.
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(address) = parse_hop(hop) else { break };
         last = address.to_canonical();
         if !is_trusted(&last) {
             break;
         }
     }
     Some(last)
+}
+
+/// Parses an entry of `X-Forwarded-For`: an address, or an address with a port, with IPv6 in brackets or without. Some
+/// proxies and load balancers append the port of the client.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    if let Ok(address) = hop.parse::<IpAddr>() {
+        return Some(address);
+    }
+    if let Ok(address) = hop.parse::<SocketAddr>() {
+        return Some(address.ip());
+    }
+    hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
 }
 
 /// Returns the part of an address that identifies one subscriber: the IPv4 address, or the /64 network of IPv6.
@@ -69,6 +82,32 @@ mod tests {
     #[test]
     fn an_invalid_address_ends_the_chain() {
         assert_eq!(client("10.0.0.2", &["1.2.3.4, junk, 10.0.0.3"], &["10.0.0.0/8"]), "10.0.0.3");
+    }
+
+    #[test]
+    fn a_port_and_brackets_are_no_part_of_the_address() {
+        for (hop, address) in [
+            ("198.51.100.7:50312", "198.51.100.7"),
+            ("[2001:db8::7]:50312", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("2001:db8::7", "2001:db8::7"),
+            (" ::ffff:198.51.100.7 ", "198.51.100.7"),
+            ("[::ffff:198.51.100.7]:1", "198.51.100.7"),
+        ] {
+            assert_eq!(
+                client("10.0.0.2", &[&format!("6.6.6.6, {hop}, 10.0.0.3:80")], &["10.0.0.0/8"]),
+                address
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_no_address_ends_the_chain() {
+        for hop in
+            ["198.51.100.7:port", "198.51.100.7:99999", "[198.51.100.7]:1", "[2001:db8::7", "unknown", ""]
+        {
+            assert_eq!(client("10.0.0.2", &[hop, "10.0.0.3"], &["10.0.0.0/8"]), "10.0.0.3", "{hop}");
+        }
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(crate) use identity::{
     Authenticated, Browser, CSRF_COOKIE, ClientOrigin, LOGIN_COOKIE, SESSION_COOKIE, cookie_name,
 };
 
+pub(crate) use rate_limit::ProvenClients;
+
+use self::identity::Identity;
+use self::rate_limit::Limit;
 use super::problem::ApiError;
 use crate::app::App;
 
@@ -76,8 +80,13 @@ pub(crate) async fn process_request(State(app): State<App>, request: Request, ne
 async fn authorize_request(app: &App, id: &str, route: &str, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let address = client_address::client_address(&parts, &app.config.trusted_proxies);
-    let identity = identity::identify(app, &parts).await;
-    let allowance = match rate_limit::take_token(app, &parts.method, route, &identity, address).await {
+    let limit = Limit::of(&parts.method, route);
+    let identity = match limit {
+        // The responses are the same for all callers, so a credential causes no work.
+        Limit::Unlimited => Identity::Anonymous,
+        _ => identity::identify(app, &parts).await,
+    };
+    let mut allowance = match rate_limit::take_token(app, limit, &identity, address).await {
         Ok(allowance) => allowance,
         Err(response) => return response,
     };
@@ -85,6 +94,13 @@ async fn authorize_request(app: &App, id: &str, route: &str, request: Request, n
         Ok(body) => body,
         Err(error) => return error.into_response(),
     };
+    let mut client = None;
+    if limit == Limit::Client {
+        (allowance, client) = match rate_limit::take_client_token(app, &parts.headers, &body, address).await {
+            Ok(taken) => taken,
+            Err(response) => return response,
+        };
+    }
     match idempotency::key(&parts, &body) {
         Ok(Some(key)) => drop(parts.extensions.insert(key)),
         Ok(None) => {}
@@ -98,6 +114,9 @@ async fn authorize_request(app: &App, id: &str, route: &str, request: Request, n
     });
     parts.extensions.insert(identity);
     let mut response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if let Some(client) = client.filter(|_| response.status().is_success()) {
+        app.proven_clients().insert(client);
+    }
     if let Some(allowance) = allowance {
         allowance.write(response.headers_mut());
     }
