@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
-use crate::api::{ProbeResults, ProvenClients};
+use crate::api::{BODY_TIMEOUT, BodyBudgets, ProbeResults, ProvenClients};
 
 /// Handle of the API's state. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +25,8 @@ struct Inner {
     probes: ProbeResults,
     /// OAuth clients with an allowance of their own.
     proven_clients: ProvenClients,
+    /// Budgets of the request bodies in memory.
+    body_budgets: BodyBudgets,
 }
 
 /// State of an [`App`].
@@ -59,6 +61,8 @@ pub struct ApiConfig {
     pub sign_ins_per_minute: u32,
     /// Maximum duration of a request.
     pub timeout: Duration,
+    /// Maximum duration of receiving the body of a request.
+    pub body_timeout: Duration,
 }
 
 impl Default for ApiConfig {
@@ -68,6 +72,7 @@ impl Default for ApiConfig {
             requests_per_minute: 1_200,
             sign_ins_per_minute: 120,
             timeout: Duration::from_secs(30),
+            body_timeout: BODY_TIMEOUT,
         }
     }
 }
@@ -83,8 +88,18 @@ impl App {
     /// Creates an API with this state.
     #[must_use]
     pub fn assemble(state: AppState) -> Self {
-        let (probes, proven_clients) = (ProbeResults::default(), ProvenClients::default());
-        Self(Arc::new(Inner { state, document: OnceLock::new(), probes, proven_clients }))
+        Self(Arc::new(Inner {
+            state,
+            document: OnceLock::new(),
+            probes: ProbeResults::default(),
+            proven_clients: ProvenClients::default(),
+            body_budgets: BodyBudgets::default(),
+        }))
+    }
+
+    /// Returns the budgets of the request bodies in memory.
+    pub(crate) fn body_budgets(&self) -> &BodyBudgets {
+        &self.0.body_budgets
     }
 
     /// Returns the OAuth clients whose requests have succeeded.

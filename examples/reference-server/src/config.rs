@@ -87,6 +87,10 @@ pub(crate) struct ProcessConfig {
     pub(crate) issuer_ca: Option<PathBuf>,
     /// Networks of trusted reverse proxies in front of the server.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Maximum number of client connections; `None` for the default.
+    pub(crate) max_connections: Option<usize>,
+    /// Maximum number of connections per client address; `None` for the default.
+    pub(crate) max_connections_per_address: Option<usize>,
     /// E-mail addresses of the platform administrators.
     pub(crate) platform_admins: Vec<Email>,
     /// Users who may create organizations.
@@ -269,6 +273,12 @@ fn resolve(
         "tls_cert and tls_key must be set together",
     );
     check.require(options.concurrency != Some(0), "concurrency", "must be at least 1");
+    check.require(options.max_connections != Some(0), "max_connections", "must be at least 1");
+    check.require(
+        options.max_connections_per_address != Some(0),
+        "max_connections_per_address",
+        "must be at least 1",
+    );
     check.require(options.sessions_per_user != Some(0), "sessions_per_user", "must be at least 1");
     let redis = check.field("redis_ca", redis(options.redis_url, options.redis_ca.as_deref()));
     let nats = options.nats_url.map(|url| NatsConfig {
@@ -360,6 +370,8 @@ fn resolve(
         tls: options.tls_cert.zip(options.tls_key),
         issuer_ca: options.issuer_ca,
         trusted_proxies: options.trusted_proxies.unwrap_or_default(),
+        max_connections: options.max_connections,
+        max_connections_per_address: options.max_connections_per_address,
         platform_admins,
         organization_creation: options.organization_creation.unwrap_or_default().into(),
         max_owned_organizations: unlimited_if_zero(

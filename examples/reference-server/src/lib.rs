@@ -22,6 +22,7 @@
 
 mod api;
 mod app;
+mod budget;
 mod certificate;
 mod clients;
 mod command;

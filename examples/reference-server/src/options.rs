@@ -174,6 +174,16 @@ options! {
     #[arg(long, env = "HEXABASE_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     trusted_proxies: Vec<IpNet>,
 
+    /// Maximum number of client connections; beyond it only health checks are served [default: 10000]. Always at most
+    /// three quarters of the limit of open files.
+    #[arg(long, env = "HEXABASE_MAX_CONNECTIONS", value_name = "NUMBER")]
+    max_connections: usize,
+
+    /// Maximum number of connections per client address, except those of --trusted-proxies and of this machine
+    /// [default: a quarter of the maximum number of connections].
+    #[arg(long, env = "HEXABASE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER")]
+    max_connections_per_address: usize,
+
     /// Platform administrators, by the verified e-mail addresses that they sign in with, separated by commas. They may
     /// use /api/v1/admin.
     #[arg(long, env = "HEXABASE_PLATFORM_ADMINS", value_name = "ADDRESS", value_delimiter = ',')]

@@ -11,6 +11,7 @@ use hexabase_core::id::WorkspaceId;
 use hexabase_k8s::sandbox::{Sandbox, SandboxApi, User};
 use serde_json::json;
 
+use crate::api::BODY_TIMEOUT;
 use crate::app::App;
 
 /// Path of the tenant API servers of a sandbox, to which the tenant's name is appended.
@@ -86,7 +87,10 @@ async fn authenticate(app: &App, tenant: &str, headers: &HeaderMap) -> Option<Us
 
 async fn forward(api: &SandboxApi, mount: &str, request: Request) -> Response {
     let (mut head, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MAX_BODY_SIZE).await else {
+    let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_SIZE)).await else {
+        return status_error(StatusCode::REQUEST_TIMEOUT, "Timeout", "the body did not arrive in time");
+    };
+    let Ok(body) = read else {
         return status_error(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "the body is too large");
     };
     let full_path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();

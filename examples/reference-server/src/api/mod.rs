@@ -15,7 +15,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
-pub(crate) use edge::ProvenClients;
+pub(crate) use edge::{BODY_TIMEOUT, BodyBudgets, ProvenClients, subscriber_network};
 pub use openapi::document;
 use problem::ApiError;
 pub(crate) use routes::ProbeResults;

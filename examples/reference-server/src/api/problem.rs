@@ -66,13 +66,16 @@ pub(crate) enum Problems {
     /// The resource does not exist, or is not visible to the caller.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(Problem),
+    /// The body did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    BodyTimeout(Problem),
     /// The state of the resource does not permit the operation; `code` names the rule.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(Problem),
     /// The version in `If-Match` is not the current one.
     #[response(status = 412, content_type = "application/problem+json")]
     PreconditionFailed(Problem),
-    /// The body is larger than 1 MiB.
+    /// The body is larger than 1 MiB, or, without credentials, than 64 KiB.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
     /// Values in the request are invalid; `errors` lists them.
@@ -124,6 +127,12 @@ impl ApiError {
     pub(crate) fn too_large(limit: usize) -> Self {
         let detail = format!("the body is larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    /// The body took too long to arrive.
+    pub(crate) fn body_timeout() -> Self {
+        let detail = "the body did not arrive in time; repeat the request over a faster connection";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
     }
 
     /// The body is not JSON.

@@ -8,7 +8,7 @@ use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 
 use super::print_line;
 use super::serve::stop_signal;
-use crate::listener::{Listener, ListenerProtocol};
+use crate::listener::{Listener, ListenerConfig, ListenerProtocol, open_file_limit};
 use crate::sandbox_proxy;
 
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,8 @@ pub(super) async fn serve(options: Options) -> Result<()> {
         host = sandbox_proxy::HOST_PATH,
         tenants = sandbox_proxy::TENANTS_PATH,
     ))?;
-    listener.serve(sandbox_proxy::unauthenticated(sandbox), ListenerProtocol::Plain, stopping).await;
+    let limits = ListenerConfig::new(None, None, open_file_limit(), &[]);
+    listener.serve(sandbox_proxy::unauthenticated(sandbox), ListenerProtocol::Plain, limits, stopping).await;
     Ok(())
 }
 

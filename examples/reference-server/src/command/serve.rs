@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{print_line, quickstart, runtime};
 use crate::compose::{Composition, compose, reachable_address};
 use crate::config::{Cluster, Database, ProcessConfig};
-use crate::listener::Listener;
+use crate::listener::{Listener, ListenerConfig, open_file_limit};
 use crate::{api, telemetry};
 
 /// Role of a server process.
@@ -55,6 +55,16 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
     let listener = Listener::bind(requested).await?;
     let address = listener.address;
     let dev = config.dev;
+    let limits = ListenerConfig::new(
+        config.max_connections,
+        config.max_connections_per_address,
+        open_file_limit(),
+        &config.trusted_proxies,
+    );
+    if config.max_connections.is_some_and(|wanted| wanted > limits.connections) {
+        let connections = limits.connections;
+        tracing::warn!(connections, "limit of open files is too low for --max-connections; limit reduced");
+    }
     if dev {
         tracing::warn!("DEVELOPMENT MODE: any client that reaches this server can sign in as any user");
     }
@@ -69,7 +79,7 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
         Role::Worker => api::probes(composition.app.clone()),
     };
     let Composition { app, worker, protocol } = composition;
-    let http = tokio::spawn(listener.serve(router, protocol, stopping.clone()));
+    let http = tokio::spawn(listener.serve(router, protocol, limits, stopping.clone()));
     let stop = || {
         let mut stopping = stopping.clone();
         // An error means that the sender is dropped, in which case the process stops as well.

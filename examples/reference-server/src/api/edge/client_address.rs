@@ -42,7 +42,7 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 }
 
 /// Returns the part of an address that identifies one subscriber: the IPv4 address, or the /64 network of IPv6.
-pub(super) fn subscriber_network(address: IpAddr) -> String {
+pub(crate) fn subscriber_network(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {

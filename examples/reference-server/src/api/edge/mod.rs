@@ -1,6 +1,7 @@
 //! Outer layer of all requests: request id, authentication, rate limit, body limit, security headers, access log and
 //! metrics.
 
+mod body;
 mod client_address;
 mod idempotency;
 mod identity;
@@ -9,7 +10,7 @@ mod rate_limit;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
@@ -24,19 +25,20 @@ use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::Origin;
 use tracing::Instrument as _;
 
+pub(crate) use body::{BODY_TIMEOUT, BodyBudgets};
+pub(crate) use client_address::subscriber_network;
 pub(crate) use identity::{
     Authenticated, Browser, CSRF_COOKIE, ClientOrigin, LOGIN_COOKIE, SESSION_COOKIE, cookie_name,
 };
 
 pub(crate) use rate_limit::ProvenClients;
 
+use self::body::BodyLimits;
 use self::identity::Identity;
 use self::rate_limit::Limit;
 use super::problem::ApiError;
 use crate::app::App;
 
-/// Maximum size of a request body.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Maximum length of the recorded `User-Agent`, in characters.
 const MAX_DEVICE_CHARS: usize = 256;
 
@@ -90,9 +92,15 @@ async fn authorize_request(app: &App, id: &str, route: &str, request: Request, n
         Ok(allowance) => allowance,
         Err(response) => return response,
     };
-    let body = match read_body(body).await {
-        Ok(body) => body,
-        Err(error) => return error.into_response(),
+    let limits = BodyLimits::of(route, &identity, address);
+    // The body is counted until its request is processed.
+    let (body, _reservation) = match body::read(app, body, limits).await {
+        Ok(read) => read,
+        // A caller with expired credentials has to learn that first, to renew them.
+        Err(error) => match identity {
+            Identity::Rejected(rejection) => return rejection.into_response(),
+            _ => return error.into_response(),
+        },
     };
     let mut client = None;
     if limit == Limit::Client {
@@ -133,22 +141,6 @@ fn request_id(app: &App, headers: &HeaderMap) -> String {
         Some(id) => id.to_owned(),
         None => format!("{:032x}", u128::from_be_bytes(app.platform.ids().bytes())),
     }
-}
-
-async fn read_body(body: Body) -> Result<axum::body::Bytes, ApiError> {
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return Err(ApiError::too_large(MAX_BODY_BYTES));
-    }
-    if body.is_end_stream() {
-        return Ok(axum::body::Bytes::new());
-    }
-    to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        match source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
-            true => ApiError::too_large(MAX_BODY_BYTES),
-            false => ApiError::malformed("the body ended early"),
-        }
-    })
 }
 
 /// Sets the headers that every response carries.
