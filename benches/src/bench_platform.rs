@@ -106,7 +106,7 @@ impl BenchPlatform {
         let id = self.order_workspace(name).await;
         let workspaces = self.platform.workspaces();
         loop {
-            let event = self.platform.event_committed();
+            let event = self.platform.event_committed(self.organization);
             let now = workspaces.get(&self.caller, self.organization, id).await.unwrap();
             if now.status.phase == Phase::Ready {
                 return (id, started.elapsed());

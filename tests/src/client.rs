@@ -41,6 +41,12 @@ impl Client {
         self
     }
 
+    /// Returns the bearer token.
+    #[must_use]
+    pub fn bearer(&self) -> &str {
+        self.bearer.as_deref().unwrap()
+    }
+
     /// Adds a header to every request.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {

@@ -4,6 +4,7 @@
 
 pub mod backends;
 mod client;
+mod counting_store;
 pub mod hosts;
 mod mails;
 pub mod operations;
@@ -11,6 +12,7 @@ pub mod request_bodies;
 mod test_app;
 
 pub use client::{Client, Response};
+pub use counting_store::CountingStore;
 pub use mails::SentMails;
 pub use operations::Operation;
 pub use test_app::{PathParams, TestApp, TestUser, config, plans};

@@ -105,25 +105,41 @@ impl TestApp {
     pub async fn new() -> Self {
         let mails = Arc::new(SentMails::default());
         let (builder, handles) = backends::configure(test_builder(&mails)).await;
-        Self::build(builder, mails, handles).await
+        Self::build(builder, Self::api_config(), mails, handles).await
     }
 
     /// Creates a platform on the given backends; those that are not set are in memory.
     pub async fn with(backends: impl FnOnce(PlatformBuilder) -> PlatformBuilder) -> Self {
-        let mails = Arc::new(SentMails::default());
-        Self::build(backends(test_builder(&mails)), mails, Box::new(())).await
+        Self::with_api(Self::api_config(), backends).await
     }
 
-    async fn build(builder: PlatformBuilder, mails: Arc<SentMails>, handles: BackendHandles) -> Self {
+    /// Creates a platform on the given backends, with its API configured like this.
+    pub async fn with_api(
+        config: ApiConfig,
+        backends: impl FnOnce(PlatformBuilder) -> PlatformBuilder,
+    ) -> Self {
+        let mails = Arc::new(SentMails::default());
+        Self::build(backends(test_builder(&mails)), config, mails, Box::new(())).await
+    }
+
+    /// Configuration of the API of a test platform: without limits of requests.
+    #[must_use]
+    pub fn api_config() -> ApiConfig {
+        ApiConfig { requests_per_minute: 0, ..ApiConfig::default() }
+    }
+
+    async fn build(
+        builder: PlatformBuilder,
+        config: ApiConfig,
+        mails: Arc<SentMails>,
+        handles: BackendHandles,
+    ) -> Self {
         let platform = builder.build().unwrap();
         let dev = Arc::new(DevProvider::new(platform.clone()).unwrap());
         let providers: Vec<Arc<dyn IdentityProvider>> = vec![dev.clone()];
         let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await.unwrap();
-        let state = App::assemble(AppState {
-            dev: Some(dev),
-            config: ApiConfig { requests_per_minute: 0, ..ApiConfig::default() },
-            ..AppState::new(platform.clone(), auth)
-        });
+        let state =
+            App::assemble(AppState { dev: Some(dev), config, ..AppState::new(platform.clone(), auth) });
         Self { router: router(state.clone()), platform, state, mails, _handles: handles }
     }
 

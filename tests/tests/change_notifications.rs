@@ -80,7 +80,7 @@ impl Setup {
     /// Waits until `condition` returns a value. It is checked after each committed event.
     async fn wait_until<T>(&self, condition: impl AsyncFn() -> Option<T>) {
         loop {
-            let event = self.platform.event_committed();
+            let event = self.platform.event_committed(self.organization);
             if condition().await.is_some() {
                 return;
             }

@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{Method, Request, StatusCode};
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::platform::PlatformConfig;
+use hexabase_server::ApiConfig;
 use hexabase_tests::{Client, Response, TestApp, TestUser};
 use http_body_util::BodyExt as _;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -430,4 +433,28 @@ async fn made_up_methods_add_a_constant_number_of_series() {
     }
     assert_eq!(series(), first);
     assert!(recorder.handle().render().contains("method=\"other\""));
+}
+
+#[tokio::test]
+async fn open_routes_are_limited_per_client_address_except_probes() {
+    let config = ApiConfig { requests_per_minute: 3, ..TestApp::api_config() };
+    let app = TestApp::with_api(config, |builder| builder).await;
+    let send = async |method: Method, path: &str, address: [u8; 4]| {
+        let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((address, 1))));
+        app.anonymous().send_request(request).await.status
+    };
+    let (first, second) = ([203, 0, 113, 1], [203, 0, 113, 2]);
+    for (method, path) in [(Method::GET, "/metrics"), (Method::POST, "/healthz")] {
+        for _ in 0..3 {
+            assert_ne!(send(method.clone(), path, first).await, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        }
+        assert_eq!(send(method.clone(), path, first).await, StatusCode::TOO_MANY_REQUESTS, "{path}");
+        assert_ne!(send(method, path, second).await, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        for _ in 0..10 {
+            assert_eq!(send(Method::GET, path, first).await, StatusCode::OK, "{path}");
+        }
+    }
 }

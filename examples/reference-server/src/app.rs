@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
 use crate::api::{BODY_TIMEOUT, BodyBudgets, ProbeResults, ProvenClients};
+use crate::event_hub::{EventHub, EventStreamLimits};
 
 /// Handle of the API's state. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +28,7 @@ struct Inner {
     proven_clients: ProvenClients,
     /// Budgets of the request bodies in memory.
     body_budgets: BodyBudgets,
+    event_hub: Arc<EventHub>,
 }
 
 /// State of an [`App`].
@@ -63,6 +65,8 @@ pub struct ApiConfig {
     pub timeout: Duration,
     /// Maximum duration of receiving the body of a request.
     pub body_timeout: Duration,
+    /// Maximum numbers of concurrent event streams.
+    pub event_streams: EventStreamLimits,
 }
 
 impl Default for ApiConfig {
@@ -73,6 +77,7 @@ impl Default for ApiConfig {
             sign_ins_per_minute: 120,
             timeout: Duration::from_secs(30),
             body_timeout: BODY_TIMEOUT,
+            event_streams: EventStreamLimits::default(),
         }
     }
 }
@@ -88,12 +93,14 @@ impl App {
     /// Creates an API with this state.
     #[must_use]
     pub fn assemble(state: AppState) -> Self {
+        let event_hub = EventHub::new(state.platform.clone(), state.config.event_streams);
         Self(Arc::new(Inner {
             state,
             document: OnceLock::new(),
             probes: ProbeResults::default(),
             proven_clients: ProvenClients::default(),
             body_budgets: BodyBudgets::default(),
+            event_hub,
         }))
     }
 
@@ -115,6 +122,11 @@ impl App {
     /// Returns the recent results of probes.
     pub(crate) fn probes(&self) -> &ProbeResults {
         &self.0.probes
+    }
+
+    /// Returns the distribution of live events to event streams.
+    pub(crate) fn event_hub(&self) -> &Arc<EventHub> {
+        &self.0.event_hub
     }
 }
 

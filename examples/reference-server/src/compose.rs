@@ -131,6 +131,7 @@ pub(crate) async fn compose(
             trusted_proxies: config.trusted_proxies,
             requests_per_minute: config.requests_per_minute,
             sign_ins_per_minute: config.sign_ins_per_minute,
+            event_streams: config.event_streams,
             ..ApiConfig::default()
         },
         backends: [

@@ -23,6 +23,7 @@ use hexabase_store::{NatsConfig, PostgresConfig, RedisConfig};
 use ipnet::IpNet;
 
 use crate::clients::ClientOptions;
+use crate::event_hub::EventStreamLimits;
 use crate::named_tables;
 use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
@@ -111,6 +112,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) organization_rate: Option<Rate>,
     /// Maximum number of sign-in requests per client address and minute; zero for no limit.
     pub(crate) sign_ins_per_minute: u32,
+    /// Maximum numbers of concurrent event streams.
+    pub(crate) event_streams: EventStreamLimits,
     /// Maximum number of sessions per user.
     pub(crate) sessions_per_user: usize,
     /// Rotation interval of the signing keys; `None` to rotate them by command only.
@@ -354,6 +357,7 @@ fn resolve(
         |limit: Option<u32>, default| limit.map_or(default, |limit| Some(limit).filter(|it| *it > 0));
     let (database, redis, (host_name, host_region), master_key) =
         check.all((database, redis, host_name.zip(host_region), master_key))?;
+    let default_streams = EventStreamLimits::default();
     Ok(ProcessConfig {
         listen: options.listen,
         public_url,
@@ -390,6 +394,13 @@ fn resolve(
             .filter(|requests| *requests > 0)
             .map(|burst| Rate { burst, period: Duration::from_secs(60) }),
         sign_ins_per_minute: options.sign_ins_per_minute.unwrap_or(120),
+        event_streams: EventStreamLimits {
+            per_user: options.event_streams_per_user.unwrap_or(default_streams.per_user),
+            per_organization: options
+                .event_streams_per_organization
+                .unwrap_or(default_streams.per_organization),
+            per_process: options.event_streams_per_process.unwrap_or(default_streams.per_process),
+        },
         signing_key_rotation: Some(options.signing_key_days.unwrap_or(90))
             .filter(|days| *days > 0)
             .map(|days| Duration::from_secs(u64::from(days) * 86_400)),

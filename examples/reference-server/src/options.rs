@@ -239,6 +239,19 @@ options! {
     #[arg(long, env = "HEXABASE_SIGN_INS_PER_MINUTE", value_name = "NUMBER")]
     sign_ins_per_minute: u32,
 
+    /// Maximum number of concurrent event streams per user in each process; 0 for no limit [default: 10].
+    #[arg(long, env = "HEXABASE_EVENT_STREAMS_PER_USER", value_name = "NUMBER")]
+    event_streams_per_user: usize,
+
+    /// Maximum number of concurrent event streams per organization in each process, of all its members together; 0 for
+    /// no limit [default: 50].
+    #[arg(long, env = "HEXABASE_EVENT_STREAMS_PER_ORGANIZATION", value_name = "NUMBER")]
+    event_streams_per_organization: usize,
+
+    /// Maximum number of concurrent event streams per process; 0 for no limit [default: 5000].
+    #[arg(long, env = "HEXABASE_EVENT_STREAMS_PER_PROCESS", value_name = "NUMBER")]
+    event_streams_per_process: usize,
+
     /// Interval of the rotation of signing keys, in days; 0 to rotate them by command only [default: 90].
     #[arg(long, env = "HEXABASE_SIGNING_KEY_DAYS", value_name = "NUMBER")]
     signing_key_days: u32,

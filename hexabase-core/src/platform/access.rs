@@ -70,8 +70,24 @@ impl PlatformInner {
     ) -> Result<OrganizationRole> {
         let member = self.store.find_member(organization, caller.principal.user_id).await?;
         let role = self.require_member(member).await?;
-        let roles = EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() };
-        decide(authorize(&caller.principal, &roles, action), "organization")?;
+        decide_in_organization(caller, role, action)?;
+        Ok(role)
+    }
+
+    /// Authorizes a caller again, as [`Self::permit`] does, for a response that outlives its request. The request was
+    /// counted when it arrived, so this takes no token from the organization's rate limit.
+    ///
+    /// # Errors
+    /// `NotFound` for a caller who is no longer a member, or `Forbidden`.
+    pub(super) async fn permit_again(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        action: Action,
+    ) -> Result<OrganizationRole> {
+        let member = self.store.find_member(organization, caller.principal.user_id).await?;
+        let role = member.ok_or_else(|| Error::not_found("organization"))?.role;
+        decide_in_organization(caller, role, action)?;
         Ok(role)
     }
 
@@ -152,6 +168,11 @@ impl PlatformInner {
     ) -> Result<Vec<GroupId>> {
         self.store.list_groups_of(workspace.organization_id, workspace.id, user).await
     }
+}
+
+fn decide_in_organization(caller: &Caller, role: OrganizationRole, action: Action) -> Result<()> {
+    let roles = EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() };
+    decide(authorize(&caller.principal, &roles, action), "organization")
 }
 
 fn decide(decision: Decision, resource: &'static str) -> Result<()> {

@@ -7,6 +7,7 @@ use event_listener::Event;
 
 use super::access::FactsCache;
 use super::commit_locks::CommitLocks;
+use super::event_signals::EventSignals;
 use super::{Platform, PlatformInner};
 use crate::billing::{BillingConfig, BillingProvider, MemoryBilling};
 use crate::clock::{Clock, SystemClock};
@@ -201,7 +202,7 @@ impl PlatformBuilder {
             ids,
             config,
             outbox: Event::new(),
-            event_committed: Event::new(),
+            event_signals: EventSignals::default(),
             facts: FactsCache::new(),
             commit_locks: CommitLocks::new(),
         })))

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Authorization, Caller, IdempotencyKey, Platform, PlatformInner, commit_locks};
-use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Topic, Write};
+use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Record, Topic, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, WorkspaceId};
@@ -56,14 +58,17 @@ impl PlatformInner {
             return Ok(());
         }
         let has_messages = !changeset.messages.is_empty();
-        let is_event = |write: &Write| matches!(write, Write::Insert(crate::changeset::Record::Event(_)));
-        let has_events = changeset.writes.iter().any(is_event);
+        let organization_of_event = |write: &Write| match write {
+            Write::Insert(Record::Event(event)) => Some(event.organization_id),
+            _ => None,
+        };
+        let with_events: BTreeSet<_> = changeset.writes.iter().filter_map(organization_of_event).collect();
         self.store.commit(changeset).await?;
         if has_messages {
             self.outbox.notify(usize::MAX);
         }
-        if has_events {
-            self.event_committed.notify(usize::MAX);
+        for organization in with_events {
+            self.event_signals.notify(organization);
         }
         Ok(())
     }

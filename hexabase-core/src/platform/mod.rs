@@ -11,6 +11,7 @@ mod caller;
 mod change;
 mod commit;
 mod commit_locks;
+mod event_signals;
 mod groups;
 mod hosts;
 mod invitations;
@@ -46,7 +47,7 @@ pub use hosts::{Hosts, KnownHost, RegisterHost, Registration, UpdateHost};
 pub use invitations::{CreateInvitation, Invitations};
 pub use members::Members;
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
-pub use organizations::{CreateOrganization, Organizations, Overview};
+pub use organizations::{CreateOrganization, EventAccess, Organizations, Overview};
 pub use projects::{CreateProject, Projects};
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
 pub use service_accounts::{API_TOKEN_PREFIX, CreateServiceAccount, CreateToken, NewToken, ServiceAccounts};
@@ -62,7 +63,7 @@ use crate::billing::BillingProvider;
 use crate::clock::Clock;
 use crate::ephemeral::EphemeralStore;
 use crate::error::{Error, Result};
-use crate::id::TypedId;
+use crate::id::{OrganizationId, TypedId};
 use crate::id_source::{IdSource, IdSourceExt as _};
 use crate::metrics::MetricsSource;
 use crate::model::RegisteredHost;
@@ -75,6 +76,7 @@ use crate::seal::MasterKey;
 use crate::store::TenantStore;
 use access::FactsCache;
 use commit_locks::CommitLocks;
+use event_signals::EventSignals;
 
 /// Handle of a platform: backends, configuration and services. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -97,7 +99,7 @@ pub(crate) struct PlatformInner {
     /// Notified after a commit that added outbox messages.
     pub(crate) outbox: Event,
     /// Notified after a commit that inserted live events.
-    pub(crate) event_committed: Event,
+    event_signals: EventSignals,
     facts: FactsCache,
     commit_locks: CommitLocks,
 }
@@ -256,9 +258,9 @@ impl Platform {
         &self.0.config
     }
 
-    /// Completes after the next commit in this process that inserts live events; commits between this call and the
-    /// first poll count. Events of other processes do not complete it, so a caller must also poll.
-    pub fn event_committed(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.0.event_committed.listen()
+    /// Completes after the next commit in this process that inserts live events of an organization; commits between
+    /// this call and the first poll count. Events of other processes do not complete it, so a caller must also poll.
+    pub fn event_committed(&self, organization: OrganizationId) -> impl Future<Output = ()> + Send + use<> {
+        self.0.event_signals.listen(organization)
     }
 }

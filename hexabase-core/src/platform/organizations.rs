@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
@@ -5,7 +7,7 @@ use super::{Authorization, Caller, Idempotent, OrganizationCreation, PlatformInn
 use crate::access::Action;
 use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
-use crate::id::{EventId, OrganizationId};
+use crate::id::{EventId, OrganizationId, UserId, WorkspaceId};
 use crate::model::{
     AuditEvent, AuditFilter, Event, Member, Money, Organization, OrganizationCounts, OrganizationRole, Plan,
     Scope, Task, TaskKind, User, UserKind, Workspace,
@@ -39,6 +41,17 @@ pub struct Overview {
     pub plan: Plan,
     /// Cost of the current month so far; `None` if the caller may not read billing, or there is no paid subscription.
     pub cost: Option<Money>,
+}
+
+/// Permission to watch the live events of an organization, as of the time at which it was checked. It does not notice
+/// later changes; check again after a few seconds.
+#[derive(Debug, Clone)]
+pub struct EventAccess {
+    organization_id: OrganizationId,
+    user_id: UserId,
+    role: OrganizationRole,
+    /// Visibility of the workspaces that have been checked.
+    workspaces: BTreeMap<WorkspaceId, bool>,
 }
 
 impl Organizations<'_> {
@@ -240,35 +253,6 @@ impl Organizations<'_> {
         self.0.store.list_audit_events(id, filter, page).await
     }
 
-    /// Lists the live events after `after`, oldest first: of the organization, and of the workspaces that are visible
-    /// to the caller. The second value is the position to continue from, also if none of the events is visible to the
-    /// caller.
-    ///
-    /// # Errors
-    /// `NotFound` or `Forbidden` according to the caller's role.
-    pub async fn events(
-        &self,
-        caller: &Caller,
-        id: OrganizationId,
-        after: Option<EventId>,
-        limit: usize,
-    ) -> Result<(Vec<Event>, Option<EventId>)> {
-        let role = self.0.permit(caller, id, Action::EventsRead).await?;
-        let mut events = self.0.store.list_events(id, after, limit).await?;
-        let last = events.last().map(|event| event.id).or(after);
-        if role == OrganizationRole::Member {
-            let mut visible = std::collections::BTreeMap::new();
-            for workspace in events.iter().filter_map(|event| event.workspace_id) {
-                if let std::collections::btree_map::Entry::Vacant(unknown) = visible.entry(workspace) {
-                    let groups = self.0.store.list_groups_of(id, workspace, caller.principal.user_id).await?;
-                    unknown.insert(!groups.is_empty());
-                }
-            }
-            events.retain(|event| event.workspace_id.is_none_or(|ws| visible.get(&ws) == Some(&true)));
-        }
-        Ok((events, last))
-    }
-
     /// Returns the id of the newest live event: the start position for a client that needs future events only.
     ///
     /// # Errors
@@ -276,6 +260,37 @@ impl Organizations<'_> {
     pub async fn newest_event(&self, caller: &Caller, id: OrganizationId) -> Result<Option<EventId>> {
         self.0.permit(caller, id, Action::EventsRead).await?;
         self.0.store.newest_event(id).await
+    }
+
+    /// Authorizes a caller to watch live events, again and again while an event stream is open. Takes nothing from the
+    /// rate limit of the organization, because the request that opened the stream was counted.
+    ///
+    /// # Errors
+    /// `NotFound` or `Forbidden` according to the caller's role.
+    pub async fn event_access(&self, caller: &Caller, id: OrganizationId) -> Result<EventAccess> {
+        let role = self.0.permit_again(caller, id, Action::EventsRead).await?;
+        let user_id = caller.principal.user_id;
+        Ok(EventAccess { organization_id: id, user_id, role, workspaces: BTreeMap::new() })
+    }
+
+    /// Returns `true` if an event is visible: events of other workspaces than their own are hidden from members. Reads
+    /// the groups of the user once per workspace and keeps the result in `access`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn is_visible(&self, access: &mut EventAccess, event: &Event) -> Result<bool> {
+        if event.organization_id != access.organization_id {
+            return Ok(false);
+        }
+        let Some(workspace) = event.workspace_id.filter(|_| access.role == OrganizationRole::Member) else {
+            return Ok(true);
+        };
+        if let Some(visible) = access.workspaces.get(&workspace) {
+            return Ok(*visible);
+        }
+        let groups = self.0.store.list_groups_of(access.organization_id, workspace, access.user_id).await?;
+        access.workspaces.insert(workspace, !groups.is_empty());
+        Ok(!groups.is_empty())
     }
 }
 

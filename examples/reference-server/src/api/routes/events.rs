@@ -1,8 +1,9 @@
 //! Live events of an organization, as server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -10,28 +11,29 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use hexabase_core::error::Error;
-use hexabase_core::id::{EventId, OrganizationId, TypedId as _};
+use hexabase_core::clock::until;
+use hexabase_core::error::{Error, Result};
+use hexabase_core::id::{EventId, OrganizationId};
 use hexabase_core::model::Event;
-use hexabase_core::platform::Caller;
-use jiff::SignedDuration;
+use hexabase_core::platform::{Caller, EventAccess};
+use jiff::Timestamp;
+use tokio::sync::broadcast::error::RecvError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 use super::path_params::OrganizationPath;
 use crate::api::edge::Authenticated;
 use crate::api::extract::Path;
 use crate::api::problem::{ApiError, ApiResult, Problems};
 use crate::app::App;
+use crate::event_hub::{BATCH_SIZE, REORDER_WINDOW, RecentIds, Subscription};
 
-/// Number of events per read.
-const BATCH_SIZE: usize = 100;
-/// Interval of reads for events of other processes.
-const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// Maximum time by which an event can appear after events with greater ids: ids are created before the commit, and
-/// commits complete in another order.
-const REORDER_WINDOW: SignedDuration = SignedDuration::from_secs(5);
+/// Time for which a check of the caller's access is valid: no event is sent later than this after access was lost.
+const ACCESS_LIFETIME: Duration = Duration::from_secs(2);
+/// Interval at which a stream without events checks the caller's access, to end if it was lost.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(30);
+/// Pause after a failed read.
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(watch))
@@ -41,7 +43,8 @@ pub(super) fn router() -> OpenApiRouter<App> {
 ///
 /// Events such as `workspace.phase`, `workspace.drift` and `task.progress`, with their data as JSON. Members receive
 /// the events of workspaces that are visible to them. After an interruption, the header `Last-Event-ID` resumes the
-/// stream after that event; without it the stream begins with the next event.
+/// stream after that event; without it the stream begins with the next event. The numbers of concurrent streams of a
+/// user, of an organization and of the server are limited: the error `too_many_event_streams` has the status 429.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/events", tag = "Organizations",
     params(OrganizationPath, ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event that was received.")),
     responses((status = 200, content_type = "text/event-stream", body = String), Problems),
@@ -51,99 +54,145 @@ async fn watch(
     Authenticated(caller): Authenticated,
     Path(path): Path<OrganizationPath>,
     headers: HeaderMap,
-) -> ApiResult<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>> {
-    let after = match headers.get("last-event-id") {
-        Some(id) => Some(resume_after(id.to_str().unwrap_or_default())?),
-        None => app.platform.organizations().newest_event(&caller, path.org).await?,
-    };
-    // Rejects a caller without permission now, instead of ending the stream later.
-    app.platform.organizations().events(&caller, path.org, after, 1).await?;
-    let watcher = Watcher {
+) -> ApiResult<Sse<impl Stream<Item = std::result::Result<SseEvent, Infallible>>>> {
+    let resume = headers.get("last-event-id");
+    let resume = resume.map(|id| resume_after(id.to_str().unwrap_or_default())).transpose()?;
+    let organization = path.org;
+    // Authorizes the caller, and counts the stream as one request of the organization.
+    let newest = app.platform.organizations().newest_event(&caller, organization).await?;
+    let subscription = app.event_hub().subscribe(caller.principal.user_id, organization, newest)?;
+    let start = resume.or(newest);
+    let stream = EventStream {
         app,
         caller,
-        organization: path.org,
-        start: after,
-        newest: after,
-        seen: BTreeSet::new(),
+        organization,
+        subscription,
+        source: Source::Store(start),
+        // The feed sends events as late as the reorder window; those are then late for the stream, too.
+        delivered: RecentIds::after(start, 2 * REORDER_WINDOW),
         pending: VecDeque::new(),
+        access: None,
     };
-    let events = unfold(watcher, |mut watcher| async { Some((Ok(watcher.next().await?), watcher)) });
+    let events = unfold(stream, |mut stream| async { Some((Ok(stream.next().await?), stream)) });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
-fn resume_after(id: &str) -> Result<EventId, ApiError> {
+fn resume_after(id: &str) -> std::result::Result<EventId, ApiError> {
     id.parse()
         .map_err(|_| Error::invalid("Last-Event-ID", "must be the id of an event of this stream").into())
 }
 
-struct Watcher {
+/// Event stream of a caller. It reads on only when the client has received the events read before, and holds at most
+/// one batch.
+struct EventStream {
     app: App,
     caller: Caller,
     organization: OrganizationId,
-    /// Position at the start of the stream; events up to it are not sent.
-    start: Option<EventId>,
-    /// Newest event that was read.
-    newest: Option<EventId>,
-    /// Events within the reorder window that were read already.
-    seen: BTreeSet<EventId>,
-    /// Events to send.
-    pending: VecDeque<Event>,
+    subscription: Subscription,
+    source: Source,
+    /// Events that were taken from the source. Those up to the start of the stream are not sent.
+    delivered: RecentIds,
+    /// Events to send, unless they are invisible to the caller.
+    pending: VecDeque<Arc<Event>>,
+    /// Access of the caller, with the time at which it was checked.
+    access: Option<(EventAccess, Timestamp)>,
 }
 
-impl Watcher {
+/// Source of the next events.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// The store, after this event: the stream is behind.
+    Store(Option<EventId>),
+    /// The feed of the organization.
+    Feed,
+}
+
+impl EventStream {
     /// Waits for the next event. `None` ends the stream: the server shuts down, or the caller is no longer permitted
     /// to read the events.
     async fn next(&mut self) -> Option<SseEvent> {
         let mut stopping = self.app.stopping.clone();
         loop {
-            if let Some(event) = self.pending.pop_front() {
-                return Some(to_sse_event(&event));
-            }
-            // Registered before the read, so no commit in between is missed.
-            let committed = self.app.platform.event_committed();
-            match self.read_events().await {
-                Ok(()) if !self.pending.is_empty() => continue,
-                Ok(()) => {}
+            let next = tokio::select! {
+                biased;
+                Ok(_) = stopping.wait_for(|stopping| *stopping) => return None,
+                next = self.next_visible() => next,
+            };
+            match next {
+                Ok(event) => return event.map(|event| to_sse_event(&event)),
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(?error, "reading events failed; stream retries");
                 }
                 Err(_) => return None,
             }
             tokio::select! {
-                () = committed => {}
-                () = tokio::time::sleep(POLL_INTERVAL) => {}
                 Ok(_) = stopping.wait_for(|stopping| *stopping) => return None,
+                () = self.app.platform.clock().sleep(RETRY_DELAY) => {}
             }
         }
     }
 
-    /// Reads the new events, and again those within the reorder window.
-    async fn read_events(&mut self) -> Result<(), Error> {
-        self.app.auth.require_alive(&self.caller.principal).await?;
-        let horizon = self.newest.map(|newest| least_id_before(newest, REORDER_WINDOW)).max(self.start);
-        let mut from = horizon;
+    /// Waits for the next event that is visible to the caller; `None` if the feed has ended, so that the client
+    /// connects again.
+    async fn next_visible(&mut self) -> Result<Option<Arc<Event>>> {
         loop {
-            let organizations = self.app.platform.organizations();
-            let (events, last) =
-                organizations.events(&self.caller, self.organization, from, BATCH_SIZE).await?;
-            let seen = &mut self.seen;
-            self.pending.extend(events.into_iter().filter(|event| seen.insert(event.id)));
-            if last == from {
-                break;
+            // An event stays pending until its visibility is known, so a failure loses none.
+            while let Some(event) = self.pending.front().cloned() {
+                let is_visible = self.is_visible(&event).await?;
+                self.pending.pop_front();
+                if is_visible {
+                    return Ok(Some(event));
+                }
             }
-            from = last;
+            match self.source {
+                Source::Store(after) => self.read_batch(after).await?,
+                Source::Feed => {
+                    let received = tokio::select! {
+                        received = self.subscription.recv() => received,
+                        () = self.app.platform.clock().sleep(IDLE_CHECK_INTERVAL) => {
+                            self.check_access().await?;
+                            continue;
+                        }
+                    };
+                    match received {
+                        Ok(event) if self.delivered.insert(event.id) => self.pending.push_back(event),
+                        Ok(_) => {}
+                        Err(RecvError::Lagged(_)) => self.source = Source::Store(self.delivered.floor()),
+                        Err(RecvError::Closed) => return Ok(None),
+                    }
+                }
+            }
         }
-        self.newest = self.newest.max(from);
-        self.seen.retain(|id| Some(*id) > horizon);
+    }
+
+    async fn read_batch(&mut self, after: Option<EventId>) -> Result<()> {
+        let events = self.subscription.read(after).await?;
+        self.source = match events.last() {
+            Some(last) if events.len() == BATCH_SIZE => Source::Store(Some(last.id)),
+            _ => Source::Feed,
+        };
+        let delivered = &mut self.delivered;
+        self.pending.extend(events.into_iter().filter(|event| delivered.insert(event.id)).map(Arc::new));
         Ok(())
     }
-}
 
-/// Returns the least id of an event that was created `earlier` before another.
-fn least_id_before(id: EventId, earlier: SignedDuration) -> EventId {
-    const MILLISECOND_SHIFT: u32 = 80;
-    let earlier = u128::try_from(earlier.as_millis()).unwrap_or(0) << MILLISECOND_SHIFT;
-    EventId::from_uuid(Uuid::from_u128(id.uuid().as_u128().saturating_sub(earlier)))
+    async fn is_visible(&mut self, event: &Event) -> Result<bool> {
+        let now = self.app.platform.clock().now();
+        let access = match self.access.take() {
+            Some((access, checked)) if until(checked, now) < ACCESS_LIFETIME => (access, checked),
+            _ => self.check_access().await?,
+        };
+        let (access, _) = self.access.insert(access);
+        self.app.platform.organizations().is_visible(access, event).await
+    }
+
+    /// Checks that the session or token is alive and the caller is still permitted to read the events.
+    async fn check_access(&self) -> Result<(EventAccess, Timestamp)> {
+        let now = self.app.platform.clock().now();
+        self.app.auth.require_alive(&self.caller.principal).await?;
+        let access = self.app.platform.organizations().event_access(&self.caller, self.organization).await?;
+        Ok((access, now))
+    }
 }
 
 fn to_sse_event(event: &Event) -> SseEvent {
