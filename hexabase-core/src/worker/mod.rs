@@ -7,17 +7,21 @@
 
 mod billing_reconciler;
 mod change_notifier;
+mod fair_queue;
 mod host_monitor;
 mod lease;
 mod reconciler;
 mod relay;
 mod resync;
+#[cfg(test)]
+mod tests;
 mod usage_collector;
 mod usage_reporter;
 
 use std::time::Duration;
 
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::{Fuse, FusedFuture as _};
+use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 use jiff::Timestamp;
 
@@ -36,9 +40,12 @@ use crate::id_source::IdSourceExt as _;
 use crate::notifier::Mail;
 use crate::platform::{MAIL_SEAL_PURPOSE, Platform, PlatformInner};
 use crate::queue::Delivery;
+use fair_queue::FairQueue;
 
 /// Maximum wait for a message in one call of the queue.
 const RECEIVE_WAIT: Duration = Duration::from_secs(5);
+/// Maximum number of concurrent requests to the queue about buffered messages.
+const QUEUE_REQUESTS: usize = 16;
 /// Delay of a reconcile that is requeued soon: another worker holds the lease, or the records kept changing.
 const REQUEUE_SOON_DELAY: Duration = Duration::from_millis(250);
 
@@ -50,13 +57,16 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Creates a worker that processes up to `concurrency` messages at a time.
+    /// Creates a worker that processes up to `concurrency` messages at a time. It receives further ones in advance, so
+    /// that organizations take turns: while messages of several organizations wait, those of one take at most half of
+    /// the concurrency.
     #[must_use]
     pub fn new(platform: Platform, concurrency: usize) -> Self {
         Self { platform, concurrency: concurrency.max(1) }
     }
 
-    /// Runs until `stop` is ready, then finishes the messages in flight and returns.
+    /// Runs until `stop` is ready, then finishes the messages in flight, returns those that were received in advance to
+    /// the queue, and returns.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send) {
         let inner = self.platform.inner();
         let stop_signal = StopSignal::default();
@@ -105,43 +115,77 @@ impl Worker {
     async fn consume(&self, stop_signal: &StopSignal) {
         let inner = self.platform.inner();
         let reconciler = Reconciler::of(inner);
-        let mut in_flight = FuturesUnordered::new();
-        loop {
-            let free_slots = self.concurrency - in_flight.len();
-            if stop_signal.is_set() {
-                while in_flight.next().await.is_some() {}
-                return;
+        let mut queue = FairQueue::new(self.concurrency);
+        let (mut in_flight, mut background) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let mut receiving = Fuse::terminated();
+        let mut extension_timer = inner.clock.sleep(inner.queue.visibility() / 3).fuse();
+        while !stop_signal.is_set() {
+            while let Some(delivery) = queue.start_next() {
+                let organization = delivery.message.organization_id;
+                in_flight.push(handle(inner, &reconciler, delivery).map(move |()| organization));
             }
-            // Receiving single messages would cost one round trip each.
-            if free_slots < self.concurrency.div_ceil(4) {
-                in_flight.next().await;
-                continue;
+            let demand = queue.demand();
+            if receiving.is_terminated() && demand > 0 {
+                receiving = receive(inner, demand).boxed().fuse();
             }
-            let receive = inner.queue.receive(free_slots, RECEIVE_WAIT).fuse();
-            pin_mut!(receive);
-            let deliveries = loop {
-                let mut idle = std::future::pending::<()>().boxed().fuse();
-                let stopped = stop_signal.wait().fuse();
-                pin_mut!(stopped);
-                select_biased! {
-                    () = stopped => break Ok(Vec::new()),
-                    deliveries = receive => break deliveries,
-                    _ = in_flight.select_next_some() => {}
-                    () = idle => {}
+            let stopped = stop_signal.wait().fuse();
+            pin_mut!(stopped);
+            select_biased! {
+                () = stopped => {}
+                organization = in_flight.select_next_some() => queue.finish(organization),
+                () = background.select_next_some() => {}
+                deliveries = receiving => {
+                    let redundant = deliveries.into_iter().filter_map(|delivery| queue.push(delivery)).collect();
+                    background.push(acknowledge_all(inner, redundant).boxed());
                 }
-            };
-            match deliveries {
-                Ok(deliveries) => {
-                    let handle = |delivery| handle(inner, &reconciler, delivery);
-                    in_flight.extend(deliveries.into_iter().map(handle));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "receiving messages failed; retrying in 1 s");
-                    stop_signal.sleep(inner, Duration::from_secs(1)).await;
+                () = extension_timer => {
+                    background.push(extend_all(inner, queue.waiting()).boxed());
+                    extension_timer = inner.clock.sleep(inner.queue.visibility() / 3).fuse();
                 }
             }
         }
+        let finish = async { while in_flight.next().await.is_some() {} };
+        futures_util::join!(finish, return_all(inner, queue.waiting()));
     }
+}
+
+/// Receives up to `limit` messages; none after an error, which it logs.
+async fn receive(inner: &PlatformInner, limit: usize) -> Vec<Delivery> {
+    match inner.queue.receive(limit, RECEIVE_WAIT).await {
+        Ok(deliveries) => deliveries,
+        Err(error) => {
+            tracing::warn!(%error, "receiving messages failed; retrying in 1 s");
+            inner.clock.sleep(Duration::from_secs(1)).await;
+            Vec::new()
+        }
+    }
+}
+
+/// Acknowledges messages that need no processing.
+async fn acknowledge_all(inner: &PlatformInner, deliveries: Vec<Delivery>) {
+    let acknowledge = async |delivery: Delivery| {
+        if let Err(error) = inner.queue.ack(&delivery).await {
+            tracing::warn!(message = %delivery.message.id, %error, "acknowledging message failed; queue redelivers it");
+        }
+    };
+    stream::iter(deliveries).for_each_concurrent(QUEUE_REQUESTS, acknowledge).await;
+}
+
+/// Extends the visibility of buffered messages.
+async fn extend_all(inner: &PlatformInner, deliveries: Vec<Delivery>) {
+    let extend = async |delivery: Delivery| extend_visibility(inner, &delivery).await;
+    stream::iter(deliveries).for_each_concurrent(QUEUE_REQUESTS, extend).await;
+}
+
+/// Returns buffered messages to the queue, for other workers.
+async fn return_all(inner: &PlatformInner, deliveries: Vec<Delivery>) {
+    let give_back = async |delivery: Delivery| {
+        let reason = "the worker stopped before it processed the message";
+        if let Err(error) = inner.queue.nack(&delivery, Duration::ZERO, reason).await {
+            tracing::warn!(message = %delivery.message.id, %error, "returning message failed; queue redelivers it");
+        }
+    };
+    stream::iter(deliveries).for_each_concurrent(QUEUE_REQUESTS, give_back).await;
 }
 
 /// Processes one message: acknowledges it on success, returns it to the queue with a back-off on failure.
@@ -181,9 +225,13 @@ async fn handle(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: De
 async fn extend_visibility_periodically(inner: &PlatformInner, delivery: &Delivery) {
     loop {
         inner.clock.sleep(inner.queue.visibility() / 3).await;
-        if let Err(error) = inner.queue.extend_visibility(delivery).await {
-            tracing::debug!(message = %delivery.message.id, %error, "extending message visibility failed; queue may redeliver it");
-        }
+        extend_visibility(inner, delivery).await;
+    }
+}
+
+async fn extend_visibility(inner: &PlatformInner, delivery: &Delivery) {
+    if let Err(error) = inner.queue.extend_visibility(delivery).await {
+        tracing::debug!(message = %delivery.message.id, %error, "extending message visibility failed; queue may redeliver it");
     }
 }
 
