@@ -203,6 +203,11 @@ async fn a_tenant_control_plane_cannot_create_objects_that_harm_the_host() {
         spec["ports"] = json!([{ "port": 80 }]);
         json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "a" }, "spec": spec })
     };
+    let claim = |mut spec: Value| {
+        spec["accessModes"] = json!(["ReadWriteOnce"]);
+        spec["resources"] = json!({ "requests": { "storage": "1Gi" } });
+        json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "a" }, "spec": spec })
+    };
     let pod_tolerating = |toleration: Value| pod(json!({ "tolerations": [toleration] }));
     let with_annotation = |mut body: Value| {
         body["metadata"]["annotations"] = json!({ "metallb.io/loadBalancerIPs": "192.0.2.1" });
@@ -237,9 +242,24 @@ async fn a_tenant_control_plane_cannot_create_objects_that_harm_the_host() {
         (service(json!({ "type": "ExternalName", "externalName": "metadata.internal" })), "ExternalName"),
         (with_annotation(service(json!({}))), "metallb.io/loadBalancerIPs"),
         (with_annotation(pod(json!({}))), "metallb.io/loadBalancerIPs"),
+        (
+            pod(json!({ "volumes": [{ "name": "v", "nfs": { "server": "10.0.0.5", "path": "/" } }] })),
+            "volumes must be of the types",
+        ),
+        (
+            claim(
+                json!({ "dataSource": { "kind": "PersistentVolumeClaim", "name": format!("data-{name}-0") } }),
+            ),
+            "data sources of a claim",
+        ),
+        (claim(json!({ "volumeName": "pvc-1" })), "spec.volumeName"),
     ];
     for (body, message) in attempts {
-        let plural = if body["kind"] == "Pod" { "pods" } else { "services" };
+        let plural = match body["kind"].as_str() {
+            Some("Pod") => "pods",
+            Some("Service") => "services",
+            _ => "persistentvolumeclaims",
+        };
         let path = format!("/api/v1/namespaces/{name}/{plural}/a");
         assert_rejected(&control_plane, "PATCH", &path, &body, message).await;
     }
@@ -278,8 +298,11 @@ async fn policy_expressions_pass_type_checking() {
     for name in [
         "hexabase-scope",
         "hexabase-tenants",
+        "hexabase-tenants-claims",
         "hexabase-tenants-ingresses",
         "hexabase-tenants-metadata",
+        "hexabase-tenants-pod-status",
+        "hexabase-tenants-secrets",
         "hexabase-tenants-services",
     ] {
         let checked = loop {

@@ -6,9 +6,11 @@
 //! Each policy is written once, in the Common Expression Language, and rendered for the API server itself and for
 //! Kyverno, where it is installed.
 
+mod claims;
 mod ingresses;
 mod metadata;
 mod pods;
+mod secrets;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -29,9 +31,20 @@ struct AdmissionPolicy {
     validations: Value,
 }
 
-fn policies() -> [AdmissionPolicy; 4] {
-    [pods::policy(), services::policy(), metadata::policy(), ingresses::policy()]
+fn policies() -> [AdmissionPolicy; 7] {
+    [
+        pods::policy(),
+        pods::status_policy(),
+        services::policy(),
+        claims::policy(),
+        secrets::policy(),
+        metadata::policy(),
+        ingresses::policy(),
+    ]
 }
+
+/// CEL pattern of the names of the control plane's own volume claims.
+const CONTROL_PLANE_CLAIMS: &str = "'^data-' + request.namespace + '(-etcd)?-[0-9]+$'";
 
 /// Returns a validation with its message.
 fn rule(expression: &str, message: &str) -> Value {

@@ -1,13 +1,42 @@
-//! Admission policy for pods of tenants: their nodes, priorities and images.
+//! Admission policies for pods of tenants: their nodes, priorities, images and volumes, and their addresses.
 
 use serde_json::{Value, json};
 
-use super::{AdmissionPolicy, namespace_annotation, rule, rule_with_message_expression, variables};
+use super::{
+    AdmissionPolicy, CONTROL_PLANE_CLAIMS, namespace_annotation, rule, rule_with_message_expression,
+    variables,
+};
 use crate::labels;
 
 /// Taints of the host's control plane nodes, which pods of tenants must not tolerate.
 const CONTROL_PLANE_TAINTS: [&str; 2] =
     ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+
+/// Types of volumes that a pod may have: files of the API server and of the container runtime, and claims. With all
+/// others, its node would connect to a server that no NetworkPolicy keeps from the pod. The syncer replaces ephemeral
+/// volumes by claims.
+const VOLUME_TYPES: [&str; 7] =
+    ["configMap", "downwardAPI", "emptyDir", "image", "persistentVolumeClaim", "projected", "secret"];
+
+/// Returns the policy for the status of pods: their addresses, to which the host's controllers send traffic, are those
+/// that the node reports.
+pub(super) fn status_policy() -> AdmissionPolicy {
+    let addresses = |pod: &str| {
+        let status = format!("{pod}.status");
+        format!(
+            "({pod} != null && has({status}) ? (has({status}.podIPs) ? {status}.podIPs.map(address, address.ip) : []) + \
+             (has({status}.podIP) ? [{status}.podIP] : []) : [])"
+        )
+    };
+    let unchanged = format!("{} == {}", addresses("object"), addresses("oldObject"));
+    AdmissionPolicy {
+        name: "hexabase-tenants-pod-status",
+        group: "",
+        resources: &["pods/status"],
+        variables: json!([]),
+        validations: json!([rule(&unchanged, "the addresses of a pod are reported by its node")]),
+    }
+}
 
 pub(super) fn policy() -> AdmissionPolicy {
     AdmissionPolicy {
@@ -50,7 +79,29 @@ fn validations() -> Value {
             "priorities of the system are not for tenants",
         ),
         images(),
+        volumes(),
+        rule(
+            &format!(
+                "!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.persistentVolumeClaim) || \
+                 !v.persistentVolumeClaim.claimName.matches({CONTROL_PLANE_CLAIMS}))"
+            ),
+            "volumes of the control plane are not for workloads",
+        ),
     ])
+}
+
+/// Requires every volume to have an allowed type. The volumes of a pod cannot change after its creation.
+fn volumes() -> Value {
+    let has_allowed_type = VOLUME_TYPES.map(|name| format!("has(v.{name})")).join(" || ");
+    rule(
+        &format!(
+            "oldObject != null || !has(object.spec.volumes) || object.spec.volumes.all(v, {has_allowed_type})"
+        ),
+        &format!(
+            "volumes must be of the types {}: with others the node would connect to servers that are not for tenants",
+            VOLUME_TYPES.join(", ")
+        ),
+    )
 }
 
 /// Requires every image to be one of the allowed sources, or to come from one.

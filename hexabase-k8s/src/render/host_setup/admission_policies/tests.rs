@@ -285,3 +285,140 @@ fn reserved_domains_cannot_be_allowed() {
     config.set("tenant_metadata", "strimzi.io, prometheus.io/scrape").unwrap();
     assert_eq!(config.tenant_metadata, ["strimzi.io", "prometheus.io/scrape"]);
 }
+
+/// Volume claim as the syncer writes it.
+fn claim(spec: Value) -> Value {
+    let mut claim = json!({
+        "metadata": synced(json!({ "app": "web" }), json!({})),
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } },
+    });
+    claim["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    claim
+}
+
+/// Name of the claim with the store of the tenant's control plane.
+fn control_plane_claim(suffix: &str) -> String {
+    format!("data-{}{suffix}", fixture::tenant_cluster("shop").target.name)
+}
+
+#[test]
+fn claims_get_new_volumes_or_copies_of_own_ones() {
+    let own = json!({ "kind": "PersistentVolumeClaim", "name": "data-web-0-x-shop-x-tenant" });
+    for spec in [
+        json!({}),
+        json!({ "storageClassName": "fast", "volumeName": "" }),
+        json!({ "dataSource": own, "dataSourceRef": own }),
+    ] {
+        assert_eq!(creation("persistentvolumeclaims", claim(spec)), Vec::<String>::new());
+    }
+    let source =
+        |group: Value, kind: &str, name: &str| json!({ "apiGroup": group, "kind": kind, "name": name });
+    let snapshot = source(json!("snapshot.storage.k8s.io"), "VolumeSnapshot", "nightly");
+    let in_another_namespace =
+        json!({ "kind": "PersistentVolumeClaim", "name": "data-web-0-x-shop-x-tenant", "namespace": "b" });
+    for source in [
+        source(json!(""), "PersistentVolumeClaim", &control_plane_claim("-0")),
+        source(json!(""), "PersistentVolumeClaim", &control_plane_claim("-etcd-2")),
+        source(json!("a.example"), "PersistentVolumeClaim", "a"),
+        snapshot,
+    ] {
+        let both = claim(json!({ "dataSource": source, "dataSourceRef": source }));
+        assert_rejected(&creation("persistentvolumeclaims", both), "data sources");
+    }
+    for (spec, message) in [
+        (json!({ "dataSourceRef": in_another_namespace }), "data sources"),
+        (json!({ "volumeName": "pvc-of-another-tenant" }), "spec.volumeName"),
+        (json!({ "selector": { "matchLabels": { "a": "b" } } }), "spec.selector"),
+        (json!({ "storageClassName": "" }), "spec.storageClassName"),
+    ] {
+        assert_rejected(&creation("persistentvolumeclaims", claim(spec)), message);
+    }
+}
+
+#[test]
+fn a_bound_claim_can_grow_and_keeps_its_volume() {
+    let bound = claim(json!({ "volumeName": "pvc-1", "storageClassName": "fast" }));
+    let mut larger = bound.clone();
+    larger["spec"]["resources"]["requests"]["storage"] = json!("2Gi");
+    assert_eq!(update("persistentvolumeclaims", &bound, &larger), Vec::<String>::new());
+    larger["spec"]["volumeName"] = json!("pvc-2");
+    assert_rejected(&update("persistentvolumeclaims", &bound, &larger), "spec.volumeName");
+    assert_rejected(&update("persistentvolumeclaims", &claim(json!({})), &bound), "spec.volumeName");
+    let without_class = claim(json!({ "storageClassName": "" }));
+    assert_rejected(&update("persistentvolumeclaims", &claim(json!({})), &without_class), "storageClassName");
+    // Claims from before the policy are not stuck.
+    let old = claim(
+        json!({ "storageClassName": "", "selector": {}, "dataSource": { "kind": "VolumeSnapshot", "name": "a" } }),
+    );
+    assert_eq!(update("persistentvolumeclaims", &old, &old), Vec::<String>::new());
+}
+
+#[test]
+fn volumes_of_pods_lead_to_no_server() {
+    let with = |volume: Value| {
+        let mut volume = volume;
+        volume["name"] = json!("v");
+        pod(json!({ "volumes": [{ "name": "tmp", "emptyDir": {} }, volume] }))
+    };
+    for volume in [
+        json!({ "configMap": { "name": "a" } }),
+        json!({ "secret": { "secretName": "a" } }),
+        json!({ "projected": { "sources": [] } }),
+        json!({ "downwardAPI": { "items": [] } }),
+        json!({ "image": { "reference": "nginx" } }),
+        json!({ "persistentVolumeClaim": { "claimName": "data-web-0-x-shop-x-tenant" } }),
+    ] {
+        assert_eq!(creation("pods", with(volume)), Vec::<String>::new());
+    }
+    for volume in [
+        json!({ "nfs": { "server": "10.0.0.5", "path": "/" } }),
+        json!({ "iscsi": { "targetPortal": "10.0.0.5" } }),
+        json!({ "csi": { "driver": "nfs.csi.k8s.io" } }),
+        json!({ "cephfs": { "monitors": ["10.0.0.5"] } }),
+        json!({ "rbd": { "monitors": ["10.0.0.5"] } }),
+        json!({ "glusterfs": { "endpoints": "a" } }),
+        json!({ "fc": {} }),
+        json!({ "flexVolume": { "driver": "a" } }),
+        json!({ "gitRepo": { "repository": "https://a.example" } }),
+        json!({ "hostPath": { "path": "/" } }),
+        json!({ "ephemeral": { "volumeClaimTemplate": {} } }),
+    ] {
+        let pod = with(volume);
+        assert_rejected(&creation("pods", pod.clone()), "volumes must be of the types");
+        assert_eq!(update("pods", &pod, &pod), Vec::<String>::new(), "running pods can still be changed");
+    }
+    let own = with(json!({ "persistentVolumeClaim": { "claimName": control_plane_claim("-0") } }));
+    assert_rejected(&creation("pods", own), "volumes of the control plane");
+}
+
+#[test]
+fn the_addresses_of_pods_are_those_that_the_node_reports() {
+    let with_status = |status: Value| {
+        let mut pod = pod(json!({}));
+        pod["status"] = status;
+        pod
+    };
+    let running = with_status(json!({ "podIP": "10.1.0.2", "podIPs": [{ "ip": "10.1.0.2" }] }));
+    let mut ready = running.clone();
+    ready["status"]["conditions"] = json!([{ "type": "example.com/ready", "status": "True" }]);
+    assert_eq!(update("pods/status", &running, &ready), Vec::<String>::new());
+    assert_eq!(update("pods/status", &pod(json!({})), &with_status(json!({}))), Vec::<String>::new());
+    for status in [
+        json!({ "podIP": "10.0.0.5", "podIPs": [{ "ip": "10.0.0.5" }] }),
+        json!({ "podIP": "10.1.0.2", "podIPs": [{ "ip": "10.1.0.2" }, { "ip": "fd00::5" }] }),
+        json!({}),
+    ] {
+        assert_rejected(&update("pods/status", &running, &with_status(status)), "reported by its node");
+    }
+    assert_rejected(&update("pods/status", &pod(json!({})), &running), "reported by its node");
+}
+
+#[test]
+fn secrets_receive_no_tokens_of_the_host() {
+    let secret = |kind: &str| {
+        let annotations = json!({ "kubernetes.io/service-account.name": "vc-tenant" });
+        json!({ "metadata": synced(json!({}), annotations), "type": kind })
+    };
+    assert_eq!(creation("secrets", secret("Opaque")), Vec::<String>::new());
+    assert_rejected(&creation("secrets", secret("kubernetes.io/service-account-token")), "token of its own");
+}
