@@ -75,6 +75,8 @@ impl Replica {
             ("HEXABASE_REQUESTS_PER_MINUTE", "100000000"),
             ("HEXABASE_SIGN_INS_PER_MINUTE", "0"),
             ("HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", "100000000"),
+            ("HEXABASE_MAX_OWNED_ORGANIZATIONS", "0"),
+            ("HEXABASE_MAX_FREE_WORKSPACES_PER_USER", "0"),
             ("HEXABASE_DEV", "true"),
         ];
         let command = |arguments: &[&str]| {

@@ -48,6 +48,8 @@ impl Installation {
             ("HEXABASE_REQUESTS_PER_MINUTE", "0".to_owned()),
             ("HEXABASE_SIGN_INS_PER_MINUTE", "0".to_owned()),
             ("HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", "0".to_owned()),
+            ("HEXABASE_MAX_OWNED_ORGANIZATIONS", "0".to_owned()),
+            ("HEXABASE_MAX_FREE_WORKSPACES_PER_USER", "0".to_owned()),
             ("HEXABASE_DEV", "true".to_owned()),
         ]
     }
