@@ -482,3 +482,15 @@ async fn a_cancelled_operation_leaves_nothing_on_its_connection() {
         change().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_read_only_database_is_detected_by_a_ping() {
+    let (server, database) = migrated_database().await;
+    let store = PostgresStore::connect(&config(&server, &database)).await.unwrap();
+    store.ping().await.unwrap();
+    let statement = format!("ALTER DATABASE {database} SET default_transaction_read_only = on");
+    server.execute(&database, &statement).await;
+    let read_only = PostgresStore::connect(&config(&server, &database)).await.unwrap();
+    assert!(read_only.find_user(id("ann")).await.unwrap().is_none());
+    read_only.ping().await.unwrap_err();
+}

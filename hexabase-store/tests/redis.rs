@@ -214,3 +214,20 @@ async fn two_replicas_share_a_bucket() {
     }
     assert_eq!(allowed, 4);
 }
+
+#[tokio::test]
+async fn a_full_or_read_only_server_is_detected_by_a_ping() {
+    let server = Redis::start(&[]);
+    let store = RedisEphemeral::connect(&RedisConfig::new([server.url()])).await.unwrap();
+    store.put("a", b"1", Duration::from_secs(60)).await.unwrap();
+    for (fault, remedy) in [
+        (["CONFIG", "SET", "maxmemory", "1"].as_slice(), ["CONFIG", "SET", "maxmemory", "0"].as_slice()),
+        (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
+    ] {
+        store.ping().await.unwrap();
+        assert_eq!(redis_cli(&server, fault), "OK");
+        assert_eq!(store.ping().await.unwrap_err().kind(), ErrorKind::Unavailable, "{fault:?}");
+        assert_eq!(redis_cli(&server, remedy), "OK");
+    }
+    store.ping().await.unwrap();
+}

@@ -104,3 +104,17 @@ async fn concurrent_writers_and_readers_do_not_interfere() {
         task.await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_database_that_rejects_writes_is_detected_by_a_ping() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("test.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    store.ping().await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let reject = "CREATE TRIGGER full BEFORE UPDATE ON leases BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sqlx::query(reject).execute(&pool).await.unwrap();
+    assert!(store.find_user(fixture::id("ann")).await.unwrap().is_none());
+    store.ping().await.unwrap_err();
+}

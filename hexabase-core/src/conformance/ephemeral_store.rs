@@ -27,6 +27,7 @@ macro_rules! ephemeral_store_conformance {
                 of_concurrent_compare_and_set_calls_exactly_one_succeeds,
                 of_concurrent_take_calls_exactly_one_returns_the_value,
                 keys_are_independent_of_each_other,
+                a_ping_leaves_stored_values_unchanged,
                 a_visible_marker_is_reported_at_once,
                 a_visible_marker_expires_after_its_ttl,
                 a_bucket_allows_its_burst_and_then_returns_the_wait,
@@ -131,6 +132,18 @@ pub async fn keys_are_independent_of_each_other(store: &dyn EphemeralStore) {
     assert_eq!(get(store, "a:b").await, Some(b"2".to_vec()));
     assert!(store.take_token("b", rate).await.unwrap().allowed);
     assert!(!store.take_token("a", rate).await.unwrap().allowed);
+}
+
+/// A ping succeeds repeatedly, and changes neither values nor buckets.
+pub async fn a_ping_leaves_stored_values_unchanged(store: &dyn EphemeralStore) {
+    let rate = Rate { burst: 1, period: LONG_TTL };
+    store.put("key", b"1", LONG_TTL).await.unwrap();
+    store.take_token("ping", rate).await.unwrap();
+    for _ in 0..2 {
+        store.ping().await.unwrap();
+    }
+    assert_eq!(get(store, "key").await, Some(b"1".to_vec()));
+    assert!(!store.take_token("ping", rate).await.unwrap().allowed);
 }
 
 /// A marker is reported for its own key only, for keys in one hash-tag group and in several.

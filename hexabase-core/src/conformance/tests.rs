@@ -13,7 +13,7 @@ use super::metrics_source::MetricsHarness;
 use super::task_queue::{TEST_MAX_DELIVERIES, TEST_VISIBILITY};
 use crate::clock::SystemClock;
 use crate::desired::TenantTarget;
-use crate::ephemeral::MemoryEphemeral;
+use crate::ephemeral::{MemoryEphemeral, RateLimitFallback};
 use crate::metrics::{MemoryMetrics, Metric, MetricsSource, Sample};
 use crate::name::ProjectName;
 use crate::provisioner::{ClusterProvisioner, MemoryProvisioner};
@@ -30,6 +30,15 @@ mod memory_ephemeral {
     use super::{Arc, MemoryEphemeral, SystemClock};
 
     crate::ephemeral_store_conformance!(async { (MemoryEphemeral::new(Arc::new(SystemClock)), ()) });
+}
+
+mod rate_limit_fallback {
+    use super::{Arc, MemoryEphemeral, RateLimitFallback, SystemClock};
+
+    crate::ephemeral_store_conformance!(async {
+        let store = Arc::new(MemoryEphemeral::new(Arc::new(SystemClock)));
+        (RateLimitFallback::new(store, Arc::new(SystemClock)), ())
+    });
 }
 
 mod memory_queue {

@@ -12,6 +12,9 @@ use super::{Allowance, EphemeralStore, Rate};
 use crate::clock::{Clock, after, until};
 use crate::error::Result;
 
+/// Maximum number of buckets. Callers choose some names of buckets, such as their addresses.
+const MAX_BUCKETS: usize = 100_000;
+
 /// An [`EphemeralStore`] in memory. Each call removes the expired entries, so memory use stays bounded by the live
 /// ones.
 pub struct MemoryEphemeral {
@@ -24,13 +27,8 @@ struct State {
     values: BTreeMap<String, (Vec<u8>, Timestamp)>,
     /// Time at which each bucket is full again. The generic cell rate algorithm needs no other state.
     buckets: BTreeMap<String, Timestamp>,
-    expiries: BTreeSet<(Timestamp, Kind, String)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Value,
-    Bucket,
+    value_expiries: BTreeSet<(Timestamp, String)>,
+    bucket_expiries: BTreeSet<(Timestamp, String)>,
 }
 
 impl MemoryEphemeral {
@@ -50,38 +48,44 @@ impl MemoryEphemeral {
     fn current(&self) -> (MutexGuard<'_, State>, Timestamp) {
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((end, kind, key)) = state.expiries.first().cloned() {
-            if end > now {
-                break;
-            }
-            state.expiries.pop_first();
-            match kind {
-                Kind::Value => drop(state.values.remove(&key)),
-                Kind::Bucket => drop(state.buckets.remove(&key)),
-            }
+        while let Some((_, key)) = pop_expired(&mut state.value_expiries, now) {
+            state.values.remove(&key);
+        }
+        while let Some((_, bucket)) = pop_expired(&mut state.bucket_expiries, now) {
+            state.buckets.remove(&bucket);
         }
         (state, now)
     }
+}
+
+/// Removes and returns the first entry that has expired.
+fn pop_expired(expiries: &mut BTreeSet<(Timestamp, String)>, now: Timestamp) -> Option<(Timestamp, String)> {
+    expiries.first().is_some_and(|(end, _)| *end <= now).then(|| expiries.pop_first()).flatten()
 }
 
 impl State {
     fn put(&mut self, key: &str, value: &[u8], end: Timestamp) {
         self.remove(key);
         self.values.insert(key.to_owned(), (value.to_vec(), end));
-        self.expiries.insert((end, Kind::Value, key.to_owned()));
+        self.value_expiries.insert((end, key.to_owned()));
     }
 
     fn remove(&mut self, key: &str) -> Option<Vec<u8>> {
         let (value, end) = self.values.remove(key)?;
-        self.expiries.remove(&(end, Kind::Value, key.to_owned()));
+        self.value_expiries.remove(&(end, key.to_owned()));
         Some(value)
     }
 
     fn fill(&mut self, bucket: &str, full_at: Timestamp) {
         if let Some(earlier) = self.buckets.insert(bucket.to_owned(), full_at) {
-            self.expiries.remove(&(earlier, Kind::Bucket, bucket.to_owned()));
+            self.bucket_expiries.remove(&(earlier, bucket.to_owned()));
         }
-        self.expiries.insert((full_at, Kind::Bucket, bucket.to_owned()));
+        self.bucket_expiries.insert((full_at, bucket.to_owned()));
+        if self.buckets.len() > MAX_BUCKETS
+            && let Some((_, fullest)) = self.bucket_expiries.pop_first()
+        {
+            self.buckets.remove(&fullest);
+        }
     }
 }
 
@@ -167,5 +171,27 @@ impl fmt::Debug for MemoryEphemeral {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         out.debug_struct("MemoryEphemeral").field("values", &state.values.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    #[tokio::test]
+    async fn the_number_of_buckets_is_bounded_and_the_fullest_are_forgotten() {
+        let store = MemoryEphemeral::new(Arc::new(ManualClock::default()));
+        let rate = Rate { burst: 2, period: Duration::from_secs(60) };
+        for _ in 0..2 {
+            store.take_token("exhausted", rate).await.unwrap();
+        }
+        for number in 0..MAX_BUCKETS + 10 {
+            store.take_token(&number.to_string(), rate).await.unwrap();
+        }
+        let (state, _) = store.current();
+        assert_eq!((state.buckets.len(), state.bucket_expiries.len()), (MAX_BUCKETS, MAX_BUCKETS));
+        drop(state);
+        assert!(!store.take_token("exhausted", rate).await.unwrap().allowed);
     }
 }

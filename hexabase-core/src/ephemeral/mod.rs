@@ -1,5 +1,6 @@
 //! The extension point for short-lived data.
 
+mod fallback;
 pub mod memory;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use fallback::RateLimitFallback;
 pub use memory::MemoryEphemeral;
 
 use crate::error::Result;
@@ -92,15 +94,16 @@ pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
     /// - A bucket starts full, with [`Rate::burst`] tokens.
     /// - It refills evenly, one token every [`Rate::period`] / [`Rate::burst`].
     /// - An empty bucket returns the time until the next token.
+    /// - An implementation in memory may bound the number of its buckets, and forgets the fullest ones first.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance>;
 
-    /// Checks that the store responds.
+    /// Checks that the store accepts writes, by a write that changes nothing that callers of other methods store.
     ///
     /// # Errors
-    /// `Unavailable` if it does not respond.
+    /// `Unavailable` if the store does not respond or rejects writes, as a full or read-only one does.
     async fn ping(&self) -> Result<()>;
 }
 

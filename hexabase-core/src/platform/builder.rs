@@ -12,7 +12,7 @@ use super::{Platform, PlatformInner};
 use crate::billing::{BillingConfig, BillingProvider, MemoryBilling};
 use crate::clock::{Clock, SystemClock};
 use crate::desired::Issuer;
-use crate::ephemeral::{EphemeralStore, MemoryEphemeral, Rate};
+use crate::ephemeral::{EphemeralStore, MemoryEphemeral, Rate, RateLimitFallback};
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _, SystemIds};
 use crate::lifecycle::ReconcileIntervals;
@@ -190,7 +190,10 @@ impl PlatformBuilder {
         }
         Ok(Platform(Arc::new(PlatformInner {
             store: store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
-            ephemeral: ephemeral.unwrap_or_else(|| Arc::new(MemoryEphemeral::new(clock.clone()))),
+            ephemeral: match ephemeral {
+                Some(shared) => Arc::new(RateLimitFallback::new(shared, clock.clone())),
+                None => Arc::new(MemoryEphemeral::new(clock.clone())),
+            },
             queue: queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(clock.clone()))),
             fleet,
             billing: billing.unwrap_or_else(|| in_memory()),

@@ -78,10 +78,10 @@ pub trait Commit: fmt::Debug + Send + Sync + 'static {
         now: jiff::Timestamp,
     ) -> Result<Option<IdempotencyRecord>>;
 
-    /// Checks that the store responds.
+    /// Checks that the store accepts writes, by a write that changes nothing that other methods return.
     ///
     /// # Errors
-    /// `Unavailable` if it does not respond.
+    /// `Unavailable` or `Unexpected` if the store does not respond or rejects writes, as a full or read-only one does.
     async fn ping(&self) -> Result<()>;
 }
 

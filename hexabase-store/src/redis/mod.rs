@@ -24,6 +24,9 @@ use marker_cache::MarkerCache;
 use scripts::Scripts;
 use tokio::time::Instant;
 
+/// Lifetime of the value that a ping writes.
+const PING_TTL: Duration = Duration::from_secs(60);
+
 /// Configuration of a [`RedisEphemeral`].
 #[derive(Debug, Clone)]
 pub struct RedisConfig {
@@ -258,7 +261,7 @@ impl EphemeralStore for RedisEphemeral {
     }
 
     async fn ping(&self) -> Result<()> {
-        // A cluster responds to PING as soon as one node does; a key tests the node that is responsible for it.
-        self.get("ping").await.map(drop)
+        // A full or read-only server still responds to PING. In a cluster this tests one node.
+        self.put("ping", b"", PING_TTL).await
     }
 }

@@ -82,3 +82,13 @@ pub async fn of_concurrent_acquisitions_exactly_one_succeeds(store: &dyn TenantS
     let outcomes = futures_util::future::join_all(racers).await;
     assert_eq!(outcomes.into_iter().filter_map(Result::unwrap).count(), 1);
 }
+
+/// A ping succeeds repeatedly, and leaves no other lease in the list.
+pub async fn a_ping_changes_no_lease(store: &dyn TenantStore) {
+    let lease = acquire(store, "ann", 0).await.unwrap();
+    for _ in 0..2 {
+        store.ping().await.unwrap();
+    }
+    assert_eq!(store.list_leases(later(1), 10).await.unwrap(), [lease.clone()]);
+    assert!(store.renew_lease(&lease, later(1), LEASE_TTL).await.unwrap());
+}

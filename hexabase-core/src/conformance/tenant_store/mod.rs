@@ -84,6 +84,7 @@ macro_rules! tenant_store_conformance {
                 a_lease_excludes_others_until_it_expires,
                 every_acquisition_of_a_lease_increases_its_token,
                 a_lost_lease_cannot_be_renewed_or_released,
+                a_ping_changes_no_lease,
                 held_leases_are_listed_by_name,
                 a_commit_under_a_lost_lease_is_rejected,
                 of_concurrent_acquisitions_exactly_one_succeeds,

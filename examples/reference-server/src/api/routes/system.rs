@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use futures_util::future::{BoxFuture, join_all};
 use hexabase_core::Platform;
 use hexabase_core::error::Result;
@@ -30,7 +30,7 @@ pub(super) fn router() -> OpenApiRouter<App> {
 /// Maximum time for a backend to respond to a readiness check.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which the result of a probe is reused.
-const PROBE_RESULT_LIFETIME: Duration = Duration::from_millis(100);
+const PROBE_RESULT_LIFETIME: Duration = Duration::from_millis(500);
 
 /// Recent results of the probes that query backends. These probes are open to strangers, so the number of queries does
 /// not depend on the number of requests.
@@ -65,6 +65,14 @@ impl<T: Clone> RecentResult<T> {
     }
 }
 
+/// States of a backend.
+const OK: &str = "ok";
+const UNAVAILABLE: &str = "unavailable";
+/// Names of the backends that requests need.
+const STORE: &str = "store";
+const EPHEMERAL: &str = "ephemeral";
+const NEEDED_BACKENDS: [&str; 2] = [STORE, EPHEMERAL];
+
 /// Health of the process.
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
@@ -81,50 +89,73 @@ async fn healthz() -> Json<Health> {
 /// Readiness of the process and its backends.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct Readiness {
-    /// `ok` if all backends respond, `unavailable` otherwise.
+    /// `ok` if the backends that requests need accept writes, `unavailable` otherwise.
     status: &'static str,
+    /// `true` if a backend is unavailable that requests do not need: the queue, or a host cluster.
+    degraded: bool,
     /// State of each backend, `ok` or `unavailable`.
     #[schema(example = json!({"store": "ok"}))]
     backends: BTreeMap<String, &'static str>,
 }
 
-/// Check that all backends respond
-#[utoipa::path(get, path = "/readyz", tag = "System", security(()),
-    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-async fn readyz(State(app): State<App>) -> Response {
-    let readiness = app.probes().readiness.get(ping_backends(&app.platform)).await;
-    if readiness.status == "ok" {
-        return Json(readiness).into_response();
+impl Readiness {
+    /// Assesses the backends, by name; `true` for an available one.
+    fn of(backends: impl IntoIterator<Item = (String, bool)>) -> Self {
+        let backends: BTreeMap<String, bool> = backends.into_iter().collect();
+        let away = || backends.iter().filter(|(_, is_available)| !**is_available);
+        let is_needed = |(name, _): (&String, &bool)| NEEDED_BACKENDS.contains(&name.as_str());
+        let state = |is_available| if is_available { OK } else { UNAVAILABLE };
+        Self {
+            status: state(!away().any(is_needed)),
+            degraded: !away().all(is_needed),
+            backends: backends.into_iter().map(|(name, is_available)| (name, state(is_available))).collect(),
+        }
     }
-    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(readiness)).into_response()
 }
 
-async fn ping_backends(platform: &Platform) -> Readiness {
+impl IntoResponse for Readiness {
+    fn into_response(self) -> Response {
+        match self.status {
+            OK => Json(self).into_response(),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(self)).into_response(),
+        }
+    }
+}
+
+/// Check that the backends which requests need accept writes
+///
+/// 503 if the database or the short-lived store is unavailable, is full or is read-only. Without the queue or a host
+/// cluster, requests succeed and their work waits.
+#[utoipa::path(get, path = "/readyz", tag = "System", security(()),
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
+async fn readyz(State(app): State<App>) -> Readiness {
+    app.probes().readiness.get(check_backends(&app.platform)).await
+}
+
+async fn check_backends(platform: &Platform) -> Readiness {
     let mut checks: Vec<(String, BoxFuture<'_, Result<()>>)> = vec![
-        ("store".to_owned(), platform.store().ping()),
-        ("ephemeral".to_owned(), platform.ephemeral().ping()),
+        (STORE.to_owned(), platform.store().ping()),
+        (EPHEMERAL.to_owned(), platform.ephemeral().ping()),
         ("queue".to_owned(), Box::pin(async { platform.queue().depth().await.map(drop) })),
     ];
     for (host, provisioner) in platform.fleet().fixed() {
         checks.push((format!("host/{}", host.name), provisioner.ping()));
     }
     let states = checks.into_iter().map(|(name, ping)| async move {
-        let state = match tokio::time::timeout(PING_TIMEOUT, ping).await {
-            Ok(Ok(())) => "ok",
+        let is_available = match tokio::time::timeout(PING_TIMEOUT, ping).await {
+            Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::warn!(backend = name, ?error, "readiness check failed");
-                "unavailable"
+                false
             }
             Err(_) => {
                 tracing::warn!(backend = name, "readiness check timed out");
-                "unavailable"
+                false
             }
         };
-        (name, state)
+        (name, is_available)
     });
-    let backends: BTreeMap<_, _> = join_all(states).await.into_iter().collect();
-    let all_ok = backends.values().all(|state| *state == "ok");
-    Readiness { status: if all_ok { "ok" } else { "unavailable" }, backends }
+    Readiness::of(join_all(states).await)
 }
 
 /// Get the metrics of the process, for Prometheus
@@ -171,4 +202,29 @@ async fn info(State(app): State<App>) -> Json<Info> {
         backends: app.backends.iter().copied().collect(),
         sandbox: app.platform.fleet().fixed().any(|(host, _)| host.sandbox),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_ready_while_the_backends_that_requests_need_are_available() {
+        for (away, status, degraded) in [
+            (vec![], 200, false),
+            (vec!["queue"], 200, true),
+            (vec!["host/fra"], 200, true),
+            (vec!["store"], 503, false),
+            (vec!["ephemeral"], 503, false),
+            (vec!["queue", "ephemeral"], 503, true),
+        ] {
+            let names = ["store", "ephemeral", "queue", "host/fra"];
+            let readiness = Readiness::of(names.map(|name| (name.to_owned(), !away.contains(&name))));
+            assert_eq!(readiness.degraded, degraded, "{away:?}");
+            for name in names {
+                assert_eq!(readiness.backends[name], if away.contains(&name) { UNAVAILABLE } else { OK });
+            }
+            assert_eq!(readiness.into_response().status(), status, "{away:?}");
+        }
+    }
 }
