@@ -23,7 +23,6 @@ use crate::auth::Auth;
 use crate::browser::BrowserSession;
 use crate::digest::hash;
 use crate::error::invalid_credentials;
-use crate::sessions::TokenPair;
 
 /// Options of a sign-in.
 #[derive(Debug, Clone)]
@@ -291,17 +290,6 @@ impl Auth {
         let session = (user.id, authenticated_at);
         let session = self.begin_browser_session(session, provider.name(), origin).await?;
         Ok(FinishedLogin { session: Some(session), return_to })
-    }
-
-    /// Starts a session with tokens for the user of a browser session, for scripts and tools of that user. The new
-    /// session is independent of the browser session and ends separately.
-    ///
-    /// # Errors
-    /// - `Unauthenticated` if the browser session does not exist.
-    /// - `Unavailable`.
-    pub async fn tokens_for_browser(&self, session: SessionId, origin: &Origin) -> Result<TokenPair> {
-        let session = self.platform.store().find_session(session).await?.ok_or_else(invalid_credentials)?;
-        self.begin_token_session(session.user_id, &session.provider, origin).await
     }
 }
 

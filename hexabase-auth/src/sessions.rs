@@ -1,6 +1,8 @@
 //! Sessions: start, refresh, listing and revocation.
 
-use hexabase_core::changeset::{Changeset, SpentRefresh, Write};
+use std::collections::BTreeSet;
+
+use hexabase_core::changeset::{Changeset, Precondition, SpentRefresh, Write};
 use hexabase_core::clock::after;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{SessionId, UserId};
@@ -95,6 +97,7 @@ impl Auth {
         Session {
             id: self.platform.ids().id(now),
             user_id,
+            parent_id: None,
             provider: provider.clone(),
             refresh_hash: None,
             cookie_hash: None,
@@ -117,13 +120,57 @@ impl Auth {
         kind: SecurityEventKind,
         origin: &Origin,
     ) -> Result<()> {
+        self.begin_session_if(Changeset::new(), session, kind, origin).await
+    }
+
+    /// Starts a session with the preconditions of a changeset.
+    async fn begin_session_if(
+        &self,
+        changeset: Changeset,
+        session: &Session,
+        kind: SecurityEventKind,
+        origin: &Origin,
+    ) -> Result<()> {
         let alive = self.sessions(session.user_id).await?;
-        let too_many = (alive.len() + 1).saturating_sub(self.config.sessions_per_user);
-        for oldest in alive.iter().take(too_many) {
-            self.end_session(oldest.id, SecurityEventKind::SessionRevoked, origin).await?;
+        for surplus in surplus_sessions(&alive, session, self.config.sessions_per_user) {
+            self.end_session(surplus, SecurityEventKind::SessionRevoked, origin).await?;
         }
         let event = self.security_event(session, kind, origin);
-        self.platform.store().commit(Changeset::new().insert(session.clone()).insert(event)).await
+        self.platform.store().commit(changeset.insert(session.clone()).insert(event)).await
+    }
+
+    /// Starts a session with tokens for the user of another session, for scripts and tools of that user. The new
+    /// session can be revoked separately, and ends with the other one at the latest.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` if the other session has ended or does not exist.
+    /// - `Unavailable`.
+    pub async fn derive_tokens(&self, parent: SessionId, origin: &Origin) -> Result<TokenPair> {
+        for _ in 0..MAX_COMMIT_ATTEMPTS {
+            let found = self.platform.store().find_session(parent).await?;
+            let now = self.platform.clock().now();
+            let parent = found.filter(|parent| parent.is_alive(now)).ok_or_else(invalid_credentials)?;
+            let verifier = Verifier::generate(&**self.platform.ids());
+            let new = self.new_session(parent.user_id, &parent.provider, origin);
+            let session = Session {
+                parent_id: Some(parent.id),
+                refresh_hash: Some(verifier.hash()),
+                authenticated_at: parent.authenticated_at,
+                expires_at: new.expires_at.min(parent.expires_at),
+                ..new
+            };
+            let unchanged = Precondition::Session(parent.id, parent.version);
+            let changeset = Changeset::new().precondition(unchanged);
+            match self.begin_session_if(changeset, &session, SecurityEventKind::SignIn, origin).await {
+                // A concurrent request ended the other session, or refreshed its token.
+                Err(error) if error.is_version_conflict() => {}
+                result => {
+                    result?;
+                    return self.issue_token_pair(&session, &verifier).await;
+                }
+            }
+        }
+        Err(Error::unavailable("the session is being changed concurrently; try again"))
     }
 
     async fn issue_token_pair(&self, session: &Session, verifier: &Verifier) -> Result<TokenPair> {
@@ -239,21 +286,21 @@ impl Auth {
         self.platform.store().commit(Changeset::new().session(rotated).insert(spent).insert(event)).await
     }
 
-    /// Revokes a session: first in the ephemeral store, which every request checks, then in the store. The ephemeral
-    /// store may lose the revocation before it can be restored from the store, so it is published again afterwards.
-    async fn try_end_session(
+    /// Revokes sessions: first in the ephemeral store, which every request checks, then in the store. The ephemeral
+    /// store may lose the revocations before they can be restored from the store, so the caller publishes them again.
+    async fn try_end_sessions(
         &self,
-        session: Session,
-        kind: SecurityEventKind,
+        sessions: Vec<(Session, SecurityEventKind)>,
         origin: &Origin,
     ) -> Result<()> {
-        let id = session.id;
-        self.record_revocations(&[id]).await?;
-        let event = self.security_event(&session, kind, origin);
+        let ids: Vec<_> = sessions.iter().map(|(session, _)| session.id).collect();
+        self.record_revocations(&ids).await?;
         let now = self.platform.clock().now();
-        let revoked = Session { revoked_at: Some(now), ..session };
-        self.platform.store().commit(Changeset::new().session(revoked).insert(event)).await?;
-        self.publish_revocations(&[id]).await
+        let changeset = sessions.into_iter().fold(Changeset::new(), |changeset, (session, kind)| {
+            let event = self.security_event(&session, kind, origin);
+            changeset.session(Session { revoked_at: Some(now), ..session }).insert(event)
+        });
+        self.platform.store().commit(changeset).await
     }
 
     /// Lists the active sessions of a user, oldest first.
@@ -277,21 +324,33 @@ impl Auth {
         self.end_session(id, SecurityEventKind::SessionRevoked, origin).await
     }
 
-    /// Ends a session, effective immediately. Succeeds if it has already ended or does not exist.
+    /// Ends a session and all sessions that were derived from it, effective immediately. Succeeds if it has already
+    /// ended or does not exist.
     pub(crate) async fn end_session(
         &self,
         id: SessionId,
         kind: SecurityEventKind,
         origin: &Origin,
     ) -> Result<()> {
+        let mut ended = BTreeSet::from([id]);
         for _ in 0..MAX_COMMIT_ATTEMPTS {
             let Some(session) = self.platform.store().find_session(id).await? else { return Ok(()) };
-            if session.revoked_at.is_some() {
-                return self.publish_revocations(&[id]).await;
+            let alive = self.sessions(session.user_id).await?;
+            let derived = derived_sessions(alive, &ended);
+            let derived = derived.into_iter().map(|session| (session, SecurityEventKind::SessionRevoked));
+            let own = (session.revoked_at.is_none()).then_some((session, kind));
+            let family: Vec<_> = own.into_iter().chain(derived).collect();
+            if family.is_empty() {
+                return self.publish_revocations(&ended.into_iter().collect::<Vec<_>>()).await;
             }
-            match self.try_end_session(session, kind, origin).await {
+            let ids: Vec<_> = family.iter().map(|(session, _)| session.id).collect();
+            match self.try_end_sessions(family, origin).await {
                 Err(error) if error.is_version_conflict() => {}
-                result => return result,
+                // Another session may have been derived before the commit, so the sessions are listed again.
+                result => {
+                    result?;
+                    ended.extend(ids);
+                }
             }
         }
         Err(Error::unavailable("the session is being changed concurrently; try again"))
@@ -319,4 +378,30 @@ impl Auth {
         // The list includes sessions that started in the meantime; they are revoked as well.
         self.publish_revocations(&self.platform.store().list_revoked_sessions(now).await?).await
     }
+}
+
+/// Returns those of a user's active sessions, oldest first, that were derived from ended ones, directly or indirectly.
+fn derived_sessions(alive: Vec<Session>, ended: &BTreeSet<SessionId>) -> Vec<Session> {
+    let mut family = ended.clone();
+    let mut derived = alive;
+    // A session is younger than the one that it was derived from.
+    derived.retain(|session| {
+        let is_derived = session.parent_id.is_some_and(|parent| family.contains(&parent));
+        is_derived && !ended.contains(&session.id) && family.insert(session.id)
+    });
+    derived
+}
+
+/// Returns the oldest of a user's active sessions that must end so that a new one can start. The sessions that the new
+/// one is derived from stay.
+fn surplus_sessions(alive: &[Session], new: &Session, maximum: usize) -> Vec<SessionId> {
+    let mut ancestors = BTreeSet::from_iter(new.parent_id);
+    for session in alive.iter().rev() {
+        if ancestors.contains(&session.id) {
+            ancestors.extend(session.parent_id);
+        }
+    }
+    let surplus = (alive.len() + 1).saturating_sub(maximum);
+    let oldest = alive.iter().map(|session| session.id).filter(|id| !ancestors.contains(id));
+    oldest.take(surplus).collect()
 }

@@ -274,14 +274,49 @@ async fn a_browser_sign_in_returns_a_cookie_and_a_csrf_token() {
     let Credential::Session(session) = authenticated.principal.credential else {
         panic!("a session cookie authenticates a session")
     };
-    let pair = env.auth.tokens_for_browser(session, &origin()).await.unwrap();
+    let pair = env.auth.derive_tokens(session, &origin()).await.unwrap();
     assert!(env.is_valid(&pair.access_token).await);
     env.auth.revoke(authenticated.principal.user_id, session, &origin()).await.unwrap();
     assert!(env.auth.authenticate_cookie(&browser_session.cookie).await.is_err());
-    assert!(
-        env.is_valid(&pair.access_token).await,
-        "the token session is independent of the browser session"
-    );
+    assert!(!env.is_valid(&pair.access_token).await, "the derived session ends with the browser session");
+    assert!(env.auth.refresh(&pair.refresh_token, &origin()).await.is_err());
+    let late = env.auth.derive_tokens(session, &origin()).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_derived_session_ends_with_the_one_it_was_derived_from() {
+    let env = test_env().await;
+    let (own, other) = (env.sign_in("ann@example.com").await, env.sign_in("ann@example.com").await);
+    env.clock.advance(Duration::from_secs(600));
+    let first = env.auth.derive_tokens(own.session_id, &origin()).await.unwrap();
+    let second = env.auth.derive_tokens(first.session_id, &origin()).await.unwrap();
+    let sessions = env.auth.sessions(own.user_id).await.unwrap();
+    let expiry = |pair: &TokenPair| {
+        sessions.iter().find(|session| session.id == pair.session_id).map(|session| session.expires_at)
+    };
+    assert_eq!(expiry(&second), expiry(&own), "it does not extend the session");
+    // The end of a derived session ends those derived from it, not the one that it was derived from.
+    let third = env.auth.derive_tokens(own.session_id, &origin()).await.unwrap();
+    env.auth.revoke(third.user_id, third.session_id, &origin()).await.unwrap();
+    assert!(env.is_valid(&own.access_token).await && !env.is_valid(&third.access_token).await);
+    env.auth.revoke(own.user_id, own.session_id, &origin()).await.unwrap();
+    for pair in [&own, &first, &second] {
+        assert!(!env.is_valid(&pair.access_token).await);
+        assert!(env.auth.refresh(&pair.refresh_token, &origin()).await.is_err());
+    }
+    assert!(env.is_valid(&other.access_token).await);
+}
+
+#[tokio::test]
+async fn theft_of_a_refresh_token_ends_the_sessions_derived_from_its_session() {
+    let env = test_env().await;
+    let own = env.sign_in("ann@example.com").await;
+    let derived = env.auth.derive_tokens(own.session_id, &origin()).await.unwrap();
+    env.auth.refresh(&own.refresh_token, &origin()).await.unwrap();
+    env.clock.advance(Duration::from_secs(31));
+    assert!(env.auth.refresh(&own.refresh_token, &origin()).await.is_err());
+    assert!(!env.is_valid(&derived.access_token).await);
 }
 
 #[tokio::test]
@@ -598,4 +633,18 @@ async fn a_session_beyond_the_maximum_ends_the_oldest() {
     assert!(auth.authenticate(&first.access_token).await.is_err());
     assert_eq!(auth.sessions(fourth.user_id).await.unwrap().len(), 3);
     auth.authenticate(&bob.access_token).await.unwrap();
+    // Derived sessions take the place of others, but never of the one that they are derived from.
+    let mut parent = bob.session_id;
+    for _ in 0..2 {
+        parent = auth.derive_tokens(parent, &origin()).await.unwrap().session_id;
+    }
+    sign_in("bob@example.com").await;
+    let error = auth.derive_tokens(parent, &origin()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated, "the oldest session ended with its derived ones");
+    let own = sign_in("bob@example.com").await;
+    for _ in 0..4 {
+        auth.derive_tokens(own.session_id, &origin()).await.unwrap();
+    }
+    auth.authenticate(&own.access_token).await.unwrap();
+    assert_eq!(auth.sessions(own.user_id).await.unwrap().len(), 3);
 }

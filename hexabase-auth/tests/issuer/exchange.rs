@@ -76,7 +76,7 @@ async fn an_api_token_is_exchanged_for_a_cluster_token_of_its_owner() {
 async fn invalid_exchanges_are_rejected() {
     let env = TestEnv::new().await;
     let ann = env.admin("ann@example.com").await;
-    let pair = env.auth.tokens_for_browser(ann.session.id, &origin()).await.unwrap();
+    let pair = env.auth.derive_tokens(ann.session.id, &origin()).await.unwrap();
     let access_token = pair.access_token.as_str();
     assert!(exchange(&env, access_token, &[]).await.is_ok());
     for (overrides, error) in [
@@ -95,7 +95,7 @@ async fn invalid_exchanges_are_rejected() {
         assert_eq!(exchange(&env, access_token, &[overrides]).await, Err(error), "{overrides:?}");
     }
     let eve = env.browser("eve@example.com").await;
-    let foreign = env.auth.tokens_for_browser(eve.session.id, &origin()).await.unwrap();
+    let foreign = env.auth.derive_tokens(eve.session.id, &origin()).await.unwrap();
     assert_eq!(
         exchange(&env, &foreign.access_token, &[]).await,
         Err("invalid_target"),

@@ -209,7 +209,7 @@ async fn a_refresh_token_is_bound_to_its_client() {
     );
     assert!(env.refresh("grafana", &refresh).await.is_ok(), "failed attempts have no effect");
 
-    let own = env.auth.tokens_for_browser(ann.session.id, &origin()).await.unwrap();
+    let own = env.auth.derive_tokens(ann.session.id, &origin()).await.unwrap();
     assert_eq!(env.refresh("grafana", &own.refresh_token).await.unwrap_err().error, "invalid_grant");
     assert!(env.auth.refresh(&own.refresh_token, &origin()).await.is_ok());
 }
@@ -244,7 +244,7 @@ async fn a_client_access_token_is_valid_for_userinfo_only() {
         assert!(env.auth.userinfo(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
         assert!(env.auth.userinfo(&tokens.access_token).await.is_ok(), "{client}");
     }
-    let own = env.auth.tokens_for_browser(ann.session.id, &origin()).await.unwrap();
+    let own = env.auth.derive_tokens(ann.session.id, &origin()).await.unwrap();
     assert!(env.auth.userinfo(&own.access_token).await.is_err(), "the token was not issued to a client");
     let command_line = env.tokens("hexabase", &ann).await;
     assert_eq!(env.auth.authenticate(&command_line.access_token).await.unwrap().user_id, ann.session.user_id);

@@ -15,6 +15,8 @@ pub struct Session {
     pub id: SessionId,
     /// User who signed in.
     pub user_id: UserId,
+    /// Session that this one was derived from, and with which it ends; `None` for a sign-in or a grant.
+    pub parent_id: Option<SessionId>,
     /// Provider through which the user signed in.
     pub provider: ProviderName,
     /// Hash of the newest refresh token; `None` for a browser session that never requested one.

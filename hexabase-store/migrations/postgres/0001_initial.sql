@@ -28,6 +28,7 @@ CREATE INDEX identities_of_user ON identities (user_id);
 CREATE TABLE sessions (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
     user_id text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    parent_id text COLLATE "C",
     provider text NOT NULL,
     refresh_hash text,
     cookie_hash text,

@@ -27,6 +27,7 @@ CREATE INDEX identities_of_user ON identities (user_id);
 CREATE TABLE sessions (
     id TEXT NOT NULL PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    parent_id TEXT,
     provider TEXT NOT NULL,
     refresh_hash TEXT,
     cookie_hash TEXT,

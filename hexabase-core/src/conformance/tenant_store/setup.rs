@@ -101,6 +101,7 @@ pub(super) fn session(name: &str, user: UserId, expires_at: Timestamp) -> Sessio
     Session {
         id: id(name),
         user_id: user,
+        parent_id: Some(id("parent")),
         provider: ProviderName::parse("dev").unwrap(),
         refresh_hash: Some(verifier(1).hash()),
         cookie_hash: None,

@@ -63,6 +63,7 @@ impl Stored for Session {
         key: &["id"],
         columns: &[
             "user_id",
+            "parent_id",
             "provider",
             "refresh_hash",
             "cookie_hash",
@@ -79,7 +80,7 @@ impl Stored for Session {
     };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
-        row.text(self.id).text(self.user_id).text(&self.provider);
+        row.text(self.id).text(self.user_id).text_or_null(self.parent_id).text(&self.provider);
         row.text_or_null(self.refresh_hash).text_or_null(self.cookie_hash);
         row.json(&self.grant)?;
         row.text(&self.device).text_or_null(self.address.as_ref());
@@ -93,6 +94,7 @@ impl Stored for Session {
         Ok(Self {
             id: cells.parse()?,
             user_id: cells.parse()?,
+            parent_id: cells.parse_or_null()?,
             provider: cells.parse()?,
             refresh_hash: cells.parse_or_null()?,
             cookie_hash: cells.parse_or_null()?,

@@ -263,7 +263,7 @@ impl From<TokenPair> for TokenPairView {
 
 /// Exchange the session of a browser for tokens
 ///
-/// The tokens belong to a new session, which is independent of the browser session and ends separately.
+/// The tokens belong to a new session, which can be revoked separately, and ends with the browser session at the latest.
 #[utoipa::path(post, path = "/auth/token", tag = "Sign-in",
     responses((status = 200, body = TokenPairView), Problems))]
 async fn token(
@@ -272,7 +272,7 @@ async fn token(
     authenticated: Authenticated,
 ) -> ApiResult<Json<TokenPairView>> {
     let session = authenticated.session()?;
-    Ok(Json(app.auth.tokens_for_browser(session, &origin).await?.into()))
+    Ok(Json(app.auth.derive_tokens(session, &origin).await?.into()))
 }
 
 /// Refresh token to exchange.
