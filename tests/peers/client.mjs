@@ -120,6 +120,7 @@ try {
   });
   const left = new Promise((resolve) => { came = resolve; });
   await page.goto(leave.href);
+  await page.click('button');
   assert.equal((await left).searchParams.get('state'), 'bye');
   // After logout, `prompt=none` fails.
   await assert.rejects(authorize(config, { prompt: 'none' }), { error: 'login_required' });

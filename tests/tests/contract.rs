@@ -276,6 +276,69 @@ async fn a_sign_in_is_bound_to_its_browser_and_requests_need_the_csrf_token() {
     assert_eq!(accepted.status, StatusCode::CREATED, "{}", accepted.text);
 }
 
+/// Sends a form whose values need no encoding.
+async fn send_form(app: &TestApp, path: &str, cookie: &str, pairs: &[(&str, &str)]) -> Response {
+    let fields: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    browse(app, Method::POST, path, cookie, &fields.join("&")).await
+}
+
+#[tokio::test]
+async fn a_client_cannot_sign_a_user_out_without_confirmation() {
+    let app = TestApp::new().await;
+    let (login, callback) = start_sign_in(&app).await;
+    let session = cookies(&browse(&app, Method::GET, &callback, &login, "").await);
+    let csrf = session.split("hexabase_csrf=").nth(1).unwrap().split(';').next().unwrap();
+    // Code verifier and challenge of RFC 7636, appendix B.
+    let (redirect_uri, verifier) =
+        ("http://127.0.0.1:1/callback", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    let request = [
+        ("client_id", "hexabase"),
+        ("redirect_uri", redirect_uri),
+        ("response_type", "code"),
+        ("scope", "openid"),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+    ];
+    let consent = send_form(&app, "/oauth2/authorize", &session, &request).await;
+    let handle = consent.text.split("name=\"continue\" value=\"").nth(1).unwrap();
+    let decision = [("continue", handle.split('"').next().unwrap()), ("csrf", csrf), ("decision", "allow")];
+    let allowed = send_form(&app, "/oauth2/authorize", &session, &decision).await;
+    let code = target(&allowed).split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let redemption = [
+        ("grant_type", "authorization_code"),
+        ("client_id", "hexabase"),
+        ("code", &code),
+        ("code_verifier", verifier),
+        ("redirect_uri", redirect_uri),
+    ];
+    let tokens = send_form(&app, "/oauth2/token", "", &redemption).await;
+    let hint = tokens.body["id_token"].as_str().unwrap();
+
+    let is_signed_in = async || browse(&app, Method::GET, "/auth/me", &session, "").await.status.is_success();
+    let path =
+        format!("/oauth2/logout?id_token_hint={hint}&post_logout_redirect_uri={redirect_uri}&state=bye");
+    let asked = browse(&app, Method::GET, &path, &session, "").await;
+    assert_eq!(asked.status, StatusCode::OK);
+    assert!(asked.text.contains("Sign out?") && asked.text.contains("value=\"hexabase\""), "{}", asked.text);
+    assert!(is_signed_in().await);
+    // The form of another site arrives without cookies, and leads to the confirmation page.
+    let logout = [("id_token_hint", hint), ("post_logout_redirect_uri", redirect_uri), ("state", "bye")];
+    for cookie in ["", &session] {
+        let sent = send_form(&app, "/oauth2/logout", cookie, &logout).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER);
+        assert!(sent.headers.get(SET_COOKIE).is_none());
+        let asked = browse(&app, Method::GET, &target(&sent), &session, "").await;
+        assert!(asked.text.contains("Sign out?"), "{}", asked.text);
+    }
+    let forged = send_form(&app, "/oauth2/logout", &session, &[("csrf", "forged")]).await;
+    assert_eq!(forged.status, StatusCode::FORBIDDEN);
+    assert!(is_signed_in().await);
+    let confirmed = [("client_id", "hexabase"), ("post_logout_redirect_uri", redirect_uri), ("csrf", csrf)];
+    let done = send_form(&app, "/oauth2/logout", &session, &confirmed).await;
+    assert_eq!((done.status, target(&done).as_str()), (StatusCode::FOUND, redirect_uri));
+    assert!(!is_signed_in().await);
+}
+
 #[tokio::test]
 async fn sign_in_rejects_redirects_to_other_sites() {
     let app = TestApp::new().await;

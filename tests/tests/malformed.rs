@@ -241,7 +241,7 @@ fn the_provider_rejects_invalid_requests_with_oauth_errors() {
             prop_assert!(is_page || response.body["error"].is_string(), "{}", response.text);
         }
         if let Some(location) = response.headers.get(LOCATION).and_then(|location| location.to_str().ok()) {
-            let known = ["/auth/login/", "http://127.0.0.1:1/callback"];
+            let known = ["/auth/login/", "/oauth2/logout?", "http://127.0.0.1:1/callback"];
             let is_known = known.iter().any(|known| location.starts_with(known));
             prop_assert!(is_known, "{} redirects to {}", operation, location);
         }

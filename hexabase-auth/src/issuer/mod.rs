@@ -31,7 +31,7 @@ pub use client::{CLI_CLIENT_ID, ClientCredential, RegisteredClient};
 pub use device::{DeviceAuthorization, DeviceRequest};
 pub use error::OAuthError;
 pub use exchange::WorkloadIdentities;
-pub use logout::Logout;
+pub use logout::LogoutRequest;
 pub use parameters::Parameters;
 pub use response::TokenResponse;
 

@@ -6,7 +6,7 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
 use hexabase_auth::CookiePrincipal;
-use hexabase_auth::issuer::{Authorization, Logout, Parameters, SignInRequired};
+use hexabase_auth::issuer::{Authorization, LogoutRequest, Parameters, SignInRequired};
 use hexabase_core::error::{Error, ErrorKind};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -185,26 +185,29 @@ async fn decide_device(State(app): State<App>, Browser(browser): Browser, Form(f
 
 /// Sign out on request of a client
 ///
-/// Implements OpenID Connect RP-Initiated Logout 1.0.
+/// Implements OpenID Connect RP-Initiated Logout 1.0. A signed-in user must confirm the logout.
 #[utoipa::path(get, path = "/oauth2/logout", tag = "OIDC", security(()),
     params(
         ("id_token_hint" = Option<String>, Query), ("client_id" = Option<String>, Query),
         ("post_logout_redirect_uri" = Option<String>, Query), ("state" = Option<String>, Query),
     ),
     responses(
-        (status = 200, content_type = "text/html", body = String, description = "The user is signed out, or must confirm."),
-        (status = 302, description = "The user is signed out; redirect to the client."),
+        (status = 200, content_type = "text/html", body = String, description = "The user must confirm, or is not signed in."),
+        (status = 302, description = "The user is not signed in; redirect to the client."),
         Problems,
     ))]
 async fn logout(
     State(app): State<App>,
-    client: ClientOrigin,
     Browser(browser): Browser,
     jar: CookieJar,
     RawQuery(query): RawQuery,
 ) -> PageResult {
     let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
-    end_session(&app, &client, browser, jar, &parameters, false).await
+    let request = app.auth.logout_request(&parameters).await?;
+    Ok(match browser {
+        Some(browser) => pages::ask_logout(&request, &browser.csrf_token),
+        None => logged_out(&app, jar, &request),
+    })
 }
 
 /// Sign out on request of a client with a form, or confirm it
@@ -213,40 +216,35 @@ async fn logout(
 #[utoipa::path(post, path = "/oauth2/logout", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, content_type = "text/html", body = String, description = "The user is signed out, or must confirm."),
+        (status = 200, content_type = "text/html", body = String, description = "The user is signed out."),
         (status = 302, description = "The user is signed out; redirect to the client."),
+        (status = 303, description = "Redirect to the confirmation page."),
         Problems,
     ))]
 async fn logout_by_form(
     State(app): State<App>,
-    client: ClientOrigin,
+    ClientOrigin(origin): ClientOrigin,
     Browser(browser): Browser,
     jar: CookieJar,
     Form(form): Form,
 ) -> PageResult {
-    let confirmed = form.get("csrf").is_some() && form_sender(&browser, &form).is_ok();
-    end_session(&app, &client, browser, jar, &form, confirmed).await
+    let request = app.auth.logout_request(&form).await?;
+    if form.get("csrf").is_none() {
+        // Browsers send no session cookie with the form of another site, but with the redirect after it.
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(request.parameters()).finish();
+        let location = format!("/oauth2/logout?{query}");
+        return Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response());
+    }
+    if browser.is_some() {
+        let session = &form_sender(&browser, &form)?.session;
+        app.auth.revoke(session.user_id, session.id, &origin).await?;
+    }
+    Ok(logged_out(&app, jar, &request))
 }
 
-async fn end_session(
-    app: &App,
-    ClientOrigin(origin): &ClientOrigin,
-    browser: Option<CookiePrincipal>,
-    jar: CookieJar,
-    parameters: &Parameters,
-    confirmed: bool,
-) -> PageResult {
-    let outcome = app.auth.log_out(parameters, browser.as_ref(), confirmed, origin).await?;
-    let destination = match (outcome, browser) {
-        (Logout::ConfirmationRequired, Some(browser)) => {
-            let forwarded = ["client_id", "post_logout_redirect_uri", "state"].into_iter();
-            let forwarded =
-                forwarded.filter_map(|name| Some((name.to_owned(), parameters.get(name)?.to_owned())));
-            return Ok(pages::ask_logout(&forwarded.collect::<Vec<_>>(), &browser.csrf_token));
-        }
-        (Logout::ConfirmationRequired, None) => None,
-        (Logout::Completed(destination), _) => destination,
-    };
+/// Returns the response to a browser without a session.
+fn logged_out(app: &App, jar: CookieJar, request: &LogoutRequest) -> Response {
     let jar = jar.remove(expired_cookie(app, SESSION_COOKIE)).remove(expired_cookie(app, CSRF_COOKIE));
-    Ok((jar, destination.map_or_else(pages::logout_done, redirect)).into_response())
+    (jar, request.destination().map_or_else(pages::logout_done, redirect)).into_response()
 }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::{Html, IntoResponse, Response};
-use hexabase_auth::issuer::{Consent, DeviceRequest};
+use hexabase_auth::issuer::{Consent, DeviceRequest, LogoutRequest};
 use hexabase_core::error::Error;
 use maud::{DOCTYPE, Markup, html};
 
@@ -168,16 +168,16 @@ pub(super) fn device_done(allowed: bool) -> Response {
 }
 
 /// Renders the confirmation page for a logout.
-pub(super) fn ask_logout(parameters: &[(String, String)], csrf: &str) -> Response {
+pub(super) fn ask_logout(request: &LogoutRequest, csrf: &str) -> Response {
     let content = html! {
         form method="post" action="/oauth2/logout" {
-            @for (name, value) in parameters { input type="hidden" name=(name) value=(value); }
+            @for (name, value) in request.parameters() { input type="hidden" name=(name) value=(value); }
             input type="hidden" name="csrf" value=(csrf);
             button { "Sign out" }
         }
     };
-    let redirect_uri = parameters.iter().find(|(name, _)| name == "post_logout_redirect_uri");
-    page(StatusCode::OK, "Sign out?", redirect_uri.map_or("", |(_, uri)| origin(uri)), &content)
+    let destination = request.destination().unwrap_or_default();
+    page(StatusCode::OK, "Sign out?", origin(&destination), &content)
 }
 
 /// Renders the page after a logout.
