@@ -325,8 +325,9 @@ impl Auth {
                 browser,
                 user: browser.session.user_id,
                 authenticated_at: browser.session.authenticated_at,
-                has_consented: client.trusted
-                    || self.has_client_consent(&browser.session, &client, &request.scope).await?,
+                has_consented: client.is_assured_at(&request.redirect_uri)
+                    && (client.trusted
+                        || self.has_client_consent(&browser.session, &client, &request.scope).await?),
                 consented_now: stage == Stage::Consented,
             }),
         };

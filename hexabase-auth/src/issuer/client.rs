@@ -115,6 +115,13 @@ impl Client {
         self.contains_uri(&self.redirect_uris, uri)
     }
 
+    /// `true` if only the client itself can use a response to the redirect URI. Any program on the user's machine can
+    /// listen on a loopback port, so that a public client there cannot be told from another program (RFC 8252 section
+    /// 8.6).
+    pub(super) fn is_assured_at(&self, redirect_uri: &str) -> bool {
+        !self.is_public() || loopback(redirect_uri).is_none()
+    }
+
     /// `true` if a browser may be redirected to the URI after logout.
     pub(super) fn allows_post_logout_redirect_uri(&self, uri: &str) -> bool {
         self.contains_uri(&self.post_logout_redirect_uris, uri)
@@ -206,6 +213,17 @@ mod tests {
         ] {
             assert!(!client.allows_redirect_uri(rejected), "{rejected}");
         }
+    }
+
+    #[test]
+    fn a_public_client_is_not_assured_on_a_loopback_port() {
+        let native = Client::native("hexabase", "", Purpose::Api);
+        assert!(!native.is_assured_at("http://127.0.0.1:8000/callback"));
+        assert!(!native.is_assured_at("http://[::1]"));
+        assert!(native.is_assured_at("https://grafana.example/login"));
+        let credential = ClientCredential::Secret("secret".to_owned().into());
+        let confidential = Client { credential, ..native };
+        assert!(confidential.is_assured_at("http://127.0.0.1:8000/callback"));
     }
 
     #[test]

@@ -241,6 +241,23 @@ async fn only_members_of_a_workspace_get_a_code_for_it() {
 }
 
 #[tokio::test]
+async fn a_program_on_the_machine_of_the_user_gets_no_code_without_consent() {
+    let env = TestEnv::new().await;
+    let ann = env.admin("ann@example.com").await;
+    for client in [dev().as_str(), "hexabase"] {
+        env.tokens(client, &ann).await;
+        for port in ["http://127.0.0.1:8000/callback", "http://localhost:9999/"] {
+            let silent = TestEnv::request(client, &[("redirect_uri", port), ("prompt", "none")]);
+            let response = query(&env.authorize(&silent, &ann).await);
+            assert_eq!(response("error").as_deref(), Some("consent_required"), "{client} {port}");
+            let request = TestEnv::request(client, &[("redirect_uri", port)]);
+            let outcome = env.auth.authorize(&request, Some(&ann)).await.unwrap();
+            assert!(matches!(outcome, Authorization::Consent(_)), "{client} {port}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_workspace_client_redirects_to_loopback_uris_only() {
     let env = TestEnv::new().await;
     let ann = env.admin("ann@example.com").await;
