@@ -51,7 +51,7 @@ impl Auth {
         parameters: &Parameters,
     ) -> Result<Client, OAuthError> {
         let (id, presented) = presented_credential(authorization, parameters)?;
-        let client = self.find_client(&id).await?.ok_or_else(OAuthError::invalid_client)?;
+        let client = self.find_client(&id).ok_or_else(OAuthError::invalid_client)?;
         let is_authenticated = match (&client.credential, presented) {
             (ClientCredential::Public, PresentedCredential::None) => true,
             (ClientCredential::Secret(secret), PresentedCredential::Secret(presented_secret)) => {

@@ -11,7 +11,7 @@ use hexabase_core::model::Session;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::client::{Client, Purpose};
+use super::client::Client;
 use super::error::OAuthError;
 use super::grant::{AuthenticatedUser, AuthorizationCode, CodeState};
 use super::parameters::Parameters;
@@ -189,7 +189,7 @@ impl Auth {
         parameters: &Parameters,
         browser: Option<&CookiePrincipal>,
     ) -> Result<Authorization> {
-        let (client, redirect_uri) = self.require_client(parameters).await?;
+        let (client, redirect_uri) = self.require_client(parameters)?;
         let state = parameters.get("state");
         match self.parse_request(&client, &redirect_uri, parameters).await {
             Ok(request) => self.proceed(client, request, Stage::New, browser).await,
@@ -207,7 +207,7 @@ impl Auth {
         handle: &str,
         browser: Option<&CookiePrincipal>,
     ) -> Result<Authorization> {
-        let (client, request) = self.open_request(handle).await?;
+        let (client, request) = self.open_request(handle)?;
         self.proceed(client, request, Stage::Resumed, browser).await
     }
 
@@ -222,7 +222,7 @@ impl Auth {
         approved: bool,
         browser: &CookiePrincipal,
     ) -> Result<Authorization> {
-        let (client, request) = self.open_request(handle).await?;
+        let (client, request) = self.open_request(handle)?;
         if approved {
             return self.proceed(client, request, Stage::Consented, Some(browser)).await;
         }
@@ -237,10 +237,10 @@ impl Auth {
     }
 
     /// Returns the client and the redirect URI of a request; nothing is ever sent to unregistered URIs.
-    async fn require_client(&self, parameters: &Parameters) -> Result<(Client, String)> {
+    fn require_client(&self, parameters: &Parameters) -> Result<(Client, String)> {
         parameters.reject_duplicates().map_err(|error| Error::invalid("query", error.description))?;
         let id = parameters.get("client_id").ok_or_else(|| Error::invalid("client_id", "is required"))?;
-        let client = self.find_client(id).await?;
+        let client = self.find_client(id);
         let client = client.ok_or_else(|| Error::invalid("client_id", "is unknown"))?;
         let uri = parameters.get("redirect_uri");
         let uri = uri.ok_or_else(|| Error::invalid("redirect_uri", "is required"))?;
@@ -334,14 +334,17 @@ impl Auth {
         let redirect_with_error =
             |error| self.redirect_with_error(&request.redirect_uri, request.state.as_deref(), error);
         let step = next_step(&request, browser_user);
-        if let Step::Consent(browser) | Step::Grant(browser) = &step
-            && let Err(error) =
+        let access = match &step {
+            Step::Consent(browser) | Step::Grant(browser) => {
                 self.cluster_access_of(&client, browser.session.user_id, browser.session.id).await
-        {
-            let error = OAuthError::from(error);
-            let error = if error.error == "invalid_grant" { access_denied(error) } else { error };
-            return redirect_with_error(error);
-        }
+            }
+            Step::SignIn { .. } | Step::Reject(..) => Ok(None),
+        };
+        let access = match access.map_err(OAuthError::from) {
+            Ok(access) => access,
+            Err(error) if error.error == "invalid_grant" => return redirect_with_error(access_denied(error)),
+            Err(error) => return redirect_with_error(error),
+        };
         match step {
             Step::Reject(error, description) => redirect_with_error(OAuthError::new(error, description)),
             Step::SignIn { reauthenticate } => {
@@ -352,7 +355,7 @@ impl Auth {
             }
             Step::Consent(_) => Ok(Authorization::Consent(Consent {
                 handle: self.seal_text(SEAL_PURPOSE, &request)?,
-                workspace: self.workspace_name(&client).await?,
+                workspace: access.map(|access| access.workspace.name.to_string()),
                 client_name: client.name,
                 scopes: request.scope.split(' ').map(str::to_owned).collect(),
                 redirect_uri: request.redirect_uri,
@@ -429,20 +432,13 @@ impl Auth {
         Ok(Authorization::Redirect(with_query(uri, &parameters)))
     }
 
-    /// Returns the name of the workspace that a client is for; `None` if it is for none.
-    pub(super) async fn workspace_name(&self, client: &Client) -> Result<Option<String>> {
-        let Purpose::Workspace(organization, id) = client.purpose else { return Ok(None) };
-        let found = self.platform.store().find_workspace(organization, id).await?;
-        Ok(found.map(|workspace| workspace.name.to_string()))
-    }
-
     /// Opens the handle of a request. Nothing is stored for it: requests of anonymous callers cost no memory.
-    async fn open_request(&self, handle: &str) -> Result<(Client, AuthorizationRequest)> {
+    fn open_request(&self, handle: &str) -> Result<(Client, AuthorizationRequest)> {
         let request: Option<AuthorizationRequest> = self.unseal_text(SEAL_PURPOSE, handle);
         let now = self.platform.clock().now();
         let request = request.filter(|request| now < after(request.requested_at, CONSENT_TTL));
         let request = request.ok_or_else(request_not_found)?;
-        let client = self.find_client(&request.client_id).await?.ok_or_else(request_not_found)?;
+        let client = self.find_client(&request.client_id).ok_or_else(request_not_found)?;
         Ok((client, request))
     }
 }

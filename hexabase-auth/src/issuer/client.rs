@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use hexabase_core::error::Result;
-use hexabase_core::id::{OrganizationId, WorkspaceId};
+use hexabase_core::id::WorkspaceId;
 use hexabase_core::model::SignatureAlgorithm;
 use hexabase_core::secret::SecretString;
 use jsonwebtoken::jwk::JwkSet;
@@ -50,8 +49,8 @@ pub enum ClientCredential {
 pub(super) enum Purpose {
     /// Requests to the API of this server.
     Api,
-    /// Access to a workspace: only its members get tokens, which carry its groups.
-    Workspace(OrganizationId, WorkspaceId),
+    /// Access to a workspace: only its members get tokens, which carry its groups. The workspace need not exist.
+    Workspace(WorkspaceId),
     /// Identity of the user, and nothing else.
     Identity,
 }
@@ -107,7 +106,7 @@ impl Client {
     /// `true` if the client is a workspace itself. Its API server receives all claims that it authorizes by, whatever
     /// scope was requested.
     pub(super) fn is_workspace(&self) -> bool {
-        matches!(self.purpose, Purpose::Workspace(_, id) if self.id == id.to_string())
+        matches!(self.purpose, Purpose::Workspace(id) if self.id == id.to_string())
     }
 
     /// `true` if a browser may be redirected to the URI with an authorization code.
@@ -157,26 +156,18 @@ fn loopback(uri: &str) -> Option<(&str, &str)> {
 }
 
 impl Auth {
-    /// Returns the client with this id.
-    pub(super) async fn find_client(&self, id: &str) -> Result<Option<Client>> {
+    /// Returns the client with this id. Every workspace id is a client, whether or not there is such a workspace, which
+    /// only users find out who have access to it.
+    pub(super) fn find_client(&self, id: &str) -> Option<Client> {
         if id == CLI_CLIENT_ID {
-            return Ok(Some(Client::native(id, "the Hexabase command line", Purpose::Api)));
+            return Some(Client::native(id, "the Hexabase command line", Purpose::Api));
         }
         if let Some(registered) = self.clients.iter().find(|client| client.id == id) {
-            let purpose = match registered.workspace {
-                None => Some(Purpose::Identity),
-                Some(workspace) => self.workspace_purpose(workspace).await?,
-            };
-            return Ok(purpose.map(|purpose| Client::registered(registered, purpose)));
+            let purpose = registered.workspace.map_or(Purpose::Identity, Purpose::Workspace);
+            return Some(Client::registered(registered, purpose));
         }
-        let Ok(workspace) = id.parse::<WorkspaceId>() else { return Ok(None) };
-        let purpose = self.workspace_purpose(workspace).await?;
-        Ok(purpose.map(|purpose| Client::native(id, "kubectl", purpose)))
-    }
-
-    async fn workspace_purpose(&self, workspace: WorkspaceId) -> Result<Option<Purpose>> {
-        let organization = self.platform.store().organization_of_workspace(workspace).await?;
-        Ok(organization.map(|organization| Purpose::Workspace(organization, workspace)))
+        let workspace = id.parse::<WorkspaceId>().ok()?;
+        Some(Client::native(id, "kubectl", Purpose::Workspace(workspace)))
     }
 }
 

@@ -34,7 +34,7 @@ impl Auth {
             ErrorKind::Unauthenticated => OAuthError::invalid_token(),
             _ => error.into(),
         })?;
-        let client = self.find_client(&for_client.client_id).await?.ok_or_else(OAuthError::invalid_token)?;
+        let client = self.find_client(&for_client.client_id).ok_or_else(OAuthError::invalid_token)?;
         let access = self.cluster_access_of(&client, claims.user_id, claims.session_id).await;
         let access = access.map_err(|error| match OAuthError::from(error) {
             // The user has lost access to the client's workspace since.

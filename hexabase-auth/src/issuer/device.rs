@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use hexabase_core::clock::{after, until};
 use hexabase_core::ephemeral::Rate;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::UserId;
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::Origin;
+use hexabase_core::platform::ClusterAccess;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,9 @@ const USER_CODE_ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 const USER_CODE_LENGTH: usize = 8;
 /// Number of user codes that one user may try.
 const USER_CODE_RATE: Rate = Rate { burst: 10, period: Duration::from_secs(600) };
+/// Number of device authorizations that all callers together can start. They need no credentials, so this bounds the
+/// memory that anonymous callers can use.
+const AUTHORIZATION_RATE: Rate = Rate { burst: 3_000, period: Duration::from_secs(60) };
 /// Purpose that device authorizations are encrypted for.
 const SEAL_PURPOSE: &str = "device";
 
@@ -64,7 +68,7 @@ impl std::fmt::Debug for DeviceAuthorization {
 /// Consent request for a device.
 #[derive(Debug, Clone)]
 pub struct DeviceRequest {
-    /// User code, as the user entered it.
+    /// User code, in the form that the device shows.
     pub user_code: String,
     /// Display name of the client.
     pub client_name: String,
@@ -105,6 +109,11 @@ impl Auth {
     ) -> Result<DeviceAuthorization, OAuthError> {
         parameters.reject_duplicates()?;
         let client = self.authenticate_client(authorization, parameters).await?;
+        let started =
+            self.platform.ephemeral().take_token("device-authorizations", AUTHORIZATION_RATE).await?;
+        if !started.allowed {
+            return Err(Error::rate_limited(started.retry_after).into());
+        }
         let pending = PendingAuthorization {
             scope: supported_scope(parameters.get("scope"))?,
             client_id: client.id,
@@ -122,8 +131,7 @@ impl Auth {
             .ephemeral()
             .put(&user_key(&user_code), hash(&device_code).as_bytes(), DEVICE_CODE_LIFETIME)
             .await?;
-        let formatted_code =
-            format!("{}-{}", &user_code[..USER_CODE_LENGTH / 2], &user_code[USER_CODE_LENGTH / 2..]);
+        let formatted_code = format_user_code(&user_code);
         let verification_uri = format!("{}/oauth2/device", self.platform.config().issuer.url);
         Ok(DeviceAuthorization {
             verification_uri_complete: format!("{verification_uri}?user_code={formatted_code}"),
@@ -138,15 +146,18 @@ impl Auth {
     /// Returns the consent request for a user code.
     ///
     /// # Errors
-    /// - `NotFound` if the code is unknown or has expired.
+    /// - `NotFound` if the code is unknown or has expired, or is for a workspace that does not exist or that the user
+    ///   may not know.
+    /// - `Forbidden` and other errors if the user has no access to the workspace.
     /// - `RateLimited` if the user tries too many codes.
     /// - `Unavailable`.
-    pub async fn device_request(&self, user_code: &str, user: UserId) -> Result<DeviceRequest> {
-        let (_, _, pending) = self.find_pending(user_code, user).await?;
-        let client = self.find_client(&pending.client_id).await?.ok_or_else(code_not_found)?;
+    pub async fn device_request(&self, user_code: &str, browser: &CookiePrincipal) -> Result<DeviceRequest> {
+        let (_, _, pending) = self.find_pending(user_code, browser.session.user_id).await?;
+        let client = self.find_client(&pending.client_id).ok_or_else(code_not_found)?;
+        let access = self.device_access(&client, browser).await?;
         Ok(DeviceRequest {
-            user_code: user_code.to_owned(),
-            workspace: self.workspace_name(&client).await?,
+            user_code: format_user_code(&normalize_user_code(user_code)),
+            workspace: access.map(|access| access.workspace.name.to_string()),
             client_name: client.name,
             scopes: pending.scope.split(' ').map(str::to_owned).collect(),
             address: pending.address,
@@ -156,7 +167,8 @@ impl Auth {
     /// Submits the consent decision of the user.
     ///
     /// # Errors
-    /// - `NotFound` if the code is unknown, has expired, or was decided before.
+    /// - `NotFound` if the code is unknown, has expired, was decided before, or is for a workspace that does not exist
+    ///   or that the user may not know.
     /// - `Forbidden` and other errors if the user has no access to the workspace.
     /// - `RateLimited` if the user tries too many codes.
     /// - `Unavailable`.
@@ -168,10 +180,8 @@ impl Auth {
     ) -> Result<()> {
         let session = &browser.session;
         let (key, expected, pending) = self.find_pending(user_code, session.user_id).await?;
-        let client = self.find_client(&pending.client_id).await?.ok_or_else(code_not_found)?;
-        if approved {
-            self.cluster_access_of(&client, session.user_id, session.id).await?;
-        }
+        let client = self.find_client(&pending.client_id).ok_or_else(code_not_found)?;
+        self.device_access(&client, browser).await?;
         let user = AuthenticatedUser {
             user_id: session.user_id,
             provider: session.provider.clone(),
@@ -184,6 +194,20 @@ impl Auth {
             true => Ok(()),
             false => Err(code_not_found()),
         }
+    }
+
+    /// Returns the access of the user to the workspace of a client; `None` for a client that is for no workspace. A code
+    /// for a workspace that the user may not know is reported as unknown.
+    async fn device_access(
+        &self,
+        client: &Client,
+        browser: &CookiePrincipal,
+    ) -> Result<Option<ClusterAccess>> {
+        let access = self.cluster_access_of(client, browser.session.user_id, browser.session.id).await;
+        access.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => code_not_found(),
+            _ => error,
+        })
     }
 
     /// Returns the undecided device authorization of a user code: its key and encrypted value in the ephemeral store,
@@ -280,6 +304,14 @@ fn normalize_user_code(typed: &str) -> String {
         .map(|letter| letter.to_ascii_uppercase())
         .take(64)
         .collect()
+}
+
+/// Returns a user code in the form that devices show: in two halves, so that a user can compare them.
+fn format_user_code(code: &str) -> String {
+    match code.split_at_checked(USER_CODE_LENGTH / 2) {
+        Some((left, right)) => format!("{left}-{right}"),
+        None => code.to_owned(),
+    }
 }
 
 fn code_not_found() -> Error {

@@ -63,9 +63,9 @@ impl Auth {
                 "audience must be the id of a workspace that the subject can access",
             )
         };
-        let client = self.find_client(audience).await?.ok_or_else(invalid_target)?;
+        let client = self.find_client(audience).ok_or_else(invalid_target)?;
         let is_workspace = client.is_workspace();
-        let Purpose::Workspace(organization, workspace) = client.purpose else {
+        let Purpose::Workspace(workspace) = client.purpose else {
             return Err(invalid_target());
         };
         if !is_workspace {
@@ -73,7 +73,7 @@ impl Auth {
         }
         let subject = self.authenticate_subject(parameters).await?;
         let caller = Caller::new(subject);
-        let access = self.platform.workspaces().cluster_access(&caller, organization, workspace).await;
+        let access = self.workspace_access(&caller, workspace).await;
         let access = access.map_err(|error| match error.kind() {
             ErrorKind::NotFound => invalid_target(),
             _ => error.into(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hexabase_core::access::{Credential, Principal};
-use hexabase_core::error::{Error, Result};
-use hexabase_core::id::{SessionId, UserId};
+use hexabase_core::error::{Error, ErrorKind, Result};
+use hexabase_core::id::{SessionId, UserId, WorkspaceId};
 use hexabase_core::model::{Grant, Origin, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
 use hexabase_core::platform::{Caller, ClusterAccess};
@@ -226,9 +226,26 @@ impl Auth {
         user: UserId,
         session: SessionId,
     ) -> Result<Option<ClusterAccess>> {
-        let Purpose::Workspace(organization, workspace) = client.purpose else { return Ok(None) };
+        let Purpose::Workspace(workspace) = client.purpose else { return Ok(None) };
         let caller = Caller::new(Principal { user_id: user, credential: Credential::Session(session) });
-        self.platform.workspaces().cluster_access(&caller, organization, workspace).await.map(Some)
+        self.workspace_access(&caller, workspace).await.map(Some)
+    }
+
+    /// Returns the current access of a caller to a workspace. The error for a workspace that does not exist is the one
+    /// for a workspace that the caller may not know.
+    pub(super) async fn workspace_access(
+        &self,
+        caller: &Caller,
+        workspace: WorkspaceId,
+    ) -> Result<ClusterAccess> {
+        let not_found = || Error::not_found("workspace");
+        let organization = self.platform.store().organization_of_workspace(workspace).await?;
+        let organization = organization.ok_or_else(not_found)?;
+        let access = self.platform.workspaces().cluster_access(caller, organization, workspace).await;
+        access.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => not_found(),
+            _ => error,
+        })
     }
 }
 

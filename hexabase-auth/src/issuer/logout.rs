@@ -59,7 +59,7 @@ impl Auth {
         let redirect_uri = parameters.get("post_logout_redirect_uri");
         if let Some(uri) = redirect_uri {
             let id = client_id.ok_or_else(|| Error::invalid("client_id", "is required"))?;
-            let client = self.find_client(id).await?;
+            let client = self.find_client(id);
             if !client.is_some_and(|client| client.allows_post_logout_redirect_uri(uri)) {
                 let message = "is not registered for this client";
                 return Err(Error::invalid("post_logout_redirect_uri", message));

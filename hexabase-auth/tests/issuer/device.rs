@@ -43,8 +43,9 @@ async fn a_device_gets_tokens_once_after_the_consent() {
     assert_eq!(poll(&env, "hexabase", &device).await.unwrap_err().error, "authorization_pending");
     let ann = env.browser("ann@example.com").await;
     let typed = device.user_code.to_lowercase().replace('-', " ");
-    let request = env.auth.device_request(&typed, ann.session.user_id).await.unwrap();
+    let request = env.auth.device_request(&typed, &ann).await.unwrap();
     assert_eq!(request.address.as_deref(), Some("192.0.2.1"));
+    assert_eq!(request.user_code, device.user_code, "the page shows the code as the device does");
     env.auth.submit_device_consent(&typed, true, &ann).await.unwrap();
     assert!(
         env.auth.submit_device_consent(&typed, false, &ann).await.is_err(),
@@ -75,7 +76,7 @@ async fn denial_and_expiry_are_reported_to_the_device() {
     let expired = start_device(&env, "hexabase").await;
     env.clock.advance(Duration::from_secs(601));
     assert_eq!(poll(&env, "hexabase", &expired).await.unwrap_err().error, "expired_token");
-    let error = env.auth.device_request(&expired.user_code, ann.session.user_id).await.unwrap_err();
+    let error = env.auth.device_request(&expired.user_code, &ann).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -94,7 +95,10 @@ async fn a_user_without_access_cannot_approve_a_device_for_a_workspace() {
     let env = TestEnv::new().await;
     let eve = env.browser("eve@example.com").await;
     let device = start_device(&env, &dev()).await;
-    assert!(env.auth.submit_device_consent(&device.user_code, true, &eve).await.is_err());
+    for approved in [true, false] {
+        let error = env.auth.submit_device_consent(&device.user_code, approved, &eve).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
     assert_eq!(poll(&env, &dev(), &device).await.unwrap_err().error, "authorization_pending");
 }
 
@@ -104,9 +108,22 @@ async fn attempts_to_guess_user_codes_are_rate_limited() {
     let eve = env.browser("eve@example.com").await;
     let device = start_device(&env, "hexabase").await;
     for _ in 0..10 {
-        let error = env.auth.device_request("BCDF-GHJK", eve.session.user_id).await.unwrap_err();
+        let error = env.auth.device_request("BCDF-GHJK", &eve).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
-    let error = env.auth.device_request(&device.user_code, eve.session.user_id).await.unwrap_err();
+    let error = env.auth.device_request(&device.user_code, &eve).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited);
+}
+
+#[tokio::test]
+async fn device_authorizations_of_all_callers_are_rate_limited() {
+    let env = TestEnv::new().await;
+    for _ in 0..3_000 {
+        start_device(&env, "hexabase").await;
+    }
+    let before = env.ephemeral.stored_bytes();
+    let form = parameters(&[("client_id", "hexabase"), ("scope", "openid")]);
+    let error = env.auth.authorize_device(None, &form, &origin()).await.unwrap_err();
+    assert_eq!(error.error, "temporarily_unavailable");
+    assert_eq!(env.ephemeral.stored_bytes(), before);
 }

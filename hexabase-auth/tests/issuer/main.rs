@@ -8,5 +8,6 @@ mod clients;
 mod device;
 mod exchange;
 mod logout;
+mod probing;
 mod test_env;
 mod tokens;

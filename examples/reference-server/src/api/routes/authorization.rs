@@ -155,7 +155,7 @@ async fn device(State(app): State<App>, Browser(browser): Browser, RawQuery(quer
         return Ok(sign_in(&app, &SignInRequired { return_to, login_hint: None, reauthenticate: false }));
     };
     let Some(code) = parameters.get("user_code") else { return Ok(pages::ask_user_code(false)) };
-    match app.auth.device_request(code, browser.session.user_id).await {
+    match app.auth.device_request(code, &browser).await {
         Ok(request) => {
             Ok(pages::ask_device(&request, &display_name(&app, &browser).await?, &browser.csrf_token))
         }

@@ -130,7 +130,7 @@ pub(super) fn ask_consent(consent: &Consent, user_name: &str, csrf: &str) -> Res
 /// Renders the page to enter the user code of a device.
 pub(super) fn ask_user_code(is_unknown: bool) -> Response {
     let content = html! {
-        @if is_unknown { p { "This code is unknown or has expired." } }
+        @if is_unknown { p { "This code is unknown, has expired, or is for a workspace that you cannot access." } }
         form method="get" action="/oauth2/device" {
             label {
                 "Code shown on your device"
