@@ -10,7 +10,7 @@ use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::SessionId;
 use hexabase_core::id_source::IdSourceExt as _;
-use hexabase_core::identity::{AuthorizationRequest, CodeExchange};
+use hexabase_core::identity::{AuthorizationRequest, CodeExchange, IdentityProvider};
 use hexabase_core::model::Origin;
 use hexabase_core::platform::Caller;
 use hexabase_core::secret::SecretString;
@@ -232,7 +232,7 @@ impl Auth {
     }
 
     /// Finishes a sign-in in the browser that started it. Each `state` is accepted once; after an error the same
-    /// browser can repeat the callback.
+    /// browser can repeat the callback. The cause of an error is logged: the caller must not learn it.
     ///
     /// # Errors
     /// - `Unauthenticated` if the state is unknown, used, expired, or of another browser or provider; if the provider
@@ -248,6 +248,20 @@ impl Auth {
         origin: &Origin,
     ) -> Result<FinishedLogin> {
         let provider = self.provider(provider)?;
+        let finished = self.try_finish_login(provider, callback, binding, origin).await;
+        if let Err(error) = &finished {
+            tracing::warn!(provider = %provider.name(), ?error, "sign-in failed");
+        }
+        finished
+    }
+
+    async fn try_finish_login(
+        &self,
+        provider: &dyn IdentityProvider,
+        callback: LoginCallback,
+        binding: &str,
+        origin: &Origin,
+    ) -> Result<FinishedLogin> {
         let (ephemeral, state_hash) = (self.platform.ephemeral(), hash(&callback.state));
         let pending: Option<PendingLogin> = self.unseal_text(SEAL_PURPOSE, binding);
         let is_own = |pending: &PendingLogin| {
@@ -255,10 +269,15 @@ impl Auth {
                 && pending.state_hash == state_hash
                 && self.platform.clock().now() < pending.expires_at
         };
-        let pending = pending.filter(is_own).ok_or_else(invalid_credentials)?;
+        let pending = pending.filter(is_own);
+        let pending = pending.ok_or_else(|| {
+            invalid_credentials()
+                .caused_by("the browser has no cookie of a sign-in with this state, or it has expired")
+        })?;
         let used_key = format!("login:{state_hash}");
+        let used = || invalid_credentials().caused_by("the sign-in was finished before");
         if ephemeral.get(&used_key).await?.is_some() {
-            return Err(invalid_credentials());
+            return Err(used());
         }
         let exchange = CodeExchange {
             code: callback.code,
@@ -270,7 +289,7 @@ impl Auth {
         let identity = provider.exchange(&exchange).await?;
         // Only a sign-in that a provider has confirmed is stored as used: strangers cannot fill the store.
         if !ephemeral.put_if_absent(&used_key, b"1", self.config.login_timeout).await? {
-            return Err(invalid_credentials());
+            return Err(used());
         }
         let now = self.platform.clock().now();
         let authenticated_at = authentication_time(identity.auth_time, pending.reauthenticate_since, now);

@@ -340,6 +340,35 @@ async fn a_client_cannot_sign_a_user_out_without_confirmation() {
 }
 
 #[tokio::test]
+async fn a_browser_receives_errors_of_a_sign_in_as_pages_with_the_request_id() {
+    let app = TestApp::new().await;
+    let open = async |path: &str, accept: &str| {
+        let request = Request::builder().uri(path).header("accept", accept).header("x-request-id", "id-7");
+        app.anonymous().send_request(request.body(Body::empty()).unwrap()).await
+    };
+    for path in [
+        "/auth/callback/dev?state=unknown&code=x",
+        "/auth/callback/dev?error=access_denied",
+        "/auth/callback/dev?junk=1",
+        "/auth/login/unknown",
+        "/auth/login/dev?return_to=https://evil.example",
+        "/oauth2/authorize?client_id=unknown",
+        "/oauth2/authorize?continue=junk",
+    ] {
+        let page = open(path, "text/html,application/xhtml+xml,*/*;q=0.8").await;
+        let content_type = page.headers["content-type"].to_str().unwrap();
+        assert!(
+            page.status.is_client_error() && content_type.starts_with("text/html"),
+            "{path}: {}",
+            page.text
+        );
+        assert!(page.text.contains("<code>id-7</code>"), "{path}: {}", page.text);
+    }
+    let problem = open("/auth/callback/dev?state=unknown&code=x", "*/*").await;
+    assert_eq!(problem.body["request_id"], "id-7");
+}
+
+#[tokio::test]
 async fn sign_in_rejects_redirects_to_other_sites() {
     let app = TestApp::new().await;
     for url in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {

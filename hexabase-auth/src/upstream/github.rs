@@ -111,7 +111,12 @@ impl GithubProvider {
         let request = http::Request::post(format!("{}/login/oauth/access_token", self.config.url))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let token: Token = self.send(request, form.into_bytes()).await?;
-        token.access_token.filter(|_| token.error.is_none()).ok_or_else(not_confirmed)
+        match (token.access_token, token.error) {
+            (Some(token), None) => Ok(token),
+            (_, error) => Err(not_confirmed().caused_by(
+                error.unwrap_or_else(|| "the response contains neither a token nor an error".to_owned()),
+            )),
+        }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, token: &SecretString) -> Result<T> {

@@ -225,6 +225,20 @@ impl OidcProvider {
         not_confirmed().caused_by(format!("{} has no {what}", self.config.name))
     }
 
+    /// Parses a claim; logs and ignores one that is not valid.
+    fn readable<T, E: fmt::Display>(
+        &self,
+        claim: &'static str,
+        value: Option<String>,
+        parse: impl Fn(&str) -> std::result::Result<T, E>,
+    ) -> Option<T> {
+        let parsed = parse(&value?);
+        if let Err(error) = &parsed {
+            tracing::warn!(provider = %self.config.name, claim, %error, "claim of a sign-in ignored; it is not valid");
+        }
+        parsed.ok()
+    }
+
     fn unavailable(&self, error: RequestError) -> Error {
         Error::unavailable("the sign-in provider does not respond; try again in a minute")
             .with("provider", &self.config.name)
@@ -237,7 +251,11 @@ impl OidcProvider {
     {
         match error {
             RequestTokenError::Request(error) => self.unavailable(error),
-            // Any other error: an invalid response, or a rejected code.
+            // The response itself contains tokens, so that only the position of the mistake is named.
+            RequestTokenError::Parse(error, _) => {
+                not_confirmed().caused_by(format!("the token response is not valid: {error}"))
+            }
+            // Any other error, such as a rejected code or client secret.
             error => not_confirmed().caused_by(error.to_string()),
         }
     }
@@ -306,17 +324,24 @@ impl IdentityProvider for OidcProvider {
         let metadata = self.issuer.metadata().await?;
         let requires_issuer = metadata.additional_metadata().authorization_response_iss_parameter_supported;
         match &exchange.issuer {
-            Some(response_issuer) if response_issuer != self.issuer.url() => return Err(not_confirmed()),
-            None if requires_issuer => return Err(not_confirmed()),
+            Some(response_issuer) if response_issuer != self.issuer.url() => {
+                return Err(not_confirmed().caused_by("the authorization response is from another issuer"));
+            }
+            None if requires_issuer => {
+                return Err(not_confirmed().caused_by("the authorization response does not name its issuer"));
+            }
             _ => {}
         }
         let tokens = self.redeem(&metadata, exchange).await?;
         let profile = self.profile(&metadata, tokens, &Nonce::new(exchange.nonce.clone())).await?;
         let verified = profile.email_verified == Some(true);
+        if profile.email.is_some() && !verified {
+            tracing::info!(provider = %self.config.name, "e-mail address of a sign-in ignored; it is not verified");
+        }
         Ok(ExternalIdentity {
             subject: profile.subject,
-            verified_email: profile.email.filter(|_| verified).and_then(|email| Email::parse(&email).ok()),
-            name: profile.name.and_then(|name| DisplayName::parse(&name).ok()),
+            verified_email: self.readable("email", profile.email.filter(|_| verified), Email::parse),
+            name: self.readable("name", profile.name, DisplayName::parse),
             auth_time: profile.auth_time,
         })
     }

@@ -23,8 +23,8 @@ async fn observe(workspace: &str, eve: &CookiePrincipal, env: &TestEnv) -> Vec<S
         let request = TestEnv::request(workspace, &[("prompt", prompt)]);
         observed.push(env.authorize(&request, eve).await);
     }
-    let elsewhere = TestEnv::request(workspace, &[("redirect_uri", "https://evil.example/")]);
-    observed.push(env.auth.authorize(&elsewhere, None).await.unwrap_err().to_string());
+    let foreign = TestEnv::request(workspace, &[("redirect_uri", "https://evil.example/")]);
+    observed.push(env.auth.authorize(&foreign, None).await.unwrap_err().to_string());
 
     let form = parameters(&[("client_id", workspace), ("scope", "openid")]);
     let device = env.auth.authorize_device(None, &form, &origin()).await.unwrap();

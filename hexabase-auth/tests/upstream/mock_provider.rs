@@ -208,6 +208,24 @@ async fn forged_tokens_are_rejected() {
 }
 
 #[tokio::test]
+async fn an_error_of_a_sign_in_has_its_cause() {
+    let mock = MockProvider::new().await;
+    let now = mock.clock.now().as_second();
+    for (claim, value, cause) in [
+        ("iss", json!("https://evil.example"), "issuer"),
+        ("aud", json!("other-client"), "audience"),
+        ("nonce", json!("another"), "nonce"),
+        ("exp", json!(now - 61), "expired"),
+        ("iat", json!(now + 61), "issued in the future"),
+    ] {
+        let error = mock.sign_in_with(|_, claims| claims[claim] = value).await.unwrap_err();
+        let debug_output = format!("{error:?}").to_lowercase();
+        assert!(debug_output.contains(cause), "{claim}: {debug_output}");
+        assert!(!error.message().to_lowercase().contains(cause), "{claim}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn keys_that_a_token_contains_or_references_are_ignored() {
     let mock = MockProvider::new().await;
     let stranger = TestKey::new("stranger");

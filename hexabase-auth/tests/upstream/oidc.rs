@@ -122,6 +122,7 @@ async fn a_wrong_client_secret_is_rejected() {
     let misconfigured = OidcProvider::new(misconfigured, Arc::new(SystemClock)).unwrap();
     let error = misconfigured.exchange(&code).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    assert!(format!("{error:?}").contains("invalid_client"), "{error:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hexabase_core::error::{Error, ErrorKind, Retry, Violation};
 use serde::Serialize;
@@ -160,15 +160,20 @@ impl ApiError {
         if fields.is_empty() { self.0.detail.clone() } else { fields.join("; ") }
     }
 
+    /// Sets `Retry-After` if the error is temporary.
+    pub(crate) fn set_retry_after(&self, headers: &mut HeaderMap) {
+        if let Some(wait) = self.0.retry_after {
+            headers.insert(RETRY_AFTER, whole_seconds(wait).into());
+        }
+    }
+
     /// Converts the error to the response to the request.
     pub(crate) fn into_problem_response(mut self, request_id: &str) -> Response {
         request_id.clone_into(&mut self.0.request_id);
         let mut response = (self.status(), Json(&self.0)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(wait) = self.0.retry_after {
-            headers.insert(RETRY_AFTER, whole_seconds(wait).into());
-        }
+        self.set_retry_after(headers);
         if self.status() == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

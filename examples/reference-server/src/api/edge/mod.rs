@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     USER_AGENT, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method};
@@ -37,10 +37,20 @@ use self::body::BodyLimits;
 use self::identity::Identity;
 use self::rate_limit::Limit;
 use super::problem::ApiError;
+use super::routes::ErrorPage;
 use crate::app::App;
 
 /// Maximum length of the recorded `User-Agent`, in characters.
 const MAX_DEVICE_CHARS: usize = 256;
+
+/// Routes that browsers open. They receive errors as pages.
+const PAGE_ROUTES: [&str; 5] = [
+    "/auth/login/{provider}",
+    "/auth/callback/{provider}",
+    "/oauth2/authorize",
+    "/oauth2/device",
+    "/oauth2/logout",
+];
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -52,6 +62,7 @@ pub(crate) async fn process_request(State(app): State<App>, request: Request, ne
     let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = matched.unwrap_or_default();
     let span = tracing::info_span!("request", %id, %method, route);
+    let is_page = PAGE_ROUTES.contains(&route.as_str()) && accepts_html(request.headers());
     let handled = authorize_request(&app, &id, &route, request, next);
     let timed = tokio::time::timeout(app.config.timeout, AssertUnwindSafe(handled).catch_unwind());
     let mut response = match timed.instrument(span.clone()).await {
@@ -62,9 +73,15 @@ pub(crate) async fn process_request(State(app): State<App>, request: Request, ne
             span.in_scope(|| ApiError::from(Error::unavailable(message)).into_response())
         }
     };
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let headers = std::mem::take(response.headers_mut());
-        response = error.into_problem_response(&id);
+    let page = response.extensions_mut().remove::<ErrorPage>();
+    let error = response.extensions_mut().remove::<ApiError>();
+    let rendered = match (page, error) {
+        (Some(page), _) => Some(page.into_page_response(&id)),
+        (None, Some(error)) if is_page => Some(ErrorPage::from(error).into_page_response(&id)),
+        (None, error) => error.map(|error| error.into_problem_response(&id)),
+    };
+    if let Some(rendered) = rendered {
+        let headers = std::mem::replace(&mut response, rendered).into_parts().0.headers;
         for name in [axum::http::header::ALLOW, rate_limit::RATELIMIT_POLICY, rate_limit::RATELIMIT] {
             if let Some(value) = headers.get(&name) {
                 response.headers_mut().insert(name, value.clone());
@@ -129,6 +146,11 @@ async fn authorize_request(app: &App, id: &str, route: &str, request: Request, n
         allowance.write(response.headers_mut());
     }
     response
+}
+
+/// `true` if the request is from a browser that shows the response.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().any(|value| value.to_str().is_ok_and(|value| value.contains("text/html")))
 }
 
 /// Returns the request id from the caller if it is valid (1 to 64 letters, digits, `-`, `_` or `.`), or a new one.

@@ -41,6 +41,7 @@ mod workspaces;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(super) use pages::ErrorPage;
 pub(crate) use system::ProbeResults;
 
 use crate::app::App;

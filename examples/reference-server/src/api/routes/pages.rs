@@ -45,7 +45,8 @@ fn origin(url: &str) -> &str {
 }
 
 /// Page for an error that cannot be reported to a client by a redirect.
-pub(super) struct ErrorPage(ApiError);
+#[derive(Debug, Clone)]
+pub(crate) struct ErrorPage(ApiError);
 
 impl From<Error> for ErrorPage {
     fn from(error: Error) -> Self {
@@ -59,13 +60,28 @@ impl From<ApiError> for ErrorPage {
     }
 }
 
-impl IntoResponse for ErrorPage {
-    fn into_response(self) -> Response {
+impl ErrorPage {
+    /// Renders the page for the request with this id, by which the operator finds the cause in the log.
+    pub(crate) fn into_page_response(self, request_id: &str) -> Response {
         let content = html! {
             p { (self.0.detail()) "." }
-            p.aside { "Go back to the application and start again. If this happens again, contact the operator of this server." }
+            p.aside {
+                "Go back to the application and start again. If this happens again, send the operator of this server \
+                 the request id " code { (request_id) } "."
+            }
         };
-        page(self.0.status(), "Request failed", "", &content)
+        let mut response = page(self.0.status(), "Request failed", "", &content);
+        self.0.set_retry_after(response.headers_mut());
+        response
+    }
+}
+
+impl IntoResponse for ErrorPage {
+    /// Passes the error to the edge layer, which knows the request id and writes the page.
+    fn into_response(self) -> Response {
+        let mut response = self.0.status().into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

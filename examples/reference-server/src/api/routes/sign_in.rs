@@ -89,7 +89,7 @@ fn home() -> String {
 
 /// Start to sign in with a provider
 ///
-/// Redirects the browser to the provider.
+/// Redirects the browser to the provider. A browser receives errors as pages.
 #[utoipa::path(get, path = "/auth/login/{provider}", tag = "Sign-in", security(()),
     params(ProviderPath, LoginQuery),
     responses((status = 302, description = "Redirect to the provider."), Problems))]
@@ -198,7 +198,8 @@ struct CallbackQuery {
 
 /// Finish a sign-in, or the linking of an account
 ///
-/// Sets the cookies of the session after a sign-in, and redirects the browser to its `return_to`.
+/// Sets the cookies of the session after a sign-in, and redirects the browser to its `return_to`. A browser receives
+/// errors as pages.
 #[utoipa::path(get, path = "/auth/callback/{provider}", tag = "Sign-in", security(()),
     params(ProviderPath, CallbackQuery),
     responses((status = 302, description = "Redirect to `return_to`."), Problems))]
@@ -209,7 +210,14 @@ async fn callback(
     jar: CookieJar,
     Query(query): Query<CallbackQuery>,
 ) -> ApiResult<Response> {
-    if query.error.is_some() {
+    if let Some(error) = query.error {
+        // Registered error codes consist of these characters; anyone can send others.
+        let code: String = error
+            .chars()
+            .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+            .take(64)
+            .collect();
+        tracing::warn!(provider = path.provider, error = code, "sign-in failed; the provider sent an error");
         let message = "the provider did not complete the sign-in; start again and accept its request";
         return Err(Error::unauthenticated(message).into());
     }
