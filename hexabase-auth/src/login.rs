@@ -130,11 +130,11 @@ fn authentication_time(
 
 /// Returns the sign-ins that a browser gives up for a new one: those that have expired, and the ones that expire first
 /// of those that would take more than [`MAX_BINDINGS_LENGTH`] together.
-fn surplus_logins<'a>(
-    mut bindings: Vec<(&'a str, usize, Option<Timestamp>)>,
+fn surplus_logins(
+    mut bindings: Vec<(&str, usize, Option<Timestamp>)>,
     new_length: usize,
     now: Timestamp,
-) -> Vec<&'a str> {
+) -> Vec<&str> {
     bindings.sort_by_key(|(_, _, expires_at)| std::cmp::Reverse(*expires_at));
     let mut total = new_length;
     let mut is_surplus = |(_, length, expires_at): &(&str, usize, Option<Timestamp>)| {

@@ -224,12 +224,12 @@ async fn an_event_is_read_once_for_all_streams_of_its_organization_and_for_no_ot
     for stream in &mut streams {
         assert_eq!(stream.next().await.unwrap(), first);
     }
-    let settle = async || {
+    let run_until_idle = async || {
         setup.run_tasks().await;
         setup.clock.advance(Duration::from_millis(100));
         setup.run_tasks().await;
     };
-    settle().await;
+    run_until_idle().await;
 
     let before = setup.store.operations();
     for _ in 0..10 {

@@ -1,5 +1,7 @@
 //! Rate limits: the buckets of clients, networks and callers do not affect each other.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::net::SocketAddr;
 
 use axum::Router;

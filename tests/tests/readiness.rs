@@ -1,5 +1,7 @@
 //! Readiness and rate limits while backends fail.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -189,9 +189,11 @@ mod tests {
         for number in 0..MAX_BUCKETS + 10 {
             store.take_token(&number.to_string(), rate).await.unwrap();
         }
-        let (state, _) = store.current();
-        assert_eq!((state.buckets.len(), state.bucket_expiries.len()), (MAX_BUCKETS, MAX_BUCKETS));
-        drop(state);
+        let counts = {
+            let (state, _) = store.current();
+            (state.buckets.len(), state.bucket_expiries.len())
+        };
+        assert_eq!(counts, (MAX_BUCKETS, MAX_BUCKETS));
         assert!(!store.take_token("exhausted", rate).await.unwrap().allowed);
     }
 }

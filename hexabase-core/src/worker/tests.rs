@@ -169,14 +169,14 @@ impl Setup {
 /// Lets other futures of the executor run once.
 async fn yield_once() {
     let mut yielded = false;
-    let once = poll_fn(|context| {
+    let one_poll = poll_fn(|context| {
         if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();
         Poll::Pending
     });
-    pin!(once).await;
+    pin!(one_poll).await;
 }
 
 #[test]
