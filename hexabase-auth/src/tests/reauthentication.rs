@@ -6,6 +6,7 @@ use hexabase_core::error::Result;
 use hexabase_core::identity::{AuthorizationRequest, CodeExchange};
 use jiff::{SignedDuration, Timestamp};
 
+use super::login::{callback, login_to};
 use super::*;
 use crate::CookiePrincipal;
 

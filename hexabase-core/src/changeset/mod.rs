@@ -7,14 +7,15 @@
 //!
 //! [`TenantStore::commit`]: crate::store::Commit::commit
 
+mod outbox;
+
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::id::{
-    AssignmentId, EventId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId, SessionId,
-    TaskId, TokenId, UserId, WorkspaceId,
+    AssignmentId, EventId, GroupId, InvitationId, OrganizationId, ProjectId, RoleId, SessionId, TaskId,
+    TokenId, UserId, WorkspaceId,
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation,
@@ -24,6 +25,7 @@ use crate::model::{
 use crate::name::{HostClusterName, ProviderName};
 use crate::secret::VerifierHash;
 use crate::version::Version;
+pub use outbox::{OutboxMessage, Topic};
 
 /// One atomic change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -332,52 +334,6 @@ impl Precondition {
             Self::Lease(..) => "lease",
         }
     }
-}
-
-/// The purpose of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Topic {
-    /// Reconcile a workspace, so that its cluster matches the desired state. Without a workspace: reconcile the
-    /// organization's billing account and its subscription order. A delayed reconcile of a workspace carries its due
-    /// time (RFC 3339) as payload and is discarded if the workspace has been rescheduled since.
-    Reconcile,
-    /// Send a mail. The payload is sealed, because it may contain secrets.
-    Mail,
-}
-
-impl Topic {
-    /// The name of the topic as stores and queues write it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Reconcile => "reconcile",
-            Self::Mail => "mail",
-        }
-    }
-
-    /// Parses the output of [`Self::as_str`].
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Reconcile, Self::Mail].into_iter().find(|topic| topic.as_str() == text)
-    }
-}
-
-/// A message in the transactional outbox: stored in the same commit as the change that caused it, and published
-/// afterwards, at least once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutboxMessage {
-    /// Id, which also gives the order; queues drop duplicates by it.
-    pub id: MessageId,
-    /// Purpose of the message.
-    pub topic: Topic,
-    /// Organization that the message is about.
-    pub organization_id: OrganizationId,
-    /// Workspace that the message is about; messages of one workspace are published in order. `None` if the message is
-    /// about the organization.
-    pub workspace_id: Option<WorkspaceId>,
-    /// Additional data for the receiver; secrets must be sealed.
-    pub payload: Vec<u8>,
 }
 
 /// The stored response to a request that carried an `Idempotency-Key`.
