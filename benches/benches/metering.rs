@@ -21,7 +21,7 @@ use hexabase_core::store::Commit as _;
 use hexabase_core::worker::UsageCollector;
 use hexabase_k8s::{PrometheusConfig, PrometheusMetrics};
 use hexabase_store::{PostgresConfig, PostgresStore};
-use hexabase_test_servers::{Postgres, Prometheus};
+use hexabase_test_servers::{Postgres, Prometheus, peak_memory_kib};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
@@ -131,13 +131,6 @@ async fn create_platform(postgres: &Postgres, prometheus: &Prometheus) -> (Platf
     (platform, postgres.url_of(&database))
 }
 
-/// Peak memory of this process since its last reset, in KiB.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 fn reset_peak_memory() {
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
 }
@@ -199,11 +192,11 @@ async fn main() {
     for pass in 0..=MEASURED_PASSES {
         delete_usage(&mut connection).await;
         reset_peak_memory();
-        let before = peak_memory();
+        let before = peak_memory_kib(std::process::id());
         let started = Instant::now();
         assert_eq!(UsageCollector::new(&platform).collect().await.unwrap(), 1);
         let took = started.elapsed();
-        memory_growth = peak_memory().saturating_sub(before);
+        memory_growth = peak_memory_kib(std::process::id()).saturating_sub(before);
         let complete =
             "SELECT COUNT(*) FROM usage_hours WHERE cpu_minutes = 60 AND api_requests_minutes = 60";
         let complete_rows: i64 = sqlx::query_scalar(complete).fetch_one(&mut connection).await.unwrap();

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hexabase_benches::{Comparison, Target, median, report, row};
+use hexabase_test_servers::resident_memory_kib;
 
 /// Maximum memory of the idle server, in KiB.
 const MAX_IDLE_MEMORY_KIB: u64 = 40 * 1024;
@@ -48,7 +49,7 @@ async fn run() {
 
         // Waits until the start is complete.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        memories.push(memory_of(&server));
+        memories.push(resident_memory_kib(server.id()));
         server.kill().unwrap();
         server.wait().unwrap();
     }
@@ -58,7 +59,8 @@ async fn run() {
     memories.sort_unstable();
     let kib = memories[memories.len() / 2];
     let mib = |kib: u64| format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024);
-    let own = own_memory();
+    // This process has only a runtime and an HTTP client.
+    let own = resident_memory_kib(std::process::id());
     let ratio = format!("{}.{:02}", kib / own, kib % own * 100 / own);
     let floor = format!("{} (the benchmark process)", mib(own));
     row("memory of the idle server", &mib(kib), &floor, &ratio, &"≤ 40 MiB", kib <= MAX_IDLE_MEMORY_KIB);
@@ -72,20 +74,4 @@ fn start(program: &Path, directory: &Path) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-/// Resident memory of a process, in KiB.
-fn memory_of(process: &Child) -> u64 {
-    resident_memory(&format!("/proc/{}/status", process.id()))
-}
-
-/// Resident memory of this process in KiB. It has only a runtime and an HTTP client.
-fn own_memory() -> u64 {
-    resident_memory("/proc/self/status")
-}
-
-fn resident_memory(file: &str) -> u64 {
-    let status = std::fs::read_to_string(file).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hexabase_test_servers::{Nats, Redis};
+use hexabase_test_servers::{Nats, Redis, resident_memory_kib};
 use serde_json::{Value, json};
 
 /// Process that is killed when it is dropped.
@@ -41,9 +41,7 @@ impl RunningProcess {
 
     /// Resident memory, in KiB.
     pub(crate) fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        resident_memory_kib(self.0.id())
     }
 }
 

@@ -20,6 +20,7 @@
 #![expect(clippy::panic, clippy::unwrap_in_result, reason = "tests fail by panicking")]
 
 mod certificates;
+mod memory;
 mod nats;
 mod peers;
 mod postgres;
@@ -28,6 +29,7 @@ mod prometheus;
 mod redis;
 
 pub use certificates::Certificates;
+pub use memory::{peak_memory_kib, resident_memory_kib};
 pub use nats::Nats;
 pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
 pub use postgres::Postgres;

@@ -68,6 +68,12 @@ impl Redis {
         self.process.as_ref().map(Server::port)
     }
 
+    /// Id of the server's process; `None` for a shared or stopped server.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Server::pid)
+    }
+
     /// Stops the server; its data is lost. Does nothing to a shared server.
     pub fn stop(&mut self) {
         if let Some(process) = &mut self.process {

@@ -20,23 +20,44 @@ pub(crate) struct Installation {
     pub(crate) user: &'static str,
     pub(crate) cluster: Process,
     pub(crate) folder: TempDir,
+    /// Rate limits and limits on free resources have their defaults, instead of being off.
+    default_limits: bool,
 }
 
+/// Settings that turn off rate limits and limits on free resources.
+const NO_LIMITS: [&str; 5] = [
+    "HEXABASE_REQUESTS_PER_MINUTE",
+    "HEXABASE_SIGN_INS_PER_MINUTE",
+    "HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION",
+    "HEXABASE_MAX_OWNED_ORGANIZATIONS",
+    "HEXABASE_MAX_FREE_WORKSPACES_PER_USER",
+];
+
 impl Installation {
-    /// Starts the backends and migrates a new database.
+    /// Starts the backends and migrates a new database. Rate limits and limits on free resources are off.
     pub(crate) async fn new() -> Self {
+        Self::start_backends(false).await
+    }
+
+    /// Starts the backends and migrates a new database. All limits have their defaults.
+    pub(crate) async fn with_default_limits() -> Self {
+        Self::start_backends(true).await
+    }
+
+    async fn start_backends(default_limits: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (postgres, redis, nats) = (Postgres::start(), Redis::start(&[]), Nats::start(&[]));
         let database = postgres.database().await;
         let cluster = Process::start(folder.path(), &["sandbox", "--listen", "127.0.0.1:0"]).await;
-        let installation = Self { postgres, redis, nats, database, user: "postgres", cluster, folder };
+        let installation =
+            Self { postgres, redis, nats, database, user: "postgres", cluster, folder, default_limits };
         let migrated = installation.run(&["migrate"]);
         assert!(migrated.contains("up to date"), "{migrated}");
         installation
     }
 
     fn environment(&self, user: &str) -> Vec<(&'static str, String)> {
-        vec![
+        let mut environment = vec![
             ("HEXABASE_DATABASE_URL", self.postgres.url_as(user, &self.database)),
             ("HEXABASE_REDIS_URL", self.redis.url().to_owned()),
             ("HEXABASE_NATS_URL", self.nats.url().to_owned()),
@@ -45,13 +66,12 @@ impl Installation {
             ("HEXABASE_KUBECONFIG", "sandbox.kubeconfig".to_owned()),
             ("HEXABASE_TENANT_ADDRESS", self.cluster.tenant_address()),
             ("HEXABASE_MAIL_DIRECTORY", "mail".to_owned()),
-            ("HEXABASE_REQUESTS_PER_MINUTE", "0".to_owned()),
-            ("HEXABASE_SIGN_INS_PER_MINUTE", "0".to_owned()),
-            ("HEXABASE_REQUESTS_PER_MINUTE_PER_ORGANIZATION", "0".to_owned()),
-            ("HEXABASE_MAX_OWNED_ORGANIZATIONS", "0".to_owned()),
-            ("HEXABASE_MAX_FREE_WORKSPACES_PER_USER", "0".to_owned()),
             ("HEXABASE_DEV", "true".to_owned()),
-        ]
+        ];
+        if !self.default_limits {
+            environment.extend(NO_LIMITS.map(|name| (name, "0".to_owned())));
+        }
+        environment
     }
 
     /// Starts an `api` or `worker` process.

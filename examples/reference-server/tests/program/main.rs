@@ -1,8 +1,9 @@
 //! Tests of the program `hexabase`, run as processes as in production.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-#![expect(clippy::print_stdout, reason = "the chaos test prints its progress")]
+#![expect(clippy::print_stdout, reason = "load tests print their progress")]
 
+mod abusive_tenant;
 mod billing;
 mod chaos;
 mod clusters;

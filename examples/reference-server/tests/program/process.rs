@@ -113,6 +113,10 @@ impl Process {
         assert!(sent.success());
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops the process, which must exit successfully, and returns its log.
     pub(crate) fn stop(mut self) -> String {
         self.signal("TERM");
@@ -160,6 +164,11 @@ impl Client {
     /// Returns this client with a token.
     pub(crate) fn with_token(self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self }
+    }
+
+    /// Returns the token of the session.
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().unwrap()
     }
 
     /// Signs in a user and returns this client with the session.
