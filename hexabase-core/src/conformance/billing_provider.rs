@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 
 use crate::billing::{
     Billable, BillingKey, BillingProvider, DesiredSubscription, Invoice, NewCustomer, UsageEvent,
 };
+use crate::clock::until;
 use crate::error::ErrorKind;
 use crate::fixture::{self, id};
 use crate::model::{
@@ -64,6 +66,7 @@ macro_rules! billing_provider_conformance {
                 a_pending_cancellation_can_be_reverted,
                 a_failed_renewal_is_paid_with_the_next_working_card,
                 a_trial_charges_nothing_until_it_ends,
+                renewals_keep_the_day_of_the_month,
                 reporting_an_hour_again_replaces_the_earlier_report,
                 usage_above_the_included_amount_is_charged_at_period_end,
                 the_final_invoice_includes_the_remaining_usage,
@@ -419,6 +422,30 @@ pub async fn a_trial_charges_nothing_until_it_ends(harness: &dyn BillingHarness)
     let active = provider.find_subscription(&acme).await.unwrap().unwrap();
     assert_eq!(active.state, SubscriptionState::Active);
     assert_eq!(charges(harness, &acme).await, [2_000]);
+}
+
+/// A subscription that starts on the 31st renews on the 31st again after a shorter month.
+pub async fn renewals_keep_the_day_of_the_month(harness: &dyn BillingHarness) {
+    let provider = harness.provider();
+    let acme = customer(harness).await;
+    provider.subscribe(&acme, &monthly("small"), &key("now")).await.unwrap();
+    let now = invoices(harness, &acme).await.remove(0).created_at.to_zoned(TimeZone::UTC);
+    provider.cancel(&acme, false, &key("end")).await.unwrap();
+    let year = if (now.month(), now.day()) < (1, 31) { now.year() } else { now.year() + 1 };
+    let start = now.with().year(year).month(1).day(31).build().unwrap();
+    harness.advance_time(&acme, until(now.timestamp(), start.timestamp())).await;
+    let mut end =
+        provider.subscribe(&acme, &monthly("small"), &key("31st")).await.unwrap().current_period_end;
+    let (mut reached, mut months) = (start.timestamp(), Vec::new());
+    for _ in 0..4 {
+        let date = end.to_zoned(TimeZone::UTC);
+        assert_eq!(date.day(), date.days_in_month(), "{date}");
+        months.push(date.month());
+        harness.advance_time(&acme, until(reached, end)).await;
+        reached = end;
+        end = provider.find_subscription(&acme).await.unwrap().unwrap().current_period_end;
+    }
+    assert_eq!(months, [2, 3, 4, 5]);
 }
 
 /// Reports the usage of one hour, as this revision of the report.

@@ -122,7 +122,7 @@ impl State {
         let interval = common_interval(&items)?;
         let trial = parameters.number("trial_period_days")?.filter(|days| *days > 0);
         let trial_end = trial.map(|days| now + days * 86_400);
-        let end = trial_end.unwrap_or_else(|| period_end(now, &interval));
+        let end = trial_end.unwrap_or_else(|| period_end(now, now, &interval));
         for item in &mut items {
             item["current_period_end"] = json!(end);
         }
@@ -135,7 +135,7 @@ impl State {
         let subscription = json!({
             "id": id, "object": "subscription", "application": null,
             "automatic_tax": { "disabled_reason": null, "enabled": taxed, "liability": null },
-            "billing_cycle_anchor": now, "billing_mode": { "type": "flexible", "flexible": null }, "cancel_at": null,
+            "billing_cycle_anchor": trial_end.unwrap_or(now), "billing_mode": { "type": "flexible", "flexible": null }, "cancel_at": null,
             "cancel_at_period_end": false, "canceled_at": null,
             "cancellation_details": { "comment": null, "feedback": null, "reason": null },
             "collection_method": "charge_automatically", "created": now, "currency": items[0]["price"]["currency"],
@@ -208,7 +208,8 @@ impl State {
         new["items"]["data"] = json!(items);
         let (start, end) = period_of(&old);
         if interval_changed {
-            set_period(&mut new, now, period_end(now, &interval));
+            new["billing_cycle_anchor"] = json!(now);
+            set_period(&mut new, now, period_end(now, now, &interval));
         }
         let mut prorations = Vec::new();
         let behavior = parameters.text("proration_behavior").unwrap_or("create_prorations");
@@ -350,8 +351,7 @@ impl State {
     /// Invoice lines of a subscription for its next period.
     pub(crate) fn next_period(&self, subscription: &Value) -> Vec<Value> {
         let (_, end) = period_of(subscription);
-        let interval = text(&items_of(subscription)[0]["price"]["recurring"], "interval");
-        let mut all = period_lines(subscription, end, period_end(end, interval));
+        let mut all = period_lines(subscription, end, next_period_end(subscription));
         all.extend(self.usage_lines(subscription));
         all
     }
@@ -399,9 +399,8 @@ impl State {
             return self.cancel(id).is_err();
         }
         let lines = self.next_period(&subscription);
-        let interval = text(&items_of(&subscription)[0]["price"]["recurring"], "interval").to_owned();
         if let Some(subscription) = self.subscriptions.get_mut(id) {
-            set_period(subscription, end, period_end(end, &interval));
+            set_period(subscription, end, next_period_end(subscription));
         }
         let invoice = self.create_invoice(&customer, Some(&subscription), lines, "subscription_cycle", end);
         self.set_latest_invoice(id, &invoice);
@@ -498,8 +497,19 @@ fn proration(subscription: &Value, item: &Value, sign: i64, now: i64, period: (i
     line
 }
 
-fn period_end(start: i64, interval: &str) -> i64 {
-    let start_date = Timestamp::from_second(start).unwrap_or(Timestamp::MIN).to_zoned(TimeZone::UTC);
-    let span = if interval == "year" { 1.year() } else { 1.month() };
-    start_date.checked_add(span).map_or(i64::MAX, |end| end.timestamp().as_second())
+/// End of the period after the current one.
+fn next_period_end(subscription: &Value) -> i64 {
+    let interval = text(&items_of(subscription)[0]["price"]["recurring"], "interval");
+    period_end(number(subscription, "billing_cycle_anchor"), period_of(subscription).1, interval)
+}
+
+/// End of the period that begins at `start`, a whole number of months after the anchor
+/// (<https://docs.stripe.com/billing/subscriptions/billing-cycle>).
+fn period_end(anchor: i64, start: i64, interval: &str) -> i64 {
+    let date = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MIN).to_zoned(TimeZone::UTC);
+    let (anchor, start) = (date(anchor), date(start));
+    let years = i64::from(start.year()) - i64::from(anchor.year());
+    let months = years * 12 + i64::from(start.month()) - i64::from(anchor.month());
+    let span = (months + if interval == "year" { 12 } else { 1 }).months();
+    anchor.checked_add(span).map_or(i64::MAX, |end| end.timestamp().as_second())
 }

@@ -41,6 +41,8 @@ pub(super) struct Ledger {
 #[derive(Debug, Clone)]
 pub(super) struct PricedSubscription {
     pub(super) subscription: Subscription,
+    /// Time whose day of the month and time of day every later period begins at, as far as the month has that day.
+    anchor: Timestamp,
     period_start: Timestamp,
     plan: Plan,
 }
@@ -107,7 +109,7 @@ impl Ledger {
         if trial.is_none() && self.default_method().is_none() {
             return Err(no_payment_method());
         }
-        let end = trial.unwrap_or_else(|| period_end(now, desired.interval));
+        let end = trial.unwrap_or_else(|| period_end(now, now, desired.interval));
         let subscription = Subscription {
             id: format!("sub_{}_{}", self.customer, self.invoices.len() + 1),
             plan_id: desired.plan_id.clone(),
@@ -119,7 +121,9 @@ impl Ledger {
             trial_end: trial,
             awaits_confirmation: false,
         };
-        let priced = PricedSubscription { subscription: subscription.clone(), period_start: now, plan };
+        let anchor = trial.unwrap_or(now);
+        let priced =
+            PricedSubscription { subscription: subscription.clone(), anchor, period_start: now, plan };
         if trial.is_none() {
             self.charge(priced.lines(now, end), now)?;
         }
@@ -147,8 +151,8 @@ impl Ledger {
         if next.subscription.interval != desired.interval && !trialing {
             // Another billing interval begins a new period.
             next.subscription.interval = desired.interval;
-            next.period_start = now;
-            next.subscription.current_period_end = period_end(now, desired.interval);
+            (next.anchor, next.period_start) = (now, now);
+            next.subscription.current_period_end = period_end(now, now, desired.interval);
             let mut lines = before.unused(now);
             lines.extend(next.lines(now, next.subscription.current_period_end));
             self.charge(lines, now)?;
@@ -216,7 +220,7 @@ impl Ledger {
             if !subscription.state.is_live() || now < end {
                 return;
             }
-            let used = priced.usage_lines(&self.usage);
+            let (used, next) = (priced.usage_lines(&self.usage), priced.next_period_end());
             let subscription = &mut priced.subscription;
             if subscription.cancel_at_period_end {
                 subscription.state = SubscriptionState::Canceled;
@@ -224,7 +228,6 @@ impl Ledger {
                 self.invoice(used, self.can_pay(), end);
                 return;
             }
-            let next = period_end(end, subscription.interval);
             subscription.current_period_end = next;
             priced.period_start = end;
             let paid = self.can_pay();
@@ -261,7 +264,7 @@ impl Ledger {
         }
         let end = subscription.current_period_end;
         let mut lines = self.pending.clone();
-        lines.extend(priced.lines(end, period_end(end, subscription.interval)));
+        lines.extend(priced.lines(end, priced.next_period_end()));
         lines.extend(priced.usage_lines(&self.usage));
         let currency = lines.first()?.amount;
         Some(draft_invoice(lines, currency, now))
@@ -284,6 +287,11 @@ impl PricedSubscription {
 
     fn per_period(&self) -> i64 {
         self.prices().iter().map(|(_, quantity, price)| price.times(*quantity).amount).sum()
+    }
+
+    /// Returns the end of the period after the current one.
+    fn next_period_end(&self) -> Timestamp {
+        period_end(self.anchor, self.subscription.current_period_end, self.subscription.interval)
     }
 
     /// Invoice lines of a whole period.
@@ -355,14 +363,106 @@ pub(super) fn draft_invoice(lines: Vec<InvoiceLine>, currency: Money, now: Times
     }
 }
 
-fn period_end(start: Timestamp, interval: Interval) -> Timestamp {
-    match interval {
-        Interval::Month => add_span(start, 1.month()),
-        Interval::Year => add_span(start, 1.year()),
-    }
+/// Returns the end of the period that begins at `start`, a whole number of months after the anchor. It is counted from
+/// the anchor, since a period that begins on the last day of a short month has lost the anchor's day
+/// (<https://docs.stripe.com/billing/subscriptions/billing-cycle>).
+fn period_end(anchor: Timestamp, start: Timestamp, interval: Interval) -> Timestamp {
+    let month = |time: Timestamp| {
+        let date = time.to_zoned(TimeZone::UTC).date();
+        i64::from(date.year()) * 12 + i64::from(date.month())
+    };
+    let months = month(start) - month(anchor) + i64::from(interval.months());
+    let span = jiff::Span::new().try_months(months);
+    span.map_or(Timestamp::MAX, |span| add_span(anchor, span))
 }
 
 fn add_span(start: Timestamp, span: jiff::Span) -> Timestamp {
     let end = start.to_zoned(TimeZone::UTC).checked_add(span);
     end.map_or(Timestamp::MAX, |end| end.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::billing::Billable;
+    use crate::conformance::billing_provider::plans;
+
+    /// Ends of the first periods of a subscription that begins at a time.
+    fn period_ends(plan: &str, interval: Interval, start: Timestamp, count: usize) -> Vec<Timestamp> {
+        let plan = plans().into_iter().find(|known| known.id.as_str() == plan).unwrap();
+        let mut ledger = Ledger::of("cus_acme".to_owned());
+        ledger.attach(GOOD_CARD, "card").unwrap();
+        let desired = DesiredSubscription::of(&plan, interval, Billable { workspaces: 1, nodes: 0 });
+        let mut end = ledger.subscribe(plan, &desired, start).unwrap().current_period_end;
+        let mut ends = vec![end];
+        while ends.len() < count {
+            let upcoming = ledger.upcoming(end).unwrap();
+            ledger.catch_up(end);
+            end = ledger.subscription.as_ref().unwrap().subscription.current_period_end;
+            assert_eq!(
+                upcoming.lines[0].period_end, end,
+                "the upcoming invoice must end with the next period"
+            );
+            ends.push(end);
+        }
+        ends
+    }
+
+    fn days(ends: &[Timestamp]) -> Vec<String> {
+        ends.iter().map(|end| end.to_zoned(TimeZone::UTC).date().to_string()).collect()
+    }
+
+    #[test]
+    fn a_short_month_does_not_move_later_renewals() {
+        let start = "2027-01-31T09:30:00Z".parse().unwrap();
+        let month = period_ends("small", Interval::Month, start, 5);
+        assert_eq!(days(&month), ["2027-02-28", "2027-03-31", "2027-04-30", "2027-05-31", "2027-06-30"]);
+        let leap_day = "2028-02-29T00:00:00Z".parse().unwrap();
+        let year = period_ends("small", Interval::Year, leap_day, 4);
+        assert_eq!(days(&year), ["2029-02-28", "2030-02-28", "2031-02-28", "2032-02-29"]);
+    }
+
+    #[test]
+    fn renewals_after_a_trial_keep_the_day_on_which_it_ended() {
+        let start = "2027-01-24T00:00:00Z".parse().unwrap();
+        let ends = period_ends("tried", Interval::Month, start, 4);
+        assert_eq!(days(&ends), ["2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30"]);
+    }
+
+    #[test]
+    fn another_interval_begins_at_a_new_anchor() {
+        let small = plans().into_iter().find(|known| known.id.as_str() == "small").unwrap();
+        let with = |interval| DesiredSubscription::of(&small, interval, Billable { workspaces: 1, nodes: 0 });
+        let mut ledger = Ledger::of("cus_acme".to_owned());
+        ledger.attach(GOOD_CARD, "card").unwrap();
+        let start = "2027-01-31T00:00:00Z".parse().unwrap();
+        ledger.subscribe(small.clone(), &with(Interval::Year), start).unwrap();
+        let change = "2027-03-05T00:00:00Z".parse().unwrap();
+        ledger.subscribe(small.clone(), &with(Interval::Month), change).unwrap();
+        ledger.catch_up("2027-05-06T00:00:00Z".parse().unwrap());
+        let end = ledger.subscription.unwrap().subscription.current_period_end;
+        assert_eq!(days(&[end]), ["2027-06-05"]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_renewal_is_on_the_day_of_the_anchor_or_the_last_of_a_shorter_month(
+            second in 0_i64..4_102_444_800,
+            yearly: bool,
+        ) {
+            let start = Timestamp::from_second(second).unwrap();
+            let interval = if yearly { Interval::Year } else { Interval::Month };
+            let anchor = start.to_zoned(TimeZone::UTC);
+            let mut months = i64::from(anchor.year()) * 12 + i64::from(anchor.month());
+            for end in period_ends("small", interval, start, 25) {
+                let end = end.to_zoned(TimeZone::UTC);
+                months += i64::from(interval.months());
+                prop_assert_eq!(i64::from(end.year()) * 12 + i64::from(end.month()), months);
+                prop_assert_eq!(end.day(), anchor.day().min(end.days_in_month()));
+                prop_assert_eq!(end.time(), anchor.time());
+            }
+        }
+    }
 }
