@@ -171,7 +171,9 @@ fn image_source(text: &str) -> ValidationResult {
     let (host, port) = registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port)));
     let is_host = host.contains('.') || port.is_some() || host == "localhost";
     require(text.len() <= 255 && is_host && host.split('.').all(|label| dns_label(label).is_ok()), RULE)?;
-    require(port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0)), RULE)?;
+    // The parser of numbers accepts a sign.
+    let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok_and(|port| port > 0);
+    require(port.is_none_or(is_port), RULE)?;
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let is_component =
@@ -279,6 +281,7 @@ mod tests {
             "Docker.io/a",
             "docker.io/A",
             "a.b:0/x",
+            "a.b:+5000/x",
         ] {
             assert!(ImageSource::parse(bad).is_err(), "{bad}");
         }

@@ -1,7 +1,8 @@
-//! Kubernetes quantities: `500m`, `4Gi`, `20`.
+//! Kubernetes quantities: `500m`, `4Gi`, `20`, `+1e3`.
 //!
 //! Rules: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>. Quantities in Hexabase
-//! are amounts of a resource and therefore never negative.
+//! are amounts of a resource and therefore never negative. Amounts above 2^63 - 1 units are rejected, where Kubernetes
+//! stores that maximum instead; exponents are limited to -9 (billionths) to 28.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const BILLIONTHS_PER_UNIT: u128 = 1_000_000_000;
 /// Maximum of a Kubernetes quantity: 2^63 - 1 units.
 const MAX_BILLIONTHS: u128 = i64::MAX as u128 * BILLIONTHS_PER_UNIT;
+
+/// Maximum power of ten of a factor in billionths: ten times the factor fits into an `u128`.
+const MAX_POWER: u32 = 37;
 
 const BINARY_SUFFIXES: [(&str, u128); 6] =
     [("Ei", 1 << 60), ("Pi", 1 << 50), ("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
@@ -122,6 +126,7 @@ impl Quantity {
     }
 
     fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix('+').unwrap_or(text);
         let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, suffix) = text.split_at(digits);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -130,7 +135,7 @@ impl Quantity {
         }
         let (style, factor) = Self::factor(suffix)?;
         let whole = parse_digits(whole)?.checked_mul(factor)?;
-        let billionths = whole.checked_add(scaled_fraction(fraction, factor)?)?;
+        let billionths = whole.checked_add(scaled_fraction(fraction, factor))?;
         (billionths <= MAX_BILLIONTHS).then_some(Self { billionths, style })
     }
 
@@ -142,8 +147,8 @@ impl Quantity {
             return Some((Style::Decimal, *factor));
         }
         let exponent: i8 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-        let power = u32::try_from(i32::from(exponent) + 9).ok()?;
-        Some((Style::Decimal, 10_u128.checked_pow(power)?))
+        let power = u32::try_from(i32::from(exponent) + 9).ok().filter(|power| *power <= MAX_POWER)?;
+        Some((Style::Decimal, 10_u128.pow(power)))
     }
 }
 
@@ -151,11 +156,11 @@ fn parse_digits(digits: &str) -> Option<u128> {
     if digits.is_empty() { Some(0) } else { digits.parse().ok() }
 }
 
-/// Multiplies `factor` by `0.fraction` and rounds up, since Kubernetes never rounds a request down.
-fn scaled_fraction(fraction: &str, factor: u128) -> Option<u128> {
-    let fraction = fraction.trim_end_matches('0');
-    let divisor = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    Some(parse_digits(fraction)?.checked_mul(factor)?.div_ceil(divisor))
+/// Multiplies `factor` by `0.fraction` and rounds up, since Kubernetes never rounds a request down. The fraction may have
+/// any number of digits.
+fn scaled_fraction(fraction: &str, factor: u128) -> u128 {
+    let digits = fraction.bytes().rev().map(|digit| u128::from(digit - b'0'));
+    digits.fold(0, |below, digit| (digit * factor + below).div_ceil(10))
 }
 
 impl PartialEq for Quantity {
@@ -249,8 +254,37 @@ mod tests {
             ("12E", "9223372036854775807n"),
             ("1e-3", "1m"),
             ("100n", "100n"),
+            ("1E3", "1k"),
+            ("1e+3", "1k"),
+            ("1E-9", "1n"),
+            ("1E", "1E"),
+            ("8E18", "8E"),
+            ("0.00000000000000000001e28", "100M"),
+            ("1u", "1u"),
+            ("1k", "1k"),
+            ("1M", "1M"),
+            ("1G", "1G"),
+            ("1T", "1T"),
+            ("1P", "1P"),
+            ("1Ki", "1Ki"),
+            ("1Mi", "1Mi"),
+            ("1Ti", "1Ti"),
+            ("1Pi", "1Pi"),
+            ("7Ei", "7Ei"),
             (".5", "500m"),
             ("5.", "5"),
+            ("5.Gi", "5Gi"),
+            (".5Gi", "512Mi"),
+            ("+1", "1"),
+            ("+1Gi", "1Gi"),
+            ("+.5", "500m"),
+            ("+5.e3", "5k"),
+            ("+0", "0"),
+            ("007", "7"),
+            // More digits than a billionth of the unit has: rounded up.
+            ("1.0000000001", "1000000001n"),
+            ("0.00000000000000000000000000000000000000000000001", "1n"),
+            ("1.1234567890123E", "1123456789012300k"),
         ] {
             match input.parse::<Quantity>() {
                 Ok(quantity) => assert_eq!(quantity.to_string(), canonical, "{input}"),
@@ -261,9 +295,11 @@ mod tests {
 
     #[test]
     fn invalid_quantities_are_rejected() {
-        for bad in
-            ["", ".", "-1", "+1", "1.2.3", "Gi", "1gi", "1KiB", "1 Gi", "e", "1e", "1e99", "9Ei9", "1e-20"]
-        {
+        for bad in [
+            "", ".", "-1", "-0", "+", "++1", "+-1", "-+1", "1+", "+ 1", "+.", "+Gi", "1.2.3", "Gi", "1gi",
+            "1KI", "1K", "1i", "1KiB", "1 Gi", " 1", "1\n", "e", "1e", "1e+", "1e1.5", "1e3Ki", "1e++3",
+            "1e99", "9Ei9", "1e-20", "1e29", "8Ei", "0x1", "1_000", "\u{661}",
+        ] {
             assert!(bad.parse::<Quantity>().is_err(), "{bad}");
         }
     }

@@ -11,8 +11,14 @@ use super::state::State;
 
 type Amounts = BTreeMap<String, Quantity>;
 
+/// Amount of a quantity, which is a string or a number in JSON.
 fn quantity(value: &Value) -> Quantity {
-    value.as_str().and_then(|text| text.parse().ok()).unwrap_or(Quantity::ZERO)
+    let parsed = match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.to_string().parse().ok(),
+        _ => None,
+    };
+    parsed.unwrap_or(Quantity::ZERO)
 }
 
 fn add(amounts: &mut Amounts, key: String, amount: Quantity) {
@@ -177,6 +183,25 @@ fn set_missing(container: &mut Value, requirement: &str, defaults: &Value) {
     for (resource, amount) in defaults.as_object().into_iter().flatten() {
         if container["resources"][requirement].get(resource).is_none() {
             container["resources"][requirement][resource.as_str()] = amount.clone();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_are_strings_or_numbers() {
+        for (value, amount) in [
+            (json!("1500m"), Quantity::milli(1_500)),
+            (json!("+2"), Quantity::units(2)),
+            (json!(2), Quantity::units(2)),
+            (json!(0.5), Quantity::milli(500)),
+            (json!(1e3), Quantity::units(1_000)),
+            (json!(null), Quantity::ZERO),
+        ] {
+            assert_eq!(quantity(&value), amount, "{value}");
         }
     }
 }
