@@ -10,6 +10,7 @@ use hexabase_core::model::CustomerId;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Maximum difference between the timestamp of a signature and the current time.
 const TOLERANCE: Duration = Duration::from_secs(300);
@@ -91,49 +92,91 @@ fn decode_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Fields that every event has. The object of an event is read leniently: thin events have none
+/// (<https://docs.stripe.com/event-destinations#thin-events>), and an error would make Stripe repeat for days an event
+/// that affects no billing account.
 #[derive(Deserialize)]
-struct Event<'a> {
+struct Event {
     id: String,
     #[serde(rename = "type")]
     kind: String,
-    #[serde(borrow)]
-    data: Data<'a>,
-}
-
-#[derive(Deserialize)]
-struct Data<'a> {
-    #[serde(borrow)]
-    object: Object<'a>,
-}
-
-#[derive(Deserialize)]
-struct Object<'a> {
     #[serde(default)]
-    id: String,
-    #[serde(default)]
-    object: std::borrow::Cow<'a, str>,
-    #[serde(default)]
-    customer: Option<Customer>,
-}
-
-/// Customer: its id, or the expanded object.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Customer {
-    Id(String),
-    Expanded { id: String },
+    data: Value,
 }
 
 fn hint(body: &[u8]) -> Result<WebhookHint> {
-    let event: Event<'_> = serde_json::from_slice(body)
+    let event: Event = serde_json::from_slice(body)
         .map_err(|error| Error::invalid("body", format!("must be an event of Stripe: {error}")))?;
-    let object = event.data.object;
-    let customer = match object.customer {
-        Some(Customer::Id(id) | Customer::Expanded { id }) => Some(id),
-        None if object.object == "customer" => Some(object.id),
-        None => None,
+    let object = &event.data["object"];
+    // A field that refers to a customer has its id, or the expanded object.
+    let customer = match &object["customer"] {
+        Value::Null if object["object"] == "customer" => &object["id"],
+        Value::Object(customer) => customer.get("id").unwrap_or(&Value::Null),
+        customer => customer,
     };
     let affects_account = ACCOUNT_EVENT_PREFIXES.iter().any(|prefix| event.kind.starts_with(prefix));
-    let customer = customer.filter(|id| affects_account && !id.is_empty()).map(CustomerId);
+    let customer = customer.as_str().filter(|id| affects_account && !id.is_empty());
+    let customer = customer.map(|id| CustomerId(id.to_owned()));
     Ok(WebhookHint { event_id: event.id, kind: event.kind, customer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint_of(body: &str) -> WebhookHint {
+        hint(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_customer_of_an_event_is_found_in_every_shape() {
+        for (data, customer) in [
+            (r#""data":{"object":{"object":"invoice","customer":"cus_1"}}"#, Some("cus_1")),
+            (
+                r#""data":{"object":{"object":"invoice","customer":{"id":"cus_1","object":"customer"}}}"#,
+                Some("cus_1"),
+            ),
+            (r#""data":{"object":{"id":"cus_1","object":"customer"}}"#, Some("cus_1")),
+            (r#""data":{"object":{"id":7,"object":"invoice","customer":"cus_1"}}"#, Some("cus_1")),
+            (r#""data":{"object":{"id":"in_1","object":"invoice"}}"#, None),
+            (r#""data":{"object":{"id":"in_1","object":"invoice","customer":null}}"#, None),
+            (r#""data":{"object":{"id":"in_1","object":"invoice","customer":""}}"#, None),
+        ] {
+            let hint = hint_of(&format!(r#"{{"id":"evt_1","type":"invoice.paid",{data}}}"#));
+            assert_eq!(hint.customer, customer.map(|id| CustomerId(id.to_owned())), "{data}");
+        }
+    }
+
+    #[test]
+    fn events_of_any_other_shape_are_accepted_without_a_customer() {
+        for kind in ["invoice.paid", "customer.updated", "v1.billing.meter.error_report_triggered"] {
+            for data in [
+                "",
+                r#","data":null"#,
+                r#","data":{}"#,
+                r#","data":[]"#,
+                r#","data":"none""#,
+                r#","data":{"object":null}"#,
+                r#","data":{"object":"in_1"}"#,
+                r#","data":{"object":{"customer":7}}"#,
+                r#","data":{"object":{"customer":{"object":"customer"}}}"#,
+                r#","data":{"object":{"object":"customer","id":7}}"#,
+                r#","data":{"reason":{}},"related_object":{"id":"mtr_1","type":"billing.meter"}"#,
+            ] {
+                let hint = hint_of(&format!(r#"{{"id":"evt_1","type":"{kind}"{data}}}"#));
+                assert_eq!(
+                    hint,
+                    WebhookHint { event_id: "evt_1".to_owned(), kind: kind.to_owned(), customer: None }
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_event_is_invalid() {
+        for body in ["", "{}", "[]", "null", r#"{"id":"evt_1"}"#, r#"{"type":"x"}"#, r#"{"id":1,"type":"x"}"#]
+        {
+            assert!(hint(body.as_bytes()).is_err(), "{body}");
+        }
+    }
 }

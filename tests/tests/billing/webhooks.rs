@@ -107,6 +107,13 @@ async fn irrelevant_webhooks_and_webhooks_of_unknown_customers_change_nothing() 
         assert_eq!(response.status, StatusCode::OK, "{kind}: {}", response.text);
     }
     assert_eq!(pending_webhooks(&harness).await, 2, "an unknown customer is detected during processing");
+    for shape in ["", r#","data":null"#, r#","data":{}"#, r#","related_object":{"id":"mtr_1"}"#] {
+        let body = format!(r#"{{"id":"evt_thin","type":"customer.updated"{shape}}}"#).into_bytes();
+        let signature = sign(&body, &[SECRET], harness.clock.now().as_second());
+        let response = harness.webhook(body, &signature).await;
+        assert_eq!(response.status, StatusCode::OK, "{shape}: {}", response.text);
+    }
+    assert_eq!(pending_webhooks(&harness).await, 2);
     let before = harness.get("subscription").await;
     harness.run_worker().await;
     assert_eq!(harness.get("subscription").await, before);
