@@ -26,6 +26,7 @@ async fn main() {
     let config = HostConfig {
         // Required where control planes run with another store than the configured one.
         store: std::env::var("HEXABASE_TEST_STORE").ok(),
+        requires_host_setup: false,
         ..HostConfig::default()
     };
     let provisioner: Arc<dyn ClusterProvisioner> =

@@ -81,6 +81,11 @@ fn path(kind: Kind, namespace: Option<&str>) -> String {
     }
 }
 
+fn get(path: &str) -> Result<http::Request<Vec<u8>>> {
+    let request = http::Request::get(path).body(Vec::new());
+    request.map_err(|error| Error::unexpected("invalid request path").caused_by(error))
+}
+
 fn invalid_request(error: kube::core::request::Error) -> Error {
     from_kube(kube::Error::BuildRequest(error))
 }
@@ -254,10 +259,13 @@ impl ApiServer {
         self.send(request.map_err(invalid_request)?).await.map(drop)
     }
 
+    /// Returns the JSON document at a path that belongs to no kind, such as `/version`.
+    pub(crate) async fn read(&self, path: &str) -> Result<Value> {
+        self.send(get(path)?).await
+    }
+
     /// Checks that a plain-text path such as `/readyz` responds with success.
     pub(crate) async fn ping(&self, path: &str) -> Result<()> {
-        let request = http::Request::get(path).body(Vec::new());
-        let request = request.map_err(|error| Error::unexpected("invalid request path").caused_by(error))?;
-        self.with_timeout(self.exchange(request, self.limits.max_response_bytes)).await.map(drop)
+        self.with_timeout(self.exchange(get(path)?, self.limits.max_response_bytes)).await.map(drop)
     }
 }

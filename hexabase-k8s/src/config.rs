@@ -57,6 +57,9 @@ pub struct HostConfig {
     /// [`host_setup`](crate::render::host_setup); it then binds itself to a role in each namespace that it creates.
     /// `None` if it acts as an administrator.
     pub identity: Option<HostIdentity>,
+    /// `true` to create tenant clusters only if the host setup of this release, or of a newer one, is applied: without
+    /// it no admission policy restricts the control planes of tenants. `false` for development clusters only.
+    pub requires_host_setup: bool,
     /// Maximum number of concurrent requests to the host's API server, at least one. Further requests wait.
     pub concurrency: usize,
 }
@@ -322,13 +325,17 @@ impl HostConfig {
             }
             "storage_class" => self.storage_class = Some(non_empty()?),
             "host_service_account" => self.identity = Some(value.parse()?),
+            "host_setup" => {
+                require(["required", "optional"].contains(&value), "must be required or optional")?;
+                self.requires_host_setup = value == "required";
+            }
             _ => return Err(format!("is not a setting of a host; settings are {}", Self::NAMES.join(", "))),
         }
         Ok(())
     }
 
     /// Names of the settings that [`Self::set`] accepts.
-    pub const NAMES: [&str; 14] = [
+    pub const NAMES: [&str; 15] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
@@ -343,6 +350,7 @@ impl HostConfig {
         "pod_cidr",
         "storage_class",
         "host_service_account",
+        "host_setup",
     ];
 }
 
@@ -448,6 +456,7 @@ impl Default for HostConfig {
             exposure: Exposure::Internal,
             address: IN_CLUSTER_URL.to_owned(),
             identity: None,
+            requires_host_setup: true,
             concurrency: 64,
         }
     }

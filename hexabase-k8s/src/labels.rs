@@ -33,6 +33,8 @@ pub const TENANT_METADATA: &str = "hexabase.ai/tenant-metadata";
 pub const ADMISSION_POLICIES: &str = "hexabase.ai/admission-policies";
 /// Annotation of Hexabase's namespace on a host cluster: digest of the applied host setup.
 pub const SETUP: &str = "hexabase.ai/host-setup";
+/// Annotation of Hexabase's namespace on a host cluster: release of Hexabase whose host setup was applied.
+pub const SETUP_RELEASE: &str = "hexabase.ai/host-setup-release";
 /// Label of a node that an operator dedicates to workspaces: node class. Only nodes with this label are assigned.
 pub const NODE_CLASS: &str = "hexabase.ai/node-class";
 /// Label of a node that is assigned to a workspace, in addition to [`WORKSPACE`]: node pool id as a Kubernetes name.

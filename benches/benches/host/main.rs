@@ -48,7 +48,7 @@ async fn main() {
 }
 
 fn provisioner(client: Client) -> VClusterProvisioner {
-    let host = HostConfig::default();
+    let host = HostConfig { requires_host_setup: false, ..HostConfig::default() };
     VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&host)), host)
 }
 

@@ -341,6 +341,7 @@ fn resolve(
         ("pod_cidr", options.pod_cidr),
         ("storage_class", options.storage_class),
         ("host_service_account", options.host_service_account),
+        ("host_setup", options.host_setup),
     ];
     for (name, value) in host_settings {
         check.field(name, value.map_or(Ok(()), |value| host.set(name, &value)));

@@ -292,6 +292,11 @@ options! {
     #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME")]
     host_service_account: String,
 
+    /// Use of host clusters to which the output of `hexabase host-setup` of this release is not applied: required (they
+    /// receive no workspaces) or optional, for development clusters without untrusted tenants [default: required].
+    #[arg(long, env = "HEXABASE_HOST_SETUP", value_name = "USE")]
+    host_setup: String,
+
     /// URL template under which users reach tenant API servers, with the placeholders {name} and {namespace} [default:
     /// https://{name}.{namespace}.svc:443].
     #[arg(long, env = "HEXABASE_TENANT_ENDPOINT", value_name = "URL")]

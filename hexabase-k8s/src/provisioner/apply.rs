@@ -149,7 +149,11 @@ impl VClusterProvisioner {
     ) -> Result<(Objects, bool)> {
         let host_state = match self.namespace(target).await? {
             Namespace::Owned => self.read_host_state(target, objects).await?,
-            Namespace::Absent => Objects::new(),
+            Namespace::Absent => {
+                // Existing tenants still receive changes, such as revocations of access.
+                self.require_host_setup().await?;
+                Objects::new()
+            }
             Namespace::Foreign => return Err(foreign_namespace_error(target)),
             Namespace::Terminating => return Err(Error::unavailable("the namespace is terminating")),
         };

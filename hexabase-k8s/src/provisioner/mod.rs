@@ -38,6 +38,7 @@ use crate::labels;
 use crate::object::Kind;
 use crate::render::host::{kinds, watched_kinds};
 use applied_cache::AppliedState;
+use host_setup_check::LastCheck;
 use metadata_cache::MetadataCache;
 use missing_kubeconfig::MissingKubeconfig;
 
@@ -67,6 +68,7 @@ pub struct VClusterProvisioner {
     /// Tenants that are up and have no kubeconfig Secret.
     missing_kubeconfig: quick_cache::sync::Cache<String, MissingKubeconfig>,
     metadata_cache: MetadataCache,
+    last_setup_check: LastCheck,
 }
 
 impl VClusterProvisioner {
@@ -83,6 +85,7 @@ impl VClusterProvisioner {
             unresponsive: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
             applied_cache: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
             missing_kubeconfig: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
+            last_setup_check: LastCheck::default(),
         }
     }
 
@@ -215,7 +218,9 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.host.ping("/readyz").await
+        self.host.ping("/readyz").await?;
+        // A host without the setup receives no workspaces.
+        self.require_host_setup().await
     }
 
     async fn watch(&self, on_change: &OnChange<'_>) {

@@ -10,6 +10,6 @@ pub mod vcluster_config;
 mod tests;
 
 pub use host::host_objects;
-pub(crate) use host_setup::{INGRESS_POLICY, setup_digest};
+pub(crate) use host_setup::{INGRESS_POLICY, RELEASE, setup_digest};
 pub use host_setup::{host_setup, kyverno_policies, manifest};
 pub use tenant::tenant_objects;

@@ -8,6 +8,7 @@ mod host_watch;
 mod load_balancer;
 mod nodes;
 mod replicas;
+mod required_host_setup;
 mod rollout;
 mod untrusted_tenants;
 

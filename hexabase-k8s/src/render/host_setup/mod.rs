@@ -14,13 +14,20 @@ use crate::config::HostIdentity;
 use crate::labels;
 use crate::object::{Kind, Object};
 
+/// This release of Hexabase.
+pub(crate) const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
 /// Returns the setup of a host cluster on which Hexabase acts as `identity`, in the order of application: a
 /// ServiceAccount with exactly the permissions that are used, and admission policies for the control planes of
 /// tenants.
 #[must_use]
 pub fn host_setup(identity: &HostIdentity) -> Vec<Object> {
     let mut objects = setup_objects(identity);
-    let annotations = json!({ labels::ADMISSION_POLICIES: admission_policies::names().join(","), labels::SETUP: digest(&objects) });
+    let annotations = json!({
+        labels::ADMISSION_POLICIES: admission_policies::names().join(","),
+        labels::SETUP: digest(&objects),
+        labels::SETUP_RELEASE: RELEASE,
+    });
     for namespace in objects.iter_mut().filter(|object| object.kind == Kind::NAMESPACE) {
         namespace.body["metadata"]["annotations"] = annotations.clone();
     }
