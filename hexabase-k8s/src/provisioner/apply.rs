@@ -349,7 +349,8 @@ async fn list_objects(
 
 /// Applies missing and differing objects, then deletes undesired ones. Objects are applied in stages, so that each
 /// stage finds what it needs: namespaces before their objects, Hexabase's own RoleBinding before the use of its
-/// permissions, roles before bindings, quotas before the objects that they count, and the control plane last.
+/// permissions, NetworkPolicies before anyone can create pods, roles before bindings, quotas before the objects that
+/// they count, the etcd before the control plane that stores its objects there, and the control plane last.
 async fn apply_difference(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
     let stages: BTreeSet<u8> = difference.apply.iter().map(|object| stage(object)).collect();
     for current in stages {
@@ -373,8 +374,52 @@ fn stage(object: &Object) -> u8 {
     match object.kind {
         Kind::NAMESPACE => 0,
         _ if is_self_role_binding(object) => 1,
-        Kind::ROLE_BINDING | Kind::CLUSTER_ROLE_BINDING | Kind::SERVICE => 3,
-        Kind::STATEFUL_SET => 4,
-        _ => 2,
+        Kind::NETWORK_POLICY => 2,
+        Kind::ROLE_BINDING | Kind::CLUSTER_ROLE_BINDING | Kind::SERVICE => 4,
+        // An interrupted apply must not leave a control plane that seems to have another store.
+        Kind::STATEFUL_SET if object.name != object.namespace => 5,
+        Kind::STATEFUL_SET => 6,
+        _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hexabase_core::fixture;
+    use hexabase_core::model::ControlPlaneStore;
+
+    use super::*;
+    use crate::config::HostConfig;
+
+    #[test]
+    fn nothing_that_creates_pods_is_applied_before_the_network_policies() {
+        let mut cluster = fixture::tenant_cluster("shop");
+        cluster.control_plane.store = ControlPlaneStore::Etcd;
+        cluster.control_plane.replicas = 3;
+        let config = HostConfig { identity: Some(Default::default()), ..HostConfig::default() };
+        let objects = host_objects(&cluster, &config).unwrap();
+        let stages = |selects: &dyn Fn(&Object) -> bool| -> BTreeSet<u8> {
+            objects.iter().filter(|object| selects(object)).map(stage).collect()
+        };
+        let policies = stages(&|object| object.kind == Kind::NETWORK_POLICY);
+        // The syncer creates pods with the permissions of its RoleBinding, and controllers of the host create those of
+        // StatefulSets.
+        let binding = |object: &Object| object.kind == Kind::ROLE_BINDING && !is_self_role_binding(object);
+        let creators = stages(&|object| binding(object) || object.kind == Kind::STATEFUL_SET);
+        assert!(policies.last() < creators.first(), "{policies:?}, {creators:?}");
+        assert_eq!(policies.len(), 1);
+    }
+
+    #[test]
+    fn the_etcd_is_applied_before_its_control_plane() {
+        let mut cluster = fixture::tenant_cluster("shop");
+        cluster.control_plane.store = ControlPlaneStore::Etcd;
+        let objects = host_objects(&cluster, &HostConfig::default()).unwrap();
+        let stage_of = |name: &str| {
+            let is_it = |object: &&Object| object.kind == Kind::STATEFUL_SET && object.name == name;
+            stage(objects.iter().find(is_it).unwrap())
+        };
+        let name = &cluster.target.name;
+        assert!(stage_of(&format!("{name}-etcd")) < stage_of(name));
     }
 }
