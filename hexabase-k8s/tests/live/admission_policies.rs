@@ -292,6 +292,47 @@ async fn a_tenant_control_plane_cannot_create_objects_that_harm_the_host() {
 
 #[tokio::test]
 #[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn a_control_plane_can_only_restart_its_stateful_sets() {
+    drop(hexabase_client().await);
+    let config = HostConfig::default();
+    let name = create_tenant_namespace("restarts", &config).await;
+    let objects = host_objects(&tenant("restarts", Isolation::Baseline), &config).unwrap();
+    let mut set = objects.into_iter().find(|object| object.kind == Kind::STATEFUL_SET).unwrap();
+    set.body["spec"]["replicas"] = json!(0);
+    apply(&set, "").await;
+    let control_plane = impersonate(&format!("system:serviceaccount:{name}:vc-{name}")).await;
+    let path = format!("/apis/apps/v1/namespaces/{name}/statefulsets/{name}");
+    let template = |template: Value| json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": name }, "spec": { "template": template } });
+    let host_pods = template(json!({ "spec": { "nodeName": "node-1" } }));
+    let forced = format!("{path}?force=true");
+    for (body, message) in [
+        (host_pods, "change nothing of its StatefulSets"),
+        (template(json!({ "metadata": { "labels": { "a": "b" } } })), "change nothing of its StatefulSets"),
+        (template(json!({ "metadata": { "annotations": { "a": "b" } } })), "no annotation of its pods"),
+    ] {
+        assert_rejected(&control_plane, "PATCH", &path, &body, message).await;
+    }
+    let rotation = json!({ "vcluster.loft.sh/cert-rotation-at": "2026-01-02T03:04:05Z" });
+    let restart = template(json!({ "metadata": { "annotations": rotation } }));
+    let (code, response) =
+        send(&control_plane, "PATCH", &format!("{forced}&fieldManager=test"), &restart).await;
+    assert_eq!(code, 200, "{response}");
+    // vCluster needs no other right on workloads of the host.
+    for (method, path) in [
+        ("POST", format!("/apis/apps/v1/namespaces/{name}/deployments")),
+        ("POST", format!("/apis/batch/v1/namespaces/{name}/jobs")),
+        ("PUT", path.clone()),
+        ("PUT", format!("{path}/scale")),
+    ] {
+        let (code, response) = send(&control_plane, method, &path, &set.body).await;
+        assert_eq!(code, 403, "{method} {path}: {response}");
+    }
+    let namespaces: Api<Namespace> = Api::all(admin().await);
+    namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
 async fn policy_expressions_pass_type_checking() {
     drop(hexabase_client().await);
     let policies: Api<ValidatingAdmissionPolicy> = Api::all(admin().await);
@@ -304,6 +345,7 @@ async fn policy_expressions_pass_type_checking() {
         "hexabase-tenants-pod-status",
         "hexabase-tenants-secrets",
         "hexabase-tenants-services",
+        "hexabase-tenants-stateful-sets",
     ] {
         let checked = loop {
             let policy = policies.get(name).await.unwrap();

@@ -14,7 +14,9 @@ type PolicyRule = (&'static str, &'static str, &'static [&'static str]);
 
 /// Permissions of the syncer in its own namespace. It has no ClusterRole, no wildcard, no access to nodes, and in
 /// particular no `tokenreviews`, with which the tenant would accept tokens of the host. It cannot write endpoints,
-/// through which the host's controllers would reach addresses that a tenant chooses.
+/// through which the host's controllers would reach addresses that a tenant chooses. It patches an annotation of its
+/// StatefulSets to restart them after a rotation of certificates; an admission policy allows no other change, because
+/// no policy restricts the pods that controllers of the host create from them.
 const SYNCER_RULES: [PolicyRule; 18] = [
     ("", "configmaps", &WRITE_VERBS),
     ("", "persistentvolumeclaims", &WRITE_VERBS),
@@ -30,9 +32,9 @@ const SYNCER_RULES: [PolicyRule; 18] = [
     ("", "endpoints", &READ_VERBS),
     ("", "pods/log", &READ_VERBS),
     ("", "events", &["create", "get", "list", "watch"]),
-    ("apps", "deployments", &["get", "list", "patch", "update", "watch"]),
-    ("apps", "replicasets", &["get", "list", "patch", "update", "watch"]),
-    ("apps", "statefulsets", &["get", "list", "patch", "update", "watch"]),
+    ("apps", "deployments", &READ_VERBS),
+    ("apps", "replicasets", &READ_VERBS),
+    ("apps", "statefulsets", &["get", "list", "patch", "watch"]),
     ("events.k8s.io", "events", &["create", "get", "list", "watch"]),
 ];
 

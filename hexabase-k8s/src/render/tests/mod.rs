@@ -244,6 +244,23 @@ fn the_control_plane_has_no_permissions_outside_its_namespace() {
 }
 
 #[test]
+fn the_control_plane_can_write_no_object_from_which_the_host_creates_pods() {
+    let (host, _) = all(&three_replicas(), &host_config());
+    for role in host.iter().filter(|object| object.kind == Kind::ROLE) {
+        for rule in role.body["rules"].as_array().unwrap() {
+            let resource = rule["resources"][0].as_str().unwrap();
+            if !["apps", "batch"].contains(&rule["apiGroups"][0].as_str().unwrap()) {
+                continue;
+            }
+            // An admission policy restricts the patch to the annotation that restarts the control plane.
+            let allowed: &[&str] = if resource == "statefulsets" { &["patch"] } else { &[] };
+            let mut verbs = rule["verbs"].as_array().unwrap().iter().map(|verb| verb.as_str().unwrap());
+            assert!(verbs.all(|verb| ["get", "list", "watch"].contains(&verb) || allowed.contains(&verb)));
+        }
+    }
+}
+
+#[test]
 fn network_policies_select_no_labels_that_a_tenant_can_write() {
     let (host, _) = all(&three_replicas(), &host_config());
     let policies: Vec<&Object> = host.iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();

@@ -12,6 +12,7 @@ mod metadata;
 mod pods;
 mod secrets;
 mod services;
+mod stateful_sets;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +32,7 @@ struct AdmissionPolicy {
     validations: Value,
 }
 
-fn policies() -> [AdmissionPolicy; 7] {
+fn policies() -> [AdmissionPolicy; 8] {
     [
         pods::policy(),
         pods::status_policy(),
@@ -40,6 +41,7 @@ fn policies() -> [AdmissionPolicy; 7] {
         secrets::policy(),
         metadata::policy(),
         ingresses::policy(),
+        stateful_sets::policy(),
     ]
 }
 
