@@ -34,12 +34,12 @@ impl Auth {
     /// - `QuotaExceeded` if the user is in more groups than a token can carry.
     /// - `Unavailable` if there is no signing key.
     pub async fn cluster_token(&self, access: &ClusterAccess) -> Result<ClusterToken> {
-        let (now, audience) = (self.platform.clock().now(), access.workspace.id.to_string());
+        let audience = access.workspace.id.to_string();
         let new_token = NewIdToken {
             audience: &audience,
             algorithm: SignatureAlgorithm::Es256,
-            issued_at: now,
-            auth_time: now,
+            issued_at: access.as_of,
+            auth_time: access.as_of,
             nonce: None,
             access_token: None,
         };

@@ -91,6 +91,7 @@ pub fn workspace(name: &str) -> Workspace {
         suspension_reason: None,
         node_pools: Vec::new(),
         access_revocations: Vec::new(),
+        retired_group_names: Vec::new(),
         deletion_requested_at: None,
         host_cluster: valid(HostClusterName::parse("local")),
         generation: 1,

@@ -55,6 +55,7 @@ races![
     concurrent_creations_cannot_exceed_a_limit,
     concurrent_moves_cannot_create_a_cycle,
     concurrent_demotions_cannot_remove_the_last_owner,
+    a_group_name_is_not_taken_while_it_is_freed,
     concurrent_refreshes_return_the_same_token_and_old_tokens_revoke_the_family,
     concurrent_requests_with_one_idempotency_key_are_executed_once,
     concurrent_changes_of_one_version_do_not_overwrite_each_other,
@@ -126,6 +127,25 @@ async fn concurrent_moves_cannot_create_a_cycle(store: Arc<dyn TenantStore>) {
             request(&ann, Method::PATCH, format!("{groups}/{group}"), json!({ "parent_id": parent }))
         };
         assert_one_wins(&race(move_under(&left, &right), move_under(&right, &left)).await, "cycle");
+    }
+}
+
+async fn a_group_name_is_not_taken_while_it_is_freed(store: Arc<dyn TenantStore>) {
+    let (app, ann) = test_app(store).await;
+    let org = app.create_organization(&ann, "acme").await;
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let ws = ann.client.create(&workspaces, &json!({ "name": "shop", "plan_id": "team" })).await;
+    let groups = format!("{workspaces}/{ws}/groups");
+    for repetition in 0..REPETITIONS {
+        let name = json!({ "name": format!("devs-{repetition}") });
+        let devs = ann.client.create(&groups, &name).await;
+        let delete = request(&ann, Method::DELETE, format!("{groups}/{devs}"), Value::Null);
+        let create = request(&ann, Method::POST, groups.clone(), name);
+        let [deleted, created] = race(delete, create).await;
+        assert!(deleted.status.is_success(), "{deleted:?}");
+        let code = created.body["code"].as_str().unwrap_or_default();
+        assert_eq!(created.status, StatusCode::CONFLICT, "{created:?}");
+        assert!(["already_exists", "group_name_reserved"].contains(&code), "{created:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use hexabase_core::ErrorKind;
 use hexabase_core::access::{Credential, Principal};
+use hexabase_core::clock::until;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::UserId;
 use hexabase_core::model::UserKind;
@@ -83,12 +84,11 @@ impl Auth {
         {
             return Err(invalid_target());
         }
-        let now = self.platform.clock().now();
         let new_token = NewIdToken {
             audience: &client.id,
-            issued_at: now,
+            issued_at: access.as_of,
             algorithm: client.algorithm,
-            auth_time: now,
+            auth_time: access.as_of,
             nonce: None,
             access_token: None,
         };
@@ -96,7 +96,7 @@ impl Auth {
         Ok(TokenResponse {
             access_token: token,
             token_type: "N_A",
-            expires_in: u64::try_from(expires_at.duration_since(now).as_secs()).unwrap_or_default(),
+            expires_in: until(self.platform.clock().now(), expires_at).as_secs(),
             refresh_token: None,
             id_token: None,
             scope: None,

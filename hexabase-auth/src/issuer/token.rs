@@ -104,12 +104,14 @@ impl Auth {
         nonce: Option<String>,
     ) -> Result<TokenResponse, OAuthError> {
         let ClientSession { session, refresh, auth_time, code_id } = client_session;
+        // Taken before the groups are read, so that a name is not in use for longer than the lifetime from then on.
+        let issued_at = self.platform.clock().now();
         let access = self.cluster_access_of(client, session.user_id, session.id).await?;
         let user_claims = self.user_claims(client, (session.user_id, access.as_ref()), &scope).await?;
         let access_token = self.issue_access_token_for(client, &session, &scope, code_id.as_deref()).await?;
         let new_token = NewIdToken {
             audience: &client.id,
-            issued_at: self.platform.clock().now(),
+            issued_at,
             algorithm: client.algorithm,
             auth_time,
             nonce,

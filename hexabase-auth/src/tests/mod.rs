@@ -266,6 +266,7 @@ async fn a_cluster_token_is_valid_for_one_workspace_only() {
         workspace: fixture::workspace("dev"),
         user,
         groups: vec!["WSAdmins".to_owned(), "WorkspaceMembers".to_owned()],
+        as_of: env.auth.platform.clock().now(),
     };
     let token = env.auth.cluster_token(&access).await.unwrap();
     let (subject, groups) = env.auth.verify_cluster_token(&token.token, fixture::id("dev")).await.unwrap();

@@ -10,6 +10,7 @@ mod action;
 mod authorize;
 mod delegation;
 mod effective_roles;
+mod group_names;
 mod group_tree;
 mod presets;
 mod review;
@@ -20,6 +21,9 @@ pub use authorize::{Credential, Decision, Principal, authorize};
 pub use delegation::{check_right_grant, check_role_grant, check_scope_grant};
 pub(crate) use effective_roles::lineage;
 pub use effective_roles::{AccessFacts, EffectiveRoles, right_of_role};
+pub use group_names::{
+    MAX_RETIRED_GROUP_NAMES, expire_retired_group_names, retire_group_name, take_group_name,
+};
 pub use group_tree::{GroupPath, GroupTree};
 pub use presets::preset_rules;
 pub use review::{Attributes, Review, ReviewReason, review};

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{NodePoolId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::model::{
-    AccessRevocation, Assignment, Condition, CustomRole, Group, NodePool, PoolNodes, Project, string_enum,
+    AccessRevocation, Assignment, Condition, CustomRole, Group, NodePool, PoolNodes, Project,
+    RetiredGroupName, string_enum,
 };
 use crate::name::{DisplayName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::quota::Quota;
@@ -39,6 +40,9 @@ pub struct Workspace {
     /// Recent access revocations.
     #[serde(default)]
     pub access_revocations: Vec<AccessRevocation>,
+    /// Names of renamed and deleted groups that valid tokens may carry.
+    #[serde(default)]
+    pub retired_group_names: Vec<RetiredGroupName>,
     /// Time at which deletion was requested; `None` otherwise.
     pub deletion_requested_at: Option<Timestamp>,
     /// Host cluster of the workspace. It never changes.

@@ -3,16 +3,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{CLUSTER_TOKEN_LIFETIME, Caller, PlatformInner};
-use crate::access::Action;
+use crate::access::{self, Action};
 use crate::changeset::{Changeset, Precondition, Record, RecordKey, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::lifecycle;
-use crate::model::{AccessRevocation, Task, TaskKind, Workspace, WorkspaceState};
+use crate::model::{AccessRevocation, Group, Task, TaskKind, Workspace, WorkspaceState};
 use jiff::Timestamp;
 
-/// Maximum difference between the clock of a tenant API server and the platform's clock.
+/// Maximum difference between the clocks of tenant API servers and of the processes of the platform.
 const CLUSTER_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Change inside one workspace that is being prepared. Every change increments the version of the workspace, so a
@@ -94,9 +94,32 @@ impl WorkspaceChange<'_> {
         self.cluster = true;
     }
 
+    /// The time at which every token that was issued before this change has expired, on every clock.
+    fn end_of_issued_tokens(&self) -> Timestamp {
+        after(self.now, CLUSTER_TOKEN_LIFETIME + CLUSTER_CLOCK_SKEW)
+    }
+
+    /// Takes the name of a new or renamed group.
+    ///
+    /// # Errors
+    /// `Conflict` with code `group_name_reserved`.
+    pub(super) fn take_group_name(&mut self, group: &Group) -> Result<()> {
+        access::take_group_name(&mut self.workspace.retired_group_names, (group.id, &group.name), self.now)
+    }
+
+    /// Retires the name of a group that is renamed or deleted.
+    ///
+    /// # Errors
+    /// `Conflict` with code `too_many_retired_group_names`.
+    pub(super) fn retire_group_name(&mut self, group: &Group) -> Result<()> {
+        let until = self.end_of_issued_tokens();
+        let retired = &mut self.workspace.retired_group_names;
+        access::retire_group_name(retired, (group.id, &group.name), self.now, until)
+    }
+
     /// Revokes the access that a user has through these groups with tokens that are still valid.
     pub(super) fn revoke_access(&mut self, user_id: UserId, groups: Vec<GroupId>) {
-        let until = after(self.now, CLUSTER_TOKEN_LIFETIME + CLUSTER_CLOCK_SKEW);
+        let until = self.end_of_issued_tokens();
         self.workspace.access_revocations.push(AccessRevocation { user_id, groups, until });
         self.cluster_changed();
     }
@@ -142,6 +165,7 @@ impl WorkspaceChange<'_> {
         let cluster = lifecycle::expire_access_revocations(&mut workspace, now)
             | cluster
             | (access && !workspace.access_revocations.is_empty());
+        access::expire_retired_group_names(&mut workspace.retired_group_names, now);
         if access {
             workspace.access_version += 1;
         }

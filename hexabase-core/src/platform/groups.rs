@@ -51,7 +51,8 @@ impl Groups<'_> {
     /// - `AlreadyExists` if the name is taken in the workspace.
     /// - `Invalid` if the parent does not exist, or is too deep in the tree.
     /// - `QuotaExceeded` if the limit of the plan is reached.
-    /// - `Conflict` with code `workspace_deleting`.
+    /// - `Conflict` with code `group_name_reserved` if valid tokens may carry the name for another group, or
+    ///   `workspace_deleting`.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -81,6 +82,7 @@ impl Groups<'_> {
                     updated_at: change.now,
                     version: Version::FIRST,
                 };
+                change.take_group_name(&group)?;
                 change.insert(group.clone());
                 change.access_changed();
                 change.audit("group.create", format!("{workspace}/{}", group.id), (), &group);
@@ -139,7 +141,8 @@ impl Groups<'_> {
     /// - `NotFound` or `Forbidden` according to the caller's role and groups.
     /// - `AlreadyExists` if the name is taken in the workspace.
     /// - `Invalid` if the parent does not exist, or is too deep in the tree.
-    /// - `Conflict` with code `cycle`, `preset_group`, `precondition_failed` or `workspace_deleting`.
+    /// - `Conflict` with code `group_name_reserved` if valid tokens may carry the name for another group,
+    ///   `too_many_retired_group_names`, `cycle`, `preset_group`, `precondition_failed` or `workspace_deleting`.
     pub async fn update(
         &self,
         caller: &Caller,
@@ -171,6 +174,10 @@ impl Groups<'_> {
                 if after == before {
                     return Ok((Changeset::new(), after));
                 }
+                if after.name != before.name {
+                    change.retire_group_name(&before)?;
+                    change.take_group_name(&after)?;
+                }
                 (after.updated_at, after.version) = (change.now, before.version.next());
                 let bound = state.assignments.iter().any(|assignment| assignment.group_id == id);
                 if bound && after.name != before.name {
@@ -188,7 +195,8 @@ impl Groups<'_> {
     ///
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role and groups.
-    /// - `Conflict` with code `group_not_empty`, `preset_group`, `precondition_failed` or `workspace_deleting`.
+    /// - `Conflict` with code `group_not_empty`, `too_many_retired_group_names`, `preset_group`, `precondition_failed`
+    ///   or `workspace_deleting`.
     pub async fn delete(
         &self,
         caller: &Caller,
@@ -216,6 +224,7 @@ impl Groups<'_> {
                 if state.assignments.iter().any(|assignment| assignment.group_id == id) {
                     change.cluster_changed();
                 }
+                change.retire_group_name(group)?;
                 change.delete(RecordKey::Group(organization, workspace, id));
                 change.access_changed();
                 change.audit("group.delete", format!("{workspace}/{id}"), group, ());

@@ -71,6 +71,8 @@ pub struct ClusterAccess {
     pub user: User,
     /// Names of the user's groups, ancestors included, sorted: the claim `groups`.
     pub groups: Vec<String>,
+    /// Time before the groups were read, from which the lifetime of a token with them counts.
+    pub as_of: Timestamp,
 }
 
 impl Workspaces<'_> {
@@ -117,6 +119,7 @@ impl Workspaces<'_> {
                     suspension_reason: None,
                     node_pools: Vec::new(),
                     access_revocations: Vec::new(),
+                    retired_group_names: Vec::new(),
                     deletion_requested_at: None,
                     host_cluster,
                     generation: 1,
@@ -472,6 +475,7 @@ impl Workspaces<'_> {
         organization: OrganizationId,
         id: WorkspaceId,
     ) -> Result<ClusterAccess> {
+        let as_of = self.0.now();
         let workspace = self.0.permit_in(caller, organization, id, None, Action::ClusterAccess).await?;
         if workspace.status.api_endpoint.is_none() || workspace.deletion_requested_at.is_some() {
             let message =
@@ -482,7 +486,7 @@ impl Workspaces<'_> {
         let user = found.ok_or_else(|| Error::not_found("user"))?;
         let direct = self.0.groups_of(&workspace, user.id).await?;
         let groups = self.0.groups_claim(&workspace, &direct).await?;
-        Ok(ClusterAccess { workspace, user, groups })
+        Ok(ClusterAccess { workspace, user, groups, as_of })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::access::GroupTree;
+use crate::access::{GroupTree, expire_retired_group_names};
 use crate::changeset::{Changeset, Precondition, RecordKey};
 use crate::desired;
 use crate::error::{Error, Result};
@@ -80,6 +80,7 @@ impl<'a> Reconciler<'a> {
             if due_at.is_some() && due_at != state.workspace.reconcile_at {
                 return Ok(Requeue::Never);
             }
+            expire_retired_group_names(&mut state.workspace.retired_group_names, self.0.now());
             if lifecycle::expire_access_revocations(&mut state.workspace, self.0.now()) {
                 lifecycle::bump_generation(&mut state.workspace, self.0.now());
             }

@@ -148,6 +148,7 @@ CREATE TABLE workspaces (
     suspension_reason text,
     node_pools json NOT NULL,
     access_revocations json NOT NULL,
+    retired_group_names json NOT NULL,
     deletion_requested_at timestamptz,
     host_cluster text NOT NULL,
     generation bigint NOT NULL,

@@ -149,6 +149,7 @@ CREATE TABLE workspaces (
     suspension_reason TEXT,
     node_pools TEXT NOT NULL,
     access_revocations TEXT NOT NULL,
+    retired_group_names TEXT NOT NULL,
     deletion_requested_at INTEGER,
     host_cluster TEXT NOT NULL,
     generation INTEGER NOT NULL,

@@ -7,10 +7,10 @@ use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
     AccessRevocation, BillingSuspension, Condition, ConditionStatus, Drift, DriftEntry, Event, HostHealth,
     HostState, Identity, Invitation, Member, NodePool, OrganizationRole, Phase, PoolNodes, Power,
-    SecurityEvent, SecurityEventKind, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind,
-    Workspace,
+    RetiredGroupName, SecurityEvent, SecurityEventKind, ServiceAccount, SignatureAlgorithm, SigningKey,
+    Usage, UserKind, Workspace,
 };
-use crate::name::{DisplayName, Email, NodeClass, ProviderName, Region, Slug};
+use crate::name::{DisplayName, Email, GroupName, NodeClass, ProviderName, Region, Slug};
 use crate::page::PageRequest;
 use crate::quantity::Quantity;
 use crate::quota::{Quota, Resource};
@@ -35,6 +35,8 @@ fn workspace_without_defaults() -> Workspace {
     }];
     workspace.access_revocations =
         vec![AccessRevocation { user_id: id("eve"), groups: vec![id("admins")], until: later(8) }];
+    let name = GroupName::parse("devs").unwrap();
+    workspace.retired_group_names = vec![RetiredGroupName { name, group_id: id("devs"), until: later(8) }];
     workspace.deletion_requested_at = Some(later(9));
     workspace.generation = 7;
     workspace.access_version = 5;

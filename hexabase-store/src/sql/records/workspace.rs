@@ -20,6 +20,7 @@ impl Stored for Workspace {
             "suspension_reason",
             "node_pools",
             "access_revocations",
+            "retired_group_names",
             "deletion_requested_at",
             "host_cluster",
             "generation",
@@ -43,6 +44,7 @@ impl Stored for Workspace {
             .text_or_null(self.suspension_reason)
             .json(&self.node_pools)?
             .json(&self.access_revocations)?
+            .json(&self.retired_group_names)?
             .time_or_null(self.deletion_requested_at)
             .text(&self.host_cluster);
         row.number(self.generation)?.number(self.access_version)?.json(&self.status)?;
@@ -64,6 +66,7 @@ impl Stored for Workspace {
             suspension_reason: cells.parse_or_null()?,
             node_pools: cells.json()?,
             access_revocations: cells.json()?,
+            retired_group_names: cells.json()?,
             deletion_requested_at: cells.time_or_null()?,
             host_cluster: cells.parse()?,
             generation: cells.number()?,
