@@ -43,6 +43,9 @@ pub(crate) struct ProviderOptions {
     /// Requested scopes in addition to `openid`; empty for the default of the provider.
     #[serde(deserialize_with = "string_list")]
     scopes: Vec<String>,
+    /// Audiences that ID tokens may have in addition to the client id.
+    #[serde(deserialize_with = "string_list")]
+    trusted_audiences: Vec<String>,
     /// Domains of the verified addresses that may sign in; empty for all.
     #[serde(deserialize_with = "string_list")]
     allowed_domains: Vec<String>,
@@ -116,6 +119,7 @@ impl ProviderOptions {
                     title: self.title.unwrap_or(defaults.title),
                     client_secret: self.client_secret,
                     scopes: if self.scopes.is_empty() { defaults.scopes } else { self.scopes },
+                    trusted_audiences: self.trusted_audiences,
                     certificate_authority,
                     ..defaults
                 };

@@ -1,11 +1,9 @@
 //! HTTP client for upstream issuers: with timeouts, a maximum response length, and no redirects.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use hexabase_core::error::{Error, Result};
-use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use http::{Request, Response};
 
 /// Maximum duration of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,7 +44,7 @@ impl HttpClient {
     }
 
     /// Sends a request. A server error, or `429 Too Many Requests`, counts as no response.
-    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, RequestError> {
+    pub(super) async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, RequestError> {
         let mut received = self.0.execute(request.try_into()?).await?;
         let status = received.status();
         if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
@@ -59,18 +57,9 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        let mut response = HttpResponse::new(body);
+        let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = std::mem::take(received.headers_mut());
         Ok(response)
-    }
-}
-
-impl<'c> AsyncHttpClient<'c> for HttpClient {
-    type Error = RequestError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, RequestError>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
     }
 }

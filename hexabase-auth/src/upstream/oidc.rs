@@ -5,26 +5,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::STANDARD;
 use hexabase_core::clock::Clock;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::identity::{AuthorizationRequest, CodeExchange, ExternalIdentity, IdentityProvider};
 use hexabase_core::name::{DisplayName, Email, ProviderName};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
-use jiff::Timestamp;
-use openidconnect::core::{
-    CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims, CoreUserInfoClaims,
-};
-use openidconnect::{
-    AccessToken, AuthType, AuthorizationCode, ClientId, ClientSecret, Nonce, OAuth2TokenResponse as _,
-    PkceCodeVerifier, RedirectUrl, RequestTokenError, TokenResponse as _, TokenUrl, UserInfoError,
-    UserInfoUrl,
-};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use url::Url;
+use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::http::{HttpClient, RequestError};
-use super::remote_issuer::{OidcMetadata, RemoteIssuer};
+use super::http::HttpClient;
+use super::key_set::present;
+use super::metadata::{Endpoints, IssuerMetadata};
+use super::remote_issuer::RemoteIssuer;
+use super::signed_token::{Claims, TokenUse, verify_audience, verify_signature};
+use super::token_response::{self, Tokens};
 
 /// Claim by which a provider states that it has verified an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +51,8 @@ pub struct OidcConfig {
     pub scopes: Vec<String>,
     /// Claim by which the provider states that it has verified an address.
     pub verified_by: VerifiedBy,
+    /// Audiences that ID tokens may have in addition to the client id (OpenID Connect Core 1.0 section 3.1.3.7).
+    pub trusted_audiences: Vec<String>,
     /// Certificates of the private authority that signed the provider's certificate, in PEM; `None` if that
     /// certificate is publicly trusted.
     pub certificate_authority: Option<String>,
@@ -70,6 +70,7 @@ impl OidcConfig {
             client_secret: None,
             scopes: vec!["email".to_owned(), "profile".to_owned()],
             verified_by: VerifiedBy::EmailVerified,
+            trusted_audiences: Vec::new(),
             certificate_authority: None,
         }
     }
@@ -96,7 +97,7 @@ impl OidcConfig {
 /// OpenID Connect provider. Endpoints and keys are those that it publishes (OpenID Connect Discovery 1.0).
 pub struct OidcProvider {
     config: OidcConfig,
-    issuer: RemoteIssuer<OidcMetadata>,
+    issuer: RemoteIssuer,
     http: HttpClient,
 }
 
@@ -110,7 +111,7 @@ impl fmt::Debug for OidcProvider {
 struct Profile {
     subject: String,
     email: Option<String>,
-    email_verified: Option<bool>,
+    email_verified: bool,
     name: Option<String>,
     auth_time: Option<Timestamp>,
 }
@@ -127,161 +128,169 @@ impl OidcProvider {
         Ok(Self { config, issuer, http })
     }
 
-    fn client_id(&self) -> ClientId {
-        ClientId::new(self.config.client_id.clone())
+    /// Redeems the authorization code.
+    async fn redeem(&self, endpoints: &Endpoints, exchange: &CodeExchange) -> Result<Tokens> {
+        let (request, form) = self.token_request(endpoints, exchange)?;
+        let response = self.send(request, form.into_bytes()).await?;
+        token_response::parse(response.status(), response.body())
+            .map_err(|error| not_confirmed().caused_by(error))
     }
 
-    /// Redeems the authorization code; returns the ID token and the access token.
-    async fn redeem(
+    /// Returns the token request without its body, and the form that is its body.
+    fn token_request(
         &self,
-        metadata: &OidcMetadata,
+        endpoints: &Endpoints,
         exchange: &CodeExchange,
-    ) -> Result<(CoreIdToken, AccessToken)> {
-        let endpoint = metadata.token_endpoint().cloned().ok_or_else(|| self.missing("token endpoint"))?;
-        let client = self.client(metadata, endpoint);
-        let redirect = RedirectUrl::new(exchange.redirect_uri.clone())
-            .map_err(|error| Error::unexpected("the callback is not a URL").caused_by(error))?;
-        let response = client
-            .exchange_code(AuthorizationCode::new(exchange.code.expose_secret().to_owned()))
-            .set_pkce_verifier(PkceCodeVerifier::new(exchange.code_verifier.expose_secret().to_owned()))
-            .set_redirect_uri(std::borrow::Cow::Owned(redirect))
-            .request_async(&self.http)
-            .await
-            .map_err(|error| self.token_error(error))?;
-        let token = response.id_token().cloned().ok_or_else(|| self.missing("ID token"))?;
-        Ok((token, response.access_token().clone()))
-    }
-
-    fn client(&self, metadata: &OidcMetadata, token_endpoint: TokenUrl) -> TokenClient {
-        let secret = self.config.client_secret.as_ref();
-        let secret = secret.map(|secret| ClientSecret::new(secret.expose_secret().to_owned()));
-        // By default, the secret is sent in the header (OpenID Connect Discovery 1.0 section 3).
-        let methods = metadata.token_endpoint_auth_methods_supported();
-        let uses_header =
-            methods.is_none_or(|methods| methods.contains(&CoreClientAuthMethod::ClientSecretBasic));
-        let client = CoreClient::new(self.client_id(), metadata.issuer().clone(), metadata.jwks().clone())
-            .set_token_uri(token_endpoint)
-            .set_auth_type(if uses_header { AuthType::BasicAuth } else { AuthType::RequestBody });
-        match secret {
-            Some(secret) => client.set_client_secret(secret),
-            None => client,
+    ) -> Result<(http::request::Builder, String)> {
+        let endpoint = endpoints.token.as_ref().ok_or_else(|| self.unavailable("no token endpoint"))?;
+        let mut request = http::Request::post(endpoint.as_str())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json");
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", exchange.code.expose_secret())
+            .append_pair("redirect_uri", &exchange.redirect_uri)
+            .append_pair("code_verifier", exchange.code_verifier.expose_secret());
+        match &self.config.client_secret {
+            Some(secret) if endpoints.accepts_basic_authentication => {
+                request = request.header(AUTHORIZATION, basic(&self.config.client_id, secret));
+            }
+            Some(secret) => {
+                form.append_pair("client_id", &self.config.client_id)
+                    .append_pair("client_secret", secret.expose_secret());
+            }
+            None => {
+                form.append_pair("client_id", &self.config.client_id);
+            }
         }
+        Ok((request, form.finish()))
     }
 
-    /// Returns the claims of the userinfo endpoint, if the provider has one. The subject is compared with the ID
-    /// token's.
+    /// Returns the claims of the userinfo endpoint, if the provider has one. The subject must be the ID token's.
     async fn userinfo(
         &self,
-        metadata: &OidcMetadata,
-        token: AccessToken,
-        claims: &CoreIdTokenClaims,
-    ) -> Result<Option<CoreUserInfoClaims>> {
-        let Some(endpoint) = metadata.userinfo_endpoint().cloned() else { return Ok(None) };
-        let client = CoreClient::new(self.client_id(), metadata.issuer().clone(), metadata.jwks().clone());
-        let client = client.set_user_info_url(UserInfoUrl::from_url(endpoint.url().clone()));
-        let request = client.user_info(token, Some(claims.subject().clone()));
-        let response: Result<CoreUserInfoClaims, UserInfoError<RequestError>> =
-            request.require_signed_response(false).request_async(&self.http).await;
-        match response {
-            Ok(claims) => Ok(Some(claims)),
-            Err(UserInfoError::Request(error)) => Err(self.unavailable(error)),
-            Err(error) => Err(not_confirmed().caused_by(error)),
+        metadata: &IssuerMetadata,
+        token: Option<&SecretString>,
+        subject: &str,
+    ) -> Result<Option<Claims>> {
+        let (Some(endpoint), Some(token)) = (&metadata.endpoints.userinfo, token) else { return Ok(None) };
+        let request = http::Request::get(endpoint.as_str())
+            .header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
+            .header(ACCEPT, "application/json");
+        let response = self.send(request, Vec::new()).await?;
+        let invalid = |reason: String| not_confirmed().caused_by(format!("userinfo: {reason}"));
+        if !response.status().is_success() {
+            return Err(invalid(format!("the endpoint responded with status {}", response.status())));
+        }
+        let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let is_signed = media_type.is_some_and(|it| it.to_ascii_lowercase().starts_with("application/jwt"));
+        let claims: Claims = if is_signed {
+            let token = String::from_utf8_lossy(response.body());
+            let claims = verify_signature(token.trim(), &metadata.keys);
+            let claims = claims.map_err(|error| invalid(error.to_string()))?;
+            self.verify_signed_userinfo(&claims).map_err(|error| invalid(error.to_owned()))?;
+            claims
+        } else {
+            serde_json::from_slice(response.body()).map_err(|error| invalid(error.to_string()))?
+        };
+        match claims.get("sub").and_then(Value::as_str) == Some(subject) {
+            true => Ok(Some(claims)),
+            false => Err(invalid("the subject is not that of the ID token".to_owned())),
         }
     }
 
-    async fn profile(
-        &self,
-        metadata: &OidcMetadata,
-        (token, access): (CoreIdToken, AccessToken),
-        nonce: &Nonce,
-    ) -> Result<Profile> {
-        let claims = self.issuer.verify(&token, &self.client_id(), Some(nonce)).await?;
-        let name = |name: Option<&openidconnect::LocalizedClaim<openidconnect::EndUserName>>| {
-            name.and_then(|names| names.get(None)).map(|name| name.as_str().to_owned())
-        };
-        let verified = match self.config.verified_by {
-            VerifiedBy::EmailVerified => claims.email_verified(),
-            VerifiedBy::XmsEdov => Some(is_domain_verified(&token)),
-        };
+    /// Verifies issuer and audience of a signed userinfo response, which should have them (OpenID Connect Core 1.0
+    /// section 5.3.2).
+    fn verify_signed_userinfo(&self, claims: &Claims) -> Result<(), &'static str> {
+        if present(claims, "iss").is_some_and(|issuer| issuer != self.issuer.url()) {
+            return Err("the signed response is of another issuer");
+        }
+        let trusted = &self.config.trusted_audiences;
+        let is_for_us = present(claims, "aud").is_none()
+            || verify_audience(claims, &self.config.client_id, trusted).is_ok();
+        if is_for_us { Ok(()) } else { Err("the signed response is for another client") }
+    }
+
+    async fn profile(&self, metadata: &IssuerMetadata, tokens: &Tokens, nonce: &str) -> Result<Profile> {
+        let expected = (self.config.client_id.as_str(), &self.config.trusted_audiences[..]);
+        let claims = self.issuer.verify(&tokens.id_token, expected, TokenUse::SignIn { nonce }).await?;
         let mut profile = Profile {
-            subject: claims.subject().to_string(),
-            email: claims.email().map(|email| email.as_str().to_owned()),
-            email_verified: verified,
-            name: name(claims.name()),
-            auth_time: claims.auth_time().and_then(|time| Timestamp::from_second(time.timestamp()).ok()),
+            subject: text(&claims, "sub").unwrap_or_default(),
+            email: text(&claims, "email"),
+            email_verified: match self.config.verified_by {
+                VerifiedBy::EmailVerified => is_email_verified(&claims),
+                VerifiedBy::XmsEdov => is_domain_verified(&claims),
+            },
+            name: text(&claims, "name"),
+            auth_time: present(&claims, "auth_time").and_then(|time| {
+                let parsed = timestamp(time).ok_or("not a time");
+                self.valid("auth_time", parsed)
+            }),
         };
         // Some providers return claims from the userinfo endpoint that are not in the ID token (OpenID Connect Core
         // 1.0 section 5.4).
         let incomplete = profile.email.is_none() && self.config.verified_by == VerifiedBy::EmailVerified;
-        if incomplete && let Some(userinfo) = self.userinfo(metadata, access, &claims).await? {
-            profile.email = userinfo.email().map(|email| email.as_str().to_owned());
-            profile.email_verified = userinfo.email_verified();
-            profile.name = profile.name.or(name(userinfo.name()));
+        let access_token = tokens.access_token.as_ref();
+        if incomplete && let Some(userinfo) = self.userinfo(metadata, access_token, &profile.subject).await? {
+            profile.email = text(&userinfo, "email");
+            profile.email_verified = is_email_verified(&userinfo);
+            profile.name = profile.name.or(text(&userinfo, "name"));
         }
         Ok(profile)
     }
 
-    fn missing(&self, what: &str) -> Error {
-        not_confirmed().caused_by(format!("{} has no {what}", self.config.name))
+    async fn send(&self, request: http::request::Builder, body: Vec<u8>) -> Result<http::Response<Vec<u8>>> {
+        let request =
+            request.body(body).map_err(|_| Error::unexpected("building a request to a provider failed"))?;
+        self.http.send(request).await.map_err(|error| self.unavailable(error))
     }
 
-    /// Parses a claim; logs and ignores one that is not valid.
-    fn readable<T, E: fmt::Display>(
-        &self,
-        claim: &'static str,
-        value: Option<String>,
-        parse: impl Fn(&str) -> std::result::Result<T, E>,
-    ) -> Option<T> {
-        let parsed = parse(&value?);
+    /// Returns a parsed claim; logs and ignores one that is not valid.
+    fn valid<T, E: fmt::Display>(&self, claim: &'static str, parsed: std::result::Result<T, E>) -> Option<T> {
         if let Err(error) = &parsed {
             tracing::warn!(provider = %self.config.name, claim, %error, "claim of a sign-in ignored; it is not valid");
         }
         parsed.ok()
     }
 
-    fn unavailable(&self, error: RequestError) -> Error {
+    fn unavailable(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         Error::unavailable("the sign-in provider does not respond; try again in a minute")
             .with("provider", &self.config.name)
-            .caused_by(error)
-    }
-
-    fn token_error<T>(&self, error: RequestTokenError<RequestError, T>) -> Error
-    where
-        T: openidconnect::ErrorResponse + Send + Sync + 'static,
-    {
-        match error {
-            RequestTokenError::Request(error) => self.unavailable(error),
-            // The response itself contains tokens, so that only the position of the mistake is named.
-            RequestTokenError::Parse(error, _) => {
-                not_confirmed().caused_by(format!("the token response is not valid: {error}"))
-            }
-            // Any other error, such as a rejected code or client secret.
-            error => not_confirmed().caused_by(error.to_string()),
-        }
+            .caused_by(cause)
     }
 }
-
-type TokenClient = CoreClient<
-    openidconnect::EndpointNotSet,
-    openidconnect::EndpointNotSet,
-    openidconnect::EndpointNotSet,
-    openidconnect::EndpointNotSet,
-    openidconnect::EndpointSet,
-    openidconnect::EndpointNotSet,
->;
 
 fn not_confirmed() -> Error {
     Error::unauthenticated("the provider did not confirm your identity; sign in again")
 }
 
-/// `true` if Microsoft states that the address is in a domain that the user's organization owns. The token was
-/// verified before.
-fn is_domain_verified(token: &CoreIdToken) -> bool {
-    let text = token.to_string();
-    let payload = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let claims: Option<Value> = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let claim = claims.and_then(|claims| claims.get("xms_edov").cloned());
-    claim.is_some_and(|claim| claim == Value::Bool(true) || claim == 1 || claim == "1" || claim == "true")
+/// Credentials for HTTP Basic authentication, both parts of which are form-encoded (RFC 6749 section 2.3.1).
+fn basic(client_id: &str, secret: &SecretString) -> String {
+    let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let credentials = format!("{}:{}", encode(client_id), encode(secret.expose_secret()));
+    format!("Basic {}", STANDARD.encode(credentials))
+}
+
+/// Returns a claim that is a text; `None` if it is missing or of another type.
+fn text(claims: &Claims, name: &str) -> Option<String> {
+    claims.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Parses a time, in seconds since the epoch.
+fn timestamp(value: &Value) -> Option<Timestamp> {
+    let seconds = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
+    Timestamp::UNIX_EPOCH.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
+}
+
+/// `true` if the provider states that it has verified the address. Some state it as a text.
+fn is_email_verified(claims: &Claims) -> bool {
+    claims.get("email_verified").is_some_and(|claim| *claim == true || claim == "true")
+}
+
+/// `true` if Microsoft states that the address is in a domain that the user's organization owns.
+fn is_domain_verified(claims: &Claims) -> bool {
+    let claim = claims.get("xms_edov");
+    claim.is_some_and(|claim| *claim == true || *claim == 1 || claim == "1" || claim == "true")
 }
 
 #[async_trait]
@@ -296,7 +305,8 @@ impl IdentityProvider for OidcProvider {
 
     async fn authorization_url(&self, request: &AuthorizationRequest) -> Result<String> {
         let metadata = self.issuer.metadata().await?;
-        let mut url: Url = metadata.authorization_endpoint().url().clone();
+        let endpoint = metadata.endpoints.authorization.as_ref();
+        let mut url: Url = endpoint.cloned().ok_or_else(|| self.unavailable("no authorization endpoint"))?;
         let scope = std::iter::once("openid").chain(self.config.scopes.iter().map(String::as_str));
         let scope = scope.collect::<Vec<_>>().join(" ");
         {
@@ -322,26 +332,28 @@ impl IdentityProvider for OidcProvider {
 
     async fn exchange(&self, exchange: &CodeExchange) -> Result<ExternalIdentity> {
         let metadata = self.issuer.metadata().await?;
-        let requires_issuer = metadata.additional_metadata().authorization_response_iss_parameter_supported;
         match &exchange.issuer {
             Some(response_issuer) if response_issuer != self.issuer.url() => {
                 return Err(not_confirmed().caused_by("the authorization response is from another issuer"));
             }
-            None if requires_issuer => {
+            None if metadata.endpoints.sends_issuer => {
                 return Err(not_confirmed().caused_by("the authorization response does not name its issuer"));
             }
             _ => {}
         }
-        let tokens = self.redeem(&metadata, exchange).await?;
-        let profile = self.profile(&metadata, tokens, &Nonce::new(exchange.nonce.clone())).await?;
-        let verified = profile.email_verified == Some(true);
+        let tokens = self.redeem(&metadata.endpoints, exchange).await?;
+        let profile = self.profile(&metadata, &tokens, &exchange.nonce).await?;
+        let verified = profile.email_verified;
         if profile.email.is_some() && !verified {
             tracing::info!(provider = %self.config.name, "e-mail address of a sign-in ignored; it is not verified");
         }
         Ok(ExternalIdentity {
             subject: profile.subject,
-            verified_email: self.readable("email", profile.email.filter(|_| verified), Email::parse),
-            name: self.readable("name", profile.name, DisplayName::parse),
+            verified_email: profile
+                .email
+                .filter(|_| verified)
+                .and_then(|email| self.valid("email", Email::parse(&email))),
+            name: profile.name.and_then(|name| self.valid("name", DisplayName::parse(&name))),
             auth_time: profile.auth_time,
         })
     }

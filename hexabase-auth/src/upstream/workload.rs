@@ -11,13 +11,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::clock::Clock;
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::id::UserId;
-use openidconnect::core::{CoreIdToken, CoreJsonWebKeySet};
-use openidconnect::{ClientId, DiscoveryError, HttpRequest, IssuerUrl, JsonWebKeySetUrl};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::http::{HttpClient, RequestError};
-use super::remote_issuer::{CLOCK_SKEW_SECONDS, IssuerMetadata, RemoteIssuer};
+use super::http::HttpClient;
+use super::remote_issuer::RemoteIssuer;
+use super::signed_token::TokenUse;
 use crate::issuer::WorkloadIdentities;
 
 /// Maximum length of a workload token, in bytes.
@@ -46,45 +44,13 @@ pub struct WorkloadTrust {
 /// [GitLab](https://docs.gitlab.com/ci/secrets/id_token_authentication/), with the service accounts that their tokens
 /// authenticate. Keys are cached like those of identity providers.
 pub struct TrustedIssuers {
-    trusts: Vec<(WorkloadTrust, RemoteIssuer<PublishedKeySet>)>,
-    clock: Arc<dyn Clock>,
+    trusts: Vec<(WorkloadTrust, RemoteIssuer)>,
 }
 
 impl fmt::Debug for TrustedIssuers {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.trusts.iter().map(|(trust, _)| &trust.name);
         out.debug_tuple("TrustedIssuers").field(&names.collect::<Vec<_>>()).finish()
-    }
-}
-
-/// Metadata of an issuer of workload tokens: its key set.
-#[derive(Debug, Clone)]
-pub(super) struct PublishedKeySet(CoreJsonWebKeySet);
-
-#[derive(Deserialize)]
-struct Discovery {
-    issuer: String,
-    jwks_uri: JsonWebKeySetUrl,
-}
-
-impl IssuerMetadata for PublishedKeySet {
-    async fn fetch(issuer: IssuerUrl, http: &HttpClient) -> Result<Self, DiscoveryError<RequestError>> {
-        let url = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
-        let mut request = HttpRequest::new(Vec::new());
-        *request.uri_mut() =
-            url.parse().map_err(|_| DiscoveryError::Other("the issuer is not a URL".to_owned()))?;
-        let response = http.send(request).await.map_err(DiscoveryError::Request)?;
-        let discovery: Discovery = serde_json::from_slice(response.body())
-            .map_err(|error| DiscoveryError::Other(format!("the discovery document is invalid: {error}")))?;
-        if discovery.issuer != issuer.as_str() {
-            let message = format!("the discovery document names the issuer {}", discovery.issuer);
-            return Err(DiscoveryError::Validation(message));
-        }
-        CoreJsonWebKeySet::fetch_async(&discovery.jwks_uri, http).await.map(Self)
-    }
-
-    fn keys(&self) -> &CoreJsonWebKeySet {
-        &self.0
     }
 }
 
@@ -96,7 +62,7 @@ impl TrustedIssuers {
     /// `Invalid` if a trust requires no claim, which would admit every token of the issuer; if an issuer is not a URL;
     /// or if certificates cannot be parsed.
     pub fn new(trusts: Vec<WorkloadTrust>, clock: Arc<dyn Clock>) -> Result<Self> {
-        let mut all: Vec<(WorkloadTrust, RemoteIssuer<PublishedKeySet>)> = Vec::with_capacity(trusts.len());
+        let mut all: Vec<(WorkloadTrust, RemoteIssuer)> = Vec::with_capacity(trusts.len());
         for trust in trusts {
             let mut check = Check::default();
             let has_claims = trust.claims.values().any(|values| !values.is_empty());
@@ -114,7 +80,7 @@ impl TrustedIssuers {
             };
             all.push((trust, issuer));
         }
-        Ok(Self { trusts: all, clock })
+        Ok(Self { trusts: all })
     }
 }
 
@@ -139,14 +105,7 @@ impl WorkloadIdentities for TrustedIssuers {
         let claims = unverified_claims(token).ok_or_else(untrusted)?;
         let found = self.trusts.iter().find(|(trust, _)| trust.matches(&claims));
         let (trust, issuer) = found.ok_or_else(untrusted)?;
-        let signed: CoreIdToken = token.parse().map_err(|_| untrusted())?;
-        issuer.verify(&signed, &ClientId::new(trust.audience.clone()), None).await?;
-        let now = self.clock.now().as_second();
-        if claims.get("nbf").is_some_and(|not_before| {
-            not_before.as_i64().is_none_or(|not_before| not_before > now + CLOCK_SKEW_SECONDS)
-        }) {
-            return Err(untrusted());
-        }
+        issuer.verify(token, (trust.audience.as_str(), &[]), TokenUse::Workload).await?;
         let subject = claims.get("sub").and_then(Value::as_str);
         tracing::info!(trust = %trust.name, subject, account = %trust.service_account, "workload identity token accepted");
         Ok(trust.service_account)

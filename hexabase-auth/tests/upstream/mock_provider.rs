@@ -260,6 +260,17 @@ async fn an_unknown_key_is_fetched() {
 }
 
 #[tokio::test]
+async fn a_key_that_replaced_another_one_under_its_id_is_fetched() {
+    let mock = MockProvider::new().await;
+    mock.sign_in_with(|_, _| {}).await.unwrap();
+    let replacement = TestKey::new("first");
+    mock.publish_keys(&[&replacement]).await;
+    mock.clock.advance(Duration::from_secs(31));
+    let token = replacement.sign(&json!({ "alg": "ES256", "kid": "first" }), &mock.claims());
+    assert!(mock.sign_in(&token).await.is_ok());
+}
+
+#[tokio::test]
 async fn unknown_key_ids_cause_one_fetch_per_cooldown() {
     let mock = MockProvider::new().await;
     mock.sign_in_with(|_, _| {}).await.unwrap();
