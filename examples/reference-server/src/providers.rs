@@ -49,7 +49,7 @@ pub(crate) struct ProviderOptions {
     /// Domains of the verified addresses that may sign in; empty for all.
     #[serde(deserialize_with = "string_list")]
     allowed_domains: Vec<String>,
-    /// GitHub organizations whose members may sign in; empty for all users.
+    /// GitHub organizations whose members may sign in, by name or as `id:` and the numeric id; empty for all users.
     #[serde(deserialize_with = "string_list")]
     organizations: Vec<String>,
     /// URL of a GitHub Enterprise Server; `None` for github.com.

@@ -25,7 +25,8 @@ pub struct GithubConfig {
     pub client_id: String,
     /// Client secret, assigned by GitHub.
     pub client_secret: SecretString,
-    /// GitHub organizations whose members may sign in; empty for all GitHub users.
+    /// GitHub organizations whose members may sign in, by name or as `id:` and the numeric id; empty for all GitHub
+    /// users. A name can be given up and registered again by another party; an id cannot.
     pub organizations: Vec<String>,
     /// URL of GitHub: `https://github.com`, or a GitHub Enterprise Server.
     pub url: String,
@@ -87,6 +88,7 @@ struct Address {
 
 #[derive(Deserialize)]
 struct Organization {
+    id: u64,
     login: String,
 }
 
@@ -150,8 +152,12 @@ impl GithubProvider {
             return Ok(());
         }
         let memberships: Vec<Organization> = self.get("/user/orgs?per_page=100", token).await?;
-        let is_allowed =
-            |one: &Organization| allowed.iter().any(|name| name.eq_ignore_ascii_case(&one.login));
+        let is_allowed = |one: &Organization| {
+            allowed.iter().any(|entry| match entry.strip_prefix("id:") {
+                Some(id) => id == one.id.to_string(),
+                None => entry.eq_ignore_ascii_case(&one.login),
+            })
+        };
         if memberships.iter().any(is_allowed) {
             return Ok(());
         }

@@ -80,7 +80,7 @@ impl MockGithub {
         let emails =
             move |request: &Request| ResponseTemplate::new(200).set_body_json(addresses(&bearer(request)));
         Mock::given(method("GET")).and(path("/api/user/emails")).respond_with(emails).mount(&server).await;
-        let memberships = ResponseTemplate::new(200).set_body_json(json!([{ "login": "Acme" }]));
+        let memberships = ResponseTemplate::new(200).set_body_json(json!([{ "login": "Acme", "id": 7 }]));
         Mock::given(method("GET")).and(path("/api/user/orgs")).respond_with(memberships).mount(&server).await;
         let config = GithubConfig {
             organizations: organizations.iter().map(|name| (*name).to_owned()).collect(),
@@ -190,6 +190,17 @@ async fn only_members_of_allowed_organizations_can_sign_in() {
     let error = github.provider.exchange(&github.code().await).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert!(error.to_string().contains("only members of other on GitHub"), "{error}");
+}
+
+#[tokio::test]
+async fn an_organization_can_be_identified_by_its_id() {
+    let github = MockGithub::start(verified, &["id:7"]).await;
+    assert!(github.provider.exchange(&github.code().await).await.is_ok());
+    for other in ["id:8", "id:", "7"] {
+        let github = MockGithub::start(verified, &[other]).await;
+        let error = github.provider.exchange(&github.code().await).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Forbidden, "{other}");
+    }
 }
 
 #[tokio::test]
