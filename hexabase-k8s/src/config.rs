@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use hexabase_core::error::Error;
 use hexabase_core::name::KubernetesVersion;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::overrides::Overrides;
@@ -26,11 +27,13 @@ pub struct HostConfig {
     pub image_registry: Option<String>,
     /// Overrides of the rendered vCluster configuration.
     pub overrides: Overrides,
-    /// CIDR of the host's Service addresses. With `None`, vCluster determines it with ten probe Services at its first
-    /// start.
+    /// CIDR of the host's Service addresses, or one per address family, separated by a comma. With `None`, vCluster
+    /// determines it with ten probe Services at its first start. Tenants do not reach these addresses; private ranges
+    /// are closed to them in any case.
     pub service_cidr: Option<String>,
-    /// CIDRs of the host's pods. They are needed to accept external traffic to tenants whose plan allows load
-    /// balancers: without them, pods of other tenants are indistinguishable from external clients.
+    /// CIDRs of the host's pods, to which tenants get no connections. They are needed to accept external traffic to
+    /// tenants whose plan allows load balancers: without them, pods of other tenants are indistinguishable from
+    /// external clients.
     pub pod_ranges: Vec<String>,
     /// Ingress class and domain with which tenants may publish their workloads, in addition to Services of type
     /// LoadBalancer. `None` allows no Ingress.
@@ -243,6 +246,11 @@ impl HostConfig {
         }
     }
 
+    /// Returns the CIDRs of the host's Services, as far as they are configured.
+    pub(crate) fn service_ranges(&self) -> impl Iterator<Item = &str> {
+        self.service_cidr.iter().flat_map(|ranges| ranges.split(','))
+    }
+
     /// Checks that the settings are consistent with each other.
     ///
     /// # Errors
@@ -302,16 +310,14 @@ impl HostConfig {
                 self.image_registry = Some(value.to_owned());
             }
             "service_cidr" => {
-                require(is_cidr(value), "must be a CIDR, as in 10.96.0.0/12")?;
-                self.service_cidr = Some(value.to_owned());
+                let ranges = cidrs(value).ok_or(
+                    "must be a CIDR, or one per address family separated by a comma, as in 10.96.0.0/12",
+                )?;
+                self.service_cidr = Some(ranges.join(","));
             }
             "pod_cidr" => {
-                let ranges: Vec<&str> = value.split(',').map(str::trim).collect();
-                require(
-                    ranges.iter().all(|range| is_cidr(range)),
-                    "must be CIDRs separated by commas, as in 10.244.0.0/16,fd00:10:244::/56",
-                )?;
-                self.pod_ranges = ranges.into_iter().map(str::to_owned).collect();
+                self.pod_ranges = cidrs(value)
+                    .ok_or("must be CIDRs separated by commas, as in 10.244.0.0/16,fd00:10:244::/56")?;
             }
             "tenant_ingress" => self.ingress = Some(value.parse()?),
             "tenant_metadata" => {
@@ -399,14 +405,13 @@ fn is_registry(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(allowed) && !text.contains("//") && !edges
 }
 
-fn is_cidr(text: &str) -> bool {
-    let parts =
-        text.split_once('/').and_then(|(address, bits)| Some((address.parse::<IpAddr>().ok()?, bits)));
-    parts.is_some_and(|(address, bits)| {
-        let max_length = if address.is_ipv4() { 32 } else { 128 };
-        // A prefix length of 0 covers all addresses and is rejected.
-        bits.parse::<u8>().is_ok_and(|bits| (1..=max_length).contains(&bits))
-    })
+/// Parses CIDRs that are separated by commas. A prefix length of 0 covers all addresses and is rejected.
+fn cidrs(text: &str) -> Option<Vec<String>> {
+    let cidr = |text: &str| {
+        let range = text.trim().parse::<IpNet>().ok().filter(|range| range.prefix_len() > 0)?;
+        Some(range.trunc().to_string())
+    };
+    text.split(',').map(cidr).collect()
 }
 
 /// Reference of a container image.

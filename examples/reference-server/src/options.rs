@@ -353,12 +353,13 @@ options! {
     #[arg(long, env = "HEXABASE_VCLUSTER_STORE", value_name = "NAME")]
     vcluster_store: String,
 
-    /// CIDR of Service addresses in the host cluster [default: detected by vCluster].
+    /// CIDR of Service addresses in the host cluster, or one per address family, separated by a comma. Tenants do not
+    /// reach them; private ranges are closed in any case [default: detected by vCluster].
     #[arg(long, env = "HEXABASE_SERVICE_CIDR", value_name = "CIDR")]
     service_cidr: String,
 
-    /// CIDRs of pod addresses in the host cluster, separated by commas. Required to admit external traffic to tenants
-    /// whose plan has load balancers.
+    /// CIDRs of pod addresses in the host cluster, separated by commas. Tenants reach no pods of others there; private
+    /// ranges are closed in any case. Required to admit external traffic to tenants whose plan has load balancers.
     #[arg(long, env = "HEXABASE_POD_CIDR", value_name = "CIDR,…")]
     pod_cidr: String,
 

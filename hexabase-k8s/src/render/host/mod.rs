@@ -6,6 +6,7 @@ mod exposure;
 mod identity;
 mod limits;
 mod network;
+mod ranges;
 mod services;
 
 use hexabase_core::desired::TenantCluster;

@@ -13,16 +13,10 @@ use hexabase_core::id::TypedId as _;
 use hexabase_core::quota::Resource;
 use serde_json::{Value, json};
 
+use super::ranges::{addresses_of_no_pod, public_addresses};
 use super::{CONTROL_PLANE, ETCD, Tenant, etcd};
 use crate::labels;
 use crate::object::{Kind, Object, fields};
-
-/// IPv4 ranges that are not public: private networks, carrier-grade NAT, loopback, and link-local addresses with the
-/// metadata services of clouds.
-const NOT_PUBLIC_V4: [&str; 6] =
-    ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
-/// IPv6 ranges that are not public: loopback, unique local and link-local addresses.
-const NOT_PUBLIC_V6: [&str; 3] = ["::1/128", "fc00::/7", "fe80::/10"];
 
 fn ports(ports: &[(u16, &str)]) -> Value {
     ports.iter().map(|(port, protocol)| json!({ "port": port, "protocol": protocol })).collect()
@@ -101,10 +95,7 @@ fn workloads(tenant: &Tenant<'_>) -> Object {
     let egress = json!([
         { "to": [{ "podSelector": control_plane }], "ports": ports(&API) },
         { "to": [{ "podSelector": dns_server(tenant) }], "ports": ports(&TENANT_DNS) },
-        { "to": [
-            { "ipBlock": { "cidr": "0.0.0.0/0", "except": NOT_PUBLIC_V4 } },
-            { "ipBlock": { "cidr": "::/0", "except": NOT_PUBLIC_V6 } },
-        ] },
+        { "to": public_addresses(tenant.config) },
     ]);
     policy(tenant, &format!("vc-work-{}", tenant.name()), &synced_pods(tenant), &ingress, &egress)
 }
@@ -168,15 +159,8 @@ fn published_policy(tenant: &Tenant<'_>) -> Option<Object> {
         json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": ingress.namespace } } })
     });
     let balanced = tenant.cluster.quota.get(Resource::LoadBalancers).is_some_and(|count| !count.is_zero());
-    let ranges = &tenant.config.pod_ranges;
-    let any_address = ["0.0.0.0/0", "::/0"].map(|all| {
-        let of_family = |range: &&String| range.contains(':') == all.contains(':');
-        let except: Vec<&String> = ranges.iter().filter(of_family).collect();
-        // Pod ranges must be known for the address family: otherwise any address could be a pod of another tenant.
-        (!except.is_empty()).then(|| json!({ "ipBlock": { "cidr": all, "except": except } }))
-    });
-    let from: Vec<Value> =
-        controller.into_iter().chain(any_address.into_iter().flatten().filter(|_| balanced)).collect();
+    let outside = if balanced { addresses_of_no_pod(tenant.config) } else { Vec::new() };
+    let from: Vec<Value> = controller.into_iter().chain(outside).collect();
     let name = format!("vc-published-{}", tenant.name());
     let ingress = json!([{ "from": from }]);
     (!from.is_empty()).then(|| policy(tenant, &name, &synced_pods(tenant), &ingress, &json!([])))

@@ -144,11 +144,60 @@ fn pods_reach_their_api_server_dns_server_and_the_internet() {
 
 #[test]
 fn pods_do_not_reach_private_addresses_or_cloud_metadata_services() {
-    let private = ["169.254.169.254", "10.0.0.1", "192.168.1.1", "100.64.0.1", "fd00:ec2::254", "fe80::1"];
+    let private = [
+        "0.0.0.1",
+        "10.0.0.1",
+        "100.64.0.1",
+        "100.100.100.200",
+        "127.0.0.1",
+        "168.63.129.16",
+        "169.254.169.254",
+        "172.31.255.255",
+        "192.0.0.192",
+        "192.168.1.1",
+        "198.19.0.1",
+        "224.0.0.251",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "2001::1",
+        "2002:a9fe:a9fe::1",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "fe80::1",
+        "ff02::1",
+    ];
     for address in private {
         for pod in [synced_pod("shop", []), synced_pod("ingress-nginx", []), synced_pod("kube-system", [])] {
             assert!(!reaches(&pod, &End::Address(address.parse().unwrap()), 80), "{address}");
         }
+    }
+    for address in ["168.63.129.15", "192.0.1.1", "198.20.0.1", "2001:db8::1", "2620:fe::fe", "2a00::1"] {
+        assert!(reaches(&synced_pod("shop", []), &End::Address(address.parse().unwrap()), 80), "{address}");
+    }
+}
+
+#[test]
+fn pods_do_not_reach_the_pods_and_services_of_a_host_with_public_addresses() {
+    let mut public = host_config();
+    public.set("pod_cidr", "203.0.113.0/25, 2001:db8:1::/48").unwrap();
+    public.set("service_cidr", "203.0.113.128/25,2001:db8:2::/112").unwrap();
+    for (address, is_open) in [
+        ("203.0.113.7", false),
+        ("203.0.113.200", false),
+        ("2001:db8:1::7", false),
+        ("2001:db8:2::7", false),
+        ("203.0.114.7", true),
+        ("2001:db8:3::7", true),
+    ] {
+        let address = End::Address(address.parse().unwrap());
+        assert_eq!(reaches_on(&public, &synced_pod("shop", []), &address, 443), is_open);
+    }
+    for invalid in ["", "10.0.0.0", "10.0.0.0/33", "0.0.0.0/0", "10.0.0.0/8,", "a/8"] {
+        assert!(public.set("service_cidr", invalid).is_err() && public.set("pod_cidr", invalid).is_err());
     }
 }
 
