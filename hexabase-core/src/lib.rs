@@ -79,6 +79,7 @@ pub mod changeset;
 pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod container_limits;
 pub mod desired;
 pub mod ephemeral;
 pub mod error;

@@ -114,6 +114,20 @@ impl Quantity {
         }
     }
 
+    /// Returns the largest multiple of `step` of which `count` fit into this amount; with a count of zero, of which one
+    /// fits. The step must not be zero.
+    #[must_use]
+    pub fn share(self, count: u64, step: Self) -> Self {
+        let steps = self.billionths / u128::from(count.max(1)) / step.billionths.max(1);
+        Self { billionths: steps * step.billionths, style: self.style }
+    }
+
+    /// Returns the number of whole units, rounded down.
+    #[must_use]
+    pub fn whole_units(self) -> u64 {
+        u64::try_from(self.billionths / BILLIONTHS_PER_UNIT).unwrap_or(u64::MAX)
+    }
+
     /// Returns the amount in units as a float, for charts and ratios.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "charts do not show the sixteenth digit")]
@@ -317,6 +331,20 @@ mod tests {
         assert_eq!(Quantity::ZERO.plus(quantity("1Gi")).to_string(), "1Gi");
         assert_eq!(quantity("1").minus(quantity("2")), Quantity::ZERO);
         assert_eq!(quantity("7Ei").plus(quantity("7Ei")).billionths, MAX_BILLIONTHS);
+    }
+
+    #[test]
+    fn a_share_is_rounded_down_to_whole_steps() {
+        for (amount, count, step, expected) in [
+            ("80Gi", 100, "1Mi", "819Mi"),
+            ("2", 20, "1m", "100m"),
+            ("2", 3, "1m", "666m"),
+            ("1Gi", 0, "1Mi", "1Gi"),
+            ("1500Ki", 1, "1Mi", "1Mi"),
+            ("10m", 20, "1m", "0"),
+        ] {
+            assert_eq!(quantity(amount).share(count, quantity(step)).to_string(), expected, "{amount}");
+        }
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 pub mod host;
 mod host_setup;
+mod limit_range;
 pub mod quantities;
 pub mod tenant;
 pub mod vcluster_config;

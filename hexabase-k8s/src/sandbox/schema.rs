@@ -5,6 +5,7 @@ use k8s_openapi::serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::admission::{self, limit_ranges};
 use super::kinds::KindInfo;
 use super::response::{StatusError, StatusResult};
 use super::selector::{is_label_key, is_label_value, is_subdomain};
@@ -111,6 +112,19 @@ pub(super) fn check_metadata(kind: &KindInfo, body: &Value) -> StatusResult<()> 
     Ok(())
 }
 
+/// Rejects requests and limits that contradict each other, once all defaults are set.
+pub(super) fn check_limits(kind: &KindInfo, body: &Value) -> StatusResult<()> {
+    let name = body["metadata"]["name"].as_str().unwrap_or_default();
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "LimitRange") => match limit_ranges::contradiction(body) {
+            Some(rule) => Err(StatusError::invalid(&kind.kind, name, &rule)),
+            None => Ok(()),
+        },
+        ("", "Pod") => admission::check_requests(kind, body),
+        _ => Ok(()),
+    }
+}
+
 /// Rejects changes of immutable fields.
 pub(super) fn check_immutable(kind: &KindInfo, before: &Value, after: &Value) -> StatusResult<()> {
     let name = after["metadata"]["name"].as_str().unwrap_or_default();
@@ -203,8 +217,10 @@ pub(super) fn set_defaults(kind: &KindInfo, body: &mut Value) {
         }
         ("", "Pod") => {
             default(body, "/spec/restartPolicy", "Always".into());
+            admission::default_requests_to_limits(body);
             default(body, "/status", serde_json::json!({ "phase": "Pending" }));
         }
+        ("", "LimitRange") => limit_ranges::complete(body),
         ("", "PersistentVolumeClaim") => {
             default(body, "/spec/volumeMode", "Filesystem".into());
             default(body, "/status", serde_json::json!({ "phase": "Pending" }));

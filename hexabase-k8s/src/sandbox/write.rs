@@ -134,7 +134,9 @@ impl State {
         }
         schema::set_defaults(kind, &mut body);
         self.apply_limit_ranges(kind, &mut body);
+        schema::check_limits(kind, &body)?;
         self.admit_roles(request.user, kind, &body)?;
+        self.admit_to_limit_ranges(kind, &body)?;
         self.check_admission_policy(request, &[&body])?;
         self.admit_to_quota(kind, &body)?;
         if request.is_dry_run() {
@@ -254,6 +256,7 @@ impl State {
         schema::set_defaults(kind, &mut body);
         schema::check_metadata(kind, &body)?;
         schema::check_immutable(kind, before, &body)?;
+        schema::check_limits(kind, &body)?;
         self.admit_roles(request.user, kind, &body)?;
         self.check_admission_policy(request, &[&body, before])?;
         if before["metadata"]["deletionTimestamp"].is_string() {

@@ -139,7 +139,10 @@ pub(crate) async fn every_namespace_has_a_default_service_account(case: &TestCas
 
 pub(crate) async fn a_quota_rejects_objects_beyond_its_limits(case: &TestCase) {
     let quotas: Api<ResourceQuota> = Api::namespaced(case.client.clone(), &case.namespace);
-    let quota = json!({ "metadata": { "name": "q" }, "spec": { "hard": { "count/secrets": "1", "requests.cpu": "1" } } });
+    let hard = json!({
+        "count/secrets": "1", "requests.cpu": "1", "requests.ephemeral-storage": "1Gi", "requests.a.example/gpu": "0",
+    });
+    let quota = json!({ "metadata": { "name": "q" }, "spec": { "hard": hard } });
     quotas.create(&PostParams::default(), &serde_json::from_value(quota).unwrap()).await.unwrap();
     let used_is = |expected: &'static str| {
         let quotas = quotas.clone();
@@ -180,6 +183,11 @@ pub(crate) async fn a_quota_rejects_objects_beyond_its_limits(case: &TestCase) {
     let (code, status) = case.send("POST", &pods, JSON, pod("without-requests", json!({}))).await;
     assert_eq!(code, 403);
     assert!(status["message"].as_str().unwrap().contains("must specify requests.cpu"), "{status}");
+    let with_device = json!({ "requests": { "cpu": "1m" }, "limits": { "a.example/gpu": "1" } });
+    let (code, status) = case.send("POST", &pods, JSON, pod("with-device", with_device)).await;
+    assert_eq!(code, 403);
+    assert!(status["message"].as_str().unwrap().contains("exceeded quota: q"), "{status}");
+    // A quota requires requests only of CPU and memory.
     let (code, _) =
         case.send("POST", &pods, JSON, pod("small", json!({ "requests": { "cpu": "600m" } }))).await;
     assert_eq!(code, 201);

@@ -9,6 +9,7 @@ mod admission_policy;
 mod apply;
 mod lifecycle;
 mod lists;
+mod quotas;
 mod reviews;
 mod writes;
 
@@ -216,6 +217,11 @@ cases! {
         a_quota_rejects_objects_beyond_its_limits,
         a_limit_range_sets_missing_requests_and_limits,
         custom_kinds_are_served_once_defined,
+    ],
+    quotas: [
+        pods_that_fit_the_quota_of_a_project_are_admitted,
+        pods_that_fit_the_plan_are_admitted_on_the_host,
+        contradictory_requests_and_limits_are_rejected,
     ],
     admission_policy: [tenants_cannot_change_managed_objects],
     reviews: [

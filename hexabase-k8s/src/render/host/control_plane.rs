@@ -224,7 +224,7 @@ fn syncer(tenant: &Tenant<'_>) -> Result<Value> {
         ],
         "volumeMounts": mounts,
         "securityContext": security_context(tenant),
-        // No CPU limit: a throttled control plane would be slow for all of its users.
+        // The CPU limit is the maximum of the LimitRange: a throttled control plane would be slow for all of its users.
         "resources": {
             "limits": { "ephemeral-storage": "10Gi", "memory": control_plane.memory_limit.to_string() },
             "requests": {

@@ -31,9 +31,9 @@ pub(super) const MEMORY_REQUEST: &str = "256Mi";
 /// Ephemeral storage request of each member.
 pub(super) const EPHEMERAL_STORAGE_REQUEST: &str = "256Mi";
 
-pub(super) fn objects(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Result<Vec<Object>> {
-    let set = stateful_set(tenant, vcluster_config)?;
-    Ok(services(tenant).into_iter().chain(disruption_budget(tenant, ETCD)).chain([set]).collect())
+/// Returns the objects that the members need before they start.
+pub(super) fn objects(tenant: &Tenant<'_>) -> impl Iterator<Item = Object> {
+    services(tenant).into_iter().chain(disruption_budget(tenant, ETCD))
 }
 
 fn headless(tenant: &Tenant<'_>) -> String {
@@ -63,7 +63,8 @@ fn services(tenant: &Tenant<'_>) -> [Object; 2] {
     ]
 }
 
-fn stateful_set(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Result<Object> {
+/// Returns the StatefulSet of the members.
+pub(super) fn stateful_set(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Result<Object> {
     let mut pod = json!({
         // The etcd does not use the host's API server.
         "automountServiceAccountToken": false,

@@ -1,21 +1,88 @@
 //! ResourceQuota and LimitRange of the tenant on its host.
 
+use hexabase_core::container_limits::ContainerLimits;
 use hexabase_core::quantity::Quantity;
 use hexabase_core::quota::{Quota, Resource};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Tenant, etcd};
 use crate::config::Exposure;
 use crate::object::{Kind, Object};
 use crate::overrides::parse_quantity;
+use crate::render::limit_range::{self, container_key};
 use crate::render::quantities::hard;
 use crate::render::vcluster_config::VclusterConfig;
 
+/// Average number of ports per load balancer. Each takes a node port, which Kubernetes counts as well.
+const NODE_PORTS_PER_LOAD_BALANCER: u32 = 8;
+const ZERO: Quantity = Quantity::ZERO;
+
+pub(super) fn objects(
+    tenant: &Tenant<'_>,
+    vcluster_config: &VclusterConfig,
+    stateful_sets: &[Object],
+) -> Vec<Object> {
+    let name = format!("vc-{}", tenant.name());
+    let coredns = CoreDns::of(vcluster_config);
+    let limits = container_limits(&tenant.cluster.quota, &coredns, stateful_sets);
+    let quota = json!({ "spec": { "hard": hard_limits(tenant, &coredns, &limits) } });
+    let range = limit_range::spec(&limits).map(|spec| json!({ "spec": spec }));
+    let range = range.map(|range| tenant.object(Kind::LIMIT_RANGE, &name, range));
+    [tenant.object(Kind::RESOURCE_QUOTA, &name, quota)].into_iter().chain(range).collect()
+}
+
+/// Returns the requests and limits of containers: those of the plan, and at least those of the control plane, its etcd
+/// and CoreDNS.
+fn container_limits(
+    plan: &Quota,
+    coredns: &CoreDns<'_>,
+    stateful_sets: &[Object],
+) -> Vec<(Resource, ContainerLimits)> {
+    let pods = stateful_sets.iter().map(|set| &set.body["spec"]["template"]["spec"]);
+    let containers = pods.flat_map(|pod| [&pod["containers"], &pod["initContainers"]]);
+    let own: Vec<&Value> = containers
+        .flat_map(|list| list.as_array().into_iter().flatten())
+        .map(|container| &container["resources"])
+        .chain([&coredns.0["resources"]])
+        .collect();
+    let limits_of = |resource: Resource| {
+        let limits = ContainerLimits::of(plan, resource)?;
+        let amounts = own.iter().flat_map(|resources| [&resources["requests"], &resources["limits"]]);
+        let largest = amounts.filter_map(|amounts| parse_quantity(&amounts[container_key(resource)])).max();
+        Some((resource, ContainerLimits { max: limits.max.max(largest.unwrap_or(ZERO)), ..limits }))
+    };
+    ContainerLimits::RESOURCES.into_iter().filter_map(limits_of).collect()
+}
+
+/// Returns the limits of the ResourceQuota: those of the plan, and the overhead of the tenant.
+fn hard_limits(
+    tenant: &Tenant<'_>,
+    coredns: &CoreDns<'_>,
+    limits: &[(Resource, ContainerLimits)],
+) -> Map<String, Value> {
+    let plan = &tenant.cluster.quota;
+    let extra = overhead(tenant, coredns, limits);
+    // The overhead only increases limits of the plan; resources without a limit stay unlimited.
+    let with_overhead = |(resource, amount): (Resource, Quantity)| {
+        (resource, extra.get(resource).map_or(amount, |extra| amount.plus(extra)))
+    };
+    let mut hard = hard(&plan.iter().map(with_overhead).collect());
+    let balancers = plan.get(Resource::LoadBalancers).unwrap_or(ZERO);
+    let of_tenant = times(NODE_PORTS_PER_LOAD_BALANCER, balancers);
+    let own = if tenant.config.exposure == Exposure::LoadBalancer { Quantity::units(1) } else { ZERO };
+    hard.insert("services.loadbalancers".to_owned(), json!(balancers.plus(own).to_string()));
+    hard.insert("services.nodeports".to_owned(), json!(of_tenant.plus(own).to_string()));
+    // Each Ingress refers to a Service, so the limit of Services applies to them, too.
+    if let Some(services) = plan.get(Resource::Services).filter(|_| tenant.config.ingress.is_some()) {
+        hard.insert("count/ingresses.networking.k8s.io".to_owned(), json!(services.to_string()));
+    }
+    hard
+}
+
 /// Returns the overhead of the tenant on top of its workloads: control plane, CoreDNS, and the objects that both
 /// create.
-fn overhead(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Quota {
+fn overhead(tenant: &Tenant<'_>, coredns: &CoreDns<'_>, limits: &[(Resource, ContainerLimits)]) -> Quota {
     let control_plane = &tenant.cluster.control_plane;
-    let coredns = CoreDns::of(vcluster_config);
     let replicas = u32::from(control_plane.replicas);
     let members = if tenant.has_etcd() { replicas } else { 0 };
     let etcd_share = |amount: &str| amount.parse().map_or(ZERO, |one| times(members, one));
@@ -24,18 +91,28 @@ fn overhead(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Quota {
     let sum = |control_plane: Quantity, etcd: Quantity, coredns: Quantity| {
         times(replicas, control_plane).plus(etcd).plus(coredns)
     };
-    // The init container of the control plane requests less than the control plane itself.
+    let coredns_request = |resource| {
+        let default = limits.iter().find(|(limited, _)| *limited == resource);
+        coredns.request(resource, default.map_or(ZERO, |(_, limits)| limits.default_request))
+    };
+    // The init container of the control plane requests no more than the control plane itself.
     Quota::new()
-        .with(Resource::Cpu, sum(control_plane.cpu, etcd_share(etcd::CPU_REQUEST), coredns.request("cpu")))
+        .with(
+            Resource::Cpu,
+            sum(control_plane.cpu, etcd_share(etcd::CPU_REQUEST), coredns_request(Resource::Cpu)),
+        )
         .with(
             Resource::Memory,
-            sum(control_plane.memory, etcd_share(etcd::MEMORY_REQUEST), coredns.request("memory")),
+            sum(control_plane.memory, etcd_share(etcd::MEMORY_REQUEST), coredns_request(Resource::Memory)),
         )
         .with(Resource::Storage, times(replicas, control_plane.storage))
-        // The control plane requests 1Gi of ephemeral storage; CoreDNS gets 1Gi from the LimitRange.
         .with(
             Resource::EphemeralStorage,
-            sum(scratch, etcd_share(etcd::EPHEMERAL_STORAGE_REQUEST), coredns.per_replica(scratch)),
+            sum(
+                scratch,
+                etcd_share(etcd::EPHEMERAL_STORAGE_REQUEST),
+                coredns_request(Resource::EphemeralStorage),
+            ),
         )
         .with(Resource::Pods, sum(one, times(members, one), coredns.per_replica(one)))
         // Two Services of the API server, those of kube-dns and the node, and two of the etcd.
@@ -47,10 +124,6 @@ fn overhead(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Quota {
         .with(Resource::ConfigMaps, Quantity::units(10))
 }
 
-/// Average number of ports per load balancer. Each takes a node port, which Kubernetes counts as well.
-const NODE_PORTS_PER_LOAD_BALANCER: u32 = 8;
-const ZERO: Quantity = Quantity::units(0);
-
 /// CoreDNS of the tenant, as configured.
 struct CoreDns<'a>(&'a Value);
 
@@ -59,9 +132,11 @@ impl<'a> CoreDns<'a> {
         Self(&vcluster_config.values["controlPlane"]["coredns"]["deployment"])
     }
 
-    /// Returns the request of all replicas for a resource.
-    fn request(&self, resource: &str) -> Quantity {
-        parse_quantity(&self.0["resources"]["requests"][resource]).map_or(ZERO, |one| self.per_replica(one))
+    /// Returns the request of all replicas for a resource. Kubernetes sets a missing request to the limit, and without
+    /// both to the default.
+    fn request(&self, resource: Resource, default: Quantity) -> Quantity {
+        let amount = |field: &str| parse_quantity(&self.0["resources"][field][container_key(resource)]);
+        self.per_replica(amount("requests").or_else(|| amount("limits")).unwrap_or(default))
     }
 
     /// Multiplies a quantity by the number of replicas.
@@ -72,33 +147,4 @@ impl<'a> CoreDns<'a> {
 
 fn times(count: u32, one: Quantity) -> Quantity {
     (0..count).fold(ZERO, |sum, _| sum.plus(one))
-}
-
-pub(super) fn objects(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Vec<Object> {
-    let name = format!("vc-{}", tenant.name());
-    let plan = &tenant.cluster.quota;
-    let extra = overhead(tenant, vcluster_config);
-    // The overhead only increases limits of the plan; resources without a limit stay unlimited.
-    let with_overhead = |(resource, amount): (Resource, Quantity)| {
-        (resource, extra.get(resource).map_or(amount, |extra| amount.plus(extra)))
-    };
-    let mut limits = hard(&plan.iter().map(with_overhead).collect());
-    let balancers = plan.get(Resource::LoadBalancers).unwrap_or(ZERO);
-    let of_tenant = times(NODE_PORTS_PER_LOAD_BALANCER, balancers);
-    let own = if tenant.config.exposure == Exposure::LoadBalancer { Quantity::units(1) } else { ZERO };
-    limits.insert("services.loadbalancers".to_owned(), json!(balancers.plus(own).to_string()));
-    limits.insert("services.nodeports".to_owned(), json!(of_tenant.plus(own).to_string()));
-    // Each Ingress refers to a Service, so the limit of Services applies to them, too.
-    if let Some(services) = plan.get(Resource::Services).filter(|_| tenant.config.ingress.is_some()) {
-        limits.insert("count/ingresses.networking.k8s.io".to_owned(), json!(services.to_string()));
-    }
-    let range = json!({ "limits": [{
-        "type": "Container",
-        "default": { "cpu": "1", "ephemeral-storage": "8Gi", "memory": "512Mi" },
-        "defaultRequest": { "cpu": "50m", "ephemeral-storage": "1Gi", "memory": "128Mi" },
-    }] });
-    vec![
-        tenant.object(Kind::RESOURCE_QUOTA, &name, json!({ "spec": { "hard": limits } })),
-        tenant.object(Kind::LIMIT_RANGE, &name, json!({ "spec": range })),
-    ]
 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::config::{Exposure, HostConfig, fill_template};
 use crate::labels;
 use crate::object::{Kind, Object, fields};
+use crate::render::vcluster_config::VclusterConfig;
 
 pub(crate) use identity::{SELF_ROLE_BINDING, possible_syncer_rules};
 
@@ -70,20 +71,27 @@ pub fn host_objects(cluster: &TenantCluster, config: &HostConfig) -> Result<Vec<
     }
     let tenant = Tenant { cluster, config };
     let vcluster_config = super::vcluster_config::render(cluster, config)?;
+    let stateful_sets = stateful_sets(&tenant, &vcluster_config)?;
     let mut objects = vec![tenant.namespace()];
     objects.extend(identity::self_role_binding(&tenant));
     objects.extend(identity::objects(&tenant));
-    objects.extend(limits::objects(&tenant, &vcluster_config));
+    objects.extend(limits::objects(&tenant, &vcluster_config, &stateful_sets));
     objects.extend(network::objects(&tenant));
     objects.extend(control_plane::configuration(&tenant, &vcluster_config));
     objects.extend(services::objects(&tenant));
     objects.extend(exposure::object(&tenant)?);
     objects.extend(control_plane::disruption_budget(&tenant, CONTROL_PLANE));
     if tenant.has_etcd() {
-        objects.extend(etcd::objects(&tenant, &vcluster_config)?);
+        objects.extend(etcd::objects(&tenant));
     }
-    objects.push(control_plane::stateful_set(&tenant, &vcluster_config)?);
+    objects.extend(stateful_sets);
     Ok(objects)
+}
+
+/// Returns the StatefulSets of the control plane and its etcd.
+fn stateful_sets(tenant: &Tenant<'_>, vcluster_config: &VclusterConfig) -> Result<Vec<Object>> {
+    let etcd = tenant.has_etcd().then(|| etcd::stateful_set(tenant, vcluster_config)).transpose()?;
+    Ok(etcd.into_iter().chain([control_plane::stateful_set(tenant, vcluster_config)?]).collect())
 }
 
 /// Label `app` of the pods of control planes.

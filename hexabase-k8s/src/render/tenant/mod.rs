@@ -2,12 +2,15 @@
 
 pub(crate) mod admission_policy;
 
+use hexabase_core::container_limits::ContainerLimits;
 use hexabase_core::desired::{RoleKind, TenantBinding, TenantCluster, TenantProject, TenantRole};
 use hexabase_core::id::TypedId as _;
+use hexabase_core::quota::{Quota, Resource};
 use serde_json::{Map, Value, json};
 
 use crate::labels;
 use crate::object::{Kind, Object};
+use crate::render::limit_range;
 use crate::render::quantities::hard;
 
 /// Name of the ResourceQuota and the LimitRange in each project.
@@ -22,7 +25,7 @@ pub fn tenant_objects(cluster: &TenantCluster) -> Vec<Object> {
     objects.extend(cluster.bindings.iter().map(cluster_binding));
     for project in &cluster.projects {
         objects.push(namespace(project));
-        objects.extend(limits(project));
+        objects.extend(limits(project, &cluster.quota));
         objects.extend(project.roles.iter().map(|role| project_role(project, role)));
         objects.extend(project.bindings.iter().map(|binding| project_binding(project, binding)));
     }
@@ -92,22 +95,19 @@ fn namespace(project: &TenantProject) -> Object {
     Object::new(Kind::NAMESPACE, content)
 }
 
-/// Returns the quota of a project, and defaults for containers without requests or limits, which the quota would
-/// otherwise reject.
-fn limits(project: &TenantProject) -> Vec<Object> {
-    if project.quota.is_empty() {
-        return Vec::new();
-    }
+/// Returns the quota of a project, and the requests and limits of its containers that follow from it.
+fn limits(project: &TenantProject, workspace_quota: &Quota) -> impl Iterator<Item = Object> {
     let object =
         |kind, spec| Object::of(kind, metadata(PROJECT_OBJECT_NAME, Some(project), None), [("spec", spec)]);
-    let range = json!({ "limits": [{
-        "type": "Container",
-        "default": { "memory": "512Mi" },
-        "defaultRequest": { "cpu": "50m", "memory": "128Mi" },
-    }] });
+    let limits = |resource: Resource| {
+        Some((resource, ContainerLimits::of_part(&project.quota, workspace_quota, resource)?))
+    };
+    let limits: Vec<_> = ContainerLimits::RESOURCES.into_iter().filter_map(limits).collect();
     let mut quota = json!({});
     quota["hard"] = Value::Object(hard(&project.quota));
-    vec![object(Kind::RESOURCE_QUOTA, quota), object(Kind::LIMIT_RANGE, range)]
+    let quota = (!project.quota.is_empty()).then(|| object(Kind::RESOURCE_QUOTA, quota));
+    let range = limit_range::spec(&limits).map(|spec| object(Kind::LIMIT_RANGE, spec));
+    quota.into_iter().chain(range)
 }
 
 /// `true` if this is the name of the ResourceQuota that reports the usage of a project.
