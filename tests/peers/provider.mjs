@@ -1,4 +1,4 @@
-// Third-party OpenID Connect provider: node provider.mjs PORT REDIRECT_URI...
+// Third-party OpenID Connect provider: node provider.mjs HOST PORT REDIRECT_URI...
 //
 // The login name is used as the user's verified e-mail address; an address that begins with `unverified` is not verified.
 import { createServer } from 'node:http';
@@ -9,9 +9,9 @@ import { Provider } from 'oidc-provider';
 const algorithm = process.env.HEXABASE_TEST_PEER_SIGNS ?? 'RS256';
 const elliptic = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 
-const [port, ...redirectUris] = process.argv.slice(2);
+const [host, port, ...redirectUris] = process.argv.slice(2);
 
-const provider = new Provider(`http://127.0.0.1:${port}`, {
+const provider = new Provider(`http://${host}:${port}`, {
   ...(algorithm === 'ES256' && { jwks: { keys: [elliptic()] } }),
   clients: [{
     client_id: 'hexabase',
@@ -35,4 +35,4 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   }),
 });
 
-createServer(provider.callback()).listen(Number(port), '127.0.0.1');
+for (const address of new Set([host, '127.0.0.1'])) createServer(provider.callback()).listen(Number(port), address);

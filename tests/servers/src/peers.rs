@@ -77,7 +77,10 @@ pub fn browser() -> PathBuf {
 /// Third-party OpenID Connect provider (`oidc-provider` from npm). It has the client `hexabase` with the secret
 /// [`Self::CLIENT_SECRET`], and uses the login name of a user as their e-mail address.
 #[derive(Debug)]
-pub struct OidcPeer(Server);
+pub struct OidcPeer {
+    server: Server,
+    host: &'static str,
+}
 
 impl OidcPeer {
     /// Secret of the client `hexabase`.
@@ -89,27 +92,37 @@ impl OidcPeer {
     /// If it is not installed; the message says how to install it.
     #[must_use]
     pub fn start(redirect_uris: &[&str]) -> Self {
+        Self::start_on("127.0.0.1", redirect_uris)
+    }
+
+    /// Starts a provider as [`Self::start`] does, on another loopback address. Browsers keep cookies per host, whatever
+    /// the port, so that two providers on one host would overwrite each other's.
+    ///
+    /// # Panics
+    /// If it is not installed; the message says how to install it.
+    #[must_use]
+    pub fn start_on(host: &'static str, redirect_uris: &[&str]) -> Self {
         let (node, script) = peer("provider.mjs");
         let port = free_port();
-        let mut arguments = vec![script.display().to_string(), port.to_string()];
+        let mut arguments = vec![script.display().to_string(), host.to_owned(), port.to_string()];
         arguments.extend(redirect_uris.iter().map(|uri| (*uri).to_owned()));
-        Self(Server::start(node, arguments, (None, directory(None)), port, "KILL"))
+        Self { server: Server::start(node, arguments, (None, directory(None)), port, "KILL"), host }
     }
 
     /// Issuer of the provider.
     #[must_use]
     pub fn issuer(&self) -> String {
-        format!("http://127.0.0.1:{}", self.0.port())
+        format!("http://{}:{}", self.host, self.server.port())
     }
 
     /// Stops the provider.
     pub fn stop(&mut self) {
-        self.0.end("KILL");
+        self.server.end("KILL");
     }
 
     /// Starts the provider again on the same port, without its previous state.
     pub fn resume(&mut self) {
-        self.0.resume();
+        self.server.resume();
     }
 
     /// Signs a user in who consents to all scopes of the client `hexabase`. Returns the cookies of the user's browser.

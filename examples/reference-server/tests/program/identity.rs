@@ -13,38 +13,86 @@ use serde_json::{Value, json};
 
 use crate::process::{Process, fails_with, program};
 
-/// Server as in production, with an upstream OpenID Connect provider.
+/// Settings of a server as in production, with upstream OpenID Connect providers.
+struct ProviderSetup {
+    folder: tempfile::TempDir,
+    address: String,
+    variables: Vec<(String, String)>,
+    _providers: Vec<OidcPeer>,
+}
+
+/// Server as in production, with the upstream OpenID Connect provider `upstream`.
 struct ServerWithProvider {
     server: Process,
-    _provider: OidcPeer,
-    _folder: tempfile::TempDir,
+    settings: ProviderSetup,
 }
 
 fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
+impl ProviderSetup {
+    /// Starts these providers, each on a loopback address, for a server with these variables in addition.
+    fn new(providers: &[(&str, &'static str)], variables: &[(&str, &str)]) -> Self {
+        let address = format!("127.0.0.1:{}", free_port());
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let mut variables: Vec<_> = variables.iter().map(owned).collect();
+        let mut peers = Vec::new();
+        for (name, host) in providers {
+            let callback = format!("http://{address}/auth/callback/{name}");
+            let provider = OidcPeer::start_on(host, &[&callback]);
+            for (key, value) in [
+                ("ISSUER", provider.issuer()),
+                ("CLIENT_ID", "hexabase".to_owned()),
+                ("CLIENT_SECRET", OidcPeer::CLIENT_SECRET.to_owned()),
+            ] {
+                let table = name.to_ascii_uppercase();
+                variables.push((format!("HEXABASE_PROVIDERS__{table}__{key}"), value));
+            }
+            peers.push(provider);
+        }
+        Self { folder: tempfile::tempdir().unwrap(), address, variables, _providers: peers }
+    }
+
+    /// Returns a command with the settings.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program(self.folder.path());
+        command
+            .args(arguments)
+            .env("HEXABASE_LISTEN", &self.address)
+            .env("HEXABASE_PUBLIC_URL", format!("http://{}", self.address))
+            .env("HEXABASE_MASTER_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+            .envs(self.variables.iter().cloned());
+        command
+    }
+
+    async fn serve(&self) -> Process {
+        Process::spawn("serve", self.folder.path(), &mut self.command(&["serve"])).await
+    }
+
+    /// Runs an administration command, and returns its result.
+    fn admin(&self, arguments: &[&str]) -> Value {
+        let output = self.command(&[&["admin", "--json"], arguments].concat()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+}
+
 impl ServerWithProvider {
     async fn start(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let address = format!("127.0.0.1:{}", free_port());
-        let provider = OidcPeer::start(&[&format!("http://{address}/auth/callback/upstream")]);
-        let mut command = program(folder.path());
-        command
-            .args(["serve", "--listen", &address, "--public-url", &format!("http://{address}")])
-            .env("HEXABASE_MASTER_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-            .env("HEXABASE_PROVIDERS__UPSTREAM__ISSUER", provider.issuer())
-            .env("HEXABASE_PROVIDERS__UPSTREAM__CLIENT_ID", "hexabase")
-            .env("HEXABASE_PROVIDERS__UPSTREAM__CLIENT_SECRET", OidcPeer::CLIENT_SECRET)
-            .envs(variables.iter().copied());
-        let server = Process::spawn("serve", folder.path(), &mut command).await;
-        Self { server, _provider: provider, _folder: folder }
+        let settings = ProviderSetup::new(&[("upstream", "127.0.0.1")], variables);
+        Self { server: settings.serve().await, settings }
     }
 }
 
 /// Runs a third-party client with a browser, and returns the steps that it reports.
 async fn run_client(settings: &Value) -> Vec<Value> {
-    let (node, script) = peer("client.mjs");
+    run_browser("client.mjs", settings).await
+}
+
+/// Runs a script that drives a browser, and returns the steps that it reports.
+async fn run_browser(script: &str, settings: &Value) -> Vec<Value> {
+    let (node, script) = peer(script);
     let mut command = tokio::process::Command::new(node);
     command.arg(script).arg(settings.to_string()).stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.unwrap();
@@ -138,6 +186,14 @@ impl Machine {
     fn saved_login(&self) -> Value {
         let all: Value = serde_json::from_str(&std::fs::read_to_string(self.logins_file()).unwrap()).unwrap();
         all[&self.server].clone()
+    }
+
+    /// Replaces the saved access token; its expiry stays.
+    fn replace_token(&self, token: &str) {
+        let mut all: Value =
+            serde_json::from_str(&std::fs::read_to_string(self.logins_file()).unwrap()).unwrap();
+        all[&self.server]["access_token"] = json!(token);
+        std::fs::write(self.logins_file(), all.to_string()).unwrap();
     }
 
     /// Marks the saved access token as expired.
@@ -252,6 +308,52 @@ async fn command_line_login_gives_kubectl_its_tokens() {
     assert_eq!(machine.run(&["logout"]), format!("signed out of {}\n", machine.server));
     assert_eq!(client.status("/auth/me").await, 401);
     assert_eq!(machine.saved_login(), Value::Null);
+}
+
+#[tokio::test]
+async fn a_token_that_is_rejected_before_it_expires_is_refreshed() {
+    let ServerWithProvider { server, settings } = ServerWithProvider::start(&[]).await;
+    let machine = Machine::new(&server);
+    machine.sign_in("ann@example.com", &[], "go back to your terminal").await;
+    let saved_token = || machine.saved_login()["access_token"].as_str().unwrap().to_owned();
+    let ann = server.client().with_token(&saved_token());
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let workspace = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+    let ws = workspace["id"].as_str().unwrap();
+    while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let credential = ["credential", "--server", &machine.server, "--workspace", ws];
+    machine.run(&credential);
+
+    // The key that signed the saved token is retired.
+    server.stop();
+    let keys = settings.admin(&["keys", "list"]);
+    settings.admin(&["keys", "rotate"]);
+    for key in keys.as_array().unwrap() {
+        settings.admin(&["keys", "retire", key["kid"].as_str().unwrap()]);
+    }
+    let server = settings.serve().await;
+    let retired = saved_token();
+    assert_eq!(server.client().with_token(&retired).status("/auth/me").await, 401);
+    machine.run(&credential);
+    assert_ne!(saved_token(), retired, "the token is refreshed");
+
+    // The command kubeconfig does the same.
+    machine.replace_token(&retired);
+    let kubeconfig = machine.run(&["kubeconfig", "--workspace", "shop", "--stdout"]);
+    assert!(kubeconfig.contains(ws), "{kubeconfig}");
+    assert_ne!(saved_token(), retired, "the token is refreshed");
+
+    // A session that was ended elsewhere cannot be refreshed.
+    let ann = server.client().with_token(&saved_token());
+    let sessions = ann.get("/auth/sessions").await;
+    let current = sessions["items"].as_array().unwrap().iter().find(|one| one["current"] == true).unwrap();
+    assert_eq!(ann.delete(&format!("/auth/sessions/{}", current["id"].as_str().unwrap())).await, 204);
+    let error = fails_with(&mut machine.command(&credential), "your session has ended");
+    assert!(error.contains(&format!("run hexabase login --server {}", machine.server)), "{error}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::saved_logins::SavedLogins;
-use super::{Server, ServerArgs};
+use super::{ErrorResponse, Server, ServerArgs};
 use crate::command::print_line;
 
 /// Time before its expiry at which a token is reported as expired, so that it does not expire in transit.
@@ -29,8 +29,25 @@ pub(crate) struct Credential {
     workspace: WorkspaceId,
 }
 
-/// Subject token of a token exchange, and its type (RFC 8693, section 3).
-struct SubjectToken(String, &'static str);
+/// Subject token of a token exchange.
+struct SubjectToken {
+    token: String,
+    /// Type of the token (RFC 8693, section 3).
+    kind: &'static str,
+    /// `true` for the token of a saved login, which can be refreshed.
+    is_of_login: bool,
+}
+
+impl SubjectToken {
+    /// Returns a token that cannot be refreshed.
+    const fn fixed(token: String, kind: &'static str) -> Self {
+        Self { token, kind, is_of_login: false }
+    }
+
+    const fn of_login(token: String) -> Self {
+        Self { token, kind: ACCESS_TOKEN_TYPE, is_of_login: true }
+    }
+}
 
 /// Response of GitHub Actions to a job that requests a token.
 #[derive(Deserialize)]
@@ -51,7 +68,14 @@ impl Credential {
         let logins = SavedLogins::read()?;
         let server = self.server.connect(&logins)?;
         let subject = subject_token(&server, &logins).await?;
-        let (token, expires_at) = self.exchange(&server, &subject).await?;
+        let issued = match self.exchange(&server, &subject).await? {
+            Err(error) if subject.is_of_login && error.is_invalid_request() => {
+                let token = SavedLogins::replace_rejected(&server, &subject.token).await?;
+                self.exchange(&server, &SubjectToken::of_login(token)).await?
+            }
+            result => result,
+        };
+        let (token, expires_at) = issued.map_err(|error| error.into_error("issued no token"))?;
         let credential = json!({
             "apiVersion": "client.authentication.k8s.io/v1",
             "kind": "ExecCredential",
@@ -64,21 +88,23 @@ impl Credential {
     async fn exchange(
         &self,
         server: &Server,
-        SubjectToken(token, kind): &SubjectToken,
-    ) -> Result<(String, Timestamp)> {
+        subject: &SubjectToken,
+    ) -> Result<std::result::Result<(String, Timestamp), ErrorResponse>> {
         let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-            ("subject_token", token),
-            ("subject_token_type", kind),
+            ("subject_token", &subject.token),
+            ("subject_token_type", subject.kind),
             ("audience", &self.workspace.to_string()),
         ];
-        let response = server.post_form(&format!("{}/oauth2/token", server.url), &form).await?;
-        let text = response.map_err(|error| error.into_error("issued no token"))?;
+        let text = match server.post_form(&format!("{}/oauth2/token", server.url), &form).await? {
+            Ok(text) => text,
+            Err(error) => return Ok(Err(error)),
+        };
         let ExchangeResponse { access_token, expires_in } = server.parse(&text)?;
         let lifetime = SignedDuration::from_secs(expires_in) - EXPIRY_MARGIN;
         let out_of_range =
             |error: jiff::Error| Error::unavailable("the token's lifetime is out of range").caused_by(error);
-        Ok((access_token, SystemClock.now().checked_add(lifetime).map_err(out_of_range)?))
+        Ok(Ok((access_token, SystemClock.now().checked_add(lifetime).map_err(out_of_range)?)))
     }
 }
 
@@ -88,16 +114,17 @@ const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
 async fn subject_token(server: &Server, logins: &SavedLogins) -> Result<SubjectToken> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(token) = variable("HEXABASE_TOKEN") {
-        return Ok(SubjectToken(token, ACCESS_TOKEN_TYPE));
+        return Ok(SubjectToken::fixed(token, ACCESS_TOKEN_TYPE));
     }
     if let Some(token) = variable("HEXABASE_ID_TOKEN") {
-        return Ok(SubjectToken(token, ID_TOKEN_TYPE));
+        return Ok(SubjectToken::fixed(token, ID_TOKEN_TYPE));
     }
     let job = (variable("ACTIONS_ID_TOKEN_REQUEST_URL"), variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
     if let (Some(url), Some(token)) = job {
-        return Ok(SubjectToken(request_job_token(server, &url, &token).await?, ID_TOKEN_TYPE));
+        let token = request_job_token(server, &url, &token).await?;
+        return Ok(SubjectToken::fixed(token, ID_TOKEN_TYPE));
     }
-    Ok(SubjectToken(logins.access_token(server).await?, ACCESS_TOKEN_TYPE))
+    Ok(SubjectToken::of_login(logins.access_token(server).await?))
 }
 
 /// Requests the token of a GitHub Actions job, with the server as audience

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -77,8 +77,15 @@ impl Kubeconfig {
     pub(crate) async fn execute(&self) -> Result<()> {
         let logins = SavedLogins::read()?;
         let server = self.server.connect(&logins)?;
-        let bearer = logins.access_token(&server).await?;
-        let (organization, workspace) = self.find_workspace(&server, &bearer).await?;
+        let mut bearer = logins.access_token(&server).await?;
+        let found = match self.find_workspace(&server, &bearer).await {
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+                bearer = SavedLogins::replace_rejected(&server, &bearer).await?;
+                self.find_workspace(&server, &bearer).await
+            }
+            result => result,
+        };
+        let (organization, workspace) = found?;
         let auth = self.auth.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         let path = format!(
             "{}/api/v1/organizations/{}/workspaces/{}/kubeconfig?auth={auth}",

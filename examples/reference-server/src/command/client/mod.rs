@@ -77,6 +77,11 @@ struct ErrorResponse {
 }
 
 impl ErrorResponse {
+    /// `true` for the OAuth error `invalid_request`, the response to an invalid subject token (RFC 8693, section 2.2.2).
+    fn is_invalid_request(&self) -> bool {
+        self.body.error.as_deref() == Some("invalid_request")
+    }
+
     /// Returns the error, with a description of the failed operation such as "issued no token".
     fn into_error(self, failure: &str) -> Error {
         let ErrorBody { title, detail, error, error_description } = self.body;

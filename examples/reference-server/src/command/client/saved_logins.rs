@@ -27,6 +27,13 @@ pub(super) struct SavedLogin {
     pub(super) certificate_authority_data: Option<String>,
 }
 
+impl SavedLogin {
+    /// `true` if the access token does not expire soon.
+    fn is_fresh(&self) -> bool {
+        self.expires_at.duration_since(SystemClock.now()) > MIN_TOKEN_LIFETIME
+    }
+}
+
 /// Successful response of the token endpoint.
 #[derive(Deserialize)]
 pub(super) struct TokenResponse {
@@ -108,11 +115,23 @@ impl SavedLogins {
     /// Returns an access token for the API of a server. Refreshes the saved one if it expires soon; concurrent
     /// processes wait for one refresh and share its result.
     pub(super) async fn access_token(&self, server: &Server) -> Result<String> {
-        let is_fresh =
-            |login: &&SavedLogin| login.expires_at.duration_since(SystemClock.now()) > MIN_TOKEN_LIFETIME;
-        if let Some(login) = self.servers.get(&server.url).filter(is_fresh) {
-            return Ok(login.access_token.clone());
+        match self.servers.get(&server.url).filter(|login| login.is_fresh()) {
+            Some(login) => Ok(login.access_token.clone()),
+            None => Self::refreshed_token(server, SavedLogin::is_fresh).await,
         }
+    }
+
+    /// Returns an access token in place of one that the server rejected. A token can become invalid before it expires:
+    /// its signing key was retired, its session was ended elsewhere, or the clock of this machine is wrong.
+    pub(super) async fn replace_rejected(server: &Server, rejected: &str) -> Result<String> {
+        Self::refreshed_token(server, |login| login.is_fresh() && login.access_token != rejected).await
+    }
+
+    /// Returns the saved access token if it is usable, perhaps since another process refreshed it, or else refreshes it.
+    async fn refreshed_token(
+        server: &Server,
+        is_usable: impl Fn(&SavedLogin) -> bool + Send,
+    ) -> Result<String> {
         let (_lock, mut logins) = Self::read_locked()?;
         let signed_out = |reason: &str| {
             Error::unauthenticated(format!("{reason}; run hexabase login --server {}", server.url))
@@ -121,7 +140,7 @@ impl SavedLogins {
             .servers
             .get(&server.url)
             .ok_or_else(|| signed_out("you are not signed in to this server"))?;
-        if is_fresh(&login) {
+        if is_usable(login) {
             return Ok(login.access_token.clone());
         }
         let form = [
