@@ -1,5 +1,5 @@
 //! Oddities of OpenID Connect providers: a table of deviations from the most usual responses, each of which is accepted
-//! or refused as the standards say. Only what is verified or used has to be valid.
+//! or rejected as the standards say. Only what is verified or used has to be valid.
 
 use std::sync::Arc;
 
@@ -133,10 +133,10 @@ enum Verdict {
     /// The user is signed in, and the address does not count.
     WithoutAddress,
     /// The sign-in fails, and the cause contains this text.
-    Refused(&'static str),
+    Rejected(&'static str),
 }
 
-use Verdict::{Accepted, Refused, WithoutAddress};
+use Verdict::{Accepted, Rejected, WithoutAddress};
 
 /// Deviation, the reason for its verdict, the verdict, and the change of the responses.
 type Row = (&'static str, &'static str, Verdict, fn(&mut Responses));
@@ -172,7 +172,7 @@ const DISCOVERY_DOCUMENTS: &[Row] = &[
     (
         "another issuer",
         "it must be identical to the configured one (Discovery 4.3)",
-        Refused("does not respond"),
+        Rejected("does not respond"),
         |r| {
             r.discovery["issuer"] = json!("https://evil.example");
         },
@@ -180,7 +180,7 @@ const DISCOVERY_DOCUMENTS: &[Row] = &[
     (
         "a template as issuer (Microsoft Entra, common)",
         "it must be identical (Discovery 4.3)",
-        Refused("does not respond"),
+        Rejected("does not respond"),
         |r| {
             r.discovery["issuer"] = json!("https://login.microsoftonline.com/{tenantid}/v2.0");
         },
@@ -188,15 +188,15 @@ const DISCOVERY_DOCUMENTS: &[Row] = &[
     (
         "an issuer with a final slash more",
         "it must be identical (Discovery 4.3)",
-        Refused("does not respond"),
+        Rejected("does not respond"),
         |r| {
             r.discovery["issuer"] = json!(format!("{}/", r.url));
         },
     ),
-    ("no key set", "jwks_uri is required and used (Discovery 3)", Refused("does not respond"), |r| {
+    ("no key set", "jwks_uri is required and used (Discovery 3)", Rejected("does not respond"), |r| {
         r.discovery.as_object_mut().unwrap().remove("jwks_uri");
     }),
-    ("no token endpoint", "the code flow requires it (Discovery 3)", Refused("token endpoint"), |r| {
+    ("no token endpoint", "the code flow requires it (Discovery 3)", Rejected("token endpoint"), |r| {
         r.discovery["token_endpoint"] = Value::Null;
     }),
 ];
@@ -265,7 +265,7 @@ const KEY_SETS: &[Row] = &[
     (
         "a token without a key id, and several keys",
         "Core 10.1 requires the id",
-        Refused("several keys"),
+        Rejected("several keys"),
         |r| {
             r.header.as_object_mut().unwrap().remove("kid");
             r.add_key(TestKey::new("second").public());
@@ -274,7 +274,7 @@ const KEY_SETS: &[Row] = &[
     (
         "a key for encryption only",
         "its use does not allow signatures (RFC 7517 4.2)",
-        Refused("no published key"),
+        Rejected("no published key"),
         |r| {
             r.keys["keys"][0]["use"] = json!("enc");
         },
@@ -282,7 +282,7 @@ const KEY_SETS: &[Row] = &[
     (
         "a key that may not verify",
         "its operations do not allow it (RFC 7517 4.3)",
-        Refused("no published key"),
+        Rejected("no published key"),
         |r| {
             r.keys["keys"][0]["key_ops"] = json!(["sign"]);
         },
@@ -290,12 +290,12 @@ const KEY_SETS: &[Row] = &[
     (
         "a key of another algorithm",
         "alg restricts the key (RFC 7517 4.4)",
-        Refused("no published key"),
+        Rejected("no published key"),
         |r| {
             r.keys["keys"][0]["alg"] = json!("ES384");
         },
     ),
-    ("a set without keys", "the member keys is required (RFC 7517 5)", Refused("does not respond"), |r| {
+    ("a set without keys", "the member keys is required (RFC 7517 5)", Rejected("does not respond"), |r| {
         r.keys = json!({});
     }),
 ];
@@ -333,12 +333,17 @@ const TOKEN_RESPONSES: &[Row] = &[
     ("a charset in the media type", "the content is JSON", Accepted, |r| {
         r.token_media_type = "application/json;charset=UTF-8";
     }),
-    ("no ID token", "it is required (Core 3.1.3.3)", Refused("no ID token"), |r| {
+    ("no ID token", "it is required (Core 3.1.3.3)", Rejected("no ID token"), |r| {
         r.token["id_token"] = Value::Null
     }),
-    ("an error with status 200", "an error is not a success (RFC 6749 5.2)", Refused("invalid_grant"), |r| {
-        r.token["error"] = json!("invalid_grant");
-    }),
+    (
+        "an error with status 200",
+        "an error is not a success (RFC 6749 5.2)",
+        Rejected("invalid_grant"),
+        |r| {
+            r.token["error"] = json!("invalid_grant");
+        },
+    ),
 ];
 
 const ID_TOKENS: &[Row] = &[
@@ -397,29 +402,29 @@ const ID_TOKENS: &[Row] = &[
     ("auth_time that is no time", "an optional claim that is not valid is ignored", Accepted, |r| {
         r.claims["auth_time"] = json!("yesterday");
     }),
-    ("an additional audience", "it is not trusted (Core 3.1.3.7)", Refused("audience"), |r| {
+    ("an additional audience", "it is not trusted (Core 3.1.3.7)", Rejected("audience"), |r| {
         r.claims["aud"] = json!(["hexabase", "project"]);
     }),
     (
         "another audience than the trusted ones",
         "it is not trusted (Core 3.1.3.7)",
-        Refused("audience"),
+        Rejected("audience"),
         |r| {
             r.claims["aud"] = json!(["hexabase", "other"]);
             r.trusted_audiences = vec!["project".to_owned()];
         },
     ),
-    ("only trusted audiences", "aud must contain the client (Core 3.1.3.7)", Refused("audience"), |r| {
+    ("only trusted audiences", "aud must contain the client (Core 3.1.3.7)", Rejected("audience"), |r| {
         r.claims["aud"] = json!(["project"]);
         r.trusted_audiences = vec!["project".to_owned()];
     }),
-    ("an audience that is no text", "aud has texts (Core 2)", Refused("audience"), |r| {
+    ("an audience that is no text", "aud has texts (Core 2)", Rejected("audience"), |r| {
         r.claims["aud"] = json!(["hexabase", 7]);
     }),
     (
         "another authorized party",
         "azp must be this client (Core 3.1.3.7)",
-        Refused("authorized party"),
+        Rejected("authorized party"),
         |r| {
             r.claims["azp"] = json!("other");
         },
@@ -427,43 +432,43 @@ const ID_TOKENS: &[Row] = &[
     (
         "an issuer without its scheme (Google, formerly)",
         "iss must match exactly (Core 3.1.3.7)",
-        Refused("issuer"),
+        Rejected("issuer"),
         |r| {
             r.claims["iss"] = json!(r.url.trim_start_matches("http://"));
         },
     ),
-    ("a numeric subject", "sub is a text (Core 2)", Refused("subject"), |r| r.claims["sub"] = json!(1)),
-    ("an empty subject", "sub identifies the user (Core 2)", Refused("subject"), |r| {
+    ("a numeric subject", "sub is a text (Core 2)", Rejected("subject"), |r| r.claims["sub"] = json!(1)),
+    ("an empty subject", "sub identifies the user (Core 2)", Rejected("subject"), |r| {
         r.claims["sub"] = json!("")
     }),
-    ("a subject of 256 characters", "sub has 255 at most (Core 2)", Refused("subject"), |r| {
+    ("a subject of 256 characters", "sub has 255 at most (Core 2)", Rejected("subject"), |r| {
         r.claims["sub"] = json!("1".repeat(256));
     }),
-    ("exp as text", "it is required, and a number (Core 2, RFC 7519 2)", Refused("expiry"), |r| {
+    ("exp as text", "it is required, and a number (Core 2, RFC 7519 2)", Rejected("expiry"), |r| {
         r.claims["exp"] = json!((r.now + 300).to_string());
     }),
-    ("no iat", "it is required (Core 2)", Refused("time of issue"), |r| {
+    ("no iat", "it is required (Core 2)", Rejected("time of issue"), |r| {
         r.claims.as_object_mut().unwrap().remove("iat");
     }),
-    ("nbf in the future", "the token is not valid before (RFC 7519 4.1.5)", Refused("not valid yet"), |r| {
+    ("nbf in the future", "the token is not valid before (RFC 7519 4.1.5)", Rejected("not valid yet"), |r| {
         r.claims["nbf"] = json!(r.now + 61);
     }),
-    ("a nonce that is no text", "it must be the one that was sent (Core 3.1.3.7)", Refused("nonce"), |r| {
+    ("a nonce that is no text", "it must be the one that was sent (Core 3.1.3.7)", Rejected("nonce"), |r| {
         r.claims["nonce"] = json!(["nonce"]);
     }),
-    ("a critical extension", "it is not understood (RFC 7515 4.1.11)", Refused("critical"), |r| {
+    ("a critical extension", "it is not understood (RFC 7515 4.1.11)", Rejected("critical"), |r| {
         r.header["crit"] = json!(["b64"]);
         r.header["b64"] = json!(false);
     }),
     (
         "an algorithm in lower case",
         "it is case sensitive (RFC 7515 4.1.1)",
-        Refused("no published key"),
+        Rejected("no published key"),
         |r| {
             r.header["alg"] = json!("es256");
         },
     ),
-    ("a numeric key id", "kid is a text (RFC 7515 4.1.4)", Refused("signed JWT"), |r| {
+    ("a numeric key id", "kid is a text (RFC 7515 4.1.4)", Rejected("signed JWT"), |r| {
         r.header["kid"] = json!(1)
     }),
 ];
@@ -492,7 +497,7 @@ const USERINFO_RESPONSES: &[Row] = &[
     (
         "a response that another key signed",
         "the signature is verified (Core 5.3.4)",
-        Refused("signature"),
+        Rejected("signature"),
         |r| {
             r.use_userinfo();
             r.userinfo = json!(TestKey::new("first").sign(&r.header, &r.userinfo));
@@ -501,18 +506,18 @@ const USERINFO_RESPONSES: &[Row] = &[
     (
         "a signed response for another client",
         "aud is this client (Core 5.3.2)",
-        Refused("another client"),
+        Rejected("another client"),
         |r| {
             r.use_userinfo();
             r.userinfo["aud"] = json!("other");
             r.userinfo = json!(r.key.sign(&r.header, &r.userinfo));
         },
     ),
-    ("another subject", "it must be that of the ID token (Core 5.3.2)", Refused("subject"), |r| {
+    ("another subject", "it must be that of the ID token (Core 5.3.2)", Rejected("subject"), |r| {
         r.use_userinfo();
         r.userinfo["sub"] = json!("2");
     }),
-    ("no subject", "it is required (Core 5.3.2)", Refused("subject"), |r| {
+    ("no subject", "it is required (Core 5.3.2)", Rejected("subject"), |r| {
         r.use_userinfo();
         r.userinfo.as_object_mut().unwrap().remove("sub");
     }),
@@ -529,7 +534,7 @@ async fn check(rows: &[Row]) {
         let is_expected = match (&result, verdict) {
             (Ok(identity), Accepted) => identity.verified_email.is_some(),
             (Ok(identity), WithoutAddress) => identity.verified_email.is_none(),
-            (Err(error), Refused(cause)) => error.contains(cause),
+            (Err(error), Rejected(cause)) => error.contains(cause),
             _ => false,
         };
         if !is_expected {
