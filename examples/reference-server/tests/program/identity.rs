@@ -357,6 +357,38 @@ async fn a_token_that_is_rejected_before_it_expires_is_refreshed() {
 }
 
 #[tokio::test]
+async fn concurrent_sign_ins_of_one_browser_all_succeed() {
+    let ports = [free_port(), free_port()];
+    let callbacks = ports.map(|port| format!("http://127.0.0.1:{port}/callback"));
+    // Browsers share cookies between the ports of a host, so that each provider has a host of its own.
+    let settings = ProviderSetup::new(
+        &[("one", "127.0.0.2"), ("two", "127.0.0.3")],
+        &[
+            ("HEXABASE_CLIENTS__GRAFANA__SECRET", "the secret of grafana"),
+            ("HEXABASE_CLIENTS__GRAFANA__REDIRECT_URIS", &callbacks[0]),
+            ("HEXABASE_CLIENTS__ARGO__SECRET", "the secret of argo"),
+            ("HEXABASE_CLIENTS__ARGO__REDIRECT_URIS", &callbacks[1]),
+        ],
+    );
+    let server = settings.serve().await;
+    let steps = run_browser(
+        "concurrent.mjs",
+        &json!({
+            "server": server.url,
+            "providers": ["one", "two"],
+            "clients": [
+                { "id": "grafana", "secret": "the secret of grafana", "port": ports[0] },
+                { "id": "argo", "secret": "the secret of argo", "port": ports[1] },
+            ],
+            "person": "ann@example.com",
+            "chromium": browser(),
+        }),
+    )
+    .await;
+    assert_eq!(step_names(&steps), ["ten tabs", "two applications", "callback in another browser"]);
+}
+
+#[tokio::test]
 async fn workspace_is_a_built_in_client_whose_tokens_its_cluster_accepts() {
     let setup = ServerWithProvider::start(&[]).await;
     let machine = Machine::new(&setup.server);

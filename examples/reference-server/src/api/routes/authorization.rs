@@ -70,16 +70,25 @@ async fn display_name(app: &App, browser: &CookiePrincipal) -> Result<String, Er
     Ok(user.email.map_or_else(|| user.name.to_string(), |email| email.to_string()))
 }
 
-/// Returns the user who submitted a form, if it carries the CSRF token of a page of this server.
+/// Sender of a form in a signed-in browser.
+enum FormSender<'a> {
+    /// A page of this server for the current session of the browser.
+    Page(&'a CookiePrincipal),
+    /// A page for an earlier session, since the user has signed in again in another tab, or another site. The decision
+    /// does not count, and the user is asked again.
+    Unknown(&'a CookiePrincipal),
+}
+
+/// Returns the sender of a form, by the CSRF token of its page.
 fn form_sender<'a>(
     browser: &'a Option<CookiePrincipal>,
     form: &Parameters,
-) -> Result<&'a CookiePrincipal, ErrorPage> {
+) -> Result<FormSender<'a>, ErrorPage> {
     let browser = browser.as_ref().ok_or_else(|| Error::unauthenticated("sign in first"))?;
-    match browser.matches_csrf_token(form.get("csrf").unwrap_or_default()) {
-        true => Ok(browser),
-        false => Err(ApiError::csrf().into()),
-    }
+    Ok(match browser.matches_csrf_token(form.get("csrf").unwrap_or_default()) {
+        true => FormSender::Page(browser),
+        false => FormSender::Unknown(browser),
+    })
 }
 
 /// Request an authorization code
@@ -127,10 +136,10 @@ async fn authorize_by_form(
     Form(form): Form,
 ) -> PageResult {
     let outcome = match (form.get("continue"), form.get("decision")) {
-        (Some(handle), Some(decision)) => {
-            let sender = form_sender(&browser, &form)?;
-            app.auth.submit_consent(handle, decision == "allow", sender).await?
-        }
+        (Some(handle), Some(decision)) => match form_sender(&browser, &form)? {
+            FormSender::Page(sender) => app.auth.submit_consent(handle, decision == "allow", sender).await?,
+            FormSender::Unknown(browser) => app.auth.resume_authorization(handle, Some(browser)).await?,
+        },
         _ => app.auth.authorize(&form, browser.as_ref()).await?,
     };
     page_response(&app, browser.as_ref(), outcome).await
@@ -154,10 +163,17 @@ async fn device(State(app): State<App>, Browser(browser): Browser, RawQuery(quer
         let return_to = format!("/oauth2/device{}", entered.unwrap_or_default());
         return Ok(sign_in(&app, &SignInRequired { return_to, login_hint: None, reauthenticate: false }));
     };
-    let Some(code) = parameters.get("user_code") else { return Ok(pages::ask_user_code(false)) };
-    match app.auth.device_request(code, &browser).await {
+    match parameters.get("user_code") {
+        Some(code) => ask_device(&app, code, &browser).await,
+        None => Ok(pages::ask_user_code(false)),
+    }
+}
+
+/// Returns the consent page for the device with this code.
+async fn ask_device(app: &App, code: &str, browser: &CookiePrincipal) -> PageResult {
+    match app.auth.device_request(code, browser).await {
         Ok(request) => {
-            Ok(pages::ask_device(&request, &display_name(&app, &browser).await?, &browser.csrf_token))
+            Ok(pages::ask_device(&request, &display_name(app, browser).await?, &browser.csrf_token))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(pages::ask_user_code(true)),
         Err(error) => Err(error.into()),
@@ -174,9 +190,13 @@ fn sanitize_code(entered: &str) -> String {
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, content_type = "text/html", body = String, description = "The decision is recorded."), Problems))]
 async fn decide_device(State(app): State<App>, Browser(browser): Browser, Form(form): Form) -> PageResult {
-    let sender = form_sender(&browser, &form)?;
+    let code = form.get("user_code").unwrap_or_default();
+    let sender = match form_sender(&browser, &form)? {
+        FormSender::Page(sender) => sender,
+        FormSender::Unknown(browser) => return ask_device(&app, code, browser).await,
+    };
     let allowed = form.get("decision") == Some("allow");
-    match app.auth.submit_device_consent(form.get("user_code").unwrap_or_default(), allowed, sender).await {
+    match app.auth.submit_device_consent(code, allowed, sender).await {
         Ok(()) => Ok(pages::device_done(allowed)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(pages::ask_user_code(true)),
         Err(error) => Err(error.into()),
@@ -237,8 +257,12 @@ async fn logout_by_form(
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response());
     }
     if browser.is_some() {
-        let session = &form_sender(&browser, &form)?.session;
-        app.auth.revoke(session.user_id, session.id, &origin).await?;
+        match form_sender(&browser, &form)? {
+            FormSender::Page(sender) => {
+                app.auth.revoke(sender.session.user_id, sender.session.id, &origin).await?;
+            }
+            FormSender::Unknown(_) => return Err(ApiError::csrf().into()),
+        }
     }
     Ok(logged_out(&app, jar, &request))
 }
