@@ -282,6 +282,35 @@ async fn send_form(app: &TestApp, path: &str, cookie: &str, pairs: &[(&str, &str
     browse(app, Method::POST, path, cookie, &fields.join("&")).await
 }
 
+/// Returns the value of an input of a form.
+fn input<'a>(page: &'a Response, name: &str) -> &'a str {
+    let (_, rest) = page.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
+    rest.split('"').next().unwrap()
+}
+
+#[tokio::test]
+async fn a_consent_on_the_page_of_an_earlier_session_is_requested_again() {
+    let app = TestApp::new().await;
+    let sign_in = async || {
+        let (login, callback) = start_sign_in(&app).await;
+        cookies(&browse(&app, Method::GET, &callback, &login, "").await)
+    };
+    let (earlier, current) = (sign_in().await, sign_in().await);
+    let path = "/oauth2/authorize?client_id=hexabase&redirect_uri=http://127.0.0.1:1/callback&response_type=code\
+                &scope=openid&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    let page = browse(&app, Method::GET, path, &earlier, "").await;
+    let allow = async |page: &Response| {
+        let decision =
+            [("continue", input(page, "continue")), ("csrf", input(page, "csrf")), ("decision", "allow")];
+        send_form(&app, "/oauth2/authorize", &current, &decision).await
+    };
+    let again = allow(&page).await;
+    assert_eq!(again.status, StatusCode::OK, "{}", again.text);
+    assert_ne!(input(&again, "csrf"), input(&page, "csrf"));
+    let allowed = allow(&again).await;
+    assert!(target(&allowed).contains("code="), "{allowed:?}");
+}
+
 #[tokio::test]
 async fn a_client_cannot_sign_a_user_out_without_confirmation() {
     let app = TestApp::new().await;
