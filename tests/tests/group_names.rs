@@ -1,4 +1,4 @@
-//! Names of groups as identities: a claim in a valid token denotes the group that it denoted when the token was issued,
+//! Names of groups and organizations as identities: a claim in a valid token denotes the group that it denoted when the token was issued,
 //! or no group.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -16,8 +16,8 @@ use hexabase_core::error::{Result, Retry};
 use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::id::{GroupId, OrganizationId, SessionId, UserId, WorkspaceId};
 use hexabase_core::model::{Group, OrganizationRole};
-use hexabase_core::name::{GroupName, Slug};
-use hexabase_core::platform::{CLUSTER_TOKEN_LIFETIME, Caller, CreateGroup, UpdateGroup};
+use hexabase_core::name::{DisplayName, GroupName, Slug};
+use hexabase_core::platform::{CLUSTER_TOKEN_LIFETIME, Caller, CreateGroup, CreateOrganization, UpdateGroup};
 use hexabase_core::store::TenantStore;
 use hexabase_tests::{TestApp, backends};
 use jiff::Timestamp;
@@ -317,6 +317,30 @@ async fn names_of_another_workspace_are_not_reserved() {
     let devs = one.create("devs", None).await.unwrap();
     one.delete(devs.id).await.unwrap();
     other.create("devs", None).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_name_of_a_deleted_organization_is_reserved_until_the_last_token_has_expired() {
+    let (store, _handles) = backends::store().await;
+    let setup = Setup::new(store).await;
+    let organizations = setup.platform.organizations();
+    let create = async |caller: &Caller, name: &str| {
+        let (slug, display_name) = (Slug::parse(name).unwrap(), DisplayName::parse(name).unwrap());
+        let command = CreateOrganization { name: slug, display_name };
+        organizations.create(caller, &command).await.map(|created| created.value.id)
+    };
+    let acme = create(&setup.owner, "initech").await.unwrap();
+    assert_eq!(create(&setup.member, "initech").await.unwrap_err().code(), "already_exists");
+    organizations.delete(&setup.owner, acme, false, None).await.unwrap();
+    setup.clock.advance(RESERVED - Duration::from_secs(1));
+    for caller in [&setup.owner, &setup.member] {
+        let error = create(caller, "initech").await.unwrap_err();
+        assert_eq!(error.code(), "organization_name_reserved");
+        assert_eq!(error.retry(), Retry::After(RESERVED));
+    }
+    create(&setup.member, "hooli").await.unwrap();
+    setup.clock.advance(Duration::from_secs(1));
+    create(&setup.member, "initech").await.unwrap();
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use jiff::Timestamp;
 
 /// Maximum difference between the clocks of tenant API servers and of the processes of the platform.
 const CLUSTER_CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// Time after which every token that was issued before has expired, on every clock.
+pub(super) const ISSUED_TOKEN_LIFETIME: Duration = CLUSTER_TOKEN_LIFETIME.saturating_add(CLUSTER_CLOCK_SKEW);
 
 /// Change inside one workspace that is being prepared. Every change increments the version of the workspace, so a
 /// decision on the state that was read is safe.
@@ -94,9 +96,9 @@ impl WorkspaceChange<'_> {
         self.cluster = true;
     }
 
-    /// The time at which every token that was issued before this change has expired, on every clock.
+    /// The time at which every token that was issued before this change has expired.
     fn end_of_issued_tokens(&self) -> Timestamp {
-        after(self.now, CLUSTER_TOKEN_LIFETIME + CLUSTER_CLOCK_SKEW)
+        after(self.now, ISSUED_TOKEN_LIFETIME)
     }
 
     /// Takes the name of a new or renamed group.

@@ -17,6 +17,7 @@ mod hosts;
 mod invitations;
 mod members;
 mod node_pools;
+mod organization_names;
 mod organizations;
 mod payments;
 mod projects;

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +59,8 @@ impl Organizations<'_> {
     /// Creates an organization with the caller as its owner.
     ///
     /// # Errors
-    /// - `AlreadyExists` if the name is taken, and `Invalid` if it is reserved.
+    /// - `AlreadyExists` if the name is taken, `Invalid` if it is reserved for the installation, and `Conflict` with code
+    ///   `organization_name_reserved` if tokens may carry it for a deleted organization.
     /// - `Forbidden` for service accounts, for tokens without the scope, and if only platform administrators create
     ///   organizations.
     /// - `QuotaExceeded` if the caller has created the maximum number of organizations.
@@ -68,9 +70,14 @@ impl Organizations<'_> {
         command: &CreateOrganization,
     ) -> Result<Idempotent<Organization>> {
         limits::check_organization_name(&command.name)?;
-        self.0
+        let name_lease = Mutex::new(None);
+        let created = self
+            .0
             .run_idempotent(caller, Authorization::Caller, || async {
                 let creator = self.require_creator(caller).await?;
+                let lease = self.0.take_organization_name(&command.name).await?;
+                let is_name_free = lease.precondition();
+                *name_lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
                 let now = self.0.now();
                 let organization = Organization {
                     id: self.0.id(now),
@@ -91,10 +98,14 @@ impl Organizations<'_> {
                 // The new version of the user lets only one of two concurrent creations pass the limit.
                 let changeset =
                     creator.into_iter().fold(Changeset::new(), |changeset, user| changeset.user(user, now));
-                let changeset = changeset.insert(organization.clone()).insert(owner).audit(entry);
-                Ok((changeset, organization))
+                let changeset = changeset.precondition(is_name_free).insert(organization.clone());
+                Ok((changeset.insert(owner).audit(entry), organization))
             })
-            .await
+            .await;
+        if let Some(lease) = name_lease.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.0.release_organization_name(&lease).await;
+        }
+        created
     }
 
     /// Checks that the caller may create another organization. Returns the caller's user if the commit must check that
@@ -204,8 +215,8 @@ impl Organizations<'_> {
                 let entry = self.0.audit(caller, id, "organization.delete", id, &organization, ());
                 let now = self.0.now();
                 if workspaces.is_empty() {
-                    let changeset = Changeset::new().organization(organization, now).audit(entry);
-                    return Ok((self.0.delete_organization(id, changeset).await?, true));
+                    let changeset = Changeset::new().organization(organization.clone(), now).audit(entry);
+                    return Ok((self.0.delete_organization(&organization, changeset).await?, true));
                 }
                 if !cascade {
                     let message = format!(
@@ -312,12 +323,15 @@ impl PlatformInner {
         self.store.find_organization(id).await?.ok_or_else(|| Error::not_found("organization"))
     }
 
-    /// Adds the deletion of an organization, with the users of its service accounts, to a changeset.
+    /// Adds the deletion of an organization, with the users of its service accounts, to a changeset, and reserves its
+    /// name.
     pub(crate) async fn delete_organization(
         &self,
-        id: OrganizationId,
+        organization: &Organization,
         changeset: Changeset,
     ) -> Result<Changeset> {
+        let id = organization.id;
+        let changeset = changeset.precondition(self.reserve_organization_name(organization).await?);
         let mut changeset = changeset.delete(RecordKey::Organization(id));
         let mut page = PageRequest::largest();
         loop {

@@ -237,11 +237,12 @@ impl<'a> Reconciler<'a> {
         let deleting = organization.deletion_requested_at.is_some();
         let is_last = deleting && self.0.store.count_organization(organization_id).await?.workspaces == 1;
         let precondition = Precondition::Workspace(organization_id, id, workspace.version);
-        let changeset = changeset.precondition(precondition).organization(organization, now).audit(entry);
+        let changeset =
+            changeset.precondition(precondition).organization(organization.clone(), now).audit(entry);
         let changeset = self.0.add_unread_hours(workspace, changeset).await?;
         let changeset = changeset.delete(RecordKey::Workspace(organization_id, id));
         if is_last {
-            return self.0.commit(self.0.delete_organization(organization_id, changeset).await?).await;
+            return self.0.commit(self.0.delete_organization(&organization, changeset).await?).await;
         }
         let data = serde_json::json!({ "workspace_id": id, "phase": "deleted" });
         let event = self.0.event(organization_id, Some(id), "workspace.phase", data);
