@@ -1,5 +1,8 @@
 //! Keyset pagination: the cost of a page does not depend on its position in the list.
 
+use std::fmt;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -53,6 +56,19 @@ impl PageRequest {
         self.after().map(str::parse).transpose().map_err(invalid)
     }
 
+    /// Returns the position as a time and an id, for lists that are ordered by both.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the position is not one of [`time_position`] with an id of this kind.
+    pub fn after_time<T: TypedId>(&self) -> Result<Option<(Timestamp, T)>> {
+        let parse = |text: &str| {
+            let (at, id) = text.split_once('/')?;
+            Some((Timestamp::from_microsecond(at.parse().ok()?).ok()?, id.parse().ok()?))
+        };
+        let invalid = || Error::invalid("cursor", "must be a cursor of this list");
+        self.after().map(|text| parse(text).ok_or_else(invalid)).transpose()
+    }
+
     /// Builds the page from the items of a store. The store reads one item more than [`Self::limit`], in order;
     /// `position`
     /// returns the position of an item in the list.
@@ -63,6 +79,12 @@ impl PageRequest {
         let next = if more { found.last().map(position) } else { None };
         Page { items: found, next }
     }
+}
+
+/// Returns the position of an item in a list that is ordered by time and id; [`PageRequest::after_time`] reads it.
+#[must_use]
+pub fn time_position(at: Timestamp, id: impl fmt::Display) -> String {
+    format!("{}/{id}", at.as_microsecond())
 }
 
 impl Default for PageRequest {
@@ -92,6 +114,7 @@ impl<T> Page<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::EventId;
 
     #[test]
     fn a_page_has_a_next_position_only_if_more_items_follow() {
@@ -100,6 +123,18 @@ mod tests {
         assert_eq!((page.items, page.next.as_deref()), (vec![1, 2], Some("2")));
         let last = request.page(vec![3, 4], ToString::to_string);
         assert_eq!((last.items, last.next), (vec![3, 4], None));
+    }
+
+    #[test]
+    fn a_position_in_time_reads_back_and_any_other_is_rejected() {
+        let (at, id): (_, EventId) = (Timestamp::UNIX_EPOCH, EventId::greatest());
+        let position = |text: &str| PageRequest::new(1, Some(text.to_owned())).after_time::<EventId>();
+        assert_eq!(position(&time_position(at, id)).unwrap(), Some((at, id)));
+        for other in
+            ["", "/", "0", "0/", &id.to_string(), &format!("x/{id}"), "0/usr_01h455vb4pex5vsknk084sn02q"]
+        {
+            assert!(position(other).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -190,6 +190,7 @@ async fn every_table_with_an_organization_has_a_policy() {
     .unwrap();
     // Indexes for reads of the platform, and those of the table of organizations, whose id is the organization.
     let platform = [
+        "audit_events_by_age",
         "billing_accounts_by_customer",
         "billing_accounts_due",
         "invitations_by_email",
@@ -198,6 +199,7 @@ async fn every_table_with_an_organization_has_a_policy() {
         "organizations_by_creator",
         "organizations_name_key",
         "organizations_pkey",
+        "tasks_by_age",
         "usage_hours_by_hour",
         "usage_reports_by_hour",
         "workspaces_by_id",

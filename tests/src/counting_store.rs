@@ -23,7 +23,7 @@ use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PruneCutoffs, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 use jiff::Timestamp;
 
@@ -189,7 +189,7 @@ counted! {
         fn list_due_workspaces(now: Timestamp, limit: usize) -> Vec<(OrganizationId, WorkspaceId)>;
         fn make_due(host_cluster: &HostClusterName, now: Timestamp) -> u64;
         fn count_by_host() -> BTreeMap<HostClusterName, u32>;
-        fn prune(now: Timestamp, events_before: Timestamp) -> u64;
+        fn prune(cutoffs: &PruneCutoffs, limit: usize) -> u64;
     }
 }
 
@@ -211,6 +211,5 @@ counted! {
         fn sum_usage_by_hour(organization: OrganizationId, from: Hour, until: Hour) -> Vec<(Hour, PerMeter<u64>)>;
         fn list_usage_reports(organization: OrganizationId, from: Hour, until: Hour) -> Vec<UsageReport>;
         fn list_metered_hours(from: Hour) -> Vec<MeteredHour>;
-        fn prune_usage(before: Timestamp) -> u64;
     }
 }

@@ -188,6 +188,9 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
         max_owned_organizations: config.max_owned_organizations,
         max_free_workspaces_per_user: config.max_free_workspaces_per_user,
         invitations_per_day: config.invitations_per_day,
+        audit_retention: config.audit_retention,
+        task_retention: config.task_retention,
+        security_event_retention: config.security_event_retention,
         ..PlatformConfig::new(public_url)
     };
     platform_config.issuer.certificate_authority =

@@ -118,6 +118,12 @@ pub(crate) struct ProcessConfig {
     pub(crate) sessions_per_user: usize,
     /// Rotation interval of the signing keys; `None` to rotate them by command only.
     pub(crate) signing_key_rotation: Option<Duration>,
+    /// Retention of audit events; `None` keeps them.
+    pub(crate) audit_retention: Option<Duration>,
+    /// Retention of finished tasks.
+    pub(crate) task_retention: Duration,
+    /// Retention of security events.
+    pub(crate) security_event_retention: Duration,
     /// Maximum number of messages that a worker handles at a time.
     pub(crate) concurrency: usize,
     /// Directory for outgoing mail; `None` sends no mail.
@@ -283,6 +289,17 @@ fn resolve(
         "must be at least 1",
     );
     check.require(options.sessions_per_user != Some(0), "sessions_per_user", "must be at least 1");
+    check.require(
+        options.audit_retention_days.is_none_or(|days| days == 0 || days >= 30),
+        "audit_retention_days",
+        "must be at least 30, or 0 to keep audit events",
+    );
+    check.require(options.task_retention_days != Some(0), "task_retention_days", "must be at least 1");
+    check.require(
+        options.security_event_retention_days != Some(0),
+        "security_event_retention_days",
+        "must be at least 1",
+    );
     let redis = check.field("redis_ca", redis(options.redis_url, options.redis_ca.as_deref()));
     let nats = options.nats_url.map(|url| NatsConfig {
         credentials: options.nats_credentials,
@@ -306,7 +323,7 @@ fn resolve(
         .prometheus_url
         .map(|url| PrometheusConfig { token: options.prometheus_token, ..PrometheusConfig::new(url) });
     let defaults = BillingConfig::default();
-    let grace = options.billing_grace_days.map(|days| Duration::from_secs(u64::from(days) * 86_400));
+    let grace = options.billing_grace_days.map(days);
     let billing =
         BillingConfig { required: stripe.is_some(), grace: grace.unwrap_or(defaults.grace), ..defaults };
     let state_path = match &database {
@@ -403,9 +420,16 @@ fn resolve(
             per_process: options.event_streams_per_process.unwrap_or(default_streams.per_process),
         },
         signing_key_rotation: Some(options.signing_key_days.unwrap_or(90))
-            .filter(|days| *days > 0)
-            .map(|days| Duration::from_secs(u64::from(days) * 86_400)),
+            .filter(|number| *number > 0)
+            .map(days),
         sessions_per_user: options.sessions_per_user.unwrap_or(AuthConfig::default().sessions_per_user),
+        audit_retention: options
+            .audit_retention_days
+            .map_or(platform.audit_retention, |number| (number > 0).then(|| days(number))),
+        task_retention: options.task_retention_days.map_or(platform.task_retention, days),
+        security_event_retention: options
+            .security_event_retention_days
+            .map_or(platform.security_event_retention, days),
         concurrency: options.concurrency.unwrap_or(32),
         mail_directory: options
             .mail_directory
@@ -420,6 +444,10 @@ fn resolve(
         host,
         dev,
     })
+}
+
+fn days(number: u32) -> Duration {
+    Duration::from_secs(u64::from(number) * 86_400)
 }
 
 /// Parses the URL of the database.

@@ -81,7 +81,7 @@ options! {
     #[arg(long, env = "HEXABASE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: SecretString,
 
-    /// Maximum number of PostgreSQL connections of this process, at least 2 [default: 16].
+    /// Maximum number of PostgreSQL connections of this process, at least 2; searches have two more [default: 16].
     #[arg(long, env = "HEXABASE_DATABASE_CONNECTIONS", value_name = "NUMBER")]
     database_connections: u32,
 
@@ -259,6 +259,18 @@ options! {
     /// Maximum number of sessions per user; a further session ends the oldest one [default: 100].
     #[arg(long, env = "HEXABASE_SESSIONS_PER_USER", value_name = "NUMBER")]
     sessions_per_user: usize,
+
+    /// Retention of audit events, in days, at least 30; 0 to keep them for good [default: 400].
+    #[arg(long, env = "HEXABASE_AUDIT_RETENTION_DAYS", value_name = "DAYS")]
+    audit_retention_days: u32,
+
+    /// Retention of finished tasks, in days, at least 1 [default: 30].
+    #[arg(long, env = "HEXABASE_TASK_RETENTION_DAYS", value_name = "DAYS")]
+    task_retention_days: u32,
+
+    /// Retention of the security events of users, in days, at least 1 [default: 90].
+    #[arg(long, env = "HEXABASE_SECURITY_EVENT_RETENTION_DAYS", value_name = "DAYS")]
+    security_event_retention_days: u32,
 
     /// Maximum number of messages that a worker handles at a time [default: 32].
     #[arg(long, env = "HEXABASE_CONCURRENCY", value_name = "NUMBER")]

@@ -23,7 +23,7 @@ use crate::page::{Page, PageRequest};
 use crate::secret::VerifierHash;
 use crate::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PruneCutoffs, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 
 /// A store with fault injection for every commit and for the workers' outbox and lease operations. Other reads pass
@@ -467,8 +467,8 @@ impl WorkStore for FaultyStore {
         self.inner.count_by_host().await
     }
 
-    async fn prune(&self, now: Timestamp, events_before: Timestamp) -> Result<u64> {
-        self.inner.prune(now, events_before).await
+    async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64> {
+        self.plan.pass(self.inner.prune(cutoffs, limit)).await
     }
 }
 
@@ -544,9 +544,5 @@ impl UsageStore for FaultyStore {
 
     async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>> {
         self.inner.list_metered_hours(from).await
-    }
-
-    async fn prune_usage(&self, before: Timestamp) -> Result<u64> {
-        self.inner.prune_usage(before).await
     }
 }

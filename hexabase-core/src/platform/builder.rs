@@ -8,6 +8,7 @@ use event_listener::Event;
 use super::access::FactsCache;
 use super::commit_locks::CommitLocks;
 use super::event_signals::EventSignals;
+use super::searches::Searches;
 use super::{Platform, PlatformInner};
 use crate::billing::{BillingConfig, BillingProvider, MemoryBilling};
 use crate::clock::{Clock, SystemClock};
@@ -45,6 +46,12 @@ pub struct PlatformConfig {
     pub event_retention: Duration,
     /// Retention of hourly usage; 400 days by default.
     pub usage_retention: Duration,
+    /// Retention of the audit log; `None` keeps it for good, 400 days by default.
+    pub audit_retention: Option<Duration>,
+    /// Retention of finished tasks; 30 days by default.
+    pub task_retention: Duration,
+    /// Retention of the security events of users; 90 days by default.
+    pub security_event_retention: Duration,
     /// Grace period, reminders and other terms of billing.
     pub billing: BillingConfig,
     /// Rate limit that the members of an organization share; `None` for no limit.
@@ -88,6 +95,9 @@ impl PlatformConfig {
             invitation_ttl: 7 * DAY,
             event_retention: 7 * DAY,
             usage_retention: 400 * DAY,
+            audit_retention: Some(400 * DAY),
+            task_retention: 30 * DAY,
+            security_event_retention: 90 * DAY,
             billing: BillingConfig::default(),
             organization_rate: None,
             platform_admins: Vec::new(),
@@ -208,6 +218,7 @@ impl PlatformBuilder {
             event_signals: EventSignals::default(),
             facts: FactsCache::new(),
             commit_locks: CommitLocks::new(),
+            searches: Searches::default(),
         })))
     }
 }

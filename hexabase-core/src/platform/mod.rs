@@ -22,6 +22,7 @@ mod organizations;
 mod payments;
 mod projects;
 mod roles;
+mod searches;
 mod service_accounts;
 mod tasks;
 #[cfg(test)]
@@ -78,6 +79,7 @@ use crate::store::TenantStore;
 use access::FactsCache;
 use commit_locks::CommitLocks;
 use event_signals::EventSignals;
+use searches::Searches;
 
 /// Handle of a platform: backends, configuration and services. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -103,6 +105,7 @@ pub(crate) struct PlatformInner {
     event_signals: EventSignals,
     facts: FactsCache,
     commit_locks: CommitLocks,
+    searches: Searches,
 }
 
 impl fmt::Debug for PlatformInner {

@@ -252,7 +252,9 @@ impl Organizations<'_> {
     /// Lists the audit log, newest first.
     ///
     /// # Errors
-    /// `NotFound` or `Forbidden` according to the caller's role.
+    /// - `NotFound` or `Forbidden` according to the caller's role.
+    /// - `Invalid` with code `search_timeout` if the store takes too long to find the entries.
+    /// - `RateLimited` with code `too_many_searches` while the organization has two searches in progress.
     pub async fn audit_events(
         &self,
         caller: &Caller,
@@ -261,6 +263,7 @@ impl Organizations<'_> {
         page: &PageRequest,
     ) -> Result<Page<AuditEvent>> {
         self.0.permit(caller, id, Action::AuditRead).await?;
+        let _search = self.0.searches.begin(id)?;
         self.0.store.list_audit_events(id, filter, page).await
     }
 

@@ -35,7 +35,7 @@ pub use memory::MemoryStore;
 pub use organizations::OrganizationStore;
 pub use usage::{MeteredWorkspace, UsageStore};
 pub use users::UserStore;
-pub use work::{Lease, WorkStore};
+pub use work::{Lease, PruneCutoffs, WorkStore};
 pub use workspaces::WorkspaceStore;
 
 use crate::changeset::{Changeset, IdempotencyRecord};

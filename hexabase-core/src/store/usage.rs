@@ -1,5 +1,4 @@
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::id::{OrganizationId, WorkspaceId};
@@ -88,11 +87,4 @@ pub trait UsageStore: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     async fn list_metered_hours(&self, from: Hour) -> Result<Vec<MeteredHour>>;
-
-    /// Deletes the usage, the usage reports and the metered hours of all hours that began before `before`. Returns the
-    /// number of deleted records.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn prune_usage(&self, before: Timestamp) -> Result<u64>;
 }

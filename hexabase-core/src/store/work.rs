@@ -29,6 +29,24 @@ impl Lease {
     }
 }
 
+/// Times before which records are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PruneCutoffs {
+    /// Current time, for records that carry their own expiry: responses of idempotent requests, and sessions with
+    /// their refresh tokens.
+    pub now: Timestamp,
+    /// Time for live events and webhook events, for sessions that were revoked, and for leases that expired.
+    pub events: Timestamp,
+    /// Time for security events.
+    pub security_events: Timestamp,
+    /// Time for tasks, by the time at which they finished.
+    pub tasks: Timestamp,
+    /// Time for the audit log; `None` keeps it.
+    pub audit_events: Option<Timestamp>,
+    /// Time for the hours of usage, usage reports and metered hours.
+    pub usage: Timestamp,
+}
+
 /// Storage for workers: outbox messages, leases and due workspaces.
 #[async_trait]
 pub trait WorkStore: Send + Sync {
@@ -129,11 +147,15 @@ pub trait WorkStore: Send + Sync {
     /// `Unavailable`.
     async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>>;
 
-    /// Deletes records that are no longer needed: expired idempotency records, expired sessions with their refresh
-    /// tokens, and events, webhook events and leases that ended before `events_before`. Returns the number of deleted
-    /// records.
+    /// Deletes records that are no longer needed, at most `limit` of each kind, and returns the number
+    /// of deleted records.
+    ///
+    /// # Behaviour
+    /// - A call that deletes no record means that none is left.
+    /// - Tasks that have not finished stay.
+    /// - A store may refuse to delete audit events of the last 30 days, whatever the cutoff is.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn prune(&self, now: Timestamp, events_before: Timestamp) -> Result<u64>;
+    async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64>;
 }

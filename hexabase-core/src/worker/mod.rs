@@ -1,5 +1,5 @@
 //! Background work: publishes outbox messages, reconciles workspaces and billing accounts, collects usage, sends mail,
-//! and re-queues overdue reconciles.
+//! re-queues overdue reconciles, and deletes records beyond their retention.
 //!
 //! A [`Worker`] combines all of it in one future and brings no async runtime of its own. Any number of workers can
 //! run, in one process or in many: leases keep two workers from reconciling the same workspace at the same time, and
@@ -10,6 +10,7 @@ mod change_notifier;
 mod fair_queue;
 mod host_monitor;
 mod lease;
+mod pruner;
 mod reconciler;
 mod relay;
 mod resync;
@@ -27,6 +28,7 @@ use jiff::Timestamp;
 
 pub use billing_reconciler::BillingReconciler;
 pub use host_monitor::HostMonitor;
+pub use pruner::Pruner;
 pub use reconciler::{Reconciler, Requeue};
 pub use relay::Relay;
 pub use resync::Resync;
@@ -72,12 +74,14 @@ impl Worker {
         let stop_signal = StopSignal::default();
         let (relay, resync) = (Relay::of(inner), Resync::of(inner));
         let (hosts, meters) = (HostMonitor::of(inner), UsageCollector::of(inner));
+        let pruner = Pruner::of(inner);
         let work = async {
             futures_util::join!(
                 relay.run(&stop_signal),
                 resync.run(&stop_signal),
                 hosts.run(&stop_signal),
                 meters.run(&stop_signal),
+                pruner.run(&stop_signal),
                 self.consume(&stop_signal)
             );
         };

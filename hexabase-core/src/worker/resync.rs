@@ -7,7 +7,6 @@ use jiff::SignedDuration;
 
 use super::StopSignal;
 use crate::changeset::{Changeset, OutboxMessage};
-use crate::clock::after;
 use crate::error::Result;
 use crate::id::{MessageId, TypedId as _};
 use crate::model::{CustomerId, WebhookEvent};
@@ -20,11 +19,9 @@ const RESYNC_INTERVAL: Duration = Duration::from_secs(1);
 const DELIVERY_GRACE_PERIOD: SignedDuration = SignedDuration::from_secs(2);
 /// Maximum number of workspaces, accounts or webhook events per search.
 const RESYNC_BATCH_SIZE: usize = 500;
-/// Number of searches between two removals of expired records.
-const TICKS_PER_PRUNE: u32 = 600;
 
 /// Finds reconciles that are overdue because a message was lost or a worker died, and those that are too far off for a
-/// delayed message. Also requeues accounts after webhooks, and removes expired records.
+/// delayed message. Also requeues accounts after webhooks.
 #[derive(Debug)]
 pub struct Resync<'a>(&'a PlatformInner);
 
@@ -40,7 +37,6 @@ impl<'a> Resync<'a> {
     }
 
     pub(super) async fn run(&self, stop_signal: &StopSignal) {
-        let mut tick = 0_u32;
         while !stop_signal.is_set() {
             if let Err(error) = self.requeue_overdue().await {
                 tracing::warn!(%error, "resync query failed; repeated at the next interval");
@@ -48,12 +44,6 @@ impl<'a> Resync<'a> {
             if let Err(error) = self.process_webhooks().await {
                 tracing::warn!(%error, "processing billing webhooks failed; repeated at the next interval");
             }
-            if tick.is_multiple_of(TICKS_PER_PRUNE)
-                && let Err(error) = self.prune().await
-            {
-                tracing::warn!(%error, "removing expired records failed; repeated later");
-            }
-            tick = tick.wrapping_add(1);
             stop_signal.sleep(self.0, RESYNC_INTERVAL).await;
         }
     }
@@ -114,21 +104,5 @@ impl<'a> Resync<'a> {
     fn message_id(&self, subject: Uuid) -> MessageId {
         let half_minute = u128::from(self.0.now().as_second().unsigned_abs() / 30);
         MessageId::from_uuid(Uuid::from_u128(subject.as_u128() ^ half_minute << 64))
-    }
-
-    /// Removes expired records and usage beyond its retention, and returns their number.
-    ///
-    /// # Errors
-    /// Errors of the store.
-    pub async fn prune(&self) -> Result<u64> {
-        let now = self.0.now();
-        let retention =
-            SignedDuration::try_from(self.0.config.event_retention).unwrap_or(SignedDuration::MAX);
-        let events_before = now.saturating_sub(retention).unwrap_or(jiff::Timestamp::MIN);
-        let pruned = self.0.store.prune(now, events_before.min(after(now, Duration::ZERO))).await?;
-        let retention =
-            SignedDuration::try_from(self.0.config.usage_retention).unwrap_or(SignedDuration::MAX);
-        let usage_before = now.saturating_sub(retention).unwrap_or(jiff::Timestamp::MIN);
-        Ok(pruned + self.0.store.prune_usage(usage_before).await?)
     }
 }

@@ -76,6 +76,7 @@ CREATE TABLE security_events (
     at timestamptz NOT NULL,
     PRIMARY KEY (user_id, id)
 );
+CREATE INDEX security_events_by_age ON security_events (at);
 
 CREATE TABLE signing_keys (
     kid text COLLATE "C" NOT NULL PRIMARY KEY,
@@ -276,6 +277,7 @@ CREATE TABLE tasks (
     FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE
 );
 CREATE INDEX tasks_open ON tasks (organization_id, workspace_id, id) WHERE finished_at IS NULL;
+CREATE INDEX tasks_by_age ON tasks (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE live_events (
     organization_id text COLLATE "C" NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
@@ -303,9 +305,13 @@ CREATE TABLE audit_events (
     device text NOT NULL,
     request_id text COLLATE "C" NOT NULL,
     at timestamptz NOT NULL,
-    PRIMARY KEY (organization_id, id)
+    PRIMARY KEY (organization_id, at, id)
 );
-CREATE INDEX audit_events_by_resource ON audit_events (organization_id, resource, id);
+-- One index per filter. Each ends with the order of the list, so that a page is read from it without sorting.
+CREATE INDEX audit_events_by_actor ON audit_events (organization_id, actor_user_id, at, id);
+CREATE INDEX audit_events_by_action ON audit_events (organization_id, action, at, id);
+CREATE INDEX audit_events_by_resource ON audit_events (organization_id, resource, at, id);
+CREATE INDEX audit_events_by_age ON audit_events (at);
 
 CREATE TABLE outbox (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
@@ -450,7 +456,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     outbox, idempotency, leases, hosts,
     billing_accounts, webhook_events, usage_hours, usage_reports, metered_hours
 TO hexabase_app;
--- Audit events are append-only.
+-- Audit events are append-only; the view audit_event_ages lets workers delete old ones.
 GRANT SELECT, INSERT ON audit_events TO hexabase_app;
 GRANT SELECT ON schema_compatibility, _sqlx_migrations TO hexabase_app;
 
@@ -491,10 +497,16 @@ CREATE VIEW billing_schedule AS SELECT organization_id, customer_id, reconcile_a
 GRANT SELECT ON billing_schedule TO hexabase_app;
 CREATE VIEW usage_schedule AS SELECT hour, organization_id, workspace_id FROM usage_hours;
 GRANT SELECT, DELETE ON usage_schedule TO hexabase_app;
-CREATE VIEW live_event_timestamps AS SELECT at FROM live_events;
-GRANT SELECT, DELETE ON live_event_timestamps TO hexabase_app;
-CREATE VIEW usage_report_hours AS SELECT hour FROM usage_reports;
+CREATE VIEW usage_report_hours AS SELECT hour, organization_id FROM usage_reports;
 GRANT SELECT, DELETE ON usage_report_hours TO hexabase_app;
+CREATE VIEW live_event_ages AS SELECT at, organization_id, id FROM live_events;
+GRANT SELECT, DELETE ON live_event_ages TO hexabase_app;
+CREATE VIEW task_ages AS SELECT finished_at, organization_id, workspace_id, id FROM tasks WHERE finished_at IS NOT NULL;
+GRANT SELECT, DELETE ON task_ages TO hexabase_app;
+-- No process deletes audit events of the last 30 days, whatever its retention is.
+CREATE VIEW audit_event_ages AS
+    SELECT at, organization_id, id FROM audit_events WHERE at < now() - interval '30 days';
+GRANT SELECT, DELETE ON audit_event_ages TO hexabase_app;
 -- Numbers of organizations and workspaces per creator, for the limits on free resources.
 CREATE VIEW organization_creators AS SELECT created_by, personal FROM organizations;
 CREATE VIEW workspace_creators AS

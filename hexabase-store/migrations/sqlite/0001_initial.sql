@@ -98,6 +98,7 @@ CREATE TABLE organizations (
     version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX organizations_by_creator ON organizations (created_by);
+CREATE INDEX security_events_by_age ON security_events (at);
 
 CREATE TABLE members (
     organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
@@ -283,6 +284,7 @@ CREATE TABLE tasks (
     FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tasks_open ON tasks (organization_id, workspace_id, id) WHERE finished_at IS NULL;
+CREATE INDEX tasks_by_age ON tasks (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE live_events (
     organization_id TEXT NOT NULL REFERENCES organizations (id) ON DELETE CASCADE,
@@ -310,9 +312,13 @@ CREATE TABLE audit_events (
     device TEXT NOT NULL,
     request_id TEXT NOT NULL,
     at INTEGER NOT NULL,
-    PRIMARY KEY (organization_id, id)
+    PRIMARY KEY (organization_id, at, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX audit_events_by_resource ON audit_events (organization_id, resource, id);
+-- One index per filter. Each ends with the order of the list, so that a page is read from it without sorting.
+CREATE INDEX audit_events_by_actor ON audit_events (organization_id, actor_user_id, at, id);
+CREATE INDEX audit_events_by_action ON audit_events (organization_id, action, at, id);
+CREATE INDEX audit_events_by_resource ON audit_events (organization_id, resource, at, id);
+CREATE INDEX audit_events_by_age ON audit_events (at);
 
 CREATE TABLE outbox (
     id TEXT NOT NULL PRIMARY KEY,

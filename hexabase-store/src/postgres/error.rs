@@ -1,9 +1,11 @@
 //! Conversion of PostgreSQL's errors. No other module inspects them. Codes are those of appendix A of the manual.
 
+use std::error::Error as _;
+
 use hexabase_core::error::Error;
 use sqlx::error::DatabaseError;
 
-use crate::sql::Step;
+use crate::sql::{Step, search_timeout};
 
 /// Converts the error of a statement that cannot violate a constraint.
 pub(super) fn from_sqlx(error: sqlx::Error) -> Error {
@@ -15,6 +17,16 @@ pub(super) fn from_sqlx(error: sqlx::Error) -> Error {
             Error::unexpected("the database rejected a statement").caused_by(error)
         }
         _ => unavailable(error),
+    }
+}
+
+/// Converts the error of a search, which may exceed its timeout (`query_canceled`).
+pub(super) fn from_search(error: Error) -> Error {
+    let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
+    let code = source.and_then(sqlx::Error::as_database_error).and_then(DatabaseError::code);
+    match code.as_deref() {
+        Some("57014") => search_timeout().caused_by(error),
+        _ => error,
     }
 }
 

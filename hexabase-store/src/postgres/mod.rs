@@ -27,7 +27,7 @@ use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Row as _};
 
-use crate::sql::{Engine, Expect, Query, SqlStore, Step};
+use crate::sql::{Engine, Expect, Query, SEARCH_CONNECTIONS, SEARCH_TIMEOUT, SqlStore, Step};
 use batch_loader::BatchLoader;
 use migrations::{MIGRATIONS, MigrationSource};
 use pool::Connections;
@@ -50,7 +50,7 @@ pub struct PostgresConfig {
     /// URL of the database: `postgres://user:password@host:port/database`, with options such as
     /// `?sslmode=verify-full`.
     pub url: SecretString,
-    /// Maximum number of connections of this process.
+    /// Maximum number of connections of this process, without two more for searches.
     pub connections: u32,
     /// Maximum wait for a connection while all are in use or the server is starting.
     pub acquire_timeout: Duration,
@@ -86,14 +86,32 @@ impl PostgresConfig {
 
     /// Returns the options for connections of the role to which the row-level security policies apply.
     fn app_role_options(&self) -> Result<PgConnectOptions> {
+        let options = self.role_options(self.statement_timeout)?;
+        // Every statement uses an index whatever its values are, so one generic plan per statement is enough.
+        Ok(options.options([("plan_cache_mode", "force_generic_plan")]))
+    }
+
+    /// Same as [`Self::app_role_options`], for searches.
+    fn search_options(&self) -> Result<PgConnectOptions> {
+        let options = self.role_options(self.statement_timeout.min(SEARCH_TIMEOUT))?;
+        Ok(options.options([
+            // Which of the indexes finds the fewest rows depends on the values of the filter.
+            ("plan_cache_mode", "force_custom_plan"),
+            // Each index of an organization has the order of the page. The planner does not know the size of the
+            // organization: it would sort all of its rows if it expected few, or read those of others by their age.
+            ("enable_sort", "off"),
+            ("enable_incremental_sort", "off"),
+            ("enable_bitmapscan", "off"),
+        ]))
+    }
+
+    fn role_options(&self, statement_timeout: Duration) -> Result<PgConnectOptions> {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         Ok(self.options()?.options([
             ("role", migrations::ROLE.to_owned()),
-            ("statement_timeout", milliseconds(self.statement_timeout)),
-            ("lock_timeout", milliseconds(self.statement_timeout / 2)),
-            ("idle_in_transaction_session_timeout", milliseconds(self.statement_timeout)),
-            // Every statement uses an index whatever its values are, so one generic plan per statement is enough.
-            ("plan_cache_mode", "force_generic_plan".to_owned()),
+            ("statement_timeout", milliseconds(statement_timeout)),
+            ("lock_timeout", milliseconds(statement_timeout / 2)),
+            ("idle_in_transaction_session_timeout", milliseconds(statement_timeout)),
         ]))
     }
 }
@@ -102,6 +120,7 @@ impl PostgresConfig {
 #[derive(Clone)]
 pub struct PostgresEngine {
     connections: Connections,
+    searches: Connections,
     batch_loader: BatchLoader,
 }
 
@@ -122,7 +141,10 @@ impl PostgresStore {
         let mut connection = connections.get().await?;
         migrations::verify(&mut connection, migrations).await?;
         connection.release();
-        Ok(Self(PostgresEngine { batch_loader: BatchLoader::new(connections.clone()), connections }))
+        let searches =
+            Connections::new(config.search_options()?, SEARCH_CONNECTIONS, config.acquire_timeout)?;
+        let batch_loader = BatchLoader::new(connections.clone());
+        Ok(Self(PostgresEngine { connections, searches, batch_loader }))
     }
 
     /// Applies the missing migrations as the user of the URL, who owns the tables and, the first time, must be allowed
@@ -280,7 +302,9 @@ impl Engine for PostgresEngine {
     const WORKSPACE_SCHEDULE: &'static str = "workspace_schedule";
     const USAGE_SCHEDULE: &'static str = "usage_schedule";
     const USAGE_REPORT_HOURS: &'static str = "usage_report_hours";
-    const LIVE_EVENT_TIMESTAMPS: &'static str = "live_event_timestamps";
+    const LIVE_EVENT_AGES: &'static str = "live_event_ages";
+    const TASK_AGES: &'static str = "task_ages";
+    const AUDIT_EVENT_AGES: &'static str = "audit_event_ages";
     const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     const JSON_ELEMENTS: &'static str = "json_array_elements_text";
 
@@ -295,6 +319,10 @@ impl Engine for PostgresEngine {
 
     async fn fetch_batched(&self, query: Query) -> Result<Vec<PgRow>> {
         self.batch_loader.fetch(query).await
+    }
+
+    async fn search(&self, query: Query) -> Result<Vec<PgRow>> {
+        read_with_retry(&self.searches, &scope::scoped_read(query)).await.map_err(error::from_search)
     }
 
     async fn fetch_in_snapshot(&self, queries: Vec<Query>) -> Result<Vec<Vec<PgRow>>> {
@@ -346,5 +374,7 @@ impl Engine for PostgresEngine {
     }
 }
 
+#[cfg(test)]
+mod plan_tests;
 #[cfg(test)]
 mod tests;

@@ -55,13 +55,19 @@ impl<E: Engine> CredentialStore for SqlStore<E> {
     }
 
     async fn list_security_events(&self, user: UserId, page: &PageRequest) -> Result<Page<SecurityEvent>> {
-        let before = page.after_id::<EventId>()?.unwrap_or(EventId::greatest());
-        let query = select::<SecurityEvent>("WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-        let query = query.text(user).text(before).int(row_limit(page));
-        self.0.page(query, page, |event: &SecurityEvent| event.id.to_string()).await
+        self.0
+            .page(list_security_events(user, page)?, page, |event: &SecurityEvent| event.id.to_string())
+            .await
     }
 
     async fn list_signing_keys(&self) -> Result<Vec<SigningKey>> {
         self.0.find_all(select::<SigningKey>("ORDER BY created_at, kid")).await
     }
+}
+
+/// Returns the statement that reads a page of the security events of a user, newest first.
+pub(crate) fn list_security_events(user: UserId, page: &PageRequest) -> Result<Query> {
+    let before = page.after_id::<EventId>()?.unwrap_or(EventId::greatest());
+    let query = select::<SecurityEvent>("WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+    Ok(query.text(user).text(before).int(row_limit(page)))
 }

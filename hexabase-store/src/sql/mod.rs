@@ -10,6 +10,7 @@ mod commit;
 mod credentials;
 mod hosts;
 mod organizations;
+pub(crate) mod prune;
 mod records;
 mod statement;
 mod table;
@@ -19,10 +20,11 @@ mod work;
 mod workspaces;
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hexabase_core::changeset::{Changeset, IdempotencyRecord};
-use hexabase_core::error::Result;
+use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, UserId, WorkspaceId};
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::store::Commit;
@@ -30,8 +32,14 @@ use jiff::Timestamp;
 
 pub(crate) use cells::{Cells, RawRow};
 pub(crate) use commit::{Expect, Step};
+#[cfg(test)]
+pub(crate) use credentials::list_security_events;
+#[cfg(test)]
+pub(crate) use organizations::search_audit_events;
 pub(crate) use statement::{Query, Scope, Value};
 pub(crate) use table::{Stored, select};
+#[cfg(test)]
+pub(crate) use workspaces::list_tasks;
 
 /// Execution of statements on one database.
 #[async_trait]
@@ -49,8 +57,12 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
     const USAGE_SCHEDULE: &'static str;
     /// Table or view with the hours of all usage reports, from which old reports are deleted.
     const USAGE_REPORT_HOURS: &'static str;
-    /// Table or view with the timestamps of all live events, from which old events are deleted.
-    const LIVE_EVENT_TIMESTAMPS: &'static str;
+    /// Table or view with the times of all live events, from which old events are deleted.
+    const LIVE_EVENT_AGES: &'static str;
+    /// Table or view with the times at which tasks finished, from which old tasks are deleted.
+    const TASK_AGES: &'static str;
+    /// Table or view with the times of audit events, from which old events are deleted.
+    const AUDIT_EVENT_AGES: &'static str;
     /// Clause with which a read that claims rows skips rows locked by other transactions; empty if there is one
     /// writer.
     const SKIP_LOCKED: &'static str;
@@ -75,6 +87,13 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
     async fn fetch_batched(&self, query: Query) -> Result<Vec<Self::Row>> {
         self.fetch(query).await
     }
+
+    /// Returns the rows of a search, a read whose cost depends on the filter of a caller. Searches have few connections
+    /// of their own and a short timeout, so that they do not slow down other requests.
+    ///
+    /// # Errors
+    /// [`search_timeout`] if the search takes too long.
+    async fn search(&self, query: Query) -> Result<Vec<Self::Row>>;
 
     /// Returns the rows of several reads of one snapshot.
     async fn fetch_in_snapshot(&self, queries: Vec<Query>) -> Result<Vec<Vec<Self::Row>>>;
@@ -134,6 +153,18 @@ pub(crate) trait Reads: Engine {
 }
 
 impl<E: Engine> Reads for E {}
+
+/// Number of connections for searches.
+pub(crate) const SEARCH_CONNECTIONS: u32 = 2;
+/// Maximum duration of a search.
+pub(crate) const SEARCH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Returns the error for a search that takes too long.
+pub(crate) fn search_timeout() -> Error {
+    let message = "matches too few of too many entries to be searched in time; add another filter, or narrow the time \
+                   with since and until";
+    Error::invalid("filter", message).with_code("search_timeout")
+}
 
 fn read_all<T: Stored>(rows: &[impl RawRow]) -> Result<Vec<T>> {
     rows.iter().map(|row| T::read(&mut Cells::new(row))).collect()

@@ -8,13 +8,13 @@ use hexabase_core::model::{
     User,
 };
 use hexabase_core::name::{Email, PlanId};
-use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::page::{Page, PageRequest, time_position};
 use hexabase_core::store::OrganizationStore;
 use jiff::Timestamp;
 
 use super::statement::Query;
 use super::table::{Stored as _, columns_of, select};
-use super::{Cells, Engine, Reads as _, SqlStore, row_limit};
+use super::{Cells, Engine, Reads as _, SqlStore, read_all, row_limit};
 
 #[async_trait]
 impl<E: Engine> OrganizationStore for SqlStore<E> {
@@ -199,34 +199,8 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
         filter: &AuditFilter,
         page: &PageRequest,
     ) -> Result<Page<AuditEvent>> {
-        let before = page.after_id::<EventId>()?.unwrap_or(EventId::greatest());
-        let mut rest = "WHERE organization_id = $1 AND id < $2".to_owned();
-        let mut values = Vec::new();
-        let mut add_condition = |column: &str, value| {
-            values.push(value);
-            rest.push_str(&format!(" AND {column} ${}", values.len() + 3));
-        };
-        let text = |text: String| super::Value::Text(Some(text));
-        if let Some(actor) = filter.actor {
-            add_condition("actor_user_id =", text(actor.to_string()));
-        }
-        if let Some(action) = &filter.action {
-            add_condition("action =", text(action.clone()));
-        }
-        if let Some(resource) = &filter.resource {
-            add_condition("resource =", text(resource.clone()));
-        }
-        if let Some(since) = filter.since {
-            add_condition("at >=", super::Value::Time(Some(since)));
-        }
-        if let Some(until) = filter.until {
-            add_condition("at <", super::Value::Time(Some(until)));
-        }
-        rest.push_str(" ORDER BY id DESC LIMIT $3");
-        let query =
-            select::<AuditEvent>(&rest).for_organization(organization).text(before).int(row_limit(page));
-        let query = values.into_iter().fold(query, Query::bind);
-        self.0.page(query, page, |entry: &AuditEvent| entry.id.to_string()).await
+        let rows = self.0.search(search_audit_events(organization, filter, page)?).await?;
+        Ok(page.page(read_all(&rows)?, |entry: &AuditEvent| time_position(entry.at, entry.id)))
     }
 
     async fn list_events(
@@ -252,4 +226,40 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
             .for_organization(organization);
         Ok(self.0.find_one::<Event>(query).await?.map(|event| event.id))
     }
+}
+
+/// Returns the statement that reads a page of the audit log, newest first. For each filter there is an index.
+pub(crate) fn search_audit_events(
+    organization: OrganizationId,
+    filter: &AuditFilter,
+    page: &PageRequest,
+) -> Result<Query> {
+    let mut conditions = vec!["organization_id = $1".to_owned()];
+    let mut query = Query::new("").for_organization(organization);
+    let texts = [
+        ("actor_user_id", filter.actor.map(|actor| actor.to_string())),
+        ("action", filter.action.clone()),
+        ("resource", filter.resource.clone()),
+    ];
+    for (column, text) in texts {
+        if let Some(text) = text {
+            query = query.text(text);
+            conditions.push(format!("{column} = ${}", query.values.len()));
+        }
+    }
+    for (comparison, time) in [("at >=", filter.since), ("at <", filter.until)] {
+        if let Some(time) = time {
+            query = query.time(time);
+            conditions.push(format!("{comparison} ${}", query.values.len()));
+        }
+    }
+    if let Some((at, id)) = page.after_time::<EventId>()? {
+        query = query.time(at).text(id);
+        let count = query.values.len();
+        conditions.push(format!("(at, id) < (${}, ${count})", count - 1));
+    }
+    let query = query.int(row_limit(page));
+    let rest =
+        format!("WHERE {} ORDER BY at DESC, id DESC LIMIT ${}", conditions.join(" AND "), query.values.len());
+    Ok(Query { sql: select::<AuditEvent>(&rest).sql, ..query })
 }

@@ -3,7 +3,6 @@ use hexabase_core::error::Result;
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 use hexabase_core::model::{Hour, Meter, MeteredHour, PerMeter, UsageHour, UsageReport, WorkspaceUsage};
 use hexabase_core::store::{MeteredWorkspace, UsageStore};
-use jiff::Timestamp;
 
 use super::records::{per_meter, reading};
 use super::statement::Query;
@@ -122,14 +121,5 @@ impl<E: Engine> UsageStore for SqlStore<E> {
                 .time(from.start()),
             )
             .await
-    }
-
-    async fn prune_usage(&self, before: Timestamp) -> Result<u64> {
-        let mut removed = 0;
-        for table in [E::USAGE_SCHEDULE, E::USAGE_REPORT_HOURS, "metered_hours"] {
-            let query = Query::assembled(format!("DELETE FROM {table} WHERE hour < $1")).time(before);
-            removed += self.0.execute(query).await?;
-        }
-        Ok(removed)
     }
 }

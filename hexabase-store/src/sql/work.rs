@@ -7,12 +7,12 @@ use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{MessageId, OrganizationId, WorkspaceId};
 use hexabase_core::name::HostClusterName;
-use hexabase_core::store::{Lease, WorkStore};
+use hexabase_core::store::{Lease, PruneCutoffs, WorkStore};
 use jiff::Timestamp;
 
 use super::statement::Query;
 use super::table::{Stored as _, columns_of};
-use super::{Cells, Engine, SqlStore, read_all};
+use super::{Cells, Engine, SqlStore, prune, read_all};
 
 pub(super) fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
@@ -148,20 +148,11 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         rows.iter().map(read).collect()
     }
 
-    async fn prune(&self, now: Timestamp, events_before: Timestamp) -> Result<u64> {
-        let expired = [
-            Query::new("DELETE FROM idempotency WHERE expires_at <= $1").time(now),
-            Query::new("DELETE FROM sessions WHERE expires_at <= $1").time(now),
-            Query::assembled(format!("DELETE FROM {} WHERE at < $1", E::LIVE_EVENT_TIMESTAMPS))
-                .time(events_before),
-            Query::new("DELETE FROM webhook_events WHERE received_at < $1").time(events_before),
-            // A former holder of such a lease can no longer commit: the resource has been processed since.
-            Query::new("DELETE FROM leases WHERE expires_at < $1").time(events_before),
-        ];
-        let mut removed = 0;
-        for query in expired {
-            removed += self.0.execute(query).await?;
+    async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64> {
+        let mut deleted = 0;
+        for query in prune::statements::<E>(cutoffs, limit) {
+            deleted += self.0.execute(query).await?;
         }
-        Ok(removed)
+        Ok(deleted)
     }
 }

@@ -128,12 +128,7 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         workspace: WorkspaceId,
         page: &PageRequest,
     ) -> Result<Page<Task>> {
-        let before = page.after_id::<TaskId>()?.unwrap_or(TaskId::greatest());
-        let query = select::<Task>(
-            "WHERE organization_id = $1 AND workspace_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
-        );
-        let query = query.for_organization(organization).text(workspace).text(before).int(row_limit(page));
-        self.0.page(query, page, |task: &Task| task.id.to_string()).await
+        self.0.page(list_tasks(organization, workspace, page)?, page, |task: &Task| task.id.to_string()).await
     }
 
     async fn list_open_tasks(
@@ -147,4 +142,17 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         );
         self.0.find_all(query.for_organization(organization).text(workspace)).await
     }
+}
+
+/// Returns the statement that reads a page of the tasks of a workspace, newest first.
+pub(crate) fn list_tasks(
+    organization: OrganizationId,
+    workspace: WorkspaceId,
+    page: &PageRequest,
+) -> Result<Query> {
+    let before = page.after_id::<TaskId>()?.unwrap_or(TaskId::greatest());
+    let query = select::<Task>(
+        "WHERE organization_id = $1 AND workspace_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+    );
+    Ok(query.for_organization(organization).text(workspace).text(before).int(row_limit(page)))
 }

@@ -1,8 +1,9 @@
 //! Conversion of SQLite's errors. No other module inspects them.
 
 use hexabase_core::error::Error;
+use sqlx::error::DatabaseError;
 
-use crate::sql::Step;
+use crate::sql::{Step, search_timeout};
 
 /// Converts the error of a statement that cannot violate a constraint.
 pub(super) fn from_sqlx(error: sqlx::Error) -> Error {
@@ -11,6 +12,14 @@ pub(super) fn from_sqlx(error: sqlx::Error) -> Error {
             Error::unexpected("the database schema does not match the program").caused_by(error)
         }
         error => unavailable(error),
+    }
+}
+
+/// Converts the error of a search, which may exceed its timeout (`SQLITE_INTERRUPT`).
+pub(super) fn from_search(error: sqlx::Error) -> Error {
+    match error.as_database_error().and_then(DatabaseError::code).as_deref() {
+        Some("9") => search_timeout().caused_by(error),
+        _ => from_sqlx(error),
     }
 }
 

@@ -5,13 +5,15 @@
 
 mod error;
 mod migrations;
+#[cfg(test)]
+mod plan_tests;
 mod row;
 
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hexabase_core::error::{Error, Result};
@@ -20,10 +22,12 @@ use sqlx::sqlite::{
 };
 use sqlx::{Arguments as _, Executor as _, Sqlite, SqlitePool};
 
-use crate::sql::{Engine, Expect, Query, SqlStore, Step, Value};
+use crate::sql::{Engine, Expect, Query, SEARCH_CONNECTIONS, SEARCH_TIMEOUT, SqlStore, Step, Value};
 
 /// Number of connections that read.
 const READ_CONNECTIONS: u32 = 4;
+/// Number of instructions of SQLite between two checks of the timeout of a search: well below a millisecond.
+const INSTRUCTIONS_PER_CHECK: i32 = 10_000;
 /// Number of prepared statements that a connection caches.
 const STATEMENT_CACHE_CAPACITY: usize = 256;
 
@@ -35,6 +39,8 @@ pub type SqliteStore = SqlStore<SqliteEngine>;
 pub struct SqliteEngine {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Connections for searches; `None` for a database in memory, which has one connection only.
+    searches: Option<SqlitePool>,
 }
 
 impl SqliteStore {
@@ -75,8 +81,10 @@ impl SqliteStore {
         let options =
             tuned(options).journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = pool(1).connect_with(options.clone()).await.map_err(error::unavailable)?;
-        let readers = pool(readers).connect_with(options.read_only(true).create_if_missing(false)).await;
-        Ok(Self(SqliteEngine { writer, readers: readers.map_err(error::unavailable)? }))
+        let options = options.read_only(true).create_if_missing(false);
+        let readers = pool(readers).connect_with(options.clone()).await.map_err(error::unavailable)?;
+        let searches = pool(SEARCH_CONNECTIONS).min_connections(0).connect_lazy_with(options);
+        Ok(Self(SqliteEngine { writer, readers, searches: Some(searches) }))
     }
 
     async fn migrate(&self) -> Result<()> {
@@ -139,7 +147,7 @@ fn arguments(values: Vec<Value>) -> Result<SqliteArguments> {
 impl SqliteEngine {
     async fn connect_one(options: SqliteConnectOptions) -> Result<Self> {
         let only = pool(1).connect_with(tuned(options)).await.map_err(error::unavailable)?;
-        Ok(Self { writer: only.clone(), readers: only })
+        Ok(Self { writer: only.clone(), readers: only, searches: None })
     }
 }
 
@@ -167,7 +175,9 @@ impl Engine for SqliteEngine {
     const WORKSPACE_SCHEDULE: &'static str = "workspaces";
     const USAGE_SCHEDULE: &'static str = "usage_hours";
     const USAGE_REPORT_HOURS: &'static str = "usage_reports";
-    const LIVE_EVENT_TIMESTAMPS: &'static str = "live_events";
+    const LIVE_EVENT_AGES: &'static str = "live_events";
+    const TASK_AGES: &'static str = "tasks";
+    const AUDIT_EVENT_AGES: &'static str = "audit_events";
     // There is only one writer.
     const SKIP_LOCKED: &'static str = "";
     const JSON_ELEMENTS: &'static str = "json_each";
@@ -178,6 +188,18 @@ impl Engine for SqliteEngine {
 
     async fn fetch(&self, query: Query) -> Result<Vec<SqliteRow>> {
         rows(&self.readers, query).await
+    }
+
+    async fn search(&self, query: Query) -> Result<Vec<SqliteRow>> {
+        let Some(searches) = &self.searches else { return self.fetch(query).await };
+        let mut connection = searches.acquire().await.map_err(error::unavailable)?;
+        // Each search replaces the handler of the previous one; these connections serve searches only.
+        let mut handle = connection.lock_handle().await.map_err(error::unavailable)?;
+        let deadline = Instant::now() + SEARCH_TIMEOUT;
+        handle.set_progress_handler(INSTRUCTIONS_PER_CHECK, move || Instant::now() < deadline);
+        drop(handle);
+        let arguments = arguments(query.values)?;
+        sqlx::query_with(query.sql, arguments).fetch_all(&mut *connection).await.map_err(error::from_search)
     }
 
     async fn fetch_in_snapshot(&self, queries: Vec<Query>) -> Result<Vec<Vec<SqliteRow>>> {

@@ -1,4 +1,4 @@
-use super::setup::{acme, later, populate};
+use super::setup::{acme, later, nothing, populate};
 use crate::ErrorKind;
 use crate::changeset::{Changeset, RecordKey};
 use crate::fixture::{self, FIXTURE_TIME, id};
@@ -8,7 +8,7 @@ use crate::model::{
     SubscriptionState, UsageAlert, UsageBound, WebhookEvent,
 };
 use crate::name::PlanId;
-use crate::store::TenantStore;
+use crate::store::{PruneCutoffs, TenantStore};
 use jiff::Timestamp;
 
 fn account() -> BillingAccount {
@@ -131,8 +131,8 @@ pub async fn a_webhook_event_is_stored_once_until_it_is_pruned(store: &dyn Tenan
     let insert = || store.commit(Changeset::new().insert(event.clone()));
     insert().await.unwrap();
     assert_eq!(insert().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
-    store.prune(later(9), later(5)).await.unwrap();
+    store.prune(&PruneCutoffs { events: later(5), ..nothing() }, 9).await.unwrap();
     assert_eq!(insert().await.unwrap_err().kind(), ErrorKind::AlreadyExists);
-    store.prune(later(9), later(6)).await.unwrap();
+    store.prune(&PruneCutoffs { events: later(6), ..nothing() }, 9).await.unwrap();
     insert().await.unwrap();
 }

@@ -213,6 +213,39 @@ pub async fn the_audit_log_is_newest_first_and_filtered(store: &dyn TenantStore)
     });
 }
 
+/// Entries are ordered by their time, and those of one time by their id; a page of any size has no gaps.
+pub async fn the_audit_log_is_ordered_by_time_then_id(store: &dyn TenantStore) {
+    populate(store).await;
+    let mut changeset = Changeset::new();
+    for number in 0..12_u128 {
+        let mut entry =
+            audit(&format!("r{number}"), "group.create", later(i64::try_from(number % 4).unwrap()));
+        // The ids run against the times.
+        entry.id = event_id(100 - number);
+        changeset = changeset.audit(entry);
+    }
+    store.commit(changeset).await.unwrap();
+    let expected = [3, 7, 11, 2, 6, 10, 1, 5, 9, 0, 4, 8].map(|number| format!("r{number}"));
+    for limit in [1, 2, 5, 200] {
+        for (filter, skipped, taken) in [
+            (AuditFilter::default(), 0, 12),
+            (AuditFilter { action: Some("group.create".to_owned()), ..AuditFilter::default() }, 0, 12),
+            (AuditFilter { until: Some(later(3)), ..AuditFilter::default() }, 3, 9),
+            (AuditFilter { since: Some(later(2)), ..AuditFilter::default() }, 0, 6),
+            (AuditFilter { since: Some(later(1)), until: Some(later(2)), ..AuditFilter::default() }, 6, 3),
+            (AuditFilter { since: Some(later(2)), until: Some(later(1)), ..AuditFilter::default() }, 0, 0),
+        ] {
+            let read = |page| {
+                let filter = filter.clone();
+                async move { store.list_audit_events(acme(), &filter, &page).await }
+            };
+            let found = all(limit, read).await;
+            let resources: Vec<&str> = found.iter().map(|entry| entry.resource.as_str()).collect();
+            assert_eq!(resources, expected[skipped..skipped + taken], "{filter:?} by {limit}");
+        }
+    }
+}
+
 /// Deleting an organization keeps its log.
 pub async fn the_audit_log_remains_after_the_organization_is_deleted(store: &dyn TenantStore) {
     populate(store).await;

@@ -5,6 +5,7 @@ mod commits;
 mod leases;
 mod lists;
 mod outbox;
+mod pruning;
 mod reads;
 mod setup;
 mod usage;
@@ -14,6 +15,7 @@ pub use commits::*;
 pub use leases::*;
 pub use lists::*;
 pub use outbox::*;
+pub use pruning::*;
 pub use reads::*;
 pub use usage::*;
 
@@ -57,6 +59,7 @@ macro_rules! tenant_store_conformance {
                 workspaces_are_listed_for_members_of_their_groups,
                 open_invitations_are_found_by_email,
                 the_audit_log_is_newest_first_and_filtered,
+                the_audit_log_is_ordered_by_time_then_id,
                 the_audit_log_remains_after_the_organization_is_deleted,
                 events_resume_after_the_last_one_seen,
                 memberships_are_listed_by_group_and_by_user,
@@ -70,6 +73,8 @@ macro_rules! tenant_store_conformance {
                 due_workspaces_are_listed_most_overdue_first,
                 workspaces_on_a_host_are_counted_and_made_due,
                 pruning_deletes_only_expired_records,
+                pruning_deletes_audit_events_security_events_and_tasks,
+                a_batch_of_pruning_is_limited,
                 a_billing_account_is_found_by_organization_and_by_customer,
                 due_accounts_are_listed_most_overdue_first,
                 a_billing_account_is_deleted_with_its_organization,

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-use super::setup::{acme, dev, later, populate, session, token, verifier};
-use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, SpentRefresh, Topic};
+use super::setup::{acme, dev, later, populate};
+use crate::changeset::{Changeset, OutboxMessage, Topic};
 use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{MessageId, TypedId as _};
-use crate::model::Event;
 use crate::name::HostClusterName;
 use crate::store::TenantStore;
 use uuid::Uuid;
@@ -110,48 +109,4 @@ pub async fn workspaces_on_a_host_are_counted_and_made_due(store: &dyn TenantSto
     expected.sort_unstable();
     assert_eq!(due, expected);
     assert_eq!(store.find_workspace(acme(), id("b")).await.unwrap().unwrap().reconcile_at, Some(later(3)));
-}
-
-/// Expired records are deleted; all others stay.
-pub async fn pruning_deletes_only_expired_records(store: &dyn TenantStore) {
-    let event = |name: &str, at| Event {
-        id: id(name),
-        organization_id: acme(),
-        workspace_id: None,
-        kind: "x".to_owned(),
-        data: serde_json::Value::Null,
-        at,
-    };
-    let response = |key: &str, expires_at| IdempotencyRecord {
-        user_id: id("ann"),
-        key: key.to_owned(),
-        fingerprint: verifier(1).hash(),
-        response: Vec::new(),
-        created_at: FIXTURE_TIME,
-        expires_at,
-    };
-    let spent = SpentRefresh { session_id: id("over"), hash: verifier(5).hash(), spent_at: FIXTURE_TIME };
-    let changeset = Changeset::new()
-        .insert(fixture::user("ann"))
-        .insert(fixture::organization("acme"))
-        .insert(session("over", id("ann"), later(10)))
-        .insert(spent)
-        .insert(session("alive", id("ann"), later(60)))
-        .insert(token("token", id("ann")))
-        .insert(event("old", later(1)))
-        .insert(event("new", later(8)));
-    store.commit(Changeset { idempotency: Some(response("over", later(10))), ..changeset }).await.unwrap();
-    store
-        .commit(Changeset { idempotency: Some(response("valid", later(60))), ..Changeset::new() })
-        .await
-        .unwrap();
-
-    assert!(store.prune(later(10), later(5)).await.unwrap() >= 3);
-    assert_eq!(store.find_session(id("over")).await.unwrap(), None);
-    assert_eq!(store.refresh_spent_at(id("over"), &verifier(5).hash()).await.unwrap(), None);
-    assert!(store.find_session(id("alive")).await.unwrap().is_some());
-    assert!(store.find_api_token(id("token")).await.unwrap().is_some());
-    assert_eq!(store.list_events(acme(), None, 9).await.unwrap(), [event("new", later(8))]);
-    assert!(store.find_idempotency(id("ann"), "valid", later(11)).await.unwrap().is_some());
-    assert_eq!(store.prune(later(10), later(5)).await.unwrap(), 0);
 }

@@ -1,5 +1,5 @@
 use super::setup::{
-    acme, assignment, dev, later, membership, populate, role, session, task, token, verifier,
+    acme, assignment, dev, later, membership, populate, role, security_event, session, task, token, verifier,
 };
 use crate::changeset::{Changeset, RecordKey, SpentRefresh};
 use crate::fixture::{self, FIXTURE_TIME, id};
@@ -7,8 +7,7 @@ use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
     AccessRevocation, BillingSuspension, Condition, ConditionStatus, Drift, DriftEntry, Event, HostHealth,
     HostState, Identity, Invitation, Member, NodePool, OrganizationRole, Phase, PoolNodes, Power,
-    RetiredGroupName, SecurityEvent, SecurityEventKind, ServiceAccount, SignatureAlgorithm, SigningKey,
-    Usage, UserKind, Workspace,
+    RetiredGroupName, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
 };
 use crate::name::{DisplayName, Email, GroupName, NodeClass, ProviderName, Region, Slug};
 use crate::page::PageRequest;
@@ -121,15 +120,7 @@ pub async fn every_record_reads_back_as_it_was_written(store: &dyn TenantStore) 
         data: serde_json::json!({ "phase": "ready", "n": 1.5, "deep": [null, true] }),
         at: later(2),
     };
-    let security = SecurityEvent {
-        id: id("se"),
-        user_id: id("owner"),
-        kind: SecurityEventKind::RefreshReused,
-        session_id: Some(id("s")),
-        address: None,
-        device: String::new(),
-        at: later(2),
-    };
+    let security = security_event("se", id("owner"), later(2));
     let (session, token) = (session("s", id("owner"), later(60)), token("t", id("owner")));
     let changeset = Changeset::new()
         .insert(workspace.clone())

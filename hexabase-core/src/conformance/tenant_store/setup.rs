@@ -7,11 +7,12 @@ use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{EventId, OrganizationId, UserId, WorkspaceId};
 use crate::model::{
     Actor, ApiToken, Assignment, AuditEvent, CustomRole, Grant, Membership, Organization, OrganizationRole,
-    Origin, PresetRole, RoleRef, Rule, Scopes, Session, Task, TaskKind, Workspace,
+    Origin, PresetRole, RoleRef, Rule, Scopes, SecurityEvent, SecurityEventKind, Session, Task, TaskKind,
+    Workspace,
 };
 use crate::name::{DisplayName, ProviderName, Slug};
 use crate::secret::Verifier;
-use crate::store::TenantStore;
+use crate::store::{PruneCutoffs, TenantStore};
 use crate::version::Version;
 use crate::{id_source::SeededIds, lifecycle};
 
@@ -132,6 +133,31 @@ pub(super) fn token(name: &str, user: UserId) -> ApiToken {
         created_at: FIXTURE_TIME,
         expires_at: Some(later(3_600)),
         used_at: None,
+    }
+}
+
+pub(super) fn security_event(name: &str, user: UserId, at: Timestamp) -> SecurityEvent {
+    SecurityEvent {
+        id: id(name),
+        user_id: user,
+        kind: SecurityEventKind::RefreshReused,
+        session_id: Some(id("s")),
+        address: None,
+        device: String::new(),
+        at,
+    }
+}
+
+/// Cutoffs that delete nothing.
+pub(super) fn nothing() -> PruneCutoffs {
+    let never = Timestamp::UNIX_EPOCH;
+    PruneCutoffs {
+        now: never,
+        events: never,
+        security_events: never,
+        tasks: never,
+        audit_events: None,
+        usage: never,
     }
 }
 

@@ -1,11 +1,11 @@
-use super::setup::{acme, dev, later, populate};
+use super::setup::{acme, dev, later, nothing, populate};
 use crate::changeset::{Changeset, RecordKey};
 use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::model::{
     BillingAccount, CustomerId, Hour, Meter, MeteredHour, PerMeter, Reading, UsageHour, UsageReport,
 };
-use crate::store::{MeteredWorkspace, TenantStore};
+use crate::store::{MeteredWorkspace, PruneCutoffs, TenantStore};
 
 fn hour() -> Hour {
     Hour::of(FIXTURE_TIME)
@@ -136,7 +136,10 @@ pub async fn usage_is_listed_by_hour_and_pruned(store: &dyn TenantStore) {
     assert_eq!(store.list_metered_hours(hour().after(1)).await.unwrap(), [metered(1), metered(2)]);
     let long_after = store.list_metered_hours(hour().after(99)).await.unwrap();
     assert_eq!(long_after, [metered(2)], "the newest hour must be included even if it is before `from`");
-    assert_eq!(store.prune_usage(hour().after(2).start()).await.unwrap(), 6);
+    let cutoffs = PruneCutoffs { usage: hour().after(2).start(), ..nothing() };
+    assert_eq!(store.prune(&cutoffs, 1).await.unwrap(), 3, "at most one record of each kind");
+    assert_eq!(store.prune(&cutoffs, 9).await.unwrap(), 3);
+    assert_eq!(store.prune(&cutoffs, 9).await.unwrap(), 0);
     assert_eq!(store.list_usage_reports(acme(), first, last).await.unwrap(), [report(hour().after(2), 1)]);
     assert_eq!(store.sum_usage_by_hour(acme(), first, last).await.unwrap().len(), 1);
     assert_eq!(store.list_metered_hours(first).await.unwrap(), [metered(2)]);

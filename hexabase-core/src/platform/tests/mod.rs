@@ -2,6 +2,7 @@
 
 mod creation_limits;
 mod invitations;
+mod retention;
 mod tasks;
 
 use std::sync::{Arc, Mutex};

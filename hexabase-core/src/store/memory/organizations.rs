@@ -13,7 +13,7 @@ use crate::model::{
     ServiceAccount, User, UserKind, Workspace,
 };
 use crate::name::{Email, PlanId};
-use crate::page::{Page, PageRequest};
+use crate::page::{Page, PageRequest, time_position};
 use crate::store::OrganizationStore;
 
 #[async_trait]
@@ -161,16 +161,18 @@ impl OrganizationStore for MemoryStore {
         filter: &AuditFilter,
         page: &PageRequest,
     ) -> Result<Page<AuditEvent>> {
-        let after: Option<EventId> = page.after_id()?;
+        let first = (organization, filter.since.unwrap_or(Timestamp::MIN), EventId::least());
+        let end = filter.until.map(|until| (until, EventId::least()));
+        let end =
+            page.after_time()?.into_iter().chain(end).min().unwrap_or((Timestamp::MAX, EventId::greatest()));
+        let end = (organization, end.0, end.1);
+        if end <= first {
+            return Ok(page.page(Vec::new(), audit_position));
+        }
         let state = self.lock();
-        let range = (organization, EventId::least())..=(organization, EventId::greatest());
-        let newest_first = state.audit.range(range).rev().map(|(_, entry)| entry);
-        let found = newest_first
-            .filter(|entry| after.is_none_or(|after| entry.id < after) && matches(filter, entry))
-            .take(page.limit() + 1)
-            .cloned()
-            .collect();
-        Ok(page.page(found, |entry: &AuditEvent| entry.id.to_string()))
+        let newest_first = state.audit.range(first..end).rev().map(|(_, entry)| entry);
+        let found = newest_first.filter(|entry| matches(filter, entry)).take(page.limit() + 1).cloned();
+        Ok(page.page(found.collect(), audit_position))
     }
 
     async fn list_events(
@@ -202,10 +204,13 @@ impl State {
     }
 }
 
+fn audit_position(entry: &AuditEvent) -> String {
+    time_position(entry.at, entry.id)
+}
+
+/// `true` if an entry matches the filter, apart from its time.
 fn matches(filter: &AuditFilter, entry: &AuditEvent) -> bool {
     filter.actor.is_none_or(|actor| entry.actor.user_id == Some(actor))
         && filter.action.as_ref().is_none_or(|action| entry.action == *action)
         && filter.resource.as_ref().is_none_or(|resource| entry.resource == *resource)
-        && filter.since.is_none_or(|since| entry.at >= since)
-        && filter.until.is_none_or(|until| entry.at < until)
 }

@@ -26,7 +26,8 @@ pub(super) struct State {
     pub(super) names: RedBlackTreeMapSync<Name, RecordKey>,
     /// Secondary index: finds records by other properties than their key.
     pub(super) index: RedBlackTreeSetSync<Index>,
-    pub(super) audit: RedBlackTreeMapSync<(OrganizationId, EventId), AuditEvent>,
+    /// Audit log of each organization, ordered by time.
+    pub(super) audit: RedBlackTreeMapSync<(OrganizationId, Timestamp, EventId), AuditEvent>,
     pub(super) idempotency_records: RedBlackTreeMapSync<(UserId, String), IdempotencyRecord>,
     /// Messages, each with the time until which it is claimed.
     pub(super) outbox: RedBlackTreeMapSync<MessageId, (OutboxMessage, Timestamp)>,
@@ -122,7 +123,7 @@ impl State {
             }
         }
         for entry in changeset.audit {
-            self.audit.insert_mut((entry.organization_id, entry.id), entry);
+            self.audit.insert_mut((entry.organization_id, entry.at, entry.id), entry);
         }
         for message in changeset.messages {
             self.outbox.insert_mut(message.id, (message, Timestamp::MIN));
@@ -521,6 +522,6 @@ fn usage_reports(org: OrganizationId) -> RangeInclusive<RecordKey> {
     RecordKey::UsageReport(org, Hour::FIRST)..=RecordKey::UsageReport(org, Hour::LAST)
 }
 
-fn spent(session: SessionId) -> RangeInclusive<RecordKey> {
+pub(super) fn spent(session: SessionId) -> RangeInclusive<RecordKey> {
     RecordKey::SpentRefresh(session, VerifierHash::MIN)..=RecordKey::SpentRefresh(session, VerifierHash::MAX)
 }

@@ -1,11 +1,10 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::MemoryStore;
 use super::state::{Index, usage_between};
-use crate::changeset::{Record, RecordKey};
+use crate::changeset::RecordKey;
 use crate::error::Result;
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
@@ -110,21 +109,5 @@ impl UsageStore for MemoryStore {
         let newest = all.last().map_or(from, |newest| newest.hour);
         let requested = RecordKey::MeteredHour(from.min(newest))..=RecordKey::MeteredHour(Hour::LAST);
         Ok(state.scan(requested).cloned().collect())
-    }
-
-    async fn prune_usage(&self, before: Timestamp) -> Result<u64> {
-        let mut state = self.lock();
-        let expired = |record: &Record| match record {
-            Record::UsageHour(usage) => usage.hour.start() < before,
-            Record::UsageReport(report) => report.hour.start() < before,
-            Record::MeteredHour(metered) => metered.hour.start() < before,
-            _ => false,
-        };
-        let expired: Vec<RecordKey> =
-            state.records.iter().filter(|(_, record)| expired(record)).map(|(key, _)| key.clone()).collect();
-        for key in &expired {
-            state.delete(key)?;
-        }
-        Ok(expired.len() as u64)
     }
 }

@@ -1,18 +1,19 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem::discriminant;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::MemoryStore;
-use super::state::{Index, LeaseRow, State};
+use super::state::{Index, LeaseRow, State, spent};
 use crate::changeset::{OutboxMessage, Record, RecordKey};
 use crate::clock::after;
 use crate::error::Result;
 use crate::id::{MessageId, OrganizationId, TypedId as _, WorkspaceId};
-use crate::model::Workspace;
+use crate::model::{AuditEvent, Session, Workspace};
 use crate::name::HostClusterName;
-use crate::store::{Lease, WorkStore};
+use crate::store::{Lease, PruneCutoffs, WorkStore};
 
 #[async_trait]
 impl WorkStore for MemoryStore {
@@ -139,8 +140,8 @@ impl WorkStore for MemoryStore {
         Ok(counts)
     }
 
-    async fn prune(&self, now: Timestamp, events_before: Timestamp) -> Result<u64> {
-        Ok(self.lock().prune(now, events_before))
+    async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64> {
+        Ok(self.lock().prune(cutoffs, limit))
     }
 }
 
@@ -158,29 +159,61 @@ impl State {
         }
     }
 
-    fn prune(&mut self, now: Timestamp, events_before: Timestamp) -> u64 {
-        let responses = self.idempotency_records.iter().filter(|(_, record)| record.expires_at <= now);
-        let responses: Vec<_> = responses.map(|(key, _)| key.clone()).collect();
+    fn prune(&mut self, cutoffs: &PruneCutoffs, limit: usize) -> u64 {
+        let responses =
+            self.idempotency_records.iter().filter(|(_, record)| record.expires_at <= cutoffs.now);
+        let responses: Vec<_> = responses.map(|(key, _)| key.clone()).take(limit).collect();
         for key in &responses {
             self.idempotency_records.remove_mut(key);
         }
-        let leases = self.leases.iter().filter(|(_, lease)| lease.expires_at < events_before);
-        let leases: Vec<String> = leases.map(|(name, _)| name.clone()).collect();
+        let leases = self.leases.iter().filter(|(_, lease)| lease.expires_at < cutoffs.events);
+        let leases: Vec<String> = leases.map(|(name, _)| name.clone()).take(limit).collect();
         for name in &leases {
             self.leases.remove_mut(name);
         }
-        let expired = self.records.iter().filter(|(_, record)| match record {
-            Record::Session(session) => session.expires_at <= now,
-            Record::Event(event) => event.at < events_before,
-            Record::WebhookEvent(event) => event.received_at < events_before,
-            _ => false,
+        let is_old = |entry: &AuditEvent| cutoffs.audit_events.is_some_and(|before| entry.at < before);
+        let audit = self.audit.iter().filter(|(_, entry)| is_old(entry));
+        let audit: Vec<_> = audit.map(|(key, _)| *key).take(limit).collect();
+        for key in &audit {
+            self.audit.remove_mut(key);
+        }
+        let mut counts = HashMap::new();
+        let expired = self.records.iter().filter(|(_, record)| {
+            self.is_expired(record, cutoffs) && {
+                let count = counts.entry(discriminant(*record)).or_insert(0);
+                *count += 1;
+                *count <= limit
+            }
         });
         let expired: Vec<RecordKey> = expired.map(|(key, _)| key.clone()).collect();
         let before = self.records.size();
         for key in &expired {
-            // Cannot fail: the record existed a moment ago, and sessions and events have no children.
+            // Cannot fail: the record existed a moment ago, and none of these kinds has children.
             let _ = self.delete(key);
         }
-        (responses.len() + leases.len() + before - self.records.size()) as u64
+        (responses.len() + leases.len() + audit.len() + before - self.records.size()) as u64
+    }
+
+    fn is_expired(&self, record: &Record, cutoffs: &PruneCutoffs) -> bool {
+        let is_over = |session: &Session| {
+            session.expires_at <= cutoffs.now || session.revoked_at.is_some_and(|at| at < cutoffs.events)
+        };
+        match record {
+            // The refresh tokens go first.
+            Record::Session(session) => {
+                is_over(session) && self.records.range(spent(session.id)).next().is_none()
+            }
+            Record::SpentRefresh(token) => {
+                self.get(&RecordKey::Session(token.session_id)).is_some_and(is_over)
+            }
+            Record::SecurityEvent(event) => event.at < cutoffs.security_events,
+            Record::Task(task) => task.finished_at.is_some_and(|at| at < cutoffs.tasks),
+            Record::Event(event) => event.at < cutoffs.events,
+            Record::WebhookEvent(event) => event.received_at < cutoffs.events,
+            Record::UsageHour(usage) => usage.hour.start() < cutoffs.usage,
+            Record::UsageReport(report) => report.hour.start() < cutoffs.usage,
+            Record::MeteredHour(metered) => metered.hour.start() < cutoffs.usage,
+            _ => false,
+        }
     }
 }
