@@ -23,6 +23,7 @@ use hexabase_store::{NatsConfig, PostgresConfig, RedisConfig};
 use ipnet::IpNet;
 
 use crate::clients::ClientOptions;
+use crate::environment;
 use crate::event_hub::EventStreamLimits;
 use crate::named_tables;
 use crate::options::{LogFormat, Options};
@@ -34,7 +35,6 @@ const MASTER_KEY_VARIABLE: &str = "HEXABASE_MASTER_KEY";
 /// Variables that are no server options: the master key, the configuration file, and those of the client commands.
 const OTHER_VARIABLES: &[&str] =
     &[MASTER_KEY_VARIABLE, "HEXABASE_CONFIG", "HEXABASE_TOKEN", "HEXABASE_ID_TOKEN", "HEXABASE_SERVER"];
-const TEST_VARIABLE_PREFIX: &str = "HEXABASE_TEST_";
 /// Kinds of named tables.
 const PROVIDERS: &str = "providers";
 const CLIENTS: &str = "clients";
@@ -192,7 +192,8 @@ impl ProcessConfig {
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self> {
         let environment: Vec<(String, String)> = environment.collect();
-        reject_unknown_variables(&environment)?;
+        let kinds = [PROVIDERS, CLIENTS, TRUSTS];
+        let environment = environment::without_service_links(&environment, &known_variables(), &kinds)?;
         let file = sources.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let variable = |name: &str| {
             let found = environment.iter().find(|(known, value)| known == name && !value.is_empty());
@@ -217,22 +218,12 @@ impl ProcessConfig {
     }
 }
 
-/// Rejects unknown `HEXABASE_` variables, because a typing error in a name would have no effect otherwise.
-fn reject_unknown_variables(environment: &[(String, String)]) -> Result<()> {
-    let known: Vec<String> = {
-        let command = Sources::augment_args(clap::Command::new("hexabase"));
-        let variables = command.get_arguments().filter_map(|argument| argument.get_env());
-        variables.map(|name| name.to_string_lossy().into_owned()).collect()
-    };
-    let mut check = Check::default();
-    for (name, _) in environment.iter().filter(|(name, _)| name.starts_with("HEXABASE_")) {
-        let is_known = known.contains(name)
-            || OTHER_VARIABLES.contains(&name.as_str())
-            || [PROVIDERS, CLIENTS, TRUSTS].iter().any(|kind| named_tables::is_variable(kind, name))
-            || name.starts_with(TEST_VARIABLE_PREFIX);
-        check.require(is_known, name.as_str(), "is not a variable of this program; --help lists them");
-    }
-    check.done()
+/// Returns the names of the variables of this program, except those of named tables.
+fn known_variables() -> Vec<String> {
+    let command = Sources::augment_args(clap::Command::new("hexabase"));
+    let options = command.get_arguments().filter_map(|argument| argument.get_env());
+    let options = options.map(|name| name.to_string_lossy().into_owned());
+    options.chain(OTHER_VARIABLES.iter().map(|name| (*name).to_owned())).collect()
 }
 
 fn read_file(path: &Path) -> Result<Options> {

@@ -28,6 +28,7 @@ mod clients;
 mod command;
 mod compose;
 mod config;
+mod environment;
 mod event_hub;
 mod listener;
 mod mail;

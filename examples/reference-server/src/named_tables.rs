@@ -13,6 +13,11 @@ pub(crate) fn is_variable(kind: &str, variable: &str) -> bool {
     parse_variable(kind, variable).is_some()
 }
 
+/// Returns the variable for a key of the table with a name, both in upper case.
+pub(crate) fn variable(kind: &str, name: &str, key: &str) -> String {
+    format!("HEXABASE_{}{SEPARATOR}{name}{SEPARATOR}{key}", kind.to_ascii_uppercase())
+}
+
 /// Reads all tables of a kind, with their names. Variables take precedence over the file; in a variable, the items of
 /// a list are separated by commas.
 ///

@@ -145,7 +145,10 @@ fn execute(command: Command) -> Result<()> {
 }
 
 fn read_config(sources: Sources) -> Result<ProcessConfig> {
-    ProcessConfig::read(sources, std::env::vars())
+    // Variables that are not Unicode belong to other programs; clap rejects such values of its own variables.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    ProcessConfig::read(sources, environment)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

@@ -282,12 +282,34 @@ fn configuration_errors_are_reported_in_one_line() {
     assert!(!line.contains("hunter2"), "{line}");
     fails_with(&mut with(&["serve", "--dev", "--plans", "missing.toml"]), "missing.toml");
     fails_with(&mut with(&["serve", "--dev", "--kubeconfig", "missing.yaml"]), "missing.yaml");
-    fails_with(with(&["serve", "--dev"]).env("HEXABASE_LISTENN", "127.0.0.1:0"), "HEXABASE_LISTENN");
+    let line =
+        fails_with(with(&["serve", "--dev"]).env("HEXABASE_LISTENN", "127.0.0.1:0"), "HEXABASE_LISTENN");
+    assert!(line.contains("the closest one is HEXABASE_LISTEN;"), "{line}");
     std::fs::write(path.join("hexabase.toml"), "dev = true\nlisten_on = \"127.0.0.1:0\"\n").unwrap();
     fails_with(&mut with(&["serve", "--config", "hexabase.toml"]), "line 2");
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = occupied.local_addr().unwrap().to_string();
     fails_with(&mut with(&["serve", "--dev", "--listen", &address]), "--listen");
+}
+
+#[tokio::test]
+async fn a_kubernetes_service_named_hexabase_does_not_stop_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(folder.path());
+    command.args(["serve", "--dev", "--listen", "127.0.0.1:0"]).envs([
+        ("HEXABASE_SERVICE_HOST", "10.96.7.1"),
+        ("HEXABASE_SERVICE_PORT", "8080"),
+        ("HEXABASE_SERVICE_PORT_HTTP", "8080"),
+        ("HEXABASE_PORT", "tcp://10.96.7.1:8080"),
+        ("HEXABASE_PORT_8080_TCP", "tcp://10.96.7.1:8080"),
+        ("HEXABASE_PORT_8080_TCP_PROTO", "tcp"),
+        ("HEXABASE_PORT_8080_TCP_PORT", "8080"),
+        ("HEXABASE_PORT_8080_TCP_ADDR", "10.96.7.1"),
+        ("HEXABASE_API_SERVICE_HOST", "10.96.7.2"),
+    ]);
+    let server = Process::spawn("serve", folder.path(), &mut command).await;
+    assert_eq!(server.client().get("/healthz").await["status"], "ok");
+    server.stop();
 }
 
 #[test]
