@@ -17,7 +17,7 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use crate::config::load_or_create;
+use crate::files::load_or_create;
 
 /// Interval at which the certificate files are checked for renewal.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);

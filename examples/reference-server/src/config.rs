@@ -25,6 +25,7 @@ use ipnet::IpNet;
 use crate::clients::ClientOptions;
 use crate::environment;
 use crate::event_hub::EventStreamLimits;
+use crate::files::load_or_create;
 use crate::named_tables;
 use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
@@ -502,26 +503,4 @@ impl KeySource {
             }
         }
     }
-}
-
-/// Reads a secret from a file that only its owner can read. Creates the file if it does not exist.
-pub(crate) fn load_or_create(
-    file: &Path,
-    create: impl FnOnce() -> std::io::Result<SecretString>,
-) -> std::io::Result<SecretString> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    match std::fs::read_to_string(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        read => return read.map(SecretString::from),
-    }
-    let secret = create()?;
-    // Written to another file first, so that a crash leaves no partial secret behind.
-    let temporary = with_suffix(file, "new");
-    let mut opened =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    opened.write_all(secret.expose_secret().as_bytes())?;
-    opened.sync_all()?;
-    std::fs::rename(temporary, file)?;
-    Ok(secret)
 }

@@ -30,6 +30,7 @@ mod compose;
 mod config;
 mod environment;
 mod event_hub;
+mod files;
 mod listener;
 mod mail;
 mod named_tables;

@@ -8,6 +8,7 @@ use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 
 use super::print_line;
 use super::serve::stop_signal;
+use crate::files;
 use crate::listener::{Listener, ListenerConfig, ListenerProtocol, open_file_limit};
 use crate::sandbox_proxy;
 
@@ -36,7 +37,7 @@ pub(super) async fn serve(options: Options) -> Result<()> {
         ..SandboxOptions::default()
     });
     let file = options.kubeconfig.display();
-    std::fs::write(&options.kubeconfig, kubeconfig(&format!("{base}{}", sandbox_proxy::HOST_PATH)))
+    files::replace(&options.kubeconfig, &kubeconfig(&format!("{base}{}", sandbox_proxy::HOST_PATH)))
         .map_err(|error| Error::invalid("kubeconfig", format!("{file} cannot be written: {error}")))?;
     print_line(&format!(
         "The sandbox is ready on {base}{host}: kubectl --kubeconfig {file} get namespaces\n\

@@ -9,6 +9,7 @@ mod chaos;
 mod clusters;
 mod identity;
 mod installation;
+mod kubeconfig;
 mod operations;
 mod process;
 mod real_cluster;

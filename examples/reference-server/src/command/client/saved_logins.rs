@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{CLIENT_ID, Server};
+use crate::files;
 use hexabase_core::clock::{Clock as _, SystemClock};
 
 /// Minimum remaining lifetime of an access token to be used without a refresh.
@@ -179,21 +179,8 @@ impl SavedLogins {
     fn write(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(&self.servers)
             .map_err(|error| Error::unexpected("the logins cannot be serialized").caused_by(error))?;
-        write_private_file(&self.file, &text)
+        files::replace_private(&self.file, &text).map_err(|error| unusable(&self.file, error))
     }
-}
-
-/// Replaces a file atomically, readable by its owner only.
-pub(super) fn write_private_file(file: &Path, text: &str) -> Result<()> {
-    let temporary = file.with_extension("new");
-    let write = || {
-        let mut opened =
-            File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        opened.write_all(text.as_bytes())?;
-        opened.sync_all()?;
-        std::fs::rename(&temporary, file)
-    };
-    write().map_err(|error| unusable(file, error))
 }
 
 fn unusable(file: &Path, error: std::io::Error) -> Error {

@@ -1,13 +1,15 @@
 //! Command `kubeconfig`: adds the cluster of a workspace to the user's kubeconfig.
 
-use std::path::PathBuf;
+mod file;
+mod merge;
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use hexabase_core::error::{Error, ErrorKind, Result};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
-use super::saved_logins::{SavedLogins, write_private_file};
+use super::saved_logins::SavedLogins;
 use super::{Server, ServerArgs};
 use crate::command::print_line;
 
@@ -98,21 +100,9 @@ impl Kubeconfig {
         }
         let name = format!("hexabase_{}_{}", organization.name, workspace.name);
         let file = self.file()?;
-        let old_text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(unusable(&file, &error.to_string())),
-        };
-        let existing = parse(&old_text).ok_or_else(|| unusable(&file, "it is not a kubeconfig"))?;
-        let added = parse(&text).ok_or_else(|| Error::unavailable("the server's kubeconfig is invalid"))?;
-        let merged = merge(existing, &added, &name, !self.no_switch)
-            .ok_or_else(|| unusable(&file, "it is not a kubeconfig"))?;
-        let text = serde_saphyr::to_string(&merged)
-            .map_err(|error| Error::unexpected("the kubeconfig cannot be serialized").caused_by(error))?;
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| unusable(&file, &error.to_string()))?;
-        }
-        write_private_file(&file, &text)?;
+        let added =
+            merge::parse(&text).ok_or_else(|| Error::unavailable("the server's kubeconfig is invalid"))?;
+        file::change(&file, |text| merge::merge(text, &added, &name, !self.no_switch)).await?;
         print_line(&format!("context {name} added to {}", file.display()))
     }
 
@@ -167,112 +157,6 @@ async fn list_all(server: &Server, bearer: &str, path: &str) -> Result<Vec<Named
     }
 }
 
-fn unusable(file: &std::path::Path, reason: &str) -> Error {
+fn unusable(file: &Path, reason: &str) -> Error {
     Error::invalid("kubeconfig", format!("{} cannot be used: {reason}", file.display()))
-}
-
-/// Parses a kubeconfig; an empty file is a kubeconfig without entries. `None` if the text is not a map in YAML.
-fn parse(text: &str) -> Option<Map<String, Value>> {
-    if text.trim().is_empty() {
-        return Some(Map::new());
-    }
-    serde_saphyr::from_str(text).ok()
-}
-
-/// Adds the only cluster, user and context of a kubeconfig to another one under a name, and replaces entries of that
-/// name. All other entries are kept. `None` if either kubeconfig is malformed.
-fn merge(
-    mut existing: Map<String, Value>,
-    added: &Map<String, Value>,
-    name: &str,
-    switch: bool,
-) -> Option<Map<String, Value>> {
-    existing.entry("apiVersion").or_insert_with(|| json!("v1"));
-    existing.entry("kind").or_insert_with(|| json!("Config"));
-    for (list, field) in [("clusters", "cluster"), ("users", "user")] {
-        put_entry(&mut existing, list, name, field, added.get(list)?.get(0)?.get(field)?.clone())?;
-    }
-    put_entry(&mut existing, "contexts", name, "context", json!({ "cluster": name, "user": name }))?;
-    let has_no_context = existing.get("current-context").and_then(Value::as_str).is_none_or(str::is_empty);
-    if switch || has_no_context {
-        existing.insert("current-context".to_owned(), json!(name));
-    }
-    Some(existing)
-}
-
-fn put_entry(
-    kubeconfig: &mut Map<String, Value>,
-    list: &str,
-    name: &str,
-    field: &str,
-    value: Value,
-) -> Option<()> {
-    let entries = kubeconfig.entry(list).or_insert_with(|| json!([]));
-    if entries.is_null() {
-        *entries = json!([]);
-    }
-    let entries = entries.as_array_mut()?;
-    entries.retain(|entry| entry.get("name").and_then(Value::as_str) != Some(name));
-    entries.push(json!({ "name": name, field: value }));
-    Some(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ADDED: &str = "
-clusters: [{name: shop, cluster: {server: https://shop}}]
-users: [{name: ws_1, user: {token: t}}]
-contexts: [{name: shop, context: {cluster: shop, user: ws_1}}]
-current-context: shop
-";
-    const EXISTING: &str = "
-apiVersion: v1
-kind: Config
-preferences: {colors: true}
-clusters:
-- {name: home, cluster: {server: https://home}}
-- {name: hexabase_acme_shop, cluster: {server: https://old}}
-users: null
-contexts: [{name: home, context: {cluster: home, user: me, namespace: mine}}]
-current-context: home
-";
-
-    fn merged(existing: &str, switch: bool) -> Value {
-        let added = parse(ADDED).unwrap();
-        Value::Object(merge(parse(existing).unwrap(), &added, "hexabase_acme_shop", switch).unwrap())
-    }
-
-    #[test]
-    fn empty_file_becomes_a_kubeconfig() {
-        let result = merged("", false);
-        assert_eq!(
-            (&result["kind"], &result["current-context"]),
-            (&json!("Config"), &json!("hexabase_acme_shop"))
-        );
-        assert_eq!(result["users"], json!([{ "name": "hexabase_acme_shop", "user": { "token": "t" } }]));
-    }
-
-    #[test]
-    fn entries_of_the_name_are_replaced_and_all_others_kept() {
-        let result = merged(EXISTING, false);
-        assert_eq!(result["preferences"], json!({ "colors": true }));
-        assert_eq!(result["contexts"][0]["context"]["namespace"], "mine");
-        assert_eq!(result["current-context"], "home");
-        assert_eq!(
-            result["clusters"],
-            json!([
-                { "name": "home", "cluster": { "server": "https://home" } },
-                { "name": "hexabase_acme_shop", "cluster": { "server": "https://shop" } },
-            ])
-        );
-        assert_eq!(merged(EXISTING, true)["current-context"], "hexabase_acme_shop");
-    }
-
-    #[test]
-    fn merge_is_idempotent() {
-        let once = merged(EXISTING, true);
-        assert_eq!(merged(&serde_saphyr::to_string(&once).unwrap(), true), once);
-    }
 }
