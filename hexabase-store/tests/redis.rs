@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hexabase_core::ErrorKind;
 use hexabase_core::ephemeral::{EphemeralStore as _, Rate};
 use hexabase_store::{RedisConfig, RedisEphemeral};
-use hexabase_test_servers::{Redis, unique};
+use hexabase_test_servers::{Forwarder, Redis, unique};
 
 /// Commands that the access control list must allow.
 const ACL_RULES: &str = "+get +mget +set +del +eval +evalsha +script|load +time +ping";
@@ -230,4 +230,93 @@ async fn a_full_or_read_only_server_is_detected_by_a_ping() {
         assert_eq!(redis_cli(&server, remedy), "OK");
     }
     store.ping().await.unwrap();
+}
+
+/// Makes a server the replica of another one, and waits until it has its data.
+fn replicate(replica: &Redis, master: &Redis) {
+    let port = master.port().unwrap().to_string();
+    assert_eq!(redis_cli(replica, &["REPLICAOF", "127.0.0.1", &port]), "OK");
+    while !redis_cli(replica, &["INFO", "replication"]).contains("master_link_status:up") {
+        std::thread::yield_now();
+    }
+}
+
+/// Demotes a master, and makes its replica the master.
+fn fail_over(master: &Redis, replica: &Redis) {
+    assert_eq!(redis_cli(replica, &["REPLICAOF", "NO", "ONE"]), "OK");
+    replicate(master, replica);
+}
+
+/// Master and replica behind one address, which leads to the master.
+fn replicated_servers() -> (Redis, Redis, Forwarder) {
+    let (master, replica) = (Redis::start(&[]), Redis::start(&[]));
+    replicate(&replica, &master);
+    let address = Forwarder::start(master.port().unwrap());
+    (master, replica, address)
+}
+
+fn config_of(address: &Forwarder) -> RedisConfig {
+    RedisConfig::new([format!("redis://127.0.0.1:{}", address.port())])
+}
+
+#[tokio::test]
+async fn every_write_reaches_the_new_master_after_a_failover_behind_one_address() {
+    let (master, replica, address) = replicated_servers();
+    let minute = Duration::from_secs(60);
+    // One connection per operation, each of which is the first one after the failover.
+    let mut stores = Vec::new();
+    for _ in 0..6 {
+        let store = RedisEphemeral::connect(&config_of(&address)).await.unwrap();
+        store.put("value", b"1", minute).await.unwrap();
+        stores.push(store);
+    }
+    while redis_cli(&replica, &["GET", "hexabase:v:value"]) != "1" {
+        tokio::task::yield_now().await;
+    }
+    fail_over(&master, &replica);
+    address.switch_to(replica.port().unwrap());
+
+    let [put, put_if_absent, compare_and_set, take, take_token, ping] = stores.try_into().unwrap();
+    put.put("put", b"1", minute).await.unwrap();
+    assert!(put_if_absent.put_if_absent("absent", b"1", minute).await.unwrap());
+    assert!(compare_and_set.compare_and_set("value", b"1", b"2", minute).await.unwrap());
+    assert_eq!(take.take("value").await.unwrap().as_deref(), Some(&b"2"[..]));
+    assert!(take_token.take_token("bucket", Rate { burst: 1, period: minute }).await.unwrap().allowed);
+    ping.ping().await.unwrap();
+    assert_eq!(redis_cli(&replica, &["GET", "hexabase:v:put"]), "1");
+}
+
+#[tokio::test]
+async fn a_demoted_master_is_reported_until_the_address_leads_to_the_new_one() {
+    let (master, replica, address) = replicated_servers();
+    let store = RedisEphemeral::connect(&config_of(&address)).await.unwrap();
+    store.ping().await.unwrap();
+    fail_over(&master, &replica);
+    for _ in 0..1_000 {
+        assert_eq!(store.ping().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    let statistics = redis_cli(&master, &["INFO", "stats"]);
+    let connections = statistics.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+    let connections: u32 = connections.unwrap().trim().parse().unwrap();
+    assert!(connections < 500, "{connections} connections for 1000 operations");
+    address.switch_to(replica.port().unwrap());
+    while store.ping().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_replica_without_its_master_is_left_for_another_server() {
+    let (stale, other) = (Redis::start(&[]), Redis::start(&[]));
+    let address = Forwarder::start(stale.port().unwrap());
+    let store = RedisEphemeral::connect(&config_of(&address)).await.unwrap();
+    store.ping().await.unwrap();
+    for command in
+        [["CONFIG", "SET", "replica-serve-stale-data", "no"].as_slice(), &["REPLICAOF", "127.0.0.1", "1"]]
+    {
+        assert_eq!(redis_cli(&stale, command), "OK");
+    }
+    // MASTERDOWN, even for reads.
+    address.switch_to(other.port().unwrap());
+    assert_eq!(store.get("value").await.unwrap(), None);
 }

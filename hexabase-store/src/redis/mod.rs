@@ -4,22 +4,27 @@
 //! a hash tag keeps the keys of a hash-tag group in one slot. Operations that must be atomic are scripts. Every key
 //! has a TTL. Buckets use the server's clock, so that replicas whose clocks differ agree.
 
+mod failover;
 mod marker_cache;
 mod scripts;
 
 use std::fmt;
 use std::time::Duration;
 
-use ::redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use ::redis::aio::{ConnectionLike, ConnectionManagerConfig};
 use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
-use ::redis::{Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisFuture, TlsCertificates, Value, cmd};
+use ::redis::{
+    Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, ScriptInvocation,
+    ServerErrorKind, TlsCertificates, Value, cmd,
+};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use hexabase_core::ephemeral::{Allowance, EphemeralStore, Rate};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 
+use failover::FailoverConnection;
 use marker_cache::MarkerCache;
 use scripts::Scripts;
 use tokio::time::Instant;
@@ -73,7 +78,7 @@ impl fmt::Debug for RedisEphemeral {
 /// Multiplexed connection that reconnects by itself.
 #[derive(Clone)]
 enum RedisConnection {
-    Single(ConnectionManager),
+    Single(FailoverConnection),
     Cluster(ClusterConnection),
 }
 
@@ -128,8 +133,8 @@ impl RedisEphemeral {
                     .set_max_delay(config.timeout / 4)
                     .set_connection_timeout(Some(config.timeout))
                     .set_response_timeout(Some(config.timeout));
-                let manager = ConnectionManager::new_with_config(client, manager_config).await;
-                RedisConnection::Single(manager.map_err(unavailable)?)
+                let connection = FailoverConnection::connect(client, manager_config).await;
+                RedisConnection::Single(connection.map_err(unavailable)?)
             }
             urls => {
                 let builder = ClusterClient::builder(urls.iter().copied())
@@ -156,6 +161,18 @@ impl RedisEphemeral {
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         command.query_async(&mut self.connection.clone()).await
+    }
+
+    /// Runs a script, and loads it into the server if necessary.
+    async fn invoke<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, RedisError> {
+        let mut connection = self.connection.clone();
+        match call.invoke_async(&mut connection).await {
+            // The server to which it was loaded turned out to be the wrong one, and its successor lacks it.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                call.invoke_async(&mut connection).await
+            }
+            result => result,
+        }
     }
 
     /// Sends a command that is safe to repeat, and repeats it once if the server has dropped the connection, as after
@@ -199,7 +216,7 @@ impl EphemeralStore for RedisEphemeral {
     async fn compare_and_set(&self, key: &str, expected: &[u8], value: &[u8], ttl: Duration) -> Result<bool> {
         let mut call = self.scripts.compare_and_set.key(self.value_key(key));
         call.arg(expected).arg(value).arg(milliseconds(ttl));
-        call.invoke_async(&mut self.connection.clone()).await.map_err(unavailable)
+        self.invoke(&call).await.map_err(unavailable)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
@@ -210,7 +227,7 @@ impl EphemeralStore for RedisEphemeral {
 
     async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let call = self.scripts.take.key(self.value_key(key));
-        call.invoke_async(&mut self.connection.clone()).await.map_err(unavailable)
+        self.invoke(&call).await.map_err(unavailable)
     }
 
     async fn put_visible(&self, keys: &[String], ttl: Duration) -> Result<()> {
@@ -240,9 +257,8 @@ impl EphemeralStore for RedisEphemeral {
         let mut call = self.scripts.take_token.key(format!("{}:b:{bucket}", self.prefix));
         // The script counts in microseconds; a refill interval of zero would disable the limit.
         call.arg(microseconds(step).max(1)).arg(microseconds(rate.period).max(1));
-        let mut connection = self.connection.clone();
-        let (allowed, reset, wait): (bool, u64, u64) = match call.invoke_async(&mut connection).await {
-            Err(error) if error.is_connection_dropped() => call.invoke_async(&mut connection).await,
+        let (allowed, reset, wait): (bool, u64, u64) = match self.invoke(&call).await {
+            Err(error) if error.is_connection_dropped() => self.invoke(&call).await,
             result => result,
         }
         .map_err(unavailable)?;

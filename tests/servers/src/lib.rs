@@ -20,6 +20,7 @@
 #![expect(clippy::panic, clippy::unwrap_in_result, reason = "tests fail by panicking")]
 
 mod certificates;
+mod forwarder;
 mod memory;
 mod nats;
 mod peers;
@@ -29,6 +30,7 @@ mod prometheus;
 mod redis;
 
 pub use certificates::Certificates;
+pub use forwarder::Forwarder;
 pub use memory::{peak_memory_kib, resident_memory_kib};
 pub use nats::Nats;
 pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
