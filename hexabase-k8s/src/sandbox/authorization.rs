@@ -82,8 +82,24 @@ impl State {
         )))
     }
 
+    /// `true` if a user may send a request with a lower-case HTTP method to a path that names no resource.
+    pub(super) fn allows_path(&self, user: &User, verb: &str, path: &str) -> bool {
+        user.is_master() || self.rules_of(user, "").iter().any(|rule| covers_path(rule, verb, path))
+    }
+
+    /// Returns `Forbidden` if the user may not send a request to a path that names no resource.
+    pub(super) fn authorize_path(&self, user: &User, verb: &str, path: &str) -> StatusResult<()> {
+        if self.allows_path(user, verb, path) {
+            return Ok(());
+        }
+        Err(StatusError::forbidden(format!(
+            "forbidden: User \"{}\" cannot {verb} path \"{path}\"",
+            user.name
+        )))
+    }
+
     /// RBAC rules of a user in a namespace, or at the cluster scope for an empty namespace.
-    fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
+    pub(super) fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
         let mut rules = Vec::new();
         for binding in self.all(RBAC, "clusterrolebindings", "").filter(|binding| binds(binding, user)) {
             rules.extend(self.role_rules(&binding["roleRef"], ""));
@@ -155,22 +171,25 @@ impl State {
         let names = strings("resourceNames");
         let names = if names.is_empty() { vec![String::new()] } else { names };
         let (groups, resources, verbs) = (strings("apiGroups"), strings("resources"), strings("verbs"));
-        groups.iter().all(|group| {
-            resources.iter().all(|resource| {
-                verbs.iter().all(|verb| {
-                    names.iter().all(|name| {
-                        let attributes = Attributes {
-                            verb: verb.clone(),
-                            group: group.clone(),
-                            resource: resource.clone(),
-                            name: name.clone(),
-                            namespace: namespace.to_owned(),
-                        };
-                        self.allows(user, &attributes)
+        let paths = strings("nonResourceURLs");
+        let has_paths = paths.iter().all(|path| verbs.iter().all(|verb| self.allows_path(user, verb, path)));
+        has_paths
+            && groups.iter().all(|group| {
+                resources.iter().all(|resource| {
+                    verbs.iter().all(|verb| {
+                        names.iter().all(|name| {
+                            let attributes = Attributes {
+                                verb: verb.clone(),
+                                group: group.clone(),
+                                resource: resource.clone(),
+                                name: name.clone(),
+                                namespace: namespace.to_owned(),
+                            };
+                            self.allows(user, &attributes)
+                        })
                     })
                 })
             })
-        })
     }
 }
 
@@ -188,6 +207,14 @@ fn binds(binding: &Value, user: &User) -> bool {
             _ => false,
         }
     })
+}
+
+fn covers_path(rule: &Value, verb: &str, path: &str) -> bool {
+    let items = |field: &str| rule[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+    items("verbs").any(|allowed| allowed == "*" || allowed == verb)
+        && items("nonResourceURLs").any(|pattern| {
+            pattern == path || pattern.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix))
+        })
 }
 
 fn covers(rule: &Value, attributes: &Attributes) -> bool {

@@ -13,12 +13,17 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::authorization::{Attributes, User};
+use super::default_roles;
 use super::kinds::KindInfo;
 use super::partial_metadata;
+use super::patch;
 use super::path::{Route, Target, query, route};
+use super::protobuf;
 use super::response::{ApiResponse, StatusError, StatusResult};
+use super::scale;
 use super::selector::Selector;
 use super::state::{Change, Name, SharedState, State};
+use super::table;
 use super::watch::{WatchRequest, watch};
 use super::write::WriteRequest;
 use crate::labels;
@@ -45,9 +50,9 @@ impl Cluster {
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             cluster.create_as_controller("", "namespaces", "", json!({ "metadata": { "name": namespace } }));
         }
-        let allow_all = json!({ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] });
-        let role = json!({ "metadata": { "name": "cluster-admin" }, "rules": [allow_all] });
-        cluster.create_as_controller("rbac.authorization.k8s.io", "clusterroles", "", role);
+        for (plural, body) in default_roles::all() {
+            cluster.create_as_controller(default_roles::GROUP, plural, "", body);
+        }
         (cluster, changes)
     }
 
@@ -118,7 +123,12 @@ impl Cluster {
     }
 
     fn try_respond(&self, request: &http::Request<Bytes>, user: &User) -> StatusResult<ApiResponse> {
-        match route(request.uri().path()) {
+        let user = &*self.lock().impersonate(user, request.headers())?;
+        let (route, path) = (route(request.uri().path()), request.uri().path());
+        if !matches!(route, Route::Objects(_)) {
+            self.lock().authorize_path(user, &request.method().as_str().to_lowercase(), path)?;
+        }
+        match route {
             Route::Health => Ok(ApiResponse::Text("ok")),
             Route::Version => Ok(ApiResponse::ok(json!({
                 "major": VERSION.0,
@@ -127,6 +137,7 @@ impl Cluster {
                 "platform": labels::SANDBOX_PLATFORM,
             }))),
             Route::Discovery(parts) => self.lock().discover(&parts).map(ApiResponse::ok),
+            Route::OpenApi(parts) => self.lock().openapi(&parts).map(ApiResponse::ok),
             Route::Objects(target) => self.objects(request, &target, user),
             Route::Unknown => Err(StatusError::no_such_path()),
         }
@@ -150,6 +161,7 @@ impl Cluster {
         let is_known_subresource = match target.subresource.as_deref() {
             None => true,
             Some("status") => kind.has_status,
+            Some("scale") => scale::is_scalable(&kind),
             Some("finalize") => kind.kind == "Namespace",
             Some("eviction") => kind.kind == "Pod" && *request.method() == Method::POST,
             Some(_) => false,
@@ -160,6 +172,10 @@ impl Cluster {
         let is_watch = params.get("watch").is_some_and(|watch| watch == "true" || watch == "1");
         let verb = verb(request.method(), target, is_watch)?;
         self.lock().authorize(user, &attributes(target, verb))?;
+        if target.subresource.as_deref() == Some("scale") {
+            return self.scale(request, kind, target, &params, user).map(ApiResponse::ok);
+        }
+        let kind_name = kind.kind.clone();
         let response = match verb {
             "get" => self.get(&kind, target).map(ApiResponse::ok),
             "list" => self.list(&kind, target, &params).map(ApiResponse::ok),
@@ -168,6 +184,8 @@ impl Cluster {
         }?;
         Ok(if partial_metadata::is_requested(request) {
             partial_metadata::reduce(response)
+        } else if table::is_requested(request) && ["get", "list", "watch"].contains(&verb) {
+            table::render(response, &kind_name, table::IncludeObject::parse(params.get("includeObject")))
         } else {
             response
         })
@@ -241,6 +259,34 @@ impl Cluster {
         watch(&self.state, request).map(ApiResponse::Stream)
     }
 
+    /// Returns the scale of a workload, after changing it unless the request only reads.
+    fn scale(
+        &self,
+        request: &http::Request<Bytes>,
+        kind: KindInfo,
+        target: &Target,
+        params: &BTreeMap<String, String>,
+        user: &User,
+    ) -> StatusResult<Value> {
+        let target = Target { subresource: None, ..target.clone() };
+        let live = self.get(&kind, &target)?;
+        if *request.method() == Method::GET {
+            return Ok(scale::scale_of(&live));
+        }
+        let write = WriteRequest { kind, target, params, user, agent: user_agent(request) };
+        let body = parse_body(request)?;
+        let mut scale = scale::scale_of(&live);
+        match (request.method(), text_header(request, &header::CONTENT_TYPE)) {
+            (&Method::PUT, _) => scale = body,
+            (_, "application/merge-patch+json") => patch::merge_patch(&mut scale, &body),
+            (_, "application/json-patch+json") => patch::json_patch(&mut scale, &body)?,
+            (_, other) => return Err(StatusError::unsupported_media_type(other)),
+        }
+        let changed = scale::change(&scale)?;
+        let updated = self.lock().patch(&write, "application/merge-patch+json", &changed)?;
+        Ok(scale::scale_of(&updated))
+    }
+
     fn write(
         &self,
         request: &http::Request<Bytes>,
@@ -250,9 +296,7 @@ impl Cluster {
         user: &User,
     ) -> StatusResult<ApiResponse> {
         let body = parse_body(request)?;
-        let agent = text_header(request, &header::USER_AGENT);
-        let agent = agent.split(['/', ' ']).next().filter(|agent| !agent.is_empty()).unwrap_or("unknown");
-        let write = WriteRequest { kind, target: target.clone(), params, user, agent };
+        let write = WriteRequest { kind, target: target.clone(), params, user, agent: user_agent(request) };
         let mut state = self.lock();
         match *request.method() {
             // Eviction deletes at once: no controller here computes the status of PodDisruptionBudgets.
@@ -331,18 +375,21 @@ fn text_header<'a>(request: &'a http::Request<Bytes>, name: &header::HeaderName)
     request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// Media type in which some clients prefer to write built-in kinds.
-const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+/// Name of the client program, from its user agent.
+fn user_agent(request: &http::Request<Bytes>) -> &str {
+    let agent = text_header(request, &header::USER_AGENT);
+    agent.split(['/', ' ']).next().filter(|agent| !agent.is_empty()).unwrap_or("unknown")
+}
 
-/// Body of a request, as JSON or YAML; null if empty.
+/// Body of a request, from JSON, YAML or Protobuf; null if empty.
 fn parse_body(request: &http::Request<Bytes>) -> StatusResult<Value> {
     let body = request.body();
     if body.is_empty() {
         return Ok(Value::Null);
     }
     let media_type = text_header(request, &header::CONTENT_TYPE);
-    if media_type == PROTOBUF {
-        return Err(StatusError::unsupported_media_type(media_type));
+    if media_type.starts_with(protobuf::MEDIA_TYPE) {
+        return protobuf::decode(body);
     }
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::kinds::KindInfo;
 use super::response::{StatusError, StatusResult};
 use super::reviews::REVIEWS;
+use super::scale;
 use super::state::State;
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -52,12 +53,17 @@ impl State {
         let mut resources = Vec::new();
         for kind in self.kinds.iter().filter(|kind| kind.group == group && kind.version == version) {
             resources.push(resource_entry(kind));
-            if kind.has_status {
+            let mut subresources = Vec::new();
+            subresources.extend(kind.has_status.then_some(("status", kind.kind.as_str(), "", "")));
+            subresources.extend(scale::is_scalable(kind).then_some(("scale", "Scale", "autoscaling", "v1")));
+            for (name, object_kind, object_group, object_version) in subresources {
                 resources.push(json!({
-                    "name": format!("{}/status", kind.plural),
+                    "name": format!("{}/{name}", kind.plural),
                     "singularName": "",
                     "namespaced": kind.namespaced,
-                    "kind": kind.kind,
+                    "group": object_group,
+                    "version": object_version,
+                    "kind": object_kind,
                     "verbs": ["get", "patch", "update"],
                 }));
             }
@@ -85,7 +91,22 @@ fn group_entry(group: &str, versions: &BTreeSet<String>) -> Value {
     json!({ "name": group, "versions": all, "preferredVersion": all.last() })
 }
 
+/// Kinds that `kubectl get all` lists.
+const WORKLOADS: [&str; 10] = [
+    "pods",
+    "replicationcontrollers",
+    "services",
+    "daemonsets",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "horizontalpodautoscalers",
+    "cronjobs",
+    "jobs",
+];
+
 fn resource_entry(kind: &KindInfo) -> Value {
+    let categories: &[&str] = if WORKLOADS.contains(&kind.plural.as_str()) { &["all"] } else { &[] };
     json!({
         "name": kind.plural,
         "singularName": kind.singular,
@@ -93,5 +114,6 @@ fn resource_entry(kind: &KindInfo) -> Value {
         "kind": kind.kind,
         "verbs": VERBS,
         "shortNames": kind.short_names,
+        "categories": categories,
     })
 }

@@ -214,3 +214,49 @@ pub(super) fn fields_v1(fields: &FieldSet) -> Value {
     }
     root
 }
+
+/// Field set from the format of `managedFields`.
+pub(super) fn parse_fields_v1(value: &Value) -> FieldSet {
+    let mut fields = FieldSet::new();
+    collect_fields_v1(value, &mut Vec::new(), &mut fields);
+    fields
+}
+
+fn collect_fields_v1(value: &Value, path: &mut Path, fields: &mut FieldSet) {
+    for (name, inner) in value.as_object().into_iter().flatten() {
+        let element = match name.split_once(':') {
+            Some(("f", field)) => PathElement::Field(field.to_owned()),
+            Some(("k", key)) => PathElement::Key(key.to_owned()),
+            Some(("v", item)) => PathElement::Value(item.to_owned()),
+            // The entry itself.
+            _ => {
+                fields.insert(path.clone());
+                continue;
+            }
+        };
+        path.push(element);
+        if inner.as_object().is_none_or(Map::is_empty) {
+            fields.insert(path.clone());
+        } else {
+            collect_fields_v1(inner, path, fields);
+        }
+        path.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn managed_fields_are_read_as_they_are_written() {
+        let object = json!({
+            "metadata": { "labels": { "a": "b" }, "finalizers": ["example.com/f"] },
+            "spec": { "template": { "spec": { "containers": [{ "name": "c", "env": [{ "name": "A" }] }] } } },
+        });
+        let fields = fields_of(&object);
+        assert_eq!(parse_fields_v1(&fields_v1(&fields)), fields);
+    }
+}

@@ -23,6 +23,8 @@ pub(super) fn list_type(field: &str, parent: &str) -> ListType {
         )
         | ("secrets", _) => ListType::Map(&["name"]),
         ("volumeMounts", _) => ListType::Map(&["mountPath"]),
+        ("volumeDevices", _) => ListType::Map(&["devicePath"]),
+        ("hostAliases", _) => ListType::Map(&["ip"]),
         ("ports", "containers" | "initContainers") => ListType::Map(&["containerPort", "protocol"]),
         ("ports", "spec") => ListType::Map(&["port", "protocol"]),
         ("ownerReferences", _) => ListType::Map(&["uid"]),

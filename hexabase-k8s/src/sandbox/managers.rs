@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{FieldSet, Path, PathElement, fields_of, fields_v1, get, merge, remove};
+use super::fields::{FieldSet, Path, PathElement, fields_of, fields_v1, get, merge, parse_fields_v1, remove};
 use super::response::{StatusError, StatusResult};
 
 /// Field manager with the fields that it owns by one kind of request.
@@ -162,6 +162,19 @@ pub(super) fn managed_fields_value(managers: &[Manager], api_version: &str) -> V
         entry
     };
     managers.iter().map(entry).collect()
+}
+
+/// Managers from the format of `managedFields`.
+pub(super) fn parse_managed_fields(value: &Value) -> Vec<Manager> {
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    let manager = |entry: &Value| Manager {
+        name: text(entry, "manager"),
+        applied: entry["operation"] == "Apply",
+        subresource: text(entry, "subresource"),
+        fields: parse_fields_v1(&entry["fieldsV1"]),
+        time: text(entry, "time"),
+    };
+    value.as_array().into_iter().flatten().map(manager).collect()
 }
 
 fn display_path(path: &Path) -> String {

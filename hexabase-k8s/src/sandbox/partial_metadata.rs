@@ -33,7 +33,8 @@ pub(super) fn reduce(response: ApiResponse) -> ApiResponse {
 
 const VERSION: &str = "meta.k8s.io/v1";
 
-fn partial(mut object: Value) -> Value {
+/// Reduces an object to its metadata.
+pub(super) fn partial(mut object: Value) -> Value {
     json!({ "kind": "PartialObjectMetadata", "apiVersion": VERSION, "metadata": object["metadata"].take() })
 }
 

@@ -39,9 +39,18 @@ fn merge_objects(object: &mut Value, patch: &Value, field: &str) -> StatusResult
     if !object.is_object() {
         *object = Value::Object(Map::new());
     }
+    if let (Some(Value::Array(retained)), Some(fields)) = (patch.get("$retainKeys"), object.as_object_mut()) {
+        fields.retain(|name, _| retained.iter().any(|key| key == name));
+    }
     for (name, value) in patch {
-        if name.starts_with("$setElementOrder/") {
-            // The order of entries has no effect in the sandbox.
+        // The order of entries has no effect in the sandbox.
+        if name == "$retainKeys" || name.starts_with("$setElementOrder/") {
+            continue;
+        }
+        if let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") {
+            let items = object.get_mut(list).and_then(Value::as_array_mut);
+            let deleted = |item: &Value| value.as_array().is_some_and(|deleted| deleted.contains(item));
+            items.into_iter().for_each(|items| items.retain(|item| !deleted(item)));
             continue;
         }
         if name.starts_with('$') {
@@ -63,6 +72,11 @@ fn merge_objects(object: &mut Value, patch: &Value, field: &str) -> StatusResult
                         .cloned(),
                 );
                 *existing = Value::Array(merged);
+            }
+            (Value::Object(fields), _)
+                if fields.get("$patch").is_some_and(|directive| directive == "delete") =>
+            {
+                object.as_object_mut().and_then(|fields| fields.remove(name));
             }
             (Value::Object(_), _) => merge_objects(existing, value, name)?,
             _ => *existing = value.clone(),

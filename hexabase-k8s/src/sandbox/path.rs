@@ -20,6 +20,8 @@ pub(super) enum Route {
     Objects(Target),
     /// API groups, versions and kinds, by the segments of the path.
     Discovery(Vec<String>),
+    /// OpenAPI documents, by the segments of the path after `/openapi/v3`.
+    OpenApi(Vec<String>),
     /// `/healthz`, `/readyz`, `/livez`.
     Health,
     /// `/version`.
@@ -35,6 +37,7 @@ pub(super) fn route(path: &str) -> Route {
         ["healthz" | "readyz" | "livez"] => Route::Health,
         ["version"] => Route::Version,
         ["api"] | ["api", "v1"] | ["apis"] | ["apis", _] | ["apis", _, _] => Route::Discovery(parts),
+        ["openapi", "v3", ..] => Route::OpenApi(parts[2..].to_vec()),
         ["api", version, rest @ ..] => objects("", version, rest),
         ["apis", group, version, rest @ ..] => objects(group, version, rest),
         _ => Route::Unknown,

@@ -10,10 +10,11 @@ use super::state::State;
 const AUTHORIZATION: &str = "authorization.k8s.io";
 
 /// Supported reviews: group, kind, plural, and `true` if namespaced.
-pub(super) const REVIEWS: [(&str, &str, &str, bool); 4] = [
+pub(super) const REVIEWS: [(&str, &str, &str, bool); 5] = [
     ("authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", false),
     (AUTHORIZATION, "LocalSubjectAccessReview", "localsubjectaccessreviews", true),
     (AUTHORIZATION, "SelfSubjectAccessReview", "selfsubjectaccessreviews", false),
+    (AUTHORIZATION, "SelfSubjectRulesReview", "selfsubjectrulesreviews", false),
     (AUTHORIZATION, "SubjectAccessReview", "subjectaccessreviews", false),
 ];
 
@@ -41,6 +42,11 @@ impl State {
             review["status"] = json!({ "userInfo": { "username": user.name, "groups": user.groups } });
             return Ok(review);
         }
+        if kind == "SelfSubjectRulesReview" {
+            review["status"] =
+                self.rules_status(user, body["spec"]["namespace"].as_str().unwrap_or_default());
+            return Ok(review);
+        }
         let subject_user = match kind {
             "SelfSubjectAccessReview" => user.clone(),
             _ => {
@@ -56,13 +62,28 @@ impl State {
                 subject(&body["spec"])
             }
         };
-        let Some(attributes) = attributes(&body["spec"]["resourceAttributes"]) else {
-            return Err(StatusError::bad_request(
-                "the sandbox reviews access to resources only: set resourceAttributes",
-            ));
+        let (resource, path) = (&body["spec"]["resourceAttributes"], &body["spec"]["nonResourceAttributes"]);
+        let allowed = match (attributes(resource), path.is_object()) {
+            (Some(attributes), false) => self.allows(&subject_user, &attributes),
+            (None, true) => {
+                let text = |field: &str| path[field].as_str().unwrap_or_default();
+                self.allows_path(&subject_user, text("verb"), text("path"))
+            }
+            _ => {
+                let message = "spec: Invalid value: exactly one of nonResourceAttributes or resourceAttributes must be specified";
+                return Err(StatusError::invalid(kind, "", message));
+            }
         };
-        review["status"] = json!({ "allowed": self.allows(&subject_user, &attributes) });
+        review["status"] = json!({ "allowed": allowed });
         Ok(review)
+    }
+
+    /// Status of a review of all rules of a user in a namespace.
+    fn rules_status(&self, user: &User, namespace: &str) -> Value {
+        let rules = self.rules_of(user, namespace).into_iter();
+        let (paths, resources): (Vec<Value>, Vec<Value>) =
+            rules.partition(|rule| rule["nonResourceURLs"].is_array());
+        json!({ "resourceRules": resources, "nonResourceRules": paths, "incomplete": false })
     }
 }
 

@@ -192,7 +192,8 @@ pub(super) fn set_defaults(kind: &KindInfo, body: &mut Value) {
         ("", "Namespace") => {
             let name = body["metadata"]["name"].clone();
             body["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
-            default(body, "/spec", serde_json::json!({ "finalizers": ["kubernetes"] }));
+            default(body, "/spec", serde_json::json!({}));
+            default(body, "/spec/finalizers", serde_json::json!(["kubernetes"]));
             default(body, "/status", serde_json::json!({ "phase": "Active" }));
         }
         ("apps", "StatefulSet" | "Deployment") => {

@@ -185,7 +185,18 @@ impl State {
         let live = self.require_live(request)?;
         let mut body = (*live.body).clone();
         match media_type {
-            "application/json-patch+json" => patch::json_patch(&mut body, patch)?,
+            "application/json-patch+json" => {
+                // Clients move fields between managers with this kind of patch.
+                body = live.with_managed_fields();
+                let before = body["metadata"]["managedFields"].clone();
+                patch::json_patch(&mut body, patch)?;
+                let after = body["metadata"]["managedFields"].take();
+                if after != before {
+                    let managers = managers::parse_managed_fields(&after);
+                    schema::check(&request.kind, &body, request.is_strict())?;
+                    return self.store_update(request, &live, body, Some(managers));
+                }
+            }
             "application/merge-patch+json" => patch::merge_patch(&mut body, patch),
             "application/strategic-merge-patch+json" if !request.kind.custom => {
                 patch::strategic_merge(&mut body, patch)?

@@ -7,6 +7,7 @@
 
 mod admission_policy;
 mod apply;
+mod clients;
 mod lifecycle;
 mod lists;
 mod quotas;
@@ -79,9 +80,21 @@ impl TestCase {
 
     /// Sends a request, and returns the status code and the body of the response.
     pub(crate) async fn send(&self, method: &str, path: &str, media_type: &str, body: Value) -> (u16, Value) {
-        let request = http::Request::builder().method(method).uri(path).header("content-type", media_type);
         let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let request = request.body(kube::client::Body::from(bytes)).unwrap();
+        self.send_with_headers(method, path, &[("content-type", media_type)], bytes).await
+    }
+
+    /// As [`Self::send`], with these headers and any body.
+    pub(crate) async fn send_with_headers(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> (u16, Value) {
+        let request = http::Request::builder().method(method).uri(path);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(kube::client::Body::from(body)).unwrap();
         let response = self.client.send(request).await.unwrap();
         let code = response.status().as_u16();
         let bytes = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
@@ -222,6 +235,17 @@ cases! {
         pods_that_fit_the_quota_of_a_project_are_admitted,
         pods_that_fit_the_plan_are_admitted_on_the_host,
         contradictory_requests_and_limits_are_rejected,
+    ],
+    clients: [
+        impersonation_headers_are_honoured,
+        impersonated_groups_require_a_user,
+        built_in_kinds_are_accepted_as_protobuf,
+        self_reviews_answer_for_paths_and_list_rules,
+        documents_describe_the_parameters_of_patches,
+        lists_are_rendered_as_tables,
+        workloads_are_scaled,
+        directives_of_strategic_merge_patches_are_followed,
+        fields_move_between_managers_by_json_patch,
     ],
     admission_policy: [tenants_cannot_change_managed_objects],
     reviews: [

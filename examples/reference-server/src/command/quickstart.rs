@@ -26,6 +26,11 @@ The API is documented at {url}/docs. Paste this script into a shell to create a 
   PRJ=$(call POST "$W/projects" '{"name":"web"}' | pick id); echo "project $PRJ"
   GRP=$(call POST "$W/groups" '{"name":"developers"}' | pick id); echo "group $GRP"
   call POST "$W/projects/$PRJ/role-assignments" "{\"group_id\":\"$GRP\",\"role\":\"hexabase:project-editor\"}"; echo
-  call GET "$W/kubeconfig?auth=token" > shop.kubeconfig && kubectl --kubeconfig shop.kubeconfig get namespaces
+  until call GET "$W/projects/$PRJ" | grep -q '"phase":"ready"'; do sleep 0.2; done
+  call GET "$W/kubeconfig?auth=token" > shop.kubeconfig; kube() { kubectl --kubeconfig shop.kubeconfig -n web "$@"; }
+  kube get namespaces
+  kube auth can-i create deployments
+  kube create deployment hello --image=nginx
+  kube create configmap greeting --from-literal=text=hello --dry-run=client -o yaml | kube apply -f -
 
 Stop with Ctrl-C; the data is kept for the next start."#;

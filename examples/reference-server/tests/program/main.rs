@@ -10,6 +10,7 @@ mod clusters;
 mod identity;
 mod installation;
 mod kubeconfig;
+mod kubectl;
 mod operations;
 mod process;
 mod real_cluster;
