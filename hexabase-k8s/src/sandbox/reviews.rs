@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::authorization::{Attributes, User};
 use super::path::Target;
 use super::response::{StatusError, StatusResult};
+use super::schema;
 use super::state::State;
 
 const AUTHORIZATION: &str = "authorization.k8s.io";
@@ -35,6 +36,7 @@ impl State {
         plural: &str,
         body: &Value,
     ) -> StatusResult<Value> {
+        schema::check_envelope(body)?;
         let mut review = body.clone();
         review["kind"] = json!(kind);
         review["apiVersion"] = json!(format!("{}/v1", target.group));

@@ -1,6 +1,7 @@
 //! Validation of objects against the schema of their kind, by decoding them as its Rust type.
 
 use k8s_openapi::api::{apps::v1 as apps, core::v1 as core, networking::v1 as networking, rbac::v1 as rbac};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::serde::de::DeserializeOwned;
 use serde::Serialize;
 use serde_json::Value;
@@ -9,6 +10,18 @@ use super::admission::{self, limit_ranges};
 use super::kinds::KindInfo;
 use super::response::{StatusError, StatusResult};
 use super::selector::{is_label_key, is_label_value, is_subdomain};
+
+/// Rejects a body that is not an object, or whose metadata has wrong types: no kind allows them, and other code relies on
+/// that.
+pub(super) fn check_envelope(body: &Value) -> StatusResult<()> {
+    if !body.is_object() {
+        return Err(StatusError::bad_request("the body is not an object"));
+    }
+    match body.get("metadata") {
+        None | Some(Value::Null) => Ok(()),
+        Some(metadata) => check_as::<ObjectMeta>(metadata, false),
+    }
+}
 
 /// Rejects an object with wrong types, and in strict mode one with unknown fields. Custom kinds, and kinds that
 /// Hexabase does not use, are not checked.

@@ -249,6 +249,7 @@ impl State {
 
     /// Updates an object by a replacement or a patch other than apply.
     fn update(&mut self, request: &WriteRequest<'_>, live: &Stored, body: Value) -> StatusResult<Value> {
+        schema::check_envelope(&body)?;
         schema::check(&request.kind, &body, request.is_strict())?;
         self.store_update(request, live, body, None)
     }
@@ -393,9 +394,7 @@ impl State {
 /// Checks that an object matches the URL of its request, and sets its kind, API version and namespace if missing.
 fn check_target(request: &WriteRequest<'_>, body: &mut Value) -> StatusResult<()> {
     let kind = &request.kind;
-    if !body.is_object() {
-        return Err(StatusError::bad_request("the body is not an object"));
-    }
+    schema::check_envelope(body)?;
     for (field, expected) in [("kind", kind.kind.clone()), ("apiVersion", kind.api_version())] {
         let actual = body.get(field).and_then(Value::as_str).unwrap_or(&expected);
         if actual != expected {

@@ -205,6 +205,7 @@ cases! {
         the_generation_counts_changes_of_the_spec,
         immutable_fields_cannot_be_changed,
         invalid_names_and_labels_are_rejected,
+        objects_of_another_shape_are_rejected,
         string_data_of_secrets_is_encoded,
         an_unchanged_object_keeps_its_resource_version,
     ],

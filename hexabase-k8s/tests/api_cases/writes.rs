@@ -209,3 +209,33 @@ pub(crate) async fn an_unchanged_object_keeps_its_resource_version(case: &TestCa
         case.send("PATCH", &case.path("configmaps", "a"), MERGE, json!({ "data": { "x": "1" } })).await;
     assert_eq!(after["metadata"]["resourceVersion"], created["metadata"]["resourceVersion"]);
 }
+
+pub(crate) async fn objects_of_another_shape_are_rejected(case: &TestCase) {
+    let review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let config_maps = collection(case, "configmaps");
+    for body in [
+        json!([]),
+        json!("text"),
+        json!({ "metadata": "text" }),
+        json!({ "metadata": [] }),
+        json!({ "metadata": { "name": "a", "labels": "text" } }),
+        json!({ "metadata": { "name": "a", "annotations": ["text"] } }),
+    ] {
+        for path in [&config_maps, review] {
+            let (code, response) = case.send("POST", path, JSON, body.clone()).await;
+            assert!(code == 400 || code == 422, "{path} {body}: {code} {response}");
+        }
+    }
+    create(case, config_map("a", json!({}))).await;
+    let path = case.path("configmaps", "a");
+    for patch in [
+        json!([{ "op": "replace", "path": "", "value": [] }]),
+        json!([{ "op": "replace", "path": "/metadata", "value": "text" }]),
+        json!([{ "op": "add", "path": "/metadata/labels", "value": "text" }]),
+    ] {
+        let (code, response) = case.send("PATCH", &path, "application/json-patch+json", patch.clone()).await;
+        assert!((400..=500).contains(&code), "{patch}: {code} {response}");
+    }
+    let (code, unchanged) = case.send("GET", &path, JSON, Value::Null).await;
+    assert_eq!((code, &unchanged["metadata"]["labels"]), (200, &Value::Null));
+}
