@@ -89,14 +89,28 @@ fn check_price(check: &mut Check, path: &str, price: &Price) {
     }
 }
 
-/// Checks that the quota has CPU, memory and pods, without which no workload can be measured against the plan.
+/// Resources without which pods cannot be limited.
+const REQUIRED: [Resource; 4] = [Resource::Cpu, Resource::Memory, Resource::EphemeralStorage, Resource::Pods];
+/// Kinds of which a tenant without a limit could fill the store of its host.
+const COUNTED: [Resource; 4] =
+    [Resource::Services, Resource::PersistentVolumeClaims, Resource::Secrets, Resource::ConfigMaps];
+
+/// Checks that the quota limits pods and all that a tenant stores on its host.
 fn check_quota(check: &mut Check, path: &str, plan: &Plan) {
-    for resource in [Resource::Cpu, Resource::Memory, Resource::Pods] {
+    for resource in REQUIRED {
         let set = plan.quota.get(resource).is_some_and(|amount| amount > Quantity::ZERO);
         check.require(set, format!("{path}.quota.{resource}"), "must be set, and greater than zero");
     }
+    for resource in COUNTED {
+        let message = "must be set: the store of the host could not hold any number of them";
+        check.require(plan.quota.get(resource).is_some(), format!("{path}.quota.{resource}"), message);
+    }
     for (resource, amount) in plan.quota.iter().filter(|(resource, _)| resource.is_count()) {
         check.require(amount.is_whole(), format!("{path}.quota.{resource}"), "must be a whole number");
+    }
+    for (name, amount) in &plan.extended_resources {
+        let message = "must be a whole number";
+        check.require(amount.is_whole(), format!("{path}.extended_resources.{name}"), message);
     }
 }
 
@@ -165,6 +179,38 @@ mod tests {
             "plans[0].kubernetes_versions",
         ];
         assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn everything_that_a_tenant_stores_on_its_host_is_limited() {
+        let unlimited =
+            ["services", "persistent_volume_claims", "secrets", "config_maps", "ephemeral_storage"];
+        for name in unlimited {
+            let line = BUILT_IN.lines().find(|line| line.starts_with(&format!("{name} = "))).unwrap();
+            let error = parse(&BUILT_IN.replacen(&format!("{line}\n"), "", 1)).unwrap_err();
+            let fields: Vec<&str> =
+                error.violations().iter().map(|violation| violation.field.as_str()).collect();
+            assert_eq!(fields, [format!("plans[0].quota.{name}")]);
+        }
+    }
+
+    #[test]
+    fn extended_resources_are_whole_numbers_of_known_names() {
+        let with = |entry: &str| {
+            parse(&BUILT_IN.replacen(
+                "[plans.limits]",
+                &format!("[plans.extended_resources]\n{entry}\n[plans.limits]"),
+                1,
+            ))
+        };
+        let plans = with("\"nvidia.com/gpu\" = \"2\"").unwrap();
+        let resources = &plans[0].extended_resources;
+        let entry = resources.iter().map(|(name, amount)| (name.as_str(), amount.to_string())).next();
+        assert_eq!(entry, Some(("nvidia.com/gpu", "2".to_owned())));
+        let error = with("\"nvidia.com/gpu\" = \"500m\"").unwrap_err();
+        assert!(error.to_string().contains("must be a whole number"), "{error}");
+        let error = with("gpu = \"2\"").unwrap_err();
+        assert!(error.to_string().contains("as in nvidia.com/gpu"), "{error}");
     }
 
     #[test]

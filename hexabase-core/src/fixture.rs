@@ -1,5 +1,7 @@
 //! Valid sample objects for tests, which change only the fields that they are about.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::desired::{self, Issuer, TenantCluster};
@@ -165,6 +167,7 @@ pub fn plan(name: &str) -> Plan {
             .with(Resource::Cpu, Quantity::units(4))
             .with(Resource::Memory, Quantity::gibibytes(8))
             .with(Resource::Pods, Quantity::units(50)),
+        extended_resources: BTreeMap::new(),
         limits: Limits { workspaces: 10, members: 20, projects: 20, groups: 50, roles_per_project: 10 },
         control_plane: ControlPlane {
             store: ControlPlaneStore::Sqlite,

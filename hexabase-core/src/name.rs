@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::quantity::Quantity;
+
 /// Validation error of a name. Its text states the rule that the input breaks, for the user who entered it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -147,6 +149,8 @@ names! {
     NodeClass, dns_label, str::to_owned;
     /// Source of images: a registry, or a path in one, such as `docker.io/library`.
     ImageSource, image_source, str::to_owned;
+    /// Resource of nodes besides CPU, memory and storage, such as `nvidia.com/gpu` or `hugepages-2Mi`.
+    ExtendedResource, extended_resource, str::to_owned;
     /// Kubernetes minor version, such as `1.36`.
     KubernetesVersion, kubernetes_version, str::to_owned;
 }
@@ -179,6 +183,25 @@ fn image_source(text: &str) -> ValidationResult {
     let is_component =
         |part: &str| part.bytes().all(inner) && edge(part.bytes().next()) && edge(part.bytes().next_back());
     require(parts.all(is_component), RULE)
+}
+
+/// Extended resources and huge pages
+/// (<https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources>). Kubernetes
+/// reserves names without a domain, and its own domain.
+fn extended_resource(text: &str) -> ValidationResult {
+    const RULE: &str = "must be an extended resource or huge pages, as in nvidia.com/gpu or hugepages-2Mi";
+    if let Some(size) = text.strip_prefix("hugepages-") {
+        return require(size.parse::<Quantity>().is_ok_and(|size| !size.is_zero()), RULE);
+    }
+    let (domain, name) = text.split_once('/').ok_or(InvalidName(RULE))?;
+    let reserved = format!(".{domain}").ends_with(".kubernetes.io");
+    let is_domain = domain.contains('.') && domain.split('.').all(|label| dns_label(label).is_ok());
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let edge = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    // A quota names the resource with the prefix `requests.`.
+    require(domain.len() <= 244 && is_domain && !reserved, RULE)?;
+    require((1..=63).contains(&name.len()) && name.bytes().all(inner), RULE)?;
+    require(edge(name.bytes().next()) && edge(name.bytes().next_back()), RULE)
 }
 
 fn kubernetes_version(text: &str) -> ValidationResult {
@@ -289,6 +312,30 @@ mod tests {
             ["docker.io/a,ghcr.io", "docker.io/a:1", "docker.io/a@b", "docker.io/../a", "a.b:x/y", ".io/a"]
         {
             assert!(ImageSource::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn extended_resources_have_a_domain_that_kubernetes_does_not_reserve() {
+        for good in ["nvidia.com/gpu", "amd.com/xilinx-u30.ac", "hugepages-2Mi", "hugepages-1Gi"] {
+            assert!(ExtendedResource::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "cpu",
+            "gpu",
+            "nvidia/gpu",
+            "nvidia.com/",
+            "nvidia.com/a/b",
+            "nvidia.com/-gpu",
+            "nvidia.com/a,b.c/d",
+            "kubernetes.io/gpu",
+            "node.kubernetes.io/gpu",
+            "hugepages-",
+            "hugepages-0",
+            "hugepages-a",
+        ] {
+            assert!(ExtendedResource::parse(bad).is_err(), "{bad}");
         }
     }
 

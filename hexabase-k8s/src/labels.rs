@@ -20,6 +20,9 @@ pub const PROJECT: &str = "hexabase.ai/project-id";
 /// Annotation of a namespace on a host cluster: allowed image sources of its pods, separated by commas. Without it,
 /// all sources are allowed.
 pub const IMAGE_SOURCES: &str = "hexabase.ai/image-sources";
+/// Annotation of a namespace on a host cluster: resources of nodes that its pods may request in addition to CPU, memory
+/// and ephemeral storage, separated by commas.
+pub const EXTENDED_RESOURCES: &str = "hexabase.ai/extended-resources";
 /// Annotation of a namespace on a host cluster: required class of its Ingresses. Without it, no Ingress is allowed.
 pub const INGRESS_CLASS: &str = "hexabase.ai/ingress-class";
 /// Annotation of a namespace on a host cluster: domain of the hosts of its Ingresses. Without it, no Ingress is

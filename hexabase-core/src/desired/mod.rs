@@ -62,6 +62,7 @@ pub fn tenant_cluster(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> T
         isolation: plan.isolation,
         image_sources: plan.image_sources.clone(),
         quota: plan.quota.clone(),
+        extended_resources: plan.extended_resources.clone(),
         oidc: issuer.is_trustable().then(|| OidcTrust {
             issuer_url: issuer.url.clone(),
             certificate_authority: issuer.certificate_authority.clone(),

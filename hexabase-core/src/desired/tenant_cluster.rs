@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodePoolId, OrganizationId, ProjectId, TypedId as _, WorkspaceId};
 use crate::model::{ControlPlane, Isolation, Rule, Workspace};
-use crate::name::{ImageSource, KubernetesVersion, NodeClass, PlanId, ProjectName, Slug};
+use crate::name::{ExtendedResource, ImageSource, KubernetesVersion, NodeClass, PlanId, ProjectName, Slug};
+use crate::quantity::Quantity;
 use crate::quota::Quota;
 
 /// Identity of a tenant cluster on its host cluster.
@@ -54,6 +57,9 @@ pub struct TenantCluster {
     pub image_sources: Vec<ImageSource>,
     /// Maximum resource consumption of the workloads together. The consumption of the control plane is added to it.
     pub quota: Quota,
+    /// Maximum amounts of further resources of nodes. Workloads cannot request resources that are not listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extended_resources: BTreeMap<ExtendedResource, Quantity>,
     /// Issuer whose tokens the cluster accepts; `None` if an API server cannot trust the issuer.
     pub oidc: Option<OidcTrust>,
     /// Roles that can be bound in every namespace (ClusterRoles).

@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Interval, Meter, Money, PerMeter, string_enum};
-use crate::name::{ImageSource, KubernetesVersion, PlanId};
+use crate::name::{ExtendedResource, ImageSource, KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
 use crate::quantity::Quantity;
 use crate::quota::Quota;
@@ -29,6 +31,10 @@ pub struct Plan {
     /// to
     /// it.
     pub quota: Quota,
+    /// Maximum amounts of further resources of nodes, such as GPUs, of the tenant's workloads together. Workloads cannot
+    /// request resources that are not listed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extended_resources: BTreeMap<ExtendedResource, Quantity>,
     /// Limits on the numbers of objects.
     pub limits: Limits,
     /// Configuration of the tenant's control plane.

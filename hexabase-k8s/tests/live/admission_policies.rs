@@ -343,8 +343,10 @@ async fn policy_expressions_pass_type_checking() {
         "hexabase-tenants-ingresses",
         "hexabase-tenants-metadata",
         "hexabase-tenants-pod-status",
+        "hexabase-tenants-resources",
         "hexabase-tenants-secrets",
         "hexabase-tenants-services",
+        "hexabase-tenants-sizes",
         "hexabase-tenants-stateful-sets",
     ] {
         let checked = loop {
@@ -457,6 +459,49 @@ async fn images_come_only_from_the_sources_of_the_plan() {
     assert_eq!(code, 200, "{response}");
     let path = format!("{path}/ephemeralcontainers");
     assert_rejected(&control_plane, "PATCH", &path, &ephemeral_container, "images may only come from").await;
+    let namespaces: Api<Namespace> = Api::all(admin().await);
+    namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: HEXABASE_TEST_KUBECONFIG"]
+async fn tenants_request_resources_of_the_plan_and_store_small_objects() {
+    drop(hexabase_client().await);
+    let name = create_tenant_namespace("sizes", &HostConfig::default()).await;
+    let control_plane = impersonate(&format!("system:serviceaccount:{name}:vc-{name}")).await;
+    let object = |api: &str, kind: &str, field: &str, content: Value| {
+        let mut body =
+            json!({ "apiVersion": api, "kind": kind, "metadata": { "name": "a", "namespace": name } });
+        body[field] = content;
+        body
+    };
+    let pod = |resources: Value| {
+        let containers = json!([{ "name": "a", "image": "nginx", "resources": resources }]);
+        object("v1", "Pod", "spec", json!({ "containers": containers }))
+    };
+    let config_map = |size: usize| object("v1", "ConfigMap", "data", json!({ "a": "a".repeat(size) }));
+    let event = |size: usize| {
+        let mut event = object("v1", "Event", "message", json!("a".repeat(size)));
+        event["involvedObject"] = json!({ "namespace": name });
+        event
+    };
+    let path = |plural: &str| format!("/api/v1/namespaces/{name}/{plural}");
+    for (plural, body, message) in [
+        ("pods", pod(json!({ "limits": { "nvidia.com/gpu": "1" } })), "only resources of the plan: cpu, "),
+        ("configmaps", config_map(256 << 10), "must not exceed 256 KiB"),
+        ("events", event(8 << 10), "events 8 KiB"),
+    ] {
+        assert_rejected(&control_plane, "POST", &path(plural), &body, message).await;
+    }
+    for (plural, body) in [
+        ("pods", pod(json!({ "requests": { "cpu": "2" } }))),
+        ("configmaps", config_map(250 << 10)),
+        ("events", event(1 << 10)),
+    ] {
+        let path = format!("{}?fieldManager=test&dryRun=All", path(plural));
+        let (code, response) = send(&control_plane, "POST", &path, &body).await;
+        assert_eq!(code, 201, "{plural}: {response}");
+    }
     let namespaces: Api<Namespace> = Api::all(admin().await);
     namespaces.delete(&name, &DeleteParams::default()).await.unwrap();
 }

@@ -66,17 +66,48 @@ fn hard_limits(
     let with_overhead = |(resource, amount): (Resource, Quantity)| {
         (resource, extra.get(resource).map_or(amount, |extra| amount.plus(extra)))
     };
-    let mut hard = hard(&plan.iter().map(with_overhead).collect());
+    let total: Quota = plan.iter().map(with_overhead).collect();
+    let mut hard = hard(&total);
+    let extended = tenant.cluster.extended_resources.iter();
+    hard.extend(extended.map(|(name, amount)| (format!("requests.{name}"), json!(amount))));
+    hard.extend(derived_counts(tenant, &total));
     let balancers = plan.get(Resource::LoadBalancers).unwrap_or(ZERO);
     let of_tenant = times(NODE_PORTS_PER_LOAD_BALANCER, balancers);
     let own = if tenant.config.exposure == Exposure::LoadBalancer { Quantity::units(1) } else { ZERO };
     hard.insert("services.loadbalancers".to_owned(), json!(balancers.plus(own).to_string()));
     hard.insert("services.nodeports".to_owned(), json!(of_tenant.plus(own).to_string()));
-    // Each Ingress refers to a Service, so the limit of Services applies to them, too.
-    if let Some(services) = plan.get(Resource::Services).filter(|_| tenant.config.ingress.is_some()) {
-        hard.insert("count/ingresses.networking.k8s.io".to_owned(), json!(services.to_string()));
-    }
     hard
+}
+
+/// Maximum number of leases of a control plane with several replicas, which elect a leader.
+const LEASES: u64 = 8;
+/// Number of endpoints in an EndpointSlice.
+const ENDPOINTS_PER_SLICE: u64 = 100;
+
+/// Returns limits on kinds that a plan does not name. The numbers of Ingresses, Endpoints and EndpointSlices follow from
+/// those of Services and pods. Kubernetes deletes Endpoints a moment after their Service, so there may be twice as many.
+/// Its quotas do not count events.
+fn derived_counts(tenant: &Tenant<'_>, total: &Quota) -> Vec<(String, Value)> {
+    let entry = |kind: &str, count: u64| (format!("count/{kind}"), json!(Quantity::units(count)));
+    let mut counts = vec![entry("leases.coordination.k8s.io", LEASES)];
+    let of_api_server = u64::from(matches!(tenant.config.exposure, Exposure::Ingress { .. }));
+    let publishes = tenant.config.ingress.is_some();
+    let count = |resource| total.get(resource).map(Quantity::whole_units);
+    if let Some(services) = count(Resource::Services) {
+        // Each Ingress refers to a Service.
+        let of_tenant = if publishes { services } else { 0 };
+        counts.push(entry("ingresses.networking.k8s.io", of_tenant.saturating_add(of_api_server)));
+        let twice = services.saturating_mul(2);
+        counts.push(entry("endpoints", twice));
+        if let Some(pods) = count(Resource::Pods) {
+            // A Service has slices for IPv4 and for IPv6.
+            let slices = twice.saturating_mul(2).saturating_mul(1 + pods / ENDPOINTS_PER_SLICE);
+            counts.push(entry("endpointslices.discovery.k8s.io", slices));
+        }
+    } else if !publishes {
+        counts.push(entry("ingresses.networking.k8s.io", of_api_server));
+    }
+    counts
 }
 
 /// Returns the overhead of the tenant on top of its workloads: control plane, CoreDNS, and the objects that both

@@ -13,6 +13,7 @@ use hexabase_core::desired::TenantCluster;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
 use hexabase_core::model::{ControlPlaneStore, Isolation};
+use hexabase_core::name::ExtendedResource;
 use serde_json::{Value, json};
 
 use crate::config::{Exposure, HostConfig, fill_template};
@@ -192,6 +193,11 @@ impl Tenant<'_> {
         let mut annotations = json!({ labels::TITLE: self.cluster.workspace_name });
         if !self.cluster.image_sources.is_empty() {
             annotations[labels::IMAGE_SOURCES] = json!(self.image_sources());
+        }
+        if !self.cluster.extended_resources.is_empty() {
+            let names: Vec<&str> =
+                self.cluster.extended_resources.keys().map(ExtendedResource::as_str).collect();
+            annotations[labels::EXTENDED_RESOURCES] = json!(names.join(","));
         }
         if let Some(ingress) = &self.config.ingress {
             annotations[labels::INGRESS_CLASS] = json!(ingress.class);

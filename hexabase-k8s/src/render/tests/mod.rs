@@ -1,3 +1,4 @@
+mod limits;
 mod reach;
 
 use hexabase_core::desired::{self, Issuer, TenantCluster};

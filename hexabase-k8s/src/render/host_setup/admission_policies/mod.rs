@@ -10,8 +10,10 @@ mod claims;
 mod ingresses;
 mod metadata;
 mod pods;
+mod resources;
 mod secrets;
 mod services;
+mod sizes;
 mod stateful_sets;
 #[cfg(test)]
 mod tests;
@@ -32,7 +34,7 @@ struct AdmissionPolicy {
     validations: Value,
 }
 
-fn policies() -> [AdmissionPolicy; 8] {
+fn policies() -> [AdmissionPolicy; 10] {
     [
         pods::policy(),
         pods::status_policy(),
@@ -42,6 +44,8 @@ fn policies() -> [AdmissionPolicy; 8] {
         metadata::policy(),
         ingresses::policy(),
         stateful_sets::policy(),
+        resources::policy(),
+        sizes::policy(),
     ]
 }
 

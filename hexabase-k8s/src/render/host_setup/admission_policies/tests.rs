@@ -494,3 +494,57 @@ fn a_control_plane_changes_nothing_else_of_its_stateful_sets() {
     assert_rejected(&update("statefulsets", &before, &runtime), "no annotation of its pods");
     assert_rejected(&creation("statefulsets", before), "change nothing of its StatefulSets");
 }
+
+#[test]
+fn workloads_request_only_resources_of_the_plan() {
+    let container = |resources: &Value| json!({ "name": "b", "image": "nginx", "resources": resources });
+    let write = |spec: Value, countable: &str| {
+        let mut namespace = tenant_namespace("");
+        if !countable.is_empty() {
+            namespace["metadata"]["annotations"][labels::EXTENDED_RESOURCES] = json!(countable);
+        }
+        Write { resource: "pods", old: Value::Null, new: pod(spec), namespace }
+    };
+    let native =
+        json!({ "requests": { "cpu": "1", "memory": "1Gi" }, "limits": { "ephemeral-storage": "1Gi" } });
+    for list in ["containers", "initContainers"] {
+        let spec = json!({ list: [container(&native), container(&json!({}))] });
+        assert_eq!(write(spec, "").rejections(), Vec::<String>::new());
+        for field in ["requests", "limits"] {
+            let resources = json!({ field: { "cpu": "1", "nvidia.com/gpu": "1" } });
+            let spec = json!({ list: [container(&native), container(&resources)] });
+            assert_rejected(&write(spec.clone(), "").rejections(), "cpu, ephemeral-storage, memory");
+            assert_rejected(&write(spec.clone(), "amd.com/gpu").rejections(), "amd.com/gpu");
+            assert_eq!(write(spec, "amd.com/gpu,nvidia.com/gpu").rejections(), Vec::<String>::new());
+        }
+    }
+    let of_pod = json!({ "resources": { "limits": { "hugepages-2Mi": "2Mi" } } });
+    assert_rejected(&write(of_pod.clone(), "").rejections(), "resources of the plan");
+    assert_eq!(update("pods", &pod(of_pod.clone()), &pod(of_pod)), Vec::<String>::new(), "it is running");
+    let claims = json!({ "resourceClaims": [{ "name": "gpu", "resourceClaimTemplateName": "gpu" }] });
+    assert_rejected(&write(claims, "").rejections(), "spec.resourceClaims");
+}
+
+#[test]
+fn objects_have_a_bounded_size() {
+    let bytes = |count: usize| "a".repeat(count);
+    let object = |data: Value| json!({ "metadata": synced(json!({}), json!({})), "data": data });
+    for resource in ["configmaps", "secrets"] {
+        assert_eq!(creation(resource, object(json!({ "a": bytes(250 << 10) }))), Vec::<String>::new());
+        let in_one = object(json!({ "a": bytes(256 << 10) }));
+        let in_several = object(json!({ "a": bytes(128 << 10), "b": bytes(128 << 10) }));
+        let in_keys: serde_json::Map<_, _> = (0..3_000).map(|n| (format!("{n:0>90}"), json!(""))).collect();
+        for large in [in_one, in_several, object(in_keys.into())] {
+            assert_rejected(&creation(resource, large.clone()), "must not exceed 256 KiB");
+            assert_rejected(&update(resource, &object(json!({})), &large), "must not exceed 256 KiB");
+        }
+    }
+    let with_variable = |value: String| {
+        let env = json!([{ "name": "A", "value": value }]);
+        pod(json!({ "containers": [{ "name": "a", "image": "nginx", "env": env }] }))
+    };
+    assert_rejected(&creation("pods", with_variable(bytes(256 << 10))), "must not exceed 256 KiB");
+    let event = |message: String| json!({ "metadata": { "name": "a" }, "message": message });
+    assert_eq!(creation("events", event(bytes(1024))), Vec::<String>::new());
+    assert_rejected(&creation("events", event(bytes(8 << 10))), "events 8 KiB");
+}
