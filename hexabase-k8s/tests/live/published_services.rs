@@ -58,6 +58,8 @@ async fn ingresses_with_foreign_names_or_controller_options_are_rejected() {
         ("/spec/rules", Value::Null, "spec.defaultBackend must not be set"),
         ("/spec/rules/0/http/paths/0/backend", bucket, "must be Services"),
         (path_pointer, json!("/a {} b;"), "plain characters"),
+        (path_pointer, json!("/(a+)+b"), "plain characters"),
+        ("/spec/rules/0/http/paths/0/pathType", json!("ImplementationSpecific"), "pathType Exact or Prefix"),
         (path_pointer, json!("/a\"}"), "plain characters"),
     ];
     let foreign_options = [
@@ -66,6 +68,8 @@ async fn ingresses_with_foreign_names_or_controller_options_are_rejected() {
         with_nginx_annotation("configuration-snippet", "return 200;"),
         with_nginx_annotation("auth-url", "http://a.example"),
         with_nginx_annotation("rewrite-target", "/;}location /{"),
+        with_nginx_annotation("rewrite-target", "/$2"),
+        with_nginx_annotation("use-regex", "true"),
     ];
     let foreign_options =
         foreign_options.map(|(pointer, value)| (pointer, value, "annotations of an Ingress must"));
@@ -79,9 +83,8 @@ async fn ingresses_with_foreign_names_or_controller_options_are_rejected() {
     }
 
     let mut with_rewrite = valid_ingress();
-    with_rewrite["spec"]["rules"][0]["http"]["paths"][0]["path"] = json!("/api(/|$)(.*)");
-    with_rewrite["spec"]["rules"][0]["http"]["paths"][0]["pathType"] = json!("ImplementationSpecific");
-    with_rewrite["metadata"]["annotations"] = json!({ "nginx.ingress.kubernetes.io/rewrite-target": "/$2" });
+    with_rewrite["spec"]["rules"][0]["http"]["paths"][0]["path"] = json!("/api");
+    with_rewrite["metadata"]["annotations"] = json!({ "nginx.ingress.kubernetes.io/rewrite-target": "/v1/" });
     for body in [valid_ingress(), with_rewrite] {
         let dry_run_path = format!("{path}?fieldManager=test&dryRun=All");
         let (code, response) = send(&control_plane, "PATCH", &dry_run_path, &body).await;

@@ -9,8 +9,8 @@ use crate::labels;
 pub(crate) const INGRESS_POLICY: &str = "hexabase-tenants-ingresses";
 
 /// Annotations that tenants may set, with values of plain characters only: Ingress controllers have copied annotations
-/// and paths into their configuration without escaping.
-const ALLOWED_ANNOTATIONS: [&str; 10] = [
+/// and paths into their configuration without escaping. None of them turns on regular expressions.
+const ALLOWED_ANNOTATIONS: [&str; 9] = [
     "cert-manager.io/cluster-issuer",
     "nginx.ingress.kubernetes.io/backend-protocol",
     "nginx.ingress.kubernetes.io/force-ssl-redirect",
@@ -20,11 +20,16 @@ const ALLOWED_ANNOTATIONS: [&str; 10] = [
     "nginx.ingress.kubernetes.io/proxy-send-timeout",
     "nginx.ingress.kubernetes.io/rewrite-target",
     "nginx.ingress.kubernetes.io/ssl-redirect",
-    "nginx.ingress.kubernetes.io/use-regex",
 ];
 
-/// CEL pattern of plain annotation values and paths, including regular expressions.
-const PLAIN_PATTERN: &str = "'^[A-Za-z0-9$()*+,./:?^_|~-]*$'";
+/// CEL pattern of plain annotation values. They refer to no group of a regular expression.
+const PLAIN_VALUE: &str = "'^[A-Za-z0-9,./:_~-]*$'";
+/// CEL pattern of plain paths. All tenants share the processes of an Ingress controller, and one regular expression can
+/// keep these busy; some controllers read each path as one if an Ingress of the same host has a `rewrite-target`. So
+/// a path has no character of regular expressions but the dot.
+const PLAIN_PATH: &str = "'^/[A-Za-z0-9,./:@_~-]{0,1023}$'";
+/// Types of paths that are compared literally. The meaning of others is up to the Ingress controller.
+const PATH_TYPES: [&str; 2] = ["Exact", "Prefix"];
 
 pub(super) fn policy() -> AdmissionPolicy {
     AdmissionPolicy {
@@ -59,12 +64,15 @@ fn validations() -> Value {
         within("host"),
     );
     let allowed_annotations = format!(
-        "variables.said.all(key, key in {ALLOWED_ANNOTATIONS:?} && object.metadata.annotations[key].matches({PLAIN_PATTERN}))"
+        "variables.said.all(key, key in {ALLOWED_ANNOTATIONS:?} && object.metadata.annotations[key].matches({PLAIN_VALUE}))"
     );
-    let services_only = format!(
-        "variables.rules.all(rule, !has(rule.http) || rule.http.paths.all(path, \
-         has(path.backend.service) && (!has(path.path) || path.path.matches({PLAIN_PATTERN}))))"
-    );
+    let each_path = |condition: &str| {
+        format!("variables.rules.all(rule, !has(rule.http) || rule.http.paths.all(path, {condition}))")
+    };
+    let services_only = each_path("has(path.backend.service)");
+    let literal_paths = each_path(&format!(
+        "has(path.pathType) && path.pathType in {PATH_TYPES:?} && (!has(path.path) || path.path.matches({PLAIN_PATH}))"
+    ));
     json!([
         rule("variables.domain != ''", "this host publishes nothing through Ingresses of tenants"),
         rule_with_message_expression(
@@ -81,9 +89,11 @@ fn validations() -> Value {
             "hosts of an Ingress must be within the domain of the workspace",
             "'hosts of an Ingress must be within ' + variables.domain",
         ),
+        rule(&services_only, "backends of an Ingress must be Services"),
         rule(
-            &services_only,
-            "backends of an Ingress must be Services, and its paths must consist of plain characters",
+            &literal_paths,
+            "paths of an Ingress must have the pathType Exact or Prefix and consist of plain characters: regular expressions \
+             are not for tenants",
         ),
         rule(
             &allowed_annotations,
