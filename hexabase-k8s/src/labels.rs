@@ -42,6 +42,9 @@ pub const SETUP_RELEASE: &str = "hexabase.ai/host-setup-release";
 pub const NODE_CLASS: &str = "hexabase.ai/node-class";
 /// Label of a node that is assigned to a workspace, in addition to [`WORKSPACE`]: node pool id as a Kubernetes name.
 pub const NODE_POOL: &str = "hexabase.ai/node-pool";
+/// Taint of a node that is assigned to a workspace. It has no value: the scheduler shows taints to everyone whose pods do
+/// not fit, and so does not name the workspace.
+pub const DEDICATED: &str = "hexabase.ai/dedicated";
 /// Annotation of a node that is drained before its release: `"true"`.
 pub const RELEASING: &str = "hexabase.ai/releasing";
 /// ClusterRole of Hexabase's permissions in the namespaces of tenants, if it acts as its own ServiceAccount.

@@ -1,7 +1,7 @@
 //! Dedicated nodes of tenants: selection, assignment and release. Pure functions.
 //!
 //! An operator dedicates nodes to workspaces by a label. An assigned node has the workspace id as a label, which the
-//! tenant's pods select, and as a taint, which keeps all other pods away. A node that is released is first cordoned,
+//! tenant's pods select, and a taint without it, which keeps all other pods away. A node that is released is first cordoned,
 //! then drained, and is free for other workspaces only when no pod of the tenant is left on it.
 
 use hexabase_core::desired::TenantNodePool;
@@ -98,7 +98,7 @@ impl HostNode {
     /// Patch that assigns the node to a workspace, unless the node changed since it was read.
     pub(crate) fn assign_patch(&self, workspace: &str, pool: NodePoolId) -> Value {
         let mut taints = self.foreign_taints();
-        taints.push(json!({ "key": labels::WORKSPACE, "value": workspace, "effect": "NoSchedule" }));
+        taints.push(json!({ "key": labels::DEDICATED, "effect": "NoSchedule" }));
         let assignment = json!({ labels::WORKSPACE: workspace, labels::NODE_POOL: pool.kubernetes_name() });
         json!({
             "metadata": { "resourceVersion": self.resource_version, "labels": assignment },
@@ -126,9 +126,9 @@ impl HostNode {
         })
     }
 
-    /// Returns the taints other than the workspace taint.
+    /// Returns the taints other than the one of assigned nodes.
     fn foreign_taints(&self) -> Vec<Value> {
-        self.taints.iter().filter(|taint| taint["key"] != labels::WORKSPACE).cloned().collect()
+        self.taints.iter().filter(|taint| taint["key"] != labels::DEDICATED).cloned().collect()
     }
 }
 

@@ -226,10 +226,14 @@ async fn a_tenant_control_plane_cannot_create_objects_that_harm_the_host() {
         ),
         (
             pod(json!({
-                "tolerations": [{ "key": "hexabase.ai/workspace-id", "operator": "Exists" }],
+                "tolerations": [{ "key": "hexabase.ai/dedicated", "operator": "Exists" }],
                 "nodeSelector": { "hexabase.ai/workspace-id": "another-workspace" },
             })),
             "set aside for workspaces",
+        ),
+        (
+            pod_tolerating(json!({ "key": "hexabase.ai/workspace-id", "value": "another-workspace" })),
+            "of the taints of hexabase.ai",
         ),
         (pod(json!({ "nodeName": "node-1" })), "scheduler chooses"),
         (pod(json!({ "priorityClassName": "system-node-critical" })), "priorities of the system"),

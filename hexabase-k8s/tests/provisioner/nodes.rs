@@ -91,11 +91,11 @@ impl NodeSetup {
     /// `true` if the node is assigned to the tenant, by label and taint alike.
     fn is_assigned(&self, node: &Value) -> bool {
         let workspace = self.tenant.target.workspace_id.kubernetes_name();
-        let labelled = node["metadata"]["labels"]["hexabase.ai/workspace-id"] == json!(workspace);
+        let owner = &node["metadata"]["labels"]["hexabase.ai/workspace-id"];
         let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
-        let tainted = taints.iter().any(|taint| taint["value"] == json!(workspace));
-        assert_eq!(labelled, tainted, "{node}");
-        labelled
+        let tainted = taints.iter().any(|taint| taint["key"] == "hexabase.ai/dedicated");
+        assert_eq!(!owner.is_null(), tainted, "{node}");
+        *owner == json!(workspace)
     }
 }
 
@@ -113,7 +113,7 @@ async fn a_tenant_gets_nodes_and_its_pods_are_scheduled_there() {
     let secret = get(&setup.sandbox.host_client(), &secret).await;
     let config = base64_decoded(secret["data"]["config.yaml"].as_str().unwrap());
     let workspace = setup.tenant.target.workspace_id.kubernetes_name();
-    assert!(config.contains(&format!("hexabase.ai/workspace-id={workspace}:NoSchedule")), "{config}");
+    assert!(config.contains("hexabase.ai/dedicated:NoSchedule"), "{config}");
     assert!(config.contains(&format!("hexabase.ai/workspace-id: {workspace}")), "{config}");
 }
 

@@ -377,16 +377,12 @@ pub(super) fn build(cluster: &TenantCluster, config: &HostConfig, image: config:
     }
 }
 
-/// Returns the tolerations for the taints of the tenant's dedicated nodes: node class and workspace.
+/// Returns the tolerations for the taints of the tenant's dedicated nodes.
 fn own_tolerations(cluster: &TenantCluster) -> Vec<String> {
     if cluster.node_pools.is_empty() {
         return Vec::new();
     }
-    let workspace = cluster.target.workspace_id.kubernetes_name();
-    vec![
-        format!("{}:NoSchedule", labels::NODE_CLASS),
-        format!("{}={workspace}:NoSchedule", labels::WORKSPACE),
-    ]
+    [labels::NODE_CLASS, labels::DEDICATED].map(|key| format!("{key}:NoSchedule")).to_vec()
 }
 
 /// Returns the selector of the tenant's dedicated nodes, if it has any.

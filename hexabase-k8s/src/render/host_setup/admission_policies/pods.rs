@@ -12,6 +12,9 @@ use crate::labels;
 const CONTROL_PLANE_TAINTS: [&str; 2] =
     ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
 
+/// Taints of nodes that are set aside for workspaces, and of those that are assigned to one.
+const OWN_TAINTS: [&str; 2] = [labels::NODE_CLASS, labels::DEDICATED];
+
 /// Types of volumes that a pod may have: files of the API server and of the container runtime, and claims. With all
 /// others, its node would connect to a server that no NetworkPolicy keeps from the pod. The syncer replaces ephemeral
 /// volumes by claims.
@@ -53,9 +56,13 @@ fn validations() -> Value {
         "!has(object.spec.tolerations) || \
          !object.spec.tolerations.exists(taint, has(taint.key) && taint.key in {CONTROL_PLANE_TAINTS:?})"
     );
+    let tolerates_own_taints = format!(
+        "!has(object.spec.tolerations) || object.spec.tolerations.all(taint, !has(taint.key) || \
+         !taint.key.startsWith('hexabase.ai/') || taint.key in {OWN_TAINTS:?})"
+    );
     let runs_on_own_nodes = format!(
         "!has(object.spec.tolerations) || \
-         !object.spec.tolerations.exists(taint, has(taint.key) && taint.key.startsWith('hexabase.ai/')) || \
+         !object.spec.tolerations.exists(taint, has(taint.key) && taint.key in {OWN_TAINTS:?}) || \
          (has(object.spec.nodeSelector) && '{workspace}' in object.spec.nodeSelector && \
           object.spec.nodeSelector['{workspace}'] == namespaceObject.metadata.labels['{workspace}'])",
         workspace = labels::WORKSPACE,
@@ -66,6 +73,10 @@ fn validations() -> Value {
             "a toleration must have a key: one without a key tolerates every node",
         ),
         rule(&tolerates_no_control_plane, "nodes of the host's control plane are not for tenants"),
+        rule(
+            &tolerates_own_taints,
+            &format!("of the taints of hexabase.ai, pods may tolerate only {}", OWN_TAINTS.join(" and ")),
+        ),
         rule(
             &runs_on_own_nodes,
             "nodes that are set aside for workspaces accept only pods of the workspace that they are assigned to",

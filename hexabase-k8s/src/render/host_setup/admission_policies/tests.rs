@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cel::{Context, Env, Value as CelValue};
 use hexabase_core::fixture;
+use hexabase_core::id::TypedId as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -547,6 +548,39 @@ fn objects_have_a_bounded_size() {
     let event = |message: String| json!({ "metadata": { "name": "a" }, "message": message });
     assert_eq!(creation("events", event(bytes(1024))), Vec::<String>::new());
     assert_rejected(&creation("events", event(bytes(8 << 10))), "events 8 KiB");
+}
+
+#[test]
+fn pods_tolerate_the_taints_of_dedicated_nodes_only_on_nodes_of_their_workspace() {
+    let own = fixture::tenant_cluster("shop").target.workspace_id.kubernetes_name();
+    let tolerating = |key: &str, value: Option<&str>, workspace: Option<&str>| {
+        let mut spec =
+            json!({ "tolerations": [{ "key": key, "operator": "Exists", "effect": "NoSchedule" }] });
+        if let Some(value) = value {
+            spec["tolerations"][0]["operator"] = json!("Equal");
+            spec["tolerations"][0]["value"] = json!(value);
+        }
+        if let Some(workspace) = workspace {
+            spec["nodeSelector"] = json!({ "hexabase.ai/workspace-id": workspace });
+        }
+        pod(spec)
+    };
+    for key in ["hexabase.ai/dedicated", "hexabase.ai/node-class"] {
+        assert_eq!(creation("pods", tolerating(key, None, Some(&own))), Vec::<String>::new());
+        for elsewhere in [None, Some("ws-theirs")] {
+            let rejections = creation("pods", tolerating(key, None, elsewhere));
+            assert_rejected(&rejections, "the workspace that they are assigned to");
+            assert_rejected(
+                &update("pods", &pod(json!({})), &tolerating(key, None, elsewhere)),
+                "the workspace that they are assigned to",
+            );
+        }
+    }
+    for value in ["ws-theirs", &own] {
+        let rejections = creation("pods", tolerating("hexabase.ai/workspace-id", Some(value), Some(&own)));
+        assert_rejected(&rejections, "of the taints of hexabase.ai");
+    }
+    assert_eq!(creation("pods", tolerating("example.com/gpu", None, None)), Vec::<String>::new());
 }
 
 /// Ingress of the tenant under its own domain, with this path and these annotations.
