@@ -27,7 +27,7 @@ const PLAIN_VALUE: &str = "'^[A-Za-z0-9,./:_~-]*$'";
 /// CEL pattern of plain paths. All tenants share the processes of an Ingress controller, and one regular expression can
 /// keep these busy; some controllers read each path as one if an Ingress of the same host has a `rewrite-target`. So
 /// a path has no character of regular expressions but the dot.
-const PLAIN_PATH: &str = "'^/[A-Za-z0-9,./:@_~-]{0,1023}$'";
+const PLAIN_PATH: &str = "'^/[A-Za-z0-9,./:@_~-]{0,999}$'";
 /// Types of paths that are compared literally. The meaning of others is up to the Ingress controller.
 const PATH_TYPES: [&str; 2] = ["Exact", "Prefix"];
 
