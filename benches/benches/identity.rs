@@ -128,11 +128,14 @@ impl PlainSignature {
 
 /// Measures cluster tokens, compared with their signatures.
 fn benchmark_cluster_tokens(runtime: &Runtime) {
-    let auth = runtime.block_on(auth(platform("https://hexabase.example").build().unwrap()));
+    let platform = platform("https://hexabase.example").build().unwrap();
+    let as_of = platform.clock().now();
+    let auth = runtime.block_on(auth(platform));
     let access = |groups: usize| ClusterAccess {
         workspace: fixture::workspace("dev"),
         user: fixture::user("ann"),
         groups: (0..groups).map(|number| format!("group-{number:04}")).collect(),
+        as_of,
     };
     let few = access(3);
     let token = runtime.block_on(auth.cluster_token(&few)).unwrap().token;
