@@ -56,6 +56,7 @@ races![
     concurrent_moves_cannot_create_a_cycle,
     concurrent_demotions_cannot_remove_the_last_owner,
     a_group_name_is_not_taken_while_it_is_freed,
+    an_organization_name_is_not_taken_while_it_is_freed,
     concurrent_refreshes_return_the_same_token_and_old_tokens_revoke_the_family,
     concurrent_requests_with_one_idempotency_key_are_executed_once,
     concurrent_changes_of_one_version_do_not_overwrite_each_other,
@@ -146,6 +147,24 @@ async fn a_group_name_is_not_taken_while_it_is_freed(store: Arc<dyn TenantStore>
         let code = created.body["code"].as_str().unwrap_or_default();
         assert_eq!(created.status, StatusCode::CONFLICT, "{created:?}");
         assert!(["already_exists", "group_name_reserved"].contains(&code), "{created:?}");
+    }
+}
+
+async fn an_organization_name_is_not_taken_while_it_is_freed(store: Arc<dyn TenantStore>) {
+    let (app, ann) = test_app(store).await;
+    let bob = app.sign_in("bob").await;
+    for repetition in 0..REPETITIONS {
+        let name = format!("acme-{repetition}");
+        let org = app.create_organization(&ann, &name).await;
+        let delete = request(&ann, Method::DELETE, format!("/api/v1/organizations/{org}"), Value::Null);
+        let again = json!({ "name": name, "display_name": name });
+        let create = request(&bob, Method::POST, "/api/v1/organizations".to_owned(), again);
+        let [deleted, created] = race(delete, create).await;
+        let is_expected = deleted.status.is_success() || deleted.status == StatusCode::SERVICE_UNAVAILABLE;
+        assert!(is_expected, "{deleted:?}");
+        let code = created.body["code"].as_str().unwrap_or_default();
+        assert_eq!(created.status, StatusCode::CONFLICT, "{created:?}");
+        assert!(["already_exists", "organization_name_reserved"].contains(&code), "{created:?}");
     }
 }
 
