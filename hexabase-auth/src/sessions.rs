@@ -244,14 +244,19 @@ impl Auth {
         if session.grant.as_ref().map(|grant| grant.client_id.as_str()) != client {
             return Err(invalid_credentials());
         }
-        let next = presented.derive_next(self.platform.master_key(), &id.to_string());
+        let (key, context) = (self.platform.master_key(), id.to_string());
         let is_newest = |verifier: &Verifier| session.refresh_hash.is_some_and(|hash| hash.matches(verifier));
         if is_newest(&presented) {
+            let next = presented.derive_next(key, &context);
             return Ok(PendingRefresh { session, presented, next, is_spent: false });
         }
         let spent_at =
             store.refresh_spent_at(id, &presented.hash()).await?.ok_or_else(invalid_credentials)?;
-        if now.duration_since(spent_at) < REFRESH_REUSE_LEEWAY && is_newest(&next) {
+        // Another process may have derived the successor, from another key during a rotation of the master key.
+        let mut derived = presented.derive_all_next(key, &context).into_iter();
+        if now.duration_since(spent_at) < REFRESH_REUSE_LEEWAY
+            && let Some(next) = derived.find(is_newest)
+        {
             return Ok(PendingRefresh { session, presented, next, is_spent: true });
         }
         tracing::warn!(session = %id, user = %session.user_id, "rotated refresh token reused; ending its session");

@@ -4,6 +4,9 @@
 //! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce per operation, under the master key of the installation.
 //! The purpose is bound as associated data, so data that was sealed for one purpose does not open for another. Derived
 //! secrets use HMAC-SHA-256 (RFC 2104) with a separate key.
+//!
+//! Sealed data begins with the id of its key, so that the key can be rotated: an installation seals with one key, and
+//! also opens data of additional ones.
 
 use std::fmt;
 
@@ -19,22 +22,56 @@ use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _};
 
 const NONCE_LENGTH: usize = 12;
+const KEY_ID_LENGTH: usize = 4;
 
 /// Master key of the installation. It encrypts signing keys, stored responses and cursors, and is the only secret that
-/// an operator must keep.
+/// an operator must keep. During a rotation it includes additional keys, which open sealed data but seal none.
 #[derive(Clone)]
 pub struct MasterKey {
+    current: SealingKey,
+    additional: Vec<SealingKey>,
+}
+
+#[derive(Clone)]
+struct SealingKey {
+    id: [u8; KEY_ID_LENGTH],
     cipher: Box<Aes256Gcm>,
     derivation: Hmac<Sha256>,
+}
+
+impl SealingKey {
+    fn new(bytes: [u8; 32]) -> Self {
+        // Separate keys for derivation and for the id, so that their values reveal nothing about the encryption key.
+        let derivation = hmac(bytes).chain_update(b"derivation").finalize().into_bytes();
+        let digest: [u8; 32] = hmac(bytes).chain_update(b"key id").finalize().into_bytes().into();
+        let [a, b, c, d, ..] = digest;
+        Self {
+            id: [a, b, c, d],
+            cipher: Box::new(Aes256Gcm::new(&bytes.into())),
+            derivation: hmac(derivation.into()),
+        }
+    }
+
+    fn derive(&self, purpose: &str, from: &[u8]) -> [u8; 32] {
+        let length = (purpose.len() as u64).to_be_bytes();
+        let mac = self.derivation.clone().chain_update(length).chain_update(purpose).chain_update(from);
+        mac.finalize().into_bytes().into()
+    }
 }
 
 impl MasterKey {
     /// Creates a key from its 32 bytes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        // A separate key for derivation, so that derived values reveal nothing about the encryption key.
-        let derivation = hmac(bytes).chain_update(b"derivation").finalize().into_bytes();
-        Self { cipher: Box::new(Aes256Gcm::new(&bytes.into())), derivation: hmac(derivation.into()) }
+        Self { current: SealingKey::new(bytes), additional: Vec::new() }
+    }
+
+    /// Adds the keys of another master key, which open sealed data but seal none.
+    #[must_use]
+    pub fn with_additional(mut self, other: Self) -> Self {
+        self.additional.push(other.current);
+        self.additional.extend(other.additional);
+        self
     }
 
     /// Parses a key from 32 bytes in base64. Surrounding white space is ignored.
@@ -61,13 +98,14 @@ impl MasterKey {
         let nonce: [u8; NONCE_LENGTH] = ids.bytes();
         let payload = Payload { msg: content, aad: purpose.as_bytes() };
         let sealed = self
+            .current
             .cipher
             .encrypt(&Nonce::from(nonce), payload)
             .map_err(|_| Error::unexpected("sealing failed").with("purpose", purpose))?;
-        Ok([nonce.as_slice(), &sealed].concat())
+        Ok([self.current.id.as_slice(), &nonce, &sealed].concat())
     }
 
-    /// Opens what [`Self::seal`] sealed for the same purpose.
+    /// Opens what [`Self::seal`] sealed for the same purpose, with the current key or an additional one.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) if the data was changed, or sealed for another purpose or with another
@@ -76,18 +114,35 @@ impl MasterKey {
         let invalid = || {
             Error::invalid("sealed", "must be unchanged data of this installation").with("purpose", purpose)
         };
-        let (nonce, content) = sealed.split_at_checked(NONCE_LENGTH).ok_or_else(invalid)?;
+        let (id, rest) = sealed.split_at_checked(KEY_ID_LENGTH).ok_or_else(invalid)?;
+        let (nonce, content) = rest.split_at_checked(NONCE_LENGTH).ok_or_else(invalid)?;
         let nonce: [u8; NONCE_LENGTH] = nonce.try_into().map_err(|_| invalid())?;
-        let payload = Payload { msg: content, aad: purpose.as_bytes() };
-        self.cipher.decrypt(&Nonce::from(nonce), payload).map_err(|_| invalid())
+        let open = |key: &SealingKey| {
+            let payload = Payload { msg: content, aad: purpose.as_bytes() };
+            key.cipher.decrypt(&Nonce::from(nonce), payload).ok()
+        };
+        self.keys().filter(|key| key.id == id).find_map(open).ok_or_else(invalid)
     }
 
-    /// Derives 32 bytes for a purpose, deterministically. They cannot be computed without the key.
+    /// `true` if the data was sealed with the current key.
+    #[must_use]
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.starts_with(&self.current.id)
+    }
+
+    /// Derives 32 bytes for a purpose from the current key, deterministically. They cannot be computed without the key.
     #[must_use]
     pub fn derive(&self, purpose: &str, from: &[u8]) -> [u8; 32] {
-        let length = (purpose.len() as u64).to_be_bytes();
-        let mac = self.derivation.clone().chain_update(length).chain_update(purpose).chain_update(from);
-        mac.finalize().into_bytes().into()
+        self.current.derive(purpose, from)
+    }
+
+    /// Derives the bytes of [`Self::derive`] from each key, the current one first.
+    pub fn derive_all(&self, purpose: &str, from: &[u8]) -> impl Iterator<Item = [u8; 32]> {
+        self.keys().map(move |key| key.derive(purpose, from))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &SealingKey> {
+        std::iter::once(&self.current).chain(&self.additional)
     }
 
     /// Seals a text into an opaque, tamper-evident text in base64url.
@@ -139,6 +194,22 @@ mod tests {
         assert_eq!(key.open_text("cursor", &sealed).unwrap(), "grp_1");
         assert!(key.open_text("reply", &sealed).is_err());
         assert!(MasterKey::new([7; 32]).open_text("cursor", &sealed).is_err());
+    }
+
+    #[test]
+    fn additional_keys_open_but_do_not_seal() {
+        let (ids, old) = (SeededIds::new(1), MasterKey::new([1; 32]));
+        let both = MasterKey::new([2; 32]).with_additional(old.clone());
+        let (of_old, of_new) = (old.seal(&ids, "p", b"old").unwrap(), both.seal(&ids, "p", b"new").unwrap());
+        assert_eq!(
+            (both.open("p", &of_old).unwrap(), both.open("p", &of_new).unwrap()),
+            (b"old".to_vec(), b"new".to_vec())
+        );
+        assert_eq!((both.is_current(&of_old), both.is_current(&of_new)), (false, true));
+        assert!(old.open("p", &of_new).is_err());
+        assert!(MasterKey::new([2; 32]).open("p", &of_old).is_err());
+        let all: Vec<_> = both.derive_all("x", b"y").collect();
+        assert_eq!(all, [MasterKey::new([2; 32]).derive("x", b"y"), old.derive("x", b"y")]);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub use secrecy::{ExposeSecret, SecretString};
 use crate::id_source::{IdSource, IdSourceExt as _};
 use crate::seal::MasterKey;
 
+const SUCCESSOR_PURPOSE: &str = "next verifier";
+
 /// Random half of a token. It is shown once and never stored.
 #[derive(Clone)]
 pub struct Verifier([u8; 32]);
@@ -34,7 +36,14 @@ impl Verifier {
     #[must_use]
     pub fn derive_next(&self, key: &MasterKey, context: &str) -> Self {
         let from = [context.as_bytes(), &self.0].concat();
-        Self(key.derive("next verifier", &from))
+        Self(key.derive(SUCCESSOR_PURPOSE, &from))
+    }
+
+    /// Derives the successors of [`Self::derive_next`] that any of the keys derives, while the master key is rotated.
+    #[must_use]
+    pub fn derive_all_next(&self, key: &MasterKey, context: &str) -> Vec<Self> {
+        let from = [context.as_bytes(), &self.0].concat();
+        key.derive_all(SUCCESSOR_PURPOSE, &from).map(Self).collect()
     }
 
     /// Parses the output of [`Self::reveal`].

@@ -23,7 +23,8 @@ use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PruneCutoffs, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, TenantStore, UsageStore,
+    UserStore, WorkStore, WorkspaceStore,
 };
 use jiff::Timestamp;
 
@@ -112,6 +113,13 @@ counted! {
     HostStore {
         fn find_host(name: &HostClusterName) -> Option<RegisteredHost>;
         fn list_hosts() -> Vec<RegisteredHost>;
+    }
+}
+
+counted! {
+    SealedStore {
+        fn list_sealed(kind: SealedKind, after: Option<&str>, limit: usize) -> Vec<SealedValue>;
+        fn replace_sealed(kind: SealedKind, listed: &SealedValue, new: Vec<u8>) -> bool;
     }
 }
 

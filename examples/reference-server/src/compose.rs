@@ -198,7 +198,7 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
     let mut builder = Platform::builder(public_url)
         .with_config(platform_config)
         .with_store(store.clone())
-        .with_master_key(config.master_key.key(&SystemIds::default())?)
+        .with_master_key(config.master_key(&SystemIds::default())?)
         .with_plans(load_plans(config.plans.as_deref())?);
     if let Some(stripe) = stripe(config)? {
         builder = builder.with_billing(Arc::new(stripe));

@@ -13,6 +13,7 @@ use hexabase_billing::StripeConfig;
 use hexabase_core::billing::BillingConfig;
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Check, Error, Result};
+use hexabase_core::id_source::IdSource;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::name::{Email, HostClusterName, Region};
 use hexabase_core::platform::{OrganizationCreation, PlatformConfig};
@@ -33,9 +34,17 @@ use crate::workload_trusts::TrustOptions;
 
 /// Variable with the master key.
 const MASTER_KEY_VARIABLE: &str = "HEXABASE_MASTER_KEY";
-/// Variables that are no server options: the master key, the configuration file, and those of the client commands.
-const OTHER_VARIABLES: &[&str] =
-    &[MASTER_KEY_VARIABLE, "HEXABASE_CONFIG", "HEXABASE_TOKEN", "HEXABASE_ID_TOKEN", "HEXABASE_SERVER"];
+/// Variable with additional master keys.
+const ADDITIONAL_KEYS_VARIABLE: &str = "HEXABASE_ADDITIONAL_MASTER_KEYS";
+/// Variables that are no server options: the master keys, the configuration file, and those of the client commands.
+const OTHER_VARIABLES: &[&str] = &[
+    MASTER_KEY_VARIABLE,
+    ADDITIONAL_KEYS_VARIABLE,
+    "HEXABASE_CONFIG",
+    "HEXABASE_TOKEN",
+    "HEXABASE_ID_TOKEN",
+    "HEXABASE_SERVER",
+];
 /// Kinds of named tables.
 const PROVIDERS: &str = "providers";
 const CLIENTS: &str = "clients";
@@ -81,6 +90,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) billing: BillingConfig,
     /// Source of the master key.
     pub(crate) master_key: KeySource,
+    /// Sources of additional master keys, which only decrypt.
+    pub(crate) additional_master_keys: Vec<KeySource>,
     /// PEM files with the server's certificate chain and its private key; `None` for a server without https of its
     /// own.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
@@ -215,7 +226,21 @@ impl ProcessConfig {
             clients: clients.collect::<Result<_>>()?,
             trusts: trusts.collect::<Result<_>>()?,
         };
-        resolve(options, sign_in, variable(MASTER_KEY_VARIABLE), variable("KUBECONFIG").is_some())
+        let keys = (variable(MASTER_KEY_VARIABLE), variable(ADDITIONAL_KEYS_VARIABLE));
+        resolve(options, sign_in, keys, variable("KUBECONFIG").is_some())
+    }
+
+    /// Returns the master key with the additional ones.
+    ///
+    /// # Errors
+    /// `Invalid` if one of them cannot be read, or is not 32 bytes in base64.
+    pub(crate) fn master_key(&self, ids: &dyn IdSource) -> Result<MasterKey> {
+        let additional = self.additional_master_keys.iter();
+        additional
+            .map(|source| source.key("additional_master_key_files", ids))
+            .try_fold(self.master_key.key("master_key_file", ids)?, |key, other| {
+                Ok(key.with_additional(other?))
+            })
     }
 }
 
@@ -242,7 +267,7 @@ fn read_file(path: &Path) -> Result<Options> {
 fn resolve(
     options: Options,
     sign_in: SignInIntegrations,
-    master_key: Option<String>,
+    (master_key, additional_keys): (Option<String>, Option<String>),
     has_kubeconfig_variable: bool,
 ) -> Result<ProcessConfig> {
     let mut check = Check::default();
@@ -333,6 +358,10 @@ fn resolve(
             None
         }
     };
+    let additional_master_keys: Vec<KeySource> = match additional_keys {
+        Some(keys) => keys.split(',').map(|key| KeySource::Given(key.trim().into())).collect(),
+        None => options.additional_master_key_files.into_iter().flatten().map(KeySource::File).collect(),
+    };
     let mut host = HostConfig::default();
     host.concurrency = options.host_requests.unwrap_or(host.concurrency);
     let host_settings = [
@@ -381,6 +410,7 @@ fn resolve(
         prometheus,
         billing,
         master_key,
+        additional_master_keys,
         tls: options.tls_cert.zip(options.tls_key),
         issuer_ca: options.issuer_ca,
         trusted_proxies: options.trusted_proxies.unwrap_or_default(),
@@ -482,14 +512,14 @@ pub(crate) fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
 }
 
 impl KeySource {
-    /// Returns the master key.
+    /// Returns the key.
     ///
     /// # Errors
-    /// `Invalid` if it cannot be read, or is not 32 bytes in base64.
-    pub(crate) fn key(&self, ids: &dyn hexabase_core::id_source::IdSource) -> Result<MasterKey> {
+    /// `Invalid`, for the option `field`, if it cannot be read, or is not 32 bytes in base64.
+    fn key(&self, field: &str, ids: &dyn IdSource) -> Result<MasterKey> {
         let unreadable = |file: &Path, error: std::io::Error| {
             let message = format!("{} cannot be used: {error}", file.display());
-            Error::invalid("master_key_file", message)
+            Error::invalid(field, message)
         };
         match self {
             Self::Given(key) => MasterKey::from_base64(key.expose_secret()),

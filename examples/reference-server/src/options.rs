@@ -156,6 +156,12 @@ options! {
     #[arg(long, env = "HEXABASE_MASTER_KEY_FILE", value_name = "FILE")]
     master_key_file: PathBuf,
 
+    /// Files with additional master keys, separated by commas, while the master key is rotated: they decrypt what is
+    /// encrypted with them, and encrypt nothing. The variable HEXABASE_ADDITIONAL_MASTER_KEYS can contain the keys
+    /// themselves, separated by commas, and takes precedence [default: none].
+    #[arg(long, env = "HEXABASE_ADDITIONAL_MASTER_KEY_FILES", value_name = "FILE", value_delimiter = ',')]
+    additional_master_key_files: Vec<PathBuf>,
+
     /// PEM file with the certificate chain of the server. Enables https.
     #[arg(long, env = "HEXABASE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: PathBuf,

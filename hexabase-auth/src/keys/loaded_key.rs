@@ -21,9 +21,6 @@ use serde_json::{Value, json};
 use super::ecdsa_signature::der_to_fixed;
 use crate::digest::hash;
 
-/// Purpose that private keys are encrypted for.
-const SEAL_PURPOSE: &str = "signing key";
-
 /// Type of a token, as in its header (`typ`): a token of one type is not accepted as another (RFC 8725 section 3.11).
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum TokenType {
@@ -94,7 +91,11 @@ impl LoadedKey {
             kid,
             algorithm,
             public_jwk,
-            sealed_private: platform.master_key().seal(&**platform.ids(), SEAL_PURPOSE, &private)?,
+            sealed_private: platform.master_key().seal(
+                &**platform.ids(),
+                SigningKey::SEAL_PURPOSE,
+                &private,
+            )?,
             created_at: platform.clock().now(),
             retires_at: None,
         })
@@ -103,12 +104,14 @@ impl LoadedKey {
     /// Decrypts a stored key.
     pub(super) fn load(platform: &Platform, stored: &SigningKey) -> Result<Self> {
         let wrong_master_key = |error: Error| {
-            let message =
-                "does not decrypt the signing keys in the database; use the key that encrypted them";
+            let message = "does not decrypt the signing keys in the database; use the key that encrypted them, or add \
+                           it with --additional-master-key-files";
             Error::invalid("master_key", message).caused_by(error)
         };
-        let private =
-            platform.master_key().open(SEAL_PURPOSE, &stored.sealed_private).map_err(wrong_master_key)?;
+        let private = platform
+            .master_key()
+            .open(SigningKey::SEAL_PURPOSE, &stored.sealed_private)
+            .map_err(wrong_master_key)?;
         let corrupt =
             || Error::unexpected("a signing key in the database is corrupt").with("kid", &stored.kid);
         let signer = Signer::parse(stored.algorithm, &private).ok_or_else(corrupt)?;

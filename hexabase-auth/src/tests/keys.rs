@@ -16,6 +16,20 @@ async fn the_start_fails_with_another_master_key() {
 }
 
 #[tokio::test]
+async fn a_repeated_refresh_succeeds_while_the_master_key_is_rotated() {
+    let env = test_env().await;
+    let keys = MasterKey::new([8; 32]).with_additional(MasterKey::new([7; 32]));
+    let rotated = builder(&env.clock, &env.store).with_master_key(keys).build().unwrap();
+    let rotated = new_auth(rotated).await;
+    let first = env.sign_in("ann@example.com").await;
+    let second = env.auth.refresh(&first.refresh_token, &origin()).await.unwrap();
+    // The response was lost; the repetition reaches a process that has the new key already.
+    let repeated = rotated.refresh(&first.refresh_token, &origin()).await.unwrap();
+    assert_eq!(repeated.refresh_token, second.refresh_token);
+    assert!(rotated.authenticate(&repeated.access_token).await.is_ok());
+}
+
+#[tokio::test]
 async fn the_key_set_contains_no_private_keys() {
     let env = test_env().await;
     let key = &env.auth.jwks().await["keys"][0];

@@ -23,7 +23,8 @@ use crate::page::{Page, PageRequest};
 use crate::secret::VerifierHash;
 use crate::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PruneCutoffs, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, TenantStore, UsageStore,
+    UserStore, WorkStore, WorkspaceStore,
 };
 
 /// A store with fault injection for every commit and for the workers' outbox and lease operations. Other reads pass
@@ -132,6 +133,22 @@ impl HostStore for FaultyStore {
 
     async fn list_hosts(&self) -> Result<Vec<RegisteredHost>> {
         self.inner.list_hosts().await
+    }
+}
+
+#[async_trait]
+impl SealedStore for FaultyStore {
+    async fn list_sealed(
+        &self,
+        kind: SealedKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<SealedValue>> {
+        self.plan.pass(self.inner.list_sealed(kind, after, limit)).await
+    }
+
+    async fn replace_sealed(&self, kind: SealedKind, listed: &SealedValue, new: Vec<u8>) -> Result<bool> {
+        self.plan.pass(self.inner.replace_sealed(kind, listed, new)).await
     }
 }
 

@@ -22,6 +22,11 @@ pub struct SigningKey {
     pub retires_at: Option<Timestamp>,
 }
 
+impl SigningKey {
+    /// Purpose under which private keys are sealed.
+    pub const SEAL_PURPOSE: &str = "signing key";
+}
+
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("SigningKey")

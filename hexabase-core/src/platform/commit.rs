@@ -13,7 +13,8 @@ use crate::notifier::Mail;
 
 /// Maximum number of attempts to read, decide and commit if other commits change the version.
 const MAX_COMMIT_ATTEMPTS: usize = 16;
-const RESPONSE_SEAL_PURPOSE: &str = "idempotent reply";
+/// Purpose under which responses to idempotent requests are encrypted.
+pub(super) const RESPONSE_SEAL_PURPOSE: &str = "idempotent reply";
 /// Purpose under which mails in the outbox are encrypted.
 pub(crate) const MAIL_SEAL_PURPOSE: &str = "mail";
 

@@ -15,6 +15,7 @@ mod event_signals;
 mod groups;
 mod hosts;
 mod invitations;
+mod master_key;
 mod members;
 mod node_pools;
 mod organization_names;
@@ -47,6 +48,7 @@ pub(crate) use commit::MAIL_SEAL_PURPOSE;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
 pub use hosts::{Hosts, KnownHost, RegisterHost, Registration, UpdateHost};
 pub use invitations::{CreateInvitation, Invitations};
+pub use master_key::{MasterKeyRotation, SealedCounts};
 pub use members::Members;
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
 pub use organizations::{CreateOrganization, EventAccess, Organizations, Overview};
@@ -193,6 +195,8 @@ services! {
     billing => Billing;
     /// Host clusters.
     hosts => Hosts;
+    /// Rotation of the master key.
+    master_key_rotation => MasterKeyRotation;
 }
 
 impl Platform {

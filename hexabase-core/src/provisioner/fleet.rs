@@ -157,7 +157,7 @@ impl Fleet {
 }
 
 /// The sealing purpose of the kubeconfig of one host: the sealed text of one host cannot be opened as that of another.
-fn purpose(host: &HostClusterName) -> String {
+pub(crate) fn kubeconfig_purpose(host: &HostClusterName) -> String {
     format!("host-kubeconfig/{host}")
 }
 
@@ -168,12 +168,12 @@ pub(crate) fn seal_kubeconfig(
     host: &HostClusterName,
     kubeconfig: &SecretString,
 ) -> Result<Vec<u8>> {
-    key.seal(ids, &purpose(host), kubeconfig.expose_secret().as_bytes())
+    key.seal(ids, &kubeconfig_purpose(host), kubeconfig.expose_secret().as_bytes())
 }
 
 /// Opens the sealed kubeconfig of a host.
 pub(crate) fn open_kubeconfig(key: &MasterKey, registered: &RegisteredHost) -> Result<SecretString> {
-    let opened = key.open(&purpose(&registered.host.name), &registered.sealed_kubeconfig)?;
+    let opened = key.open(&kubeconfig_purpose(&registered.host.name), &registered.sealed_kubeconfig)?;
     let text = String::from_utf8(opened)
         .map_err(|error| Error::unexpected("sealed kubeconfig is not valid UTF-8").caused_by(error))?;
     Ok(text.into())

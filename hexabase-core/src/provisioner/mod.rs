@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use fleet::{Fleet, HostConnector};
-pub(crate) use fleet::{open_kubeconfig, seal_kubeconfig};
+pub(crate) use fleet::{kubeconfig_purpose, open_kubeconfig, seal_kubeconfig};
 pub use memory::MemoryProvisioner;
 
 use crate::desired::{TenantCluster, TenantTarget};

@@ -18,6 +18,7 @@ mod credentials;
 mod hosts;
 pub mod memory;
 mod organizations;
+mod sealed;
 mod usage;
 mod users;
 mod work;
@@ -33,6 +34,7 @@ pub use credentials::CredentialStore;
 pub use hosts::HostStore;
 pub use memory::MemoryStore;
 pub use organizations::OrganizationStore;
+pub use sealed::{SealedKind, SealedStore, SealedValue};
 pub use usage::{MeteredWorkspace, UsageStore};
 pub use users::UserStore;
 pub use work::{Lease, PruneCutoffs, WorkStore};
@@ -92,6 +94,7 @@ pub trait TenantStore:
     + UserStore
     + CredentialStore
     + HostStore
+    + SealedStore
     + OrganizationStore
     + WorkspaceStore
     + AccessStore
@@ -106,6 +109,7 @@ impl<S> TenantStore for S where
         + UserStore
         + CredentialStore
         + HostStore
+        + SealedStore
         + OrganizationStore
         + WorkspaceStore
         + AccessStore

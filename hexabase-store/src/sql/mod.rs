@@ -12,6 +12,7 @@ mod hosts;
 mod organizations;
 pub(crate) mod prune;
 mod records;
+mod sealed;
 mod statement;
 mod table;
 mod usage;

@@ -1,4 +1,4 @@
-//! Administration of an installation: signing keys, dead letters and leases.
+//! Administration of an installation: signing keys, the master key, dead letters and leases.
 
 use clap::{Args, Subcommand};
 use hexabase_auth::Auth;
@@ -9,6 +9,7 @@ use hexabase_core::queue::DeadLetter;
 use hexabase_core::store::Lease;
 use serde_json::{Value, json};
 
+use super::master_key::MasterKey;
 use super::print_line;
 use crate::compose;
 use crate::config::{ProcessConfig, Sources};
@@ -35,6 +36,11 @@ enum Subject {
     Keys {
         #[command(subcommand)]
         action: Keys,
+    },
+    /// Rotation of the master key.
+    MasterKey {
+        #[command(subcommand)]
+        action: MasterKey,
     },
     /// Messages that were delivered as often as allowed without success.
     DeadLetters {
@@ -93,9 +99,10 @@ enum Leases {
 
 impl Admin {
     pub(super) async fn execute(self, config: ProcessConfig) -> Result<()> {
-        let auth = compose::connect_auth(&config).await?;
         let json = self.json;
+        let auth = compose::connect_auth(&config).await?;
         match self.subject {
+            Subject::MasterKey { action } => action.execute(auth.platform(), json).await,
             Subject::Keys { action: Keys::List } => {
                 print_items(json, &auth.signing_keys().await?, key_line, key_json)
             }
@@ -145,7 +152,7 @@ async fn list_leases(auth: &Auth) -> Result<Vec<Lease>> {
 }
 
 /// Prints one line per item, or all items as a JSON array.
-fn print_items<T>(
+pub(super) fn print_items<T>(
     json: bool,
     items: &[T],
     line: impl Fn(&T) -> String,

@@ -3,6 +3,7 @@
 mod admin;
 mod billing;
 mod client;
+mod master_key;
 mod quickstart;
 mod sandbox;
 mod serve;
@@ -39,7 +40,7 @@ enum Command {
     /// Migrate the database schema and exit. SQLite databases are also migrated by every process that opens them;
     /// PostgreSQL databases only by this command, as the owner of the tables, while other processes keep running.
     Migrate(Box<Sources>),
-    /// Administer signing keys, dead letters and leases.
+    /// Administer signing keys, the master key, dead letters and leases.
     Admin(Box<admin::Admin>),
     /// Synchronize Stripe with the plans, and verify reported usage.
     Billing(billing::Billing),

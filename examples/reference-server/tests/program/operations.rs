@@ -9,7 +9,7 @@ use hexabase_test_servers::Postgres;
 use serde_json::{Value, json};
 
 use crate::installation::Installation;
-use crate::process::{Client, program};
+use crate::process::{Client, Process, fails_with, program};
 
 fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(name)
@@ -136,6 +136,53 @@ async fn admin_commands_cover_keys_leases_and_dead_letters() {
     let unknown = installation.try_as("postgres", &["admin", "dead-letters", "retry", unknown]);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("dead letter"), "{unknown:?}");
     api.stop();
+}
+
+#[tokio::test]
+async fn master_key_is_rotated_without_losing_data() {
+    const OLD: &str = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=";
+    const NEW: &str = "MjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjI=";
+    // The issuer of tokens stays the same, although the port changes.
+    const SERVE: [&str; 6] =
+        ["serve", "--dev", "--listen", "127.0.0.1:0", "--public-url", "http://hexabase.localhost"];
+    let folder = tempfile::tempdir().unwrap();
+    let with_keys = |key: &str, additional: &str, arguments: &[&str]| {
+        let mut command = program(folder.path());
+        command.args(arguments).env("HEXABASE_MASTER_KEY", key);
+        command.env("HEXABASE_ADDITIONAL_MASTER_KEYS", additional);
+        command
+    };
+    let serve = |name: &'static str, key: &'static str, additional: &'static str| {
+        let mut command = with_keys(key, additional, &SERVE);
+        let folder = folder.path();
+        async move { Process::spawn(name, folder, &mut command).await }
+    };
+    let admin = |action: &str| -> Vec<Value> {
+        let output =
+            with_keys(NEW, OLD, &["admin", "--dev", "--json", "master-key", action]).output().unwrap();
+        serde_json::from_str(&success(output)).unwrap()
+    };
+    let left = |kinds: &[Value]| kinds.iter().map(|kind| kind["left"].as_u64().unwrap()).sum::<u64>();
+
+    let server = serve("old", OLD, "").await;
+    let ann = server.sign_in("ann@example.com").await;
+    ann.post("/api/v1/organizations", &json!({ "name": "acme", "display_name": "Acme" })).await;
+    server.stop();
+    fails_with(&mut with_keys(NEW, "", &SERVE), "--additional-master-key-files");
+
+    let server = serve("both", NEW, OLD).await;
+    let organizations = ann.clone().at(&server.url).get("/api/v1/organizations").await;
+    assert!(left(&admin("status")) > 0, "the signing key is left");
+    let resealed = admin("reseal");
+    assert!(resealed[0]["resealed"].as_u64().unwrap() > 0, "{resealed:?}");
+    assert_eq!((left(&resealed), left(&admin("status"))), (0, 0));
+    server.stop();
+
+    // The session and its tokens stay valid, although the old key is gone.
+    let server = serve("new", NEW, "").await;
+    assert_eq!(ann.clone().at(&server.url).get("/api/v1/organizations").await, organizations);
+    server.stop();
+    fails_with(&mut with_keys(OLD, "", &SERVE), "does not decrypt the signing keys");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod lists;
 mod outbox;
 mod pruning;
 mod reads;
+mod sealed;
 mod setup;
 mod usage;
 
@@ -17,6 +18,7 @@ pub use lists::*;
 pub use outbox::*;
 pub use pruning::*;
 pub use reads::*;
+pub use sealed::*;
 pub use usage::*;
 
 /// Defines one test per case for a [`TenantStore`](crate::store::TenantStore). See the [module](crate::conformance)
@@ -75,6 +77,8 @@ macro_rules! tenant_store_conformance {
                 pruning_deletes_only_expired_records,
                 pruning_deletes_audit_events_security_events_and_tasks,
                 a_batch_of_pruning_is_limited,
+                sealed_data_of_every_kind_is_listed,
+                sealed_data_is_replaced_unless_it_changed,
                 a_billing_account_is_found_by_organization_and_by_customer,
                 due_accounts_are_listed_most_overdue_first,
                 a_billing_account_is_deleted_with_its_organization,

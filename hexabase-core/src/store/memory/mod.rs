@@ -8,6 +8,7 @@ mod billing;
 mod credentials;
 mod hosts;
 mod organizations;
+mod sealed;
 mod state;
 mod usage;
 mod users;
