@@ -259,7 +259,7 @@ fn read_file(path: &Path) -> Result<Options> {
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     toml::from_str(&text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let (line, message) = (before.matches('\n').count() + 1, error.message().replace('\n', "; "));
+        let (line, message) = (before.matches('\n').count() + 1, named_tables::message_without_value(&error));
         Error::invalid("config", format!("{} line {line}: {message}", path.display()))
     })
 }

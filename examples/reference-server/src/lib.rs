@@ -37,6 +37,8 @@ mod named_tables;
 mod options;
 mod providers;
 mod sandbox_proxy;
+#[cfg(test)]
+mod secret_tests;
 mod telemetry;
 mod workload_trusts;
 

@@ -1,12 +1,40 @@
 //! Named tables of the configuration, such as `[providers.google]`: in the file, or as variables such as
 //! `HEXABASE_PROVIDERS__GOOGLE__CLIENT_ID`.
 
+use std::fmt;
+
 use hexabase_core::error::{Error, Result};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 /// Separator between the parts of a variable's name.
 const SEPARATOR: &str = "__";
+
+/// Tables of one kind, by name. Their values may be secrets, so `Debug` shows the names only.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct NamedTables(Table);
+
+impl fmt::Debug for NamedTables {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Returns the message of an error without the value that it quotes, which may be a secret.
+pub(crate) fn message_without_value(error: &toml::de::Error) -> String {
+    let message = error.message().replace('\n', "; ");
+    let quotes_value = ["invalid type", "invalid value", "invalid length", "unknown variant"];
+    if !quotes_value.iter().any(|start| message.starts_with(start)) {
+        return message;
+    }
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+    expected.map_or_else(
+        || "has a value of the wrong type".to_owned(),
+        |expected| format!("has a value of the wrong type, expected {expected}"),
+    )
+}
 
 /// `true` if the variable belongs to a table of this kind.
 pub(crate) fn is_variable(kind: &str, variable: &str) -> bool {
@@ -25,10 +53,10 @@ pub(crate) fn variable(kind: &str, name: &str, key: &str) -> String {
 /// `Invalid` for a table with an unknown key or a value of the wrong type, with its name.
 pub(crate) fn read<T: DeserializeOwned>(
     kind: &'static str,
-    file: Option<Table>,
+    file: Option<NamedTables>,
     environment: &[(String, String)],
 ) -> Result<Vec<(String, T)>> {
-    let mut tables = file.unwrap_or_default();
+    let NamedTables(mut tables) = file.unwrap_or_default();
     for (variable, value) in environment {
         let Some((name, key)) = parse_variable(kind, variable) else { continue };
         let table = tables.entry(name).or_insert_with(|| Value::Table(Table::new()));
@@ -37,14 +65,10 @@ pub(crate) fn read<T: DeserializeOwned>(
         }
     }
     let parse = |(name, value): (String, Value)| {
-        // Messages that begin with "invalid" quote the value, which may be a secret.
         let invalid = |error: toml::de::Error| {
-            let message = error.message().split(", expected").next().unwrap_or_default().replace('\n', "; ");
-            let quotes_value = message.starts_with("invalid");
-            Error::invalid(
-                format!("{kind}.{name}"),
-                if quotes_value { "contains a value of the wrong type" } else { &message },
-            )
+            let message = message_without_value(&error);
+            let message = message.split(", expected").next().unwrap_or_default();
+            Error::invalid(format!("{kind}.{name}"), message)
         };
         value.try_into().map_err(invalid).map(|table| (name.clone(), table))
     };
@@ -63,8 +87,7 @@ fn parse_variable(kind: &str, variable: &str) -> Option<(String, String)> {
 
 /// Deserializes a list of strings: an array in the file, or text separated by commas in a variable.
 pub(crate) fn string_list<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
-    use serde::Deserialize as _;
-    #[derive(serde::Deserialize)]
+    #[derive(Deserialize)]
     #[serde(untagged)]
     enum TextOrList {
         Text(String),
@@ -79,7 +102,6 @@ pub(crate) fn string_list<'de, D: serde::Deserializer<'de>>(input: D) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -92,7 +114,7 @@ mod tests {
     fn paints(file: Table, variables: &[(&str, &str)]) -> Result<Vec<(String, Paint)>> {
         let variables: Vec<(String, String)> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        read("paints", Some(file), &variables)
+        read("paints", Some(NamedTables(file)), &variables)
     }
 
     #[test]

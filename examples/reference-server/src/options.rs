@@ -10,6 +10,8 @@ use hexabase_core::secret::SecretString;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::named_tables::NamedTables;
+
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -144,8 +146,8 @@ options! {
 
     /// URL of the Prometheus that scrapes the host clusters, from which the usage of workspaces is read. Without it no
     /// usage is charged.
-    #[arg(long, env = "HEXABASE_PROMETHEUS_URL", value_name = "URL")]
-    prometheus_url: String,
+    #[arg(long, env = "HEXABASE_PROMETHEUS_URL", value_name = "URL", hide_env_values = true)]
+    prometheus_url: SecretString,
 
     /// Bearer token for Prometheus, if it requires one.
     #[arg(long, env = "HEXABASE_PROMETHEUS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
@@ -217,15 +219,15 @@ options! {
 
     /// Sign-in providers, by name: tables `[providers.NAME]` of the file. Variables are read by `named_tables`.
     #[arg(skip)]
-    providers: toml::Table,
+    providers: NamedTables,
 
     /// Registered clients, by name: tables `[clients.NAME]` of the file.
     #[arg(skip)]
-    clients: toml::Table,
+    clients: NamedTables,
 
     /// Trusted issuers of workload tokens, by name: tables `[trusts.NAME]` of the file.
     #[arg(skip)]
-    trusts: toml::Table,
+    trusts: NamedTables,
 
     /// Format of log lines [default: text]. The variable RUST_LOG selects the lines.
     #[arg(long, env = "HEXABASE_LOG", value_enum)]

@@ -25,7 +25,7 @@ const MIN_MEASURED_SHARE: f64 = 0.5;
 #[derive(Debug, Clone)]
 pub struct PrometheusConfig {
     /// URL of the API, such as `http://prometheus.monitoring:9090`, with the path before `/api/v1` if there is one.
-    pub url: String,
+    pub url: SecretString,
     /// Bearer token; `None` sends none.
     pub token: Option<SecretString>,
     /// Maximum duration of a query.
@@ -35,7 +35,7 @@ pub struct PrometheusConfig {
 impl PrometheusConfig {
     /// Creates a configuration without a token and with a timeout of one minute.
     #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<SecretString>) -> Self {
         Self { url: url.into(), token: None, timeout: Duration::from_secs(60) }
     }
 }
@@ -52,7 +52,7 @@ pub struct PrometheusMetrics {
 
 impl fmt::Debug for PrometheusMetrics {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("PrometheusMetrics").field("url", &self.client.base_url().as_str()).finish()
+        out.debug_struct("PrometheusMetrics").field("host", &self.client.base_url().host_str()).finish()
     }
 }
 
@@ -79,7 +79,7 @@ impl PrometheusMetrics {
             .build()
             .map_err(|error| Error::unexpected("the HTTP client cannot be created").caused_by(error))?;
         let invalid_url = |_| Error::invalid("prometheus_url", "is not a URL");
-        Ok(Self { client: Client::from(http, &config.url).map_err(invalid_url)? })
+        Ok(Self { client: Client::from(http, config.url.expose_secret()).map_err(invalid_url)? })
     }
 
     async fn run_query(&self, expression: String, query: &SeriesQuery<'_>) -> Result<Vec<RangeVector>> {
