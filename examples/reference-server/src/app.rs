@@ -67,6 +67,20 @@ pub struct ApiConfig {
     pub body_timeout: Duration,
     /// Maximum numbers of concurrent event streams.
     pub event_streams: EventStreamLimits,
+    /// Clients that may read `/metrics`.
+    pub metrics_access: MetricsAccess,
+}
+
+/// Clients that may read `/metrics` on the port of the API. Their requests are limited per client address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Clients on the same machine, unless a proxy forwards their requests.
+    #[default]
+    SameMachine,
+    /// All clients, for a port that only the operator's network reaches.
+    All,
+    /// No clients: another port serves the metrics.
+    None,
 }
 
 impl Default for ApiConfig {
@@ -78,6 +92,7 @@ impl Default for ApiConfig {
             timeout: Duration::from_secs(30),
             body_timeout: BODY_TIMEOUT,
             event_streams: EventStreamLimits::default(),
+            metrics_access: MetricsAccess::default(),
         }
     }
 }

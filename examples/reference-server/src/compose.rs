@@ -28,7 +28,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
-use crate::app::{ApiConfig, App, AppState};
+use crate::app::{ApiConfig, App, AppState, MetricsAccess};
 use crate::certificate::{self, DevelopmentAuthority};
 use crate::config::{Cluster, Database, ProcessConfig, with_suffix};
 use crate::listener::ListenerProtocol;
@@ -64,7 +64,8 @@ pub(crate) async fn compose(
     config: ProcessConfig,
     address: SocketAddr,
     stopping: watch::Receiver<bool>,
-    metrics: Option<PrometheusHandle>,
+    metrics: PrometheusHandle,
+    metrics_access: MetricsAccess,
 ) -> Result<Composition> {
     let public_url =
         config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable_address(address)));
@@ -132,6 +133,7 @@ pub(crate) async fn compose(
             requests_per_minute: config.requests_per_minute,
             sign_ins_per_minute: config.sign_ins_per_minute,
             event_streams: config.event_streams,
+            metrics_access,
             ..ApiConfig::default()
         },
         backends: [
@@ -144,7 +146,7 @@ pub(crate) async fn compose(
         ]
         .concat(),
         sandbox,
-        metrics,
+        metrics: Some(metrics),
         stopping,
         ..AppState::new(platform, auth)
     });

@@ -67,6 +67,8 @@ pub(crate) struct Sources {
 pub(crate) struct ProcessConfig {
     /// Listening address; `None` for the default of the command.
     pub(crate) listen: Option<SocketAddr>,
+    /// Listening address for metrics; `None` to serve them on `listen`.
+    pub(crate) metrics_listen: Option<SocketAddr>,
     /// URL under which users reach the server; `None` for the listening address, in development only.
     pub(crate) public_url: Option<String>,
     /// Database of the system of record.
@@ -399,6 +401,7 @@ fn resolve(
     let default_streams = EventStreamLimits::default();
     Ok(ProcessConfig {
         listen: options.listen,
+        metrics_listen: options.metrics_listen,
         public_url,
         cluster: match options.kubeconfig {
             Some(file) => Cluster::Kubeconfig(file),

@@ -43,6 +43,6 @@ mod telemetry;
 mod workload_trusts;
 
 pub use api::{document, router};
-pub use app::{ApiConfig, App, AppState};
+pub use app::{ApiConfig, App, AppState, MetricsAccess};
 pub use command::run;
 pub use event_hub::EventStreamLimits;

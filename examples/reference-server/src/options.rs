@@ -73,6 +73,11 @@ options! {
     #[arg(long, env = "HEXABASE_LISTEN", value_name = "ADDRESS")]
     listen: SocketAddr,
 
+    /// Listening address for /metrics, which is then served there only [default: none; /metrics is served on --listen,
+    /// by a worker to all clients, by other processes to clients on the same machine].
+    #[arg(long, env = "HEXABASE_METRICS_LISTEN", value_name = "ADDRESS")]
+    metrics_listen: SocketAddr,
+
     /// URL under which users reach the server, without a path. Required, except with --dev [default with --dev: the
     /// listening address].
     #[arg(long, env = "HEXABASE_PUBLIC_URL", value_name = "URL")]

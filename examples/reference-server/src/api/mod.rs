@@ -37,6 +37,12 @@ pub(crate) fn probes(app: App) -> Router {
     routes::probes().fallback(not_found).layer(edge).with_state(app)
 }
 
+/// Returns the router of a port for metrics.
+pub(crate) fn metrics(app: App) -> Router {
+    let edge = from_fn_with_state(app.clone(), edge::process_request);
+    routes::metrics().fallback(not_found).layer(edge).with_state(app)
+}
+
 /// Redirects a path with a trailing slash, which older clients send, with 308; every other path is `not_found`.
 async fn not_found(request: Request) -> Response {
     let path = request.uri().path();

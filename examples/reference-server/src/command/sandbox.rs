@@ -30,7 +30,7 @@ pub(super) struct Options {
 /// Serves a sandbox until the process receives a stop signal.
 pub(super) async fn serve(options: Options) -> Result<()> {
     let stopping = stop_signal()?;
-    let listener = Listener::bind(options.listen).await?;
+    let listener = Listener::bind(options.listen, "--listen").await?;
     let base = options.url.unwrap_or_else(|| format!("http://{}", listener.address));
     let sandbox = Sandbox::start(SandboxOptions {
         tenants_url: Some(format!("{base}{}", sandbox_proxy::TENANTS_PATH)),

@@ -7,10 +7,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{print_line, quickstart, runtime};
+use crate::app::MetricsAccess;
 use crate::compose::{Composition, compose, reachable_address};
 use crate::config::{Cluster, Database, ProcessConfig};
-use crate::listener::{Listener, ListenerConfig, open_file_limit};
+use crate::listener::{Listener, ListenerConfig, ListenerProtocol, open_file_limit};
 use crate::{api, telemetry};
+
+/// Maximum number of connections to the address for metrics.
+const METRICS_CONNECTIONS: usize = 64;
 
 /// Role of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,17 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
     let metrics = telemetry::install_metrics_recorder()?;
     let port = if role == Role::Worker { 8081 } else { 8080 };
     let requested = config.listen.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let listener = Listener::bind(requested).await?;
+    let listener = Listener::bind(requested, "--listen").await?;
+    let metrics_listener = match config.metrics_listen {
+        Some(requested) => Some(Listener::bind(requested, "--metrics-listen").await?),
+        None => None,
+    };
+    let metrics_access = match (&metrics_listener, role) {
+        (Some(_), _) => MetricsAccess::None,
+        // A worker's port serves probes only.
+        (None, Role::Worker) => MetricsAccess::All,
+        (None, Role::All | Role::Api) => MetricsAccess::SameMachine,
+    };
     let address = listener.address;
     let dev = config.dev;
     let limits = ListenerConfig::new(
@@ -68,7 +82,7 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
     if dev {
         tracing::warn!("DEVELOPMENT MODE: any client that reaches this server can sign in as any user");
     }
-    let composition = compose(config, address, stopping.clone(), Some(metrics)).await?;
+    let composition = compose(config, address, stopping.clone(), metrics, metrics_access).await?;
     if composition.app.sandbox.is_some() {
         tracing::warn!(
             "SANDBOX: tenant clusters are simulated and run no workloads; set --kubeconfig to use a host cluster"
@@ -79,6 +93,16 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
         Role::Worker => api::probes(composition.app.clone()),
     };
     let Composition { app, worker, protocol } = composition;
+    let metrics = metrics_listener.map(|listener| {
+        tracing::info!(address = %listener.address, "metrics are served on an address of their own");
+        let limits = ListenerConfig {
+            connections: METRICS_CONNECTIONS,
+            connections_per_address: METRICS_CONNECTIONS,
+            ..limits.clone()
+        };
+        let router = api::metrics(app.clone());
+        tokio::spawn(listener.serve(router, ListenerProtocol::Plain, limits, stopping.clone()))
+    });
     let http = tokio::spawn(listener.serve(router, protocol, limits, stopping.clone()));
     let stop = || {
         let mut stopping = stopping.clone();
@@ -109,7 +133,7 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
     if dev && role == Role::All {
         print_line(&quickstart::quickstart(public_url, app.sandbox.is_some()))?;
     }
-    for task in [http, work, key_rotation] {
+    for task in [http, work, key_rotation].into_iter().chain(metrics) {
         task.await.map_err(|error| Error::unexpected("a server task panicked").caused_by(error))?;
     }
     tracing::info!("server stopped");

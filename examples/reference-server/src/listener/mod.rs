@@ -151,14 +151,14 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds an address.
+    /// Binds an address, the value of the option `option`.
     ///
     /// # Errors
     /// `Unavailable` if the address cannot be bound, for example because it is in use.
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn bind(address: SocketAddr, option: &str) -> Result<Self> {
         let unavailable = |error: io::Error| {
             Error::unavailable(format!(
-                "cannot listen on {address}: {error}; choose another address with --listen"
+                "cannot listen on {address}: {error}; choose another address with {option}"
             ))
         };
         let socket = TcpListener::bind(address).await.map_err(unavailable)?;

@@ -78,7 +78,7 @@ impl Server {
         config: ListenerConfig,
     ) -> (SocketAddr, watch::Sender<bool>) {
         let (stop, stopping) = watch::channel(false);
-        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "--listen").await.unwrap();
         let address = listener.address;
         tokio::spawn(listener.serve(router, protocol, config, stopping));
         (address, stop)

@@ -89,6 +89,30 @@ async fn provisioning_continues_without_duplicates_after_the_server_is_killed() 
 }
 
 #[tokio::test]
+async fn metrics_are_served_on_their_own_address_or_to_the_same_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = ["serve", "--dev", "--listen", "127.0.0.1:0"];
+    let server = Process::start(folder.path(), &serve).await;
+    let metrics = format!("{}/metrics", server.url);
+    let http = reqwest::Client::builder().build().unwrap();
+    assert_eq!(http.get(&metrics).send().await.unwrap().status(), 200);
+    let forwarded = http.get(&metrics).header("x-forwarded-for", "203.0.113.7").send().await.unwrap();
+    assert_eq!(forwarded.status(), 404);
+    server.stop();
+
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let own = format!("127.0.0.1:{port}");
+    let server = Process::start(folder.path(), &[&serve[..], &["--metrics-listen", &own]].concat()).await;
+    assert_eq!(server.client().status("/metrics").await, 404);
+    let own_address = server.client().at(&format!("http://{own}"));
+    assert!(own_address.text("/metrics").await.contains("hexabase_"), "the metrics of the process");
+    for path in ["/healthz", "/readyz", "/api/v1/info", "/api/v1/plans"] {
+        assert_eq!(own_address.status(path).await, 404, "{path}");
+    }
+    server.stop();
+}
+
+#[tokio::test]
 async fn several_api_and_worker_processes_share_real_backends() {
     let installation = Installation::new().await;
     let apis = [installation.start("api-1", "api").await, installation.start("api-2", "api").await];

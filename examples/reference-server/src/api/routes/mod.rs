@@ -92,6 +92,11 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
     if dev { router.merge(dev::router()) } else { router }
 }
 
+/// Returns the router of a port for metrics.
+pub(super) fn metrics() -> axum::Router<App> {
+    system::metrics_router()
+}
+
 /// Returns the router of a worker process: health, readiness, metrics and information.
 pub(super) fn probes() -> axum::Router<App> {
     system::router().split_for_parts().0

@@ -1,13 +1,15 @@
 //! Health, readiness, metrics and information of the server.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use futures_util::future::{BoxFuture, join_all};
 use hexabase_core::Platform;
 use hexabase_core::error::Result;
@@ -17,7 +19,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::App;
+use crate::api::edge::ClientOrigin;
+use crate::api::problem::{ApiError, Problems};
+use crate::app::{App, MetricsAccess};
 
 pub(super) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -25,6 +29,11 @@ pub(super) fn router() -> OpenApiRouter<App> {
         .routes(routes!(readyz))
         .routes(routes!(metrics))
         .routes(routes!(info))
+}
+
+/// Returns the router of a port for metrics.
+pub(super) fn metrics_router() -> Router<App> {
+    Router::new().route("/metrics", get(render_metrics))
 }
 
 /// Maximum time for a backend to respond to a readiness check.
@@ -159,9 +168,30 @@ async fn check_backends(platform: &Platform) -> Readiness {
 }
 
 /// Get the metrics of the process, for Prometheus
+///
+/// Served to clients on the same machine only, and with `--metrics-listen` on that address only.
 #[utoipa::path(get, path = "/metrics", tag = "System", security(()),
-    responses((status = 200, content_type = "text/plain", body = String)))]
-async fn metrics(State(app): State<App>) -> Response {
+    responses((status = 200, content_type = "text/plain", body = String), Problems))]
+async fn metrics(State(app): State<App>, ClientOrigin(origin): ClientOrigin, headers: HeaderMap) -> Response {
+    match may_read_metrics(app.config.metrics_access, origin.address.as_deref(), &headers) {
+        true => render_metrics(State(app)).await,
+        false => ApiError::no_such_path().into_response(),
+    }
+}
+
+/// `true` if the client at this address may read the metrics.
+fn may_read_metrics(access: MetricsAccess, address: Option<&str>, headers: &HeaderMap) -> bool {
+    let address = address.and_then(|address| address.parse::<IpAddr>().ok());
+    // A proxy on this machine that is not trusted forwards requests of strangers.
+    let is_forwarded = ["x-forwarded-for", "forwarded", "via"].iter().any(|name| headers.contains_key(*name));
+    match access {
+        MetricsAccess::All => true,
+        MetricsAccess::SameMachine => address.is_some_and(|address| address.is_loopback()) && !is_forwarded,
+        MetricsAccess::None => false,
+    }
+}
+
+async fn render_metrics(State(app): State<App>) -> Response {
     let Some(handle) = &app.metrics else { return StatusCode::NO_CONTENT.into_response() };
     app.probes().gauges.get(update_gauges(&app.platform)).await;
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response()
@@ -207,6 +237,32 @@ async fn info(State(app): State<App>) -> Json<Info> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metrics_are_for_the_same_machine_unless_a_proxy_forwards_the_request() {
+        let none = HeaderMap::new();
+        let forwarded: HeaderMap = [("x-forwarded-for", "203.0.113.7")]
+            .into_iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        let addresses = [Some("127.0.0.1"), Some("::1"), Some("10.0.0.7"), Some("203.0.113.7"), None];
+        let may_read = |access, headers| addresses.map(|address| may_read_metrics(access, address, headers));
+        assert_eq!(may_read(MetricsAccess::SameMachine, &none), [true, true, false, false, false]);
+        assert_eq!(may_read(MetricsAccess::SameMachine, &forwarded), [false; 5]);
+        assert_eq!(may_read(MetricsAccess::All, &forwarded), [true; 5]);
+        assert_eq!(may_read(MetricsAccess::None, &none), [false; 5]);
+    }
+
+    #[tokio::test]
+    async fn concurrent_probes_share_one_query() {
+        let (recent, queries) = (RecentResult::default(), std::sync::atomic::AtomicU32::new(0));
+        let query = || async {
+            queries.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        };
+        join_all((0..100).map(|_| recent.get(query()))).await;
+        assert_eq!(queries.into_inner(), 1);
+    }
 
     #[test]
     fn a_process_is_ready_while_the_backends_that_requests_need_are_available() {
