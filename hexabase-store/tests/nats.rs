@@ -12,7 +12,7 @@ use hexabase_core::fixture::id;
 use hexabase_core::id::{MessageId, TypedId as _};
 use hexabase_core::queue::TaskQueue as _;
 use hexabase_store::{NatsConfig, NatsQueue};
-use hexabase_test_servers::{Nats, unique};
+use hexabase_test_servers::{Forwarder, Nats, unique};
 use uuid::Uuid;
 
 mod conformance {
@@ -180,6 +180,8 @@ async fn no_accepted_message_is_lost_while_the_server_restarts() {
     let mut server = Nats::start(&[]);
     let config = NatsConfig { max_deliveries: 1_000, ..config(server.url()) };
     let done = Arc::new(AtomicBool::new(false));
+    // The last message may be accepted after `done` is set.
+    let all_published = Arc::new(AtomicBool::new(false));
     let publishing = {
         let (queue, done) = (NatsQueue::connect(config.clone()).await.unwrap(), done.clone());
         tokio::spawn(async move {
@@ -201,16 +203,17 @@ async fn no_accepted_message_is_lost_while_the_server_restarts() {
     let received = Arc::new(Mutex::new(BTreeSet::new()));
     let working: Vec<_> = (0..3)
         .map(|_| {
-            let (config, done, received) = (config.clone(), done.clone(), received.clone());
+            let (config, all_published, received) = (config.clone(), all_published.clone(), received.clone());
             tokio::spawn(async move {
                 let queue = NatsQueue::connect(config).await.unwrap();
-                let mut idle = false;
-                while !(done.load(Ordering::Relaxed) && idle) {
+                let mut is_drained = false;
+                while !is_drained {
+                    let is_complete = all_published.load(Ordering::Relaxed);
                     let Ok(deliveries) = queue.receive(8, TEST_VISIBILITY * 4).await else {
                         tokio::task::yield_now().await;
                         continue;
                     };
-                    idle = deliveries.is_empty();
+                    is_drained = is_complete && deliveries.is_empty();
                     for delivery in deliveries {
                         received.lock().unwrap().insert(delivery.message.id);
                         drop(queue.ack(&delivery).await);
@@ -229,6 +232,7 @@ async fn no_accepted_message_is_lost_while_the_server_restarts() {
     }
     done.store(true, Ordering::Relaxed);
     let accepted = publishing.await.unwrap();
+    all_published.store(true, Ordering::Relaxed);
     for worker in working {
         worker.await.unwrap();
     }
@@ -237,4 +241,74 @@ async fn no_accepted_message_is_lost_while_the_server_restarts() {
     assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), accepted.len());
     let queue = NatsQueue::connect(config).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), 0);
+}
+
+fn url_of(address: &Forwarder) -> String {
+    format!("nats://127.0.0.1:{}", address.port())
+}
+
+/// Publishes messages until a server has received one.
+async fn publish_until_received(queue: &NatsQueue, server: &NatsQueue) {
+    for number in 1.. {
+        // A message that was not accepted waits in the outbox.
+        if queue.publish(&message(number), IMMEDIATELY).await.is_ok() && server.depth().await.unwrap() > 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_announces_its_stop_is_left_for_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("nats.conf");
+    // It keeps its connections for a day.
+    std::fs::write(&file, "lame_duck_grace_period: \"24h\"\nlame_duck_duration: \"25h\"\n").unwrap();
+    let old = Nats::start(&["--config", file.to_str().unwrap()]);
+    let new = Nats::start(&[]);
+    let address = Forwarder::start(old.port().unwrap());
+    let config = config(&url_of(&address));
+    let queue = NatsQueue::connect(config.clone()).await.unwrap();
+    queue.publish(&message(1), IMMEDIATELY).await.unwrap();
+    let direct = NatsQueue::connect(NatsConfig { url: new.url().into(), ..config }).await.unwrap();
+    address.switch_to(new.port().unwrap());
+    old.announce_stop();
+    publish_until_received(&queue, &direct).await;
+    assert_eq!(queue.depth().await.unwrap(), direct.depth().await.unwrap());
+}
+
+/// Returns the arguments of a server of a cluster whose servers have these names and ports.
+fn cluster_arguments(name: &str, port: u16, routes: &str) -> Vec<String> {
+    let arguments = format!(
+        "--cluster_name test --server_name {name} --cluster nats://127.0.0.1:{port} --routes {routes}"
+    );
+    arguments.split(' ').map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_server_without_the_leader_of_its_cluster_is_left_for_another_one() {
+    let ports = [Nats::free_port(), Nats::free_port(), Nats::free_port()];
+    let routes = ports.map(|port| format!("nats://127.0.0.1:{port}")).join(",");
+    let start = |(number, port): (usize, u16)| {
+        let arguments = cluster_arguments(&format!("n{number}"), port, &routes);
+        Nats::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let mut cluster: Vec<Nats> = ports.into_iter().enumerate().map(start).collect();
+    let address = Forwarder::start(cluster[0].port().unwrap());
+    let config = NatsConfig { replicas: 3, ..config(&url_of(&address)) };
+    let queue = loop {
+        // Until the cluster has a leader.
+        if let Ok(queue) = NatsQueue::connect(config.clone()).await {
+            break queue;
+        }
+    };
+    while queue.publish(&message(1), IMMEDIATELY).await.is_err() {}
+    for server in &mut cluster[1..] {
+        server.crash();
+    }
+    let other = Nats::start(&[]);
+    let config = NatsConfig { url: other.url().into(), replicas: 1, ..config };
+    let direct = NatsQueue::connect(config).await.unwrap();
+    address.switch_to(other.port().unwrap());
+    publish_until_received(&queue, &direct).await;
 }

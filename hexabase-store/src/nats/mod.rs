@@ -12,16 +12,18 @@ mod codec;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
-use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::context::{ContextBuilder, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, RetentionPolicy, Stream};
 use async_nats::jetstream::{self, Context, Message};
-use async_nats::{Client, ConnectOptions, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use hexabase_core::changeset::OutboxMessage;
@@ -32,7 +34,7 @@ use hexabase_core::queue::{
 };
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use percent_encoding::percent_decode_str;
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, Notify, RwLock};
 use tokio::time::{Instant, timeout};
 
 /// Time for which the server remembers message ids to drop duplicates.
@@ -46,6 +48,10 @@ const CONSUMER: &str = "workers";
 const CONSUMER_LAG_TIMEOUT: Duration = Duration::from_millis(100);
 /// Idle time after which the server removes the temporary consumer that lists dead letters.
 const DEAD_LETTER_CONSUMER_TTL: Duration = Duration::from_secs(10);
+
+/// Minimum time between two reconnects that this program initiates. While no server offers JetStream, this bounds their
+/// number.
+const MIN_RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Configuration of a [`NatsQueue`].
 #[derive(Debug, Clone)]
@@ -85,12 +91,16 @@ impl NatsConfig {
         }
     }
 
-    async fn connect(&self) -> Result<Client> {
+    async fn connect(&self, state: Arc<ConnectionState>) -> Result<Client> {
         let mut options = ConnectOptions::new()
             .name("hexabase")
             .connection_timeout(self.timeout)
             .request_timeout(Some(self.timeout))
             .ping_interval(Duration::from_secs(10))
+            .event_callback(move |event| {
+                state.record(&event);
+                std::future::ready(())
+            })
             .reconnect_delay_callback(|attempt| {
                 let attempt = u32::try_from(attempt).unwrap_or(u32::MAX).min(6);
                 Duration::from_millis(10) * 2_u32.pow(attempt)
@@ -124,6 +134,31 @@ pub struct NatsQueue {
     context: Context,
     config: NatsConfig,
     streams: RwLock<Option<Streams>>,
+    state: Arc<ConnectionState>,
+    /// Time of the last reconnect that this program initiated.
+    reconnected_at: Mutex<Option<Instant>>,
+}
+
+/// State of the connection, beyond what the client handles: it leaves a server only when the connection breaks.
+#[derive(Debug, Default)]
+struct ConnectionState {
+    /// `true` if the connected server has announced that it will stop (lame duck mode).
+    is_stopping: AtomicBool,
+    /// Notified when the client has connected.
+    connected: Notify,
+}
+
+impl ConnectionState {
+    fn record(&self, event: &Event) {
+        match event {
+            Event::LameDuckMode => self.is_stopping.store(true, Ordering::Relaxed),
+            Event::Connected => {
+                self.is_stopping.store(false, Ordering::Relaxed);
+                self.connected.notify_waiters();
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Streams that are known to exist.
@@ -151,13 +186,15 @@ impl NatsQueue {
     /// - `Unavailable` if no server responds, or JetStream is disabled.
     /// - `Invalid` for a malformed URL, or if the credentials cannot be read.
     pub async fn connect(config: NatsConfig) -> Result<Self> {
-        let client = config.connect().await?;
+        let state = Arc::<ConnectionState>::default();
+        let client = config.connect(state.clone()).await?;
         let context = ContextBuilder::new()
             .timeout(config.timeout)
             .ack_timeout(config.timeout)
             .backpressure_on_inflight(true)
             .build(client);
-        let queue = Self { context, config, streams: RwLock::default() };
+        let queue =
+            Self { context, config, streams: RwLock::default(), state, reconnected_at: Mutex::default() };
         queue.streams().await?;
         Ok(queue)
     }
@@ -166,8 +203,40 @@ impl NatsQueue {
         format!("{}_DEAD_LETTERS", self.config.stream)
     }
 
-    /// Returns the streams. Creates missing ones, such as after the loss of a server's disk.
+    /// Returns the streams. Creates missing ones, such as after the loss of a server's disk. If the connected server does
+    /// not offer them, because it is stopping, has no JetStream or no contact to the leader of its cluster, another
+    /// server is tried once: the same address may lead to one.
     async fn streams(&self) -> Result<Streams> {
+        if self.state.is_stopping.load(Ordering::Relaxed) && self.reconnect().await {
+            *self.streams.write().await = None;
+        }
+        match self.streams_of_connection().await {
+            Err(error) if self.context.client().connection_state() == State::Connected => {
+                match self.reconnect().await {
+                    true => self.streams_of_connection().await,
+                    false => Err(error),
+                }
+            }
+            result => result,
+        }
+    }
+
+    /// Connects to another server, or again to the same address, unless that was done a moment ago. `true` if there is a
+    /// new connection.
+    async fn reconnect(&self) -> bool {
+        let mut reconnected_at = self.reconnected_at.lock().await;
+        if reconnected_at.is_some_and(|at| at.elapsed() < MIN_RECONNECT_INTERVAL) {
+            return false;
+        }
+        tracing::info!("the NATS server is stopping or does not offer JetStream; connecting again");
+        *reconnected_at = Some(Instant::now());
+        let connected = self.state.connected.notified();
+        // Requests that are sent before are lost with the old connection.
+        self.context.client().force_reconnect().await.is_ok()
+            && timeout(self.config.timeout, connected).await.is_ok()
+    }
+
+    async fn streams_of_connection(&self) -> Result<Streams> {
         if self.context.client().connection_state() != State::Connected {
             return Err(Error::unavailable("NATS is not connected"));
         }
@@ -213,15 +282,22 @@ impl NatsQueue {
     }
 
     async fn send(&self, subject: String, headers: HeaderMap, payload: Vec<u8>) -> Result<()> {
-        self.streams().await?;
-        let publish = PublishMessage::build().headers(headers).payload(payload.into());
-        let acknowledgement = async {
-            let pending = self.context.send_publish(subject, publish).await?;
-            pending.await
-        };
-        match acknowledgement.await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.invalidate_streams(unavailable(error)).await),
+        let mut is_retry = false;
+        loop {
+            self.streams().await?;
+            let publish = PublishMessage::build().headers(headers.clone()).payload(payload.clone().into());
+            let acknowledgement = async {
+                let pending = self.context.send_publish(subject.clone(), publish).await?;
+                pending.await
+            };
+            let Err(error) = acknowledgement.await else { return Ok(()) };
+            // No server has received the message: the stream is missing, or the connected server has no JetStream.
+            let is_lost = error.kind() == PublishErrorKind::StreamNotFound;
+            let error = self.invalidate_streams(unavailable(error)).await;
+            if is_retry || !is_lost {
+                return Err(error);
+            }
+            is_retry = true;
         }
     }
 

@@ -64,11 +64,22 @@ pub(super) fn is_not_accepting_connections(error: &sqlx::Error) -> bool {
     }
 }
 
-/// `true` if the connection is lost and another one may work: it broke, or the server is shutting down (class 57P).
+/// `true` if the server rejects writes (`read_only_sql_transaction`): it is a standby, or was the primary before a
+/// failover. The statement has had no effect.
+pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.as_deref() == Some("25006")
+}
+
+/// `true` if the connection is of no more use and another one may work: it broke, the server is shutting down (class
+/// 57P) or rejects writes, or a pooler has lost it (class 08).
 pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(reason) => reason.code().is_some_and(|code| code.starts_with("57P")),
+        sqlx::Error::Database(reason) => {
+            is_read_only(error)
+                || reason.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+        }
         _ => false,
     }
 }

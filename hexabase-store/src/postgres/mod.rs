@@ -211,6 +211,9 @@ impl PostgresEngine {
                 Err(error) if error::is_serialization_failure(&error) => {
                     Err(TransactionError::SerializationFailure(error::unavailable(error)))
                 }
+                Err(error) if self.connections.discard_if_read_only(&error) => {
+                    Err(TransactionError::ConnectionLost(error::unavailable(error)))
+                }
                 Err(error) if !error::is_connection_lost(&error) => {
                     connection.release_after(Ok(()))?;
                     Err(TransactionError::Failed(error::from_step(step, error)))
@@ -220,14 +223,65 @@ impl PostgresEngine {
         }
         let organization = batches.iter().find_map(|batch| batch.organization);
         let mut transaction = self.connections.begin(&scope::begin(organization)).await?;
-        if let Err(error) = execute_batches(&mut transaction, batches, organization).await {
-            transaction.rollback().await;
-            return Err(error);
+        match self.execute_batches(&mut transaction, batches, organization).await {
+            Ok(()) => {}
+            Err(error @ TransactionError::ConnectionLost(_)) => return Err(error),
+            Err(error) => {
+                transaction.rollback().await;
+                return Err(error);
+            }
         }
         transaction.commit().await.map_err(|error| match error::is_serialization_failure(&error) {
             true => TransactionError::SerializationFailure(error::unavailable(error)),
             false => TransactionError::Failed(error::from_sqlx(error)),
         })
+    }
+
+    /// Executes the batches in order, and names the organization of each.
+    async fn execute_batches(
+        &self,
+        transaction: &mut PgConnection,
+        batches: &[StatementBatch],
+        mut organization: Option<OrganizationId>,
+    ) -> Result<(), TransactionError> {
+        for batch in batches {
+            if let Some(other) = batch.organization.filter(|required| Some(*required) != organization) {
+                rows(transaction, &scope::change_organization(other)).await.map_err(error::from_sqlx)?;
+                organization = Some(other);
+            }
+            self.execute_batch(transaction, batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Executes the steps of a batch, and checks the effect of each.
+    async fn execute_batch(
+        &self,
+        transaction: &mut PgConnection,
+        batch: &StatementBatch,
+    ) -> Result<(), TransactionError> {
+        let counts = match batch.steps.as_slice() {
+            [only] if only.expect != Expect::Found => {
+                affected_rows(transaction, &only.query).await.map(|count| vec![count])
+            }
+            steps => {
+                rows(transaction, &batch.statement()).await.and_then(|rows| row_counts(&rows, steps.len()))
+            }
+        };
+        let counts = counts.map_err(|error| match batch.step_for_table(table_of(&error).as_deref()) {
+            _ if error::is_serialization_failure(&error) => {
+                TransactionError::SerializationFailure(error::unavailable(error))
+            }
+            _ if self.connections.discard_if_read_only(&error) || error::is_connection_lost(&error) => {
+                TransactionError::ConnectionLost(error::unavailable(error))
+            }
+            Some(step) => TransactionError::Failed(error::from_step(step, error)),
+            None => TransactionError::Failed(error::from_sqlx(error)),
+        })?;
+        for (step, count) in batch.steps.iter().zip(counts) {
+            step.check(count)?;
+        }
+        Ok(())
     }
 }
 
@@ -235,6 +289,9 @@ impl PostgresEngine {
 enum TransactionError {
     /// Concurrent transactions aborted it; it may be retried.
     SerializationFailure(Error),
+    /// Its connection was lost before the commit, or leads to a server that rejects writes; it may be retried on another
+    /// connection.
+    ConnectionLost(Error),
     /// It cannot succeed, or the server failed; it is not retried.
     Failed(Error),
 }
@@ -243,46 +300,6 @@ impl From<Error> for TransactionError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
-}
-
-/// Executes the batches in order, and names the organization of each.
-async fn execute_batches(
-    transaction: &mut PgConnection,
-    batches: &[StatementBatch],
-    mut organization: Option<OrganizationId>,
-) -> Result<(), TransactionError> {
-    for batch in batches {
-        if let Some(other) = batch.organization.filter(|required| Some(*required) != organization) {
-            rows(transaction, &scope::change_organization(other)).await.map_err(error::from_sqlx)?;
-            organization = Some(other);
-        }
-        execute_batch(transaction, batch).await?;
-    }
-    Ok(())
-}
-
-/// Executes the steps of a batch, and checks the effect of each.
-async fn execute_batch(
-    transaction: &mut PgConnection,
-    batch: &StatementBatch,
-) -> Result<(), TransactionError> {
-    let counts = match batch.steps.as_slice() {
-        [only] if only.expect != Expect::Found => {
-            affected_rows(transaction, &only.query).await.map(|count| vec![count])
-        }
-        steps => rows(transaction, &batch.statement()).await.and_then(|rows| row_counts(&rows, steps.len())),
-    };
-    let counts = counts.map_err(|error| match batch.step_for_table(table_of(&error).as_deref()) {
-        _ if error::is_serialization_failure(&error) => {
-            TransactionError::SerializationFailure(error::unavailable(error))
-        }
-        Some(step) => TransactionError::Failed(error::from_step(step, error)),
-        None => TransactionError::Failed(error::from_sqlx(error)),
-    })?;
-    for (step, count) in batch.steps.iter().zip(counts) {
-        step.check(count)?;
-    }
-    Ok(())
 }
 
 fn row_counts(rows: &[PgRow], steps: usize) -> Result<Vec<u64>, sqlx::Error> {
@@ -337,37 +354,58 @@ impl Engine for PostgresEngine {
     }
 
     async fn execute(&self, query: Query) -> Result<u64> {
-        let mut connection = self.connections.get().await?;
-        let outcome = affected_rows(&mut connection, &query).await;
-        connection.release_after(outcome)
+        let mut is_retry = false;
+        loop {
+            let mut connection = self.connections.get().await?;
+            match affected_rows(&mut connection, &query).await {
+                Err(error) if self.connections.discard_if_read_only(&error) && !is_retry => is_retry = true,
+                outcome => return connection.release_after(outcome),
+            }
+        }
     }
 
     async fn write_returning(&self, query: Query) -> Result<Vec<PgRow>> {
-        let mut connection = self.connections.get().await?;
-        let outcome = rows(&mut connection, &query).await;
-        connection.release_after(outcome)
+        let mut is_retry = false;
+        loop {
+            let mut connection = self.connections.get().await?;
+            match rows(&mut connection, &query).await {
+                Err(error) if self.connections.discard_if_read_only(&error) && !is_retry => is_retry = true,
+                outcome => return connection.release_after(outcome),
+            }
+        }
     }
 
     async fn write_serialized(&self, query: Query) -> Result<Vec<PgRow>> {
         // The lock comes first, so that the statement sees the writes of the previous holder.
         let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({OUTBOX_ADVISORY_LOCK})");
-        let mut transaction = self.connections.begin(&begin).await?;
-        let written = rows(&mut transaction, &query).await.map_err(error::from_sqlx)?;
-        transaction.commit().await.map_err(error::from_sqlx)?;
-        Ok(written)
+        let mut is_retry = false;
+        loop {
+            let mut transaction = self.connections.begin(&begin).await?;
+            match rows(&mut transaction, &query).await {
+                Err(error) if self.connections.discard_if_read_only(&error) && !is_retry => is_retry = true,
+                written => {
+                    let written = written.map_err(error::from_sqlx)?;
+                    transaction.commit().await.map_err(error::from_sqlx)?;
+                    return Ok(written);
+                }
+            }
+        }
     }
 
     async fn commit(&self, steps: Vec<Step>) -> Result<()> {
         let batches = batches(steps);
-        let mut attempt = 1;
+        let (mut attempt, mut is_reconnected) = (1, false);
         loop {
             match self.try_commit(&batches).await {
                 Err(TransactionError::SerializationFailure(_)) if attempt < MAX_TRANSACTION_ATTEMPTS => {
                     attempt += 1
                 }
-                Err(TransactionError::SerializationFailure(error) | TransactionError::Failed(error)) => {
-                    return Err(error);
-                }
+                Err(TransactionError::ConnectionLost(_)) if !is_reconnected => is_reconnected = true,
+                Err(
+                    TransactionError::SerializationFailure(error)
+                    | TransactionError::ConnectionLost(error)
+                    | TransactionError::Failed(error),
+                ) => return Err(error),
                 Ok(()) => return Ok(()),
             }
         }

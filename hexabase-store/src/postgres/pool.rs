@@ -4,14 +4,15 @@
 //! round trip. This pool returns connections unchecked; a caller that sees a connection fail discards it.
 
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use hexabase_core::error::{Error, Result};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::error;
 
@@ -25,6 +26,15 @@ const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 pub(super) struct Connector {
     options: PgConnectOptions,
     acquire_timeout: Duration,
+    /// Time before which connections were opened that are not used again; `None` for none.
+    discarded_until: Mutex<Option<Instant>>,
+}
+
+impl Connector {
+    fn is_discarded(&self, opened_at: Instant) -> bool {
+        let until = *self.discarded_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| opened_at <= until)
+    }
 }
 
 impl Manager for Connector {
@@ -32,7 +42,7 @@ impl Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<PgConnection, sqlx::Error> {
-        let started = Instant::now();
+        let started = tokio::time::Instant::now();
         loop {
             match self.options.connect().await {
                 Err(error)
@@ -47,6 +57,9 @@ impl Manager for Connector {
     }
 
     async fn recycle(&self, _: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if self.is_discarded(metrics.created) {
+            return Err(RecycleError::message("connection may lead to a server that rejects writes"));
+        }
         match metrics.age() < MAX_CONNECTION_AGE {
             true => Ok(()),
             false => Err(RecycleError::message("connection has reached its maximum age")),
@@ -64,7 +77,7 @@ impl Connections {
         max_connections: u32,
         acquire_timeout: Duration,
     ) -> Result<Self> {
-        let pool = Pool::builder(Connector { options, acquire_timeout })
+        let pool = Pool::builder(Connector { options, acquire_timeout, discarded_until: Mutex::default() })
             .max_size(usize::try_from(max_connections).unwrap_or(usize::MAX))
             .wait_timeout(Some(acquire_timeout))
             .runtime(Runtime::Tokio1)
@@ -90,6 +103,18 @@ impl Connections {
             other => Error::unavailable("all connections to the database are in use").caused_by(other),
         })?;
         Ok(PooledConnection(Some(connection)))
+    }
+
+    /// `true` if a write was rejected because the server is no longer the primary. Then no open connection is used again:
+    /// after a failover behind one address, the open ones lead to the former primary, and new ones to its successor.
+    pub(super) fn discard_if_read_only(&self, error: &sqlx::Error) -> bool {
+        let is_read_only = error::is_read_only(error);
+        if is_read_only {
+            tracing::debug!("the PostgreSQL server rejects writes; connecting again");
+            let until = &mut *self.0.manager().discarded_until.lock().unwrap_or_else(PoisonError::into_inner);
+            *until = Some(Instant::now());
+        }
+        is_read_only
     }
 
     /// Begins a transaction with a statement. If the connection turns out to be lost, as all may be after a restart of

@@ -53,10 +53,29 @@ impl Nats {
         Self { url: format!("{scheme}://127.0.0.1:{port}"), process: Some(process) }
     }
 
+    /// Returns a free port for the routes of a cluster.
+    #[must_use]
+    pub fn free_port() -> u16 {
+        free_port()
+    }
+
     /// URL of the server.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Port of the server; `None` for a shared server.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.process.as_ref().map(Server::port)
+    }
+
+    /// Announces to all clients that the server will stop (lame duck mode). Does nothing to a shared server.
+    pub fn announce_stop(&self) {
+        if let Some(process) = &self.process {
+            process.signal("USR2");
+        }
     }
 
     /// Stops the server; acknowledged messages are on disk. Does nothing to a shared server.

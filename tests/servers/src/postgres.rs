@@ -3,6 +3,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
 
 use crate::Certificates;
 use crate::process::{Owner, Server, directory, find, free_port};
@@ -64,6 +65,32 @@ impl Postgres {
         Owner::apply_to(owner, &mut make);
         let output = make.output().expect("initdb cannot be started");
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+        Self::launch(postgres, (owner, directory), port, extra)
+    }
+
+    /// Starts a standby, which receives all changes of this server. This must not be a shared server.
+    ///
+    /// # Panics
+    /// If this server cannot be copied.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let directories = debian_directories();
+        let (copy, postgres) =
+            (find("pg_basebackup", &directories, "postgresql"), find("postgres", &directories, "postgresql"));
+        let owner = Owner::instead_of_root("postgres");
+        let (port, directory) = (free_port(), directory(owner));
+        let mut copy = Command::new(copy);
+        copy.args("--write-recovery-conf --checkpoint=fast --no-sync --pgdata".split(' '));
+        copy.arg(directory.path().join("data")).arg("--dbname").arg(self.url_of("postgres"));
+        copy.current_dir(directory.path());
+        Owner::apply_to(owner, &mut copy);
+        let output = copy.output().expect("pg_basebackup cannot be started");
+        assert!(output.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&output.stderr));
+        Self::launch(postgres, (owner, directory), port, &[])
+    }
+
+    fn launch(program: PathBuf, place: (Option<Owner>, TempDir), port: u16, extra: &[&str]) -> Self {
+        let data = place.1.path().join("data");
         let mut arguments =
             vec!["-D".to_owned(), data.display().to_string(), "-p".to_owned(), port.to_string()];
         let settings = [
@@ -76,8 +103,22 @@ impl Postgres {
         arguments.extend(
             settings.iter().chain(extra).flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]),
         );
-        let process = Server::start(postgres, arguments, (owner, directory), port, "QUIT");
+        let process = Server::start(program, arguments, place, port, "QUIT");
         Self { server: format!("postgres://postgres@127.0.0.1:{port}"), process: Some(process) }
+    }
+
+    /// Makes a standby accept writes, and waits until it does.
+    ///
+    /// # Panics
+    /// If it is no standby.
+    pub async fn promote(&self) {
+        self.execute("postgres", "SELECT pg_promote()").await;
+    }
+
+    /// Port of the server; `None` for a shared server.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.process.as_ref().map(Server::port)
     }
 
     /// URL of the server, without a database name.

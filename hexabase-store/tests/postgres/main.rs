@@ -1,6 +1,8 @@
 //! Conformance of the PostgreSQL store, and tests of its own behavior.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod failover;
+
 use std::sync::Arc;
 use std::time::Duration;
 
