@@ -471,7 +471,7 @@ BEGIN
     FOREACH tenant_table IN ARRAY ARRAY[
         'members', 'invitations', 'service_accounts', 'workspaces', 'workspace_groups', 'group_members',
         'projects', 'project_roles', 'role_assignments', 'tasks', 'live_events', 'audit_events',
-        'billing_accounts', 'usage_hours', 'usage_reports'
+        'billing_accounts', 'usage_hours', 'usage_reports', 'outbox'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
         EXECUTE format(
@@ -490,6 +490,11 @@ CREATE POLICY user_scope ON organizations FOR SELECT
 CREATE POLICY user_scope ON invitations FOR SELECT
     USING (email = (SELECT users.email FROM users WHERE users.id = current_setting('hexabase.user_id', true)));
 
+-- An API token is found by its id before its user is known: the transaction names the token. Users list their own.
+ALTER TABLE api_tokens ENABLE ROW LEVEL SECURITY;
+CREATE POLICY token_scope ON api_tokens USING (id = current_setting('hexabase.token_id', true));
+CREATE POLICY user_scope ON api_tokens FOR SELECT USING (user_id = current_setting('hexabase.user_id', true));
+
 -- Columns that workers may read across organizations, to find due work and to delete expired rows. Nothing else is exposed.
 CREATE VIEW workspace_schedule AS SELECT organization_id, id, host_cluster, reconcile_at FROM workspaces;
 GRANT SELECT, UPDATE (reconcile_at) ON workspace_schedule TO hexabase_app;
@@ -497,6 +502,9 @@ CREATE VIEW billing_schedule AS SELECT organization_id, customer_id, reconcile_a
 GRANT SELECT ON billing_schedule TO hexabase_app;
 CREATE VIEW usage_schedule AS SELECT hour, organization_id, workspace_id FROM usage_hours;
 GRANT SELECT, DELETE ON usage_schedule TO hexabase_app;
+-- Relays publish the messages of all organizations, and change nothing but the claim.
+CREATE VIEW outbox_relay AS SELECT * FROM outbox;
+GRANT SELECT, UPDATE (claimed_until), DELETE ON outbox_relay TO hexabase_app;
 CREATE VIEW usage_report_hours AS SELECT hour, organization_id FROM usage_reports;
 GRANT SELECT, DELETE ON usage_report_hours TO hexabase_app;
 CREATE VIEW live_event_ages AS SELECT at, organization_id, id FROM live_events;

@@ -71,6 +71,12 @@ pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
     code.as_deref() == Some("25006")
 }
 
+/// `true` for `protocol_violation`, with which poolers reject what they do not support.
+pub(super) fn is_protocol_violation(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.as_deref() == Some("08P01")
+}
+
 /// `true` if the connection is of no more use and another one may work: it broke, the server is shutting down (class
 /// 57P) or rejects writes, or a pooler has lost it (class 08).
 pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {

@@ -125,7 +125,8 @@ pub(super) async fn verify(connection: &mut PgConnection, migrations: &[Migratio
     Ok(())
 }
 
-fn not_migrated() -> Error {
+/// Returns the error for a database without the schema of this program.
+pub(super) fn not_migrated() -> Error {
     drift("the schema of this database is missing or outdated; run `hexabase migrate` first".to_owned())
 }
 

@@ -14,6 +14,7 @@ mod placeholders;
 mod pool;
 mod row;
 mod scope;
+mod session;
 mod statement_batch;
 
 use std::fmt;
@@ -22,7 +23,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hexabase_core::error::{Error, Result};
-use hexabase_core::id::OrganizationId;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
 use sqlx::{ConnectOptions as _, Row as _};
@@ -32,6 +32,8 @@ use batch_loader::BatchLoader;
 use migrations::{MIGRATIONS, MigrationSource};
 use pool::Connections;
 use row::arguments;
+use scope::TransactionScope;
+use session::SessionOptions;
 use statement_batch::{StatementBatch, batches};
 
 /// Number of prepared statements that a connection caches.
@@ -80,19 +82,21 @@ impl PostgresConfig {
         let options = PgConnectOptions::from_str(url).map_err(|error| invalid_url().caused_by(error))?;
         Ok(options
             .application_name("hexabase")
+            // PgBouncer rejects this startup parameter, and no column is a floating-point number.
+            .extra_float_digits(None)
             .statement_cache_capacity(STATEMENT_CACHE_CAPACITY)
             .disable_statement_logging())
     }
 
     /// Returns the options for connections of the role to which the row-level security policies apply.
-    fn app_role_options(&self) -> Result<PgConnectOptions> {
+    fn app_role_options(&self) -> Result<SessionOptions> {
         let options = self.role_options(self.statement_timeout)?;
         // Every statement uses an index whatever its values are, so one generic plan per statement is enough.
         Ok(options.options([("plan_cache_mode", "force_generic_plan")]))
     }
 
     /// Same as [`Self::app_role_options`], for searches.
-    fn search_options(&self) -> Result<PgConnectOptions> {
+    fn search_options(&self) -> Result<SessionOptions> {
         let options = self.role_options(self.statement_timeout.min(SEARCH_TIMEOUT))?;
         Ok(options.options([
             // Which of the indexes finds the fewest rows depends on the values of the filter.
@@ -105,9 +109,9 @@ impl PostgresConfig {
         ]))
     }
 
-    fn role_options(&self, statement_timeout: Duration) -> Result<PgConnectOptions> {
+    fn role_options(&self, statement_timeout: Duration) -> Result<SessionOptions> {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
-        Ok(self.options()?.options([
+        Ok(SessionOptions::new(self.options()?).options([
             ("role", migrations::ROLE.to_owned()),
             ("statement_timeout", milliseconds(statement_timeout)),
             ("lock_timeout", milliseconds(statement_timeout / 2)),
@@ -128,7 +132,8 @@ impl PostgresStore {
     /// Connects to a database to which all migrations have been applied.
     ///
     /// # Errors
-    /// - `Unavailable` if the server does not respond or rejects the user.
+    /// - `Unavailable` if the server does not respond or rejects the user, the row-level security policies do not apply to
+    ///   the connections, or a pooler assigns a connection per transaction.
     /// - `Conflict` with code `schema_drift` if the schema is missing or does not work with this program.
     /// - `Invalid` for a malformed URL.
     pub async fn connect(config: &PostgresConfig) -> Result<Self> {
@@ -136,6 +141,7 @@ impl PostgresStore {
     }
 
     async fn connect_with(config: &PostgresConfig, migrations: &[MigrationSource]) -> Result<Self> {
+        session::refuse_transaction_pooling(&config.app_role_options()?, config.acquire_timeout).await?;
         let connections =
             Connections::new(config.app_role_options()?, config.connections, config.acquire_timeout)?;
         let mut connection = connections.get().await?;
@@ -151,7 +157,8 @@ impl PostgresStore {
     /// to create a role. Programs keep running meanwhile.
     ///
     /// # Errors
-    /// - `Unavailable` if the server does not respond, or another process has been migrating for a minute.
+    /// - `Unavailable` if the server does not respond, another process has been migrating for a minute, or a pooler assigns
+    ///   a connection per transaction.
     /// - `Conflict` with code `schema_drift` if another build created the schema.
     /// - `Invalid` for a malformed URL, or a user who may not create the role.
     pub async fn migrate(config: &PostgresConfig) -> Result<()> {
@@ -159,7 +166,9 @@ impl PostgresStore {
     }
 
     async fn migrate_with(config: &PostgresConfig, migrations: &[MigrationSource]) -> Result<()> {
-        let mut connection = config.options()?.connect().await.map_err(error::unavailable)?;
+        let session = SessionOptions::new(config.options()?);
+        session::refuse_transaction_pooling(&session, config.acquire_timeout).await?;
+        let mut connection = session.open(config.acquire_timeout).await?;
         migrations::run(&mut connection, migrations).await
     }
 }
@@ -203,7 +212,7 @@ impl PostgresEngine {
         // A single statement is a transaction by itself, unless the policies require the name of an organization.
         if let [batch] = batches
             && let [step] = batch.steps.as_slice()
-            && batch.organization.is_none()
+            && batch.scope == TransactionScope::default()
             && step.expect == Expect::Inserted
         {
             let mut connection = self.connections.get().await?;
@@ -221,9 +230,10 @@ impl PostgresEngine {
                 outcome => Ok(connection.release_after(outcome.map(drop))?),
             };
         }
-        let organization = batches.iter().find_map(|batch| batch.organization);
-        let mut transaction = self.connections.begin(&scope::begin(organization)).await?;
-        match self.execute_batches(&mut transaction, batches, organization).await {
+        let scopes = batches.iter().map(|batch| batch.scope);
+        let scope = scopes.fold(TransactionScope::default(), TransactionScope::or);
+        let mut transaction = self.connections.begin(&scope::begin(scope)).await?;
+        match self.execute_batches(&mut transaction, batches, scope).await {
             Ok(()) => {}
             Err(error @ TransactionError::ConnectionLost(_)) => return Err(error),
             Err(error) => {
@@ -237,17 +247,17 @@ impl PostgresEngine {
         })
     }
 
-    /// Executes the batches in order, and names the organization of each.
+    /// Executes the batches in order, each within its scope.
     async fn execute_batches(
         &self,
         transaction: &mut PgConnection,
         batches: &[StatementBatch],
-        mut organization: Option<OrganizationId>,
+        mut scope: TransactionScope,
     ) -> Result<(), TransactionError> {
         for batch in batches {
-            if let Some(other) = batch.organization.filter(|required| Some(*required) != organization) {
-                rows(transaction, &scope::change_organization(other)).await.map_err(error::from_sqlx)?;
-                organization = Some(other);
+            if batch.scope.excludes(scope) {
+                rows(transaction, &scope::change(batch.scope)).await.map_err(error::from_sqlx)?;
+                scope = batch.scope.or(scope);
             }
             self.execute_batch(transaction, batch).await?;
         }
@@ -322,6 +332,7 @@ impl Engine for PostgresEngine {
     const LIVE_EVENT_AGES: &'static str = "live_event_ages";
     const TASK_AGES: &'static str = "task_ages";
     const AUDIT_EVENT_AGES: &'static str = "audit_event_ages";
+    const OUTBOX_RELAY: &'static str = "outbox_relay";
     const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     const JSON_ELEMENTS: &'static str = "json_array_elements_text";
 

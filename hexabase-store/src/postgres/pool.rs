@@ -10,21 +10,19 @@ use std::time::{Duration, Instant};
 use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use hexabase_core::error::{Error, Result};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _};
-use tokio::time::sleep;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor as _};
 
 use super::error;
+use super::session::SessionOptions;
 
 /// Maximum age of a connection, after which it is replaced, so that an added server receives its share of connections.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(1_800);
-/// Interval between attempts to connect to a server that is starting.
-const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Opens connections.
 #[derive(Debug)]
 pub(super) struct Connector {
-    options: PgConnectOptions,
+    options: SessionOptions,
     acquire_timeout: Duration,
     /// Time before which connections were opened that are not used again; `None` for none.
     discarded_until: Mutex<Option<Instant>>,
@@ -39,24 +37,15 @@ impl Connector {
 
 impl Manager for Connector {
     type Type = PgConnection;
-    type Error = sqlx::Error;
+    type Error = Error;
 
-    async fn create(&self) -> Result<PgConnection, sqlx::Error> {
-        let started = tokio::time::Instant::now();
-        loop {
-            match self.options.connect().await {
-                Err(error)
-                    if error::is_not_accepting_connections(&error)
-                        && started.elapsed() < self.acquire_timeout =>
-                {
-                    sleep(CONNECT_RETRY_INTERVAL).await;
-                }
-                result => return result,
-            }
-        }
+    async fn create(&self) -> Result<PgConnection> {
+        let mut connection = self.options.open(self.acquire_timeout).await?;
+        self.options.prepare(&mut connection).await?;
+        Ok(connection)
     }
 
-    async fn recycle(&self, _: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(&self, _: &mut PgConnection, metrics: &Metrics) -> RecycleResult<Error> {
         if self.is_discarded(metrics.created) {
             return Err(RecycleError::message("connection may lead to a server that rejects writes"));
         }
@@ -73,7 +62,7 @@ pub(super) struct Connections(Pool<Connector>);
 
 impl Connections {
     pub(super) fn new(
-        options: PgConnectOptions,
+        options: SessionOptions,
         max_connections: u32,
         acquire_timeout: Duration,
     ) -> Result<Self> {
@@ -99,7 +88,7 @@ impl Connections {
     /// Takes a connection from the pool or opens one.
     pub(super) async fn get(&self) -> Result<PooledConnection> {
         let connection = self.0.get().await.map_err(|error| match error {
-            PoolError::Backend(error) => error::unavailable(error),
+            PoolError::Backend(error) => error,
             other => Error::unavailable("all connections to the database are in use").caused_by(other),
         })?;
         Ok(PooledConnection(Some(connection)))

@@ -1,4 +1,5 @@
-//! Scope of a read: the organization or user whose rows it may access, set by the statement itself.
+//! Scope of a statement: the organization, user or API token whose rows it may access. A read sets it itself, and a
+//! transaction when it begins.
 //!
 //! The row-level security policies compare with a setting of the transaction. A separate statement that sets it would
 //! cost every read a round trip, so the read is wrapped: it is joined laterally (`LATERAL`) to a row whose evaluation
@@ -6,16 +7,19 @@
 //! merging the two. If the order ever changed, the policies would see no scope and the read would find no rows; it can
 //! never find too many.
 
+use hexabase_core::changeset::RecordKey;
 use hexabase_core::error::{Error, Result};
-use hexabase_core::id::OrganizationId;
+use hexabase_core::id::{OrganizationId, TokenId};
 
 use super::placeholders::replace_placeholders;
-use crate::sql::{Query, Scope};
+use crate::sql::{Query, Scope, Target};
 
 /// Setting with the id of the organization.
 const ORGANIZATION: &str = "hexabase.organization_id";
 /// Setting with the id of the user.
 const USER: &str = "hexabase.user_id";
+/// Setting with the id of the API token.
+const TOKEN: &str = "hexabase.token_id";
 
 /// Returns the setting that holds the scope; `None` for rows of the platform.
 const fn setting_of(scope: Scope) -> Option<&'static str> {
@@ -23,6 +27,7 @@ const fn setting_of(scope: Scope) -> Option<&'static str> {
         Scope::Platform => None,
         Scope::Organization => Some(ORGANIZATION),
         Scope::User => Some(USER),
+        Scope::Token => Some(TOKEN),
     }
 }
 
@@ -75,26 +80,63 @@ fn joined(numbers: impl Iterator<Item = usize>, part: impl Fn(usize) -> String) 
     numbers.map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the statements that begin a transaction for an organization.
-pub(super) fn begin(organization: Option<OrganizationId>) -> String {
-    match organization {
-        // An id contains only letters, digits and an underscore, so it needs no quoting.
-        Some(id) => format!("BEGIN; SET LOCAL {ORGANIZATION} = '{id}'"),
-        None => "BEGIN".to_owned(),
+/// Rows that a transaction may write, in tables whose rows belong to an organization or are API tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct TransactionScope {
+    organization: Option<OrganizationId>,
+    token: Option<TokenId>,
+}
+
+impl TransactionScope {
+    /// Returns the scope that a step needs.
+    pub(super) const fn of(target: &Target) -> Self {
+        let token = match &target.row {
+            Some(RecordKey::ApiToken(id)) => Some(*id),
+            _ => None,
+        };
+        Self { organization: target.organization, token }
+    }
+
+    /// Returns this scope, completed by another one.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self { organization: self.organization.or(other.organization), token: self.token.or(other.token) }
+    }
+
+    /// `true` if no transaction can have both scopes at the same time.
+    pub(super) fn excludes(self, other: Self) -> bool {
+        self.or(other) != other.or(self)
+    }
+
+    fn settings(self) -> impl Iterator<Item = (&'static str, String)> {
+        let organization = self.organization.map(|id| (ORGANIZATION, id.to_string()));
+        organization.into_iter().chain(self.token.map(|id| (TOKEN, id.to_string())))
     }
 }
 
-/// Returns a statement that sets another organization within a transaction.
-pub(super) fn change_organization(organization: OrganizationId) -> Query {
-    Query::assembled(format!("SELECT set_config('{ORGANIZATION}', $1, true)")).text(organization)
+/// Returns the statements that begin a transaction with a scope.
+pub(super) fn begin(scope: TransactionScope) -> String {
+    // An id contains only letters, digits and an underscore, so it needs no quoting.
+    let settings = scope.settings().map(|(setting, id)| format!("; SET LOCAL {setting} = '{id}'"));
+    format!("BEGIN{}", settings.collect::<String>())
+}
+
+/// Returns a statement that changes the scope within a transaction.
+pub(super) fn change(scope: TransactionScope) -> Query {
+    let settings: Vec<_> = scope.settings().collect();
+    let calls = settings.iter().zip(1..);
+    let calls = calls.map(|((setting, _), number)| format!("set_config('{setting}', ${number}, true)"));
+    let query = Query::assembled(format!("SELECT {}", calls.collect::<Vec<_>>().join(", ")));
+    settings.into_iter().fold(query, |query, (_, id)| query.text(id))
 }
 
 #[cfg(test)]
 mod tests {
     use hexabase_core::fixture::id;
 
-    use super::scoped_read;
-    use crate::sql::Query;
+    use hexabase_core::changeset::RecordKey;
+
+    use super::{TransactionScope, begin, change, scoped_read};
+    use crate::sql::{Query, Target};
 
     #[test]
     fn a_read_of_an_organization_is_joined_laterally_to_its_scope() {
@@ -112,5 +154,28 @@ mod tests {
     #[test]
     fn a_read_of_the_platform_is_not_wrapped() {
         assert_eq!(scoped_read(Query::new("SELECT 1 FROM users")).sql.as_str(), "SELECT 1 FROM users");
+    }
+
+    #[test]
+    fn a_transaction_names_its_organization_and_its_token() {
+        let target = |row, organization| Target { table: "any", row, organization };
+        let token = TransactionScope::of(&target(Some(RecordKey::ApiToken(id("token"))), None));
+        let acme = TransactionScope::of(&target(None, Some(id("acme"))));
+        let globex = TransactionScope::of(&target(None, Some(id("globex"))));
+        assert!(
+            acme.excludes(globex) && !acme.excludes(token) && !token.excludes(TransactionScope::default())
+        );
+        assert_eq!(begin(TransactionScope::default()), "BEGIN");
+        let both = begin(acme.or(token));
+        assert!(both.starts_with("BEGIN; SET LOCAL hexabase.organization_id = 'org_"), "{both}");
+        assert!(both.contains("; SET LOCAL hexabase.token_id = 'tok_"), "{both}");
+        let changed = change(acme.or(token));
+        assert_eq!(
+            (changed.sql.as_str(), changed.values.len()),
+            (
+                "SELECT set_config('hexabase.organization_id', $1, true), set_config('hexabase.token_id', $2, true)",
+                2
+            )
+        );
     }
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use hexabase_core::changeset::RecordKey;
-use hexabase_core::id::OrganizationId;
 
 use super::placeholders::replace_placeholders;
+use super::scope::TransactionScope;
 use crate::sql::{Expect, Query, Step};
 
 /// Maximum number of steps per statement, which bounds the number of different statements to prepare.
@@ -18,7 +18,7 @@ const MAX_STEPS: usize = 24;
 #[derive(Debug, Default)]
 pub(super) struct StatementBatch {
     pub(super) steps: Vec<Step>,
-    pub(super) organization: Option<OrganizationId>,
+    pub(super) scope: TransactionScope,
     row_keys: BTreeSet<RecordKey>,
     updated_tables: BTreeSet<&'static str>,
     inserted_tables: BTreeSet<&'static str>,
@@ -44,7 +44,6 @@ impl StatementBatch {
     fn accepts(&self, step: &Step) -> bool {
         let target = &step.target;
         let runs_alone = |step: &Step| matches!(step.expect, Expect::Deleted | Expect::Anything);
-        let other_organization = |id| self.organization.is_some_and(|current| current != id);
         // An inserted row may conflict with a name that an update frees or takes, and the reverse.
         let may_collide = match step.expect {
             Expect::Inserted | Expect::ResponseStored => self.updated_tables.contains(target.table),
@@ -53,14 +52,14 @@ impl StatementBatch {
         self.steps.len() < MAX_STEPS
             && !runs_alone(step)
             && !self.steps.iter().any(runs_alone)
-            && !target.organization.is_some_and(other_organization)
+            && !self.scope.excludes(TransactionScope::of(target))
             && !target.row.as_ref().is_some_and(|row| self.row_keys.contains(row))
             && !may_collide
     }
 
     fn push(&mut self, step: Step) {
         let target = &step.target;
-        self.organization = self.organization.or(target.organization);
+        self.scope = self.scope.or(TransactionScope::of(target));
         self.row_keys.extend(target.row.clone());
         match step.expect {
             Expect::Inserted | Expect::ResponseStored => self.inserted_tables.insert(target.table),

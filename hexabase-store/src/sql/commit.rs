@@ -6,12 +6,13 @@ use hexabase_core::changeset::{
     Changeset, IdempotencyRecord, Precondition, Record, RecordKey, SpentRefresh, Write,
 };
 use hexabase_core::error::{Error, Result};
-use hexabase_core::id::OrganizationId;
+use hexabase_core::id::{OrganizationId, TokenId};
 use hexabase_core::model::{
     ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation, Member,
     Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
     SigningKey, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
 };
+use jiff::Timestamp;
 use sqlx::error::ErrorKind;
 
 use super::statement::{Query, Value};
@@ -165,7 +166,8 @@ pub(crate) fn steps(changeset: Changeset) -> Result<Vec<Step>> {
         steps.push(Step::new(insert(&entry)?, "audit event", Expect::Inserted, target));
     }
     for message in messages {
-        let target = Target { table: table_of(&message), row: None, organization: None };
+        let organization = Some(message.organization_id);
+        let target = Target { table: table_of(&message), row: None, organization };
         steps.push(Step::new(insert(&message)?, "message", Expect::Inserted, target));
     }
     if let Some(record) = idempotency {
@@ -178,6 +180,13 @@ pub(crate) fn steps(changeset: Changeset) -> Result<Vec<Step>> {
         ));
     }
     Ok(steps)
+}
+
+/// Returns the step that records the use of an API token.
+pub(super) fn touch_api_token(id: TokenId, used_at: Timestamp) -> Step {
+    let query = Query::new("UPDATE api_tokens SET used_at = $2 WHERE id = $1").text(id).time(used_at);
+    let target = Target::row(ApiToken::TABLE.name, RecordKey::ApiToken(id));
+    Step::new(query, "API token", Expect::Anything, target)
 }
 
 fn table_of<T: Stored>(_: &T) -> &'static str {

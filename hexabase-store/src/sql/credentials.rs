@@ -8,6 +8,7 @@ use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::CredentialStore;
 use jiff::Timestamp;
 
+use super::commit::touch_api_token;
 use super::statement::Query;
 use super::table::select;
 use super::{Cells, Engine, Reads as _, SqlStore, row_limit};
@@ -36,22 +37,21 @@ impl<E: Engine> CredentialStore for SqlStore<E> {
     }
 
     async fn find_api_token(&self, id: TokenId) -> Result<Option<ApiToken>> {
-        self.0.find_one(select::<ApiToken>("WHERE id = $1").text(id)).await
+        self.0.find_one(select::<ApiToken>("WHERE id = $1").for_token(id)).await
     }
 
     async fn list_api_tokens(&self, user: UserId, page: &PageRequest) -> Result<Page<ApiToken>> {
         let after = page.after_id::<TokenId>()?.unwrap_or(TokenId::least());
         let query = select::<ApiToken>("WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3");
         self.0
-            .page(query.text(user).text(after).int(row_limit(page)), page, |token: &ApiToken| {
+            .page(query.for_user(user).text(after).int(row_limit(page)), page, |token: &ApiToken| {
                 token.id.to_string()
             })
             .await
     }
 
     async fn touch_api_token(&self, id: TokenId, used_at: Timestamp) -> Result<()> {
-        let query = Query::new("UPDATE api_tokens SET used_at = $2 WHERE id = $1").text(id).time(used_at);
-        self.0.execute(query).await.map(drop)
+        self.0.commit(vec![touch_api_token(id, used_at)]).await
     }
 
     async fn list_security_events(&self, user: UserId, page: &PageRequest) -> Result<Page<SecurityEvent>> {

@@ -32,7 +32,7 @@ use hexabase_core::store::Commit;
 use jiff::Timestamp;
 
 pub(crate) use cells::{Cells, RawRow};
-pub(crate) use commit::{Expect, Step};
+pub(crate) use commit::{Expect, Step, Target};
 #[cfg(test)]
 pub(crate) use credentials::list_security_events;
 #[cfg(test)]
@@ -64,6 +64,8 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
     const TASK_AGES: &'static str;
     /// Table or view with the times of audit events, from which old events are deleted.
     const AUDIT_EVENT_AGES: &'static str;
+    /// Table or view with the outbox messages of all organizations, which relays claim and delete.
+    const OUTBOX_RELAY: &'static str;
     /// Clause with which a read that claims rows skips rows locked by other transactions; empty if there is one
     /// writer.
     const SKIP_LOCKED: &'static str;

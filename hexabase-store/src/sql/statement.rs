@@ -1,6 +1,6 @@
 use std::fmt;
 
-use hexabase_core::id::{OrganizationId, UserId};
+use hexabase_core::id::{OrganizationId, TokenId, UserId};
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
@@ -49,6 +49,8 @@ pub(crate) enum Scope {
     Organization,
     /// Rows of the organizations of the user whose id is the first value.
     User,
+    /// The API token whose id is the first value.
+    Token,
 }
 
 /// Statement with its values. Placeholders are `$1`, `$2`, … for every database.
@@ -78,6 +80,11 @@ impl Query {
     /// Binds `$1` to a user and restricts the statement to the organizations of that user.
     pub(crate) fn for_user(self, user: UserId) -> Self {
         self.scoped(Scope::User, user)
+    }
+
+    /// Binds `$1` to an API token and restricts the statement to it.
+    pub(crate) fn for_token(self, token: TokenId) -> Self {
+        self.scoped(Scope::Token, token)
     }
 
     fn scoped(self, scope: Scope, id: impl ToString) -> Self {

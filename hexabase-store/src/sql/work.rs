@@ -11,7 +11,7 @@ use hexabase_core::store::{Lease, PruneCutoffs, WorkStore};
 use jiff::Timestamp;
 
 use super::statement::Query;
-use super::table::{Stored as _, columns_of};
+use super::table::columns_of;
 use super::{Cells, Engine, SqlStore, prune, read_all};
 
 pub(super) fn sql_limit(limit: usize) -> i64 {
@@ -31,16 +31,17 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         claim_ttl: Duration,
     ) -> Result<Vec<OutboxMessage>> {
         // A claimed message blocks later messages of the same workspace, which keeps them in order.
+        let outbox = E::OUTBOX_RELAY;
         let claimable = format!(
-            "SELECT id FROM outbox WHERE claimed_until <= $2 AND NOT EXISTS \
-             (SELECT 1 FROM outbox earlier WHERE earlier.workspace_id = outbox.workspace_id \
-              AND earlier.id < outbox.id AND earlier.claimed_until > $2) ORDER BY id LIMIT $3{}",
+            "SELECT id FROM {outbox} WHERE claimed_until <= $2 AND NOT EXISTS \
+             (SELECT 1 FROM {outbox} earlier WHERE earlier.workspace_id = {outbox}.workspace_id \
+              AND earlier.id < {outbox}.id AND earlier.claimed_until > $2) ORDER BY id LIMIT $3{}",
             E::SKIP_LOCKED,
         );
         let query = Query::assembled(format!(
-            "UPDATE outbox SET claimed_until = $1 WHERE id {} RETURNING {}",
+            "UPDATE {outbox} SET claimed_until = $1 WHERE id {} RETURNING {}",
             E::in_subquery(&claimable),
-            columns_of::<OutboxMessage>("outbox"),
+            columns_of::<OutboxMessage>(outbox),
         ));
         let rows = self
             .0
@@ -56,13 +57,14 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         if ids.is_empty() {
             return Ok(());
         }
-        let table = OutboxMessage::TABLE.name;
-        let query = Query::assembled(format!("DELETE FROM {table} WHERE id {}", E::in_list("$1")));
+        let query =
+            Query::assembled(format!("DELETE FROM {} WHERE id {}", E::OUTBOX_RELAY, E::in_list("$1")));
         self.0.execute(query.list(ids)).await.map(drop)
     }
 
     async fn count_outbox(&self) -> Result<u64> {
-        let rows = self.0.fetch(Query::new("SELECT COUNT(*) FROM outbox")).await?;
+        let rows =
+            self.0.fetch(Query::assembled(format!("SELECT COUNT(*) FROM {}", E::OUTBOX_RELAY))).await?;
         rows.first().map_or(Ok(0), |row| Cells::new(row).number())
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod failover;
+mod row_level_security;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,7 @@ async fn hostile_sql_sees_one_organization_only() {
     let mut intruder = intruder(&server, &database).await;
     let (acme, globex) = (fixture::organization("acme").id, fixture::organization("globex").id);
     let tables = "organizations members invitations service_accounts workspaces workspace_groups group_members \
-                  projects project_roles role_assignments tasks live_events audit_events";
+                  projects project_roles role_assignments tasks live_events audit_events outbox api_tokens";
 
     // Without a scope no rows are visible.
     for table in tables.split_whitespace() {
@@ -121,6 +122,10 @@ async fn hostile_sql_sees_one_organization_only() {
         "SET SESSION AUTHORIZATION postgres".to_owned(),
         "ALTER ROLE hexabase_app BYPASSRLS".to_owned(),
         "COPY workspaces TO PROGRAM 'cat'".to_owned(),
+        format!("INSERT INTO outbox VALUES ('msg_me', 'reconcile', '{globex}', NULL, '', now())"),
+        "UPDATE outbox_relay SET payload = ''".to_owned(),
+        "INSERT INTO api_tokens VALUES ('tok_me', 'usr_me', NULL, 'mine', '[]', '', now(), NULL, NULL)"
+            .to_owned(),
         "SELECT name FROM workspace_schedule".to_owned(),
         "DELETE FROM workspace_schedule".to_owned(),
         "UPDATE workspace_schedule SET host_cluster = 'elsewhere'".to_owned(),
@@ -169,19 +174,44 @@ async fn a_user_scope_reads_invitations_to_its_own_address_and_changes_none() {
     }
 }
 
+/// Tables whose rows belong to no organization: to a user, to the installation, or to the migrations.
+const TABLES_WITHOUT_ORGANIZATION: [&str; 13] = [
+    "_sqlx_migrations",
+    "hosts",
+    "idempotency",
+    "identities",
+    "leases",
+    "metered_hours",
+    "schema_compatibility",
+    "security_events",
+    "sessions",
+    "signing_keys",
+    "spent_refresh_tokens",
+    "users",
+    "webhook_events",
+];
+
 #[tokio::test]
 async fn every_table_with_an_organization_has_a_policy() {
     let (server, database) = migrated_database().await;
     let mut superuser = PgConnection::connect(&server.url_of(&database)).await.unwrap();
-    let open: Vec<String> = sqlx::query_scalar(
-        "SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
-         WHERE c.relkind = 'r' AND a.attname = 'organization_id' AND NOT c.relrowsecurity ORDER BY 1",
-    )
-    .fetch_all(&mut superuser)
-    .await
-    .unwrap();
-    // API tokens belong to users, and the outbox belongs to the platform.
-    assert_eq!(open, ["api_tokens", "outbox"]);
+    let tables = "SELECT c.relname::text, c.relrowsecurity, EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid), \
+                  EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'organization_id') \
+                  FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY 1";
+    let tables: Vec<(String, bool, bool, bool)> =
+        sqlx::query_as(tables).fetch_all(&mut superuser).await.unwrap();
+    let mut open = Vec::new();
+    for (table, is_enabled, has_policy, has_organization) in tables {
+        assert_eq!(is_enabled, has_policy, "{table}");
+        if !is_enabled {
+            assert!(!has_organization, "{table} has no policy");
+            open.push(table);
+        }
+    }
+    assert_eq!(
+        open, TABLES_WITHOUT_ORGANIZATION,
+        "a new table needs a policy, or is listed here and in ADR 6"
+    );
     let loose: Vec<String> = sqlx::query_scalar(
         "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid \
          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
@@ -190,8 +220,11 @@ async fn every_table_with_an_organization_has_a_policy() {
     .fetch_all(&mut superuser)
     .await
     .unwrap();
-    // Indexes for reads of the platform, and those of the table of organizations, whose id is the organization.
+    // Indexes for reads of the platform and of users, and those of the table of organizations, whose id is the
+    // organization.
     let platform = [
+        "api_tokens_of_user",
+        "api_tokens_pkey",
         "audit_events_by_age",
         "billing_accounts_by_customer",
         "billing_accounts_due",
@@ -201,6 +234,8 @@ async fn every_table_with_an_organization_has_a_policy() {
         "organizations_by_creator",
         "organizations_name_key",
         "organizations_pkey",
+        "outbox_by_workspace",
+        "outbox_pkey",
         "tasks_by_age",
         "usage_hours_by_hour",
         "usage_reports_by_hour",

@@ -1,5 +1,5 @@
-//! Real servers for tests: PostgreSQL, Redis, NATS, Prometheus and an OpenID Connect provider, on free loopback ports
-//! with temporary data.
+//! Real servers for tests: PostgreSQL, PgBouncer, Redis, NATS, Prometheus and an OpenID Connect provider, on free
+//! loopback ports with temporary data.
 //!
 //! [`Postgres::shared`], [`Redis::shared`] and [`Nats::shared`] use the server whose address is in the environment, or
 //! start a server that is stopped when it is dropped. `scripts/test` starts one server of each kind for all tests. On
@@ -11,7 +11,8 @@
 //! | [`Redis`] | `HEXABASE_TEST_REDIS_URL` | `redis-server` |
 //! | [`Nats`] | `HEXABASE_TEST_NATS_URL` | `nats-server` |
 //!
-//! Each [`Prometheus`] is a separate server with the measurements of one test (package `prometheus`).
+//! Each [`PgBouncer`] is a separate pooler (package `pgbouncer`), and each [`Prometheus`] a separate server with the
+//! measurements of one test (package `prometheus`).
 //!
 //! The programs in `tests/peers` run on Node.js and Python, with the packages that `npm ci` and `pip install` put
 //! there.
@@ -24,6 +25,7 @@ mod forwarder;
 mod memory;
 mod nats;
 mod peers;
+mod pgbouncer;
 mod postgres;
 mod process;
 mod prometheus;
@@ -34,6 +36,7 @@ pub use forwarder::Forwarder;
 pub use memory::{peak_memory_kib, resident_memory_kib};
 pub use nats::Nats;
 pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
+pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use redis::Redis;
