@@ -17,7 +17,7 @@ type PolicyRule = (&'static str, &'static str, &'static [&'static str]);
 /// through which the host's controllers would reach addresses that a tenant chooses. It patches an annotation of its
 /// StatefulSets to restart them after a rotation of certificates; an admission policy allows no other change, because
 /// no policy restricts the pods that controllers of the host create from them.
-const SYNCER_RULES: [PolicyRule; 18] = [
+const SYNCER_RULES: [PolicyRule; 19] = [
     ("", "configmaps", &WRITE_VERBS),
     ("", "persistentvolumeclaims", &WRITE_VERBS),
     ("", "pods", &WRITE_VERBS),
@@ -35,6 +35,8 @@ const SYNCER_RULES: [PolicyRule; 18] = [
     ("apps", "deployments", &READ_VERBS),
     ("apps", "replicasets", &READ_VERBS),
     ("apps", "statefulsets", &["get", "list", "patch", "watch"]),
+    // vCluster reads them also if they are not synced, and waits for the permission.
+    ("discovery.k8s.io", "endpointslices", &READ_VERBS),
     ("events.k8s.io", "events", &["create", "get", "list", "watch"]),
 ];
 
