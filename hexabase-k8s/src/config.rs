@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::overrides::Overrides;
+use crate::peers::{ApiServerAddresses, IssuerPeer};
 
 /// Configuration of a host cluster.
 #[derive(Debug, Clone)]
@@ -35,6 +36,12 @@ pub struct HostConfig {
     /// tenants whose plan allows load balancers: without them, pods of other tenants are indistinguishable from
     /// external clients.
     pub pod_ranges: Vec<String>,
+    /// Addresses of the host's API server, which control planes reach. Empty to detect them; they are unknown if that
+    /// is not possible, and control planes then reach all addresses at its usual ports, except those of pods.
+    pub api_server: Vec<ApiServerAddresses>,
+    /// Peers at which control planes reach the issuer if its address is not public. An issuer whose URL contains an
+    /// address needs none.
+    pub issuer_peers: Vec<IssuerPeer>,
     /// Ingress class and domain with which tenants may publish their workloads, in addition to Services of type
     /// LoadBalancer. `None` allows no Ingress.
     pub ingress: Option<TenantIngress>,
@@ -319,6 +326,11 @@ impl HostConfig {
                 self.pod_ranges = cidrs(value)
                     .ok_or("must be CIDRs separated by commas, as in 10.244.0.0/16,fd00:10:244::/56")?;
             }
+            "api_server_cidr" => self.api_server = vec![value.parse()?],
+            "issuer_network" => {
+                self.issuer_peers =
+                    value.split(',').map(|peer| peer.trim().parse()).collect::<Result<_, _>>()?;
+            }
             "tenant_ingress" => self.ingress = Some(value.parse()?),
             "tenant_metadata" => {
                 let keys: Vec<&str> = value.split(',').map(str::trim).collect();
@@ -341,7 +353,7 @@ impl HostConfig {
     }
 
     /// Names of the settings that [`Self::set`] accepts.
-    pub const NAMES: [&str; 15] = [
+    pub const NAMES: [&str; 17] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
@@ -354,6 +366,8 @@ impl HostConfig {
         "image_registry",
         "service_cidr",
         "pod_cidr",
+        "api_server_cidr",
+        "issuer_network",
         "storage_class",
         "host_service_account",
         "host_setup",
@@ -364,7 +378,7 @@ impl HostConfig {
 const IN_CLUSTER_URL: &str = "https://{name}.{namespace}.svc:443";
 
 /// `true` if the text is a DNS label (RFC 1123), as most Kubernetes names are.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let edges = name.starts_with('-') || name.ends_with('-');
     (1..=63).contains(&name.len()) && name.bytes().all(inner) && !edges
@@ -406,7 +420,7 @@ fn is_registry(text: &str) -> bool {
 }
 
 /// Parses CIDRs that are separated by commas. A prefix length of 0 covers all addresses and is rejected.
-fn cidrs(text: &str) -> Option<Vec<String>> {
+pub(crate) fn cidrs(text: &str) -> Option<Vec<String>> {
     let cidr = |text: &str| {
         let range = text.trim().parse::<IpNet>().ok().filter(|range| range.prefix_len() > 0)?;
         Some(range.trunc().to_string())
@@ -452,6 +466,8 @@ impl Default for HostConfig {
             overrides: Overrides::default(),
             service_cidr: None,
             pod_ranges: Vec::new(),
+            api_server: Vec::new(),
+            issuer_peers: Vec::new(),
             ingress: None,
             tenant_metadata: Vec::new(),
             storage_class: None,

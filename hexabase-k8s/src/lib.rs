@@ -49,6 +49,7 @@ mod managers;
 mod nodes;
 mod object;
 mod overrides;
+mod peers;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod provisioner;
@@ -61,6 +62,7 @@ pub use config::{Exposure, HostConfig, HostIdentity, TenantIngress};
 pub use hosts::VClusterHosts;
 pub use object::{Kind, Object};
 pub use overrides::Overrides;
+pub use peers::{ApiServerAddresses, IssuerPeer};
 #[cfg(feature = "prometheus")]
 pub use prometheus::{PrometheusConfig, PrometheusMetrics};
 pub use provisioner::VClusterProvisioner;

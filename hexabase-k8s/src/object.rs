@@ -39,6 +39,7 @@ kinds! {
     SERVICE = "", "Service", "services", true;
     NODE = "", "Node", "nodes", false;
     POD = "", "Pod", "pods", true;
+    ENDPOINT_SLICE = "discovery.k8s.io", "EndpointSlice", "endpointslices", true;
     EVENT = "", "Event", "events", true;
     RESOURCE_QUOTA = "", "ResourceQuota", "resourcequotas", true;
     LIMIT_RANGE = "", "LimitRange", "limitranges", true;

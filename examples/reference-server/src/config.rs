@@ -379,6 +379,8 @@ fn resolve(
         ("image_registry", options.image_registry),
         ("service_cidr", options.service_cidr),
         ("pod_cidr", options.pod_cidr),
+        ("api_server_cidr", options.api_server_cidr),
+        ("issuer_network", options.issuer_network),
         ("storage_class", options.storage_class),
         ("host_service_account", options.host_service_account),
         ("host_setup", options.host_setup),

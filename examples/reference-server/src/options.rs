@@ -388,6 +388,17 @@ options! {
     #[arg(long, env = "HEXABASE_POD_CIDR", value_name = "CIDR,…")]
     pod_cidr: String,
 
+    /// CIDRs of the API server of the host cluster, separated by commas, at which control planes reach it on port 443 or
+    /// 6443 [default: the endpoints of the Service kubernetes, read again every minute].
+    #[arg(long, env = "HEXABASE_API_SERVER_CIDR", value_name = "CIDR,…")]
+    api_server_cidr: String,
+
+    /// Peers at which control planes reach the public URL of this server if it has no public address: CIDRs, or
+    /// namespace/NAME for pods of the host cluster, separated by commas, as in 10.0.0.5/32,namespace/ingress-nginx
+    /// [default: public addresses, and the address in the URL].
+    #[arg(long, env = "HEXABASE_ISSUER_NETWORK", value_name = "PEER,…")]
+    issuer_network: String,
+
     /// Storage class of the volumes of control planes [default: that of the host cluster].
     #[arg(long, env = "HEXABASE_STORAGE_CLASS", value_name = "NAME")]
     storage_class: String,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::VClusterProvisioner;
 use super::fast_path::digest;
 use super::metadata_cache::{Digest, Revision};
+use crate::config::HostConfig;
 
 /// Time for which an applied state is trusted while the tenant does not respond, unless one of its objects is deleted.
 const APPLIED_TTL: Duration = Duration::from_secs(60);
@@ -25,9 +26,9 @@ pub(super) struct AppliedState {
 
 impl VClusterProvisioner {
     /// Records that the desired state was applied to the host.
-    pub(super) fn record_applied(&self, desired: &TenantCluster) -> Result<()> {
+    pub(super) fn record_applied(&self, desired: &TenantCluster, config: &HostConfig) -> Result<()> {
         let applied = AppliedState {
-            desired: digest(desired)?,
+            desired: digest(desired, config)?,
             revision: self.metadata_cache.current_revision(),
             at: Instant::now(),
         };
@@ -36,7 +37,11 @@ impl VClusterProvisioner {
     }
 
     /// `true` if the desired state was applied recently, and nothing can be applied inside the tenant yet.
-    pub(super) async fn is_waiting_for_start(&self, desired: &TenantCluster) -> Result<bool> {
+    pub(super) async fn is_waiting_for_start(
+        &self,
+        desired: &TenantCluster,
+        config: &HostConfig,
+    ) -> Result<bool> {
         let name = &desired.target.name;
         // Without the host watch, deleted objects would remain unnoticed.
         let is_intact = |applied: &AppliedState| self.metadata_cache.is_intact_since(name, applied.revision);
@@ -44,7 +49,7 @@ impl VClusterProvisioner {
         let Some(applied) = known.filter(|applied| applied.at.elapsed() < APPLIED_TTL) else {
             return Ok(false);
         };
-        if applied.desired != digest(desired)? {
+        if applied.desired != digest(desired, config)? {
             return Ok(false);
         }
         Ok(self.metadata_cache.is_starting(name) || self.admin_secret(&desired.target).await?.is_none())

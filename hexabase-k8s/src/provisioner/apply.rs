@@ -72,7 +72,8 @@ impl TenantObjects {
 impl VClusterProvisioner {
     pub(super) async fn plan_cluster(&self, desired: &TenantCluster) -> Result<Vec<DriftEntry>> {
         let start = self.start_comparison(&desired.target).await?;
-        let mut objects = host_objects(desired, &self.config)?;
+        let config = self.detected_config().await?;
+        let mut objects = host_objects(desired, &config)?;
         let host_state = match self.namespace(&desired.target).await? {
             Namespace::Owned => self.read_host_state(&desired.target, &objects).await?,
             Namespace::Foreign => return Err(foreign_namespace_error(&desired.target)),
@@ -88,24 +89,25 @@ impl VClusterProvisioner {
         {
             entries.extend(compare("tenant", &tenant_objects.desired, &tenant_objects.actual).entries);
             if entries.is_empty() && tenant_objects.is_complete() {
-                self.finish_comparison(start, desired)?;
+                self.finish_comparison(start, desired, &config)?;
             }
         }
         Ok(entries)
     }
 
     pub(super) async fn apply_cluster(&self, desired: &TenantCluster) -> Result<Applied> {
-        if self.is_waiting_for_start(desired).await? {
+        let config = self.detected_config().await?;
+        if self.is_waiting_for_start(desired, &config).await? {
             return Ok(Applied::default());
         }
-        let mut objects = host_objects(desired, &self.config)?;
+        let mut objects = host_objects(desired, &config)?;
         self.require_ingress_policy().await?;
         let (host_state, replaced) = match self.apply_host_objects(&desired.target, &mut objects).await {
             Err(error) => return Err(self.repair_self_role_binding(&objects, error).await),
             Ok(found) => found,
         };
         self.grow_volumes(&objects, desired.control_plane.storage, &host_state).await?;
-        self.record_applied(desired)?;
+        self.record_applied(desired, &config)?;
         if replaced {
             // The API server that responds now belongs to the replaced pods.
             return Ok(Applied::default());

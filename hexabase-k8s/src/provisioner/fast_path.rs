@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::metadata_cache::{Digest, Revision, Versions};
 use super::{VClusterProvisioner, text};
+use crate::config::HostConfig;
 use crate::labels;
 use crate::object::{Kind, ObjectKey};
 
@@ -31,9 +32,15 @@ impl VClusterProvisioner {
         &self,
         start: Option<ComparisonStart>,
         desired: &TenantCluster,
+        config: &HostConfig,
     ) -> Result<()> {
         if let Some(ComparisonStart { revision, secrets }) = start {
-            self.metadata_cache.record_clean(&desired.target.name, revision, digest(desired)?, secrets);
+            self.metadata_cache.record_clean(
+                &desired.target.name,
+                revision,
+                digest(desired, config)?,
+                secrets,
+            );
         }
         Ok(())
     }
@@ -41,8 +48,9 @@ impl VClusterProvisioner {
     /// Returns the last observation if the last full comparison found no difference and nothing has changed since.
     pub(super) async fn unchanged_cluster(&self, desired: &TenantCluster) -> Result<Option<Observation>> {
         let target = &desired.target;
-        let Some((observation, secrets)) = self.metadata_cache.unchanged(&target.name, &digest(desired)?)
-        else {
+        let config = self.detected_config().await?;
+        let digest = digest(desired, &config)?;
+        let Some((observation, secrets)) = self.metadata_cache.unchanged(&target.name, &digest) else {
             return Ok(None);
         };
         Ok((self.secret_versions(target).await? == secrets).then_some(observation))
@@ -60,9 +68,11 @@ impl VClusterProvisioner {
     }
 }
 
-/// Digest of a desired state.
-pub(super) fn digest(desired: &TenantCluster) -> Result<Digest> {
+/// Digest of a desired state, and of the detected part of the host's configuration.
+pub(super) fn digest(desired: &TenantCluster, config: &HostConfig) -> Result<Digest> {
     let text = serde_json::to_vec(desired)
         .map_err(|error| Error::unexpected("the desired state cannot be serialized").caused_by(error))?;
-    Ok(Sha256::digest(text).into())
+    let mut hash = Sha256::new_with_prefix(text);
+    hash.update(format!("{:?}", config.api_server));
+    Ok(hash.finalize().into())
 }

@@ -119,13 +119,19 @@ impl VClusterProvisioner {
         Ok(())
     }
 
-    /// Logs a warning if the host setup is missing, older or changed.
-    pub(super) async fn warn_about_host_setup(&self) {
+    /// Logs a warning if the host setup is missing, older or changed, and for unknown ranges of the host.
+    pub(super) async fn warn_about_host(&self) {
+        match self.is_sandbox().await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => tracing::debug!(%error, "reading the version of the host failed"),
+        }
         match self.setup_problem().await {
             Ok(None) => {}
             Ok(Some(problem)) => tracing::warn!("{problem}; run `{APPLY_COMMAND}` there"),
             Err(error) => tracing::debug!(%error, "checking the host setup failed"),
         }
+        self.warn_about_host_network().await;
     }
 
     async fn setup_problem(&self) -> Result<Option<&'static str>> {

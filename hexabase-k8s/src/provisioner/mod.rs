@@ -3,6 +3,7 @@
 mod applied_cache;
 mod apply;
 mod fast_path;
+mod host_network;
 mod host_setup_check;
 mod metadata_cache;
 mod missing_kubeconfig;
@@ -38,6 +39,7 @@ use crate::labels;
 use crate::object::Kind;
 use crate::render::host::{kinds, watched_kinds};
 use applied_cache::AppliedState;
+use host_network::DetectedConfig;
 use host_setup_check::LastCheck;
 use metadata_cache::MetadataCache;
 use missing_kubeconfig::MissingKubeconfig;
@@ -69,6 +71,7 @@ pub struct VClusterProvisioner {
     missing_kubeconfig: quick_cache::sync::Cache<String, MissingKubeconfig>,
     metadata_cache: MetadataCache,
     last_setup_check: LastCheck,
+    detected_config: DetectedConfig,
 }
 
 impl VClusterProvisioner {
@@ -86,6 +89,7 @@ impl VClusterProvisioner {
             applied_cache: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
             missing_kubeconfig: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
             last_setup_check: LastCheck::default(),
+            detected_config: DetectedConfig::default(),
         }
     }
 
@@ -228,7 +232,6 @@ impl ClusterProvisioner for VClusterProvisioner {
             .metadata_cache
             .kinds()
             .map(|kind| self.metadata_cache.watch_kind(kind, &self.client, on_change));
-        join3(self.warn_about_host_setup(), join_all(watches), self.metadata_cache.report_overdue(on_change))
-            .await;
+        join3(self.warn_about_host(), join_all(watches), self.metadata_cache.report_overdue(on_change)).await;
     }
 }

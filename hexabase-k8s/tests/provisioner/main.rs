@@ -3,6 +3,7 @@
 
 mod faults;
 mod host_capacity;
+mod host_network;
 mod host_setup;
 mod host_watch;
 mod load_balancer;

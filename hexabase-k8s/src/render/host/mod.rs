@@ -22,6 +22,7 @@ use crate::object::{Kind, Object, fields};
 use crate::render::vcluster_config::VclusterConfig;
 
 pub(crate) use identity::{SELF_ROLE_BINDING, possible_syncer_rules};
+pub(crate) use ranges::is_public;
 
 /// Kinds of the objects of a tenant cluster on every host, without the namespace.
 const KINDS: [Kind; 10] = [

@@ -8,15 +8,20 @@
 //! (`vcluster.loft.sh/managed-by`), never by labels that a tenant can choose; and selectors of the control plane
 //! exclude all synced pods.
 
+use std::net::IpAddr;
+
 use hexabase_core::desired::TenantProject;
 use hexabase_core::id::TypedId as _;
 use hexabase_core::quota::Resource;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::ranges::{addresses_of_no_pod, public_addresses};
+use super::ranges::{addresses_of_no_known_pod, addresses_of_no_pod, public_addresses};
 use super::{CONTROL_PLANE, ETCD, Tenant, etcd};
+use crate::config::{Exposure, HostConfig};
 use crate::labels;
 use crate::object::{Kind, Object, fields};
+use crate::peers::{ApiServerAddresses, IssuerPeer};
 
 fn ports(ports: &[(u16, &str)]) -> Value {
     ports.iter().map(|(port, protocol)| json!({ "port": port, "protocol": protocol })).collect()
@@ -25,6 +30,8 @@ fn ports(ports: &[(u16, &str)]) -> Value {
 const DNS: [(u16, &str); 2] = [(53, "UDP"), (53, "TCP")];
 const TENANT_DNS: [(u16, &str); 2] = [(1053, "UDP"), (1053, "TCP")];
 const API: [(u16, &str); 1] = [(8443, "TCP")];
+/// Ports of issuers and webhooks.
+const WEB: [(u16, &str); 3] = [(443, "TCP"), (6443, "TCP"), (8443, "TCP")];
 const ETCD_CLIENTS: [(u16, &str); 1] = [(etcd::CLIENT_PORT, "TCP")];
 const ETCD_PEERS: [(u16, &str); 1] = [(etcd::PEER_PORT, "TCP")];
 
@@ -134,21 +141,78 @@ fn project_policy(tenant: &Tenant<'_>, own: &Value, project: &TenantProject) -> 
     Object::of(Kind::NETWORK_POLICY, metadata, [("spec", spec)])
 }
 
-/// Policy for the control plane: it accepts requests on its API port, and reaches the host's API server, the host's
-/// DNS, the tenant's pods, and the issuer of the tokens that it verifies.
+/// Policy for the control plane: it reaches the host's API server, the host's DNS, its own replicas, the tenant's pods,
+/// and the issuer of the tokens that it verifies. Of other private addresses it reaches none, and so no control plane
+/// of another tenant.
 fn control_plane(tenant: &Tenant<'_>) -> Object {
-    let ingress = json!([{ "ports": ports(&API) }]);
+    let own = tenant.own_pods(CONTROL_PLANE);
     let mut egress = vec![
         json!({ "to": [host_dns()], "ports": ports(&DNS) }),
-        json!({ "ports": ports(&[(443, "TCP"), (6443, "TCP"), (8443, "TCP")]) }),
+        json!({ "to": [{ "podSelector": own }], "ports": ports(&API) }),
         json!({ "to": [{ "podSelector": synced_pods(tenant) }] }),
     ];
+    egress.extend(host_api_server(tenant.config));
+    egress.push(issuer(tenant));
     if tenant.has_etcd() {
         let etcd = tenant.own_pods(ETCD);
         egress.push(json!({ "to": [{ "podSelector": etcd }], "ports": ports(&ETCD_CLIENTS) }));
     }
-    let egress = Value::Array(egress);
-    policy(tenant, &format!("vc-cp-{}", tenant.name()), &tenant.own_pods(CONTROL_PLANE), &ingress, &egress)
+    let (ingress, egress) = (json!([clients(tenant, &own)]), Value::Array(egress));
+    policy(tenant, &format!("vc-cp-{}", tenant.name()), &own, &ingress, &egress)
+}
+
+/// Rule for the clients of the tenant's API server: its own pods, pods of the host that belong to no tenant, such as
+/// those of Hexabase and of Ingress controllers, and addresses outside the host's pods. With a load balancer, everyone
+/// is a client.
+fn clients(tenant: &Tenant<'_>, own: &Value) -> Value {
+    let of_no_tenant =
+        json!({ "matchExpressions": [{ "key": labels::WORKSPACE, "operator": "DoesNotExist" }] });
+    if tenant.config.exposure == Exposure::LoadBalancer {
+        return json!({ "ports": ports(&API) });
+    }
+    let mut from = vec![
+        json!({ "podSelector": own }),
+        json!({ "podSelector": synced_pods(tenant) }),
+        json!({ "namespaceSelector": of_no_tenant }),
+    ];
+    from.extend(match tenant.config.pod_ranges.is_empty() {
+        true => addresses_of_no_known_pod(tenant.config),
+        false => addresses_of_no_pod(tenant.config),
+    });
+    json!({ "from": from, "ports": ports(&API) })
+}
+
+/// Rules for the host's API server. While its addresses are unknown, all addresses are allowed at its usual ports,
+/// except those of pods, and not at the port of tenant API servers.
+fn host_api_server(config: &HostConfig) -> Vec<Value> {
+    if config.api_server.is_empty() {
+        return vec![
+            json!({ "to": addresses_of_no_known_pod(config), "ports": ports(&[(443, "TCP"), (6443, "TCP")]) }),
+        ];
+    }
+    let rule = |addresses: &ApiServerAddresses| {
+        let blocks = addresses.ranges.iter().map(|range| json!({ "ipBlock": { "cidr": range } }));
+        let open: Vec<(u16, &str)> = addresses.ports.iter().map(|port| (*port, "TCP")).collect();
+        json!({ "to": blocks.collect::<Vec<_>>(), "ports": ports(&open) })
+    };
+    config.api_server.iter().map(rule).collect()
+}
+
+/// Rule for the issuer, and for webhooks outside the tenant: public addresses, and the peers at which an issuer
+/// without a public address is reached.
+fn issuer(tenant: &Tenant<'_>) -> Value {
+    let oidc = tenant.cluster.oidc.as_ref();
+    let url = oidc.and_then(|oidc| oidc.issuer_url.parse::<http::Uri>().ok());
+    let port =
+        url.as_ref().and_then(http::Uri::port_u16).filter(|port| !WEB.iter().any(|(web, _)| web == port));
+    let open: Vec<(u16, &str)> = WEB.into_iter().chain(port.map(|port| (port, "TCP"))).collect();
+    let host = url.as_ref().and_then(http::Uri::host).map(|host| host.trim_matches(['[', ']']));
+    let literal =
+        host.and_then(|host| host.parse::<IpAddr>().ok()).map(|address| IpNet::from(address).to_string());
+    let literal = literal.map(|range| json!({ "ipBlock": { "cidr": range } }));
+    let peers = tenant.config.issuer_peers.iter().map(IssuerPeer::rendered).chain(literal);
+    let to: Vec<Value> = public_addresses(tenant.config).into_iter().chain(peers).collect();
+    json!({ "to": to, "ports": ports(&open) })
 }
 
 /// Policy for published workloads: they are reached by the host's Ingress controller and, if the tenant may have load

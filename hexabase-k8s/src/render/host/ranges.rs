@@ -35,6 +35,9 @@ const NOT_PUBLIC: [&str; 19] = [
     "ff00::/8",
 ];
 
+/// Link-local ranges.
+const LINK_LOCAL: [&str; 2] = ["169.254.0.0/16", "fe80::/10"];
+
 /// `true` if both are of the same address family.
 fn same_family(one: &str, other: &str) -> bool {
     one.contains(':') == other.contains(':')
@@ -46,6 +49,12 @@ fn is_within<'a>(inner: &str, ranges: impl IntoIterator<Item = &'a str>) -> bool
     ranges.into_iter().filter_map(|range| range.parse::<IpNet>().ok()).any(|range| range.contains(&inner))
 }
 
+/// `true` if tenants may reach a range because it counts as public on this host.
+pub(crate) fn is_public(range: &str, config: &HostConfig) -> bool {
+    let own = config.pod_ranges.iter().map(String::as_str).chain(config.service_ranges());
+    !is_within(range, NOT_PUBLIC.into_iter().chain(own))
+}
+
 /// Peers for all public addresses of both families: without those of the host's pods and Services.
 pub(super) fn public_addresses(config: &HostConfig) -> Vec<Value> {
     let own = config.pod_ranges.iter().map(String::as_str).chain(config.service_ranges());
@@ -54,6 +63,20 @@ pub(super) fn public_addresses(config: &HostConfig) -> Vec<Value> {
         let except: Vec<&str> = NOT_PUBLIC
             .into_iter()
             .chain(own.iter().copied())
+            .filter(|range| same_family(range, all))
+            .collect();
+        json!({ "ipBlock": { "cidr": all, "except": except } })
+    };
+    ALL.into_iter().map(block).collect()
+}
+
+/// Peers for all addresses except link-local ones, with the metadata services of clouds, and those of the host's pods as
+/// far as they are known.
+pub(super) fn addresses_of_no_known_pod(config: &HostConfig) -> Vec<Value> {
+    let block = |all: &str| {
+        let except: Vec<&str> = LINK_LOCAL
+            .into_iter()
+            .chain(config.pod_ranges.iter().map(String::as_str))
             .filter(|range| same_family(range, all))
             .collect();
         json!({ "ipBlock": { "cidr": all, "except": except } })

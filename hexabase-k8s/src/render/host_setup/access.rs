@@ -6,7 +6,8 @@
 //!
 //! A separate role allows it to watch all kinds except Secrets. Only efficiency depends on that role: an administrator
 //! who does not want Hexabase to see other objects can omit the role and its binding. Another role allows it to assign
-//! dedicated nodes to tenants; it is not needed on hosts without such nodes.
+//! dedicated nodes to tenants; it is not needed on hosts without such nodes. In the default namespace, it reads the
+//! addresses of the API server, which it allows to control planes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,8 @@ const CLUSTER_ROLE: &str = "hexabase";
 const NODES_ROLE: &str = "hexabase-nodes";
 /// ClusterRole of the host watch.
 const WATCH_ROLE: &str = "hexabase-watch";
+/// Role in the default namespace for the addresses of the host's API server.
+const API_SERVER_ROLE: &str = "hexabase-api-server";
 /// Admission policy that restricts Hexabase to the namespaces of tenants.
 const SCOPE_POLICY: &str = "hexabase-scope";
 /// Label of a namespace with its enforced Pod Security level.
@@ -41,6 +44,13 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
         let whole = [("roleRef", reference), ("subjects", json!([identity.subject()]))];
         Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(role), whole)
     };
+    let in_default = |kind: Kind, field: &'static str, content: Value| {
+        let mut metadata = metadata(API_SERVER_ROLE);
+        metadata["namespace"] = json!("default");
+        Object::of(kind, metadata, [(field, content)])
+    };
+    let mut api_server_binding = in_default(Kind::ROLE_BINDING, "subjects", json!([identity.subject()]));
+    api_server_binding.body["roleRef"] = json!({ "apiGroup": RBAC, "kind": "Role", "name": API_SERVER_ROLE });
     let bound = json!({ "policyName": SCOPE_POLICY, "validationActions": ["Deny"] });
     vec![
         Object::of(Kind::NAMESPACE, metadata(&identity.namespace), []),
@@ -52,6 +62,8 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
         bind(CLUSTER_ROLE),
         bind(WATCH_ROLE),
         bind(NODES_ROLE),
+        in_default(Kind::ROLE, "rules", api_server_rules()),
+        api_server_binding,
         Object::of(Kind::ADMISSION_POLICY, metadata(SCOPE_POLICY), [("spec", scope_policy(identity))]),
         Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE_POLICY), [("spec", bound)]),
     ]
@@ -68,6 +80,11 @@ fn cluster_rules() -> Value {
 fn watch_rules() -> Value {
     let rule = |kind: Kind| json!({ "apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["list", "watch"] });
     watched_kinds(possible_kinds()).map(rule).collect()
+}
+
+fn api_server_rules() -> Value {
+    let rule = |kind: Kind| json!({ "apiGroups": [kind.group], "resources": [kind.plural], "resourceNames": ["kubernetes"], "verbs": ["get"] });
+    json!([rule(Kind::SERVICE), rule(Kind::ENDPOINT_SLICE)])
 }
 
 fn node_rules() -> Value {

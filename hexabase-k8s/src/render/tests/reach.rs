@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::{HostConfig, Kind, Object, host_config, host_objects, large};
+use super::{HostConfig, Kind, Object, TenantCluster, host_config, host_objects, large};
 
 type Labels = BTreeMap<String, String>;
 
@@ -16,6 +16,8 @@ enum End {
     Pod(Labels),
     /// Pod in this namespace, which belongs to no tenant.
     ForeignPod(&'static str),
+    /// Pod of another tenant with this address.
+    StrangersPod(IpAddr),
     Address(IpAddr),
 }
 
@@ -79,8 +81,15 @@ fn peer_matches(peer: &Value, end: &End) -> bool {
                 && peer.get("podSelector").is_some_and(|selector| selects(selector, labels))
         }
         End::ForeignPod(namespace) => {
-            let name = peer.pointer("/namespaceSelector/matchLabels/kubernetes.io~1metadata.name");
-            peer.get("podSelector").is_none() && name.is_some_and(|name| name == namespace)
+            let namespace = labels([("kubernetes.io/metadata.name", namespace)]);
+            let selector = peer.get("namespaceSelector");
+            peer.get("podSelector").is_none()
+                && selector.is_some_and(|selector| selects(selector, &namespace))
+        }
+        End::StrangersPod(address) => {
+            let namespace = labels([("hexabase.ai/workspace-id", "ws-theirs")]);
+            peer.get("namespaceSelector").is_some_and(|selector| selects(selector, &namespace))
+                || peer_matches(peer, &End::Address(*address))
         }
         End::Address(address) => peer.get("ipBlock").is_some_and(|block| {
             let within = |range: &Value| contains(range.as_str().unwrap(), *address);
@@ -109,7 +118,17 @@ fn reaches(from: &End, to: &End, port: u16) -> bool {
 }
 
 fn reaches_on(host_config: &HostConfig, from: &End, to: &End, port: u16) -> bool {
-    let objects = host_objects(&large(), host_config).unwrap();
+    cluster_reaches(&large(), host_config, from, to, port)
+}
+
+fn cluster_reaches(
+    cluster: &TenantCluster,
+    host_config: &HostConfig,
+    from: &End,
+    to: &End,
+    port: u16,
+) -> bool {
+    let objects = host_objects(cluster, host_config).unwrap();
     let policies: Vec<Object> =
         objects.into_iter().filter(|object| object.kind == Kind::NETWORK_POLICY).collect();
     allows(&policies, from, "egress", "to", to, port) && allows(&policies, to, "ingress", "from", from, port)
@@ -261,4 +280,87 @@ fn pods_of_another_tenant_do_not_reach_the_tenants_pods() {
     for pod in [synced_pod("shop", []), synced_pod("ingress-nginx", [])] {
         assert!(!reaches(&stranger(), &pod, 80) && !reaches(&pod, &stranger(), 80));
     }
+}
+
+/// Pod of another tenant, such as its control plane.
+fn strangers_pod(address: &str) -> End {
+    End::StrangersPod(address.parse().unwrap())
+}
+
+#[test]
+fn control_planes_reach_the_api_server_of_the_host_and_no_other_private_address() {
+    let address = |text: &str| End::Address(text.parse().unwrap());
+    let reaches = |to: &End, port| reaches(&control_plane(), to, port);
+    assert!(reaches(&address("192.168.7.2"), 6443) && !reaches(&address("192.168.7.2"), 443));
+    for port in [443, 6443, 8443, 10_250] {
+        for private in ["192.168.7.3", "10.0.0.1", "169.254.169.254", "168.63.129.16", "fd00::1"] {
+            assert!(!reaches(&address(private), port), "{private}:{port}");
+        }
+        assert!(!reaches(&strangers_pod("10.244.3.4"), port), "{port}");
+    }
+    // Webhooks and the issuer outside the host.
+    assert!(reaches(&address("203.0.113.7"), 443) && reaches(&address("2001:db8::7"), 443));
+    assert!(!reaches(&address("203.0.113.7"), 25));
+    assert!(reaches(&control_plane(), 8443), "replicas reach each other");
+    let mut public = host_config();
+    public.set("pod_cidr", "203.0.113.0/24,2001:db8::/48").unwrap();
+    for stranger in ["203.0.113.7", "2001:db8::7"] {
+        assert!(!reaches_on(&public, &control_plane(), &strangers_pod(stranger), 8443), "{stranger}");
+    }
+}
+
+#[test]
+fn control_planes_never_reach_the_api_servers_of_others_while_that_of_the_host_is_unknown() {
+    let mut unknown = HostConfig { api_server: Vec::new(), ..host_config() };
+    let reaches = |config: &HostConfig, to: &End, port| reaches_on(config, &control_plane(), to, port);
+    assert!(reaches(&unknown, &End::Address("192.168.7.2".parse().unwrap()), 6443));
+    assert!(!reaches(&unknown, &strangers_pod("10.244.3.4"), 8443));
+    assert!(!reaches(&unknown, &End::Address("169.254.169.254".parse().unwrap()), 443));
+    unknown.set("pod_cidr", "10.244.0.0/16").unwrap();
+    assert!(!reaches(&unknown, &strangers_pod("10.244.3.4"), 443));
+    unknown.set("api_server_cidr", "10.1.0.0/28").unwrap();
+    assert!(reaches(&unknown, &End::Address("10.1.0.5".parse().unwrap()), 443));
+    assert!(!reaches(&unknown, &End::Address("192.168.7.2".parse().unwrap()), 6443));
+}
+
+#[test]
+fn control_planes_reach_an_issuer_without_a_public_address() {
+    let address = |text: &str| End::Address(text.parse().unwrap());
+    let mut config = host_config();
+    assert!(!reaches_on(&config, &control_plane(), &address("10.9.0.5"), 443));
+    config.set("issuer_network", "10.9.0.5/32, namespace/edge").unwrap();
+    assert!(reaches_on(&config, &control_plane(), &address("10.9.0.5"), 443));
+    assert!(reaches_on(&config, &control_plane(), &End::ForeignPod("edge"), 8443));
+    assert!(!reaches_on(&config, &control_plane(), &End::ForeignPod("default"), 8443));
+    let reaches_issuer = |url: &str, to: &str, port| {
+        let mut cluster = large();
+        cluster.oidc.as_mut().unwrap().issuer_url = url.to_owned();
+        cluster_reaches(&cluster, &host_config(), &control_plane(), &address(to), port)
+    };
+    assert!(reaches_issuer("https://10.9.0.6:9443", "10.9.0.6", 9443));
+    assert!(reaches_issuer("https://[fd00::6]", "fd00::6", 443));
+    assert!(!reaches_issuer("https://10.9.0.6:9443", "10.9.0.7", 9443));
+    assert!(reaches_issuer("https://id.example.com:9443", "203.0.113.7", 9443));
+}
+
+#[test]
+fn api_servers_are_reached_by_their_clients_and_by_no_pod_of_another_tenant() {
+    let control_plane = || control_plane();
+    let mut config = host_config();
+    config.set("pod_cidr", "10.244.0.0/16,2001:db8::/48").unwrap();
+    for stranger in ["10.244.3.4", "2001:db8::7"] {
+        assert!(!reaches_on(&config, &strangers_pod(stranger), &control_plane(), 8443), "{stranger}");
+    }
+    for client in [
+        synced_pod("shop", []),
+        End::ForeignPod("hexabase-system"),
+        End::ForeignPod("ingress-nginx"),
+        End::Address("10.0.0.5".parse().unwrap()),
+        End::Address("203.0.113.7".parse().unwrap()),
+    ] {
+        assert!(reaches_on(&config, &client, &control_plane(), 8443));
+        assert!(!reaches_on(&config, &client, &control_plane(), 6443));
+    }
+    let unknown = host_config();
+    assert!(reaches_on(&unknown, &End::Address("203.0.113.7".parse().unwrap()), &control_plane(), 8443));
 }
