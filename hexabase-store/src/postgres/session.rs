@@ -18,12 +18,14 @@ const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
 /// Number of rounds in which a pooler may assign other server connections.
 const POOLER_PROBES: usize = 2;
 
-/// Tables with data of organizations whose policies do not apply to the current role: the role owns them or bypasses
-/// policies (`SUPERUSER`, `BYPASSRLS`), or they have none.
+/// Tables with data of organizations that the current role can access and whose policies do not apply to it: the role
+/// owns them or bypasses policies (`SUPERUSER`, `BYPASSRLS`), or they have none.
 const UNPROTECTED_TABLES: &str = "SELECT current_user::text AS role, (\
     SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c \
     WHERE c.relkind IN ('r', 'p') AND c.relnamespace = to_regnamespace(current_schema()::text) \
-    AND NOT row_security_active(c.oid) AND (c.relname = 'organizations' OR EXISTS (\
+    AND NOT row_security_active(c.oid) \
+    AND (has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE') OR has_table_privilege(c.oid, 'DELETE')) \
+    AND (c.relname = 'organizations' OR EXISTS (\
         SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'organization_id' AND NOT a.attisdropped))\
     ) AS tables";
 

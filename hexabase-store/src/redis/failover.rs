@@ -19,10 +19,13 @@ const MIN_CONNECTION_AGE: Duration = Duration::from_millis(100);
 
 /// Multiplexed connection to the server behind an address.
 #[derive(Clone)]
-pub(super) struct FailoverConnection {
+pub(super) struct FailoverConnection(Arc<Shared>);
+
+/// Connection that all clones share, and how to replace it.
+struct Shared {
     client: Client,
     config: ConnectionManagerConfig,
-    current: Arc<Mutex<CurrentConnection>>,
+    current: Mutex<CurrentConnection>,
 }
 
 #[derive(Clone)]
@@ -39,23 +42,24 @@ impl FailoverConnection {
     pub(super) async fn connect(client: Client, config: ConnectionManagerConfig) -> RedisResult<Self> {
         let manager = ConnectionManager::new_with_config(client.clone(), config.clone()).await?;
         let current = CurrentConnection { manager, number: 0, replaced_at: None };
-        Ok(Self { client, config, current: Arc::new(Mutex::new(current)) })
+        Ok(Self(Arc::new(Shared { client, config, current: Mutex::new(current) })))
     }
 
     fn current(&self) -> CurrentConnection {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Replaces the connection with this number, and returns the new one. Concurrent callers replace it once. `None` if
     /// the connection is too new to be replaced.
     fn replace(&self, number: u64) -> Option<ConnectionManager> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shared { client, config, current } = &*self.0;
+        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.number == number {
             if current.replaced_at.is_some_and(|at| at.elapsed() < MIN_CONNECTION_AGE) {
                 return None;
             }
             // It connects with the first command.
-            let manager = ConnectionManager::new_lazy_with_config(self.client.clone(), self.config.clone());
+            let manager = ConnectionManager::new_lazy_with_config(client.clone(), config.clone());
             current.manager = manager.ok()?;
             current.number += 1;
             current.replaced_at = Some(Instant::now());

@@ -46,7 +46,7 @@ async fn programs_work_through_a_pooler_with_a_connection_per_session() {
         store.commit(Changeset::new().insert(organization.clone())).await.unwrap();
         assert_eq!(store.find_organization(organization.id).await.unwrap(), Some(organization));
         store.ping().await.unwrap();
-        // All server connections of the pooler, whoever logged in, have the settings of programs.
+        // The pooler opens other server connections; the store notices and opens sessions of its own.
         let mut superuser = PgConnection::connect(&server.url_of(&database)).await.unwrap();
         let terminated = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                           WHERE usename = $1 AND pid <> pg_backend_pid() AND datname = current_database()";
@@ -77,6 +77,8 @@ async fn poolers_with_a_connection_per_transaction_or_statement_are_refused() {
 async fn programs_do_not_start_without_row_level_security() {
     let (server, database) = server_with_roles().await;
     let url = server.url_as("hexabase_server", &database);
+    // Programs cannot access the tables of other programs and of later releases.
+    server.execute(&database, "CREATE TABLE other (organization_id text)").await;
     PostgresStore::connect(&PostgresConfig::new(url.clone())).await.unwrap();
     for (fault, remedy, named) in [
         ("ALTER ROLE hexabase_app BYPASSRLS", "ALTER ROLE hexabase_app NOBYPASSRLS", "workspaces"),
@@ -86,7 +88,11 @@ async fn programs_do_not_start_without_row_level_security() {
             "ALTER TABLE tasks ENABLE ROW LEVEL SECURITY",
             "tasks",
         ),
-        ("CREATE TABLE later (organization_id text)", "DROP TABLE later", "later"),
+        (
+            "CREATE TABLE later (organization_id text); GRANT SELECT ON later TO hexabase_app",
+            "DROP TABLE later",
+            "later",
+        ),
         (
             "REVOKE hexabase_app FROM hexabase_server",
             "GRANT hexabase_app TO hexabase_server",
