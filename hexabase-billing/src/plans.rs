@@ -1,5 +1,6 @@
 //! Plan files.
 
+use hexabase_core::container_limits::ContainerLimits;
 use hexabase_core::error::{Check, Error, Result};
 use hexabase_core::model::{ControlPlaneStore, Plan, Price};
 use hexabase_core::plans::PlanCatalog;
@@ -108,6 +109,14 @@ fn check_quota(check: &mut Check, path: &str, plan: &Plan) {
     for (resource, amount) in plan.quota.iter().filter(|(resource, _)| resource.is_count()) {
         check.require(amount.is_whole(), format!("{path}.quota.{resource}"), "must be a whole number");
     }
+    let pods = plan.quota.get(Resource::Pods).map_or(0, Quantity::whole_units);
+    for resource in ContainerLimits::RESOURCES {
+        let Some((min, amount)) = ContainerLimits::min_request(resource).zip(plan.quota.get(resource)) else {
+            continue;
+        };
+        let message = format!("must be at least {min} for each of the {pods} pods");
+        check.require(amount.share(pods, min) >= min, format!("{path}.quota.{resource}"), message);
+    }
     for (name, amount) in &plan.extended_resources {
         let message = "must be a whole number";
         check.require(amount.is_whole(), format!("{path}.extended_resources.{name}"), message);
@@ -192,6 +201,14 @@ mod tests {
                 error.violations().iter().map(|violation| violation.field.as_str()).collect();
             assert_eq!(fields, [format!("plans[0].quota.{name}")]);
         }
+    }
+
+    #[test]
+    fn every_promised_pod_gets_a_request() {
+        let error = parse(&BUILT_IN.replacen("pods = \"20\"", "pods = \"2001\"", 1)).unwrap_err();
+        assert_eq!(error.violations().len(), 1, "{error}");
+        assert!(error.to_string().contains("must be at least 1m for each of the 2001 pods"), "{error}");
+        assert!(parse(&BUILT_IN.replacen("pods = \"20\"", "pods = \"2000\"", 1)).is_ok());
     }
 
     #[test]

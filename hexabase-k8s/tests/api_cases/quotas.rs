@@ -197,6 +197,9 @@ pub(crate) async fn pods_that_fit_the_quota_of_a_project_are_admitted(case: &Tes
     }
 }
 
+/// Number of pods after which a plan is not filled further, since the sandbox counts all pods for each new one.
+const MAX_CREATED_PODS: u64 = 100;
+
 /// Pods that run in the namespace of a tenant besides its workloads: control plane, etcd and name server.
 fn own_pods(objects: &[Object]) -> Vec<Value> {
     let sets = objects.iter().filter(|object| object.kind == Kind::STATEFUL_SET);
@@ -249,6 +252,16 @@ pub(crate) async fn pods_that_fit_the_plan_are_admitted_on_the_host(case: &TestC
         let too_large = json!({ "requests": { "memory": "16Mi" }, "limits": { "memory": "300Gi" } });
         assert_rejected(case, &namespace, &too_large, "maximum memory").await;
         assert_rejected(case, &namespace, &json!({ "limits": { "memory": "0" } }), "minimum memory").await;
+
+        let pods = plan.quota.get(Resource::Pods).unwrap().whole_units();
+        for number in 0..pods.min(MAX_CREATED_PODS) {
+            let (code, response) =
+                create_pod(case, &namespace, &format!("plain-{number}"), &json!({}), "").await;
+            assert_eq!(code, 201, "{}: pod {number} of {pods}: {response}", plan.id);
+        }
+        if pods <= MAX_CREATED_PODS {
+            assert_rejected(case, &namespace, &json!({}), "count/pods").await;
+        }
         delete_namespace(case, &namespace).await;
     }
 }

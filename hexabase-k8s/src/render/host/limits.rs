@@ -110,6 +110,10 @@ fn derived_counts(tenant: &Tenant<'_>, total: &Quota) -> Vec<(String, Value)> {
     counts
 }
 
+/// Number of ConfigMaps of a tenant without projects: the certificate authority and the authentication of the host, the
+/// configuration of CoreDNS, and the certificate authority in `default` and `kube-system`. Each project adds one.
+const CONFIG_MAPS: u64 = 5;
+
 /// Returns the overhead of the tenant on top of its workloads: control plane, CoreDNS, and the objects that both
 /// create.
 fn overhead(tenant: &Tenant<'_>, coredns: &CoreDns<'_>, limits: &[(Resource, ContainerLimits)]) -> Quota {
@@ -126,6 +130,8 @@ fn overhead(tenant: &Tenant<'_>, coredns: &CoreDns<'_>, limits: &[(Resource, Con
         let default = limits.iter().find(|(limited, _)| *limited == resource);
         coredns.request(resource, default.map_or(ZERO, |(_, limits)| limits.default_request))
     };
+    let synced_pods = tenant.cluster.quota.get(Resource::Pods).unwrap_or(ZERO).plus(coredns.per_replica(one));
+    let projects = u64::try_from(tenant.cluster.projects.len()).unwrap_or(u64::MAX);
     // The init container of the control plane requests no more than the control plane itself.
     Quota::new()
         .with(
@@ -149,10 +155,9 @@ fn overhead(tenant: &Tenant<'_>, coredns: &CoreDns<'_>, limits: &[(Resource, Con
         // Two Services of the API server, those of kube-dns and the node, and two of the etcd.
         .with(Resource::Services, Quantity::units(if tenant.has_etcd() { 6 } else { 4 }))
         .with(Resource::PersistentVolumeClaims, times(replicas, one))
-        // Configuration, kubeconfig, and certificates.
-        .with(Resource::Secrets, Quantity::units(4))
-        // Certificate authority of the host, CoreDNS, and one certificate authority per namespace with pods.
-        .with(Resource::ConfigMaps, Quantity::units(10))
+        // Configuration, kubeconfig, and certificates; and for each pod one with its ServiceAccount token.
+        .with(Resource::Secrets, Quantity::units(4).plus(synced_pods))
+        .with(Resource::ConfigMaps, Quantity::units(CONFIG_MAPS.saturating_add(projects)))
 }
 
 /// CoreDNS of the tenant, as configured.

@@ -1,5 +1,7 @@
 //! Quotas and limit ranges on the host.
 
+use hexabase_billing::plans::built_in;
+use hexabase_core::container_limits::ContainerLimits;
 use hexabase_core::name::ExtendedResource;
 
 use super::*;
@@ -67,4 +69,120 @@ fn containers_of_the_control_plane_fit_the_limit_range_of_a_small_plan() {
     assert_eq!((&limit["max"], &limit["default"]), (&max, &max));
     let request = json!({ "cpu": "50m", "ephemeral-storage": "512Mi", "memory": "128Mi" });
     assert_eq!(limit["defaultRequest"], request);
+}
+
+/// Desired state of a workspace on a plan, with as many projects as the plan allows.
+fn full(plan: &Plan) -> TenantCluster {
+    let projects = (0..plan.limits.projects).map(|number| fixture::project(&format!("project-{number}")));
+    let state = WorkspaceState {
+        workspace: fixture::workspace("dev"),
+        groups: Vec::new(),
+        projects: projects.collect(),
+        roles: Vec::new(),
+        assignments: Vec::new(),
+    };
+    let issuer = Issuer { url: "https://id.example.com".to_owned(), certificate_authority: None };
+    desired::tenant_cluster(&state, plan, &issuer)
+}
+
+/// Adds the usage of `count` pods with one container with these requests, and the default ones where some are missing.
+fn add_pods(usage: &mut Quantities, count: u64, requests: &Value, defaults: &Value) {
+    for resource in ["cpu", "ephemeral-storage", "memory"] {
+        let request = [requests, defaults].into_iter().find_map(|amounts| amounts[resource].as_str());
+        let request: Quantity = request.unwrap().parse().unwrap();
+        let total = (0..count).fold(Quantity::ZERO, |sum, _| sum.plus(request));
+        add(usage, &format!("requests.{resource}"), total);
+    }
+    add(usage, "count/pods", Quantity::units(count));
+}
+
+fn add(usage: &mut Quantities, key: &str, amount: Quantity) {
+    let entry = usage.entry(key.to_owned()).or_insert(Quantity::ZERO);
+    *entry = entry.plus(amount);
+}
+
+/// Returns the usage of everything that the plan promises, and of what runs and is stored besides it.
+fn promised(plan: &Plan, host: &[Object], config: &Value) -> Quantities {
+    let mut usage = Quantities::new();
+    let range = host.iter().find(|object| object.kind == Kind::LIMIT_RANGE).unwrap();
+    let defaults = &range.body["spec"]["limits"][0]["defaultRequest"];
+    for set in host.iter().filter(|object| object.kind == Kind::STATEFUL_SET) {
+        let spec = &set.body["spec"];
+        let replicas = spec["replicas"].as_u64().unwrap();
+        let containers = spec["template"]["spec"]["containers"].as_array().unwrap();
+        assert_eq!(containers.len(), 1);
+        add_pods(&mut usage, replicas, &containers[0]["resources"]["requests"], defaults);
+        for claim in spec["volumeClaimTemplates"].as_array().into_iter().flatten() {
+            let size = claim["spec"]["resources"]["requests"]["storage"].as_str().unwrap().parse().unwrap();
+            (0..replicas).for_each(|_| add(&mut usage, "requests.storage", size));
+            add(&mut usage, "count/persistentvolumeclaims", Quantity::units(replicas));
+        }
+    }
+    let name_server = &config["controlPlane"]["coredns"]["deployment"];
+    let name_servers = name_server["replicas"].as_u64().unwrap();
+    add_pods(&mut usage, name_servers, &name_server["resources"]["requests"], defaults);
+
+    let amount = |resource| plan.quota.get(resource).unwrap();
+    let pods = amount(Resource::Pods).whole_units();
+    add_pods(&mut usage, pods, &json!({}), defaults);
+    for (resource, key) in [
+        (Resource::Storage, "requests.storage"),
+        (Resource::Services, "count/services"),
+        (Resource::PersistentVolumeClaims, "count/persistentvolumeclaims"),
+        (Resource::Secrets, "count/secrets"),
+        (Resource::ConfigMaps, "count/configmaps"),
+    ] {
+        add(&mut usage, key, amount(resource));
+    }
+    let rendered = |kind| host.iter().filter(|object| object.kind == kind).count() as u64;
+    let projects = u64::from(plan.limits.projects);
+    for (key, count) in [
+        // Those of the name server and the node.
+        ("count/services", rendered(Kind::SERVICE) + 2),
+        // Kubeconfig, certificates, and one token for each synced pod.
+        ("count/secrets", rendered(Kind::SECRET) + 2 + pods + name_servers),
+        // Configuration of the name server; certificate authority in the host's namespace and in each of the tenant.
+        ("count/configmaps", rendered(Kind::CONFIG_MAP) + 1 + 1 + 2 + projects),
+    ] {
+        add(&mut usage, key, Quantity::units(count));
+    }
+    usage
+}
+
+#[test]
+fn everything_that_a_built_in_plan_promises_fits_the_quota_of_the_host() {
+    let with_three_members = |plan: &Plan| {
+        let mut plan = plan.clone();
+        (plan.control_plane.store, plan.control_plane.replicas) = (ControlPlaneStore::Etcd, 3);
+        plan
+    };
+    for plan in built_in().iter().flat_map(|plan| [plan.clone(), with_three_members(plan)]) {
+        let cluster = full(&plan);
+        let host = host_objects(&cluster, &host_config()).unwrap();
+        let config = vcluster_config::render(&cluster, &host_config()).unwrap().values;
+        let (hard, usage) = (hard(&cluster, &host_config()), promised(&plan, &host, &config));
+        for (key, used) in &usage {
+            assert!(*used <= hard[key], "{}: {key}: {used} does not fit {}", plan.id, hard[key]);
+        }
+        assert_eq!(usage["count/pods"], hard["count/pods"], "{}: no further pod fits", plan.id);
+    }
+}
+
+#[test]
+fn the_promised_pods_fit_projects_with_slices_of_the_plan() {
+    for plan in built_in() {
+        let pods = plan.quota.get(Resource::Pods).unwrap().whole_units();
+        for resource in ContainerLimits::RESOURCES {
+            let total = plan.quota.get(resource).unwrap();
+            for slices in [1, 2, 4] {
+                let amount = total.share(slices, Quantity::milli(1));
+                // Projects need no limit of pods.
+                let slice = Quota::new().with(resource, amount);
+                let request =
+                    ContainerLimits::of_part(&slice, &plan.quota, resource).unwrap().default_request;
+                let of_slice = (0..pods / slices).fold(Quantity::ZERO, |sum, _| sum.plus(request));
+                assert!(of_slice <= amount, "{}: {resource}: {of_slice} does not fit {amount}", plan.id);
+            }
+        }
+    }
 }
