@@ -94,7 +94,11 @@ async fn auth(platform: Platform) -> Auth {
         trusted: true,
         algorithm,
     };
-    let config = AuthConfig { authorizations_per_minute: u32::MAX, ..AuthConfig::default() };
+    let config = AuthConfig {
+        authorizations_per_minute: u32::MAX,
+        refreshes_per_minute: u32::MAX,
+        ..AuthConfig::default()
+    };
     let auth = Auth::new(platform, vec![dev], config).await.unwrap();
     auth.with_clients(vec![client("hexabase-peer", SignatureAlgorithm::Es256)])
 }

@@ -16,6 +16,9 @@ pub struct AuthConfig {
     /// Maximum number of authorizations of clients by a user, per minute; at least 1. Each of them stores
     /// a code for a minute.
     pub authorizations_per_minute: u32,
+    /// Maximum number of refreshes of a session per minute; at least 1. Each of them stores the spent refresh token until
+    /// the session ends, and a security event.
+    pub refreshes_per_minute: u32,
     /// Age at which signing keys are rotated; `None` to rotate them on request only.
     pub signing_key_rotation: Option<Duration>,
 }
@@ -29,6 +32,7 @@ impl Default for AuthConfig {
             login_timeout: Duration::from_secs(10 * MINUTE),
             sessions_per_user: 100,
             authorizations_per_minute: 60,
+            refreshes_per_minute: 60,
             signing_key_rotation: Some(Duration::from_secs(90 * 24 * 60 * MINUTE)),
         }
     }

@@ -1,9 +1,11 @@
 //! Sessions: start, refresh, listing and revocation.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use hexabase_core::changeset::{Changeset, Precondition, SpentRefresh, Write};
 use hexabase_core::clock::after;
+use hexabase_core::ephemeral::Rate;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
@@ -247,6 +249,7 @@ impl Auth {
         let (key, context) = (self.platform.master_key(), id.to_string());
         let is_newest = |verifier: &Verifier| session.refresh_hash.is_some_and(|hash| hash.matches(verifier));
         if is_newest(&presented) {
+            self.take_refresh(id).await?;
             let next = presented.derive_next(key, &context);
             return Ok(PendingRefresh { session, presented, next, is_spent: false });
         }
@@ -262,6 +265,13 @@ impl Auth {
         tracing::warn!(session = %id, user = %session.user_id, "rotated refresh token reused; ending its session");
         self.end_session(id, SecurityEventKind::RefreshReused, origin).await?;
         Err(invalid_credentials())
+    }
+
+    /// Counts a refresh against the allowance of its session, which bounds the state that is stored for it.
+    async fn take_refresh(&self, session: SessionId) -> Result<()> {
+        let rate = Rate { burst: self.config.refreshes_per_minute, period: Duration::from_secs(60) };
+        let allowance = self.platform.ephemeral().take_token(&format!("refreshes:{session}"), rate).await?;
+        if allowance.allowed { Ok(()) } else { Err(Error::rate_limited(allowance.retry_after)) }
     }
 
     /// Commits the rotation of a refresh token. Of several concurrent calls one commits, and the others find it done.

@@ -127,6 +127,23 @@ async fn reuse_of_a_rotated_refresh_token_ends_the_token_family() {
 }
 
 #[tokio::test]
+async fn refreshes_of_a_session_are_rate_limited_without_loss_of_the_token() {
+    let env = test_env().await;
+    let (mut pair, other) = (env.sign_in("ann@example.com").await, env.sign_in("ann@example.com").await);
+    for _ in 0..AuthConfig::default().refreshes_per_minute {
+        pair = env.auth.refresh(&pair.refresh_token, &origin()).await.unwrap();
+    }
+    let error = env.auth.refresh(&pair.refresh_token, &origin()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimited, "{error}");
+    assert!(
+        env.auth.refresh(&other.refresh_token, &origin()).await.is_ok(),
+        "other sessions are not affected"
+    );
+    env.clock.advance(Duration::from_secs(60));
+    assert!(env.auth.refresh(&pair.refresh_token, &origin()).await.is_ok());
+}
+
+#[tokio::test]
 async fn concurrent_refreshes_return_the_same_refresh_token() {
     let env = test_env().await;
     let first = env.sign_in("ann@example.com").await;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 pub use assess::{Assessment, ReconcileIntervals, ReconcileOutcome, assess};
 pub use progress::{Progress, advance_task, can_retry, new_task, steps_of, supersede, supersedes};
 
-use crate::model::{Phase, Power, Workspace};
+use crate::model::{AccessRevocation, Phase, Power, Workspace};
 use crate::provisioner::ControlPlaneState;
 
 /// Target state of a workspace.
@@ -79,6 +79,20 @@ pub fn bump_generation(workspace: &mut Workspace, now: Timestamp) {
     workspace.status.reason = String::new();
     workspace.status.message = String::new();
     workspace.reconcile_at = Some(now);
+}
+
+/// Adds an access revocation. A user has at most one: a further one is merged into it, so that removing and adding
+/// members again and again does not make the workspace large.
+pub fn add_access_revocation(workspace: &mut Workspace, mut added: AccessRevocation) {
+    let revocations = &mut workspace.access_revocations;
+    let earlier = revocations.iter().position(|revocation| revocation.user_id == added.user_id);
+    if let Some(earlier) = earlier.map(|index| revocations.remove(index)) {
+        added.groups.extend(earlier.groups);
+        added.groups.sort_unstable();
+        added.groups.dedup();
+        added.until = added.until.max(earlier.until);
+    }
+    revocations.push(added);
 }
 
 /// Removes expired access revocations. Returns `true` if there were any; the cluster then has a new desired state.

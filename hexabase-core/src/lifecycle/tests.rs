@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::error::Error;
-use crate::fixture::{self, FIXTURE_TIME};
+use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::model::{StepState, TaskKind, TaskState};
 use crate::name::KubernetesVersion;
 use crate::provisioner::{Applied, NO_UPGRADE_PATH, Observation};
@@ -274,4 +274,22 @@ fn a_failed_task_is_retried_only_while_it_is_still_intended() {
     assert_eq!(retryable(&removed, &[]), [Delete]);
     let open = new_task(fixture::id("t"), &running, Update, fixture::id("ann"), FIXTURE_TIME);
     assert_eq!(retryable(&running, &[open]), [Create, Resume], "an update is open");
+}
+
+#[test]
+fn access_revocations_of_a_user_are_merged() {
+    let mut workspace = fixture::workspace("dev");
+    let revocation = |user: &str, groups: &[&str], seconds| AccessRevocation {
+        user_id: id(user),
+        groups: groups.iter().map(|group| id(group)).collect(),
+        until: at(seconds),
+    };
+    for round in 0..100 {
+        add_access_revocation(&mut workspace, revocation("ann", &["staff", "ops"], round));
+        add_access_revocation(&mut workspace, revocation("ann", &["staff"], 0));
+        add_access_revocation(&mut workspace, revocation("bob", &["staff"], round));
+    }
+    let mut both = revocation("ann", &["staff", "ops"], 99);
+    both.groups.sort_unstable();
+    assert_eq!(workspace.access_revocations, [both, revocation("bob", &["staff"], 99)]);
 }

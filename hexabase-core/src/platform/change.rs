@@ -122,7 +122,8 @@ impl WorkspaceChange<'_> {
     /// Revokes the access that a user has through these groups with tokens that are still valid.
     pub(super) fn revoke_access(&mut self, user_id: UserId, groups: Vec<GroupId>) {
         let until = self.end_of_issued_tokens();
-        self.workspace.access_revocations.push(AccessRevocation { user_id, groups, until });
+        let revocation = AccessRevocation { user_id, groups, until };
+        lifecycle::add_access_revocation(&mut self.workspace, revocation);
         self.cluster_changed();
     }
 

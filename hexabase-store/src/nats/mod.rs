@@ -42,6 +42,8 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// Maximum age of messages. After a crash, the server may retain messages that it knows to be acknowledged and never
 /// delivers again; the age limit removes them.
 const MAX_MESSAGE_AGE: Duration = Duration::from_secs(7 * 86_400);
+/// Time after which a dead letter is deleted.
+const MAX_DEAD_LETTER_AGE: Duration = Duration::from_secs(90 * 86_400);
 /// Durable consumer that all workers share.
 const CONSUMER: &str = "workers";
 /// Maximum wait for a stored message to reach the consumer; the delay is microseconds on a server with little load.
@@ -260,7 +262,7 @@ impl NatsQueue {
         };
         let work = stream(self.config.stream.clone(), RetentionPolicy::WorkQueue, MAX_MESSAGE_AGE);
         let work = self.context.get_or_create_stream(work).await.map_err(unavailable)?;
-        let dead_letters = stream(self.dead_letter_stream(), RetentionPolicy::Limits, Duration::ZERO);
+        let dead_letters = stream(self.dead_letter_stream(), RetentionPolicy::Limits, MAX_DEAD_LETTER_AGE);
         let dead_letters = self.context.get_or_create_stream(dead_letters).await.map_err(unavailable)?;
         let workers = pull::Config {
             durable_name: Some(CONSUMER.to_owned()),
