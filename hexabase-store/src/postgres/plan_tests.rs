@@ -1,5 +1,4 @@
 //! Plans of the statements over tables that tenants make large: each of them reads few rows, by an index.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::time::Duration;
 

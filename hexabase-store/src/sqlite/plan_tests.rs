@@ -1,5 +1,4 @@
 //! Plans of the statements over tables that tenants make large: each of them searches an index.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use hexabase_core::ErrorKind;
 use hexabase_core::fixture::{FIXTURE_TIME, id};
