@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hexabase_core::access::permission_table_as_markdown;
+use hexabase_core::model::WaitReason;
 
 #[test]
 fn the_permission_table_in_the_documentation_is_current() {
@@ -109,4 +110,25 @@ fn every_boundary_of_the_threat_model_names_tests() {
         let untested: Vec<&str> = rows.filter(|row| tests_named_in(row).is_empty()).collect();
         assert!(untested.is_empty(), "controls without a test: {untested:#?}");
     }
+}
+
+#[test]
+fn the_reasons_to_wait_in_the_documentation_are_current() {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md")).unwrap();
+    let rows: Vec<String> = WaitReason::ALL
+        .iter()
+        .map(|reason| {
+            let timeout =
+                reason.timeout().map_or("—".to_owned(), |time| format!("{} min", time.as_secs() / 60));
+            format!("| `{reason}` | {} | {timeout} | {} |", reason.description(), reason.remedy())
+        })
+        .collect();
+    let documented: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| reason | meaning | failure after |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert_eq!(documented, rows);
 }

@@ -7,7 +7,7 @@ use crate::backoff;
 use crate::clock::{after, truncate_to_microseconds, until};
 use crate::error::Error;
 use crate::model::{
-    BillingSuspension, Condition, ConditionStatus, Drift, DriftEntry, Phase, Usage, Workspace,
+    Condition, ConditionStatus, Drift, DriftEntry, OngoingWait, Phase, Usage, Wait, WaitReason, Workspace,
 };
 use crate::provisioner::{Applied, ControlPlaneState, NO_UPGRADE_PATH, Observation};
 
@@ -92,7 +92,7 @@ pub fn assess(
             apply_failure(&mut workspace, error, intervals, now);
             false
         }
-        None => apply_success(&mut workspace, outcome, intervals, now),
+        None => apply_success(&mut workspace, outcome, now),
     };
     record_observation(&mut workspace, outcome, now);
     let end_of_revocation = workspace.access_revocations.iter().map(|revocation| revocation.until).min();
@@ -139,45 +139,68 @@ fn reason_of(error: &Error) -> String {
 }
 
 /// Applies a reconcile without failure. Returns `true` if the cluster is gone.
-fn apply_success(
-    workspace: &mut Workspace,
-    outcome: &ReconcileOutcome,
-    intervals: &ReconcileIntervals,
-    now: Timestamp,
-) -> bool {
+fn apply_success(workspace: &mut Workspace, outcome: &ReconcileOutcome, now: Timestamp) -> bool {
     workspace.status.failures = 0;
     let Some(observation) = &outcome.observation else { return false };
     let state = &observation.control_plane;
-    if intent(workspace) == Intent::Remove {
-        enter_phase(workspace, Phase::Deleting, now);
-        return *state == ControlPlaneState::Absent;
-    }
-    let (phase, reason, message) = match intent(workspace) {
+    let (phase, explanation) = match intent(workspace) {
         Intent::Run => running_status(workspace, outcome.applied.as_ref(), state),
-        Intent::Suspend | Intent::Remove => suspended_status(workspace, state),
+        Intent::Suspend => suspended_status(workspace, state),
+        Intent::Remove => (Phase::Deleting, Explanation::of(WaitReason::Deleting)),
     };
-    let overdue = until(workspace.status.phase_since, now) > intervals.longest_retry;
+    explain(workspace, phase, explanation, now);
     if matches!(phase, Phase::Ready | Phase::Suspended) {
         workspace.status.observed_generation = workspace.generation;
         if phase == Phase::Ready {
             workspace.status.kubernetes_version = Some(workspace.kubernetes_version.clone());
         }
-    } else if phase == workspace.status.phase && overdue && message.is_empty() {
-        workspace.status.message =
-            "takes longer than expected; the cause is in the operator's logs".to_owned();
-        return false;
     }
+    intent(workspace) == Intent::Remove && *state == ControlPlaneState::Absent
+}
+
+/// Explanation of a phase.
+enum Explanation {
+    /// The target state is reached.
+    None,
+    Wait(Wait),
+    /// Reason and message of something other than a wait.
+    Reason(String, String),
+}
+
+impl Explanation {
+    const fn of(reason: WaitReason) -> Self {
+        Self::Wait(Wait::new(reason))
+    }
+}
+
+/// Enters a phase with its explanation. A wait that exceeds its timeout fails the workspace.
+fn explain(workspace: &mut Workspace, phase: Phase, explanation: Explanation, now: Timestamp) {
+    let was_ready = workspace.status.observed_generation > 0;
+    let (phase, waiting, reason, message) = match explanation {
+        Explanation::None => (phase, None, String::new(), String::new()),
+        Explanation::Reason(reason, message) => (phase, None, reason, message),
+        Explanation::Wait(wait) => {
+            let ongoing = OngoingWait::next(workspace.status.waiting, wait.reason, now);
+            let timed_out = wait.reason.timeout().is_some_and(|timeout| until(ongoing.since, now) >= timeout);
+            let phase = match (timed_out, was_ready) {
+                (false, _) => phase,
+                (true, true) => Phase::Degraded,
+                (true, false) => Phase::Failed,
+            };
+            (phase, Some(ongoing), wait.reason.as_str().to_owned(), wait.message(ongoing.since))
+        }
+    };
     enter_phase(workspace, phase, now);
+    workspace.status.waiting = waiting;
     workspace.status.reason = reason;
     workspace.status.message = message;
-    false
 }
 
 fn running_status(
     workspace: &Workspace,
     applied: Option<&Applied>,
     state: &ControlPlaneState,
-) -> (Phase, String, String) {
+) -> (Phase, Explanation) {
     let was_ready = workspace.status.observed_generation > 0;
     let in_progress = match workspace.status.phase {
         Phase::Suspended | Phase::Suspending | Phase::Resuming => Phase::Resuming,
@@ -185,33 +208,54 @@ fn running_status(
         Phase::Ready | Phase::Degraded if workspace.is_reconciled() => Phase::Degraded,
         _ => Phase::Updating,
     };
-    let tenant = applied.is_some_and(|applied| applied.tenant);
-    let waiting = applied.and_then(|applied| applied.nodes.as_ref()?.waiting.as_ref());
-    match state {
-        ControlPlaneState::Ready if tenant => match waiting {
-            None => (Phase::Ready, String::new(), String::new()),
-            Some((reason, message)) => (in_progress, reason.clone(), message.clone()),
+    let obstacle = applied.and_then(|applied| applied.waiting.clone());
+    let wait = match state {
+        _ if obstacle.is_some() => {
+            return (in_progress, obstacle.map_or(Explanation::None, Explanation::Wait));
+        }
+        ControlPlaneState::Ready => match pending_part(applied) {
+            None => return (Phase::Ready, Explanation::None),
+            Some(wait) => wait,
         },
-        ControlPlaneState::Ready => (in_progress, "ApplyingTenant".to_owned(), String::new()),
         ControlPlaneState::Broken { reason, message } => {
-            (if was_ready { Phase::Degraded } else { Phase::Failed }, reason.clone(), message.clone())
+            let phase = if was_ready { Phase::Degraded } else { Phase::Failed };
+            return (phase, Explanation::Reason(reason.clone(), message.clone()));
         }
-        ControlPlaneState::Starting { message } => {
-            (in_progress, "ControlPlaneStarting".to_owned(), message.clone())
-        }
-        _ => (in_progress, "ControlPlaneNotReady".to_owned(), String::new()),
+        ControlPlaneState::Starting(wait) => wait.clone(),
+        ControlPlaneState::Terminating => Wait::new(WaitReason::NamespaceTerminating),
+        ControlPlaneState::Absent => Wait::new(WaitReason::ControlPlaneMissing),
+        // It was resumed in this reconcile.
+        ControlPlaneState::Stopping | ControlPlaneState::Stopped => Wait::new(WaitReason::PodMissing),
+    };
+    (in_progress, Explanation::Wait(wait))
+}
+
+/// Returns what is missing in a cluster whose control plane is ready.
+fn pending_part(applied: Option<&Applied>) -> Option<Wait> {
+    let projects = applied.map(|applied| applied.waiting_projects.len()).unwrap_or_default();
+    if projects > 0 {
+        let detail = format!("{projects} projects wait");
+        return Some(Wait::with_detail(WaitReason::ProjectNamespaceTerminating, detail));
+    }
+    match applied.filter(|applied| applied.tenant) {
+        None => Some(Wait::new(WaitReason::TenantNotApplied)),
+        Some(applied) => applied.nodes.as_ref()?.waiting.clone(),
     }
 }
 
-fn suspended_status(workspace: &Workspace, state: &ControlPlaneState) -> (Phase, String, String) {
+fn suspended_status(workspace: &Workspace, state: &ControlPlaneState) -> (Phase, Explanation) {
     let phase = match state {
         ControlPlaneState::Stopped | ControlPlaneState::Absent => Phase::Suspended,
         _ => Phase::Suspending,
     };
-    let suspension_text = |text: fn(BillingSuspension) -> &'static str| {
-        workspace.suspension_reason.map(text).unwrap_or_default().to_owned()
+    let explanation = match (workspace.suspension_reason, phase) {
+        (Some(suspension), _) => {
+            Explanation::Reason(suspension.reason().to_owned(), suspension.message().to_owned())
+        }
+        (None, Phase::Suspended) => Explanation::None,
+        (None, _) => Explanation::of(WaitReason::Stopping),
     };
-    (phase, suspension_text(BillingSuspension::reason), suspension_text(BillingSuspension::message))
+    (phase, explanation)
 }
 
 /// Copies observed facts into the status, independent of the phase.
@@ -230,6 +274,11 @@ fn record_observation(workspace: &mut Workspace, outcome: &ReconcileOutcome, now
     if let Some(applied) = outcome.applied.as_ref().filter(|applied| applied.tenant) {
         status.refused_projects.clone_from(&applied.refused_projects);
     }
+    if let Some(applied) = &outcome.applied {
+        let earlier = std::mem::take(&mut status.waiting_projects);
+        let since = |id| earlier.get(id).copied().unwrap_or(now);
+        status.waiting_projects = applied.waiting_projects.iter().map(|id| (*id, since(id))).collect();
+    }
     if let Some(nodes) = outcome.applied.as_ref().and_then(|applied| applied.nodes.as_ref()) {
         status.node_pools.clone_from(&nodes.pools);
     }
@@ -246,12 +295,15 @@ fn next_reconcile_at(
     random: u64,
 ) -> Option<Timestamp> {
     let failures = workspace.status.failures;
-    let elapsed = until(workspace.status.phase_since, now);
+    // What a workspace waits for next can come soon, however long the wait before took.
+    let since = workspace.status.waiting.map_or(workspace.status.phase_since, |waiting| waiting.since);
+    let elapsed = until(since, now);
     let wait = match workspace.status.phase {
         _ if failures > 0 => backoff::delay(failures, intervals.first_retry, intervals.longest_retry, random),
         Phase::Suspended => return None,
-        // Failed workspaces are retried as well: the cause may be gone.
-        Phase::Ready | Phase::Failed => backoff::delay(1, intervals.resync, intervals.resync, random),
+        Phase::Ready => backoff::delay(1, intervals.resync, intervals.resync, random),
+        // The cause of a failure can be gone at any time, too, of which the provisioner then notifies.
+        Phase::Failed if will_notify => elapsed.max(intervals.notified_poll).min(intervals.resync),
         _ if will_notify => elapsed.max(intervals.notified_poll).min(intervals.longest_poll),
         _ => backoff::poll(elapsed, intervals.shortest_poll, intervals.longest_poll),
     };
@@ -288,12 +340,21 @@ fn set_conditions(workspace: &mut Workspace, outcome: &ReconcileOutcome, now: Ti
 
     if let Some(observation) = &outcome.observation {
         let up = observation.control_plane == ControlPlaneState::Ready;
-        let reason = format!("{:?}", observation.control_plane);
-        let reason = reason.split([' ', '{']).next().unwrap_or_default();
-        Condition::set(conditions, "ControlPlaneReady", status_of(up), reason, "", now);
+        let (reason, message) = match &observation.control_plane {
+            ControlPlaneState::Starting(wait) => (wait.reason.to_string(), wait.reason.description()),
+            state => (format!("{state:?}").split([' ', '{']).next().unwrap_or_default().to_owned(), ""),
+        };
+        Condition::set(conditions, "ControlPlaneReady", status_of(up), &reason, message, now);
     }
-    let refused = &status.refused_projects;
-    let message = refused.values().next().map(String::as_str).unwrap_or_default();
-    let reason = if refused.is_empty() { "Applied" } else { "NamespaceTaken" };
-    Condition::set(conditions, "ProjectsReady", status_of(refused.is_empty()), reason, message, now);
+    let (refused, waiting) = (&status.refused_projects, &status.waiting_projects);
+    let (reason, message) = match (refused.values().next(), waiting.values().min()) {
+        (Some(message), _) => ("NamespaceTaken", message.clone()),
+        (None, Some(since)) => {
+            let wait = Wait::new(WaitReason::ProjectNamespaceTerminating);
+            (wait.reason.as_str(), wait.message(*since))
+        }
+        (None, None) => ("Applied", String::new()),
+    };
+    let are_ready = refused.is_empty() && waiting.is_empty();
+    Condition::set(conditions, "ProjectsReady", status_of(are_ready), reason, &message, now);
 }

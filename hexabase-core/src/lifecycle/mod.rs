@@ -6,6 +6,8 @@ mod progress;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wait_tests;
 
 use jiff::Timestamp;
 
@@ -78,6 +80,7 @@ pub fn bump_generation(workspace: &mut Workspace, now: Timestamp) {
     enter_phase(workspace, phase, now);
     workspace.status.reason = String::new();
     workspace.status.message = String::new();
+    workspace.status.waiting = None;
     workspace.reconcile_at = Some(now);
 }
 

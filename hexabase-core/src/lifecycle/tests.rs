@@ -5,15 +5,15 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::error::Error;
 use crate::fixture::{self, FIXTURE_TIME, id};
-use crate::model::{StepState, TaskKind, TaskState};
+use crate::model::{StepState, TaskKind, TaskState, Wait, WaitReason};
 use crate::name::KubernetesVersion;
 use crate::provisioner::{Applied, NO_UPGRADE_PATH, Observation};
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     FIXTURE_TIME + SignedDuration::from_secs(seconds)
 }
 
-fn observed(state: ControlPlaneState, tenant: Option<bool>) -> ReconcileOutcome {
+pub(super) fn observed(state: ControlPlaneState, tenant: Option<bool>) -> ReconcileOutcome {
     ReconcileOutcome {
         observation: Some(Observation::of(state)),
         applied: tenant.map(|tenant| Applied { tenant, ..Applied::default() }),
@@ -22,14 +22,14 @@ fn observed(state: ControlPlaneState, tenant: Option<bool>) -> ReconcileOutcome 
 }
 
 fn starting() -> ControlPlaneState {
-    ControlPlaneState::Starting { message: String::new() }
+    ControlPlaneState::Starting(Wait::new(WaitReason::KubeconfigPending))
 }
 
-fn after(workspace: &Workspace, observed: &ReconcileOutcome, now: Timestamp) -> Workspace {
+pub(super) fn after(workspace: &Workspace, observed: &ReconcileOutcome, now: Timestamp) -> Workspace {
     assess(workspace, observed, &ReconcileIntervals::default(), now, 0).workspace
 }
 
-fn ready() -> Workspace {
+pub(super) fn ready() -> Workspace {
     after(&fixture::workspace("dev"), &observed(ControlPlaneState::Ready, Some(true)), at(1))
 }
 
@@ -41,7 +41,7 @@ fn a_new_workspace_goes_through_provisioning_to_ready() {
     let waiting = after(&provisioning, &observed(ControlPlaneState::Ready, Some(false)), at(2));
     assert_eq!(
         (waiting.status.phase, waiting.status.reason.as_str()),
-        (Phase::Provisioning, "ApplyingTenant")
+        (Phase::Provisioning, "TenantNotApplied")
     );
     let ready = after(&waiting, &observed(ControlPlaneState::Ready, Some(true)), at(3));
     assert_eq!((ready.status.phase, ready.status.observed_generation), (Phase::Ready, 1));
@@ -196,7 +196,7 @@ fn the_poll_interval_grows_with_the_time_in_the_phase() {
     assert_eq!(wait(&workspace, FIXTURE_TIME), intervals.shortest_poll);
     workspace = after(&workspace, &observed(starting(), Some(false)), at(3_600));
     assert_eq!(wait(&workspace, at(3_600)), intervals.longest_poll);
-    assert!(workspace.status.message.contains("longer than expected"));
+    assert!(workspace.status.message.contains("since 20"), "{}", workspace.status.message);
 }
 
 #[test]

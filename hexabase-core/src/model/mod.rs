@@ -27,6 +27,7 @@ mod signing_key;
 mod task;
 mod usage;
 mod user;
+mod wait;
 mod workspace;
 
 pub use access_revocation::AccessRevocation;
@@ -58,6 +59,7 @@ pub use usage::{
     UsageAlert, UsageBound, UsageHour, UsageReport, WorkspaceUsage,
 };
 pub use user::{Identity, User, UserKind};
+pub use wait::{OngoingWait, UnknownWaitReason, Wait, WaitReason};
 pub use workspace::{
     BillingSuspension, Drift, DriftEntry, Phase, Power, Usage, Workspace, WorkspaceState, WorkspaceStatus,
 };

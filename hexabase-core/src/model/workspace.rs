@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{NodePoolId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::model::{
-    AccessRevocation, Assignment, Condition, CustomRole, Group, NodePool, PoolNodes, Project,
+    AccessRevocation, Assignment, Condition, CustomRole, Group, NodePool, OngoingWait, PoolNodes, Project,
     RetiredGroupName, string_enum,
 };
 use crate::name::{DisplayName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
@@ -181,8 +181,14 @@ pub struct WorkspaceStatus {
     pub certificate_authority: Option<String>,
     /// Number of consecutive failed reconciles.
     pub failures: u32,
+    /// Wait of the last reconcile; `None` if it did not wait.
+    #[serde(default)]
+    pub waiting: Option<OngoingWait>,
     /// Projects whose namespace could not be created, with the reason.
     pub refused_projects: BTreeMap<ProjectId, String>,
+    /// Projects that wait for the end of an earlier namespace of their name, with the start of the wait.
+    #[serde(default)]
+    pub waiting_projects: BTreeMap<ProjectId, Timestamp>,
     /// Resource usage of the workloads; `None` if it was not measured.
     pub usage: Option<Usage>,
     /// Differences from the desired state at the last comparison; `None` before the first one.
@@ -207,7 +213,9 @@ impl WorkspaceStatus {
             api_endpoint: None,
             certificate_authority: None,
             failures: 0,
+            waiting: None,
             refused_projects: BTreeMap::new(),
+            waiting_projects: BTreeMap::new(),
             usage: None,
             drift: None,
             node_pools: BTreeMap::new(),

@@ -16,7 +16,7 @@ use crate::clock::{Clock, after};
 use crate::desired::{TenantCluster, TenantProject, TenantTarget};
 use crate::error::{Error, Result};
 use crate::id::ProjectId;
-use crate::model::DriftEntry;
+use crate::model::{DriftEntry, Wait, WaitReason};
 use crate::name::ProjectName;
 use crate::quota::Quota;
 
@@ -171,7 +171,7 @@ impl ClusterProvisioner for MemoryProvisioner {
         }
         let (projects, refused_projects) = divide(desired, cluster);
         cluster.tenant = Some(TenantCluster { projects, ..desired.clone() });
-        Ok(Applied { tenant: true, refused_projects, nodes: None })
+        Ok(Applied { refused_projects, ..Applied::complete() })
     }
 
     async fn observe(&self, target: &TenantTarget) -> Result<Observation> {
@@ -186,7 +186,7 @@ impl ClusterProvisioner for MemoryProvisioner {
             },
             None => ControlPlaneState::Stopped,
             Some(at) if at <= self.clock.now() => ControlPlaneState::Ready,
-            Some(_) => ControlPlaneState::Starting { message: String::new() },
+            Some(_) => ControlPlaneState::Starting(Wait::new(WaitReason::PodStarting)),
         };
         Ok(Observation {
             api_endpoint: Some(format!("https://{}.invalid:443", target.name)),

@@ -3,7 +3,7 @@
 mod fleet;
 pub mod memory;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ pub use memory::MemoryProvisioner;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
 use crate::id::{NodePoolId, ProjectId};
-use crate::model::{DriftEntry, PoolNodes};
+use crate::model::{DriftEntry, PoolNodes, Wait};
 use crate::quota::Quota;
 use crate::secret::SecretString;
 
@@ -159,6 +159,10 @@ pub struct Applied {
     pub tenant: bool,
     /// Projects whose namespace could not be created, each with a reason for users.
     pub refused_projects: BTreeMap<ProjectId, String>,
+    /// Projects whose namespace can be created only after the deletion of an earlier one of the same name.
+    pub waiting_projects: BTreeSet<ProjectId>,
+    /// Obstacle on the host, because of which a later call applies the rest. `None` if there was none.
+    pub waiting: Option<Wait>,
     /// Dedicated nodes of the tenant; `None` if they were not checked.
     pub nodes: Option<TenantNodes>,
 }
@@ -168,16 +172,21 @@ pub struct Applied {
 pub struct TenantNodes {
     /// Nodes of each pool; for a pool that is no longer desired, the nodes that are not yet released.
     pub pools: BTreeMap<NodePoolId, PoolNodes>,
-    /// Obstacle to the desired state: its reason as one `CamelCase` word, and a message for users. `None` if the nodes
-    /// match the desired state.
-    pub waiting: Option<(String, String)>,
+    /// Obstacle to the desired state. `None` if the nodes match the desired state.
+    pub waiting: Option<Wait>,
 }
 
 impl Applied {
     /// The result of a complete application, inside the tenant too.
     #[must_use]
     pub const fn complete() -> Self {
-        Self { tenant: true, refused_projects: BTreeMap::new(), nodes: None }
+        Self {
+            tenant: true,
+            refused_projects: BTreeMap::new(),
+            waiting_projects: BTreeSet::new(),
+            waiting: None,
+            nodes: None,
+        }
     }
 }
 
@@ -232,17 +241,18 @@ pub enum ControlPlaneState {
     /// It does not exist.
     Absent,
     /// It is starting.
-    Starting {
-        /// The pending step, for users.
-        message: String,
-    },
+    Starting(
+        /// The pending step.
+        Wait,
+    ),
     /// Its API server responds.
     Ready,
     /// It is being suspended.
     Stopping,
     /// It is suspended.
     Stopped,
-    /// It cannot start until the cause is removed.
+    /// It cannot start until the cause is removed. States that can end by themselves, such as a missing volume, are
+    /// [`Self::Starting`]; they count as failures after [`WaitReason::timeout`](crate::model::WaitReason::timeout).
     Broken {
         /// Reason, as one `CamelCase` word.
         reason: String,

@@ -6,7 +6,7 @@
 
 use hexabase_core::desired::TenantNodePool;
 use hexabase_core::id::{NodePoolId, TypedId as _};
-use hexabase_core::model::DriftEntry;
+use hexabase_core::model::{DriftEntry, Wait, WaitReason};
 use hexabase_core::provisioner::TenantNodes;
 use serde_json::{Value, json};
 
@@ -173,14 +173,13 @@ pub(crate) fn decide(workspace: &str, pools: &[TenantNodePool], nodes: &[HostNod
     decision
 }
 
-/// Returns reason and message if the nodes do not match the pools yet.
-fn waiting(missing: &[String], releasing_count: usize) -> Option<(String, String)> {
+/// Returns the obstacle if the nodes do not match the pools yet.
+fn waiting(missing: &[String], releasing_count: usize) -> Option<Wait> {
     if !missing.is_empty() {
-        let message = format!("the host has no free nodes for {}", missing.join(" and "));
-        return Some(("NoFreeNodes".to_owned(), message));
+        return Some(Wait::with_detail(WaitReason::NoFreeNodes, missing.join(" and ")));
     }
     (releasing_count > 0)
-        .then(|| ("ReleasingNodes".to_owned(), format!("{releasing_count} nodes are being drained")))
+        .then(|| Wait::with_detail(WaitReason::ReleasingNodes, format!("{releasing_count} nodes")))
 }
 
 fn pool_id(name: &str) -> Option<NodePoolId> {

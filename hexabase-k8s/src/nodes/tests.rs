@@ -62,8 +62,8 @@ fn nodes_of_other_workspaces_and_unready_nodes_are_not_assigned() {
     unschedulable["spec"]["unschedulable"] = json!(true);
     let nodes = [assigned(node("a", "big"), "ws-theirs", "x"), broken, unschedulable];
     assert_eq!(steps(&[pool("p", "big", 1)], &nodes), Vec::<String>::new());
-    let (reason, message) = decision(&[pool("p", "big", 1)], &nodes).waiting.unwrap();
-    assert_eq!(reason, "NoFreeNodes");
+    let Wait { reason, detail: message } = decision(&[pool("p", "big", 1)], &nodes).waiting.unwrap();
+    assert_eq!(reason, WaitReason::NoFreeNodes);
     assert!(message.contains("1 more of class big"), "{message}");
 }
 
@@ -83,7 +83,7 @@ fn a_node_is_cordoned_then_drained_and_counts_until_it_is_released() {
     assert_eq!(steps(&[], &[cordoned(leaving.clone())]), ["drain a"]);
     let nodes = decision(&[], &[cordoned(leaving)]);
     assert_eq!(nodes.pools[&id("p")].releasing, ["a"]);
-    assert_eq!(nodes.waiting.unwrap().0, "ReleasingNodes");
+    assert_eq!(nodes.waiting.unwrap().reason, WaitReason::ReleasingNodes);
 }
 
 #[test]

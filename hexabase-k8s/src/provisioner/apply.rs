@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use hexabase_core::desired::{TenantCluster, TenantProject, TenantTarget};
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{ProjectId, TypedId as _};
-use hexabase_core::model::DriftEntry;
+use hexabase_core::model::{DriftEntry, Wait, WaitReason};
 use hexabase_core::provisioner::Applied;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -58,14 +58,14 @@ struct TenantObjects {
     desired: Vec<Object>,
     /// Projects whose namespace belongs to another client, with the message for users.
     rejected: BTreeMap<ProjectId, String>,
-    /// `true` if the namespace of a project can only be created after the termination of an earlier one.
-    waiting: bool,
+    /// Projects whose namespace can only be created after the termination of an earlier one.
+    waiting: BTreeSet<ProjectId>,
 }
 
 impl TenantObjects {
     /// `true` if all projects can be applied.
     fn is_complete(&self) -> bool {
-        self.rejected.is_empty() && !self.waiting
+        self.rejected.is_empty() && self.waiting.is_empty()
     }
 }
 
@@ -103,7 +103,7 @@ impl VClusterProvisioner {
         let mut objects = host_objects(desired, &config)?;
         self.require_ingress_policy().await?;
         let (host_state, replaced) = match self.apply_host_objects(&desired.target, &mut objects).await {
-            Err(error) => return Err(self.repair_self_role_binding(&objects, error).await),
+            Err(error) => return self.repair_self_role_binding(&objects, error).await,
             Ok(found) => found,
         };
         self.grow_volumes(&objects, desired.control_plane.storage, &host_state).await?;
@@ -126,8 +126,10 @@ impl VClusterProvisioner {
         let outcome = timeout(TENANT_APPLY_TIMEOUT, apply_difference(&tenant_objects.api, &difference)).await;
         match outcome.unwrap_or_else(|_| Err(Error::unavailable("applying the tenant objects timed out"))) {
             Ok(()) => Ok(Applied {
-                tenant: !tenant_objects.waiting,
+                waiting: None,
+                tenant: tenant_objects.waiting.is_empty(),
                 refused_projects: tenant_objects.rejected,
+                waiting_projects: tenant_objects.waiting,
                 // Until its rollout is complete, the control plane schedules pods by its previous node selector.
                 nodes: match suspend::stateful_set(&desired.target, &host_state).is_some_and(is_rolled_out) {
                     true => self.reconcile_nodes(desired).await?,
@@ -169,19 +171,20 @@ impl VClusterProvisioner {
 
     /// Applies Hexabase's own RoleBinding again after a `Forbidden` error: its permissions in the namespace are
     /// missing, or not yet effective in the API server. The next reconcile then succeeds.
-    async fn repair_self_role_binding(&self, objects: &[Object], error: Error) -> Error {
+    async fn repair_self_role_binding(&self, objects: &[Object], error: Error) -> Result<Applied> {
         let self_role_binding = objects.iter().find(|object| is_self_role_binding(object));
         let Some(self_role_binding) = self_role_binding.filter(|_| error.kind() == ErrorKind::Forbidden)
         else {
-            return error;
+            return Err(error);
         };
         match self.host.apply(self_role_binding).await {
             Ok(()) => {
-                Error::unavailable("the permissions in the namespace are not effective yet").caused_by(error)
+                tracing::debug!(%error, "applying the host objects failed; retrying at the next reconcile");
+                Ok(Applied { waiting: Some(Wait::new(WaitReason::PermissionsPending)), ..Applied::default() })
             }
             // A temporary failure says nothing about the permissions.
-            Err(failed) if failed.is_retryable() => failed,
-            Err(_) => error,
+            Err(failed) if failed.is_retryable() => Err(failed),
+            Err(_) => Err(error),
         }
     }
 
@@ -245,11 +248,13 @@ impl VClusterProvisioner {
         let namespaces: BTreeMap<&str, &Value> =
             namespaces.iter().map(|body| (text(body, "/metadata/name"), body)).collect();
         let mut projects = Vec::new();
-        let (mut rejected, mut waiting) = (BTreeMap::new(), false);
+        let (mut rejected, mut waiting) = (BTreeMap::new(), BTreeSet::new());
         for project in &desired.projects {
             match namespace_state(project, namespaces.get(project.namespace.as_str()).copied()) {
                 NamespaceState::Available => projects.push(project.clone()),
-                NamespaceState::Terminating => waiting = true,
+                NamespaceState::Terminating => {
+                    waiting.insert(project.id);
+                }
                 NamespaceState::Foreign => {
                     rejected.insert(project.id, rejection_message(project));
                 }

@@ -229,8 +229,7 @@ impl MetadataCache {
     }
 
     /// Registers a notification for the tenant's next progress after `revision` and, once it is up, for tampering.
-    /// Fires at once if that has already happened. Returns `false` for an unwatched tenant, or one that progressed
-    /// while starting.
+    /// Fires at once if that has already happened. Returns `false` for an unwatched tenant.
     pub(super) fn subscribe(&self, target: &TenantTarget, revision: Option<Revision>, is_up: bool) -> bool {
         let mut state = self.lock();
         let (Some(revision), Some(tenant)) = (revision, state.tenants.get_mut(&target.name)) else {
@@ -238,11 +237,11 @@ impl MetadataCache {
         };
         let is_pending = tenant.progress_rev <= revision && (tenant.tamper_rev <= revision || !is_up);
         tenant.subscription = is_pending.then(|| ChangeSubscription { target: target.clone(), is_up });
-        if is_up && !is_pending {
+        if !is_pending {
             state.overdue.push(target.clone());
             self.overdue_added.notify_one();
         }
-        is_pending || is_up
+        true
     }
 
     /// Reports the changes that happened before their subscription. Never returns.

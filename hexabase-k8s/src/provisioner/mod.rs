@@ -9,6 +9,7 @@ mod metadata_cache;
 mod missing_kubeconfig;
 mod nodes;
 mod observe;
+mod pods;
 mod suspend;
 mod upgrade;
 mod volumes;

@@ -3,6 +3,7 @@
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::id::TypedId as _;
+use hexabase_core::model::{Wait, WaitReason};
 use hexabase_core::provisioner::TenantNodes;
 use kube::api::ListParams;
 use serde_json::Value;
@@ -48,8 +49,7 @@ impl VClusterProvisioner {
             match self.execute_step(&desired.target, step).await {
                 Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::RateLimited) => {
                     tracing::debug!(%error, cluster = %desired.target.name, "changing a node failed; retrying at the next reconcile");
-                    let changing = || ("ChangingNodes".to_owned(), "the nodes are being changed".to_owned());
-                    nodes.waiting.get_or_insert_with(changing);
+                    nodes.waiting.get_or_insert(Wait::new(WaitReason::ChangingNodes));
                 }
                 outcome => outcome?,
             }

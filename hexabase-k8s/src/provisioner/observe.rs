@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::Result;
 use hexabase_core::id::{ProjectId, TypedId as _};
+use hexabase_core::model::{Wait, WaitReason};
 use hexabase_core::provisioner::{ControlPlaneState, Observation};
 use hexabase_core::quota::Quota;
 use kube::api::ListParams;
 use serde_json::Value;
 
+use super::pods::{cause, is_scheduled, state_of_pod, state_of_rejected_pod};
 use super::suspend::{StatefulSets, replicas};
 use super::{Namespace, VClusterProvisioner, decoded, text};
 use crate::api_server::ApiServer;
@@ -51,7 +53,7 @@ impl VClusterProvisioner {
         }
         let name = &target.name;
         let Some(sets) = self.stateful_sets(target).await? else {
-            return Ok(Observation::of(starting("the control plane has not been created yet")));
+            return Ok(Observation::of(starting(WaitReason::ControlPlaneMissing)));
         };
         let quota = self.host.find(Kind::RESOURCE_QUOTA, name, &format!("vc-{name}")).await?;
         let usage = quota.as_ref().and_then(|quota| quota.get("status")).map(used);
@@ -65,12 +67,12 @@ impl VClusterProvisioner {
             return Ok(Observation { usage, ..Observation::of(control_plane).will_notify() });
         }
         if !is_rolled_out(set) {
-            let replaced = Observation::of(starting("the control plane is being replaced")).will_notify();
+            let replaced = Observation::of(starting(WaitReason::RollingOut)).will_notify();
             return Ok(Observation { usage, ..replaced });
         }
         let observation = match self.tenant(target).await? {
             Some(api) => self.observe_tenant(target, &api).await?,
-            None => Observation::of(starting("the control plane has not written its kubeconfig yet")),
+            None => Observation::of(starting(WaitReason::KubeconfigPending)),
         };
         Ok(Observation { usage, ..observation })
     }
@@ -85,7 +87,7 @@ impl VClusterProvisioner {
         Ok(if left { ControlPlaneState::Stopping } else { ControlPlaneState::Stopped })
     }
 
-    /// Determines why the control plane is not ready from its pods, or from events if it has no pods.
+    /// Determines why the control plane is not ready from its pods and their claims, or from events if it has no pods.
     async fn not_ready(&self, target: &TenantTarget, sets: &StatefulSets) -> Result<ControlPlaneState> {
         let selector = format!(
             "app in ({CONTROL_PLANE},{ETCD}),{}={},!{}",
@@ -95,33 +97,31 @@ impl VClusterProvisioner {
         );
         let pods = self.host.list(Kind::POD, Some(&target.name), &selector).await?;
         let has_pods = |set: &Value| pods.iter().any(|pod| app(pod) == app(set));
-        let mut waiting = "the control plane pod is starting";
+        let mut states = Vec::new();
         for set in sets.all().filter(|set| !has_pods(set)) {
-            // A rejected pod also prevents the others from starting, which report a different reason.
-            if let Some(rejected) = self.pod_creation_failure(target, text(set, "/metadata/name")).await? {
-                return Ok(rejected);
-            }
-            waiting = "the control plane pod has not been created yet";
+            states.push(self.pod_creation_state(target, text(set, "/metadata/name")).await?);
         }
-        Ok(pods.iter().find_map(pod_failure).unwrap_or_else(|| starting(waiting)))
+        for pod in &pods {
+            let claim = match is_scheduled(pod) {
+                true => None,
+                false => self.claim_of(target, text(pod, "/metadata/name")).await?,
+            };
+            states.push(state_of_pod(pod, claim.as_ref()));
+        }
+        Ok(cause(states))
     }
 
-    /// Returns the reason for which the host rejects the pods of a StatefulSet, from its newest `FailedCreate` event.
-    async fn pod_creation_failure(
-        &self,
-        target: &TenantTarget,
-        set: &str,
-    ) -> Result<Option<ControlPlaneState>> {
+    /// Returns why a StatefulSet has no pods, from its newest `FailedCreate` event.
+    async fn pod_creation_state(&self, target: &TenantTarget, set: &str) -> Result<ControlPlaneState> {
         let about = format!("involvedObject.kind=StatefulSet,involvedObject.name={set},reason=FailedCreate");
         let events =
             self.host.list_by(Kind::EVENT, Some(&target.name), ListParams::default().fields(&about)).await?;
         // RFC 3339 timestamps of one format sort chronologically.
         let newest = events.iter().max_by_key(|event| text(event, "/lastTimestamp"));
-        Ok(newest.map(|event| {
-            let message =
-                format!("the host rejects the control plane pod: {}", last_chars(text(event, "/message")));
-            ControlPlaneState::Broken { reason: "FailedCreate".to_owned(), message }
-        }))
+        Ok(newest.map_or_else(
+            || starting(WaitReason::PodMissing),
+            |event| state_of_rejected_pod(text(event, "/message")),
+        ))
     }
 
     /// Observes a tenant whose pod is ready. The control plane is ready once its API server responds as well.
@@ -134,14 +134,14 @@ impl VClusterProvisioner {
         self.record_response(target, ready.is_ok());
         match ready {
             Ok(Some(_)) => {}
-            Ok(None) => return Ok(Observation::of(starting("the controllers are starting"))),
+            Ok(None) => return Ok(Observation::of(starting(WaitReason::ControllersStarting))),
             Err(error) => {
                 tracing::debug!(%error, cluster = %target.name, "the tenant API server does not respond");
-                return Ok(Observation::of(starting("the API server does not respond yet")));
+                return Ok(Observation::of(starting(WaitReason::ApiServerStarting)));
             }
         }
         let Some(endpoint) = self.endpoint(target).await? else {
-            return Ok(Observation::of(starting("the load balancer has no address yet")).will_notify());
+            return Ok(Observation::of(starting(WaitReason::LoadBalancerPending)).will_notify());
         };
         let secret = self.admin_secret(target).await?;
         let certificate_authority =
@@ -209,48 +209,6 @@ pub(super) fn is_up(set: &Value) -> bool {
     is_rolled_out(set) && number(set, "/status/readyReplicas") > 0
 }
 
-fn starting(message: &str) -> ControlPlaneState {
-    ControlPlaneState::Starting { message: message.to_owned() }
-}
-
-/// Returns the failure of a pod that does not resolve by itself.
-fn pod_failure(pod: &Value) -> Option<ControlPlaneState> {
-    let containers = ["/status/initContainerStatuses", "/status/containerStatuses"];
-    let statuses = containers.iter().filter_map(|pointer| pod.pointer(pointer)?.as_array()).flatten();
-    let mut waiting = statuses.filter_map(|status| {
-        let reason = text(status, "/state/waiting/reason");
-        let termination_message = text(status, "/lastState/terminated/message");
-        let details = if termination_message.is_empty() {
-            text(status, "/state/waiting/message")
-        } else {
-            termination_message
-        };
-        let summary = match reason {
-            "CrashLoopBackOff" => "the control plane keeps crashing",
-            "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" => {
-                "the control plane image cannot be pulled"
-            }
-            "CreateContainerConfigError" => "the control plane pod refers to a missing object",
-            _ => return None,
-        };
-        Some((reason.to_owned(), format!("{summary}: {}", last_chars(details))))
-    });
-    let unschedulable = || {
-        let conditions = pod.pointer("/status/conditions")?.as_array()?;
-        let rejected = conditions.iter().find(|condition| text(condition, "/reason") == "Unschedulable")?;
-        let message = format!(
-            "no node of the host cluster accepts the control plane pod: {}",
-            last_chars(text(rejected, "/message"))
-        );
-        Some(("Unschedulable".to_owned(), message))
-    };
-    let (reason, message) = waiting.next_back().or_else(unschedulable)?;
-    Some(ControlPlaneState::Broken { reason, message })
-}
-
-/// Returns the end of a message, where programs usually state the error.
-fn last_chars(message: &str) -> String {
-    const MAX_DETAIL_CHARS: usize = 300;
-    let length = message.chars().count();
-    message.trim().chars().skip(length.saturating_sub(MAX_DETAIL_CHARS)).collect()
+fn starting(reason: WaitReason) -> ControlPlaneState {
+    ControlPlaneState::Starting(Wait::new(reason))
 }

@@ -1,5 +1,6 @@
 //! Volumes of control planes, which can grow but never shrink.
 
+use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::quantity::Quantity;
 use serde_json::{Value, json};
@@ -59,6 +60,11 @@ impl VClusterProvisioner {
             }
         }
         Ok(())
+    }
+
+    /// Returns the volume claim of a pod; `None` if it has none.
+    pub(super) async fn claim_of(&self, target: &TenantTarget, pod: &str) -> Result<Option<Value>> {
+        self.host.find(PERSISTENT_VOLUME_CLAIM, &target.name, &format!("data-{pod}")).await
     }
 
     async fn grow_volume(&self, namespace: &str, claim: &str, desired: Quantity) -> Result<()> {

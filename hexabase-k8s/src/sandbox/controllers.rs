@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::cluster::Cluster;
+use super::late_resources::LateResources;
 use super::state::{Change, ChangeKind, Name, name_of};
 use super::{Inner, Sandbox, Tenant};
 
@@ -17,7 +18,7 @@ use super::{Inner, Sandbox, Tenant};
 const POD_RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Sleeps for `time`. Returns at once for zero, where a timer would still wait for its resolution.
-async fn sleep_unless_zero(time: Duration) {
+pub(super) async fn sleep_unless_zero(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
     }
@@ -138,7 +139,7 @@ fn handle_host_change(sandbox: &Sandbox, change: &Change) {
     }
 }
 
-fn pods_of(sandbox: &Sandbox, (namespace, name): &Name) -> Vec<Value> {
+pub(super) fn pods_of(sandbox: &Sandbox, (namespace, name): &Name) -> Vec<Value> {
     let state = sandbox.0.host.lock();
     let prefix = format!("{name}-");
     let pods = state.all("", "pods", namespace);
@@ -266,8 +267,12 @@ fn create_missing_pods(sandbox: &Sandbox, set: &Value, name: &Name) {
     let current = u64::try_from(pods_of(sandbox, name).len()).unwrap_or(u64::MAX);
     host.set_status("apps", "statefulsets", name, status_without_ready_pods(set, current));
     let delay = if created { sandbox.0.options.startup } else { POD_RETRY_INTERVAL };
+    let late = LateResources::of(&sandbox.0.options);
     let (sandbox, name) = (Arc::downgrade(&sandbox.0), name.clone());
     tokio::spawn(async move {
+        if created {
+            late.wait(&sandbox, &name).await;
+        }
         sleep_unless_zero(delay).await;
         let Some(sandbox) = sandbox.upgrade().map(Sandbox) else { return };
         if !created {
@@ -280,16 +285,13 @@ fn create_missing_pods(sandbox: &Sandbox, set: &Value, name: &Name) {
     });
 }
 
-/// Creates the volume claims of a pod, which are bound at once.
+/// Creates the volume claims of a pod.
 fn create_claims(host: &Cluster, set: &Value, name: &Name, pod: &str) {
     for claim in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
         let claim_name = claim["metadata"]["name"].as_str().unwrap_or_default();
         let claim_name = format!("{claim_name}-{pod}");
         let body = json!({ "metadata": { "name": claim_name }, "spec": claim["spec"] });
         host.create_as_controller("", "persistentvolumeclaims", &name.0, body);
-        let requested = &claim["spec"]["resources"]["requests"];
-        let bound = json!({ "phase": "Bound", "capacity": requested });
-        host.set_status("", "persistentvolumeclaims", &(name.0.clone(), claim_name), bound);
     }
 }
 

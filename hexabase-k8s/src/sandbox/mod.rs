@@ -32,6 +32,7 @@ mod fields;
 mod garbage_collection;
 mod impersonation;
 mod kinds;
+mod late_resources;
 mod list_types;
 mod managers;
 mod openapi;
@@ -71,11 +72,17 @@ use cluster::Cluster;
 /// Options of a sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxOptions {
-    /// Time from the creation of a StatefulSet's pods, such as a tenant's control plane, until they are ready.
+    /// Time from the start of a StatefulSet's pods, such as a tenant's control plane, until they are ready.
     pub startup: Duration,
     /// Time from the deletion of a namespace until its contents are deleted, and from a change of a pod template until
     /// outdated pods are replaced.
     pub termination: Duration,
+    /// Time from the creation of a volume claim until its volume is bound.
+    pub volume_delay: Duration,
+    /// Time after that until a node accepts pods.
+    pub node_delay: Duration,
+    /// Time after that until the images of pods are pulled.
+    pub image_delay: Duration,
     /// Base URL of tenant API servers over HTTP, to which the tenant's name is appended. `None` if they are not
     /// served; kubeconfigs then name `sandbox://tenants`.
     pub tenants_url: Option<String>,
@@ -88,6 +95,9 @@ impl Default for SandboxOptions {
         Self {
             startup: Duration::from_millis(50),
             termination: Duration::from_millis(10),
+            volume_delay: Duration::ZERO,
+            node_delay: Duration::ZERO,
+            image_delay: Duration::ZERO,
             tenants_url: None,
             certificate_authority: None,
         }

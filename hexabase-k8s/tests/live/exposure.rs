@@ -1,6 +1,7 @@
 //! Exposed tenants: their routes are created, and their API servers present a certificate for the exposed name.
 
 use hexabase_core::fixture;
+use hexabase_core::model::WaitReason;
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_core::secret::ExposeSecret as _;
 use hexabase_k8s::{Exposure, HostConfig};
@@ -68,7 +69,7 @@ async fn a_tenant_api_server_serves_the_address_of_its_load_balancer() {
         observed.is_ok_and(|observed| {
             matches!(
                 observed.control_plane,
-                ControlPlaneState::Starting { message } if message.contains("load balancer")
+                ControlPlaneState::Starting(wait) if wait.reason == WaitReason::LoadBalancerPending
             )
         })
     })

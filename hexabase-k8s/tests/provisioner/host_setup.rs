@@ -6,7 +6,7 @@ use hexabase_core::desired::TenantCluster;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::fixture::{self, FIXTURE_TIME};
 use hexabase_core::model::ControlPlaneStore;
-use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState};
+use hexabase_core::provisioner::{Applied, ClusterProvisioner, ControlPlaneState};
 use hexabase_core::quantity::Quantity;
 use hexabase_k8s::render::{host_objects, host_setup};
 use hexabase_k8s::sandbox::{Sandbox, SandboxApi, SandboxOptions, User};
@@ -131,6 +131,15 @@ pub(crate) async fn eventually<F: Future<Output = Result<bool>>>(
     Err(Error::unexpected(description.to_owned()))
 }
 
+/// Applies a cluster. A wait for permissions is an error.
+async fn apply(provisioner: &VClusterProvisioner, cluster: &TenantCluster) -> Result<Applied> {
+    let applied = provisioner.apply(cluster).await?;
+    match &applied.waiting {
+        Some(wait) => Err(Error::unavailable(wait.reason.description())),
+        None => Ok(applied),
+    }
+}
+
 /// Tenant with a control plane of three replicas and an etcd.
 pub(crate) fn three_replicas(name: &str) -> TenantCluster {
     let mut cluster = fixture::tenant_cluster(name);
@@ -152,7 +161,7 @@ pub(crate) async fn full_lifecycle(sandbox: &Sandbox, provisioner: &VClusterProv
         let cluster = cluster.clone();
         move || {
             let cluster = cluster.clone();
-            async move { provisioner.apply(&cluster).await.map(|applied| applied.tenant) }
+            async move { apply(provisioner, &cluster).await.map(|applied| applied.tenant) }
         }
     };
     eventually("cluster applied", applied(&cluster)).await?;
@@ -214,7 +223,7 @@ async fn gateway_lifecycle(sandbox: &Sandbox) -> Result<()> {
     let client = Client::new(restricted_host(sandbox), "default");
     let provisioner = VClusterProvisioner::new(client, sandbox.connector(), config.clone());
     let cluster = fixture::tenant_cluster("routed");
-    let applied = || async { provisioner.apply(&cluster).await.map(|_| true) };
+    let applied = || async { apply(&provisioner, &cluster).await.map(|_| true) };
     eventually("route applied", applied).await?;
     let mut strays = strays(&cluster, &config);
     strays.retain(|object| object.kind == Kind::TLS_ROUTE);
@@ -262,7 +271,7 @@ pub(crate) async fn node_lifecycle(sandbox: &Sandbox, provisioner: &VClusterProv
     let nodes_settled = |tenant: &TenantCluster| {
         let tenant = tenant.clone();
         async move {
-            let nodes = provisioner.apply(&tenant).await?.nodes;
+            let nodes = apply(provisioner, &tenant).await?.nodes;
             Ok(nodes.is_some_and(|nodes| nodes.waiting.is_none()))
         }
     };

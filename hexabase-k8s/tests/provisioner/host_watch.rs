@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::fixture;
+use hexabase_core::model::WaitReason;
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState, Observation};
 use hexabase_k8s::render::{host_objects, host_setup};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
@@ -335,7 +336,12 @@ struct NewTenant {
 impl NewTenant {
     /// New tenant on a host whose control planes take `startup` to become ready.
     fn start(startup: Duration) -> Self {
-        let sandbox = Sandbox::start(SandboxOptions { startup, ..SandboxOptions::default() });
+        Self::on(SandboxOptions { startup, ..SandboxOptions::default() })
+    }
+
+    /// New tenant on a host with these delays.
+    fn on(options: SandboxOptions) -> Self {
+        let sandbox = Sandbox::start(options);
         let client = sandbox.host_client();
         let (sender, notifications) = unbounded_channel();
         let sender = move |target: &TenantTarget| sender.send(target.clone()).unwrap();
@@ -412,7 +418,37 @@ async fn progress_of_a_tenant_is_notified() {
         new_tenant.wait_for_requeue(&observation).await;
     }
     new_tenant.provisioner.apply(&new_tenant.tenant).await.unwrap();
-    assert!(matches!(new_tenant.observe().await.control_plane, ControlPlaneState::Starting { .. }));
+    assert!(matches!(new_tenant.observe().await.control_plane, ControlPlaneState::Starting(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_volumes_nodes_and_images_are_waits_that_end_at_once() {
+    let (late, startup) = (Duration::from_secs(88), Duration::from_secs(1));
+    let options = || SandboxOptions { startup, ..SandboxOptions::default() };
+    for (options, reason) in [
+        (SandboxOptions { volume_delay: late, ..options() }, WaitReason::VolumePending),
+        (SandboxOptions { node_delay: late, ..options() }, WaitReason::NodePending),
+        (SandboxOptions { image_delay: late, ..options() }, WaitReason::ImagePending),
+    ] {
+        let mut new_tenant = NewTenant::on(options);
+        let (start, mut waits) = (tokio::time::Instant::now(), Vec::new());
+        loop {
+            let observation = new_tenant.observe().await;
+            match &observation.control_plane {
+                ControlPlaneState::Starting(wait) => waits.push(wait.reason),
+                ControlPlaneState::Absent => {}
+                ControlPlaneState::Ready => break,
+                other => panic!("{reason}: {other:?}"),
+            }
+            new_tenant.provisioner.apply(&new_tenant.tenant).await.unwrap();
+            new_tenant.wait_for_requeue(&observation).await;
+            // The first wait of a pod starts a moment after its creation.
+            yield_briefly().await;
+        }
+        let elapsed = start.elapsed();
+        assert!(elapsed < late + startup + Duration::from_secs(2), "{reason}: {elapsed:?}");
+        assert!(waits.len() < 100, "{reason}: {} observations", waits.len());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -425,9 +461,11 @@ async fn objects_deleted_during_the_start_are_recreated() {
         format!("/apis/apps/v1/namespaces/{name}/statefulsets/{name}"),
         format!("/api/v1/namespaces/{name}/services/{name}"),
     ] {
-        while !new_tenant.observe().await.will_notify {
+        // Earlier progress is notified first.
+        while !new_tenant.observe().await.will_notify || {
             yield_briefly().await;
-        }
+            new_tenant.notifications.try_recv().is_ok()
+        } {}
         assert_eq!(send(&admin, "DELETE", &object_path, &json!({})).await, 200, "{object_path}");
         assert_eq!(
             new_tenant.notifications.recv().await.as_ref(),
@@ -523,6 +561,6 @@ async fn without_a_host_watch_nothing_is_notified() {
     let tenant = fixture::tenant_cluster("shop");
     provisioner.apply(&tenant).await.unwrap();
     let observed = provisioner.observe(&tenant.target).await.unwrap();
-    assert!(matches!(observed.control_plane, ControlPlaneState::Starting { .. }));
+    assert!(matches!(observed.control_plane, ControlPlaneState::Starting(_)));
     assert!(!observed.will_notify);
 }

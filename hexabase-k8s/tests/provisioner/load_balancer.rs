@@ -1,6 +1,7 @@
 //! A tenant exposed by a load balancer of its own.
 
 use hexabase_core::fixture;
+use hexabase_core::model::{Wait, WaitReason};
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_k8s::{Exposure, HostConfig, VClusterProvisioner};
 use k8s_openapi::api::core::v1::Service;
@@ -20,7 +21,7 @@ async fn the_endpoint_is_the_address_of_the_load_balancer() {
         .await
         .unwrap();
     let observed = async || provisioner.observe(&cluster.target).await.unwrap();
-    let waiting = ControlPlaneState::Starting { message: "the load balancer has no address yet".to_owned() };
+    let waiting = ControlPlaneState::Starting(Wait::new(WaitReason::LoadBalancerPending));
     assert_eq!(observed().await.control_plane, waiting);
 
     let name = &cluster.target.name;

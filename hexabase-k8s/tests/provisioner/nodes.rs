@@ -6,6 +6,7 @@ use hexabase_core::desired::{TenantCluster, TenantNodePool};
 use hexabase_core::fixture::{self, id};
 use hexabase_core::id::TypedId as _;
 use hexabase_core::lifecycle::{self, Operation};
+use hexabase_core::model::WaitReason;
 use hexabase_core::name::NodeClass;
 use hexabase_core::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, TenantNodes};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
@@ -127,7 +128,7 @@ async fn a_tenant_waits_for_free_nodes_and_gets_them_once_available() {
     let mut setup = NodeSetup::new(&["one"]).await;
     setup.tenant.node_pools = vec![pool(2)];
     let waiting = setup.nodes().await.waiting.unwrap();
-    assert_eq!(waiting.0, "NoFreeNodes");
+    assert_eq!(waiting.reason, WaitReason::NoFreeNodes);
     add_reserved_node(&setup.sandbox.host_client(), "two").await;
     assert_ne!(setup.provisioner.plan(&setup.tenant).await.unwrap(), []);
     let nodes = setup.nodes().await;
@@ -142,7 +143,7 @@ async fn a_deleted_node_is_reported_as_drift() {
     assert_eq!(send(&setup.sandbox.host_client(), "DELETE", "/api/v1/nodes/one", &Value::Null).await, 200);
     let drift = setup.provisioner.plan(&setup.tenant).await.unwrap();
     assert_eq!(drift[0].desired.as_deref(), Some("1 more of class big"), "{drift:?}");
-    assert_eq!(setup.nodes().await.waiting.unwrap().0, "NoFreeNodes");
+    assert_eq!(setup.nodes().await.waiting.unwrap().reason, WaitReason::NoFreeNodes);
 }
 
 #[tokio::test]
@@ -173,7 +174,7 @@ async fn two_tenants_never_share_a_node() {
     setup.nodes().await;
     let other = TenantCluster { node_pools: vec![pool(1)], ..fixture::tenant_cluster("other") };
     let other = NodeSetup { tenant: other, ..setup };
-    assert_eq!(other.nodes().await.waiting.unwrap().0, "NoFreeNodes");
+    assert_eq!(other.nodes().await.waiting.unwrap().reason, WaitReason::NoFreeNodes);
 }
 
 #[tokio::test]

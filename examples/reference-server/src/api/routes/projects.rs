@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use hexabase_core::error::{Check, Result};
-use hexabase_core::model::{Project, Workspace};
+use hexabase_core::model::{Project, Wait, WaitReason, Workspace};
 use hexabase_core::name::{DisplayName, ProjectName};
 use hexabase_core::platform::CreateProject;
 use hexabase_core::quantity::Quantity;
@@ -68,11 +68,16 @@ pub(super) struct ProjectView {
 
 impl ProjectView {
     fn new(project: Project, workspace: &Workspace) -> Self {
-        let refused = workspace.status.refused_projects.get(&project.id);
-        let phase = match refused {
-            Some(_) => "failed",
-            None if workspace.status.observed_generation >= project.generation => "ready",
-            None => "pending",
+        let status = &workspace.status;
+        let waiting = status.waiting_projects.get(&project.id);
+        let (phase, message) = match (status.refused_projects.get(&project.id), waiting) {
+            (Some(message), _) => ("failed", message.clone()),
+            (None, Some(since)) => {
+                ("pending", Wait::new(WaitReason::ProjectNamespaceTerminating).message(*since))
+            }
+            (None, None) if status.observed_generation >= project.generation => ("ready", String::new()),
+            // The project waits for whatever its workspace waits for.
+            (None, None) => ("pending", status.message.clone()),
         };
         Self {
             id: project.id.to_string(),
@@ -82,7 +87,7 @@ impl ProjectView {
             parent_id: project.parent_id.map(|id| id.to_string()),
             quota: quota_view(&project.quota),
             phase,
-            message: refused.cloned().unwrap_or_default(),
+            message,
             created_at: project.created_at,
             updated_at: project.updated_at,
             version: project.version.number(),
