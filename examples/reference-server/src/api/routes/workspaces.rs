@@ -310,7 +310,8 @@ async fn delete(
 
 /// Suspend a workspace
 ///
-/// No pods run, no data is lost.
+/// No pods run. Objects and volumes are kept, and controllers create their pods again when the workspace is resumed.
+/// Pods without a controller, such as those of `kubectl run`, and data outside of volumes are lost.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/suspend", tag = "Workspaces",
     params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
     extensions(("x-hexabase-action" = json!("workspace.power"))))]
@@ -324,6 +325,8 @@ async fn suspend(
 }
 
 /// Resume a suspended workspace
+///
+/// Pods without a controller that ran before the suspension are not created again.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/resume", tag = "Workspaces",
     params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
     extensions(("x-hexabase-action" = json!("workspace.power"))))]
