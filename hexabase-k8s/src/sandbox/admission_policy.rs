@@ -1,67 +1,256 @@
-//! The one admission policy that the sandbox enforces: the tenant admission policy of Hexabase.
+//! ValidatingAdmissionPolicies, evaluated with the rules of Kubernetes
+//! (<https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>).
 //!
-//! The sandbox evaluates no CEL expressions. It implements the meaning of this policy itself, and reads the kinds that
-//! it covers from the stored object. It rejects every other policy instead of storing it without effect.
+//! The sandbox supports what Hexabase uses: policies without parameters, bindings with a namespace selector, and the
+//! action `Deny`. It rejects policies whose expressions do not compile.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use cel::{Context, Env, Program, Value as CelValue};
+use serde_json::{Value, json};
 
 use super::kinds::KindInfo;
 use super::response::{StatusError, StatusResult};
+use super::selector::matches_label_selector;
 use super::state::State;
 use super::write::WriteRequest;
-use crate::labels;
-use crate::render::tenant::admission_policy::{
-    ADMISSION_POLICY_NAME, DENIAL_MESSAGE, EXEMPT_GROUPS, EXEMPT_USERS,
-};
 
 const GROUP: &str = "admissionregistration.k8s.io";
+/// API groups whose objects no policy covers, as on a real API server.
+const EXEMPT_GROUPS: [&str; 3] = [GROUP, "authentication.k8s.io", "authorization.k8s.io"];
 
-impl State {
-    /// Rejects a write to an object that Hexabase manages, or to a subresource of it. `objects` are its state before
-    /// and after the write.
-    pub(super) fn check_admission_policy(
-        &self,
-        request: &WriteRequest<'_>,
-        objects: &[&Value],
-    ) -> StatusResult<()> {
-        let WriteRequest { kind, user, .. } = request;
-        let name = objects.iter().find_map(|object| object["metadata"]["name"].as_str()).unwrap_or_default();
-        if kind.group == GROUP && name != ADMISSION_POLICY_NAME {
-            let message = "the sandbox supports no admission policy except Hexabase's own";
-            return Err(StatusError::bad_request(message));
-        }
-        let exempt = EXEMPT_USERS.contains(&user.name.as_str())
-            || user.groups.iter().any(|group| EXEMPT_GROUPS.contains(&group.as_str()));
-        if exempt || !objects.iter().any(|object| is_managed(object)) || !self.policy_matches(request) {
-            return Ok(());
-        }
-        Err(StatusError::forbidden(format!(
-            "{} \"{name}\" is forbidden: ValidatingAdmissionPolicy '{ADMISSION_POLICY_NAME}' with binding '{ADMISSION_POLICY_NAME}' denied request: {DENIAL_MESSAGE}",
-            kind.qualified()
-        )))
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut environment = Env::stdlib();
+    if let Err(error) = environment.add_extension(cel::extensions::strings) {
+        tracing::error!(%error, "registering CEL functions failed; expressions with them are rejected");
     }
+    Arc::new(environment)
+});
 
-    /// `true` if the policy exists, is bound, and covers this kind or subresource.
-    fn policy_matches(&self, request: &WriteRequest<'_>) -> bool {
-        let KindInfo { group, plural, .. } = &request.kind;
-        let resources = match request.subresource() {
-            "" => vec![plural.clone()],
-            subresource => vec![format!("{plural}/{subresource}"), format!("{plural}/*")],
-        };
-        let bound = self.get(GROUP, "validatingadmissionpolicybindings", "", ADMISSION_POLICY_NAME).is_some();
-        let policy =
-            self.get(GROUP, "validatingadmissionpolicies", "", ADMISSION_POLICY_NAME).filter(|_| bound);
-        let rules = policy.and_then(|policy| policy["spec"]["matchConstraints"]["resourceRules"].as_array());
-        let names = |rule: &Value, field: &str, value: &str| {
-            rule[field].as_array().is_some_and(|values| values.iter().any(|named| named == value))
-        };
-        rules.into_iter().flatten().any(|rule| {
-            names(rule, "apiGroups", group)
-                && resources.iter().any(|resource| names(rule, "resources", resource))
-        })
+/// Maximum number of compiled policies in this process. Tenants of a sandbox have the same ones.
+const MAX_COMPILED_POLICIES: usize = 256;
+
+static COMPILED: LazyLock<quick_cache::sync::Cache<String, Arc<AdmissionPolicy>>> =
+    LazyLock::new(|| quick_cache::sync::Cache::new(MAX_COMPILED_POLICIES));
+
+/// Expression with its name, or the message of a rejection.
+struct Expression {
+    label: String,
+    program: Program,
+}
+
+struct Validation {
+    check: Expression,
+    message_expression: Option<Program>,
+}
+
+/// Compiled policy.
+pub(super) struct AdmissionPolicy {
+    name: String,
+    rules: Vec<Value>,
+    ignores_errors: bool,
+    conditions: Vec<Expression>,
+    variables: Vec<Expression>,
+    validations: Vec<Validation>,
+}
+
+impl fmt::Debug for AdmissionPolicy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("AdmissionPolicy").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-fn is_managed(object: &Value) -> bool {
-    object["metadata"]["labels"].get(labels::MANAGED).is_some()
+/// Compiled policies of an API server, by name.
+pub(super) type AdmissionPolicies = BTreeMap<String, Arc<AdmissionPolicy>>;
+
+/// `true` for the kind of policies.
+pub(super) fn is_policy(group: &str, plural: &str) -> bool {
+    group == GROUP && plural == "validatingadmissionpolicies"
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value[field].as_str().unwrap_or_default()
+}
+
+fn entries<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    value[field].as_array().into_iter().flatten()
+}
+
+impl AdmissionPolicy {
+    /// Compiles a policy, or returns the known result: compilation takes milliseconds.
+    pub(super) fn compile(body: &Value) -> StatusResult<Arc<Self>> {
+        let key = format!("{} {}", body["metadata"]["name"], body["spec"]);
+        if let Some(known) = COMPILED.get(&key) {
+            return Ok(known);
+        }
+        let compiled = Arc::new(Self::compile_new(body)?);
+        COMPILED.insert(key, compiled.clone());
+        Ok(compiled)
+    }
+
+    fn compile_new(body: &Value) -> StatusResult<Self> {
+        let name = text(&body["metadata"], "name");
+        let program = |source: &str| {
+            ENVIRONMENT.compile(source).map_err(|error| {
+                let message = format!("spec: Invalid value: \"{source}\": compilation failed: {error}");
+                StatusError::invalid("ValidatingAdmissionPolicy", name, &message)
+            })
+        };
+        let named = |entry: &Value, label: &str| {
+            let program = program(text(entry, "expression"))?;
+            Ok(Expression { label: text(entry, label).to_owned(), program })
+        };
+        let spec = &body["spec"];
+        let validation = |entry: &Value| {
+            let message_expression = entry["messageExpression"].as_str().map(program).transpose()?;
+            Ok(Validation { check: named(entry, "message")?, message_expression })
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            rules: entries(&spec["matchConstraints"], "resourceRules").cloned().collect(),
+            ignores_errors: spec["failurePolicy"] == "Ignore",
+            conditions: entries(spec, "matchConditions")
+                .map(|entry| named(entry, "name"))
+                .collect::<StatusResult<_>>()?,
+            variables: entries(spec, "variables")
+                .map(|entry| named(entry, "name"))
+                .collect::<StatusResult<_>>()?,
+            validations: entries(spec, "validations").map(validation).collect::<StatusResult<_>>()?,
+        })
+    }
+
+    /// `true` if the policy covers this operation on a kind or its subresource.
+    fn covers(&self, request: &WriteRequest<'_>, operation: &str) -> bool {
+        let KindInfo { group, version, plural, .. } = &request.kind;
+        let resources = match request.subresource() {
+            "" => vec![plural.clone(), "*".to_owned(), "*/*".to_owned()],
+            subresource => ["*/*".to_owned()]
+                .into_iter()
+                .chain([plural.as_str(), "*"].map(|plural| format!("{plural}/{subresource}")))
+                .chain([format!("{plural}/*")])
+                .collect(),
+        };
+        let has = |rule: &Value, field: &str, value: &str| {
+            entries(rule, field).any(|entry| entry == "*" || entry == value)
+        };
+        self.rules.iter().any(|rule| {
+            has(rule, "apiGroups", group)
+                && has(rule, "apiVersions", version)
+                && has(rule, "operations", operation)
+                && entries(rule, "resources").any(|entry| resources.iter().any(|resource| entry == resource))
+        })
+    }
+
+    /// Returns the message of the first validation that rejects the write, or of an expression that fails.
+    fn denial(&self, inputs: &[(&str, CelValue)]) -> Option<String> {
+        let failed = |message: String| (!self.ignores_errors).then_some(message);
+        let mut variables = std::collections::HashMap::<String, CelValue>::new();
+        let evaluate = |program: &Program, variables: &std::collections::HashMap<String, CelValue>| {
+            let mut context = Context::with_env(ENVIRONMENT.clone());
+            for (name, value) in inputs {
+                context.add_variable_from_value(*name, value.clone());
+            }
+            context.add_variable_from_value("variables", variables.clone());
+            program.execute(&context).map_err(|error| error.to_string())
+        };
+        for Expression { label, program } in &self.conditions {
+            match evaluate(program, &variables) {
+                Ok(CelValue::Bool(true)) => {}
+                Ok(_) => return None,
+                Err(error) => return failed(format!("match condition {label} failed: {error}")),
+            }
+        }
+        // A real API server evaluates a variable where it is used; an error there is reported by that expression.
+        for Expression { label, program } in &self.variables {
+            if let Ok(value) = evaluate(program, &variables) {
+                variables.insert(label.clone(), value);
+            }
+        }
+        for Validation { check: Expression { label, program }, message_expression } in &self.validations {
+            match evaluate(program, &variables) {
+                Ok(CelValue::Bool(true)) => {}
+                Ok(_) => {
+                    let message =
+                        message_expression.as_ref().and_then(|program| match evaluate(program, &variables) {
+                            Ok(CelValue::String(message)) => Some(message.to_string()),
+                            _ => None,
+                        });
+                    return Some(message.unwrap_or_else(|| label.clone()));
+                }
+                Err(error) => return failed(format!("expression failed: {error}")),
+            }
+        }
+        None
+    }
+}
+
+impl State {
+    /// Rejects a write that a bound policy denies. `before` and `after` are the object before and after the write;
+    /// one of them is `None` if the write creates or deletes it.
+    pub(super) fn check_admission_policies(
+        &self,
+        request: &WriteRequest<'_>,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> StatusResult<()> {
+        let WriteRequest { kind, user, .. } = request;
+        if self.admission_policies.is_empty() || EXEMPT_GROUPS.contains(&kind.group.as_str()) {
+            return Ok(());
+        }
+        let operation = match (before, after) {
+            (None, _) => "CREATE",
+            (Some(_), Some(_)) => "UPDATE",
+            (Some(_), None) => "DELETE",
+        };
+        let object = after.or(before).unwrap_or(&Value::Null);
+        let name = text(&object["metadata"], "name");
+        let namespace = match kind.kind.as_str() {
+            "Namespace" => name,
+            _ => request.target.namespace.as_str(),
+        };
+        let namespace_object = self.get("", "namespaces", "", &request.target.namespace);
+        // The selector of a binding applies to the namespace of an object, and to a namespace itself.
+        let selected = if kind.kind == "Namespace" { Some(object) } else { namespace_object };
+        let mut inputs = None;
+        for binding in self.all(GROUP, "validatingadmissionpolicybindings", "") {
+            let Some(policy) = self.admission_policies.get(text(&binding["spec"], "policyName")) else {
+                continue;
+            };
+            let is_selected = selected.is_none_or(|namespace| {
+                matches_label_selector(&binding["spec"]["matchResources"]["namespaceSelector"], namespace)
+            });
+            let denies = entries(&binding["spec"], "validationActions").any(|action| action == "Deny");
+            if !denies || !is_selected || !policy.covers(request, operation) {
+                continue;
+            }
+            let inputs = inputs.get_or_insert_with(|| {
+                let admission_request = json!({
+                    "operation": operation,
+                    "name": name,
+                    "namespace": namespace,
+                    "resource": { "group": kind.group, "version": kind.version, "resource": kind.plural },
+                    "subResource": request.subresource(),
+                    "userInfo": { "username": user.name, "groups": user.groups },
+                });
+                let cel = |value: &Value| cel::to_value(value).unwrap_or(CelValue::Null);
+                [
+                    ("object", cel(after.unwrap_or(&Value::Null))),
+                    ("oldObject", cel(before.unwrap_or(&Value::Null))),
+                    ("request", cel(&admission_request)),
+                    ("namespaceObject", cel(namespace_object.unwrap_or(&Value::Null))),
+                ]
+            });
+            if let Some(message) = policy.denial(inputs) {
+                return Err(StatusError::forbidden(format!(
+                    "{} \"{name}\" is forbidden: ValidatingAdmissionPolicy '{}' with binding '{}' denied request: {message}",
+                    kind.qualified(),
+                    policy.name,
+                    text(&binding["metadata"], "name"),
+                )));
+            }
+        }
+        Ok(())
+    }
 }

@@ -39,6 +39,7 @@ mod openapi;
 mod partial_metadata;
 mod patch;
 mod path;
+mod pod_security;
 mod protobuf;
 mod response;
 mod reviews;
@@ -67,6 +68,7 @@ pub use response::SandboxBody;
 pub use service::SandboxApi;
 
 use crate::access::TenantConnector;
+use crate::object::{Kind, Object};
 use cluster::Cluster;
 
 /// Options of a sandbox.
@@ -142,6 +144,15 @@ impl Sandbox {
     #[must_use]
     pub fn host(&self) -> SandboxApi {
         SandboxApi::new(self.0.host.clone(), User::admin())
+    }
+
+    /// Creates objects on the host cluster, such as those of [`host_setup`](crate::render::host_setup). A rejected
+    /// object is logged and left out.
+    pub fn install(&self, objects: &[Object]) {
+        for object in objects {
+            let Kind { group, plural, .. } = object.kind;
+            self.0.host.create_as_controller(group, plural, &object.namespace, object.body.clone());
+        }
     }
 
     /// API server of a tenant cluster, called with all permissions. `None` if the tenant does not exist or is

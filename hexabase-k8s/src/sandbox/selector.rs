@@ -51,6 +51,24 @@ impl Requirement {
     }
 }
 
+/// `true` if the labels of an object match a `LabelSelector`; an empty or missing one matches everything.
+pub(super) fn matches_label_selector(selector: &Value, object: &Value) -> bool {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let equal = equal.map(|(key, value)| Requirement::In(key.clone(), vec![text(value)]));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|expression| {
+        let values = || expression["values"].as_array().into_iter().flatten().map(text).collect();
+        let key = text(&expression["key"]);
+        match expression["operator"].as_str() {
+            Some("In") => Requirement::In(key, values()),
+            Some("NotIn") => Requirement::NotIn(key, values()),
+            Some("DoesNotExist") => Requirement::DoesNotExist(key),
+            _ => Requirement::Exists(key),
+        }
+    });
+    equal.chain(expressions).all(|requirement| requirement.matches(object))
+}
+
 /// Splits a selector at its commas, except those within parentheses.
 fn terms(selector: &str) -> Vec<&str> {
     let (mut depth, mut start, mut found) = (0_u32, 0, Vec::new());

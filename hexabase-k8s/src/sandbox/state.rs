@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
+use super::admission_policy::{AdmissionPolicies, AdmissionPolicy, is_policy};
 use super::kinds::{KindInfo, Kinds};
 use super::managers::{Manager, managed_fields_value};
 
@@ -46,6 +47,8 @@ pub(super) struct Change {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) kinds: Kinds,
+    /// Stored admission policies, compiled.
+    pub(super) admission_policies: AdmissionPolicies,
     objects: BTreeMap<Resource, BTreeMap<Name, Stored>>,
     version: u64,
     history: VecDeque<Change>,
@@ -79,6 +82,7 @@ impl State {
         let (changes, receiver) = mpsc::unbounded_channel();
         let state = Self {
             kinds: Kinds::built_in(),
+            admission_policies: AdmissionPolicies::new(),
             objects: BTreeMap::new(),
             version: 1,
             history: VecDeque::new(),
@@ -143,6 +147,11 @@ impl State {
         if kind.plural == "customresourcedefinitions" {
             self.kinds.define(&body);
         }
+        if is_policy(&kind.group, &kind.plural)
+            && let Ok(policy) = AdmissionPolicy::compile(&body)
+        {
+            self.admission_policies.insert(name_of(&body).1, policy);
+        }
         let resource = (kind.group.clone(), kind.plural.clone());
         let name = name_of(&body);
         let stored = Stored { body: Arc::new(body), managers: Arc::new(managers) };
@@ -158,6 +167,9 @@ impl State {
         self.version += 1;
         if resource.1 == "customresourcedefinitions" {
             self.kinds.undefine(&stored.body);
+        }
+        if is_policy(&resource.0, &resource.1) {
+            self.admission_policies.remove(&name.1);
         }
         let mut last = (*stored.body).clone();
         last["metadata"]["resourceVersion"] = json!(self.version.to_string());

@@ -6,6 +6,7 @@ use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::id_source::{IdSource as _, IdSourceExt as _, SystemIds};
 use serde_json::{Value, json};
 
+use super::admission_policy::{AdmissionPolicy, is_policy};
 use super::authorization::{Attributes, User};
 use super::kinds::KindInfo;
 use super::managers::{self, Manager};
@@ -118,6 +119,7 @@ impl State {
         self.require_namespace(kind, &name)?;
         schema::check_metadata(kind, &body)?;
         schema::check(kind, &body, request.is_strict())?;
+        check_policy(kind, &body)?;
         let managers = managers(&body);
         if kind.has_status
             && let Some(fields) = body.as_object_mut()
@@ -137,7 +139,8 @@ impl State {
         schema::check_limits(kind, &body)?;
         self.admit_roles(request.user, kind, &body)?;
         self.admit_to_limit_ranges(kind, &body)?;
-        self.check_admission_policy(request, &[&body])?;
+        self.check_pod_security(kind, &body)?;
+        self.check_admission_policies(request, None, Some(&body))?;
         self.admit_to_quota(kind, &body)?;
         if request.is_dry_run() {
             return Ok(Stored { body: body.into(), managers: managers.into() }.with_managed_fields());
@@ -269,8 +272,9 @@ impl State {
         schema::check_metadata(kind, &body)?;
         schema::check_immutable(kind, before, &body)?;
         schema::check_limits(kind, &body)?;
+        check_policy(kind, &body)?;
         self.admit_roles(request.user, kind, &body)?;
-        self.check_admission_policy(request, &[&body, before])?;
+        self.check_admission_policies(request, Some(before), Some(&body))?;
         if before["metadata"]["deletionTimestamp"].is_string() {
             reject_new_finalizers(kind, before, &body)?;
         }
@@ -317,7 +321,7 @@ impl State {
                 )));
             }
         }
-        self.check_admission_policy(request, &[&live.body])?;
+        self.check_admission_policies(request, Some(&live.body), None)?;
         // With options in the body, `dryRun` in the URL is ignored.
         let dry_run = if options.is_null() { request.is_dry_run() } else { options["dryRun"][0] == "All" };
         if dry_run {
@@ -351,7 +355,7 @@ impl State {
         let selected: Vec<(Name, Value)> =
             selected.map(|(name, stored)| (name.clone(), stored.with_managed_fields())).collect();
         for (_, body) in &selected {
-            self.check_admission_policy(request, &[body])?;
+            self.check_admission_policies(request, Some(body), None)?;
         }
         if !request.is_dry_run() {
             for (name, _) in &selected {
@@ -414,6 +418,14 @@ fn check_target(request: &WriteRequest<'_>, body: &mut Value) -> StatusResult<()
         body["metadata"]["namespace"] = json!(request.target.namespace);
     }
     Ok(())
+}
+
+/// Rejects an admission policy with expressions that do not compile.
+fn check_policy(kind: &KindInfo, body: &Value) -> StatusResult<()> {
+    match is_policy(&kind.group, &kind.plural) {
+        true => AdmissionPolicy::compile(body).map(drop),
+        false => Ok(()),
+    }
 }
 
 fn check_resource_version(before: &Value, body: &Value, resource: &str) -> StatusResult<()> {

@@ -5,6 +5,7 @@
 //! `--run-ignored`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod admission;
 mod admission_policy;
 mod apply;
 mod clients;
@@ -247,6 +248,10 @@ cases! {
         workloads_are_scaled,
         directives_of_strategic_merge_patches_are_followed,
         fields_move_between_managers_by_json_patch,
+    ],
+    admission: [
+        an_impersonated_service_account_has_its_own_groups_and_permissions,
+        pods_that_violate_the_pod_security_level_are_rejected,
     ],
     admission_policy: [tenants_cannot_change_managed_objects],
     reviews: [

@@ -10,18 +10,18 @@ use crate::labels;
 use crate::object::{Kind, Object};
 
 /// Name of the policy and of its binding.
-pub(crate) const ADMISSION_POLICY_NAME: &str = "hexabase-managed-objects";
+const ADMISSION_POLICY_NAME: &str = "hexabase-managed-objects";
 /// Message of a rejected change.
-pub(crate) const DENIAL_MESSAGE: &str = "this object is managed by Hexabase; change it in Hexabase";
+const DENIAL_MESSAGE: &str = "this object is managed by Hexabase; change it in Hexabase";
 /// Users to whom the policy does not apply: the cluster's own controllers. Users that sign in through Hexabase cannot
 /// have such a name, because all their names have a prefix.
-pub(crate) const EXEMPT_USERS: [&str; 2] = ["system:apiserver", "system:kube-controller-manager"];
+const EXEMPT_USERS: [&str; 2] = ["system:apiserver", "system:kube-controller-manager"];
 /// Groups to which the policy does not apply: administrators of the cluster, as which Hexabase acts, and the cluster's
 /// own controllers.
-pub(crate) const EXEMPT_GROUPS: [&str; 2] = ["system:masters", "system:serviceaccounts:kube-system"];
+const EXEMPT_GROUPS: [&str; 2] = ["system:masters", "system:serviceaccounts:kube-system"];
 
 /// Returns the policy and its binding, which applies it to the whole cluster.
-pub(super) fn objects() -> [Object; 2] {
+pub(crate) fn objects() -> [Object; 2] {
     let metadata = || json!({ "name": ADMISSION_POLICY_NAME, "labels": { labels::MANAGED: "true" } });
     let binding = json!({ "policyName": ADMISSION_POLICY_NAME, "validationActions": ["Deny"] });
     [
