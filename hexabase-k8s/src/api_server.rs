@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hexabase_core::error::{Error, ErrorKind, Result};
+use http::HeaderValue;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::Client;
-use kube::api::{DeleteParams, EvictParams, GetParams, ListParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{
+    DeleteParams, EvictParams, GetParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy,
+};
 use kube::client::Body;
 use kube::core::Request;
 use serde::Deserialize;
@@ -90,6 +93,16 @@ fn invalid_request(error: kube::core::request::Error) -> Error {
     from_kube(kube::Error::BuildRequest(error))
 }
 
+/// `Yes` for a write that the API server decides on without making it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DryRun {
+    Yes,
+    No,
+}
+
+/// Header of requests that are sent as another user.
+const IMPERSONATE_USER: &str = "impersonate-user";
+
 /// Maps a `NotFound` error to `None`.
 fn none_if_not_found<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
@@ -107,6 +120,16 @@ impl ApiServer {
 
     /// Sends a request and returns the body of a successful response of at most `max_bytes` bytes.
     async fn exchange(&self, request: http::Request<Vec<u8>>, max_bytes: usize) -> Result<Bytes> {
+        let (status, body) = self.respond(request, max_bytes).await?;
+        if status.is_success() { Ok(body) } else { Err(from_response(status, &body)) }
+    }
+
+    /// Sends a request and returns the status and the body of any response of at most `max_bytes` bytes.
+    async fn respond(
+        &self,
+        request: http::Request<Vec<u8>>,
+        max_bytes: usize,
+    ) -> Result<(http::StatusCode, Bytes)> {
         let response = self.client.send(request.map(Body::from)).await.map_err(from_kube)?;
         let status = response.status();
         let body = Limited::new(response.into_body(), max_bytes).collect().await.map_err(|error| {
@@ -116,8 +139,7 @@ impl ApiServer {
             };
             Error::unavailable(message).caused_by(error)
         })?;
-        let body = body.to_bytes();
-        if status.is_success() { Ok(body) } else { Err(from_response(status, &body)) }
+        Ok((status, body.to_bytes()))
     }
 
     /// Waits for a request slot, then runs one or more requests within one timeout.
@@ -262,6 +284,54 @@ impl ApiServer {
     /// Returns the JSON document at a path that belongs to no kind, such as `/version`.
     pub(crate) async fn read(&self, path: &str) -> Result<Value> {
         self.send(get(path)?).await
+    }
+
+    /// Returns the metadata of at most `limit` objects of a kind, in all namespaces, that match a label selector.
+    pub(crate) async fn sample(&self, kind: Kind, selector: &str, limit: u32) -> Result<Vec<Value>> {
+        let params = ListParams::default().labels(selector).limit(limit);
+        let request = Request::new(path(kind, None)).list_metadata(&params).map_err(invalid_request)?;
+        let response = self.send(request).await?;
+        let page: Page = serde_json::from_value(response).map_err(invalid_response)?;
+        Ok(page.items.unwrap_or_default())
+    }
+
+    /// Creates an object as `user`, or as itself for `None`. Returns the status code and the body of any response.
+    pub(crate) async fn create_as(
+        &self,
+        user: Option<&str>,
+        kind: Kind,
+        namespace: &str,
+        object: &Value,
+        dry_run: DryRun,
+    ) -> Result<(u16, Value)> {
+        let params = PostParams { dry_run: dry_run == DryRun::Yes, field_manager: None };
+        let request =
+            Request::new(path(kind, Some(namespace))).create(&params, object.to_string().into_bytes());
+        self.send_as(user, request.map_err(invalid_request)?).await
+    }
+
+    /// Changes single fields of an object as `user` by merge patch, as a dry run. Returns the status code and the
+    /// body of any response.
+    pub(crate) async fn dry_run_merge_as(
+        &self,
+        user: &str,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<(u16, Value)> {
+        let params = PatchParams { dry_run: true, ..PatchParams::default() };
+        let request = Request::new(path(kind, Some(namespace))).patch(name, &params, &Patch::Merge(patch));
+        self.send_as(Some(user), request.map_err(invalid_request)?).await
+    }
+
+    async fn send_as(&self, user: Option<&str>, mut request: http::Request<Vec<u8>>) -> Result<(u16, Value)> {
+        if let Some(user) = user {
+            let invalid = |error| Error::unexpected("invalid user name for impersonation").caused_by(error);
+            request.headers_mut().insert(IMPERSONATE_USER, HeaderValue::from_str(user).map_err(invalid)?);
+        }
+        let (status, body) = self.with_timeout(self.respond(request, self.limits.max_response_bytes)).await?;
+        Ok((status.as_u16(), serde_json::from_slice(&body).map_err(invalid_response)?))
     }
 
     /// Checks that a plain-text path such as `/readyz` responds with success.

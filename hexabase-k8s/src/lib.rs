@@ -44,6 +44,7 @@ mod config;
 mod difference;
 mod error;
 mod hosts;
+mod isolation;
 pub mod labels;
 mod managers;
 mod nodes;

@@ -41,6 +41,9 @@ kinds! {
     POD = "", "Pod", "pods", true;
     ENDPOINT_SLICE = "discovery.k8s.io", "EndpointSlice", "endpointslices", true;
     EVENT = "", "Event", "events", true;
+    ENDPOINTS = "", "Endpoints", "endpoints", true;
+    ENDPOINT_SLICE = "discovery.k8s.io", "EndpointSlice", "endpointslices", true;
+    PERSISTENT_VOLUME_CLAIM = "", "PersistentVolumeClaim", "persistentvolumeclaims", true;
     RESOURCE_QUOTA = "", "ResourceQuota", "resourcequotas", true;
     LIMIT_RANGE = "", "LimitRange", "limitranges", true;
     STATEFUL_SET = "apps", "StatefulSet", "statefulsets", true;
@@ -54,6 +57,9 @@ kinds! {
     ADMISSION_POLICY = "admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false;
     ADMISSION_POLICY_BINDING =
         "admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", false;
+    SELF_SUBJECT_REVIEW = "authentication.k8s.io", "SelfSubjectReview", "selfsubjectreviews", false;
+    SELF_SUBJECT_ACCESS_REVIEW = "authorization.k8s.io", "SelfSubjectAccessReview", "selfsubjectaccessreviews", false;
+    SUBJECT_ACCESS_REVIEW = "authorization.k8s.io", "SubjectAccessReview", "subjectaccessreviews", false;
     KYVERNO_POLICY = "policies.kyverno.io", "ValidatingPolicy", "validatingpolicies", false;
     CLUSTER_ROLE_BINDING = "rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false;
 }

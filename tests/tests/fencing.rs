@@ -13,7 +13,7 @@ use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::Result;
 use hexabase_core::fixture::{self, FIXTURE_TIME};
 use hexabase_core::identity::ExternalIdentity;
-use hexabase_core::model::{DriftEntry, Origin, Phase, Workspace};
+use hexabase_core::model::{DriftEntry, IsolationResult, Origin, Phase, Workspace};
 use hexabase_core::name::{DisplayName, Email, HostClusterName, ProviderName, Slug};
 use hexabase_core::placement::HostCluster;
 use hexabase_core::platform::CreateOrganization;
@@ -72,6 +72,10 @@ impl ClusterProvisioner for PausingProvisioner {
 
     async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess> {
         self.inner.admin_access(target).await
+    }
+
+    async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>> {
+        self.inner.check_isolation(desired).await
     }
 
     async fn ping(&self) -> Result<()> {

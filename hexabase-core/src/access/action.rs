@@ -106,8 +106,10 @@ actions! {
     WorkspacesList = "workspaces.list", Organization, ALL_ROLES, None, WorkspacesRead;
     /// Create a workspace.
     WorkspaceCreate = "workspace.create", Organization, ADMIN_ROLES, None, WorkspacesWrite;
-    /// See a workspace, its tasks, conditions, drift and usage.
+    /// See a workspace, its tasks, conditions, drift, usage and isolation report.
     WorkspaceRead = "workspace.read", Workspace, STAFF_ROLES, Member, WorkspacesRead;
+    /// Request an isolation check of a workspace.
+    IsolationCheck = "isolation.check", Workspace, STAFF_ROLES, Member, WorkspacesRead;
     /// Change a workspace's name, plan or version.
     WorkspaceUpdate = "workspace.update", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
     /// Delete a workspace.

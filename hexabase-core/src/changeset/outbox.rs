@@ -12,6 +12,8 @@ pub enum Topic {
     /// organization's billing account and its subscription order. A delayed reconcile of a workspace carries its due
     /// time (RFC 3339) as payload and is discarded if the workspace has been rescheduled since.
     Reconcile,
+    /// Run the isolation check of a workspace.
+    CheckIsolation,
     /// Send a mail. The payload is sealed, because it may contain secrets.
     Mail,
 }
@@ -22,6 +24,7 @@ impl Topic {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reconcile => "reconcile",
+            Self::CheckIsolation => "check_isolation",
             Self::Mail => "mail",
         }
     }
@@ -29,7 +32,7 @@ impl Topic {
     /// Parses the output of [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Reconcile, Self::Mail].into_iter().find(|topic| topic.as_str() == text)
+        [Self::Reconcile, Self::CheckIsolation, Self::Mail].into_iter().find(|topic| topic.as_str() == text)
     }
 }
 

@@ -56,6 +56,8 @@ macro_rules! cluster_provisioner_conformance {
                 operations_on_a_missing_cluster_succeed,
                 clusters_are_independent_of_each_other,
                 concurrent_applies_converge,
+                isolation_checks_return_each_condition_once,
+                the_isolation_of_a_missing_cluster_is_not_found,
             ]
         );
     };
@@ -365,4 +367,28 @@ pub async fn concurrent_applies_converge(harness: &dyn ClusterHarness) {
     }
     apply_until_ready(provisioner, &desired).await;
     assert_eq!(provisioner.plan(&desired).await.unwrap(), []);
+}
+
+/// `check_isolation`: each type of condition occurs once, and the types stay the same.
+pub async fn isolation_checks_return_each_condition_once(harness: &dyn ClusterHarness) {
+    let (provisioner, desired) = (harness.provisioner(), cluster("isolated", &["web"]));
+    apply_until_ready(provisioner, &desired).await;
+    let types = async || {
+        let results = provisioner.check_isolation(&desired).await.unwrap();
+        assert!(
+            results.iter().all(|result| !result.kind.is_empty() && !result.title.is_empty()),
+            "{results:?}"
+        );
+        results.into_iter().map(|result| result.kind).collect::<Vec<_>>()
+    };
+    let first = types().await;
+    let unique: std::collections::BTreeSet<&String> = first.iter().collect();
+    assert!(!first.is_empty() && unique.len() == first.len(), "{first:?}");
+    assert_eq!(types().await, first);
+}
+
+/// `check_isolation`: fails with `NotFound` if the cluster does not exist.
+pub async fn the_isolation_of_a_missing_cluster_is_not_found(harness: &dyn ClusterHarness) {
+    let error = harness.provisioner().check_isolation(&cluster("nowhere", &[])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
 }

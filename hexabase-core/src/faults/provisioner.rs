@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::FaultPlan;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
-use crate::model::DriftEntry;
+use crate::model::{DriftEntry, IsolationResult};
 use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 
 /// A provisioner with fault injection for every call that reads or changes a tenant cluster.
@@ -56,6 +56,10 @@ impl ClusterProvisioner for FaultyProvisioner {
 
     async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess> {
         self.inner.admin_access(target).await
+    }
+
+    async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>> {
+        self.plan.pass(self.inner.check_isolation(desired)).await
     }
 
     async fn ping(&self) -> Result<()> {

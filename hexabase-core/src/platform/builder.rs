@@ -8,6 +8,7 @@ use event_listener::Event;
 use super::access::FactsCache;
 use super::commit_locks::CommitLocks;
 use super::event_signals::EventSignals;
+use super::isolation::IsolationFailures;
 use super::searches::Searches;
 use super::{Platform, PlatformInner};
 use crate::billing::{BillingConfig, BillingProvider, MemoryBilling};
@@ -69,6 +70,8 @@ pub struct PlatformConfig {
     /// Maximum number of invitations per day of an organization, and of a user in all organizations together; `None`
     /// for no limit, 100 by default.
     pub invitations_per_day: Option<u32>,
+    /// Interval between two isolation checks of a workspace; `None` for checks on request only, one day by default.
+    pub isolation_check_interval: Option<Duration>,
 }
 
 /// Users who may create organizations. Everyone has a personal organization in addition.
@@ -105,6 +108,7 @@ impl PlatformConfig {
             max_owned_organizations: Some(10),
             max_free_workspaces_per_user: Some(6),
             invitations_per_day: Some(100),
+            isolation_check_interval: Some(DAY),
         }
     }
 
@@ -218,6 +222,7 @@ impl PlatformBuilder {
             event_signals: EventSignals::default(),
             facts: FactsCache::new(),
             commit_locks: CommitLocks::new(),
+            isolation_failures: IsolationFailures::default(),
             searches: Searches::default(),
         })))
     }

@@ -15,6 +15,7 @@ mod event_signals;
 mod groups;
 mod hosts;
 mod invitations;
+mod isolation;
 mod master_key;
 mod members;
 mod node_pools;
@@ -33,6 +34,7 @@ mod users;
 mod workspace_members;
 mod workspaces;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,6 +50,8 @@ pub(crate) use commit::MAIL_SEAL_PURPOSE;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
 pub use hosts::{Hosts, KnownHost, RegisterHost, Registration, UpdateHost};
 pub use invitations::{CreateInvitation, Invitations};
+use isolation::IsolationFailures;
+pub use isolation::{Isolation, IsolationRequest};
 pub use master_key::{MasterKeyRotation, SealedCounts};
 pub use members::Members;
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
@@ -108,6 +112,7 @@ pub(crate) struct PlatformInner {
     facts: FactsCache,
     commit_locks: CommitLocks,
     searches: Searches,
+    pub(crate) isolation_failures: IsolationFailures,
 }
 
 impl fmt::Debug for PlatformInner {
@@ -181,6 +186,8 @@ services! {
     workspaces => Workspaces;
     /// Members of workspaces.
     workspace_members => WorkspaceMembers;
+    /// Isolation checks of workspaces.
+    isolation => Isolation;
     /// Tasks on workspaces.
     tasks => Tasks;
     /// Groups of workspaces.
@@ -264,6 +271,13 @@ impl Platform {
     #[must_use]
     pub fn config(&self) -> &PlatformConfig {
         &self.0.config
+    }
+
+    /// The numbers of failed isolation checks in this process since its start, by host cluster and type of the
+    /// condition.
+    #[must_use]
+    pub fn isolation_failures(&self) -> BTreeMap<(HostClusterName, String), u64> {
+        self.0.isolation_failures.all()
     }
 
     /// Completes after the next commit in this process that inserts live events of an organization; commits between

@@ -16,7 +16,7 @@ use crate::clock::{Clock, after};
 use crate::desired::{TenantCluster, TenantProject, TenantTarget};
 use crate::error::{Error, Result};
 use crate::id::ProjectId;
-use crate::model::{DriftEntry, Wait, WaitReason};
+use crate::model::{ConditionStatus, DriftEntry, IsolationResult, Severity, Wait, WaitReason};
 use crate::name::ProjectName;
 use crate::quota::Quota;
 
@@ -43,6 +43,8 @@ struct Cluster {
     foreign_cluster: bool,
     /// `true` if a quota on the host prevents the cluster from starting.
     quota_exhausted: bool,
+    /// `true` if the isolation check fails.
+    isolation_broken: bool,
 }
 
 impl Cluster {
@@ -87,6 +89,11 @@ impl MemoryProvisioner {
     /// Exhausts the quota on the host, so that the cluster cannot start.
     pub fn exhaust_quota(&self, target: &TenantTarget) {
         self.lock().entry(target.name.clone()).or_default().quota_exhausted = true;
+    }
+
+    /// Sets whether the isolation check of this tenant fails.
+    pub fn break_isolation(&self, target: &TenantTarget, broken: bool) {
+        self.lock().entry(target.name.clone()).or_default().isolation_broken = broken;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Cluster>> {
@@ -229,6 +236,27 @@ impl ClusterProvisioner for MemoryProvisioner {
         let kubeconfig = started.then(|| format!("# the cluster {} exists only in memory\n", target.name));
         let kubeconfig = kubeconfig.ok_or_else(|| Error::not_found("admin access"))?;
         Ok(AdminAccess { kubeconfig: kubeconfig.into() })
+    }
+
+    async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>> {
+        let state = self.lock();
+        let cluster = state.get(&desired.target.name).filter(|cluster| cluster.host.is_some());
+        let cluster = cluster.ok_or_else(|| Error::not_found("cluster"))?;
+        let (status, reason) = match cluster.isolation_broken {
+            true => (ConditionStatus::False, "Admitted"),
+            false => (ConditionStatus::True, "Rejected"),
+        };
+        let remedy =
+            if cluster.isolation_broken { "restore the isolation of the cluster in memory" } else { "" };
+        Ok(vec![IsolationResult {
+            kind: "MemoryIsolated".to_owned(),
+            title: "Reach another cluster in memory".to_owned(),
+            severity: Severity::High,
+            status,
+            reason: reason.to_owned(),
+            message: "clusters in memory run no workloads".to_owned(),
+            remedy: remedy.to_owned(),
+        }])
     }
 
     async fn ping(&self) -> Result<()> {

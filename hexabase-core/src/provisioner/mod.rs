@@ -16,7 +16,7 @@ pub use memory::MemoryProvisioner;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
 use crate::id::{NodePoolId, ProjectId};
-use crate::model::{DriftEntry, PoolNodes, Wait};
+use crate::model::{DriftEntry, IsolationResult, PoolNodes, Wait};
 use crate::quota::Quota;
 use crate::secret::SecretString;
 
@@ -133,6 +133,20 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// - `NotFound` while the cluster has no admin access yet.
     /// - `Unavailable` if the host cluster does not respond.
     async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess>;
+
+    /// Attempts what a tenant must not be able to do, without changing anything, and returns the result of each check.
+    ///
+    /// # Behaviour
+    /// - Each type of condition occurs once, and the types of a cluster whose desired state is unchanged are the same
+    ///   in every call.
+    /// - A check passes only if the intended barrier rejected the attempt. Any other failure is
+    ///   [`Unknown`](crate::model::ConditionStatus::Unknown).
+    /// - Checks inside a tenant whose API server does not respond are `Unknown`.
+    ///
+    /// # Errors
+    /// - `NotFound` if the cluster does not exist.
+    /// - `Unavailable` if the host cluster does not respond.
+    async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>>;
 
     /// Checks that the host cluster responds.
     ///

@@ -1,5 +1,5 @@
-//! Background work: publishes outbox messages, reconciles workspaces and billing accounts, collects usage, sends mail,
-//! re-queues overdue reconciles, and deletes records beyond their retention.
+//! Background work: publishes outbox messages, reconciles workspaces and billing accounts, collects usage, checks the
+//! isolation of tenants, sends mail, re-queues overdue reconciles, and deletes records beyond their retention.
 //!
 //! A [`Worker`] combines all of it in one future and brings no async runtime of its own. Any number of workers can
 //! run, in one process or in many: leases keep two workers from reconciling the same workspace at the same time, and
@@ -9,6 +9,7 @@ mod billing_reconciler;
 mod change_notifier;
 mod fair_queue;
 mod host_monitor;
+mod isolation_checker;
 mod lease;
 mod pruner;
 mod reconciler;
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 
 pub use billing_reconciler::BillingReconciler;
 pub use host_monitor::HostMonitor;
+pub use isolation_checker::IsolationChecker;
 pub use pruner::Pruner;
 pub use reconciler::{Reconciler, Requeue};
 pub use relay::Relay;
@@ -75,6 +77,7 @@ impl Worker {
         let (relay, resync) = (Relay::of(inner), Resync::of(inner));
         let (hosts, meters) = (HostMonitor::of(inner), UsageCollector::of(inner));
         let pruner = Pruner::of(inner);
+        let isolation = IsolationChecker::of(inner);
         let work = async {
             futures_util::join!(
                 relay.run(&stop_signal),
@@ -82,6 +85,7 @@ impl Worker {
                 hosts.run(&stop_signal),
                 meters.run(&stop_signal),
                 pruner.run(&stop_signal),
+                isolation.run(&stop_signal),
                 self.consume(&stop_signal)
             );
         };
@@ -96,7 +100,8 @@ impl Worker {
     }
 
     /// Performs all work that is due now, once and sequentially, and returns the number of items processed. For
-    /// embedders with a scheduler of their own, and for tests that control every step.
+    /// embedders with a scheduler of their own, and for tests that control every step. Scheduled isolation checks are
+    /// not requested: see [`IsolationChecker::request_due`].
     ///
     /// # Errors
     /// Errors of the store or the queue; a later call continues with the remaining work.
@@ -198,6 +203,7 @@ async fn handle(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: De
         let work = async {
             match delivery.message.topic {
                 Topic::Reconcile => reconcile(inner, reconciler, &delivery).await,
+                Topic::CheckIsolation => check_isolation(inner, &delivery).await,
                 Topic::Mail => send_mail(inner, &delivery).await,
             }
         };
@@ -261,6 +267,13 @@ async fn reconcile(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery:
     if let Some((message, wait)) = next.filter(|(_, wait)| *wait <= inner.config.intervals.longest_poll) {
         inner.queue.publish(&message, wait).await?;
     }
+    Ok(())
+}
+
+async fn check_isolation(inner: &PlatformInner, delivery: &Delivery) -> Result<()> {
+    let OutboxMessage { organization_id, workspace_id, .. } = &delivery.message;
+    let missing = || Error::unexpected("message for an isolation check names no workspace");
+    IsolationChecker::of(inner).check_requested(*organization_id, workspace_id.ok_or_else(missing)?).await;
     Ok(())
 }
 

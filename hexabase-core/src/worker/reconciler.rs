@@ -162,7 +162,8 @@ impl<'a> Reconciler<'a> {
         Ok(())
     }
 
-    async fn desired(&self, state: &WorkspaceState) -> Result<desired::TenantCluster> {
+    /// Returns the desired state of the cluster of a workspace.
+    pub(super) async fn desired(&self, state: &WorkspaceState) -> Result<desired::TenantCluster> {
         let plan = self.0.plans.get(&state.workspace.plan_id)?;
         let cluster = desired::tenant_cluster(state, plan, &self.0.config.issuer);
         if state.workspace.access_revocations.is_empty() {

@@ -19,7 +19,7 @@ use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
 use crate::fixture::{self, id};
 use crate::id::OrganizationId;
-use crate::model::{DriftEntry, Workspace};
+use crate::model::{DriftEntry, IsolationResult, Workspace};
 use crate::name::{HostClusterName, Slug};
 use crate::placement::HostCluster;
 use crate::provisioner::{
@@ -75,6 +75,10 @@ impl ClusterProvisioner for SlowProvisioner {
 
     async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess> {
         self.inner.admin_access(target).await
+    }
+
+    async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>> {
+        self.inner.check_isolation(desired).await
     }
 
     async fn ping(&self) -> Result<()> {

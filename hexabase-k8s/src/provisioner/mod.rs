@@ -5,6 +5,7 @@ mod apply;
 mod fast_path;
 mod host_network;
 mod host_setup_check;
+mod isolation;
 mod metadata_cache;
 mod missing_kubeconfig;
 mod nodes;
@@ -25,7 +26,7 @@ use futures_util::future::{join_all, join3};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
-use hexabase_core::model::DriftEntry;
+use hexabase_core::model::{DriftEntry, IsolationResult};
 use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
@@ -220,6 +221,10 @@ impl ClusterProvisioner for VClusterProvisioner {
         let secret = if ours { self.admin_secret(target).await? } else { None };
         let (_, kubeconfig) = secret.ok_or_else(|| Error::not_found("admin access"))?;
         Ok(AdminAccess { kubeconfig })
+    }
+
+    async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>> {
+        self.check_isolation_of(desired).await.map_err(|error| error.during("cluster.check_isolation"))
     }
 
     async fn ping(&self) -> Result<()> {

@@ -8,14 +8,6 @@ use serde_json::{Value, json};
 use super::{VClusterProvisioner, suspend, text};
 use crate::object::{Kind, Object, Objects};
 
-const PERSISTENT_VOLUME_CLAIM: Kind = Kind {
-    group: "",
-    version: "v1",
-    kind: "PersistentVolumeClaim",
-    plural: "persistentvolumeclaims",
-    namespaced: true,
-};
-
 /// JSON pointer to the first claim template of a StatefulSet.
 const CLAIM_TEMPLATE: &str = "/spec/volumeClaimTemplates/0/spec";
 /// JSON pointer to the storage request of the first claim template of a StatefulSet.
@@ -68,7 +60,7 @@ impl VClusterProvisioner {
     }
 
     async fn grow_volume(&self, namespace: &str, claim: &str, desired: Quantity) -> Result<()> {
-        let Some(existing) = self.host.find(PERSISTENT_VOLUME_CLAIM, namespace, claim).await? else {
+        let Some(existing) = self.host.find(Kind::PERSISTENT_VOLUME_CLAIM, namespace, claim).await? else {
             return Ok(());
         };
         // Only a bound claim can grow, and a pending growth is not requested again.
@@ -77,7 +69,7 @@ impl VClusterProvisioner {
             return Ok(());
         }
         let patch = json!({ "spec": { "resources": { "requests": { "storage": desired.to_string() } } } });
-        match self.host.merge(PERSISTENT_VOLUME_CLAIM, namespace, claim, &patch).await {
+        match self.host.merge(Kind::PERSISTENT_VOLUME_CLAIM, namespace, claim, &patch).await {
             Err(error) if matches!(error.kind(), ErrorKind::Forbidden | ErrorKind::Invalid) => {
                 let reason = error.message().lines().next().unwrap_or_default();
                 tracing::warn!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hexabase_core::desired::TenantCluster;
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::fixture::{self, FIXTURE_TIME};
-use hexabase_core::model::ControlPlaneStore;
+use hexabase_core::model::{ConditionStatus, ControlPlaneStore};
 use hexabase_core::provisioner::{Applied, ClusterProvisioner, ControlPlaneState};
 use hexabase_core::quantity::Quantity;
 use hexabase_k8s::render::{host_objects, host_setup};
@@ -68,9 +68,7 @@ pub(crate) async fn sandbox_with(access: &[Object]) -> Sandbox {
         termination: Duration::ZERO,
         ..SandboxOptions::default()
     });
-    // The sandbox evaluates no admission policies; on a real host they narrow the permissions further.
-    let policies = [Kind::ADMISSION_POLICY, Kind::ADMISSION_POLICY_BINDING];
-    for object in access.iter().filter(|object| !policies.contains(&object.kind)) {
+    for object in access {
         assert_eq!(send(&sandbox.host_client(), "POST", &path(object), &object.body).await, 201);
     }
     sandbox
@@ -293,12 +291,27 @@ pub(crate) async fn node_lifecycle(sandbox: &Sandbox, provisioner: &VClusterProv
     .await
 }
 
+/// Runs the isolation self-check, which acts as the control plane of a tenant.
+async fn isolation_check(provisioner: &VClusterProvisioner) -> Result<()> {
+    let cluster = fixture::tenant_cluster("checked");
+    eventually("cluster applied", || async {
+        provisioner.apply(&cluster).await.map(|applied| applied.tenant)
+    })
+    .await?;
+    let checks = provisioner.check_isolation(&cluster).await?;
+    match checks.iter().find(|check| check.kind == "ActsAsControlPlane").map(|check| check.status) {
+        Some(ConditionStatus::True) => Ok(()),
+        _ => Err(Error::unexpected("the control plane was not impersonated")),
+    }
+}
+
 #[tokio::test]
 async fn the_required_access_suffices_for_the_full_lifecycle() {
     let (sandbox, provisioner) = restricted_provisioner(&required_access()).await;
     full_lifecycle(&sandbox, &provisioner).await.unwrap();
     node_lifecycle(&sandbox, &provisioner).await.unwrap();
     gateway_lifecycle(&sandbox).await.unwrap();
+    isolation_check(&provisioner).await.unwrap();
 }
 
 #[tokio::test]
@@ -354,6 +367,7 @@ fn is_missing_permission(error: &Error) -> bool {
         "the permissions in the namespace are not effective yet",
         "the volume did not grow",
         "the node was not released",
+        "the control plane was not impersonated",
     ];
     error.kind() == ErrorKind::Forbidden || consequences.iter().any(|text| error.to_string().contains(text))
 }
@@ -368,7 +382,8 @@ async fn every_granted_verb_is_required() {
             let all = async {
                 full_lifecycle(&sandbox, &provisioner).await?;
                 node_lifecycle(&sandbox, &provisioner).await?;
-                gateway_lifecycle(&sandbox).await
+                gateway_lifecycle(&sandbox).await?;
+                isolation_check(&provisioner).await
             };
             match all.await {
                 Ok(()) => Some(description),
@@ -400,9 +415,12 @@ fn cluster_wide_access_covers_only_namespaces_and_the_own_role_binding() {
     let of_nodes = |object: &&Object| object.name == "hexabase-nodes";
     let roles = access.iter().filter(|object| object.kind == Kind::CLUSTER_ROLE && !of_nodes(object));
     let all = serde_json::to_string(&roles.map(|object| &object.body).collect::<Vec<_>>()).unwrap();
-    for forbidden in ["escalate", "impersonate", "tokenreviews", "nodes"] {
+    for forbidden in ["escalate", "tokenreviews", "serviceaccounts/token", "nodes"] {
         assert!(!all.contains(forbidden), "{forbidden}");
     }
+    let impersonating = access.iter().filter(|object| object.body.to_string().contains("\"impersonate\""));
+    let impersonating: Vec<&str> = impersonating.map(|object| object.name.as_str()).collect();
+    assert_eq!(impersonating, ["hexabase-tenant"], "only in the namespaces of tenants");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod host_capacity;
 mod host_network;
 mod host_setup;
 mod host_watch;
+mod isolation;
 mod load_balancer;
 mod nodes;
 mod replicas;

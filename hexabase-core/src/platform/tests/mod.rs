@@ -2,6 +2,7 @@
 
 mod creation_limits;
 mod invitations;
+mod isolation;
 mod master_key;
 mod retention;
 mod tasks;

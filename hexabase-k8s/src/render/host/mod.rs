@@ -101,9 +101,9 @@ pub(crate) const CONTROL_PLANE: &str = "vcluster";
 /// Label `app` of the pods of their etcd.
 pub(crate) const ETCD: &str = "vcluster-etcd";
 /// Registry of images whose reference has none.
-const DEFAULT_REGISTRY: &str = "docker.io";
+pub(crate) const DEFAULT_REGISTRY: &str = "docker.io";
 /// Image of CoreDNS that vCluster runs in tenant clusters, without its registry.
-const COREDNS_REPOSITORY: &str = "coredns/coredns";
+pub(crate) const COREDNS_REPOSITORY: &str = "coredns/coredns";
 
 /// Tenant cluster to render, with the configuration of its host.
 struct Tenant<'a> {

@@ -111,6 +111,8 @@ fn tenant_rules() -> Value {
         allow(kind.group, kind.plural, &["get"]);
     }
     allow("", "persistentvolumeclaims", &["get", "patch"]);
+    // The isolation self-check acts as the control plane of the tenant, whose permissions Hexabase has as well.
+    allow("", "serviceaccounts", &["impersonate"]);
     // The pods of a suspended tenant are deleted by Hexabase, because their syncer does not run.
     allow("", "pods", &["deletecollection", "list"]);
     allow("", "pods/eviction", &["create"]);
