@@ -19,6 +19,7 @@ use hexabase_core::platform::{PlatformBuilder, PlatformConfig};
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
+use hexabase_k8s::render::host_setup;
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{
     HostConfig, PrometheusMetrics, ServiceConnector, VClusterHosts, VClusterProvisioner, with_timeouts,
@@ -84,20 +85,14 @@ pub(crate) async fn compose(
             provisioner(&config, &base_url, Some(authority.certificate.clone())).await?
         }
     };
-    let host = HostCluster {
-        region: config.host_region.clone(),
-        capacity: config.host_capacity,
-        sandbox: sandbox.is_some(),
-        ..HostCluster::new(config.host_name.clone())
-    };
+    let host = host_cluster(&config, sandbox.is_some());
     if sandbox.is_some() {
         // The sandbox of the previous process is gone, so all of its workspaces are applied again.
         let due = backends.store.make_due(&host.name, SystemClock.now()).await?;
         tracing::info!(workspaces = due, "sandbox is empty; all workspaces are reconciled");
     }
 
-    let connector = Arc::new(VClusterHosts::new(config.host.clone()));
-    let fleet = Fleet::new().with(host, provisioner).with_connector(connector);
+    let fleet = fleet(&config, host, provisioner);
     let mut builder = backends.builder.with_fleet(fleet);
     if let Some(folder) = &config.mail_directory {
         let folder = MailFolder::new(folder.clone(), Arc::new(SystemClock), Arc::new(SystemIds::default()));
@@ -164,6 +159,37 @@ pub(crate) async fn connect_auth(config: &ProcessConfig) -> Result<Auth> {
     Auth::new(platform, Vec::new(), AuthConfig::default()).await
 }
 
+/// Connects to all backends and host clusters, without sign-in, for commands on tenants.
+///
+/// # Errors
+/// See [`compose`]. `Unsupported` with the sandbox, which exists only within the process that serves it.
+pub(crate) async fn connect_hosts(config: &ProcessConfig) -> Result<Platform> {
+    if config.cluster == Cluster::Sandbox {
+        let message = "the sandbox exists only within its server; set --kubeconfig, or send POST \
+             /api/v1/organizations/ORGANIZATION/workspaces/WORKSPACE/isolation to the server";
+        return Err(Error::unsupported(message));
+    }
+    let builder = connect_backends(config, "http://localhost").await?.builder;
+    let (provisioner, _) = provisioner(config, "http://localhost", None).await?;
+    builder.with_fleet(fleet(config, host_cluster(config, false), provisioner)).build()
+}
+
+/// Returns the host cluster of the configuration.
+fn host_cluster(config: &ProcessConfig, sandbox: bool) -> HostCluster {
+    HostCluster {
+        region: config.host_region.clone(),
+        capacity: config.host_capacity,
+        sandbox,
+        ..HostCluster::new(config.host_name.clone())
+    }
+}
+
+/// Returns the fleet of the configured host cluster and the registered ones.
+fn fleet(config: &ProcessConfig, host: HostCluster, provisioner: Arc<dyn ClusterProvisioner>) -> Fleet {
+    let connector = Arc::new(VClusterHosts::new(config.host.clone()));
+    Fleet::new().with(host, provisioner).with_connector(connector)
+}
+
 /// Connects to all backends except the host cluster, without sign-in, for billing commands.
 ///
 /// # Errors
@@ -193,6 +219,7 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
         audit_retention: config.audit_retention,
         task_retention: config.task_retention,
         security_event_retention: config.security_event_retention,
+        isolation_check_interval: config.isolation_check_interval,
         ..PlatformConfig::new(public_url)
     };
     platform_config.issuer.certificate_authority =
@@ -289,6 +316,8 @@ async fn provisioner(
                 certificate_authority: authority,
                 ..SandboxOptions::default()
             });
+            // The isolation checks of workspaces pass as on a host with its setup.
+            sandbox.install(&host_setup(&host.identity.clone().unwrap_or_default()));
             let host = HostConfig { endpoint: sandbox.endpoint(), ..host };
             let provisioner = VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), host);
             return Ok((Arc::new(provisioner), Some(sandbox)));

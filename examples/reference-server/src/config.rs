@@ -116,6 +116,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) max_free_workspaces_per_user: Option<u32>,
     /// Maximum number of invitations per day of an organization and of a user; `None` for no limit.
     pub(crate) invitations_per_day: Option<u32>,
+    /// Interval between two isolation checks of a workspace; `None` for checks on request only.
+    pub(crate) isolation_check_interval: Option<Duration>,
     /// External systems that take part in signing in.
     pub(crate) sign_in: SignInIntegrations,
     /// Format of log lines.
@@ -432,6 +434,11 @@ fn resolve(
             platform.max_free_workspaces_per_user,
         ),
         invitations_per_day: unlimited_if_zero(options.invitations_per_day, platform.invitations_per_day),
+        isolation_check_interval: match options.isolation_check_hours {
+            None => platform.isolation_check_interval,
+            Some(0) => None,
+            Some(hours) => Some(Duration::from_secs(u64::from(hours) * 60 * 60)),
+        },
         sign_in,
         log: options.log.unwrap_or_default(),
         requests_per_minute: options.requests_per_minute.unwrap_or(1_200),

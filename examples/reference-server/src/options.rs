@@ -222,6 +222,10 @@ options! {
     #[arg(long, env = "HEXABASE_INVITATIONS_PER_DAY", value_name = "NUMBER")]
     invitations_per_day: u32,
 
+    /// Hours between two isolation checks of a workspace; 0 for checks on request only [default: 24].
+    #[arg(long, env = "HEXABASE_ISOLATION_CHECK_HOURS", value_name = "HOURS")]
+    isolation_check_hours: u32,
+
     /// Sign-in providers, by name: tables `[providers.NAME]` of the file. Variables are read by `named_tables`.
     #[arg(skip)]
     providers: NamedTables,

@@ -3,7 +3,6 @@
 mod admin;
 mod billing;
 mod client;
-mod master_key;
 mod quickstart;
 mod sandbox;
 mod serve;

@@ -14,6 +14,7 @@ mod events;
 mod groups;
 mod invitations;
 mod invoices;
+mod isolation;
 mod members;
 mod node_pools;
 mod oauth;
@@ -76,6 +77,7 @@ pub(super) fn router(dev: bool) -> OpenApiRouter<App> {
         events::router(),
         workspaces::router(),
         cluster::router(),
+        isolation::router(),
         tasks::router(),
         node_pools::router(),
         workspace_members::router(),

@@ -208,6 +208,10 @@ async fn update_gauges(platform: &Platform) {
             Err(error) => tracing::warn!(name, ?error, "reading metric failed; metric omitted or outdated"),
         }
     }
+    for ((host, check), failures) in platform.isolation_failures() {
+        let labels = [("host", host.to_string()), ("check", check)];
+        metrics::counter!("hexabase_isolation_check_failures_total", &labels).absolute(failures);
+    }
 }
 
 /// Version and backends of the server.

@@ -1,4 +1,7 @@
-//! Administration of an installation: signing keys, the master key, dead letters and leases.
+//! Administration of an installation: signing keys, the master key, dead letters, leases and the isolation of tenants.
+
+mod isolation;
+mod master_key;
 
 use clap::{Args, Subcommand};
 use hexabase_auth::Auth;
@@ -9,10 +12,10 @@ use hexabase_core::queue::DeadLetter;
 use hexabase_core::store::Lease;
 use serde_json::{Value, json};
 
-use super::master_key::MasterKey;
 use super::print_line;
 use crate::compose;
 use crate::config::{ProcessConfig, Sources};
+use master_key::MasterKey;
 
 /// Maximum number of listed items.
 const LIST_LIMIT: usize = 1_000;
@@ -47,11 +50,24 @@ enum Subject {
         #[command(subcommand)]
         action: DeadLetters,
     },
+    /// Isolation of tenants on their host clusters.
+    Isolation {
+        #[command(subcommand)]
+        action: isolation::Action,
+    },
     /// Exclusive, expiring rights of workers to work on an item.
     Leases {
         #[command(subcommand)]
         action: Leases,
     },
+}
+
+/// Action on records of the database or the queue.
+enum Records {
+    Keys(Keys),
+    MasterKey(MasterKey),
+    DeadLetters(DeadLetters),
+    Leases(Leases),
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,24 +116,29 @@ enum Leases {
 impl Admin {
     pub(super) async fn execute(self, config: ProcessConfig) -> Result<()> {
         let json = self.json;
+        let subject = match self.subject {
+            Subject::Isolation { action } => return action.execute(&config, json).await,
+            Subject::Keys { action } => Records::Keys(action),
+            Subject::MasterKey { action } => Records::MasterKey(action),
+            Subject::DeadLetters { action } => Records::DeadLetters(action),
+            Subject::Leases { action } => Records::Leases(action),
+        };
         let auth = compose::connect_auth(&config).await?;
-        match self.subject {
-            Subject::MasterKey { action } => action.execute(auth.platform(), json).await,
-            Subject::Keys { action: Keys::List } => {
-                print_items(json, &auth.signing_keys().await?, key_line, key_json)
-            }
-            Subject::Keys { action: Keys::Rotate } => {
+        match subject {
+            Records::MasterKey(action) => action.execute(auth.platform(), json).await,
+            Records::Keys(Keys::List) => print_items(json, &auth.signing_keys().await?, key_line, key_json),
+            Records::Keys(Keys::Rotate) => {
                 let created = auth.rotate_keys().await?;
                 print_items(json, &created, |key| format!("{} signs in ten minutes", key.kid), key_json)
             }
-            Subject::Keys { action: Keys::Retire { kid } } => {
+            Records::Keys(Keys::Retire { kid }) => {
                 auth.retire_key(&kid).await?;
                 print_items(json, &[kid], |kid| format!("{kid} is revoked"), |kid| json!(kid))
             }
-            Subject::DeadLetters { action: DeadLetters::List } => {
+            Records::DeadLetters(DeadLetters::List) => {
                 print_items(json, &list_dead_letters(&auth).await?, dead_letter_line, dead_letter_json)
             }
-            Subject::DeadLetters { action: DeadLetters::Retry { ids, all } } => {
+            Records::DeadLetters(DeadLetters::Retry { ids, all }) => {
                 let ids = match all {
                     true => list_dead_letters(&auth).await?.iter().map(|letter| letter.message.id).collect(),
                     false => ids,
@@ -129,10 +150,10 @@ impl Admin {
                 }
                 print_items(json, &ids, |id| format!("{id} is queued again"), |id| json!(id))
             }
-            Subject::Leases { action: Leases::List } => {
+            Records::Leases(Leases::List) => {
                 print_items(json, &list_leases(&auth).await?, lease_line, lease_json)
             }
-            Subject::Leases { action: Leases::Release { name } } => {
+            Records::Leases(Leases::Release { name }) => {
                 let lease = list_leases(&auth).await?.into_iter().find(|lease| lease.name == name);
                 let lease = lease.ok_or_else(|| Error::not_found("lease").with("name", &name))?;
                 auth.platform().store().release_lease(&lease).await?;
