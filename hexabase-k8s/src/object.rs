@@ -42,7 +42,6 @@ kinds! {
     ENDPOINT_SLICE = "discovery.k8s.io", "EndpointSlice", "endpointslices", true;
     EVENT = "", "Event", "events", true;
     ENDPOINTS = "", "Endpoints", "endpoints", true;
-    ENDPOINT_SLICE = "discovery.k8s.io", "EndpointSlice", "endpointslices", true;
     PERSISTENT_VOLUME_CLAIM = "", "PersistentVolumeClaim", "persistentvolumeclaims", true;
     RESOURCE_QUOTA = "", "ResourceQuota", "resourcequotas", true;
     LIMIT_RANGE = "", "LimitRange", "limitranges", true;

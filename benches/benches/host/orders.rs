@@ -13,7 +13,7 @@ use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::Result;
 use hexabase_core::id::TypedId as _;
 use hexabase_core::lifecycle::ReconcileIntervals;
-use hexabase_core::model::DriftEntry;
+use hexabase_core::model::{DriftEntry, IsolationResult};
 use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 use hexabase_k8s::VClusterProvisioner;
 use jiff::Timestamp;
@@ -67,6 +67,10 @@ impl<P: ClusterProvisioner> ClusterProvisioner for RecordingProvisioner<P> {
 
     async fn admin_access(&self, target: &TenantTarget) -> Result<AdminAccess> {
         self.inner.admin_access(target).await
+    }
+
+    async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>> {
+        self.inner.check_isolation(desired).await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -56,7 +56,7 @@ impl VClusterProvisioner {
 
     /// Returns the volume claim of a pod; `None` if it has none.
     pub(super) async fn claim_of(&self, target: &TenantTarget, pod: &str) -> Result<Option<Value>> {
-        self.host.find(PERSISTENT_VOLUME_CLAIM, &target.name, &format!("data-{pod}")).await
+        self.host.find(Kind::PERSISTENT_VOLUME_CLAIM, &target.name, &format!("data-{pod}")).await
     }
 
     async fn grow_volume(&self, namespace: &str, claim: &str, desired: Quantity) -> Result<()> {

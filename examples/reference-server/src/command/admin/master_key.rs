@@ -9,7 +9,7 @@ use hexabase_core::platform::SealedCounts;
 use hexabase_core::store::SealedKind;
 use serde_json::{Value, json};
 
-use super::admin::print_items;
+use super::print_items;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum MasterKey {

@@ -173,7 +173,7 @@ async fn list_leases(auth: &Auth) -> Result<Vec<Lease>> {
 }
 
 /// Prints one line per item, or all items as a JSON array.
-pub(super) fn print_items<T>(
+fn print_items<T>(
     json: bool,
     items: &[T],
     line: impl Fn(&T) -> String,
