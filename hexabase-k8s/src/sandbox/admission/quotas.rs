@@ -77,11 +77,11 @@ pub(super) fn usage(kind: &KindInfo, body: &Value) -> Amounts {
     match (kind.group.as_str(), kind.kind.as_str()) {
         // Quotas do not count events.
         ("" | "events.k8s.io", "Event") => return amounts,
-        ("", "Pod") => {
-            if !["Succeeded", "Failed"].contains(&body["status"]["phase"].as_str().unwrap_or_default()) {
-                amounts = pod_usage(body);
-                add(&mut amounts, "pods", one);
-            }
+        ("", "Pod")
+            if !["Succeeded", "Failed"].contains(&body["status"]["phase"].as_str().unwrap_or_default()) =>
+        {
+            amounts = pod_usage(body);
+            add(&mut amounts, "pods", one);
         }
         ("", "PersistentVolumeClaim") => {
             add(
