@@ -1,4 +1,5 @@
 //! Conformance of the NATS queue, and tests of its own behavior.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
