@@ -17,7 +17,8 @@ pub struct ReconcileIntervals {
     /// Minimum interval between two reconciles of a workspace in transition.
     pub shortest_poll: Duration,
     /// Maximum interval between two reconciles of a workspace in transition. Below it, the interval is a sixteenth of
-    /// the time in the current phase, so that clusters that hang do not take workers from others.
+    /// the duration of the current wait, and at least one of 320 parts of the time in the current phase, so that
+    /// clusters that hang do not take workers from others.
     pub longest_poll: Duration,
     /// Minimum interval while the provisioner notifies of the next progress. Up to [`Self::longest_poll`], the
     /// interval is the time in the current phase: not every failure is notified.
@@ -295,9 +296,13 @@ fn next_reconcile_at(
     random: u64,
 ) -> Option<Timestamp> {
     let failures = workspace.status.failures;
-    // What a workspace waits for next can come soon, however long the wait before took.
-    let since = workspace.status.waiting.map_or(workspace.status.phase_since, |waiting| waiting.since);
-    let elapsed = until(since, now);
+    let in_phase = until(workspace.status.phase_since, now);
+    // What a workspace waits for next can come soon, however long the wait before took. The time in the phase still
+    // bounds the polls of a cluster that keeps changing between two waits.
+    let elapsed = match workspace.status.waiting {
+        Some(waiting) => until(waiting.since, now).max(in_phase / 20),
+        None => in_phase,
+    };
     let wait = match workspace.status.phase {
         _ if failures > 0 => backoff::delay(failures, intervals.first_retry, intervals.longest_retry, random),
         Phase::Suspended => return None,
