@@ -85,11 +85,12 @@ fn condition<'a>(pod: &'a Value, kind: &str, status: &str) -> Option<&'a Value> 
     conditions.find(|condition| text(condition, "/type") == kind && text(condition, "/status") == status)
 }
 
-/// Returns the end of a message, where programs usually state the error.
+/// Returns the end of a message on one line, where programs usually state the error.
 fn last_chars(message: &str) -> String {
     const MAX_DETAIL_CHARS: usize = 300;
-    let length = message.chars().count();
-    message.trim().chars().skip(length.saturating_sub(MAX_DETAIL_CHARS)).collect()
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let length = line.chars().count();
+    line.chars().skip(length.saturating_sub(MAX_DETAIL_CHARS)).collect()
 }
 
 #[cfg(test)]
@@ -157,6 +158,12 @@ mod tests {
         assert!(matches!(state_of_rejected_pod("exceeded quota: vc"), ControlPlaneState::Broken { .. }));
         let late = state_of_rejected_pod("pods \"c-0\" is forbidden: status unknown for quota: vc");
         assert_eq!(wait_of(late), Some(WaitReason::PodMissing));
+    }
+
+    #[test]
+    fn details_are_the_end_of_a_message_on_one_line() {
+        assert_eq!(last_chars("one\n two\n"), "one two");
+        assert_eq!(last_chars(&"a ".repeat(400)).len(), 300);
     }
 
     #[test]
