@@ -138,8 +138,8 @@ impl Client {
     }
 
     /// Deletes an object. A repetition is harmless by itself, so it needs no idempotency key.
-    pub(super) async fn delete(&self, path: &str) -> Result<(), StripeError> {
-        self.send_with_retries(Method::DELETE, path, &Form::new(), None).await.map(drop)
+    pub(super) async fn delete(&self, path: &str, form: &Form) -> Result<(), StripeError> {
+        self.send_with_retries(Method::DELETE, path, form, None).await.map(drop)
     }
 
     /// Returns all objects of a list, page by page.

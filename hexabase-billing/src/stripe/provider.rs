@@ -6,7 +6,7 @@ use hexabase_core::billing::{
     UsageEvent, WebhookHint,
 };
 use hexabase_core::error::{Error, Result};
-use hexabase_core::model::{CustomerId, Hour, Meter, Subscription};
+use hexabase_core::model::{CustomerId, Hour, Meter, Subscription, SubscriptionState};
 use jiff::Timestamp;
 
 use super::StripeBilling;
@@ -213,7 +213,11 @@ impl BillingProvider for StripeBilling {
             self.client.post::<StripeSubscription>(&path, &form, &format!("{}/end", key.0)).await?;
             return Ok(());
         }
-        match self.client.delete(&path).await {
+        // The last invoice charges the usage since the previous one, unless the subscription never began; the rest of
+        // the paid period is not refunded.
+        let has_begun = current.state()? != SubscriptionState::Incomplete;
+        let form = Form::new().with("invoice_now", has_begun).with("prorate", false);
+        match self.client.delete(&path, &form).await {
             // The subscription has ended meanwhile.
             Err(error) if error.is_missing() => Ok(()),
             outcome => Ok(outcome?),

@@ -185,7 +185,7 @@ impl StripeBilling {
             _ if met => Ok(current),
             // Its first payment never succeeded, so the desired subscription replaces it.
             SubscriptionState::Incomplete => {
-                self.client.delete(&format!("subscriptions/{}", current.id)).await?;
+                self.client.delete(&format!("subscriptions/{}", current.id), &Form::new()).await?;
                 self.create_subscription(customer, desired, is_first, key).await
             }
             _ => self.update_subscription(current, desired, key).await,

@@ -152,6 +152,8 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
     /// Cancels a subscription, at once or at the end of the paid period.
     ///
     /// # Behaviour
+    /// - Reported usage beyond the plan's included amount is charged with a last invoice, also at once. The rest of the
+    ///   paid period is not refunded.
     /// - A subscription that has ended, or never existed, is not an error.
     ///
     /// # Errors

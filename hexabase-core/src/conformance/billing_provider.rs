@@ -70,6 +70,7 @@ macro_rules! billing_provider_conformance {
                 reporting_an_hour_again_replaces_the_earlier_report,
                 usage_above_the_included_amount_is_charged_at_period_end,
                 the_final_invoice_includes_the_remaining_usage,
+                an_immediate_cancellation_charges_the_reported_usage_once,
                 records_of_other_customers_are_not_found,
             ]
         );
@@ -531,6 +532,27 @@ pub async fn the_final_invoice_includes_the_remaining_usage(harness: &dyn Billin
     report_usage_of(harness, &acme, hour, 0, (Meter::Cpu, 125_000)).await;
     harness.advance_time(&acme, MONTH).await;
     assert_eq!(charges(harness, &acme).await, [3_000, 100]);
+}
+
+/// The usage of the ended subscription is not charged again by the next one.
+pub async fn an_immediate_cancellation_charges_the_reported_usage_once(harness: &dyn BillingHarness) {
+    let provider = harness.provider();
+    let acme = customer(harness).await;
+    provider.subscribe(&acme, &monthly("metered"), &key("metered")).await.unwrap();
+    let hour = first_hour(harness, &acme).await;
+    harness.advance_time(&acme, 3 * HOUR).await;
+    report_usage_of(harness, &acme, hour, 0, (Meter::Cpu, 125_000)).await;
+    for again in ["now", "now again"] {
+        provider.cancel(&acme, false, &key(again)).await.unwrap();
+        assert_eq!(charges(harness, &acme).await, [3_000, 100]);
+    }
+    let lines = &invoices(harness, &acme).await[0].lines;
+    let quantity: u64 = lines.iter().filter(|it| it.meter == Some(Meter::Cpu)).map(|it| it.quantity).sum();
+    assert_eq!(quantity, 125_000, "{lines:?}");
+    harness.advance_time(&acme, HOUR).await;
+    provider.subscribe(&acme, &monthly("metered"), &key("again")).await.unwrap();
+    harness.advance_time(&acme, MONTH).await;
+    assert_eq!(charges(harness, &acme).await, [3_000, 100, 3_000, 3_000]);
 }
 
 /// Subscriptions, cards and invoices of another customer are not accessible.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::billing::Invoice;
 use crate::id::WorkspaceId;
 use crate::model::{
     BillingAccount, Hour, Interval, Meter, Money, Month, PerMeter, Price, SentUsageAlerts, Subscription,
@@ -32,6 +33,26 @@ pub fn billed_hours(start: Timestamp, end: Timestamp) -> (Hour, Hour) {
         if report_time(hour, 0) >= moment { hour } else { hour.after(1) }
     };
     (first(start), first(end))
+}
+
+/// Returns the reported usage of a meter, in the paid periods that end in a month, that no invoice charges: it became
+/// known after the invoice of its period was final. The periods are those of the usage lines in the invoices.
+#[must_use]
+pub fn uncharged(meter: Meter, month: Month, invoices: &[Invoice], reports: &[UsageReport]) -> u64 {
+    let usage_lines = invoices.iter().flat_map(|invoice| &invoice.lines).filter(|line| line.meter.is_some());
+    let mut charged: BTreeMap<(Timestamp, Timestamp), u64> = BTreeMap::new();
+    for line in usage_lines {
+        let period = charged.entry((line.period_start, line.period_end)).or_default();
+        *period += if line.meter == Some(meter) { line.quantity } else { 0 };
+    }
+    let ends_in_month = |(_, end): &(Timestamp, Timestamp)| (month.start()..month.end()).contains(end);
+    let of_period = |(start, end): (Timestamp, Timestamp)| {
+        let (first, last) = billed_hours(start, end);
+        let within = reports.iter().filter(move |report| (first..last).contains(&report.hour));
+        within.map(|report| report.reported[meter]).sum::<u64>()
+    };
+    let periods = charged.into_iter().filter(|(period, _)| ends_in_month(period));
+    periods.map(|(period, charged)| of_period(period).saturating_sub(charged)).sum()
 }
 
 /// Divides an amount among workspaces in proportion to their usage. The shares add up to the amount exactly.

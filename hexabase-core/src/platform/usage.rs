@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::metering::{self, Bill};
 use crate::model::{
-    BillingAccount, Hour, Meter, Money, Month, OrganizationRole, PerMeter, Price, Reading, UsageBound,
-    WorkspaceUsage,
+    BillingAccount, CustomerId, Hour, Meter, Money, Month, OrganizationRole, PerMeter, Price, Reading,
+    UsageBound, WorkspaceUsage,
 };
 use crate::name::Slug;
 use crate::platform::PlatformInner;
@@ -24,6 +24,9 @@ use crate::version::Version;
 
 /// Maximum period of a usage statement: 400 days.
 const MAX_USAGE_PERIOD: SignedDuration = SignedDuration::from_hours(400 * 24);
+
+/// Number of invoices that are read at a time.
+const INVOICE_PAGE_SIZE: usize = 100;
 
 /// Usage of the workspaces of an organization in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +95,14 @@ pub struct UsageVerification {
     pub reported: u64,
     /// Usage that the billing provider has received.
     pub provider: u64,
+    /// Reported usage of the paid periods that end in the month that no invoice charges, since it became known after
+    /// the invoice was final.
+    pub uncharged: u64,
 }
 
 impl UsageVerification {
-    /// `true` if all three amounts are equal.
+    /// `true` if the usage is reported, and received as reported. Usage that became known too late to be charged is
+    /// not an inconsistency.
     #[must_use]
     pub const fn is_consistent(&self) -> bool {
         self.used == self.reported && self.reported == self.provider
@@ -263,15 +270,46 @@ impl Billing<'_> {
         }
         let used = self.0.store.sum_usage_by_hour(id, from, until).await?;
         let reported = self.0.store.list_usage_reports(id, from, until).await?;
+        let invoices = self.final_invoices(customer, month).await?;
+        let periods = invoices.iter().flat_map(|invoice| &invoice.lines).map(|line| line.period_start);
+        let billed_from =
+            periods.min().map_or(from, |start| Hour::of(start).max(Hour::of(account.created_at)));
+        let billed = self.0.store.list_usage_reports(id, billed_from.min(from), until).await?;
+        let charges_for = |meter: Meter| {
+            let plan = account.subscription.as_ref().and_then(|it| self.0.plans.find(&it.plan_id));
+            plan.and_then(|plan| plan.price).is_some_and(|price| price.usage[meter].is_some())
+        };
         let verify_usage = |meter: Meter| {
             let used = used.iter().map(|(_, used)| used[meter]).sum();
             let reported = reported.iter().map(|report| report.reported[meter]).sum();
+            let uncharged = match charges_for(meter) {
+                true => metering::uncharged(meter, month, &invoices, &billed),
+                false => 0,
+            };
             async move {
                 let provider = self.0.billing.reported_usage(customer, meter, from, until).await?;
-                Ok::<_, Error>(UsageVerification { meter, used, reported, provider })
+                Ok::<_, Error>(UsageVerification { meter, used, reported, provider, uncharged })
             }
         };
         try_join_all(self.0.plans.charged_meters().into_iter().map(verify_usage)).await
+    }
+}
+
+impl Billing<'_> {
+    /// Returns the final invoices of a customer that were created in a month or later, newest first.
+    async fn final_invoices(&self, customer: &CustomerId, month: Month) -> Result<Vec<Invoice>> {
+        let mut found: Vec<Invoice> = Vec::new();
+        loop {
+            let after = found.last().map(|invoice| invoice.id.clone());
+            let page = self.0.billing.list_invoices(customer, INVOICE_PAGE_SIZE, after.as_deref()).await?;
+            let is_last = page.len() < INVOICE_PAGE_SIZE;
+            found.extend(page);
+            let is_older = found.last().is_none_or(|invoice| invoice.created_at < month.start());
+            if is_last || is_older {
+                found.retain(|invoice| invoice.status != "draft" && invoice.created_at >= month.start());
+                return Ok(found);
+            }
+        }
     }
 }
 

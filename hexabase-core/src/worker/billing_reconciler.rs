@@ -83,7 +83,7 @@ impl<'a> BillingReconciler<'a> {
                 workspaces: &workspaces,
                 plans: &self.0.plans,
             };
-            let snapshot = self.sync_provider(input).await;
+            let snapshot = self.sync_provider(input, lease).await;
             if let Some(error) = &snapshot.error {
                 tracing::warn!(organization = %id, error = ?error, "billing reconcile failed; retrying with back-off");
             }
@@ -118,12 +118,12 @@ impl<'a> BillingReconciler<'a> {
     }
 
     /// Executes the order with the provider and reads the subscription. A failure becomes part of the snapshot.
-    async fn sync_provider(&self, input: BillingInput<'_>) -> ProviderSnapshot {
+    async fn sync_provider(&self, input: BillingInput<'_>, lease: &Lease) -> ProviderSnapshot {
         let mut snapshot = ProviderSnapshot {
             customer_id: input.account.customer_id.clone(),
             ..ProviderSnapshot::default()
         };
-        match self.try_sync_provider(input, &mut snapshot).await {
+        match self.try_sync_provider(input, lease, &mut snapshot).await {
             // The customer was deleted at the provider: the next order creates a new one.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 snapshot.customer_id = None;
@@ -139,6 +139,7 @@ impl<'a> BillingReconciler<'a> {
     async fn try_sync_provider(
         &self,
         input: BillingInput<'_>,
+        lease: &Lease,
         snapshot: &mut ProviderSnapshot,
     ) -> Result<()> {
         let BillingInput { account, organization, .. } = input;
@@ -149,6 +150,9 @@ impl<'a> BillingReconciler<'a> {
         let Some(customer) = snapshot.customer_id.clone() else { return Ok(()) };
         if let Some(order) = &account.order {
             let key = BillingKey(order.id.to_string());
+            if order.change == (SubscriptionChange::Cancel { at_period_end: false }) {
+                self.report_usage_before_end(organization.id, lease).await?;
+            }
             match self.execute_order(input, &customer, &order.change, &key).await {
                 Ok(()) => snapshot.order = OrderOutcome::Fulfilled,
                 Err(error) if error.is_retryable() || error.kind() == ErrorKind::NotFound => {
@@ -165,6 +169,26 @@ impl<'a> BillingReconciler<'a> {
         if let Some(desired) = corrected_subscription {
             let key = BillingKey(format!("workspaces/{}/{}", organization.id, account.version));
             snapshot.subscription = Some(Some(self.0.billing.subscribe(&customer, &desired, &key).await?));
+        }
+        Ok(())
+    }
+
+    /// Reports usage before a subscription ends, since its last invoice charges only what is reported by then. A
+    /// failure delays no cancellation.
+    ///
+    /// # Errors
+    /// `Unavailable` if usage remains to be reported. The next reconcile continues with it.
+    async fn report_usage_before_end(&self, organization: OrganizationId, lease: &Lease) -> Result<()> {
+        match UsageReporter::new(self.0).report(organization, lease).await {
+            Ok(ReportOutcome::Complete) => {}
+            Ok(ReportOutcome::Partial) => {
+                let message =
+                    "usage remains to be reported before the subscription ends; it ends once that is done";
+                return Err(Error::unavailable(message));
+            }
+            Err(error) => {
+                tracing::warn!(organization = %organization, error = ?error, "reporting usage failed; the subscription ends without it");
+            }
         }
         Ok(())
     }

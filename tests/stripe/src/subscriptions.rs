@@ -38,7 +38,7 @@ impl State {
                 .cloned()
                 .ok_or_else(|| StripeError::not_found("subscription", id))?,
             ("POST", [id]) => self.update_subscription(id, parameters)?,
-            ("DELETE", [id]) => self.cancel(id)?,
+            ("DELETE", [id]) => self.cancel_now(id, parameters)?,
             _ => return Err(StripeError::not_found("URL", &parts.join("/"))),
         };
         Ok(self.expand(subscription, parameters))
@@ -298,6 +298,32 @@ impl State {
         Ok(items)
     }
 
+    /// Cancels a subscription immediately, with a last invoice if the request asks for one
+    /// (<https://docs.stripe.com/api/subscriptions/cancel>).
+    fn cancel_now(&mut self, id: &str, parameters: &Parameters) -> StripeResult {
+        parameters.reject_unknown(&["invoice_now", "prorate"])?;
+        if parameters.flag("prorate") {
+            return Err(StripeError::invalid("The stand-in does not prorate canceled subscriptions."));
+        }
+        let live = self.subscriptions.get(id).filter(|it| it["status"] != "canceled").cloned();
+        let live = live.filter(|it| parameters.flag("invoice_now") && it["status"] != "trialing");
+        let Some(live) = live else { return self.cancel(id) };
+        let customer = text(&live, "customer").to_owned();
+        let now = self.time_of(&customer);
+        let usage = self.usage_lines(&live, now);
+        let pending = self.pending_lines.remove(&customer);
+        self.cancel(id)?;
+        if let Some(pending) = pending {
+            self.pending_lines.insert(customer.clone(), pending);
+        }
+        if !usage.is_empty() || self.pending_lines.contains_key(&customer) {
+            let invoice = self.create_invoice(&customer, Some(&live), usage, "subscription_update", now);
+            self.set_latest_invoice(id, &invoice);
+            let _ = self.charge_invoice(&invoice);
+        }
+        Ok(self.subscriptions.get(id).cloned().unwrap_or_default())
+    }
+
     /// Cancels a subscription immediately.
     pub(crate) fn cancel(&mut self, id: &str) -> StripeResult {
         let found = self.subscriptions.get(id).filter(|it| it["status"] != "canceled").cloned();
@@ -352,13 +378,13 @@ impl State {
     pub(crate) fn next_period(&self, subscription: &Value) -> Vec<Value> {
         let (_, end) = period_of(subscription);
         let mut all = period_lines(subscription, end, next_period_end(subscription));
-        all.extend(self.usage_lines(subscription));
+        all.extend(self.usage_lines(subscription, end));
         all
     }
 
-    /// Invoice lines for the usage in the current period of a subscription.
-    fn usage_lines(&self, subscription: &Value) -> Vec<Value> {
-        let (start, end) = period_of(subscription);
+    /// Invoice lines for the usage in the current period of a subscription until `end`.
+    fn usage_lines(&self, subscription: &Value, end: i64) -> Vec<Value> {
+        let (start, _) = period_of(subscription);
         let customer = text(subscription, "customer");
         let mut lines = Vec::new();
         for item in items_of(subscription).iter().filter(|item| is_metered(item)) {
@@ -389,7 +415,7 @@ impl State {
             return false;
         }
         if subscription["cancel_at_period_end"] == true {
-            let usage = self.usage_lines(&subscription);
+            let usage = self.usage_lines(&subscription, end);
             if !usage.is_empty() {
                 let invoice =
                     self.create_invoice(&customer, Some(&subscription), usage, "subscription_cycle", end);

@@ -179,6 +179,11 @@ impl Harness {
         self.send_ok(Method::PUT, "subscription", json!({ "plan_id": plan })).await
     }
 
+    /// Orders the immediate end of the subscription.
+    pub(crate) async fn end_now(&self) -> Value {
+        self.send_ok(Method::DELETE, "subscription?now=true", Value::Null).await
+    }
+
     /// Creates a workspace and runs the worker until it is ready. Returns its path.
     pub(crate) async fn create_workspace(&self, name: &str, plan: &str) -> String {
         let path = format!("{}/workspaces", self.organization_path());

@@ -403,3 +403,70 @@ async fn an_invalid_time_range_is_rejected() {
     let empty = metering.harness.get(&format!("usage?from={nothing}&to={nothing}")).await;
     assert_eq!(empty["workspaces"], json!([]));
 }
+
+#[tokio::test]
+async fn ending_a_subscription_immediately_charges_the_usage_so_far() {
+    let metering = MeteringHarness::new().await;
+    let (_, shop) = metering.workspace("shop").await;
+    let first = metering.next_hour();
+    metering.measure(shop, first, 0..60, 560.0);
+    metering.collect_hour(first).await;
+    // The order itself reports the second hour, which is collected while Stripe does not respond.
+    metering.harness.stripe.set_faults(|faults| faults.unavailable = true);
+    metering.measure(shop, first.after(1), 0..60, 40.0);
+    metering.collect_hour(first.after(1)).await;
+    metering.harness.stripe.set_faults(|faults| faults.unavailable = false);
+    assert_eq!(metering.verification().await, [600_000, 560_000, 560_000]);
+    metering.harness.end_now().await;
+    assert_eq!(metering.verification().await, [600_000; 3]);
+    // 100 GiB beyond the included amount, at five cents each.
+    assert_eq!(metering.harness.charges(), [4_900, 500]);
+    metering.harness.advance(40 * DAY);
+    assert_eq!(metering.harness.charges(), [4_900, 500]);
+}
+
+#[tokio::test]
+async fn a_backlog_of_usage_is_reported_before_the_subscription_ends() {
+    let metering = MeteringHarness::new().await;
+    let (_, shop) = metering.workspace("shop").await;
+    let first = metering.next_hour();
+    metering.harness.stripe.set_faults(|faults| faults.unavailable = true);
+    for hours in 0..30 {
+        metering.measure(shop, first.after(hours), 0..60, 20.0);
+        metering.collect_hour(first.after(hours)).await;
+    }
+    metering.harness.stripe.set_faults(|faults| faults.unavailable = false);
+    metering.harness.end_now().await;
+    for _ in 0..4 {
+        metering.harness.advance(HOUR / 2);
+        metering.harness.run_worker().await;
+    }
+    assert_eq!(metering.harness.get("subscription").await["plan_id"], "starter");
+    assert_eq!(metering.harness.charges(), [4_900, 500]);
+}
+
+#[tokio::test]
+async fn usage_that_becomes_known_after_its_invoice_is_shown_as_not_charged() {
+    let metering = MeteringHarness::new().await;
+    let (_, shop) = metering.workspace("shop").await;
+    metering.harness.advance(30 * DAY);
+    let hour = metering.next_hour();
+    metering.measure(shop, hour, 0..30, 600.0);
+    metering.collect_hour(hour).await;
+    let uncharged = async || {
+        let month = Month::of(metering.harness.clock.now());
+        let billing = metering.harness.platform().billing();
+        let verifications = billing.verify_usage(metering.organization(), month).await.unwrap();
+        assert!(verifications[0].is_consistent(), "{verifications:?}");
+        verifications[0].uncharged
+    };
+    metering.harness.advance(DAY);
+    assert_eq!(metering.harness.charges(), [4_900, 4_900]);
+    assert_eq!(uncharged().await, 0);
+    metering.measure(shop, hour, 30..60, 600.0);
+    metering.harness.advance(HOUR * 8);
+    metering.harness.run_worker().await;
+    assert_eq!(uncharged().await, 300_000);
+    metering.harness.advance(31 * DAY);
+    assert_eq!(metering.harness.charges(), [4_900, 4_900, 4_900], "the next invoice does not charge it");
+}

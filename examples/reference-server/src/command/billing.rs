@@ -28,7 +28,8 @@ enum Action {
     /// immutable: a changed price is a new price for new subscriptions, and existing subscriptions keep theirs.
     Sync(Box<Sync>),
     /// Verify the usage of a month: print measured usage, reported usage and the billing provider's data for each
-    /// organization and meter. Fails if any of them differ. The provider's data lags by a few minutes.
+    /// organization and meter. Fails if any of them differ. The provider's data lags by a few minutes. Usage that became
+    /// known after the invoice of its period was final is printed as not charged.
     Usage(Box<Usage>),
 }
 
@@ -135,13 +136,14 @@ async fn verify_organization(
     month: Month,
 ) -> Result<usize> {
     let verifications = platform.billing().verify_usage(organization, month).await?;
-    for UsageVerification { meter, used, reported, provider } in &verifications {
+    for UsageVerification { meter, used, reported, provider, uncharged } in &verifications {
         let line = format!(
-            "{organization} {meter}: used {}, reported {}, at Stripe {} {}",
+            "{organization} {meter}: used {}, reported {}, at Stripe {} {}, not charged {}",
             Units(*used),
             Units(*reported),
             Units(*provider),
             Meter::unit(*meter),
+            Units(*uncharged),
         );
         print_line(&line)?;
     }

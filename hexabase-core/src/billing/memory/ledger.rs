@@ -212,6 +212,24 @@ impl Ledger {
         self.invoices.push(invoice);
     }
 
+    /// Ends a live subscription with its period, or at once with an invoice of the usage so far.
+    pub(super) fn cancel(&mut self, at_period_end: bool, now: Timestamp) {
+        let Some(priced) = self.subscription.as_mut().filter(|priced| priced.subscription.state.is_live())
+        else {
+            return;
+        };
+        if at_period_end {
+            priced.subscription.cancel_at_period_end = true;
+            return;
+        }
+        let used = match priced.subscription.state {
+            SubscriptionState::Trialing => Vec::new(),
+            _ => priced.usage_lines(&self.usage, now),
+        };
+        priced.subscription.state = SubscriptionState::Canceled;
+        self.invoice(used, self.can_pay(), now);
+    }
+
     /// Renews or ends the subscription for each period that is over.
     pub(super) fn catch_up(&mut self, now: Timestamp) {
         while let Some(mut priced) = self.subscription.clone() {
@@ -220,7 +238,7 @@ impl Ledger {
             if !subscription.state.is_live() || now < end {
                 return;
             }
-            let (used, next) = (priced.usage_lines(&self.usage), priced.next_period_end());
+            let (used, next) = (priced.usage_lines(&self.usage, end), priced.next_period_end());
             let subscription = &mut priced.subscription;
             if subscription.cancel_at_period_end {
                 subscription.state = SubscriptionState::Canceled;
@@ -265,7 +283,7 @@ impl Ledger {
         let end = subscription.current_period_end;
         let mut lines = self.pending.clone();
         lines.extend(priced.lines(end, priced.next_period_end()));
-        lines.extend(priced.usage_lines(&self.usage));
+        lines.extend(priced.usage_lines(&self.usage, end));
         let currency = lines.first()?.amount;
         Some(draft_invoice(lines, currency, now))
     }
@@ -308,9 +326,13 @@ impl PricedSubscription {
         self.prices().into_iter().map(line).collect()
     }
 
-    /// Invoice lines of the usage in the period, for the meters that the plan charges for.
-    fn usage_lines(&self, usage: &BTreeMap<(Meter, Hour), (Timestamp, u64)>) -> Vec<InvoiceLine> {
-        let (start, end) = (self.period_start, self.subscription.current_period_end);
+    /// Invoice lines of the usage in the period until `end`, for the meters that the plan charges for.
+    fn usage_lines(
+        &self,
+        usage: &BTreeMap<(Meter, Hour), (Timestamp, u64)>,
+        end: Timestamp,
+    ) -> Vec<InvoiceLine> {
+        let start = self.period_start;
         let months = self.subscription.interval.months();
         let prices = self.plan.price.map(|price| price.usage).unwrap_or_default();
         let line = |(meter, price): (Meter, &Option<UsagePrice>)| {

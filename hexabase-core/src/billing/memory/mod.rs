@@ -12,9 +12,9 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::model::{CustomerId, Hour, Meter, Money, Plan, Subscription, SubscriptionState};
+use crate::model::{CustomerId, Hour, Meter, Money, Plan, Subscription};
 use crate::plans::PlanCatalog;
-use ledger::{GOOD_CARD, Ledger, PricedSubscription, draft_invoice};
+use ledger::{GOOD_CARD, Ledger, draft_invoice};
 
 /// In-memory [`BillingProvider`] that charges no money. It keeps subscriptions, invoices and usage as a payment
 /// provider does, by the platform's clock, so that dependent components can be run. Its payment methods are
@@ -163,14 +163,8 @@ impl BillingProvider for MemoryBilling {
     }
 
     async fn cancel(&self, customer: &CustomerId, at_period_end: bool, _: &BillingKey) -> Result<()> {
-        self.with(customer, |ledger, _| {
-            let live = ledger.subscription.as_mut().filter(|priced| priced.subscription.state.is_live());
-            if let Some(PricedSubscription { subscription, .. }) = live {
-                match at_period_end {
-                    true => subscription.cancel_at_period_end = true,
-                    false => subscription.state = SubscriptionState::Canceled,
-                }
-            }
+        self.with(customer, |ledger, now| {
+            ledger.cancel(at_period_end, now);
             Ok(())
         })
     }
