@@ -128,7 +128,7 @@ impl HostContext<'_> {
         };
         let host = if host.is_empty() { format!("isolation-check.{domain}") } else { host.to_owned() };
         let backend = json!({ "service": { "name": "check", "port": { "number": 80 } } });
-        let path = json!({ "path": path, "pathType": "ImplementationSpecific", "backend": backend });
+        let path = json!({ "path": path, "pathType": "Prefix", "backend": backend });
         let rules = json!([{ "host": host, "http": { "paths": [path] } }]);
         self.object(Kind::INGRESS, attempt, &json!({ "spec": { "ingressClassName": class, "rules": rules } }))
     }
@@ -339,8 +339,10 @@ fn ingress_checks(context: &HostContext<'_>) -> Vec<Check> {
     let ingress = |attempt: &str, host: &str, path: &str| {
         Attempt::Create(Kind::INGRESS, context.ingress(attempt, host, path))
     };
-    let mut regex = context.ingress("regex", "", "/check/.*");
-    regex["metadata"]["annotations"]["nginx.ingress.kubernetes.io/use-regex"] = json!("true");
+    let mut annotated = context.ingress("use-regex", "", "/");
+    annotated["metadata"]["annotations"]["nginx.ingress.kubernetes.io/use-regex"] = json!("true");
+    let mut regex = context.ingress("regex", "", "/check/(a+)+b");
+    regex["spec"]["rules"][0]["http"]["paths"][0]["pathType"] = json!("ImplementationSpecific");
     let mut snippet = context.ingress("snippet", "", "/");
     snippet["metadata"]["annotations"]["nginx.ingress.kubernetes.io/configuration-snippet"] =
         json!("return 200;");
@@ -353,7 +355,7 @@ fn ingress_checks(context: &HostContext<'_>) -> Vec<Check> {
         check(
             "RegexPathsRejected",
             "Slow down the Ingress controller by regular expressions in paths",
-            vec![Attempt::Create(Kind::INGRESS, regex)],
+            vec![Attempt::Create(Kind::INGRESS, regex), Attempt::Create(Kind::INGRESS, annotated)],
         ),
     ]
 }

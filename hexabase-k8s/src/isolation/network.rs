@@ -13,7 +13,10 @@ pub(crate) const METADATA_ADDRESSES: Identity =
     ("MetadataUnreachable", "Reach the metadata service of a cloud from pods", Severity::Critical);
 
 /// Metadata services of clouds.
-const ADDRESSES: [&str; 3] = ["169.254.169.254", "100.100.100.200", "fd00:ec2::254"];
+const ADDRESSES: [&str; 5] =
+    ["169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"];
+/// Port of all of them.
+const PORT: u64 = 80;
 
 const REMEDY: &str =
     "reconcile the workspace, so that its NetworkPolicies on the host are restored, and delete foreign ones";
@@ -54,13 +57,23 @@ pub(crate) fn metadata_addresses(policies: &[Value]) -> IsolationResult {
     result_of(METADATA_ADDRESSES, &findings, "no NetworkPolicy allows metadata addresses", REMEDY)
 }
 
-/// `true` if an egress rule allows traffic to an address outside of the cluster. A rule without peers allows all.
+/// `true` if an egress rule allows traffic to the metadata service at an address. A rule without peers or ports allows
+/// all of them.
 fn rule_allows(rule: &Value, address: &str) -> bool {
     let includes = |block: &Value| {
         block["cidr"].as_str().is_some_and(|range| contains(range, address))
             && !entries(block, "except")
                 .any(|range| range.as_str().is_some_and(|range| contains(range, address)))
     };
+    let includes_port = |port: &Value| match (port["port"].as_u64(), port["endPort"].as_u64()) {
+        (Some(first), last) => (first..=last.unwrap_or(first)).contains(&PORT),
+        // A named port of a pod, or every port.
+        (None, _) => port["port"].is_null(),
+    };
+    let mut ports = entries(rule, "ports").peekable();
+    if ports.peek().is_some() && !ports.any(includes_port) {
+        return false;
+    }
     let mut peers = entries(rule, "to").peekable();
     peers.peek().is_none() || peers.any(|peer| includes(&peer["ipBlock"]))
 }
@@ -115,12 +128,22 @@ mod tests {
         let block = |cidr: &str, except: Value| json!([{ "to": [{ "ipBlock": { "cidr": cidr, "except": except } }] }]);
         assert_eq!(status(json!([])), True);
         assert_eq!(status(json!([{ "to": [{ "podSelector": {} }] }])), True);
-        assert_eq!(status(block("0.0.0.0/0", json!(["169.254.0.0/16", "100.64.0.0/10"]))), True);
+        let others = json!(["169.254.0.0/16", "100.64.0.0/10", "168.63.129.16/32", "192.0.0.0/24"]);
+        assert_eq!(status(block("0.0.0.0/0", others)), True);
+        assert_eq!(status(block("0.0.0.0/0", json!(["169.254.0.0/16", "100.64.0.0/10"]))), False);
         assert_eq!(status(block("::/0", json!(["fc00::/7"]))), True);
         assert_eq!(status(block("0.0.0.0/0", json!(["10.0.0.0/8"]))), False);
         assert_eq!(status(block("::/0", json!([]))), False);
         assert_eq!(status(json!([{}])), False);
-        assert_eq!(status(json!([{ "ports": [{ "port": 443 }] }])), False);
+        for (ports, expected) in [
+            (json!([{ "port": 443 }, { "port": 6443 }]), True),
+            (json!([{ "port": 443 }, { "port": 80 }]), False),
+            (json!([{ "port": 1, "endPort": 1024 }]), False),
+            (json!([{ "protocol": "TCP" }]), False),
+            (json!([]), False),
+        ] {
+            assert_eq!(status(json!([{ "ports": ports }])), expected, "{ports}");
+        }
     }
 
     #[test]

@@ -175,14 +175,19 @@ fn amount_checks(context: &HostContext<'_>) -> Vec<Check> {
         barriers,
         remedy,
     };
-    let gpu = json!({ "nvidia.com/gpu": "1" });
-    let mut checks = vec![check(
-        "ExtendedResourcesRejected",
-        "Take devices that are not part of the plan",
-        vec![context.container_attempt("gpu", &json!({ "resources": { "requests": gpu, "limits": gpu } }))],
-        &[Barrier::Quota, Barrier::AnyPolicy],
-        CHECK_QUOTA,
-    )];
+    // No plan has this device.
+    let device = json!({ "isolation-check.example.com/device": "1" });
+    let mut checks =
+        vec![check(
+            "ExtendedResourcesRejected",
+            "Take devices that are not part of the plan",
+            vec![context.container_attempt(
+                "device",
+                &json!({ "resources": { "requests": device, "limits": device } }),
+            )],
+            &[Barrier::Quota, Barrier::AnyPolicy],
+            CHECK_QUOTA,
+        )];
     let limited = [(Resource::Cpu, "cpu", "1000k"), (Resource::Memory, "memory", "1Pi")];
     let limited = limited.into_iter().filter(|(resource, ..)| context.cluster.quota.get(*resource).is_some());
     let (mut requests, mut limits) = (Vec::new(), Vec::new());

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::TestCase;
+use crate::{TestCase, eventually};
 
 const MERGE: &str = "application/merge-patch+json";
 const JSON: &str = "application/json";
@@ -75,14 +75,18 @@ pub(crate) async fn pods_that_violate_the_pod_security_level_are_rejected(case: 
     ] {
         assert_eq!(case.send("PATCH", &namespace, MERGE, label(level)).await.0, 200);
         let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a" }, "spec": spec });
-        let (code, response) = case.send("POST", &format!("{namespace}/pods?dryRun=All"), JSON, pod).await;
-        match violation {
-            None => assert_eq!(code, 201, "{level}: {response}"),
-            Some(violation) => {
-                let message = response["message"].as_str().unwrap();
-                assert_eq!(code, 403, "{level}: {response}");
-                assert!(message.contains("violates PodSecurity") && message.contains(violation), "{message}");
+        // An API server enforces a new level only after a moment.
+        eventually(&format!("{level} decides as expected: {violation:?}"), || async {
+            let (code, response) =
+                case.send("POST", &format!("{namespace}/pods?dryRun=All"), JSON, pod.clone()).await;
+            let message = response["message"].as_str().unwrap_or_default();
+            match violation {
+                None => code == 201,
+                Some(violation) => {
+                    code == 403 && message.contains("violates PodSecurity") && message.contains(violation)
+                }
             }
-        }
+        })
+        .await;
     }
 }

@@ -3,7 +3,8 @@
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::{HostIdentity, Kind, Object};
 use kube::Client;
-use serde_json::Value;
+use kube::config::AuthInfo;
+use serde_json::{Value, json};
 
 async fn config() -> kube::Config {
     let file =
@@ -46,7 +47,15 @@ pub(crate) async fn hexabase_client() -> Client {
     for object in host_setup(&identity) {
         apply(&object, "").await;
     }
-    impersonate(&format!("system:serviceaccount:{}:{}", identity.namespace, identity.name)).await
+    // Hexabase impersonates ServiceAccounts of tenants, so it cannot be impersonated itself.
+    let path = format!("/api/v1/namespaces/{}/serviceaccounts/{}/token", identity.namespace, identity.name);
+    let request = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {} });
+    let (code, response) = send(&admin().await, "POST", &path, &request).await;
+    assert_eq!(code, 201, "{response}");
+    let token = response["status"]["token"].as_str().unwrap().to_owned();
+    let mut config = config().await;
+    config.auth_info = AuthInfo { token: Some(token.into()), ..AuthInfo::default() };
+    Client::try_from(config).unwrap()
 }
 
 /// Applies an object as the administrator, with strict field validation. Returns the warnings of the API server.

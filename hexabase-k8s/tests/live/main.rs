@@ -10,6 +10,9 @@ mod host;
 #[path = "../provisioner/host_capacity.rs"]
 mod host_capacity;
 mod idle_cost;
+mod isolation;
+#[path = "../provisioner/isolation_pending.rs"]
+mod isolation_pending;
 mod kubeconfig_loss;
 mod nodes;
 mod overrides;
