@@ -134,10 +134,16 @@ impl VClusterProvisioner {
         self.warn_about_host_network().await;
     }
 
+    /// Returns the reason for which the host should not be used.
     async fn setup_problem(&self) -> Result<Option<&'static str>> {
-        let digest = setup_digest(&self.config.identity.clone().unwrap_or_default());
-        let problem = self.applied_setup().await?.problem(RELEASE, &digest);
+        let problem = self.applied_setup_problem().await?;
         Ok(if problem.is_some() && self.is_sandbox().await? { None } else { problem })
+    }
+
+    /// Returns the difference of the applied host setup to the one that this release needs, even if the host needs none.
+    pub(super) async fn applied_setup_problem(&self) -> Result<Option<&'static str>> {
+        let digest = setup_digest(&self.config.identity.clone().unwrap_or_default());
+        Ok(self.applied_setup().await?.problem(RELEASE, &digest))
     }
 
     /// `true` if the host is a sandbox, which runs no workloads and needs no protection.

@@ -17,7 +17,7 @@ use crate::api_server::{ApiServer, DryRun};
 use crate::isolation::{self, Access, Attempt, Check, HostContext, Response};
 use crate::labels;
 use crate::object::Kind;
-use crate::render::{setup_digest, tenant_admission_policy};
+use crate::render::tenant_admission_policy;
 
 /// Maximum number of concurrent attempts of one self-check.
 const ATTEMPT_CONCURRENCY: usize = 8;
@@ -113,23 +113,12 @@ impl VClusterProvisioner {
             barriers: &[],
             remedy: "apply the output of `hexabase host-setup` of this release to the host",
         };
-        let identity = self.config.identity.clone().unwrap_or_default();
-        let expected = setup_digest(&identity);
-        let namespace = self.host.find(Kind::NAMESPACE, "", &identity.namespace).await;
-        let applied = namespace.map(|namespace| {
-            let annotations = namespace.as_ref()?.pointer("/metadata/annotations")?;
-            annotations.get(labels::SETUP)?.as_str().map(str::to_owned)
-        });
-        let (status, reason, message) = match applied {
-            Ok(Some(applied)) if applied == expected => {
-                (ConditionStatus::True, "Applied", "the host setup of this release is applied".to_owned())
+        let (status, reason, message) = match self.applied_setup_problem().await {
+            Ok(None) => {
+                let message = "the host setup of this release, or of a newer one, is applied";
+                (ConditionStatus::True, "Applied", message.to_owned())
             }
-            Ok(Some(_)) => {
-                let message =
-                    "the host setup of another release is applied; the other checks show whether it suffices";
-                (ConditionStatus::Unknown, "OfAnotherRelease", message.to_owned())
-            }
-            Ok(None) => (ConditionStatus::False, "Missing", "no host setup is applied".to_owned()),
+            Ok(Some(problem)) => (ConditionStatus::False, "NotApplied", problem.to_owned()),
             Err(error) => (ConditionStatus::Unknown, "NoResponse", error.to_string()),
         };
         let remedy = if status == ConditionStatus::True { "" } else { check.remedy };

@@ -11,8 +11,6 @@ mod host;
 mod host_capacity;
 mod idle_cost;
 mod isolation;
-#[path = "../provisioner/isolation_pending.rs"]
-mod isolation_pending;
 mod kubeconfig_loss;
 mod nodes;
 mod overrides;

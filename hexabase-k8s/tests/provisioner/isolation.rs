@@ -14,7 +14,6 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use super::host_setup::{eventually, get, host_config, restricted_host, sandbox_with};
-use super::isolation_pending::PENDING;
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
@@ -87,14 +86,14 @@ impl Setup {
 
 fn with_status(results: &[IsolationResult], status: ConditionStatus) -> BTreeSet<&str> {
     let matching = results.iter().filter(|result| result.status == status);
-    matching.map(|result| result.kind.as_str()).filter(|kind| !PENDING.contains(kind)).collect()
+    matching.map(|result| result.kind.as_str()).collect()
 }
 
 #[tokio::test]
 async fn a_tenant_on_a_host_with_its_setup_passes_all_checks() {
     for isolation in [Isolation::Baseline, Isolation::Restricted] {
         let results = tenant_on(&host_setup(&HostIdentity::default()), isolation).await.check().await;
-        for result in results.iter().filter(|result| !PENDING.contains(&result.kind.as_str())) {
+        for result in &results {
             assert_eq!(result.status, ConditionStatus::True, "{result:#?}");
             assert_eq!(result.remedy, "", "{result:#?}");
         }
@@ -151,8 +150,9 @@ fn removals(namespace: &str) -> Vec<(Vec<Removal>, &'static [&'static str])> {
             Value::Null,
         )
     };
-    let range =
-        Removal::Host("DELETE", in_namespace("/api/v1", &format!("limitranges/vc-{namespace}")), Value::Null);
+    let range = || {
+        Removal::Host("DELETE", in_namespace("/api/v1", &format!("limitranges/vc-{namespace}")), Value::Null)
+    };
     let single: Vec<(Removal, &'static [&'static str])> = vec![
         (
             policy("hexabase-tenants"),
@@ -171,6 +171,9 @@ fn removals(namespace: &str) -> Vec<(Vec<Removal>, &'static [&'static str])> {
         (policy("hexabase-tenants-services"), &["ExternalNamesRejected", "ExternalAddressesRejected"]),
         (policy("hexabase-tenants-claims"), &["ForeignVolumesRejected"]),
         (policy("hexabase-tenants-secrets"), &["HostTokensRejected"]),
+        (policy("hexabase-tenants-resources"), &["ExtendedResourcesRejected"]),
+        (policy("hexabase-tenants-stateful-sets"), &["ControlPlaneChangesRejected"]),
+        (range(), &["LimitsBeyondPlanRejected"]),
         (policy("hexabase-tenants-ingresses"), &["ForeignHostsRejected", "RegexPathsRejected"]),
         (
             Removal::Host(
@@ -238,7 +241,7 @@ fn removals(namespace: &str) -> Vec<(Vec<Removal>, &'static [&'static str])> {
         ),
     ];
     let several: [(Vec<Removal>, &'static [&'static str]); 2] = [
-        (vec![quota(), range], &["RequestsBeyondPlanRejected"]),
+        (vec![quota(), range()], &["RequestsBeyondPlanRejected"]),
         // The quota rejects ports of nodes, too.
         (vec![quota(), policy("hexabase-tenants-services")], &["NodePortsRejected"]),
     ];
@@ -275,7 +278,7 @@ async fn each_check_fails_without_its_barrier() {
     }
     let cannot_fail: Vec<_> = all
         .iter()
-        .filter(|kind| !can_fail.contains(kind.as_str()) && !PENDING.contains(&kind.as_str()))
+        .filter(|kind| !can_fail.contains(kind.as_str()))
         // The API server rejects the pod of this check in two ways: Pod Security comes first.
         .filter(|kind| *kind != "HostPathsRejected")
         .collect();

@@ -7,7 +7,6 @@ mod host_network;
 mod host_setup;
 mod host_watch;
 mod isolation;
-mod isolation_pending;
 mod load_balancer;
 mod nodes;
 mod replicas;
