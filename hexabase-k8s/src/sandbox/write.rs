@@ -193,6 +193,7 @@ impl State {
                 body = live.with_managed_fields();
                 let before = body["metadata"]["managedFields"].clone();
                 patch::json_patch(&mut body, patch)?;
+                schema::check_envelope(&body)?;
                 let after = body["metadata"]["managedFields"].take();
                 if after != before {
                     let managers = managers::parse_managed_fields(&after);
