@@ -505,6 +505,9 @@ GRANT SELECT, DELETE ON usage_schedule TO hexabase_app;
 -- Relays publish the messages of all organizations, and change nothing but the claim.
 CREATE VIEW outbox_relay AS SELECT * FROM outbox;
 GRANT SELECT, UPDATE (claimed_until), DELETE ON outbox_relay TO hexabase_app;
+-- Mails are sealed again after a change of the master key.
+CREATE VIEW sealed_mails AS SELECT id, topic, payload FROM outbox WHERE topic = 'mail';
+GRANT SELECT, UPDATE (payload) ON sealed_mails TO hexabase_app;
 CREATE VIEW usage_report_hours AS SELECT hour, organization_id FROM usage_reports;
 GRANT SELECT, DELETE ON usage_report_hours TO hexabase_app;
 CREATE VIEW live_event_ages AS SELECT at, organization_id, id FROM live_events;

@@ -333,6 +333,7 @@ impl Engine for PostgresEngine {
     const TASK_AGES: &'static str = "task_ages";
     const AUDIT_EVENT_AGES: &'static str = "audit_event_ages";
     const OUTBOX_RELAY: &'static str = "outbox_relay";
+    const SEALED_MAILS: &'static str = "sealed_mails";
     const SKIP_LOCKED: &'static str = " FOR UPDATE SKIP LOCKED";
     const JSON_ELEMENTS: &'static str = "json_array_elements_text";
 

@@ -66,6 +66,8 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync + 'static {
     const AUDIT_EVENT_AGES: &'static str;
     /// Table or view with the outbox messages of all organizations, which relays claim and delete.
     const OUTBOX_RELAY: &'static str;
+    /// Table or view with the mails among the outbox messages of all organizations, which are sealed.
+    const SEALED_MAILS: &'static str;
     /// Clause with which a read that claims rows skips rows locked by other transactions; empty if there is one
     /// writer.
     const SKIP_LOCKED: &'static str;

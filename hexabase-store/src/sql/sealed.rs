@@ -17,7 +17,7 @@ struct SealedTable {
     and_set: &'static str,
 }
 
-const fn table(kind: SealedKind) -> SealedTable {
+const fn table<E: Engine>(kind: SealedKind) -> SealedTable {
     match kind {
         SealedKind::SigningKeys => SealedTable {
             name: "signing_keys",
@@ -42,7 +42,7 @@ const fn table(kind: SealedKind) -> SealedTable {
             and_set: "",
         },
         SealedKind::Mails => SealedTable {
-            name: "outbox",
+            name: E::SEALED_MAILS,
             key: &["id"],
             sealed: "payload",
             condition: "topic = 'mail' AND ",
@@ -74,7 +74,7 @@ impl<E: Engine> SealedStore for SqlStore<E> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<SealedValue>> {
-        let table = table(kind);
+        let table = table::<E>(kind);
         let SealedTable { name, sealed, condition, .. } = table;
         let key = table.key.join(", ");
         let first = vec![""; table.key.len()].join("/");
@@ -93,7 +93,7 @@ impl<E: Engine> SealedStore for SqlStore<E> {
     }
 
     async fn replace_sealed(&self, kind: SealedKind, listed: &SealedValue, new: Vec<u8>) -> Result<bool> {
-        let table = table(kind);
+        let table = table::<E>(kind);
         let SealedTable { name, sealed, and_set, .. } = table;
         let count = table.key.len();
         let query = Query::assembled(format!(

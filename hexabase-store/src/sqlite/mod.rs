@@ -179,6 +179,7 @@ impl Engine for SqliteEngine {
     const TASK_AGES: &'static str = "tasks";
     const AUDIT_EVENT_AGES: &'static str = "audit_events";
     const OUTBOX_RELAY: &'static str = "outbox";
+    const SEALED_MAILS: &'static str = "outbox";
     // There is only one writer.
     const SKIP_LOCKED: &'static str = "";
     const JSON_ELEMENTS: &'static str = "json_each";
