@@ -39,7 +39,7 @@ impl State {
         }
         let name = values(headers, USER)?.into_iter().next().filter(|name| !name.is_empty());
         let Some(name) = name else {
-            return Err(StatusError::internal(format!("requested {first} without impersonating a user")));
+            return Err(StatusError::bad_request(format!("requested {first} without impersonating a user")));
         };
         let groups = values(headers, GROUP)?;
         self.authorize_impersonation(sender, &name, &groups)?;
@@ -142,8 +142,8 @@ mod tests {
             (&[(USER, "admin")][..], 403),
             (&[(USER, "john"), (GROUP, "ops"), (GROUP, "system:masters")], 403),
             (&[(USER, "system:serviceaccount:web:other")], 403),
-            (&[(GROUP, "ops")], 500),
-            (&[(USER, "")], 500),
+            (&[(GROUP, "ops")], 400),
+            (&[(USER, "")], 400),
             (&[(USER, "john"), ("impersonate-uid", "1")], 400),
             (&[(USER, "john"), ("impersonate-extra-scope", "all")], 400),
         ] {

@@ -43,10 +43,6 @@ impl StatusError {
         Self::new(400, "BadRequest", message)
     }
 
-    pub(super) fn internal(message: impl Into<String>) -> Self {
-        Self::new(500, "InternalError", message)
-    }
-
     pub(super) fn invalid(kind: &str, name: &str, message: &str) -> Self {
         Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {message}"))
     }

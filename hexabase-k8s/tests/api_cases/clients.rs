@@ -50,7 +50,7 @@ pub(crate) async fn impersonation_headers_are_honoured(case: &TestCase) {
 
 pub(crate) async fn impersonated_groups_require_a_user(case: &TestCase) {
     let (code, _) = lists_pods(case, &[("impersonate-group", "system:masters")]).await;
-    assert_eq!(code, 500);
+    assert_eq!(code, 400);
 }
 
 pub(crate) async fn built_in_kinds_are_accepted_as_protobuf(case: &TestCase) {
