@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::Uri;
 use hexabase_auth::upstream::TrustedIssuers;
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_billing::StripeBilling;
@@ -333,8 +334,28 @@ async fn provisioner(
             .await
             .map_err(|error| invalid(format!("the kubeconfig in KUBECONFIG cannot be used: {error}")))?,
     };
+    warn_about_unreachable_issuer(config).await;
     let client = kube::Client::try_from(with_timeouts(kube_config))
         .map_err(|error| invalid("cannot be used to create a client".to_owned()).caused_by(error))?;
     let connector = Arc::new(ServiceConnector::new(&host));
     Ok((Arc::new(VClusterProvisioner::new(client, connector, host)), None))
+}
+
+/// Logs a warning if the public URL leads to addresses that control planes do not reach. An address in the URL itself is
+/// always allowed.
+async fn warn_about_unreachable_issuer(config: &ProcessConfig) {
+    let url = config.public_url.as_deref().and_then(|url| url.parse::<Uri>().ok());
+    let Some(host) = url.as_ref().and_then(Uri::host) else { return };
+    if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+        return;
+    }
+    let Ok(found) = tokio::net::lookup_host((host, 443)).await else { return };
+    let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+    if !addresses.is_empty() && !config.host.allows_issuer_at(&addresses) {
+        tracing::warn!(
+            ?addresses,
+            "the public URL leads to addresses that are not public; set issuer_network, so that control planes reach them \
+             to verify the tokens of users"
+        );
+    }
 }

@@ -1,9 +1,12 @@
 //! Address ranges of NetworkPolicies: public addresses, and addresses that belong to no pod of the host.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use crate::config::HostConfig;
+use crate::peers::IssuerPeer;
 
 /// All addresses, per address family.
 const ALL: [&str; 2] = ["0.0.0.0/0", "::/0"];
@@ -55,6 +58,22 @@ pub(crate) fn is_public(range: &str, config: &HostConfig) -> bool {
     !is_within(range, NOT_PUBLIC.into_iter().chain(own))
 }
 
+impl HostConfig {
+    /// `true` if the NetworkPolicies of control planes allow connections to one of these addresses of the issuer, or
+    /// name pods of the host that may have them: control planes verify the tokens of users only with its keys.
+    #[must_use]
+    pub fn allows_issuer_at(&self, addresses: &[IpAddr]) -> bool {
+        addresses.iter().any(|address| {
+            let address = IpNet::from(address.to_canonical()).to_string();
+            let may_match = |peer: &IssuerPeer| match peer {
+                IssuerPeer::Range(range) => is_within(&address, [range.as_str()]),
+                IssuerPeer::Namespace(_) => true,
+            };
+            is_public(&address, self) || self.issuer_peers.iter().any(may_match)
+        })
+    }
+}
+
 /// Peers for all public addresses of both families: without those of the host's pods and Services.
 pub(super) fn public_addresses(config: &HostConfig) -> Vec<Value> {
     let own = config.pod_ranges.iter().map(String::as_str).chain(config.service_ranges());
@@ -92,4 +111,31 @@ pub(super) fn addresses_of_no_pod(config: &HostConfig) -> Vec<Value> {
         (!except.is_empty()).then(|| json!({ "ipBlock": { "cidr": all, "except": except } }))
     };
     ALL.into_iter().filter_map(block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(issuer_network: &str, addresses: &[&str]) -> bool {
+        let mut config = HostConfig::default();
+        if !issuer_network.is_empty() {
+            config.set("issuer_network", issuer_network).unwrap();
+        }
+        let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        config.allows_issuer_at(&addresses)
+    }
+
+    #[test]
+    fn an_issuer_is_reached_at_public_and_at_configured_addresses() {
+        assert!(allows("", &["93.184.216.34"]));
+        assert!(allows("", &["10.0.0.5", "2606:2800:220:1::1"]), "one address suffices");
+        for private in ["10.0.0.5", "192.168.1.9", "::ffff:10.0.0.5", "fd00::5", "127.0.0.1"] {
+            assert!(!allows("", &[private]), "{private}");
+        }
+        assert!(allows("10.0.0.0/24", &["10.0.0.5"]));
+        assert!(!allows("10.0.0.0/24", &["10.0.1.5"]));
+        assert!(allows("namespace/ingress-nginx", &["10.0.0.5"]), "pods may have any address");
+        assert!(!allows("", &[]));
+    }
 }
