@@ -108,7 +108,16 @@ impl Attack {
     /// Number of tasks of the workspace that have not ended.
     pub(super) async fn open_tasks(&self) -> usize {
         let path = format!("{}/tasks?limit=200", self.workspace_path());
-        let tasks = self.client.get(&path).await;
+        let tasks = loop {
+            match self.client.get_with_status(&path).await {
+                // The attacks have used up the allowance of the user.
+                (429, _) => tokio::time::sleep(Duration::from_secs(1)).await,
+                (status, tasks) => {
+                    assert_eq!(status, 200, "{tasks}");
+                    break tasks;
+                }
+            }
+        };
         let open = |task: &&Value| matches!(task["state"].as_str().unwrap(), "pending" | "running");
         tasks["items"].as_array().unwrap().iter().filter(open).count()
     }
