@@ -55,9 +55,11 @@ impl<'a> IsolationChecker<'a> {
             let Some(last) = page.last() else { return Ok(requested) };
             after = Some((last.organization_id, last.workspace_id));
             for listed in page {
-                // The marker keeps other workers from requesting the same check.
+                // The marker keeps other workers from requesting the same check. Until the check has run it is
+                // short-lived, so that a worker that stops before it publishes does not skip a whole interval.
                 let marker = marker(listed.workspace_id);
-                if !self.0.ephemeral.put_if_absent(&marker, b"1", interval).await? {
+                let claim = interval.min(RETRY_INTERVAL);
+                if !self.0.ephemeral.put_if_absent(&marker, b"1", claim).await? {
                     continue;
                 }
                 let message = self.0.isolation_message(listed.organization_id, listed.workspace_id);

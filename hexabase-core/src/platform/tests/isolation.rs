@@ -142,6 +142,15 @@ async fn a_check_that_could_not_run_is_repeated_soon() {
 }
 
 #[tokio::test]
+async fn a_requested_check_without_a_run_is_requested_again_soon() {
+    let tenant = Tenant::new(|_| {}).await;
+    assert_eq!(tenant.request_due().await, 1);
+    // As after a crash between the marker and the message: no worker runs the check.
+    tenant.setup.clock.advance(Duration::from_secs(15 * 60 + 1));
+    assert_eq!(tenant.request_due().await, 1);
+}
+
+#[tokio::test]
 async fn scheduled_checks_can_be_disabled() {
     let tenant = Tenant::new(|config| config.isolation_check_interval = None).await;
     assert_eq!(tenant.request_due().await, 0);
