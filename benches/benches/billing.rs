@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::hmac;
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
+use hexabase_api::{ApiState, router};
 use hexabase_auth::{Auth, AuthConfig};
 use hexabase_benches::{Comparison, Target, alternate, percentile, report, row};
 use hexabase_billing::{StripeBilling, StripeConfig};
@@ -18,7 +19,6 @@ use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::fixture::{self, FIXTURE_TIME, id};
 use hexabase_core::model::{BillingAccount, CustomerId};
 use hexabase_core::store::Commit as _;
-use hexabase_server::{App, AppState, router};
 use hexabase_store::{PostgresConfig, PostgresStore};
 use hexabase_test_servers::Postgres;
 use hexabase_test_stripe::sign;
@@ -114,7 +114,7 @@ fn single_webhook(runtime: &Runtime, postgres: &Postgres) {
 async fn burst(postgres: &Postgres) {
     let (platform, database) = create_platform(postgres).await;
     let auth = Auth::new(platform.clone(), Vec::new(), AuthConfig::default()).await.unwrap();
-    let router = router(App::assemble(AppState::new(platform, auth)));
+    let router = router(ApiState::new(platform, auth));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/webhooks/stripe", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });

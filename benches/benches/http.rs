@@ -8,12 +8,12 @@ use std::sync::Arc;
 use axum::extract::{Path as PathParams, State};
 use axum::routing::get;
 use axum::{Json, Router};
+use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_benches::{Target, alternate, report};
 use hexabase_core::Platform;
 use hexabase_core::model::Origin;
 use hexabase_core::name::{Email, ProviderName};
-use hexabase_server::{ApiConfig, App, AppState, router};
 use hexabase_store::SqliteStore;
 use serde_json::{Value, json};
 use sqlx::Row as _;
@@ -64,7 +64,7 @@ async fn start_server(file: &Path, client: &reqwest::Client) -> (String, String,
     let token = auth.sign_in(&dev, &identity, &Origin::default()).await.unwrap().access_token;
     // Requests are counted, but never rejected.
     let config = ApiConfig { requests_per_minute: u32::MAX, ..ApiConfig::default() };
-    let ours = listen(router(App::assemble(AppState { config, ..AppState::new(platform, auth) }))).await;
+    let ours = listen(router(ApiState::builder(platform, auth).with_config(config).build())).await;
     let create = async |path: &str, body: Value| -> String {
         let request = client.post(format!("{ours}{path}")).bearer_auth(&token).json(&body);
         let created: Value = request.send().await.unwrap().json().await.unwrap();

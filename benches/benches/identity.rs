@@ -21,6 +21,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::{self, StreamExt as _};
+use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::issuer::{ClientCredential, RegisteredClient};
 use hexabase_auth::{Auth, AuthConfig, DevProvider, LoginCallback, LoginRequest, PendingApproval};
 use hexabase_benches::{Comparison, Target, alternate, report, row};
@@ -29,7 +30,6 @@ use hexabase_core::fixture;
 use hexabase_core::model::{Origin, SignatureAlgorithm};
 use hexabase_core::name::{Email, ProviderName};
 use hexabase_core::platform::ClusterAccess;
-use hexabase_server::{ApiConfig, App, AppState, router};
 use hexabase_store::{RedisConfig, RedisEphemeral};
 use hexabase_test_servers::{OidcPeer, Redis};
 use reqwest::header::{COOKIE, LOCATION};
@@ -252,7 +252,7 @@ async fn start_server() -> (String, String) {
     };
     let finished = auth.finish_login("dev", response, &started.binding, &Origin::default()).await.unwrap();
     let config = ApiConfig { requests_per_minute: u32::MAX, ..ApiConfig::default() };
-    let router = router(App::assemble(AppState { config, ..AppState::new(platform, auth) }));
+    let router = router(ApiState::builder(platform, auth).with_config(config).build());
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
     (url, format!("hexabase_session={}", finished.session.unwrap().cookie))

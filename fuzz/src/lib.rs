@@ -10,7 +10,7 @@ use hexabase_auth::{Auth, AuthConfig, DevProvider, TokenPair};
 use hexabase_core::Platform;
 use hexabase_core::model::Origin;
 use hexabase_core::name::{Email, ProviderName};
-use hexabase_server::{ApiConfig, App, AppState, router};
+use hexabase_api::{ApiConfig, ApiState, router};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use tokio::runtime::Runtime;
@@ -109,9 +109,9 @@ impl Server {
             trusted_proxies: vec!["10.0.0.0/8".parse().expect("is a network")],
             ..ApiConfig::default()
         };
-        let state = AppState { config, ..AppState::new(platform.clone(), auth) };
+        let state = ApiState::builder(platform.clone(), auth).with_config(config).build();
         let mut server = Self {
-            router: router(App::assemble(state)),
+            router: router(state),
             platform,
             token: HeaderValue::from_str(&token).expect("is a header value"),
             organization: String::new(),

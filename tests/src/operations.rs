@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use axum::http::Method;
+use hexabase_api::{ApiState, document, router};
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::Platform;
 use hexabase_core::access::Action;
-use hexabase_server::{App, AppState, document, router};
 use serde_json::Value;
 
 /// Operation of the API: a method of a path.
@@ -108,8 +108,9 @@ pub fn mounted_paths() -> BTreeSet<String> {
         let plans = hexabase_billing::plans::built_in();
         let platform = Platform::builder("https://hexabase.example").with_plans(plans).build().unwrap();
         let auth = Auth::new(platform.clone(), Vec::new(), AuthConfig::default()).await.unwrap();
-        let dev = Some(std::sync::Arc::new(DevProvider::new(platform.clone()).unwrap()));
-        format!("{:?}", router(App::assemble(AppState { dev, ..AppState::new(platform, auth) })))
+        let dev = std::sync::Arc::new(DevProvider::new(platform.clone()).unwrap());
+        let state = ApiState::builder(platform, auth).with_development_provider(dev).build();
+        format!("{:?}", router(state))
     });
     let quoted = mounted.split('"').filter(|text| text.starts_with('/') && !text.contains(' '));
     // The fallback adds two paths to this output: the root, and a private one that no client can request.

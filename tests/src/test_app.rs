@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::Platform;
 use hexabase_core::identity::IdentityProvider;
@@ -9,7 +10,6 @@ use hexabase_core::model::{Origin, Plan};
 use hexabase_core::name::{Email, ProviderName};
 use hexabase_core::platform::{PlatformBuilder, PlatformConfig};
 use hexabase_core::worker::Worker;
-use hexabase_server::{ApiConfig, App, AppState, router};
 use serde_json::json;
 
 use crate::backends::{self, BackendHandles};
@@ -24,7 +24,7 @@ pub struct TestApp {
     /// Platform behind the API.
     pub platform: Platform,
     /// State of the server.
-    pub state: App,
+    pub state: ApiState,
     /// Mails that were sent.
     pub mails: Arc<SentMails>,
     /// Router of the API.
@@ -138,8 +138,10 @@ impl TestApp {
         let dev = Arc::new(DevProvider::new(platform.clone()).unwrap());
         let providers: Vec<Arc<dyn IdentityProvider>> = vec![dev.clone()];
         let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await.unwrap();
-        let state =
-            App::assemble(AppState { dev: Some(dev), config, ..AppState::new(platform.clone(), auth) });
+        let state = ApiState::builder(platform.clone(), auth)
+            .with_config(config)
+            .with_development_provider(dev)
+            .build();
         Self { router: router(state.clone()), platform, state, mails, _handles: handles }
     }
 
@@ -154,7 +156,7 @@ impl TestApp {
         let email = format!("{name}@example.com");
         let identity = DevProvider::identity(&Email::parse(&email).unwrap(), None);
         let provider = ProviderName::parse("dev").unwrap();
-        let tokens = self.state.auth.sign_in(&provider, &identity, &Origin::default()).await.unwrap();
+        let tokens = self.state.auth().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
         let client = self.anonymous().with_bearer(&tokens.access_token);
         TestUser { id: tokens.user_id.to_string(), email, client }
     }

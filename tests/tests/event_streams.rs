@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use hexabase_api::{ApiConfig, EventStreamLimits};
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::Changeset;
 use hexabase_core::clock::{Clock as _, ManualClock};
@@ -16,7 +17,6 @@ use hexabase_core::id_source::{IdSourceExt as _, SystemIds};
 use hexabase_core::model::Event;
 use hexabase_core::platform::{Authorization, Caller, PlatformConfig};
 use hexabase_core::store::MemoryStore;
-use hexabase_server::{ApiConfig, EventStreamLimits};
 use hexabase_tests::{CountingStore, Response, TestApp, TestUser};
 use http_body_util::BodyExt as _;
 use jiff::SignedDuration;

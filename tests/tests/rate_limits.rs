@@ -9,9 +9,9 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{Method, Request, StatusCode};
+use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::{Auth, AuthConfig};
 use hexabase_core::Platform;
-use hexabase_server::{ApiConfig, App, AppState, router};
 use hexabase_tests::{Client, Response};
 
 /// Limit of a caller in these tests.
@@ -32,7 +32,7 @@ async fn server() -> Router {
         trusted_proxies: vec!["10.0.0.1/32".parse().unwrap()],
         ..ApiConfig::default()
     };
-    router(App::assemble(AppState { config, ..AppState::new(platform, auth) }))
+    router(ApiState::builder(platform, auth).with_config(config).build())
 }
 
 /// Sends a request through the proxy for a client.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::http::Method;
+use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::{Auth, AuthConfig};
 use hexabase_core::clock::SystemClock;
 use hexabase_core::ephemeral::{Allowance, EphemeralStore, MemoryEphemeral, Rate};
 use hexabase_core::error::{Error, Result};
-use hexabase_server::{ApiConfig, App, AppState, router};
 use hexabase_store::{NatsConfig, NatsQueue, RedisConfig, RedisEphemeral};
 use hexabase_test_servers::{Nats, Redis};
 use hexabase_tests::{Client, TestApp};
@@ -89,7 +89,7 @@ async fn replicas<const N: usize>(app: &TestApp) -> [Client; N] {
     let mut replicas = Vec::new();
     for _ in 0..N {
         let auth = Auth::new(app.platform.clone(), Vec::new(), AuthConfig::default()).await.unwrap();
-        let state = App::assemble(AppState::new(app.platform.clone(), auth));
+        let state = ApiState::new(app.platform.clone(), auth);
         replicas.push(Client::anonymous(router(state)));
     }
     replicas.try_into().unwrap()
@@ -105,7 +105,7 @@ async fn readiness(replica: Client) -> (u16, Value) {
 async fn limited_client(app: &TestApp) -> Client {
     let auth = Auth::new(app.platform.clone(), Vec::new(), AuthConfig::default()).await.unwrap();
     let config = ApiConfig { requests_per_minute: 3, ..ApiConfig::default() };
-    let state = App::assemble(AppState { config, ..AppState::new(app.platform.clone(), auth) });
+    let state = ApiState::builder(app.platform.clone(), auth).with_config(config).build();
     let ann = app.sign_in("ann").await;
     let token = ann.client.create_token().await;
     Client::anonymous(router(state)).with_bearer(&token)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::Uri;
+use hexabase_api::{ApiConfig, ApiState, MetricsAccess};
 use hexabase_auth::upstream::TrustedIssuers;
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_billing::StripeBilling;
@@ -30,17 +31,18 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
-use crate::app::{ApiConfig, App, AppState, MetricsAccess};
 use crate::certificate::{self, DevelopmentAuthority};
 use crate::config::{Cluster, Database, ProcessConfig, with_suffix};
 use crate::listener::ListenerProtocol;
 use crate::mail::MailFolder;
-use crate::{api, sandbox_proxy};
+use crate::sandbox_proxy;
 
 /// Components of a server process.
 pub(crate) struct Composition {
     /// State of the HTTP API.
-    pub(crate) app: App,
+    pub(crate) api: ApiState,
+    /// Sandbox that stands in for the host cluster; `None` if there is a real one.
+    pub(crate) sandbox: Option<Sandbox>,
     /// Worker over the same platform.
     pub(crate) worker: Worker,
     /// Protocol of the port.
@@ -50,9 +52,9 @@ pub(crate) struct Composition {
 impl Composition {
     /// Returns the router of the HTTP API and, with a sandbox, of its Kubernetes APIs.
     pub(crate) fn router(&self) -> Router {
-        let api = api::router(self.app.clone());
-        match &self.app.sandbox {
-            Some(sandbox) => sandbox_proxy::authenticated(&self.app, sandbox.clone()).fallback_service(api),
+        let api = hexabase_api::router(self.api.clone());
+        match &self.sandbox {
+            Some(sandbox) => sandbox_proxy::authenticated(&self.api, sandbox.clone()).fallback_service(api),
             None => api,
         }
     }
@@ -122,31 +124,31 @@ pub(crate) async fn compose(
         (None, None) => ListenerProtocol::Plain,
     };
     let worker = Worker::new(platform.clone(), config.concurrency);
-    let app = App::assemble(AppState {
-        dev,
-        config: ApiConfig {
+    let backends = [
+        backends.names.as_slice(),
+        &[
+            ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }),
+            ("billing", platform.billing_provider().name()),
+            ("metrics", platform.metrics_source().map_or("none", |source| source.name())),
+        ],
+    ]
+    .concat();
+    let mut api = ApiState::builder(platform, auth)
+        .with_config(ApiConfig {
             trusted_proxies: config.trusted_proxies,
             requests_per_minute: config.requests_per_minute,
             sign_ins_per_minute: config.sign_ins_per_minute,
             event_streams: config.event_streams,
             metrics_access,
             ..ApiConfig::default()
-        },
-        backends: [
-            backends.names.as_slice(),
-            &[
-                ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }),
-                ("billing", platform.billing_provider().name()),
-                ("metrics", platform.metrics_source().map_or("none", |source| source.name())),
-            ],
-        ]
-        .concat(),
-        sandbox,
-        metrics: Some(metrics),
-        stopping,
-        ..AppState::new(platform, auth)
-    });
-    Ok(Composition { app, worker, protocol })
+        })
+        .with_backends(backends)
+        .with_metrics(Arc::new(move || metrics.render()))
+        .with_shutdown(stopping);
+    if let Some(dev) = dev {
+        api = api.with_development_provider(dev);
+    }
+    Ok(Composition { api: api.build(), sandbox, worker, protocol })
 }
 
 /// Connects to all backends except the host cluster, for administration commands.

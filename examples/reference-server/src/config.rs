@@ -25,12 +25,12 @@ use ipnet::IpNet;
 
 use crate::clients::ClientOptions;
 use crate::environment;
-use crate::event_hub::EventStreamLimits;
 use crate::files::load_or_create;
 use crate::named_tables;
 use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
 use crate::workload_trusts::TrustOptions;
+use hexabase_api::EventStreamLimits;
 
 /// Variable with the master key.
 const MASTER_KEY_VARIABLE: &str = "HEXABASE_MASTER_KEY";

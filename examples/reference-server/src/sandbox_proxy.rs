@@ -11,8 +11,8 @@ use hexabase_core::id::WorkspaceId;
 use hexabase_k8s::sandbox::{Sandbox, SandboxApi, User};
 use serde_json::json;
 
-use crate::api::BODY_TIMEOUT;
-use crate::app::App;
+use hexabase_api::ApiState;
+use hexabase_api::layers::BODY_TIMEOUT;
 
 /// Path of the tenant API servers of a sandbox, to which the tenant's name is appended.
 pub(crate) const TENANTS_PATH: &str = "/sandbox/tenants";
@@ -27,18 +27,18 @@ const MAX_BODY_SIZE: usize = 3 * 1024 * 1024;
 struct SandboxProxy {
     sandbox: Sandbox,
     /// Verifier of cluster tokens; `None` if every caller acts as an administrator.
-    authenticator: Option<App>,
+    authenticator: Option<ApiState>,
 }
 
 /// Returns the routes to a server's sandbox. Tenant API servers accept tokens for their workspace. The host's API
 /// server accepts every request in development mode, and is not routed otherwise.
-pub(crate) fn authenticated(app: &App, sandbox: Sandbox) -> Router {
+pub(crate) fn authenticated(api: &ApiState, sandbox: Sandbox) -> Router {
     let tenants = Router::new().route(&format!("{TENANTS_PATH}/{{name}}/{{*path}}"), any(tenant));
-    let routes = match app.dev {
+    let routes = match api.development_provider() {
         Some(_) => tenants.route(&format!("{HOST_PATH}/{{*path}}"), any(host)),
         None => tenants,
     };
-    routes.with_state(SandboxProxy { sandbox, authenticator: Some(app.clone()) })
+    routes.with_state(SandboxProxy { sandbox, authenticator: Some(api.clone()) })
 }
 
 /// Returns the routes to a sandbox without authentication: every caller acts as an administrator.
@@ -60,7 +60,7 @@ async fn tenant(
 ) -> Response {
     let user = match &proxy.authenticator {
         None => Some(User::admin()),
-        Some(app) => authenticate(app, &name, request.headers()).await,
+        Some(api) => authenticate(api, &name, request.headers()).await,
     };
     let Some(user) = user else {
         return status_error(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized");
@@ -76,11 +76,11 @@ async fn tenant(
 
 /// Authenticates a caller as a tenant API server that trusts our tokens does, with the prefixes of its authentication
 /// configuration. Returns `None` if the token is not valid.
-async fn authenticate(app: &App, tenant: &str, headers: &HeaderMap) -> Option<User> {
+async fn authenticate(api: &ApiState, tenant: &str, headers: &HeaderMap) -> Option<User> {
     let Some(value) = headers.get(AUTHORIZATION) else { return Some(User::anonymous()) };
     let token = value.to_str().ok()?.strip_prefix("Bearer ")?;
     let workspace = tenant.replacen('-', "_", 1).parse::<WorkspaceId>().ok()?;
-    let (user, groups) = app.auth.verify_cluster_token(token, workspace).await.ok()?;
+    let (user, groups) = api.auth().verify_cluster_token(token, workspace).await.ok()?;
     let groups = groups.iter().map(|group| format!("hexabase:{group}")).collect();
     Some(User::authenticated(format!("hexabase:{user}"), groups))
 }

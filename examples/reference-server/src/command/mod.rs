@@ -129,7 +129,7 @@ fn execute(command: Command) -> Result<()> {
             print_line(manifest(&objects)?.trim_end())
         }
         Command::Openapi(Openapi { dev }) => {
-            let document = crate::document(dev).to_pretty_json();
+            let document = hexabase_api::document(dev).to_pretty_json();
             let document = document.map_err(|error| {
                 Error::unexpected("the OpenAPI document cannot be serialized").caused_by(error)
             })?;

@@ -7,11 +7,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::{print_line, quickstart, runtime};
-use crate::app::MetricsAccess;
 use crate::compose::{Composition, compose, reachable_address};
 use crate::config::{Cluster, Database, ProcessConfig};
 use crate::listener::{Listener, ListenerConfig, ListenerProtocol, open_file_limit};
-use crate::{api, telemetry};
+use crate::telemetry;
+use hexabase_api::MetricsAccess;
 
 /// Maximum number of connections to the address for metrics.
 const METRICS_CONNECTIONS: usize = 64;
@@ -83,16 +83,16 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
         tracing::warn!("DEVELOPMENT MODE: any client that reaches this server can sign in as any user");
     }
     let composition = compose(config, address, stopping.clone(), metrics, metrics_access).await?;
-    if composition.app.sandbox.is_some() {
+    if composition.sandbox.is_some() {
         tracing::warn!(
             "SANDBOX: tenant clusters are simulated and run no workloads; set --kubeconfig to use a host cluster"
         );
     }
     let router = match role {
         Role::All | Role::Api => composition.router(),
-        Role::Worker => api::probes(composition.app.clone()),
+        Role::Worker => hexabase_api::probes(composition.api.clone()),
     };
-    let Composition { app, worker, protocol } = composition;
+    let Composition { api, sandbox, worker, protocol } = composition;
     let metrics = metrics_listener.map(|listener| {
         tracing::info!(address = %listener.address, "metrics are served on an address of their own");
         let limits = ListenerConfig {
@@ -100,7 +100,7 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
             connections_per_address: METRICS_CONNECTIONS,
             ..limits.clone()
         };
-        let router = api::metrics(app.clone());
+        let router = hexabase_api::metrics(api.clone());
         tokio::spawn(listener.serve(router, ListenerProtocol::Plain, limits, stopping.clone()))
     });
     let http = tokio::spawn(listener.serve(router, protocol, limits, stopping.clone()));
@@ -120,18 +120,18 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
         }
     });
     let key_rotation = tokio::spawn({
-        let (app, stop) = (app.clone(), stop());
+        let (auth, stop) = (api.auth().clone(), stop());
         async move {
             if role != Role::Api {
-                app.auth.run_key_rotation(stop).await;
+                auth.run_key_rotation(stop).await;
             }
         }
     });
 
-    let public_url = &app.platform.config().public_url;
+    let public_url = &api.platform().config().public_url;
     print_line(&format!("Hexabase is ready on {public_url} (listening on {})", reachable_address(address)))?;
     if dev && role == Role::All {
-        print_line(&quickstart::quickstart(public_url, app.sandbox.is_some()))?;
+        print_line(&quickstart::quickstart(public_url, sandbox.is_some()))?;
     }
     for task in [http, work, key_rotation].into_iter().chain(metrics) {
         task.await.map_err(|error| Error::unexpected("a server task panicked").caused_by(error))?;

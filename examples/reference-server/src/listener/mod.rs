@@ -28,9 +28,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use crate::api::subscriber_network;
-use crate::budget::{Budget, Exhausted, Reservation};
 use activity::Activity;
+use hexabase_api::budget::{Budget, Exhausted, Reservation};
+use hexabase_api::layers::subscriber_network;
 
 /// Maximum time for requests in progress to finish when the process stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

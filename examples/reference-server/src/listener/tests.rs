@@ -7,8 +7,8 @@ use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::app::{ApiConfig, App, AppState};
 use crate::certificate::DevelopmentAuthority;
+use hexabase_api::{ApiConfig, ApiState};
 
 /// Timeout that a test reaches, and one that it never reaches.
 const SHORT: Duration = Duration::from_millis(150);
@@ -269,8 +269,8 @@ async fn a_body_that_does_not_arrive_ends_the_request() {
     let platform = Platform::builder("https://hexabase.example").with_plans(plans).build().unwrap();
     let auth = Auth::new(platform.clone(), Vec::new(), AuthConfig::default()).await.unwrap();
     let api_config = ApiConfig { body_timeout: SHORT, ..ApiConfig::default() };
-    let app = App::assemble(AppState { config: api_config, ..AppState::new(platform, auth) });
-    let (address, _stop) = Server::serve(crate::api::router(app), ListenerProtocol::Plain, config()).await;
+    let api = ApiState::builder(platform, auth).with_config(api_config).build();
+    let (address, _stop) = Server::serve(hexabase_api::router(api), ListenerProtocol::Plain, config()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = b"POST /oauth2/token HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\ngrant";
     stream.write_all(head).await.unwrap();

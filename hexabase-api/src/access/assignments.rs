@@ -1,0 +1,203 @@
+//! Assignments of roles to groups, in the workspace as a whole or in a project.
+
+use axum::Json;
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use hexabase_core::Platform;
+use hexabase_core::error::Check;
+use hexabase_core::id::{OrganizationId, ProjectId, WorkspaceId};
+use hexabase_core::model::Assignment;
+use hexabase_core::platform::{Caller, CreateAssignment};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::{Body, IfMatch, Path, Query};
+use crate::layers::Authenticated;
+use crate::path_params::{AssignmentPath, ProjectAssignmentPath, ProjectPath, WorkspacePath};
+use crate::problem::{ApiResult, Problems};
+use crate::response::{ApiResponse, List, PageQuery, Pager};
+
+pub(super) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(assign, list))
+        .routes(routes!(unassign))
+        .routes(routes!(assign_in_project, list_in_project))
+        .routes(routes!(unassign_in_project))
+}
+
+/// Assignment of a role to a group.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RoleAssignment)]
+struct AssignmentView {
+    /// Id of the assignment.
+    #[schema(example = "asg_01h455vb4pex5vsknk084sn02q")]
+    id: String,
+    /// Id of the project; null for the workspace as a whole.
+    project_id: Option<String>,
+    /// Id of the group that has the role.
+    group_id: String,
+    /// Name of a preset, or id of a custom role.
+    #[schema(example = "hexabase:project-editor")]
+    role: String,
+    /// Id of the user who created the assignment.
+    created_by: String,
+    /// Creation time.
+    created_at: Timestamp,
+}
+
+impl From<Assignment> for AssignmentView {
+    fn from(assignment: Assignment) -> Self {
+        Self {
+            id: assignment.id.to_string(),
+            project_id: assignment.project_id.map(|id| id.to_string()),
+            group_id: assignment.group_id.to_string(),
+            role: assignment.role.to_string(),
+            created_by: assignment.created_by.to_string(),
+            created_at: assignment.created_at,
+        }
+    }
+}
+
+/// Role to assign, and the group to assign it to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewAssignment {
+    /// Id of the group, `grp_…`.
+    group_id: String,
+    /// Name of a preset, or id of a custom role of the project.
+    #[schema(example = "hexabase:project-editor")]
+    role: String,
+}
+
+/// Scope of an assignment: the workspace as a whole, or a project of it.
+type AssignmentScope = (OrganizationId, WorkspaceId, Option<ProjectId>);
+
+fn location((org, ws, prj): AssignmentScope) -> String {
+    match prj {
+        None => format!("/api/v1/organizations/{org}/workspaces/{ws}/role-assignments"),
+        Some(prj) => format!("/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/role-assignments"),
+    }
+}
+
+async fn create_in(
+    platform: &Platform,
+    caller: &Caller,
+    scope: AssignmentScope,
+    body: &NewAssignment,
+) -> ApiResult<ApiResponse<AssignmentView>> {
+    let mut check = Check::default();
+    let group_id = check.field("group_id", body.group_id.parse());
+    let role = check.field("role", body.role.parse());
+    let (group_id, role) = check.all((group_id, role))?;
+    let created = platform.roles().assign(caller, scope, &CreateAssignment { group_id, role }).await?;
+    let location = format!("{}/{}", location(scope), created.value.id);
+    Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
+}
+
+async fn list_in(
+    platform: &Platform,
+    caller: &Caller,
+    scope: AssignmentScope,
+    pager: &Pager,
+    query: &PageQuery,
+) -> ApiResult<Json<List<AssignmentView>>> {
+    let page = platform.roles().list_assignments(caller, scope, &pager.request(query)?).await?;
+    pager.list(page, AssignmentView::from)
+}
+
+/// Assign a role to a group in the workspace as a whole
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/role-assignments", tag = "Roles",
+    params(WorkspacePath), request_body = NewAssignment,
+    responses((status = 201, body = AssignmentView), Problems),
+    extensions(("x-hexabase-action" = json!("workspace_roles.assign"))))]
+async fn assign(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    Body(body): Body<NewAssignment>,
+) -> ApiResult<ApiResponse<AssignmentView>> {
+    create_in(&platform, &caller, (path.org, path.ws, None), &body).await
+}
+
+/// List the role assignments in the workspace as a whole
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/role-assignments", tag = "Roles",
+    params(WorkspacePath, PageQuery), responses((status = 200, body = List<AssignmentView>), Problems),
+    extensions(("x-hexabase-action" = json!("roles.read"))))]
+async fn list(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    pager: Pager,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Json<List<AssignmentView>>> {
+    list_in(&platform, &caller, (path.org, path.ws, None), &pager, &query).await
+}
+
+/// Delete a role assignment in the workspace as a whole
+#[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/role-assignments/{asg}", tag = "Roles",
+    params(AssignmentPath), responses((status = 204, description = "The group no longer has the role."), Problems),
+    extensions(("x-hexabase-action" = json!("workspace_roles.assign"))))]
+async fn unassign(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<AssignmentPath>,
+    expected: IfMatch,
+) -> ApiResult<StatusCode> {
+    expected.require_any()?;
+    platform.roles().unassign(&caller, (path.org, path.ws, None), path.asg).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Assign a role to a group in a project
+///
+/// A preset applies to the descendants of the project, too.
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/role-assignments",
+    tag = "Roles", params(ProjectPath), request_body = NewAssignment,
+    responses((status = 201, body = AssignmentView), Problems),
+    extensions(("x-hexabase-action" = json!("project_roles.manage"))))]
+async fn assign_in_project(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
+    Body(body): Body<NewAssignment>,
+) -> ApiResult<ApiResponse<AssignmentView>> {
+    create_in(&platform, &caller, (path.org, path.ws, Some(path.prj)), &body).await
+}
+
+/// List the role assignments in a project
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/role-assignments",
+    tag = "Roles", params(ProjectPath, PageQuery), responses((status = 200, body = List<AssignmentView>), Problems),
+    extensions(("x-hexabase-action" = json!("roles.read"))))]
+async fn list_in_project(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectPath>,
+    pager: Pager,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Json<List<AssignmentView>>> {
+    list_in(&platform, &caller, (path.org, path.ws, Some(path.prj)), &pager, &query).await
+}
+
+/// Delete a role assignment in a project
+#[utoipa::path(delete, tag = "Roles",
+    path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/role-assignments/{asg}",
+    params(ProjectAssignmentPath),
+    responses((status = 204, description = "The group no longer has the role."), Problems),
+    extensions(("x-hexabase-action" = json!("project_roles.manage"))))]
+async fn unassign_in_project(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProjectAssignmentPath>,
+    expected: IfMatch,
+) -> ApiResult<StatusCode> {
+    expected.require_any()?;
+    platform.roles().unassign(&caller, (path.org, path.ws, Some(path.prj)), path.asg).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,285 @@
+//! Groups of workspaces and their members.
+
+use axum::Json;
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use hexabase_core::Platform;
+use hexabase_core::error::Check;
+use hexabase_core::model::Group;
+use hexabase_core::name::GroupName;
+use hexabase_core::platform::{CreateGroup, GroupMember, UpdateGroup};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::{Body, IfMatch, Path, Query};
+use crate::layers::Authenticated;
+use crate::optional_field::{nullable, parse_nullable, parse_optional};
+use crate::organizations::members::UserView;
+use crate::path_params::{GroupMemberPath, GroupPath, WorkspacePath};
+use crate::problem::{ApiResult, Problems};
+use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::tree_list::{Tree, TreeQuery, View, build_tree};
+
+/// Schema that contains itself, which the derive of a response does not register.
+#[derive(OpenApi)]
+#[openapi(components(schemas(Tree<GroupView>)))]
+struct RecursiveSchemas;
+
+pub(super) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+{
+    OpenApiRouter::with_openapi(RecursiveSchemas::openapi())
+        .routes(routes!(create, list))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(members))
+        .routes(routes!(add_member, remove_member))
+}
+
+/// Group of a workspace. Membership of a group implies membership of all its ancestors.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Group)]
+pub(crate) struct GroupView {
+    /// Id of the group.
+    #[schema(example = "grp_01h455vb4pex5vsknk084sn02q")]
+    id: String,
+    /// Id of the workspace.
+    workspace_id: String,
+    /// Name, unique in the workspace. With the prefix `hexabase:` it is the name of the group in the cluster.
+    #[schema(example = "developers")]
+    name: String,
+    /// Id of the parent group; null for a root.
+    parent_id: Option<String>,
+    /// `members`, `admins` or `users` for the groups that every workspace starts with; null for other groups.
+    preset: Option<String>,
+    /// Creation time.
+    created_at: Timestamp,
+    /// Time of the last change.
+    updated_at: Timestamp,
+    /// Version, incremented by every change of the group itself.
+    version: u64,
+}
+
+impl From<Group> for GroupView {
+    fn from(group: Group) -> Self {
+        Self {
+            id: group.id.to_string(),
+            workspace_id: group.workspace_id.to_string(),
+            name: group.name.to_string(),
+            parent_id: group.parent_id.map(|id| id.to_string()),
+            preset: group.preset.map(|preset| preset.to_string()),
+            created_at: group.created_at,
+            updated_at: group.updated_at,
+            version: group.version.number(),
+        }
+    }
+}
+
+/// Group to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewGroup {
+    /// Name, unique in the workspace: letters, digits, `.`, `_` and `-`.
+    #[schema(example = "developers")]
+    name: String,
+    /// Id of the parent group; a root by default.
+    parent_id: Option<String>,
+}
+
+/// Create a group
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups", tag = "Groups",
+    params(WorkspacePath), request_body = NewGroup, responses((status = 201, body = GroupView), Problems),
+    extensions(("x-hexabase-action" = json!("groups.manage"))))]
+async fn create(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    Body(body): Body<NewGroup>,
+) -> ApiResult<ApiResponse<GroupView>> {
+    let mut check = Check::default();
+    let name = check.field("name", GroupName::parse(&body.name));
+    let parent_id = check.field("parent_id", parse_optional(&body.parent_id, str::parse));
+    let (name, parent_id) = check.all((name, parent_id))?;
+    let created =
+        platform.groups().create(&caller, path.org, path.ws, &CreateGroup { name, parent_id }).await?;
+    let location =
+        format!("/api/v1/organizations/{}/workspaces/{}/groups/{}", path.org, path.ws, created.value.id);
+    let version = created.value.version;
+    Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
+}
+
+/// List the groups of a workspace
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups", tag = "Groups",
+    params(WorkspacePath, TreeQuery), responses((status = 200, body = List<Tree<GroupView>>), Problems),
+    extensions(("x-hexabase-action" = json!("groups.read"))))]
+async fn list(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    pager: Pager,
+    Query(query): Query<TreeQuery>,
+) -> ApiResult<Response> {
+    let page = pager.request(&query.page())?;
+    match query.view {
+        View::Flat => {
+            let page = platform.groups().list(&caller, path.org, path.ws, &page).await?;
+            Ok(pager.list(page, GroupView::from)?.into_response())
+        }
+        View::Tree => {
+            let all = platform.groups().all(&caller, path.org, path.ws).await?;
+            let nodes = all.into_iter().map(|group| (group.id, group.parent_id, GroupView::from(group)));
+            Ok(Json(List::complete(build_tree(nodes.collect()))).into_response())
+        }
+    }
+}
+
+/// Get a group
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}", tag = "Groups",
+    params(GroupPath), responses((status = 200, body = GroupView), Problems),
+    extensions(("x-hexabase-action" = json!("groups.read"))))]
+async fn get(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupPath>,
+) -> ApiResult<ApiResponse<GroupView>> {
+    let found = platform.groups().get(&caller, path.org, path.ws, path.grp).await?;
+    let version = found.version;
+    Ok(ApiResponse::ok(found.into()).version(version))
+}
+
+/// Changes to a group. Absent fields stay unchanged.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct GroupPatch {
+    /// Name, unique in the workspace: letters, digits, `.`, `_` and `-`.
+    name: Option<String>,
+    /// Id of the parent group; null makes the group a root.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    parent_id: Option<Option<String>>,
+}
+
+/// Rename or move a group
+#[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}", tag = "Groups",
+    params(GroupPath), request_body = GroupPatch, responses((status = 200, body = GroupView), Problems),
+    extensions(("x-hexabase-action" = json!("groups.manage"))))]
+async fn update(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupPath>,
+    expected: IfMatch,
+    Body(body): Body<GroupPatch>,
+) -> ApiResult<ApiResponse<GroupView>> {
+    let mut check = Check::default();
+    let name = check.field("name", parse_optional(&body.name, GroupName::parse));
+    let parent_id = check.field("parent_id", parse_nullable(&body.parent_id, str::parse));
+    let (name, parent_id) = check.all((name, parent_id))?;
+    let command = UpdateGroup { name, parent_id };
+    let groups = platform.groups();
+    let changed = groups.update(&caller, path.org, path.ws, path.grp, &command, expected.version()).await?;
+    let version = changed.version;
+    Ok(ApiResponse::ok(changed.into()).version(version))
+}
+
+/// Delete a group without members and children
+#[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}", tag = "Groups",
+    params(GroupPath), responses((status = 204, description = "The group is deleted."), Problems),
+    extensions(("x-hexabase-action" = json!("groups.manage"))))]
+async fn delete(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupPath>,
+    expected: IfMatch,
+) -> ApiResult<StatusCode> {
+    platform.groups().delete(&caller, path.org, path.ws, path.grp, expected.version()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Member of a group.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GroupMember)]
+struct GroupMemberView {
+    /// User who is the member.
+    user: UserView,
+    /// Ids of the groups with a direct membership that make the user a member of this group.
+    through: Vec<String>,
+}
+
+impl From<GroupMember> for GroupMemberView {
+    fn from(member: GroupMember) -> Self {
+        let through = member.through.iter().map(ToString::to_string).collect();
+        Self { user: member.user.into(), through }
+    }
+}
+
+/// Filter on the members of a group, and the page to return.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct MembersQuery {
+    /// `true` to include the members of descendant groups.
+    #[serde(default)]
+    effective: bool,
+    /// Maximum number of items, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+    /// Position of the page: `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
+/// List the members of a group
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}/members", tag = "Groups",
+    params(GroupPath, MembersQuery), responses((status = 200, body = List<GroupMemberView>), Problems),
+    extensions(("x-hexabase-action" = json!("groups.read"))))]
+async fn members(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupPath>,
+    pager: Pager,
+    Query(query): Query<MembersQuery>,
+) -> ApiResult<Json<List<GroupMemberView>>> {
+    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let scope = (path.org, path.ws, path.grp);
+    let page = platform.groups().members(&caller, scope, query.effective, &page).await?;
+    pager.list(page, GroupMemberView::from)
+}
+
+/// Add a member to a group
+///
+/// The next token of the user contains the group.
+#[utoipa::path(put, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}/members/{user}",
+    tag = "Groups", params(GroupMemberPath), responses((status = 204, description = "The user is a member of the group."), Problems),
+    extensions(("x-hexabase-action" = json!("groups.manage"))))]
+async fn add_member(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupMemberPath>,
+    expected: IfMatch,
+) -> ApiResult<StatusCode> {
+    expected.require_any()?;
+    platform.groups().add_member(&caller, path.org, path.ws, path.grp, path.user).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove a member from a group
+///
+/// The next token of the user does not contain the group.
+#[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}/members/{user}",
+    tag = "Groups", params(GroupMemberPath),
+    responses((status = 204, description = "The user is no longer a member of the group."), Problems),
+    extensions(("x-hexabase-action" = json!("groups.manage"))))]
+async fn remove_member(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<GroupMemberPath>,
+    expected: IfMatch,
+) -> ApiResult<StatusCode> {
+    expected.require_any()?;
+    platform.groups().remove_member(&caller, path.org, path.ws, path.grp, path.user).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

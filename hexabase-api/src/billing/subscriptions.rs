@@ -1,0 +1,299 @@
+//! Subscription of an organization.
+
+use axum::Json;
+use axum::extract::{FromRef, State};
+use hexabase_core::Platform;
+use hexabase_core::error::Check;
+use hexabase_core::model::{BillingStanding, Interval, Subscription, SubscriptionChange};
+use hexabase_core::name::PlanId;
+use hexabase_core::platform::{BillingOverview, BillingState, ChoosePlan};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::billing::invoices::InvoiceView;
+use crate::billing::payments::PaymentMethodView;
+use crate::billing::usage::MonthlyUsageView;
+use crate::extract::{Body, IfMatch, Path, Query};
+use crate::layers::Authenticated;
+use crate::path_params::OrganizationPath;
+use crate::problem::{ApiResult, Problems};
+use crate::response::ApiResponse;
+
+pub(super) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+{
+    OpenApiRouter::new().routes(routes!(get, choose, cancel)).routes(routes!(overview))
+}
+
+/// Subscription of an organization, with its plan and billing standing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Subscription)]
+struct SubscriptionView {
+    /// Id of the plan of the organization.
+    #[schema(example = "team")]
+    plan_id: String,
+    /// Paid subscription; null if the organization never subscribed.
+    subscription: Option<PaidView>,
+    /// Billing standing.
+    standing: StandingView,
+    /// Order that is not carried out yet; null if there is none.
+    order: Option<OrderView>,
+    /// Client secret with which a browser confirms a payment that the bank has not authorized yet; null if no payment
+    /// needs confirmation.
+    payment_client_secret: Option<String>,
+    /// Next invoice after the change; only with `dry_run`, and null for a free plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview: Option<Option<InvoiceView>>,
+    /// Version, incremented by every change.
+    version: u64,
+}
+
+/// Paid subscription.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PaidSubscription)]
+struct PaidView {
+    /// Id of the plan that is paid for.
+    plan_id: String,
+    /// Billing interval: `month` or `year`.
+    interval: String,
+    /// State: `incomplete`, `incomplete_expired`, `trialing`, `active`, `past_due`, `unpaid`, `paused` or `canceled`.
+    state: String,
+    /// Number of paid workspaces beyond the included ones; null if the plan does not charge for them.
+    extra_workspaces: Option<u32>,
+    /// Number of paid nodes beyond the included ones; null if the plan does not charge for them.
+    extra_nodes: Option<u32>,
+    /// End of the paid period.
+    current_period_end: Timestamp,
+    /// `true` if the subscription ends with the paid period.
+    cancel_at_period_end: bool,
+    /// End of the trial, until which nothing is charged; null if there was no trial.
+    trial_end: Option<Timestamp>,
+    /// `true` if a change is pending until the customer confirms its payment with their bank, which requires
+    /// `payment_client_secret`.
+    awaits_confirmation: bool,
+}
+
+impl From<Subscription> for PaidView {
+    fn from(subscription: Subscription) -> Self {
+        Self {
+            plan_id: subscription.plan_id.to_string(),
+            interval: subscription.interval.to_string(),
+            state: subscription.state.to_string(),
+            extra_workspaces: subscription.add_ons.workspaces,
+            extra_nodes: subscription.add_ons.nodes,
+            current_period_end: subscription.current_period_end,
+            cancel_at_period_end: subscription.cancel_at_period_end,
+            trial_end: subscription.trial_end,
+            awaits_confirmation: subscription.awaits_confirmation,
+        }
+    }
+}
+
+/// Billing standing of an organization.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingStanding)]
+struct StandingView {
+    /// `good`, `grace` while a payment is overdue and workspaces keep running, or `suspended` once they are suspended.
+    state: &'static str,
+    /// Start of the standing; null for `good`.
+    since: Option<Timestamp>,
+    /// Time at which workspaces are suspended unless the payment arrives; only for `grace`, null otherwise.
+    until: Option<Timestamp>,
+}
+
+impl From<BillingStanding> for StandingView {
+    fn from(standing: BillingStanding) -> Self {
+        let (state, since, until) = match standing {
+            BillingStanding::Good => ("good", None, None),
+            BillingStanding::Grace { since, until, .. } => ("grace", Some(since), Some(until)),
+            BillingStanding::Suspended { since } => ("suspended", Some(since), None),
+        };
+        Self { state, since, until }
+    }
+}
+
+/// Order that is not carried out yet.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
+struct OrderView {
+    /// Id of the ordered plan; null for a cancellation.
+    plan_id: Option<String>,
+    /// Time of the order.
+    asked_at: Timestamp,
+}
+
+impl From<BillingState> for SubscriptionView {
+    fn from(state: BillingState) -> Self {
+        let order = state.account.order.map(|order| OrderView {
+            plan_id: match order.change {
+                SubscriptionChange::Subscribe { plan_id, .. } => Some(plan_id.to_string()),
+                SubscriptionChange::Cancel { .. } => None,
+            },
+            asked_at: order.requested_at,
+        });
+        Self {
+            plan_id: state.plan_id.to_string(),
+            subscription: state.account.subscription.map(PaidView::from),
+            standing: state.account.standing.into(),
+            order,
+            payment_client_secret: state.payment_secret,
+            preview: None,
+            version: state.account.version.number(),
+        }
+    }
+}
+
+/// Returns 202 if the order is still pending, and 200 if it was carried out.
+fn order_response(path: &OrganizationPath, state: BillingState) -> ApiResponse<SubscriptionView> {
+    let (version, pending) = (state.account.version, state.account.order.is_some());
+    let view = SubscriptionView::from(state);
+    let location = format!("/api/v1/organizations/{}/billing/subscription", path.org);
+    let response = if pending { ApiResponse::accepted(location, view) } else { ApiResponse::ok(view) };
+    response.version(version)
+}
+
+/// Get the subscription of an organization
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
+    params(OrganizationPath), responses((status = 200, body = SubscriptionView), Problems),
+    extensions(("x-hexabase-action" = json!("billing.read"))))]
+async fn get(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<ApiResponse<SubscriptionView>> {
+    let state = platform.billing().state(&caller, path.org).await?;
+    let version = state.account.version;
+    Ok(ApiResponse::ok(SubscriptionView::from(state)).version(version))
+}
+
+/// Plan to subscribe to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PlanChoice {
+    /// Id of the plan. A free plan cancels the subscription at the end of the paid period.
+    #[schema(example = "team")]
+    plan_id: String,
+    /// Billing interval, `month` or `year`; by default that of the current subscription, or `month` without one.
+    interval: Option<String>,
+    /// Coupon to redeem, by its id at the payment provider.
+    coupon: Option<String>,
+}
+
+/// Preview option.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DryRunQuery {
+    /// `true` to place no order and return a preview of the next invoice.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Subscribe to a plan, or change the plan
+///
+/// The difference for the rest of the period is charged immediately for a larger plan, and credited to the next
+/// invoice for a smaller one. While the payment provider is unavailable, the response is 202 with the `order`, which
+/// is carried out once the provider is available again.
+#[utoipa::path(put, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
+    params(OrganizationPath, DryRunQuery), request_body = PlanChoice,
+    responses((status = 200, body = SubscriptionView), (status = 202, body = SubscriptionView), Problems),
+    extensions(("x-hexabase-action" = json!("billing.manage"))))]
+async fn choose(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Query(query): Query<DryRunQuery>,
+    expected: IfMatch,
+    Body(body): Body<PlanChoice>,
+) -> ApiResult<ApiResponse<SubscriptionView>> {
+    let mut check = Check::default();
+    let plan_id = check.field("plan_id", PlanId::parse(&body.plan_id));
+    let interval = check.field("interval", body.interval.map(|text| text.parse::<Interval>()).transpose());
+    let (plan_id, interval) = check.all((plan_id, interval))?;
+    let command = ChoosePlan { plan_id, interval, coupon: body.coupon };
+    let billing = platform.billing();
+    if !query.dry_run {
+        return Ok(order_response(
+            &path,
+            billing.choose_plan(&caller, path.org, &command, expected.version()).await?,
+        ));
+    }
+    let preview = billing.preview(&caller, path.org, &command).await?.map(InvoiceView::from);
+    let state = billing.state(&caller, path.org).await?;
+    let version = state.account.version;
+    let view = SubscriptionView { preview: Some(preview), ..SubscriptionView::from(state) };
+    Ok(ApiResponse::ok(view).version(version))
+}
+
+/// Time of the cancellation.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CancelQuery {
+    /// `true` to cancel immediately instead of at the end of the paid period.
+    #[serde(default)]
+    now: bool,
+}
+
+/// Cancel the subscription
+///
+/// Takes effect at the end of the paid period, or immediately. Workspaces that the free plan does not cover are then
+/// suspended; nothing is deleted. Subscribing again before the end revokes the cancellation.
+#[utoipa::path(delete, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
+    params(OrganizationPath, CancelQuery),
+    responses((status = 200, body = SubscriptionView), (status = 202, body = SubscriptionView), Problems),
+    extensions(("x-hexabase-action" = json!("billing.manage"))))]
+async fn cancel(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Query(query): Query<CancelQuery>,
+    expected: IfMatch,
+) -> ApiResult<ApiResponse<SubscriptionView>> {
+    let billing = platform.billing();
+    let state = billing.cancel(&caller, path.org, !query.now, expected.version()).await?;
+    Ok(order_response(&path, state))
+}
+
+/// Overview of the billing of an organization.
+#[derive(Debug, Serialize, ToSchema)]
+struct BillingOverviewView {
+    /// Subscription, with plan and billing standing.
+    #[serde(flatten)]
+    subscription: SubscriptionView,
+    /// Default payment method; null if there is none.
+    payment_method: Option<PaymentMethodView>,
+    /// Next invoice; null if there is none.
+    upcoming_invoice: Option<InvoiceView>,
+    /// Invoices that are not paid yet, newest first.
+    open_invoices: Vec<InvoiceView>,
+    /// Cost of this month's usage beyond the included amounts.
+    usage: MonthlyUsageView,
+}
+
+/// Get an overview of the billing of an organization
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/billing/overview", tag = "Billing",
+    params(OrganizationPath), responses((status = 200, body = BillingOverviewView), Problems),
+    extensions(("x-hexabase-action" = json!("billing.read"))))]
+async fn overview(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+) -> ApiResult<Json<BillingOverviewView>> {
+    let billing = platform.billing();
+    let found = billing.overview(&caller, path.org).await?;
+    let usage = billing.this_month(&caller, path.org).await?;
+    let BillingOverview { state, payment_method, upcoming, open } = found;
+    Ok(Json(BillingOverviewView {
+        subscription: state.into(),
+        payment_method: payment_method.map(PaymentMethodView::from),
+        upcoming_invoice: upcoming.map(InvoiceView::from),
+        open_invoices: open.into_iter().map(InvoiceView::from).collect(),
+        usage: usage.into(),
+    }))
+}

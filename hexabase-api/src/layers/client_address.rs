@@ -1,0 +1,118 @@
+//! Network address of the client.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
+use ipnet::IpNet;
+
+/// Returns the address of the client: the peer of the connection, or, if the peer is a trusted proxy, the last address
+/// in `X-Forwarded-For` that is not one. `None` if the peer is unknown.
+pub(super) fn client_address(parts: &Parts, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(&peer) {
+        return Some(peer);
+    }
+    let values = parts.headers.get_all("x-forwarded-for").iter().rev();
+    let hops = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
+    let mut last = peer;
+    for hop in hops {
+        // Trusted proxies write valid addresses only, so an invalid one is not theirs.
+        let Some(address) = parse_hop(hop) else { break };
+        last = address.to_canonical();
+        if !is_trusted(&last) {
+            break;
+        }
+    }
+    Some(last)
+}
+
+/// Parses an entry of `X-Forwarded-For`: an address, or an address with a port, with IPv6 in brackets or without. Some
+/// proxies and load balancers append the port of the client.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    if let Ok(address) = hop.parse::<IpAddr>() {
+        return Some(address);
+    }
+    if let Ok(address) = hop.parse::<SocketAddr>() {
+        return Some(address.ip());
+    }
+    hop.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
+}
+
+/// Returns the part of an address that identifies one subscriber: the IPv4 address, or the /64 network of IPv6.
+#[must_use]
+pub fn subscriber_network(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
+        let mut request = Request::builder();
+        for value in forwarded {
+            request = request.header("x-forwarded-for", *value);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        parts.extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
+        let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
+        client_address(&parts, &trusted).unwrap().to_string()
+    }
+
+    #[test]
+    fn an_untrusted_peer_cannot_forge_its_address() {
+        assert_eq!(client("203.0.113.9", &["10.1.1.1"], &["10.0.0.0/8"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_last_hop_that_is_not_a_trusted_proxy_is_the_client() {
+        let chain = ["6.6.6.6, 198.51.100.7", "10.0.0.3"];
+        assert_eq!(client("10.0.0.2", &chain, &["10.0.0.0/8"]), "198.51.100.7");
+    }
+
+    #[test]
+    fn an_invalid_address_ends_the_chain() {
+        assert_eq!(client("10.0.0.2", &["1.2.3.4, junk, 10.0.0.3"], &["10.0.0.0/8"]), "10.0.0.3");
+    }
+
+    #[test]
+    fn a_port_and_brackets_are_no_part_of_the_address() {
+        for (hop, address) in [
+            ("198.51.100.7:50312", "198.51.100.7"),
+            ("[2001:db8::7]:50312", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("2001:db8::7", "2001:db8::7"),
+            (" ::ffff:198.51.100.7 ", "198.51.100.7"),
+            ("[::ffff:198.51.100.7]:1", "198.51.100.7"),
+        ] {
+            assert_eq!(
+                client("10.0.0.2", &[&format!("6.6.6.6, {hop}, 10.0.0.3:80")], &["10.0.0.0/8"]),
+                address
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_no_address_ends_the_chain() {
+        for hop in
+            ["198.51.100.7:port", "198.51.100.7:99999", "[198.51.100.7]:1", "[2001:db8::7", "unknown", ""]
+        {
+            assert_eq!(client("10.0.0.2", &[hop, "10.0.0.3"], &["10.0.0.0/8"]), "10.0.0.3", "{hop}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_subscriber_is_a_64_bit_network() {
+        assert_eq!(subscriber_network("2001:db8:1:2:3:4:5:6".parse().unwrap()), "2001:db8:1:2");
+    }
+}

@@ -1,0 +1,288 @@
+//! OAuth 2.0 endpoints that clients send browsers to: authorization, device code entry and logout.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse as _, Response};
+use axum_extra::extract::CookieJar;
+use hexabase_auth::Auth;
+use hexabase_auth::CookiePrincipal;
+use hexabase_auth::issuer::{Authorization, LogoutRequest, Parameters, SignInRequired};
+use hexabase_core::error::{Error, ErrorKind};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::layers::{Browser, CSRF_COOKIE, ClientOrigin, SESSION_COOKIE};
+use crate::oidc::oauth::{Form, pairs};
+use crate::pages::{self, ErrorPage, SignInOption};
+use crate::problem::{ApiError, Problems};
+use crate::sign_in::browser::expired_cookie;
+
+pub(super) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Auth>: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(authorize, authorize_by_form))
+        .routes(routes!(device, decide_device))
+        .routes(routes!(logout, logout_by_form))
+}
+
+type PageResult = Result<Response, ErrorPage>;
+
+/// Converts the result of an authorization to the response to the browser.
+async fn page_response(auth: &Auth, browser: Option<&CookiePrincipal>, outcome: Authorization) -> PageResult {
+    match (outcome, browser) {
+        (Authorization::Redirect(url), _) => Ok(redirect(url)),
+        (Authorization::SignIn(required), _) => Ok(sign_in(auth, &required)),
+        (Authorization::Consent(consent), Some(browser)) => {
+            Ok(pages::ask_consent(&consent, &display_name(auth, browser).await?, &browser.csrf_token))
+        }
+        (Authorization::Consent(_), None) => Err(Error::unauthenticated("sign in first").into()),
+    }
+}
+
+fn redirect(url: String) -> Response {
+    (StatusCode::FOUND, [(LOCATION, url)]).into_response()
+}
+
+/// Redirects to the only provider, or shows the choice between several.
+fn sign_in(auth: &Auth, required: &SignInRequired) -> Response {
+    let option = |provider: &dyn hexabase_core::identity::IdentityProvider| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("return_to", &required.return_to);
+        if let Some(hint) = &required.login_hint {
+            query.append_pair("login_hint", hint);
+        }
+        if required.reauthenticate {
+            query.append_pair("prompt", "login");
+        }
+        let url = format!("/auth/login/{}?{}", provider.name(), query.finish());
+        SignInOption { title: provider.title().to_owned(), url }
+    };
+    let options: Vec<SignInOption> = auth.providers().map(option).collect();
+    match options.as_slice() {
+        [only] => redirect(only.url.clone()),
+        options => pages::choose_provider(options),
+    }
+}
+
+/// Returns the e-mail address of the signed-in user, or the name if there is none.
+async fn display_name(auth: &Auth, browser: &CookiePrincipal) -> Result<String, ErrorPage> {
+    let user = auth.platform().users().profile(browser.session.user_id).await?.user;
+    Ok(user.email.map_or_else(|| user.name.to_string(), |email| email.to_string()))
+}
+
+/// Sender of a form in a signed-in browser.
+enum FormSender<'a> {
+    /// A page of this server for the current session of the browser.
+    Page(&'a CookiePrincipal),
+    /// A page for an earlier session, since the user has signed in again in another tab, or another site. The decision
+    /// does not count, and the user is asked again.
+    Unknown(&'a CookiePrincipal),
+}
+
+/// Returns the sender of a form, by the CSRF token of its page.
+fn form_sender<'a>(
+    browser: &'a Option<CookiePrincipal>,
+    form: &Parameters,
+) -> Result<FormSender<'a>, ErrorPage> {
+    let browser = browser.as_ref().ok_or_else(|| Error::unauthenticated("sign in first"))?;
+    Ok(match browser.matches_csrf_token(form.get("csrf").unwrap_or_default()) {
+        true => FormSender::Page(browser),
+        false => FormSender::Unknown(browser),
+    })
+}
+
+/// Request an authorization code
+///
+/// Signs the user in and asks for consent if necessary (RFC 6749 section 4.1). `code_challenge` is required.
+#[utoipa::path(get, path = "/oauth2/authorize", tag = "OIDC", security(()),
+    params(
+        ("client_id" = String, Query), ("redirect_uri" = String, Query), ("response_type" = String, Query),
+        ("scope" = String, Query), ("state" = Option<String>, Query), ("nonce" = Option<String>, Query),
+        ("code_challenge" = String, Query), ("code_challenge_method" = String, Query),
+        ("prompt" = Option<String>, Query), ("max_age" = Option<u64>, Query),
+        ("login_hint" = Option<String>, Query), ("id_token_hint" = Option<String>, Query),
+    ),
+    responses(
+        (status = 200, content_type = "text/html", body = String, description = "Page for sign-in or consent."),
+        (status = 302, description = "Redirect to the client or to a sign-in provider."),
+        Problems,
+    ))]
+async fn authorize(
+    State(auth): State<Arc<Auth>>,
+    Browser(browser): Browser,
+    RawQuery(query): RawQuery,
+) -> PageResult {
+    let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
+    let outcome = match parameters.get("continue") {
+        Some(handle) => auth.resume_authorization(handle, browser.as_ref()).await?,
+        None => auth.authorize(&parameters, browser.as_ref()).await?,
+    };
+    page_response(&auth, browser.as_ref(), outcome).await
+}
+
+/// Request an authorization code with a form, or submit the consent
+///
+/// Accepts the parameters of `GET /oauth2/authorize`, or the form of the consent page.
+#[utoipa::path(post, path = "/oauth2/authorize", tag = "OIDC", security(()),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, content_type = "text/html", body = String, description = "Page for sign-in or consent."),
+        (status = 302, description = "Redirect to the client or to a sign-in provider."),
+        Problems,
+    ))]
+async fn authorize_by_form(
+    State(auth): State<Arc<Auth>>,
+    Browser(browser): Browser,
+    Form(form): Form,
+) -> PageResult {
+    let outcome = match (form.get("continue"), form.get("decision")) {
+        (Some(handle), Some(decision)) => match form_sender(&browser, &form)? {
+            FormSender::Page(sender) => auth.submit_consent(handle, decision == "allow", sender).await?,
+            FormSender::Unknown(browser) => auth.resume_authorization(handle, Some(browser)).await?,
+        },
+        _ => auth.authorize(&form, browser.as_ref()).await?,
+    };
+    page_response(&auth, browser.as_ref(), outcome).await
+}
+
+/// Show the page to connect a device
+///
+/// The user enters the code of a device without a browser there (RFC 8628 section 3.3).
+#[utoipa::path(get, path = "/oauth2/device", tag = "OIDC", security(()),
+    params(("user_code" = Option<String>, Query, description = "Code that the device shows.")),
+    responses(
+        (status = 200, content_type = "text/html", body = String, description = "Page to enter the code, or for consent."),
+        (status = 302, description = "Redirect to sign-in."),
+        Problems,
+    ))]
+async fn device(
+    State(auth): State<Arc<Auth>>,
+    Browser(browser): Browser,
+    RawQuery(query): RawQuery,
+) -> PageResult {
+    let query = query.unwrap_or_default();
+    let parameters = Parameters::new(pairs(query.as_bytes()));
+    let Some(browser) = browser else {
+        let entered = parameters.get("user_code").map(|code| format!("?user_code={}", sanitize_code(code)));
+        let return_to = format!("/oauth2/device{}", entered.unwrap_or_default());
+        return Ok(sign_in(&auth, &SignInRequired { return_to, login_hint: None, reauthenticate: false }));
+    };
+    match parameters.get("user_code") {
+        Some(code) => ask_device(&auth, code, &browser).await,
+        None => Ok(pages::ask_user_code(false)),
+    }
+}
+
+/// Returns the consent page for the device with this code.
+async fn ask_device(auth: &Auth, code: &str, browser: &CookiePrincipal) -> PageResult {
+    match auth.device_request(code, browser).await {
+        Ok(request) => {
+            Ok(pages::ask_device(&request, &display_name(auth, browser).await?, &browser.csrf_token))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(pages::ask_user_code(true)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes all characters that a user code cannot contain, and shortens it to 16 characters.
+fn sanitize_code(entered: &str) -> String {
+    entered.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').take(16).collect()
+}
+
+/// Submit the consent for a device
+#[utoipa::path(post, path = "/oauth2/device", tag = "OIDC", security(()),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, content_type = "text/html", body = String, description = "The decision is recorded."), Problems))]
+async fn decide_device(
+    State(auth): State<Arc<Auth>>,
+    Browser(browser): Browser,
+    Form(form): Form,
+) -> PageResult {
+    let code = form.get("user_code").unwrap_or_default();
+    let sender = match form_sender(&browser, &form)? {
+        FormSender::Page(sender) => sender,
+        FormSender::Unknown(browser) => return ask_device(&auth, code, browser).await,
+    };
+    let allowed = form.get("decision") == Some("allow");
+    match auth.submit_device_consent(code, allowed, sender).await {
+        Ok(()) => Ok(pages::device_done(allowed)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(pages::ask_user_code(true)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sign out on request of a client
+///
+/// Implements OpenID Connect RP-Initiated Logout 1.0. A signed-in user must confirm the logout.
+#[utoipa::path(get, path = "/oauth2/logout", tag = "OIDC", security(()),
+    params(
+        ("id_token_hint" = Option<String>, Query), ("client_id" = Option<String>, Query),
+        ("post_logout_redirect_uri" = Option<String>, Query), ("state" = Option<String>, Query),
+    ),
+    responses(
+        (status = 200, content_type = "text/html", body = String, description = "The user must confirm, or is not signed in."),
+        (status = 302, description = "The user is not signed in; redirect to the client."),
+        Problems,
+    ))]
+async fn logout(
+    State(auth): State<Arc<Auth>>,
+    Browser(browser): Browser,
+    jar: CookieJar,
+    RawQuery(query): RawQuery,
+) -> PageResult {
+    let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
+    let request = auth.logout_request(&parameters).await?;
+    Ok(match browser {
+        Some(browser) => pages::ask_logout(&request, &browser.csrf_token),
+        None => logged_out(&auth, jar, &request),
+    })
+}
+
+/// Sign out on request of a client with a form, or confirm it
+///
+/// Accepts the parameters of `GET /oauth2/logout`, or the form of the confirmation page.
+#[utoipa::path(post, path = "/oauth2/logout", tag = "OIDC", security(()),
+    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, content_type = "text/html", body = String, description = "The user is signed out."),
+        (status = 302, description = "The user is signed out; redirect to the client."),
+        (status = 303, description = "Redirect to the confirmation page."),
+        Problems,
+    ))]
+async fn logout_by_form(
+    State(auth): State<Arc<Auth>>,
+    ClientOrigin(origin): ClientOrigin,
+    Browser(browser): Browser,
+    jar: CookieJar,
+    Form(form): Form,
+) -> PageResult {
+    let request = auth.logout_request(&form).await?;
+    if form.get("csrf").is_none() {
+        // Browsers send no session cookie with the form of another site, but with the redirect after it.
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(request.parameters()).finish();
+        let location = format!("/oauth2/logout?{query}");
+        return Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response());
+    }
+    if browser.is_some() {
+        match form_sender(&browser, &form)? {
+            FormSender::Page(sender) => {
+                auth.revoke(sender.session.user_id, sender.session.id, &origin).await?;
+            }
+            FormSender::Unknown(_) => return Err(ApiError::csrf().into()),
+        }
+    }
+    Ok(logged_out(&auth, jar, &request))
+}
+
+/// Returns the response to a browser without a session.
+fn logged_out(auth: &Auth, jar: CookieJar, request: &LogoutRequest) -> Response {
+    let jar = jar.remove(expired_cookie(auth, SESSION_COOKIE)).remove(expired_cookie(auth, CSRF_COOKIE));
+    (jar, request.destination().map_or_else(pages::logout_done, redirect)).into_response()
+}

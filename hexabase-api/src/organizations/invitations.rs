@@ -1,0 +1,163 @@
+//! Invitations to organizations.
+
+use axum::Json;
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use hexabase_core::Platform;
+use hexabase_core::error::{Check, Error};
+use hexabase_core::id::InvitationId;
+use hexabase_core::model::Invitation;
+use hexabase_core::name::Email;
+use hexabase_core::platform::CreateInvitation;
+use hexabase_core::secret::SecretString;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::{Body, IfMatch, Path, Query};
+use crate::layers::Authenticated;
+use crate::organizations::organization::OwnOrganization;
+use crate::path_params::{InvitationPath, OrganizationPath};
+use crate::problem::{ApiResult, Problems};
+use crate::response::{ApiResponse, List, PageQuery, Pager};
+
+pub(super) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+{
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(withdraw)).routes(routes!(accept))
+}
+
+/// Invitation to join an organization.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Invitation)]
+struct InvitationView {
+    /// Id of the invitation.
+    id: String,
+    /// Id of the organization to join.
+    organization_id: String,
+    /// Invited e-mail address.
+    email: String,
+    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
+    role: String,
+    /// Id of the user who sent the invitation.
+    invited_by: String,
+    /// Creation time.
+    created_at: Timestamp,
+    /// Time until which the invitation can be accepted.
+    expires_at: Timestamp,
+}
+
+impl From<Invitation> for InvitationView {
+    fn from(invitation: Invitation) -> Self {
+        Self {
+            id: invitation.id.to_string(),
+            organization_id: invitation.organization_id.to_string(),
+            email: invitation.email.to_string(),
+            role: invitation.role.to_string(),
+            invited_by: invitation.invited_by.to_string(),
+            created_at: invitation.created_at,
+            expires_at: invitation.expires_at,
+        }
+    }
+}
+
+/// Invitation to send.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewInvitation {
+    /// E-mail address to invite. The user who accepts must have it as a verified address.
+    #[schema(example = "bob@example.com")]
+    email: String,
+    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
+    #[schema(example = "member")]
+    role: String,
+}
+
+/// Invite a user to an organization
+///
+/// The token is sent to the e-mail address only, and is valid for seven days. An address has one open invitation to the
+/// organization (`already_invited`), and ten to all organizations together. The invitations of a day are limited per
+/// address, organization and caller.
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/invitations", tag = "Organizations",
+    params(OrganizationPath), request_body = NewInvitation,
+    responses((status = 201, body = InvitationView), Problems),
+    extensions(("x-hexabase-action" = json!("invitations.manage"))))]
+async fn create(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<NewInvitation>,
+) -> ApiResult<ApiResponse<InvitationView>> {
+    let mut check = Check::default();
+    let email = check.field("email", Email::parse(&body.email));
+    let role = check.field("role", body.role.parse());
+    let (email, role) = check.all((email, role))?;
+    let created = platform.invitations().create(&caller, path.org, &CreateInvitation { email, role }).await?;
+    let location = format!("/api/v1/organizations/{}/invitations/{}", path.org, created.value.id);
+    Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
+}
+
+/// List the invitations of an organization, open and expired
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/invitations", tag = "Organizations",
+    params(OrganizationPath, PageQuery), responses((status = 200, body = List<InvitationView>), Problems),
+    extensions(("x-hexabase-action" = json!("invitations.manage"))))]
+async fn list(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    pager: Pager,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Json<List<InvitationView>>> {
+    let page = platform.invitations().list(&caller, path.org, &pager.request(&query)?).await?;
+    pager.list(page, InvitationView::from)
+}
+
+/// Withdraw an invitation
+#[utoipa::path(delete, path = "/api/v1/organizations/{org}/invitations/{inv}", tag = "Organizations",
+    params(InvitationPath), responses((status = 204, description = "The invitation can no longer be accepted."), Problems),
+    extensions(("x-hexabase-action" = json!("invitations.manage"))))]
+async fn withdraw(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<InvitationPath>,
+    expected: IfMatch,
+) -> ApiResult<StatusCode> {
+    expected.require_any()?;
+    platform.invitations().withdraw(&caller, path.org, path.inv).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Invitation to accept, by exactly one of its token and its id.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Acceptance {
+    /// Token from the mail.
+    #[schema(value_type = Option<String>, format = Password)]
+    token: Option<SecretString>,
+    /// Id of an invitation that `GET /auth/me` lists.
+    #[schema(value_type = Option<String>, example = "inv_01h455vb4pex5vsknk084sn02q")]
+    invitation_id: Option<InvitationId>,
+}
+
+/// Accept an invitation
+///
+/// It must have been sent to a verified e-mail address of the caller, and can be accepted once.
+#[utoipa::path(post, path = "/api/v1/invitations/accept", tag = "Organizations", request_body = Acceptance,
+    responses((status = 200, body = OwnOrganization), Problems))]
+async fn accept(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Body(body): Body<Acceptance>,
+) -> ApiResult<ApiResponse<OwnOrganization>> {
+    let invitations = platform.invitations();
+    let joined = match (body.token, body.invitation_id) {
+        (Some(token), None) => invitations.accept(&caller, &token).await?,
+        (None, Some(id)) => invitations.accept_by_id(&caller, id).await?,
+        _ => return Err(Error::invalid("token", "exactly one of token and invitation_id is required").into()),
+    };
+    Ok(ApiResponse::ok(joined.value.into()).replayed(joined.replayed))
+}

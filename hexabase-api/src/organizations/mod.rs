@@ -1,0 +1,39 @@
+//! Organizations, their members, invitations, service accounts and audit log.
+
+pub(crate) mod audit;
+pub(crate) mod events;
+pub(crate) mod invitations;
+pub(crate) mod members;
+pub(crate) mod organization;
+pub(crate) mod service_accounts;
+
+use axum::extract::FromRef;
+use hexabase_core::Platform;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::event_hub::EventStreams;
+
+/// Routes of organizations, except for [their live events](events_router).
+pub fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+{
+    let areas = [
+        organization::router(),
+        members::router(),
+        invitations::router(),
+        service_accounts::router(),
+        audit::router(),
+    ];
+    areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
+}
+
+/// Route of the live events of an organization.
+pub fn events_router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    EventStreams: FromRef<S>,
+{
+    events::router()
+}

@@ -1,0 +1,151 @@
+//! Service accounts of organizations.
+
+use axum::Json;
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use hexabase_core::Platform;
+use hexabase_core::error::Check;
+use hexabase_core::model::ServiceAccount;
+use hexabase_core::name::Slug;
+use hexabase_core::platform::CreateServiceAccount;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::{Body, IfMatch, Path, Query};
+use crate::layers::Authenticated;
+use crate::path_params::{OrganizationPath, ServiceAccountPath};
+use crate::problem::{ApiResult, Problems};
+use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::sign_in::api_tokens::{TokenRequest, TokenWithSecret};
+
+pub(super) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+{
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(remove)).routes(routes!(create_token))
+}
+
+/// Identity for automation that belongs to an organization. It can be a member of groups, and has API tokens.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ServiceAccount)]
+struct ServiceAccountView {
+    /// Id of the service account, which is a user id.
+    #[schema(example = "usr_01h455vb4pex5vsknk084sn02q")]
+    id: String,
+    /// Id of the organization.
+    organization_id: String,
+    /// Name, unique in the organization.
+    name: String,
+    /// Id of the user who created the service account.
+    created_by: String,
+    /// Creation time.
+    created_at: Timestamp,
+    /// Version, incremented by every change.
+    version: u64,
+}
+
+impl From<ServiceAccount> for ServiceAccountView {
+    fn from(account: ServiceAccount) -> Self {
+        Self {
+            id: account.id.to_string(),
+            organization_id: account.organization_id.to_string(),
+            name: account.name.to_string(),
+            created_by: account.created_by.to_string(),
+            created_at: account.created_at,
+            version: account.version.number(),
+        }
+    }
+}
+
+/// Service account to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewServiceAccount {
+    /// Name, unique in the organization: a DNS label.
+    #[schema(example = "ci")]
+    name: String,
+    /// Role in the organization: `admin`, `billing` or `member`; `member` by default.
+    #[serde(default = "default_role")]
+    #[schema(default = "member")]
+    role: String,
+}
+
+fn default_role() -> String {
+    "member".to_owned()
+}
+
+/// Create a service account
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/service-accounts", tag = "Organizations",
+    params(OrganizationPath), request_body = NewServiceAccount,
+    responses((status = 201, body = ServiceAccountView), Problems),
+    extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
+async fn create(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<NewServiceAccount>,
+) -> ApiResult<ApiResponse<ServiceAccountView>> {
+    let mut check = Check::default();
+    let name = check.field("name", Slug::parse(&body.name));
+    let role = check.field("role", body.role.parse());
+    let (name, role) = check.all((name, role))?;
+    let accounts = platform.service_accounts();
+    let created = accounts.create(&caller, path.org, &CreateServiceAccount { name, role }).await?;
+    let location = format!("/api/v1/organizations/{}/service-accounts/{}", path.org, created.value.id);
+    let version = created.value.version;
+    Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
+}
+
+/// List the service accounts of an organization
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/service-accounts", tag = "Organizations",
+    params(OrganizationPath, PageQuery), responses((status = 200, body = List<ServiceAccountView>), Problems),
+    extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
+async fn list(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    pager: Pager,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Json<List<ServiceAccountView>>> {
+    let page = platform.service_accounts().list(&caller, path.org, &pager.request(&query)?).await?;
+    pager.list(page, ServiceAccountView::from)
+}
+
+/// Delete a service account
+///
+/// Its tokens and group memberships are deleted, too.
+#[utoipa::path(delete, path = "/api/v1/organizations/{org}/service-accounts/{id}", tag = "Organizations",
+    params(ServiceAccountPath), responses((status = 204, description = "The service account is deleted."), Problems),
+    extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
+async fn remove(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ServiceAccountPath>,
+    expected: IfMatch,
+) -> ApiResult<StatusCode> {
+    platform.service_accounts().delete(&caller, path.org, path.id, expected.version()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Create an API token for a service account
+///
+/// The secret is returned only once.
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/service-accounts/{id}/tokens", tag = "Organizations",
+    params(ServiceAccountPath), request_body = TokenRequest,
+    responses((status = 201, body = TokenWithSecret), Problems),
+    extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
+async fn create_token(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ServiceAccountPath>,
+    Body(body): Body<TokenRequest>,
+) -> ApiResult<ApiResponse<TokenWithSecret>> {
+    let accounts = platform.service_accounts();
+    let created = accounts.create_token(&caller, path.org, path.id, &body.command()?).await?;
+    let location = format!("/api/v1/organizations/{}/service-accounts/{}/tokens", path.org, path.id);
+    Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
+}

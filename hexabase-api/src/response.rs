@@ -1,0 +1,141 @@
+//! Successful responses: status, version, location, and pages of lists.
+
+use axum::Json;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header::{ETAG, LOCATION};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hexabase_core::Platform;
+use hexabase_core::error::Error;
+use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::version::Version;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::{ApiError, ApiResult};
+
+/// Representation with its response headers.
+pub(crate) struct ApiResponse<T> {
+    status: StatusCode,
+    body: T,
+    version: Option<Version>,
+    location: Option<String>,
+    replayed: bool,
+}
+
+impl<T> ApiResponse<T> {
+    /// Returns a response with status 200.
+    pub(crate) const fn ok(body: T) -> Self {
+        Self { status: StatusCode::OK, body, version: None, location: None, replayed: false }
+    }
+
+    /// Returns a response with status 201 and the location of the new resource.
+    pub(crate) fn created(location: String, body: T) -> Self {
+        Self { status: StatusCode::CREATED, location: Some(location), ..Self::ok(body) }
+    }
+
+    /// Returns a response with status 202 for a long-running operation, and the location of its result.
+    pub(crate) fn accepted(location: String, body: T) -> Self {
+        Self { status: StatusCode::ACCEPTED, location: Some(location), ..Self::ok(body) }
+    }
+
+    /// Sets the version of the representation, which becomes its `ETag`.
+    pub(crate) const fn version(mut self, version: Version) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// Marks the response as a replay of the response to an earlier request with the same idempotency key.
+    pub(crate) const fn replayed(mut self, replayed: bool) -> Self {
+        self.replayed = replayed;
+        self
+    }
+}
+
+impl<T: Serialize> IntoResponse for ApiResponse<T> {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        let headers = response.headers_mut();
+        if let Some(etag) = self.version.and_then(|v| HeaderValue::from_str(&format!("\"{v}\"")).ok()) {
+            headers.insert(ETAG, etag);
+        }
+        if let Some(location) = self.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+            headers.insert(LOCATION, location);
+        }
+        if self.replayed {
+            headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+/// Page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct List<T> {
+    /// Items, in a stable order.
+    items: Vec<T>,
+    /// Value of `cursor` for the next page; null on the last page.
+    next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    /// Returns a list that has only one page.
+    pub(crate) const fn complete(items: Vec<T>) -> Self {
+        Self { items, next_cursor: None }
+    }
+}
+
+/// Page of a list to return.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageQuery {
+    /// Maximum number of items, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub(crate) limit: Option<u16>,
+    /// Position of the page: `next_cursor` of the previous page.
+    pub(crate) cursor: Option<String>,
+}
+
+/// Pagination of one list. Converts positions to cursors, which are sealed, so clients cannot forge them, and are
+/// bound to the path of the list.
+pub(crate) struct Pager {
+    platform: Platform,
+    purpose: String,
+}
+
+impl<S> FromRequestParts<S> for Pager
+where
+    S: Send + Sync,
+    Platform: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Ok(Self { platform: Platform::from_ref(state), purpose: format!("cursor:{}", parts.uri.path()) })
+    }
+}
+
+impl Pager {
+    /// Parses the requested page.
+    pub(crate) fn request(&self, query: &PageQuery) -> ApiResult<PageRequest> {
+        let limit = query.limit.unwrap_or(PageRequest::DEFAULT_LIMIT);
+        if !(1..=PageRequest::MAX_LIMIT).contains(&limit) {
+            return Err(Error::invalid("limit", "must be 1 to 200").into());
+        }
+        let open = |cursor: &String| self.platform.master_key().open_text(&self.purpose, cursor);
+        let invalid =
+            |_| Error::invalid("cursor", "must be a next_cursor of this list; omit it for the first page");
+        let after = query.cursor.as_ref().map(open).transpose().map_err(invalid)?;
+        Ok(PageRequest::new(limit, after))
+    }
+
+    /// Converts a page to its response.
+    pub(crate) fn list<T, U>(&self, page: Page<T>, view: impl FnMut(T) -> U) -> ApiResult<Json<List<U>>> {
+        let (key, ids) = (self.platform.master_key(), &**self.platform.ids());
+        let seal = |position: &String| key.seal_text(ids, &self.purpose, position);
+        let next_cursor = page.next.as_ref().map(seal).transpose()?;
+        Ok(Json(List { items: page.items.into_iter().map(view).collect(), next_cursor }))
+    }
+}

@@ -1,0 +1,377 @@
+//! Sign-in and sign-out.
+
+use std::sync::Arc;
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse as _, Response};
+use axum_extra::extract::CookieJar;
+use cookie::{Cookie, CookieBuilder, SameSite};
+use hexabase_auth::{Auth, LoginCallback, LoginRequest, StartedLogin, TokenPair, login_id};
+use hexabase_core::error::Error;
+use hexabase_core::model::{Invitation, Organization};
+use hexabase_core::secret::SecretString;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::{Body, Path, Query};
+use crate::layers::{
+    Authenticated, CSRF_COOKIE, ClientOrigin, LOGIN_COOKIE, SESSION_COOKIE, cookie_name, is_secure,
+};
+use crate::organizations::members::UserView;
+use crate::organizations::organization::OwnOrganization;
+use crate::path_params::ProviderPath;
+use crate::problem::{ApiResult, Problems};
+
+pub(super) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Auth>: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(providers))
+        .routes(routes!(login))
+        .routes(routes!(link))
+        .routes(routes!(callback))
+        .routes(routes!(token))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
+        .routes(routes!(me))
+}
+
+/// Sign-in provider.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Provider)]
+struct ProviderView {
+    /// Id of the provider, as in paths.
+    #[schema(example = "google")]
+    id: String,
+    /// Display name of the provider.
+    #[schema(example = "Google")]
+    name: String,
+}
+
+/// List the sign-in providers
+#[utoipa::path(get, path = "/auth/providers", tag = "Sign-in", security(()),
+    responses((status = 200, body = Vec<ProviderView>), Problems))]
+async fn providers(State(auth): State<Arc<Auth>>) -> Json<Vec<ProviderView>> {
+    let view = |provider: &dyn hexabase_core::identity::IdentityProvider| ProviderView {
+        id: provider.name().to_string(),
+        name: provider.title().to_owned(),
+    };
+    Json(auth.providers().map(view).collect())
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct LoginQuery {
+    /// Path on this server to return to afterwards.
+    #[serde(default = "home")]
+    #[param(default = "/")]
+    return_to: String,
+    /// Expected user, as the user would enter it at the provider.
+    login_hint: Option<String>,
+    /// `login` to require authentication again, although the provider may have a session for the browser.
+    #[param(inline)]
+    prompt: Option<Prompt>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Prompt {
+    Login,
+}
+
+fn home() -> String {
+    "/".to_owned()
+}
+
+/// Start to sign in with a provider
+///
+/// Redirects the browser to the provider. A browser receives errors as pages.
+#[utoipa::path(get, path = "/auth/login/{provider}", tag = "Sign-in", security(()),
+    params(ProviderPath, LoginQuery),
+    responses((status = 302, description = "Redirect to the provider."), Problems))]
+async fn login(
+    State(auth): State<Arc<Auth>>,
+    Path(path): Path<ProviderPath>,
+    jar: CookieJar,
+    Query(query): Query<LoginQuery>,
+) -> ApiResult<Response> {
+    let request = LoginRequest {
+        return_to: query.return_to,
+        login_hint: query.login_hint,
+        reauthenticate: query.prompt.is_some(),
+    };
+    let started = auth.start_login(&path.provider, request).await?;
+    Ok(redirect(bind_login(&auth, jar, &started), started.authorization_url))
+}
+
+/// Returns the name of the cookie of a sign-in, without the prefix for HTTPS.
+fn login_cookie(id: &str) -> String {
+    format!("{LOGIN_COOKIE}_{id}")
+}
+
+/// Adds the cookie that binds a sign-in to the browser that started it, and removes those of surplus sign-ins.
+fn bind_login(auth: &Auth, jar: CookieJar, started: &StartedLogin) -> CookieJar {
+    let prefix = cookie_name(auth.platform(), &login_cookie(""));
+    let bindings = jar.iter().filter(|cookie| cookie.name().starts_with(&prefix));
+    let bindings = bindings.map(|cookie| (cookie.name(), cookie.value()));
+    let surplus = auth.surplus_logins(bindings, started).into_iter().map(str::to_owned);
+    let removals: Vec<_> =
+        surplus.map(|name| build_cookie(auth, name, String::new(), Duration::ZERO)).collect();
+    let jar = removals.into_iter().fold(jar, |jar, cookie| jar.remove(cookie.build()));
+    let timeout = auth.config().login_timeout;
+    let cookie = cookie_for(auth, &login_cookie(&started.id), started.binding.clone(), timeout);
+    jar.add(cookie.http_only(true).build())
+}
+
+/// Options of linking an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LinkOptions {
+    /// Path on this server to return to afterwards.
+    #[serde(default = "home")]
+    #[schema(default = "/")]
+    return_to: String,
+}
+
+/// Started linking of an account.
+#[derive(Debug, Serialize, ToSchema)]
+struct StartedLink {
+    /// URL at the provider to send the browser to.
+    authorization_url: String,
+}
+
+/// Start to link an account at a provider
+///
+/// Afterwards the user can sign in with either account. Send the browser that made this request to the returned URL;
+/// it comes back with its session unchanged.
+#[utoipa::path(post, path = "/auth/link/{provider}", tag = "Sign-in", params(ProviderPath), request_body = LinkOptions,
+    responses((status = 200, body = StartedLink), Problems))]
+async fn link(
+    State(auth): State<Arc<Auth>>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<ProviderPath>,
+    jar: CookieJar,
+    Body(body): Body<LinkOptions>,
+) -> ApiResult<(CookieJar, Json<StartedLink>)> {
+    let request = LoginRequest { return_to: body.return_to, login_hint: None, reauthenticate: false };
+    let started = auth.start_link(&caller, &path.provider, request).await?;
+    let jar = bind_login(&auth, jar, &started);
+    let started_link = StartedLink { authorization_url: started.authorization_url };
+    Ok((jar, Json(started_link)))
+}
+
+pub(crate) fn redirect(jar: CookieJar, location: String) -> Response {
+    (StatusCode::FOUND, jar, [(LOCATION, location)]).into_response()
+}
+
+fn cookie_for(auth: &Auth, name: &str, value: String, lifetime: Duration) -> CookieBuilder<'static> {
+    build_cookie(auth, cookie_name(auth.platform(), name), value, lifetime)
+}
+
+fn build_cookie(auth: &Auth, full_name: String, value: String, lifetime: Duration) -> CookieBuilder<'static> {
+    let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+    Cookie::build((full_name, value))
+        .path("/")
+        .secure(is_secure(auth.platform()))
+        .same_site(SameSite::Lax)
+        .max_age(cookie::time::Duration::seconds(seconds))
+}
+
+/// Authorization response of the provider. Unknown parameters are ignored.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CallbackQuery {
+    /// Authorization code, if the sign-in succeeded.
+    #[param(value_type = Option<String>)]
+    code: Option<SecretString>,
+    /// `state` of the authorization request.
+    state: Option<String>,
+    /// Issuer of the response (RFC 9207).
+    iss: Option<String>,
+    /// Error code of the provider, if the sign-in failed.
+    error: Option<String>,
+}
+
+/// Finish a sign-in, or the linking of an account
+///
+/// Sets the cookies of the session after a sign-in, and redirects the browser to its `return_to`. A browser receives
+/// errors as pages.
+#[utoipa::path(get, path = "/auth/callback/{provider}", tag = "Sign-in", security(()),
+    params(ProviderPath, CallbackQuery),
+    responses((status = 302, description = "Redirect to `return_to`."), Problems))]
+async fn callback(
+    State(auth): State<Arc<Auth>>,
+    ClientOrigin(origin): ClientOrigin,
+    Path(path): Path<ProviderPath>,
+    jar: CookieJar,
+    Query(query): Query<CallbackQuery>,
+) -> ApiResult<Response> {
+    if let Some(error) = query.error {
+        // Registered error codes consist of these characters; anyone can send others.
+        let code: String = error
+            .chars()
+            .filter(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+            .take(64)
+            .collect();
+        tracing::warn!(provider = path.provider, error = code, "sign-in failed; the provider sent an error");
+        let message = "the provider did not complete the sign-in; start again and accept its request";
+        return Err(Error::unauthenticated(message).into());
+    }
+    let (Some(code), Some(state)) = (query.code, query.state) else {
+        return Err(Error::unauthenticated("the provider sent no code; start the sign-in again").into());
+    };
+    let cookie = login_cookie(&login_id(&state));
+    let binding = jar.get(&cookie_name(auth.platform(), &cookie)).map(|cookie| cookie.value().to_owned());
+    let binding = binding.unwrap_or_default();
+    let callback_parameters = LoginCallback { state, code, issuer: query.iss };
+    let finished = auth.finish_login(&path.provider, callback_parameters, &binding, &origin).await?;
+    let mut jar = jar.remove(expired_cookie(&auth, &cookie));
+    if let Some(session) = finished.session {
+        let lifetime = auth.config().session_lifetime;
+        let cookie = cookie_for(&auth, SESSION_COOKIE, session.cookie, lifetime).http_only(true);
+        let csrf = cookie_for(&auth, CSRF_COOKIE, session.csrf_token, lifetime);
+        jar = jar.add(cookie.build()).add(csrf.build());
+    }
+    Ok(redirect(jar, finished.return_to))
+}
+
+pub(crate) fn expired_cookie(auth: &Auth, name: &str) -> Cookie<'static> {
+    cookie_for(auth, name, String::new(), Duration::ZERO).build()
+}
+
+/// Access token with its refresh token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenPair)]
+pub(crate) struct TokenPairView {
+    /// Access token, to be sent as `Authorization: Bearer`.
+    access_token: String,
+    /// Refresh token, which can be exchanged once for the next pair.
+    refresh_token: String,
+    /// Type of the access token, always `Bearer`.
+    token_type: &'static str,
+    /// Lifetime of the access token in seconds.
+    #[schema(example = 900)]
+    expires_in: u64,
+}
+
+impl From<TokenPair> for TokenPairView {
+    fn from(pair: TokenPair) -> Self {
+        Self {
+            access_token: pair.access_token,
+            refresh_token: pair.refresh_token,
+            token_type: "Bearer",
+            expires_in: pair.expires_in,
+        }
+    }
+}
+
+/// Exchange the session of a browser for tokens
+///
+/// The tokens belong to a new session, which can be revoked separately, and ends with the browser session at the latest.
+#[utoipa::path(post, path = "/auth/token", tag = "Sign-in",
+    responses((status = 200, body = TokenPairView), Problems))]
+async fn token(
+    State(auth): State<Arc<Auth>>,
+    ClientOrigin(origin): ClientOrigin,
+    authenticated: Authenticated,
+) -> ApiResult<Json<TokenPairView>> {
+    let session = authenticated.session()?;
+    Ok(Json(auth.derive_tokens(session, &origin).await?.into()))
+}
+
+/// Refresh token to exchange.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    /// Refresh token of the previous pair.
+    #[schema(value_type = String, format = Password)]
+    refresh_token: SecretString,
+}
+
+/// Exchange a refresh token for a new pair
+///
+/// Reuse of a token within 30 seconds returns the same new refresh token; later reuse ends the session.
+#[utoipa::path(post, path = "/auth/refresh", tag = "Sign-in", security(()), request_body = Refresh,
+    responses((status = 200, body = TokenPairView), Problems))]
+async fn refresh(
+    State(auth): State<Arc<Auth>>,
+    ClientOrigin(origin): ClientOrigin,
+    Body(body): Body<Refresh>,
+) -> ApiResult<Json<TokenPairView>> {
+    use hexabase_core::secret::ExposeSecret as _;
+    Ok(Json(auth.refresh(body.refresh_token.expose_secret(), &origin).await?.into()))
+}
+
+/// Sign out
+///
+/// Revokes the session of the request immediately.
+#[utoipa::path(post, path = "/auth/logout", tag = "Sign-in",
+    responses((status = 204, description = "The session is revoked."), Problems))]
+async fn logout(
+    State(auth): State<Arc<Auth>>,
+    ClientOrigin(origin): ClientOrigin,
+    authenticated: Authenticated,
+    jar: CookieJar,
+) -> ApiResult<Response> {
+    let session = authenticated.session()?;
+    auth.revoke(authenticated.0.principal.user_id, session, &origin).await?;
+    let jar = jar.remove(expired_cookie(&auth, SESSION_COOKIE)).remove(expired_cookie(&auth, CSRF_COOKIE));
+    Ok((StatusCode::NO_CONTENT, jar).into_response())
+}
+
+/// User of the request, with memberships and invitations.
+#[derive(Debug, Serialize, ToSchema)]
+struct Me {
+    #[serde(flatten)]
+    user: UserView,
+    /// Organizations of the user with the role in each, the first 200.
+    organizations: Vec<OwnOrganization>,
+    /// Open invitations to the user's e-mail address, the first 50.
+    invitations: Vec<ReceivedInvitation>,
+}
+
+/// Invitation that the user can accept with `POST /api/v1/invitations/accept`.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReceivedInvitation {
+    /// Id of the invitation.
+    id: String,
+    /// Id of the organization to join.
+    organization_id: String,
+    /// Display name of the organization.
+    organization: String,
+    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
+    #[schema(example = "member")]
+    role: String,
+    /// Time until which the invitation can be accepted.
+    expires_at: Timestamp,
+}
+
+/// Get the user of the request
+///
+/// With the organizations of the user, and open invitations.
+#[utoipa::path(get, path = "/auth/me", tag = "Sign-in", responses((status = 200, body = Me), Problems))]
+async fn me(State(auth): State<Arc<Auth>>, Authenticated(caller): Authenticated) -> ApiResult<Json<Me>> {
+    let profile = auth.platform().users().profile(caller.principal.user_id).await?;
+    let organizations = profile.organizations.into_iter().map(OwnOrganization::from).collect();
+    let view = |(organization, invitation): (Organization, Invitation)| ReceivedInvitation {
+        id: invitation.id.to_string(),
+        organization_id: organization.id.to_string(),
+        organization: organization.display_name.to_string(),
+        role: invitation.role.to_string(),
+        expires_at: invitation.expires_at,
+    };
+    let invitations =
+        auth.platform().invitations().list_for_caller(&caller).await?.into_iter().map(view).collect();
+    Ok(Json(Me { user: profile.user.into(), organizations, invitations }))
+}

@@ -1,0 +1,97 @@
+//! Sign-in as any user without a password. These routes exist only if the operator enabled the development provider.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::{Extension, Form, Json};
+use hexabase_auth::{Auth, DevProvider, PendingApproval};
+use hexabase_core::error::{Check, Error};
+use hexabase_core::identity::IdentityProvider as _;
+use hexabase_core::name::{DisplayName, Email};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::{Body, Query};
+use crate::layers::ClientOrigin;
+use crate::optional_field::parse_optional;
+use crate::problem::{ApiError, ApiResult, Problems};
+use crate::sign_in::browser::TokenPairView;
+
+pub(super) fn router<S>(provider: Option<Arc<DevProvider>>) -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Arc<Auth>: FromRef<S>,
+{
+    let router = OpenApiRouter::new().routes(routes!(login)).routes(routes!(sign_in_form, approve));
+    match provider {
+        Some(provider) => router.layer(Extension(provider)),
+        None => router,
+    }
+}
+
+/// Identity to sign in with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DevIdentity {
+    /// E-mail address, which counts as verified.
+    #[schema(example = "ann@example.com")]
+    email: String,
+    /// Name of the user; the e-mail address by default.
+    #[schema(example = "Ann")]
+    name: Option<String>,
+}
+
+impl DevIdentity {
+    fn parse(&self) -> Result<(Email, Option<DisplayName>), Error> {
+        let mut check = Check::default();
+        let email = check.field("email", Email::parse(&self.email));
+        let name = check.field("name", parse_optional(&self.name, DisplayName::parse));
+        check.all((email, name))
+    }
+}
+
+/// Sign in as any user
+///
+/// For development only. Returns a token pair.
+#[utoipa::path(post, path = "/auth/dev/login", tag = "Development", security(()), request_body = DevIdentity,
+    responses((status = 200, body = TokenPairView), Problems))]
+async fn login(
+    State(auth): State<Arc<Auth>>,
+    Extension(provider): Extension<Arc<DevProvider>>,
+    ClientOrigin(origin): ClientOrigin,
+    Body(body): Body<DevIdentity>,
+) -> ApiResult<Json<TokenPairView>> {
+    let (email, name) = body.parse()?;
+    let identity = DevProvider::identity(&email, name);
+    Ok(Json(auth.sign_in(provider.name(), &identity, &origin).await?.into()))
+}
+
+/// Show the sign-in form of the development provider
+#[utoipa::path(get, path = "/auth/dev/authorize", tag = "Development", security(()),
+    responses((status = 200, content_type = "text/html", body = String)))]
+async fn sign_in_form() -> Response {
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("dev.html"))).into_response()
+}
+
+/// Submit the sign-in form of the development provider
+#[utoipa::path(post, path = "/auth/dev/authorize", tag = "Development", security(()),
+    request_body(content = DevIdentity, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 302, description = "Redirect to the callback of this server."), Problems))]
+async fn approve(
+    Extension(provider): Extension<Arc<DevProvider>>,
+    Query(request): Query<PendingApproval>,
+    form: Result<Form<DevIdentity>, FormRejection>,
+) -> ApiResult<Response> {
+    let Form(form) = form.map_err(|_| ApiError::malformed("the form cannot be read"))?;
+    let non_empty_name = form.name.filter(|name| !name.is_empty());
+    let (email, name) = DevIdentity { email: form.email, name: non_empty_name }.parse()?;
+    let location = provider.approve(request, email, name).await?;
+    Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response())
+}

@@ -1,0 +1,227 @@
+//! State of the API and the parts of it that areas use.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use hexabase_auth::{Auth, DevProvider};
+use hexabase_core::Platform;
+use ipnet::IpNet;
+use tokio::sync::watch;
+
+use crate::event_hub::{EventStreamLimits, EventStreams};
+use crate::layers::{BODY_TIMEOUT, BodyBudgets, ProvenClients};
+use crate::system::{MetricsAccess, SystemState};
+
+/// State of the whole API. Cheap to clone.
+///
+/// Each area takes the parts that it uses with [`FromRef`], so an embedder's own state can supply them instead.
+#[derive(Clone)]
+pub struct ApiState(Arc<Inner>);
+
+struct Inner {
+    platform: Platform,
+    auth: Arc<Auth>,
+    development: Option<Arc<DevProvider>>,
+    config: ApiConfig,
+    events: EventStreams,
+    system: SystemState,
+    /// OAuth clients with an allowance of their own.
+    proven_clients: ProvenClients,
+    /// Budgets of the request bodies in memory.
+    body_budgets: BodyBudgets,
+}
+
+/// Configuration of the HTTP API.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// Networks of trusted reverse proxies, whose statement about the client address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Maximum number of requests per caller and minute, and per OAuth client and network at the token endpoints; zero
+    /// for no limit.
+    pub requests_per_minute: u32,
+    /// Maximum number of sign-in requests per client address and minute; zero for no limit.
+    pub sign_ins_per_minute: u32,
+    /// Maximum duration of a request.
+    pub timeout: Duration,
+    /// Maximum duration of receiving the body of a request.
+    pub body_timeout: Duration,
+    /// Maximum numbers of concurrent event streams.
+    pub event_streams: EventStreamLimits,
+    /// Clients that may read `/metrics`.
+    pub metrics_access: MetricsAccess,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            requests_per_minute: 1_200,
+            sign_ins_per_minute: 120,
+            timeout: Duration::from_secs(30),
+            body_timeout: BODY_TIMEOUT,
+            event_streams: EventStreamLimits::default(),
+            metrics_access: MetricsAccess::default(),
+        }
+    }
+}
+
+/// Renders the metrics of the process in the text format of Prometheus.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Builder of an [`ApiState`].
+pub struct ApiStateBuilder {
+    platform: Platform,
+    auth: Arc<Auth>,
+    development: Option<Arc<DevProvider>>,
+    config: ApiConfig,
+    backends: Vec<(&'static str, &'static str)>,
+    metrics: Option<RenderMetrics>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl ApiStateBuilder {
+    /// Sets the configuration.
+    #[must_use]
+    pub fn with_config(self, config: ApiConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Adds the routes of the development provider, with which any client can sign in as any user.
+    #[must_use]
+    pub fn with_development_provider(self, provider: Arc<DevProvider>) -> Self {
+        Self { development: Some(provider), ..self }
+    }
+
+    /// Sets the names of the backends in use, by role, such as `("store", "sqlite")`, for `GET /api/v1/info`.
+    #[must_use]
+    pub fn with_backends(self, backends: Vec<(&'static str, &'static str)>) -> Self {
+        Self { backends, ..self }
+    }
+
+    /// Sets the source of `GET /metrics`, which has no content otherwise.
+    #[must_use]
+    pub fn with_metrics(self, metrics: RenderMetrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
+    }
+
+    /// Sets the signal that turns `true` when the process shuts down. Responses without an end, such as event streams,
+    /// end then.
+    #[must_use]
+    pub fn with_shutdown(self, stopping: watch::Receiver<bool>) -> Self {
+        Self { stopping, ..self }
+    }
+
+    /// Returns the state.
+    #[must_use]
+    pub fn build(self) -> ApiState {
+        let events = EventStreams::new(self.auth.clone(), self.config.event_streams, self.stopping);
+        let dev = self.development.is_some();
+        let (access, document) = (self.config.metrics_access, move || crate::document(dev));
+        let system = SystemState::new(self.platform.clone(), access, self.backends, self.metrics, document);
+        ApiState(Arc::new(Inner {
+            platform: self.platform,
+            auth: self.auth,
+            development: self.development,
+            config: self.config,
+            events,
+            system,
+            proven_clients: ProvenClients::default(),
+            body_budgets: BodyBudgets::default(),
+        }))
+    }
+}
+
+impl ApiState {
+    /// Creates a state over a platform that authenticates callers with `auth`, with the default configuration.
+    #[must_use]
+    pub fn new(platform: Platform, auth: impl Into<Arc<Auth>>) -> Self {
+        Self::builder(platform, auth).build()
+    }
+
+    /// Begins a state over a platform that authenticates callers with `auth`.
+    #[must_use]
+    pub fn builder(platform: Platform, auth: impl Into<Arc<Auth>>) -> ApiStateBuilder {
+        ApiStateBuilder {
+            platform,
+            auth: auth.into(),
+            development: None,
+            config: ApiConfig::default(),
+            backends: Vec::new(),
+            metrics: None,
+            // The sender is dropped, so the value never turns true.
+            stopping: watch::channel(false).1,
+        }
+    }
+
+    /// Returns the platform.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    /// Returns the authentication of callers.
+    #[must_use]
+    pub fn auth(&self) -> &Arc<Auth> {
+        &self.0.auth
+    }
+
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &ApiConfig {
+        &self.0.config
+    }
+
+    /// Returns the development provider; `None` unless the operator enabled it.
+    #[must_use]
+    pub fn development_provider(&self) -> Option<&Arc<DevProvider>> {
+        self.0.development.as_ref()
+    }
+
+    /// Returns the budgets of the request bodies in memory.
+    pub(crate) fn body_budgets(&self) -> &BodyBudgets {
+        &self.0.body_budgets
+    }
+
+    /// Returns the OAuth clients whose requests have succeeded.
+    pub(crate) fn proven_clients(&self) -> &ProvenClients {
+        &self.0.proven_clients
+    }
+}
+
+impl FromRef<ApiState> for Platform {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.platform.clone()
+    }
+}
+
+impl FromRef<ApiState> for Arc<Auth> {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.auth.clone()
+    }
+}
+
+impl FromRef<ApiState> for EventStreams {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.events.clone()
+    }
+}
+
+impl FromRef<ApiState> for SystemState {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.system.clone()
+    }
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ApiState").field("platform", &self.0.platform).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ApiStateBuilder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ApiStateBuilder").field("platform", &self.platform).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,123 @@
+//! Health, readiness, metrics, information and documentation of the server.
+
+mod docs;
+mod probes;
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::extract::FromRef;
+use hexabase_core::Platform;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::state::RenderMetrics;
+use probes::ProbeResults;
+
+/// Routes of the system area: `/healthz`, `/readyz`, `/metrics`, `/api/v1/info`, `/api/v1/openapi.json` and `/docs`.
+pub fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    SystemState: FromRef<S>,
+{
+    probes::router().merge(docs::router())
+}
+
+/// Routes of a process without the API: health, readiness, metrics and information.
+pub fn probes_router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    SystemState: FromRef<S>,
+{
+    probes::router()
+}
+
+/// Route of a port for metrics, which serves them to all clients.
+pub fn metrics_router<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    SystemState: FromRef<S>,
+{
+    probes::metrics_router()
+}
+
+/// Clients that may read `/metrics` on the port of the API. Their requests are limited per client address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MetricsAccess {
+    /// Clients on the same machine, unless a proxy forwards their requests.
+    #[default]
+    SameMachine,
+    /// All clients, for a port that only the operator's network reaches.
+    All,
+    /// No clients: another port serves the metrics.
+    None,
+}
+
+type Document = LazyLock<String, Box<dyn FnOnce() -> String + Send>>;
+
+/// What the system area reports. Cheap to clone; the clones share the results of recent probes.
+#[derive(Clone)]
+pub struct SystemState(Arc<Inner>);
+
+struct Inner {
+    platform: Platform,
+    metrics_access: MetricsAccess,
+    backends: Vec<(&'static str, &'static str)>,
+    metrics: Option<RenderMetrics>,
+    probes: ProbeResults,
+    document: Document,
+}
+
+impl SystemState {
+    /// Creates the state: `backends` are the names of the backends in use by role, such as `("store", "sqlite")`;
+    /// `metrics` renders the metrics of the process, and `document` the OpenAPI document at the first request.
+    #[must_use]
+    pub fn new(
+        platform: Platform,
+        metrics_access: MetricsAccess,
+        backends: Vec<(&'static str, &'static str)>,
+        metrics: Option<RenderMetrics>,
+        document: impl FnOnce() -> utoipa::openapi::OpenApi + Send + 'static,
+    ) -> Self {
+        let render: Box<dyn FnOnce() -> String + Send> =
+            Box::new(|| document().to_json().unwrap_or_default());
+        Self(Arc::new(Inner {
+            platform,
+            metrics_access,
+            backends,
+            metrics,
+            probes: ProbeResults::default(),
+            document: LazyLock::new(render),
+        }))
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    fn metrics_access(&self) -> MetricsAccess {
+        self.0.metrics_access
+    }
+
+    fn backends(&self) -> &[(&'static str, &'static str)] {
+        &self.0.backends
+    }
+
+    fn metrics(&self) -> Option<&RenderMetrics> {
+        self.0.metrics.as_ref()
+    }
+
+    fn probes(&self) -> &ProbeResults {
+        &self.0.probes
+    }
+
+    fn document(&self) -> &str {
+        &self.0.document
+    }
+}
+
+impl fmt::Debug for SystemState {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("SystemState").field("backends", &self.0.backends).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,26 @@
+//! Workspaces: tenant clusters, their tasks, node pools, kubeconfigs and isolation reports.
+
+pub(crate) mod cluster;
+pub(crate) mod isolation;
+pub(crate) mod node_pools;
+pub(crate) mod tasks;
+pub(crate) mod workspace;
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use hexabase_auth::Auth;
+use hexabase_core::Platform;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Routes of workspaces. [`Auth`] issues the tokens in kubeconfigs.
+pub fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+    Arc<Auth>: FromRef<S>,
+{
+    let areas =
+        [workspace::router(), cluster::router(), isolation::router(), tasks::router(), node_pools::router()];
+    areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
+}

@@ -1,0 +1,344 @@
+//! Workspaces: creation, changes, deletion, suspension and resumption.
+
+use axum::Json;
+use axum::extract::{FromRef, State};
+use hexabase_core::Platform;
+use hexabase_core::error::Check;
+use hexabase_core::model::{Condition, Workspace};
+use hexabase_core::name::{DisplayName, KubernetesVersion, PlanId, Region, Slug};
+use hexabase_core::platform::{CreateWorkspace, UpdateWorkspace, WorkspaceTask};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::extract::{Body, IfMatch, Path, Query};
+use crate::layers::Authenticated;
+use crate::optional_field::{nullable, parse_nullable, parse_optional};
+use crate::path_params::{OrganizationPath, WorkspacePath};
+use crate::problem::{ApiResult, Problems};
+use crate::response::{ApiResponse, List, PageQuery, Pager};
+
+pub(super) fn router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+{
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(suspend))
+        .routes(routes!(resume))
+}
+
+/// Tenant cluster as requested, with the status that was last observed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Workspace)]
+pub(crate) struct WorkspaceView {
+    /// Id of the workspace.
+    #[schema(example = "ws_01h455vb4pex5vsknk084sn02q")]
+    id: String,
+    /// Id of the organization.
+    organization_id: String,
+    /// Name, unique in the organization.
+    #[schema(example = "dev")]
+    name: String,
+    /// Name for display; null if there is none.
+    display_name: Option<String>,
+    /// Id of the plan that determines size and limits.
+    #[schema(example = "starter")]
+    plan_id: String,
+    /// Phase: `pending`, `provisioning`, `ready`, `updating`, `suspending`, `suspended`, `resuming`, `degraded`,
+    /// `failed` or `deleting`.
+    #[schema(example = "ready")]
+    phase: String,
+    /// Reason of the phase, in `CamelCase`; empty if there is no problem.
+    reason: String,
+    /// Description of the reason with its remedy; empty if there is no problem.
+    message: String,
+    /// Counter of the changes that the cluster must follow.
+    generation: u64,
+    /// Newest generation that the cluster has reached.
+    observed_generation: u64,
+    /// Counter of the changes of groups, members, roles and assignments.
+    access_version: u64,
+    /// Version, incremented by every change inside the workspace.
+    version: u64,
+    /// URL of the tenant API server; null if unknown.
+    api_endpoint: Option<String>,
+    /// Name of the host cluster of the workspace.
+    host_cluster: String,
+    /// Desired Kubernetes version.
+    #[schema(example = "1.36")]
+    kubernetes_version: String,
+    /// Conditions of the workspace.
+    conditions: Vec<ConditionView>,
+    /// Creation time.
+    created_at: Timestamp,
+    /// Time of the last change.
+    updated_at: Timestamp,
+}
+
+/// Condition of a workspace, as in the Kubernetes API.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Condition)]
+pub(crate) struct ConditionView {
+    /// Type of the condition, in `CamelCase`.
+    #[serde(rename = "type")]
+    #[schema(example = "ControlPlaneReady")]
+    kind: String,
+    /// Status of the condition: `True`, `False` or `Unknown`.
+    #[schema(example = "True")]
+    status: String,
+    /// Reason of the status, in `CamelCase`.
+    reason: String,
+    /// Description of the reason.
+    message: String,
+    /// Time of the last change of the status.
+    last_transition_time: Timestamp,
+}
+
+impl From<Condition> for ConditionView {
+    fn from(condition: Condition) -> Self {
+        Self {
+            kind: condition.kind,
+            status: condition.status.to_string(),
+            reason: condition.reason,
+            message: condition.message,
+            last_transition_time: condition.last_transition_time,
+        }
+    }
+}
+
+impl From<Workspace> for WorkspaceView {
+    fn from(workspace: Workspace) -> Self {
+        let status = workspace.status;
+        Self {
+            id: workspace.id.to_string(),
+            organization_id: workspace.organization_id.to_string(),
+            name: workspace.name.to_string(),
+            display_name: workspace.display_name.map(|name| name.to_string()),
+            plan_id: workspace.plan_id.to_string(),
+            phase: status.phase.to_string(),
+            reason: status.reason,
+            message: status.message,
+            generation: workspace.generation,
+            observed_generation: status.observed_generation,
+            access_version: workspace.access_version,
+            version: workspace.version.number(),
+            api_endpoint: status.api_endpoint,
+            host_cluster: workspace.host_cluster.to_string(),
+            kubernetes_version: workspace.kubernetes_version.to_string(),
+            conditions: status.conditions.into_iter().map(ConditionView::from).collect(),
+            created_at: workspace.created_at,
+            updated_at: workspace.updated_at,
+        }
+    }
+}
+
+/// Workspace, and the task of the requested operation.
+#[derive(Debug, Serialize, ToSchema)]
+struct WorkspaceWithTask {
+    #[serde(flatten)]
+    workspace: WorkspaceView,
+    /// Id of the task; null if the request started no long-running operation.
+    #[schema(example = "tsk_01h455vb4pex5vsknk084sn02q")]
+    task_id: Option<String>,
+}
+
+impl WorkspaceWithTask {
+    /// Returns the response to a request that started a long-running operation.
+    fn accepted(change: WorkspaceTask) -> ApiResponse<Self> {
+        let (version, location) = (change.workspace.version, location(&change.workspace));
+        ApiResponse::accepted(location, Self::from(change)).version(version)
+    }
+}
+
+impl From<WorkspaceTask> for WorkspaceWithTask {
+    fn from(change: WorkspaceTask) -> Self {
+        Self { workspace: change.workspace.into(), task_id: change.task_id.map(|id| id.to_string()) }
+    }
+}
+
+fn location(workspace: &Workspace) -> String {
+    format!("/api/v1/organizations/{}/workspaces/{}", workspace.organization_id, workspace.id)
+}
+
+/// Workspace to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewWorkspace {
+    /// Name, unique in the organization: a DNS label.
+    #[schema(example = "dev")]
+    name: String,
+    /// Name for display; none by default.
+    display_name: Option<String>,
+    /// Id of the plan that determines size and limits.
+    #[schema(example = "starter")]
+    plan_id: String,
+    /// Region; any region by default.
+    region: Option<String>,
+    /// Kubernetes version; the newest one of the plan by default.
+    kubernetes_version: Option<String>,
+}
+
+impl NewWorkspace {
+    fn command(&self) -> hexabase_core::Result<CreateWorkspace> {
+        let mut check = Check::default();
+        let name = check.field("name", Slug::parse(&self.name));
+        let display_name =
+            check.field("display_name", parse_optional(&self.display_name, DisplayName::parse));
+        let plan_id = check.field("plan_id", PlanId::parse(&self.plan_id));
+        let region = check.field("region", parse_optional(&self.region, Region::parse));
+        let version = parse_optional(&self.kubernetes_version, KubernetesVersion::parse);
+        let version = check.field("kubernetes_version", version);
+        let (name, display_name, plan_id, region, kubernetes_version) =
+            check.all((name, display_name, plan_id, region, version))?;
+        Ok(CreateWorkspace { name, display_name, plan_id, region, kubernetes_version })
+    }
+}
+
+/// Create a workspace
+///
+/// Its cluster is created in the background; the task shows the progress. The caller becomes its administrator.
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces", tag = "Workspaces",
+    params(OrganizationPath), request_body = NewWorkspace,
+    responses((status = 202, body = WorkspaceWithTask), Problems),
+    extensions(("x-hexabase-action" = json!("workspace.create"))))]
+async fn create(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    Body(body): Body<NewWorkspace>,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let created = platform.workspaces().create(&caller, path.org, &body.command()?).await?;
+    Ok(WorkspaceWithTask::accepted(created.value).replayed(created.replayed))
+}
+
+/// List the workspaces of an organization
+///
+/// Owners, administrators and billing members receive all of them, members only those in whose groups they are.
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces", tag = "Workspaces",
+    params(OrganizationPath, PageQuery), responses((status = 200, body = List<WorkspaceView>), Problems),
+    extensions(("x-hexabase-action" = json!("workspaces.list"))))]
+async fn list(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<OrganizationPath>,
+    pager: Pager,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Json<List<WorkspaceView>>> {
+    let page = platform.workspaces().list(&caller, path.org, &pager.request(&query)?).await?;
+    pager.list(page, WorkspaceView::from)
+}
+
+/// Get a workspace
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}", tag = "Workspaces",
+    params(WorkspacePath), responses((status = 200, body = WorkspaceView), Problems),
+    extensions(("x-hexabase-action" = json!("workspace.read"))))]
+async fn get(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<ApiResponse<WorkspaceView>> {
+    let found = platform.workspaces().get(&caller, path.org, path.ws).await?;
+    let version = found.version;
+    Ok(ApiResponse::ok(found.into()).version(version))
+}
+
+/// Changes to a workspace. Absent fields stay unchanged.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WorkspacePatch {
+    /// Name for display; null removes it.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    display_name: Option<Option<String>>,
+    /// Id of the plan that determines size and limits.
+    plan_id: Option<String>,
+    /// Kubernetes version: the same or the next minor version.
+    kubernetes_version: Option<String>,
+}
+
+impl WorkspacePatch {
+    fn command(&self) -> hexabase_core::Result<UpdateWorkspace> {
+        let mut check = Check::default();
+        let display_name = parse_nullable(&self.display_name, DisplayName::parse);
+        let display_name = check.field("display_name", display_name);
+        let plan_id = check.field("plan_id", parse_optional(&self.plan_id, PlanId::parse));
+        let version = parse_optional(&self.kubernetes_version, KubernetesVersion::parse);
+        let version = check.field("kubernetes_version", version);
+        let (display_name, plan_id, kubernetes_version) = check.all((display_name, plan_id, version))?;
+        Ok(UpdateWorkspace { display_name, plan_id, kubernetes_version })
+    }
+}
+
+/// Update a workspace
+///
+/// A new plan or version is applied to the cluster in the background: the response is then 202, and the task shows the
+/// progress.
+#[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}", tag = "Workspaces",
+    params(WorkspacePath), request_body = WorkspacePatch,
+    responses((status = 200, body = WorkspaceWithTask), (status = 202, body = WorkspaceWithTask), Problems),
+    extensions(("x-hexabase-action" = json!("workspace.update"))))]
+async fn update(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    expected: IfMatch,
+    Body(body): Body<WorkspacePatch>,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let workspaces = platform.workspaces();
+    let changed = workspaces.update(&caller, path.org, path.ws, &body.command()?, expected.version()).await?;
+    if changed.task_id.is_some() {
+        return Ok(WorkspaceWithTask::accepted(changed));
+    }
+    let version = changed.workspace.version;
+    Ok(ApiResponse::ok(changed.into()).version(version))
+}
+
+/// Delete a workspace with everything in it
+#[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}", tag = "Workspaces",
+    params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
+    extensions(("x-hexabase-action" = json!("workspace.delete"))))]
+async fn delete(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+    expected: IfMatch,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let change = platform.workspaces().delete(&caller, path.org, path.ws, expected.version()).await?;
+    Ok(WorkspaceWithTask::accepted(change))
+}
+
+/// Suspend a workspace
+///
+/// No pods run. Objects and volumes are kept, and controllers create their pods again when the workspace is resumed.
+/// Pods without a controller, such as those of `kubectl run`, and data outside of volumes are lost.
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/suspend", tag = "Workspaces",
+    params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
+    extensions(("x-hexabase-action" = json!("workspace.power"))))]
+async fn suspend(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let change = platform.workspaces().suspend(&caller, path.org, path.ws).await?;
+    Ok(WorkspaceWithTask::accepted(change.value).replayed(change.replayed))
+}
+
+/// Resume a suspended workspace
+///
+/// Pods without a controller that ran before the suspension are not created again.
+#[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/resume", tag = "Workspaces",
+    params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
+    extensions(("x-hexabase-action" = json!("workspace.power"))))]
+async fn resume(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
+    let change = platform.workspaces().resume(&caller, path.org, path.ws).await?;
+    Ok(WorkspaceWithTask::accepted(change.value).replayed(change.replayed))
+}
