@@ -190,7 +190,7 @@ async fn usage(
     Path(path): Path<WorkspacePath>,
 ) -> ApiResult<Json<UsageView>> {
     let workspace = platform.workspaces().get(&caller, path.org, path.ws).await?;
-    let quota = quota_view(&platform.plans().get(&workspace.plan_id)?.quota);
+    let quota = quota_view(&platform.current_plans().await?.get(&workspace.plan_id)?.quota);
     let Some(usage) = workspace.status.usage else {
         let (used, projects) = (QuotaView::new(), BTreeMap::new());
         return Ok(Json(UsageView { observed_at: None, quota, used, projects }));

@@ -47,7 +47,10 @@ pub use member::{Member, OrganizationRole, UnknownOrganizationRole};
 pub use money::{Currency, Money};
 pub use node_pool::{NodePool, PoolNodes};
 pub use organization::{Organization, OrganizationCounts};
-pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price, UnitPrice, UsagePrice};
+pub use plan::{
+    ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, PlanUse, Price, StoredPlans, UnitPrice,
+    UsagePrice,
+};
 pub use project::Project;
 pub use registered_host::{HostHealth, HostParameters, HostState, RegisteredHost};
 pub use retired_group_name::RetiredGroupName;

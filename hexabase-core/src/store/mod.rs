@@ -18,6 +18,7 @@ mod credentials;
 mod hosts;
 pub mod memory;
 mod organizations;
+mod plans;
 mod sealed;
 mod usage;
 mod users;
@@ -34,6 +35,7 @@ pub use credentials::CredentialStore;
 pub use hosts::HostStore;
 pub use memory::MemoryStore;
 pub use organizations::OrganizationStore;
+pub use plans::PlanStore;
 pub use sealed::{SealedKind, SealedStore, SealedValue};
 pub use usage::{MeteredWorkspace, UsageStore};
 pub use users::UserStore;
@@ -94,6 +96,7 @@ pub trait TenantStore:
     + UserStore
     + CredentialStore
     + HostStore
+    + PlanStore
     + SealedStore
     + OrganizationStore
     + WorkspaceStore
@@ -109,6 +112,7 @@ impl<S> TenantStore for S where
         + UserStore
         + CredentialStore
         + HostStore
+        + PlanStore
         + SealedStore
         + OrganizationStore
         + WorkspaceStore

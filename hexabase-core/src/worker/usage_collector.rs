@@ -173,7 +173,7 @@ impl<'a> UsageCollector<'a> {
         changed.sort_by_key(|usage| (usage.organization_id, usage.workspace_id));
         let changed_organizations: BTreeSet<OrganizationId> =
             changed.iter().map(|usage| usage.organization_id).collect();
-        let charged = !self.0.plans.charged_meters().is_empty();
+        let charged = !self.0.plans().await?.charged_meters().is_empty();
         let customers = page
             .iter()
             .filter(|it| charged && it.is_customer && changed_organizations.contains(&it.organization_id));

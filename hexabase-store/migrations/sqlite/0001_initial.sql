@@ -174,6 +174,10 @@ CREATE VIEW organization_creators AS SELECT created_by, personal FROM organizati
 CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
+-- Plans of organizations and workspaces, for the check that a plan is not in use.
+CREATE VIEW plan_users AS
+    SELECT plan_id, NULL AS workspace_id FROM organizations
+    UNION ALL SELECT plan_id, id FROM workspaces;
 
 CREATE TABLE workspace_groups (
     organization_id TEXT NOT NULL,
@@ -361,6 +365,16 @@ CREATE TABLE hosts (
     sealed_kubeconfig BLOB NOT NULL,
     health TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Plans as an operator changed them: one row, and none before the first change.
+CREATE TABLE plans (
+    id TEXT NOT NULL PRIMARY KEY,
+    plans TEXT NOT NULL,
+    configured TEXT NOT NULL,
+    updated_by TEXT,
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -10,6 +10,7 @@ mod commit;
 mod credentials;
 mod hosts;
 mod organizations;
+mod plans;
 pub(crate) mod prune;
 mod records;
 mod sealed;

@@ -4,6 +4,7 @@ mod creation_limits;
 mod invitations;
 mod isolation;
 mod master_key;
+mod plans;
 mod retention;
 mod tasks;
 

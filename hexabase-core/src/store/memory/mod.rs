@@ -8,6 +8,7 @@ mod billing;
 mod credentials;
 mod hosts;
 mod organizations;
+mod plans;
 mod sealed;
 mod state;
 mod usage;
