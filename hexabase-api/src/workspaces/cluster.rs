@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::billing::plans::{QuotaView, quota_view};
+use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
-use crate::layers::Authenticated;
 use crate::path_params::WorkspacePath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::List;
