@@ -216,6 +216,7 @@ async fn callback(
         return Err(Error::unauthenticated(message).into());
     }
     let (Some(code), Some(state)) = (query.code, query.state) else {
+        tracing::warn!(provider = path.provider, "sign-in failed; the provider sent no code or no state");
         return Err(Error::unauthenticated("the provider sent no code; start the sign-in again").into());
     };
     let cookie = login_cookie(&login_id(&state));
