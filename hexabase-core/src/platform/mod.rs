@@ -19,6 +19,7 @@ mod isolation;
 mod master_key;
 mod members;
 mod node_pools;
+mod organization_admin;
 mod organization_names;
 mod organizations;
 mod payments;
@@ -57,6 +58,7 @@ pub use isolation::{Isolation, IsolationRequest};
 pub use master_key::{MasterKeyRotation, SealedCounts};
 pub use members::Members;
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
+pub use organization_admin::OrganizationAdmin;
 pub use organizations::{CreateOrganization, EventAccess, Organizations, Overview};
 pub use plan_admin::{PlanAdmin, PlanSet};
 pub use projects::{CreateProject, Projects};
@@ -206,6 +208,8 @@ services! {
     billing => Billing;
     /// Host clusters.
     hosts => Hosts;
+    /// Organizations, for operators.
+    organization_admin => OrganizationAdmin;
     /// Plans, for operators.
     plan_admin => PlanAdmin;
     /// Rotation of the master key.

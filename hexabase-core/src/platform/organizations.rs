@@ -87,6 +87,7 @@ impl Organizations<'_> {
                     personal: false,
                     plan_id: plans.default_plan().id.clone(),
                     deletion_requested_at: None,
+                    suspension: None,
                     created_by: caller.principal.user_id,
                     created_at: now,
                     updated_at: now,

@@ -168,6 +168,7 @@ impl Users<'_> {
             personal: true,
             plan_id: plans.default_plan().id.clone(),
             deletion_requested_at: None,
+            suspension: None,
             created_by: user.id,
             created_at: now,
             updated_at: now,

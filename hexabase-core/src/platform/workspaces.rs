@@ -10,8 +10,9 @@ use crate::changeset::{Changeset, Precondition};
 use crate::error::{Check, Error, Result};
 use crate::id::{GroupId, OrganizationId, TaskId, WorkspaceId};
 use crate::model::{
-    Assignment, Group, GroupPreset, HostState, Membership, Organization, OrganizationRole, Plan, Power,
-    PresetRole, RegisteredHost, RoleRef, TaskKind, User, Workspace, WorkspaceStatus,
+    Assignment, Group, GroupPreset, HostState, Membership, ORGANIZATION_SUSPENDED_MESSAGE, Organization,
+    OrganizationRole, Plan, Power, PresetRole, RegisteredHost, RoleRef, TaskKind, User, Workspace,
+    WorkspaceStatus,
 };
 use crate::name::{DisplayName, GroupName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::page::{Page, PageRequest};
@@ -86,7 +87,7 @@ impl Workspaces<'_> {
     /// - `AlreadyExists` if the name is taken in the organization.
     /// - `QuotaExceeded` if the limit of the plan or of workspaces without a price is reached, or no host cluster has
     ///   capacity; with code `plan_not_paid_for` or `payment_overdue` if payment is required.
-    /// - `Conflict` with code `organization_deleting`.
+    /// - `Conflict` with code `organization_deleting` or `organization_suspended`.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -99,6 +100,7 @@ impl Workspaces<'_> {
                 self.0.permit(caller, organization, Action::WorkspaceCreate).await?;
                 let root = self.0.organization(organization).await?;
                 require_not_deleting(&root)?;
+                require_not_suspended(root.suspension.is_some())?;
                 let plans = self.0.plans().await?;
                 let (plan, kubernetes_version) = plan_and_version(&plans, &root, command)?;
                 self.0.require_paid_for(&root, plan).await?;
@@ -119,6 +121,7 @@ impl Workspaces<'_> {
                     kubernetes_version,
                     power: Power::Running,
                     suspension_reason: None,
+                    organization_suspended: false,
                     node_pools: Vec::new(),
                     access_revocations: Vec::new(),
                     retired_group_names: Vec::new(),
@@ -400,7 +403,8 @@ impl Workspaces<'_> {
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `Conflict` with code `workspace_running` if it is not suspended, `billing_suspended` while a billing
-    ///   suspension applies, or `workspace_deleting`.
+    ///   suspension applies, `organization_suspended` while an operator suspends the organization, or
+    ///   `workspace_deleting`.
     pub async fn resume(
         &self,
         caller: &Caller,
@@ -430,6 +434,9 @@ impl Workspaces<'_> {
             .run_idempotent(caller, authorization, || async {
                 let scope = (organization, id, None);
                 let mut change = self.0.begin(caller, scope, Action::WorkspacePower).await?;
+                if power == Power::Running {
+                    require_not_suspended(change.workspace.organization_suspended)?;
+                }
                 if let Some(suspension) =
                     change.workspace.suspension_reason.filter(|_| power == Power::Running)
                 {
@@ -493,6 +500,13 @@ fn with_creator(changeset: Changeset, creator: Option<User>, now: Timestamp) -> 
     match creator {
         Some(creator) => changeset.user(creator, now),
         None => changeset,
+    }
+}
+
+fn require_not_suspended(suspended: bool) -> Result<()> {
+    match suspended {
+        true => Err(Error::conflict("organization_suspended", ORGANIZATION_SUSPENDED_MESSAGE)),
+        false => Ok(()),
     }
 }
 

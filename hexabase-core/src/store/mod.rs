@@ -20,6 +20,7 @@ pub mod memory;
 mod organizations;
 mod plans;
 mod sealed;
+mod search;
 mod usage;
 mod users;
 mod work;
@@ -37,6 +38,7 @@ pub use memory::MemoryStore;
 pub use organizations::OrganizationStore;
 pub use plans::PlanStore;
 pub use sealed::{SealedKind, SealedStore, SealedValue};
+pub use search::SearchStore;
 pub use usage::{MeteredWorkspace, UsageStore};
 pub use users::UserStore;
 pub use work::{Lease, PruneCutoffs, WorkStore};
@@ -98,6 +100,7 @@ pub trait TenantStore:
     + HostStore
     + PlanStore
     + SealedStore
+    + SearchStore
     + OrganizationStore
     + WorkspaceStore
     + AccessStore
@@ -114,6 +117,7 @@ impl<S> TenantStore for S where
         + HostStore
         + PlanStore
         + SealedStore
+        + SearchStore
         + OrganizationStore
         + WorkspaceStore
         + AccessStore

@@ -14,6 +14,7 @@ mod plans;
 pub(crate) mod prune;
 mod records;
 mod sealed;
+mod search;
 mod statement;
 mod table;
 mod usage;

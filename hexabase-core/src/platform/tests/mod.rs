@@ -6,6 +6,7 @@ mod isolation;
 mod master_key;
 mod plans;
 mod retention;
+mod suspension;
 mod tasks;
 
 use std::sync::{Arc, Mutex};

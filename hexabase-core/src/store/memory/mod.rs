@@ -10,6 +10,7 @@ mod hosts;
 mod organizations;
 mod plans;
 mod sealed;
+mod search;
 mod state;
 mod usage;
 mod users;

@@ -23,7 +23,7 @@ impl Stored for StoredPlans {
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        cells.text()?;
+        cells.skip();
         Ok(Self {
             plans: cells.json()?,
             configured: cells.json()?,
