@@ -10,7 +10,7 @@ use hexabase_auth::{Auth, CookiePrincipal};
 use hexabase_core::error::{Error, ErrorKind};
 use hexabase_core::id::SessionId;
 use hexabase_core::model::Origin;
-use hexabase_core::platform::{Caller, IdempotencyKey};
+use hexabase_core::platform::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
 
 use crate::cookies::{SESSION_COOKIE, cookie_name};
 use crate::layers::Identity;
@@ -41,7 +41,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
         };
         let origin = parts.extensions.get::<Origin>().cloned().unwrap_or_default();
         let idempotency = parts.extensions.get::<IdempotencyKey>().cloned();
-        Ok(Self(Caller { principal, origin, idempotency }))
+        // Callers that are extracted from one request share the set, so the request counts once.
+        let counted = parts.extensions.get_or_insert_with(CountedOrganizations::default).clone();
+        let accounting = RateAccounting::PerRequest(counted);
+        Ok(Self(Caller { principal, origin, idempotency, accounting }))
     }
 }
 

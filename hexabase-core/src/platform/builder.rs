@@ -56,7 +56,8 @@ pub struct PlatformConfig {
     pub security_event_retention: Duration,
     /// Grace period, reminders and other terms of billing.
     pub billing: BillingConfig,
-    /// Rate limit that the members of an organization share; `None` for no limit.
+    /// Rate limit that the members of an organization share; `None` for no limit. Calls count as their
+    /// [`RateAccounting`](super::RateAccounting) says.
     pub organization_rate: Option<Rate>,
     /// Verified e-mail addresses of the platform administrators.
     pub platform_admins: Vec<Email>,
