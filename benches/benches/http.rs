@@ -61,7 +61,7 @@ async fn start_server(file: &Path, client: &reqwest::Client) -> (String, String,
     let auth = Auth::new(platform.clone(), Vec::new(), AuthConfig::default()).await.unwrap();
     let identity = DevProvider::identity(&Email::parse("ann@example.com").unwrap(), None);
     let dev = ProviderName::parse("dev").unwrap();
-    let token = auth.sign_in(&dev, &identity, &Origin::default()).await.unwrap().access_token;
+    let token = auth.sign_in().with_identity(&dev, &identity, &Origin::default()).await.unwrap().access_token;
     // Requests are counted, but never rejected.
     let config = ApiConfig { requests_per_minute: u32::MAX, ..ApiConfig::default() };
     let ours = listen(router(ApiState::builder(platform, auth).with_config(config).build())).await;

@@ -142,19 +142,19 @@ fn benchmark_cluster_tokens(runtime: &Runtime) {
         as_of,
     };
     let few = access(3);
-    let token = runtime.block_on(auth.cluster_token(&few)).unwrap().token;
+    let token = runtime.block_on(auth.issuer().cluster_token(&few)).unwrap().token;
     let plain = PlainSignature::over(&token);
     let sign = || plain.sign();
-    let ours = || now_or_panic(auth.cluster_token(&few)).unwrap();
+    let ours = || now_or_panic(auth.issuer().cluster_token(&few)).unwrap();
     report("cluster token, ES256", "signature only", alternate(ours, sign), Target::TimesFloor(1.05));
 
     let workspace = fixture::id("dev");
-    let ours = || now_or_panic(auth.verify_cluster_token(&token, workspace)).unwrap();
+    let ours = || now_or_panic(auth.issuer().verify_cluster_token(&token, workspace)).unwrap();
     let what = "verification of a cluster token";
     report(what, "signature verification only", alternate(ours, || plain.verify()), Target::TimesFloor(1.05));
 
     let many = access(500);
-    let ours = || now_or_panic(auth.cluster_token(&many)).unwrap();
+    let ours = || now_or_panic(auth.issuer().cluster_token(&many)).unwrap();
     let what = "cluster token with 500 groups";
     report(what, "signature only", alternate(ours, sign), Target::AtMost(Duration::from_millis(1)));
 }
@@ -173,7 +173,7 @@ fn benchmark_bearer(runtime: &Runtime) {
         });
         let token = runtime.block_on(sign_in(&auth, "ann@example.com"));
         let ephemeral = auth.platform().ephemeral();
-        let ours = || runtime.block_on(auth.authenticate(&token)).unwrap();
+        let ours = || runtime.block_on(auth.authenticate_bearer(&token)).unwrap();
         let read = || runtime.block_on(ephemeral.get("a")).unwrap();
         let what = format!("bearer authentication, revocations in {location}");
         let (floor, bound) = ("one read from the same store", Target::AtMost(Duration::from_micros(40)));
@@ -182,7 +182,7 @@ fn benchmark_bearer(runtime: &Runtime) {
         // The cost per request in a replica with many concurrent requests.
         let ours = || {
             runtime
-                .block_on(try_join_all((0..CONCURRENT_REQUESTS).map(|_| auth.authenticate(&token))))
+                .block_on(try_join_all((0..CONCURRENT_REQUESTS).map(|_| auth.authenticate_bearer(&token))))
                 .unwrap()
         };
         let read =
@@ -196,7 +196,7 @@ fn benchmark_bearer(runtime: &Runtime) {
             let sign_in_user = |number| sign_in(&auth, format!("user-{number}@example.com"));
             let tokens: Vec<String> = runtime.block_on(join_all((0..SESSIONS).map(sign_in_user)));
             let (mut next, plain) = (tokens.iter().cycle(), PlainSignature::over(&token));
-            let ours = || runtime.block_on(auth.authenticate(next.next().unwrap())).unwrap();
+            let ours = || runtime.block_on(auth.authenticate_bearer(next.next().unwrap())).unwrap();
             let read = || {
                 plain.verify();
                 runtime.block_on(ephemeral.get("a")).unwrap()
@@ -216,7 +216,7 @@ fn benchmark_bearer(runtime: &Runtime) {
 async fn sign_in(auth: &Auth, email: impl AsRef<str>) -> String {
     let identity = DevProvider::identity(&Email::parse(email.as_ref()).unwrap(), None);
     let dev = ProviderName::parse("dev").unwrap();
-    auth.sign_in(&dev, &identity, &Origin::default()).await.unwrap().access_token
+    auth.sign_in().with_identity(&dev, &identity, &Origin::default()).await.unwrap().access_token
 }
 
 async fn listen(router: Router) -> String {
@@ -235,7 +235,7 @@ async fn start_server() -> (String, String) {
     let dev = DevProvider::new(platform.clone()).unwrap();
     let auth = auth(platform.clone()).await;
     let login = LoginRequest { return_to: "/".to_owned(), login_hint: None, reauthenticate: false };
-    let started = auth.start_login("dev", login).await.unwrap();
+    let started = auth.sign_in().start("dev", login).await.unwrap();
     let query = query(&started.authorization_url);
     let request = PendingApproval {
         redirect_uri: query["redirect_uri"].clone(),
@@ -250,7 +250,8 @@ async fn start_server() -> (String, String) {
         code: redirect["code"].clone().into(),
         issuer: None,
     };
-    let finished = auth.finish_login("dev", response, &started.binding, &Origin::default()).await.unwrap();
+    let finished =
+        auth.sign_in().finish("dev", response, &started.binding, &Origin::default()).await.unwrap();
     let config = ApiConfig { requests_per_minute: u32::MAX, ..ApiConfig::default() };
     let router = router(ApiState::builder(platform, auth).with_config(config).build());
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();

@@ -34,6 +34,7 @@ fuzz_target!(|data: &[u8]| {
     let (authorization, form) = two_parts(data);
     let (Some(authorization), Some(form)) = (text(authorization), text(form)) else { return };
     let authorization = Some(authorization).filter(|value| !value.is_empty());
-    let accepted = block_on(auth.token(authorization, &parameters(form), &Origin::default())).is_ok();
+    let accepted =
+        block_on(auth.issuer().token(authorization, &parameters(form), &Origin::default())).is_ok();
     assert!(!accepted, "no grant exists");
 });

@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
     let (header, claims) = two_parts(data);
     let token = signer.token(header, claims);
     assert!(
-        block_on(signer.auth.authenticate(&token)).is_err(),
+        block_on(signer.auth.authenticate_bearer(&token)).is_err(),
         "no key of this server has signed the token"
     );
     let assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -69,5 +69,5 @@ fuzz_target!(|data: &[u8]| {
         ("client_assertion", &token),
     ];
     let parameters = Parameters::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    assert!(block_on(signer.auth.token(None, &parameters, &Origin::default())).is_err());
+    assert!(block_on(signer.auth.issuer().token(None, &parameters, &Origin::default())).is_err());
 });

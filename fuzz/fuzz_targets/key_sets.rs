@@ -39,7 +39,7 @@ fn verify_assertions(auth: &Auth) {
             ("client_assertion", token),
         ];
         let parameters = Parameters::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert!(block_on(auth.token(None, &parameters, &Origin::default())).is_err());
+        assert!(block_on(auth.issuer().token(None, &parameters, &Origin::default())).is_err());
     }
 }
 

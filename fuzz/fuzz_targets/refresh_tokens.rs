@@ -23,6 +23,6 @@ fuzz_target!(|data: &[u8]| {
             token.to_owned()
         }
     };
-    let accepted = block_on(auth.refresh(&token, &Origin::default())).is_ok();
+    let accepted = block_on(auth.sessions().refresh(&token, &Origin::default())).is_ok();
     assert!(!accepted || token == *valid, "{token:?} is accepted");
 });

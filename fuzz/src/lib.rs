@@ -41,7 +41,8 @@ pub fn auth() -> Auth {
 pub fn sign_in(auth: &Auth) -> TokenPair {
     let identity = DevProvider::identity(&Email::parse("ann@example.com").expect("is an address"), None);
     let provider = ProviderName::parse("dev").expect("is a name");
-    block_on(auth.sign_in(&provider, &identity, &Origin::default())).expect("memory backends do not fail")
+    block_on(auth.sign_in().with_identity(&provider, &identity, &Origin::default()))
+        .expect("memory backends do not fail")
 }
 
 /// Valid UTF-8 of an input.

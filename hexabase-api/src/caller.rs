@@ -65,7 +65,7 @@ where
         let Some(cookie) = jar.get(&cookie_name(auth.platform(), SESSION_COOKIE)) else {
             return Ok(Self(None));
         };
-        match auth.authenticate_cookie(cookie.value()).await {
+        match auth.sessions().authenticate_cookie(cookie.value()).await {
             Ok(cookie_principal) => Ok(Self(Some(cookie_principal))),
             Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(Self(None)),
             Err(error) => Err(error.into()),

@@ -33,7 +33,7 @@ async fn platform() -> (Platform, Arc<Auth>, String) {
         auth_time: None,
     };
     let provider = ProviderName::parse("example").unwrap();
-    let tokens = auth.sign_in(&provider, &identity, &Origin::default()).await.unwrap();
+    let tokens = auth.sign_in().with_identity(&provider, &identity, &Origin::default()).await.unwrap();
     (platform, auth, tokens.access_token)
 }
 

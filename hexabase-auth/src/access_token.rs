@@ -8,9 +8,11 @@ use std::time::Duration;
 use hexabase_core::Platform;
 use hexabase_core::error::Result;
 use hexabase_core::id::{SessionId, UserId};
+use hexabase_core::model::SignatureAlgorithm;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Auth;
 use crate::config::AuthConfig;
 use crate::digest::sha256;
 use crate::error::invalid_credentials;
@@ -182,5 +184,14 @@ impl AccessTokens {
             code_id: claims.code_id.as_deref().map(Arc::from),
             expires_at: claims.exp,
         })
+    }
+}
+
+impl Auth {
+    /// Issues an access token.
+    pub(crate) async fn issue_access_token(&self, new_token: &NewAccessToken<'_>) -> Result<String> {
+        let now = self.platform.clock().now();
+        let key = self.key_ring.signing_key(SignatureAlgorithm::Es256, now).await?;
+        self.access_tokens.issue(&key, new_token, now, &self.token_ids.next())
     }
 }

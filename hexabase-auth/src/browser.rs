@@ -9,9 +9,9 @@ use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
-use crate::auth::Auth;
 use crate::digest::hash;
 use crate::error::invalid_credentials;
+use crate::sessions::Sessions;
 
 /// Prefix of session cookies.
 const COOKIE_PREFIX: &str = "hxs";
@@ -56,21 +56,21 @@ fn csrf_token(cookie: &str) -> String {
     hash(format!("csrf:{cookie}"))
 }
 
-impl Auth {
+impl Sessions<'_> {
     /// Starts a browser session of a user who authenticated at a time, if it is known.
-    pub(crate) async fn begin_browser_session(
+    pub(crate) async fn begin_in_browser(
         &self,
         (user, authenticated_at): (UserId, Option<Timestamp>),
         provider: &ProviderName,
         origin: &Origin,
     ) -> Result<BrowserSession> {
-        let verifier = Verifier::generate(&**self.platform.ids());
+        let verifier = Verifier::generate(&**self.0.platform.ids());
         let session = Session {
             cookie_hash: Some(verifier.hash()),
             authenticated_at,
             ..self.new_session(user, provider, origin)
         };
-        self.begin_session(&session, SecurityEventKind::SignIn, origin).await?;
+        self.begin(&session, SecurityEventKind::SignIn, origin).await?;
         let cookie = BearerToken::new(COOKIE_PREFIX, &[&session.id], &verifier).expose_secret().to_owned();
         Ok(BrowserSession { csrf_token: csrf_token(&cookie), cookie })
     }
@@ -83,9 +83,9 @@ impl Auth {
     pub async fn authenticate_cookie(&self, cookie: &str) -> Result<CookiePrincipal> {
         let (id, verifier) =
             BearerToken::split::<SessionId>(COOKIE_PREFIX, cookie).ok_or_else(invalid_credentials)?;
-        let session = self.platform.store().find_session(id).await?.ok_or_else(invalid_credentials)?;
+        let session = self.0.platform.store().find_session(id).await?.ok_or_else(invalid_credentials)?;
         let known = session.cookie_hash.is_some_and(|hash| hash.matches(&verifier));
-        if !known || !session.is_alive(self.platform.clock().now()) {
+        if !known || !session.is_alive(self.0.platform.clock().now()) {
             return Err(invalid_credentials());
         }
         self.require_not_revoked(id).await?;

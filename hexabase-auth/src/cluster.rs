@@ -9,8 +9,7 @@ use hexabase_core::platform::ClusterAccess;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::auth::Auth;
-use crate::issuer::{NewIdToken, UserClaims};
+use crate::issuer::{NewIdToken, OidcIssuer, UserClaims};
 
 /// Cluster token: ID token for the API server of one tenant cluster.
 #[derive(Clone)]
@@ -27,7 +26,7 @@ impl std::fmt::Debug for ClusterToken {
     }
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Issues a cluster token for the user and workspace of `access`.
     ///
     /// # Errors

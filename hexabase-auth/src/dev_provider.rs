@@ -14,7 +14,6 @@ use hexabase_core::name::{DisplayName, Email, ProviderName};
 use hexabase_core::secret::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::Auth;
 use crate::digest::hash;
 use crate::error::invalid_credentials;
 use crate::query::with_query;
@@ -62,7 +61,7 @@ impl DevProvider {
     /// # Errors
     /// None in practice: the name of the provider is a valid constant.
     pub fn new(platform: Platform) -> Result<Self> {
-        Ok(Self { name: Auth::provider_name("dev")?, platform })
+        Ok(Self { name: dev_name()?, platform })
     }
 
     /// Returns the identity of the owner of an address.
@@ -99,6 +98,10 @@ impl DevProvider {
         self.platform.ephemeral().put(&code_key(&code), &issued, DEV_CODE_LIFETIME).await?;
         Ok(location)
     }
+}
+
+fn dev_name() -> Result<ProviderName> {
+    ProviderName::parse("dev").map_err(|error| Error::unexpected(error.to_string()))
 }
 
 fn code_key(code: &str) -> String {

@@ -35,8 +35,8 @@
 //!
 //! let identity = ExternalIdentity { subject: "1".into(), verified_email: Some(Email::parse("ann@example.com")?),
 //! name: None, auth_time: None };
-//! let tokens = auth.sign_in(&ProviderName::parse("example")?, &identity, &Origin::default()).await?;
-//! let principal = auth.authenticate(&tokens.access_token).await?;
+//! let tokens = auth.sign_in().with_identity(&ProviderName::parse("example")?, &identity, &Origin::default()).await?;
+//! let principal = auth.authenticate_bearer(&tokens.access_token).await?;
 //! assert_eq!(principal.user_id, tokens.user_id);
 //! # Ok(()) })
 //! # }
@@ -45,6 +45,7 @@
 mod access_token;
 mod api_tokens;
 mod auth;
+mod authenticator;
 mod browser;
 mod cluster;
 mod config;
@@ -54,20 +55,25 @@ mod error;
 pub mod issuer;
 mod jwt;
 mod keys;
-mod login;
 mod query;
+mod revocations;
 mod sealed;
 mod sessions;
+mod sign_in;
 #[cfg(feature = "upstream")]
 pub mod upstream;
 
 #[cfg(test)]
 mod tests;
 
+pub use api_tokens::ApiTokens;
 pub use auth::Auth;
 pub use browser::{BrowserSession, CookiePrincipal};
 pub use cluster::{ClusterToken, KubeconfigAuth, kubeconfig};
 pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};
-pub use login::{FinishedLogin, LoginCallback, LoginRequest, StartedLogin, login_id, require_local_path};
-pub use sessions::TokenPair;
+pub use keys::Keys;
+pub use sessions::{Sessions, TokenPair};
+pub use sign_in::{
+    FinishedLogin, LoginCallback, LoginRequest, SignIn, StartedLogin, login_id, require_local_path,
+};

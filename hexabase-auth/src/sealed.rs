@@ -7,12 +7,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::error::{Error, Result};
+use hexabase_core::id_source::IdSourceExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::auth::Auth;
 
 impl Auth {
+    /// Returns a random text of 256 bits, which cannot be guessed.
+    pub(crate) fn random_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.platform.ids().bytes::<32>())
+    }
+
     /// Serializes and encrypts a value for the ephemeral store.
     pub(crate) fn seal(&self, purpose: &str, value: &impl Serialize) -> Result<Vec<u8>> {
         let plain = serde_json::to_vec(value).map_err(|error| {

@@ -6,10 +6,9 @@ use std::time::Duration;
 use hexabase_core::changeset::{Changeset, Precondition, SpentRefresh, Write};
 use hexabase_core::clock::after;
 use hexabase_core::ephemeral::Rate;
-use hexabase_core::error::{Error, ErrorKind, Result};
+use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
-use hexabase_core::identity::ExternalIdentity;
 use hexabase_core::model::{Origin, SecurityEvent, SecurityEventKind, Session};
 use hexabase_core::name::ProviderName;
 use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
@@ -25,8 +24,8 @@ pub(crate) const REFRESH_TOKEN_PREFIX: &str = "hxr";
 /// Time in which a rotated refresh token is still accepted and yields the same successor: two browser tabs may send it
 /// at the same time, and a response may be lost.
 const REFRESH_REUSE_LEEWAY: SignedDuration = SignedDuration::from_secs(30);
-/// Maximum number of attempts to commit a session that concurrent requests change.
-const MAX_COMMIT_ATTEMPTS: usize = 5;
+/// Maximum number of reads of the sessions that end together, while concurrent requests derive sessions from them.
+const MAX_FAMILY_READS: usize = 5;
 
 /// Tokens of a session: the access token, and the refresh token that renews it.
 #[derive(Clone)]
@@ -60,44 +59,43 @@ pub(crate) struct PendingRefresh {
     is_spent: bool,
 }
 
+/// Converts a lasting version conflict. It must not be an error of the request: an OAuth client discards its token after
+/// one.
+fn unavailable_after_conflicts(error: Error) -> Error {
+    match error.is_version_conflict() {
+        true => Error::unavailable("the session is being changed concurrently; try again").caused_by(error),
+        false => error,
+    }
+}
+
 /// Encodes a refresh token.
 pub(crate) fn refresh_token(session: &Session, verifier: &Verifier) -> String {
     BearerToken::new(REFRESH_TOKEN_PREFIX, &[&session.id], verifier).expose_secret().to_owned()
 }
 
-impl Auth {
-    /// Signs in a user whom a provider authenticated, and starts a session with tokens.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub async fn sign_in(
-        &self,
-        provider: &ProviderName,
-        identity: &ExternalIdentity,
-        origin: &Origin,
-    ) -> Result<TokenPair> {
-        let user = self.platform.users().sign_in(provider, identity, origin).await?;
-        self.begin_token_session(user.id, provider, origin).await
-    }
+/// Sessions of users.
+#[derive(Debug, Clone, Copy)]
+pub struct Sessions<'a>(pub(crate) &'a Auth);
 
+impl Sessions<'_> {
     /// Starts a session with tokens.
-    pub(crate) async fn begin_token_session(
+    pub(crate) async fn begin_with_tokens(
         &self,
         user: UserId,
         provider: &ProviderName,
         origin: &Origin,
     ) -> Result<TokenPair> {
-        let verifier = Verifier::generate(&**self.platform.ids());
+        let verifier = Verifier::generate(&**self.0.platform.ids());
         let session =
             Session { refresh_hash: Some(verifier.hash()), ..self.new_session(user, provider, origin) };
-        self.begin_session(&session, SecurityEventKind::SignIn, origin).await?;
+        self.begin(&session, SecurityEventKind::SignIn, origin).await?;
         self.issue_token_pair(&session, &verifier).await
     }
 
     pub(crate) fn new_session(&self, user_id: UserId, provider: &ProviderName, origin: &Origin) -> Session {
-        let now = self.platform.clock().now();
+        let now = self.0.platform.clock().now();
         Session {
-            id: self.platform.ids().id(now),
+            id: self.0.platform.ids().id(now),
             user_id,
             parent_id: None,
             provider: provider.clone(),
@@ -109,36 +107,41 @@ impl Auth {
             authenticated_at: None,
             created_at: now,
             used_at: now,
-            expires_at: after(now, self.config.session_lifetime),
+            expires_at: after(now, self.0.config.session_lifetime),
             revoked_at: None,
             version: Version::FIRST,
         }
     }
 
     /// Starts a session. Ends the oldest sessions of the user if there would be too many.
-    pub(crate) async fn begin_session(
+    pub(crate) async fn begin(
         &self,
         session: &Session,
         kind: SecurityEventKind,
         origin: &Origin,
     ) -> Result<()> {
-        self.begin_session_if(Changeset::new(), session, kind, origin).await
+        self.end_surplus(session.user_id, session.parent_id, origin).await?;
+        let event = self.event(session, kind, origin);
+        self.0.platform.commit(Changeset::new().insert(session.clone()).insert(event)).await
     }
 
-    /// Starts a session with the preconditions of a changeset.
-    async fn begin_session_if(
-        &self,
-        changeset: Changeset,
-        session: &Session,
-        kind: SecurityEventKind,
-        origin: &Origin,
-    ) -> Result<()> {
-        let alive = self.sessions(session.user_id).await?;
-        for surplus in surplus_sessions(&alive, session, self.config.sessions_per_user) {
-            self.end_session(surplus, SecurityEventKind::SessionRevoked, origin).await?;
+    /// Ends the oldest sessions of a user, so that a session can start that is derived from `parent`.
+    async fn end_surplus(&self, user: UserId, parent: Option<SessionId>, origin: &Origin) -> Result<()> {
+        let alive = self.list(user).await?;
+        for surplus in surplus_sessions(&alive, parent, self.0.config.sessions_per_user) {
+            self.end(surplus, SecurityEventKind::SessionRevoked, origin).await?;
         }
-        let event = self.security_event(session, kind, origin);
-        self.platform.store().commit(changeset.insert(session.clone()).insert(event)).await
+        Ok(())
+    }
+
+    /// Returns a session that has not ended.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if it has, or does not exist.
+    pub(crate) async fn require_active(&self, id: SessionId) -> Result<Session> {
+        let now = self.0.platform.clock().now();
+        let found = self.0.platform.store().find_session(id).await?;
+        found.filter(|session| session.is_alive(now)).ok_or_else(invalid_credentials)
     }
 
     /// Starts a session with tokens for the user of another session, for scripts and tools of that user. The new
@@ -147,12 +150,13 @@ impl Auth {
     /// # Errors
     /// - `Unauthenticated` if the other session has ended or does not exist.
     /// - `Unavailable`.
-    pub async fn derive_tokens(&self, parent: SessionId, origin: &Origin) -> Result<TokenPair> {
-        for _ in 0..MAX_COMMIT_ATTEMPTS {
-            let found = self.platform.store().find_session(parent).await?;
-            let now = self.platform.clock().now();
-            let parent = found.filter(|parent| parent.is_alive(now)).ok_or_else(invalid_credentials)?;
-            let verifier = Verifier::generate(&**self.platform.ids());
+    pub async fn derive(&self, parent: SessionId, origin: &Origin) -> Result<TokenPair> {
+        let user = self.require_active(parent).await?.user_id;
+        self.end_surplus(user, Some(parent), origin).await?;
+        let derived = self.0.platform.transact(|| async {
+            // A concurrent request may end the other session, or refresh its token.
+            let parent = self.require_active(parent).await?;
+            let verifier = Verifier::generate(&**self.0.platform.ids());
             let new = self.new_session(parent.user_id, &parent.provider, origin);
             let session = Session {
                 parent_id: Some(parent.id),
@@ -161,18 +165,13 @@ impl Auth {
                 expires_at: new.expires_at.min(parent.expires_at),
                 ..new
             };
+            let event = self.event(&session, SecurityEventKind::SignIn, origin);
             let unchanged = Precondition::Session(parent.id, parent.version);
-            let changeset = Changeset::new().precondition(unchanged);
-            match self.begin_session_if(changeset, &session, SecurityEventKind::SignIn, origin).await {
-                // A concurrent request ended the other session, or refreshed its token.
-                Err(error) if error.is_version_conflict() => {}
-                result => {
-                    result?;
-                    return self.issue_token_pair(&session, &verifier).await;
-                }
-            }
-        }
-        Err(Error::unavailable("the session is being changed concurrently; try again"))
+            let changeset = Changeset::new().precondition(unchanged).insert(session.clone()).insert(event);
+            Ok((changeset, (session, verifier)))
+        });
+        let (session, verifier) = derived.await.map_err(unavailable_after_conflicts)?;
+        self.issue_token_pair(&session, &verifier).await
     }
 
     async fn issue_token_pair(&self, session: &Session, verifier: &Verifier) -> Result<TokenPair> {
@@ -182,28 +181,14 @@ impl Auth {
         Ok(TokenPair {
             user_id: session.user_id,
             session_id: session.id,
-            access_token: self.issue_access_token(&new_token).await?,
+            access_token: self.0.issue_access_token(&new_token).await?,
             refresh_token: refresh_token(session, verifier),
-            expires_in: self.config.access_token_lifetime.as_secs(),
+            expires_in: self.0.config.access_token_lifetime.as_secs(),
         })
     }
 
-    pub(crate) fn security_event(
-        &self,
-        session: &Session,
-        kind: SecurityEventKind,
-        origin: &Origin,
-    ) -> SecurityEvent {
-        let now = self.platform.clock().now();
-        SecurityEvent {
-            id: self.platform.ids().id(now),
-            user_id: session.user_id,
-            kind,
-            session_id: Some(session.id),
-            address: origin.address.clone(),
-            device: origin.device.clone(),
-            at: now,
-        }
+    fn event(&self, session: &Session, kind: SecurityEventKind, origin: &Origin) -> SecurityEvent {
+        self.0.platform.security_event(session.user_id, Some(session.id), kind, origin)
     }
 
     /// Exchanges a refresh token for a new pair, and rotates it. Reuse of the old token within 30 seconds returns the
@@ -230,7 +215,11 @@ impl Auth {
     ) -> Result<PendingRefresh> {
         let (id, presented) = BearerToken::split::<SessionId>(REFRESH_TOKEN_PREFIX, refresh_token)
             .ok_or_else(invalid_credentials)?;
-        self.check_presented_token(id, presented, client, origin).await
+        let pending = self.check_presented_token(id, presented, client, origin).await?;
+        if !pending.is_spent {
+            self.take_refresh(id).await?;
+        }
+        Ok(pending)
     }
 
     async fn check_presented_token(
@@ -240,16 +229,14 @@ impl Auth {
         client: Option<&str>,
         origin: &Origin,
     ) -> Result<PendingRefresh> {
-        let (store, now) = (self.platform.store(), self.platform.clock().now());
-        let found = store.find_session(id).await?;
-        let session = found.filter(|session| session.is_alive(now)).ok_or_else(invalid_credentials)?;
+        let (store, now) = (self.0.platform.store(), self.0.platform.clock().now());
+        let session = self.require_active(id).await?;
         if session.grant.as_ref().map(|grant| grant.client_id.as_str()) != client {
             return Err(invalid_credentials());
         }
-        let (key, context) = (self.platform.master_key(), id.to_string());
+        let (key, context) = (self.0.platform.master_key(), id.to_string());
         let is_newest = |verifier: &Verifier| session.refresh_hash.is_some_and(|hash| hash.matches(verifier));
         if is_newest(&presented) {
-            self.take_refresh(id).await?;
             let next = presented.derive_next(key, &context);
             return Ok(PendingRefresh { session, presented, next, is_spent: false });
         }
@@ -263,67 +250,46 @@ impl Auth {
             return Ok(PendingRefresh { session, presented, next, is_spent: true });
         }
         tracing::warn!(session = %id, user = %session.user_id, "rotated refresh token reused; ending its session");
-        self.end_session(id, SecurityEventKind::RefreshReused, origin).await?;
+        self.end(id, SecurityEventKind::RefreshReused, origin).await?;
         Err(invalid_credentials())
     }
 
     /// Counts a refresh against the allowance of its session, which bounds the state that is stored for it.
     async fn take_refresh(&self, session: SessionId) -> Result<()> {
-        let rate = Rate { burst: self.config.refreshes_per_minute, period: Duration::from_secs(60) };
-        let allowance = self.platform.ephemeral().take_token(&format!("refreshes:{session}"), rate).await?;
+        let rate = Rate { burst: self.0.config.refreshes_per_minute, period: Duration::from_secs(60) };
+        let allowance = self.0.platform.ephemeral().take_token(&format!("refreshes:{session}"), rate).await?;
         if allowance.allowed { Ok(()) } else { Err(Error::rate_limited(allowance.retry_after)) }
     }
 
     /// Commits the rotation of a refresh token. Of several concurrent calls one commits, and the others find it done.
-    pub(crate) async fn complete_refresh(&self, mut pending: PendingRefresh, origin: &Origin) -> Result<()> {
-        for _ in 0..MAX_COMMIT_ATTEMPTS {
-            if pending.is_spent {
-                return Ok(());
-            }
-            match self.rotate_refresh_token(&pending, origin).await {
-                // A concurrent request rotated the same token, or changed the session otherwise.
-                Err(error) if error.is_version_conflict() || error.kind() == ErrorKind::AlreadyExists => {}
-                result => return result,
-            }
-            let PendingRefresh { session, presented, .. } = pending;
-            let client = session.grant.map(|grant| grant.client_id);
-            pending = self.check_presented_token(session.id, presented, client.as_deref(), origin).await?;
-        }
-        Err(Error::unavailable("the session is being changed concurrently; try again"))
+    pub(crate) async fn complete_refresh(&self, pending: PendingRefresh, origin: &Origin) -> Result<()> {
+        let id = pending.session.id;
+        let client = pending.session.grant.as_ref().map(|grant| grant.client_id.clone());
+        let rotated = self.0.platform.transact(|| async {
+            // A concurrent request may have rotated the same token, or changed the session otherwise.
+            let presented = pending.presented.clone();
+            let pending = self.check_presented_token(id, presented, client.as_deref(), origin).await?;
+            let changeset = if pending.is_spent { Changeset::new() } else { self.rotation(&pending, origin) };
+            Ok((changeset, ()))
+        });
+        rotated.await.map_err(unavailable_after_conflicts)
     }
 
-    async fn rotate_refresh_token(&self, pending: &PendingRefresh, origin: &Origin) -> Result<()> {
-        let now = self.platform.clock().now();
+    fn rotation(&self, pending: &PendingRefresh, origin: &Origin) -> Changeset {
+        let now = self.0.platform.clock().now();
         let PendingRefresh { session, presented, next, .. } = pending;
         let rotated = Session { refresh_hash: Some(next.hash()), used_at: now, ..session.clone() };
         let spent = SpentRefresh { session_id: session.id, hash: presented.hash(), spent_at: now };
-        let event = self.security_event(session, SecurityEventKind::TokenRefreshed, origin);
-        self.platform.store().commit(Changeset::new().session(rotated).insert(spent).insert(event)).await
-    }
-
-    /// Revokes sessions: first in the ephemeral store, which every request checks, then in the store. The ephemeral
-    /// store may lose the revocations before they can be restored from the store, so the caller publishes them again.
-    async fn try_end_sessions(
-        &self,
-        sessions: Vec<(Session, SecurityEventKind)>,
-        origin: &Origin,
-    ) -> Result<()> {
-        let ids: Vec<_> = sessions.iter().map(|(session, _)| session.id).collect();
-        self.record_revocations(&ids).await?;
-        let now = self.platform.clock().now();
-        let changeset = sessions.into_iter().fold(Changeset::new(), |changeset, (session, kind)| {
-            let event = self.security_event(&session, kind, origin);
-            changeset.session(Session { revoked_at: Some(now), ..session }).insert(event)
-        });
-        self.platform.store().commit(changeset).await
+        let event = self.event(session, SecurityEventKind::TokenRefreshed, origin);
+        Changeset::new().session(rotated).insert(spent).insert(event)
     }
 
     /// Lists the active sessions of a user, oldest first.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn sessions(&self, user: UserId) -> Result<Vec<Session>> {
-        self.platform.store().list_sessions(user, self.platform.clock().now()).await
+    pub async fn list(&self, user: UserId) -> Result<Vec<Session>> {
+        self.0.platform.store().list_sessions(user, self.0.platform.clock().now()).await
     }
 
     /// Revokes a session of a user, effective immediately. Succeeds if the session has already ended.
@@ -332,43 +298,54 @@ impl Auth {
     /// - `NotFound` if the user has no such session.
     /// - `Unavailable`.
     pub async fn revoke(&self, user: UserId, id: SessionId, origin: &Origin) -> Result<()> {
-        let found = self.platform.store().find_session(id).await?;
+        let found = self.0.platform.store().find_session(id).await?;
         if found.is_none_or(|session| session.user_id != user) {
             return Err(Error::not_found("session"));
         }
-        self.end_session(id, SecurityEventKind::SessionRevoked, origin).await
+        self.end(id, SecurityEventKind::SessionRevoked, origin).await
     }
 
     /// Ends a session and all sessions that were derived from it, effective immediately. Succeeds if it has already
     /// ended or does not exist.
-    pub(crate) async fn end_session(
-        &self,
-        id: SessionId,
-        kind: SecurityEventKind,
-        origin: &Origin,
-    ) -> Result<()> {
+    pub(crate) async fn end(&self, id: SessionId, kind: SecurityEventKind, origin: &Origin) -> Result<()> {
         let mut ended = BTreeSet::from([id]);
-        for _ in 0..MAX_COMMIT_ATTEMPTS {
-            let Some(session) = self.platform.store().find_session(id).await? else { return Ok(()) };
-            let alive = self.sessions(session.user_id).await?;
-            let derived = derived_sessions(alive, &ended);
-            let derived = derived.into_iter().map(|session| (session, SecurityEventKind::SessionRevoked));
-            let own = (session.revoked_at.is_none()).then_some((session, kind));
-            let family: Vec<_> = own.into_iter().chain(derived).collect();
+        for _ in 0..MAX_FAMILY_READS {
+            let family = self.0.platform.transact(|| self.try_end(id, &ended, kind, origin)).await;
+            let family = family.map_err(unavailable_after_conflicts)?;
             if family.is_empty() {
+                // The ephemeral store may have lost the revocations before they could be restored from the store.
                 return self.publish_revocations(&ended.into_iter().collect::<Vec<_>>()).await;
             }
-            let ids: Vec<_> = family.iter().map(|(session, _)| session.id).collect();
-            match self.try_end_sessions(family, origin).await {
-                Err(error) if error.is_version_conflict() => {}
-                // Another session may have been derived before the commit, so the sessions are listed again.
-                result => {
-                    result?;
-                    ended.extend(ids);
-                }
-            }
+            // Another session may have been derived before the commit, so the sessions are listed again.
+            ended.extend(family);
         }
         Err(Error::unavailable("the session is being changed concurrently; try again"))
+    }
+
+    /// Revokes those sessions of a family that have not ended: first in the ephemeral store, which every request checks,
+    /// then in the store, by the returned changeset.
+    async fn try_end(
+        &self,
+        id: SessionId,
+        ended: &BTreeSet<SessionId>,
+        kind: SecurityEventKind,
+        origin: &Origin,
+    ) -> Result<(Changeset, Vec<SessionId>)> {
+        let Some(session) = self.0.platform.store().find_session(id).await? else {
+            return Ok((Changeset::new(), Vec::new()));
+        };
+        let derived = derived_sessions(self.list(session.user_id).await?, ended);
+        let derived = derived.into_iter().map(|session| (session, SecurityEventKind::SessionRevoked));
+        let own = session.revoked_at.is_none().then_some((session, kind));
+        let family: Vec<_> = own.into_iter().chain(derived).collect();
+        let ids: Vec<_> = family.iter().map(|(session, _)| session.id).collect();
+        self.record_revocations(&ids).await?;
+        let now = self.0.platform.clock().now();
+        let changeset = family.into_iter().fold(Changeset::new(), |changeset, (session, kind)| {
+            let event = self.event(&session, kind, origin);
+            changeset.session(Session { revoked_at: Some(now), ..session }).insert(event)
+        });
+        Ok((changeset, ids))
     }
 
     /// Revokes all sessions of a user, effective immediately.
@@ -376,22 +353,14 @@ impl Auth {
     /// # Errors
     /// `Unavailable`.
     pub async fn revoke_all(&self, user: UserId, origin: &Origin) -> Result<()> {
-        let sessions: Vec<_> = self.sessions(user).await?.iter().map(|session| session.id).collect();
+        let sessions: Vec<_> = self.list(user).await?.iter().map(|session| session.id).collect();
         self.record_revocations(&sessions).await?;
-        let now = self.platform.clock().now();
-        let event = SecurityEvent {
-            id: self.platform.ids().id(now),
-            user_id: user,
-            kind: SecurityEventKind::AllSessionsRevoked,
-            session_id: None,
-            address: origin.address.clone(),
-            device: origin.device.clone(),
-            at: now,
-        };
-        let changeset = Changeset::new().write(Write::RevokeSessions(user, now)).insert(event);
-        self.platform.store().commit(changeset).await?;
+        let platform = &self.0.platform;
+        let now = platform.clock().now();
+        let event = platform.security_event(user, None, SecurityEventKind::AllSessionsRevoked, origin);
+        platform.commit(Changeset::new().write(Write::RevokeSessions(user, now)).insert(event)).await?;
         // The list includes sessions that started in the meantime; they are revoked as well.
-        self.publish_revocations(&self.platform.store().list_revoked_sessions(now).await?).await
+        self.publish_revocations(&self.0.platform.store().list_revoked_sessions(now).await?).await
     }
 }
 
@@ -409,8 +378,8 @@ fn derived_sessions(alive: Vec<Session>, ended: &BTreeSet<SessionId>) -> Vec<Ses
 
 /// Returns the oldest of a user's active sessions that must end so that a new one can start. The sessions that the new
 /// one is derived from stay.
-fn surplus_sessions(alive: &[Session], new: &Session, maximum: usize) -> Vec<SessionId> {
-    let mut ancestors = BTreeSet::from_iter(new.parent_id);
+fn surplus_sessions(alive: &[Session], parent: Option<SessionId>, maximum: usize) -> Vec<SessionId> {
+    let mut ancestors = BTreeSet::from_iter(parent);
     for session in alive.iter().rev() {
         if ancestors.contains(&session.id) {
             ancestors.extend(session.parent_id);

@@ -156,7 +156,13 @@ impl TestApp {
         let email = format!("{name}@example.com");
         let identity = DevProvider::identity(&Email::parse(&email).unwrap(), None);
         let provider = ProviderName::parse("dev").unwrap();
-        let tokens = self.state.auth().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
+        let tokens = self
+            .state
+            .auth()
+            .sign_in()
+            .with_identity(&provider, &identity, &Origin::default())
+            .await
+            .unwrap();
         let client = self.anonymous().with_bearer(&tokens.access_token);
         TestUser { id: tokens.user_id.to_string(), email, client }
     }

@@ -80,7 +80,7 @@ async fn authenticate(api: &ApiState, tenant: &str, headers: &HeaderMap) -> Opti
     let Some(value) = headers.get(AUTHORIZATION) else { return Some(User::anonymous()) };
     let token = value.to_str().ok()?.strip_prefix("Bearer ")?;
     let workspace = tenant.replacen('-', "_", 1).parse::<WorkspaceId>().ok()?;
-    let (user, groups) = api.auth().verify_cluster_token(token, workspace).await.ok()?;
+    let (user, groups) = api.auth().issuer().verify_cluster_token(token, workspace).await.ok()?;
     let groups = groups.iter().map(|group| format!("hexabase:{group}")).collect();
     Some(User::authenticated(format!("hexabase:{user}"), groups))
 }

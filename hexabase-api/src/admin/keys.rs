@@ -56,7 +56,7 @@ async fn rotate(
     authenticated: Authenticated,
 ) -> ApiResult<(StatusCode, Json<List<KeyView>>)> {
     require_operator(auth.platform(), &authenticated).await?;
-    let next = auth.rotate_keys().await?;
+    let next = auth.keys().rotate().await?;
     for key in &next {
         tracing::info!(kid = key.kid, by = %authenticated.0.principal.user_id, "signing key generated");
     }

@@ -53,14 +53,14 @@ async fn identify(auth: &Auth, request: &mut Request) {
         let text = value.to_str().unwrap_or_default();
         let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         match token.map(|(_, token)| token.trim().to_owned()) {
-            Some(token) => auth.authenticate(&token).await.map(Identity::Principal),
+            Some(token) => auth.authenticate_bearer(&token).await.map(Identity::Principal),
             None => {
                 Err(Error::unauthenticated("the header Authorization must be: Bearer, a space and a token"))
             }
         }
     } else {
         let Some(cookie) = session_cookie(auth, request.headers()) else { return };
-        match auth.authenticate_cookie(&cookie).await {
+        match auth.sessions().authenticate_cookie(&cookie).await {
             Ok(cookie_principal) => {
                 let principal = cookie_principal.principal.clone();
                 request.extensions_mut().insert(cookie_principal);

@@ -109,7 +109,7 @@ impl Issuer {
             let url = server_path(&format!("/auth/login/{}?{}", provider.name(), query.finish()));
             SignInOption { title: provider.title().to_owned(), url }
         };
-        let options: Vec<SignInOption> = self.auth.providers().map(option).collect();
+        let options: Vec<SignInOption> = self.auth.sign_in().providers().map(option).collect();
         match options.as_slice() {
             [only] => redirect(only.url.clone()),
             options => self.pages.choose_provider(options),
@@ -128,7 +128,7 @@ impl Issuer {
 
     /// Returns the consent page for the device with this code.
     async fn ask_device(&self, code: &str, browser: &CookiePrincipal) -> PageResult {
-        let request = match self.auth.device_request(code, browser).await {
+        let request = match self.auth.issuer().device_request(code, browser).await {
             Ok(request) => request,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(self.enter_user_code(true)),
             Err(error) => return Err(error.into()),
@@ -199,8 +199,8 @@ async fn authorize(issuer: Issuer, Browser(browser): Browser, RawQuery(query): R
     let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
     let auth = &issuer.auth;
     let outcome = match parameters.get("continue") {
-        Some(handle) => auth.resume_authorization(handle, browser.as_ref()).await?,
-        None => auth.authorize(&parameters, browser.as_ref()).await?,
+        Some(handle) => auth.issuer().resume_authorization(handle, browser.as_ref()).await?,
+        None => auth.issuer().authorize(&parameters, browser.as_ref()).await?,
     };
     issuer.page_response(browser.as_ref(), outcome).await
 }
@@ -223,10 +223,12 @@ async fn authorize_by_form(
     let auth = &issuer.auth;
     let outcome = match (form.get("continue"), form.get("decision")) {
         (Some(handle), Some(decision)) => match form_sender(&browser, &form)? {
-            FormSender::Page(sender) => auth.submit_consent(handle, decision == "allow", sender).await?,
-            FormSender::Unknown(browser) => auth.resume_authorization(handle, Some(browser)).await?,
+            FormSender::Page(sender) => {
+                auth.issuer().submit_consent(handle, decision == "allow", sender).await?
+            }
+            FormSender::Unknown(browser) => auth.issuer().resume_authorization(handle, Some(browser)).await?,
         },
-        _ => auth.authorize(&form, browser.as_ref()).await?,
+        _ => auth.issuer().authorize(&form, browser.as_ref()).await?,
     };
     issuer.page_response(browser.as_ref(), outcome).await
 }
@@ -271,7 +273,7 @@ async fn decide_device(issuer: Issuer, Browser(browser): Browser, FormBody(form)
         FormSender::Unknown(browser) => return issuer.ask_device(code, browser).await,
     };
     let allowed = form.get("decision") == Some("allow");
-    match issuer.auth.submit_device_consent(code, allowed, sender).await {
+    match issuer.auth.issuer().submit_device_consent(code, allowed, sender).await {
         Ok(()) => Ok(issuer.pages.device_decided(allowed)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(issuer.enter_user_code(true)),
         Err(error) => Err(error.into()),
@@ -298,7 +300,7 @@ async fn logout(
     RawQuery(query): RawQuery,
 ) -> PageResult {
     let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
-    let request = issuer.auth.logout_request(&parameters).await?;
+    let request = issuer.auth.issuer().logout_request(&parameters).await?;
     Ok(match browser {
         Some(browser) => {
             let parameters = request.parameters().map(|(name, value)| (name, value.to_owned()));
@@ -328,7 +330,7 @@ async fn logout_by_form(
     jar: CookieJar,
     FormBody(form): FormBody,
 ) -> PageResult {
-    let request = issuer.auth.logout_request(&form).await?;
+    let request = issuer.auth.issuer().logout_request(&form).await?;
     if form.get("csrf").is_none() {
         // Browsers send no session cookie with the form of another site, but with the redirect after it.
         let query =
@@ -339,7 +341,7 @@ async fn logout_by_form(
     if browser.is_some() {
         match form_sender(&browser, &form)? {
             FormSender::Page(sender) => {
-                issuer.auth.revoke(sender.session.user_id, sender.session.id, &origin).await?;
+                issuer.auth.sessions().revoke(sender.session.user_id, sender.session.id, &origin).await?;
             }
             FormSender::Unknown(_) => return Err(ApiError::csrf().into()),
         }

@@ -131,7 +131,7 @@ async fn token(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Result<Json<TokenResponse>, OAuthErrorResponse> {
-    Ok(Json(auth.token(authorization(&headers), &form, &origin).await?))
+    Ok(Json(auth.issuer().token(authorization(&headers), &form, &origin).await?))
 }
 
 /// Start a device authorization
@@ -146,7 +146,7 @@ async fn device_authorization(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Result<Json<DeviceAuthorization>, OAuthErrorResponse> {
-    Ok(Json(auth.authorize_device(authorization(&headers), &form, &origin).await?))
+    Ok(Json(auth.issuer().authorize_device(authorization(&headers), &form, &origin).await?))
 }
 
 /// Get the claims about the user
@@ -170,7 +170,7 @@ async fn userinfo(
             challenge: Some("Bearer"),
         });
     };
-    Ok(Json(auth.userinfo(token).await?))
+    Ok(Json(auth.issuer().userinfo(token).await?))
 }
 
 /// Get the claims about the user, with POST
@@ -197,7 +197,7 @@ async fn revoke(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Result<StatusCode, OAuthErrorResponse> {
-    auth.revoke_token(authorization(&headers), &form, &origin).await?;
+    auth.issuer().revoke_token(authorization(&headers), &form, &origin).await?;
     Ok(StatusCode::OK)
 }
 
@@ -212,5 +212,5 @@ async fn introspect(
     headers: HeaderMap,
     Form(form): Form,
 ) -> Result<Json<Value>, OAuthErrorResponse> {
-    Ok(Json(auth.introspect(authorization(&headers), &form).await?))
+    Ok(Json(auth.issuer().introspect(authorization(&headers), &form).await?))
 }

@@ -33,12 +33,12 @@ fn cacheable(cache_control: &'static str, document: Value) -> Response {
 #[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "OIDC", security(()),
     responses((status = 200, body = Object)))]
 async fn discovery(State(auth): State<Arc<Auth>>) -> Response {
-    cacheable(DISCOVERY_CACHE_CONTROL, auth.discovery())
+    cacheable(DISCOVERY_CACHE_CONTROL, auth.issuer().discovery())
 }
 
 /// Get the public signing keys (RFC 7517)
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "OIDC", security(()),
     responses((status = 200, body = Object)))]
 async fn jwks(State(auth): State<Arc<Auth>>) -> Response {
-    cacheable(JWKS_CACHE_CONTROL, auth.jwks().await)
+    cacheable(JWKS_CACHE_CONTROL, auth.keys().jwks().await)
 }

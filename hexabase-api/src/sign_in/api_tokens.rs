@@ -123,7 +123,7 @@ async fn create(
     Authenticated(caller): Authenticated,
     Body(body): Body<TokenRequest>,
 ) -> ApiResult<ApiResponse<TokenWithSecret>> {
-    let created = auth.create_token(&caller, &body.command()?).await?;
+    let created = auth.api_tokens().create(&caller, &body.command()?).await?;
     let location = format!("/api/v1/me/tokens/{}", created.value.token.id);
     Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }
@@ -137,7 +137,7 @@ async fn list(
     pager: Pager,
     Query(query): Query<PageQuery>,
 ) -> ApiResult<Json<List<TokenView>>> {
-    let page = auth.tokens(&caller, &pager.request(&query)?).await?;
+    let page = auth.api_tokens().list(&caller, &pager.request(&query)?).await?;
     pager.list(page, TokenView::from)
 }
 
@@ -153,6 +153,6 @@ async fn remove(
     expected: IfMatch,
 ) -> ApiResult<StatusCode> {
     expected.require_any()?;
-    auth.delete_token(&caller, path.tok).await?;
+    auth.api_tokens().delete(&caller, path.tok).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -66,7 +66,7 @@ async fn providers(State(auth): State<Arc<Auth>>) -> Json<Vec<ProviderView>> {
         id: provider.name().to_string(),
         name: provider.title().to_owned(),
     };
-    Json(auth.providers().map(view).collect())
+    Json(auth.sign_in().providers().map(view).collect())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -111,7 +111,7 @@ async fn login(
         login_hint: query.login_hint,
         reauthenticate: query.prompt.is_some(),
     };
-    let started = auth.start_login(&path.provider, request).await?;
+    let started = auth.sign_in().start(&path.provider, request).await?;
     Ok(redirect(bind_login(&auth, jar, &started), started.authorization_url))
 }
 
@@ -125,7 +125,7 @@ fn bind_login(auth: &Auth, jar: CookieJar, started: &StartedLogin) -> CookieJar 
     let prefix = cookie_name(auth.platform(), &login_cookie(""));
     let bindings = jar.iter().filter(|cookie| cookie.name().starts_with(&prefix));
     let bindings = bindings.map(|cookie| (cookie.name(), cookie.value()));
-    let surplus = auth.surplus_logins(bindings, started).into_iter().map(str::to_owned);
+    let surplus = auth.sign_in().surplus(bindings, started).into_iter().map(str::to_owned);
     let removals: Vec<_> =
         surplus.map(|name| build_cookie(auth.platform(), name, String::new(), Duration::ZERO)).collect();
     let jar = removals.into_iter().fold(jar, |jar, cookie| jar.remove(cookie.build()));
@@ -165,7 +165,7 @@ async fn link(
     Body(body): Body<LinkOptions>,
 ) -> ApiResult<(CookieJar, Json<StartedLink>)> {
     let request = LoginRequest { return_to: body.return_to, login_hint: None, reauthenticate: false };
-    let started = auth.start_link(&caller, &path.provider, request).await?;
+    let started = auth.sign_in().start_link(&caller, &path.provider, request).await?;
     let jar = bind_login(&auth, jar, &started);
     let started_link = StartedLink { authorization_url: started.authorization_url };
     Ok((jar, Json(started_link)))
@@ -223,7 +223,7 @@ async fn callback(
     let binding = jar.get(&cookie_name(auth.platform(), &cookie)).map(|cookie| cookie.value().to_owned());
     let binding = binding.unwrap_or_default();
     let callback_parameters = LoginCallback { state, code, issuer: query.iss };
-    let finished = auth.finish_login(&path.provider, callback_parameters, &binding, &origin).await?;
+    let finished = auth.sign_in().finish(&path.provider, callback_parameters, &binding, &origin).await?;
     let mut jar = jar.remove(expired_cookie(auth.platform(), &cookie));
     if let Some(session) = finished.session {
         let lifetime = auth.config().session_lifetime;
@@ -271,7 +271,7 @@ async fn token(
     authenticated: Authenticated,
 ) -> ApiResult<Json<TokenPairView>> {
     let session = authenticated.session()?;
-    Ok(Json(auth.derive_tokens(session, &origin).await?.into()))
+    Ok(Json(auth.sessions().derive(session, &origin).await?.into()))
 }
 
 /// Refresh token to exchange.
@@ -294,7 +294,7 @@ async fn refresh(
     Body(body): Body<Refresh>,
 ) -> ApiResult<Json<TokenPairView>> {
     use hexabase_core::secret::ExposeSecret as _;
-    Ok(Json(auth.refresh(body.refresh_token.expose_secret(), &origin).await?.into()))
+    Ok(Json(auth.sessions().refresh(body.refresh_token.expose_secret(), &origin).await?.into()))
 }
 
 /// Sign out
@@ -309,7 +309,7 @@ async fn logout(
     jar: CookieJar,
 ) -> ApiResult<Response> {
     let session = authenticated.session()?;
-    auth.revoke(authenticated.0.principal.user_id, session, &origin).await?;
+    auth.sessions().revoke(authenticated.0.principal.user_id, session, &origin).await?;
     let jar = jar
         .remove(expired_cookie(auth.platform(), SESSION_COOKIE))
         .remove(expired_cookie(auth.platform(), CSRF_COOKIE));

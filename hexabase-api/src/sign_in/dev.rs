@@ -69,7 +69,7 @@ async fn login(
 ) -> ApiResult<Json<TokenPairView>> {
     let (email, name) = body.parse()?;
     let identity = DevProvider::identity(&email, name);
-    Ok(Json(auth.sign_in(provider.name(), &identity, &origin).await?.into()))
+    Ok(Json(auth.sign_in().with_identity(provider.name(), &identity, &origin).await?.into()))
 }
 
 /// Show the sign-in form of the development provider

@@ -83,7 +83,7 @@ async fn list(
     authenticated: Authenticated,
 ) -> ApiResult<Json<List<SessionView>>> {
     let current = authenticated.session()?;
-    let sessions = auth.sessions(authenticated.0.principal.user_id).await?;
+    let sessions = auth.sessions().list(authenticated.0.principal.user_id).await?;
     Ok(Json(List::complete(sessions.into_iter().map(|session| SessionView::new(session, current)).collect())))
 }
 
@@ -101,7 +101,7 @@ async fn end(
     expected.require_any()?;
     authenticated.session()?;
     let caller = authenticated.0;
-    auth.revoke(caller.principal.user_id, path.id, &caller.origin).await?;
+    auth.sessions().revoke(caller.principal.user_id, path.id, &caller.origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -113,7 +113,7 @@ async fn end(
 async fn end_all(State(auth): State<Arc<Auth>>, authenticated: Authenticated) -> ApiResult<StatusCode> {
     authenticated.session()?;
     let caller = authenticated.0;
-    auth.revoke_all(caller.principal.user_id, &caller.origin).await?;
+    auth.sessions().revoke_all(caller.principal.user_id, &caller.origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

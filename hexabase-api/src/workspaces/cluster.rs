@@ -84,7 +84,7 @@ async fn kubeconfig(
             certificate_authority: config.issuer.certificate_authority.as_deref(),
         },
         KubeconfigKind::Token => {
-            token = auth.cluster_token(&access).await?;
+            token = auth.issuer().cluster_token(&access).await?;
             KubeconfigAuth::Token(&token)
         }
         KubeconfigKind::Kubelogin => KubeconfigAuth::Kubelogin {

@@ -11,10 +11,10 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
+use super::OidcIssuer;
 use super::client::{Client, ClientCredential};
 use super::error::OAuthError;
 use super::parameters::Parameters;
-use crate::auth::Auth;
 use crate::digest::{hash, sha256};
 
 /// Supported type of client assertions (RFC 7523 section 2.2).
@@ -42,7 +42,7 @@ enum PresentedCredential<'a> {
     Assertion(&'a str),
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Authenticates the client of a request. A client with a secret or keys must present its credential; a public
     /// client must present none.
     pub(super) async fn authenticate_client(
@@ -72,12 +72,12 @@ impl Auth {
         keys: &JwkSet,
         assertion: &str,
     ) -> Result<bool, OAuthError> {
-        let issuer = &self.platform.config().issuer.url;
+        let issuer = &self.0.platform.config().issuer.url;
         let Some(claims) = verify_assertion(keys, assertion, &[issuer, &format!("{issuer}/oauth2/token")])
         else {
             return Ok(false);
         };
-        let now = self.platform.clock().now().as_second();
+        let now = self.0.platform.clock().now().as_second();
         let is_current = claims.exp > now - CLOCK_SKEW_SECONDS
             && claims.exp <= now + MAX_ASSERTION_LIFETIME_SECONDS + CLOCK_SKEW_SECONDS
             && claims.nbf.is_none_or(|not_before| not_before <= now + CLOCK_SKEW_SECONDS);
@@ -88,7 +88,7 @@ impl Auth {
         let ttl = Duration::from_secs(
             u64::try_from(MAX_ASSERTION_LIFETIME_SECONDS + 2 * CLOCK_SKEW_SECONDS).unwrap_or_default(),
         );
-        Ok(self.platform.ephemeral().put_if_absent(&format!("assertion:{fingerprint}"), b"1", ttl).await?)
+        Ok(self.0.platform.ephemeral().put_if_absent(&format!("assertion:{fingerprint}"), b"1", ttl).await?)
     }
 }
 

@@ -11,12 +11,12 @@ use hexabase_core::model::Session;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::OidcIssuer;
 use super::client::Client;
 use super::error::OAuthError;
 use super::grant::{AuthenticatedUser, AuthorizationCode, CodeState};
 use super::parameters::Parameters;
 use super::{OPENID, SCOPES};
-use crate::auth::Auth;
 use crate::browser::CookiePrincipal;
 use crate::query::with_query;
 
@@ -177,7 +177,7 @@ fn next_step<B: Copy>(request: &AuthorizationRequest, browser_user: Option<Brows
     }
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Handles an authorization request of a client.
     ///
     /// # Errors
@@ -290,7 +290,7 @@ impl Auth {
             None => None,
         };
         let request = AuthorizationRequest {
-            id: self.random_text(),
+            id: self.0.random_text(),
             client_id: client.id.clone(),
             redirect_uri: redirect_uri.to_owned(),
             state: parameters.get("state").map(str::to_owned),
@@ -301,7 +301,7 @@ impl Auth {
             max_age,
             login_hint: parameters.get("login_hint").map(str::to_owned),
             expected_user,
-            requested_at: self.platform.clock().now(),
+            requested_at: self.0.platform.clock().now(),
         };
         match serde_json::to_vec(&request).is_ok_and(|encoded| encoded.len() <= MAX_REQUEST_LENGTH) {
             true => Ok(request),
@@ -349,12 +349,12 @@ impl Auth {
             Step::Reject(error, description) => redirect_with_error(OAuthError::new(error, description)),
             Step::SignIn { reauthenticate } => {
                 let return_to =
-                    format!("/oauth2/authorize?continue={}", self.seal_text(SEAL_PURPOSE, &request)?);
+                    format!("/oauth2/authorize?continue={}", self.0.seal_text(SEAL_PURPOSE, &request)?);
                 let login_hint = request.login_hint;
                 Ok(Authorization::SignIn(SignInRequired { return_to, login_hint, reauthenticate }))
             }
             Step::Consent(_) => Ok(Authorization::Consent(Consent {
-                handle: self.seal_text(SEAL_PURPOSE, &request)?,
+                handle: self.0.seal_text(SEAL_PURPOSE, &request)?,
                 workspace: access.map(|access| access.workspace.name.to_string()),
                 client_name: client.name,
                 scopes: request.scope.split(' ').map(str::to_owned).collect(),
@@ -374,8 +374,9 @@ impl Auth {
 
     /// Counts an authorization against the allowance of its user, which bounds the state that is stored for a user.
     async fn take_authorization(&self, user: UserId) -> Result<Result<(), OAuthError>> {
-        let rate = Rate { burst: self.config.authorizations_per_minute, period: RATE_PERIOD };
-        let allowance = self.platform.ephemeral().take_token(&format!("authorizations:{user}"), rate).await?;
+        let rate = Rate { burst: self.0.config.authorizations_per_minute, period: RATE_PERIOD };
+        let allowance =
+            self.0.platform.ephemeral().take_token(&format!("authorizations:{user}"), rate).await?;
         Ok(match allowance.allowed {
             true => Ok(()),
             false => Err(Error::rate_limited(allowance.retry_after).into()),
@@ -385,7 +386,7 @@ impl Auth {
     /// Marks a request of a signed-in user as completed, so that no handle of it is accepted again.
     async fn complete_request(&self, request: &AuthorizationRequest, user: UserId) -> Result<()> {
         let key = format!("authorization:{user}:{}", request.id);
-        match self.platform.ephemeral().put_if_absent(&key, b"1", CONSENT_TTL).await? {
+        match self.0.platform.ephemeral().put_if_absent(&key, b"1", CONSENT_TTL).await? {
             true => Ok(()),
             false => Err(request_not_found()),
         }
@@ -407,7 +408,7 @@ impl Auth {
             state: CodeState::Unused,
         };
         let code = self.store_code(&code).await?;
-        let issuer = self.platform.config().issuer.url.as_str();
+        let issuer = self.0.platform.config().issuer.url.as_str();
         let parameters =
             [("code", Some(code.as_str())), ("state", request.state.as_deref()), ("iss", Some(issuer))];
         Ok(Authorization::Redirect(with_query(&request.redirect_uri, &parameters)))
@@ -424,7 +425,7 @@ impl Auth {
             ("error", Some(error.error)),
             ("error_description", Some(error.description.as_str())),
             ("state", state),
-            ("iss", Some(self.platform.config().issuer.url.as_str())),
+            ("iss", Some(self.0.platform.config().issuer.url.as_str())),
         ];
         if let Some(source) = &error.source {
             tracing::debug!(error = %source, "authorization failed; redirecting the browser with an error");
@@ -434,8 +435,8 @@ impl Auth {
 
     /// Opens the handle of a request. Nothing is stored for it: requests of anonymous callers cost no memory.
     fn open_request(&self, handle: &str) -> Result<(Client, AuthorizationRequest)> {
-        let request: Option<AuthorizationRequest> = self.unseal_text(SEAL_PURPOSE, handle);
-        let now = self.platform.clock().now();
+        let request: Option<AuthorizationRequest> = self.0.unseal_text(SEAL_PURPOSE, handle);
+        let now = self.0.platform.clock().now();
         let request = request.filter(|request| now < after(request.requested_at, CONSENT_TTL));
         let request = request.ok_or_else(request_not_found)?;
         let client = self.find_client(&request.client_id).ok_or_else(request_not_found)?;

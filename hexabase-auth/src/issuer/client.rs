@@ -7,7 +7,7 @@ use hexabase_core::model::SignatureAlgorithm;
 use hexabase_core::secret::SecretString;
 use jsonwebtoken::jwk::JwkSet;
 
-use crate::auth::Auth;
+use super::OidcIssuer;
 
 /// `client_id` of the command line (`hexabase login`). Its tokens are for the API itself.
 pub const CLI_CLIENT_ID: &str = "hexabase";
@@ -155,14 +155,14 @@ fn loopback(uri: &str) -> Option<(&str, &str)> {
     (is_loopback && !path.contains('#')).then_some((host, path))
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Returns the client with this id. Every workspace id is a client, whether or not there is such a workspace, which
     /// only users find out who have access to it.
     pub(super) fn find_client(&self, id: &str) -> Option<Client> {
         if id == CLI_CLIENT_ID {
             return Some(Client::native(id, "the Hexabase command line", Purpose::Api));
         }
-        if let Some(registered) = self.clients.iter().find(|client| client.id == id) {
+        if let Some(registered) = self.0.clients.iter().find(|client| client.id == id) {
             let purpose = registered.workspace.map_or(Purpose::Identity, Purpose::Workspace);
             return Some(Client::registered(registered, purpose));
         }

@@ -5,10 +5,10 @@ use hexabase_core::model::{Origin, SecurityEventKind, Session};
 use hexabase_core::secret::BearerToken;
 use serde_json::{Value, json};
 
+use super::OidcIssuer;
 use super::client::Client;
 use super::error::OAuthError;
 use super::parameters::Parameters;
-use crate::auth::Auth;
 use crate::sessions::REFRESH_TOKEN_PREFIX;
 
 /// Active token of a client's session.
@@ -20,14 +20,14 @@ struct ActiveToken {
     issued_at: i64,
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Returns the claims about the user of a client's access token (OpenID Connect Core 1.0 section 5.3), as of now.
     ///
     /// # Errors
     /// `invalid_token` if it is not a valid access token that was issued to a client.
     pub async fn userinfo(&self, access_token: &str) -> Result<Value, OAuthError> {
-        let now = self.platform.clock().now();
-        let verified = self.access_tokens.verify(&self.keys, access_token, now).await;
+        let now = self.0.platform.clock().now();
+        let verified = self.0.access_tokens.verify(&self.0.key_ring, access_token, now).await;
         let claims = verified.map_err(|_| OAuthError::invalid_token())?;
         let for_client = claims.for_client.as_ref().ok_or_else(OAuthError::invalid_token)?;
         self.require_token_not_revoked(&claims).await.map_err(|error| match error.kind() {
@@ -72,7 +72,7 @@ impl Auth {
             "exp": active.expires_at,
             "iat": active.issued_at,
             "sub": active.session.user_id,
-            "iss": self.platform.config().issuer.url,
+            "iss": self.0.platform.config().issuer.url,
         }))
     }
 
@@ -89,7 +89,7 @@ impl Auth {
         parameters.reject_duplicates()?;
         let client = self.authenticate_client(authorization, parameters).await?;
         if let Some(active) = self.find_active_token(&client, parameters.require("token")?).await? {
-            self.end_session(active.session.id, SecurityEventKind::SessionRevoked, origin).await?;
+            self.0.sessions().end(active.session.id, SecurityEventKind::SessionRevoked, origin).await?;
         }
         Ok(())
     }
@@ -100,8 +100,8 @@ impl Auth {
         client: &Client,
         token: &str,
     ) -> Result<Option<ActiveToken>, OAuthError> {
-        let store = self.platform.store();
-        let now = self.platform.clock().now();
+        let store = self.0.platform.store();
+        let now = self.0.platform.clock().now();
         let is_own = |session: &Session| {
             session.is_alive(now) && session.grant.as_ref().is_some_and(|grant| grant.client_id == client.id)
         };
@@ -116,7 +116,9 @@ impl Auth {
                 session,
             }));
         }
-        let Ok(claims) = self.access_tokens.verify(&self.keys, token, now).await else { return Ok(None) };
+        let Ok(claims) = self.0.access_tokens.verify(&self.0.key_ring, token, now).await else {
+            return Ok(None);
+        };
         match self.require_token_not_revoked(&claims).await {
             Err(error) if error.kind() == ErrorKind::Unauthenticated => return Ok(None),
             result => result?,
@@ -131,7 +133,7 @@ impl Auth {
             scope: for_client.scope.clone(),
             expires_at: claims.expires_at,
             issued_at: claims.expires_at
-                - i64::try_from(self.config.access_token_lifetime.as_secs()).unwrap_or_default(),
+                - i64::try_from(self.0.config.access_token_lifetime.as_secs()).unwrap_or_default(),
         }))
     }
 }

@@ -12,13 +12,13 @@ use hexabase_core::platform::ClusterAccess;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::OidcIssuer;
 use super::authorize::supported_scope;
 use super::client::Client;
 use super::error::OAuthError;
 use super::grant::AuthenticatedUser;
 use super::parameters::Parameters;
 use super::response::TokenResponse;
-use crate::auth::Auth;
 use crate::browser::CookiePrincipal;
 use crate::digest::hash;
 
@@ -96,7 +96,7 @@ enum DeviceDecision {
     Denied,
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Starts a device authorization.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Auth {
         parameters.reject_duplicates()?;
         let client = self.authenticate_client(authorization, parameters).await?;
         let started =
-            self.platform.ephemeral().take_token("device-authorizations", AUTHORIZATION_RATE).await?;
+            self.0.platform.ephemeral().take_token("device-authorizations", AUTHORIZATION_RATE).await?;
         if !started.allowed {
             return Err(Error::rate_limited(started.retry_after).into());
         }
@@ -118,21 +118,23 @@ impl Auth {
             scope: supported_scope(parameters.get("scope"))?,
             client_id: client.id,
             address: origin.address.clone(),
-            expires_at: after(self.platform.clock().now(), DEVICE_CODE_LIFETIME),
+            expires_at: after(self.0.platform.clock().now(), DEVICE_CODE_LIFETIME),
             decision: None,
         };
-        let (device_code, user_code) = (self.random_text(), self.user_code());
+        let (device_code, user_code) = (self.0.random_text(), self.user_code());
         let key = device_key(&hash(&device_code));
-        self.platform
+        self.0
+            .platform
             .ephemeral()
-            .put(&key, &self.seal(SEAL_PURPOSE, &pending)?, DEVICE_CODE_LIFETIME)
+            .put(&key, &self.0.seal(SEAL_PURPOSE, &pending)?, DEVICE_CODE_LIFETIME)
             .await?;
-        self.platform
+        self.0
+            .platform
             .ephemeral()
             .put(&user_key(&user_code), hash(&device_code).as_bytes(), DEVICE_CODE_LIFETIME)
             .await?;
         let formatted_code = format_user_code(&user_code);
-        let verification_uri = format!("{}/oauth2/device", self.platform.config().issuer.url);
+        let verification_uri = format!("{}/oauth2/device", self.0.platform.config().issuer.url);
         Ok(DeviceAuthorization {
             verification_uri_complete: format!("{verification_uri}?user_code={formatted_code}"),
             verification_uri,
@@ -188,9 +190,9 @@ impl Auth {
             auth_time: session.auth_time(),
         };
         let decision = Some(if approved { DeviceDecision::Approved(user) } else { DeviceDecision::Denied });
-        let ttl = until(self.platform.clock().now(), pending.expires_at);
-        let decided = self.seal(SEAL_PURPOSE, &PendingAuthorization { decision, ..pending })?;
-        match self.platform.ephemeral().compare_and_set(&key, &expected, &decided, ttl).await? {
+        let ttl = until(self.0.platform.clock().now(), pending.expires_at);
+        let decided = self.0.seal(SEAL_PURPOSE, &PendingAuthorization { decision, ..pending })?;
+        match self.0.platform.ephemeral().compare_and_set(&key, &expected, &decided, ttl).await? {
             true => Ok(()),
             false => Err(code_not_found()),
         }
@@ -217,7 +219,7 @@ impl Auth {
         user_code: &str,
         user: UserId,
     ) -> Result<(String, Vec<u8>, PendingAuthorization)> {
-        let ephemeral = self.platform.ephemeral();
+        let ephemeral = self.0.platform.ephemeral();
         let attempts = ephemeral.take_token(&format!("device-tries:{user}"), USER_CODE_RATE).await?;
         if !attempts.allowed {
             return Err(Error::rate_limited(attempts.retry_after));
@@ -226,7 +228,8 @@ impl Auth {
             ephemeral.get(&user_key(&normalize_user_code(user_code))).await?.ok_or_else(code_not_found)?;
         let key = device_key(&String::from_utf8(device).map_err(|_| code_not_found())?);
         let sealed = ephemeral.get(&key).await?.ok_or_else(code_not_found)?;
-        let pending: PendingAuthorization = self.unseal(SEAL_PURPOSE, &sealed).ok_or_else(code_not_found)?;
+        let pending: PendingAuthorization =
+            self.0.unseal(SEAL_PURPOSE, &sealed).ok_or_else(code_not_found)?;
         if pending.decision.is_some() {
             return Err(code_not_found());
         }
@@ -243,9 +246,9 @@ impl Auth {
         let client = self.authenticate_client(authorization, parameters).await?;
         let code = hash(parameters.require("device_code")?);
         let expired = || OAuthError::new("expired_token", "the device code has expired; start again");
-        let ephemeral = self.platform.ephemeral();
+        let ephemeral = self.0.platform.ephemeral();
         let sealed = ephemeral.get(&device_key(&code)).await?.ok_or_else(expired)?;
-        let pending: PendingAuthorization = self.unseal(SEAL_PURPOSE, &sealed).ok_or_else(expired)?;
+        let pending: PendingAuthorization = self.0.unseal(SEAL_PURPOSE, &sealed).ok_or_else(expired)?;
         if pending.client_id != client.id {
             return Err(OAuthError::invalid_grant("the device code belongs to another client"));
         }
@@ -258,7 +261,7 @@ impl Auth {
         }
         // The decision is returned once, whatever it is.
         let taken = ephemeral.take(&device_key(&code)).await?.ok_or_else(expired)?;
-        match self.unseal(SEAL_PURPOSE, &taken).and_then(|decided: PendingAuthorization| decided.decision) {
+        match self.0.unseal(SEAL_PURPOSE, &taken).and_then(|decided: PendingAuthorization| decided.decision) {
             Some(DeviceDecision::Approved(user)) => {
                 self.issue_device_tokens(&client, &user, pending.scope, origin).await
             }
@@ -283,7 +286,7 @@ impl Auth {
             u8::try_from(256 / USER_CODE_ALPHABET.len() * USER_CODE_ALPHABET.len()).unwrap_or(u8::MAX);
         let mut code = String::new();
         while code.len() < USER_CODE_LENGTH {
-            let bytes: [u8; 16] = self.platform.ids().bytes();
+            let bytes: [u8; 16] = self.0.platform.ids().bytes();
             let unbiased = bytes.iter().filter(|byte| **byte < unbiased_limit);
             code.extend(
                 unbiased.map(|byte| {

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::OidcIssuer;
 use super::SCOPES;
-use crate::auth::Auth;
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Returns the provider metadata for clients (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2).
     #[must_use]
     pub fn discovery(&self) -> Value {
-        let issuer = &self.platform.config().issuer.url;
+        let issuer = &self.0.platform.config().issuer.url;
         let endpoint = |path: &str| format!("{issuer}{path}");
         let auth_methods = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
         let signing_algorithms = ["ES256", "ES384", "RS256", "PS256", "EdDSA"];

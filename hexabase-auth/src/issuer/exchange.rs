@@ -12,12 +12,12 @@ use hexabase_core::id::UserId;
 use hexabase_core::model::UserKind;
 use hexabase_core::platform::Caller;
 
+use super::OidcIssuer;
 use super::client::Purpose;
 use super::error::OAuthError;
 use super::id_token::{NewIdToken, UserClaims};
 use super::parameters::Parameters;
 use super::response::TokenResponse;
-use crate::auth::Auth;
 
 /// `grant_type` of the token exchange.
 pub(super) const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -40,7 +40,7 @@ pub trait WorkloadIdentities: fmt::Debug + Send + Sync + 'static {
     async fn service_account(&self, token: &str) -> Result<UserId>;
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Exchanges a subject token for a cluster token of the workspace that `audience` names. The subject token
     /// authenticates its owner, so client authentication is optional.
     pub(super) async fn exchange_token(
@@ -96,7 +96,7 @@ impl Auth {
         Ok(TokenResponse {
             access_token: token,
             token_type: "N_A",
-            expires_in: until(self.platform.clock().now(), expires_at).as_secs(),
+            expires_in: until(self.0.platform.clock().now(), expires_at).as_secs(),
             refresh_token: None,
             id_token: None,
             scope: None,
@@ -107,8 +107,8 @@ impl Auth {
     /// Authenticates the owner of the subject token.
     async fn authenticate_subject(&self, parameters: &Parameters) -> Result<Principal, OAuthError> {
         let token = parameters.require("subject_token")?;
-        let subject = match (parameters.require("subject_token_type")?, &self.workloads) {
-            (ACCESS_TOKEN_TYPE, _) => self.authenticate(token).await,
+        let subject = match (parameters.require("subject_token_type")?, &self.0.workloads) {
+            (ACCESS_TOKEN_TYPE, _) => self.0.authenticate_bearer(token).await,
             (ID_TOKEN_TYPE | JWT_TYPE, Some(workloads)) => {
                 let account = workloads.service_account(token).await;
                 account.map(|user_id| Principal { user_id, credential: Credential::Workload })

@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::OFFLINE_ACCESS;
+use super::OidcIssuer;
 use super::client::{Client, Purpose};
 use super::error::OAuthError;
 use super::id_token::scope_contains;
 use crate::access_token::AccessClaims;
-use crate::auth::Auth;
 use crate::digest::hash;
 use crate::error::invalid_credentials;
 
@@ -84,12 +84,13 @@ pub(super) struct ClientSession {
     pub(super) code_id: Option<String>,
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     pub(super) async fn store_code(&self, code: &AuthorizationCode) -> Result<String> {
-        let value = self.random_text();
-        self.platform
+        let value = self.0.random_text();
+        self.0
+            .platform
             .ephemeral()
-            .put(&code_key(&code_id(&value)), &self.seal(SEAL_PURPOSE, code)?, AUTHORIZATION_CODE_LIFETIME)
+            .put(&code_key(&code_id(&value)), &self.0.seal(SEAL_PURPOSE, code)?, AUTHORIZATION_CODE_LIFETIME)
             .await?;
         Ok(value)
     }
@@ -102,11 +103,11 @@ impl Auth {
         verify: impl Fn(&AuthorizationCode) -> Result<(), OAuthError> + Send,
         origin: &Origin,
     ) -> Result<ClaimedCode, OAuthError> {
-        let (ephemeral, id) = (self.platform.ephemeral(), code_id(value));
+        let (ephemeral, id) = (self.0.platform.ephemeral(), code_id(value));
         let key = code_key(&id);
         for _ in 0..MAX_CLAIM_ATTEMPTS {
             let sealed = ephemeral.get(&key).await?.ok_or_else(invalid_code)?;
-            let code: AuthorizationCode = self.unseal(SEAL_PURPOSE, &sealed).ok_or_else(invalid_code)?;
+            let code: AuthorizationCode = self.0.unseal(SEAL_PURPOSE, &sealed).ok_or_else(invalid_code)?;
             verify(&code)?;
             let state = match code.state {
                 CodeState::Unused => CodeState::Claimed,
@@ -117,7 +118,7 @@ impl Auth {
                     return Err(invalid_code());
                 }
             };
-            let claimed = self.seal(SEAL_PURPOSE, &AuthorizationCode { state, ..code.clone() })?;
+            let claimed = self.0.seal(SEAL_PURPOSE, &AuthorizationCode { state, ..code.clone() })?;
             if ephemeral.compare_and_set(&key, &sealed, &claimed, USED_CODE_LIFETIME).await? {
                 return match state {
                     CodeState::Claimed => Ok(ClaimedCode { code, key, sealed: claimed }),
@@ -142,8 +143,8 @@ impl Auth {
             Some(_) => CodeState::SessionStarted(started.session.id),
             None => CodeState::TokenIssued,
         };
-        let issued = self.seal(SEAL_PURPOSE, &AuthorizationCode { state, ..code.clone() })?;
-        let ephemeral = self.platform.ephemeral();
+        let issued = self.0.seal(SEAL_PURPOSE, &AuthorizationCode { state, ..code.clone() })?;
+        let ephemeral = self.0.platform.ephemeral();
         if !ephemeral.compare_and_set(&claimed.key, &claimed.sealed, &issued, USED_CODE_LIFETIME).await? {
             self.end_issued(state, &id, origin).await?;
             return Err(invalid_code());
@@ -156,11 +157,15 @@ impl Auth {
         match state {
             CodeState::SessionStarted(session) => {
                 tracing::warn!(%session, "authorization code reused; ending its session");
-                self.end_session(session, SecurityEventKind::RefreshReused, origin).await
+                self.0.sessions().end(session, SecurityEventKind::RefreshReused, origin).await
             }
             CodeState::TokenIssued => {
                 tracing::warn!(code = id, "authorization code reused; revoking its access token");
-                self.platform.ephemeral().put(&reused_key(id), b"1", self.revocation_ttl()).await
+                self.0
+                    .platform
+                    .ephemeral()
+                    .put(&reused_key(id), b"1", self.0.sessions().revocation_ttl())
+                    .await
             }
             CodeState::Unused | CodeState::Claimed | CodeState::Reused => Ok(()),
         }
@@ -168,9 +173,9 @@ impl Auth {
 
     /// Rejects an access token whose session was revoked, or whose authorization code was reused.
     pub(crate) async fn require_token_not_revoked(&self, claims: &AccessClaims) -> Result<()> {
-        self.require_not_revoked(claims.session_id).await?;
+        self.0.sessions().require_not_revoked(claims.session_id).await?;
         let Some(id) = &claims.code_id else { return Ok(()) };
-        match self.platform.ephemeral().get(&reused_key(id)).await? {
+        match self.0.platform.ephemeral().get(&reused_key(id)).await? {
             None => Ok(()),
             Some(_) => Err(invalid_credentials()),
         }
@@ -183,13 +188,13 @@ impl Auth {
         client: &Client,
         scope: &str,
     ) -> Result<bool> {
-        let sessions = self.sessions(browser_session.user_id).await?;
+        let sessions = self.0.sessions().list(browser_session.user_id).await?;
         Ok(sessions.iter().any(|session| covers(session, client, scope)))
     }
 
     /// Returns a session of the client without refresh token. Those with one belong to one authorization each.
     async fn shared_session(&self, user: UserId, client: &Client, scope: &str) -> Result<Option<Session>> {
-        let mut sessions = self.sessions(user).await?.into_iter();
+        let mut sessions = self.0.sessions().list(user).await?.into_iter();
         Ok(sessions.find(|session| session.refresh_hash.is_none() && covers(session, client, scope)))
     }
 
@@ -205,7 +210,7 @@ impl Auth {
         if !is_refreshable && let Some(session) = self.shared_session(user.user_id, client, scope).await? {
             return Ok(ClientSession { session, refresh: None, auth_time: user.auth_time, code_id: None });
         }
-        let refresh = is_refreshable.then(|| Verifier::generate(&**self.platform.ids()));
+        let refresh = is_refreshable.then(|| Verifier::generate(&**self.0.platform.ids()));
         let session = Session {
             refresh_hash: refresh.as_ref().map(Verifier::hash),
             grant: Some(Grant {
@@ -213,9 +218,9 @@ impl Auth {
                 scope: scope.to_owned(),
                 auth_time: user.auth_time,
             }),
-            ..self.new_session(user.user_id, &user.provider, origin)
+            ..self.0.sessions().new_session(user.user_id, &user.provider, origin)
         };
-        self.begin_session(&session, SecurityEventKind::ClientAuthorized, origin).await?;
+        self.0.sessions().begin(&session, SecurityEventKind::ClientAuthorized, origin).await?;
         Ok(ClientSession { session, refresh, auth_time: user.auth_time, code_id: None })
     }
 
@@ -239,9 +244,9 @@ impl Auth {
         workspace: WorkspaceId,
     ) -> Result<ClusterAccess> {
         let not_found = || Error::not_found("workspace");
-        let organization = self.platform.store().organization_of_workspace(workspace).await?;
+        let organization = self.0.platform.store().organization_of_workspace(workspace).await?;
         let organization = organization.ok_or_else(not_found)?;
-        let access = self.platform.workspaces().cluster_access(caller, organization, workspace).await;
+        let access = self.0.platform.workspaces().cluster_access(caller, organization, workspace).await;
         access.map_err(|error| match error.kind() {
             ErrorKind::NotFound => not_found(),
             _ => error,

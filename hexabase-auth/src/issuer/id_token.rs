@@ -12,10 +12,10 @@ use hexabase_core::platform::{CLUSTER_TOKEN_LIFETIME, ClusterAccess, Profile};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::OidcIssuer;
 use super::client::Client;
 use super::error::OAuthError;
 use super::{EMAIL, GROUPS, PROFILE};
-use crate::auth::Auth;
 use crate::digest::sha256;
 use crate::error::invalid_credentials;
 use crate::jwt;
@@ -147,7 +147,7 @@ pub(super) struct IdTokenHint {
     pub(super) client_id: String,
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Issues an ID token.
     pub(crate) async fn issue_id_token(
         &self,
@@ -156,9 +156,9 @@ impl Auth {
     ) -> Result<(String, Timestamp)> {
         let now = new_token.issued_at;
         let expires_at = after(now, CLUSTER_TOKEN_LIFETIME);
-        let id = self.token_ids.next();
+        let id = self.0.token_ids.next();
         let claims = Claims {
-            iss: &self.platform.config().issuer.url,
+            iss: &self.0.platform.config().issuer.url,
             aud: new_token.audience,
             user_claims,
             iat: now.as_second(),
@@ -168,7 +168,7 @@ impl Auth {
             nonce: new_token.nonce.as_deref(),
             at_hash: new_token.access_token.map(left_half_hash),
         };
-        let key = self.keys.signing_key(new_token.algorithm, now).await?;
+        let key = self.0.key_ring.signing_key(new_token.algorithm, now).await?;
         let token = jwt::sign(&key, TokenType::Id, &claims)?;
         if token.len() > MAX_ID_TOKEN_LENGTH {
             let groups = user_claims.groups.as_ref().map_or(0, |groups| groups.len());
@@ -190,11 +190,11 @@ impl Auth {
             Some(access) if client.is_workspace() => Ok(UserClaims::from_access(access)),
             Some(access) => Ok(UserClaims::from_access(access).restricted_to(scope)),
             None if scope_contains(scope, GROUPS) => {
-                let profile = self.platform.users().profile(user).await?;
+                let profile = self.0.platform.users().profile(user).await?;
                 Ok(UserClaims::from_profile(&profile).restricted_to(scope).into_owned())
             }
             None => {
-                let user = self.platform.store().find_user(user).await?;
+                let user = self.0.platform.store().find_user(user).await?;
                 let user = user.ok_or_else(|| Error::not_found("user"))?;
                 Ok(UserClaims::from_user(&user).restricted_to(scope).into_owned())
             }
@@ -216,7 +216,7 @@ impl Auth {
     /// Verifies an ID token for an audience as a tenant API server does; returns the subject and the groups.
     pub(crate) async fn verify_id_token(&self, token: &str, audience: &str) -> Result<(UserId, Vec<String>)> {
         let verified = self.verify_claims(token, Some(audience)).await?;
-        if self.platform.clock().now().as_second() >= verified.exp {
+        if self.0.platform.clock().now().as_second() >= verified.exp {
             return Err(invalid_credentials());
         }
         Ok((verified.sub, verified.groups))
@@ -227,9 +227,9 @@ impl Auth {
         if token.len() > MAX_ID_TOKEN_LENGTH {
             return Err(invalid_credentials());
         }
-        let (_, verified) = jwt::verify::<VerifiedClaims>(&self.keys, TokenType::Id, token).await?;
+        let (_, verified) = jwt::verify::<VerifiedClaims>(&self.0.key_ring, TokenType::Id, token).await?;
         let is_audience = audience.is_none_or(|audience| audience == verified.aud);
-        if verified.iss != self.platform.config().issuer.url || !is_audience {
+        if verified.iss != self.0.platform.config().issuer.url || !is_audience {
             return Err(invalid_credentials());
         }
         Ok(verified)

@@ -2,8 +2,8 @@
 
 use hexabase_core::error::{Error, Result};
 
+use super::OidcIssuer;
 use super::parameters::Parameters;
-use crate::auth::Auth;
 use crate::query::with_query;
 
 /// Validated logout request of a client. It signs the user out only after the user has confirmed it: clients, and all
@@ -34,7 +34,7 @@ impl LogoutRequest {
     }
 }
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Validates a logout request of a client.
     ///
     /// # Errors

@@ -35,7 +35,12 @@ pub use logout::LogoutRequest;
 pub use parameters::Parameters;
 pub use response::TokenResponse;
 
+use crate::auth::Auth;
 pub(crate) use id_token::{NewIdToken, UserClaims};
+
+/// OpenID Connect provider of tenant clusters and registered clients.
+#[derive(Debug, Clone, Copy)]
+pub struct OidcIssuer<'a>(pub(crate) &'a Auth);
 
 /// Scope of an ID token, required in every request.
 const OPENID: &str = "openid";

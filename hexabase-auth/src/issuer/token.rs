@@ -3,6 +3,7 @@
 use hexabase_core::model::{Origin, Session};
 use subtle::ConstantTimeEq as _;
 
+use super::OidcIssuer;
 use super::client::{Client, Purpose};
 use super::error::OAuthError;
 use super::grant::{AuthorizationCode, ClientSession};
@@ -10,11 +11,10 @@ use super::id_token::NewIdToken;
 use super::parameters::Parameters;
 use super::response::TokenResponse;
 use crate::access_token::{Audience, NewAccessToken};
-use crate::auth::Auth;
 use crate::digest::hash;
 use crate::sessions::refresh_token;
 
-impl Auth {
+impl OidcIssuer<'_> {
     /// Issues tokens for a grant. `authorization` is the header of that name.
     ///
     /// # Errors
@@ -73,8 +73,12 @@ impl Auth {
             }
             _ => error.into(),
         };
-        let pending =
-            self.check_refresh_token(presented, Some(&client.id), origin).await.map_err(refresh_error)?;
+        let pending = self
+            .0
+            .sessions()
+            .check_refresh_token(presented, Some(&client.id), origin)
+            .await
+            .map_err(refresh_error)?;
         let session = pending.session.clone();
         let granted_scope = session.grant.as_ref().map(|grant| grant.scope.clone()).unwrap_or_default();
         // A request can reduce the scope, never extend it (RFC 6749 section 6).
@@ -91,7 +95,7 @@ impl Auth {
         let client_session =
             ClientSession { session, refresh: Some(pending.next.clone()), auth_time, code_id: None };
         let tokens = self.issue_tokens(&client, client_session, scope, None).await?;
-        self.complete_refresh(pending, origin).await.map_err(refresh_error)?;
+        self.0.sessions().complete_refresh(pending, origin).await.map_err(refresh_error)?;
         Ok(tokens)
     }
 
@@ -105,7 +109,7 @@ impl Auth {
     ) -> Result<TokenResponse, OAuthError> {
         let ClientSession { session, refresh, auth_time, code_id } = client_session;
         // Taken before the groups are read, so that a name is not in use for longer than the lifetime from then on.
-        let issued_at = self.platform.clock().now();
+        let issued_at = self.0.platform.clock().now();
         let access = self.cluster_access_of(client, session.user_id, session.id).await?;
         let user_claims = self.user_claims(client, (session.user_id, access.as_ref()), &scope).await?;
         let access_token = self.issue_access_token_for(client, &session, &scope, code_id.as_deref()).await?;
@@ -122,7 +126,7 @@ impl Auth {
         Ok(TokenResponse {
             access_token,
             token_type: "Bearer",
-            expires_in: self.config.access_token_lifetime.as_secs(),
+            expires_in: self.0.config.access_token_lifetime.as_secs(),
             refresh_token,
             id_token: Some(id_token),
             scope: Some(scope),
@@ -148,7 +152,7 @@ impl Auth {
             for_client: Some((&client.id, scope)),
             code_id,
         };
-        Ok(self.issue_access_token(&new_token).await?)
+        Ok(self.0.issue_access_token(&new_token).await?)
     }
 }
 

@@ -22,17 +22,17 @@ async fn a_repeated_refresh_succeeds_while_the_master_key_is_rotated() {
     let rotated = builder(&env.clock, &env.store).with_master_key(keys).build().unwrap();
     let rotated = new_auth(rotated).await;
     let first = env.sign_in("ann@example.com").await;
-    let second = env.auth.refresh(&first.refresh_token, &origin()).await.unwrap();
+    let second = env.auth.sessions().refresh(&first.refresh_token, &origin()).await.unwrap();
     // The response was lost; the repetition reaches a process that has the new key already.
-    let repeated = rotated.refresh(&first.refresh_token, &origin()).await.unwrap();
+    let repeated = rotated.sessions().refresh(&first.refresh_token, &origin()).await.unwrap();
     assert_eq!(repeated.refresh_token, second.refresh_token);
-    assert!(rotated.authenticate(&repeated.access_token).await.is_ok());
+    assert!(rotated.authenticate_bearer(&repeated.access_token).await.is_ok());
 }
 
 #[tokio::test]
 async fn the_key_set_contains_no_private_keys() {
     let env = test_env().await;
-    let key = &env.auth.jwks().await["keys"][0];
+    let key = &env.auth.keys().jwks().await["keys"][0];
     assert_eq!((&key["alg"], key.get("d")), (&"ES256".into(), None), "the key set contains public keys only");
 }
 
@@ -40,7 +40,7 @@ async fn the_key_set_contains_no_private_keys() {
 async fn a_new_key_is_published_before_it_signs_and_the_old_one_outlives_its_tokens() {
     let env = test_env().await;
     let kids = async || {
-        let keys = env.auth.jwks().await["keys"].as_array().unwrap().clone();
+        let keys = env.auth.keys().jwks().await["keys"].as_array().unwrap().clone();
         keys.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let kid_of = |pair: &TokenPair| {
@@ -51,22 +51,26 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_outlives_its_tok
     let other = new_auth(platform(&env.clock, &env.store)).await;
     let previous_kid = kids().await.remove(0);
     env.clock.advance(Duration::from_secs(60));
-    let next_kid = env.auth.rotate_keys().await.unwrap().remove(0).kid;
+    let next_kid = env.auth.keys().rotate().await.unwrap().remove(0).kid;
     assert_eq!(kids().await, [previous_kid.clone(), next_kid.clone()]);
     let before = env.sign_in("ann@example.com").await;
     assert_eq!(kid_of(&before), previous_kid);
     env.clock.advance(Duration::from_secs(601));
     let identity = DevProvider::identity(&Email::parse("ann@example.com").unwrap(), None);
-    let after = other.sign_in(&ProviderName::parse("dev").unwrap(), &identity, &origin()).await.unwrap();
+    let after = other
+        .sign_in()
+        .with_identity(&ProviderName::parse("dev").unwrap(), &identity, &origin())
+        .await
+        .unwrap();
     assert_eq!(kid_of(&after), next_kid);
     for auth in [&env.auth, &other] {
         for pair in [&before, &after] {
-            auth.authenticate(&pair.access_token).await.unwrap();
+            auth.authenticate_bearer(&pair.access_token).await.unwrap();
         }
     }
     // The next rotation deletes the old key, since all tokens that it signed have expired.
     env.clock.advance(Duration::from_secs(7_200));
-    let latest_kid = env.auth.rotate_keys().await.unwrap().remove(0).kid;
+    let latest_kid = env.auth.keys().rotate().await.unwrap().remove(0).kid;
     assert_eq!(kids().await, [next_kid, latest_kid]);
 }
 
@@ -74,9 +78,9 @@ async fn a_new_key_is_published_before_it_signs_and_the_old_one_outlives_its_tok
 async fn keys_are_rotated_at_the_configured_age() {
     let env = test_env().await;
     let other = new_auth(platform(&env.clock, &env.store)).await;
-    let count = async || env.auth.signing_keys().await.unwrap().len();
+    let count = async || env.auth.keys().list().await.unwrap().len();
     // Runs one check and then stops, without waiting.
-    let check_rotation = async |auth: &Auth| auth.run_key_rotation(tokio::task::yield_now()).await;
+    let check_rotation = async |auth: &Auth| auth.keys().run_rotation(tokio::task::yield_now()).await;
     check_rotation(&env.auth).await;
     assert_eq!(count().await, 1, "the key has not reached the age");
     for _ in 0..2 {
@@ -85,7 +89,7 @@ async fn keys_are_rotated_at_the_configured_age() {
         check_rotation(&other).await;
         assert_eq!(count().await, 2, "one new key was generated, and the retired one was deleted");
     }
-    let keys = env.auth.signing_keys().await.unwrap();
+    let keys = env.auth.keys().list().await.unwrap();
     assert_eq!(keys.iter().filter(|key| key.retires_at.is_none()).count(), 1, "{keys:?}");
 }
 
@@ -95,24 +99,28 @@ async fn tokens_of_a_retired_key_are_rejected_by_all_replicas() {
     let other = new_auth(platform(&env.clock, &env.store)).await;
     let before = env.sign_in("ann@example.com").await;
     for auth in [&env.auth, &other] {
-        auth.authenticate(&before.access_token).await.unwrap();
+        auth.authenticate_bearer(&before.access_token).await.unwrap();
     }
-    let leaked_kid = env.auth.signing_keys().await.unwrap().remove(0).kid;
-    env.auth.retire_key(&leaked_kid).await.unwrap();
+    let leaked_kid = env.auth.keys().list().await.unwrap().remove(0).kid;
+    env.auth.keys().retire(&leaked_kid).await.unwrap();
     assert!(!env.is_valid(&before.access_token).await, "this replica rejects the token immediately");
     env.clock.advance(Duration::from_secs(30));
     assert!(
-        other.authenticate(&before.access_token).await.is_err(),
+        other.authenticate_bearer(&before.access_token).await.is_err(),
         "other replicas reject it within 30 seconds"
     );
     // Sessions stay valid: the next token is signed with the next key, which all replicas know.
-    let after = env.auth.refresh(&before.refresh_token, &origin()).await.unwrap();
+    let after = env.auth.sessions().refresh(&before.refresh_token, &origin()).await.unwrap();
     for auth in [&env.auth, &other] {
-        auth.authenticate(&after.access_token).await.unwrap();
+        auth.authenticate_bearer(&after.access_token).await.unwrap();
     }
     assert!(
-        env.auth.jwks().await["keys"].as_array().unwrap().iter().all(|key| key["kid"] != leaked_kid.as_str())
+        env.auth.keys().jwks().await["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|key| key["kid"] != leaked_kid.as_str())
     );
-    let error = env.auth.retire_key(&leaked_kid).await.unwrap_err();
+    let error = env.auth.keys().retire(&leaked_kid).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }

@@ -37,26 +37,26 @@ pub(super) fn callback(state: String, code: String) -> LoginCallback {
 #[tokio::test]
 async fn a_browser_sign_in_returns_a_cookie_and_a_csrf_token() {
     let env = test_env().await;
-    let started = env.auth.start_login("dev", login_to("/console?tab=1")).await.unwrap();
+    let started = env.auth.sign_in().start("dev", login_to("/console?tab=1")).await.unwrap();
     let (code, state) = approve(&env, &started.authorization_url, "ann@example.com").await;
     let finished =
-        env.auth.finish_login("dev", callback(state, code), &started.binding, &origin()).await.unwrap();
+        env.auth.sign_in().finish("dev", callback(state, code), &started.binding, &origin()).await.unwrap();
     assert_eq!(finished.return_to, "/console?tab=1");
     let browser_session = finished.session.unwrap();
-    let authenticated = env.auth.authenticate_cookie(&browser_session.cookie).await.unwrap();
+    let authenticated = env.auth.sessions().authenticate_cookie(&browser_session.cookie).await.unwrap();
     assert_eq!(authenticated.csrf_token, browser_session.csrf_token);
     assert!(!env.is_valid(&browser_session.cookie).await, "a session cookie is not a bearer token");
 
     let Credential::Session(session) = authenticated.principal.credential else {
         panic!("a session cookie authenticates a session")
     };
-    let pair = env.auth.derive_tokens(session, &origin()).await.unwrap();
+    let pair = env.auth.sessions().derive(session, &origin()).await.unwrap();
     assert!(env.is_valid(&pair.access_token).await);
-    env.auth.revoke(authenticated.principal.user_id, session, &origin()).await.unwrap();
-    assert!(env.auth.authenticate_cookie(&browser_session.cookie).await.is_err());
+    env.auth.sessions().revoke(authenticated.principal.user_id, session, &origin()).await.unwrap();
+    assert!(env.auth.sessions().authenticate_cookie(&browser_session.cookie).await.is_err());
     assert!(!env.is_valid(&pair.access_token).await, "the derived session ends with the browser session");
-    assert!(env.auth.refresh(&pair.refresh_token, &origin()).await.is_err());
-    let late = env.auth.derive_tokens(session, &origin()).await.unwrap_err();
+    assert!(env.auth.sessions().refresh(&pair.refresh_token, &origin()).await.is_err());
+    let late = env.auth.sessions().derive(session, &origin()).await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::Unauthenticated);
 }
 
@@ -65,21 +65,21 @@ async fn a_derived_session_ends_with_the_one_it_was_derived_from() {
     let env = test_env().await;
     let (own, other) = (env.sign_in("ann@example.com").await, env.sign_in("ann@example.com").await);
     env.clock.advance(Duration::from_secs(600));
-    let first = env.auth.derive_tokens(own.session_id, &origin()).await.unwrap();
-    let second = env.auth.derive_tokens(first.session_id, &origin()).await.unwrap();
-    let sessions = env.auth.sessions(own.user_id).await.unwrap();
+    let first = env.auth.sessions().derive(own.session_id, &origin()).await.unwrap();
+    let second = env.auth.sessions().derive(first.session_id, &origin()).await.unwrap();
+    let sessions = env.auth.sessions().list(own.user_id).await.unwrap();
     let expiry = |pair: &TokenPair| {
         sessions.iter().find(|session| session.id == pair.session_id).map(|session| session.expires_at)
     };
     assert_eq!(expiry(&second), expiry(&own), "it does not extend the session");
     // The end of a derived session ends those derived from it, not the one that it was derived from.
-    let third = env.auth.derive_tokens(own.session_id, &origin()).await.unwrap();
-    env.auth.revoke(third.user_id, third.session_id, &origin()).await.unwrap();
+    let third = env.auth.sessions().derive(own.session_id, &origin()).await.unwrap();
+    env.auth.sessions().revoke(third.user_id, third.session_id, &origin()).await.unwrap();
     assert!(env.is_valid(&own.access_token).await && !env.is_valid(&third.access_token).await);
-    env.auth.revoke(own.user_id, own.session_id, &origin()).await.unwrap();
+    env.auth.sessions().revoke(own.user_id, own.session_id, &origin()).await.unwrap();
     for pair in [&own, &first, &second] {
         assert!(!env.is_valid(&pair.access_token).await);
-        assert!(env.auth.refresh(&pair.refresh_token, &origin()).await.is_err());
+        assert!(env.auth.sessions().refresh(&pair.refresh_token, &origin()).await.is_err());
     }
     assert!(env.is_valid(&other.access_token).await);
 }
@@ -88,23 +88,23 @@ async fn a_derived_session_ends_with_the_one_it_was_derived_from() {
 async fn theft_of_a_refresh_token_ends_the_sessions_derived_from_its_session() {
     let env = test_env().await;
     let own = env.sign_in("ann@example.com").await;
-    let derived = env.auth.derive_tokens(own.session_id, &origin()).await.unwrap();
-    env.auth.refresh(&own.refresh_token, &origin()).await.unwrap();
+    let derived = env.auth.sessions().derive(own.session_id, &origin()).await.unwrap();
+    env.auth.sessions().refresh(&own.refresh_token, &origin()).await.unwrap();
     env.clock.advance(Duration::from_secs(31));
-    assert!(env.auth.refresh(&own.refresh_token, &origin()).await.is_err());
+    assert!(env.auth.sessions().refresh(&own.refresh_token, &origin()).await.is_err());
     assert!(!env.is_valid(&derived.access_token).await);
 }
 
 #[tokio::test]
 async fn a_login_state_is_valid_once_and_in_one_browser() {
     let env = test_env().await;
-    let started = env.auth.start_login("dev", login_to("/")).await.unwrap();
+    let started = env.auth.sign_in().start("dev", login_to("/")).await.unwrap();
     let (code, state) = approve(&env, &started.authorization_url, "ann@example.com").await;
     let finish = |state: String, code: String, binding: String| {
         let auth = &env.auth;
-        async move { auth.finish_login("dev", callback(state, code), &binding, &origin()).await }
+        async move { auth.sign_in().finish("dev", callback(state, code), &binding, &origin()).await }
     };
-    let other = env.auth.start_login("dev", login_to("/")).await.unwrap();
+    let other = env.auth.sign_in().start("dev", login_to("/")).await.unwrap();
     for binding in ["", "another browser", other.binding.as_str(), &started.binding[1..]] {
         let wrong_browser = finish(state.clone(), code.clone(), binding.to_owned()).await.unwrap_err();
         assert_eq!(wrong_browser.kind(), ErrorKind::Unauthenticated);
@@ -118,26 +118,30 @@ async fn a_login_state_is_valid_once_and_in_one_browser() {
     assert_eq!(again.kind(), ErrorKind::Unauthenticated);
     let unknown = finish("made up".to_owned(), String::new(), String::new()).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::Unauthenticated);
-    assert_eq!(env.auth.start_login("unknown", login_to("/")).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        env.auth.sign_in().start("unknown", login_to("/")).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[tokio::test]
 async fn several_logins_run_in_one_browser_at_the_same_time() {
     let env = test_env().await;
-    let first = env.auth.start_login("dev", login_to("/first")).await.unwrap();
-    let second = env.auth.start_login("dev", login_to("/second")).await.unwrap();
+    let first = env.auth.sign_in().start("dev", login_to("/first")).await.unwrap();
+    let second = env.auth.sign_in().start("dev", login_to("/second")).await.unwrap();
     assert_ne!(first.id, second.id);
     let cookies = [(first.id.as_str(), first.binding.as_str())];
-    assert!(env.auth.surplus_logins(cookies, &second).is_empty());
+    assert!(env.auth.sign_in().surplus(cookies, &second).is_empty());
     for (started, return_to) in [(&first, "/first"), (&second, "/second")] {
         let (code, state) = approve(&env, &started.authorization_url, "ann@example.com").await;
         assert_eq!(login_id(&state), started.id);
-        let finished = env.auth.finish_login("dev", callback(state, code), &started.binding, &origin()).await;
+        let finished =
+            env.auth.sign_in().finish("dev", callback(state, code), &started.binding, &origin()).await;
         assert_eq!(finished.unwrap().return_to, return_to);
     }
     env.clock.advance(Duration::from_secs(601));
-    let third = env.auth.start_login("dev", login_to("/third")).await.unwrap();
-    assert_eq!(env.auth.surplus_logins(cookies, &third), [first.id.as_str()]);
+    let third = env.auth.sign_in().start("dev", login_to("/third")).await.unwrap();
+    assert_eq!(env.auth.sign_in().surplus(cookies, &third), [first.id.as_str()]);
 }
 
 #[tokio::test]
@@ -148,10 +152,11 @@ async fn a_login_stores_nothing_until_the_provider_confirms_it() {
     let auth = new_auth(platform).await;
     let before = ephemeral.stored_bytes();
     for _ in 0..100 {
-        let started = auth.start_login("dev", login_to(&format!("/{}", "x".repeat(2_000)))).await.unwrap();
+        let started =
+            auth.sign_in().start("dev", login_to(&format!("/{}", "x".repeat(2_000)))).await.unwrap();
         let state = started.authorization_url.split("state=").nth(1).unwrap().split('&').next().unwrap();
         let junk = callback(state.to_owned(), "junk".to_owned());
-        assert!(auth.finish_login("dev", junk, &started.binding, &origin()).await.is_err());
+        assert!(auth.sign_in().finish("dev", junk, &started.binding, &origin()).await.is_err());
     }
     assert_eq!(ephemeral.stored_bytes(), before);
 }
@@ -159,10 +164,12 @@ async fn a_login_stores_nothing_until_the_provider_confirms_it() {
 #[tokio::test]
 async fn a_login_expires() {
     let env = test_env().await;
-    let started = env.auth.start_login("dev", login_to("/")).await.unwrap();
+    let started = env.auth.sign_in().start("dev", login_to("/")).await.unwrap();
     let (code, state) = approve(&env, &started.authorization_url, "ann@example.com").await;
     env.clock.advance(Duration::from_secs(601));
-    assert!(env.auth.finish_login("dev", callback(state, code), &started.binding, &origin()).await.is_err());
+    assert!(
+        env.auth.sign_in().finish("dev", callback(state, code), &started.binding, &origin()).await.is_err()
+    );
 }
 
 #[tokio::test]
@@ -180,7 +187,7 @@ async fn a_login_returns_to_a_path_of_this_server_only() {
         "/ä",
         &long,
     ] {
-        let error = env.auth.start_login("dev", login_to(other_host)).await.unwrap_err();
+        let error = env.auth.sign_in().start("dev", login_to(other_host)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{other_host}");
     }
 }
@@ -196,12 +203,17 @@ async fn accounts_are_linked_by_verified_addresses_only() {
         name: None,
         auth_time: None,
     };
-    let linked_user =
-        env.auth.sign_in(&google, &identity("g1", Some("ann@example.com")), &origin()).await.unwrap();
+    let linked_user = env
+        .auth
+        .sign_in()
+        .with_identity(&google, &identity("g1", Some("ann@example.com")), &origin())
+        .await
+        .unwrap();
     assert_eq!(linked_user.user_id, ann.user_id);
-    let unverified = env.auth.sign_in(&google, &identity("g2", None), &origin()).await.unwrap();
+    let unverified =
+        env.auth.sign_in().with_identity(&google, &identity("g2", None), &origin()).await.unwrap();
     assert_ne!(unverified.user_id, ann.user_id);
-    let again = env.auth.sign_in(&google, &identity("g2", None), &origin()).await.unwrap();
+    let again = env.auth.sign_in().with_identity(&google, &identity("g2", None), &origin()).await.unwrap();
     assert_eq!(again.user_id, unverified.user_id, "a user without an address can sign in again");
     assert!(env.security_events(&ann).await.contains(&SecurityEventKind::IdentityLinked));
     let profile = env.auth.platform.users().profile(ann.user_id).await.unwrap();
@@ -214,9 +226,10 @@ async fn a_signed_in_user_can_link_an_account_that_no_other_user_has() {
     let env = test_env().await;
     let (ann, bob) = (env.sign_in("ann@example.com").await, env.sign_in("bob@example.com").await);
     let link = async |pair: &TokenPair, email: &str| {
-        let started = env.auth.start_link(&caller(pair), "dev", login_to("/settings")).await.unwrap();
+        let started =
+            env.auth.sign_in().start_link(&caller(pair), "dev", login_to("/settings")).await.unwrap();
         let (code, state) = approve(&env, &started.authorization_url, email).await;
-        env.auth.finish_login("dev", callback(state, code), &started.binding, &origin()).await
+        env.auth.sign_in().finish("dev", callback(state, code), &started.binding, &origin()).await
     };
     for _ in 0..2 {
         let linked = link(&ann, "ann@work.example").await.unwrap();
@@ -230,18 +243,18 @@ async fn a_signed_in_user_can_link_an_account_that_no_other_user_has() {
     assert_eq!(taken.code(), "identity_taken");
 
     // Neither another browser nor a user who has signed out in the meantime can finish the linking.
-    let started = env.auth.start_link(&caller(&bob), "dev", login_to("/")).await.unwrap();
+    let started = env.auth.sign_in().start_link(&caller(&bob), "dev", login_to("/")).await.unwrap();
     let (code, state) = approve(&env, &started.authorization_url, "bob@work.example").await;
-    assert!(env.auth.finish_login("dev", callback(state, code), "another", &origin()).await.is_err());
-    let started = env.auth.start_link(&caller(&bob), "dev", login_to("/")).await.unwrap();
+    assert!(env.auth.sign_in().finish("dev", callback(state, code), "another", &origin()).await.is_err());
+    let started = env.auth.sign_in().start_link(&caller(&bob), "dev", login_to("/")).await.unwrap();
     let (code, state) = approve(&env, &started.authorization_url, "bob@work.example").await;
-    env.auth.revoke_all(bob.user_id, &origin()).await.unwrap();
-    let late = env.auth.finish_login("dev", callback(state, code), &started.binding, &origin()).await;
+    env.auth.sessions().revoke_all(bob.user_id, &origin()).await.unwrap();
+    let late = env.auth.sign_in().finish("dev", callback(state, code), &started.binding, &origin()).await;
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Unauthenticated);
     assert_ne!(env.sign_in("bob@work.example").await.user_id, bob.user_id);
 
     let automation = Credential::Token(hexabase_core::fixture::id("token"), Scopes::all());
     let automation = Caller::new(Principal { user_id: ann.user_id, credential: automation });
-    let error = env.auth.start_link(&automation, "dev", login_to("/")).await.unwrap_err();
+    let error = env.auth.sign_in().start_link(&automation, "dev", login_to("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
 }

@@ -65,11 +65,15 @@ fn origin() -> Origin {
 impl TestEnv {
     async fn sign_in(&self, email: &str) -> TokenPair {
         let identity = DevProvider::identity(&Email::parse(email).unwrap(), None);
-        self.auth.sign_in(&ProviderName::parse("dev").unwrap(), &identity, &origin()).await.unwrap()
+        self.auth
+            .sign_in()
+            .with_identity(&ProviderName::parse("dev").unwrap(), &identity, &origin())
+            .await
+            .unwrap()
     }
 
     async fn is_valid(&self, token: &str) -> bool {
-        match self.auth.authenticate(token).await {
+        match self.auth.authenticate_bearer(token).await {
             Ok(_) => true,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
@@ -93,7 +97,7 @@ fn caller(pair: &TokenPair) -> Caller {
 async fn an_access_token_authenticates_its_user_until_it_expires() {
     let env = test_env().await;
     let pair = env.sign_in("ann@example.com").await;
-    let principal = env.auth.authenticate(&pair.access_token).await.unwrap();
+    let principal = env.auth.authenticate_bearer(&pair.access_token).await.unwrap();
     assert_eq!(
         (principal.user_id, principal.credential),
         (pair.user_id, Credential::Session(pair.session_id))
@@ -108,16 +112,16 @@ async fn an_access_token_authenticates_its_user_until_it_expires() {
 async fn reuse_of_a_rotated_refresh_token_ends_the_token_family() {
     let env = test_env().await;
     let first = env.sign_in("ann@example.com").await;
-    let second = env.auth.refresh(&first.refresh_token, &origin()).await.unwrap();
-    let third = env.auth.refresh(&second.refresh_token, &origin()).await.unwrap();
+    let second = env.auth.sessions().refresh(&first.refresh_token, &origin()).await.unwrap();
+    let third = env.auth.sessions().refresh(&second.refresh_token, &origin()).await.unwrap();
     assert!(env.is_valid(&third.access_token).await);
 
-    assert!(env.auth.refresh(&first.refresh_token, &origin()).await.is_err());
+    assert!(env.auth.sessions().refresh(&first.refresh_token, &origin()).await.is_err());
     for token in [&first.access_token, &second.access_token, &third.access_token] {
         assert!(!env.is_valid(token).await, "the whole token family ends immediately");
     }
-    assert!(env.auth.refresh(&third.refresh_token, &origin()).await.is_err());
-    assert!(env.auth.refresh(&second.refresh_token, &origin()).await.is_err());
+    assert!(env.auth.sessions().refresh(&third.refresh_token, &origin()).await.is_err());
+    assert!(env.auth.sessions().refresh(&second.refresh_token, &origin()).await.is_err());
     let reuse_events = env
         .security_events(&third)
         .await
@@ -131,31 +135,31 @@ async fn refreshes_of_a_session_are_rate_limited_without_loss_of_the_token() {
     let env = test_env().await;
     let (mut pair, other) = (env.sign_in("ann@example.com").await, env.sign_in("ann@example.com").await);
     for _ in 0..AuthConfig::default().refreshes_per_minute {
-        pair = env.auth.refresh(&pair.refresh_token, &origin()).await.unwrap();
+        pair = env.auth.sessions().refresh(&pair.refresh_token, &origin()).await.unwrap();
     }
-    let error = env.auth.refresh(&pair.refresh_token, &origin()).await.unwrap_err();
+    let error = env.auth.sessions().refresh(&pair.refresh_token, &origin()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited, "{error}");
     assert!(
-        env.auth.refresh(&other.refresh_token, &origin()).await.is_ok(),
+        env.auth.sessions().refresh(&other.refresh_token, &origin()).await.is_ok(),
         "other sessions are not affected"
     );
     env.clock.advance(Duration::from_secs(60));
-    assert!(env.auth.refresh(&pair.refresh_token, &origin()).await.is_ok());
+    assert!(env.auth.sessions().refresh(&pair.refresh_token, &origin()).await.is_ok());
 }
 
 #[tokio::test]
 async fn concurrent_refreshes_return_the_same_refresh_token() {
     let env = test_env().await;
     let first = env.sign_in("ann@example.com").await;
-    let one = env.auth.refresh(&first.refresh_token, &origin()).await.unwrap();
+    let one = env.auth.sessions().refresh(&first.refresh_token, &origin()).await.unwrap();
     env.clock.advance(Duration::from_secs(29));
-    let other = env.auth.refresh(&first.refresh_token, &origin()).await.unwrap();
+    let other = env.auth.sessions().refresh(&first.refresh_token, &origin()).await.unwrap();
     assert_eq!(one.refresh_token, other.refresh_token);
     assert!(env.is_valid(&one.access_token).await && env.is_valid(&other.access_token).await);
     env.clock.advance(Duration::from_secs(1));
-    assert!(env.auth.refresh(&first.refresh_token, &origin()).await.is_err());
+    assert!(env.auth.sessions().refresh(&first.refresh_token, &origin()).await.is_err());
     assert!(
-        env.auth.refresh(&one.refresh_token, &origin()).await.is_err(),
+        env.auth.sessions().refresh(&one.refresh_token, &origin()).await.is_err(),
         "reuse after 30 seconds ends the token family"
     );
 }
@@ -168,22 +172,22 @@ async fn a_forged_refresh_token_does_not_end_the_session() {
     // Bob knows Ann's session id and combines it with his own verifier.
     let forged = format!("{}{}", &pair.refresh_token[..30], &stranger.refresh_token[30..]);
     for bad in ["", "hxr_", "nonsense", &forged] {
-        let error = env.auth.refresh(bad, &origin()).await.unwrap_err();
+        let error = env.auth.sessions().refresh(bad, &origin()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     }
     assert!(env.is_valid(&pair.access_token).await);
-    assert!(env.auth.refresh(&pair.refresh_token, &origin()).await.is_ok());
+    assert!(env.auth.sessions().refresh(&pair.refresh_token, &origin()).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_revocation_is_immediate_and_survives_a_restart() {
     let env = test_env().await;
     let (active, ended) = (env.sign_in("ann@example.com").await, env.sign_in("ann@example.com").await);
-    assert_eq!(env.auth.sessions(active.user_id).await.unwrap().len(), 2);
-    env.auth.revoke(ended.user_id, ended.session_id, &origin()).await.unwrap();
+    assert_eq!(env.auth.sessions().list(active.user_id).await.unwrap().len(), 2);
+    env.auth.sessions().revoke(ended.user_id, ended.session_id, &origin()).await.unwrap();
     assert!(!env.is_valid(&ended.access_token).await && env.is_valid(&active.access_token).await);
-    assert!(env.auth.refresh(&ended.refresh_token, &origin()).await.is_err());
-    assert_eq!(env.auth.sessions(active.user_id).await.unwrap().len(), 1);
+    assert!(env.auth.sessions().refresh(&ended.refresh_token, &origin()).await.is_err());
+    assert_eq!(env.auth.sessions().list(active.user_id).await.unwrap().len(), 1);
 
     // A new process knows only the content of the store.
     let restarted = TestEnv { auth: new_auth(platform(&env.clock, &env.store)).await, ..env };
@@ -195,10 +199,10 @@ async fn a_revocation_is_immediate_and_survives_a_restart() {
 async fn users_can_revoke_their_own_sessions_only() {
     let env = test_env().await;
     let (ann, bob) = (env.sign_in("ann@example.com").await, env.sign_in("bob@example.com").await);
-    let error = env.auth.revoke(bob.user_id, ann.session_id, &origin()).await.unwrap_err();
+    let error = env.auth.sessions().revoke(bob.user_id, ann.session_id, &origin()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let second = env.sign_in("ann@example.com").await;
-    env.auth.revoke_all(ann.user_id, &origin()).await.unwrap();
+    env.auth.sessions().revoke_all(ann.user_id, &origin()).await.unwrap();
     assert!(!env.is_valid(&ann.access_token).await && !env.is_valid(&second.access_token).await);
     assert!(env.is_valid(&bob.access_token).await);
 }
@@ -209,21 +213,21 @@ async fn an_api_token_works_until_it_expires_and_only_its_owner_can_delete_it() 
     let (ann, bob) = (env.sign_in("ann@example.com").await, env.sign_in("bob@example.com").await);
     let expires_at = Some(hexabase_core::clock::after(fixture::FIXTURE_TIME, Duration::from_secs(3_600)));
     let command = CreateToken { name: DisplayName::parse("ci").unwrap(), scopes: Scopes::all(), expires_at };
-    let created = env.auth.create_token(&caller(&ann), &command).await.unwrap().value;
+    let created = env.auth.api_tokens().create(&caller(&ann), &command).await.unwrap().value;
     let secret = created.secret.clone().unwrap();
     assert!(secret.starts_with("hxb_") && !format!("{created:?}").contains(&secret));
-    let principal = env.auth.authenticate(&secret).await.unwrap();
+    let principal = env.auth.authenticate_bearer(&secret).await.unwrap();
     assert_eq!(
         (principal.user_id, principal.credential),
         (ann.user_id, Credential::Token(created.token.id, Scopes::all()))
     );
-    let listed = env.auth.tokens(&caller(&ann), &PageRequest::default()).await.unwrap().items;
+    let listed = env.auth.api_tokens().list(&caller(&ann), &PageRequest::default()).await.unwrap().items;
     assert!(listed[0].used_at.is_some());
 
-    let as_token = Caller::new(env.auth.authenticate(&secret).await.unwrap());
-    let error = env.auth.create_token(&as_token, &command).await.unwrap_err();
+    let as_token = Caller::new(env.auth.authenticate_bearer(&secret).await.unwrap());
+    let error = env.auth.api_tokens().create(&as_token, &command).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden, "an API token cannot create API tokens");
-    let error = env.auth.delete_token(&caller(&bob), created.token.id).await.unwrap_err();
+    let error = env.auth.api_tokens().delete(&caller(&bob), created.token.id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 
     let mut forged = secret.clone();
@@ -239,8 +243,8 @@ async fn a_deleted_api_token_is_rejected() {
     let ann = env.sign_in("ann@example.com").await;
     let command =
         CreateToken { name: DisplayName::parse("ci").unwrap(), scopes: Scopes::all(), expires_at: None };
-    let created = env.auth.create_token(&caller(&ann), &command).await.unwrap().value;
-    env.auth.delete_token(&caller(&ann), created.token.id).await.unwrap();
+    let created = env.auth.api_tokens().create(&caller(&ann), &command).await.unwrap().value;
+    env.auth.api_tokens().delete(&caller(&ann), created.token.id).await.unwrap();
     assert!(!env.is_valid(&created.secret.unwrap()).await);
 }
 
@@ -250,7 +254,7 @@ async fn tokens_of_other_types_and_issuers_are_rejected() {
     let pair = env.sign_in("ann@example.com").await;
     let parts: Vec<&str> = pair.access_token.split('.').collect();
     let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let kid = env.auth.jwks().await["keys"][0]["kid"].as_str().unwrap().to_owned();
+    let kid = env.auth.keys().jwks().await["keys"][0]["kid"].as_str().unwrap().to_owned();
     let header = |alg: &str, typ: &str, kid: &str| {
         encode(&format!(r#"{{"alg":"{alg}","typ":"{typ}","kid":"{kid}"}}"#))
     };
@@ -285,18 +289,20 @@ async fn a_cluster_token_is_valid_for_one_workspace_only() {
         groups: vec!["WSAdmins".to_owned(), "WorkspaceMembers".to_owned()],
         as_of: env.auth.platform.clock().now(),
     };
-    let token = env.auth.cluster_token(&access).await.unwrap();
-    let (subject, groups) = env.auth.verify_cluster_token(&token.token, fixture::id("dev")).await.unwrap();
+    let token = env.auth.issuer().cluster_token(&access).await.unwrap();
+    let (subject, groups) =
+        env.auth.issuer().verify_cluster_token(&token.token, fixture::id("dev")).await.unwrap();
     assert_eq!((subject, groups), (pair.user_id, access.groups.clone()));
-    assert!(env.auth.verify_cluster_token(&token.token, fixture::id("other")).await.is_err());
+    assert!(env.auth.issuer().verify_cluster_token(&token.token, fixture::id("other")).await.is_err());
     assert!(!env.is_valid(&token.token).await);
-    assert!(env.auth.verify_cluster_token(&pair.access_token, fixture::id("dev")).await.is_err());
+    assert!(env.auth.issuer().verify_cluster_token(&pair.access_token, fixture::id("dev")).await.is_err());
     env.clock.advance(hexabase_core::platform::CLUSTER_TOKEN_LIFETIME);
-    assert!(env.auth.verify_cluster_token(&token.token, fixture::id("dev")).await.is_err());
+    assert!(env.auth.issuer().verify_cluster_token(&token.token, fixture::id("dev")).await.is_err());
 
     let too_many = (0..2_000).map(|number| format!("group-{number:060}")).collect();
     let error = env
         .auth
+        .issuer()
         .cluster_token(&hexabase_core::platform::ClusterAccess { groups: too_many, ..access })
         .await
         .unwrap_err();
@@ -349,8 +355,8 @@ proptest! {
             let env = test_env().await;
             assert!(!env.is_valid(&text).await);
             assert!(!env.is_valid(&format!("hxb_{text}")).await);
-            assert!(env.auth.refresh(&text, &origin()).await.is_err());
-            assert!(env.auth.authenticate_cookie(&text).await.is_err());
+            assert!(env.auth.sessions().refresh(&text, &origin()).await.is_err());
+            assert!(env.auth.sessions().authenticate_cookie(&text).await.is_err());
         });
     }
 }
@@ -361,13 +367,13 @@ async fn require_alive_fails_when_the_session_or_token_has_ended() {
     let pair = env.sign_in("ann@example.com").await;
     let (session, scopes) = (caller(&pair), Scopes::all());
     let command = CreateToken { name: DisplayName::parse("ci").unwrap(), scopes, expires_at: None };
-    let created = env.auth.create_token(&session, &command).await.unwrap().value;
-    let token = env.auth.authenticate(&created.secret.unwrap()).await.unwrap();
+    let created = env.auth.api_tokens().create(&session, &command).await.unwrap().value;
+    let token = env.auth.authenticate_bearer(&created.secret.unwrap()).await.unwrap();
     for principal in [&session.principal, &token] {
         env.auth.require_alive(principal).await.unwrap();
     }
-    env.auth.delete_token(&session, created.token.id).await.unwrap();
-    env.auth.revoke(pair.user_id, pair.session_id, &origin()).await.unwrap();
+    env.auth.api_tokens().delete(&session, created.token.id).await.unwrap();
+    env.auth.sessions().revoke(pair.user_id, pair.session_id, &origin()).await.unwrap();
     for principal in [&session.principal, &token] {
         let error = env.auth.require_alive(principal).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
@@ -378,14 +384,14 @@ async fn require_alive_fails_when_the_session_or_token_has_ended() {
 async fn revocations_survive_the_loss_of_the_ephemeral_store() {
     let env = test_env().await;
     let (ann, bob) = (env.sign_in("ann@example.com").await, env.sign_in("bob@example.com").await);
-    env.auth.revoke(ann.user_id, ann.session_id, &origin()).await.unwrap();
+    env.auth.sessions().revoke(ann.user_id, ann.session_id, &origin()).await.unwrap();
     let ephemeral = env.auth.platform.ephemeral();
     for forgotten in [format!("revoked/{}", ann.session_id), "revoked/complete".to_owned()] {
         assert!(ephemeral.take(&forgotten).await.unwrap().is_some(), "{forgotten}");
     }
-    let error = env.auth.authenticate(&ann.access_token).await.unwrap_err();
+    let error = env.auth.authenticate_bearer(&ann.access_token).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
-    env.auth.authenticate(&bob.access_token).await.unwrap();
+    env.auth.authenticate_bearer(&bob.access_token).await.unwrap();
 }
 
 #[tokio::test]
@@ -396,30 +402,30 @@ async fn a_session_beyond_the_maximum_ends_the_oldest() {
     let dev = ProviderName::parse("dev").unwrap();
     let sign_in = async |email: &str| {
         let identity = DevProvider::identity(&Email::parse(email).unwrap(), None);
-        auth.sign_in(&dev, &identity, &origin()).await.unwrap()
+        auth.sign_in().with_identity(&dev, &identity, &origin()).await.unwrap()
     };
     let bob = sign_in("bob@example.com").await;
     let first = sign_in("ann@example.com").await;
     for _ in 0..2 {
         sign_in("ann@example.com").await;
     }
-    auth.authenticate(&first.access_token).await.unwrap();
+    auth.authenticate_bearer(&first.access_token).await.unwrap();
     let fourth = sign_in("ann@example.com").await;
-    assert!(auth.authenticate(&first.access_token).await.is_err());
-    assert_eq!(auth.sessions(fourth.user_id).await.unwrap().len(), 3);
-    auth.authenticate(&bob.access_token).await.unwrap();
+    assert!(auth.authenticate_bearer(&first.access_token).await.is_err());
+    assert_eq!(auth.sessions().list(fourth.user_id).await.unwrap().len(), 3);
+    auth.authenticate_bearer(&bob.access_token).await.unwrap();
     // Derived sessions take the place of others, but never of the one that they are derived from.
     let mut parent = bob.session_id;
     for _ in 0..2 {
-        parent = auth.derive_tokens(parent, &origin()).await.unwrap().session_id;
+        parent = auth.sessions().derive(parent, &origin()).await.unwrap().session_id;
     }
     sign_in("bob@example.com").await;
-    let error = auth.derive_tokens(parent, &origin()).await.unwrap_err();
+    let error = auth.sessions().derive(parent, &origin()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated, "the oldest session ended with its derived ones");
     let own = sign_in("bob@example.com").await;
     for _ in 0..4 {
-        auth.derive_tokens(own.session_id, &origin()).await.unwrap();
+        auth.sessions().derive(own.session_id, &origin()).await.unwrap();
     }
-    auth.authenticate(&own.access_token).await.unwrap();
-    assert_eq!(auth.sessions(own.user_id).await.unwrap().len(), 3);
+    auth.authenticate_bearer(&own.access_token).await.unwrap();
+    assert_eq!(auth.sessions().list(own.user_id).await.unwrap().len(), 3);
 }

@@ -62,12 +62,12 @@ impl States {
     async fn sign_in(&self, reauthenticate: bool, stated: Option<Timestamp>) -> Result<CookiePrincipal> {
         *self.provider.auth_time.lock().unwrap() = stated;
         let started =
-            self.auth.start_login("states", LoginRequest { reauthenticate, ..login_to("/") }).await?;
+            self.auth.sign_in().start("states", LoginRequest { reauthenticate, ..login_to("/") }).await?;
         self.clock.advance(Duration::from_secs(10));
         let state = started.authorization_url.rsplit('=').next().unwrap().to_owned();
         let callback = callback(state, "code".to_owned());
-        let finished = self.auth.finish_login("states", callback, &started.binding, &origin()).await?;
-        self.auth.authenticate_cookie(&finished.session.unwrap().cookie).await
+        let finished = self.auth.sign_in().finish("states", callback, &started.binding, &origin()).await?;
+        self.auth.sessions().authenticate_cookie(&finished.session.unwrap().cookie).await
     }
 }
 

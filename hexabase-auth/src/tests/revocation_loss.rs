@@ -75,10 +75,10 @@ async fn a_session_stays_revoked_if_its_revocation_is_lost_before_it_is_stored()
     let platform = builder(&clock, &store).with_ephemeral(Arc::new(ephemeral)).build().unwrap();
     let env = TestEnv { auth: new_auth(platform).await, clock, store };
     let first = env.sign_in("ann@example.com").await;
-    env.auth.revoke(first.user_id, first.session_id, &origin()).await.unwrap();
+    env.auth.sessions().revoke(first.user_id, first.session_id, &origin()).await.unwrap();
     assert!(!env.is_valid(&first.access_token).await);
     let second = env.sign_in("ann@example.com").await;
-    env.auth.revoke_all(second.user_id, &origin()).await.unwrap();
+    env.auth.sessions().revoke_all(second.user_id, &origin()).await.unwrap();
     assert!(!env.is_valid(&second.access_token).await);
     let third = env.sign_in("ann@example.com").await;
     assert!(env.is_valid(&third.access_token).await);

@@ -27,12 +27,16 @@ async fn no_response_is_sent_to_an_unregistered_redirect_uri() {
         [("client_id", "unknown"), ("prompt", "none")],
         [("client_id", ""), ("prompt", "none")],
     ] {
-        let error =
-            env.auth.authorize(&TestEnv::request("grafana", &overrides), Some(&ann)).await.unwrap_err();
+        let error = env
+            .auth
+            .issuer()
+            .authorize(&TestEnv::request("grafana", &overrides), Some(&ann))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{overrides:?}");
     }
     let twice = [("redirect_uri", GRAFANA), ("redirect_uri", "https://evil.example")];
-    assert!(env.auth.authorize(&TestEnv::request("grafana", &twice), Some(&ann)).await.is_err());
+    assert!(env.auth.issuer().authorize(&TestEnv::request("grafana", &twice), Some(&ann)).await.is_err());
 }
 
 #[tokio::test]
@@ -69,16 +73,19 @@ async fn errors_of_a_request_are_returned_to_the_client() {
 async fn a_request_continues_after_the_sign_in() {
     let env = TestEnv::new().await;
     let request = TestEnv::request("console", &[("login_hint", "ann@example.com")]);
-    let Authorization::SignIn(sign_in) = env.auth.authorize(&request, None).await.unwrap() else { panic!() };
+    let Authorization::SignIn(sign_in) = env.auth.issuer().authorize(&request, None).await.unwrap() else {
+        panic!()
+    };
     assert_eq!((sign_in.login_hint.as_deref(), sign_in.reauthenticate), (Some("ann@example.com"), false));
     let handle = sign_in.return_to.strip_prefix("/oauth2/authorize?continue=").unwrap();
     let ann = env.browser("ann@example.com").await;
-    let Authorization::Redirect(location) = env.auth.resume_authorization(handle, Some(&ann)).await.unwrap()
+    let Authorization::Redirect(location) =
+        env.auth.issuer().resume_authorization(handle, Some(&ann)).await.unwrap()
     else {
         panic!("a trusted client needs no consent")
     };
     assert!(query(&location)("code").is_some());
-    let again = env.auth.resume_authorization(handle, Some(&ann)).await.unwrap_err();
+    let again = env.auth.issuer().resume_authorization(handle, Some(&ann)).await.unwrap_err();
     assert_eq!(again.kind(), ErrorKind::NotFound, "a request is completed once");
 }
 
@@ -89,11 +96,12 @@ async fn requests_of_anonymous_callers_store_nothing() {
     let long = "x".repeat(1_000);
     for _ in 0..100 {
         let request = TestEnv::request("console", &[("state", &long), ("prompt", "login")]);
-        let Authorization::SignIn(sign_in) = env.auth.authorize(&request, None).await.unwrap() else {
+        let Authorization::SignIn(sign_in) = env.auth.issuer().authorize(&request, None).await.unwrap()
+        else {
             panic!()
         };
         let handle = sign_in.return_to.rsplit('=').next().unwrap();
-        let resumed = env.auth.resume_authorization(handle, None).await.unwrap();
+        let resumed = env.auth.issuer().resume_authorization(handle, None).await.unwrap();
         assert!(matches!(resumed, Authorization::SignIn(_)));
         // Random letters of the sealed request hardly repeat twenty times.
         assert!(!handle.contains(&long[..20]), "the request is sealed");
@@ -111,14 +119,15 @@ async fn a_required_authentication_is_passed_on_without_a_session() {
         ("prompt", "consent", false),
     ] {
         let request = TestEnv::request("console", &[(name, value)]);
-        let Authorization::SignIn(sign_in) = env.auth.authorize(&request, None).await.unwrap() else {
+        let Authorization::SignIn(sign_in) = env.auth.issuer().authorize(&request, None).await.unwrap()
+        else {
             panic!()
         };
         assert_eq!(sign_in.reauthenticate, expected, "{name}={value}");
         // The sign-in afterwards counts as the required authentication.
         let handle = sign_in.return_to.rsplit('=').next().unwrap();
         let ann = env.browser("ann@example.com").await;
-        let resumed = env.auth.resume_authorization(handle, Some(&ann)).await.unwrap();
+        let resumed = env.auth.issuer().resume_authorization(handle, Some(&ann)).await.unwrap();
         assert!(!matches!(resumed, Authorization::SignIn(_)), "{name}={value}");
     }
 }
@@ -128,15 +137,15 @@ async fn a_changed_handle_is_rejected() {
     let env = TestEnv::new().await;
     let ann = env.browser("ann@example.com").await;
     let Authorization::Consent(consent) =
-        env.auth.authorize(&TestEnv::request("grafana", &[]), Some(&ann)).await.unwrap()
+        env.auth.issuer().authorize(&TestEnv::request("grafana", &[]), Some(&ann)).await.unwrap()
     else {
         panic!()
     };
     let changed = consent.handle.replacen(|letter: char| letter != 'A', "A", 1);
     for handle in [changed.as_str(), "", "junk", &consent.handle[1..]] {
-        let resumed = env.auth.resume_authorization(handle, Some(&ann)).await.unwrap_err();
+        let resumed = env.auth.issuer().resume_authorization(handle, Some(&ann)).await.unwrap_err();
         assert_eq!(resumed.kind(), ErrorKind::NotFound, "{handle}");
-        assert!(env.auth.submit_consent(handle, true, &ann).await.is_err(), "{handle}");
+        assert!(env.auth.issuer().submit_consent(handle, true, &ann).await.is_err(), "{handle}");
     }
 }
 
@@ -145,11 +154,11 @@ async fn a_request_fits_into_a_sign_in_or_is_rejected() {
     let env = TestEnv::new().await;
     for (length, fits) in [(1_300, true), (1_900, false), (100_000, false)] {
         let request = TestEnv::request("console", &[("state", &"\u{e9}".repeat(length / 2))]);
-        match env.auth.authorize(&request, None).await.unwrap() {
+        match env.auth.issuer().authorize(&request, None).await.unwrap() {
             Authorization::SignIn(sign_in) => {
                 let return_to = sign_in.return_to;
                 let login = LoginRequest { return_to, login_hint: None, reauthenticate: false };
-                let started = env.auth.start_login("dev", login).await.unwrap();
+                let started = env.auth.sign_in().start("dev", login).await.unwrap();
                 assert!(fits && started.binding.len() <= 4_000, "{length}");
             }
             Authorization::Redirect(location) => {
@@ -172,12 +181,12 @@ async fn authorizations_of_a_user_are_rate_limited() {
     let response = query(&env.authorize(&request, &ann).await);
     assert_eq!(response("error").as_deref(), Some("temporarily_unavailable"));
     let Authorization::Consent(consent) =
-        env.auth.authorize(&TestEnv::request("grafana", &[]), Some(&ann)).await.unwrap()
+        env.auth.issuer().authorize(&TestEnv::request("grafana", &[]), Some(&ann)).await.unwrap()
     else {
         panic!()
     };
     let Authorization::Redirect(location) =
-        env.auth.submit_consent(&consent.handle, false, &ann).await.unwrap()
+        env.auth.issuer().submit_consent(&consent.handle, false, &ann).await.unwrap()
     else {
         panic!()
     };
@@ -193,18 +202,19 @@ async fn consent_is_requested_once_and_its_denial_returns_access_denied() {
     let env = TestEnv::new().await;
     let ann = env.browser("ann@example.com").await;
     let request = TestEnv::request("grafana", &[]);
-    let Authorization::Consent(consent) = env.auth.authorize(&request, Some(&ann)).await.unwrap() else {
+    let Authorization::Consent(consent) = env.auth.issuer().authorize(&request, Some(&ann)).await.unwrap()
+    else {
         panic!()
     };
     assert_eq!((consent.client_name.as_str(), consent.workspace), ("grafana", None));
     let Authorization::Redirect(location) =
-        env.auth.submit_consent(&consent.handle, false, &ann).await.unwrap()
+        env.auth.issuer().submit_consent(&consent.handle, false, &ann).await.unwrap()
     else {
         panic!()
     };
     assert_eq!(query(&location)("error").as_deref(), Some("access_denied"));
     assert!(
-        env.auth.submit_consent(&consent.handle, true, &ann).await.is_err(),
+        env.auth.issuer().submit_consent(&consent.handle, true, &ann).await.is_err(),
         "the request is already denied"
     );
 
@@ -216,9 +226,9 @@ async fn consent_is_requested_once_and_its_denial_returns_access_denied() {
     let response = query(&env.authorize(&silent, &bob).await);
     assert_eq!(response("error").as_deref(), Some("consent_required"));
     // Ending the client's session revokes the consent.
-    let sessions = env.auth.sessions(ann.session.user_id).await.unwrap();
+    let sessions = env.auth.sessions().list(ann.session.user_id).await.unwrap();
     for session in sessions.iter().filter(|session| session.grant.is_some()) {
-        env.auth.revoke(session.user_id, session.id, &origin()).await.unwrap();
+        env.auth.sessions().revoke(session.user_id, session.id, &origin()).await.unwrap();
     }
     let response = query(&env.authorize(&silent, &ann).await);
     assert_eq!(response("error").as_deref(), Some("consent_required"));
@@ -251,7 +261,7 @@ async fn a_program_on_the_machine_of_the_user_gets_no_code_without_consent() {
             let response = query(&env.authorize(&silent, &ann).await);
             assert_eq!(response("error").as_deref(), Some("consent_required"), "{client} {port}");
             let request = TestEnv::request(client, &[("redirect_uri", port)]);
-            let outcome = env.auth.authorize(&request, Some(&ann)).await.unwrap();
+            let outcome = env.auth.issuer().authorize(&request, Some(&ann)).await.unwrap();
             assert!(matches!(outcome, Authorization::Consent(_)), "{client} {port}");
         }
     }
@@ -264,21 +274,21 @@ async fn a_workspace_client_redirects_to_loopback_uris_only() {
     let loopback = TestEnv::request(&dev(), &[("redirect_uri", "http://localhost:18000")]);
     assert!(env.authorize(&loopback, &ann).await.starts_with("http://localhost:18000?code="));
     let registered_elsewhere = TestEnv::request(&dev(), &[("redirect_uri", GRAFANA)]);
-    assert!(env.auth.authorize(&registered_elsewhere, Some(&ann)).await.is_err());
+    assert!(env.auth.issuer().authorize(&registered_elsewhere, Some(&ann)).await.is_err());
 }
 
 #[tokio::test]
 async fn a_pending_request_expires() {
     let env = TestEnv::new().await;
     let Authorization::SignIn(sign_in) =
-        env.auth.authorize(&TestEnv::request("console", &[]), None).await.unwrap()
+        env.auth.issuer().authorize(&TestEnv::request("console", &[]), None).await.unwrap()
     else {
         panic!()
     };
     env.clock.advance(std::time::Duration::from_secs(901));
     let handle = sign_in.return_to.rsplit('=').next().unwrap().to_owned();
     let ann = env.browser("ann@example.com").await;
-    let late = env.auth.resume_authorization(&handle, Some(&ann)).await.unwrap_err();
+    let late = env.auth.issuer().resume_authorization(&handle, Some(&ann)).await.unwrap_err();
     assert_eq!(late.kind(), ErrorKind::NotFound);
 }
 

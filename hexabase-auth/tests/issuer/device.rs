@@ -11,7 +11,7 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 async fn start_device(env: &TestEnv, client: &str) -> DeviceAuthorization {
     let form = parameters(&[("client_id", client), ("scope", "openid offline_access")]);
-    env.auth.authorize_device(None, &form, &origin()).await.unwrap()
+    env.auth.issuer().authorize_device(None, &form, &origin()).await.unwrap()
 }
 
 async fn poll(
@@ -43,17 +43,17 @@ async fn a_device_gets_tokens_once_after_the_consent() {
     assert_eq!(poll(&env, "hexabase", &device).await.unwrap_err().error, "authorization_pending");
     let ann = env.browser("ann@example.com").await;
     let typed = device.user_code.to_lowercase().replace('-', " ");
-    let request = env.auth.device_request(&typed, &ann).await.unwrap();
+    let request = env.auth.issuer().device_request(&typed, &ann).await.unwrap();
     assert_eq!(request.address.as_deref(), Some("192.0.2.1"));
     assert_eq!(request.user_code, device.user_code, "the page shows the code as the device does");
-    env.auth.submit_device_consent(&typed, true, &ann).await.unwrap();
+    env.auth.issuer().submit_device_consent(&typed, true, &ann).await.unwrap();
     assert!(
-        env.auth.submit_device_consent(&typed, false, &ann).await.is_err(),
+        env.auth.issuer().submit_device_consent(&typed, false, &ann).await.is_err(),
         "the authorization is already approved"
     );
     let tokens = poll(&env, "hexabase", &device).await.unwrap();
     assert_eq!(claims(tokens.id_token.as_ref().unwrap())["sub"], ann.session.user_id.to_string());
-    assert!(env.auth.authenticate(&tokens.access_token).await.is_ok());
+    assert!(env.auth.authenticate_bearer(&tokens.access_token).await.is_ok());
     assert_eq!(poll(&env, "hexabase", &device).await.unwrap_err().error, "expired_token");
 }
 
@@ -71,12 +71,12 @@ async fn denial_and_expiry_are_reported_to_the_device() {
     let env = TestEnv::new().await;
     let ann = env.browser("ann@example.com").await;
     let device = start_device(&env, "hexabase").await;
-    env.auth.submit_device_consent(&device.user_code, false, &ann).await.unwrap();
+    env.auth.issuer().submit_device_consent(&device.user_code, false, &ann).await.unwrap();
     assert_eq!(poll(&env, "hexabase", &device).await.unwrap_err().error, "access_denied");
     let expired = start_device(&env, "hexabase").await;
     env.clock.advance(Duration::from_secs(601));
     assert_eq!(poll(&env, "hexabase", &expired).await.unwrap_err().error, "expired_token");
-    let error = env.auth.device_request(&expired.user_code, &ann).await.unwrap_err();
+    let error = env.auth.issuer().device_request(&expired.user_code, &ann).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -85,7 +85,7 @@ async fn a_device_code_is_bound_to_its_client() {
     let env = TestEnv::new().await;
     let ann = env.admin("ann@example.com").await;
     let device = start_device(&env, &dev()).await;
-    env.auth.submit_device_consent(&device.user_code, true, &ann).await.unwrap();
+    env.auth.issuer().submit_device_consent(&device.user_code, true, &ann).await.unwrap();
     assert_eq!(poll(&env, "hexabase", &device).await.unwrap_err().error, "invalid_grant");
     assert!(poll(&env, &dev(), &device).await.is_ok());
 }
@@ -96,7 +96,8 @@ async fn a_user_without_access_cannot_approve_a_device_for_a_workspace() {
     let eve = env.browser("eve@example.com").await;
     let device = start_device(&env, &dev()).await;
     for approved in [true, false] {
-        let error = env.auth.submit_device_consent(&device.user_code, approved, &eve).await.unwrap_err();
+        let error =
+            env.auth.issuer().submit_device_consent(&device.user_code, approved, &eve).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
     assert_eq!(poll(&env, &dev(), &device).await.unwrap_err().error, "authorization_pending");
@@ -108,10 +109,10 @@ async fn attempts_to_guess_user_codes_are_rate_limited() {
     let eve = env.browser("eve@example.com").await;
     let device = start_device(&env, "hexabase").await;
     for _ in 0..10 {
-        let error = env.auth.device_request("BCDF-GHJK", &eve).await.unwrap_err();
+        let error = env.auth.issuer().device_request("BCDF-GHJK", &eve).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
-    let error = env.auth.device_request(&device.user_code, &eve).await.unwrap_err();
+    let error = env.auth.issuer().device_request(&device.user_code, &eve).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RateLimited);
 }
 
@@ -123,7 +124,7 @@ async fn device_authorizations_of_all_callers_are_rate_limited() {
     }
     let before = env.ephemeral.stored_bytes();
     let form = parameters(&[("client_id", "hexabase"), ("scope", "openid")]);
-    let error = env.auth.authorize_device(None, &form, &origin()).await.unwrap_err();
+    let error = env.auth.issuer().authorize_device(None, &form, &origin()).await.unwrap_err();
     assert_eq!(error.error, "temporarily_unavailable");
     assert_eq!(env.ephemeral.stored_bytes(), before);
 }

@@ -56,15 +56,15 @@ async fn an_api_token_is_exchanged_for_a_cluster_token_of_its_owner() {
             scopes: scopes.iter().copied().collect::<Scopes>(),
             expires_at: None,
         };
-        let created = env.auth.create_token(&caller, &command).await.unwrap();
+        let created = env.auth.api_tokens().create(&caller, &command).await.unwrap();
         created.value.secret.clone().unwrap()
     };
     let cluster_token = exchange(&env, &token(&[Scope::ClusterAccess]).await, &[]).await.unwrap();
     let payload = claims(&cluster_token);
     assert_eq!((&payload["aud"], &payload["sub"]), (&dev().into(), &user_id.to_string().into()));
     let workspace = hexabase_core::fixture::id("dev");
-    assert!(env.auth.verify_cluster_token(&cluster_token, workspace).await.is_ok());
-    assert!(env.auth.authenticate(&cluster_token).await.is_err());
+    assert!(env.auth.issuer().verify_cluster_token(&cluster_token, workspace).await.is_ok());
+    assert!(env.auth.authenticate_bearer(&cluster_token).await.is_err());
 
     let narrow = token(&[Scope::WorkspacesRead]).await;
     assert_eq!(exchange(&env, &narrow, &[]).await, Err("invalid_grant"), "the API token lacks the scope");
@@ -76,7 +76,7 @@ async fn an_api_token_is_exchanged_for_a_cluster_token_of_its_owner() {
 async fn invalid_exchanges_are_rejected() {
     let env = TestEnv::new().await;
     let ann = env.admin("ann@example.com").await;
-    let pair = env.auth.derive_tokens(ann.session.id, &origin()).await.unwrap();
+    let pair = env.auth.sessions().derive(ann.session.id, &origin()).await.unwrap();
     let access_token = pair.access_token.as_str();
     assert!(exchange(&env, access_token, &[]).await.is_ok());
     for (overrides, error) in [
@@ -95,7 +95,7 @@ async fn invalid_exchanges_are_rejected() {
         assert_eq!(exchange(&env, access_token, &[overrides]).await, Err(error), "{overrides:?}");
     }
     let eve = env.browser("eve@example.com").await;
-    let foreign = env.auth.derive_tokens(eve.session.id, &origin()).await.unwrap();
+    let foreign = env.auth.sessions().derive(eve.session.id, &origin()).await.unwrap();
     assert_eq!(
         exchange(&env, &foreign.access_token, &[]).await,
         Err("invalid_target"),

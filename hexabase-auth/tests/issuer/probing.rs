@@ -14,7 +14,7 @@ async fn observe(workspace: &str, eve: &CookiePrincipal, env: &TestEnv) -> Vec<S
     let before = env.ephemeral.stored_bytes();
     let mut observed = Vec::new();
     let Authorization::SignIn(sign_in) =
-        env.auth.authorize(&TestEnv::request(workspace, &[]), None).await.unwrap()
+        env.auth.issuer().authorize(&TestEnv::request(workspace, &[]), None).await.unwrap()
     else {
         panic!("an anonymous caller signs in first")
     };
@@ -24,19 +24,19 @@ async fn observe(workspace: &str, eve: &CookiePrincipal, env: &TestEnv) -> Vec<S
         observed.push(env.authorize(&request, eve).await);
     }
     let foreign = TestEnv::request(workspace, &[("redirect_uri", "https://evil.example/")]);
-    observed.push(env.auth.authorize(&foreign, None).await.unwrap_err().to_string());
+    observed.push(env.auth.issuer().authorize(&foreign, None).await.unwrap_err().to_string());
 
     let form = parameters(&[("client_id", workspace), ("scope", "openid")]);
-    let device = env.auth.authorize_device(None, &form, &origin()).await.unwrap();
-    let unknown_code = env.auth.device_request("BCDF-GHJK", eve).await.unwrap_err();
+    let device = env.auth.issuer().authorize_device(None, &form, &origin()).await.unwrap();
+    let unknown_code = env.auth.issuer().device_request("BCDF-GHJK", eve).await.unwrap_err();
     for error in [
-        env.auth.device_request(&device.user_code, eve).await.unwrap_err(),
-        env.auth.submit_device_consent(&device.user_code, true, eve).await.unwrap_err(),
-        env.auth.submit_device_consent(&device.user_code, false, eve).await.unwrap_err(),
+        env.auth.issuer().device_request(&device.user_code, eve).await.unwrap_err(),
+        env.auth.issuer().submit_device_consent(&device.user_code, true, eve).await.unwrap_err(),
+        env.auth.issuer().submit_device_consent(&device.user_code, false, eve).await.unwrap_err(),
     ] {
         assert_eq!((error.kind(), error.message()), (ErrorKind::NotFound, unknown_code.message()));
     }
-    let token = env.auth.derive_tokens(eve.session.id, &origin()).await.unwrap().access_token;
+    let token = env.auth.sessions().derive(eve.session.id, &origin()).await.unwrap().access_token;
     let exchange = |subject: &str| {
         parameters(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
@@ -59,10 +59,10 @@ async fn observe(workspace: &str, eve: &CookiePrincipal, env: &TestEnv) -> Vec<S
     ];
     let requests = [exchange("junk"), exchange(&token), parameters(&code), parameters(&poll)];
     for request in requests {
-        observed.push(env.auth.token(None, &request, &origin()).await.unwrap_err().to_string());
+        observed.push(env.auth.issuer().token(None, &request, &origin()).await.unwrap_err().to_string());
     }
     let logout = parameters(&[("client_id", workspace), ("post_logout_redirect_uri", LOOPBACK)]);
-    observed.push(format!("{:?}", env.auth.logout_request(&logout).await.unwrap().destination()));
+    observed.push(format!("{:?}", env.auth.issuer().logout_request(&logout).await.unwrap().destination()));
     observed.push((env.ephemeral.stored_bytes() - before).to_string());
     observed
 }
@@ -81,9 +81,9 @@ async fn the_device_page_shows_the_workspace_to_its_members_only() {
     let env = TestEnv::new().await;
     let (ann, eve) = (env.admin("ann@example.com").await, env.browser("eve@example.com").await);
     let form = parameters(&[("client_id", &dev()), ("scope", "openid")]);
-    let device = env.auth.authorize_device(None, &form, &origin()).await.unwrap();
-    let request = env.auth.device_request(&device.user_code, &ann).await.unwrap();
+    let device = env.auth.issuer().authorize_device(None, &form, &origin()).await.unwrap();
+    let request = env.auth.issuer().device_request(&device.user_code, &ann).await.unwrap();
     assert_eq!(request.workspace.as_deref(), Some("dev"));
-    let error = env.auth.device_request(&device.user_code, &eve).await.unwrap_err();
+    let error = env.auth.issuer().device_request(&device.user_code, &eve).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }

@@ -151,7 +151,7 @@ impl TestEnv {
     /// Signs a user in with a browser.
     pub(crate) async fn browser(&self, email: &str) -> CookiePrincipal {
         let login = LoginRequest { return_to: "/".to_owned(), login_hint: None, reauthenticate: false };
-        let started = self.auth.start_login("dev", login).await.unwrap();
+        let started = self.auth.sign_in().start("dev", login).await.unwrap();
         let authorization = query(&started.authorization_url);
         let field = |name: &str| authorization(name).unwrap();
         let request = PendingApproval {
@@ -168,8 +168,9 @@ impl TestEnv {
             code: response("code").unwrap().into(),
             issuer: None,
         };
-        let finished = self.auth.finish_login("dev", callback, &started.binding, &origin()).await.unwrap();
-        self.auth.authenticate_cookie(&finished.session.unwrap().cookie).await.unwrap()
+        let finished =
+            self.auth.sign_in().finish("dev", callback, &started.binding, &origin()).await.unwrap();
+        self.auth.sessions().authenticate_cookie(&finished.session.unwrap().cookie).await.unwrap()
     }
 
     /// Signs in a user who is in the group `admins` of the workspace.
@@ -225,10 +226,10 @@ impl TestEnv {
 
     /// Completes an authorization request, with the user's consent if required; returns the redirect location.
     pub(crate) async fn authorize(&self, request: &Parameters, browser: &CookiePrincipal) -> String {
-        match self.auth.authorize(request, Some(browser)).await.unwrap() {
+        match self.auth.issuer().authorize(request, Some(browser)).await.unwrap() {
             Authorization::Redirect(location) => location,
             Authorization::Consent(Consent { handle, .. }) => {
-                match self.auth.submit_consent(&handle, true, browser).await.unwrap() {
+                match self.auth.issuer().submit_consent(&handle, true, browser).await.unwrap() {
                     Authorization::Redirect(location) => location,
                     other => panic!("{other:?}"),
                 }
@@ -248,7 +249,7 @@ impl TestEnv {
         authorization: Option<&str>,
         pairs: &[(&str, &str)],
     ) -> Result<TokenResponse, OAuthError> {
-        self.auth.token(authorization, &parameters(pairs), &origin()).await
+        self.auth.issuer().token(authorization, &parameters(pairs), &origin()).await
     }
 
     /// Exchanges an authorization code as its client does.

@@ -37,7 +37,7 @@ async fn a_code_is_exchanged_for_tokens_with_the_requested_claims() {
         (tokens.token_type, tokens.scope.as_deref()),
         ("Bearer", Some("openid profile email groups offline_access"))
     );
-    let userinfo = env.auth.userinfo(&tokens.access_token).await.unwrap();
+    let userinfo = env.auth.issuer().userinfo(&tokens.access_token).await.unwrap();
     assert_eq!((&userinfo["sub"], &userinfo["email"]), (&payload["sub"], &payload["email"]));
 }
 
@@ -74,7 +74,7 @@ async fn a_client_receives_only_the_claims_of_its_scopes() {
     for unasked in ["email", "email_verified", "name", "groups", "org"] {
         assert!(payload.get(unasked).is_none(), "{unasked} in {payload}");
     }
-    let userinfo = env.auth.userinfo(&tokens.access_token).await.unwrap();
+    let userinfo = env.auth.issuer().userinfo(&tokens.access_token).await.unwrap();
     assert_eq!(userinfo, json!({ "sub": ann.session.user_id.to_string() }));
 }
 
@@ -121,7 +121,7 @@ async fn reuse_of_a_code_revokes_its_tokens() {
     let code = env.code("grafana", &ann).await;
     let tokens = env.redeem("grafana", &code).await.unwrap();
     assert_eq!(env.redeem("grafana", &code).await.unwrap_err().error, "invalid_grant");
-    assert_eq!(env.auth.userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
+    assert_eq!(env.auth.issuer().userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
     let refresh = tokens.refresh_token.unwrap();
     assert_eq!(env.refresh("grafana", &refresh).await.unwrap_err().error, "invalid_grant");
 }
@@ -145,7 +145,7 @@ async fn only_the_client_of_a_code_can_revoke_its_tokens_by_reuse() {
             ("redirect_uri", redirect_uri),
         ];
         assert!(env.token(Some(&basic(client, SECRET)), &pairs).await.is_err(), "{client} {verifier}");
-        assert!(env.auth.userinfo(&tokens.access_token).await.is_ok(), "{client} {verifier}");
+        assert!(env.auth.issuer().userinfo(&tokens.access_token).await.is_ok(), "{client} {verifier}");
     }
     assert!(env.refresh("grafana", &tokens.refresh_token.unwrap()).await.is_ok());
 }
@@ -162,8 +162,9 @@ async fn reuse_of_a_code_revokes_no_tokens_of_other_codes() {
     };
     let is_valid = async |tokens: &hexabase_auth::issuer::TokenResponse| {
         let form = parameters(&[("token", &tokens.access_token)]);
-        let introspected = env.auth.introspect(Some(&basic("grafana", SECRET)), &form).await.unwrap();
-        let is_valid = env.auth.userinfo(&tokens.access_token).await.is_ok();
+        let introspected =
+            env.auth.issuer().introspect(Some(&basic("grafana", SECRET)), &form).await.unwrap();
+        let is_valid = env.auth.issuer().userinfo(&tokens.access_token).await.is_ok();
         assert_eq!(introspected["active"], is_valid);
         is_valid
     };
@@ -194,7 +195,7 @@ async fn refresh_tokens_rotate_and_their_reuse_ends_the_token_family() {
     env.clock.advance(Duration::from_secs(31));
     assert!(env.refresh("grafana", first.refresh_token.as_ref().unwrap()).await.is_err());
     assert!(env.refresh("grafana", second.refresh_token.as_ref().unwrap()).await.is_err());
-    assert!(env.auth.userinfo(&second.access_token).await.is_err());
+    assert!(env.auth.issuer().userinfo(&second.access_token).await.is_err());
 }
 
 #[tokio::test]
@@ -204,14 +205,14 @@ async fn a_refresh_token_is_bound_to_its_client() {
     let refresh = env.tokens("grafana", &ann).await.refresh_token.unwrap();
     assert_eq!(env.refresh("console", &refresh).await.unwrap_err().error, "invalid_grant");
     assert!(
-        env.auth.refresh(&refresh, &origin()).await.is_err(),
+        env.auth.sessions().refresh(&refresh, &origin()).await.is_err(),
         "the refresh token of a client is not accepted by the API"
     );
     assert!(env.refresh("grafana", &refresh).await.is_ok(), "failed attempts have no effect");
 
-    let own = env.auth.derive_tokens(ann.session.id, &origin()).await.unwrap();
+    let own = env.auth.sessions().derive(ann.session.id, &origin()).await.unwrap();
     assert_eq!(env.refresh("grafana", &own.refresh_token).await.unwrap_err().error, "invalid_grant");
-    assert!(env.auth.refresh(&own.refresh_token, &origin()).await.is_ok());
+    assert!(env.auth.sessions().refresh(&own.refresh_token, &origin()).await.is_ok());
 }
 
 #[tokio::test]
@@ -239,15 +240,24 @@ async fn a_client_access_token_is_valid_for_userinfo_only() {
     let ann = env.admin("ann@example.com").await;
     for client in ["grafana", "argo", dev().as_str()] {
         let tokens = env.tokens(client, &ann).await;
-        assert!(env.auth.authenticate(&tokens.access_token).await.is_err(), "{client}: the API accepts it");
-        assert!(env.auth.authenticate(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
-        assert!(env.auth.userinfo(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
-        assert!(env.auth.userinfo(&tokens.access_token).await.is_ok(), "{client}");
+        assert!(
+            env.auth.authenticate_bearer(&tokens.access_token).await.is_err(),
+            "{client}: the API accepts it"
+        );
+        assert!(env.auth.authenticate_bearer(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
+        assert!(env.auth.issuer().userinfo(tokens.id_token.as_ref().unwrap()).await.is_err(), "{client}");
+        assert!(env.auth.issuer().userinfo(&tokens.access_token).await.is_ok(), "{client}");
     }
-    let own = env.auth.derive_tokens(ann.session.id, &origin()).await.unwrap();
-    assert!(env.auth.userinfo(&own.access_token).await.is_err(), "the token was not issued to a client");
+    let own = env.auth.sessions().derive(ann.session.id, &origin()).await.unwrap();
+    assert!(
+        env.auth.issuer().userinfo(&own.access_token).await.is_err(),
+        "the token was not issued to a client"
+    );
     let command_line = env.tokens("hexabase", &ann).await;
-    assert_eq!(env.auth.authenticate(&command_line.access_token).await.unwrap().user_id, ann.session.user_id);
+    assert_eq!(
+        env.auth.authenticate_bearer(&command_line.access_token).await.unwrap().user_id,
+        ann.session.user_id
+    );
 }
 
 #[tokio::test]
@@ -260,17 +270,20 @@ async fn workspace_tokens_carry_the_current_groups() {
     let org: hexabase_core::id::OrganizationId = hexabase_core::fixture::id("acme");
     assert_eq!(payload["org"], org.to_string());
     let workspace = hexabase_core::fixture::id("dev");
-    let verified = env.auth.verify_cluster_token(tokens.id_token.as_ref().unwrap(), workspace).await.unwrap();
+    let verified =
+        env.auth.issuer().verify_cluster_token(tokens.id_token.as_ref().unwrap(), workspace).await.unwrap();
     assert_eq!(verified.1, ["admins", "people"]);
     // Argo CD of the same workspace gets the same groups, but its tokens are not valid for the cluster.
     let argo = env.tokens("argo", &ann).await;
     assert_eq!(claims(argo.id_token.as_ref().unwrap())["groups"], payload["groups"]);
-    assert!(env.auth.verify_cluster_token(argo.id_token.as_ref().unwrap(), workspace).await.is_err());
+    assert!(
+        env.auth.issuer().verify_cluster_token(argo.id_token.as_ref().unwrap(), workspace).await.is_err()
+    );
 
     env.remove_from_group(&ann).await;
     let refresh = tokens.refresh_token.unwrap();
     assert_eq!(env.refresh(&dev(), &refresh).await.unwrap_err().error, "invalid_grant");
-    assert_eq!(env.auth.userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
+    assert_eq!(env.auth.issuer().userinfo(&tokens.access_token).await.unwrap_err().error, "invalid_token");
     // A user who rejoins the group continues with the same token, since a rejected refresh does not rotate it.
     env.clock.advance(Duration::from_secs(3_600));
     env.add_to_group(&ann).await;
@@ -283,7 +296,11 @@ async fn a_client_can_introspect_and_revoke_its_own_tokens_only() {
     let ann = env.browser("ann@example.com").await;
     let tokens = env.tokens("grafana", &ann).await;
     let introspect = async |client: &str, token: &str| -> Value {
-        env.auth.introspect(Some(&basic(client, SECRET)), &parameters(&[("token", token)])).await.unwrap()
+        env.auth
+            .issuer()
+            .introspect(Some(&basic(client, SECRET)), &parameters(&[("token", token)]))
+            .await
+            .unwrap()
     };
     let refresh = tokens.refresh_token.clone().unwrap();
     for token in [&tokens.access_token, &refresh] {
@@ -304,11 +321,11 @@ async fn a_client_can_introspect_and_revoke_its_own_tokens_only() {
         assert_eq!(introspect("grafana", unknown).await, json!({ "active": false }));
     }
     let public = parameters(&[("token", "junk"), ("client_id", "hexabase")]);
-    assert_eq!(env.auth.introspect(None, &public).await.unwrap_err().error, "invalid_client");
+    assert_eq!(env.auth.issuer().introspect(None, &public).await.unwrap_err().error, "invalid_client");
 
     let revoke = async |client: &str, token: &str| {
         let form = parameters(&[("token", token)]);
-        env.auth.revoke_token(Some(&basic(client, SECRET)), &form, &origin()).await
+        env.auth.issuer().revoke_token(Some(&basic(client, SECRET)), &form, &origin()).await
     };
     revoke("console", &refresh).await.unwrap();
     assert_eq!(
@@ -355,11 +372,11 @@ async fn tampered_tokens_are_rejected() {
         "x".repeat(100_000),
     ];
     for token in &tampered {
-        assert!(env.auth.userinfo(token).await.is_err(), "{token}");
-        assert!(env.auth.authenticate(token).await.is_err(), "{token}");
+        assert!(env.auth.issuer().userinfo(token).await.is_err(), "{token}");
+        assert!(env.auth.authenticate_bearer(token).await.is_err(), "{token}");
     }
     env.clock.advance(Duration::from_secs(900));
-    assert!(env.auth.userinfo(&token).await.is_err(), "the token has expired");
+    assert!(env.auth.issuer().userinfo(&token).await.is_err(), "the token has expired");
 }
 
 #[tokio::test]
@@ -371,9 +388,9 @@ async fn unknown_key_ids_do_not_delay_valid_tokens() {
     for number in 0..10_000 {
         let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": format!("made-up-{number}") });
         let forged = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string()));
-        assert!(env.auth.userinfo(&forged).await.is_err());
+        assert!(env.auth.issuer().userinfo(&forged).await.is_err());
     }
-    assert!(env.auth.userinfo(&token).await.is_ok());
+    assert!(env.auth.issuer().userinfo(&token).await.is_ok());
 }
 
 #[tokio::test]
@@ -399,7 +416,7 @@ async fn a_client_registered_for_rs256_gets_rs256_id_tokens() {
     let header: Value =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap()).unwrap();
     assert_eq!(header["alg"], "RS256");
-    let keys = env.auth.jwks().await;
+    let keys = env.auth.keys().jwks().await;
     let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
     assert_eq!((&key["kty"], &key["alg"]), (&json!("RSA"), &json!("RS256")));
     let verifier =
@@ -414,7 +431,7 @@ async fn a_client_registered_for_rs256_gets_rs256_id_tokens() {
         let confused = json!({ "alg": alg, "typ": "JWT", "kid": header["kid"] });
         let confused = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(confused.to_string()));
         let hint = parameters(&[("id_token_hint", &confused)]);
-        assert!(env.auth.logout_request(&hint).await.is_err(), "{alg}");
+        assert!(env.auth.issuer().logout_request(&hint).await.is_err(), "{alg}");
     }
-    assert!(env.auth.logout_request(&parameters(&[("id_token_hint", &token)])).await.is_ok());
+    assert!(env.auth.issuer().logout_request(&parameters(&[("id_token_hint", &token)])).await.is_ok());
 }

@@ -80,7 +80,7 @@ impl SignIn {
     /// Signs a person in with a changed attempt.
     async fn run(self, change: impl FnOnce(&mut Attempt)) -> Result<(), Error> {
         let request = LoginRequest { return_to: "/".to_owned(), login_hint: None, reauthenticate: false };
-        let started = self.auth.start_login("mock", request).await.unwrap();
+        let started = self.auth.sign_in().start("mock", request).await.unwrap();
         let url = Url::parse(&started.authorization_url).unwrap();
         let parameter =
             |name: &str| url.query_pairs().find(|(found, _)| found == name).unwrap().1.into_owned();
@@ -106,7 +106,7 @@ impl SignIn {
             issuer: attempt.issuer,
         };
         let origin = Origin { address: None, device: String::new(), request_id: String::new() };
-        self.auth.finish_login("mock", callback, &attempt.binding, &origin).await.map(drop)
+        self.auth.sign_in().finish("mock", callback, &attempt.binding, &origin).await.map(drop)
     }
 }
 

@@ -7,8 +7,8 @@ use super::{Authorization, Caller, IdempotencyKey, Platform, PlatformInner, comm
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Record, Topic, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
-use crate::id::{OrganizationId, WorkspaceId};
-use crate::model::{Actor, AuditEvent, Event, Origin};
+use crate::id::{OrganizationId, SessionId, UserId, WorkspaceId};
+use crate::model::{Actor, AuditEvent, Event, Origin, SecurityEvent, SecurityEventKind};
 use crate::notifier::Mail;
 
 /// Maximum number of attempts to read, decide and commit if other commits change the version.
@@ -49,6 +49,41 @@ impl Platform {
         F: Future<Output = Result<(Changeset, T)>> + Send,
     {
         self.inner().run_idempotent(caller, authorization, attempt).await
+    }
+
+    /// Commits a changeset of another crate as the services of the platform commit theirs: processes that wait for its
+    /// outbox messages and live events are notified.
+    ///
+    /// # Errors
+    /// Any error of the store.
+    pub async fn commit(&self, changeset: Changeset) -> Result<()> {
+        self.inner().commit(changeset).await
+    }
+
+    /// Runs a command of another crate that no request repeats: `attempt` reads and decides, then the changeset is
+    /// committed. Both are repeated after a version conflict.
+    ///
+    /// # Errors
+    /// - Any error of `attempt` or the store.
+    /// - `Conflict` with code `version_conflict` if other commits change the version at every attempt.
+    pub async fn transact<T, F>(&self, attempt: impl Fn() -> F + Send + Sync) -> Result<T>
+    where
+        T: Send,
+        F: Future<Output = Result<(Changeset, T)>> + Send,
+    {
+        self.inner().transact(attempt).await
+    }
+
+    /// Creates a security event of a user, which is recorded when a changeset with it is committed.
+    #[must_use]
+    pub fn security_event(
+        &self,
+        user: UserId,
+        session: Option<SessionId>,
+        kind: SecurityEventKind,
+        origin: &Origin,
+    ) -> SecurityEvent {
+        self.inner().security_event(user, session, kind, origin)
     }
 }
 
@@ -221,6 +256,19 @@ impl PlatformInner {
             origin: Origin::default(),
             at: now,
         }
+    }
+
+    /// Creates a security event of a user.
+    pub(crate) fn security_event(
+        &self,
+        user_id: UserId,
+        session_id: Option<SessionId>,
+        kind: SecurityEventKind,
+        origin: &Origin,
+    ) -> SecurityEvent {
+        let now = self.now();
+        let Origin { address, device, .. } = origin.clone();
+        SecurityEvent { id: self.id(now), user_id, kind, session_id, address, device, at: now }
     }
 
     /// Creates an outbox message with an encrypted mail.

@@ -107,7 +107,7 @@ impl Users<'_> {
         of: (&ProviderName, &ExternalIdentity),
         origin: &Origin,
     ) -> Result<()> {
-        let event = self.security_event(user.id, SecurityEventKind::IdentityLinked, origin);
+        let event = self.0.security_event(user.id, None, SecurityEventKind::IdentityLinked, origin);
         let linked = Changeset::new().insert(self.identity(user.id, of)).insert(event);
         self.0.commit(linked.user(user.clone(), self.0.now())).await
     }
@@ -146,7 +146,7 @@ impl Users<'_> {
         let plans = self.0.plans().await?;
         let organization = self.personal_organization(&user, &plans)?;
         let member = Member::new(organization.id, user.id, OrganizationRole::Owner, now);
-        let event = self.security_event(user.id, SecurityEventKind::UserCreated, origin);
+        let event = self.0.security_event(user.id, None, SecurityEventKind::UserCreated, origin);
         let identity = self.identity(user.id, (provider, external));
         let changeset = Changeset::new().insert(user.clone()).insert(identity).insert(event);
         let changeset = plans.precondition().into_iter().fold(changeset, Changeset::precondition);
@@ -174,19 +174,6 @@ impl Users<'_> {
             updated_at: now,
             version: Version::FIRST,
         })
-    }
-
-    fn security_event(&self, user_id: UserId, kind: SecurityEventKind, origin: &Origin) -> SecurityEvent {
-        let now = self.0.now();
-        SecurityEvent {
-            id: self.0.id(now),
-            user_id,
-            kind,
-            session_id: None,
-            address: origin.address.clone(),
-            device: origin.device.clone(),
-            at: now,
-        }
     }
 
     /// Returns a user with the first 200 organizations.

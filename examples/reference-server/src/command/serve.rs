@@ -123,7 +123,7 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
         let (auth, stop) = (api.auth().clone(), stop());
         async move {
             if role != Role::Api {
-                auth.run_key_rotation(stop).await;
+                auth.keys().run_rotation(stop).await;
             }
         }
     });

@@ -1,5 +1,6 @@
 //! Tests of the services on in-memory backends and a manual clock.
 
+mod commit;
 mod creation_limits;
 mod invitations;
 mod isolation;

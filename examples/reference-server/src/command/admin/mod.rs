@@ -126,13 +126,13 @@ impl Admin {
         let auth = compose::connect_auth(&config).await?;
         match subject {
             Records::MasterKey(action) => action.execute(auth.platform(), json).await,
-            Records::Keys(Keys::List) => print_items(json, &auth.signing_keys().await?, key_line, key_json),
+            Records::Keys(Keys::List) => print_items(json, &auth.keys().list().await?, key_line, key_json),
             Records::Keys(Keys::Rotate) => {
-                let created = auth.rotate_keys().await?;
+                let created = auth.keys().rotate().await?;
                 print_items(json, &created, |key| format!("{} signs in ten minutes", key.kid), key_json)
             }
             Records::Keys(Keys::Retire { kid }) => {
-                auth.retire_key(&kid).await?;
+                auth.keys().retire(&kid).await?;
                 print_items(json, &[kid], |kid| format!("{kid} is revoked"), |kid| json!(kid))
             }
             Records::DeadLetters(DeadLetters::List) => {

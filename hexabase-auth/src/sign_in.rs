@@ -1,17 +1,15 @@
-//! Login: sign-in with an identity provider in the browser, by authorization code with PKCE (RFC 7636).
+//! Sign-in with an identity provider, in the browser by authorization code with PKCE (RFC 7636).
 //!
 //! The state of a sign-in in progress is sealed in a cookie of the browser that started it, one per sign-in. A browser
 //! can run several sign-ins at the same time, another browser can neither finish nor disturb them, and anonymous
 //! callers cost no memory.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::SessionId;
-use hexabase_core::id_source::IdSourceExt as _;
-use hexabase_core::identity::{AuthorizationRequest, CodeExchange, IdentityProvider};
+use hexabase_core::identity::{AuthorizationRequest, CodeExchange, ExternalIdentity, IdentityProvider};
 use hexabase_core::model::Origin;
+use hexabase_core::name::ProviderName;
 use hexabase_core::platform::Caller;
 use hexabase_core::secret::SecretString;
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +21,7 @@ use crate::auth::Auth;
 use crate::browser::BrowserSession;
 use crate::digest::hash;
 use crate::error::invalid_credentials;
+use crate::sessions::TokenPair;
 
 /// Options of a sign-in.
 #[derive(Debug, Clone)]
@@ -145,14 +144,41 @@ fn surplus_logins(
     bindings.into_iter().map(|(name, ..)| name).collect()
 }
 
-impl Auth {
-    /// Returns a random text of 256 bits, which cannot be guessed.
-    pub(crate) fn random_text(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.platform.ids().bytes::<32>())
+/// Sign-in with identity providers.
+#[derive(Debug, Clone, Copy)]
+pub struct SignIn<'a>(pub(crate) &'a Auth);
+
+impl<'a> SignIn<'a> {
+    /// Returns the identity providers that users can sign in with.
+    pub fn providers(self) -> impl Iterator<Item = &'a dyn IdentityProvider> {
+        self.0.providers.iter().map(|provider| &**provider)
+    }
+
+    /// Returns the identity provider with this name.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    pub fn provider(self, name: &str) -> Result<&'a dyn IdentityProvider> {
+        let found = self.providers().find(|provider| provider.name().as_str() == name);
+        found.ok_or_else(|| Error::not_found("sign-in provider"))
+    }
+
+    /// Signs in a user whom a provider has authenticated, and starts a session with tokens.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn with_identity(
+        &self,
+        provider: &ProviderName,
+        identity: &ExternalIdentity,
+        origin: &Origin,
+    ) -> Result<TokenPair> {
+        let user = self.0.platform.users().sign_in(provider, identity, origin).await?;
+        self.0.sessions().begin_with_tokens(user.id, provider, origin).await
     }
 
     fn callback_uri(&self, provider: &str) -> String {
-        format!("{}/auth/callback/{provider}", self.platform.config().public_url)
+        format!("{}/auth/callback/{provider}", self.0.platform.config().public_url)
     }
 
     /// Starts a sign-in with a provider.
@@ -161,15 +187,15 @@ impl Auth {
     /// - `NotFound` if there is no such provider.
     /// - `Invalid` if `return_to` is not a path on this server.
     /// - `Unavailable`.
-    pub async fn start_login(&self, provider: &str, request: LoginRequest) -> Result<StartedLogin> {
-        self.begin_login(provider, request, None).await
+    pub async fn start(&self, provider: &str, request: LoginRequest) -> Result<StartedLogin> {
+        self.begin(provider, request, None).await
     }
 
     /// Starts linking an account at a provider to the user of the caller, who can then sign in with either account.
     ///
     /// # Errors
     /// - `Forbidden` for a caller without a session.
-    /// - All errors of [`Self::start_login`].
+    /// - All errors of [`Self::start`].
     pub async fn start_link(
         &self,
         caller: &Caller,
@@ -177,10 +203,10 @@ impl Auth {
         request: LoginRequest,
     ) -> Result<StartedLogin> {
         let session = require_session(caller)?;
-        self.begin_login(provider, request, Some(session)).await
+        self.begin(provider, request, Some(session)).await
     }
 
-    async fn begin_login(
+    async fn begin(
         &self,
         provider: &str,
         request: LoginRequest,
@@ -188,19 +214,20 @@ impl Auth {
     ) -> Result<StartedLogin> {
         let provider = self.provider(provider)?;
         require_local_path(&request.return_to)?;
-        let (state, nonce, code_verifier) = (self.random_text(), self.random_text(), self.random_text());
-        let now = self.platform.clock().now();
+        let (state, nonce, code_verifier) =
+            (self.0.random_text(), self.0.random_text(), self.0.random_text());
+        let now = self.0.platform.clock().now();
         let pending = PendingLogin {
             provider: provider.name().as_str().to_owned(),
             nonce: nonce.clone(),
             code_verifier: code_verifier.clone(),
             return_to: request.return_to,
             state_hash: hash(&state),
-            expires_at: after(now, self.config.login_timeout),
+            expires_at: after(now, self.0.config.login_timeout),
             reauthenticate_since: request.reauthenticate.then_some(now),
             link_to,
         };
-        let binding = self.seal_text(SEAL_PURPOSE, &pending)?;
+        let binding = self.0.seal_text(SEAL_PURPOSE, &pending)?;
         if binding.len() > MAX_BINDING_LENGTH {
             return Err(Error::invalid("return_to", "is too long"));
         }
@@ -219,16 +246,16 @@ impl Auth {
     /// Returns those sign-ins of a browser that it gives up for a new one, by the names of their cookies: expired ones,
     /// and the oldest ones if the cookies would become longer than proxies accept. `bindings` are names and values of
     /// the cookies of a browser.
-    pub fn surplus_logins<'a>(
+    pub fn surplus<'b>(
         &self,
-        bindings: impl IntoIterator<Item = (&'a str, &'a str)>,
+        bindings: impl IntoIterator<Item = (&'b str, &'b str)>,
         new: &StartedLogin,
-    ) -> Vec<&'a str> {
+    ) -> Vec<&'b str> {
         let expiry = |binding: &str| {
-            self.unseal_text(SEAL_PURPOSE, binding).map(|pending: PendingLogin| pending.expires_at)
+            self.0.unseal_text(SEAL_PURPOSE, binding).map(|pending: PendingLogin| pending.expires_at)
         };
         let bindings = bindings.into_iter().map(|(name, value)| (name, value.len(), expiry(value))).collect();
-        surplus_logins(bindings, new.binding.len(), self.platform.clock().now())
+        surplus_logins(bindings, new.binding.len(), self.0.platform.clock().now())
     }
 
     /// Finishes a sign-in in the browser that started it. Each `state` is accepted once; after an error the same
@@ -240,7 +267,7 @@ impl Auth {
     ///   session to link the account to has ended.
     /// - `Conflict` with code `identity_taken` if the account to link belongs to another user.
     /// - `Unavailable`.
-    pub async fn finish_login(
+    pub async fn finish(
         &self,
         provider: &str,
         callback: LoginCallback,
@@ -248,26 +275,26 @@ impl Auth {
         origin: &Origin,
     ) -> Result<FinishedLogin> {
         let provider = self.provider(provider)?;
-        let finished = self.try_finish_login(provider, callback, binding, origin).await;
+        let finished = self.try_finish(provider, callback, binding, origin).await;
         if let Err(error) = &finished {
             tracing::warn!(provider = %provider.name(), ?error, "sign-in failed");
         }
         finished
     }
 
-    async fn try_finish_login(
+    async fn try_finish(
         &self,
         provider: &dyn IdentityProvider,
         callback: LoginCallback,
         binding: &str,
         origin: &Origin,
     ) -> Result<FinishedLogin> {
-        let (ephemeral, state_hash) = (self.platform.ephemeral(), hash(&callback.state));
-        let pending: Option<PendingLogin> = self.unseal_text(SEAL_PURPOSE, binding);
+        let (ephemeral, state_hash) = (self.0.platform.ephemeral(), hash(&callback.state));
+        let pending: Option<PendingLogin> = self.0.unseal_text(SEAL_PURPOSE, binding);
         let is_own = |pending: &PendingLogin| {
             pending.provider == provider.name().as_str()
                 && pending.state_hash == state_hash
-                && self.platform.clock().now() < pending.expires_at
+                && self.0.platform.clock().now() < pending.expires_at
         };
         let pending = pending.filter(is_own);
         let pending = pending.ok_or_else(|| {
@@ -288,10 +315,10 @@ impl Auth {
         };
         let identity = provider.exchange(&exchange).await?;
         // Only a sign-in that a provider has confirmed is stored as used: strangers cannot fill the store.
-        if !ephemeral.put_if_absent(&used_key, b"1", self.config.login_timeout).await? {
+        if !ephemeral.put_if_absent(&used_key, b"1", self.0.config.login_timeout).await? {
             return Err(used());
         }
-        let now = self.platform.clock().now();
+        let now = self.0.platform.clock().now();
         let authenticated_at = authentication_time(identity.auth_time, pending.reauthenticate_since, now);
         let authenticated_at = authenticated_at.ok_or_else(|| {
             Error::unauthenticated(
@@ -300,14 +327,14 @@ impl Auth {
         })?;
         let return_to = pending.return_to;
         if let Some(id) = pending.link_to {
-            let session = self.platform.store().find_session(id).await?;
+            let session = self.0.platform.store().find_session(id).await?;
             let session = session.filter(|session| session.is_alive(now)).ok_or_else(invalid_credentials)?;
-            self.platform.users().link(session.user_id, provider.name(), &identity, origin).await?;
+            self.0.platform.users().link(session.user_id, provider.name(), &identity, origin).await?;
             return Ok(FinishedLogin { session: None, return_to });
         }
-        let user = self.platform.users().sign_in(provider.name(), &identity, origin).await?;
+        let user = self.0.platform.users().sign_in(provider.name(), &identity, origin).await?;
         let session = (user.id, authenticated_at);
-        let session = self.begin_browser_session(session, provider.name(), origin).await?;
+        let session = self.0.sessions().begin_in_browser(session, provider.name(), origin).await?;
         Ok(FinishedLogin { session: Some(session), return_to })
     }
 }
