@@ -45,6 +45,10 @@ pub struct HostConfig {
     /// Ingress class and domain with which tenants may publish their workloads, in addition to Services of type
     /// LoadBalancer. `None` allows no Ingress.
     pub ingress: Option<TenantIngress>,
+    /// Metrics server of the host, from which tenants get the usage of their pods (`kubectl top pods`, and autoscaling
+    /// by CPU and memory). `None` offers no metrics in tenant clusters: a host without a metrics server would break
+    /// their discovery.
+    pub metrics_server: Option<MetricsServer>,
     /// Domains and keys of labels and annotations that workloads of tenants may have on the host, in addition to the
     /// default ones: other keys can be instructions to the host's controllers.
     pub tenant_metadata: Vec<String>,
@@ -103,6 +107,29 @@ impl FromStr for TenantIngress {
             _ => Err("must be CLASS/NAMESPACE/DOMAIN, with {name} in the domain, as in \
                       nginx/ingress-nginx/{name}.apps.example"),
         }
+    }
+}
+
+/// Service of a host's metrics server. The text form is `NAMESPACE/SERVICE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsServer {
+    /// Namespace of the Service and its pods.
+    pub namespace: String,
+    /// Name of the Service, which is also the value of the label `k8s-app` or `app.kubernetes.io/name` of its pods.
+    pub service: String,
+}
+
+impl FromStr for MetricsServer {
+    type Err = &'static str;
+
+    /// # Errors
+    /// The required format, if the text is not two Kubernetes names separated by a slash.
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let parts =
+            text.split_once('/').filter(|(namespace, service)| is_name(namespace) && is_name(service));
+        let (namespace, service) =
+            parts.ok_or("must be namespace and name of a Service, as in kube-system/metrics-server")?;
+        Ok(Self { namespace: namespace.to_owned(), service: service.to_owned() })
     }
 }
 
@@ -332,6 +359,7 @@ impl HostConfig {
                     value.split(',').map(|peer| peer.trim().parse()).collect::<Result<_, _>>()?;
             }
             "tenant_ingress" => self.ingress = Some(value.parse()?),
+            "tenant_metrics" => self.metrics_server = Some(value.parse()?),
             "tenant_metadata" => {
                 let keys: Vec<&str> = value.split(',').map(str::trim).collect();
                 require(
@@ -353,12 +381,13 @@ impl HostConfig {
     }
 
     /// Names of the settings that [`Self::set`] accepts.
-    pub const NAMES: [&str; 17] = [
+    pub const NAMES: [&str; 18] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
         "tenant_ingress",
         "tenant_metadata",
+        "tenant_metrics",
         "vcluster_version",
         "vcluster_image",
         "vcluster_overrides",
@@ -469,6 +498,7 @@ impl Default for HostConfig {
             api_server: Vec::new(),
             issuer_peers: Vec::new(),
             ingress: None,
+            metrics_server: None,
             tenant_metadata: Vec::new(),
             storage_class: None,
             etcd_image: "registry.k8s.io/etcd:3.6.8-0".to_owned(),

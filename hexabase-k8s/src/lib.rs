@@ -59,7 +59,7 @@ pub mod render;
 pub mod sandbox;
 
 pub use access::{ServiceConnector, TenantConnector, with_timeouts};
-pub use config::{Exposure, HostConfig, HostIdentity, TenantIngress};
+pub use config::{Exposure, HostConfig, HostIdentity, MetricsServer, TenantIngress};
 pub use hosts::VClusterHosts;
 pub use object::{Kind, Object};
 pub use overrides::Overrides;

@@ -387,6 +387,7 @@ fn resolve(
         ("tenant_address", options.tenant_address),
         ("tenant_ingress", options.tenant_ingress),
         ("tenant_metadata", options.tenant_metadata),
+        ("tenant_metrics", options.tenant_metrics),
         ("vcluster_version", options.vcluster_version),
         ("vcluster_image", options.vcluster_image),
         ("vcluster_overrides", options.vcluster_overrides),

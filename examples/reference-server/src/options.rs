@@ -375,6 +375,12 @@ options! {
     #[arg(long, env = "HEXABASE_TENANT_METADATA", value_name = "KEYS")]
     tenant_metadata: String,
 
+    /// Service of the host cluster's metrics server, as NAMESPACE/SERVICE, such as kube-system/metrics-server, from which
+    /// tenants get the usage of their pods (kubectl top pods, HorizontalPodAutoscalers). A change restarts every control
+    /// plane of the host [default: none; tenant clusters have no metrics].
+    #[arg(long, env = "HEXABASE_TENANT_METRICS", value_name = "SERVICE")]
+    tenant_metrics: String,
+
     /// Release of vCluster, of 0.36 or 0.37 [default: 0.36.1]. A change restarts every control plane of the host; it
     /// can go up by one minor version at a time and never down.
     #[arg(long, env = "HEXABASE_VCLUSTER_VERSION", value_name = "VERSION")]

@@ -379,6 +379,7 @@ fn access_checks(context: &HostContext<'_>) -> Vec<Check> {
     foreign.extend(context.other_tenants.iter().map(String::as_str));
     const READ: &[&str] = &["get", "list"];
     const RBAC: &str = "rbac.authorization.k8s.io";
+    const METRICS: &str = "metrics.k8s.io";
     vec![
         check(
             "EndpointsRejected",
@@ -406,6 +407,7 @@ fn access_checks(context: &HostContext<'_>) -> Vec<Check> {
                     ("", "configmaps", READ),
                     ("", "pods", &["list", "create"]),
                     ("", "pods/exec", &["create"]),
+                    (METRICS, "pods", READ),
                 ],
             ),
         ),
@@ -418,6 +420,7 @@ fn access_checks(context: &HostContext<'_>) -> Vec<Check> {
                 &[
                     ("", "nodes", &["list", "patch"]),
                     ("", "nodes/proxy", &["get", "create"]),
+                    (METRICS, "nodes", READ),
                     ("", "namespaces", &["list", "create", "patch", "delete"]),
                     ("", "persistentvolumes", &["list", "create"]),
                     (RBAC, "clusterroles", &["create", "patch", "bind", "escalate"]),

@@ -27,6 +27,7 @@ pub(crate) fn config_with_exposure(exposure: &str) -> HostConfig {
         endpoint: "https://{name}.tenants.example".to_owned(),
         exposure: exposure.parse().unwrap(),
         ingress: Some("nginx/ingress-nginx/{name}.apps.example".parse().unwrap()),
+        metrics_server: Some("kube-system/metrics-server".parse().unwrap()),
         ..HostConfig::default()
     }
 }
@@ -315,16 +316,17 @@ async fn the_required_access_suffices_for_the_full_lifecycle() {
 }
 
 #[tokio::test]
-async fn kinds_for_exposure_and_replicas_are_optional() {
+async fn kinds_for_exposure_metrics_and_replicas_are_optional() {
     let mut access = required_access();
     for role in access.iter_mut().filter(|object| object.kind == Kind::CLUSTER_ROLE) {
         let rules = role.body["rules"].as_array_mut().unwrap();
         let unknown = ["ingresses", "tlsroutes", "poddisruptionbudgets", "leases"];
+        rules.retain(|rule| rule["apiGroups"] != json!(["metrics.k8s.io"]));
         rules.retain(|rule| !unknown.iter().any(|resource| rule["resources"] == json!([resource])));
     }
     let sandbox = sandbox_with(&access).await;
     let client = Client::new(restricted_host(&sandbox), "default");
-    let config = HostConfig { ingress: None, ..config_with_exposure("internal") };
+    let config = HostConfig { ingress: None, metrics_server: None, ..config_with_exposure("internal") };
     let provisioner = VClusterProvisioner::new(client, sandbox.connector(), config);
     let cluster = fixture::tenant_cluster("shop");
     eventually("cluster applied", || async {

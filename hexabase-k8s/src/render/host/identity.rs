@@ -44,10 +44,13 @@ const SYNCER_RULES: [PolicyRule; 19] = [
 const LEADER_ELECTION_RULE: PolicyRule = ("coordination.k8s.io", "leases", &WRITE_VERBS);
 /// Additional permission of the syncer if tenants may publish Ingresses.
 const INGRESS_RULE: PolicyRule = ("networking.k8s.io", "ingresses", &WRITE_VERBS);
+/// Additional permission of the syncer if the host has a metrics server. It covers no metrics of nodes: RBAC cannot
+/// restrict it to the nodes of a tenant.
+const METRICS_RULE: PolicyRule = ("metrics.k8s.io", "pods", &["get", "list"]);
 
 /// Returns the permissions of a syncer with any host configuration and plan.
 pub(crate) fn possible_syncer_rules() -> impl Iterator<Item = PolicyRule> {
-    SYNCER_RULES.into_iter().chain([LEADER_ELECTION_RULE, INGRESS_RULE])
+    SYNCER_RULES.into_iter().chain([LEADER_ELECTION_RULE, INGRESS_RULE, METRICS_RULE])
 }
 
 /// Name of Hexabase's own RoleBinding in the namespace of a tenant.
@@ -72,7 +75,9 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     };
     let leader_election = (tenant.cluster.control_plane.replicas > 1).then_some(LEADER_ELECTION_RULE);
     let ingress = tenant.config.ingress.is_some().then_some(INGRESS_RULE);
-    let rules: Value = SYNCER_RULES.into_iter().chain(leader_election).chain(ingress).map(rule).collect();
+    let metrics = tenant.config.metrics_server.is_some().then_some(METRICS_RULE);
+    let all = SYNCER_RULES.into_iter().chain(leader_election).chain(ingress).chain(metrics);
+    let rules: Value = all.map(rule).collect();
     let binding = json!({
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": own },
         "subjects": [{ "kind": "ServiceAccount", "name": own, "namespace": tenant.name() }],

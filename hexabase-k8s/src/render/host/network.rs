@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::ranges::{addresses_of_no_known_pod, addresses_of_no_pod, public_addresses};
 use super::{CONTROL_PLANE, ETCD, Tenant, etcd};
-use crate::config::{Exposure, HostConfig};
+use crate::config::{Exposure, HostConfig, MetricsServer};
 use crate::labels;
 use crate::object::{Kind, Object, fields};
 use crate::peers::{ApiServerAddresses, IssuerPeer};
@@ -32,6 +32,8 @@ const TENANT_DNS: [(u16, &str); 2] = [(1053, "UDP"), (1053, "TCP")];
 const API: [(u16, &str); 1] = [(8443, "TCP")];
 /// Ports of issuers and webhooks.
 const WEB: [(u16, &str); 3] = [(443, "TCP"), (6443, "TCP"), (8443, "TCP")];
+/// Ports of the pods of metrics servers, of current and earlier releases.
+const METRICS: [(u16, &str); 3] = [(443, "TCP"), (4443, "TCP"), (10250, "TCP")];
 const ETCD_CLIENTS: [(u16, &str); 1] = [(etcd::CLIENT_PORT, "TCP")];
 const ETCD_PEERS: [(u16, &str); 1] = [(etcd::PEER_PORT, "TCP")];
 
@@ -142,8 +144,8 @@ fn project_policy(tenant: &Tenant<'_>, own: &Value, project: &TenantProject) -> 
 }
 
 /// Policy for the control plane: it reaches the host's API server, the host's DNS, its own replicas, the tenant's pods,
-/// and the issuer of the tokens that it verifies. Of other private addresses it reaches none, and so no control plane
-/// of another tenant.
+/// the host's metrics server if it is configured, and the issuer of the tokens that it verifies. Of other private
+/// addresses it reaches none, and so no control plane of another tenant.
 fn control_plane(tenant: &Tenant<'_>) -> Object {
     let own = tenant.own_pods(CONTROL_PLANE);
     let mut egress = vec![
@@ -152,6 +154,7 @@ fn control_plane(tenant: &Tenant<'_>) -> Object {
         json!({ "to": [{ "podSelector": synced_pods(tenant) }] }),
     ];
     egress.extend(host_api_server(tenant.config));
+    egress.extend(tenant.config.metrics_server.as_ref().map(metrics_server));
     egress.push(issuer(tenant));
     if tenant.has_etcd() {
         let etcd = tenant.own_pods(ETCD);
@@ -196,6 +199,18 @@ fn host_api_server(config: &HostConfig) -> Vec<Value> {
         json!({ "to": blocks.collect::<Vec<_>>(), "ports": ports(&open) })
     };
     config.api_server.iter().map(rule).collect()
+}
+
+/// Rule for the host's metrics server, whose pods have a label with its name: its own manifest and its Helm chart have
+/// different ones.
+fn metrics_server(server: &MetricsServer) -> Value {
+    let pods = |label: &str| {
+        json!({
+            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": server.namespace } },
+            "podSelector": { "matchLabels": { label: server.service } },
+        })
+    };
+    json!({ "to": [pods("k8s-app"), pods("app.kubernetes.io/name")], "ports": ports(&METRICS) })
 }
 
 /// Rule for the issuer, and for webhooks outside the tenant: public addresses, and the peers at which an issuer

@@ -236,7 +236,9 @@ fn objects_have_only_fields_that_kubernetes_knows() {
 
 #[test]
 fn the_control_plane_has_no_permissions_outside_its_namespace() {
-    let (host, _) = all(&three_replicas(), &host_config());
+    let mut host_config = host_config();
+    host_config.set("tenant_metrics", "kube-system/metrics-server").unwrap();
+    let (host, _) = all(&three_replicas(), &host_config);
     for object in &host {
         assert!(object.kind.namespaced || object.kind == Kind::NAMESPACE, "{}", object.key());
         for forbidden in ["\"*\"", "nodes", "tokenreviews", "clusterrole"] {
@@ -338,6 +340,32 @@ fn tenants_publish_with_the_class_and_domain_of_their_host() {
     assert!(
         host_config.set("pod_cidr", "0.0.0.0/0").is_err() && host_config.set("pod_cidr", "::/0").is_err()
     );
+}
+
+#[test]
+fn tenants_get_the_metrics_of_their_pods_and_of_no_node() {
+    let rules = |host_config: &HostConfig| {
+        let (host, _) = all(&large(), host_config);
+        let role = host.iter().find(|object| object.kind == Kind::ROLE).unwrap();
+        let rules = role.body["rules"].as_array().unwrap().clone();
+        rules.into_iter().filter(|rule| rule["apiGroups"][0] == "metrics.k8s.io").collect::<Vec<_>>()
+    };
+    let mut host_config = host_config();
+    assert!(rules(&host_config).is_empty(), "a host has no metrics server by default");
+    let config = vcluster_config::render(&large(), &host_config).unwrap().values;
+    assert!(config.get("integrations").is_none());
+
+    host_config.set("tenant_metrics", "monitoring/metrics-server").unwrap();
+    let pods = json!({ "apiGroups": ["metrics.k8s.io"], "resources": ["pods"], "verbs": ["get", "list"] });
+    assert_eq!(rules(&host_config), [pods]);
+    let config = vcluster_config::render(&large(), &host_config).unwrap().values;
+    let service = json!({ "name": "metrics-server", "namespace": "monitoring", "port": 443 });
+    let expected =
+        json!({ "enabled": true, "pods": true, "nodes": false, "apiService": { "service": service } });
+    assert_eq!(config["integrations"], json!({ "metricsServer": expected }));
+    for invalid in ["", "metrics-server", "kube-system/", "a/b/c", "kube-system/Metrics"] {
+        assert!(host_config.set("tenant_metrics", invalid).is_err(), "{invalid}");
+    }
 }
 
 #[test]

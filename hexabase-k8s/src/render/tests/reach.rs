@@ -16,6 +16,8 @@ enum End {
     Pod(Labels),
     /// Pod in this namespace, which belongs to no tenant.
     ForeignPod(&'static str),
+    /// Pod of the host in this namespace, with a label.
+    HostPod(&'static str, (&'static str, &'static str)),
     /// Pod of another tenant with this address.
     StrangersPod(IpAddr),
     Address(IpAddr),
@@ -85,6 +87,11 @@ fn peer_matches(peer: &Value, end: &End) -> bool {
             let selector = peer.get("namespaceSelector");
             peer.get("podSelector").is_none()
                 && selector.is_some_and(|selector| selects(selector, &namespace))
+        }
+        End::HostPod(namespace, label) => {
+            let namespace = labels([("kubernetes.io/metadata.name", namespace)]);
+            peer.get("namespaceSelector").is_some_and(|selector| selects(selector, &namespace))
+                && peer.get("podSelector").is_none_or(|selector| selects(selector, &labels([*label])))
         }
         End::StrangersPod(address) => {
             let namespace = labels([("hexabase.ai/workspace-id", "ws-theirs")]);
@@ -341,6 +348,30 @@ fn control_planes_reach_an_issuer_without_a_public_address() {
     assert!(reaches_issuer("https://[fd00::6]", "fd00::6", 443));
     assert!(!reaches_issuer("https://10.9.0.6:9443", "10.9.0.7", 9443));
     assert!(reaches_issuer("https://id.example.com:9443", "203.0.113.7", 9443));
+}
+
+#[test]
+fn control_planes_reach_the_metrics_server_of_the_host_only_if_it_is_configured() {
+    let metrics_server = || End::HostPod("kube-system", ("k8s-app", "metrics-server"));
+    assert!(!reaches(&control_plane(), &metrics_server(), 10_250));
+    let mut config = host_config();
+    config.set("tenant_metrics", "kube-system/metrics-server").unwrap();
+    let reaches = |from: &End, to: &End, port| reaches_on(&config, from, to, port);
+    let of_chart = || End::HostPod("kube-system", ("app.kubernetes.io/name", "metrics-server"));
+    for port in [443, 4443, 10_250] {
+        assert!(reaches(&control_plane(), &metrics_server(), port), "{port}");
+        assert!(reaches(&control_plane(), &of_chart(), port), "{port}");
+        assert!(!reaches(&synced_pod("shop", []), &metrics_server(), port), "{port}");
+        for other in [
+            End::HostPod("kube-system", ("k8s-app", "kubernetes-dashboard")),
+            End::HostPod("monitoring", ("k8s-app", "metrics-server")),
+            End::Address("192.168.7.3".parse().unwrap()),
+            strangers_pod("10.244.3.4"),
+        ] {
+            assert!(!reaches(&control_plane(), &other, 10_250));
+        }
+    }
+    assert!(!reaches(&control_plane(), &metrics_server(), 22));
 }
 
 #[test]

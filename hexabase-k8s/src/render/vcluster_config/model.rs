@@ -37,6 +37,8 @@ pub(super) struct Config {
     control_plane: ControlPlane,
     networking: Networking,
     policies: Policies,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    integrations: Option<Integrations>,
     rbac: Rbac,
     experimental: Experimental,
     telemetry: Switch,
@@ -329,6 +331,35 @@ struct Policies {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+struct Integrations {
+    metrics_server: MetricsServer,
+}
+
+/// Metrics of the tenant's pods from the metrics server of the host.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MetricsServer {
+    enabled: bool,
+    pods: bool,
+    /// Disabled: the syncer would need the metrics of all nodes of the host.
+    nodes: bool,
+    api_service: MetricsService,
+}
+
+#[derive(Debug, Serialize)]
+struct MetricsService {
+    service: MetricsServiceAddress,
+}
+
+#[derive(Debug, Serialize)]
+struct MetricsServiceAddress {
+    name: String,
+    namespace: String,
+    port: u16,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Rbac {
     role: Switch,
     cluster_role: AutoSwitch,
@@ -370,11 +401,18 @@ pub(super) fn build(cluster: &TenantCluster, config: &HostConfig, image: config:
             limit_range: AUTO_OFF,
             network_policy: OFF,
         },
+        integrations: config.metrics_server.as_ref().map(integrations),
         rbac: Rbac { role: ON, cluster_role: AUTO_OFF },
         experimental: Experimental { sync_settings: SyncConfig { set_owner: true } },
         telemetry: OFF,
         logging: Logging { encoding: "json" },
     }
+}
+
+fn integrations(server: &config::MetricsServer) -> Integrations {
+    let (name, namespace) = (server.service.clone(), server.namespace.clone());
+    let api_service = MetricsService { service: MetricsServiceAddress { name, namespace, port: 443 } };
+    Integrations { metrics_server: MetricsServer { enabled: true, pods: true, nodes: false, api_service } }
 }
 
 /// Returns the tolerations for the taints of the tenant's dedicated nodes.
