@@ -17,7 +17,7 @@ impl Sessions<'_> {
     /// Rejects a revoked session. Fails if the revocations cannot be read.
     pub(crate) async fn require_not_revoked(&self, session: SessionId) -> Result<()> {
         let (ephemeral, key) = (self.0.platform.ephemeral(), revocation_key(session));
-        let [revoked, complete] = ephemeral.contains_cached([&key, REVOCATIONS_COMPLETE_KEY]).await?;
+        let [revoked, complete] = ephemeral.contains_cached(&key, REVOCATIONS_COMPLETE_KEY).await?;
         let revoked = if complete {
             revoked
         } else {

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 /// Only source of time in the platform.
 ///
 /// Times are whole microseconds, so that they round-trip unchanged through every store.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Returns the current time.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::id::TypedId;
 
 /// Only source of ids and randomness in the platform, so that tests can reproduce a run exactly.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait IdSource: fmt::Debug + Send + Sync + 'static {
     /// Fills `bytes` with random bytes. Production sources are cryptographically secure, since tokens, keys and
     /// verifiers

@@ -18,6 +18,7 @@ use crate::secret::SecretString;
 ///
 /// [`authorization_url`]: IdentityProvider::authorization_url
 /// [`exchange`]: IdentityProvider::exchange
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait IdentityProvider: fmt::Debug + Send + Sync + 'static {
     /// Returns the name of the provider in this installation, which is part of its callback path.

@@ -67,6 +67,7 @@
 //! | changes and commits | [`changeset`] |
 //! | extension points | [`store`], [`ephemeral`], [`queue`], [`provisioner`], [`identity`], [`billing`], [`metrics`], [`notifier`], [`clock`], [`id_source`] |
 //! | tests for your own backends | `conformance`, with the feature of that name |
+//! | unit tests of code that uses a backend | `mock`, with the feature of that name |
 //!
 //! Every command follows the same path: authorize the caller, read, decide with pure functions, commit one
 //! [`Changeset`](changeset::Changeset). Every change of a cluster follows the same path: a message requests a
@@ -94,6 +95,8 @@ pub mod lifecycle;
 pub mod limits;
 pub mod metering;
 pub mod metrics;
+#[cfg(any(test, feature = "mock"))]
+pub mod mock;
 pub mod model;
 pub mod name;
 pub mod notifier;
@@ -106,7 +109,6 @@ pub mod quantity;
 pub mod queue;
 pub mod quota;
 pub mod seal;
-pub mod search;
 pub mod secret;
 pub mod store;
 pub mod version;

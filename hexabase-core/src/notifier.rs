@@ -11,6 +11,7 @@ use crate::name::{DisplayName, Email};
 /// Sends mails, such as invitations and billing notifications.
 ///
 /// A mail can contain a secret (the token of an invitation), so implementations must not log its text.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Notifier: fmt::Debug + Send + Sync + 'static {
     /// Sends a mail. It may be delivered twice if the sender fails during the call.

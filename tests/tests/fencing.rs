@@ -82,7 +82,7 @@ impl ClusterProvisioner for PausingProvisioner {
         self.inner.ping().await
     }
 
-    async fn watch(&self, on_change: &OnChange<'_>) {
+    async fn watch(&self, on_change: &OnChange) {
         self.inner.watch(on_change).await;
     }
 }

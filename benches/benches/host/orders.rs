@@ -77,7 +77,7 @@ impl<P: ClusterProvisioner> ClusterProvisioner for RecordingProvisioner<P> {
         self.inner.ping().await
     }
 
-    async fn watch(&self, on_change: &OnChange<'_>) {
+    async fn watch(&self, on_change: &OnChange) {
         self.inner.watch(on_change).await;
     }
 }

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::caller::ClientOrigin;
+use crate::layers::ClientOrigin;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where

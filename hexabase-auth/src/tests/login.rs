@@ -1,5 +1,7 @@
 //! Sign-in in the browser: state, return paths, linked accounts and derived sessions.
 
+use hexabase_core::mock::MockIdentityProvider;
+
 use super::*;
 
 async fn approve(env: &TestEnv, url: &str, email: &str) -> (String, String) {
@@ -93,6 +95,31 @@ async fn theft_of_a_refresh_token_ends_the_sessions_derived_from_its_session() {
     env.clock.advance(Duration::from_secs(31));
     assert!(env.auth.sessions().refresh(&own.refresh_token, &origin()).await.is_err());
     assert!(!env.is_valid(&derived.access_token).await);
+}
+
+#[tokio::test]
+async fn a_code_with_a_foreign_state_is_not_sent_to_the_provider() {
+    let (clock, store) = (Arc::new(ManualClock::default()), Arc::new(MemoryStore::new()));
+    // A call of `exchange` fails the test.
+    let mut provider = MockIdentityProvider::new();
+    provider.expect_name().return_const(ProviderName::parse("strict").unwrap());
+    provider
+        .expect_authorization_url()
+        .once()
+        .returning(|request| Ok(format!("https://strict.example/?state={}", request.state)));
+    let providers: Vec<Arc<dyn IdentityProvider>> = vec![Arc::new(provider)];
+    let auth = Auth::new(platform(&clock, &store), providers, AuthConfig::default()).await.unwrap();
+    let started = auth.sign_in().start("strict", login_to("/")).await.unwrap();
+    let state = started.authorization_url.rsplit('=').next().unwrap();
+    for (state, binding) in [(state, "another browser"), (state, ""), ("made up", started.binding.as_str())] {
+        let callback = callback(state.to_owned(), "code".to_owned());
+        let error = auth.sign_in().finish("strict", callback, binding, &origin()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+    }
+    clock.advance(Duration::from_secs(24 * 60 * 60));
+    let late = callback(state.to_owned(), "code".to_owned());
+    let error = auth.sign_in().finish("strict", late, &started.binding, &origin()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthenticated);
 }
 
 #[tokio::test]

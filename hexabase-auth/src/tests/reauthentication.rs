@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use hexabase_core::error::Result;
-use hexabase_core::identity::{AuthorizationRequest, CodeExchange};
+use hexabase_core::mock::MockIdentityProvider;
+use hexabase_core::secret::ExposeSecret as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::login::{callback, login_to};
@@ -11,47 +12,34 @@ use super::*;
 use crate::CookiePrincipal;
 
 /// Provider that states an arbitrary time of the authentication.
-#[derive(Debug)]
-struct StatingProvider {
-    name: ProviderName,
-    auth_time: Mutex<Option<Timestamp>>,
-}
-
-#[async_trait]
-impl IdentityProvider for StatingProvider {
-    fn name(&self) -> &ProviderName {
-        &self.name
-    }
-
-    fn title(&self) -> &'static str {
-        "States"
-    }
-
-    async fn authorization_url(&self, request: &AuthorizationRequest) -> Result<String> {
-        Ok(format!("https://states.example/?state={}", request.state))
-    }
-
-    async fn exchange(&self, _: &CodeExchange) -> Result<ExternalIdentity> {
-        let auth_time = *self.auth_time.lock().unwrap();
-        let identity = DevProvider::identity(&Email::parse("ann@example.com").unwrap(), None);
-        Ok(ExternalIdentity { auth_time, ..identity })
-    }
+fn stating_provider(auth_time: Arc<Mutex<Option<Timestamp>>>) -> MockIdentityProvider {
+    let mut provider = MockIdentityProvider::new();
+    provider.expect_name().return_const(ProviderName::parse("states").unwrap());
+    provider
+        .expect_authorization_url()
+        .returning(|request| Ok(format!("https://states.example/?state={}", request.state)));
+    provider.expect_exchange().withf(|exchange| exchange.code.expose_secret() == "code").returning(
+        move |_| {
+            let identity = DevProvider::identity(&Email::parse("ann@example.com").unwrap(), None);
+            Ok(ExternalIdentity { auth_time: *auth_time.lock().unwrap(), ..identity })
+        },
+    );
+    provider
 }
 
 struct States {
     auth: Auth,
-    provider: Arc<StatingProvider>,
+    auth_time: Arc<Mutex<Option<Timestamp>>>,
     clock: Arc<ManualClock>,
 }
 
 impl States {
     async fn new() -> Self {
         let (clock, store) = (Arc::new(ManualClock::default()), Arc::new(MemoryStore::new()));
-        let name = ProviderName::parse("states").unwrap();
-        let provider = Arc::new(StatingProvider { name, auth_time: Mutex::new(None) });
-        let platform = platform(&clock, &store);
-        let auth = Auth::new(platform, vec![provider.clone()], AuthConfig::default()).await.unwrap();
-        Self { auth, provider, clock }
+        let auth_time = Arc::default();
+        let provider = Arc::new(stating_provider(Arc::clone(&auth_time)));
+        let auth = Auth::new(platform(&clock, &store), vec![provider], AuthConfig::default()).await.unwrap();
+        Self { auth, auth_time, clock }
     }
 
     fn now(&self) -> Timestamp {
@@ -60,7 +48,7 @@ impl States {
 
     /// Signs in ten seconds after the start, with a provider that states this time.
     async fn sign_in(&self, reauthenticate: bool, stated: Option<Timestamp>) -> Result<CookiePrincipal> {
-        *self.provider.auth_time.lock().unwrap() = stated;
+        *self.auth_time.lock().unwrap() = stated;
         let started =
             self.auth.sign_in().start("states", LoginRequest { reauthenticate, ..login_to("/") }).await?;
         self.clock.advance(Duration::from_secs(10));

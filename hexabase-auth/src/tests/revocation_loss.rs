@@ -55,8 +55,8 @@ impl EphemeralStore for LossyEphemeral {
         Ok(())
     }
 
-    async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
-        self.inner.contains_cached(keys).await
+    async fn contains_cached(&self, first: &str, second: &str) -> Result<[bool; 2]> {
+        self.inner.contains_cached(first, second).await
     }
 
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {

@@ -228,10 +228,9 @@ impl BillingProvider for StripeBilling {
         &self,
         customer: &CustomerId,
         limit: usize,
-        after: Option<&str>,
+        mut after: Option<String>,
     ) -> Result<Vec<Invoice>> {
         let mut found = Vec::new();
-        let mut after = after.map(str::to_owned);
         while found.len() < limit {
             let page = (limit - found.len()).min(100);
             let mut query = Form::new().with("customer", &customer.0).with("limit", page);

@@ -34,6 +34,7 @@ use crate::name::{DisplayName, Email, PlanId};
 ///
 /// Every call with an effect takes a [`BillingKey`] derived from the platform's own record, so that a repeated call
 /// cannot charge twice. A webhook is only a hint: the object is read again.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
     /// Returns the customer of an organization; creates it if there is none.
@@ -168,7 +169,7 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
         &self,
         customer: &CustomerId,
         limit: usize,
-        after: Option<&str>,
+        after: Option<String>,
     ) -> Result<Vec<Invoice>>;
 
     /// Returns one of the customer's invoices; `None` if the customer has no such invoice.

@@ -149,11 +149,11 @@ pub async fn a_ping_leaves_stored_values_unchanged(store: &dyn EphemeralStore) {
 /// A marker is reported for its own key only, for keys in one hash-tag group and in several.
 pub async fn a_visible_marker_is_reported_at_once(store: &dyn EphemeralStore) {
     for [first, second] in [["group/a", "group/b"], ["other/a", "another/a"], ["plain", "also plain"]] {
-        let known = async || store.contains_cached([first, second]).await.unwrap();
+        let known = async || store.contains_cached(first, second).await.unwrap();
         assert_eq!(known().await, [false, false]);
         store.put_visible(&[first.to_owned()], LONG_TTL).await.unwrap();
         assert_eq!(known().await, [true, false]);
-        assert_eq!(store.contains_cached([second, first]).await.unwrap(), [false, true]);
+        assert_eq!(store.contains_cached(second, first).await.unwrap(), [false, true]);
         store.put_visible(&[first.to_owned(), second.to_owned()], LONG_TTL).await.unwrap();
         assert_eq!(known().await, [true, true]);
     }
@@ -163,7 +163,7 @@ pub async fn a_visible_marker_is_reported_at_once(store: &dyn EphemeralStore) {
 /// A marker is absent after its TTL.
 pub async fn a_visible_marker_expires_after_its_ttl(store: &dyn EphemeralStore) {
     store.put_visible(&["key".to_owned()], SHORT_TTL).await.unwrap();
-    eventually(|| async { store.contains_cached(["key", "other"]).await.unwrap() == [false, false] }).await;
+    eventually(|| async { store.contains_cached("key", "other").await.unwrap() == [false, false] }).await;
 }
 
 /// A full bucket gives its burst; an empty one returns the time until the next token.

@@ -84,9 +84,9 @@ macro_rules! metrics_source_conformance {
 }
 
 async fn read_series(harness: &dyn MetricsHarness, of: &[WorkspaceId], metric: Metric) -> Vec<Series> {
-    let targets: Vec<TenantTarget> = of.iter().map(|it| TenantTarget::by_id(id("acme"), *it)).collect();
+    let targets = of.iter().map(|it| TenantTarget::by_id(id("acme"), *it)).collect();
     let end = MEASUREMENT_START + SignedDuration::from_hours(1);
-    let query = SeriesQuery { targets: &targets, metric, start: MEASUREMENT_START, end, step: SAMPLE_STEP };
+    let query = SeriesQuery { targets, metric, start: MEASUREMENT_START, end, step: SAMPLE_STEP };
     harness.source().series(&query).await.unwrap()
 }
 
@@ -140,10 +140,10 @@ pub async fn only_requested_tenants_are_returned(harness: &dyn MetricsHarness) {
 
 /// A query for a time before the first measurement returns no samples, and a step of zero is rejected as `Invalid`.
 pub async fn a_period_without_measurements_has_no_samples(harness: &dyn MetricsHarness) {
-    let targets = [TenantTarget::by_id(id("acme"), busy())];
+    let targets = [TenantTarget::by_id(id("acme"), busy())].into();
     let start = MEASUREMENT_START - SignedDuration::from_hours(48);
     let end = start + SignedDuration::from_hours(1);
-    let query = SeriesQuery { targets: &targets, metric: Metric::Cpu, start, end, step: SAMPLE_STEP };
+    let query = SeriesQuery { targets, metric: Metric::Cpu, start, end, step: SAMPLE_STEP };
     let found = harness.source().series(&query).await.unwrap();
     assert!(found.iter().all(|series| series.samples.is_empty()), "{found:?}");
     let zero_step = SeriesQuery { step: Duration::ZERO, ..query };

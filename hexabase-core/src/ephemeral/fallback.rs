@@ -86,8 +86,8 @@ impl EphemeralStore for RateLimitFallback {
         self.store.put_visible(keys, ttl).await
     }
 
-    async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
-        self.store.contains_cached(keys).await
+    async fn contains_cached(&self, first: &str, second: &str) -> Result<[bool; 2]> {
+        self.store.contains_cached(first, second).await
     }
 
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {
@@ -108,85 +108,37 @@ impl EphemeralStore for RateLimitFallback {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use mockall::Sequence;
 
     use super::*;
     use crate::clock::ManualClock;
+    use crate::ephemeral::MockEphemeralStore;
     use crate::error::Error;
-
-    /// Store whose buckets work or fail.
-    #[derive(Debug)]
-    struct Buckets {
-        inner: MemoryEphemeral,
-        fails: AtomicBool,
-        calls: AtomicU32,
-    }
-
-    #[async_trait]
-    impl EphemeralStore for Buckets {
-        async fn put(&self, key: &str, value: &[u8], ttl: Duration) -> Result<()> {
-            self.inner.put(key, value, ttl).await
-        }
-
-        async fn put_if_absent(&self, key: &str, value: &[u8], ttl: Duration) -> Result<bool> {
-            self.inner.put_if_absent(key, value, ttl).await
-        }
-
-        async fn compare_and_set(&self, key: &str, old: &[u8], new: &[u8], ttl: Duration) -> Result<bool> {
-            self.inner.compare_and_set(key, old, new, ttl).await
-        }
-
-        async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-            self.inner.get(key).await
-        }
-
-        async fn take(&self, key: &str) -> Result<Option<Vec<u8>>> {
-            self.inner.take(key).await
-        }
-
-        async fn put_visible(&self, keys: &[String], ttl: Duration) -> Result<()> {
-            self.inner.put_visible(keys, ttl).await
-        }
-
-        async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
-            self.inner.contains_cached(keys).await
-        }
-
-        async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {
-            self.calls.fetch_add(1, Ordering::Relaxed);
-            match self.fails.load(Ordering::Relaxed) {
-                true => Err(Error::unavailable("full")),
-                false => self.inner.take_token(bucket, rate).await,
-            }
-        }
-
-        async fn ping(&self) -> Result<()> {
-            self.inner.ping().await
-        }
-    }
 
     #[tokio::test]
     async fn during_an_outage_the_limit_applies_in_this_process_and_the_store_is_tried_once_per_interval() {
         let clock = Arc::new(ManualClock::default());
-        let store = Arc::new(Buckets {
-            inner: MemoryEphemeral::new(clock.clone()),
-            fails: AtomicBool::new(true),
-            calls: AtomicU32::new(0),
-        });
-        let fallback = RateLimitFallback::new(store.clone(), clock.clone());
+        let start = clock.now();
+        let (mut store, mut sequence) = (MockEphemeralStore::new(), Sequence::new());
+        for (interval, works) in [(0, false), (1, false), (2, true), (2, true)] {
+            let (shared, clock) = (MemoryEphemeral::new(clock.clone()), clock.clone());
+            store.expect_take_token().once().in_sequence(&mut sequence).returning(move |_, rate| {
+                assert_eq!(clock.now(), after(start, RETRY_INTERVAL * interval));
+                match works {
+                    true => futures_executor::block_on(shared.take_token("bucket", rate)),
+                    false => Err(Error::unavailable("full")),
+                }
+            });
+        }
+        let fallback = RateLimitFallback::new(Arc::new(store), clock.clone());
         let rate = Rate { burst: 3, period: Duration::from_secs(3_600) };
         let take = async || fallback.take_token("bucket", rate).await.unwrap().allowed;
         for expected in [true, true, true, false, false] {
             assert_eq!(take().await, expected);
         }
-        assert_eq!(store.calls.load(Ordering::Relaxed), 1);
         clock.advance(RETRY_INTERVAL);
         assert!(!take().await && !take().await);
-        assert_eq!(store.calls.load(Ordering::Relaxed), 2);
-
-        store.fails.store(false, Ordering::Relaxed);
         clock.advance(RETRY_INTERVAL);
         assert!(take().await && take().await, "the shared bucket is full");
-        assert_eq!(store.calls.load(Ordering::Relaxed), 4);
     }
 }

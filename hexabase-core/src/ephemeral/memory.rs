@@ -133,9 +133,9 @@ impl EphemeralStore for MemoryEphemeral {
         Ok(())
     }
 
-    async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
+    async fn contains_cached(&self, first: &str, second: &str) -> Result<[bool; 2]> {
         let (state, _) = self.current();
-        Ok(keys.map(|key| state.values.contains_key(key)))
+        Ok([first, second].map(|key| state.values.contains_key(key)))
     }
 
     async fn take_token(&self, bucket: &str, rate: Rate) -> Result<Allowance> {

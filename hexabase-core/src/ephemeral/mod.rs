@@ -20,6 +20,7 @@ use crate::error::Result;
 /// stored. Keys with the same text before a `/` (`revoked/ses_…`) form a hash-tag group. An implementation that
 /// distributes keys over several servers stores a hash-tag group on one of them, so that a failure loses a group as a
 /// whole and never in part.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a value for `ttl`, replacing an existing value.
@@ -86,7 +87,7 @@ pub trait EphemeralStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]>;
+    async fn contains_cached(&self, first: &str, second: &str) -> Result<[bool; 2]>;
 
     /// Takes one token from a bucket.
     ///

@@ -66,7 +66,7 @@ impl ClusterProvisioner for FaultyProvisioner {
         self.inner.ping().await
     }
 
-    async fn watch(&self, on_change: &OnChange<'_>) {
+    async fn watch(&self, on_change: &OnChange) {
         self.inner.watch(on_change).await;
     }
 }

@@ -31,11 +31,10 @@ pub enum Intent {
 /// Returns the target state of a workspace.
 #[must_use]
 pub const fn intent(workspace: &Workspace) -> Intent {
-    let imposed = workspace.organization_suspended || workspace.suspension_reason.is_some();
-    match (workspace.deletion_requested_at, workspace.power) {
-        (Some(_), _) => Intent::Remove,
-        (None, Power::Running) if !imposed => Intent::Run,
-        (None, Power::Suspended | Power::Running) => Intent::Suspend,
+    match (workspace.deletion_requested_at, workspace.power, workspace.suspension_reason) {
+        (Some(_), _, _) => Intent::Remove,
+        (None, Power::Running, None) => Intent::Run,
+        (None, Power::Suspended, _) | (None, _, Some(_)) => Intent::Suspend,
     }
 }
 

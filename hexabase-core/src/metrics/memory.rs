@@ -55,7 +55,7 @@ where
 
 #[async_trait]
 impl MetricsSource for MemoryMetrics {
-    async fn series(&self, query: &SeriesQuery<'_>) -> Result<Vec<Series>> {
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>> {
         if query.step.is_zero() {
             return Err(Error::invalid("step", "must be longer than zero"));
         }

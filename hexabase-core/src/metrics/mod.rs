@@ -3,6 +3,7 @@
 mod memory;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ pub use memory::MemoryMetrics;
 
 /// Metrics of tenants over time. The implementation forces the tenant into every query; a caller cannot reach another
 /// tenant.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
     /// Returns one series for each requested tenant that has samples.
@@ -30,17 +32,17 @@ pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// `Invalid` for a step that yields too many samples, `Unavailable`.
-    async fn series(&self, query: &SeriesQuery<'_>) -> Result<Vec<Series>>;
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>>;
 
     /// Name of the implementation, for operators.
     fn name(&self) -> &'static str;
 }
 
 /// Query of a [`MetricsSource`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeriesQuery<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesQuery {
     /// Tenants to read.
-    pub targets: &'a [TenantTarget],
+    pub targets: Arc<[TenantTarget]>,
     /// Metric to read.
     pub metric: Metric,
     /// Start of the range; the first sample is one step later.
@@ -102,6 +104,7 @@ pub struct Sample {
 }
 
 /// Logs of tenants. The implementation forces the tenant into every query.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait LogSource: fmt::Debug + Send + Sync + 'static {
     /// Returns log lines, newest first.

@@ -9,7 +9,6 @@ use super::access::FactsCache;
 use super::commit_locks::CommitLocks;
 use super::event_signals::EventSignals;
 use super::isolation::IsolationFailures;
-use super::plan_cache::PlanCache;
 use super::searches::Searches;
 use super::{Platform, PlatformInner};
 use crate::billing::{BillingConfig, BillingProvider, MemoryBilling};
@@ -24,7 +23,7 @@ use crate::model::{Plan, User};
 use crate::name::{Email, HostClusterName};
 use crate::notifier::{Mail, Notifier};
 use crate::placement::HostCluster;
-use crate::plans::{CurrentPlans, PlanCatalog};
+use crate::plans::PlanCatalog;
 use crate::provisioner::{Fleet, MemoryProvisioner};
 use crate::queue::{MemoryQueue, TaskQueue};
 use crate::seal::MasterKey;
@@ -56,8 +55,7 @@ pub struct PlatformConfig {
     pub security_event_retention: Duration,
     /// Grace period, reminders and other terms of billing.
     pub billing: BillingConfig,
-    /// Rate limit that the members of an organization share; `None` for no limit. Calls count as their
-    /// [`RateAccounting`](super::RateAccounting) says.
+    /// Rate limit that the members of an organization share; `None` for no limit.
     pub organization_rate: Option<Rate>,
     /// Verified e-mail addresses of the platform administrators.
     pub platform_admins: Vec<Email>,
@@ -160,7 +158,7 @@ inner! {
     with_queue: Arc<dyn TaskQueue> => queue = Some(queue);
     /// Sets the host clusters with their provisioners.
     with_fleet: Fleet => fleet = fleet;
-    /// Sets the plans, which apply until an operator changes them.
+    /// Sets the plans.
     with_plans: Vec<Plan> => plans = plans;
     /// Sets the billing provider.
     with_billing: Arc<dyn BillingProvider> => billing = Some(billing);
@@ -198,8 +196,8 @@ impl PlatformBuilder {
             key,
             config,
         } = self;
-        let current = CurrentPlans::from(PlanCatalog::new(plans.clone())?);
-        let in_memory = || Arc::new(MemoryBilling::new(clock.clone(), current.clone()));
+        let plans = PlanCatalog::new(plans)?;
+        let in_memory = || Arc::new(MemoryBilling::new(clock.clone(), plans.clone()));
         if fleet.is_empty() {
             let provisioner = MemoryProvisioner::new(clock.clone(), Duration::ZERO);
             fleet = fleet.with(in_memory_host()?, Arc::new(provisioner));
@@ -213,7 +211,7 @@ impl PlatformBuilder {
             queue: queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(clock.clone()))),
             fleet,
             billing: billing.unwrap_or_else(|| in_memory()),
-            plan_cache: PlanCache::new(plans, current),
+            plans,
             metrics,
             notifier: notifier.unwrap_or_else(|| Arc::new(NoMail)),
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),

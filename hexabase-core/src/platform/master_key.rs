@@ -81,7 +81,7 @@ impl MasterKeyRotation<'_> {
     ) -> Result<SealedCounts> {
         let (mut counts, mut after) = (SealedCounts::default(), None);
         loop {
-            let (batch, next) = self.batch(kind, after.as_deref(), reseal).await?;
+            let (batch, next) = self.batch(kind, after, reseal).await?;
             counts.add(batch);
             progress(counts);
             match next {
@@ -91,7 +91,7 @@ impl MasterKeyRotation<'_> {
         }
     }
 
-    async fn batch(&self, kind: SealedKind, after: Option<&str>, reseal: bool) -> Result<Batch> {
+    async fn batch(&self, kind: SealedKind, after: Option<String>, reseal: bool) -> Result<Batch> {
         let values = self.0.store.list_sealed(kind, after, BATCH_SIZE).await?;
         let mut counts = SealedCounts { total: values.len() as u64, ..SealedCounts::default() };
         for value in &values {

@@ -19,12 +19,9 @@ mod isolation;
 mod master_key;
 mod members;
 mod node_pools;
-mod organization_admin;
 mod organization_names;
 mod organizations;
 mod payments;
-mod plan_admin;
-mod plan_cache;
 mod projects;
 mod roles;
 mod searches;
@@ -47,7 +44,7 @@ use jiff::Timestamp;
 pub use access::Authorization;
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{OrganizationCreation, PlatformBuilder, PlatformConfig};
-pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
+pub use caller::{Caller, IdempotencyKey};
 pub use commit::Idempotent;
 pub(crate) use commit::MAIL_SEAL_PURPOSE;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
@@ -58,9 +55,7 @@ pub use isolation::{Isolation, IsolationRequest};
 pub use master_key::{MasterKeyRotation, SealedCounts};
 pub use members::Members;
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
-pub use organization_admin::OrganizationAdmin;
 pub use organizations::{CreateOrganization, EventAccess, Organizations, Overview};
-pub use plan_admin::{PlanAdmin, PlanSet};
 pub use projects::{CreateProject, Projects};
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
 pub use service_accounts::{API_TOKEN_PREFIX, CreateServiceAccount, CreateToken, NewToken, ServiceAccounts};
@@ -90,7 +85,6 @@ use crate::store::TenantStore;
 use access::FactsCache;
 use commit_locks::CommitLocks;
 use event_signals::EventSignals;
-use plan_cache::PlanCache;
 use searches::Searches;
 
 /// Handle of a platform: backends, configuration and services. Cheap to clone.
@@ -103,7 +97,7 @@ pub(crate) struct PlatformInner {
     pub(crate) ephemeral: Arc<dyn EphemeralStore>,
     pub(crate) queue: Arc<dyn TaskQueue>,
     pub(crate) fleet: Fleet,
-    pub(crate) plan_cache: PlanCache,
+    pub(crate) plans: PlanCatalog,
     pub(crate) billing: Arc<dyn BillingProvider>,
     pub(crate) metrics: Option<Arc<dyn MetricsSource>>,
     pub(crate) notifier: Arc<dyn Notifier>,
@@ -208,10 +202,6 @@ services! {
     billing => Billing;
     /// Host clusters.
     hosts => Hosts;
-    /// Organizations, for operators.
-    organization_admin => OrganizationAdmin;
-    /// Plans, for operators.
-    plan_admin => PlanAdmin;
     /// Rotation of the master key.
     master_key_rotation => MasterKeyRotation;
 }
@@ -253,18 +243,10 @@ impl Platform {
         &self.0.fleet
     }
 
-    /// The plan catalog as last read: [`Self::plan_admin`] reads it.
+    /// The plan catalog.
     #[must_use]
-    pub fn plans(&self) -> Arc<PlanCatalog> {
-        self.0.plan_cache.latest()
-    }
-
-    /// The plan catalog, at most a few seconds old.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub async fn current_plans(&self) -> Result<Arc<PlanCatalog>> {
-        self.0.plans().await
+    pub fn plans(&self) -> &PlanCatalog {
+        &self.0.plans
     }
 
     /// The clock of the platform, its only source of time.

@@ -86,8 +86,7 @@ impl NodePools<'_> {
                 let scope = (organization, workspace, None);
                 let mut change = self.0.begin(caller, scope, Action::NodePoolsManage).await?;
                 let existing = &change.workspace.node_pools;
-                let plans = self.0.plans().await?;
-                let plan = plans.get(&change.workspace.plan_id)?;
+                let plan = self.0.plans.get(&change.workspace.plan_id)?;
                 limits::check_node_pool_limit(existing.len(), command.nodes, plan)?;
                 if existing.iter().any(|pool| pool.name == command.name) {
                     return Err(Error::already_exists("node pool"));
@@ -104,8 +103,11 @@ impl NodePools<'_> {
                 change.workspace.node_pools.push(pool.clone());
                 let task_id = change.task(TaskKind::Update).await?;
                 change.audit("node_pool.create", format!("{workspace}/{}", pool.id), (), &pool);
-                let billing_message = self.0.node_billing_message(organization, &plans);
-                let changeset = billing_message.into_iter().fold(change.finish().0, Changeset::message);
+                let changeset = self
+                    .0
+                    .node_billing_message(organization)
+                    .into_iter()
+                    .fold(change.finish().0, Changeset::message);
                 Ok((changeset, NodePoolTask { pool, task_id }))
             })
             .await
@@ -135,8 +137,11 @@ impl NodePools<'_> {
                 require_version(expected, pool.version)?;
                 let task_id = change.task(TaskKind::Update).await?;
                 change.audit("node_pool.delete", format!("{workspace}/{id}"), &pool, ());
-                let billing_message = self.0.node_billing_message(organization, &*self.0.plans().await?);
-                let changeset = billing_message.into_iter().fold(change.finish().0, Changeset::message);
+                let changeset = self
+                    .0
+                    .node_billing_message(organization)
+                    .into_iter()
+                    .fold(change.finish().0, Changeset::message);
                 Ok((changeset, task_id))
             })
             .await

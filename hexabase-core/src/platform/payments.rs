@@ -161,7 +161,10 @@ impl Billing<'_> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let found = match self.known_customer(id).await? {
             // One more than the page holds, to detect a next page.
-            Some(customer) => self.0.billing.list_invoices(&customer, page.limit() + 1, page.after()).await?,
+            Some(customer) => {
+                let after = page.after().map(str::to_owned);
+                self.0.billing.list_invoices(&customer, page.limit() + 1, after).await?
+            }
             None => Vec::new(),
         };
         Ok(page.page(found, |invoice| invoice.id.clone()))

@@ -14,6 +14,7 @@ use crate::seal::MasterKey;
 use crate::secret::{ExposeSecret as _, SecretString};
 
 /// Creates the provisioners of host clusters that operators register.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait HostConnector: fmt::Debug + Send + Sync + 'static {
     /// Creates the provisioner of a host from its kubeconfig and its parameters, without sending a request to the

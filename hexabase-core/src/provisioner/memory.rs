@@ -263,7 +263,7 @@ impl ClusterProvisioner for MemoryProvisioner {
         Ok(())
     }
 
-    async fn watch(&self, _: &OnChange<'_>) {}
+    async fn watch(&self, _: &OnChange) {}
 }
 
 impl fmt::Debug for MemoryProvisioner {

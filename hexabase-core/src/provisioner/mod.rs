@@ -9,6 +9,8 @@ use std::fmt;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+#[cfg(any(test, feature = "mock"))]
+pub use fleet::MockHostConnector;
 pub use fleet::{Fleet, HostConnector};
 pub(crate) use fleet::{kubeconfig_purpose, open_kubeconfig, seal_kubeconfig};
 pub use memory::MemoryProvisioner;
@@ -33,6 +35,7 @@ pub const NO_OTHER_STORE: &str = "no_other_store";
 /// Every method is idempotent, and none waits for slow operations: a later [`observe`](Self::observe) shows their
 /// progress. Two workers may call methods for the same cluster at the same time; the result is that of the calls in
 /// some order.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// Returns the changes that [`apply`](Self::apply) would make, without making them. Empty if the cluster matches
@@ -159,12 +162,12 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// [`Worker::run`](crate::worker::Worker::run) runs it. An implementation that cannot watch returns at once.
     ///
     /// `on_change` is called from the watch loop and must return quickly.
-    async fn watch(&self, on_change: &OnChange<'_>);
+    async fn watch(&self, on_change: &OnChange);
 }
 
 /// Receives the clusters that are due for a reconcile because a change with a promised notification has happened: see
 /// [`Observation::will_notify`].
-pub type OnChange<'a> = dyn Fn(&TenantTarget) + Send + Sync + 'a;
+pub type OnChange = dyn Fn(&TenantTarget) + Send + Sync;
 
 /// Result of [`ClusterProvisioner::apply`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

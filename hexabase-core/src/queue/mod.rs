@@ -27,6 +27,7 @@ pub const NEVER_ACKNOWLEDGED: &str =
 ///
 /// A message may arrive twice, late, or after a newer one; receivers treat it only as a request to reconcile. A
 /// received message must be acknowledged within [`TaskQueue::visibility`], or it is delivered again.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// Adds a message to the queue, to be delivered after `delay`.

@@ -47,7 +47,7 @@ pub trait SealedStore: Send + Sync {
     async fn list_sealed(
         &self,
         kind: SealedKind,
-        after: Option<&str>,
+        after: Option<String>,
         limit: usize,
     ) -> Result<Vec<SealedValue>>;
 

@@ -40,7 +40,7 @@ impl<'a> HostMonitor<'a> {
     }
 
     pub(super) async fn run(&self, stop_signal: &StopSignal) {
-        let notifier = ChangeNotifier::new(self.0);
+        let notifier = Arc::new(ChangeNotifier::new(self.0));
         let (monitored, notified) =
             (self.watch_hosts(&notifier, stop_signal).fuse(), notifier.run(self.0).fuse());
         pin_mut!(monitored, notified);
@@ -50,7 +50,7 @@ impl<'a> HostMonitor<'a> {
         }
     }
 
-    async fn watch_hosts(&self, notifier: &ChangeNotifier, stop_signal: &StopSignal) {
+    async fn watch_hosts(&self, notifier: &Arc<ChangeNotifier>, stop_signal: &StopSignal) {
         let mut watched: BTreeMap<HostClusterName, (Arc<dyn ClusterProvisioner>, AbortHandle)> =
             BTreeMap::new();
         let mut watching = FuturesUnordered::new();
@@ -69,7 +69,9 @@ impl<'a> HostMonitor<'a> {
                 watched.entry(name.clone()).or_insert_with(|| {
                     let watched = provisioner.clone();
                     let span = tracing::info_span!("host", %name);
-                    let watch = async move { watched.watch(&|target| notifier.notify_change(target)).await };
+                    let notifier = notifier.clone();
+                    let watch =
+                        async move { watched.watch(&move |target| notifier.notify_change(target)).await };
                     let (watch, handle) = abortable(watch.instrument(span));
                     watching.push(watch);
                     (provisioner, handle)

@@ -85,7 +85,7 @@ impl ClusterProvisioner for SlowProvisioner {
         self.inner.ping().await
     }
 
-    async fn watch(&self, on_change: &OnChange<'_>) {
+    async fn watch(&self, on_change: &OnChange) {
         self.inner.watch(on_change).await;
     }
 }

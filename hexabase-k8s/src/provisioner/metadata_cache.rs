@@ -245,7 +245,7 @@ impl MetadataCache {
     }
 
     /// Reports the changes that happened before their subscription. Never returns.
-    pub(super) async fn report_overdue(&self, on_change: &OnChange<'_>) {
+    pub(super) async fn report_overdue(&self, on_change: &OnChange) {
         loop {
             self.overdue_added.notified().await;
             let overdue = std::mem::take(&mut self.lock().overdue);
@@ -285,7 +285,7 @@ impl MetadataCache {
     }
 
     /// Watches the objects of a kind and reports the changes with a subscription. Never returns.
-    pub(super) async fn watch_kind(&self, kind: Kind, host: &Client, on_change: &OnChange<'_>) {
+    pub(super) async fn watch_kind(&self, kind: Kind, host: &Client, on_change: &OnChange) {
         let mut failures = 0;
         loop {
             let error = self.watch_until_failure(kind, host, on_change, &mut failures).await;
@@ -302,7 +302,7 @@ impl MetadataCache {
         &self,
         kind: Kind,
         host: &Client,
-        on_change: &OnChange<'_>,
+        on_change: &OnChange,
         failures: &mut u32,
     ) -> watcher::Error {
         let resource = ApiResource {

@@ -233,7 +233,7 @@ impl ClusterProvisioner for VClusterProvisioner {
         self.require_host_setup().await
     }
 
-    async fn watch(&self, on_change: &OnChange<'_>) {
+    async fn watch(&self, on_change: &OnChange) {
         let watches = self
             .metadata_cache
             .kinds()

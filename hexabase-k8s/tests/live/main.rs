@@ -79,7 +79,7 @@ impl HostHarness {
             Arc::new(VClusterProvisioner::new(client, Arc::new(ServiceConnector::new(&config)), config));
         let (mut watch, on_change) = (JoinSet::new(), Arc::new(Notify::new()));
         let (watcher, notify) = (provisioner.clone(), on_change.clone());
-        watch.spawn(async move { watcher.watch(&|_| notify.notify_one()).await });
+        watch.spawn(async move { watcher.watch(&move |_| notify.notify_one()).await });
         Self { provisioner, on_change, _watch: watch }
     }
 }

@@ -236,13 +236,13 @@ impl EphemeralStore for RedisEphemeral {
         Ok(())
     }
 
-    async fn contains_cached(&self, keys: [&str; 2]) -> Result<[bool; 2]> {
-        let cache_key = keys.join("\n");
+    async fn contains_cached(&self, first: &str, second: &str) -> Result<[bool; 2]> {
+        let cache_key = format!("{first}\n{second}");
         if let Some(present) = self.marker_cache.get(&cache_key) {
             return Ok(present);
         }
         let mut get = cmd("MGET");
-        for key in keys {
+        for key in [first, second] {
             get.arg(self.value_key(key));
         }
         let requested_at = Instant::now();

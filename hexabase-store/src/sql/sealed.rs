@@ -71,7 +71,7 @@ impl<E: Engine> SealedStore for SqlStore<E> {
     async fn list_sealed(
         &self,
         kind: SealedKind,
-        after: Option<&str>,
+        after: Option<String>,
         limit: usize,
     ) -> Result<Vec<SealedValue>> {
         let table = table::<E>(kind);
@@ -83,7 +83,7 @@ impl<E: Engine> SealedStore for SqlStore<E> {
             table.placeholders(),
             sql_limit(limit),
         ));
-        let rows = self.0.fetch(table.bind_key(query, after.unwrap_or(&first))?).await?;
+        let rows = self.0.fetch(table.bind_key(query, &after.unwrap_or(first))?).await?;
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
             let parts: Vec<String> = table.key.iter().map(|_| cells.string()).collect::<Result<_>>()?;

@@ -45,7 +45,7 @@ pub async fn sealed_data_of_every_kind_is_listed(store: &dyn TenantStore) {
         let all = store.list_sealed(kind, None, 9).await.unwrap();
         assert_eq!(all.len(), 3, "{kind:?}");
         let (mut paged, mut after) = (Vec::new(), None);
-        while let Some(value) = store.list_sealed(kind, after.as_deref(), 1).await.unwrap().pop() {
+        while let Some(value) = store.list_sealed(kind, after.take(), 1).await.unwrap().pop() {
             after = Some(value.key.clone());
             paged.push(value);
         }

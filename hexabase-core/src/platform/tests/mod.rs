@@ -5,9 +5,8 @@ mod creation_limits;
 mod invitations;
 mod isolation;
 mod master_key;
-mod plans;
 mod retention;
-mod suspension;
+mod strict_calls;
 mod tasks;
 
 use std::sync::{Arc, Mutex};

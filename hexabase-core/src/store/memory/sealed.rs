@@ -12,12 +12,12 @@ impl SealedStore for MemoryStore {
     async fn list_sealed(
         &self,
         kind: SealedKind,
-        after: Option<&str>,
+        after: Option<String>,
         limit: usize,
     ) -> Result<Vec<SealedValue>> {
         let mut all = self.lock().sealed(kind);
         all.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        let is_later = |value: &SealedValue| after.is_none_or(|after| value.key.as_str() > after);
+        let is_later = |value: &SealedValue| after.as_ref().is_none_or(|after| value.key > *after);
         Ok(all.into_iter().filter(is_later).take(limit).collect())
     }
 
