@@ -92,8 +92,6 @@ fn measurements() -> String {
         };
         family(name, &mut workspaces().enumerate().map(series));
     }
-    family("machine_cpu_cores", &mut std::iter::once(("job=\"kubelet\"".to_owned(), 8)));
-    family("kube_node_info", &mut std::iter::once(("job=\"kube-state-metrics\"".to_owned(), 1)));
     let tenant = format!("job=\"vcluster\",namespace=\"{}\"", workspace(0, 0).kubernetes_name());
     let targets = ["job=\"kubelet\"".to_owned(), "job=\"kube-state-metrics\"".to_owned(), tenant];
     family("up", &mut targets.into_iter().map(|labels| (labels, 1)));
@@ -119,7 +117,9 @@ async fn create_platform(postgres: &Postgres, prometheus: &Prometheus) -> (Platf
         .buffer_unordered(8)
         .for_each(|created| async { created.unwrap() })
         .await;
-    let metrics = PrometheusMetrics::new(&PrometheusConfig::new(prometheus.url())).unwrap();
+    let scrape_interval = Duration::from_secs(SCRAPE_INTERVAL_SECONDS as u64);
+    let config = PrometheusConfig { scrape_interval, ..PrometheusConfig::new(prometheus.url()) };
+    let metrics = PrometheusMetrics::new(&config).unwrap();
     let clock = ManualClock::new(hour().end() + SignedDuration::from_mins(6));
     let platform = Platform::builder("https://hexabase.example")
         .with_plans(hexabase_billing::plans::built_in())
@@ -141,7 +141,7 @@ async fn query_all(client: &reqwest::Client, prometheus: &Prometheus) -> usize {
     for meter in Meter::ALL {
         let (name, _) = series_of(*meter);
         let query = match name.ends_with("_total") {
-            true => format!("sum by (namespace) (rate({name}[300s]))"),
+            true => format!("sum by (namespace) (rate({name}[600s]))"),
             false => format!("sum by (namespace) ({name})"),
         };
         let start = (hour().start().as_second() + 300).to_string();

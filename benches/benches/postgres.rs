@@ -256,8 +256,9 @@ fn row_level_security(runtime: &Runtime, server: &Postgres) {
 async fn fill_database(server: &Postgres, workspaces: usize) -> PostgresStore {
     let (database, store) = create_database(server).await;
     let inserts = format!(
-        "INSERT INTO organizations SELECT 'org_other' || n, 'other-' || n, 'Other', false, 'starter', NULL, 'usr_x', \
-         now(), now(), 1 FROM generate_series(1, {organizations}) n; \
+        "INSERT INTO organizations (id, name, display_name, personal, plan_id, suspension, created_by, created_at, \
+         updated_at, version, search_text) SELECT 'org_other' || n, 'other-' || n, 'Other', false, 'starter', 'null', \
+         'usr_x', now(), now(), 1, 'other-' || n FROM generate_series(1, {organizations}) n; \
          INSERT INTO members SELECT 'org_other' || n, 'usr_other' || n % 1000, 'owner', now(), now(), 1 \
          FROM generate_series(1, {organizations}) n; \
          INSERT INTO workspaces SELECT 'org_other' || 1 + n % {organizations}, 'ws_other' || n, 'ws-' || n, NULL, \

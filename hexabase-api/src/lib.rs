@@ -1,20 +1,64 @@
 //! HTTP API of Hexabase as [`axum`] routers over a [`Platform`](hexabase_core::Platform).
 //!
-//! [`router`] is the whole API. Each area has a router of its own, which needs only the parts of the state that it
-//! uses.
+//! [`router`] is the whole API with its layers. It can be nested under a path of another router:
+//!
+//! ```
+//! use hexabase_api::{ApiState, router};
+//! use hexabase_auth::{Auth, AuthConfig};
+//! use hexabase_core::Platform;
+//! # use hexabase_core::fixture;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let platform = Platform::builder("https://shop.example/tenancy")
+//!     .with_plans(vec![fixture::plan("small")])
+//!     .build()?;
+//! let auth = Auth::new(platform.clone(), Vec::new(), AuthConfig::default()).await?;
+//! let service: axum::Router =
+//!     axum::Router::new().nest("/tenancy", router(ApiState::new(platform, auth)));
+//! # drop(service);
+//! # Ok(()) })
+//! # }
+//! ```
+//!
+//! # Areas
+//!
+//! Each area has a router of its own, generic over the state: it takes the parts that it uses with
+//! [`FromRef`](axum::extract::FromRef). [`ApiState`] supplies them all.
+//!
+//! | area | operations | parts |
+//! |---|---|---|
+//! | [`organizations`] | organizations, members, invitations, service accounts, audit log | `Platform` |
+//! | [`organizations::events_router`] | live events | [`EventStreams`] |
+//! | [`workspaces`] | workspaces, kubeconfigs, tasks, node pools | `Platform`, `Arc<Auth>` |
+//! | [`access`] | groups, roles, assignments | `Platform` |
+//! | [`projects`] | projects | `Platform` |
+//! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
+//! | [`webhooks`] | webhooks of providers | `Platform` |
+//! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
+//! | [`sign_in`] | sign-in, sessions, API tokens | `Platform`, `Arc<Auth>` |
+//! | [`oidc`] | OpenID Connect provider | `Arc<Auth>`, `Arc<dyn HtmlPages>` |
+//! | [`system`] | health, metrics, documentation | [`SystemState`] |
+//!
+//! The middleware is in [`layers`]; an area that is mounted by itself needs at least
+//! [`request_context`](layers::request_context), [`credentials`](layers::credentials) and [`csrf`](layers::csrf).
+//!
+//! Errors write their own body (`application/problem+json`, RFC 9457). Browsers receive them as [pages](html_pages).
 
 pub mod access;
 pub mod admin;
 pub mod billing;
 pub mod budget;
+mod caller;
+mod cookies;
 mod event_hub;
 mod extract;
+pub mod html_pages;
 pub mod layers;
 pub mod oidc;
 mod openapi;
 mod optional_field;
 pub mod organizations;
-mod pages;
 mod path_params;
 mod problem;
 pub mod projects;
@@ -32,13 +76,14 @@ use axum::Router;
 use axum::extract::{FromRef, Request};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use hexabase_auth::{Auth, DevProvider};
 use hexabase_core::Platform;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use event_hub::{EventStreamLimits, EventStreams};
+use html_pages::HtmlPages;
+use layers::server_path;
 pub use openapi::document;
 use problem::ApiError;
 pub use state::{ApiConfig, ApiState, ApiStateBuilder, RenderMetrics};
@@ -67,6 +112,7 @@ where
     S: Clone + Send + Sync + 'static,
     Platform: FromRef<S>,
     Arc<Auth>: FromRef<S>,
+    Arc<dyn HtmlPages>: FromRef<S>,
     EventStreams: FromRef<S>,
     SystemState: FromRef<S>,
 {
@@ -92,11 +138,9 @@ where
 
 /// Adds the fallbacks and the layers.
 fn layered(router: Router<ApiState>, state: ApiState) -> Router {
-    router
-        .fallback(not_found)
-        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
-        .layer(from_fn_with_state(state.clone(), layers::process_request))
-        .with_state(state)
+    let router =
+        router.fallback(not_found).method_not_allowed_fallback(async || ApiError::method_not_allowed());
+    layers::default_stack(router, &state).with_state(state)
 }
 
 /// Redirects a path with a trailing slash, which older clients send, with 308; every other path is `not_found`.
@@ -106,7 +150,7 @@ async fn not_found(request: Request) -> Response {
     // A location that begins with two slashes leads to another host.
     let is_local = trimmed.len() < path.len() && trimmed.starts_with('/') && !trimmed.starts_with("//");
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-    match HeaderValue::from_str(&format!("{trimmed}{query}")) {
+    match HeaderValue::from_str(&server_path(&format!("{trimmed}{query}"))) {
         Ok(location) if is_local => (StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)]).into_response(),
         _ => ApiError::no_such_path().into_response(),
     }

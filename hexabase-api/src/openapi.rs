@@ -89,7 +89,7 @@ impl utoipa::Modify for SecuritySchemes {
             .description(Some("Access token or API token."))
             .build();
         let cookie = ApiKeyValue::with_description(
-            format!("__Host-{}", crate::layers::SESSION_COOKIE),
+            format!("__Host-{}", crate::cookies::SESSION_COOKIE),
             "Session of a browser. Without HTTPS the name has no prefix.".to_owned(),
         );
         let csrf = ApiKeyValue::with_description(

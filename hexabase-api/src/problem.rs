@@ -10,6 +10,8 @@ use hexabase_core::error::{Error, ErrorKind, Retry, Violation};
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::layers::RequestContext;
+
 /// Value of `Retry-After` if the error does not name one.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -166,19 +168,6 @@ impl ApiError {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }
     }
-
-    /// Converts the error to the response to the request.
-    pub(crate) fn into_problem_response(mut self, request_id: &str) -> Response {
-        request_id.clone_into(&mut self.0.request_id);
-        let mut response = (self.status(), Json(&self.0)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        self.set_retry_after(headers);
-        if self.status() == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
-    }
 }
 
 /// Rounds up to whole seconds, so a client that waits that long never retries too early.
@@ -238,9 +227,18 @@ impl From<Error> for ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// Passes the error to the edge layer, which knows the request id and writes the body.
-    fn into_response(self) -> Response {
-        let mut response = self.status().into_response();
+    /// Writes the problem document, with the id of the request if the layer
+    /// [`request_context`](crate::layers::request_context) gave it one. The layer
+    /// [`error_pages`](crate::layers::error_pages) replaces it by a page for browsers.
+    fn into_response(mut self) -> Response {
+        self.0.request_id.clone_from(&RequestContext::current().id);
+        let mut response = (self.status(), Json(&self.0)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.set_retry_after(headers);
+        if self.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -263,8 +261,7 @@ mod tests {
 
     #[test]
     fn an_unavailable_backend_sets_retry_after() {
-        let response =
-            ApiError::from(&Error::unavailable("the database is down")).into_problem_response("req-1");
+        let response = ApiError::from(&Error::unavailable("the database is down")).into_response();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
     }
@@ -272,7 +269,7 @@ mod tests {
     #[test]
     fn retry_after_is_rounded_up() {
         let api_error = ApiError::from(&Error::rate_limited(Duration::from_millis(1_200)));
-        assert_eq!(api_error.into_problem_response("").headers()[RETRY_AFTER], "2");
+        assert_eq!(api_error.into_response().headers()[RETRY_AFTER], "2");
     }
 
     #[test]

@@ -18,8 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::billing::plans::{QuotaView, quota_view};
+use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::layers::Authenticated;
 use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::{ProjectPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};

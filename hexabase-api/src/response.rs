@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{ApiError, ApiResult};
+use crate::layers::server_path;
 
 /// Representation with its response headers.
 pub(crate) struct ApiResponse<T> {
@@ -60,7 +61,8 @@ impl<T: Serialize> IntoResponse for ApiResponse<T> {
         if let Some(etag) = self.version.and_then(|v| HeaderValue::from_str(&format!("\"{v}\"")).ok()) {
             headers.insert(ETAG, etag);
         }
-        if let Some(location) = self.location.and_then(|location| HeaderValue::from_str(&location).ok()) {
+        if let Some(location) = self.location.and_then(|path| HeaderValue::from_str(&server_path(&path)).ok())
+        {
             headers.insert(LOCATION, location);
         }
         if self.replayed {

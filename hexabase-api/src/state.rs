@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::event_hub::{EventStreamLimits, EventStreams};
+use crate::html_pages::{HtmlPages, PlainPages};
 use crate::layers::{BODY_TIMEOUT, BodyBudgets, ProvenClients};
 use crate::system::{MetricsAccess, SystemState};
 
@@ -24,13 +25,14 @@ struct Inner {
     platform: Platform,
     auth: Arc<Auth>,
     development: Option<Arc<DevProvider>>,
-    config: ApiConfig,
+    config: Arc<ApiConfig>,
+    pages: Arc<dyn HtmlPages>,
     events: EventStreams,
     system: SystemState,
     /// OAuth clients with an allowance of their own.
-    proven_clients: ProvenClients,
+    proven_clients: Arc<ProvenClients>,
     /// Budgets of the request bodies in memory.
-    body_budgets: BodyBudgets,
+    body_budgets: Arc<BodyBudgets>,
 }
 
 /// Configuration of the HTTP API.
@@ -76,6 +78,7 @@ pub struct ApiStateBuilder {
     auth: Arc<Auth>,
     development: Option<Arc<DevProvider>>,
     config: ApiConfig,
+    pages: Arc<dyn HtmlPages>,
     backends: Vec<(&'static str, &'static str)>,
     metrics: Option<RenderMetrics>,
     stopping: watch::Receiver<bool>,
@@ -86,6 +89,12 @@ impl ApiStateBuilder {
     #[must_use]
     pub fn with_config(self, config: ApiConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// Sets the pages, which are plain ones otherwise.
+    #[must_use]
+    pub fn with_pages(self, pages: Arc<dyn HtmlPages>) -> Self {
+        Self { pages, ..self }
     }
 
     /// Adds the routes of the development provider, with which any client can sign in as any user.
@@ -124,11 +133,12 @@ impl ApiStateBuilder {
             platform: self.platform,
             auth: self.auth,
             development: self.development,
-            config: self.config,
+            config: Arc::new(self.config),
+            pages: self.pages,
             events,
             system,
-            proven_clients: ProvenClients::default(),
-            body_budgets: BodyBudgets::default(),
+            proven_clients: Arc::default(),
+            body_budgets: Arc::default(),
         }))
     }
 }
@@ -148,6 +158,7 @@ impl ApiState {
             auth: auth.into(),
             development: None,
             config: ApiConfig::default(),
+            pages: Arc::new(PlainPages::default()),
             backends: Vec::new(),
             metrics: None,
             // The sender is dropped, so the value never turns true.
@@ -178,16 +189,6 @@ impl ApiState {
     pub fn development_provider(&self) -> Option<&Arc<DevProvider>> {
         self.0.development.as_ref()
     }
-
-    /// Returns the budgets of the request bodies in memory.
-    pub(crate) fn body_budgets(&self) -> &BodyBudgets {
-        &self.0.body_budgets
-    }
-
-    /// Returns the OAuth clients whose requests have succeeded.
-    pub(crate) fn proven_clients(&self) -> &ProvenClients {
-        &self.0.proven_clients
-    }
 }
 
 impl FromRef<ApiState> for Platform {
@@ -199,6 +200,30 @@ impl FromRef<ApiState> for Platform {
 impl FromRef<ApiState> for Arc<Auth> {
     fn from_ref(state: &ApiState) -> Self {
         state.0.auth.clone()
+    }
+}
+
+impl FromRef<ApiState> for Arc<ApiConfig> {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.config.clone()
+    }
+}
+
+impl FromRef<ApiState> for Arc<dyn HtmlPages> {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.pages.clone()
+    }
+}
+
+impl FromRef<ApiState> for Arc<ProvenClients> {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.proven_clients.clone()
+    }
+}
+
+impl FromRef<ApiState> for Arc<BodyBudgets> {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.body_budgets.clone()
     }
 }
 

@@ -8,8 +8,8 @@ use crate::desired::{self, Issuer, TenantCluster};
 use crate::id::{GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::model::{
     ControlPlane, ControlPlaneStore, Group, HostHealth, HostParameters, HostState, Isolation, Limits, Member,
-    Organization, OrganizationRole, Plan, Power, Project, RegisteredHost, User, UserKind, Workspace,
-    WorkspaceState, WorkspaceStatus,
+    Organization, OrganizationRole, Plan, Power, Project, RegisteredHost, StoredPlans, User, UserKind,
+    Workspace, WorkspaceState, WorkspaceStatus,
 };
 use crate::name::{
     DisplayName, Email, GroupName, HostClusterName, KubernetesVersion, PlanId, ProjectName, Slug,
@@ -65,6 +65,7 @@ pub fn organization(name: &str) -> Organization {
         personal: false,
         plan_id: valid(PlanId::parse("small")),
         deletion_requested_at: None,
+        suspension: None,
         created_by: id("owner"),
         created_at: FIXTURE_TIME,
         updated_at: FIXTURE_TIME,
@@ -91,6 +92,7 @@ pub fn workspace(name: &str) -> Workspace {
         kubernetes_version: valid(KubernetesVersion::parse("1.36")),
         power: Power::Running,
         suspension_reason: None,
+        organization_suspended: false,
         node_pools: Vec::new(),
         access_revocations: Vec::new(),
         retired_group_names: Vec::new(),
@@ -186,6 +188,18 @@ pub fn plan(name: &str) -> Plan {
             valid(KubernetesVersion::parse("1.35")),
             valid(KubernetesVersion::parse("1.36")),
         ],
+    }
+}
+
+/// Returns plans that an operator has changed once.
+#[must_use]
+pub fn stored_plans(plans: Vec<Plan>) -> StoredPlans {
+    StoredPlans {
+        plans,
+        configured: Vec::new(),
+        updated_by: Some(id("operator")),
+        updated_at: FIXTURE_TIME,
+        version: Version::FIRST.next(),
     }
 }
 

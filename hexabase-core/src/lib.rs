@@ -109,6 +109,7 @@ pub mod quantity;
 pub mod queue;
 pub mod quota;
 pub mod seal;
+pub mod search;
 pub mod secret;
 pub mod store;
 pub mod version;

@@ -365,7 +365,7 @@ impl HostConfig {
                 require(
                     keys.iter().all(|key| is_metadata_key(key)),
                     "must be domains or keys of labels and annotations separated by commas, as in \
-                     strimzi.io,prometheus.io/scrape; hexabase.ai and vcluster.loft.sh are reserved",
+                     strimzi.io,cnpg.io; hexabase.ai and vcluster.loft.sh are reserved",
                 )?;
                 self.tenant_metadata = keys.into_iter().map(str::to_owned).collect();
             }

@@ -65,5 +65,5 @@ pub use object::{Kind, Object};
 pub use overrides::Overrides;
 pub use peers::{ApiServerAddresses, IssuerPeer};
 #[cfg(feature = "prometheus")]
-pub use prometheus::{PrometheusConfig, PrometheusMetrics};
+pub use prometheus::{PrometheusConfig, PrometheusMetrics, ScrapeJobs};
 pub use provisioner::VClusterProvisioner;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use hexabase_core::ErrorKind;
 use hexabase_core::conformance::metrics_source::{
@@ -11,8 +12,10 @@ use hexabase_core::conformance::metrics_source::{
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::fixture::id;
 use hexabase_core::id::TypedId as _;
-use hexabase_core::metrics::{Metric, MetricsSource, SeriesQuery};
-use hexabase_k8s::{PrometheusConfig, PrometheusMetrics};
+use hexabase_core::metering;
+use hexabase_core::metrics::{Metric, MetricsSource, Sample, SeriesQuery};
+use hexabase_core::model::{Hour, Meter};
+use hexabase_k8s::{PrometheusConfig, PrometheusMetrics, ScrapeJobs};
 use hexabase_test_servers::Prometheus;
 use jiff::{SignedDuration, Timestamp};
 use wiremock::matchers::{header, path};
@@ -35,29 +38,33 @@ fn series_of(name: &'static str, labels: impl Into<String>, value: f64) -> Scrap
 }
 
 /// Series of kubelets, kube-state-metrics and API servers about a tenant: of two containers, of series that must not
-/// count, and of the control plane.
+/// count, and of the control plane with its etcd.
 fn tenant_series(namespace: &str) -> Vec<ScrapedSeries> {
     let kubelet_labels = format!("namespace=\"{namespace}\",job=\"kubelet\"");
     let state_labels = format!("namespace=\"{namespace}\",job=\"kube-state-metrics\"");
     let pod_label = format!("pod=\"web-x-shop-x-{namespace}\"");
-    let control_plane_label = format!("pod=\"{namespace}-0\"");
+    let control_plane_pods = [format!("{namespace}-0"), format!("{namespace}-etcd-0")];
+    let control_plane_labels = control_plane_pods.map(|name| format!("pod=\"{name}\""));
     let mut series = Vec::new();
     for (name, metric) in [
         ("container_cpu_usage_seconds_total", Metric::Cpu),
         ("container_memory_working_set_bytes", Metric::Memory),
     ] {
         for container in ["web", "sidecar"] {
-            let labels = format!("{kubelet_labels},{pod_label},container=\"{container}\"");
+            let labels =
+                format!("{kubelet_labels},{pod_label},container=\"{container}\",id=\"/{container}\"");
             series.push(series_of(name, labels, in_use(metric) / 2.0));
         }
+        // The predecessor of a restarted container, which used memory and uses no processor time.
+        let predecessor = if metric == Metric::Memory { in_use(metric) / 4.0 } else { 0.0 };
+        let labels = format!("{kubelet_labels},{pod_label},container=\"web\",id=\"/dead\"");
+        series.push(series_of(name, labels, predecessor));
         // Series that must not count: the sum of the pod, its sandbox container, and the control plane.
         series.push(series_of(name, format!("{kubelet_labels},{pod_label},container=\"\""), in_use(metric)));
         series.push(series_of(name, format!("{kubelet_labels},{pod_label},container=\"POD\""), 1.0));
-        series.push(series_of(
-            name,
-            format!("{kubelet_labels},{control_plane_label},container=\"syncer\""),
-            7.0,
-        ));
+        for pod in &control_plane_labels {
+            series.push(series_of(name, format!("{kubelet_labels},{pod},container=\"syncer\""), 7.0));
+        }
     }
     for (name, metric) in [
         ("container_network_receive_bytes_total", Metric::NetworkReceive),
@@ -69,16 +76,16 @@ fn tenant_series(namespace: &str) -> Vec<ScrapedSeries> {
             in_use(metric),
         ));
         series.push(series_of(name, format!("{kubelet_labels},{pod_label},interface=\"lo\""), 99.0));
-        series.push(series_of(
-            name,
-            format!("{kubelet_labels},{control_plane_label},interface=\"eth0\""),
-            77.0,
-        ));
+        for pod in &control_plane_labels {
+            series.push(series_of(name, format!("{kubelet_labels},{pod},interface=\"eth0\""), 77.0));
+        }
     }
     let claims = "kube_persistentvolumeclaim_resource_requests_storage_bytes";
     let claim = |name: &str| format!("{state_labels},persistentvolumeclaim=\"{name}\"");
     series.push(series_of(claims, claim(&format!("data-x-shop-x-{namespace}")), in_use(Metric::Storage)));
-    series.push(series_of(claims, claim(&format!("data-{namespace}-0")), 5e9));
+    for control_plane in [format!("data-{namespace}-0"), format!("data-{namespace}-etcd-0")] {
+        series.push(series_of(claims, claim(&control_plane), 5e9));
+    }
     for number in 0..3 {
         let phase = |phase: &str| {
             format!("{state_labels},pod=\"web-{number}-x-shop-x-{namespace}\",phase=\"{phase}\"")
@@ -86,16 +93,41 @@ fn tenant_series(namespace: &str) -> Vec<ScrapedSeries> {
         series.push(series_of("kube_pod_status_phase", phase("Running"), 1.0));
         series.push(series_of("kube_pod_status_phase", phase("Pending"), 0.0));
     }
-    series.push(series_of(
-        "kube_pod_status_phase",
-        format!("{state_labels},{control_plane_label},phase=\"Running\""),
-        1.0,
-    ));
+    for pod in &control_plane_labels {
+        series.push(series_of(
+            "kube_pod_status_phase",
+            format!("{state_labels},{pod},phase=\"Running\""),
+            1.0,
+        ));
+    }
     for verb in ["GET", "LIST"] {
         let labels = format!("namespace=\"{namespace}\",job=\"vcluster\",verb=\"{verb}\"");
         series.push(series_of("apiserver_request_total", labels, in_use(Metric::ApiRequests) / 2.0));
     }
     series
+}
+
+/// Series that a pod of a tenant invents: labels of another tenant, and targets that are down. Such a pod is scraped by
+/// a job whose label `job` it cannot change.
+fn invented_series(namespace: &str) -> Vec<ScrapedSeries> {
+    let mut series = tenant_series(namespace);
+    series.push(series_of("machine_cpu_cores", "job=\"kubelet\"", 8.0));
+    series.push(series_of("kube_node_info", "job=\"kube-state-metrics\"", 1.0));
+    for series in &mut series {
+        let job = series.labels.find("job=\"").unwrap();
+        series.labels.replace_range(job..job + 5, "job=\"kubernetes-pods\",exported_job=\"");
+        series.labels.push_str(",instance=\"evil\"");
+        series.value *= 10.0;
+    }
+    series.push(series_of("up", "job=\"kubernetes-pods\",instance=\"evil\"", 0.0));
+    series
+}
+
+fn seen_by_two_servers(series: ScrapedSeries) -> [ScrapedSeries; 2] {
+    ["a", "b"].map(|replica| {
+        let labels = format!("{},prometheus_replica=\"{replica}\"", series.labels);
+        ScrapedSeries { labels, ..series }
+    })
 }
 
 /// All series in OpenMetrics format: grouped by name, and each in order of time.
@@ -113,8 +145,9 @@ fn open_metrics() -> String {
     for target in &targets {
         series.push(series_of("up", target.clone(), f64::from(u8::from(!target.contains("broken")))));
     }
-    series.push(series_of("machine_cpu_cores", targets[0].clone(), 8.0));
-    series.push(series_of("kube_node_info", targets[2].clone(), 1.0));
+    // Two Prometheus servers scraped everything.
+    series = series.into_iter().flat_map(seen_by_two_servers).collect();
+    series.extend(invented_series(&busy().kubernetes_name()));
     series.sort_by_key(|series| series.name);
     let mut text = String::new();
     let mut last_name = "";
@@ -139,6 +172,12 @@ fn open_metrics() -> String {
     text + "# EOF\n"
 }
 
+fn metrics_of(server: &Prometheus) -> PrometheusMetrics {
+    let scrape_interval = Duration::from_secs(SCRAPE_INTERVAL_SECONDS.unsigned_abs());
+    PrometheusMetrics::new(&PrometheusConfig { scrape_interval, ..PrometheusConfig::new(server.url()) })
+        .unwrap()
+}
+
 #[derive(Debug)]
 struct PrometheusHarness(PrometheusMetrics);
 
@@ -149,12 +188,11 @@ impl MetricsHarness for PrometheusHarness {
 }
 
 mod conformance {
-    use super::{Prometheus, PrometheusConfig, PrometheusHarness, PrometheusMetrics, open_metrics};
+    use super::{Prometheus, PrometheusHarness, metrics_of, open_metrics};
 
     hexabase_core::metrics_source_conformance!(async {
         let server = Prometheus::with(&open_metrics());
-        let metrics = PrometheusMetrics::new(&PrometheusConfig::new(server.url())).unwrap();
-        (PrometheusHarness(metrics), server)
+        (PrometheusHarness(metrics_of(&server)), server)
     });
 }
 
@@ -174,14 +212,14 @@ async fn a_kubelet_that_does_not_respond_leaves_a_gap_for_all_tenants() {
     let from = (MEASUREMENT_START + SignedDuration::from_mins(45)).as_second();
     let is_down = |line: &str| {
         let at = line.rsplit(' ').next().and_then(|at| at.parse::<i64>().ok());
-        line.starts_with("up{job=\"kubelet\",instance=\"two\"}") && at.is_some_and(|at| at > from)
+        line.starts_with("up{job=\"kubelet\",instance=\"two\",") && at.is_some_and(|at| at > from)
     };
     text = text
         .lines()
         .map(|line| if is_down(line) { line.replace("} 1 ", "} 0 ") } else { line.to_owned() } + "\n")
         .collect();
     let server = Prometheus::with(&text);
-    let metrics = PrometheusMetrics::new(&PrometheusConfig::new(server.url())).unwrap();
+    let metrics = metrics_of(&server);
     let targets = [TenantTarget::by_id(id("acme"), busy())];
     let hour = query(&targets, MEASUREMENT_START + SignedDuration::from_hours(1));
     let minutes = |samples: &[hexabase_core::metrics::Sample]| {
@@ -192,6 +230,31 @@ async fn a_kubelet_that_does_not_respond_leaves_a_gap_for_all_tenants() {
     // Other targets measure volumes, and are up.
     let storage = metrics.series(&SeriesQuery { metric: Metric::Storage, ..hour }).await.unwrap();
     assert_eq!(storage[0].samples.len(), 9);
+}
+
+#[tokio::test]
+async fn an_hour_with_an_outage_of_prometheus_is_charged_for_what_was_measured() {
+    let hour = Hour::of(MEASUREMENT_START);
+    // Besides the gap from minute 20 to 35, in which targets do not respond, nothing exists between minutes 41 and 58.
+    let is_lost = |line: &str| {
+        let at = line.rsplit(' ').next().and_then(|at| at.parse::<i64>().ok());
+        at.is_some_and(|at| (41 * 60 + 1..58 * 60).contains(&(at - hour.start().as_second())))
+    };
+    let text: String =
+        open_metrics().lines().filter(|line| !is_lost(line)).map(|line| line.to_owned() + "\n").collect();
+    let server = Prometheus::with(&text);
+    let metrics = metrics_of(&server);
+    let targets = [TenantTarget::by_id(id("acme"), busy())];
+    for meter in Meter::ALL.iter().copied() {
+        let whole = query(&targets, hour.end());
+        let series = metrics.series(&SeriesQuery { metric: meter.metric(), ..whole }).await.unwrap();
+        let reading = metering::read(meter, hour, &series[0].samples);
+        // The steps at both edges of the outage have less than half of their scrapes.
+        assert_eq!(reading.minutes, 25, "{meter}");
+        let sample = |step| Sample { at: hour.start() + SAMPLE_STEP * step, value: in_use(meter.metric()) };
+        let expected = metering::read(meter, hour, &(1..=5).map(sample).collect::<Vec<_>>());
+        assert_eq!(reading.amount, expected.amount, "{meter}");
+    }
 }
 
 #[tokio::test]
@@ -233,8 +296,36 @@ async fn a_prometheus_that_is_down_or_broken_is_unavailable() {
     let metrics = PrometheusMetrics::new(&PrometheusConfig::new("http://127.0.0.1:9")).unwrap();
     let long_query = query(&targets, MEASUREMENT_START + SignedDuration::from_hours(24 * 400));
     assert_eq!(metrics.series(&long_query).await.unwrap_err().kind(), ErrorKind::Invalid);
+    let uneven = SeriesQuery { step: Duration::from_millis(1_500), ..query(&targets, MEASUREMENT_START) };
+    assert_eq!(metrics.series(&uneven).await.unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(
         PrometheusMetrics::new(&PrometheusConfig::new("no url")).unwrap_err().kind(),
         ErrorKind::Invalid
     );
+}
+
+#[test]
+fn jobs_without_names_and_impossible_scrape_intervals_are_rejected() {
+    let config = || PrometheusConfig::new("http://127.0.0.1:9");
+    let with_interval =
+        |milliseconds| PrometheusConfig { scrape_interval: Duration::from_millis(milliseconds), ..config() };
+    let with_job = |jobs: &[&str]| {
+        let kubelet = jobs.iter().map(|job| (*job).to_owned()).collect();
+        PrometheusConfig { jobs: ScrapeJobs { kubelet, ..ScrapeJobs::default() }, ..config() }
+    };
+    for valid in [with_interval(1_000), with_interval(150_000), with_job(&["kubelet", "k3s"])] {
+        assert!(PrometheusMetrics::new(&valid).is_ok());
+    }
+    let invalid = [
+        (with_interval(0), "prometheus_scrape_seconds"),
+        (with_interval(1_500), "prometheus_scrape_seconds"),
+        (with_interval(151_000), "prometheus_scrape_seconds"),
+        (with_job(&[]), "prometheus_kubelet_job"),
+        (with_job(&["kubelet", ""]), "prometheus_kubelet_job"),
+    ];
+    for (config, setting) in invalid {
+        let error = PrometheusMetrics::new(&config).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains(setting), "{error}");
+    }
 }

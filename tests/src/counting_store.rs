@@ -14,17 +14,19 @@ use hexabase_core::id::{
 };
 use hexabase_core::model::{
     ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole, CustomerId, Event, Group,
-    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts, PerMeter,
-    Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, UsageHour,
-    UsageReport, User, WebhookEvent, Workspace, WorkspaceState, WorkspaceUsage,
+    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts,
+    OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
+    SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace, WorkspaceState,
+    WorkspaceUsage,
 };
 use hexabase_core::name::{Email, HostClusterName, PlanId, ProviderName};
 use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::search::SearchText;
 use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, TenantStore, UsageStore,
-    UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PlanStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, SearchStore,
+    TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 use jiff::Timestamp;
 
@@ -113,6 +115,19 @@ counted! {
     HostStore {
         fn find_host(name: &HostClusterName) -> Option<RegisteredHost>;
         fn list_hosts() -> Vec<RegisteredHost>;
+    }
+}
+
+counted! {
+    PlanStore {
+        fn find_plans() -> Option<StoredPlans>;
+        fn count_plan_uses() -> BTreeMap<PlanId, PlanUse>;
+    }
+}
+
+counted! {
+    SearchStore {
+        fn search_organizations(text: Option<SearchText>, page: &PageRequest) -> Page<OrganizationSummary>;
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod backends;
 mod client;
+mod counting_ephemeral;
 mod counting_store;
 pub mod hosts;
 mod mails;
@@ -12,6 +13,7 @@ pub mod request_bodies;
 mod test_app;
 
 pub use client::{Client, Response};
+pub use counting_ephemeral::CountingEphemeral;
 pub use counting_store::CountingStore;
 pub use mails::SentMails;
 pub use operations::Operation;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +13,13 @@ use axum::http::{Method, Request, StatusCode};
 use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::{Auth, AuthConfig};
 use hexabase_core::Platform;
-use hexabase_tests::{Client, Response};
+use hexabase_core::access::{Credential, Principal};
+use hexabase_core::ephemeral::Rate;
+use hexabase_core::fixture::id;
+use hexabase_core::platform::{Caller, CountedOrganizations, PlatformConfig, RateAccounting};
+use hexabase_tests::operations::operations;
+use hexabase_tests::request_bodies::request_body;
+use hexabase_tests::{Client, CountingEphemeral, Response, TestApp};
 
 /// Limit of a caller in these tests.
 const LIMIT: u32 = 5;
@@ -128,4 +135,63 @@ async fn anonymous_state_is_limited_by_the_sign_in_allowance_of_the_address() {
     let login = send(&router, "192.0.2.1", Method::GET, "/auth/login/dev", "").await;
     assert_eq!(login.status, 429, "all requests that start a sign-in share one allowance");
     assert_eq!(start("192.0.2.2").await, 200);
+}
+
+/// Platform with a rate limit per organization that the tests do not reach, and its ephemeral store.
+async fn app_with_organization_rate() -> (TestApp, std::sync::Arc<CountingEphemeral>) {
+    let rate = Rate { burst: 1_000_000, period: Duration::from_secs(60) };
+    let config = PlatformConfig { organization_rate: Some(rate), ..hexabase_tests::config() };
+    let ephemeral = CountingEphemeral::new();
+    let app = TestApp::with(|builder| builder.with_config(config).with_ephemeral(ephemeral.clone())).await;
+    (app, ephemeral)
+}
+
+#[tokio::test]
+async fn every_request_in_an_organization_takes_one_token_of_it_and_an_outsider_takes_none() {
+    let (app, ephemeral) = app_with_organization_rate().await;
+    let (ann, eve) = (app.sign_in("ann").await, app.sign_in("eve").await);
+    let params = app.create_full_organization(&ann, "acme").await;
+    let bucket = format!("rate:{}", params.id("org"));
+    let operations = operations().into_iter().filter(|operation| operation.action.is_some());
+    // Without the organization, later requests would not be counted.
+    let (deletion, mut in_order): (Vec<_>, Vec<_>) = operations
+        .partition(|operation| operation.method == Method::DELETE && operation.path.ends_with("/{org}"));
+    in_order.extend(deletion);
+    for operation in in_order {
+        let (path, body) = (params.path(&operation.path), request_body(&operation, &params));
+        for (user, expected) in [(&eve, 0), (&ann, 1)] {
+            let before = ephemeral.taken(&bucket);
+            let response = user.client.send(operation.method.clone(), &path, &body).await;
+            let taken = ephemeral.taken(&bucket) - before;
+            assert_eq!(taken, expected, "{operation} as {}: {}", user.email, response.text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_counts_per_request_and_organization_or_per_call() {
+    let (app, ephemeral) = app_with_organization_rate().await;
+    let ann = app.sign_in("ann").await;
+    let (acme, globex) =
+        (app.create_organization(&ann, "acme").await, app.create_organization(&ann, "globex").await);
+    let credential = Credential::Session(id("session"));
+    let per_call = Caller::new(Principal { user_id: ann.id.parse().unwrap(), credential });
+    let per_request = || {
+        let accounting = RateAccounting::PerRequest(CountedOrganizations::default());
+        Caller { accounting, ..per_call.clone() }
+    };
+    let taken = || [&acme, &globex].map(|organization| ephemeral.taken(&format!("rate:{organization}")));
+    let calls = async |caller: Caller| {
+        let before = taken();
+        let organizations = app.platform.organizations();
+        let overview = async |organization: &str| {
+            organizations.overview(&caller.clone(), organization.parse().unwrap()).await.unwrap()
+        };
+        tokio::join!(overview(&acme), overview(&acme), overview(&globex), overview(&acme));
+        let after = taken();
+        [after[0] - before[0], after[1] - before[1]]
+    };
+    assert_eq!(calls(per_request()).await, [1, 1]);
+    assert_eq!(calls(per_request()).await, [1, 1], "the second request counts again");
+    assert_eq!(calls(per_call.clone()).await, [3, 1], "a caller that is kept stays limited");
 }

@@ -19,7 +19,7 @@ use hexabase_core::name::{Email, HostClusterName, Region};
 use hexabase_core::platform::{OrganizationCreation, PlatformConfig};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
-use hexabase_k8s::{HostConfig, PrometheusConfig};
+use hexabase_k8s::{HostConfig, PrometheusConfig, ScrapeJobs};
 use hexabase_store::{NatsConfig, PostgresConfig, RedisConfig};
 use ipnet::IpNet;
 
@@ -340,9 +340,22 @@ fn resolve(
         automatic_tax: options.stripe_automatic_tax.unwrap_or(false),
         ..StripeConfig::new(key)
     });
-    let prometheus = options
-        .prometheus_url
-        .map(|url| PrometheusConfig { token: options.prometheus_token, ..PrometheusConfig::new(url) });
+    let prometheus = options.prometheus_url.map(|url| {
+        let defaults = PrometheusConfig::new(url);
+        let jobs = ScrapeJobs {
+            kubelet: options.prometheus_kubelet_job.unwrap_or(defaults.jobs.kubelet),
+            kube_state_metrics: options
+                .prometheus_kube_state_metrics_job
+                .unwrap_or(defaults.jobs.kube_state_metrics),
+            api_servers: options.prometheus_api_server_job.unwrap_or(defaults.jobs.api_servers),
+        };
+        let seconds = options.prometheus_scrape_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        let scrape_interval = seconds.unwrap_or(defaults.scrape_interval);
+        PrometheusConfig { token: options.prometheus_token, jobs, scrape_interval, ..defaults }
+    });
+    if let Some(Err((name, message))) = prometheus.as_ref().map(PrometheusConfig::check) {
+        check.refuse(name, message);
+    }
     let defaults = BillingConfig::default();
     let grace = options.billing_grace_days.map(days);
     let billing =

@@ -158,6 +158,24 @@ options! {
     #[arg(long, env = "HEXABASE_PROMETHEUS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     prometheus_token: SecretString,
 
+    /// Scrape jobs of the kubelets' cAdvisor in Prometheus, separated by commas. Usage is read from series of these
+    /// jobs only [default: kubelet].
+    #[arg(long, env = "HEXABASE_PROMETHEUS_KUBELET_JOB", value_name = "JOB", value_delimiter = ',')]
+    prometheus_kubelet_job: Vec<String>,
+
+    /// Scrape jobs of kube-state-metrics in Prometheus, separated by commas [default: kube-state-metrics].
+    #[arg(long, env = "HEXABASE_PROMETHEUS_KUBE_STATE_METRICS_JOB", value_name = "JOB", value_delimiter = ',')]
+    prometheus_kube_state_metrics_job: Vec<String>,
+
+    /// Scrape jobs of the tenant API servers in Prometheus, separated by commas [default: vcluster].
+    #[arg(long, env = "HEXABASE_PROMETHEUS_API_SERVER_JOB", value_name = "JOB", value_delimiter = ',')]
+    prometheus_api_server_job: Vec<String>,
+
+    /// Scrape interval of these jobs, in seconds, the longest if they differ. A period with less than half of the
+    /// expected scrapes counts as unmeasured [default: 30].
+    #[arg(long, env = "HEXABASE_PROMETHEUS_SCRAPE_SECONDS", value_name = "SECONDS")]
+    prometheus_scrape_seconds: u32,
+
     /// File with the master key, 32 bytes in base64. The variable HEXABASE_MASTER_KEY can contain the key itself and
     /// takes precedence.
     #[arg(long, env = "HEXABASE_MASTER_KEY_FILE", value_name = "FILE")]
@@ -352,7 +370,7 @@ options! {
     tenant_ingress: String,
 
     /// Domains and keys of labels and annotations that pods, Services and volume claims of tenants may have on the host
-    /// cluster, separated by commas, as in strimzi.io,prometheus.io/scrape. They are added to the default ones, which
+    /// cluster, separated by commas, as in strimzi.io,cnpg.io. They are added to the default ones, which
     /// no controller of a host acts on [default: none].
     #[arg(long, env = "HEXABASE_TENANT_METADATA", value_name = "KEYS")]
     tenant_metadata: String,

@@ -15,8 +15,8 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::layers::Authenticated;
 use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::organizations::members::UserView;
 use crate::path_params::{GroupMemberPath, GroupPath, WorkspacePath};

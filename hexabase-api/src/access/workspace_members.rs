@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::groups::GroupView;
+use crate::caller::Authenticated;
 use crate::extract::{IfMatch, Path, Query};
-use crate::layers::Authenticated;
 use crate::organizations::members::UserView;
 use crate::path_params::{WorkspaceMemberPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};

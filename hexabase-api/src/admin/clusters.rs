@@ -18,8 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::operator::require_operator;
+use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path};
-use crate::layers::Authenticated;
 use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::ClusterPath;
 use crate::problem::{ApiResult, Problems};

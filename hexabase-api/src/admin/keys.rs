@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::operator::require_operator;
-use crate::layers::Authenticated;
+use crate::caller::Authenticated;
 use crate::problem::{ApiResult, Problems};
 use crate::response::List;
 

@@ -3,7 +3,7 @@
 use hexabase_core::Platform;
 use hexabase_core::error::Error;
 
-use crate::layers::Authenticated;
+use crate::caller::Authenticated;
 use crate::problem::ApiError;
 
 /// Requires an operator with a session. API tokens are rejected, so a leaked one cannot affect all organizations.

@@ -13,8 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::operator::require_operator;
+use crate::caller::Authenticated;
 use crate::extract::Path;
-use crate::layers::Authenticated;
 use crate::path_params::DeadLetterPath;
 use crate::problem::{ApiResult, Problems};
 

@@ -18,8 +18,8 @@ use utoipa_axum::routes;
 
 use crate::billing::plans::MoneyView;
 use crate::billing::usage::decimal_units;
+use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
-use crate::layers::Authenticated;
 use crate::path_params::{InvoicePath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{List, PageQuery, Pager};

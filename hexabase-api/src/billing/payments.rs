@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path};
-use crate::layers::Authenticated;
 use crate::path_params::{OrganizationPath, PaymentMethodPath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List};

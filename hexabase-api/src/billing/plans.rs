@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::problem::Problems;
+use crate::problem::{ApiResult, Problems};
 use crate::response::List;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -190,6 +190,7 @@ impl From<&Plan> for PlanView {
 /// Requires no credentials.
 #[utoipa::path(get, path = "/api/v1/plans", tag = "Billing", security(()),
     responses((status = 200, body = List<PlanView>), Problems))]
-async fn list(State(platform): State<Platform>) -> Json<List<PlanView>> {
-    Json(List::complete(platform.plans().available().map(PlanView::from).collect()))
+async fn list(State(platform): State<Platform>) -> ApiResult<Json<List<PlanView>>> {
+    let plans = platform.current_plans().await?;
+    Ok(Json(List::complete(plans.available().map(PlanView::from).collect())))
 }

@@ -1,20 +1,61 @@
 //! Network address of the client.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
-use axum::extract::ConnectInfo;
-use axum::http::request::Parts;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::USER_AGENT;
+use axum::middleware::Next;
+use axum::response::Response;
+use hexabase_core::model::Origin;
 use ipnet::IpNet;
+
+use super::request_context::RequestContext;
+use crate::state::ApiConfig;
+
+/// Maximum length of the recorded `User-Agent`, in characters.
+const MAX_DEVICE_CHARS: usize = 256;
+
+/// Address of the client of a request; `None` if it is unknown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+
+impl ClientAddress {
+    /// Returns the address of the client of a request; unknown without the layer [`client_address`].
+    pub(super) fn of(request: &Request) -> Option<IpAddr> {
+        request.extensions().get().copied().unwrap_or(Self(None)).0
+    }
+}
+
+/// Middleware that adds the [`Origin`] of a request, for the audit log, with the address of its client: the peer of the
+/// connection ([`ConnectInfo`]), or, if the peer is one of [`ApiConfig::trusted_proxies`], the last address in
+/// `X-Forwarded-For` that is not one.
+pub async fn client_address(
+    State(config): State<Arc<ApiConfig>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let address = address_of(&request, &config.trusted_proxies);
+    let device = request.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let origin = Origin {
+        address: address.map(|address| address.to_string()),
+        device: device.chars().take(MAX_DEVICE_CHARS).collect(),
+        request_id: RequestContext::of(request.extensions()).id.clone(),
+    };
+    request.extensions_mut().insert(origin);
+    request.extensions_mut().insert(ClientAddress(address));
+    next.run(request).await
+}
 
 /// Returns the address of the client: the peer of the connection, or, if the peer is a trusted proxy, the last address
 /// in `X-Forwarded-For` that is not one. `None` if the peer is unknown.
-pub(super) fn client_address(parts: &Parts, trusted: &[IpNet]) -> Option<IpAddr> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+fn address_of(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(&peer) {
         return Some(peer);
     }
-    let values = parts.headers.get_all("x-forwarded-for").iter().rev();
+    let values = request.headers().get_all("x-forwarded-for").iter().rev();
     let hops = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(','));
     let mut last = peer;
     for hop in hops {
@@ -56,17 +97,17 @@ pub fn subscriber_network(address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::Request;
+    use axum::http;
 
     fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
-        let mut request = Request::builder();
+        let mut request = http::Request::builder();
         for value in forwarded {
             request = request.header("x-forwarded-for", *value);
         }
-        let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        parts.extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
+        let mut request = request.body(axum::body::Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
         let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        client_address(&parts, &trusted).unwrap().to_string()
+        address_of(&request, &trusted).unwrap().to_string()
     }
 
     #[test]

@@ -1,21 +1,27 @@
 //! Rate limits per caller (<https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/>).
 
-use std::net::IpAddr;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hexabase_core::Platform;
 use hexabase_core::ephemeral::{Allowance, Rate};
 use hexabase_core::error::Error;
 use serde::Deserialize;
 
-use super::client_address;
-use super::identity::Identity;
+use super::body_limit::BufferedBody;
+use super::client_address::{ClientAddress, subscriber_network};
+use super::credentials::Identity;
+use super::request_context::RequestContext;
 use crate::problem::{ApiError, whole_seconds};
-use crate::state::ApiState;
+use crate::state::ApiConfig;
 
 pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -42,22 +48,14 @@ const MAX_CLIENT_ID_BYTES: usize = 256;
 /// Period of the limits.
 const RATE_PERIOD: Duration = Duration::from_secs(60);
 
-/// Remaining allowance of a caller, for the response headers.
-pub(super) struct RemainingAllowance {
-    burst: u32,
-    allowance: Allowance,
-}
-
-impl RemainingAllowance {
-    /// Sets the headers `RateLimit-Policy` and `RateLimit`.
-    pub(super) fn write(&self, headers: &mut HeaderMap) {
-        let policy = format!("\"caller\";q={};w={}", self.burst, RATE_PERIOD.as_secs());
-        let reset = whole_seconds(self.allowance.reset_after);
-        let state = format!("\"caller\";r={};t={reset}", self.allowance.remaining);
-        for (name, text) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.insert(name, value);
-            }
+/// Sets the headers `RateLimit-Policy` and `RateLimit`.
+fn write_allowance(burst: u32, allowance: &Allowance, headers: &mut HeaderMap) {
+    let policy = format!("\"caller\";q={burst};w={}", RATE_PERIOD.as_secs());
+    let reset = whole_seconds(allowance.reset_after);
+    let state = format!("\"caller\";r={};t={reset}", allowance.remaining);
+    for (name, text) in [(RATELIMIT_POLICY, policy), (RATELIMIT, state)] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
         }
     }
 }
@@ -71,7 +69,7 @@ pub(super) enum Limit {
     SignIn,
     /// Of the client address, for routes without credentials.
     Open,
-    /// Of the OAuth client; see [`take_client_token`].
+    /// Of the OAuth client; see [`limit_clients`].
     Client,
     /// Of the user, or of the client address if the caller is anonymous.
     Caller,
@@ -95,99 +93,109 @@ impl Limit {
     }
 }
 
-/// Counts a request against the allowance of its caller. `None` if no limit applies here.
-///
-/// # Errors
-/// The response to send if the allowance is used up.
-pub(super) async fn take_token(
-    app: &ApiState,
-    limit: Limit,
-    identity: &Identity,
-    address: Option<IpAddr>,
-) -> Result<Option<RemainingAllowance>, Response> {
-    let network = address.map(client_address::subscriber_network);
-    let bucket = match (limit, identity) {
+/// Middleware that counts a request against the allowance of its caller, and rejects it if that is used up. The response
+/// has the headers `RateLimit-Policy` and `RateLimit`.
+pub async fn limit_requests(
+    State(platform): State<Platform>,
+    State(config): State<Arc<ApiConfig>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = &RequestContext::of(request.extensions()).route;
+    let limit = Limit::of(request.method(), route);
+    let network = ClientAddress::of(&request).map(subscriber_network);
+    let bucket = match (limit, request.extensions().get::<Identity>()) {
         (Limit::Unlimited | Limit::Client, _) => None,
         (Limit::SignIn, _) => network.map(|network| format!("sign-in:{network}")),
         (Limit::Open, _) => network.map(|network| format!("open:{network}")),
-        (Limit::Caller, Identity::Principal(principal)) => Some(format!("rate:{}", principal.user_id)),
+        (Limit::Caller, Some(Identity::Principal(principal))) => Some(format!("rate:{}", principal.user_id)),
         (Limit::Caller, _) => network.map(|network| format!("rate:{network}")),
     };
+    let Some(bucket) = bucket else { return next.run(request).await };
     let burst = match limit {
-        Limit::SignIn => app.config().sign_ins_per_minute,
-        _ => app.config().requests_per_minute,
+        Limit::SignIn => config.sign_ins_per_minute,
+        _ => config.requests_per_minute,
     };
-    match bucket {
-        Some(bucket) => take(app, &bucket, burst).await,
-        None => Ok(None),
-    }
+    run_within(&platform, &bucket, burst, next.run(request)).await
 }
 
-/// Takes one token from a bucket; `None` if `burst` is zero, so that no limit applies.
-async fn take(app: &ApiState, bucket: &str, burst: u32) -> Result<Option<RemainingAllowance>, Response> {
+/// Middleware that counts the request of an OAuth client that [`limit_requests`] does not count, since the body names
+/// the client. It needs the body that [`limit_body`](super::limit_body) has read.
+///
+/// The bucket of a proven client is its own in each network: neither other networks nor other clients in its network use
+/// it up. All other clients of a network share one larger bucket, so that made-up client ids give no additional requests.
+pub async fn limit_clients(
+    State(platform): State<Platform>,
+    State(config): State<Arc<ApiConfig>>,
+    State(proven): State<Arc<ProvenClients>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = &RequestContext::of(request.extensions()).route;
+    let network = ClientAddress::of(&request).map(subscriber_network);
+    let (Limit::Client, Some(network)) = (Limit::of(request.method(), route), network) else {
+        return next.run(request).await;
+    };
+    let form = request.extensions().get::<BufferedBody>().map(|body| &*body.0).unwrap_or_default();
+    let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let client = named_client(authorization, form);
+    let client = client.map(|client| ClientInNetwork { network: network.clone(), client });
+    let burst = config.requests_per_minute;
+    let (bucket, burst) = match client.as_ref().filter(|client| proven.0.get(*client).is_some()) {
+        Some(client) => (format!("client:{network}:{}", client.client), burst),
+        None => (format!("clients:{network}"), burst.saturating_mul(UNPROVEN_CLIENTS_FACTOR)),
+    };
+    let response = run_within(&platform, &bucket, burst, next.run(request)).await;
+    if let Some(client) = client.filter(|_| response.status().is_success()) {
+        proven.0.insert(client, ());
+    }
+    response
+}
+
+/// Takes one token from a bucket and processes the request, or rejects it. Nothing is limited if `burst` is zero.
+async fn run_within(
+    platform: &Platform,
+    bucket: &str,
+    burst: u32,
+    process: impl Future<Output = Response>,
+) -> Response {
     if burst == 0 {
-        return Ok(None);
+        return process.await;
     }
     let rate = Rate { burst, period: RATE_PERIOD };
-    let result = app.platform().ephemeral().take_token(bucket, rate).await;
-    let allowance = result.map_err(|error| ApiError::from(error).into_response())?;
-    let remaining = RemainingAllowance { burst, allowance };
-    if allowance.allowed {
-        return Ok(Some(remaining));
-    }
-    let mut response = ApiError::from(Error::rate_limited(allowance.retry_after)).into_response();
-    remaining.write(response.headers_mut());
-    Err(response)
+    let allowance = match platform.ephemeral().take_token(bucket, rate).await {
+        Ok(allowance) => allowance,
+        Err(error) => return ApiError::from(error).into_response(),
+    };
+    let mut response = match allowance.allowed {
+        true => process.await,
+        false => ApiError::from(Error::rate_limited(allowance.retry_after)).into_response(),
+    };
+    write_allowance(burst, &allowance, response.headers_mut());
+    response
 }
 
 /// OAuth client that a request names, in the network that the request comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct ClientInNetwork {
+struct ClientInNetwork {
     network: String,
     client: String,
 }
 
 /// Clients whose requests have succeeded, by the network of the request. Any caller can name any client, so a client is
 /// proven only by a successful request. A process forgets the least recent ones.
-pub(crate) struct ProvenClients(quick_cache::sync::Cache<ClientInNetwork, ()>);
+pub struct ProvenClients(quick_cache::sync::Cache<ClientInNetwork, ()>);
+
+impl fmt::Debug for ProvenClients {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "ProvenClients({})", self.0.len())
+    }
+}
 
 impl Default for ProvenClients {
     fn default() -> Self {
         Self(quick_cache::sync::Cache::new(PROVEN_CLIENTS_CAPACITY))
     }
-}
-
-impl ProvenClients {
-    /// Remembers a client whose request has succeeded.
-    pub(super) fn insert(&self, client: ClientInNetwork) {
-        self.0.insert(client, ());
-    }
-}
-
-/// Counts a request of an OAuth client, and returns the named client. The bucket of a proven client is its own in each
-/// network: neither other networks nor other clients in its network use it up. All other clients of a network share
-/// one larger bucket, so that made-up client ids give no additional requests.
-///
-/// # Errors
-/// The response to send if the allowance is used up.
-pub(super) async fn take_client_token(
-    app: &ApiState,
-    headers: &HeaderMap,
-    form: &[u8],
-    address: Option<IpAddr>,
-) -> Result<(Option<RemainingAllowance>, Option<ClientInNetwork>), Response> {
-    let Some(network) = address.map(client_address::subscriber_network) else { return Ok((None, None)) };
-    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let named =
-        named_client(authorization, form).map(|client| ClientInNetwork { network: network.clone(), client });
-    let burst = app.config().requests_per_minute;
-    let (bucket, burst) = match &named {
-        Some(named) if app.proven_clients().0.get(named).is_some() => {
-            (format!("client:{network}:{}", named.client), burst)
-        }
-        _ => (format!("clients:{network}"), burst.saturating_mul(UNPROVEN_CLIENTS_FACTOR)),
-    };
-    Ok((take(app, &bucket, burst).await?, named))
 }
 
 /// Returns the id of the client that a request names, without verification: in its credentials, in `client_id`, or, for

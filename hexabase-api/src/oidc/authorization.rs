@@ -1,11 +1,14 @@
 //! OAuth 2.0 endpoints that clients send browsers to: authorization, device code entry and logout.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{FromRef, RawQuery, State};
+use axum::Extension;
+use axum::extract::{FromRef, FromRequestParts, RawQuery};
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 use axum_extra::extract::CookieJar;
 use hexabase_auth::Auth;
 use hexabase_auth::CookiePrincipal;
@@ -14,16 +17,18 @@ use hexabase_core::error::{Error, ErrorKind};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::layers::{Browser, CSRF_COOKIE, ClientOrigin, SESSION_COOKIE};
-use crate::oidc::oauth::{Form, pairs};
-use crate::pages::{self, ErrorPage, SignInOption};
+use crate::caller::{Browser, ClientOrigin};
+use crate::cookies::{CSRF_COOKIE, SESSION_COOKIE, expired_cookie};
+use crate::html_pages::{ConsentPage, DeviceConsentPage, Form, HtmlPages, SignInOption, origin};
+use crate::layers::{AlwaysPage, server_path};
+use crate::oidc::oauth::{Form as FormBody, pairs};
 use crate::problem::{ApiError, Problems};
-use crate::sign_in::browser::expired_cookie;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<Auth>: FromRef<S>,
+    Arc<dyn HtmlPages>: FromRef<S>,
 {
     OpenApiRouter::new()
         .routes(routes!(authorize, authorize_by_form))
@@ -31,17 +36,115 @@ where
         .routes(routes!(logout, logout_by_form))
 }
 
-type PageResult = Result<Response, ErrorPage>;
+/// Parts of the state that show pages.
+#[derive(Clone)]
+struct Issuer {
+    auth: Arc<Auth>,
+    pages: Arc<dyn HtmlPages>,
+}
 
-/// Converts the result of an authorization to the response to the browser.
-async fn page_response(auth: &Auth, browser: Option<&CookiePrincipal>, outcome: Authorization) -> PageResult {
-    match (outcome, browser) {
-        (Authorization::Redirect(url), _) => Ok(redirect(url)),
-        (Authorization::SignIn(required), _) => Ok(sign_in(auth, &required)),
-        (Authorization::Consent(consent), Some(browser)) => {
-            Ok(pages::ask_consent(&consent, &display_name(auth, browser).await?, &browser.csrf_token))
+impl<S> FromRequestParts<S> for Issuer
+where
+    S: Send + Sync,
+    Arc<Auth>: FromRef<S>,
+    Arc<dyn HtmlPages>: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self { auth: FromRef::from_ref(state), pages: FromRef::from_ref(state) })
+    }
+}
+
+/// Error that is shown as a page, since it cannot be reported to a client by a redirect.
+struct PageError(ApiError);
+
+impl<E: Into<ApiError>> From<E> for PageError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        (Extension(AlwaysPage), self.0).into_response()
+    }
+}
+
+type PageResult = Result<Response, PageError>;
+
+/// Paths of the forms of pages.
+const AUTHORIZE: &str = "/oauth2/authorize";
+const DEVICE: &str = "/oauth2/device";
+const LOGOUT: &str = "/oauth2/logout";
+
+impl Issuer {
+    /// Converts the result of an authorization to the response to the browser.
+    async fn page_response(&self, browser: Option<&CookiePrincipal>, outcome: Authorization) -> PageResult {
+        match (outcome, browser) {
+            (Authorization::Redirect(url), _) => Ok(redirect(url)),
+            (Authorization::SignIn(required), _) => Ok(self.sign_in(&required)),
+            (Authorization::Consent(consent), Some(browser)) => {
+                let hidden = vec![("continue", consent.handle.clone()), ("csrf", browser.csrf_token.clone())];
+                let destination = origin(&consent.redirect_uri).to_owned();
+                let form = Form { action: server_path(AUTHORIZE), hidden, destination };
+                let user = display_name(&self.auth, browser).await?;
+                Ok(self.pages.consent(&ConsentPage { form, consent: &consent, user: &user }))
+            }
+            (Authorization::Consent(_), None) => Err(Error::unauthenticated("sign in first").into()),
         }
-        (Authorization::Consent(_), None) => Err(Error::unauthenticated("sign in first").into()),
+    }
+
+    /// Redirects to the only provider, or shows the choice between several.
+    fn sign_in(&self, required: &SignInRequired) -> Response {
+        let option = |provider: &dyn hexabase_core::identity::IdentityProvider| {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("return_to", &server_path(&required.return_to));
+            if let Some(hint) = &required.login_hint {
+                query.append_pair("login_hint", hint);
+            }
+            if required.reauthenticate {
+                query.append_pair("prompt", "login");
+            }
+            let url = server_path(&format!("/auth/login/{}?{}", provider.name(), query.finish()));
+            SignInOption { title: provider.title().to_owned(), url }
+        };
+        let options: Vec<SignInOption> = self.auth.sign_in().providers().map(option).collect();
+        match options.as_slice() {
+            [only] => redirect(only.url.clone()),
+            options => self.pages.choose_provider(options),
+        }
+    }
+
+    /// Returns the form to enter the code of a device.
+    fn enter_user_code(&self, is_unknown: bool) -> Response {
+        let form = Form { action: server_path(DEVICE), hidden: Vec::new(), destination: String::new() };
+        let mut page = self.pages.enter_user_code(&form, is_unknown);
+        if is_unknown {
+            *page.status_mut() = StatusCode::NOT_FOUND;
+        }
+        page
+    }
+
+    /// Returns the consent page for the device with this code.
+    async fn ask_device(&self, code: &str, browser: &CookiePrincipal) -> PageResult {
+        let request = match self.auth.issuer().device_request(code, browser).await {
+            Ok(request) => request,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(self.enter_user_code(true)),
+            Err(error) => return Err(error.into()),
+        };
+        let hidden = vec![("user_code", request.user_code.clone()), ("csrf", browser.csrf_token.clone())];
+        let form = Form { action: server_path(DEVICE), hidden, destination: String::new() };
+        let user = display_name(&self.auth, browser).await?;
+        Ok(self.pages.device_consent(&DeviceConsentPage { form, request: &request, user: &user }))
+    }
+
+    /// Returns the response to a browser without a session.
+    fn logged_out(&self, jar: CookieJar, request: &LogoutRequest) -> Response {
+        let expired = |name| expired_cookie(self.auth.platform(), name);
+        let jar = jar.remove(expired(SESSION_COOKIE)).remove(expired(CSRF_COOKIE));
+        let response = request.destination().map_or_else(|| self.pages.logged_out(), redirect);
+        (jar, response).into_response()
     }
 }
 
@@ -49,29 +152,8 @@ fn redirect(url: String) -> Response {
     (StatusCode::FOUND, [(LOCATION, url)]).into_response()
 }
 
-/// Redirects to the only provider, or shows the choice between several.
-fn sign_in(auth: &Auth, required: &SignInRequired) -> Response {
-    let option = |provider: &dyn hexabase_core::identity::IdentityProvider| {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("return_to", &required.return_to);
-        if let Some(hint) = &required.login_hint {
-            query.append_pair("login_hint", hint);
-        }
-        if required.reauthenticate {
-            query.append_pair("prompt", "login");
-        }
-        let url = format!("/auth/login/{}?{}", provider.name(), query.finish());
-        SignInOption { title: provider.title().to_owned(), url }
-    };
-    let options: Vec<SignInOption> = auth.sign_in().providers().map(option).collect();
-    match options.as_slice() {
-        [only] => redirect(only.url.clone()),
-        options => pages::choose_provider(options),
-    }
-}
-
 /// Returns the e-mail address of the signed-in user, or the name if there is none.
-async fn display_name(auth: &Auth, browser: &CookiePrincipal) -> Result<String, ErrorPage> {
+async fn display_name(auth: &Auth, browser: &CookiePrincipal) -> Result<String, PageError> {
     let user = auth.platform().users().profile(browser.session.user_id).await?.user;
     Ok(user.email.map_or_else(|| user.name.to_string(), |email| email.to_string()))
 }
@@ -89,7 +171,7 @@ enum FormSender<'a> {
 fn form_sender<'a>(
     browser: &'a Option<CookiePrincipal>,
     form: &Parameters,
-) -> Result<FormSender<'a>, ErrorPage> {
+) -> Result<FormSender<'a>, PageError> {
     let browser = browser.as_ref().ok_or_else(|| Error::unauthenticated("sign in first"))?;
     Ok(match browser.matches_csrf_token(form.get("csrf").unwrap_or_default()) {
         true => FormSender::Page(browser),
@@ -113,17 +195,14 @@ fn form_sender<'a>(
         (status = 302, description = "Redirect to the client or to a sign-in provider."),
         Problems,
     ))]
-async fn authorize(
-    State(auth): State<Arc<Auth>>,
-    Browser(browser): Browser,
-    RawQuery(query): RawQuery,
-) -> PageResult {
+async fn authorize(issuer: Issuer, Browser(browser): Browser, RawQuery(query): RawQuery) -> PageResult {
     let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
+    let auth = &issuer.auth;
     let outcome = match parameters.get("continue") {
         Some(handle) => auth.issuer().resume_authorization(handle, browser.as_ref()).await?,
         None => auth.issuer().authorize(&parameters, browser.as_ref()).await?,
     };
-    page_response(&auth, browser.as_ref(), outcome).await
+    issuer.page_response(browser.as_ref(), outcome).await
 }
 
 /// Request an authorization code with a form, or submit the consent
@@ -137,10 +216,11 @@ async fn authorize(
         Problems,
     ))]
 async fn authorize_by_form(
-    State(auth): State<Arc<Auth>>,
+    issuer: Issuer,
     Browser(browser): Browser,
-    Form(form): Form,
+    FormBody(form): FormBody,
 ) -> PageResult {
+    let auth = &issuer.auth;
     let outcome = match (form.get("continue"), form.get("decision")) {
         (Some(handle), Some(decision)) => match form_sender(&browser, &form)? {
             FormSender::Page(sender) => {
@@ -150,7 +230,7 @@ async fn authorize_by_form(
         },
         _ => auth.issuer().authorize(&form, browser.as_ref()).await?,
     };
-    page_response(&auth, browser.as_ref(), outcome).await
+    issuer.page_response(browser.as_ref(), outcome).await
 }
 
 /// Show the page to connect a device
@@ -163,32 +243,17 @@ async fn authorize_by_form(
         (status = 302, description = "Redirect to sign-in."),
         Problems,
     ))]
-async fn device(
-    State(auth): State<Arc<Auth>>,
-    Browser(browser): Browser,
-    RawQuery(query): RawQuery,
-) -> PageResult {
+async fn device(issuer: Issuer, Browser(browser): Browser, RawQuery(query): RawQuery) -> PageResult {
     let query = query.unwrap_or_default();
     let parameters = Parameters::new(pairs(query.as_bytes()));
     let Some(browser) = browser else {
         let entered = parameters.get("user_code").map(|code| format!("?user_code={}", sanitize_code(code)));
         let return_to = format!("/oauth2/device{}", entered.unwrap_or_default());
-        return Ok(sign_in(&auth, &SignInRequired { return_to, login_hint: None, reauthenticate: false }));
+        return Ok(issuer.sign_in(&SignInRequired { return_to, login_hint: None, reauthenticate: false }));
     };
     match parameters.get("user_code") {
-        Some(code) => ask_device(&auth, code, &browser).await,
-        None => Ok(pages::ask_user_code(false)),
-    }
-}
-
-/// Returns the consent page for the device with this code.
-async fn ask_device(auth: &Auth, code: &str, browser: &CookiePrincipal) -> PageResult {
-    match auth.issuer().device_request(code, browser).await {
-        Ok(request) => {
-            Ok(pages::ask_device(&request, &display_name(auth, browser).await?, &browser.csrf_token))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(pages::ask_user_code(true)),
-        Err(error) => Err(error.into()),
+        Some(code) => issuer.ask_device(code, &browser).await,
+        None => Ok(issuer.enter_user_code(false)),
     }
 }
 
@@ -201,20 +266,16 @@ fn sanitize_code(entered: &str) -> String {
 #[utoipa::path(post, path = "/oauth2/device", tag = "OIDC", security(()),
     request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, content_type = "text/html", body = String, description = "The decision is recorded."), Problems))]
-async fn decide_device(
-    State(auth): State<Arc<Auth>>,
-    Browser(browser): Browser,
-    Form(form): Form,
-) -> PageResult {
+async fn decide_device(issuer: Issuer, Browser(browser): Browser, FormBody(form): FormBody) -> PageResult {
     let code = form.get("user_code").unwrap_or_default();
     let sender = match form_sender(&browser, &form)? {
         FormSender::Page(sender) => sender,
-        FormSender::Unknown(browser) => return ask_device(&auth, code, browser).await,
+        FormSender::Unknown(browser) => return issuer.ask_device(code, browser).await,
     };
     let allowed = form.get("decision") == Some("allow");
-    match auth.issuer().submit_device_consent(code, allowed, sender).await {
-        Ok(()) => Ok(pages::device_done(allowed)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(pages::ask_user_code(true)),
+    match issuer.auth.issuer().submit_device_consent(code, allowed, sender).await {
+        Ok(()) => Ok(issuer.pages.device_decided(allowed)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(issuer.enter_user_code(true)),
         Err(error) => Err(error.into()),
     }
 }
@@ -233,16 +294,21 @@ async fn decide_device(
         Problems,
     ))]
 async fn logout(
-    State(auth): State<Arc<Auth>>,
+    issuer: Issuer,
     Browser(browser): Browser,
     jar: CookieJar,
     RawQuery(query): RawQuery,
 ) -> PageResult {
     let parameters = Parameters::new(pairs(query.unwrap_or_default().as_bytes()));
-    let request = auth.issuer().logout_request(&parameters).await?;
+    let request = issuer.auth.issuer().logout_request(&parameters).await?;
     Ok(match browser {
-        Some(browser) => pages::ask_logout(&request, &browser.csrf_token),
-        None => logged_out(&auth, jar, &request),
+        Some(browser) => {
+            let parameters = request.parameters().map(|(name, value)| (name, value.to_owned()));
+            let hidden = parameters.chain([("csrf", browser.csrf_token.clone())]).collect();
+            let destination = request.destination().map(|url| origin(&url).to_owned()).unwrap_or_default();
+            issuer.pages.confirm_logout(&Form { action: server_path(LOGOUT), hidden, destination })
+        }
+        None => issuer.logged_out(jar, &request),
     })
 }
 
@@ -258,33 +324,27 @@ async fn logout(
         Problems,
     ))]
 async fn logout_by_form(
-    State(auth): State<Arc<Auth>>,
+    issuer: Issuer,
     ClientOrigin(origin): ClientOrigin,
     Browser(browser): Browser,
     jar: CookieJar,
-    Form(form): Form,
+    FormBody(form): FormBody,
 ) -> PageResult {
-    let request = auth.issuer().logout_request(&form).await?;
+    let request = issuer.auth.issuer().logout_request(&form).await?;
     if form.get("csrf").is_none() {
         // Browsers send no session cookie with the form of another site, but with the redirect after it.
         let query =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(request.parameters()).finish();
-        let location = format!("/oauth2/logout?{query}");
+        let location = server_path(&format!("{LOGOUT}?{query}"));
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response());
     }
     if browser.is_some() {
         match form_sender(&browser, &form)? {
             FormSender::Page(sender) => {
-                auth.sessions().revoke(sender.session.user_id, sender.session.id, &origin).await?;
+                issuer.auth.sessions().revoke(sender.session.user_id, sender.session.id, &origin).await?;
             }
             FormSender::Unknown(_) => return Err(ApiError::csrf().into()),
         }
     }
-    Ok(logged_out(&auth, jar, &request))
-}
-
-/// Returns the response to a browser without a session.
-fn logged_out(auth: &Auth, jar: CookieJar, request: &LogoutRequest) -> Response {
-    let jar = jar.remove(expired_cookie(auth, SESSION_COOKIE)).remove(expired_cookie(auth, CSRF_COOKIE));
-    (jar, request.destination().map_or_else(pages::logout_done, redirect)).into_response()
+    Ok(issuer.logged_out(jar, &request))
 }

@@ -11,11 +11,14 @@ use hexabase_auth::Auth;
 use hexabase_core::Platform;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::html_pages::HtmlPages;
+
 /// Routes of the OpenID Connect provider.
 pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<Auth>: FromRef<S>,
+    Arc<dyn HtmlPages>: FromRef<S>,
     Platform: FromRef<S>,
 {
     let areas = [well_known::router(), authorization::router(), oauth::router()];

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::layers::ClientOrigin;
+use crate::caller::ClientOrigin;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where

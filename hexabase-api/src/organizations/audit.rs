@@ -12,8 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::extract::{Path, Query, parse_timestamp};
-use crate::layers::Authenticated;
 use crate::optional_field::parse_optional;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};

@@ -21,9 +21,9 @@ use tokio::sync::broadcast::error::RecvError;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::event_hub::{BATCH_SIZE, EventStreams, REORDER_WINDOW, RecentIds, Subscription};
 use crate::extract::Path;
-use crate::layers::Authenticated;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiError, ApiResult, Problems};
 

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::layers::Authenticated;
 use crate::organizations::organization::OwnOrganization;
 use crate::path_params::{InvitationPath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};

@@ -16,8 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::billing::plans::MoneyView;
+use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::layers::Authenticated;
 use crate::optional_field::parse_optional;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};

@@ -17,8 +17,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::layers::Authenticated;
 use crate::path_params::TokenPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};

@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
-use cookie::{Cookie, CookieBuilder, SameSite};
 use hexabase_auth::{Auth, LoginCallback, LoginRequest, StartedLogin, TokenPair, login_id};
 use hexabase_core::error::Error;
 use hexabase_core::model::{Invitation, Organization};
@@ -21,10 +20,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::extract::{Body, Path, Query};
-use crate::layers::{
-    Authenticated, CSRF_COOKIE, ClientOrigin, LOGIN_COOKIE, SESSION_COOKIE, cookie_name, is_secure,
+use crate::caller::{Authenticated, ClientOrigin};
+use crate::cookies::{
+    CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, build_cookie, cookie_for, cookie_name, expired_cookie,
 };
+use crate::extract::{Body, Path, Query};
 use crate::organizations::members::UserView;
 use crate::organizations::organization::OwnOrganization;
 use crate::path_params::ProviderPath;
@@ -127,10 +127,10 @@ fn bind_login(auth: &Auth, jar: CookieJar, started: &StartedLogin) -> CookieJar 
     let bindings = bindings.map(|cookie| (cookie.name(), cookie.value()));
     let surplus = auth.sign_in().surplus(bindings, started).into_iter().map(str::to_owned);
     let removals: Vec<_> =
-        surplus.map(|name| build_cookie(auth, name, String::new(), Duration::ZERO)).collect();
+        surplus.map(|name| build_cookie(auth.platform(), name, String::new(), Duration::ZERO)).collect();
     let jar = removals.into_iter().fold(jar, |jar, cookie| jar.remove(cookie.build()));
     let timeout = auth.config().login_timeout;
-    let cookie = cookie_for(auth, &login_cookie(&started.id), started.binding.clone(), timeout);
+    let cookie = cookie_for(auth.platform(), &login_cookie(&started.id), started.binding.clone(), timeout);
     jar.add(cookie.http_only(true).build())
 }
 
@@ -175,19 +175,6 @@ pub(crate) fn redirect(jar: CookieJar, location: String) -> Response {
     (StatusCode::FOUND, jar, [(LOCATION, location)]).into_response()
 }
 
-fn cookie_for(auth: &Auth, name: &str, value: String, lifetime: Duration) -> CookieBuilder<'static> {
-    build_cookie(auth, cookie_name(auth.platform(), name), value, lifetime)
-}
-
-fn build_cookie(auth: &Auth, full_name: String, value: String, lifetime: Duration) -> CookieBuilder<'static> {
-    let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
-    Cookie::build((full_name, value))
-        .path("/")
-        .secure(is_secure(auth.platform()))
-        .same_site(SameSite::Lax)
-        .max_age(cookie::time::Duration::seconds(seconds))
-}
-
 /// Authorization response of the provider. Unknown parameters are ignored.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -229,6 +216,7 @@ async fn callback(
         return Err(Error::unauthenticated(message).into());
     }
     let (Some(code), Some(state)) = (query.code, query.state) else {
+        tracing::warn!(provider = path.provider, "sign-in failed; the provider sent no code or no state");
         return Err(Error::unauthenticated("the provider sent no code; start the sign-in again").into());
     };
     let cookie = login_cookie(&login_id(&state));
@@ -236,18 +224,14 @@ async fn callback(
     let binding = binding.unwrap_or_default();
     let callback_parameters = LoginCallback { state, code, issuer: query.iss };
     let finished = auth.sign_in().finish(&path.provider, callback_parameters, &binding, &origin).await?;
-    let mut jar = jar.remove(expired_cookie(&auth, &cookie));
+    let mut jar = jar.remove(expired_cookie(auth.platform(), &cookie));
     if let Some(session) = finished.session {
         let lifetime = auth.config().session_lifetime;
-        let cookie = cookie_for(&auth, SESSION_COOKIE, session.cookie, lifetime).http_only(true);
-        let csrf = cookie_for(&auth, CSRF_COOKIE, session.csrf_token, lifetime);
+        let cookie = cookie_for(auth.platform(), SESSION_COOKIE, session.cookie, lifetime).http_only(true);
+        let csrf = cookie_for(auth.platform(), CSRF_COOKIE, session.csrf_token, lifetime);
         jar = jar.add(cookie.build()).add(csrf.build());
     }
     Ok(redirect(jar, finished.return_to))
-}
-
-pub(crate) fn expired_cookie(auth: &Auth, name: &str) -> Cookie<'static> {
-    cookie_for(auth, name, String::new(), Duration::ZERO).build()
 }
 
 /// Access token with its refresh token.
@@ -326,7 +310,9 @@ async fn logout(
 ) -> ApiResult<Response> {
     let session = authenticated.session()?;
     auth.sessions().revoke(authenticated.0.principal.user_id, session, &origin).await?;
-    let jar = jar.remove(expired_cookie(&auth, SESSION_COOKIE)).remove(expired_cookie(&auth, CSRF_COOKIE));
+    let jar = jar
+        .remove(expired_cookie(auth.platform(), SESSION_COOKIE))
+        .remove(expired_cookie(auth.platform(), CSRF_COOKIE));
     Ok((StatusCode::NO_CONTENT, jar).into_response())
 }
 

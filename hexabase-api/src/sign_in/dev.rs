@@ -17,8 +17,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::ClientOrigin;
 use crate::extract::{Body, Query};
-use crate::layers::ClientOrigin;
 use crate::optional_field::parse_optional;
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::sign_in::browser::TokenPairView;

@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::extract::{IfMatch, Path, Query};
-use crate::layers::Authenticated;
 use crate::path_params::SessionPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{List, PageQuery, Pager};

@@ -20,7 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{MetricsAccess, SystemState};
-use crate::layers::ClientOrigin;
+use crate::caller::ClientOrigin;
 use crate::problem::{ApiError, Problems};
 
 pub(super) fn router<S>() -> OpenApiRouter<S>

@@ -17,8 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::billing::plans::{QuotaView, quota_view};
+use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
-use crate::layers::Authenticated;
 use crate::path_params::WorkspacePath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::List;
@@ -190,7 +190,7 @@ async fn usage(
     Path(path): Path<WorkspacePath>,
 ) -> ApiResult<Json<UsageView>> {
     let workspace = platform.workspaces().get(&caller, path.org, path.ws).await?;
-    let quota = quota_view(&platform.plans().get(&workspace.plan_id)?.quota);
+    let quota = quota_view(&platform.current_plans().await?.get(&workspace.plan_id)?.quota);
     let Some(usage) = workspace.status.usage else {
         let (used, projects) = (QuotaView::new(), BTreeMap::new());
         return Ok(Json(UsageView { observed_at: None, quota, used, projects }));

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::extract::Path;
-use crate::layers::Authenticated;
 use crate::path_params::WorkspacePath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::ApiResponse;

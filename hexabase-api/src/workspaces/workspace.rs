@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::layers::Authenticated;
 use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::{OrganizationPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};

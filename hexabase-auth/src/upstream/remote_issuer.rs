@@ -1,7 +1,7 @@
 //! Remote issuer: an issuer of tokens with the endpoints and keys that it publishes itself.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hexabase_core::clock::{Clock, until};
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::http::HttpClient;
-use super::metadata::IssuerMetadata;
+use super::metadata::{IssuerMetadata, MetadataError};
 use super::signed_token::{Claims, Expected, TokenError, TokenUse, verify_claims, verify_signature};
 
 /// Age up to which metadata is used without fetching it again.
@@ -37,6 +37,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     cached: Mutex<Option<Arc<CachedMetadata>>>,
     last_fetch: Mutex<Timestamp>,
+    /// Reason for which the last fetch failed; `None` if it succeeded.
+    failure: Mutex<Option<Arc<MetadataError>>>,
     fetch_lock: tokio::sync::Mutex<()>,
 }
 
@@ -58,6 +60,7 @@ impl RemoteIssuer {
             clock,
             cached: Mutex::new(None),
             last_fetch: Mutex::new(Timestamp::MIN),
+            failure: Mutex::new(None),
             fetch_lock: tokio::sync::Mutex::new(()),
         })))
     }
@@ -132,9 +135,19 @@ impl RemoteIssuer {
         self.0.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns the error of a caller that needs the metadata. Its cause is that of the last fetch, so that the log has
+    /// the cause for callers during the cooldown too.
     fn unavailable(&self) -> Error {
-        Error::unavailable("the sign-in provider does not respond; try again in a minute")
-            .with("issuer", self.url())
+        let error = Error::unavailable("the sign-in provider does not respond; try again in a minute")
+            .with("issuer", self.url());
+        match self.failure().clone() {
+            Some(failure) => error.caused_by(failure),
+            None => error,
+        }
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<Arc<MetadataError>>> {
+        self.0.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `true` if it is time to fetch again; of several concurrent callers one receives `true`.
@@ -153,11 +166,12 @@ impl RemoteIssuer {
             Ok(metadata) => {
                 let cached = Arc::new(CachedMetadata { metadata, fetched_at: self.0.clock.now() });
                 *self.0.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(cached.clone());
+                *self.failure() = None;
                 Some(cached)
             }
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, issuer = self.url(), "fetching the metadata of an issuer failed; retrying later");
+                *self.failure() = Some(Arc::new(error));
+                tracing::warn!(error = ?self.unavailable(), "fetching the metadata of an issuer failed; retrying later");
                 None
             }
         }

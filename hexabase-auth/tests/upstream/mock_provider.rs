@@ -45,15 +45,15 @@ impl TestKey {
 }
 
 /// Mock OpenID Connect provider, and the client of it under test.
-struct MockProvider {
-    server: MockServer,
-    clock: Arc<ManualClock>,
-    key: TestKey,
-    provider: OidcProvider,
+pub(crate) struct MockProvider {
+    pub(crate) server: MockServer,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) key: TestKey,
+    pub(crate) provider: Arc<OidcProvider>,
 }
 
 impl MockProvider {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_verified_by(VerifiedBy::EmailVerified).await
     }
 
@@ -61,7 +61,7 @@ impl MockProvider {
         let (server, clock) = (MockServer::start().await, Arc::new(ManualClock::default()));
         let name = ProviderName::parse("mock").unwrap();
         let config = OidcConfig { verified_by, ..OidcConfig::new(name, server.uri(), "hexabase") };
-        let provider = OidcProvider::new(config, clock.clone()).unwrap();
+        let provider = Arc::new(OidcProvider::new(config, clock.clone()).unwrap());
         let mock = Self { server, clock, key: TestKey::new("first"), provider };
         mock.publish_keys(&[&mock.key]).await;
         mock
@@ -95,7 +95,7 @@ impl MockProvider {
             .await;
     }
 
-    fn claims(&self) -> Value {
+    pub(crate) fn claims(&self) -> Value {
         let now = self.clock.now().as_second();
         json!({
             "iss": self.server.uri(), "sub": "1", "aud": "hexabase", "nonce": "nonce", "iat": now, "exp": now + 300,
@@ -208,24 +208,6 @@ async fn forged_tokens_are_rejected() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_sign_in_has_its_cause() {
-    let mock = MockProvider::new().await;
-    let now = mock.clock.now().as_second();
-    for (claim, value, cause) in [
-        ("iss", json!("https://evil.example"), "issuer"),
-        ("aud", json!("other-client"), "audience"),
-        ("nonce", json!("another"), "nonce"),
-        ("exp", json!(now - 61), "expired"),
-        ("iat", json!(now + 61), "issued in the future"),
-    ] {
-        let error = mock.sign_in_with(|_, claims| claims[claim] = value).await.unwrap_err();
-        let debug_output = format!("{error:?}").to_lowercase();
-        assert!(debug_output.contains(cause), "{claim}: {debug_output}");
-        assert!(!error.message().to_lowercase().contains(cause), "{claim}: {error}");
-    }
-}
-
-#[tokio::test]
 async fn keys_that_a_token_contains_or_references_are_ignored() {
     let mock = MockProvider::new().await;
     let stranger = TestKey::new("stranger");
@@ -315,6 +297,7 @@ async fn an_unavailable_provider_is_requested_once_per_cooldown() {
     for _ in 0..100 {
         let error = provider.authorization_url(&request()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(format!("{error:?}").contains("503"), "the cause is known during the cooldown: {error:?}");
     }
     assert_eq!(requests.load(Ordering::Relaxed), 1);
 }

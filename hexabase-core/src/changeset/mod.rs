@@ -20,7 +20,7 @@ use crate::id::{
 use crate::model::{
     ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation,
     Member, Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount,
-    Session, SigningKey, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
+    Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
 };
 use crate::name::{HostClusterName, ProviderName};
 use crate::secret::VerifierHash;
@@ -57,6 +57,8 @@ pub enum Precondition {
     Workspace(OrganizationId, WorkspaceId, Version),
     /// The registered host cluster still has this version.
     Host(HostClusterName, Version),
+    /// The stored plans still have this version.
+    Plans(Version),
     /// The user still belongs to the organization.
     Member(OrganizationId, UserId),
     /// The lease with this name still has this fencing token: it was not acquired again in the meantime.
@@ -100,6 +102,8 @@ pub enum Record {
     SigningKey(SigningKey),
     /// A registered host cluster.
     Host(Box<RegisteredHost>),
+    /// The plans as an operator changed them.
+    Plans(Box<StoredPlans>),
     /// An organization.
     Organization(Organization),
     /// The billing account of an organization. Deleted with the organization.
@@ -164,6 +168,8 @@ pub enum RecordKey {
     SigningKey(String),
     /// A registered host cluster.
     Host(HostClusterName),
+    /// The plans, of which there is one record.
+    Plans,
     /// An organization with everything in it except its audit log.
     Organization(OrganizationId),
     /// The billing account of an organization.
@@ -219,6 +225,7 @@ impl Record {
             Self::SecurityEvent(event) => RecordKey::SecurityEvent(event.user_id, event.id),
             Self::SigningKey(key) => RecordKey::SigningKey(key.kid.clone()),
             Self::Host(registered) => RecordKey::Host(registered.host.name.clone()),
+            Self::Plans(_) => RecordKey::Plans,
             Self::Organization(organization) => RecordKey::Organization(organization.id),
             Self::BillingAccount(account) => RecordKey::BillingAccount(account.organization_id),
             Self::WebhookEvent(event) => RecordKey::WebhookEvent(event.id.clone()),
@@ -262,6 +269,7 @@ impl RecordKey {
             Self::ApiToken(_) => "token",
             Self::SigningKey(_) => "signing key",
             Self::Host(_) => "host cluster",
+            Self::Plans => "plans",
             Self::Organization(_) => "organization",
             Self::BillingAccount(_) => "billing account",
             Self::WebhookEvent(_) => "webhook event",
@@ -296,6 +304,7 @@ impl RecordKey {
             | Self::ApiToken(_)
             | Self::SigningKey(_)
             | Self::Host(_)
+            | Self::Plans
             | Self::SpentRefresh(..)
             | Self::WebhookEvent(_)
             | Self::MeteredHour(_)
@@ -330,6 +339,7 @@ impl Precondition {
             Self::BillingAccount(..) => "billing account",
             Self::Workspace(..) => "workspace",
             Self::Host(..) => "host cluster",
+            Self::Plans(..) => "plans",
             Self::Member(..) => "member",
             Self::Lease(..) => "lease",
         }
@@ -447,6 +457,16 @@ impl Changeset {
         self.precondition(precondition).update(registered)
     }
 
+    /// Replaces the stored plans and increments their version, on the precondition that the version has not changed
+    /// since they were read.
+    #[must_use]
+    pub fn plans(self, mut stored: StoredPlans, now: Timestamp) -> Self {
+        let precondition = Precondition::Plans(stored.version);
+        stored.version = stored.version.next();
+        stored.updated_at = now;
+        self.precondition(precondition).update(stored)
+    }
+
     /// Replaces an organization and increments its version, on the precondition that the version has not changed since
     /// it was read. Required for every change inside the organization.
     #[must_use]
@@ -561,4 +581,5 @@ boxed_records! {
     Workspace(Workspace),
     BillingAccount(BillingAccount),
     Host(RegisteredHost),
+    Plans(StoredPlans),
 }

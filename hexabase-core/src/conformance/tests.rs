@@ -129,9 +129,11 @@ fn every_case_that_is_defined_is_also_run() {
         include_str!("tenant_store/leases.rs"),
         include_str!("tenant_store/lists.rs"),
         include_str!("tenant_store/outbox.rs"),
+        include_str!("tenant_store/plans.rs"),
         include_str!("tenant_store/pruning.rs"),
         include_str!("tenant_store/reads.rs"),
         include_str!("tenant_store/sealed.rs"),
+        include_str!("tenant_store/searches.rs"),
         include_str!("tenant_store/usage.rs"),
     ];
     assert_eq!(defined(&store_cases), listed(store));

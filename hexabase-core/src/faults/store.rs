@@ -14,17 +14,19 @@ use crate::id::{
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole, CustomerId, Event, Group,
-    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts, PerMeter,
-    Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, UsageHour,
-    UsageReport, User, WebhookEvent, Workspace, WorkspaceState, WorkspaceUsage,
+    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts,
+    OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
+    SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace, WorkspaceState,
+    WorkspaceUsage,
 };
 use crate::name::{Email, HostClusterName, PlanId, ProviderName};
 use crate::page::{Page, PageRequest};
+use crate::search::SearchText;
 use crate::secret::VerifierHash;
 use crate::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, TenantStore, UsageStore,
-    UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PlanStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, SearchStore,
+    TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 
 /// A store with fault injection for every commit and for the workers' outbox and lease operations. Other reads pass
@@ -133,6 +135,28 @@ impl HostStore for FaultyStore {
 
     async fn list_hosts(&self) -> Result<Vec<RegisteredHost>> {
         self.inner.list_hosts().await
+    }
+}
+
+#[async_trait]
+impl PlanStore for FaultyStore {
+    async fn find_plans(&self) -> Result<Option<StoredPlans>> {
+        self.inner.find_plans().await
+    }
+
+    async fn count_plan_uses(&self) -> Result<BTreeMap<PlanId, PlanUse>> {
+        self.inner.count_plan_uses().await
+    }
+}
+
+#[async_trait]
+impl SearchStore for FaultyStore {
+    async fn search_organizations(
+        &self,
+        text: Option<SearchText>,
+        page: &PageRequest,
+    ) -> Result<Page<OrganizationSummary>> {
+        self.inner.search_organizations(text, page).await
     }
 }
 

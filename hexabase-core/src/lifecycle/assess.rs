@@ -249,10 +249,8 @@ fn suspended_status(workspace: &Workspace, state: &ControlPlaneState) -> (Phase,
         ControlPlaneState::Stopped | ControlPlaneState::Absent => Phase::Suspended,
         _ => Phase::Suspending,
     };
-    let explanation = match (workspace.suspension_reason, phase) {
-        (Some(suspension), _) => {
-            Explanation::Reason(suspension.reason().to_owned(), suspension.message().to_owned())
-        }
+    let explanation = match (workspace.imposed_suspension(), phase) {
+        (Some((reason, message)), _) => Explanation::Reason(reason.to_owned(), message.to_owned()),
         (None, Phase::Suspended) => Explanation::None,
         (None, _) => Explanation::of(WaitReason::Stopping),
     };

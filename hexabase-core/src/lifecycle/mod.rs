@@ -31,10 +31,11 @@ pub enum Intent {
 /// Returns the target state of a workspace.
 #[must_use]
 pub const fn intent(workspace: &Workspace) -> Intent {
-    match (workspace.deletion_requested_at, workspace.power, workspace.suspension_reason) {
-        (Some(_), _, _) => Intent::Remove,
-        (None, Power::Running, None) => Intent::Run,
-        (None, Power::Suspended, _) | (None, _, Some(_)) => Intent::Suspend,
+    let imposed = workspace.organization_suspended || workspace.suspension_reason.is_some();
+    match (workspace.deletion_requested_at, workspace.power) {
+        (Some(_), _) => Intent::Remove,
+        (None, Power::Running) if !imposed => Intent::Run,
+        (None, Power::Suspended | Power::Running) => Intent::Suspend,
     }
 }
 

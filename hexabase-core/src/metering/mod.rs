@@ -12,7 +12,9 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use reading::{SAMPLE_INTERVAL, catch_up_start, due_hours, merged, next_read_at, read, unread_hours};
+pub use reading::{
+    SAMPLE_INTERVAL, catch_up_start, due_hours, gaps, merged, next_read_at, read, unread_hours,
+};
 pub use statement::{
     Bill, BillLine, PendingReport, UsageDelta, bill, billed_hours, due_alerts, month_cost, report_time,
     shares, uncharged, unreported,

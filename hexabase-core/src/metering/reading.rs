@@ -62,6 +62,17 @@ fn whole(thousandths: f64) -> u64 {
     thousandths.round() as u64
 }
 
+/// Returns the charged meters of an hour with unmeasured time, and their measured minutes: the most of any workspace.
+#[must_use]
+pub fn gaps(charged: &[Meter], measured: &PerMeter<u64>) -> Vec<(Meter, u64)> {
+    let minutes = |meter: &Meter| (*meter, measured[*meter]);
+    charged
+        .iter()
+        .map(minutes)
+        .filter(|(_, minutes)| *minutes < SAMPLE_MINUTES * SAMPLES_PER_HOUR as u64)
+        .collect()
+}
+
 /// Merges a new reading of an hour into the known one; `None` if nothing changes. A metrics source drops samples after
 /// a while, so a reading is only replaced by one that covers at least as many minutes.
 #[must_use]

@@ -55,6 +55,15 @@ fn missing_samples_reduce_the_covered_minutes() {
 }
 
 #[test]
+fn charged_meters_with_unmeasured_time_are_gaps() {
+    let mut measured = PerMeter::from_fn(|_| 60);
+    assert_eq!(gaps(Meter::ALL, &measured), []);
+    (measured[Meter::Memory], measured[Meter::Storage]) = (25, 0);
+    assert_eq!(gaps(Meter::ALL, &measured), [(Meter::Memory, 25), (Meter::Storage, 0)]);
+    assert_eq!(gaps(&[Meter::Cpu, Meter::Storage], &measured), [(Meter::Storage, 0)]);
+}
+
+#[test]
 fn samples_outside_the_hour_are_ignored() {
     // A sample covers the time before it: a sample at 10:00 belongs to the previous hour.
     let samples: Vec<Sample> = [0, 61, 65].map(|at| Sample { at: minutes(at), value: 9.0 }).to_vec();

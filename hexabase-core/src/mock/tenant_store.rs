@@ -13,17 +13,19 @@ use crate::id::{
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole, CustomerId, Event, Group,
-    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts, PerMeter,
-    Project, RegisteredHost, SecurityEvent, ServiceAccount, Session, SigningKey, Task, UsageHour,
-    UsageReport, User, WebhookEvent, Workspace, WorkspaceState, WorkspaceUsage,
+    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts,
+    OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
+    SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace, WorkspaceState,
+    WorkspaceUsage,
 };
 use crate::name::{Email, HostClusterName, PlanId, ProviderName};
 use crate::page::{Page, PageRequest};
+use crate::search::SearchText;
 use crate::secret::VerifierHash;
 use crate::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, UsageStore, UserStore, WorkStore,
-    WorkspaceStore,
+    OrganizationStore, PlanStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, SearchStore,
+    UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 
 mockall::mock! {
@@ -71,6 +73,12 @@ mockall::mock! {
     }
 
     #[async_trait]
+    impl PlanStore for TenantStore {
+        async fn find_plans(&self) -> Result<Option<StoredPlans>>;
+        async fn count_plan_uses(&self) -> Result<BTreeMap<PlanId, PlanUse>>;
+    }
+
+    #[async_trait]
     impl SealedStore for TenantStore {
         async fn list_sealed(
             &self,
@@ -79,6 +87,15 @@ mockall::mock! {
             limit: usize,
         ) -> Result<Vec<SealedValue>>;
         async fn replace_sealed(&self, kind: SealedKind, listed: &SealedValue, new: Vec<u8>) -> Result<bool>;
+    }
+
+    #[async_trait]
+    impl SearchStore for TenantStore {
+        async fn search_organizations(
+            &self,
+            text: Option<SearchText>,
+            page: &PageRequest,
+        ) -> Result<Page<OrganizationSummary>>;
     }
 
     #[async_trait]

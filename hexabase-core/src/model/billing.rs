@@ -197,6 +197,18 @@ pub struct AddOns {
     pub nodes: Option<u32>,
 }
 
+impl AddOns {
+    /// Returns the quantities of the items that `subscription` has. An item that the plan did not charge for when the
+    /// subscription began is not added to it.
+    #[must_use]
+    pub fn known_to(self, subscription: Self) -> Self {
+        Self {
+            workspaces: subscription.workspaces.and(self.workspaces),
+            nodes: subscription.nodes.and(self.nodes),
+        }
+    }
+}
+
 /// State of a subscription, in Stripe's terms
 /// (<https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -46,8 +46,11 @@ pub use isolation::{IsolationCondition, IsolationReport, IsolationResult, Severi
 pub use member::{Member, OrganizationRole, UnknownOrganizationRole};
 pub use money::{Currency, Money};
 pub use node_pool::{NodePool, PoolNodes};
-pub use organization::{Organization, OrganizationCounts};
-pub use plan::{ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, Price, UnitPrice, UsagePrice};
+pub use organization::{Organization, OrganizationCounts, OrganizationSummary, OrganizationSuspension};
+pub use plan::{
+    ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, PlanUse, Price, StoredPlans, UnitPrice,
+    UsagePrice,
+};
 pub use project::Project;
 pub use registered_host::{HostHealth, HostParameters, HostState, RegisteredHost};
 pub use retired_group_name::RetiredGroupName;
@@ -63,7 +66,8 @@ pub use usage::{
 pub use user::{Identity, User, UserKind};
 pub use wait::{OngoingWait, UnknownWaitReason, Wait, WaitReason};
 pub use workspace::{
-    BillingSuspension, Drift, DriftEntry, Phase, Power, Usage, Workspace, WorkspaceState, WorkspaceStatus,
+    BillingSuspension, Drift, DriftEntry, ORGANIZATION_SUSPENDED_MESSAGE, Phase, Power, Usage, Workspace,
+    WorkspaceState, WorkspaceStatus,
 };
 
 /// Implements the text form of an enum in one place, for stores, JSON and messages.

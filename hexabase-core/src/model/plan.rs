@@ -1,15 +1,18 @@
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::id::UserId;
 use crate::model::{Interval, Meter, Money, PerMeter, string_enum};
 use crate::name::{ExtendedResource, ImageSource, KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
 use crate::quantity::Quantity;
 use crate::quota::Quota;
+use crate::version::Version;
 
 /// Product that organizations subscribe to: the resources and limits of a workspace, and the price. Plans are data:
-/// they come from a file of the operator, not from code.
+/// they come from a file and from operators, not from code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -51,6 +54,30 @@ pub struct Plan {
     pub host_labels: HostLabels,
     /// Kubernetes versions that a workspace may run, oldest first. The last one is the default.
     pub kubernetes_versions: Vec<KubernetesVersion>,
+}
+
+/// Plans of an installation as an operator changed them. The store has none until the first change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPlans {
+    /// All plans.
+    pub plans: Vec<Plan>,
+    /// Plans of the configuration at the time of the change, which show what the operator changed.
+    pub configured: Vec<Plan>,
+    /// Operator who made the last change; `None` for a change on the command line.
+    pub updated_by: Option<UserId>,
+    /// Time of the last change.
+    pub updated_at: Timestamp,
+    /// Version, incremented by every change. The first change has version 2: version 1 are the configured plans.
+    pub version: Version,
+}
+
+/// Numbers of users of a plan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanUse {
+    /// Organizations on the plan.
+    pub organizations: u32,
+    /// Workspaces on the plan, including those being deleted.
+    pub workspaces: u32,
 }
 
 /// Price of a plan for an organization.

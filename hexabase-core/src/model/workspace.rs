@@ -34,6 +34,9 @@ pub struct Workspace {
     /// Reason of a billing suspension, which takes precedence over `power`; `None` if there is none.
     #[serde(default)]
     pub suspension_reason: Option<BillingSuspension>,
+    /// `true` while an operator has suspended the organization, which takes precedence over `power`.
+    #[serde(default)]
+    pub organization_suspended: bool,
     /// Desired node pools, in the order of their creation.
     #[serde(default)]
     pub node_pools: Vec<NodePool>,
@@ -66,12 +69,30 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// Returns the reason of a suspension that takes precedence over `power`, in `CamelCase`, with its description and
+    /// remedy; `None` if there is none.
+    #[must_use]
+    pub fn imposed_suspension(&self) -> Option<(&'static str, &'static str)> {
+        match self.suspension_reason {
+            _ if self.organization_suspended => {
+                Some((ORGANIZATION_SUSPENDED, ORGANIZATION_SUSPENDED_MESSAGE))
+            }
+            Some(suspension) => Some((suspension.reason(), suspension.message())),
+            None => None,
+        }
+    }
+
     /// `true` if the cluster was observed at the current generation and no deletion was requested.
     #[must_use]
     pub fn is_reconciled(&self) -> bool {
         self.status.observed_generation == self.generation && self.deletion_requested_at.is_none()
     }
 }
+
+const ORGANIZATION_SUSPENDED: &str = "OrganizationSuspended";
+/// Description of the suspension of an organization by an operator.
+pub const ORGANIZATION_SUSPENDED_MESSAGE: &str =
+    "an operator has suspended the organization; contact the operators of this installation";
 
 /// Desired power state of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::{Caller, PlatformInner};
 use crate::access::{AccessFacts, Action, Decision, EffectiveRoles, WorkspaceRight, authorize};
+use crate::ephemeral::Rate;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, ProjectId, WorkspaceId};
 use crate::model::{Member, OrganizationRole, Workspace, WorkspaceState};
@@ -69,7 +70,7 @@ impl PlatformInner {
         action: Action,
     ) -> Result<OrganizationRole> {
         let member = self.store.find_member(organization, caller.principal.user_id).await?;
-        let role = self.require_member(member).await?;
+        let role = self.require_member(caller, member).await?;
         decide_in_organization(caller, role, action)?;
         Ok(role)
     }
@@ -91,18 +92,21 @@ impl PlatformInner {
         Ok(role)
     }
 
-    /// Returns the role of a member and takes one token from the rate limit that all members of the organization
+    /// Returns the role of a member and counts the call against the rate limit that all members of the organization
     /// share. A caller who is not a member consumes nothing.
-    async fn require_member(&self, member: Option<Member>) -> Result<OrganizationRole> {
+    async fn require_member(&self, caller: &Caller, member: Option<Member>) -> Result<OrganizationRole> {
         let member = member.ok_or_else(|| Error::not_found("organization"))?;
         if let Some(rate) = self.config.organization_rate {
-            let bucket = format!("rate:{}", member.organization_id);
-            let allowance = self.ephemeral.take_token(&bucket, rate).await?;
-            if !allowance.allowed {
-                return Err(Error::rate_limited(allowance.retry_after));
-            }
+            let organization = member.organization_id;
+            let take_token = self.take_organization_token(organization, rate);
+            caller.accounting.count(organization, take_token).await?;
         }
         Ok(member.role)
+    }
+
+    async fn take_organization_token(&self, organization: OrganizationId, rate: Rate) -> Result<()> {
+        let allowance = self.ephemeral.take_token(&format!("rate:{organization}"), rate).await?;
+        if allowance.allowed { Ok(()) } else { Err(Error::rate_limited(allowance.retry_after)) }
     }
 
     /// Authorizes an action in a workspace, or in one of its projects, and returns the workspace.
@@ -120,7 +124,7 @@ impl PlatformInner {
         let user = caller.principal.user_id;
         let found = self.store.find_workspace_for(organization, user, workspace).await?;
         let (member, workspace) = found.unzip();
-        let role = self.require_member(member).await?;
+        let role = self.require_member(caller, member).await?;
         let workspace = workspace.flatten().ok_or_else(|| Error::not_found("workspace"))?;
 
         let mut roles = EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() };

@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::name::PlanId;
 use crate::page::PageRequest;
+use crate::plans::PlanCatalog;
 use crate::version::Version;
 use crate::worker::BillingReconciler;
 
@@ -120,9 +121,9 @@ impl Billing<'_> {
         command: &ChoosePlan,
         expected: Option<Version>,
     ) -> Result<BillingState> {
-        self.place_order(caller, id, expected, |organization, account, existing| {
-            let plan = self.requested_plan(organization, account, &command.plan_id)?;
-            self.require_fits(organization, existing, plan)?;
+        self.place_order(caller, id, expected, |plans, organization, account, existing| {
+            let plan = requested_plan(plans, organization, account, &command.plan_id)?;
+            self.require_fits(plans, organization, existing, plan)?;
             self.subscription_change(account, plan, command)
         })
         .await
@@ -144,8 +145,9 @@ impl Billing<'_> {
         let existing = self.existing_resources(id).await?;
         let account = self.0.store.find_billing_account(id).await?;
         let account = account.unwrap_or_else(|| BillingAccount::new(id, self.0.now()));
-        let plan = self.requested_plan(&organization, &account, &command.plan_id)?;
-        self.require_fits(&organization, &existing, plan)?;
+        let plans = self.0.plans().await?;
+        let plan = requested_plan(&plans, &organization, &account, &command.plan_id)?;
+        self.require_fits(&plans, &organization, &existing, plan)?;
         let Some(SubscriptionChange::Subscribe { interval, coupon, .. }) =
             self.subscription_change(&account, plan, command)?
         else {
@@ -170,21 +172,10 @@ impl Billing<'_> {
         at_period_end: bool,
         expected: Option<Version>,
     ) -> Result<BillingState> {
-        self.place_order(caller, id, expected, |_, account, _| {
+        self.place_order(caller, id, expected, |_, _, account, _| {
             Ok(account.live_subscription().map(|_| SubscriptionChange::Cancel { at_period_end }))
         })
         .await
-    }
-
-    fn requested_plan(
-        &self,
-        organization: &Organization,
-        account: &BillingAccount,
-        requested: &PlanId,
-    ) -> Result<&Plan> {
-        let paid = account.live_subscription().map(|subscription| &subscription.plan_id);
-        let current: Vec<&PlanId> = paid.into_iter().chain([&organization.plan_id]).collect();
-        self.0.plans.choose(requested, &current)
     }
 
     async fn existing_resources(&self, id: OrganizationId) -> Result<ExistingResources> {
@@ -195,6 +186,7 @@ impl Billing<'_> {
 
     fn require_fits(
         &self,
+        plans: &PlanCatalog,
         organization: &Organization,
         existing: &ExistingResources,
         plan: &Plan,
@@ -204,7 +196,7 @@ impl Billing<'_> {
         }
         let required = self.0.config.billing.required;
         let is_too_large = |workspace: &&Workspace| {
-            let current = self.0.plans.find(&workspace.plan_id);
+            let current = plans.find(&workspace.plan_id);
             required && current.is_some_and(|current| !covers(plan.display_order, current.display_order))
         };
         let too_large: Vec<&str> = existing
@@ -245,7 +237,12 @@ impl Billing<'_> {
         caller: &Caller,
         id: OrganizationId,
         expected: Option<Version>,
-        decide: impl Fn(&Organization, &BillingAccount, &ExistingResources) -> Result<Option<SubscriptionChange>>
+        decide: impl Fn(
+            &PlanCatalog,
+            &Organization,
+            &BillingAccount,
+            &ExistingResources,
+        ) -> Result<Option<SubscriptionChange>>
         + Send
         + Sync,
     ) -> Result<BillingState> {
@@ -269,7 +266,8 @@ impl Billing<'_> {
                     return Err(Error::conflict("order_pending", message));
                 }
                 let existing = self.existing_resources(id).await?;
-                let Some(change) = decide(&organization, &account, &existing)? else {
+                let plans = self.0.plans().await?;
+                let Some(change) = decide(&plans, &organization, &account, &existing)? else {
                     return Ok((Changeset::new(), None));
                 };
                 let order =
@@ -279,6 +277,7 @@ impl Billing<'_> {
                 account.order = Some(order);
                 account.reconcile_at = Some(now);
                 let changeset = Changeset::new().organization(organization, now).audit(entry);
+                let changeset = plans.precondition().into_iter().fold(changeset, Changeset::precondition);
                 let changeset = match known {
                     true => changeset.billing_account(account, now),
                     false => changeset.insert(account),
@@ -354,18 +353,38 @@ impl Billing<'_> {
     }
 }
 
+/// Returns a requested plan, which must be available or the current plan of the organization or its subscription.
+fn requested_plan<'a>(
+    plans: &'a PlanCatalog,
+    organization: &Organization,
+    account: &BillingAccount,
+    requested: &PlanId,
+) -> Result<&'a Plan> {
+    let paid = account.live_subscription().map(|subscription| &subscription.plan_id);
+    let current: Vec<&PlanId> = paid.into_iter().chain([&organization.plan_id]).collect();
+    plans.choose(requested, &current)
+}
+
 impl PlatformInner {
     /// Creates a message that requests a reconcile of the billing account after node pools changed; `None` if no plan
     /// charges for nodes.
-    pub(crate) fn node_billing_message(&self, organization: OrganizationId) -> Option<OutboxMessage> {
+    pub(crate) fn node_billing_message(
+        &self,
+        organization: OrganizationId,
+        plans: &PlanCatalog,
+    ) -> Option<OutboxMessage> {
         let charges_for_nodes = |plan: &Plan| plan.price.is_some_and(|price| price.node.is_some());
-        self.plans.iter().any(charges_for_nodes).then(|| self.account_reconcile_message(organization))
+        plans.iter().any(charges_for_nodes).then(|| self.account_reconcile_message(organization))
     }
 
     /// Creates a message that requests a reconcile of the billing account after workspaces changed; `None` if the
     /// organization's plan charges for neither workspaces nor nodes.
-    pub(crate) fn workspace_billing_message(&self, organization: &Organization) -> Option<OutboxMessage> {
-        let price = self.plans.find(&organization.plan_id)?.price?;
+    pub(crate) fn workspace_billing_message(
+        &self,
+        organization: &Organization,
+        plans: &PlanCatalog,
+    ) -> Option<OutboxMessage> {
+        let price = plans.find(&organization.plan_id)?.price?;
         (price.workspace.is_some() || price.node.is_some())
             .then(|| self.account_reconcile_message(organization.id))
     }
@@ -378,7 +397,8 @@ impl PlatformInner {
         if !self.config.billing.required {
             return Ok(());
         }
-        let own = self.plans.get(&organization.plan_id)?;
+        let plans = self.plans().await?;
+        let own = plans.get(&organization.plan_id)?;
         if !covers(own.display_order, plan.display_order) {
             let message = format!(
                 "the plan {} of the organization does not cover workspaces on the plan {}; subscribe to that plan first",

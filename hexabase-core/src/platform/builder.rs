@@ -9,6 +9,7 @@ use super::access::FactsCache;
 use super::commit_locks::CommitLocks;
 use super::event_signals::EventSignals;
 use super::isolation::IsolationFailures;
+use super::plan_cache::PlanCache;
 use super::searches::Searches;
 use super::{Platform, PlatformInner};
 use crate::billing::{BillingConfig, BillingProvider, MemoryBilling};
@@ -23,7 +24,7 @@ use crate::model::{Plan, User};
 use crate::name::{Email, HostClusterName};
 use crate::notifier::{Mail, Notifier};
 use crate::placement::HostCluster;
-use crate::plans::PlanCatalog;
+use crate::plans::{CurrentPlans, PlanCatalog};
 use crate::provisioner::{Fleet, MemoryProvisioner};
 use crate::queue::{MemoryQueue, TaskQueue};
 use crate::seal::MasterKey;
@@ -55,7 +56,8 @@ pub struct PlatformConfig {
     pub security_event_retention: Duration,
     /// Grace period, reminders and other terms of billing.
     pub billing: BillingConfig,
-    /// Rate limit that the members of an organization share; `None` for no limit.
+    /// Rate limit that the members of an organization share; `None` for no limit. Calls count as their
+    /// [`RateAccounting`](super::RateAccounting) says.
     pub organization_rate: Option<Rate>,
     /// Verified e-mail addresses of the platform administrators.
     pub platform_admins: Vec<Email>,
@@ -158,7 +160,7 @@ inner! {
     with_queue: Arc<dyn TaskQueue> => queue = Some(queue);
     /// Sets the host clusters with their provisioners.
     with_fleet: Fleet => fleet = fleet;
-    /// Sets the plans.
+    /// Sets the plans, which apply until an operator changes them.
     with_plans: Vec<Plan> => plans = plans;
     /// Sets the billing provider.
     with_billing: Arc<dyn BillingProvider> => billing = Some(billing);
@@ -196,8 +198,8 @@ impl PlatformBuilder {
             key,
             config,
         } = self;
-        let plans = PlanCatalog::new(plans)?;
-        let in_memory = || Arc::new(MemoryBilling::new(clock.clone(), plans.clone()));
+        let current = CurrentPlans::from(PlanCatalog::new(plans.clone())?);
+        let in_memory = || Arc::new(MemoryBilling::new(clock.clone(), current.clone()));
         if fleet.is_empty() {
             let provisioner = MemoryProvisioner::new(clock.clone(), Duration::ZERO);
             fleet = fleet.with(in_memory_host()?, Arc::new(provisioner));
@@ -211,7 +213,7 @@ impl PlatformBuilder {
             queue: queue.unwrap_or_else(|| Arc::new(MemoryQueue::new(clock.clone()))),
             fleet,
             billing: billing.unwrap_or_else(|| in_memory()),
-            plans,
+            plan_cache: PlanCache::new(plans, current),
             metrics,
             notifier: notifier.unwrap_or_else(|| Arc::new(NoMail)),
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),

@@ -126,6 +126,7 @@ impl PlatformInner {
                 Err(error) if error.is_version_conflict() => last = error,
                 Err(error) => return Err(error),
             }
+            self.plan_cache.expire();
             if commit_lock.is_none() {
                 commit_lock = commit_locks::acquire(lock, &*self.clock).await;
             }

@@ -66,7 +66,8 @@ impl Groups<'_> {
                 let scope = (organization, workspace, None);
                 let (mut change, state) =
                     self.0.begin_with_state(caller, scope, Action::GroupsManage).await?;
-                limits::check_group_limit(state.groups.len(), self.0.plans.get(&state.workspace.plan_id)?)?;
+                let plans = self.0.plans().await?;
+                limits::check_group_limit(state.groups.len(), plans.get(&state.workspace.plan_id)?)?;
                 let tree = GroupTree::new(&state.groups);
                 if let Some(parent) = command.parent_id {
                     require_parent(&tree, parent, 1)?;

@@ -81,7 +81,7 @@ impl Invitations<'_> {
                 let mut counts = self.0.store.count_organization(organization).await?;
                 counts.invitations =
                     counts.invitations.saturating_sub(u32::try_from(expired.len()).unwrap_or(u32::MAX));
-                limits::check_member_limit(&counts, self.0.plans.get(&root.plan_id)?)?;
+                limits::check_member_limit(&counts, self.0.plans().await?.get(&root.plan_id)?)?;
                 if self.0.store.count_open_invitations(&command.email, now).await? >= MAX_OPEN_PER_RECIPIENT {
                     let message = format!(
                         "the address has {MAX_OPEN_PER_RECIPIENT} open invitations; it must accept one, or one must \

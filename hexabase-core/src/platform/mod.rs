@@ -19,9 +19,12 @@ mod isolation;
 mod master_key;
 mod members;
 mod node_pools;
+mod organization_admin;
 mod organization_names;
 mod organizations;
 mod payments;
+mod plan_admin;
+mod plan_cache;
 mod projects;
 mod roles;
 mod searches;
@@ -44,7 +47,7 @@ use jiff::Timestamp;
 pub use access::Authorization;
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{OrganizationCreation, PlatformBuilder, PlatformConfig};
-pub use caller::{Caller, IdempotencyKey};
+pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
 pub use commit::Idempotent;
 pub(crate) use commit::MAIL_SEAL_PURPOSE;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
@@ -55,7 +58,9 @@ pub use isolation::{Isolation, IsolationRequest};
 pub use master_key::{MasterKeyRotation, SealedCounts};
 pub use members::Members;
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
+pub use organization_admin::OrganizationAdmin;
 pub use organizations::{CreateOrganization, EventAccess, Organizations, Overview};
+pub use plan_admin::{PlanAdmin, PlanSet};
 pub use projects::{CreateProject, Projects};
 pub use roles::{AccessReviewRequest, CreateAssignment, CreateRole, Roles, UpdateRole};
 pub use service_accounts::{API_TOKEN_PREFIX, CreateServiceAccount, CreateToken, NewToken, ServiceAccounts};
@@ -85,6 +90,7 @@ use crate::store::TenantStore;
 use access::FactsCache;
 use commit_locks::CommitLocks;
 use event_signals::EventSignals;
+use plan_cache::PlanCache;
 use searches::Searches;
 
 /// Handle of a platform: backends, configuration and services. Cheap to clone.
@@ -97,7 +103,7 @@ pub(crate) struct PlatformInner {
     pub(crate) ephemeral: Arc<dyn EphemeralStore>,
     pub(crate) queue: Arc<dyn TaskQueue>,
     pub(crate) fleet: Fleet,
-    pub(crate) plans: PlanCatalog,
+    pub(crate) plan_cache: PlanCache,
     pub(crate) billing: Arc<dyn BillingProvider>,
     pub(crate) metrics: Option<Arc<dyn MetricsSource>>,
     pub(crate) notifier: Arc<dyn Notifier>,
@@ -202,6 +208,10 @@ services! {
     billing => Billing;
     /// Host clusters.
     hosts => Hosts;
+    /// Organizations, for operators.
+    organization_admin => OrganizationAdmin;
+    /// Plans, for operators.
+    plan_admin => PlanAdmin;
     /// Rotation of the master key.
     master_key_rotation => MasterKeyRotation;
 }
@@ -243,10 +253,18 @@ impl Platform {
         &self.0.fleet
     }
 
-    /// The plan catalog.
+    /// The plan catalog as last read: [`Self::plan_admin`] reads it.
     #[must_use]
-    pub fn plans(&self) -> &PlanCatalog {
-        &self.0.plans
+    pub fn plans(&self) -> Arc<PlanCatalog> {
+        self.0.plan_cache.latest()
+    }
+
+    /// The plan catalog, at most a few seconds old.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn current_plans(&self) -> Result<Arc<PlanCatalog>> {
+        self.0.plans().await
     }
 
     /// The clock of the platform, its only source of time.

@@ -86,7 +86,8 @@ impl NodePools<'_> {
                 let scope = (organization, workspace, None);
                 let mut change = self.0.begin(caller, scope, Action::NodePoolsManage).await?;
                 let existing = &change.workspace.node_pools;
-                let plan = self.0.plans.get(&change.workspace.plan_id)?;
+                let plans = self.0.plans().await?;
+                let plan = plans.get(&change.workspace.plan_id)?;
                 limits::check_node_pool_limit(existing.len(), command.nodes, plan)?;
                 if existing.iter().any(|pool| pool.name == command.name) {
                     return Err(Error::already_exists("node pool"));
@@ -103,11 +104,8 @@ impl NodePools<'_> {
                 change.workspace.node_pools.push(pool.clone());
                 let task_id = change.task(TaskKind::Update).await?;
                 change.audit("node_pool.create", format!("{workspace}/{}", pool.id), (), &pool);
-                let changeset = self
-                    .0
-                    .node_billing_message(organization)
-                    .into_iter()
-                    .fold(change.finish().0, Changeset::message);
+                let billing_message = self.0.node_billing_message(organization, &plans);
+                let changeset = billing_message.into_iter().fold(change.finish().0, Changeset::message);
                 Ok((changeset, NodePoolTask { pool, task_id }))
             })
             .await
@@ -137,11 +135,8 @@ impl NodePools<'_> {
                 require_version(expected, pool.version)?;
                 let task_id = change.task(TaskKind::Update).await?;
                 change.audit("node_pool.delete", format!("{workspace}/{id}"), &pool, ());
-                let changeset = self
-                    .0
-                    .node_billing_message(organization)
-                    .into_iter()
-                    .fold(change.finish().0, Changeset::message);
+                let billing_message = self.0.node_billing_message(organization, &*self.0.plans().await?);
+                let changeset = billing_message.into_iter().fold(change.finish().0, Changeset::message);
                 Ok((changeset, task_id))
             })
             .await

@@ -78,14 +78,16 @@ impl Organizations<'_> {
                 let lease = self.0.take_organization_name(&command.name).await?;
                 let is_name_free = lease.precondition();
                 *name_lease.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease);
+                let plans = self.0.plans().await?;
                 let now = self.0.now();
                 let organization = Organization {
                     id: self.0.id(now),
                     name: command.name.clone(),
                     display_name: command.display_name.clone(),
                     personal: false,
-                    plan_id: self.0.plans.default_plan().id.clone(),
+                    plan_id: plans.default_plan().id.clone(),
                     deletion_requested_at: None,
+                    suspension: None,
                     created_by: caller.principal.user_id,
                     created_at: now,
                     updated_at: now,
@@ -99,6 +101,7 @@ impl Organizations<'_> {
                 let changeset =
                     creator.into_iter().fold(Changeset::new(), |changeset, user| changeset.user(user, now));
                 let changeset = changeset.precondition(is_name_free).insert(organization.clone());
+                let changeset = plans.precondition().into_iter().fold(changeset, Changeset::precondition);
                 Ok((changeset.insert(owner).audit(entry), organization))
             })
             .await;
@@ -245,7 +248,7 @@ impl Organizations<'_> {
         let organization = self.0.organization(id).await?;
         let cost = self.0.month_to_date(caller, id, role).await?;
         let counts = self.0.store.count_organization(id).await?;
-        let plan = self.0.plans.get(&organization.plan_id)?.clone();
+        let plan = self.0.plans().await?.get(&organization.plan_id)?.clone();
         Ok(Overview { organization, counts, plan, cost })
     }
 

@@ -50,7 +50,8 @@ impl Projects<'_> {
                 let scope = (organization, workspace, None);
                 let (mut change, state) =
                     self.0.begin_with_state(caller, scope, Action::ProjectsManage).await?;
-                let plan = self.0.plans.get(&state.workspace.plan_id)?;
+                let plans = self.0.plans().await?;
+                let plan = plans.get(&state.workspace.plan_id)?;
                 limits::check_project_limit(state.projects.len(), plan)?;
                 require_parent(&state, command.parent_id)?;
                 let project = Project {
@@ -189,11 +190,8 @@ impl Projects<'_> {
                     version: before.version.next(),
                     ..before.clone()
                 };
-                limits::check_project_quota(
-                    &after,
-                    &state.projects,
-                    self.0.plans.get(&state.workspace.plan_id)?,
-                )?;
+                let plans = self.0.plans().await?;
+                limits::check_project_quota(&after, &state.projects, plans.get(&state.workspace.plan_id)?)?;
                 change.update(after.clone());
                 change.cluster_changed();
                 change.audit("project.set_quota", format!("{}/{}", scope.1, scope.2), &before.quota, quota);

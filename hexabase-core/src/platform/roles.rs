@@ -127,7 +127,7 @@ impl Roles<'_> {
                 require_rules(&command.rules)?;
                 check_right_grant(&caller.principal, WorkspaceRight::Member)?;
                 let existing = state.roles.iter().filter(|role| role.project_id == project_id).count();
-                limits::check_role_limit(existing, self.0.plans.get(&state.workspace.plan_id)?)?;
+                limits::check_role_limit(existing, self.0.plans().await?.get(&state.workspace.plan_id)?)?;
                 let role = CustomRole {
                     id: change.id(),
                     organization_id,

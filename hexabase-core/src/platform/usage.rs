@@ -146,7 +146,11 @@ impl Billing<'_> {
         self.0.permit(caller, id, Action::BillingRead).await?;
         let account = self.0.store.find_billing_account(id).await?;
         let month = Month::of(self.0.now());
-        let bill = match account.as_ref().and_then(|account| self.0.current_price(account)) {
+        let price = match &account {
+            Some(account) => self.0.current_price(account).await?,
+            None => None,
+        };
+        let bill = match price {
             Some(price) => Some(self.0.usage_bill(id, &price, month).await?),
             None => None,
         };
@@ -173,7 +177,7 @@ impl Billing<'_> {
                 let organization = self.0.organization(id).await?;
                 require_not_deleting(&organization)?;
                 if let Some(budget) = budget {
-                    self.require_valid_budget(budget)?;
+                    self.require_valid_budget(budget).await?;
                 }
                 let found = self.0.store.find_billing_account(id).await?;
                 let (now, known) = (self.0.now(), found.is_some());
@@ -199,13 +203,13 @@ impl Billing<'_> {
             .await
     }
 
-    fn require_valid_budget(&self, budget: Money) -> Result<()> {
+    async fn require_valid_budget(&self, budget: Money) -> Result<()> {
         if budget.amount < 0 {
             return Err(Error::invalid("amount", "must not be negative"));
         }
-        let is_plan_currency = |currency| {
-            self.0.plans.iter().any(|plan| plan.price.is_some_and(|it| it.monthly.currency == currency))
-        };
+        let plans = self.0.plans().await?;
+        let is_plan_currency =
+            |currency| plans.iter().any(|plan| plan.price.is_some_and(|it| it.monthly.currency == currency));
         match is_plan_currency(budget.currency) {
             true => Ok(()),
             false => Err(Error::invalid("currency", "must be a currency that plans are priced in")),
@@ -275,8 +279,9 @@ impl Billing<'_> {
         let billed_from =
             periods.min().map_or(from, |start| Hour::of(start).max(Hour::of(account.created_at)));
         let billed = self.0.store.list_usage_reports(id, billed_from.min(from), until).await?;
+        let plans = self.0.plans().await?;
         let charges_for = |meter: Meter| {
-            let plan = account.subscription.as_ref().and_then(|it| self.0.plans.find(&it.plan_id));
+            let plan = account.subscription.as_ref().and_then(|it| plans.find(&it.plan_id));
             plan.and_then(|plan| plan.price).is_some_and(|price| price.usage[meter].is_some())
         };
         let verify_usage = |meter: Meter| {
@@ -291,7 +296,7 @@ impl Billing<'_> {
                 Ok::<_, Error>(UsageVerification { meter, used, reported, provider, uncharged })
             }
         };
-        try_join_all(self.0.plans.charged_meters().into_iter().map(verify_usage)).await
+        try_join_all(plans.charged_meters().into_iter().map(verify_usage)).await
     }
 }
 
@@ -315,8 +320,13 @@ impl Billing<'_> {
 
 impl PlatformInner {
     /// Returns the current price of the plan that an organization pays for; `None` without a paid subscription.
-    pub(crate) fn current_price(&self, account: &BillingAccount) -> Option<Price> {
-        self.plans.find(&account.live_subscription()?.plan_id)?.price
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) async fn current_price(&self, account: &BillingAccount) -> Result<Option<Price>> {
+        let plans = self.plans().await?;
+        let plan = account.live_subscription().and_then(|subscription| plans.find(&subscription.plan_id));
+        Ok(plan.and_then(|plan| plan.price))
     }
 
     async fn usage_bill(&self, id: OrganizationId, price: &Price, month: Month) -> Result<Bill> {
@@ -341,7 +351,8 @@ impl PlatformInner {
             return Ok(None);
         }
         let Some(account) = self.store.find_billing_account(id).await? else { return Ok(None) };
-        let (Some(price), Some(subscription)) = (self.current_price(&account), account.live_subscription())
+        let (Some(price), Some(subscription)) =
+            (self.current_price(&account).await?, account.live_subscription())
         else {
             return Ok(None);
         };

@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::name::{DisplayName, ProviderName, Slug};
 use crate::page::{Page, PageRequest};
+use crate::plans::PlanCatalog;
 use crate::version::Version;
 
 /// Users, as known from sign-in.
@@ -142,18 +143,20 @@ impl Users<'_> {
             updated_at: now,
             version: Version::FIRST,
         };
-        let organization = self.personal_organization(&user)?;
+        let plans = self.0.plans().await?;
+        let organization = self.personal_organization(&user, &plans)?;
         let member = Member::new(organization.id, user.id, OrganizationRole::Owner, now);
         let event = self.0.security_event(user.id, None, SecurityEventKind::UserCreated, origin);
         let identity = self.identity(user.id, (provider, external));
         let changeset = Changeset::new().insert(user.clone()).insert(identity).insert(event);
+        let changeset = plans.precondition().into_iter().fold(changeset, Changeset::precondition);
         self.0.commit(changeset.insert(organization).insert(member)).await?;
         Ok(user)
     }
 
     /// Builds the personal organization of a user. Its name is derived from its random id, so it is unique and does
     /// not reveal an address.
-    fn personal_organization(&self, user: &User) -> Result<Organization> {
+    fn personal_organization(&self, user: &User, plans: &PlanCatalog) -> Result<Organization> {
         let now = self.0.now();
         let id: OrganizationId = self.0.id(now);
         let suffix = id.to_string().split_off(4);
@@ -163,8 +166,9 @@ impl Users<'_> {
             name: name.map_err(|error| Error::unexpected(error.to_string()))?,
             display_name: user.name.clone(),
             personal: true,
-            plan_id: self.0.plans.default_plan().id.clone(),
+            plan_id: plans.default_plan().id.clone(),
             deletion_requested_at: None,
+            suspension: None,
             created_by: user.id,
             created_at: now,
             updated_at: now,

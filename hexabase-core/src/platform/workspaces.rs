@@ -10,12 +10,14 @@ use crate::changeset::{Changeset, Precondition};
 use crate::error::{Check, Error, Result};
 use crate::id::{GroupId, OrganizationId, TaskId, WorkspaceId};
 use crate::model::{
-    Assignment, Group, GroupPreset, HostState, Membership, Organization, OrganizationRole, Plan, Power,
-    PresetRole, RegisteredHost, RoleRef, TaskKind, User, Workspace, WorkspaceStatus,
+    Assignment, Group, GroupPreset, HostState, Membership, ORGANIZATION_SUSPENDED_MESSAGE, Organization,
+    OrganizationRole, Plan, Power, PresetRole, RegisteredHost, RoleRef, TaskKind, User, Workspace,
+    WorkspaceStatus,
 };
 use crate::name::{DisplayName, GroupName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::page::{Page, PageRequest};
 use crate::placement::HostCluster;
+use crate::plans::PlanCatalog;
 use crate::version::Version;
 use crate::{lifecycle, limits, placement};
 use jiff::Timestamp;
@@ -85,7 +87,7 @@ impl Workspaces<'_> {
     /// - `AlreadyExists` if the name is taken in the organization.
     /// - `QuotaExceeded` if the limit of the plan or of workspaces without a price is reached, or no host cluster has
     ///   capacity; with code `plan_not_paid_for` or `payment_overdue` if payment is required.
-    /// - `Conflict` with code `organization_deleting`.
+    /// - `Conflict` with code `organization_deleting` or `organization_suspended`.
     pub async fn create(
         &self,
         caller: &Caller,
@@ -98,11 +100,13 @@ impl Workspaces<'_> {
                 self.0.permit(caller, organization, Action::WorkspaceCreate).await?;
                 let root = self.0.organization(organization).await?;
                 require_not_deleting(&root)?;
-                let (plan, kubernetes_version) = self.plan_and_version(&root, command)?;
+                require_not_suspended(root.suspension.is_some())?;
+                let plans = self.0.plans().await?;
+                let (plan, kubernetes_version) = plan_and_version(&plans, &root, command)?;
                 self.0.require_paid_for(&root, plan).await?;
                 let counts = self.0.store.count_organization(organization).await?;
-                limits::check_workspace_limit(&counts, self.0.plans.get(&root.plan_id)?)?;
-                let creator = self.require_free_workspace(&root, plan).await?;
+                limits::check_workspace_limit(&counts, plans.get(&root.plan_id)?)?;
+                let creator = self.require_free_workspace(&plans, &root, plan).await?;
                 let (host_cluster, host_precondition) =
                     self.choose_host(command.region.as_ref(), plan).await?;
 
@@ -117,6 +121,7 @@ impl Workspaces<'_> {
                     kubernetes_version,
                     power: Power::Running,
                     suspension_reason: None,
+                    organization_suspended: false,
                     node_pools: Vec::new(),
                     access_revocations: Vec::new(),
                     retired_group_names: Vec::new(),
@@ -135,7 +140,7 @@ impl Workspaces<'_> {
                 let task = lifecycle::new_task(self.0.id(now), &workspace, TaskKind::Create, by, now);
                 let entry =
                     self.0.audit(caller, organization, "workspace.create", workspace.id, (), &workspace);
-                let billing_message = self.0.workspace_billing_message(&root);
+                let billing_message = self.0.workspace_billing_message(&root, &plans);
                 let changeset = Changeset::new().organization(root, now).insert(workspace.clone());
                 let changeset = with_creator(changeset, creator, now);
                 let changeset = billing_message.into_iter().fold(changeset, Changeset::message);
@@ -145,7 +150,8 @@ impl Workspaces<'_> {
                     .insert(self.0.phase_event(&workspace))
                     .audit(entry)
                     .message(self.0.reconcile_message(organization, workspace.id));
-                let changeset = host_precondition.into_iter().fold(changeset, Changeset::precondition);
+                let preconditions = host_precondition.into_iter().chain(plans.precondition());
+                let changeset = preconditions.fold(changeset, Changeset::precondition);
                 Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
             })
             .await
@@ -154,7 +160,12 @@ impl Workspaces<'_> {
     /// Checks that the organizations of the organization's creator may have another workspace on this plan. Returns
     /// the creator if the commit must check that no other workspace was created meanwhile, in any of the
     /// organizations.
-    async fn require_free_workspace(&self, root: &Organization, plan: &Plan) -> Result<Option<User>> {
+    async fn require_free_workspace(
+        &self,
+        plans: &PlanCatalog,
+        root: &Organization,
+        plan: &Plan,
+    ) -> Result<Option<User>> {
         let config = &self.0.config;
         let Some(limit) = config.max_free_workspaces_per_user.filter(|_| plan.price.is_none()) else {
             return Ok(None);
@@ -164,24 +175,10 @@ impl Workspaces<'_> {
             return Ok(None);
         }
         let counts = self.0.store.count_created_workspaces(root.created_by).await?;
-        let is_free = |id: &PlanId| self.0.plans.find(id).is_none_or(|plan| plan.price.is_none());
+        let is_free = |id: &PlanId| plans.find(id).is_none_or(|plan| plan.price.is_none());
         let existing = counts.iter().filter(|(plan, _)| is_free(plan)).map(|(_, count)| count).sum();
         limits::check_free_workspaces(existing, limit)?;
         Ok(creator)
-    }
-
-    /// Returns the plan and the Kubernetes version of a new workspace.
-    fn plan_and_version(
-        &self,
-        root: &Organization,
-        command: &CreateWorkspace,
-    ) -> Result<(&Plan, KubernetesVersion)> {
-        let plan = self.0.plans.choose(&command.plan_id, &[&root.plan_id])?;
-        let version = command.kubernetes_version.clone();
-        let version = version.or_else(|| plan.kubernetes_versions.last().cloned());
-        let version = version.ok_or_else(|| Error::unexpected("the plan has no Kubernetes versions"))?;
-        require_offered(plan, &version)?;
-        Ok((plan, version))
     }
 
     /// Chooses the host cluster of a new workspace. For a registered host, also returns the precondition that its
@@ -304,19 +301,19 @@ impl Workspaces<'_> {
                 require_version(expected, change.workspace.version)?;
                 let before = change.workspace.clone();
                 let mut creator = None;
+                let plans = self.0.plans().await?;
                 let plan = match command.plan_id.as_ref().filter(|requested| **requested != before.plan_id) {
                     Some(requested) => {
                         let root = self.0.organization(organization).await?;
-                        let plan = self.new_plan(&before, &root, requested)?;
+                        let plan = new_plan(&plans, &before, &root, requested)?;
                         self.0.require_paid_for(&root, plan).await?;
-                        let had_price =
-                            self.0.plans.find(&before.plan_id).is_some_and(|plan| plan.price.is_some());
+                        let had_price = plans.find(&before.plan_id).is_some_and(|plan| plan.price.is_some());
                         if had_price {
-                            creator = self.require_free_workspace(&root, plan).await?;
+                            creator = self.require_free_workspace(&plans, &root, plan).await?;
                         }
                         plan
                     }
-                    None => self.0.plans.get(&before.plan_id)?,
+                    None => plans.get(&before.plan_id)?,
                 };
                 limits::check_workspace_plan_change(
                     state.groups.len(),
@@ -347,22 +344,13 @@ impl Workspaces<'_> {
                 let after = change.workspace.clone();
                 change.audit("workspace.update", id, &before, &after);
                 let (changeset, workspace) = change.finish();
-                let changeset = with_creator(changeset, creator, workspace.updated_at);
+                let mut changeset = with_creator(changeset, creator, workspace.updated_at);
+                if workspace.plan_id != before.plan_id {
+                    changeset.preconditions.extend(plans.precondition());
+                }
                 Ok((changeset, WorkspaceTask { workspace, task_id }))
             })
             .await
-    }
-
-    fn new_plan(&self, workspace: &Workspace, root: &Organization, requested: &PlanId) -> Result<&Plan> {
-        let plan = self.0.plans.choose(requested, &[&root.plan_id])?;
-        let is_compatible =
-            |current: &Plan| current.control_plane.has_same_storage_layout(&plan.control_plane);
-        if self.0.plans.get(&workspace.plan_id).is_ok_and(|current| !is_compatible(current)) {
-            let message = "uses another store for Kubernetes objects, or an etcd of another size, which an existing \
-                           workspace cannot change to";
-            return Err(Error::invalid("plan_id", message));
-        }
-        Ok(plan)
     }
 
     /// Requests the deletion of a workspace with everything in it. A repeated request, such as after a lost response,
@@ -415,7 +403,8 @@ impl Workspaces<'_> {
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `Conflict` with code `workspace_running` if it is not suspended, `billing_suspended` while a billing
-    ///   suspension applies, or `workspace_deleting`.
+    ///   suspension applies, `organization_suspended` while an operator suspends the organization, or
+    ///   `workspace_deleting`.
     pub async fn resume(
         &self,
         caller: &Caller,
@@ -445,6 +434,9 @@ impl Workspaces<'_> {
             .run_idempotent(caller, authorization, || async {
                 let scope = (organization, id, None);
                 let mut change = self.0.begin(caller, scope, Action::WorkspacePower).await?;
+                if power == Power::Running {
+                    require_not_suspended(change.workspace.organization_suspended)?;
+                }
                 if let Some(suspension) =
                     change.workspace.suspension_reason.filter(|_| power == Power::Running)
                 {
@@ -509,6 +501,43 @@ fn with_creator(changeset: Changeset, creator: Option<User>, now: Timestamp) -> 
         Some(creator) => changeset.user(creator, now),
         None => changeset,
     }
+}
+
+fn require_not_suspended(suspended: bool) -> Result<()> {
+    match suspended {
+        true => Err(Error::conflict("organization_suspended", ORGANIZATION_SUSPENDED_MESSAGE)),
+        false => Ok(()),
+    }
+}
+
+/// Returns the plan and the Kubernetes version of a new workspace.
+fn plan_and_version<'a>(
+    plans: &'a PlanCatalog,
+    root: &Organization,
+    command: &CreateWorkspace,
+) -> Result<(&'a Plan, KubernetesVersion)> {
+    let plan = plans.choose(&command.plan_id, &[&root.plan_id])?;
+    let version = command.kubernetes_version.clone();
+    let version = version.or_else(|| plan.kubernetes_versions.last().cloned());
+    let version = version.ok_or_else(|| Error::unexpected("the plan has no Kubernetes versions"))?;
+    require_offered(plan, &version)?;
+    Ok((plan, version))
+}
+
+fn new_plan<'a>(
+    plans: &'a PlanCatalog,
+    workspace: &Workspace,
+    root: &Organization,
+    requested: &PlanId,
+) -> Result<&'a Plan> {
+    let plan = plans.choose(requested, &[&root.plan_id])?;
+    let is_compatible = |current: &Plan| current.control_plane.has_same_storage_layout(&plan.control_plane);
+    if plans.get(&workspace.plan_id).is_ok_and(|current| !is_compatible(current)) {
+        let message = "uses another store for Kubernetes objects, or an etcd of another size, which an existing \
+                       workspace cannot change to";
+        return Err(Error::invalid("plan_id", message));
+    }
+    Ok(plan)
 }
 
 fn require_offered(plan: &Plan, version: &KubernetesVersion) -> Result<()> {

@@ -18,7 +18,9 @@ mod credentials;
 mod hosts;
 pub mod memory;
 mod organizations;
+mod plans;
 mod sealed;
+mod search;
 mod usage;
 mod users;
 mod work;
@@ -34,7 +36,9 @@ pub use credentials::CredentialStore;
 pub use hosts::HostStore;
 pub use memory::MemoryStore;
 pub use organizations::OrganizationStore;
+pub use plans::PlanStore;
 pub use sealed::{SealedKind, SealedStore, SealedValue};
+pub use search::SearchStore;
 pub use usage::{MeteredWorkspace, UsageStore};
 pub use users::UserStore;
 pub use work::{Lease, PruneCutoffs, WorkStore};
@@ -94,7 +98,9 @@ pub trait TenantStore:
     + UserStore
     + CredentialStore
     + HostStore
+    + PlanStore
     + SealedStore
+    + SearchStore
     + OrganizationStore
     + WorkspaceStore
     + AccessStore
@@ -109,7 +115,9 @@ impl<S> TenantStore for S where
         + UserStore
         + CredentialStore
         + HostStore
+        + PlanStore
         + SealedStore
+        + SearchStore
         + OrganizationStore
         + WorkspaceStore
         + AccessStore

@@ -77,11 +77,12 @@ impl<'a> BillingReconciler<'a> {
             let Some(organization) = self.0.store.find_organization(id).await? else { return Ok(None) };
             let Some(account) = self.0.store.find_billing_account(id).await? else { return Ok(None) };
             let workspaces = self.0.all_workspaces(id).await?;
+            let plans = self.0.plans().await?;
             let input = BillingInput {
                 account: &account,
                 organization: &organization,
                 workspaces: &workspaces,
-                plans: &self.0.plans,
+                plans: &plans,
             };
             let snapshot = self.sync_provider(input, lease).await;
             if let Some(error) = &snapshot.error {
@@ -163,7 +164,7 @@ impl<'a> BillingReconciler<'a> {
         }
         let subscription = self.0.billing.find_subscription(&customer).await?;
         let corrected_subscription =
-            subscription.as_ref().and_then(|subscription| self.corrected_subscription(input, subscription));
+            subscription.as_ref().and_then(|subscription| Self::corrected_subscription(input, subscription));
         // The subscription is recorded even if correcting its quantities fails.
         snapshot.subscription = Some(subscription);
         if let Some(desired) = corrected_subscription {
@@ -206,7 +207,7 @@ impl<'a> BillingReconciler<'a> {
                     let message = format!("plan {plan_id} is no longer sold; choose another plan");
                     Error::conflict(OrderRejectionReason::OrderRejected.as_str(), message)
                 };
-                let plan = self.0.plans.find(plan_id).ok_or_else(retired)?;
+                let plan = input.plans.find(plan_id).ok_or_else(retired)?;
                 let desired = DesiredSubscription {
                     coupon: coupon.clone(),
                     ..DesiredSubscription::of(plan, *interval, Billable::of(input.workspaces))
@@ -222,7 +223,6 @@ impl<'a> BillingReconciler<'a> {
     /// Subscription with corrected quantities, if the current one charges for more or fewer workspaces or nodes than
     /// exist.
     fn corrected_subscription(
-        &self,
         input: BillingInput<'_>,
         subscription: &Subscription,
     ) -> Option<DesiredSubscription> {
@@ -230,8 +230,10 @@ impl<'a> BillingReconciler<'a> {
         if !subscription.state.grants_plan() || !changeable {
             return None;
         }
-        let plan = self.0.plans.find(&subscription.plan_id)?;
-        let desired = DesiredSubscription::of(plan, subscription.interval, Billable::of(input.workspaces));
+        let plan = input.plans.find(&subscription.plan_id)?;
+        let mut desired =
+            DesiredSubscription::of(plan, subscription.interval, Billable::of(input.workspaces));
+        desired.add_ons = desired.add_ons.known_to(subscription.add_ons);
         (desired.add_ons != subscription.add_ons).then_some(desired)
     }
 

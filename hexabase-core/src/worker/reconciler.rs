@@ -164,7 +164,8 @@ impl<'a> Reconciler<'a> {
 
     /// Returns the desired state of the cluster of a workspace.
     pub(super) async fn desired(&self, state: &WorkspaceState) -> Result<desired::TenantCluster> {
-        let plan = self.0.plans.get(&state.workspace.plan_id)?;
+        let plans = self.0.plans().await?;
+        let plan = plans.get(&state.workspace.plan_id)?;
         let cluster = desired::tenant_cluster(state, plan, &self.0.config.issuer);
         if state.workspace.access_revocations.is_empty() {
             return Ok(cluster);
@@ -234,7 +235,7 @@ impl<'a> Reconciler<'a> {
         let now = self.0.now();
         let before = serde_json::json!({ "name": workspace.name, "plan_id": workspace.plan_id });
         let entry = self.0.audit_platform(organization_id, "workspace.gone", id, before, ());
-        let billing_message = self.0.workspace_billing_message(&organization);
+        let billing_message = self.0.workspace_billing_message(&organization, &*self.0.plans().await?);
         let deleting = organization.deletion_requested_at.is_some();
         let is_last = deleting && self.0.store.count_organization(organization_id).await?.workspaces == 1;
         let precondition = Precondition::Workspace(organization_id, id, workspace.version);

@@ -13,7 +13,7 @@ use crate::error::{ErrorKind, Result};
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::metering;
 use crate::metrics::{MetricsSource, SeriesQuery};
-use crate::model::{Hour, Meter, MeteredHour, UsageHour, Workspace};
+use crate::model::{Hour, Meter, MeteredHour, PerMeter, UsageHour, Workspace};
 use crate::platform::{Platform, PlatformInner};
 use crate::store::{Lease, MeteredWorkspace};
 
@@ -93,34 +93,42 @@ impl<'a> UsageCollector<'a> {
 
     /// Reads the meters of all workspaces for an hour. Idempotent.
     async fn collect_hour(&self, source: &dyn MetricsSource, hour: Hour, lease: &Lease) -> Result<()> {
-        let mut after = None;
-        while let Some(last) = self.collect_page(source, hour, after, lease).await? {
+        let (mut after, mut measured) = (None, PerMeter::default());
+        while let Some((last, minutes)) = self.collect_page(source, hour, after, lease).await? {
             after = Some(last);
+            measured = PerMeter::from_fn(|meter| minutes[meter].max(measured[meter]));
+        }
+        if after.is_some() {
+            for (meter, minutes) in metering::gaps(&self.0.plans().await?.charged_meters(), &measured) {
+                tracing::warn!(%hour, %meter, minutes, "usage was not measured in the whole hour; unmeasured time is not charged");
+            }
         }
         Ok(())
     }
 
-    /// Reads the meters of one page of workspaces, and returns the last workspace of the page; `None` if the page is
-    /// empty.
+    /// Reads the meters of one page of workspaces, and returns the last workspace of the page and the measured minutes;
+    /// `None` if the page is empty.
     async fn collect_page(
         &self,
         source: &dyn MetricsSource,
         hour: Hour,
         after: Option<(OrganizationId, WorkspaceId)>,
         lease: &Lease,
-    ) -> Result<Option<(OrganizationId, WorkspaceId)>> {
+    ) -> Result<Option<((OrganizationId, WorkspaceId), PerMeter<u64>)>> {
         let mut attempt = 1;
         loop {
             let page = self.0.store.list_metered(hour, after, WORKSPACE_PAGE_SIZE).await?;
             let Some(last) = page.last() else { return Ok(None) };
             let last = (last.organization_id, last.workspace_id);
             let read = self.query_meters(source, hour, &page).await?;
+            let minutes = |meter| read.iter().map(|usage| usage.readings[meter].minutes).max().unwrap_or(0);
+            let minutes = PerMeter::from_fn(minutes);
             match self.record_usage(hour, &page, read, lease).await {
                 // An organization was deleted meanwhile, with all of its records: read the page again.
                 Err(error) if error.kind() == ErrorKind::NotFound && attempt < MAX_PAGE_ATTEMPTS => {
                     attempt += 1
                 }
-                outcome => return outcome.map(|()| Some(last)),
+                outcome => return outcome.map(|()| Some((last, minutes))),
             }
         }
     }
@@ -173,7 +181,7 @@ impl<'a> UsageCollector<'a> {
         changed.sort_by_key(|usage| (usage.organization_id, usage.workspace_id));
         let changed_organizations: BTreeSet<OrganizationId> =
             changed.iter().map(|usage| usage.organization_id).collect();
-        let charged = !self.0.plans.charged_meters().is_empty();
+        let charged = !self.0.plans().await?.charged_meters().is_empty();
         let customers = page
             .iter()
             .filter(|it| charged && it.is_customer && changed_organizations.contains(&it.organization_id));

@@ -44,7 +44,7 @@ impl<'a> UsageReporter<'a> {
     /// Sends the usage alerts that are due this month, and reports unreported usage to the provider. Requires the
     /// lease on the account.
     pub(super) async fn report(&self, id: OrganizationId, lease: &Lease) -> Result<ReportOutcome> {
-        let charged = self.0.plans.charged_meters();
+        let charged = self.0.plans().await?.charged_meters();
         if charged.is_empty() {
             return Ok(ReportOutcome::Complete);
         }
@@ -87,7 +87,7 @@ impl<'a> UsageReporter<'a> {
     ) -> Result<()> {
         let now = self.0.now();
         let month = Month::of(now);
-        let Some(price) = self.0.current_price(&account) else { return Ok(()) };
+        let Some(price) = self.0.current_price(&account).await? else { return Ok(()) };
         let this_month = used.range(Hour::of(month.start())..).map(|(_, used)| used);
         let used = this_month.fold(PerMeter::default(), |sum: PerMeter<u64>, used| {
             PerMeter::from_fn(|meter| sum[meter].saturating_add(used[meter]))

@@ -18,8 +18,8 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 /// Maximum number of points per series that Prometheus returns.
 const MAX_POINTS: u128 = 11_000;
-/// Minimum share of successful scrapes for a step to count as measured.
-const MIN_MEASURED_SHARE: f64 = 0.5;
+/// Maximum interval between scrapes, half of the step of metering: beyond it, no rate can be computed for each step.
+const MAX_SCRAPE_INTERVAL: Duration = Duration::from_secs(150);
 
 /// Connection to Prometheus or a compatible API.
 #[derive(Debug, Clone)]
@@ -30,13 +30,70 @@ pub struct PrometheusConfig {
     pub token: Option<SecretString>,
     /// Maximum duration of a query.
     pub timeout: Duration,
+    /// Scrape jobs whose series count.
+    pub jobs: ScrapeJobs,
+    /// Interval between two scrapes of these jobs, in whole seconds, from 1 to 150 seconds; the longest if they differ.
+    pub scrape_interval: Duration,
 }
 
 impl PrometheusConfig {
-    /// Creates a configuration without a token and with a timeout of one minute.
+    /// Creates a configuration without a token, with a timeout of one minute, and with the jobs and the scrape interval
+    /// of kube-prometheus.
     #[must_use]
     pub fn new(url: impl Into<SecretString>) -> Self {
-        Self { url: url.into(), token: None, timeout: Duration::from_secs(60) }
+        Self {
+            url: url.into(),
+            token: None,
+            timeout: Duration::from_secs(60),
+            jobs: ScrapeJobs::default(),
+            scrape_interval: Duration::from_secs(30),
+        }
+    }
+
+    /// Checks the jobs and the scrape interval.
+    ///
+    /// # Errors
+    /// The name of the first invalid setting, and a message for the operator.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let jobs = [
+            ("prometheus_kubelet_job", &self.jobs.kubelet),
+            ("prometheus_kube_state_metrics_job", &self.jobs.kube_state_metrics),
+            ("prometheus_api_server_job", &self.jobs.api_servers),
+        ];
+        for (name, jobs) in jobs {
+            if jobs.is_empty() || jobs.iter().any(String::is_empty) {
+                return Err((name, "must name at least one scrape job, and no job without a name"));
+            }
+        }
+        let interval = self.scrape_interval;
+        if interval.is_zero() || interval > MAX_SCRAPE_INTERVAL || interval.subsec_nanos() != 0 {
+            return Err(("prometheus_scrape_seconds", "must be from 1 to 150 seconds"));
+        }
+        Ok(())
+    }
+}
+
+/// Values of the label `job` of the series that count. Series of other jobs are ignored, because a job that scrapes
+/// pods of tenants has the series that their pods invent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScrapeJobs {
+    /// Jobs that scrape the kubelets' cAdvisor.
+    pub kubelet: Vec<String>,
+    /// Jobs that scrape kube-state-metrics.
+    pub kube_state_metrics: Vec<String>,
+    /// Jobs that scrape the tenant API servers.
+    pub api_servers: Vec<String>,
+}
+
+impl Default for ScrapeJobs {
+    /// Names of kube-prometheus and, for the tenant API servers, the value of their Services' label `app`.
+    fn default() -> Self {
+        let job = |name: &str| vec![name.to_owned()];
+        Self {
+            kubelet: job("kubelet"),
+            kube_state_metrics: job("kube-state-metrics"),
+            api_servers: job("vcluster"),
+        }
     }
 }
 
@@ -44,10 +101,18 @@ impl PrometheusConfig {
 /// network, kube-state-metrics for volumes and pods, and the tenant API servers for their requests. The pods of a
 /// tenant's control plane do not count as its usage.
 ///
-/// A step counts as measured if every target that should have responded did so at least half of the time. Steps
-/// without any target do not count as measured.
+/// Containers, pods and volumes with several series count once, whatever made the others: a restart, a second
+/// Prometheus server or a second kube-state-metrics.
+///
+/// A step counts as measured if every target that should have responded did so at least half of the time, for gauges
+/// also at its end, and if Prometheus made at least half of the expected scrapes. Steps without any target do not count
+/// as measured.
+///
+/// Rates cover at least four scrapes, however short the step is.
 pub struct PrometheusMetrics {
     client: Client,
+    jobs: ScrapeJobs,
+    scrape_interval: Duration,
 }
 
 impl fmt::Debug for PrometheusMetrics {
@@ -60,8 +125,9 @@ impl PrometheusMetrics {
     /// Creates a source without sending a request.
     ///
     /// # Errors
-    /// `Invalid` if the URL or the token is invalid.
+    /// `Invalid` if the URL, the token, a job or the scrape interval is invalid.
     pub fn new(config: &PrometheusConfig) -> Result<Self> {
+        config.check().map_err(|(name, reason)| Error::invalid(name, reason))?;
         let mut headers = HeaderMap::new();
         if let Some(token) = &config.token {
             let invalid_token =
@@ -79,7 +145,11 @@ impl PrometheusMetrics {
             .build()
             .map_err(|error| Error::unexpected("the HTTP client cannot be created").caused_by(error))?;
         let invalid_url = |_| Error::invalid("prometheus_url", "is not a URL");
-        Ok(Self { client: Client::from(http, config.url.expose_secret()).map_err(invalid_url)? })
+        Ok(Self {
+            client: Client::from(http, config.url.expose_secret()).map_err(invalid_url)?,
+            jobs: config.jobs.clone(),
+            scrape_interval: config.scrape_interval,
+        })
     }
 
     async fn run_query(&self, expression: String, query: &SeriesQuery) -> Result<Vec<RangeVector>> {
@@ -97,15 +167,24 @@ impl MetricsSource for PrometheusMetrics {
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>> {
         let range = query.end.duration_since(query.start).as_nanos();
         if query.step.is_zero()
+            || query.step.subsec_nanos() != 0
             || range > i128::try_from(query.step.as_nanos() * MAX_POINTS).unwrap_or(i128::MAX)
         {
-            return Err(Error::invalid("step", "must be positive and yield at most 11000 points"));
+            return Err(Error::invalid(
+                "step",
+                "must be whole seconds, at least one, and yield at most 11000 points",
+            ));
         }
         if query.targets.is_empty() {
             return Ok(Vec::new());
         }
-        let used = promql::usage_query(query.metric, &query.targets, query.step);
-        let measured = promql::coverage_query(query.metric, query.step);
+        let scope = promql::Scope {
+            targets: &query.targets,
+            jobs: &self.jobs,
+            scrape_interval: self.scrape_interval,
+            step: query.step,
+        };
+        let (used, measured) = (promql::usage(query.metric, &scope), promql::coverage(query.metric, &scope));
         let (used, measured) =
             futures_util::try_join!(self.run_query(used, query), self.run_query(measured, query))?;
         Ok(series_per_tenant(&query.targets, used, measured))
@@ -124,7 +203,7 @@ fn series_per_tenant(
 ) -> Vec<Series> {
     let measured = measured.iter().flat_map(RangeVector::samples);
     let times: Vec<Timestamp> = measured
-        .filter(|it| it.value() >= MIN_MEASURED_SHARE)
+        .filter(|it| it.value() >= promql::MIN_MEASURED_SHARE)
         .filter_map(|it| timestamp(it.timestamp()))
         .collect();
     if times.is_empty() {

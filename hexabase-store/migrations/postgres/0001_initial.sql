@@ -94,10 +94,13 @@ CREATE TABLE organizations (
     personal boolean NOT NULL,
     plan_id text COLLATE "C" NOT NULL,
     deletion_requested_at timestamptz,
+    suspension json NOT NULL,
     created_by text COLLATE "C" NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    -- Name and display name in lower case, for searches.
+    search_text text COLLATE "C" NOT NULL
 );
 CREATE INDEX organizations_by_creator ON organizations (created_by);
 
@@ -147,6 +150,7 @@ CREATE TABLE workspaces (
     kubernetes_version text NOT NULL,
     power text NOT NULL,
     suspension_reason text,
+    organization_suspended boolean NOT NULL,
     node_pools json NOT NULL,
     access_revocations json NOT NULL,
     retired_group_names json NOT NULL,
@@ -361,6 +365,16 @@ CREATE TABLE hosts (
     version bigint NOT NULL
 );
 
+-- Plans as an operator changed them: one row, and none before the first change.
+CREATE TABLE plans (
+    id text COLLATE "C" NOT NULL PRIMARY KEY,
+    plans json NOT NULL,
+    configured json NOT NULL,
+    updated_by text COLLATE "C",
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL
+);
+
 -- Billing state per organization, as last read from the billing provider.
 CREATE TABLE billing_accounts (
     organization_id text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES organizations (id) ON DELETE CASCADE,
@@ -453,7 +467,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     users, identities, sessions, spent_refresh_tokens, api_tokens, security_events, signing_keys,
     organizations, members, invitations, service_accounts,
     workspaces, workspace_groups, group_members, projects, project_roles, role_assignments, tasks, live_events,
-    outbox, idempotency, leases, hosts,
+    outbox, idempotency, leases, hosts, plans,
     billing_accounts, webhook_events, usage_hours, usage_reports, metered_hours
 TO hexabase_app;
 -- Audit events are append-only; the view audit_event_ages lets workers delete old ones.
@@ -524,6 +538,21 @@ CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
 GRANT SELECT ON organization_creators, workspace_creators TO hexabase_app;
+-- Plans of organizations and workspaces, for the check that a plan is not in use.
+CREATE VIEW plan_users AS
+    SELECT plan_id, NULL::text AS workspace_id FROM organizations
+    UNION ALL SELECT plan_id, id FROM workspaces;
+GRANT SELECT ON plan_users TO hexabase_app;
+-- Organizations as operators list them.
+CREATE VIEW organization_directory AS
+    SELECT organizations.*,
+        (SELECT COUNT(*) FROM members JOIN users ON users.id = members.user_id
+            WHERE members.organization_id = organizations.id AND users.kind = 'person') AS members,
+        (SELECT COUNT(*) FROM workspaces WHERE workspaces.organization_id = organizations.id) AS workspaces,
+        billing_accounts.subscription,
+        billing_accounts.standing
+    FROM organizations LEFT JOIN billing_accounts ON billing_accounts.organization_id = organizations.id;
+GRANT SELECT ON organization_directory TO hexabase_app;
 -- Number of open invitations per address, for the limit that protects recipients.
 CREATE VIEW invitation_recipients AS SELECT email, expires_at FROM invitations;
 GRANT SELECT ON invitation_recipients TO hexabase_app;

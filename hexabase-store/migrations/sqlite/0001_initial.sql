@@ -92,10 +92,13 @@ CREATE TABLE organizations (
     personal INTEGER NOT NULL,
     plan_id TEXT NOT NULL,
     deletion_requested_at INTEGER,
+    suspension TEXT NOT NULL,
     created_by TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    -- Name and display name in lower case, for searches.
+    search_text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX organizations_by_creator ON organizations (created_by);
 CREATE INDEX security_events_by_age ON security_events (at);
@@ -148,6 +151,7 @@ CREATE TABLE workspaces (
     kubernetes_version TEXT NOT NULL,
     power TEXT NOT NULL,
     suspension_reason TEXT,
+    organization_suspended INTEGER NOT NULL,
     node_pools TEXT NOT NULL,
     access_revocations TEXT NOT NULL,
     retired_group_names TEXT NOT NULL,
@@ -174,6 +178,10 @@ CREATE VIEW organization_creators AS SELECT created_by, personal FROM organizati
 CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
+-- Plans of organizations and workspaces, for the check that a plan is not in use.
+CREATE VIEW plan_users AS
+    SELECT plan_id, NULL AS workspace_id FROM organizations
+    UNION ALL SELECT plan_id, id FROM workspaces;
 
 CREATE TABLE workspace_groups (
     organization_id TEXT NOT NULL,
@@ -365,6 +373,16 @@ CREATE TABLE hosts (
     version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- Plans as an operator changed them: one row, and none before the first change.
+CREATE TABLE plans (
+    id TEXT NOT NULL PRIMARY KEY,
+    plans TEXT NOT NULL,
+    configured TEXT NOT NULL,
+    updated_by TEXT,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Billing state per organization, as last read from the billing provider.
 CREATE TABLE billing_accounts (
     organization_id TEXT NOT NULL PRIMARY KEY REFERENCES organizations (id) ON DELETE CASCADE,
@@ -439,3 +457,13 @@ CREATE TABLE metered_hours (
     read_at INTEGER NOT NULL,
     next_read_at INTEGER
 ) STRICT, WITHOUT ROWID;
+
+-- Organizations as operators list them.
+CREATE VIEW organization_directory AS
+    SELECT organizations.*,
+        (SELECT COUNT(*) FROM members JOIN users ON users.id = members.user_id
+            WHERE members.organization_id = organizations.id AND users.kind = 'person') AS members,
+        (SELECT COUNT(*) FROM workspaces WHERE workspaces.organization_id = organizations.id) AS workspaces,
+        billing_accounts.subscription,
+        billing_accounts.standing
+    FROM organizations LEFT JOIN billing_accounts ON billing_accounts.organization_id = organizations.id;

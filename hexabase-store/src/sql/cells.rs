@@ -38,6 +38,11 @@ impl<'a> Cells<'a> {
         self.next - 1
     }
 
+    /// Skips a column that is only searched, because it follows from the others.
+    pub(crate) const fn skip(&mut self) {
+        self.next += 1;
+    }
+
     pub(crate) fn text(&mut self) -> Result<&'a str> {
         let column = self.advance();
         self.row.text(column)?.ok_or_else(|| unreadable(column, "null"))
@@ -65,6 +70,12 @@ impl<'a> Cells<'a> {
     pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
         let column = self.next;
         serde_json::from_str(self.text()?).map_err(|error| unreadable(column, error))
+    }
+
+    pub(crate) fn json_or_null<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        let column = self.advance();
+        let parse = |text| serde_json::from_str(text).map_err(|error| unreadable(column, error));
+        self.row.text(column)?.map(parse).transpose()
     }
 
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>> {

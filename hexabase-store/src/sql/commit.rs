@@ -10,11 +10,12 @@ use hexabase_core::id::{OrganizationId, TokenId};
 use hexabase_core::model::{
     ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation, Member,
     Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
-    SigningKey, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
+    SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
 };
 use jiff::Timestamp;
 use sqlx::error::ErrorKind;
 
+use super::records::PLANS_ID;
 use super::statement::{Query, Value};
 use super::table::{Stored, delete, insert, put, update};
 
@@ -124,6 +125,10 @@ macro_rules! with_record {
                 let $inner = &**$inner;
                 $body
             }
+            Record::Plans($inner) => {
+                let $inner = &**$inner;
+                $body
+            }
             Record::Organization($inner) => $body,
             Record::BillingAccount($inner) => {
                 let $inner = &**$inner;
@@ -217,6 +222,7 @@ fn precondition_step(precondition: Precondition, writes: &mut Vec<Write>) -> Res
         Precondition::BillingAccount(org, version) => (version, RecordKey::BillingAccount(org)),
         Precondition::Workspace(org, id, version) => (version, RecordKey::Workspace(org, id)),
         Precondition::Host(name, version) => (version, RecordKey::Host(name)),
+        Precondition::Plans(version) => (version, RecordKey::Plans),
         Precondition::Member(org, user) => {
             let query = Query::new("SELECT 1 FROM members WHERE organization_id = $1 AND user_id = $2");
             let target = Target::row(Member::TABLE.name, RecordKey::Member(org, user));
@@ -260,6 +266,10 @@ fn precondition_step(precondition: Precondition, writes: &mut Vec<Write>) -> Res
             RegisteredHost::TABLE.name,
             Query::new("SELECT 1 FROM hosts WHERE name = $1 AND version = $2").text(name),
         ),
+        RecordKey::Plans => {
+            let query = Query::new("SELECT 1 FROM plans WHERE id = $1 AND version = $2");
+            (StoredPlans::TABLE.name, query.text(PLANS_ID))
+        }
         RecordKey::User(id) => {
             (User::TABLE.name, Query::new("SELECT 1 FROM users WHERE id = $1 AND version = $2").text(id))
         }
@@ -339,6 +349,7 @@ fn delete_by(key: &RecordKey) -> (Query, &'static str) {
         RecordKey::SecurityEvent(user, id) => of::<SecurityEvent>(&[user, id]),
         RecordKey::SigningKey(kid) => of::<SigningKey>(&[kid]),
         RecordKey::Host(name) => of::<RegisteredHost>(&[name]),
+        RecordKey::Plans => of::<StoredPlans>(&[&PLANS_ID]),
         RecordKey::Organization(id) => of::<Organization>(&[id]),
         RecordKey::BillingAccount(org) => of::<BillingAccount>(&[org]),
         RecordKey::WebhookEvent(id) => of::<WebhookEvent>(&[id]),

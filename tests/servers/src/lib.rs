@@ -38,7 +38,7 @@ pub use nats::Nats;
 pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
-pub use prometheus::Prometheus;
+pub use prometheus::{Prometheus, run_rule_tests};
 pub use redis::Redis;
 
 /// Returns a unique name for a database, prefix or stream on a shared server.

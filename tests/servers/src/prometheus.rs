@@ -55,6 +55,25 @@ impl Prometheus {
     }
 }
 
+/// Runs unit tests of expressions and rules with `promtool test rules`, which needs no server.
+///
+/// # Panics
+/// If Prometheus is not installed, and with promtool's output if a test fails.
+pub fn run_rule_tests(tests: &serde_json::Value) {
+    let promtool = find("promtool", &[], "prometheus");
+    let directory = directory(None);
+    // JSON is YAML.
+    let file = directory.path().join("tests.yaml");
+    std::fs::write(&file, tests.to_string()).expect("the tests cannot be written");
+    let tested = Command::new(promtool)
+        .args(["test", "rules"])
+        .arg(&file)
+        .output()
+        .expect("promtool cannot be started");
+    let output = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(tested.status.success(), "{}{}", output(&tested.stdout), output(&tested.stderr));
+}
+
 /// Waits until the data is loaded; the server listens before that.
 fn wait_until_ready(port: u16) {
     let deadline = Instant::now() + READY_TIMEOUT;

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use hexabase_core::Platform;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::OrganizationId;
-use hexabase_core::model::{Meter, Month};
+use hexabase_core::model::{Meter, Month, Plan};
 use hexabase_core::platform::UsageVerification;
 
 use super::{print_line, read_config, runtime};
@@ -82,7 +82,9 @@ fn missing_key() -> Error {
 
 async fn sync_catalog(config: &ProcessConfig, apply: bool) -> Result<()> {
     let stripe = compose::stripe(config)?.ok_or_else(missing_key)?;
-    let steps = stripe.plan_catalog(&compose::load_plans(config.plans.as_deref())?).await?;
+    let plans = compose::connect_platform(config).await?.current_plans().await?;
+    let plans: Vec<Plan> = plans.iter().cloned().collect();
+    let steps = stripe.plan_catalog(&plans).await?;
     for step in &steps {
         print_line(&step.to_string())?;
         if apply {

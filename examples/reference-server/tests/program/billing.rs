@@ -81,22 +81,24 @@ async fn catalog_is_synchronized_and_webhooks_update_subscriptions() {
     }
 }
 
-/// Returns the measurements of a namespace that sends one GiB per hour to the network, for the last four hours.
+/// Returns the measurements of a namespace that sends one GiB per hour to the network, for the last four hours. A pod of
+/// the namespace invents ten times as much.
 fn measurements(namespace: &str) -> String {
     let now = SystemClock.now().as_second();
     let times: Vec<i64> = (now - 4 * 3_600..=now).step_by(60).collect();
-    let node = "job=\"kubelet\",instance=\"one\"";
-    let pod = format!("job=\"kubelet\",namespace=\"{namespace}\",pod=\"web\",interface=\"eth0\"");
+    let node = "job=\"nodes\",instance=\"one\"";
+    let pod = format!("namespace=\"{namespace}\",pod=\"web\",interface=\"eth0\"");
     let mut text = "# TYPE container_network_transmit_bytes counter\n".to_owned();
-    for at in &times {
-        let sent = (at - times[0]) * 1_073_741_824 / 3_600;
-        writeln!(text, "container_network_transmit_bytes_total{{{pod}}} {sent} {at}").unwrap();
-    }
-    for (name, value) in [("machine_cpu_cores", 8), ("up", 1)] {
-        writeln!(text, "# TYPE {name} gauge").unwrap();
+    for (job, factor) in [("nodes", 1), ("kubernetes-pods", 10)] {
         for at in &times {
-            writeln!(text, "{name}{{{node}}} {value} {at}").unwrap();
+            let sent = (at - times[0]) * 1_073_741_824 / 3_600 * factor;
+            let labels = format!("job=\"{job}\",{pod}");
+            writeln!(text, "container_network_transmit_bytes_total{{{labels}}} {sent} {at}").unwrap();
         }
+    }
+    writeln!(text, "# TYPE up gauge").unwrap();
+    for at in &times {
+        writeln!(text, "up{{{node}}} 1 {at}").unwrap();
     }
     text + "# EOF\n"
 }
@@ -134,7 +136,9 @@ async fn measured_usage_is_reported_to_stripe_and_verified() {
 
     let prometheus = Prometheus::with(&measurements(&workspace.replace('_', "-")));
     let mut serve = with_stripe(path, &base, &serve);
-    let server = Process::spawn("serve", path, serve.args(["--prometheus-url", prometheus.url()])).await;
+    let scrapes = ["--prometheus-kubelet-job", "kubelet,nodes", "--prometheus-scrape-seconds", "60"];
+    let server =
+        Process::spawn("serve", path, serve.args(["--prometheus-url", prometheus.url()]).args(scrapes)).await;
     let ann = server.sign_in("ann@example.com").await;
     assert_eq!(ann.get("/api/v1/info").await["backends"]["metrics"], "prometheus");
     let since = now - SignedDuration::from_hours(9);

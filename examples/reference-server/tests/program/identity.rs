@@ -18,7 +18,7 @@ struct ProviderSetup {
     folder: tempfile::TempDir,
     address: String,
     variables: Vec<(String, String)>,
-    _providers: Vec<OidcPeer>,
+    providers: Vec<OidcPeer>,
 }
 
 /// Server as in production, with the upstream OpenID Connect provider `upstream`.
@@ -51,7 +51,7 @@ impl ProviderSetup {
             }
             peers.push(provider);
         }
-        Self { folder: tempfile::tempdir().unwrap(), address, variables, _providers: peers }
+        Self { folder: tempfile::tempdir().unwrap(), address, variables, providers: peers }
     }
 
     /// Returns a command with the settings.
@@ -152,6 +152,92 @@ async fn third_party_client_signs_in_users_of_an_upstream_provider() {
 
     let log = setup.server.stop();
     for secret in ["a client secret", OidcPeer::CLIENT_SECRET, "code=", "code_verifier", "hxr_"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+/// Response that a browser receives.
+struct BrowserPage {
+    status: u16,
+    media_type: String,
+    /// Request id of the response header.
+    request_id: String,
+    text: String,
+}
+
+/// Opens a URL as a browser with these cookies does.
+async fn open(http: &reqwest::Client, url: &str, cookies: &str) -> BrowserPage {
+    let response =
+        http.get(url).header("accept", "text/html").header("cookie", cookies).send().await.unwrap();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    let (status, media_type, request_id) =
+        (response.status().as_u16(), header("content-type"), header("x-request-id"));
+    BrowserPage { status, media_type, request_id, text: response.text().await.unwrap() }
+}
+
+/// Returns the only line of a JSON log with this message and request id.
+fn find_log_line(log: &str, message: &str, request_id: &str) -> Value {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut found = lines.filter(|line| line["message"] == message && line["span"]["id"] == request_id);
+    let line = found.next().unwrap_or_else(|| panic!("no line {message:?} of request {request_id} in {log}"));
+    assert_eq!(found.next(), None, "{log}");
+    line
+}
+
+#[tokio::test]
+async fn a_failed_sign_in_shows_a_page_whose_request_id_leads_to_the_cause_in_the_log() {
+    let mut settings = ProviderSetup::new(&[("upstream", "127.0.0.1")], &[("HEXABASE_LOG", "json")]);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+
+    // The second attempt is during the cooldown after the first.
+    settings.providers[0].stop();
+    let server = settings.serve().await;
+    let login = format!("{}/auth/login/upstream", server.url);
+    let not_started = [open(&http, &login, "").await, open(&http, &login, "").await];
+    server.stop();
+    settings.providers[0].resume();
+    let server = settings.serve().await;
+    let started = http.get(&login).send().await.unwrap();
+    let cookies = started.headers().get_all("set-cookie").iter();
+    let cookies = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap());
+    let cookies = cookies.collect::<Vec<_>>().join("; ");
+    let authorization_url = started.headers()["location"].to_str().unwrap();
+    let callback = settings.providers[0].approve(authorization_url, "ann@example.com").await;
+    for parameter in ["code=", "state=", "iss="] {
+        assert!(callback.contains(parameter), "{callback}");
+    }
+
+    let foreign = open(&http, &callback, "").await;
+    let denied = open(&http, &format!("{}/auth/callback/upstream?error=access_denied", server.url), "").await;
+    let incomplete = open(&http, &format!("{}/auth/callback/upstream", server.url), "").await;
+    settings.providers[0].stop();
+    let unavailable = open(&http, &callback, &cookies).await;
+
+    let log = server.stop();
+    let (failed, not_requested) = ("sign-in failed", "request failed; backend unavailable");
+    for (page, status, message, cause) in [
+        (&not_started[0], 503, not_requested, "Connection refused"),
+        (&not_started[1], 503, not_requested, "Connection refused"),
+        (&foreign, 401, failed, "the browser has no cookie of a sign-in with this state"),
+        (&denied, 401, "sign-in failed; the provider sent an error", "access_denied"),
+        (&incomplete, 401, "sign-in failed; the provider sent no code or no state", ""),
+        (&unavailable, 503, failed, "Connection refused"),
+    ] {
+        assert_eq!(
+            (page.status, page.media_type.as_str()),
+            (status, "text/html; charset=utf-8"),
+            "{message}"
+        );
+        let shown = format!("<code>{}</code>", page.request_id);
+        assert!(page.text.contains(&shown), "{}", page.text);
+        let line = find_log_line(&log, message, &page.request_id);
+        assert_eq!(line["level"], "WARN", "{line}");
+        assert!(line["error"].as_str().unwrap_or_default().contains(cause), "{line}");
+        assert!(cause.is_empty() || !page.text.contains(cause), "the page names the cause: {}", page.text);
+    }
+    for secret in
+        [OidcPeer::CLIENT_SECRET, callback.split("code=").nth(1).unwrap().split('&').next().unwrap()]
+    {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::{CustomerId, Hour, Meter, Money, Plan, Subscription};
-use crate::plans::PlanCatalog;
+use crate::plans::CurrentPlans;
 use ledger::{GOOD_CARD, Ledger, draft_invoice};
 
 /// In-memory [`BillingProvider`] that charges no money. It keeps subscriptions, invoices and usage as a payment
@@ -22,15 +22,15 @@ use ledger::{GOOD_CARD, Ledger, draft_invoice};
 #[derive(Debug)]
 pub struct MemoryBilling {
     clock: Arc<dyn Clock>,
-    plans: PlanCatalog,
+    plans: CurrentPlans,
     ledgers: Mutex<BTreeMap<CustomerId, Ledger>>,
 }
 
 impl MemoryBilling {
     /// Creates a provider that sells these plans.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, plans: PlanCatalog) -> Self {
-        Self { clock, plans, ledgers: Mutex::default() }
+    pub fn new(clock: Arc<dyn Clock>, plans: impl Into<CurrentPlans>) -> Self {
+        Self { clock, plans: plans.into(), ledgers: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CustomerId, Ledger>> {
@@ -56,7 +56,8 @@ impl MemoryBilling {
             Error::unavailable("the plan is not for sale in this billing interval")
                 .with("plan", &desired.plan_id)
         };
-        let plan = self.plans.find(&desired.plan_id).ok_or_else(unknown)?;
+        let plans = self.plans.get();
+        let plan = plans.find(&desired.plan_id).ok_or_else(unknown)?;
         let price = plan.price.and_then(|price| price.per(desired.interval)).ok_or_else(unknown)?;
         Ok((plan.clone(), price))
     }

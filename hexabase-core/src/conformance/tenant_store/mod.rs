@@ -5,9 +5,11 @@ mod commits;
 mod leases;
 mod lists;
 mod outbox;
+mod plans;
 mod pruning;
 mod reads;
 mod sealed;
+mod searches;
 mod setup;
 mod usage;
 
@@ -16,9 +18,11 @@ pub use commits::*;
 pub use leases::*;
 pub use lists::*;
 pub use outbox::*;
+pub use plans::*;
 pub use pruning::*;
 pub use reads::*;
 pub use sealed::*;
+pub use searches::*;
 pub use usage::*;
 
 /// Defines one test per case for a [`TenantStore`](crate::store::TenantStore). See the [module](crate::conformance)
@@ -79,6 +83,10 @@ macro_rules! tenant_store_conformance {
                 a_batch_of_pruning_is_limited,
                 sealed_data_of_every_kind_is_listed,
                 sealed_data_is_replaced_unless_it_changed,
+                stored_plans_read_back_and_have_one_version,
+                plan_uses_are_counted_in_all_organizations,
+                organizations_are_searched_with_their_counts,
+                searches_ignore_case_and_have_no_wildcards,
                 a_billing_account_is_found_by_organization_and_by_customer,
                 due_accounts_are_listed_most_overdue_first,
                 a_billing_account_is_deleted_with_its_organization,

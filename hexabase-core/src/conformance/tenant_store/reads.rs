@@ -23,6 +23,7 @@ fn workspace_without_defaults() -> Workspace {
     workspace.region = Some(Region::parse("eu-west").unwrap());
     workspace.power = Power::Suspended;
     workspace.suspension_reason = Some(BillingSuspension::Overdue);
+    workspace.organization_suspended = true;
     workspace.node_pools = vec![NodePool {
         id: id("pool"),
         name: Slug::parse("gpu").unwrap(),

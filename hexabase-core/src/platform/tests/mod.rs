@@ -5,8 +5,10 @@ mod creation_limits;
 mod invitations;
 mod isolation;
 mod master_key;
+mod plans;
 mod retention;
 mod strict_calls;
+mod suspension;
 mod tasks;
 
 use std::sync::{Arc, Mutex};

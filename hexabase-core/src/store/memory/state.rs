@@ -13,7 +13,7 @@ use crate::id::{
 };
 use crate::model::{
     ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Group, Hour, Identity, Member, Membership,
-    Organization, Project, RegisteredHost, RoleRef, Session, User, Workspace,
+    Organization, Project, RegisteredHost, RoleRef, Session, StoredPlans, User, Workspace,
 };
 use crate::name::{Email, GroupName, ProjectName, ProviderName, Slug};
 use crate::secret::VerifierHash;
@@ -162,6 +162,9 @@ impl State {
             Precondition::Host(name, version) => self
                 .get(&RecordKey::Host(name.clone()))
                 .is_some_and(|registered: &RegisteredHost| registered.version == *version),
+            Precondition::Plans(version) => {
+                self.get(&RecordKey::Plans).is_some_and(|stored: &StoredPlans| stored.version == *version)
+            }
             Precondition::Member(org, user) => self.records.contains_key(&RecordKey::Member(*org, *user)),
             Precondition::Lease(name, token) => {
                 self.leases.get(name).is_some_and(|lease| lease.token == *token)
@@ -407,6 +410,7 @@ fn parents(record: &Record) -> Vec<RecordKey> {
         Record::User(_)
         | Record::SigningKey(_)
         | Record::Host(_)
+        | Record::Plans(_)
         | Record::WebhookEvent(_)
         | Record::MeteredHour(_)
         | Record::Organization(_) => Vec::new(),

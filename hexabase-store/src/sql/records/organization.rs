@@ -16,33 +16,38 @@ impl Stored for Organization {
             "personal",
             "plan_id",
             "deletion_requested_at",
+            "suspension",
             "created_by",
             "created_at",
             "updated_at",
             "version",
+            "search_text",
         ],
     };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
         row.text(self.id).text(&self.name).text(&self.display_name).bool(self.personal).text(&self.plan_id);
-        row.time_or_null(self.deletion_requested_at).text(self.created_by);
-        row.time(self.created_at).time(self.updated_at).version(self.version)?;
+        row.time_or_null(self.deletion_requested_at).json(&self.suspension)?.text(self.created_by);
+        row.time(self.created_at).time(self.updated_at).version(self.version)?.text(self.searchable());
         Ok(())
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self {
+        let organization = Self {
             id: cells.parse()?,
             name: cells.parse()?,
             display_name: cells.parse()?,
             personal: cells.bool()?,
             plan_id: cells.parse()?,
             deletion_requested_at: cells.time_or_null()?,
+            suspension: cells.json()?,
             created_by: cells.parse()?,
             created_at: cells.time()?,
             updated_at: cells.time()?,
             version: cells.version()?,
-        })
+        };
+        cells.skip();
+        Ok(organization)
     }
 }
 

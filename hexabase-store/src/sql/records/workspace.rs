@@ -18,6 +18,7 @@ impl Stored for Workspace {
             "kubernetes_version",
             "power",
             "suspension_reason",
+            "organization_suspended",
             "node_pools",
             "access_revocations",
             "retired_group_names",
@@ -42,6 +43,7 @@ impl Stored for Workspace {
         row.text(&self.plan_id).text_or_null(self.region.as_ref()).text(&self.kubernetes_version);
         row.text(self.power)
             .text_or_null(self.suspension_reason)
+            .bool(self.organization_suspended)
             .json(&self.node_pools)?
             .json(&self.access_revocations)?
             .json(&self.retired_group_names)?
@@ -64,6 +66,7 @@ impl Stored for Workspace {
             kubernetes_version: cells.parse()?,
             power: cells.parse()?,
             suspension_reason: cells.parse_or_null()?,
+            organization_suspended: cells.bool()?,
             node_pools: cells.json()?,
             access_revocations: cells.json()?,
             retired_group_names: cells.json()?,

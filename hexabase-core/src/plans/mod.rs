@@ -1,12 +1,28 @@
 //! Plan catalog of an installation.
+//!
+//! The plans of the configuration apply until an operator changes them. From then on the store has the plans. A plan of
+//! the configuration that no operator changed still follows the configuration: see [`merge`].
 
+mod replacement;
+mod validation;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use replacement::{check_replacement, merge};
+pub use validation::validate;
+
+use crate::changeset::Precondition;
 use crate::error::{Error, Result};
 use crate::model::{Meter, Plan};
 use crate::name::PlanId;
+use crate::version::Version;
 
 /// All plans, in display order. The first available plan is the plan of new organizations.
 #[derive(Debug, Clone)]
-pub struct PlanCatalog(Vec<Plan>);
+pub struct PlanCatalog {
+    plans: Vec<Plan>,
+    version: Version,
+}
 
 impl PlanCatalog {
     /// Creates a catalog.
@@ -23,13 +39,32 @@ impl PlanCatalog {
         if let Some(duplicate) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::invalid("plans", format!("must not contain the plan {} twice", duplicate[0])));
         }
-        Ok(Self(plans))
+        Ok(Self { plans, version: Version::FIRST })
+    }
+
+    /// Returns the catalog with the version of the stored plans.
+    #[must_use]
+    pub fn at(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
+    /// Returns the version: [`Version::FIRST`] until an operator changes the plans.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Returns the precondition that no operator has changed the plans since they were read, for a commit that begins
+    /// to use a plan; `None` if the store has no plans.
+    #[must_use]
+    pub fn precondition(&self) -> Option<Precondition> {
+        (self.version != Version::FIRST).then_some(Precondition::Plans(self.version))
     }
 
     /// Returns a plan; `None` if the id is unknown.
     #[must_use]
     pub fn find(&self, id: &PlanId) -> Option<&Plan> {
-        self.0.iter().find(|plan| plan.id == *id)
+        self.plans.iter().find(|plan| plan.id == *id)
     }
 
     /// Returns the current plan of an organization or workspace.
@@ -45,14 +80,14 @@ impl PlanCatalog {
     /// Returns the plan of new organizations.
     #[must_use]
     pub fn default_plan(&self) -> &Plan {
-        self.available().next().unwrap_or(&self.0[0])
+        self.available().next().unwrap_or(&self.plans[0])
     }
 
     /// Returns the meters that any plan charges.
     #[must_use]
     pub fn charged_meters(&self) -> Vec<Meter> {
         let charged = |meter: &Meter| {
-            self.0.iter().any(|plan| plan.price.is_some_and(|price| price.usage[*meter].is_some()))
+            self.plans.iter().any(|plan| plan.price.is_some_and(|price| price.usage[*meter].is_some()))
         };
         Meter::ALL.iter().copied().filter(charged).collect()
     }
@@ -74,12 +109,34 @@ impl PlanCatalog {
 
     /// Returns the available plans (those that are not retired), in order.
     pub fn available(&self) -> impl Iterator<Item = &Plan> {
-        self.0.iter().filter(|plan| !plan.retired)
+        self.plans.iter().filter(|plan| !plan.retired)
     }
 
     /// Returns all plans, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Plan> {
-        self.0.iter()
+        self.plans.iter()
+    }
+}
+
+/// Plan catalog as last read from the store, shared by the components of a process.
+#[derive(Debug, Clone)]
+pub struct CurrentPlans(Arc<RwLock<Arc<PlanCatalog>>>);
+
+impl CurrentPlans {
+    /// Returns the catalog.
+    #[must_use]
+    pub fn get(&self) -> Arc<PlanCatalog> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set(&self, catalog: Arc<PlanCatalog>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = catalog;
+    }
+}
+
+impl From<PlanCatalog> for CurrentPlans {
+    fn from(catalog: PlanCatalog) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(catalog))))
     }
 }
 

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use hexabase_core::error::Error;
 use http_body_util::BodyExt as _;
 
-use super::client_address::subscriber_network;
-use super::identity::Identity;
+use super::client_address::{ClientAddress, subscriber_network};
+use super::credentials::Identity;
+use super::request_context::RequestContext;
 use crate::budget::{Budget, Reservation};
 use crate::problem::ApiError;
-use crate::state::ApiState;
+use crate::state::ApiConfig;
 
 /// Maximum size of the body of an authenticated caller, in bytes.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -26,7 +30,7 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Budgets of the bytes of request bodies in the memory of the process. Callers without credentials cannot use up the
 /// budget of the others.
 #[derive(Debug)]
-pub(crate) struct BodyBudgets {
+pub struct BodyBudgets {
     anonymous: Arc<Budget>,
     authenticated: Arc<Budget>,
 }
@@ -40,7 +44,7 @@ impl Default for BodyBudgets {
 
 /// Limits of the body of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BodyLimits {
+struct BodyLimits {
     max_bytes: usize,
     is_authenticated: bool,
     /// Caller whose share of the budget is used: the user or the network; `None` if unknown.
@@ -49,7 +53,7 @@ pub(super) struct BodyLimits {
 
 impl BodyLimits {
     /// Returns the limits of a request to a route.
-    pub(super) fn of(route: &str, identity: &Identity, address: Option<IpAddr>) -> Self {
+    fn of(route: &str, identity: &Identity, address: Option<IpAddr>) -> Self {
         match identity {
             Identity::Principal(principal) => Self {
                 max_bytes: MAX_BODY_BYTES,
@@ -65,10 +69,40 @@ impl BodyLimits {
     }
 }
 
+/// Body of a request, for layers that need it before the handler.
+#[derive(Debug, Clone)]
+pub(super) struct BufferedBody(pub(super) Bytes);
+
+/// Middleware that reads the body of a request: at most 1 MiB, or 64 KiB without credentials, within
+/// [`ApiConfig::body_timeout`], and within the budget of the process and of the caller. The body counts until its request
+/// is processed.
+pub async fn limit_body(
+    State(config): State<Arc<ApiConfig>>,
+    State(budgets): State<Arc<BodyBudgets>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let identity = Identity::of(&request);
+    let route = &RequestContext::of(request.extensions()).route;
+    let limits = BodyLimits::of(route, &identity, ClientAddress::of(&request));
+    let (mut parts, body) = request.into_parts();
+    let (bytes, _reservation) = match read(&budgets, config.body_timeout, body, limits).await {
+        Ok(read) => read,
+        // A caller with expired credentials has to learn that first, to renew them.
+        Err(error) => match identity {
+            Identity::Rejected(rejection) => return rejection.into_response(),
+            _ => return error.into_response(),
+        },
+    };
+    parts.extensions.insert(BufferedBody(bytes.clone()));
+    next.run(Request::from_parts(parts, Body::from(bytes))).await
+}
+
 /// Reads a body. Its bytes are counted when they arrive, so that an announced length costs others nothing, and until
 /// the returned reservation is dropped.
-pub(super) async fn read(
-    app: &ApiState,
+async fn read(
+    budgets: &BodyBudgets,
+    timeout: Duration,
     body: Body,
     limits: BodyLimits,
 ) -> Result<(Bytes, Option<Reservation>), ApiError> {
@@ -78,10 +112,9 @@ pub(super) async fn read(
     if body.is_end_stream() {
         return Ok((Bytes::new(), None));
     }
-    let budgets = app.body_budgets();
     let budget = if limits.is_authenticated { &budgets.authenticated } else { &budgets.anonymous };
     let reservation = budget.reserve(limits.caller, 0).map_err(|_| out_of_memory())?;
-    let read = tokio::time::timeout(app.config().body_timeout, collect(body, limits.max_bytes, reservation));
+    let read = tokio::time::timeout(timeout, collect(body, limits.max_bytes, reservation));
     let (bytes, reservation) = read.await.map_err(|_| ApiError::body_timeout())??;
     Ok((bytes, Some(reservation)))
 }

@@ -1,0 +1,85 @@
+//! Callers of operations, as extractors.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum_extra::extract::CookieJar;
+use hexabase_auth::{Auth, CookiePrincipal};
+use hexabase_core::error::{Error, ErrorKind};
+use hexabase_core::id::SessionId;
+use hexabase_core::model::Origin;
+use hexabase_core::platform::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
+
+use crate::cookies::{SESSION_COOKIE, cookie_name};
+use crate::layers::Identity;
+use crate::problem::ApiError;
+
+/// Caller with valid credentials. Rejects requests without them.
+pub(crate) struct Authenticated(pub(crate) Caller);
+
+impl Authenticated {
+    /// Returns the session of the caller; `forbidden` for a caller with a token.
+    pub(crate) fn session(&self) -> Result<SessionId, ApiError> {
+        let message = "this operation requires a session; it cannot be performed with an API token";
+        self.0.principal.credential.session().ok_or_else(|| Error::forbidden(message).into())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let principal = match parts.extensions.get::<Identity>() {
+            Some(Identity::Principal(principal)) => principal.clone(),
+            Some(Identity::Rejected(error)) => return Err(error.clone()),
+            Some(Identity::Anonymous) | None => {
+                let message = "this operation requires credentials; send Authorization: Bearer and a token";
+                return Err(Error::unauthenticated(message).into());
+            }
+        };
+        let origin = parts.extensions.get::<Origin>().cloned().unwrap_or_default();
+        let idempotency = parts.extensions.get::<IdempotencyKey>().cloned();
+        // Callers that are extracted from one request share the set, so the request counts once.
+        let counted = parts.extensions.get_or_insert_with(CountedOrganizations::default).clone();
+        let accounting = RateAccounting::PerRequest(counted);
+        Ok(Self(Caller { principal, origin, idempotency, accounting }))
+    }
+}
+
+/// Session of the browser; `None` if the user is not signed in. A form is only accepted with the CSRF token of its
+/// page: see [`CookiePrincipal::matches_csrf_token`].
+pub(crate) struct Browser(pub(crate) Option<CookiePrincipal>);
+
+impl<S> FromRequestParts<S> for Browser
+where
+    S: Send + Sync,
+    Arc<Auth>: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let auth = <Arc<Auth>>::from_ref(state);
+        let jar = CookieJar::from_headers(&parts.headers);
+        let Some(cookie) = jar.get(&cookie_name(auth.platform(), SESSION_COOKIE)) else {
+            return Ok(Self(None));
+        };
+        match auth.sessions().authenticate_cookie(cookie.value()).await {
+            Ok(cookie_principal) => Ok(Self(Some(cookie_principal))),
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(Self(None)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Origin of a request, for operations that require no credentials.
+pub(crate) struct ClientOrigin(pub(crate) Origin);
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientOrigin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get::<Origin>().cloned().unwrap_or_default()))
+    }
+}

@@ -1,0 +1,80 @@
+//! Id and route of each request, and the path that the API is mounted under.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::http::header::HeaderName;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use hexabase_core::Platform;
+use hexabase_core::id_source::IdSourceExt as _;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is known about a request before it is processed. [`request_context`] adds it to the extensions of the request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RequestContext {
+    /// Id of the request: from `X-Request-Id`, or a new one.
+    pub id: String,
+    /// Path template of the route, without the path that the API is mounted under; empty if no route matches.
+    pub route: String,
+    /// Path that the API is mounted under, such as `/hexabase`; empty at the root.
+    pub mount: String,
+}
+
+tokio::task_local! {
+    static CURRENT: Arc<RequestContext>;
+}
+
+impl RequestContext {
+    /// Returns the context of a request; an empty one without the layer [`request_context`].
+    pub(crate) fn of(extensions: &axum::http::Extensions) -> Arc<Self> {
+        extensions.get::<Arc<Self>>().cloned().unwrap_or_default()
+    }
+
+    /// Returns the context of the request that the current task processes; an empty one outside of a request.
+    pub(crate) fn current() -> Arc<Self> {
+        CURRENT.try_with(Arc::clone).unwrap_or_default()
+    }
+}
+
+/// Returns the path of this server for a path of the API, which may be mounted under another path.
+pub(crate) fn server_path(path: &str) -> String {
+    format!("{}{path}", RequestContext::current().mount)
+}
+
+/// Middleware that gives each request an id and its [`RequestContext`], and returns the id in `X-Request-Id`. Error
+/// responses contain the id if this layer is outside of the layer or handler that fails.
+pub async fn request_context(State(platform): State<Platform>, mut request: Request, next: Next) -> Response {
+    let mount = mount(&request);
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    let route = matched.strip_prefix(&*mount).unwrap_or(matched).to_owned();
+    let id = request_id(&platform, request.headers());
+    let header = HeaderValue::from_str(&id);
+    let context = Arc::new(RequestContext { id, route, mount });
+    request.extensions_mut().insert(context.clone());
+    let mut response = CURRENT.scope(context, next.run(request)).await;
+    if let Ok(id) = header {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Returns the part of the path that routers around the API have removed.
+fn mount(request: &Request) -> String {
+    let original = request.extensions().get::<OriginalUri>().map(|original| original.path());
+    original.and_then(|path| path.strip_suffix(request.uri().path())).unwrap_or_default().to_owned()
+}
+
+/// Returns the request id from the caller if it is valid (1 to 64 letters, digits, `-`, `_` or `.`), or a new one.
+fn request_id(platform: &Platform, headers: &HeaderMap) -> String {
+    let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let is_valid = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match sent.filter(is_valid) {
+        Some(id) => id.to_owned(),
+        None => format!("{:032x}", u128::from_be_bytes(platform.ids().bytes())),
+    }
+}

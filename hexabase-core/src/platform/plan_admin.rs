@@ -1,0 +1,114 @@
+use jiff::Timestamp;
+
+use super::commit::require_version;
+use super::{Caller, PlatformInner};
+use crate::changeset::Changeset;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{OrganizationId, TypedId as _, UserId};
+use crate::model::{AuditEvent, AuditFilter, Plan, PlanUse, StoredPlans};
+use crate::page::{Page, PageRequest};
+use crate::plans::{PlanCatalog, check_replacement, validate};
+use crate::version::Version;
+
+/// Plans of the installation, for operators. The calling code authorizes these operations: no organization role permits
+/// them.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanAdmin<'a>(pub(super) &'a PlatformInner);
+
+/// Plans as shown to operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanSet {
+    /// All plans in display order, with the numbers of their users.
+    pub plans: Vec<(Plan, PlanUse)>,
+    /// Operator who made the last change; `None` for a change on the command line, and if there was no change.
+    pub updated_by: Option<UserId>,
+    /// Time of the last change; `None` if there was no change.
+    pub updated_at: Option<Timestamp>,
+    /// Version, incremented by every change.
+    pub version: Version,
+}
+
+impl PlanAdmin<'_> {
+    /// Returns all plans, retired ones included.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn list(&self) -> Result<PlanSet> {
+        let (catalog, stored) = self.0.read_plans().await?;
+        let uses = self.0.store.count_plan_uses().await?;
+        let with_use = |plan: &Plan| (plan.clone(), uses.get(&plan.id).copied().unwrap_or_default());
+        Ok(PlanSet {
+            plans: catalog.iter().map(with_use).collect(),
+            updated_by: stored.as_ref().and_then(|stored| stored.updated_by),
+            updated_at: stored.as_ref().map(|stored| stored.updated_at),
+            version: catalog.version(),
+        })
+    }
+
+    /// Replaces the plans. All processes use the new plans within seconds; workspaces are changed by their next regular
+    /// reconcile. `caller` is `None` for a change on the command line. Does nothing if the plans are the current ones.
+    ///
+    /// # Errors
+    /// - `Invalid` with every invalid field.
+    /// - `Conflict` with code `plan_in_use` or `plan_not_retired` as [`check_replacement`], and `precondition_failed` if
+    ///   the version differs from `expected` or the plans change at the same time.
+    pub async fn replace(
+        &self,
+        caller: Option<&Caller>,
+        plans: &[Plan],
+        expected: Option<Version>,
+    ) -> Result<PlanSet> {
+        validate(plans)?;
+        let replaced = self.0.transact(|| async {
+            let (current, stored) = self.0.read_plans().await?;
+            require_version(expected, current.version())?;
+            let after = PlanCatalog::new(plans.to_vec())?;
+            if after.iter().eq(current.iter()) {
+                return Ok((Changeset::new(), ()));
+            }
+            check_replacement(&current, plans, &self.0.store.count_plan_uses().await?)?;
+            let now = self.0.now();
+            let changed = StoredPlans {
+                plans: after.iter().cloned().collect(),
+                configured: self.0.plan_cache.configured().to_vec(),
+                updated_by: caller.map(|caller| caller.principal.user_id),
+                updated_at: now,
+                version: current.version(),
+            };
+            let (before, after): (Vec<&Plan>, Vec<&Plan>) =
+                (current.iter().collect(), after.iter().collect());
+            let (log, action, resource) = (installation(), "plans.replace", "plans");
+            let entry = match caller {
+                Some(caller) => self.0.audit(caller, log, action, resource, before, after),
+                None => self.0.audit_platform(log, action, resource, before, after),
+            };
+            let changeset = match stored {
+                Some(_) => Changeset::new().plans(changed, now),
+                None => Changeset::new().insert(StoredPlans { version: changed.version.next(), ..changed }),
+            };
+            Ok((changeset.audit(entry), ()))
+        });
+        replaced.await.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => Error::conflict(
+                "precondition_failed",
+                "the plans were changed at the same time; read them again",
+            ),
+            _ => error,
+        })?;
+        self.list().await
+    }
+
+    /// Lists the changes of the plans, newest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn history(&self, page: &PageRequest) -> Result<Page<AuditEvent>> {
+        let filter = AuditFilter { resource: Some("plans".to_owned()), ..AuditFilter::default() };
+        self.0.store.list_audit_events(installation(), &filter, page).await
+    }
+}
+
+/// Returns the id under which the audit log has changes of the installation. No organization has it.
+fn installation() -> OrganizationId {
+    OrganizationId::least()
+}

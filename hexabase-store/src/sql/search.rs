@@ -1,0 +1,56 @@
+use async_trait::async_trait;
+use hexabase_core::error::Result;
+use hexabase_core::id::{OrganizationId, TypedId as _};
+use hexabase_core::model::{BillingStanding, Organization, OrganizationSummary};
+use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::search::SearchText;
+use hexabase_core::store::SearchStore;
+
+use super::table::{Stored as _, columns_of};
+use super::{Cells, Engine, Query, SqlStore, row_limit};
+
+#[async_trait]
+impl<E: Engine> SearchStore for SqlStore<E> {
+    async fn search_organizations(
+        &self,
+        text: Option<SearchText>,
+        page: &PageRequest,
+    ) -> Result<Page<OrganizationSummary>> {
+        let rows = self.0.search(search_organizations(text.as_ref(), page)?).await?;
+        let read = |row: &E::Row| {
+            let mut cells = Cells::new(row);
+            Ok(OrganizationSummary {
+                organization: Organization::read(&mut cells)?,
+                members: cells.number()?,
+                workspaces: cells.number()?,
+                subscription: cells.json_or_null()?.flatten(),
+                standing: cells.json_or_null()?.unwrap_or(BillingStanding::Good),
+            })
+        };
+        let found: Vec<OrganizationSummary> = rows.iter().map(read).collect::<Result<_>>()?;
+        Ok(page.page(found, |summary| summary.organization.id.to_string()))
+    }
+}
+
+/// Returns the statement that reads a page of the organizations of the installation. The counts are computed for the
+/// rows of the page only.
+pub(crate) fn search_organizations(text: Option<&SearchText>, page: &PageRequest) -> Result<Query> {
+    let after = page.after_id::<OrganizationId>()?.unwrap_or(OrganizationId::least());
+    let condition = if text.is_some() { matches("o.search_text", 3) } else { "1 = 1".to_owned() };
+    let query = Query::assembled(format!(
+        "SELECT {}, o.members, o.workspaces, o.subscription, o.standing FROM organization_directory o \
+         WHERE o.id > $1 AND {condition} ORDER BY o.id LIMIT $2",
+        columns_of::<Organization>("o"),
+    ));
+    Ok(with_text(query.text(after).int(row_limit(page)), text))
+}
+
+/// Returns the condition that a searchable column contains the text that is bound to a parameter.
+pub(super) fn matches(column: &str, parameter: usize) -> String {
+    format!("{column} LIKE ${parameter} ESCAPE '\\'")
+}
+
+/// Binds a text to search for, if there is one.
+pub(super) fn with_text(query: Query, text: Option<&SearchText>) -> Query {
+    text.into_iter().fold(query, |query, text| query.text(text.like_pattern()))
+}
