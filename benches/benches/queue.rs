@@ -19,7 +19,8 @@ use hexabase_core::error::Result;
 use hexabase_core::fixture::id;
 use hexabase_core::id::MessageId;
 use hexabase_core::id_source::IdSourceExt as _;
-use hexabase_core::notifier::{Mail, Notifier};
+use hexabase_core::name::{DisplayName, Email, Language};
+use hexabase_core::notifier::{Envelope, Notification, Notifier, PlainName};
 use hexabase_core::platform::Authorization;
 use hexabase_core::queue::{DeadLetter, Delivery, TaskQueue};
 use hexabase_core::store::TenantStore;
@@ -67,7 +68,7 @@ struct CountingNotifier {
 
 #[async_trait]
 impl Notifier for CountingNotifier {
-    async fn send(&self, _: &Mail) -> Result<()> {
+    async fn send(&self, _: &Envelope) -> Result<()> {
         if self.received.fetch_add(1, Ordering::SeqCst) + 1 == MESSAGES {
             self.all_received.notify_one();
         }
@@ -88,14 +89,20 @@ async fn queue(nats: &Nats) -> NatsQueue {
 }
 
 fn mail(platform: &Platform) -> OutboxMessage {
-    let mail = Mail {
-        to: hexabase_core::name::Email::parse("ann@example.com").unwrap(),
-        subject: "You are invited".to_owned(),
-        text: "Come in.".to_owned(),
+    let created_at = platform.clock().now();
+    let message_id = platform.ids().id(created_at);
+    let envelope = Envelope {
+        id: message_id,
+        to: Email::parse("ann@example.com").unwrap(),
+        language: Language::default(),
+        created_at,
+        notification: Notification::Resumed {
+            organization: PlainName::from(&DisplayName::parse("Acme").unwrap()),
+        },
     };
-    let plain = serde_json::to_vec(&mail).unwrap();
+    let plain = serde_json::to_vec(&envelope).unwrap();
     OutboxMessage {
-        id: platform.ids().id(platform.clock().now()),
+        id: message_id,
         topic: Topic::Mail,
         organization_id: id("acme"),
         workspace_id: None,
@@ -194,6 +201,9 @@ impl TaskQueue for RecordingQueue {
     }
     async fn nack(&self, delivery: &Delivery, delay: Duration, reason: &str) -> Result<()> {
         self.inner.nack(delivery, delay, reason).await
+    }
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<()> {
+        self.inner.dead_letter(delivery, reason).await
     }
     async fn extend_visibility(&self, delivery: &Delivery) -> Result<()> {
         self.inner.extend_visibility(delivery).await

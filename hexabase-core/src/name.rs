@@ -50,9 +50,13 @@ fn is_invisible(character: char) -> bool {
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// E-mail addresses in practical use: RFC 5321 without quoting, comments and non-ASCII mailboxes.
+/// E-mail addresses in practical use: RFC 5321 without quoting and comments. Mailboxes outside ASCII (RFC 6531) are not
+/// supported, because many mail servers do not deliver to them.
 fn email(text: &str) -> ValidationResult {
     const RULE: &str = "must be an e-mail address such as ann@example.com";
+    const ASCII_RULE: &str = "must be an e-mail address in ASCII such as ann@example.com; an internationalized domain \
+                              must have its xn-- form";
+    require(text.is_ascii(), ASCII_RULE)?;
     let (mailbox, domain) = text.split_once('@').ok_or(InvalidName(RULE))?;
     require(text.len() <= 254 && (1..=64).contains(&mailbox.len()), RULE)?;
     let atom = |part: &str| {
@@ -151,8 +155,22 @@ names! {
     ImageSource, image_source, str::to_owned;
     /// Resource of nodes besides CPU, memory and storage, such as `nvidia.com/gpu` or `hugepages-2Mi`.
     ExtendedResource, extended_resource, str::to_owned;
+    /// Language by its ISO 639 code, such as `en`.
+    Language, language, str::to_owned;
     /// Kubernetes minor version, such as `1.36`.
     KubernetesVersion, kubernetes_version, str::to_owned;
+}
+
+fn language(text: &str) -> ValidationResult {
+    let is_code = (2..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    require(is_code, "must be a language code (ISO 639) of two or three lower-case letters, such as en")
+}
+
+impl Default for Language {
+    /// Returns English.
+    fn default() -> Self {
+        Self("en".to_owned())
+    }
 }
 
 fn project_name(text: &str) -> ValidationResult {
@@ -287,6 +305,23 @@ mod tests {
         assert_eq!(Email::parse("Ann.B+x@Example.COM").unwrap().as_str(), "ann.b+x@example.com");
         for bad in ["ann", "@x.io", "ann@", "ann@x", "a b@x.io", "ann@x..io", "аnn@x.io", ".ann@x.io"] {
             assert!(Email::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_internationalized_address_is_rejected_with_its_remedy() {
+        for bad in ["дом@x.io", "ann@müller.example", "ann\u{ff20}x.io"] {
+            let error = Email::parse(bad).unwrap_err().to_string();
+            assert!(error.contains("ASCII") && error.contains("xn--"), "{bad}: {error}");
+        }
+        assert!(Email::parse("ann@xn--mller-kva.example").is_ok());
+    }
+
+    #[test]
+    fn a_language_is_an_iso_639_code() {
+        assert!(Language::parse("ja").is_ok() && Language::parse(Language::default().as_str()).is_ok());
+        for bad in ["", "e", "EN", "en-us", "../x", "engl"] {
+            assert!(Language::parse(bad).is_err(), "{bad}");
         }
     }
 

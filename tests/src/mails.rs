@@ -2,36 +2,42 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use hexabase_core::error::Result;
-use hexabase_core::notifier::{Mail, Notifier};
+use hexabase_core::notifier::{Envelope, Notification, Notifier};
+use hexabase_core::secret::ExposeSecret as _;
 
-/// Notifier that stores all mails in memory.
+/// Notifier that stores all notifications in memory.
 #[derive(Debug, Default)]
-pub struct SentMails(Mutex<Vec<Mail>>);
+pub struct SentMails(Mutex<Vec<Envelope>>);
 
 impl SentMails {
-    /// Subjects of the mails to an address, oldest first.
+    /// Notifications to an address, oldest first.
     #[must_use]
-    pub fn subjects(&self, email: &str) -> Vec<String> {
-        let mails = self.0.lock().unwrap();
-        mails.iter().filter(|mail| mail.to.as_str() == email).map(|mail| mail.subject.clone()).collect()
+    pub fn notifications(&self, email: &str) -> Vec<Notification> {
+        let envelopes = self.0.lock().unwrap();
+        let to_address = envelopes.iter().filter(|envelope| envelope.to.as_str() == email);
+        to_address.map(|envelope| envelope.notification.clone()).collect()
     }
 
-    /// Invitation token in the newest mail to an address.
+    /// Kinds of the notifications to an address, oldest first.
+    #[must_use]
+    pub fn kinds(&self, email: &str) -> Vec<&'static str> {
+        self.notifications(email).iter().map(Notification::kind).collect()
+    }
+
+    /// Invitation token in the newest invitation to an address.
     #[must_use]
     pub fn token_for(&self, email: &str) -> Option<String> {
-        let mails = self.0.lock().unwrap();
-        let mail = mails.iter().rev().find(|mail| mail.to.as_str() == email)?;
-        let start = mail.text.find("hxi_")?;
-        let rest = mail.text.get(start..)?;
-        let end = rest.find(|char: char| !char.is_ascii_alphanumeric() && !"_-".contains(char));
-        rest.get(..end.unwrap_or(rest.len())).map(str::to_owned)
+        self.notifications(email).into_iter().rev().find_map(|notification| match notification {
+            Notification::Invitation { token, .. } => Some(token.expose_secret().to_owned()),
+            _ => None,
+        })
     }
 }
 
 #[async_trait]
 impl Notifier for SentMails {
-    async fn send(&self, mail: &Mail) -> Result<()> {
-        self.0.lock().unwrap().push(mail.clone());
+    async fn send(&self, envelope: &Envelope) -> Result<()> {
+        self.0.lock().unwrap().push(envelope.clone());
         Ok(())
     }
 }

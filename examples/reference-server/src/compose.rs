@@ -16,6 +16,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::id_source::SystemIds;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::Plan;
+use hexabase_core::notifier::{NotificationConfig, Notifier};
 use hexabase_core::placement::HostCluster;
 use hexabase_core::platform::{PlatformBuilder, PlatformConfig};
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
@@ -26,6 +27,7 @@ use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{
     HostConfig, PrometheusMetrics, ServiceConnector, VClusterHosts, VClusterProvisioner, with_timeouts,
 };
+use hexabase_mail::{MailComposer, SmtpNotifier, TemplateConfig, Templates};
 use hexabase_store::{NatsQueue, PostgresStore, RedisEphemeral, SqliteStore};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -34,7 +36,7 @@ use tokio::sync::watch;
 use crate::certificate::{self, DevelopmentAuthority};
 use crate::config::{Cluster, Database, ProcessConfig, with_suffix};
 use crate::listener::ListenerProtocol;
-use crate::mail::MailFolder;
+use crate::mail::{MailConfig, MailFolder, MailTransport};
 use crate::sandbox_proxy;
 
 /// Components of a server process.
@@ -97,9 +99,8 @@ pub(crate) async fn compose(
 
     let fleet = fleet(&config, host, provisioner);
     let mut builder = backends.builder.with_fleet(fleet);
-    if let Some(folder) = &config.mail_directory {
-        let folder = MailFolder::new(folder.clone(), Arc::new(SystemClock), Arc::new(SystemIds::default()));
-        builder = builder.with_notifier(Arc::new(folder));
+    if let Some(notifier) = notifier(&config.mail, &public_url)? {
+        builder = builder.with_notifier(notifier);
     }
     let platform = builder.build()?;
 
@@ -214,6 +215,10 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
     let mut platform_config = PlatformConfig {
         organization_rate: config.organization_rate,
         billing: config.billing,
+        notifications: NotificationConfig {
+            language: config.mail.language.clone(),
+            ..NotificationConfig::default()
+        },
         platform_admins: config.platform_admins.clone(),
         organization_creation: config.organization_creation,
         max_owned_organizations: config.max_owned_organizations,
@@ -252,6 +257,33 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
         store,
         names: [("store", store_name), ("ephemeral", ephemeral), ("queue", queue)],
     })
+}
+
+/// Creates the notifier; `None` if no mail is sent.
+///
+/// # Errors
+/// `Invalid` for a template that cannot be used, a language without templates, or invalid CA certificates.
+fn notifier(config: &MailConfig, public_url: &str) -> Result<Option<Arc<dyn Notifier>>> {
+    let Some(transport) = config.transport.clone() else { return Ok(None) };
+    let values =
+        TemplateConfig { product_name: config.product_name.clone(), ..TemplateConfig::new(public_url) };
+    let templates = match &config.templates {
+        Some(directory) => Templates::with_directory(values, directory)?,
+        None => Templates::new(values)?,
+    };
+    if !templates.languages().any(|language| language == config.language.as_str()) {
+        let known: Vec<&str> = templates.languages().collect();
+        let message = format!("has no templates; choose one of {}", known.join(", "));
+        return Err(Error::invalid("mail_language", message));
+    }
+    let composer = MailComposer::new(Arc::new(templates), config.sender.clone());
+    Ok(Some(match transport {
+        MailTransport::Smtp(smtp) => Arc::new(SmtpNotifier::new(smtp, composer)?),
+        MailTransport::Directory(folder) => {
+            let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::default()));
+            Arc::new(MailFolder::new(folder, composer, clock, ids))
+        }
+    }))
 }
 
 /// Connects to the system of record, and returns it with its name.

@@ -26,6 +26,7 @@ use ipnet::IpNet;
 use crate::clients::ClientOptions;
 use crate::environment;
 use crate::files::load_or_create;
+use crate::mail::{MailConfig, MailOptions};
 use crate::named_tables;
 use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
@@ -142,8 +143,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) security_event_retention: Duration,
     /// Maximum number of messages that a worker handles at a time.
     pub(crate) concurrency: usize,
-    /// Directory for outgoing mail; `None` sends no mail.
-    pub(crate) mail_directory: Option<PathBuf>,
+    /// Destination and content of mails.
+    pub(crate) mail: MailConfig,
     /// Name of the host cluster.
     pub(crate) host_name: HostClusterName,
     /// Region of the host cluster, if it has one.
@@ -411,11 +412,21 @@ fn resolve(
     for address in options.platform_admins.iter().flatten() {
         platform_admins.extend(check.field("platform_admins", Email::parse(address)));
     }
+    let mail = MailOptions {
+        smtp_url: options.smtp_url,
+        smtp_ca: options.smtp_ca,
+        mail_from: options.mail_from,
+        mail_directory: options.mail_directory,
+        mail_templates: options.mail_templates,
+        mail_language: options.mail_language,
+        product_name: options.product_name,
+    };
+    let mail = mail.resolve(dev.then(|| state_path.with_file_name("hexabase.mail")), &mut check);
     let platform = PlatformConfig::new("");
     let unlimited_if_zero =
         |limit: Option<u32>, default| limit.map_or(default, |limit| Some(limit).filter(|it| *it > 0));
-    let (database, redis, (host_name, host_region), master_key) =
-        check.all((database, redis, host_name.zip(host_region), master_key))?;
+    let (database, redis, (host_name, host_region), master_key, mail) =
+        check.all((database, redis, host_name.zip(host_region), master_key, mail))?;
     let default_streams = EventStreamLimits::default();
     Ok(ProcessConfig {
         listen: options.listen,
@@ -479,9 +490,7 @@ fn resolve(
             .security_event_retention_days
             .map_or(platform.security_event_retention, days),
         concurrency: options.concurrency.unwrap_or(32),
-        mail_directory: options
-            .mail_directory
-            .or_else(|| dev.then(|| state_path.with_file_name("hexabase.mail"))),
+        mail,
         database,
         redis,
         nats,

@@ -311,8 +311,35 @@ options! {
     #[arg(long, env = "HEXABASE_CONCURRENCY", value_name = "NUMBER")]
     concurrency: usize,
 
-    /// Directory for outgoing mail, one file per mail. Without it no mail is sent [default with --dev: hexabase.mail
-    /// next to the database].
+    /// URL of the SMTP server for outgoing mail: smtps://user:password@host for TLS, or smtp:// for STARTTLS, which the
+    /// server must offer; smtp://host?tls=none is not encrypted. Requires --mail-from [default: no mail is sent].
+    #[arg(long, env = "HEXABASE_SMTP_URL", value_name = "URL", hide_env_values = true)]
+    smtp_url: SecretString,
+
+    /// PEM file with the CA certificates to trust for connections to the SMTP server [default: those of the system].
+    #[arg(long, env = "HEXABASE_SMTP_CA", value_name = "FILE")]
+    smtp_ca: PathBuf,
+
+    /// Sender of mails: an address, or a name and an address as in Hexabase <noreply@hexabase.example>. The address
+    /// must be allowed at the SMTP server.
+    #[arg(long, env = "HEXABASE_MAIL_FROM", value_name = "SENDER")]
+    mail_from: String,
+
+    /// Directory with mail templates, such as en/invitation.txt, that replace the built-in ones of the same name
+    /// [default: none].
+    #[arg(long, env = "HEXABASE_MAIL_TEMPLATES", value_name = "DIRECTORY")]
+    mail_templates: PathBuf,
+
+    /// Language of mails: en, ja, or another one with all its templates in --mail-templates [default: en].
+    #[arg(long, env = "HEXABASE_MAIL_LANGUAGE", value_name = "LANGUAGE")]
+    mail_language: String,
+
+    /// Name of the product in mails [default: Hexabase].
+    #[arg(long, env = "HEXABASE_PRODUCT_NAME", value_name = "NAME")]
+    product_name: String,
+
+    /// Directory for outgoing mail, one file per mail, instead of an SMTP server [default with --dev and without
+    /// --smtp-url: hexabase.mail next to the database].
     #[arg(long, env = "HEXABASE_MAIL_DIRECTORY", value_name = "DIRECTORY")]
     mail_directory: PathBuf,
 

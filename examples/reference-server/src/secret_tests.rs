@@ -12,7 +12,7 @@ use crate::config::{ProcessConfig, Sources};
 const SECRET: &str = "s3cr3t";
 
 /// Options with a secret, each with a value that contains one.
-const FLAGS: [(&str, &str); 7] = [
+const FLAGS: [(&str, &str); 8] = [
     ("--database-url", "postgres://hexabase:s3cr3t@db.example/hexabase"),
     ("--redis-url", "redis://hexabase:s3cr3t@redis.example,redis://hexabase:s3cr3t@other.example"),
     ("--nats-url", "nats://hexabase:s3cr3t@nats.example"),
@@ -20,6 +20,7 @@ const FLAGS: [(&str, &str); 7] = [
     ("--stripe-webhook-secret", "whsec_s3cr3t,whsec_other_s3cr3t"),
     ("--prometheus-url", "http://hexabase:s3cr3t@prometheus.example"),
     ("--prometheus-token", "s3cr3t"),
+    ("--smtp-url", "smtps://hexabase:s3cr3t@mail.example"),
 ];
 
 /// Named tables with secrets, and all secret options in the form of the file.
@@ -32,6 +33,8 @@ const FILE: &str = r#"
     stripe_webhook_secret = ["whsec_s3cr3t"]
     prometheus_url = "http://hexabase:s3cr3t@prometheus.example"
     prometheus_token = "s3cr3t"
+    smtp_url = "smtp://hexabase:s3cr3t@mail.example"
+    mail_from = "Hexabase <noreply@hexabase.example>"
 
     [providers.google]
     client_id = "hexabase"
@@ -147,6 +150,13 @@ fn errors_of_invalid_values_contain_no_secret() {
     }
     for url in ["mysql://hexabase:s3cr3t@db.example", "sqlite://s3cr3t?mode=ro", "s3cr3t"] {
         let flags = [("--public-url", "https://hexabase.example"), ("--database-url", url)];
+        let (_file, sources) = sources_of("", &flags);
+        assert_error_shows_no_secret(&ProcessConfig::read(sources, environment("")).unwrap_err());
+    }
+    for url in
+        ["s3cr3t", "smtp://hexabase:s3cr3t@mail.example/s3cr3t", "smtps://:s3cr3t@mail.example?tls=none"]
+    {
+        let flags = [("--public-url", "https://hexabase.example"), ("--smtp-url", url)];
         let (_file, sources) = sources_of("", &flags);
         assert_error_shows_no_secret(&ProcessConfig::read(sources, environment("")).unwrap_err());
     }

@@ -40,6 +40,7 @@ macro_rules! task_queue_conformance {
                 a_returned_message_is_delivered_again_after_the_delay,
                 a_message_that_keeps_failing_becomes_a_dead_letter,
                 a_message_that_is_never_acknowledged_becomes_a_dead_letter,
+                a_message_without_hope_becomes_a_dead_letter_at_once,
                 a_retried_dead_letter_is_delivered_as_new,
                 receiving_waits_for_a_message,
                 receive_returns_empty_after_the_maximum_wait,
@@ -184,6 +185,20 @@ pub async fn a_message_that_is_never_acknowledged_becomes_a_dead_letter(queue: &
     assert_eq!((&letters[0].message, letters[0].attempts), (&message(1), TEST_MAX_DELIVERIES));
     assert!(!letters[0].reason.is_empty());
     assert_eq!(queue.depth().await.unwrap(), 0);
+}
+
+/// A message of which no delivery can succeed becomes a dead letter after its first delivery, and can be retried.
+pub async fn a_message_without_hope_becomes_a_dead_letter_at_once(queue: &dyn TaskQueue) {
+    publish(queue, 1).await;
+    let delivery = receive_one(queue).await;
+    queue.dead_letter(&delivery, "no such recipient").await.unwrap();
+    assert_eq!(queue.receive(9, TEST_VISIBILITY * 2).await.unwrap(), []);
+    let letters = queue.dead_letters(9).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!((&letters[0].message, letters[0].attempts), (&message(1), 1));
+    assert_eq!((letters[0].reason.as_str(), queue.depth().await.unwrap()), ("no such recipient", 0));
+    assert!(queue.retry_dead_letter(message(1).id).await.unwrap());
+    assert_eq!(receive_one(queue).await.message, message(1));
 }
 
 /// A dead letter can be returned to the queue once.

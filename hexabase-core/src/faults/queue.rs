@@ -42,6 +42,10 @@ impl TaskQueue for FaultyQueue {
         self.plan.pass(self.inner.nack(delivery, delay, reason)).await
     }
 
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<()> {
+        self.plan.pass(self.inner.dead_letter(delivery, reason)).await
+    }
+
     async fn extend_visibility(&self, delivery: &Delivery) -> Result<()> {
         self.plan.pass(self.inner.extend_visibility(delivery)).await
     }

@@ -1,4 +1,3 @@
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use crate::lifecycle::ReconcileIntervals;
 use crate::metrics::MetricsSource;
 use crate::model::{Plan, User};
 use crate::name::{Email, HostClusterName};
-use crate::notifier::{Mail, Notifier};
+use crate::notifier::{Envelope, NotificationConfig, Notifier};
 use crate::placement::HostCluster;
 use crate::plans::{CurrentPlans, PlanCatalog};
 use crate::provisioner::{Fleet, MemoryProvisioner};
@@ -56,6 +55,8 @@ pub struct PlatformConfig {
     pub security_event_retention: Duration,
     /// Grace period, reminders and other terms of billing.
     pub billing: BillingConfig,
+    /// Language of notifications, and the pages that they lead to.
+    pub notifications: NotificationConfig,
     /// Rate limit that the members of an organization share; `None` for no limit. Calls count as their
     /// [`RateAccounting`](super::RateAccounting) says.
     pub organization_rate: Option<Rate>,
@@ -104,6 +105,7 @@ impl PlatformConfig {
             task_retention: 30 * DAY,
             security_event_retention: 90 * DAY,
             billing: BillingConfig::default(),
+            notifications: NotificationConfig::default(),
             organization_rate: None,
             platform_admins: Vec::new(),
             organization_creation: OrganizationCreation::default(),
@@ -166,7 +168,7 @@ inner! {
     with_billing: Arc<dyn BillingProvider> => billing = Some(billing);
     /// Sets the source of resource usage. Without it, usage is not measured.
     with_metrics: Arc<dyn MetricsSource> => metrics = Some(metrics);
-    /// Sets the notifier that sends mails.
+    /// Sets the notifier. Without it, notifications are not sent.
     with_notifier: Arc<dyn Notifier> => notifier = Some(notifier);
     /// Sets the clock.
     with_clock: Arc<dyn Clock> => clock = clock;
@@ -182,7 +184,7 @@ impl PlatformBuilder {
     /// Builds the platform.
     ///
     /// # Errors
-    /// `Invalid` if no plan is sold or two plans have the same id.
+    /// `Invalid` if no plan is sold, two plans have the same id, or a page of the notifications is not a path.
     pub fn build(self) -> Result<Platform> {
         let Self {
             store,
@@ -198,6 +200,7 @@ impl PlatformBuilder {
             key,
             config,
         } = self;
+        config.notifications.check()?;
         let current = CurrentPlans::from(PlanCatalog::new(plans.clone())?);
         let in_memory = || Arc::new(MemoryBilling::new(clock.clone(), current.clone()));
         if fleet.is_empty() {
@@ -215,7 +218,7 @@ impl PlatformBuilder {
             billing: billing.unwrap_or_else(|| in_memory()),
             plan_cache: PlanCache::new(plans, current),
             metrics,
-            notifier: notifier.unwrap_or_else(|| Arc::new(NoMail)),
+            notifier: notifier.unwrap_or_else(|| Arc::new(NoNotifier)),
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),
             clock,
             ids,
@@ -256,19 +259,15 @@ impl Platform {
     }
 }
 
-/// Notifier of a platform without one: logs that the mail was not sent.
-struct NoMail;
-
-impl fmt::Debug for NoMail {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("NoMail")
-    }
-}
+/// Notifier of a platform without one: logs that the notification was not sent.
+#[derive(Debug)]
+struct NoNotifier;
 
 #[async_trait]
-impl Notifier for NoMail {
-    async fn send(&self, mail: &Mail) -> Result<()> {
-        tracing::warn!(subject = %mail.subject, "no notifier configured; mail not sent");
+impl Notifier for NoNotifier {
+    async fn send(&self, envelope: &Envelope) -> Result<()> {
+        let kind = envelope.notification.kind();
+        tracing::warn!(message = %envelope.id, kind, "no notifier configured; notification not sent");
         Ok(())
     }
 }

@@ -9,13 +9,14 @@ use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, SessionId, UserId, WorkspaceId};
 use crate::model::{Actor, AuditEvent, Event, Origin, SecurityEvent, SecurityEventKind};
-use crate::notifier::Mail;
+use crate::name::Email;
+use crate::notifier::{Envelope, Notification};
 
 /// Maximum number of attempts to read, decide and commit if other commits change the version.
 const MAX_COMMIT_ATTEMPTS: usize = 16;
 /// Purpose under which responses to idempotent requests are encrypted.
 pub(super) const RESPONSE_SEAL_PURPOSE: &str = "idempotent reply";
-/// Purpose under which mails in the outbox are encrypted.
+/// Purpose under which notifications in the outbox are encrypted.
 pub(crate) const MAIL_SEAL_PURPOSE: &str = "mail";
 
 /// Result of a command with an idempotency key.
@@ -271,12 +272,21 @@ impl PlatformInner {
         SecurityEvent { id: self.id(now), user_id, kind, session_id, address, device, at: now }
     }
 
-    /// Creates an outbox message with an encrypted mail.
-    pub(crate) fn mail(&self, organization_id: OrganizationId, mail: &Mail) -> Result<OutboxMessage> {
-        let plain = serde_json::to_vec(mail)
-            .map_err(|error| Error::unexpected("serializing a mail failed").caused_by(error))?;
+    /// Creates an outbox message with an encrypted notification.
+    pub(crate) fn notification(
+        &self,
+        organization_id: OrganizationId,
+        to: Email,
+        notification: Notification,
+    ) -> Result<OutboxMessage> {
+        let created_at = self.now();
+        let id = self.id(created_at);
+        let language = self.config.notifications.language.clone();
+        let envelope = Envelope { id, to, language, created_at, notification };
+        let plain = serde_json::to_vec(&envelope)
+            .map_err(|error| Error::unexpected("serializing a notification failed").caused_by(error))?;
         Ok(OutboxMessage {
-            id: self.id(self.now()),
+            id,
             topic: Topic::Mail,
             organization_id,
             workspace_id: None,

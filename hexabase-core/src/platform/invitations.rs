@@ -12,14 +12,12 @@ use crate::id::{InvitationId, OrganizationId, UserId};
 use crate::limits;
 use crate::model::{Invitation, Member, Organization, OrganizationRole};
 use crate::name::Email;
-use crate::notifier::{Mail, plain_name};
+use crate::notifier::{Notification, PlainName};
 use crate::page::{Page, PageRequest};
 use crate::secret::{BearerToken, ExposeSecret as _, SecretString, Verifier, VerifierHash};
 use jiff::Timestamp;
 
 const INVITATION_TOKEN_PREFIX: &str = "hxi";
-/// Subject of all invitations: it contains no text that the inviting user chose.
-const SUBJECT: &str = "You are invited to an organization on Hexabase";
 /// Maximum number of open invitations to one address, into all organizations together.
 const MAX_OPEN_PER_RECIPIENT: u32 = 10;
 /// Maximum number of invitations to one address per day, from all organizations together.
@@ -107,7 +105,7 @@ impl Invitations<'_> {
                 };
                 let token =
                     BearerToken::new(INVITATION_TOKEN_PREFIX, &[&organization, &invitation.id], &verifier);
-                let message = self.mail(&root, &invitation, &token)?;
+                let message = self.notification(&root, &invitation, token)?;
                 let resource = format!("{organization}/{}", invitation.id);
                 let entry = self.0.audit(
                     caller,
@@ -187,27 +185,21 @@ impl Invitations<'_> {
         Ok(())
     }
 
-    fn mail(
+    fn notification(
         &self,
         organization: &Organization,
         invitation: &Invitation,
-        token: &SecretString,
+        token: SecretString,
     ) -> Result<OutboxMessage> {
-        let mail = Mail {
-            to: invitation.email.clone(),
-            subject: SUBJECT.to_owned(),
-            text: format!(
-                "You are invited to join the organization \"{}\" as {}.\n\n\
-                 Sign in at {} with this address, then accept with this token:\n\n{}\n\n\
-                 The invitation is valid until {}. If you did not expect it, ignore it.\n",
-                plain_name(&organization.display_name),
-                invitation.role,
-                self.0.config.public_url,
-                token.expose_secret(),
-                invitation.expires_at,
-            ),
+        let config = &self.0.config;
+        let notification = Notification::Invitation {
+            organization: PlainName::of(organization),
+            role: invitation.role,
+            accept_url: config.notifications.accept_url(&config.public_url, &token),
+            token,
+            expires_at: invitation.expires_at,
         };
-        self.0.mail(organization.id, &mail)
+        self.0.notification(organization.id, invitation.email.clone(), notification)
     }
 
     /// Lists the invitations of an organization, open and expired.

@@ -19,6 +19,8 @@ use crate::id::MessageId;
 
 /// Time for which a message id is remembered to drop duplicates.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// Maximum number of dead letters; beyond it the oldest one is dropped.
+const MAX_DEAD_LETTERS: usize = 10_000;
 
 /// A [`TaskQueue`] in memory. Its messages are lost when the process ends; the periodic resync finds the work that
 /// they were about.
@@ -68,6 +70,9 @@ impl State {
         if let Some(entry) = self.remove(id) {
             let (attempts, reason) = (entry.attempts, reason.to_owned());
             self.dead_letters.insert(id, DeadLetter { message: entry.message, attempts, reason, at });
+            while self.dead_letters.len() > MAX_DEAD_LETTERS {
+                self.dead_letters.pop_first();
+            }
         }
     }
 
@@ -202,6 +207,15 @@ impl TaskQueue for MemoryQueue {
             }
         }
         self.arrived.notify(usize::MAX);
+        Ok(())
+    }
+
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<()> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if state.is_current(delivery) {
+            state.dead_letter(delivery.message.id, reason, now);
+        }
         Ok(())
     }
 

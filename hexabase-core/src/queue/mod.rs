@@ -69,6 +69,15 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn nack(&self, delivery: &Delivery, delay: Duration, reason: &str) -> Result<()>;
 
+    /// Turns a received message into a dead letter with `reason` at once, because no further delivery can succeed.
+    ///
+    /// # Behaviour
+    /// - The message is not delivered again, unless the dead letter is retried.
+    ///
+    /// # Errors
+    /// `Unavailable`; the message is delivered again.
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<()>;
+
     /// Extends the visibility of a message that is still being processed: it starts again from now.
     ///
     /// # Errors
@@ -114,7 +123,7 @@ pub struct Delivery {
     pub receipt: String,
 }
 
-/// A message that is no longer delivered because its deliveries failed too often.
+/// A message that is no longer delivered, because its deliveries failed too often or none can succeed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The message.

@@ -19,7 +19,7 @@ use crate::model::{
     Subscription, SubscriptionChange, Workspace,
 };
 use crate::name::Email;
-use crate::notifier::{Mail, plain_name};
+use crate::notifier::{Notification, PlainName};
 use crate::page::PageRequest;
 use crate::platform::{Platform, PlatformInner};
 use crate::store::Lease;
@@ -290,7 +290,7 @@ impl<'a> BillingReconciler<'a> {
             .message(self.0.reconcile_message(organization, id))
     }
 
-    /// Adds a mail to each billing recipient to a changeset.
+    /// Adds a notification of each billing recipient to a changeset.
     async fn notify(
         &self,
         organization: &Organization,
@@ -298,8 +298,8 @@ impl<'a> BillingReconciler<'a> {
         mut changeset: Changeset,
     ) -> Result<Changeset> {
         for to in self.0.billing_recipients(organization.id).await? {
-            let (subject, text) = mail_text(notice, organization, &self.0.config.public_url);
-            changeset = changeset.message(self.0.mail(organization.id, &Mail { to, subject, text })?);
+            let notification = notification(notice, organization, self.0.billing_url(organization.id));
+            changeset = changeset.message(self.0.notification(organization.id, to, notification)?);
         }
         Ok(changeset)
     }
@@ -326,6 +326,11 @@ impl PlatformInner {
         self.billing.ensure_customer(&customer, &key).await
     }
 
+    /// URL of the page with payments and usage of an organization.
+    pub(super) fn billing_url(&self, organization: OrganizationId) -> String {
+        self.config.notifications.billing_url(&self.config.public_url, organization)
+    }
+
     /// Mail addresses of the owners and billing members of an organization.
     pub(super) async fn billing_recipients(&self, organization: OrganizationId) -> Result<Vec<Email>> {
         let mut found = Vec::new();
@@ -343,45 +348,14 @@ impl PlatformInner {
     }
 }
 
-/// Subject and text of the mail for a notice.
-fn mail_text(notice: Notice, organization: &Organization, url: &str) -> (String, String) {
-    let name = plain_name(&organization.display_name);
-    let pay = format!("See the open invoices, and choose another payment method, at {url}.");
-    let date = |at: jiff::Timestamp| at.strftime("%-d %B %Y, %H:%M UTC").to_string();
+/// Notification of a notice.
+fn notification(notice: Notice, organization: &Organization, billing_url: String) -> Notification {
+    let organization = PlainName::of(organization);
     match notice {
-        Notice::PaymentFailed { until } => (
-            format!("A payment of {name} failed"),
-            format!(
-                "A payment of {name} for Hexabase failed. Its workspaces keep running until {}. If the payment is \
-                 still missing then, they are suspended. Nothing is deleted.\n\n{pay}\n",
-                date(until)
-            ),
-        ),
-        Notice::GraceEnds { until } => (
-            format!("A payment of {name} is still missing"),
-            format!(
-                "A payment of {name} for Hexabase is still missing. Its workspaces are suspended on {}. Nothing is \
-                 deleted, and they resume after the payment.\n\n{pay}\n",
-                date(until)
-            ),
-        ),
-        Notice::Suspended => (
-            format!("The workspaces of {name} are suspended"),
-            format!(
-                "A payment of {name} for Hexabase is overdue, and its workspaces are suspended. Nothing is deleted, \
-                 and they resume after the payment.\n\n{pay}\n"
-            ),
-        ),
-        Notice::Restored => (
-            format!("The workspaces of {name} are resumed"),
-            format!("{name} has paid, thank you. Its workspaces resume now.\n"),
-        ),
-        Notice::Ended => (
-            format!("The subscription of {name} has ended"),
-            format!(
-                "The subscription of {name} for Hexabase has ended. Workspaces that the free plan does not cover are \
-                 suspended; nothing is deleted. To resume them, subscribe again at {url}.\n"
-            ),
-        ),
+        Notice::PaymentFailed { until } => Notification::PaymentFailed { organization, until, billing_url },
+        Notice::GraceEnds { until } => Notification::GraceEnds { organization, until, billing_url },
+        Notice::Suspended => Notification::Suspended { organization, billing_url },
+        Notice::Restored => Notification::Resumed { organization },
+        Notice::Ended => Notification::SubscriptionEnded { organization, billing_url },
     }
 }

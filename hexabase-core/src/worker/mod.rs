@@ -41,7 +41,7 @@ use crate::changeset::{OutboxMessage, Topic};
 use crate::clock::until;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id_source::IdSourceExt as _;
-use crate::notifier::Mail;
+use crate::notifier::Envelope;
 use crate::platform::{MAIL_SEAL_PURPOSE, Platform, PlatformInner};
 use crate::queue::Delivery;
 use fair_queue::FairQueue;
@@ -216,6 +216,10 @@ async fn handle(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: De
     };
     let settled = match &outcome {
         Ok(()) => inner.queue.ack(&delivery).await,
+        Err(error) if is_undeliverable(&delivery, error) => {
+            tracing::warn!(message = %delivery.message.id, error = ?error, "notification is undeliverable; kept as dead letter");
+            inner.queue.dead_letter(&delivery, &error.to_string()).await
+        }
         Err(error) => {
             tracing::warn!(message = %delivery.message.id, attempt = delivery.attempt, error = ?error, "processing message failed; returned to queue");
             let intervals = &inner.config.intervals;
@@ -288,15 +292,15 @@ fn due_at(payload: &[u8]) -> Option<Timestamp> {
 
 async fn send_mail(inner: &PlatformInner, delivery: &Delivery) -> Result<()> {
     let plain = inner.key.open(MAIL_SEAL_PURPOSE, &delivery.message.payload)?;
-    let mail: Mail = serde_json::from_slice(&plain)
-        .map_err(|error| Error::unexpected("mail message in the queue cannot be decoded").caused_by(error))?;
-    match inner.notifier.send(&mail).await {
-        Err(error) if error.kind() == ErrorKind::Invalid => {
-            tracing::warn!(%error, subject = %mail.subject, "mail rejected as undeliverable; dropped");
-            Ok(())
-        }
-        outcome => outcome,
-    }
+    // The error of the parser could quote a secret.
+    let envelope: Envelope = serde_json::from_slice(&plain)
+        .map_err(|_| Error::unexpected("notification in the queue cannot be decoded"))?;
+    inner.notifier.send(&envelope).await
+}
+
+/// `true` if the message is a notification whose recipient can never be reached.
+fn is_undeliverable(delivery: &Delivery, error: &Error) -> bool {
+    delivery.message.topic == Topic::Mail && error.kind() == ErrorKind::Invalid
 }
 
 /// Runs `work`, and sets `stop_signal` once `stop` is ready.

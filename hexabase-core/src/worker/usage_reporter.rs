@@ -13,7 +13,7 @@ use crate::model::{
     BillingAccount, CustomerId, Hour, Meter, Money, Month, Organization, PerMeter, UsageAlert, UsageBound,
     UsageReport,
 };
-use crate::notifier::{Mail, plain_name};
+use crate::notifier::{Notification, PlainName};
 use crate::platform::PlatformInner;
 use crate::store::Lease;
 
@@ -107,10 +107,10 @@ impl<'a> UsageReporter<'a> {
         ));
         for to in self.0.billing_recipients(organization.id).await? {
             for alert in &alerts {
-                let (subject, text) =
-                    mail_text(*alert, organization, &bill, account.budget, &self.0.config.public_url);
-                let mail = Mail { to: to.clone(), subject, text };
-                changeset = changeset.message(self.0.mail(organization.id, &mail)?);
+                let billing_url = self.0.billing_url(organization.id);
+                let notification = notification(*alert, organization, &bill, account.budget, billing_url);
+                changeset =
+                    changeset.message(self.0.notification(organization.id, to.clone(), notification)?);
             }
         }
         self.0.commit(changeset.billing_account(BillingAccount { sent_usage_alerts, ..account }, now)).await
@@ -130,43 +130,25 @@ fn event(report: &UsageReport, meter: Meter, amount: u64) -> UsageEvent {
     }
 }
 
-/// Subject and text of the mail for a usage alert.
-fn mail_text(
+/// Notification of a usage alert.
+fn notification(
     alert: UsageAlert,
     organization: &Organization,
     bill: &Bill,
     budget: Option<Money>,
-    url: &str,
-) -> (String, String) {
-    let name = plain_name(&organization.display_name);
-    let reached = if alert.percent < 100 { format!("{} % of", alert.percent) } else { "all of".to_owned() };
-    let cost = format!(
-        "Usage beyond the included amounts has cost {} so far this month.",
-        bill.total.to_decimal_string()
-    );
-    let link = format!("See the usage of each workspace at {url}.");
+    billing_url: String,
+) -> Notification {
+    let organization = PlainName::of(organization);
+    let (percent, cost) = (alert.percent, bill.total);
     match alert.bound {
         UsageBound::Included(meter) => {
-            let (title, unit) = (meter.title(), meter.unit_title());
             let included = bill.lines.iter().find(|line| line.meter == meter).map_or(0, |line| line.included);
             let included = included / 1_000;
-            (
-                format!("{name} has used {reached} the included {title}"),
-                format!(
-                    "{name} has used {reached} the {included} {unit} of {title} that its plan includes per month. \
-                     Usage beyond that is charged; nothing is suspended. {cost}\n\n{link}\n"
-                ),
-            )
+            Notification::IncludedUsage { organization, meter, percent, included, cost, billing_url }
         }
         UsageBound::Budget => {
-            let budget = budget.unwrap_or_else(|| bill.total.zero()).to_decimal_string();
-            (
-                format!("{name} has used {reached} its budget"),
-                format!(
-                    "{name} has used {reached} its usage budget of {budget} per month. {cost} Nothing is \
-                     suspended.\n\n{link}\n"
-                ),
-            )
+            let budget = budget.unwrap_or_else(|| cost.zero());
+            Notification::Budget { organization, percent, budget, cost, billing_url }
         }
     }
 }

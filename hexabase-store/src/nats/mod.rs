@@ -398,14 +398,15 @@ impl NatsQueue {
         let delivery = Delivery { message, attempt, receipt };
         if attempt > self.config.max_deliveries {
             let attempts = self.config.max_deliveries;
-            self.dead_letter(&Delivery { attempt: attempts, ..delivery }, NEVER_ACKNOWLEDGED).await?;
+            self.move_to_dead_letters(&Delivery { attempt: attempts, ..delivery }, NEVER_ACKNOWLEDGED)
+                .await?;
             return Ok(None);
         }
         Ok(Some(delivery))
     }
 
     /// Moves a message to the dead-letter stream: it is stored there before it is removed from the work stream.
-    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<()> {
+    async fn move_to_dead_letters(&self, delivery: &Delivery, reason: &str) -> Result<()> {
         let message = &delivery.message;
         let mut headers = codec::headers(message, None);
         codec::set_reason(&mut headers, delivery.attempt, reason);
@@ -450,9 +451,13 @@ impl TaskQueue for NatsQueue {
 
     async fn nack(&self, delivery: &Delivery, delay: Duration, reason: &str) -> Result<()> {
         if delivery.attempt >= self.config.max_deliveries {
-            return self.dead_letter(delivery, reason).await;
+            return self.move_to_dead_letters(delivery, reason).await;
         }
         self.acknowledge(&delivery.receipt, negative_acknowledgement(delay)).await
+    }
+
+    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<()> {
+        self.move_to_dead_letters(delivery, reason).await
     }
 
     async fn extend_visibility(&self, delivery: &Delivery) -> Result<()> {

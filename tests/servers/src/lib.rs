@@ -30,6 +30,7 @@ mod postgres;
 mod process;
 mod prometheus;
 mod redis;
+mod smtp;
 
 pub use certificates::Certificates;
 pub use forwarder::Forwarder;
@@ -40,6 +41,7 @@ pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use prometheus::{Prometheus, run_rule_tests};
 pub use redis::Redis;
+pub use smtp::{SmtpMode, SmtpPeer};
 
 /// Returns a unique name for a database, prefix or stream on a shared server.
 #[must_use]

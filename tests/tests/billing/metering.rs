@@ -10,6 +10,7 @@ use hexabase_core::id::{OrganizationId, WorkspaceId};
 use hexabase_core::metering::SAMPLE_INTERVAL;
 use hexabase_core::metrics::{MemoryMetrics, Metric, Sample};
 use hexabase_core::model::{Hour, Meter, Month};
+use hexabase_core::notifier::Notification;
 use hexabase_core::worker::Worker;
 use hexabase_test_stripe::CallerCrash;
 use jiff::{SignedDuration, Timestamp};
@@ -88,10 +89,15 @@ impl MeteringHarness {
         [verification.used, verification.reported, verification.provider]
     }
 
-    fn subjects(&self) -> Vec<String> {
-        let mut subjects = self.harness.app.mails.subjects("ann@example.com");
-        subjects.retain(|subject| subject.contains("has used"));
-        subjects
+    /// Percentages in the notifications of usage and of the budget.
+    fn alerts(&self) -> Vec<(&'static str, u8)> {
+        let notifications = self.harness.app.mails.notifications("ann@example.com").into_iter();
+        let percentage = |notification: Notification| match notification {
+            Notification::IncludedUsage { meter, percent, .. } => Some((meter.as_str(), percent)),
+            Notification::Budget { percent, .. } => Some(("budget", percent)),
+            _ => None,
+        };
+        notifications.filter_map(percentage).collect()
     }
 }
 
@@ -109,7 +115,7 @@ async fn usage_beyond_the_included_amount_is_reported_shown_and_charged() {
     metering.measure(blog, first, 0..60, 60.0);
     metering.collect_hour(first).await;
     assert_eq!(metering.verification().await, [410_000; 3]);
-    assert_eq!(metering.subjects(), ["acme has used 80 % of the included outgoing traffic"]);
+    assert_eq!(metering.alerts(), [("network_transmit", 80)]);
     let upcoming = metering.harness.get("invoices/upcoming").await;
     assert_eq!(upcoming["total"]["amount"], 4_900, "all usage is included: {upcoming}");
 
@@ -117,8 +123,7 @@ async fn usage_beyond_the_included_amount_is_reported_shown_and_charged() {
     metering.measure(blog, first.after(1), 0..60, 240.125);
     metering.collect_hour(first.after(1)).await;
     assert_eq!(metering.verification().await, [900_125; 3]);
-    assert_eq!(metering.subjects().len(), 2);
-    assert_eq!(metering.subjects()[1], "acme has used all of the included outgoing traffic");
+    assert_eq!(metering.alerts()[1..], [("network_transmit", 100)]);
 
     // Usage by workspace, and in total.
     let usage = metering.harness.get("usage").await;
@@ -366,18 +371,16 @@ async fn a_budget_is_set_notifies_and_is_removed() {
     let hour = metering.next_hour();
     metering.measure(shop, hour, 0..60, 660.0);
     metering.collect_hour(hour).await;
-    let budget_subjects =
-        |subjects: Vec<String>| subjects.into_iter().filter(|it| it.contains("budget")).collect::<Vec<_>>();
-    assert_eq!(
-        budget_subjects(metering.subjects()),
-        ["acme has used 80 % of its budget"],
-        "160 GiB at five cents"
-    );
+    let budget_alerts = || {
+        let alerts = metering.alerts().into_iter();
+        alerts.filter(|(bound, _)| *bound == "budget").map(|(_, percent)| percent).collect::<Vec<_>>()
+    };
+    assert_eq!(budget_alerts(), [80], "160 GiB at five cents");
     let larger = json!({ "amount": 1_500, "currency": "usd" });
     metering.harness.send_ok(Method::PUT, "budget", larger).await;
     metering.measure(shop, hour.after(1), 0..60, 140.0);
     metering.collect_hour(hour.after(1)).await;
-    assert_eq!(budget_subjects(metering.subjects())[1..], ["acme has used all of its budget"]);
+    assert_eq!(budget_alerts()[1..], [100]);
     metering.harness.send_ok(Method::DELETE, "budget", Value::Null).await;
     assert_eq!(metering.harness.get("overview").await["usage"]["budget"], Value::Null);
     let events = format!("{}/audit-events?action=billing.budget", metering.harness.organization_path());

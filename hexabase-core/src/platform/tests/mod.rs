@@ -26,7 +26,7 @@ use crate::id_source::{IdSource, SystemIds};
 use crate::identity::ExternalIdentity;
 use crate::model::{Organization, Origin, Plan};
 use crate::name::{DisplayName, Email, HostClusterName, PlanId, ProviderName, Slug};
-use crate::notifier::{Mail, Notifier};
+use crate::notifier::{Envelope, Notifier};
 use crate::placement::HostCluster;
 use crate::provisioner::{Fleet, MemoryProvisioner};
 use crate::store::{MemoryStore, TenantStore};
@@ -42,14 +42,14 @@ struct Setup {
     mails: Arc<SentMails>,
 }
 
-/// Notifier that stores all mails in memory.
+/// Notifier that stores all notifications in memory.
 #[derive(Debug, Default)]
-struct SentMails(Mutex<Vec<Mail>>);
+struct SentMails(Mutex<Vec<Envelope>>);
 
 #[async_trait]
 impl Notifier for SentMails {
-    async fn send(&self, mail: &Mail) -> Result<()> {
-        self.0.lock().unwrap().push(mail.clone());
+    async fn send(&self, envelope: &Envelope) -> Result<()> {
+        self.0.lock().unwrap().push(envelope.clone());
         Ok(())
     }
 }

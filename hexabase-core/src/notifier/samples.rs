@@ -1,0 +1,55 @@
+use jiff::Timestamp;
+
+use super::{Notification, PlainName};
+use crate::model::{Currency, Meter, Money, OrganizationRole};
+
+impl Notification {
+    /// Returns made-up notifications of every kind, with every role and every meter, to check and preview how a
+    /// [`Notifier`](super::Notifier) presents them. The name of the organization has characters that markup languages
+    /// must escape.
+    #[must_use]
+    pub fn samples() -> Vec<Self> {
+        let organization = PlainName("Müller & Söhne".to_owned());
+        let billing_url = "https://hexabase.example/billing?from=mail&of=sample".to_owned();
+        let until = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(500_000);
+        let money = |amount| Currency::parse("usd").map(|currency| Money { amount, currency });
+        let invitations = OrganizationRole::ALL.iter().map(|role| Self::Invitation {
+            organization: organization.clone(),
+            role: *role,
+            accept_url: "https://hexabase.example/invitations#token=hxi_sample".into(),
+            token: "hxi_sample".into(),
+            expires_at: until,
+        });
+        let billing = [
+            Self::PaymentFailed {
+                organization: organization.clone(),
+                until,
+                billing_url: billing_url.clone(),
+            },
+            Self::GraceEnds { organization: organization.clone(), until, billing_url: billing_url.clone() },
+            Self::Suspended { organization: organization.clone(), billing_url: billing_url.clone() },
+            Self::Resumed { organization: organization.clone() },
+            Self::SubscriptionEnded { organization: organization.clone(), billing_url: billing_url.clone() },
+        ];
+        let included = Meter::ALL.iter().zip([80, 100].into_iter().cycle()).filter_map(|(meter, percent)| {
+            Some(Self::IncludedUsage {
+                organization: organization.clone(),
+                meter: *meter,
+                percent,
+                included: 500,
+                cost: money(1_250)?,
+                billing_url: billing_url.clone(),
+            })
+        });
+        let budgets = [80, 100].into_iter().filter_map(|percent| {
+            Some(Self::Budget {
+                organization: organization.clone(),
+                percent,
+                budget: money(10_000)?,
+                cost: money(8_050)?,
+                billing_url: billing_url.clone(),
+            })
+        });
+        invitations.chain(billing).chain(included).chain(budgets).collect()
+    }
+}
