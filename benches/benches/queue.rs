@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::{FuturesUnordered, iter};
 use hexabase_benches::{Comparison, Target, percentile, report, row};
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::{Changeset, OutboxMessage, Topic};
 use hexabase_core::error::Result;
 use hexabase_core::fixture::id;
@@ -272,7 +271,7 @@ async fn outbox_times(postgres: &Postgres, nats: &Nats, interval: Duration) -> (
 
 /// Commits messages, one after every `interval` on average, and returns the time at which each was committed.
 async fn commit(platform: &Platform, count: usize, interval: Duration) -> Vec<(MessageId, Instant)> {
-    let caller = Caller::new(Principal { user_id: id("ann"), credential: Credential::Session(id("ann")) });
+    let caller = Caller::for_user(id("ann"));
     let (started, mut committing) = (Instant::now(), FuturesUnordered::new());
     let mut committed = Vec::new();
     for number in (0..count).step_by(MESSAGES_PER_COMMIT) {

@@ -5,10 +5,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::fixture;
 use hexabase_core::id::{OrganizationId, WorkspaceId};
-use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::ExternalIdentity;
 use hexabase_core::lifecycle::ReconcileIntervals;
 use hexabase_core::model::{Origin, Phase, Plan};
@@ -76,8 +74,7 @@ impl BenchPlatform {
         };
         let provider = ProviderName::parse("bench").unwrap();
         let user = platform.users().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
-        let session = platform.ids().id(platform.clock().now());
-        let caller = Caller::new(Principal { user_id: user.id, credential: Credential::Session(session) });
+        let caller = Caller::for_user(user.id);
         let acme = CreateOrganization {
             name: Slug::parse("acme").unwrap(),
             display_name: DisplayName::parse("Acme").unwrap(),

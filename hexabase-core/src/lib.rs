@@ -10,8 +10,6 @@
 //! are the only required part:
 //!
 //! ```
-//! use hexabase_core::access::{Credential, Principal};
-//! use hexabase_core::id_source::IdSourceExt as _;
 //! use hexabase_core::identity::ExternalIdentity;
 //! use hexabase_core::model::{Origin, Phase};
 //! use hexabase_core::name::{DisplayName, Email, ProviderName, Slug};
@@ -29,8 +27,7 @@
 //! let email = Email::parse("ann@example.com")?;
 //! let identity = ExternalIdentity { subject: "1".into(), verified_email: Some(email), name: None, auth_time: None };
 //! let user = platform.users().sign_in(&ProviderName::parse("example")?, &identity, &Origin::default()).await?;
-//! let session = platform.ids().id(platform.clock().now());
-//! let ann = Caller::new(Principal { user_id: user.id, credential: Credential::Session(session) });
+//! let ann = Caller::for_user(user.id);
 //!
 //! // Commands are plain data. Their names are validated once, when they are parsed.
 //! let acme = CreateOrganization { name: Slug::parse("acme")?, display_name: DisplayName::parse("Acme")? };

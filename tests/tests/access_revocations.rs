@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hexabase_core::Platform;
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::Changeset;
 use hexabase_core::clock::ManualClock;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::fixture::{self, FIXTURE_TIME, id};
-use hexabase_core::id::{GroupId, OrganizationId, SessionId, UserId, WorkspaceId};
+use hexabase_core::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use hexabase_core::model::{GroupPreset, OrganizationRole, Phase, Workspace};
 use hexabase_core::name::HostClusterName;
 use hexabase_core::page::PageRequest;
@@ -34,8 +33,7 @@ struct Setup {
 }
 
 fn caller(name: &str) -> Caller {
-    let credential = Credential::Session(id::<SessionId>(name));
-    Caller::new(Principal { user_id: id::<UserId>(name), credential })
+    Caller::for_user(id::<UserId>(name))
 }
 
 impl Setup {

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, Request};
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::Changeset;
 use hexabase_core::clock::{Clock, ManualClock, SystemClock};
-use hexabase_core::fixture::{self, FIXTURE_TIME, id};
-use hexabase_core::id::{OrganizationId, SessionId, TypedId as _, WorkspaceId};
+use hexabase_core::fixture::{self, FIXTURE_TIME};
+use hexabase_core::id::{OrganizationId, TypedId as _, WorkspaceId};
 use hexabase_core::lifecycle::ReconcileIntervals;
 use hexabase_core::model::{OrganizationRole, Phase, Workspace};
 use hexabase_core::name::HostClusterName;
@@ -56,8 +55,7 @@ impl Setup {
         let owner = fixture::member(acme.id, ann.id, OrganizationRole::Owner);
         let changeset = Changeset::new().insert(acme.clone()).insert(ann.clone()).insert(owner);
         platform.store().commit(changeset).await.unwrap();
-        let credential = Credential::Session(id::<SessionId>("ann"));
-        let ann = Caller::new(Principal { user_id: ann.id, credential });
+        let ann = Caller::for_user(ann.id);
         let order = fixture::create_workspace("shop", &platform.plans().default_plan().id);
         let created = platform.workspaces().create(&ann, acme.id, &order).await.unwrap();
         Self { platform, ann, organization: acme.id, workspace: created.value.workspace.id }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::clock::{Clock as _, ManualClock, after};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::Result;
@@ -113,8 +112,7 @@ async fn create_workspace(platform: &Platform) -> (Caller, Workspace) {
     };
     let provider = ProviderName::parse("test").unwrap();
     let user = platform.users().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
-    let session = fixture::id("session");
-    let ann = Caller::new(Principal { user_id: user.id, credential: Credential::Session(session) });
+    let ann = Caller::for_user(user.id);
     let (name, display_name) = (Slug::parse("acme").unwrap(), DisplayName::parse("Acme").unwrap());
     let acme =
         platform.organizations().create(&ann, &CreateOrganization { name, display_name }).await.unwrap();

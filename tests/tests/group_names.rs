@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use hexabase_core::Platform;
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::changeset::Changeset;
 use hexabase_core::clock::{ManualClock, after};
 use hexabase_core::error::{Result, Retry};
 use hexabase_core::fixture::{self, FIXTURE_TIME, id};
-use hexabase_core::id::{GroupId, OrganizationId, SessionId, UserId, WorkspaceId};
+use hexabase_core::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use hexabase_core::model::{Group, OrganizationRole};
 use hexabase_core::name::{DisplayName, GroupName, Slug};
 use hexabase_core::platform::{CLUSTER_TOKEN_LIFETIME, Caller, CreateGroup, CreateOrganization, UpdateGroup};
@@ -54,7 +53,7 @@ fn name(text: &str) -> GroupName {
 }
 
 fn caller(user: UserId) -> Caller {
-    Caller::new(Principal { user_id: user, credential: Credential::Session(id::<SessionId>("session")) })
+    Caller::for_user(user)
 }
 
 impl Setup {

@@ -4,9 +4,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Json, Router, routing::post};
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::error::{Check, Error, Result};
-use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::identity::ExternalIdentity;
 use hexabase_core::model::{Origin, Workspace};
 use hexabase_core::name::{Email, ProviderName, Slug};
@@ -28,8 +26,7 @@ async fn create_workspace(platform: &Platform, name: &str, user: &str) -> Result
         auth_time: None,
     };
     let user_id = platform.users().sign_in(&provider, &identity, &Origin::default()).await?.id;
-    let session = platform.ids().id(platform.clock().now());
-    let caller = Caller::new(Principal { user_id, credential: Credential::Session(session) });
+    let caller = Caller::for_user(user_id);
 
     // The first sign-in of a user creates a personal organization.
     let organizations = platform.organizations().list(&caller, &PageRequest::largest()).await?.items;

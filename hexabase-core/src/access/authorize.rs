@@ -21,6 +21,10 @@ pub enum Credential {
     Token(TokenId, Scopes),
     /// Workload identity token of a trusted issuer for the service account. It is valid for cluster access only.
     Workload,
+    /// Authentication by another system, which vouches for the user: the embedding program, or a trusted proxy. It does
+    /// not restrict the user's permissions. There is no session that could be listed or revoked here, so the operations
+    /// on one's own sessions and API tokens are closed to it.
+    External,
 }
 
 impl Credential {
@@ -29,7 +33,17 @@ impl Credential {
     pub const fn session(&self) -> Option<SessionId> {
         match self {
             Self::Session(id) => Some(*id),
-            Self::Token(..) | Self::Workload => None,
+            Self::Token(..) | Self::Workload | Self::External => None,
+        }
+    }
+
+    /// `true` if the user signed in, here or at a system that vouches for the user; `false` for programs, which hold a
+    /// token.
+    #[must_use]
+    pub const fn is_sign_in(&self) -> bool {
+        match self {
+            Self::Session(_) | Self::External => true,
+            Self::Token(..) | Self::Workload => false,
         }
     }
 
@@ -37,7 +51,7 @@ impl Credential {
     #[must_use]
     pub fn covers(&self, scope: Scope) -> bool {
         match self {
-            Self::Session(_) => true,
+            Self::Session(_) | Self::External => true,
             Self::Token(_, scopes) => scopes.covers(scope),
             Self::Workload => scope == Scope::ClusterAccess,
         }
@@ -50,7 +64,7 @@ impl Principal {
     pub fn actor(&self) -> Actor {
         let token_id = match self.credential {
             Credential::Token(id, _) => Some(id),
-            Credential::Session(_) | Credential::Workload => None,
+            Credential::Session(_) | Credential::Workload | Credential::External => None,
         };
         Actor { user_id: Some(self.user_id), session_id: self.credential.session(), token_id }
     }
@@ -172,6 +186,26 @@ mod tests {
             let allowed = authorize(&principal, &everything, *action) == Decision::Allowed;
             assert_eq!(allowed, action.permission().scope == Scope::ClusterAccess, "{action:?}");
         }
+    }
+
+    #[test]
+    fn an_external_sign_in_has_the_permissions_of_its_user_and_no_session() {
+        let external = Principal { user_id: UserId::least(), credential: Credential::External };
+        for role in [OrganizationRole::Owner, OrganizationRole::Member] {
+            for action in Action::ALL {
+                let expected = authorize(&with_session(), &roles(role), *action);
+                assert_eq!(authorize(&external, &roles(role), *action), expected, "{action:?}");
+            }
+        }
+        assert_eq!(external.credential.session(), None);
+        let actor = external.actor();
+        assert_eq!((actor.user_id, actor.session_id, actor.token_id), (Some(UserId::least()), None, None));
+    }
+
+    #[test]
+    fn tokens_are_no_sign_in() {
+        assert!(with_session().credential.is_sign_in() && Credential::External.is_sign_in());
+        assert!(!with_token(Scope::All).credential.is_sign_in() && !Credential::Workload.is_sign_in());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use async_lock::Mutex;
 
 use crate::access::{Credential, Principal};
 use crate::error::{Error, Result};
-use crate::id::OrganizationId;
+use crate::id::{OrganizationId, UserId};
 use crate::model::Origin;
 use crate::secret::VerifierHash;
 
@@ -87,6 +87,7 @@ impl IdempotencyKey {
             Credential::Session(id) => id.to_string(),
             Credential::Token(id, _) => id.to_string(),
             Credential::Workload => "workload".to_owned(),
+            Credential::External => "external".to_owned(),
         };
         VerifierHash::of_parts(&[self.fingerprint.to_string().as_bytes(), id.as_bytes()])
     }
@@ -98,6 +99,13 @@ impl Caller {
     pub fn new(principal: Principal) -> Self {
         let accounting = RateAccounting::PerCall;
         Self { principal, origin: Origin::default(), idempotency: None, accounting }
+    }
+
+    /// Creates a caller for a user whom the embedding program has authenticated, with the credential
+    /// [`Credential::External`]. The program vouches for the user: nothing is verified here.
+    #[must_use]
+    pub fn for_user(user_id: UserId) -> Self {
+        Self::new(Principal { user_id, credential: Credential::External })
     }
 }
 

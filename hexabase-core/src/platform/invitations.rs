@@ -319,9 +319,9 @@ impl Invitations<'_> {
         caller: &Caller,
         reference: InvitationRef,
     ) -> Result<Idempotent<(Organization, Member)>> {
-        if caller.principal.credential.session().is_none() {
+        if !caller.principal.credential.is_sign_in() {
             return Err(Error::forbidden(
-                "an invitation can be accepted in a session only, not with an API token",
+                "an invitation can be accepted by a signed-in user only, not with a token",
             ));
         }
         self.0

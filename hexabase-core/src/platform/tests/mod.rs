@@ -17,10 +17,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Caller, CreateOrganization, Platform, PlatformConfig};
-use crate::access::{Credential, Principal};
 use crate::clock::ManualClock;
 use crate::error::Result;
-use crate::fixture::{self, id};
+use crate::fixture;
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::id_source::{IdSource, SystemIds};
 use crate::identity::ExternalIdentity;
@@ -101,7 +100,7 @@ impl Setup {
         };
         let provider = ProviderName::parse("dev").unwrap();
         let user = self.platform.users().sign_in(&provider, &identity, &Origin::default()).await.unwrap();
-        Caller::new(Principal { user_id: user.id, credential: Credential::Session(id("session")) })
+        Caller::for_user(user.id)
     }
 
     async fn try_create_organization(&self, caller: &Caller, name: &str) -> Result<Organization> {
