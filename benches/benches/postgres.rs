@@ -11,6 +11,7 @@ use hexabase_core::id_source::{IdSource as _, SystemIds};
 use hexabase_core::model::{Actor, AuditEvent, Group, Organization, OrganizationRole, Origin, Workspace};
 use hexabase_core::name::Slug;
 use hexabase_core::page::PageRequest;
+use hexabase_core::search::WorkspaceFilter;
 use hexabase_core::store::{Commit as _, OrganizationStore as _, WorkspaceStore as _};
 use hexabase_store::{PostgresConfig, PostgresStore};
 use hexabase_test_servers::Postgres;
@@ -261,9 +262,12 @@ async fn fill_database(server: &Postgres, workspaces: usize) -> PostgresStore {
          'usr_x', now(), now(), 1, 'other-' || n FROM generate_series(1, {organizations}) n; \
          INSERT INTO members SELECT 'org_other' || n, 'usr_other' || n % 1000, 'owner', now(), now(), 1 \
          FROM generate_series(1, {organizations}) n; \
-         INSERT INTO workspaces SELECT 'org_other' || 1 + n % {organizations}, 'ws_other' || n, 'ws-' || n, NULL, \
-         'starter', NULL, '1.36', 'running', NULL, 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), \
-         now() + interval '1 hour', 'usr_x', now(), now(), 1 FROM generate_series(1, {workspaces}) n; \
+         INSERT INTO workspaces (organization_id, id, name, plan_id, kubernetes_version, power, \
+         organization_suspended, node_pools, access_revocations, retired_group_names, host_cluster, generation, \
+         access_version, status, reconcile_at, created_by, created_at, updated_at, version, phase, search_text) \
+         SELECT 'org_other' || 1 + n % {organizations}, 'ws_other' || n, 'ws-' || n, 'starter', '1.36', 'running', \
+         false, '[]', '[]', '[]', 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), now() + interval '1 hour', \
+         'usr_x', now(), now(), 1, 'ready', 'ws-' || n FROM generate_series(1, {workspaces}) n; \
          ANALYZE",
         organizations = workspaces.div_ceil(10),
     );
@@ -292,7 +296,9 @@ fn pages(runtime: &Runtime, server: &Postgres) {
     let large = runtime.block_on(fill_database(server, LARGE_WORKSPACES));
     let page = PageRequest::default();
     let workspaces = |store: &PostgresStore| {
-        let found = runtime.block_on(store.list_workspaces(id("acme"), None, &page)).unwrap();
+        let found = runtime
+            .block_on(store.list_workspaces(id("acme"), None, &WorkspaceFilter::default(), &page))
+            .unwrap();
         assert_eq!(found.items.len(), 50);
     };
     let comparison = alternate(|| workspaces(&large), || workspaces(&small));

@@ -53,6 +53,7 @@ mod caller;
 mod cookies;
 mod event_hub;
 mod extract;
+mod filters;
 pub mod html_pages;
 pub mod layers;
 pub mod oidc;

@@ -188,10 +188,11 @@ async fn list(
     pager: Pager,
     Query(query): Query<TreeQuery>,
 ) -> ApiResult<Response> {
-    let page = pager.request(&query.page())?;
+    let (text, page) = (query.text()?, pager.request(&query.page())?);
     match query.view {
         View::Flat => {
-            let (page, workspace) = platform.projects().list(&caller, path.org, path.ws, &page).await?;
+            let (page, workspace) =
+                platform.projects().list(&caller, path.org, path.ws, text.as_ref(), &page).await?;
             Ok(pager.list(page, |project| ProjectView::new(project, &workspace))?.into_response())
         }
         View::Tree => {

@@ -101,7 +101,7 @@ pub(crate) struct PageQuery {
 }
 
 /// Pagination of one list. Converts positions to cursors, which are sealed, so clients cannot forge them, and are
-/// bound to the path of the list.
+/// bound to the path and the filter of the list.
 pub(crate) struct Pager {
     platform: Platform,
     purpose: String,
@@ -115,8 +115,18 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Ok(Self { platform: Platform::from_ref(state), purpose: format!("cursor:{}", parts.uri.path()) })
+        let filter = filter_of(parts.uri.query().unwrap_or_default());
+        let purpose = format!("cursor:{}?{filter}", parts.uri.path());
+        Ok(Self { platform: Platform::from_ref(state), purpose })
     }
+}
+
+/// Returns the parameters of a query string that select items of a list, in a canonical form.
+fn filter_of(query: &str) -> String {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let mut pairs: Vec<_> = pairs.filter(|(name, _)| !matches!(&**name, "limit" | "cursor")).collect();
+    pairs.sort_unstable();
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 impl Pager {
@@ -139,5 +149,19 @@ impl Pager {
         let seal = |position: &String| key.seal_text(ids, &self.purpose, position);
         let next_cursor = page.next.as_ref().map(seal).transpose()?;
         Ok(Json(List { items: page.items.into_iter().map(view).collect(), next_cursor }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter_of;
+
+    #[test]
+    fn the_filter_of_a_list_has_no_page_and_a_fixed_order() {
+        assert_eq!(filter_of(""), "");
+        assert_eq!(filter_of("limit=5&cursor=abc"), "");
+        assert_eq!(filter_of("q=a%20b&limit=5&phase=ready"), "phase=ready&q=a+b");
+        assert_eq!(filter_of("phase=ready&q=a+b"), filter_of("q=a%20b&phase=ready"));
+        assert_ne!(filter_of("q=a%26phase%3Dready"), filter_of("q=a&phase=ready"));
     }
 }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use hexabase_core::error::{Error, Result};
+use hexabase_core::search::SearchText;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::filters::parse_text;
 use crate::response::PageQuery;
 
 /// Form of a list of nested resources.
@@ -27,6 +30,9 @@ pub(super) struct TreeQuery {
     #[serde(default)]
     #[param(inline)]
     pub(super) view: View,
+    /// Part of the name or display name, in any case; only with `view=flat`.
+    #[param(min_length = 1, max_length = 100)]
+    q: Option<String>,
     /// Maximum number of items, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u16>,
@@ -37,6 +43,17 @@ pub(super) struct TreeQuery {
 impl TreeQuery {
     pub(super) fn page(&self) -> PageQuery {
         PageQuery { limit: self.limit, cursor: self.cursor.clone() }
+    }
+
+    /// Returns the text to search for.
+    ///
+    /// # Errors
+    /// `Invalid` for a text that cannot be searched for, and for a tree.
+    pub(super) fn text(&self) -> Result<Option<SearchText>> {
+        if self.q.is_some() && matches!(self.view, View::Tree) {
+            return Err(Error::invalid("q", "cannot be combined with view=tree"));
+        }
+        parse_text(self.q.as_ref())
     }
 }
 

@@ -7,6 +7,8 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::model::{Member, OrganizationRole, Phase, User, Workspace};
+use crate::name::PlanId;
 
 /// Maximum length of a searched text, in characters.
 const MAX_LENGTH: usize = 100;
@@ -66,6 +68,45 @@ impl SearchText {
 pub fn searchable<'a>(texts: impl IntoIterator<Item = &'a dyn fmt::Display>) -> String {
     let texts: Vec<String> = texts.into_iter().map(|text| text.to_string().to_lowercase()).collect();
     texts.join("\n")
+}
+
+/// Filter of a list of workspaces. Fields that are `None` match every workspace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkspaceFilter {
+    /// Part of the name or display name.
+    pub text: Option<SearchText>,
+    /// Phase of the lifecycle.
+    pub phase: Option<Phase>,
+    /// Plan of the workspace.
+    pub plan_id: Option<PlanId>,
+}
+
+impl WorkspaceFilter {
+    /// `true` if the workspace matches.
+    #[must_use]
+    pub fn matches(&self, workspace: &Workspace) -> bool {
+        self.text.as_ref().is_none_or(|text| text.is_in(&workspace.searchable()))
+            && self.phase.is_none_or(|phase| workspace.status.phase == phase)
+            && self.plan_id.as_ref().is_none_or(|plan| workspace.plan_id == *plan)
+    }
+}
+
+/// Filter of a list of members. Fields that are `None` match every member.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberFilter {
+    /// Part of the name or e-mail address.
+    pub text: Option<SearchText>,
+    /// Role in the organization.
+    pub role: Option<OrganizationRole>,
+}
+
+impl MemberFilter {
+    /// `true` if the member matches.
+    #[must_use]
+    pub fn matches(&self, member: &Member, user: &User) -> bool {
+        self.text.as_ref().is_none_or(|text| text.is_in(&user.searchable()))
+            && self.role.is_none_or(|role| member.role == role)
+    }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use hexabase_core::model::{
 };
 use hexabase_core::name::{Email, HostClusterName, PlanId, ProviderName};
 use hexabase_core::page::{Page, PageRequest};
-use hexabase_core::search::SearchText;
+use hexabase_core::search::{MemberFilter, SearchText, WorkspaceFilter};
 use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
@@ -128,6 +128,8 @@ counted! {
 counted! {
     SearchStore {
         fn search_organizations(text: Option<SearchText>, page: &PageRequest) -> Page<OrganizationSummary>;
+        fn search_groups(organization: OrganizationId, member: Option<UserId>, text: &SearchText, limit: usize) -> Vec<Group>;
+        fn search_projects(organization: OrganizationId, member: Option<UserId>, text: &SearchText, limit: usize) -> Vec<Project>;
     }
 }
 
@@ -148,7 +150,7 @@ counted! {
         fn list_invitations_to(organization: OrganizationId, email: &Email) -> Vec<Invitation>;
         fn count_open_invitations(email: &Email, now: Timestamp) -> u32;
         fn find_member(organization: OrganizationId, user: UserId) -> Option<Member>;
-        fn list_members(organization: OrganizationId, page: &PageRequest) -> Page<(Member, User)>;
+        fn list_members(organization: OrganizationId, filter: &MemberFilter, page: &PageRequest) -> Page<(Member, User)>;
         fn find_invitation(organization: OrganizationId, id: InvitationId) -> Option<Invitation>;
         fn list_open_invitations(user: UserId, now: Timestamp) -> Vec<Invitation>;
         fn list_invitations(organization: OrganizationId, page: &PageRequest) -> Page<Invitation>;
@@ -177,7 +179,7 @@ counted! {
         fn organization_of_workspace(id: WorkspaceId) -> Option<OrganizationId>;
         fn find_workspace_for(organization: OrganizationId, user: UserId, id: WorkspaceId) -> Option<(Member, Option<Workspace>)>;
         fn load_workspace(organization: OrganizationId, id: WorkspaceId) -> Option<WorkspaceState>;
-        fn list_workspaces(organization: OrganizationId, member: Option<UserId>, page: &PageRequest) -> Page<Workspace>;
+        fn list_workspaces(organization: OrganizationId, member: Option<UserId>, filter: &WorkspaceFilter, page: &PageRequest) -> Page<Workspace>;
         fn find_task(organization: OrganizationId, workspace: WorkspaceId, id: TaskId) -> Option<Task>;
         fn list_tasks(organization: OrganizationId, workspace: WorkspaceId, page: &PageRequest) -> Page<Task>;
         fn list_open_tasks(organization: OrganizationId, workspace: WorkspaceId) -> Vec<Task>;
@@ -187,12 +189,12 @@ counted! {
 counted! {
     AccessStore {
         fn find_group(org: OrganizationId, ws: WorkspaceId, id: GroupId) -> Option<Group>;
-        fn list_groups(org: OrganizationId, ws: WorkspaceId, page: &PageRequest) -> Page<Group>;
+        fn list_groups(org: OrganizationId, ws: WorkspaceId, text: Option<SearchText>, page: &PageRequest) -> Page<Group>;
         fn list_memberships(org: OrganizationId, ws: WorkspaceId, groups: &[GroupId]) -> Vec<Membership>;
         fn list_groups_of(org: OrganizationId, ws: WorkspaceId, user: UserId) -> Vec<GroupId>;
         fn list_workspace_members(org: OrganizationId, ws: WorkspaceId, page: &PageRequest) -> Page<UserId>;
         fn find_project(org: OrganizationId, ws: WorkspaceId, id: ProjectId) -> Option<Project>;
-        fn list_projects(org: OrganizationId, ws: WorkspaceId, page: &PageRequest) -> Page<Project>;
+        fn list_projects(org: OrganizationId, ws: WorkspaceId, text: Option<SearchText>, page: &PageRequest) -> Page<Project>;
         fn find_role(org: OrganizationId, ws: WorkspaceId, id: RoleId) -> Option<CustomRole>;
         fn list_roles(org: OrganizationId, ws: WorkspaceId, project: ProjectId, page: &PageRequest) -> Page<CustomRole>;
         fn find_assignment(org: OrganizationId, ws: WorkspaceId, id: AssignmentId) -> Option<Assignment>;

@@ -64,7 +64,7 @@ impl Setup {
         let workspace = created.value.workspace.id;
         let groups = platform
             .groups()
-            .list(&caller("ann"), organization.id, workspace, &PageRequest::largest())
+            .list(&caller("ann"), organization.id, workspace, None, &PageRequest::largest())
             .await
             .unwrap();
         let admins = groups.items.iter().find(|group| group.preset == Some(GroupPreset::Admins)).unwrap().id;

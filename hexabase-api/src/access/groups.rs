@@ -124,10 +124,10 @@ async fn list(
     pager: Pager,
     Query(query): Query<TreeQuery>,
 ) -> ApiResult<Response> {
-    let page = pager.request(&query.page())?;
+    let (text, page) = (query.text()?, pager.request(&query.page())?);
     match query.view {
         View::Flat => {
-            let page = platform.groups().list(&caller, path.org, path.ws, &page).await?;
+            let page = platform.groups().list(&caller, path.org, path.ws, text.as_ref(), &page).await?;
             Ok(pager.list(page, GroupView::from)?.into_response())
         }
         View::Tree => {

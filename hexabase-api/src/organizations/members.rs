@@ -6,14 +6,16 @@ use axum::http::StatusCode;
 use hexabase_core::Platform;
 use hexabase_core::error::{Check, Error};
 use hexabase_core::model::{Member, OrganizationRole, User};
+use hexabase_core::search::MemberFilter;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
+use crate::filters::{RoleSchema, parse_text};
 use crate::path_params::{MemberPath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
@@ -64,6 +66,12 @@ pub(crate) struct MemberView {
     membership: MembershipView,
 }
 
+impl From<(Member, User)> for MemberView {
+    fn from((member, user): (Member, User)) -> Self {
+        Self { user: user.into(), membership: member.into() }
+    }
+}
+
 /// Membership of a user in an organization.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Membership)]
@@ -96,19 +104,39 @@ impl From<Member> for MembershipView {
     }
 }
 
+/// Filter on members, and the page to return.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct MemberQuery {
+    /// Part of the name or e-mail address, in any case.
+    #[param(min_length = 1, max_length = 100)]
+    q: Option<String>,
+    /// Role of the members.
+    #[param(value_type = Option<RoleSchema>, inline)]
+    role: Option<OrganizationRole>,
+    /// Maximum number of items, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+    /// Position of the page: `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
 /// List the members of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/members", tag = "Organizations",
-    params(OrganizationPath, PageQuery), responses((status = 200, body = List<MemberView>), Problems),
+    params(OrganizationPath, MemberQuery), responses((status = 200, body = List<MemberView>), Problems),
     extensions(("x-hexabase-action" = json!("members.read"))))]
 async fn list(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<OrganizationPath>,
     pager: Pager,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<MemberQuery>,
 ) -> ApiResult<Json<List<MemberView>>> {
-    let page = platform.members().list(&caller, path.org, &pager.request(&query)?).await?;
-    pager.list(page, |(member, user)| MemberView { user: user.into(), membership: member.into() })
+    let filter = MemberFilter { text: parse_text(query.q.as_ref())?, role: query.role };
+    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let page = platform.members().list(&caller, path.org, &filter, &page).await?;
+    pager.list(page, MemberView::from)
 }
 
 /// Role to set.

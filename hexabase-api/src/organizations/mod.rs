@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organization;
+pub(crate) mod search;
 pub(crate) mod service_accounts;
 
 use axum::extract::FromRef;
@@ -25,6 +26,7 @@ where
         invitations::router(),
         service_accounts::router(),
         audit::router(),
+        search::router(),
     ];
     areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
 }

@@ -4,17 +4,19 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
 use hexabase_core::error::Check;
-use hexabase_core::model::{Condition, Workspace};
+use hexabase_core::model::{Condition, Phase, Workspace};
 use hexabase_core::name::{DisplayName, KubernetesVersion, PlanId, Region, Slug};
 use hexabase_core::platform::{CreateWorkspace, UpdateWorkspace, WorkspaceTask};
+use hexabase_core::search::WorkspaceFilter;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
+use crate::filters::{PhaseSchema, parse_text};
 use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::{OrganizationPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
@@ -216,20 +218,45 @@ async fn create(
     Ok(WorkspaceWithTask::accepted(created.value).replayed(created.replayed))
 }
 
+/// Filter on workspaces, and the page to return.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WorkspaceQuery {
+    /// Part of the name or display name, in any case.
+    #[param(min_length = 1, max_length = 100)]
+    q: Option<String>,
+    /// Phase of the workspaces.
+    #[param(value_type = Option<PhaseSchema>, inline)]
+    phase: Option<Phase>,
+    /// Id of the plan of the workspaces.
+    plan: Option<String>,
+    /// Maximum number of items, 1 to 200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u16>,
+    /// Position of the page: `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
 /// List the workspaces of an organization
 ///
 /// Owners, administrators and billing members receive all of them, members only those in whose groups they are.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces", tag = "Workspaces",
-    params(OrganizationPath, PageQuery), responses((status = 200, body = List<WorkspaceView>), Problems),
+    params(OrganizationPath, WorkspaceQuery), responses((status = 200, body = List<WorkspaceView>), Problems),
     extensions(("x-hexabase-action" = json!("workspaces.list"))))]
 async fn list(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<OrganizationPath>,
     pager: Pager,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<WorkspaceQuery>,
 ) -> ApiResult<Json<List<WorkspaceView>>> {
-    let page = platform.workspaces().list(&caller, path.org, &pager.request(&query)?).await?;
+    let mut check = Check::default();
+    let plan_id = check.field("plan", parse_optional(&query.plan, PlanId::parse));
+    let (text, plan_id) = (parse_text(query.q.as_ref())?, check.all(plan_id)?);
+    let filter = WorkspaceFilter { text, phase: query.phase, plan_id };
+    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let page = platform.workspaces().list(&caller, path.org, &filter, &page).await?;
     pager.list(page, WorkspaceView::from)
 }
 

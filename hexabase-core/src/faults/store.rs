@@ -21,7 +21,7 @@ use crate::model::{
 };
 use crate::name::{Email, HostClusterName, PlanId, ProviderName};
 use crate::page::{Page, PageRequest};
-use crate::search::SearchText;
+use crate::search::{MemberFilter, SearchText, WorkspaceFilter};
 use crate::secret::VerifierHash;
 use crate::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
@@ -158,6 +158,26 @@ impl SearchStore for FaultyStore {
     ) -> Result<Page<OrganizationSummary>> {
         self.inner.search_organizations(text, page).await
     }
+
+    async fn search_groups(
+        &self,
+        organization: OrganizationId,
+        member: Option<UserId>,
+        text: &SearchText,
+        limit: usize,
+    ) -> Result<Vec<Group>> {
+        self.inner.search_groups(organization, member, text, limit).await
+    }
+
+    async fn search_projects(
+        &self,
+        organization: OrganizationId,
+        member: Option<UserId>,
+        text: &SearchText,
+        limit: usize,
+    ) -> Result<Vec<Project>> {
+        self.inner.search_projects(organization, member, text, limit).await
+    }
 }
 
 #[async_trait]
@@ -209,9 +229,10 @@ impl OrganizationStore for FaultyStore {
     async fn list_members(
         &self,
         organization: OrganizationId,
+        filter: &MemberFilter,
         page: &PageRequest,
     ) -> Result<Page<(Member, User)>> {
-        self.inner.list_members(organization, page).await
+        self.inner.list_members(organization, filter, page).await
     }
 
     async fn find_invitation(
@@ -320,9 +341,10 @@ impl WorkspaceStore for FaultyStore {
         &self,
         organization: OrganizationId,
         member: Option<UserId>,
+        filter: &WorkspaceFilter,
         page: &PageRequest,
     ) -> Result<Page<Workspace>> {
-        self.inner.list_workspaces(organization, member, page).await
+        self.inner.list_workspaces(organization, member, filter, page).await
     }
 
     async fn find_task(
@@ -362,9 +384,10 @@ impl AccessStore for FaultyStore {
         &self,
         org: OrganizationId,
         ws: WorkspaceId,
+        text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Group>> {
-        self.inner.list_groups(org, ws, page).await
+        self.inner.list_groups(org, ws, text, page).await
     }
 
     async fn list_memberships(
@@ -407,9 +430,10 @@ impl AccessStore for FaultyStore {
         &self,
         org: OrganizationId,
         ws: WorkspaceId,
+        text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Project>> {
-        self.inner.list_projects(org, ws, page).await
+        self.inner.list_projects(org, ws, text, page).await
     }
 
     async fn find_role(

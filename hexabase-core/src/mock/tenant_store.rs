@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::name::{Email, HostClusterName, PlanId, ProviderName};
 use crate::page::{Page, PageRequest};
-use crate::search::SearchText;
+use crate::search::{MemberFilter, SearchText, WorkspaceFilter};
 use crate::secret::VerifierHash;
 use crate::store::{
     AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
@@ -96,6 +96,20 @@ mockall::mock! {
             text: Option<SearchText>,
             page: &PageRequest,
         ) -> Result<Page<OrganizationSummary>>;
+        async fn search_groups(
+            &self,
+            organization: OrganizationId,
+            member: Option<UserId>,
+            text: &SearchText,
+            limit: usize,
+        ) -> Result<Vec<Group>>;
+        async fn search_projects(
+            &self,
+            organization: OrganizationId,
+            member: Option<UserId>,
+            text: &SearchText,
+            limit: usize,
+        ) -> Result<Vec<Project>>;
     }
 
     #[async_trait]
@@ -113,6 +127,7 @@ mockall::mock! {
         async fn list_members(
             &self,
             organization: OrganizationId,
+            filter: &MemberFilter,
             page: &PageRequest,
         ) -> Result<Page<(Member, User)>>;
         async fn find_invitation(
@@ -180,6 +195,7 @@ mockall::mock! {
             &self,
             organization: OrganizationId,
             member: Option<UserId>,
+            filter: &WorkspaceFilter,
             page: &PageRequest,
         ) -> Result<Page<Workspace>>;
         async fn find_task(
@@ -208,6 +224,7 @@ mockall::mock! {
             &self,
             org: OrganizationId,
             ws: WorkspaceId,
+            text: Option<SearchText>,
             page: &PageRequest,
         ) -> Result<Page<Group>>;
         async fn list_memberships(
@@ -238,6 +255,7 @@ mockall::mock! {
             &self,
             org: OrganizationId,
             ws: WorkspaceId,
+            text: Option<SearchText>,
             page: &PageRequest,
         ) -> Result<Page<Project>>;
         async fn find_role(&self, org: OrganizationId, ws: WorkspaceId, id: RoleId)

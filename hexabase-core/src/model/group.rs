@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::model::string_enum;
 use crate::name::GroupName;
+use crate::search::searchable;
 use crate::version::Version;
 
 /// Group of a workspace. Membership of a group implies membership of all its ancestors.
@@ -28,6 +29,14 @@ pub struct Group {
     pub updated_at: Timestamp,
     /// Version, incremented by every change.
     pub version: Version,
+}
+
+impl Group {
+    /// Returns the texts by which a group is found.
+    #[must_use]
+    pub fn searchable(&self) -> String {
+        searchable([&self.name as &dyn std::fmt::Display])
+    }
 }
 
 /// Groups that every workspace starts with.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::name::{DisplayName, ProjectName};
 use crate::quota::Quota;
+use crate::search::searchable;
 use crate::version::Version;
 
 /// Part of a workspace: a namespace with a quota, roles and a place in the tree of projects.
@@ -36,4 +37,13 @@ pub struct Project {
     pub updated_at: Timestamp,
     /// Version, incremented by every change.
     pub version: Version,
+}
+
+impl Project {
+    /// Returns the texts by which a project is found.
+    #[must_use]
+    pub fn searchable(&self) -> String {
+        let display_name = self.display_name.as_ref().map(|name| name as &dyn std::fmt::Display);
+        searchable([&self.name as &dyn std::fmt::Display].into_iter().chain(display_name))
+    }
 }

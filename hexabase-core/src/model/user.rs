@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::UserId;
 use crate::model::string_enum;
 use crate::name::{DisplayName, Email, ProviderName};
+use crate::search::searchable;
 use crate::version::Version;
 
 /// Actor of the platform: a person, or a service account of an organization. Root of an aggregate.
@@ -23,6 +24,15 @@ pub struct User {
     pub updated_at: Timestamp,
     /// Version, incremented by every change.
     pub version: Version,
+}
+
+impl User {
+    /// Returns the texts by which a user is found.
+    #[must_use]
+    pub fn searchable(&self) -> String {
+        let email = self.email.as_ref().map(|email| email as &dyn std::fmt::Display);
+        searchable([&self.name as &dyn std::fmt::Display].into_iter().chain(email))
+    }
 }
 
 /// Kind of a user.

@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::name::{DisplayName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::quota::Quota;
+use crate::search::searchable;
 use crate::version::Version;
 
 /// Tenant cluster as its organization requested it, with the status that was last observed. Root of an aggregate.
@@ -69,6 +70,13 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// Returns the texts by which a workspace is found.
+    #[must_use]
+    pub fn searchable(&self) -> String {
+        let display_name = self.display_name.as_ref().map(|name| name as &dyn std::fmt::Display);
+        searchable([&self.name as &dyn std::fmt::Display].into_iter().chain(display_name))
+    }
+
     /// Returns the reason of a suspension that takes precedence over `power`, in `CamelCase`, with its description and
     /// remedy; `None` if there is none.
     #[must_use]

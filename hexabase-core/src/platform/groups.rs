@@ -10,6 +10,7 @@ use crate::limits;
 use crate::model::{Group, User, Workspace};
 use crate::name::GroupName;
 use crate::page::{Page, PageRequest};
+use crate::search::SearchText;
 use crate::version::Version;
 
 /// Groups of workspaces.
@@ -92,7 +93,7 @@ impl Groups<'_> {
             .await
     }
 
-    /// Lists the groups of a workspace, oldest first.
+    /// Lists the groups of a workspace, oldest first: all of them, or those whose names contain a text.
     ///
     /// # Errors
     /// `NotFound` or `Forbidden` according to the caller's role and groups.
@@ -101,10 +102,11 @@ impl Groups<'_> {
         caller: &Caller,
         organization: OrganizationId,
         workspace: WorkspaceId,
+        text: Option<&SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Group>> {
         self.0.permit_in(caller, organization, workspace, None, Action::GroupsRead).await?;
-        self.0.store.list_groups(organization, workspace, page).await
+        self.0.store.list_groups(organization, workspace, text.cloned(), page).await
     }
 
     /// Returns all groups of a workspace at once, ordered by id, for a tree.

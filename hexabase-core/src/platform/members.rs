@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
 use crate::model::{Member, OrganizationRole, User};
 use crate::page::{Page, PageRequest};
+use crate::search::MemberFilter;
 use crate::version::Version;
 
 /// Members of organizations.
@@ -13,7 +14,7 @@ use crate::version::Version;
 pub struct Members<'a>(pub(super) &'a PlatformInner);
 
 impl Members<'_> {
-    /// Lists the persons in an organization.
+    /// Lists the persons in an organization who match a filter.
     ///
     /// # Errors
     /// `NotFound` or `Forbidden` according to the caller's role.
@@ -21,10 +22,11 @@ impl Members<'_> {
         &self,
         caller: &Caller,
         organization: OrganizationId,
+        filter: &MemberFilter,
         page: &PageRequest,
     ) -> Result<Page<(Member, User)>> {
         self.0.permit(caller, organization, Action::MembersRead).await?;
-        self.0.store.list_members(organization, page).await
+        self.0.store.list_members(organization, filter, page).await
     }
 
     /// Changes the role of a member. Only owners grant or change the owner role, and no caller grants more than it has.

@@ -15,6 +15,7 @@ use crate::model::{
 };
 use crate::name::{DisplayName, Slug};
 use crate::page::{Page, PageRequest};
+use crate::search::WorkspaceFilter;
 use crate::version::Version;
 use crate::{lifecycle, limits};
 
@@ -316,7 +317,7 @@ impl PlatformInner {
         let mut all = Vec::new();
         let mut page = PageRequest::largest();
         loop {
-            let found = self.store.list_workspaces(id, None, &page).await?;
+            let found = self.store.list_workspaces(id, None, &WorkspaceFilter::default(), &page).await?;
             all.extend(found.items);
             match found.next {
                 Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),

@@ -9,6 +9,7 @@ use crate::model::{Project, Workspace, WorkspaceState};
 use crate::name::{DisplayName, ProjectName};
 use crate::page::{Page, PageRequest};
 use crate::quota::Quota;
+use crate::search::SearchText;
 use crate::version::Version;
 
 /// Projects of workspaces.
@@ -79,7 +80,8 @@ impl Projects<'_> {
             .await
     }
 
-    /// Lists the projects of a workspace, oldest first, with the workspace, whose status shows their progress.
+    /// Lists the projects of a workspace, oldest first, with the workspace, whose status shows their progress: all of
+    /// them, or those whose names or display names contain a text.
     ///
     /// # Errors
     /// `NotFound` or `Forbidden` according to the caller's role and groups.
@@ -88,10 +90,11 @@ impl Projects<'_> {
         caller: &Caller,
         organization: OrganizationId,
         workspace: WorkspaceId,
+        text: Option<&SearchText>,
         page: &PageRequest,
     ) -> Result<(Page<Project>, Workspace)> {
         let root = self.0.permit_in(caller, organization, workspace, None, Action::ProjectsRead).await?;
-        Ok((self.0.store.list_projects(organization, workspace, page).await?, root))
+        Ok((self.0.store.list_projects(organization, workspace, text.cloned(), page).await?, root))
     }
 
     /// Returns all projects of a workspace at once, ordered by id, for a tree, with the workspace.

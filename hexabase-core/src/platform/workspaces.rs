@@ -18,6 +18,7 @@ use crate::name::{DisplayName, GroupName, HostClusterName, KubernetesVersion, Pl
 use crate::page::{Page, PageRequest};
 use crate::placement::HostCluster;
 use crate::plans::PlanCatalog;
+use crate::search::WorkspaceFilter;
 use crate::version::Version;
 use crate::{lifecycle, limits, placement};
 use jiff::Timestamp;
@@ -248,7 +249,7 @@ impl Workspaces<'_> {
         Ok(changeset.insert(members).insert(admins).insert(users).insert(creator).insert(administration))
     }
 
-    /// Lists the workspaces of an organization that are visible to the caller, oldest first.
+    /// Lists the workspaces of an organization that are visible to the caller and match a filter, oldest first.
     ///
     /// # Errors
     /// `NotFound` or `Forbidden` according to the caller's role.
@@ -256,11 +257,12 @@ impl Workspaces<'_> {
         &self,
         caller: &Caller,
         organization: OrganizationId,
+        filter: &WorkspaceFilter,
         page: &PageRequest,
     ) -> Result<Page<Workspace>> {
         let role = self.0.permit(caller, organization, Action::WorkspacesList).await?;
         let member = (role == OrganizationRole::Member).then_some(caller.principal.user_id);
-        self.0.store.list_workspaces(organization, member, page).await
+        self.0.store.list_workspaces(organization, member, filter, page).await
     }
 
     /// Returns a workspace.

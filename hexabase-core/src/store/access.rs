@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::id::{AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, UserId, WorkspaceId};
 use crate::model::{Assignment, CustomRole, Group, Membership, Project};
 use crate::page::{Page, PageRequest};
+use crate::search::SearchText;
 
 /// Groups, projects, roles and assignments of a workspace.
 #[async_trait]
@@ -14,7 +15,7 @@ pub trait AccessStore: Send + Sync {
     /// `Unavailable`.
     async fn find_group(&self, org: OrganizationId, ws: WorkspaceId, id: GroupId) -> Result<Option<Group>>;
 
-    /// Lists the groups of a workspace, oldest first.
+    /// Lists the groups of a workspace, oldest first: all of them, or those whose names contain a text.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -22,6 +23,7 @@ pub trait AccessStore: Send + Sync {
         &self,
         org: OrganizationId,
         ws: WorkspaceId,
+        text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Group>>;
 
@@ -69,7 +71,7 @@ pub trait AccessStore: Send + Sync {
         id: ProjectId,
     ) -> Result<Option<Project>>;
 
-    /// Lists the projects of a workspace, oldest first.
+    /// Lists the projects of a workspace, oldest first: all of them, or those whose names contain a text.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -77,6 +79,7 @@ pub trait AccessStore: Send + Sync {
         &self,
         org: OrganizationId,
         ws: WorkspaceId,
+        text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Project>>;
 

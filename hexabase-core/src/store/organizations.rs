@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::name::{Email, PlanId};
 use crate::page::{Page, PageRequest};
+use crate::search::MemberFilter;
 
 /// Organizations, their members, invitations and service accounts, the audit log and the live events.
 #[async_trait]
@@ -64,11 +65,15 @@ pub trait OrganizationStore: Send + Sync {
 
     /// Lists the persons in an organization, ordered by user id. Service accounts are not included.
     ///
+    /// # Behaviour
+    /// - Only members who match the filter are listed, and pages are filled with them.
+    ///
     /// # Errors
     /// `Unavailable`.
     async fn list_members(
         &self,
         organization: OrganizationId,
+        filter: &MemberFilter,
         page: &PageRequest,
     ) -> Result<Page<(Member, User)>>;
 

@@ -1,7 +1,8 @@
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::OrganizationSummary;
+use crate::id::{OrganizationId, UserId};
+use crate::model::{Group, OrganizationSummary, Project};
 use crate::page::{Page, PageRequest};
 use crate::search::SearchText;
 
@@ -20,4 +21,30 @@ pub trait SearchStore: Send + Sync {
         text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<OrganizationSummary>>;
+
+    /// Lists the groups whose names contain `text`, ordered by workspace and id, at most `limit`: in all workspaces of an
+    /// organization, or with `member` only in those in which that user is in a group.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Invalid` with code `search_timeout` if the search takes too long.
+    async fn search_groups(
+        &self,
+        organization: OrganizationId,
+        member: Option<UserId>,
+        text: &SearchText,
+        limit: usize,
+    ) -> Result<Vec<Group>>;
+
+    /// Lists the projects whose names or display names contain `text`, ordered by workspace and id, at most `limit`: in
+    /// the workspaces as for [`Self::search_groups`].
+    ///
+    /// # Errors
+    /// `Unavailable`; `Invalid` with code `search_timeout` if the search takes too long.
+    async fn search_projects(
+        &self,
+        organization: OrganizationId,
+        member: Option<UserId>,
+        text: &SearchText,
+        limit: usize,
+    ) -> Result<Vec<Project>>;
 }

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::id::{OrganizationId, TaskId, UserId, WorkspaceId};
 use crate::model::{Member, Task, Workspace, WorkspaceState};
 use crate::page::{Page, PageRequest};
+use crate::search::WorkspaceFilter;
 
 /// Workspaces and their tasks.
 #[async_trait]
@@ -53,12 +54,16 @@ pub trait WorkspaceStore: Send + Sync {
     /// Lists the workspaces of an organization, oldest first: all of them, or with `member` only those in which that
     /// user is in a group.
     ///
+    /// # Behaviour
+    /// - Only workspaces that match the filter are listed, and pages are filled with them.
+    ///
     /// # Errors
     /// `Unavailable`.
     async fn list_workspaces(
         &self,
         organization: OrganizationId,
         member: Option<UserId>,
+        filter: &WorkspaceFilter,
         page: &PageRequest,
     ) -> Result<Page<Workspace>>;
 

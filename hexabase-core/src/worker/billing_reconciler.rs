@@ -22,6 +22,7 @@ use crate::name::Email;
 use crate::notifier::{Notification, PlainName};
 use crate::page::PageRequest;
 use crate::platform::{Platform, PlatformInner};
+use crate::search::MemberFilter;
 use crate::store::Lease;
 
 /// Maximum attempts of one reconcile if the organization changes meanwhile.
@@ -336,7 +337,7 @@ impl PlatformInner {
         let mut found = Vec::new();
         let mut page = PageRequest::largest();
         loop {
-            let members = self.store.list_members(organization, &page).await?;
+            let members = self.store.list_members(organization, &MemberFilter::default(), &page).await?;
             let is_recipient = |role| matches!(role, OrganizationRole::Owner | OrganizationRole::Billing);
             let recipients = members.items.into_iter().filter(|(member, _)| is_recipient(member.role));
             found.extend(recipients.filter_map(|(_, user)| user.email));

@@ -12,7 +12,9 @@ CREATE TABLE users (
     name text NOT NULL,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    -- Name and e-mail address in lower case, for searches.
+    search_text text COLLATE "C" NOT NULL
 );
 
 CREATE TABLE identities (
@@ -99,7 +101,7 @@ CREATE TABLE organizations (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL,
-    -- Name and display name in lower case, for searches.
+    -- Id, name and display name in lower case, for searches.
     search_text text COLLATE "C" NOT NULL
 );
 CREATE INDEX organizations_by_creator ON organizations (created_by);
@@ -164,6 +166,9 @@ CREATE TABLE workspaces (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL,
+    phase text NOT NULL,
+    -- Name and display name in lower case, for searches.
+    search_text text COLLATE "C" NOT NULL,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, name)
 );
@@ -182,6 +187,8 @@ CREATE TABLE workspace_groups (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL,
+    -- Name in lower case, for searches.
+    search_text text COLLATE "C" NOT NULL,
     PRIMARY KEY (organization_id, workspace_id, id),
     UNIQUE (organization_id, workspace_id, name),
     FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,
@@ -217,6 +224,8 @@ CREATE TABLE projects (
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL,
+    -- Name and display name in lower case, for searches.
+    search_text text COLLATE "C" NOT NULL,
     PRIMARY KEY (organization_id, workspace_id, id),
     UNIQUE (organization_id, workspace_id, name),
     FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,

@@ -11,7 +11,9 @@ CREATE TABLE users (
     name TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    -- Name and e-mail address in lower case, for searches.
+    search_text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE identities (
@@ -97,7 +99,7 @@ CREATE TABLE organizations (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
-    -- Name and display name in lower case, for searches.
+    -- Id, name and display name in lower case, for searches.
     search_text TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX organizations_by_creator ON organizations (created_by);
@@ -165,6 +167,9 @@ CREATE TABLE workspaces (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
+    phase TEXT NOT NULL,
+    -- Name and display name in lower case, for searches.
+    search_text TEXT NOT NULL,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, name)
 ) STRICT, WITHOUT ROWID;
@@ -193,6 +198,8 @@ CREATE TABLE workspace_groups (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
+    -- Name in lower case, for searches.
+    search_text TEXT NOT NULL,
     PRIMARY KEY (organization_id, workspace_id, id),
     UNIQUE (organization_id, workspace_id, name),
     FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,
@@ -228,6 +235,8 @@ CREATE TABLE projects (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
+    -- Name and display name in lower case, for searches.
+    search_text TEXT NOT NULL,
     PRIMARY KEY (organization_id, workspace_id, id),
     UNIQUE (organization_id, workspace_id, name),
     FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,

@@ -5,8 +5,10 @@ use hexabase_core::id::{
 };
 use hexabase_core::model::{Assignment, CustomRole, Group, Membership, Project};
 use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::search::SearchText;
 use hexabase_core::store::AccessStore;
 
+use super::search::{matches, with_text};
 use super::statement::Query;
 use super::table::select;
 use super::{Cells, Engine, Reads as _, SqlStore, row_limit};
@@ -21,13 +23,17 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         &self,
         org: OrganizationId,
         ws: WorkspaceId,
+        text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Group>> {
         let after = page.after_id::<GroupId>()?.unwrap_or(GroupId::least());
-        let query = select::<Group>(
-            "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 ORDER BY id LIMIT $4",
-        );
+        let condition =
+            text.as_ref().map(|_| format!(" AND {}", matches("search_text", 5))).unwrap_or_default();
+        let query = select::<Group>(&format!(
+            "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3{condition} ORDER BY id LIMIT $4"
+        ));
         let query = query.for_organization(org).text(ws).text(after).int(row_limit(page));
+        let query = with_text(query, text.as_ref());
         self.0.page(query, page, |group: &Group| group.id.to_string()).await
     }
 
@@ -91,13 +97,17 @@ impl<E: Engine> AccessStore for SqlStore<E> {
         &self,
         org: OrganizationId,
         ws: WorkspaceId,
+        text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Project>> {
         let after = page.after_id::<ProjectId>()?.unwrap_or(ProjectId::least());
-        let query = select::<Project>(
-            "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3 ORDER BY id LIMIT $4",
-        );
+        let condition =
+            text.as_ref().map(|_| format!(" AND {}", matches("search_text", 5))).unwrap_or_default();
+        let query = select::<Project>(&format!(
+            "WHERE organization_id = $1 AND workspace_id = $2 AND id > $3{condition} ORDER BY id LIMIT $4"
+        ));
         let query = query.for_organization(org).text(ws).text(after).int(row_limit(page));
+        let query = with_text(query, text.as_ref());
         self.0.page(query, page, |project: &Project| project.id.to_string()).await
     }
 

@@ -9,9 +9,11 @@ use hexabase_core::model::{
 };
 use hexabase_core::name::{Email, PlanId};
 use hexabase_core::page::{Page, PageRequest, time_position};
+use hexabase_core::search::MemberFilter;
 use hexabase_core::store::OrganizationStore;
 use jiff::Timestamp;
 
+use super::search::matches;
 use super::statement::Query;
 use super::table::{Stored as _, columns_of, select};
 use super::{Cells, Engine, Reads as _, SqlStore, read_all, row_limit};
@@ -99,17 +101,27 @@ impl<E: Engine> OrganizationStore for SqlStore<E> {
     async fn list_members(
         &self,
         organization: OrganizationId,
+        filter: &MemberFilter,
         page: &PageRequest,
     ) -> Result<Page<(Member, User)>> {
         let after = page.after_id::<UserId>()?.unwrap_or(UserId::least());
-        let query = Query::assembled(format!(
-            "SELECT {}, {} FROM members m JOIN users u ON u.id = m.user_id \
-             WHERE m.organization_id = $1 AND m.user_id > $2 AND u.kind = 'person' ORDER BY m.user_id LIMIT $3",
+        let mut query = Query::new("").for_organization(organization).text(after).int(row_limit(page));
+        let mut conditions = String::new();
+        if let Some(role) = filter.role {
+            query = query.text(role);
+            conditions.push_str(&format!(" AND m.role = ${}", query.values.len()));
+        }
+        if let Some(text) = &filter.text {
+            query = query.text(text.like_pattern());
+            conditions.push_str(&format!(" AND {}", matches("u.search_text", query.values.len())));
+        }
+        let statement = Query::assembled(format!(
+            "SELECT {}, {} FROM members m JOIN users u ON u.id = m.user_id WHERE m.organization_id = $1 \
+             AND m.user_id > $2 AND u.kind = 'person'{conditions} ORDER BY m.user_id LIMIT $3",
             columns_of::<Member>("m"),
             columns_of::<User>("u"),
         ));
-        let rows =
-            self.0.fetch(query.for_organization(organization).text(after).int(row_limit(page))).await?;
+        let rows = self.0.fetch(Query { sql: statement.sql, ..query }).await?;
         let read = |row| {
             let mut cells = Cells::new(row);
             Ok((Member::read(&mut cells)?, User::read(&mut cells)?))

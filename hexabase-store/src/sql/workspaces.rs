@@ -4,9 +4,12 @@ use async_trait::async_trait;
 use hexabase_core::error::Result;
 use hexabase_core::id::{OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
 use hexabase_core::model::{Assignment, CustomRole, Group, Member, Project, Task, Workspace, WorkspaceState};
+use hexabase_core::name::PlanId;
 use hexabase_core::page::{Page, PageRequest};
+use hexabase_core::search::WorkspaceFilter;
 use hexabase_core::store::WorkspaceStore;
 
+use super::search::{in_own_group, matches};
 use super::table::{Stored, columns_of, select};
 use super::{Cells, Engine, Query, Reads as _, SqlStore, read_all, row_limit};
 
@@ -96,19 +99,10 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         &self,
         organization: OrganizationId,
         member: Option<UserId>,
+        filter: &WorkspaceFilter,
         page: &PageRequest,
     ) -> Result<Page<Workspace>> {
-        let after = page.after_id::<WorkspaceId>()?.unwrap_or(WorkspaceId::least());
-        let query = match member {
-            None => select::<Workspace>("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3"),
-            Some(_) => select::<Workspace>(
-                "WHERE organization_id = $1 AND id > $2 AND EXISTS \
-                 (SELECT 1 FROM group_members g WHERE g.organization_id = $1 AND g.user_id = $4 \
-                  AND g.workspace_id = workspaces.id) ORDER BY id LIMIT $3",
-            ),
-        };
-        let query = query.for_organization(organization).text(after).int(row_limit(page));
-        let query = member.into_iter().fold(query, Query::text);
+        let query = list_workspaces(organization, member, filter, page)?;
         self.0.page(query, page, |workspace: &Workspace| workspace.id.to_string()).await
     }
 
@@ -142,6 +136,39 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
         );
         self.0.find_all(query.for_organization(organization).text(workspace)).await
     }
+}
+
+/// Returns the statement that reads a page of the workspaces of an organization. It reads the workspaces of the
+/// organization in order, whose number the plan limits, until the page is full.
+pub(crate) fn list_workspaces(
+    organization: OrganizationId,
+    member: Option<UserId>,
+    filter: &WorkspaceFilter,
+    page: &PageRequest,
+) -> Result<Query> {
+    let after = page.after_id::<WorkspaceId>()?.unwrap_or(WorkspaceId::least());
+    let mut query = Query::new("").for_organization(organization).text(after).int(row_limit(page));
+    let mut conditions = vec!["organization_id = $1 AND id > $2".to_owned()];
+    if let Some(user) = member {
+        query = query.text(user);
+        conditions.push(in_own_group("workspaces.id", query.values.len()));
+    }
+    let equal = [
+        ("phase", filter.phase.map(|phase| phase.to_string())),
+        ("plan_id", filter.plan_id.as_ref().map(PlanId::to_string)),
+    ];
+    for (column, value) in equal {
+        if let Some(value) = value {
+            query = query.text(value);
+            conditions.push(format!("{column} = ${}", query.values.len()));
+        }
+    }
+    if let Some(text) = &filter.text {
+        query = query.text(text.like_pattern());
+        conditions.push(matches("search_text", query.values.len()));
+    }
+    let rest = format!("WHERE {} ORDER BY id LIMIT $3", conditions.join(" AND "));
+    Ok(Query { sql: select::<Workspace>(&rest).sql, ..query })
 }
 
 /// Returns the statement that reads a page of the tasks of a workspace, newest first.

@@ -482,7 +482,8 @@ async fn a_statement_is_cancelled_after_its_timeout() {
     let mut other = PgConnection::connect(&server.url_of(&database)).await.unwrap();
     other.execute("BEGIN").await.unwrap();
     other.execute("LOCK TABLE organizations").await.unwrap();
-    let groups = store.list_groups(id("acme"), id("dev"), &hexabase_core::page::PageRequest::default()).await;
+    let groups =
+        store.list_groups(id("acme"), id("dev"), None, &hexabase_core::page::PageRequest::default()).await;
     assert!(groups.is_ok(), "other tables must not be affected");
     let error = store.find_organization(id("acme")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);

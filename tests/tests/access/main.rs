@@ -56,6 +56,7 @@ async fn send(client: &Client, operation: &Operation, params: &PathParams) -> Re
 fn query(operation: &Operation) -> &'static str {
     match (operation.method.as_str(), operation.path.as_str()) {
         ("DELETE", "/api/v1/organizations/{org}") => "?cascade=true",
+        ("GET", "/api/v1/organizations/{org}/search") => "?q=a",
         _ => "",
     }
 }

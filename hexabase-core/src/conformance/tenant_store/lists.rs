@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::name::PlanId;
 use crate::page::{Page, PageRequest};
+use crate::search::{MemberFilter, WorkspaceFilter};
 use crate::secret::Verifier;
 use crate::store::TenantStore;
 use uuid::Uuid;
@@ -44,15 +45,18 @@ pub async fn pages_have_no_gaps_or_duplicates(store: &dyn TenantStore) {
     }
     store.commit(changeset).await.unwrap();
     for limit in [1, 7, 25, 200] {
-        let groups = all(limit, |page| async move { store.list_groups(acme(), dev(), &page).await }).await;
+        let groups =
+            all(limit, |page| async move { store.list_groups(acme(), dev(), None, &page).await }).await;
         assert_eq!(groups.len(), 25);
         assert!(groups.is_sorted_by_key(|group| group.id));
-        let workspaces =
-            all(limit, |page| async move { store.list_workspaces(acme(), None, &page).await }).await;
+        let workspaces = all(limit, |page| async move {
+            store.list_workspaces(acme(), None, &WorkspaceFilter::default(), &page).await
+        })
+        .await;
         assert_eq!(workspaces.len(), 24);
         assert!(workspaces.is_sorted_by_key(|workspace| workspace.id));
         let projects =
-            all(limit, |page| async move { store.list_projects(acme(), dev(), &page).await }).await;
+            all(limit, |page| async move { store.list_projects(acme(), dev(), None, &page).await }).await;
         assert_eq!(projects.len(), 24);
         let tokens = all(limit, |page| async move { store.list_api_tokens(id("owner"), &page).await }).await;
         assert_eq!(tokens.len(), 23);
@@ -64,8 +68,8 @@ pub async fn a_cursor_of_another_list_is_rejected(store: &dyn TenantStore) {
     populate(store).await;
     let foreign = PageRequest::new(5, Some("not an id".to_owned()));
     let refused = [
-        store.list_groups(acme(), dev(), &foreign).await.err(),
-        store.list_members(acme(), &foreign).await.err(),
+        store.list_groups(acme(), dev(), None, &foreign).await.err(),
+        store.list_members(acme(), &MemberFilter::default(), &foreign).await.err(),
         store.list_tasks(acme(), dev(), &foreign).await.err(),
     ];
     for error in refused {
@@ -142,7 +146,8 @@ pub async fn members_are_listed_without_service_accounts(store: &dyn TenantStore
         .insert(fixture::organization("second"))
         .insert(fixture::member(id("second"), id("owner"), OrganizationRole::Member));
     store.commit(changeset).await.unwrap();
-    let members = store.list_members(acme(), &PageRequest::default()).await.unwrap().items;
+    let members =
+        store.list_members(acme(), &MemberFilter::default(), &PageRequest::default()).await.unwrap().items;
     assert_eq!(members.len(), 1);
     assert_eq!((members[0].0.role, &members[0].1), (OrganizationRole::Owner, &fixture::user("owner")));
     let own = all(1, |page| async move { store.list_organizations(id("owner"), &page).await }).await;
@@ -160,11 +165,25 @@ pub async fn workspaces_are_listed_for_members_of_their_groups(store: &dyn Tenan
         .insert(membership("ops", "ann"));
     store.commit(nested).await.unwrap();
     let page = PageRequest::default();
-    assert_eq!(store.list_workspaces(acme(), None, &page).await.unwrap().items.len(), 2);
-    let own = store.list_workspaces(acme(), Some(id("ann")), &page).await.unwrap().items;
+    assert_eq!(
+        store.list_workspaces(acme(), None, &WorkspaceFilter::default(), &page).await.unwrap().items.len(),
+        2
+    );
+    let own = store
+        .list_workspaces(acme(), Some(id("ann")), &WorkspaceFilter::default(), &page)
+        .await
+        .unwrap()
+        .items;
     assert_eq!(own.len(), 1);
     assert_eq!(own[0].id, dev());
-    assert!(store.list_workspaces(acme(), Some(id("bob")), &page).await.unwrap().items.is_empty());
+    assert!(
+        store
+            .list_workspaces(acme(), Some(id("bob")), &WorkspaceFilter::default(), &page)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }
 
 fn event_id(number: u128) -> EventId {

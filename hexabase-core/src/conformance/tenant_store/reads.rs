@@ -13,6 +13,7 @@ use crate::name::{DisplayName, Email, GroupName, NodeClass, ProviderName, Region
 use crate::page::PageRequest;
 use crate::quantity::Quantity;
 use crate::quota::{Quota, Resource};
+use crate::search::MemberFilter;
 use crate::store::TenantStore;
 use crate::version::Version;
 
@@ -186,8 +187,8 @@ pub async fn a_missing_record_is_none(store: &dyn TenantStore) {
     assert_eq!(store.find_group(acme(), dev(), id("x")).await.unwrap(), None);
     assert_eq!(store.find_idempotency(id("x"), "k", FIXTURE_TIME).await.unwrap(), None);
     assert_eq!(store.newest_event(acme()).await.unwrap(), None);
-    assert!(store.list_members(acme(), &page).await.unwrap().items.is_empty());
-    assert!(store.list_groups(acme(), dev(), &page).await.unwrap().items.is_empty());
+    assert!(store.list_members(acme(), &MemberFilter::default(), &page).await.unwrap().items.is_empty());
+    assert!(store.list_groups(acme(), dev(), None, &page).await.unwrap().items.is_empty());
     assert_eq!(store.count_organization(acme()).await.unwrap(), Default::default());
     store.ping().await.unwrap();
 }

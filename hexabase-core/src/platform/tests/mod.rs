@@ -2,6 +2,7 @@
 
 mod commit;
 mod creation_limits;
+mod finding;
 mod invitations;
 mod isolation;
 mod master_key;

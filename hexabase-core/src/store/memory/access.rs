@@ -9,6 +9,7 @@ use crate::id::{
 };
 use crate::model::{Assignment, CustomRole, Group, Membership, Project};
 use crate::page::{Page, PageRequest};
+use crate::search::SearchText;
 use crate::store::AccessStore;
 
 #[async_trait]
@@ -21,11 +22,14 @@ impl AccessStore for MemoryStore {
         &self,
         org: OrganizationId,
         ws: WorkspaceId,
+        text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Group>> {
         let after = page.after_id()?.map(|id| RecordKey::Group(org, ws, id));
         let state = self.lock();
-        let found = state.forward(groups(org, ws), after).take(page.limit() + 1).cloned().collect();
+        let all = state.forward::<Group>(groups(org, ws), after);
+        let found = all.filter(|group| text.as_ref().is_none_or(|text| text.is_in(&group.searchable())));
+        let found = found.take(page.limit() + 1).cloned().collect();
         Ok(page.page(found, |group: &Group| group.id.to_string()))
     }
 
@@ -94,11 +98,14 @@ impl AccessStore for MemoryStore {
         &self,
         org: OrganizationId,
         ws: WorkspaceId,
+        text: Option<SearchText>,
         page: &PageRequest,
     ) -> Result<Page<Project>> {
         let after = page.after_id()?.map(|id| RecordKey::Project(org, ws, id));
         let state = self.lock();
-        let found = state.forward(projects(org, ws), after).take(page.limit() + 1).cloned().collect();
+        let all = state.forward::<Project>(projects(org, ws), after);
+        let found = all.filter(|project| text.as_ref().is_none_or(|text| text.is_in(&project.searchable())));
+        let found = found.take(page.limit() + 1).cloned().collect();
         Ok(page.page(found, |project: &Project| project.id.to_string()))
     }
 

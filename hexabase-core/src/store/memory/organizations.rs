@@ -14,6 +14,7 @@ use crate::model::{
 };
 use crate::name::{Email, PlanId};
 use crate::page::{Page, PageRequest, time_position};
+use crate::search::MemberFilter;
 use crate::store::OrganizationStore;
 
 #[async_trait]
@@ -84,13 +85,15 @@ impl OrganizationStore for MemoryStore {
     async fn list_members(
         &self,
         organization: OrganizationId,
+        filter: &MemberFilter,
         page: &PageRequest,
     ) -> Result<Page<(Member, User)>> {
         let after = page.after_id()?.map(|id| RecordKey::Member(organization, id));
         let state = self.lock();
         let found = state.forward::<Member>(members(organization), after).filter_map(|member| {
             let user = state.get::<User>(&RecordKey::User(member.user_id))?;
-            (user.kind == UserKind::Person).then(|| (member.clone(), user.clone()))
+            (user.kind == UserKind::Person && filter.matches(member, user))
+                .then(|| (member.clone(), user.clone()))
         });
         let found = found.take(page.limit() + 1).collect();
         Ok(page.page(found, |(member, _)| member.user_id.to_string()))

@@ -4,9 +4,10 @@ use super::MemoryStore;
 use super::state::{Index, assignments, groups, projects, roles, tasks, workspaces};
 use crate::changeset::RecordKey;
 use crate::error::Result;
-use crate::id::{GroupId, OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
+use crate::id::{OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
 use crate::model::{Member, Task, Workspace, WorkspaceState};
 use crate::page::{Page, PageRequest};
+use crate::search::WorkspaceFilter;
 use crate::store::WorkspaceStore;
 
 #[async_trait]
@@ -59,18 +60,16 @@ impl WorkspaceStore for MemoryStore {
         &self,
         organization: OrganizationId,
         member: Option<UserId>,
+        filter: &WorkspaceFilter,
         page: &PageRequest,
     ) -> Result<Page<Workspace>> {
         let after = page.after_id()?.map(|id| RecordKey::Workspace(organization, id));
         let state = self.lock();
         let visible = |workspace: &&Workspace| {
-            member.is_none_or(|user| {
-                let first = Index::MemberOf(organization, workspace.id, user, GroupId::least());
-                let last = Index::MemberOf(organization, workspace.id, user, GroupId::greatest());
-                state.index.range(first..=last).next().is_some()
-            })
+            member.is_none_or(|user| state.is_in_workspace(organization, workspace.id, user))
         };
         let found = state.forward(workspaces(organization), after).filter(visible);
+        let found = found.filter(|workspace| filter.matches(workspace));
         let found = found.take(page.limit() + 1).cloned().collect();
         Ok(page.page(found, |workspace: &Workspace| workspace.id.to_string()))
     }

@@ -10,18 +10,18 @@ impl Stored for Group {
     const TABLE: Table = Table {
         name: "workspace_groups",
         key: &["organization_id", "workspace_id", "id"],
-        columns: &["name", "parent_id", "preset", "created_at", "updated_at", "version"],
+        columns: &["name", "parent_id", "preset", "created_at", "updated_at", "version", "search_text"],
     };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
         row.text(self.organization_id).text(self.workspace_id).text(self.id).text(&self.name);
         row.text_or_null(self.parent_id).text_or_null(self.preset);
-        row.time(self.created_at).time(self.updated_at).version(self.version)?;
+        row.time(self.created_at).time(self.updated_at).version(self.version)?.text(self.searchable());
         Ok(())
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self {
+        let group = Self {
             organization_id: cells.parse()?,
             workspace_id: cells.parse()?,
             id: cells.parse()?,
@@ -31,7 +31,9 @@ impl Stored for Group {
             created_at: cells.time()?,
             updated_at: cells.time()?,
             version: cells.version()?,
-        })
+        };
+        cells.skip();
+        Ok(group)
     }
 }
 
@@ -74,6 +76,7 @@ impl Stored for Project {
             "created_at",
             "updated_at",
             "version",
+            "search_text",
         ],
     };
 
@@ -81,12 +84,12 @@ impl Stored for Project {
         row.text(self.organization_id).text(self.workspace_id).text(self.id).text(&self.name);
         row.text_or_null(self.display_name.as_ref()).text_or_null(self.parent_id).json(&self.quota)?;
         row.number(self.generation)?.text(self.created_by);
-        row.time(self.created_at).time(self.updated_at).version(self.version)?;
+        row.time(self.created_at).time(self.updated_at).version(self.version)?.text(self.searchable());
         Ok(())
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self {
+        let project = Self {
             organization_id: cells.parse()?,
             workspace_id: cells.parse()?,
             id: cells.parse()?,
@@ -99,7 +102,9 @@ impl Stored for Project {
             created_at: cells.time()?,
             updated_at: cells.time()?,
             version: cells.version()?,
-        })
+        };
+        cells.skip();
+        Ok(project)
     }
 }
 

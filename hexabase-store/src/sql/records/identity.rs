@@ -11,17 +11,17 @@ impl Stored for User {
     const TABLE: Table = Table {
         name: "users",
         key: &["id"],
-        columns: &["kind", "email", "name", "created_at", "updated_at", "version"],
+        columns: &["kind", "email", "name", "created_at", "updated_at", "version", "search_text"],
     };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
         row.text(self.id).text(self.kind).text_or_null(self.email.as_ref()).text(&self.name);
-        row.time(self.created_at).time(self.updated_at).version(self.version)?;
+        row.time(self.created_at).time(self.updated_at).version(self.version)?.text(self.searchable());
         Ok(())
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self {
+        let user = Self {
             id: cells.parse()?,
             kind: cells.parse()?,
             email: cells.parse_or_null()?,
@@ -29,7 +29,9 @@ impl Stored for User {
             created_at: cells.time()?,
             updated_at: cells.time()?,
             version: cells.version()?,
-        })
+        };
+        cells.skip();
+        Ok(user)
     }
 }
 

@@ -32,6 +32,8 @@ impl Stored for Workspace {
             "created_at",
             "updated_at",
             "version",
+            "phase",
+            "search_text",
         ],
     };
 
@@ -51,12 +53,16 @@ impl Stored for Workspace {
             .text(&self.host_cluster);
         row.number(self.generation)?.number(self.access_version)?.json(&self.status)?;
         row.time_or_null(self.reconcile_at).text(self.created_by);
-        row.time(self.created_at).time(self.updated_at).version(self.version)?;
+        row.time(self.created_at)
+            .time(self.updated_at)
+            .version(self.version)?
+            .text(self.status.phase)
+            .text(self.searchable());
         Ok(())
     }
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
-        Ok(Self {
+        let workspace = Self {
             organization_id: cells.parse()?,
             id: cells.parse()?,
             name: cells.parse()?,
@@ -80,7 +86,10 @@ impl Stored for Workspace {
             created_at: cells.time()?,
             updated_at: cells.time()?,
             version: cells.version()?,
-        })
+        };
+        cells.skip();
+        cells.skip();
+        Ok(workspace)
     }
 }
 
