@@ -1,8 +1,8 @@
 //! Extractors of handlers: each one validates its part of a request and rejects it with the documented error.
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path as AxumPath, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Path as AxumPath, Request};
 use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use hexabase_core::error::Error;
@@ -81,6 +81,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             })?;
         input.end().map_err(|error| ApiError::malformed(format!("the body is not valid JSON: {error}")))?;
         Ok(Self(value))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
+        // A request without content has no type of content either (RFC 9110, section 8.3).
+        let is_absent = !request.headers().contains_key(CONTENT_TYPE) && request.body().is_end_stream();
+        match is_absent {
+            true => Ok(None),
+            false => <Self as FromRequest<S>>::from_request(request, state).await.map(Some),
+        }
     }
 }
 

@@ -74,7 +74,7 @@ fn operation_id(handler: &str, path: &str) -> String {
         (name = "Sign-in", description = "Sign-in, sessions and API tokens."),
         (name = "Billing", description = "Plans, subscriptions, payment methods, invoices and usage."),
         (name = "OIDC", description = "OpenID Connect provider of the tenant clusters."),
-        (name = "Operators", description = "Host clusters, the task queue and signing keys, for platform administrators."),
+        (name = "Operators", description = "Host clusters, plans, all organizations, the task queue and signing keys, for platform administrators."),
         (name = "System", description = "Health, readiness, metrics and documentation of the server."),
     )
 )]

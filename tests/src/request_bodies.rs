@@ -59,6 +59,8 @@ fn in_organization(operation: &Operation) -> Value {
         ("POST", "/api/v1/admin/clusters") => {
             json!({ "name": "fra-1", "kubeconfig": hosts::MEMORY_KUBECONFIG })
         }
+        ("PUT", "/api/v1/admin/plans") => json!({ "plans": [] }),
+        ("POST", "/suspend") if operation.path.starts_with("/api/v1/admin/") => json!({ "reason": "abuse" }),
         ("PATCH", "/api/v1/admin/clusters/{cluster}") => json!({ "cordoned": true }),
         ("POST", "/api/v1/organizations") => json!({ "name": "new", "display_name": "New" }),
         ("POST", "/api/v1/me/tokens") => token_request(),

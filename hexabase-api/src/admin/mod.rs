@@ -3,6 +3,8 @@
 pub(crate) mod clusters;
 pub(crate) mod keys;
 mod operator;
+pub(crate) mod organizations;
+pub(crate) mod plans;
 pub(crate) mod queue;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ where
     Platform: FromRef<S>,
     Arc<Auth>: FromRef<S>,
 {
-    let areas = [clusters::router(), queue::router(), keys::router()];
+    let areas =
+        [clusters::router(), queue::router(), keys::router(), plans::router(), organizations::router()];
     areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
 }

@@ -132,7 +132,7 @@ impl From<UnitPrice> for UnitPriceView {
 /// Maximum numbers of resources.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Limits)]
-struct LimitsView {
+pub(crate) struct LimitsView {
     /// Maximum number of workspaces of an organization.
     workspaces: u32,
     /// Maximum number of members of an organization.

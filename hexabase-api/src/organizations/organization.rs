@@ -54,12 +54,25 @@ pub(crate) struct OrganizationView {
     plan_id: String,
     /// Time at which deletion with all workspaces was requested; null otherwise.
     deletion_requested_at: Option<Timestamp>,
+    /// Suspension by an operator; null if there is none.
+    suspension: Option<SuspensionView>,
     /// Creation time.
     created_at: Timestamp,
     /// Time of the last change.
     updated_at: Timestamp,
     /// Version, incremented by every change inside the organization.
     version: u64,
+}
+
+/// Suspension of an organization by an operator. Its workspaces are suspended, and no new ones are created. Nothing is
+/// deleted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrganizationSuspension)]
+struct SuspensionView {
+    /// Start of the suspension.
+    since: Timestamp,
+    /// Reason, as the operator gave it; null if it was not given.
+    reason: Option<String>,
 }
 
 impl From<Organization> for OrganizationView {
@@ -71,6 +84,9 @@ impl From<Organization> for OrganizationView {
             personal: organization.personal,
             plan_id: organization.plan_id.to_string(),
             deletion_requested_at: organization.deletion_requested_at,
+            suspension: organization
+                .suspension
+                .map(|suspension| SuspensionView { since: suspension.since, reason: suspension.reason }),
             created_at: organization.created_at,
             updated_at: organization.updated_at,
             version: organization.version.number(),
