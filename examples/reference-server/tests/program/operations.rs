@@ -139,6 +139,44 @@ async fn admin_commands_cover_keys_leases_and_dead_letters() {
 }
 
 #[tokio::test]
+async fn admin_commands_cover_plans_and_organizations() {
+    let installation = Installation::new().await;
+    let api = installation.start("api", "api").await;
+    let ann = api.sign_in("ann@example.com").await;
+    let organization = json!({ "name": "acme", "display_name": "Acme" });
+    let acme = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
+    let json = |arguments: &[&str]| -> Value {
+        let output = installation.run(&[&["admin", "--json"], arguments].concat());
+        serde_json::from_str(&output).unwrap()
+    };
+    let listed = json(&["organizations", "list", "--search", "ACM"]);
+    assert_eq!((&listed[0]["organization"]["id"], &listed[0]["members"]), (&json!(acme), &json!(1)));
+    json(&["organizations", "suspend", &acme, "--reason", "abuse"]);
+    let organization = format!("/api/v1/organizations/{acme}");
+    assert_eq!(ann.get(&organization).await["suspension"]["reason"], "abuse");
+    json(&["organizations", "resume", &acme]);
+    assert_eq!(ann.get(&organization).await["suspension"], Value::Null);
+
+    let plans = json(&["plans", "list"]);
+    assert_eq!(plans.as_array().unwrap().len(), 3, "{plans}");
+    let file = installation.folder.path().join("plans.toml");
+    let text = hexabase_billing::plans::BUILT_IN.replace("name = \"Team\"", "name = \"Crew\"");
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let applied = json(&["plans", "apply", file, "--expected-version", "1"]);
+    assert!(applied.to_string().contains("Crew"), "{applied}");
+    let stale =
+        installation.try_as("postgres", &["admin", "plans", "apply", file, "--expected-version", "1"]);
+    assert!(String::from_utf8_lossy(&stale.stderr).contains("the version is 2 now"), "{stale:?}");
+    assert_eq!(json(&["plans", "history"])[0]["action"], "plans.replace");
+    // The running process reads the plans again after five seconds.
+    while !api.client().get("/api/v1/plans").await.to_string().contains("Crew") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    api.stop();
+}
+
+#[tokio::test]
 async fn master_key_is_rotated_without_losing_data() {
     const OLD: &str = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=";
     const NEW: &str = "MjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjI=";

@@ -1,7 +1,10 @@
-//! Administration of an installation: signing keys, the master key, dead letters, leases and the isolation of tenants.
+//! Administration of an installation: plans, organizations, signing keys, the master key, dead letters, leases and the
+//! isolation of tenants.
 
 mod isolation;
 mod master_key;
+mod organizations;
+mod plans;
 
 use clap::{Args, Subcommand};
 use hexabase_auth::Auth;
@@ -54,6 +57,16 @@ enum Subject {
     Isolation {
         #[command(subcommand)]
         action: isolation::Action,
+    },
+    /// All organizations of the installation.
+    Organizations {
+        #[command(subcommand)]
+        action: organizations::Action,
+    },
+    /// Plans of the installation.
+    Plans {
+        #[command(subcommand)]
+        action: plans::Action,
     },
     /// Exclusive, expiring rights of workers to work on an item.
     Leases {
@@ -118,6 +131,12 @@ impl Admin {
         let json = self.json;
         let subject = match self.subject {
             Subject::Isolation { action } => return action.execute(&config, json).await,
+            Subject::Organizations { action } => {
+                return action.execute(&compose::connect_platform(&config).await?, json).await;
+            }
+            Subject::Plans { action } => {
+                return action.execute(&compose::connect_platform(&config).await?, json).await;
+            }
             Subject::Keys { action } => Records::Keys(action),
             Subject::MasterKey { action } => Records::MasterKey(action),
             Subject::DeadLetters { action } => Records::DeadLetters(action),
