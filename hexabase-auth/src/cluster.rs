@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{UserId, WorkspaceId};
 use hexabase_core::model::{SignatureAlgorithm, Workspace};
-use hexabase_core::platform::ClusterAccess;
+use hexabase_core::platform::{ClusterAccess, CredentialPlugin};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -73,8 +73,10 @@ pub enum KubeconfigAuth<'a> {
         /// certificate is publicly trusted.
         certificate_authority: Option<&'a str>,
     },
-    /// `hexabase credential`, which requests tokens from this server.
+    /// Program of the platform, which requests tokens from this server.
     Exec {
+        /// The program; `None` if the platform has none.
+        plugin: Option<&'a CredentialPlugin>,
         /// URL of the server.
         server_url: &'a str,
         /// Certificates of the private authority that signed the server's certificate, in PEM; `None` if that
@@ -86,7 +88,8 @@ pub enum KubeconfigAuth<'a> {
 /// Renders the kubeconfig of a workspace, in YAML.
 ///
 /// # Errors
-/// `Conflict` with code `workspace_not_ready` if the workspace has no API endpoint yet.
+/// - `Conflict` with code `workspace_not_ready` if the workspace has no API endpoint yet.
+/// - `Unsupported` for a kubeconfig that runs the platform's program if the platform has none.
 pub fn kubeconfig(workspace: &Workspace, auth: &KubeconfigAuth<'_>) -> Result<String> {
     let not_ready = || {
         Error::conflict(
@@ -101,17 +104,24 @@ pub fn kubeconfig(workspace: &Workspace, auth: &KubeconfigAuth<'_>) -> Result<St
     }
     let credentials: Value = match auth {
         KubeconfigAuth::Token(token) => json!({ "token": token.token }),
-        KubeconfigAuth::Exec { server_url, certificate_authority } => {
+        KubeconfigAuth::Exec { plugin, server_url, certificate_authority } => {
+            let missing = || {
+                Error::unsupported(
+                    "this installation has no credential plugin; request a kubeconfig with auth=kubelogin or auth=token",
+                )
+            };
+            let plugin = plugin.ok_or_else(missing)?;
             let id = workspace.id.to_string();
-            let mut arguments = vec!["credential", "--server", server_url, "--workspace", &id];
+            let mut arguments: Vec<&str> = plugin.arguments.iter().map(String::as_str).collect();
+            arguments.extend(["--server", server_url, "--workspace", &id]);
             let authority = certificate_authority.map(|pem| STANDARD.encode(pem));
             arguments.extend(authority.iter().flat_map(|data| ["--certificate-authority-data", data]));
             json!({ "exec": {
                 "apiVersion": "client.authentication.k8s.io/v1",
-                "command": "hexabase",
+                "command": plugin.command,
                 "args": arguments,
                 "interactiveMode": "Never",
-                "installHint": "put the hexabase binary on your PATH, then sign in: hexabase login",
+                "installHint": plugin.install_hint,
             } })
         }
         KubeconfigAuth::Kubelogin { issuer, certificate_authority } => {
@@ -142,4 +152,43 @@ pub fn kubeconfig(workspace: &Workspace, auth: &KubeconfigAuth<'_>) -> Result<St
     });
     serde_saphyr::to_string(&document)
         .map_err(|error| Error::unexpected("serializing the kubeconfig as YAML failed").caused_by(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use hexabase_core::ErrorKind;
+    use hexabase_core::fixture;
+
+    use super::*;
+
+    fn exec(plugin: Option<&CredentialPlugin>) -> Result<String> {
+        let mut workspace = fixture::workspace("shop");
+        workspace.status.api_endpoint = Some("https://shop.example".to_owned());
+        let server_url = "https://platform.example";
+        kubeconfig(&workspace, &KubeconfigAuth::Exec { plugin, server_url, certificate_authority: None })
+    }
+
+    #[test]
+    fn a_kubeconfig_runs_the_program_of_the_platform() {
+        let plugin = CredentialPlugin {
+            command: "acmectl".to_owned(),
+            arguments: vec!["kube".to_owned(), "token".to_owned()],
+            install_hint: "brew install acmectl".to_owned(),
+        };
+        let text = exec(Some(&plugin)).unwrap();
+        assert!(!text.contains("hexabase"), "{text}");
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert!(lines.windows(2).any(|pair| pair == ["- kube", "- token"]), "{text}");
+        let workspace = fixture::workspace("shop").id.to_string();
+        for expected in ["command: acmectl", "brew install acmectl", "https://platform.example", &workspace] {
+            assert!(lines.iter().any(|line| line.contains(expected)), "{expected} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_platform_without_a_program_refuses_kubeconfigs_that_run_one() {
+        let error = exec(None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("auth=kubelogin"), "{error}");
+    }
 }

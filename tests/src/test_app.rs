@@ -8,7 +8,7 @@ use hexabase_core::Platform;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::{Origin, Plan};
 use hexabase_core::name::{Email, ProviderName};
-use hexabase_core::platform::{PlatformBuilder, PlatformConfig};
+use hexabase_core::platform::{CredentialPlugin, PlatformBuilder, PlatformConfig};
 use hexabase_core::worker::Worker;
 use serde_json::json;
 
@@ -51,6 +51,11 @@ pub fn config() -> PlatformConfig {
         max_owned_organizations: None,
         max_free_workspaces_per_user: None,
         invitations_per_day: None,
+        credential_plugin: Some(CredentialPlugin {
+            command: "hexabase".to_owned(),
+            arguments: vec!["credential".to_owned()],
+            install_hint: String::new(),
+        }),
         ..PlatformConfig::new(URL)
     }
 }

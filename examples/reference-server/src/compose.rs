@@ -18,7 +18,7 @@ use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::Plan;
 use hexabase_core::notifier::{NotificationConfig, Notifier};
 use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::{PlatformBuilder, PlatformConfig};
+use hexabase_core::platform::{CredentialPlugin, PlatformBuilder, PlatformConfig};
 use hexabase_core::provisioner::{ClusterProvisioner, Fleet};
 use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
@@ -228,6 +228,11 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
         task_retention: config.task_retention,
         security_event_retention: config.security_event_retention,
         isolation_check_interval: config.isolation_check_interval,
+        credential_plugin: Some(CredentialPlugin {
+            command: "hexabase".to_owned(),
+            arguments: vec!["credential".to_owned()],
+            install_hint: "put the hexabase binary on your PATH, then sign in: hexabase login".to_owned(),
+        }),
         ..PlatformConfig::new(public_url)
     };
     platform_config.issuer.certificate_authority =

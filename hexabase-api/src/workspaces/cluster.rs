@@ -41,7 +41,7 @@ where
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum KubeconfigKind {
-    /// The exec plugin `hexabase credential`.
+    /// The exec plugin of the platform, such as `hexabase credential`.
     #[default]
     Exec,
     /// The exec plugin `kubectl oidc-login`.
@@ -54,8 +54,8 @@ enum KubeconfigKind {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct KubeconfigQuery {
-    /// Source of the tokens: `exec` runs `hexabase credential`, `kubelogin` runs `kubectl oidc-login`, `token`
-    /// includes a token that is valid for ten minutes.
+    /// Source of the tokens: `exec` runs the program of the platform, `kubelogin` runs `kubectl oidc-login`,
+    /// `token` includes a token that is valid for ten minutes.
     #[serde(default)]
     #[param(inline)]
     auth: KubeconfigKind,
@@ -80,6 +80,7 @@ async fn kubeconfig(
     let token;
     let source = match query.auth {
         KubeconfigKind::Exec => KubeconfigAuth::Exec {
+            plugin: config.credential_plugin.as_ref(),
             server_url: &config.public_url,
             certificate_authority: config.issuer.certificate_authority.as_deref(),
         },

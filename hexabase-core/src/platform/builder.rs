@@ -75,6 +75,23 @@ pub struct PlatformConfig {
     pub invitations_per_day: Option<u32>,
     /// Interval between two isolation checks of a workspace; `None` for checks on request only, one day by default.
     pub isolation_check_interval: Option<Duration>,
+    /// Program with which `kubectl` obtains tokens; `None` by default, which refuses kubeconfigs that run one.
+    pub credential_plugin: Option<CredentialPlugin>,
+}
+
+/// Program that `kubectl` runs for a token of a tenant cluster
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins>).
+///
+/// Its arguments end with `--server URL --workspace ID`, and for a private authority with
+/// `--certificate-authority-data PEM`, in base64. It prints an `ExecCredential`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialPlugin {
+    /// Name or path of the program.
+    pub command: String,
+    /// First arguments, such as a subcommand.
+    pub arguments: Vec<String>,
+    /// Instruction for users who do not have the program, which `kubectl` prints.
+    pub install_hint: String,
 }
 
 /// Users who may create organizations. Everyone has a personal organization in addition.
@@ -113,6 +130,7 @@ impl PlatformConfig {
             max_free_workspaces_per_user: Some(6),
             invitations_per_day: Some(100),
             isolation_check_interval: Some(DAY),
+            credential_plugin: None,
         }
     }
 

@@ -47,7 +47,7 @@ use jiff::Timestamp;
 
 pub use access::Authorization;
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
-pub use builder::{OrganizationCreation, PlatformBuilder, PlatformConfig};
+pub use builder::{CredentialPlugin, OrganizationCreation, PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
 pub use commit::Idempotent;
 pub(crate) use commit::MAIL_SEAL_PURPOSE;
