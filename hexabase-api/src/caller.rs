@@ -6,13 +6,12 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum_extra::extract::CookieJar;
-use hexabase_auth::{Auth, CookiePrincipal};
+use hexabase_auth::{Auth, CookiePrincipal, SESSION_COOKIE};
 use hexabase_core::error::{Error, ErrorKind};
 use hexabase_core::id::SessionId;
 use hexabase_core::model::Origin;
 use hexabase_core::platform::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
 
-use crate::cookies::{SESSION_COOKIE, cookie_name};
 use crate::layers::Identity;
 use crate::problem::ApiError;
 
@@ -62,7 +61,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let auth = <Arc<Auth>>::from_ref(state);
         let jar = CookieJar::from_headers(&parts.headers);
-        let Some(cookie) = jar.get(&cookie_name(auth.platform(), SESSION_COOKIE)) else {
+        let Some(cookie) = jar.get(&auth.cookie_name(SESSION_COOKIE)) else {
             return Ok(Self(None));
         };
         match auth.sessions().authenticate_cookie(cookie.value()).await {

@@ -68,6 +68,7 @@ pub mod sign_in;
 mod state;
 pub mod system;
 mod tree_list;
+pub mod trusted_proxy;
 pub mod webhooks;
 pub mod workspaces;
 

@@ -150,6 +150,12 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "csrf", detail)
     }
 
+    /// The request is from a page of another site.
+    pub(crate) fn foreign_site() -> Self {
+        let detail = "the request comes from a page of another site; send it from a page of this server";
+        Self::new(StatusCode::FORBIDDEN, "csrf", detail)
+    }
+
     /// Returns the HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

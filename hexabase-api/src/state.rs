@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use hexabase_auth::{Auth, DevProvider};
 use hexabase_core::Platform;
+use hexabase_core::authenticator::Authenticator;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
@@ -24,6 +25,7 @@ pub struct ApiState(Arc<Inner>);
 struct Inner {
     platform: Platform,
     auth: Arc<Auth>,
+    authenticator: Arc<dyn Authenticator>,
     development: Option<Arc<DevProvider>>,
     config: Arc<ApiConfig>,
     pages: Arc<dyn HtmlPages>,
@@ -76,6 +78,7 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct ApiStateBuilder {
     platform: Platform,
     auth: Arc<Auth>,
+    authenticator: Arc<dyn Authenticator>,
     development: Option<Arc<DevProvider>>,
     config: ApiConfig,
     pages: Arc<dyn HtmlPages>,
@@ -89,6 +92,12 @@ impl ApiStateBuilder {
     #[must_use]
     pub fn with_config(self, config: ApiConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// Sets the authentication of requests, which is that of `auth` otherwise.
+    #[must_use]
+    pub fn with_authenticator(self, authenticator: Arc<dyn Authenticator>) -> Self {
+        Self { authenticator, ..self }
     }
 
     /// Sets the pages, which are plain ones otherwise.
@@ -125,13 +134,19 @@ impl ApiStateBuilder {
     /// Returns the state.
     #[must_use]
     pub fn build(self) -> ApiState {
-        let events = EventStreams::new(self.auth.clone(), self.config.event_streams, self.stopping);
+        let events = EventStreams::new(
+            self.platform.clone(),
+            self.authenticator.clone(),
+            self.config.event_streams,
+            self.stopping,
+        );
         let dev = self.development.is_some();
         let (access, document) = (self.config.metrics_access, move || crate::document(dev));
         let system = SystemState::new(self.platform.clone(), access, self.backends, self.metrics, document);
         ApiState(Arc::new(Inner {
             platform: self.platform,
             auth: self.auth,
+            authenticator: self.authenticator,
             development: self.development,
             config: Arc::new(self.config),
             pages: self.pages,
@@ -153,9 +168,11 @@ impl ApiState {
     /// Begins a state over a platform that authenticates callers with `auth`.
     #[must_use]
     pub fn builder(platform: Platform, auth: impl Into<Arc<Auth>>) -> ApiStateBuilder {
+        let auth = auth.into();
         ApiStateBuilder {
             platform,
-            auth: auth.into(),
+            authenticator: auth.clone(),
+            auth,
             development: None,
             config: ApiConfig::default(),
             pages: Arc::new(PlainPages::default()),
@@ -200,6 +217,12 @@ impl FromRef<ApiState> for Platform {
 impl FromRef<ApiState> for Arc<Auth> {
     fn from_ref(state: &ApiState) -> Self {
         state.0.auth.clone()
+    }
+}
+
+impl FromRef<ApiState> for Arc<dyn Authenticator> {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.authenticator.clone()
     }
 }
 

@@ -7,13 +7,14 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::FromRef;
 use axum::http::{Request, Response, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse as _};
 use hexabase_api::html_pages::{
     ConsentPage, DeviceConsentPage, ErrorPage, Form, HtmlPages, PlainPages, SignInOption,
 };
 use hexabase_api::{ApiState, layers, organizations, router};
 use hexabase_auth::{Auth, AuthConfig};
+use hexabase_core::authenticator::Authenticator;
 use hexabase_core::identity::ExternalIdentity;
 use hexabase_core::model::Origin;
 use hexabase_core::name::{Email, ProviderName};
@@ -88,7 +89,7 @@ impl FromRef<OwnState> for Platform {
     }
 }
 
-impl FromRef<OwnState> for Arc<Auth> {
+impl FromRef<OwnState> for Arc<dyn Authenticator> {
     fn from_ref(state: &OwnState) -> Self {
         state.auth.clone()
     }
@@ -100,7 +101,7 @@ async fn one_area_with_chosen_layers_serves_a_state_of_the_service() {
     let state = OwnState { platform, auth };
     let (area, _) = organizations::router::<OwnState>().split_for_parts();
     let service = area
-        .layer(from_fn(layers::csrf))
+        .layer(from_fn_with_state(state.clone(), layers::csrf))
         .layer(from_fn_with_state(state.clone(), layers::credentials))
         .layer(from_fn_with_state(state.clone(), layers::request_context))
         .with_state(state);

@@ -1,11 +1,18 @@
 //! Authentication of requests: access tokens, API tokens and session cookies.
 
+use async_trait::async_trait;
+use cookie::Cookie;
 use hexabase_core::access::{Credential, Principal};
-use hexabase_core::error::Result;
+use hexabase_core::authenticator::{Authentication, Authenticator, CsrfProtection, RequestCredentials};
+use hexabase_core::error::{Error, Result};
 use hexabase_core::platform::API_TOKEN_PREFIX;
+use hexabase_core::secret::SecretString;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, COOKIE};
 
 use crate::access_token::Audience;
 use crate::auth::Auth;
+use crate::browser::SESSION_COOKIE;
 use crate::error::invalid_credentials;
 
 impl Auth {
@@ -25,14 +32,31 @@ impl Auth {
         self.issuer().require_token_not_revoked(&claims).await?;
         Ok(Principal { user_id: claims.user_id, credential: Credential::Session(claims.session_id) })
     }
+}
 
-    /// Rejects a principal whose session or API token has ended since it authenticated. For responses that outlive the
-    /// authentication of their request.
-    ///
-    /// # Errors
-    /// - `Unauthenticated` if the session or token has ended.
-    /// - `Unavailable` if that cannot be checked.
-    pub async fn require_alive(&self, principal: &Principal) -> Result<()> {
+#[async_trait]
+impl Authenticator for Auth {
+    /// Authenticates a bearer token, or the session cookie if the request has no `Authorization`.
+    async fn authenticate<'a>(&self, request: &RequestCredentials<'a>) -> Result<Option<Authentication>> {
+        if let Some(value) = request.headers.get(AUTHORIZATION) {
+            let text = value.to_str().unwrap_or_default();
+            let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            let (_, token) = token.ok_or_else(|| {
+                Error::unauthenticated("the header Authorization must be: Bearer, a space and a token")
+            })?;
+            let principal = self.authenticate_bearer(token.trim()).await?;
+            return Ok(Some(Authentication { principal, csrf: CsrfProtection::NotAmbient }));
+        }
+        let Some(cookie) = cookie(request.headers, &self.cookie_name(SESSION_COOKIE)) else {
+            return Ok(None);
+        };
+        let session = self.sessions().authenticate_cookie(&cookie).await?;
+        let csrf = CsrfProtection::Token(SecretString::from(session.csrf_token));
+        Ok(Some(Authentication { principal: session.principal, csrf }))
+    }
+
+    /// Checks that the session or API token has not ended.
+    async fn require_alive(&self, principal: &Principal) -> Result<()> {
         let (store, now) = (self.platform.store(), self.platform.clock().now());
         let alive = match &principal.credential {
             Credential::Session(id) => {
@@ -49,4 +73,11 @@ impl Auth {
         };
         if alive { Ok(()) } else { Err(invalid_credentials()) }
     }
+}
+
+/// Returns the value of the first cookie with this name.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut cookies = values.flat_map(|value| Cookie::split_parse(value.to_owned()).flatten());
+    cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
 }

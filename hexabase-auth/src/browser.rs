@@ -9,9 +9,13 @@ use hexabase_core::secret::{BearerToken, ExposeSecret as _, Verifier};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq as _;
 
+use crate::auth::Auth;
 use crate::digest::hash;
 use crate::error::invalid_credentials;
 use crate::sessions::Sessions;
+
+/// Cookie with the session of a browser, without the prefix for HTTPS; scripts must not be able to read it.
+pub const SESSION_COOKIE: &str = "hexabase_session";
 
 /// Prefix of session cookies.
 const COOKIE_PREFIX: &str = "hxs";
@@ -54,6 +58,17 @@ impl CookiePrincipal {
 /// Derives the CSRF token from the cookie. It cannot be computed without the cookie and does not reveal it.
 fn csrf_token(cookie: &str) -> String {
     hash(format!("csrf:{cookie}"))
+}
+
+impl Auth {
+    /// Returns the name of a cookie of this server. If browsers reach it with HTTPS, the name has the prefix `__Host-`,
+    /// which binds the cookie to this host
+    /// (<https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis>, section 4.1.3.2).
+    #[must_use]
+    pub fn cookie_name(&self, name: &str) -> String {
+        let is_secure = self.platform.config().public_url.starts_with("https://");
+        if is_secure { format!("__Host-{name}") } else { name.to_owned() }
+    }
 }
 
 impl Sessions<'_> {

@@ -68,7 +68,7 @@ mod tests;
 
 pub use api_tokens::ApiTokens;
 pub use auth::Auth;
-pub use browser::{BrowserSession, CookiePrincipal};
+pub use browser::{BrowserSession, CookiePrincipal, SESSION_COOKIE};
 pub use cluster::{ClusterToken, KubeconfigAuth, kubeconfig};
 pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};

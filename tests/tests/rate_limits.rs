@@ -13,9 +13,7 @@ use axum::http::{Method, Request, StatusCode};
 use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::{Auth, AuthConfig};
 use hexabase_core::Platform;
-use hexabase_core::access::{Credential, Principal};
 use hexabase_core::ephemeral::Rate;
-use hexabase_core::fixture::id;
 use hexabase_core::platform::{Caller, CountedOrganizations, PlatformConfig, RateAccounting};
 use hexabase_tests::operations::operations;
 use hexabase_tests::request_bodies::request_body;
@@ -174,8 +172,7 @@ async fn a_caller_counts_per_request_and_organization_or_per_call() {
     let ann = app.sign_in("ann").await;
     let (acme, globex) =
         (app.create_organization(&ann, "acme").await, app.create_organization(&ann, "globex").await);
-    let credential = Credential::Session(id("session"));
-    let per_call = Caller::new(Principal { user_id: ann.id.parse().unwrap(), credential });
+    let per_call = Caller::for_user(ann.id.parse().unwrap());
     let per_request = || {
         let accounting = RateAccounting::PerRequest(CountedOrganizations::default());
         Caller { accounting, ..per_call.clone() }

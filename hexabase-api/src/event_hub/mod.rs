@@ -8,8 +8,8 @@ mod recent_ids;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hexabase_auth::Auth;
 use hexabase_core::Platform;
+use hexabase_core::authenticator::Authenticator;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{EventId, OrganizationId, UserId};
 use hexabase_core::model::Event;
@@ -32,17 +32,22 @@ const READS_PER_ORGANIZATION: usize = 2;
 /// clone; the clones share their limits and reads.
 #[derive(Debug, Clone)]
 pub struct EventStreams {
-    pub(crate) auth: Arc<Auth>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) stopping: watch::Receiver<bool>,
     hub: Arc<EventHub>,
 }
 
 impl EventStreams {
     /// Creates the streams of a process. They end when `stopping` turns `true`, or when the credential of their caller
-    /// ends according to `auth`.
+    /// ends according to `authenticator`.
     #[must_use]
-    pub fn new(auth: Arc<Auth>, limits: EventStreamLimits, stopping: watch::Receiver<bool>) -> Self {
-        Self { hub: EventHub::new(auth.platform().clone(), limits), auth, stopping }
+    pub fn new(
+        platform: Platform,
+        authenticator: Arc<dyn Authenticator>,
+        limits: EventStreamLimits,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { hub: EventHub::new(platform, limits), authenticator, stopping }
     }
 
     pub(crate) fn platform(&self) -> &Platform {

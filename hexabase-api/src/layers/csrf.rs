@@ -1,26 +1,88 @@
-//! Protection of session cookies against requests that other sites forge (CSRF).
+//! Protection of credentials that browsers attach by themselves against requests that other sites forge (CSRF).
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
+use axum::http::header::ORIGIN;
+use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
 use axum::response::Response;
-use hexabase_auth::CookiePrincipal;
+use hexabase_core::Platform;
+use hexabase_core::authenticator::CsrfProtection;
+use hexabase_core::secret::ExposeSecret as _;
+use subtle::ConstantTimeEq as _;
 
 use super::credentials::Identity;
+use crate::html_pages::origin;
 use crate::problem::ApiError;
 
-/// Middleware that rejects the credentials of a request with a session cookie and without `X-CSRF-Token`, unless it only
-/// reads. Browsers attach cookies to requests from other sites, too; the token proves that the sender can read the
-/// cookies of this server.
-pub async fn csrf(mut request: Request, next: Next) -> Response {
-    let is_forgeable = !request.method().is_safe()
-        && request.extensions().get::<CookiePrincipal>().is_some_and(|session| !has_token(&request, session));
-    if is_forgeable {
-        request.extensions_mut().insert(Identity::Rejected(ApiError::csrf()));
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Middleware that rejects the credentials of a request that another site may have forged: one that does more than read,
+/// and lacks the proof that [`CsrfProtection`] demands.
+pub async fn csrf(State(platform): State<Platform>, mut request: Request, next: Next) -> Response {
+    if !request.method().is_safe()
+        && let Some(protection) = request.extensions().get::<CsrfProtection>()
+        && let Err(error) = check(protection, request.headers(), origin(&platform.config().public_url))
+    {
+        request.extensions_mut().insert(Identity::Rejected(error));
     }
     next.run(request).await
 }
 
-fn has_token(request: &Request, session: &CookiePrincipal) -> bool {
-    let sent = request.headers().get("x-csrf-token").and_then(|token| token.to_str().ok());
-    session.matches_csrf_token(sent.unwrap_or_default())
+fn check(protection: &CsrfProtection, headers: &HeaderMap, own_origin: &str) -> Result<(), ApiError> {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match protection {
+        CsrfProtection::NotAmbient => Ok(()),
+        CsrfProtection::Token(token) => {
+            let sent = text(HeaderName::from_static("x-csrf-token")).unwrap_or_default();
+            let is_equal: bool = token.expose_secret().as_bytes().ct_eq(sent.as_bytes()).into();
+            if is_equal { Ok(()) } else { Err(ApiError::csrf()) }
+        }
+        // Browsers set one of these headers on every request that does more than read, and scripts cannot change them
+        // (https://www.w3.org/TR/fetch-metadata/). A request without both is not from a browser.
+        CsrfProtection::SameOrigin => match (text(SEC_FETCH_SITE), text(ORIGIN)) {
+            (Some("same-origin" | "none"), _) | (None, None) => Ok(()),
+            (None, Some(sender)) if sender == own_origin => Ok(()),
+            _ => Err(ApiError::foreign_site()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_accepted(protection: &CsrfProtection, headers: &[(&'static str, &str)]) -> bool {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        check(protection, &headers.collect(), "https://hexabase.example").is_ok()
+    }
+
+    #[test]
+    fn a_credential_that_a_proxy_adds_counts_from_pages_of_this_server_only() {
+        for (headers, accepted) in [
+            (vec![("sec-fetch-site", "same-origin")], true),
+            (vec![("sec-fetch-site", "none")], true),
+            (vec![("sec-fetch-site", "same-site")], false),
+            (vec![("sec-fetch-site", "cross-site"), ("origin", "https://hexabase.example")], false),
+            (vec![("origin", "https://hexabase.example")], true),
+            (vec![("origin", "https://hexabase.example.evil.example")], false),
+            (vec![("origin", "http://hexabase.example")], false),
+            (vec![("origin", "null")], false),
+            (vec![], true),
+        ] {
+            assert_eq!(is_accepted(&CsrfProtection::SameOrigin, &headers), accepted, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_cookie_counts_with_its_token_only() {
+        let protection = CsrfProtection::Token("secret".into());
+        for (headers, accepted) in [
+            (vec![("x-csrf-token", "secret")], true),
+            (vec![("x-csrf-token", "other")], false),
+            (vec![("sec-fetch-site", "same-origin")], false),
+        ] {
+            assert_eq!(is_accepted(&protection, &headers), accepted, "{headers:?}");
+        }
+        assert!(is_accepted(&CsrfProtection::NotAmbient, &[("sec-fetch-site", "cross-site")]));
+    }
 }

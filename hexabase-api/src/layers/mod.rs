@@ -13,7 +13,7 @@
 //! | [`timeout`] | ends a slow request with 503 | |
 //! | [`client_address`] | finds the address of the client behind trusted proxies | `request_context` |
 //! | [`credentials`] | authenticates the caller | `request_context` |
-//! | [`csrf`] | rejects session cookies without a CSRF token | `credentials` |
+//! | [`csrf`] | rejects credentials that another site may have used | `credentials` |
 //! | [`limit_requests`] | counts the request against the allowance of its caller | `client_address`, `csrf` |
 //! | [`limit_body`] | reads the body within its limits | `client_address`, `csrf` |
 //! | [`limit_clients`] | counts the requests of OAuth clients | `limit_body` |
@@ -68,7 +68,7 @@ where
             .layer(from_fn_with_state(state(), timeout))
             .layer(from_fn_with_state(state(), client_address))
             .layer(from_fn_with_state(state(), credentials))
-            .layer(from_fn(csrf))
+            .layer(from_fn_with_state(state(), csrf))
             .layer(from_fn_with_state(state(), limit_requests))
             .layer(from_fn_with_state(state(), limit_body))
             .layer(from_fn_with_state(state(), limit_clients))

@@ -141,7 +141,7 @@ impl Issuer {
 
     /// Returns the response to a browser without a session.
     fn logged_out(&self, jar: CookieJar, request: &LogoutRequest) -> Response {
-        let expired = |name| expired_cookie(self.auth.platform(), name);
+        let expired = |name| expired_cookie(&self.auth, name);
         let jar = jar.remove(expired(SESSION_COOKIE)).remove(expired(CSRF_COOKIE));
         let response = request.destination().map_or_else(|| self.pages.logged_out(), redirect);
         (jar, response).into_response()

@@ -192,7 +192,7 @@ impl EventStream {
     /// Checks that the session or token is alive and the caller is still permitted to read the events.
     async fn check_access(&self) -> Result<(EventAccess, Timestamp)> {
         let now = self.streams.platform().clock().now();
-        self.streams.auth.require_alive(&self.caller.principal).await?;
+        self.streams.authenticator.require_alive(&self.caller.principal).await?;
         let access =
             self.streams.platform().organizations().event_access(&self.caller, self.organization).await?;
         Ok((access, now))

@@ -21,9 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::caller::{Authenticated, ClientOrigin};
-use crate::cookies::{
-    CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, build_cookie, cookie_for, cookie_name, expired_cookie,
-};
+use crate::cookies::{CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, build_cookie, cookie_for, expired_cookie};
 use crate::extract::{Body, Path, Query};
 use crate::organizations::members::UserView;
 use crate::organizations::organization::OwnOrganization;
@@ -122,15 +120,15 @@ fn login_cookie(id: &str) -> String {
 
 /// Adds the cookie that binds a sign-in to the browser that started it, and removes those of surplus sign-ins.
 fn bind_login(auth: &Auth, jar: CookieJar, started: &StartedLogin) -> CookieJar {
-    let prefix = cookie_name(auth.platform(), &login_cookie(""));
+    let prefix = auth.cookie_name(&login_cookie(""));
     let bindings = jar.iter().filter(|cookie| cookie.name().starts_with(&prefix));
     let bindings = bindings.map(|cookie| (cookie.name(), cookie.value()));
     let surplus = auth.sign_in().surplus(bindings, started).into_iter().map(str::to_owned);
     let removals: Vec<_> =
-        surplus.map(|name| build_cookie(auth.platform(), name, String::new(), Duration::ZERO)).collect();
+        surplus.map(|name| build_cookie(&auth, name, String::new(), Duration::ZERO)).collect();
     let jar = removals.into_iter().fold(jar, |jar, cookie| jar.remove(cookie.build()));
     let timeout = auth.config().login_timeout;
-    let cookie = cookie_for(auth.platform(), &login_cookie(&started.id), started.binding.clone(), timeout);
+    let cookie = cookie_for(&auth, &login_cookie(&started.id), started.binding.clone(), timeout);
     jar.add(cookie.http_only(true).build())
 }
 
@@ -220,15 +218,15 @@ async fn callback(
         return Err(Error::unauthenticated("the provider sent no code; start the sign-in again").into());
     };
     let cookie = login_cookie(&login_id(&state));
-    let binding = jar.get(&cookie_name(auth.platform(), &cookie)).map(|cookie| cookie.value().to_owned());
+    let binding = jar.get(&auth.cookie_name(&cookie)).map(|cookie| cookie.value().to_owned());
     let binding = binding.unwrap_or_default();
     let callback_parameters = LoginCallback { state, code, issuer: query.iss };
     let finished = auth.sign_in().finish(&path.provider, callback_parameters, &binding, &origin).await?;
-    let mut jar = jar.remove(expired_cookie(auth.platform(), &cookie));
+    let mut jar = jar.remove(expired_cookie(&auth, &cookie));
     if let Some(session) = finished.session {
         let lifetime = auth.config().session_lifetime;
-        let cookie = cookie_for(auth.platform(), SESSION_COOKIE, session.cookie, lifetime).http_only(true);
-        let csrf = cookie_for(auth.platform(), CSRF_COOKIE, session.csrf_token, lifetime);
+        let cookie = cookie_for(&auth, SESSION_COOKIE, session.cookie, lifetime).http_only(true);
+        let csrf = cookie_for(&auth, CSRF_COOKIE, session.csrf_token, lifetime);
         jar = jar.add(cookie.build()).add(csrf.build());
     }
     Ok(redirect(jar, finished.return_to))
@@ -310,9 +308,7 @@ async fn logout(
 ) -> ApiResult<Response> {
     let session = authenticated.session()?;
     auth.sessions().revoke(authenticated.0.principal.user_id, session, &origin).await?;
-    let jar = jar
-        .remove(expired_cookie(auth.platform(), SESSION_COOKIE))
-        .remove(expired_cookie(auth.platform(), CSRF_COOKIE));
+    let jar = jar.remove(expired_cookie(&auth, SESSION_COOKIE)).remove(expired_cookie(&auth, CSRF_COOKIE));
     Ok((StatusCode::NO_CONTENT, jar).into_response())
 }
 

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hexabase_core::access::{Credential, Principal};
+use hexabase_core::authenticator::Authenticator as _;
 use hexabase_core::clock::ManualClock;
 use hexabase_core::conformance::identity_provider::{Approval, SignInHarness};
 use hexabase_core::ephemeral::MemoryEphemeral;

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use futures_executor::block_on;
 
-use crate::access::{Credential, Principal};
 use crate::billing::{BillingKey, BillingProvider, PaymentMethod, SetupIntent};
 use crate::changeset::Changeset;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,7 +33,7 @@ fn platform(store: Arc<dyn TenantStore>, billing: Arc<dyn BillingProvider>) -> P
 }
 
 fn caller(name: &str) -> Caller {
-    Caller::new(Principal { user_id: id(name), credential: Credential::Session(id("session")) })
+    Caller::for_user(id(name))
 }
 
 fn acme() -> OrganizationId {

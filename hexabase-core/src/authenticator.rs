@@ -1,0 +1,99 @@
+//! Extension point for the authentication of requests: who a request comes from.
+//!
+//! An authenticator decides about identity only. What the caller may do, how much, and whether a request could have been
+//! forged by another site is decided by the services and by the HTTP layer, for all authenticators alike.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::HeaderMap;
+
+use crate::access::Principal;
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::SecretString;
+
+/// Authenticates requests.
+///
+/// # Behaviour
+/// - A request without credentials of this authenticator is `None`, so that operations that need none proceed.
+/// - Credentials that are not valid are `Unauthenticated`, never `None`; the error does not reveal why.
+/// - The same credentials authenticate the same user.
+/// - A principal is alive directly after it has authenticated.
+/// - After its credentials have ended, a principal is not alive.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
+    /// Authenticates a request.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` if the request has credentials that are not valid.
+    /// - `Unavailable` if they cannot be checked. The request then fails, so that no revoked credential is accepted.
+    async fn authenticate<'a>(&self, request: &RequestCredentials<'a>) -> Result<Option<Authentication>>;
+
+    /// Rejects a principal whose credentials have ended since it authenticated. For responses that outlive the
+    /// authentication of their request, such as event streams; called every few seconds.
+    ///
+    /// # Errors
+    /// - `Unauthenticated` if the credentials have ended, or are not of this authenticator.
+    /// - `Unavailable` if that cannot be checked.
+    async fn require_alive(&self, principal: &Principal) -> Result<()>;
+}
+
+/// Parts of a request that can contain credentials.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestCredentials<'a> {
+    /// Headers of the request, as the sender wrote them. Any client can write any header.
+    pub headers: &'a HeaderMap,
+    /// Peer of the connection: the client, or the last proxy before this server. `None` if it is unknown. It is not
+    /// taken from a header.
+    pub peer: Option<IpAddr>,
+}
+
+/// Authenticated caller.
+#[derive(Debug, Clone)]
+pub struct Authentication {
+    /// User, and the credential with its restrictions.
+    pub principal: Principal,
+    /// Protection of the credential against requests that other sites forge, which the HTTP layer enforces.
+    pub csrf: CsrfProtection,
+}
+
+/// Protection against forged requests (CSRF): browsers attach some credentials to requests that other sites cause.
+#[derive(Debug, Clone)]
+pub enum CsrfProtection {
+    /// No browser attaches the credential by itself, such as a bearer token.
+    NotAmbient,
+    /// The request must carry this token in `X-CSRF-Token`, unless it only reads.
+    Token(SecretString),
+    /// The request must come from a page of this server, unless it only reads: for credentials that a proxy adds after
+    /// it has recognized the browser.
+    SameOrigin,
+}
+
+/// Asks several authenticators, in this order; the first that finds credentials decides.
+#[derive(Debug, Clone)]
+pub struct FirstOf(pub Vec<Arc<dyn Authenticator>>);
+
+#[async_trait]
+impl Authenticator for FirstOf {
+    async fn authenticate<'a>(&self, request: &RequestCredentials<'a>) -> Result<Option<Authentication>> {
+        for authenticator in &self.0 {
+            if let Some(authentication) = authenticator.authenticate(request).await? {
+                return Ok(Some(authentication));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn require_alive(&self, principal: &Principal) -> Result<()> {
+        for authenticator in &self.0 {
+            match authenticator.require_alive(principal).await {
+                Err(error) if error.kind() == ErrorKind::Unauthenticated => {}
+                decided => return decided,
+            }
+        }
+        Err(Error::unauthenticated("the credentials have ended; sign in again"))
+    }
+}
