@@ -58,7 +58,7 @@ impl Sender {
             "must be an address in ASCII, or a name and an address as in Hexabase <noreply@hexabase.example>";
         let invalid = || Error::invalid("mail_from", rule);
         let mailbox: Mailbox = text.parse().map_err(|_| invalid())?;
-        let address = Email::parse(&mailbox.email.to_string()).map_err(|_| invalid())?;
+        let address = Email::parse(mailbox.email.as_ref()).map_err(|_| invalid())?;
         let is_valid = |name: &String| {
             name.chars().count() <= MAX_NAME_CHARACTERS && !name.chars().any(char::is_control)
         };
