@@ -5,20 +5,28 @@
 use std::path::{Path, PathBuf};
 
 /// Traits whose implementations need a conformance suite, and the macros that run the suites.
-const SUITES: [(&str, &str); 6] = [
+const SUITES: [(&str, &str); 7] = [
     ("Commit", "tenant_store_conformance!("),
     ("EphemeralStore", "ephemeral_store_conformance!("),
     ("TaskQueue", "task_queue_conformance!("),
     ("ClusterProvisioner", "cluster_provisioner_conformance!("),
     ("BillingProvider", "billing_provider_conformance!("),
     ("IdentityProvider", "identity_provider_conformance!("),
+    ("Authenticator", "authenticator_conformance!("),
 ];
 
 /// All source files of the crates, with their texts.
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let crates =
-        ["hexabase-core", "hexabase-store", "hexabase-k8s", "hexabase-auth", "hexabase-billing", "examples"];
+    let crates = [
+        "hexabase-core",
+        "hexabase-store",
+        "hexabase-k8s",
+        "hexabase-auth",
+        "hexabase-billing",
+        "hexabase-api",
+        "examples",
+    ];
     let mut folders: Vec<PathBuf> = crates.iter().map(|name| root.join(name)).collect();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {

@@ -4,7 +4,7 @@ use hexabase_core::mock::MockIdentityProvider;
 
 use super::*;
 
-async fn approve(env: &TestEnv, url: &str, email: &str) -> (String, String) {
+pub(super) async fn approve(env: &TestEnv, url: &str, email: &str) -> (String, String) {
     let query: Vec<(String, String)> = url
         .split_once('?')
         .unwrap()

@@ -1,5 +1,6 @@
 //! Tests of sessions, sign-in and tokens through the public interface.
 
+mod conformance;
 mod keys;
 mod login;
 mod reauthentication;
@@ -30,6 +31,7 @@ use proptest::prelude::*;
 use crate::sessions::TokenPair;
 use crate::{Auth, AuthConfig, DevProvider, LoginCallback, LoginRequest, PendingApproval, login_id};
 
+#[derive(Debug)]
 struct TestEnv {
     clock: Arc<ManualClock>,
     store: Arc<MemoryStore>,

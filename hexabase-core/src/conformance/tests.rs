@@ -138,6 +138,7 @@ fn every_case_that_is_defined_is_also_run() {
     ];
     assert_eq!(defined(&store_cases), listed(store));
     for source in [
+        include_str!("authenticator.rs"),
         include_str!("ephemeral_store.rs"),
         include_str!("task_queue.rs"),
         include_str!("identity_provider.rs"),
