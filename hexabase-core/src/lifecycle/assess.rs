@@ -17,7 +17,7 @@ pub struct ReconcileIntervals {
     /// Minimum interval between two reconciles of a workspace in transition.
     pub shortest_poll: Duration,
     /// Maximum interval between two reconciles of a workspace in transition. Below it, the interval is a sixteenth of
-    /// the duration of the current wait, and at least one of 320 parts of the time in the current phase, so that
+    /// the duration of the current wait, and at least one of 960 parts of the time in the current phase, so that
     /// clusters that hang do not take workers from others.
     pub longest_poll: Duration,
     /// Minimum interval while the provisioner notifies of the next progress. Up to [`Self::longest_poll`], the
@@ -298,7 +298,7 @@ fn next_reconcile_at(
     // What a workspace waits for next can come soon, however long the wait before took. The time in the phase still
     // bounds the polls of a cluster that keeps changing between two waits.
     let elapsed = match workspace.status.waiting {
-        Some(waiting) => until(waiting.since, now).max(in_phase / 20),
+        Some(waiting) => until(waiting.since, now).max(in_phase / 60),
         None => in_phase,
     };
     let wait = match workspace.status.phase {
