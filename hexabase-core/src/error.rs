@@ -5,7 +5,7 @@
 //! caller; context and sources are for operators.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 /// Result of every fallible operation.
@@ -304,12 +304,21 @@ impl fmt::Display for Error {
 }
 
 impl fmt::Debug for Error {
+    /// Writes the error with its causes on one line: a search in the log for a request id finds the causes as well, and
+    /// the text of another program cannot forge a line.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}: {self}", self.code())?;
+        let mut text = format!("{}: {self}", self.code());
         let mut source = self.source();
         while let Some(cause) = source {
-            write!(out, "\n  caused by: {cause}")?;
+            text.push_str("; caused by: ");
+            text.push_str(&cause.to_string());
             source = cause.source();
+        }
+        for letter in text.chars() {
+            match letter.is_control() {
+                true => write!(out, "{}", letter.escape_default())?,
+                false => out.write_char(letter)?,
+            }
         }
         Ok(())
     }
@@ -418,8 +427,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn display_is_one_line_and_debug_lists_the_causes() {
-        let disk = std::io::Error::other("disk full");
+    fn display_and_debug_are_one_line_and_debug_lists_the_causes() {
+        let disk = std::io::Error::other("disk full\nERROR forged line");
         let error = Error::unavailable("the database is down")
             .during("store.commit")
             .with("table", "groups")
@@ -427,7 +436,7 @@ mod tests {
         assert_eq!(error.to_string(), "store.commit: the database is down (table=groups)");
         assert_eq!(
             format!("{error:?}"),
-            "unavailable: store.commit: the database is down (table=groups)\n  caused by: disk full"
+            "unavailable: store.commit: the database is down (table=groups); caused by: disk full\\nERROR forged line"
         );
     }
 
