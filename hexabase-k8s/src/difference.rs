@@ -1,6 +1,6 @@
 //! Difference between desired and actual objects. Pure functions.
 
-use hexabase_core::model::DriftEntry;
+use hexabase_core::model::{DriftEntry, DriftScope};
 use serde_json::Value;
 
 use crate::managers::Managers;
@@ -18,10 +18,10 @@ pub(crate) struct Difference<'a> {
 }
 
 /// Compares the desired objects with the actual ones. Terminating objects that are not desired count as removed.
-pub(crate) fn compare<'a>(scope: &str, desired: &'a [Object], actual: &Objects) -> Difference<'a> {
+pub(crate) fn compare<'a>(scope: DriftScope, desired: &'a [Object], actual: &Objects) -> Difference<'a> {
     let mut difference = Difference::default();
     let object_entry = |key: &ObjectKey, actual: Option<&str>, desired: Option<&str>| DriftEntry {
-        scope: scope.to_owned(),
+        scope,
         object: key.to_string(),
         field: String::new(),
         actual: actual.map(str::to_owned),
@@ -219,7 +219,7 @@ mod tests {
     fn compare_one(desired: &Value, actual: &Value) -> Vec<String> {
         let desired = [object(desired.clone())];
         let actual = Objects::from([(desired[0].key(), object(actual.clone()).body)]);
-        let difference = compare("host", &desired, &actual);
+        let difference = compare(DriftScope::Host, &desired, &actual);
         assert_eq!(difference.apply.is_empty(), difference.entries.is_empty());
         difference.entries.into_iter().map(|entry| entry.field).collect()
     }
@@ -266,7 +266,8 @@ mod tests {
         let extra = object(with_metadata(json!({})));
         let mut terminating = extra.body.clone();
         terminating["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-        let removed = |body: Value| compare("host", &[], &Objects::from([(extra.key(), body)])).remove.len();
+        let removed =
+            |body: Value| compare(DriftScope::Host, &[], &Objects::from([(extra.key(), body)])).remove.len();
         assert_eq!((removed(extra.body.clone()), removed(terminating)), (1, 0));
     }
 
@@ -281,7 +282,7 @@ mod tests {
         ]);
         let desired = [object(desired)];
         let actual = Objects::from([(desired[0].key(), object(actual).body)]);
-        let entries = compare("host", &desired, &actual).entries;
+        let entries = compare(DriftScope::Host, &desired, &actual).entries;
         assert_eq!((entries.len(), entries[0].field.as_str()), (1, "spec.hard.cpu"));
         assert_eq!(entries[0].managers, ["kubectl-edit"]);
     }
@@ -290,7 +291,7 @@ mod tests {
     fn values_of_secrets_are_not_reported() {
         let secret = Object::new(Kind::SECRET, with_metadata(json!({ "data": { "k": "bmV3" } })));
         let actual = Objects::from([(secret.key(), with_metadata(json!({ "data": { "k": "b2xk" } })))]);
-        let entries = format!("{:?}", compare("host", &[secret], &actual).entries);
+        let entries = format!("{:?}", compare(DriftScope::Host, &[secret], &actual).entries);
         assert!(!entries.contains("bmV3") && !entries.contains("b2xk"), "{entries}");
     }
 }

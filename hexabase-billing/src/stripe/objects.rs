@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hexabase_core::billing::{Invoice, InvoiceLine, PaymentMethod};
+use hexabase_core::billing::{Invoice, InvoiceLine, InvoiceStatus, PaymentMethod};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::model::{AddOns, Currency, Interval, Money, Subscription, SubscriptionState, UsagePrice};
 use hexabase_core::name::PlanId;
@@ -284,10 +284,15 @@ impl StripeInvoice {
                 period_end: timestamp(line.period.end)?,
             })
         };
+        let unknown = |_| Error::unexpected("Stripe returned an unknown invoice status");
+        let status = match &self.status {
+            Some(status) => status.parse().map_err(|error| unknown(error).with("status", status))?,
+            None => InvoiceStatus::Draft,
+        };
         let is_preview = self.id.is_empty() || self.id.starts_with("upcoming_");
         Ok(Invoice {
             number: self.number.filter(|_| !is_preview),
-            status: self.status.unwrap_or_else(|| "draft".to_owned()),
+            status,
             subtotal: money(self.subtotal),
             tax: money(self.total_taxes.iter().flatten().map(|tax| tax.amount).sum()),
             total: money(self.total),

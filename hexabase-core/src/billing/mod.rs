@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::id::OrganizationId;
 use crate::model::{
     AddOns, CustomerId, Hour, Interval, Meter, Money, OrderRejectionReason, Plan, Subscription, UnitPrice,
-    Workspace,
+    Workspace, string_enum,
 };
 use crate::name::{DisplayName, Email, PlanId};
 
@@ -363,6 +363,30 @@ pub struct PaymentMethod {
     pub is_default: bool,
 }
 
+/// Status of an invoice, in Stripe's terms
+/// (<https://docs.stripe.com/invoicing/overview#invoice-statuses>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvoiceStatus {
+    /// Preview, or not finalized yet.
+    Draft,
+    /// Finalized; the payment is pending.
+    Open,
+    /// Paid.
+    Paid,
+    /// Not paid, and unlikely to be paid.
+    Uncollectible,
+    /// Canceled after it was finalized.
+    Void,
+}
+
+string_enum!(InvoiceStatus {
+    Draft = "draft",
+    Open = "open",
+    Paid = "paid",
+    Uncollectible = "uncollectible",
+    Void = "void",
+} else UnknownInvoiceStatus = "must be draft, open, paid, uncollectible or void");
+
 /// Invoice of a customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
@@ -370,8 +394,8 @@ pub struct Invoice {
     pub id: String,
     /// Invoice number; `None` before the invoice is finalized.
     pub number: Option<String>,
-    /// Status in the provider's terms: `draft`, `open`, `paid`, `uncollectible` or `void`.
-    pub status: String,
+    /// Status of the invoice.
+    pub status: InvoiceStatus,
     /// Sum of the lines, without taxes.
     pub subtotal: Money,
     /// Sum of the taxes.

@@ -19,6 +19,9 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// All topics, in declaration order.
+    pub const ALL: [Self; 3] = [Self::Reconcile, Self::CheckIsolation, Self::Mail];
+
     /// The name of the topic as stores and queues write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -32,7 +35,7 @@ impl Topic {
     /// Parses the output of [`Self::as_str`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Reconcile, Self::CheckIsolation, Self::Mail].into_iter().find(|topic| topic.as_str() == text)
+        Self::ALL.into_iter().find(|topic| topic.as_str() == text)
     }
 }
 

@@ -8,7 +8,8 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::billing::{
-    Billable, BillingKey, BillingProvider, DesiredSubscription, Invoice, NewCustomer, UsageEvent,
+    Billable, BillingKey, BillingProvider, DesiredSubscription, Invoice, InvoiceStatus, NewCustomer,
+    UsageEvent,
 };
 use crate::clock::until;
 use crate::error::ErrorKind;
@@ -155,7 +156,11 @@ async fn invoices(harness: &dyn BillingHarness, customer: &CustomerId) -> Vec<In
 
 /// The paid amounts, in the order of the charges.
 async fn charges(harness: &dyn BillingHarness, customer: &CustomerId) -> Vec<i64> {
-    let paid = invoices(harness, customer).await.into_iter().rev().filter(|invoice| invoice.status == "paid");
+    let paid = invoices(harness, customer)
+        .await
+        .into_iter()
+        .rev()
+        .filter(|invoice| invoice.status == InvoiceStatus::Paid);
     paid.map(|invoice| invoice.amount_due.amount).filter(|amount| *amount != 0).collect()
 }
 
@@ -402,7 +407,7 @@ pub async fn a_failed_renewal_is_paid_with_the_next_working_card(harness: &dyn B
     harness.advance_time(&acme, MONTH).await;
     let owing = provider.find_subscription(&acme).await.unwrap().unwrap();
     assert!(owing.state.is_payment_missing(), "{owing:?}");
-    assert!(invoices(harness, &acme).await.iter().any(|invoice| invoice.status == "open"));
+    assert!(invoices(harness, &acme).await.iter().any(|invoice| invoice.status == InvoiceStatus::Open));
     let good = attach(harness, &acme, harness.working_card(), "good card").await;
     provider.choose_payment_method(&acme, &good, &key("rescue")).await.unwrap();
     let paid = provider.find_subscription(&acme).await.unwrap().unwrap();

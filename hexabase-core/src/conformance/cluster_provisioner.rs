@@ -9,7 +9,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::desired::{self, Issuer, TenantCluster, TenantTarget};
 use crate::error::{Error, ErrorKind};
 use crate::fixture::{self, FIXTURE_TIME, id};
-use crate::model::{Assignment, ControlPlaneStore, PresetRole, RoleRef, WorkspaceState};
+use crate::model::{Assignment, ControlPlaneStore, DriftScope, PresetRole, RoleRef, WorkspaceState};
 use crate::name::{KubernetesVersion, ProjectName};
 use crate::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, NO_OTHER_STORE, NO_UPGRADE_PATH};
 use crate::secret::ExposeSecret as _;
@@ -196,7 +196,7 @@ pub async fn a_plan_lists_the_differences(harness: &dyn ClusterHarness) {
     let more = cluster("one", &["web", "api"]);
     for _ in 0..2 {
         let entries = provisioner.plan(&more).await.unwrap();
-        assert!(entries.iter().any(|entry| entry.scope == "tenant"), "{entries:?}");
+        assert!(entries.iter().any(|entry| entry.scope == DriftScope::Tenant), "{entries:?}");
     }
     apply_until_ready(provisioner, &more).await;
     assert_eq!(provisioner.plan(&more).await.unwrap(), []);

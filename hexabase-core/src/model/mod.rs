@@ -66,8 +66,8 @@ pub use usage::{
 pub use user::{Identity, User, UserKind};
 pub use wait::{OngoingWait, UnknownWaitReason, Wait, WaitReason};
 pub use workspace::{
-    BillingSuspension, Drift, DriftEntry, ORGANIZATION_SUSPENDED_MESSAGE, Phase, Power, Usage, Workspace,
-    WorkspaceState, WorkspaceStatus,
+    BillingSuspension, Drift, DriftEntry, DriftScope, ORGANIZATION_SUSPENDED_MESSAGE, Phase, Power, Usage,
+    Workspace, WorkspaceState, WorkspaceStatus,
 };
 
 /// Implements the text form of an enum in one place, for stores, JSON and messages.

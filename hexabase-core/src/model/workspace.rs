@@ -272,11 +272,22 @@ pub struct Drift {
     pub entries: Vec<DriftEntry>,
 }
 
+/// Cluster in which an object differs from its desired state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DriftScope {
+    /// The host cluster.
+    Host,
+    /// The tenant cluster.
+    Tenant,
+}
+
+string_enum!(DriftScope { Host = "host", Tenant = "tenant" } else UnknownDriftScope = "must be host or tenant");
+
 /// Difference between an object and its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DriftEntry {
-    /// Location of the object: `host`, or `tenant` for an object inside the tenant cluster.
-    pub scope: String,
+    /// Location of the object.
+    pub scope: DriftScope,
     /// Object, as `kind/namespace/name`.
     pub object: String,
     /// Path of the field; empty if the whole object is missing or superfluous.

@@ -4,7 +4,7 @@ use super::commit::require_version;
 use super::invitations::require_not_deleting;
 use super::{Caller, PlatformInner};
 use crate::access::Action;
-use crate::billing::{Billable, DesiredSubscription, Invoice, PaymentMethod, covers};
+use crate::billing::{Billable, DesiredSubscription, Invoice, InvoiceStatus, PaymentMethod, covers};
 use crate::changeset::{Changeset, OutboxMessage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrderId, OrganizationId};
@@ -329,7 +329,7 @@ impl Billing<'_> {
             state,
             payment_method: methods.into_iter().find(|method| method.is_default),
             upcoming,
-            open: invoices.into_iter().filter(|invoice| invoice.status == "open").collect(),
+            open: invoices.into_iter().filter(|invoice| invoice.status == InvoiceStatus::Open).collect(),
         })
     }
 

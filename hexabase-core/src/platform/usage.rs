@@ -9,7 +9,7 @@ use super::billing::Billing;
 use super::commit::require_version;
 use super::invitations::require_not_deleting;
 use crate::access::{Action, Decision, EffectiveRoles, authorize};
-use crate::billing::Invoice;
+use crate::billing::{Invoice, InvoiceStatus};
 use crate::changeset::Changeset;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, WorkspaceId};
@@ -311,7 +311,9 @@ impl Billing<'_> {
             found.extend(page);
             let is_older = found.last().is_none_or(|invoice| invoice.created_at < month.start());
             if is_last || is_older {
-                found.retain(|invoice| invoice.status != "draft" && invoice.created_at >= month.start());
+                found.retain(|invoice| {
+                    invoice.status != InvoiceStatus::Draft && invoice.created_at >= month.start()
+                });
                 return Ok(found);
             }
         }

@@ -16,7 +16,7 @@ use crate::clock::{Clock, after};
 use crate::desired::{TenantCluster, TenantProject, TenantTarget};
 use crate::error::{Error, Result};
 use crate::id::ProjectId;
-use crate::model::{ConditionStatus, DriftEntry, IsolationResult, Severity, Wait, WaitReason};
+use crate::model::{ConditionStatus, DriftEntry, DriftScope, IsolationResult, Severity, Wait, WaitReason};
 use crate::name::ProjectName;
 use crate::quota::Quota;
 
@@ -135,10 +135,10 @@ fn divide(desired: &TenantCluster, cluster: &Cluster) -> (Vec<TenantProject>, BT
     (accepted, refused.into_iter().map(reason).collect())
 }
 
-fn differs(scope: &str, desired: &TenantCluster, actual: Option<&TenantCluster>) -> Option<DriftEntry> {
+fn differs(scope: DriftScope, desired: &TenantCluster, actual: Option<&TenantCluster>) -> Option<DriftEntry> {
     let comparable = |cluster: &TenantCluster| TenantCluster { generation: 0, ..cluster.clone() };
     (actual.map(comparable) != Some(comparable(desired))).then(|| DriftEntry {
-        scope: scope.to_owned(),
+        scope,
         object: format!("Cluster//{}", desired.target.name),
         field: String::new(),
         actual: actual.map(|actual| format!("generation {}", actual.generation)),
@@ -154,9 +154,10 @@ impl ClusterProvisioner for MemoryProvisioner {
         let cluster = state.get(&desired.target.name).cloned().unwrap_or_default();
         let mut inside = desired.clone();
         inside.projects = divide(desired, &cluster).0;
-        let host = differs("host", desired, cluster.host.as_ref());
-        let tenant =
-            cluster.is_ready(self.clock.now()).then(|| differs("tenant", &inside, cluster.tenant.as_ref()));
+        let host = differs(DriftScope::Host, desired, cluster.host.as_ref());
+        let tenant = cluster
+            .is_ready(self.clock.now())
+            .then(|| differs(DriftScope::Tenant, &inside, cluster.tenant.as_ref()));
         Ok(host.into_iter().chain(tenant.flatten()).collect())
     }
 

@@ -6,7 +6,7 @@
 
 use hexabase_core::desired::TenantNodePool;
 use hexabase_core::id::{NodePoolId, TypedId as _};
-use hexabase_core::model::{DriftEntry, Wait, WaitReason};
+use hexabase_core::model::{DriftEntry, DriftScope, Wait, WaitReason};
 use hexabase_core::provisioner::TenantNodes;
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ impl Decision {
     /// Returns the pending changes as drift entries.
     pub(crate) fn drift(&self) -> Vec<DriftEntry> {
         let entry = |object: String, actual: Option<String>, desired: Option<String>| DriftEntry {
-            scope: "host".to_owned(),
+            scope: DriftScope::Host,
             object,
             field: format!("metadata.labels.{}", labels::NODE_POOL),
             actual,

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use hexabase_core::desired::{TenantCluster, TenantProject, TenantTarget};
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{ProjectId, TypedId as _};
-use hexabase_core::model::{DriftEntry, Wait, WaitReason};
+use hexabase_core::model::{DriftEntry, DriftScope, Wait, WaitReason};
 use hexabase_core::provisioner::Applied;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -80,14 +80,15 @@ impl VClusterProvisioner {
             Namespace::Absent | Namespace::Terminating => Objects::new(),
         };
         preserve_existing(&mut objects, &host_state);
-        let mut entries = compare("host", &objects, &host_state).entries;
+        let mut entries = compare(DriftScope::Host, &objects, &host_state).entries;
         if let Some(decision) = self.decide_nodes(desired).await? {
             entries.extend(decision.drift());
         }
         if let TenantAccess::Ready(api) = self.tenant_access(&desired.target, &host_state).await?
             && let Some(tenant_objects) = self.tenant_objects(desired, api).await?
         {
-            entries.extend(compare("tenant", &tenant_objects.desired, &tenant_objects.actual).entries);
+            entries
+                .extend(compare(DriftScope::Tenant, &tenant_objects.desired, &tenant_objects.actual).entries);
             if entries.is_empty() && tenant_objects.is_complete() {
                 self.finish_comparison(start, desired, &config)?;
             }
@@ -122,7 +123,7 @@ impl VClusterProvisioner {
             }
         };
         let Some(tenant_objects) = tenant_objects else { return Ok(Applied::default()) };
-        let difference = compare("tenant", &tenant_objects.desired, &tenant_objects.actual);
+        let difference = compare(DriftScope::Tenant, &tenant_objects.desired, &tenant_objects.actual);
         let outcome = timeout(TENANT_APPLY_TIMEOUT, apply_difference(&tenant_objects.api, &difference)).await;
         match outcome.unwrap_or_else(|_| Err(Error::unavailable("applying the tenant objects timed out"))) {
             Ok(()) => Ok(Applied {
@@ -163,7 +164,7 @@ impl VClusterProvisioner {
         };
         preserve_existing(objects, &host_state);
         upgrade::require_upgrade_path(target, objects, &host_state)?;
-        let difference = compare("host", objects, &host_state);
+        let difference = compare(DriftScope::Host, objects, &host_state);
         apply_difference(&self.host, &difference).await?;
         let replaced = difference.apply.iter().any(|object| object.kind == Kind::STATEFUL_SET);
         Ok((host_state, replaced))

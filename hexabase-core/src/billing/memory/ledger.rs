@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
 use crate::billing::{
-    DesiredSubscription, Invoice, InvoiceLine, PaymentMethod, no_payment_method, payment_failed,
+    DesiredSubscription, Invoice, InvoiceLine, InvoiceStatus, PaymentMethod, no_payment_method,
+    payment_failed,
 };
 use crate::clock::until;
 use crate::error::{Error, Result};
@@ -208,7 +209,7 @@ impl Ledger {
             self.pending.push(credit);
         }
         let settled = paid || invoice.amount_due.amount == 0;
-        invoice.status = if settled { "paid" } else { "open" }.to_owned();
+        invoice.status = if settled { InvoiceStatus::Paid } else { InvoiceStatus::Open };
         self.invoices.push(invoice);
     }
 
@@ -249,7 +250,7 @@ impl Ledger {
             subscription.current_period_end = next;
             priced.period_start = end;
             let paid = self.can_pay();
-            let open = self.invoices.iter().any(|invoice| invoice.status == "open");
+            let open = self.invoices.iter().any(|invoice| invoice.status == InvoiceStatus::Open);
             priced.subscription.state =
                 if paid && !open { SubscriptionState::Active } else { SubscriptionState::PastDue };
             let mut lines = priced.lines(end, next);
@@ -264,8 +265,8 @@ impl Ledger {
         if !self.can_pay() {
             return;
         }
-        for invoice in self.invoices.iter_mut().filter(|invoice| invoice.status == "open") {
-            "paid".clone_into(&mut invoice.status);
+        for invoice in self.invoices.iter_mut().filter(|invoice| invoice.status == InvoiceStatus::Open) {
+            invoice.status = InvoiceStatus::Paid;
         }
         if let Some(PricedSubscription { subscription, .. }) = &mut self.subscription
             && subscription.state.is_payment_missing()
@@ -374,7 +375,7 @@ pub(super) fn draft_invoice(lines: Vec<InvoiceLine>, currency: Money, now: Times
     Invoice {
         id: String::new(),
         number: None,
-        status: "draft".to_owned(),
+        status: InvoiceStatus::Draft,
         subtotal: total,
         tax: currency.zero(),
         total,

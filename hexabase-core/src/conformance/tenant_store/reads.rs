@@ -5,8 +5,8 @@ use crate::changeset::{Changeset, RecordKey, SpentRefresh};
 use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
-    AccessRevocation, BillingSuspension, Condition, ConditionStatus, Drift, DriftEntry, Event, HostHealth,
-    HostState, Identity, Invitation, Member, NodePool, OrganizationRole, Phase, PoolNodes, Power,
+    AccessRevocation, BillingSuspension, Condition, ConditionStatus, Drift, DriftEntry, DriftScope, Event,
+    HostHealth, HostState, Identity, Invitation, Member, NodePool, OrganizationRole, Phase, PoolNodes, Power,
     RetiredGroupName, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
 };
 use crate::name::{DisplayName, Email, GroupName, NodeClass, ProviderName, Region, Slug};
@@ -60,7 +60,7 @@ fn workspace_without_defaults() -> Workspace {
     let projects = std::iter::once((id("shop"), used.clone())).collect();
     status.usage = Some(Usage { observed_at: later(5), workspace: used, projects });
     let entry = DriftEntry {
-        scope: "host".to_owned(),
+        scope: DriftScope::Host,
         object: "Service/a/b".to_owned(),
         field: "spec.ports".to_owned(),
         actual: None,
