@@ -64,6 +64,7 @@ mod path_params;
 mod problem;
 pub mod projects;
 mod response;
+mod schema;
 pub mod sign_in;
 mod state;
 pub mod system;

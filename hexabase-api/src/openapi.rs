@@ -2,32 +2,65 @@
 
 use std::iter::once;
 
-use utoipa::OpenApi;
+use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, RefOr};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::Problem;
+use crate::schema;
 use crate::state::ApiState;
+use crate::{access, admin, billing, oidc, organizations, projects, sign_in, system, webhooks, workspaces};
 
-/// Returns the OpenAPI document of the API, with or without the development provider.
+/// Returns the OpenAPI document of the API, with or without the development provider: the documents of all areas.
 #[must_use]
-pub fn document(dev: bool) -> utoipa::openapi::OpenApi {
-    let routes = OpenApiRouter::with_openapi(ApiDocument::openapi())
-        .merge(crate::areas::<ApiState>(dev.then_some(None)));
-    let mut document = routes.into_openapi();
-    if dev {
-        let tag = utoipa::openapi::Tag::builder().name("Development");
-        let tag = tag.description(Some("Sign-in without an identity provider, with `--dev` only.")).build();
-        document.tags.get_or_insert_default().push(tag);
-    }
+pub fn document(dev: bool) -> OpenApi {
+    let areas = [
+        organizations::openapi(),
+        workspaces::openapi(),
+        projects::openapi(),
+        access::openapi(),
+        sign_in::openapi(),
+        billing::openapi(),
+        webhooks::openapi(),
+        oidc::openapi(),
+        admin::openapi(),
+        system::openapi(),
+    ];
+    let development = dev.then(sign_in::development_openapi);
+    areas.into_iter().chain(development).fold(ApiDocument::openapi(), OpenApi::merge_from)
+}
+
+/// Returns the complete OpenAPI document of an area, which can be served by itself.
+pub(crate) fn area(routes: OpenApiRouter<ApiState>) -> OpenApi {
+    let mut document = ApiDocument::openapi().merge_from(routes.into_openapi());
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             let handler = operation.operation_id.take().unwrap_or_default();
             operation.operation_id = Some(operation_id(&handler, path));
+            describe_responses(operation);
         }
     }
     document
+}
+
+/// Describes the responses that have only a status and a body. OpenAPI requires a description.
+fn describe_responses(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            let description = match status.as_str() {
+                "200" => "The request succeeded.",
+                "201" => "The resource is created.",
+                "202" => "The operation is accepted and continues in the background.",
+                "503" => "A backend that requests need is unavailable.",
+                _ => "The request is rejected.",
+            };
+            description.clone_into(&mut response.description);
+        }
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -59,31 +92,22 @@ fn operation_id(handler: &str, path: &str) -> String {
 /// `ETag`; `If-Match` makes a change conditional on it. A `POST` with an `Idempotency-Key` can be repeated safely for
 /// 24 hours. Lists are paginated with `limit` and `cursor`. Times are RFC 3339 in UTC, resource amounts are Kubernetes
 /// quantities, money is in minor units of the currency.
-#[derive(OpenApi)]
+///
+/// Later versions add fields to responses, and values to fields with a fixed set of values. Clients must ignore fields,
+/// and tolerate values, that they do not know.
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Hexabase", license(name = "Apache-2.0", identifier = "Apache-2.0")),
     modifiers(&SecuritySchemes),
-    components(schemas(Problem)),
+    components(schemas(Problem, schema::OrganizationId, schema::WorkspaceId)),
     security(("bearer" = []), ("session" = [], "csrf" = [])),
-    tags(
-        (name = "Organizations", description = "Organizations, their members, invitations, service accounts and audit log."),
-        (name = "Workspaces", description = "Tenant clusters."),
-        (name = "Projects", description = "Projects of workspaces: namespaces with a quota."),
-        (name = "Groups", description = "Groups of workspaces and their members. Groups reach the cluster as claims."),
-        (name = "Roles", description = "Roles and their assignments to groups: permissions in the cluster."),
-        (name = "Sign-in", description = "Sign-in, sessions and API tokens."),
-        (name = "Billing", description = "Plans, subscriptions, payment methods, invoices and usage."),
-        (name = "OIDC", description = "OpenID Connect provider of the tenant clusters."),
-        (name = "Operators", description = "Host clusters, plans, all organizations, the task queue and signing keys, for platform administrators."),
-        (name = "System", description = "Health, readiness, metrics and documentation of the server."),
-    )
 )]
 struct ApiDocument;
 
 struct SecuritySchemes;
 
 impl utoipa::Modify for SecuritySchemes {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, document: &mut OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("Access token or API token."))
@@ -126,15 +150,142 @@ mod tests {
         }
     }
 
+    /// Documents of the areas by name, with the development provider.
+    fn areas() -> [(&'static str, OpenApi); 11] {
+        [
+            ("organizations", organizations::openapi()),
+            ("workspaces", workspaces::openapi()),
+            ("projects", projects::openapi()),
+            ("access", access::openapi()),
+            ("sign_in", sign_in::openapi()),
+            ("development", sign_in::development_openapi()),
+            ("billing", billing::openapi()),
+            ("webhooks", webhooks::openapi()),
+            ("oidc", oidc::openapi()),
+            ("admin", admin::openapi()),
+            ("system", system::openapi()),
+        ]
+    }
+
     #[test]
-    fn every_schema_reference_resolves() {
+    fn every_schema_reference_resolves_within_the_document_of_the_area() {
+        for (area, document) in areas().into_iter().chain([("all", document(true))]) {
+            let document = serde_json::to_value(document).unwrap();
+            let mut referenced = BTreeSet::new();
+            references(&document, &mut referenced);
+            let missing: Vec<_> = referenced
+                .iter()
+                .filter(|name| document["components"]["schemas"].get(name).is_none())
+                .collect();
+            assert!(missing.is_empty(), "{area}: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn the_document_is_the_sum_of_the_documents_of_the_areas() {
+        let whole = serde_json::to_value(document(true)).unwrap();
+        let mut paths = serde_json::Map::new();
+        for (area, document) in areas() {
+            let document = serde_json::to_value(document).unwrap();
+            for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+                assert_eq!(schema, &whole["components"]["schemas"][name], "{area}: two schemas {name}");
+            }
+            for (path, item) in document["paths"].as_object().unwrap() {
+                let known = paths.insert(path.clone(), item.clone());
+                assert!(known.is_none(), "{area}: {path} is also in another area");
+            }
+        }
+        assert_eq!(whole["paths"], Value::Object(paths));
+    }
+
+    /// Schemas in the responses of the API, with all those that they refer to.
+    fn response_schemas(document: &Value) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for item in document["paths"].as_object().unwrap().values() {
+            for operation in item.as_object().unwrap().values() {
+                references(&operation["responses"], &mut found);
+            }
+        }
+        loop {
+            let before = found.len();
+            for name in found.clone() {
+                references(&document["components"]["schemas"][&name], &mut found);
+            }
+            if found.len() == before {
+                return found;
+            }
+        }
+    }
+
+    /// Paths of the members that may be absent in an object.
+    fn optional_members(path: &str, schema: &Value, found: &mut BTreeSet<String>) {
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+            if !required.iter().any(|required| required == name) {
+                found.insert(format!("{path}.{name}"));
+            }
+            optional_members(&format!("{path}.{name}"), member, found);
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            optional_members(path, part, found);
+        }
+    }
+
+    #[test]
+    fn a_member_of_a_response_is_present_unless_it_is_known_to_be_absent_at_times() {
         let document = serde_json::to_value(document(true)).unwrap();
-        let mut referenced = BTreeSet::new();
-        references(&document, &mut referenced);
-        assert!(referenced.contains("Problem"));
-        let missing: Vec<_> =
-            referenced.iter().filter(|name| document["components"]["schemas"].get(name).is_none()).collect();
-        assert!(missing.is_empty(), "{missing:?}");
+        let schemas = response_schemas(&document);
+        // Messages of OAuth 2.0, and amounts of the resources that are limited or used.
+        let foreign = ["Introspection", "JsonWebKey", "OAuthTokenResponse", "ResourceAmounts", "UserInfo"];
+        let mut found = BTreeSet::new();
+        for name in schemas.iter().filter(|name| !foreign.contains(&name.as_str())) {
+            optional_members(name, &document["components"]["schemas"][name], &mut found);
+        }
+        let known = [
+            "InvoiceLine.workspaces",
+            "OrganizationSubscription.preview",
+            "Price.usage",
+            "Problem.errors",
+            "Rule.resource_names",
+            "SetupIntent.client_secret",
+            "TokenWithSecret.secret",
+        ];
+        assert_eq!(
+            found,
+            known.map(str::to_owned).into(),
+            "annotate nullable members with #[schema(required)]"
+        );
+    }
+
+    /// Paths of the texts whose descriptions list values, as in "`a`, `b` or `c`".
+    fn listed_values(path: &str, value: &Value, found: &mut BTreeSet<String>) {
+        let description = value["description"].as_str().unwrap_or_default();
+        let is_text = value["type"] == "string" || value["type"] == serde_json::json!(["string", "null"]);
+        let is_parameter = value["schema"]["type"] == "string" && value["schema"]["enum"].is_null();
+        if (is_text && value["enum"].is_null() || is_parameter)
+            && (description.contains("` or `") || description.contains("`, `"))
+        {
+            found.insert(path.to_owned());
+        }
+        match value {
+            Value::Object(members) => members
+                .iter()
+                .filter(|(name, _)| *name != "enum" && *name != "example")
+                .for_each(|(name, member)| listed_values(&format!("{path}.{name}"), member, found)),
+            Value::Array(items) => items.iter().for_each(|item| listed_values(path, item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn a_text_with_a_fixed_set_of_values_is_an_enum() {
+        let document = serde_json::to_value(document(true)).unwrap();
+        let mut found = BTreeSet::new();
+        listed_values("", &document, &mut found);
+        // A list of values that are separated by spaces, and the characters of names.
+        let known =
+            ["AuthorizationForm.properties.prompt", "GroupPatch.properties.name", "NewGroup.properties.name"];
+        assert_eq!(found, known.map(|path| format!(".components.schemas.{path}")).into());
     }
 
     #[test]

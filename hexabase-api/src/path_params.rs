@@ -8,14 +8,22 @@ use hexabase_core::name::HostClusterName;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+/// Schemas of the parameters, by the names of their types. The derive knows `String` itself.
+mod schemas {
+    pub(super) use crate::schema::{
+        AssignmentId, GroupId, HostClusterName, InvitationId, MessageId, NodePoolId, OrganizationId,
+        ProjectId, RoleId, SessionId, TaskId, TokenId, UserId, WorkspaceId,
+    };
+}
+
 macro_rules! path_params {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty),+ })*) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ident),+ })*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Deserialize, IntoParams)]
         #[into_params(parameter_in = Path)]
         pub(crate) struct $name {$(
             $(#[$about])*
-            #[param(value_type = String)]
+            #[param(value_type = schemas::$type)]
             pub(crate) $field: $type,
         )+}
     )*};

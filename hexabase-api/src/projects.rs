@@ -17,19 +17,19 @@ use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::billing::plans::{QuotaView, quota_view};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
 use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::{ProjectPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, Pager};
+use crate::schema::{self, ResourceAmounts};
 use crate::tree_list::{Tree, TreeQuery, View, build_tree};
 
-/// Schema that contains itself, which the derive of a response does not register.
+/// Tags of the area in the OpenAPI document, and schemas that the derive of a response does not register.
 #[derive(OpenApi)]
-#[openapi(components(schemas(Tree<ProjectView>)))]
-struct RecursiveSchemas;
+#[openapi(tags((name = "Projects", description = "Projects of workspaces: namespaces with a quota.")), components(schemas(Tree<ProjectView>, View)))]
+struct Document;
 
 /// Routes of projects.
 pub fn router<S>() -> OpenApiRouter<S>
@@ -37,11 +37,27 @@ where
     S: Clone + Send + Sync + 'static,
     Platform: FromRef<S>,
 {
-    OpenApiRouter::with_openapi(RecursiveSchemas::openapi())
+    OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(create, list))
         .routes(routes!(get, update, delete))
         .routes(routes!(set_quota))
         .routes(routes!(usage))
+}
+
+/// Returns the OpenAPI document of the area.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    crate::openapi::area(router())
+}
+
+/// Phase of a project. `pending`: the cluster does not match the project yet. `failed`: the namespace could not be
+/// created.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ProjectPhase {
+    Pending,
+    Ready,
+    Failed,
 }
 
 /// Part of a workspace: a namespace with its own quota and roles.
@@ -49,23 +65,23 @@ where
 #[schema(as = Project)]
 pub(crate) struct ProjectView {
     /// Id of the project.
-    #[schema(example = "prj_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::ProjectId,
     /// Id of the workspace.
-    workspace_id: String,
+    workspace_id: schema::WorkspaceId,
     /// Name of the project and of its namespace.
     #[schema(example = "shop")]
     name: String,
     /// Name for display; null if there is none.
+    #[schema(required)]
     display_name: Option<String>,
     /// Id of the parent project; null for a root.
-    parent_id: Option<String>,
+    #[schema(required)]
+    parent_id: Option<schema::ProjectId>,
     /// Maximum resource consumption of the project with its descendants.
     #[schema(example = json!({"cpu": "500m", "memory": "1Gi"}))]
-    quota: QuotaView,
-    /// `pending` until the cluster matches the project, then `ready`, or `failed`.
-    #[schema(example = "ready")]
-    phase: &'static str,
+    quota: ResourceAmounts,
+    /// Phase of the project.
+    phase: ProjectPhase,
     /// Reason for which the namespace could not be created; empty otherwise.
     message: String,
     /// Creation time.
@@ -81,21 +97,23 @@ impl ProjectView {
         let status = &workspace.status;
         let waiting = status.waiting_projects.get(&project.id);
         let (phase, message) = match (status.refused_projects.get(&project.id), waiting) {
-            (Some(message), _) => ("failed", message.clone()),
+            (Some(message), _) => (ProjectPhase::Failed, message.clone()),
             (None, Some(since)) => {
-                ("pending", Wait::new(WaitReason::ProjectNamespaceTerminating).message(*since))
+                (ProjectPhase::Pending, Wait::new(WaitReason::ProjectNamespaceTerminating).message(*since))
             }
-            (None, None) if status.observed_generation >= project.generation => ("ready", String::new()),
+            (None, None) if status.observed_generation >= project.generation => {
+                (ProjectPhase::Ready, String::new())
+            }
             // The project waits for whatever its workspace waits for.
-            (None, None) => ("pending", status.message.clone()),
+            (None, None) => (ProjectPhase::Pending, status.message.clone()),
         };
         Self {
-            id: project.id.to_string(),
-            workspace_id: project.workspace_id.to_string(),
+            id: project.id.into(),
+            workspace_id: project.workspace_id.into(),
             name: project.name.to_string(),
             display_name: project.display_name.map(|name| name.to_string()),
-            parent_id: project.parent_id.map(|id| id.to_string()),
-            quota: quota_view(&project.quota),
+            parent_id: project.parent_id.map(Into::into),
+            quota: (&project.quota).into(),
             phase,
             message,
             created_at: project.created_at,
@@ -112,9 +130,9 @@ impl ProjectView {
 }
 
 /// Parses a quota.
-fn parse_quota(check: &mut Check, amounts: &QuotaView) -> Quota {
+fn parse_quota(check: &mut Check, amounts: &ResourceAmounts) -> Quota {
     let mut quota = Quota::new();
-    for (name, amount) in amounts {
+    for (name, amount) in amounts.iter() {
         let field = format!("quota.{name}");
         let resource: Option<Resource> = check.field(field.clone(), name.parse());
         let amount: Option<Quantity> = check.field(field, amount.parse());
@@ -135,11 +153,12 @@ struct NewProject {
     /// Name for display; none by default.
     display_name: Option<String>,
     /// Id of the parent project; a root by default.
+    #[schema(value_type = Option<schema::ProjectId>)]
     parent_id: Option<String>,
     /// Maximum resource consumption: amounts by resource, as Kubernetes quantities.
     #[serde(default)]
     #[schema(example = json!({"cpu": "500m", "memory": "1Gi"}))]
-    quota: QuotaView,
+    quota: ResourceAmounts,
 }
 
 impl NewProject {
@@ -265,7 +284,7 @@ async fn delete(
 ///
 /// Amounts by resource. A resource without an amount is not limited, except by the quota of the parent project.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/quota", tag = "Projects",
-    params(ProjectPath), request_body(content = QuotaView, example = json!({"cpu": "500m", "memory": "1Gi"})),
+    params(ProjectPath), request_body(content = ResourceAmounts, example = json!({"cpu": "500m", "memory": "1Gi"})),
     responses((status = 200, body = ProjectView), Problems),
     extensions(("x-hexabase-action" = json!("projects.manage"))))]
 async fn set_quota(
@@ -273,7 +292,7 @@ async fn set_quota(
     Authenticated(caller): Authenticated,
     Path(path): Path<ProjectPath>,
     expected: IfMatch,
-    Body(body): Body<QuotaView>,
+    Body(body): Body<ResourceAmounts>,
 ) -> ApiResult<ApiResponse<ProjectView>> {
     let mut check = Check::default();
     let quota = parse_quota(&mut check, &body);
@@ -288,11 +307,12 @@ async fn set_quota(
 #[schema(as = ProjectUsage)]
 struct UsageView {
     /// Time of the measurement; null before the first one.
+    #[schema(required)]
     observed_at: Option<Timestamp>,
     /// Quota of the project.
-    quota: QuotaView,
+    quota: ResourceAmounts,
     /// Usage of the project.
-    used: QuotaView,
+    used: ResourceAmounts,
 }
 
 /// Get the resource usage of a project
@@ -306,10 +326,10 @@ async fn usage(
 ) -> ApiResult<Json<UsageView>> {
     let (project, workspace) = platform.projects().get(&caller, path.org, path.ws, path.prj).await?;
     let measured = workspace.status.usage.and_then(|usage| {
-        let used = usage.projects.get(&project.id).map(quota_view)?;
+        let used = usage.projects.get(&project.id).map(ResourceAmounts::from)?;
         Some((usage.observed_at, used))
     });
     let (observed_at, used) =
-        measured.map_or((None, QuotaView::new()), |(measured_at, used)| (Some(measured_at), used));
-    Ok(Json(UsageView { observed_at, quota: quota_view(&project.quota), used }))
+        measured.map_or((None, ResourceAmounts::default()), |(measured_at, used)| (Some(measured_at), used));
+    Ok(Json(UsageView { observed_at, quota: (&project.quota).into(), used }))
 }

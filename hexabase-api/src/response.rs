@@ -78,6 +78,7 @@ pub(crate) struct List<T> {
     /// Items, in a stable order.
     items: Vec<T>,
     /// Value of `cursor` for the next page; null on the last page.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use crate::response::PageQuery;
 
 /// Form of a list of nested resources.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[schema(as = ListView)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum View {
     /// Flat list.
@@ -28,7 +29,6 @@ pub(super) enum View {
 pub(super) struct TreeQuery {
     /// `flat` for a paginated list, or `tree` for all items at once, nested in `children`.
     #[serde(default)]
-    #[param(inline)]
     pub(super) view: View,
     /// Part of the name or display name, in any case; only with `view=flat`.
     #[param(min_length = 1, max_length = 100)]

@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, StatusCode};
 use hexabase_core::Platform;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -12,13 +13,24 @@ use crate::problem::{ApiResult, Problems};
 /// Header with the signature of a Stripe webhook (<https://docs.stripe.com/webhooks/signature>).
 const SIGNATURE: &str = "stripe-signature";
 
+/// Tags of the area in the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(tags((name = "Billing", description = crate::billing::TAG)))]
+struct Document;
+
 /// Routes of the webhooks of providers.
 pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Platform: FromRef<S>,
 {
-    OpenApiRouter::new().routes(routes!(stripe))
+    OpenApiRouter::with_openapi(Document::openapi()).routes(routes!(stripe))
+}
+
+/// Returns the OpenAPI document of the area.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    crate::openapi::area(router())
 }
 
 /// Receive a webhook of Stripe

@@ -16,6 +16,7 @@ use crate::optional_field::parse_optional;
 use crate::path_params::WorkspacePath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::ApiResponse;
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -30,6 +31,7 @@ where
 #[serde(deny_unknown_fields)]
 struct AccessReviewBody {
     /// Id of the user, `usr_…`.
+    #[schema(value_type = schema::UserId)]
     user_id: String,
     /// Verb of the request.
     #[schema(example = "create")]
@@ -42,6 +44,7 @@ struct AccessReviewBody {
     #[serde(default)]
     api_group: String,
     /// Id of the project with the namespace of the request; all namespaces by default.
+    #[schema(value_type = Option<schema::ProjectId>)]
     project_id: Option<String>,
 }
 
@@ -60,22 +63,23 @@ struct ReviewView {
 #[schema(as = AccessReason)]
 struct ReasonView {
     /// Id of the assignment that grants the role.
-    assignment_id: String,
+    assignment_id: schema::AssignmentId,
     /// Name of the preset, or id of the custom role.
-    role: String,
+    role: schema::RoleReference,
     /// Ids of the groups from the user's direct membership up to the group with the role.
-    path: Vec<String>,
+    path: Vec<schema::GroupId>,
     /// Id of the project in which the role is assigned; null for the workspace as a whole.
-    project_id: Option<String>,
+    #[schema(required)]
+    project_id: Option<schema::ProjectId>,
 }
 
 impl From<ReviewReason> for ReasonView {
     fn from(reason: ReviewReason) -> Self {
         Self {
-            assignment_id: reason.assignment_id.to_string(),
-            role: reason.role.to_string(),
-            path: reason.path.iter().map(ToString::to_string).collect(),
-            project_id: reason.project_id.map(|id| id.to_string()),
+            assignment_id: reason.assignment_id.into(),
+            role: reason.role.into(),
+            path: reason.path.iter().copied().map(Into::into).collect(),
+            project_id: reason.project_id.map(Into::into),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::{AssignmentPath, ProjectAssignmentPath, ProjectPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -37,17 +38,16 @@ where
 #[schema(as = RoleAssignment)]
 struct AssignmentView {
     /// Id of the assignment.
-    #[schema(example = "asg_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::AssignmentId,
     /// Id of the project; null for the workspace as a whole.
-    project_id: Option<String>,
+    #[schema(required)]
+    project_id: Option<schema::ProjectId>,
     /// Id of the group that has the role.
-    group_id: String,
+    group_id: schema::GroupId,
     /// Name of a preset, or id of a custom role.
-    #[schema(example = "hexabase:project-editor")]
-    role: String,
+    role: schema::RoleReference,
     /// Id of the user who created the assignment.
-    created_by: String,
+    created_by: schema::UserId,
     /// Creation time.
     created_at: Timestamp,
 }
@@ -55,11 +55,11 @@ struct AssignmentView {
 impl From<Assignment> for AssignmentView {
     fn from(assignment: Assignment) -> Self {
         Self {
-            id: assignment.id.to_string(),
-            project_id: assignment.project_id.map(|id| id.to_string()),
-            group_id: assignment.group_id.to_string(),
-            role: assignment.role.to_string(),
-            created_by: assignment.created_by.to_string(),
+            id: assignment.id.into(),
+            project_id: assignment.project_id.map(Into::into),
+            group_id: assignment.group_id.into(),
+            role: assignment.role.into(),
+            created_by: assignment.created_by.into(),
             created_at: assignment.created_at,
         }
     }
@@ -70,9 +70,10 @@ impl From<Assignment> for AssignmentView {
 #[serde(deny_unknown_fields)]
 struct NewAssignment {
     /// Id of the group, `grp_…`.
+    #[schema(value_type = schema::GroupId)]
     group_id: String,
     /// Name of a preset, or id of a custom role of the project.
-    #[schema(example = "hexabase:project-editor")]
+    #[schema(value_type = schema::RoleReference)]
     role: String,
 }
 

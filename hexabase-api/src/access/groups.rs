@@ -22,19 +22,20 @@ use crate::organizations::members::UserView;
 use crate::path_params::{GroupMemberPath, GroupPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 use crate::tree_list::{Tree, TreeQuery, View, build_tree};
 
-/// Schema that contains itself, which the derive of a response does not register.
+/// Schemas that the derive of a response does not register.
 #[derive(OpenApi)]
-#[openapi(components(schemas(Tree<GroupView>)))]
-struct RecursiveSchemas;
+#[openapi(components(schemas(Tree<GroupView>, View)))]
+struct Document;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Platform: FromRef<S>,
 {
-    OpenApiRouter::with_openapi(RecursiveSchemas::openapi())
+    OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(create, list))
         .routes(routes!(get, update, delete))
         .routes(routes!(members))
@@ -46,17 +47,18 @@ where
 #[schema(as = Group)]
 pub(crate) struct GroupView {
     /// Id of the group.
-    #[schema(example = "grp_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::GroupId,
     /// Id of the workspace.
-    workspace_id: String,
+    workspace_id: schema::WorkspaceId,
     /// Name, unique in the workspace. With the prefix `hexabase:` it is the name of the group in the cluster.
     #[schema(example = "developers")]
     name: String,
     /// Id of the parent group; null for a root.
-    parent_id: Option<String>,
-    /// `members`, `admins` or `users` for the groups that every workspace starts with; null for other groups.
-    preset: Option<String>,
+    #[schema(required)]
+    parent_id: Option<schema::GroupId>,
+    /// Preset of a group that every workspace starts with; null for other groups.
+    #[schema(required)]
+    preset: Option<schema::GroupPreset>,
     /// Creation time.
     created_at: Timestamp,
     /// Time of the last change.
@@ -68,11 +70,11 @@ pub(crate) struct GroupView {
 impl From<Group> for GroupView {
     fn from(group: Group) -> Self {
         Self {
-            id: group.id.to_string(),
-            workspace_id: group.workspace_id.to_string(),
+            id: group.id.into(),
+            workspace_id: group.workspace_id.into(),
             name: group.name.to_string(),
-            parent_id: group.parent_id.map(|id| id.to_string()),
-            preset: group.preset.map(|preset| preset.to_string()),
+            parent_id: group.parent_id.map(Into::into),
+            preset: group.preset.map(Into::into),
             created_at: group.created_at,
             updated_at: group.updated_at,
             version: group.version.number(),
@@ -88,6 +90,7 @@ struct NewGroup {
     #[schema(example = "developers")]
     name: String,
     /// Id of the parent group; a root by default.
+    #[schema(value_type = Option<schema::GroupId>)]
     parent_id: Option<String>,
 }
 
@@ -160,7 +163,7 @@ struct GroupPatch {
     name: Option<String>,
     /// Id of the parent group; null makes the group a root.
     #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<schema::GroupId>)]
     parent_id: Option<Option<String>>,
 }
 
@@ -207,12 +210,12 @@ struct GroupMemberView {
     /// User who is the member.
     user: UserView,
     /// Ids of the groups with a direct membership that make the user a member of this group.
-    through: Vec<String>,
+    through: Vec<schema::GroupId>,
 }
 
 impl From<GroupMember> for GroupMemberView {
     fn from(member: GroupMember) -> Self {
-        let through = member.through.iter().map(ToString::to_string).collect();
+        let through = member.through.iter().copied().map(Into::into).collect();
         Self { user: member.user.into(), through }
     }
 }

@@ -21,6 +21,7 @@ use crate::optional_field::parse_optional;
 use crate::path_params::{ProjectPath, RolePath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -66,15 +67,22 @@ impl From<RuleView> for Rule {
     }
 }
 
+/// Scope in which a role is assigned: the workspace as a whole, or a project of it.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RoleScope {
+    Workspace,
+    Project,
+}
+
 /// Role that every workspace has.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PresetRole)]
 struct PresetView {
     /// Name of the role and of its ClusterRole.
-    #[schema(example = "hexabase:project-editor")]
-    name: String,
-    /// Scope in which the role is assigned: `workspace` or `project`.
-    scope: &'static str,
+    name: schema::PresetRoleName,
+    /// Scope in which the role is assigned.
+    scope: RoleScope,
     /// Rules of the role.
     rules: Vec<RuleView>,
 }
@@ -90,8 +98,8 @@ async fn presets(
 ) -> ApiResult<Json<List<PresetView>>> {
     platform.roles().permit_read(&caller, (path.org, path.ws, None)).await?;
     let view = |preset: &PresetRole| PresetView {
-        name: preset.to_string(),
-        scope: if preset.is_for_workspace() { "workspace" } else { "project" },
+        name: (*preset).into(),
+        scope: if preset.is_for_workspace() { RoleScope::Workspace } else { RoleScope::Project },
         rules: preset_rules(*preset).into_iter().map(RuleView::from).collect(),
     };
     Ok(Json(List::complete(PresetRole::ALL.iter().map(view).collect())))
@@ -102,10 +110,9 @@ async fn presets(
 #[schema(as = CustomRole)]
 struct RoleView {
     /// Id of the role.
-    #[schema(example = "rol_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::RoleId,
     /// Id of the project.
-    project_id: String,
+    project_id: schema::ProjectId,
     /// Name, unique in the project.
     #[schema(example = "deployer")]
     name: String,
@@ -122,8 +129,8 @@ struct RoleView {
 impl From<CustomRole> for RoleView {
     fn from(role: CustomRole) -> Self {
         Self {
-            id: role.id.to_string(),
-            project_id: role.project_id.to_string(),
+            id: role.id.into(),
+            project_id: role.project_id.into(),
             name: role.name.to_string(),
             rules: role.rules.into_iter().map(RuleView::from).collect(),
             created_at: role.created_at,

@@ -16,6 +16,7 @@ use crate::organizations::members::UserView;
 use crate::path_params::{WorkspaceMemberPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -92,7 +93,7 @@ struct EffectiveGroup {
     #[serde(flatten)]
     group: GroupView,
     /// Ids of the groups from the direct membership of the user up to this group.
-    path: Vec<String>,
+    path: Vec<schema::GroupId>,
 }
 
 /// List the groups of a workspace member
@@ -108,7 +109,7 @@ async fn groups_of(
 ) -> ApiResult<Json<List<EffectiveGroup>>> {
     let groups = platform.groups().groups_of(&caller, path.org, path.ws, path.user).await?;
     let view = |(group, found): (hexabase_core::model::Group, hexabase_core::access::GroupPath)| {
-        EffectiveGroup { group: group.into(), path: found.path.iter().map(ToString::to_string).collect() }
+        EffectiveGroup { group: group.into(), path: found.path.iter().copied().map(Into::into).collect() }
     };
     Ok(Json(List::complete(groups.into_iter().map(view).collect())))
 }

@@ -24,6 +24,7 @@ use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::ClusterPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -38,15 +39,16 @@ where
 #[schema(as = Cluster)]
 struct ClusterView {
     /// Name of the host cluster.
-    #[schema(example = "fra-1")]
+    #[schema(value_type = schema::HostClusterName)]
     name: String,
     /// Region of the host cluster; null if it has none.
-    #[schema(example = "eu")]
+    #[schema(example = "eu", required)]
     region: Option<String>,
     /// Labels that plans can require.
     #[schema(example = json!({"gpu": "a100"}))]
     labels: BTreeMap<String, String>,
     /// Maximum number of workspaces; null for no limit.
+    #[schema(required)]
     capacity: Option<u32>,
     /// Number of workspaces on the host cluster.
     workspaces: u32,
@@ -55,6 +57,7 @@ struct ClusterView {
     /// `true` if the host cluster is the sandbox, which runs no workload.
     sandbox: bool,
     /// Registration; null for a host cluster from the configuration of the server, which is changed there.
+    #[schema(required)]
     registration: Option<RegistrationView>,
 }
 
@@ -65,10 +68,8 @@ struct RegistrationView {
     /// Parameters that differ from the options of the server, by the names of those options.
     #[schema(example = json!({"tenant_endpoint": "https://{name}.fra-1.tenants.example"}))]
     settings: BTreeMap<String, String>,
-    /// `unknown` until a worker has sent a request to the host cluster, `healthy`, or `unreachable`. New workspaces
-    /// are not placed on an unreachable host cluster.
-    #[schema(example = "healthy")]
-    health: String,
+    /// Health of the host cluster.
+    health: schema::HostClusterHealth,
     /// Reason for which the host cluster is unreachable; empty otherwise.
     message: String,
     /// Time since which the health is unchanged.
@@ -86,7 +87,7 @@ impl From<KnownHost> for ClusterView {
         let KnownHost { host, workspaces, registration } = known;
         let registration = registration.map(|registration| RegistrationView {
             settings: registration.settings,
-            health: registration.health.state.to_string(),
+            health: registration.health.state.into(),
             message: registration.health.message,
             since: registration.health.since,
             created_at: registration.created_at,
@@ -124,7 +125,7 @@ fn cluster_response(
 #[serde(deny_unknown_fields)]
 struct NewCluster {
     /// Name of the host cluster: lower-case letters, digits and `-`.
-    #[schema(example = "fra-1")]
+    #[schema(value_type = schema::HostClusterName)]
     name: String,
     /// Kubeconfig with embedded credentials: it must neither run an exec plugin nor refer to files. It is stored
     /// encrypted and never returned.

@@ -17,6 +17,7 @@ use super::operator::require_operator;
 use crate::caller::Authenticated;
 use crate::problem::{ApiResult, Problems};
 use crate::response::List;
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -33,15 +34,14 @@ struct KeyView {
     /// Id of the key, as in the header of tokens.
     kid: String,
     /// Signature algorithm.
-    #[schema(example = "ES256")]
-    algorithm: String,
+    algorithm: schema::SignatureAlgorithm,
     /// Creation time.
     created_at: Timestamp,
 }
 
 impl From<SigningKey> for KeyView {
     fn from(key: SigningKey) -> Self {
-        Self { kid: key.kid, algorithm: key.algorithm.to_string(), created_at: key.created_at }
+        Self { kid: key.kid, algorithm: key.algorithm.into(), created_at: key.created_at }
     }
 }
 

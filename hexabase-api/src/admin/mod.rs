@@ -12,7 +12,13 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use hexabase_auth::Auth;
 use hexabase_core::Platform;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+
+/// Tags of the area in the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(tags((name = "Operators", description = "Host clusters, plans, all organizations, the task queue and signing keys, for platform administrators.")))]
+struct Document;
 
 /// Routes for platform administrators.
 pub fn router<S>() -> OpenApiRouter<S>
@@ -23,5 +29,11 @@ where
 {
     let areas =
         [clusters::router(), queue::router(), keys::router(), plans::router(), organizations::router()];
-    areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
+    areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
+}
+
+/// Returns the OpenAPI document of the area.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    crate::openapi::area(router())
 }

@@ -17,6 +17,7 @@ use crate::caller::Authenticated;
 use crate::extract::Path;
 use crate::path_params::DeadLetterPath;
 use crate::problem::{ApiResult, Problems};
+use crate::schema;
 
 /// Maximum number of dead letters in a response.
 const MAX_DEAD_LETTERS: usize = 1_000;
@@ -45,15 +46,14 @@ struct Queue {
 #[schema(as = DeadLetter)]
 struct DeadLetterView {
     /// Id of the message.
-    #[schema(example = "msg_01h455vb4pex5vsknk084sn02q")]
-    id: String,
-    /// `reconcile` for the reconcile of a workspace or billing account, `mail` for a mail.
-    #[schema(example = "reconcile")]
-    topic: &'static str,
+    id: schema::MessageId,
+    /// Purpose of the message.
+    topic: schema::MessageTopic,
     /// Id of the organization of the message.
-    organization_id: String,
+    organization_id: schema::OrganizationId,
     /// Id of the workspace of the message; null if it is not about a workspace.
-    workspace_id: Option<String>,
+    #[schema(required)]
+    workspace_id: Option<schema::WorkspaceId>,
     /// Number of deliveries.
     attempts: u32,
     /// Reason for which the last delivery failed.
@@ -66,10 +66,10 @@ impl From<DeadLetter> for DeadLetterView {
     fn from(dead_letter: DeadLetter) -> Self {
         let DeadLetter { message, attempts, reason, at } = dead_letter;
         Self {
-            id: message.id.to_string(),
-            topic: message.topic.as_str(),
-            organization_id: message.organization_id.to_string(),
-            workspace_id: message.workspace_id.map(|workspace| workspace.to_string()),
+            id: message.id.into(),
+            topic: message.topic.into(),
+            organization_id: message.organization_id.into(),
+            workspace_id: message.workspace_id.map(Into::into),
             attempts,
             reason,
             at,

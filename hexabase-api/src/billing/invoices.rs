@@ -7,7 +7,6 @@ use axum::http::{HeaderName, StatusCode};
 use hexabase_core::Platform;
 use hexabase_core::billing::{Invoice, InvoiceLine};
 use hexabase_core::error::Error;
-use hexabase_core::model::Meter;
 use hexabase_core::platform::{ExplainedInvoice, WorkspaceShare};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -23,6 +22,7 @@ use crate::extract::{Path, Query};
 use crate::path_params::{InvoicePath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -41,11 +41,13 @@ where
 #[schema(as = Invoice)]
 pub(crate) struct InvoiceView {
     /// Id of the invoice at the payment provider; null for an upcoming invoice.
+    #[schema(required)]
     id: Option<String>,
     /// Number of the invoice; null if it has none yet.
+    #[schema(required)]
     number: Option<String>,
-    /// Status: `draft`, `open`, `paid`, `uncollectible` or `void`.
-    status: String,
+    /// Status of the invoice.
+    status: schema::InvoiceStatus,
     /// Sum of the lines, without taxes.
     subtotal: MoneyView,
     /// Taxes.
@@ -69,8 +71,9 @@ struct InvoiceLineView {
     /// Quantity; for usage in `unit`.
     #[schema(value_type = f64, example = 1)]
     quantity: Number,
-    /// Unit of usage: `core_hours`, `gib_hours`, `gib` or `thousand_requests`; null for a line that is not for usage.
-    unit: Option<&'static str>,
+    /// Unit of usage; null for a line that is not for usage.
+    #[schema(required)]
+    unit: Option<schema::MeterUnit>,
     /// Amount of the line, without taxes.
     amount: MoneyView,
     /// `true` if the line compensates for a change within a period.
@@ -89,8 +92,9 @@ struct InvoiceLineView {
 #[schema(as = InvoiceLineShare)]
 struct ShareView {
     /// Id of the workspace, which may have been deleted.
-    workspace_id: String,
+    workspace_id: schema::WorkspaceId,
     /// Name of the workspace; null if it has been deleted.
+    #[schema(required)]
     name: Option<String>,
     /// Usage of the workspace in the period of the line, in the unit of the line.
     #[schema(value_type = f64, example = 12.5)]
@@ -102,7 +106,7 @@ struct ShareView {
 impl From<WorkspaceShare> for ShareView {
     fn from(share: WorkspaceShare) -> Self {
         Self {
-            workspace_id: share.workspace_id.to_string(),
+            workspace_id: share.workspace_id.into(),
             name: share.name.map(|name| name.to_string()),
             quantity: decimal_units(share.quantity),
             amount: share.amount.into(),
@@ -127,7 +131,7 @@ impl From<InvoiceLine> for InvoiceLineView {
             quantity: line
                 .meter
                 .map_or_else(|| Number::from(line.quantity), |_| decimal_units(line.quantity)),
-            unit: line.meter.map(Meter::unit),
+            unit: line.meter.map(schema::MeterUnit::from),
             amount: line.amount.into(),
             proration: line.proration,
             period_start: line.period_start,
@@ -142,7 +146,7 @@ impl From<Invoice> for InvoiceView {
         Self {
             id: Some(invoice.id).filter(|id| !id.is_empty()),
             number: invoice.number,
-            status: invoice.status,
+            status: invoice.status.into(),
             subtotal: invoice.subtotal.into(),
             tax: invoice.tax.into(),
             total: invoice.total.into(),

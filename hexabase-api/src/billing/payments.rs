@@ -75,6 +75,7 @@ impl HostedPageRequest {
 #[derive(Debug, Serialize, ToSchema)]
 struct HostedPage {
     /// URL to send the browser to.
+    #[schema(format = "uri")]
     url: String,
 }
 

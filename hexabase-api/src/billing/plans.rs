@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
 use hexabase_core::model::{Meter, Money, Plan, Price, UnitPrice, UsagePrice};
-use hexabase_core::quota::Quota;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,6 +13,7 @@ use utoipa_axum::routes;
 
 use crate::problem::{ApiResult, Problems};
 use crate::response::List;
+use crate::schema::{self, ResourceAmounts};
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -21,13 +21,6 @@ where
     Platform: FromRef<S>,
 {
     OpenApiRouter::new().routes(routes!(list))
-}
-
-/// Amounts by resource, as Kubernetes quantities.
-pub(crate) type QuotaView = BTreeMap<String, String>;
-
-pub(crate) fn quota_view(quota: &Quota) -> QuotaView {
-    quota.iter().map(|(resource, amount)| (resource.to_string(), amount.to_string())).collect()
 }
 
 /// Amount of money.
@@ -60,14 +53,15 @@ struct PlanView {
     /// Description of the plan, in one sentence.
     description: String,
     /// Price; null for a free plan.
+    #[schema(required)]
     price: Option<PriceView>,
     /// Quota of the workloads of one workspace.
     #[schema(example = json!({"cpu": "2", "memory": "4Gi"}))]
-    quota: QuotaView,
+    quota: ResourceAmounts,
     /// Maximum numbers of resources.
     limits: LimitsView,
-    /// Isolation of pods from the host: `baseline` or `restricted`.
-    isolation: String,
+    /// Isolation of pods from the host.
+    isolation: schema::PodIsolation,
     /// Registries, or paths in them, that the images of pods may come from. Empty: any registry.
     image_sources: Vec<String>,
     /// `true` if workspaces may have dedicated nodes.
@@ -83,10 +77,13 @@ struct PriceView {
     /// Price per month.
     monthly: MoneyView,
     /// Price per year; null if the plan cannot be paid yearly.
+    #[schema(required)]
     yearly: Option<MoneyView>,
     /// Price of workspaces beyond the included ones; null if all are included.
+    #[schema(required)]
     workspace: Option<UnitPriceView>,
     /// Price of dedicated nodes; null if they are free of charge.
+    #[schema(required)]
     node: Option<UnitPriceView>,
     /// Price of usage beyond the included amounts, by meter, such as `network_transmit`; only meters that are charged.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -99,8 +96,8 @@ struct PriceView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsagePrice)]
 struct UsagePriceView {
-    /// Unit of the meter: `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
-    unit: &'static str,
+    /// Unit of the meter.
+    unit: schema::MeterUnit,
     /// Included amount per month, in units; a year includes twelve times as much.
     included: u32,
     /// Price of 1,000 further units.
@@ -116,6 +113,7 @@ struct UnitPriceView {
     /// Price per month of each further unit.
     monthly: MoneyView,
     /// Price per year of each further unit; null if the plan cannot be paid yearly.
+    #[schema(required)]
     yearly: Option<MoneyView>,
 }
 
@@ -148,7 +146,7 @@ pub(crate) struct LimitsView {
 fn usage_view(price: &Price) -> BTreeMap<&'static str, UsagePriceView> {
     let view = |(meter, price): (Meter, &Option<UsagePrice>)| {
         let UsagePrice { included, per_thousand } = (*price)?;
-        let view = UsagePriceView { unit: meter.unit(), included, per_thousand: per_thousand.into() };
+        let view = UsagePriceView { unit: meter.into(), included, per_thousand: per_thousand.into() };
         Some((meter.as_str(), view))
     };
     price.usage.iter().filter_map(view).collect()
@@ -169,7 +167,7 @@ impl From<&Plan> for PlanView {
                 usage: usage_view(&price),
                 trial_days: price.trial_days,
             }),
-            quota: quota_view(&plan.quota),
+            quota: (&plan.quota).into(),
             limits: LimitsView {
                 workspaces: limits.workspaces,
                 members: limits.members,
@@ -177,7 +175,7 @@ impl From<&Plan> for PlanView {
                 groups: limits.groups,
                 roles_per_project: limits.roles_per_project,
             },
-            isolation: plan.isolation.to_string(),
+            isolation: plan.isolation.into(),
             image_sources: plan.image_sources.iter().map(ToString::to_string).collect(),
             dedicated_nodes: plan.dedicated_nodes,
             kubernetes_versions: plan.kubernetes_versions.iter().map(ToString::to_string).collect(),

@@ -21,6 +21,7 @@ use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::ApiResponse;
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -32,19 +33,22 @@ where
 
 /// Subscription of an organization, with its plan and billing standing.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Subscription)]
+#[schema(as = OrganizationSubscription)]
 struct SubscriptionView {
     /// Id of the plan of the organization.
     #[schema(example = "team")]
     plan_id: String,
     /// Paid subscription; null if the organization never subscribed.
+    #[schema(required)]
     subscription: Option<PaidView>,
     /// Billing standing.
     standing: StandingView,
     /// Order that is not carried out yet; null if there is none.
+    #[schema(required)]
     order: Option<OrderView>,
     /// Client secret with which a browser confirms a payment that the bank has not authorized yet; null if no payment
     /// needs confirmation.
+    #[schema(required)]
     payment_client_secret: Option<String>,
     /// Next invoice after the change; only with `dry_run`, and null for a free plan.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,19 +63,22 @@ struct SubscriptionView {
 struct PaidView {
     /// Id of the plan that is paid for.
     plan_id: String,
-    /// Billing interval: `month` or `year`.
-    interval: String,
-    /// State: `incomplete`, `incomplete_expired`, `trialing`, `active`, `past_due`, `unpaid`, `paused` or `canceled`.
-    state: String,
+    /// Billing interval.
+    interval: schema::BillingInterval,
+    /// State of the subscription.
+    state: schema::SubscriptionState,
     /// Number of paid workspaces beyond the included ones; null if the plan does not charge for them.
+    #[schema(required)]
     extra_workspaces: Option<u32>,
     /// Number of paid nodes beyond the included ones; null if the plan does not charge for them.
+    #[schema(required)]
     extra_nodes: Option<u32>,
     /// End of the paid period.
     current_period_end: Timestamp,
     /// `true` if the subscription ends with the paid period.
     cancel_at_period_end: bool,
     /// End of the trial, until which nothing is charged; null if there was no trial.
+    #[schema(required)]
     trial_end: Option<Timestamp>,
     /// `true` if a change is pending until the customer confirms its payment with their bank, which requires
     /// `payment_client_secret`.
@@ -82,8 +89,8 @@ impl From<Subscription> for PaidView {
     fn from(subscription: Subscription) -> Self {
         Self {
             plan_id: subscription.plan_id.to_string(),
-            interval: subscription.interval.to_string(),
-            state: subscription.state.to_string(),
+            interval: subscription.interval.into(),
+            state: subscription.state.into(),
             extra_workspaces: subscription.add_ons.workspaces,
             extra_nodes: subscription.add_ons.nodes,
             current_period_end: subscription.current_period_end,
@@ -94,24 +101,37 @@ impl From<Subscription> for PaidView {
     }
 }
 
+/// State of a billing standing. `grace`: a payment is overdue and workspaces keep running. `suspended`: the workspaces
+/// are suspended.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = BillingStandingState)]
+enum StandingState {
+    Good,
+    Grace,
+    Suspended,
+}
+
 /// Billing standing of an organization.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = BillingStanding)]
 struct StandingView {
-    /// `good`, `grace` while a payment is overdue and workspaces keep running, or `suspended` once they are suspended.
-    state: &'static str,
+    /// State of the standing.
+    state: StandingState,
     /// Start of the standing; null for `good`.
+    #[schema(required)]
     since: Option<Timestamp>,
     /// Time at which workspaces are suspended unless the payment arrives; only for `grace`, null otherwise.
+    #[schema(required)]
     until: Option<Timestamp>,
 }
 
 impl From<BillingStanding> for StandingView {
     fn from(standing: BillingStanding) -> Self {
         let (state, since, until) = match standing {
-            BillingStanding::Good => ("good", None, None),
-            BillingStanding::Grace { since, until, .. } => ("grace", Some(since), Some(until)),
-            BillingStanding::Suspended { since } => ("suspended", Some(since), None),
+            BillingStanding::Good => (StandingState::Good, None, None),
+            BillingStanding::Grace { since, until, .. } => (StandingState::Grace, Some(since), Some(until)),
+            BillingStanding::Suspended { since } => (StandingState::Suspended, Some(since), None),
         };
         Self { state, since, until }
     }
@@ -122,6 +142,7 @@ impl From<BillingStanding> for StandingView {
 #[schema(as = Order)]
 struct OrderView {
     /// Id of the ordered plan; null for a cancellation.
+    #[schema(required)]
     plan_id: Option<String>,
     /// Time of the order.
     asked_at: Timestamp,
@@ -178,7 +199,8 @@ struct PlanChoice {
     /// Id of the plan. A free plan cancels the subscription at the end of the paid period.
     #[schema(example = "team")]
     plan_id: String,
-    /// Billing interval, `month` or `year`; by default that of the current subscription, or `month` without one.
+    /// Billing interval; by default that of the current subscription, or `month` without one.
+    #[schema(value_type = Option<schema::BillingInterval>)]
     interval: Option<String>,
     /// Coupon to redeem, by its id at the payment provider.
     coupon: Option<String>,
@@ -267,8 +289,10 @@ struct BillingOverviewView {
     #[serde(flatten)]
     subscription: SubscriptionView,
     /// Default payment method; null if there is none.
+    #[schema(required)]
     payment_method: Option<PaymentMethodView>,
     /// Next invoice; null if there is none.
+    #[schema(required)]
     upcoming_invoice: Option<InvoiceView>,
     /// Invoices that are not paid yet, newest first.
     open_invoices: Vec<InvoiceView>,

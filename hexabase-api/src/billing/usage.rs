@@ -21,6 +21,7 @@ use crate::extract::{Body, IfMatch, Path, Query, parse_timestamp};
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::ApiResponse;
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -61,8 +62,9 @@ struct UsageView {
 #[schema(as = WorkspaceMeterReadings)]
 struct WorkspaceUsageView {
     /// Id of the workspace, which may have been deleted.
-    workspace_id: String,
+    workspace_id: schema::WorkspaceId,
     /// Name of the workspace; null if it has been deleted.
+    #[schema(required)]
     name: Option<String>,
     /// Usage by meter.
     meters: Vec<MeterView>,
@@ -72,10 +74,10 @@ struct WorkspaceUsageView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = MeterReading)]
 struct MeterView {
-    /// Meter: `cpu`, `memory`, `storage`, `network_receive`, `network_transmit` or `api_requests`.
-    meter: &'static str,
-    /// Unit of the meter: `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
-    unit: &'static str,
+    /// Kind of usage.
+    meter: schema::Meter,
+    /// Unit of the meter.
+    unit: schema::MeterUnit,
     /// Amount in units. It excludes unmeasured time.
     #[schema(value_type = f64, example = 12.5)]
     amount: Number,
@@ -85,8 +87,8 @@ struct MeterView {
 
 fn meter_view(hours: u64, meter: Meter, reading: Reading) -> MeterView {
     MeterView {
-        meter: meter.as_str(),
-        unit: meter.unit(),
+        meter: meter.into(),
+        unit: meter.into(),
         amount: decimal_units(reading.amount),
         unmeasured_minutes: (hours * 60).saturating_sub(reading.minutes),
     }
@@ -101,7 +103,7 @@ impl From<UsageStatement> for UsageView {
             |(name, usage): (Option<hexabase_core::name::Slug>, hexabase_core::model::WorkspaceUsage)| {
                 let meters = usage.readings.iter();
                 WorkspaceUsageView {
-                    workspace_id: usage.workspace_id.to_string(),
+                    workspace_id: usage.workspace_id.into(),
                     name: name.map(|name| name.to_string()),
                     meters: meters.map(|(meter, reading)| meter_view(usage.hours, meter, *reading)).collect(),
                 }
@@ -122,10 +124,13 @@ impl From<UsageStatement> for UsageView {
 struct UsageQuery {
     /// Start of the period (RFC 3339); the start of the month in UTC by default. The usage covers the hours in UTC
     /// that begin in the period.
+    #[param(format = DateTime)]
     from: Option<String>,
     /// End of the period (RFC 3339); now by default. At most 400 days after `from`.
+    #[param(format = DateTime)]
     to: Option<String>,
     /// Id of a single workspace, `ws_…`; all workspaces by default.
+    #[param(value_type = Option<schema::WorkspaceId>)]
     workspace: Option<String>,
 }
 
@@ -163,10 +168,13 @@ pub(crate) struct MonthlyUsageView {
     #[schema(example = "2026-11")]
     month: String,
     /// Cost by meter, for the meters that are charged; null without a paid subscription.
+    #[schema(required)]
     meters: Option<Vec<ChargeView>>,
     /// Total cost at the current prices; null without a paid subscription.
+    #[schema(required)]
     cost: Option<MoneyView>,
     /// Monthly budget for this cost; null if there is none.
+    #[schema(required)]
     budget: Option<MoneyView>,
 }
 
@@ -174,10 +182,10 @@ pub(crate) struct MonthlyUsageView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageCharge)]
 struct ChargeView {
-    /// Meter: `cpu`, `memory`, `storage`, `network_receive`, `network_transmit` or `api_requests`.
-    meter: &'static str,
-    /// Unit of the meter: `core_hours`, `gib_hours`, `gib` or `thousand_requests`.
-    unit: &'static str,
+    /// Kind of usage.
+    meter: schema::Meter,
+    /// Unit of the meter.
+    unit: schema::MeterUnit,
     /// Used amount in units.
     #[schema(value_type = f64, example = 620.25)]
     amount: Number,
@@ -191,8 +199,8 @@ struct ChargeView {
 impl From<BillLine> for ChargeView {
     fn from(line: BillLine) -> Self {
         Self {
-            meter: line.meter.as_str(),
-            unit: line.meter.unit(),
+            meter: line.meter.into(),
+            unit: line.meter.into(),
             amount: decimal_units(line.amount),
             included: decimal_units(line.included),
             cost: line.cost.into(),

@@ -22,6 +22,9 @@ use crate::cookies::{CSRF_COOKIE, SESSION_COOKIE, expired_cookie};
 use crate::html_pages::{ConsentPage, DeviceConsentPage, Form, HtmlPages, SignInOption, origin};
 use crate::layers::{AlwaysPage, server_path};
 use crate::oidc::oauth::{Form as FormBody, pairs};
+use crate::oidc::schemas::{
+    AuthorizationForm, CodeChallengeMethod, DeviceConsentForm, LogoutForm, ResponseType,
+};
 use crate::problem::{ApiError, Problems};
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -184,9 +187,9 @@ fn form_sender<'a>(
 /// Signs the user in and asks for consent if necessary (RFC 6749 section 4.1). `code_challenge` is required.
 #[utoipa::path(get, path = "/oauth2/authorize", tag = "OIDC", security(()),
     params(
-        ("client_id" = String, Query), ("redirect_uri" = String, Query), ("response_type" = String, Query),
+        ("client_id" = String, Query), ("redirect_uri" = String, Query), ("response_type" = ResponseType, Query),
         ("scope" = String, Query), ("state" = Option<String>, Query), ("nonce" = Option<String>, Query),
-        ("code_challenge" = String, Query), ("code_challenge_method" = String, Query),
+        ("code_challenge" = String, Query), ("code_challenge_method" = CodeChallengeMethod, Query),
         ("prompt" = Option<String>, Query), ("max_age" = Option<u64>, Query),
         ("login_hint" = Option<String>, Query), ("id_token_hint" = Option<String>, Query),
     ),
@@ -209,7 +212,7 @@ async fn authorize(issuer: Issuer, Browser(browser): Browser, RawQuery(query): R
 ///
 /// Accepts the parameters of `GET /oauth2/authorize`, or the form of the consent page.
 #[utoipa::path(post, path = "/oauth2/authorize", tag = "OIDC", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = AuthorizationForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, content_type = "text/html", body = String, description = "Page for sign-in or consent."),
         (status = 302, description = "Redirect to the client or to a sign-in provider."),
@@ -264,7 +267,7 @@ fn sanitize_code(entered: &str) -> String {
 
 /// Submit the consent for a device
 #[utoipa::path(post, path = "/oauth2/device", tag = "OIDC", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = DeviceConsentForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, content_type = "text/html", body = String, description = "The decision is recorded."), Problems))]
 async fn decide_device(issuer: Issuer, Browser(browser): Browser, FormBody(form): FormBody) -> PageResult {
     let code = form.get("user_code").unwrap_or_default();
@@ -316,7 +319,7 @@ async fn logout(
 ///
 /// Accepts the parameters of `GET /oauth2/logout`, or the form of the confirmation page.
 #[utoipa::path(post, path = "/oauth2/logout", tag = "OIDC", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = LogoutForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, content_type = "text/html", body = String, description = "The user is signed out."),
         (status = 302, description = "The user is signed out; redirect to the client."),

@@ -10,7 +10,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTIC
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hexabase_auth::Auth;
-use hexabase_auth::issuer::{DeviceAuthorization, OAuthError, Parameters, TokenResponse};
+use hexabase_auth::issuer::{OAuthError, Parameters};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -18,6 +18,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::caller::ClientOrigin;
+use crate::oidc::schemas::{
+    DeviceAuthorizationRequest, DeviceAuthorizationView, Introspection, IntrospectionRequest,
+    RevocationRequest, TokenRequest, TokenResponseView, UserInfo,
+};
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -123,37 +127,37 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
 /// Supports the grant types `authorization_code`, `refresh_token`, `urn:ietf:params:oauth:grant-type:device_code` and
 /// `urn:ietf:params:oauth:grant-type:token-exchange`.
 #[utoipa::path(post, path = "/oauth2/token", tag = "OIDC", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object), (status = 400, body = OAuthErrorResponse), (status = 401, body = OAuthErrorResponse)))]
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = TokenResponseView), (status = 400, body = OAuthErrorResponse), (status = 401, body = OAuthErrorResponse)))]
 async fn token(
     State(auth): State<Arc<Auth>>,
     ClientOrigin(origin): ClientOrigin,
     headers: HeaderMap,
     Form(form): Form,
-) -> Result<Json<TokenResponse>, OAuthErrorResponse> {
-    Ok(Json(auth.issuer().token(authorization(&headers), &form, &origin).await?))
+) -> Result<Json<TokenResponseView>, OAuthErrorResponse> {
+    Ok(Json(auth.issuer().token(authorization(&headers), &form, &origin).await?.into()))
 }
 
 /// Start a device authorization
 ///
 /// Signs a user in on a device without a browser (RFC 8628).
 #[utoipa::path(post, path = "/oauth2/device_authorization", tag = "OIDC", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object), (status = 400, body = OAuthErrorResponse), (status = 401, body = OAuthErrorResponse)))]
+    request_body(content = DeviceAuthorizationRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = DeviceAuthorizationView), (status = 400, body = OAuthErrorResponse), (status = 401, body = OAuthErrorResponse)))]
 async fn device_authorization(
     State(auth): State<Arc<Auth>>,
     ClientOrigin(origin): ClientOrigin,
     headers: HeaderMap,
     Form(form): Form,
-) -> Result<Json<DeviceAuthorization>, OAuthErrorResponse> {
-    Ok(Json(auth.issuer().authorize_device(authorization(&headers), &form, &origin).await?))
+) -> Result<Json<DeviceAuthorizationView>, OAuthErrorResponse> {
+    Ok(Json(auth.issuer().authorize_device(authorization(&headers), &form, &origin).await?.into()))
 }
 
 /// Get the claims about the user
 ///
 /// Returns the claims that the scopes of the access token include (OpenID Connect Core 1.0 section 5.3).
 #[utoipa::path(get, path = "/oauth2/userinfo", tag = "OIDC", security(("bearer" = [])),
-    responses((status = 200, body = Object), (status = 401, body = OAuthErrorResponse)))]
+    responses((status = 200, body = UserInfo), (status = 401, body = OAuthErrorResponse)))]
 async fn userinfo(
     State(auth): State<Arc<Auth>>,
     headers: HeaderMap,
@@ -177,7 +181,7 @@ async fn userinfo(
 ///
 /// Same as `GET /oauth2/userinfo`.
 #[utoipa::path(post, path = "/oauth2/userinfo", tag = "OIDC", security(("bearer" = [])),
-    responses((status = 200, body = Object), (status = 401, body = OAuthErrorResponse)))]
+    responses((status = 200, body = UserInfo), (status = 401, body = OAuthErrorResponse)))]
 async fn userinfo_by_form(
     auth: State<Arc<Auth>>,
     headers: HeaderMap,
@@ -189,7 +193,7 @@ async fn userinfo_by_form(
 ///
 /// Ends the session of the token (RFC 7009). Succeeds if the token is already invalid.
 #[utoipa::path(post, path = "/oauth2/revoke", tag = "OIDC", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = RevocationRequest, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The token is invalid."), (status = 401, body = OAuthErrorResponse)))]
 async fn revoke(
     State(auth): State<Arc<Auth>>,
@@ -205,8 +209,8 @@ async fn revoke(
 ///
 /// Reports tokens of other clients as inactive (RFC 7662).
 #[utoipa::path(post, path = "/oauth2/introspect", tag = "OIDC", security(()),
-    request_body(content = Object, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object), (status = 401, body = OAuthErrorResponse)))]
+    request_body(content = IntrospectionRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = Introspection), (status = 401, body = OAuthErrorResponse)))]
 async fn introspect(
     State(auth): State<Arc<Auth>>,
     headers: HeaderMap,

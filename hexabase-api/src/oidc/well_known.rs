@@ -11,6 +11,8 @@ use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::oidc::schemas::{JsonWebKeySet, ProviderMetadata};
+
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -31,14 +33,14 @@ fn cacheable(cache_control: &'static str, document: Value) -> Response {
 
 /// Get the OpenID Connect discovery document
 #[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "OIDC", security(()),
-    responses((status = 200, body = Object)))]
+    responses((status = 200, body = ProviderMetadata)))]
 async fn discovery(State(auth): State<Arc<Auth>>) -> Response {
     cacheable(DISCOVERY_CACHE_CONTROL, auth.issuer().discovery())
 }
 
 /// Get the public signing keys (RFC 7517)
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "OIDC", security(()),
-    responses((status = 200, body = Object)))]
+    responses((status = 200, body = JsonWebKeySet)))]
 async fn jwks(State(auth): State<Arc<Auth>>) -> Response {
     cacheable(JWKS_CACHE_CONTROL, auth.keys().jwks().await)
 }

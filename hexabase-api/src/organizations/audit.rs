@@ -18,6 +18,7 @@ use crate::optional_field::parse_optional;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -32,22 +33,22 @@ where
 #[schema(as = AuditEvent)]
 struct AuditEventView {
     /// Id of the entry.
-    #[schema(example = "evt_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::EventId,
     /// Author of the change; all fields are null for the platform itself.
     actor: ActorView,
     /// Action, as `noun.verb`.
-    #[schema(example = "workspace.create")]
+    #[schema(example = "workspace.create", pattern = "^[a-z_]+\\.[a-z_]+$")]
     action: String,
     /// Changed object: its id, or the ids of a nested object from the outermost inwards, separated by slashes.
     resource: String,
     /// Object before the change; null if it is new.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     before: Value,
     /// Object after the change; null if it was deleted.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     after: Value,
     /// Network address of the client; null if unknown.
+    #[schema(required)]
     address: Option<String>,
     /// `User-Agent` of the client, shortened.
     device: String,
@@ -62,22 +63,25 @@ struct AuditEventView {
 #[schema(as = Actor)]
 struct ActorView {
     /// Id of the user; null for the platform itself.
-    user_id: Option<String>,
+    #[schema(required)]
+    user_id: Option<schema::UserId>,
     /// Id of the session; null if none was used.
-    session_id: Option<String>,
+    #[schema(required)]
+    session_id: Option<schema::SessionId>,
     /// Id of the API token; null if none was used.
-    token_id: Option<String>,
+    #[schema(required)]
+    token_id: Option<schema::TokenId>,
 }
 
 impl From<AuditEvent> for AuditEventView {
     fn from(event: AuditEvent) -> Self {
         let actor = event.actor;
         Self {
-            id: event.id.to_string(),
+            id: event.id.into(),
             actor: ActorView {
-                user_id: actor.user_id.map(|id| id.to_string()),
-                session_id: actor.session_id.map(|id| id.to_string()),
-                token_id: actor.token_id.map(|id| id.to_string()),
+                user_id: actor.user_id.map(Into::into),
+                session_id: actor.session_id.map(Into::into),
+                token_id: actor.token_id.map(Into::into),
             },
             action: event.action,
             resource: event.resource,
@@ -97,14 +101,17 @@ impl From<AuditEvent> for AuditEventView {
 #[into_params(parameter_in = Query)]
 struct AuditQuery {
     /// Id of the user who made the change, `usr_…`.
+    #[param(value_type = Option<schema::UserId>)]
     actor: Option<String>,
     /// Action, such as `workspace.create`.
     action: Option<String>,
     /// Changed object, as in the field `resource` of entries.
     resource: Option<String>,
     /// Earliest time of the change, inclusive (RFC 3339).
+    #[param(format = DateTime)]
     since: Option<String>,
     /// Latest time of the change, exclusive (RFC 3339).
+    #[param(format = DateTime)]
     until: Option<String>,
     /// Maximum number of items, 1 to 200.
     #[param(minimum = 1, maximum = 200, default = 50)]

@@ -22,6 +22,7 @@ use crate::organizations::organization::OwnOrganization;
 use crate::path_params::{InvitationPath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -36,15 +37,16 @@ where
 #[schema(as = Invitation)]
 struct InvitationView {
     /// Id of the invitation.
-    id: String,
+    id: schema::InvitationId,
     /// Id of the organization to join.
-    organization_id: String,
+    organization_id: schema::OrganizationId,
     /// Invited e-mail address.
+    #[schema(format = "email")]
     email: String,
-    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
-    role: String,
+    /// Role of the new member.
+    role: schema::OrganizationRole,
     /// Id of the user who sent the invitation.
-    invited_by: String,
+    invited_by: schema::UserId,
     /// Creation time.
     created_at: Timestamp,
     /// Time until which the invitation can be accepted.
@@ -54,11 +56,11 @@ struct InvitationView {
 impl From<Invitation> for InvitationView {
     fn from(invitation: Invitation) -> Self {
         Self {
-            id: invitation.id.to_string(),
-            organization_id: invitation.organization_id.to_string(),
+            id: invitation.id.into(),
+            organization_id: invitation.organization_id.into(),
             email: invitation.email.to_string(),
-            role: invitation.role.to_string(),
-            invited_by: invitation.invited_by.to_string(),
+            role: invitation.role.into(),
+            invited_by: invitation.invited_by.into(),
             created_at: invitation.created_at,
             expires_at: invitation.expires_at,
         }
@@ -70,10 +72,10 @@ impl From<Invitation> for InvitationView {
 #[serde(deny_unknown_fields)]
 struct NewInvitation {
     /// E-mail address to invite. The user who accepts must have it as a verified address.
-    #[schema(example = "bob@example.com")]
+    #[schema(example = "bob@example.com", format = "email")]
     email: String,
-    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
-    #[schema(example = "member")]
+    /// Role of the new member.
+    #[schema(value_type = schema::OrganizationRole)]
     role: String,
 }
 
@@ -139,7 +141,7 @@ struct Acceptance {
     #[schema(value_type = Option<String>, format = Password)]
     token: Option<SecretString>,
     /// Id of an invitation that `GET /auth/me` lists.
-    #[schema(value_type = Option<String>, example = "inv_01h455vb4pex5vsknk084sn02q")]
+    #[schema(value_type = Option<schema::InvitationId>)]
     invitation_id: Option<InvitationId>,
 }
 

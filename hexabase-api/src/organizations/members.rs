@@ -19,6 +19,7 @@ use crate::filters::{RoleSchema, parse_text};
 use crate::path_params::{MemberPath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -33,12 +34,11 @@ where
 #[schema(as = User)]
 pub(crate) struct UserView {
     /// Id of the user.
-    #[schema(example = "usr_01h455vb4pex5vsknk084sn02q")]
-    id: String,
-    /// Kind of user: `person` or `service_account`.
-    #[schema(example = "person")]
-    kind: String,
+    id: schema::UserId,
+    /// Kind of the user.
+    kind: schema::UserKind,
     /// Verified e-mail address; null for a service account.
+    #[schema(format = "email", required)]
     email: Option<String>,
     /// Name for display.
     #[schema(example = "Ann")]
@@ -48,8 +48,8 @@ pub(crate) struct UserView {
 impl From<User> for UserView {
     fn from(user: User) -> Self {
         Self {
-            id: user.id.to_string(),
-            kind: user.kind.to_string(),
+            id: user.id.into(),
+            kind: user.kind.into(),
             email: user.email.map(|email| email.to_string()),
             name: user.name.to_string(),
         }
@@ -77,12 +77,11 @@ impl From<(Member, User)> for MemberView {
 #[schema(as = Membership)]
 pub(crate) struct MembershipView {
     /// Id of the organization.
-    organization_id: String,
+    organization_id: schema::OrganizationId,
     /// Id of the user.
-    user_id: String,
-    /// Role of the member: `owner`, `admin`, `billing` or `member`.
-    #[schema(example = "member")]
-    role: String,
+    user_id: schema::UserId,
+    /// Role of the member.
+    role: schema::OrganizationRole,
     /// Time at which the user became a member.
     created_at: Timestamp,
     /// Time of the last change of the role.
@@ -94,9 +93,9 @@ pub(crate) struct MembershipView {
 impl From<Member> for MembershipView {
     fn from(member: Member) -> Self {
         Self {
-            organization_id: member.organization_id.to_string(),
-            user_id: member.user_id.to_string(),
-            role: member.role.to_string(),
+            organization_id: member.organization_id.into(),
+            user_id: member.user_id.into(),
+            role: member.role.into(),
             created_at: member.created_at,
             updated_at: member.updated_at,
             version: member.version.number(),
@@ -143,8 +142,8 @@ async fn list(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MemberRoleUpdate {
-    /// Role of the member: `owner`, `admin`, `billing` or `member`.
-    #[schema(example = "admin")]
+    /// Role of the member.
+    #[schema(value_type = schema::OrganizationRole)]
     role: String,
 }
 

@@ -10,9 +10,15 @@ pub(crate) mod service_accounts;
 
 use axum::extract::FromRef;
 use hexabase_core::Platform;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::event_hub::EventStreams;
+
+/// Tags of the area in the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(tags((name = "Organizations", description = "Organizations, their members, invitations, service accounts and audit log.")))]
+struct Document;
 
 /// Routes of organizations, except for [their live events](events_router).
 pub fn router<S>() -> OpenApiRouter<S>
@@ -28,7 +34,13 @@ where
         audit::router(),
         search::router(),
     ];
-    areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
+    areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
+}
+
+/// Returns the OpenAPI document of the area.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    crate::openapi::area(router().merge(events_router()))
 }
 
 /// Route of the live events of an organization.

@@ -22,6 +22,7 @@ use crate::optional_field::parse_optional;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -39,8 +40,7 @@ where
 #[schema(as = Organization)]
 pub(crate) struct OrganizationView {
     /// Id of the organization.
-    #[schema(example = "org_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::OrganizationId,
     /// Name, unique in the installation.
     #[schema(example = "acme")]
     name: String,
@@ -53,6 +53,7 @@ pub(crate) struct OrganizationView {
     #[schema(example = "starter")]
     plan_id: String,
     /// Time at which deletion with all workspaces was requested; null otherwise.
+    #[schema(required)]
     deletion_requested_at: Option<Timestamp>,
     /// Suspension by an operator; null if there is none.
     suspension: Option<SuspensionView>,
@@ -78,7 +79,7 @@ struct SuspensionView {
 impl From<Organization> for OrganizationView {
     fn from(organization: Organization) -> Self {
         Self {
-            id: organization.id.to_string(),
+            id: organization.id.into(),
             name: organization.name.to_string(),
             display_name: organization.display_name.to_string(),
             personal: organization.personal,
@@ -99,14 +100,13 @@ impl From<Organization> for OrganizationView {
 pub(crate) struct OwnOrganization {
     #[serde(flatten)]
     organization: OrganizationView,
-    /// Role of the caller: `owner`, `admin`, `billing` or `member`.
-    #[schema(example = "owner")]
-    role: String,
+    /// Role of the caller.
+    role: schema::OrganizationRole,
 }
 
 impl From<(Organization, Member)> for OwnOrganization {
     fn from((organization, member): (Organization, Member)) -> Self {
-        Self { organization: organization.into(), role: member.role.to_string() }
+        Self { organization: organization.into(), role: member.role.into() }
     }
 }
 
@@ -233,7 +233,7 @@ async fn delete(
 #[derive(Debug, Serialize, ToSchema)]
 struct OverviewView {
     /// Id of the organization.
-    organization_id: String,
+    organization_id: schema::OrganizationId,
     /// Id of the plan.
     plan_id: String,
     /// Members, including open invitations.
@@ -246,6 +246,7 @@ struct OverviewView {
     service_accounts: u32,
     /// Cost of the current month so far, at the current prices and without taxes; null without a paid subscription,
     /// and for callers who may not read billing data.
+    #[schema(required)]
     month_to_date_cost: Option<MoneyView>,
 }
 
@@ -263,7 +264,7 @@ impl From<Overview> for OverviewView {
         let OrganizationCounts { members, invitations, service_accounts, workspaces, .. } = overview.counts;
         let limits = overview.plan.limits;
         Self {
-            organization_id: overview.organization.id.to_string(),
+            organization_id: overview.organization.id.into(),
             plan_id: overview.plan.id.to_string(),
             members: LimitUsage { used: members + invitations, limit: limits.members },
             workspaces: LimitUsage { used: workspaces, limit: limits.workspaces },

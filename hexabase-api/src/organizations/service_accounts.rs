@@ -19,6 +19,7 @@ use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::{OrganizationPath, ServiceAccountPath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 use crate::sign_in::api_tokens::{TokenRequest, TokenWithSecret};
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -34,14 +35,13 @@ where
 #[schema(as = ServiceAccount)]
 struct ServiceAccountView {
     /// Id of the service account, which is a user id.
-    #[schema(example = "usr_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::UserId,
     /// Id of the organization.
-    organization_id: String,
+    organization_id: schema::OrganizationId,
     /// Name, unique in the organization.
     name: String,
     /// Id of the user who created the service account.
-    created_by: String,
+    created_by: schema::UserId,
     /// Creation time.
     created_at: Timestamp,
     /// Version, incremented by every change.
@@ -51,10 +51,10 @@ struct ServiceAccountView {
 impl From<ServiceAccount> for ServiceAccountView {
     fn from(account: ServiceAccount) -> Self {
         Self {
-            id: account.id.to_string(),
-            organization_id: account.organization_id.to_string(),
+            id: account.id.into(),
+            organization_id: account.organization_id.into(),
             name: account.name.to_string(),
-            created_by: account.created_by.to_string(),
+            created_by: account.created_by.into(),
             created_at: account.created_at,
             version: account.version.number(),
         }
@@ -68,9 +68,9 @@ struct NewServiceAccount {
     /// Name, unique in the organization: a DNS label.
     #[schema(example = "ci")]
     name: String,
-    /// Role in the organization: `admin`, `billing` or `member`; `member` by default.
+    /// Role in the organization, other than `owner`; `member` by default.
     #[serde(default = "default_role")]
-    #[schema(default = "member")]
+    #[schema(default = "member", value_type = schema::OrganizationRole)]
     role: String,
 }
 

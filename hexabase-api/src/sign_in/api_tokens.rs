@@ -22,6 +22,7 @@ use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::TokenPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -37,28 +38,27 @@ where
 #[schema(as = ApiToken)]
 pub(crate) struct TokenView {
     /// Id of the token.
-    #[schema(example = "tok_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::TokenId,
     /// Name for display.
     name: String,
-    /// Scopes that restrict the use of the token: `all`, or some of `organizations:read`, `organizations:write`,
-    /// `workspaces:read`, `billing:read`, `billing:write`, `workspaces:write`, `clusters:access`, `access:read`,
-    /// `access:write`, `projects:read` and `projects:write`. A write scope includes the read scope.
-    scopes: Vec<String>,
+    /// Scopes that restrict the use of the token.
+    scopes: Vec<schema::ApiTokenScope>,
     /// Creation time.
     created_at: Timestamp,
     /// Expiry time; null if the token does not expire.
+    #[schema(required)]
     expires_at: Option<Timestamp>,
     /// Time of the last use, to the minute; null before the first use.
+    #[schema(required)]
     used_at: Option<Timestamp>,
 }
 
 impl From<ApiToken> for TokenView {
     fn from(token: ApiToken) -> Self {
         Self {
-            id: token.id.to_string(),
+            id: token.id.into(),
             name: token.name.to_string(),
-            scopes: token.scopes.iter().map(|scope| scope.to_string()).collect(),
+            scopes: token.scopes.iter().map(Into::into).collect(),
             created_at: token.created_at,
             expires_at: token.expires_at,
             used_at: token.used_at,
@@ -91,8 +91,8 @@ pub(crate) struct TokenRequest {
     /// Name for display.
     #[schema(example = "deploy from CI")]
     name: String,
-    /// Scopes that restrict the use of the token, as in responses.
-    #[schema(example = json!(["workspaces:read", "clusters:access"]))]
+    /// Scopes that restrict the use of the token.
+    #[schema(example = json!(["workspaces:read", "clusters:access"]), value_type = Vec<schema::ApiTokenScope>)]
     scopes: Vec<String>,
     /// Expiry time; no expiry by default.
     expires_at: Option<Timestamp>,

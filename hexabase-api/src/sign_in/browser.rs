@@ -27,6 +27,7 @@ use crate::organizations::members::UserView;
 use crate::organizations::organization::OwnOrganization;
 use crate::path_params::ProviderPath;
 use crate::problem::{ApiResult, Problems};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -78,13 +79,13 @@ struct LoginQuery {
     /// Expected user, as the user would enter it at the provider.
     login_hint: Option<String>,
     /// `login` to require authentication again, although the provider may have a session for the browser.
-    #[param(inline)]
     prompt: Option<Prompt>,
 }
 
+/// Demand on the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Prompt {
+pub(super) enum Prompt {
     Login,
 }
 
@@ -146,6 +147,7 @@ struct LinkOptions {
 #[derive(Debug, Serialize, ToSchema)]
 struct StartedLink {
     /// URL at the provider to send the browser to.
+    #[schema(format = "uri")]
     authorization_url: String,
 }
 
@@ -232,6 +234,12 @@ async fn callback(
     Ok(redirect(jar, finished.return_to))
 }
 
+/// Type of an access token (RFC 6750).
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(crate) enum TokenType {
+    Bearer,
+}
+
 /// Access token with its refresh token.
 #[derive(Serialize, ToSchema)]
 #[schema(as = TokenPair)]
@@ -240,8 +248,8 @@ pub(crate) struct TokenPairView {
     access_token: String,
     /// Refresh token, which can be exchanged once for the next pair.
     refresh_token: String,
-    /// Type of the access token, always `Bearer`.
-    token_type: &'static str,
+    /// Type of the access token.
+    token_type: TokenType,
     /// Lifetime of the access token in seconds.
     #[schema(example = 900)]
     expires_in: u64,
@@ -252,7 +260,7 @@ impl From<TokenPair> for TokenPairView {
         Self {
             access_token: pair.access_token,
             refresh_token: pair.refresh_token,
-            token_type: "Bearer",
+            token_type: TokenType::Bearer,
             expires_in: pair.expires_in,
         }
     }
@@ -327,14 +335,13 @@ struct Me {
 #[derive(Debug, Serialize, ToSchema)]
 struct ReceivedInvitation {
     /// Id of the invitation.
-    id: String,
+    id: schema::InvitationId,
     /// Id of the organization to join.
-    organization_id: String,
+    organization_id: schema::OrganizationId,
     /// Display name of the organization.
     organization: String,
-    /// Role of the new member: `owner`, `admin`, `billing` or `member`.
-    #[schema(example = "member")]
-    role: String,
+    /// Role of the new member.
+    role: schema::OrganizationRole,
     /// Time until which the invitation can be accepted.
     expires_at: Timestamp,
 }
@@ -347,10 +354,10 @@ async fn me(State(auth): State<Arc<Auth>>, Authenticated(caller): Authenticated)
     let profile = auth.platform().users().profile(caller.principal.user_id).await?;
     let organizations = profile.organizations.into_iter().map(OwnOrganization::from).collect();
     let view = |(organization, invitation): (Organization, Invitation)| ReceivedInvitation {
-        id: invitation.id.to_string(),
-        organization_id: organization.id.to_string(),
+        id: invitation.id.into(),
+        organization_id: organization.id.into(),
         organization: organization.display_name.to_string(),
-        role: invitation.role.to_string(),
+        role: invitation.role.into(),
         expires_at: invitation.expires_at,
     };
     let invitations =

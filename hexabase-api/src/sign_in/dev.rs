@@ -13,7 +13,7 @@ use hexabase_core::error::{Check, Error};
 use hexabase_core::identity::IdentityProvider as _;
 use hexabase_core::name::{DisplayName, Email};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -23,12 +23,19 @@ use crate::optional_field::parse_optional;
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::sign_in::browser::TokenPairView;
 
+/// Tags of the routes in the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(tags((name = "Development", description = "Sign-in without an identity provider, with `--dev` only.")))]
+struct Document;
+
 pub(super) fn router<S>(provider: Option<Arc<DevProvider>>) -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<Auth>: FromRef<S>,
 {
-    let router = OpenApiRouter::new().routes(routes!(login)).routes(routes!(sign_in_form, approve));
+    let router = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(login))
+        .routes(routes!(sign_in_form, approve));
     match provider {
         Some(provider) => router.layer(Extension(provider)),
         None => router,
@@ -40,7 +47,7 @@ where
 #[serde(deny_unknown_fields)]
 struct DevIdentity {
     /// E-mail address, which counts as verified.
-    #[schema(example = "ann@example.com")]
+    #[schema(example = "ann@example.com", format = "email")]
     email: String,
     /// Name of the user; the e-mail address by default.
     #[schema(example = "Ann")]

@@ -10,7 +10,13 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use hexabase_auth::{Auth, DevProvider};
 use hexabase_core::Platform;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+
+/// Tags and schemas of parameters of the area in the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(tags((name = "Sign-in", description = "Sign-in, sessions and API tokens.")), components(schemas(browser::Prompt)))]
+struct Document;
 
 /// Routes of sign-in, except for [the development provider](development_router).
 pub fn router<S>() -> OpenApiRouter<S>
@@ -20,7 +26,13 @@ where
     Platform: FromRef<S>,
 {
     let areas = [browser::router(), sessions::router(), api_tokens::router()];
-    areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
+    areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
+}
+
+/// Returns the OpenAPI document of the area.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    crate::openapi::area(router())
 }
 
 /// Routes of the development provider, with which any client can sign in as any user. Without a provider they only
@@ -31,4 +43,10 @@ where
     Arc<Auth>: FromRef<S>,
 {
     dev::router(provider)
+}
+
+/// Returns the OpenAPI document of [the development provider](development_router).
+#[must_use]
+pub fn development_openapi() -> utoipa::openapi::OpenApi {
+    crate::openapi::area(development_router(None))
 }

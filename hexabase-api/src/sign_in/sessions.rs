@@ -20,6 +20,7 @@ use crate::extract::{IfMatch, Path, Query};
 use crate::path_params::SessionPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -39,15 +40,16 @@ where
 #[schema(as = Session)]
 struct SessionView {
     /// Id of the session.
-    #[schema(example = "ses_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::SessionId,
     /// Id of the provider that the user signed in with.
     provider: String,
     /// Id of the OAuth client that acts on behalf of the user; null for a session of the user itself.
+    #[schema(required)]
     client: Option<String>,
     /// `User-Agent` of the client, shortened.
     device: String,
     /// Network address of the client at sign-in; null if unknown.
+    #[schema(required)]
     address: Option<String>,
     /// Start of the session.
     created_at: Timestamp,
@@ -63,7 +65,7 @@ impl SessionView {
     fn new(session: Session, current: SessionId) -> Self {
         Self {
             current: session.id == current,
-            id: session.id.to_string(),
+            id: session.id.into(),
             provider: session.provider.to_string(),
             client: session.grant.map(|grant| grant.client_id),
             device: session.device,
@@ -122,13 +124,14 @@ async fn end_all(State(auth): State<Arc<Auth>>, authenticated: Authenticated) ->
 #[schema(as = SecurityEvent)]
 struct SecurityEventView {
     /// Id of the event.
-    id: String,
-    /// Kind of event: `signed_in`, `token_refreshed`, `refresh_reused` and others.
-    #[schema(example = "signed_in")]
-    kind: String,
+    id: schema::EventId,
+    /// Kind of the event.
+    kind: schema::SecurityEventKind,
     /// Id of the session; null if the event concerns none.
-    session_id: Option<String>,
+    #[schema(required)]
+    session_id: Option<schema::SessionId>,
     /// Network address of the client; null if unknown.
+    #[schema(required)]
     address: Option<String>,
     /// `User-Agent` of the client, shortened.
     device: String,
@@ -139,9 +142,9 @@ struct SecurityEventView {
 impl From<SecurityEvent> for SecurityEventView {
     fn from(event: SecurityEvent) -> Self {
         Self {
-            id: event.id.to_string(),
-            kind: event.kind.to_string(),
-            session_id: event.session_id.map(|id| id.to_string()),
+            id: event.id.into(),
+            kind: event.kind.into(),
+            session_id: event.session_id.map(Into::into),
             address: event.address,
             device: event.device,
             at: event.at,

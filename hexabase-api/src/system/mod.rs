@@ -9,10 +9,16 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use axum::extract::FromRef;
 use hexabase_core::Platform;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::RenderMetrics;
 use probes::ProbeResults;
+
+/// Tags of the area in the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(tags((name = "System", description = "Health, readiness, metrics and documentation of the server.")))]
+struct AreaDocument;
 
 /// Routes of the system area: `/healthz`, `/readyz`, `/metrics`, `/api/v1/info`, `/api/v1/openapi.json` and `/docs`.
 pub fn router<S>() -> OpenApiRouter<S>
@@ -20,7 +26,13 @@ where
     S: Clone + Send + Sync + 'static,
     SystemState: FromRef<S>,
 {
-    probes::router().merge(docs::router())
+    OpenApiRouter::with_openapi(AreaDocument::openapi()).merge(probes::router()).merge(docs::router())
+}
+
+/// Returns the OpenAPI document of the area.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    crate::openapi::area(router())
 }
 
 /// Routes of a process without the API: health, readiness, metrics and information.

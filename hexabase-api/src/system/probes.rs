@@ -82,9 +82,14 @@ impl<T: Clone> RecentResult<T> {
     }
 }
 
-/// States of a backend.
-const OK: &str = "ok";
-const UNAVAILABLE: &str = "unavailable";
+/// State of a backend, or of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum HealthState {
+    Ok,
+    Unavailable,
+}
+
 /// Names of the backends that requests need.
 const STORE: &str = "store";
 const EPHEMERAL: &str = "ephemeral";
@@ -94,25 +99,25 @@ const NEEDED_BACKENDS: [&str; 2] = [STORE, EPHEMERAL];
 #[derive(Debug, Serialize, ToSchema)]
 struct Health {
     /// Health of the process, always `ok`.
-    status: &'static str,
+    status: HealthState,
 }
 
 /// Check that the process is alive
 #[utoipa::path(get, path = "/healthz", tag = "System", security(()), responses((status = 200, body = Health)))]
 async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok" })
+    Json(Health { status: HealthState::Ok })
 }
 
 /// Readiness of the process and its backends.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct Readiness {
     /// `ok` if the backends that requests need accept writes, `unavailable` otherwise.
-    status: &'static str,
+    status: HealthState,
     /// `true` if a backend is unavailable that requests do not need: the queue, or a host cluster.
     degraded: bool,
-    /// State of each backend, `ok` or `unavailable`.
+    /// State of each backend.
     #[schema(example = json!({"store": "ok"}))]
-    backends: BTreeMap<String, &'static str>,
+    backends: BTreeMap<String, HealthState>,
 }
 
 impl Readiness {
@@ -121,7 +126,7 @@ impl Readiness {
         let backends: BTreeMap<String, bool> = backends.into_iter().collect();
         let away = || backends.iter().filter(|(_, is_available)| !**is_available);
         let is_needed = |(name, _): (&String, &bool)| NEEDED_BACKENDS.contains(&name.as_str());
-        let state = |is_available| if is_available { OK } else { UNAVAILABLE };
+        let state = |is_available| if is_available { HealthState::Ok } else { HealthState::Unavailable };
         Self {
             status: state(!away().any(is_needed)),
             degraded: !away().all(is_needed),
@@ -133,8 +138,10 @@ impl Readiness {
 impl IntoResponse for Readiness {
     fn into_response(self) -> Response {
         match self.status {
-            OK => Json(self).into_response(),
-            _ => (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(self)).into_response(),
+            HealthState::Ok => Json(self).into_response(),
+            HealthState::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(self)).into_response()
+            }
         }
     }
 }
@@ -294,7 +301,10 @@ mod tests {
             let readiness = Readiness::of(names.map(|name| (name.to_owned(), !away.contains(&name))));
             assert_eq!(readiness.degraded, degraded, "{away:?}");
             for name in names {
-                assert_eq!(readiness.backends[name], if away.contains(&name) { UNAVAILABLE } else { OK });
+                assert_eq!(
+                    readiness.backends[name],
+                    if away.contains(&name) { HealthState::Unavailable } else { HealthState::Ok }
+                );
             }
             assert_eq!(readiness.into_response().status(), status, "{away:?}");
         }

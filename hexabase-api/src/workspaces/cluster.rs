@@ -16,12 +16,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::billing::plans::{QuotaView, quota_view};
 use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
 use crate::path_params::WorkspacePath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::List;
+use crate::schema::{self, ResourceAmounts};
 use crate::workspaces::workspace::ConditionView;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -40,7 +40,8 @@ where
 /// Source of the tokens of a kubeconfig.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum KubeconfigKind {
+#[schema(as = KubeconfigAuth)]
+pub(super) enum KubeconfigKind {
     /// The exec plugin of the platform, such as `hexabase credential`.
     #[default]
     Exec,
@@ -57,7 +58,6 @@ struct KubeconfigQuery {
     /// Source of the tokens: `exec` runs the program of the platform, `kubelogin` runs `kubectl oidc-login`,
     /// `token` includes a token that is valid for ten minutes.
     #[serde(default)]
-    #[param(inline)]
     auth: KubeconfigKind,
 }
 
@@ -115,6 +115,7 @@ async fn conditions(
 #[schema(as = Drift)]
 struct DriftView {
     /// Time of the comparison; null before the first one.
+    #[schema(required)]
     checked_at: Option<Timestamp>,
     /// Fields that differed.
     entries: Vec<DriftEntryView>,
@@ -124,15 +125,17 @@ struct DriftView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DriftEntry)]
 struct DriftEntryView {
-    /// Location of the object: `host`, or `tenant` for an object inside the tenant cluster.
-    scope: String,
+    /// Location of the object.
+    scope: schema::DriftScope,
     /// Object, as `kind/namespace/name`.
     object: String,
     /// Path of the field; empty if the whole object was missing or superfluous.
     field: String,
     /// Actual value; null if it was missing.
+    #[schema(required)]
     actual: Option<String>,
     /// Desired value; null if it should not exist.
+    #[schema(required)]
     desired: Option<String>,
     /// Other field managers of the field, by their names at the API server. A manager that appears repeatedly should
     /// stop managing the field.
@@ -143,7 +146,7 @@ struct DriftEntryView {
 impl From<Drift> for DriftView {
     fn from(drift: Drift) -> Self {
         let entry = |entry: DriftEntry| DriftEntryView {
-            scope: entry.scope,
+            scope: entry.scope.into(),
             object: entry.object,
             field: entry.field,
             actual: entry.actual,
@@ -172,13 +175,14 @@ async fn drift(
 #[schema(as = WorkspaceUsage)]
 struct UsageView {
     /// Time of the measurement; null before the first one.
+    #[schema(required)]
     observed_at: Option<Timestamp>,
     /// Quota of the plan for workloads.
-    quota: QuotaView,
+    quota: ResourceAmounts,
     /// Usage of the whole workspace, including its control plane.
-    used: QuotaView,
+    used: ResourceAmounts,
     /// Usage of each project, by project id.
-    projects: BTreeMap<String, QuotaView>,
+    projects: BTreeMap<String, ResourceAmounts>,
 }
 
 /// Get the resource usage of a workspace
@@ -191,15 +195,15 @@ async fn usage(
     Path(path): Path<WorkspacePath>,
 ) -> ApiResult<Json<UsageView>> {
     let workspace = platform.workspaces().get(&caller, path.org, path.ws).await?;
-    let quota = quota_view(&platform.current_plans().await?.get(&workspace.plan_id)?.quota);
+    let quota = ResourceAmounts::from(&platform.current_plans().await?.get(&workspace.plan_id)?.quota);
     let Some(usage) = workspace.status.usage else {
-        let (used, projects) = (QuotaView::new(), BTreeMap::new());
+        let (used, projects) = (ResourceAmounts::default(), BTreeMap::new());
         return Ok(Json(UsageView { observed_at: None, quota, used, projects }));
     };
     Ok(Json(UsageView {
         observed_at: Some(usage.observed_at),
         quota,
-        used: quota_view(&usage.workspace),
-        projects: usage.projects.iter().map(|(id, used)| (id.to_string(), quota_view(used))).collect(),
+        used: (&usage.workspace).into(),
+        projects: usage.projects.iter().map(|(id, used)| (id.to_string(), used.into())).collect(),
     }))
 }

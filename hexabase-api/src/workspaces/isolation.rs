@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
-use hexabase_core::model::{IsolationCondition, IsolationReport};
+use hexabase_core::model::{ConditionStatus, IsolationCondition, IsolationReport};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +15,7 @@ use crate::extract::Path;
 use crate::path_params::WorkspacePath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::ApiResponse;
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -25,14 +26,14 @@ where
 }
 
 /// Results of the isolation checks of a workspace. Each check attempts what a tenant must not be able to do.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[schema(as = IsolationReport)]
 struct ReportView {
     /// Time of the checks; null before the first one.
+    #[schema(required)]
     collected_at: Option<Timestamp>,
     /// `True` if every check passed, `False` if one failed, `Unknown` otherwise.
-    #[schema(example = "True")]
-    status: String,
+    status: schema::ConditionStatus,
     /// Result of each check.
     conditions: Vec<IsolationConditionView>,
 }
@@ -48,13 +49,11 @@ struct IsolationConditionView {
     /// Attempt of the check.
     #[schema(example = "Run a privileged pod")]
     title: String,
-    /// Damage if the check fails: `medium`, `high` or `critical`.
-    #[schema(example = "critical")]
-    severity: String,
+    /// Damage if the check fails.
+    severity: schema::IsolationSeverity,
     /// `True` if the intended barrier rejects the attempt, `False` if the attempt is admitted, `Unknown` if the check
     /// could not decide.
-    #[schema(example = "True")]
-    status: String,
+    status: schema::ConditionStatus,
     /// Reason of the status, in `CamelCase`.
     #[schema(example = "Rejected")]
     reason: String,
@@ -71,8 +70,8 @@ impl From<IsolationCondition> for IsolationConditionView {
         Self {
             kind: result.kind,
             title: result.title,
-            severity: result.severity.to_string(),
-            status: result.status.to_string(),
+            severity: result.severity.into(),
+            status: result.status.into(),
             reason: result.reason,
             message: result.message,
             remedy: result.remedy,
@@ -83,10 +82,13 @@ impl From<IsolationCondition> for IsolationConditionView {
 
 impl From<Option<IsolationReport>> for ReportView {
     fn from(report: Option<IsolationReport>) -> Self {
-        let Some(report) = report else { return Self { status: "Unknown".to_owned(), ..Self::default() } };
+        let Some(report) = report else {
+            let status = ConditionStatus::Unknown.into();
+            return Self { collected_at: None, status, conditions: Vec::new() };
+        };
         Self {
             collected_at: Some(report.collected_at),
-            status: report.status().to_string(),
+            status: report.status().into(),
             conditions: report.conditions.into_iter().map(IsolationConditionView::from).collect(),
         }
     }

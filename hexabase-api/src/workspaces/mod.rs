@@ -11,7 +11,16 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use hexabase_auth::Auth;
 use hexabase_core::Platform;
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+
+/// Description of the tag of the area.
+pub(crate) const TAG: &str = "Tenant clusters.";
+
+/// Tags and schemas of parameters of the area in the OpenAPI document.
+#[derive(OpenApi)]
+#[openapi(tags((name = "Workspaces", description = TAG)), components(schemas(cluster::KubeconfigKind)))]
+struct Document;
 
 /// Routes of workspaces. [`Auth`] issues the tokens in kubeconfigs.
 pub fn router<S>() -> OpenApiRouter<S>
@@ -22,5 +31,11 @@ where
 {
     let areas =
         [workspace::router(), cluster::router(), isolation::router(), tasks::router(), node_pools::router()];
-    areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
+    areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
+}
+
+/// Returns the OpenAPI document of the area.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    crate::openapi::area(router())
 }

@@ -19,6 +19,7 @@ use crate::extract::{Body, IfMatch, Path};
 use crate::path_params::{NodePoolPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -33,8 +34,7 @@ where
 #[schema(as = NodePool)]
 struct NodePoolView {
     /// Id of the node pool.
-    #[schema(example = "npl_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::NodePoolId,
     /// Name, unique in the workspace. Its nodes carry it as the label `hexabase.ai/node-pool`, by which pods select a
     /// pool.
     #[schema(example = "gpu")]
@@ -57,7 +57,7 @@ struct NodePoolView {
 impl From<PoolState> for NodePoolView {
     fn from(PoolState { pool, nodes }: PoolState) -> Self {
         Self {
-            id: pool.id.to_string(),
+            id: pool.id.into(),
             name: pool.name.to_string(),
             class: pool.class.to_string(),
             nodes: pool.nodes,
@@ -76,14 +76,14 @@ struct NodePoolWithTask {
     #[serde(flatten)]
     pool: NodePoolView,
     /// Id of the task.
-    task_id: String,
+    task_id: schema::TaskId,
 }
 
 /// Task that releases the nodes of a pool.
 #[derive(Debug, Serialize, ToSchema)]
 struct NodePoolTask {
     /// Id of the task.
-    task_id: String,
+    task_id: schema::TaskId,
 }
 
 fn location(organization: OrganizationId, workspace: WorkspaceId, task: TaskId) -> String {
@@ -128,7 +128,7 @@ async fn create(
     let (pool, task): (NodePool, TaskId) = (created.value.pool, created.value.task_id);
     let version = pool.version;
     let pool = PoolState { pool, nodes: PoolNodes::default() }.into();
-    let view = NodePoolWithTask { pool, task_id: task.to_string() };
+    let view = NodePoolWithTask { pool, task_id: task.into() };
     Ok(ApiResponse::accepted(location(path.org, path.ws, task), view)
         .version(version)
         .replayed(created.replayed))
@@ -161,5 +161,5 @@ async fn delete(
 ) -> ApiResult<ApiResponse<NodePoolTask>> {
     let pools = platform.node_pools();
     let task = pools.delete(&caller, path.org, path.ws, path.id, expected.version()).await?;
-    Ok(ApiResponse::accepted(location(path.org, path.ws, task), NodePoolTask { task_id: task.to_string() }))
+    Ok(ApiResponse::accepted(location(path.org, path.ws, task), NodePoolTask { task_id: task.into() }))
 }

@@ -15,6 +15,7 @@ use crate::extract::{Path, Query};
 use crate::path_params::{TaskPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -29,17 +30,13 @@ where
 #[schema(as = Task)]
 struct TaskView {
     /// Id of the task.
-    #[schema(example = "tsk_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::TaskId,
     /// Id of the workspace.
-    workspace_id: String,
-    /// Operation: `create`, `update`, `suspend`, `resume` or `delete`.
-    #[schema(example = "create")]
-    kind: String,
-    /// State of the task: `pending`, `running`, `succeeded`, `failed` or `superseded` (ended because a later operation
-    /// took its place).
-    #[schema(example = "running")]
-    state: String,
+    workspace_id: schema::WorkspaceId,
+    /// Operation that the task carries out.
+    kind: schema::TaskKind,
+    /// State of the task.
+    state: schema::TaskState,
     /// Steps, in order.
     steps: Vec<StepView>,
     /// Number of attempts.
@@ -47,12 +44,13 @@ struct TaskView {
     /// Error of the last attempt; empty if no attempt failed.
     last_error: String,
     /// Id of the user who requested the operation.
-    created_by: String,
+    created_by: schema::UserId,
     /// Creation time.
     created_at: Timestamp,
     /// Time of the last progress.
     updated_at: Timestamp,
     /// Time at which the task ended; null while it is open.
+    #[schema(required)]
     finished_at: Option<Timestamp>,
     /// Version, incremented by every change.
     version: u64,
@@ -64,29 +62,30 @@ struct TaskView {
 struct StepView {
     /// Name of the step, in `snake_case`.
     name: String,
-    /// State of the step: `waiting`, `running` or `done`.
-    state: String,
+    /// State of the step.
+    state: schema::TaskStepState,
     /// Time of the last change of the state; null while the step waits.
+    #[schema(required)]
     at: Option<Timestamp>,
 }
 
 impl From<TaskStep> for StepView {
     fn from(step: TaskStep) -> Self {
-        Self { name: step.name, state: step.state.to_string(), at: step.at }
+        Self { name: step.name, state: step.state.into(), at: step.at }
     }
 }
 
 impl From<Task> for TaskView {
     fn from(task: Task) -> Self {
         Self {
-            id: task.id.to_string(),
-            workspace_id: task.workspace_id.to_string(),
-            kind: task.kind.to_string(),
-            state: task.state.to_string(),
+            id: task.id.into(),
+            workspace_id: task.workspace_id.into(),
+            kind: task.kind.into(),
+            state: task.state.into(),
             steps: task.steps.into_iter().map(StepView::from).collect(),
             attempts: task.attempts,
             last_error: task.last_error,
-            created_by: task.created_by.to_string(),
+            created_by: task.created_by.into(),
             created_at: task.created_at,
             updated_at: task.updated_at,
             finished_at: task.finished_at,

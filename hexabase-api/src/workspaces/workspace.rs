@@ -21,6 +21,7 @@ use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::{OrganizationPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -39,22 +40,20 @@ where
 #[schema(as = Workspace)]
 pub(crate) struct WorkspaceView {
     /// Id of the workspace.
-    #[schema(example = "ws_01h455vb4pex5vsknk084sn02q")]
-    id: String,
+    id: schema::WorkspaceId,
     /// Id of the organization.
-    organization_id: String,
+    organization_id: schema::OrganizationId,
     /// Name, unique in the organization.
     #[schema(example = "dev")]
     name: String,
     /// Name for display; null if there is none.
+    #[schema(required)]
     display_name: Option<String>,
     /// Id of the plan that determines size and limits.
     #[schema(example = "starter")]
     plan_id: String,
-    /// Phase: `pending`, `provisioning`, `ready`, `updating`, `suspending`, `suspended`, `resuming`, `degraded`,
-    /// `failed` or `deleting`.
-    #[schema(example = "ready")]
-    phase: String,
+    /// Phase in the lifecycle.
+    phase: schema::WorkspacePhase,
     /// Reason of the phase, in `CamelCase`; empty if there is no problem.
     reason: String,
     /// Description of the reason with its remedy; empty if there is no problem.
@@ -68,8 +67,10 @@ pub(crate) struct WorkspaceView {
     /// Version, incremented by every change inside the workspace.
     version: u64,
     /// URL of the tenant API server; null if unknown.
+    #[schema(format = "uri", required)]
     api_endpoint: Option<String>,
     /// Name of the host cluster of the workspace.
+    #[schema(value_type = schema::HostClusterName)]
     host_cluster: String,
     /// Desired Kubernetes version.
     #[schema(example = "1.36")]
@@ -90,9 +91,8 @@ pub(crate) struct ConditionView {
     #[serde(rename = "type")]
     #[schema(example = "ControlPlaneReady")]
     kind: String,
-    /// Status of the condition: `True`, `False` or `Unknown`.
-    #[schema(example = "True")]
-    status: String,
+    /// Status of the condition.
+    status: schema::ConditionStatus,
     /// Reason of the status, in `CamelCase`.
     reason: String,
     /// Description of the reason.
@@ -105,7 +105,7 @@ impl From<Condition> for ConditionView {
     fn from(condition: Condition) -> Self {
         Self {
             kind: condition.kind,
-            status: condition.status.to_string(),
+            status: condition.status.into(),
             reason: condition.reason,
             message: condition.message,
             last_transition_time: condition.last_transition_time,
@@ -117,12 +117,12 @@ impl From<Workspace> for WorkspaceView {
     fn from(workspace: Workspace) -> Self {
         let status = workspace.status;
         Self {
-            id: workspace.id.to_string(),
-            organization_id: workspace.organization_id.to_string(),
+            id: workspace.id.into(),
+            organization_id: workspace.organization_id.into(),
             name: workspace.name.to_string(),
             display_name: workspace.display_name.map(|name| name.to_string()),
             plan_id: workspace.plan_id.to_string(),
-            phase: status.phase.to_string(),
+            phase: status.phase.into(),
             reason: status.reason,
             message: status.message,
             generation: workspace.generation,
@@ -145,8 +145,8 @@ struct WorkspaceWithTask {
     #[serde(flatten)]
     workspace: WorkspaceView,
     /// Id of the task; null if the request started no long-running operation.
-    #[schema(example = "tsk_01h455vb4pex5vsknk084sn02q")]
-    task_id: Option<String>,
+    #[schema(required)]
+    task_id: Option<schema::TaskId>,
 }
 
 impl WorkspaceWithTask {
@@ -159,7 +159,7 @@ impl WorkspaceWithTask {
 
 impl From<WorkspaceTask> for WorkspaceWithTask {
     fn from(change: WorkspaceTask) -> Self {
-        Self { workspace: change.workspace.into(), task_id: change.task_id.map(|id| id.to_string()) }
+        Self { workspace: change.workspace.into(), task_id: change.task_id.map(Into::into) }
     }
 }
 
