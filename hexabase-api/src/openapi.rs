@@ -150,6 +150,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_committed_document_is_current() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let committed = std::fs::read_to_string(file).unwrap_or_default();
+        let current = document(false).to_pretty_json().unwrap() + "\n";
+        let line = committed.lines().zip(current.lines()).position(|(old, new)| old != new);
+        assert!(
+            committed == current,
+            "hexabase-api/openapi.json differs from line {} on; regenerate it with `cargo run -p hexabase-server -- \
+             openapi >hexabase-api/openapi.json` and review the difference",
+            line.unwrap_or_else(|| committed.lines().count()) + 1,
+        );
+    }
+
     /// Documents of the areas by name, with the development provider.
     fn areas() -> [(&'static str, OpenApi); 11] {
         [
@@ -235,8 +249,17 @@ mod tests {
     fn a_member_of_a_response_is_present_unless_it_is_known_to_be_absent_at_times() {
         let document = serde_json::to_value(document(true)).unwrap();
         let schemas = response_schemas(&document);
-        // Messages of OAuth 2.0, and amounts of the resources that are limited or used.
-        let foreign = ["Introspection", "JsonWebKey", "OAuthTokenResponse", "ResourceAmounts", "UserInfo"];
+        // Messages of OAuth 2.0, amounts of the resources that are limited or used, and the form of the plan file.
+        let foreign = [
+            "Introspection",
+            "JsonWebKey",
+            "OAuthTokenResponse",
+            "PlanDefinition",
+            "PriceDefinition",
+            "ResourceAmounts",
+            "UnitPriceDefinition",
+            "UserInfo",
+        ];
         let mut found = BTreeSet::new();
         for name in schemas.iter().filter(|name| !foreign.contains(&name.as_str())) {
             optional_members(name, &document["components"]["schemas"][name], &mut found);

@@ -18,6 +18,7 @@ use crate::organizations::organization::OrganizationView;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::schema::SubscriptionState;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -39,9 +40,9 @@ struct SummaryView {
     workspaces: u32,
     /// Consequence of the payments.
     billing_standing: StandingName,
-    /// State of the subscription at the payment provider, such as `active` or `past_due`; null if there is none.
-    #[schema(example = "active")]
-    subscription_state: Option<String>,
+    /// State of the subscription at the payment provider; null if there is none.
+    #[schema(required)]
+    subscription_state: Option<SubscriptionState>,
 }
 
 /// Consequence of the payments of an organization.
@@ -74,7 +75,7 @@ impl From<OrganizationSummary> for SummaryView {
             members: summary.members,
             workspaces: summary.workspaces,
             billing_standing: summary.standing.into(),
-            subscription_state: summary.subscription.map(|subscription| subscription.state.to_string()),
+            subscription_state: summary.subscription.map(|subscription| subscription.state.into()),
         }
     }
 }

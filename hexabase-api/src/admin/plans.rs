@@ -13,11 +13,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::operator::require_operator;
-use crate::billing::plans::{LimitsView, MoneyView, QuotaView};
+use crate::billing::plans::{LimitsView, MoneyView};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch};
 use crate::problem::{ApiResult, Problems};
 use crate::response::ApiResponse;
+use crate::schema::ResourceAmounts;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -37,8 +38,10 @@ struct PlanSetView {
     /// Numbers of users by the id of the plan.
     used_by: BTreeMap<String, PlanUseView>,
     /// Id of the operator who made the last change; null for a change on the command line, and if there was none.
+    #[schema(required)]
     updated_by: Option<String>,
     /// Time of the last change; null if there was none.
+    #[schema(required)]
     updated_at: Option<Timestamp>,
     /// Version, incremented by every change.
     version: u64,
@@ -88,7 +91,7 @@ struct PlanDefinition {
     price: Option<PriceDefinition>,
     /// Maximum resource consumption of the workloads of one workspace.
     #[schema(value_type = BTreeMap<String, String>, example = json!({"cpu": "2", "memory": "4Gi"}))]
-    quota: QuotaView,
+    quota: ResourceAmounts,
     /// Maximum amounts of further resources of nodes, such as GPUs.
     extended_resources: Option<BTreeMap<String, String>>,
     /// Maximum numbers of objects.

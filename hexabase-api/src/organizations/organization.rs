@@ -56,6 +56,7 @@ pub(crate) struct OrganizationView {
     #[schema(required)]
     deletion_requested_at: Option<Timestamp>,
     /// Suspension by an operator; null if there is none.
+    #[schema(required)]
     suspension: Option<SuspensionView>,
     /// Creation time.
     created_at: Timestamp,
@@ -73,6 +74,7 @@ struct SuspensionView {
     /// Start of the suspension.
     since: Timestamp,
     /// Reason, as the operator gave it; null if it was not given.
+    #[schema(required)]
     reason: Option<String>,
 }
 

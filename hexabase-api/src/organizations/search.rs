@@ -62,6 +62,7 @@ struct FoundProject {
     #[schema(example = "shop")]
     name: String,
     /// Name for display; null if there is none.
+    #[schema(required)]
     display_name: Option<String>,
 }
 

@@ -7,6 +7,7 @@ mod abusive_tenant;
 mod billing;
 mod chaos;
 mod clusters;
+mod generated_client;
 mod identity;
 mod installation;
 mod kubeconfig;
