@@ -180,7 +180,7 @@ impl NewProject {
 /// the project is then `failed`.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects", tag = "Projects",
     params(WorkspacePath), request_body = NewProject, responses((status = 201, body = ProjectView), Problems),
-    extensions(("x-hexabase-action" = json!("projects.manage"))))]
+    extensions(("x-hexabase-action" = json!("project.create"))))]
 async fn create(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

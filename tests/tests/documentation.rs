@@ -5,15 +5,18 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use hexabase_core::access::permission_table_as_markdown;
+use hexabase_core::access::{denial_reasons_as_markdown, permission_table_as_markdown};
 use hexabase_core::model::WaitReason;
 
 #[test]
 fn the_permission_table_in_the_documentation_is_current() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/access.md");
     let text = std::fs::read_to_string(&file).unwrap();
-    let (head, _) = text.split_once("| action |").unwrap();
-    let current = format!("{head}{}", permission_table_as_markdown());
+    let (head, rest) = text.split_once("| reason |").unwrap();
+    let (_, rest) = rest.split_once("\n\n").unwrap();
+    let (between, _) = rest.split_once("| action |").unwrap();
+    let current =
+        format!("{head}{}\n{between}{}", denial_reasons_as_markdown(), permission_table_as_markdown());
     if std::env::var_os("HEXABASE_TEST_UPDATE").is_some() {
         std::fs::write(&file, &current).unwrap();
     }

@@ -97,7 +97,7 @@ struct NewGroup {
 /// Create a group
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups", tag = "Groups",
     params(WorkspacePath), request_body = NewGroup, responses((status = 201, body = GroupView), Problems),
-    extensions(("x-hexabase-action" = json!("groups.manage"))))]
+    extensions(("x-hexabase-action" = json!("group.create"))))]
 async fn create(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

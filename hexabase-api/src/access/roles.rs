@@ -154,7 +154,7 @@ struct NewRole {
 /// Create a custom role in a project
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}/roles", tag = "Roles",
     params(ProjectPath), request_body = NewRole, responses((status = 201, body = RoleView), Problems),
-    extensions(("x-hexabase-action" = json!("project_roles.manage"))))]
+    extensions(("x-hexabase-action" = json!("role.create"))))]
 async fn create(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

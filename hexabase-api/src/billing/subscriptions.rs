@@ -224,7 +224,7 @@ struct DryRunQuery {
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
     params(OrganizationPath, DryRunQuery), request_body = PlanChoice,
     responses((status = 200, body = SubscriptionView), (status = 202, body = SubscriptionView), Problems),
-    extensions(("x-hexabase-action" = json!("billing.manage"))))]
+    extensions(("x-hexabase-action" = json!("billing.order"))))]
 async fn choose(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
@@ -269,7 +269,7 @@ struct CancelQuery {
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
     params(OrganizationPath, CancelQuery),
     responses((status = 200, body = SubscriptionView), (status = 202, body = SubscriptionView), Problems),
-    extensions(("x-hexabase-action" = json!("billing.manage"))))]
+    extensions(("x-hexabase-action" = json!("billing.order"))))]
 async fn cancel(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

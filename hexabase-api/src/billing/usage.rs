@@ -237,7 +237,7 @@ struct Budget {
 /// Usage alerts are sent to owners and billing members at 80 and 100 percent; usage is never stopped.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/billing/budget", tag = "Billing",
     params(OrganizationPath), request_body = Budget, responses((status = 200, body = Budget), Problems),
-    extensions(("x-hexabase-action" = json!("billing.manage"))))]
+    extensions(("x-hexabase-action" = json!("billing.budget"))))]
 async fn set_budget(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
@@ -257,7 +257,7 @@ async fn set_budget(
 /// No more usage alerts are sent for it.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/billing/budget", tag = "Billing",
     params(OrganizationPath), responses((status = 204, description = "The budget is removed."), Problems),
-    extensions(("x-hexabase-action" = json!("billing.manage"))))]
+    extensions(("x-hexabase-action" = json!("billing.budget"))))]
 async fn remove_budget(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

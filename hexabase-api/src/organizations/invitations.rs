@@ -87,7 +87,7 @@ struct NewInvitation {
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/invitations", tag = "Organizations",
     params(OrganizationPath), request_body = NewInvitation,
     responses((status = 201, body = InvitationView), Problems),
-    extensions(("x-hexabase-action" = json!("invitations.manage"))))]
+    extensions(("x-hexabase-action" = json!("invitation.create"))))]
 async fn create(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

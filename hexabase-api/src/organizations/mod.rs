@@ -1,5 +1,6 @@
-//! Organizations, their members, invitations, service accounts and audit log.
+//! Organizations, their members, invitations, service accounts, audit log and abilities.
 
+pub(crate) mod abilities;
 pub(crate) mod audit;
 pub(crate) mod events;
 pub(crate) mod invitations;
@@ -33,6 +34,7 @@ where
         service_accounts::router(),
         audit::router(),
         search::router(),
+        abilities::router(),
     ];
     areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
 }

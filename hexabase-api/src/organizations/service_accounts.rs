@@ -82,7 +82,7 @@ fn default_role() -> String {
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/service-accounts", tag = "Organizations",
     params(OrganizationPath), request_body = NewServiceAccount,
     responses((status = 201, body = ServiceAccountView), Problems),
-    extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
+    extensions(("x-hexabase-action" = json!("service_account.create"))))]
 async fn create(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

@@ -112,7 +112,7 @@ struct NewNodePool {
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/node-pools", tag = "Workspaces",
     params(WorkspacePath), request_body = NewNodePool,
     responses((status = 202, body = NodePoolWithTask), Problems),
-    extensions(("x-hexabase-action" = json!("node_pools.manage"))))]
+    extensions(("x-hexabase-action" = json!("node_pool.create"))))]
 async fn create(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

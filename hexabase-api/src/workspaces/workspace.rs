@@ -345,7 +345,7 @@ async fn delete(
 /// Pods without a controller, such as those of `kubectl run`, and data outside of volumes are lost.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/suspend", tag = "Workspaces",
     params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
-    extensions(("x-hexabase-action" = json!("workspace.power"))))]
+    extensions(("x-hexabase-action" = json!("workspace.suspend"))))]
 async fn suspend(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
@@ -360,7 +360,7 @@ async fn suspend(
 /// Pods without a controller that ran before the suspension are not created again.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/resume", tag = "Workspaces",
     params(WorkspacePath), responses((status = 202, body = WorkspaceWithTask), Problems),
-    extensions(("x-hexabase-action" = json!("workspace.power"))))]
+    extensions(("x-hexabase-action" = json!("workspace.resume"))))]
 async fn resume(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,

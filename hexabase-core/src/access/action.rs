@@ -88,9 +88,13 @@ actions! {
     MembersManage = "members.manage", Organization, ADMIN_ROLES, None, OrganizationsWrite;
     /// Leave an organization.
     MembersLeave = "members.leave", Organization, ALL_ROLES, None, OrganizationsWrite;
-    /// List, create and withdraw invitations. Inviting an owner requires an owner.
+    /// Invite a person. Inviting an owner requires an owner.
+    InvitationCreate = "invitation.create", Organization, ADMIN_ROLES, None, OrganizationsWrite;
+    /// List and withdraw invitations.
     InvitationsManage = "invitations.manage", Organization, ADMIN_ROLES, None, OrganizationsWrite;
-    /// List, create and delete service accounts and their tokens.
+    /// Create a service account.
+    ServiceAccountCreate = "service_account.create", Organization, ADMIN_ROLES, None, OrganizationsWrite;
+    /// List and delete service accounts, and create their tokens.
     ServiceAccountsManage = "service_accounts.manage", Organization, ADMIN_ROLES, None, OrganizationsWrite;
     /// Read the audit log.
     AuditRead = "audit.read", Organization, ADMIN_ROLES, None, OrganizationsRead;
@@ -100,7 +104,11 @@ actions! {
     EventsRead = "events.read", Organization, ALL_ROLES, None, OrganizationsRead;
     /// Read the subscription, payment methods, invoices and usage costs of an organization.
     BillingRead = "billing.read", Organization, BILLING_ROLES, None, BillingRead;
-    /// Subscribe, cancel the subscription, and change payment methods.
+    /// Subscribe to a plan, and cancel the subscription.
+    BillingOrder = "billing.order", Organization, BILLING_ROLES, None, BillingWrite;
+    /// Set the monthly budget for usage.
+    BillingBudget = "billing.budget", Organization, BILLING_ROLES, None, BillingWrite;
+    /// Change payment methods.
     BillingManage = "billing.manage", Organization, BILLING_ROLES, None, BillingWrite;
     /// List workspaces: all of them for owners, administrators and billing; for other members, those of their groups.
     WorkspacesList = "workspaces.list", Organization, ALL_ROLES, None, WorkspacesRead;
@@ -114,9 +122,13 @@ actions! {
     WorkspaceUpdate = "workspace.update", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
     /// Delete a workspace.
     WorkspaceDelete = "workspace.delete", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
-    /// Suspend or resume a workspace.
-    WorkspacePower = "workspace.power", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
-    /// Create and delete node pools.
+    /// Suspend a workspace.
+    WorkspaceSuspend = "workspace.suspend", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
+    /// Resume a workspace.
+    WorkspaceResume = "workspace.resume", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
+    /// Create a node pool.
+    NodePoolCreate = "node_pool.create", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
+    /// Delete node pools.
     NodePoolsManage = "node_pools.manage", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
     /// Retry a failed task.
     TaskRetry = "task.retry", Workspace, ADMIN_ROLES, Admin, WorkspacesWrite;
@@ -124,19 +136,25 @@ actions! {
     ClusterAccess = "cluster.access", Workspace, NO_ROLES, Member, ClusterAccess;
     /// List groups and their members.
     GroupsRead = "groups.read", Workspace, ADMIN_ROLES, Member, AccessRead;
+    /// Create a group.
+    GroupCreate = "group.create", Workspace, ADMIN_ROLES, Admin, AccessWrite;
     /// Change groups and their members.
     GroupsManage = "groups.manage", Workspace, ADMIN_ROLES, Admin, AccessWrite;
     /// List roles and role assignments.
     RolesRead = "roles.read", Workspace, ADMIN_ROLES, Member, AccessRead;
     /// Assign roles in the workspace as a whole.
     WorkspaceRolesAssign = "workspace_roles.assign", Workspace, ADMIN_ROLES, Admin, AccessWrite;
-    /// Define custom roles in a project, and assign roles in it.
+    /// Define a custom role in a project.
+    ProjectRoleCreate = "role.create", Workspace, NO_ROLES, ProjectAdmin, AccessWrite;
+    /// Change and delete custom roles in a project, and assign roles in it.
     ProjectRolesManage = "project_roles.manage", Workspace, NO_ROLES, ProjectAdmin, AccessWrite;
     /// Check the permissions of another user in the cluster.
     AccessReview = "access.review", Workspace, ADMIN_ROLES, Admin, AccessRead;
     /// List projects and their usage.
     ProjectsRead = "projects.read", Workspace, STAFF_ROLES, Member, ProjectsRead;
-    /// Create and delete projects, and set their quotas.
+    /// Create a project.
+    ProjectCreate = "project.create", Workspace, NO_ROLES, Admin, ProjectsWrite;
+    /// Change and delete projects, and set their quotas.
     ProjectsManage = "projects.manage", Workspace, NO_ROLES, Admin, ProjectsWrite;
 }
 

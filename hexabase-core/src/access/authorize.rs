@@ -1,3 +1,4 @@
+use super::ability::DenialReason;
 use super::action::{Action, Level, WorkspaceRight};
 use super::effective_roles::EffectiveRoles;
 use crate::id::{SessionId, TokenId, UserId};
@@ -77,8 +78,8 @@ pub enum Decision {
     Allowed,
     /// The caller must not learn that the object exists.
     Hidden,
-    /// The caller may see the object, but not perform the action. Carries the reason.
-    Denied(&'static str),
+    /// The caller may see the object, but not perform the action.
+    Denied(DenialReason),
 }
 
 /// Decides whether `principal`, with its effective roles, may perform an action. Actions that the permission table
@@ -98,10 +99,10 @@ pub fn authorize(principal: &Principal, roles: &EffectiveRoles, action: Action) 
         WorkspaceRight::Admin => roles.workspace_admin,
     };
     if !by_group && !permission.roles.contains(&role) {
-        return Decision::Denied("your role does not allow this");
+        return Decision::Denied(DenialReason::InsufficientRole);
     }
     if !principal.credential.covers(permission.scope) {
-        return Decision::Denied("the token's scopes do not cover this");
+        return Decision::Denied(DenialReason::InsufficientScope);
     }
     Decision::Allowed
 }

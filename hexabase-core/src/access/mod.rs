@@ -6,6 +6,7 @@
 //! descendants. [`authorize`] decides on calls of our own API; [`review`] predicts the decision of the tenant API
 //! server.
 
+mod ability;
 mod action;
 mod authorize;
 mod delegation;
@@ -16,6 +17,7 @@ mod presets;
 mod review;
 mod rules;
 
+pub use ability::{Ability, Denial, DenialReason, UnknownDenialReason, denial_reasons_as_markdown};
 pub use action::{Action, Level, Permission, WorkspaceRight, permission_table_as_markdown};
 pub use authorize::{Credential, Decision, Principal, authorize};
 pub use delegation::{check_right_grant, check_role_grant, check_scope_grant};

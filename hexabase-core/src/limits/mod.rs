@@ -111,6 +111,22 @@ pub fn check_member_limit(counts: &OrganizationCounts, plan: &Plan) -> Result<()
     check_count(counts.members.saturating_add(counts.invitations), plan.limits.members, "members", plan)
 }
 
+/// Maximum number of service accounts of an organization.
+const MAX_SERVICE_ACCOUNTS: u32 = 100;
+
+/// Checks that the organization may have another service account.
+///
+/// # Errors
+/// `QuotaExceeded` if it has the maximum number.
+pub fn check_service_account_limit(counts: &OrganizationCounts) -> Result<()> {
+    if counts.service_accounts < MAX_SERVICE_ACCOUNTS {
+        return Ok(());
+    }
+    let message =
+        format!("an organization has at most {MAX_SERVICE_ACCOUNTS} service accounts; delete one first");
+    Err(Error::quota_exceeded(message))
+}
+
 /// Checks that an organization fits another plan. `too_large` has the names of the workspaces that are too large for
 /// it.
 ///
@@ -169,12 +185,13 @@ pub const MAX_NODES_PER_POOL: u16 = 100;
 /// Checks that a workspace with `existing` node pools may have another one with `nodes` nodes.
 ///
 /// # Errors
-/// - `QuotaExceeded` if its plan has no dedicated nodes, or it has the maximum number of pools.
+/// - `QuotaExceeded` if its plan has no dedicated nodes (with code `not_in_plan`), or it has the maximum number of
+///   pools.
 /// - `Invalid` if `nodes` is zero or above the maximum.
 pub fn check_node_pool_limit(existing: usize, nodes: u16, plan: &Plan) -> Result<()> {
     if !plan.dedicated_nodes {
         let message = format!("the plan {} has no dedicated nodes; change the plan", plan.id);
-        return Err(Error::quota_exceeded(message));
+        return Err(Error::quota_exceeded(message).with_code("not_in_plan"));
     }
     if existing >= MAX_NODE_POOLS {
         return Err(Error::quota_exceeded(format!("a workspace has at most {MAX_NODE_POOLS} node pools")));

@@ -183,6 +183,6 @@ fn decide(decision: Decision, resource: &'static str) -> Result<()> {
     match decision {
         Decision::Allowed => Ok(()),
         Decision::Hidden => Err(Error::not_found(resource)),
-        Decision::Denied(reason) => Err(Error::forbidden(reason)),
+        Decision::Denied(reason) => Err(Error::forbidden(reason.description())),
     }
 }

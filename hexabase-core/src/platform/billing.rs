@@ -140,7 +140,7 @@ impl Billing<'_> {
         command: &ChoosePlan,
     ) -> Result<Option<Invoice>> {
         // Creates the customer at the provider if the organization has none.
-        self.0.permit(caller, id, Action::BillingManage).await?;
+        self.0.permit(caller, id, Action::BillingOrder).await?;
         let organization = self.0.organization(id).await?;
         let existing = self.existing_resources(id).await?;
         let account = self.0.store.find_billing_account(id).await?;
@@ -250,7 +250,7 @@ impl Billing<'_> {
         let placed: Option<OrderId> = self
             .0
             .transact(|| async move {
-                self.0.permit(caller, id, Action::BillingManage).await?;
+                self.0.permit(caller, id, Action::BillingOrder).await?;
                 let organization = self.0.organization(id).await?;
                 require_not_deleting(&organization)?;
                 let found = self.0.store.find_billing_account(id).await?;
@@ -260,19 +260,20 @@ impl Billing<'_> {
                 if known {
                     require_version(expected, account.version)?;
                 }
-                if account.order.is_some() {
-                    let message =
-                        "the previous order is still pending; it is carried out once the billing provider responds";
-                    return Err(Error::conflict("order_pending", message));
-                }
+                require_no_order(&account)?;
                 let existing = self.existing_resources(id).await?;
                 let plans = self.0.plans().await?;
                 let Some(change) = decide(&plans, &organization, &account, &existing)? else {
                     return Ok((Changeset::new(), None));
                 };
-                let order =
-                    Order { id: self.0.id(now), change, requested_by: caller.principal.user_id, requested_at: now };
-                let entry = self.0.audit(caller, id, "billing.order", id, &account.subscription, &order.change);
+                let order = Order {
+                    id: self.0.id(now),
+                    change,
+                    requested_by: caller.principal.user_id,
+                    requested_at: now,
+                };
+                let entry =
+                    self.0.audit(caller, id, "billing.order", id, &account.subscription, &order.change);
                 let order_id = order.id;
                 account.order = Some(order);
                 account.reconcile_at = Some(now);
@@ -398,19 +399,38 @@ impl PlatformInner {
             return Ok(());
         }
         let plans = self.plans().await?;
-        let own = plans.get(&organization.plan_id)?;
-        if !covers(own.display_order, plan.display_order) {
-            let message = format!(
-                "the plan {} of the organization does not cover workspaces on the plan {}; subscribe to that plan first",
-                own.id, plan.id
-            );
-            return Err(Error::quota_exceeded(message).with_code("plan_not_paid_for"));
-        }
         let account = self.store.find_billing_account(organization.id).await?;
-        if account.is_some_and(|account| matches!(account.standing, BillingStanding::Suspended { .. })) {
-            let message = "a payment of the organization is overdue; pay it first";
-            return Err(Error::quota_exceeded(message).with_code("payment_overdue"));
-        }
-        Ok(())
+        check_paid_for(account.as_ref(), plans.get(&organization.plan_id)?, plan)
     }
+}
+
+/// Checks that an organization on the plan `own` pays for a workspace on a plan.
+///
+/// # Errors
+/// `QuotaExceeded` with code `plan_not_paid_for` or `payment_overdue`.
+pub(super) fn check_paid_for(account: Option<&BillingAccount>, own: &Plan, plan: &Plan) -> Result<()> {
+    if !covers(own.display_order, plan.display_order) {
+        let message = format!(
+            "the plan {} of the organization does not cover workspaces on the plan {}; subscribe to that plan first",
+            own.id, plan.id
+        );
+        return Err(Error::quota_exceeded(message).with_code("plan_not_paid_for"));
+    }
+    if account.is_some_and(|account| matches!(account.standing, BillingStanding::Suspended { .. })) {
+        let message = "a payment of the organization is overdue; pay it first";
+        return Err(Error::quota_exceeded(message).with_code("payment_overdue"));
+    }
+    Ok(())
+}
+
+/// Checks that no order is pending.
+///
+/// # Errors
+/// `Conflict` with code `order_pending`.
+pub(super) fn require_no_order(account: &BillingAccount) -> Result<()> {
+    if account.order.is_none() {
+        return Ok(());
+    }
+    let message = "the previous order is still pending; it is carried out once the billing provider responds";
+    Err(Error::conflict("order_pending", message))
 }

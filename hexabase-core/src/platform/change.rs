@@ -43,9 +43,7 @@ impl PlatformInner {
     ) -> Result<WorkspaceChange<'a>> {
         let (organization, workspace, project) = scope;
         let workspace = self.permit_in(caller, organization, workspace, project, action).await?;
-        if workspace.deletion_requested_at.is_some() {
-            return Err(Error::conflict("workspace_deleting", "the workspace is being deleted"));
-        }
+        require_workspace_not_deleting(&workspace)?;
         let now = self.now();
         let changeset = Changeset::new();
         Ok(WorkspaceChange { inner: self, caller, workspace, now, changeset, access: false, cluster: false })
@@ -63,6 +61,17 @@ impl PlatformInner {
         let state = self.load(scope.0, scope.1).await?;
         Ok((change, state))
     }
+}
+
+/// Checks that a workspace can be changed.
+///
+/// # Errors
+/// `Conflict` with code `workspace_deleting`.
+pub(super) fn require_workspace_not_deleting(workspace: &Workspace) -> Result<()> {
+    if workspace.deletion_requested_at.is_none() {
+        return Ok(());
+    }
+    Err(Error::conflict("workspace_deleting", "the workspace is being deleted"))
 }
 
 impl WorkspaceChange<'_> {

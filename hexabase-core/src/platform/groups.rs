@@ -61,12 +61,11 @@ impl Groups<'_> {
         workspace: WorkspaceId,
         command: &CreateGroup,
     ) -> Result<Idempotent<Group>> {
-        let authorization = Authorization::Workspace((organization, workspace, None), Action::GroupsManage);
+        let authorization = Authorization::Workspace((organization, workspace, None), Action::GroupCreate);
         self.0
             .run_idempotent(caller, authorization, || async {
                 let scope = (organization, workspace, None);
-                let (mut change, state) =
-                    self.0.begin_with_state(caller, scope, Action::GroupsManage).await?;
+                let (mut change, state) = self.0.begin_with_state(caller, scope, Action::GroupCreate).await?;
                 let plans = self.0.plans().await?;
                 limits::check_group_limit(state.groups.len(), plans.get(&state.workspace.plan_id)?)?;
                 let tree = GroupTree::new(&state.groups);

@@ -62,11 +62,11 @@ impl Invitations<'_> {
         organization: OrganizationId,
         command: &CreateInvitation,
     ) -> Result<Idempotent<Invitation>> {
-        let authorization = Authorization::Organization(organization, Action::InvitationsManage);
+        let authorization = Authorization::Organization(organization, Action::InvitationCreate);
         let is_counted = AtomicBool::new(false);
         self.0
             .run_idempotent(caller, authorization, || async {
-                let own = self.0.permit(caller, organization, Action::InvitationsManage).await?;
+                let own = self.0.permit(caller, organization, Action::InvitationCreate).await?;
                 if command.role == OrganizationRole::Owner {
                     require_owner(own)?;
                 }

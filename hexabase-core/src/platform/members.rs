@@ -4,7 +4,7 @@ use crate::access::{Action, check_role_grant};
 use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
-use crate::model::{Member, OrganizationRole, User};
+use crate::model::{Member, OrganizationCounts, OrganizationRole, User};
 use crate::page::{Page, PageRequest};
 use crate::search::MemberFilter;
 use crate::version::Version;
@@ -53,7 +53,7 @@ impl Members<'_> {
                     require_owner(own_role)?;
                 }
                 if before.role == OrganizationRole::Owner && role != OrganizationRole::Owner {
-                    self.require_another_owner(organization).await?;
+                    require_another_owner(&self.0.store.count_organization(organization).await?)?;
                 }
                 if before.role == role {
                     return Ok((Changeset::new(), before));
@@ -96,7 +96,7 @@ impl Members<'_> {
                 require_version(expected, before.version)?;
                 if before.role == OrganizationRole::Owner {
                     require_owner(own_role)?;
-                    self.require_another_owner(organization).await?;
+                    require_another_owner(&self.0.store.count_organization(organization).await?)?;
                 }
                 let resource = format!("{organization}/{user}");
                 let entry = self.0.audit(caller, organization, "member.remove", resource, &before, ());
@@ -118,14 +118,18 @@ impl Members<'_> {
         }
         self.0.store.find_member(organization, user).await?.ok_or_else(not_found)
     }
+}
 
-    async fn require_another_owner(&self, organization: OrganizationId) -> Result<()> {
-        if self.0.store.count_organization(organization).await?.owners > 1 {
-            return Ok(());
-        }
-        let message = "an organization needs at least one owner; make another member an owner first";
-        Err(Error::conflict("last_owner", message))
+/// Checks that the organization keeps an owner without one of its owners.
+///
+/// # Errors
+/// `Conflict` with code `last_owner`.
+pub(super) fn require_another_owner(counts: &OrganizationCounts) -> Result<()> {
+    if counts.owners > 1 {
+        return Ok(());
     }
+    let message = "an organization needs at least one owner; make another member an owner first";
+    Err(Error::conflict("last_owner", message))
 }
 
 pub(super) fn require_owner(role: OrganizationRole) -> Result<()> {

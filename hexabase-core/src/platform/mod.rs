@@ -4,6 +4,7 @@
 //! are sufficient for a working platform. The services of a platform take a [`Caller`] and a plain command, decide
 //! with pure functions, and commit once.
 
+mod abilities;
 mod access;
 mod billing;
 mod builder;
@@ -45,6 +46,7 @@ use std::sync::Arc;
 use event_listener::Event;
 use jiff::Timestamp;
 
+pub use abilities::Abilities;
 pub use access::Authorization;
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{CredentialPlugin, OrganizationCreation, PlatformBuilder, PlatformConfig};

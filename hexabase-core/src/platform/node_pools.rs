@@ -69,7 +69,8 @@ impl NodePools<'_> {
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role.
     /// - `AlreadyExists` if the name is taken in the workspace.
-    /// - `QuotaExceeded` if the plan has no dedicated nodes, or the limit of pools is reached.
+    /// - `QuotaExceeded` if the plan has no dedicated nodes (with code `not_in_plan`), or the limit of pools is
+    ///   reached.
     /// - `Invalid` if the number of nodes is zero or too large.
     /// - `Conflict` with code `workspace_deleting`.
     pub async fn create(
@@ -79,12 +80,11 @@ impl NodePools<'_> {
         workspace: WorkspaceId,
         command: &CreateNodePool,
     ) -> Result<Idempotent<NodePoolTask>> {
-        let authorization =
-            Authorization::Workspace((organization, workspace, None), Action::NodePoolsManage);
+        let authorization = Authorization::Workspace((organization, workspace, None), Action::NodePoolCreate);
         self.0
             .run_idempotent(caller, authorization, || async {
                 let scope = (organization, workspace, None);
-                let mut change = self.0.begin(caller, scope, Action::NodePoolsManage).await?;
+                let mut change = self.0.begin(caller, scope, Action::NodePoolCreate).await?;
                 let existing = &change.workspace.node_pools;
                 let plans = self.0.plans().await?;
                 let plan = plans.get(&change.workspace.plan_id)?;

@@ -10,8 +10,8 @@ use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
 use crate::id::{EventId, OrganizationId, UserId, WorkspaceId};
 use crate::model::{
-    AuditEvent, AuditFilter, Event, Member, Money, Organization, OrganizationCounts, OrganizationRole, Plan,
-    Scope, Task, TaskKind, User, UserKind, Workspace,
+    AuditEvent, AuditFilter, BillingAccount, Event, Member, Money, Organization, OrganizationCounts,
+    OrganizationRole, Plan, Scope, Task, TaskKind, User, UserKind, Workspace,
 };
 use crate::name::{DisplayName, Slug};
 use crate::page::{Page, PageRequest};
@@ -210,12 +210,7 @@ impl Organizations<'_> {
                 let organization = self.0.organization(id).await?;
                 require_version(expected, organization.version)?;
                 let workspaces = self.0.all_workspaces(id).await?;
-                let account = self.0.store.find_billing_account(id).await?;
-                if account.is_some_and(|it| it.live_subscription().is_some() || it.order.is_some()) {
-                    let message = "the organization has a subscription, which would still be charged; cancel it first with \
-                                   DELETE billing/subscription?now=true";
-                    return Err(Error::conflict("subscription_active", message));
-                }
+                require_no_subscription(self.0.store.find_billing_account(id).await?.as_ref())?;
                 let entry = self.0.audit(caller, id, "organization.delete", id, &organization, ());
                 let now = self.0.now();
                 if workspaces.is_empty() {
@@ -310,6 +305,19 @@ impl Organizations<'_> {
         access.workspaces.insert(workspace, !groups.is_empty());
         Ok(!groups.is_empty())
     }
+}
+
+/// Checks that an organization has neither a subscription nor an order for one.
+///
+/// # Errors
+/// `Conflict` with code `subscription_active`.
+pub(super) fn require_no_subscription(account: Option<&BillingAccount>) -> Result<()> {
+    if !account.is_some_and(|account| account.live_subscription().is_some() || account.order.is_some()) {
+        return Ok(());
+    }
+    let message = "the organization has a subscription, which would still be charged; cancel it first with DELETE \
+                   billing/subscription?now=true";
+    Err(Error::conflict("subscription_active", message))
 }
 
 impl PlatformInner {

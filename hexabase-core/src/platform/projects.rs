@@ -45,12 +45,12 @@ impl Projects<'_> {
         workspace: WorkspaceId,
         command: &CreateProject,
     ) -> Result<Idempotent<(Project, Workspace)>> {
-        let authorization = Authorization::Workspace((organization, workspace, None), Action::ProjectsManage);
+        let authorization = Authorization::Workspace((organization, workspace, None), Action::ProjectCreate);
         self.0
             .run_idempotent(caller, authorization, || async {
                 let scope = (organization, workspace, None);
                 let (mut change, state) =
-                    self.0.begin_with_state(caller, scope, Action::ProjectsManage).await?;
+                    self.0.begin_with_state(caller, scope, Action::ProjectCreate).await?;
                 let plans = self.0.plans().await?;
                 let plan = plans.get(&state.workspace.plan_id)?;
                 limits::check_project_limit(state.projects.len(), plan)?;

@@ -118,11 +118,11 @@ impl Roles<'_> {
     ) -> Result<Idempotent<CustomRole>> {
         let (organization_id, workspace_id, project_id) = scope;
         let project_scope = (organization_id, workspace_id, Some(project_id));
-        let authorization = Authorization::Workspace(project_scope, Action::ProjectRolesManage);
+        let authorization = Authorization::Workspace(project_scope, Action::ProjectRoleCreate);
         self.0
             .run_idempotent(caller, authorization, || async {
                 let (mut change, state) =
-                    self.0.begin_with_state(caller, project_scope, Action::ProjectRolesManage).await?;
+                    self.0.begin_with_state(caller, project_scope, Action::ProjectRoleCreate).await?;
                 require_project(&state, project_id)?;
                 require_rules(&command.rules)?;
                 check_right_grant(&caller.principal, WorkspaceRight::Member)?;

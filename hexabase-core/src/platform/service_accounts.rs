@@ -7,6 +7,7 @@ use crate::access::{Action, check_role_grant, check_scope_grant};
 use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
+use crate::limits;
 use crate::model::{ApiToken, Member, OrganizationRole, Scopes, ServiceAccount, User, UserKind};
 use crate::name::{DisplayName, Slug};
 use crate::page::{Page, PageRequest};
@@ -17,8 +18,6 @@ use jiff::Timestamp;
 /// Prefix of API tokens, by which secret scanners recognize them.
 pub const API_TOKEN_PREFIX: &str = "hxb";
 
-/// Maximum number of service accounts of an organization.
-const MAX_SERVICE_ACCOUNTS: u32 = 100;
 /// Maximum number of API tokens of a user or service account.
 const MAX_TOKENS_PER_USER: usize = 50;
 
@@ -77,10 +76,10 @@ impl ServiceAccounts<'_> {
         organization: OrganizationId,
         command: &CreateServiceAccount,
     ) -> Result<Idempotent<ServiceAccount>> {
-        let authorization = Authorization::Organization(organization, Action::ServiceAccountsManage);
+        let authorization = Authorization::Organization(organization, Action::ServiceAccountCreate);
         self.0
             .run_idempotent(caller, authorization, || async {
-                let own_role = self.0.permit(caller, organization, Action::ServiceAccountsManage).await?;
+                let own_role = self.0.permit(caller, organization, Action::ServiceAccountCreate).await?;
                 if command.role == OrganizationRole::Owner {
                     return Err(Error::invalid(
                         "role",
@@ -90,13 +89,7 @@ impl ServiceAccounts<'_> {
                 check_role_grant(&caller.principal, own_role, command.role)?;
                 let root = self.0.organization(organization).await?;
                 require_not_deleting(&root)?;
-                if self.0.store.count_organization(organization).await?.service_accounts
-                    >= MAX_SERVICE_ACCOUNTS
-                {
-                    return Err(Error::quota_exceeded(format!(
-                        "an organization has at most {MAX_SERVICE_ACCOUNTS} service accounts"
-                    )));
-                }
+                limits::check_service_account_limit(&self.0.store.count_organization(organization).await?)?;
                 let now = self.0.now();
                 let user = User {
                     id: self.0.id(now),

@@ -173,7 +173,7 @@ impl Billing<'_> {
     ) -> Result<BillingAccount> {
         self.0
             .transact(|| async move {
-                self.0.permit(caller, id, Action::BillingManage).await?;
+                self.0.permit(caller, id, Action::BillingBudget).await?;
                 let organization = self.0.organization(id).await?;
                 require_not_deleting(&organization)?;
                 if let Some(budget) = budget {

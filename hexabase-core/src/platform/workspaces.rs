@@ -167,19 +167,12 @@ impl Workspaces<'_> {
         root: &Organization,
         plan: &Plan,
     ) -> Result<Option<User>> {
-        let config = &self.0.config;
-        let Some(limit) = config.max_free_workspaces_per_user.filter(|_| plan.price.is_none()) else {
-            return Ok(None);
-        };
-        let creator = self.0.store.find_user(root.created_by).await?;
-        if creator.as_ref().is_some_and(|user| config.is_platform_admin(user)) {
+        if plan.price.is_some() {
             return Ok(None);
         }
-        let counts = self.0.store.count_created_workspaces(root.created_by).await?;
-        let is_free = |id: &PlanId| plans.find(id).is_none_or(|plan| plan.price.is_none());
-        let existing = counts.iter().filter(|(plan, _)| is_free(plan)).map(|(_, count)| count).sum();
-        limits::check_free_workspaces(existing, limit)?;
-        Ok(creator)
+        let Some(usage) = self.0.free_workspaces(plans, root).await? else { return Ok(None) };
+        limits::check_free_workspaces(usage.existing, usage.limit)?;
+        Ok(usage.creator)
     }
 
     /// Chooses the host cluster of a new workspace. For a registered host, also returns the precondition that its
@@ -423,34 +416,20 @@ impl Workspaces<'_> {
         id: WorkspaceId,
         power: Power,
     ) -> Result<Idempotent<WorkspaceTask>> {
-        let (kind, action, code, message) = match power {
-            Power::Running => {
-                (TaskKind::Resume, "workspace.resume", "workspace_running", "the workspace is running")
-            }
-            Power::Suspended => {
-                (TaskKind::Suspend, "workspace.suspend", "workspace_suspended", "the workspace is suspended")
-            }
+        let (kind, action) = match power {
+            Power::Running => (TaskKind::Resume, Action::WorkspaceResume),
+            Power::Suspended => (TaskKind::Suspend, Action::WorkspaceSuspend),
         };
-        let authorization = Authorization::Workspace((organization, id, None), Action::WorkspacePower);
+        let authorization = Authorization::Workspace((organization, id, None), action);
         self.0
             .run_idempotent(caller, authorization, || async {
                 let scope = (organization, id, None);
-                let mut change = self.0.begin(caller, scope, Action::WorkspacePower).await?;
-                if power == Power::Running {
-                    require_not_suspended(change.workspace.organization_suspended)?;
-                }
-                if let Some(suspension) =
-                    change.workspace.suspension_reason.filter(|_| power == Power::Running)
-                {
-                    return Err(Error::conflict("billing_suspended", suspension.message()));
-                }
-                if change.workspace.power == power {
-                    return Err(Error::conflict(code, message));
-                }
+                let mut change = self.0.begin(caller, scope, action).await?;
+                check_power_change(&change.workspace, power)?;
                 let before = change.workspace.power;
                 change.workspace.power = power;
                 let task_id = Some(change.task(kind).await?);
-                change.audit(action, id, before, power);
+                change.audit(action.permission().name, id, before, power);
                 let (changeset, workspace) = change.finish();
                 Ok((changeset, WorkspaceTask { workspace, task_id }))
             })
@@ -471,11 +450,7 @@ impl Workspaces<'_> {
     ) -> Result<ClusterAccess> {
         let as_of = self.0.now();
         let workspace = self.0.permit_in(caller, organization, id, None, Action::ClusterAccess).await?;
-        if workspace.status.api_endpoint.is_none() || workspace.deletion_requested_at.is_some() {
-            let message =
-                format!("the workspace is {}; its cluster cannot be reached", workspace.status.phase);
-            return Err(Error::conflict("workspace_not_ready", message));
-        }
+        require_reachable(&workspace)?;
         let found = self.0.store.find_user(caller.principal.user_id).await?;
         let user = found.ok_or_else(|| Error::not_found("user"))?;
         let direct = self.0.groups_of(&workspace, user.id).await?;
@@ -484,7 +459,32 @@ impl Workspaces<'_> {
     }
 }
 
+/// Workspaces on plans without a price in the organizations of one creator.
+pub(super) struct FreeWorkspaces {
+    pub(super) existing: u32,
+    pub(super) limit: u32,
+    creator: Option<User>,
+}
+
 impl PlatformInner {
+    /// Counts the workspaces on plans without a price in the organizations of the organization's creator; `None` if
+    /// they are not limited.
+    pub(super) async fn free_workspaces(
+        &self,
+        plans: &PlanCatalog,
+        root: &Organization,
+    ) -> Result<Option<FreeWorkspaces>> {
+        let Some(limit) = self.config.max_free_workspaces_per_user else { return Ok(None) };
+        let creator = self.store.find_user(root.created_by).await?;
+        if creator.as_ref().is_some_and(|user| self.config.is_platform_admin(user)) {
+            return Ok(None);
+        }
+        let counts = self.store.count_created_workspaces(root.created_by).await?;
+        let is_free = |id: &PlanId| plans.find(id).is_none_or(|plan| plan.price.is_none());
+        let existing = counts.iter().filter(|(plan, _)| is_free(plan)).map(|(_, count)| count).sum();
+        Ok(Some(FreeWorkspaces { existing, limit, creator }))
+    }
+
     /// Returns the names of the groups of a user with these direct memberships, ancestors included: the claim
     /// `groups`.
     pub(crate) async fn groups_claim(
@@ -497,6 +497,36 @@ impl PlatformInner {
     }
 }
 
+/// Checks that the power state of a workspace can change.
+///
+/// # Errors
+/// `Conflict` with code `organization_suspended`, `billing_suspended`, `workspace_running` or `workspace_suspended`.
+pub(super) fn check_power_change(workspace: &Workspace, requested: Power) -> Result<()> {
+    if requested == Power::Running {
+        require_not_suspended(workspace.organization_suspended)?;
+    }
+    if let Some(suspension) = workspace.suspension_reason.filter(|_| requested == Power::Running) {
+        return Err(Error::conflict("billing_suspended", suspension.message()));
+    }
+    match requested {
+        _ if workspace.power != requested => Ok(()),
+        Power::Running => Err(Error::conflict("workspace_running", "the workspace is running")),
+        Power::Suspended => Err(Error::conflict("workspace_suspended", "the workspace is suspended")),
+    }
+}
+
+/// Checks that the tenant API server of a workspace has an endpoint.
+///
+/// # Errors
+/// `Conflict` with code `workspace_not_ready`.
+pub(super) fn require_reachable(workspace: &Workspace) -> Result<()> {
+    if workspace.status.api_endpoint.is_some() && workspace.deletion_requested_at.is_none() {
+        return Ok(());
+    }
+    let message = format!("the workspace is {}; its cluster cannot be reached", workspace.status.phase);
+    Err(Error::conflict("workspace_not_ready", message))
+}
+
 /// Adds a new version of the creator of the organization, which lets only one of two concurrent changes pass the limit.
 fn with_creator(changeset: Changeset, creator: Option<User>, now: Timestamp) -> Changeset {
     match creator {
@@ -505,7 +535,7 @@ fn with_creator(changeset: Changeset, creator: Option<User>, now: Timestamp) -> 
     }
 }
 
-fn require_not_suspended(suspended: bool) -> Result<()> {
+pub(super) fn require_not_suspended(suspended: bool) -> Result<()> {
     match suspended {
         true => Err(Error::conflict("organization_suspended", ORGANIZATION_SUSPENDED_MESSAGE)),
         false => Ok(()),

@@ -6,10 +6,11 @@
 mod callers;
 
 use axum::http::{Method, StatusCode};
+use hexabase_core::access::Action;
 use hexabase_tests::operations::{self, operations};
 use hexabase_tests::request_bodies::{self, request_body};
 use hexabase_tests::{Client, Operation, PathParams, Response, TestApp, TestUser};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use callers::{Caller, Expected};
 
@@ -246,4 +247,46 @@ async fn sessions_and_tokens_are_accessible_to_their_user_only() {
     }
     assert!(!setup.rival.client.get("/api/v1/me/tokens").await.to_string().contains(&token));
     assert!(!setup.rival.client.get("/auth/sessions").await.to_string().contains(&session));
+}
+
+#[tokio::test]
+async fn abilities_agree_with_the_permission_table_for_every_caller() {
+    let setup = Setup::new().await;
+    let path = setup.acme.path("/api/v1/organizations/{org}/abilities?workspace={ws}&project={prj}");
+    let mut compared = 0;
+    for caller in &setup.callers {
+        let response = caller.client.send(Method::GET, &path, &Value::Null).await;
+        let visible = [Action::OrganizationRead, Action::WorkspaceRead].map(|action| caller.expected(action));
+        match visible {
+            [Expected::Rejected(status), _] => {
+                assert_eq!(response.status, status, "{}: {}", caller.name, response.text);
+            }
+            [_, Expected::Rejected(StatusCode::NOT_FOUND)] => {
+                assert_eq!(response.status, StatusCode::NOT_FOUND, "{}: {}", caller.name, response.text);
+            }
+            _ => {
+                for action in Action::ALL {
+                    let ability = &response.body[action.permission().name];
+                    let is_permitted = caller.expected(*action) == Expected::Allowed;
+                    let reason = ability["reason"].as_str().unwrap_or_default();
+                    assert_eq!(ability["allowed"] == true, reason.is_empty(), "{}: {ability}", caller.name);
+                    let lacks_permission = ["insufficient_role", "insufficient_scope"].contains(&reason);
+                    assert_eq!(!lacks_permission, is_permitted, "{action:?} of {}: {ability}", caller.name);
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 250, "only {compared} abilities were compared");
+    let abilities = setup.ann().get(&path).await;
+    assert_eq!(abilities["workspace.suspend"], json!({ "allowed": true }));
+    let running = json!({
+        "allowed": false,
+        "reason": "workspace_running",
+        "message": "the workspace is running",
+    });
+    assert_eq!(abilities["workspace.resume"], running);
+    let incomplete = setup.acme.path("/api/v1/organizations/{org}/abilities?project={prj}");
+    let response = setup.ann().send(Method::GET, &incomplete, &Value::Null).await;
+    assert_eq!(response.body["errors"][0]["field"], "workspace", "{}", response.text);
 }

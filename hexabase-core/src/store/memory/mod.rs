@@ -40,6 +40,12 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Returns an independent copy with the same data.
+    #[cfg(test)]
+    pub(crate) fn snapshot(&self) -> Self {
+        Self(Mutex::new(self.lock().clone()))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere cannot leave a partial change: commits replace the state as a whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
