@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use hexabase_core::access::{denial_reasons_as_markdown, permission_table_as_markdown};
+use hexabase_core::access::{
+    denial_reasons_as_markdown, event_kinds_as_markdown, permission_table_as_markdown,
+};
 use hexabase_core::model::WaitReason;
 
 #[test]
@@ -23,6 +25,21 @@ fn the_permission_table_in_the_documentation_is_current() {
     assert!(
         text == current,
         "docs/access.md is out of date; run this test again with HEXABASE_TEST_UPDATE=1"
+    );
+}
+
+#[test]
+fn the_kinds_of_events_in_the_documentation_are_current() {
+    let file = repository().join("docs/events.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (head, _) = text.split_once("| kind |").unwrap();
+    let current = format!("{head}{}", event_kinds_as_markdown());
+    if std::env::var_os("HEXABASE_TEST_UPDATE").is_some() {
+        std::fs::write(&file, &current).unwrap();
+    }
+    assert!(
+        text == current,
+        "docs/events.md is out of date; run this test again with HEXABASE_TEST_UPDATE=1"
     );
 }
 

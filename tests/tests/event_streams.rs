@@ -143,6 +143,11 @@ struct Stream {
 impl Stream {
     /// Waits for the next event and returns its id; `None` if the stream ends. Advances the clock while all tasks wait.
     async fn next(&mut self) -> Option<String> {
+        Some(self.next_event().await?.0)
+    }
+
+    /// Waits for the next event as [`Self::next`] does, and returns its id, kind and data.
+    async fn next_event(&mut self) -> Option<(String, String, Value)> {
         let mut idle = 0;
         let frame = loop {
             tokio::select! {
@@ -156,8 +161,9 @@ impl Stream {
             }
         };
         let text = String::from_utf8(frame?.unwrap().into_data().unwrap().to_vec()).unwrap();
-        let id = text.lines().find_map(|line| line.strip_prefix("id:"));
-        Some(id.unwrap().trim().to_owned())
+        let field =
+            |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+        Some((field("id:"), field("event:"), serde_json::from_str(&field("data:")).unwrap()))
     }
 }
 
@@ -329,4 +335,85 @@ async fn removal_from_a_workspace_hides_its_events_and_removal_from_the_organiza
     setup.clock.advance(Duration::from_secs(2));
     setup.commit_one(None).await;
     assert_eq!(stream.next().await, None);
+}
+
+/// Kind of an event, with its workspace.
+type Change = (String, Option<String>);
+
+impl Stream {
+    /// Kinds and workspaces of the `.changed` events up to an event that was committed after them.
+    async fn changes_until(&mut self, last: &str) -> Vec<Change> {
+        let mut changes = Vec::new();
+        loop {
+            let (id, kind, data) = self.next_event().await.unwrap();
+            if id == last {
+                return changes;
+            }
+            if kind.ends_with(".changed") {
+                assert_eq!(data["data"], json!({}), "{kind} has no content");
+                changes.push((kind, data["workspace_id"].as_str().map(str::to_owned)));
+            }
+        }
+    }
+}
+
+fn change(kind: &str, workspace: Option<&str>) -> Change {
+    (kind.to_owned(), workspace.map(str::to_owned))
+}
+
+#[tokio::test]
+async fn changes_reach_the_callers_who_may_read_the_changed_objects_and_no_others() {
+    let setup = Setup::new().await;
+    let (ann, organization) = (&setup.ann, &setup.organization);
+    let bob = setup.app.add_member(ann, organization, "bob", "member").await;
+    let cyd = setup.app.add_member(ann, organization, "cyd", "billing").await;
+    let order = json!({ "name": "shop", "plan_id": "team" });
+    let shop = ann.client.create(&format!("{}/workspaces", setup.path()), &order).await;
+    let workspace = format!("{}/workspaces/{shop}", setup.path());
+    // Ann is an administrator of the workspace; Bob is in none of its groups.
+    let mut streams =
+        [setup.open(ann, None).await, setup.open(&bob, None).await, setup.open(&cyd, None).await];
+
+    let group = json!({ "name": "team" });
+    ann.client.create(&format!("{workspace}/groups"), &group).await;
+    let project = ann.client.create(&format!("{workspace}/projects"), &json!({ "name": "web" })).await;
+    ann.client.send_ok(Method::DELETE, &format!("{workspace}/projects/{project}"), &Value::Null).await;
+    let invitation = json!({ "email": "new@example.com", "role": "member" });
+    ann.client.create(&format!("{}/invitations", setup.path()), &invitation).await;
+    let budget = json!({ "amount": 100, "currency": "usd" });
+    ann.client.send_ok(Method::PUT, &format!("{}/billing/budget", setup.path()), &budget).await;
+    let last = setup.commit_one(None).await;
+
+    let in_shop = Some(shop.as_str());
+    let of_projects = change("projects.changed", in_shop);
+    let (of_access, of_members) = (change("access.changed", in_shop), change("members.changed", None));
+    let of_billing = change("billing.changed", None);
+    let expected = [
+        vec![
+            of_access.clone(),
+            of_projects.clone(),
+            of_access,
+            of_projects.clone(),
+            of_members.clone(),
+            of_billing.clone(),
+        ],
+        vec![of_members.clone()],
+        vec![of_projects.clone(), of_projects, of_members, of_billing],
+    ];
+    for (stream, expected) in streams.iter_mut().zip(expected) {
+        assert_eq!(stream.changes_until(&last).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_received_again_after_an_interruption() {
+    let setup = Setup::new().await;
+    let before = setup.commit_one(None).await;
+    let invitation = json!({ "email": "new@example.com", "role": "member" });
+    setup.ann.client.create(&format!("{}/invitations", setup.path()), &invitation).await;
+    let after = setup.commit_one(None).await;
+    for _ in 0..2 {
+        let mut resumed = setup.open(&setup.ann, Some(&before)).await;
+        assert_eq!(resumed.changes_until(&after).await, [change("members.changed", None)]);
+    }
 }

@@ -1,6 +1,7 @@
 //! Live events of an organization, as server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,10 +15,14 @@ use futures_util::stream::unfold;
 use hexabase_core::clock::until;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{EventId, OrganizationId};
-use hexabase_core::model::Event;
+use hexabase_core::model::{Event, EventKind};
 use hexabase_core::platform::{Caller, EventAccess};
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{OpenApi, PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,18 +44,21 @@ where
     S: Clone + Send + Sync + 'static,
     EventStreams: FromRef<S>,
 {
-    OpenApiRouter::new().routes(routes!(watch))
+    OpenApiRouter::with_openapi(EventSchemas::openapi()).routes(routes!(watch))
 }
 
 /// Stream the live events of an organization
 ///
-/// Events such as `workspace.phase`, `workspace.drift` and `task.progress`, with their data as JSON. Members receive
-/// the events of workspaces that are visible to them. After an interruption, the header `Last-Event-ID` resumes the
-/// stream after that event; without it the stream begins with the next event. The numbers of concurrent streams of a
-/// user, of an organization and of the server are limited: the error `too_many_event_streams` has the status 429.
+/// The name of an event is its kind (schema `EventKind`), and its data is the JSON of the schema `LiveEvent`. Events
+/// such as `workspace.phase`, `workspace.drift` and `task.progress` have content. Those whose kind ends in `.changed`
+/// have none: objects of the organization, or of `workspace_id`, have changed and can be requested again; a bulk change
+/// is one event. Callers receive the events of the objects that they may read. After an interruption, the header
+/// `Last-Event-ID` resumes the stream after that event; without it the stream begins with the next event. The numbers of
+/// concurrent streams of a user, of an organization and of the server are limited: the error `too_many_event_streams`
+/// has the status 429.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/events", tag = "Organizations",
     params(OrganizationPath, ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event that was received.")),
-    responses((status = 200, content_type = "text/event-stream", body = String), Problems),
+    responses((status = 200, content_type = "text/event-stream", body = LiveEventView), Problems),
     extensions(("x-hexabase-action" = json!("events.read"))))]
 async fn watch(
     State(streams): State<EventStreams>,
@@ -199,12 +207,53 @@ impl EventStream {
     }
 }
 
+/// Data of an event of the stream.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LiveEvent)]
+struct LiveEventView {
+    /// Id of the organization.
+    organization_id: String,
+    /// Id of the workspace; null for an event of the organization, or of any of its workspaces.
+    workspace_id: Option<String>,
+    /// Time of the event.
+    at: Timestamp,
+    /// Details of the event, an object; empty for kinds that end in `.changed`.
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+}
+
+/// Schema of the kinds, for typed clients.
+pub(crate) struct EventKindView;
+
+impl PartialSchema for EventKindView {
+    fn schema() -> RefOr<Schema> {
+        let kinds = EventKind::ALL.iter().map(|kind| kind.as_str());
+        let description =
+            "Kind of a live event: the name of the server-sent event. A client must ignore further kinds.";
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(kinds));
+        schema.description(Some(description)).into()
+    }
+}
+
+impl ToSchema for EventKindView {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("EventKind")
+    }
+}
+
+/// Schemas that no body contains.
+#[derive(OpenApi)]
+#[openapi(components(schemas(EventKindView)))]
+struct EventSchemas;
+
 fn to_sse_event(event: &Event) -> SseEvent {
-    let data = serde_json::json!({
-        "organization_id": event.organization_id,
-        "workspace_id": event.workspace_id,
-        "at": event.at,
-        "data": event.data,
-    });
-    SseEvent::default().id(event.id.to_string()).event(&event.kind).data(data.to_string())
+    let view = LiveEventView {
+        organization_id: event.organization_id.to_string(),
+        workspace_id: event.workspace_id.map(|id| id.to_string()),
+        at: event.at,
+        data: event.data.clone(),
+    };
+    // The fields serialize without failing.
+    let data = serde_json::to_string(&view).unwrap_or_default();
+    SseEvent::default().id(event.id.to_string()).event(&event.kind).data(data)
 }

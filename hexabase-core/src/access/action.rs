@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use crate::model::{OrganizationRole, Scope};
+use crate::model::{EventKind, OrganizationRole, Scope};
 
 /// Level at which an action applies. It determines which callers may know that the object exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +156,31 @@ actions! {
     ProjectCreate = "project.create", Workspace, NO_ROLES, Admin, ProjectsWrite;
     /// Change and delete projects, and set their quotas.
     ProjectsManage = "projects.manage", Workspace, NO_ROLES, Admin, ProjectsWrite;
+}
+
+impl EventKind {
+    /// Returns the action that a caller needs to receive live events of this kind: that of reading the changed objects.
+    #[must_use]
+    pub const fn action(self) -> Action {
+        match self {
+            Self::WorkspacePhase | Self::WorkspaceDrift | Self::TaskProgress => Action::WorkspaceRead,
+            Self::BillingStanding | Self::BillingUsage | Self::BillingChanged => Action::BillingRead,
+            Self::MembersChanged => Action::MembersRead,
+            Self::AccessChanged => Action::GroupsRead,
+            Self::ProjectsChanged => Action::ProjectsRead,
+        }
+    }
+}
+
+/// Returns the kinds of live events in Markdown, for the documentation.
+#[must_use]
+pub fn event_kinds_as_markdown() -> String {
+    let mut text = String::from("| kind | meaning | for callers with |\n|---|---|---|\n");
+    for kind in EventKind::ALL {
+        let action = kind.action().permission().name;
+        let _ = writeln!(text, "| `{kind}` | {} | `{action}` |", kind.description());
+    }
+    text
 }
 
 /// Returns the permission table in Markdown, for the documentation.

@@ -18,7 +18,9 @@ mod review;
 mod rules;
 
 pub use ability::{Ability, Denial, DenialReason, UnknownDenialReason, denial_reasons_as_markdown};
-pub use action::{Action, Level, Permission, WorkspaceRight, permission_table_as_markdown};
+pub use action::{
+    Action, Level, Permission, WorkspaceRight, event_kinds_as_markdown, permission_table_as_markdown,
+};
 pub use authorize::{Credential, Decision, Principal, authorize};
 pub use delegation::{check_right_grant, check_role_grant, check_scope_grant};
 pub(crate) use effective_roles::lineage;

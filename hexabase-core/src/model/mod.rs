@@ -39,7 +39,7 @@ pub use billing::{
     OrderRejectionReason, Subscription, SubscriptionChange, SubscriptionState, UnknownInterval, WebhookEvent,
 };
 pub use condition::{Condition, ConditionStatus};
-pub use event::Event;
+pub use event::{Event, EventKind, UnknownEventKind};
 pub use group::{Group, GroupPreset, Membership};
 pub use invitation::Invitation;
 pub use isolation::{IsolationCondition, IsolationReport, IsolationResult, Severity, UnknownSeverity};

@@ -9,7 +9,7 @@ use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, ProjectId, TaskId, UserId, WorkspaceId};
 use crate::lifecycle;
-use crate::model::{AccessRevocation, Group, Task, TaskKind, Workspace, WorkspaceState};
+use crate::model::{AccessRevocation, EventKind, Group, Task, TaskKind, Workspace, WorkspaceState};
 use jiff::Timestamp;
 
 /// Maximum difference between the clocks of tenant API servers and of the processes of the platform.
@@ -230,7 +230,7 @@ impl PlatformInner {
             "generation": workspace.generation,
             "observed_generation": status.observed_generation,
         });
-        self.event(workspace.organization_id, Some(workspace.id), "workspace.phase", data)
+        self.event(workspace.organization_id, Some(workspace.id), EventKind::WorkspacePhase, data)
     }
 
     /// Creates the live event for the progress of a task.
@@ -243,6 +243,6 @@ impl PlatformInner {
             "steps": task.steps,
             "last_error": task.last_error,
         });
-        self.event(task.organization_id, Some(task.workspace_id), "task.progress", data)
+        self.event(task.organization_id, Some(task.workspace_id), EventKind::TaskProgress, data)
     }
 }

@@ -3,12 +3,13 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::change_events::published_changes;
 use super::{Authorization, Caller, IdempotencyKey, Platform, PlatformInner, commit_locks};
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Record, Topic, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, SessionId, UserId, WorkspaceId};
-use crate::model::{Actor, AuditEvent, Event, Origin, SecurityEvent, SecurityEventKind};
+use crate::model::{Actor, AuditEvent, Event, EventKind, Origin, SecurityEvent, SecurityEventKind};
 use crate::name::Email;
 use crate::notifier::{Envelope, Notification};
 
@@ -89,10 +90,15 @@ impl Platform {
 }
 
 impl PlatformInner {
-    /// Commits, then notifies waiting tasks of new outbox messages and live events.
-    pub(crate) async fn commit(&self, changeset: Changeset) -> Result<()> {
+    /// Adds the live events of the changes and commits, then notifies waiting tasks of new outbox messages and live
+    /// events.
+    pub(crate) async fn commit(&self, mut changeset: Changeset) -> Result<()> {
         if changeset.is_empty() {
             return Ok(());
+        }
+        for change in published_changes(&changeset) {
+            let event = self.event(change.organization, change.workspace, change.kind, serde_json::json!({}));
+            changeset.writes.push(Write::Insert(event.into()));
         }
         let has_messages = !changeset.messages.is_empty();
         let organization_of_event = |write: &Write| match write {
@@ -299,11 +305,11 @@ impl PlatformInner {
         &self,
         organization_id: OrganizationId,
         workspace_id: Option<WorkspaceId>,
-        kind: &str,
+        kind: EventKind,
         data: serde_json::Value,
     ) -> Event {
-        let now = self.now();
-        Event { id: self.id(now), organization_id, workspace_id, kind: kind.to_owned(), data, at: now }
+        let (now, kind) = (self.now(), kind.to_string());
+        Event { id: self.id(now), organization_id, workspace_id, kind, data, at: now }
     }
 
     /// Creates an outbox message that requests a reconcile of a workspace.

@@ -10,6 +10,7 @@ mod billing;
 mod builder;
 mod caller;
 mod change;
+mod change_events;
 mod commit;
 mod commit_locks;
 mod event_signals;

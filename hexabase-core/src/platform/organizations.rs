@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::require_version;
 use super::{Authorization, Caller, Idempotent, OrganizationCreation, PlatformInner};
-use crate::access::Action;
+use crate::access::{Action, Decision, EffectiveRoles, Level, Principal, authorize};
 use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Error, Result};
-use crate::id::{EventId, OrganizationId, UserId, WorkspaceId};
+use crate::id::{EventId, OrganizationId, WorkspaceId};
 use crate::model::{
-    AuditEvent, AuditFilter, BillingAccount, Event, Member, Money, Organization, OrganizationCounts,
-    OrganizationRole, Plan, Scope, Task, TaskKind, User, UserKind, Workspace,
+    AuditEvent, AuditFilter, BillingAccount, Event, EventKind, Member, Money, Organization,
+    OrganizationCounts, OrganizationRole, Plan, Scope, Task, TaskKind, User, UserKind, Workspace,
 };
 use crate::name::{DisplayName, Slug};
 use crate::page::{Page, PageRequest};
@@ -50,9 +50,9 @@ pub struct Overview {
 #[derive(Debug, Clone)]
 pub struct EventAccess {
     organization_id: OrganizationId,
-    user_id: UserId,
+    principal: Principal,
     role: OrganizationRole,
-    /// Visibility of the workspaces that have been checked.
+    /// `true` for the checked workspaces that the user is a member of.
     workspaces: BTreeMap<WorkspaceId, bool>,
 }
 
@@ -282,12 +282,12 @@ impl Organizations<'_> {
     /// `NotFound` or `Forbidden` according to the caller's role.
     pub async fn event_access(&self, caller: &Caller, id: OrganizationId) -> Result<EventAccess> {
         let role = self.0.permit_again(caller, id, Action::EventsRead).await?;
-        let user_id = caller.principal.user_id;
-        Ok(EventAccess { organization_id: id, user_id, role, workspaces: BTreeMap::new() })
+        let principal = caller.principal.clone();
+        Ok(EventAccess { organization_id: id, principal, role, workspaces: BTreeMap::new() })
     }
 
-    /// Returns `true` if an event is visible: events of other workspaces than their own are hidden from members. Reads
-    /// the groups of the user once per workspace and keeps the result in `access`.
+    /// Returns `true` if the caller may read the objects that an event is about. Reads the groups of the user once per
+    /// workspace and keeps the result in `access`.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -295,15 +295,34 @@ impl Organizations<'_> {
         if event.organization_id != access.organization_id {
             return Ok(false);
         }
-        let Some(workspace) = event.workspace_id.filter(|_| access.role == OrganizationRole::Member) else {
+        let action = event_action(event);
+        let mut roles = EffectiveRoles { organization: Some(access.role), ..EffectiveRoles::default() };
+        if authorize(&access.principal, &roles, action) == Decision::Allowed {
             return Ok(true);
-        };
-        if let Some(visible) = access.workspaces.get(&workspace) {
-            return Ok(*visible);
         }
-        let groups = self.0.store.list_groups_of(access.organization_id, workspace, access.user_id).await?;
-        access.workspaces.insert(workspace, !groups.is_empty());
-        Ok(!groups.is_empty())
+        let Some(workspace) = event.workspace_id else { return Ok(false) };
+        roles.in_workspace = match access.workspaces.get(&workspace) {
+            Some(is_member) => *is_member,
+            None => {
+                let user = access.principal.user_id;
+                let groups = self.0.store.list_groups_of(access.organization_id, workspace, user).await?;
+                access.workspaces.insert(workspace, !groups.is_empty());
+                !groups.is_empty()
+            }
+        };
+        Ok(authorize(&access.principal, &roles, action) == Decision::Allowed)
+    }
+}
+
+/// Returns the action that a caller needs to receive an event: that of reading the objects. An event of the whole
+/// organization about objects in its workspaces names none of them, and is visible to every member.
+fn event_action(event: &Event) -> Action {
+    let action = event.kind.parse().ok().map(EventKind::action);
+    match (action, event.workspace_id) {
+        (None, Some(_)) => Action::WorkspaceRead,
+        (Some(action), Some(_)) => action,
+        (Some(action), None) if action.permission().level == Level::Organization => action,
+        (_, None) => Action::EventsRead,
     }
 }
 

@@ -15,8 +15,8 @@ use crate::id::{OrganizationId, UserId};
 use crate::id_source::IdSourceExt as _;
 use crate::lifecycle;
 use crate::model::{
-    BillingAccount, BillingSuspension, CustomerId, OrderRejectionReason, Organization, OrganizationRole,
-    Subscription, SubscriptionChange, Workspace,
+    BillingAccount, BillingSuspension, CustomerId, EventKind, OrderRejectionReason, Organization,
+    OrganizationRole, Subscription, SubscriptionChange, Workspace,
 };
 use crate::name::Email;
 use crate::notifier::{Notification, PlainName};
@@ -249,7 +249,8 @@ impl<'a> BillingReconciler<'a> {
             let entry =
                 self.0.audit_platform(id, "billing.reconcile", id, audit_value(before), audit_value(after));
             let data = serde_json::json!({ "standing": after.standing, "plan_id": decision.plan_id });
-            changeset = changeset.audit(entry).insert(self.0.event(id, None, "billing.standing", data));
+            changeset =
+                changeset.audit(entry).insert(self.0.event(id, None, EventKind::BillingStanding, data));
         }
         if decision.plan_id != input.organization.plan_id || !decision.suspensions.is_empty() {
             let organization =

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::id_source::IdSourceExt as _;
 use crate::lifecycle::{self, Assessment, Operation, Progress, ReconcileOutcome};
-use crate::model::{Phase, Workspace, WorkspaceState};
+use crate::model::{EventKind, Phase, Workspace, WorkspaceState};
 use crate::name::GroupName;
 use crate::platform::{Platform, PlatformInner};
 use crate::provisioner::{Applied, ClusterProvisioner};
@@ -213,7 +213,7 @@ impl<'a> Reconciler<'a> {
         let drifted = outcome.drift.as_ref().filter(|drift| !drift.is_empty());
         if let Some(drift) = drifted {
             let data = serde_json::json!({ "workspace_id": after.id, "differences": drift.len() });
-            let event = self.0.event(after.organization_id, Some(after.id), "workspace.drift", data);
+            let event = self.0.event(after.organization_id, Some(after.id), EventKind::WorkspaceDrift, data);
             changeset = changeset.insert(event);
         }
         let progress = Progress::of(outcome);
@@ -247,7 +247,7 @@ impl<'a> Reconciler<'a> {
             return self.0.commit(self.0.delete_organization(&organization, changeset).await?).await;
         }
         let data = serde_json::json!({ "workspace_id": id, "phase": "deleted" });
-        let event = self.0.event(organization_id, Some(id), "workspace.phase", data);
+        let event = self.0.event(organization_id, Some(id), EventKind::WorkspacePhase, data);
         let changeset = billing_message.into_iter().fold(changeset.insert(event), Changeset::message);
         self.0.commit(changeset).await
     }

@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::id::OrganizationId;
 use crate::metering::{self, Bill, PendingReport};
 use crate::model::{
-    BillingAccount, CustomerId, Hour, Meter, Money, Month, Organization, PerMeter, UsageAlert, UsageBound,
-    UsageReport,
+    BillingAccount, CustomerId, EventKind, Hour, Meter, Money, Month, Organization, PerMeter, UsageAlert,
+    UsageBound, UsageReport,
 };
 use crate::notifier::{Notification, PlainName};
 use crate::platform::PlatformInner;
@@ -102,7 +102,7 @@ impl<'a> UsageReporter<'a> {
         let mut changeset = Changeset::new().precondition(lease.precondition()).insert(self.0.event(
             organization.id,
             None,
-            "billing.usage",
+            EventKind::BillingUsage,
             data,
         ));
         for to in self.0.billing_recipients(organization.id).await? {

@@ -63,7 +63,7 @@ pub async fn organizations_are_searched_with_their_counts(store: &dyn TenantStor
         subscription: Some(subscription),
         standing: BillingStanding::Suspended { since: later(1) },
     };
-    let mut all = vec![in_acme, in_globex];
+    let mut all = [in_acme, in_globex];
     all.sort_by_key(|summary| summary.organization.id);
     let page = PageRequest::new(1, None);
     let first = store.search_organizations(None, &page).await.unwrap();

@@ -27,6 +27,7 @@ use crate::platform::{
     CreateRole, CreateServiceAccount, Platform, PlatformConfig, UpdateGroup, UpdateWorkspace,
 };
 use crate::quota::Quota;
+use crate::search::{MemberFilter, WorkspaceFilter};
 use crate::store::{Commit as _, MemoryStore};
 use crate::version::Version;
 
@@ -289,7 +290,9 @@ async fn perform(platform: &Platform, caller: &Caller, action: Action) -> Result
         Action::OrganizationRead => organizations.get(caller, org).await.map(drop),
         Action::OrganizationUpdate => organizations.update(caller, org, name(), None).await.map(drop),
         Action::OrganizationDelete => organizations.delete(caller, org, true, None).await.map(drop),
-        Action::MembersRead => platform.members().list(caller, org, &page).await.map(drop),
+        Action::MembersRead => {
+            platform.members().list(caller, org, &MemberFilter::default(), &page).await.map(drop)
+        }
         Action::MembersManage => platform
             .members()
             .set_role(caller, org, id("member"), OrganizationRole::Member, None)
@@ -315,7 +318,9 @@ async fn perform(platform: &Platform, caller: &Caller, action: Action) -> Result
         Action::BillingOrder => platform.billing().cancel(caller, org, true, None).await.map(drop),
         Action::BillingBudget => platform.billing().set_budget(caller, org, None, None).await.map(drop),
         Action::BillingManage => platform.billing().setup_intent(caller, org).await.map(drop),
-        Action::WorkspacesList => platform.workspaces().list(caller, org, &page).await.map(drop),
+        Action::WorkspacesList => {
+            platform.workspaces().list(caller, org, &WorkspaceFilter::default(), &page).await.map(drop)
+        }
         Action::WorkspaceCreate => {
             let create = async |plan: &str| {
                 let command = fixture::create_workspace("new", &PlanId::parse(plan).unwrap());
@@ -343,7 +348,7 @@ async fn perform(platform: &Platform, caller: &Caller, action: Action) -> Result
         }
         Action::TaskRetry => platform.tasks().retry(caller, org, ws, id("none")).await.map(drop),
         Action::ClusterAccess => platform.workspaces().cluster_access(caller, org, ws).await.map(drop),
-        Action::GroupsRead => platform.groups().list(caller, org, ws, &page).await.map(drop),
+        Action::GroupsRead => platform.groups().list(caller, org, ws, None, &page).await.map(drop),
         Action::GroupCreate => {
             let command = CreateGroup { name: GroupName::parse("new").unwrap(), parent_id: None };
             platform.groups().create(caller, org, ws, &command).await.map(drop)
@@ -378,7 +383,7 @@ async fn perform(platform: &Platform, caller: &Caller, action: Action) -> Result
             let request = AccessReviewRequest { user_id: id::<UserId>("billing"), attributes };
             platform.roles().review(caller, org, ws, &request).await.map(drop)
         }
-        Action::ProjectsRead => platform.projects().list(caller, org, ws, &page).await.map(drop),
+        Action::ProjectsRead => platform.projects().list(caller, org, ws, None, &page).await.map(drop),
         Action::ProjectCreate => {
             let name = ProjectName::parse("new").unwrap();
             let command = CreateProject { name, display_name: None, parent_id: None, quota: Quota::new() };

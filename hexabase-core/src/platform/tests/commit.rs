@@ -14,7 +14,12 @@ async fn a_commit_of_another_crate_completes_waits_for_live_events() {
     let ann = env.sign_in("ann").await;
     let organization = env.create_organization(&ann, "acme").await.id;
     let committed = env.platform.event_committed(organization);
-    let event = env.platform.inner().event(organization, None, "test.event", serde_json::Value::Null);
+    let event = env.platform.inner().event(
+        organization,
+        None,
+        crate::model::EventKind::TaskProgress,
+        serde_json::Value::Null,
+    );
     env.platform.commit(Changeset::new().insert(event)).await.unwrap();
     assert!(committed.now_or_never().is_some());
 }

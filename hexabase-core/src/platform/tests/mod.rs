@@ -1,7 +1,7 @@
 //! Tests of the services on in-memory backends and a manual clock.
 
-mod commit;
 mod abilities;
+mod commit;
 mod creation_limits;
 mod finding;
 mod invitations;
