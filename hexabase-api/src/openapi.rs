@@ -13,9 +13,10 @@ use crate::schema;
 use crate::state::ApiState;
 use crate::{access, admin, billing, oidc, organizations, projects, sign_in, system, webhooks, workspaces};
 
-/// Returns the OpenAPI document of the API, with or without the development provider: the documents of all areas.
+/// Returns the OpenAPI document of the API, titled with the name of a product, with or without the development provider:
+/// the documents of all areas.
 #[must_use]
-pub fn document(dev: bool) -> OpenApi {
+pub fn document(product: &str, dev: bool) -> OpenApi {
     let areas = [
         organizations::openapi(),
         workspaces::openapi(),
@@ -29,7 +30,10 @@ pub fn document(dev: bool) -> OpenApi {
         system::openapi(),
     ];
     let development = dev.then(sign_in::development_openapi);
-    areas.into_iter().chain(development).fold(ApiDocument::openapi(), OpenApi::merge_from)
+    let mut document =
+        areas.into_iter().chain(development).fold(ApiDocument::openapi(), OpenApi::merge_from);
+    product.clone_into(&mut document.info.title);
+    document
 }
 
 /// Returns the complete OpenAPI document of an area, which can be served by itself.
@@ -97,7 +101,7 @@ fn operation_id(handler: &str, path: &str) -> String {
 /// and tolerate values, that they do not know.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(title = "Hexabase", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    info(license(name = "Apache-2.0", identifier = "Apache-2.0")),
     modifiers(&SecuritySchemes),
     components(schemas(Problem, schema::OrganizationId, schema::WorkspaceId)),
     security(("bearer" = []), ("session" = [], "csrf" = [])),
@@ -134,6 +138,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::state::PRODUCT;
 
     /// Names of all schemas that a part of the document refers to.
     fn references(value: &Value, found: &mut BTreeSet<String>) {
@@ -154,7 +159,7 @@ mod tests {
     fn the_committed_document_is_current() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         let committed = std::fs::read_to_string(file).unwrap_or_default();
-        let current = document(false).to_pretty_json().unwrap() + "\n";
+        let current = document("Hexabase", false).to_pretty_json().unwrap() + "\n";
         let line = committed.lines().zip(current.lines()).position(|(old, new)| old != new);
         assert!(
             committed == current,
@@ -183,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_schema_reference_resolves_within_the_document_of_the_area() {
-        for (area, document) in areas().into_iter().chain([("all", document(true))]) {
+        for (area, document) in areas().into_iter().chain([("all", document("Hexabase", true))]) {
             let document = serde_json::to_value(document).unwrap();
             let mut referenced = BTreeSet::new();
             references(&document, &mut referenced);
@@ -197,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_document_is_the_sum_of_the_documents_of_the_areas() {
-        let whole = serde_json::to_value(document(true)).unwrap();
+        let whole = serde_json::to_value(document("Hexabase", true)).unwrap();
         let mut paths = serde_json::Map::new();
         for (area, document) in areas() {
             let document = serde_json::to_value(document).unwrap();
@@ -247,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_member_of_a_response_is_present_unless_it_is_known_to_be_absent_at_times() {
-        let document = serde_json::to_value(document(true)).unwrap();
+        let document = serde_json::to_value(document("Hexabase", true)).unwrap();
         let schemas = response_schemas(&document);
         // Messages of OAuth 2.0, amounts of the resources that are limited or used, and the form of the plan file.
         let foreign = [
@@ -302,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_text_with_a_fixed_set_of_values_is_an_enum() {
-        let document = serde_json::to_value(document(true)).unwrap();
+        let document = serde_json::to_value(document("Hexabase", true)).unwrap();
         let mut found = BTreeSet::new();
         listed_values("", &document, &mut found);
         // A list of values that are separated by spaces, and the characters of names.
@@ -313,7 +318,7 @@ mod tests {
 
     #[test]
     fn operation_ids_are_unique_and_tags_are_described() {
-        let mut document = document(true);
+        let mut document = document(PRODUCT, true);
         let tags: BTreeSet<String> = document.tags.iter().flatten().map(|tag| tag.name.clone()).collect();
         let mut ids = BTreeSet::new();
         for item in document.paths.paths.values_mut() {

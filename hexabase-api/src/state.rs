@@ -37,9 +37,14 @@ struct Inner {
     body_budgets: Arc<BodyBudgets>,
 }
 
+/// Default of the name of the product.
+pub(crate) const PRODUCT: &str = "Hexabase";
+
 /// Configuration of the HTTP API.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
+    /// Name of the product, in the titles of the plain pages and of the OpenAPI document.
+    pub product: String,
     /// Networks of trusted reverse proxies, whose statement about the client address is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Maximum number of requests per caller and minute, and per OAuth client and network at the token endpoints; zero
@@ -60,6 +65,7 @@ pub struct ApiConfig {
 impl Default for ApiConfig {
     fn default() -> Self {
         Self {
+            product: PRODUCT.to_owned(),
             trusted_proxies: Vec::new(),
             requests_per_minute: 1_200,
             sign_ins_per_minute: 120,
@@ -81,7 +87,7 @@ pub struct ApiStateBuilder {
     authenticator: Arc<dyn Authenticator>,
     development: Option<Arc<DevProvider>>,
     config: ApiConfig,
-    pages: Arc<dyn HtmlPages>,
+    pages: Option<Arc<dyn HtmlPages>>,
     backends: Vec<(&'static str, &'static str)>,
     metrics: Option<RenderMetrics>,
     stopping: watch::Receiver<bool>,
@@ -100,10 +106,10 @@ impl ApiStateBuilder {
         Self { authenticator, ..self }
     }
 
-    /// Sets the pages, which are plain ones otherwise.
+    /// Sets the pages, which are plain ones with [`ApiConfig::product`] otherwise.
     #[must_use]
     pub fn with_pages(self, pages: Arc<dyn HtmlPages>) -> Self {
-        Self { pages, ..self }
+        Self { pages: Some(pages), ..self }
     }
 
     /// Adds the routes of the development provider, with which any client can sign in as any user.
@@ -141,7 +147,9 @@ impl ApiStateBuilder {
             self.stopping,
         );
         let dev = self.development.is_some();
-        let (access, document) = (self.config.metrics_access, move || crate::document(dev));
+        let product = self.config.product.clone();
+        let pages = self.pages.unwrap_or_else(|| Arc::new(PlainPages::new(product.clone())));
+        let (access, document) = (self.config.metrics_access, move || crate::document(&product, dev));
         let system = SystemState::new(self.platform.clone(), access, self.backends, self.metrics, document);
         ApiState(Arc::new(Inner {
             platform: self.platform,
@@ -149,7 +157,7 @@ impl ApiStateBuilder {
             authenticator: self.authenticator,
             development: self.development,
             config: Arc::new(self.config),
-            pages: self.pages,
+            pages,
             events,
             system,
             proven_clients: Arc::default(),
@@ -175,7 +183,7 @@ impl ApiState {
             auth,
             development: None,
             config: ApiConfig::default(),
-            pages: Arc::new(PlainPages::default()),
+            pages: None,
             backends: Vec::new(),
             metrics: None,
             // The sender is dropped, so the value never turns true.

@@ -12,7 +12,7 @@ use axum::response::{Html, IntoResponse as _};
 use hexabase_api::html_pages::{
     ConsentPage, DeviceConsentPage, ErrorPage, Form, HtmlPages, PlainPages, SignInOption,
 };
-use hexabase_api::{ApiState, layers, organizations, router};
+use hexabase_api::{ApiConfig, ApiState, layers, organizations, router};
 use hexabase_auth::{Auth, AuthConfig};
 use hexabase_core::authenticator::Authenticator;
 use hexabase_core::identity::ExternalIdentity;
@@ -167,6 +167,18 @@ impl HtmlPages for OwnPages {
     fn logged_out(&self) -> Response<Body> {
         self.0.logged_out()
     }
+}
+
+#[tokio::test]
+async fn plain_pages_and_the_documentation_have_the_name_of_the_product() {
+    let (platform, auth, _) = platform().await;
+    let config = ApiConfig { product: "Acme & Sons".to_owned(), ..ApiConfig::default() };
+    let service = router(ApiState::builder(platform, auth).with_config(config).build());
+    let page = text(service.clone().oneshot(get("/auth/login/unknown")).await.unwrap()).await;
+    assert!(page.contains(" · Acme &amp; Sons</title>"), "{page}");
+    let document = text(service.oneshot(get("/api/v1/openapi.json")).await.unwrap()).await;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["info"]["title"], "Acme & Sons");
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ impl fmt::Display for Operation {
 }
 
 fn description() -> Value {
-    serde_json::to_value(document(true)).unwrap()
+    serde_json::to_value(document("Hexabase", true)).unwrap()
 }
 
 /// All operations of the API.

@@ -5,6 +5,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use super::{ConsentPage, DeviceConsentPage, ErrorPage, Form, HtmlPages, SignInOption};
+use crate::state::PRODUCT;
 
 const STYLE: &str = "body { font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 12vh auto; padding: 0 1rem }
 input, button, a.button { display: block; width: 100%; box-sizing: border-box; padding: .6rem; font: inherit; \
@@ -49,7 +50,7 @@ impl PlainPages {
 
 impl Default for PlainPages {
     fn default() -> Self {
-        Self::new("Hexabase")
+        Self::new(PRODUCT)
     }
 }
 

@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hexabase_api::{ApiConfig, document};
 use hexabase_core::error::{Error, Result};
 use hexabase_k8s::HostIdentity;
 use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
@@ -129,7 +130,7 @@ fn execute(command: Command) -> Result<()> {
             print_line(manifest(&objects)?.trim_end())
         }
         Command::Openapi(Openapi { dev }) => {
-            let document = hexabase_api::document(dev).to_pretty_json();
+            let document = document(&ApiConfig::default().product, dev).to_pretty_json();
             let document = document.map_err(|error| {
                 Error::unexpected("the OpenAPI document cannot be serialized").caused_by(error)
             })?;
