@@ -36,7 +36,7 @@
 //! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
 //! | [`webhooks`] | webhooks of providers | `Platform` |
 //! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
-//! | [`sign_in`] | sign-in, sessions, API tokens | `Platform`, `Arc<Auth>` |
+//! | [`sign_in`] | sign-in, sessions, API tokens, page of invitations | `Platform`, `Arc<Auth>`, `Arc<dyn HtmlPages>` |
 //! | [`oidc`] | OpenID Connect provider | `Arc<Auth>`, `Arc<dyn HtmlPages>` |
 //! | [`system`] | health, metrics, documentation | [`SystemState`] |
 //!

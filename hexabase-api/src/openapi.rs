@@ -30,8 +30,7 @@ pub fn document(product: &str, dev: bool) -> OpenApi {
         system::openapi(),
     ];
     let development = dev.then(sign_in::development_openapi);
-    let mut document =
-        areas.into_iter().chain(development).fold(ApiDocument::openapi(), OpenApi::merge_from);
+    let mut document = areas.into_iter().chain(development).fold(ApiDocument::openapi(), OpenApi::merge_from);
     product.clone_into(&mut document.info.title);
     document
 }
@@ -159,7 +158,7 @@ mod tests {
     fn the_committed_document_is_current() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         let committed = std::fs::read_to_string(file).unwrap_or_default();
-        let current = document("Hexabase", false).to_pretty_json().unwrap() + "\n";
+        let current = document(PRODUCT, false).to_pretty_json().unwrap() + "\n";
         let line = committed.lines().zip(current.lines()).position(|(old, new)| old != new);
         assert!(
             committed == current,
@@ -188,7 +187,7 @@ mod tests {
 
     #[test]
     fn every_schema_reference_resolves_within_the_document_of_the_area() {
-        for (area, document) in areas().into_iter().chain([("all", document("Hexabase", true))]) {
+        for (area, document) in areas().into_iter().chain([("all", document(PRODUCT, true))]) {
             let document = serde_json::to_value(document).unwrap();
             let mut referenced = BTreeSet::new();
             references(&document, &mut referenced);
@@ -202,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_document_is_the_sum_of_the_documents_of_the_areas() {
-        let whole = serde_json::to_value(document("Hexabase", true)).unwrap();
+        let whole = serde_json::to_value(document(PRODUCT, true)).unwrap();
         let mut paths = serde_json::Map::new();
         for (area, document) in areas() {
             let document = serde_json::to_value(document).unwrap();
@@ -252,10 +251,11 @@ mod tests {
 
     #[test]
     fn a_member_of_a_response_is_present_unless_it_is_known_to_be_absent_at_times() {
-        let document = serde_json::to_value(document("Hexabase", true)).unwrap();
+        let document = serde_json::to_value(document(PRODUCT, true)).unwrap();
         let schemas = response_schemas(&document);
-        // Messages of OAuth 2.0, amounts of the resources that are limited or used, and the form of the plan file.
+        // Abilities of the requested scope, messages of OAuth 2.0, amounts of the resources that are limited or used, and the form of the plan file.
         let foreign = [
+            "Abilities",
             "Introspection",
             "JsonWebKey",
             "OAuthTokenResponse",
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_text_with_a_fixed_set_of_values_is_an_enum() {
-        let document = serde_json::to_value(document("Hexabase", true)).unwrap();
+        let document = serde_json::to_value(document(PRODUCT, true)).unwrap();
         let mut found = BTreeSet::new();
         listed_values("", &document, &mut found);
         // A list of values that are separated by spaces, and the characters of names.

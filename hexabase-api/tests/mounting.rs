@@ -160,6 +160,18 @@ impl HtmlPages for OwnPages {
         self.0.device_decided(is_allowed)
     }
 
+    fn sign_in_for_invitation(&self, options: &[SignInOption]) -> Response<Body> {
+        self.0.sign_in_for_invitation(options)
+    }
+
+    fn enter_invitation_token(&self, form: &Form, user: &str) -> Response<Body> {
+        self.0.enter_invitation_token(form, user)
+    }
+
+    fn invitation_accepted(&self, organization: &str) -> Response<Body> {
+        self.0.invitation_accepted(organization)
+    }
+
     fn confirm_logout(&self, form: &Form) -> Response<Body> {
         self.0.confirm_logout(form)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hexabase_core::changeset::{Changeset, Precondition, SpentRefresh, Write};
 use hexabase_core::clock::after;
 use hexabase_core::ephemeral::Rate;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{SessionId, UserId};
 use hexabase_core::id_source::IdSourceExt as _;
 use hexabase_core::model::{Origin, SecurityEvent, SecurityEventKind, Session};
@@ -272,7 +272,14 @@ impl Sessions<'_> {
             let changeset = if pending.is_spent { Changeset::new() } else { self.rotation(&pending, origin) };
             Ok((changeset, ()))
         });
-        rotated.await.map_err(unavailable_after_conflicts)
+        match rotated.await {
+            // Another request recorded the same token as spent first, so the rotation is done.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self
+                .check_presented_token(id, pending.presented.clone(), client.as_deref(), origin)
+                .await
+                .map(drop),
+            rotated => rotated.map_err(unavailable_after_conflicts),
+        }
     }
 
     fn rotation(&self, pending: &PendingRefresh, origin: &Origin) -> Changeset {

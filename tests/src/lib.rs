@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "tests fail by panicking")]
 
 pub mod backends;
+pub mod browser;
 mod client;
 mod counting_ephemeral;
 mod counting_store;

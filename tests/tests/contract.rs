@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Method, Request, StatusCode};
 use hexabase_api::ApiConfig;
 use hexabase_core::ephemeral::Rate;
 use hexabase_core::platform::PlatformConfig;
+use hexabase_tests::browser::{browse, cookies, input, send_form, start_sign_in, target};
 use hexabase_tests::{Client, Response, TestApp, TestUser};
 use http_body_util::BodyExt as _;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -206,42 +207,12 @@ async fn a_revoked_session_is_rejected_from_the_next_request_on() {
 }
 
 /// Cookies that a response sets, as a browser sends them back.
-fn cookies(response: &Response) -> String {
-    let set = response.headers.get_all(SET_COOKIE).iter();
-    set.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
-}
-
-async fn browse(app: &TestApp, method: Method, path: &str, cookie: &str, body: &str) -> Response {
-    let content_type =
-        if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(COOKIE, cookie)
-        .header("content-type", content_type);
-    app.anonymous().send_request(request.body(Body::from(body.to_owned())).unwrap()).await
-}
-
-fn target(response: &Response) -> String {
-    let location = response.headers[LOCATION].to_str().unwrap();
-    location.strip_prefix("https://hexabase.example").unwrap_or(location).to_owned()
-}
-
-/// Starts a sign-in and approves it. Returns the cookie that the sign-in is bound to, and the path of the callback.
-async fn start_sign_in(app: &TestApp) -> (String, String) {
-    let started = browse(app, Method::GET, "/auth/login/dev?return_to=/docs", "", "").await;
-    assert_eq!(started.status, StatusCode::FOUND);
-    let approved = browse(app, Method::POST, &target(&started), "", "email=ann%40example.com&name=Ann").await;
-    assert_eq!(approved.status, StatusCode::FOUND, "{}", approved.text);
-    (cookies(&started), target(&approved))
-}
-
 #[tokio::test]
 async fn a_sign_in_is_bound_to_its_browser_and_requests_need_the_csrf_token() {
     let app = TestApp::new().await;
-    let (login, callback) = start_sign_in(&app).await;
+    let (login, callback) = start_sign_in(&app, "ann", "/docs").await;
     assert!(login.starts_with("__Host-"), "{login}");
-    let (other_login, other_callback) = start_sign_in(&app).await;
+    let (other_login, other_callback) = start_sign_in(&app, "ann", "/docs").await;
     for cookie in ["", &other_login] {
         let stolen = browse(&app, Method::GET, &callback, cookie, "").await;
         assert!(stolen.status.is_client_error(), "a sign-in was finished in a browser that did not start it");
@@ -276,23 +247,11 @@ async fn a_sign_in_is_bound_to_its_browser_and_requests_need_the_csrf_token() {
     assert_eq!(accepted.status, StatusCode::CREATED, "{}", accepted.text);
 }
 
-/// Sends a form whose values need no encoding.
-async fn send_form(app: &TestApp, path: &str, cookie: &str, pairs: &[(&str, &str)]) -> Response {
-    let fields: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    browse(app, Method::POST, path, cookie, &fields.join("&")).await
-}
-
-/// Returns the value of an input of a form.
-fn input<'a>(page: &'a Response, name: &str) -> &'a str {
-    let (_, rest) = page.text.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
-    rest.split('"').next().unwrap()
-}
-
 #[tokio::test]
 async fn a_consent_on_the_page_of_an_earlier_session_is_requested_again() {
     let app = TestApp::new().await;
     let sign_in = async || {
-        let (login, callback) = start_sign_in(&app).await;
+        let (login, callback) = start_sign_in(&app, "ann", "/docs").await;
         cookies(&browse(&app, Method::GET, &callback, &login, "").await)
     };
     let (earlier, current) = (sign_in().await, sign_in().await);
@@ -314,7 +273,7 @@ async fn a_consent_on_the_page_of_an_earlier_session_is_requested_again() {
 #[tokio::test]
 async fn a_client_cannot_sign_a_user_out_without_confirmation() {
     let app = TestApp::new().await;
-    let (login, callback) = start_sign_in(&app).await;
+    let (login, callback) = start_sign_in(&app, "ann", "/docs").await;
     let session = cookies(&browse(&app, Method::GET, &callback, &login, "").await);
     let csrf = session.split("hexabase_csrf=").nth(1).unwrap().split(';').next().unwrap();
     // Code verifier and challenge of RFC 7636, appendix B.

@@ -136,7 +136,8 @@ fn is_provider_operation(operation: &Operation) -> bool {
 fn json_operations() -> Vec<Operation> {
     let json_operations =
         operations().into_iter().filter(|operation| operation.has_body && !is_provider_operation(operation));
-    json_operations.filter(|operation| !operation.path.starts_with("/auth/dev/authorize")).collect()
+    let forms = ["/auth/dev/authorize", "/invitations"];
+    json_operations.filter(|operation| !forms.contains(&operation.path.as_str())).collect()
 }
 
 /// Operations that only read.

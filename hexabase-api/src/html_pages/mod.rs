@@ -36,6 +36,17 @@ pub trait HtmlPages: fmt::Debug + Send + Sync + 'static {
     /// Result of the decision about a device.
     fn device_decided(&self, is_allowed: bool) -> Response;
 
+    /// Choice of a sign-in provider for an invited user. There may be none. The token of the invitation is in the fragment
+    /// of the link, which is lost at the provider, so the user must open the link again after the sign-in.
+    fn sign_in_for_invitation(&self, options: &[SignInOption]) -> Response;
+
+    /// Form for the token of an invitation, in the field `token`. `form` is sent with `POST`; `user` is the e-mail address
+    /// or the name of the signed-in user.
+    fn enter_invitation_token(&self, form: &Form, user: &str) -> Response;
+
+    /// Confirmation that the user has joined an organization, by its display name.
+    fn invitation_accepted(&self, organization: &str) -> Response;
+
     /// Question whether to sign out.
     fn confirm_logout(&self, form: &Form) -> Response;
 

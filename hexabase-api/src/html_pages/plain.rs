@@ -67,11 +67,7 @@ impl HtmlPages for PlainPages {
     }
 
     fn choose_provider(&self, options: &[SignInOption]) -> Response {
-        let content = html! {
-            @for option in options { a.button href=(option.url) { "Continue with " (option.title) } }
-            @if options.is_empty() { p { "No sign-in provider is configured on this server." } }
-        };
-        self.page("Sign in", "", &content)
+        self.page("Sign in", "", &provider_links(options))
     }
 
     fn consent(&self, page: &ConsentPage<'_>) -> Response {
@@ -120,6 +116,34 @@ impl HtmlPages for PlainPages {
         self.page(if is_allowed { "Device connected" } else { "Access denied" }, "", &content)
     }
 
+    fn sign_in_for_invitation(&self, options: &[SignInOption]) -> Response {
+        let content = html! {
+            p { "Sign in with the e-mail address that received the invitation. Then open the link in the mail again." }
+            (provider_links(options))
+        };
+        self.page("Accept an invitation", "", &content)
+    }
+
+    fn enter_invitation_token(&self, token_form: &Form, user: &str) -> Response {
+        let field = html! {
+            label {
+                "Paste the code from your invitation"
+                input name="token" autocomplete="off" spellcheck="false" required autofocus;
+            }
+            button { "Accept" }
+        };
+        let content = html! {
+            p { "You are signed in as " b { (user) } "." }
+            (form(token_form, "post", &field))
+        };
+        self.page("Accept an invitation", "", &content)
+    }
+
+    fn invitation_accepted(&self, organization: &str) -> Response {
+        let content = html! { p { "You are now a member of the organization " b { (organization) } ". You can close this page." } };
+        self.page("Invitation accepted", "", &content)
+    }
+
     fn confirm_logout(&self, logout_form: &Form) -> Response {
         let content = form(logout_form, "post", &html! { button { "Sign out" } });
         self.page("Sign out?", &logout_form.destination, &content)
@@ -127,6 +151,14 @@ impl HtmlPages for PlainPages {
 
     fn logged_out(&self) -> Response {
         self.page("You are signed out", "", &html! { p { "You can close this page." } })
+    }
+}
+
+/// Renders the links to the sign-in providers.
+fn provider_links(options: &[SignInOption]) -> Markup {
+    html! {
+        @for option in options { a.button href=(option.url) { "Continue with " (option.title) } }
+        @if options.is_empty() { p { "No sign-in provider is configured on this server." } }
     }
 }
 

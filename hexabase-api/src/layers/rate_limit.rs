@@ -27,8 +27,8 @@ pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelim
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Prefixes of the routes for sign-in. They are limited per client address, for signed-in users as well.
-const SIGN_IN_ROUTES: [&str; 5] =
-    ["/auth/login/", "/auth/link/", "/auth/callback/", "/auth/dev/", "/oauth2/device"];
+const SIGN_IN_ROUTES: [&str; 6] =
+    ["/auth/login/", "/auth/link/", "/auth/callback/", "/auth/dev/", "/oauth2/device", "/invitations"];
 /// Probes of the kubelet. Their reads have no limit: behind a load balancer that translates addresses, clients share the
 /// address of the node with its kubelet, and could make it restart or remove the process. Their work is bounded instead.
 const PROBE_ROUTES: [&str; 2] = ["/healthz", "/readyz"];
@@ -253,6 +253,8 @@ mod tests {
             (&post, "/oauth2/introspect", Limit::Client),
             (&post, "/oauth2/device_authorization", Limit::SignIn),
             (&get, "/oauth2/device", Limit::SignIn),
+            (&post, "/invitations", Limit::SignIn),
+            (&post, "/api/v1/invitations/accept", Limit::Caller),
             (&get, "/auth/login/{provider}", Limit::SignIn),
             (&get, "/auth/callback/{provider}", Limit::SignIn),
             (&get, "/oauth2/userinfo", Limit::Caller),

@@ -60,7 +60,7 @@ where
 }
 
 /// Error that is shown as a page, since it cannot be reported to a client by a redirect.
-struct PageError(ApiError);
+pub(crate) struct PageError(ApiError);
 
 impl<E: Into<ApiError>> From<E> for PageError {
     fn from(error: E) -> Self {
@@ -74,7 +74,7 @@ impl IntoResponse for PageError {
     }
 }
 
-type PageResult = Result<Response, PageError>;
+pub(crate) type PageResult = Result<Response, PageError>;
 
 /// Paths of the forms of pages.
 const AUTHORIZE: &str = "/oauth2/authorize";
@@ -100,19 +100,7 @@ impl Issuer {
 
     /// Redirects to the only provider, or shows the choice between several.
     fn sign_in(&self, required: &SignInRequired) -> Response {
-        let option = |provider: &dyn hexabase_core::identity::IdentityProvider| {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("return_to", &server_path(&required.return_to));
-            if let Some(hint) = &required.login_hint {
-                query.append_pair("login_hint", hint);
-            }
-            if required.reauthenticate {
-                query.append_pair("prompt", "login");
-            }
-            let url = server_path(&format!("/auth/login/{}?{}", provider.name(), query.finish()));
-            SignInOption { title: provider.title().to_owned(), url }
-        };
-        let options: Vec<SignInOption> = self.auth.sign_in().providers().map(option).collect();
+        let options = sign_in_options(&self.auth, required);
         match options.as_slice() {
             [only] => redirect(only.url.clone()),
             options => self.pages.choose_provider(options),
@@ -151,18 +139,35 @@ impl Issuer {
     }
 }
 
+/// Returns the choice of a sign-in provider.
+pub(crate) fn sign_in_options(auth: &Auth, required: &SignInRequired) -> Vec<SignInOption> {
+    let option = |provider: &dyn hexabase_core::identity::IdentityProvider| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("return_to", &server_path(&required.return_to));
+        if let Some(hint) = &required.login_hint {
+            query.append_pair("login_hint", hint);
+        }
+        if required.reauthenticate {
+            query.append_pair("prompt", "login");
+        }
+        let url = server_path(&format!("/auth/login/{}?{}", provider.name(), query.finish()));
+        SignInOption { title: provider.title().to_owned(), url }
+    };
+    auth.sign_in().providers().map(option).collect()
+}
+
 fn redirect(url: String) -> Response {
     (StatusCode::FOUND, [(LOCATION, url)]).into_response()
 }
 
 /// Returns the e-mail address of the signed-in user, or the name if there is none.
-async fn display_name(auth: &Auth, browser: &CookiePrincipal) -> Result<String, PageError> {
+pub(crate) async fn display_name(auth: &Auth, browser: &CookiePrincipal) -> Result<String, PageError> {
     let user = auth.platform().users().profile(browser.session.user_id).await?.user;
     Ok(user.email.map_or_else(|| user.name.to_string(), |email| email.to_string()))
 }
 
 /// Sender of a form in a signed-in browser.
-enum FormSender<'a> {
+pub(crate) enum FormSender<'a> {
     /// A page of this server for the current session of the browser.
     Page(&'a CookiePrincipal),
     /// A page for an earlier session, since the user has signed in again in another tab, or another site. The decision
@@ -171,7 +176,7 @@ enum FormSender<'a> {
 }
 
 /// Returns the sender of a form, by the CSRF token of its page.
-fn form_sender<'a>(
+pub(crate) fn form_sender<'a>(
     browser: &'a Option<CookiePrincipal>,
     form: &Parameters,
 ) -> Result<FormSender<'a>, PageError> {

@@ -58,7 +58,7 @@ where
 /// has the status 429.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/events", tag = "Organizations",
     params(OrganizationPath, ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event that was received.")),
-    responses((status = 200, content_type = "text/event-stream", body = LiveEventView), Problems),
+    responses((status = 200, content_type = "text/event-stream", body = String), Problems),
     extensions(("x-hexabase-action" = json!("events.read"))))]
 async fn watch(
     State(streams): State<EventStreams>,
@@ -243,7 +243,7 @@ impl ToSchema for EventKindView {
 
 /// Schemas that no body contains.
 #[derive(OpenApi)]
-#[openapi(components(schemas(EventKindView)))]
+#[openapi(components(schemas(EventKindView, LiveEventView)))]
 struct EventSchemas;
 
 fn to_sse_event(event: &Event) -> SseEvent {

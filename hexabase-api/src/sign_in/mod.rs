@@ -1,8 +1,9 @@
-//! Sign-in, sessions and API tokens.
+//! Sign-in, sessions, API tokens and the page of invitations.
 
 pub(crate) mod api_tokens;
 pub(crate) mod browser;
 mod dev;
+pub(crate) mod invitation_page;
 pub(crate) mod sessions;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use hexabase_auth::{Auth, DevProvider};
 use hexabase_core::Platform;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+
+use crate::html_pages::HtmlPages;
 
 /// Tags and schemas of parameters of the area in the OpenAPI document.
 #[derive(OpenApi)]
@@ -23,9 +26,10 @@ pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<Auth>: FromRef<S>,
+    Arc<dyn HtmlPages>: FromRef<S>,
     Platform: FromRef<S>,
 {
-    let areas = [browser::router(), sessions::router(), api_tokens::router()];
+    let areas = [browser::router(), sessions::router(), api_tokens::router(), invitation_page::router()];
     areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
 }
 

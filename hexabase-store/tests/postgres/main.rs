@@ -175,13 +175,14 @@ async fn a_user_scope_reads_invitations_to_its_own_address_and_changes_none() {
 }
 
 /// Tables whose rows belong to no organization: to a user, to the installation, or to the migrations.
-const TABLES_WITHOUT_ORGANIZATION: [&str; 13] = [
+const TABLES_WITHOUT_ORGANIZATION: [&str; 14] = [
     "_sqlx_migrations",
     "hosts",
     "idempotency",
     "identities",
     "leases",
     "metered_hours",
+    "plans",
     "schema_compatibility",
     "security_events",
     "sessions",
