@@ -1,7 +1,5 @@
 //! Plans and organizations, as operators manage them.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use axum::http::{Method, StatusCode};
 use hexabase_tests::{Client, Response, TestApp, TestUser};
 use serde_json::{Value, json};

@@ -126,10 +126,10 @@ fn bind_login(auth: &Auth, jar: CookieJar, started: &StartedLogin) -> CookieJar 
     let bindings = bindings.map(|cookie| (cookie.name(), cookie.value()));
     let surplus = auth.sign_in().surplus(bindings, started).into_iter().map(str::to_owned);
     let removals: Vec<_> =
-        surplus.map(|name| build_cookie(&auth, name, String::new(), Duration::ZERO)).collect();
+        surplus.map(|name| build_cookie(auth, name, String::new(), Duration::ZERO)).collect();
     let jar = removals.into_iter().fold(jar, |jar, cookie| jar.remove(cookie.build()));
     let timeout = auth.config().login_timeout;
-    let cookie = cookie_for(&auth, &login_cookie(&started.id), started.binding.clone(), timeout);
+    let cookie = cookie_for(auth, &login_cookie(&started.id), started.binding.clone(), timeout);
     jar.add(cookie.http_only(true).build())
 }
 

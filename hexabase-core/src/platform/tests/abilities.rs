@@ -139,7 +139,7 @@ impl World {
         let mut organization = fixture::organization("acme");
         organization.deletion_requested_at = self.deleting.then_some(FIXTURE_TIME);
         organization.suspension =
-            self.suspended.then(|| OrganizationSuspension { since: FIXTURE_TIME, reason: None });
+            self.suspended.then_some(OrganizationSuspension { since: FIXTURE_TIME, reason: None });
         let mut workspace = fixture::workspace("dev");
         workspace.organization_suspended = self.suspended;
         workspace.power = if self.power_off { Power::Suspended } else { Power::Running };
