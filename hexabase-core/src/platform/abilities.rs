@@ -10,7 +10,8 @@ use super::change::require_workspace_not_deleting;
 use super::invitations::require_not_deleting;
 use super::members::require_another_owner;
 use super::organizations::require_no_subscription;
-use super::workspaces::{FreeWorkspaces, check_power_change, require_not_suspended, require_reachable};
+use super::workspace_rules::{check_power_change, require_not_suspended, require_reachable};
+use super::workspaces::FreeWorkspaces;
 use super::{Caller, Platform, PlatformInner};
 use crate::access::{
     Ability, AccessFacts, Action, Decision, DenialReason, EffectiveRoles, Level, Principal, WorkspaceRight,

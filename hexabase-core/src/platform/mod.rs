@@ -38,6 +38,7 @@ mod tests;
 mod usage;
 mod users;
 mod workspace_members;
+mod workspace_rules;
 mod workspaces;
 
 use std::collections::BTreeMap;
