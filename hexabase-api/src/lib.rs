@@ -1,4 +1,4 @@
-//! HTTP API of Hexabase as [`axum`] routers over a [`Platform`](hexabase_core::Platform).
+//! HTTP API of Hexabase as [`axum`] routers over a [`Platform`].
 //!
 //! [`router`] is the whole API with its layers. It can be nested under a path of another router:
 //!
@@ -24,7 +24,7 @@
 //! # Areas
 //!
 //! Each area has a router of its own, generic over the state: it takes the parts that it uses with
-//! [`FromRef`](axum::extract::FromRef). [`ApiState`] supplies them all.
+//! [`FromRef`]. [`ApiState`] supplies them all.
 //!
 //! | area | operations | parts |
 //! |---|---|---|
