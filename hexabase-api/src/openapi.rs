@@ -270,6 +270,8 @@ mod tests {
             optional_members(name, &document["components"]["schemas"][name], &mut found);
         }
         let known = [
+            "Ability.message",
+            "Ability.reason",
             "InvoiceLine.workspaces",
             "OrganizationSubscription.preview",
             "Price.usage",

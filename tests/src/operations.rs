@@ -26,6 +26,16 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// Query without which the operation is rejected; empty for most.
+    #[must_use]
+    pub fn query(&self) -> &'static str {
+        match (self.method.as_str(), self.path.as_str()) {
+            ("DELETE", "/api/v1/organizations/{org}") => "?cascade=true",
+            ("GET", "/api/v1/organizations/{org}/search") => "?q=a",
+            _ => "",
+        }
+    }
+
     /// Names of the path parameters, in order.
     #[must_use]
     pub fn parameters(&self) -> Vec<&'static str> {

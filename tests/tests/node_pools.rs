@@ -114,7 +114,7 @@ async fn a_pool_receives_free_nodes_and_releases_them_when_it_is_deleted() {
 async fn node_pools_need_a_plan_with_dedicated_nodes() {
     let setup = Setup::new("starter").await;
     let (status, rejected) = setup.order(&pool_request(1)).await;
-    assert_eq!((status, &rejected["code"]), (StatusCode::CONFLICT, &json!("quota_exceeded")));
+    assert_eq!((status, &rejected["code"]), (StatusCode::CONFLICT, &json!("not_in_plan")));
 
     let setup = Setup::new("team").await;
     assert_eq!(setup.order(&pool_request(1)).await.0, StatusCode::ACCEPTED);

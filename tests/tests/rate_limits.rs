@@ -156,7 +156,8 @@ async fn every_request_in_an_organization_takes_one_token_of_it_and_an_outsider_
         .partition(|operation| operation.method == Method::DELETE && operation.path.ends_with("/{org}"));
     in_order.extend(deletion);
     for operation in in_order {
-        let (path, body) = (params.path(&operation.path), request_body(&operation, &params));
+        let path = format!("{}{}", params.path(&operation.path), operation.query());
+        let body = request_body(&operation, &params);
         for (user, expected) in [(&eve, 0), (&ann, 1)] {
             let before = ephemeral.taken(&bucket);
             let response = user.client.send(operation.method.clone(), &path, &body).await;

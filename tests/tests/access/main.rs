@@ -49,17 +49,8 @@ impl Setup {
 }
 
 async fn send(client: &Client, operation: &Operation, params: &PathParams) -> Response {
-    let path = format!("{}{}", params.path(&operation.path), query(operation));
+    let path = format!("{}{}", params.path(&operation.path), operation.query());
     client.send(operation.method.clone(), &path, &request_body(operation, params)).await
-}
-
-/// Query that an operation needs because it is rejected without it.
-fn query(operation: &Operation) -> &'static str {
-    match (operation.method.as_str(), operation.path.as_str()) {
-        ("DELETE", "/api/v1/organizations/{org}") => "?cascade=true",
-        ("GET", "/api/v1/organizations/{org}/search") => "?q=a",
-        _ => "",
-    }
 }
 
 /// Status for a caller with permission if the state of the platform makes success impossible.

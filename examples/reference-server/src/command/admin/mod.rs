@@ -93,6 +93,8 @@ enum Keys {
     /// Revoke a leaked key. Tokens that it signed are rejected within 30 seconds.
     Retire {
         /// Id of the key.
+        // One of 64 ids begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }
@@ -243,4 +245,24 @@ fn lease_line(lease: &Lease) -> String {
 
 fn lease_json(lease: &Lease) -> Value {
     json!({ "name": lease.name, "token": lease.token, "expires_at": lease.expires_at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        action: Keys,
+    }
+
+    #[test]
+    fn a_key_whose_id_begins_with_a_hyphen_can_be_retired() {
+        let Keys::Retire { kid } = Line::parse_from(["keys", "retire", "-cDf"]).action else {
+            unreachable!("another action was parsed");
+        };
+        assert_eq!(kid, "-cDf");
+    }
 }
