@@ -73,6 +73,17 @@ impl BillingAccount {
     }
 }
 
+impl SubscriptionChange {
+    /// Returns the plan that the change subscribes to; `None` for a cancellation.
+    #[must_use]
+    pub const fn plan_id(&self) -> Option<&PlanId> {
+        match self {
+            Self::Subscribe { plan_id, .. } => Some(plan_id),
+            Self::Cancel { .. } => None,
+        }
+    }
+}
+
 /// Id of a customer at the provider.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -22,7 +22,8 @@ pub struct Plan {
     pub name: String,
     /// Description in one sentence, for choosing a plan.
     pub description: String,
-    /// Position in lists, lowest first.
+    /// Size of the plan, and its position in lists, lowest first: an organization on a plan may have workspaces on plans
+    /// of the same or a lower order.
     pub display_order: u32,
     /// `true` if the plan is no longer sold. Organizations and workspaces on it keep it, at its price and with its
     /// contents, until they choose another plan.

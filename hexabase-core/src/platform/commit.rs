@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::change_events::published_changes;
 use super::{Authorization, Caller, IdempotencyKey, Platform, PlatformInner, commit_locks};
-use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Record, Topic, Write};
+use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage, Precondition, Record, Topic, Write};
 use crate::clock::after;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, SessionId, UserId, WorkspaceId};
@@ -106,7 +106,12 @@ impl PlatformInner {
             _ => None,
         };
         let with_events: BTreeSet<_> = changeset.writes.iter().filter_map(organization_of_event).collect();
-        self.store.commit(changeset).await?;
+        let uses_plans = changeset.preconditions.iter().any(|it| matches!(it, Precondition::Plans(_)));
+        let committed = self.store.commit(changeset).await;
+        if uses_plans && committed.as_ref().is_err_and(Error::is_version_conflict) {
+            self.plan_cache.expire();
+        }
+        committed?;
         if has_messages {
             self.outbox.notify(usize::MAX);
         }
@@ -133,7 +138,6 @@ impl PlatformInner {
                 Err(error) if error.is_version_conflict() => last = error,
                 Err(error) => return Err(error),
             }
-            self.plan_cache.expire();
             if commit_lock.is_none() {
                 commit_lock = commit_locks::acquire(lock, &*self.clock).await;
             }

@@ -3,7 +3,7 @@ use crate::changeset::Changeset;
 use crate::error::{Error, Result};
 use crate::id::OrganizationId;
 use crate::lifecycle;
-use crate::model::{Organization, OrganizationSummary, OrganizationSuspension};
+use crate::model::{AuditEvent, Organization, OrganizationSummary, OrganizationSuspension};
 use crate::page::{Page, PageRequest};
 use crate::search::SearchText;
 
@@ -98,9 +98,11 @@ impl OrganizationAdmin<'_> {
             });
         }
         let action = if suspended { "organization.suspend" } else { "organization.resume" };
+        // The organization reads this entry, so it has neither the address nor the device of the operator.
+        let platform = self.0.audit_platform(id, action, id, &organization.suspension, &suspension);
         let entry = match caller {
-            Some(caller) => self.0.audit(caller, id, action, id, &organization.suspension, &suspension),
-            None => self.0.audit_platform(id, action, id, &organization.suspension, &suspension),
+            Some(caller) => AuditEvent { actor: caller.principal.actor(), ..platform },
+            None => platform,
         };
         let now = self.0.now();
         organization.suspension = suspension;

@@ -48,8 +48,9 @@ impl PlanCache {
     }
 
     fn update(&self, stored: Option<&StoredPlans>, now: Timestamp) -> Result<Arc<PlanCatalog>> {
+        // A read that took longer than others must not bring back older plans, so updates follow one another.
+        let mut read_at = self.read_at();
         let current = self.current.get();
-        // A read that took longer than others must not bring back older plans.
         if let Some(stored) = stored.filter(|stored| stored.version > current.version()) {
             let merged = PlanCatalog::new(merge(stored, &self.configured));
             let catalog = match merged {
@@ -61,7 +62,7 @@ impl PlanCache {
             };
             self.current.set(Arc::new(catalog.at(stored.version)));
         }
-        *self.read_at() = Some(now);
+        *read_at = Some(now);
         Ok(self.current.get())
     }
 

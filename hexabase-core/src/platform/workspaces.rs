@@ -325,7 +325,12 @@ impl Workspaces<'_> {
                     require_upgrade_finished(&before, version)?;
                     change.workspace.kubernetes_version = version.clone();
                 }
-                require_offered(plan, &change.workspace.kubernetes_version)?;
+                // A plan may have dropped the version of the workspace, which must not prevent other changes.
+                if change.workspace.kubernetes_version != before.kubernetes_version
+                    || plan.id != before.plan_id
+                {
+                    require_offered(plan, &change.workspace.kubernetes_version)?;
+                }
                 change.workspace.plan_id = plan.id.clone();
                 if let Some(display_name) = command.display_name.clone() {
                     change.workspace.display_name = display_name;

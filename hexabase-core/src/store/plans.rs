@@ -15,9 +15,11 @@ pub trait PlanStore: Send + Sync {
     /// `Unavailable`.
     async fn find_plans(&self) -> Result<Option<StoredPlans>>;
 
-    /// Counts the organizations and workspaces on each plan.
+    /// Counts the organizations and workspaces on each plan. An organization counts for the plan it is on, the plan of its
+    /// subscription unless that has ended, and the plan it has ordered.
     ///
     /// # Behaviour
+    /// - An organization counts once per plan.
     /// - Plans without users are not included.
     ///
     /// # Errors

@@ -257,6 +257,9 @@ impl<'a> BillingReconciler<'a> {
                 Organization { plan_id: decision.plan_id.clone(), ..input.organization.clone() };
             changeset = changeset.organization(organization, now);
         }
+        if decision.plan_id != input.organization.plan_id {
+            changeset = input.plans.precondition().into_iter().fold(changeset, Changeset::precondition);
+        }
         for (workspace, suspension) in &decision.suspensions {
             if let Some(workspace) = input.workspaces.iter().find(|known| known.id == *workspace) {
                 changeset = self.set_suspension(workspace.clone(), *suspension, changeset);

@@ -291,7 +291,11 @@ fn due_at(payload: &[u8]) -> Option<Timestamp> {
 }
 
 async fn send_mail(inner: &PlatformInner, delivery: &Delivery) -> Result<()> {
-    let plain = inner.key.open(MAIL_SEAL_PURPOSE, &delivery.message.payload)?;
+    // During a rotation of the master key another worker may have the key already.
+    let plain = inner.key.open(MAIL_SEAL_PURPOSE, &delivery.message.payload).map_err(|error| {
+        Error::unavailable("the notification is sealed with a master key that this worker does not have")
+            .caused_by(error)
+    })?;
     // The error of the parser could quote a secret.
     let envelope: Envelope = serde_json::from_slice(&plain)
         .map_err(|_| Error::unexpected("notification in the queue cannot be decoded"))?;

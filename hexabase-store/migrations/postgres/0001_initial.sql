@@ -547,10 +547,15 @@ CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
 GRANT SELECT ON organization_creators, workspace_creators TO hexabase_app;
--- Plans of organizations and workspaces, for the check that a plan is not in use.
+-- Plans that organizations are on, subscribe to or have ordered, and plans of workspaces, for the check that a plan is not
+-- in use.
 CREATE VIEW plan_users AS
-    SELECT plan_id, NULL::text AS workspace_id FROM organizations
-    UNION ALL SELECT plan_id, id FROM workspaces;
+    SELECT plan_id, id AS organization_id, NULL::text AS workspace_id FROM organizations
+    UNION ALL SELECT plan_id, organization_id, id FROM workspaces
+    UNION ALL SELECT subscription->>'plan_id', organization_id, NULL::text FROM billing_accounts
+        WHERE subscription->>'state' NOT IN ('canceled', 'incomplete_expired')
+    UNION ALL SELECT pending_order->'change'->>'plan_id', organization_id, NULL::text FROM billing_accounts
+        WHERE pending_order->'change'->>'plan_id' IS NOT NULL;
 GRANT SELECT ON plan_users TO hexabase_app;
 -- Organizations as operators list them.
 CREATE VIEW organization_directory AS

@@ -183,10 +183,6 @@ CREATE VIEW organization_creators AS SELECT created_by, personal FROM organizati
 CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
--- Plans of organizations and workspaces, for the check that a plan is not in use.
-CREATE VIEW plan_users AS
-    SELECT plan_id, NULL AS workspace_id FROM organizations
-    UNION ALL SELECT plan_id, id FROM workspaces;
 
 CREATE TABLE workspace_groups (
     organization_id TEXT NOT NULL,
@@ -421,6 +417,16 @@ CREATE TABLE webhook_events (
     processed_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX webhook_events_by_age ON webhook_events (received_at);
+
+-- Plans that organizations are on, subscribe to or have ordered, and plans of workspaces, for the check that a plan is not
+-- in use.
+CREATE VIEW plan_users AS
+    SELECT plan_id, id AS organization_id, NULL AS workspace_id FROM organizations
+    UNION ALL SELECT plan_id, organization_id, id FROM workspaces
+    UNION ALL SELECT json_extract(subscription, '$.plan_id'), organization_id, NULL FROM billing_accounts
+        WHERE json_extract(subscription, '$.state') NOT IN ('canceled', 'incomplete_expired')
+    UNION ALL SELECT json_extract(pending_order, '$.change.plan_id'), organization_id, NULL FROM billing_accounts
+        WHERE json_extract(pending_order, '$.change.plan_id') IS NOT NULL;
 CREATE INDEX webhook_events_unprocessed ON webhook_events (received_at, id) WHERE processed_at IS NULL;
 
 -- Usage per workspace and hour, in thousandths of each meter's unit, and the number of minutes that were measured.

@@ -17,7 +17,8 @@ impl<E: Engine> PlanStore for SqlStore<E> {
 
     async fn count_plan_uses(&self) -> Result<BTreeMap<PlanId, PlanUse>> {
         let query = Query::new(
-            "SELECT plan_id, COUNT(*) - COUNT(workspace_id), COUNT(workspace_id) FROM plan_users GROUP BY plan_id",
+            "SELECT plan_id, COUNT(DISTINCT CASE WHEN workspace_id IS NULL THEN organization_id END), \
+             COUNT(workspace_id) FROM plan_users GROUP BY plan_id",
         );
         let rows = self.0.fetch(query).await?;
         let read = |row: &E::Row| {

@@ -11,7 +11,7 @@ use crate::name::PlanId;
 use crate::store::{PruneCutoffs, TenantStore};
 use jiff::Timestamp;
 
-fn account() -> BillingAccount {
+pub(super) fn account() -> BillingAccount {
     let plan_id = PlanId::parse("small").unwrap();
     BillingAccount {
         customer_id: Some(CustomerId("cus_acme".to_owned())),

@@ -1,8 +1,12 @@
+use super::billing::account;
 use super::setup::populate;
 use crate::changeset::{Changeset, Precondition};
 use crate::error::ErrorKind;
 use crate::fixture::{self, FIXTURE_TIME, id};
-use crate::model::{Organization, PlanUse, StoredPlans, Workspace};
+use crate::model::{
+    BillingAccount, Interval, Order, Organization, PlanUse, StoredPlans, Subscription, SubscriptionChange,
+    SubscriptionState, Workspace,
+};
 use crate::name::PlanId;
 use crate::store::TenantStore;
 use crate::version::Version;
@@ -50,8 +54,28 @@ pub async fn plan_uses_are_counted_in_all_organizations(store: &dyn TenantStore)
         .insert(workspace("two", plan("old")))
         .insert(workspace("three", plan("old")));
     store.commit(changeset).await.unwrap();
+    let subscribed = |plan_id, state| {
+        let subscription = account().subscription.unwrap();
+        Some(Subscription { plan_id, state, ..subscription })
+    };
+    let order = account().order.unwrap();
+    let change =
+        SubscriptionChange::Subscribe { plan_id: plan("ordered"), interval: Interval::Month, coupon: None };
+    let acme = BillingAccount {
+        order: Some(Order { change, ..order }),
+        subscription: subscribed(plan("subscribed"), SubscriptionState::Incomplete),
+        ..account()
+    };
+    let globex = BillingAccount {
+        organization_id: id("globex"),
+        customer_id: None,
+        order: None,
+        subscription: subscribed(plan("ended"), SubscriptionState::Canceled),
+        ..account()
+    };
+    store.commit(Changeset::new().insert(acme).insert(globex)).await.unwrap();
     let uses = store.count_plan_uses().await.unwrap();
-    let expected = [("large", 1, 1), ("old", 0, 2), ("small", 1, 1)];
+    let expected = [("large", 1, 1), ("old", 0, 2), ("ordered", 1, 0), ("small", 1, 1), ("subscribed", 1, 0)];
     let expected =
         expected.map(|(name, organizations, workspaces)| (plan(name), PlanUse { organizations, workspaces }));
     assert_eq!(uses.into_iter().collect::<Vec<_>>(), expected);

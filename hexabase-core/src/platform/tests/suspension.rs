@@ -7,7 +7,7 @@ use crate::changeset::Changeset;
 use crate::error::ErrorKind;
 use crate::fixture::id;
 use crate::id::{OrganizationId, WorkspaceId};
-use crate::model::{AuditFilter, BillingSuspension, Phase, Workspace};
+use crate::model::{AuditFilter, BillingSuspension, Origin, Phase, Workspace};
 use crate::page::PageRequest;
 use crate::platform::{Caller, IdempotencyKey};
 use crate::search::SearchText;
@@ -55,6 +55,8 @@ fn a_suspended_organization_has_no_running_and_no_new_workspaces() {
         let setup = Setup::new();
         let (ann, acme, dev) = setup.ready_workspace().await;
         let operator = setup.sign_in("operator").await;
+        let address = Some("198.51.100.7".to_owned());
+        let operator = Caller { origin: Origin { address, ..Origin::default() }, ..operator };
         let admin = setup.platform.organization_admin();
         let suspended =
             admin.suspend(Some(&operator), acme, Some("abuse of the network")).await.unwrap().value;
@@ -85,7 +87,12 @@ fn a_suspended_organization_has_no_running_and_no_new_workspaces() {
             .unwrap()
             .items;
         let actions = log.iter().filter(|entry| entry.actor.user_id == Some(operator.principal.user_id));
-        let actions: Vec<&str> = actions.map(|entry| entry.action.as_str()).collect();
+        let actions: Vec<&str> = actions
+            .inspect(|entry| {
+                assert_eq!(entry.origin, Origin::default(), "the operator's address is not shown")
+            })
+            .map(|entry| entry.action.as_str())
+            .collect();
         assert_eq!(actions, ["organization.resume", "organization.suspend"]);
     });
 }
