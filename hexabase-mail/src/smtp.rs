@@ -12,6 +12,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters, TlsParametersBuilder,
 };
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -22,11 +23,14 @@ use crate::smtp_config::{SmtpConfig, SmtpSecurity};
 /// Maximum number of characters of a server's response in an error.
 const MAX_RESPONSE_CHARACTERS: usize = 200;
 
+/// Start of a certificate in a PEM file.
+const PEM_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// Sends notifications as mails to an SMTP server.
 ///
 /// Each mail has a connection of its own: a connection that is interrupted in the middle of a mail is in no state to be
-/// used for another one. A permanent rejection (5xx) of a mail is `Invalid`; everything else that fails, including the
-/// connection and the authentication, is `Unavailable` and is retried.
+/// used for another one. A permanent rejection (5xx) of the recipient is `Invalid`; everything else that fails, including a
+/// rejected sender, which the operator can correct for all mails, is `Unavailable` and is retried.
 pub struct SmtpNotifier {
     config: SmtpConfig,
     composer: MailComposer,
@@ -45,7 +49,9 @@ impl fmt::Debug for SmtpNotifier {
 enum DeliveryError {
     /// The connection, its encryption or the authentication.
     Connection(SmtpError),
-    /// The mail itself.
+    /// The recipient.
+    Recipient(SmtpError),
+    /// The sender, or the content of the mail.
     Mail(SmtpError),
 }
 
@@ -72,8 +78,15 @@ impl SmtpNotifier {
 
     async fn deliver(&self, message: &Message) -> Result<AsyncSmtpConnection, DeliveryError> {
         let mut connection = self.connect().await.map_err(DeliveryError::Connection)?;
-        let sent = connection.send(message.envelope(), &message.formatted()).await;
-        sent.map(|_| connection).map_err(DeliveryError::Mail)
+        let sender = Mail::new(message.envelope().from().cloned(), Vec::new());
+        connection.command(sender).await.map_err(DeliveryError::Mail)?;
+        for recipient in message.envelope().to() {
+            let recipient = Rcpt::new(recipient.clone(), Vec::new());
+            connection.command(recipient).await.map_err(DeliveryError::Recipient)?;
+        }
+        connection.command(Data).await.map_err(DeliveryError::Mail)?;
+        connection.message(&message.formatted()).await.map_err(DeliveryError::Mail)?;
+        Ok(connection)
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {
@@ -116,6 +129,10 @@ impl Notifier for SmtpNotifier {
 fn tls_parameters(config: &SmtpConfig) -> Result<TlsParameters> {
     let unusable =
         |error: SmtpError| Error::invalid("smtp_ca", "must be a PEM file with certificates").caused_by(error);
+    let has_certificate = |pem: &[u8]| pem.windows(PEM_CERTIFICATE.len()).any(|part| part == PEM_CERTIFICATE);
+    if config.authority.as_deref().is_some_and(|pem| !has_certificate(pem)) {
+        return Err(Error::invalid("smtp_ca", "must be a PEM file with certificates"));
+    }
     let builder = TlsParametersBuilder::new(config.host.clone());
     let builder = match &config.authority {
         None => builder,
@@ -128,22 +145,25 @@ fn tls_parameters(config: &SmtpConfig) -> Result<TlsParameters> {
 
 /// Returns the error of a failed delivery.
 fn failure(error: &DeliveryError, envelope: &Envelope) -> Error {
-    let (DeliveryError::Connection(cause) | DeliveryError::Mail(cause)) = error;
+    let (DeliveryError::Connection(cause) | DeliveryError::Recipient(cause) | DeliveryError::Mail(cause)) =
+        error;
     let response = bounded_response(&cause.to_string(), envelope);
     let failure = match error {
         DeliveryError::Connection(_) => {
             Error::unavailable("the mail server cannot be used as configured; no mail was sent")
         }
-        DeliveryError::Mail(cause) if cause.status().is_some_and(is_final) => {
+        DeliveryError::Recipient(cause) if cause.status().is_some_and(is_final) => {
             let rule = "the mail server rejects mail to this recipient; check the address, then retry";
             return Error::invalid("to", rule).with("response", response);
         }
-        DeliveryError::Mail(_) => Error::unavailable("the mail server did not accept the mail"),
+        DeliveryError::Recipient(_) | DeliveryError::Mail(_) => {
+            Error::unavailable("the mail server did not accept the mail")
+        }
     };
     failure.with("response", response)
 }
 
-/// `true` for a rejection of the mail. The code 530 rejects a client without authentication, and 521 any client, which
+/// `true` for a rejection of the recipient. The code 530 rejects a client without authentication, and 521 any client, which
 /// the operator can change for all mails.
 fn is_final(code: lettre::transport::smtp::response::Code) -> bool {
     let code = u16::from(code);
@@ -153,6 +173,15 @@ fn is_final(code: lettre::transport::smtp::response::Code) -> bool {
 /// Response of the server on one line, within a maximum length and without the recipient's address.
 fn bounded_response(response: &str, envelope: &Envelope) -> String {
     let printable = response.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    let line: String = printable.take(MAX_RESPONSE_CHARACTERS).collect();
-    line.replace(envelope.to.as_str(), "RECIPIENT")
+    let line: String = printable.collect();
+    // Shortened last: a part of the address would remain otherwise. Servers may write it in other letters.
+    let (lower, address) = (line.to_ascii_lowercase(), envelope.to.as_str().to_ascii_lowercase());
+    let (mut hidden, mut rest) = (String::new(), 0);
+    for (start, found) in lower.match_indices(&address) {
+        hidden.push_str(&line[rest..start]);
+        hidden.push_str("RECIPIENT");
+        rest = start + found.len();
+    }
+    hidden.push_str(&line[rest..]);
+    hidden.chars().take(MAX_RESPONSE_CHARACTERS).collect()
 }

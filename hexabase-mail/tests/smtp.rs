@@ -14,8 +14,12 @@ use hexabase_mail::{MailComposer, Sender, SmtpConfig, SmtpNotifier, TemplateConf
 use hexabase_test_servers::{Certificates, SmtpMode, SmtpPeer};
 
 fn notifier(url: &str, configure: impl FnOnce(&mut SmtpConfig)) -> SmtpNotifier {
+    notifier_of("Hexabase <noreply@hexabase.example>", url, configure)
+}
+
+fn notifier_of(sender: &str, url: &str, configure: impl FnOnce(&mut SmtpConfig)) -> SmtpNotifier {
     let templates = Templates::new(TemplateConfig::new("https://hexabase.example")).unwrap();
-    let sender = Sender::parse("Hexabase <noreply@hexabase.example>").unwrap();
+    let sender = Sender::parse(sender).unwrap();
     let mut config = SmtpConfig::parse(&url.into()).unwrap();
     configure(&mut config);
     SmtpNotifier::new(config, MailComposer::new(Arc::new(templates), sender)).unwrap()
@@ -111,7 +115,7 @@ async fn a_server_with_an_untrusted_certificate_receives_nothing() {
 }
 
 #[tokio::test]
-async fn only_a_rejected_mail_is_not_retried() {
+async fn only_a_rejected_recipient_is_not_retried() {
     let certificates = Certificates::new();
     let mut peer = SmtpPeer::start(SmtpMode::StartTls, &certificates);
     let url = |credentials: &str| format!("smtp://{credentials}127.0.0.1:{}", peer.port());
@@ -126,6 +130,11 @@ async fn only_a_rejected_mail_is_not_retried() {
     let shown = rejected.to_string();
     assert!(shown.contains("550") && shown.contains("no mailbox"), "{shown}");
     assert!(!shown.contains("unknown@example.com"), "the address is not shown: {shown}");
+    let forbidden =
+        notifier_of("forbidden@hexabase.example", &url(&format!("{}@", SmtpPeer::CREDENTIALS)), |config| {
+            config.authority = Some(std::fs::read(certificates.authority()).unwrap());
+        });
+    assert_unavailable(&send(&forbidden, "bob@example.com").await.unwrap_err(), "553");
     // A connection after an error is a new one.
     send(&right, "bob@example.com").await.unwrap();
     peer.stop();

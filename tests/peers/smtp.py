@@ -2,7 +2,7 @@
 
 The user name is "hexabase", the password "s3cr3t"; without TLS no authentication is required. The mailbox of a recipient
 determines the response: "unknown" is rejected for good, "busy" for now, and "later" for now the first time that a mail
-is sent to it.
+is sent to it. The sender "forbidden" is rejected for good.
 """
 
 import asyncio
@@ -41,6 +41,12 @@ def store(kind, session, envelope):
 
 
 class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if address.startswith("forbidden@"):
+            return "553 5.7.1 Sender address rejected: not owned by user"
+        envelope.mail_from = address
+        return "250 OK"
+
     async def handle_RCPT(self, server, session, envelope, address, options):
         with open(directory / "recipients", "a") as recipients:
             print(address, file=recipients)

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::Uri;
@@ -136,6 +137,7 @@ pub(crate) async fn compose(
     .concat();
     let mut api = ApiState::builder(platform, auth)
         .with_config(ApiConfig {
+            product: config.mail.product_name,
             trusted_proxies: config.trusted_proxies,
             requests_per_minute: config.requests_per_minute,
             sign_ins_per_minute: config.sign_ins_per_minute,
@@ -284,10 +286,7 @@ fn notifier(config: &MailConfig, public_url: &str) -> Result<Option<Arc<dyn Noti
     let composer = MailComposer::new(Arc::new(templates), config.sender.clone());
     Ok(Some(match transport {
         MailTransport::Smtp(smtp) => Arc::new(SmtpNotifier::new(smtp, composer)?),
-        MailTransport::Directory(folder) => {
-            let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds::default()));
-            Arc::new(MailFolder::new(folder, composer, clock, ids))
-        }
+        MailTransport::Directory(folder) => Arc::new(MailFolder::new(folder, composer)),
     }))
 }
 
@@ -380,6 +379,9 @@ async fn provisioner(
     Ok((Arc::new(VClusterProvisioner::new(client, connector, host)), None))
 }
 
+/// Maximum time of the name lookup for a warning.
+const ISSUER_LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Logs a warning if the public URL leads to addresses that control planes do not reach. An address in the URL itself is
 /// always allowed.
 async fn warn_about_unreachable_issuer(config: &ProcessConfig) {
@@ -388,7 +390,8 @@ async fn warn_about_unreachable_issuer(config: &ProcessConfig) {
     if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
         return;
     }
-    let Ok(found) = tokio::net::lookup_host((host, 443)).await else { return };
+    let lookup = tokio::time::timeout(ISSUER_LOOKUP_TIMEOUT, tokio::net::lookup_host((host, 443)));
+    let Ok(Ok(found)) = lookup.await else { return };
     let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
     if !addresses.is_empty() && !config.host.allows_issuer_at(&addresses) {
         tracing::warn!(

@@ -1,12 +1,10 @@
 //! Configuration of mail, and the notifier that writes mails into a folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use hexabase_core::clock::Clock;
 use hexabase_core::error::{Check, Error, Result};
-use hexabase_core::id_source::IdSource;
+use hexabase_core::id::MessageId;
 use hexabase_core::name::Language;
 use hexabase_core::notifier::{Envelope, Notifier};
 use hexabase_core::secret::SecretString;
@@ -96,34 +94,27 @@ fn smtp(url: &SecretString, authority: Option<&Path>) -> Result<SmtpConfig> {
 }
 
 /// Writes each mail to a file that only the owner of the process can read, for development and for external delivery.
-/// The names of the files sort in the order in which the mails were sent.
+/// The names of the files sort in the order in which the mails were ordered.
 #[derive(Debug)]
 pub(crate) struct MailFolder {
     folder: PathBuf,
     composer: MailComposer,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn IdSource>,
 }
 
 impl MailFolder {
     /// Creates a notifier for a folder, which is created with the first mail.
-    pub(crate) fn new(
-        folder: PathBuf,
-        composer: MailComposer,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn IdSource>,
-    ) -> Self {
-        Self { folder, composer, clock, ids }
+    pub(crate) const fn new(folder: PathBuf, composer: MailComposer) -> Self {
+        Self { folder, composer }
     }
 
-    async fn write(&self, mail: &[u8]) -> std::io::Result<()> {
+    /// Writes a mail under the id of its message, so that a repeated attempt replaces the file of the previous one.
+    async fn write(&self, id: MessageId, mail: &[u8]) -> std::io::Result<()> {
         use tokio::io::AsyncWriteExt as _;
         tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).await?;
-        let name = self.ids.uuid(self.clock.now()).to_string();
         let (temporary, complete) =
-            (self.folder.join(format!(".{name}")), self.folder.join(format!("{name}.eml")));
-        let mut file =
-            tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).await?;
+            (self.folder.join(format!(".{id}")), self.folder.join(format!("{id}.eml")));
+        let mut options = tokio::fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary).await?;
         file.write_all(mail).await?;
         file.sync_all().await?;
         // A program that watches the folder sees complete mails only.
@@ -135,7 +126,7 @@ impl MailFolder {
 impl Notifier for MailFolder {
     async fn send(&self, envelope: &Envelope) -> Result<()> {
         let mail = self.composer.compose_file(envelope)?;
-        self.write(&mail).await.map_err(|error| {
+        self.write(envelope.id, &mail).await.map_err(|error| {
             Error::unavailable("the mail cannot be written to its folder")
                 .with("folder", self.folder.display())
                 .caused_by(error)

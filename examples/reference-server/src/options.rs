@@ -334,7 +334,7 @@ options! {
     #[arg(long, env = "HEXABASE_MAIL_LANGUAGE", value_name = "LANGUAGE")]
     mail_language: String,
 
-    /// Name of the product in mails [default: Hexabase].
+    /// Name of the product in mails, pages and the API documentation [default: Hexabase].
     #[arg(long, env = "HEXABASE_PRODUCT_NAME", value_name = "NAME")]
     product_name: String,
 
