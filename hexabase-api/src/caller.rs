@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum_extra::extract::CookieJar;
-use hexabase_auth::{Auth, CookiePrincipal, SESSION_COOKIE};
+use hexabase_auth::{Auth, CookiePrincipal};
 use hexabase_core::error::{Error, ErrorKind};
 use hexabase_core::id::SessionId;
 use hexabase_core::model::Origin;
@@ -21,7 +20,8 @@ pub(crate) struct Authenticated(pub(crate) Caller);
 impl Authenticated {
     /// Returns the session of the caller; `forbidden` for a caller with a token.
     pub(crate) fn session(&self) -> Result<SessionId, ApiError> {
-        let message = "this operation requires a session; it cannot be performed with an API token";
+        let message =
+            "this operation requires a session of this server; it cannot be performed with other credentials";
         self.0.principal.credential.session().ok_or_else(|| Error::forbidden(message).into())
     }
 }
@@ -33,6 +33,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
         let principal = match parts.extensions.get::<Identity>() {
             Some(Identity::Principal(principal)) => principal.clone(),
             Some(Identity::Rejected(error)) => return Err(error.clone()),
+            Some(Identity::Unchecked(..)) => {
+                let message = "the layer csrf is missing inside of the layer credentials";
+                return Err(Error::unexpected(message).into());
+            }
             Some(Identity::Anonymous) | None => {
                 let message = "this operation requires credentials; send Authorization: Bearer and a token";
                 return Err(Error::unauthenticated(message).into());
@@ -60,11 +64,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let auth = <Arc<Auth>>::from_ref(state);
-        let jar = CookieJar::from_headers(&parts.headers);
-        let Some(cookie) = jar.get(&auth.cookie_name(SESSION_COOKIE)) else {
-            return Ok(Self(None));
-        };
-        match auth.sessions().authenticate_cookie(cookie.value()).await {
+        let Some(cookie) = auth.session_cookie(&parts.headers) else { return Ok(Self(None)) };
+        match auth.sessions().authenticate_cookie(&cookie).await {
             Ok(cookie_principal) => Ok(Self(Some(cookie_principal))),
             Err(error) if error.kind() == ErrorKind::Unauthenticated => Ok(Self(None)),
             Err(error) => Err(error.into()),

@@ -41,7 +41,8 @@
 //! | [`system`] | health, metrics, documentation | [`SystemState`] |
 //!
 //! The middleware is in [`layers`]; an area that is mounted by itself needs at least
-//! [`request_context`](layers::request_context), [`credentials`](layers::credentials) and [`csrf`](layers::csrf).
+//! [`request_context`](layers::request_context), [`credentials`](layers::credentials) and [`csrf`](layers::csrf). Without
+//! [`limit_body`](layers::limit_body) and [`idempotency`](layers::idempotency) it ignores `Idempotency-Key`.
 //!
 //! Errors write their own body (`application/problem+json`, RFC 9457). Browsers receive them as [pages](html_pages).
 

@@ -15,7 +15,6 @@ use hexabase_core::clock::until;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::UserId;
 use hexabase_core::identity::ExternalIdentity;
-use hexabase_core::model::Origin;
 use hexabase_core::name::{DisplayName, Email, ProviderName};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use ipnet::IpNet;
@@ -89,8 +88,7 @@ impl TrustedProxy {
 impl Authenticator for TrustedProxy {
     async fn authenticate<'a>(&self, request: &RequestCredentials<'a>) -> Result<Option<Authentication>> {
         let Some(identity) = identity(&self.config, request.headers, request.peer)? else { return Ok(None) };
-        let origin = Origin { address: request.peer.map(|peer| peer.to_string()), ..Origin::default() };
-        let user = self.platform.users().sign_in(&self.config.provider, &identity, &origin).await?;
+        let user = self.platform.users().sign_in(&self.config.provider, &identity, request.origin).await?;
         self.last_requests.insert(user.id, self.platform.clock().now());
         let principal = Principal { user_id: user.id, credential: Credential::External };
         // The proxy recognizes browsers by a cookie of its own.
@@ -163,6 +161,7 @@ mod tests {
     use hexabase_core::ErrorKind;
     use hexabase_core::clock::ManualClock;
     use hexabase_core::fixture::{self, FIXTURE_TIME};
+    use hexabase_core::model::Origin;
     use std::sync::Arc;
 
     const PROXY: &str = "10.0.0.7";
@@ -231,7 +230,7 @@ mod tests {
         let authenticate = async |sent: &[(&str, &str)]| {
             let (headers, peer) = (headers(sent), Some(PROXY.parse().unwrap()));
             proxy
-                .authenticate(&RequestCredentials { headers: &headers, peer })
+                .authenticate(&RequestCredentials { headers: &headers, peer, origin: &Origin::default() })
                 .await
                 .unwrap()
                 .unwrap()

@@ -14,8 +14,10 @@ use hexabase_api::html_pages::{
 };
 use hexabase_api::{ApiConfig, ApiState, layers, organizations, router};
 use hexabase_auth::{Auth, AuthConfig};
-use hexabase_core::authenticator::Authenticator;
+use hexabase_core::access::{Credential, Principal};
+use hexabase_core::authenticator::{Authentication, Authenticator, CsrfProtection};
 use hexabase_core::identity::ExternalIdentity;
+use hexabase_core::mock::MockAuthenticator;
 use hexabase_core::model::Origin;
 use hexabase_core::name::{Email, ProviderName};
 use hexabase_core::{Platform, fixture};
@@ -120,6 +122,36 @@ async fn one_area_with_chosen_layers_serves_a_state_of_the_service() {
     assert_eq!(billing.status(), StatusCode::NOT_FOUND);
 }
 
+/// Authenticator of a proxy whose users are recognized by a cookie.
+fn cookie_of_a_proxy() -> Arc<dyn Authenticator> {
+    let mut authenticator = MockAuthenticator::new();
+    authenticator.expect_authenticate().returning(|_| {
+        let principal = Principal { user_id: fixture::id("ann"), credential: Credential::External };
+        Ok(Some(Authentication { principal, csrf: CsrfProtection::SameOrigin }))
+    });
+    Arc::new(authenticator)
+}
+
+#[tokio::test]
+async fn an_ambient_credential_does_not_count_without_the_csrf_layer() {
+    let (platform, auth, _) = platform().await;
+    let state = ApiState::builder(platform, auth).with_authenticator(cookie_of_a_proxy()).build();
+    let (area, _) = organizations::router::<ApiState>().split_for_parts();
+    let without_csrf =
+        area.layer(from_fn_with_state(state.clone(), layers::credentials)).with_state(state.clone());
+    let send = |service: Router, site: &'static str| async move {
+        let mut request = create_organization("/api/v1/organizations", None);
+        request.headers_mut().insert("sec-fetch-site", site.parse().unwrap());
+        let problem = text(service.oneshot(request).await.unwrap()).await;
+        serde_json::from_str::<Value>(&problem).unwrap()["code"].take()
+    };
+    assert_eq!(send(without_csrf, "same-origin").await, "unexpected");
+    let complete = router(state);
+    assert_eq!(send(complete.clone(), "cross-site").await, "csrf");
+    // The user of the mock does not exist.
+    assert_eq!(send(complete, "same-origin").await, "forbidden");
+}
+
 #[tokio::test]
 async fn an_error_has_its_body_without_any_layer() {
     let (platform, auth, _) = platform().await;
@@ -202,6 +234,13 @@ async fn pages_of_the_service_replace_the_plain_ones() {
     assert_eq!(page.status(), StatusCode::NOT_FOUND);
     assert!(page.headers().contains_key("content-security-policy"), "the default policy applies");
     assert!(text(page).await.starts_with("Acme: 404 Not Found"));
+
+    let unauthenticated = service.clone().oneshot(get("/auth/me")).await.unwrap();
+    assert_eq!(unauthenticated.headers()["www-authenticate"], "Bearer");
+    let mut program = create_organization("/auth/refresh", None);
+    program.headers_mut().insert("accept", "text/html, image/gif, */*".parse().unwrap());
+    let rejected = service.clone().oneshot(program).await.unwrap();
+    assert_eq!(rejected.headers()["content-type"], "application/problem+json", "some programs accept HTML");
 
     let api = service.oneshot(get("/api/v1/organizations")).await.unwrap();
     assert_eq!(api.headers()["content-type"], "application/problem+json", "the API responds to programs");

@@ -47,9 +47,7 @@ impl Authenticator for Auth {
             let principal = self.authenticate_bearer(token.trim()).await?;
             return Ok(Some(Authentication { principal, csrf: CsrfProtection::NotAmbient }));
         }
-        let Some(cookie) = cookie(request.headers, &self.cookie_name(SESSION_COOKIE)) else {
-            return Ok(None);
-        };
+        let Some(cookie) = self.session_cookie(request.headers) else { return Ok(None) };
         let session = self.sessions().authenticate_cookie(&cookie).await?;
         let csrf = CsrfProtection::Token(SecretString::from(session.csrf_token));
         Ok(Some(Authentication { principal: session.principal, csrf }))
@@ -75,9 +73,14 @@ impl Authenticator for Auth {
     }
 }
 
-/// Returns the value of the first cookie with this name.
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut cookies = values.flat_map(|value| Cookie::split_parse(value.to_owned()).flatten());
-    cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
+impl Auth {
+    /// Returns the session cookie of a request; the last one if there are several.
+    #[must_use]
+    pub fn session_cookie(&self, headers: &HeaderMap) -> Option<String> {
+        let name = self.cookie_name(SESSION_COOKIE);
+        let values = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookies = values.flat_map(|value| Cookie::split_parse(value.to_owned()).flatten());
+        let found = cookies.filter(|cookie| cookie.name() == name).last();
+        found.map(|cookie| cookie.value().to_owned())
+    }
 }

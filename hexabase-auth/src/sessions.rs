@@ -274,10 +274,15 @@ impl Sessions<'_> {
         });
         match rotated.await {
             // Another request recorded the same token as spent first, so the rotation is done.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => self
-                .check_presented_token(id, pending.presented.clone(), client.as_deref(), origin)
-                .await
-                .map(drop),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let presented = pending.presented.clone();
+                match self.check_presented_token(id, presented, client.as_deref(), origin).await?.is_spent {
+                    true => Ok(()),
+                    false => {
+                        Err(Error::unavailable("the session is being changed; try again").caused_by(error))
+                    }
+                }
+            }
             rotated => rotated.map_err(unavailable_after_conflicts),
         }
     }

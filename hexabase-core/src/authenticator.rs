@@ -12,6 +12,7 @@ use http::HeaderMap;
 
 use crate::access::Principal;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Origin;
 use crate::secret::SecretString;
 
 /// Authenticates requests.
@@ -49,6 +50,8 @@ pub struct RequestCredentials<'a> {
     /// Peer of the connection: the client, or the last proxy before this server. `None` if it is unknown. It is not
     /// taken from a header.
     pub peer: Option<IpAddr>,
+    /// Client address behind trusted proxies, device and request id, for security events.
+    pub origin: &'a Origin,
 }
 
 /// Authenticated caller.

@@ -60,7 +60,7 @@ impl BodyLimits {
                 is_authenticated: true,
                 caller: Some(principal.user_id.to_string()),
             },
-            Identity::Anonymous | Identity::Rejected(_) => Self {
+            Identity::Anonymous | Identity::Unchecked(..) | Identity::Rejected(_) => Self {
                 max_bytes: if route == SIGNED_ROUTE { MAX_BODY_BYTES } else { MAX_ANONYMOUS_BODY_BYTES },
                 is_authenticated: false,
                 caller: address.map(subscriber_network),

@@ -7,7 +7,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use hexabase_core::access::Principal;
-use hexabase_core::authenticator::{Authenticator, RequestCredentials};
+use hexabase_core::authenticator::{Authentication, Authenticator, CsrfProtection, RequestCredentials};
+use hexabase_core::model::Origin;
 
 use super::rate_limit::Limit;
 use super::request_context::RequestContext;
@@ -20,6 +21,9 @@ pub(crate) enum Identity {
     Anonymous,
     /// The credentials are valid.
     Principal(Principal),
+    /// The credentials are valid, but another site may have caused the request. Only the layer [`csrf`](super::csrf)
+    /// makes a principal of them.
+    Unchecked(Principal, CsrfProtection),
     /// The credentials are invalid. Operations that require none still proceed.
     Rejected(ApiError),
 }
@@ -34,8 +38,8 @@ impl Identity {
 /// Middleware that authenticates a request with the [`Authenticator`] of the state. A request without credentials, or
 /// with invalid ones, proceeds; operations that require credentials reject it.
 ///
-/// Credentials that browsers attach by themselves only count together with the layer [`csrf`](super::csrf), which must be
-/// inside of this one.
+/// Credentials that browsers attach by themselves count in requests that do more than read only together with the layer
+/// [`csrf`](super::csrf), which must be inside of this one.
 pub async fn credentials(
     State(authenticator): State<Arc<dyn Authenticator>>,
     mut request: Request,
@@ -46,15 +50,18 @@ pub async fn credentials(
     if Limit::of(request.method(), route) != Limit::Unlimited {
         let peer =
             request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
-        let credentials = RequestCredentials { headers: request.headers(), peer };
-        match authenticator.authenticate(&credentials).await {
-            Ok(None) => {}
-            Ok(Some(authentication)) => {
-                request.extensions_mut().insert(Identity::Principal(authentication.principal));
-                request.extensions_mut().insert(authentication.csrf);
-            }
-            Err(error) => drop(request.extensions_mut().insert(Identity::Rejected(error.into()))),
-        }
+        let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
+        let credentials = RequestCredentials { headers: request.headers(), peer, origin: &origin };
+        let identity = match authenticator.authenticate(&credentials).await {
+            Ok(None) => Identity::Anonymous,
+            Ok(Some(Authentication { principal, csrf })) => match csrf {
+                CsrfProtection::NotAmbient => Identity::Principal(principal),
+                _ if request.method().is_safe() => Identity::Principal(principal),
+                csrf => Identity::Unchecked(principal, csrf),
+            },
+            Err(error) => Identity::Rejected(error.into()),
+        };
+        request.extensions_mut().insert(identity);
     }
     next.run(request).await
 }

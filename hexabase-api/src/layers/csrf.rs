@@ -19,11 +19,13 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Middleware that rejects the credentials of a request that another site may have forged: one that does more than read,
 /// and lacks the proof that [`CsrfProtection`] demands.
 pub async fn csrf(State(platform): State<Platform>, mut request: Request, next: Next) -> Response {
-    if !request.method().is_safe()
-        && let Some(protection) = request.extensions().get::<CsrfProtection>()
-        && let Err(error) = check(protection, request.headers(), origin(&platform.config().public_url))
-    {
-        request.extensions_mut().insert(Identity::Rejected(error));
+    if let Identity::Unchecked(principal, protection) = Identity::of(&request) {
+        let own_origin = origin(&platform.config().public_url);
+        let identity = match check(&protection, request.headers(), own_origin) {
+            Ok(()) => Identity::Principal(principal),
+            Err(error) => Identity::Rejected(error),
+        };
+        request.extensions_mut().insert(identity);
     }
     next.run(request).await
 }

@@ -4,6 +4,7 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use hexabase_core::error::Error;
 use hexabase_core::platform::IdempotencyKey;
 
 use super::body_limit::BufferedBody;
@@ -28,6 +29,10 @@ fn key(request: &Request) -> Result<Option<IdempotencyKey>, ApiError> {
     }
     let key = String::from_utf8_lossy(key.as_bytes());
     let query = request.uri().query().unwrap_or_default();
-    let body = request.extensions().get::<BufferedBody>().map(|body| &*body.0).unwrap_or_default();
+    // With an empty body instead, a key would also match a request with another body.
+    let Some(BufferedBody(body)) = request.extensions().get() else {
+        let message = "the layer limit_body is missing outside of the layer idempotency";
+        return Err(Error::unexpected(message).into());
+    };
     IdempotencyKey::new(&key, &[path.as_bytes(), query.as_bytes(), body]).map(Some).map_err(ApiError::from)
 }

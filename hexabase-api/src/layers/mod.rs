@@ -12,7 +12,7 @@
 //! | [`catch_panic`] | responds to a panic with 500 | |
 //! | [`timeout`] | ends a slow request with 503 | |
 //! | [`client_address`] | finds the address of the client behind trusted proxies | `request_context` |
-//! | [`credentials`] | authenticates the caller | `request_context` |
+//! | [`credentials`] | authenticates the caller | `client_address` |
 //! | [`csrf`] | rejects credentials that another site may have used | `credentials` |
 //! | [`limit_requests`] | counts the request against the allowance of its caller | `client_address`, `csrf` |
 //! | [`limit_body`] | reads the body within its limits | `client_address`, `csrf` |

@@ -49,7 +49,7 @@ pub(crate) fn server_path(path: &str) -> String {
 pub async fn request_context(State(platform): State<Platform>, mut request: Request, next: Next) -> Response {
     let mount = mount(&request);
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
-    let route = matched.strip_prefix(&*mount).unwrap_or(matched).to_owned();
+    let route = without_segments(matched, mount.matches('/').count()).to_owned();
     let id = request_id(&platform, request.headers());
     let header = HeaderValue::from_str(&id);
     let context = Arc::new(RequestContext { id, route, mount });
@@ -67,6 +67,11 @@ fn mount(request: &Request) -> String {
     original.and_then(|path| path.strip_suffix(request.uri().path())).unwrap_or_default().to_owned()
 }
 
+/// Removes the first segments of a path template. Those of the mount can be parameters.
+fn without_segments(template: &str, count: usize) -> &str {
+    template.match_indices('/').nth(count).map_or("", |(start, _)| &template[start..])
+}
+
 /// Returns the request id from the caller if it is valid (1 to 64 letters, digits, `-`, `_` or `.`), or a new one.
 fn request_id(platform: &Platform, headers: &HeaderMap) -> String {
     let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
@@ -76,5 +81,23 @@ fn request_id(platform: &Platform, headers: &HeaderMap) -> String {
     match sent.filter(is_valid) {
         Some(id) => id.to_owned(),
         None => format!("{:032x}", u128::from_be_bytes(platform.ids().bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_segments;
+
+    #[test]
+    fn the_route_of_a_mounted_api_has_no_part_of_the_mount() {
+        for (template, mounted, route) in [
+            ("/oauth2/token", 0, "/oauth2/token"),
+            ("/tenancy/oauth2/token", 1, "/oauth2/token"),
+            ("/{region}/tenancy/oauth2/token", 2, "/oauth2/token"),
+            ("", 0, ""),
+            ("/tenancy", 1, ""),
+        ] {
+            assert_eq!(without_segments(template, mounted), route, "{template}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use http::HeaderMap;
 use crate::access::Principal;
 use crate::authenticator::{Authentication, Authenticator, RequestCredentials};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Origin;
 
 /// An authenticator under test, with simulated users.
 #[async_trait]
@@ -59,7 +60,7 @@ async fn authenticate(
     harness: &dyn AuthenticatorHarness,
     sent: &SentRequest,
 ) -> Result<Option<Authentication>> {
-    let request = RequestCredentials { headers: &sent.headers, peer: sent.peer };
+    let request = RequestCredentials { headers: &sent.headers, peer: sent.peer, origin: &Origin::default() };
     harness.authenticator().authenticate(&request).await
 }
 
