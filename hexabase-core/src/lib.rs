@@ -91,6 +91,7 @@ pub mod id_source;
 pub mod identity;
 pub mod lifecycle;
 pub mod limits;
+pub mod logs;
 pub mod metering;
 pub mod metrics;
 #[cfg(any(test, feature = "mock"))]

@@ -49,10 +49,10 @@ pub mod labels;
 mod managers;
 mod nodes;
 mod object;
+#[cfg(feature = "observability")]
+mod observability;
 mod overrides;
 mod peers;
-#[cfg(feature = "prometheus")]
-mod prometheus;
 mod provisioner;
 pub mod render;
 #[cfg(feature = "sandbox")]
@@ -62,8 +62,8 @@ pub use access::{ServiceConnector, TenantConnector, with_timeouts};
 pub use config::{Exposure, HostConfig, HostIdentity, MetricsServer, TenantIngress};
 pub use hosts::VClusterHosts;
 pub use object::{Kind, Object};
+#[cfg(feature = "observability")]
+pub use observability::{PrometheusConfig, PrometheusMetrics, ScrapeJobs};
 pub use overrides::Overrides;
 pub use peers::{ApiServerAddresses, IssuerPeer};
-#[cfg(feature = "prometheus")]
-pub use prometheus::{PrometheusConfig, PrometheusMetrics, ScrapeJobs};
 pub use provisioner::VClusterProvisioner;
