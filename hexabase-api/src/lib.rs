@@ -34,7 +34,7 @@
 //! | [`access`] | groups, roles, assignments | `Platform` |
 //! | [`projects`] | projects | `Platform` |
 //! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
-//! | [`webhooks`] | webhooks of providers | `Platform` |
+//! | [`webhooks`] | webhooks of the payment provider | `Platform` |
 //! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
 //! | [`sign_in`] | sign-in, sessions, API tokens, page of invitations | `Platform`, `Arc<Auth>`, `Arc<dyn HtmlPages>` |
 //! | [`oidc`] | OpenID Connect provider | `Arc<Auth>`, `Arc<dyn HtmlPages>` |
@@ -83,6 +83,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hexabase_auth::{Auth, DevProvider};
 use hexabase_core::Platform;
+use hexabase_core::billing::WebhookEndpoint;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use event_hub::{EventStreamLimits, EventStreams};
@@ -96,7 +97,8 @@ pub use system::{MetricsAccess, SystemState};
 /// Router of the whole API with all layers, without a listener.
 pub fn router(state: ApiState) -> Router {
     let development = state.development_provider().cloned().map(Some);
-    let (router, _) = areas(development).split_for_parts();
+    let webhooks = state.platform().billing_provider().webhook_endpoint();
+    let (router, _) = areas(development, webhooks).split_for_parts();
     layered(router, state)
 }
 
@@ -110,8 +112,12 @@ pub fn metrics(state: ApiState) -> Router {
     layered(system::metrics_router(), state)
 }
 
-/// Routes of all areas; those of the development provider only if `development` is set.
-fn areas<S>(development: Option<Option<Arc<DevProvider>>>) -> OpenApiRouter<S>
+/// Routes of all areas; those of the development provider only if `development` is set, and that of webhooks only if the
+/// payment provider has an endpoint for them.
+fn areas<S>(
+    development: Option<Option<Arc<DevProvider>>>,
+    webhooks: Option<WebhookEndpoint>,
+) -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Platform: FromRef<S>,
@@ -125,7 +131,7 @@ where
         oidc::router(),
         sign_in::router(),
         billing::router(),
-        webhooks::router(),
+        webhooks::router(webhooks),
         organizations::router(),
         organizations::events_router(),
         workspaces::router(),

@@ -2,6 +2,7 @@
 
 use std::iter::once;
 
+use hexabase_core::billing::WebhookEndpoint;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -13,10 +14,10 @@ use crate::schema;
 use crate::state::ApiState;
 use crate::{access, admin, billing, oidc, organizations, projects, sign_in, system, webhooks, workspaces};
 
-/// Returns the OpenAPI document of the API, titled with the name of a product, with or without the development provider:
-/// the documents of all areas.
+/// Returns the OpenAPI document of the API: the documents of all areas. It is titled with the name of a product, has the
+/// development provider or not, and the webhooks of a payment provider with an endpoint for them.
 #[must_use]
-pub fn document(product: &str, dev: bool) -> OpenApi {
+pub fn document(product: &str, dev: bool, webhooks: Option<WebhookEndpoint>) -> OpenApi {
     let areas = [
         organizations::openapi(),
         workspaces::openapi(),
@@ -24,7 +25,7 @@ pub fn document(product: &str, dev: bool) -> OpenApi {
         access::openapi(),
         sign_in::openapi(),
         billing::openapi(),
-        webhooks::openapi(),
+        webhooks::openapi(webhooks),
         oidc::openapi(),
         admin::openapi(),
         system::openapi(),
@@ -136,8 +137,15 @@ mod tests {
 
     use serde_json::Value;
 
+    use hexabase_core::billing::MemoryBilling;
+
     use super::*;
     use crate::state::PRODUCT;
+
+    /// Document with the webhooks of the reference server.
+    fn document(dev: bool) -> OpenApi {
+        super::document(PRODUCT, dev, Some(MemoryBilling::WEBHOOKS))
+    }
 
     /// Names of all schemas that a part of the document refers to.
     fn references(value: &Value, found: &mut BTreeSet<String>) {
@@ -158,7 +166,7 @@ mod tests {
     fn the_committed_document_is_current() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         let committed = std::fs::read_to_string(file).unwrap_or_default();
-        let current = document(PRODUCT, false).to_pretty_json().unwrap() + "\n";
+        let current = document(false).to_pretty_json().unwrap() + "\n";
         let line = committed.lines().zip(current.lines()).position(|(old, new)| old != new);
         assert!(
             committed == current,
@@ -178,7 +186,7 @@ mod tests {
             ("sign_in", sign_in::openapi()),
             ("development", sign_in::development_openapi()),
             ("billing", billing::openapi()),
-            ("webhooks", webhooks::openapi()),
+            ("webhooks", webhooks::openapi(Some(MemoryBilling::WEBHOOKS))),
             ("oidc", oidc::openapi()),
             ("admin", admin::openapi()),
             ("system", system::openapi()),
@@ -187,7 +195,7 @@ mod tests {
 
     #[test]
     fn every_schema_reference_resolves_within_the_document_of_the_area() {
-        for (area, document) in areas().into_iter().chain([("all", document(PRODUCT, true))]) {
+        for (area, document) in areas().into_iter().chain([("all", document(true))]) {
             let document = serde_json::to_value(document).unwrap();
             let mut referenced = BTreeSet::new();
             references(&document, &mut referenced);
@@ -201,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_document_is_the_sum_of_the_documents_of_the_areas() {
-        let whole = serde_json::to_value(document(PRODUCT, true)).unwrap();
+        let whole = serde_json::to_value(document(true)).unwrap();
         let mut paths = serde_json::Map::new();
         for (area, document) in areas() {
             let document = serde_json::to_value(document).unwrap();
@@ -251,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_member_of_a_response_is_present_unless_it_is_known_to_be_absent_at_times() {
-        let document = serde_json::to_value(document(PRODUCT, true)).unwrap();
+        let document = serde_json::to_value(document(true)).unwrap();
         let schemas = response_schemas(&document);
         // Abilities of the requested scope, messages of OAuth 2.0, amounts of the resources that are limited or used, and the form of the plan file.
         let foreign = [
@@ -309,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_text_with_a_fixed_set_of_values_is_an_enum() {
-        let document = serde_json::to_value(document(PRODUCT, true)).unwrap();
+        let document = serde_json::to_value(document(true)).unwrap();
         let mut found = BTreeSet::new();
         listed_values("", &document, &mut found);
         // A list of values that are separated by spaces, and the characters of names.
@@ -319,8 +327,22 @@ mod tests {
     }
 
     #[test]
+    fn the_document_has_the_webhooks_of_the_payment_provider() {
+        let webhooks = |endpoint| {
+            let document = super::document(PRODUCT, true, endpoint);
+            let paths = document.paths.paths.into_iter().filter(|(path, _)| path.starts_with("/webhooks/"));
+            paths.map(|(path, item)| (path, item.post.unwrap().operation_id.unwrap())).collect::<Vec<_>>()
+        };
+        let operation = |path: &str| vec![(path.to_owned(), "receive_billing_webhook".to_owned())];
+        assert_eq!(webhooks(Some(MemoryBilling::WEBHOOKS)), operation("/webhooks/stripe"));
+        let other = WebhookEndpoint::from_static("/webhooks/payments", "payments-signature");
+        assert_eq!(webhooks(Some(other)), operation("/webhooks/payments"));
+        assert_eq!(webhooks(None), []);
+    }
+
+    #[test]
     fn operation_ids_are_unique_and_tags_are_described() {
-        let mut document = document(PRODUCT, true);
+        let mut document = document(true);
         let tags: BTreeSet<String> = document.tags.iter().flatten().map(|tag| tag.name.clone()).collect();
         let mut ids = BTreeSet::new();
         for item in document.paths.paths.values_mut() {

@@ -149,7 +149,9 @@ impl ApiStateBuilder {
         let dev = self.development.is_some();
         let product = self.config.product.clone();
         let pages = self.pages.unwrap_or_else(|| Arc::new(PlainPages::new(product.clone())));
-        let (access, document) = (self.config.metrics_access, move || crate::document(&product, dev));
+        let webhooks = self.platform.billing_provider().webhook_endpoint();
+        let (access, document) =
+            (self.config.metrics_access, move || crate::document(&product, dev, webhooks));
         let system = SystemState::new(self.platform.clone(), access, self.backends, self.metrics, document);
         ApiState(Arc::new(Inner {
             platform: self.platform,

@@ -8,6 +8,7 @@ use hexabase_api::{ApiState, document, router};
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::Platform;
 use hexabase_core::access::Action;
+use hexabase_core::billing::MemoryBilling;
 use serde_json::Value;
 
 /// Operation of the API: a method of a path.
@@ -55,7 +56,7 @@ impl fmt::Display for Operation {
 }
 
 fn description() -> Value {
-    serde_json::to_value(document("Hexabase", true)).unwrap()
+    serde_json::to_value(document("Hexabase", true, Some(MemoryBilling::WEBHOOKS))).unwrap()
 }
 
 /// All operations of the API.

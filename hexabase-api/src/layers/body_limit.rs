@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use hexabase_core::Platform;
 use hexabase_core::error::Error;
 use http_body_util::BodyExt as _;
 
@@ -17,13 +18,12 @@ use super::request_context::RequestContext;
 use crate::budget::{Budget, Reservation};
 use crate::problem::ApiError;
 use crate::state::ApiConfig;
+use crate::webhooks;
 
 /// Maximum size of the body of an authenticated caller, in bytes.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Maximum size of a body without credentials, in bytes. Such bodies are forms and tokens.
 const MAX_ANONYMOUS_BODY_BYTES: usize = 64 * 1024;
-/// Route whose body contains its own credential, a signature, and can be as large as one with credentials.
-const SIGNED_ROUTE: &str = "/webhooks/stripe";
 /// Default of the maximum duration of receiving a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -52,8 +52,9 @@ struct BodyLimits {
 }
 
 impl BodyLimits {
-    /// Returns the limits of a request to a route.
-    fn of(route: &str, identity: &Identity, address: Option<IpAddr>) -> Self {
+    /// Returns the limits of a request. One to a signed route has a signature as its credential, so its body can be as
+    /// large as one with other credentials.
+    fn of(is_signed_route: bool, identity: &Identity, address: Option<IpAddr>) -> Self {
         match identity {
             Identity::Principal(principal) => Self {
                 max_bytes: MAX_BODY_BYTES,
@@ -61,7 +62,7 @@ impl BodyLimits {
                 caller: Some(principal.user_id.to_string()),
             },
             Identity::Anonymous | Identity::Unchecked(..) | Identity::Rejected(_) => Self {
-                max_bytes: if route == SIGNED_ROUTE { MAX_BODY_BYTES } else { MAX_ANONYMOUS_BODY_BYTES },
+                max_bytes: if is_signed_route { MAX_BODY_BYTES } else { MAX_ANONYMOUS_BODY_BYTES },
                 is_authenticated: false,
                 caller: address.map(subscriber_network),
             },
@@ -73,10 +74,11 @@ impl BodyLimits {
 #[derive(Debug, Clone)]
 pub(super) struct BufferedBody(pub(super) Bytes);
 
-/// Middleware that reads the body of a request: at most 1 MiB, or 64 KiB without credentials, within
+/// Middleware that reads the body of a request: at most 1 MiB, or 64 KiB without credentials or a signature, within
 /// [`ApiConfig::body_timeout`], and within the budget of the process and of the caller. The body counts until its request
 /// is processed.
 pub async fn limit_body(
+    State(platform): State<Platform>,
     State(config): State<Arc<ApiConfig>>,
     State(budgets): State<Arc<BodyBudgets>>,
     request: Request,
@@ -84,7 +86,8 @@ pub async fn limit_body(
 ) -> Response {
     let identity = Identity::of(&request);
     let route = &RequestContext::of(request.extensions()).route;
-    let limits = BodyLimits::of(route, &identity, ClientAddress::of(&request));
+    let is_signed = webhooks::is_route(&platform, route);
+    let limits = BodyLimits::of(is_signed, &identity, ClientAddress::of(&request));
     let (mut parts, body) = request.into_parts();
     let (bytes, _reservation) = match read(&budgets, config.body_timeout, body, limits).await {
         Ok(read) => read,
@@ -200,14 +203,14 @@ mod tests {
     fn a_caller_without_valid_credentials_has_a_small_limit() {
         let address: IpAddr = "2001:db8:1:2::3".parse().unwrap();
         let rejected = Identity::Rejected(ApiError::csrf());
-        for (route, identity, max_bytes) in [
-            ("/oauth2/token", Identity::Anonymous, MAX_ANONYMOUS_BODY_BYTES),
-            ("/api/v1/organizations", rejected, MAX_ANONYMOUS_BODY_BYTES),
-            (SIGNED_ROUTE, Identity::Anonymous, MAX_BODY_BYTES),
+        for (is_signed, identity, max_bytes) in [
+            (false, Identity::Anonymous, MAX_ANONYMOUS_BODY_BYTES),
+            (false, rejected, MAX_ANONYMOUS_BODY_BYTES),
+            (true, Identity::Anonymous, MAX_BODY_BYTES),
         ] {
             let caller = Some("2001:db8:1:2".to_owned());
             let limits = BodyLimits { max_bytes, is_authenticated: false, caller };
-            assert_eq!(BodyLimits::of(route, &identity, Some(address)), limits, "{route}");
+            assert_eq!(BodyLimits::of(is_signed, &identity, Some(address)), limits, "{identity:?}");
         }
     }
 }

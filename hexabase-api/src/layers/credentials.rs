@@ -47,7 +47,7 @@ pub async fn credentials(
 ) -> Response {
     let route = &RequestContext::of(request.extensions()).route;
     // Responses without a limit are the same for all callers, so a credential causes no work.
-    if Limit::of(request.method(), route) != Limit::Unlimited {
+    if Limit::of(request.method(), route, false) != Limit::Unlimited {
         let peer =
             request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
         let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();

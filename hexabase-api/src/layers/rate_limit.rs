@@ -22,6 +22,7 @@ use super::credentials::Identity;
 use super::request_context::RequestContext;
 use crate::problem::{ApiError, whole_seconds};
 use crate::state::ApiConfig;
+use crate::webhooks;
 
 pub(super) const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 pub(super) const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -32,8 +33,9 @@ const SIGN_IN_ROUTES: [&str; 6] =
 /// Probes of the kubelet. Their reads have no limit: behind a load balancer that translates addresses, clients share the
 /// address of the node with its kubelet, and could make it restart or remove the process. Their work is bounded instead.
 const PROBE_ROUTES: [&str; 2] = ["/healthz", "/readyz"];
-/// Routes of programs without credentials. They are limited per client address, apart from its other requests.
-const OPEN_ROUTES: [&str; 2] = ["/metrics", "/webhooks/stripe"];
+/// Route of a program without credentials. It is limited per client address, apart from its other requests, as are the
+/// webhooks of the payment provider.
+const OPEN_ROUTE: &str = "/metrics";
 /// Documents that API servers need to verify tokens. They have no limit, as they are the same for all callers and all control
 /// planes of a host cluster read them from one address.
 const KEY_ROUTES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/jwks.json"];
@@ -76,14 +78,14 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    /// Returns the limit of a request.
-    pub(super) fn of(method: &Method, route: &str) -> Self {
+    /// Returns the limit of a request. `is_webhook` is `true` for the route of the payment provider's webhooks.
+    pub(super) fn of(method: &Method, route: &str, is_webhook: bool) -> Self {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         if SIGN_IN_ROUTES.iter().any(|prefix| route.starts_with(prefix)) {
             Self::SignIn
         } else if is_read && (PROBE_ROUTES.contains(&route) || KEY_ROUTES.contains(&route)) {
             Self::Unlimited
-        } else if OPEN_ROUTES.contains(&route) {
+        } else if route == OPEN_ROUTE || is_webhook {
             Self::Open
         } else if CLIENT_ROUTES.contains(&route) {
             Self::Client
@@ -102,7 +104,7 @@ pub async fn limit_requests(
     next: Next,
 ) -> Response {
     let route = &RequestContext::of(request.extensions()).route;
-    let limit = Limit::of(request.method(), route);
+    let limit = Limit::of(request.method(), route, webhooks::is_route(&platform, route));
     let network = ClientAddress::of(&request).map(subscriber_network);
     let bucket = match (limit, request.extensions().get::<Identity>()) {
         (Limit::Unlimited | Limit::Client, _) => None,
@@ -133,7 +135,7 @@ pub async fn limit_clients(
 ) -> Response {
     let route = &RequestContext::of(request.extensions()).route;
     let network = ClientAddress::of(&request).map(subscriber_network);
-    let (Limit::Client, Some(network)) = (Limit::of(request.method(), route), network) else {
+    let (Limit::Client, Some(network)) = (Limit::of(request.method(), route, false), network) else {
         return next.run(request).await;
     };
     let form = request.extensions().get::<BufferedBody>().map(|body| &*body.0).unwrap_or_default();
@@ -247,7 +249,6 @@ mod tests {
             (&get, "/.well-known/jwks.json", Limit::Unlimited),
             (&get, "/.well-known/openid-configuration", Limit::Unlimited),
             (&get, "/metrics", Limit::Open),
-            (&post, "/webhooks/stripe", Limit::Open),
             (&post, "/oauth2/token", Limit::Client),
             (&post, "/oauth2/revoke", Limit::Client),
             (&post, "/oauth2/introspect", Limit::Client),
@@ -261,8 +262,9 @@ mod tests {
             (&get, "/api/v1/organizations", Limit::Caller),
             (&get, "", Limit::Caller),
         ] {
-            assert_eq!(Limit::of(method, route), limit, "{method} {route}");
+            assert_eq!(Limit::of(method, route, false), limit, "{method} {route}");
         }
+        assert_eq!(Limit::of(&post, "/webhooks/payments", true), Limit::Open);
     }
 
     #[test]

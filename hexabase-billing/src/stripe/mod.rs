@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hexabase_core::billing::{BillingKey, no_payment_method};
+use hexabase_core::billing::{BillingKey, WebhookEndpoint, no_payment_method};
 use hexabase_core::clock::Clock;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::model::CustomerId;
@@ -73,6 +73,11 @@ impl fmt::Debug for StripeBilling {
 }
 
 impl StripeBilling {
+    /// Location of Stripe's webhooks, and the header with their signature
+    /// (<https://docs.stripe.com/webhooks/signature>).
+    pub const WEBHOOKS: WebhookEndpoint =
+        WebhookEndpoint::from_static("/webhooks/stripe", "stripe-signature");
+
     /// Creates a provider.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use hexabase_core::billing::{
     BillingKey, BillingProvider, DesiredSubscription, Invoice, NewCustomer, PaymentMethod, SetupIntent,
-    UsageEvent, WebhookHint,
+    UsageEvent, WebhookEndpoint, WebhookHint,
 };
 use hexabase_core::error::{Error, Result};
 use hexabase_core::model::{CustomerId, Hour, Meter, Subscription, SubscriptionState};
@@ -280,6 +280,10 @@ impl BillingProvider for StripeBilling {
         until: Hour,
     ) -> Result<u64> {
         self.reported(customer, meter, from, until).await
+    }
+
+    fn webhook_endpoint(&self) -> Option<WebhookEndpoint> {
+        Some(Self::WEBHOOKS)
     }
 
     fn verify_webhook(&self, body: &[u8], signature: &str, now: Timestamp) -> Result<WebhookHint> {

@@ -7,6 +7,7 @@
 
 mod decide;
 mod memory;
+mod webhook_endpoint;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use decide::covers;
 pub use decide::{BillingDecision, BillingInput, Notice, OrderOutcome, ProviderSnapshot, decide};
 pub use memory::MemoryBilling;
+pub use webhook_endpoint::WebhookEndpoint;
 
 use crate::error::{Error, Result};
 use crate::id::OrganizationId;
@@ -209,10 +211,19 @@ pub trait BillingProvider: fmt::Debug + Send + Sync + 'static {
         until: Hour,
     ) -> Result<u64>;
 
-    /// Verifies the signature of a webhook, and returns its subject.
+    /// Returns the location of the provider's webhooks, at which the API accepts them; `None` for a provider that sends
+    /// none.
+    ///
+    /// # Behaviour
+    /// - The endpoint never changes while the process runs.
+    fn webhook_endpoint(&self) -> Option<WebhookEndpoint>;
+
+    /// Verifies the signature of a webhook, and returns its subject. `signature` is the value of the header that
+    /// [`Self::webhook_endpoint`] names, and empty without the header.
     ///
     /// # Behaviour
     /// - Each signature in the header is checked against each secret, in constant time.
+    /// - A webhook without a signature is rejected.
     ///
     /// # Errors
     /// `Unauthenticated` if no signature matches or the timestamp is out of tolerance, `Invalid` for a malformed body.

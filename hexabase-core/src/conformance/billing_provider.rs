@@ -73,6 +73,7 @@ macro_rules! billing_provider_conformance {
                 the_final_invoice_includes_the_remaining_usage,
                 an_immediate_cancellation_charges_the_reported_usage_once,
                 records_of_other_customers_are_not_found,
+                webhooks_have_a_fixed_endpoint_and_require_a_signature,
             ]
         );
     };
@@ -580,4 +581,18 @@ pub async fn records_of_other_customers_are_not_found(harness: &dyn BillingHarne
     assert_eq!(provider.list_payment_methods(&unknown).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(provider.find_subscription(&unknown).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(provider.list_payment_methods(&acme).await.unwrap().len(), 1);
+}
+
+/// The endpoint is the same at every time, and a webhook without a signature is rejected.
+pub async fn webhooks_have_a_fixed_endpoint_and_require_a_signature(harness: &dyn BillingHarness) {
+    let provider = harness.provider();
+    let endpoint = provider.webhook_endpoint();
+    let acme = customer(harness).await;
+    harness.advance_time(&acme, HOUR).await;
+    assert_eq!(provider.webhook_endpoint(), endpoint);
+    let body = br#"{"id":"evt_1","type":"invoice.paid","data":{"object":{}}}"#;
+    for signature in ["", "t=1,v1=00"] {
+        let unsigned = provider.verify_webhook(body, signature, fixture::FIXTURE_TIME).unwrap_err();
+        assert_eq!(unsigned.kind(), ErrorKind::Unauthenticated, "{signature}");
+    }
 }

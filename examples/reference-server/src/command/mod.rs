@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hexabase_api::{ApiConfig, document};
+use hexabase_billing::StripeBilling;
 use hexabase_core::error::{Error, Result};
 use hexabase_k8s::HostIdentity;
 use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
@@ -130,7 +131,8 @@ fn execute(command: Command) -> Result<()> {
             print_line(manifest(&objects)?.trim_end())
         }
         Command::Openapi(Openapi { dev }) => {
-            let document = document(&ApiConfig::default().product, dev).to_pretty_json();
+            let webhooks = Some(StripeBilling::WEBHOOKS);
+            let document = document(&ApiConfig::default().product, dev, webhooks).to_pretty_json();
             let document = document.map_err(|error| {
                 Error::unexpected("the OpenAPI document cannot be serialized").caused_by(error)
             })?;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     BillingKey, BillingProvider, DesiredSubscription, Invoice, NewCustomer, PaymentMethod, SetupIntent,
-    UsageEvent, WebhookHint,
+    UsageEvent, WebhookEndpoint, WebhookHint,
 };
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -27,6 +27,10 @@ pub struct MemoryBilling {
 }
 
 impl MemoryBilling {
+    /// Location of webhooks: that of the provider of the reference server, so that the API is the same without it.
+    pub const WEBHOOKS: WebhookEndpoint =
+        WebhookEndpoint::from_static("/webhooks/stripe", "stripe-signature");
+
     /// Creates a provider that sells these plans.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, plans: impl Into<CurrentPlans>) -> Self {
@@ -214,6 +218,10 @@ impl BillingProvider for MemoryBilling {
             let reported = ledger.usage.range((meter, from)..(meter, until));
             Ok(reported.map(|(_, (_, amount))| amount).sum())
         })
+    }
+
+    fn webhook_endpoint(&self) -> Option<WebhookEndpoint> {
+        Some(Self::WEBHOOKS)
     }
 
     fn verify_webhook(&self, _: &[u8], _: &str, _: Timestamp) -> Result<WebhookHint> {
