@@ -8,7 +8,7 @@ use crate::model::{Interval, Meter, Money, PerMeter, string_enum};
 use crate::name::{ExtendedResource, ImageSource, KubernetesVersion, PlanId};
 use crate::placement::HostLabels;
 use crate::quantity::Quantity;
-use crate::quota::Quota;
+use crate::quota::{Quota, Resource};
 use crate::version::Version;
 
 /// Product that organizations subscribe to: the resources and limits of a workspace, and the price. Plans are data:
@@ -55,6 +55,50 @@ pub struct Plan {
     pub host_labels: HostLabels,
     /// Kubernetes versions that a workspace may run, oldest first. The last one is the default.
     pub kubernetes_versions: Vec<KubernetesVersion>,
+}
+
+impl Plan {
+    /// Returns a free plan with one small workspace size and the id as its name, for programs that define their plans in
+    /// code. Its fields are replaced as needed: `Plan { limits, ..Plan::small(id, version) }`.
+    #[must_use]
+    pub fn small(id: PlanId, kubernetes_version: KubernetesVersion) -> Self {
+        let quota = [
+            (Resource::Cpu, Quantity::units(2)),
+            (Resource::Memory, Quantity::gibibytes(4)),
+            (Resource::Storage, Quantity::gibibytes(20)),
+            (Resource::EphemeralStorage, Quantity::gibibytes(10)),
+            (Resource::Pods, Quantity::units(20)),
+            (Resource::Services, Quantity::units(20)),
+            (Resource::LoadBalancers, Quantity::ZERO),
+            (Resource::PersistentVolumeClaims, Quantity::units(10)),
+            (Resource::Secrets, Quantity::units(100)),
+            (Resource::ConfigMaps, Quantity::units(100)),
+        ];
+        Self {
+            name: id.to_string(),
+            description: String::new(),
+            id,
+            display_order: 1,
+            retired: false,
+            price: None,
+            quota: quota.into_iter().fold(Quota::new(), |quota, (name, amount)| quota.with(name, amount)),
+            extended_resources: BTreeMap::new(),
+            limits: Limits { workspaces: 3, members: 10, projects: 10, groups: 50, roles_per_project: 10 },
+            control_plane: ControlPlane {
+                store: ControlPlaneStore::Sqlite,
+                replicas: 1,
+                cpu: Quantity::milli(200),
+                memory: Quantity::mebibytes(512),
+                memory_limit: Quantity::mebibytes(1_536),
+                storage: Quantity::gibibytes(5),
+            },
+            isolation: Isolation::Baseline,
+            image_sources: Vec::new(),
+            dedicated_nodes: false,
+            host_labels: HostLabels::new(),
+            kubernetes_versions: vec![kubernetes_version],
+        }
+    }
 }
 
 /// Plans of an installation as an operator changed them. The store has none until the first change.

@@ -141,3 +141,15 @@ fn check_versions(check: &mut Check, path: &str, plan: &Plan) {
     let message = "must be one or more minor versions without a gap, oldest first";
     check.require(valid, format!("{path}.kubernetes_versions"), message);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::{KubernetesVersion, PlanId};
+
+    #[test]
+    fn the_plan_for_programs_that_define_theirs_in_code_is_valid() {
+        let version = KubernetesVersion::parse("1.36").unwrap();
+        validate(&[Plan::small(PlanId::parse("standard").unwrap(), version)]).unwrap();
+    }
+}
