@@ -23,3 +23,7 @@ pub use test_app::{PathParams, TestApp, TestUser, config, plans};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+struct EmbeddingGuide;
