@@ -111,7 +111,7 @@ fn benchmark_rendering() {
     let render = || {
         let cluster = desired::tenant_cluster(&state, &plan, &issuer);
         let mut objects = host_objects(&cluster, &config).unwrap();
-        objects.extend(tenant_objects(&cluster));
+        objects.extend(tenant_objects(&cluster, &config));
         objects
     };
     let objects = render();

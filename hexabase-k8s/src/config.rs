@@ -10,6 +10,7 @@ use hexabase_core::name::KubernetesVersion;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
+use crate::labels::Labels;
 use crate::overrides::Overrides;
 use crate::peers::{ApiServerAddresses, IssuerPeer};
 
@@ -49,6 +50,9 @@ pub struct HostConfig {
     /// by CPU and memory). `None` offers no metrics in tenant clusters: a host without a metrics server would break
     /// their discovery.
     pub metrics_server: Option<MetricsServer>,
+    /// Keys of the labels and annotations of all objects, in a domain that is chosen once: the objects of existing
+    /// workspaces are not found by the keys of another domain.
+    pub labels: Labels,
     /// Domains and keys of labels and annotations that workloads of tenants may have on the host, in addition to the
     /// default ones: other keys can be instructions to the host's controllers.
     pub tenant_metadata: Vec<String>,
@@ -305,6 +309,13 @@ impl HostConfig {
                            the name of its API server";
             return Err(("tenant_ingress", message));
         }
+        let is_reserved = |key: &String| key.split('/').next() == Some(self.labels.domain());
+        if self.tenant_metadata.iter().any(is_reserved) {
+            return Err((
+                "tenant_metadata",
+                "must not contain the label_domain: its keys are reserved for Hexabase",
+            ));
+        }
         let by_name = matches!(self.exposure, Exposure::Ingress { .. } | Exposure::Gateway { .. });
         if !by_name || has_distinct_hosts {
             return Ok(());
@@ -360,12 +371,13 @@ impl HostConfig {
             }
             "tenant_ingress" => self.ingress = Some(value.parse()?),
             "tenant_metrics" => self.metrics_server = Some(value.parse()?),
+            "label_domain" => self.labels = value.parse()?,
             "tenant_metadata" => {
                 let keys: Vec<&str> = value.split(',').map(str::trim).collect();
                 require(
                     keys.iter().all(|key| is_metadata_key(key)),
                     "must be domains or keys of labels and annotations separated by commas, as in \
-                     strimzi.io,cnpg.io; hexabase.ai and vcluster.loft.sh are reserved",
+                     strimzi.io,cnpg.io; vcluster.loft.sh is reserved",
                 )?;
                 self.tenant_metadata = keys.into_iter().map(str::to_owned).collect();
             }
@@ -381,11 +393,12 @@ impl HostConfig {
     }
 
     /// Names of the settings that [`Self::set`] accepts.
-    pub const NAMES: [&str; 18] = [
+    pub const NAMES: [&str; 19] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
         "tenant_ingress",
+        "label_domain",
         "tenant_metadata",
         "tenant_metrics",
         "vcluster_version",
@@ -417,8 +430,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 fn is_metadata_key(text: &str) -> bool {
     let (domain, key) = text.split_once('/').map_or((text, None), |(domain, key)| (domain, Some(key)));
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let is_reserved = ["hexabase.ai", "vcluster.loft.sh"].contains(&domain);
-    !is_reserved
+    domain != "vcluster.loft.sh"
         && domain.split('.').all(is_name)
         && key.is_none_or(|key| (1..=63).contains(&key.len()) && key.bytes().all(allowed))
 }
@@ -499,6 +511,7 @@ impl Default for HostConfig {
             issuer_peers: Vec::new(),
             ingress: None,
             metrics_server: None,
+            labels: Labels::default(),
             tenant_metadata: Vec::new(),
             storage_class: None,
             etcd_image: "registry.k8s.io/etcd:3.6.8-0".to_owned(),

@@ -30,7 +30,7 @@
 //! | subject | module or type |
 //! |---|---|
 //! | objects of a tenant | [`render`] |
-//! | labels and annotations of Hexabase | [`labels`] |
+//! | labels and annotations of Hexabase | [`Labels`] |
 //! | connection to a tenant API server | [`TenantConnector`], [`ServiceConnector`] |
 //! | configuration of a host | [`HostConfig`], [`Overrides`] |
 //! | registered hosts | [`VClusterHosts`] |
@@ -61,6 +61,7 @@ pub mod sandbox;
 pub use access::{ServiceConnector, TenantConnector, with_timeouts};
 pub use config::{Exposure, HostConfig, HostIdentity, MetricsServer, TenantIngress};
 pub use hosts::VClusterHosts;
+pub use labels::Labels;
 pub use object::{Kind, Object};
 #[cfg(feature = "observability")]
 pub use observability::{PrometheusConfig, PrometheusMetrics, ScrapeJobs};

@@ -124,7 +124,8 @@ async fn first_apply_batches(client: &Client) -> Vec<TenantCluster> {
 /// Deletes all tenants, without waiting for the end of the deletion.
 async fn delete_tenants(client: &Client) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let ours = namespaces.list(&ListParams::default().labels("hexabase.ai/managed=true")).await.unwrap();
+    let managed = format!("{}=true", HostConfig::default().labels.managed());
+    let ours = namespaces.list(&ListParams::default().labels(&managed)).await.unwrap();
     for namespace in ours.items.into_iter().filter_map(|namespace| namespace.metadata.name) {
         namespaces.delete(&namespace, &DeleteParams::background()).await.unwrap();
     }

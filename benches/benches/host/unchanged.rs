@@ -14,7 +14,7 @@ use hexabase_core::error::Result;
 use hexabase_core::provisioner::ClusterProvisioner as _;
 use hexabase_core::secret::SecretString;
 use hexabase_k8s::render::tenant_objects;
-use hexabase_k8s::{HostConfig, TenantConnector, VClusterProvisioner, labels};
+use hexabase_k8s::{HostConfig, TenantConnector, VClusterProvisioner};
 use http::Response;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
@@ -43,7 +43,9 @@ impl TenantConnector for DesiredTenants {
 
 fn list_response(tenant: &TenantCluster, path: &str) -> String {
     let plural = path.rsplit('/').next().unwrap_or_default();
-    let objects = tenant_objects(tenant).into_iter().filter(|object| object.kind.plural == plural);
+    let objects = tenant_objects(tenant, &HostConfig::default())
+        .into_iter()
+        .filter(|object| object.kind.plural == plural);
     json!({ "metadata": {}, "items": objects.map(|object| object.body).collect::<Vec<_>>() }).to_string()
 }
 
@@ -77,7 +79,12 @@ pub(crate) async fn measure(client: &Client, tenants: &[TenantCluster]) {
     iter(names).buffer_unordered(APPLY_CONCURRENCY).collect::<()>().await;
 
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let all = namespaces.list(&ListParams::default().labels(labels::WORKSPACE)).await.unwrap().items.len();
+    let all = namespaces
+        .list(&ListParams::default().labels(HostConfig::default().labels.workspace()))
+        .await
+        .unwrap()
+        .items
+        .len();
     let requests = Arc::new(AtomicUsize::new(0));
     let counting = {
         let (requests, client) = (requests.clone(), client.clone());

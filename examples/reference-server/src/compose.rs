@@ -356,7 +356,7 @@ async fn provisioner(
                 ..SandboxOptions::default()
             });
             // The isolation checks of workspaces pass as on a host with its setup.
-            sandbox.install(&host_setup(&host.identity.clone().unwrap_or_default()));
+            sandbox.install(&host_setup(&host));
             let host = HostConfig { endpoint: sandbox.endpoint(), ..host };
             let provisioner = VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), host);
             return Ok((Arc::new(provisioner), Some(sandbox)));

@@ -396,6 +396,12 @@ options! {
     #[arg(long, env = "HEXABASE_TENANT_INGRESS", value_name = "INGRESS")]
     tenant_ingress: String,
 
+    /// Domain of the labels, annotations and taints of Hexabase on host clusters and in tenant clusters, as in
+    /// platform.example. Chosen once: existing workspaces are not found by the keys of another domain. Pass it to
+    /// `hexabase host-setup` as well [default: hexabase.ai].
+    #[arg(long, env = "HEXABASE_LABEL_DOMAIN", value_name = "DOMAIN")]
+    label_domain: String,
+
     /// Domains and keys of labels and annotations that pods, Services and volume claims of tenants may have on the host
     /// cluster, separated by commas, as in strimzi.io,cnpg.io. They are added to the default ones, which
     /// no controller of a host acts on [default: none].

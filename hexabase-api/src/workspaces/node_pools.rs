@@ -35,8 +35,8 @@ where
 struct NodePoolView {
     /// Id of the node pool.
     id: schema::NodePoolId,
-    /// Name, unique in the workspace. Its nodes carry it as the label `hexabase.ai/node-pool`, by which pods select a
-    /// pool.
+    /// Name, unique in the workspace. Its nodes carry the label `node-pool` of the host's label domain, by default
+    /// `hexabase.ai/node-pool`, by which pods select a pool.
     #[schema(example = "gpu")]
     name: String,
     /// Class of the nodes.

@@ -220,7 +220,7 @@ fn object_checks(context: &HostContext<'_>) -> Vec<Check> {
     };
     let config_map = |attempt: &str| context.object(Kind::CONFIG_MAP, attempt, &json!({ "data": {} }));
     let secret = |attempt: &str| context.object(Kind::SECRET, attempt, &json!({ "type": "Opaque" }));
-    let labelled = |object: Value| with_key(object, "labels", labels::WORKSPACE);
+    let labelled = |object: Value| with_key(object, "labels", context.config.labels.workspace());
     let annotated =
         |kind, object: Value, key: &str| Attempt::Create(kind, with_key(object, "annotations", key));
     let instructed = |key: &str| {

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::host::{APPLY_HOST_SETUP, HostContext};
 use super::{Barrier, Check};
-use crate::labels;
 
 const PODS_POLICY: &[Barrier] = &[Barrier::Policy("hexabase-tenants")];
 const CHECK_POD_SECURITY: &str = "restore the label pod-security.kubernetes.io/enforce of the tenant's namespace, and enable \
@@ -117,8 +116,8 @@ fn pod_checks(context: &HostContext<'_>) -> Vec<Check> {
         context.pod_attempt(attempt, &json!({ "tolerations": [toleration] }))
     };
     let other_workspace = json!({
-        "tolerations": [{ "key": labels::WORKSPACE, "operator": "Exists" }],
-        "nodeSelector": { labels::WORKSPACE: "ws-of-another-tenant" },
+        "tolerations": [{ "key": context.config.labels.workspace(), "operator": "Exists" }],
+        "nodeSelector": { context.config.labels.workspace(): "ws-of-another-tenant" },
     });
     vec![
         check(
@@ -159,7 +158,10 @@ fn pod_checks(context: &HostContext<'_>) -> Vec<Check> {
                     "control-plane",
                     json!({ "key": "node-role.kubernetes.io/control-plane", "operator": "Exists" }),
                 ),
-                tolerating("reserved", json!({ "key": labels::NODE_CLASS, "operator": "Exists" })),
+                tolerating(
+                    "reserved",
+                    json!({ "key": context.config.labels.node_class(), "operator": "Exists" }),
+                ),
                 context.pod_attempt("other-nodes", &other_workspace),
             ],
         ),

@@ -4,6 +4,7 @@ use hexabase_core::model::{IsolationResult, PresetRole, Severity};
 use serde_json::Value;
 
 use super::{Access, Attempt, Check, Identity, result_of};
+use crate::labels::Labels;
 use crate::render::tenant_admission_policy;
 
 pub(crate) const MANAGED_OBJECTS: Identity = (
@@ -152,9 +153,13 @@ pub(crate) fn unassigned_user() -> Check {
 }
 
 /// Checks that the tenant admission policy is in the tenant as Hexabase renders it, and bound.
-pub(crate) fn admission_policy(policy: Option<&Value>, binding: Option<&Value>) -> IsolationResult {
+pub(crate) fn admission_policy(
+    policy: Option<&Value>,
+    binding: Option<&Value>,
+    labels: &Labels,
+) -> IsolationResult {
     let actual = [policy, binding];
-    let findings: Vec<String> = tenant_admission_policy()
+    let findings: Vec<String> = tenant_admission_policy(labels)
         .iter()
         .zip(actual)
         .filter(|(desired, actual)| {
@@ -225,14 +230,16 @@ mod tests {
 
     #[test]
     fn the_tenant_admission_policy_must_be_bound_unchanged() {
-        let objects = tenant_admission_policy();
+        let labels = Labels::default();
+        let objects = tenant_admission_policy(&labels);
         let [policy, binding] = [&objects[0].body, &objects[1].body];
-        assert_eq!(admission_policy(Some(policy), Some(binding)).status, True);
+        let status = |policy: &Value, binding| admission_policy(Some(policy), binding, &labels).status;
+        assert_eq!(status(policy, Some(binding)), True);
         let (mut weakened, mut audited) = (policy.clone(), binding.clone());
         weakened["spec"]["matchConditions"][0]["expression"] = json!("false");
         audited["spec"]["validationActions"] = json!(["Audit"]);
-        assert_eq!(admission_policy(Some(&weakened), Some(binding)).status, False);
-        assert_eq!(admission_policy(Some(policy), Some(&audited)).status, False);
-        assert_eq!(admission_policy(Some(policy), None).status, False);
+        assert_eq!(status(&weakened, Some(binding)), False);
+        assert_eq!(status(policy, Some(&audited)), False);
+        assert_eq!(status(policy, None), False);
     }
 }

@@ -10,7 +10,7 @@ use hexabase_core::model::{DriftEntry, DriftScope, Wait, WaitReason};
 use hexabase_core::provisioner::TenantNodes;
 use serde_json::{Value, json};
 
-use crate::labels;
+use crate::labels::Labels;
 
 /// Node of the host cluster.
 #[derive(Debug, Clone)]
@@ -48,11 +48,11 @@ pub(crate) struct Decision {
 
 impl Decision {
     /// Returns the pending changes as drift entries.
-    pub(crate) fn drift(&self) -> Vec<DriftEntry> {
+    pub(crate) fn drift(&self, labels: &Labels) -> Vec<DriftEntry> {
         let entry = |object: String, actual: Option<String>, desired: Option<String>| DriftEntry {
             scope: DriftScope::Host,
             object,
-            field: format!("metadata.labels.{}", labels::NODE_POOL),
+            field: format!("metadata.labels.{}", labels.node_pool()),
             actual,
             desired,
             managers: Vec::new(),
@@ -71,7 +71,7 @@ impl Decision {
 
 impl HostNode {
     /// Parses a node object of the API server.
-    pub(crate) fn of(body: &Value) -> Self {
+    pub(crate) fn of(body: &Value, labels: &Labels) -> Self {
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let metadata_value = |kind: &str, name: &str| {
             body.pointer(&format!("/metadata/{kind}"))?.get(name)?.as_str().map(str::to_owned)
@@ -81,10 +81,10 @@ impl HostNode {
         Self {
             name: text("/metadata/name").unwrap_or_default(),
             resource_version: text("/metadata/resourceVersion").unwrap_or_default(),
-            class: metadata_value("labels", labels::NODE_CLASS),
-            workspace: metadata_value("labels", labels::WORKSPACE),
-            pool: metadata_value("labels", labels::NODE_POOL),
-            releasing: metadata_value("annotations", labels::RELEASING).is_some(),
+            class: metadata_value("labels", labels.node_class()),
+            workspace: metadata_value("labels", labels.workspace()),
+            pool: metadata_value("labels", labels.node_pool()),
+            releasing: metadata_value("annotations", labels.releasing()).is_some(),
             cordoned: body.pointer("/spec/unschedulable") == Some(&Value::Bool(true)),
             ready: conditions.is_some_and(|conditions| conditions.iter().any(ready)),
             taints: body.pointer("/spec/taints").and_then(Value::as_array).cloned().unwrap_or_default(),
@@ -96,10 +96,10 @@ impl HostNode {
     }
 
     /// Patch that assigns the node to a workspace, unless the node changed since it was read.
-    pub(crate) fn assign_patch(&self, workspace: &str, pool: NodePoolId) -> Value {
-        let mut taints = self.foreign_taints();
-        taints.push(json!({ "key": labels::DEDICATED, "effect": "NoSchedule" }));
-        let assignment = json!({ labels::WORKSPACE: workspace, labels::NODE_POOL: pool.kubernetes_name() });
+    pub(crate) fn assign_patch(&self, workspace: &str, pool: NodePoolId, labels: &Labels) -> Value {
+        let mut taints = self.foreign_taints(labels);
+        taints.push(json!({ "key": labels.dedicated(), "effect": "NoSchedule" }));
+        let assignment = json!({ labels.workspace(): workspace, labels.node_pool(): pool.kubernetes_name() });
         json!({
             "metadata": { "resourceVersion": self.resource_version, "labels": assignment },
             "spec": { "taints": taints },
@@ -107,28 +107,28 @@ impl HostNode {
     }
 
     /// Patch that cordons the node for its release, unless the node changed since it was read.
-    pub(crate) fn cordon_patch(&self) -> Value {
+    pub(crate) fn cordon_patch(&self, labels: &Labels) -> Value {
         json!({
-            "metadata": { "resourceVersion": self.resource_version, "annotations": { labels::RELEASING: "true" } },
+            "metadata": { "resourceVersion": self.resource_version, "annotations": { labels.releasing(): "true" } },
             "spec": { "unschedulable": true },
         })
     }
 
     /// Patch that releases the node, unless the node changed since it was read.
-    pub(crate) fn release_patch(&self) -> Value {
+    pub(crate) fn release_patch(&self, labels: &Labels) -> Value {
         json!({
             "metadata": {
                 "resourceVersion": self.resource_version,
-                "labels": { labels::WORKSPACE: null, labels::NODE_POOL: null },
-                "annotations": { labels::RELEASING: null },
+                "labels": { labels.workspace(): null, labels.node_pool(): null },
+                "annotations": { labels.releasing(): null },
             },
-            "spec": { "unschedulable": null, "taints": self.foreign_taints() },
+            "spec": { "unschedulable": null, "taints": self.foreign_taints(labels) },
         })
     }
 
     /// Returns the taints other than the one of assigned nodes.
-    fn foreign_taints(&self) -> Vec<Value> {
-        self.taints.iter().filter(|taint| taint["key"] != labels::DEDICATED).cloned().collect()
+    fn foreign_taints(&self, labels: &Labels) -> Vec<Value> {
+        self.taints.iter().filter(|taint| taint["key"] != labels.dedicated()).cloned().collect()
     }
 }
 

@@ -4,6 +4,10 @@ use hexabase_core::name::NodeClass;
 
 const WS: &str = "ws-ours";
 
+fn labels() -> Labels {
+    Labels::default()
+}
+
 fn pool(name: &str, class: &str, nodes: u16) -> TenantNodePool {
     TenantNodePool { id: id(name), class: NodeClass::parse(class).unwrap(), nodes }
 }
@@ -11,8 +15,8 @@ fn pool(name: &str, class: &str, nodes: u16) -> TenantNodePool {
 /// Ready, unassigned node of a class.
 fn node(name: &str, class: &str) -> Value {
     json!({
-        "metadata": { "name": name, "resourceVersion": "7", "labels": { labels::NODE_CLASS: class } },
-        "spec": { "taints": [{ "key": labels::NODE_CLASS, "value": class, "effect": "NoSchedule" }] },
+        "metadata": { "name": name, "resourceVersion": "7", "labels": { labels().node_class(): class } },
+        "spec": { "taints": [{ "key": labels().node_class(), "value": class, "effect": "NoSchedule" }] },
         "status": { "conditions": [{ "type": "Ready", "status": "True" }] },
     })
 }
@@ -20,21 +24,25 @@ fn node(name: &str, class: &str) -> Value {
 /// Assigns the node to a workspace.
 fn assigned(mut node: Value, workspace: &str, pool: &str) -> Value {
     let pool: NodePoolId = id(pool);
-    node["metadata"]["labels"][labels::WORKSPACE] = json!(workspace);
-    node["metadata"]["labels"][labels::NODE_POOL] = json!(pool.kubernetes_name());
+    node["metadata"]["labels"][labels().workspace()] = json!(workspace);
+    node["metadata"]["labels"][labels().node_pool()] = json!(pool.kubernetes_name());
     node
 }
 
 /// Marks the node as cordoned for its release.
 fn cordoned(mut node: Value) -> Value {
-    node["metadata"]["annotations"] = json!({ labels::RELEASING: "true" });
+    node["metadata"]["annotations"] = json!({ labels().releasing(): "true" });
     node["spec"]["unschedulable"] = json!(true);
     node
 }
 
+fn host_node(body: &Value) -> HostNode {
+    HostNode::of(body, &labels())
+}
+
 /// Decided steps, as text.
 fn steps(pools: &[TenantNodePool], nodes: &[Value]) -> Vec<String> {
-    let nodes: Vec<HostNode> = nodes.iter().map(HostNode::of).collect();
+    let nodes: Vec<HostNode> = nodes.iter().map(host_node).collect();
     let description = |step: &Step| match step {
         Step::Assign(node, _) => format!("assign {}", node.name),
         Step::Cordon(node) => format!("cordon {}", node.name),
@@ -44,7 +52,7 @@ fn steps(pools: &[TenantNodePool], nodes: &[Value]) -> Vec<String> {
 }
 
 fn decision(pools: &[TenantNodePool], nodes: &[Value]) -> TenantNodes {
-    decide(WS, pools, &nodes.iter().map(HostNode::of).collect::<Vec<_>>()).nodes
+    decide(WS, pools, &nodes.iter().map(host_node).collect::<Vec<_>>()).nodes
 }
 
 #[test]
@@ -98,19 +106,19 @@ fn a_smaller_pool_releases_cordoned_nodes_first_and_then_the_last_one() {
 
 #[test]
 fn patches_name_the_resource_version_and_keep_other_taints() {
-    let existing = HostNode::of(&node("a", "big"));
-    let assignment = existing.assign_patch(WS, id("p"));
+    let existing = host_node(&node("a", "big"));
+    let assignment = existing.assign_patch(WS, id("p"), &labels());
     assert_eq!(assignment["metadata"]["resourceVersion"], "7");
     let keys = |change: &Value| -> Vec<String> {
         let taints = change["spec"]["taints"].as_array().unwrap();
         taints.iter().map(|taint| taint["key"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(keys(&assignment), [labels::NODE_CLASS, labels::DEDICATED]);
+    assert_eq!(keys(&assignment), [labels().node_class(), labels().dedicated()]);
     // The scheduler shows taints to tenants whose pods do not fit.
     assert!(!assignment["spec"].to_string().contains(WS), "{assignment}");
     let mut own = assigned(node("a", "big"), WS, "p");
     own["spec"]["taints"] = assignment["spec"]["taints"].clone();
-    let release = HostNode::of(&cordoned(own)).release_patch();
-    assert_eq!(keys(&release), [labels::NODE_CLASS]);
-    assert_eq!(release["metadata"]["labels"][labels::WORKSPACE], Value::Null);
+    let release = host_node(&cordoned(own)).release_patch(&labels());
+    assert_eq!(keys(&release), [labels().node_class()]);
+    assert_eq!(release["metadata"]["labels"][labels().workspace()], Value::Null);
 }

@@ -18,7 +18,7 @@ use super::observe::is_rolled_out;
 use super::{Namespace, VClusterProvisioner, foreign_namespace_error, suspend, text, upgrade, volumes};
 use crate::api_server::ApiServer;
 use crate::difference::{Difference, compare};
-use crate::labels;
+use crate::labels::{self, Labels};
 use crate::object::{Kind, Object, ObjectKey, Objects};
 use crate::render::host::{SELF_ROLE_BINDING, kinds};
 use crate::render::{host_objects, tenant_objects};
@@ -82,7 +82,7 @@ impl VClusterProvisioner {
         preserve_existing(&mut objects, &host_state);
         let mut entries = compare(DriftScope::Host, &objects, &host_state).entries;
         if let Some(decision) = self.decide_nodes(desired).await? {
-            entries.extend(decision.drift());
+            entries.extend(decision.drift(&self.config.labels));
         }
         if let TenantAccess::Ready(api) = self.tenant_access(&desired.target, &host_state).await?
             && let Some(tenant_objects) = self.tenant_objects(desired, api).await?
@@ -191,7 +191,8 @@ impl VClusterProvisioner {
 
     /// Returns the existing host objects that Hexabase created for a tenant, of the kinds of the desired objects.
     async fn read_host_state(&self, target: &TenantTarget, desired: &[Object]) -> Result<Objects> {
-        let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
+        let selector =
+            format!("{}={}", self.config.labels.workspace(), target.workspace_id.kubernetes_name());
         // Ingresses and disruption budgets may remain from an earlier configuration. TLSRoutes are not looked up in
         // that case, because most hosts do not define them.
         let is_desired = |kind: &Kind| desired.iter().any(|object| object.kind == *kind);
@@ -238,7 +239,7 @@ impl VClusterProvisioner {
     async fn tenant_objects(&self, desired: &TenantCluster, api: ApiServer) -> Result<Option<TenantObjects>> {
         let listed = async {
             let namespaces = api.list(Kind::NAMESPACE, None, "").await?;
-            let selector = format!("{}=true", labels::MANAGED);
+            let selector = format!("{}=true", self.config.labels.managed());
             let actual = list_objects(&api, &TENANT_KINDS, None, |_| selector.clone()).await?;
             Ok((namespaces, actual))
         };
@@ -251,7 +252,8 @@ impl VClusterProvisioner {
         let mut projects = Vec::new();
         let (mut rejected, mut waiting) = (BTreeMap::new(), BTreeSet::new());
         for project in &desired.projects {
-            match namespace_state(project, namespaces.get(project.namespace.as_str()).copied()) {
+            let existing = namespaces.get(project.namespace.as_str()).copied();
+            match namespace_state(project, existing, &self.config.labels) {
                 NamespaceState::Available => projects.push(project.clone()),
                 NamespaceState::Terminating => {
                     waiting.insert(project.id);
@@ -261,7 +263,7 @@ impl VClusterProvisioner {
                 }
             }
         }
-        let desired = tenant_objects(&TenantCluster { projects, ..desired.clone() });
+        let desired = tenant_objects(&TenantCluster { projects, ..desired.clone() }, &self.config);
         Ok(Some(TenantObjects { api, actual, desired, rejected, waiting }))
     }
 }
@@ -291,13 +293,13 @@ enum NamespaceState {
     Foreign,
 }
 
-fn namespace_state(project: &TenantProject, existing: Option<&Value>) -> NamespaceState {
+fn namespace_state(project: &TenantProject, existing: Option<&Value>, labels: &Labels) -> NamespaceState {
     let Some(body) = existing else { return NamespaceState::Available };
     let label = |name: &str| {
         body.pointer("/metadata/labels").and_then(|labels| labels.get(name)).and_then(Value::as_str)
     };
     let terminating = body.pointer("/metadata/deletionTimestamp").is_some();
-    match (label(labels::MANAGED), label(labels::PROJECT)) {
+    match (label(labels.managed()), label(labels.project())) {
         (Some("true"), Some(id)) if id == project.id.kubernetes_name() => {
             if terminating {
                 NamespaceState::Terminating

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use super::{Namespace, VClusterProvisioner, text};
 use crate::api_server::{ApiServer, DryRun};
 use crate::isolation::{self, Access, Attempt, Check, HostContext, Response};
-use crate::labels;
 use crate::object::Kind;
 use crate::render::tenant_admission_policy;
 
@@ -44,7 +43,7 @@ impl VClusterProvisioner {
     /// Returns the namespaces of some other tenants; none if Hexabase may not list namespaces, which is optional.
     async fn other_tenants(&self, target: &TenantTarget) -> Vec<String> {
         let own = target.workspace_id.kubernetes_name();
-        let selector = format!("{0},{0}!={own}", labels::WORKSPACE);
+        let selector = format!("{0},{0}!={own}", self.config.labels.workspace());
         match self.host.sample(Kind::NAMESPACE, &selector, MAX_OTHER_TENANTS).await {
             Ok(namespaces) => {
                 namespaces.iter().map(|namespace| text(namespace, "/metadata/name").to_owned()).collect()
@@ -118,7 +117,7 @@ impl VClusterProvisioner {
                 let message = "the host setup of this release, or of a newer one, is applied";
                 (ConditionStatus::True, "Applied", message.to_owned())
             }
-            Ok(Some(problem)) => (ConditionStatus::False, "NotApplied", problem.to_owned()),
+            Ok(Some(problem)) => (ConditionStatus::False, "NotApplied", problem.to_string()),
             Err(error) => (ConditionStatus::Unknown, "NoResponse", error.to_string()),
         };
         let remedy = if status == ConditionStatus::True { "" } else { check.remedy };
@@ -186,10 +185,10 @@ impl VClusterProvisioner {
             let role = api.find(Kind::CLUSTER_ROLE, "", preset.as_str()).await?;
             results.push(isolation::preset_role(*preset, role.as_ref()));
         }
-        let [policy, binding] = tenant_admission_policy();
+        let [policy, binding] = tenant_admission_policy(&self.config.labels);
         let policy = api.find(policy.kind, "", &policy.name).await?;
         let binding = api.find(binding.kind, "", &binding.name).await?;
-        results.push(isolation::admission_policy(policy.as_ref(), binding.as_ref()));
+        results.push(isolation::admission_policy(policy.as_ref(), binding.as_ref(), &self.config.labels));
         let check = isolation::unassigned_user();
         let control = review_user(api, "system:masters", &Access::control()).await == Response::Admitted;
         let mut reviews = Vec::new();

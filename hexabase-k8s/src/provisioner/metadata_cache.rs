@@ -19,7 +19,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use crate::labels;
+use crate::labels::{self, Labels};
 use crate::object::{Kind, ObjectKey};
 
 /// Maximum time between full comparisons of a tenant, because objects inside tenants are not watched.
@@ -49,6 +49,7 @@ pub(super) struct Revision(u64);
 pub(super) struct MetadataCache {
     /// Watched kinds.
     kinds: Vec<Kind>,
+    labels: Labels,
     state: Mutex<State>,
     /// Signals a new entry in `State::overdue`.
     overdue_added: Notify,
@@ -184,8 +185,8 @@ fn tenant_name(key: &ObjectKey) -> &str {
 
 impl MetadataCache {
     /// Creates an empty cache for these kinds.
-    pub(super) fn new(kinds: Vec<Kind>) -> Self {
-        Self { kinds, state: Mutex::default(), overdue_added: Notify::new() }
+    pub(super) fn new(kinds: Vec<Kind>, labels: Labels) -> Self {
+        Self { kinds, labels, state: Mutex::default(), overdue_added: Notify::new() }
     }
 
     /// Watched kinds.
@@ -313,7 +314,7 @@ impl MetadataCache {
             plural: kind.plural.to_owned(),
         };
         let objects: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(host.clone(), &resource);
-        let selector = labels::own_objects(kind, labels::WORKSPACE);
+        let selector = labels::own_objects(kind, self.labels.workspace());
         let events = watcher(objects, watcher::Config::default().labels(&selector));
         pin_mut!(events);
         let mut all = Versions::new();

@@ -37,7 +37,7 @@ use tokio::time::Instant;
 use crate::access::TenantConnector;
 use crate::api_server::{ApiServer, RequestLimits};
 use crate::config::HostConfig;
-use crate::labels;
+use crate::labels::Labels;
 use crate::object::Kind;
 use crate::render::host::{kinds, watched_kinds};
 use applied_cache::AppliedState;
@@ -84,7 +84,10 @@ impl VClusterProvisioner {
             host: ApiServer::new(host.clone(), RequestLimits::HOST, config.concurrency),
             client: host,
             connector,
-            metadata_cache: MetadataCache::new(watched_kinds(kinds(&config)).collect()),
+            metadata_cache: MetadataCache::new(
+                watched_kinds(kinds(&config)).collect(),
+                config.labels.clone(),
+            ),
             config,
             clients: quick_cache::sync::Cache::new(MAX_TENANT_CLIENTS),
             unresponsive: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
@@ -100,7 +103,7 @@ impl VClusterProvisioner {
         let found = self.host.find(Kind::NAMESPACE, "", &target.name).await?;
         Ok(match found {
             None => Namespace::Absent,
-            Some(body) if !is_ours(&body, target) => Namespace::Foreign,
+            Some(body) if !is_ours(&body, target, &self.config.labels) => Namespace::Foreign,
             Some(body) if body.pointer("/metadata/deletionTimestamp").is_some() => Namespace::Terminating,
             Some(_) => Namespace::Owned,
         })
@@ -157,8 +160,8 @@ enum Namespace {
     Terminating,
 }
 
-fn is_ours(body: &Value, target: &TenantTarget) -> bool {
-    let label = body.pointer("/metadata/labels").and_then(|labels| labels.get(labels::WORKSPACE));
+fn is_ours(body: &Value, target: &TenantTarget, labels: &Labels) -> bool {
+    let label = body.pointer("/metadata/labels").and_then(|found| found.get(labels.workspace()));
     label.and_then(Value::as_str) == Some(target.workspace_id.kubernetes_name().as_str())
 }
 

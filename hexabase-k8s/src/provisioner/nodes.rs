@@ -9,7 +9,6 @@ use kube::api::ListParams;
 use serde_json::Value;
 
 use super::{VClusterProvisioner, text};
-use crate::labels;
 use crate::nodes::{Decision, HostNode, Step, decide};
 use crate::object::Kind;
 
@@ -21,7 +20,7 @@ impl VClusterProvisioner {
         let listed = match desired.node_pools.is_empty() {
             // Nodes of deleted pools may still have to be released.
             true => self.own_nodes(&desired.target).await,
-            false => self.host.list(Kind::NODE, None, labels::NODE_CLASS).await,
+            false => self.host.list(Kind::NODE, None, self.config.labels.node_class()).await,
         };
         let nodes = match listed {
             Err(error) if error.kind() == ErrorKind::Forbidden && desired.node_pools.is_empty() => {
@@ -29,12 +28,16 @@ impl VClusterProvisioner {
             }
             listed => listed?,
         };
-        let nodes: Vec<HostNode> = nodes.iter().map(HostNode::of).collect();
+        let nodes: Vec<HostNode> = nodes.iter().map(|node| self.host_node(node)).collect();
         Ok(Some(decide(&workspace, &desired.node_pools, &nodes)))
     }
 
+    fn host_node(&self, body: &Value) -> HostNode {
+        HostNode::of(body, &self.config.labels)
+    }
+
     async fn own_nodes(&self, target: &TenantTarget) -> Result<Vec<Value>> {
-        let own = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
+        let own = format!("{}={}", self.config.labels.workspace(), target.workspace_id.kubernetes_name());
         self.host.list(Kind::NODE, None, &own).await
     }
 
@@ -59,11 +62,12 @@ impl VClusterProvisioner {
 
     async fn execute_step(&self, target: &TenantTarget, step: &Step) -> Result<()> {
         let workspace = target.workspace_id.kubernetes_name();
+        let labels = &self.config.labels;
         let (node, change) = match step {
-            Step::Assign(node, pool) => (node, node.assign_patch(&workspace, *pool)),
-            Step::Cordon(node) => (node, node.cordon_patch()),
+            Step::Assign(node, pool) => (node, node.assign_patch(&workspace, *pool, labels)),
+            Step::Cordon(node) => (node, node.cordon_patch(labels)),
             Step::Drain(node) => match self.evict_pods(target, node).await? {
-                true => (node, node.release_patch()),
+                true => (node, node.release_patch(labels)),
                 false => return Ok(()),
             },
         };
@@ -88,7 +92,7 @@ impl VClusterProvisioner {
     /// Releases all nodes of a tenant that no longer exists on the host.
     pub(super) async fn release_nodes(&self, target: &TenantTarget) -> Result<()> {
         for node in self.remaining_nodes(target).await? {
-            self.host.merge(Kind::NODE, "", &node.name, &node.release_patch()).await?;
+            self.host.merge(Kind::NODE, "", &node.name, &node.release_patch(&self.config.labels)).await?;
         }
         Ok(())
     }
@@ -97,7 +101,7 @@ impl VClusterProvisioner {
     pub(super) async fn remaining_nodes(&self, target: &TenantTarget) -> Result<Vec<HostNode>> {
         match self.own_nodes(target).await {
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Vec::new()),
-            nodes => Ok(nodes?.iter().map(HostNode::of).collect()),
+            nodes => Ok(nodes?.iter().map(|node| self.host_node(node)).collect()),
         }
     }
 }

@@ -170,7 +170,8 @@ impl VClusterProvisioner {
 
     /// Returns the usage of projects; empty if the tenant API server does not report it.
     async fn project_usage(&self, target: &TenantTarget, api: &ApiServer) -> BTreeMap<ProjectId, Quota> {
-        let selector = format!("{}=true,{}", labels::MANAGED, labels::PROJECT);
+        let keys = &self.config.labels;
+        let selector = format!("{}=true,{}", keys.managed(), keys.project());
         let quotas = match api.list(Kind::RESOURCE_QUOTA, None, &selector).await {
             Ok(quotas) => quotas,
             Err(error) => {
@@ -181,7 +182,7 @@ impl VClusterProvisioner {
         let ours = quotas.iter().filter(|quota| is_project_quota(text(quota, "/metadata/name")));
         let measured = |quota: &Value| {
             let label =
-                quota.pointer("/metadata/labels").and_then(|labels| labels.get(labels::PROJECT))?.as_str()?;
+                quota.pointer("/metadata/labels").and_then(|labels| labels.get(keys.project()))?.as_str()?;
             let id = format!("{}_{}", ProjectId::PREFIX, label.strip_prefix("prj-")?).parse().ok()?;
             Some((id, used(quota.get("status")?)))
         };

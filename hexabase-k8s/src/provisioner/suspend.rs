@@ -54,7 +54,8 @@ pub(super) fn preserve_suspension(object: &mut Object, existing: &Value) {
 impl VClusterProvisioner {
     /// Returns the StatefulSets of a tenant, or `None` if it has no control plane.
     pub(super) async fn stateful_sets(&self, target: &TenantTarget) -> Result<Option<StatefulSets>> {
-        let selector = format!("{}={}", labels::WORKSPACE, target.workspace_id.kubernetes_name());
+        let selector =
+            format!("{}={}", self.config.labels.workspace(), target.workspace_id.kubernetes_name());
         let (control_plane, others): (Vec<_>, Vec<_>) = self
             .host
             .list(Kind::STATEFUL_SET, Some(&target.name), &selector)

@@ -2,7 +2,7 @@ use hexabase_core::desired::{self, Issuer};
 use hexabase_core::fixture;
 use hexabase_core::model::WorkspaceState;
 use hexabase_k8s::render::tenant_objects;
-use hexabase_k8s::{Kind, Object};
+use hexabase_k8s::{HostConfig, Kind, Object};
 use serde_json::{Value, json};
 
 use crate::{TestCase, eventually};
@@ -22,7 +22,8 @@ fn admission_policy() -> Vec<Object> {
         assignments: Vec::new(),
     };
     let issuer = Issuer { url: String::new(), certificate_authority: None };
-    let objects = tenant_objects(&desired::tenant_cluster(&state, &fixture::plan("small"), &issuer));
+    let cluster = desired::tenant_cluster(&state, &fixture::plan("small"), &issuer);
+    let objects = tenant_objects(&cluster, &HostConfig::default());
     let kinds = [Kind::ADMISSION_POLICY, Kind::ADMISSION_POLICY_BINDING];
     objects.into_iter().filter(|object| kinds.contains(&object.kind)).collect()
 }

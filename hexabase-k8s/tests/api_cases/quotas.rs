@@ -189,7 +189,7 @@ pub(crate) async fn pods_that_fit_the_quota_of_a_project_are_admitted(case: &Tes
         ..fixture::project(&name(number))
     };
     let projects = quotas.iter().enumerate().map(project).collect();
-    create_limits(case, &tenant_objects(&cluster("quotas", &plan, projects))).await;
+    create_limits(case, &tenant_objects(&cluster("quotas", &plan, projects), &HostConfig::default())).await;
     for (number, quota) in quotas.iter().enumerate() {
         wait_until_counted(case, &name(number), "hexabase-project").await;
         check_quota(case, &name(number), quota).await;

@@ -140,7 +140,7 @@ async fn every_object_passes_strict_validation_without_warnings() {
         let endpoint = "https://{name}.tenants.example".to_owned();
         let config = HostConfig { exposure, endpoint, ..HostConfig::default() };
         let mut objects = host_objects(&cluster, &config).unwrap();
-        objects.extend(tenant_objects(&cluster));
+        objects.extend(tenant_objects(&cluster, &config));
         let (namespaces_to_apply, other_objects): (Vec<_>, Vec<_>) =
             objects.into_iter().partition(|object| object.kind == Kind::NAMESPACE);
         for (params, objects) in [("", &namespaces_to_apply), ("&dryRun=All", &other_objects)] {
@@ -165,7 +165,7 @@ async fn every_object_passes_strict_validation_without_warnings() {
 async fn kyverno_policies_pass_strict_validation_without_warnings() {
     let description = "Kyverno's ValidatingPolicy of v1 (its release 1.17 or newer)";
     require_resource("/apis/policies.kyverno.io/v1/validatingpolicies", description).await;
-    for policy in kyverno_policies() {
+    for policy in kyverno_policies(&HostConfig::default().labels) {
         let warnings = apply(&policy, "&dryRun=All").await;
         assert!(warnings.is_empty(), "{}: {warnings:?}", policy.name);
     }

@@ -1,7 +1,7 @@
 //! Clients of the host cluster in `HEXABASE_TEST_KUBECONFIG`, for several users.
 
 use hexabase_k8s::render::host_setup;
-use hexabase_k8s::{HostIdentity, Kind, Object};
+use hexabase_k8s::{HostConfig, HostIdentity, Kind, Object};
 use kube::Client;
 use kube::config::AuthInfo;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub(crate) fn impersonate_with_groups(admin: Client, user: &str, groups: &[&str]
 /// Client of Hexabase, with only the permissions that it requires. Applies the host setup first.
 pub(crate) async fn hexabase_client() -> Client {
     let identity = HostIdentity::default();
-    for object in host_setup(&identity) {
+    for object in host_setup(&HostConfig::default()) {
         apply(&object, "").await;
     }
     // Hexabase impersonates ServiceAccounts of tenants, so it cannot be impersonated itself.

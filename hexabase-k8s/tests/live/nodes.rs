@@ -9,7 +9,7 @@ use hexabase_core::desired::TenantNodePool;
 use hexabase_core::fixture::{self, id};
 use hexabase_core::name::NodeClass;
 use hexabase_core::provisioner::{ControlPlaneState, TenantNodes};
-use hexabase_k8s::labels::{NODE_CLASS, NODE_POOL};
+use hexabase_k8s::Labels;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -36,10 +36,11 @@ async fn a_tenant_gets_a_dedicated_node_and_releases_it() {
     let _ = nodes.delete(NAME, &DeleteParams::default()).await;
     let node = json!({ "metadata": { "name": NAME } });
     nodes.create(&PostParams::default(), &serde_json::from_value(node).unwrap()).await.unwrap();
+    let keys = Labels::default();
     // Hexabase may not reserve a node itself.
-    let reserve = json!({ "metadata": { "labels": { NODE_CLASS: "test" } } });
+    let reserve = json!({ "metadata": { "labels": { keys.node_class(): "test" } } });
     let hexabase: Api<Node> = Api::all(hexabase_client().await);
-    let unreserve = json!({ "metadata": { "labels": { NODE_CLASS: null } } });
+    let unreserve = json!({ "metadata": { "labels": { keys.node_class(): null } } });
     let mut attempts = 0..100;
     // An API server enforces a new policy only after a moment.
     while !hexabase
@@ -73,12 +74,12 @@ async fn a_tenant_gets_a_dedicated_node_and_releases_it() {
     };
     assert_eq!(wait_until_settled(&tenant).await.pools[&id("pool")].assigned, [NAME]);
     let assigned = nodes.get(NAME).await.unwrap();
-    assert!(assigned.metadata.labels.unwrap().contains_key(NODE_POOL));
+    assert!(assigned.metadata.labels.unwrap().contains_key(keys.node_pool()));
 
     tenant.node_pools.clear();
     assert_eq!(wait_until_settled(&tenant).await, TenantNodes::default());
     let released = nodes.get(NAME).await.unwrap();
-    assert!(!released.metadata.labels.unwrap().contains_key(NODE_POOL));
+    assert!(!released.metadata.labels.unwrap().contains_key(keys.node_pool()));
     assert_ne!(released.spec.unwrap().unschedulable, Some(true));
     nodes.delete(NAME, &DeleteParams::default()).await.unwrap();
 }

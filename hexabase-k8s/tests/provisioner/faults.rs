@@ -15,7 +15,7 @@ use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_core::secret::SecretString;
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::sandbox::{Sandbox, SandboxApi};
-use hexabase_k8s::{HostConfig, HostIdentity, TenantConnector, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, TenantConnector, VClusterProvisioner};
 use http::Response;
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -138,7 +138,7 @@ enum Scenario {
 
 /// Runs a scenario with the permissions that Hexabase has on a host, and checks that no namespace remains.
 async fn run_scenario(plan: &Plan, scenario: Scenario) {
-    let sandbox = sandbox_with(&host_setup(&HostIdentity::default())).await;
+    let sandbox = sandbox_with(&host_setup(&HostConfig::default())).await;
     let host = restricted_host(&sandbox);
     let connector = Connector { sandbox: sandbox.clone(), plan: plan.clone() };
     let provisioner =

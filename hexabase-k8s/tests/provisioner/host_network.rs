@@ -28,7 +28,7 @@ fn slice(address: &str) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn control_planes_reach_the_current_addresses_of_the_hosts_api_server() {
-    let sandbox = sandbox_with(&host_setup(&HostIdentity::default())).await;
+    let sandbox = sandbox_with(&host_setup(&HostConfig::default())).await;
     let admin = sandbox.host_client();
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": { "name": "kubernetes", "namespace": "default" },

@@ -339,7 +339,7 @@ async fn kinds_for_exposure_metrics_and_replicas_are_optional() {
 
 /// Permissions that Hexabase requires: all except watching, which is optional.
 fn required_access() -> Vec<Object> {
-    let access = host_setup(&HostIdentity::default()).into_iter();
+    let access = host_setup(&HostConfig::default()).into_iter();
     access.filter(|object| object.name != "hexabase-watch").collect()
 }
 
@@ -403,7 +403,7 @@ async fn every_granted_verb_is_required() {
 
 #[test]
 fn cluster_wide_access_covers_only_namespaces_and_the_own_role_binding() {
-    let access = host_setup(&HostIdentity::default());
+    let access = host_setup(&HostConfig::default());
     let cluster_wide =
         access.iter().find(|object| object.kind == Kind::CLUSTER_ROLE && object.name == "hexabase");
     let rules = cluster_wide.unwrap().body["rules"].as_array().unwrap();

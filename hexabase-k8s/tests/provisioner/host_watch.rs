@@ -10,7 +10,7 @@ use hexabase_core::model::WaitReason;
 use hexabase_core::provisioner::{ClusterProvisioner, ControlPlaneState, Observation};
 use hexabase_k8s::render::{host_objects, host_setup};
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
-use hexabase_k8s::{HostConfig, HostIdentity, Kind, Object, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, Kind, Object, VClusterProvisioner};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -290,7 +290,7 @@ async fn becomes_unchanged(access: Vec<Object>, exposure: &'static str) -> bool 
 
 #[tokio::test]
 async fn without_the_watch_permission_every_reconcile_compares_fully() {
-    let mut access = host_setup(&HostIdentity::default());
+    let mut access = host_setup(&HostConfig::default());
     for exposure in ["internal", INGRESS, GATEWAY] {
         assert!(becomes_unchanged(access.clone(), exposure).await);
     }
@@ -300,7 +300,7 @@ async fn without_the_watch_permission_every_reconcile_compares_fully() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_watched_kind_is_required_and_secrets_are_not_watched() {
-    let access = host_setup(&HostIdentity::default());
+    let access = host_setup(&HostConfig::default());
     let is_watch_role =
         |object: &Object| object.kind == Kind::CLUSTER_ROLE && object.name == "hexabase-watch";
     let role_index = access.iter().position(is_watch_role).unwrap();

@@ -6,10 +6,10 @@ use hexabase_core::desired::TenantCluster;
 use hexabase_core::error::ErrorKind;
 use hexabase_core::fixture;
 use hexabase_core::model::{ConditionStatus, Isolation, IsolationResult};
-use hexabase_core::provisioner::ClusterProvisioner as _;
+use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::sandbox::Sandbox;
-use hexabase_k8s::{HostIdentity, Kind, Object, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, Kind, Object, VClusterProvisioner};
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -26,9 +26,14 @@ struct Setup {
 
 /// Ready tenant on a host with this setup, on which Hexabase has only the permissions of the setup.
 async fn tenant_on(access: &[Object], isolation: Isolation) -> Setup {
+    tenant_with(access, isolation, host_config()).await
+}
+
+/// Same tenant with another configuration of its host.
+async fn tenant_with(access: &[Object], isolation: Isolation, config: HostConfig) -> Setup {
     let sandbox = sandbox_with(access).await;
     let client = Client::new(restricted_host(&sandbox), "default");
-    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), host_config());
+    let provisioner = VClusterProvisioner::new(client, sandbox.connector(), config);
     let setup = Setup {
         sandbox,
         provisioner,
@@ -40,7 +45,7 @@ async fn tenant_on(access: &[Object], isolation: Isolation) -> Setup {
 }
 
 async fn tenant() -> Setup {
-    tenant_on(&host_setup(&HostIdentity::default()), Isolation::Baseline).await
+    tenant_on(&host_setup(&HostConfig::default()), Isolation::Baseline).await
 }
 
 impl Setup {
@@ -92,7 +97,7 @@ fn with_status(results: &[IsolationResult], status: ConditionStatus) -> BTreeSet
 #[tokio::test]
 async fn a_tenant_on_a_host_with_its_setup_passes_all_checks() {
     for isolation in [Isolation::Baseline, Isolation::Restricted] {
-        let results = tenant_on(&host_setup(&HostIdentity::default()), isolation).await.check().await;
+        let results = tenant_on(&host_setup(&HostConfig::default()), isolation).await.check().await;
         for result in &results {
             assert_eq!(result.status, ConditionStatus::True, "{result:#?}");
             assert_eq!(result.remedy, "", "{result:#?}");
@@ -100,6 +105,33 @@ async fn a_tenant_on_a_host_with_its_setup_passes_all_checks() {
         assert!(results.len() > 35, "{}", results.len());
         let has_root_check = results.iter().any(|result| result.kind == "RootRejected");
         assert_eq!(has_root_check, isolation == Isolation::Restricted);
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_with_another_label_domain_becomes_ready_and_passes_all_checks() {
+    let mut config = host_config();
+    config.set("label_domain", "k8s.acme.example").unwrap();
+    let setup = tenant_with(&host_setup(&config), Isolation::Baseline, config).await;
+    let observed = setup.provisioner.observe(&setup.cluster.target).await.unwrap();
+    assert_eq!(observed.control_plane, ControlPlaneState::Ready);
+    assert_eq!(setup.provisioner.plan(&setup.cluster).await.unwrap(), []);
+    let results = setup.check().await;
+    assert_eq!(with_status(&results, ConditionStatus::True).len(), results.len(), "{results:#?}");
+    assert_eq!(results.len(), tenant().await.check().await.len());
+    let tenant = Client::new(setup.sandbox.tenant(setup.namespace()).unwrap(), "default");
+    let host = setup.sandbox.host_client();
+    for (client, list) in [
+        (&host, "/api/v1/namespaces".to_owned()),
+        (&host, format!("/api/v1/namespaces/{}/secrets", setup.namespace())),
+        (&host, format!("/apis/apps/v1/namespaces/{}/statefulsets", setup.namespace())),
+        (&host, format!("{ADMISSION}/validatingadmissionpolicies")),
+        (&tenant, format!("{RBAC}/clusterroles")),
+        (&tenant, format!("{ADMISSION}/validatingadmissionpolicies")),
+    ] {
+        let listed = get(client, &list).await.to_string();
+        assert!(listed.contains("k8s.acme.example/"), "{list}");
+        assert!(!listed.contains("hexabase.ai"), "{list}");
     }
 }
 
@@ -258,7 +290,7 @@ async fn each_check_fails_without_its_barrier() {
     let mut all = BTreeSet::new();
     let count = removals("").len();
     for index in 0..count {
-        let setup = tenant_on(&host_setup(&HostIdentity::default()), Isolation::Restricted).await;
+        let setup = tenant_on(&host_setup(&HostConfig::default()), Isolation::Restricted).await;
         let (removals, failing) = removals(setup.namespace()).swap_remove(index);
         for removal in &removals {
             match removal {
@@ -287,7 +319,7 @@ async fn each_check_fails_without_its_barrier() {
 
 #[tokio::test]
 async fn a_host_without_admission_policies_proves_nothing() {
-    let mut access = host_setup(&HostIdentity::default());
+    let mut access = host_setup(&HostConfig::default());
     access.retain(|object| object.kind != Kind::ADMISSION_POLICY_BINDING);
     let results = tenant_on(&access, Isolation::Baseline).await.check().await;
     let failed = with_status(&results, ConditionStatus::False);
@@ -300,7 +332,7 @@ async fn a_host_without_admission_policies_proves_nothing() {
 
 #[tokio::test]
 async fn rejections_of_attempts_as_another_user_prove_nothing() {
-    let mut access = host_setup(&HostIdentity::default());
+    let mut access = host_setup(&HostConfig::default());
     for role in access.iter_mut().filter(|object| object.kind == Kind::CLUSTER_ROLE) {
         let rules = role.body["rules"].as_array_mut().unwrap();
         for rule in &mut *rules {

@@ -8,7 +8,7 @@ use hexabase_core::name::Slug;
 use hexabase_core::provisioner::ClusterProvisioner as _;
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::sandbox::Sandbox;
-use hexabase_k8s::{HostConfig, HostIdentity, Kind, Object, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, Kind, Object, VClusterProvisioner};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
@@ -37,7 +37,7 @@ fn real_host(sandbox: &Sandbox) -> Client {
 
 /// Host setup whose namespace has one changed annotation.
 fn setup_with(annotation: &str, value: Value) -> Vec<Object> {
-    let mut objects = host_setup(&HostIdentity::default());
+    let mut objects = host_setup(&HostConfig::default());
     for namespace in objects.iter_mut().filter(|object| object.kind == Kind::NAMESPACE) {
         namespace.body["metadata"]["annotations"][annotation] = value.clone();
     }
@@ -75,7 +75,7 @@ async fn a_host_without_the_host_setup_of_this_release_receives_no_workspaces() 
 async fn the_host_setup_of_this_and_of_newer_releases_is_accepted() {
     let mut newer = setup_with("hexabase.ai/host-setup", json!("0123456789abcdef"));
     newer[0].body["metadata"]["annotations"]["hexabase.ai/host-setup-release"] = json!("999.0.0");
-    for setup in [host_setup(&HostIdentity::default()), newer] {
+    for setup in [host_setup(&HostConfig::default()), newer] {
         let sandbox = sandbox_with(&setup).await;
         let provisioner = provisioner(&sandbox, HostConfig::default());
         provisioner.ping().await.unwrap();
@@ -93,8 +93,38 @@ async fn a_host_without_host_setup_is_used_if_the_configuration_says_so() {
 }
 
 #[tokio::test]
+async fn a_host_with_the_setup_of_another_label_domain_is_refused() {
+    let mut other = HostConfig::default();
+    other.set("label_domain", "k8s.acme.example").unwrap();
+    let mut optional = other.clone();
+    optional.set("host_setup", "optional").unwrap();
+    let cluster = fixture::tenant_cluster("shop");
+    for (applied, config) in [
+        (HostConfig::default(), other.clone()),
+        (HostConfig::default(), optional),
+        (other, HostConfig::default()),
+    ] {
+        let sandbox = sandbox_with(&host_setup(&applied)).await;
+        let refused = provisioner(&sandbox, config.clone());
+        // Not even a sandbox is used.
+        let in_sandbox = VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), config);
+        for error in [
+            refused.ping().await.unwrap_err(),
+            refused.apply(&cluster).await.unwrap_err(),
+            in_sandbox.ping().await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            let remedy = format!("set label_domain to {}", applied.labels.domain());
+            assert!(error.message().contains(&remedy), "{error}");
+        }
+        let namespace = format!("/api/v1/namespaces/{}", cluster.target.name);
+        assert_eq!(send(&sandbox.host_client(), "GET", &namespace, &Value::Null).await, 404);
+    }
+}
+
+#[tokio::test]
 async fn existing_tenants_still_receive_changes_on_a_host_with_an_older_setup() {
-    let sandbox = sandbox_with(&host_setup(&HostIdentity::default())).await;
+    let sandbox = sandbox_with(&host_setup(&HostConfig::default())).await;
     let admin = sandbox.host_client();
     let mut cluster = fixture::tenant_cluster("shop");
     provisioner(&sandbox, HostConfig::default()).apply(&cluster).await.unwrap();

@@ -14,8 +14,8 @@ use clap::{Parser, Subcommand};
 use hexabase_api::{ApiConfig, document};
 use hexabase_billing::StripeBilling;
 use hexabase_core::error::{Error, Result};
-use hexabase_k8s::HostIdentity;
 use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
+use hexabase_k8s::{HostConfig, HostIdentity, Labels};
 
 use crate::compose;
 use crate::config::{ProcessConfig, Sources};
@@ -80,6 +80,17 @@ struct HostSetup {
     #[arg(long, env = "HEXABASE_HOST_SERVICE_ACCOUNT", value_name = "NAMESPACE/NAME", default_value_t)]
     host_service_account: HostIdentity,
 
+    /// Domain of the labels, annotations and taints of Hexabase, as in the configuration of its processes [default:
+    /// hexabase.ai].
+    #[arg(
+        long,
+        env = "HEXABASE_LABEL_DOMAIN",
+        value_name = "DOMAIN",
+        default_value_t,
+        hide_default_value = true
+    )]
+    label_domain: Labels,
+
     /// Include the tenant admission policies as Kyverno policies, for hosts with Kyverno 1.17 or newer: its reports
     /// then list rejected objects.
     #[arg(long)]
@@ -123,10 +134,12 @@ fn execute(command: Command) -> Result<()> {
             runtime()?.block_on(admin.execute(config))
         }
         Command::Billing(billing) => billing.execute(),
-        Command::HostSetup(HostSetup { host_service_account, kyverno }) => {
-            let mut objects = host_setup(&host_service_account);
+        Command::HostSetup(HostSetup { host_service_account, label_domain, kyverno }) => {
+            let identity = Some(host_service_account);
+            let config = HostConfig { identity, labels: label_domain, ..HostConfig::default() };
+            let mut objects = host_setup(&config);
             if kyverno {
-                objects.extend(kyverno_policies());
+                objects.extend(kyverno_policies(&config.labels));
             }
             print_line(manifest(&objects)?.trim_end())
         }

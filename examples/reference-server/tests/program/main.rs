@@ -407,4 +407,9 @@ fn host_setup_prints_the_manifest_of_a_host_cluster() {
     assert!(with_kyverno.starts_with(manifest.trim_end()));
     let other = run(&["--host-service-account", "platform/tenants"]);
     assert!(other.contains("system:serviceaccount:platform:tenants") && !other.contains("hexabase-system"));
+    let branded = run(&["--label-domain", "k8s.acme.example", "--kyverno"]);
+    assert!(branded.contains("k8s.acme.example/host-setup:") && !branded.contains("hexabase.ai"));
+    let invalid =
+        program(Path::new(".")).args(["host-setup", "--label-domain", "kubernetes.io"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&invalid.stderr).contains("must be a DNS subdomain"));
 }

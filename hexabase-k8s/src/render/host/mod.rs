@@ -119,23 +119,25 @@ impl Tenant<'_> {
 
     /// Labels of the vCluster chart, by which its CLI finds clusters, and Hexabase's own labels.
     fn labels(&self) -> Value {
+        let keys = &self.config.labels;
         json!({
             "app": "vcluster",
             "chart": format!("vcluster-{}", self.config.vcluster_version),
             "heritage": "hexabase",
             labels::RELEASE: self.name(),
-            labels::MANAGED: "true",
-            labels::ORGANIZATION: self.cluster.target.organization_id.kubernetes_name(),
-            labels::WORKSPACE: self.cluster.target.workspace_id.kubernetes_name(),
+            keys.managed(): "true",
+            keys.organization(): self.cluster.target.organization_id.kubernetes_name(),
+            keys.workspace(): self.cluster.target.workspace_id.kubernetes_name(),
         })
     }
 
     /// Hexabase's own labels, for objects that are not part of the chart.
     fn own_labels(&self) -> Value {
+        let keys = &self.config.labels;
         fields([
-            (labels::MANAGED, Value::String("true".to_owned())),
-            (labels::ORGANIZATION, Value::String(self.cluster.target.organization_id.kubernetes_name())),
-            (labels::WORKSPACE, Value::String(self.cluster.target.workspace_id.kubernetes_name())),
+            (keys.managed(), Value::String("true".to_owned())),
+            (keys.organization(), Value::String(self.cluster.target.organization_id.kubernetes_name())),
+            (keys.workspace(), Value::String(self.cluster.target.workspace_id.kubernetes_name())),
         ])
     }
 
@@ -184,28 +186,29 @@ impl Tenant<'_> {
     }
 
     fn namespace(&self) -> Object {
+        let keys = &self.config.labels;
         let mut labels = self.labels();
         let level = self.cluster.isolation.as_str();
-        labels[labels::PLAN] = json!(self.cluster.plan_id);
+        labels[keys.plan()] = json!(self.cluster.plan_id);
         labels["pod-security.kubernetes.io/enforce"] = json!(level);
         labels["pod-security.kubernetes.io/enforce-version"] = json!("latest");
         labels["pod-security.kubernetes.io/audit"] = json!("restricted");
         labels["pod-security.kubernetes.io/warn"] = json!("restricted");
-        let mut annotations = json!({ labels::TITLE: self.cluster.workspace_name });
+        let mut annotations = json!({ keys.title(): self.cluster.workspace_name });
         if !self.cluster.image_sources.is_empty() {
-            annotations[labels::IMAGE_SOURCES] = json!(self.image_sources());
+            annotations[keys.image_sources()] = json!(self.image_sources());
         }
         if !self.cluster.extended_resources.is_empty() {
             let names: Vec<&str> =
                 self.cluster.extended_resources.keys().map(ExtendedResource::as_str).collect();
-            annotations[labels::EXTENDED_RESOURCES] = json!(names.join(","));
+            annotations[keys.extended_resources()] = json!(names.join(","));
         }
         if let Some(ingress) = &self.config.ingress {
-            annotations[labels::INGRESS_CLASS] = json!(ingress.class);
-            annotations[labels::INGRESS_DOMAIN] = json!(fill_template(&ingress.domain, self.name()));
+            annotations[keys.ingress_class()] = json!(ingress.class);
+            annotations[keys.ingress_domain()] = json!(fill_template(&ingress.domain, self.name()));
         }
         if !self.config.tenant_metadata.is_empty() {
-            annotations[labels::TENANT_METADATA] = json!(self.config.tenant_metadata.join(","));
+            annotations[keys.tenant_metadata()] = json!(self.config.tenant_metadata.join(","));
         }
         let metadata = json!({ "name": self.name(), "labels": labels, "annotations": annotations });
         Object::new(Kind::NAMESPACE, json!({ "metadata": metadata }))

@@ -168,8 +168,7 @@ fn control_plane(tenant: &Tenant<'_>) -> Object {
 /// those of Hexabase and of Ingress controllers, and addresses outside the host's pods. With a load balancer, everyone
 /// is a client.
 fn clients(tenant: &Tenant<'_>, own: &Value) -> Value {
-    let of_no_tenant =
-        json!({ "matchExpressions": [{ "key": labels::WORKSPACE, "operator": "DoesNotExist" }] });
+    let of_no_tenant = json!({ "matchExpressions": [{ "key": tenant.config.labels.workspace(), "operator": "DoesNotExist" }] });
     if tenant.config.exposure == Exposure::LoadBalancer {
         return json!({ "ports": ports(&API) });
     }

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::config::HostIdentity;
-use crate::labels;
+use crate::config::{HostConfig, HostIdentity};
+use crate::labels::{Labels, TENANT_ROLE};
 use crate::object::{Kind, Object};
 use crate::render::host::{possible_kinds, possible_syncer_rules, watched_kinds};
 
@@ -34,8 +34,10 @@ const POD_SECURITY_LABEL: &str = "pod-security.kubernetes.io/enforce";
 /// Pod Security levels that do not give pods access to their nodes.
 const ALLOWED_LEVELS: [&str; 2] = ["baseline", "restricted"];
 
-pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
-    let metadata = |name: &str| json!({ "name": name, "labels": { labels::MANAGED: "true" } });
+pub(super) fn objects(config: &HostConfig) -> Vec<Object> {
+    let labels = &config.labels;
+    let identity = &config.identity.clone().unwrap_or_default();
+    let metadata = |name: &str| json!({ "name": name, "labels": { labels.managed(): "true" } });
     let mut account = metadata(&identity.name);
     account["namespace"] = json!(identity.namespace);
     let role = |name: &str, rules| Object::of(Kind::CLUSTER_ROLE, metadata(name), [("rules", rules)]);
@@ -55,7 +57,7 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
     vec![
         Object::of(Kind::NAMESPACE, metadata(&identity.namespace), []),
         Object::of(Kind::SERVICE_ACCOUNT, account, []),
-        role(labels::TENANT_ROLE, tenant_rules()),
+        role(TENANT_ROLE, tenant_rules()),
         role(CLUSTER_ROLE, cluster_rules()),
         role(WATCH_ROLE, watch_rules()),
         role(NODES_ROLE, node_rules()),
@@ -64,7 +66,11 @@ pub(super) fn objects(identity: &HostIdentity) -> Vec<Object> {
         bind(NODES_ROLE),
         in_default(Kind::ROLE, "rules", api_server_rules()),
         api_server_binding,
-        Object::of(Kind::ADMISSION_POLICY, metadata(SCOPE_POLICY), [("spec", scope_policy(identity))]),
+        Object::of(
+            Kind::ADMISSION_POLICY,
+            metadata(SCOPE_POLICY),
+            [("spec", scope_policy(identity, labels))],
+        ),
         Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE_POLICY), [("spec", bound)]),
     ]
 }
@@ -73,7 +79,7 @@ fn cluster_rules() -> Value {
     json!([
         { "apiGroups": [""], "resources": ["namespaces"], "verbs": ["create", "delete", "get", "patch"] },
         { "apiGroups": [RBAC], "resources": ["rolebindings"], "verbs": ["create", "patch"] },
-        { "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [labels::TENANT_ROLE], "verbs": ["bind"] },
+        { "apiGroups": [RBAC], "resources": ["clusterroles"], "resourceNames": [TENANT_ROLE], "verbs": ["bind"] },
     ])
 }
 
@@ -125,12 +131,12 @@ fn tenant_rules() -> Value {
 
 /// Restricts the identity to the namespaces of tenants. It also prevents it from turning another namespace into one of
 /// a tenant, and from removing the isolation of a tenant's namespace.
-fn scope_policy(identity: &HostIdentity) -> Value {
+fn scope_policy(identity: &HostIdentity, labels: &Labels) -> Value {
     let has = |object: &str, label: &str| {
-        let labels = format!("{object}.metadata.labels");
-        format!("has({labels}) && '{label}' in {labels}")
+        let present = format!("{object}.metadata.labels");
+        format!("has({present}) && '{label}' in {present}")
     };
-    let is_of_tenant = |object: &str| has(object, labels::WORKSPACE);
+    let is_of_tenant = |object: &str| has(object, labels.workspace());
     let absent_or_of_tenant = |object: &str| format!("({object} == null || ({}))", is_of_tenant(object));
     let user = format!("system:serviceaccount:{}:{}", identity.namespace, identity.name);
     let everything = json!({
@@ -164,9 +170,9 @@ fn scope_policy(identity: &HostIdentity) -> Value {
                     "request.resource.resource != 'nodes' || \
                      (object != null && oldObject != null && {} && {} && \
                       oldObject.metadata.labels['{class}'] == object.metadata.labels['{class}'])",
-                    has("oldObject", labels::NODE_CLASS),
-                    has("object", labels::NODE_CLASS),
-                    class = labels::NODE_CLASS,
+                    has("oldObject", labels.node_class()),
+                    has("object", labels.node_class()),
+                    class = labels.node_class(),
                 ),
                 "message": "Hexabase assigns only nodes that are set aside for workspaces",
                 "reason": "Forbidden",
@@ -175,8 +181,8 @@ fn scope_policy(identity: &HostIdentity) -> Value {
                 // Even with a stolen identity, pods get no more access than those of tenants.
                 "expression": format!(
                     "request.resource.resource != 'namespaces' || object == null || \
-                     (has({labels}) && '{POD_SECURITY_LABEL}' in {labels} && {labels}['{POD_SECURITY_LABEL}'] in {ALLOWED_LEVELS:?})",
-                    labels = "object.metadata.labels",
+                     (has({present}) && '{POD_SECURITY_LABEL}' in {present} && {present}['{POD_SECURITY_LABEL}'] in {ALLOWED_LEVELS:?})",
+                    present = "object.metadata.labels",
                 ),
                 "message": "Hexabase creates no namespaces whose pods may reach their nodes",
                 "reason": "Forbidden",

@@ -10,23 +10,22 @@ use sha2::{Digest as _, Sha256};
 pub(crate) use admission_policies::INGRESS_POLICY;
 
 use super::vcluster_config::yaml;
-use crate::config::HostIdentity;
-use crate::labels;
+use crate::config::HostConfig;
+use crate::labels::Labels;
 use crate::object::{Kind, Object};
 
 /// This release of Hexabase.
 pub(crate) const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
-/// Returns the setup of a host cluster on which Hexabase acts as `identity`, in the order of application: a
-/// ServiceAccount with exactly the permissions that are used, and admission policies for the control planes of
-/// tenants.
+/// Returns the setup of a host cluster, in the order of application: the ServiceAccount as which Hexabase acts, or the
+/// default one, with exactly the permissions that are used, and admission policies for the control planes of tenants.
 #[must_use]
-pub fn host_setup(identity: &HostIdentity) -> Vec<Object> {
-    let mut objects = setup_objects(identity);
+pub fn host_setup(config: &HostConfig) -> Vec<Object> {
+    let mut objects = setup_objects(config);
     let annotations = json!({
-        labels::ADMISSION_POLICIES: admission_policies::names().join(","),
-        labels::SETUP: digest(&objects),
-        labels::SETUP_RELEASE: RELEASE,
+        config.labels.admission_policies(): admission_policies::names(&config.labels).join(","),
+        config.labels.setup(): digest(&objects),
+        config.labels.setup_release(): RELEASE,
     });
     for namespace in objects.iter_mut().filter(|object| object.kind == Kind::NAMESPACE) {
         namespace.body["metadata"]["annotations"] = annotations.clone();
@@ -34,13 +33,14 @@ pub fn host_setup(identity: &HostIdentity) -> Vec<Object> {
     objects
 }
 
-fn setup_objects(identity: &HostIdentity) -> Vec<Object> {
-    access::objects(identity).into_iter().chain(admission_policies::admission_policies()).collect()
+fn setup_objects(config: &HostConfig) -> Vec<Object> {
+    let policies = admission_policies::admission_policies(&config.labels);
+    access::objects(config).into_iter().chain(policies).collect()
 }
 
 /// Returns the digest that identifies the host setup of this release.
-pub(crate) fn setup_digest(identity: &HostIdentity) -> String {
-    digest(&setup_objects(identity))
+pub(crate) fn setup_digest(config: &HostConfig) -> String {
+    digest(&setup_objects(config))
 }
 
 fn digest(objects: &[Object]) -> String {
@@ -54,8 +54,8 @@ fn digest(objects: &[Object]) -> String {
 /// Returns the admission policies for the control planes of tenants as Kyverno policies, for hosts where Kyverno (1.17
 /// or newer) reports rejected writes. The API server still enforces its own policies.
 #[must_use]
-pub fn kyverno_policies() -> Vec<Object> {
-    admission_policies::kyverno_policies().collect()
+pub fn kyverno_policies(labels: &Labels) -> Vec<Object> {
+    admission_policies::kyverno_policies(labels).collect()
 }
 
 /// Serializes objects as one YAML manifest for `kubectl apply`.

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::labels;
+use crate::labels::Labels;
 use crate::object::{Kind, Object};
 
 /// Name of the policy and of its binding.
@@ -21,16 +21,16 @@ const EXEMPT_USERS: [&str; 2] = ["system:apiserver", "system:kube-controller-man
 const EXEMPT_GROUPS: [&str; 2] = ["system:masters", "system:serviceaccounts:kube-system"];
 
 /// Returns the policy and its binding, which applies it to the whole cluster.
-pub(crate) fn objects() -> [Object; 2] {
-    let metadata = || json!({ "name": ADMISSION_POLICY_NAME, "labels": { labels::MANAGED: "true" } });
+pub(crate) fn objects(labels: &Labels) -> [Object; 2] {
+    let metadata = || json!({ "name": ADMISSION_POLICY_NAME, "labels": { labels.managed(): "true" } });
     let binding = json!({ "policyName": ADMISSION_POLICY_NAME, "validationActions": ["Deny"] });
     [
-        Object::of(Kind::ADMISSION_POLICY, metadata(), [("spec", policy())]),
+        Object::of(Kind::ADMISSION_POLICY, metadata(), [("spec", policy(labels))]),
         Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(), [("spec", binding)]),
     ]
 }
 
-fn policy() -> Value {
+fn policy(labels: &Labels) -> Value {
     let rule = |group: &str, resources: &[&str]| {
         // A write to a subresource such as `resourcequotas/status` can change labels as well.
         let resources: Vec<String> =
@@ -48,8 +48,8 @@ fn policy() -> Value {
          !request.userInfo.groups.exists(group, group in {EXEMPT_GROUPS:?})"
     );
     let is_unmanaged = |object: &str| {
-        let labels = format!("{object}.metadata.labels");
-        format!("({object} == null || !has({labels}) || !('{}' in {labels}))", labels::MANAGED)
+        let present = format!("{object}.metadata.labels");
+        format!("({object} == null || !has({present}) || !('{}' in {present}))", labels.managed())
     };
     json!({
         "failurePolicy": "Fail",

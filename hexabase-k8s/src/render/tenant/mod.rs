@@ -8,7 +8,8 @@ use hexabase_core::id::TypedId as _;
 use hexabase_core::quota::{Quota, Resource};
 use serde_json::{Map, Value, json};
 
-use crate::labels;
+use crate::config::HostConfig;
+use crate::labels::Labels;
 use crate::object::{Kind, Object};
 use crate::render::limit_range;
 use crate::render::quantities::hard;
@@ -19,29 +20,30 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Returns all objects inside a tenant cluster, in the order of their application.
 #[must_use]
-pub fn tenant_objects(cluster: &TenantCluster) -> Vec<Object> {
-    let mut objects = Vec::from(admission_policy::objects());
-    objects.extend(cluster.roles.iter().map(cluster_role));
-    objects.extend(cluster.bindings.iter().map(cluster_binding));
+pub fn tenant_objects(cluster: &TenantCluster, config: &HostConfig) -> Vec<Object> {
+    let keys = &config.labels;
+    let mut objects = Vec::from(admission_policy::objects(keys));
+    objects.extend(cluster.roles.iter().map(|role| cluster_role(keys, role)));
+    objects.extend(cluster.bindings.iter().map(|binding| cluster_binding(keys, binding)));
     for project in &cluster.projects {
-        objects.push(namespace(project));
-        objects.extend(limits(project, &cluster.quota));
-        objects.extend(project.roles.iter().map(|role| project_role(project, role)));
-        objects.extend(project.bindings.iter().map(|binding| project_binding(project, binding)));
+        objects.push(namespace(keys, project));
+        objects.extend(limits(keys, project, &cluster.quota));
+        objects.extend(project.roles.iter().map(|role| project_role(keys, project, role)));
+        objects.extend(project.bindings.iter().map(|binding| project_binding(keys, project, binding)));
     }
     objects
 }
 
-fn metadata(name: &str, project: Option<&TenantProject>, title: Option<&str>) -> Value {
+fn metadata(keys: &Labels, name: &str, project: Option<&TenantProject>, title: Option<&str>) -> Value {
     let text = |key: &str, value: &str| (key.to_owned(), Value::String(value.to_owned()));
-    let mut labels = Map::from_iter([text(labels::MANAGED, "true")]);
+    let mut labels = Map::from_iter([text(keys.managed(), "true")]);
     let mut metadata = Map::from_iter([text("name", name)]);
     if let Some(project) = project {
-        labels.extend([text(labels::PROJECT, &project.id.kubernetes_name())]);
+        labels.extend([text(keys.project(), &project.id.kubernetes_name())]);
         metadata.extend([text("namespace", project.namespace.as_str())]);
     }
     if let Some(title) = title {
-        metadata.insert("annotations".to_owned(), json!({ labels::TITLE: title }));
+        metadata.insert("annotations".to_owned(), json!({ keys.title(): title }));
     }
     metadata.insert("labels".to_owned(), Value::Object(labels));
     Value::Object(metadata)
@@ -59,8 +61,8 @@ fn rules(role: &TenantRole) -> Value {
     role.rules.iter().map(rule).collect()
 }
 
-fn cluster_role(role: &TenantRole) -> Object {
-    Object::of(Kind::CLUSTER_ROLE, metadata(&role.name, None, None), [("rules", rules(role))])
+fn cluster_role(keys: &Labels, role: &TenantRole) -> Object {
+    Object::of(Kind::CLUSTER_ROLE, metadata(keys, &role.name, None, None), [("rules", rules(role))])
 }
 
 /// Returns the `roleRef` and `subjects` of a binding.
@@ -80,15 +82,19 @@ fn role_and_subjects(binding: &TenantBinding) -> [(&'static str, Value); 2] {
     ]
 }
 
-fn cluster_binding(binding: &TenantBinding) -> Object {
-    Object::of(Kind::CLUSTER_ROLE_BINDING, metadata(&binding.name, None, None), role_and_subjects(binding))
+fn cluster_binding(keys: &Labels, binding: &TenantBinding) -> Object {
+    Object::of(
+        Kind::CLUSTER_ROLE_BINDING,
+        metadata(keys, &binding.name, None, None),
+        role_and_subjects(binding),
+    )
 }
 
-fn namespace(project: &TenantProject) -> Object {
+fn namespace(keys: &Labels, project: &TenantProject) -> Object {
     let level = project.isolation.as_str();
     let content = json!({ "metadata": { "name": project.namespace, "labels": {
-        labels::MANAGED: "true",
-        labels::PROJECT: project.id.kubernetes_name(),
+        keys.managed(): "true",
+        keys.project(): project.id.kubernetes_name(),
         "pod-security.kubernetes.io/enforce": level,
         "pod-security.kubernetes.io/warn": level,
     } } });
@@ -96,9 +102,10 @@ fn namespace(project: &TenantProject) -> Object {
 }
 
 /// Returns the quota of a project, and the requests and limits of its containers that follow from it.
-fn limits(project: &TenantProject, workspace_quota: &Quota) -> impl Iterator<Item = Object> {
-    let object =
-        |kind, spec| Object::of(kind, metadata(PROJECT_OBJECT_NAME, Some(project), None), [("spec", spec)]);
+fn limits(keys: &Labels, project: &TenantProject, workspace_quota: &Quota) -> impl Iterator<Item = Object> {
+    let object = |kind, spec| {
+        Object::of(kind, metadata(keys, PROJECT_OBJECT_NAME, Some(project), None), [("spec", spec)])
+    };
     let limits = |resource: Resource| {
         Some((resource, ContainerLimits::of_part(&project.quota, workspace_quota, resource)?))
     };
@@ -115,11 +122,15 @@ pub(crate) fn is_project_quota(name: &str) -> bool {
     name == PROJECT_OBJECT_NAME
 }
 
-fn project_role(project: &TenantProject, role: &TenantRole) -> Object {
-    let metadata = metadata(&role.name, Some(project), Some(&role.title));
+fn project_role(keys: &Labels, project: &TenantProject, role: &TenantRole) -> Object {
+    let metadata = metadata(keys, &role.name, Some(project), Some(&role.title));
     Object::of(Kind::ROLE, metadata, [("rules", rules(role))])
 }
 
-fn project_binding(project: &TenantProject, binding: &TenantBinding) -> Object {
-    Object::of(Kind::ROLE_BINDING, metadata(&binding.name, Some(project), None), role_and_subjects(binding))
+fn project_binding(keys: &Labels, project: &TenantProject, binding: &TenantBinding) -> Object {
+    Object::of(
+        Kind::ROLE_BINDING,
+        metadata(keys, &binding.name, Some(project), None),
+        role_and_subjects(binding),
+    )
 }

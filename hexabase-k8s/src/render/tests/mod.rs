@@ -1,4 +1,5 @@
 mod exposure;
+mod label_domain;
 mod limits;
 mod reach;
 
@@ -143,7 +144,7 @@ fn host_config() -> HostConfig {
 }
 
 fn all(cluster: &TenantCluster, host_config: &HostConfig) -> (Vec<Object>, Vec<Object>) {
-    (host_objects(cluster, host_config).unwrap(), tenant_objects(cluster))
+    (host_objects(cluster, host_config).unwrap(), tenant_objects(cluster, host_config))
 }
 
 /// Returns every object as a YAML document, with the configuration decoded.
@@ -390,12 +391,12 @@ fn tenants_cannot_publish_under_the_name_of_an_api_server() {
 
 #[test]
 fn kyverno_policies_equal_those_of_the_api_server() {
-    let host_setup = host_setup(&Default::default());
+    let host_setup = host_setup(&HostConfig::default());
     let enforced: Vec<&Object> = host_setup
         .iter()
         .filter(|object| object.kind == Kind::ADMISSION_POLICY && object.name.starts_with("hexabase-tenants"))
         .collect();
-    let policies = kyverno_policies();
+    let policies = kyverno_policies(&HostConfig::default().labels);
     assert_eq!(policies.len(), enforced.len());
     for (policy, enforced) in policies.iter().zip(enforced) {
         let (spec, api_server_spec) = (&policy.body["spec"], &enforced.body["spec"]);
@@ -410,7 +411,7 @@ fn kyverno_policies_equal_those_of_the_api_server() {
 
 #[test]
 fn the_quota_of_a_project_excludes_that_of_its_children() {
-    let objects = tenant_objects(&large());
+    let objects = tenant_objects(&large(), &HostConfig::default());
     let quota = |namespace: &str| {
         let found = objects.iter().find(|o| o.kind == Kind::RESOURCE_QUOTA && o.namespace == namespace);
         found.unwrap().body["spec"]["hard"]["requests.cpu"].clone()
@@ -420,7 +421,7 @@ fn the_quota_of_a_project_excludes_that_of_its_children() {
 
 #[test]
 fn preset_project_roles_apply_to_children_and_custom_roles_do_not() {
-    let objects = tenant_objects(&large());
+    let objects = tenant_objects(&large(), &HostConfig::default());
     let count = |namespace: &str| {
         objects.iter().filter(|o| o.kind == Kind::ROLE_BINDING && o.namespace == namespace).count()
     };

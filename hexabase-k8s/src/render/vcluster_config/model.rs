@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::trust;
 use crate::config::{self, HostConfig};
-use crate::labels;
+use crate::labels::Labels;
 
 /// Feature that is enabled or disabled.
 #[derive(Debug, Serialize)]
@@ -130,7 +130,7 @@ struct Nodes {
 #[derive(Debug, Serialize)]
 struct NodeSelector {
     all: bool,
-    labels: BTreeMap<&'static str, String>,
+    labels: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -385,7 +385,7 @@ struct Logging {
 
 pub(super) fn build(cluster: &TenantCluster, config: &HostConfig, image: config::Image) -> Config {
     Config {
-        sync: Sync { to_host: to_host(cluster, config), from_host: from_host(cluster) },
+        sync: Sync { to_host: to_host(cluster, config), from_host: from_host(cluster, config) },
         control_plane: control_plane(cluster, config, image),
         networking: Networking {
             pod_cidr: "10.244.0.0/16",
@@ -416,17 +416,17 @@ fn integrations(server: &config::MetricsServer) -> Integrations {
 }
 
 /// Returns the tolerations for the taints of the tenant's dedicated nodes.
-fn own_tolerations(cluster: &TenantCluster) -> Vec<String> {
+fn own_tolerations(cluster: &TenantCluster, keys: &Labels) -> Vec<String> {
     if cluster.node_pools.is_empty() {
         return Vec::new();
     }
-    [labels::NODE_CLASS, labels::DEDICATED].map(|key| format!("{key}:NoSchedule")).to_vec()
+    [keys.node_class(), keys.dedicated()].map(|key| format!("{key}:NoSchedule")).to_vec()
 }
 
 /// Returns the selector of the tenant's dedicated nodes, if it has any.
-fn own_nodes(cluster: &TenantCluster) -> Option<NodeSelector> {
+fn own_nodes(cluster: &TenantCluster, keys: &Labels) -> Option<NodeSelector> {
     let workspace = cluster.target.workspace_id.kubernetes_name();
-    let labels = BTreeMap::from([(labels::WORKSPACE, workspace)]);
+    let labels = BTreeMap::from([(keys.workspace().to_owned(), workspace)]);
     (!cluster.node_pools.is_empty()).then_some(NodeSelector { all: false, labels })
 }
 
@@ -440,7 +440,7 @@ fn to_host(cluster: &TenantCluster, config: &HostConfig) -> ToHost {
             enabled: true,
             use_secrets_for_sa_tokens: true,
             rewrite_hosts: OFF,
-            enforce_tolerations: own_tolerations(cluster),
+            enforce_tolerations: own_tolerations(cluster, &config.labels),
         },
         endpoints: OFF,
         endpoint_slices: OFF,
@@ -455,14 +455,14 @@ fn to_host(cluster: &TenantCluster, config: &HostConfig) -> ToHost {
     }
 }
 
-fn from_host(cluster: &TenantCluster) -> FromHost {
+fn from_host(cluster: &TenantCluster, config: &HostConfig) -> FromHost {
     FromHost {
         events: ON,
         storage_classes: AUTO,
         csi_drivers: AUTO,
         csi_nodes: AUTO,
         csi_storage_capacities: AUTO,
-        nodes: Nodes { enabled: false, selector: own_nodes(cluster) },
+        nodes: Nodes { enabled: false, selector: own_nodes(cluster, &config.labels) },
         secrets: OFF,
         config_maps: OFF,
         ingress_classes: OFF,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{AdmissionPolicy, namespace_annotation, rule, rule_with_message_expression, variables};
-use crate::labels;
+use crate::labels::Labels;
 
 /// Name of the policy.
 pub(crate) const INGRESS_POLICY: &str = "hexabase-tenants-ingresses";
@@ -31,24 +31,24 @@ const PLAIN_PATH: &str = "'^/[A-Za-z0-9,./:@_~-]{0,999}$'";
 /// Types of paths that are compared literally. The meaning of others is up to the Ingress controller.
 const PATH_TYPES: [&str; 2] = ["Exact", "Prefix"];
 
-pub(super) fn policy() -> AdmissionPolicy {
+pub(super) fn policy(labels: &Labels) -> AdmissionPolicy {
     AdmissionPolicy {
         name: INGRESS_POLICY,
         group: "networking.k8s.io",
         resources: &["ingresses"],
-        variables: policy_variables(),
+        variables: policy_variables(labels),
         validations: validations(),
     }
 }
 
 /// Variables of the policy: class and domain of the tenant, keys of the annotations except those of the syncer, and
 /// rules of the Ingress.
-fn policy_variables() -> Value {
+fn policy_variables(labels: &Labels) -> Value {
     let annotations = "has(object.metadata.annotations) ? object.metadata.annotations.map(key, key)\
         .filter(key, !key.startsWith('vcluster.loft.sh/')) : []";
     variables([
-        ("class", namespace_annotation(labels::INGRESS_CLASS)),
-        ("domain", namespace_annotation(labels::INGRESS_DOMAIN)),
+        ("class", namespace_annotation(labels.ingress_class())),
+        ("domain", namespace_annotation(labels.ingress_domain())),
         ("said", annotations.to_owned()),
         ("rules", "has(object.spec.rules) ? object.spec.rules : []".to_owned()),
     ])

@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::{AdmissionPolicy, namespace_annotation, rule, rule_with_message_expression, variables};
-use crate::labels;
+use crate::labels::{Labels, SYNCED_FROM};
 
 /// Domains, and single keys, of labels and annotations that workloads may have. They are written by Kubernetes itself,
 /// by the syncer and by tools inside the tenant. A key without a domain, such as `app`, is allowed if it has no dot:
@@ -39,24 +39,24 @@ const ALLOWED_KEYS: [&str; 20] = [
 /// Annotations that vCluster's CoreDNS has in addition.
 const DNS_ANNOTATIONS: [&str; 2] = ["prometheus.io/port", "prometheus.io/scrape"];
 
-pub(super) fn policy() -> AdmissionPolicy {
+pub(super) fn policy(labels: &Labels) -> AdmissionPolicy {
     AdmissionPolicy {
         name: "hexabase-tenants-metadata",
         group: "",
         resources: &["configmaps", "persistentvolumeclaims", "pods", "pods/status", "secrets", "services"],
-        variables: policy_variables(),
-        validations: validations(),
+        variables: policy_variables(labels),
+        validations: validations(labels),
     }
 }
 
 /// Variables of the policy: keys that the request adds or changes, and those of them that are not allowed. Keys that
 /// the object already had are not checked: others add them on the host.
-fn policy_variables() -> Value {
-    let additional = namespace_annotation(labels::TENANT_METADATA);
+fn policy_variables(labels: &Labels) -> Value {
+    let additional = namespace_annotation(labels.tenant_metadata());
     let is_dns = format!(
         "request.resource.resource == 'services' && has(object.metadata.labels) && \
          '{0}' in object.metadata.labels && object.metadata.labels['{0}'] == 'kube-system'",
-        labels::SYNCED_FROM
+        SYNCED_FROM
     );
     let is_allowed = format!(
         "!key.contains('/') && !key.contains('.') || key.startsWith('vcluster.loft.sh/') || \
@@ -80,11 +80,12 @@ fn changed_keys(field: &str) -> String {
     )
 }
 
-fn validations() -> Value {
+fn validations(labels: &Labels) -> Value {
+    let domain = labels.domain();
     json!([
         rule(
-            "variables.changed.all(key, !key.startsWith('hexabase.ai/'))",
-            "labels and annotations of hexabase.ai are reserved",
+            &format!("variables.changed.all(key, !key.startsWith('{domain}/'))"),
+            &format!("labels and annotations of {domain} are reserved"),
         ),
         rule_with_message_expression(
             "request.resource.resource in ['configmaps', 'secrets'] || variables.refused.size() == 0",

@@ -22,7 +22,7 @@ pub(crate) use ingresses::INGRESS_POLICY;
 
 use serde_json::{Value, json};
 
-use crate::labels;
+use crate::labels::Labels;
 use crate::object::{Kind, Object};
 
 /// Rules for one kind of object; the kinds have different fields.
@@ -34,17 +34,17 @@ struct AdmissionPolicy {
     validations: Value,
 }
 
-fn policies() -> [AdmissionPolicy; 10] {
+fn policies(labels: &Labels) -> [AdmissionPolicy; 10] {
     [
-        pods::policy(),
+        pods::policy(labels),
         pods::status_policy(),
         services::policy(),
         claims::policy(),
         secrets::policy(),
-        metadata::policy(),
-        ingresses::policy(),
+        metadata::policy(labels),
+        ingresses::policy(labels),
         stateful_sets::policy(),
-        resources::policy(),
+        resources::policy(labels),
         sizes::policy(),
     ]
 }
@@ -79,13 +79,13 @@ fn namespace_annotation(key: &str) -> String {
 }
 
 /// Selector of the namespaces of tenants.
-fn tenant_namespaces() -> Value {
-    json!({ "matchExpressions": [{ "key": labels::WORKSPACE, "operator": "Exists" }] })
+fn tenant_namespaces(labels: &Labels) -> Value {
+    json!({ "matchExpressions": [{ "key": labels.workspace(), "operator": "Exists" }] })
 }
 
 impl AdmissionPolicy {
-    fn metadata(&self) -> Value {
-        json!({ "name": self.name, "labels": { labels::MANAGED: "true" } })
+    fn metadata(&self, labels: &Labels) -> Value {
+        json!({ "name": self.name, "labels": { labels.managed(): "true" } })
     }
 
     /// Returns the spec that the API server and Kyverno have in common.
@@ -108,43 +108,43 @@ impl AdmissionPolicy {
 
     /// Returns the policy and its binding for the API server
     /// (<https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>).
-    fn api_server_objects(&self) -> [Object; 2] {
+    fn api_server_objects(&self, labels: &Labels) -> [Object; 2] {
         let binding = json!({
             "policyName": self.name,
             "validationActions": ["Deny"],
-            "matchResources": { "namespaceSelector": tenant_namespaces() },
+            "matchResources": { "namespaceSelector": tenant_namespaces(labels) },
         });
         [
-            Object::of(Kind::ADMISSION_POLICY, self.metadata(), [("spec", self.policy())]),
-            Object::of(Kind::ADMISSION_POLICY_BINDING, self.metadata(), [("spec", binding)]),
+            Object::of(Kind::ADMISSION_POLICY, self.metadata(labels), [("spec", self.policy())]),
+            Object::of(Kind::ADMISSION_POLICY_BINDING, self.metadata(labels), [("spec", binding)]),
         ]
     }
 
     /// Returns the policy for Kyverno (<https://kyverno.io/docs/policy-types/validating-policy/>).
-    fn kyverno_object(&self) -> Object {
+    fn kyverno_object(&self, labels: &Labels) -> Object {
         let mut policy = self.policy();
-        policy["matchConstraints"]["namespaceSelector"] = tenant_namespaces();
+        policy["matchConstraints"]["namespaceSelector"] = tenant_namespaces(labels);
         policy["validationActions"] = json!(["Deny"]);
         // The user is known only during admission, not in background scans.
         policy["evaluation"] =
             json!({ "admission": { "enabled": true }, "background": { "enabled": false } });
         // Workloads of tenants reach the host only as pods.
         policy["autogen"] = json!({ "podControllers": { "controllers": [] } });
-        Object::of(Kind::KYVERNO_POLICY, self.metadata(), [("spec", policy)])
+        Object::of(Kind::KYVERNO_POLICY, self.metadata(labels), [("spec", policy)])
     }
 }
 
 /// Returns the names of all policies.
-pub(super) fn names() -> Vec<&'static str> {
-    policies().into_iter().map(|policy| policy.name).collect()
+pub(super) fn names(labels: &Labels) -> Vec<&'static str> {
+    policies(labels).into_iter().map(|policy| policy.name).collect()
 }
 
 /// Returns the policies for the API server.
-pub(super) fn admission_policies() -> impl Iterator<Item = Object> {
-    policies().into_iter().flat_map(|policy| policy.api_server_objects())
+pub(super) fn admission_policies(labels: &Labels) -> impl Iterator<Item = Object> {
+    policies(labels).into_iter().flat_map(|policy| policy.api_server_objects(labels))
 }
 
 /// Returns the policies for Kyverno.
-pub(super) fn kyverno_policies() -> impl Iterator<Item = Object> {
-    policies().into_iter().map(|policy| policy.kyverno_object())
+pub(super) fn kyverno_policies(labels: &Labels) -> impl Iterator<Item = Object> {
+    policies(labels).into_iter().map(|policy| policy.kyverno_object(labels))
 }

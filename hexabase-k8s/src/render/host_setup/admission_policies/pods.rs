@@ -6,14 +6,16 @@ use super::{
     AdmissionPolicy, CONTROL_PLANE_CLAIMS, namespace_annotation, rule, rule_with_message_expression,
     variables,
 };
-use crate::labels;
+use crate::labels::Labels;
 
 /// Taints of the host's control plane nodes, which pods of tenants must not tolerate.
 const CONTROL_PLANE_TAINTS: [&str; 2] =
     ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
 
 /// Taints of nodes that are set aside for workspaces, and of those that are assigned to one.
-const OWN_TAINTS: [&str; 2] = [labels::NODE_CLASS, labels::DEDICATED];
+fn own_taints(labels: &Labels) -> [&str; 2] {
+    [labels.node_class(), labels.dedicated()]
+}
 
 /// Types of volumes that a pod may have: files of the API server and of the container runtime, and claims. With all
 /// others, its node would connect to a server that no NetworkPolicy keeps from the pod. The syncer replaces ephemeral
@@ -41,31 +43,33 @@ pub(super) fn status_policy() -> AdmissionPolicy {
     }
 }
 
-pub(super) fn policy() -> AdmissionPolicy {
+pub(super) fn policy(labels: &Labels) -> AdmissionPolicy {
     AdmissionPolicy {
         name: "hexabase-tenants",
         group: "",
         resources: &["pods", "pods/ephemeralcontainers"],
-        variables: policy_variables(),
-        validations: validations(),
+        variables: policy_variables(labels),
+        validations: validations(labels),
     }
 }
 
-fn validations() -> Value {
+fn validations(labels: &Labels) -> Value {
+    let own_taints = own_taints(labels);
+    let domain = labels.domain();
     let tolerates_no_control_plane = format!(
         "!has(object.spec.tolerations) || \
          !object.spec.tolerations.exists(taint, has(taint.key) && taint.key in {CONTROL_PLANE_TAINTS:?})"
     );
     let tolerates_own_taints = format!(
         "!has(object.spec.tolerations) || object.spec.tolerations.all(taint, !has(taint.key) || \
-         !taint.key.startsWith('hexabase.ai/') || taint.key in {OWN_TAINTS:?})"
+         !taint.key.startsWith('{domain}/') || taint.key in {own_taints:?})"
     );
     let runs_on_own_nodes = format!(
         "!has(object.spec.tolerations) || \
-         !object.spec.tolerations.exists(taint, has(taint.key) && taint.key in {OWN_TAINTS:?}) || \
+         !object.spec.tolerations.exists(taint, has(taint.key) && taint.key in {own_taints:?}) || \
          (has(object.spec.nodeSelector) && '{workspace}' in object.spec.nodeSelector && \
           object.spec.nodeSelector['{workspace}'] == namespaceObject.metadata.labels['{workspace}'])",
-        workspace = labels::WORKSPACE,
+        workspace = labels.workspace(),
     );
     json!([
         rule(
@@ -75,7 +79,7 @@ fn validations() -> Value {
         rule(&tolerates_no_control_plane, "nodes of the host's control plane are not for tenants"),
         rule(
             &tolerates_own_taints,
-            &format!("of the taints of hexabase.ai, pods may tolerate only {}", OWN_TAINTS.join(" and ")),
+            &format!("of the taints of {domain}, pods may tolerate only {}", own_taints.join(" and ")),
         ),
         rule(
             &runs_on_own_nodes,
@@ -129,8 +133,8 @@ fn images() -> Value {
 /// Variables of the policy: allowed image sources, and images that are new in a pod, as fully qualified references
 /// (<https://kubernetes.io/docs/concepts/containers/images/#image-names>). Images that the pod already had are not
 /// checked, so that its labels, for example, can still be changed.
-fn policy_variables() -> Value {
-    let sources = format!("{0} == '' ? [] : {0}.split(',')", namespace_annotation(labels::IMAGE_SOURCES));
+fn policy_variables(labels: &Labels) -> Value {
+    let sources = format!("{0} == '' ? [] : {0}.split(',')", namespace_annotation(labels.image_sources()));
     let images = "variables.named.filter(image, !(image in variables.known)).map(image, \
         !image.contains('/') ? 'docker.io/library/' + image : \
         image.split('/')[0].contains('.') || image.split('/')[0].contains(':') || image.split('/')[0] == 'localhost' ? \

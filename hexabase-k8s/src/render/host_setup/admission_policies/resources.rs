@@ -5,13 +5,13 @@
 use serde_json::{Value, json};
 
 use super::{AdmissionPolicy, namespace_annotation, rule, rule_with_message_expression, variables};
-use crate::labels;
+use crate::labels::Labels;
 
 /// Resources that every quota may limit.
 const COUNTED: [&str; 3] = ["cpu", "ephemeral-storage", "memory"];
 
-pub(super) fn policy() -> AdmissionPolicy {
-    let additional = namespace_annotation(labels::EXTENDED_RESOURCES);
+pub(super) fn policy(labels: &Labels) -> AdmissionPolicy {
+    let additional = namespace_annotation(labels.extended_resources());
     AdmissionPolicy {
         name: "hexabase-tenants-resources",
         group: "",

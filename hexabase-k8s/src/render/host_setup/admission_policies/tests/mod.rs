@@ -61,7 +61,10 @@ impl Write<'_> {
     /// Returns the message of each validation that rejects the write, in all policies for its resource.
     fn rejections(&self) -> Vec<String> {
         let mut messages = Vec::new();
-        for policy in policies().into_iter().filter(|policy| policy.resources.contains(&self.resource)) {
+        for policy in policies(&Labels::default())
+            .into_iter()
+            .filter(|policy| policy.resources.contains(&self.resource))
+        {
             let text = |value: &Value, field: &str| value[field].as_str().unwrap().to_owned();
             let mut known = Vec::new();
             for variable in policy.variables.as_array().unwrap() {
@@ -279,9 +282,7 @@ fn objects_are_never_copied_to_the_host_as_written() {
 
 #[test]
 fn reserved_domains_cannot_be_allowed() {
-    for invalid in
-        ["", "hexabase.ai", "vcluster.loft.sh/skip-translate", "a/b/c", "-a", "a,,b", "UPPER.example"]
-    {
+    for invalid in ["", "vcluster.loft.sh/skip-translate", "a/b/c", "-a", "a,,b", "UPPER.example"] {
         let error = HostConfig::default().set("tenant_metadata", invalid).unwrap_err();
         assert!(error.contains("reserved"), "{invalid}: {error}");
     }
@@ -430,7 +431,7 @@ fn secrets_receive_no_tokens_of_the_host() {
 #[test]
 fn patterns_repeat_as_often_as_the_api_server_permits() {
     // The regular expressions of the API server (RE2) have at most 1000 repetitions, unlike those of the interpreter.
-    for policy in policies() {
+    for policy in policies(&Labels::default()) {
         let text = format!("{}{}", policy.variables, policy.validations);
         let counts = text.split(['{', '}', ',']).filter_map(|part| part.parse::<u32>().ok());
         assert!(counts.clone().all(|count| count <= 1000), "{}: {:?}", policy.name, counts.max());
@@ -443,7 +444,7 @@ fn workloads_request_only_resources_of_the_plan() {
     let write = |spec: Value, countable: &str| {
         let mut namespace = tenant_namespace("");
         if !countable.is_empty() {
-            namespace["metadata"]["annotations"][labels::EXTENDED_RESOURCES] = json!(countable);
+            namespace["metadata"]["annotations"][Labels::default().extended_resources()] = json!(countable);
         }
         Write { resource: "pods", old: Value::Null, new: pod(spec), namespace }
     };
