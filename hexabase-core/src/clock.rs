@@ -36,6 +36,15 @@ pub fn after(moment: Timestamp, duration: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// Subtracts a duration from a time, saturating at [`Timestamp::MIN`].
+#[must_use]
+pub fn before(moment: Timestamp, duration: Duration) -> Timestamp {
+    SignedDuration::try_from(duration)
+        .ok()
+        .and_then(|duration| moment.checked_sub(duration).ok())
+        .unwrap_or(Timestamp::MIN)
+}
+
 /// Returns the duration from `now` to `moment`; zero if it has passed.
 #[must_use]
 pub fn until(now: Timestamp, moment: Timestamp) -> Duration {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::cluster_provisioner::ClusterHarness;
 use super::metrics_source;
@@ -14,6 +14,7 @@ use super::task_queue::{TEST_MAX_DELIVERIES, TEST_VISIBILITY};
 use crate::clock::SystemClock;
 use crate::desired::TenantTarget;
 use crate::ephemeral::{MemoryEphemeral, RateLimitFallback};
+use crate::id::WorkspaceId;
 use crate::metrics::{MemoryMetrics, Metric, MetricsSource, Sample};
 use crate::name::ProjectName;
 use crate::provisioner::{ClusterProvisioner, MemoryProvisioner};
@@ -83,8 +84,21 @@ impl MetricsHarness for MemoryMetrics {
 }
 
 mod memory_metrics {
-    use super::metrics_source::{MEASUREMENT_START, busy, in_use, is_measured, other};
-    use super::{MemoryMetrics, Metric, Sample, SignedDuration};
+    use super::metrics_source::{MEASUREMENT_START, busy, in_use, is_measured, other, parts};
+    use super::{MemoryMetrics, Metric, Sample, SignedDuration, Timestamp, WorkspaceId};
+    use crate::metrics::GroupBy;
+
+    /// Measures every part; metrics of the whole workspace are measured as one.
+    fn measure(metrics: &MemoryMetrics, workspace: WorkspaceId, metric: Metric, at: Timestamp) {
+        if !metric.has_groups(GroupBy::Project) {
+            metrics.measure(workspace, metric, Sample { at, value: in_use(metric) });
+            return;
+        }
+        for part in parts(workspace) {
+            let sample = Sample { at, value: part.in_use(metric) };
+            metrics.measure_part(workspace, metric, &part.labels(), sample);
+        }
+    }
 
     crate::metrics_source_conformance!(async {
         let metrics = MemoryMetrics::new();
@@ -92,7 +106,7 @@ mod memory_metrics {
         for at in times.filter(|at| is_measured(*at)) {
             for metric in Metric::ALL.iter().copied() {
                 for workspace in [busy(), other()] {
-                    metrics.measure(workspace, metric, Sample { at, value: in_use(metric) });
+                    measure(&metrics, workspace, metric, at);
                 }
             }
         }

@@ -1,14 +1,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Metric, MetricsSource, Sample, Series, SeriesQuery};
-use crate::clock::after;
+use super::{
+    Chart, ChartQuery, GroupBy, Measurements, Metric, MetricsSource, Sample, Series, SeriesLabels,
+    SeriesQuery,
+};
+use crate::clock::{after, before};
+use crate::desired::TenantTarget;
 use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
+
+/// Maximum age of the values that [`MetricsSource::latest`] returns.
+const MAX_AGE: Duration = Duration::from_secs(300);
 
 /// In-memory [`MetricsSource`] that returns the samples it was given.
 #[derive(Debug, Default)]
@@ -16,9 +24,9 @@ pub struct MemoryMetrics(Mutex<Measured>);
 
 #[derive(Debug, Default)]
 struct Measured {
-    values: BTreeMap<(Metric, WorkspaceId, Timestamp), f64>,
+    values: BTreeMap<(Metric, WorkspaceId, SeriesLabels), BTreeMap<Timestamp, f64>>,
     /// Times at which a metric was measured for any workspace, or for none.
-    times: BTreeSet<(Metric, Timestamp)>,
+    times: BTreeMap<Metric, BTreeSet<Timestamp>>,
 }
 
 impl MemoryMetrics {
@@ -34,28 +42,78 @@ impl MemoryMetrics {
 
     /// Adds a sample of a workspace. Workspaces without a sample at that time count as 0.
     pub fn measure(&self, workspace: WorkspaceId, metric: Metric, sample: Sample) {
+        self.measure_part(workspace, metric, &SeriesLabels::default(), sample);
+    }
+
+    /// Adds a sample of a part of a workspace: a project, pod or container. Parts add up.
+    pub fn measure_part(&self, workspace: WorkspaceId, metric: Metric, part: &SeriesLabels, sample: Sample) {
         let mut measured = self.lock();
-        measured.values.insert((metric, workspace, sample.at), sample.value);
-        measured.times.insert((metric, sample.at));
+        let values = measured.values.entry((metric, workspace, part.clone())).or_default();
+        values.insert(sample.at, sample.value);
+        measured.times.entry(metric).or_default().insert(sample.at);
     }
 
     /// Records that a metric was measured at a time, with the value 0 for every workspace.
     pub fn measure_nothing(&self, metric: Metric, at: Timestamp) {
-        self.lock().times.insert((metric, at));
+        self.lock().times.entry(metric).or_default().insert(at);
     }
 }
 
-/// Range of the step from `first`, excluded, to `last`, included.
-const fn step<T>(first: T, last: T) -> (Bound<T>, Bound<T>)
-where
-    T: Copy,
-{
+impl Measured {
+    /// `true` if the metric was measured between two times, without the first.
+    fn is_measured(&self, metric: Metric, range: Step) -> bool {
+        self.times.get(&metric).is_some_and(|times| times.range(range).next().is_some())
+    }
+
+    /// Values of the parts of a workspace.
+    fn parts(
+        &self,
+        metric: Metric,
+        workspace: WorkspaceId,
+    ) -> impl Iterator<Item = (&SeriesLabels, &BTreeMap<Timestamp, f64>)> {
+        let first = (metric, workspace, SeriesLabels::default());
+        let parts =
+            self.values.range(first..).take_while(move |((it, of, _), _)| (*it, *of) == (metric, workspace));
+        parts.map(|((_, _, part), values)| (part, values))
+    }
+
+    /// Value of a workspace between two times: the last one of each part that matches, combined.
+    fn value(
+        &self,
+        (metric, workspace): (Metric, WorkspaceId),
+        range: Step,
+        matches: impl Fn(&SeriesLabels) -> bool,
+    ) -> f64 {
+        let parts = self.parts(metric, workspace).filter(|(part, _)| matches(part));
+        let last = parts.filter_map(|(_, values)| values.range(range).next_back());
+        let (sum, count) = last.fold((0.0, 0_u32), |(sum, count), (_, value)| (sum + value, count + 1));
+        if metric.is_ratio() && count > 0 { sum / f64::from(count) } else { sum }
+    }
+
+    /// Distinct labels of the groups of a workspace.
+    fn groups(&self, query: &ChartQuery, by: GroupBy) -> BTreeSet<SeriesLabels> {
+        let parts = self.parts(query.metric, query.target.workspace_id);
+        let parts = parts.filter(|(part, _)| part.project.is_some() && is_in(part, query.project.as_deref()));
+        parts.map(|(part, _)| part.grouped(by)).collect()
+    }
+}
+
+/// `true` if a part belongs to the project, or no project is requested.
+fn is_in(part: &SeriesLabels, project: Option<&str>) -> bool {
+    project.is_none_or(|project| part.project.as_deref() == Some(project))
+}
+
+/// Range of a step: the first time is excluded, the last one included.
+type Step = (Bound<Timestamp>, Bound<Timestamp>);
+
+const fn step(first: Timestamp, last: Timestamp) -> Step {
     (Bound::Excluded(first), Bound::Included(last))
 }
 
 #[async_trait]
 impl MetricsSource for MemoryMetrics {
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>> {
+        query.metric.require_metered()?;
         if query.step.is_zero() {
             return Err(Error::invalid("step", "must be longer than zero"));
         }
@@ -68,17 +126,49 @@ impl MetricsSource for MemoryMetrics {
         let mut from = query.start;
         while from < query.end {
             let at = after(from, query.step);
-            if measured.times.range(step((query.metric, from), (query.metric, at))).next().is_some() {
+            if measured.is_measured(query.metric, step(from, at)) {
                 for series in &mut all {
-                    let key = |moment| (query.metric, series.workspace_id, moment);
-                    let last = measured.values.range(step(key(from), key(at))).next_back();
-                    series.samples.push(Sample { at, value: last.map_or(0.0, |(_, value)| *value) });
+                    let of = (query.metric, series.workspace_id);
+                    series.samples.push(Sample { at, value: measured.value(of, step(from, at), |_| true) });
                 }
             }
             from = at;
         }
         all.retain(|series| !series.samples.is_empty());
         Ok(all)
+    }
+
+    async fn chart(&self, query: &ChartQuery) -> Result<Chart> {
+        query.check()?;
+        let measured = self.lock();
+        let times = query.times();
+        let range = |at: Timestamp| step(before(at, query.step), at);
+        let is_measured = |at: &Timestamp| measured.is_measured(query.metric, range(*at));
+        let of = (query.metric, query.target.workspace_id);
+        let series = |labels: SeriesLabels, by: Option<GroupBy>| {
+            let matches = |part: &SeriesLabels| {
+                is_in(part, query.project.as_deref()) && by.is_none_or(|by| part.grouped(by) == labels)
+            };
+            let values = times.iter().map(|at| (*at, measured.value(of, range(*at), matches)));
+            Measurements { values: values.collect(), labels: labels.clone() }
+        };
+        let found = match query.by {
+            None => vec![series(SeriesLabels::default(), None)],
+            Some(by) => {
+                measured.groups(query, by).into_iter().map(|labels| series(labels, Some(by))).collect()
+            }
+        };
+        let measured_times = times.iter().copied().filter(is_measured).collect();
+        Ok(Chart::assemble(query, query.step, &measured_times, found))
+    }
+
+    async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>> {
+        let measured = self.lock();
+        let range = step(before(now, MAX_AGE), now);
+        let metrics = Metric::METERED.iter().copied().filter(|metric| measured.is_measured(*metric, range));
+        Ok(metrics
+            .map(|metric| (metric, measured.value((metric, target.workspace_id), range, |_| true)))
+            .collect())
     }
 
     fn name(&self) -> &'static str {

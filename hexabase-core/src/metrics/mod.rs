@@ -1,7 +1,10 @@
 //! Metrics of tenants, and the extension point that reads them.
 
+mod chart;
 mod memory;
+mod metric;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +16,18 @@ use crate::desired::TenantTarget;
 use crate::error::Result;
 use crate::id::WorkspaceId;
 
+pub use chart::{
+    Chart, ChartQuery, ChartSeries, GroupBy, MAX_POINTS, MAX_SERIES, Measurements, SeriesLabels,
+};
 pub use memory::MemoryMetrics;
+pub use metric::{Metric, UnknownMetric};
 
 /// Metrics of tenants over time. The implementation forces the tenant into every query; a caller cannot reach another
 /// tenant.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
-    /// Returns one series for each requested tenant that has samples.
+    /// Returns one series for each requested tenant that has samples, for metering.
     ///
     /// # Behaviour
     /// - Samples are ordered and one step apart, from one step after `start` until `end`; each covers the step before
@@ -30,14 +37,38 @@ pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
     /// - Other tenants are never returned.
     ///
     /// # Errors
-    /// `Invalid` for a step that yields too many samples, `Unavailable`.
+    /// `Invalid` for a step that yields too many samples, `Unsupported` for a metric outside of [`Metric::METERED`],
+    /// `Unavailable`.
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>>;
+
+    /// Returns a metric of one tenant over time, for display.
+    ///
+    /// # Behaviour
+    /// - All series have a value, or a gap, at each step after `start` until `end`.
+    /// - Times at which nothing, or not everything, was measured are gaps, in every series. At all other times, a tenant,
+    ///   project, pod or container that used nothing has the value 0.
+    /// - Without grouping there is exactly one series.
+    /// - With grouping there are at most [`MAX_SERIES`], those with the largest sums, largest first.
+    /// - A project filter restricts the result to a namespace of the tenant cluster. It is compared as text, and matches
+    ///   nothing outside of the tenant.
+    ///
+    /// # Errors
+    /// - `Invalid` for a query that [`ChartQuery::check`] rejects.
+    /// - `Unavailable`; with code `unsupported` if the source lacks the names of projects.
+    async fn chart(&self, query: &ChartQuery) -> Result<Chart>;
+
+    /// Returns the values of [`Metric::METERED`] at `now` or shortly before it. Metrics that were not measured are
+    /// absent.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>>;
 
     /// Name of the implementation, for operators.
     fn name(&self) -> &'static str;
 }
 
-/// Query of a [`MetricsSource`].
+/// Query of usage for metering: [`MetricsSource::series`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesQuery {
     /// Tenants to read.
@@ -59,38 +90,6 @@ pub struct Series {
     pub workspace_id: WorkspaceId,
     /// Samples in order of time.
     pub samples: Vec<Sample>,
-}
-
-/// Metric of a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Metric {
-    /// Processor time, in cores.
-    Cpu,
-    /// Memory, in bytes.
-    Memory,
-    /// Persistent storage, in bytes.
-    Storage,
-    /// Bytes received per second.
-    NetworkReceive,
-    /// Bytes sent per second.
-    NetworkTransmit,
-    /// Number of pods.
-    Pods,
-    /// Requests to the tenant's API server per second.
-    ApiRequests,
-}
-
-impl Metric {
-    /// All metrics.
-    pub const ALL: &'static [Self] = &[
-        Self::Cpu,
-        Self::Memory,
-        Self::Storage,
-        Self::NetworkReceive,
-        Self::NetworkTransmit,
-        Self::Pods,
-        Self::ApiRequests,
-    ];
 }
 
 /// Measured value at a time.

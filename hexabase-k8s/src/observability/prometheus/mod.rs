@@ -1,18 +1,19 @@
 //! Usage of tenants from Prometheus.
 
+mod chart;
 mod promql;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
-use hexabase_core::metrics::{MetricsSource, Sample, Series, SeriesQuery};
+use hexabase_core::metrics::{Chart, ChartQuery, Metric, MetricsSource, Sample, Series, SeriesQuery};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use jiff::Timestamp;
-use prometheus_http_query::response::RangeVector;
+use prometheus_http_query::response::{InstantVector, RangeVector};
 use prometheus_http_query::{Client, Error as QueryError};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
@@ -152,19 +153,37 @@ impl PrometheusMetrics {
         })
     }
 
-    async fn run_query(&self, expression: String, query: &SeriesQuery) -> Result<Vec<RangeVector>> {
-        let first = query.start.as_second().saturating_add_unsigned(query.step.as_secs());
-        let request =
-            self.client.query_range(expression, first, query.end.as_second(), query.step.as_secs_f64());
+    /// Evaluates an expression one step after `start` and then at each step until `end`.
+    async fn query_range(
+        &self,
+        expression: String,
+        (start, end, step): (Timestamp, Timestamp, Duration),
+    ) -> Result<Vec<RangeVector>> {
+        let first = start.as_second().saturating_add_unsigned(step.as_secs());
+        let request = self.client.query_range(expression, first, end.as_second(), step.as_secs_f64());
         let response = request.post().await.map_err(from_query_error)?;
         let (data, _) = response.into_inner();
         data.into_matrix().map_err(|_| Error::unexpected("the response of Prometheus is not a matrix"))
+    }
+
+    /// Evaluates an expression at a time.
+    async fn query_at(&self, expression: String, at: Timestamp) -> Result<Vec<InstantVector>> {
+        let request = self.client.query(expression).at(at.as_second());
+        let response = request.post().await.map_err(from_query_error)?;
+        let (data, _) = response.into_inner();
+        data.into_vector().map_err(|_| Error::unexpected("the response of Prometheus is not a vector"))
+    }
+
+    /// Returns the parameters of expressions about these tenants.
+    const fn scope<'a>(&'a self, targets: &'a [TenantTarget], step: Duration) -> promql::Scope<'a> {
+        promql::Scope { targets, jobs: &self.jobs, scrape_interval: self.scrape_interval, step, pods: &[] }
     }
 }
 
 #[async_trait]
 impl MetricsSource for PrometheusMetrics {
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>> {
+        query.metric.require_metered()?;
         let range = query.end.duration_since(query.start).as_nanos();
         if query.step.is_zero()
             || query.step.subsec_nanos() != 0
@@ -178,16 +197,20 @@ impl MetricsSource for PrometheusMetrics {
         if query.targets.is_empty() {
             return Ok(Vec::new());
         }
-        let scope = promql::Scope {
-            targets: &query.targets,
-            jobs: &self.jobs,
-            scrape_interval: self.scrape_interval,
-            step: query.step,
-        };
+        let scope = self.scope(&query.targets, query.step);
         let (used, measured) = (promql::usage(query.metric, &scope), promql::coverage(query.metric, &scope));
+        let range = (query.start, query.end, query.step);
         let (used, measured) =
-            futures_util::try_join!(self.run_query(used, query), self.run_query(measured, query))?;
+            futures_util::try_join!(self.query_range(used, range), self.query_range(measured, range))?;
         Ok(series_per_tenant(&query.targets, used, measured))
+    }
+
+    async fn chart(&self, query: &ChartQuery) -> Result<Chart> {
+        chart::read(self, query).await
+    }
+
+    async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>> {
+        chart::latest(self, target, now).await
     }
 
     fn name(&self) -> &'static str {
@@ -201,18 +224,13 @@ fn series_per_tenant(
     used: Vec<RangeVector>,
     measured: Vec<RangeVector>,
 ) -> Vec<Series> {
-    let measured = measured.iter().flat_map(RangeVector::samples);
-    let times: Vec<Timestamp> = measured
-        .filter(|it| it.value() >= promql::MIN_MEASURED_SHARE)
-        .filter_map(|it| timestamp(it.timestamp()))
-        .collect();
+    let times = measured_times(&measured);
     if times.is_empty() {
         return Vec::new();
     }
     let by_namespace = |vector: RangeVector| {
-        let (mut labels, samples) = vector.into_inner();
-        let values = samples.iter().filter_map(|it| Some((timestamp(it.timestamp())?, it.value())));
-        Some((labels.remove("namespace")?, values.collect::<BTreeMap<_, _>>()))
+        let (mut labels, values) = into_values(vector);
+        Some((labels.remove("namespace")?, values))
     };
     let used: BTreeMap<String, BTreeMap<Timestamp, f64>> =
         used.into_iter().filter_map(by_namespace).collect();
@@ -223,6 +241,20 @@ fn series_per_tenant(
         Series { workspace_id: target.workspace_id, samples }
     };
     targets.iter().map(series).collect()
+}
+
+/// Returns the times at which the share of successful scrapes is sufficient.
+fn measured_times(shares: &[RangeVector]) -> BTreeSet<Timestamp> {
+    let shares = shares.iter().flat_map(RangeVector::samples);
+    let measured = shares.filter(|it| it.value() >= promql::MIN_MEASURED_SHARE);
+    measured.filter_map(|it| timestamp(it.timestamp())).collect()
+}
+
+/// Returns the labels of a series and its values by time.
+fn into_values(vector: RangeVector) -> (HashMap<String, String>, BTreeMap<Timestamp, f64>) {
+    let (labels, samples) = vector.into_inner();
+    let values = samples.iter().filter_map(|it| Some((timestamp(it.timestamp())?, it.value())));
+    (labels, values.collect())
 }
 
 /// Converts a time of Prometheus, which counts in seconds; queries use whole seconds only.

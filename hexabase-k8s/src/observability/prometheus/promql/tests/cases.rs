@@ -295,3 +295,50 @@ pub(super) const API_REQUESTS: &[UsageCase] = &[UsageCase {
     usage: 5.0,
     plain: 37.0,
 }];
+
+pub(super) const CHARTS: &[UsageCase] = &[
+    UsageCase {
+        name: "volume that two nodes mount, and the control plane's",
+        metric: Metric::StorageUsed,
+        series: &[
+            (
+                "$USED{namespace=\"$N\",job=\"kubelet\",metrics_path=\"/metrics\",instance=\"one\",persistentvolumeclaim=\"data\"}",
+                "30x10",
+            ),
+            (
+                "$USED{namespace=\"$N\",job=\"kubelet\",metrics_path=\"/metrics\",instance=\"two\",persistentvolumeclaim=\"data\"}",
+                "30x10",
+            ),
+            (
+                "$USED{namespace=\"$N\",job=\"kubelet\",metrics_path=\"/metrics\",instance=\"one\",persistentvolumeclaim=\"data-$N-0\"}",
+                "500x10",
+            ),
+        ],
+        usage: 30.0,
+        plain: 560.0,
+    },
+    UsageCase {
+        name: "restarts, seen by two kube-state-metrics; the pod before had the same name",
+        metric: Metric::Restarts,
+        series: &[
+            ("$RESTARTS{$S,instance=\"a\",pod=\"db-0\",uid=\"1\",container=\"db\"}", "3x3 5x3 stale"),
+            ("$RESTARTS{$S,instance=\"b\",pod=\"db-0\",uid=\"1\",container=\"db\"}", "3x3 5x3 stale"),
+            ("$RESTARTS{$S,instance=\"a\",pod=\"db-0\",uid=\"2\",container=\"db\"}", "_x7 0 1x1"),
+            ("$RESTARTS{$S,instance=\"a\",pod=\"$N-0\",uid=\"3\",container=\"syncer\"}", "0+1x10"),
+        ],
+        usage: 3.0,
+        plain: 15.786,
+    },
+    UsageCase {
+        name: "throttled container beside one without a limit",
+        metric: Metric::Throttling,
+        series: &[
+            ("$THROTTLED{$K,pod=\"web\",container=\"web\",id=\"/x\"}", "0+30x10"),
+            ("$PERIODS{$K,pod=\"web\",container=\"web\",id=\"/x\"}", "0+300x10"),
+            ("$THROTTLED{$K,pod=\"$N-0\",container=\"syncer\",id=\"/y\"}", "0+300x10"),
+            ("$PERIODS{$K,pod=\"$N-0\",container=\"syncer\",id=\"/y\"}", "0+300x10"),
+        ],
+        usage: 0.1,
+        plain: 11.0,
+    },
+];

@@ -6,7 +6,7 @@ use hexabase_core::fixture::id;
 use hexabase_test_servers::run_rule_tests;
 use serde_json::{Value, json};
 
-use self::cases::{API_REQUESTS, CPU, MEMORY, NETWORK, STATE};
+use self::cases::{API_REQUESTS, CHARTS, CPU, MEMORY, NETWORK, STATE};
 use super::*;
 
 /// Namespace of the tenant, `$N` in labels.
@@ -26,6 +26,7 @@ fn with_scope<T>(step: u64, check: impl FnOnce(&Scope<'_>) -> T) -> T {
         jobs: &jobs,
         scrape_interval: Duration::from_secs(INTERVAL),
         step: Duration::from_secs(step),
+        pods: &[],
     })
 }
 
@@ -33,7 +34,7 @@ fn with_scope<T>(step: u64, check: impl FnOnce(&Scope<'_>) -> T) -> T {
 type Series = (&'static str, &'static str);
 
 /// Abbreviations in series, expanded in this order.
-const ABBREVIATIONS: [(&str, &str); 10] = [
+const ABBREVIATIONS: [(&str, &str); 14] = [
     ("$MEMORY", "container_memory_working_set_bytes"),
     ("$CPU", "container_cpu_usage_seconds_total"),
     ("$RECEIVED", "container_network_receive_bytes_total"),
@@ -41,6 +42,10 @@ const ABBREVIATIONS: [(&str, &str); 10] = [
     ("$CLAIMS", "kube_persistentvolumeclaim_resource_requests_storage_bytes"),
     ("$PHASE", "kube_pod_status_phase"),
     ("$REQUESTS", "apiserver_request_total"),
+    ("$USED", "kubelet_volume_stats_used_bytes"),
+    ("$RESTARTS", "kube_pod_container_status_restarts_total"),
+    ("$THROTTLED", "container_cpu_cfs_throttled_periods_total"),
+    ("$PERIODS", "container_cpu_cfs_periods_total"),
     ("$K", "namespace=\"$N\",job=\"kubelet\",metrics_path=\"/metrics/cadvisor\""),
     ("$S", "namespace=\"$N\",job=\"kube-state-metrics\""),
     ("$N", NAMESPACE),
@@ -96,6 +101,9 @@ fn plain(metric: Metric, step: u64) -> String {
         }
         Metric::Pods => format!("kube_pod_status_phase{{{pods},phase=\"Running\"}}"),
         Metric::ApiRequests => format!("rate(apiserver_request_total{{{own}}}[{step}s])"),
+        Metric::StorageUsed => format!("kubelet_volume_stats_used_bytes{{{own}}}"),
+        Metric::Restarts => format!("increase(kube_pod_container_status_restarts_total{{{own}}}[{step}s])"),
+        Metric::Throttling => format!("rate(container_cpu_cfs_throttled_periods_total{{{own}}}[{step}s])"),
     };
     format!("sum by (namespace) ({series})")
 }
@@ -115,7 +123,7 @@ const LABEL: &str = "{namespace=\"ws-00000000000000000000000001\"}";
 
 #[test]
 fn usage_counts_everything_once_and_only_series_of_the_configured_jobs() {
-    let cases = [MEMORY, CPU, NETWORK, STATE, API_REQUESTS].concat();
+    let cases = [MEMORY, CPU, NETWORK, STATE, API_REQUESTS, CHARTS].concat();
     let test = |case: &UsageCase| {
         let expression = with_scope(300, |scope| usage(case.metric, scope));
         let results =
@@ -297,6 +305,7 @@ fn expressions_name_the_tenants_and_the_jobs() {
         jobs: &jobs,
         scrape_interval: Duration::from_secs(30),
         step: Duration::from_secs(300),
+        pods: &[],
     };
     for metric in Metric::ALL.iter().copied() {
         let query = usage(metric, &scope);

@@ -2,16 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod charts;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use hexabase_core::ErrorKind;
 use hexabase_core::conformance::metrics_source::{
-    MEASUREMENT_START, MetricsHarness, SAMPLE_STEP, busy, in_use, is_measured, other,
+    MEASUREMENT_START, MetricsHarness, Part, SAMPLE_STEP, busy, idle, in_use, is_measured, other, parts,
 };
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::fixture::id;
-use hexabase_core::id::TypedId as _;
+use hexabase_core::id::{TypedId as _, WorkspaceId};
 use hexabase_core::metering;
 use hexabase_core::metrics::{Metric, MetricsSource, Sample, SeriesQuery};
 use hexabase_core::model::{Hour, Meter};
@@ -37,72 +39,108 @@ fn series_of(name: &'static str, labels: impl Into<String>, value: f64) -> Scrap
     ScrapedSeries { name, labels: labels.into(), value, is_counter: name.ends_with("_total") }
 }
 
-/// Series of kubelets, kube-state-metrics and API servers about a tenant: of two containers, of series that must not
+/// Name of a pod on the host. That of `db-0` is shortened, so that it has neither the name nor the project.
+fn host_name(part: &Part, namespace: &str) -> String {
+    match part.pod {
+        "db-0" => "abcdefghijklmnopqrstuvwxyz-0123456789".to_owned(),
+        pod => format!("{pod}-x-{}-x-{namespace}", part.project),
+    }
+}
+
+/// Series of kubelets, kube-state-metrics and API servers about a tenant: of its containers, of series that must not
 /// count, and of the control plane with its etcd.
-fn tenant_series(namespace: &str) -> Vec<ScrapedSeries> {
+fn tenant_series(namespace: &str, parts: &[Part]) -> Vec<ScrapedSeries> {
     let kubelet_labels = format!("namespace=\"{namespace}\",job=\"kubelet\"");
     let state_labels = format!("namespace=\"{namespace}\",job=\"kube-state-metrics\"");
-    let pod_label = format!("pod=\"web-x-shop-x-{namespace}\"");
     let control_plane_pods = [format!("{namespace}-0"), format!("{namespace}-etcd-0")];
-    let control_plane_labels = control_plane_pods.map(|name| format!("pod=\"{name}\""));
     let mut series = Vec::new();
-    for (name, metric) in [
-        ("container_cpu_usage_seconds_total", Metric::Cpu),
-        ("container_memory_working_set_bytes", Metric::Memory),
-    ] {
-        for container in ["web", "sidecar"] {
-            let labels =
-                format!("{kubelet_labels},{pod_label},container=\"{container}\",id=\"/{container}\"");
-            series.push(series_of(name, labels, in_use(metric) / 2.0));
+    let mut add = |name, labels: String, value| series.push(series_of(name, labels, value));
+    for part in parts {
+        let pod = format!("pod=\"{}\"", host_name(part, namespace));
+        let id = format!("id=\"/{}/{}\"", part.pod, part.container);
+        let container = format!("{kubelet_labels},{pod},container=\"{}\",{id}", part.container);
+        add("container_cpu_usage_seconds_total", container.clone(), part.in_use(Metric::Cpu));
+        add("container_memory_working_set_bytes", container.clone(), part.in_use(Metric::Memory));
+        add("container_cpu_cfs_periods_total", container.clone(), 10.0);
+        let throttled = 10.0 * part.in_use(Metric::Throttling);
+        add("container_cpu_cfs_throttled_periods_total", container, throttled);
+        // Interfaces belong to the sandbox. The shares of the containers are those of interfaces here.
+        for (name, metric) in [
+            ("container_network_receive_bytes_total", Metric::NetworkReceive),
+            ("container_network_transmit_bytes_total", Metric::NetworkTransmit),
+        ] {
+            let interface = |interface: &str| {
+                format!("{kubelet_labels},{pod},interface=\"{interface}\",id=\"/{}\"", part.pod)
+            };
+            add(name, interface(&format!("eth-{}", part.container)), part.in_use(metric));
+            if part.container != "sidecar" {
+                add(name, interface("lo"), 99.0);
+            }
         }
-        // The predecessor of a restarted container, which used memory and uses no processor time.
-        let predecessor = if metric == Metric::Memory { in_use(metric) / 4.0 } else { 0.0 };
-        let labels = format!("{kubelet_labels},{pod_label},container=\"web\",id=\"/dead\"");
-        series.push(series_of(name, labels, predecessor));
-        // Series that must not count: the sum of the pod, its sandbox container, and the control plane.
-        series.push(series_of(name, format!("{kubelet_labels},{pod_label},container=\"\""), in_use(metric)));
-        series.push(series_of(name, format!("{kubelet_labels},{pod_label},container=\"POD\""), 1.0));
-        for pod in &control_plane_labels {
-            series.push(series_of(name, format!("{kubelet_labels},{pod},container=\"syncer\""), 7.0));
+        let restarts = format!("{state_labels},{pod},uid=\"1\",container=\"{}\"", part.container);
+        let restarts_per_second = part.in_use(Metric::Restarts) / SAMPLE_STEP.as_secs_f64();
+        add("kube_pod_container_status_restarts_total", restarts, restarts_per_second);
+        // A claim for each container, in its project.
+        let claim = format!("persistentvolumeclaim=\"{}-{}-x-{namespace}\"", part.pod, part.container);
+        let requests = "kube_persistentvolumeclaim_resource_requests_storage_bytes";
+        add(requests, format!("{state_labels},{claim}"), part.in_use(Metric::Storage));
+        for node in ["one", "two"] {
+            let labels = format!("{kubelet_labels},{claim},node=\"{node}\",metrics_path=\"/metrics\"");
+            add("kubelet_volume_stats_used_bytes", labels, part.in_use(Metric::StorageUsed));
+        }
+        let project = format!("label_vcluster_loft_sh_namespace=\"{}\"", part.project);
+        add("kube_persistentvolumeclaim_labels", format!("{state_labels},{claim},{project}"), 1.0);
+        if part.container == "sidecar" {
+            continue;
+        }
+        add("kube_pod_labels", format!("{state_labels},{pod},uid=\"1\",{project}"), 1.0);
+        let name = format!("annotation_vcluster_loft_sh_object_name=\"{}\"", part.pod);
+        add("kube_pod_annotations", format!("{state_labels},{pod},uid=\"1\",{name}"), 1.0);
+        let phase = |phase: &str| format!("{state_labels},{pod},phase=\"{phase}\"");
+        add("kube_pod_status_phase", phase("Running"), 1.0);
+        add("kube_pod_status_phase", phase("Pending"), 0.0);
+    }
+    if let Some(part) = parts.first() {
+        let pod = format!("pod=\"{}\"", host_name(part, namespace));
+        for (name, metric) in [
+            ("container_cpu_usage_seconds_total", Metric::Cpu),
+            ("container_memory_working_set_bytes", Metric::Memory),
+        ] {
+            // The predecessor of a restarted container, which used memory and uses no processor time.
+            let predecessor = if metric == Metric::Memory { part.in_use(metric) / 2.0 } else { 0.0 };
+            let labels = format!("{kubelet_labels},{pod},container=\"{}\",id=\"/dead\"", part.container);
+            add(name, labels, predecessor);
+            // Series that must not count: the sum of the pod, its sandbox container, and the control plane.
+            add(name, format!("{kubelet_labels},{pod},container=\"\""), in_use(metric));
+            add(name, format!("{kubelet_labels},{pod},container=\"POD\""), 1.0);
         }
     }
-    for (name, metric) in [
-        ("container_network_receive_bytes_total", Metric::NetworkReceive),
-        ("container_network_transmit_bytes_total", Metric::NetworkTransmit),
-    ] {
-        series.push(series_of(
-            name,
-            format!("{kubelet_labels},{pod_label},interface=\"eth0\""),
-            in_use(metric),
-        ));
-        series.push(series_of(name, format!("{kubelet_labels},{pod_label},interface=\"lo\""), 99.0));
-        for pod in &control_plane_labels {
-            series.push(series_of(name, format!("{kubelet_labels},{pod},interface=\"eth0\""), 77.0));
+    for pod in control_plane_pods.iter().map(|name| format!("pod=\"{name}\"")) {
+        let container = format!("{kubelet_labels},{pod},container=\"syncer\"");
+        for name in [
+            "container_cpu_usage_seconds_total",
+            "container_memory_working_set_bytes",
+            "container_cpu_cfs_periods_total",
+            "container_cpu_cfs_throttled_periods_total",
+        ] {
+            add(name, container.clone(), 7.0);
         }
+        for name in ["container_network_receive_bytes_total", "container_network_transmit_bytes_total"] {
+            add(name, format!("{kubelet_labels},{pod},interface=\"eth0\""), 77.0);
+        }
+        add("kube_pod_status_phase", format!("{state_labels},{pod},phase=\"Running\""), 1.0);
+        let restarts = format!("{state_labels},{pod},uid=\"2\",container=\"syncer\"");
+        add("kube_pod_container_status_restarts_total", restarts, 1.0);
     }
-    let claims = "kube_persistentvolumeclaim_resource_requests_storage_bytes";
-    let claim = |name: &str| format!("{state_labels},persistentvolumeclaim=\"{name}\"");
-    series.push(series_of(claims, claim(&format!("data-x-shop-x-{namespace}")), in_use(Metric::Storage)));
-    for control_plane in [format!("data-{namespace}-0"), format!("data-{namespace}-etcd-0")] {
-        series.push(series_of(claims, claim(&control_plane), 5e9));
-    }
-    for number in 0..3 {
-        let phase = |phase: &str| {
-            format!("{state_labels},pod=\"web-{number}-x-shop-x-{namespace}\",phase=\"{phase}\"")
-        };
-        series.push(series_of("kube_pod_status_phase", phase("Running"), 1.0));
-        series.push(series_of("kube_pod_status_phase", phase("Pending"), 0.0));
-    }
-    for pod in &control_plane_labels {
-        series.push(series_of(
-            "kube_pod_status_phase",
-            format!("{state_labels},{pod},phase=\"Running\""),
-            1.0,
-        ));
+    for claim in control_plane_pods.iter().map(|name| format!("persistentvolumeclaim=\"data-{name}\"")) {
+        let requests = "kube_persistentvolumeclaim_resource_requests_storage_bytes";
+        add(requests, format!("{state_labels},{claim}"), 5e9);
+        let used = format!("{kubelet_labels},{claim},metrics_path=\"/metrics\"");
+        add("kubelet_volume_stats_used_bytes", used, 5e9);
     }
     for verb in ["GET", "LIST"] {
         let labels = format!("namespace=\"{namespace}\",job=\"vcluster\",verb=\"{verb}\"");
-        series.push(series_of("apiserver_request_total", labels, in_use(Metric::ApiRequests) / 2.0));
+        add("apiserver_request_total", labels, in_use(Metric::ApiRequests) / 2.0);
     }
     series
 }
@@ -110,7 +148,7 @@ fn tenant_series(namespace: &str) -> Vec<ScrapedSeries> {
 /// Series that a pod of a tenant invents: labels of another tenant, and targets that are down. Such a pod is scraped by
 /// a job whose label `job` it cannot change.
 fn invented_series(namespace: &str) -> Vec<ScrapedSeries> {
-    let mut series = tenant_series(namespace);
+    let mut series = tenant_series(namespace, &parts(busy()));
     series.push(series_of("machine_cpu_cores", "job=\"kubelet\"", 8.0));
     series.push(series_of("kube_node_info", "job=\"kube-state-metrics\"", 1.0));
     for series in &mut series {
@@ -130,18 +168,26 @@ fn seen_by_two_servers(series: ScrapedSeries) -> [ScrapedSeries; 2] {
     })
 }
 
-/// All series in OpenMetrics format: grouped by name, and each in order of time.
-fn open_metrics() -> String {
+/// All series of the conformance suite.
+fn measurements() -> String {
+    let tenants = [busy(), other()].map(|it| tenant_series(&it.kubernetes_name(), &parts(it)));
+    open_metrics(tenants.into_iter().flatten().collect())
+}
+
+/// These series and those of the targets in OpenMetrics format: grouped by name, and each in order of time.
+fn open_metrics(mut series: Vec<ScrapedSeries>) -> String {
+    let api_server = |of: WorkspaceId| {
+        format!("job=\"vcluster\",instance=\"{of}\",namespace=\"{}\"", of.kubernetes_name())
+    };
     let targets = [
         "job=\"kubelet\",instance=\"one\"".to_owned(),
         "job=\"kubelet\",instance=\"two\"".to_owned(),
         "job=\"kube-state-metrics\",instance=\"one\"".to_owned(),
-        format!("job=\"vcluster\",instance=\"busy\",namespace=\"{}\"", busy().kubernetes_name()),
+        api_server(busy()),
+        api_server(idle()),
         // A target that is always down, and that no query uses.
         "job=\"broken\",instance=\"one\"".to_owned(),
     ];
-    let mut series: Vec<ScrapedSeries> =
-        [busy(), other()].iter().flat_map(|it| tenant_series(&it.kubernetes_name())).collect();
     for target in &targets {
         series.push(series_of("up", target.clone(), f64::from(u8::from(!target.contains("broken")))));
     }
@@ -188,10 +234,10 @@ impl MetricsHarness for PrometheusHarness {
 }
 
 mod conformance {
-    use super::{Prometheus, PrometheusHarness, metrics_of, open_metrics};
+    use super::{Prometheus, PrometheusHarness, measurements, metrics_of};
 
     hexabase_core::metrics_source_conformance!(async {
-        let server = Prometheus::with(&open_metrics());
+        let server = Prometheus::with(&measurements());
         (PrometheusHarness(metrics_of(&server)), server)
     });
 }
@@ -208,7 +254,7 @@ fn query(targets: &[TenantTarget], end: Timestamp) -> SeriesQuery {
 
 #[tokio::test]
 async fn a_kubelet_that_does_not_respond_leaves_a_gap_for_all_tenants() {
-    let mut text = open_metrics();
+    let mut text = measurements();
     let from = (MEASUREMENT_START + SignedDuration::from_mins(45)).as_second();
     let is_down = |line: &str| {
         let at = line.rsplit(' ').next().and_then(|at| at.parse::<i64>().ok());
@@ -241,7 +287,7 @@ async fn an_hour_with_an_outage_of_prometheus_is_charged_for_what_was_measured()
         at.is_some_and(|at| (41 * 60 + 1..58 * 60).contains(&(at - hour.start().as_second())))
     };
     let text: String =
-        open_metrics().lines().filter(|line| !is_lost(line)).map(|line| line.to_owned() + "\n").collect();
+        measurements().lines().filter(|line| !is_lost(line)).map(|line| line.to_owned() + "\n").collect();
     let server = Prometheus::with(&text);
     let metrics = metrics_of(&server);
     let targets = [TenantTarget::by_id(id("acme"), busy())];
