@@ -33,6 +33,7 @@
 //! | [`workspaces`] | workspaces, kubeconfigs, tasks, node pools | `Platform`, `Arc<Auth>` |
 //! | [`access`] | groups, roles, assignments | `Platform` |
 //! | [`projects`] | projects | `Platform` |
+//! | [`alerts`] | alert rules | `Platform` |
 //! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
 //! | [`webhooks`] | webhooks of the payment provider | `Platform` |
 //! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
@@ -48,6 +49,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod alerts;
 pub mod billing;
 pub mod budget;
 mod caller;
@@ -137,6 +139,7 @@ where
         workspaces::router(),
         access::router(),
         projects::router(),
+        alerts::router(),
         admin::router(),
     ];
     let router = areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);

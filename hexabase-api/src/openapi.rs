@@ -12,7 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::Problem;
 use crate::schema;
 use crate::state::ApiState;
-use crate::{access, admin, billing, oidc, organizations, projects, sign_in, system, webhooks, workspaces};
+use crate::{
+    access, admin, alerts, billing, oidc, organizations, projects, sign_in, system, webhooks, workspaces,
+};
 
 /// Returns the OpenAPI document of the API: the documents of all areas. It is titled with the name of a product, has the
 /// development provider or not, and the webhooks of a payment provider with an endpoint for them.
@@ -22,6 +24,7 @@ pub fn document(product: &str, dev: bool, webhooks: Option<WebhookEndpoint>) -> 
         organizations::openapi(),
         workspaces::openapi(),
         projects::openapi(),
+        alerts::openapi(),
         access::openapi(),
         sign_in::openapi(),
         billing::openapi(),
@@ -177,7 +180,7 @@ mod tests {
     }
 
     /// Documents of the areas by name, with the development provider.
-    fn areas() -> [(&'static str, OpenApi); 11] {
+    fn areas() -> [(&'static str, OpenApi); 12] {
         [
             ("organizations", organizations::openapi()),
             ("workspaces", workspaces::openapi()),
@@ -188,6 +191,7 @@ mod tests {
             ("billing", billing::openapi()),
             ("webhooks", webhooks::openapi(Some(MemoryBilling::WEBHOOKS))),
             ("oidc", oidc::openapi()),
+            ("alerts", alerts::openapi()),
             ("admin", admin::openapi()),
             ("system", system::openapi()),
         ]

@@ -1,8 +1,8 @@
 //! Path parameters. A malformed id, and one of another organization, is `not_found`.
 
 use hexabase_core::id::{
-    AssignmentId, GroupId, InvitationId, MessageId, NodePoolId, OrganizationId, ProjectId, RoleId, SessionId,
-    TaskId, TokenId, UserId, WorkspaceId,
+    AlertRuleId, AssignmentId, GroupId, InvitationId, MessageId, NodePoolId, OrganizationId, ProjectId,
+    RoleId, SessionId, TaskId, TokenId, UserId, WorkspaceId,
 };
 use hexabase_core::name::HostClusterName;
 use serde::Deserialize;
@@ -11,8 +11,8 @@ use utoipa::IntoParams;
 /// Schemas of the parameters, by the names of their types. The derive knows `String` itself.
 mod schemas {
     pub(super) use crate::schema::{
-        AssignmentId, GroupId, HostClusterName, InvitationId, MessageId, NodePoolId, OrganizationId,
-        ProjectId, RoleId, SessionId, TaskId, TokenId, UserId, WorkspaceId,
+        AlertRuleId, AssignmentId, GroupId, HostClusterName, InvitationId, MessageId, NodePoolId,
+        OrganizationId, ProjectId, RoleId, SessionId, TaskId, TokenId, UserId, WorkspaceId,
     };
 }
 
@@ -95,6 +95,15 @@ path_params! {
         ws: WorkspaceId,
         /// Id of the node pool, `npl_…`.
         id: NodePoolId
+    }
+    /// Path of an alert rule.
+    AlertRulePath {
+        /// Id of the organization, `org_…`.
+        org: OrganizationId,
+        /// Id of the workspace, `ws_…`.
+        ws: WorkspaceId,
+        /// Id of the alert rule, `alr_…`.
+        id: AlertRuleId
     }
     /// Path of a task.
     TaskPath {

@@ -94,6 +94,16 @@ enums! {
     HostClusterHealth(model::HostState);
     /// Signature algorithm of a key.
     SignatureAlgorithm(model::SignatureAlgorithm);
+    /// Metric that an alert rule compares. Units: `cpu` in cores; `memory`, `storage` and `storage_used` in bytes;
+    /// `network_receive` and `network_transmit` in bytes per second; `pods` in running pods; `restarts` in restarts of
+    /// containers within an hour; `throttling` as the share of scheduling periods, 0 to 1; `api_requests` per second.
+    AlertMetric(model::AlertMetric);
+    /// Side of the limit on which an alert rule fires.
+    AlertComparison(model::Comparison);
+    /// Time for which the comparison of an alert rule must hold before the rule fires.
+    AlertDuration(model::AlertDuration);
+    /// Severity of an alert.
+    AlertSeverity(model::AlertSeverity);
     /// Purpose of a message: the reconcile of a workspace or billing account, an isolation check, or a mail.
     MessageTopic(changeset::Topic);
 }
@@ -160,6 +170,8 @@ ids! {
     TaskId;
     /// Id of a node pool.
     NodePoolId;
+    /// Id of an alert rule.
+    AlertRuleId;
     /// Id of a project.
     ProjectId;
     /// Id of a group.

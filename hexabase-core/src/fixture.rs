@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::desired::{self, Issuer, TenantCluster};
-use crate::id::{GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
+use crate::id::{AlertRuleId, GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::model::{
+    AlertCondition, AlertDuration, AlertLimit, AlertMetric, AlertRule, AlertSeverity, Comparison,
     ControlPlane, ControlPlaneStore, Group, HostHealth, HostParameters, HostState, Isolation, Limits, Member,
     Organization, OrganizationRole, Plan, Power, Project, RegisteredHost, StoredPlans, User, UserKind,
     Workspace, WorkspaceState, WorkspaceStatus,
@@ -144,6 +145,30 @@ pub fn project(name: &str) -> Project {
     }
 }
 
+/// Returns an alert rule of the workspace `dev` as a whole.
+#[must_use]
+pub fn alert_rule(name: &str) -> AlertRule {
+    AlertRule {
+        id: id::<AlertRuleId>(name),
+        organization_id: id::<OrganizationId>("acme"),
+        workspace_id: id::<WorkspaceId>("dev"),
+        project_id: None,
+        name: valid(Slug::parse(name)),
+        condition: AlertCondition {
+            metric: AlertMetric::Cpu,
+            comparison: Comparison::Above,
+            limit: AlertLimit::Threshold(Quantity::milli(1_500)),
+            duration: AlertDuration::FiveMinutes,
+        },
+        severity: AlertSeverity::Warning,
+        notify: vec![valid(Email::parse("owner@example.com"))],
+        created_by: id("owner"),
+        created_at: FIXTURE_TIME,
+        updated_at: FIXTURE_TIME,
+        version: Version::FIRST,
+    }
+}
+
 /// Returns the command to create a workspace, without optional fields.
 #[must_use]
 pub fn create_workspace(name: &str, plan: &PlanId) -> CreateWorkspace {
@@ -170,7 +195,14 @@ pub fn plan(name: &str) -> Plan {
             .with(Resource::Memory, Quantity::gibibytes(8))
             .with(Resource::Pods, Quantity::units(50)),
         extended_resources: BTreeMap::new(),
-        limits: Limits { workspaces: 10, members: 20, projects: 20, groups: 50, roles_per_project: 10 },
+        limits: Limits {
+            workspaces: 10,
+            members: 20,
+            projects: 20,
+            groups: 50,
+            roles_per_project: 10,
+            alert_rules: 20,
+        },
         control_plane: ControlPlane {
             store: ControlPlaneStore::Sqlite,
             replicas: 1,

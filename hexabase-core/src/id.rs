@@ -200,6 +200,8 @@ ids! {
     EventId = "evt";
     /// Id of a node pool of a workspace.
     NodePoolId = "npl";
+    /// Id of an alert rule of a workspace.
+    AlertRuleId = "alr";
     /// Id of an order: a requested subscription change.
     OrderId = "ord";
     /// Id of a message in the outbox and the task queue.

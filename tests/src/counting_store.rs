@@ -9,22 +9,22 @@ use async_trait::async_trait;
 use hexabase_core::changeset::{Changeset, IdempotencyRecord, OutboxMessage};
 use hexabase_core::error::Result;
 use hexabase_core::id::{
-    AssignmentId, EventId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId, SessionId,
-    TaskId, TokenId, UserId, WorkspaceId,
+    AlertRuleId, AssignmentId, EventId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId,
+    SessionId, TaskId, TokenId, UserId, WorkspaceId,
 };
 use hexabase_core::model::{
-    ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole, CustomerId, Event, Group,
-    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts,
-    OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
-    SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace, WorkspaceState,
-    WorkspaceUsage,
+    AlertRule, AlertThreshold, ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole,
+    CustomerId, Event, Group, Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization,
+    OrganizationCounts, OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent,
+    ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
+    Workspace, WorkspaceState, WorkspaceUsage,
 };
 use hexabase_core::name::{Email, HostClusterName, PlanId, ProviderName};
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::search::{MemberFilter, SearchText, WorkspaceFilter};
 use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::{
-    AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
+    AccessStore, AlertStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
     OrganizationStore, PlanStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, SearchStore,
     TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
@@ -199,6 +199,15 @@ counted! {
         fn list_roles(org: OrganizationId, ws: WorkspaceId, project: ProjectId, page: &PageRequest) -> Page<CustomRole>;
         fn find_assignment(org: OrganizationId, ws: WorkspaceId, id: AssignmentId) -> Option<Assignment>;
         fn list_assignments(org: OrganizationId, ws: WorkspaceId, project: Option<ProjectId>, page: &PageRequest) -> Page<Assignment>;
+    }
+}
+
+counted! {
+    AlertStore {
+        fn find_alert_rule(org: OrganizationId, ws: WorkspaceId, id: AlertRuleId) -> Option<AlertRule>;
+        fn list_alert_rules(org: OrganizationId, ws: WorkspaceId, page: &PageRequest) -> Page<AlertRule>;
+        fn count_alert_rules(org: OrganizationId, ws: WorkspaceId) -> u32;
+        fn list_alert_thresholds(after: Option<AlertRuleId>, limit: u16) -> Vec<AlertThreshold>;
     }
 }
 

@@ -23,6 +23,11 @@ pub fn request_body(operation: &Operation, params: &PathParams) -> Value {
         ("POST", "/groups") => json!({ "name": "new" }),
         ("PATCH", "/groups/{grp}") => json!({ "name": "renamed" }),
         ("POST", "/node-pools") => json!({ "name": "new", "class": "big", "nodes": 1 }),
+        ("POST", "/alert-rules") => json!({
+            "name": "new", "project": params.id("prj"), "metric": "memory", "comparison": "below",
+            "percent_of_quota": 10, "for": "0", "severity": "info",
+        }),
+        ("PATCH", "/alert-rules/{id}") => json!({ "threshold": 2, "for": "1h" }),
         ("POST", "/projects") => json!({ "name": "new" }),
         ("PATCH", "/projects/{prj}") => json!({ "display_name": "Renamed" }),
         ("PUT", "/projects/{prj}/quota") => json!({ "cpu": "1" }),

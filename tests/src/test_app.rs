@@ -90,6 +90,7 @@ impl PathParams {
         let template = template
             .replace("{prj}/role-assignments/{asg}", "{prj}/role-assignments/{asg-project}")
             .replace("node-pools/{id}", "node-pools/{id-pool}")
+            .replace("alert-rules/{id}", "alert-rules/{id-alert-rule}")
             .replace("invoices/{inv}", "invoices/{inv-billing}")
             .replace("{grp}/members/{user}", "{grp-member}/members/{user}");
         let fill = |path: String, (name, id): (&&str, &String)| path.replace(&format!("{{{name}}}"), id);
@@ -253,6 +254,11 @@ impl TestApp {
             .await;
         let pool = json!({"name": "own", "class": "big", "nodes": 1});
         let pool = client.create(&format!("{w}/node-pools"), &pool).await;
+        let rule = json!({
+            "name": "cpu-high", "project": prj, "metric": "cpu", "comparison": "above", "threshold": 1.5,
+            "for": "5m", "severity": "warning", "notify": [owner.email],
+        });
+        let rule = client.create(&format!("{w}/alert-rules"), &rule).await;
         self.wait_until_ready(client, &w).await;
         let (pm, invoice) = self.subscribe_and_cancel(client, &o).await;
         let tasks = client.get(&format!("{w}/tasks")).await;
@@ -265,6 +271,7 @@ impl TestApp {
             ("pm", pm),
             ("id", account),
             ("id-pool", pool),
+            ("id-alert-rule", rule),
             ("ws", ws),
             ("prj", prj),
             ("grp", grp),

@@ -387,18 +387,19 @@ async fn changes_reach_the_callers_who_may_read_the_changed_objects_and_no_other
     let in_shop = Some(shop.as_str());
     let of_projects = change("projects.changed", in_shop);
     let (of_access, of_members) = (change("access.changed", in_shop), change("members.changed", None));
-    let of_billing = change("billing.changed", None);
+    let (of_billing, of_alerts) = (change("billing.changed", None), change("alerts.changed", in_shop));
     let expected = [
         vec![
             of_access.clone(),
             of_projects.clone(),
             of_access,
             of_projects.clone(),
+            of_alerts.clone(),
             of_members.clone(),
             of_billing.clone(),
         ],
         vec![of_members.clone()],
-        vec![of_projects.clone(), of_projects, of_members, of_billing],
+        vec![of_projects.clone(), of_projects, of_alerts, of_members, of_billing],
     ];
     for (stream, expected) in streams.iter_mut().zip(expected) {
         assert_eq!(stream.changes_until(&last).await, expected);

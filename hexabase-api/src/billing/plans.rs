@@ -141,6 +141,8 @@ pub(crate) struct LimitsView {
     groups: u32,
     /// Maximum number of custom roles of a project.
     roles_per_project: u32,
+    /// Maximum number of alert rules of a workspace.
+    alert_rules: u32,
 }
 
 fn usage_view(price: &Price) -> BTreeMap<&'static str, UsagePriceView> {
@@ -174,6 +176,7 @@ impl From<&Plan> for PlanView {
                 projects: limits.projects,
                 groups: limits.groups,
                 roles_per_project: limits.roles_per_project,
+                alert_rules: limits.alert_rules,
             },
             isolation: plan.isolation.into(),
             image_sources: plan.image_sources.iter().map(ToString::to_string).collect(),

@@ -130,6 +130,12 @@ actions! {
     NodePoolCreate = "node_pool.create", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
     /// Delete node pools.
     NodePoolsManage = "node_pools.manage", Workspace, ADMIN_ROLES, None, WorkspacesWrite;
+    /// List the alert rules, alerts and silences of a workspace.
+    AlertsRead = "alerts.read", Workspace, STAFF_ROLES, Member, WorkspacesRead;
+    /// Create an alert rule for a workspace or a project.
+    AlertRuleCreate = "alert_rule.create", Workspace, ADMIN_ROLES, ProjectAdmin, WorkspacesWrite;
+    /// Change and delete alert rules, and silence their alerts.
+    AlertRulesManage = "alert_rules.manage", Workspace, ADMIN_ROLES, ProjectAdmin, WorkspacesWrite;
     /// Retry a failed task.
     TaskRetry = "task.retry", Workspace, ADMIN_ROLES, Admin, WorkspacesWrite;
     /// Request a kubeconfig or a token for the tenant cluster.
@@ -168,6 +174,7 @@ impl EventKind {
             Self::MembersChanged => Action::MembersRead,
             Self::AccessChanged => Action::GroupsRead,
             Self::ProjectsChanged => Action::ProjectsRead,
+            Self::AlertsChanged => Action::AlertsRead,
         }
     }
 }

@@ -14,13 +14,14 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::id::{
-    AssignmentId, EventId, GroupId, InvitationId, OrganizationId, ProjectId, RoleId, SessionId, TaskId,
-    TokenId, UserId, WorkspaceId,
+    AlertRuleId, AssignmentId, EventId, GroupId, InvitationId, OrganizationId, ProjectId, RoleId, SessionId,
+    TaskId, TokenId, UserId, WorkspaceId,
 };
 use crate::model::{
-    ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation,
-    Member, Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount,
-    Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
+    AlertRule, ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Hour, Identity,
+    Invitation, Member, Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent,
+    ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
+    Workspace,
 };
 use crate::name::{HostClusterName, ProviderName};
 use crate::secret::VerifierHash;
@@ -135,6 +136,8 @@ pub enum Record {
     Role(CustomRole),
     /// An assignment of a role to a group.
     Assignment(Assignment),
+    /// An alert rule.
+    AlertRule(AlertRule),
     /// A task.
     Task(Task),
     /// A live event. Only ever inserted; deleted after the retention period.
@@ -194,12 +197,14 @@ pub enum RecordKey {
     Group(OrganizationId, WorkspaceId, GroupId),
     /// A membership of a user in a group.
     Membership(OrganizationId, WorkspaceId, GroupId, UserId),
-    /// A project with its roles and assignments; fails if it has child projects.
+    /// A project with its roles, assignments and alert rules; fails if it has child projects.
     Project(OrganizationId, WorkspaceId, ProjectId),
     /// A custom role.
     Role(OrganizationId, WorkspaceId, RoleId),
     /// An assignment.
     Assignment(OrganizationId, WorkspaceId, AssignmentId),
+    /// An alert rule.
+    AlertRule(OrganizationId, WorkspaceId, AlertRuleId),
     /// A task.
     Task(OrganizationId, WorkspaceId, TaskId),
     /// The hash of an exchanged refresh token.
@@ -252,6 +257,7 @@ impl Record {
             Self::Assignment(assignment) => {
                 RecordKey::Assignment(assignment.organization_id, assignment.workspace_id, assignment.id)
             }
+            Self::AlertRule(rule) => RecordKey::AlertRule(rule.organization_id, rule.workspace_id, rule.id),
             Self::Task(task) => RecordKey::Task(task.organization_id, task.workspace_id, task.id),
             Self::Event(event) => RecordKey::Event(event.organization_id, event.id),
         }
@@ -285,6 +291,7 @@ impl RecordKey {
             Self::Project(..) => "project",
             Self::Role(..) => "role",
             Self::Assignment(..) => "role assignment",
+            Self::AlertRule(..) => "alert rule",
             Self::Task(..) => "task",
             Self::SpentRefresh(..) => "spent refresh token",
             Self::SecurityEvent(..) => "security event",
@@ -322,6 +329,7 @@ impl RecordKey {
             | Self::Project(organization, ..)
             | Self::Role(organization, ..)
             | Self::Assignment(organization, ..)
+            | Self::AlertRule(organization, ..)
             | Self::Task(organization, ..)
             | Self::Event(organization, _) => Some(*organization),
         }
@@ -556,6 +564,7 @@ records! {
     Project(Project),
     Role(CustomRole),
     Assignment(Assignment),
+    AlertRule(AlertRule),
     Task(Task),
     Event(Event),
 }

@@ -138,6 +138,7 @@ fn listed(source: &str) -> Vec<String> {
 fn every_case_that_is_defined_is_also_run() {
     let store = include_str!("tenant_store/mod.rs");
     let store_cases = [
+        include_str!("tenant_store/alerts.rs"),
         include_str!("tenant_store/billing.rs"),
         include_str!("tenant_store/commits.rs"),
         include_str!("tenant_store/leases.rs"),

@@ -210,6 +210,14 @@ pub fn check_role_limit(existing: usize, plan: &Plan) -> Result<()> {
     check_count(saturating_u32(existing), plan.limits.roles_per_project, "custom roles in a project", plan)
 }
 
+/// Checks that a workspace with `existing` alert rules may have another one.
+///
+/// # Errors
+/// `QuotaExceeded` if it has the maximum number of its plan.
+pub fn check_alert_rule_limit(existing: u32, plan: &Plan) -> Result<()> {
+    check_count(existing, plan.limits.alert_rules, "alert rules", plan)
+}
+
 fn saturating_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -298,6 +306,7 @@ pub fn check_workspace_plan_change(
     groups: usize,
     projects: &[Project],
     pools: usize,
+    alert_rules: u32,
     plan: &Plan,
 ) -> Result<()> {
     if pools > 0 && !plan.dedicated_nodes {
@@ -311,6 +320,7 @@ pub fn check_workspace_plan_change(
     };
     fits(groups, plan.limits.groups, "groups")?;
     fits(projects.len(), plan.limits.projects, "projects")?;
+    fits(alert_rules as usize, plan.limits.alert_rules, "alert rules")?;
     for root in projects.iter().filter(|project| project.parent_id.is_none()) {
         let message = format!("the quota of the plan {} is too small for the project {}", plan.id, root.name);
         check_within(&root.quota, &plan.quota, &message)?;

@@ -80,7 +80,7 @@ fn object_counts_must_be_whole_and_load_balancers_are_not_in_project_quotas() {
 
 #[test]
 fn a_plan_change_fails_with_the_project_that_does_not_fit() {
-    let error = check_workspace_plan_change(1, &[project(1, None, Some(8))], 0, &plan(4)).unwrap_err();
+    let error = check_workspace_plan_change(1, &[project(1, None, Some(8))], 0, 0, &plan(4)).unwrap_err();
     assert!(error.message().contains("for the project p1: cpu 8 exceeds the limit of 4"), "{error}");
 }
 

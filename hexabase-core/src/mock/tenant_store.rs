@@ -8,22 +8,22 @@ use jiff::Timestamp;
 use crate::changeset::{Changeset, IdempotencyRecord, OutboxMessage};
 use crate::error::Result;
 use crate::id::{
-    AssignmentId, EventId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId, SessionId,
-    TaskId, TokenId, UserId, WorkspaceId,
+    AlertRuleId, AssignmentId, EventId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId,
+    SessionId, TaskId, TokenId, UserId, WorkspaceId,
 };
 use crate::model::{
-    ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole, CustomerId, Event, Group,
-    Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization, OrganizationCounts,
-    OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
-    SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace, WorkspaceState,
-    WorkspaceUsage,
+    AlertRule, AlertThreshold, ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole,
+    CustomerId, Event, Group, Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization,
+    OrganizationCounts, OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent,
+    ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
+    Workspace, WorkspaceState, WorkspaceUsage,
 };
 use crate::name::{Email, HostClusterName, PlanId, ProviderName};
 use crate::page::{Page, PageRequest};
 use crate::search::{MemberFilter, SearchText, WorkspaceFilter};
 use crate::secret::VerifierHash;
 use crate::store::{
-    AccessStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
+    AccessStore, AlertStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
     OrganizationStore, PlanStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, SearchStore,
     UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
@@ -42,6 +42,28 @@ mockall::mock! {
             now: Timestamp,
         ) -> Result<Option<IdempotencyRecord>>;
         async fn ping(&self) -> Result<()>;
+    }
+
+    #[async_trait]
+    impl AlertStore for TenantStore {
+        async fn find_alert_rule(
+            &self,
+            org: OrganizationId,
+            ws: WorkspaceId,
+            id: AlertRuleId,
+        ) -> Result<Option<AlertRule>>;
+        async fn list_alert_rules(
+            &self,
+            org: OrganizationId,
+            ws: WorkspaceId,
+            page: &PageRequest,
+        ) -> Result<Page<AlertRule>>;
+        async fn count_alert_rules(&self, org: OrganizationId, ws: WorkspaceId) -> Result<u32>;
+        async fn list_alert_thresholds(
+            &self,
+            after: Option<AlertRuleId>,
+            limit: u16,
+        ) -> Result<Vec<AlertThreshold>>;
     }
 
     #[async_trait]

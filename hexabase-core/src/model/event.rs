@@ -42,6 +42,8 @@ pub enum EventKind {
     ProjectsChanged,
     /// The billing account has changed: subscription, order, payment methods or budget.
     BillingChanged,
+    /// Alert rules, alerts or silences have changed.
+    AlertsChanged,
 }
 
 string_enum!(EventKind {
@@ -54,6 +56,7 @@ string_enum!(EventKind {
     AccessChanged = "access.changed",
     ProjectsChanged = "projects.changed",
     BillingChanged = "billing.changed",
+    AlertsChanged = "alerts.changed",
 } else UnknownEventKind = "must be the kind of a live event such as workspace.phase");
 
 impl EventKind {
@@ -72,6 +75,7 @@ impl EventKind {
             Self::BillingChanged => {
                 "the subscription, an order, a payment method or the budget may have changed"
             }
+            Self::AlertsChanged => "alert rules, alerts or silences have changed",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! locks (see [`Changeset`](crate::changeset::Changeset)).
 
 mod access_revocation;
+mod alert_rule;
 mod api_token;
 mod audit;
 mod billing;
@@ -32,6 +33,10 @@ mod wait;
 mod workspace;
 
 pub use access_revocation::AccessRevocation;
+pub use alert_rule::{
+    AlertCondition, AlertDuration, AlertLimit, AlertMetric, AlertRule, AlertSeverity, AlertThreshold,
+    Comparison, UnknownAlertDuration, UnknownAlertMetric, UnknownAlertSeverity, UnknownComparison,
+};
 pub use api_token::{ApiToken, Scope, Scopes, UnknownScope};
 pub use audit::{Actor, AuditEvent, AuditFilter, Origin};
 pub use billing::{

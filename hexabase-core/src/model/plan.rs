@@ -83,7 +83,14 @@ impl Plan {
             price: None,
             quota: quota.into_iter().fold(Quota::new(), |quota, (name, amount)| quota.with(name, amount)),
             extended_resources: BTreeMap::new(),
-            limits: Limits { workspaces: 3, members: 10, projects: 10, groups: 50, roles_per_project: 10 },
+            limits: Limits {
+                workspaces: 3,
+                members: 10,
+                projects: 10,
+                groups: 50,
+                roles_per_project: 10,
+                alert_rules: default_alert_rules(),
+            },
             control_plane: ControlPlane {
                 store: ControlPlaneStore::Sqlite,
                 replicas: 1,
@@ -226,6 +233,14 @@ pub struct Limits {
     pub groups: u32,
     /// Maximum number of custom roles in a project.
     pub roles_per_project: u32,
+    /// Maximum number of alert rules in a workspace.
+    #[serde(default = "default_alert_rules")]
+    pub alert_rules: u32,
+}
+
+/// Maximum number of alert rules in a workspace on a plan that does not set one.
+const fn default_alert_rules() -> u32 {
+    20
 }
 
 /// Configuration of a tenant's control plane.

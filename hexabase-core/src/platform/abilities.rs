@@ -40,6 +40,7 @@ struct AbilityFacts<'a> {
     payment_required: bool,
     plans: &'a PlanCatalog,
     workspace: Option<(WorkspaceState, Option<ProjectId>)>,
+    alert_rules: u32,
 }
 
 impl Platform {
@@ -83,6 +84,10 @@ impl PlatformInner {
             }
             None => None,
         };
+        let alert_rules = match place {
+            Some((workspace, _)) => self.store.count_alert_rules(id, workspace).await?,
+            None => 0,
+        };
         let plans = self.plans().await?;
         let organization = self.organization(id).await?;
         let is_service_account = caller.principal.credential.session().is_none()
@@ -97,6 +102,7 @@ impl PlatformInner {
             payment_required: self.config.billing.required,
             plans: &plans,
             organization,
+            alert_rules,
             workspace,
         };
         let ability = |action: Action| Ok((action, facts.ability(&roles, action)?));
@@ -130,7 +136,9 @@ impl AbilityFacts<'_> {
     /// `true` if an action concerns the objects that the caller named.
     fn includes(&self, action: Action) -> bool {
         let permission = action.permission();
-        let is_in_project = permission.workspace_right == WorkspaceRight::ProjectAdmin;
+        // An action that a role in the organization permits is possible in the workspace as a whole, too.
+        let is_in_project =
+            permission.workspace_right == WorkspaceRight::ProjectAdmin && permission.roles.is_empty();
         match &self.workspace {
             Some((_, project)) => project.is_some() || !is_in_project,
             None => permission.level == Level::Organization,
@@ -177,6 +185,8 @@ impl AbilityFacts<'_> {
             | Action::WorkspaceResume
             | Action::NodePoolCreate
             | Action::NodePoolsManage
+            | Action::AlertRuleCreate
+            | Action::AlertRulesManage
             | Action::ClusterAccess
             | Action::GroupCreate
             | Action::GroupsManage
@@ -201,6 +211,7 @@ impl AbilityFacts<'_> {
             | Action::WorkspaceRead
             | Action::IsolationCheck
             | Action::WorkspaceDelete
+            | Action::AlertsRead
             | Action::TaskRetry
             | Action::GroupsRead
             | Action::RolesRead
@@ -241,6 +252,7 @@ impl AbilityFacts<'_> {
             Action::WorkspaceSuspend => check_power_change(workspace, Power::Suspended),
             Action::WorkspaceResume => check_power_change(workspace, Power::Running),
             Action::NodePoolCreate => limits::check_node_pool_limit(workspace.node_pools.len(), 1, plan()?),
+            Action::AlertRuleCreate => limits::check_alert_rule_limit(self.alert_rules, plan()?),
             Action::GroupCreate => limits::check_group_limit(state.groups.len(), plan()?),
             Action::ProjectRoleCreate => {
                 check_right_grant(self.principal, WorkspaceRight::Member)?;

@@ -36,10 +36,11 @@ fn changes_of(write: &Write) -> Vec<PublishedChange> {
             let change = change_of(&record.key());
             change.into_iter().collect()
         }
-        // The assignments and roles in a project are deleted with it.
+        // The assignments, roles and alert rules of a project are deleted with it.
         Write::Delete(key @ RecordKey::Project(organization, workspace, _)) => {
-            let access = in_workspace(*organization, *workspace, EventKind::AccessChanged);
-            change_of(key).into_iter().chain([access]).collect()
+            let owned = [EventKind::AccessChanged, EventKind::AlertsChanged];
+            let owned = owned.map(|kind| in_workspace(*organization, *workspace, kind));
+            change_of(key).into_iter().chain(owned).collect()
         }
         Write::Delete(key) => change_of(key).into_iter().collect(),
         // The affected workspaces are known to the store only.
@@ -68,6 +69,9 @@ fn change_of(key: &RecordKey) -> Option<PublishedChange> {
         }
         RecordKey::Project(organization, workspace, _) => {
             Some(in_workspace(*organization, *workspace, EventKind::ProjectsChanged))
+        }
+        RecordKey::AlertRule(organization, workspace, _) => {
+            Some(in_workspace(*organization, *workspace, EventKind::AlertsChanged))
         }
         // Changes of the phase and of tasks have events with content, which the services add.
         RecordKey::Workspace(..) | RecordKey::Task(..) | RecordKey::Event(..) => None,
@@ -115,6 +119,7 @@ mod tests {
         let (acme, dev) = (id::<OrganizationId>("acme"), id::<WorkspaceId>("dev"));
         let (members, billing) = (vec![(None, "members.changed")], vec![(None, "billing.changed")]);
         let (access, projects) = (vec![(Some(dev), "access.changed")], vec![(Some(dev), "projects.changed")]);
+        let alerts = vec![(Some(dev), "alerts.changed")];
         for (key, expected) in [
             (RecordKey::Member(acme, id("ann")), members.clone()),
             (RecordKey::Invitation(acme, id("new")), members.clone()),
@@ -124,7 +129,8 @@ mod tests {
             (RecordKey::Membership(acme, dev, id("group"), id("ann")), access.clone()),
             (RecordKey::Role(acme, dev, id("role")), access.clone()),
             (RecordKey::Assignment(acme, dev, id("assignment")), access.clone()),
-            (RecordKey::Project(acme, dev, id("web")), [access, projects].concat()),
+            (RecordKey::AlertRule(acme, dev, id("rule")), alerts.clone()),
+            (RecordKey::Project(acme, dev, id("web")), [access, projects, alerts].concat()),
             (RecordKey::Workspace(acme, dev), Vec::new()),
             (RecordKey::Task(acme, dev, id("task")), Vec::new()),
             (RecordKey::Event(acme, id("event")), Vec::new()),

@@ -6,6 +6,7 @@
 
 mod abilities;
 mod access;
+mod alert_rules;
 mod billing;
 mod builder;
 mod caller;
@@ -50,6 +51,7 @@ use jiff::Timestamp;
 
 pub use abilities::Abilities;
 pub use access::Authorization;
+pub use alert_rules::{AlertRules, CreateAlertRule, MAX_ALERT_RECIPIENTS, UpdateAlertRule};
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{CredentialPlugin, OrganizationCreation, PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
@@ -210,6 +212,8 @@ services! {
     projects => Projects;
     /// Dedicated node pools of workspaces.
     node_pools => NodePools;
+    /// Alert rules of workspaces.
+    alert_rules => AlertRules;
     /// Billing of organizations.
     billing => Billing;
     /// Host clusters.

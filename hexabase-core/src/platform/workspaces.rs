@@ -317,6 +317,7 @@ impl Workspaces<'_> {
                     state.groups.len(),
                     &state.projects,
                     before.node_pools.len(),
+                    self.0.store.count_alert_rules(organization, id).await?,
                     plan,
                 )?;
                 let version = command.kubernetes_version.as_ref();

@@ -13,6 +13,7 @@
 //! Every sentence under *Behaviour* is a case of `hexabase_core::conformance` (feature `conformance`).
 
 mod access;
+mod alerts;
 mod billing;
 mod credentials;
 mod hosts;
@@ -31,6 +32,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use access::AccessStore;
+pub use alerts::AlertStore;
 pub use billing::BillingStore;
 pub use credentials::CredentialStore;
 pub use hosts::HostStore;
@@ -104,6 +106,7 @@ pub trait TenantStore:
     + OrganizationStore
     + WorkspaceStore
     + AccessStore
+    + AlertStore
     + WorkStore
     + BillingStore
     + UsageStore
@@ -121,6 +124,7 @@ impl<S> TenantStore for S where
         + OrganizationStore
         + WorkspaceStore
         + AccessStore
+        + AlertStore
         + WorkStore
         + BillingStore
         + UsageStore

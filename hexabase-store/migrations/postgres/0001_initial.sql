@@ -271,6 +271,29 @@ CREATE UNIQUE INDEX role_assignments_unique
 CREATE INDEX role_assignments_by_group ON role_assignments (organization_id, workspace_id, group_id);
 CREATE INDEX role_assignments_by_project ON role_assignments (organization_id, workspace_id, project_id);
 
+CREATE TABLE alert_rules (
+    organization_id text COLLATE "C" NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    id text COLLATE "C" NOT NULL,
+    project_id text COLLATE "C",
+    name text NOT NULL,
+    condition json NOT NULL,
+    severity text NOT NULL,
+    notify json NOT NULL,
+    created_by text COLLATE "C" NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    version bigint NOT NULL,
+    PRIMARY KEY (organization_id, workspace_id, id),
+    UNIQUE (organization_id, workspace_id, name),
+    FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, workspace_id, project_id)
+        REFERENCES projects (organization_id, workspace_id, id) ON DELETE CASCADE
+);
+CREATE INDEX alert_rules_by_project ON alert_rules (organization_id, workspace_id, project_id);
+-- The conditions of all workspaces are exported in the order of their ids.
+CREATE INDEX alert_rules_by_id ON alert_rules (id);
+
 CREATE TABLE tasks (
     organization_id text COLLATE "C" NOT NULL,
     workspace_id text COLLATE "C" NOT NULL,
@@ -475,8 +498,8 @@ INSERT INTO schema_compatibility (least_migration) VALUES (1);
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     users, identities, sessions, spent_refresh_tokens, api_tokens, security_events, signing_keys,
     organizations, members, invitations, service_accounts,
-    workspaces, workspace_groups, group_members, projects, project_roles, role_assignments, tasks, live_events,
-    outbox, idempotency, leases, hosts, plans,
+    workspaces, workspace_groups, group_members, projects, project_roles, role_assignments, alert_rules, tasks,
+    live_events, outbox, idempotency, leases, hosts, plans,
     billing_accounts, webhook_events, usage_hours, usage_reports, metered_hours
 TO hexabase_app;
 -- Audit events are append-only; the view audit_event_ages lets workers delete old ones.
@@ -493,7 +516,7 @@ DECLARE
 BEGIN
     FOREACH tenant_table IN ARRAY ARRAY[
         'members', 'invitations', 'service_accounts', 'workspaces', 'workspace_groups', 'group_members',
-        'projects', 'project_roles', 'role_assignments', 'tasks', 'live_events', 'audit_events',
+        'projects', 'project_roles', 'role_assignments', 'alert_rules', 'tasks', 'live_events', 'audit_events',
         'billing_accounts', 'usage_hours', 'usage_reports', 'outbox'
     ] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', tenant_table);
@@ -547,6 +570,17 @@ CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
 GRANT SELECT ON organization_creators, workspace_creators TO hexabase_app;
+-- Conditions of alert rules, without the names and addresses that tenants chose, for the evaluation of all rules.
+CREATE VIEW alert_thresholds AS
+    SELECT alert_rules.id, alert_rules.workspace_id, workspaces.plan_id,
+        projects.name AS project_name, projects.quota AS project_quota,
+        alert_rules.condition, alert_rules.severity
+    FROM alert_rules
+    JOIN workspaces ON workspaces.organization_id = alert_rules.organization_id
+        AND workspaces.id = alert_rules.workspace_id
+    LEFT JOIN projects ON projects.organization_id = alert_rules.organization_id
+        AND projects.workspace_id = alert_rules.workspace_id AND projects.id = alert_rules.project_id;
+GRANT SELECT ON alert_thresholds TO hexabase_app;
 -- Plans that organizations are on, subscribe to or have ordered, and plans of workspaces, for the check that a plan is not
 -- in use.
 CREATE VIEW plan_users AS

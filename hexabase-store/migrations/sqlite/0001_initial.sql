@@ -278,6 +278,40 @@ CREATE UNIQUE INDEX role_assignments_unique
 CREATE INDEX role_assignments_by_group ON role_assignments (organization_id, workspace_id, group_id);
 CREATE INDEX role_assignments_by_project ON role_assignments (organization_id, workspace_id, project_id);
 
+CREATE TABLE alert_rules (
+    organization_id TEXT NOT NULL,
+    workspace_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    project_id TEXT,
+    name TEXT NOT NULL,
+    condition TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    notify TEXT NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (organization_id, workspace_id, id),
+    UNIQUE (organization_id, workspace_id, name),
+    FOREIGN KEY (organization_id, workspace_id) REFERENCES workspaces (organization_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (organization_id, workspace_id, project_id)
+        REFERENCES projects (organization_id, workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alert_rules_by_project ON alert_rules (organization_id, workspace_id, project_id);
+-- The conditions of all workspaces are exported in the order of their ids.
+CREATE INDEX alert_rules_by_id ON alert_rules (id);
+
+-- Conditions of the alert rules of all workspaces.
+CREATE VIEW alert_thresholds AS
+    SELECT alert_rules.id, alert_rules.workspace_id, workspaces.plan_id,
+        projects.name AS project_name, projects.quota AS project_quota,
+        alert_rules.condition, alert_rules.severity
+    FROM alert_rules
+    JOIN workspaces ON workspaces.organization_id = alert_rules.organization_id
+        AND workspaces.id = alert_rules.workspace_id
+    LEFT JOIN projects ON projects.organization_id = alert_rules.organization_id
+        AND projects.workspace_id = alert_rules.workspace_id AND projects.id = alert_rules.project_id;
+
 CREATE TABLE tasks (
     organization_id TEXT NOT NULL,
     workspace_id TEXT NOT NULL,

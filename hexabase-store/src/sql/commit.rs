@@ -8,9 +8,9 @@ use hexabase_core::changeset::{
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, TokenId};
 use hexabase_core::model::{
-    ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation, Member,
-    Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount, Session,
-    SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
+    AlertRule, ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation,
+    Member, Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount,
+    Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
 };
 use jiff::Timestamp;
 use sqlx::error::ErrorKind;
@@ -150,6 +150,7 @@ macro_rules! with_record {
             Record::Project($inner) => $body,
             Record::Role($inner) => $body,
             Record::Assignment($inner) => $body,
+            Record::AlertRule($inner) => $body,
             Record::Task($inner) => $body,
             Record::Event($inner) => $body,
         }
@@ -365,6 +366,7 @@ fn delete_by(key: &RecordKey) -> (Query, &'static str) {
         RecordKey::Project(org, ws, id) => of::<Project>(&[org, ws, id]),
         RecordKey::Role(org, ws, id) => of::<CustomRole>(&[org, ws, id]),
         RecordKey::Assignment(org, ws, id) => of::<Assignment>(&[org, ws, id]),
+        RecordKey::AlertRule(org, ws, id) => of::<AlertRule>(&[org, ws, id]),
         RecordKey::Task(org, ws, id) => of::<Task>(&[org, ws, id]),
         RecordKey::Event(org, id) => of::<Event>(&[org, id]),
     }

@@ -4,6 +4,7 @@
 //! SQL that every supported database understands. An [`Engine`] runs both on one database.
 
 mod access;
+mod alerts;
 mod billing;
 mod cells;
 mod commit;

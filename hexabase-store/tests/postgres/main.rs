@@ -74,7 +74,7 @@ async fn hostile_sql_sees_one_organization_only() {
     let mut intruder = intruder(&server, &database).await;
     let (acme, globex) = (fixture::organization("acme").id, fixture::organization("globex").id);
     let tables = "organizations members invitations service_accounts workspaces workspace_groups group_members \
-                  projects project_roles role_assignments tasks live_events audit_events outbox api_tokens";
+                  projects project_roles role_assignments alert_rules tasks live_events audit_events outbox api_tokens";
 
     // Without a scope no rows are visible.
     for table in tables.split_whitespace() {

@@ -1,5 +1,6 @@
 //! Conformance suite for [`TenantStore`](crate::store::TenantStore).
 
+mod alerts;
 mod billing;
 mod commits;
 mod leases;
@@ -13,6 +14,7 @@ mod searches;
 mod setup;
 mod usage;
 
+pub use alerts::*;
 pub use billing::*;
 pub use commits::*;
 pub use leases::*;
@@ -85,6 +87,10 @@ macro_rules! tenant_store_conformance {
                 sealed_data_is_replaced_unless_it_changed,
                 stored_plans_read_back_and_have_one_version,
                 plan_uses_are_counted_in_all_organizations,
+                alert_rules_read_back_in_their_workspace,
+                an_alert_rule_has_a_unique_name_and_an_owner,
+                alert_rules_are_deleted_with_their_owners,
+                alert_thresholds_of_all_organizations_are_listed_in_pages,
                 organizations_are_searched_with_their_counts,
                 searches_ignore_case_and_have_no_wildcards,
                 workspaces_are_filtered_by_text_phase_and_plan,

@@ -1,16 +1,19 @@
-//! Workspaces, and access to them.
+//! Workspaces, their alert rules, and access to them.
 
 use async_trait::async_trait;
 
 use super::FaultyStore;
 use crate::error::Result;
-use crate::id::{AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, TaskId, UserId, WorkspaceId};
+use crate::id::{
+    AlertRuleId, AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, TaskId, UserId, WorkspaceId,
+};
 use crate::model::{
-    Assignment, CustomRole, Group, Member, Membership, Project, Task, Workspace, WorkspaceState,
+    AlertRule, AlertThreshold, Assignment, CustomRole, Group, Member, Membership, Project, Task, Workspace,
+    WorkspaceState,
 };
 use crate::page::{Page, PageRequest};
 use crate::search::{SearchText, WorkspaceFilter};
-use crate::store::{AccessStore, WorkspaceStore};
+use crate::store::{AccessStore, AlertStore, WorkspaceStore};
 
 #[async_trait]
 impl WorkspaceStore for FaultyStore {
@@ -178,5 +181,38 @@ impl AccessStore for FaultyStore {
         page: &PageRequest,
     ) -> Result<Page<Assignment>> {
         self.inner.list_assignments(org, ws, project, page).await
+    }
+}
+
+#[async_trait]
+impl AlertStore for FaultyStore {
+    async fn find_alert_rule(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        id: AlertRuleId,
+    ) -> Result<Option<AlertRule>> {
+        self.inner.find_alert_rule(org, ws, id).await
+    }
+
+    async fn list_alert_rules(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<AlertRule>> {
+        self.inner.list_alert_rules(org, ws, page).await
+    }
+
+    async fn count_alert_rules(&self, org: OrganizationId, ws: WorkspaceId) -> Result<u32> {
+        self.inner.count_alert_rules(org, ws).await
+    }
+
+    async fn list_alert_thresholds(
+        &self,
+        after: Option<AlertRuleId>,
+        limit: u16,
+    ) -> Result<Vec<AlertThreshold>> {
+        self.inner.list_alert_thresholds(after, limit).await
     }
 }

@@ -15,7 +15,7 @@ use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::id_source::SystemIds;
 use crate::model::{
-    AddOns, Assignment, AuditFilter, BillingAccount, BillingStanding, BillingSuspension, Currency,
+    AddOns, AlertRule, Assignment, AuditFilter, BillingAccount, BillingStanding, BillingSuspension, Currency,
     CustomRole, Interval, Membership, Money, NodePool, Order, OrganizationRole, OrganizationSuspension, Plan,
     Power, PresetRole, Price, RoleRef, Rule, Scope, Scopes, ServiceAccount, Subscription, SubscriptionChange,
     SubscriptionState, UserKind,
@@ -23,8 +23,9 @@ use crate::model::{
 use crate::name::{DisplayName, GroupName, NodeClass, PlanId, ProjectName, Slug};
 use crate::page::PageRequest;
 use crate::platform::{
-    Abilities, AccessReviewRequest, Caller, CreateGroup, CreateInvitation, CreateNodePool, CreateProject,
-    CreateRole, CreateServiceAccount, Platform, PlatformConfig, UpdateGroup, UpdateWorkspace,
+    Abilities, AccessReviewRequest, Caller, CreateAlertRule, CreateGroup, CreateInvitation, CreateNodePool,
+    CreateProject, CreateRole, CreateServiceAccount, Platform, PlatformConfig, UpdateAlertRule, UpdateGroup,
+    UpdateWorkspace,
 };
 use crate::quota::Quota;
 use crate::search::{MemberFilter, WorkspaceFilter};
@@ -42,7 +43,7 @@ struct World {
     overdue: bool,
     payment_required: bool,
     free_limit_reached: bool,
-    full: [bool; 5],
+    full: [bool; 6],
     dedicated_nodes: bool,
     pools: usize,
     power_off: bool,
@@ -55,7 +56,7 @@ fn worlds() -> impl Strategy<Value = World> {
     // Rare states would otherwise hide the others.
     let rarely = || prop::bool::weighted(0.2);
     let organization = (rarely(), rarely(), any::<bool>(), any::<bool>(), rarely(), rarely());
-    let limits = (any::<bool>(), rarely(), prop::array::uniform5(rarely()), any::<bool>(), any::<bool>());
+    let limits = (any::<bool>(), rarely(), prop::array::uniform6(rarely()), any::<bool>(), any::<bool>());
     let workspace = (any::<bool>(), rarely(), rarely(), any::<bool>());
     (organization, limits, workspace).prop_map(|(organization, limits, workspace)| World {
         deleting: organization.0,
@@ -108,7 +109,7 @@ impl World {
 
     fn plans(&self) -> Vec<Plan> {
         let room = |full: bool| if full { 0 } else { 5 };
-        let [workspaces, members, projects, groups, roles] = self.full;
+        let [workspaces, members, projects, groups, roles, alert_rules] = self.full;
         let persons = u32::try_from(self.users().len()).unwrap() - 1;
         let mut small = fixture::plan("small");
         small.limits.workspaces = 1 + room(workspaces);
@@ -116,6 +117,7 @@ impl World {
         small.limits.projects = 1 + room(projects);
         small.limits.groups = 3 + room(groups);
         small.limits.roles_per_project = 1 + room(roles);
+        small.limits.alert_rules = 1 + room(alert_rules);
         small.dedicated_nodes = self.dedicated_nodes;
         let monthly = Money { amount: 100, currency: Currency::parse("usd").unwrap() };
         let price = Price {
@@ -195,6 +197,7 @@ impl World {
             updated_at: FIXTURE_TIME,
             version: Version::FIRST,
         });
+        changes = changes.insert(AlertRule { project_id: Some(web()), ..fixture::alert_rule("rule") });
         store.commit(changes).await.unwrap();
         store
     }
@@ -346,6 +349,17 @@ async fn perform(platform: &Platform, caller: &Caller, action: Action) -> Result
         Action::NodePoolsManage => {
             platform.node_pools().delete(caller, org, ws, id("none"), None).await.map(drop)
         }
+        Action::AlertsRead => platform.alert_rules().list(caller, org, ws, &page).await.map(drop),
+        Action::AlertRuleCreate => {
+            let AlertRule { condition, severity, .. } = fixture::alert_rule("new");
+            let (project_id, notify) = (Some(prj), Vec::new());
+            let command = CreateAlertRule { name: slug("new"), project_id, condition, severity, notify };
+            platform.alert_rules().create(caller, org, ws, &command).await.map(drop)
+        }
+        Action::AlertRulesManage => {
+            let command = UpdateAlertRule::default();
+            platform.alert_rules().update(caller, (org, ws), id("rule"), &command, None).await.map(drop)
+        }
         Action::TaskRetry => platform.tasks().retry(caller, org, ws, id("none")).await.map(drop),
         Action::ClusterAccess => platform.workspaces().cluster_access(caller, org, ws).await.map(drop),
         Action::GroupsRead => platform.groups().list(caller, org, ws, None, &page).await.map(drop),
@@ -471,7 +485,7 @@ async fn abilities_contain_the_actions_of_the_named_objects_only() {
         overdue: false,
         payment_required: false,
         free_limit_reached: false,
-        full: [false; 5],
+        full: [false; 6],
         dedicated_nodes: false,
         pools: 0,
         power_off: false,
@@ -485,7 +499,10 @@ async fn abilities_contain_the_actions_of_the_named_objects_only() {
     let in_organization = abilities(None).await.unwrap();
     assert!(in_organization.keys().all(|action| action.permission().level == Level::Organization));
     let in_workspace = abilities(Some((dev(), None))).await.unwrap();
-    let is_in_project = |action: &Action| action.permission().workspace_right == WorkspaceRight::ProjectAdmin;
+    let is_in_project = |action: &Action| {
+        let permission = action.permission();
+        permission.workspace_right == WorkspaceRight::ProjectAdmin && permission.roles.is_empty()
+    };
     assert!(!in_workspace.keys().any(is_in_project));
     assert_eq!(abilities(Some((dev(), Some(web())))).await.unwrap().len(), Action::ALL.len());
     for (place, missing) in [((id("none"), None), "workspace"), ((dev(), Some(id("none"))), "project")] {

@@ -4,6 +4,7 @@
 //! snapshot is cheap) and replaces the state with the snapshot if every step succeeded.
 
 mod access;
+mod alerts;
 mod billing;
 mod credentials;
 mod hosts;

@@ -8,12 +8,12 @@ use crate::changeset::{
 };
 use crate::error::{Error, Result};
 use crate::id::{
-    AssignmentId, EventId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId, SessionId,
-    TaskId, TokenId, TypedId, UserId, WorkspaceId,
+    AlertRuleId, AssignmentId, EventId, GroupId, InvitationId, MessageId, OrganizationId, ProjectId, RoleId,
+    SessionId, TaskId, TokenId, TypedId, UserId, WorkspaceId,
 };
 use crate::model::{
-    ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Group, Hour, Identity, Member, Membership,
-    Organization, Project, RegisteredHost, RoleRef, Session, StoredPlans, User, Workspace,
+    AlertRule, ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Group, Hour, Identity, Member,
+    Membership, Organization, Project, RegisteredHost, RoleRef, Session, StoredPlans, User, Workspace,
 };
 use crate::name::{Email, GroupName, ProjectName, ProviderName, Slug};
 use crate::secret::VerifierHash;
@@ -53,6 +53,7 @@ pub(super) enum Name {
     Project(OrganizationId, WorkspaceId, ProjectName),
     Role(OrganizationId, WorkspaceId, ProjectId, Slug),
     Assignment(OrganizationId, WorkspaceId, Option<ProjectId>, GroupId, RoleRef),
+    AlertRule(OrganizationId, WorkspaceId, Slug),
 }
 
 /// An entry of the secondary index.
@@ -277,7 +278,9 @@ impl State {
             }
             RecordKey::Workspace(org, id) => {
                 let nested = [groups(org, id), memberships(org, id), projects(org, id), roles(org, id)];
-                for range in nested.into_iter().chain([assignments(org, id), tasks(org, id)]) {
+                for range in
+                    nested.into_iter().chain([assignments(org, id), tasks(org, id), alert_rules(org, id)])
+                {
                     all(range);
                 }
             }
@@ -294,6 +297,9 @@ impl State {
                 let assignment = self.scan::<Assignment>(assignments(org, ws));
                 let assignment = assignment.filter(|assignment| assignment.project_id == Some(id));
                 keys.extend(assignment.map(|assignment| RecordKey::Assignment(org, ws, assignment.id)));
+                let rules = self.scan::<AlertRule>(alert_rules(org, ws));
+                let rules = rules.filter(|rule| rule.project_id == Some(id));
+                keys.extend(rules.map(|rule| RecordKey::AlertRule(org, ws, rule.id)));
             }
             _ => {}
         }
@@ -406,6 +412,10 @@ fn parents(record: &Record) -> Vec<RecordKey> {
             let project = project_id.map(|project| RecordKey::Project(*org, *ws, project));
             project.into_iter().chain([RecordKey::Group(*org, *ws, *group_id)]).collect()
         }
+        Record::AlertRule(AlertRule { organization_id: org, workspace_id: ws, project_id, .. }) => {
+            let project = project_id.map(|project| RecordKey::Project(*org, *ws, project));
+            project.into_iter().chain([RecordKey::Workspace(*org, *ws)]).collect()
+        }
         Record::Task(task) => vec![RecordKey::Workspace(task.organization_id, task.workspace_id)],
         Record::User(_)
         | Record::SigningKey(_)
@@ -441,6 +451,9 @@ fn names(record: &Record) -> Vec<Name> {
             assignment.group_id,
             assignment.role,
         )],
+        Record::AlertRule(rule) => {
+            vec![Name::AlertRule(rule.organization_id, rule.workspace_id, rule.name.clone())]
+        }
         _ => Vec::new(),
     }
 }
@@ -503,6 +516,7 @@ ranges! {
     projects(org: OrganizationId, ws: WorkspaceId) = Project of ProjectId;
     roles(org: OrganizationId, ws: WorkspaceId) = Role of RoleId;
     assignments(org: OrganizationId, ws: WorkspaceId) = Assignment of AssignmentId;
+    alert_rules(org: OrganizationId, ws: WorkspaceId) = AlertRule of AlertRuleId;
     tasks(org: OrganizationId, ws: WorkspaceId) = Task of TaskId;
     security_events(user: UserId) = SecurityEvent of EventId;
 }

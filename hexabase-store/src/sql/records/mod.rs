@@ -1,6 +1,7 @@
 //! Mapping of records to rows.
 
 mod access;
+mod alerts;
 mod billing;
 mod host;
 mod identity;

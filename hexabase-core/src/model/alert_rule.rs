@@ -1,0 +1,283 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AlertRuleId, OrganizationId, ProjectId, UserId, WorkspaceId};
+use crate::model::string_enum;
+use crate::name::{Email, PlanId, ProjectName, Slug};
+use crate::quantity::Quantity;
+use crate::quota::{Quota, Resource};
+use crate::version::Version;
+
+/// Alert rule: a condition on a metric of a workspace, or of one of its projects, and the members who are notified.
+///
+/// A rule of a project is deleted with the project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertRule {
+    /// Id of the rule.
+    pub id: AlertRuleId,
+    /// Organization of the workspace.
+    pub organization_id: OrganizationId,
+    /// Workspace of the rule.
+    pub workspace_id: WorkspaceId,
+    /// Project whose metric is compared; `None` for the workspace as a whole. It never changes.
+    pub project_id: Option<ProjectId>,
+    /// Name, unique in the workspace.
+    pub name: Slug,
+    /// Condition under which the rule fires.
+    pub condition: AlertCondition,
+    /// Severity of the alert.
+    pub severity: AlertSeverity,
+    /// Addresses of the members who are notified. Those who have left the organization since are skipped.
+    pub notify: Vec<Email>,
+    /// User who created the rule.
+    pub created_by: UserId,
+    /// Creation time.
+    pub created_at: Timestamp,
+    /// Time of the last change.
+    pub updated_at: Timestamp,
+    /// Version, incremented by every change.
+    pub version: Version,
+}
+
+/// Condition of an alert rule: the comparison of a metric with a limit, over a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertCondition {
+    /// Metric that is compared.
+    pub metric: AlertMetric,
+    /// Side of the limit on which the rule fires.
+    pub comparison: Comparison,
+    /// Limit with which the metric is compared.
+    pub limit: AlertLimit,
+    /// Time for which the comparison must hold before the rule fires.
+    #[serde(rename = "for")]
+    pub duration: AlertDuration,
+}
+
+/// Limit of an alert rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertLimit {
+    /// Amount in the unit of the metric.
+    Threshold(Quantity),
+    /// Percentage, 1 to 100, of the quota for the metric: that of the project, or of the plan if the rule has no
+    /// project or its project has no such quota.
+    PercentOfQuota(u8),
+}
+
+impl AlertLimit {
+    /// Returns the limit in the unit of the metric; `None` for a percentage of a quota that does not exist.
+    #[must_use]
+    pub fn resolve(self, metric: AlertMetric, project: Option<&Quota>, plan: &Quota) -> Option<f64> {
+        match self {
+            Self::Threshold(threshold) => Some(threshold.as_f64()),
+            Self::PercentOfQuota(percent) => {
+                let resource = metric.quota_resource()?;
+                let quota = project.and_then(|quota| quota.get(resource)).or_else(|| plan.get(resource))?;
+                Some(quota.as_f64() * f64::from(percent) / 100.0)
+            }
+        }
+    }
+}
+
+/// Metric that alert rules compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertMetric {
+    /// Processor time, in cores.
+    Cpu,
+    /// Memory, in bytes.
+    Memory,
+    /// Requested persistent storage, in bytes.
+    Storage,
+    /// Used persistent storage, in bytes.
+    StorageUsed,
+    /// Bytes received per second.
+    NetworkReceive,
+    /// Bytes sent per second.
+    NetworkTransmit,
+    /// Number of running pods.
+    Pods,
+    /// Restarts of containers within an hour.
+    Restarts,
+    /// Share of the scheduling periods in which containers were throttled, from 0 to 1.
+    Throttling,
+    /// Requests to the tenant's API server per second.
+    ApiRequests,
+}
+
+string_enum!(AlertMetric {
+    Cpu = "cpu",
+    Memory = "memory",
+    Storage = "storage",
+    StorageUsed = "storage_used",
+    NetworkReceive = "network_receive",
+    NetworkTransmit = "network_transmit",
+    Pods = "pods",
+    Restarts = "restarts",
+    Throttling = "throttling",
+    ApiRequests = "api_requests",
+} else UnknownAlertMetric = "must be one of cpu, memory, storage, storage_used, network_receive, network_transmit, pods, restarts, throttling, api_requests");
+
+impl AlertMetric {
+    /// Returns the resource whose quota limits the metric; `None` if no quota does.
+    #[must_use]
+    pub const fn quota_resource(self) -> Option<Resource> {
+        match self {
+            Self::Cpu => Some(Resource::Cpu),
+            Self::Memory => Some(Resource::Memory),
+            Self::Storage | Self::StorageUsed => Some(Resource::Storage),
+            Self::Pods => Some(Resource::Pods),
+            Self::NetworkReceive
+            | Self::NetworkTransmit
+            | Self::Restarts
+            | Self::Throttling
+            | Self::ApiRequests => None,
+        }
+    }
+
+    /// `true` if the metric is measured for each project. Requests to the API server belong to the workspace.
+    #[must_use]
+    pub const fn is_per_project(self) -> bool {
+        !matches!(self, Self::ApiRequests)
+    }
+}
+
+/// Side of the limit on which an alert rule fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Comparison {
+    /// The metric is greater than the limit.
+    Above,
+    /// The metric is less than the limit.
+    Below,
+}
+
+string_enum!(Comparison { Above = "above", Below = "below" } else UnknownComparison = "must be above or below");
+
+impl Comparison {
+    /// `true` if a value is on this side of a limit.
+    #[must_use]
+    pub fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Above => value > limit,
+            Self::Below => value < limit,
+        }
+    }
+}
+
+/// Time for which the comparison of an alert rule must hold before the rule fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertDuration {
+    /// No time: the rule fires at once.
+    Immediate,
+    /// 1 minute.
+    Minute,
+    /// 5 minutes.
+    FiveMinutes,
+    /// 15 minutes.
+    FifteenMinutes,
+    /// 1 hour.
+    Hour,
+}
+
+string_enum!(AlertDuration {
+    Immediate = "0",
+    Minute = "1m",
+    FiveMinutes = "5m",
+    FifteenMinutes = "15m",
+    Hour = "1h",
+} else UnknownAlertDuration = "must be one of 0, 1m, 5m, 15m, 1h");
+
+impl AlertDuration {
+    /// Returns the length of the time.
+    #[must_use]
+    pub const fn length(self) -> Duration {
+        let minutes = match self {
+            Self::Immediate => 0,
+            Self::Minute => 1,
+            Self::FiveMinutes => 5,
+            Self::FifteenMinutes => 15,
+            Self::Hour => 60,
+        };
+        Duration::from_secs(minutes * 60)
+    }
+}
+
+/// Severity of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertSeverity {
+    /// No action is necessary.
+    Info,
+    /// Action is necessary soon.
+    Warning,
+    /// Action is necessary at once.
+    Critical,
+}
+
+string_enum!(AlertSeverity {
+    Info = "info",
+    Warning = "warning",
+    Critical = "critical",
+} else UnknownAlertSeverity = "must be info, warning or critical");
+
+/// Part of an alert rule that its evaluation needs, without the names and addresses that tenants chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertThreshold {
+    /// Id of the rule.
+    pub id: AlertRuleId,
+    /// Workspace of the rule.
+    pub workspace_id: WorkspaceId,
+    /// Plan of the workspace.
+    pub plan_id: PlanId,
+    /// Name and quota of the project; `None` for the workspace as a whole.
+    pub project: Option<(ProjectName, Quota)>,
+    /// Condition under which the rule fires.
+    pub condition: AlertCondition,
+    /// Severity of the alert.
+    pub severity: AlertSeverity,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_is_of_the_quota_of_the_project_and_else_of_the_plan() {
+        let plan = Quota::new()
+            .with(Resource::Cpu, Quantity::units(4))
+            .with(Resource::Memory, Quantity::gibibytes(8));
+        let project = Quota::new().with(Resource::Cpu, Quantity::units(1));
+        let resolve = |limit: AlertLimit, metric, project| limit.resolve(metric, project, &plan);
+        let half = AlertLimit::PercentOfQuota(50);
+        assert_eq!(resolve(half, AlertMetric::Cpu, None), Some(2.0));
+        assert_eq!(resolve(half, AlertMetric::Cpu, Some(&project)), Some(0.5));
+        assert_eq!(resolve(half, AlertMetric::Memory, Some(&project)), Some(4_294_967_296.0));
+        assert_eq!(resolve(half, AlertMetric::Pods, Some(&project)), None);
+        assert_eq!(resolve(half, AlertMetric::ApiRequests, None), None);
+        let amount = AlertLimit::Threshold(Quantity::milli(250));
+        assert_eq!(resolve(amount, AlertMetric::ApiRequests, None), Some(0.25));
+    }
+
+    #[test]
+    fn a_value_that_equals_the_limit_does_not_fire() {
+        for comparison in Comparison::ALL {
+            assert!(!comparison.holds(2.0, 2.0), "{comparison}");
+        }
+        assert!(Comparison::Above.holds(2.5, 2.0) && !Comparison::Above.holds(1.5, 2.0));
+        assert!(Comparison::Below.holds(1.5, 2.0) && !Comparison::Below.holds(f64::NAN, 2.0));
+    }
+
+    #[test]
+    fn the_text_of_a_duration_is_its_length() {
+        for duration in AlertDuration::ALL {
+            let parsed = match duration.as_str() {
+                "0" => 0,
+                text => {
+                    let (number, unit) = text.split_at(text.len() - 1);
+                    number.parse::<u64>().unwrap() * if unit == "h" { 3_600 } else { 60 }
+                }
+            };
+            assert_eq!(duration.length().as_secs(), parsed, "{duration}");
+        }
+    }
+}

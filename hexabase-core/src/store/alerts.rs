@@ -1,0 +1,52 @@
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::id::{AlertRuleId, OrganizationId, WorkspaceId};
+use crate::model::{AlertRule, AlertThreshold};
+use crate::page::{Page, PageRequest};
+
+/// Alert rules of workspaces.
+#[async_trait]
+pub trait AlertStore: Send + Sync {
+    /// Finds an alert rule.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn find_alert_rule(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        id: AlertRuleId,
+    ) -> Result<Option<AlertRule>>;
+
+    /// Lists the alert rules of a workspace, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_alert_rules(
+        &self,
+        org: OrganizationId,
+        ws: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Page<AlertRule>>;
+
+    /// Counts the alert rules of a workspace.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn count_alert_rules(&self, org: OrganizationId, ws: WorkspaceId) -> Result<u32>;
+
+    /// Lists the conditions of the alert rules of all workspaces, ordered by the id of the rule: at most `limit` of
+    /// them, after the rule `after` if it is given.
+    ///
+    /// # Behaviour
+    /// - Rules of workspaces that are being deleted are included until the workspace is deleted.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_alert_thresholds(
+        &self,
+        after: Option<AlertRuleId>,
+        limit: u16,
+    ) -> Result<Vec<AlertThreshold>>;
+}

@@ -1,0 +1,5 @@
+//! Alert rules through the API.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod rules;
