@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 
 /// Traits whose implementations need a conformance suite, and the macros that run the suites.
-const SUITES: [(&str, &str); 7] = [
+const SUITES: [(&str, &str); 8] = [
     ("Commit", "tenant_store_conformance!("),
     ("EphemeralStore", "ephemeral_store_conformance!("),
     ("TaskQueue", "task_queue_conformance!("),
     ("ClusterProvisioner", "cluster_provisioner_conformance!("),
     ("BillingProvider", "billing_provider_conformance!("),
     ("IdentityProvider", "identity_provider_conformance!("),
+    ("LogSource", "log_source_conformance!("),
     ("Authenticator", "authenticator_conformance!("),
 ];
 

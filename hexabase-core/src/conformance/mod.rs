@@ -24,6 +24,7 @@ pub mod billing_provider;
 pub mod cluster_provisioner;
 pub mod ephemeral_store;
 pub mod identity_provider;
+pub mod log_source;
 pub mod metrics_source;
 pub mod task_queue;
 pub mod tenant_store;

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use super::cluster_provisioner::ClusterHarness;
+use super::log_source::LogHarness;
 use super::metrics_source;
 use super::metrics_source::MetricsHarness;
 use super::task_queue::{TEST_MAX_DELIVERIES, TEST_VISIBILITY};
@@ -15,6 +16,7 @@ use crate::clock::SystemClock;
 use crate::desired::TenantTarget;
 use crate::ephemeral::{MemoryEphemeral, RateLimitFallback};
 use crate::id::WorkspaceId;
+use crate::logs::{LogLine, LogSource, MemoryLogs};
 use crate::metrics::{MemoryMetrics, Metric, MetricsSource, Sample};
 use crate::name::ProjectName;
 use crate::provisioner::{ClusterProvisioner, MemoryProvisioner};
@@ -114,6 +116,23 @@ mod memory_metrics {
     });
 }
 
+#[async_trait]
+impl LogHarness for MemoryLogs {
+    fn source(&self) -> &dyn LogSource {
+        self
+    }
+
+    async fn write(&self, target: &TenantTarget, lines: &[LogLine]) {
+        MemoryLogs::write(self, target, lines.iter().cloned());
+    }
+}
+
+mod memory_logs {
+    use super::MemoryLogs;
+
+    crate::log_source_conformance!(async { (MemoryLogs::new(), ()) });
+}
+
 /// The names of the cases that are defined in the sources of a suite.
 fn defined(sources: &[&str]) -> Vec<String> {
     let lines = sources.iter().flat_map(|source| source.lines());
@@ -158,6 +177,7 @@ fn every_case_that_is_defined_is_also_run() {
         include_str!("task_queue.rs"),
         include_str!("identity_provider.rs"),
         include_str!("billing_provider.rs"),
+        include_str!("log_source.rs"),
         include_str!("metrics_source.rs"),
         include_str!("cluster_provisioner.rs"),
     ] {

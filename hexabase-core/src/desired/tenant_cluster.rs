@@ -9,7 +9,7 @@ use crate::quantity::Quantity;
 use crate::quota::Quota;
 
 /// Identity of a tenant cluster on its host cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TenantTarget {
     /// Organization of the workspace.
     pub organization_id: OrganizationId,
