@@ -36,6 +36,7 @@
 //! | registered hosts | [`VClusterHosts`] |
 //! | permissions and admission policies on a host | [`render::host_setup`] |
 //! | usage of tenants | [`PrometheusMetrics`] |
+//! | logs of tenants | [`LokiLogs`] |
 //! | Kubernetes API without a cluster | [`sandbox`] |
 
 mod access;
@@ -64,7 +65,9 @@ pub use hosts::VClusterHosts;
 pub use labels::Labels;
 pub use object::{Kind, Object};
 #[cfg(feature = "observability")]
-pub use observability::{PrometheusConfig, PrometheusMetrics, ScrapeJobs};
+pub use observability::{
+    LokiConfig, LokiLogs, LokiTenancy, PrometheusConfig, PrometheusMetrics, ScrapeJobs, UnknownTenancy,
+};
 pub use overrides::Overrides;
 pub use peers::{ApiServerAddresses, IssuerPeer};
 pub use provisioner::VClusterProvisioner;

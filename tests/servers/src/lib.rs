@@ -14,6 +14,8 @@
 //! Each [`PgBouncer`] is a separate pooler (package `pgbouncer`), and each [`Prometheus`] a separate server with the
 //! measurements of one test (package `prometheus`).
 //!
+//! Only Loki is a stand-in, [`FakeLoki`]; tests with a real one use that at `HEXABASE_TEST_LOKI_URL`.
+//!
 //! The programs in `tests/peers` run on Node.js and Python, with the packages that `npm ci` and `pip install` put
 //! there.
 //!
@@ -22,6 +24,7 @@
 
 mod certificates;
 mod forwarder;
+mod loki;
 mod memory;
 mod nats;
 mod peers;
@@ -34,6 +37,7 @@ mod smtp;
 
 pub use certificates::Certificates;
 pub use forwarder::Forwarder;
+pub use loki::{FakeLoki, push};
 pub use memory::{peak_memory_kib, resident_memory_kib};
 pub use nats::Nats;
 pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
