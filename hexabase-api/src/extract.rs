@@ -7,10 +7,10 @@ use axum::http::header::{CONTENT_TYPE, IF_MATCH};
 use axum::http::request::Parts;
 use hexabase_core::error::Error;
 use hexabase_core::version::Version;
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
+use crate::requests::{from_query, invalid_field};
 
 /// Parameters of the path. A malformed id is rejected with `not_found`, like an unknown one.
 pub(crate) struct Path<T>(pub(crate) T);
@@ -34,25 +34,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        // Backends differ in their treatment of U+0000; PostgreSQL rejects it in every text.
-        if let Some((name, _)) = pairs.clone().find(|(_, value)| value.contains('\0')) {
-            return Err(ApiError::from(&Error::invalid(name, "must not contain U+0000")));
-        }
-        let input = serde_urlencoded::Deserializer::new(pairs);
-        serde_path_to_error::deserialize(input).map(Self).map_err(|error| field_error(&error))
+        Ok(Self(from_query(parts.uri.query().unwrap_or_default())?))
     }
-}
-
-/// Parses a time of RFC 3339, whose years have four digits; the parser of the library also accepts years before 0, which
-/// not every backend can compare.
-///
-/// # Errors
-/// The rule that the text violates.
-pub(crate) fn parse_timestamp(text: &str) -> Result<Timestamp, &'static str> {
-    let four_digit_year = text.bytes().take_while(u8::is_ascii_digit).count() == 4;
-    let parsed = text.parse().ok().filter(|_| four_digit_year);
-    parsed.ok_or("must be a time such as 2026-01-31T12:00:00Z (RFC 3339)")
 }
 
 /// JSON body.
@@ -76,7 +59,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let mut input = serde_json::Deserializer::from_slice(&bytes);
         let value =
             serde_path_to_error::deserialize(&mut input).map_err(|error| match error.inner().classify() {
-                serde_json::error::Category::Data => field_error(&error),
+                serde_json::error::Category::Data => ApiError::from(&invalid_field(&error)),
                 _ => ApiError::malformed(format!("the body is not valid JSON: {}", error.inner())),
             })?;
         input.end().map_err(|error| ApiError::malformed(format!("the body is not valid JSON: {error}")))?;
@@ -95,24 +78,6 @@ impl<T: DeserializeOwned, S: Send + Sync> OptionalFromRequest<S> for Body<T> {
             false => <Self as FromRequest<S>>::from_request(request, state).await.map(Some),
         }
     }
-}
-
-/// Converts a deserialization error to an `invalid` error of the field.
-fn field_error<E: std::error::Error>(error: &serde_path_to_error::Error<E>) -> ApiError {
-    let message = error.inner().to_string();
-    // The position in the text is of no use to clients that serialize their requests.
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    let field = match error.path().to_string() {
-        path if path == "." => field_in_message(message).unwrap_or_default().to_owned(),
-        path => path,
-    };
-    ApiError::from(&Error::invalid(field, message))
-}
-
-/// Returns the field in a message such as ``missing field `name` ``.
-fn field_in_message(message: &str) -> Option<&str> {
-    let about = message.starts_with("missing field") || message.starts_with("unknown field");
-    message.split('`').nth(1).filter(|_| about)
 }
 
 /// Expected version of the resource, from `If-Match`.

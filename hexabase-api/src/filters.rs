@@ -1,16 +1,6 @@
-//! Filters of lists.
+//! Schemas of the filters of lists.
 
-use hexabase_core::error::Result;
-use hexabase_core::search::SearchText;
 use utoipa::ToSchema;
-
-/// Parses the parameter `q`.
-///
-/// # Errors
-/// `Invalid` for a text that cannot be searched for.
-pub(crate) fn parse_text(q: Option<&String>) -> Result<Option<SearchText>> {
-    q.map(|text| SearchText::parse(text)).transpose()
-}
 
 /// Schema of the phase of a workspace.
 #[derive(ToSchema)]

@@ -41,6 +41,15 @@
 //! | [`oidc`] | OpenID Connect provider | `Arc<Auth>`, `Arc<dyn HtmlPages>` |
 //! | [`system`] | health, metrics, documentation | [`SystemState`] |
 //!
+//! # Requests
+//!
+//! The bodies and queries of an area's operations are public types in its module `requests`, such as
+//! [`workspaces::requests`]; [`requests`] has those that areas share. Each type validates itself with `parse`, which
+//! returns the command of the platform or lists all invalid fields. HTML forms of a console read the same types with
+//! [`requests::from_form`], so that a form and the API accept and reject the same values.
+//!
+//! # Layers
+//!
 //! The middleware is in [`layers`]; an area that is mounted by itself needs at least
 //! [`request_context`](layers::request_context), [`credentials`](layers::credentials) and [`csrf`](layers::csrf). Without
 //! [`limit_body`](layers::limit_body) and [`idempotency`](layers::idempotency) it ignores `Idempotency-Key`.
@@ -61,11 +70,11 @@ pub mod html_pages;
 pub mod layers;
 pub mod oidc;
 mod openapi;
-mod optional_field;
 pub mod organizations;
 mod path_params;
 mod problem;
 pub mod projects;
+pub mod requests;
 mod response;
 mod schema;
 pub mod sign_in;

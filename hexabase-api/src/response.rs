@@ -10,11 +10,12 @@ use hexabase_core::Platform;
 use hexabase_core::error::Error;
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::version::Version;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::problem::{ApiError, ApiResult};
 use crate::layers::server_path;
+use crate::requests::PageQuery;
 
 /// Representation with its response headers.
 pub(crate) struct ApiResponse<T> {
@@ -87,18 +88,6 @@ impl<T> List<T> {
     pub(crate) const fn complete(items: Vec<T>) -> Self {
         Self { items, next_cursor: None }
     }
-}
-
-/// Page of a list to return.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct PageQuery {
-    /// Maximum number of items, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    pub(crate) limit: Option<u16>,
-    /// Position of the page: `next_cursor` of the previous page.
-    pub(crate) cursor: Option<String>,
 }
 
 /// Pagination of one list. Converts positions to cursors, which are sealed, so clients cannot forge them, and are

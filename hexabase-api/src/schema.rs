@@ -250,7 +250,7 @@ impl ToSchema for Quantity {}
 /// Amounts by resource. In a limit, a resource without an amount is not limited; in usage, it is unused.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct ResourceAmounts(BTreeMap<String, String>);
+pub struct ResourceAmounts(BTreeMap<String, String>);
 
 impl ResourceAmounts {
     /// Returns the amounts by the name of the resource.

@@ -2,60 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hexabase_core::error::{Error, Result};
-use hexabase_core::search::SearchText;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-
-use crate::filters::parse_text;
-use crate::response::PageQuery;
-
-/// Form of a list of nested resources.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[schema(as = ListView)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum View {
-    /// Flat list.
-    #[default]
-    Flat,
-    /// Tree.
-    Tree,
-}
-
-/// Form of a list, and the page to return.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct TreeQuery {
-    /// `flat` for a paginated list, or `tree` for all items at once, nested in `children`.
-    #[serde(default)]
-    pub(super) view: View,
-    /// Part of the name or display name, in any case; only with `view=flat`.
-    #[param(min_length = 1, max_length = 100)]
-    q: Option<String>,
-    /// Maximum number of items, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u16>,
-    /// Position of the page: `next_cursor` of the previous page.
-    cursor: Option<String>,
-}
-
-impl TreeQuery {
-    pub(super) fn page(&self) -> PageQuery {
-        PageQuery { limit: self.limit, cursor: self.cursor.clone() }
-    }
-
-    /// Returns the text to search for.
-    ///
-    /// # Errors
-    /// `Invalid` for a text that cannot be searched for, and for a tree.
-    pub(super) fn text(&self) -> Result<Option<SearchText>> {
-        if self.q.is_some() && matches!(self.view, View::Tree) {
-            return Err(Error::invalid("q", "cannot be combined with view=tree"));
-        }
-        parse_text(self.q.as_ref())
-    }
-}
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Resource with its children.
 #[derive(Debug, Serialize, ToSchema)]

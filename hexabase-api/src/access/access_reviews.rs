@@ -2,17 +2,15 @@
 
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
-use hexabase_core::access::{Attributes, Review, ReviewReason};
-use hexabase_core::error::Check;
-use hexabase_core::platform::AccessReviewRequest;
-use serde::{Deserialize, Serialize};
+use hexabase_core::access::{Review, ReviewReason};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::AccessReviewBody;
 use crate::caller::Authenticated;
 use crate::extract::{Body, Path};
-use crate::optional_field::parse_optional;
 use crate::path_params::WorkspacePath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::ApiResponse;
@@ -24,28 +22,6 @@ where
     Platform: FromRef<S>,
 {
     OpenApiRouter::new().routes(routes!(review))
-}
-
-/// User and request to review.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AccessReviewBody {
-    /// Id of the user, `usr_…`.
-    #[schema(value_type = schema::UserId)]
-    user_id: String,
-    /// Verb of the request.
-    #[schema(example = "create")]
-    verb: String,
-    /// Resource of the request, in the plural; a subresource as `pods/log`.
-    #[schema(example = "deployments")]
-    resource: String,
-    /// API group of the resource; the core group by default.
-    #[schema(example = "apps")]
-    #[serde(default)]
-    api_group: String,
-    /// Id of the project with the namespace of the request; all namespaces by default.
-    #[schema(value_type = Option<schema::ProjectId>)]
-    project_id: Option<String>,
 }
 
 /// Result of an access review.
@@ -104,15 +80,6 @@ async fn review(
     Path(path): Path<WorkspacePath>,
     Body(body): Body<AccessReviewBody>,
 ) -> ApiResult<ApiResponse<ReviewView>> {
-    let mut check = Check::default();
-    let user_id = check.field("user_id", body.user_id.parse());
-    let project = check.field("project_id", parse_optional(&body.project_id, str::parse));
-    check.require(!body.verb.is_empty(), "verb", "must not be empty");
-    check.require(!body.resource.is_empty(), "resource", "must not be empty");
-    let (user_id, project) = check.all((user_id, project))?;
-    let attributes =
-        Attributes { verb: body.verb, api_group: body.api_group, resource: body.resource, project };
-    let request = AccessReviewRequest { user_id, attributes };
-    let result = platform.roles().review(&caller, path.org, path.ws, &request).await?;
+    let result = platform.roles().review(&caller, path.org, path.ws, &body.parse()?).await?;
     Ok(ApiResponse::ok(result.value.into()).replayed(result.replayed))
 }

@@ -4,21 +4,22 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
 use hexabase_core::id::{OrganizationId, ProjectId, WorkspaceId};
 use hexabase_core::model::Assignment;
-use hexabase_core::platform::{Caller, CreateAssignment};
+use hexabase_core::platform::Caller;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::NewAssignment;
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::{AssignmentPath, ProjectAssignmentPath, ProjectPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -65,18 +66,6 @@ impl From<Assignment> for AssignmentView {
     }
 }
 
-/// Role to assign, and the group to assign it to.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewAssignment {
-    /// Id of the group, `grp_…`.
-    #[schema(value_type = schema::GroupId)]
-    group_id: String,
-    /// Name of a preset, or id of a custom role of the project.
-    #[schema(value_type = schema::RoleReference)]
-    role: String,
-}
-
 /// Scope of an assignment: the workspace as a whole, or a project of it.
 type AssignmentScope = (OrganizationId, WorkspaceId, Option<ProjectId>);
 
@@ -91,13 +80,9 @@ async fn create_in(
     platform: &Platform,
     caller: &Caller,
     scope: AssignmentScope,
-    body: &NewAssignment,
+    body: NewAssignment,
 ) -> ApiResult<ApiResponse<AssignmentView>> {
-    let mut check = Check::default();
-    let group_id = check.field("group_id", body.group_id.parse());
-    let role = check.field("role", body.role.parse());
-    let (group_id, role) = check.all((group_id, role))?;
-    let created = platform.roles().assign(caller, scope, &CreateAssignment { group_id, role }).await?;
+    let created = platform.roles().assign(caller, scope, &body.parse()?).await?;
     let location = format!("{}/{}", location(scope), created.value.id);
     Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }
@@ -124,7 +109,7 @@ async fn assign(
     Path(path): Path<WorkspacePath>,
     Body(body): Body<NewAssignment>,
 ) -> ApiResult<ApiResponse<AssignmentView>> {
-    create_in(&platform, &caller, (path.org, path.ws, None), &body).await
+    create_in(&platform, &caller, (path.org, path.ws, None), body).await
 }
 
 /// List the role assignments in the workspace as a whole
@@ -169,7 +154,7 @@ async fn assign_in_project(
     Path(path): Path<ProjectPath>,
     Body(body): Body<NewAssignment>,
 ) -> ApiResult<ApiResponse<AssignmentView>> {
-    create_in(&platform, &caller, (path.org, path.ws, Some(path.prj)), &body).await
+    create_in(&platform, &caller, (path.org, path.ws, Some(path.prj)), body).await
 }
 
 /// List the role assignments in a project

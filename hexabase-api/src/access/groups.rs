@@ -5,29 +5,28 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
 use hexabase_core::model::Group;
-use hexabase_core::name::GroupName;
-use hexabase_core::platform::{CreateGroup, GroupMember, UpdateGroup};
+use hexabase_core::platform::GroupMember;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{GroupMemberQuery, GroupPatch, NewGroup};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::organizations::members::UserView;
 use crate::path_params::{GroupMemberPath, GroupPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::requests::{ListQuery, ListView};
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
-use crate::tree_list::{Tree, TreeQuery, View, build_tree};
+use crate::tree_list::{Tree, build_tree};
 
 /// Schemas that the derive of a response does not register.
 #[derive(OpenApi)]
-#[openapi(components(schemas(Tree<GroupView>, View)))]
+#[openapi(components(schemas(Tree<GroupView>, ListView)))]
 struct Document;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -82,18 +81,6 @@ impl From<Group> for GroupView {
     }
 }
 
-/// Group to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewGroup {
-    /// Name, unique in the workspace: letters, digits, `.`, `_` and `-`.
-    #[schema(example = "developers")]
-    name: String,
-    /// Id of the parent group; a root by default.
-    #[schema(value_type = Option<schema::GroupId>)]
-    parent_id: Option<String>,
-}
-
 /// Create a group
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups", tag = "Groups",
     params(WorkspacePath), request_body = NewGroup, responses((status = 201, body = GroupView), Problems),
@@ -104,12 +91,7 @@ async fn create(
     Path(path): Path<WorkspacePath>,
     Body(body): Body<NewGroup>,
 ) -> ApiResult<ApiResponse<GroupView>> {
-    let mut check = Check::default();
-    let name = check.field("name", GroupName::parse(&body.name));
-    let parent_id = check.field("parent_id", parse_optional(&body.parent_id, str::parse));
-    let (name, parent_id) = check.all((name, parent_id))?;
-    let created =
-        platform.groups().create(&caller, path.org, path.ws, &CreateGroup { name, parent_id }).await?;
+    let created = platform.groups().create(&caller, path.org, path.ws, &body.parse()?).await?;
     let location =
         format!("/api/v1/organizations/{}/workspaces/{}/groups/{}", path.org, path.ws, created.value.id);
     let version = created.value.version;
@@ -118,22 +100,23 @@ async fn create(
 
 /// List the groups of a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups", tag = "Groups",
-    params(WorkspacePath, TreeQuery), responses((status = 200, body = List<Tree<GroupView>>), Problems),
+    params(WorkspacePath, ListQuery), responses((status = 200, body = List<Tree<GroupView>>), Problems),
     extensions(("x-hexabase-action" = json!("groups.read"))))]
 async fn list(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<WorkspacePath>,
     pager: Pager,
-    Query(query): Query<TreeQuery>,
+    Query(query): Query<ListQuery>,
 ) -> ApiResult<Response> {
-    let (text, page) = (query.text()?, pager.request(&query.page())?);
-    match query.view {
-        View::Flat => {
+    let (view, page) = (query.view, pager.request(&query.page())?);
+    let text = query.parse()?;
+    match view {
+        ListView::Flat => {
             let page = platform.groups().list(&caller, path.org, path.ws, text.as_ref(), &page).await?;
             Ok(pager.list(page, GroupView::from)?.into_response())
         }
-        View::Tree => {
+        ListView::Tree => {
             let all = platform.groups().all(&caller, path.org, path.ws).await?;
             let nodes = all.into_iter().map(|group| (group.id, group.parent_id, GroupView::from(group)));
             Ok(Json(List::complete(build_tree(nodes.collect()))).into_response())
@@ -155,18 +138,6 @@ async fn get(
     Ok(ApiResponse::ok(found.into()).version(version))
 }
 
-/// Changes to a group. Absent fields stay unchanged.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct GroupPatch {
-    /// Name, unique in the workspace: letters, digits, `.`, `_` and `-`.
-    name: Option<String>,
-    /// Id of the parent group; null makes the group a root.
-    #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<schema::GroupId>)]
-    parent_id: Option<Option<String>>,
-}
-
 /// Rename or move a group
 #[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}", tag = "Groups",
     params(GroupPath), request_body = GroupPatch, responses((status = 200, body = GroupView), Problems),
@@ -178,12 +149,7 @@ async fn update(
     expected: IfMatch,
     Body(body): Body<GroupPatch>,
 ) -> ApiResult<ApiResponse<GroupView>> {
-    let mut check = Check::default();
-    let name = check.field("name", parse_optional(&body.name, GroupName::parse));
-    let parent_id = check.field("parent_id", parse_nullable(&body.parent_id, str::parse));
-    let (name, parent_id) = check.all((name, parent_id))?;
-    let command = UpdateGroup { name, parent_id };
-    let groups = platform.groups();
+    let (groups, command) = (platform.groups(), body.parse()?);
     let changed = groups.update(&caller, path.org, path.ws, path.grp, &command, expected.version()).await?;
     let version = changed.version;
     Ok(ApiResponse::ok(changed.into()).version(version))
@@ -220,33 +186,18 @@ impl From<GroupMember> for GroupMemberView {
     }
 }
 
-/// Filter on the members of a group, and the page to return.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct MembersQuery {
-    /// `true` to include the members of descendant groups.
-    #[serde(default)]
-    effective: bool,
-    /// Maximum number of items, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u16>,
-    /// Position of the page: `next_cursor` of the previous page.
-    cursor: Option<String>,
-}
-
 /// List the members of a group
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/groups/{grp}/members", tag = "Groups",
-    params(GroupPath, MembersQuery), responses((status = 200, body = List<GroupMemberView>), Problems),
+    params(GroupPath, GroupMemberQuery), responses((status = 200, body = List<GroupMemberView>), Problems),
     extensions(("x-hexabase-action" = json!("groups.read"))))]
 async fn members(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<GroupPath>,
     pager: Pager,
-    Query(query): Query<MembersQuery>,
+    Query(query): Query<GroupMemberQuery>,
 ) -> ApiResult<Json<List<GroupMemberView>>> {
-    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let page = pager.request(&query.page())?;
     let scope = (path.org, path.ws, path.grp);
     let page = platform.groups().members(&caller, scope, query.effective, &page).await?;
     pager.list(page, GroupMemberView::from)

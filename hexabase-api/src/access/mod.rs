@@ -3,6 +3,7 @@
 pub(crate) mod access_reviews;
 pub(crate) mod assignments;
 pub(crate) mod groups;
+pub mod requests;
 pub(crate) mod roles;
 pub(crate) mod workspace_members;
 

@@ -5,22 +5,20 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
 use hexabase_core::access::preset_rules;
-use hexabase_core::error::Check;
-use hexabase_core::model::{CustomRole, PresetRole, Rule};
-use hexabase_core::name::Slug;
-use hexabase_core::platform::{CreateRole, UpdateRole};
+use hexabase_core::model::{CustomRole, PresetRole};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{NewRole, RolePatch, RoleRule};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::optional_field::parse_optional;
 use crate::path_params::{ProjectPath, RolePath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -32,39 +30,6 @@ where
         .routes(routes!(presets))
         .routes(routes!(create, list))
         .routes(routes!(get, update, delete))
-}
-
-/// Rule of a role, as in a Kubernetes Role.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Rule)]
-struct RuleView {
-    /// API groups; the core group is the empty string.
-    #[schema(example = json!(["apps"]))]
-    api_groups: Vec<String>,
-    /// Resources, in the plural; subresources as `pods/log`.
-    #[schema(example = json!(["deployments"]))]
-    resources: Vec<String>,
-    /// Verbs: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
-    #[schema(example = json!(["get", "list", "watch"]))]
-    verbs: Vec<String>,
-    /// Names of single objects; all objects by default.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    resource_names: Vec<String>,
-}
-
-impl From<Rule> for RuleView {
-    fn from(rule: Rule) -> Self {
-        let Rule { api_groups, resources, verbs, resource_names } = rule;
-        Self { api_groups, resources, verbs, resource_names }
-    }
-}
-
-impl From<RuleView> for Rule {
-    fn from(rule: RuleView) -> Self {
-        let RuleView { api_groups, resources, verbs, resource_names } = rule;
-        Self { api_groups, resources, verbs, resource_names }
-    }
 }
 
 /// Scope in which a role is assigned: the workspace as a whole, or a project of it.
@@ -84,7 +49,7 @@ struct PresetView {
     /// Scope in which the role is assigned.
     scope: RoleScope,
     /// Rules of the role.
-    rules: Vec<RuleView>,
+    rules: Vec<RoleRule>,
 }
 
 /// List the preset roles
@@ -100,7 +65,7 @@ async fn presets(
     let view = |preset: &PresetRole| PresetView {
         name: (*preset).into(),
         scope: if preset.is_for_workspace() { RoleScope::Workspace } else { RoleScope::Project },
-        rules: preset_rules(*preset).into_iter().map(RuleView::from).collect(),
+        rules: preset_rules(*preset).into_iter().map(RoleRule::from).collect(),
     };
     Ok(Json(List::complete(PresetRole::ALL.iter().map(view).collect())))
 }
@@ -117,7 +82,7 @@ struct RoleView {
     #[schema(example = "deployer")]
     name: String,
     /// Rules of the role.
-    rules: Vec<RuleView>,
+    rules: Vec<RoleRule>,
     /// Creation time.
     created_at: Timestamp,
     /// Time of the last change.
@@ -132,23 +97,12 @@ impl From<CustomRole> for RoleView {
             id: role.id.into(),
             project_id: role.project_id.into(),
             name: role.name.to_string(),
-            rules: role.rules.into_iter().map(RuleView::from).collect(),
+            rules: role.rules.into_iter().map(RoleRule::from).collect(),
             created_at: role.created_at,
             updated_at: role.updated_at,
             version: role.version.number(),
         }
     }
-}
-
-/// Custom role to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewRole {
-    /// Name, unique in the project: a DNS label.
-    #[schema(example = "deployer")]
-    name: String,
-    /// Rules of the role. They cannot grant access control, impersonation or cluster-scoped resources.
-    rules: Vec<RuleView>,
 }
 
 /// Create a custom role in a project
@@ -161,12 +115,8 @@ async fn create(
     Path(path): Path<ProjectPath>,
     Body(body): Body<NewRole>,
 ) -> ApiResult<ApiResponse<RoleView>> {
-    let mut check = Check::default();
-    let name = check.field("name", Slug::parse(&body.name));
-    let name = check.all(name)?;
-    let rules = body.rules.into_iter().map(Rule::from).collect();
     let scope = (path.org, path.ws, path.prj);
-    let created = platform.roles().create(&caller, scope, &CreateRole { name, rules }).await?;
+    let created = platform.roles().create(&caller, scope, &body.parse()?).await?;
     let location = format!(
         "/api/v1/organizations/{}/workspaces/{}/projects/{}/roles/{}",
         path.org, path.ws, path.prj, created.value.id
@@ -205,16 +155,6 @@ async fn get(
     Ok(ApiResponse::ok(found.into()).version(version))
 }
 
-/// Changes to a custom role. Absent fields stay unchanged.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct RolePatch {
-    /// Name, unique in the project: a DNS label.
-    name: Option<String>,
-    /// Rules of the role; replaces all rules.
-    rules: Option<Vec<RuleView>>,
-}
-
 /// Update a custom role
 ///
 /// The change applies to all groups that have the role.
@@ -229,11 +169,7 @@ async fn update(
     expected: IfMatch,
     Body(body): Body<RolePatch>,
 ) -> ApiResult<ApiResponse<RoleView>> {
-    let mut check = Check::default();
-    let name = check.field("name", parse_optional(&body.name, Slug::parse));
-    let name = check.all(name)?;
-    let rules = body.rules.map(|rules| rules.into_iter().map(Rule::from).collect());
-    let (scope, command) = ((path.org, path.ws, path.prj), UpdateRole { name, rules });
+    let (scope, command) = ((path.org, path.ws, path.prj), body.parse()?);
     let changed = platform.roles().update(&caller, scope, path.rol, &command, expected.version()).await?;
     let version = changed.version;
     Ok(ApiResponse::ok(changed.into()).version(version))

@@ -4,18 +4,20 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access::groups::GroupView;
+use crate::access::requests::WorkspaceMemberRemoval;
 use crate::caller::Authenticated;
 use crate::extract::{IfMatch, Path, Query};
 use crate::organizations::members::UserView;
 use crate::path_params::{WorkspaceMemberPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -59,27 +61,16 @@ async fn add(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct RemoveQuery {
-    /// `true` to revoke the permissions of existing tokens, too, as soon as the cluster has been reconciled. By
-    /// default they remain valid until they expire, for at most ten minutes.
-    #[serde(default)]
-    #[param(default = false)]
-    now: bool,
-}
-
 /// Remove a member from all groups of a workspace
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/workspaces/{ws}/members/{user}", tag = "Workspaces",
-    params(WorkspaceMemberPath, RemoveQuery),
+    params(WorkspaceMemberPath, WorkspaceMemberRemoval),
     responses((status = 204, description = "The user is in no group of the workspace."), Problems),
     extensions(("x-hexabase-action" = json!("groups.manage"))))]
 async fn remove(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<WorkspaceMemberPath>,
-    Query(query): Query<RemoveQuery>,
+    Query(query): Query<WorkspaceMemberRemoval>,
     expected: IfMatch,
 ) -> ApiResult<StatusCode> {
     expected.require_any()?;

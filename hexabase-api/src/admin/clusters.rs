@@ -6,21 +6,17 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
-use hexabase_core::name::{HostClusterName, Region};
-use hexabase_core::placement::HostCluster;
-use hexabase_core::platform::{KnownHost, RegisterHost, UpdateHost};
-use hexabase_core::secret::SecretString;
+use hexabase_core::platform::KnownHost;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::operator::require_operator;
+use super::requests::{ClusterPatch, NewCluster};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path};
-use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::ClusterPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::{ApiResponse, List};
@@ -120,36 +116,6 @@ fn cluster_response(
     }
 }
 
-/// Host cluster to register.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewCluster {
-    /// Name of the host cluster: lower-case letters, digits and `-`.
-    #[schema(value_type = schema::HostClusterName)]
-    name: String,
-    /// Kubeconfig with embedded credentials: it must neither run an exec plugin nor refer to files. It is stored
-    /// encrypted and never returned.
-    #[schema(value_type = String)]
-    kubeconfig: SecretString,
-    /// Region of the host cluster; none by default.
-    region: Option<String>,
-    /// Labels that plans can require.
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    /// Maximum number of workspaces; no limit by default.
-    capacity: Option<u32>,
-    /// `true` to exclude the host cluster from placement.
-    #[serde(default)]
-    cordoned: bool,
-    /// Parameters that differ from the options of the server, by the names of those options: `tenant_endpoint`,
-    /// `tenant_exposure`, `tenant_address`, `tenant_ingress`, `label_domain`, `tenant_metadata`, `tenant_metrics`,
-    /// `vcluster_version`, `vcluster_image`, `vcluster_overrides`, `vcluster_store`, `image_registry`, `service_cidr`,
-    /// `pod_cidr`, `api_server_cidr`, `issuer_network`, `storage_class`, `host_service_account`, `host_setup`. The
-    /// options of the server apply to all others.
-    #[serde(default)]
-    settings: BTreeMap<String, String>,
-}
-
 /// Register a host cluster
 ///
 /// New workspaces may be placed on it immediately. Its health is known after the first request of a worker.
@@ -161,18 +127,7 @@ async fn register(
     Body(body): Body<NewCluster>,
 ) -> ApiResult<ApiResponse<ClusterView>> {
     require_operator(&platform, &authenticated).await?;
-    let mut check = Check::default();
-    let name = check.field("name", HostClusterName::parse(&body.name));
-    let region = check.field("region", parse_optional(&body.region, Region::parse));
-    let (name, region) = check.all((name, region))?;
-    let host = HostCluster {
-        region,
-        labels: body.labels,
-        cordoned: body.cordoned,
-        capacity: body.capacity.unwrap_or(u32::MAX),
-        ..HostCluster::new(name)
-    };
-    let command = RegisterHost { host, settings: body.settings, kubeconfig: body.kubeconfig };
+    let command = body.parse()?;
     let created = platform.hosts().register(&authenticated.0, &command).await?;
     tracing::info!(host = %command.host.name, by = %authenticated.0.principal.user_id, "host cluster registered");
     let location = format!("/api/v1/admin/clusters/{}", command.host.name);
@@ -206,29 +161,6 @@ async fn get(
     Ok(cluster_response(platform.hosts().get(&path.cluster).await?, ApiResponse::ok))
 }
 
-/// Changes to a host cluster. Absent fields stay unchanged.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ClusterPatch {
-    /// New kubeconfig, with the same requirements as at the registration.
-    #[schema(value_type = Option<String>)]
-    kubeconfig: Option<SecretString>,
-    /// Region of the host cluster; null removes it.
-    #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>)]
-    region: Option<Option<String>>,
-    /// Labels that plans can require; replaces all labels.
-    labels: Option<BTreeMap<String, String>>,
-    /// Maximum number of workspaces; null for no limit.
-    #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<u32>)]
-    capacity: Option<Option<u32>>,
-    /// `true` to exclude the host cluster from placement, `false` to include it.
-    cordoned: Option<bool>,
-    /// Parameters that differ from the options of the server; replaces all parameters.
-    settings: Option<BTreeMap<String, String>>,
-}
-
 /// Update a registered host cluster
 ///
 /// Existing workspaces stay on it.
@@ -242,17 +174,7 @@ async fn update(
     Body(body): Body<ClusterPatch>,
 ) -> ApiResult<ApiResponse<ClusterView>> {
     require_operator(&platform, &authenticated).await?;
-    let mut check = Check::default();
-    let region = check.field("region", parse_nullable(&body.region, Region::parse));
-    let command = UpdateHost {
-        region: check.all(region)?,
-        labels: body.labels,
-        capacity: body.capacity.map(|capacity| capacity.unwrap_or(u32::MAX)),
-        cordoned: body.cordoned,
-        settings: body.settings,
-        kubeconfig: body.kubeconfig,
-    };
-    let changed = platform.hosts().update(&path.cluster, &command, expected.version()).await?;
+    let changed = platform.hosts().update(&path.cluster, &body.parse()?, expected.version()).await?;
     tracing::info!(host = %path.cluster, by = %authenticated.0.principal.user_id, "host cluster updated");
     Ok(cluster_response(changed, ApiResponse::ok))
 }

@@ -6,6 +6,7 @@ mod operator;
 pub(crate) mod organizations;
 pub(crate) mod plans;
 pub(crate) mod queue;
+pub mod requests;
 
 use std::sync::Arc;
 

@@ -5,19 +5,19 @@ use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
 use hexabase_core::model::{BillingStanding, Organization, OrganizationSummary};
 use hexabase_core::platform::Idempotent;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::operator::require_operator;
+use super::requests::{NewSuspension, OrganizationQuery};
 use crate::caller::Authenticated;
 use crate::extract::{Body, Path, Query};
-use crate::filters::parse_text;
 use crate::organizations::organization::OrganizationView;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema::SubscriptionState;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -80,21 +80,6 @@ impl From<OrganizationSummary> for SummaryView {
     }
 }
 
-/// Filter on organizations, and the page to return.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct OrganizationQuery {
-    /// Part of the id, name or display name, in any case.
-    #[param(min_length = 1, max_length = 100)]
-    q: Option<String>,
-    /// Maximum number of items, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u16>,
-    /// Position of the page: `next_cursor` of the previous page.
-    cursor: Option<String>,
-}
-
 /// List all organizations
 ///
 /// Oldest first, with the numbers of members and workspaces and the state of billing.
@@ -107,19 +92,9 @@ async fn list(
     Query(query): Query<OrganizationQuery>,
 ) -> ApiResult<Json<List<SummaryView>>> {
     require_operator(&platform, &authenticated).await?;
-    let text = parse_text(query.q.as_ref())?;
-    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let (page, text) = (pager.request(&query.page())?, query.parse()?);
     let page = platform.organization_admin().list(text.as_ref(), &page).await?;
     pager.list(page, SummaryView::from)
-}
-
-/// Reason of a suspension.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewSuspension {
-    /// Reason for the members of the organization.
-    #[schema(min_length = 1, max_length = 500)]
-    reason: Option<String>,
 }
 
 /// Suspend an organization

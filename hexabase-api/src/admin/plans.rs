@@ -7,12 +7,13 @@ use hexabase_core::Platform;
 use hexabase_core::model::{Plan, PlanUse};
 use hexabase_core::platform::PlanSet;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::operator::require_operator;
+use super::requests::NewPlans;
 use crate::billing::plans::{LimitsView, MoneyView};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch};
@@ -63,19 +64,10 @@ impl From<PlanUse> for PlanUseView {
     }
 }
 
-/// Plans to replace all plans with.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewPlans {
-    /// All plans. At least one must not be retired.
-    #[schema(value_type = Vec<PlanDefinition>)]
-    plans: Vec<Plan>,
-}
-
 /// Definition of a plan, as in the plan file.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a schema; the domain has the type")]
-struct PlanDefinition {
+pub(super) struct PlanDefinition {
     /// Id of the plan.
     #[schema(example = "starter")]
     id: String,

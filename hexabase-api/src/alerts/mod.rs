@@ -1,5 +1,6 @@
 //! Alert rules of workspaces.
 
+pub mod requests;
 mod rules;
 
 use axum::extract::FromRef;

@@ -21,7 +21,8 @@ use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
 use crate::path_params::{InvoicePath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>

@@ -3,6 +3,7 @@
 pub(crate) mod invoices;
 pub(crate) mod payments;
 pub(crate) mod plans;
+pub mod requests;
 pub(crate) mod subscriptions;
 pub(crate) mod usage;
 

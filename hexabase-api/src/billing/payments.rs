@@ -4,15 +4,14 @@
 use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use hexabase_auth::require_local_path;
 use hexabase_core::Platform;
 use hexabase_core::billing::{PaymentMethod, SetupIntent};
-use hexabase_core::error::Result;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{HostedPageRequest, NewPaymentMethod};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path};
 use crate::path_params::{OrganizationPath, PaymentMethodPath};
@@ -53,24 +52,6 @@ impl From<PaymentMethod> for PaymentMethodView {
     }
 }
 
-/// Options of a page at the payment provider.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct HostedPageRequest {
-    /// Path on this server to return to afterwards; `/` by default.
-    #[schema(example = "/billing")]
-    return_to: Option<String>,
-}
-
-impl HostedPageRequest {
-    /// Returns the URL to return to. Rejects other servers, so the page cannot be used for open redirects.
-    fn url(self, platform: &Platform) -> Result<String> {
-        let path = self.return_to.unwrap_or_else(|| "/".to_owned());
-        require_local_path(&path)?;
-        Ok(format!("{}{path}", platform.config().public_url))
-    }
-}
-
 /// Page at the payment provider.
 #[derive(Debug, Serialize, ToSchema)]
 struct HostedPage {
@@ -91,7 +72,8 @@ async fn checkout(
     Path(path): Path<OrganizationPath>,
     Body(body): Body<HostedPageRequest>,
 ) -> ApiResult<ApiResponse<HostedPage>> {
-    let created = platform.billing().checkout(&caller, path.org, &body.url(&platform)?).await?;
+    let return_to = body.parse(&platform.config().public_url)?;
+    let created = platform.billing().checkout(&caller, path.org, &return_to).await?;
     Ok(ApiResponse::ok(HostedPage { url: created.value }).replayed(created.replayed))
 }
 
@@ -107,7 +89,8 @@ async fn portal(
     Path(path): Path<OrganizationPath>,
     Body(body): Body<HostedPageRequest>,
 ) -> ApiResult<ApiResponse<HostedPage>> {
-    let created = platform.billing().portal(&caller, path.org, &body.url(&platform)?).await?;
+    let return_to = body.parse(&platform.config().public_url)?;
+    let created = platform.billing().portal(&caller, path.org, &return_to).await?;
     Ok(ApiResponse::ok(HostedPage { url: created.value }).replayed(created.replayed))
 }
 
@@ -155,15 +138,6 @@ async fn list(
 ) -> ApiResult<Json<List<PaymentMethodView>>> {
     let methods = platform.billing().payment_methods(&caller, path.org).await?;
     Ok(Json(List::complete(methods.into_iter().map(PaymentMethodView::from).collect())))
-}
-
-/// Payment method to attach, which was entered at the payment provider.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewPaymentMethod {
-    /// Id of the payment method at the payment provider.
-    #[schema(example = "pm_1Q0PsIJvEtkwdCNYMSaVuRz6")]
-    payment_method: String,
 }
 
 /// Attach a payment method

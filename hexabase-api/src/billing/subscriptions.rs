@@ -3,16 +3,15 @@
 use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
-use hexabase_core::model::{BillingStanding, Interval, Subscription, SubscriptionChange};
-use hexabase_core::name::PlanId;
-use hexabase_core::platform::{BillingOverview, BillingState, ChoosePlan};
+use hexabase_core::model::{BillingStanding, Subscription, SubscriptionChange};
+use hexabase_core::platform::{BillingOverview, BillingState};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{Cancellation, PlanChoice, PlanChoiceOptions};
 use crate::billing::invoices::InvoiceView;
 use crate::billing::payments::PaymentMethodView;
 use crate::billing::usage::MonthlyUsageView;
@@ -192,53 +191,24 @@ async fn get(
     Ok(ApiResponse::ok(SubscriptionView::from(state)).version(version))
 }
 
-/// Plan to subscribe to.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct PlanChoice {
-    /// Id of the plan. A free plan cancels the subscription at the end of the paid period.
-    #[schema(example = "team")]
-    plan_id: String,
-    /// Billing interval; by default that of the current subscription, or `month` without one.
-    #[schema(value_type = Option<schema::BillingInterval>)]
-    interval: Option<String>,
-    /// Coupon to redeem, by its id at the payment provider.
-    coupon: Option<String>,
-}
-
-/// Preview option.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct DryRunQuery {
-    /// `true` to place no order and return a preview of the next invoice.
-    #[serde(default)]
-    dry_run: bool,
-}
-
 /// Subscribe to a plan, or change the plan
 ///
 /// The difference for the rest of the period is charged immediately for a larger plan, and credited to the next
 /// invoice for a smaller one. While the payment provider is unavailable, the response is 202 with the `order`, which
 /// is carried out once the provider is available again.
 #[utoipa::path(put, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
-    params(OrganizationPath, DryRunQuery), request_body = PlanChoice,
+    params(OrganizationPath, PlanChoiceOptions), request_body = PlanChoice,
     responses((status = 200, body = SubscriptionView), (status = 202, body = SubscriptionView), Problems),
     extensions(("x-hexabase-action" = json!("billing.order"))))]
 async fn choose(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<OrganizationPath>,
-    Query(query): Query<DryRunQuery>,
+    Query(query): Query<PlanChoiceOptions>,
     expected: IfMatch,
     Body(body): Body<PlanChoice>,
 ) -> ApiResult<ApiResponse<SubscriptionView>> {
-    let mut check = Check::default();
-    let plan_id = check.field("plan_id", PlanId::parse(&body.plan_id));
-    let interval = check.field("interval", body.interval.map(|text| text.parse::<Interval>()).transpose());
-    let (plan_id, interval) = check.all((plan_id, interval))?;
-    let command = ChoosePlan { plan_id, interval, coupon: body.coupon };
-    let billing = platform.billing();
+    let (billing, command) = (platform.billing(), body.parse()?);
     if !query.dry_run {
         return Ok(order_response(
             &path,
@@ -252,29 +222,19 @@ async fn choose(
     Ok(ApiResponse::ok(view).version(version))
 }
 
-/// Time of the cancellation.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct CancelQuery {
-    /// `true` to cancel immediately instead of at the end of the paid period.
-    #[serde(default)]
-    now: bool,
-}
-
 /// Cancel the subscription
 ///
 /// Takes effect at the end of the paid period, or immediately. Workspaces that the free plan does not cover are then
 /// suspended; nothing is deleted. Subscribing again before the end revokes the cancellation.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}/billing/subscription", tag = "Billing",
-    params(OrganizationPath, CancelQuery),
+    params(OrganizationPath, Cancellation),
     responses((status = 200, body = SubscriptionView), (status = 202, body = SubscriptionView), Problems),
     extensions(("x-hexabase-action" = json!("billing.order"))))]
 async fn cancel(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<OrganizationPath>,
-    Query(query): Query<CancelQuery>,
+    Query(query): Query<Cancellation>,
     expected: IfMatch,
 ) -> ApiResult<ApiResponse<SubscriptionView>> {
     let billing = platform.billing();

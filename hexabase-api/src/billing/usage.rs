@@ -3,21 +3,20 @@
 use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
-use hexabase_core::error::Error;
-use hexabase_core::id::WorkspaceId;
 use hexabase_core::metering::BillLine;
-use hexabase_core::model::{Currency, Meter, Money, Month, Reading};
+use hexabase_core::model::{Meter, Reading};
 use hexabase_core::platform::{MonthlyUsage, UsageStatement};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Number;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{Budget, UsagePeriod, UsageQuery};
 use crate::billing::plans::MoneyView;
 use crate::caller::Authenticated;
-use crate::extract::{Body, IfMatch, Path, Query, parse_timestamp};
+use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
 use crate::response::ApiResponse;
@@ -117,28 +116,6 @@ impl From<UsageStatement> for UsageView {
     }
 }
 
-/// Period and workspace of the usage.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct UsageQuery {
-    /// Start of the period (RFC 3339); the start of the month in UTC by default. The usage covers the hours in UTC
-    /// that begin in the period.
-    #[param(format = DateTime)]
-    from: Option<String>,
-    /// End of the period (RFC 3339); now by default. At most 400 days after `from`.
-    #[param(format = DateTime)]
-    to: Option<String>,
-    /// Id of a single workspace, `ws_…`; all workspaces by default.
-    #[param(value_type = Option<schema::WorkspaceId>)]
-    workspace: Option<String>,
-}
-
-fn timestamp_or(field: &str, text: Option<&str>, default: Timestamp) -> ApiResult<Timestamp> {
-    let Some(text) = text else { return Ok(default) };
-    Ok(parse_timestamp(text).map_err(|rule| Error::invalid(field, rule))?)
-}
-
 /// Get the usage of an organization
 ///
 /// Covers complete hours that were measured.
@@ -151,11 +128,7 @@ async fn get(
     Path(path): Path<OrganizationPath>,
     Query(query): Query<UsageQuery>,
 ) -> ApiResult<Json<UsageView>> {
-    let now = platform.clock().now();
-    let from = timestamp_or("from", query.from.as_deref(), Month::of(now).start())?;
-    let to = timestamp_or("to", query.to.as_deref(), now)?;
-    let invalid = |_| Error::invalid("workspace", "must be the id of a workspace");
-    let workspace = query.workspace.map(|id| id.parse::<WorkspaceId>()).transpose().map_err(invalid)?;
+    let UsagePeriod { workspace, from, to } = query.parse(platform.clock().now())?;
     let statement = platform.billing().usage(&caller, path.org, workspace, (from, to)).await?;
     Ok(Json(statement.into()))
 }
@@ -220,18 +193,6 @@ impl From<MonthlyUsage> for MonthlyUsageView {
     }
 }
 
-/// Monthly budget of an organization for usage beyond the included amounts.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Budget {
-    /// Amount in minor units of the currency.
-    #[schema(example = 20000)]
-    amount: i64,
-    /// ISO 4217 code of the currency, in lower case. It must be a currency that plans are priced in.
-    #[schema(example = "usd")]
-    currency: String,
-}
-
 /// Set the monthly budget for usage beyond the included amounts
 ///
 /// Usage alerts are sent to owners and billing members at 80 and 100 percent; usage is never stopped.
@@ -245,10 +206,8 @@ async fn set_budget(
     expected: IfMatch,
     Body(body): Body<Budget>,
 ) -> ApiResult<ApiResponse<Budget>> {
-    let invalid = || Error::invalid("currency", "must be a currency code such as usd");
-    let currency = Currency::parse(&body.currency).ok_or_else(invalid)?;
-    let budget = Some(Money { amount: body.amount, currency });
-    let account = platform.billing().set_budget(&caller, path.org, budget, expected.version()).await?;
+    let (billing, budget) = (platform.billing(), Some(body.clone().parse()?));
+    let account = billing.set_budget(&caller, path.org, budget, expected.version()).await?;
     Ok(ApiResponse::ok(body).version(account.version))
 }
 

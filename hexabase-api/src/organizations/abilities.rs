@@ -7,18 +7,16 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
 use hexabase_core::access::{Ability, Action, DenialReason};
-use hexabase_core::error::Check;
-use hexabase_core::id::{ProjectId, WorkspaceId};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa::{PartialSchema, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::AbilitiesQuery;
 use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
-use crate::optional_field::parse_optional;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
 
@@ -100,17 +98,6 @@ impl ToSchema for AbilitiesView {
     }
 }
 
-/// Objects whose actions the result contains besides those of the organization.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct AbilitiesQuery {
-    /// Id of a workspace, `ws_…`.
-    workspace: Option<String>,
-    /// Id of a project of the workspace, `prj_…`.
-    project: Option<String>,
-}
-
 /// List the actions that the caller can perform now
 ///
 /// For every action of the permission table in the organization, and in the workspace and the project that the request
@@ -126,14 +113,7 @@ async fn get(
     Path(path): Path<OrganizationPath>,
     Query(query): Query<AbilitiesQuery>,
 ) -> ApiResult<Json<AbilitiesView>> {
-    let mut check = Check::default();
-    let workspace = check.field("workspace", parse_optional(&query.workspace, str::parse::<WorkspaceId>));
-    let project = check.field("project", parse_optional(&query.project, str::parse::<ProjectId>));
-    let has_workspace = query.workspace.is_some() || query.project.is_none();
-    check.require(has_workspace, "workspace", "is required for a project");
-    let (workspace, project) = check.all((workspace, project))?;
-    let place = workspace.map(|workspace| (workspace, project));
-    let abilities = platform.abilities(&caller, path.org, place).await?;
+    let abilities = platform.abilities(&caller, path.org, query.parse()?).await?;
     let view = |(action, ability): (Action, Ability)| (action.permission().name, ability.into());
     Ok(Json(AbilitiesView(abilities.into_iter().map(view).collect())))
 }

@@ -3,21 +3,20 @@
 use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
-use hexabase_core::model::{AuditEvent, AuditFilter};
+use hexabase_core::model::AuditEvent;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::AuditQuery;
 use crate::caller::Authenticated;
-use crate::extract::{Path, Query, parse_timestamp};
-use crate::optional_field::parse_optional;
+use crate::extract::{Path, Query};
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
-use crate::response::{List, PageQuery, Pager};
+use crate::response::{List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -95,31 +94,6 @@ impl From<AuditEvent> for AuditEventView {
     }
 }
 
-/// Filter on the entries, and the page to return.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct AuditQuery {
-    /// Id of the user who made the change, `usr_…`.
-    #[param(value_type = Option<schema::UserId>)]
-    actor: Option<String>,
-    /// Action, such as `workspace.create`.
-    action: Option<String>,
-    /// Changed object, as in the field `resource` of entries.
-    resource: Option<String>,
-    /// Earliest time of the change, inclusive (RFC 3339).
-    #[param(format = DateTime)]
-    since: Option<String>,
-    /// Latest time of the change, exclusive (RFC 3339).
-    #[param(format = DateTime)]
-    until: Option<String>,
-    /// Maximum number of items, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u16>,
-    /// Position of the page: `next_cursor` of the previous page.
-    cursor: Option<String>,
-}
-
 /// List the entries of the audit log, newest first
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/audit-events", tag = "Organizations",
     params(OrganizationPath, AuditQuery), responses((status = 200, body = List<AuditEventView>), Problems),
@@ -131,13 +105,7 @@ async fn list(
     pager: Pager,
     Query(query): Query<AuditQuery>,
 ) -> ApiResult<Json<List<AuditEventView>>> {
-    let mut check = Check::default();
-    let actor = check.field("actor", parse_optional(&query.actor, str::parse));
-    let since = check.field("since", parse_optional(&query.since, parse_timestamp));
-    let until = check.field("until", parse_optional(&query.until, parse_timestamp));
-    let (actor, since, until) = check.all((actor, since, until))?;
-    let filter = AuditFilter { actor, action: query.action, resource: query.resource, since, until };
-    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let (page, filter) = (pager.request(&query.page())?, query.parse()?);
     let page = platform.organizations().audit_events(&caller, path.org, &filter, &page).await?;
     pager.list(page, AuditEventView::from)
 }

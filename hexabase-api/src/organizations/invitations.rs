@@ -4,24 +4,21 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
-use hexabase_core::error::{Check, Error};
-use hexabase_core::id::InvitationId;
 use hexabase_core::model::Invitation;
-use hexabase_core::name::Email;
-use hexabase_core::platform::CreateInvitation;
-use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{Acceptance, InvitationReference, NewInvitation};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
 use crate::organizations::organization::OwnOrganization;
 use crate::path_params::{InvitationPath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -67,18 +64,6 @@ impl From<Invitation> for InvitationView {
     }
 }
 
-/// Invitation to send.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewInvitation {
-    /// E-mail address to invite. The user who accepts must have it as a verified address.
-    #[schema(example = "bob@example.com", format = "email")]
-    email: String,
-    /// Role of the new member.
-    #[schema(value_type = schema::OrganizationRole)]
-    role: String,
-}
-
 /// Invite a user to an organization
 ///
 /// The token is sent to the e-mail address only, and is valid for seven days. An address has one open invitation to the
@@ -94,11 +79,7 @@ async fn create(
     Path(path): Path<OrganizationPath>,
     Body(body): Body<NewInvitation>,
 ) -> ApiResult<ApiResponse<InvitationView>> {
-    let mut check = Check::default();
-    let email = check.field("email", Email::parse(&body.email));
-    let role = check.field("role", body.role.parse());
-    let (email, role) = check.all((email, role))?;
-    let created = platform.invitations().create(&caller, path.org, &CreateInvitation { email, role }).await?;
+    let created = platform.invitations().create(&caller, path.org, &body.parse()?).await?;
     let location = format!("/api/v1/organizations/{}/invitations/{}", path.org, created.value.id);
     Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }
@@ -133,18 +114,6 @@ async fn withdraw(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Invitation to accept, by exactly one of its token and its id.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Acceptance {
-    /// Token from the mail.
-    #[schema(value_type = Option<String>, format = Password)]
-    token: Option<SecretString>,
-    /// Id of an invitation that `GET /auth/me` lists.
-    #[schema(value_type = Option<schema::InvitationId>)]
-    invitation_id: Option<InvitationId>,
-}
-
 /// Accept an invitation
 ///
 /// It must have been sent to a verified e-mail address of the caller, and can be accepted once.
@@ -156,10 +125,9 @@ async fn accept(
     Body(body): Body<Acceptance>,
 ) -> ApiResult<ApiResponse<OwnOrganization>> {
     let invitations = platform.invitations();
-    let joined = match (body.token, body.invitation_id) {
-        (Some(token), None) => invitations.accept(&caller, &token).await?,
-        (None, Some(id)) => invitations.accept_by_id(&caller, id).await?,
-        _ => return Err(Error::invalid("token", "exactly one of token and invitation_id is required").into()),
+    let joined = match body.parse()? {
+        InvitationReference::Token(token) => invitations.accept(&caller, &token).await?,
+        InvitationReference::Id(id) => invitations.accept_by_id(&caller, id).await?,
     };
     Ok(ApiResponse::ok(joined.value.into()).replayed(joined.replayed))
 }

@@ -4,21 +4,19 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
-use hexabase_core::error::{Check, Error};
-use hexabase_core::model::{Member, OrganizationRole, User};
-use hexabase_core::search::MemberFilter;
+use hexabase_core::model::{Member, User};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{MemberQuery, MemberRoleUpdate};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::filters::{RoleSchema, parse_text};
 use crate::path_params::{MemberPath, OrganizationPath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -103,24 +101,6 @@ impl From<Member> for MembershipView {
     }
 }
 
-/// Filter on members, and the page to return.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct MemberQuery {
-    /// Part of the name or e-mail address, in any case.
-    #[param(min_length = 1, max_length = 100)]
-    q: Option<String>,
-    /// Role of the members.
-    #[param(value_type = Option<RoleSchema>, inline)]
-    role: Option<OrganizationRole>,
-    /// Maximum number of items, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u16>,
-    /// Position of the page: `next_cursor` of the previous page.
-    cursor: Option<String>,
-}
-
 /// List the members of an organization
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/members", tag = "Organizations",
     params(OrganizationPath, MemberQuery), responses((status = 200, body = List<MemberView>), Problems),
@@ -132,26 +112,9 @@ async fn list(
     pager: Pager,
     Query(query): Query<MemberQuery>,
 ) -> ApiResult<Json<List<MemberView>>> {
-    let filter = MemberFilter { text: parse_text(query.q.as_ref())?, role: query.role };
-    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
-    let page = platform.members().list(&caller, path.org, &filter, &page).await?;
+    let page = pager.request(&query.page())?;
+    let page = platform.members().list(&caller, path.org, &query.parse()?, &page).await?;
     pager.list(page, MemberView::from)
-}
-
-/// Role to set.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct MemberRoleUpdate {
-    /// Role of the member.
-    #[schema(value_type = schema::OrganizationRole)]
-    role: String,
-}
-
-/// Parses the role in a request.
-pub(crate) fn role(text: &str) -> Result<OrganizationRole, Error> {
-    let mut check = Check::default();
-    let role = check.field("role", text.parse());
-    check.all(role)
 }
 
 /// Change the role of a member
@@ -167,8 +130,8 @@ async fn set_role(
     expected: IfMatch,
     Body(body): Body<MemberRoleUpdate>,
 ) -> ApiResult<ApiResponse<MembershipView>> {
-    let role = role(&body.role)?;
-    let member = platform.members().set_role(&caller, path.org, path.user, role, expected.version()).await?;
+    let (members, role) = (platform.members(), body.parse()?);
+    let member = members.set_role(&caller, path.org, path.user, role, expected.version()).await?;
     let version = member.version;
     Ok(ApiResponse::ok(member.into()).version(version))
 }

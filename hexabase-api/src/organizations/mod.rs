@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod invitations;
 pub(crate) mod members;
 pub(crate) mod organization;
+pub mod requests;
 pub(crate) mod search;
 pub(crate) mod service_accounts;
 

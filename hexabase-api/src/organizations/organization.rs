@@ -5,23 +5,22 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
 use hexabase_core::model::{Member, Organization, OrganizationCounts};
-use hexabase_core::name::{DisplayName, Slug};
-use hexabase_core::platform::{CreateOrganization, Overview};
+use hexabase_core::platform::Overview;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{NewOrganization, OrganizationDeletion, OrganizationPatch};
 use crate::billing::plans::MoneyView;
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::optional_field::parse_optional;
 use crate::path_params::OrganizationPath;
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -112,18 +111,6 @@ impl From<(Organization, Member)> for OwnOrganization {
     }
 }
 
-/// Organization to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewOrganization {
-    /// Name, unique in the installation: a DNS label.
-    #[schema(example = "acme")]
-    name: String,
-    /// Name for display.
-    #[schema(example = "ACME Inc.")]
-    display_name: String,
-}
-
 /// Create an organization
 ///
 /// The caller becomes its owner. The installation may reserve names, limit the number of organizations that a user
@@ -135,12 +122,7 @@ async fn create(
     Authenticated(caller): Authenticated,
     Body(body): Body<NewOrganization>,
 ) -> ApiResult<ApiResponse<OrganizationView>> {
-    let mut check = Check::default();
-    let name = check.field("name", Slug::parse(&body.name));
-    let display_name = check.field("display_name", DisplayName::parse(&body.display_name));
-    let (name, display_name) = check.all((name, display_name))?;
-    let created =
-        platform.organizations().create(&caller, &CreateOrganization { name, display_name }).await?;
+    let created = platform.organizations().create(&caller, &body.parse()?).await?;
     let (version, location) = (created.value.version, format!("/api/v1/organizations/{}", created.value.id));
     Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
 }
@@ -172,14 +154,6 @@ async fn get(
     Ok(ApiResponse::ok(found.into()).version(version))
 }
 
-/// Changes to an organization. Absent fields stay unchanged.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct OrganizationPatch {
-    /// Name for display.
-    display_name: Option<String>,
-}
-
 /// Update an organization
 #[utoipa::path(patch, path = "/api/v1/organizations/{org}", tag = "Organizations", params(OrganizationPath),
     request_body = OrganizationPatch, responses((status = 200, body = OrganizationView), Problems),
@@ -191,23 +165,10 @@ async fn update(
     expected: IfMatch,
     Body(body): Body<OrganizationPatch>,
 ) -> ApiResult<ApiResponse<OrganizationView>> {
-    let mut check = Check::default();
-    let display_name = check.field("display_name", parse_optional(&body.display_name, DisplayName::parse));
-    let display_name = check.all(display_name)?;
     let organizations = platform.organizations();
-    let changed = organizations.update(&caller, path.org, display_name, expected.version()).await?;
+    let changed = organizations.update(&caller, path.org, body.parse()?, expected.version()).await?;
     let version = changed.version;
     Ok(ApiResponse::ok(changed.into()).version(version))
-}
-
-/// Option of the deletion.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct DeleteQuery {
-    /// `true` to delete the workspaces of the organization, too.
-    #[serde(default)]
-    cascade: bool,
 }
 
 /// Delete an organization
@@ -215,7 +176,7 @@ struct DeleteQuery {
 /// Fails while it has workspaces, unless `cascade=true`: then they are deleted first, and the organization is deleted
 /// with the last one.
 #[utoipa::path(delete, path = "/api/v1/organizations/{org}", tag = "Organizations",
-    params(OrganizationPath, DeleteQuery),
+    params(OrganizationPath, OrganizationDeletion),
     responses((status = 204, description = "The organization is deleted."),
         (status = 202, description = "The workspaces of the organization are being deleted."), Problems),
     extensions(("x-hexabase-action" = json!("organization.delete"))))]
@@ -224,7 +185,7 @@ async fn delete(
     Authenticated(caller): Authenticated,
     Path(path): Path<OrganizationPath>,
     expected: IfMatch,
-    Query(query): Query<DeleteQuery>,
+    Query(query): Query<OrganizationDeletion>,
 ) -> ApiResult<Response> {
     let organizations = platform.organizations();
     let deleted = organizations.delete(&caller, path.org, query.cascade, expected.version()).await?;

@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
 use hexabase_core::model::{Group, Project};
-use hexabase_core::search::SearchText;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::members::MemberView;
+use super::requests::SearchQuery;
 use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
 use crate::path_params::OrganizationPath;
@@ -23,16 +23,6 @@ where
     Platform: FromRef<S>,
 {
     OpenApiRouter::new().routes(routes!(search))
-}
-
-/// Text to search for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct SearchQuery {
-    /// Part of a name, display name or e-mail address, in any case.
-    #[param(min_length = 1, max_length = 100)]
-    q: String,
 }
 
 /// Objects that a search found, at most 20 of each kind.
@@ -113,8 +103,7 @@ async fn search(
     Path(path): Path<OrganizationPath>,
     Query(query): Query<SearchQuery>,
 ) -> ApiResult<Json<SearchResults>> {
-    let text = SearchText::parse(&query.q)?;
-    let found = platform.organizations().search(&caller, path.org, &text).await?;
+    let found = platform.organizations().search(&caller, path.org, &query.parse()?).await?;
     Ok(Json(SearchResults {
         workspaces: found.workspaces.into_iter().map(Into::into).collect(),
         projects: found.projects.into_iter().map(Into::into).collect(),

@@ -4,23 +4,23 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
 use hexabase_core::model::ServiceAccount;
-use hexabase_core::name::Slug;
-use hexabase_core::platform::CreateServiceAccount;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::NewServiceAccount;
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::{OrganizationPath, ServiceAccountPath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
-use crate::sign_in::api_tokens::{TokenRequest, TokenWithSecret};
+use crate::sign_in::api_tokens::TokenWithSecret;
+use crate::sign_in::requests::NewApiToken;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -61,23 +61,6 @@ impl From<ServiceAccount> for ServiceAccountView {
     }
 }
 
-/// Service account to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewServiceAccount {
-    /// Name, unique in the organization: a DNS label.
-    #[schema(example = "ci")]
-    name: String,
-    /// Role in the organization, other than `owner`; `member` by default.
-    #[serde(default = "default_role")]
-    #[schema(default = "member", value_type = schema::OrganizationRole)]
-    role: String,
-}
-
-fn default_role() -> String {
-    "member".to_owned()
-}
-
 /// Create a service account
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/service-accounts", tag = "Organizations",
     params(OrganizationPath), request_body = NewServiceAccount,
@@ -89,12 +72,7 @@ async fn create(
     Path(path): Path<OrganizationPath>,
     Body(body): Body<NewServiceAccount>,
 ) -> ApiResult<ApiResponse<ServiceAccountView>> {
-    let mut check = Check::default();
-    let name = check.field("name", Slug::parse(&body.name));
-    let role = check.field("role", body.role.parse());
-    let (name, role) = check.all((name, role))?;
-    let accounts = platform.service_accounts();
-    let created = accounts.create(&caller, path.org, &CreateServiceAccount { name, role }).await?;
+    let created = platform.service_accounts().create(&caller, path.org, &body.parse()?).await?;
     let location = format!("/api/v1/organizations/{}/service-accounts/{}", path.org, created.value.id);
     let version = created.value.version;
     Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
@@ -135,17 +113,17 @@ async fn remove(
 ///
 /// The secret is returned only once.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/service-accounts/{id}/tokens", tag = "Organizations",
-    params(ServiceAccountPath), request_body = TokenRequest,
+    params(ServiceAccountPath), request_body = NewApiToken,
     responses((status = 201, body = TokenWithSecret), Problems),
     extensions(("x-hexabase-action" = json!("service_accounts.manage"))))]
 async fn create_token(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<ServiceAccountPath>,
-    Body(body): Body<TokenRequest>,
+    Body(body): Body<NewApiToken>,
 ) -> ApiResult<ApiResponse<TokenWithSecret>> {
     let accounts = platform.service_accounts();
-    let created = accounts.create_token(&caller, path.org, path.id, &body.command()?).await?;
+    let created = accounts.create_token(&caller, path.org, path.id, &body.parse()?).await?;
     let location = format!("/api/v1/organizations/{}/service-accounts/{}/tokens", path.org, path.id);
     Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }

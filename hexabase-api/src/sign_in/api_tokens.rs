@@ -7,21 +7,21 @@ use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_auth::Auth;
 use hexabase_core::Platform;
-use hexabase_core::error::{Check, Error};
-use hexabase_core::model::{ApiToken, Scope, Scopes};
-use hexabase_core::name::DisplayName;
-use hexabase_core::platform::{CreateToken, NewToken};
+use hexabase_core::model::ApiToken;
+use hexabase_core::platform::NewToken;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::NewApiToken;
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::TokenPath;
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -83,47 +83,17 @@ impl From<NewToken> for TokenWithSecret {
     }
 }
 
-/// API token to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = NewApiToken)]
-pub(crate) struct TokenRequest {
-    /// Name for display.
-    #[schema(example = "deploy from CI")]
-    name: String,
-    /// Scopes that restrict the use of the token.
-    #[schema(example = json!(["workspaces:read", "clusters:access"]), value_type = Vec<schema::ApiTokenScope>)]
-    scopes: Vec<String>,
-    /// Expiry time; no expiry by default.
-    expires_at: Option<Timestamp>,
-}
-
-impl TokenRequest {
-    /// Validates the request.
-    pub(crate) fn command(&self) -> Result<CreateToken, Error> {
-        let mut check = Check::default();
-        let name = check.field("name", DisplayName::parse(&self.name));
-        let scope = |(index, text): (usize, &String)| (format!("scopes[{index}]"), text.parse::<Scope>());
-        let mut scopes = Vec::new();
-        for (field, scope) in self.scopes.iter().enumerate().map(scope) {
-            scopes.extend(check.field(field, scope));
-        }
-        let name = check.all(name)?;
-        Ok(CreateToken { name, scopes: Scopes::from_iter(scopes), expires_at: self.expires_at })
-    }
-}
-
 /// Create an API token for the caller
 ///
 /// The secret is returned only once.
-#[utoipa::path(post, path = "/api/v1/me/tokens", tag = "Sign-in", request_body = TokenRequest,
+#[utoipa::path(post, path = "/api/v1/me/tokens", tag = "Sign-in", request_body = NewApiToken,
     responses((status = 201, body = TokenWithSecret), Problems))]
 async fn create(
     State(auth): State<Arc<Auth>>,
     Authenticated(caller): Authenticated,
-    Body(body): Body<TokenRequest>,
+    Body(body): Body<NewApiToken>,
 ) -> ApiResult<ApiResponse<TokenWithSecret>> {
-    let created = auth.api_tokens().create(&caller, &body.command()?).await?;
+    let created = auth.api_tokens().create(&caller, &body.parse()?).await?;
     let location = format!("/api/v1/me/tokens/{}", created.value.token.id);
     Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
 }

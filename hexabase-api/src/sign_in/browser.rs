@@ -13,13 +13,13 @@ use axum_extra::extract::CookieJar;
 use hexabase_auth::{Auth, LoginCallback, LoginRequest, StartedLogin, TokenPair, login_id};
 use hexabase_core::error::Error;
 use hexabase_core::model::{Invitation, Organization};
-use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{CallbackQuery, LinkOptions, LoginQuery, Refresh};
 use crate::caller::{Authenticated, ClientOrigin};
 use crate::cookies::{CSRF_COOKIE, LOGIN_COOKIE, SESSION_COOKIE, build_cookie, cookie_for, expired_cookie};
 use crate::extract::{Body, Path, Query};
@@ -68,31 +68,6 @@ async fn providers(State(auth): State<Arc<Auth>>) -> Json<Vec<ProviderView>> {
     Json(auth.sign_in().providers().map(view).collect())
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct LoginQuery {
-    /// Path on this server to return to afterwards.
-    #[serde(default = "home")]
-    #[param(default = "/")]
-    return_to: String,
-    /// Expected user, as the user would enter it at the provider.
-    login_hint: Option<String>,
-    /// `login` to require authentication again, although the provider may have a session for the browser.
-    prompt: Option<Prompt>,
-}
-
-/// Demand on the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Prompt {
-    Login,
-}
-
-fn home() -> String {
-    "/".to_owned()
-}
-
 /// Start to sign in with a provider
 ///
 /// Redirects the browser to the provider. A browser receives errors as pages.
@@ -133,16 +108,6 @@ fn bind_login(auth: &Auth, jar: CookieJar, started: &StartedLogin) -> CookieJar 
     jar.add(cookie.http_only(true).build())
 }
 
-/// Options of linking an account.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct LinkOptions {
-    /// Path on this server to return to afterwards.
-    #[serde(default = "home")]
-    #[schema(default = "/")]
-    return_to: String,
-}
-
 /// Started linking of an account.
 #[derive(Debug, Serialize, ToSchema)]
 struct StartedLink {
@@ -173,21 +138,6 @@ async fn link(
 
 pub(crate) fn redirect(jar: CookieJar, location: String) -> Response {
     (StatusCode::FOUND, jar, [(LOCATION, location)]).into_response()
-}
-
-/// Authorization response of the provider. Unknown parameters are ignored.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct CallbackQuery {
-    /// Authorization code, if the sign-in succeeded.
-    #[param(value_type = Option<String>)]
-    code: Option<SecretString>,
-    /// `state` of the authorization request.
-    state: Option<String>,
-    /// Issuer of the response (RFC 9207).
-    iss: Option<String>,
-    /// Error code of the provider, if the sign-in failed.
-    error: Option<String>,
 }
 
 /// Finish a sign-in, or the linking of an account
@@ -278,15 +228,6 @@ async fn token(
 ) -> ApiResult<Json<TokenPairView>> {
     let session = authenticated.session()?;
     Ok(Json(auth.sessions().derive(session, &origin).await?.into()))
-}
-
-/// Refresh token to exchange.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Refresh {
-    /// Refresh token of the previous pair.
-    #[schema(value_type = String, format = Password)]
-    refresh_token: SecretString,
 }
 
 /// Exchange a refresh token for a new pair

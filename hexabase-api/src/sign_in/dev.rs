@@ -2,25 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::FormRejection;
+use axum::body::Bytes;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
 use axum::response::{Html, IntoResponse as _, Response};
-use axum::{Extension, Form, Json};
+use axum::{Extension, Json};
 use hexabase_auth::{Auth, DevProvider, PendingApproval};
-use hexabase_core::error::{Check, Error};
 use hexabase_core::identity::IdentityProvider as _;
-use hexabase_core::name::{DisplayName, Email};
-use serde::Deserialize;
-use utoipa::{OpenApi, ToSchema};
+use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::DevIdentity;
 use crate::caller::ClientOrigin;
 use crate::extract::{Body, Query};
-use crate::optional_field::parse_optional;
-use crate::problem::{ApiError, ApiResult, Problems};
+use crate::problem::{ApiResult, Problems};
+use crate::requests::from_form;
 use crate::sign_in::browser::TokenPairView;
 
 /// Tags of the routes in the OpenAPI document.
@@ -39,27 +37,6 @@ where
     match provider {
         Some(provider) => router.layer(Extension(provider)),
         None => router,
-    }
-}
-
-/// Identity to sign in with.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct DevIdentity {
-    /// E-mail address, which counts as verified.
-    #[schema(example = "ann@example.com", format = "email")]
-    email: String,
-    /// Name of the user; the e-mail address by default.
-    #[schema(example = "Ann")]
-    name: Option<String>,
-}
-
-impl DevIdentity {
-    fn parse(&self) -> Result<(Email, Option<DisplayName>), Error> {
-        let mut check = Check::default();
-        let email = check.field("email", Email::parse(&self.email));
-        let name = check.field("name", parse_optional(&self.name, DisplayName::parse));
-        check.all((email, name))
     }
 }
 
@@ -94,11 +71,9 @@ async fn sign_in_form() -> Response {
 async fn approve(
     Extension(provider): Extension<Arc<DevProvider>>,
     Query(request): Query<PendingApproval>,
-    form: Result<Form<DevIdentity>, FormRejection>,
+    form: Bytes,
 ) -> ApiResult<Response> {
-    let Form(form) = form.map_err(|_| ApiError::malformed("the form cannot be read"))?;
-    let non_empty_name = form.name.filter(|name| !name.is_empty());
-    let (email, name) = DevIdentity { email: form.email, name: non_empty_name }.parse()?;
+    let (email, name) = from_form::<DevIdentity>(&form)?.parse()?;
     let location = provider.approve(request, email, name).await?;
     Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response())
 }

@@ -4,6 +4,7 @@ pub(crate) mod api_tokens;
 pub(crate) mod browser;
 mod dev;
 pub(crate) mod invitation_page;
+pub mod requests;
 pub(crate) mod sessions;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::html_pages::HtmlPages;
 
 /// Tags and schemas of parameters of the area in the OpenAPI document.
 #[derive(OpenApi)]
-#[openapi(tags((name = "Sign-in", description = "Sign-in, sessions and API tokens.")), components(schemas(browser::Prompt)))]
+#[openapi(tags((name = "Sign-in", description = "Sign-in, sessions and API tokens.")), components(schemas(requests::Prompt)))]
 struct Document;
 
 /// Routes of sign-in, except for [the development provider](development_router).

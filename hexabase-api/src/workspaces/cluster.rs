@@ -11,11 +11,12 @@ use hexabase_auth::{Auth, KubeconfigAuth, kubeconfig as render_kubeconfig};
 use hexabase_core::Platform;
 use hexabase_core::model::{Drift, DriftEntry};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{KubeconfigQuery, KubeconfigSource};
 use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
 use crate::path_params::WorkspacePath;
@@ -37,30 +38,6 @@ where
         .routes(routes!(usage))
 }
 
-/// Source of the tokens of a kubeconfig.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-#[schema(as = KubeconfigAuth)]
-pub(super) enum KubeconfigKind {
-    /// The exec plugin of the platform, such as `hexabase credential`.
-    #[default]
-    Exec,
-    /// The exec plugin `kubectl oidc-login`.
-    Kubelogin,
-    /// Token in the kubeconfig itself, valid for ten minutes.
-    Token,
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct KubeconfigQuery {
-    /// Source of the tokens: `exec` runs the program of the platform, `kubelogin` runs `kubectl oidc-login`,
-    /// `token` includes a token that is valid for ten minutes.
-    #[serde(default)]
-    auth: KubeconfigKind,
-}
-
 /// Get a kubeconfig for the caller
 ///
 /// The groups of the caller determine the permissions in the cluster.
@@ -79,16 +56,16 @@ async fn kubeconfig(
     let config = platform.config();
     let token;
     let source = match query.auth {
-        KubeconfigKind::Exec => KubeconfigAuth::Exec {
+        KubeconfigSource::Exec => KubeconfigAuth::Exec {
             plugin: config.credential_plugin.as_ref(),
             server_url: &config.public_url,
             certificate_authority: config.issuer.certificate_authority.as_deref(),
         },
-        KubeconfigKind::Token => {
+        KubeconfigSource::Token => {
             token = auth.issuer().cluster_token(&access).await?;
             KubeconfigAuth::Token(&token)
         }
-        KubeconfigKind::Kubelogin => KubeconfigAuth::Kubelogin {
+        KubeconfigSource::Kubelogin => KubeconfigAuth::Kubelogin {
             issuer: &config.issuer.url,
             certificate_authority: config.issuer.certificate_authority.as_deref(),
         },

@@ -3,6 +3,7 @@
 pub(crate) mod cluster;
 pub(crate) mod isolation;
 pub(crate) mod node_pools;
+pub mod requests;
 pub(crate) mod tasks;
 pub(crate) mod workspace;
 
@@ -19,7 +20,7 @@ pub(crate) const TAG: &str = "Tenant clusters.";
 
 /// Tags and schemas of parameters of the area in the OpenAPI document.
 #[derive(OpenApi)]
-#[openapi(tags((name = "Workspaces", description = TAG)), components(schemas(cluster::KubeconfigKind)))]
+#[openapi(tags((name = "Workspaces", description = TAG)), components(schemas(requests::KubeconfigSource)))]
 struct Document;
 
 /// Routes of workspaces. [`Auth`] issues the tokens in kubeconfigs.

@@ -3,17 +3,16 @@
 use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
 use hexabase_core::id::{OrganizationId, TaskId, WorkspaceId};
 use hexabase_core::model::{NodePool, PoolNodes};
-use hexabase_core::name::{NodeClass, Slug};
-use hexabase_core::platform::{CreateNodePool, PoolState};
+use hexabase_core::platform::PoolState;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::NewNodePool;
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path};
 use crate::path_params::{NodePoolPath, WorkspacePath};
@@ -90,21 +89,6 @@ fn location(organization: OrganizationId, workspace: WorkspaceId, task: TaskId) 
     format!("/api/v1/organizations/{organization}/workspaces/{workspace}/tasks/{task}")
 }
 
-/// Node pool to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewNodePool {
-    /// Name, unique in the workspace: a DNS label.
-    #[schema(example = "gpu")]
-    name: String,
-    /// Class of the nodes, as defined by the operator of the installation.
-    #[schema(example = "a100")]
-    class: String,
-    /// Desired number of nodes, 1 to 100.
-    #[schema(example = 2)]
-    nodes: u16,
-}
-
 /// Create a node pool
 ///
 /// Requires a plan with dedicated nodes. Free nodes are assigned as they become available, and the pods of the
@@ -119,12 +103,7 @@ async fn create(
     Path(path): Path<WorkspacePath>,
     Body(body): Body<NewNodePool>,
 ) -> ApiResult<ApiResponse<NodePoolWithTask>> {
-    let mut check = Check::default();
-    let name = check.field("name", Slug::parse(&body.name));
-    let class = check.field("class", NodeClass::parse(&body.class));
-    let (name, class) = check.all((name, class))?;
-    let command = CreateNodePool { name, class, nodes: body.nodes };
-    let created = platform.node_pools().create(&caller, path.org, path.ws, &command).await?;
+    let created = platform.node_pools().create(&caller, path.org, path.ws, &body.parse()?).await?;
     let (pool, task): (NodePool, TaskId) = (created.value.pool, created.value.task_id);
     let version = pool.version;
     let pool = PoolState { pool, nodes: PoolNodes::default() }.into();

@@ -14,7 +14,8 @@ use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
 use crate::path_params::{TaskPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::requests::PageQuery;
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>

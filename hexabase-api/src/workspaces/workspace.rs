@@ -3,24 +3,20 @@
 use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
-use hexabase_core::error::Check;
-use hexabase_core::model::{Condition, Phase, Workspace};
-use hexabase_core::name::{DisplayName, KubernetesVersion, PlanId, Region, Slug};
-use hexabase_core::platform::{CreateWorkspace, UpdateWorkspace, WorkspaceTask};
-use hexabase_core::search::WorkspaceFilter;
+use hexabase_core::model::{Condition, Workspace};
+use hexabase_core::platform::WorkspaceTask;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::requests::{NewWorkspace, WorkspacePatch, WorkspaceQuery};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::filters::{PhaseSchema, parse_text};
-use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::{OrganizationPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
-use crate::response::{ApiResponse, List, PageQuery, Pager};
+use crate::response::{ApiResponse, List, Pager};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -167,40 +163,6 @@ fn location(workspace: &Workspace) -> String {
     format!("/api/v1/organizations/{}/workspaces/{}", workspace.organization_id, workspace.id)
 }
 
-/// Workspace to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewWorkspace {
-    /// Name, unique in the organization: a DNS label.
-    #[schema(example = "dev")]
-    name: String,
-    /// Name for display; none by default.
-    display_name: Option<String>,
-    /// Id of the plan that determines size and limits.
-    #[schema(example = "starter")]
-    plan_id: String,
-    /// Region; any region by default.
-    region: Option<String>,
-    /// Kubernetes version; the newest one of the plan by default.
-    kubernetes_version: Option<String>,
-}
-
-impl NewWorkspace {
-    fn command(&self) -> hexabase_core::Result<CreateWorkspace> {
-        let mut check = Check::default();
-        let name = check.field("name", Slug::parse(&self.name));
-        let display_name =
-            check.field("display_name", parse_optional(&self.display_name, DisplayName::parse));
-        let plan_id = check.field("plan_id", PlanId::parse(&self.plan_id));
-        let region = check.field("region", parse_optional(&self.region, Region::parse));
-        let version = parse_optional(&self.kubernetes_version, KubernetesVersion::parse);
-        let version = check.field("kubernetes_version", version);
-        let (name, display_name, plan_id, region, kubernetes_version) =
-            check.all((name, display_name, plan_id, region, version))?;
-        Ok(CreateWorkspace { name, display_name, plan_id, region, kubernetes_version })
-    }
-}
-
 /// Create a workspace
 ///
 /// Its cluster is created in the background; the task shows the progress. The caller becomes its administrator.
@@ -214,28 +176,8 @@ async fn create(
     Path(path): Path<OrganizationPath>,
     Body(body): Body<NewWorkspace>,
 ) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
-    let created = platform.workspaces().create(&caller, path.org, &body.command()?).await?;
+    let created = platform.workspaces().create(&caller, path.org, &body.parse()?).await?;
     Ok(WorkspaceWithTask::accepted(created.value).replayed(created.replayed))
-}
-
-/// Filter on workspaces, and the page to return.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct WorkspaceQuery {
-    /// Part of the name or display name, in any case.
-    #[param(min_length = 1, max_length = 100)]
-    q: Option<String>,
-    /// Phase of the workspaces.
-    #[param(value_type = Option<PhaseSchema>, inline)]
-    phase: Option<Phase>,
-    /// Id of the plan of the workspaces.
-    plan: Option<String>,
-    /// Maximum number of items, 1 to 200.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u16>,
-    /// Position of the page: `next_cursor` of the previous page.
-    cursor: Option<String>,
 }
 
 /// List the workspaces of an organization
@@ -251,11 +193,7 @@ async fn list(
     pager: Pager,
     Query(query): Query<WorkspaceQuery>,
 ) -> ApiResult<Json<List<WorkspaceView>>> {
-    let mut check = Check::default();
-    let plan_id = check.field("plan", parse_optional(&query.plan, PlanId::parse));
-    let (text, plan_id) = (parse_text(query.q.as_ref())?, check.all(plan_id)?);
-    let filter = WorkspaceFilter { text, phase: query.phase, plan_id };
-    let page = pager.request(&PageQuery { limit: query.limit, cursor: query.cursor })?;
+    let (page, filter) = (pager.request(&query.page())?, query.parse()?);
     let page = platform.workspaces().list(&caller, path.org, &filter, &page).await?;
     pager.list(page, WorkspaceView::from)
 }
@@ -274,33 +212,6 @@ async fn get(
     Ok(ApiResponse::ok(found.into()).version(version))
 }
 
-/// Changes to a workspace. Absent fields stay unchanged.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct WorkspacePatch {
-    /// Name for display; null removes it.
-    #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>)]
-    display_name: Option<Option<String>>,
-    /// Id of the plan that determines size and limits.
-    plan_id: Option<String>,
-    /// Kubernetes version: the same or the next minor version.
-    kubernetes_version: Option<String>,
-}
-
-impl WorkspacePatch {
-    fn command(&self) -> hexabase_core::Result<UpdateWorkspace> {
-        let mut check = Check::default();
-        let display_name = parse_nullable(&self.display_name, DisplayName::parse);
-        let display_name = check.field("display_name", display_name);
-        let plan_id = check.field("plan_id", parse_optional(&self.plan_id, PlanId::parse));
-        let version = parse_optional(&self.kubernetes_version, KubernetesVersion::parse);
-        let version = check.field("kubernetes_version", version);
-        let (display_name, plan_id, kubernetes_version) = check.all((display_name, plan_id, version))?;
-        Ok(UpdateWorkspace { display_name, plan_id, kubernetes_version })
-    }
-}
-
 /// Update a workspace
 ///
 /// A new plan or version is applied to the cluster in the background: the response is then 202, and the task shows the
@@ -317,7 +228,7 @@ async fn update(
     Body(body): Body<WorkspacePatch>,
 ) -> ApiResult<ApiResponse<WorkspaceWithTask>> {
     let workspaces = platform.workspaces();
-    let changed = workspaces.update(&caller, path.org, path.ws, &body.command()?, expected.version()).await?;
+    let changed = workspaces.update(&caller, path.org, path.ws, &body.parse()?, expected.version()).await?;
     if changed.task_id.is_some() {
         return Ok(WorkspaceWithTask::accepted(changed));
     }

@@ -23,7 +23,7 @@ pub const MAX_ALERT_RECIPIENTS: usize = 10;
 pub struct AlertRules<'a>(pub(super) &'a PlatformInner);
 
 /// Command to create an alert rule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateAlertRule {
     /// Name, unique in the workspace.
     pub name: Slug,
@@ -38,7 +38,7 @@ pub struct CreateAlertRule {
 }
 
 /// Command to change an alert rule. Fields that are `None` stay unchanged.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateAlertRule {
     /// New name.
     pub name: Option<Slug>,

@@ -28,7 +28,7 @@ const ORDER_POLL_INTERVAL: Duration = Duration::from_millis(100);
 pub struct Billing<'a>(pub(super) &'a PlatformInner);
 
 /// Command to change the plan of an organization.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChoosePlan {
     /// Requested plan.
     pub plan_id: PlanId,

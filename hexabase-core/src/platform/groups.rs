@@ -18,7 +18,7 @@ use crate::version::Version;
 pub struct Groups<'a>(pub(super) &'a PlatformInner);
 
 /// Command to create a group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateGroup {
     /// Name, unique in the workspace.
     pub name: GroupName,
@@ -27,7 +27,7 @@ pub struct CreateGroup {
 }
 
 /// Command to change a group. Fields that are `None` stay unchanged.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateGroup {
     /// New name.
     pub name: Option<GroupName>,

@@ -29,7 +29,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Invitations<'a>(pub(super) &'a PlatformInner);
 
 /// Command to invite a person to an organization.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateInvitation {
     /// E-mail address of the person. Only a user with this verified address can accept.
     pub email: Email,

@@ -16,7 +16,7 @@ use crate::version::Version;
 pub struct NodePools<'a>(pub(super) &'a PlatformInner);
 
 /// Command to create a node pool.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateNodePool {
     /// Name, unique in the workspace.
     pub name: Slug,

@@ -24,7 +24,7 @@ use crate::{lifecycle, limits};
 pub struct Organizations<'a>(pub(super) &'a PlatformInner);
 
 /// Command to create an organization.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateOrganization {
     /// Name, unique in the installation.
     pub name: Slug,

@@ -17,7 +17,7 @@ use crate::version::Version;
 pub struct Projects<'a>(pub(super) &'a PlatformInner);
 
 /// Command to create a project.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateProject {
     /// Name of the project and of its namespace, unique in the workspace.
     pub name: ProjectName,

@@ -19,7 +19,7 @@ use crate::version::Version;
 pub struct Roles<'a>(pub(super) &'a PlatformInner);
 
 /// Command to create a custom role.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateRole {
     /// Name, unique in the project.
     pub name: Slug,
@@ -28,7 +28,7 @@ pub struct CreateRole {
 }
 
 /// Command to change a custom role. Fields that are `None` stay unchanged.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateRole {
     /// New name.
     pub name: Option<Slug>,
@@ -37,7 +37,7 @@ pub struct UpdateRole {
 }
 
 /// Command to assign a role to a group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateAssignment {
     /// Group that receives the role.
     pub group_id: GroupId,
@@ -46,7 +46,7 @@ pub struct CreateAssignment {
 }
 
 /// Request for an access review.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessReviewRequest {
     /// User whose access is reviewed.
     pub user_id: UserId,

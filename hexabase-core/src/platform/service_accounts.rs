@@ -26,7 +26,7 @@ const MAX_TOKENS_PER_USER: usize = 50;
 pub struct ServiceAccounts<'a>(pub(super) &'a PlatformInner);
 
 /// Command to create a service account.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateServiceAccount {
     /// Name, unique in the organization.
     pub name: Slug,
@@ -35,7 +35,7 @@ pub struct CreateServiceAccount {
 }
 
 /// Command to create an API token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateToken {
     /// Display name.
     pub name: DisplayName,

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 pub struct Workspaces<'a>(pub(super) &'a PlatformInner);
 
 /// Command to create a workspace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateWorkspace {
     /// Name, unique in the organization.
     pub name: Slug,
@@ -46,7 +46,7 @@ pub struct CreateWorkspace {
 }
 
 /// Command to change a workspace. Fields that are `None` stay unchanged.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateWorkspace {
     /// New display name; `Some(None)` removes it.
     pub display_name: Option<Option<DisplayName>>,

@@ -1,34 +1,32 @@
 //! Projects of workspaces.
 
+pub mod requests;
+
 use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use hexabase_core::Platform;
-use hexabase_core::error::{Check, Result};
 use hexabase_core::model::{Project, Wait, WaitReason, Workspace};
-use hexabase_core::name::{DisplayName, ProjectName};
-use hexabase_core::platform::CreateProject;
-use hexabase_core::quantity::Quantity;
-use hexabase_core::quota::{Quota, Resource};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
-use crate::optional_field::{nullable, parse_nullable, parse_optional};
 use crate::path_params::{ProjectPath, WorkspacePath};
 use crate::problem::{ApiResult, Problems};
+use crate::requests::{ListQuery, ListView};
 use crate::response::{ApiResponse, List, Pager};
 use crate::schema::{self, ResourceAmounts};
-use crate::tree_list::{Tree, TreeQuery, View, build_tree};
+use crate::tree_list::{Tree, build_tree};
+use requests::{NewProject, ProjectPatch, parse_quota};
 
 /// Tags of the area in the OpenAPI document, and schemas that the derive of a response does not register.
 #[derive(OpenApi)]
-#[openapi(tags((name = "Projects", description = "Projects of workspaces: namespaces with a quota.")), components(schemas(Tree<ProjectView>, View)))]
+#[openapi(tags((name = "Projects", description = "Projects of workspaces: namespaces with a quota.")), components(schemas(Tree<ProjectView>, ListView)))]
 struct Document;
 
 /// Routes of projects.
@@ -129,51 +127,6 @@ impl ProjectView {
     }
 }
 
-/// Parses a quota.
-fn parse_quota(check: &mut Check, amounts: &ResourceAmounts) -> Quota {
-    let mut quota = Quota::new();
-    for (name, amount) in amounts.iter() {
-        let field = format!("quota.{name}");
-        let resource: Option<Resource> = check.field(field.clone(), name.parse());
-        let amount: Option<Quantity> = check.field(field, amount.parse());
-        if let (Some(resource), Some(amount)) = (resource, amount) {
-            quota.set(resource, amount);
-        }
-    }
-    quota
-}
-
-/// Project to create.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewProject {
-    /// Name of the project and of its namespace: a DNS label that is not reserved.
-    #[schema(example = "shop")]
-    name: String,
-    /// Name for display; none by default.
-    display_name: Option<String>,
-    /// Id of the parent project; a root by default.
-    #[schema(value_type = Option<schema::ProjectId>)]
-    parent_id: Option<String>,
-    /// Maximum resource consumption: amounts by resource, as Kubernetes quantities.
-    #[serde(default)]
-    #[schema(example = json!({"cpu": "500m", "memory": "1Gi"}))]
-    quota: ResourceAmounts,
-}
-
-impl NewProject {
-    fn command(&self) -> Result<CreateProject> {
-        let mut check = Check::default();
-        let name = check.field("name", ProjectName::parse(&self.name));
-        let display_name =
-            check.field("display_name", parse_optional(&self.display_name, DisplayName::parse));
-        let parent_id = check.field("parent_id", parse_optional(&self.parent_id, str::parse));
-        let quota = parse_quota(&mut check, &self.quota);
-        let (name, display_name, parent_id) = check.all((name, display_name, parent_id))?;
-        Ok(CreateProject { name, display_name, parent_id, quota })
-    }
-}
-
 /// Create a project
 ///
 /// Its namespace is created in the background. An existing namespace that Hexabase did not create is never adopted:
@@ -187,7 +140,7 @@ async fn create(
     Path(path): Path<WorkspacePath>,
     Body(body): Body<NewProject>,
 ) -> ApiResult<ApiResponse<ProjectView>> {
-    let created = platform.projects().create(&caller, path.org, path.ws, &body.command()?).await?;
+    let created = platform.projects().create(&caller, path.org, path.ws, &body.parse()?).await?;
     let (project, workspace) = created.value;
     let location =
         format!("/api/v1/organizations/{}/workspaces/{}/projects/{}", path.org, path.ws, project.id);
@@ -198,23 +151,24 @@ async fn create(
 
 /// List the projects of a workspace
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects", tag = "Projects",
-    params(WorkspacePath, TreeQuery), responses((status = 200, body = List<Tree<ProjectView>>), Problems),
+    params(WorkspacePath, ListQuery), responses((status = 200, body = List<Tree<ProjectView>>), Problems),
     extensions(("x-hexabase-action" = json!("projects.read"))))]
 async fn list(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<WorkspacePath>,
     pager: Pager,
-    Query(query): Query<TreeQuery>,
+    Query(query): Query<ListQuery>,
 ) -> ApiResult<Response> {
-    let (text, page) = (query.text()?, pager.request(&query.page())?);
-    match query.view {
-        View::Flat => {
+    let (view, page) = (query.view, pager.request(&query.page())?);
+    let text = query.parse()?;
+    match view {
+        ListView::Flat => {
             let (page, workspace) =
                 platform.projects().list(&caller, path.org, path.ws, text.as_ref(), &page).await?;
             Ok(pager.list(page, |project| ProjectView::new(project, &workspace))?.into_response())
         }
-        View::Tree => {
+        ListView::Tree => {
             let (all, workspace) = platform.projects().all(&caller, path.org, path.ws).await?;
             let node =
                 |project: Project| (project.id, project.parent_id, ProjectView::new(project, &workspace));
@@ -235,16 +189,6 @@ async fn get(
     Ok(ProjectView::current(platform.projects().get(&caller, path.org, path.ws, path.prj).await?))
 }
 
-/// Changes to a project. Absent fields stay unchanged.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ProjectPatch {
-    /// Name for display; null removes it.
-    #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<String>)]
-    display_name: Option<Option<String>>,
-}
-
 /// Update a project
 #[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}/projects/{prj}", tag = "Projects",
     params(ProjectPath), request_body = ProjectPatch, responses((status = 200, body = ProjectView), Problems),
@@ -256,11 +200,8 @@ async fn update(
     expected: IfMatch,
     Body(body): Body<ProjectPatch>,
 ) -> ApiResult<ApiResponse<ProjectView>> {
-    let mut check = Check::default();
-    let display_name = check.field("display_name", parse_nullable(&body.display_name, DisplayName::parse));
-    let display_name = check.all(display_name)?;
-    let scope = (path.org, path.ws, path.prj);
-    let projects = platform.projects();
+    let (projects, scope) = (platform.projects(), (path.org, path.ws, path.prj));
+    let display_name = body.parse()?;
     Ok(ProjectView::current(projects.update(&caller, scope, display_name, expected.version()).await?))
 }
 
@@ -294,11 +235,8 @@ async fn set_quota(
     expected: IfMatch,
     Body(body): Body<ResourceAmounts>,
 ) -> ApiResult<ApiResponse<ProjectView>> {
-    let mut check = Check::default();
-    let quota = parse_quota(&mut check, &body);
-    check.done()?;
-    let scope = (path.org, path.ws, path.prj);
-    let projects = platform.projects();
+    let (projects, scope) = (platform.projects(), (path.org, path.ws, path.prj));
+    let quota = parse_quota(&body)?;
     Ok(ProjectView::current(projects.set_quota(&caller, scope, &quota, expected.version()).await?))
 }
 
