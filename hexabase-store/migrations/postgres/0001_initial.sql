@@ -584,14 +584,15 @@ GRANT SELECT ON alert_thresholds TO hexabase_app;
 -- Plans that organizations are on, subscribe to or have ordered, and plans of workspaces, for the check that a plan is not
 -- in use.
 CREATE VIEW plan_users AS
-    SELECT plan_id, id AS organization_id, NULL::text AS workspace_id FROM organizations
-    UNION ALL SELECT plan_id, organization_id, id FROM workspaces
-    UNION ALL SELECT subscription->>'plan_id', organization_id, NULL::text FROM billing_accounts
+    SELECT plan_id, id AS organization_id, NULL::text AS workspace_id, NULL::text AS kubernetes_version
+        FROM organizations
+    UNION ALL SELECT plan_id, organization_id, id, kubernetes_version FROM workspaces
+    UNION ALL SELECT subscription->>'plan_id', organization_id, NULL::text, NULL::text FROM billing_accounts
         WHERE subscription->>'state' NOT IN ('canceled', 'incomplete_expired')
-    UNION ALL SELECT pending_order->'change'->>'plan_id', organization_id, NULL::text FROM billing_accounts
+    UNION ALL SELECT pending_order->'change'->>'plan_id', organization_id, NULL::text, NULL::text FROM billing_accounts
         WHERE pending_order->'change'->>'plan_id' IS NOT NULL;
 GRANT SELECT ON plan_users TO hexabase_app;
--- Organizations as operators list them.
+-- Organizations as operators list them. Only statements for operators see them: in the scope of a tenant there are none.
 CREATE VIEW organization_directory AS
     SELECT organizations.*,
         (SELECT COUNT(*) FROM members JOIN users ON users.id = members.user_id
@@ -599,7 +600,8 @@ CREATE VIEW organization_directory AS
         (SELECT COUNT(*) FROM workspaces WHERE workspaces.organization_id = organizations.id) AS workspaces,
         billing_accounts.subscription,
         billing_accounts.standing
-    FROM organizations LEFT JOIN billing_accounts ON billing_accounts.organization_id = organizations.id;
+    FROM organizations LEFT JOIN billing_accounts ON billing_accounts.organization_id = organizations.id
+    WHERE current_setting('hexabase.operator', true) = 'on';
 GRANT SELECT ON organization_directory TO hexabase_app;
 -- Number of open invitations per address, for the limit that protects recipients.
 CREATE VIEW invitation_recipients AS SELECT email, expires_at FROM invitations;

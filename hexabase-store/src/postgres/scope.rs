@@ -1,5 +1,5 @@
-//! Scope of a statement: the organization, user or API token whose rows it may access. A read sets it itself, and a
-//! transaction when it begins.
+//! Scope of a statement: the organization, user or API token whose rows it may access, or the directory of operators. A
+//! read sets it itself, and a transaction when it begins.
 //!
 //! The row-level security policies compare with a setting of the transaction. A separate statement that sets it would
 //! cost every read a round trip, so the read is wrapped: it is joined laterally (`LATERAL`) to a row whose evaluation
@@ -20,6 +20,8 @@ const ORGANIZATION: &str = "hexabase.organization_id";
 const USER: &str = "hexabase.user_id";
 /// Setting with the id of the API token.
 const TOKEN: &str = "hexabase.token_id";
+/// Setting that is `on` in reads of operators.
+const OPERATOR: &str = "hexabase.operator";
 
 /// Returns the setting that holds the scope; `None` for rows of the platform.
 const fn setting_of(scope: Scope) -> Option<&'static str> {
@@ -28,6 +30,7 @@ const fn setting_of(scope: Scope) -> Option<&'static str> {
         Scope::Organization => Some(ORGANIZATION),
         Scope::User => Some(USER),
         Scope::Token => Some(TOKEN),
+        Scope::Operator => Some(OPERATOR),
     }
 }
 

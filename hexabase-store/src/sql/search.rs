@@ -57,13 +57,13 @@ impl<E: Engine> SearchStore for SqlStore<E> {
 /// rows of the page only.
 pub(crate) fn search_organizations(text: Option<&SearchText>, page: &PageRequest) -> Result<Query> {
     let after = page.after_id::<OrganizationId>()?.unwrap_or(OrganizationId::least());
-    let condition = if text.is_some() { matches("o.search_text", 3) } else { "1 = 1".to_owned() };
+    let condition = if text.is_some() { matches("o.search_text", 4) } else { "1 = 1".to_owned() };
     let query = Query::assembled(format!(
         "SELECT {}, o.members, o.workspaces, o.subscription, o.standing FROM organization_directory o \
-         WHERE o.id > $1 AND {condition} ORDER BY o.id LIMIT $2",
+         WHERE $1 = 'on' AND o.id > $2 AND {condition} ORDER BY o.id LIMIT $3",
         columns_of::<Organization>("o"),
     ));
-    Ok(with_text(query.text(after).int(row_limit(page)), text))
+    Ok(with_text(query.for_operator().text(after).int(row_limit(page)), text))
 }
 
 /// Returns the statement that searches groups or projects of an organization, in the order of their key.

@@ -51,6 +51,8 @@ pub(crate) enum Scope {
     User,
     /// The API token whose id is the first value.
     Token,
+    /// The directory of organizations that operators read. The first value is `on`.
+    Operator,
 }
 
 /// Statement with its values. Placeholders are `$1`, `$2`, … for every database.
@@ -85,6 +87,12 @@ impl Query {
     /// Binds `$1` to an API token and restricts the statement to it.
     pub(crate) fn for_token(self, token: TokenId) -> Self {
         self.scoped(Scope::Token, token)
+    }
+
+    /// Binds `$1` to `on` and lets the statement read the directory of organizations. The statement must compare `$1`
+    /// with something, so that it does not start before the scope is set.
+    pub(crate) fn for_operator(self) -> Self {
+        self.scoped(Scope::Operator, "on")
     }
 
     fn scoped(self, scope: Scope, id: impl ToString) -> Self {

@@ -74,7 +74,8 @@ async fn hostile_sql_sees_one_organization_only() {
     let mut intruder = intruder(&server, &database).await;
     let (acme, globex) = (fixture::organization("acme").id, fixture::organization("globex").id);
     let tables = "organizations members invitations service_accounts workspaces workspace_groups group_members \
-                  projects project_roles role_assignments alert_rules tasks live_events audit_events outbox api_tokens";
+                  projects project_roles role_assignments alert_rules tasks live_events audit_events outbox api_tokens \
+                  organization_directory";
 
     // Without a scope no rows are visible.
     for table in tables.split_whitespace() {
@@ -99,6 +100,10 @@ async fn hostile_sql_sees_one_organization_only() {
         assert!(!found.is_empty(), "{hostile}");
         assert!(found.iter().all(|row| row.get::<String, _>(0) == acme.to_string()), "{hostile}");
     }
+
+    // The directory of operators is empty in the scope of a tenant.
+    let directory = "SELECT id FROM organization_directory";
+    assert!(sqlx::query(directory).fetch_all(&mut intruder).await.unwrap().is_empty());
 
     // A condition that PostgreSQL evaluates before the policy does not see other rows either.
     let spy = "CREATE TEMP TABLE seen (id text); \
