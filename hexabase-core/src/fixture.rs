@@ -232,6 +232,7 @@ pub fn stored_plans(plans: Vec<Plan>) -> StoredPlans {
         updated_by: Some(id("operator")),
         updated_at: FIXTURE_TIME,
         version: Version::FIRST.next(),
+        unknown: Vec::new(),
     }
 }
 

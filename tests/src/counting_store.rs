@@ -120,7 +120,7 @@ counted! {
 
 counted! {
     PlanStore {
-        fn find_plans() -> Option<StoredPlans>;
+        fn read_plans() -> StoredPlans;
         fn count_plan_uses() -> BTreeMap<PlanId, PlanUse>;
     }
 }

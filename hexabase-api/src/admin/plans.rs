@@ -59,7 +59,7 @@ struct PlanUseView {
 }
 
 impl From<PlanUse> for PlanUseView {
-    fn from(PlanUse { organizations, workspaces }: PlanUse) -> Self {
+    fn from(PlanUse { organizations, workspaces, .. }: PlanUse) -> Self {
         Self { organizations, workspaces }
     }
 }
@@ -185,7 +185,7 @@ enum IsolationLevel {
 
 fn response(set: PlanSet) -> ApiResponse<PlanSetView> {
     let version = set.version;
-    let used_by = set.plans.iter().map(|(plan, used)| (plan.id.to_string(), (*used).into())).collect();
+    let used_by = set.plans.iter().map(|(plan, used)| (plan.id.to_string(), used.clone().into())).collect();
     let view = PlanSetView {
         plans: set.plans.into_iter().map(|(plan, _)| plan).collect(),
         used_by,

@@ -19,11 +19,11 @@ use crate::id::{
 };
 use crate::model::{
     AlertRule, ApiToken, Assignment, AuditEvent, BillingAccount, CustomRole, Event, Group, Hour, Identity,
-    Invitation, Member, Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent,
-    ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
-    Workspace,
+    Invitation, Member, Membership, MeteredHour, Organization, PlanUsers, Project, RegisteredHost,
+    SecurityEvent, ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User,
+    WebhookEvent, Workspace,
 };
-use crate::name::{HostClusterName, ProviderName};
+use crate::name::{HostClusterName, PlanId, ProviderName};
 use crate::secret::VerifierHash;
 use crate::version::Version;
 pub use outbox::{OutboxMessage, Topic};
@@ -60,6 +60,9 @@ pub enum Precondition {
     Host(HostClusterName, Version),
     /// The stored plans still have this version.
     Plans(Version),
+    /// No users of this kind use the plan. It must be in a changeset that changes the plans: commits that begin to use a
+    /// plan have the precondition [`Self::Plans`], so that none of them can intervene.
+    PlanUnused(PlanId, PlanUsers),
     /// The user still belongs to the organization.
     Member(OrganizationId, UserId),
     /// The lease with this name still has this fencing token: it was not acquired again in the meantime.
@@ -348,6 +351,7 @@ impl Precondition {
             Self::Workspace(..) => "workspace",
             Self::Host(..) => "host cluster",
             Self::Plans(..) => "plans",
+            Self::PlanUnused(..) => "use of the plan",
             Self::Member(..) => "member",
             Self::Lease(..) => "lease",
         }

@@ -96,7 +96,7 @@ mockall::mock! {
 
     #[async_trait]
     impl PlanStore for TenantStore {
-        async fn find_plans(&self) -> Result<Option<StoredPlans>>;
+        async fn read_plans(&self) -> Result<StoredPlans>;
         async fn count_plan_uses(&self) -> Result<BTreeMap<PlanId, PlanUse>>;
     }
 

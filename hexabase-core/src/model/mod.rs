@@ -53,8 +53,8 @@ pub use money::{Currency, Money};
 pub use node_pool::{NodePool, PoolNodes};
 pub use organization::{Organization, OrganizationCounts, OrganizationSummary, OrganizationSuspension};
 pub use plan::{
-    ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, PlanUse, Price, StoredPlans, UnitPrice,
-    UsagePrice,
+    ControlPlane, ControlPlaneStore, Isolation, Limits, Plan, PlanUse, PlanUsers, Price, StoredPlans,
+    UnitPrice, UsagePrice,
 };
 pub use project::Project;
 pub use registered_host::{HostHealth, HostParameters, HostState, RegisteredHost};

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -108,10 +108,10 @@ impl Plan {
     }
 }
 
-/// Plans of an installation as an operator changed them. The store has none until the first change.
+/// Plans of an installation as an operator changed them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPlans {
-    /// All plans.
+    /// All plans; none before the first change.
     pub plans: Vec<Plan>,
     /// Plans of the configuration at the time of the change, which show what the operator changed.
     pub configured: Vec<Plan>,
@@ -121,15 +121,57 @@ pub struct StoredPlans {
     pub updated_at: Timestamp,
     /// Version, incremented by every change. The first change has version 2: version 1 are the configured plans.
     pub version: Version,
+    /// Contents of a newer release that this one cannot read and leaves out, such as `team.price.discount`.
+    pub unknown: Vec<String>,
 }
 
-/// Numbers of users of a plan.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+impl StoredPlans {
+    /// Returns the record of a new store: no plans, in the first version.
+    #[must_use]
+    pub const fn initial() -> Self {
+        Self {
+            plans: Vec::new(),
+            configured: Vec::new(),
+            updated_by: None,
+            updated_at: Timestamp::UNIX_EPOCH,
+            version: Version::FIRST,
+            unknown: Vec::new(),
+        }
+    }
+}
+
+/// Users of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanUse {
-    /// Organizations on the plan.
+    /// Number of organizations on the plan.
     pub organizations: u32,
-    /// Workspaces on the plan, including those being deleted.
+    /// Number of workspaces on the plan, including those being deleted.
     pub workspaces: u32,
+    /// Kubernetes versions of the workspaces on the plan.
+    pub kubernetes_versions: BTreeSet<KubernetesVersion>,
+}
+
+impl PlanUse {
+    /// `true` if the plan has users of this kind.
+    #[must_use]
+    pub fn has(&self, users: &PlanUsers) -> bool {
+        match users {
+            PlanUsers::Organizations => self.organizations > 0,
+            PlanUsers::Workspaces => self.workspaces > 0,
+            PlanUsers::WorkspacesWith(version) => self.kubernetes_versions.contains(version),
+        }
+    }
+}
+
+/// Kind of users of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanUsers {
+    /// Organizations that are on the plan, subscribe to it or have ordered it.
+    Organizations,
+    /// Workspaces on the plan.
+    Workspaces,
+    /// Workspaces on the plan with this Kubernetes version.
+    WorkspacesWith(KubernetesVersion),
 }
 
 /// Price of a plan for an organization.

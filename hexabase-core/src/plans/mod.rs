@@ -1,14 +1,17 @@
 //! Plan catalog of an installation.
 //!
 //! The plans of the configuration apply until an operator changes them. From then on the store has the plans. A plan of
-//! the configuration that no operator changed still follows the configuration: see [`merge`].
+//! the configuration that no operator changed still follows the configuration: see [`merge`]. An older release leaves out
+//! the contents of stored plans that it does not know: see [`ReadablePlans`].
 
 mod replacement;
+mod stored;
 mod validation;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use replacement::{check_replacement, merge};
+pub use stored::ReadablePlans;
 pub use validation::validate;
 
 use crate::changeset::Precondition;
@@ -55,10 +58,10 @@ impl PlanCatalog {
     }
 
     /// Returns the precondition that no operator has changed the plans since they were read, for a commit that begins
-    /// to use a plan; `None` if the store has no plans.
+    /// to use a plan.
     #[must_use]
-    pub fn precondition(&self) -> Option<Precondition> {
-        (self.version != Version::FIRST).then_some(Precondition::Plans(self.version))
+    pub const fn precondition(&self) -> Precondition {
+        Precondition::Plans(self.version)
     }
 
     /// Returns a plan; `None` if the id is unknown.

@@ -278,7 +278,7 @@ impl Billing<'_> {
                 account.order = Some(order);
                 account.reconcile_at = Some(now);
                 let changeset = Changeset::new().organization(organization, now).audit(entry);
-                let changeset = plans.precondition().into_iter().fold(changeset, Changeset::precondition);
+                let changeset = changeset.precondition(plans.precondition());
                 let changeset = match known {
                     true => changeset.billing_account(account, now),
                     false => changeset.insert(account),

@@ -43,7 +43,7 @@ impl CommitLocks {
             Some(Precondition::Session(session, _)) => session.hash(&mut hasher),
             Some(Precondition::Host(name, _)) => name.hash(&mut hasher),
             Some(Precondition::Lease(name, _)) => name.hash(&mut hasher),
-            Some(Precondition::Plans(_)) | None => {}
+            Some(Precondition::Plans(_) | Precondition::PlanUnused(..)) | None => {}
         }
         &self.0[usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or_default()]
     }

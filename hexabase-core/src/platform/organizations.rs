@@ -102,7 +102,7 @@ impl Organizations<'_> {
                 let changeset =
                     creator.into_iter().fold(Changeset::new(), |changeset, user| changeset.user(user, now));
                 let changeset = changeset.precondition(is_name_free).insert(organization.clone());
-                let changeset = plans.precondition().into_iter().fold(changeset, Changeset::precondition);
+                let changeset = changeset.precondition(plans.precondition());
                 Ok((changeset.insert(owner).audit(entry), organization))
             })
             .await;

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use super::commit::require_version;
 use super::{Caller, PlatformInner};
 use crate::changeset::Changeset;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::{OrganizationId, TypedId as _, UserId};
 use crate::model::{AuditEvent, AuditFilter, Plan, PlanUse, StoredPlans};
 use crate::page::{Page, PageRequest};
@@ -36,11 +36,11 @@ impl PlanAdmin<'_> {
     pub async fn list(&self) -> Result<PlanSet> {
         let (catalog, stored) = self.0.read_plans().await?;
         let uses = self.0.store.count_plan_uses().await?;
-        let with_use = |plan: &Plan| (plan.clone(), uses.get(&plan.id).copied().unwrap_or_default());
+        let with_use = |plan: &Plan| (plan.clone(), uses.get(&plan.id).cloned().unwrap_or_default());
         Ok(PlanSet {
             plans: catalog.iter().map(with_use).collect(),
-            updated_by: stored.as_ref().and_then(|stored| stored.updated_by),
-            updated_at: stored.as_ref().map(|stored| stored.updated_at),
+            updated_by: stored.updated_by,
+            updated_at: (stored.version != Version::FIRST).then_some(stored.updated_at),
             version: catalog.version(),
         })
     }
@@ -50,8 +50,9 @@ impl PlanAdmin<'_> {
     ///
     /// # Errors
     /// - `Invalid` with every invalid field.
-    /// - `Conflict` with code `plan_in_use` or `plan_not_retired` as [`check_replacement`], and `precondition_failed` if
-    ///   the version differs from `expected` or the plans change at the same time.
+    /// - `Conflict` with code `plan_in_use` or `plan_not_retired` as [`check_replacement`], `precondition_failed` if the
+    ///   version differs from `expected`, and `plans_of_newer_release` if the current plans have contents that would be
+    ///   lost, because this release does not know them.
     pub async fn replace(
         &self,
         caller: Option<&Caller>,
@@ -59,42 +60,36 @@ impl PlanAdmin<'_> {
         expected: Option<Version>,
     ) -> Result<PlanSet> {
         validate(plans)?;
-        let replaced = self.0.transact(|| async {
-            let (current, stored) = self.0.read_plans().await?;
-            require_version(expected, current.version())?;
-            let after = PlanCatalog::new(plans.to_vec())?;
-            if after.iter().eq(current.iter()) {
-                return Ok((Changeset::new(), ()));
-            }
-            check_replacement(&current, plans, &self.0.store.count_plan_uses().await?)?;
-            let now = self.0.now();
-            let changed = StoredPlans {
-                plans: after.iter().cloned().collect(),
-                configured: self.0.plan_cache.configured().to_vec(),
-                updated_by: caller.map(|caller| caller.principal.user_id),
-                updated_at: now,
-                version: current.version(),
-            };
-            let (before, after): (Vec<&Plan>, Vec<&Plan>) =
-                (current.iter().collect(), after.iter().collect());
-            let (log, action, resource) = (installation(), "plans.replace", "plans");
-            let entry = match caller {
-                Some(caller) => self.0.audit(caller, log, action, resource, before, after),
-                None => self.0.audit_platform(log, action, resource, before, after),
-            };
-            let changeset = match stored {
-                Some(_) => Changeset::new().plans(changed, now),
-                None => Changeset::new().insert(StoredPlans { version: changed.version.next(), ..changed }),
-            };
-            Ok((changeset.audit(entry), ()))
-        });
-        replaced.await.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => Error::conflict(
-                "precondition_failed",
-                "the plans were changed at the same time; read them again",
-            ),
-            _ => error,
-        })?;
+        self.0
+            .transact(|| async {
+                let (current, stored) = self.0.read_plans().await?;
+                require_version(expected, current.version())?;
+                require_known(&stored.unknown)?;
+                let after = PlanCatalog::new(plans.to_vec())?;
+                if after.iter().eq(current.iter()) {
+                    return Ok((Changeset::new(), ()));
+                }
+                let unused = check_replacement(&current, plans, &self.0.store.count_plan_uses().await?)?;
+                let now = self.0.now();
+                let changed = StoredPlans {
+                    plans: after.iter().cloned().collect(),
+                    configured: self.0.plan_cache.configured().to_vec(),
+                    updated_by: caller.map(|caller| caller.principal.user_id),
+                    updated_at: now,
+                    version: current.version(),
+                    unknown: Vec::new(),
+                };
+                let (before, after): (Vec<&Plan>, Vec<&Plan>) =
+                    (current.iter().collect(), after.iter().collect());
+                let (log, action, resource) = (installation(), "plans.replace", "plans");
+                let entry = match caller {
+                    Some(caller) => self.0.audit(caller, log, action, resource, before, after),
+                    None => self.0.audit_platform(log, action, resource, before, after),
+                };
+                let changeset = Changeset::new().plans(changed, now).audit(entry);
+                Ok((unused.into_iter().fold(changeset, Changeset::precondition), ()))
+            })
+            .await?;
         self.list().await
     }
 
@@ -106,6 +101,17 @@ impl PlanAdmin<'_> {
         let filter = AuditFilter { resource: Some("plans".to_owned()), ..AuditFilter::default() };
         self.0.store.list_audit_events(installation(), &filter, page).await
     }
+}
+
+fn require_known(unknown: &[String]) -> Result<()> {
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the plans have contents of a newer release ({}), which this one would remove; change them with the newer release",
+        unknown.join(", ")
+    );
+    Err(Error::conflict("plans_of_newer_release", message))
 }
 
 /// Returns the id under which the audit log has changes of the installation. No organization has it.

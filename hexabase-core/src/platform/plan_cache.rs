@@ -47,23 +47,31 @@ impl PlanCache {
         self.read_at().is_some_and(|at| at <= now && until(at, now) < PLANS_TTL)
     }
 
-    fn update(&self, stored: Option<&StoredPlans>, now: Timestamp) -> Result<Arc<PlanCatalog>> {
+    fn update(&self, stored: &StoredPlans, now: Timestamp) -> Arc<PlanCatalog> {
         // A read that took longer than others must not bring back older plans, so updates follow one another.
         let mut read_at = self.read_at();
-        let current = self.current.get();
-        if let Some(stored) = stored.filter(|stored| stored.version > current.version()) {
-            let merged = PlanCatalog::new(merge(stored, &self.configured));
-            let catalog = match merged {
-                Ok(catalog) => catalog,
+        if stored.version > self.current.get().version() {
+            if !stored.unknown.is_empty() {
+                let unknown = stored.unknown.join(", ");
+                tracing::error!(version = %stored.version, unknown, "stored plans are of a newer release; their unknown contents are ignored");
+            }
+            match self.catalog_of(stored) {
+                Ok(catalog) => self.current.set(Arc::new(catalog.at(stored.version))),
+                // Commits that begin to use a plan fail, because their version of the plans is not the stored one.
                 Err(error) => {
-                    tracing::error!(%error, "plans of the configuration do not fit those of operators; they are ignored");
-                    PlanCatalog::new(stored.plans.clone())?
+                    tracing::error!(%error, version = %stored.version, "stored plans cannot be used; the last usable ones apply");
                 }
-            };
-            self.current.set(Arc::new(catalog.at(stored.version)));
+            }
         }
         *read_at = Some(now);
-        Ok(self.current.get())
+        self.current.get()
+    }
+
+    fn catalog_of(&self, stored: &StoredPlans) -> Result<PlanCatalog> {
+        PlanCatalog::new(merge(stored, &self.configured)).or_else(|error| {
+            tracing::error!(%error, "plans of the configuration do not fit those of operators; they are ignored");
+            PlanCatalog::new(stored.plans.clone())
+        })
     }
 
     fn read_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
@@ -87,9 +95,9 @@ impl PlatformInner {
     ///
     /// # Errors
     /// `Unavailable`.
-    pub(super) async fn read_plans(&self) -> Result<(Arc<PlanCatalog>, Option<StoredPlans>)> {
+    pub(super) async fn read_plans(&self) -> Result<(Arc<PlanCatalog>, StoredPlans)> {
         let now = self.now();
-        let stored = self.store.find_plans().await?;
-        Ok((self.plan_cache.update(stored.as_ref(), now)?, stored))
+        let stored = self.store.read_plans().await?;
+        Ok((self.plan_cache.update(&stored, now), stored))
     }
 }

@@ -149,7 +149,7 @@ impl Users<'_> {
         let event = self.0.security_event(user.id, None, SecurityEventKind::UserCreated, origin);
         let identity = self.identity(user.id, (provider, external));
         let changeset = Changeset::new().insert(user.clone()).insert(identity).insert(event);
-        let changeset = plans.precondition().into_iter().fold(changeset, Changeset::precondition);
+        let changeset = changeset.precondition(plans.precondition());
         self.0.commit(changeset.insert(organization).insert(member)).await?;
         Ok(user)
     }

@@ -154,7 +154,7 @@ impl Workspaces<'_> {
                     .insert(self.0.phase_event(&workspace))
                     .audit(entry)
                     .message(self.0.reconcile_message(organization, workspace.id));
-                let preconditions = host_precondition.into_iter().chain(plans.precondition());
+                let preconditions = host_precondition.into_iter().chain([plans.precondition()]);
                 let changeset = preconditions.fold(changeset, Changeset::precondition);
                 Ok((changeset, WorkspaceTask { workspace, task_id: Some(task.id) }))
             })
@@ -349,8 +349,8 @@ impl Workspaces<'_> {
                 change.audit("workspace.update", id, &before, &after);
                 let (changeset, workspace) = change.finish();
                 let mut changeset = with_creator(changeset, creator, workspace.updated_at);
-                if workspace.plan_id != before.plan_id {
-                    changeset.preconditions.extend(plans.precondition());
+                if cluster_changes {
+                    changeset.preconditions.push(plans.precondition());
                 }
                 Ok((changeset, WorkspaceTask { workspace, task_id }))
             })

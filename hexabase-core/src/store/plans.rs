@@ -9,11 +9,17 @@ use crate::name::PlanId;
 /// Plans that an operator changed, and the numbers of their users.
 #[async_trait]
 pub trait PlanStore: Send + Sync {
-    /// Finds the stored plans; `None` until an operator changes the plans.
+    /// Reads the stored plans.
+    ///
+    /// # Behaviour
+    /// - A new store has [`StoredPlans::initial`]. There is always exactly one record, so that its version is a
+    ///   precondition from the first change on.
+    /// - Contents that this release does not know are left out and named, see
+    ///   [`ReadablePlans`](crate::plans::ReadablePlans).
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn find_plans(&self) -> Result<Option<StoredPlans>>;
+    async fn read_plans(&self) -> Result<StoredPlans>;
 
     /// Counts the organizations and workspaces on each plan. An organization counts for the plan it is on, the plan of its
     /// subscription unless that has ended, and the plan it has ordered.

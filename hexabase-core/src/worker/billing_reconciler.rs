@@ -257,8 +257,11 @@ impl<'a> BillingReconciler<'a> {
                 Organization { plan_id: decision.plan_id.clone(), ..input.organization.clone() };
             changeset = changeset.organization(organization, now);
         }
-        if decision.plan_id != input.organization.plan_id {
-            changeset = input.plans.precondition().into_iter().fold(changeset, Changeset::precondition);
+        let subscribed_plan =
+            |account: &BillingAccount| account.live_subscription().map(|live| live.plan_id.clone());
+        if decision.plan_id != input.organization.plan_id || subscribed_plan(before) != subscribed_plan(after)
+        {
+            changeset = changeset.precondition(input.plans.precondition());
         }
         for (workspace, suspension) in &decision.suspensions {
             if let Some(workspace) = input.workspaces.iter().find(|known| known.id == *workspace) {

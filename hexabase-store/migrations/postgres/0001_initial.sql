@@ -397,7 +397,7 @@ CREATE TABLE hosts (
     version bigint NOT NULL
 );
 
--- Plans as an operator changed them: one row, and none before the first change.
+-- Plans as an operator changed them: one row, which has no plans and version 1 before the first change.
 CREATE TABLE plans (
     id text COLLATE "C" NOT NULL PRIMARY KEY,
     plans json NOT NULL,
@@ -406,6 +406,8 @@ CREATE TABLE plans (
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL
 );
+INSERT INTO plans (id, plans, configured, updated_by, updated_at, version)
+    VALUES ('plans', '[]', '[]', NULL, '1970-01-01T00:00:00Z', 1);
 
 -- Billing state per organization, as last read from the billing provider.
 CREATE TABLE billing_accounts (

@@ -412,7 +412,7 @@ CREATE TABLE hosts (
     version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Plans as an operator changed them: one row, and none before the first change.
+-- Plans as an operator changed them: one row, which has no plans and version 1 before the first change.
 CREATE TABLE plans (
     id TEXT NOT NULL PRIMARY KEY,
     plans TEXT NOT NULL,
@@ -421,6 +421,8 @@ CREATE TABLE plans (
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+INSERT INTO plans (id, plans, configured, updated_by, updated_at, version)
+    VALUES ('plans', '[]', '[]', NULL, 0, 1);
 
 -- Billing state per organization, as last read from the billing provider.
 CREATE TABLE billing_accounts (
@@ -455,11 +457,12 @@ CREATE INDEX webhook_events_by_age ON webhook_events (received_at);
 -- Plans that organizations are on, subscribe to or have ordered, and plans of workspaces, for the check that a plan is not
 -- in use.
 CREATE VIEW plan_users AS
-    SELECT plan_id, id AS organization_id, NULL AS workspace_id FROM organizations
-    UNION ALL SELECT plan_id, organization_id, id FROM workspaces
-    UNION ALL SELECT json_extract(subscription, '$.plan_id'), organization_id, NULL FROM billing_accounts
+    SELECT plan_id, id AS organization_id, NULL AS workspace_id, NULL AS kubernetes_version
+        FROM organizations
+    UNION ALL SELECT plan_id, organization_id, id, kubernetes_version FROM workspaces
+    UNION ALL SELECT json_extract(subscription, '$.plan_id'), organization_id, NULL, NULL FROM billing_accounts
         WHERE json_extract(subscription, '$.state') NOT IN ('canceled', 'incomplete_expired')
-    UNION ALL SELECT json_extract(pending_order, '$.change.plan_id'), organization_id, NULL FROM billing_accounts
+    UNION ALL SELECT json_extract(pending_order, '$.change.plan_id'), organization_id, NULL, NULL FROM billing_accounts
         WHERE json_extract(pending_order, '$.change.plan_id') IS NOT NULL;
 CREATE INDEX webhook_events_unprocessed ON webhook_events (received_at, id) WHERE processed_at IS NULL;
 

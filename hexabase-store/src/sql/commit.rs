@@ -9,9 +9,11 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{OrganizationId, TokenId};
 use hexabase_core::model::{
     AlertRule, ApiToken, Assignment, BillingAccount, CustomRole, Event, Group, Hour, Identity, Invitation,
-    Member, Membership, MeteredHour, Organization, Project, RegisteredHost, SecurityEvent, ServiceAccount,
-    Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent, Workspace,
+    Member, Membership, MeteredHour, Organization, PlanUsers, Project, RegisteredHost, SecurityEvent,
+    ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
+    Workspace,
 };
+use hexabase_core::name::PlanId;
 use jiff::Timestamp;
 use sqlx::error::ErrorKind;
 
@@ -159,7 +161,9 @@ macro_rules! with_record {
 
 /// Returns the steps of a changeset.
 pub(crate) fn steps(changeset: Changeset) -> Result<Vec<Step>> {
-    let Changeset { preconditions, mut writes, audit, messages, idempotency } = changeset;
+    let Changeset { mut preconditions, mut writes, audit, messages, idempotency } = changeset;
+    // The change of the plans comes first: it waits for the commits that began to use a plan.
+    preconditions.sort_by_key(|precondition| matches!(precondition, Precondition::PlanUnused(..)));
     let mut steps = Vec::with_capacity(preconditions.len() + writes.len() + audit.len() + messages.len() + 2);
     for precondition in preconditions {
         steps.push(precondition_step(precondition, &mut writes)?);
@@ -224,6 +228,16 @@ fn precondition_step(precondition: Precondition, writes: &mut Vec<Write>) -> Res
         Precondition::Workspace(org, id, version) => (version, RecordKey::Workspace(org, id)),
         Precondition::Host(name, version) => (version, RecordKey::Host(name)),
         Precondition::Plans(version) => (version, RecordKey::Plans),
+        Precondition::PlanUnused(plan, users) => {
+            let query = plan_unused(&plan, &users);
+            // The row of the plans, so that the statement begins after that row is locked and sees all earlier commits.
+            return Ok(Step::new(
+                query,
+                noun,
+                Expect::Found,
+                Target::row(StoredPlans::TABLE.name, RecordKey::Plans),
+            ));
+        }
         Precondition::Member(org, user) => {
             let query = Query::new("SELECT 1 FROM members WHERE organization_id = $1 AND user_id = $2");
             let target = Target::row(Member::TABLE.name, RecordKey::Member(org, user));
@@ -277,6 +291,26 @@ fn precondition_step(precondition: Precondition, writes: &mut Vec<Write>) -> Res
         _ => return Err(Error::unexpected("precondition on a record that has no version")),
     };
     Ok(Step::new(query.int(version), noun, Expect::Found, Target::row(table, key)))
+}
+
+/// Returns the statement that finds a row if a plan has no users of a kind.
+fn plan_unused(plan: &PlanId, users: &PlanUsers) -> Query {
+    let select = match users {
+        PlanUsers::Organizations => {
+            "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM plan_users WHERE plan_id = $1 AND workspace_id IS NULL)"
+        }
+        PlanUsers::Workspaces => {
+            "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM plan_users WHERE plan_id = $1 AND workspace_id IS NOT NULL)"
+        }
+        PlanUsers::WorkspacesWith(_) => {
+            "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM plan_users WHERE plan_id = $1 AND kubernetes_version = $2)"
+        }
+    };
+    let query = Query::new(select).text(plan);
+    match users {
+        PlanUsers::WorkspacesWith(version) => query.text(version),
+        PlanUsers::Organizations | PlanUsers::Workspaces => query,
+    }
 }
 
 fn write_steps(write: Write, steps: &mut Vec<Step>) -> Result<()> {

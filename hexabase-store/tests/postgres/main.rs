@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod failover;
+mod plans;
 mod row_level_security;
 
 use std::sync::Arc;

@@ -136,8 +136,8 @@ impl HostStore for FaultyStore {
 
 #[async_trait]
 impl PlanStore for FaultyStore {
-    async fn find_plans(&self) -> Result<Option<StoredPlans>> {
-        self.inner.find_plans().await
+    async fn read_plans(&self) -> Result<StoredPlans> {
+        self.inner.read_plans().await
     }
 
     async fn count_plan_uses(&self) -> Result<BTreeMap<PlanId, PlanUse>> {

@@ -1,21 +1,29 @@
 //! Changes of the plans by operators, as seen by every process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_executor::block_on;
 
 use super::Setup;
-use crate::error::ErrorKind;
-use crate::fixture;
+use crate::changeset::{Changeset, Precondition};
+use crate::error::{Error, ErrorKind};
+use crate::fixture::{self, FIXTURE_TIME};
 use crate::id_source::SystemIds;
-use crate::model::{AddOns, AuditEvent, Currency, Money, PerMeter, Phase, Plan, PlanUse, Price, UnitPrice};
-use crate::name::PlanId;
+use crate::identity::ExternalIdentity;
+use crate::mock::MockTenantStore;
+use crate::model::{
+    AddOns, AuditEvent, ControlPlaneStore, Currency, Money, PerMeter, Phase, Plan, PlanUse, PlanUsers, Price,
+    StoredPlans, UnitPrice,
+};
+use crate::name::{PlanId, ProviderName};
 use crate::page::PageRequest;
 use crate::platform::ChoosePlan;
 use crate::quantity::Quantity;
 use crate::quota::Resource;
-use crate::store::MemoryStore;
+use crate::store::{Commit as _, MemoryStore};
 use crate::version::Version;
 
 /// Plan that is valid in a configuration.
@@ -49,8 +57,8 @@ fn a_change_applies_in_all_processes_and_has_a_version() {
         let operator = one.sign_in("operator").await;
         let before = one.platform.plan_admin().list().await.unwrap();
         assert_eq!((before.version, before.updated_at), (Version::FIRST, None));
-        let used = before.plans.iter().find(|(plan, _)| plan.id.as_str() == "large").unwrap().1;
-        assert_eq!(used, PlanUse { organizations: 1, workspaces: 0 }, "the personal organization");
+        let used = &before.plans.iter().find(|(plan, _)| plan.id.as_str() == "large").unwrap().1;
+        assert_eq!(*used, PlanUse { organizations: 1, ..PlanUse::default() }, "the personal organization");
         other.platform.current_plans().await.unwrap();
 
         let plans = [valid("small"), Plan { name: "Large".to_owned(), ..valid("large") }, valid("huge")];
@@ -118,6 +126,100 @@ fn a_workspace_is_not_created_on_a_plan_that_was_retired_meanwhile() {
         let error = other.create_workspace(&ann, acme.id, "dev", "new").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
         other.create_workspace(&ann, acme.id, "dev", "small").await.unwrap();
+    });
+}
+
+#[test]
+fn a_commit_that_begins_to_use_a_plan_conflicts_with_the_first_change() {
+    block_on(async {
+        let (one, other) = replicas();
+        let ann = one.sign_in("ann").await;
+        let acme = one.create_organization(&ann, "acme").await;
+        other.platform.current_plans().await.unwrap();
+        let plans = [retired("small"), valid("large")];
+        let admin = one.platform.plan_admin();
+        admin.replace(None, &plans, Some(Version::FIRST)).await.unwrap();
+        // The other process read the plans before the change.
+        assert!(!other.platform.plans().default_plan().retired);
+        let error = other.create_workspace(&ann, acme.id, "dev", "small").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+
+        let late = other.platform.plan_admin().replace(None, &plans[1..], Some(Version::FIRST)).await;
+        assert_eq!(late.unwrap_err().code(), "precondition_failed");
+    });
+}
+
+#[test]
+fn a_plan_that_becomes_used_before_the_commit_is_not_changed() {
+    block_on(async {
+        let large = PlanId::parse("large").unwrap();
+        let mut store = MockTenantStore::new();
+        store.expect_read_plans().returning(|| Ok(StoredPlans::initial()));
+        let (plan, counted) = (large.clone(), AtomicUsize::new(0));
+        store.expect_count_plan_uses().times(2).returning(move || {
+            let used = PlanUse { workspaces: 1, ..PlanUse::default() };
+            let is_first = counted.fetch_add(1, Ordering::Relaxed) == 0;
+            Ok(if is_first { BTreeMap::new() } else { BTreeMap::from([(plan.clone(), used)]) })
+        });
+        let unused = Precondition::PlanUnused(large, PlanUsers::Workspaces);
+        store
+            .expect_commit()
+            .once()
+            .withf(move |changeset| changeset.preconditions.contains(&unused))
+            .returning(|_| Err(Error::version_conflict("use of the plan")));
+        let plans = vec![valid("small"), valid("large")];
+        let setup = Setup::on(Arc::new(store), Arc::new(SystemIds::default()), plans, |_| {});
+        let mut etcd = valid("large");
+        etcd.control_plane.store = ControlPlaneStore::Etcd;
+        let error =
+            setup.platform.plan_admin().replace(None, &[valid("small"), etcd], None).await.unwrap_err();
+        assert_eq!(error.code(), "plan_in_use");
+    });
+}
+
+/// Process over a store whose plans a newer release has written.
+async fn older_release(plans: Vec<Plan>) -> Setup {
+    let store = Arc::new(MemoryStore::new());
+    let configured = vec![valid("small"), valid("large")];
+    let stored = StoredPlans {
+        plans,
+        configured: configured.clone(),
+        unknown: vec!["large.price.discount".to_owned()],
+        ..StoredPlans::initial()
+    };
+    store.commit(Changeset::new().plans(stored, FIXTURE_TIME)).await.unwrap();
+    Setup::on(store, Arc::new(SystemIds::default()), configured, |_| {})
+}
+
+#[test]
+fn an_older_release_uses_the_plans_of_a_newer_one_but_does_not_change_them() {
+    block_on(async {
+        let changed = Plan { name: "Large".to_owned(), ..valid("large") };
+        let setup = older_release(vec![valid("small"), changed]).await;
+        let ann = setup.sign_in("ann").await;
+        let acme = setup.create_organization(&ann, "acme").await;
+        setup.create_workspace(&ann, acme.id, "dev", "large").await.unwrap();
+        let plans = setup.platform.current_plans().await.unwrap();
+        assert_eq!(plans.find(&PlanId::parse("large").unwrap()).unwrap().name, "Large");
+        let error = setup.platform.plan_admin().replace(None, &[valid("large")], None).await.unwrap_err();
+        assert_eq!(error.code(), "plans_of_newer_release");
+        assert!(error.message().contains("large.price.discount"), "{error}");
+    });
+}
+
+#[test]
+fn without_readable_plans_the_last_usable_ones_apply_and_no_plan_is_sold() {
+    block_on(async {
+        let setup = older_release(Vec::new()).await;
+        let plans = setup.platform.current_plans().await.unwrap();
+        assert_eq!((plans.iter().count(), plans.version()), (2, Version::FIRST));
+        // A first sign-in creates a personal organization, which is on a plan.
+        let provider = ProviderName::parse("dev").unwrap();
+        let identity =
+            ExternalIdentity { subject: "ann".to_owned(), verified_email: None, name: None, auth_time: None };
+        let error =
+            setup.platform.users().sign_in(&provider, &identity, &Default::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     });
 }
 

@@ -31,14 +31,20 @@ use crate::store::Commit;
 use state::State;
 
 /// A [`TenantStore`](crate::store::TenantStore) in memory. All data is lost when the process ends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryStore(Mutex<State>);
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl MemoryStore {
     /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self(Mutex::new(State::initial()))
     }
 
     /// Returns an independent copy with the same data.

@@ -166,6 +166,9 @@ impl State {
             Precondition::Plans(version) => {
                 self.get(&RecordKey::Plans).is_some_and(|stored: &StoredPlans| stored.version == *version)
             }
+            Precondition::PlanUnused(plan, users) => {
+                self.plan_uses().get(plan).is_none_or(|used| !used.has(users))
+            }
             Precondition::Member(org, user) => self.records.contains_key(&RecordKey::Member(*org, *user)),
             Precondition::Lease(name, token) => {
                 self.leases.get(name).is_some_and(|lease| lease.token == *token)

@@ -2,6 +2,7 @@
 
 use hexabase_core::error::Result;
 use hexabase_core::model::StoredPlans;
+use hexabase_core::plans::ReadablePlans;
 
 use crate::sql::cells::Cells;
 use crate::sql::table::{Binder, Stored, Table};
@@ -24,12 +25,14 @@ impl Stored for StoredPlans {
 
     fn read(cells: &mut Cells<'_>) -> Result<Self> {
         cells.skip();
+        let ReadablePlans { plans, unknown } = cells.json()?;
         Ok(Self {
-            plans: cells.json()?,
-            configured: cells.json()?,
+            plans,
+            configured: cells.json::<ReadablePlans>()?.plans,
             updated_by: cells.parse_or_null()?,
             updated_at: cells.time()?,
             version: cells.version()?,
+            unknown,
         })
     }
 }

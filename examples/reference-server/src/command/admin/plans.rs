@@ -59,7 +59,7 @@ fn plan_line((plan, used): &(Plan, PlanUse)) -> String {
         },
     );
     let retired = if plan.retired { ", retired" } else { "" };
-    let PlanUse { organizations, workspaces } = used;
+    let PlanUse { organizations, workspaces, .. } = used;
     format!("{} {price}{retired}, {organizations} organizations, {workspaces} workspaces", plan.id)
 }
 
