@@ -106,6 +106,7 @@ fn mail(platform: &Platform) -> OutboxMessage {
         organization_id: id("acme"),
         workspace_id: None,
         payload: platform.master_key().seal(&**platform.ids(), "mail", &plain).unwrap(),
+        trace_parent: None,
     }
 }
 

@@ -41,6 +41,7 @@ fn message(number: u128) -> OutboxMessage {
         organization_id: id("acme"),
         workspace_id: Some(id("dev")),
         payload: b"anything".to_vec(),
+        trace_parent: None,
     }
 }
 

@@ -39,6 +39,7 @@ use crate::config::{Cluster, Database, ProcessConfig, with_suffix};
 use crate::listener::ListenerProtocol;
 use crate::mail::{MailConfig, MailFolder, MailTransport};
 use crate::sandbox_proxy;
+use crate::trace_export::ExportedSpans;
 
 /// Components of a server process.
 pub(crate) struct Composition {
@@ -102,6 +103,9 @@ pub(crate) async fn compose(
     let mut builder = backends.builder.with_fleet(fleet);
     if let Some(notifier) = notifier(&config.mail, &public_url)? {
         builder = builder.with_notifier(notifier);
+    }
+    if config.traces.is_some() {
+        builder = builder.with_trace_propagation(Arc::new(ExportedSpans));
     }
     let platform = builder.build()?;
 

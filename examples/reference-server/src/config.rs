@@ -30,6 +30,7 @@ use crate::mail::{MailConfig, MailOptions};
 use crate::named_tables;
 use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
+use crate::trace_export::TraceConfig;
 use crate::workload_trusts::TrustOptions;
 use hexabase_api::EventStreamLimits;
 
@@ -123,6 +124,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) sign_in: SignInIntegrations,
     /// Format of log lines.
     pub(crate) log: LogFormat,
+    /// Export of traces; `None` to export none.
+    pub(crate) traces: Option<TraceConfig>,
     /// Maximum number of requests per caller and minute; zero for no limit.
     pub(crate) requests_per_minute: u32,
     /// Rate limit of the members of an organization together; `None` for no limit.
@@ -357,6 +360,12 @@ fn resolve(
     if let Some(Err((name, message))) = prometheus.as_ref().map(PrometheusConfig::check) {
         check.refuse(name, message);
     }
+    let traces = options
+        .otlp_endpoint
+        .map(|endpoint| TraceConfig { endpoint, sample_ratio: options.otlp_sample_ratio.unwrap_or(1.0) });
+    if let Some(Err((name, message))) = traces.as_ref().map(TraceConfig::check) {
+        check.refuse(name, message);
+    }
     let defaults = BillingConfig::default();
     let grace = options.billing_grace_days.map(days);
     let billing =
@@ -467,6 +476,7 @@ fn resolve(
         },
         sign_in,
         log: options.log.unwrap_or_default(),
+        traces,
         requests_per_minute: options.requests_per_minute.unwrap_or(1_200),
         organization_rate: Some(options.requests_per_minute_per_organization.unwrap_or(12_000))
             .filter(|requests| *requests > 0)

@@ -18,6 +18,7 @@ mod sandbox_proxy;
 #[cfg(test)]
 mod secret_tests;
 mod telemetry;
+mod trace_export;
 mod workload_trusts;
 
 pub use command::run;

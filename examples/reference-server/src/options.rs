@@ -260,6 +260,16 @@ options! {
     #[arg(long, env = "HEXABASE_LOG", value_enum)]
     log: LogFormat,
 
+    /// URL of an OpenTelemetry collector that receives traces (OTLP over HTTP), as in http://collector:4318. Without it
+    /// no traces are exported.
+    #[arg(long, env = "HEXABASE_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    otlp_endpoint: SecretString,
+
+    /// Part of the traces that is exported, from 0 to 1; a trusted proxy that sends `traceparent` decides itself
+    /// [default: 1].
+    #[arg(long, env = "HEXABASE_OTLP_SAMPLE_RATIO", value_name = "NUMBER")]
+    otlp_sample_ratio: f64,
+
     /// Maximum number of requests per caller and minute; 0 for no limit [default: 1200].
     #[arg(long, env = "HEXABASE_REQUESTS_PER_MINUTE", value_name = "NUMBER")]
     requests_per_minute: u32,

@@ -12,7 +12,7 @@ use crate::config::{ProcessConfig, Sources};
 const SECRET: &str = "s3cr3t";
 
 /// Options with a secret, each with a value that contains one.
-const FLAGS: [(&str, &str); 8] = [
+const FLAGS: [(&str, &str); 9] = [
     ("--database-url", "postgres://hexabase:s3cr3t@db.example/hexabase"),
     ("--redis-url", "redis://hexabase:s3cr3t@redis.example,redis://hexabase:s3cr3t@other.example"),
     ("--nats-url", "nats://hexabase:s3cr3t@nats.example"),
@@ -21,6 +21,7 @@ const FLAGS: [(&str, &str); 8] = [
     ("--prometheus-url", "http://hexabase:s3cr3t@prometheus.example"),
     ("--prometheus-token", "s3cr3t"),
     ("--smtp-url", "smtps://hexabase:s3cr3t@mail.example"),
+    ("--otlp-endpoint", "http://hexabase:s3cr3t@collector.example"),
 ];
 
 /// Named tables with secrets, and all secret options in the form of the file.
@@ -34,6 +35,7 @@ const FILE: &str = r#"
     prometheus_url = "http://hexabase:s3cr3t@prometheus.example"
     prometheus_token = "s3cr3t"
     smtp_url = "smtp://hexabase:s3cr3t@mail.example"
+    otlp_endpoint = "http://hexabase:s3cr3t@collector.example"
     mail_from = "Hexabase <noreply@hexabase.example>"
 
     [providers.google]

@@ -1,4 +1,4 @@
-//! Logging and metrics of the process.
+//! Logging, spans and metrics of the process.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, Registry};
 
 use crate::options::LogFormat;
+use crate::trace_export::TraceExport;
 
 /// Variable that selects the log lines, as is usual for Rust programs: `info`, or `warn,hexabase_server=debug`.
 const FILTER_VARIABLE: &str = "RUST_LOG";
@@ -26,11 +27,11 @@ const HISTOGRAM_BUCKETS: &[f64] =
 /// Interval at which recorded histogram samples are aggregated.
 const METRICS_UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Starts logging to standard error.
+/// Starts logging to standard error, and the export of spans. Both see the spans that the log filter selects.
 ///
 /// # Errors
 /// `Invalid` if `RUST_LOG` cannot be parsed.
-pub(crate) fn start_logging(format: LogFormat) -> Result<()> {
+pub(crate) fn start_logging(format: LogFormat, traces: Option<&TraceExport>) -> Result<()> {
     let configured = std::env::var(FILTER_VARIABLE).ok().filter(|filter| !filter.is_empty());
     let filter: Targets = configured.as_deref().unwrap_or(DEFAULT_FILTER).parse().map_err(|error| {
         Error::invalid(FILTER_VARIABLE, "must be a log filter, as in info or hexabase_server=debug")
@@ -41,7 +42,14 @@ pub(crate) fn start_logging(format: LogFormat) -> Result<()> {
         LogFormat::Text => lines.with_ansi(is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let started = Registry::default().with(filter).with(lines).try_init();
+    let spans = traces.map(|traces| {
+        tracing_opentelemetry::layer()
+            .with_tracer(traces.tracer())
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+    });
+    let started = Registry::default().with(filter).with(spans).with(lines).try_init();
     started.map_err(|error| Error::unexpected("logging cannot be started").caused_by(error))
 }
 

@@ -50,7 +50,7 @@ pub async fn client_address(
 /// Returns the address of the client: the peer of the connection, or, if the peer is a trusted proxy, the last address
 /// in `X-Forwarded-For` that is not one. `None` if the peer is unknown.
 fn address_of(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
+    let peer = peer(request)?;
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(&peer) {
         return Some(peer);
@@ -67,6 +67,11 @@ fn address_of(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
         }
     }
     Some(last)
+}
+
+/// Returns the address of the peer of the connection; `None` without [`ConnectInfo`].
+pub(super) fn peer(request: &Request) -> Option<IpAddr> {
+    Some(request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical())
 }
 
 /// Parses an entry of `X-Forwarded-For`: an address, or an address with a port, with IPv6 in brackets or without. Some

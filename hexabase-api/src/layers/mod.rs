@@ -62,7 +62,7 @@ where
         ServiceBuilder::new()
             .layer(from_fn_with_state(state(), request_context))
             .layer(from_fn_with_state(state(), security_headers))
-            .layer(from_fn(access_log))
+            .layer(from_fn_with_state(state(), access_log))
             .layer(from_fn_with_state(state(), error_pages))
             .layer(from_fn(catch_panic))
             .layer(from_fn_with_state(state(), timeout))

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MessageId, OrganizationId, WorkspaceId};
+use crate::trace::TraceParent;
 
 /// The purpose of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -54,4 +55,7 @@ pub struct OutboxMessage {
     pub workspace_id: Option<WorkspaceId>,
     /// Additional data for the receiver; secrets must be sealed.
     pub payload: Vec<u8>,
+    /// Trace of the request or the work that created the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<TraceParent>,
 }

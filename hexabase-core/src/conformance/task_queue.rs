@@ -10,6 +10,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::fixture::id;
 use crate::id::{MessageId, TypedId as _};
 use crate::queue::{Delivery, TaskQueue};
+use crate::trace::TraceParent;
 use uuid::Uuid;
 
 /// Visibility of the queue under test.
@@ -58,6 +59,7 @@ fn message(number: u128) -> OutboxMessage {
         organization_id: id("acme"),
         workspace_id: Some(id("dev")),
         payload: vec![0, 255, 128],
+        trace_parent: Some(TraceParent { trace_id: number, span_id: 1, is_sampled: false }),
     }
 }
 

@@ -28,6 +28,7 @@ use crate::provisioner::{Fleet, MemoryProvisioner};
 use crate::queue::{MemoryQueue, TaskQueue};
 use crate::seal::MasterKey;
 use crate::store::{MemoryStore, TenantStore};
+use crate::trace::{NoPropagation, TracePropagation};
 
 /// Configuration of a platform.
 #[derive(Debug, Clone)]
@@ -152,6 +153,7 @@ pub struct PlatformBuilder {
     billing: Option<Arc<dyn BillingProvider>>,
     metrics: Option<Arc<dyn MetricsSource>>,
     notifier: Option<Arc<dyn Notifier>>,
+    traces: Arc<dyn TracePropagation>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     key: Option<MasterKey>,
@@ -188,6 +190,8 @@ inner! {
     with_metrics: Arc<dyn MetricsSource> => metrics = Some(metrics);
     /// Sets the notifier. Without it, notifications are not sent.
     with_notifier: Arc<dyn Notifier> => notifier = Some(notifier);
+    /// Sets the connection with distributed traces. Without it, messages carry no trace.
+    with_trace_propagation: Arc<dyn TracePropagation> => traces = traces;
     /// Sets the clock.
     with_clock: Arc<dyn Clock> => clock = clock;
     /// Sets the source of ids and random bytes.
@@ -213,6 +217,7 @@ impl PlatformBuilder {
             billing,
             metrics,
             notifier,
+            traces,
             clock,
             ids,
             key,
@@ -237,6 +242,7 @@ impl PlatformBuilder {
             plan_cache: PlanCache::new(plans, current),
             metrics,
             notifier: notifier.unwrap_or_else(|| Arc::new(NoNotifier)),
+            traces,
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),
             clock,
             ids,
@@ -269,6 +275,7 @@ impl Platform {
             billing: None,
             metrics: None,
             notifier: None,
+            traces: Arc::new(NoPropagation),
             clock: Arc::new(SystemClock),
             ids: Arc::new(SystemIds::default()),
             key: None,

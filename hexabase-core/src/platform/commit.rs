@@ -301,6 +301,7 @@ impl PlatformInner {
             organization_id,
             workspace_id: None,
             payload: self.key.seal(&*self.ids, MAIL_SEAL_PURPOSE, &plain)?,
+            trace_parent: self.traces.current(),
         })
     }
 
@@ -333,6 +334,7 @@ impl PlatformInner {
             organization_id,
             workspace_id: None,
             payload: Vec::new(),
+            trace_parent: self.traces.current(),
         }
     }
 }

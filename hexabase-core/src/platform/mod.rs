@@ -95,6 +95,7 @@ use crate::provisioner::{ClusterProvisioner, Fleet};
 use crate::queue::TaskQueue;
 use crate::seal::MasterKey;
 use crate::store::TenantStore;
+use crate::trace::TracePropagation;
 use access::FactsCache;
 use commit_locks::CommitLocks;
 use event_signals::EventSignals;
@@ -115,6 +116,7 @@ pub(crate) struct PlatformInner {
     pub(crate) billing: Arc<dyn BillingProvider>,
     pub(crate) metrics: Option<Arc<dyn MetricsSource>>,
     pub(crate) notifier: Arc<dyn Notifier>,
+    pub(crate) traces: Arc<dyn TracePropagation>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) key: MasterKey,
@@ -255,6 +257,12 @@ impl Platform {
     #[must_use]
     pub fn metrics_source(&self) -> Option<&Arc<dyn MetricsSource>> {
         self.0.metrics.as_ref()
+    }
+
+    /// The connection with distributed traces.
+    #[must_use]
+    pub fn trace_propagation(&self) -> &Arc<dyn TracePropagation> {
+        &self.0.traces
     }
 
     /// The host clusters with their provisioners.

@@ -129,6 +129,7 @@ mod tests {
             organization_id: id(organization),
             workspace_id: Some(id(&format!("{organization}-{number}"))),
             payload: Vec::new(),
+            trace_parent: None,
         };
         Delivery { message, attempt: 1, receipt: number.to_string() }
     }

@@ -26,6 +26,7 @@ use futures_util::future::{Fuse, FusedFuture as _};
 use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _, pin_mut, select_biased};
 use jiff::Timestamp;
+use tracing::Instrument as _;
 
 pub use billing_reconciler::BillingReconciler;
 pub use host_monitor::HostMonitor;
@@ -197,8 +198,32 @@ async fn return_all(inner: &PlatformInner, deliveries: Vec<Delivery>) {
     stream::iter(deliveries).for_each_concurrent(QUEUE_REQUESTS, give_back).await;
 }
 
-/// Processes one message: acknowledges it on success, returns it to the queue with a back-off on failure.
+/// Processes one message in a span of its trace.
 async fn handle(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: Delivery) {
+    let span = span_of(&delivery.message);
+    if let Some(parent) = delivery.message.trace_parent {
+        inner.traces.set_parent(&span, parent);
+    }
+    process(inner, reconciler, delivery).instrument(span).await;
+}
+
+/// Span of the work that a message requests.
+fn span_of(message: &OutboxMessage) -> tracing::Span {
+    let OutboxMessage { topic, organization_id: organization, workspace_id, .. } = message;
+    match (topic, workspace_id) {
+        (Topic::Reconcile, Some(workspace)) => {
+            tracing::info_span!("reconcile", %workspace, generation = tracing::field::Empty)
+        }
+        (Topic::Reconcile, None) => tracing::info_span!("reconcile_account", %organization),
+        (Topic::CheckIsolation, _) => {
+            tracing::info_span!("check_isolation", workspace = workspace_id.map(tracing::field::display))
+        }
+        (Topic::Mail, _) => tracing::info_span!("send_mail", %organization),
+    }
+}
+
+/// Processes one message: acknowledges it on success, returns it to the queue with a back-off on failure.
+async fn process(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: Delivery) {
     let outcome = {
         let work = async {
             match delivery.message.topic {

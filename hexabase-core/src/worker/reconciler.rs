@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use tracing::Instrument as _;
 
 use crate::access::{GroupTree, expire_retired_group_names};
 use crate::changeset::{Changeset, Precondition, RecordKey};
@@ -80,6 +81,7 @@ impl<'a> Reconciler<'a> {
             if due_at.is_some() && due_at != state.workspace.reconcile_at {
                 return Ok(Requeue::Never);
             }
+            tracing::Span::current().record("generation", state.workspace.generation);
             expire_retired_group_names(&mut state.workspace.retired_group_names, self.0.now());
             if lifecycle::expire_access_revocations(&mut state.workspace, self.0.now()) {
                 lifecycle::bump_generation(&mut state.workspace, self.0.now());
@@ -107,7 +109,8 @@ impl<'a> Reconciler<'a> {
     /// Observes the cluster and performs the next operation. A failure becomes part of the outcome.
     async fn observe_and_apply(&self, state: &WorkspaceState) -> ReconcileOutcome {
         let mut outcome = ReconcileOutcome::default();
-        if let Err(error) = self.try_observe_and_apply(state, &mut outcome).await {
+        let span = tracing::info_span!("provision", host = %state.workspace.host_cluster);
+        if let Err(error) = self.try_observe_and_apply(state, &mut outcome).instrument(span).await {
             outcome.error = Some(error);
         }
         outcome

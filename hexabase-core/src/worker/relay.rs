@@ -139,6 +139,7 @@ mod tests {
             organization_id: id("acme"),
             workspace_id: (!workspace.is_empty()).then(|| id(workspace)),
             payload: Vec::new(),
+            trace_parent: None,
         }
     }
 

@@ -25,6 +25,7 @@ use crate::placement::HostCluster;
 use crate::provisioner::{
     AdminAccess, Applied, ClusterProvisioner, Fleet, MemoryProvisioner, Observation, OnChange,
 };
+use crate::trace::{TraceParent, TracePropagation};
 
 /// Provisioner whose `observe` waits until the test permits it.
 #[derive(Debug)]
@@ -219,4 +220,38 @@ fn a_stopped_worker_returns_buffered_messages_to_the_queue() {
     // Without waiting for the visibility.
     let remaining = block_on(setup.platform.queue().receive(100, Duration::ZERO)).unwrap();
     assert_eq!(remaining.len(), 50 - 2 * CONCURRENCY);
+}
+
+/// Propagation whose current trace is the one that the test sets; records the parents of spans.
+#[derive(Debug, Default)]
+struct FakeTraces {
+    current: Mutex<Option<TraceParent>>,
+    parents: Mutex<Vec<TraceParent>>,
+}
+
+impl TracePropagation for FakeTraces {
+    fn current(&self) -> Option<TraceParent> {
+        *self.current.lock().unwrap()
+    }
+
+    fn set_parent(&self, _: &tracing::Span, parent: TraceParent) {
+        self.parents.lock().unwrap().push(parent);
+    }
+}
+
+#[test]
+fn work_continues_the_trace_of_the_request_that_caused_it() {
+    let traces = Arc::new(FakeTraces::default());
+    let platform = Platform::builder("https://hexabase.example")
+        .with_plans(vec![fixture::plan("small")])
+        .with_trace_propagation(traces.clone())
+        .build()
+        .unwrap();
+    let request = TraceParent { trace_id: 7, span_id: 9, is_sampled: true };
+    *traces.current.lock().unwrap() = Some(request);
+    let message = platform.inner().reconcile_message(id("acme"), id("dev"));
+    block_on(platform.store().commit(Changeset::new().message(message))).unwrap();
+    *traces.current.lock().unwrap() = None;
+    block_on(Worker::new(platform.clone(), 1).run_once()).unwrap();
+    assert_eq!(*traces.parents.lock().unwrap(), [request]);
 }

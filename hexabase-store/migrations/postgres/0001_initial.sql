@@ -355,6 +355,7 @@ CREATE TABLE outbox (
     organization_id text COLLATE "C" NOT NULL,
     workspace_id text COLLATE "C",
     payload bytea NOT NULL,
+    trace_parent text,
     claimed_until timestamptz NOT NULL
 );
 -- A relay claims a message only if no earlier message of the same workspace is claimed.

@@ -373,6 +373,7 @@ CREATE TABLE outbox (
     organization_id TEXT NOT NULL,
     workspace_id TEXT,
     payload BLOB NOT NULL,
+    trace_parent TEXT,
     claimed_until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 -- A relay claims a message only if no earlier message of the same workspace is claimed.

@@ -14,6 +14,8 @@ const MESSAGE_ID: &str = "Hexabase-Message-Id";
 const TOPIC: &str = "Hexabase-Topic";
 const ORGANIZATION_ID: &str = "Hexabase-Organization-Id";
 const WORKSPACE_ID: &str = "Hexabase-Workspace-Id";
+/// Trace of the message, as in HTTP (<https://www.w3.org/TR/trace-context/>).
+const TRACE_PARENT: &str = "traceparent";
 /// Delay of the first delivery, in milliseconds.
 const DELAY_MS: &str = "Hexabase-Delay-Ms";
 /// Number of deliveries of a dead letter.
@@ -29,6 +31,9 @@ pub(super) fn headers(message: &OutboxMessage, delay: Option<Duration>) -> Heade
     headers.insert(ORGANIZATION_ID, message.organization_id.to_string().as_str());
     if let Some(workspace) = message.workspace_id {
         headers.insert(WORKSPACE_ID, workspace.to_string().as_str());
+    }
+    if let Some(parent) = message.trace_parent {
+        headers.insert(TRACE_PARENT, parent.to_string().as_str());
     }
     if let Some(delay) = delay {
         headers.insert(DELAY_MS, delay.as_millis().max(1).to_string().as_str());
@@ -57,6 +62,8 @@ pub(super) fn decode(headers: &HeaderMap, payload: &[u8]) -> Result<OutboxMessag
         organization_id: header(headers, ORGANIZATION_ID)?.ok_or_else(|| unreadable(ORGANIZATION_ID))?,
         workspace_id: header(headers, WORKSPACE_ID)?,
         payload: payload.to_vec(),
+        // A message is more important than its trace.
+        trace_parent: headers.get(TRACE_PARENT).and_then(|value| value.as_str().parse().ok()),
     })
 }
 

@@ -68,6 +68,7 @@ async fn every_write_reaches_the_new_primary_after_a_failover_behind_one_address
         organization_id: id("acme"),
         workspace_id: None,
         payload: Vec::new(),
+        trace_parent: None,
     };
     let acme = Changeset::new().insert(fixture::organization("acme")).message(message);
     transaction.commit(acme).await.unwrap();

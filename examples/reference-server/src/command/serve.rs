@@ -11,6 +11,7 @@ use crate::compose::{Composition, compose, reachable_address};
 use crate::config::{Cluster, Database, ProcessConfig};
 use crate::listener::{Listener, ListenerConfig, ListenerProtocol, open_file_limit};
 use crate::telemetry;
+use crate::trace_export::TraceExport;
 use hexabase_api::MetricsAccess;
 
 /// Maximum number of connections to the address for metrics.
@@ -32,8 +33,13 @@ pub(super) fn serve(config: ProcessConfig, role: Role) -> Result<()> {
     if role != Role::All {
         require_shared_backends(&config)?;
     }
-    telemetry::start_logging(config.log)?;
-    runtime()?.block_on(run(config, role))
+    let traces = config.traces.as_ref().map(TraceExport::start).transpose()?;
+    telemetry::start_logging(config.log, traces.as_ref())?;
+    let served = runtime()?.block_on(run(config, role));
+    if let Some(traces) = traces {
+        traces.stop();
+    }
+    served
 }
 
 /// Rejects backends that several processes cannot share.

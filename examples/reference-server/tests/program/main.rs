@@ -17,6 +17,7 @@ mod process;
 mod real_cluster;
 mod rolling_upgrade;
 mod sessions;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;

@@ -213,6 +213,12 @@ impl Client {
         self.send_successfully(self.http.post(format!("{}{path}", self.url)).json(body)).await
     }
 
+    /// Sends a POST with a header.
+    pub(crate) async fn post_with(&self, path: &str, (name, value): (&str, &str), body: &Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.url)).header(name, value).json(body);
+        self.send_successfully(request).await
+    }
+
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Value {
         self.send_successfully(self.http.put(format!("{}{path}", self.url)).json(body)).await
     }

@@ -6,6 +6,7 @@ use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{MessageId, TypedId as _};
 use crate::name::HostClusterName;
 use crate::store::TenantStore;
+use crate::trace::TraceParent;
 use uuid::Uuid;
 
 const CLAIM_TTL: Duration = Duration::from_secs(30);
@@ -17,6 +18,11 @@ fn message(number: u128) -> OutboxMessage {
         organization_id: acme(),
         workspace_id: (number.is_multiple_of(2)).then(dev),
         payload: vec![0, 255, 7],
+        trace_parent: (number.is_multiple_of(2)).then_some(TraceParent {
+            trace_id: number,
+            span_id: 1,
+            is_sampled: true,
+        }),
     }
 }
 

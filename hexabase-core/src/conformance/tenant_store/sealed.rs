@@ -24,6 +24,7 @@ fn message(number: u128, topic: Topic) -> OutboxMessage {
         organization_id: acme(),
         workspace_id: None,
         payload: vec![7, 255],
+        trace_parent: None,
     }
 }
 

@@ -59,6 +59,7 @@ async fn add_sealed_data(platform: &Platform) {
             organization_id: id("acme"),
             workspace_id: None,
             payload: key.seal(ids, "mail", name.as_bytes()).unwrap(),
+            trace_parent: None,
         };
         let response = IdempotencyRecord {
             user_id: id("ann"),

@@ -89,7 +89,7 @@ impl Stored for OutboxMessage {
     const TABLE: Table = Table {
         name: "outbox",
         key: &["id"],
-        columns: &["topic", "organization_id", "workspace_id", "payload", "claimed_until"],
+        columns: &["topic", "organization_id", "workspace_id", "payload", "trace_parent", "claimed_until"],
     };
 
     fn bind(&self, row: &mut Binder) -> Result<()> {
@@ -98,7 +98,7 @@ impl Stored for OutboxMessage {
             .text(self.organization_id)
             .text_or_null(self.workspace_id);
         // No relay has claimed the message yet.
-        row.bytes(&self.payload).time(Timestamp::UNIX_EPOCH);
+        row.bytes(&self.payload).text_or_null(self.trace_parent).time(Timestamp::UNIX_EPOCH);
         Ok(())
     }
 
@@ -110,6 +110,7 @@ impl Stored for OutboxMessage {
             organization_id: cells.parse()?,
             workspace_id: cells.parse_or_null()?,
             payload: cells.bytes()?,
+            trace_parent: cells.parse_or_null()?,
         })
     }
 }
