@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::labels::Labels;
 use crate::overrides::Overrides;
 use crate::peers::{ApiServerAddresses, IssuerPeer};
+use crate::scraping::TenantScraping;
 
 /// Configuration of a host cluster.
 #[derive(Debug, Clone)]
@@ -50,6 +51,8 @@ pub struct HostConfig {
     /// by CPU and memory). `None` offers no metrics in tenant clusters: a host without a metrics server would break
     /// their discovery.
     pub metrics_server: Option<MetricsServer>,
+    /// Objects with which a Prometheus of the host scrapes the metrics of tenant API servers.
+    pub scraping: TenantScraping,
     /// Keys of the labels and annotations of all objects, in a domain that is chosen once: the objects of existing
     /// workspaces are not found by the keys of another domain.
     pub labels: Labels,
@@ -371,6 +374,7 @@ impl HostConfig {
             }
             "tenant_ingress" => self.ingress = Some(value.parse()?),
             "tenant_metrics" => self.metrics_server = Some(value.parse()?),
+            "scrape_tenants" => self.scraping = value.parse()?,
             "label_domain" => self.labels = value.parse()?,
             "tenant_metadata" => {
                 let keys: Vec<&str> = value.split(',').map(str::trim).collect();
@@ -393,7 +397,7 @@ impl HostConfig {
     }
 
     /// Names of the settings that [`Self::set`] accepts.
-    pub const NAMES: [&str; 19] = [
+    pub const NAMES: [&str; 20] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
@@ -401,6 +405,7 @@ impl HostConfig {
         "label_domain",
         "tenant_metadata",
         "tenant_metrics",
+        "scrape_tenants",
         "vcluster_version",
         "vcluster_image",
         "vcluster_overrides",
@@ -511,6 +516,7 @@ impl Default for HostConfig {
             issuer_peers: Vec::new(),
             ingress: None,
             metrics_server: None,
+            scraping: TenantScraping::Off,
             labels: Labels::default(),
             tenant_metadata: Vec::new(),
             storage_class: None,

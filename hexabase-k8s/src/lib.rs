@@ -37,6 +37,7 @@
 //! | permissions and admission policies on a host | [`render::host_setup`] |
 //! | usage of tenants | [`PrometheusMetrics`] |
 //! | logs of tenants | [`LokiLogs`] |
+//! | metrics of tenant API servers | [`TenantScraping`] |
 //! | Kubernetes API without a cluster | [`sandbox`] |
 
 mod access;
@@ -58,6 +59,7 @@ mod provisioner;
 pub mod render;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod scraping;
 
 pub use access::{ServiceConnector, TenantConnector, with_timeouts};
 pub use config::{Exposure, HostConfig, HostIdentity, MetricsServer, TenantIngress};
@@ -71,3 +73,4 @@ pub use observability::{
 pub use overrides::Overrides;
 pub use peers::{ApiServerAddresses, IssuerPeer};
 pub use provisioner::VClusterProvisioner;
+pub use scraping::TenantScraping;

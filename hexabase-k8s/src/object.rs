@@ -49,6 +49,7 @@ kinds! {
     INGRESS = "networking.k8s.io", "Ingress", "ingresses", true;
     TLS_ROUTE = "gateway.networking.k8s.io", "TLSRoute", "tlsroutes", true;
     NETWORK_POLICY = "networking.k8s.io", "NetworkPolicy", "networkpolicies", true;
+    SERVICE_MONITOR = "monitoring.coreos.com", "ServiceMonitor", "servicemonitors", true;
     POD_DISRUPTION_BUDGET = "policy", "PodDisruptionBudget", "poddisruptionbudgets", true;
     ROLE = "rbac.authorization.k8s.io", "Role", "roles", true;
     ROLE_BINDING = "rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true;

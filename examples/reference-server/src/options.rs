@@ -406,6 +406,12 @@ options! {
     #[arg(long, env = "HEXABASE_TENANT_INGRESS", value_name = "INGRESS")]
     tenant_ingress: String,
 
+    /// Objects with which a Prometheus of the host cluster scrapes tenant API servers: off, token (a token for each
+    /// tenant, which reads metrics and nothing else), or service-monitor (also a ServiceMonitor for each tenant, with the
+    /// Prometheus operator 0.73 or newer on the host; pass it to `hexabase host-setup` as well) [default: off].
+    #[arg(long, env = "HEXABASE_SCRAPE_TENANTS", value_name = "OBJECTS")]
+    scrape_tenants: String,
+
     /// Domain of the labels, annotations and taints of Hexabase on host clusters and in tenant clusters, as in
     /// platform.example. Chosen once: existing workspaces are not found by the keys of another domain. Pass it to
     /// `hexabase host-setup` as well [default: hexabase.ai].

@@ -4,7 +4,7 @@ use hexabase_core::model::{IsolationResult, PresetRole, Severity};
 use serde_json::Value;
 
 use super::{Access, Attempt, Check, Identity, result_of};
-use crate::labels::Labels;
+use crate::config::HostConfig;
 use crate::render::tenant_admission_policy;
 
 pub(crate) const MANAGED_OBJECTS: Identity = (
@@ -156,10 +156,10 @@ pub(crate) fn unassigned_user() -> Check {
 pub(crate) fn admission_policy(
     policy: Option<&Value>,
     binding: Option<&Value>,
-    labels: &Labels,
+    config: &HostConfig,
 ) -> IsolationResult {
     let actual = [policy, binding];
-    let findings: Vec<String> = tenant_admission_policy(labels)
+    let findings: Vec<String> = tenant_admission_policy(config)
         .iter()
         .zip(actual)
         .filter(|(desired, actual)| {
@@ -230,10 +230,10 @@ mod tests {
 
     #[test]
     fn the_tenant_admission_policy_must_be_bound_unchanged() {
-        let labels = Labels::default();
-        let objects = tenant_admission_policy(&labels);
+        let config = HostConfig::default();
+        let objects = tenant_admission_policy(&config);
         let [policy, binding] = [&objects[0].body, &objects[1].body];
-        let status = |policy: &Value, binding| admission_policy(Some(policy), binding, &labels).status;
+        let status = |policy: &Value, binding| admission_policy(Some(policy), binding, &config).status;
         assert_eq!(status(policy, Some(binding)), True);
         let (mut weakened, mut audited) = (policy.clone(), binding.clone());
         weakened["spec"]["matchConditions"][0]["expression"] = json!("false");

@@ -14,9 +14,13 @@ use hexabase_core::provisioner::Applied;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::metrics_token::{
+    delete_obsolete_objects, preserve_metrics_token, read_metrics_objects, token_drift,
+};
 use super::observe::is_rolled_out;
 use super::{Namespace, VClusterProvisioner, foreign_namespace_error, suspend, text, upgrade, volumes};
 use crate::api_server::ApiServer;
+use crate::config::HostConfig;
 use crate::difference::{Difference, compare};
 use crate::labels::{self, Labels};
 use crate::object::{Kind, Object, ObjectKey, Objects};
@@ -80,6 +84,7 @@ impl VClusterProvisioner {
             Namespace::Absent | Namespace::Terminating => Objects::new(),
         };
         preserve_existing(&mut objects, &host_state);
+        preserve_metrics_token(&mut objects, desired, &config, &host_state);
         let mut entries = compare(DriftScope::Host, &objects, &host_state).entries;
         if let Some(decision) = self.decide_nodes(desired).await? {
             entries.extend(decision.drift(&self.config.labels));
@@ -89,7 +94,10 @@ impl VClusterProvisioner {
         {
             entries
                 .extend(compare(DriftScope::Tenant, &tenant_objects.desired, &tenant_objects.actual).entries);
-            if entries.is_empty() && tenant_objects.is_complete() {
+            let token = token_drift(desired, &config, &tenant_objects.actual, &host_state);
+            let has_token = token.is_some();
+            entries.extend(token.into_iter().flatten());
+            if entries.is_empty() && tenant_objects.is_complete() && has_token {
                 self.finish_comparison(start, desired, &config)?;
             }
         }
@@ -103,7 +111,7 @@ impl VClusterProvisioner {
         }
         let mut objects = host_objects(desired, &config)?;
         self.require_ingress_policy().await?;
-        let (host_state, replaced) = match self.apply_host_objects(&desired.target, &mut objects).await {
+        let (host_state, replaced) = match self.apply_host_objects(desired, &config, &mut objects).await {
             Err(error) => return self.repair_self_role_binding(&objects, error).await,
             Ok(found) => found,
         };
@@ -122,9 +130,12 @@ impl VClusterProvisioner {
                 None
             }
         };
-        let Some(tenant_objects) = tenant_objects else { return Ok(Applied::default()) };
-        let difference = compare(DriftScope::Tenant, &tenant_objects.desired, &tenant_objects.actual);
-        let outcome = timeout(TENANT_APPLY_TIMEOUT, apply_difference(&tenant_objects.api, &difference)).await;
+        let Some(mut tenant_objects) = tenant_objects else { return Ok(Applied::default()) };
+        let applying = async {
+            apply_tenant_objects(&mut tenant_objects, &config).await?;
+            self.copy_metrics_token(desired, &config, &tenant_objects.api, &host_state).await
+        };
+        let outcome = timeout(TENANT_APPLY_TIMEOUT, applying).await;
         match outcome.unwrap_or_else(|_| Err(Error::unavailable("applying the tenant objects timed out"))) {
             Ok(()) => Ok(Applied {
                 waiting: None,
@@ -149,9 +160,11 @@ impl VClusterProvisioner {
     /// Applies the host objects. Returns their previous state, and whether a StatefulSet was changed.
     async fn apply_host_objects(
         &self,
-        target: &TenantTarget,
-        objects: &mut [Object],
+        desired: &TenantCluster,
+        config: &HostConfig,
+        objects: &mut Vec<Object>,
     ) -> Result<(Objects, bool)> {
+        let target = &desired.target;
         let host_state = match self.namespace(target).await? {
             Namespace::Owned => self.read_host_state(target, objects).await?,
             Namespace::Absent => {
@@ -163,6 +176,7 @@ impl VClusterProvisioner {
             Namespace::Terminating => return Err(Error::unavailable("the namespace is terminating")),
         };
         preserve_existing(objects, &host_state);
+        preserve_metrics_token(objects, desired, config, &host_state);
         upgrade::require_upgrade_path(target, objects, &host_state)?;
         let difference = compare(DriftScope::Host, objects, &host_state);
         apply_difference(&self.host, &difference).await?;
@@ -240,7 +254,8 @@ impl VClusterProvisioner {
         let listed = async {
             let namespaces = api.list(Kind::NAMESPACE, None, "").await?;
             let selector = format!("{}=true", self.config.labels.managed());
-            let actual = list_objects(&api, &TENANT_KINDS, None, |_| selector.clone()).await?;
+            let mut actual = list_objects(&api, &TENANT_KINDS, None, |_| selector.clone()).await?;
+            read_metrics_objects(&api, &self.config, &mut actual).await?;
             Ok((namespaces, actual))
         };
         let (namespaces, actual) = match listed.await {
@@ -266,6 +281,13 @@ impl VClusterProvisioner {
         let desired = tenant_objects(&TenantCluster { projects, ..desired.clone() }, &self.config);
         Ok(Some(TenantObjects { api, actual, desired, rejected, waiting }))
     }
+}
+
+/// Applies the objects inside a tenant.
+async fn apply_tenant_objects(objects: &mut TenantObjects, config: &HostConfig) -> Result<()> {
+    delete_obsolete_objects(&objects.api, config, &mut objects.actual).await?;
+    let difference = compare(DriftScope::Tenant, &objects.desired, &objects.actual);
+    apply_difference(&objects.api, &difference).await
 }
 
 /// `true` if the control plane exists and is not suspended.
@@ -361,7 +383,7 @@ async fn list_objects(
 /// stage finds what it needs: namespaces before their objects, Hexabase's own RoleBinding before the use of its
 /// permissions, NetworkPolicies before anyone can create pods, roles before bindings, quotas before the objects that
 /// they count, the etcd before the control plane that stores its objects there, and the control plane last.
-async fn apply_difference(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
+pub(super) async fn apply_difference(api: &ApiServer, difference: &Difference<'_>) -> Result<()> {
     let stages: BTreeSet<u8> = difference.apply.iter().map(|object| stage(object)).collect();
     for current in stages {
         let mut applied = Vec::new();
@@ -384,7 +406,8 @@ fn stage(object: &Object) -> u8 {
     match object.kind {
         Kind::NAMESPACE => 0,
         _ if is_self_role_binding(object) => 1,
-        Kind::NETWORK_POLICY => 2,
+        // The API server deletes tokens without a ServiceAccount.
+        Kind::NETWORK_POLICY | Kind::SERVICE_ACCOUNT => 2,
         Kind::ROLE_BINDING | Kind::CLUSTER_ROLE_BINDING | Kind::SERVICE => 4,
         // An interrupted apply must not leave a control plane that seems to have another store.
         Kind::STATEFUL_SET if object.name != object.namespace => 5,
@@ -399,7 +422,6 @@ mod tests {
     use hexabase_core::model::ControlPlaneStore;
 
     use super::*;
-    use crate::config::HostConfig;
 
     #[test]
     fn nothing_that_creates_pods_is_applied_before_the_network_policies() {

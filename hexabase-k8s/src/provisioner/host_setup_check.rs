@@ -16,6 +16,7 @@ use crate::config::{HostConfig, HostIdentity};
 use crate::labels::{Labels, SANDBOX_PLATFORM};
 use crate::object::Kind;
 use crate::render::{INGRESS_POLICY, RELEASE, setup_digest};
+use crate::scraping::TenantScraping;
 
 /// Time for which a successful check of the host setup is trusted.
 const CHECK_TTL: Duration = Duration::from_secs(60);
@@ -28,6 +29,9 @@ fn apply_command(config: &HostConfig) -> String {
     }
     if config.labels.domain() != Labels::DEFAULT_DOMAIN {
         options.push_str(&format!(" --label-domain {}", config.labels.domain()));
+    }
+    if config.scraping == TenantScraping::ServiceMonitor {
+        options.push_str(&format!(" --scrape-tenants {}", config.scraping));
     }
     format!("hexabase host-setup{options} | kubectl apply --server-side -f -")
 }
@@ -284,7 +288,8 @@ mod tests {
         assert_eq!(apply_command(&config), plain);
         config.set("host_service_account", "platform/tenants").unwrap();
         config.set("label_domain", "acme.example").unwrap();
-        let options = "--host-service-account platform/tenants --label-domain acme.example";
+        config.set("scrape_tenants", "service-monitor").unwrap();
+        let options = "--host-service-account platform/tenants --label-domain acme.example --scrape-tenants service-monitor";
         assert_eq!(apply_command(&config), plain.replace("host-setup", &format!("host-setup {options}")));
     }
 }

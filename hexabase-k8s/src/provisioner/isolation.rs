@@ -185,10 +185,10 @@ impl VClusterProvisioner {
             let role = api.find(Kind::CLUSTER_ROLE, "", preset.as_str()).await?;
             results.push(isolation::preset_role(*preset, role.as_ref()));
         }
-        let [policy, binding] = tenant_admission_policy(&self.config.labels);
+        let [policy, binding] = tenant_admission_policy(&self.config);
         let policy = api.find(policy.kind, "", &policy.name).await?;
         let binding = api.find(binding.kind, "", &binding.name).await?;
-        results.push(isolation::admission_policy(policy.as_ref(), binding.as_ref(), &self.config.labels));
+        results.push(isolation::admission_policy(policy.as_ref(), binding.as_ref(), &self.config));
         let check = isolation::unassigned_user();
         let control = review_user(api, "system:masters", &Access::control()).await == Response::Admitted;
         let mut reviews = Vec::new();

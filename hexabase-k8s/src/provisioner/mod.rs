@@ -7,6 +7,7 @@ mod host_network;
 mod host_setup_check;
 mod isolation;
 mod metadata_cache;
+mod metrics_token;
 mod missing_kubeconfig;
 mod nodes;
 mod observe;

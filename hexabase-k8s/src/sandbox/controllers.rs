@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::cluster::Cluster;
 use super::late_resources::LateResources;
+use super::service_account_tokens::{issue_token, revoke_tokens};
 use super::state::{Change, ChangeKind, Name, name_of};
 use super::{Inner, Sandbox, Tenant};
 
@@ -75,6 +76,8 @@ fn handle_change(cluster: &Arc<Cluster>, change: &Change, termination: Duration)
             let ca = json!({ "metadata": { "name": "kube-root-ca.crt" }, "data": { "ca.crt": "sandbox" } });
             cluster.create_as_controller("", "configmaps", &name.1, ca);
         }
+        ("secrets", ChangeKind::Added | ChangeKind::Modified) => issue_token(cluster, body),
+        ("serviceaccounts", ChangeKind::Deleted) => revoke_tokens(cluster, &name),
         _ => {}
     }
     if change.kind == ChangeKind::Deleted {

@@ -47,6 +47,7 @@ mod scale;
 mod schema;
 mod selector;
 mod service;
+mod service_account_tokens;
 mod state;
 mod table;
 mod watch;

@@ -217,7 +217,7 @@ pub(crate) async fn full_lifecycle(sandbox: &Sandbox, provisioner: &VClusterProv
 /// Runs all operations on routes of a Gateway, on a host with the Gateway API.
 async fn gateway_lifecycle(sandbox: &Sandbox) -> Result<()> {
     let admin = sandbox.host_client();
-    install_tls_routes(sandbox).await;
+    install_definition(sandbox, Kind::TLS_ROUTE).await;
     let config = config_with_exposure("gateway/edge/tenants");
     let client = Client::new(restricted_host(sandbox), "default");
     let provisioner = VClusterProvisioner::new(client, sandbox.connector(), config.clone());
@@ -240,9 +240,12 @@ async fn gateway_lifecycle(sandbox: &Sandbox) -> Result<()> {
         .await
 }
 
-/// Installs a minimal CustomResourceDefinition of TLSRoute.
-pub(crate) async fn install_tls_routes(sandbox: &Sandbox) {
-    let Kind { group, version, kind, plural, .. } = Kind::TLS_ROUTE;
+/// Installs a minimal CustomResourceDefinition of a kind.
+pub(crate) async fn install_definition(sandbox: &Sandbox, kind: Kind) {
+    let Kind { group, version, kind, plural, .. } = kind;
+    let names = json!({
+        "kind": kind, "plural": plural, "singular": kind.to_lowercase(), "listKind": format!("{kind}List"),
+    });
     let schema =
         json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
     let definition = json!({
@@ -251,7 +254,7 @@ pub(crate) async fn install_tls_routes(sandbox: &Sandbox) {
         "metadata": { "name": format!("{plural}.{group}") },
         "spec": {
             "group": group,
-            "names": { "kind": kind, "plural": plural, "singular": "tlsroute", "listKind": "TLSRouteList" },
+            "names": names,
             "scope": "Namespaced",
             "versions": [{ "name": version, "served": true, "storage": true, "schema": schema }],
         },

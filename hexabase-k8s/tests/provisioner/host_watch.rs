@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::host_setup::{
-    config_with_exposure, get, install_tls_routes, path, restricted_host, sandbox_with, send,
+    config_with_exposure, get, install_definition, path, restricted_host, sandbox_with, send,
 };
 
 /// Ready tenant on a watched host.
@@ -272,7 +272,7 @@ const GATEWAY: &str = "gateway/edge/tenants";
 /// `true` if a tenant with this exposure becomes unchanged with these permissions.
 async fn becomes_unchanged(access: Vec<Object>, exposure: &'static str) -> bool {
     let sandbox = sandbox_with(&access).await;
-    install_tls_routes(&sandbox).await;
+    install_definition(&sandbox, Kind::TLS_ROUTE).await;
     let host = Client::new(restricted_host(&sandbox), "default");
     let watched = WatchedTenant::on(sandbox, host, config_with_exposure(exposure)).await;
     let mut unchanged = 0;

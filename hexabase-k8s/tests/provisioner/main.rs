@@ -12,6 +12,7 @@ mod nodes;
 mod replicas;
 mod required_host_setup;
 mod rollout;
+mod scraping;
 mod untrusted_tenants;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use hexabase_api::{ApiConfig, document};
 use hexabase_billing::StripeBilling;
 use hexabase_core::error::{Error, Result};
 use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
-use hexabase_k8s::{HostConfig, HostIdentity, Labels};
+use hexabase_k8s::{HostConfig, HostIdentity, Labels, TenantScraping};
 
 use crate::compose;
 use crate::config::{ProcessConfig, Sources};
@@ -91,6 +91,17 @@ struct HostSetup {
     )]
     label_domain: Labels,
 
+    /// Scraping of tenant API servers, as in the configuration of the processes of Hexabase: service-monitor adds the
+    /// permission for ServiceMonitors [default: off].
+    #[arg(
+        long,
+        env = "HEXABASE_SCRAPE_TENANTS",
+        value_name = "OBJECTS",
+        default_value_t,
+        hide_default_value = true
+    )]
+    scrape_tenants: TenantScraping,
+
     /// Include the tenant admission policies as Kyverno policies, for hosts with Kyverno 1.17 or newer: its reports
     /// then list rejected objects.
     #[arg(long)]
@@ -134,9 +145,14 @@ fn execute(command: Command) -> Result<()> {
             runtime()?.block_on(admin.execute(config))
         }
         Command::Billing(billing) => billing.execute(),
-        Command::HostSetup(HostSetup { host_service_account, label_domain, kyverno }) => {
+        Command::HostSetup(HostSetup { host_service_account, label_domain, scrape_tenants, kyverno }) => {
             let identity = Some(host_service_account);
-            let config = HostConfig { identity, labels: label_domain, ..HostConfig::default() };
+            let config = HostConfig {
+                identity,
+                labels: label_domain,
+                scraping: scrape_tenants,
+                ..HostConfig::default()
+            };
             let mut objects = host_setup(&config);
             if kyverno {
                 objects.extend(kyverno_policies(&config.labels));

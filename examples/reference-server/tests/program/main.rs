@@ -410,6 +410,8 @@ fn host_setup_prints_the_manifest_of_a_host_cluster() {
     assert!(other.contains("system:serviceaccount:platform:tenants") && !other.contains("hexabase-system"));
     let branded = run(&["--label-domain", "k8s.acme.example", "--kyverno"]);
     assert!(branded.contains("k8s.acme.example/host-setup:") && !branded.contains("hexabase.ai"));
+    let scraping = run(&["--scrape-tenants", "service-monitor"]);
+    assert!(scraping.contains("servicemonitors") && !manifest.contains("servicemonitors"));
     let invalid =
         program(Path::new(".")).args(["host-setup", "--label-domain", "kubernetes.io"]).output().unwrap();
     assert!(String::from_utf8_lossy(&invalid.stderr).contains("must be a DNS subdomain"));

@@ -155,8 +155,12 @@ fn overhead(tenant: &Tenant<'_>, coredns: &CoreDns<'_>, limits: &[(Resource, Con
         // Two Services of the API server, those of kube-dns and the node, and two of the etcd.
         .with(Resource::Services, Quantity::units(if tenant.has_etcd() { 6 } else { 4 }))
         .with(Resource::PersistentVolumeClaims, times(replicas, one))
-        // Configuration, kubeconfig, and certificates; and for each pod one with its ServiceAccount token.
-        .with(Resource::Secrets, Quantity::units(4).plus(synced_pods))
+        // Configuration, kubeconfig, certificates, and the token for Prometheus; and for each pod one with its
+        // ServiceAccount token.
+        .with(
+            Resource::Secrets,
+            Quantity::units(if tenant.config.scraping.is_enabled() { 5 } else { 4 }).plus(synced_pods),
+        )
         .with(Resource::ConfigMaps, Quantity::units(CONFIG_MAPS.saturating_add(projects)))
 }
 

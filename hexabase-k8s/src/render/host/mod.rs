@@ -5,6 +5,7 @@ mod etcd;
 mod exposure;
 mod identity;
 mod limits;
+mod metrics;
 mod network;
 mod ranges;
 mod services;
@@ -20,8 +21,10 @@ use crate::config::{Exposure, HostConfig, fill_template};
 use crate::labels;
 use crate::object::{Kind, Object, fields};
 use crate::render::vcluster_config::VclusterConfig;
+use crate::scraping::TenantScraping;
 
 pub(crate) use identity::{SELF_ROLE_BINDING, possible_syncer_rules};
+pub(crate) use metrics::{TOKEN_KEY, metrics_token};
 pub(crate) use ranges::is_public;
 
 /// Kinds of the objects of a tenant cluster on every host, without the namespace.
@@ -50,14 +53,20 @@ pub(crate) fn kinds(config: &HostConfig) -> Vec<Kind> {
         Exposure::Ingress { .. } => Some(Kind::INGRESS),
         Exposure::Gateway { .. } => Some(Kind::TLS_ROUTE),
     };
-    KINDS.into_iter().chain(exposure_kind).collect()
+    KINDS.into_iter().chain(exposure_kind).chain(monitor_kind(config)).collect()
+}
+
+/// Returns the kind of monitors, if the host has the Prometheus operator.
+pub(crate) fn monitor_kind(config: &HostConfig) -> Option<Kind> {
+    (config.scraping == TenantScraping::ServiceMonitor).then_some(Kind::SERVICE_MONITOR)
 }
 
 /// Returns those of the kinds that Hexabase watches on the whole host, and namespaces. Secrets are not watched,
 /// because a permission to watch them is a permission to read those of others. PodDisruptionBudgets are not watched,
-/// because few tenants have any.
+/// because few tenants have any, and ServiceMonitors, because the isolation of tenants does not depend on them.
 pub(crate) fn watched_kinds(kinds: impl IntoIterator<Item = Kind>) -> impl Iterator<Item = Kind> {
-    let is_unwatched = |kind: &Kind| [Kind::SECRET, Kind::POD_DISRUPTION_BUDGET].contains(kind);
+    let is_unwatched =
+        |kind: &Kind| [Kind::SECRET, Kind::POD_DISRUPTION_BUDGET, Kind::SERVICE_MONITOR].contains(kind);
     kinds.into_iter().filter(move |kind| !is_unwatched(kind)).chain([Kind::NAMESPACE])
 }
 
@@ -82,6 +91,7 @@ pub fn host_objects(cluster: &TenantCluster, config: &HostConfig) -> Result<Vec<
     objects.extend(control_plane::configuration(&tenant, &vcluster_config));
     objects.extend(services::objects(&tenant));
     objects.extend(exposure::object(&tenant)?);
+    objects.extend(metrics::service_monitor(&tenant));
     objects.extend(control_plane::disruption_budget(&tenant, CONTROL_PLANE));
     if tenant.has_etcd() {
         objects.extend(etcd::objects(&tenant));

@@ -8,6 +8,9 @@ use crate::object::{Kind, Object};
 /// Annotation from which vCluster reads the CIDR of the host's Services.
 const SERVICE_CIDR: &str = "vcluster.loft.sh/service-cidr";
 
+/// Label of the Service of the API server.
+pub(super) const API_SERVICE: &str = "vcluster.loft.sh/service";
+
 pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
     let port = json!({ "name": "https", "port": 443, "protocol": "TCP", "targetPort": 8443 });
     // This Service owns all objects that vCluster syncs, so it is patched and never recreated.
@@ -16,7 +19,7 @@ pub(super) fn objects(tenant: &Tenant<'_>) -> Vec<Object> {
         tenant.name(),
         json!({ "spec": { "type": tenant.config.service_type(), "ports": [port], "selector": tenant.selector(CONTROL_PLANE) } }),
     );
-    main.body["metadata"]["labels"]["vcluster.loft.sh/service"] = json!("true");
+    main.body["metadata"]["labels"][API_SERVICE] = json!("true");
     if let Some(range) = &tenant.config.service_cidr {
         main.body["metadata"]["annotations"] = json!({ SERVICE_CIDR: range });
     }

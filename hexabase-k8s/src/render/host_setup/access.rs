@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::config::{HostConfig, HostIdentity};
 use crate::labels::{Labels, TENANT_ROLE};
 use crate::object::{Kind, Object};
-use crate::render::host::{possible_kinds, possible_syncer_rules, watched_kinds};
+use crate::render::host::{monitor_kind, possible_kinds, possible_syncer_rules, watched_kinds};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// ClusterRole of the cluster-wide permissions.
@@ -57,7 +57,7 @@ pub(super) fn objects(config: &HostConfig) -> Vec<Object> {
     vec![
         Object::of(Kind::NAMESPACE, metadata(&identity.namespace), []),
         Object::of(Kind::SERVICE_ACCOUNT, account, []),
-        role(TENANT_ROLE, tenant_rules()),
+        role(TENANT_ROLE, tenant_rules(config)),
         role(CLUSTER_ROLE, cluster_rules()),
         role(WATCH_ROLE, watch_rules()),
         role(NODES_ROLE, node_rules()),
@@ -99,13 +99,13 @@ fn node_rules() -> Value {
 
 /// Permissions on the objects of a tenant, and those that its control plane is granted: RBAC requires the granting
 /// identity to hold them as well.
-fn tenant_rules() -> Value {
+fn tenant_rules(config: &HostConfig) -> Value {
     let mut verbs: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     let mut allow = |group: &str, resource: &str, more: &[&str]| {
         let verbs = verbs.entry((group.to_owned(), resource.to_owned())).or_default();
         verbs.extend(more.iter().map(|verb| (*verb).to_owned()));
     };
-    for kind in possible_kinds() {
+    for kind in possible_kinds().chain(monitor_kind(config)) {
         allow(kind.group, kind.plural, &["delete", "list"]);
         // The cluster-wide role allows creating and patching RoleBindings.
         if kind != Kind::ROLE_BINDING {

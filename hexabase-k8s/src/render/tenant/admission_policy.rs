@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::labels::Labels;
+use crate::config::HostConfig;
 use crate::object::{Kind, Object};
 
 /// Name of the policy and of its binding.
@@ -21,16 +21,17 @@ const EXEMPT_USERS: [&str; 2] = ["system:apiserver", "system:kube-controller-man
 const EXEMPT_GROUPS: [&str; 2] = ["system:masters", "system:serviceaccounts:kube-system"];
 
 /// Returns the policy and its binding, which applies it to the whole cluster.
-pub(crate) fn objects(labels: &Labels) -> [Object; 2] {
+pub(crate) fn objects(config: &HostConfig) -> [Object; 2] {
+    let labels = &config.labels;
     let metadata = || json!({ "name": ADMISSION_POLICY_NAME, "labels": { labels.managed(): "true" } });
     let binding = json!({ "policyName": ADMISSION_POLICY_NAME, "validationActions": ["Deny"] });
     [
-        Object::of(Kind::ADMISSION_POLICY, metadata(), [("spec", policy(labels))]),
+        Object::of(Kind::ADMISSION_POLICY, metadata(), [("spec", policy(config))]),
         Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(), [("spec", binding)]),
     ]
 }
 
-fn policy(labels: &Labels) -> Value {
+fn policy(config: &HostConfig) -> Value {
     let rule = |group: &str, resources: &[&str]| {
         // A write to a subresource such as `resourcequotas/status` can change labels as well.
         let resources: Vec<String> =
@@ -49,12 +50,16 @@ fn policy(labels: &Labels) -> Value {
     );
     let is_unmanaged = |object: &str| {
         let present = format!("{object}.metadata.labels");
-        format!("({object} == null || !has({present}) || !('{}' in {present}))", labels.managed())
+        format!("({object} == null || !has({present}) || !('{}' in {present}))", config.labels.managed())
+    };
+    let core: &[&str] = match config.scraping.is_enabled() {
+        true => &["limitranges", "namespaces", "resourcequotas", "secrets", "serviceaccounts"],
+        false => &["limitranges", "namespaces", "resourcequotas"],
     };
     json!({
         "failurePolicy": "Fail",
         "matchConstraints": { "resourceRules": [
-            rule("", &["limitranges", "namespaces", "resourcequotas"]),
+            rule("", core),
             rule("rbac.authorization.k8s.io", &roles),
         ] },
         "matchConditions": [{ "name": "not-exempt", "expression": is_not_exempt }],

@@ -1,6 +1,7 @@
 //! Objects inside a tenant cluster: roles, bindings and projects.
 
 pub(crate) mod admission_policy;
+pub(crate) mod metrics;
 
 use hexabase_core::container_limits::ContainerLimits;
 use hexabase_core::desired::{RoleKind, TenantBinding, TenantCluster, TenantProject, TenantRole};
@@ -22,7 +23,10 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 #[must_use]
 pub fn tenant_objects(cluster: &TenantCluster, config: &HostConfig) -> Vec<Object> {
     let keys = &config.labels;
-    let mut objects = Vec::from(admission_policy::objects(keys));
+    let mut objects = Vec::from(admission_policy::objects(config));
+    if config.scraping.is_enabled() {
+        objects.extend(metrics::objects(keys));
+    }
     objects.extend(cluster.roles.iter().map(|role| cluster_role(keys, role)));
     objects.extend(cluster.bindings.iter().map(|binding| cluster_binding(keys, binding)));
     for project in &cluster.projects {

@@ -17,6 +17,7 @@ fn config() -> HostConfig {
         ("tenant_ingress", "nginx/ingress-nginx/{name}.apps.example"),
         ("tenant_metadata", "strimzi.io"),
         ("tenant_metrics", "kube-system/metrics-server"),
+        ("scrape_tenants", "service-monitor"),
         ("host_service_account", "platform/tenants"),
     ] {
         config.set(name, value).unwrap();

@@ -2,6 +2,7 @@ mod exposure;
 mod label_domain;
 mod limits;
 mod reach;
+mod scraping;
 
 use hexabase_core::desired::{self, Issuer, TenantCluster};
 use hexabase_core::fixture::{self, FIXTURE_TIME, id};
