@@ -34,6 +34,7 @@
 //! | [`access`] | groups, roles, assignments | `Platform` |
 //! | [`projects`] | projects | `Platform` |
 //! | [`alerts`] | alert rules | `Platform` |
+//! | [`metrics`](mod@metrics) | metrics, health | `Platform` |
 //! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
 //! | [`webhooks`] | webhooks of the payment provider | `Platform` |
 //! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
@@ -68,6 +69,7 @@ mod extract;
 mod filters;
 pub mod html_pages;
 pub mod layers;
+pub mod metrics;
 pub mod oidc;
 mod openapi;
 pub mod organizations;
@@ -149,6 +151,7 @@ where
         access::router(),
         projects::router(),
         alerts::router(),
+        metrics::router(),
         admin::router(),
     ];
     let router = areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);

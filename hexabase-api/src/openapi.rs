@@ -13,7 +13,8 @@ use crate::problem::Problem;
 use crate::schema;
 use crate::state::ApiState;
 use crate::{
-    access, admin, alerts, billing, oidc, organizations, projects, sign_in, system, webhooks, workspaces,
+    access, admin, alerts, billing, metrics, oidc, organizations, projects, sign_in, system, webhooks,
+    workspaces,
 };
 
 /// Returns the OpenAPI document of the API: the documents of all areas. It is titled with the name of a product, has the
@@ -25,6 +26,7 @@ pub fn document(product: &str, dev: bool, webhooks: Option<WebhookEndpoint>) -> 
         workspaces::openapi(),
         projects::openapi(),
         alerts::openapi(),
+        metrics::openapi(),
         access::openapi(),
         sign_in::openapi(),
         billing::openapi(),

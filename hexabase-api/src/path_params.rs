@@ -77,6 +77,15 @@ path_params! {
         /// Id of the workspace, `ws_…`.
         ws: WorkspaceId
     }
+    /// Path of a metric.
+    MetricPath {
+        /// Id of the organization, `org_…`.
+        org: OrganizationId,
+        /// Id of the workspace, `ws_…`.
+        ws: WorkspaceId,
+        /// Name of the metric.
+        metric: String
+    }
     /// Path of a host cluster.
     ClusterPath {
         /// Name of the host cluster.

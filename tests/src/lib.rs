@@ -9,6 +9,7 @@ mod counting_ephemeral;
 mod counting_store;
 pub mod hosts;
 mod mails;
+mod metrics;
 pub mod operations;
 pub mod request_bodies;
 mod test_app;
@@ -17,6 +18,7 @@ pub use client::{Client, Response};
 pub use counting_ephemeral::CountingEphemeral;
 pub use counting_store::CountingStore;
 pub use mails::SentMails;
+pub use metrics::UnmeteredMetrics;
 pub use operations::Operation;
 pub use test_app::{PathParams, TestApp, TestUser, config, plans};
 

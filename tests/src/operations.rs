@@ -37,7 +37,7 @@ impl Operation {
         }
     }
 
-    /// Names of the path parameters, in order.
+    /// Names of the path parameters that are ids, in order.
     #[must_use]
     pub fn parameters(&self) -> Vec<&'static str> {
         const NAMES: &[&str] = &[
@@ -45,7 +45,8 @@ impl Operation {
             "pm",
         ];
         let parts = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-        parts.map(|part| *NAMES.iter().find(|name| **name == part).unwrap()).collect()
+        let ids = parts.filter(|part| *part != "metric");
+        ids.map(|part| *NAMES.iter().find(|name| **name == part).unwrap()).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use hexabase_core::worker::Worker;
 use serde_json::json;
 
 use crate::backends::{self, BackendHandles};
-use crate::{Client, SentMails, hosts};
+use crate::{Client, SentMails, UnmeteredMetrics, hosts};
 
 /// Public URL of the test platform.
 const URL: &str = "https://hexabase.example";
@@ -63,7 +63,8 @@ pub fn config() -> PlatformConfig {
 /// Builder of a platform with plans, mails and hosts.
 fn test_builder(mails: &Arc<SentMails>) -> PlatformBuilder {
     let builder = Platform::builder(URL).with_plans(plans()).with_config(config());
-    builder.with_notifier(mails.clone()).with_fleet(hosts::fleet())
+    let metrics = Arc::new(UnmeteredMetrics::default());
+    builder.with_notifier(mails.clone()).with_fleet(hosts::fleet()).with_metrics(metrics)
 }
 
 /// Signed-in user.
@@ -283,6 +284,7 @@ impl TestApp {
             ("tok", "tok_00000000000000000000000000".to_owned()),
             ("cluster", hosts::CONFIGURED_HOST.to_owned()),
             ("provider", "dev".to_owned()),
+            ("metric", "cpu".to_owned()),
         ];
         PathParams(ids.into_iter().collect())
     }

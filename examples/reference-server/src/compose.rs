@@ -16,6 +16,7 @@ use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id_source::SystemIds;
 use hexabase_core::identity::IdentityProvider;
+use hexabase_core::metrics::SandboxMetrics;
 use hexabase_core::model::Plan;
 use hexabase_core::notifier::{NotificationConfig, Notifier};
 use hexabase_core::placement::HostCluster;
@@ -233,6 +234,7 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
         audit_retention: config.audit_retention,
         task_retention: config.task_retention,
         security_event_retention: config.security_event_retention,
+        metrics_retention: config.metrics_retention,
         isolation_check_interval: config.isolation_check_interval,
         credential_plugin: Some(CredentialPlugin {
             command: "hexabase".to_owned(),
@@ -253,6 +255,8 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
     }
     if let Some(prometheus) = &config.prometheus {
         builder = builder.with_metrics(Arc::new(PrometheusMetrics::new(prometheus)?));
+    } else if config.cluster == Cluster::Sandbox {
+        builder = builder.with_metrics(Arc::new(SandboxMetrics::new(Arc::new(SystemClock), store.clone())));
     }
     let (mut ephemeral, mut queue) = ("memory", "memory");
     if let Some(redis) = &config.redis {

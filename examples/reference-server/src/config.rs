@@ -90,6 +90,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) stripe: Option<StripeConfig>,
     /// Prometheus from which usage is read; `None` if usage is not measured.
     pub(crate) prometheus: Option<PrometheusConfig>,
+    /// Retention of metrics in Prometheus.
+    pub(crate) metrics_retention: Duration,
     /// Billing rules: the grace period, and whether paid plans require a subscription.
     pub(crate) billing: BillingConfig,
     /// Source of the master key.
@@ -320,6 +322,7 @@ fn resolve(
         "must be at least 30, or 0 to keep audit events",
     );
     check.require(options.task_retention_days != Some(0), "task_retention_days", "must be at least 1");
+    check.require(options.metrics_retention_days != Some(0), "metrics_retention_days", "must be at least 1");
     check.require(
         options.security_event_retention_days != Some(0),
         "security_event_retention_days",
@@ -498,6 +501,7 @@ fn resolve(
             .audit_retention_days
             .map_or(platform.audit_retention, |number| (number > 0).then(|| days(number))),
         task_retention: options.task_retention_days.map_or(platform.task_retention, days),
+        metrics_retention: options.metrics_retention_days.map_or(platform.metrics_retention, days),
         security_event_retention: options
             .security_event_retention_days
             .map_or(platform.security_event_retention, days),

@@ -149,8 +149,8 @@ options! {
     #[arg(long, env = "HEXABASE_BILLING_GRACE_DAYS", value_name = "DAYS")]
     billing_grace_days: u32,
 
-    /// URL of the Prometheus that scrapes the host clusters, from which the usage of workspaces is read. Without it no
-    /// usage is charged.
+    /// URL of the Prometheus that scrapes the host clusters, from which the usage and the metrics of workspaces are read.
+    /// Without it no usage is charged, and the sandbox has invented metrics.
     #[arg(long, env = "HEXABASE_PROMETHEUS_URL", value_name = "URL", hide_env_values = true)]
     prometheus_url: SecretString,
 
@@ -175,6 +175,10 @@ options! {
     /// expected scrapes counts as unmeasured [default: 30].
     #[arg(long, env = "HEXABASE_PROMETHEUS_SCRAPE_SECONDS", value_name = "SECONDS")]
     prometheus_scrape_seconds: u32,
+
+    /// Retention of metrics in Prometheus, in days, at least 1: requests for metrics reach no further back [default: 15].
+    #[arg(long, env = "HEXABASE_METRICS_RETENTION_DAYS", value_name = "DAYS")]
+    metrics_retention_days: u32,
 
     /// File with the master key, 32 bytes in base64. The variable HEXABASE_MASTER_KEY can contain the key itself and
     /// takes precedence.

@@ -1,8 +1,10 @@
 //! Metrics of tenants, and the extension point that reads them.
 
 mod chart;
+mod health;
 mod memory;
 mod metric;
+mod sandbox;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,8 +21,12 @@ use crate::id::WorkspaceId;
 pub use chart::{
     Chart, ChartQuery, ChartSeries, GroupBy, MAX_POINTS, MAX_SERIES, Measurements, SeriesLabels,
 };
+pub use health::{
+    ApiServerReading, HealthCondition, HealthReadings, PodReading, QuotaReading, Replicas, conditions,
+};
 pub use memory::MemoryMetrics;
 pub use metric::{Metric, UnknownMetric};
+pub use sandbox::SandboxMetrics;
 
 /// Metrics of tenants over time. The implementation forces the tenant into every query; a caller cannot reach another
 /// tenant.
@@ -63,6 +69,20 @@ pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable`.
     async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>>;
+
+    /// Returns the state of a tenant's control plane and pods at `now` or shortly before it, with at most four requests.
+    /// By default nothing is known.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn health(&self, _target: &TenantTarget, _now: Timestamp) -> Result<HealthReadings> {
+        Ok(HealthReadings::default())
+    }
+
+    /// `true` if the values are invented, for demonstrations: they are marked as such, and never metered.
+    fn is_simulated(&self) -> bool {
+        false
+    }
 
     /// Name of the implementation, for operators.
     fn name(&self) -> &'static str;

@@ -8,6 +8,7 @@ use super::access::FactsCache;
 use super::commit_locks::CommitLocks;
 use super::event_signals::EventSignals;
 use super::isolation::IsolationFailures;
+use super::metrics::MetricQueries;
 use super::plan_cache::PlanCache;
 use super::searches::Searches;
 use super::{Platform, PlatformInner};
@@ -48,6 +49,8 @@ pub struct PlatformConfig {
     pub event_retention: Duration,
     /// Retention of hourly usage; 400 days by default.
     pub usage_retention: Duration,
+    /// Retention of metrics in their source, beyond which no request reaches; 15 days by default.
+    pub metrics_retention: Duration,
     /// Retention of the audit log; `None` keeps it for good, 400 days by default.
     pub audit_retention: Option<Duration>,
     /// Retention of finished tasks; 30 days by default.
@@ -119,6 +122,7 @@ impl PlatformConfig {
             invitation_ttl: 7 * DAY,
             event_retention: 7 * DAY,
             usage_retention: 400 * DAY,
+            metrics_retention: 15 * DAY,
             audit_retention: Some(400 * DAY),
             task_retention: 30 * DAY,
             security_event_retention: 90 * DAY,
@@ -253,6 +257,7 @@ impl PlatformBuilder {
             commit_locks: CommitLocks::new(),
             isolation_failures: IsolationFailures::default(),
             searches: Searches::default(),
+            metric_queries: MetricQueries::default(),
         })))
     }
 }

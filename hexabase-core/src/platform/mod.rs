@@ -22,6 +22,7 @@ mod invitations;
 mod isolation;
 mod master_key;
 mod members;
+mod metrics;
 mod node_pools;
 mod organization_admin;
 mod organization_names;
@@ -65,6 +66,8 @@ use isolation::IsolationFailures;
 pub use isolation::{Isolation, IsolationRequest};
 pub use master_key::{MasterKeyRotation, SealedCounts};
 pub use members::Members;
+use metrics::MetricQueries;
+pub use metrics::{ChartRequest, LatestUsage, MetricChart, Metrics};
 pub use node_pools::{CreateNodePool, NodePoolTask, NodePools, PoolState};
 pub use organization_admin::OrganizationAdmin;
 pub use organizations::{CreateOrganization, EventAccess, Organizations, Overview};
@@ -128,6 +131,7 @@ pub(crate) struct PlatformInner {
     facts: FactsCache,
     commit_locks: CommitLocks,
     searches: Searches,
+    metric_queries: MetricQueries,
     pub(crate) isolation_failures: IsolationFailures,
 }
 
@@ -212,6 +216,8 @@ services! {
     roles => Roles;
     /// Projects of workspaces.
     projects => Projects;
+    /// Metrics of workspaces, and their health.
+    metrics => Metrics;
     /// Dedicated node pools of workspaces.
     node_pools => NodePools;
     /// Alert rules of workspaces.

@@ -60,12 +60,12 @@ impl<'a> UsageCollector<'a> {
     }
 
     /// Reads all hours that are due, in order, and returns their number. Reads nothing if the platform has no metrics
-    /// source, or while another worker reads.
+    /// source or a simulated one, or while another worker reads.
     ///
     /// # Errors
     /// Errors of the store or the metrics source; the next call reads the remaining hours.
     pub async fn collect(&self) -> Result<usize> {
-        let Some(source) = &self.0.metrics else { return Ok(0) };
+        let Some(source) = self.0.metrics.as_ref().filter(|it| !it.is_simulated()) else { return Ok(0) };
         if self.due_hours().await?.is_empty() {
             return Ok(0);
         }

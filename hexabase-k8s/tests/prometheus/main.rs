@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod charts;
+mod health;
 
 use std::fmt::Write as _;
 use std::time::Duration;

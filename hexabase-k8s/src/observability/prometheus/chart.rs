@@ -10,12 +10,13 @@ use hexabase_core::metrics::{Chart, ChartQuery, GroupBy, MAX_SERIES, Measurement
 use jiff::Timestamp;
 use prometheus_http_query::response::RangeVector;
 
+use super::health::reading;
 use super::promql::{self, Names, OBJECT_NAME, PROJECT, Scope, Selection};
 use super::{PrometheusMetrics, into_values, measured_times};
 
 /// Time by which the latest values are older than the newest scrape: at the time of a query, that scrape is often
 /// missing.
-const INGESTION_DELAY: Duration = Duration::from_secs(15);
+pub(super) const INGESTION_DELAY: Duration = Duration::from_secs(15);
 /// Time after which a client may retry a query that needs another configuration of kube-state-metrics.
 const RECONFIGURATION_RETRY: Duration = Duration::from_secs(300);
 
@@ -69,11 +70,7 @@ pub(super) async fn latest(
 ) -> Result<BTreeMap<Metric, f64>> {
     let scope = metrics.scope(std::slice::from_ref(target), metrics.scrape_interval);
     let found = metrics.query_at(promql::latest(&scope), before(now, INGESTION_DELAY)).await?;
-    let reading = |name: &str| {
-        let own =
-            found.iter().find(|it| it.metric().get(promql::READING).map(String::as_str) == Some(name))?;
-        Some(own.sample().value())
-    };
+    let reading = |name: &str| reading(&found, name);
     let value = |metric: &Metric| {
         let share = reading(&format!("{metric}{}", promql::MEASURED))?;
         let is_measured = share >= promql::MIN_MEASURED_SHARE;

@@ -1,6 +1,7 @@
 //! Usage of tenants from Prometheus.
 
 mod chart;
+mod health;
 mod promql;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,7 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
-use hexabase_core::metrics::{Chart, ChartQuery, Metric, MetricsSource, Sample, Series, SeriesQuery};
+use hexabase_core::metrics::{
+    Chart, ChartQuery, HealthReadings, Metric, MetricsSource, Sample, Series, SeriesQuery,
+};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use jiff::Timestamp;
 use prometheus_http_query::response::{InstantVector, RangeVector};
@@ -211,6 +214,10 @@ impl MetricsSource for PrometheusMetrics {
 
     async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>> {
         chart::latest(self, target, now).await
+    }
+
+    async fn health(&self, target: &TenantTarget, now: Timestamp) -> Result<HealthReadings> {
+        health::read(self, target, now).await
     }
 
     fn name(&self) -> &'static str {

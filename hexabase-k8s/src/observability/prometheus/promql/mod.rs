@@ -13,6 +13,7 @@ use hexabase_core::metrics::Metric;
 use super::ScrapeJobs;
 
 mod chart;
+mod health;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ pub(super) use chart::{
     MEASURED, Names, OBJECT_NAME, PROJECT, READING, Selection, chart, chart_coverage, latest, names,
     names_known,
 };
+pub(super) use health::{api_health, state_health, volume_health};
 
 /// Pattern of the pods of control planes and their etcd, which do not count as usage of the tenant: names of pods of
 /// StatefulSets. The syncer never gives such names to the pods of tenants.
