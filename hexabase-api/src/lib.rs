@@ -34,7 +34,7 @@
 //! | [`access`] | groups, roles, assignments | `Platform` |
 //! | [`projects`] | projects | `Platform` |
 //! | [`alerts`] | alert rules | `Platform` |
-//! | [`metrics`](mod@metrics) | metrics, health | `Platform` |
+//! | [`metrics`](mod@metrics) | metrics, health, live usage | `Platform`, [`UsageStreams`] |
 //! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
 //! | [`webhooks`] | webhooks of the payment provider | `Platform` |
 //! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
@@ -99,9 +99,10 @@ use hexabase_core::Platform;
 use hexabase_core::billing::WebhookEndpoint;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use event_hub::{EventStreamLimits, EventStreams};
+pub use event_hub::{EventStreamLimits, EventStreams, UsageStreamLimits};
 use html_pages::HtmlPages;
 use layers::server_path;
+pub use metrics::UsageStreams;
 pub use openapi::document;
 use problem::ApiError;
 pub use state::{ApiConfig, ApiState, ApiStateBuilder, RenderMetrics};
@@ -137,6 +138,7 @@ where
     Arc<Auth>: FromRef<S>,
     Arc<dyn HtmlPages>: FromRef<S>,
     EventStreams: FromRef<S>,
+    UsageStreams: FromRef<S>,
     SystemState: FromRef<S>,
 {
     let areas = [

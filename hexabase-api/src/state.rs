@@ -11,9 +11,10 @@ use hexabase_core::authenticator::Authenticator;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
-use crate::event_hub::{EventStreamLimits, EventStreams};
+use crate::event_hub::{EventStreamLimits, EventStreams, UsageStreamLimits};
 use crate::html_pages::{HtmlPages, PlainPages};
 use crate::layers::{BODY_TIMEOUT, BodyBudgets, ProvenClients};
+use crate::metrics::UsageStreams;
 use crate::system::{MetricsAccess, SystemState};
 
 /// State of the whole API. Cheap to clone.
@@ -30,6 +31,7 @@ struct Inner {
     config: Arc<ApiConfig>,
     pages: Arc<dyn HtmlPages>,
     events: EventStreams,
+    usage: UsageStreams,
     system: SystemState,
     /// OAuth clients with an allowance of their own.
     proven_clients: Arc<ProvenClients>,
@@ -58,6 +60,8 @@ pub struct ApiConfig {
     pub body_timeout: Duration,
     /// Maximum numbers of concurrent event streams.
     pub event_streams: EventStreamLimits,
+    /// Maximum numbers of concurrent streams of usage.
+    pub usage_streams: UsageStreamLimits,
     /// Clients that may read `/metrics`.
     pub metrics_access: MetricsAccess,
 }
@@ -72,6 +76,7 @@ impl Default for ApiConfig {
             timeout: Duration::from_secs(30),
             body_timeout: BODY_TIMEOUT,
             event_streams: EventStreamLimits::default(),
+            usage_streams: UsageStreamLimits::default(),
             metrics_access: MetricsAccess::default(),
         }
     }
@@ -144,6 +149,12 @@ impl ApiStateBuilder {
             self.platform.clone(),
             self.authenticator.clone(),
             self.config.event_streams,
+            self.stopping.clone(),
+        );
+        let usage = UsageStreams::new(
+            self.platform.clone(),
+            self.authenticator.clone(),
+            self.config.usage_streams,
             self.stopping,
         );
         let dev = self.development.is_some();
@@ -161,6 +172,7 @@ impl ApiStateBuilder {
             config: Arc::new(self.config),
             pages,
             events,
+            usage,
             system,
             proven_clients: Arc::default(),
             body_budgets: Arc::default(),
@@ -263,6 +275,12 @@ impl FromRef<ApiState> for Arc<BodyBudgets> {
 impl FromRef<ApiState> for EventStreams {
     fn from_ref(state: &ApiState) -> Self {
         state.0.events.clone()
+    }
+}
+
+impl FromRef<ApiState> for UsageStreams {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.usage.clone()
     }
 }
 

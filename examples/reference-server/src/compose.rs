@@ -147,6 +147,7 @@ pub(crate) async fn compose(
             requests_per_minute: config.requests_per_minute,
             sign_ins_per_minute: config.sign_ins_per_minute,
             event_streams: config.event_streams,
+            usage_streams: config.usage_streams,
             metrics_access,
             ..ApiConfig::default()
         })

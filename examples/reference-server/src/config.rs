@@ -32,7 +32,7 @@ use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
 use crate::trace_export::TraceConfig;
 use crate::workload_trusts::TrustOptions;
-use hexabase_api::EventStreamLimits;
+use hexabase_api::{EventStreamLimits, UsageStreamLimits};
 
 /// Variable with the master key.
 const MASTER_KEY_VARIABLE: &str = "HEXABASE_MASTER_KEY";
@@ -136,6 +136,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) sign_ins_per_minute: u32,
     /// Maximum numbers of concurrent event streams.
     pub(crate) event_streams: EventStreamLimits,
+    /// Maximum numbers of concurrent usage streams.
+    pub(crate) usage_streams: UsageStreamLimits,
     /// Maximum number of sessions per user.
     pub(crate) sessions_per_user: usize,
     /// Rotation interval of the signing keys; `None` to rotate them by command only.
@@ -442,6 +444,7 @@ fn resolve(
     let (database, redis, (host_name, host_region), master_key, mail) =
         check.all((database, redis, host_name.zip(host_region), master_key, mail))?;
     let default_streams = EventStreamLimits::default();
+    let default_usage_streams = UsageStreamLimits::default();
     Ok(ProcessConfig {
         listen: options.listen,
         metrics_listen: options.metrics_listen,
@@ -492,6 +495,11 @@ fn resolve(
                 .event_streams_per_organization
                 .unwrap_or(default_streams.per_organization),
             per_process: options.event_streams_per_process.unwrap_or(default_streams.per_process),
+        },
+        usage_streams: UsageStreamLimits {
+            per_user: options.usage_streams_per_user.unwrap_or(default_usage_streams.per_user),
+            per_workspace: options.usage_streams_per_workspace.unwrap_or(default_usage_streams.per_workspace),
+            per_process: options.usage_streams_per_process.unwrap_or(default_usage_streams.per_process),
         },
         signing_key_rotation: Some(options.signing_key_days.unwrap_or(90))
             .filter(|number| *number > 0)

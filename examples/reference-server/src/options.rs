@@ -301,6 +301,18 @@ options! {
     #[arg(long, env = "HEXABASE_EVENT_STREAMS_PER_PROCESS", value_name = "NUMBER")]
     event_streams_per_process: usize,
 
+    /// Maximum number of concurrent usage streams per user in each process; 0 for no limit [default: 10].
+    #[arg(long, env = "HEXABASE_USAGE_STREAMS_PER_USER", value_name = "NUMBER")]
+    usage_streams_per_user: usize,
+
+    /// Maximum number of concurrent usage streams per workspace in each process; 0 for no limit [default: 50].
+    #[arg(long, env = "HEXABASE_USAGE_STREAMS_PER_WORKSPACE", value_name = "NUMBER")]
+    usage_streams_per_workspace: usize,
+
+    /// Maximum number of concurrent usage streams per process; 0 for no limit [default: 5000].
+    #[arg(long, env = "HEXABASE_USAGE_STREAMS_PER_PROCESS", value_name = "NUMBER")]
+    usage_streams_per_process: usize,
+
     /// Interval of the rotation of signing keys, in days; 0 to rotate them by command only [default: 90].
     #[arg(long, env = "HEXABASE_SIGNING_KEY_DAYS", value_name = "NUMBER")]
     signing_key_days: u32,

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use hexabase_core::error::{Error, ErrorKind, Result, Retry};
-use hexabase_core::id::{OrganizationId, UserId};
+use hexabase_core::id::UserId;
 
 /// Time after which a rejected client may retry.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -27,50 +27,107 @@ impl Default for EventStreamLimits {
     }
 }
 
-/// Numbers of open streams. Users and organizations without streams have no entry.
-#[derive(Debug, Default)]
-pub(super) struct StreamCounts {
-    total: usize,
-    users: HashMap<UserId, usize>,
-    organizations: HashMap<OrganizationId, usize>,
+/// Maximum numbers of concurrent streams of usage in a process; zero for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsageStreamLimits {
+    /// Maximum number of streams of a user, of all workspaces together.
+    pub per_user: usize,
+    /// Maximum number of streams of a workspace, of all users together.
+    pub per_workspace: usize,
+    /// Maximum number of streams of the process.
+    pub per_process: usize,
 }
 
-impl StreamCounts {
+impl Default for UsageStreamLimits {
+    fn default() -> Self {
+        Self { per_user: 10, per_workspace: 50, per_process: 5_000 }
+    }
+}
+
+/// Maximum numbers of one kind of streams, with the words of its rejections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamLimits {
+    per_user: usize,
+    per_subject: usize,
+    per_process: usize,
+    /// Kind of the object that the streams are about.
+    subject: &'static str,
+    /// Kind of the streams.
+    streams: &'static str,
+    code: &'static str,
+}
+
+impl From<EventStreamLimits> for StreamLimits {
+    fn from(limits: EventStreamLimits) -> Self {
+        Self {
+            per_user: limits.per_user,
+            per_subject: limits.per_organization,
+            per_process: limits.per_process,
+            subject: "the organization",
+            streams: "event streams",
+            code: "too_many_event_streams",
+        }
+    }
+}
+
+impl From<UsageStreamLimits> for StreamLimits {
+    fn from(limits: UsageStreamLimits) -> Self {
+        Self {
+            per_user: limits.per_user,
+            per_subject: limits.per_workspace,
+            per_process: limits.per_process,
+            subject: "the workspace",
+            streams: "usage streams",
+            code: "too_many_usage_streams",
+        }
+    }
+}
+
+/// Numbers of open streams about subjects, such as organizations. Users and subjects without streams have no entry.
+#[derive(Debug)]
+pub(crate) struct StreamCounts<K> {
+    total: usize,
+    users: HashMap<UserId, usize>,
+    subjects: HashMap<K, usize>,
+}
+
+impl<K> Default for StreamCounts<K> {
+    fn default() -> Self {
+        Self { total: 0, users: HashMap::new(), subjects: HashMap::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash> StreamCounts<K> {
     /// Counts a new stream.
     ///
     /// # Errors
-    /// `RateLimited` with code `too_many_event_streams`; then nothing is counted.
-    pub(super) fn add(
-        &mut self,
-        limits: &EventStreamLimits,
-        user: UserId,
-        organization: OrganizationId,
-    ) -> Result<()> {
+    /// `RateLimited` with the code of the limits; then nothing is counted.
+    pub(crate) fn add(&mut self, limits: &StreamLimits, user: UserId, subject: K) -> Result<()> {
         let of_user = self.users.get(&user).copied().unwrap_or_default();
-        let of_organization = self.organizations.get(&organization).copied().unwrap_or_default();
+        let of_subject = self.subjects.get(&subject).copied().unwrap_or_default();
         for (open, limit, owner, remedy) in [
             (of_user, limits.per_user, "the user", "close one of them"),
-            (of_organization, limits.per_organization, "the organization", "close one of them"),
+            (of_subject, limits.per_subject, limits.subject, "close one of them"),
             (self.total, limits.per_process, "the server", "retry later"),
         ] {
             if limit > 0 && open >= limit {
-                let message =
-                    format!("{owner} has {open} open event streams, which is the maximum; {remedy}");
-                let error = Error::new(ErrorKind::RateLimited, message).with_code("too_many_event_streams");
+                let streams = limits.streams;
+                let message = format!("{owner} has {open} open {streams}, which is the maximum; {remedy}");
+                let error = Error::new(ErrorKind::RateLimited, message).with_code(limits.code);
                 return Err(error.with_retry(Retry::After(RETRY_AFTER)));
             }
         }
         self.total += 1;
         *self.users.entry(user).or_default() += 1;
-        *self.organizations.entry(organization).or_default() += 1;
+        *self.subjects.entry(subject).or_default() += 1;
         Ok(())
     }
 
-    /// Removes a stream that was counted, and returns `true` if it was the last one of its organization.
-    pub(super) fn remove(&mut self, user: UserId, organization: OrganizationId) -> bool {
+    /// Removes a stream that was counted, and returns `true` if it was the last one of its subject.
+    pub(crate) fn remove(&mut self, user: UserId, subject: K) -> bool {
         self.total = self.total.saturating_sub(1);
         decrement(&mut self.users, user);
-        decrement(&mut self.organizations, organization)
+        decrement(&mut self.subjects, subject)
     }
 }
 
@@ -87,12 +144,14 @@ fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hexabase_core::id::TypedId as _;
+    use hexabase_core::id::{OrganizationId, TypedId as _};
     use uuid::Uuid;
 
     use super::*;
 
-    const LIMITS: EventStreamLimits = EventStreamLimits { per_user: 2, per_organization: 3, per_process: 4 };
+    fn limits(per_user: usize, per_organization: usize, per_process: usize) -> StreamLimits {
+        EventStreamLimits { per_user, per_organization, per_process }.into()
+    }
 
     fn user(number: u128) -> UserId {
         UserId::from_uuid(Uuid::from_u128(number))
@@ -111,30 +170,30 @@ mod tests {
             assert_eq!(error.retry(), Retry::After(RETRY_AFTER));
             error.message().split_once(" has ").unwrap().0.to_owned()
         };
-        counts.add(&LIMITS, user(1), organization(1)).unwrap();
-        counts.add(&LIMITS, user(1), organization(2)).unwrap();
-        assert_eq!(rejection(counts.add(&LIMITS, user(1), organization(3))), "the user");
-        counts.add(&LIMITS, user(2), organization(1)).unwrap();
-        counts.add(&LIMITS, user(3), organization(1)).unwrap();
-        assert_eq!(rejection(counts.add(&LIMITS, user(4), organization(1))), "the organization");
-        assert_eq!(rejection(counts.add(&LIMITS, user(4), organization(4))), "the server");
+        counts.add(&limits(2, 3, 4), user(1), organization(1)).unwrap();
+        counts.add(&limits(2, 3, 4), user(1), organization(2)).unwrap();
+        assert_eq!(rejection(counts.add(&limits(2, 3, 4), user(1), organization(3))), "the user");
+        counts.add(&limits(2, 3, 4), user(2), organization(1)).unwrap();
+        counts.add(&limits(2, 3, 4), user(3), organization(1)).unwrap();
+        assert_eq!(rejection(counts.add(&limits(2, 3, 4), user(4), organization(1))), "the organization");
+        assert_eq!(rejection(counts.add(&limits(2, 3, 4), user(4), organization(4))), "the server");
         assert!(counts.remove(user(1), organization(2)));
-        counts.add(&LIMITS, user(4), organization(4)).unwrap();
+        counts.add(&limits(2, 3, 4), user(4), organization(4)).unwrap();
     }
 
     #[test]
     fn closed_streams_leave_no_counts() {
         let mut counts = StreamCounts::default();
-        counts.add(&LIMITS, user(1), organization(1)).unwrap();
-        counts.add(&LIMITS, user(2), organization(1)).unwrap();
+        counts.add(&limits(2, 3, 4), user(1), organization(1)).unwrap();
+        counts.add(&limits(2, 3, 4), user(2), organization(1)).unwrap();
         assert!(!counts.remove(user(1), organization(1)));
         assert!(counts.remove(user(2), organization(1)));
-        assert_eq!((counts.total, counts.users.len(), counts.organizations.len()), (0, 0, 0));
+        assert_eq!((counts.total, counts.users.len(), counts.subjects.len()), (0, 0, 0));
     }
 
     #[test]
     fn zero_is_no_limit() {
-        let unlimited = EventStreamLimits { per_user: 0, per_organization: 0, per_process: 0 };
+        let unlimited = limits(0, 0, 0);
         let mut counts = StreamCounts::default();
         for _ in 0..100 {
             counts.add(&unlimited, user(1), organization(1)).unwrap();

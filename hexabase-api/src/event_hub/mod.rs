@@ -17,8 +17,8 @@ use tokio::sync::broadcast::{Receiver, WeakSender};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::AbortHandle;
 
-pub use limits::EventStreamLimits;
-use limits::StreamCounts;
+pub use limits::{EventStreamLimits, UsageStreamLimits};
+pub(crate) use limits::{StreamCounts, StreamLimits};
 pub(crate) use recent_ids::{REORDER_WINDOW, RecentIds};
 
 /// Number of events per read.
@@ -63,13 +63,13 @@ impl EventStreams {
 #[derive(Debug)]
 pub(crate) struct EventHub {
     platform: Platform,
-    limits: EventStreamLimits,
+    limits: StreamLimits,
     state: Mutex<HubState>,
 }
 
 #[derive(Debug, Default)]
 struct HubState {
-    counts: StreamCounts,
+    counts: StreamCounts<OrganizationId>,
     feeds: HashMap<OrganizationId, Feed>,
 }
 
@@ -100,7 +100,7 @@ struct StreamSlot {
 
 impl EventHub {
     pub(crate) fn new(platform: Platform, limits: EventStreamLimits) -> Arc<Self> {
-        Arc::new(Self { platform, limits, state: Mutex::default() })
+        Arc::new(Self { platform, limits: limits.into(), state: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, HubState> {

@@ -3,24 +3,30 @@
 mod chart;
 mod health;
 pub mod requests;
+mod usage_hub;
+mod usage_stream;
 
 use axum::extract::FromRef;
 use hexabase_core::Platform;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use usage_hub::UsageStreams;
+
 /// Tag of the area in the OpenAPI document.
 #[derive(OpenApi)]
 #[openapi(tags((name = "Metrics", description = "Metrics and health of workspaces.")))]
 struct Document;
 
-/// Routes of metrics and health.
+/// Routes of metrics, health and live usage.
 pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Platform: FromRef<S>,
+    UsageStreams: FromRef<S>,
 {
-    OpenApiRouter::with_openapi(Document::openapi()).merge(chart::router()).merge(health::router())
+    let areas = [chart::router(), health::router(), usage_stream::router()];
+    areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
 }
 
 /// Returns the OpenAPI document of the area.
