@@ -90,7 +90,7 @@ impl Authenticator for TrustedProxy {
         let Some(identity) = identity(&self.config, request.headers, request.peer)? else { return Ok(None) };
         let user = self.platform.users().sign_in(&self.config.provider, &identity, request.origin).await?;
         self.last_requests.insert(user.id, self.platform.clock().now());
-        let principal = Principal { user_id: user.id, credential: Credential::External };
+        let principal = Principal { user_id: user.id, credential: Credential::EXTERNAL };
         // The proxy recognizes browsers by a cookie of its own.
         Ok(Some(Authentication { principal, csrf: CsrfProtection::SameOrigin }))
     }
@@ -99,7 +99,7 @@ impl Authenticator for TrustedProxy {
         let now = self.platform.clock().now();
         let last_request = self.last_requests.get(&principal.user_id);
         match last_request.filter(|at| until(*at, now) < ALIVE) {
-            Some(_) if principal.credential == Credential::External => Ok(()),
+            Some(_) if principal.credential == Credential::EXTERNAL => Ok(()),
             _ => Err(Error::unauthenticated("the sign-in at the proxy may have ended; connect again")),
         }
     }

@@ -126,7 +126,7 @@ async fn one_area_with_chosen_layers_serves_a_state_of_the_service() {
 fn cookie_of_a_proxy() -> Arc<dyn Authenticator> {
     let mut authenticator = MockAuthenticator::new();
     authenticator.expect_authenticate().returning(|_| {
-        let principal = Principal { user_id: fixture::id("ann"), credential: Credential::External };
+        let principal = Principal { user_id: fixture::id("ann"), credential: Credential::EXTERNAL };
         Ok(Some(Authentication { principal, csrf: CsrfProtection::SameOrigin }))
     });
     Arc::new(authenticator)

@@ -67,7 +67,7 @@ impl Authenticator for Auth {
             // A workload token authenticates the request that carries it, and nothing after it.
             Credential::Workload => false,
             // Another system vouched for the user; this one cannot tell whether it still does.
-            Credential::External => false,
+            Credential::External(_) => false,
         };
         if alive { Ok(()) } else { Err(invalid_credentials()) }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::HeaderMap;
 
-use crate::access::Principal;
+use crate::access::{Credential, Principal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Origin;
 use crate::secret::SecretString;
@@ -76,14 +76,22 @@ pub enum CsrfProtection {
 }
 
 /// Asks several authenticators, in this order; the first that finds credentials decides.
+///
+/// Only the authenticator that admitted a user with an external credential decides if the user is still alive: the
+/// credential has its position in the list. Sessions and API tokens are known by their ids, so each authenticator is
+/// asked about them.
 #[derive(Debug, Clone)]
 pub struct FirstOf(pub Vec<Arc<dyn Authenticator>>);
 
 #[async_trait]
 impl Authenticator for FirstOf {
     async fn authenticate<'a>(&self, request: &RequestCredentials<'a>) -> Result<Option<Authentication>> {
-        for authenticator in &self.0 {
-            if let Some(authentication) = authenticator.authenticate(request).await? {
+        for (index, authenticator) in self.0.iter().enumerate() {
+            if let Some(mut authentication) = authenticator.authenticate(request).await? {
+                let credential = &mut authentication.principal.credential;
+                if let Credential::External(inner) = credential {
+                    *inner = std::mem::take(inner).within(index);
+                }
                 return Ok(Some(authentication));
             }
         }
@@ -91,12 +99,79 @@ impl Authenticator for FirstOf {
     }
 
     async fn require_alive(&self, principal: &Principal) -> Result<()> {
+        let ended = || Error::unauthenticated("the credentials have ended; sign in again");
+        if let Credential::External(position) = &principal.credential {
+            let (index, inner) = position.split_first().ok_or_else(ended)?;
+            let admitted = self.0.get(index).ok_or_else(ended)?;
+            let credential = Credential::External(inner);
+            return admitted.require_alive(&Principal { credential, ..principal.clone() }).await;
+        }
         for authenticator in &self.0 {
             match authenticator.require_alive(principal).await {
                 Err(error) if error.kind() == ErrorKind::Unauthenticated => {}
                 decided => return decided,
             }
         }
-        Err(Error::unauthenticated("the credentials have ended; sign in again"))
+        Err(ended())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_executor::block_on;
+
+    use super::*;
+    use crate::fixture::id;
+
+    /// Authenticator of a system that admits a user by a header, and whose users are alive or not.
+    #[derive(Debug)]
+    struct External {
+        header: &'static str,
+        alive: bool,
+    }
+
+    #[async_trait]
+    impl Authenticator for External {
+        async fn authenticate<'a>(&self, request: &RequestCredentials<'a>) -> Result<Option<Authentication>> {
+            let principal = Principal { user_id: id("ann"), credential: Credential::EXTERNAL };
+            let admitted = request.headers.contains_key(self.header);
+            Ok(admitted.then_some(Authentication { principal, csrf: CsrfProtection::SameOrigin }))
+        }
+
+        async fn require_alive(&self, principal: &Principal) -> Result<()> {
+            match self.alive && principal.credential == Credential::EXTERNAL {
+                true => Ok(()),
+                false => Err(Error::unauthenticated("not alive")),
+            }
+        }
+    }
+
+    fn external(header: &'static str, alive: bool) -> Arc<dyn Authenticator> {
+        Arc::new(External { header, alive })
+    }
+
+    #[test]
+    fn only_the_authenticator_that_admitted_a_user_vouches_for_it_later() {
+        block_on(async {
+            let inner = FirstOf(vec![external("x-second", true), external("x-third", false)]);
+            let all = FirstOf(vec![external("x-first", false), Arc::new(inner), external("x-fourth", true)]);
+            let mut seen = Vec::new();
+            for (header, is_alive) in
+                [("x-first", false), ("x-second", true), ("x-third", false), ("x-fourth", true)]
+            {
+                let mut headers = HeaderMap::new();
+                headers.insert(header, "ann".parse().unwrap());
+                let request =
+                    RequestCredentials { headers: &headers, peer: None, origin: &Origin::default() };
+                let principal = all.authenticate(&request).await.unwrap().unwrap().principal;
+                let alive = all.require_alive(&principal).await;
+                assert_eq!(alive.map_err(|error| error.kind()).is_ok(), is_alive, "{header}");
+                assert!(!seen.contains(&principal.credential), "{header}");
+                seen.push(principal.credential);
+            }
+            // A user whom no member of the list admitted.
+            let principal = Principal { user_id: id("ann"), credential: Credential::EXTERNAL };
+            assert_eq!(all.require_alive(&principal).await.unwrap_err().kind(), ErrorKind::Unauthenticated);
+        });
     }
 }

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::ability::DenialReason;
 use super::action::{Action, Level, WorkspaceRight};
 use super::effective_roles::EffectiveRoles;
@@ -24,17 +26,49 @@ pub enum Credential {
     Workload,
     /// Authentication by another system, which vouches for the user: the embedding program, or a trusted proxy. It does
     /// not restrict the user's permissions. There is no session that could be listed or revoked here, so the operations
-    /// on one's own sessions and API tokens are closed to it.
-    External,
+    /// on one's own sessions and API tokens are closed to it. Contains the position of the authenticator that admitted
+    /// the user; see [`Self::EXTERNAL`].
+    External(AuthenticatorPath),
+}
+
+/// Position of an authenticator among those that a request is offered to: its index in each
+/// [`FirstOf`](crate::authenticator::FirstOf) that contains it, outermost first. Empty for an authenticator that is not
+/// in a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuthenticatorPath(Vec<usize>);
+
+impl AuthenticatorPath {
+    /// Returns the position of the same authenticator in a list that contains it, or a list around it, at an index.
+    #[must_use]
+    pub(crate) fn within(mut self, index: usize) -> Self {
+        self.0.insert(0, index);
+        self
+    }
+
+    /// Returns the index in the outermost list, and the position inside of it; `None` for no list.
+    pub(crate) fn split_first(&self) -> Option<(usize, Self)> {
+        let (first, rest) = self.0.split_first()?;
+        Some((*first, Self(rest.to_vec())))
+    }
+}
+
+impl fmt::Display for AuthenticatorPath {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|index| write!(out, "/{index}"))
+    }
 }
 
 impl Credential {
+    /// Credential that an authenticator gives to a user for whom another system vouches. A list of authenticators adds
+    /// the position of the one that admitted the user, so that no other one vouches for the user later.
+    pub const EXTERNAL: Self = Self::External(AuthenticatorPath(Vec::new()));
+
     /// Returns the session, for actions that require a signed-in user; `None` for other credentials.
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         match self {
             Self::Session(id) => Some(*id),
-            Self::Token(..) | Self::Workload | Self::External => None,
+            Self::Token(..) | Self::Workload | Self::External(_) => None,
         }
     }
 
@@ -43,7 +77,7 @@ impl Credential {
     #[must_use]
     pub const fn is_sign_in(&self) -> bool {
         match self {
-            Self::Session(_) | Self::External => true,
+            Self::Session(_) | Self::External(_) => true,
             Self::Token(..) | Self::Workload => false,
         }
     }
@@ -52,7 +86,7 @@ impl Credential {
     #[must_use]
     pub fn covers(&self, scope: Scope) -> bool {
         match self {
-            Self::Session(_) | Self::External => true,
+            Self::Session(_) | Self::External(_) => true,
             Self::Token(_, scopes) => scopes.covers(scope),
             Self::Workload => scope == Scope::ClusterAccess,
         }
@@ -65,7 +99,7 @@ impl Principal {
     pub fn actor(&self) -> Actor {
         let token_id = match self.credential {
             Credential::Token(id, _) => Some(id),
-            Credential::Session(_) | Credential::Workload | Credential::External => None,
+            Credential::Session(_) | Credential::Workload | Credential::External(_) => None,
         };
         Actor { user_id: Some(self.user_id), session_id: self.credential.session(), token_id }
     }
@@ -191,7 +225,7 @@ mod tests {
 
     #[test]
     fn an_external_sign_in_has_the_permissions_of_its_user_and_no_session() {
-        let external = Principal { user_id: UserId::least(), credential: Credential::External };
+        let external = Principal { user_id: UserId::least(), credential: Credential::EXTERNAL };
         for role in [OrganizationRole::Owner, OrganizationRole::Member] {
             for action in Action::ALL {
                 let expected = authorize(&with_session(), &roles(role), *action);
@@ -205,7 +239,7 @@ mod tests {
 
     #[test]
     fn tokens_are_no_sign_in() {
-        assert!(with_session().credential.is_sign_in() && Credential::External.is_sign_in());
+        assert!(with_session().credential.is_sign_in() && Credential::EXTERNAL.is_sign_in());
         assert!(!with_token(Scope::All).credential.is_sign_in() && !Credential::Workload.is_sign_in());
     }
 

@@ -21,7 +21,7 @@ pub use ability::{Ability, Denial, DenialReason, UnknownDenialReason, denial_rea
 pub use action::{
     Action, Level, Permission, WorkspaceRight, event_kinds_as_markdown, permission_table_as_markdown,
 };
-pub use authorize::{Credential, Decision, Principal, authorize};
+pub use authorize::{AuthenticatorPath, Credential, Decision, Principal, authorize};
 pub use delegation::{check_right_grant, check_role_grant, check_scope_grant};
 pub(crate) use effective_roles::lineage;
 pub use effective_roles::{AccessFacts, EffectiveRoles, right_of_role};

@@ -87,7 +87,7 @@ impl IdempotencyKey {
             Credential::Session(id) => id.to_string(),
             Credential::Token(id, _) => id.to_string(),
             Credential::Workload => "workload".to_owned(),
-            Credential::External => "external".to_owned(),
+            Credential::External(authenticator) => format!("external{authenticator}"),
         };
         VerifierHash::of_parts(&[self.fingerprint.to_string().as_bytes(), id.as_bytes()])
     }
@@ -102,10 +102,10 @@ impl Caller {
     }
 
     /// Creates a caller for a user whom the embedding program has authenticated, with the credential
-    /// [`Credential::External`]. The program vouches for the user: nothing is verified here.
+    /// [`Credential::EXTERNAL`]. The program vouches for the user: nothing is verified here.
     #[must_use]
     pub fn for_user(user_id: UserId) -> Self {
-        Self::new(Principal { user_id, credential: Credential::External })
+        Self::new(Principal { user_id, credential: Credential::EXTERNAL })
     }
 }
 
