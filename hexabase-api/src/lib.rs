@@ -40,7 +40,7 @@
 //! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
 //! | [`sign_in`] | sign-in, sessions, API tokens, page of invitations | `Platform`, `Arc<Auth>`, `Arc<dyn HtmlPages>` |
 //! | [`oidc`] | OpenID Connect provider | `Arc<Auth>`, `Arc<dyn HtmlPages>` |
-//! | [`system`] | health, metrics, documentation | [`SystemState`] |
+//! | [`system`] | health, metrics, documentation | [`SystemState`], `Arc<ApiConfig>` |
 //!
 //! # Requests
 //!
@@ -140,6 +140,7 @@ where
     EventStreams: FromRef<S>,
     UsageStreams: FromRef<S>,
     SystemState: FromRef<S>,
+    Arc<ApiConfig>: FromRef<S>,
 {
     let areas = [
         system::router(),

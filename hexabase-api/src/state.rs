@@ -45,7 +45,7 @@ pub(crate) const PRODUCT: &str = "Hexabase";
 /// Configuration of the HTTP API.
 #[derive(Debug, Clone)]
 pub struct ApiConfig {
-    /// Name of the product, in the titles of the plain pages and of the OpenAPI document.
+    /// Name of the product, in the titles of the plain pages, of the documentation and of the OpenAPI document.
     pub product: String,
     /// Networks of trusted reverse proxies, whose statement about the client address is believed.
     pub trusted_proxies: Vec<IpNet>,

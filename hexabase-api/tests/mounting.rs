@@ -13,7 +13,7 @@ use hexabase_api::html_pages::{
     ConsentPage, DeviceConsentPage, ErrorPage, Form, HtmlPages, PlainPages, SignInOption,
 };
 use hexabase_api::{ApiConfig, ApiState, layers, organizations, router};
-use hexabase_auth::{Auth, AuthConfig};
+use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::access::{Credential, Principal};
 use hexabase_core::authenticator::{Authentication, Authenticator, CsrfProtection};
 use hexabase_core::identity::ExternalIdentity;
@@ -217,9 +217,17 @@ impl HtmlPages for OwnPages {
 async fn plain_pages_and_the_documentation_have_the_name_of_the_product() {
     let (platform, auth, _) = platform().await;
     let config = ApiConfig { product: "Acme & Sons".to_owned(), ..ApiConfig::default() };
-    let service = router(ApiState::builder(platform, auth).with_config(config).build());
+    let dev = Arc::new(DevProvider::new(platform.clone()).unwrap());
+    let state = ApiState::builder(platform, auth).with_config(config).with_development_provider(dev);
+    let service = router(state.build());
     let page = text(service.clone().oneshot(get("/auth/login/unknown")).await.unwrap()).await;
     assert!(page.contains(" · Acme &amp; Sons</title>"), "{page}");
+    for (path, title) in
+        [("/docs", "Acme &amp; Sons API"), ("/auth/dev/authorize", "Sign in · Acme &amp; Sons")]
+    {
+        let page = text(service.clone().oneshot(get(path)).await.unwrap()).await;
+        assert!(page.contains(&format!("<title>{title}</title>")), "{path}: {page}");
+    }
     let document = text(service.oneshot(get("/api/v1/openapi.json")).await.unwrap()).await;
     let document: Value = serde_json::from_str(&document).unwrap();
     assert_eq!(document["info"]["title"], "Acme & Sons");

@@ -115,6 +115,11 @@ impl fmt::Debug for Form {
     }
 }
 
+/// Returns a page in which the name of the product takes the place of `{product}`.
+pub(crate) fn with_product(page: &str, product: &str) -> String {
+    page.replace("{product}", &maud::html! { (product) }.into_string())
+}
+
 /// Returns scheme and host of a URL, as a Content-Security-Policy names it.
 pub(crate) fn origin(url: &str) -> &str {
     let authority = url.find("://").map_or(0, |index| index + 3);

@@ -17,9 +17,11 @@ use utoipa_axum::routes;
 use super::requests::DevIdentity;
 use crate::caller::ClientOrigin;
 use crate::extract::{Body, Query};
+use crate::html_pages::with_product;
 use crate::problem::{ApiResult, Problems};
 use crate::requests::from_form;
 use crate::sign_in::browser::TokenPairView;
+use crate::state::ApiConfig;
 
 /// Tags of the routes in the OpenAPI document.
 #[derive(OpenApi)]
@@ -30,6 +32,7 @@ pub(super) fn router<S>(provider: Option<Arc<DevProvider>>) -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<Auth>: FromRef<S>,
+    Arc<ApiConfig>: FromRef<S>,
 {
     let router = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(login))
@@ -59,9 +62,10 @@ async fn login(
 /// Show the sign-in form of the development provider
 #[utoipa::path(get, path = "/auth/dev/authorize", tag = "Development", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
-async fn sign_in_form() -> Response {
+async fn sign_in_form(State(config): State<Arc<ApiConfig>>) -> Response {
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("dev.html"))).into_response()
+    let page = with_product(include_str!("dev.html"), &config.product);
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
 }
 
 /// Submit the sign-in form of the development provider

@@ -16,6 +16,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::html_pages::HtmlPages;
+use crate::state::ApiConfig;
 
 /// Tags and schemas of parameters of the area in the OpenAPI document.
 #[derive(OpenApi)]
@@ -46,6 +47,7 @@ pub fn development_router<S>(provider: Option<Arc<DevProvider>>) -> OpenApiRoute
 where
     S: Clone + Send + Sync + 'static,
     Arc<Auth>: FromRef<S>,
+    Arc<ApiConfig>: FromRef<S>,
 {
     dev::router(provider)
 }

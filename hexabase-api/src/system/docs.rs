@@ -13,7 +13,9 @@ use utoipa_axum::routes;
 
 use super::SystemState;
 use crate::extract::Path;
+use crate::html_pages::with_product;
 use crate::problem::{ApiError, ApiResult, Problems};
+use crate::state::ApiConfig;
 
 const OPENAPI_PATH: &str = "/api/v1/openapi.json";
 
@@ -21,6 +23,7 @@ pub(super) fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     SystemState: FromRef<S>,
+    Arc<ApiConfig>: FromRef<S>,
 {
     OpenApiRouter::new().routes(routes!(openapi)).routes(routes!(docs)).routes(routes!(asset))
 }
@@ -35,11 +38,12 @@ async fn openapi(State(system): State<SystemState>) -> Response {
 /// Show the API documentation
 #[utoipa::path(get, path = "/docs", tag = "System", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
-async fn docs() -> Response {
+async fn docs(State(config): State<Arc<ApiConfig>>) -> Response {
     // Scripts and styles of this server only.
     let policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                   img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
-    ([(CONTENT_SECURITY_POLICY, policy)], Html(include_str!("docs.html"))).into_response()
+    let page = with_product(include_str!("docs.html"), &config.product);
+    ([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -12,7 +12,7 @@ use hexabase_core::Platform;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::state::RenderMetrics;
+use crate::state::{ApiConfig, RenderMetrics};
 use probes::ProbeResults;
 
 /// Tags of the area in the OpenAPI document.
@@ -25,6 +25,7 @@ pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     SystemState: FromRef<S>,
+    Arc<ApiConfig>: FromRef<S>,
 {
     OpenApiRouter::with_openapi(AreaDocument::openapi()).merge(probes::router()).merge(docs::router())
 }
