@@ -231,7 +231,7 @@ impl From<Overview> for OverviewView {
             plan_id: overview.plan.id.to_string(),
             members: LimitUsage { used: members + invitations, limit: limits.members },
             workspaces: LimitUsage { used: workspaces, limit: limits.workspaces },
-            invitations,
+            invitations: invitations.saturating_add(overview.expired_invitations),
             service_accounts,
             month_to_date_cost: overview.cost.map(MoneyView::from),
         }

@@ -96,7 +96,7 @@ impl PlatformInner {
             principal: &caller.principal,
             role,
             is_service_account,
-            counts: self.store.count_organization(id).await?,
+            counts: self.count_with_open_invitations(id, self.now()).await?.0,
             account: self.store.find_billing_account(id).await?,
             free_workspaces: self.free_workspaces(&plans, &organization).await?,
             payment_required: self.config.billing.required,

@@ -179,8 +179,8 @@ impl Billing<'_> {
     }
 
     async fn existing_resources(&self, id: OrganizationId) -> Result<ExistingResources> {
-        let (workspaces, counts) =
-            futures_util::try_join!(self.0.all_workspaces(id), self.0.store.count_organization(id))?;
+        let counts = self.0.count_with_open_invitations(id, self.0.now());
+        let (workspaces, (counts, _)) = futures_util::try_join!(self.0.all_workspaces(id), counts)?;
         Ok(ExistingResources { workspaces, counts })
     }
 

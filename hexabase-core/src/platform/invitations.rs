@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::ephemeral::Rate;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::id::{InvitationId, OrganizationId, UserId};
 use crate::limits;
-use crate::model::{Invitation, Member, Organization, OrganizationRole};
+use crate::model::{Invitation, Member, Organization, OrganizationCounts, OrganizationRole};
 use crate::name::Email;
 use crate::notifier::{Notification, PlainName};
 use crate::page::{Page, PageRequest};
@@ -35,6 +36,26 @@ pub struct CreateInvitation {
     pub email: Email,
     /// Role in the organization.
     pub role: OrganizationRole,
+}
+
+impl PlatformInner {
+    /// Counts the objects of an organization without its expired invitations, and returns these. At most the oldest 200
+    /// invitations are considered: all are valid for the same time, so the expired ones come first.
+    pub(super) async fn count_with_open_invitations(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<(OrganizationCounts, Vec<Invitation>)> {
+        let mut counts = self.store.count_organization(organization).await?;
+        if counts.invitations == 0 {
+            return Ok((counts, Vec::new()));
+        }
+        let mut expired = self.store.list_invitations(organization, &PageRequest::largest()).await?.items;
+        expired.retain(|invitation| invitation.expires_at <= now);
+        let closed = u32::try_from(expired.len()).unwrap_or(u32::MAX);
+        counts.invitations = counts.invitations.saturating_sub(closed);
+        Ok((counts, expired))
+    }
 }
 
 /// Reference to the invitation that a caller accepts.
@@ -76,9 +97,7 @@ impl Invitations<'_> {
                 self.require_not_member(organization, &command.email).await?;
                 let now = self.0.now();
                 let expired = self.expired_invitations(organization, &command.email, now).await?;
-                let mut counts = self.0.store.count_organization(organization).await?;
-                counts.invitations =
-                    counts.invitations.saturating_sub(u32::try_from(expired.len()).unwrap_or(u32::MAX));
+                let (counts, surplus) = self.0.count_with_open_invitations(organization, now).await?;
                 limits::check_member_limit(&counts, self.0.plans().await?.get(&root.plan_id)?)?;
                 if self.0.store.count_open_invitations(&command.email, now).await? >= MAX_OPEN_PER_RECIPIENT {
                     let message = format!(
@@ -115,10 +134,12 @@ impl Invitations<'_> {
                     (),
                     audit_value(&invitation),
                 );
-                let changeset = expired
+                // Expired invitations do not count, so a new one replaces them.
+                let replaced: BTreeSet<_> = expired.iter().chain(&surplus).map(|old| old.id).collect();
+                let changeset = replaced
                     .into_iter()
                     .fold(Changeset::new(), |changeset, old| {
-                        changeset.delete(RecordKey::Invitation(organization, old.id))
+                        changeset.delete(RecordKey::Invitation(organization, old))
                     })
                     .organization(root, now)
                     .insert(invitation.clone())

@@ -37,8 +37,10 @@ pub struct CreateOrganization {
 pub struct Overview {
     /// The organization.
     pub organization: Organization,
-    /// Numbers of members, workspaces and other resources.
+    /// Numbers of members, workspaces and other resources; of invitations, the open ones.
     pub counts: OrganizationCounts,
+    /// Number of expired invitations, which do not count toward the limit of the plan.
+    pub expired_invitations: u32,
     /// Plan with the limits for these numbers.
     pub plan: Plan,
     /// Cost of the current month so far; `None` if the caller may not read billing, or there is no paid subscription.
@@ -243,9 +245,10 @@ impl Organizations<'_> {
         let role = self.0.permit(caller, id, Action::OverviewRead).await?;
         let organization = self.0.organization(id).await?;
         let cost = self.0.month_to_date(caller, id, role).await?;
-        let counts = self.0.store.count_organization(id).await?;
+        let (counts, expired) = self.0.count_with_open_invitations(id, self.0.now()).await?;
+        let expired_invitations = u32::try_from(expired.len()).unwrap_or(u32::MAX);
         let plan = self.0.plans().await?.get(&organization.plan_id)?.clone();
-        Ok(Overview { organization, counts, plan, cost })
+        Ok(Overview { organization, counts, expired_invitations, plan, cost })
     }
 
     /// Lists the audit log, newest first.

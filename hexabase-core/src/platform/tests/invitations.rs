@@ -5,11 +5,14 @@ use std::time::Duration;
 use futures_executor::block_on;
 
 use super::{Setup, email};
+use crate::access::{Ability, Action};
 use crate::error::{ErrorKind, Result};
+use crate::fixture;
 use crate::id::OrganizationId;
 use crate::model::{Invitation, OrganizationRole};
 use crate::name::DisplayName;
 use crate::notifier::Notification;
+use crate::page::PageRequest;
 use crate::platform::{Caller, CreateInvitation, PlatformConfig};
 use crate::secret::ExposeSecret as _;
 
@@ -135,5 +138,33 @@ fn a_user_and_an_organization_send_a_limited_number_of_invitations_per_day() {
         assert!(of_organization.message().starts_with("the organization has"), "{of_organization}");
         setup.clock.advance(DAY);
         setup.invite(&bob, acme, "c").await.unwrap();
+    });
+}
+
+#[test]
+fn expired_invitations_do_not_count_for_the_command_the_ability_and_the_overview() {
+    block_on(async {
+        let mut plan = fixture::plan("small");
+        plan.limits.members = 2;
+        let setup = Setup::with_plans(vec![plan], |_| {});
+        let ann = setup.sign_in("ann").await;
+        let acme = setup.create_organization(&ann, "acme").await.id;
+        setup.invite(&ann, acme, "bob").await.unwrap();
+        let can_invite = async || {
+            let abilities = setup.platform.abilities(&ann, acme, None).await.unwrap();
+            abilities[&Action::InvitationCreate] == Ability::Allowed
+        };
+        assert!(!can_invite().await, "ann and the invitation use the limit of two members");
+        assert_eq!(setup.invite(&ann, acme, "carol").await.unwrap_err().kind(), ErrorKind::QuotaExceeded);
+
+        setup.clock.advance(setup.platform.config().invitation_ttl);
+        assert!(can_invite().await);
+        let overview = setup.platform.organizations().overview(&ann, acme).await.unwrap();
+        assert_eq!((overview.counts.invitations, overview.expired_invitations), (0, 1));
+        let carol = setup.invite(&ann, acme, "carol").await.unwrap();
+        assert!(!can_invite().await);
+        let stored = setup.platform.store().list_invitations(acme, &PageRequest::largest()).await.unwrap();
+        let stored: Vec<_> = stored.items.iter().map(|invitation| invitation.id).collect();
+        assert_eq!(stored, [carol.id], "a new invitation replaces the expired ones");
     });
 }
