@@ -80,7 +80,10 @@ fn every_value_of_a_notification_appears_in_both_bodies() {
                 Notification::PaymentFailed { .. } | Notification::GraceEnds { .. } => {
                     vec!["Söhne", "2027", "billing"]
                 }
-                Notification::Resumed { .. } => vec!["Söhne"],
+                Notification::OrganizationSuspended { reason: Some(_), .. } => vec!["Söhne", "abuse of"],
+                Notification::Resumed { .. }
+                | Notification::OrganizationSuspended { .. }
+                | Notification::OrganizationResumed { .. } => vec!["Söhne"],
                 Notification::IncludedUsage { percent: 100, .. } => {
                     vec!["Söhne", "500", "12.50 USD", "billing"]
                 }

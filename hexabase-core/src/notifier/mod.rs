@@ -106,6 +106,18 @@ pub enum Notification {
         /// Organization that paid.
         organization: PlainName,
     },
+    /// An operator has suspended the organization with its workspaces.
+    OrganizationSuspended {
+        /// Suspended organization.
+        organization: PlainName,
+        /// Reason, as the operator gave it; `None` if it was not given.
+        reason: Option<String>,
+    },
+    /// An operator has ended the suspension of the organization.
+    OrganizationResumed {
+        /// Resumed organization.
+        organization: PlainName,
+    },
     /// The subscription has ended.
     SubscriptionEnded {
         /// Organization without a subscription.
@@ -153,6 +165,8 @@ impl Notification {
             Self::GraceEnds { .. } => "grace_ends",
             Self::Suspended { .. } => "suspended",
             Self::Resumed { .. } => "resumed",
+            Self::OrganizationSuspended { .. } => "organization_suspended",
+            Self::OrganizationResumed { .. } => "organization_resumed",
             Self::SubscriptionEnded { .. } => "subscription_ended",
             Self::IncludedUsage { .. } => "included_usage",
             Self::Budget { .. } => "budget",
@@ -319,7 +333,7 @@ mod tests {
     #[test]
     fn there_is_a_sample_of_each_kind() {
         let kinds: BTreeSet<&str> = Notification::samples().iter().map(Notification::kind).collect();
-        assert_eq!(kinds.len(), 8, "add a sample of a new kind, and templates for it: {kinds:?}");
+        assert_eq!(kinds.len(), 10, "add a sample of a new kind, and templates for it: {kinds:?}");
     }
 
     #[test]

@@ -50,6 +50,14 @@ impl Notification {
                 billing_url: billing_url.clone(),
             })
         });
-        invitations.chain(billing).chain(included).chain(budgets).collect()
+        let suspension = [
+            Self::OrganizationSuspended {
+                organization: organization.clone(),
+                reason: Some("abuse of <the> network".to_owned()),
+            },
+            Self::OrganizationSuspended { organization: organization.clone(), reason: None },
+            Self::OrganizationResumed { organization: organization.clone() },
+        ];
+        invitations.chain(billing).chain(suspension).chain(included).chain(budgets).collect()
     }
 }

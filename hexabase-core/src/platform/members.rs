@@ -5,6 +5,7 @@ use crate::changeset::{Changeset, RecordKey, Write};
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, UserId};
 use crate::model::{Member, OrganizationCounts, OrganizationRole, User};
+use crate::name::Email;
 use crate::page::{Page, PageRequest};
 use crate::search::MemberFilter;
 use crate::version::Version;
@@ -117,6 +118,27 @@ impl Members<'_> {
             return Err(not_found());
         }
         self.0.store.find_member(organization, user).await?.ok_or_else(not_found)
+    }
+}
+
+impl PlatformInner {
+    /// Mail addresses of the members of an organization with one of these roles.
+    pub(crate) async fn addresses_of(
+        &self,
+        organization: OrganizationId,
+        roles: &[OrganizationRole],
+    ) -> Result<Vec<Email>> {
+        let mut found = Vec::new();
+        let mut page = PageRequest::largest();
+        loop {
+            let members = self.store.list_members(organization, &MemberFilter::default(), &page).await?;
+            let recipients = members.items.into_iter().filter(|(member, _)| roles.contains(&member.role));
+            found.extend(recipients.filter_map(|(_, user)| user.email));
+            match members.next {
+                Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
+                None => return Ok(found),
+            }
+        }
     }
 }
 

@@ -3,7 +3,8 @@ use crate::changeset::Changeset;
 use crate::error::{Error, Result};
 use crate::id::OrganizationId;
 use crate::lifecycle;
-use crate::model::{AuditEvent, Organization, OrganizationSummary, OrganizationSuspension};
+use crate::model::{AuditEvent, Organization, OrganizationRole, OrganizationSummary, OrganizationSuspension};
+use crate::notifier::{Notification, PlainName};
 use crate::page::{Page, PageRequest};
 use crate::search::SearchText;
 
@@ -29,7 +30,7 @@ impl OrganizationAdmin<'_> {
     }
 
     /// Suspends an organization: its workspaces are suspended, and no new ones are created. A payment does not end the
-    /// suspension. Nothing is deleted. `caller` is `None` on the command line.
+    /// suspension. Nothing is deleted. The owners are notified once. `caller` is `None` on the command line.
     ///
     /// # Errors
     /// - `NotFound` if the organization does not exist.
@@ -55,7 +56,8 @@ impl OrganizationAdmin<'_> {
         self.change(caller, id, Some(suspension)).await
     }
 
-    /// Ends the suspension of an organization. Workspaces resume unless they are suspended for another reason.
+    /// Ends the suspension of an organization. Workspaces resume unless they are suspended for another reason. The owners
+    /// are notified once.
     ///
     /// # Errors
     /// - `NotFound` if the organization does not exist.
@@ -107,6 +109,9 @@ impl OrganizationAdmin<'_> {
         let now = self.0.now();
         organization.suspension = suspension;
         let mut changeset = Changeset::new().organization(organization.clone(), now).audit(entry);
+        for to in self.0.addresses_of(id, &[OrganizationRole::Owner]).await? {
+            changeset = changeset.message(self.0.notification(id, to, notification(&organization))?);
+        }
         for mut workspace in self.0.all_workspaces(id).await? {
             if workspace.deletion_requested_at.is_some() {
                 continue;
@@ -121,5 +126,16 @@ impl OrganizationAdmin<'_> {
         organization.version = organization.version.next();
         organization.updated_at = now;
         Ok((changeset, organization))
+    }
+}
+
+/// Returns the notification of the suspension of an organization, or of its end.
+fn notification(organization: &Organization) -> Notification {
+    let name = PlainName::of(organization);
+    match &organization.suspension {
+        Some(suspension) => {
+            Notification::OrganizationSuspended { organization: name, reason: suspension.reason.clone() }
+        }
+        None => Notification::OrganizationResumed { organization: name },
     }
 }

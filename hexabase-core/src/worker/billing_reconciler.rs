@@ -20,9 +20,7 @@ use crate::model::{
 };
 use crate::name::Email;
 use crate::notifier::{Notification, PlainName};
-use crate::page::PageRequest;
 use crate::platform::{Platform, PlatformInner};
-use crate::search::MemberFilter;
 use crate::store::Lease;
 
 /// Maximum attempts of one reconcile if the organization changes meanwhile.
@@ -341,18 +339,7 @@ impl PlatformInner {
 
     /// Mail addresses of the owners and billing members of an organization.
     pub(super) async fn billing_recipients(&self, organization: OrganizationId) -> Result<Vec<Email>> {
-        let mut found = Vec::new();
-        let mut page = PageRequest::largest();
-        loop {
-            let members = self.store.list_members(organization, &MemberFilter::default(), &page).await?;
-            let is_recipient = |role| matches!(role, OrganizationRole::Owner | OrganizationRole::Billing);
-            let recipients = members.items.into_iter().filter(|(member, _)| is_recipient(member.role));
-            found.extend(recipients.filter_map(|(_, user)| user.email));
-            match members.next {
-                Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
-                None => return Ok(found),
-            }
-        }
+        self.addresses_of(organization, &[OrganizationRole::Owner, OrganizationRole::Billing]).await
     }
 }
 

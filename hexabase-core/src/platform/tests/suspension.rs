@@ -2,14 +2,15 @@
 
 use futures_executor::block_on;
 
-use super::{START_UP, Setup};
+use super::{START_UP, Setup, email};
 use crate::changeset::Changeset;
 use crate::error::ErrorKind;
 use crate::fixture::id;
 use crate::id::{OrganizationId, WorkspaceId};
-use crate::model::{AuditFilter, BillingSuspension, Origin, Phase, Workspace};
+use crate::model::{AuditFilter, BillingSuspension, OrganizationRole, Origin, Phase, Workspace};
+use crate::notifier::Notification;
 use crate::page::PageRequest;
-use crate::platform::{Caller, IdempotencyKey};
+use crate::platform::{Caller, CreateInvitation, IdempotencyKey};
 use crate::search::SearchText;
 
 impl Setup {
@@ -161,5 +162,48 @@ fn operators_find_organizations_by_text() {
         let [summary] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((summary.organization.id, summary.members, summary.workspaces), (acme, 1, 1));
         assert_eq!(admin.list(None, &PageRequest::default()).await.unwrap().items.len(), 2);
+    });
+}
+
+#[test]
+fn the_owners_are_notified_once_of_a_suspension_and_of_its_end() {
+    block_on(async {
+        let setup = Setup::new();
+        let (ann, acme, _) = setup.ready_workspace().await;
+        for (name, role) in [("bob", OrganizationRole::Owner), ("carol", OrganizationRole::Admin)] {
+            let user = setup.sign_in(name).await;
+            let command = CreateInvitation { email: email(name), role };
+            let invitation = setup.platform.invitations().create(&ann, acme, &command).await.unwrap().value;
+            setup.platform.invitations().accept_by_id(&user, invitation.id).await.unwrap();
+        }
+        let admin = setup.platform.organization_admin();
+        admin.suspend(None, acme, Some("abuse")).await.unwrap();
+        admin.suspend(None, acme, Some("abuse")).await.unwrap_err();
+        setup.run_worker(START_UP).await;
+        admin.resume(None, acme).await.unwrap();
+        admin.resume(None, acme).await.unwrap_err();
+        setup.run_worker(START_UP).await;
+        let mails = setup.mails.0.lock().unwrap();
+        let mut sent: Vec<_> = mails
+            .iter()
+            .filter(|mail| mail.notification.kind() != "invitation")
+            .map(|mail| (mail.notification.kind(), mail.to.to_string()))
+            .collect();
+        sent.sort();
+        let to = |name: &str| format!("{name}@example.com");
+        assert_eq!(
+            sent,
+            [
+                ("organization_resumed", to("ann")),
+                ("organization_resumed", to("bob")),
+                ("organization_suspended", to("ann")),
+                ("organization_suspended", to("bob")),
+            ]
+        );
+        let reason = mails.iter().find_map(|mail| match &mail.notification {
+            Notification::OrganizationSuspended { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        assert_eq!(reason.unwrap().as_deref(), Some("abuse"));
     });
 }
