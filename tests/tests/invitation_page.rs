@@ -53,6 +53,10 @@ async fn an_invited_user_joins_with_the_token_on_the_page() {
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);
     assert!(page.text.contains("bob@example.com"), "{}", page.text);
     assert_eq!(page.headers["referrer-policy"], "no-referrer");
+    // The script fills in the token of the link. Without scripts the user pastes it, as here.
+    assert!(page.text.contains("location.hash"), "{}", page.text);
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("script-src 'sha256-") && !policy.contains("script-src 'unsafe"), "{policy}");
     // Pasted text has spaces around it.
     let pasted = format!("+{}+", setup.token);
     let fields = [("csrf", input(&page, "csrf")), ("token", &pasted)];

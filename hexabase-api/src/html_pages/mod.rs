@@ -41,7 +41,8 @@ pub trait HtmlPages: fmt::Debug + Send + Sync + 'static {
     fn sign_in_for_invitation(&self, options: &[SignInOption]) -> Response;
 
     /// Form for the token of an invitation, in the field `token`. `form` is sent with `POST`; `user` is the e-mail address
-    /// or the name of the signed-in user.
+    /// or the name of the signed-in user. The link in the mail has the token in its fragment, as `#token=…`: a script can
+    /// fill in the field, and without scripts the user pastes the token.
     fn enter_invitation_token(&self, form: &Form, user: &str) -> Response;
 
     /// Confirmation that the user has joined an organization, by its display name.

@@ -1,4 +1,4 @@
-//! Plain pages without scripts.
+//! Plain pages, which work without scripts.
 
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::{Html, IntoResponse as _, Response};
@@ -13,7 +13,18 @@ margin: .5rem 0; text-align: center }
 a.button { border: 1px solid #888; border-radius: .25rem; text-decoration: none; color: inherit }
 .aside { color: #555; font-size: .9em }";
 
-/// Plain pages in English. They have no scripts and cannot be framed by other sites.
+/// Moves the token of an invitation from the fragment of the link, which browsers send to no server, to its field. The
+/// fragment leaves the address bar and the history.
+const TOKEN_SCRIPT: &str = r#"const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (token) {
+  document.querySelector("input[name=token]").value = token;
+  history.replaceState(null, "", location.pathname);
+}"#;
+/// SHA-256 of [`TOKEN_SCRIPT`], as the policy of its page names it. No other script can run there.
+const TOKEN_SCRIPT_HASH: &str = "sha256-3MzZn3hmRx32Dx9MlcuX12lIXK5mI1rheLnfZAju3s8=";
+
+/// Plain pages in English. They work without scripts; only the page for the token of an invitation has one, which fills in
+/// the field. They cannot be framed by other sites.
 #[derive(Debug, Clone)]
 pub struct PlainPages {
     product: String,
@@ -28,9 +39,21 @@ impl PlainPages {
 
     /// Renders a page. Its forms may lead to this server, and redirect from there to `form_destination`.
     fn page(&self, title: &str, form_destination: &str, content: &Markup) -> Response {
+        self.page_with_script(title, form_destination, None, content)
+    }
+
+    /// Renders a page that may contain the script with a hash.
+    fn page_with_script(
+        &self,
+        title: &str,
+        form_destination: &str,
+        hash: Option<&str>,
+        content: &Markup,
+    ) -> Response {
+        let script = hash.map(|hash| format!("script-src '{hash}'; ")).unwrap_or_default();
         let policy = format!(
-            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' {form_destination}; base-uri 'none'; \
-             frame-ancestors 'none'"
+            "default-src 'none'; {script}style-src 'unsafe-inline'; form-action 'self' {form_destination}; \
+             base-uri 'none'; frame-ancestors 'none'"
         );
         let document = html! {
             (DOCTYPE)
@@ -135,8 +158,9 @@ impl HtmlPages for PlainPages {
         let content = html! {
             p { "You are signed in as " b { (user) } "." }
             (form(token_form, "post", &field))
+            script { (maud::PreEscaped(TOKEN_SCRIPT)) }
         };
-        self.page("Accept an invitation", "", &content)
+        self.page_with_script("Accept an invitation", "", Some(TOKEN_SCRIPT_HASH), &content)
     }
 
     fn invitation_accepted(&self, organization: &str) -> Response {
@@ -194,5 +218,26 @@ fn decision() -> Markup {
     html! {
         button name="decision" value="allow" { "Allow" }
         button name="decision" value="deny" { "Deny" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_policy_admits_the_script_of_the_page_for_tokens_and_no_other() {
+        let hash = format!("sha256-{}", STANDARD.encode(Sha256::digest(TOKEN_SCRIPT)));
+        assert_eq!(TOKEN_SCRIPT_HASH, hash);
+        let form = Form { action: "/invitations".to_owned(), hidden: Vec::new(), destination: String::new() };
+        let policy = |page: Response| page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        let pages = PlainPages::default();
+        let with_script = policy(pages.enter_invitation_token(&form, "ann"));
+        assert!(with_script.contains(&format!("script-src '{hash}';")), "{with_script}");
+        assert!(!policy(pages.confirm_logout(&form)).contains("script-src"));
     }
 }

@@ -1,5 +1,5 @@
 //! Page that the link in the mail of an invitation leads to. The token is in the fragment of the link, which browsers do not
-//! send, so the user pastes it from the mail.
+//! send: a script of the page fills it in, or the user pastes it from the mail.
 
 use std::sync::Arc;
 
