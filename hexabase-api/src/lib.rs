@@ -82,6 +82,7 @@ mod schema;
 pub mod sign_in;
 mod state;
 pub mod system;
+pub mod telemetry;
 mod tree_list;
 pub mod trusted_proxy;
 pub mod webhooks;

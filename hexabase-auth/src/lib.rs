@@ -72,7 +72,7 @@ pub use browser::{BrowserSession, CookiePrincipal, SESSION_COOKIE};
 pub use cluster::{ClusterToken, KubeconfigAuth, kubeconfig};
 pub use config::AuthConfig;
 pub use dev_provider::{DevProvider, PendingApproval};
-pub use keys::Keys;
+pub use keys::{Keys, METRIC_SERIES};
 pub use sessions::{Sessions, TokenPair};
 pub use sign_in::{
     FinishedLogin, LoginCallback, LoginRequest, SignIn, StartedLogin, login_id, require_local_path,

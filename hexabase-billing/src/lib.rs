@@ -37,4 +37,4 @@
 pub mod plans;
 mod stripe;
 
-pub use stripe::{CatalogStep, Cost, StripeBilling, StripeConfig};
+pub use stripe::{CatalogStep, Cost, METRIC_SERIES, StripeBilling, StripeConfig};

@@ -111,6 +111,7 @@ pub mod seal;
 pub mod search;
 pub mod secret;
 pub mod store;
+pub mod telemetry;
 pub mod trace;
 pub mod version;
 pub mod worker;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hexabase_core::error::{Error, ErrorKind, Result};
+use hexabase_core::telemetry::Series;
 use http::HeaderValue;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::Client;
@@ -17,7 +18,7 @@ use kube::core::Request;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::{from_kube, from_response, invalid_response};
 use crate::labels::FIELD_MANAGER;
@@ -45,9 +46,20 @@ struct PageMetadata {
     next: Option<String>,
 }
 
+const KUBERNETES_REQUEST_SECONDS: &str = "hexabase_kubernetes_request_seconds";
+/// Metric series that this crate records: see [`hexabase_core::telemetry`].
+pub const METRIC_SERIES: &[Series] = &[Series::histogram(
+    KUBERNETES_REQUEST_SECONDS,
+    &["server", "result"],
+    "duration of a request to a `host` or `tenant` API server: `succeeded`, `rejected` (the server responded with an error), \
+     `failed` (it did not respond) or `timeout`",
+)];
+
 /// Limits on the responses of an API server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestLimits {
+    /// Kind of the server, as a label of metrics.
+    server: &'static str,
     /// Maximum duration of a request, including all pages of a list and retries that the server asks for.
     pub(crate) timeout: Duration,
     /// Maximum size of a response in bytes, summed over all pages of a list.
@@ -56,9 +68,11 @@ pub(crate) struct RequestLimits {
 
 impl RequestLimits {
     /// Limits for a host cluster, which the operator controls.
-    pub(crate) const HOST: Self = Self { timeout: Duration::from_secs(30), max_response_bytes: 256 << 20 };
+    pub(crate) const HOST: Self =
+        Self { server: "host", timeout: Duration::from_secs(30), max_response_bytes: 256 << 20 };
     /// Limits for a tenant cluster, whose control plane is not trusted.
-    pub(crate) const TENANT: Self = Self { timeout: Duration::from_secs(5), max_response_bytes: 8 << 20 };
+    pub(crate) const TENANT: Self =
+        Self { server: "tenant", timeout: Duration::from_secs(5), max_response_bytes: 8 << 20 };
 }
 
 /// Kubernetes API server that is called with plain JSON.
@@ -130,6 +144,29 @@ impl ApiServer {
         request: http::Request<Vec<u8>>,
         max_bytes: usize,
     ) -> Result<(http::StatusCode, Bytes)> {
+        let started = Instant::now();
+        let responded = self.transfer(request, max_bytes).await;
+        self.record(
+            match &responded {
+                Ok((status, _)) if status.is_success() => "succeeded",
+                Ok(_) => "rejected",
+                Err(_) => "failed",
+            },
+            started.elapsed(),
+        );
+        responded
+    }
+
+    fn record(&self, result: &'static str, duration: Duration) {
+        let labels = [("server", self.limits.server), ("result", result)];
+        metrics::histogram!(KUBERNETES_REQUEST_SECONDS, &labels).record(duration);
+    }
+
+    async fn transfer(
+        &self,
+        request: http::Request<Vec<u8>>,
+        max_bytes: usize,
+    ) -> Result<(http::StatusCode, Bytes)> {
         let response = self.client.send(request.map(Body::from)).await.map_err(from_kube)?;
         let status = response.status();
         let body = Limited::new(response.into_body(), max_bytes).collect().await.map_err(|error| {
@@ -145,7 +182,10 @@ impl ApiServer {
     /// Waits for a request slot, then runs one or more requests within one timeout.
     async fn with_timeout<T>(&self, exchange: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let _slot = self.request_slots.acquire().await;
-        let timed_out = |_| Error::unavailable("the API server did not respond in time");
+        let timed_out = |_| {
+            self.record("timeout", self.limits.timeout);
+            Error::unavailable("the API server did not respond in time")
+        };
         timeout(self.limits.timeout, exchange).await.map_err(timed_out)?
     }
 

@@ -62,6 +62,7 @@ pub mod sandbox;
 mod scraping;
 
 pub use access::{ServiceConnector, TenantConnector, with_timeouts};
+pub use api_server::METRIC_SERIES;
 pub use config::{Exposure, HostConfig, HostIdentity, MetricsServer, TenantIngress};
 pub use hosts::VClusterHosts;
 pub use labels::Labels;

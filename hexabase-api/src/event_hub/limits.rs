@@ -7,6 +7,8 @@ use std::time::Duration;
 use hexabase_core::error::{Error, ErrorKind, Result, Retry};
 use hexabase_core::id::UserId;
 
+use crate::telemetry::EVENT_STREAMS;
+
 /// Time after which a rejected client may retry.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
@@ -118,6 +120,7 @@ impl<K: Copy + Eq + Hash> StreamCounts<K> {
             }
         }
         self.total += 1;
+        metrics::gauge!(EVENT_STREAMS).increment(1);
         *self.users.entry(user).or_default() += 1;
         *self.subjects.entry(subject).or_default() += 1;
         Ok(())
@@ -126,6 +129,7 @@ impl<K: Copy + Eq + Hash> StreamCounts<K> {
     /// Removes a stream that was counted, and returns `true` if it was the last one of its subject.
     pub(crate) fn remove(&mut self, user: UserId, subject: K) -> bool {
         self.total = self.total.saturating_sub(1);
+        metrics::gauge!(EVENT_STREAMS).decrement(1);
         decrement(&mut self.users, user);
         decrement(&mut self.subjects, subject)
     }

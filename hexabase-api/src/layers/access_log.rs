@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::client_address::peer;
 use super::request_context::RequestContext;
 use crate::state::ApiConfig;
+use crate::telemetry::{HTTP_REQUEST_SECONDS, HTTP_REQUESTS};
 
 /// Middleware that processes a request in a span with its id, method and route, logs its completion under the target
 /// `hexabase::access`, and counts it in `hexabase_http_requests_total` and `hexabase_http_request_seconds`. Neither
@@ -58,8 +59,8 @@ fn record_metrics(method: &Method, route: &str, status: u16, elapsed: Duration) 
         ("route", if route.is_empty() { "none".to_owned() } else { route.to_owned() }),
         ("status", status.to_string()),
     ];
-    metrics::counter!("hexabase_http_requests_total", &labels).increment(1);
-    metrics::histogram!("hexabase_http_request_seconds", &labels[..2]).record(elapsed);
+    metrics::counter!(HTTP_REQUESTS, &labels).increment(1);
+    metrics::histogram!(HTTP_REQUEST_SECONDS, &labels[..2]).record(elapsed);
 }
 
 /// Returns the metric label of a method. Callers can invent methods, which share one label.

@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 use super::{MetricsAccess, SystemState};
 use crate::caller::ClientOrigin;
 use crate::problem::{ApiError, Problems};
+use crate::telemetry::{ISOLATION_CHECK_FAILURES, OUTBOX_MESSAGES, QUEUE_MESSAGES};
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -218,8 +219,8 @@ async fn render_metrics(State(system): State<SystemState>) -> Response {
 
 async fn update_gauges(platform: &Platform) {
     for (name, count) in [
-        ("hexabase_outbox_messages", platform.store().count_outbox().await),
-        ("hexabase_queue_messages", platform.queue().depth().await),
+        (OUTBOX_MESSAGES, platform.store().count_outbox().await),
+        (QUEUE_MESSAGES, platform.queue().depth().await),
     ] {
         match count {
             #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay far below 2^53")]
@@ -229,7 +230,7 @@ async fn update_gauges(platform: &Platform) {
     }
     for ((host, check), failures) in platform.isolation_failures() {
         let labels = [("host", host.to_string()), ("check", check)];
-        metrics::counter!("hexabase_isolation_check_failures_total", &labels).absolute(failures);
+        metrics::counter!(ISOLATION_CHECK_FAILURES, &labels).absolute(failures);
     }
 }
 

@@ -12,6 +12,7 @@ use hexabase_core::model::{SignatureAlgorithm, SigningKey};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::SIGNING_KEY_AGE_SECONDS;
 use super::loaded_key::{LoadedKey, TokenType};
 
 /// Minimum interval between reads of the store for unknown keys.
@@ -112,7 +113,10 @@ impl KeyRing {
     pub(crate) async fn is_rotation_due(&self, age: Duration) -> Result<bool> {
         let now = self.platform.clock().now();
         let keys = self.platform.store().list_signing_keys().await?;
-        Ok(keys.iter().any(|key| key.retires_at.is_none() && until(key.created_at, now) >= age))
+        let without_successor = keys.iter().filter(|key| key.retires_at.is_none());
+        let oldest = without_successor.map(|key| until(key.created_at, now)).max().unwrap_or_default();
+        metrics::gauge!(SIGNING_KEY_AGE_SECONDS).set(oldest.as_secs_f64());
+        Ok(oldest >= age)
     }
 
     /// Deletes a leaked key, so that tokens that it signed are rejected. Its successor signs at once, although some

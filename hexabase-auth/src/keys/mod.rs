@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hexabase_core::error::Result;
 use hexabase_core::model::SigningKey;
+use hexabase_core::telemetry::Series;
 use serde_json::Value;
 
 use crate::auth::Auth;
@@ -17,6 +18,13 @@ use crate::auth::Auth;
 pub(crate) use key_ring::KeyRing;
 pub(crate) use loaded_key::{LoadedKey, TokenType};
 
+/// Age of the oldest signing key that has no successor yet.
+const SIGNING_KEY_AGE_SECONDS: &str = "hexabase_signing_key_age_seconds";
+/// Metric series that this crate records: see [`hexabase_core::telemetry`].
+pub const METRIC_SERIES: &[Series] = &[Series::gauge(
+    SIGNING_KEY_AGE_SECONDS,
+    "age of the oldest signing key without a successor; only with automatic rotation",
+)];
 /// Ephemeral key that a replica claims before it rotates the signing keys.
 const ROTATION_LOCK_KEY: &str = "rotating-keys";
 /// Interval between checks of the age of the signing keys.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use hexabase_core::backoff;
-use hexabase_core::clock::Clock;
+use hexabase_core::clock::{Clock, until};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use hexabase_core::telemetry::Series;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, redirect};
 use serde::Deserialize;
@@ -57,6 +58,25 @@ pub(super) struct List<T> {
     pub(super) data: Vec<T>,
     #[serde(default)]
     pub(super) has_more: bool,
+}
+
+const PAYMENT_REQUEST_SECONDS: &str = "hexabase_payment_request_seconds";
+/// Metric series that this crate records: see [`hexabase_core::telemetry`].
+pub const METRIC_SERIES: &[Series] = &[Series::histogram(
+    PAYMENT_REQUEST_SECONDS,
+    &["resource", "result"],
+    "duration of a request to the payment provider: `succeeded`, `rejected` or `unavailable` (may succeed later)",
+)];
+
+/// Records a request under the first segment of its path, which names a kind of object.
+fn record<T>(path: &str, sent: &Result<T, StripeError>, duration: Duration) {
+    let result = match sent {
+        Ok(_) => "succeeded",
+        Err(error) if error.is_transient() => "unavailable",
+        Err(_) => "rejected",
+    };
+    let resource = path.split('/').next().unwrap_or_default().to_owned();
+    metrics::histogram!(PAYMENT_REQUEST_SECONDS, "resource" => resource, "result" => result).record(duration);
 }
 
 /// Client of Stripe's API.
@@ -172,7 +192,10 @@ impl Client {
     ) -> Result<Vec<u8>, StripeError> {
         let mut attempt = 1;
         loop {
-            let error = match self.send_once(method.clone(), path, form, key).await {
+            let started_at = self.clock.now();
+            let sent = self.send_once(method.clone(), path, form, key).await;
+            record(path, &sent, until(started_at, self.clock.now()));
+            let error = match sent {
                 Ok(body) => return Ok(body),
                 Err(error) => error,
             };

@@ -21,6 +21,7 @@ use hexabase_core::model::CustomerId;
 use hexabase_core::secret::SecretString;
 
 pub use catalog::CatalogStep;
+pub use client::METRIC_SERIES;
 use client::{Client, Form};
 pub use components::Cost;
 use objects::{StripeCustomer, StripeMethod};

@@ -12,6 +12,7 @@ use crate::id::{OrganizationId, SessionId, UserId, WorkspaceId};
 use crate::model::{Actor, AuditEvent, Event, EventKind, Origin, SecurityEvent, SecurityEventKind};
 use crate::name::Email;
 use crate::notifier::{Envelope, Notification};
+use crate::telemetry;
 
 /// Maximum number of attempts to read, decide and commit if other commits change the version.
 const MAX_COMMIT_ATTEMPTS: usize = 16;
@@ -108,8 +109,11 @@ impl PlatformInner {
         let with_events: BTreeSet<_> = changeset.writes.iter().filter_map(organization_of_event).collect();
         let uses_plans = changeset.preconditions.iter().any(|it| matches!(it, Precondition::Plans(_)));
         let committed = self.store.commit(changeset).await;
-        if uses_plans && committed.as_ref().is_err_and(Error::is_version_conflict) {
-            self.plan_cache.expire();
+        if committed.as_ref().is_err_and(Error::is_version_conflict) {
+            telemetry::record_commit_conflict();
+            if uses_plans {
+                self.plan_cache.expire();
+            }
         }
         committed?;
         if has_messages {

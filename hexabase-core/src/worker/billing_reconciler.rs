@@ -22,6 +22,7 @@ use crate::name::Email;
 use crate::notifier::{Notification, PlainName};
 use crate::platform::{Platform, PlatformInner};
 use crate::store::Lease;
+use crate::telemetry::Reconciled;
 
 /// Maximum attempts of one reconcile if the organization changes meanwhile.
 const MAX_ATTEMPTS: usize = 5;
@@ -56,8 +57,10 @@ impl<'a> BillingReconciler<'a> {
             let wait = self.reconcile_leased(organization, &lease).await?;
             self.report_usage(organization, &lease, wait).await
         };
-        let reconciled = self.0.with_lease(&name, reconcile).await?;
-        Ok(reconciled.unwrap_or(Some(REQUEUE_SOON_DELAY)))
+        let started_at = self.0.now();
+        let outcome = self.0.with_lease(&name, reconcile).await;
+        Reconciled::BillingAccount.record_end(&outcome, until(started_at, self.0.now()));
+        Ok(outcome?.unwrap_or(Some(REQUEUE_SOON_DELAY)))
     }
 
     /// Same as [`Self::reconcile`], without reporting usage: for a request, which must not wait until hours of usage
@@ -90,7 +93,10 @@ impl<'a> BillingReconciler<'a> {
             let (config, random) = (&self.0.config, u64::from_be_bytes(self.0.ids.bytes()));
             let decision = decide(input, &snapshot, &config.billing, &config.intervals, self.0.now(), random);
             match self.record(input, &decision, lease).await {
-                Ok(()) => return Ok(decision.account.reconcile_at.map(|at| until(self.0.now(), at))),
+                Ok(()) => {
+                    Reconciled::BillingAccount.count_outcome(snapshot.error.is_some());
+                    return Ok(decision.account.reconcile_at.map(|at| until(self.0.now(), at)));
+                }
                 // An order was placed, or a workspace was created or deleted: reconcile again at once.
                 Err(error) if error.is_version_conflict() => {}
                 Err(error) => return Err(error),

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::id_source::IdSourceExt as _;
 use crate::platform::PlatformInner;
 use crate::store::Lease;
+use crate::telemetry;
 
 /// Lifetime of a lease without renewal, and so the longest time that a workspace waits after its worker died.
 const LEASE_TTL: Duration = Duration::from_secs(10);
@@ -68,7 +69,10 @@ impl PlatformInner {
             let renewed_at = self.now();
             match self.store.renew_lease(lease, renewed_at, LEASE_TTL).await {
                 Ok(true) => *lock(valid_until) = after(renewed_at, LEASE_TTL),
-                Ok(false) => return Error::version_conflict("lease").with("lease", &lease.name),
+                Ok(false) => {
+                    telemetry::record_lost_lease();
+                    return Error::version_conflict("lease").with("lease", &lease.name);
+                }
                 Err(error) => return error,
             }
         }

@@ -45,6 +45,7 @@ use crate::id_source::IdSourceExt as _;
 use crate::notifier::Envelope;
 use crate::platform::{MAIL_SEAL_PURPOSE, Platform, PlatformInner};
 use crate::queue::Delivery;
+use crate::telemetry;
 use fair_queue::FairQueue;
 
 /// Maximum wait for a message in one call of the queue.
@@ -239,13 +240,19 @@ async fn process(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: D
             () = renewal => Ok(()),
         }
     };
+    let topic = delivery.message.topic;
     let settled = match &outcome {
-        Ok(()) => inner.queue.ack(&delivery).await,
+        Ok(()) => {
+            telemetry::record_message(topic, "processed");
+            inner.queue.ack(&delivery).await
+        }
         Err(error) if is_undeliverable(&delivery, error) => {
+            telemetry::record_message(topic, "dead_lettered");
             tracing::warn!(message = %delivery.message.id, error = ?error, "notification is undeliverable; kept as dead letter");
             inner.queue.dead_letter(&delivery, &error.to_string()).await
         }
         Err(error) => {
+            telemetry::record_message(topic, "returned");
             tracing::warn!(message = %delivery.message.id, attempt = delivery.attempt, error = ?error, "processing message failed; returned to queue");
             let intervals = &inner.config.intervals;
             let random = u64::from_be_bytes(inner.ids.bytes());
@@ -324,7 +331,9 @@ async fn send_mail(inner: &PlatformInner, delivery: &Delivery) -> Result<()> {
     // The error of the parser could quote a secret.
     let envelope: Envelope = serde_json::from_slice(&plain)
         .map_err(|_| Error::unexpected("notification in the queue cannot be decoded"))?;
-    inner.notifier.send(&envelope).await
+    let sent = inner.notifier.send(&envelope).await;
+    telemetry::record_mail(envelope.notification.kind(), sent.is_ok());
+    sent
 }
 
 /// `true` if the message is a notification whose recipient can never be reached.

@@ -7,6 +7,7 @@ use tracing::Instrument as _;
 
 use crate::access::{GroupTree, expire_retired_group_names};
 use crate::changeset::{Changeset, Precondition, RecordKey};
+use crate::clock::until;
 use crate::desired;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
@@ -17,6 +18,7 @@ use crate::name::GroupName;
 use crate::platform::{Platform, PlatformInner};
 use crate::provisioner::{Applied, ClusterProvisioner};
 use crate::store::Lease;
+use crate::telemetry::{self, Reconciled};
 
 /// Maximum attempts of one reconcile if the workspace changes meanwhile.
 const MAX_ATTEMPTS: usize = 5;
@@ -64,7 +66,10 @@ impl<'a> Reconciler<'a> {
     ) -> Result<Requeue> {
         let name = format!("workspace/{workspace}");
         let reconcile = |lease| self.reconcile_leased(organization, workspace, due_at, lease);
-        Ok(self.0.with_lease(&name, reconcile).await?.unwrap_or(Requeue::Soon))
+        let started_at = self.0.now();
+        let outcome = self.0.with_lease(&name, reconcile).await;
+        Reconciled::Workspace.record_end(&outcome, until(started_at, self.0.now()));
+        Ok(outcome?.unwrap_or(Requeue::Soon))
     }
 
     async fn reconcile_leased(
@@ -93,7 +98,11 @@ impl<'a> Reconciler<'a> {
             let (intervals, now) = (&self.0.config.intervals, self.0.now());
             let random = u64::from_be_bytes(self.0.ids.bytes());
             let assessment = lifecycle::assess(&state.workspace, &outcome, intervals, now, random);
-            match self.record(&state, &assessment, &outcome, &lease).await {
+            let recorded = self.record(&state, &assessment, &outcome, &lease).await;
+            if recorded.is_ok() {
+                record_metrics(&assessment, &outcome);
+            }
+            match recorded {
                 Ok(()) if assessment.gone => return Ok(Requeue::Never),
                 Ok(()) => {
                     return Ok(assessment.workspace.reconcile_at.map_or(Requeue::Never, Requeue::At));
@@ -253,6 +262,16 @@ impl<'a> Reconciler<'a> {
         let event = self.0.event(organization_id, Some(id), EventKind::WorkspacePhase, data);
         let changeset = billing_message.into_iter().fold(changeset.insert(event), Changeset::message);
         self.0.commit(changeset).await
+    }
+}
+
+fn record_metrics(assessment: &Assessment, outcome: &ReconcileOutcome) {
+    Reconciled::Workspace.count_outcome(outcome.error.is_some());
+    if let Some(wait) = assessment.workspace.status.waiting {
+        telemetry::record_wait(wait.reason);
+    }
+    if let (Some(drift), Some(_)) = (&outcome.drift, &outcome.applied) {
+        telemetry::record_drift_repairs(drift.len());
     }
 }
 

@@ -10,6 +10,7 @@ use super::StopSignal;
 use crate::changeset::OutboxMessage;
 use crate::error::Result;
 use crate::platform::{Platform, PlatformInner};
+use crate::telemetry;
 
 /// Maximum number of messages claimed at a time.
 const OUTBOX_BATCH_SIZE: usize = 500;
@@ -89,7 +90,10 @@ impl<'a> Relay<'a> {
             let publishing = run.iter().map(|message| self.0.queue.publish(message, Duration::ZERO));
             for (message, result) in run.iter().zip(join_all(publishing).await) {
                 match result {
-                    Ok(()) => published.push(message.id),
+                    Ok(()) => {
+                        telemetry::record_outbox_wait(message, self.0.now());
+                        published.push(message.id);
+                    }
                     Err(error) => outcome = Err(error),
                 }
             }

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::id::{MessageId, TypedId as _};
 use crate::model::{CustomerId, WebhookEvent};
 use crate::platform::{Platform, PlatformInner};
+use crate::telemetry;
 use uuid::Uuid;
 
 /// Interval between two searches for overdue reconciles.
@@ -91,11 +92,13 @@ impl<'a> Resync<'a> {
                 changeset = changeset.message(self.0.account_reconcile_message(organization));
             }
         }
-        let (count, processed_at) = (events.len(), Some(self.0.now()));
+        let (count, now) = (events.len(), self.0.now());
+        let received: Vec<_> = events.iter().map(|event| event.received_at).collect();
         for event in events {
-            changeset = changeset.update(WebhookEvent { processed_at, ..event });
+            changeset = changeset.update(WebhookEvent { processed_at: Some(now), ..event });
         }
         self.0.commit(changeset).await?;
+        received.into_iter().for_each(|received_at| telemetry::record_webhook_wait(received_at, now));
         Ok(count)
     }
 

@@ -8,6 +8,7 @@ use futures_util::{FutureExt as _, pin_mut, select_biased};
 
 use super::StopSignal;
 use crate::changeset::Changeset;
+use crate::clock::until;
 use crate::desired::TenantTarget;
 use crate::error::{ErrorKind, Result};
 use crate::id::{OrganizationId, WorkspaceId};
@@ -16,6 +17,7 @@ use crate::metrics::{MetricsSource, SeriesQuery};
 use crate::model::{Hour, Meter, MeteredHour, PerMeter, UsageHour, Workspace};
 use crate::platform::{Platform, PlatformInner};
 use crate::store::{Lease, MeteredWorkspace};
+use crate::telemetry;
 
 /// Interval at which the collector checks for hours to read.
 const USAGE_POLL_INTERVAL: Duration = Duration::from_secs(60);
@@ -76,7 +78,10 @@ impl<'a> UsageCollector<'a> {
     async fn due_hours(&self) -> Result<Vec<Hour>> {
         let now = self.0.now();
         let known = self.0.store.list_metered_hours(metering::catch_up_start(now)).await?;
-        Ok(metering::due_hours(now, &known))
+        let due = metering::due_hours(now, &known);
+        let unread = due.iter().find(|hour| known.iter().all(|metered| metered.hour != **hour));
+        telemetry::record_metering_lag(unread.map(|hour| until(hour.end(), now)).unwrap_or_default());
+        Ok(due)
     }
 
     async fn collect_hours(&self, source: &Arc<dyn MetricsSource>, lease: Lease) -> Result<usize> {

@@ -32,6 +32,8 @@ use activity::Activity;
 use hexabase_api::budget::{Budget, Exhausted, Reservation};
 use hexabase_api::layers::subscriber_network;
 
+use crate::telemetry::REJECTED_CONNECTIONS;
+
 /// Maximum time for requests in progress to finish when the process stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, such as one without a free file descriptor.
@@ -255,7 +257,7 @@ impl Slots {
             Exhausted::Total => "total",
             Exhausted::Share => "address",
         };
-        metrics::counter!("hexabase_http_connections_rejected_total", "reason" => reason).increment(1);
+        metrics::counter!(REJECTED_CONNECTIONS, "reason" => reason).increment(1);
         tracing::debug!(%peer, reason, "connection limit reached; only health checks are served");
         let reservation = self.health_checks.reserve(network, 1).ok()?;
         let timeouts = timeouts.of_health_check();

@@ -12,6 +12,7 @@ mod identity;
 mod installation;
 mod kubeconfig;
 mod kubectl;
+mod metrics;
 mod operations;
 mod process;
 mod real_cluster;
