@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::metrics_token::{
-    delete_obsolete_objects, preserve_metrics_token, read_metrics_objects, token_drift,
+    delete_obsolete_objects, is_metrics_object, preserve_metrics_token, read_metrics_objects, token_drift,
 };
 use super::observe::is_rolled_out;
 use super::{Namespace, VClusterProvisioner, foreign_namespace_error, suspend, text, upgrade, volumes};
@@ -130,9 +130,9 @@ impl VClusterProvisioner {
                 None
             }
         };
-        let Some(mut tenant_objects) = tenant_objects else { return Ok(Applied::default()) };
+        let Some(tenant_objects) = tenant_objects else { return Ok(Applied::default()) };
         let applying = async {
-            apply_tenant_objects(&mut tenant_objects, &config).await?;
+            apply_tenant_objects(&tenant_objects, &config).await?;
             self.copy_metrics_token(desired, &config, &tenant_objects.api, &host_state).await
         };
         let outcome = timeout(TENANT_APPLY_TIMEOUT, applying).await;
@@ -283,11 +283,23 @@ impl VClusterProvisioner {
     }
 }
 
-/// Applies the objects inside a tenant.
-async fn apply_tenant_objects(objects: &mut TenantObjects, config: &HostConfig) -> Result<()> {
-    delete_obsolete_objects(&objects.api, config, &mut objects.actual).await?;
-    let difference = compare(DriftScope::Tenant, &objects.desired, &objects.actual);
-    apply_difference(&objects.api, &difference).await
+/// Applies the objects inside a tenant. Those for Prometheus are in a namespace in which users of the tenant write as
+/// well, so their failure must not delay the others, such as the revocation of access.
+async fn apply_tenant_objects(objects: &TenantObjects, config: &HostConfig) -> Result<()> {
+    let TenantObjects { api, actual, desired, .. } = objects;
+    let mut difference = compare(DriftScope::Tenant, desired, actual);
+    let metrics = difference.apply.extract_if(.., |object| is_metrics_object(&object.key())).collect();
+    let metrics = Difference { apply: metrics, ..Difference::default() };
+    let obsolete_deleted = delete_obsolete_objects(api, config, actual).await;
+    apply_difference(api, &difference).await?;
+    let applied = match obsolete_deleted {
+        Ok(()) => apply_difference(api, &metrics).await,
+        failed => failed,
+    };
+    if let Err(error) = applied {
+        tracing::warn!(%error, "applying the access of Prometheus to a tenant failed; retrying at the next reconcile");
+    }
+    Ok(())
 }
 
 /// `true` if the control plane exists and is not suspended.

@@ -11,7 +11,7 @@ use super::{VClusterProvisioner, decoded};
 use crate::api_server::ApiServer;
 use crate::config::HostConfig;
 use crate::difference::compare;
-use crate::object::{Kind, Object, Objects};
+use crate::object::{Kind, Object, ObjectKey, Objects};
 use crate::render::host::{TOKEN_KEY, metrics_token};
 use crate::render::tenant::metrics::{
     METRICS_NAMESPACE, METRICS_READER, is_metrics_token, metrics_object_key,
@@ -63,12 +63,17 @@ pub(super) async fn read_metrics_objects(
     Ok(())
 }
 
+/// `true` for the ServiceAccount and its token.
+pub(super) fn is_metrics_object(key: &ObjectKey) -> bool {
+    KINDS.into_iter().any(|kind| metrics_object_key(kind) == *key)
+}
+
 /// Deletes the ServiceAccount and its token if scraping is off, and otherwise a Secret with the name of the token that
 /// is not one: its type cannot change.
 pub(super) async fn delete_obsolete_objects(
     api: &ApiServer,
     config: &HostConfig,
-    actual: &mut Objects,
+    actual: &Objects,
 ) -> Result<()> {
     let is_obsolete = |kind: Kind, body: &Value| {
         !config.scraping.is_enabled() || kind == Kind::SECRET && !is_metrics_token(body)
@@ -78,7 +83,6 @@ pub(super) async fn delete_obsolete_objects(
         if let Some(body) = actual.get(&key).filter(|body| is_obsolete(kind, body)) {
             let uid = body.pointer("/metadata/uid").and_then(Value::as_str);
             api.delete(kind, &key.namespace, &key.name, uid).await?;
-            actual.remove(&key);
         }
     }
     Ok(())

@@ -201,17 +201,30 @@ async fn a_lost_or_changed_token_is_restored() {
 
 #[tokio::test]
 async fn a_secret_with_the_name_of_the_token_does_not_prevent_other_changes() {
-    let mut scraped = Scraped::start(TenantScraping::Token).await;
+    let scraped = Scraped::start(TenantScraping::Token).await;
     let tenant = scraped.tenant();
     // Before scraping was enabled, a user could create it.
     assert_eq!(send(&tenant, "DELETE", TOKEN, &Value::Null).await, 200);
     let foreign = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "hexabase-metrics" },
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": { "name": "hexabase-metrics", "finalizers": ["example.com/hold"] },
         "type": "Opaque", "data": { "token": "b3RoZXI=" },
     });
     let secrets = "/api/v1/namespaces/kube-system/secrets";
     assert_eq!(send(&tenant, "POST", secrets, &foreign).await, 201);
-    scraped.cluster.roles.clear();
+    let revoked = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": { "name": "revoked", "labels": { "hexabase.ai/managed": "true" } }, "rules": [],
+    });
+    assert_eq!(send(&tenant, "POST", &format!("{RBAC}/clusterroles"), &revoked).await, 201);
+    let role = format!("{RBAC}/clusterroles/revoked");
+    assert!(scraped.provisioner.apply(&scraped.cluster).await.unwrap().tenant);
+    assert_eq!(status(&tenant, &role).await, 404);
+    assert_eq!(get(&tenant, TOKEN).await["type"], "Opaque");
+
+    let mut released = get(&tenant, TOKEN).await;
+    released["metadata"]["finalizers"] = json!([]);
+    assert_eq!(send(&tenant, "PUT", TOKEN, &released).await, 200);
     scraped.reconcile().await;
     assert_eq!(get(&tenant, TOKEN).await["type"], "kubernetes.io/service-account-token");
     assert_eq!(scraped.host_token_data().await, scraped.tenant_token_data().await);
