@@ -33,8 +33,9 @@
 //! | [`workspaces`] | workspaces, kubeconfigs, tasks, node pools | `Platform`, `Arc<Auth>` |
 //! | [`access`] | groups, roles, assignments | `Platform` |
 //! | [`projects`] | projects | `Platform` |
-//! | [`alerts`] | alert rules | `Platform` |
 //! | [`metrics`](mod@metrics) | metrics, health, live usage | `Platform`, [`UsageStreams`] |
+//! | [`alerts`] | alert rules, alerts, silences | `Platform` |
+//! | [`alerts::webhook_router`] | webhook of Alertmanager | `Platform`, [`AlertWebhookToken`](alerts::AlertWebhookToken) |
 //! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
 //! | [`webhooks`] | webhooks of the payment provider | `Platform` |
 //! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
@@ -142,6 +143,7 @@ where
     UsageStreams: FromRef<S>,
     SystemState: FromRef<S>,
     Arc<ApiConfig>: FromRef<S>,
+    alerts::AlertWebhookToken: FromRef<S>,
 {
     let areas = [
         system::router(),
@@ -156,6 +158,7 @@ where
         projects::router(),
         alerts::router(),
         metrics::router(),
+        alerts::webhook_router(),
         admin::router(),
     ];
     let router = areas.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);

@@ -1,5 +1,6 @@
 //! Path parameters. A malformed id, and one of another organization, is `not_found`.
 
+use hexabase_core::alerts::SilenceId;
 use hexabase_core::id::{
     AlertRuleId, AssignmentId, GroupId, InvitationId, MessageId, NodePoolId, OrganizationId, ProjectId,
     RoleId, SessionId, TaskId, TokenId, UserId, WorkspaceId,
@@ -12,7 +13,7 @@ use utoipa::IntoParams;
 mod schemas {
     pub(super) use crate::schema::{
         AlertRuleId, AssignmentId, GroupId, HostClusterName, InvitationId, MessageId, NodePoolId,
-        OrganizationId, ProjectId, RoleId, SessionId, TaskId, TokenId, UserId, WorkspaceId,
+        OrganizationId, ProjectId, RoleId, SessionId, SilenceId, TaskId, TokenId, UserId, WorkspaceId,
     };
 }
 
@@ -113,6 +114,15 @@ path_params! {
         ws: WorkspaceId,
         /// Id of the alert rule, `alr_…`.
         id: AlertRuleId
+    }
+    /// Path of a silence.
+    SilencePath {
+        /// Id of the organization, `org_…`.
+        org: OrganizationId,
+        /// Id of the workspace, `ws_…`.
+        ws: WorkspaceId,
+        /// Id of the silence, a UUID.
+        id: SilenceId
     }
     /// Path of a task.
     TaskPath {

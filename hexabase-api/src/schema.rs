@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use hexabase_core::id::TypedId;
 use hexabase_core::quota::{Quota, Resource};
-use hexabase_core::{billing, changeset, id, model};
+use hexabase_core::{alerts, billing, changeset, id, metrics, model};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::OneOf;
 use utoipa::openapi::schema::{AdditionalProperties, Schema, SchemaType, Type};
@@ -97,7 +97,7 @@ enums! {
     /// Metric that an alert rule compares. Units: `cpu` in cores; `memory`, `storage` and `storage_used` in bytes;
     /// `network_receive` and `network_transmit` in bytes per second; `pods` in running pods; `restarts` in restarts of
     /// containers within an hour; `throttling` as the share of scheduling periods, 0 to 1; `api_requests` per second.
-    AlertMetric(model::AlertMetric);
+    AlertMetric(metrics::Metric);
     /// Side of the limit on which an alert rule fires.
     AlertComparison(model::Comparison);
     /// Time for which the comparison of an alert rule must hold before the rule fires.
@@ -217,6 +217,28 @@ impl ToSchema for RoleReference {
         schemas.push((RoleId::name().into_owned(), RoleId::schema()));
     }
 }
+
+/// Id of a silence: a UUID.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub(crate) struct SilenceId(alerts::SilenceId);
+
+impl From<alerts::SilenceId> for SilenceId {
+    fn from(id: alerts::SilenceId) -> Self {
+        Self(id)
+    }
+}
+
+impl PartialSchema for SilenceId {
+    fn schema() -> RefOr<Schema> {
+        text(&["Id of a silence: a UUID."])
+            .pattern(Some("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))
+            .examples(["0f9b1c7e-8a3d-4f5e-9b1c-7e8a3d4f5e9b"])
+            .into()
+    }
+}
+
+impl ToSchema for SilenceId {}
 
 /// Name of a host cluster: a DNS label.
 pub(crate) struct HostClusterName;

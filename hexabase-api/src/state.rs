@@ -8,9 +8,11 @@ use axum::extract::FromRef;
 use hexabase_auth::{Auth, DevProvider};
 use hexabase_core::Platform;
 use hexabase_core::authenticator::Authenticator;
+use hexabase_core::secret::SecretString;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+use crate::alerts::AlertWebhookToken;
 use crate::event_hub::{EventStreamLimits, EventStreams, UsageStreamLimits};
 use crate::html_pages::{HtmlPages, PlainPages};
 use crate::layers::{BODY_TIMEOUT, BodyBudgets, ProvenClients};
@@ -33,6 +35,7 @@ struct Inner {
     events: EventStreams,
     usage: UsageStreams,
     system: SystemState,
+    alert_webhook_token: AlertWebhookToken,
     /// OAuth clients with an allowance of their own.
     proven_clients: Arc<ProvenClients>,
     /// Budgets of the request bodies in memory.
@@ -64,6 +67,8 @@ pub struct ApiConfig {
     pub usage_streams: UsageStreamLimits,
     /// Clients that may read `/metrics`.
     pub metrics_access: MetricsAccess,
+    /// Bearer token of the webhooks of Alertmanager, which are not accepted without one.
+    pub alertmanager_webhook_token: Option<SecretString>,
 }
 
 impl Default for ApiConfig {
@@ -78,6 +83,7 @@ impl Default for ApiConfig {
             event_streams: EventStreamLimits::default(),
             usage_streams: UsageStreamLimits::default(),
             metrics_access: MetricsAccess::default(),
+            alertmanager_webhook_token: None,
         }
     }
 }
@@ -164,7 +170,9 @@ impl ApiStateBuilder {
         let (access, document) =
             (self.config.metrics_access, move || crate::document(&product, dev, webhooks));
         let system = SystemState::new(self.platform.clone(), access, self.backends, self.metrics, document);
+        let alert_webhook_token = AlertWebhookToken::new(self.config.alertmanager_webhook_token.clone());
         ApiState(Arc::new(Inner {
+            alert_webhook_token,
             platform: self.platform,
             auth: self.auth,
             authenticator: self.authenticator,
@@ -281,6 +289,12 @@ impl FromRef<ApiState> for EventStreams {
 impl FromRef<ApiState> for UsageStreams {
     fn from_ref(state: &ApiState) -> Self {
         state.0.usage.clone()
+    }
+}
+
+impl FromRef<ApiState> for AlertWebhookToken {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.alert_webhook_token.clone()
     }
 }
 

@@ -37,9 +37,10 @@ pub fn openapi(endpoint: Option<WebhookEndpoint>) -> utoipa::openapi::OpenApi {
     crate::openapi::area(router(endpoint))
 }
 
-/// `true` if a route is that of the webhooks of the platform's payment provider.
+/// `true` if a route is that of the webhooks of the platform's payment provider or of Alertmanager.
 pub(crate) fn is_route(platform: &Platform, route: &str) -> bool {
-    platform.billing_provider().webhook_endpoint().is_some_and(|endpoint| endpoint.path() == route)
+    route == crate::alerts::WEBHOOK_PATH
+        || platform.billing_provider().webhook_endpoint().is_some_and(|endpoint| endpoint.path() == route)
 }
 
 /// Receive a webhook of the payment provider

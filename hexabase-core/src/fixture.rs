@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use crate::desired::{self, Issuer, TenantCluster};
 use crate::id::{AlertRuleId, GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
+use crate::metrics::Metric;
 use crate::model::{
-    AlertCondition, AlertDuration, AlertLimit, AlertMetric, AlertRule, AlertSeverity, Comparison,
-    ControlPlane, ControlPlaneStore, Group, HostHealth, HostParameters, HostState, Isolation, Limits, Member,
-    Organization, OrganizationRole, Plan, Power, Project, RegisteredHost, StoredPlans, User, UserKind,
-    Workspace, WorkspaceState, WorkspaceStatus,
+    AlertCondition, AlertDuration, AlertLimit, AlertRule, AlertSeverity, Comparison, ControlPlane,
+    ControlPlaneStore, Group, HostHealth, HostParameters, HostState, Isolation, Limits, Member, Organization,
+    OrganizationRole, Plan, Power, Project, RegisteredHost, StoredPlans, User, UserKind, Workspace,
+    WorkspaceState, WorkspaceStatus,
 };
 use crate::name::{
     DisplayName, Email, GroupName, HostClusterName, KubernetesVersion, PlanId, ProjectName, Slug,
@@ -155,7 +156,7 @@ pub fn alert_rule(name: &str) -> AlertRule {
         project_id: None,
         name: valid(Slug::parse(name)),
         condition: AlertCondition {
-            metric: AlertMetric::Cpu,
+            metric: Metric::Cpu,
             comparison: Comparison::Above,
             limit: AlertLimit::Threshold(Quantity::milli(1_500)),
             duration: AlertDuration::FiveMinutes,

@@ -62,7 +62,7 @@
 //! | lifecycle of a workspace | [`lifecycle`], [`worker`] |
 //! | services for callers | [`platform`] |
 //! | changes and commits | [`changeset`] |
-//! | extension points | [`store`], [`ephemeral`], [`queue`], [`provisioner`], [`identity`], [`authenticator`], [`billing`], [`metrics`], [`notifier`], [`clock`], [`id_source`] |
+//! | extension points | [`store`], [`ephemeral`], [`queue`], [`provisioner`], [`identity`], [`authenticator`], [`billing`], [`metrics`], [`alerts`], [`notifier`], [`clock`], [`id_source`] |
 //! | tests for your own backends | `conformance`, with the feature of that name |
 //! | unit tests of code that uses a backend | `mock`, with the feature of that name |
 //!
@@ -71,6 +71,7 @@
 //! reconcile of the workspace, and the reconciler computes the complete desired state and applies it.
 
 pub mod access;
+pub mod alerts;
 pub mod authenticator;
 pub mod backoff;
 pub mod billing;

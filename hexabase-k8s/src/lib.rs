@@ -38,6 +38,7 @@
 //! | usage of tenants | [`PrometheusMetrics`] |
 //! | logs of tenants | [`LokiLogs`] |
 //! | metrics of tenant API servers | [`TenantScraping`] |
+//! | alerts of tenants | [`Alertmanager`], [`alert_rules`] |
 //! | Kubernetes API without a cluster | [`sandbox`] |
 
 mod access;
@@ -69,7 +70,8 @@ pub use labels::Labels;
 pub use object::{Kind, Object};
 #[cfg(feature = "observability")]
 pub use observability::{
-    LokiConfig, LokiLogs, LokiTenancy, PrometheusConfig, PrometheusMetrics, ScrapeJobs, UnknownTenancy,
+    Alertmanager, AlertmanagerConfig, LokiConfig, LokiLogs, LokiTenancy, PrometheusConfig, PrometheusMetrics,
+    ScrapeJobs, UnknownTenancy, alert_rules,
 };
 pub use overrides::Overrides;
 pub use peers::{ApiServerAddresses, IssuerPeer};

@@ -9,6 +9,9 @@ macro_rules! templates {
 /// Names and sources of the templates.
 pub(crate) const TEMPLATES: &[(&str, &str)] = templates![
     "layout.html"
+    "en/alert.html"
+    "en/alert.txt"
+    "en/alert_condition.txt"
     "en/budget.html"
     "en/budget.txt"
     "en/grace_ends.html"
@@ -31,6 +34,9 @@ pub(crate) const TEMPLATES: &[(&str, &str)] = templates![
     "en/suspended.html"
     "en/suspended.txt"
     "en/unit.txt"
+    "ja/alert.html"
+    "ja/alert.txt"
+    "ja/alert_condition.txt"
     "ja/budget.html"
     "ja/budget.txt"
     "ja/grace_ends.html"

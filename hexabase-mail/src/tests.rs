@@ -92,6 +92,12 @@ fn every_value_of_a_notification_appears_in_both_bodies() {
                     vec!["Söhne", "100.00 USD", "80.50 USD", "billing"]
                 }
                 Notification::Budget { .. } => vec!["Söhne", "80", "100.00 USD", "80.50 USD", "billing"],
+                Notification::Alert { condition, .. } if condition.metric.quota_resource().is_some() => {
+                    vec!["Söhne", "shop", "usage-high", "warning", "80", "2027"]
+                }
+                Notification::Alert { .. } => {
+                    vec!["Söhne", "shop", "usage-high", "warning", "1500m", "2027"]
+                }
                 _ => vec!["Söhne", "billing"],
             };
             let mail = templates.render(&envelope(language, sample)).unwrap();

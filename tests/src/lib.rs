@@ -20,7 +20,7 @@ pub use counting_store::CountingStore;
 pub use mails::SentMails;
 pub use metrics::UnmeteredMetrics;
 pub use operations::Operation;
-pub use test_app::{PathParams, TestApp, TestUser, config, plans};
+pub use test_app::{ALERT_WEBHOOK_TOKEN, PathParams, TestApp, TestUser, config, plans};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -27,6 +27,7 @@ pub fn request_body(operation: &Operation, params: &PathParams) -> Value {
             "name": "new", "project": params.id("prj"), "metric": "memory", "comparison": "below",
             "percent_of_quota": 10, "for": "0", "severity": "info",
         }),
+        ("POST", "/alerts/{id}/silence") => json!({ "minutes": 30, "comment": "maintenance" }),
         ("PATCH", "/alert-rules/{id}") => json!({ "threshold": 2, "for": "1h" }),
         ("POST", "/projects") => json!({ "name": "new" }),
         ("PATCH", "/projects/{prj}") => json!({ "display_name": "Renamed" }),
@@ -59,6 +60,7 @@ fn in_organization(operation: &Operation) -> Value {
         ("PUT", "/billing/subscription") => json!({ "plan_id": "team" }),
         ("POST", "/billing/checkout" | "/billing/portal") => json!({ "return_to": "/" }),
         ("POST", "/billing/payment-methods") => json!({ "payment_method": "pm_card_visa" }),
+        ("POST", "/webhooks/alertmanager") => json!({ "version": "4", "alerts": [] }),
         ("POST", "/webhooks/stripe") => json!({ "id": "evt_forged", "type": "invoice.paid" }),
         ("POST", "/workspaces") => json!({ "name": "new", "plan_id": "team" }),
         ("POST", "/api/v1/admin/clusters") => {

@@ -5,6 +5,8 @@ use axum::Router;
 use hexabase_api::{ApiConfig, ApiState, router};
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_core::Platform;
+use hexabase_core::alerts::MemoryAlerts;
+use hexabase_core::clock::SystemClock;
 use hexabase_core::identity::IdentityProvider;
 use hexabase_core::model::{Origin, Plan};
 use hexabase_core::name::{Email, ProviderName};
@@ -18,6 +20,9 @@ use crate::{Client, SentMails, UnmeteredMetrics, hosts};
 /// Public URL of the test platform.
 const URL: &str = "https://hexabase.example";
 
+/// Token of the webhooks of alerts.
+pub const ALERT_WEBHOOK_TOKEN: &str = "token-of-the-webhook";
+
 /// Platform with its API, all in this process.
 #[derive(Debug)]
 pub struct TestApp {
@@ -27,6 +32,8 @@ pub struct TestApp {
     pub state: ApiState,
     /// Mails that were sent.
     pub mails: Arc<SentMails>,
+    /// Alerts of the platform, unless a test replaces their source.
+    pub alerts: Arc<MemoryAlerts>,
     /// Router of the API.
     pub router: Router,
     /// Temporary servers and directories of the backends.
@@ -60,11 +67,15 @@ pub fn config() -> PlatformConfig {
     }
 }
 
-/// Builder of a platform with plans, mails and hosts.
-fn test_builder(mails: &Arc<SentMails>) -> PlatformBuilder {
+/// Builder of a platform with plans, mails, alerts and hosts.
+fn test_builder(mails: &Arc<SentMails>, alerts: &Arc<MemoryAlerts>) -> PlatformBuilder {
     let builder = Platform::builder(URL).with_plans(plans()).with_config(config());
     let metrics = Arc::new(UnmeteredMetrics::default());
-    builder.with_notifier(mails.clone()).with_fleet(hosts::fleet()).with_metrics(metrics)
+    builder
+        .with_notifier(mails.clone())
+        .with_fleet(hosts::fleet())
+        .with_metrics(metrics)
+        .with_alerts(alerts.clone())
 }
 
 /// Signed-in user.
@@ -92,6 +103,8 @@ impl PathParams {
             .replace("{prj}/role-assignments/{asg}", "{prj}/role-assignments/{asg-project}")
             .replace("node-pools/{id}", "node-pools/{id-pool}")
             .replace("alert-rules/{id}", "alert-rules/{id-alert-rule}")
+            .replace("alerts/{id}", "alerts/{id-alert-rule}")
+            .replace("silences/{id}", "silences/{id-silence}")
             .replace("invoices/{inv}", "invoices/{inv-billing}")
             .replace("{grp}/members/{user}", "{grp-member}/members/{user}");
         let fill = |path: String, (name, id): (&&str, &String)| path.replace(&format!("{{{name}}}"), id);
@@ -110,9 +123,9 @@ impl PathParams {
 impl TestApp {
     /// Creates a platform on the backends that `HEXABASE_TEST_BACKENDS` names.
     pub async fn new() -> Self {
-        let mails = Arc::new(SentMails::default());
-        let (builder, handles) = backends::configure(test_builder(&mails)).await;
-        Self::build(builder, Self::api_config(), mails, handles).await
+        let (mails, alerts) = Self::recorders();
+        let (builder, handles) = backends::configure(test_builder(&mails, &alerts)).await;
+        Self::build(builder, Self::api_config(), (mails, alerts), handles).await
     }
 
     /// Creates a platform on the given backends; those that are not set are in memory.
@@ -125,20 +138,26 @@ impl TestApp {
         config: ApiConfig,
         backends: impl FnOnce(PlatformBuilder) -> PlatformBuilder,
     ) -> Self {
-        let mails = Arc::new(SentMails::default());
-        Self::build(backends(test_builder(&mails)), config, mails, Box::new(())).await
+        let (mails, alerts) = Self::recorders();
+        let builder = backends(test_builder(&mails, &alerts));
+        Self::build(builder, config, (mails, alerts), Box::new(())).await
     }
 
-    /// Configuration of the API of a test platform: without limits of requests.
+    fn recorders() -> (Arc<SentMails>, Arc<MemoryAlerts>) {
+        (Arc::default(), Arc::new(MemoryAlerts::new(Arc::new(SystemClock))))
+    }
+
+    /// Configuration of the API of a test platform: without limits of requests, and with webhooks of alerts.
     #[must_use]
     pub fn api_config() -> ApiConfig {
-        ApiConfig { requests_per_minute: 0, ..ApiConfig::default() }
+        let alertmanager_webhook_token = Some(ALERT_WEBHOOK_TOKEN.into());
+        ApiConfig { requests_per_minute: 0, alertmanager_webhook_token, ..ApiConfig::default() }
     }
 
     async fn build(
         builder: PlatformBuilder,
         config: ApiConfig,
-        mails: Arc<SentMails>,
+        (mails, alerts): (Arc<SentMails>, Arc<MemoryAlerts>),
         handles: BackendHandles,
     ) -> Self {
         let platform = builder.build().unwrap();
@@ -149,7 +168,7 @@ impl TestApp {
             .with_config(config)
             .with_development_provider(dev)
             .build();
-        Self { router: router(state.clone()), platform, state, mails, _handles: handles }
+        Self { router: router(state.clone()), platform, state, mails, alerts, _handles: handles }
     }
 
     /// Client without credentials.
@@ -260,6 +279,7 @@ impl TestApp {
             "for": "5m", "severity": "warning", "notify": [owner.email],
         });
         let rule = client.create(&format!("{w}/alert-rules"), &rule).await;
+        let silence = client.create(&format!("{w}/alerts/{rule}/silence"), &json!({ "minutes": 60 })).await;
         self.wait_until_ready(client, &w).await;
         let (pm, invoice) = self.subscribe_and_cancel(client, &o).await;
         let tasks = client.get(&format!("{w}/tasks")).await;
@@ -273,6 +293,7 @@ impl TestApp {
             ("id", account),
             ("id-pool", pool),
             ("id-alert-rule", rule),
+            ("id-silence", silence),
             ("ws", ws),
             ("prj", prj),
             ("grp", grp),

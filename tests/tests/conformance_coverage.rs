@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 /// Traits whose implementations need a conformance suite, and the macros that run the suites.
-const SUITES: [(&str, &str); 8] = [
+const SUITES: [(&str, &str); 9] = [
     ("Commit", "tenant_store_conformance!("),
     ("EphemeralStore", "ephemeral_store_conformance!("),
     ("TaskQueue", "task_queue_conformance!("),
@@ -14,6 +14,7 @@ const SUITES: [(&str, &str); 8] = [
     ("IdentityProvider", "identity_provider_conformance!("),
     ("LogSource", "log_source_conformance!("),
     ("Authenticator", "authenticator_conformance!("),
+    ("AlertSource", "alert_source_conformance!("),
 ];
 
 /// All source files of the crates, with their texts.

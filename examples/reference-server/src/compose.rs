@@ -27,7 +27,8 @@ use hexabase_core::worker::Worker;
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{
-    HostConfig, PrometheusMetrics, ServiceConnector, VClusterHosts, VClusterProvisioner, with_timeouts,
+    Alertmanager, HostConfig, PrometheusMetrics, ServiceConnector, VClusterHosts, VClusterProvisioner,
+    with_timeouts,
 };
 use hexabase_mail::{MailComposer, SmtpNotifier, TemplateConfig, Templates};
 use hexabase_store::{NatsQueue, PostgresStore, RedisEphemeral, SqliteStore};
@@ -137,6 +138,7 @@ pub(crate) async fn compose(
             ("provisioner", if sandbox.is_some() { "sandbox" } else { "vcluster" }),
             ("billing", platform.billing_provider().name()),
             ("metrics", platform.metrics_source().map_or("none", |source| source.name())),
+            ("alerts", platform.alert_source().map_or("none", |source| source.name())),
         ],
     ]
     .concat();
@@ -149,6 +151,7 @@ pub(crate) async fn compose(
             event_streams: config.event_streams,
             usage_streams: config.usage_streams,
             metrics_access,
+            alertmanager_webhook_token: config.alerts.webhook_token,
             ..ApiConfig::default()
         })
         .with_backends(backends)
@@ -258,6 +261,9 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
         builder = builder.with_metrics(Arc::new(PrometheusMetrics::new(prometheus)?));
     } else if config.cluster == Cluster::Sandbox {
         builder = builder.with_metrics(Arc::new(SandboxMetrics::new(Arc::new(SystemClock), store.clone())));
+    }
+    if let Some(alertmanager) = &config.alerts.alertmanager {
+        builder = builder.with_alerts(Arc::new(Alertmanager::new(alertmanager)?));
     }
     let (mut ephemeral, mut queue) = ("memory", "memory");
     if let Some(redis) = &config.redis {

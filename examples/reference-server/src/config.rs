@@ -23,6 +23,7 @@ use hexabase_k8s::{HostConfig, PrometheusConfig, ScrapeJobs};
 use hexabase_store::{NatsConfig, PostgresConfig, RedisConfig};
 use ipnet::IpNet;
 
+use crate::alerts::AlertConfig;
 use crate::clients::ClientOptions;
 use crate::environment;
 use crate::files::load_or_create;
@@ -92,6 +93,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) prometheus: Option<PrometheusConfig>,
     /// Retention of metrics in Prometheus.
     pub(crate) metrics_retention: Duration,
+    /// Connection to Alertmanager.
+    pub(crate) alerts: AlertConfig,
     /// Billing rules: the grace period, and whether paid plans require a subscription.
     pub(crate) billing: BillingConfig,
     /// Source of the master key.
@@ -371,6 +374,8 @@ fn resolve(
     if let Some(Err((name, message))) = traces.as_ref().map(TraceConfig::check) {
         check.refuse(name, message);
     }
+    let tokens = [options.alertmanager_token, options.alertmanager_webhook_token];
+    let alerts = AlertConfig::of(options.alertmanager_url, tokens, &mut check);
     let defaults = BillingConfig::default();
     let grace = options.billing_grace_days.map(days);
     let billing =
@@ -457,6 +462,7 @@ fn resolve(
         plans: options.plans,
         stripe,
         prometheus,
+        alerts,
         billing,
         master_key,
         additional_master_keys,

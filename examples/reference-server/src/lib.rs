@@ -2,6 +2,7 @@
 //!
 //! The program is `hexabase`; see [`run`]. [`hexabase_api`] is its HTTP API.
 
+mod alerts;
 mod certificate;
 mod clients;
 mod command;

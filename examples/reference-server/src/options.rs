@@ -158,6 +158,20 @@ options! {
     #[arg(long, env = "HEXABASE_PROMETHEUS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     prometheus_token: SecretString,
 
+    /// URL of the Alertmanager that receives the alerts of tenants, of which one replica suffices. Without it no alerts
+    /// are listed or silenced.
+    #[arg(long, env = "HEXABASE_ALERTMANAGER_URL", value_name = "URL", hide_env_values = true)]
+    alertmanager_url: SecretString,
+
+    /// Bearer token for Alertmanager, if it requires one.
+    #[arg(long, env = "HEXABASE_ALERTMANAGER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    alertmanager_token: SecretString,
+
+    /// Bearer token that Alertmanager sends with its webhooks. Without it no webhooks are accepted, and no alerts are
+    /// mailed.
+    #[arg(long, env = "HEXABASE_ALERTMANAGER_WEBHOOK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    alertmanager_webhook_token: SecretString,
+
     /// Scrape jobs of the kubelets' cAdvisor in Prometheus, separated by commas. Usage is read from series of these
     /// jobs only [default: kubelet].
     #[arg(long, env = "HEXABASE_PROMETHEUS_KUBELET_JOB", value_name = "JOB", value_delimiter = ',')]

@@ -12,7 +12,7 @@ use crate::config::{ProcessConfig, Sources};
 const SECRET: &str = "s3cr3t";
 
 /// Options with a secret, each with a value that contains one.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: [(&str, &str); 12] = [
     ("--database-url", "postgres://hexabase:s3cr3t@db.example/hexabase"),
     ("--redis-url", "redis://hexabase:s3cr3t@redis.example,redis://hexabase:s3cr3t@other.example"),
     ("--nats-url", "nats://hexabase:s3cr3t@nats.example"),
@@ -20,6 +20,9 @@ const FLAGS: [(&str, &str); 9] = [
     ("--stripe-webhook-secret", "whsec_s3cr3t,whsec_other_s3cr3t"),
     ("--prometheus-url", "http://hexabase:s3cr3t@prometheus.example"),
     ("--prometheus-token", "s3cr3t"),
+    ("--alertmanager-url", "http://hexabase:s3cr3t@alertmanager.example"),
+    ("--alertmanager-token", "s3cr3t"),
+    ("--alertmanager-webhook-token", "s3cr3t-of-16-or-more"),
     ("--smtp-url", "smtps://hexabase:s3cr3t@mail.example"),
     ("--otlp-endpoint", "http://hexabase:s3cr3t@collector.example"),
 ];
@@ -34,6 +37,9 @@ const FILE: &str = r#"
     stripe_webhook_secret = ["whsec_s3cr3t"]
     prometheus_url = "http://hexabase:s3cr3t@prometheus.example"
     prometheus_token = "s3cr3t"
+    alertmanager_url = "http://hexabase:s3cr3t@alertmanager.example"
+    alertmanager_token = "s3cr3t"
+    alertmanager_webhook_token = "s3cr3t-of-16-or-more"
     smtp_url = "smtp://hexabase:s3cr3t@mail.example"
     otlp_endpoint = "http://hexabase:s3cr3t@collector.example"
     mail_from = "Hexabase <noreply@hexabase.example>"

@@ -1,9 +1,11 @@
-//! Requests about alert rules.
+//! Requests about alert rules and silences.
+
+use std::time::Duration;
 
 use hexabase_core::error::{Check, Result};
 use hexabase_core::model::{AlertCondition, AlertLimit};
 use hexabase_core::name::{Email, Slug};
-use hexabase_core::platform::{CreateAlertRule, UpdateAlertRule};
+use hexabase_core::platform::{CreateAlertRule, SilenceAlert, UpdateAlertRule};
 use hexabase_core::quantity::Quantity;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -143,6 +145,26 @@ fn parse_addresses(check: &mut Check, addresses: &[String]) -> Vec<Email> {
     let parse =
         |(index, address): (usize, &String)| check.field(format!("notify[{index}]"), Email::parse(address));
     addresses.iter().enumerate().filter_map(parse).collect()
+}
+
+/// Silence to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSilence {
+    /// Duration of the silence in minutes, 1 to 43200 (30 days).
+    #[schema(example = 60)]
+    pub minutes: u32,
+    /// Reason for the silence, at most 200 characters.
+    #[serde(default)]
+    pub comment: String,
+}
+
+impl NewSilence {
+    /// Returns the command.
+    #[must_use]
+    pub fn parse(self) -> SilenceAlert {
+        SilenceAlert { duration: Duration::from_secs(u64::from(self.minutes) * 60), comment: self.comment }
+    }
 }
 
 #[cfg(test)]

@@ -33,9 +33,9 @@ const SIGN_IN_ROUTES: [&str; 6] =
 /// Probes of the kubelet. Their reads have no limit: behind a load balancer that translates addresses, clients share the
 /// address of the node with its kubelet, and could make it restart or remove the process. Their work is bounded instead.
 const PROBE_ROUTES: [&str; 2] = ["/healthz", "/readyz"];
-/// Route of a program without credentials. It is limited per client address, apart from its other requests, as are the
-/// webhooks of the payment provider.
-const OPEN_ROUTE: &str = "/metrics";
+/// Routes of a program without credentials. They are limited per client address, apart from its other requests, as are
+/// the webhooks of the payment provider.
+const OPEN_ROUTES: [&str; 2] = ["/metrics", "/metrics/alert-rules"];
 /// Documents that API servers need to verify tokens. They have no limit, as they are the same for all callers and all control
 /// planes of a host cluster read them from one address.
 const KEY_ROUTES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/jwks.json"];
@@ -85,7 +85,7 @@ impl Limit {
             Self::SignIn
         } else if is_read && (PROBE_ROUTES.contains(&route) || KEY_ROUTES.contains(&route)) {
             Self::Unlimited
-        } else if route == OPEN_ROUTE || is_webhook {
+        } else if OPEN_ROUTES.contains(&route) || is_webhook {
             Self::Open
         } else if CLIENT_ROUTES.contains(&route) {
             Self::Client
@@ -249,6 +249,7 @@ mod tests {
             (&get, "/.well-known/jwks.json", Limit::Unlimited),
             (&get, "/.well-known/openid-configuration", Limit::Unlimited),
             (&get, "/metrics", Limit::Open),
+            (&get, "/metrics/alert-rules", Limit::Open),
             (&post, "/oauth2/token", Limit::Client),
             (&post, "/oauth2/revoke", Limit::Client),
             (&post, "/oauth2/introspect", Limit::Client),

@@ -20,7 +20,7 @@ use probes::ProbeResults;
 #[openapi(tags((name = "System", description = "Health, readiness, metrics and documentation of the server.")))]
 struct AreaDocument;
 
-/// Routes of the system area: `/healthz`, `/readyz`, `/metrics`, `/api/v1/info`, `/api/v1/openapi.json` and `/docs`.
+/// Routes of the system area: `/healthz`, `/readyz`, `/metrics`, `/metrics/alert-rules`, `/api/v1/info`, `/api/v1/openapi.json` and `/docs`.
 pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,

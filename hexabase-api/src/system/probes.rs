@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{FromRef, State};
@@ -12,7 +13,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures_util::future::{BoxFuture, join_all};
 use hexabase_core::Platform;
-use hexabase_core::error::Result;
+use hexabase_core::error::{Error, Result};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
@@ -33,6 +34,7 @@ where
         .routes(routes!(healthz))
         .routes(routes!(readyz))
         .routes(routes!(metrics))
+        .routes(routes!(alert_thresholds))
         .routes(routes!(info))
 }
 
@@ -42,13 +44,19 @@ where
     S: Clone + Send + Sync + 'static,
     SystemState: FromRef<S>,
 {
-    Router::new().route("/metrics", get(render_metrics))
+    Router::new().route("/metrics", get(render_metrics)).route("/metrics/alert-rules", get(render_thresholds))
 }
 
+/// Media type of the text format of Prometheus.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Maximum time for a backend to respond to a readiness check.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which the result of a probe is reused.
 const PROBE_RESULT_LIFETIME: Duration = Duration::from_millis(500);
+/// Time for which the limits of alert rules are reused.
+const THRESHOLDS_LIFETIME: Duration = Duration::from_secs(15);
+/// Time for which the last limits are served while the database is unavailable, so that its failure ends no alerts.
+const THRESHOLDS_MAX_AGE: Duration = Duration::from_secs(300);
 
 /// Recent results of the probes that query backends. These probes are open to strangers, so the number of queries does
 /// not depend on the number of requests.
@@ -56,6 +64,7 @@ const PROBE_RESULT_LIFETIME: Duration = Duration::from_millis(500);
 pub(crate) struct ProbeResults {
     readiness: RecentResult<Readiness>,
     gauges: RecentResult<()>,
+    thresholds: RecentResult<Option<(Instant, Arc<str>)>>,
 }
 
 /// Result of a query that runs at most once at a time; concurrent requests share it.
@@ -71,11 +80,19 @@ impl<T> Default for RecentResult<T> {
 impl<T: Clone> RecentResult<T> {
     /// Returns the recent result, or runs the query if there is none.
     async fn get(&self, query: impl Future<Output = T>) -> T {
+        self.get_within(PROBE_RESULT_LIFETIME, |_| query).await
+    }
+
+    /// Returns the result if it is younger than a lifetime, or runs the query, which receives the last result.
+    async fn get_within<F>(&self, lifetime: Duration, query: impl FnOnce(Option<T>) -> F) -> T
+    where
+        F: Future<Output = T>,
+    {
         let mut recent = self.0.lock().await;
         match &*recent {
-            Some((at, result)) if at.elapsed() < PROBE_RESULT_LIFETIME => result.clone(),
-            _ => {
-                let result = query.await;
+            Some((at, result)) if at.elapsed() < lifetime => result.clone(),
+            last => {
+                let result = query(last.as_ref().map(|(_, result)| result.clone())).await;
                 *recent = Some((Instant::now(), result.clone()));
                 result
             }
@@ -214,7 +231,43 @@ fn may_read_metrics(access: MetricsAccess, address: Option<&str>, headers: &Head
 async fn render_metrics(State(system): State<SystemState>) -> Response {
     let Some(render) = system.metrics() else { return StatusCode::NO_CONTENT.into_response() };
     system.probes().gauges.get(update_gauges(system.platform())).await;
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
+    ([(CONTENT_TYPE, TEXT_FORMAT)], render()).into_response()
+}
+
+/// Get the limits of all alert rules, for Prometheus
+///
+/// One series per rule, in the unit of its metric. Served to the clients that may read the metrics of the process. The
+/// scrape job keeps the labels of the series (`honor_labels`).
+#[utoipa::path(get, path = "/metrics/alert-rules", tag = "System", security(()),
+    responses((status = 200, content_type = "text/plain", body = String), Problems))]
+async fn alert_thresholds(
+    State(system): State<SystemState>,
+    ClientOrigin(origin): ClientOrigin,
+    headers: HeaderMap,
+) -> Response {
+    match may_read_metrics(system.metrics_access(), origin.address.as_deref(), &headers) {
+        true => render_thresholds(State(system)).await,
+        false => ApiError::no_such_path().into_response(),
+    }
+}
+
+async fn render_thresholds(State(system): State<SystemState>) -> Response {
+    let read = |last: Option<Option<(Instant, Arc<str>)>>| async {
+        match system.platform().alerts().thresholds().await {
+            Ok(text) => Some((Instant::now(), text.into())),
+            Err(error) => {
+                tracing::warn!(
+                    ?error,
+                    "reading alert rules failed; their last limits are served for a while"
+                );
+                last.flatten().filter(|(at, _)| at.elapsed() < THRESHOLDS_MAX_AGE)
+            }
+        }
+    };
+    match system.probes().thresholds.get_within(THRESHOLDS_LIFETIME, read).await {
+        Some((_, text)) => ([(CONTENT_TYPE, TEXT_FORMAT)], text.to_string()).into_response(),
+        None => ApiError::from(Error::unavailable("the alert rules cannot be read")).into_response(),
+    }
 }
 
 async fn update_gauges(platform: &Platform) {

@@ -19,6 +19,7 @@
 #![expect(clippy::unwrap_used, reason = "cases fail by panicking")]
 #![expect(clippy::missing_panics_doc, reason = "cases fail by panicking")]
 
+pub mod alert_source;
 pub mod authenticator;
 pub mod billing_provider;
 pub mod cluster_provisioner;

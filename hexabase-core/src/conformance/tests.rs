@@ -7,15 +7,17 @@ use async_trait::async_trait;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::alert_source::AlertHarness;
 use super::cluster_provisioner::ClusterHarness;
 use super::log_source::LogHarness;
 use super::metrics_source;
 use super::metrics_source::MetricsHarness;
 use super::task_queue::{TEST_MAX_DELIVERIES, TEST_VISIBILITY};
+use crate::alerts::{AlertSource, MemoryAlerts, SilenceId};
 use crate::clock::SystemClock;
 use crate::desired::TenantTarget;
 use crate::ephemeral::{MemoryEphemeral, RateLimitFallback};
-use crate::id::WorkspaceId;
+use crate::id::{AlertRuleId, WorkspaceId};
 use crate::logs::{LogLine, LogSource, MemoryLogs};
 use crate::metrics::{MemoryMetrics, Metric, MetricsSource, Sample};
 use crate::name::ProjectName;
@@ -50,6 +52,29 @@ mod memory_queue {
     crate::task_queue_conformance!(async {
         (MemoryQueue::new(Arc::new(SystemClock)).with_delivery(TEST_VISIBILITY, TEST_MAX_DELIVERIES), ())
     });
+}
+
+#[async_trait]
+impl AlertHarness for MemoryAlerts {
+    fn source(&self) -> &dyn AlertSource {
+        self
+    }
+
+    async fn fire(&self, workspace: WorkspaceId, rule: AlertRuleId, starts_at: Timestamp) {
+        MemoryAlerts::fire(self, workspace, rule, starts_at);
+    }
+
+    async fn fire_for_operators(&self, _: WorkspaceId) {}
+
+    async fn silence_for_operators(&self, _: WorkspaceId, _: AlertRuleId) -> Vec<SilenceId> {
+        Vec::new()
+    }
+}
+
+mod memory_alerts {
+    use super::{Arc, MemoryAlerts, SystemClock};
+
+    crate::alert_source_conformance!(async { (MemoryAlerts::new(Arc::new(SystemClock)), ()) });
 }
 
 #[async_trait]
@@ -172,6 +197,7 @@ fn every_case_that_is_defined_is_also_run() {
     ];
     assert_eq!(defined(&store_cases), listed(store));
     for source in [
+        include_str!("alert_source.rs"),
         include_str!("authenticator.rs"),
         include_str!("ephemeral_store.rs"),
         include_str!("task_queue.rs"),

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::GroupBy;
 use crate::error::{Error, Result};
 use crate::quota::Resource;
@@ -22,7 +24,7 @@ pub enum Metric {
     NetworkTransmit,
     /// Number of running pods.
     Pods,
-    /// Number of container restarts in the window.
+    /// Number of container restarts in the window; within an hour for alert rules.
     Restarts,
     /// Share of the scheduling periods in which containers were throttled, from 0 to 1.
     Throttling,
@@ -131,6 +133,19 @@ impl Metric {
 impl fmt::Display for Metric {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Metric {
+    fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {
+        out.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Metric {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> std::result::Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(input)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

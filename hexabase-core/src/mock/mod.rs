@@ -62,6 +62,7 @@ mod tenant_store;
 
 pub use tenant_store::MockTenantStore;
 
+pub use crate::alerts::MockAlertSource;
 pub use crate::authenticator::MockAuthenticator;
 pub use crate::billing::MockBillingProvider;
 pub use crate::clock::MockClock;

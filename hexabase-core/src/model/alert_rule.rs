@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AlertRuleId, OrganizationId, ProjectId, UserId, WorkspaceId};
+use crate::metrics::Metric;
 use crate::model::string_enum;
 use crate::name::{Email, PlanId, ProjectName, Slug};
 use crate::quantity::Quantity;
-use crate::quota::{Quota, Resource};
+use crate::quota::Quota;
 use crate::version::Version;
 
 /// Alert rule: a condition on a metric of a workspace, or of one of its projects, and the members who are notified.
@@ -45,7 +46,7 @@ pub struct AlertRule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertCondition {
     /// Metric that is compared.
-    pub metric: AlertMetric,
+    pub metric: Metric,
     /// Side of the limit on which the rule fires.
     pub comparison: Comparison,
     /// Limit with which the metric is compared.
@@ -69,7 +70,7 @@ pub enum AlertLimit {
 impl AlertLimit {
     /// Returns the limit in the unit of the metric; `None` for a percentage of a quota that does not exist.
     #[must_use]
-    pub fn resolve(self, metric: AlertMetric, project: Option<&Quota>, plan: &Quota) -> Option<f64> {
+    pub fn resolve(self, metric: Metric, project: Option<&Quota>, plan: &Quota) -> Option<f64> {
         match self {
             Self::Threshold(threshold) => Some(threshold.as_f64()),
             Self::PercentOfQuota(percent) => {
@@ -78,68 +79,6 @@ impl AlertLimit {
                 Some(quota.as_f64() * f64::from(percent) / 100.0)
             }
         }
-    }
-}
-
-/// Metric that alert rules compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AlertMetric {
-    /// Processor time, in cores.
-    Cpu,
-    /// Memory, in bytes.
-    Memory,
-    /// Requested persistent storage, in bytes.
-    Storage,
-    /// Used persistent storage, in bytes.
-    StorageUsed,
-    /// Bytes received per second.
-    NetworkReceive,
-    /// Bytes sent per second.
-    NetworkTransmit,
-    /// Number of running pods.
-    Pods,
-    /// Restarts of containers within an hour.
-    Restarts,
-    /// Share of the scheduling periods in which containers were throttled, from 0 to 1.
-    Throttling,
-    /// Requests to the tenant's API server per second.
-    ApiRequests,
-}
-
-string_enum!(AlertMetric {
-    Cpu = "cpu",
-    Memory = "memory",
-    Storage = "storage",
-    StorageUsed = "storage_used",
-    NetworkReceive = "network_receive",
-    NetworkTransmit = "network_transmit",
-    Pods = "pods",
-    Restarts = "restarts",
-    Throttling = "throttling",
-    ApiRequests = "api_requests",
-} else UnknownAlertMetric = "must be one of cpu, memory, storage, storage_used, network_receive, network_transmit, pods, restarts, throttling, api_requests");
-
-impl AlertMetric {
-    /// Returns the resource whose quota limits the metric; `None` if no quota does.
-    #[must_use]
-    pub const fn quota_resource(self) -> Option<Resource> {
-        match self {
-            Self::Cpu => Some(Resource::Cpu),
-            Self::Memory => Some(Resource::Memory),
-            Self::Storage | Self::StorageUsed => Some(Resource::Storage),
-            Self::Pods => Some(Resource::Pods),
-            Self::NetworkReceive
-            | Self::NetworkTransmit
-            | Self::Restarts
-            | Self::Throttling
-            | Self::ApiRequests => None,
-        }
-    }
-
-    /// `true` if the metric is measured for each project. Requests to the API server belong to the workspace.
-    #[must_use]
-    pub const fn is_per_project(self) -> bool {
-        !matches!(self, Self::ApiRequests)
     }
 }
 
@@ -220,6 +159,17 @@ string_enum!(AlertSeverity {
     Critical = "critical",
 } else UnknownAlertSeverity = "must be info, warning or critical");
 
+/// State of an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AlertState {
+    /// The condition of the rule holds.
+    Firing,
+    /// The condition of the rule no longer holds.
+    Resolved,
+}
+
+string_enum!(AlertState { Firing = "firing", Resolved = "resolved" } else UnknownAlertState = "must be firing or resolved");
+
 /// Part of an alert rule that its evaluation needs, without the names and addresses that tenants chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertThreshold {
@@ -240,6 +190,7 @@ pub struct AlertThreshold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Resource;
 
     #[test]
     fn a_percentage_is_of_the_quota_of_the_project_and_else_of_the_plan() {
@@ -249,13 +200,13 @@ mod tests {
         let project = Quota::new().with(Resource::Cpu, Quantity::units(1));
         let resolve = |limit: AlertLimit, metric, project| limit.resolve(metric, project, &plan);
         let half = AlertLimit::PercentOfQuota(50);
-        assert_eq!(resolve(half, AlertMetric::Cpu, None), Some(2.0));
-        assert_eq!(resolve(half, AlertMetric::Cpu, Some(&project)), Some(0.5));
-        assert_eq!(resolve(half, AlertMetric::Memory, Some(&project)), Some(4_294_967_296.0));
-        assert_eq!(resolve(half, AlertMetric::Pods, Some(&project)), None);
-        assert_eq!(resolve(half, AlertMetric::ApiRequests, None), None);
+        assert_eq!(resolve(half, Metric::Cpu, None), Some(2.0));
+        assert_eq!(resolve(half, Metric::Cpu, Some(&project)), Some(0.5));
+        assert_eq!(resolve(half, Metric::Memory, Some(&project)), Some(4_294_967_296.0));
+        assert_eq!(resolve(half, Metric::Pods, Some(&project)), None);
+        assert_eq!(resolve(half, Metric::ApiRequests, None), None);
         let amount = AlertLimit::Threshold(Quantity::milli(250));
-        assert_eq!(resolve(amount, AlertMetric::ApiRequests, None), Some(0.25));
+        assert_eq!(resolve(amount, Metric::ApiRequests, None), Some(0.25));
     }
 
     #[test]

@@ -34,8 +34,8 @@ mod workspace;
 
 pub use access_revocation::AccessRevocation;
 pub use alert_rule::{
-    AlertCondition, AlertDuration, AlertLimit, AlertMetric, AlertRule, AlertSeverity, AlertThreshold,
-    Comparison, UnknownAlertDuration, UnknownAlertMetric, UnknownAlertSeverity, UnknownComparison,
+    AlertCondition, AlertDuration, AlertLimit, AlertRule, AlertSeverity, AlertState, AlertThreshold,
+    Comparison, UnknownAlertDuration, UnknownAlertSeverity, UnknownAlertState, UnknownComparison,
 };
 pub use api_token::{ApiToken, Scope, Scopes, UnknownScope};
 pub use audit::{Actor, AuditEvent, AuditFilter, Origin};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::id::{MessageId, OrganizationId};
-use crate::model::{Meter, Money, Organization, OrganizationRole};
+use crate::model::{AlertCondition, AlertSeverity, AlertState, Meter, Money, Organization, OrganizationRole};
 use crate::name::{DisplayName, Email, Language};
 use crate::secret::{ExposeSecret as _, SecretString};
 
@@ -153,6 +153,23 @@ pub enum Notification {
         /// URL of the page with the usage.
         billing_url: String,
     },
+    /// The alert of an alert rule began or ended.
+    Alert {
+        /// Organization of the workspace.
+        organization: PlainName,
+        /// Name of the workspace, a DNS label.
+        workspace: String,
+        /// Name of the rule, a DNS label.
+        rule: String,
+        /// State of the alert.
+        state: AlertState,
+        /// Severity of the alert.
+        severity: AlertSeverity,
+        /// Condition of the rule.
+        condition: AlertCondition,
+        /// Time since which the condition has held.
+        starts_at: Timestamp,
+    },
 }
 
 impl Notification {
@@ -170,6 +187,7 @@ impl Notification {
             Self::SubscriptionEnded { .. } => "subscription_ended",
             Self::IncludedUsage { .. } => "included_usage",
             Self::Budget { .. } => "budget",
+            Self::Alert { .. } => "alert",
         }
     }
 }
@@ -333,7 +351,7 @@ mod tests {
     #[test]
     fn there_is_a_sample_of_each_kind() {
         let kinds: BTreeSet<&str> = Notification::samples().iter().map(Notification::kind).collect();
-        assert_eq!(kinds.len(), 10, "add a sample of a new kind, and templates for it: {kinds:?}");
+        assert_eq!(kinds.len(), 11, "add a sample of a new kind, and templates for it: {kinds:?}");
     }
 
     #[test]

@@ -1,10 +1,15 @@
 use jiff::Timestamp;
 
 use super::{Notification, PlainName};
-use crate::model::{Currency, Meter, Money, OrganizationRole};
+use crate::metrics::Metric;
+use crate::model::{
+    AlertCondition, AlertDuration, AlertLimit, AlertSeverity, AlertState, Comparison, Currency, Meter, Money,
+    OrganizationRole,
+};
+use crate::quantity::Quantity;
 
 impl Notification {
-    /// Returns made-up notifications of every kind, with every role and every meter, to check and preview how a
+    /// Returns made-up notifications of every kind, with every role, meter and metric, to check and preview how a
     /// [`Notifier`](super::Notifier) presents them. The name of the organization has characters that markup languages
     /// must escape.
     #[must_use]
@@ -58,6 +63,32 @@ impl Notification {
             Self::OrganizationSuspended { organization: organization.clone(), reason: None },
             Self::OrganizationResumed { organization: organization.clone() },
         ];
-        invitations.chain(billing).chain(suspension).chain(included).chain(budgets).collect()
+        let alerts =
+            Metric::ALL.iter().zip(AlertState::ALL.iter().cycle()).map(|(metric, state)| Self::Alert {
+                organization: organization.clone(),
+                workspace: "shop".to_owned(),
+                rule: "usage-high".to_owned(),
+                state: *state,
+                severity: AlertSeverity::Warning,
+                condition: AlertCondition {
+                    metric: *metric,
+                    comparison: if metric.quota_resource().is_some() {
+                        Comparison::Above
+                    } else {
+                        Comparison::Below
+                    },
+                    limit: match metric.quota_resource() {
+                        Some(_) => AlertLimit::PercentOfQuota(80),
+                        None => AlertLimit::Threshold(Quantity::milli(1_500)),
+                    },
+                    duration: if *state == AlertState::Firing {
+                        AlertDuration::FiveMinutes
+                    } else {
+                        AlertDuration::Immediate
+                    },
+                },
+                starts_at: until,
+            });
+        invitations.chain(billing).chain(suspension).chain(included).chain(budgets).chain(alerts).collect()
     }
 }

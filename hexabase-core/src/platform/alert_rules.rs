@@ -7,9 +7,9 @@ use crate::changeset::{Changeset, RecordKey};
 use crate::error::{Check, Error, Result};
 use crate::id::{AlertRuleId, OrganizationId, ProjectId, WorkspaceId};
 use crate::limits;
+use crate::metrics::{GroupBy, Metric};
 use crate::model::{
-    AlertCondition, AlertDuration, AlertLimit, AlertMetric, AlertRule, AlertSeverity, Comparison, Project,
-    Workspace,
+    AlertCondition, AlertDuration, AlertLimit, AlertRule, AlertSeverity, Comparison, Project, Workspace,
 };
 use crate::name::{Email, Slug};
 use crate::page::{Page, PageRequest};
@@ -43,7 +43,7 @@ pub struct UpdateAlertRule {
     /// New name.
     pub name: Option<Slug>,
     /// New metric.
-    pub metric: Option<AlertMetric>,
+    pub metric: Option<Metric>,
     /// New comparison.
     pub comparison: Option<Comparison>,
     /// New limit.
@@ -284,7 +284,7 @@ fn check_condition(
     plan: &crate::quota::Quota,
 ) {
     let AlertCondition { metric, limit, .. } = condition;
-    if project.is_some() && !metric.is_per_project() {
+    if project.is_some() && !metric.has_groups(GroupBy::Project) {
         let message = format!("must be absent, since {metric} is measured for the workspace as a whole");
         check.refuse("project", message);
     }

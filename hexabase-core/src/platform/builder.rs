@@ -12,6 +12,7 @@ use super::metrics::MetricQueries;
 use super::plan_cache::PlanCache;
 use super::searches::Searches;
 use super::{Platform, PlatformInner};
+use crate::alerts::AlertSource;
 use crate::billing::{BillingConfig, BillingProvider, MemoryBilling};
 use crate::clock::{Clock, SystemClock};
 use crate::desired::Issuer;
@@ -156,6 +157,7 @@ pub struct PlatformBuilder {
     plans: Vec<Plan>,
     billing: Option<Arc<dyn BillingProvider>>,
     metrics: Option<Arc<dyn MetricsSource>>,
+    alerts: Option<Arc<dyn AlertSource>>,
     notifier: Option<Arc<dyn Notifier>>,
     traces: Arc<dyn TracePropagation>,
     clock: Arc<dyn Clock>,
@@ -192,6 +194,8 @@ inner! {
     with_billing: Arc<dyn BillingProvider> => billing = Some(billing);
     /// Sets the source of resource usage. Without it, usage is not measured.
     with_metrics: Arc<dyn MetricsSource> => metrics = Some(metrics);
+    /// Sets the source of alerts. Without one, no alerts are listed.
+    with_alerts: Arc<dyn AlertSource> => alerts = Some(alerts);
     /// Sets the notifier. Without it, notifications are not sent.
     with_notifier: Arc<dyn Notifier> => notifier = Some(notifier);
     /// Sets the connection with distributed traces. Without it, messages carry no trace.
@@ -220,6 +224,7 @@ impl PlatformBuilder {
             plans,
             billing,
             metrics,
+            alerts,
             notifier,
             traces,
             clock,
@@ -245,6 +250,7 @@ impl PlatformBuilder {
             billing: billing.unwrap_or_else(|| in_memory()),
             plan_cache: PlanCache::new(plans, current),
             metrics,
+            alerts,
             notifier: notifier.unwrap_or_else(|| Arc::new(NoNotifier)),
             traces,
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),
@@ -279,6 +285,7 @@ impl Platform {
             plans: Vec::new(),
             billing: None,
             metrics: None,
+            alerts: None,
             notifier: None,
             traces: Arc::new(NoPropagation),
             clock: Arc::new(SystemClock),

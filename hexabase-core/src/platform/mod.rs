@@ -6,7 +6,9 @@
 
 mod abilities;
 mod access;
+mod alert_notices;
 mod alert_rules;
+mod alerts;
 mod billing;
 mod builder;
 mod caller;
@@ -52,7 +54,9 @@ use jiff::Timestamp;
 
 pub use abilities::Abilities;
 pub use access::Authorization;
+pub use alert_notices::AlertNotice;
 pub use alert_rules::{AlertRules, CreateAlertRule, MAX_ALERT_RECIPIENTS, UpdateAlertRule};
+pub use alerts::{ActiveAlert, AlertSilence, Alerts, SilenceAlert};
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{CredentialPlugin, OrganizationCreation, PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
@@ -83,6 +87,7 @@ pub use workspaces::{
     CLUSTER_TOKEN_LIFETIME, ClusterAccess, CreateWorkspace, UpdateWorkspace, WorkspaceTask, Workspaces,
 };
 
+use crate::alerts::AlertSource;
 use crate::billing::BillingProvider;
 use crate::clock::Clock;
 use crate::ephemeral::EphemeralStore;
@@ -118,6 +123,7 @@ pub(crate) struct PlatformInner {
     pub(crate) plan_cache: PlanCache,
     pub(crate) billing: Arc<dyn BillingProvider>,
     pub(crate) metrics: Option<Arc<dyn MetricsSource>>,
+    pub(crate) alerts: Option<Arc<dyn AlertSource>>,
     pub(crate) notifier: Arc<dyn Notifier>,
     pub(crate) traces: Arc<dyn TracePropagation>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -222,6 +228,8 @@ services! {
     node_pools => NodePools;
     /// Alert rules of workspaces.
     alert_rules => AlertRules;
+    /// Alerts of workspaces that are firing, and silences.
+    alerts => Alerts;
     /// Billing of organizations.
     billing => Billing;
     /// Host clusters.
@@ -269,6 +277,12 @@ impl Platform {
     #[must_use]
     pub fn trace_propagation(&self) -> &Arc<dyn TracePropagation> {
         &self.0.traces
+    }
+
+    /// The source of alerts; `None` if the platform lists no alerts.
+    #[must_use]
+    pub fn alert_source(&self) -> Option<&Arc<dyn AlertSource>> {
+        self.0.alerts.as_ref()
     }
 
     /// The host clusters with their provisioners.

@@ -1,7 +1,9 @@
-//! What tenants see of their clusters: metrics from Prometheus, and logs from Loki.
+//! What tenants see of their clusters: metrics from Prometheus, logs from Loki, and alerts from Alertmanager.
 
+mod alertmanager;
 mod loki;
 mod prometheus;
 
+pub use alertmanager::{Alertmanager, AlertmanagerConfig};
 pub use loki::{LokiConfig, LokiLogs, LokiTenancy, UnknownTenancy};
-pub use prometheus::{PrometheusConfig, PrometheusMetrics, ScrapeJobs};
+pub use prometheus::{PrometheusConfig, PrometheusMetrics, ScrapeJobs, alert_rules};

@@ -1,4 +1,4 @@
-//! Real servers for tests: PostgreSQL, PgBouncer, Redis, NATS, Prometheus and an OpenID Connect provider, on free
+//! Real servers for tests: PostgreSQL, PgBouncer, Redis, NATS, Prometheus, Alertmanager and an OpenID Connect provider, on free
 //! loopback ports with temporary data.
 //!
 //! [`Postgres::shared`], [`Redis::shared`] and [`Nats::shared`] use the server whose address is in the environment, or
@@ -12,7 +12,8 @@
 //! | [`Nats`] | `HEXABASE_TEST_NATS_URL` | `nats-server` |
 //!
 //! Each [`PgBouncer`] is a separate pooler (package `pgbouncer`), and each [`Prometheus`] a separate server with the
-//! measurements of one test (package `prometheus`).
+//! measurements of one test (package `prometheus`). Each [`Alertmanager`] is a separate server, or joins the cluster of
+//! another one (package `prometheus-alertmanager`).
 //!
 //! Only Loki is a stand-in, [`FakeLoki`]; tests with a real one use that at `HEXABASE_TEST_LOKI_URL`.
 //!
@@ -22,6 +23,7 @@
 //! A missing server is a failure whose message says how to install it.
 #![expect(clippy::panic, clippy::unwrap_in_result, reason = "tests fail by panicking")]
 
+mod alertmanager;
 mod certificates;
 mod forwarder;
 mod loki;
@@ -35,6 +37,7 @@ mod prometheus;
 mod redis;
 mod smtp;
 
+pub use alertmanager::Alertmanager;
 pub use certificates::Certificates;
 pub use forwarder::Forwarder;
 pub use loki::{FakeLoki, push};
@@ -43,7 +46,7 @@ pub use nats::Nats;
 pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
-pub use prometheus::{Prometheus, run_rule_tests};
+pub use prometheus::{Prometheus, check_rules, run_rule_tests};
 pub use redis::Redis;
 pub use smtp::{SmtpMode, SmtpPeer};
 

@@ -1,5 +1,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ impl Prometheus {
             "--log.level=error".to_owned(),
         ];
         let process = Server::start(program, arguments, (None, directory), port, "KILL");
-        wait_until_ready(port);
+        wait_until_ready("Prometheus", port, READY_TIMEOUT);
         Self { url: format!("http://127.0.0.1:{port}"), _process: process }
     }
 
@@ -74,11 +75,22 @@ pub fn run_rule_tests(tests: &serde_json::Value) {
     assert!(tested.status.success(), "{}{}", output(&tested.stdout), output(&tested.stderr));
 }
 
-/// Waits until the data is loaded; the server listens before that.
-fn wait_until_ready(port: u16) {
-    let deadline = Instant::now() + READY_TIMEOUT;
+/// Checks a rules file with `promtool check rules`.
+///
+/// # Panics
+/// If Prometheus is not installed, and with promtool's output if the file is invalid.
+pub fn check_rules(file: &Path) {
+    let promtool = find("promtool", &[], "prometheus");
+    let checked = Command::new(promtool).args(["check", "rules"]).arg(file).output();
+    let checked = checked.expect("promtool cannot be started");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+/// Waits until a server has loaded its data; it listens before that.
+pub(crate) fn wait_until_ready(name: &str, port: u16, timeout: Duration) {
+    let deadline = Instant::now() + timeout;
     while !is_ready(port).unwrap_or(false) {
-        assert!(Instant::now() < deadline, "Prometheus is not ready after {READY_TIMEOUT:?}");
+        assert!(Instant::now() < deadline, "{name} is not ready after {timeout:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

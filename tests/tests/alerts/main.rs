@@ -1,5 +1,9 @@
-//! Alert rules through the API.
+//! Alert rules, alerts, silences and the webhook of Alertmanager through the API.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod export;
 mod rules;
+mod setup;
+mod silences;
+mod webhook;

@@ -1,64 +1,17 @@
 //! Creation, change and deletion of alert rules.
 
 use axum::http::{Method, StatusCode};
-use hexabase_tests::{Client, TestApp, TestUser, plans};
+use hexabase_tests::Client;
 use serde_json::{Value, json};
 
-struct Setup {
-    app: TestApp,
-    ann: TestUser,
-    organization: String,
-    workspace: String,
-}
+use super::setup::{Setup, rule};
 
-impl Setup {
-    /// Creates a workspace on the plan `team`, which allows three alert rules.
-    async fn new() -> Self {
-        let mut plans = plans();
-        plans.iter_mut().for_each(|plan| plan.limits.alert_rules = 3);
-        plans[0].limits.alert_rules = 1;
-        let app = TestApp::with(|builder| builder.with_plans(plans)).await;
-        let ann = app.sign_in("ann").await;
-        let organization = app.create_organization(&ann, "acme").await;
-        let workspaces = format!("/api/v1/organizations/{organization}/workspaces");
-        let id = ann.client.create(&workspaces, &json!({ "name": "shop", "plan_id": "team" })).await;
-        Self { app, ann, workspace: format!("{workspaces}/{id}"), organization }
-    }
-
-    fn rules(&self) -> String {
-        format!("{}/alert-rules", self.workspace)
-    }
-
-    async fn create(&self, rule: &Value) -> (StatusCode, Value) {
-        let response = self.ann.client.send(Method::POST, &self.rules(), rule).await;
-        (response.status, response.body)
-    }
-
-    async fn listed(&self) -> Vec<Value> {
-        self.ann.client.get(&self.rules()).await["items"].as_array().unwrap().clone()
-    }
-
-    /// Fields of the errors of a rejected rule.
-    async fn invalid_fields(&self, rule: &Value) -> Vec<String> {
-        let (status, body) = self.create(rule).await;
-        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{rule}: {body}");
-        let fields = body["errors"].as_array().unwrap().iter();
-        fields.map(|error| error["field"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-fn rule(name: &str, overrides: &Value) -> Value {
-    let mut rule = json!({
-        "name": name, "metric": "memory", "comparison": "above", "threshold": 1.5e9, "for": "5m",
-        "severity": "warning",
-    });
-    for (field, value) in overrides.as_object().unwrap() {
-        match value {
-            Value::Null => drop(rule.as_object_mut().unwrap().remove(field)),
-            value => rule[field] = value.clone(),
-        }
-    }
-    rule
+/// Fields of the errors of a rejected rule.
+async fn invalid_fields(setup: &Setup, rule: &Value) -> Vec<String> {
+    let (status, body) = setup.create(rule).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{rule}: {body}");
+    let fields = body["errors"].as_array().unwrap().iter();
+    fields.map(|error| error["field"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -95,11 +48,10 @@ async fn a_rule_is_created_changed_and_deleted_under_its_version() {
     let again = setup.ann.client.send(Method::DELETE, &path, &Value::Null).await;
     assert_eq!(again.status, StatusCode::NOT_FOUND);
 
-    let log =
-        setup.ann.client.get(&format!("/api/v1/organizations/{}/audit-events", setup.organization)).await;
-    let actions = log["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap());
-    let of_rules: Vec<_> = actions.filter(|action| action.starts_with("alert_rule.")).collect();
-    assert_eq!(of_rules, ["alert_rule.delete", "alert_rule.update", "alert_rule.create"]);
+    assert_eq!(
+        setup.audited("alert_rule.").await,
+        ["alert_rule.delete", "alert_rule.update", "alert_rule.create"]
+    );
 }
 
 #[tokio::test]
@@ -124,7 +76,7 @@ async fn a_condition_that_cannot_be_evaluated_is_rejected() {
         (json!({ "project": "web" }), "project"),
         (json!({ "project": web, "metric": "api_requests" }), "project"),
     ] {
-        assert_eq!(setup.invalid_fields(&rule("new", &overrides)).await, [field], "{overrides}");
+        assert_eq!(invalid_fields(&setup, &rule("new", &overrides)).await, [field], "{overrides}");
     }
     assert!(setup.listed().await.is_empty());
 }
@@ -145,7 +97,7 @@ async fn only_verified_addresses_of_persons_in_the_organization_are_notified() {
         (json!(["bob@example.com", "bob@example.com"]), vec!["notify"]),
         (json!(vec!["bob@example.com"; 11]), vec!["notify", "notify"]),
     ] {
-        assert_eq!(setup.invalid_fields(&rule("new", &json!({ "notify": notify }))).await, fields);
+        assert_eq!(invalid_fields(&setup, &rule("new", &json!({ "notify": notify }))).await, fields);
     }
     let (status, created) = setup.create(&rule("new", &json!({ "notify": ["bob@example.com"] }))).await;
     assert_eq!(status, StatusCode::CREATED, "{created}");

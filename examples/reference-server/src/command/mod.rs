@@ -9,13 +9,14 @@ mod serve;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use hexabase_api::{ApiConfig, document};
 use hexabase_billing::StripeBilling;
 use hexabase_core::error::{Error, Result};
 use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
-use hexabase_k8s::{HostConfig, HostIdentity, Labels, TenantScraping};
+use hexabase_k8s::{HostConfig, HostIdentity, Labels, ScrapeJobs, TenantScraping, alert_rules};
 
 use crate::compose;
 use crate::config::{ProcessConfig, Sources};
@@ -48,6 +49,8 @@ enum Command {
     /// Print the manifest that the administrator of a host cluster applies once: a ServiceAccount with only the
     /// permissions that Hexabase uses, and admission policies. hexabase host-setup | kubectl apply --server-side -f -
     HostSetup(HostSetup),
+    /// Print the rules file with which Prometheus evaluates the alert rules of tenants.
+    AlertRules(AlertRules),
     /// Print the OpenAPI document of the API.
     Openapi(Openapi),
     /// Sign in to a server. The tokens are stored in a file that only you can read, for the commands kubeconfig and
@@ -72,6 +75,43 @@ struct Openapi {
     /// Include the development provider.
     #[arg(long)]
     dev: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct AlertRules {
+    /// Scrape jobs of the kubelets' cAdvisor in Prometheus, separated by commas [default: kubelet].
+    #[arg(long, env = "HEXABASE_PROMETHEUS_KUBELET_JOB", value_name = "JOB", value_delimiter = ',')]
+    prometheus_kubelet_job: Option<Vec<String>>,
+
+    /// Scrape jobs of kube-state-metrics in Prometheus, separated by commas [default: kube-state-metrics].
+    #[arg(
+        long,
+        env = "HEXABASE_PROMETHEUS_KUBE_STATE_METRICS_JOB",
+        value_name = "JOB",
+        value_delimiter = ','
+    )]
+    prometheus_kube_state_metrics_job: Option<Vec<String>>,
+
+    /// Scrape jobs of the tenant API servers in Prometheus, separated by commas [default: vcluster].
+    #[arg(long, env = "HEXABASE_PROMETHEUS_API_SERVER_JOB", value_name = "JOB", value_delimiter = ',')]
+    prometheus_api_server_job: Option<Vec<String>>,
+
+    /// Interval in seconds at which Prometheus scrapes these jobs; the longest if they differ.
+    #[arg(long, env = "HEXABASE_PROMETHEUS_SCRAPE_SECONDS", value_name = "SECONDS", default_value_t = 30,
+        value_parser = clap::value_parser!(u64).range(1..=150))]
+    prometheus_scrape_seconds: u64,
+}
+
+impl AlertRules {
+    fn render(self) -> String {
+        let defaults = ScrapeJobs::default();
+        let jobs = ScrapeJobs {
+            kubelet: self.prometheus_kubelet_job.unwrap_or(defaults.kubelet),
+            kube_state_metrics: self.prometheus_kube_state_metrics_job.unwrap_or(defaults.kube_state_metrics),
+            api_servers: self.prometheus_api_server_job.unwrap_or(defaults.api_servers),
+        };
+        alert_rules(&jobs, Duration::from_secs(self.prometheus_scrape_seconds))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -159,6 +199,7 @@ fn execute(command: Command) -> Result<()> {
             }
             print_line(manifest(&objects)?.trim_end())
         }
+        Command::AlertRules(rules) => print_line(rules.render().trim_end()),
         Command::Openapi(Openapi { dev }) => {
             let webhooks = Some(StripeBilling::WEBHOOKS);
             let document = document(&ApiConfig::default().product, dev, webhooks).to_pretty_json();

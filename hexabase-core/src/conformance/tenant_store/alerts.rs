@@ -3,9 +3,9 @@ use crate::changeset::{Changeset, RecordKey};
 use crate::error::ErrorKind;
 use crate::fixture::{self, id};
 use crate::id::{AlertRuleId, TypedId as _};
+use crate::metrics::Metric;
 use crate::model::{
-    AlertCondition, AlertDuration, AlertLimit, AlertMetric, AlertRule, AlertSeverity, AlertThreshold,
-    Comparison, Project,
+    AlertCondition, AlertDuration, AlertLimit, AlertRule, AlertSeverity, AlertThreshold, Comparison, Project,
 };
 use crate::name::Email;
 use crate::page::PageRequest;
@@ -34,7 +34,7 @@ pub async fn alert_rules_read_back_in_their_workspace(store: &dyn TenantStore) {
     assert_eq!(store.find_alert_rule(acme(), dev(), first.id).await.unwrap(), Some(first.clone()));
     let changed = AlertRule {
         condition: AlertCondition {
-            metric: AlertMetric::Memory,
+            metric: Metric::Memory,
             comparison: Comparison::Below,
             limit: AlertLimit::PercentOfQuota(80),
             duration: AlertDuration::Immediate,

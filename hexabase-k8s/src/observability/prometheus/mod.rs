@@ -89,6 +89,14 @@ pub struct ScrapeJobs {
     pub api_servers: Vec<String>,
 }
 
+/// Returns the rules file with which Prometheus compares the metrics of tenants with their alert rules, for these scrape
+/// jobs and the longest interval between two scrapes. The limits come from the job `hexabase`, which scrapes
+/// `/metrics/alert-rules` and keeps the labels of the series (`honor_labels`).
+#[must_use]
+pub fn alert_rules(jobs: &ScrapeJobs, scrape_interval: Duration) -> String {
+    promql::alert_rules(jobs, scrape_interval)
+}
+
 impl Default for ScrapeJobs {
     /// Names of kube-prometheus and, for the tenant API servers, the value of their Services' label `app`.
     fn default() -> Self {

@@ -50,7 +50,7 @@ impl Names {
     }
 
     /// Label that names the object on the host.
-    const fn label(self) -> &'static str {
+    pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Pods => "pod",
             Self::Claims => "persistentvolumeclaim",
@@ -58,7 +58,7 @@ impl Names {
     }
 
     /// Series that has the labels of the objects.
-    const fn labels_series(self) -> &'static str {
+    pub(super) const fn labels_series(self) -> &'static str {
         match self {
             Self::Pods => "kube_pod_labels",
             Self::Claims => "kube_persistentvolumeclaim_labels",
@@ -105,7 +105,7 @@ fn sum_by_group(names: Names, scope: &Scope<'_>, selection: Selection<'_>, serie
 }
 
 /// Label series of the objects of the selected projects, as long as their usage is visible.
-fn labels(names: Names, scope: &Scope<'_>, selection: Selection<'_>) -> String {
+pub(super) fn labels(names: Names, scope: &Scope<'_>, selection: Selection<'_>) -> String {
     let mut matchers = vec![scope.namespaces(), differs(PROJECT, "")];
     matchers.extend(selection.project.map(|project| equals(PROJECT, project)));
     if !selection.projects.is_empty() {

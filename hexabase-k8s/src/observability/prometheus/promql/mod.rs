@@ -14,6 +14,7 @@ use super::ScrapeJobs;
 
 mod chart;
 mod health;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub(super) use chart::{
     names_known,
 };
 pub(super) use health::{api_health, state_health, volume_health};
+pub(super) use rules::alert_rules;
 
 /// Pattern of the pods of control planes and their etcd, which do not count as usage of the tenant: names of pods of
 /// StatefulSets. The syncer never gives such names to the pods of tenants.
@@ -73,7 +75,7 @@ pub(super) const MIN_MEASURED_SHARE: f64 = 0.5;
 /// Parameters of an expression.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scope<'a> {
-    /// Tenants to read.
+    /// Tenants to read; empty for all.
     pub(super) targets: &'a [TenantTarget],
     /// Scrape jobs whose series count.
     pub(super) jobs: &'a ScrapeJobs,
@@ -92,6 +94,9 @@ impl Scope<'_> {
     }
 
     fn namespaces(&self) -> Matcher {
+        if self.targets.is_empty() {
+            return matches("namespace", TENANT_NAMESPACES);
+        }
         one_of("namespace", self.targets.iter().map(|target| target.name.as_str()))
     }
 

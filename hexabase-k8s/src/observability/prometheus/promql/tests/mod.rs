@@ -1,6 +1,7 @@
 //! Expressions evaluated by `promtool test rules` on series as kubelets, kube-state-metrics and API servers make them.
 
 mod cases;
+mod rules;
 
 use hexabase_core::fixture::id;
 use hexabase_test_servers::run_rule_tests;

@@ -1,0 +1,105 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{AlertSource, FiringAlert, NewSilence, Silence, SilenceId, latest_by_rule};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::id::{AlertRuleId, WorkspaceId};
+
+/// In-memory [`AlertSource`] that returns the alerts it was given.
+#[derive(Debug)]
+pub struct MemoryAlerts {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    alerts: BTreeMap<(WorkspaceId, AlertRuleId), Timestamp>,
+    silences: BTreeMap<SilenceId, (WorkspaceId, NewSilence)>,
+    created: u128,
+}
+
+impl MemoryAlerts {
+    /// Creates a source without alerts.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the alert of a rule fire from a time on.
+    pub fn fire(&self, workspace: WorkspaceId, rule: AlertRuleId, starts_at: Timestamp) {
+        self.lock().alerts.insert((workspace, rule), starts_at);
+    }
+
+    /// Ends the alert of a rule.
+    pub fn resolve(&self, workspace: WorkspaceId, rule: AlertRuleId) {
+        self.lock().alerts.remove(&(workspace, rule));
+    }
+}
+
+impl State {
+    /// Silences of a workspace that have not ended.
+    fn silences_of(&self, workspace: WorkspaceId, now: Timestamp) -> impl Iterator<Item = Silence> + '_ {
+        self.silences.iter().filter_map(move |(id, (owner, silence))| {
+            let NewSilence { rule_id, ends_at, .. } = *silence;
+            (*owner == workspace && ends_at > now).then_some(Silence { id: *id, rule_id, ends_at })
+        })
+    }
+}
+
+#[async_trait]
+impl AlertSource for MemoryAlerts {
+    async fn alerts(&self, workspace: WorkspaceId) -> Result<Vec<FiringAlert>> {
+        let (now, state) = (self.clock.now(), self.lock());
+        let own = state.alerts.iter().filter(|((owner, _), _)| *owner == workspace);
+        let alert = |((_, rule), starts_at): (&(WorkspaceId, AlertRuleId), &Timestamp)| FiringAlert {
+            rule_id: *rule,
+            starts_at: *starts_at,
+            silenced_by: state
+                .silences_of(workspace, now)
+                .filter(|silence| silence.rule_id == *rule)
+                .map(|silence| silence.id)
+                .collect(),
+        };
+        Ok(latest_by_rule(own.map(alert).collect()))
+    }
+
+    async fn create_silence(&self, workspace: WorkspaceId, silence: &NewSilence) -> Result<SilenceId> {
+        if silence.ends_at <= self.clock.now() {
+            return Err(Error::invalid("ends_at", "must be in the future"));
+        }
+        let mut state = self.lock();
+        state.created += 1;
+        let id = SilenceId::from_uuid(Uuid::from_u128(state.created));
+        state.silences.insert(id, (workspace, silence.clone()));
+        Ok(id)
+    }
+
+    async fn find_silence(&self, workspace: WorkspaceId, id: SilenceId) -> Result<Option<Silence>> {
+        let now = self.clock.now();
+        Ok(self.lock().silences_of(workspace, now).find(|silence| silence.id == id))
+    }
+
+    async fn delete_silence(&self, workspace: WorkspaceId, id: SilenceId) -> Result<()> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if !state.silences_of(workspace, now).any(|silence| silence.id == id) {
+            return Err(Error::not_found("silence"));
+        }
+        state.silences.remove(&id);
+        Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+}

@@ -1,0 +1,109 @@
+//! Notices of the monitoring system that an alert began or ended.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Alerts;
+use crate::changeset::Changeset;
+use crate::ephemeral::Rate;
+use crate::error::Result;
+use crate::id::{AlertRuleId, WorkspaceId};
+use crate::model::{AlertRule, AlertState, Workspace};
+use crate::notifier::{Notification, PlainName};
+
+/// Time for which a notice is known: several Alertmanagers send each one, and repeat it while the alert is firing.
+const NOTICE_TTL: Duration = Duration::from_secs(7 * 86_400);
+/// Notices of one rule that are mailed; a rule that begins and ends to fire all the time must not fill mailboxes.
+const MAILED_NOTICES: Rate = Rate { burst: 12, period: Duration::from_secs(3_600) };
+
+/// Notice that the alert of a rule began or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertNotice {
+    /// Identifier of the alert, the same in all notices of it.
+    pub fingerprint: String,
+    /// Workspace that the notice names.
+    pub workspace_id: WorkspaceId,
+    /// Rule that the notice names.
+    pub rule_id: AlertRuleId,
+    /// Time since which the condition of the rule has held.
+    pub starts_at: Timestamp,
+    /// State of the alert.
+    pub state: AlertState,
+}
+
+impl AlertNotice {
+    /// Key under which the notice is known. Its parts have fixed alphabets; the fingerprint, which does not, is last.
+    fn key(&self) -> String {
+        let at = self.starts_at.as_millisecond();
+        format!("alert:{}:{at}:{}:{}", self.rule_id, self.state, self.fingerprint)
+    }
+}
+
+impl Alerts<'_> {
+    /// Processes a notice of the monitoring system: notifies the members of the rule by mail, once, and publishes the live
+    /// event of changed alerts. The notice is a hint: a workspace or rule that does not exist is ignored, and so is a
+    /// notice that was processed before.
+    ///
+    /// Each rule has 12 mailed notices per hour.
+    ///
+    /// # Errors
+    /// `Unavailable`; the notice is processed when it is repeated.
+    pub async fn receive(&self, notice: &AlertNotice) -> Result<()> {
+        let Some(organization) = self.0.store.organization_of_workspace(notice.workspace_id).await? else {
+            return Ok(());
+        };
+        let Some(workspace) = self.0.store.find_workspace(organization, notice.workspace_id).await? else {
+            return Ok(());
+        };
+        let found = self.0.store.find_alert_rule(organization, workspace.id, notice.rule_id).await?;
+        let Some(rule) = found.filter(|_| workspace.deletion_requested_at.is_none()) else { return Ok(()) };
+        let key = notice.key();
+        if !self.0.ephemeral.put_if_absent(&key, b"1", NOTICE_TTL).await? {
+            return Ok(());
+        }
+        let processed = self.process(notice, &workspace, &rule).await;
+        if processed.is_err() {
+            // The repetition of the notice must be processed.
+            self.0.ephemeral.take(&key).await?;
+        }
+        processed
+    }
+
+    async fn process(&self, notice: &AlertNotice, workspace: &Workspace, rule: &AlertRule) -> Result<()> {
+        let organization_id = workspace.organization_id;
+        let mut changeset = self.0.alerts_changed(organization_id, workspace.id);
+        let bucket = format!("alert-mail:{}", rule.id);
+        if !rule.notify.is_empty() && self.0.ephemeral.take_token(&bucket, MAILED_NOTICES).await?.allowed {
+            changeset = self.add_mails(changeset, notice, workspace, rule).await?;
+        }
+        self.0.commit(changeset).await
+    }
+
+    /// Adds a mail to each member of the rule who still belongs to the organization.
+    async fn add_mails(
+        &self,
+        mut changeset: Changeset,
+        notice: &AlertNotice,
+        workspace: &Workspace,
+        rule: &AlertRule,
+    ) -> Result<Changeset> {
+        let organization = self.0.organization(workspace.organization_id).await?;
+        let notification = Notification::Alert {
+            organization: PlainName::of(&organization),
+            workspace: workspace.name.to_string(),
+            rule: rule.name.to_string(),
+            state: notice.state,
+            severity: rule.severity,
+            condition: rule.condition,
+            starts_at: notice.starts_at,
+        };
+        for address in &rule.notify {
+            if self.0.find_member_by_email(organization.id, address).await? {
+                let mail = self.0.notification(organization.id, address.clone(), notification.clone())?;
+                changeset = changeset.message(mail);
+            }
+        }
+        Ok(changeset)
+    }
+}

@@ -1,0 +1,233 @@
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Authorization, Caller, Idempotent, PlatformInner};
+use crate::access::Action;
+use crate::alerts::{AlertSource, FiringAlert, NewSilence, SilenceId, thresholds_as_text};
+use crate::changeset::Changeset;
+use crate::clock::after;
+use crate::error::{Error, Result};
+use crate::id::{AlertRuleId, OrganizationId, WorkspaceId};
+use crate::model::{AlertRule, EventKind};
+use crate::page::PageRequest;
+
+/// Minimum and maximum duration of a silence.
+const SILENCE_DURATIONS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
+/// Maximum length of the reason for a silence, in characters.
+const MAX_COMMENT_LENGTH: usize = 200;
+/// Number of conditions that are read at once for the export.
+const THRESHOLDS_PER_READ: u16 = 1_000;
+/// Maximum number of conditions in the export.
+const MAX_THRESHOLDS: usize = 100_000;
+
+/// Alerts of workspaces, and silences.
+#[derive(Debug, Clone, Copy)]
+pub struct Alerts<'a>(pub(super) &'a PlatformInner);
+
+/// Alert that is firing, with its rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveAlert {
+    /// Rule of the alert.
+    pub rule: AlertRule,
+    /// Time since which the condition of the rule has held.
+    pub starts_at: Timestamp,
+    /// Silences that apply to the alert, with those of operators.
+    pub silenced_by: Vec<SilenceId>,
+}
+
+/// Command to silence the alerts of a rule.
+#[derive(Debug, Clone)]
+pub struct SilenceAlert {
+    /// Duration of the silence, from now on.
+    pub duration: Duration,
+    /// Reason for the silence; may be empty.
+    pub comment: String,
+}
+
+/// Silence of the alerts of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertSilence {
+    /// Id of the silence.
+    pub id: SilenceId,
+    /// Rule whose alerts are silenced.
+    pub rule_id: AlertRuleId,
+    /// End of the silence.
+    pub ends_at: Timestamp,
+    /// Reason for the silence.
+    pub comment: String,
+}
+
+impl Alerts<'_> {
+    /// Returns the limits of the alert rules of all workspaces in the text format of Prometheus, for the monitoring
+    /// system of the installation. At most 100,000 rules are included, the oldest.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn thresholds(&self) -> Result<String> {
+        let mut thresholds = Vec::new();
+        loop {
+            let after = thresholds.last().map(|last: &crate::model::AlertThreshold| last.id);
+            let page = self.0.store.list_alert_thresholds(after, THRESHOLDS_PER_READ).await?;
+            let is_last = page.len() < usize::from(THRESHOLDS_PER_READ);
+            thresholds.extend(page);
+            if is_last {
+                break;
+            }
+            if thresholds.len() >= MAX_THRESHOLDS {
+                tracing::warn!(limit = MAX_THRESHOLDS, "too many alert rules; the newest are not evaluated");
+                break;
+            }
+        }
+        let plans = self.0.plans().await?;
+        Ok(thresholds_as_text(&thresholds, &plans))
+    }
+
+    /// Lists the alerts of a workspace that are firing, the oldest rule first. Alerts of rules that no longer exist are
+    /// not included.
+    ///
+    /// # Errors
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups.
+    /// - `Unavailable`; with code `unsupported` if the installation evaluates no alert rules.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<ActiveAlert>> {
+        self.0.permit_in(caller, organization, workspace, None, Action::AlertsRead).await?;
+        let firing = self.0.alert_source()?.alerts(workspace).await?;
+        if firing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut firing: BTreeMap<AlertRuleId, FiringAlert> =
+            firing.into_iter().map(|alert| (alert.rule_id, alert)).collect();
+        let (mut active, mut page) = (Vec::new(), PageRequest::largest());
+        loop {
+            let rules = self.0.store.list_alert_rules(organization, workspace, &page).await?;
+            active.extend(rules.items.into_iter().filter_map(|rule| {
+                let FiringAlert { starts_at, silenced_by, .. } = firing.remove(&rule.id)?;
+                Some(ActiveAlert { rule, starts_at, silenced_by })
+            }));
+            match rules.next {
+                Some(next) => page = PageRequest::new(PageRequest::MAX_LIMIT, Some(next)),
+                None => return Ok(active),
+            }
+        }
+    }
+
+    /// Silences the alerts of a rule: they are not notified until the silence ends.
+    ///
+    /// # Errors
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups, in the project if the rule has one.
+    /// - `Invalid` for a duration that is too short or too long, or a comment that is too long.
+    /// - `Unavailable`; with code `unsupported` if the installation evaluates no alert rules.
+    pub async fn silence(
+        &self,
+        caller: &Caller,
+        scope: (OrganizationId, WorkspaceId),
+        rule: AlertRuleId,
+        command: &SilenceAlert,
+    ) -> Result<Idempotent<AlertSilence>> {
+        let (organization, workspace) = scope;
+        let found = self.0.store.find_alert_rule(organization, workspace, rule).await?;
+        let in_project = (organization, workspace, found.as_ref().and_then(|rule| rule.project_id));
+        let authorization = Authorization::Workspace(in_project, Action::AlertRulesManage);
+        self.0.require(caller, authorization).await?;
+        found.ok_or_else(|| Error::not_found("alert rule"))?;
+        check_silence(command)?;
+        let source = self.0.alert_source()?;
+        let created = Mutex::new(Vec::new());
+        let result = self
+            .0
+            .run_idempotent(caller, authorization, || async {
+                let now = self.0.now();
+                let (ends_at, comment) = (after(now, command.duration), command.comment.clone());
+                let silence = NewSilence {
+                    rule_id: rule,
+                    created_by: caller.principal.user_id,
+                    comment: comment.clone(),
+                    starts_at: now,
+                    ends_at,
+                };
+                let id = source.create_silence(workspace, &silence).await?;
+                created.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+                let silence = AlertSilence { id, rule_id: rule, ends_at, comment };
+                let resource = format!("{workspace}/{rule}/{id}");
+                let entry = self.0.audit(caller, organization, "silence.create", resource, (), &silence);
+                Ok((self.0.alerts_changed(organization, workspace).audit(entry), silence))
+            })
+            .await;
+        // A silence without an entry in the audit log must not remain.
+        let used = result.as_ref().ok().map(|done| done.value.id);
+        for id in created.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            if Some(id) != used {
+                source.delete_silence(workspace, id).await?;
+            }
+        }
+        result
+    }
+
+    /// Ends a silence of the alerts of one rule.
+    ///
+    /// # Errors
+    /// - `NotFound` for a silence of another workspace or of an operator, and for one that has ended.
+    /// - `NotFound` or `Forbidden` according to the caller's role and groups, in the project if the rule has one.
+    /// - `Unavailable`; with code `unsupported` if the installation evaluates no alert rules.
+    pub async fn end_silence(
+        &self,
+        caller: &Caller,
+        scope: (OrganizationId, WorkspaceId),
+        id: SilenceId,
+    ) -> Result<()> {
+        let (organization, workspace) = scope;
+        self.0.permit_in(caller, organization, workspace, None, Action::AlertsRead).await?;
+        let source = self.0.alert_source()?;
+        let silence = source.find_silence(workspace, id).await?;
+        let rule = match &silence {
+            Some(silence) => self.0.store.find_alert_rule(organization, workspace, silence.rule_id).await?,
+            None => None,
+        };
+        let in_project = (organization, workspace, rule.and_then(|rule| rule.project_id));
+        let authorization = Authorization::Workspace(in_project, Action::AlertRulesManage);
+        self.0.require(caller, authorization).await?;
+        let silence = silence.ok_or_else(|| Error::not_found("silence"))?;
+        source.delete_silence(workspace, id).await?;
+        let resource = format!("{workspace}/{}/{id}", silence.rule_id);
+        let entry = self.0.audit(caller, organization, "silence.delete", resource, (), ());
+        self.0.commit(self.0.alerts_changed(organization, workspace).audit(entry)).await
+    }
+}
+
+impl PlatformInner {
+    fn alert_source(&self) -> Result<&dyn AlertSource> {
+        let missing = || {
+            let message =
+                "the installation evaluates no alert rules; ask its operator to set alertmanager_url";
+            Error::unavailable(message).with_code("unsupported")
+        };
+        self.alerts.as_deref().ok_or_else(missing)
+    }
+
+    /// Returns a change that publishes the live event of changed alerts.
+    pub(super) fn alerts_changed(&self, organization: OrganizationId, workspace: WorkspaceId) -> Changeset {
+        let event =
+            self.event(organization, Some(workspace), EventKind::AlertsChanged, serde_json::json!({}));
+        Changeset::new().insert(event)
+    }
+}
+
+fn check_silence(command: &SilenceAlert) -> Result<()> {
+    let mut check = crate::error::Check::default();
+    let (shortest, longest) = SILENCE_DURATIONS;
+    let is_bounded = (shortest..=longest).contains(&command.duration);
+    check.require(is_bounded, "minutes", "must be from 1 to 43200, which is 30 days");
+    let is_text = command.comment.chars().count() <= MAX_COMMENT_LENGTH
+        && !command.comment.chars().any(char::is_control);
+    let message = format!("must be at most {MAX_COMMENT_LENGTH} characters without control characters");
+    check.require(is_text, "comment", message);
+    check.done()
+}
