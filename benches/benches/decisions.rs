@@ -32,6 +32,7 @@ fn benchmark_authorize() {
         in_workspace: true,
         workspace_admin: false,
         project_admin: true,
+        pod_logs: true,
     };
     let mut actions = Action::ALL.iter().cycle();
     let mut again = Action::ALL.iter().cycle();

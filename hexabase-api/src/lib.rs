@@ -31,6 +31,7 @@
 //! | [`organizations`] | organizations, members, invitations, service accounts, audit log | `Platform` |
 //! | [`organizations::events_router`] | live events | [`EventStreams`] |
 //! | [`workspaces`] | workspaces, kubeconfigs, tasks, node pools | `Platform`, `Arc<Auth>` |
+//! | [`logs`] | logs of pods, read and followed | [`LogStreams`] |
 //! | [`access`] | groups, roles, assignments | `Platform` |
 //! | [`projects`] | projects | `Platform` |
 //! | [`metrics`](mod@metrics) | metrics, health, live usage | `Platform`, [`UsageStreams`] |
@@ -70,6 +71,7 @@ mod extract;
 mod filters;
 pub mod html_pages;
 pub mod layers;
+pub mod logs;
 pub mod metrics;
 pub mod oidc;
 mod openapi;
@@ -101,9 +103,10 @@ use hexabase_core::Platform;
 use hexabase_core::billing::WebhookEndpoint;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use event_hub::{EventStreamLimits, EventStreams, UsageStreamLimits};
+pub use event_hub::{EventStreamLimits, EventStreams, LogStreamLimits, UsageStreamLimits};
 use html_pages::HtmlPages;
 use layers::server_path;
+pub use logs::LogStreams;
 pub use metrics::UsageStreams;
 pub use openapi::document;
 use problem::ApiError;
@@ -141,6 +144,7 @@ where
     Arc<dyn HtmlPages>: FromRef<S>,
     EventStreams: FromRef<S>,
     UsageStreams: FromRef<S>,
+    LogStreams: FromRef<S>,
     SystemState: FromRef<S>,
     Arc<ApiConfig>: FromRef<S>,
     alerts::AlertWebhookToken: FromRef<S>,
@@ -154,6 +158,7 @@ where
         organizations::router(),
         organizations::events_router(),
         workspaces::router(),
+        logs::router(),
         access::router(),
         projects::router(),
         alerts::router(),

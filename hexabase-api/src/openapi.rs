@@ -13,7 +13,7 @@ use crate::problem::Problem;
 use crate::schema;
 use crate::state::ApiState;
 use crate::{
-    access, admin, alerts, billing, metrics, oidc, organizations, projects, sign_in, system, webhooks,
+    access, admin, alerts, billing, logs, metrics, oidc, organizations, projects, sign_in, system, webhooks,
     workspaces,
 };
 
@@ -24,6 +24,7 @@ pub fn document(product: &str, dev: bool, webhooks: Option<WebhookEndpoint>) -> 
     let areas = [
         organizations::openapi(),
         workspaces::openapi(),
+        logs::openapi(),
         projects::openapi(),
         alerts::openapi(),
         metrics::openapi(),
@@ -182,10 +183,11 @@ mod tests {
     }
 
     /// Documents of the areas by name, with the development provider.
-    fn areas() -> [(&'static str, OpenApi); 12] {
+    fn areas() -> [(&'static str, OpenApi); 14] {
         [
             ("organizations", organizations::openapi()),
             ("workspaces", workspaces::openapi()),
+            ("logs", logs::openapi()),
             ("projects", projects::openapi()),
             ("access", access::openapi()),
             ("sign_in", sign_in::openapi()),
@@ -194,6 +196,7 @@ mod tests {
             ("webhooks", webhooks::openapi(Some(MemoryBilling::WEBHOOKS))),
             ("oidc", oidc::openapi()),
             ("alerts", alerts::openapi()),
+            ("metrics", metrics::openapi()),
             ("admin", admin::openapi()),
             ("system", system::openapi()),
         ]

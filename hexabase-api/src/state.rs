@@ -13,9 +13,10 @@ use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::alerts::AlertWebhookToken;
-use crate::event_hub::{EventStreamLimits, EventStreams, UsageStreamLimits};
+use crate::event_hub::{EventStreamLimits, EventStreams, LogStreamLimits, UsageStreamLimits};
 use crate::html_pages::{HtmlPages, PlainPages};
 use crate::layers::{BODY_TIMEOUT, BodyBudgets, ProvenClients};
+use crate::logs::LogStreams;
 use crate::metrics::UsageStreams;
 use crate::system::{MetricsAccess, SystemState};
 
@@ -34,6 +35,7 @@ struct Inner {
     pages: Arc<dyn HtmlPages>,
     events: EventStreams,
     usage: UsageStreams,
+    logs: LogStreams,
     system: SystemState,
     alert_webhook_token: AlertWebhookToken,
     /// OAuth clients with an allowance of their own.
@@ -65,6 +67,8 @@ pub struct ApiConfig {
     pub event_streams: EventStreamLimits,
     /// Maximum numbers of concurrent streams of usage.
     pub usage_streams: UsageStreamLimits,
+    /// Maximum numbers of concurrent log streams.
+    pub log_streams: LogStreamLimits,
     /// Clients that may read `/metrics`.
     pub metrics_access: MetricsAccess,
     /// Bearer token of the webhooks of Alertmanager, which are not accepted without one.
@@ -82,6 +86,7 @@ impl Default for ApiConfig {
             body_timeout: BODY_TIMEOUT,
             event_streams: EventStreamLimits::default(),
             usage_streams: UsageStreamLimits::default(),
+            log_streams: LogStreamLimits::default(),
             metrics_access: MetricsAccess::default(),
             alertmanager_webhook_token: None,
         }
@@ -161,6 +166,12 @@ impl ApiStateBuilder {
             self.platform.clone(),
             self.authenticator.clone(),
             self.config.usage_streams,
+            self.stopping.clone(),
+        );
+        let logs = LogStreams::new(
+            self.platform.clone(),
+            self.authenticator.clone(),
+            self.config.log_streams,
             self.stopping,
         );
         let dev = self.development.is_some();
@@ -181,6 +192,7 @@ impl ApiStateBuilder {
             pages,
             events,
             usage,
+            logs,
             system,
             proven_clients: Arc::default(),
             body_budgets: Arc::default(),
@@ -295,6 +307,12 @@ impl FromRef<ApiState> for UsageStreams {
 impl FromRef<ApiState> for AlertWebhookToken {
     fn from_ref(state: &ApiState) -> Self {
         state.0.alert_webhook_token.clone()
+    }
+}
+
+impl FromRef<ApiState> for LogStreams {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.logs.clone()
     }
 }
 

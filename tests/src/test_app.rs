@@ -8,6 +8,7 @@ use hexabase_core::Platform;
 use hexabase_core::alerts::MemoryAlerts;
 use hexabase_core::clock::SystemClock;
 use hexabase_core::identity::IdentityProvider;
+use hexabase_core::logs::MemoryLogs;
 use hexabase_core::model::{Origin, Plan};
 use hexabase_core::name::{Email, ProviderName};
 use hexabase_core::platform::{CredentialPlugin, PlatformBuilder, PlatformConfig};
@@ -71,10 +72,12 @@ pub fn config() -> PlatformConfig {
 fn test_builder(mails: &Arc<SentMails>, alerts: &Arc<MemoryAlerts>) -> PlatformBuilder {
     let builder = Platform::builder(URL).with_plans(plans()).with_config(config());
     let metrics = Arc::new(UnmeteredMetrics::default());
+    let logs = Arc::new(MemoryLogs::new());
     builder
         .with_notifier(mails.clone())
         .with_fleet(hosts::fleet())
         .with_metrics(metrics)
+        .with_logs(logs)
         .with_alerts(alerts.clone())
 }
 

@@ -16,6 +16,7 @@ use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id_source::SystemIds;
 use hexabase_core::identity::IdentityProvider;
+use hexabase_core::logs::MemoryLogs;
 use hexabase_core::metrics::SandboxMetrics;
 use hexabase_core::model::Plan;
 use hexabase_core::notifier::{NotificationConfig, Notifier};
@@ -27,8 +28,8 @@ use hexabase_core::worker::Worker;
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::sandbox::{Sandbox, SandboxOptions};
 use hexabase_k8s::{
-    Alertmanager, HostConfig, PrometheusMetrics, ServiceConnector, VClusterHosts, VClusterProvisioner,
-    with_timeouts,
+    Alertmanager, HostConfig, LokiLogs, PrometheusMetrics, ServiceConnector, VClusterHosts,
+    VClusterProvisioner, with_timeouts,
 };
 use hexabase_mail::{MailComposer, SmtpNotifier, TemplateConfig, Templates};
 use hexabase_store::{NatsQueue, PostgresStore, RedisEphemeral, SqliteStore};
@@ -139,6 +140,7 @@ pub(crate) async fn compose(
             ("billing", platform.billing_provider().name()),
             ("metrics", platform.metrics_source().map_or("none", |source| source.name())),
             ("alerts", platform.alert_source().map_or("none", |source| source.name())),
+            ("logs", platform.log_source().map_or("none", |source| source.name())),
         ],
     ]
     .concat();
@@ -150,6 +152,7 @@ pub(crate) async fn compose(
             sign_ins_per_minute: config.sign_ins_per_minute,
             event_streams: config.event_streams,
             usage_streams: config.usage_streams,
+            log_streams: config.log_streams,
             metrics_access,
             alertmanager_webhook_token: config.alerts.webhook_token,
             ..ApiConfig::default()
@@ -264,6 +267,12 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
     }
     if let Some(alertmanager) = &config.alerts.alertmanager {
         builder = builder.with_alerts(Arc::new(Alertmanager::new(alertmanager)?));
+    }
+    if let Some(loki) = &config.loki {
+        builder = builder.with_logs(Arc::new(LokiLogs::new(loki)?));
+    } else if matches!(config.cluster, Cluster::Sandbox) {
+        let logs = MemoryLogs::for_demonstration(store.clone(), Arc::new(SystemClock));
+        builder = builder.with_logs(Arc::new(logs));
     }
     let (mut ephemeral, mut queue) = ("memory", "memory");
     if let Some(redis) = &config.redis {

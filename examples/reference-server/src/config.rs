@@ -19,7 +19,7 @@ use hexabase_core::name::{Email, HostClusterName, Region};
 use hexabase_core::platform::{OrganizationCreation, PlatformConfig};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
-use hexabase_k8s::{HostConfig, PrometheusConfig, ScrapeJobs};
+use hexabase_k8s::{HostConfig, LokiConfig, LokiTenancy, PrometheusConfig, ScrapeJobs};
 use hexabase_store::{NatsConfig, PostgresConfig, RedisConfig};
 use ipnet::IpNet;
 
@@ -28,12 +28,12 @@ use crate::clients::ClientOptions;
 use crate::environment;
 use crate::files::load_or_create;
 use crate::mail::{MailConfig, MailOptions};
-use crate::named_tables;
 use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
 use crate::trace_export::TraceConfig;
 use crate::workload_trusts::TrustOptions;
-use hexabase_api::{EventStreamLimits, UsageStreamLimits};
+use crate::{named_tables, stream_limits};
+use hexabase_api::{EventStreamLimits, LogStreamLimits, UsageStreamLimits};
 
 /// Variable with the master key.
 const MASTER_KEY_VARIABLE: &str = "HEXABASE_MASTER_KEY";
@@ -95,6 +95,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) metrics_retention: Duration,
     /// Connection to Alertmanager.
     pub(crate) alerts: AlertConfig,
+    /// Loki from which logs are read; `None` if they cannot be read.
+    pub(crate) loki: Option<LokiConfig>,
     /// Billing rules: the grace period, and whether paid plans require a subscription.
     pub(crate) billing: BillingConfig,
     /// Source of the master key.
@@ -141,6 +143,7 @@ pub(crate) struct ProcessConfig {
     pub(crate) event_streams: EventStreamLimits,
     /// Maximum numbers of concurrent usage streams.
     pub(crate) usage_streams: UsageStreamLimits,
+    pub(crate) log_streams: LogStreamLimits,
     /// Maximum number of sessions per user.
     pub(crate) sessions_per_user: usize,
     /// Rotation interval of the signing keys; `None` to rotate them by command only.
@@ -286,6 +289,7 @@ fn resolve(
     has_kubeconfig_variable: bool,
 ) -> Result<ProcessConfig> {
     let mut check = Check::default();
+    let (event_streams, usage_streams, log_streams) = stream_limits::of(&options);
     let dev = options.dev;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
     match &public_url {
@@ -376,6 +380,10 @@ fn resolve(
     }
     let tokens = [options.alertmanager_token, options.alertmanager_webhook_token];
     let alerts = AlertConfig::of(options.alertmanager_url, tokens, &mut check);
+    let tenancy = options.loki_tenancy.as_deref().map(str::parse::<LokiTenancy>).transpose();
+    let tenancy = check.field("loki_tenancy", tenancy).flatten().unwrap_or_default();
+    let loki =
+        options.loki_url.map(|url| LokiConfig { token: options.loki_token, tenancy, ..LokiConfig::new(url) });
     let defaults = BillingConfig::default();
     let grace = options.billing_grace_days.map(days);
     let billing =
@@ -448,8 +456,6 @@ fn resolve(
         |limit: Option<u32>, default| limit.map_or(default, |limit| Some(limit).filter(|it| *it > 0));
     let (database, redis, (host_name, host_region), master_key, mail) =
         check.all((database, redis, host_name.zip(host_region), master_key, mail))?;
-    let default_streams = EventStreamLimits::default();
-    let default_usage_streams = UsageStreamLimits::default();
     Ok(ProcessConfig {
         listen: options.listen,
         metrics_listen: options.metrics_listen,
@@ -463,6 +469,7 @@ fn resolve(
         stripe,
         prometheus,
         alerts,
+        loki,
         billing,
         master_key,
         additional_master_keys,
@@ -495,18 +502,9 @@ fn resolve(
             .filter(|requests| *requests > 0)
             .map(|burst| Rate { burst, period: Duration::from_secs(60) }),
         sign_ins_per_minute: options.sign_ins_per_minute.unwrap_or(120),
-        event_streams: EventStreamLimits {
-            per_user: options.event_streams_per_user.unwrap_or(default_streams.per_user),
-            per_organization: options
-                .event_streams_per_organization
-                .unwrap_or(default_streams.per_organization),
-            per_process: options.event_streams_per_process.unwrap_or(default_streams.per_process),
-        },
-        usage_streams: UsageStreamLimits {
-            per_user: options.usage_streams_per_user.unwrap_or(default_usage_streams.per_user),
-            per_workspace: options.usage_streams_per_workspace.unwrap_or(default_usage_streams.per_workspace),
-            per_process: options.usage_streams_per_process.unwrap_or(default_usage_streams.per_process),
-        },
+        event_streams,
+        usage_streams,
+        log_streams,
         signing_key_rotation: Some(options.signing_key_days.unwrap_or(90))
             .filter(|number| *number > 0)
             .map(days),

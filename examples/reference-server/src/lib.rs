@@ -18,6 +18,7 @@ mod providers;
 mod sandbox_proxy;
 #[cfg(test)]
 mod secret_tests;
+mod stream_limits;
 mod telemetry;
 mod trace_export;
 mod workload_trusts;

@@ -194,6 +194,20 @@ options! {
     #[arg(long, env = "HEXABASE_METRICS_RETENTION_DAYS", value_name = "DAYS")]
     metrics_retention_days: u32,
 
+    /// URL of the Loki that an agent on the host clusters writes the logs of tenants to, with the path before
+    /// /loki/api/v1 if there is one. Without it logs cannot be read, except for invented ones in the sandbox.
+    #[arg(long, env = "HEXABASE_LOKI_URL", value_name = "URL", hide_env_values = true)]
+    loki_url: SecretString,
+
+    /// Bearer token for Loki, if it requires one.
+    #[arg(long, env = "HEXABASE_LOKI_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    loki_token: SecretString,
+
+    /// Tenant of Loki with the logs (X-Scope-OrgID): none, single:NAME, or per-workspace for tenants with the names of
+    /// the workspaces' namespaces on the host [default: none].
+    #[arg(long, env = "HEXABASE_LOKI_TENANCY", value_name = "TENANCY")]
+    loki_tenancy: String,
+
     /// File with the master key, 32 bytes in base64. The variable HEXABASE_MASTER_KEY can contain the key itself and
     /// takes precedence.
     #[arg(long, env = "HEXABASE_MASTER_KEY_FILE", value_name = "FILE")]
@@ -326,6 +340,19 @@ options! {
     /// Maximum number of concurrent usage streams per process; 0 for no limit [default: 5000].
     #[arg(long, env = "HEXABASE_USAGE_STREAMS_PER_PROCESS", value_name = "NUMBER")]
     usage_streams_per_process: usize,
+
+    /// Maximum number of concurrent log streams per user in each process; 0 for no limit [default: 10].
+    #[arg(long, env = "HEXABASE_LOG_STREAMS_PER_USER", value_name = "NUMBER")]
+    log_streams_per_user: usize,
+
+    /// Maximum number of concurrent log streams per workspace in each process, of all its members together; 0 for no
+    /// limit [default: 50].
+    #[arg(long, env = "HEXABASE_LOG_STREAMS_PER_WORKSPACE", value_name = "NUMBER")]
+    log_streams_per_workspace: usize,
+
+    /// Maximum number of concurrent log streams per process; 0 for no limit [default: 1000].
+    #[arg(long, env = "HEXABASE_LOG_STREAMS_PER_PROCESS", value_name = "NUMBER")]
+    log_streams_per_process: usize,
 
     /// Interval of the rotation of signing keys, in days; 0 to rotate them by command only [default: 90].
     #[arg(long, env = "HEXABASE_SIGNING_KEY_DAYS", value_name = "NUMBER")]

@@ -12,7 +12,7 @@ use crate::config::{ProcessConfig, Sources};
 const SECRET: &str = "s3cr3t";
 
 /// Options with a secret, each with a value that contains one.
-const FLAGS: [(&str, &str); 12] = [
+const FLAGS: [(&str, &str); 14] = [
     ("--database-url", "postgres://hexabase:s3cr3t@db.example/hexabase"),
     ("--redis-url", "redis://hexabase:s3cr3t@redis.example,redis://hexabase:s3cr3t@other.example"),
     ("--nats-url", "nats://hexabase:s3cr3t@nats.example"),
@@ -23,6 +23,8 @@ const FLAGS: [(&str, &str); 12] = [
     ("--alertmanager-url", "http://hexabase:s3cr3t@alertmanager.example"),
     ("--alertmanager-token", "s3cr3t"),
     ("--alertmanager-webhook-token", "s3cr3t-of-16-or-more"),
+    ("--loki-url", "https://hexabase:s3cr3t@loki.example"),
+    ("--loki-token", "s3cr3t"),
     ("--smtp-url", "smtps://hexabase:s3cr3t@mail.example"),
     ("--otlp-endpoint", "http://hexabase:s3cr3t@collector.example"),
 ];
@@ -40,6 +42,8 @@ const FILE: &str = r#"
     alertmanager_url = "http://hexabase:s3cr3t@alertmanager.example"
     alertmanager_token = "s3cr3t"
     alertmanager_webhook_token = "s3cr3t-of-16-or-more"
+    loki_url = "https://hexabase:s3cr3t@loki.example"
+    loki_token = "s3cr3t"
     smtp_url = "smtp://hexabase:s3cr3t@mail.example"
     otlp_endpoint = "http://hexabase:s3cr3t@collector.example"
     mail_from = "Hexabase <noreply@hexabase.example>"

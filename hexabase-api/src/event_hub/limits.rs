@@ -1,4 +1,4 @@
-//! Maximum numbers of event streams.
+//! Maximum numbers of streams.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -46,6 +46,23 @@ impl Default for UsageStreamLimits {
     }
 }
 
+/// Maximum numbers of concurrent log streams in a process; zero for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogStreamLimits {
+    /// Maximum number of streams of a user, of all workspaces together.
+    pub per_user: usize,
+    /// Maximum number of streams of a workspace, of all users together.
+    pub per_workspace: usize,
+    /// Maximum number of streams of the process.
+    pub per_process: usize,
+}
+
+impl Default for LogStreamLimits {
+    fn default() -> Self {
+        Self { per_user: 10, per_workspace: 50, per_process: 1_000 }
+    }
+}
+
 /// Maximum numbers of one kind of streams, with the words of its rejections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamLimits {
@@ -81,6 +98,19 @@ impl From<UsageStreamLimits> for StreamLimits {
             subject: "the workspace",
             streams: "usage streams",
             code: "too_many_usage_streams",
+        }
+    }
+}
+
+impl From<LogStreamLimits> for StreamLimits {
+    fn from(limits: LogStreamLimits) -> Self {
+        Self {
+            per_user: limits.per_user,
+            per_subject: limits.per_workspace,
+            per_process: limits.per_process,
+            subject: "the workspace",
+            streams: "log streams",
+            code: "too_many_log_streams",
         }
     }
 }

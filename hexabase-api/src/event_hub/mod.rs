@@ -17,7 +17,7 @@ use tokio::sync::broadcast::{Receiver, WeakSender};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::task::AbortHandle;
 
-pub use limits::{EventStreamLimits, UsageStreamLimits};
+pub use limits::{EventStreamLimits, LogStreamLimits, UsageStreamLimits};
 pub(crate) use limits::{StreamCounts, StreamLimits};
 pub(crate) use recent_ids::{REORDER_WINDOW, RecentIds};
 

@@ -19,6 +19,9 @@ pub enum WorkspaceRight {
     None,
     /// Membership of any group of the workspace.
     Member,
+    /// A role that allows `get pods/log` in the project concerned, or in the workspace as a whole: every preset role,
+    /// and custom roles with such a rule.
+    PodLogs,
     /// The role `hexabase:workspace-admin`, or `hexabase:project-admin` in the project concerned.
     ProjectAdmin,
     /// The role `hexabase:workspace-admin`.
@@ -140,6 +143,8 @@ actions! {
     TaskRetry = "task.retry", Workspace, ADMIN_ROLES, Admin, WorkspacesWrite;
     /// Request a kubeconfig or a token for the tenant cluster.
     ClusterAccess = "cluster.access", Workspace, NO_ROLES, Member, ClusterAccess;
+    /// Read and follow the logs of the pods in a project, or in the workspace as a whole.
+    LogsRead = "logs.read", Workspace, NO_ROLES, PodLogs, ClusterAccess;
     /// List groups and their members.
     GroupsRead = "groups.read", Workspace, ADMIN_ROLES, Member, AccessRead;
     /// Create a group.
@@ -206,6 +211,7 @@ pub fn permission_table_as_markdown() -> String {
         let workspace_right = match permission.workspace_right {
             WorkspaceRight::None => "",
             WorkspaceRight::Member => "any group",
+            WorkspaceRight::PodLogs => "role that allows `get pods/log`",
             WorkspaceRight::ProjectAdmin => "workspace or project admin",
             WorkspaceRight::Admin => "workspace admin",
         };

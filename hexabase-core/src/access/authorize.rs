@@ -129,6 +129,7 @@ pub fn authorize(principal: &Principal, roles: &EffectiveRoles, action: Action) 
     let by_group = match permission.workspace_right {
         WorkspaceRight::None => false,
         WorkspaceRight::Member => roles.in_workspace,
+        WorkspaceRight::PodLogs => roles.pod_logs,
         WorkspaceRight::ProjectAdmin => roles.workspace_admin || roles.project_admin,
         WorkspaceRight::Admin => roles.workspace_admin,
     };
@@ -167,6 +168,7 @@ mod tests {
             in_workspace: true,
             workspace_admin: true,
             project_admin: true,
+            pod_logs: true,
         };
         for action in Action::ALL {
             assert_eq!(authorize(&with_session(), &outside, *action), Decision::Hidden, "{action:?}");
@@ -176,7 +178,9 @@ mod tests {
     #[test]
     fn an_owner_has_no_permissions_inside_the_cluster() {
         let owner = roles(OrganizationRole::Owner);
-        for action in [Action::ClusterAccess, Action::ProjectsManage, Action::ProjectRolesManage] {
+        for action in
+            [Action::ClusterAccess, Action::LogsRead, Action::ProjectsManage, Action::ProjectRolesManage]
+        {
             assert!(matches!(authorize(&with_session(), &owner, action), Decision::Denied(_)), "{action:?}");
         }
     }
@@ -215,8 +219,12 @@ mod tests {
     #[test]
     fn a_workload_identity_gives_cluster_access_only() {
         let principal = Principal { user_id: UserId::least(), credential: Credential::Workload };
-        let everything =
-            EffectiveRoles { in_workspace: true, workspace_admin: true, ..roles(OrganizationRole::Admin) };
+        let everything = EffectiveRoles {
+            in_workspace: true,
+            workspace_admin: true,
+            pod_logs: true,
+            ..roles(OrganizationRole::Admin)
+        };
         for action in Action::ALL {
             let allowed = authorize(&principal, &everything, *action) == Decision::Allowed;
             assert_eq!(allowed, action.permission().scope == Scope::ClusterAccess, "{action:?}");

@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn rights_in_a_workspace_are_ordered() {
-        use WorkspaceRight::{Admin, Member, None, ProjectAdmin};
-        let ordered = [None, Member, ProjectAdmin, Admin];
+        use WorkspaceRight::{Admin, Member, None, PodLogs, ProjectAdmin};
+        let ordered = [None, Member, PodLogs, ProjectAdmin, Admin];
         for (index, right) in ordered.iter().enumerate() {
             for (other_index, other) in ordered.iter().enumerate() {
                 assert_eq!(right.includes(*other), index >= other_index);

@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 
 use super::action::WorkspaceRight;
 use super::group_tree::GroupTree;
+use super::review::Attributes;
 use crate::id::{GroupId, ProjectId};
-use crate::model::{Assignment, Group, OrganizationRole, PresetRole, Project, RoleRef};
+use crate::model::{Assignment, CustomRole, Group, OrganizationRole, PresetRole, Project, RoleRef};
 
 /// Effective roles of a principal for one action.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,6 +17,9 @@ pub struct EffectiveRoles {
     pub workspace_admin: bool,
     /// `true` if a group grants `hexabase:project-admin` in the project concerned.
     pub project_admin: bool,
+    /// `true` if a group grants a role that allows `get pods/log` in the project concerned, or without one in the
+    /// workspace as a whole.
+    pub pod_logs: bool,
 }
 
 /// Data that determines permissions in one workspace. It changes only together with the workspace's `access_version`,
@@ -28,6 +32,8 @@ pub struct AccessFacts {
     pub assignments: Vec<Assignment>,
     /// All projects.
     pub projects: Vec<Project>,
+    /// All custom roles.
+    pub roles: Vec<CustomRole>,
 }
 
 impl AccessFacts {
@@ -48,11 +54,13 @@ impl AccessFacts {
         };
         let lineage: Vec<Option<ProjectId>> =
             project.map(|project| self.lineage(project).map(Some).collect()).unwrap_or_default();
+        let pod_logs = Attributes::get("", "pods/log", project);
         EffectiveRoles {
             organization,
             in_workspace: !groups.is_empty(),
             workspace_admin: has(PresetRole::WorkspaceAdmin, &[None]),
             project_admin: has(PresetRole::ProjectAdmin, &lineage),
+            pod_logs: self.assignments_of(&groups).any(|it| self.allows(it, &pod_logs)),
         }
     }
 
@@ -81,13 +89,14 @@ impl AccessFacts {
     }
 }
 
-/// Returns the right in the workspace that a role grants to the members of a group.
+/// Returns the right in the workspace that a role grants to the members of a group, at most: the rules of a custom role
+/// can change after its assignment.
 #[must_use]
 pub const fn right_of_role(role: RoleRef) -> WorkspaceRight {
     match role {
         RoleRef::Preset(PresetRole::WorkspaceAdmin) => WorkspaceRight::Admin,
         RoleRef::Preset(PresetRole::ProjectAdmin) => WorkspaceRight::ProjectAdmin,
-        RoleRef::Preset(_) | RoleRef::Custom(_) => WorkspaceRight::Member,
+        RoleRef::Preset(_) | RoleRef::Custom(_) => WorkspaceRight::PodLogs,
     }
 }
 

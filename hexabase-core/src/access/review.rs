@@ -4,7 +4,7 @@ use super::effective_roles::AccessFacts;
 use super::group_tree::GroupTree;
 use super::presets::preset_rules;
 use crate::id::{AssignmentId, GroupId, ProjectId};
-use crate::model::{CustomRole, RoleRef, Rule};
+use crate::model::{Assignment, RoleRef, Rule};
 
 /// Attributes of a request to the tenant API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,14 @@ pub struct Attributes {
     pub resource: String,
     /// Project of the request; `None` for all namespaces or a cluster-scoped object.
     pub project: Option<ProjectId>,
+}
+
+impl Attributes {
+    /// Returns the attributes of a request that reads an object.
+    pub(super) fn get(api_group: &str, resource: &str, project: Option<ProjectId>) -> Self {
+        let (api_group, resource) = (api_group.to_owned(), resource.to_owned());
+        Self { verb: "get".to_owned(), api_group, resource, project }
+    }
 }
 
 /// Result of an access review.
@@ -44,25 +52,12 @@ pub struct ReviewReason {
 /// Predicts the decision of the tenant API server for a user with the direct memberships `direct`, from the roles that
 /// Hexabase binds. Bindings that users create in the cluster themselves are not considered.
 #[must_use]
-pub fn review(
-    facts: &AccessFacts,
-    roles: &[CustomRole],
-    direct: &[GroupId],
-    requested: &Attributes,
-) -> Review {
+pub fn review(facts: &AccessFacts, direct: &[GroupId], requested: &Attributes) -> Review {
     let paths = GroupTree::new(&facts.groups).effective_paths(direct);
-    let lineage: Vec<ProjectId> = requested.project.map(|id| facts.lineage(id).collect()).unwrap_or_default();
     let mut because = Vec::new();
     for assignment in &facts.assignments {
         let Some(path) = paths.iter().find(|path| path.group_id == assignment.group_id) else { continue };
-        let applies = assignment.project_id.is_none_or(|project| lineage.contains(&project));
-        let allows = match assignment.role {
-            RoleRef::Preset(preset) => rules_allow(&preset_rules(preset), requested),
-            RoleRef::Custom(id) => {
-                roles.iter().any(|role| role.id == id && rules_allow(&role.rules, requested))
-            }
-        };
-        if applies && allows {
+        if facts.allows(assignment, requested) {
             because.push(ReviewReason {
                 assignment_id: assignment.id,
                 role: assignment.role,
@@ -72,6 +67,21 @@ pub fn review(
         }
     }
     Review { allowed: !because.is_empty(), because }
+}
+
+impl AccessFacts {
+    /// `true` if an assignment allows a request of its group.
+    pub(super) fn allows(&self, assignment: &Assignment, requested: &Attributes) -> bool {
+        let mut lineage = requested.project.into_iter().flat_map(|id| self.lineage(id));
+        let applies = assignment.project_id.is_none_or(|project| lineage.any(|id| id == project));
+        applies
+            && match assignment.role {
+                RoleRef::Preset(preset) => rules_allow(&preset_rules(preset), requested),
+                RoleRef::Custom(id) => {
+                    self.roles.iter().any(|role| role.id == id && rules_allow(&role.rules, requested))
+                }
+            }
+    }
 }
 
 fn rules_allow(rules: &[Rule], requested: &Attributes) -> bool {
@@ -98,7 +108,7 @@ fn matches_resource(allowed: &[String], requested: &str) -> bool {
 mod tests {
     use super::*;
     use crate::id::{OrganizationId, RoleId, TypedId, UserId, WorkspaceId};
-    use crate::model::{Assignment, Group, PresetRole, Project};
+    use crate::model::{CustomRole, Group, OrganizationRole, PresetRole, Project};
     use crate::name::{GroupName, ProjectName, Slug};
     use crate::quota::Quota;
     use crate::version::Version;
@@ -164,22 +174,23 @@ mod tests {
             groups: vec![group(1, None), group(2, Some(1))],
             assignments: vec![assignment(1, RoleRef::Preset(PresetRole::ProjectEditor), Some(7))],
             projects: vec![project(7, None), project(8, Some(7)), project(9, None)],
+            roles: Vec::new(),
         }
     }
 
     #[test]
     fn a_role_applies_to_subgroups_and_subprojects() {
-        let result = review(&facts(), &[], &[id(2)], &requested("create", "pods", Some(8)));
+        let result = review(&facts(), &[id(2)], &requested("create", "pods", Some(8)));
         assert!(result.allowed);
         assert_eq!(result.because[0].path, [id(2), id(1)]);
     }
 
     #[test]
     fn a_project_role_applies_to_that_project_only() {
-        assert!(!review(&facts(), &[], &[id(2)], &requested("create", "pods", Some(9))).allowed);
-        assert!(!review(&facts(), &[], &[id(2)], &requested("create", "pods", None)).allowed);
-        assert!(!review(&facts(), &[], &[], &requested("create", "pods", Some(7))).allowed);
-        assert!(!review(&facts(), &[], &[id(2)], &requested("create", "roles", Some(7))).allowed);
+        assert!(!review(&facts(), &[id(2)], &requested("create", "pods", Some(9))).allowed);
+        assert!(!review(&facts(), &[id(2)], &requested("create", "pods", None)).allowed);
+        assert!(!review(&facts(), &[], &requested("create", "pods", Some(7))).allowed);
+        assert!(!review(&facts(), &[id(2)], &requested("create", "roles", Some(7))).allowed);
     }
 
     #[test]
@@ -203,11 +214,52 @@ mod tests {
             updated_at: Timestamp::UNIX_EPOCH,
             version: Version::FIRST,
         };
-        let allowed = |resource| {
-            review(&facts, std::slice::from_ref(&role), &[id(1)], &requested("get", resource, Some(7)))
-                .allowed
-        };
+        facts.roles = vec![role];
+        let allowed = |resource| review(&facts, &[id(1)], &requested("get", resource, Some(7))).allowed;
         assert!(allowed("pods") && allowed("replicationcontrollers/scale"));
         assert!(!allowed("pods/log") && !allowed("services"));
+    }
+
+    #[test]
+    fn logs_are_for_members_with_a_role_that_allows_them_in_the_project() {
+        let custom = |resource: &str, verb: &str, names: &[&str]| CustomRole {
+            id: id::<RoleId>(5),
+            organization_id: OrganizationId::least(),
+            workspace_id: WorkspaceId::least(),
+            project_id: id(7),
+            name: Slug::parse("reader").unwrap(),
+            rules: vec![Rule {
+                api_groups: vec![String::new()],
+                resources: vec![resource.to_owned()],
+                verbs: vec![verb.to_owned()],
+                resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
+            }],
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            version: Version::FIRST,
+        };
+        let viewer = RoleRef::Preset(PresetRole::ProjectViewer);
+        let everywhere = RoleRef::Preset(PresetRole::WorkspaceViewer);
+        let own = RoleRef::Custom(id(5));
+        // In project 7, in its subproject 8, in project 9, and in the workspace as a whole.
+        for (role, place, rules, expected) in [
+            (viewer, Some(7), custom("pods", "*", &[]), [true, true, false, false]),
+            (everywhere, None, custom("pods", "*", &[]), [true; 4]),
+            (own, Some(7), custom("pods/log", "get", &[]), [true, true, false, false]),
+            (own, Some(7), custom("*/log", "*", &[]), [true, true, false, false]),
+            (own, Some(7), custom("pods", "*", &[]), [false; 4]),
+            (own, Some(7), custom("pods/log", "list", &[]), [false; 4]),
+            (own, Some(7), custom("pods/log", "get", &["web-0"]), [false; 4]),
+        ] {
+            let assignments = vec![assignment(1, role, place)];
+            let facts = AccessFacts { assignments, roles: vec![rules], ..facts() };
+            let places = [Some(id(7)), Some(id(8)), Some(id(9)), None];
+            let member = Some(OrganizationRole::Member);
+            let may_read = |direct: &[GroupId]| {
+                places.map(|project| facts.effective_roles(member, direct, project).pod_logs)
+            };
+            assert_eq!(may_read(&[id(2)]), expected, "{role}");
+            assert_eq!(may_read(&[]), [false; 4], "without a group");
+        }
     }
 }

@@ -56,7 +56,7 @@ pub enum Scope {
     WorkspacesRead,
     /// Creating, changing, suspending and deleting workspaces.
     WorkspacesWrite,
-    /// Requesting credentials for tenant clusters.
+    /// Requesting credentials for tenant clusters, and reading the logs of their pods.
     ClusterAccess,
     /// Reading groups, roles and assignments.
     AccessRead,

@@ -213,6 +213,7 @@ impl AbilityFacts<'_> {
             | Action::WorkspaceDelete
             | Action::AlertsRead
             | Action::TaskRetry
+            | Action::LogsRead
             | Action::GroupsRead
             | Action::RolesRead
             | Action::AccessReview

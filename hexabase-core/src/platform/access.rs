@@ -29,7 +29,8 @@ impl fmt::Debug for FactsCache {
 
 impl From<WorkspaceState> for AccessFacts {
     fn from(state: WorkspaceState) -> Self {
-        Self { groups: state.groups, assignments: state.assignments, projects: state.projects }
+        let WorkspaceState { groups, assignments, projects, roles, .. } = state;
+        Self { groups, assignments, projects, roles }
     }
 }
 
@@ -126,20 +127,49 @@ impl PlatformInner {
         let (member, workspace) = found.unzip();
         let role = self.require_member(caller, member).await?;
         let workspace = workspace.flatten().ok_or_else(|| Error::not_found("workspace"))?;
+        self.decide_in_workspace(caller, role, &workspace, project, action).await?;
+        Ok(workspace)
+    }
 
+    /// Authorizes a caller again, as [`Self::permit_in`] does, for a response that outlives its request. The request was
+    /// counted when it arrived, so this takes no token from the organization's rate limit.
+    ///
+    /// # Errors
+    /// As [`Self::permit_in`], except `RateLimited`.
+    pub(super) async fn permit_again_in(
+        &self,
+        caller: &Caller,
+        scope: (OrganizationId, WorkspaceId, Option<ProjectId>),
+        action: Action,
+    ) -> Result<()> {
+        let (organization, workspace, project) = scope;
+        let found = self.store.find_workspace_for(organization, caller.principal.user_id, workspace).await?;
+        let (member, workspace) = found.unzip();
+        let role = member.ok_or_else(|| Error::not_found("organization"))?.role;
+        let workspace = workspace.flatten().ok_or_else(|| Error::not_found("workspace"))?;
+        self.decide_in_workspace(caller, role, &workspace, project, action).await
+    }
+
+    async fn decide_in_workspace(
+        &self,
+        caller: &Caller,
+        role: OrganizationRole,
+        workspace: &Workspace,
+        project: Option<ProjectId>,
+        action: Action,
+    ) -> Result<()> {
         let mut roles = EffectiveRoles { organization: Some(role), ..EffectiveRoles::default() };
         if authorize(&caller.principal, &roles, action) == Decision::Allowed {
-            return Ok(workspace);
+            return Ok(());
         }
-        let direct = self.store.list_groups_of(organization, workspace.id, user).await?;
+        let direct = self.groups_of(workspace, caller.principal.user_id).await?;
         roles = match action.permission().workspace_right {
             WorkspaceRight::None | WorkspaceRight::Member => {
                 EffectiveRoles { in_workspace: !direct.is_empty(), ..roles }
             }
-            _ => self.facts(&workspace).await?.effective_roles(Some(role), &direct, project),
+            _ => self.facts(workspace).await?.effective_roles(Some(role), &direct, project),
         };
-        decide(authorize(&caller.principal, &roles, action), "workspace")?;
-        Ok(workspace)
+        decide(authorize(&caller.principal, &roles, action), "workspace")
     }
 
     /// Returns the access facts of a workspace at its access version, or at a newer one.

@@ -8,6 +8,7 @@ use super::access::FactsCache;
 use super::commit_locks::CommitLocks;
 use super::event_signals::EventSignals;
 use super::isolation::IsolationFailures;
+use super::logs::LogReads;
 use super::metrics::MetricQueries;
 use super::plan_cache::PlanCache;
 use super::searches::Searches;
@@ -20,6 +21,7 @@ use crate::ephemeral::{EphemeralStore, MemoryEphemeral, Rate, RateLimitFallback}
 use crate::error::{Error, Result};
 use crate::id_source::{IdSource, IdSourceExt as _, SystemIds};
 use crate::lifecycle::ReconcileIntervals;
+use crate::logs::LogSource;
 use crate::metrics::MetricsSource;
 use crate::model::{Plan, User};
 use crate::name::{Email, HostClusterName};
@@ -158,6 +160,7 @@ pub struct PlatformBuilder {
     billing: Option<Arc<dyn BillingProvider>>,
     metrics: Option<Arc<dyn MetricsSource>>,
     alerts: Option<Arc<dyn AlertSource>>,
+    logs: Option<Arc<dyn LogSource>>,
     notifier: Option<Arc<dyn Notifier>>,
     traces: Arc<dyn TracePropagation>,
     clock: Arc<dyn Clock>,
@@ -196,6 +199,8 @@ inner! {
     with_metrics: Arc<dyn MetricsSource> => metrics = Some(metrics);
     /// Sets the source of alerts. Without one, no alerts are listed.
     with_alerts: Arc<dyn AlertSource> => alerts = Some(alerts);
+    /// Sets the source of the logs of tenants. Without it, logs cannot be read.
+    with_logs: Arc<dyn LogSource> => logs = Some(logs);
     /// Sets the notifier. Without it, notifications are not sent.
     with_notifier: Arc<dyn Notifier> => notifier = Some(notifier);
     /// Sets the connection with distributed traces. Without it, messages carry no trace.
@@ -225,6 +230,7 @@ impl PlatformBuilder {
             billing,
             metrics,
             alerts,
+            logs,
             notifier,
             traces,
             clock,
@@ -251,6 +257,7 @@ impl PlatformBuilder {
             plan_cache: PlanCache::new(plans, current),
             metrics,
             alerts,
+            logs,
             notifier: notifier.unwrap_or_else(|| Arc::new(NoNotifier)),
             traces,
             key: key.unwrap_or_else(|| MasterKey::new(ids.bytes())),
@@ -264,6 +271,7 @@ impl PlatformBuilder {
             isolation_failures: IsolationFailures::default(),
             searches: Searches::default(),
             metric_queries: MetricQueries::default(),
+            log_reads: LogReads::default(),
         })))
     }
 }
@@ -286,6 +294,7 @@ impl Platform {
             billing: None,
             metrics: None,
             alerts: None,
+            logs: None,
             notifier: None,
             traces: Arc::new(NoPropagation),
             clock: Arc::new(SystemClock),

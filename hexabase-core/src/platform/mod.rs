@@ -20,8 +20,10 @@ mod event_signals;
 mod finding;
 mod groups;
 mod hosts;
+mod in_progress;
 mod invitations;
 mod isolation;
+mod logs;
 mod master_key;
 mod members;
 mod metrics;
@@ -68,6 +70,8 @@ pub use hosts::{Hosts, KnownHost, RegisterHost, Registration, UpdateHost};
 pub use invitations::{CreateInvitation, Invitations};
 use isolation::IsolationFailures;
 pub use isolation::{Isolation, IsolationRequest};
+use logs::LogReads;
+pub use logs::{LogRequest, Logs, MAX_LOG_RANGE};
 pub use master_key::{MasterKeyRotation, SealedCounts};
 pub use members::Members;
 use metrics::MetricQueries;
@@ -94,6 +98,7 @@ use crate::ephemeral::EphemeralStore;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, TypedId};
 use crate::id_source::{IdSource, IdSourceExt as _};
+use crate::logs::LogSource;
 use crate::metrics::MetricsSource;
 use crate::model::RegisteredHost;
 use crate::name::HostClusterName;
@@ -124,6 +129,7 @@ pub(crate) struct PlatformInner {
     pub(crate) billing: Arc<dyn BillingProvider>,
     pub(crate) metrics: Option<Arc<dyn MetricsSource>>,
     pub(crate) alerts: Option<Arc<dyn AlertSource>>,
+    pub(crate) logs: Option<Arc<dyn LogSource>>,
     pub(crate) notifier: Arc<dyn Notifier>,
     pub(crate) traces: Arc<dyn TracePropagation>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -138,6 +144,7 @@ pub(crate) struct PlatformInner {
     commit_locks: CommitLocks,
     searches: Searches,
     metric_queries: MetricQueries,
+    log_reads: LogReads,
     pub(crate) isolation_failures: IsolationFailures,
 }
 
@@ -214,6 +221,8 @@ services! {
     workspace_members => WorkspaceMembers;
     /// Isolation checks of workspaces.
     isolation => Isolation;
+    /// Logs of the pods in workspaces.
+    logs => Logs;
     /// Tasks on workspaces.
     tasks => Tasks;
     /// Groups of workspaces.
@@ -283,6 +292,12 @@ impl Platform {
     #[must_use]
     pub fn alert_source(&self) -> Option<&Arc<dyn AlertSource>> {
         self.0.alerts.as_ref()
+    }
+
+    /// The source of the logs of tenants; `None` if the platform has none.
+    #[must_use]
+    pub fn log_source(&self) -> Option<&Arc<dyn LogSource>> {
+        self.0.logs.as_ref()
     }
 
     /// The host clusters with their provisioners.

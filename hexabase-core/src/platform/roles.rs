@@ -335,8 +335,7 @@ impl Roles<'_> {
                     return Err(Error::invalid("project_id", "there is no such project in this workspace"));
                 }
                 let direct = self.0.groups_of(&state.workspace, request.user_id).await?;
-                let roles = state.roles.clone();
-                let result = review(&AccessFacts::from(state), &roles, &direct, &request.attributes);
+                let result = review(&AccessFacts::from(state), &direct, &request.attributes);
                 Ok((Changeset::new(), result))
             })
             .await

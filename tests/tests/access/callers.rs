@@ -32,8 +32,18 @@ pub(crate) enum Expected {
 }
 
 impl Caller {
-    /// Result that the permission table requires, computed independently of the authorization code.
+    /// Result that the permission table requires, computed independently of the authorization code. Requests for logs
+    /// name no project, so they need a role in the workspace as a whole.
     pub(crate) fn expected(&self, action: Action) -> Expected {
+        self.expected_with(action, WorkspaceRole::Admin)
+    }
+
+    /// Result that the permission table requires if the request names the project.
+    pub(crate) fn expected_in_project(&self, action: Action) -> Expected {
+        self.expected_with(action, WorkspaceRole::ProjectAdmin)
+    }
+
+    fn expected_with(&self, action: Action, for_logs: WorkspaceRole) -> Expected {
         let permission = action.permission();
         let Some(role) = self.role else { return Expected::Rejected(StatusCode::NOT_FOUND) };
         let sees_workspace = role != OrganizationRole::Member || self.workspace_role > WorkspaceRole::NoRole;
@@ -43,6 +53,7 @@ impl Caller {
         let needed = match permission.workspace_right {
             WorkspaceRight::None => None,
             WorkspaceRight::Member => Some(WorkspaceRole::Member),
+            WorkspaceRight::PodLogs => Some(for_logs),
             WorkspaceRight::ProjectAdmin => Some(WorkspaceRole::ProjectAdmin),
             WorkspaceRight::Admin => Some(WorkspaceRole::Admin),
         };

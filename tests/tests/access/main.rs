@@ -258,7 +258,7 @@ async fn abilities_agree_with_the_permission_table_for_every_caller() {
             _ => {
                 for action in Action::ALL {
                     let ability = &response.body[action.permission().name];
-                    let is_permitted = caller.expected(*action) == Expected::Allowed;
+                    let is_permitted = caller.expected_in_project(*action) == Expected::Allowed;
                     let reason = ability["reason"].as_str().unwrap_or_default();
                     assert_eq!(ability["allowed"] == true, reason.is_empty(), "{}: {ability}", caller.name);
                     let lacks_permission = ["insufficient_role", "insufficient_scope"].contains(&reason);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -10,10 +11,12 @@ use crate::access::{
     Ability, Action, Attributes, Credential, DenialReason, Level, Principal, WorkspaceRight,
 };
 use crate::changeset::Changeset;
+use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{GroupId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::id_source::SystemIds;
+use crate::logs::Direction;
 use crate::model::{
     AddOns, AlertRule, Assignment, AuditFilter, BillingAccount, BillingStanding, BillingSuspension, Currency,
     CustomRole, Interval, Membership, Money, NodePool, Order, OrganizationRole, OrganizationSuspension, Plan,
@@ -24,8 +27,8 @@ use crate::name::{DisplayName, GroupName, NodeClass, PlanId, ProjectName, Slug};
 use crate::page::PageRequest;
 use crate::platform::{
     Abilities, AccessReviewRequest, Caller, CreateAlertRule, CreateGroup, CreateInvitation, CreateNodePool,
-    CreateProject, CreateRole, CreateServiceAccount, Platform, PlatformConfig, UpdateAlertRule, UpdateGroup,
-    UpdateWorkspace,
+    CreateProject, CreateRole, CreateServiceAccount, LogRequest, Platform, PlatformConfig, UpdateAlertRule,
+    UpdateGroup, UpdateWorkspace,
 };
 use crate::quota::Quota;
 use crate::search::{MemberFilter, WorkspaceFilter};
@@ -362,6 +365,19 @@ async fn perform(platform: &Platform, caller: &Caller, action: Action) -> Result
         }
         Action::TaskRetry => platform.tasks().retry(caller, org, ws, id("none")).await.map(drop),
         Action::ClusterAccess => platform.workspaces().cluster_access(caller, org, ws).await.map(drop),
+        Action::LogsRead => {
+            let request = LogRequest {
+                project_id: Some(prj),
+                pod: None,
+                container: None,
+                filter: None,
+                since: FIXTURE_TIME,
+                until: clock::after(FIXTURE_TIME, Duration::from_secs(60)),
+                limit: 1,
+                direction: Direction::Backward,
+            };
+            platform.logs().read(caller, org, ws, &request).await.map(drop)
+        }
         Action::GroupsRead => platform.groups().list(caller, org, ws, None, &page).await.map(drop),
         Action::GroupCreate => {
             let command = CreateGroup { name: GroupName::parse("new").unwrap(), parent_id: None };
