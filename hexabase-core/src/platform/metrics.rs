@@ -329,6 +329,22 @@ mod tests {
         assert_eq!(field(&request(0, None)), "range");
     }
 
+    #[tokio::test]
+    async fn a_platform_without_a_source_says_so() {
+        let platform = crate::Platform::builder("https://hexabase.example")
+            .with_plans(vec![crate::fixture::plan("small")])
+            .build()
+            .unwrap();
+        let target = TenantTarget::by_id(id("acme"), id("shop"));
+        for error in [
+            platform.metrics().require_source().unwrap_err(),
+            platform.metrics().latest(&target).await.unwrap_err(),
+        ] {
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Unavailable, "unsupported"));
+            assert!(error.message().contains("Prometheus"), "{error}");
+        }
+    }
+
     #[test]
     fn queries_are_limited_per_workspace_and_process() {
         let queries = MetricQueries::default();

@@ -1,0 +1,122 @@
+//! Metrics of a workspace: one request for the last hour at a step of 30 seconds, compared with the bare query of
+//! Prometheus, whose response is not parsed.
+
+#![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hexabase_benches::{Comparison, Target, median, report};
+use hexabase_core::Platform;
+use hexabase_core::changeset::Changeset;
+use hexabase_core::clock::ManualClock;
+use hexabase_core::fixture::{self, FIXTURE_TIME, id};
+use hexabase_core::id::{TypedId as _, WorkspaceId};
+use hexabase_core::metrics::{GroupBy, Metric};
+use hexabase_core::model::OrganizationRole;
+use hexabase_core::platform::{Caller, ChartRequest};
+use hexabase_core::store::{Commit as _, MemoryStore};
+use hexabase_k8s::{PrometheusConfig, PrometheusMetrics};
+use hexabase_test_servers::Prometheus;
+use jiff::SignedDuration;
+
+const PODS: usize = 50;
+/// Number of other workspaces with as many pods.
+const OTHERS: usize = 20;
+const MEASURED_PASSES: usize = 20;
+const SCRAPE_INTERVAL_SECONDS: usize = 30;
+
+/// Two hours of processor time of all workspaces, in the OpenMetrics format.
+fn measurements() -> String {
+    let mut text = String::from("# TYPE container_cpu_usage_seconds counter\n");
+    let scrapes = || {
+        let seconds = (-7_200_i64..=0).step_by(SCRAPE_INTERVAL_SECONDS);
+        seconds.map(|seconds| FIXTURE_TIME + SignedDuration::from_secs(seconds)).enumerate()
+    };
+    let others = (0..OTHERS).map(|number| id::<WorkspaceId>(&format!("other-{number}")));
+    for workspace in [id::<WorkspaceId>("dev")].into_iter().chain(others) {
+        let namespace = workspace.kubernetes_name();
+        for pod in 0..PODS {
+            let labels =
+                format!("namespace=\"{namespace}\",pod=\"web-{pod}\",container=\"web\",job=\"kubelet\"");
+            for (index, at) in scrapes() {
+                writeln!(text, "container_cpu_usage_seconds_total{{{labels}}} {index} {}", at.as_second())
+                    .unwrap();
+            }
+        }
+    }
+    text.push_str("# TYPE up gauge\n");
+    for (_, at) in scrapes() {
+        writeln!(text, "up{{job=\"kubelet\"}} 1 {}", at.as_second()).unwrap();
+    }
+    text + "# EOF\n"
+}
+
+async fn create_platform(prometheus: &Prometheus) -> Platform {
+    let store = MemoryStore::new();
+    let owner = fixture::member(id("acme"), id("ann"), OrganizationRole::Owner);
+    let workspace = fixture::workspace("dev");
+    let changeset = Changeset::new()
+        .insert(fixture::organization("acme"))
+        .insert(fixture::user("ann"))
+        .insert(owner)
+        .insert(workspace);
+    store.commit(changeset).await.unwrap();
+    let metrics = PrometheusMetrics::new(&PrometheusConfig::new(prometheus.url())).unwrap();
+    Platform::builder("https://hexabase.example")
+        .with_plans(hexabase_billing::plans::built_in())
+        .with_store(Arc::new(store))
+        .with_metrics(Arc::new(metrics))
+        .with_clock(Arc::new(ManualClock::new(FIXTURE_TIME)))
+        .build()
+        .unwrap()
+}
+
+/// Reads the sum of the workspace without parsing the response.
+async fn query(client: &reqwest::Client, prometheus: &Prometheus, group: &str) {
+    let namespace = id::<WorkspaceId>("dev").kubernetes_name();
+    let query = format!(
+        "sum by ({group}) (rate(container_cpu_usage_seconds_total{{job=\"kubelet\",namespace=\"{namespace}\"}}[120s]))"
+    );
+    let end = FIXTURE_TIME.as_second();
+    let escaped: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let request = client
+        .post(format!("{}/api/v1/query_range", prometheus.url()))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("query={escaped}&start={}&end={end}&step=30", end - 3_570));
+    let response = request.send().await.unwrap();
+    assert!(response.status().is_success());
+    assert!(response.bytes().await.unwrap().len() > 1_000);
+}
+
+#[tokio::main]
+async fn main() {
+    let prometheus = Prometheus::with(&measurements());
+    let platform = create_platform(&prometheus).await;
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+    let caller = Caller::for_user(id("ann"));
+    for (by, group, what) in [
+        (None, "namespace", "one metric of a workspace, 1 hour in steps of 30 s"),
+        (Some(GroupBy::Pod), "pod", "the same by pod, 50 pods with their names"),
+    ] {
+        let range = Duration::from_secs(3_600);
+        let request = ChartRequest { metric: Metric::Cpu, range, step: None, project: None, by };
+        let (mut ours, mut floors) = (Vec::new(), Vec::new());
+        for pass in 0..=MEASURED_PASSES {
+            let started = Instant::now();
+            let found = platform.metrics().chart(&caller, id("acme"), id("dev"), &request).await.unwrap();
+            let took = started.elapsed();
+            assert!(found.chart.measured.iter().all(|is_measured| *is_measured));
+            let started = Instant::now();
+            query(&client, &prometheus, group).await;
+            // The first pass is a warm-up.
+            if pass > 0 {
+                ours.push(took);
+                floors.push(started.elapsed());
+            }
+        }
+        let comparison = Comparison { ours: median(ours), floor: median(floors) };
+        report(what, "bare query of Prometheus, response not parsed", comparison, Target::TimesFloor(3.0));
+    }
+}
