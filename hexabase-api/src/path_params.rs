@@ -5,12 +5,14 @@ use hexabase_core::id::{
     AlertRuleId, AssignmentId, GroupId, InvitationId, MessageId, NodePoolId, OrganizationId, ProjectId,
     RoleId, SessionId, TaskId, TokenId, UserId, WorkspaceId,
 };
+use hexabase_core::metrics::Metric;
 use hexabase_core::name::HostClusterName;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 /// Schemas of the parameters, by the names of their types. The derive knows `String` itself.
 mod schemas {
+    pub(super) use crate::schema::MetricName as Metric;
     pub(super) use crate::schema::{
         AlertRuleId, AssignmentId, GroupId, HostClusterName, InvitationId, MessageId, NodePoolId,
         OrganizationId, ProjectId, RoleId, SessionId, SilenceId, TaskId, TokenId, UserId, WorkspaceId,
@@ -85,7 +87,7 @@ path_params! {
         /// Id of the workspace, `ws_…`.
         ws: WorkspaceId,
         /// Name of the metric.
-        metric: String
+        metric: Metric
     }
     /// Path of a host cluster.
     ClusterPath {

@@ -94,10 +94,12 @@ enums! {
     HostClusterHealth(model::HostState);
     /// Signature algorithm of a key.
     SignatureAlgorithm(model::SignatureAlgorithm);
-    /// Metric that an alert rule compares. Units: `cpu` in cores; `memory`, `storage` and `storage_used` in bytes;
+    /// Metric of a workspace. Units: `cpu` in cores; `memory`, `storage` and `storage_used` in bytes;
     /// `network_receive` and `network_transmit` in bytes per second; `pods` in running pods; `restarts` in restarts of
-    /// containers within an hour; `throttling` as the share of scheduling periods, 0 to 1; `api_requests` per second.
-    AlertMetric(metrics::Metric);
+    /// containers, within an hour for alert rules; `throttling` as the share of scheduling periods, 0 to 1; `api_requests` per second.
+    MetricName(metrics::Metric);
+    /// Unit of the values of a metric.
+    MetricUnit(metrics::Unit);
     /// Side of the limit on which an alert rule fires.
     AlertComparison(model::Comparison);
     /// Time for which the comparison of an alert rule must hold before the rule fires.

@@ -2,7 +2,7 @@
 //! relabel rules are evaluated here as Prometheus does
 //! (<https://prometheus.io/docs/prometheus/latest/configuration/configuration/#relabel_config>).
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -29,7 +29,9 @@ impl Harness {
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = reqwest::Client::new()
+        let request = reqwest::Client::builder()
+            .build()
+            .unwrap()
             .post(format!("{}/api/v2/{path}", self.url))
             .header("content-type", "application/json")
             .body(body.to_string());

@@ -25,8 +25,8 @@ const FLAGS: [(&str, &str); 14] = [
     ("--alertmanager-webhook-token", "s3cr3t-of-16-or-more"),
     ("--loki-url", "https://hexabase:s3cr3t@loki.example"),
     ("--loki-token", "s3cr3t"),
-    ("--smtp-url", "smtps://hexabase:s3cr3t@mail.example"),
     ("--otlp-endpoint", "http://hexabase:s3cr3t@collector.example"),
+    ("--smtp-url", "smtps://hexabase:s3cr3t@mail.example"),
 ];
 
 /// Named tables with secrets, and all secret options in the form of the file.

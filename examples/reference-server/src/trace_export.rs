@@ -151,8 +151,8 @@ fn name_request(span: &mut SpanData) {
         attribute.key = conventional.into();
     }
     // The access log has the status.
-    let logged = span.events.iter().flat_map(|event| &event.attributes);
-    if let Some(status) = logged.filter(|attribute| attribute.key.as_str() == "status").next_back() {
+    let mut logged = span.events.iter().flat_map(|event| &event.attributes);
+    if let Some(status) = logged.rfind(|attribute| attribute.key.as_str() == "status") {
         span.attributes.push(KeyValue::new("http.response.status_code", status.value.clone()));
     }
     span.name = Cow::Owned(format!("{method} {route}").trim_end().to_owned());

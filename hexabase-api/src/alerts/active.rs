@@ -40,7 +40,7 @@ struct AlertView {
     #[schema(required)]
     project: Option<schema::ProjectId>,
     /// Metric that is compared.
-    metric: schema::AlertMetric,
+    metric: schema::MetricName,
     /// Severity of the alert.
     severity: schema::AlertSeverity,
     /// Time since which the condition of the rule has held.

@@ -24,7 +24,7 @@ pub struct NewAlertRule {
     #[schema(value_type = Option<schema::ProjectId>)]
     pub project: Option<String>,
     /// Metric that is compared.
-    #[schema(value_type = schema::AlertMetric)]
+    #[schema(value_type = schema::MetricName)]
     pub metric: String,
     /// Side of the limit on which the rule fires.
     #[schema(value_type = schema::AlertComparison)]
@@ -82,7 +82,7 @@ pub struct AlertRulePatch {
     /// Name, unique in the workspace: a DNS label.
     pub name: Option<String>,
     /// Metric that is compared.
-    #[schema(value_type = Option<schema::AlertMetric>)]
+    #[schema(value_type = Option<schema::MetricName>)]
     pub metric: Option<String>,
     /// Side of the limit on which the rule fires.
     #[schema(value_type = Option<schema::AlertComparison>)]

@@ -41,7 +41,7 @@ struct AlertRuleView {
     #[schema(required)]
     project: Option<schema::ProjectId>,
     /// Metric that is compared.
-    metric: schema::AlertMetric,
+    metric: schema::MetricName,
     /// Side of the limit on which the rule fires.
     comparison: schema::AlertComparison,
     /// Limit in the unit of the metric; null if the limit is a percentage.

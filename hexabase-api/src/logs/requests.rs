@@ -164,9 +164,11 @@ mod tests {
     const NOW: Timestamp = Timestamp::constant(1_767_225_600, 0);
 
     fn parse(query: &str) -> Result<RequestedLogs, Vec<String>> {
-        let parameters: LogsQuery = serde_urlencoded::from_str(query).unwrap();
         let fields = |error: Error| error.violations().iter().map(|it| it.field.clone()).collect();
-        parameters.parse(None, NOW).map_err(fields)
+        match serde_urlencoded::from_str::<LogsQuery>(query) {
+            Ok(parameters) => parameters.parse(None, NOW).map_err(fields),
+            Err(error) => panic!("{query}: {error}"),
+        }
     }
 
     fn range(query: &str) -> (i64, i64) {

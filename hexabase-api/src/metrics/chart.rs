@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
 use hexabase_core::clock::before;
-use hexabase_core::error::Error;
 use hexabase_core::metrics::{Chart, ChartSeries, Metric};
 use hexabase_core::platform::MetricChart;
 use jiff::Timestamp;
@@ -20,6 +19,7 @@ use crate::caller::Authenticated;
 use crate::extract::{Path, Query};
 use crate::path_params::MetricPath;
 use crate::problem::{ApiResult, Problems};
+use crate::schema::MetricUnit;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -38,9 +38,8 @@ fn seconds(duration: Duration) -> String {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Metric)]
 struct MetricView {
-    /// Unit of the values: `cores`, `bytes`, `bytes_per_second`, `count`, `ratio` or `requests_per_second`.
-    #[schema(example = "cores")]
-    unit: &'static str,
+    /// Unit of the values.
+    unit: MetricUnit,
     /// Interval between two points.
     #[schema(example = "30s")]
     step: String,
@@ -99,7 +98,7 @@ impl MetricView {
             points: points(values),
         };
         Self {
-            unit: metric.unit(),
+            unit: metric.unit().into(),
             step: seconds(step),
             window: seconds(chart.window),
             series: chart.series.into_iter().map(series).collect(),
@@ -140,8 +139,7 @@ async fn read_metric(
     Path(path): Path<MetricPath>,
     Query(query): Query<MetricQuery>,
 ) -> ApiResult<Json<MetricView>> {
-    let metric: Metric = path.metric.parse().map_err(|_| Error::not_found("metric"))?;
-    let request = query.parse(metric)?;
+    let request = query.parse(path.metric)?;
     let found = platform.metrics().chart(&caller, path.org, path.ws, &request).await?;
-    Ok(Json(MetricView::new(metric, found)))
+    Ok(Json(MetricView::new(path.metric, found)))
 }

@@ -15,7 +15,10 @@ pub use usage_hub::UsageStreams;
 
 /// Tag of the area in the OpenAPI document.
 #[derive(OpenApi)]
-#[openapi(tags((name = "Metrics", description = "Metrics and health of workspaces.")))]
+#[openapi(
+    tags((name = "Metrics", description = "Metrics and health of workspaces.")),
+    components(schemas(requests::Grouping, crate::schema::MetricName))
+)]
 struct Document;
 
 /// Routes of metrics, health and live usage.

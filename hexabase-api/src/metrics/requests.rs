@@ -19,8 +19,8 @@ const DEFAULT_RANGE: Duration = Duration::from_secs(3_600);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct MetricQuery {
-    /// Period to read, until now: a number and `s`, `m`, `h` or `d`; one hour by default. The maximum is the retention of
-    /// metrics, 15 days by default.
+    /// Period to read, until now, in seconds, minutes, hours or days (`90s`; 5m, 1h, 7d); one hour by default. The maximum
+    /// is the retention of metrics, 15 days by default.
     #[param(example = "1h")]
     pub range: Option<String>,
     /// Interval between two points, in the same form; 30 seconds by default. It is longer if there would be more than

@@ -49,7 +49,7 @@ pub trait AlertSource: fmt::Debug + Send + Sync + 'static {
     /// Finds a silence of one rule of a workspace that has not ended.
     ///
     /// # Behaviour
-    /// - Silences of other tenants, and silences of operators that apply to more than one rule, are not found.
+    /// - Silences of other tenants and of operators are not found.
     /// - A silence that was deleted or has ended is not found.
     ///
     /// # Errors

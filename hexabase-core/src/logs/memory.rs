@@ -56,17 +56,32 @@ impl MemoryLogs {
     }
 }
 
-/// Returns a test of the texts of lines.
-fn matcher(filter: Option<&TextFilter>) -> Result<Box<dyn Fn(&str) -> bool + Send + '_>> {
+/// Compiled filter of texts.
+enum Matcher<'a> {
+    All,
+    Text(&'a str),
+    Expression(Box<Regex>),
+}
+
+impl Matcher<'_> {
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Text(part) => text.contains(part),
+            Self::Expression(expression) => expression.is_match(text),
+        }
+    }
+}
+
+fn matcher(filter: Option<&TextFilter>) -> Result<Matcher<'_>> {
     match filter {
-        None => Ok(Box::new(|_| true)),
+        None => Ok(Matcher::All),
         Some(filter) if filter.is_expression() => {
             // In Loki, `.` matches every character.
             let expression = format!("(?s){}", filter.as_str());
-            let expression = Regex::new(&expression).map_err(malformed_expression)?;
-            Ok(Box::new(move |text| expression.is_match(text)))
+            Ok(Matcher::Expression(Box::new(Regex::new(&expression).map_err(malformed_expression)?)))
         }
-        Some(filter) => Ok(Box::new(|text| text.contains(filter.as_str()))),
+        Some(filter) => Ok(Matcher::Text(filter.as_str())),
     }
 }
 
@@ -74,12 +89,12 @@ fn matcher(filter: Option<&TextFilter>) -> Result<Box<dyn Fn(&str) -> bool + Sen
 impl LogSource for MemoryLogs {
     async fn lines(&self, query: &LogQuery) -> Result<Vec<LogLine>> {
         query.check()?;
-        let matches = matcher(query.filter.as_ref())?;
+        let filter = matcher(query.filter.as_ref())?;
         let demo = match &self.demo {
             Some(demo) => Some(demo.lines(query).await?),
             None => None,
         };
-        let matches = |line: &LogLine| query.selects(line) && matches(&line.text);
+        let matches = |line: &LogLine| query.selects(line) && filter.matches(&line.text);
         let mut found: BTreeMap<LineId, LogLine> = BTreeMap::new();
         let tenants = self.lock();
         let bounds = LineId::before(query.since)..LineId::before(query.until);

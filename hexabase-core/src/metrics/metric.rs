@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::GroupBy;
+use super::{GroupBy, Unit};
 use crate::error::{Error, Result};
 use crate::quota::Resource;
 
@@ -86,16 +86,16 @@ impl Metric {
         }
     }
 
-    /// Returns the unit of the values: `cores`, `bytes`, `bytes_per_second`, `count`, `ratio` or `requests_per_second`.
+    /// Returns the unit of the values.
     #[must_use]
-    pub const fn unit(self) -> &'static str {
+    pub const fn unit(self) -> Unit {
         match self {
-            Self::Cpu => "cores",
-            Self::Memory | Self::Storage | Self::StorageUsed => "bytes",
-            Self::NetworkReceive | Self::NetworkTransmit => "bytes_per_second",
-            Self::Pods | Self::Restarts => "count",
-            Self::Throttling => "ratio",
-            Self::ApiRequests => "requests_per_second",
+            Self::Cpu => Unit::Cores,
+            Self::Memory | Self::Storage | Self::StorageUsed => Unit::Bytes,
+            Self::NetworkReceive | Self::NetworkTransmit => Unit::BytesPerSecond,
+            Self::Pods | Self::Restarts => Unit::Count,
+            Self::Throttling => Unit::Ratio,
+            Self::ApiRequests => Unit::RequestsPerSecond,
         }
     }
 

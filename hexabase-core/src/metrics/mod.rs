@@ -5,6 +5,7 @@ mod health;
 mod memory;
 mod metric;
 mod sandbox;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +28,7 @@ pub use health::{
 pub use memory::MemoryMetrics;
 pub use metric::{Metric, UnknownMetric};
 pub use sandbox::SandboxMetrics;
+pub use unit::Unit;
 
 /// Metrics of tenants over time. The implementation forces the tenant into every query; a caller cannot reach another
 /// tenant.

@@ -230,6 +230,7 @@ async fn every_table_with_an_organization_has_a_policy() {
     // Indexes for reads of the platform and of users, and those of the table of organizations, whose id is the
     // organization.
     let platform = [
+        "alert_rules_by_id",
         "api_tokens_of_user",
         "api_tokens_pkey",
         "audit_events_by_age",

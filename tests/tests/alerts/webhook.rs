@@ -71,7 +71,7 @@ async fn an_alert_is_mailed_once_although_two_alertmanagers_send_it() {
     let before = changes(&setup).await;
     let firing = alert(setup.workspace_id, high, &json!({}));
     // Both at once, and again after the repeat interval.
-    let both = payload(&[firing.clone()]);
+    let both = payload(std::slice::from_ref(&firing));
     let (one, two) = (alertmanager(&setup), alertmanager(&setup));
     let (one, two) = tokio::join!(one.send(Method::POST, PATH, &both), two.send(Method::POST, PATH, &both));
     assert_eq!((one.status, two.status), (StatusCode::OK, StatusCode::OK));

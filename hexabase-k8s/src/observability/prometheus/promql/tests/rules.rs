@@ -53,9 +53,12 @@ fn targets() -> Vec<Value> {
     vec![series(kubelet, "1x300"), series("up{job=\"kube-state-metrics\",instance=\"a\"}", "1x300")]
 }
 
-/// Alerts at a time: rule, namespace, project, and the labels that the threshold has too.
-fn alerts_at(at: &str, expected: &[(&str, &str, &[(&str, &str)], &str)]) -> Value {
-    let alert = |(rule, namespace, labels, value): &(&str, &str, &[(&str, &str)], &str)| {
+/// Rule, namespace, further labels and value of an alert.
+type ExpectedAlert<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
+
+/// Alerts at a time.
+fn alerts_at(at: &str, expected: &[ExpectedAlert<'_>]) -> Value {
+    let alert = |(rule, namespace, labels, value): &ExpectedAlert<'_>| {
         let mut all = json!({ "rule": rule, "namespace": namespace, "severity": "warning" });
         for (label, value) in *labels {
             all[*label] = json!(value);
@@ -116,8 +119,7 @@ fn an_alert_resolves_when_the_rule_or_its_cause_is_gone() {
         series(&threshold("alr_1", SHOP, labels), "100x300"),
         series(&threshold("alr_2", RIVAL, labels), "100x19 stale"),
     ];
-    let both: &[(&str, &str, &[(&str, &str)], &str)] =
-        &[("alr_1", SHOP, expected, "150"), ("alr_2", RIVAL, expected, "150")];
+    let both: &[ExpectedAlert<'_>] = &[("alr_1", SHOP, expected, "150"), ("alr_2", RIVAL, expected, "150")];
     run("resolved", input, vec![alerts_at("5m", both), alerts_at("12m", &[])]);
 }
 
@@ -141,8 +143,7 @@ fn a_tenant_that_used_nothing_is_below_a_limit_and_one_that_was_not_measured_is_
     let with_names = input.iter().cloned().chain([series(names, "1x300")]).collect();
     let in_web: &[(&str, &str)] =
         &[("metric", "pods"), ("comparison", "below"), ("for", "1m"), ("project", "web")];
-    let both: &[(&str, &str, &[(&str, &str)], &str)] =
-        &[("alr_1", SHOP, expected, "0"), ("alr_3", SHOP, in_web, "0")];
+    let both: &[ExpectedAlert<'_>] = &[("alr_1", SHOP, expected, "0"), ("alr_3", SHOP, in_web, "0")];
     run("nothing in a project", with_names, vec![alerts_at("5m", both)]);
 
     // While targets do not respond, nothing fires.
