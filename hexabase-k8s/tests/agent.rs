@@ -125,6 +125,11 @@ fn other_pods_are_dropped_and_annotations_choose_nothing_but_the_name_of_the_pod
     ]);
     let relabeled = relabel(&config(), forged).unwrap();
     assert_eq!((relabeled["namespace"].as_str(), relabeled["pod"].as_str()), (NAMESPACE, "forged"));
+    for odd in ["x".repeat(254), "two\nlines".to_owned(), "{namespace}".to_owned()] {
+        let relabeled =
+            relabel(&config(), pod(&[("pod_annotation_vcluster_loft_sh_object_name", &odd)])).unwrap();
+        assert_eq!(relabeled["pod"], "web-0-x-shop-x-ws-01h455vb4pex5vsknk084sn02q", "{odd}");
+    }
 }
 
 #[test]
@@ -133,7 +138,7 @@ fn no_stage_reads_the_text_of_lines_and_three_labels_remain() {
     let process = blocks(&config, "loki.process \"tenants\"")[0];
     let stages: Vec<&str> =
         process.lines().filter_map(|line| line.trim().strip_prefix("stage.")?.split(' ').next()).collect();
-    assert_eq!(stages, ["cri", "structured_metadata", "label_keep"]);
+    assert_eq!(stages, ["cri", "limit", "structured_metadata", "label_keep"]);
     let kept = texts(blocks(process, "stage.label_keep")[0], "values");
     assert_eq!(kept, ["namespace", "vcluster_namespace", "container"]);
     let metadata = blocks(process, "stage.structured_metadata")[0];

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRef, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use hexabase_core::Platform;
 use hexabase_core::alerts::ALERT_NAME;
 use hexabase_core::error::{Error, Result};
@@ -140,13 +140,19 @@ async fn receive_alerts(
     body: Bytes,
 ) -> ApiResult<StatusCode> {
     token.check(&headers)?;
-    let notices = stream::iter(notices(&body)?.into_iter().map(Ok::<_, Error>));
     let process = |notice: AlertNotice| {
         let platform = &platform;
         async move { platform.alerts().receive(&notice).await }
     };
-    notices.map_ok(process).try_buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
-    Ok(StatusCode::OK)
+    let mut processing = stream::iter(notices(&body)?).map(process).buffer_unordered(CONCURRENCY);
+    // A notice that fails does not stop the others.
+    let mut outcome = Ok(StatusCode::OK);
+    while let Some(processed) = processing.next().await {
+        if let Err(error) = processed {
+            outcome = Err(error.into());
+        }
+    }
+    outcome
 }
 
 #[cfg(test)]

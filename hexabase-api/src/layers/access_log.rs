@@ -32,7 +32,8 @@ pub async fn access_log(
     let started = Instant::now();
     let context: Arc<RequestContext> = RequestContext::of(request.extensions());
     let method = request.method().clone();
-    let span = tracing::info_span!("http", id = %context.id, %method, route = context.route);
+    let span =
+        tracing::info_span!("http", id = %context.id, method = method_label(&method), route = context.route);
     if let Some(parent) = trace_parent(&request, &config.trusted_proxies) {
         platform.trace_propagation().set_parent(&span, parent);
     }

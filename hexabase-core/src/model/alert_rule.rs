@@ -170,7 +170,7 @@ pub enum AlertState {
 
 string_enum!(AlertState { Firing = "firing", Resolved = "resolved" } else UnknownAlertState = "must be firing or resolved");
 
-/// Part of an alert rule that its evaluation needs, without the names and addresses that tenants chose.
+/// Part of an alert rule that its evaluation needs, without the name of the rule and the addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertThreshold {
     /// Id of the rule.

@@ -7,11 +7,16 @@ use jiff::Timestamp;
 use super::Alerts;
 use crate::changeset::Changeset;
 use crate::ephemeral::Rate;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{AlertRuleId, WorkspaceId};
 use crate::model::{AlertRule, AlertState, Workspace};
 use crate::notifier::{Notification, PlainName};
 
+/// Time after which the processing of a notice counts as interrupted, so that its repetition is processed.
+const CLAIM_TTL: Duration = Duration::from_secs(120);
+/// Values of the key of a notice.
+const CLAIMED: &[u8] = b"claimed";
+const PROCESSED: &[u8] = b"processed";
 /// Time for which a notice is known: several Alertmanagers send each one, and repeat it while the alert is firing.
 const NOTICE_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// Notices of one rule that are mailed; a rule that begins and ends to fire all the time must not fill mailboxes.
@@ -59,15 +64,19 @@ impl Alerts<'_> {
         let found = self.0.store.find_alert_rule(organization, workspace.id, notice.rule_id).await?;
         let Some(rule) = found.filter(|_| workspace.deletion_requested_at.is_none()) else { return Ok(()) };
         let key = notice.key();
-        if !self.0.ephemeral.put_if_absent(&key, b"1", NOTICE_TTL).await? {
-            return Ok(());
+        if !self.0.ephemeral.put_if_absent(&key, CLAIMED, CLAIM_TTL).await? {
+            return match self.0.ephemeral.get(&key).await?.as_deref() {
+                Some(PROCESSED) => Ok(()),
+                _ => Err(Error::unavailable("another request is processing the notice")),
+            };
         }
-        let processed = self.process(notice, &workspace, &rule).await;
-        if processed.is_err() {
-            // The repetition of the notice must be processed.
+        // An interruption leaves the claim, which ends soon.
+        if let Err(error) = self.process(notice, &workspace, &rule).await {
             self.0.ephemeral.take(&key).await?;
+            return Err(error);
         }
-        processed
+        self.0.ephemeral.compare_and_set(&key, CLAIMED, PROCESSED, NOTICE_TTL).await?;
+        Ok(())
     }
 
     async fn process(&self, notice: &AlertNotice, workspace: &Workspace, rule: &AlertRule) -> Result<()> {

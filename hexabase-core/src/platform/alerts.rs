@@ -10,13 +10,16 @@ use crate::access::Action;
 use crate::alerts::{AlertSource, FiringAlert, NewSilence, SilenceId, thresholds_as_text};
 use crate::changeset::Changeset;
 use crate::clock::after;
-use crate::error::{Error, Result};
+use crate::ephemeral::Rate;
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::id::{AlertRuleId, OrganizationId, WorkspaceId};
 use crate::model::{AlertRule, EventKind};
 use crate::page::PageRequest;
 
 /// Minimum and maximum duration of a silence.
 const SILENCE_DURATIONS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
+/// New silences of a workspace; Alertmanager keeps them for all tenants.
+const SILENCES: Rate = Rate { burst: 20, period: Duration::from_secs(3_600) };
 /// Maximum length of the reason for a silence, in characters.
 const MAX_COMMENT_LENGTH: usize = 200;
 /// Number of conditions that are read at once for the export.
@@ -124,6 +127,7 @@ impl Alerts<'_> {
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role and groups, in the project if the rule has one.
     /// - `Invalid` for a duration that is too short or too long, or a comment that is too long.
+    /// - `RateLimited` after 20 silences of the workspace in an hour.
     /// - `Unavailable`; with code `unsupported` if the installation evaluates no alert rules.
     pub async fn silence(
         &self,
@@ -144,6 +148,14 @@ impl Alerts<'_> {
         let result = self
             .0
             .run_idempotent(caller, authorization, || async {
+                let bucket = format!("silence:{workspace}");
+                let allowance = self.0.ephemeral.take_token(&bucket, SILENCES).await?;
+                if !allowance.allowed {
+                    let message =
+                        "the workspace has the maximum of 20 new silences per hour; silence for longer";
+                    return Err(Error::new(ErrorKind::RateLimited, message)
+                        .with_retry(Retry::After(allowance.retry_after)));
+                }
                 let now = self.0.now();
                 let (ends_at, comment) = (after(now, command.duration), command.comment.clone());
                 let silence = NewSilence {

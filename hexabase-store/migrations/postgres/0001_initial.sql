@@ -573,7 +573,7 @@ CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
 GRANT SELECT ON organization_creators, workspace_creators TO hexabase_app;
--- Conditions of alert rules, without the names and addresses that tenants chose, for the evaluation of all rules.
+-- Conditions of alert rules, without the names of rules and the addresses that tenants chose, for the evaluation of all rules.
 CREATE VIEW alert_thresholds AS
     SELECT alert_rules.id, alert_rules.workspace_id, workspaces.plan_id,
         projects.name AS project_name, projects.quota AS project_quota,

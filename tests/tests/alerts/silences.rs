@@ -89,3 +89,16 @@ async fn silences_are_bounded_and_belong_to_one_rule() {
     }
     assert!(setup.audited("silence.").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_workspace_cannot_fill_alertmanager_with_silences() {
+    let setup = Setup::new().await;
+    let first = setup.create_rule(&rule("first", &json!({}))).await;
+    let path = format!("{}/alerts/{first}/silence", setup.workspace);
+    for _ in 0..20 {
+        setup.ann.client.send_ok(Method::POST, &path, &json!({ "minutes": 1 })).await;
+    }
+    let rejected = setup.ann.client.send(Method::POST, &path, &json!({ "minutes": 1 })).await;
+    assert_eq!(rejected.status, StatusCode::TOO_MANY_REQUESTS, "{}", rejected.text);
+    assert!(rejected.text.contains("silence for longer"), "{}", rejected.text);
+}

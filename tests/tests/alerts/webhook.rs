@@ -74,7 +74,10 @@ async fn an_alert_is_mailed_once_although_two_alertmanagers_send_it() {
     let both = payload(std::slice::from_ref(&firing));
     let (one, two) = (alertmanager(&setup), alertmanager(&setup));
     let (one, two) = tokio::join!(one.send(Method::POST, PATH, &both), two.send(Method::POST, PATH, &both));
-    assert_eq!((one.status, two.status), (StatusCode::OK, StatusCode::OK));
+    // One may have to retry while the other's notice is being processed.
+    let statuses = [one.status, two.status];
+    assert!(statuses.contains(&StatusCode::OK), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(status)));
     send(&setup, &[firing.clone(), firing.clone()]).await;
     let expected = [("high".to_owned(), AlertState::Firing)];
     assert_eq!(mailed(&setup, "ann@example.com").await, expected);

@@ -83,6 +83,15 @@ pub(super) struct Feed {
     failures: u32,
 }
 
+impl Drop for Feed {
+    /// Ends the streams of the followers, also after a panic: they would wait for ever.
+    fn drop(&mut self) {
+        let mut followers = self.followers.lock();
+        followers.is_closed = true;
+        followers.queues.clear();
+    }
+}
+
 impl Feed {
     pub(super) fn new(
         platform: Platform,

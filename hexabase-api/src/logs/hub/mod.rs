@@ -111,6 +111,8 @@ struct FollowerState {
     queues: HashMap<u64, mpsc::Sender<Update>>,
     /// Reason for which lines cannot be read, for further followers.
     away: Option<Arc<str>>,
+    /// `true` once the feed has ended.
+    is_closed: bool,
 }
 
 impl Followers {
@@ -162,7 +164,7 @@ impl LogHub {
 
     /// Returns a feed with its followers, which is started if it does not run.
     fn feed(&self, state: &mut HubState, source: Arc<dyn LogSource>, key: &LogQuery) -> Arc<Followers> {
-        if let Some(running) = state.feeds.get(key).filter(|running| !running.task.is_finished()) {
+        if let Some(running) = state.feeds.get(key).filter(|running| !running.followers.lock().is_closed) {
             return running.followers.clone();
         }
         let followers = Arc::<Followers>::default();

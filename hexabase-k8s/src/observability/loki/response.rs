@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hexabase_core::error::{Error, Result};
-use hexabase_core::logs::{Direction, LogLine, LogQuery, log_queries_rejected, malformed_expression};
+use hexabase_core::logs::{
+    Direction, LogLine, LogQuery, check_workload_name, log_queries_rejected, malformed_expression,
+};
 use hexabase_core::name::ProjectName;
 use jiff::Timestamp;
 use reqwest::StatusCode;
@@ -66,7 +68,11 @@ pub(super) fn lines(body: &[u8], query: &LogQuery) -> Result<Vec<LogLine>> {
         {
             return Err(Error::unexpected("Loki returned lines that the query does not select"));
         }
-        let container: [Arc<str>; 3] = [project, label(POD), label(CONTAINER)].map(Arc::from);
+        // Tenants choose the name of a pod by an annotation; a name of any length would be in every line.
+        let name = |name: &str| {
+            Some(label(name)).filter(|name| check_workload_name(name).is_ok()).unwrap_or_default()
+        };
+        let container: [Arc<str>; 3] = [project, name(POD), name(CONTAINER)].map(Arc::from);
         for Entry(nanoseconds, text, _) in values {
             let at = nanoseconds.parse().ok().and_then(|at| Timestamp::from_nanosecond(at).ok());
             lines.push(LogLine::new(at.ok_or_else(unexpected)?, container.clone(), text));

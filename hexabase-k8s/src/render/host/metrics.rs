@@ -69,7 +69,11 @@ pub(super) fn service_monitor(tenant: &Tenant<'_>) -> Option<Object> {
     let spec = json!({
         // The label whose value `ScrapeJobs::api_servers` names.
         "jobLabel": "app",
-        "selector": { "matchLabels": { super::services::API_SERVICE: "true", crate::labels::RELEASE: name } },
+        // Services that the syncer created are the tenant's.
+        "selector": {
+            "matchLabels": { super::services::API_SERVICE: "true", crate::labels::RELEASE: name },
+            "matchExpressions": [{ "key": crate::labels::SYNCED_BY, "operator": "DoesNotExist" }],
+        },
         "endpoints": [endpoint],
         "sampleLimit": SAMPLE_LIMIT,
         "bodySizeLimit": BODY_SIZE_LIMIT,
