@@ -1,6 +1,7 @@
 //! What tenants see of their clusters: metrics from Prometheus, logs from Loki, and alerts from Alertmanager.
 
 mod alertmanager;
+mod http;
 mod loki;
 mod prometheus;
 

@@ -12,12 +12,13 @@ use hexabase_core::alerts::{
 };
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{TypedId as _, WorkspaceId};
-use hexabase_core::secret::{ExposeSecret as _, SecretString};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hexabase_core::secret::SecretString;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use self::messages::{CreatedSilence, GettableAlert, GettableSilence, Matcher, PostableSilence};
+use super::http;
 
 /// Maximum size of a response, in bytes. The alerts of one tenant are as many as its rules.
 const MAX_RESPONSE_BYTES: usize = 4 << 20;
@@ -64,39 +65,14 @@ impl Alertmanager {
     /// # Errors
     /// `Invalid` if the URL or the token is invalid.
     pub fn new(config: &AlertmanagerConfig) -> Result<Self> {
-        let invalid_url = || Error::invalid("alertmanager_url", "is not an http or https URL");
-        let mut url: Url = config.url.expose_secret().parse().map_err(|_| invalid_url())?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid_url());
-        }
-        url.path_segments_mut().map_err(|()| invalid_url())?.pop_if_empty().extend(["api", "v2"]);
-        url.set_query(None);
-        let mut headers = HeaderMap::new();
-        if let Some(token) = &config.token {
-            let invalid_token =
-                |_| Error::invalid("alertmanager_token", "contains characters that are invalid in a header");
-            let mut bearer =
-                HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(invalid_token)?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-        }
-        let client = reqwest::Client::builder()
-            .default_headers(headers)
-            .timeout(config.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("hexabase/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::unexpected("the HTTP client cannot be created").caused_by(error))?;
+        let url = http::below(&http::base_url("alertmanager_url", &config.url)?, &["api", "v2"]);
+        let client = http::client("alertmanager_token", config.token.as_ref(), config.timeout)?;
         Ok(Self { client, url })
     }
 
     /// Begins a request to a path below `/api/v2`.
     fn request(&self, method: Method, path: &[&str], query: &[(&str, &str)]) -> RequestBuilder {
-        let mut url = self.url.clone();
-        // The URL was checked when the source was created.
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.extend(path);
-        }
+        let mut url = http::below(&self.url, path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -109,15 +85,10 @@ async fn send(request: RequestBuilder) -> Result<(StatusCode, Vec<u8>)> {
     let failed = |error: reqwest::Error| {
         Error::unavailable("the request to Alertmanager failed").caused_by(error.without_url())
     };
-    let mut response = request.send().await.map_err(failed)?;
+    let response = request.send().await.map_err(failed)?;
     let status = response.status();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            return Err(Error::unavailable("the response of Alertmanager is too large"));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = http::read_body(response, MAX_RESPONSE_BYTES).await.map_err(failed)?;
+    let body = body.ok_or_else(|| Error::unavailable("the response of Alertmanager is too large"))?;
     Ok((status, body))
 }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::logs::{LogLine, LogQuery, LogSource, logs_too_large};
-use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::HeaderName;
 use reqwest::{Response, StatusCode, Url};
+
+use super::http;
 
 /// Header with the tenant of Loki.
 const TENANT: HeaderName = HeaderName::from_static("x-scope-orgid");
@@ -103,30 +105,9 @@ impl LokiLogs {
     /// # Errors
     /// `Invalid` if the URL or the token is invalid.
     pub fn new(config: &LokiConfig) -> Result<Self> {
-        let invalid_url = || Error::invalid("loki_url", "is not an http or https URL");
-        let mut url: Url = config.url.expose_secret().parse().map_err(|_| invalid_url())?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid_url());
-        }
         let path = ["loki", "api", "v1", "query_range"];
-        url.path_segments_mut().map_err(|()| invalid_url())?.pop_if_empty().extend(path);
-        url.set_query(None);
-        let mut headers = HeaderMap::new();
-        if let Some(token) = &config.token {
-            let invalid_token =
-                |_| Error::invalid("loki_token", "contains characters that are invalid in a header");
-            let mut bearer =
-                HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(invalid_token)?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-        }
-        let client = reqwest::Client::builder()
-            .default_headers(headers)
-            .timeout(config.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("hexabase/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::unexpected("the HTTP client cannot be created").caused_by(error))?;
+        let url = http::below(&http::base_url("loki_url", &config.url)?, &path);
+        let client = http::client("loki_token", config.token.as_ref(), config.timeout)?;
         Ok(Self { client, url, tenancy: config.tenancy.clone() })
     }
 
@@ -150,15 +131,9 @@ impl LokiLogs {
 }
 
 /// Reads the body of a response.
-async fn read(mut response: Response) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(from_client_error)? {
-        if body.len() + chunk.len() > MAX_RESPONSE_MIB << 20 {
-            return Err(logs_too_large(MAX_RESPONSE_MIB));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn read(response: Response) -> Result<Vec<u8>> {
+    let body = http::read_body(response, MAX_RESPONSE_MIB << 20).await.map_err(from_client_error)?;
+    body.ok_or_else(|| logs_too_large(MAX_RESPONSE_MIB))
 }
 
 /// Converts an error of the HTTP client, without its URL, which contains the query and can contain a password.

@@ -14,11 +14,12 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::metrics::{
     Chart, ChartQuery, HealthReadings, Metric, MetricsSource, Sample, Series, SeriesQuery,
 };
-use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
 use prometheus_http_query::response::{InstantVector, RangeVector};
 use prometheus_http_query::{Client, Error as QueryError};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+use super::http;
 
 /// Maximum number of points per series that Prometheus returns.
 const MAX_POINTS: u128 = 11_000;
@@ -140,25 +141,11 @@ impl PrometheusMetrics {
     /// `Invalid` if the URL, the token, a job or the scrape interval is invalid.
     pub fn new(config: &PrometheusConfig) -> Result<Self> {
         config.check().map_err(|(name, reason)| Error::invalid(name, reason))?;
-        let mut headers = HeaderMap::new();
-        if let Some(token) = &config.token {
-            let invalid_token =
-                |_| Error::invalid("prometheus_token", "contains characters that are invalid in a header");
-            let mut bearer =
-                HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(invalid_token)?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-        }
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .timeout(config.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("hexabase/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::unexpected("the HTTP client cannot be created").caused_by(error))?;
+        let url = http::base_url("prometheus_url", &config.url)?;
+        let client = http::client("prometheus_token", config.token.as_ref(), config.timeout)?;
         let invalid_url = |_| Error::invalid("prometheus_url", "is not a URL");
         Ok(Self {
-            client: Client::from(http, config.url.expose_secret()).map_err(invalid_url)?,
+            client: Client::from(client, url.as_str().trim_end_matches('/')).map_err(invalid_url)?,
             jobs: config.jobs.clone(),
             scrape_interval: config.scrape_interval,
         })

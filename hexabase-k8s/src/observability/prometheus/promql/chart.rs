@@ -11,7 +11,7 @@ use hexabase_core::metrics::{GroupBy, MAX_SERIES, Metric};
 
 use super::{
     CONTROL_PLANE_CLAIMS, CONTROL_PLANE_PODS, Distinct, Matcher, Scope, coverage, differs, distinct, equals,
-    from_job, max_by, measured_share, not_matching, one_of, select, state, usage,
+    from_job, matches, max_by, measured_share, not_matching, one_of, select, state, usage,
 };
 
 /// Label of the project in the series of kube-state-metrics.
@@ -141,16 +141,19 @@ pub(in super::super) fn chart_coverage(metric: Metric, scope: &Scope<'_>) -> Str
     }
 }
 
+/// Pattern of names of Kubernetes objects.
+const NAME: &str = "[a-z0-9][a-z0-9.-]{0,252}";
+
 /// Names of pods and of their projects in a period before the time of the query: series with the label [`OBJECT_NAME`],
 /// and series with the label [`PROJECT`].
 pub(in super::super) fn names(scope: &Scope<'_>, period: Duration) -> String {
     let period = (period + LOOKBACK).as_secs();
+    // A tenant that changes the annotation of its pods at each scrape has one name per pod nevertheless.
     let named = |series: &str, label: &str| {
-        let series = select(
-            series,
-            state(scope, [scope.namespaces(), differs(label, "")].into_iter().chain(scope.pods())),
-        );
-        max_by(&["namespace", "pod", label], &format!("max_over_time({series}[{period}s])"))
+        let named = [scope.namespaces(), matches(label, NAME)];
+        let series = select(series, state(scope, named.into_iter().chain(scope.pods())));
+        let latest = max_by(&["namespace", "pod", label], &format!("max_over_time({series}[{period}s])"));
+        format!("topk by (namespace,pod) (1, {latest})")
     };
     format!("{} or {}", named("kube_pod_annotations", OBJECT_NAME), named("kube_pod_labels", PROJECT))
 }
