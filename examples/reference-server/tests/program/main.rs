@@ -123,14 +123,8 @@ async fn several_api_and_worker_processes_share_real_backends() {
         [installation.start("worker-1", "worker").await, installation.start("worker-2", "worker").await];
     let ann = apis[0].sign_in("ann@example.com").await;
     let ann_at_second = ann.clone().at(&apis[1].url);
-    let organization = json!({ "name": "acme", "display_name": "Acme" });
-    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
-    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let ws = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
-    let path = format!("{workspaces}/{}", ws["id"].as_str().unwrap());
-    while ann_at_second.get(&path).await["phase"] != "ready" {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let path = ann.create_workspace("acme").await;
+    ann_at_second.wait_until_ready(&path).await;
     for process in apis.iter().chain(&workers) {
         let ready = process.client().get("/readyz").await;
         assert_eq!(ready["backends"]["store"], "ok", "{ready}");
@@ -197,14 +191,8 @@ async fn kubectl_trusts_a_server_with_a_certificate_of_a_private_ca() {
     let folder = tempfile::tempdir().unwrap();
     let (_server, anonymous) = Process::start_with_tls(folder.path(), "127.0.0.1", &[]).await;
     let ann = anonymous.sign_in("ann@example.com").await;
-    let organization = json!({ "name": "acme", "display_name": "Acme" });
-    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
-    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let workspace = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
-    let shop = format!("{workspaces}/{}", workspace["id"].as_str().unwrap());
-    while ann.get(&shop).await["phase"] != "ready" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let shop = ann.create_workspace("acme").await;
+    ann.wait_until_ready(&shop).await;
     let kubeconfig = ann.text(&format!("{shop}/kubeconfig?auth=exec")).await;
     let kubeconfig = kube::config::Kubeconfig::from_yaml(&kubeconfig).unwrap();
     let exec = kubeconfig.auth_infos[0].auth_info.as_ref().unwrap().exec.clone().unwrap();

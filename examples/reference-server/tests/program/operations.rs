@@ -9,7 +9,7 @@ use hexabase_test_servers::Postgres;
 use serde_json::{Value, json};
 
 use crate::installation::Installation;
-use crate::process::{Client, Process, fails_with, program};
+use crate::process::{Process, fails_with, program};
 
 fn deploy(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(name)
@@ -28,35 +28,21 @@ fn success(output: Output) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-async fn create_workspace(ann: &Client, name: &str) -> String {
-    let organization = json!({ "name": name, "display_name": name });
-    let org = ann.post("/api/v1/organizations", &organization).await["id"].as_str().unwrap().to_owned();
-    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
-    let ws = ann.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
-    format!("{workspaces}/{}", ws["id"].as_str().unwrap())
-}
-
-async fn wait_until_ready(ann: &Client, path: &str) {
-    while ann.get(path).await["phase"] != "ready" {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 #[tokio::test]
 async fn restored_backup_has_its_data_and_clusters_are_reconciled() {
     let mut installation = Installation::new().await;
     let api = installation.start("api", "api").await;
     let worker = installation.start("worker", "worker").await;
     let ann = api.sign_in("ann@example.com").await;
-    let before = create_workspace(&ann, "before").await;
-    wait_until_ready(&ann, &before).await;
+    let before = ann.create_workspace("before").await;
+    ann.wait_until_ready(&before).await;
 
     let file = installation.folder.path().join("backup");
     let file = file.to_str().unwrap();
     let url = |installation: &Installation, database: &str| installation.postgres.url_of(database);
     success(script("backup", &[&url(&installation, &installation.database), file], &[]));
-    let after = create_workspace(&ann, "after").await;
-    wait_until_ready(&ann, &after).await;
+    let after = ann.create_workspace("after").await;
+    ann.wait_until_ready(&after).await;
     api.stop();
     worker.stop();
 
@@ -70,7 +56,7 @@ async fn restored_backup_has_its_data_and_clusters_are_reconciled() {
     let worker = installation.start("worker", "worker").await;
     // The session of before the backup is still valid.
     let ann = ann.at(&api.url);
-    wait_until_ready(&ann, &before).await;
+    ann.wait_until_ready(&before).await;
     assert_eq!(ann.status(&after).await, 404);
     // A new change reaches the cluster.
     ann.post(&format!("{before}/projects"), &json!({ "name": "web" })).await;
@@ -102,8 +88,8 @@ async fn separate_owner_and_server_roles_suffice() {
     let api = installation.start("api", "api").await;
     let worker = installation.start("worker", "worker").await;
     let ann = api.sign_in("ann@example.com").await;
-    let shop = create_workspace(&ann, "acme").await;
-    wait_until_ready(&ann, &shop).await;
+    let shop = ann.create_workspace("acme").await;
+    ann.wait_until_ready(&shop).await;
     worker.stop();
     api.stop();
 }

@@ -213,6 +213,22 @@ impl Client {
         self.send_successfully(self.http.post(format!("{}{path}", self.url)).json(body)).await
     }
 
+    /// Creates an organization of this name with the workspace `shop`, and returns the path of the workspace.
+    pub(crate) async fn create_workspace(&self, organization: &str) -> String {
+        let new = json!({ "name": organization, "display_name": organization });
+        let org = self.post("/api/v1/organizations", &new).await["id"].as_str().unwrap().to_owned();
+        let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+        let ws = self.post(&workspaces, &json!({ "name": "shop", "plan_id": "starter" })).await;
+        format!("{workspaces}/{}", ws["id"].as_str().unwrap())
+    }
+
+    /// Waits until a workspace is ready.
+    pub(crate) async fn wait_until_ready(&self, workspace: &str) {
+        while self.get(workspace).await["phase"] != "ready" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Sends a POST with a header.
     pub(crate) async fn post_with(&self, path: &str, (name, value): (&str, &str), body: &Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.url)).header(name, value).json(body);

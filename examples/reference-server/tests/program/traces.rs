@@ -1,7 +1,6 @@
 //! Traces: what a collector of OpenTelemetry receives.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::{Router, routing::post};
@@ -68,9 +67,7 @@ async fn a_trace_leads_from_a_request_through_the_queue_to_the_host_cluster() {
     let new = json!({ "name": "shop", "plan_id": "starter" });
     let workspace = ann.post_with(&workspaces, ("traceparent", &parent), &new).await;
     let ws = workspace["id"].as_str().unwrap();
-    while ann.get(&format!("{workspaces}/{ws}")).await["phase"] != "ready" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    ann.wait_until_ready(&format!("{workspaces}/{ws}")).await;
     let token = ann.token().to_owned();
     let log = server.stop();
 
