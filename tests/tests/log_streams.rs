@@ -227,27 +227,40 @@ async fn lines_are_selected_by_time_name_and_text() {
     {
         setup.write_at(-age * 1_000, pod, text);
     }
-    let project = &setup.project;
     for (query, expected) in [
-        (String::new(), vec!["GET /cart 503", "GET /cart 200"]),
-        (
-            format!("project={project}&direction=forward&since=1d"),
-            vec!["old", "GET /cart 200", "GET /cart 503"],
-        ),
-        ("pod=web-1".to_owned(), vec!["GET /cart 503"]),
-        ("container=proxy".to_owned(), vec![]),
-        ("query=cart%202".to_owned(), vec!["GET /cart 200"]),
-        ("query=5%5Cd%2B%24&regex=true".to_owned(), vec!["GET /cart 503"]),
-        ("since=3h&until=1m".to_owned(), vec!["old"]),
-        ("limit=1".to_owned(), vec!["GET /cart 503"]),
+        ("", vec!["GET /cart 503", "GET /cart 200"]),
+        ("direction=forward&since=1d", vec!["old", "GET /cart 200", "GET /cart 503"]),
+        ("pod=web-1", vec!["GET /cart 503"]),
+        ("container=proxy", vec![]),
+        ("query=cart%202", vec!["GET /cart 200"]),
+        ("query=5%5Cd%2B%24&regex=true", vec!["GET /cart 503"]),
+        ("since=3h&until=1m", vec!["old"]),
+        ("limit=1", vec!["GET /cart 503"]),
     ] {
-        assert_eq!(setup.texts(&query).await, expected, "{query}");
+        assert_eq!(setup.texts(query).await, expected, "{query}");
     }
     let response = setup.read("limit=1").await;
     assert_eq!(response.body["truncated"], true);
     let line = &response.body["items"][0];
     assert_eq!(line["at"].as_str().unwrap().parse::<Timestamp>().unwrap(), setup.at(-30_000));
     assert_eq!([&line["project"], &line["pod"], &line["container"]], ["shop", "web-1", "app"]);
+}
+
+#[tokio::test]
+async fn lines_of_an_earlier_project_of_the_same_name_are_not_shown() {
+    let setup = Setup::new().await;
+    setup.write_at(-1_000, "web-0", "of the earlier project");
+    setup.advance(1_000).await;
+    setup.write("of this project");
+    setup.advance(1_000).await;
+    let query = format!("project={}&since=1h&", setup.project);
+    assert_eq!(setup.texts(&query).await, ["of this project"]);
+    let mut stream = setup.follow(&setup.ann, &query, None).await;
+    assert_eq!(stream.line().await, "of this project");
+    let earlier = format!("{query}until={}", setup.at(-1));
+    assert_eq!(setup.texts(&earlier).await, [""; 0]);
+    let all = setup.texts("since=1h&direction=forward").await;
+    assert_eq!(all, ["of the earlier project", "of this project"]);
 }
 
 #[tokio::test]
@@ -262,6 +275,8 @@ async fn invalid_requests_name_the_parameter() {
         ("follow=true&since=31d", "since"),
         ("follow=true&limit=10", "limit"),
         ("pod=a%22b", "pod"),
+        ("since=1999-12-31T00:00:00Z&until=1999-12-31T01:00:00Z", "since"),
+        ("since=2199-12-31T00:00:00Z&until=2200-01-01T00:00:00Z", "until"),
         ("tail=1", "tail"),
     ] {
         let response = setup.read(query).await;
@@ -465,6 +480,18 @@ async fn an_outage_of_the_log_store_is_announced_and_loses_no_line() {
     let (kind, data) = stream.next().await.unwrap();
     assert_eq!(kind, "status");
     assert!(data["message"].as_str().unwrap().contains("too many queries"), "{data}");
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_read_older_lines_ends_with_the_membership_too() {
+    let setup = Setup::new().await;
+    let bob = setup.app.add_member(&setup.ann, &setup.organization, "bob", "member").await;
+    let membership = add_viewer(&setup, &bob, None).await;
+    setup.logs.fail_with(Some(|| Error::unavailable("the log store is not available")));
+    let mut stream = setup.follow(&bob, "since=30d", None).await;
+    assert_eq!(stream.next().await.unwrap().1["available"], false);
+    setup.ann.client.send_ok(Method::DELETE, &membership, &Value::Null).await;
+    assert_eq!(stream.next().await, None);
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ mod stream;
 mod view;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRef, State};
@@ -28,6 +27,7 @@ use crate::extract::{Path, Query};
 use crate::path_params::WorkspacePath;
 use crate::problem::{ApiResult, Problems};
 pub use hub::LogStreams;
+use hub::StreamSlot;
 use requests::{LogsQuery, RequestedLogs};
 use stream::{Followed, LogStream};
 use view::{LogLineView, LogLinesView};
@@ -106,8 +106,10 @@ async fn follow(
 ) -> Result<Response> {
     let logs = streams.platform().logs();
     let (source, query) = logs.authorize(&caller, path.org, path.ws, request).await?;
+    // The query begins later than the request if the project is younger.
+    let start = start.max(LineId::before(query.since));
     let slot = streams.hub().count(caller.principal.user_id, path.ws)?;
-    check_expression(&streams, &source, &query).await?;
+    check_expression(&streams, &slot, &*source, &query).await?;
     let scope = (path.org, path.ws, request.project_id);
     let stream = LogStream::new(streams, Followed { caller, scope, source, query }, slot, start);
     let events =
@@ -117,14 +119,19 @@ async fn follow(
 
 /// Rejects a malformed regular expression before the stream begins, by a query for the last second. If lines cannot be
 /// read for now, the stream says so.
-async fn check_expression(streams: &LogStreams, source: &Arc<dyn LogSource>, query: &LogQuery) -> Result<()> {
+async fn check_expression(
+    streams: &LogStreams,
+    slot: &StreamSlot,
+    source: &dyn LogSource,
+    query: &LogQuery,
+) -> Result<()> {
     let is_expression = query.filter.as_ref().is_some_and(TextFilter::is_expression);
     if !is_expression || streams.hub().is_followed(query) {
         return Ok(());
     }
     let until = streams.platform().clock().now();
     let since = until.checked_sub(SignedDuration::from_secs(1)).unwrap_or(until);
-    match source.lines(&LogQuery { since, until, limit: 1, ..query.clone() }).await {
+    match slot.lines(source, &LogQuery { since, until, limit: 1, ..query.clone() }).await {
         Err(error) if error.kind() == ErrorKind::Invalid && error.code() != "logs_too_large" => Err(error),
         _ => Ok(()),
     }

@@ -112,9 +112,9 @@ impl LogsQuery {
         }
         let last = last_event_id.map(|id| resume_after(id, now));
         let start = last.transpose()?.unwrap_or_else(|| LineId::before(since.min(now)));
-        // An end in the future, so that a stream from now on has a valid range.
-        let (since, until) =
-            (start.at().min(now), now.checked_add(SignedDuration::from_nanos(1)).unwrap_or(now));
+        // A stream from now on has a valid range too.
+        let latest = now.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(now);
+        let (since, until) = (start.at().min(latest), now);
         Ok(RequestedLogs::Follow(LogRequest { since, until, ..request }, start))
     }
 }

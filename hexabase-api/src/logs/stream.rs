@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::response::sse::Event as SseEvent;
 use hexabase_core::clock::until;
-use hexabase_core::error::{Error, ErrorKind, Result};
+use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::id::{OrganizationId, ProjectId, WorkspaceId};
 use hexabase_core::logs::{LineId, LogQuery, LogSource};
 use hexabase_core::platform::Caller;
@@ -119,17 +119,17 @@ impl LogStream {
                 return None;
             }
             if self.find_line() {
-                match self.require_access(ACCESS_LIFETIME).await {
-                    Ok(()) => return Some(self.take_line()),
-                    Err(error) if error.is_retryable() => {
-                        self.pause("checking access to logs failed", &error).await
-                    }
-                    Err(_) => return None,
+                if self.has_access(ACCESS_LIFETIME).await? {
+                    return Some(self.take_line());
                 }
                 continue;
             }
             match self.older {
-                Some((since, until)) => self.read_older(since, until).await,
+                Some((since, until)) => {
+                    if self.has_access(IDLE_CHECK_INTERVAL).await? {
+                        self.read_older(since, until).await;
+                    }
+                }
                 None => self.receive().await?,
             }
         }
@@ -167,11 +167,12 @@ impl LogStream {
             }
             Err(error) => {
                 if !self.is_away {
+                    tracing::warn!(?error, "reading logs failed; stream retries");
                     self.push_status(Some(
                         "the log store cannot be read; the stream continues as soon as it can",
                     ));
                 }
-                return self.pause("reading logs failed", &error).await;
+                return self.pause().await;
             }
         };
         if self.is_away {
@@ -201,11 +202,7 @@ impl LogStream {
         let update = tokio::select! {
             update = subscription.recv() => update,
             () = clock.sleep(IDLE_CHECK_INTERVAL) => {
-                match self.require_access(Duration::ZERO).await {
-                    Ok(()) => {}
-                    Err(error) if error.is_retryable() => self.pause("checking access to logs failed", &error).await,
-                    Err(_) => return None,
-                }
+                self.has_access(Duration::ZERO).await?;
                 return Some(());
             }
         };
@@ -242,9 +239,22 @@ impl LogStream {
         self.notices.push_back(event);
     }
 
-    async fn pause(&self, operation: &'static str, error: &Error) {
-        tracing::warn!(?error, "{operation}; stream retries");
+    async fn pause(&self) {
         self.streams.platform().clock().sleep(RETRY_DELAY).await;
+    }
+
+    /// Checks the access as [`Self::require_access`]: `Some(false)` after a pause if it is not known for now, and `None`
+    /// if the stream ends.
+    async fn has_access(&mut self, age: Duration) -> Option<bool> {
+        match self.require_access(age).await {
+            Ok(()) => Some(true),
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(?error, "checking access to logs failed; stream retries");
+                self.pause().await;
+                Some(false)
+            }
+            Err(_) => None,
+        }
     }
 
     /// Checks that the session or token is alive and the caller is still permitted to read the logs, unless this was

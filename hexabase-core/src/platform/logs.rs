@@ -11,6 +11,9 @@ use crate::error::{Check, Error, ErrorKind, Result, Retry};
 use crate::id::{OrganizationId, ProjectId, WorkspaceId};
 use crate::logs::{Direction, LogLine, LogQuery, LogSource, TextFilter};
 
+/// Times that logs can have, well within those of log stores: 2000-01-01 and 2200-01-01.
+const EARLIEST: Timestamp = Timestamp::constant(946_684_800, 0);
+const LATEST: Timestamp = Timestamp::constant(7_258_118_400, 0);
 /// Maximum length of the time range of a query: `max_query_length` of Loki is one hour longer.
 pub const MAX_LOG_RANGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Maximum number of queries of a workspace in progress.
@@ -112,7 +115,7 @@ impl Logs<'_> {
         let project = match project_id {
             Some(id) => {
                 let found = self.0.store.find_project(organization, workspace, id).await?;
-                Some(found.ok_or_else(|| Error::not_found("project"))?.name)
+                Some(found.ok_or_else(|| Error::not_found("project"))?)
             }
             None => None,
         };
@@ -122,14 +125,17 @@ impl Logs<'_> {
             )
         })?;
         check_range(request.since, request.until)?;
+        // Lines are selected by the name of the project, which a deleted project with other members may have had.
+        let created_at = project.as_ref().map_or(request.since, |project| project.created_at);
+        let since = request.since.max(created_at);
         let query = LogQuery {
             target: TenantTarget::by_id(organization, workspace),
-            project,
+            project: project.map(|project| project.name),
             pod: request.pod.clone(),
             container: request.container.clone(),
             filter: request.filter.clone(),
-            since: request.since,
-            until: request.until,
+            since,
+            until: request.until.max(since),
             limit: request.limit,
             direction: request.direction,
         };
@@ -156,6 +162,8 @@ impl Logs<'_> {
 fn check_range(since: Timestamp, until: Timestamp) -> Result<()> {
     let mut check = Check::default();
     check.require(since < until, "until", "must be after since");
+    check.require(since >= EARLIEST, "since", "must be after the year 2000");
+    check.require(until < LATEST, "until", "must be before the year 2200");
     check.require(
         until.duration_since(since) <= MAX_LOG_RANGE,
         "since",

@@ -8,11 +8,10 @@ use hexabase_core::Platform;
 use hexabase_core::error::{Error, ErrorKind, Result, Retry};
 use hexabase_core::logs::{Direction, LineId, LogLine, LogQuery, LogSource};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::super::view::RenderedLine;
-use super::{Followers, RecentLines, Update};
+use super::{Followers, RecentLines, Update, WorkspaceLimits};
 
 /// Interval between two polls.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -75,7 +74,7 @@ pub(super) struct Feed {
     platform: Platform,
     pages: Pages,
     followers: Arc<Followers>,
-    polls: Arc<Semaphore>,
+    limits: Arc<WorkspaceLimits>,
     /// Start of the next poll.
     since: Timestamp,
     sent: RecentLines,
@@ -98,12 +97,12 @@ impl Feed {
         source: Arc<dyn LogSource>,
         query: LogQuery,
         followers: Arc<Followers>,
-        polls: Arc<Semaphore>,
+        limits: Arc<WorkspaceLimits>,
     ) -> Self {
         let now = platform.clock().now();
         let since = now.checked_sub(OVERLAP).unwrap_or(now);
         let sent = RecentLines::new(LineId::before(since));
-        Self { platform, pages: Pages::new(source, query), followers, polls, since, sent, failures: 0 }
+        Self { platform, pages: Pages::new(source, query), followers, limits, since, sent, failures: 0 }
     }
 
     /// Polls until the last follower leaves.
@@ -135,9 +134,7 @@ impl Feed {
         let until = self.platform.clock().now();
         for _ in 0..PAGES_PER_POLL {
             let page = {
-                let _permit = self.polls.acquire().await.map_err(|closed| {
-                    Error::unexpected("the semaphore of log polls is closed").caused_by(closed)
-                })?;
+                let _permits = self.limits.polls.acquire().await?;
                 self.pages.read(self.since, until).await?
             };
             if self.failures > 0 {

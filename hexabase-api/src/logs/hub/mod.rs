@@ -2,14 +2,15 @@
 //! followers.
 
 mod feed;
+mod query_limits;
 mod recent;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hexabase_core::Platform;
 use hexabase_core::authenticator::Authenticator;
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Result;
 use hexabase_core::id::{UserId, WorkspaceId};
 use hexabase_core::logs::{LogLine, LogQuery, LogSource};
 use jiff::Timestamp;
@@ -19,14 +20,15 @@ use tokio::task::AbortHandle;
 use super::view::RenderedLine;
 use crate::event_hub::{LogStreamLimits, StreamCounts, StreamLimits};
 pub(super) use feed::{OVERLAP, Pages};
+use query_limits::QueryLimit;
 pub(super) use recent::RecentLines;
 
 /// Number of batches of lines that a follower can be behind before it is cut off.
 const QUEUE_LENGTH: usize = 16;
-/// Maximum number of polls of the process in progress.
-const MAX_POLLS: usize = 16;
-/// Maximum number of reads of the process in progress by followers that resume.
-const MAX_RESUMES: usize = 8;
+/// Maximum number of polls of the process in progress, and of a workspace.
+const MAX_POLLS: (usize, usize) = (16, 4);
+/// Maximum number of reads of the process in progress by followers that resume, and of a workspace.
+const MAX_RESUMES: (usize, usize) = (8, 2);
 
 /// Log streams of this process, for [`logs::router`](crate::logs::router). Cheap to clone; the clones share their
 /// limits and polls.
@@ -50,8 +52,8 @@ impl LogStreams {
         let hub = LogHub {
             platform,
             limits: limits.into(),
-            polls: Arc::new(Semaphore::new(MAX_POLLS)),
-            resumes: Semaphore::new(MAX_RESUMES),
+            polls: Arc::new(Semaphore::new(MAX_POLLS.0)),
+            resumes: Arc::new(Semaphore::new(MAX_RESUMES.0)),
             state: Mutex::default(),
         };
         Self { authenticator, stopping, hub: Arc::new(hub) }
@@ -85,7 +87,7 @@ pub(super) struct LogHub {
     platform: Platform,
     limits: StreamLimits,
     polls: Arc<Semaphore>,
-    resumes: Semaphore,
+    resumes: Arc<Semaphore>,
     state: Mutex<HubState>,
 }
 
@@ -93,7 +95,16 @@ pub(super) struct LogHub {
 struct HubState {
     counts: StreamCounts<WorkspaceId>,
     feeds: HashMap<LogQuery, RunningFeed>,
+    /// Limits of the workspaces with streams.
+    limits: HashMap<WorkspaceId, Weak<WorkspaceLimits>>,
     next_follower: u64,
+}
+
+/// Limits of the queries of one workspace.
+#[derive(Debug)]
+struct WorkspaceLimits {
+    polls: QueryLimit,
+    resumes: QueryLimit,
 }
 
 #[derive(Debug)]
@@ -125,6 +136,7 @@ impl Followers {
 #[derive(Debug)]
 pub(super) struct StreamSlot {
     hub: Arc<LogHub>,
+    limits: Arc<WorkspaceLimits>,
     user: UserId,
     workspace: WorkspaceId,
 }
@@ -158,18 +170,34 @@ impl LogHub {
     /// # Errors
     /// `RateLimited` with code `too_many_log_streams`.
     pub(super) fn count(self: &Arc<Self>, user: UserId, workspace: WorkspaceId) -> Result<StreamSlot> {
-        self.lock().counts.add(&self.limits, user, workspace)?;
-        Ok(StreamSlot { hub: self.clone(), user, workspace })
+        let mut state = self.lock();
+        state.counts.add(&self.limits, user, workspace)?;
+        let limits = state.limits.get(&workspace).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let limits = WorkspaceLimits {
+                polls: QueryLimit::new(MAX_POLLS.1, &self.polls),
+                resumes: QueryLimit::new(MAX_RESUMES.1, &self.resumes),
+            };
+            let limits = Arc::new(limits);
+            state.limits.insert(workspace, Arc::downgrade(&limits));
+            limits
+        });
+        Ok(StreamSlot { hub: self.clone(), limits, user, workspace })
     }
 
     /// Returns a feed with its followers, which is started if it does not run.
-    fn feed(&self, state: &mut HubState, source: Arc<dyn LogSource>, key: &LogQuery) -> Arc<Followers> {
+    fn feed(
+        &self,
+        state: &mut HubState,
+        limits: &Arc<WorkspaceLimits>,
+        source: Arc<dyn LogSource>,
+        key: &LogQuery,
+    ) -> Arc<Followers> {
         if let Some(running) = state.feeds.get(key).filter(|running| !running.followers.lock().is_closed) {
             return running.followers.clone();
         }
         let followers = Arc::<Followers>::default();
-        let (platform, polls) = (self.platform.clone(), self.polls.clone());
-        let feed = feed::Feed::new(platform, source, key.clone(), followers.clone(), polls);
+        let platform = self.platform.clone();
+        let feed = feed::Feed::new(platform, source, key.clone(), followers.clone(), limits.clone());
         let task = tokio::spawn(feed.run()).abort_handle();
         state.feeds.insert(key.clone(), RunningFeed { followers: followers.clone(), task });
         followers
@@ -184,7 +212,7 @@ impl StreamSlot {
         let mut state = self.hub.lock();
         let number = state.next_follower;
         state.next_follower += 1;
-        let followers = self.hub.feed(&mut state, source, &key);
+        let followers = self.hub.feed(&mut state, &self.limits, source, &key);
         let mut own = followers.lock();
         if let Some(message) = &own.away {
             // The queue is empty.
@@ -194,7 +222,7 @@ impl StreamSlot {
         Subscription { updates, hub: self.hub.clone(), feed: key, number }
     }
 
-    /// Reads a page of older lines, as soon as few streams of the process do so.
+    /// Reads a page of older lines, as soon as few streams of the workspace and the process do so.
     ///
     /// # Errors
     /// As [`LogSource::lines`].
@@ -204,16 +232,26 @@ impl StreamSlot {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<LogLine>> {
-        let _permit = self.hub.resumes.acquire().await.map_err(|closed| {
-            Error::unexpected("the semaphore of log streams is closed").caused_by(closed)
-        })?;
+        let _permits = self.limits.resumes.acquire().await?;
         pages.read(since, until).await
+    }
+
+    /// Reads lines for the stream before it begins, within the limits of [`Self::read`].
+    ///
+    /// # Errors
+    /// As [`LogSource::lines`].
+    pub(super) async fn lines(&self, source: &dyn LogSource, query: &LogQuery) -> Result<Vec<LogLine>> {
+        let _permits = self.limits.resumes.acquire().await?;
+        source.lines(query).await
     }
 }
 
 impl Drop for StreamSlot {
     fn drop(&mut self) {
-        self.hub.lock().counts.remove(self.user, self.workspace);
+        let mut state = self.hub.lock();
+        state.counts.remove(self.user, self.workspace);
+        // The entry of this workspace is removed after a later stream: this one still counts.
+        state.limits.retain(|_, limits| limits.strong_count() > 0);
     }
 }
 
