@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::id::{AlertRuleId, WorkspaceId};
 use crate::model::{AlertRule, AlertState, Workspace};
 use crate::notifier::{Notification, PlainName};
+use crate::secret::VerifierHash;
 
 /// Time after which the processing of a notice counts as interrupted, so that its repetition is processed.
 const CLAIM_TTL: Duration = Duration::from_secs(120);
@@ -21,6 +22,9 @@ const PROCESSED: &[u8] = b"processed";
 const NOTICE_TTL: Duration = Duration::from_secs(7 * 86_400);
 /// Notices of one rule that are mailed; a rule that begins and ends to fire all the time must not fill mailboxes.
 const MAILED_NOTICES: Rate = Rate { burst: 12, period: Duration::from_secs(3_600) };
+
+/// Mails about alerts of an organization to one recipient, whatever the number of its rules.
+const MAILS_PER_RECIPIENT: Rate = Rate { burst: 30, period: Duration::from_secs(3_600) };
 
 /// Notice that the alert of a rule began or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +54,7 @@ impl Alerts<'_> {
     /// event of changed alerts. The notice is a hint: a workspace or rule that does not exist is ignored, and so is a
     /// notice that was processed before.
     ///
-    /// Each rule has 12 mailed notices per hour.
+    /// Each rule has 12 mailed notices per hour, and each member 30 mails of the organization.
     ///
     /// # Errors
     /// `Unavailable`; the notice is processed when it is repeated.
@@ -108,7 +112,11 @@ impl Alerts<'_> {
             starts_at: notice.starts_at,
         };
         for address in &rule.notify {
-            if self.0.find_member_by_email(organization.id, address).await? {
+            let recipient = VerifierHash::of_parts(&[address.as_str().as_bytes()]);
+            let bucket = format!("alert-mail:{}:{recipient}", organization.id);
+            if self.0.find_member_by_email(organization.id, address).await?
+                && self.0.ephemeral.take_token(&bucket, MAILS_PER_RECIPIENT).await?.allowed
+            {
                 let mail = self.0.notification(organization.id, address.clone(), notification.clone())?;
                 changeset = changeset.message(mail);
             }

@@ -176,8 +176,10 @@ impl Alerts<'_> {
         // A silence without an entry in the audit log must not remain.
         let used = result.as_ref().ok().map(|done| done.value.id);
         for id in created.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            if Some(id) != used {
-                source.delete_silence(workspace, id).await?;
+            if Some(id) != used
+                && let Err(error) = source.delete_silence(workspace, id).await
+            {
+                tracing::warn!(%workspace, %id, ?error, "silence without an audit event remains until it ends");
             }
         }
         result
@@ -207,10 +209,12 @@ impl Alerts<'_> {
         let authorization = Authorization::Workspace(in_project, Action::AlertRulesManage);
         self.0.require(caller, authorization).await?;
         let silence = silence.ok_or_else(|| Error::not_found("silence"))?;
-        source.delete_silence(workspace, id).await?;
+        // First the audit event: without the silence, a retry of the request would not write it.
         let resource = format!("{workspace}/{}/{id}", silence.rule_id);
         let entry = self.0.audit(caller, organization, "silence.delete", resource, (), ());
-        self.0.commit(self.0.alerts_changed(organization, workspace).audit(entry)).await
+        self.0.commit(Changeset::new().audit(entry)).await?;
+        source.delete_silence(workspace, id).await?;
+        self.0.commit(self.0.alerts_changed(organization, workspace)).await
     }
 }
 

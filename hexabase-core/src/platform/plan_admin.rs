@@ -41,7 +41,7 @@ impl PlanAdmin<'_> {
             plans: catalog.iter().map(with_use).collect(),
             updated_by: stored.updated_by,
             updated_at: (stored.version != Version::FIRST).then_some(stored.updated_at),
-            version: catalog.version(),
+            version: stored.version,
         })
     }
 
@@ -63,10 +63,11 @@ impl PlanAdmin<'_> {
         self.0
             .transact(|| async {
                 let (current, stored) = self.0.read_plans().await?;
-                require_version(expected, current.version())?;
+                // Stored plans that this release cannot use have a later version than the current ones.
+                require_version(expected, stored.version)?;
                 require_known(&stored.unknown)?;
                 let after = PlanCatalog::new(plans.to_vec())?;
-                if after.iter().eq(current.iter()) {
+                if stored.version == current.version() && after.iter().eq(current.iter()) {
                     return Ok((Changeset::new(), ()));
                 }
                 let unused = check_replacement(&current, plans, &self.0.store.count_plan_uses().await?)?;
@@ -76,7 +77,7 @@ impl PlanAdmin<'_> {
                     configured: self.0.plan_cache.configured().to_vec(),
                     updated_by: caller.map(|caller| caller.principal.user_id),
                     updated_at: now,
-                    version: current.version(),
+                    version: stored.version,
                     unknown: Vec::new(),
                 };
                 let (before, after): (Vec<&Plan>, Vec<&Plan>) =

@@ -208,6 +208,25 @@ fn an_older_release_uses_the_plans_of_a_newer_one_but_does_not_change_them() {
 }
 
 #[test]
+fn an_operator_replaces_stored_plans_that_cannot_be_used() {
+    block_on(async {
+        let store = Arc::new(MemoryStore::new());
+        let configured = vec![valid("small"), valid("large")];
+        let unusable = StoredPlans { configured: configured.clone(), ..StoredPlans::initial() };
+        let unusable = StoredPlans { plans: vec![retired("small"), retired("large")], ..unusable };
+        store.commit(Changeset::new().plans(unusable, FIXTURE_TIME)).await.unwrap();
+        let setup = Setup::on(store, Arc::new(SystemIds::default()), configured.clone(), |_| {});
+        let stored = setup.platform.plan_admin().list().await.unwrap();
+        assert_eq!((stored.plans.len(), stored.version), (2, Version::FIRST.next()));
+        // Also by the plans that are in use meanwhile.
+        let replaced =
+            setup.platform.plan_admin().replace(None, &configured, Some(stored.version)).await.unwrap();
+        assert_eq!(replaced.version, stored.version.next());
+        assert_eq!(setup.platform.current_plans().await.unwrap().version(), replaced.version);
+    });
+}
+
+#[test]
 fn without_readable_plans_the_last_usable_ones_apply_and_no_plan_is_sold() {
     block_on(async {
         let setup = older_release(Vec::new()).await;
