@@ -35,12 +35,12 @@ mod tests {
     fn a_workspace_at_its_limit_leaves_room_for_others() {
         let process = Arc::new(Semaphore::new(3));
         let (busy, other) = (QueryLimit::new(2, &process), QueryLimit::new(2, &process));
-        let held = [busy.acquire().now_or_never().unwrap(), busy.acquire().now_or_never().unwrap()];
+        let permits = [busy.acquire().now_or_never().unwrap(), busy.acquire().now_or_never().unwrap()];
         let mut waiting = Box::pin(busy.acquire());
         assert!(waiting.as_mut().now_or_never().is_none());
         let third = other.acquire().now_or_never().unwrap().unwrap();
         assert!(other.acquire().now_or_never().is_none(), "the process is at its limit");
-        drop((held, third));
+        drop((permits, third));
         assert!(waiting.now_or_never().is_some());
     }
 }
