@@ -32,13 +32,14 @@ use hexabase_k8s::{
     VClusterProvisioner, with_timeouts,
 };
 use hexabase_mail::{MailComposer, SmtpNotifier, TemplateConfig, Templates};
-use hexabase_store::{NatsQueue, PostgresStore, RedisEphemeral, SqliteStore};
+use hexabase_store::{NatsQueue, PostgresConfig, PostgresStore, RedisEphemeral, SqliteStore};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
 use crate::certificate::{self, DevelopmentAuthority};
-use crate::config::{Cluster, Database, ProcessConfig, with_suffix};
+use crate::config::{Cluster, ProcessConfig, with_suffix};
+use crate::database::Database;
 use crate::listener::ListenerProtocol;
 use crate::mail::{MailConfig, MailFolder, MailTransport};
 use crate::sandbox_proxy;
@@ -331,6 +332,14 @@ pub(crate) async fn migrate(database: &Database) -> Result<()> {
         Database::Sqlite(file) => SqliteStore::open(file).await.map(drop),
         Database::Postgres(config) => PostgresStore::migrate(config).await,
     }
+}
+
+/// Checks that the schema of a PostgreSQL database works with this program, as its processes do at their start.
+///
+/// # Errors
+/// See [`PostgresStore::connect`]. A retry may succeed while another process migrates the database.
+pub(crate) async fn check_schema(config: &PostgresConfig) -> Result<()> {
+    PostgresStore::connect(config).await.map(drop)
 }
 
 /// Returns the address under which a client on this machine reaches the server: loopback if it listens on all

@@ -20,11 +20,12 @@ use hexabase_core::platform::{OrganizationCreation, PlatformConfig};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use hexabase_k8s::{HostConfig, LokiConfig, LokiTenancy, PrometheusConfig, ScrapeJobs};
-use hexabase_store::{NatsConfig, PostgresConfig, RedisConfig};
+use hexabase_store::{NatsConfig, RedisConfig};
 use ipnet::IpNet;
 
 use crate::alerts::AlertConfig;
 use crate::clients::ClientOptions;
+use crate::database::Database;
 use crate::environment;
 use crate::files::load_or_create;
 use crate::mail::{MailConfig, MailOptions};
@@ -63,6 +64,14 @@ pub(crate) struct Sources {
     /// Options from flags and variables.
     #[command(flatten)]
     pub(crate) options: Options,
+}
+
+impl Sources {
+    /// Returns the options of all sources.
+    fn merge(self) -> Result<Options> {
+        let file = self.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        Ok(self.options.or(file))
+    }
 }
 
 /// Configuration of a server process.
@@ -181,15 +190,6 @@ pub(crate) struct SignInIntegrations {
     pub(crate) trusts: Vec<WorkloadTrust>,
 }
 
-/// Database of the system of record.
-#[derive(Debug, Clone)]
-pub(crate) enum Database {
-    /// SQLite database in this file.
-    Sqlite(PathBuf),
-    /// PostgreSQL database.
-    Postgres(PostgresConfig),
-}
-
 /// Host cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cluster {
@@ -221,15 +221,12 @@ impl ProcessConfig {
         sources: Sources,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self> {
-        let environment: Vec<(String, String)> = environment.collect();
-        let kinds = [PROVIDERS, CLIENTS, TRUSTS];
-        let environment = environment::without_service_links(&environment, &known_variables(), &kinds)?;
-        let file = sources.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let environment = own_environment(environment)?;
         let variable = |name: &str| {
             let found = environment.iter().find(|(known, value)| known == name && !value.is_empty());
             found.map(|(_, value)| value.clone())
         };
-        let mut options = sources.options.or(file);
+        let mut options = sources.merge()?;
         let (providers, clients) = (options.providers.take(), options.clients.take());
         let trusts = options.trusts.take();
         let providers = named_tables::read(PROVIDERS, providers, &environment)?.into_iter();
@@ -248,6 +245,20 @@ impl ProcessConfig {
         resolve(options, sign_in, keys, variable("KUBECONFIG").is_some())
     }
 
+    /// Reads the database only, for commands that need no other option.
+    ///
+    /// # Errors
+    /// `Invalid`, naming unknown keys and variables, and an invalid URL.
+    pub(crate) fn read_database(
+        sources: Sources,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Database> {
+        own_environment(environment)?;
+        let options = sources.merge()?;
+        let database = Database::parse(options.database_url, options.database_connections);
+        database.map_err(|rule| Error::invalid("database_url", rule))
+    }
+
     /// Returns the master key with the additional ones.
     ///
     /// # Errors
@@ -260,6 +271,12 @@ impl ProcessConfig {
                 Ok(key.with_additional(other?))
             })
     }
+}
+
+/// Returns the environment without variables that Kubernetes adds.
+fn own_environment(environment: impl Iterator<Item = (String, String)>) -> Result<Vec<(String, String)>> {
+    let environment: Vec<(String, String)> = environment.collect();
+    environment::without_service_links(&environment, &known_variables(), &[PROVIDERS, CLIENTS, TRUSTS])
 }
 
 /// Returns the names of the variables of this program, except those of named tables.
@@ -307,7 +324,8 @@ fn resolve(
             );
         }
     }
-    let database = check.field("database_url", database(options.database_url, options.database_connections));
+    let database =
+        check.field("database_url", Database::parse(options.database_url, options.database_connections));
     let host_name = options.host_name.as_deref().unwrap_or("local");
     let host_name = check.field("host_name", HostClusterName::parse(host_name));
     let host_region = options.host_region.as_deref().map(Region::parse).transpose();
@@ -533,24 +551,6 @@ fn resolve(
 
 fn days(number: u32) -> Duration {
     Duration::from_secs(u64::from(number) * 86_400)
-}
-
-/// Parses the URL of the database.
-fn database(
-    url: Option<SecretString>,
-    connections: Option<u32>,
-) -> std::result::Result<Database, &'static str> {
-    const RULE: &str = "must be sqlite:// and a file name, as in sqlite://hexabase.db, or the URL of a PostgreSQL \
-                        database, as in postgres://hexabase@db.example/hexabase";
-    let url = url.unwrap_or_else(|| "sqlite://hexabase.db".into());
-    let text = url.expose_secret();
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-        let config = PostgresConfig::new(url);
-        let connections = connections.unwrap_or(config.connections).max(2);
-        return Ok(Database::Postgres(PostgresConfig { connections, ..config }));
-    }
-    let file = text.strip_prefix("sqlite://").ok_or(RULE)?;
-    if file.is_empty() || file.contains(['?', '\0']) { Err(RULE) } else { Ok(Database::Sqlite(file.into())) }
 }
 
 /// Parses the URLs of a Redis server, or of the nodes of a Redis cluster, and reads the CA certificates.

@@ -8,6 +8,7 @@ mod clients;
 mod command;
 mod compose;
 mod config;
+mod database;
 mod environment;
 mod files;
 mod listener;

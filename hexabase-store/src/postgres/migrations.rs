@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, Result, Retry};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::PgConnection;
 use sqlx::{Executor as _, SqlSafeStr as _};
@@ -125,9 +125,11 @@ pub(super) async fn verify(connection: &mut PgConnection, migrations: &[Migratio
     Ok(())
 }
 
-/// Returns the error for a database without the schema of this program.
+/// Returns the error for a database without the schema of this program. A retry may succeed, because another process may
+/// be migrating it.
 pub(super) fn not_migrated() -> Error {
     drift("the schema of this database is missing or outdated; run `hexabase migrate` first".to_owned())
+        .with_retry(Retry::Soon)
 }
 
 fn role_error(error: sqlx::Error) -> Error {

@@ -3,6 +3,8 @@
 mod admin;
 mod billing;
 mod client;
+mod healthcheck;
+mod migrate;
 mod quickstart;
 mod sandbox;
 mod serve;
@@ -18,7 +20,6 @@ use hexabase_core::error::{Error, Result};
 use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
 use hexabase_k8s::{HostConfig, HostIdentity, Labels, ScrapeJobs, TenantScraping, alert_rules};
 
-use crate::compose;
 use crate::config::{ProcessConfig, Sources};
 
 /// Multi-tenant Kubernetes: organizations, workspaces, projects, groups and roles.
@@ -41,7 +42,8 @@ enum Command {
     Worker(Box<Sources>),
     /// Migrate the database schema and exit. SQLite databases are also migrated by every process that opens them;
     /// PostgreSQL databases only by this command, as the owner of the tables, while other processes keep running.
-    Migrate(Box<Sources>),
+    /// With --check it changes nothing and reports whether the schema is up to date.
+    Migrate(Box<migrate::Migrate>),
     /// Administer signing keys, the master key, dead letters and leases.
     Admin(Box<admin::Admin>),
     /// Synchronize Stripe with the plans, and verify reported usage.
@@ -66,6 +68,8 @@ enum Command {
     Credential(client::Credential),
     /// Serve an empty sandbox, a Kubernetes API without workloads, for use with kubectl.
     Sandbox(sandbox::Options),
+    /// Check that a server on this machine is ready: exit code 0 if it responds to /readyz with success.
+    Healthcheck(healthcheck::Healthcheck),
     /// Print the version.
     Version,
 }
@@ -175,10 +179,9 @@ fn execute(command: Command) -> Result<()> {
         Command::Serve(sources) => serve::serve(read_config(*sources)?, serve::Role::All),
         Command::Api(sources) => serve::serve(read_config(*sources)?, serve::Role::Api),
         Command::Worker(sources) => serve::serve(read_config(*sources)?, serve::Role::Worker),
-        Command::Migrate(sources) => {
-            let database = read_config(*sources)?.database;
-            runtime()?.block_on(compose::migrate(&database))?;
-            print_line("the database is up to date")
+        Command::Migrate(migrate) => {
+            let database = ProcessConfig::read_database(migrate.sources.clone(), environment())?;
+            runtime()?.block_on(migrate.execute(database))
         }
         Command::Admin(admin) => {
             let config = read_config(admin.sources.clone())?;
@@ -213,15 +216,20 @@ fn execute(command: Command) -> Result<()> {
         Command::Kubeconfig(kubeconfig) => runtime()?.block_on(kubeconfig.execute()),
         Command::Credential(credential) => runtime()?.block_on(credential.execute()),
         Command::Sandbox(options) => runtime()?.block_on(sandbox::serve(options)),
+        Command::Healthcheck(healthcheck) => runtime()?.block_on(healthcheck.execute()),
         Command::Version => print_line(concat!("hexabase ", env!("CARGO_PKG_VERSION"))),
     }
 }
 
 fn read_config(sources: Sources) -> Result<ProcessConfig> {
-    // Variables that are not Unicode belong to other programs; clap rejects such values of its own variables.
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    ProcessConfig::read(sources, environment)
+    ProcessConfig::read(sources, environment())
+}
+
+/// Returns the environment. Variables that are not Unicode belong to other programs; clap rejects such values of its own
+/// variables.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

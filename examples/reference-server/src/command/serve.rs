@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use super::{print_line, quickstart, runtime};
 use crate::compose::{Composition, compose, reachable_address};
-use crate::config::{Cluster, Database, ProcessConfig};
+use crate::config::{Cluster, ProcessConfig};
+use crate::database::Database;
 use crate::listener::{Listener, ListenerConfig, ListenerProtocol, open_file_limit};
 use crate::telemetry;
 use crate::trace_export::TraceExport;

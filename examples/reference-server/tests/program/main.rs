@@ -8,6 +8,7 @@ mod billing;
 mod chaos;
 mod clusters;
 mod generated_client;
+mod healthcheck;
 mod identity;
 mod installation;
 mod kubeconfig;
@@ -371,7 +372,9 @@ fn program_describes_its_commands_and_api() {
         document["paths"]["/auth/dev/login"].is_null(),
         "the development provider is not part of the API"
     );
-    for command in ["serve", "api", "worker", "migrate", "openapi", "credential", "sandbox", "version"] {
+    for command in
+        ["serve", "api", "worker", "migrate", "openapi", "credential", "sandbox", "healthcheck", "version"]
+    {
         assert!(out(&["--help"]).contains(command), "{command}");
         assert!(out(&[command, "--help"]).contains("Usage:"), "{command}");
     }

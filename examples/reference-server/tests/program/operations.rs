@@ -1,8 +1,9 @@
 //! Operation of an installation: database roles, backup and restore, administration commands, and the compose file.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use hexabase_test_servers::Postgres;
@@ -92,6 +93,35 @@ async fn separate_owner_and_server_roles_suffice() {
     ann.wait_until_ready(&shop).await;
     worker.stop();
     api.stop();
+}
+
+#[tokio::test]
+async fn schema_check_waits_for_the_migration_with_the_url_of_the_server_alone() {
+    let mut installation = Installation::new().await;
+    assert!(installation.run(&["migrate", "--check"]).contains("up to date"));
+    installation.database = installation.postgres.database().await;
+    let folder = installation.folder.path();
+    let url = installation.postgres.url_as("postgres", &installation.database);
+    // Neither a master key nor a public URL is needed to migrate and to check.
+    let migrate = |arguments: &[&str]| {
+        let mut command = program(folder);
+        command.arg("migrate").args(arguments).env("HEXABASE_DATABASE_URL", &url);
+        command
+    };
+    let missing = fails_with(&mut migrate(&["--check"]), "schema of this database is missing");
+    assert!(missing.contains("run `hexabase migrate` first"), "{missing}");
+    fails_with(&mut migrate(&["--check", "--wait", "1s"]), "schema of this database is missing");
+
+    let mut waiting = migrate(&["--check", "--wait"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(waiting.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("waiting: the schema of this database is missing"), "{line}");
+    assert!(success(migrate(&[]).output().unwrap()).contains("up to date"));
+    assert!(waiting.wait().unwrap().success());
+
+    let mut sqlite = program(folder);
+    sqlite.args(["migrate", "--check"]).env("HEXABASE_DATABASE_URL", "sqlite://hexabase.db");
+    fails_with(&mut sqlite, "must be postgres:// for --check");
 }
 
 #[tokio::test]
