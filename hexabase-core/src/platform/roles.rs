@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::commit::require_version;
 use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::{
@@ -71,6 +73,22 @@ impl Roles<'_> {
             found.ok_or_else(|| Error::not_found("project"))?;
         }
         Ok(())
+    }
+
+    /// Returns all groups, assignments, custom roles and projects of a workspace, in one read. Quotas and names for display
+    /// of the projects may be outdated.
+    ///
+    /// # Errors
+    /// `NotFound` or `Forbidden` according to the caller's groups.
+    pub async fn facts(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+    ) -> Result<Arc<AccessFacts>> {
+        self.0.permit_in(caller, organization, workspace, None, Action::ProjectsRead).await?;
+        let root = self.0.permit_in(caller, organization, workspace, None, Action::RolesRead).await?;
+        self.0.facts(&root).await
     }
 
     /// Lists the custom roles of a project, oldest first.

@@ -100,3 +100,29 @@ fn a_search_has_a_limited_number_of_results() {
         assert_eq!((found.groups.len(), found.truncated), (20, true));
     });
 }
+
+#[test]
+fn facts_about_the_access_to_a_workspace_are_for_its_members_and_administrators() {
+    block_on(async {
+        let setup = Setup::new();
+        let ann = setup.sign_in("ann").await;
+        let acme = setup.create_organization(&ann, "acme").await.id;
+        let workspace = setup.create_workspace(&ann, acme, "one", "small").await.unwrap();
+        let bob = setup.join("bob", acme, OrganizationRole::Member).await;
+        let eve = setup.join("eve", acme, OrganizationRole::Member).await;
+        let payer = setup.join("payer", acme, OrganizationRole::Billing).await;
+        setup.platform.workspace_members().add(&ann, acme, workspace, bob.principal.user_id).await.unwrap();
+        let facts = async |caller: &Caller| setup.platform.roles().facts(caller, acme, workspace).await;
+        for caller in [&ann, &bob] {
+            let facts = facts(caller).await.unwrap();
+            assert_eq!(
+                (facts.groups.len(), facts.assignments.len()),
+                (3, 2),
+                "preset groups and their roles"
+            );
+        }
+        for caller in [&eve, &payer] {
+            assert!(facts(caller).await.is_err());
+        }
+    });
+}
