@@ -13,7 +13,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::{ScrapedSeries, metrics_of, open_metrics, series_of};
 
 /// Series of a tenant: healthy, or with a problem of each kind.
-fn series(namespace: &str, is_healthy: bool) -> Vec<ScrapedSeries> {
+pub(super) fn series(namespace: &str, is_healthy: bool) -> Vec<ScrapedSeries> {
     let state = format!("namespace=\"{namespace}\",job=\"kube-state-metrics\"");
     let kubelet = format!("namespace=\"{namespace}\",job=\"kubelet\",metrics_path=\"/metrics\"");
     let api = format!("namespace=\"{namespace}\",job=\"vcluster\"");

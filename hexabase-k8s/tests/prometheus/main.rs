@@ -1,9 +1,10 @@
 //! `PrometheusMetrics` against a real Prometheus with series as host clusters produce them.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod charts;
 mod health;
+mod monitoring;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -28,16 +29,18 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 const SCRAPE_INTERVAL_SECONDS: i64 = 15;
 
 /// Series that Prometheus has scraped.
+#[derive(Debug, Clone)]
 struct ScrapedSeries {
-    name: &'static str,
+    name: String,
     labels: String,
     value: f64,
     /// `true` if it is a counter, which increases by `value` every second; a gauge has the constant `value`.
     is_counter: bool,
 }
 
-fn series_of(name: &'static str, labels: impl Into<String>, value: f64) -> ScrapedSeries {
-    ScrapedSeries { name, labels: labels.into(), value, is_counter: name.ends_with("_total") }
+fn series_of(name: &str, labels: impl Into<String>, value: f64) -> ScrapedSeries {
+    let is_counter = ["_total", "_bucket", "_sum", "_count"].iter().any(|suffix| name.ends_with(suffix));
+    ScrapedSeries { name: name.to_owned(), labels: labels.into(), value, is_counter }
 }
 
 /// Name of a pod on the host. That of `db-0` is shortened, so that it has neither the name nor the project.
@@ -165,7 +168,7 @@ fn invented_series(namespace: &str) -> Vec<ScrapedSeries> {
 fn seen_by_two_servers(series: ScrapedSeries) -> [ScrapedSeries; 2] {
     ["a", "b"].map(|replica| {
         let labels = format!("{},prometheus_replica=\"{replica}\"", series.labels);
-        ScrapedSeries { labels, ..series }
+        ScrapedSeries { labels, ..series.clone() }
     })
 }
 
@@ -195,18 +198,18 @@ fn open_metrics(mut series: Vec<ScrapedSeries>) -> String {
     // Two Prometheus servers scraped everything.
     series = series.into_iter().flat_map(seen_by_two_servers).collect();
     series.extend(invented_series(&busy().kubernetes_name()));
-    series.sort_by_key(|series| series.name);
+    series.sort_by(|one, other| one.name.cmp(&other.name));
     let mut text = String::new();
-    let mut last_name = "";
+    let mut last_name = String::new();
     for ScrapedSeries { name, labels, value, is_counter } in series {
         if name != last_name {
-            let family = name.strip_suffix("_total").unwrap_or(name);
+            let family = name.strip_suffix("_total").unwrap_or(&name);
             writeln!(text, "# TYPE {family} {}", if is_counter { "counter" } else { "gauge" }).unwrap();
-            last_name = name;
+            last_name.clone_from(&name);
         }
         for seconds in (-600..=4_200).step_by(usize::try_from(SCRAPE_INTERVAL_SECONDS).unwrap()) {
             let at = MEASUREMENT_START + SignedDuration::from_secs(seconds);
-            let value = match (name, is_measured(at)) {
+            let value = match (name.as_str(), is_measured(at)) {
                 // The series `up` shows targets that do not respond.
                 ("up", false) => 0.0,
                 (_, false) => continue,

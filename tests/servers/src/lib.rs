@@ -46,7 +46,10 @@ pub use nats::Nats;
 pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
-pub use prometheus::{Prometheus, check_rules, run_rule_tests};
+pub use prometheus::{
+    Prometheus, check_alertmanager_config, check_prometheus_config, check_rules, run_rule_test_file,
+    run_rule_tests,
+};
 pub use redis::Redis;
 pub use smtp::{SmtpMode, SmtpPeer};
 

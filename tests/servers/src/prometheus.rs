@@ -61,18 +61,19 @@ impl Prometheus {
 /// # Panics
 /// If Prometheus is not installed, and with promtool's output if a test fails.
 pub fn run_rule_tests(tests: &serde_json::Value) {
-    let promtool = find("promtool", &[], "prometheus");
     let directory = directory(None);
     // JSON is YAML.
     let file = directory.path().join("tests.yaml");
     std::fs::write(&file, tests.to_string()).expect("the tests cannot be written");
-    let tested = Command::new(promtool)
-        .args(["test", "rules"])
-        .arg(&file)
-        .output()
-        .expect("promtool cannot be started");
-    let output = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(tested.status.success(), "{}{}", output(&tested.stdout), output(&tested.stderr));
+    run_rule_test_file(&file);
+}
+
+/// Runs a file of unit tests with `promtool test rules`. Its paths of rules are relative to the file.
+///
+/// # Panics
+/// If Prometheus is not installed, and with promtool's output if a test fails.
+pub fn run_rule_test_file(file: &Path) {
+    run("promtool", "prometheus", &["test", "rules"], file);
 }
 
 /// Checks a rules file with `promtool check rules`.
@@ -80,10 +81,31 @@ pub fn run_rule_tests(tests: &serde_json::Value) {
 /// # Panics
 /// If Prometheus is not installed, and with promtool's output if the file is invalid.
 pub fn check_rules(file: &Path) {
-    let promtool = find("promtool", &[], "prometheus");
-    let checked = Command::new(promtool).args(["check", "rules"]).arg(file).output();
-    let checked = checked.expect("promtool cannot be started");
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    run("promtool", "prometheus", &["check", "rules"], file);
+}
+
+/// Checks a configuration of Prometheus, and the files that it names, with `promtool check config`.
+///
+/// # Panics
+/// If Prometheus is not installed, and with promtool's output if the file is invalid.
+pub fn check_prometheus_config(file: &Path) {
+    run("promtool", "prometheus", &["check", "config"], file);
+}
+
+/// Checks a configuration of Alertmanager with `amtool check-config`.
+///
+/// # Panics
+/// If Alertmanager is not installed, and with amtool's output if the file is invalid.
+pub fn check_alertmanager_config(file: &Path) {
+    run("amtool", "prometheus-alertmanager", &["check-config"], file);
+}
+
+/// Runs a tool of a package on a file.
+fn run(tool: &str, package: &str, arguments: &[&str], file: &Path) {
+    let output = Command::new(find(tool, &[], package)).args(arguments).arg(file).output();
+    let output = output.unwrap_or_else(|error| panic!("{tool} cannot be started: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
 /// Waits until a server has loaded its data; it listens before that.

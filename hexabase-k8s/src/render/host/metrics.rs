@@ -34,6 +34,8 @@ const METRICS: [&str; 8] = [
 ];
 /// Kept buckets of the durations of requests, in seconds; Prometheus 3 writes whole numbers with a decimal.
 const BUCKETS: &str = r"0\.1|1(\.0)?|5(\.0)?|\+Inf";
+/// Kept bucket of the remaining validity of client certificates, in seconds: a week.
+const CERTIFICATE_BUCKETS: &str = r"604800(\.0)?";
 
 /// Name of the Secret with the token for Prometheus.
 fn token_name(tenant: &str) -> String {
@@ -50,7 +52,11 @@ pub(crate) fn metrics_token(cluster: &TenantCluster, config: &HostConfig, data: 
 pub(super) fn service_monitor(tenant: &Tenant<'_>) -> Option<Object> {
     let name = tenant.name();
     let certificate_authority = json!({ "name": format!("vc-{name}"), "key": "certificate-authority" });
-    let kept = format!("({});|apiserver_request_duration_seconds_bucket;({BUCKETS})", METRICS.join("|"));
+    let kept = format!(
+        "({});|apiserver_request_duration_seconds_bucket;({BUCKETS})\
+         |apiserver_client_certificate_expiration_seconds_bucket;{CERTIFICATE_BUCKETS}",
+        METRICS.join("|")
+    );
     let endpoint = json!({
         "port": "https",
         "scheme": "https",

@@ -112,11 +112,14 @@ fn a_monitor_keeps_named_metrics_and_few_buckets() {
         "apiserver_request_duration_seconds_bucket;1",
         "apiserver_request_duration_seconds_bucket;5.0",
         "apiserver_request_duration_seconds_bucket;+Inf",
+        "apiserver_client_certificate_expiration_seconds_bucket;604800",
+        "apiserver_client_certificate_expiration_seconds_bucket;604800.0",
     ] {
         assert!(matches(series, &pattern), "{series}");
     }
     for series in [
         "apiserver_request_duration_seconds_bucket;0.15",
+        "apiserver_client_certificate_expiration_seconds_bucket;1800",
         "apiserver_request_duration_seconds_bucket;",
         "apiserver_request_total_fake;",
         "container_cpu_usage_seconds_total;",
