@@ -1,7 +1,9 @@
-//! Alert rules of the Helm chart.
+//! Alert rules and dashboards of the Helm chart.
 
 mod alerts;
+mod dashboards;
 mod fixture;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Expressions evaluated by `promtool test rules` on series as kubelets, kube-state-metrics and API servers make them.
 
 mod cases;
+mod dashboards;
 mod rules;
 
 use hexabase_core::fixture::id;
