@@ -1,6 +1,7 @@
 //! Alert rules and dashboards of the Helm chart.
 
 mod alerts;
+mod compose;
 mod dashboards;
 mod fixture;
 mod server;
