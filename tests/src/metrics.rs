@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::Result;
 use hexabase_core::metrics::{
-    Chart, ChartQuery, HealthReadings, MemoryMetrics, Metric, MetricsSource, Series, SeriesQuery,
+    Chart, ChartQuery, HealthReadings, MemoryMetrics, Metric, MetricsSource, RuleQuery, Sample, Series,
+    SeriesQuery,
 };
 use jiff::Timestamp;
 
@@ -27,6 +28,10 @@ impl MetricsSource for UnmeteredMetrics {
 
     async fn chart(&self, query: &ChartQuery) -> Result<Chart> {
         self.0.chart(query).await
+    }
+
+    async fn rule_values(&self, query: &RuleQuery) -> Result<Vec<Sample>> {
+        self.0.rule_values(query).await
     }
 
     async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>> {

@@ -14,7 +14,8 @@ use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::fixture::FIXTURE_TIME;
 use hexabase_core::metrics::{
-    Chart, ChartQuery, MemoryMetrics, Metric, MetricsSource, Sample, Series, SeriesLabels, SeriesQuery,
+    Chart, ChartQuery, MemoryMetrics, Metric, MetricsSource, RuleQuery, Sample, Series, SeriesLabels,
+    SeriesQuery,
 };
 use hexabase_tests::{Client, Response, TestApp, TestUser};
 use jiff::{SignedDuration, Timestamp};
@@ -158,6 +159,10 @@ impl MetricsSource for BrokenSource {
         self.respond().await
     }
 
+    async fn rule_values(&self, _: &RuleQuery) -> Result<Vec<Sample>> {
+        self.respond().await
+    }
+
     async fn latest(&self, _: &TenantTarget, _: Timestamp) -> Result<BTreeMap<Metric, f64>> {
         self.respond().await
     }
@@ -185,6 +190,12 @@ async fn a_source_that_does_not_respond_delays_nothing_else() {
         (fifth.status, &fifth.body["code"]),
         (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_metric_queries"))
     );
+    let rule = json!({
+        "name": "high", "metric": "cpu", "comparison": "above", "threshold": 1, "for": "0", "severity": "info",
+    });
+    let dry_run = setup.path("/alert-rules?dry_run=true");
+    let dry_run = setup.ann.client.send(Method::POST, &dry_run, &rule).await;
+    assert_eq!(dry_run.body["code"], "too_many_metric_queries", "{}", dry_run.text);
     assert_eq!(setup.get(&setup.ann.client, "").await.status, StatusCode::OK);
     for _ in 0..IDLE_YIELDS {
         tokio::task::yield_now().await;

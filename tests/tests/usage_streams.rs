@@ -15,7 +15,9 @@ use hexabase_core::clock::ManualClock;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::fixture::FIXTURE_TIME;
-use hexabase_core::metrics::{Chart, ChartQuery, Metric, MetricsSource, Series, SeriesQuery};
+use hexabase_core::metrics::{
+    Chart, ChartQuery, Metric, MetricsSource, RuleQuery, Sample, Series, SeriesQuery,
+};
 use hexabase_tests::{TestApp, TestUser};
 use http_body_util::BodyExt as _;
 use jiff::Timestamp;
@@ -42,6 +44,10 @@ impl MetricsSource for CountingSource {
 
     async fn chart(&self, _: &ChartQuery) -> Result<Chart> {
         Err(Error::unsupported("no charts"))
+    }
+
+    async fn rule_values(&self, _: &RuleQuery) -> Result<Vec<Sample>> {
+        Err(Error::unsupported("no alert rules"))
     }
 
     async fn latest(&self, _: &TenantTarget, _: Timestamp) -> Result<BTreeMap<Metric, f64>> {

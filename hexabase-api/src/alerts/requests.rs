@@ -8,7 +8,7 @@ use hexabase_core::name::{Email, Slug};
 use hexabase_core::platform::{CreateAlertRule, SilenceAlert, UpdateAlertRule};
 use hexabase_core::quantity::Quantity;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::requests::parse_optional;
 use crate::schema;
@@ -73,6 +73,16 @@ impl NewAlertRule {
         let (name, project_id, condition, severity) = check.all((name, project_id, condition, severity))?;
         Ok(CreateAlertRule { name, project_id, condition, severity, notify })
     }
+}
+
+/// Evaluation of a rule instead of its creation.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AlertRuleCreation {
+    /// `true` to create no rule and return when its alert would have been firing in the last 24 hours.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Changes to an alert rule. Absent fields stay unchanged; the project of a rule cannot change.

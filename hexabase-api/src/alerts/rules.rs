@@ -4,14 +4,17 @@ use axum::Json;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
 use hexabase_core::Platform;
+use hexabase_core::alerts::{EVALUATION_INTERVAL, FiringPeriod};
+use hexabase_core::metrics::Metric;
 use hexabase_core::model::{AlertCondition, AlertLimit, AlertRule};
+use hexabase_core::platform::AlertBackTest;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::requests::{AlertRulePatch, NewAlertRule};
+use super::requests::{AlertRuleCreation, AlertRulePatch, NewAlertRule};
 use crate::caller::Authenticated;
 use crate::extract::{Body, IfMatch, Path, Query};
 use crate::path_params::{AlertRulePath, WorkspacePath};
@@ -94,24 +97,117 @@ impl From<AlertRule> for AlertRuleView {
     }
 }
 
+/// Period in which the alert of a rule would have been firing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AlertFiringPeriod)]
+struct FiringPeriodView {
+    /// First evaluation at which the alert would have been firing.
+    starts_at: Timestamp,
+    /// First evaluation at which it would no longer have been firing; null if it would still be firing.
+    #[schema(required)]
+    ends_at: Option<Timestamp>,
+    /// Lowest value in the period, in the unit of the metric.
+    lowest: f64,
+    /// Highest value in the period, in the unit of the metric.
+    highest: f64,
+}
+
+impl From<FiringPeriod> for FiringPeriodView {
+    fn from(FiringPeriod { starts_at, ends_at, range }: FiringPeriod) -> Self {
+        Self { starts_at, ends_at, lowest: range.lowest, highest: range.highest }
+    }
+}
+
+/// Evaluation of an alert rule over the last 24 hours, as if the rule had been created at their start.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AlertBackTest)]
+struct BackTestView {
+    /// Start of the evaluated time.
+    start: Timestamp,
+    /// End of the evaluated time.
+    end: Timestamp,
+    /// Interval between two evaluations.
+    #[schema(example = "30s")]
+    step: String,
+    /// Unit of the values.
+    unit: schema::MetricUnit,
+    /// Limit with which the values are compared; a percentage of a quota is resolved.
+    threshold: f64,
+    /// Periods in which the rule had a value: pairs of start and end. The alert would not have been firing in others.
+    #[schema(value_type = Vec<Vec<String>>)]
+    measured: Vec<[Timestamp; 2]>,
+    /// Lowest value; null if nothing was measured.
+    #[schema(required)]
+    lowest: Option<f64>,
+    /// Highest value; null if nothing was measured.
+    #[schema(required)]
+    highest: Option<f64>,
+    /// Number of periods in which the alert would have been firing.
+    count: usize,
+    /// The last 100 of these periods, oldest first.
+    periods: Vec<FiringPeriodView>,
+    /// `true` if the values are invented, because the server has a sandbox instead of host clusters.
+    sandbox: bool,
+}
+
+impl BackTestView {
+    fn new(metric: Metric, test: AlertBackTest) -> Self {
+        let AlertBackTest { start, end, threshold, measured, range, count, periods, is_simulated } = test;
+        Self {
+            start,
+            end,
+            step: format!("{}s", EVALUATION_INTERVAL.as_secs()),
+            unit: metric.unit().into(),
+            threshold,
+            measured,
+            lowest: range.map(|range| range.lowest),
+            highest: range.map(|range| range.highest),
+            count,
+            periods: periods.into_iter().map(FiringPeriodView::from).collect(),
+            sandbox: is_simulated,
+        }
+    }
+}
+
+/// New alert rule, or its evaluation.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum CreatedOrEvaluated {
+    Created(AlertRuleView),
+    Evaluated(BackTestView),
+}
+
 /// Create an alert rule
 ///
 /// A rule of a project is deleted with the project. The number of rules of a workspace is limited by the plan.
+///
+/// With `dry_run`, no rule is created, and the response is 200 with the periods of the last 24 hours in which the alert
+/// would have been firing. The name may be that of an existing rule, to evaluate its change, and the limit of the plan
+/// may be reached. A dry run is a query of metrics: their limits and errors apply, such as `too_many_metric_queries`
+/// with the status 429, and `unsupported` with the status 503. An idempotency key has no effect.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/alert-rules", tag = "Alerts",
-    params(WorkspacePath), request_body = NewAlertRule,
-    responses((status = 201, body = AlertRuleView), Problems),
+    params(WorkspacePath, AlertRuleCreation), request_body = NewAlertRule,
+    responses((status = 200, body = BackTestView), (status = 201, body = AlertRuleView), Problems),
     extensions(("x-hexabase-action" = json!("alert_rule.create"))))]
 async fn create(
     State(platform): State<Platform>,
     Authenticated(caller): Authenticated,
     Path(path): Path<WorkspacePath>,
+    Query(query): Query<AlertRuleCreation>,
     Body(body): Body<NewAlertRule>,
-) -> ApiResult<ApiResponse<AlertRuleView>> {
-    let created = platform.alert_rules().create(&caller, path.org, path.ws, &body.parse()?).await?;
+) -> ApiResult<ApiResponse<CreatedOrEvaluated>> {
+    let (rules, command) = (platform.alert_rules(), body.parse()?);
+    if query.dry_run {
+        let test = rules.back_test(&caller, path.org, path.ws, &command).await?;
+        let view = BackTestView::new(command.condition.metric, test);
+        return Ok(ApiResponse::ok(CreatedOrEvaluated::Evaluated(view)));
+    }
+    let created = rules.create(&caller, path.org, path.ws, &command).await?;
     let location =
         format!("/api/v1/organizations/{}/workspaces/{}/alert-rules/{}", path.org, path.ws, created.value.id);
     let version = created.value.version;
-    Ok(ApiResponse::created(location, created.value.into()).version(version).replayed(created.replayed))
+    let view = CreatedOrEvaluated::Created(created.value.into());
+    Ok(ApiResponse::created(location, view).version(version).replayed(created.replayed))
 }
 
 /// List the alert rules of a workspace

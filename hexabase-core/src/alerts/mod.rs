@@ -1,6 +1,7 @@
-//! Alerts of tenants: the export of the conditions of alert rules to the monitoring system that evaluates them, and the
-//! extension point that reads and silences the alerts.
+//! Alerts of tenants: the export of the conditions of alert rules to the monitoring system that evaluates them, the
+//! evaluation of a rule over past values, and the extension point that reads and silences the alerts.
 
+mod back_test;
 mod memory;
 mod thresholds;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+pub use back_test::{EVALUATION_INTERVAL, FiringPeriod, RulePoint, ValueRange, back_test, measured_periods};
 pub use memory::MemoryAlerts;
 pub use thresholds::{THRESHOLD_SERIES, thresholds_as_text};
 

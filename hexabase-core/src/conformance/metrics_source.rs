@@ -12,7 +12,9 @@ use crate::desired::TenantTarget;
 use crate::error::ErrorKind;
 use crate::fixture::id;
 use crate::id::{TypedId as _, WorkspaceId};
-use crate::metrics::{Chart, ChartQuery, GroupBy, Metric, MetricsSource, Series, SeriesLabels, SeriesQuery};
+use crate::metrics::{
+    Chart, ChartQuery, GroupBy, Metric, MetricsSource, RuleQuery, Series, SeriesLabels, SeriesQuery,
+};
 
 /// Start of the measured hour.
 pub const MEASUREMENT_START: Timestamp = Timestamp::constant(1_767_261_600, 0);
@@ -92,6 +94,9 @@ macro_rules! metrics_source_conformance {
                 no_project_filter_reaches_another_tenant,
                 charts_that_a_metric_does_not_have_are_rejected,
                 latest_values_are_those_of_the_tenant,
+                rule_values_have_gaps_where_nothing_was_measured,
+                rule_values_of_a_tenant_without_usage_are_zero,
+                rule_values_of_a_project_are_its_own,
             ]
         );
     };
@@ -409,4 +414,76 @@ pub async fn latest_values_are_those_of_the_tenant(harness: &dyn MetricsHarness)
         let values = harness.source().latest(&target, at).await.unwrap();
         assert!(values.is_empty(), "{minutes}: {values:?}");
     }
+}
+
+fn rule_query(of: WorkspaceId, metric: Metric) -> RuleQuery {
+    RuleQuery {
+        target: TenantTarget::by_id(id("acme"), of),
+        metric,
+        project: None,
+        start: MEASUREMENT_START,
+        end: MEASUREMENT_START + SignedDuration::from_hours(1),
+    }
+}
+
+/// Values at each full minute at which there is one.
+async fn rule_values(harness: &dyn MetricsHarness, query: &RuleQuery) -> BTreeMap<i64, f64> {
+    let samples = harness.source().rule_values(query).await.unwrap();
+    assert!(samples.is_sorted_by(|one, next| one.at < next.at), "{samples:?}");
+    let offset = |at: Timestamp| at.duration_since(query.start).as_secs();
+    assert!(samples.iter().all(|it| (1..=3_600).contains(&offset(it.at)) && offset(it.at) % 30 == 0));
+    let full = samples.iter().filter(|it| offset(it.at) % 60 == 0);
+    full.map(|it| (offset(it.at) / 60, it.value)).collect()
+}
+
+/// Metrics of which a tenant without series used nothing, and whose windows are shorter than the gap.
+fn rule_metrics() -> impl Iterator<Item = Metric> {
+    let unknown = [Metric::StorageUsed, Metric::Throttling, Metric::ApiRequests, Metric::Restarts];
+    Metric::ALL.iter().copied().filter(move |metric| !unknown.contains(metric))
+}
+
+/// Values exist each half minute where there are measurements, and not five minutes after the last one. Restarts are
+/// counted within an hour, in which the gap is less than half.
+pub async fn rule_values_have_gaps_where_nothing_was_measured(harness: &dyn MetricsHarness) {
+    for metric in Metric::ALL.iter().copied().filter(|metric| *metric != Metric::Restarts) {
+        let found = rule_values(harness, &rule_query(busy(), metric)).await;
+        for minute in [1, 10, 20, 40, 50, 60] {
+            let value = found.get(&minute).copied();
+            assert!(value.is_some_and(|it| is_close(it, in_use(metric))), "{metric} {minute}: {found:?}");
+        }
+        for minute in [28, 33] {
+            assert_eq!(found.get(&minute), None, "{metric}: {found:?}");
+        }
+    }
+    let mut long = rule_query(busy(), Metric::Cpu);
+    long.end += SignedDuration::from_hours(24);
+    let error = harness.source().rule_values(&long).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+/// A tenant without a workload, which measurably used nothing, has the value 0.
+pub async fn rule_values_of_a_tenant_without_usage_are_zero(harness: &dyn MetricsHarness) {
+    for metric in rule_metrics() {
+        let found = rule_values(harness, &rule_query(idle(), metric)).await;
+        assert!(found.values().all(|value| *value == 0.0), "{metric}: {found:?}");
+        for (minute, is_measured) in [(10, true), (28, false), (33, false), (60, true)] {
+            assert_eq!(found.contains_key(&minute), is_measured, "{metric} {minute}: {found:?}");
+        }
+    }
+}
+
+/// Values of a project are those of one namespace of the tenant; other names, also those of other tenants' projects, have
+/// the value 0.
+pub async fn rule_values_of_a_project_are_its_own(harness: &dyn MetricsHarness) {
+    for metric in rule_metrics() {
+        for project in ["shop", "data", "foreign", ".*", "shop|data", "sho"] {
+            let query = RuleQuery { project: Some(project.to_owned()), ..rule_query(busy(), metric) };
+            let value = rule_values(harness, &query).await.get(&10).copied();
+            let own = parts(busy()).into_iter().filter(|part| part.project == project);
+            let expected: f64 = own.map(|part| part.in_use(metric)).sum();
+            assert!(value.is_some_and(|it| is_close(it, expected)), "{metric} of {project}: {value:?}");
+        }
+    }
+    let whole = RuleQuery { project: Some("shop".to_owned()), ..rule_query(busy(), Metric::ApiRequests) };
+    assert_eq!(harness.source().rule_values(&whole).await.unwrap_err().kind(), ErrorKind::Invalid);
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Chart, ChartQuery, GroupBy, Measurements, Metric, MetricsSource, Sample, Series, SeriesLabels,
+    Chart, ChartQuery, GroupBy, Measurements, Metric, MetricsSource, RuleQuery, Sample, Series, SeriesLabels,
     SeriesQuery,
 };
 use crate::clock::{after, before};
@@ -15,8 +15,10 @@ use crate::desired::TenantTarget;
 use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
 
-/// Maximum age of the values that [`MetricsSource::latest`] returns.
+/// Maximum age of the values that [`MetricsSource::latest`] and [`MetricsSource::rule_values`] return.
 const MAX_AGE: Duration = Duration::from_secs(300);
+/// Time within which restarts count for alert rules.
+const RESTARTS_WINDOW: Duration = Duration::from_secs(3_600);
 
 /// In-memory [`MetricsSource`] that returns the samples it was given.
 #[derive(Debug, Default)]
@@ -90,6 +92,18 @@ impl Measured {
         if metric.is_ratio() && count > 0 { sum / f64::from(count) } else { sum }
     }
 
+    /// Sum of the values of all parts of a workspace between two times that match.
+    fn sum(
+        &self,
+        metric: Metric,
+        workspace: WorkspaceId,
+        range: Step,
+        matches: impl Fn(&SeriesLabels) -> bool,
+    ) -> f64 {
+        let parts = self.parts(metric, workspace).filter(|(part, _)| matches(part));
+        parts.flat_map(|(_, values)| values.range(range)).map(|(_, value)| *value).sum()
+    }
+
     /// Distinct labels of the groups of a workspace.
     fn groups(&self, query: &ChartQuery, by: GroupBy) -> BTreeSet<SeriesLabels> {
         let parts = self.parts(query.metric, query.target.workspace_id);
@@ -160,6 +174,25 @@ impl MetricsSource for MemoryMetrics {
         };
         let measured_times = times.iter().copied().filter(is_measured).collect();
         Ok(Chart::assemble(query, query.step, &measured_times, found))
+    }
+
+    async fn rule_values(&self, query: &RuleQuery) -> Result<Vec<Sample>> {
+        query.check()?;
+        let measured = self.lock();
+        let RuleQuery { target, metric, project, .. } = query;
+        let (metric, workspace) = (*metric, target.workspace_id);
+        let matches = |part: &SeriesLabels| is_in(part, project.as_deref());
+        let sample = |at: Timestamp| {
+            let range = step(before(at, MAX_AGE), at);
+            let value = match metric {
+                Metric::Restarts => {
+                    measured.sum(metric, workspace, step(before(at, RESTARTS_WINDOW), at), matches)
+                }
+                _ => measured.value((metric, workspace), range, matches),
+            };
+            measured.is_measured(metric, range).then_some(Sample { at, value })
+        };
+        Ok(query.times().into_iter().filter_map(sample).collect())
     }
 
     async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>> {

@@ -4,6 +4,7 @@ mod chart;
 mod health;
 mod memory;
 mod metric;
+mod rule_query;
 mod sandbox;
 mod unit;
 
@@ -27,6 +28,7 @@ pub use health::{
 };
 pub use memory::MemoryMetrics;
 pub use metric::{Metric, UnknownMetric};
+pub use rule_query::{MAX_RULE_VALUES, RuleQuery};
 pub use sandbox::SandboxMetrics;
 pub use unit::Unit;
 
@@ -64,6 +66,20 @@ pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
     /// - `Invalid` for a query that [`ChartQuery::check`] rejects.
     /// - `Unavailable`; with code `unsupported` if the source lacks the names of projects.
     async fn chart(&self, query: &ChartQuery) -> Result<Chart>;
+
+    /// Returns the values that an alert rule on a metric of one tenant compares, in order of time.
+    ///
+    /// # Behaviour
+    /// - The values are those that the monitoring system compares: with its expressions, windows and times of evaluation.
+    ///   Restarts count within an hour.
+    /// - A time at which the rule has no value has no sample. A tenant or project that measurably used nothing has the
+    ///   value 0; storage in use, throttling and requests need not be measured then.
+    /// - A project restricts the result to a namespace of the tenant cluster. It is compared as text, and matches nothing
+    ///   outside of the tenant.
+    ///
+    /// # Errors
+    /// `Invalid` for a query that [`RuleQuery::check`] rejects, `Unavailable`.
+    async fn rule_values(&self, query: &RuleQuery) -> Result<Vec<Sample>>;
 
     /// Returns the values of [`Metric::METERED`] at `now` or shortly before it. Metrics that were not measured are
     /// absent.

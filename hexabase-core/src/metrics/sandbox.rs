@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     ApiServerReading, Chart, ChartQuery, GroupBy, HealthReadings, MemoryMetrics, Metric, MetricsSource,
-    PodReading, QuotaReading, Replicas, Sample, Series, SeriesLabels, SeriesQuery,
+    PodReading, QuotaReading, Replicas, RuleQuery, Sample, Series, SeriesLabels, SeriesQuery,
 };
 use crate::clock::Clock;
 use crate::desired::TenantTarget;
@@ -110,6 +110,11 @@ impl MetricsSource for SandboxMetrics {
         self.measured(&query.target, query.metric, &query.times()).await?.chart(query).await
     }
 
+    async fn rule_values(&self, query: &RuleQuery) -> Result<Vec<Sample>> {
+        query.check()?;
+        self.measured(&query.target, query.metric, &query.times()).await?.rule_values(query).await
+    }
+
     async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>> {
         let mut values = BTreeMap::new();
         for metric in Metric::METERED.iter().copied() {
@@ -170,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn values_are_plausible_repeatable_and_end_at_the_clock() {
+    async fn values_are_plausible_and_repeatable() {
         let source = source().await;
         for metric in Metric::ALL.iter().copied() {
             let chart = source.chart(&query(metric, None)).await.unwrap();
@@ -181,6 +186,17 @@ mod tests {
                 assert!(values.iter().all(|value| *value <= 1.0), "{metric}: {values:?}");
             }
         }
+        let query = |metric| {
+            let ChartQuery { target, start, end, .. } = query(metric, None);
+            RuleQuery { target, metric, project: None, start, end }
+        };
+        assert_eq!(source.rule_values(&query(Metric::Memory)).await.unwrap().len(), 120);
+        assert!(source.rule_values(&query(Metric::Restarts)).await.unwrap().iter().all(|it| it.value == 0.0));
+    }
+
+    #[tokio::test]
+    async fn times_after_the_clock_are_not_measured() {
+        let source = source().await;
         let late =
             ChartQuery { end: FIXTURE_TIME + SignedDuration::from_mins(5), ..query(Metric::Cpu, None) };
         let chart = source.chart(&late).await.unwrap();

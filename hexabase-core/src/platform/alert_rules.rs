@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::change::WorkspaceChange;
 use super::commit::require_version;
 use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::Action;
@@ -54,6 +55,27 @@ pub struct UpdateAlertRule {
     pub severity: Option<AlertSeverity>,
     /// New addresses; replaces all addresses.
     pub notify: Option<Vec<Email>>,
+}
+
+impl CreateAlertRule {
+    /// Returns the rule that a change creates.
+    pub(super) fn rule(&self, caller: &Caller, change: &WorkspaceChange<'_>) -> AlertRule {
+        let Self { name, project_id, condition, severity, notify } = self.clone();
+        AlertRule {
+            id: change.id(),
+            organization_id: change.workspace.organization_id,
+            workspace_id: change.workspace.id,
+            project_id,
+            name,
+            condition,
+            severity,
+            notify,
+            created_by: caller.principal.user_id,
+            created_at: change.now,
+            updated_at: change.now,
+            version: Version::FIRST,
+        }
+    }
 }
 
 impl UpdateAlertRule {
@@ -137,20 +159,7 @@ impl AlertRules<'_> {
                 let existing = self.0.store.count_alert_rules(organization, workspace).await?;
                 let plans = self.0.plans().await?;
                 limits::check_alert_rule_limit(existing, plans.get(&change.workspace.plan_id)?)?;
-                let rule = AlertRule {
-                    id: change.id(),
-                    organization_id: organization,
-                    workspace_id: workspace,
-                    project_id: command.project_id,
-                    name: command.name.clone(),
-                    condition: command.condition,
-                    severity: command.severity,
-                    notify: command.notify.clone(),
-                    created_by: caller.principal.user_id,
-                    created_at: change.now,
-                    updated_at: change.now,
-                    version: Version::FIRST,
-                };
+                let rule = command.rule(caller, &change);
                 self.0.check_alert_rule(&change.workspace, &rule).await?;
                 change.insert(rule.clone());
                 change.audit("alert_rule.create", resource(&rule), (), &rule);
@@ -232,8 +241,12 @@ impl PlatformInner {
         again.ok_or_else(not_found)
     }
 
-    /// Checks the condition and the recipients of a rule.
-    async fn check_alert_rule(&self, workspace: &Workspace, rule: &AlertRule) -> Result<()> {
+    /// Checks the condition and the recipients of a rule, and returns its project.
+    pub(super) async fn check_alert_rule(
+        &self,
+        workspace: &Workspace,
+        rule: &AlertRule,
+    ) -> Result<Option<Project>> {
         let project = match rule.project_id {
             Some(id) => {
                 let found = self.store.find_project(workspace.organization_id, workspace.id, id).await?;
@@ -254,7 +267,8 @@ impl PlatformInner {
             let message = "must be the verified address of a person in the organization; invite them first";
             check.require(is_member, format!("notify[{index}]"), message);
         }
-        check.done()
+        check.done()?;
+        Ok(project)
     }
 
     /// `true` if this is the verified address of a person in the organization.

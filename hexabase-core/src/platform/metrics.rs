@@ -151,7 +151,7 @@ impl Metrics<'_> {
         Ok(LatestUsage { at, values, is_simulated: source.is_simulated() })
     }
 
-    fn source(&self) -> Result<&Arc<dyn MetricsSource>> {
+    pub(super) fn source(&self) -> Result<&Arc<dyn MetricsSource>> {
         self.0.metrics.as_ref().ok_or_else(|| {
             let message =
                 "this installation does not collect metrics; the operator connects it to Prometheus";
@@ -179,7 +179,7 @@ impl Metrics<'_> {
     }
 
     /// Runs a query within the limits.
-    async fn run<T>(
+    pub(super) async fn run<T>(
         &self,
         workspace: WorkspaceId,
         query: impl Future<Output = Result<T>> + Send,
@@ -230,7 +230,7 @@ fn chart_query(
 }
 
 /// Returns the last multiple of the step until a time.
-fn aligned(now: Timestamp, step: Duration) -> Timestamp {
+pub(super) fn aligned(now: Timestamp, step: Duration) -> Timestamp {
     let elapsed = until(Timestamp::UNIX_EPOCH, now).as_secs();
     let rest = elapsed.checked_rem(step.as_secs()).unwrap_or(0);
     let seconds = i64::try_from(elapsed - rest).unwrap_or(0);

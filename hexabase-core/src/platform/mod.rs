@@ -6,6 +6,7 @@
 
 mod abilities;
 mod access;
+mod alert_back_test;
 mod alert_notices;
 mod alert_rules;
 mod alerts;
@@ -56,6 +57,7 @@ use jiff::Timestamp;
 
 pub use abilities::Abilities;
 pub use access::Authorization;
+pub use alert_back_test::{AlertBackTest, MAX_FIRING_PERIODS};
 pub use alert_notices::AlertNotice;
 pub use alert_rules::{AlertRules, CreateAlertRule, MAX_ALERT_RECIPIENTS, UpdateAlertRule};
 pub use alerts::{ActiveAlert, AlertSilence, Alerts, SilenceAlert};

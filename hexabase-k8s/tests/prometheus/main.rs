@@ -5,6 +5,7 @@
 mod charts;
 mod health;
 mod monitoring;
+mod rule_values;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -186,6 +186,28 @@ async fn assert_allowed(quarter: usize) {
 }
 
 #[tokio::test]
+async fn the_dry_run_of_an_alert_rule_needs_the_right_to_create_it_and_changes_nothing() {
+    let setup = Setup::new().await;
+    let before = setup.audit_state().await;
+    let is_creation = |operation: &Operation| {
+        operation.method == Method::POST && operation.path.ends_with("/workspaces/{ws}/alert-rules")
+    };
+    let creation = operations().into_iter().find(is_creation).unwrap();
+    let path = format!("{}?dry_run=true", setup.acme.path(&creation.path));
+    let body = request_body(&creation, &setup.acme);
+    for caller in &setup.callers {
+        let response = caller.client.send(Method::POST, &path, &body).await;
+        let expected = match caller.expected(creation.action.unwrap()) {
+            Expected::Allowed => StatusCode::OK,
+            Expected::Rejected(status) => status,
+        };
+        assert_status(&creation, caller.name, &response, expected);
+    }
+    assert_eq!(setup.rival.client.send(Method::POST, &path, &body).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(setup.audit_state().await, before);
+}
+
+#[tokio::test]
 async fn the_owner_of_another_tenant_reaches_no_object_through_their_own_organization() {
     let setup = Setup::new().await;
     let before = setup.audit_state().await;

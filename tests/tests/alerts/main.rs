@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod dry_run;
 mod export;
 mod rules;
 mod setup;

@@ -19,7 +19,11 @@ impl Setup {
         let mut plans = plans();
         plans.iter_mut().for_each(|plan| plan.limits.alert_rules = 3);
         plans[0].limits.alert_rules = 1;
-        let app = TestApp::with(|builder| builder.with_plans(plans)).await;
+        Self::on(TestApp::with(|builder| builder.with_plans(plans)).await).await
+    }
+
+    /// Creates a workspace on a platform.
+    pub(crate) async fn on(app: TestApp) -> Self {
         let ann = app.sign_in("ann").await;
         let organization = app.create_organization(&ann, "acme").await;
         let workspaces = format!("/api/v1/organizations/{organization}/workspaces");

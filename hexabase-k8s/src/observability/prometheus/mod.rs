@@ -9,10 +9,11 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hexabase_core::alerts::EVALUATION_INTERVAL;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::metrics::{
-    Chart, ChartQuery, HealthReadings, Metric, MetricsSource, Sample, Series, SeriesQuery,
+    Chart, ChartQuery, HealthReadings, Metric, MetricsSource, RuleQuery, Sample, Series, SeriesQuery,
 };
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
@@ -205,6 +206,17 @@ impl MetricsSource for PrometheusMetrics {
 
     async fn chart(&self, query: &ChartQuery) -> Result<Chart> {
         chart::read(self, query).await
+    }
+
+    async fn rule_values(&self, query: &RuleQuery) -> Result<Vec<Sample>> {
+        query.check()?;
+        let targets = std::slice::from_ref(&query.target);
+        let scope = self.scope(targets, promql::rule_step(query.metric));
+        let expression = promql::rule_value(query.metric, &scope, query.project.as_deref());
+        let found = self.query_range(expression, (query.start, query.end, EVALUATION_INTERVAL)).await?;
+        // Where a tenant has usage at some times only, the value 0 of the others is a series of its own.
+        let values: BTreeMap<Timestamp, f64> = found.into_iter().flat_map(|it| into_values(it).1).collect();
+        Ok(values.into_iter().map(|(at, value)| Sample { at, value }).collect())
     }
 
     async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>> {

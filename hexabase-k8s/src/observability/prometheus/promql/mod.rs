@@ -23,7 +23,7 @@ pub(super) use chart::{
     names_known,
 };
 pub(super) use health::{api_health, state_health, volume_health};
-pub(super) use rules::alert_rules;
+pub(super) use rules::{alert_rules, rule_step, rule_value};
 
 /// Pattern of the pods of control planes and their etcd, which do not count as usage of the tenant: names of pods of
 /// StatefulSets. The syncer never gives such names to the pods of tenants.
