@@ -338,6 +338,16 @@ async fn a_prometheus_that_is_down_or_broken_is_unavailable() {
         .mount(&server)
         .await;
     let targets = [TenantTarget::by_id(id("acme"), busy())];
+    let huge = MockServer::start().await;
+    Mock::given(path("/api/v1/query_range"))
+        .respond_with(ResponseTemplate::new(200).set_body_raw(" ".repeat(17 << 20), "application/json"))
+        .mount(&huge)
+        .await;
+    let metrics = PrometheusMetrics::new(&PrometheusConfig::new(huge.uri())).unwrap();
+    let hour = query(&targets, MEASUREMENT_START + SignedDuration::from_hours(1));
+    let error = metrics.series(&hour).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("more than 16 MiB"), "{error}");
     for url in [server.uri(), "http://127.0.0.1:9".to_owned()] {
         let metrics = PrometheusMetrics::new(&PrometheusConfig::new(url)).unwrap();
         let result =

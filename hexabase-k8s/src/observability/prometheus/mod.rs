@@ -3,6 +3,7 @@
 mod chart;
 mod health;
 mod promql;
+mod response;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -17,8 +18,8 @@ use hexabase_core::metrics::{
 };
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
+use prometheus_http_query::Client;
 use prometheus_http_query::response::{InstantVector, RangeVector};
-use prometheus_http_query::{Client, Error as QueryError};
 
 use super::http;
 
@@ -160,16 +161,14 @@ impl PrometheusMetrics {
     ) -> Result<Vec<RangeVector>> {
         let first = start.as_second().saturating_add_unsigned(step.as_secs());
         let request = self.client.query_range(expression, first, end.as_second(), step.as_secs_f64());
-        let response = request.post().await.map_err(from_query_error)?;
-        let (data, _) = response.into_inner();
+        let data = response::read(request.post_raw().await).await?;
         data.into_matrix().map_err(|_| Error::unexpected("the response of Prometheus is not a matrix"))
     }
 
     /// Evaluates an expression at a time.
     async fn query_at(&self, expression: String, at: Timestamp) -> Result<Vec<InstantVector>> {
         let request = self.client.query(expression).at(at.as_second());
-        let response = request.post().await.map_err(from_query_error)?;
-        let (data, _) = response.into_inner();
+        let data = response::read(request.post_raw().await).await?;
         data.into_vector().map_err(|_| Error::unexpected("the response of Prometheus is not a vector"))
     }
 
@@ -275,13 +274,4 @@ fn into_values(vector: RangeVector) -> (HashMap<String, String>, BTreeMap<Timest
 #[expect(clippy::cast_possible_truncation, reason = "timestamps are far below the limit of i64")]
 fn timestamp(seconds: f64) -> Option<Timestamp> {
     Timestamp::from_second(seconds.round() as i64).ok()
-}
-
-fn from_query_error(error: QueryError) -> Error {
-    match error {
-        QueryError::Prometheus(error) if error.is_bad_data() => {
-            Error::unexpected("Prometheus rejected the query").caused_by(error)
-        }
-        error => Error::unavailable("the Prometheus query failed").caused_by(error),
-    }
 }
