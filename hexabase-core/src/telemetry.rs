@@ -106,6 +106,7 @@ const MAILS: &str = "hexabase_mails_total";
 const OUTBOX_WAIT_SECONDS: &str = "hexabase_outbox_wait_seconds";
 const WEBHOOK_WAIT_SECONDS: &str = "hexabase_webhook_wait_seconds";
 const METERING_LAG_SECONDS: &str = "hexabase_metering_lag_seconds";
+const UNREADABLE_ALERT_RULES: &str = "hexabase_unreadable_alert_rules";
 
 /// Series of this crate.
 pub const SERIES: &[Series] = &[
@@ -143,6 +144,10 @@ pub const SERIES: &[Series] = &[
     Series::gauge(
         METERING_LAG_SECONDS,
         "time since the end of the oldest hour whose usage was not read yet; 0 if there is none",
+    ),
+    Series::gauge(
+        UNREADABLE_ALERT_RULES,
+        "alert rules that could not be read in the last export of limits, and are not evaluated",
     ),
 ];
 
@@ -188,6 +193,12 @@ pub(crate) fn record_wait(reason: WaitReason) {
 
 pub(crate) fn record_drift_repairs(differences: usize) {
     counter!(DRIFT_REPAIRS).increment(u64::try_from(differences).unwrap_or(u64::MAX));
+}
+
+/// Records the number of alert rules that could not be read.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating-point numbers")]
+pub(crate) fn record_unreadable_alert_rules(count: usize) {
+    gauge!(UNREADABLE_ALERT_RULES).set(count as f64);
 }
 
 pub(crate) fn record_lost_lease() {

@@ -1,11 +1,12 @@
 //! Conformance of the SQLite store, and tests of its own behavior.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hexabase_core::ErrorKind;
 use hexabase_core::changeset::Changeset;
 use hexabase_core::fixture;
-use hexabase_core::store::{Commit as _, TenantStore, UserStore as _};
+use hexabase_core::store::{AlertStore as _, Commit as _, TenantStore, UserStore as _};
 use hexabase_store::SqliteStore;
 
 mod in_a_file {
@@ -60,6 +61,44 @@ async fn a_database_of_another_build_is_rejected() {
     let error = SqliteStore::open(&file).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "schema_drift"));
     assert!(error.message().contains("migration 1"), "{error}");
+}
+
+#[tokio::test]
+async fn an_alert_rule_that_cannot_be_read_does_not_hide_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("test.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let mut changeset =
+        Changeset::new().insert(fixture::organization("acme")).insert(fixture::workspace("dev"));
+    for number in 0..5 {
+        changeset = changeset.insert(fixture::alert_rule(&format!("rule-{number}")));
+    }
+    store.commit(changeset).await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    for change in [
+        "UPDATE alert_rules SET condition = '{\"metric\":\"later\"}' WHERE name = 'rule-0'",
+        "UPDATE alert_rules SET severity = 'later' WHERE name = 'rule-1'",
+        "UPDATE alert_rules SET id = 'alr_z' WHERE name = 'rule-2'",
+    ] {
+        assert_eq!(sqlx::query(change).execute(&pool).await.unwrap().rows_affected(), 1, "{change}");
+    }
+    pool.close().await;
+    for limit in [1, 2, 5] {
+        let (mut after, mut readable, mut unreadable) = (None, BTreeSet::new(), BTreeSet::new());
+        loop {
+            let page = store.list_alert_thresholds(after, limit).await.unwrap();
+            readable.extend(page.thresholds.into_iter().map(|threshold| threshold.id));
+            unreadable.extend(page.unreadable);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(readable, ["rule-3", "rule-4"].map(|name| fixture::alert_rule(name).id).into(), "{limit}");
+        assert_eq!(unreadable.len(), 3, "{unreadable:?}");
+        assert!(unreadable.contains("alr_z"), "{unreadable:?}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use hexabase_core::id::{
     SessionId, TaskId, TokenId, UserId, WorkspaceId,
 };
 use hexabase_core::model::{
-    AlertRule, AlertThreshold, ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole,
+    AlertRule, AlertThresholdPage, ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole,
     CustomerId, Event, Group, Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization,
     OrganizationCounts, OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent,
     ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
@@ -207,7 +207,7 @@ counted! {
         fn find_alert_rule(org: OrganizationId, ws: WorkspaceId, id: AlertRuleId) -> Option<AlertRule>;
         fn list_alert_rules(org: OrganizationId, ws: WorkspaceId, page: &PageRequest) -> Page<AlertRule>;
         fn count_alert_rules(org: OrganizationId, ws: WorkspaceId) -> u32;
-        fn list_alert_thresholds(after: Option<AlertRuleId>, limit: u16) -> Vec<AlertThreshold>;
+        fn list_alert_thresholds(after: Option<String>, limit: u16) -> AlertThresholdPage;
     }
 }
 

@@ -12,7 +12,7 @@ use crate::id::{
     SessionId, TaskId, TokenId, UserId, WorkspaceId,
 };
 use crate::model::{
-    AlertRule, AlertThreshold, ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole,
+    AlertRule, AlertThresholdPage, ApiToken, Assignment, AuditEvent, AuditFilter, BillingAccount, CustomRole,
     CustomerId, Event, Group, Hour, Identity, Invitation, Member, Membership, MeteredHour, Organization,
     OrganizationCounts, OrganizationSummary, PerMeter, PlanUse, Project, RegisteredHost, SecurityEvent,
     ServiceAccount, Session, SigningKey, StoredPlans, Task, UsageHour, UsageReport, User, WebhookEvent,
@@ -61,9 +61,9 @@ mockall::mock! {
         async fn count_alert_rules(&self, org: OrganizationId, ws: WorkspaceId) -> Result<u32>;
         async fn list_alert_thresholds(
             &self,
-            after: Option<AlertRuleId>,
+            after: Option<String>,
             limit: u16,
-        ) -> Result<Vec<AlertThreshold>>;
+        ) -> Result<AlertThresholdPage>;
     }
 
     #[async_trait]

@@ -187,6 +187,17 @@ pub struct AlertThreshold {
     pub severity: AlertSeverity,
 }
 
+/// Page of the conditions of alert rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertThresholdPage {
+    /// Conditions, ordered by the id of the rule.
+    pub thresholds: Vec<AlertThreshold>,
+    /// Ids, as stored, of the rules of the page that cannot be read.
+    pub unreadable: Vec<String>,
+    /// Id, as stored, of the last rule of the page; `None` on the last page.
+    pub next: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,7 +35,8 @@ mod workspace;
 pub use access_revocation::AccessRevocation;
 pub use alert_rule::{
     AlertCondition, AlertDuration, AlertLimit, AlertRule, AlertSeverity, AlertState, AlertThreshold,
-    Comparison, UnknownAlertDuration, UnknownAlertSeverity, UnknownAlertState, UnknownComparison,
+    AlertThresholdPage, Comparison, UnknownAlertDuration, UnknownAlertSeverity, UnknownAlertState,
+    UnknownComparison,
 };
 pub use api_token::{ApiToken, Scope, Scopes, UnknownScope};
 pub use audit::{Actor, AuditEvent, AuditFilter, Origin};

@@ -1,5 +1,6 @@
 //! Notices of the monitoring system that an alert began or ended.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,8 +9,9 @@ use super::Alerts;
 use crate::changeset::Changeset;
 use crate::ephemeral::Rate;
 use crate::error::{Error, Result};
-use crate::id::{AlertRuleId, WorkspaceId};
+use crate::id::{AlertRuleId, OrganizationId, WorkspaceId};
 use crate::model::{AlertRule, AlertState, Workspace};
+use crate::name::Email;
 use crate::notifier::{Notification, PlainName};
 use crate::secret::VerifierHash;
 
@@ -20,6 +22,9 @@ const CLAIMED: &[u8] = b"claimed";
 const PROCESSED: &[u8] = b"processed";
 /// Time for which a notice is known: several Alertmanagers send each one, and repeat it while the alert is firing.
 const NOTICE_TTL: Duration = Duration::from_secs(7 * 86_400);
+/// Time for which the recipients of a notice are known, so that its repetition after an interruption takes no further
+/// tokens of the limits.
+const RECIPIENTS_TTL: Duration = Duration::from_secs(3_600);
 /// Notices of one rule that are mailed; a rule that begins and ends to fire all the time must not fill mailboxes.
 const MAILED_NOTICES: Rate = Rate { burst: 12, period: Duration::from_secs(3_600) };
 
@@ -42,10 +47,11 @@ pub struct AlertNotice {
 }
 
 impl AlertNotice {
-    /// Key under which the notice is known. Its parts have fixed alphabets; the fingerprint, which does not, is last.
-    fn key(&self) -> String {
+    /// Key of something that is known of the notice. Its parts have fixed alphabets; the fingerprint, which does not, is
+    /// last.
+    fn key(&self, kind: &str) -> String {
         let at = self.starts_at.as_millisecond();
-        format!("alert:{}:{at}:{}:{}", self.rule_id, self.state, self.fingerprint)
+        format!("{kind}:{}:{at}:{}:{}", self.rule_id, self.state, self.fingerprint)
     }
 }
 
@@ -67,7 +73,7 @@ impl Alerts<'_> {
         };
         let found = self.0.store.find_alert_rule(organization, workspace.id, notice.rule_id).await?;
         let Some(rule) = found.filter(|_| workspace.deletion_requested_at.is_none()) else { return Ok(()) };
-        let key = notice.key();
+        let key = notice.key("alert");
         if !self.0.ephemeral.put_if_absent(&key, CLAIMED, CLAIM_TTL).await? {
             return match self.0.ephemeral.get(&key).await?.as_deref() {
                 Some(PROCESSED) => Ok(()),
@@ -86,20 +92,55 @@ impl Alerts<'_> {
     async fn process(&self, notice: &AlertNotice, workspace: &Workspace, rule: &AlertRule) -> Result<()> {
         let organization_id = workspace.organization_id;
         let mut changeset = self.0.alerts_changed(organization_id, workspace.id);
-        let bucket = format!("alert-mail:{}", rule.id);
-        if !rule.notify.is_empty() && self.0.ephemeral.take_token(&bucket, MAILED_NOTICES).await?.allowed {
-            changeset = self.add_mails(changeset, notice, workspace, rule).await?;
+        let recipients = self.recipients(notice, organization_id, rule).await?;
+        if !recipients.is_empty() {
+            changeset = self.add_mails(changeset, notice, workspace, (rule, &recipients)).await?;
         }
         self.0.commit(changeset).await
     }
 
-    /// Adds a mail to each member of the rule who still belongs to the organization.
+    /// Returns the hashes of the addresses that are mailed: those of members, within the limits. They are decided once
+    /// per notice.
+    async fn recipients(
+        &self,
+        notice: &AlertNotice,
+        organization: OrganizationId,
+        rule: &AlertRule,
+    ) -> Result<BTreeSet<String>> {
+        if rule.notify.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let key = notice.key("alert-recipients");
+        let known = self.0.ephemeral.get(&key).await?;
+        if let Some(known) = known.and_then(|known| serde_json::from_slice(&known).ok()) {
+            return Ok(known);
+        }
+        let mut recipients = BTreeSet::new();
+        let bucket = format!("alert-mail:{}", rule.id);
+        if self.0.ephemeral.take_token(&bucket, MAILED_NOTICES).await?.allowed {
+            for address in &rule.notify {
+                let recipient = recipient(address);
+                let bucket = format!("alert-mail:{organization}:{recipient}");
+                if self.0.find_member_by_email(organization, address).await?
+                    && self.0.ephemeral.take_token(&bucket, MAILS_PER_RECIPIENT).await?.allowed
+                {
+                    recipients.insert(recipient);
+                }
+            }
+        }
+        let text = serde_json::to_vec(&recipients)
+            .map_err(|error| Error::unexpected("recipients cannot be serialized").caused_by(error))?;
+        self.0.ephemeral.put(&key, &text, RECIPIENTS_TTL).await?;
+        Ok(recipients)
+    }
+
+    /// Adds a mail to each recipient who still belongs to the organization.
     async fn add_mails(
         &self,
         mut changeset: Changeset,
         notice: &AlertNotice,
         workspace: &Workspace,
-        rule: &AlertRule,
+        (rule, recipients): (&AlertRule, &BTreeSet<String>),
     ) -> Result<Changeset> {
         let organization = self.0.organization(workspace.organization_id).await?;
         let notification = Notification::Alert {
@@ -111,16 +152,17 @@ impl Alerts<'_> {
             condition: rule.condition,
             starts_at: notice.starts_at,
         };
-        for address in &rule.notify {
-            let recipient = VerifierHash::of_parts(&[address.as_str().as_bytes()]);
-            let bucket = format!("alert-mail:{}:{recipient}", organization.id);
-            if self.0.find_member_by_email(organization.id, address).await?
-                && self.0.ephemeral.take_token(&bucket, MAILS_PER_RECIPIENT).await?.allowed
-            {
+        for address in rule.notify.iter().filter(|address| recipients.contains(&recipient(address))) {
+            if self.0.find_member_by_email(organization.id, address).await? {
                 let mail = self.0.notification(organization.id, address.clone(), notification.clone())?;
                 changeset = changeset.message(mail);
             }
         }
         Ok(changeset)
     }
+}
+
+/// Hash of an address, for keys of short-lived data.
+fn recipient(address: &Email) -> String {
+    VerifierHash::of_parts(&[address.as_str().as_bytes()]).to_string()
 }

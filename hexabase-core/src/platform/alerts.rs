@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,14 @@ pub struct SilenceAlert {
     pub comment: String,
 }
 
+/// Silence in the audit log, before it has an id.
+#[derive(Debug, Serialize)]
+struct RequestedSilence<'a> {
+    rule_id: AlertRuleId,
+    ends_at: Timestamp,
+    comment: &'a str,
+}
+
 /// Silence of the alerts of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertSilence {
@@ -64,26 +72,47 @@ pub struct AlertSilence {
     pub comment: String,
 }
 
+/// Ids, as stored, of the alert rules that could not be read in the last export.
+#[derive(Debug, Default)]
+pub(super) struct UnreadableRules(Mutex<BTreeSet<String>>);
+
+impl UnreadableRules {
+    /// Sets the ids, and returns those that are new.
+    fn replace(&self, found: BTreeSet<String>) -> Vec<String> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = found.difference(&known).cloned().collect();
+        *known = found;
+        new
+    }
+}
+
 impl Alerts<'_> {
     /// Returns the limits of the alert rules of all workspaces in the text format of Prometheus, for the monitoring
-    /// system of the installation. At most 100,000 rules are included, the oldest.
+    /// system of the installation. At most 100,000 rules are included, the oldest. Rules that cannot be read are not
+    /// included: they are counted in `hexabase_unreadable_alert_rules`, and logged once.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn thresholds(&self) -> Result<String> {
-        let mut thresholds = Vec::new();
+        let (mut thresholds, mut unreadable) = (Vec::new(), BTreeSet::new());
+        let mut after = None;
         loop {
-            let after = thresholds.last().map(|last: &crate::model::AlertThreshold| last.id);
             let page = self.0.store.list_alert_thresholds(after, THRESHOLDS_PER_READ).await?;
-            let is_last = page.len() < usize::from(THRESHOLDS_PER_READ);
-            thresholds.extend(page);
-            if is_last {
+            thresholds.extend(page.thresholds);
+            unreadable.extend(page.unreadable);
+            after = page.next;
+            if after.is_none() {
                 break;
             }
-            if thresholds.len() >= MAX_THRESHOLDS {
+            if thresholds.len() + unreadable.len() >= MAX_THRESHOLDS {
                 tracing::warn!(limit = MAX_THRESHOLDS, "too many alert rules; the newest are not evaluated");
                 break;
             }
+        }
+        crate::telemetry::record_unreadable_alert_rules(unreadable.len());
+        let new = self.0.unreadable_alert_rules.replace(unreadable);
+        if let Some(example) = new.first() {
+            tracing::error!(count = new.len(), example, "alert rules cannot be read; they are not evaluated");
         }
         let plans = self.0.plans().await?;
         Ok(thresholds_as_text(&thresholds, &plans))
@@ -123,6 +152,9 @@ impl Alerts<'_> {
     }
 
     /// Silences the alerts of a rule: they are not notified until the silence ends.
+    ///
+    /// The audit event is recorded before the silence is created, and is followed by `silence.create_failed` if the source
+    /// did not confirm it.
     ///
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role and groups, in the project if the rule has one.
@@ -165,21 +197,37 @@ impl Alerts<'_> {
                     starts_at: now,
                     ends_at,
                 };
-                let id = source.create_silence(workspace, &silence).await?;
+                let resource = format!("{workspace}/{rule}");
+                let audit = |action: &str| {
+                    let requested = RequestedSilence { rule_id: rule, ends_at, comment: &comment };
+                    self.0.audit(caller, organization, action, &resource, (), requested)
+                };
+                // First the audit event: an interruption must not leave a silence without one.
+                self.0.commit(Changeset::new().audit(audit("silence.create"))).await?;
+                let id = match source.create_silence(workspace, &silence).await {
+                    Ok(id) => id,
+                    Err(error) => {
+                        self.0.commit(Changeset::new().audit(audit("silence.create_failed"))).await?;
+                        return Err(error);
+                    }
+                };
                 created.lock().unwrap_or_else(PoisonError::into_inner).push(id);
                 let silence = AlertSilence { id, rule_id: rule, ends_at, comment };
-                let resource = format!("{workspace}/{rule}/{id}");
-                let entry = self.0.audit(caller, organization, "silence.create", resource, (), &silence);
-                Ok((self.0.alerts_changed(organization, workspace).audit(entry), silence))
+                Ok((self.0.alerts_changed(organization, workspace), silence))
             })
             .await;
-        // A silence without an entry in the audit log must not remain.
+        // A silence that the caller does not know must not remain.
         let used = result.as_ref().ok().map(|done| done.value.id);
-        for id in created.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            if Some(id) != used
-                && let Err(error) = source.delete_silence(workspace, id).await
-            {
-                tracing::warn!(%workspace, %id, ?error, "silence without an audit event remains until it ends");
+        let created = created.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for id in created.into_iter().filter(|id| Some(*id) != used) {
+            if let Err(error) = source.delete_silence(workspace, id).await {
+                tracing::warn!(%workspace, %id, ?error, "silence of a failed request remains until it ends");
+                continue;
+            }
+            let resource = format!("{workspace}/{rule}/{id}");
+            let entry = self.0.audit(caller, organization, "silence.delete", resource, (), ());
+            if let Err(error) = self.0.commit(Changeset::new().audit(entry)).await {
+                tracing::warn!(%workspace, %id, ?error, "the deletion of a silence has no audit event");
             }
         }
         result
@@ -246,4 +294,20 @@ fn check_silence(command: &SilenceAlert) -> Result<()> {
     let message = format!("must be at most {MAX_COMMENT_LENGTH} characters without control characters");
     check.require(is_text, "comment", message);
     check.done()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_cannot_be_read_is_logged_once() {
+        let rules = UnreadableRules::default();
+        let replace = |ids: &[&str]| rules.replace(ids.iter().map(ToString::to_string).collect());
+        assert_eq!(replace(&["one", "two"]), ["one", "two"]);
+        assert!(replace(&["one", "two"]).is_empty());
+        assert_eq!(replace(&["three", "two"]), ["three"]);
+        assert_eq!(replace(&["one"]), ["one"]);
+        assert!(replace(&[]).is_empty());
+    }
 }

@@ -61,6 +61,7 @@ pub use alert_back_test::{AlertBackTest, MAX_FIRING_PERIODS};
 pub use alert_notices::AlertNotice;
 pub use alert_rules::{AlertRules, CreateAlertRule, MAX_ALERT_RECIPIENTS, UpdateAlertRule};
 pub use alerts::{ActiveAlert, AlertSilence, Alerts, SilenceAlert};
+use alerts::UnreadableRules;
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{CredentialPlugin, OrganizationCreation, PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
@@ -147,6 +148,7 @@ pub(crate) struct PlatformInner {
     searches: Searches,
     metric_queries: MetricQueries,
     log_reads: LogReads,
+    unreadable_alert_rules: UnreadableRules,
     pub(crate) isolation_failures: IsolationFailures,
 }
 

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::id::{AlertRuleId, OrganizationId, WorkspaceId};
-use crate::model::{AlertRule, AlertThreshold};
+use crate::model::{AlertRule, AlertThresholdPage};
 use crate::page::{Page, PageRequest};
 
 /// Alert rules of workspaces.
@@ -36,17 +36,15 @@ pub trait AlertStore: Send + Sync {
     /// `Unavailable`.
     async fn count_alert_rules(&self, org: OrganizationId, ws: WorkspaceId) -> Result<u32>;
 
-    /// Lists the conditions of the alert rules of all workspaces, ordered by the id of the rule: at most `limit` of
-    /// them, after the rule `after` if it is given.
+    /// Lists the conditions of the alert rules of all workspaces, ordered by the id of the rule: those of at most `limit`
+    /// rules, after the rule `after` if it is given, which is the end of the previous page.
     ///
     /// # Behaviour
+    /// - A rule that cannot be read, as after a change by another program or a newer version, is counted and does not hide
+    ///   the others.
     /// - Rules of workspaces that are being deleted are included until the workspace is deleted.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn list_alert_thresholds(
-        &self,
-        after: Option<AlertRuleId>,
-        limit: u16,
-    ) -> Result<Vec<AlertThreshold>>;
+    async fn list_alert_thresholds(&self, after: Option<String>, limit: u16) -> Result<AlertThresholdPage>;
 }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use hexabase_core::error::Result;
 use hexabase_core::id::{AlertRuleId, OrganizationId, TypedId as _, WorkspaceId};
-use hexabase_core::model::{AlertRule, AlertThreshold};
+use hexabase_core::model::{AlertRule, AlertThreshold, AlertThresholdPage};
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::store::AlertStore;
 
@@ -40,17 +40,27 @@ impl<E: Engine> AlertStore for SqlStore<E> {
         rows.first().map_or(Ok(0), |row| Cells::new(row).number())
     }
 
-    async fn list_alert_thresholds(
-        &self,
-        after: Option<AlertRuleId>,
-        limit: u16,
-    ) -> Result<Vec<AlertThreshold>> {
+    async fn list_alert_thresholds(&self, after: Option<String>, limit: u16) -> Result<AlertThresholdPage> {
         let query = Query::new(
             "SELECT id, workspace_id, plan_id, project_name, project_quota, condition, severity \
              FROM alert_thresholds WHERE id > $1 ORDER BY id LIMIT $2",
         );
-        let query = query.text(after.unwrap_or(AlertRuleId::least())).int(i64::from(limit));
-        self.0.fetch(query).await?.iter().map(|row| read_threshold(&mut Cells::new(row))).collect()
+        // One rule more than the page has, which tells whether there is another page.
+        let query = query.text(after.unwrap_or_default()).int(i64::from(limit) + 1);
+        let rows = self.0.fetch(query).await?;
+        let mut page = AlertThresholdPage::default();
+        for row in rows.iter().take(usize::from(limit)) {
+            let id = Cells::new(row).string()?;
+            match read_threshold(&mut Cells::new(row)) {
+                Ok(threshold) => page.thresholds.push(threshold),
+                Err(_) => page.unreadable.push(id.clone()),
+            }
+            page.next = Some(id);
+        }
+        if rows.len() <= usize::from(limit) {
+            page.next = None;
+        }
+        Ok(page)
     }
 }
 

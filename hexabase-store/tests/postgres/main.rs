@@ -5,6 +5,7 @@ mod failover;
 mod plans;
 mod row_level_security;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use hexabase_core::id_source::SeededIds;
 use hexabase_core::model::{Invitation, OrganizationRole, User};
 use hexabase_core::secret::Verifier;
 use hexabase_core::store::{
-    AccessStore as _, Commit as _, OrganizationStore as _, TenantStore, UserStore as _, WorkspaceStore as _,
+    AccessStore as _, AlertStore as _, Commit as _, OrganizationStore as _, TenantStore, UserStore as _,
+    WorkspaceStore as _,
 };
 use hexabase_store::{PostgresConfig, PostgresStore};
 use hexabase_test_servers::Postgres;
@@ -407,6 +409,25 @@ async fn a_database_of_another_build_is_rejected() {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "schema_drift"));
         assert!(error.message().contains("migration 1"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_alert_rule_that_cannot_be_read_does_not_hide_the_others() {
+    let (server, database) = migrated_database().await;
+    let store = PostgresStore::connect(&config(&server, &database)).await.unwrap();
+    store.commit(Changeset::new().insert(fixture::organization("acme"))).await.unwrap();
+    let mut changeset = Changeset::new().insert(fixture::workspace("dev"));
+    for number in 0..3 {
+        changeset = changeset.insert(fixture::alert_rule(&format!("rule-{number}")));
+    }
+    store.commit(changeset).await.unwrap();
+    server.execute(&database, "UPDATE alert_rules SET condition = '{}' WHERE name = 'rule-0'").await;
+    server.execute(&database, "UPDATE alert_rules SET severity = 'later' WHERE name = 'rule-1'").await;
+    let page = store.list_alert_thresholds(None, 9).await.unwrap();
+    let [readable, first, second] = ["rule-2", "rule-0", "rule-1"].map(|name| fixture::alert_rule(name).id);
+    assert_eq!(page.thresholds.iter().map(|threshold| threshold.id).collect::<Vec<_>>(), [readable]);
+    let unreadable: BTreeSet<String> = page.unreadable.into_iter().collect();
+    assert_eq!(unreadable, [first, second].map(|id| id.to_string()).into());
 }
 
 #[tokio::test]

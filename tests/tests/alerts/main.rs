@@ -4,6 +4,7 @@
 
 mod dry_run;
 mod export;
+mod interruptions;
 mod rules;
 mod setup;
 mod silences;

@@ -16,7 +16,7 @@ fn alertmanager(setup: &Setup) -> Client {
     setup.app.anonymous().with_bearer(ALERT_WEBHOOK_TOKEN)
 }
 
-fn alert(workspace: WorkspaceId, rule: AlertRuleId, overrides: &Value) -> Value {
+pub(crate) fn alert(workspace: WorkspaceId, rule: AlertRuleId, overrides: &Value) -> Value {
     let mut alert = json!({
         "status": "firing",
         "labels": {
@@ -39,13 +39,17 @@ fn payload(alerts: &[Value]) -> Value {
     })
 }
 
+/// Sends a webhook, and returns the status of the response.
+pub(crate) async fn notify(setup: &Setup, alerts: &[Value]) -> StatusCode {
+    alertmanager(setup).send(Method::POST, PATH, &payload(alerts)).await.status
+}
+
 async fn send(setup: &Setup, alerts: &[Value]) {
-    let response = alertmanager(setup).send(Method::POST, PATH, &payload(alerts)).await;
-    assert_eq!(response.status, StatusCode::OK, "{}", response.text);
+    assert_eq!(notify(setup, alerts).await, StatusCode::OK);
 }
 
 /// States of the mailed alerts of an address, with the names of their rules.
-async fn mailed(setup: &Setup, email: &str) -> Vec<(String, AlertState)> {
+pub(crate) async fn mailed(setup: &Setup, email: &str) -> Vec<(String, AlertState)> {
     setup.app.run_worker().await;
     let mails = setup.app.mails.notifications(email).into_iter();
     mails

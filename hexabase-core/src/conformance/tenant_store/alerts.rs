@@ -5,7 +5,8 @@ use crate::fixture::{self, id};
 use crate::id::{AlertRuleId, TypedId as _};
 use crate::metrics::Metric;
 use crate::model::{
-    AlertCondition, AlertDuration, AlertLimit, AlertRule, AlertSeverity, AlertThreshold, Comparison, Project,
+    AlertCondition, AlertDuration, AlertLimit, AlertRule, AlertSeverity, AlertThreshold, AlertThresholdPage,
+    Comparison, Project,
 };
 use crate::name::Email;
 use crate::page::PageRequest;
@@ -91,7 +92,7 @@ pub async fn alert_rules_are_deleted_with_their_owners(store: &dyn TenantStore) 
     let again = Changeset::new().insert(fixture::workspace("dev")).insert(fixture::alert_rule("whole"));
     store.commit(again).await.unwrap();
     store.commit(Changeset::new().delete(RecordKey::Organization(acme()))).await.unwrap();
-    assert!(store.list_alert_thresholds(None, 9).await.unwrap().is_empty());
+    assert_eq!(store.list_alert_thresholds(None, 9).await.unwrap(), AlertThresholdPage::default());
 }
 
 /// The conditions of the rules of all organizations are listed in pages, with the plan and the quota of the project.
@@ -116,17 +117,19 @@ pub async fn alert_thresholds_of_all_organizations_are_listed_in_pages(store: &d
         changeset = changeset.insert(fixture::alert_rule(&format!("rule-{number}")));
     }
     store.commit(changeset).await.unwrap();
-    let (mut found, mut after): (Vec<AlertThreshold>, Option<AlertRuleId>) = (Vec::new(), None);
-    loop {
-        let page = store.list_alert_thresholds(after, 5).await.unwrap();
-        assert!(page.len() <= 5);
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        found.extend(page);
+    let mut pages = vec![store.list_alert_thresholds(None, 5).await.unwrap()];
+    while let Some(next) = pages.last().and_then(|page| page.next.clone()) {
+        pages.push(store.list_alert_thresholds(Some(next), 5).await.unwrap());
     }
+    assert_eq!(pages.iter().map(|page| page.thresholds.len()).collect::<Vec<_>>(), [5, 5, 2]);
+    assert!(pages.iter().all(|page| page.unreadable.is_empty()), "{pages:?}");
+    let all = store.list_alert_thresholds(None, 12).await.unwrap();
+    assert_eq!((all.thresholds.len(), all.next), (12, None), "the last page has no next one");
+    let found: Vec<AlertThreshold> = pages.into_iter().flat_map(|page| page.thresholds).collect();
     assert_eq!(found.len(), 12);
     assert!(found.windows(2).all(|pair| pair[0].id < pair[1].id), "ordered, each once");
-    assert!(store.list_alert_thresholds(Some(AlertRuleId::greatest()), 5).await.unwrap().is_empty());
+    let end = Some(AlertRuleId::greatest().to_string());
+    assert_eq!(store.list_alert_thresholds(end, 5).await.unwrap(), AlertThresholdPage::default());
     let threshold = |rule: AlertRule, project| AlertThreshold {
         id: rule.id,
         workspace_id: rule.workspace_id,

@@ -8,8 +8,8 @@ use crate::id::{
     AlertRuleId, AssignmentId, GroupId, OrganizationId, ProjectId, RoleId, TaskId, UserId, WorkspaceId,
 };
 use crate::model::{
-    AlertRule, AlertThreshold, Assignment, CustomRole, Group, Member, Membership, Project, Task, Workspace,
-    WorkspaceState,
+    AlertRule, AlertThresholdPage, Assignment, CustomRole, Group, Member, Membership, Project, Task,
+    Workspace, WorkspaceState,
 };
 use crate::page::{Page, PageRequest};
 use crate::search::{SearchText, WorkspaceFilter};
@@ -208,11 +208,7 @@ impl AlertStore for FaultyStore {
         self.inner.count_alert_rules(org, ws).await
     }
 
-    async fn list_alert_thresholds(
-        &self,
-        after: Option<AlertRuleId>,
-        limit: u16,
-    ) -> Result<Vec<AlertThreshold>> {
+    async fn list_alert_thresholds(&self, after: Option<String>, limit: u16) -> Result<AlertThresholdPage> {
         self.inner.list_alert_thresholds(after, limit).await
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the services on in-memory backends and a manual clock.
 
 mod abilities;
+mod alerts;
 mod commit;
 mod creation_limits;
 mod finding;

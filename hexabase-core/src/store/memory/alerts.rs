@@ -5,7 +5,7 @@ use super::state::alert_rules;
 use crate::changeset::{Record, RecordKey};
 use crate::error::Result;
 use crate::id::{AlertRuleId, OrganizationId, WorkspaceId};
-use crate::model::{AlertRule, AlertThreshold, Project, Workspace};
+use crate::model::{AlertRule, AlertThreshold, AlertThresholdPage, Project, Workspace};
 use crate::page::{Page, PageRequest};
 use crate::store::AlertStore;
 
@@ -38,19 +38,18 @@ impl AlertStore for MemoryStore {
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    async fn list_alert_thresholds(
-        &self,
-        after: Option<AlertRuleId>,
-        limit: u16,
-    ) -> Result<Vec<AlertThreshold>> {
+    async fn list_alert_thresholds(&self, after: Option<String>, limit: u16) -> Result<AlertThresholdPage> {
         let state = self.lock();
         let mut rules: Vec<&AlertRule> = state
             .records
             .values()
             .filter_map(|record| if let Record::AlertRule(rule) = record { Some(rule) } else { None })
-            .filter(|rule| after.is_none_or(|after| rule.id > after))
+            .filter(|rule| after.as_ref().is_none_or(|after| rule.id.to_string() > *after))
             .collect();
         rules.sort_unstable_by_key(|rule| rule.id);
+        let has_more = rules.len() > usize::from(limit);
+        rules.truncate(usize::from(limit));
+        let next = rules.last().filter(|_| has_more).map(|rule| rule.id.to_string());
         let threshold = |rule: &AlertRule| {
             let (org, ws) = (rule.organization_id, rule.workspace_id);
             let workspace = state.get::<Workspace>(&RecordKey::Workspace(org, ws))?;
@@ -65,6 +64,7 @@ impl AlertStore for MemoryStore {
                 severity: rule.severity,
             })
         };
-        Ok(rules.into_iter().take(usize::from(limit)).filter_map(threshold).collect())
+        let thresholds = rules.into_iter().filter_map(threshold).collect();
+        Ok(AlertThresholdPage { thresholds, unreadable: Vec::new(), next })
     }
 }
