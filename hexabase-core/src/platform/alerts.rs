@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::in_progress::{InProgress, Operation};
 use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::Action;
 use crate::alerts::{AlertSource, FiringAlert, NewSilence, SilenceId, thresholds_as_text};
@@ -26,6 +27,13 @@ const MAX_COMMENT_LENGTH: usize = 200;
 const THRESHOLDS_PER_READ: u16 = 1_000;
 /// Maximum number of conditions in the export.
 const MAX_THRESHOLDS: usize = 100_000;
+
+/// Maximum duration of a request to the source.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of requests of a workspace to the source in progress.
+const MAX_REQUESTS_PER_WORKSPACE: u32 = 4;
+/// Maximum number of requests of the process to the source in progress.
+const MAX_REQUESTS: u32 = 32;
 
 /// Alerts of workspaces, and silences.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +78,37 @@ pub struct AlertSilence {
     pub ends_at: Timestamp,
     /// Reason for the silence.
     pub comment: String,
+}
+
+/// Requests to the source of alerts in progress.
+#[derive(Debug, Default)]
+pub(super) struct AlertRequests {
+    workspaces: InProgress<WorkspaceId>,
+    process: InProgress<()>,
+}
+
+impl AlertRequests {
+    /// Begins a request, which ends when the result is dropped.
+    ///
+    /// # Errors
+    /// `RateLimited` with code `too_many_alert_requests` for the workspace, and `Unavailable` for the process.
+    fn begin(&self, workspace: WorkspaceId) -> Result<(Operation<WorkspaceId>, Operation<()>)> {
+        let retry = Retry::After(Duration::from_secs(1));
+        let own = self.workspaces.begin(workspace, MAX_REQUESTS_PER_WORKSPACE).ok_or_else(|| {
+            let message = format!(
+                "the workspace has {MAX_REQUESTS_PER_WORKSPACE} requests about alerts in progress, which is the maximum; \
+                 wait for their results"
+            );
+            Error::new(ErrorKind::RateLimited, message).with_code("too_many_alert_requests").with_retry(retry)
+        })?;
+        let all = self.process.begin((), MAX_REQUESTS).ok_or_else(|| {
+            let message = format!(
+                "the server has {MAX_REQUESTS} requests about alerts in progress, which is the maximum; retry later"
+            );
+            Error::unavailable(message).with_retry(retry)
+        })?;
+        Ok((own, all))
+    }
 }
 
 /// Ids, as stored, of the alert rules that could not be read in the last export.
@@ -123,6 +162,7 @@ impl Alerts<'_> {
     ///
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role and groups.
+    /// - `RateLimited` with code `too_many_alert_requests` while the workspace has four requests in progress.
     /// - `Unavailable`; with code `unsupported` if the installation evaluates no alert rules.
     pub async fn list(
         &self,
@@ -131,7 +171,7 @@ impl Alerts<'_> {
         workspace: WorkspaceId,
     ) -> Result<Vec<ActiveAlert>> {
         self.0.permit_in(caller, organization, workspace, None, Action::AlertsRead).await?;
-        let firing = self.0.alert_source()?.alerts(workspace).await?;
+        let firing = self.ask(workspace, self.0.alert_source()?.alerts(workspace)).await?;
         if firing.is_empty() {
             return Ok(Vec::new());
         }
@@ -159,7 +199,7 @@ impl Alerts<'_> {
     /// # Errors
     /// - `NotFound` or `Forbidden` according to the caller's role and groups, in the project if the rule has one.
     /// - `Invalid` for a duration that is too short or too long, or a comment that is too long.
-    /// - `RateLimited` after 20 silences of the workspace in an hour.
+    /// - `RateLimited` after 20 silences of the workspace in an hour, and as [`Self::list`].
     /// - `Unavailable`; with code `unsupported` if the installation evaluates no alert rules.
     pub async fn silence(
         &self,
@@ -180,6 +220,7 @@ impl Alerts<'_> {
         let result = self
             .0
             .run_idempotent(caller, authorization, || async {
+                let _request = self.0.alert_requests.begin(workspace)?;
                 let bucket = format!("silence:{workspace}");
                 let allowance = self.0.ephemeral.take_token(&bucket, SILENCES).await?;
                 if !allowance.allowed {
@@ -204,7 +245,7 @@ impl Alerts<'_> {
                 };
                 // First the audit event: an interruption must not leave a silence without one.
                 self.0.commit(Changeset::new().audit(audit("silence.create"))).await?;
-                let id = match source.create_silence(workspace, &silence).await {
+                let id = match self.ask_in_time(source.create_silence(workspace, &silence)).await {
                     Ok(id) => id,
                     Err(error) => {
                         self.0.commit(Changeset::new().audit(audit("silence.create_failed"))).await?;
@@ -220,7 +261,7 @@ impl Alerts<'_> {
         let used = result.as_ref().ok().map(|done| done.value.id);
         let created = created.into_inner().unwrap_or_else(PoisonError::into_inner);
         for id in created.into_iter().filter(|id| Some(*id) != used) {
-            if let Err(error) = source.delete_silence(workspace, id).await {
+            if let Err(error) = self.ask_in_time(source.delete_silence(workspace, id)).await {
                 tracing::warn!(%workspace, %id, ?error, "silence of a failed request remains until it ends");
                 continue;
             }
@@ -238,7 +279,7 @@ impl Alerts<'_> {
     /// # Errors
     /// - `NotFound` for a silence of another workspace or of an operator, and for one that has ended.
     /// - `NotFound` or `Forbidden` according to the caller's role and groups, in the project if the rule has one.
-    /// - `Unavailable`; with code `unsupported` if the installation evaluates no alert rules.
+    /// - `RateLimited` and `Unavailable` as [`Self::list`].
     pub async fn end_silence(
         &self,
         caller: &Caller,
@@ -248,7 +289,7 @@ impl Alerts<'_> {
         let (organization, workspace) = scope;
         self.0.permit_in(caller, organization, workspace, None, Action::AlertsRead).await?;
         let source = self.0.alert_source()?;
-        let silence = source.find_silence(workspace, id).await?;
+        let silence = self.ask(workspace, source.find_silence(workspace, id)).await?;
         let rule = match &silence {
             Some(silence) => self.0.store.find_alert_rule(organization, workspace, silence.rule_id).await?,
             None => None,
@@ -261,8 +302,25 @@ impl Alerts<'_> {
         let resource = format!("{workspace}/{}/{id}", silence.rule_id);
         let entry = self.0.audit(caller, organization, "silence.delete", resource, (), ());
         self.0.commit(Changeset::new().audit(entry)).await?;
-        source.delete_silence(workspace, id).await?;
+        self.ask(workspace, source.delete_silence(workspace, id)).await?;
         self.0.commit(self.0.alerts_changed(organization, workspace)).await
+    }
+}
+
+impl Alerts<'_> {
+    /// Sends a request of a workspace to the source, within the limits.
+    async fn ask<T>(
+        &self,
+        workspace: WorkspaceId,
+        request: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let _request = self.0.alert_requests.begin(workspace)?;
+        self.ask_in_time(request).await
+    }
+
+    async fn ask_in_time<T>(&self, request: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let system = format!("the source of alerts {}", self.0.alert_source()?.name());
+        self.0.in_time((&system, "retry later"), SOURCE_TIMEOUT, request).await
     }
 }
 
@@ -299,6 +357,7 @@ fn check_silence(command: &SilenceAlert) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::id;
 
     #[test]
     fn a_rule_that_cannot_be_read_is_logged_once() {
@@ -309,5 +368,19 @@ mod tests {
         assert_eq!(replace(&["three", "two"]), ["three"]);
         assert_eq!(replace(&["one"]), ["one"]);
         assert!(replace(&[]).is_empty());
+    }
+
+    #[test]
+    fn requests_in_progress_are_limited_per_workspace_and_process() {
+        let requests = AlertRequests::default();
+        let begin = |number: u32| requests.begin(id(&number.to_string()));
+        let own: Vec<_> = (0..MAX_REQUESTS_PER_WORKSPACE).map(|_| begin(0).unwrap()).collect();
+        let error = begin(0).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::RateLimited, "too_many_alert_requests"));
+        let others: Vec<_> =
+            (MAX_REQUESTS_PER_WORKSPACE..MAX_REQUESTS).map(|number| begin(number).unwrap()).collect();
+        assert_eq!(begin(MAX_REQUESTS).unwrap_err().kind(), ErrorKind::Unavailable);
+        drop((own, others));
+        assert!(begin(0).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use event_listener::Event;
 
 use super::access::FactsCache;
-use super::alerts::UnreadableRules;
+use super::alerts::{AlertRequests, UnreadableRules};
 use super::commit_locks::CommitLocks;
 use super::event_signals::EventSignals;
 use super::isolation::IsolationFailures;
@@ -273,6 +273,7 @@ impl PlatformBuilder {
             searches: Searches::default(),
             metric_queries: MetricQueries::default(),
             log_reads: LogReads::default(),
+            alert_requests: AlertRequests::default(),
             unreadable_alert_rules: UnreadableRules::default(),
         })))
     }

@@ -16,6 +16,8 @@ const EARLIEST: Timestamp = Timestamp::constant(946_684_800, 0);
 const LATEST: Timestamp = Timestamp::constant(7_258_118_400, 0);
 /// Maximum length of the time range of a query: `max_query_length` of Loki is one hour longer.
 pub const MAX_LOG_RANGE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Maximum duration of a query.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum number of queries of a workspace in progress.
 const MAX_READS_PER_WORKSPACE: u32 = 4;
 /// Maximum number of queries of a process in progress.
@@ -93,7 +95,9 @@ impl Logs<'_> {
     ) -> Result<Vec<LogLine>> {
         let (source, query) = self.authorize(caller, organization, workspace, request).await?;
         let _operations = self.0.log_reads.begin(workspace)?;
-        source.lines(&query).await
+        let system = format!("the log source {}", source.name());
+        let remedy = "request a shorter range, or retry later";
+        self.0.in_time((&system, remedy), READ_TIMEOUT, source.lines(&query)).await
     }
 
     /// Authorizes a request, and returns the source and the query that it stands for, for a response that reads again

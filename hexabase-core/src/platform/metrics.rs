@@ -1,9 +1,7 @@
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use jiff::Timestamp;
 
 use super::{Caller, PlatformInner};
@@ -189,16 +187,9 @@ impl Metrics<'_> {
     }
 
     async fn in_time<T>(&self, query: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        match select(pin!(query), self.0.clock.sleep(QUERY_TIMEOUT)).await {
-            Either::Left((result, _)) => result,
-            Either::Right(_) => {
-                let seconds = QUERY_TIMEOUT.as_secs();
-                let message = format!(
-                    "the metrics source did not respond within {seconds} seconds; request a shorter range, or retry later"
-                );
-                Err(Error::unavailable(message).with_retry(Retry::After(QUERY_TIMEOUT)))
-            }
-        }
+        let system = format!("the metrics source {}", self.source()?.name());
+        let remedy = "request a shorter range, or retry later";
+        self.0.in_time((&system, remedy), QUERY_TIMEOUT, query).await
     }
 }
 

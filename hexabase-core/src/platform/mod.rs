@@ -42,6 +42,7 @@ mod service_accounts;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod timeout;
 mod usage;
 mod users;
 mod workspace_members;
@@ -61,7 +62,7 @@ pub use alert_back_test::{AlertBackTest, MAX_FIRING_PERIODS};
 pub use alert_notices::AlertNotice;
 pub use alert_rules::{AlertRules, CreateAlertRule, MAX_ALERT_RECIPIENTS, UpdateAlertRule};
 pub use alerts::{ActiveAlert, AlertSilence, Alerts, SilenceAlert};
-use alerts::UnreadableRules;
+use alerts::{AlertRequests, UnreadableRules};
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{CredentialPlugin, OrganizationCreation, PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
@@ -148,6 +149,7 @@ pub(crate) struct PlatformInner {
     searches: Searches,
     metric_queries: MetricQueries,
     log_reads: LogReads,
+    alert_requests: AlertRequests,
     unreadable_alert_rules: UnreadableRules,
     pub(crate) isolation_failures: IsolationFailures,
 }

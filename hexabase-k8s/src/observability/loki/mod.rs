@@ -138,7 +138,7 @@ async fn read(response: Response) -> Result<Vec<u8>> {
 
 /// Converts an error of the HTTP client, without its URL, which contains the query and can contain a password.
 fn from_client_error(error: reqwest::Error) -> Error {
-    Error::unavailable("the log store is not available").caused_by(error.without_url())
+    Error::unavailable("Loki is not available").caused_by(error.without_url())
 }
 
 #[async_trait]

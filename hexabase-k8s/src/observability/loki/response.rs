@@ -95,13 +95,13 @@ pub(super) fn error(status: StatusCode, body: &str) -> Error {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let message = "the log store rejects the credentials or the tenant of Hexabase; check --loki-token and \
                            --loki-tenancy";
-            Error::unavailable("the log store is not available").caused_by(message)
+            Error::unavailable("Loki is not available").caused_by(message)
         }
         StatusCode::NOT_FOUND => {
             let message = "Loki has no API at this URL; check --loki-url";
-            Error::unavailable("the log store is not available").caused_by(message)
+            Error::unavailable("Loki is not available").caused_by(message)
         }
-        status => Error::unavailable("the log store is not available").with("status", status.as_u16()),
+        status => Error::unavailable("Loki is not available").with("status", status.as_u16()),
     }
 }
 
