@@ -12,7 +12,7 @@
 //! | [`Nats`] | `HEXABASE_TEST_NATS_URL` | `nats-server` |
 //!
 //! Each [`PgBouncer`] is a separate pooler (package `pgbouncer`), and each [`Prometheus`] a separate server with the
-//! measurements of one test (package `prometheus`). Each [`Alertmanager`] is a separate server, or joins the cluster of
+//! measurements or targets of one test (package `prometheus`). Each [`Alertmanager`] is a separate server, or joins the cluster of
 //! another one (package `prometheus-alertmanager`).
 //!
 //! Only Loki is a stand-in, [`FakeLoki`]; tests with a real one use that at `HEXABASE_TEST_LOKI_URL`.
@@ -47,7 +47,7 @@ pub use peers::{CiPeer, LocalStripe, OidcPeer, browser, peer, python};
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
 pub use prometheus::{
-    Prometheus, check_alertmanager_config, check_prometheus_config, check_rules, run_rule_test_file,
+    Prometheus, check_alertmanager_config, check_prometheus_config, check_rules, fetch, run_rule_test_file,
     run_rule_tests,
 };
 pub use redis::Redis;

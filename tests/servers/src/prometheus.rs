@@ -4,12 +4,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
 use crate::process::{Server, directory, find, free_port};
 
+/// Directory of the database.
+const DATA: &str = "data";
 /// Maximum time until a started server has loaded its data.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Prometheus server without scrape targets that has imported measurements.
+/// Prometheus server: one without scrape targets that has imported measurements, or one with a configuration.
 #[derive(Debug)]
 pub struct Prometheus {
     url: String,
@@ -23,13 +27,10 @@ impl Prometheus {
     /// If Prometheus is not installed, with a message that says how to install it, and for invalid measurements.
     #[must_use]
     pub fn with(measurements: &str) -> Self {
-        let program = find("prometheus", &[], "prometheus");
         let promtool = find("promtool", &[], "prometheus");
-        let (port, directory) = (free_port(), directory(None));
-        let (file, config) = (directory.path().join("measurements"), directory.path().join("prometheus.yml"));
+        let directory = directory(None);
+        let (file, data) = (directory.path().join("measurements"), directory.path().join(DATA));
         std::fs::write(&file, measurements).expect("the measurements cannot be written");
-        std::fs::write(&config, "scrape_configs: []\n").expect("the configuration cannot be written");
-        let data = directory.path().join("data");
         let imported = Command::new(promtool)
             .args(["tsdb", "create-blocks-from", "openmetrics"])
             .args([&file, &data])
@@ -37,9 +38,26 @@ impl Prometheus {
             .output()
             .expect("promtool cannot be started");
         assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+        Self::launch(directory, &serde_json::json!({ "scrape_configs": [] }))
+    }
+
+    /// Starts a server with a configuration and an empty database.
+    ///
+    /// # Panics
+    /// If Prometheus is not installed, with a message that says how to install it, and for an invalid configuration.
+    #[must_use]
+    pub fn with_config(config: &serde_json::Value) -> Self {
+        Self::launch(directory(None), config)
+    }
+
+    fn launch(directory: TempDir, config: &serde_json::Value) -> Self {
+        let program = find("prometheus", &[], "prometheus");
+        let (port, file) = (free_port(), directory.path().join("prometheus.yml"));
+        // JSON is YAML.
+        std::fs::write(&file, config.to_string()).expect("the configuration cannot be written");
         let arguments = vec![
-            format!("--config.file={}", config.display()),
-            format!("--storage.tsdb.path={}", data.display()),
+            format!("--config.file={}", file.display()),
+            format!("--storage.tsdb.path={}", directory.path().join(DATA).display()),
             "--storage.tsdb.retention.time=100y".to_owned(),
             format!("--web.listen-address=127.0.0.1:{port}"),
             "--log.level=error".to_owned(),
@@ -106,6 +124,15 @@ fn run(tool: &str, package: &str, arguments: &[&str], file: &Path) {
     let output = output.unwrap_or_else(|error| panic!("{tool} cannot be started: {error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+/// Returns the body of the response to a `GET` request.
+///
+/// # Panics
+/// If the server does not respond, or responds with an error.
+pub async fn fetch(url: &str) -> String {
+    let response = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
+    response.expect("the request failed").text().await.expect("the response cannot be read")
 }
 
 /// Waits until a server has loaded its data; it listens before that.

@@ -1,5 +1,10 @@
-//! Metrics, alerts and logs of tenants through the API with each of the monitoring systems away.
+//! Metrics, alerts and logs of two tenants through the API, on a real Prometheus with the rules of the chart and two
+//! Alertmanagers, and with each of these systems away.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod alerts;
+mod isolation;
 mod outages;
+mod series;
+mod setup;
