@@ -34,13 +34,14 @@ fn services_mounts_settings_and_targets_exist() {
     let base = read_yaml(&deploy.join("compose.yaml"));
     let monitoring = read_yaml(&deploy.join("compose.monitoring.yaml"));
     let options = read(&repository().join("examples/reference-server/src/options.rs"));
+    let pinned = Regex::new(r"^[a-z/]+:v?[0-9.]+@sha256:[0-9a-f]{64}$").unwrap();
     let base_services = names(&base["services"]);
     for (name, service) in monitoring["services"].as_object().unwrap() {
         let has_image = service["image"].is_string();
         assert_eq!(base_services.contains(name.as_str()), !has_image, "{name}");
         if has_image {
-            let version = service["image"].as_str().unwrap().rsplit_once(':').unwrap().1;
-            assert!(version.starts_with(|it: char| it == 'v' || it.is_ascii_digit()), "{name}: {version}");
+            let image = service["image"].as_str().unwrap();
+            assert!(pinned.is_match(image), "{name}: {image} lacks a version or a digest");
         } else {
             for variable in names(&service["environment"]) {
                 assert!(options.contains(&format!("\"{variable}\"")), "{name}: no setting {variable}");
