@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use hexabase_auth::{Auth, CookiePrincipal};
 use hexabase_core::error::{Error, ErrorKind};
@@ -11,6 +12,7 @@ use hexabase_core::id::SessionId;
 use hexabase_core::model::Origin;
 use hexabase_core::platform::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
 
+use crate::html_pages::PageError;
 use crate::layers::Identity;
 use crate::problem::ApiError;
 
@@ -48,6 +50,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Authenticated {
         let counted = parts.extensions.get_or_insert_with(CountedOrganizations::default).clone();
         let accounting = RateAccounting::PerRequest(counted);
         Ok(Self(Caller { principal, origin, idempotency, accounting }))
+    }
+}
+
+/// Caller of a page, as an extractor; `None` if the user is not signed in, or the session has ended. Rejects a request
+/// that another site may have caused.
+#[derive(Debug)]
+pub struct PageCaller(pub Option<Caller>);
+
+impl<S: Send + Sync> FromRequestParts<S> for PageCaller {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, PageError> {
+        match Authenticated::from_request_parts(parts, state).await {
+            Ok(Authenticated(caller)) => Ok(Self(Some(caller))),
+            Err(error) if error.status() == StatusCode::UNAUTHORIZED => Ok(Self(None)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

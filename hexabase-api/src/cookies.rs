@@ -17,13 +17,10 @@ pub(crate) fn is_secure(platform: &Platform) -> bool {
     platform.config().public_url.starts_with("https://")
 }
 
-/// Builds the cookie with this name, to which the prefix for HTTPS is added.
-pub(crate) fn cookie_for(
-    auth: &Auth,
-    name: &str,
-    value: String,
-    lifetime: Duration,
-) -> CookieBuilder<'static> {
+/// Builds the cookie with this name, to which the prefix for HTTPS is added. Browsers send it to all paths of this server,
+/// with navigations from other sites, too.
+#[must_use]
+pub fn cookie_for(auth: &Auth, name: &str, value: String, lifetime: Duration) -> CookieBuilder<'static> {
     build_cookie(auth, auth.cookie_name(name), value, lifetime)
 }
 
@@ -43,6 +40,7 @@ pub(crate) fn build_cookie(
 }
 
 /// Returns the cookie that removes the one with this name.
-pub(crate) fn expired_cookie(auth: &Auth, name: &str) -> Cookie<'static> {
+#[must_use]
+pub fn expired_cookie(auth: &Auth, name: &str) -> Cookie<'static> {
     cookie_for(auth, name, String::new(), Duration::ZERO).build()
 }

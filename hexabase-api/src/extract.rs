@@ -13,7 +13,8 @@ use super::problem::ApiError;
 use crate::requests::{from_query, invalid_field};
 
 /// Parameters of the path. A malformed id is rejected with `not_found`, like an unknown one.
-pub(crate) struct Path<T>(pub(crate) T);
+#[derive(Debug)]
+pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = ApiError;

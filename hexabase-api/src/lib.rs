@@ -103,13 +103,17 @@ use hexabase_core::Platform;
 use hexabase_core::billing::WebhookEndpoint;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use caller::PageCaller;
+pub use cookies::{cookie_for, expired_cookie};
 pub use event_hub::{EventStreamLimits, EventStreams, LogStreamLimits, UsageStreamLimits};
+pub use extract::Path;
 use html_pages::HtmlPages;
 use layers::server_path;
 pub use logs::LogStreams;
 pub use metrics::UsageStreams;
 pub use openapi::document;
-use problem::ApiError;
+pub use problem::ApiError;
+pub use response::Pager;
 pub use state::{ApiConfig, ApiState, ApiStateBuilder, RenderMetrics};
 pub use system::{MetricsAccess, SystemState};
 

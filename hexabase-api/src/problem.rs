@@ -91,9 +91,9 @@ pub(crate) enum Problems {
     Unavailable(Problem),
 }
 
-/// Error of an HTTP request.
+/// Error of an HTTP request, with its status.
 #[derive(Debug, Clone)]
-pub(crate) struct ApiError(Box<Problem>);
+pub struct ApiError(Box<Problem>);
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -110,17 +110,20 @@ impl ApiError {
     }
 
     /// The request is malformed.
-    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", detail)
     }
 
     /// No route matches the path.
-    pub(crate) fn no_such_path() -> Self {
+    #[must_use]
+    pub fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "no resource at this path")
     }
 
     /// The path does not support the method.
-    pub(crate) fn method_not_allowed() -> Self {
+    #[must_use]
+    pub fn method_not_allowed() -> Self {
         let detail = "the path does not support this method; the header Allow lists the supported ones";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
@@ -143,6 +146,13 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
+    /// The form was sent by a page of another session.
+    #[must_use]
+    pub fn foreign_form() -> Self {
+        let detail = "the form belongs to another session; open its page again and repeat the entry";
+        Self::new(StatusCode::FORBIDDEN, "csrf", detail)
+    }
+
     /// The CSRF token is missing or wrong, so the request may have been forged by another site.
     pub(crate) fn csrf() -> Self {
         let detail =
@@ -157,12 +167,25 @@ impl ApiError {
     }
 
     /// Returns the HTTP status.
-    pub(crate) fn status(&self) -> StatusCode {
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Returns the stable code, in `snake_case`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// Returns the names of the invalid fields, each with the rule that its value violates.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.errors.iter().map(|error| (error.field.as_str(), error.message.as_str()))
+    }
+
     /// Returns the description for users, with all invalid values.
-    pub(crate) fn detail(&self) -> String {
+    #[must_use]
+    pub fn detail(&self) -> String {
         let fields = self.0.errors.iter().map(|error| format!("{} {}", error.field, error.message));
         let fields: Vec<String> = fields.collect();
         if fields.is_empty() { self.0.detail.clone() } else { fields.join("; ") }

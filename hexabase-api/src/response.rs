@@ -92,7 +92,8 @@ impl<T> List<T> {
 
 /// Pagination of one list. Converts positions to cursors, which are sealed, so clients cannot forge them, and are
 /// bound to the path and the filter of the list.
-pub(crate) struct Pager {
+#[derive(Debug)]
+pub struct Pager {
     platform: Platform,
     purpose: String,
 }
@@ -121,7 +122,10 @@ fn filter_of(query: &str) -> String {
 
 impl Pager {
     /// Parses the requested page.
-    pub(crate) fn request(&self, query: &PageQuery) -> ApiResult<PageRequest> {
+    ///
+    /// # Errors
+    /// `invalid` for a limit out of range, or a cursor of another list.
+    pub fn request(&self, query: &PageQuery) -> Result<PageRequest, ApiError> {
         let limit = query.limit.unwrap_or(PageRequest::DEFAULT_LIMIT);
         if !(1..=PageRequest::MAX_LIMIT).contains(&limit) {
             return Err(Error::invalid("limit", "must be 1 to 200").into());
@@ -135,10 +139,18 @@ impl Pager {
 
     /// Converts a page to its response.
     pub(crate) fn list<T, U>(&self, page: Page<T>, view: impl FnMut(T) -> U) -> ApiResult<Json<List<U>>> {
+        let next_cursor = self.next_cursor(&page)?;
+        Ok(Json(List { items: page.items.into_iter().map(view).collect(), next_cursor }))
+    }
+
+    /// Returns the cursor of the page after this one; `None` on the last page.
+    ///
+    /// # Errors
+    /// An internal error if the position cannot be sealed.
+    pub fn next_cursor<T>(&self, page: &Page<T>) -> Result<Option<String>, ApiError> {
         let (key, ids) = (self.platform.master_key(), &**self.platform.ids());
         let seal = |position: &String| key.seal_text(ids, &self.purpose, position);
-        let next_cursor = page.next.as_ref().map(seal).transpose()?;
-        Ok(Json(List { items: page.items.into_iter().map(view).collect(), next_cursor }))
+        Ok(page.next.as_ref().map(seal).transpose()?)
     }
 }
 

@@ -211,6 +211,10 @@ impl HtmlPages for OwnPages {
     fn logged_out(&self) -> Response<Body> {
         self.0.logged_out()
     }
+
+    fn development_sign_in(&self) -> Response<Body> {
+        self.0.development_sign_in()
+    }
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use hexabase_api::{ApiConfig, ApiState, router};
+use hexabase_api::{ApiConfig, ApiState, ApiStateBuilder, router};
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
+use hexabase_console::{Console, ConsoleConfig};
 use hexabase_core::Platform;
 use hexabase_core::alerts::MemoryAlerts;
 use hexabase_core::clock::SystemClock;
@@ -12,6 +13,7 @@ use hexabase_core::logs::MemoryLogs;
 use hexabase_core::model::{Origin, Plan};
 use hexabase_core::name::{Email, ProviderName};
 use hexabase_core::platform::{CredentialPlugin, PlatformBuilder, PlatformConfig};
+use hexabase_core::store::TenantStore;
 use hexabase_core::worker::Worker;
 use serde_json::json;
 
@@ -35,7 +37,7 @@ pub struct TestApp {
     pub mails: Arc<SentMails>,
     /// Alerts of the platform, unless a test replaces their source.
     pub alerts: Arc<MemoryAlerts>,
-    /// Router of the API.
+    /// Router of the API, and of the console if it is mounted.
     pub router: Router,
     /// Temporary servers and directories of the backends.
     _handles: BackendHandles,
@@ -150,6 +152,32 @@ impl TestApp {
         (Arc::default(), Arc::new(MemoryAlerts::new(Arc::new(SystemClock))))
     }
 
+    /// Creates a platform with the web console, which also supplies the pages of the API.
+    pub async fn with_console() -> Self {
+        let (mails, alerts) = Self::recorders();
+        let (builder, handles) = backends::configure(test_builder(&mails, &alerts)).await;
+        Self::build_with_console(builder, (mails, alerts), handles).await
+    }
+
+    /// Creates a platform with the web console on a store; the other backends are in memory.
+    pub async fn with_console_on(store: Arc<dyn TenantStore>) -> Self {
+        let (mails, alerts) = Self::recorders();
+        let builder = test_builder(&mails, &alerts).with_store(store);
+        Self::build_with_console(builder, (mails, alerts), Box::new(())).await
+    }
+
+    async fn build_with_console(
+        builder: PlatformBuilder,
+        recorders: (Arc<SentMails>, Arc<MemoryAlerts>),
+        handles: BackendHandles,
+    ) -> Self {
+        let console = Console::new(ConsoleConfig::default());
+        let api = |state: ApiStateBuilder| state.with_pages(console.pages());
+        let app = Self::build_api(builder, Self::api_config(), recorders, handles, api).await;
+        let router = app.router.clone().merge(console.router(&app.state));
+        Self { router, ..app }
+    }
+
     /// Configuration of the API of a test platform: without limits of requests, and with webhooks of alerts.
     #[must_use]
     pub fn api_config() -> ApiConfig {
@@ -163,14 +191,22 @@ impl TestApp {
         (mails, alerts): (Arc<SentMails>, Arc<MemoryAlerts>),
         handles: BackendHandles,
     ) -> Self {
+        Self::build_api(builder, config, (mails, alerts), handles, |state| state).await
+    }
+
+    async fn build_api(
+        builder: PlatformBuilder,
+        config: ApiConfig,
+        (mails, alerts): (Arc<SentMails>, Arc<MemoryAlerts>),
+        handles: BackendHandles,
+        api: impl FnOnce(ApiStateBuilder) -> ApiStateBuilder,
+    ) -> Self {
         let platform = builder.build().unwrap();
         let dev = Arc::new(DevProvider::new(platform.clone()).unwrap());
         let providers: Vec<Arc<dyn IdentityProvider>> = vec![dev.clone()];
         let auth = Auth::new(platform.clone(), providers, AuthConfig::default()).await.unwrap();
-        let state = ApiState::builder(platform.clone(), auth)
-            .with_config(config)
-            .with_development_provider(dev)
-            .build();
+        let state = ApiState::builder(platform.clone(), auth).with_config(config);
+        let state = api(state.with_development_provider(dev)).build();
         Self { router: router(state.clone()), platform, state, mails, alerts, _handles: handles }
     }
 

@@ -11,6 +11,7 @@ use hexabase_api::{ApiConfig, ApiState, MetricsAccess};
 use hexabase_auth::upstream::TrustedIssuers;
 use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_billing::StripeBilling;
+use hexabase_console::{Console, ConsoleConfig};
 use hexabase_core::Platform;
 use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::error::{Error, Result};
@@ -49,6 +50,8 @@ use crate::trace_export::ExportedSpans;
 pub(crate) struct Composition {
     /// State of the HTTP API.
     pub(crate) api: ApiState,
+    /// Web console over the API.
+    console: Console,
     /// Sandbox that stands in for the host cluster; `None` if there is a real one.
     pub(crate) sandbox: Option<Sandbox>,
     /// Worker over the same platform.
@@ -58,9 +61,9 @@ pub(crate) struct Composition {
 }
 
 impl Composition {
-    /// Returns the router of the HTTP API and, with a sandbox, of its Kubernetes APIs.
+    /// Returns the router of the HTTP API, of the console and, with a sandbox, of its Kubernetes APIs.
     pub(crate) fn router(&self) -> Router {
-        let api = hexabase_api::router(self.api.clone());
+        let api = hexabase_api::router(self.api.clone()).merge(self.console.router(&self.api));
         match &self.sandbox {
             Some(sandbox) => sandbox_proxy::authenticated(&self.api, sandbox.clone()).fallback_service(api),
             None => api,
@@ -145,7 +148,10 @@ pub(crate) async fn compose(
         ],
     ]
     .concat();
+    let console =
+        Console::new(ConsoleConfig { product: config.mail.product_name.clone(), ..ConsoleConfig::default() });
     let mut api = ApiState::builder(platform, auth)
+        .with_pages(console.pages())
         .with_config(ApiConfig {
             product: config.mail.product_name,
             trusted_proxies: config.trusted_proxies,
@@ -164,7 +170,7 @@ pub(crate) async fn compose(
     if let Some(dev) = dev {
         api = api.with_development_provider(dev);
     }
-    Ok(Composition { api: api.build(), sandbox, worker, protocol })
+    Ok(Composition { api: api.build(), console, sandbox, worker, protocol })
 }
 
 /// Connects to all backends except the host cluster, for administration commands.

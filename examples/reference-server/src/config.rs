@@ -177,6 +177,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) host: HostConfig,
     /// `true` in development mode, in which any client can sign in as any user.
     pub(crate) dev: bool,
+    /// `true` to open the console in a browser once the server is ready.
+    pub(crate) open: bool,
 }
 
 /// External systems that take part in signing in.
@@ -546,6 +548,7 @@ fn resolve(
         host_capacity: options.host_capacity.unwrap_or(u32::MAX),
         host,
         dev,
+        open: options.open,
     })
 }
 

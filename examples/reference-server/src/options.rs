@@ -56,13 +56,21 @@ macro_rules! options {
             /// next to the database.
             #[arg(long, env = "HEXABASE_DEV")]
             pub(crate) dev: bool,
+
+            /// Open the web console in a browser on this machine once the server is ready.
+            #[arg(long, env = "HEXABASE_OPEN")]
+            pub(crate) open: bool,
         }
 
         impl Options {
             /// Returns these options, completed by those of `fallback`.
             #[must_use]
             pub(crate) fn or(self, fallback: Self) -> Self {
-                Self { $($name: self.$name.or(fallback.$name),)* dev: self.dev || fallback.dev }
+                Self {
+                    $($name: self.$name.or(fallback.$name),)*
+                    dev: self.dev || fallback.dev,
+                    open: self.open || fallback.open,
+                }
             }
         }
     };

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_auth::issuer::{Consent, DeviceRequest};
 
+pub use crate::oidc::authorization::PageError;
 pub use plain::PlainPages;
 
 /// Pages for browsers, as complete responses with their `Content-Security-Policy`.
@@ -53,6 +54,10 @@ pub trait HtmlPages: fmt::Debug + Send + Sync + 'static {
 
     /// Confirmation that the user is signed out.
     fn logged_out(&self) -> Response;
+
+    /// Sign-in form of the development provider, with which any client signs in as any user. The fields are `email` and
+    /// `name`; the form is sent with `POST` to the URL of the page itself, with its query.
+    fn development_sign_in(&self) -> Response;
 }
 
 /// Error of a request.
@@ -60,6 +65,8 @@ pub trait HtmlPages: fmt::Debug + Send + Sync + 'static {
 pub struct ErrorPage<'a> {
     /// HTTP status.
     pub status: StatusCode,
+    /// Stable code of the error, in `snake_case`, by which a page in another language finds its text.
+    pub code: &'static str,
     /// Description of the error with its remedy, without a full stop.
     pub detail: String,
     /// Id of the request, by which the operator finds the cause in the log; empty if unknown.

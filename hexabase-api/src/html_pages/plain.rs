@@ -4,7 +4,7 @@ use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::response::{Html, IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use super::{ConsentPage, DeviceConsentPage, ErrorPage, Form, HtmlPages, SignInOption};
+use super::{ConsentPage, DeviceConsentPage, ErrorPage, Form, HtmlPages, SignInOption, with_product};
 use crate::state::PRODUCT;
 
 const STYLE: &str = "body { font: 16px/1.5 system-ui, sans-serif; max-width: 26rem; margin: 12vh auto; padding: 0 1rem }
@@ -171,6 +171,12 @@ impl HtmlPages for PlainPages {
     fn confirm_logout(&self, logout_form: &Form) -> Response {
         let content = form(logout_form, "post", &html! { button { "Sign out" } });
         self.page("Sign out?", &logout_form.destination, &content)
+    }
+
+    fn development_sign_in(&self) -> Response {
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+        let page = with_product(include_str!("development.html"), &self.product);
+        ([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
     }
 
     fn logged_out(&self) -> Response {

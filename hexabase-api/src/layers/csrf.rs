@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, HeaderName};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use hexabase_core::Platform;
 use hexabase_core::authenticator::CsrfProtection;
 use hexabase_core::secret::ExposeSecret as _;
@@ -26,6 +26,26 @@ pub async fn csrf(State(platform): State<Platform>, mut request: Request, next: 
             Err(error) => Identity::Rejected(error),
         };
         request.extensions_mut().insert(identity);
+    }
+    next.run(request).await
+}
+
+/// Middleware for routers of pages, in place of [`csrf`]: rejects every request that does more than read, with or without
+/// credentials, unless it is from a page of this server. A form cannot send the header that [`CsrfProtection::Token`]
+/// demands, so a page must also check a token in its form.
+pub async fn forms_of_this_site(
+    State(platform): State<Platform>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if !request.method().is_safe() {
+        let own_origin = origin(&platform.config().public_url);
+        if let Err(error) = check(&CsrfProtection::SameOrigin, request.headers(), own_origin) {
+            return error.into_response();
+        }
+        if let Identity::Unchecked(principal, _) = Identity::of(&request) {
+            request.extensions_mut().insert(Identity::Principal(principal));
+        }
     }
     next.run(request).await
 }

@@ -31,8 +31,12 @@ pub async fn error_pages(State(pages): State<Arc<dyn HtmlPages>>, request: Reque
     let Some(error) = response.extensions_mut().remove::<ApiError>().filter(|_| is_page) else {
         return response;
     };
-    let mut page =
-        pages.error(&ErrorPage { status: error.status(), detail: error.detail(), request_id: &context.id });
+    let mut page = pages.error(&ErrorPage {
+        status: error.status(),
+        code: error.code(),
+        detail: error.detail(),
+        request_id: &context.id,
+    });
     *page.status_mut() = error.status();
     error.set_retry_after(page.headers_mut());
     for name in KEPT_HEADERS {

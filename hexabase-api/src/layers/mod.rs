@@ -40,17 +40,56 @@ pub use body_limit::{BODY_TIMEOUT, BodyBudgets, limit_body};
 pub use client_address::{client_address, subscriber_network};
 pub(crate) use credentials::Identity;
 pub use credentials::credentials;
-pub use csrf::csrf;
+pub use csrf::{csrf, forms_of_this_site};
 pub(crate) use error_pages::AlwaysPage;
 pub use error_pages::error_pages;
 pub use failure::{catch_panic, timeout};
 pub use idempotency::idempotency;
 pub use rate_limit::{ProvenClients, limit_clients, limit_requests};
-pub(crate) use request_context::server_path;
-pub use request_context::{RequestContext, request_context};
+pub use request_context::{
+    BrowserPreferences, PREFERENCES_COOKIE, RequestContext, request_context, server_path,
+};
 pub use security_headers::security_headers;
 
 use crate::state::ApiState;
+
+/// Applies the layers to a router of pages: as [`default_stack`], with [`forms_of_this_site`] in place of [`csrf`], and
+/// without idempotency keys in headers. Errors are pages for navigations of browsers.
+pub fn page_stack<S>(router: Router<S>, state: &ApiState) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let state = || state.clone();
+    router.layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(state(), request_context))
+            .layer(from_fn_with_state(state(), security_headers))
+            .layer(from_fn_with_state(state(), access_log))
+            .layer(from_fn_with_state(state(), error_pages))
+            .layer(from_fn(catch_panic))
+            .layer(from_fn_with_state(state(), timeout))
+            .layer(from_fn_with_state(state(), client_address))
+            .layer(from_fn_with_state(state(), credentials))
+            .layer(from_fn_with_state(state(), forms_of_this_site))
+            .layer(from_fn_with_state(state(), limit_requests))
+            .layer(from_fn_with_state(state(), limit_body)),
+    )
+}
+
+/// Applies the layers to a router of static files: id, security headers and access log. The responses are the same for all
+/// callers and cause no work, so they have no limit.
+pub fn file_stack<S>(router: Router<S>, state: &ApiState) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let state = || state.clone();
+    router.layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(state(), request_context))
+            .layer(from_fn_with_state(state(), security_headers))
+            .layer(from_fn_with_state(state(), access_log)),
+    )
+}
 
 /// Applies all layers to a router, in the order of the [module's](self) table.
 pub fn default_stack<S>(router: Router<S>, state: &ApiState) -> Router<S>

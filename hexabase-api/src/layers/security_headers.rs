@@ -12,8 +12,8 @@ use hexabase_core::Platform;
 
 use crate::cookies::is_secure;
 
-/// Middleware that sets the security headers of all responses, and `Content-Security-Policy` and `Cache-Control` of
-/// those that have none: no content, and no storage.
+/// Middleware that sets the security headers of all responses, and `Content-Security-Policy`, `Cache-Control` and
+/// `Referrer-Policy` of those that have none: no content, no storage, and no referrer.
 pub async fn security_headers(State(platform): State<Platform>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     set_headers(response.headers_mut(), is_secure(&platform));
@@ -23,7 +23,6 @@ pub async fn security_headers(State(platform): State<Platform>, request: Request
 fn set_headers(headers: &mut HeaderMap, is_secure: bool) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if is_secure {
         let year = HeaderValue::from_static("max-age=31536000; includeSubDomains");
         headers.insert(STRICT_TRANSPORT_SECURITY, year);
@@ -31,6 +30,7 @@ fn set_headers(headers: &mut HeaderMap, is_secure: bool) {
     let defaults = [
         (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
     ];
     for (name, value) in defaults {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

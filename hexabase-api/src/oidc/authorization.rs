@@ -59,8 +59,9 @@ where
     }
 }
 
-/// Error that is shown as a page, since it cannot be reported to a client by a redirect.
-pub(crate) struct PageError(ApiError);
+/// Error that is shown as a page to all clients.
+#[derive(Debug)]
+pub struct PageError(pub(crate) ApiError);
 
 impl<E: Into<ApiError>> From<E> for PageError {
     fn from(error: E) -> Self {
@@ -139,8 +140,9 @@ impl Issuer {
     }
 }
 
-/// Returns the choice of a sign-in provider.
-pub(crate) fn sign_in_options(auth: &Auth, required: &SignInRequired) -> Vec<SignInOption> {
+/// Returns the choice of a sign-in provider, with URLs on this server.
+#[must_use]
+pub fn sign_in_options(auth: &Auth, required: &SignInRequired) -> Vec<SignInOption> {
     let option = |provider: &dyn hexabase_core::identity::IdentityProvider| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("return_to", &server_path(&required.return_to));

@@ -13,6 +13,7 @@ use axum_extra::extract::CookieJar;
 use hexabase_auth::{Auth, LoginCallback, LoginRequest, StartedLogin, TokenPair, login_id};
 use hexabase_core::error::Error;
 use hexabase_core::model::{Invitation, Organization};
+use hexabase_core::platform::Caller;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,7 +27,7 @@ use crate::extract::{Body, Path, Query};
 use crate::organizations::members::UserView;
 use crate::organizations::organization::OwnOrganization;
 use crate::path_params::ProviderPath;
-use crate::problem::{ApiResult, Problems};
+use crate::problem::{ApiError, ApiResult, Problems};
 use crate::schema;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
@@ -255,10 +256,20 @@ async fn logout(
     authenticated: Authenticated,
     jar: CookieJar,
 ) -> ApiResult<Response> {
-    let session = authenticated.session()?;
-    auth.sessions().revoke(authenticated.0.principal.user_id, session, &origin).await?;
-    let jar = jar.remove(expired_cookie(&auth, SESSION_COOKIE)).remove(expired_cookie(&auth, CSRF_COOKIE));
+    let caller = Caller { origin, ..authenticated.0 };
+    let jar = end_session(&auth, &caller, jar).await?;
     Ok((StatusCode::NO_CONTENT, jar).into_response())
+}
+
+/// Revokes the session of a caller, and removes its cookies from the browser.
+///
+/// # Errors
+/// - `forbidden` for a caller without a session.
+/// - `unavailable`.
+pub async fn end_session(auth: &Auth, caller: &Caller, jar: CookieJar) -> Result<CookieJar, ApiError> {
+    let session = Authenticated(caller.clone()).session()?;
+    auth.sessions().revoke(caller.principal.user_id, session, &caller.origin).await?;
+    Ok(jar.remove(expired_cookie(auth, SESSION_COOKIE)).remove(expired_cookie(auth, CSRF_COOKIE)))
 }
 
 /// User of the request, with memberships and invitations.

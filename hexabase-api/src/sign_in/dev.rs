@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{FromRef, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_SECURITY_POLICY, LOCATION};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use hexabase_auth::{Auth, DevProvider, PendingApproval};
 use hexabase_core::identity::IdentityProvider as _;
@@ -17,11 +17,10 @@ use utoipa_axum::routes;
 use super::requests::DevIdentity;
 use crate::caller::ClientOrigin;
 use crate::extract::{Body, Query};
-use crate::html_pages::with_product;
+use crate::html_pages::HtmlPages;
 use crate::problem::{ApiResult, Problems};
 use crate::requests::from_form;
 use crate::sign_in::browser::TokenPairView;
-use crate::state::ApiConfig;
 
 /// Tags of the routes in the OpenAPI document.
 #[derive(OpenApi)]
@@ -32,7 +31,7 @@ pub(super) fn router<S>(provider: Option<Arc<DevProvider>>) -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     Arc<Auth>: FromRef<S>,
-    Arc<ApiConfig>: FromRef<S>,
+    Arc<dyn HtmlPages>: FromRef<S>,
 {
     let router = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(login))
@@ -62,10 +61,8 @@ async fn login(
 /// Show the sign-in form of the development provider
 #[utoipa::path(get, path = "/auth/dev/authorize", tag = "Development", security(()),
     responses((status = 200, content_type = "text/html", body = String)))]
-async fn sign_in_form(State(config): State<Arc<ApiConfig>>) -> Response {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    let page = with_product(include_str!("dev.html"), &config.product);
-    ([(CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+async fn sign_in_form(State(pages): State<Arc<dyn HtmlPages>>) -> Response {
+    pages.development_sign_in()
 }
 
 /// Submit the sign-in form of the development provider

@@ -16,7 +16,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::html_pages::HtmlPages;
-use crate::state::ApiConfig;
+pub use crate::oidc::authorization::sign_in_options;
+pub use browser::end_session;
 
 /// Tags and schemas of parameters of the area in the OpenAPI document.
 #[derive(OpenApi)]
@@ -47,7 +48,7 @@ pub fn development_router<S>(provider: Option<Arc<DevProvider>>) -> OpenApiRoute
 where
     S: Clone + Send + Sync + 'static,
     Arc<Auth>: FromRef<S>,
-    Arc<ApiConfig>: FromRef<S>,
+    Arc<dyn HtmlPages>: FromRef<S>,
 {
     dev::router(provider)
 }

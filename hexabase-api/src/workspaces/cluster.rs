@@ -9,7 +9,9 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use hexabase_auth::{Auth, KubeconfigAuth, kubeconfig as render_kubeconfig};
 use hexabase_core::Platform;
+use hexabase_core::error::Result;
 use hexabase_core::model::{Drift, DriftEntry};
+use hexabase_core::platform::ClusterAccess;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,16 +55,34 @@ async fn kubeconfig(
     Query(query): Query<KubeconfigQuery>,
 ) -> ApiResult<Response> {
     let access = platform.workspaces().cluster_access(&caller, path.org, path.ws).await?;
-    let config = platform.config();
+    let (text, _) = kubeconfig_of(&auth, &access, query.auth).await?;
+    Ok(([(CONTENT_TYPE, "application/yaml")], text).into_response())
+}
+
+/// Renders the kubeconfig of a user for a workspace. With [`KubeconfigSource::Token`] it contains a token, and the time at
+/// which that expires is returned, too.
+///
+/// # Errors
+/// - `Conflict` with code `workspace_not_ready` if the workspace has no API endpoint yet.
+/// - `Unsupported` with [`KubeconfigSource::Exec`] if the platform has no exec plugin.
+/// - `QuotaExceeded` if the user is in more groups than a token can carry.
+pub async fn kubeconfig_of(
+    auth: &Auth,
+    access: &ClusterAccess,
+    source: KubeconfigSource,
+) -> Result<(String, Option<Timestamp>)> {
+    let config = auth.platform().config();
     let token;
-    let source = match query.auth {
+    let mut expires_at = None;
+    let source = match source {
         KubeconfigSource::Exec => KubeconfigAuth::Exec {
             plugin: config.credential_plugin.as_ref(),
             server_url: &config.public_url,
             certificate_authority: config.issuer.certificate_authority.as_deref(),
         },
         KubeconfigSource::Token => {
-            token = auth.issuer().cluster_token(&access).await?;
+            token = auth.issuer().cluster_token(access).await?;
+            expires_at = Some(token.expires_at);
             KubeconfigAuth::Token(&token)
         }
         KubeconfigSource::Kubelogin => KubeconfigAuth::Kubelogin {
@@ -70,8 +90,7 @@ async fn kubeconfig(
             certificate_authority: config.issuer.certificate_authority.as_deref(),
         },
     };
-    let text = render_kubeconfig(&access.workspace, &source)?;
-    Ok(([(CONTENT_TYPE, "application/yaml")], text).into_response())
+    Ok((render_kubeconfig(&access.workspace, &source)?, expires_at))
 }
 
 /// List the conditions of a workspace

@@ -15,6 +15,8 @@ use hexabase_core::Platform;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use cluster::kubeconfig_of;
+
 /// Description of the tag of the area.
 pub(crate) const TAG: &str = "Tenant clusters.";
 

@@ -20,9 +20,6 @@ pub enum Language {
     Pseudo,
 }
 
-/// Name of the cookie with the language that a browser has chosen.
-pub const LANGUAGE_COOKIE: &str = "hexabase_language";
-
 /// Maximum number of bytes of `Accept-Language` that are read. Browsers send far less.
 const MAX_HEADER_LENGTH: usize = 512;
 /// Maximum number of ranges of `Accept-Language` that are read.

@@ -30,6 +30,22 @@ impl Members<'_> {
         self.0.store.list_members(organization, filter, page).await
     }
 
+    /// Returns a person in an organization.
+    ///
+    /// # Errors
+    /// `NotFound` if the user is not a member, and `NotFound` or `Forbidden` according to the caller's role.
+    pub async fn get(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<(Member, User)> {
+        self.0.permit(caller, organization, Action::MembersRead).await?;
+        let member = self.find(organization, user).await?;
+        let user = self.0.store.find_user(user).await?.ok_or_else(|| Error::not_found("member"))?;
+        Ok((member, user))
+    }
+
     /// Changes the role of a member. Only owners grant or change the owner role, and no caller grants more than it has.
     ///
     /// # Errors

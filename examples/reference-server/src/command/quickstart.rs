@@ -13,6 +13,7 @@ pub(super) fn quickstart(url: &str, sandbox: bool) -> String {
 
 const TEMPLATE: &str = r#"
 {cluster}
+The console is at {url}/console: sign in with any e-mail address.
 The API is documented at {url}/docs. Paste this script into a shell to create a workspace and use it:
 
   H={url}/api/v1

@@ -75,7 +75,7 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
         (None, Role::All | Role::Api) => MetricsAccess::SameMachine,
     };
     let address = listener.address;
-    let dev = config.dev;
+    let (dev, open) = (config.dev, config.open);
     let limits = ListenerConfig::new(
         config.max_connections,
         config.max_connections_per_address,
@@ -99,7 +99,7 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
         Role::All | Role::Api => composition.router(),
         Role::Worker => hexabase_api::probes(composition.api.clone()),
     };
-    let Composition { api, sandbox, worker, protocol } = composition;
+    let Composition { api, sandbox, worker, protocol, .. } = composition;
     let metrics = metrics_listener.map(|listener| {
         tracing::info!(address = %listener.address, "metrics are served on an address of their own");
         let limits = ListenerConfig {
@@ -137,6 +137,13 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
 
     let public_url = &api.platform().config().public_url;
     print_line(&format!("Hexabase is ready on {public_url} (listening on {})", reachable_address(address)))?;
+    let console = format!("{public_url}/console");
+    if open && role != Role::Worker {
+        // A machine without a browser has the printed address.
+        if let Err(error) = open::that_detached(&console) {
+            tracing::warn!(%error, "opening the console in a browser failed");
+        }
+    }
     if dev && role == Role::All {
         print_line(&quickstart::quickstart(public_url, sandbox.is_some()))?;
     }

@@ -7,6 +7,7 @@ mod abusive_tenant;
 mod billing;
 mod chaos;
 mod clusters;
+mod console;
 mod generated_client;
 mod healthcheck;
 mod identity;

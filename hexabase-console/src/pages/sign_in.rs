@@ -1,0 +1,176 @@
+//! Entry of the console: sign-in, sign-out, preferences and the probe of the session.
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum_extra::extract::CookieJar;
+use cookie::{Cookie, SameSite};
+use hexabase_api::PageCaller;
+use hexabase_api::layers::{PREFERENCES_COOKIE, server_path};
+use hexabase_api::sign_in::{end_session, sign_in_options};
+use hexabase_auth::issuer::SignInRequired;
+use hexabase_auth::require_local_path;
+use hexabase_core::Platform;
+use maud::html;
+
+use crate::components::{Choice, Control, Field, Theme, field};
+use crate::context::{Context, View};
+use crate::form::Submission;
+use crate::language::Language;
+use crate::pages::api_pages::{Frame, provider_links};
+use crate::response::PageResult;
+use crate::routes::{Page, show, submit};
+use crate::state::ConsoleState;
+use crate::urls::{self, Access};
+
+/// Time for which a browser keeps the preferences, in days.
+const PREFERENCES_DAYS: i64 = 365;
+
+pub(super) fn pages() -> Vec<Page> {
+    vec![
+        show(urls::HOME, Access::Session, home),
+        show(urls::SIGN_IN, Access::Public, sign_in),
+        submit(urls::SIGN_OUT, Access::Session, sign_out),
+        show(urls::SESSION, Access::Public, session),
+        show(urls::PREFERENCES, Access::Public, preferences),
+        submit(urls::PREFERENCES, Access::Public, set_preferences),
+    ]
+}
+
+/// Leads to the only organization of the user, or to the list.
+async fn home(context: Context) -> Response {
+    let url = match context.organizations.as_slice() {
+        [(only, _)] => urls::organization(only.id),
+        _ => urls::organizations(),
+    };
+    (context.jar, Redirect::to(&url)).into_response()
+}
+
+/// Parameters of the sign-in page.
+struct SignInQuery {
+    /// Path to return to, without the path that the console is mounted under.
+    return_to: String,
+    is_signed_out: bool,
+}
+
+impl SignInQuery {
+    /// Parses a query string. A `return_to` that leads to another host is ignored.
+    fn parse(query: &str) -> Self {
+        let mut parsed = Self { return_to: urls::HOME.to_owned(), is_signed_out: false };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "return_to" if require_local_path(&value).is_ok() => parsed.return_to = value.into_owned(),
+                "signed_out" => parsed.is_signed_out = true,
+                _ => {}
+            }
+        }
+        parsed
+    }
+}
+
+async fn sign_in(
+    State(state): State<ConsoleState>,
+    PageCaller(caller): PageCaller,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = SignInQuery::parse(query.as_deref().unwrap_or_default());
+    if caller.is_some() {
+        return Redirect::to(&server_path(&query.return_to)).into_response();
+    }
+    let required = SignInRequired { return_to: query.return_to, login_hint: None, reauthenticate: false };
+    let options = sign_in_options(state.api.auth(), &required);
+    match options.as_slice() {
+        [only] if !query.is_signed_out => return Redirect::to(&only.url).into_response(),
+        _ => {}
+    }
+    let texts = View::current().texts;
+    let is_sandbox = state.api.platform().fleet().fixed().any(|(host, _)| host.sandbox);
+    let content = html! {
+        @if query.is_signed_out { p role="status" { (texts.text("signed-out-about")) } }
+        (provider_links(&texts, &options))
+        @if state.api.development_provider().is_some() { p class="note" { (texts.text("sign-in-development")) } }
+        @if is_sandbox { p class="note" { (texts.text("sign-in-sandbox")) } }
+    };
+    let title = texts.text(if query.is_signed_out { "signed-out-title" } else { "sign-in-title" });
+    Frame::new(&state.product, &title).respond(StatusCode::OK, &content)
+}
+
+/// Ends the session, and removes what the browser has cached of it.
+async fn sign_out(Submission { context, .. }: Submission) -> PageResult {
+    let jar = end_session(context.state.api.auth(), &context.caller, context.jar).await?;
+    let mut response = (jar, Redirect::to(&format!("{}?signed_out=1", urls::sign_in()))).into_response();
+    let cache = HeaderValue::from_static("\"cache\"");
+    response.headers_mut().insert(HeaderName::from_static("clear-site-data"), cache);
+    Ok(response)
+}
+
+/// Says if the session is alive, to a script of a page.
+async fn session(PageCaller(caller): PageCaller) -> StatusCode {
+    if caller.is_some() { StatusCode::NO_CONTENT } else { StatusCode::UNAUTHORIZED }
+}
+
+/// Sets the preferences of the browser. They are no secret and belong to no user, so that the sign-in page has the
+/// language, too; the form needs no token.
+async fn set_preferences(State(platform): State<Platform>, jar: CookieJar, form: Bytes) -> Response {
+    let chosen = |name: &str| {
+        let mut pairs = form_urlencoded::parse(&form);
+        pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
+    let language = Language::parse(&chosen("language")).unwrap_or_default();
+    let theme = Theme::parse(&chosen("theme"));
+    let value = format!("{}.{}", language.tag(), theme.as_str().unwrap_or_default());
+    let cookie = Cookie::build((PREFERENCES_COOKIE, value))
+        .path("/")
+        .secure(platform.config().public_url.starts_with("https://"))
+        .same_site(SameSite::Lax)
+        .max_age(cookie::time::Duration::days(PREFERENCES_DAYS));
+    (jar.add(cookie), Redirect::to(&urls::preferences())).into_response()
+}
+
+/// Shows the preferences of the browser.
+async fn preferences(State(state): State<ConsoleState>) -> Response {
+    let view = View::current();
+    let texts = view.texts;
+    let languages = Language::CHOICES.map(|language| Choice::new(language.tag(), language.name()));
+    let language =
+        Field::new("language", texts.text("preferences-language"), Control::Select(languages.to_vec()))
+            .value(texts.language().tag())
+            .required();
+    let themes = vec![
+        Choice::new("", texts.text("theme-system")),
+        Choice::new("light", texts.text("theme-light")),
+        Choice::new("dark", texts.text("theme-dark")),
+    ];
+    let theme = Field::new("theme", texts.text("preferences-theme"), Control::Radio(themes))
+        .value(view.theme.as_str().unwrap_or_default())
+        .required();
+    let content = html! {
+        form class="form" method="post" action=(urls::preferences()) {
+            (field(&texts, &language))
+            (field(&texts, &theme))
+            button class="button primary" type="submit" { (texts.text("settings-save")) }
+        }
+        p { a href=(urls::home()) { (texts.text("preferences-back")) } }
+    };
+    Frame::new(&state.product, &texts.text("preferences-title")).respond(StatusCode::OK, &content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sign_in_returns_to_this_server_only() {
+        for (query, expected) in [
+            ("", "/console"),
+            ("return_to=%2Fconsole%2Forgs", "/console/orgs"),
+            ("return_to=https%3A%2F%2Fevil.example", "/console"),
+            ("return_to=%2F%2Fevil.example", "/console"),
+            ("return_to=%2F%5Cevil.example", "/console"),
+            ("return_to=javascript%3Aalert(1)", "/console"),
+        ] {
+            assert_eq!(SignInQuery::parse(query).return_to, expected, "{query}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Pages of workspaces.
+
+mod activity;
+mod connect;
+mod delete;
+mod list;
+mod new;
+mod overview;
+mod power;
+mod settings;
+
+use hexabase_api::html_pages::PageError;
+use hexabase_core::access::{Ability, Action, DenialReason};
+use hexabase_core::error::Error;
+use hexabase_core::id::{OrganizationId, WorkspaceId};
+use hexabase_core::model::{Member, Organization, Workspace};
+use hexabase_core::platform::Abilities;
+
+use crate::context::Context;
+use crate::routes::{Page, show, submit};
+use crate::urls::{self, Access};
+
+pub(super) fn pages() -> Vec<Page> {
+    let action = Access::Action;
+    vec![
+        show(urls::WORKSPACES, action(Action::WorkspacesList), list::show),
+        show(urls::NEW_WORKSPACE, action(Action::WorkspaceCreate), new::show),
+        submit(urls::NEW_WORKSPACE, action(Action::WorkspaceCreate), new::submit),
+        show(urls::WORKSPACE, action(Action::WorkspaceRead), overview::show),
+        show(urls::CONNECT, action(Action::WorkspaceRead), connect::show),
+        submit(urls::CONNECT, action(Action::ClusterAccess), connect::submit),
+        show(urls::ACTIVITY, action(Action::WorkspaceRead), activity::show),
+        submit(urls::ACTIVITY, action(Action::TaskRetry), activity::submit),
+        show(urls::WORKSPACE_SETTINGS, action(Action::WorkspaceUpdate), settings::show),
+        submit(urls::WORKSPACE_SETTINGS, action(Action::WorkspaceUpdate), settings::submit),
+        show(urls::SUSPEND, action(Action::WorkspaceSuspend), power::show_suspend),
+        submit(urls::SUSPEND, action(Action::WorkspaceSuspend), power::suspend),
+        show(urls::RESUME, action(Action::WorkspaceResume), power::show_resume),
+        submit(urls::RESUME, action(Action::WorkspaceResume), power::resume),
+        show(urls::WORKSPACE_DELETE, action(Action::WorkspaceDelete), delete::show),
+        submit(urls::WORKSPACE_DELETE, action(Action::WorkspaceDelete), delete::submit),
+    ]
+}
+
+/// Workspace of a page, with what the user can do in it.
+struct VisibleWorkspace {
+    membership: (Organization, Member),
+    workspace: Workspace,
+    abilities: Abilities,
+}
+
+/// Reads the workspace of a page.
+///
+/// # Errors
+/// `not_found` if the user may not see it.
+async fn workspace_of(
+    context: &Context,
+    org: OrganizationId,
+    ws: WorkspaceId,
+) -> Result<VisibleWorkspace, PageError> {
+    let membership = context.organization(org).await?;
+    let platform = context.platform();
+    let (workspace, abilities) = tokio::try_join!(
+        async { platform.workspaces().get(&context.caller, org, ws).await },
+        platform.abilities(&context.caller, org, Some((ws, None))),
+    )?;
+    Ok(VisibleWorkspace { membership, workspace, abilities })
+}
+
+/// Reads the workspace of a page for an action.
+///
+/// # Errors
+/// `not_found` if the user may not see it, and `forbidden` if neither the role nor the groups permit the action. An action
+/// that is not possible now is no error: the page says why.
+async fn workspace_for(
+    context: &Context,
+    org: OrganizationId,
+    ws: WorkspaceId,
+    action: Action,
+) -> Result<VisibleWorkspace, PageError> {
+    let found = workspace_of(context, org, ws).await?;
+    match found.abilities.get(&action) {
+        Some(Ability::Denied(denial))
+            if matches!(denial.reason, DenialReason::InsufficientRole | DenialReason::InsufficientScope) =>
+        {
+            let name = action.permission().name;
+            let message =
+                format!("{} ({name}); ask an owner or administrator of the organization", denial.message);
+            Err(Error::forbidden(message).into())
+        }
+        _ => Ok(found),
+    }
+}

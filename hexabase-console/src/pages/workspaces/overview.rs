@@ -1,0 +1,274 @@
+//! Workspace: phase, progress, conditions and usage.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use hexabase_api::Path;
+use hexabase_core::access::Action;
+use hexabase_core::id::{OrganizationId, WorkspaceId};
+use hexabase_core::model::{Plan, StepState as State, Task, TaskKind, TaskState, Workspace};
+use hexabase_core::page::PageRequest;
+use maud::{Markup, html};
+
+use super::{VisibleWorkspace, workspace_of};
+use crate::components::{
+    ButtonKind, Meter, ShellCommand, Step, StepState, Tone, card, conditions, copyable, disabled_button,
+    facts, id, link_button, meter, name, notice, page_heading, phase_badge, phase_text, resource_text,
+    shell_commands, steps,
+};
+use crate::context::{Context, refusal};
+use crate::language::Texts;
+use crate::numbers::amount;
+use crate::pages::{PageContent, Section, workspace_name};
+use crate::response::PageResult;
+use crate::time::time;
+use crate::urls;
+
+/// Number of tasks among which the current one is.
+const RECENT_TASKS: u16 = 5;
+
+pub(super) async fn show(
+    context: Context,
+    Path((org, ws)): Path<(OrganizationId, WorkspaceId)>,
+) -> PageResult {
+    let found = workspace_of(&context, org, ws).await?;
+    let platform = context.platform();
+    let recent = PageRequest::new(RECENT_TASKS, None);
+    let (tasks, plans) = tokio::try_join!(
+        async { platform.tasks().list(&context.caller, org, ws, &recent).await },
+        platform.current_plans(),
+    )?;
+    let task = current_task(&tasks.items).cloned();
+    let plan = plans.find(&found.workspace.plan_id);
+    Ok(page(context, &found, task.as_ref(), plan))
+}
+
+/// Returns the task that is open, or the newest one if it failed.
+fn current_task(tasks: &[Task]) -> Option<&Task> {
+    let open = tasks.iter().find(|task| task.state.is_open());
+    open.or_else(|| tasks.first().filter(|task| task.state == TaskState::Failed))
+}
+
+fn page(context: Context, found: &VisibleWorkspace, task: Option<&Task>, plan: Option<&Plan>) -> Response {
+    let texts = context.texts();
+    let workspace = &found.workspace;
+    let (org, ws) = (workspace.organization_id, workspace.id);
+    let title = workspace_name(workspace).to_owned();
+    let is_in_progress = task.is_some_and(|task| task.state.is_open());
+    let topic = format!("workspace:{ws}");
+    let status = texts.text_with(
+        "workspace-status",
+        &[("name", (&title).into()), ("phase", (&phase_text(&texts, workspace.status.phase)).into())],
+    );
+    let commands = [ShellCommand {
+        label: texts.text("shell-workspace"),
+        command: format!(
+            "curl -H \"Authorization: Bearer $TOKEN\" {}/api/v1/organizations/{org}/workspaces/{ws}",
+            context.platform().config().public_url
+        ),
+    }];
+    let content = html! {
+        (page_heading(&html! { (name(&title)) }, None, Some(&actions(&texts, found))))
+        div id="workspace" data-live=(topic) {
+            p class="hidden" data-status { (status) }
+            (state(&texts, workspace))
+            @if let Some(task) = task { (card(&texts.text("workspace-task"), None, &progress(&texts, workspace, task))) }
+            (card(&texts.text("settings-about"), None, &about(&texts, workspace, plan)))
+            @if let Some(plan) = plan { (card(&texts.text("workspace-usage"), None, &usage(&texts, workspace, plan))) }
+            @if !workspace.status.conditions.is_empty() {
+                (card(&texts.text("workspace-conditions"), None, &conditions(&texts, &workspace.status.conditions)))
+            }
+        }
+        (shell_commands(&texts, &commands))
+    };
+    PageContent { section: Section::Overview, is_in_progress, ..PageContent::new(title, content) }
+        .in_organization(&found.membership)
+        .in_workspace(workspace)
+        .respond(context, StatusCode::OK)
+}
+
+/// Buttons of what the user may do; those that are not possible now say why.
+fn actions(texts: &Texts, found: &VisibleWorkspace) -> Markup {
+    let (org, ws) = (found.workspace.organization_id, found.workspace.id);
+    let may = |action| {
+        let denied = found.abilities.get(&action);
+        let is_visible = matches!(denied, Some(hexabase_core::access::Ability::Allowed))
+            || refusal(&found.abilities, action).is_some_and(|reason| {
+                reason != hexabase_core::access::DenialReason::InsufficientRole.description()
+            });
+        (is_visible, refusal(&found.abilities, action))
+    };
+    let is_suspended = found.workspace.power == hexabase_core::model::Power::Suspended;
+    let power = match is_suspended {
+        true => (Action::WorkspaceResume, texts.text("workspace-resume"), urls::resume(org, ws)),
+        false => (Action::WorkspaceSuspend, texts.text("workspace-suspend"), urls::suspend(org, ws)),
+    };
+    let connect = (Action::ClusterAccess, texts.text("nav-connect"), urls::connect(org, ws));
+    let delete = (Action::WorkspaceDelete, texts.text("workspace-delete"), urls::workspace_delete(org, ws));
+    html! {
+        @for (action, label, href) in [connect, power, delete] {
+            @let (is_visible, reason) = may(action);
+            @match (is_visible, reason) {
+                (false, _) => {},
+                (true, None) => (link_button(ButtonKind::Secondary, &label, &href)),
+                (true, Some(reason)) => {
+                    (disabled_button(&format!("reason-{}", action.permission().name.replace('.', "-")), &label, &reason))
+                },
+            }
+        }
+    }
+}
+
+/// Phase with its reason and remedy.
+fn state(texts: &Texts, workspace: &Workspace) -> Markup {
+    let status = &workspace.status;
+    html! {
+        p {
+            (phase_badge(texts, status.phase)) " "
+            span class="note" { (texts.text("workspace-since")) " " (time(texts, status.phase_since)) }
+        }
+        @if let Some((reason, message)) = workspace.imposed_suspension() {
+            (notice(Tone::Warning, reason, &html! { p { (message) } }))
+        } @else if !status.reason.is_empty() {
+            (notice(Tone::Warning, &status.reason, &html! { p { (status.message) } }))
+        }
+    }
+}
+
+/// Steps of a task.
+fn progress(texts: &Texts, workspace: &Workspace, task: &Task) -> Markup {
+    let is_failed = task.state == TaskState::Failed;
+    let waiting = workspace.status.waiting.as_ref().map(|wait| wait_text(texts, wait));
+    let step = |step: &hexabase_core::model::TaskStep| {
+        let state = match step.state {
+            State::Waiting => StepState::Waiting,
+            State::Running if is_failed => StepState::Failed,
+            State::Running => StepState::Running,
+            State::Completed => StepState::Completed,
+        };
+        let detail = match state {
+            StepState::Failed => Some(task.last_error.clone()),
+            StepState::Running if !task.last_error.is_empty() => Some(task.last_error.clone()),
+            StepState::Running => waiting.clone(),
+            _ => None,
+        };
+        Step { label: step_text(texts, &step.name), state, detail, at: step.at }
+    };
+    let shown: Vec<Step> = task.steps.iter().map(step).collect();
+    html! {
+        p {
+            (task_text(texts, task.kind))
+            @if task.attempts > 1 {
+                " · " (texts.text_with("task-attempts", &[("count", u64::from(task.attempts).into())]))
+            }
+        }
+        @if is_failed { (notice(Tone::Bad, &texts.text("task-failed"), &html! { p { (task.last_error) } })) }
+        (steps(texts, &shown))
+    }
+}
+
+fn wait_text(texts: &Texts, wait: &hexabase_core::model::OngoingWait) -> String {
+    texts.text_with("workspace-waiting", &[("reason", wait.reason.description().into())])
+}
+
+/// Name of an operation.
+pub(super) fn task_text(texts: &Texts, kind: TaskKind) -> String {
+    match kind {
+        TaskKind::Create => texts.text("task-create"),
+        TaskKind::Update => texts.text("task-update"),
+        TaskKind::Suspend => texts.text("task-suspend"),
+        TaskKind::Resume => texts.text("task-resume"),
+        TaskKind::Delete => texts.text("task-delete"),
+    }
+}
+
+fn step_text(texts: &Texts, step: &str) -> String {
+    match step {
+        "apply_host_objects" => texts.text("step-apply-host"),
+        "start_control_plane" => texts.text("step-start"),
+        "apply_tenant_objects" => texts.text("step-apply-tenant"),
+        "stop_control_plane" => texts.text("step-stop"),
+        "remove_tenant" => texts.text("step-remove"),
+        other => other.to_owned(),
+    }
+}
+
+fn about(texts: &Texts, workspace: &Workspace, plan: Option<&Plan>) -> Markup {
+    let plan = plan.map_or(workspace.plan_id.as_str(), |plan| &plan.name);
+    let mut about = vec![
+        (texts.text("field-name"), html! { code { (workspace.name) } }),
+        (texts.text("field-plan"), html! { (name(plan)) }),
+        (texts.text("field-version"), html! { (workspace.kubernetes_version) }),
+        (texts.text("field-created"), time(texts, workspace.created_at)),
+        (texts.text("field-id"), id(texts, &workspace.id.to_string())),
+    ];
+    if let Some(region) = &workspace.region {
+        about.push((texts.text("field-region"), html! { (region) }));
+    }
+    if let Some(endpoint) = &workspace.status.api_endpoint {
+        about.push((texts.text("field-endpoint"), copyable(texts, endpoint)));
+    }
+    if let Some(drift) = workspace.status.drift.as_ref().filter(|drift| !drift.entries.is_empty()) {
+        let count = drift.entries.len();
+        let text = texts.text_with("workspace-drift", &[("count", count.into())]);
+        about.push((
+            texts.text("workspace-drift-title"),
+            html! { (text) " " (time(texts, drift.checked_at)) },
+        ));
+    }
+    facts(&about)
+}
+
+fn usage(texts: &Texts, workspace: &Workspace, plan: &Plan) -> Markup {
+    let used = workspace.status.usage.as_ref();
+    html! {
+        @if let Some(usage) = used {
+            p class="note" { (texts.text("workspace-measured")) " " (time(texts, usage.observed_at)) }
+            @for (resource, limit) in plan.quota.iter() {
+                @let used = usage.workspace.get(resource);
+                @if let Some(used) = used {
+                    (meter(texts, &Meter {
+                        label: resource_text(texts, resource),
+                        used: used.as_f64(),
+                        reserved: 0.0,
+                        limit: Some(limit.as_f64()),
+                        used_text: amount(resource, used),
+                        reserved_text: String::new(),
+                        limit_text: amount(resource, limit),
+                    }))
+                }
+            }
+        } @else { p { (texts.text("workspace-unmeasured")) } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hexabase_core::model::{TaskKind, TaskState};
+
+    use super::*;
+
+    #[test]
+    fn the_current_task_is_the_open_one_or_a_newest_that_failed() {
+        let workspace = hexabase_core::fixture::workspace("acme");
+        let task = |state| {
+            let (id, by) = (hexabase_core::fixture::id("task"), hexabase_core::fixture::id("ann"));
+            let task = hexabase_core::lifecycle::new_task(
+                id,
+                &workspace,
+                TaskKind::Update,
+                by,
+                workspace.created_at,
+            );
+            Task { state, ..task }
+        };
+        let (failed, open, done) =
+            (task(TaskState::Failed), task(TaskState::Running), task(TaskState::Succeeded));
+        let current = |tasks: &[&Task]| {
+            let tasks: Vec<Task> = tasks.iter().map(|task| (*task).clone()).collect();
+            current_task(&tasks).map(|task| task.state)
+        };
+        assert_eq!(current(&[&failed, &open]), Some(TaskState::Running));
+        assert_eq!(current(&[&failed, &done]), Some(TaskState::Failed));
+        assert_eq!(current(&[&done, &failed]), None);
+    }
+}

@@ -1,0 +1,58 @@
+//! Responses with pages.
+
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use flate2::Compression;
+use hexabase_api::html_pages::PageError;
+use http_body_util::BodyExt as _;
+use maud::Markup;
+
+use crate::assets::{accepts_gzip, gzip};
+use crate::context::Context;
+use crate::csp;
+use crate::flash::Flash;
+
+/// Result of a page's handler.
+pub(crate) type PageResult = Result<Response, PageError>;
+
+/// Minimum length of a page that is compressed, in bytes.
+const MIN_COMPRESSED_BYTES: usize = 1_024;
+
+/// Returns a document as a response, with the headers of pages. Its forms may redirect to `form_destination`, an origin,
+/// if it is not empty.
+pub(crate) fn document(status: StatusCode, document: &Markup, form_destination: &str) -> Response {
+    let mut response = (status, Html(document.0.clone())).into_response();
+    csp::set_headers(response.headers_mut(), form_destination);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Redirects to the next page, which shows a message.
+pub(crate) fn see_other(context: Context, url: &str, flash: &Flash) -> Response {
+    let jar = flash.put(context.state.api.auth(), context.jar);
+    (jar, Redirect::to(url)).into_response()
+}
+
+/// Middleware that compresses pages. The tokens in them are masked, so that lengths reveal nothing about them.
+pub(crate) async fn compress(request: Request, next: Next) -> Response {
+    let accepts = accepts_gzip(request.headers());
+    let response = next.run(request).await;
+    let is_page =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if !accepts || !is_page {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // Pages are complete in memory, so collecting them does not fail.
+    let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    parts.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if bytes.len() < MIN_COMPRESSED_BYTES {
+        return Response::from_parts(parts, bytes.into());
+    }
+    parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    Response::from_parts(parts, gzip(&bytes, Compression::fast()).into())
+}

@@ -1,0 +1,46 @@
+//! Reads of the store for a page: a fixed number, however many objects it shows.
+
+use std::sync::Arc;
+
+use hexabase_core::store::MemoryStore;
+use hexabase_tests::{CountingStore, TestApp};
+use serde_json::json;
+
+use super::Browser;
+
+#[tokio::test]
+async fn a_page_reads_nothing_per_row() {
+    let store = CountingStore::new(Arc::new(MemoryStore::new()));
+    let app = TestApp::with_console_on(store.clone()).await;
+    let ann = app.sign_in("ann").await;
+    let org = app.create_organization(&ann, "acme").await;
+    let browser = Browser::sign_in(&app, "ann").await;
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let create = async |name: &str| {
+        ann.client.create(&workspaces, &json!({ "name": name, "plan_id": "team" })).await;
+    };
+    let reads = async |path: &str| {
+        let total = || store.operations().values().sum::<u64>();
+        let before = total();
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+        total() - before
+    };
+    create("first").await;
+    let invitations = format!("/api/v1/organizations/{org}/invitations");
+    ann.client.create(&invitations, &json!({ "email": "first@example.com", "role": "member" })).await;
+    let pages =
+        ["", "/workspaces", "/members", "/workspaces/new"].map(|page| format!("/console/orgs/{org}{page}"));
+    let mut few = Vec::new();
+    for page in &pages {
+        few.push(reads(page).await);
+    }
+    for number in 0..2 {
+        create(&format!("more-{number}")).await;
+        let email = format!("more-{number}@example.com");
+        ann.client.create(&invitations, &json!({ "email": email, "role": "member" })).await;
+    }
+    for (page, few) in pages.iter().zip(few) {
+        assert_eq!(reads(page).await, few, "{page}");
+        assert!(few <= 24, "{page} needs {few} reads");
+    }
+}

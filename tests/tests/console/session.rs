@@ -1,0 +1,83 @@
+//! Sign-in, sign-out, sessions that end, language and colours.
+
+use axum::http::StatusCode;
+use hexabase_tests::TestApp;
+use hexabase_tests::browser::cookies;
+
+use super::{Browser, location, value_of};
+
+#[tokio::test]
+async fn the_sign_in_returns_to_the_page() {
+    let app = TestApp::with_console().await;
+    let anonymous = Browser::new(&app);
+    let redirect = anonymous.get("/console/orgs?q=a").await;
+    assert_eq!(location(&redirect), "/console/sign-in?return_to=%2Fconsole%2Forgs%3Fq%3Da");
+    // The only provider is followed at once.
+    let login = anonymous.get(&location(&redirect)).await;
+    assert_eq!(location(&login), "/auth/login/dev?return_to=%2Fconsole%2Forgs%3Fq%3Da");
+    let elsewhere = anonymous.get("/console/sign-in?return_to=https://evil.example").await;
+    assert_eq!(location(&elsewhere), "/auth/login/dev?return_to=%2Fconsole");
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_and_its_cache() {
+    let app = TestApp::with_console().await;
+    let ann = Browser::sign_in(&app, "ann").await;
+    assert_eq!(ann.get("/console/session").await.status, StatusCode::NO_CONTENT);
+    let token = value_of(&ann.get("/console/orgs").await, "csrf");
+    let signed_out = ann.post("/console/sign-out", &[("csrf", &token)]).await;
+    assert_eq!(signed_out.status, StatusCode::SEE_OTHER, "{}", signed_out.text);
+    assert_eq!(signed_out.headers["clear-site-data"], "\"cache\"");
+    assert_eq!(ann.get("/console/session").await.status, StatusCode::UNAUTHORIZED);
+    let page = Browser::new(&app).get(&location(&signed_out)).await;
+    assert!(page.text.contains("You are signed out."), "{}", page.text);
+}
+
+#[tokio::test]
+async fn entries_survive_a_session_that_ends_while_a_form_is_open() {
+    let app = TestApp::with_console().await;
+    let ann = Browser::sign_in(&app, "ann").await;
+    let page = ann.get("/console/orgs/new").await;
+    let token = value_of(&page, "csrf");
+    let sign_out = value_of(&ann.get("/console/orgs").await, "csrf");
+    ann.post("/console/sign-out", &[("csrf", &sign_out)]).await;
+
+    let fields = [("csrf", token.as_str()), ("name", "acme"), ("display_name", "<Acme>")];
+    let ended = ann.post("/console/orgs/new", &fields).await;
+    assert_eq!(location(&ended), "/console/sign-in?return_to=%2Fconsole%2Forgs%2Fnew");
+    let kept = cookies(&ended);
+    assert!(kept.contains("hexabase_form=") && !kept.contains("Acme"), "{kept}");
+
+    let again = Browser::sign_in(&app, "ann").await;
+    let with_entries = Browser { cookies: format!("{}; {kept}", again.cookies), ..again.clone() };
+    let shown = with_entries.get("/console/orgs/new").await;
+    assert!(shown.text.contains("value=\"&lt;Acme&gt;\""), "{}", shown.text);
+    assert!(shown.headers.get_all("set-cookie").iter().any(|cookie| {
+        let cookie = cookie.to_str().unwrap();
+        cookie.contains("hexabase_form=;") || cookie.contains("Max-Age=0")
+    }));
+    // Nothing was sent without the user, and no other user sees the entries.
+    let user = app.sign_in("ann").await;
+    assert_eq!(user.client.get("/api/v1/organizations").await["items"].as_array().unwrap().len(), 1);
+    let eve = Browser::sign_in(&app, "eve").await;
+    let other = Browser { cookies: format!("{}; {kept}", eve.cookies), ..eve.clone() };
+    assert!(!other.get("/console/orgs/new").await.text.contains("Acme"));
+}
+
+#[tokio::test]
+async fn language_and_colours_are_those_that_the_browser_chose() {
+    let app = TestApp::with_console().await;
+    let ann = Browser::sign_in(&app, "ann").await;
+    let english = ann.get("/console/orgs").await;
+    assert!(english.text.contains("<html lang=\"en\">"), "{}", english.text);
+    let set = ann.post("/console/preferences", &[("language", "ja"), ("theme", "dark")]).await;
+    assert_eq!(set.status, StatusCode::SEE_OTHER);
+    let japanese = Browser { cookies: format!("{}; {}", ann.cookies, cookies(&set)), ..ann.clone() };
+    let page = japanese.get("/console/orgs").await;
+    assert!(page.text.contains("<html lang=\"ja\" data-theme=\"dark\">"), "{}", page.text);
+    let missing = japanese.get("/console/orgs/org_01h455vb4pex5vsknk084sn02q").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    assert!(missing.text.contains("<html lang=\"ja\""), "errors have the language, too: {}", missing.text);
+    let foreign = ann.post_from("cross-site", "/console/preferences", &[("language", "ja")]).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+}
