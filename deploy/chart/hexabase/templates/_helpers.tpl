@@ -160,15 +160,16 @@ users:
 {{- end -}}
 {{- end -}}
 
+{{/* Mount of the CA certificates of the database. */}}
 {{- define "hexabase.databaseMount" -}}
-{{- if .Values.database.cnpg.enabled -}}
+{{- if or .Values.database.cnpg.enabled .Values.database.caConfigMap -}}
 - name: database
   mountPath: /etc/hexabase/database
   readOnly: true
 {{- end -}}
 {{- end -}}
 
-{{/* Certificate of the CA of CloudNativePG, without its key. */}}
+{{/* CA certificates of the database; of CloudNativePG without the key of the CA. */}}
 {{- define "hexabase.databaseVolume" -}}
 {{- if .Values.database.cnpg.enabled -}}
 - name: database
@@ -177,6 +178,10 @@ users:
     items:
       - key: ca.crt
         path: ca.crt
+{{- else if .Values.database.caConfigMap -}}
+- name: database
+  configMap:
+    name: {{ .Values.database.caConfigMap }}
 {{- end -}}
 {{- end -}}
 

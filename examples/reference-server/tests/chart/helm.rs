@@ -152,6 +152,7 @@ pub(crate) fn everything() -> Case {
         "imagePullSecrets": [{ "name": "registry" }],
         "listenAddress": "[::]",
         "masterKey": { "additionalKeys": ["old"] },
+        "database": { "caConfigMap": "database-ca" },
         "stripe": { "existingSecret": "stripe" },
         "smtp": { "existingSecret": "smtp" },
         "prometheus": { "existingSecret": "prometheus" },

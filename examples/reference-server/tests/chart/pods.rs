@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::helm::{cases, everything, find, high_availability, id, quick};
+use crate::helm::{cases, cloud_native_pg, everything, find, high_availability, id, quick};
 
 /// Pod of an object, with the labels of its template.
 struct Pod<'a> {
@@ -128,6 +128,34 @@ fn no_object_contains_a_secret() {
         for word in ["password", "client_secret", "PRIVATE KEY"] {
             assert!(!config.contains(word), "{}: {word}", case.name);
         }
+    }
+}
+
+#[test]
+fn every_container_with_the_url_of_a_database_has_its_authority() {
+    for case in [everything(), cloud_native_pg()] {
+        let objects = case.render();
+        let (mut count, wanted) =
+            (0, json!({ "name": "database", "mountPath": "/etc/hexabase/database", "readOnly": true }));
+        for pod in pods(&objects) {
+            for container in containers(&pod) {
+                let has = |field: &str, name: &str| container[field].to_string().contains(name);
+                if has("env", "HEXABASE_DATABASE_URL") {
+                    count += 1;
+                    let mounts = container["volumeMounts"].as_array().unwrap();
+                    assert!(mounts.contains(&wanted), "{} {}: {mounts:?}", case.name, pod.id);
+                    let volumes = pod.spec["volumes"].as_array().unwrap();
+                    let volume = volumes.iter().find(|volume| volume["name"] == "database").unwrap();
+                    // The Secret of CloudNativePG contains the key of the CA as well.
+                    let items = json!([{ "key": "ca.crt", "path": "ca.crt" }]);
+                    assert!(
+                        volume.get("configMap").is_some() || volume["secret"]["items"] == items,
+                        "{volume}"
+                    );
+                }
+            }
+        }
+        assert!(count >= 5, "{}: {count}", case.name);
     }
 }
 
