@@ -6,6 +6,14 @@ use hexabase_core::error::{Error, ErrorKind, Retry};
 use http::StatusCode;
 use kube::core::Status;
 
+/// Message for credentials that an API server does not accept, or for none.
+const REJECTED_CREDENTIALS: &str = "the API server rejected the credentials";
+
+/// `true` if the API server responded, and rejected the caller.
+pub(crate) fn is_rejection(error: &Error) -> bool {
+    error.kind() == ErrorKind::Forbidden || error.message() == REJECTED_CREDENTIALS
+}
+
 /// Maximum length of a repeated server message in characters: it is logged and shown to users.
 const MAX_MESSAGE_CHARS: usize = 1_000;
 
@@ -41,7 +49,7 @@ pub(crate) fn from_response(code: StatusCode, body: &[u8]) -> Error {
         // Resolves by itself once the namespace is deleted.
         403 if message.contains("being terminated") => Error::unavailable(message),
         403 => Error::new(ErrorKind::Forbidden, message),
-        401 => Error::unavailable("the API server rejected the credentials").with("message", message),
+        401 => Error::unavailable(REJECTED_CREDENTIALS).with("message", message),
         300..400 => Error::unavailable("the API server redirects the request; redirects are not followed"),
         400..500 => Error::new(ErrorKind::Invalid, message),
         _ => Error::unavailable("the API server failed").with("message", message),

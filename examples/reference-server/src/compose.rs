@@ -412,10 +412,24 @@ async fn provisioner(
             .map_err(|error| invalid(format!("the kubeconfig in KUBECONFIG cannot be used: {error}")))?,
     };
     warn_about_unreachable_issuer(config).await;
+    let has_credentials = has_credentials(&kube_config.auth_info);
     let client = kube::Client::try_from(with_timeouts(kube_config))
         .map_err(|error| invalid("cannot be used to create a client".to_owned()).caused_by(error))?;
     let connector = Arc::new(ServiceConnector::new(&host));
-    Ok((Arc::new(VClusterProvisioner::new(client, connector, host)), None))
+    let provisioner = VClusterProvisioner::new(client, connector, host);
+    let provisioner = if has_credentials { provisioner } else { provisioner.without_credentials() };
+    Ok((Arc::new(provisioner), None))
+}
+
+/// `true` if a kubeconfig has credentials. API processes need none, because only workers act on host clusters.
+fn has_credentials(user: &kube::config::AuthInfo) -> bool {
+    user.token.is_some()
+        || user.token_file.is_some()
+        || user.client_certificate.is_some()
+        || user.client_certificate_data.is_some()
+        || user.username.is_some()
+        || user.exec.is_some()
+        || user.auth_provider.is_some()
 }
 
 /// Maximum time of the name lookup for a warning.

@@ -38,6 +38,7 @@ use tokio::time::Instant;
 use crate::access::TenantConnector;
 use crate::api_server::{ApiServer, RequestLimits};
 use crate::config::HostConfig;
+use crate::error::is_rejection;
 use crate::labels::Labels;
 use crate::object::Kind;
 use crate::render::host::{kinds, watched_kinds};
@@ -75,6 +76,7 @@ pub struct VClusterProvisioner {
     metadata_cache: MetadataCache,
     last_setup_check: LastCheck,
     detected_config: DetectedConfig,
+    has_credentials: bool,
 }
 
 impl VClusterProvisioner {
@@ -96,7 +98,15 @@ impl VClusterProvisioner {
             missing_kubeconfig: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
             last_setup_check: LastCheck::default(),
             detected_config: DetectedConfig::default(),
+            has_credentials: true,
         }
+    }
+
+    /// Declares that the client has no credentials for the host, as in processes that act on none: a host that rejects the
+    /// client is then healthy, because it responds.
+    #[must_use]
+    pub fn without_credentials(self) -> Self {
+        Self { has_credentials: false, ..self }
     }
 
     /// Returns the state of a tenant's namespace.
@@ -232,9 +242,16 @@ impl ClusterProvisioner for VClusterProvisioner {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.host.ping("/readyz").await?;
-        // A host without the setup receives no workspaces.
-        self.require_host_setup().await
+        let checked = async {
+            self.host.ping("/readyz").await?;
+            // A host without the setup receives no workspaces.
+            self.require_host_setup().await
+        };
+        match checked.await {
+            // The API server responds; processes with credentials check the rest.
+            Err(error) if !self.has_credentials && is_rejection(&error) => Ok(()),
+            result => result,
+        }
     }
 
     async fn watch(&self, on_change: &OnChange) {

@@ -142,3 +142,27 @@ async fn existing_tenants_still_receive_changes_on_a_host_with_an_older_setup() 
     .await
     .unwrap();
 }
+
+/// Client of a host that responds to every request with a status.
+fn host_that_responds(status: u16) -> Client {
+    let service = tower::service_fn(move |_: http::Request<Body>| async move {
+        let body = json!({ "kind": "Status", "code": status, "message": "rejected", "reason": "Forbidden" });
+        let response = http::Response::builder().status(status);
+        response.body(Body::from(body.to_string().into_bytes()))
+    });
+    Client::new(service, "default")
+}
+
+#[tokio::test]
+async fn a_host_that_rejects_a_client_without_credentials_is_healthy() {
+    let sandbox = sandbox_with(&[]).await;
+    let new = |host: Client| VClusterProvisioner::new(host, sandbox.connector(), HostConfig::default());
+    for status in [401, 403] {
+        new(host_that_responds(status)).ping().await.unwrap_err();
+        new(host_that_responds(status)).without_credentials().ping().await.unwrap();
+    }
+    new(host_that_responds(503)).without_credentials().ping().await.unwrap_err();
+    // Without the host setup no client finds the host healthy.
+    let error = new(real_host(&sandbox)).without_credentials().ping().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
