@@ -185,14 +185,14 @@ users:
 {{- end -}}
 {{- end -}}
 
-{{/* Variable of a backend with a URL in the values or in a Secret: (list NAME VALUES). */}}
+{{/* Variable of a backend with a URL in the values, as a template, or in a Secret: (list NAME VALUES ROOT). */}}
 {{- define "hexabase.urlVariable" -}}
 {{- $values := index . 1 -}}
 {{- if $values.existingSecret -}}
 {{ include "hexabase.secretVariable" (list (index . 0) $values.existingSecret $values.key) }}
 {{- else -}}
 - name: {{ index . 0 }}
-  value: {{ $values.url }}
+  value: {{ tpl $values.url (index . 2) }}
 {{- end -}}
 {{- end -}}
 

@@ -31,8 +31,8 @@
   value: sqlite:///var/lib/hexabase/hexabase.db
 {{- else }}
 {{ include "hexabase.databaseVariables" (dict "root" .root "owner" false) }}
-{{ include "hexabase.urlVariable" (list "HEXABASE_REDIS_URL" $values.redis) }}
-{{ include "hexabase.urlVariable" (list "HEXABASE_NATS_URL" $values.queue) }}
+{{ include "hexabase.urlVariable" (list "HEXABASE_REDIS_URL" $values.redis .root) }}
+{{ include "hexabase.urlVariable" (list "HEXABASE_NATS_URL" $values.queue .root) }}
 {{- end }}
 {{- with $values.stripe.existingSecret }}
 {{ include "hexabase.secretVariable" (list "HEXABASE_STRIPE_SECRET_KEY" . "secret-key") }}

@@ -237,8 +237,17 @@ fn umbrella_chart_connects_its_parts() {
         let value = |name: &str| {
             environment.iter().find(|variable| variable["name"] == name).unwrap()["value"].clone()
         };
-        assert_eq!(value("HEXABASE_REDIS_URL"), "redis://hexabase-valkey:6379");
-        assert_eq!(value("HEXABASE_NATS_URL"), "nats://hexabase-nats:4222");
+        assert_eq!(value("HEXABASE_REDIS_URL"), "redis://main-valkey:6379");
+        assert_eq!(value("HEXABASE_NATS_URL"), "nats://main-nats:4222");
+        // Both have no passwords.
+        let client = &api["spec"]["template"]["metadata"]["labels"];
+        for (name, port) in [("valkey", 6379), ("nats", 4222)] {
+            let policy = &find(&objects, &format!("NetworkPolicy/main-{name}-clients"))["spec"];
+            assert_eq!(policy["podSelector"]["matchLabels"]["app.kubernetes.io/name"], name);
+            assert_eq!(policy["ingress"][0]["ports"][0]["port"], port);
+            let admitted = policy["ingress"][0]["from"][0]["podSelector"]["matchLabels"].as_object().unwrap();
+            assert!(admitted.iter().all(|(label, value)| client[label] == *value), "{admitted:?}");
+        }
     }
 }
 
