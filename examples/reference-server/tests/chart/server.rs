@@ -31,7 +31,8 @@ impl Node {
     /// Returns the pod of an object whose id has this prefix.
     fn pod(&self, prefix: &str) -> &Value {
         let object = self.objects.iter().find(|object| crate::helm::id(object).starts_with(prefix)).unwrap();
-        &object["spec"]["template"]["spec"]
+        let job = object["spec"].get("jobTemplate").unwrap_or(object);
+        &job["spec"]["template"]["spec"]
     }
 
     fn secret(&self, name: &Value, key: &Value) -> String {
@@ -118,10 +119,16 @@ impl Node {
             let bind = if is_writable && mount["readOnly"] != true { "--bind" } else { "--ro-bind" };
             command.arg(bind).arg(folder).arg(mount["mountPath"].as_str().unwrap());
         }
+        let tools = Postgres::tool("pg_dump");
+        command.args(["--setenv", "PATH", &format!("{}:/usr/bin", tools.parent().unwrap().display())]);
         for (name, value) in self.environment(container) {
             command.args(["--setenv", &name, &value]);
         }
-        command.args(["--remount-ro", "/", "--chdir", "/var/lib/hexabase", "/hexabase"]);
+        command.args(["--remount-ro", "/", "--chdir", "/var/lib/hexabase"]);
+        match container["command"].as_array() {
+            Some(words) => command.args(words.iter().map(|word| word.as_str().unwrap())),
+            None => command.arg("/hexabase"),
+        };
         command.args(container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()));
         command.args(arguments);
         command
@@ -295,4 +302,61 @@ fn start_sandbox(folder: &Path) -> (Server, String) {
     let (_, output) = first_line(&mut process);
     let kubeconfig = std::fs::read_to_string(folder.join("sandbox.kubeconfig")).unwrap();
     (Server { process, address: String::new(), metrics: String::new(), _output: output }, kubeconfig)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_container_of_the_backup_writes_a_file_that_can_be_restored() {
+    let postgres = Postgres::start();
+    let url = postgres.url_of(&postgres.database().await);
+    tokio::task::spawn_blocking(move || {
+        let tools = Postgres::tool("pg_dump").parent().unwrap().to_owned();
+        let case = high_availability()
+            .with("/backup/cronJob/enabled", json!(true))
+            .with("/backup/cronJob/keepDays", json!(14));
+        let secrets = json!({ "hexabase-database-owner": { "url": url } });
+        let node = Node::new(&case, secrets);
+        assert!(node.run("Job/", "containers", &[]).status.success());
+
+        let folder = node.folder.path().join("backup");
+        std::fs::create_dir(&folder).unwrap();
+        for (age, name) in [
+            (20, "hexabase-old.dump"),
+            (20, "hexabase-interrupted.dump.part"),
+            (20, "other"),
+            (3, "hexabase-new.dump"),
+        ] {
+            let date = format!("{age} days ago");
+            let touched = Command::new("touch").args(["-d", &date]).arg(folder.join(name)).status().unwrap();
+            assert!(touched.success());
+        }
+        let backup = node.command(node.pod("CronJob/"), "containers", &[]).output().unwrap();
+        assert!(backup.status.success(), "{}", text(&backup));
+        let names = || -> Vec<String> {
+            let entries = std::fs::read_dir(&folder).unwrap();
+            let mut names: Vec<String> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let found = names();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found[1..], ["hexabase-new.dump", "other"]);
+        let list = Command::new(tools.join("pg_restore"))
+            .arg("--list")
+            .arg(folder.join(&found[0]))
+            .output()
+            .unwrap();
+        assert!(text(&list).contains("TABLE DATA public workspaces"), "{}", text(&list));
+
+        // A failed backup leaves no file that looks complete.
+        let node = Node {
+            secrets: json!({ "hexabase-database-owner": { "url": format!("{url}-missing") } }),
+            ..node
+        };
+        let failed = node.command(node.pod("CronJob/"), "containers", &[]).output().unwrap();
+        assert!(!failed.status.success());
+        assert_eq!(names().iter().filter(|name| name.ends_with(".dump")).count(), 2);
+    })
+    .await
+    .unwrap();
 }
