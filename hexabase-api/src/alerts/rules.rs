@@ -183,7 +183,7 @@ enum CreatedOrEvaluated {
 ///
 /// With `dry_run`, no rule is created, and the response is 200 with the periods of the last 24 hours in which the alert
 /// would have been firing. The name may be that of an existing rule, to evaluate its change, and the limit of the plan
-/// may be reached. A dry run is a query of metrics: their limits and errors apply, such as `too_many_metric_queries`
+/// may be reached. A rule of a project has no values before the creation of the project. A dry run is a query of metrics: their limits and errors apply, such as `too_many_metric_queries`
 /// with the status 429, and `unsupported` with the status 503. An idempotency key has no effect.
 #[utoipa::path(post, path = "/api/v1/organizations/{org}/workspaces/{ws}/alert-rules", tag = "Alerts",
     params(WorkspacePath, AlertRuleCreation), request_body = NewAlertRule,

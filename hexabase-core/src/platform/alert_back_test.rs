@@ -45,7 +45,8 @@ impl AlertRules<'_> {
     /// evaluated, and returns when its alert would have been firing. Nothing is created or recorded.
     ///
     /// The name may be that of an existing rule, so that a change of that rule can be evaluated, and the limit of the plan
-    /// may be reached. The evaluation is one of the metric queries of the workspace in progress.
+    /// may be reached. The evaluation is one of the metric queries of the workspace in progress. A rule of a project has no
+    /// values before the creation of the project.
     ///
     /// # Errors
     /// - Those of [`Self::create`], except `AlreadyExists` and `QuotaExceeded`.
@@ -70,13 +71,15 @@ impl AlertRules<'_> {
         let query = RuleQuery {
             target: TenantTarget::of(&change.workspace),
             metric: condition.metric,
-            project: project.map(|project| project.name.to_string()),
+            project: project.as_ref().map(|project| project.name.to_string()),
             start: before(end, RANGE),
             end,
         };
         let metrics = Metrics(self.0);
         let source = metrics.source()?;
-        let values = metrics.run(workspace, source.rule_values(&query)).await?;
+        let mut values = metrics.run(workspace, source.rule_values(&query)).await?;
+        // The name selects the values, and a deleted project with other members may have had it.
+        values.retain(|it| project.as_ref().is_none_or(|project| it.at > project.created_at));
         let points = points(&query, &values);
         let mut periods = back_test(&points, condition.comparison, threshold, condition.duration);
         let count = periods.len();

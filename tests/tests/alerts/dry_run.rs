@@ -18,6 +18,7 @@ use super::setup::{Setup, rule};
 struct Measured {
     setup: Setup,
     metrics: Arc<MemoryMetrics>,
+    clock: Arc<ManualClock>,
 }
 
 impl Measured {
@@ -25,12 +26,12 @@ impl Measured {
         let metrics = Arc::new(MemoryMetrics::new());
         let mut plans = plans();
         plans.iter_mut().for_each(|plan| plan.limits.alert_rules = 2);
+        let clock = Arc::new(ManualClock::new(FIXTURE_TIME));
         let app = TestApp::with(|builder| {
-            let clock = Arc::new(ManualClock::new(FIXTURE_TIME));
-            builder.with_plans(plans).with_clock(clock).with_metrics(metrics.clone())
+            builder.with_plans(plans).with_clock(clock.clone()).with_metrics(metrics.clone())
         })
         .await;
-        Self { setup: Setup::on(app).await, metrics }
+        Self { setup: Setup::on(app).await, metrics, clock }
     }
 
     async fn dry_run(&self, body: &Value) -> Response {
@@ -97,21 +98,30 @@ async fn a_dry_run_says_when_a_rule_would_have_fired_and_creates_nothing() {
 }
 
 #[tokio::test]
-async fn a_rule_of_a_project_is_evaluated_with_its_values_and_quota() {
+async fn a_rule_of_a_project_is_evaluated_with_its_values_and_quota_since_its_creation() {
     let measured = Measured::new().await;
     let setup = &measured.setup;
-    let project = json!({ "name": "web", "quota": { "memory": "1G" } });
-    let web = setup.ann.client.create(&format!("{}/projects", setup.workspace), &project).await;
+    // The values begin before the project: another one may have had its name.
     for (name, value) in [("web", 0.6e9), ("other", 5e9)] {
         let part = SeriesLabels { project: Some(name.to_owned()), ..SeriesLabels::default() };
         measure(&measured.metrics, setup.workspace_id, &part, |_| Some(value));
+        for evaluation in 1..=240 {
+            let at = FIXTURE_TIME + EVALUATION_INTERVAL * evaluation;
+            measured.metrics.measure_part(setup.workspace_id, Metric::Memory, &part, Sample { at, value });
+        }
     }
+    let project = json!({ "name": "web", "quota": { "memory": "1G" } });
+    let web = setup.ann.client.create(&format!("{}/projects", setup.workspace), &project).await;
+    // The session ends meanwhile.
+    let client = setup.app.anonymous().with_bearer(&setup.ann.client.create_token().await);
+    measured.clock.advance(EVALUATION_INTERVAL * 240);
     let half = json!({ "project": web, "threshold": null, "percent_of_quota": 50, "for": "1h" });
-    let found = measured.evaluate(&rule("half", &half)).await;
+    let path = format!("{}?dry_run=true", setup.rules());
+    let found = client.send_ok(Method::POST, &path, &rule("half", &half)).await;
     assert_eq!((&found["threshold"], &found["highest"]), (&json!(0.5e9), &json!(0.6e9)), "{found}");
-    // The rule exists from the first evaluation on.
-    let fires = json!({ "starts_at": minutes_ago(23 * 60) + SignedDuration::from_secs(30), "ends_at": null,
-        "lowest": 0.6e9, "highest": 0.6e9 });
+    let at = |evaluation: u32| FIXTURE_TIME + EVALUATION_INTERVAL * evaluation;
+    assert_eq!(found["measured"], json!([[at(0), at(240)]]));
+    let fires = json!({ "starts_at": at(121), "ends_at": null, "lowest": 0.6e9, "highest": 0.6e9 });
     assert_eq!(found["periods"], json!([fires]));
 }
 
@@ -130,7 +140,7 @@ async fn a_metric_that_was_not_measured_is_said_and_fires_nothing() {
 async fn many_periods_are_counted_and_the_last_are_returned() {
     let measured = Measured::new().await;
     let setup = &measured.setup;
-    let flapping = |ago: u32| Some(if ago % 2 == 0 { 2e9 } else { 1e9 });
+    let flapping = |ago: u32| Some(if ago.is_multiple_of(2) { 2e9 } else { 1e9 });
     measure(&measured.metrics, setup.workspace_id, &SeriesLabels::default(), flapping);
     let found = measured.evaluate(&rule("high", &json!({ "for": "0" }))).await;
     let periods = found["periods"].as_array().unwrap();

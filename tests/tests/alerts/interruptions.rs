@@ -127,7 +127,8 @@ async fn a_notice_whose_commit_fails_takes_one_mail_of_the_limit() {
         let before = plan.passed();
         let at = |minute: i32| json!({ "startsAt": format!("2026-11-30T10:{minute:02}:00Z") });
         let first = alert(setup.workspace_id, high, &at(0));
-        let statuses = [notify(&setup, &[first.clone()]).await, notify(&setup, &[first]).await];
+        let first = std::slice::from_ref(&first);
+        let statuses = [notify(&setup, first).await, notify(&setup, first).await];
         for minute in 1..20 {
             notify(&setup, &[alert(setup.workspace_id, high, &at(minute))]).await;
         }
