@@ -40,6 +40,7 @@
 //! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
 //! | [`webhooks`] | webhooks of the payment provider | `Platform` |
 //! | [`admin`] | host clusters, queue and keys, for platform administrators | `Platform`, `Arc<Auth>` |
+//! | [`admin::scrape_targets_router`] | scrape targets of the tenant API servers | `Platform`, [`ScrapeDiscovery`](admin::ScrapeDiscovery) |
 //! | [`sign_in`] | sign-in, sessions, API tokens, page of invitations | `Platform`, `Arc<Auth>`, `Arc<dyn HtmlPages>` |
 //! | [`oidc`] | OpenID Connect provider | `Arc<Auth>`, `Arc<dyn HtmlPages>` |
 //! | [`system`] | health, metrics, documentation | [`SystemState`], `Arc<ApiConfig>` |
@@ -62,6 +63,7 @@
 pub mod access;
 pub mod admin;
 pub mod alerts;
+mod bearer_token;
 pub mod billing;
 pub mod budget;
 mod caller;
@@ -82,6 +84,7 @@ pub mod projects;
 pub mod requests;
 mod response;
 mod schema;
+mod shared_reads;
 pub mod sign_in;
 mod state;
 pub mod system;
@@ -148,9 +151,10 @@ where
     SystemState: FromRef<S>,
     Arc<ApiConfig>: FromRef<S>,
     alerts::AlertWebhookToken: FromRef<S>,
+    admin::ScrapeDiscovery: FromRef<S>,
 {
     // One area after the other, because the documents of their operations occupy megabytes until they are dropped.
-    let areas: [fn() -> OpenApiRouter<S>; 14] = [
+    let areas: [fn() -> OpenApiRouter<S>; 15] = [
         system::router,
         oidc::router,
         sign_in::router,
@@ -165,6 +169,7 @@ where
         metrics::router,
         alerts::webhook_router,
         admin::router,
+        admin::scrape_targets_router,
     ];
     let router = Router::from(webhooks::router(webhooks));
     let router = areas.iter().fold(router, |router, area| router.merge(Router::from(area())));

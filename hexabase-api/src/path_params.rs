@@ -89,6 +89,11 @@ path_params! {
         /// Name of the metric.
         metric: Metric
     }
+    /// Path of the metrics of a tenant API server.
+    ScrapedWorkspacePath {
+        /// Id of the workspace, `ws_…`.
+        workspace: WorkspaceId
+    }
     /// Path of a host cluster.
     ClusterPath {
         /// Name of the host cluster.

@@ -12,6 +12,7 @@ use hexabase_core::secret::SecretString;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+use crate::admin::{ScrapeDiscovery, TenantScrapingConfig};
 use crate::alerts::AlertWebhookToken;
 use crate::event_hub::{EventStreamLimits, EventStreams, LogStreamLimits, UsageStreamLimits};
 use crate::html_pages::{HtmlPages, PlainPages};
@@ -38,6 +39,7 @@ struct Inner {
     logs: LogStreams,
     system: SystemState,
     alert_webhook_token: AlertWebhookToken,
+    scrape_discovery: ScrapeDiscovery,
     /// OAuth clients with an allowance of their own.
     proven_clients: Arc<ProvenClients>,
     /// Budgets of the request bodies in memory.
@@ -73,6 +75,8 @@ pub struct ApiConfig {
     pub metrics_access: MetricsAccess,
     /// Bearer token of the webhooks of Alertmanager, which are not accepted without one.
     pub alertmanager_webhook_token: Option<SecretString>,
+    /// Metrics of tenant API servers for a Prometheus without an operator.
+    pub tenant_scraping: TenantScrapingConfig,
 }
 
 impl Default for ApiConfig {
@@ -89,6 +93,7 @@ impl Default for ApiConfig {
             log_streams: LogStreamLimits::default(),
             metrics_access: MetricsAccess::default(),
             alertmanager_webhook_token: None,
+            tenant_scraping: TenantScrapingConfig::default(),
         }
     }
 }
@@ -180,10 +185,19 @@ impl ApiStateBuilder {
         let webhooks = self.platform.billing_provider().webhook_endpoint();
         let (access, document) =
             (self.config.metrics_access, move || crate::document(&product, dev, webhooks));
-        let system = SystemState::new(self.platform.clone(), access, self.backends, self.metrics, document);
+        let reads_tenants = self.config.tenant_scraping.is_served;
+        let system = SystemState::new(
+            self.platform.clone(),
+            access,
+            self.backends,
+            self.metrics,
+            reads_tenants,
+            document,
+        );
         let alert_webhook_token = AlertWebhookToken::new(self.config.alertmanager_webhook_token.clone());
         ApiState(Arc::new(Inner {
             alert_webhook_token,
+            scrape_discovery: ScrapeDiscovery::new(&self.config.tenant_scraping),
             platform: self.platform,
             auth: self.auth,
             authenticator: self.authenticator,
@@ -307,6 +321,12 @@ impl FromRef<ApiState> for UsageStreams {
 impl FromRef<ApiState> for AlertWebhookToken {
     fn from_ref(state: &ApiState) -> Self {
         state.0.alert_webhook_token.clone()
+    }
+}
+
+impl FromRef<ApiState> for ScrapeDiscovery {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.scrape_discovery.clone()
     }
 }
 

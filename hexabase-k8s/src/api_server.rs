@@ -73,6 +73,10 @@ impl RequestLimits {
     /// Limits for a tenant cluster, whose control plane is not trusted.
     pub(crate) const TENANT: Self =
         Self { server: "tenant", timeout: Duration::from_secs(5), max_response_bytes: 8 << 20 };
+    /// Limits for the metrics of a tenant cluster. Those of an API server with hundreds of CustomResourceDefinitions have
+    /// a few MB.
+    pub(crate) const METRICS: Self =
+        Self { server: "tenant", timeout: Duration::from_secs(30), max_response_bytes: 32 << 20 };
 }
 
 /// Kubernetes API server that is called with plain JSON.
@@ -116,6 +120,15 @@ pub(crate) enum DryRun {
 
 /// Header of requests that are sent as another user.
 const IMPERSONATE_USER: &str = "impersonate-user";
+
+/// Error of a response that is not complete.
+fn aborted(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let message = match error.is::<LengthLimitError>() {
+        true => "the response of the API server exceeds the size limit",
+        false => "the API server aborted its response",
+    };
+    Error::unavailable(message).caused_by(error)
+}
 
 /// Maps a `NotFound` error to `None`.
 fn none_if_not_found<T>(outcome: Result<T>) -> Result<Option<T>> {
@@ -169,13 +182,7 @@ impl ApiServer {
     ) -> Result<(http::StatusCode, Bytes)> {
         let response = self.client.send(request.map(Body::from)).await.map_err(from_kube)?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), max_bytes).collect().await.map_err(|error| {
-            let message = match error.is::<LengthLimitError>() {
-                true => "the response of the API server exceeds the size limit",
-                false => "the API server aborted its response",
-            };
-            Error::unavailable(message).caused_by(error)
-        })?;
+        let body = Limited::new(response.into_body(), max_bytes).collect().await.map_err(aborted)?;
         Ok((status, body.to_bytes()))
     }
 
@@ -324,6 +331,38 @@ impl ApiServer {
     /// Returns the JSON document at a path that belongs to no kind, such as `/version`.
     pub(crate) async fn read(&self, path: &str) -> Result<Value> {
         self.send(get(path)?).await
+    }
+
+    /// Passes the body of a successful response at a path that belongs to no kind to `receive`, chunk by chunk, so that
+    /// it is never in memory as a whole.
+    pub(crate) async fn read_in_chunks(
+        &self,
+        path: &str,
+        mut receive: impl FnMut(&[u8]) -> Result<()> + Send,
+    ) -> Result<()> {
+        let request = get(path)?;
+        let transfer = async {
+            let response = self.client.send(request.map(Body::from)).await.map_err(from_kube)?;
+            let status = response.status();
+            let mut body = Limited::new(response.into_body(), self.limits.max_response_bytes);
+            if !status.is_success() {
+                let message = body.collect().await.map_err(aborted)?.to_bytes();
+                return Err(from_response(status, &message));
+            }
+            while let Some(frame) = body.frame().await {
+                if let Ok(chunk) = frame.map_err(aborted)?.into_data() {
+                    receive(&chunk)?;
+                }
+            }
+            Ok(())
+        };
+        let exchange = async {
+            let started = Instant::now();
+            let read = transfer.await;
+            self.record(if read.is_ok() { "succeeded" } else { "failed" }, started.elapsed());
+            read
+        };
+        self.with_timeout(exchange).await
     }
 
     /// Returns the metadata of at most `limit` objects of a kind, in all namespaces, that match a label selector.

@@ -60,6 +60,7 @@ mod provisioner;
 pub mod render;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod scraped_series;
 mod scraping;
 
 pub use access::{ServiceConnector, TenantConnector, with_timeouts};

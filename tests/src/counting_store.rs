@@ -25,8 +25,8 @@ use hexabase_core::search::{MemberFilter, SearchText, WorkspaceFilter};
 use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::{
     AccessStore, AlertStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PlanStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, SearchStore,
-    TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PlanStore, PruneCutoffs, RunningWorkspace, SealedKind, SealedStore, SealedValue,
+    SearchStore, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 use jiff::Timestamp;
 
@@ -177,6 +177,7 @@ counted! {
     WorkspaceStore {
         fn find_workspace(organization: OrganizationId, id: WorkspaceId) -> Option<Workspace>;
         fn organization_of_workspace(id: WorkspaceId) -> Option<OrganizationId>;
+        fn list_running_workspaces(after: Option<WorkspaceId>, limit: u16) -> Vec<RunningWorkspace>;
         fn find_workspace_for(organization: OrganizationId, user: UserId, id: WorkspaceId) -> Option<(Member, Option<Workspace>)>;
         fn load_workspace(organization: OrganizationId, id: WorkspaceId) -> Option<WorkspaceState>;
         fn list_workspaces(organization: OrganizationId, member: Option<UserId>, filter: &WorkspaceFilter, page: &PageRequest) -> Page<Workspace>;

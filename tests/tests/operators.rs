@@ -1,6 +1,8 @@
 //! Plans and organizations, as operators manage them.
 
 use axum::http::{Method, StatusCode};
+use hexabase_api::admin::TenantScrapingConfig;
+use hexabase_api::{ApiConfig, MetricsAccess};
 use hexabase_tests::{Client, Response, TestApp, TestUser};
 use serde_json::{Value, json};
 
@@ -145,4 +147,63 @@ async fn operators_list_all_organizations_in_pages_of_one_filter() {
     assert_eq!(by_id["items"][0]["name"], "acme", "{by_id}");
     let response = setup.ann.client.send(Method::GET, ORGANIZATIONS, &Value::Null).await;
     assert_eq!(response.status, StatusCode::FORBIDDEN);
+}
+
+const TARGETS: &str = "/api/v1/admin/prometheus/targets";
+const DISCOVERY_TOKEN: &str = "a token of prometheus";
+
+async fn discovery(addresses: &[&str]) -> (TestApp, TestUser) {
+    let tenant_scraping = TenantScrapingConfig {
+        is_served: true,
+        addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+        discovery_token: Some(DISCOVERY_TOKEN.into()),
+    };
+    let config = ApiConfig { tenant_scraping, metrics_access: MetricsAccess::All, ..TestApp::api_config() };
+    let app = TestApp::with_api(config, |builder| builder).await;
+    let ann = app.sign_in("ann").await;
+    (app, ann)
+}
+
+#[tokio::test]
+async fn scrape_targets_are_listed_for_operators_and_with_the_token() {
+    let (app, ann) = discovery(&["worker-0:9090", "worker-1:9090"]).await;
+    let operator = app.sign_in("operator").await;
+    let with_token = app.anonymous().with_bearer(DISCOVERY_TOKEN);
+    assert_eq!(with_token.get(TARGETS).await, json!([]));
+    let organization = app.create_organization(&ann, "acme").await;
+    let workspaces = format!("/api/v1/organizations/{organization}/workspaces");
+    let workspace = ann.client.create(&workspaces, &json!({ "name": "shop", "plan_id": "team" })).await;
+    assert_eq!(with_token.get(TARGETS).await, json!([]), "its control plane does not run yet");
+    app.wait_until_ready(&ann.client, &format!("{workspaces}/{workspace}")).await;
+
+    let listed = with_token.get(TARGETS).await;
+    assert_eq!(operator.client.get(TARGETS).await, listed);
+    let labels = &listed[0]["labels"];
+    assert_eq!(labels["__meta_hexabase_workspace"], json!(workspace));
+    assert_eq!(labels["__meta_hexabase_organization"], json!(organization));
+    assert!(!listed.to_string().contains("shop"), "tenants choose no label: {listed}");
+    for (client, status) in [
+        (app.anonymous(), StatusCode::UNAUTHORIZED),
+        (app.anonymous().with_bearer("another token"), StatusCode::UNAUTHORIZED),
+        (ann.client.clone(), StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(client.send(Method::GET, TARGETS, &Value::Null).await.status, status);
+    }
+    // The token is for nothing else.
+    let plans = with_token.send(Method::GET, PLANS, &Value::Null).await;
+    assert_eq!(plans.status, StatusCode::UNAUTHORIZED);
+
+    let path = labels["__metrics_path__"].as_str().unwrap();
+    let metrics = app.anonymous().send(Method::GET, path, &Value::Null).await;
+    assert_eq!(metrics.status, StatusCode::OK, "{}", metrics.text);
+    assert!(metrics.text.contains("apiserver_request_total{"), "{}", metrics.text);
+}
+
+#[tokio::test]
+async fn a_process_without_addresses_of_workers_names_the_setting() {
+    let (app, _) = discovery(&[]).await;
+    let response =
+        app.anonymous().with_bearer(DISCOVERY_TOKEN).send(Method::GET, TARGETS, &Value::Null).await;
+    assert_eq!(code(&response), (StatusCode::SERVICE_UNAVAILABLE, "unsupported"));
+    assert!(response.text.contains("tenant_scrape_targets"), "{}", response.text);
 }

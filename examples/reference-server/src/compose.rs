@@ -162,6 +162,7 @@ pub(crate) async fn compose(
             log_streams: config.log_streams,
             metrics_access,
             alertmanager_webhook_token: config.alerts.webhook_token,
+            tenant_scraping: config.tenant_scraping,
             ..ApiConfig::default()
         })
         .with_backends(backends)

@@ -19,7 +19,7 @@ use hexabase_core::name::{Email, HostClusterName, Region};
 use hexabase_core::platform::{OrganizationCreation, PlatformConfig};
 use hexabase_core::seal::MasterKey;
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
-use hexabase_k8s::{HostConfig, LokiConfig, LokiTenancy, PrometheusConfig, ScrapeJobs};
+use hexabase_k8s::{HostConfig, LokiConfig, LokiTenancy, PrometheusConfig};
 use hexabase_store::{NatsConfig, RedisConfig};
 use ipnet::IpNet;
 
@@ -33,7 +33,8 @@ use crate::options::{LogFormat, Options};
 use crate::providers::ProviderOptions;
 use crate::trace_export::TraceConfig;
 use crate::workload_trusts::TrustOptions;
-use crate::{named_tables, stream_limits};
+use crate::{named_tables, prometheus, stream_limits, tenant_scraping};
+use hexabase_api::admin::TenantScrapingConfig;
 use hexabase_api::{EventStreamLimits, LogStreamLimits, UsageStreamLimits};
 
 /// Variable with the master key.
@@ -100,6 +101,8 @@ pub(crate) struct ProcessConfig {
     pub(crate) stripe: Option<StripeConfig>,
     /// Prometheus from which usage is read; `None` if usage is not measured.
     pub(crate) prometheus: Option<PrometheusConfig>,
+    /// Metrics of tenant API servers for a Prometheus without an operator.
+    pub(crate) tenant_scraping: TenantScrapingConfig,
     /// Retention of metrics in Prometheus.
     pub(crate) metrics_retention: Duration,
     /// Connection to Alertmanager.
@@ -308,6 +311,8 @@ fn resolve(
     has_kubeconfig_variable: bool,
 ) -> Result<ProcessConfig> {
     let mut check = Check::default();
+    let prometheus = prometheus::of(&options, &mut check);
+    let tenant_scraping = tenant_scraping::of(&options, &mut check);
     let (event_streams, usage_streams, log_streams) = stream_limits::of(&options);
     let dev = options.dev;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
@@ -376,22 +381,6 @@ fn resolve(
         automatic_tax: options.stripe_automatic_tax.unwrap_or(false),
         ..StripeConfig::new(key)
     });
-    let prometheus = options.prometheus_url.map(|url| {
-        let defaults = PrometheusConfig::new(url);
-        let jobs = ScrapeJobs {
-            kubelet: options.prometheus_kubelet_job.unwrap_or(defaults.jobs.kubelet),
-            kube_state_metrics: options
-                .prometheus_kube_state_metrics_job
-                .unwrap_or(defaults.jobs.kube_state_metrics),
-            api_servers: options.prometheus_api_server_job.unwrap_or(defaults.jobs.api_servers),
-        };
-        let seconds = options.prometheus_scrape_seconds.map(|seconds| Duration::from_secs(seconds.into()));
-        let scrape_interval = seconds.unwrap_or(defaults.scrape_interval);
-        PrometheusConfig { token: options.prometheus_token, jobs, scrape_interval, ..defaults }
-    });
-    if let Some(Err((name, message))) = prometheus.as_ref().map(PrometheusConfig::check) {
-        check.refuse(name, message);
-    }
     let traces = options
         .otlp_endpoint
         .map(|endpoint| TraceConfig { endpoint, sample_ratio: options.otlp_sample_ratio.unwrap_or(1.0) });
@@ -488,6 +477,7 @@ fn resolve(
         plans: options.plans,
         stripe,
         prometheus,
+        tenant_scraping,
         alerts,
         loki,
         billing,

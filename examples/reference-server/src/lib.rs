@@ -15,12 +15,14 @@ mod listener;
 mod mail;
 mod named_tables;
 mod options;
+mod prometheus;
 mod providers;
 mod sandbox_proxy;
 #[cfg(test)]
 mod secret_tests;
 mod stream_limits;
 mod telemetry;
+mod tenant_scraping;
 mod trace_export;
 mod workload_trusts;
 

@@ -198,6 +198,17 @@ options! {
     #[arg(long, env = "HEXABASE_PROMETHEUS_SCRAPE_SECONDS", value_name = "SECONDS")]
     prometheus_scrape_seconds: u32,
 
+    /// Addresses (HOST:PORT) at which Prometheus reaches the port for metrics of workers, separated by commas: one of a
+    /// load balancer, or one for each worker. The scrape targets of tenant API servers name them [default: the own port
+    /// for metrics].
+    #[arg(long, env = "HEXABASE_TENANT_SCRAPE_TARGETS", value_name = "ADDRESS", value_delimiter = ',')]
+    tenant_scrape_targets: Vec<String>,
+
+    /// Bearer token with which Prometheus reads the scrape targets of tenant API servers. Without it, only platform
+    /// administrators may read them.
+    #[arg(long, env = "HEXABASE_PROMETHEUS_DISCOVERY_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    prometheus_discovery_token: SecretString,
+
     /// Retention of metrics in Prometheus, in days, at least 1: requests for metrics reach no further back [default: 15].
     #[arg(long, env = "HEXABASE_METRICS_RETENTION_DAYS", value_name = "DAYS")]
     metrics_retention_days: u32,

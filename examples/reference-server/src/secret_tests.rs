@@ -12,7 +12,7 @@ use crate::config::{ProcessConfig, Sources};
 const SECRET: &str = "s3cr3t";
 
 /// Options with a secret, each with a value that contains one.
-const FLAGS: [(&str, &str); 14] = [
+const FLAGS: [(&str, &str); 15] = [
     ("--database-url", "postgres://hexabase:s3cr3t@db.example/hexabase"),
     ("--redis-url", "redis://hexabase:s3cr3t@redis.example,redis://hexabase:s3cr3t@other.example"),
     ("--nats-url", "nats://hexabase:s3cr3t@nats.example"),
@@ -23,6 +23,7 @@ const FLAGS: [(&str, &str); 14] = [
     ("--alertmanager-url", "http://hexabase:s3cr3t@alertmanager.example"),
     ("--alertmanager-token", "s3cr3t"),
     ("--alertmanager-webhook-token", "s3cr3t-of-16-or-more"),
+    ("--prometheus-discovery-token", "s3cr3t-of-16-or-more"),
     ("--loki-url", "https://hexabase:s3cr3t@loki.example"),
     ("--loki-token", "s3cr3t"),
     ("--otlp-endpoint", "http://hexabase:s3cr3t@collector.example"),
@@ -42,6 +43,7 @@ const FILE: &str = r#"
     alertmanager_url = "http://hexabase:s3cr3t@alertmanager.example"
     alertmanager_token = "s3cr3t"
     alertmanager_webhook_token = "s3cr3t-of-16-or-more"
+    prometheus_discovery_token = "s3cr3t-of-16-or-more"
     loki_url = "https://hexabase:s3cr3t@loki.example"
     loki_token = "s3cr3t"
     smtp_url = "smtp://hexabase:s3cr3t@mail.example"

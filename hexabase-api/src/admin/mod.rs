@@ -7,6 +7,7 @@ pub(crate) mod organizations;
 pub(crate) mod plans;
 pub(crate) mod queue;
 pub mod requests;
+mod scrape_targets;
 
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use hexabase_auth::Auth;
 use hexabase_core::Platform;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+
+pub use scrape_targets::{ScrapeDiscovery, TenantScrapingConfig};
 
 /// Tags of the area in the OpenAPI document.
 #[derive(OpenApi)]
@@ -33,8 +36,18 @@ where
     areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
 }
 
+/// Route of the scrape targets of the tenant API servers.
+pub fn scrape_targets_router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Platform: FromRef<S>,
+    ScrapeDiscovery: FromRef<S>,
+{
+    scrape_targets::router()
+}
+
 /// Returns the OpenAPI document of the area.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    crate::openapi::area(router())
+    crate::openapi::area(router().merge(scrape_targets_router()))
 }

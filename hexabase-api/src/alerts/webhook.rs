@@ -1,11 +1,9 @@
 //! Webhook of Alertmanager (<https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRef, State};
-use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::{StreamExt as _, stream};
 use hexabase_core::Platform;
@@ -13,13 +11,13 @@ use hexabase_core::alerts::ALERT_NAME;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::model::AlertState;
 use hexabase_core::platform::AlertNotice;
-use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
 use serde::Deserialize;
-use subtle::ConstantTimeEq as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::bearer_token::BearerToken;
 use crate::problem::{ApiError, ApiResult, Problems};
 
 /// Path of the webhook.
@@ -35,13 +33,13 @@ const CONCURRENCY: usize = 8;
 
 /// Bearer token that Alertmanager sends with its webhooks; without one, the webhook does not exist. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct AlertWebhookToken(Option<Arc<SecretString>>);
+pub struct AlertWebhookToken(Option<BearerToken>);
 
 impl AlertWebhookToken {
     /// Creates the token of the webhook.
     #[must_use]
     pub fn new(token: Option<SecretString>) -> Self {
-        Self(token.map(Arc::new))
+        Self(token.map(BearerToken::new))
     }
 
     /// Checks the token of a request.
@@ -50,9 +48,7 @@ impl AlertWebhookToken {
     /// `NotFound` if no webhooks are accepted, `Unauthenticated` for a wrong token.
     fn check(&self, headers: &HeaderMap) -> ApiResult<()> {
         let expected = self.0.as_ref().ok_or_else(ApiError::no_such_path)?;
-        let sent = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        let is_equal = sent.is_some_and(|sent| expected.expose_secret().as_bytes().ct_eq(sent).into());
-        if is_equal {
+        if expected.is_sent(headers) {
             return Ok(());
         }
         let message =

@@ -36,6 +36,9 @@ const PROBE_ROUTES: [&str; 2] = ["/healthz", "/readyz"];
 /// Routes of a program without credentials. They are limited per client address, apart from its other requests, as are
 /// the webhooks of the payment provider.
 const OPEN_ROUTES: [&str; 2] = ["/metrics", "/metrics/alert-rules"];
+/// Metrics of tenant API servers. A Prometheus reads those of all workspaces from one address; their work is bounded
+/// instead.
+const SCRAPED_ROUTES: [&str; 1] = ["/metrics/workspaces/{workspace}"];
 /// Documents that API servers need to verify tokens. They have no limit, as they are the same for all callers and all control
 /// planes of a host cluster read them from one address.
 const KEY_ROUTES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/jwks.json"];
@@ -83,7 +86,9 @@ impl Limit {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         if SIGN_IN_ROUTES.iter().any(|prefix| route.starts_with(prefix)) {
             Self::SignIn
-        } else if is_read && (PROBE_ROUTES.contains(&route) || KEY_ROUTES.contains(&route)) {
+        } else if is_read
+            && [&PROBE_ROUTES[..], &KEY_ROUTES, &SCRAPED_ROUTES].iter().any(|it| it.contains(&route))
+        {
             Self::Unlimited
         } else if OPEN_ROUTES.contains(&route) || is_webhook {
             Self::Open
@@ -248,6 +253,7 @@ mod tests {
             (&made_up, "/healthz", Limit::Caller),
             (&get, "/.well-known/jwks.json", Limit::Unlimited),
             (&get, "/.well-known/openid-configuration", Limit::Unlimited),
+            (&get, "/metrics/workspaces/{workspace}", Limit::Unlimited),
             (&get, "/metrics", Limit::Open),
             (&get, "/metrics/alert-rules", Limit::Open),
             (&post, "/oauth2/token", Limit::Client),

@@ -1,5 +1,6 @@
 //! Health, readiness, metrics, information and documentation of the server.
 
+mod api_server_metrics;
 mod docs;
 mod probes;
 
@@ -12,6 +13,7 @@ use hexabase_core::Platform;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::shared_reads::SharedReads;
 use crate::state::{ApiConfig, RenderMetrics};
 use probes::ProbeResults;
 
@@ -20,14 +22,15 @@ use probes::ProbeResults;
 #[openapi(tags((name = "System", description = "Health, readiness, metrics and documentation of the server.")))]
 struct AreaDocument;
 
-/// Routes of the system area: `/healthz`, `/readyz`, `/metrics`, `/metrics/alert-rules`, `/api/v1/info`, `/api/v1/openapi.json` and `/docs`.
+/// Routes of the system area: `/healthz`, `/readyz`, `/metrics` and the paths below it, `/api/v1/info`, `/api/v1/openapi.json` and `/docs`.
 pub fn router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     SystemState: FromRef<S>,
     Arc<ApiConfig>: FromRef<S>,
 {
-    OpenApiRouter::with_openapi(AreaDocument::openapi()).merge(probes::router()).merge(docs::router())
+    let areas = [probes::router(), api_server_metrics::router(), docs::router()];
+    areas.into_iter().fold(OpenApiRouter::with_openapi(AreaDocument::openapi()), OpenApiRouter::merge)
 }
 
 /// Returns the OpenAPI document of the area.
@@ -36,16 +39,16 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     crate::openapi::area(router())
 }
 
-/// Routes of a process without the API: health, readiness, metrics and information.
+/// Routes of a process without the API: health, readiness, metrics, also of tenant API servers, and information.
 pub fn probes_router<S>() -> OpenApiRouter<S>
 where
     S: Clone + Send + Sync + 'static,
     SystemState: FromRef<S>,
 {
-    probes::router()
+    probes::router().merge(api_server_metrics::router())
 }
 
-/// Route of a port for metrics, which serves them to all clients.
+/// Routes of a port for metrics, which serves them to all clients.
 pub fn metrics_router<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -77,19 +80,22 @@ struct Inner {
     metrics_access: MetricsAccess,
     backends: Vec<(&'static str, &'static str)>,
     metrics: Option<RenderMetrics>,
+    tenant_reads: Option<SharedReads>,
     probes: ProbeResults,
     document: Document,
 }
 
 impl SystemState {
     /// Creates the state: `backends` are the names of the backends in use by role, such as `("store", "sqlite")`;
-    /// `metrics` renders the metrics of the process, and `document` the OpenAPI document at the first request.
+    /// `metrics` renders the metrics of the process, `reads_tenants` is `true` if the process reads the metrics of tenant
+    /// API servers, and `document` renders the OpenAPI document at the first request.
     #[must_use]
     pub fn new(
         platform: Platform,
         metrics_access: MetricsAccess,
         backends: Vec<(&'static str, &'static str)>,
         metrics: Option<RenderMetrics>,
+        reads_tenants: bool,
         document: impl FnOnce() -> utoipa::openapi::OpenApi + Send + 'static,
     ) -> Self {
         let render: Box<dyn FnOnce() -> String + Send> =
@@ -99,6 +105,7 @@ impl SystemState {
             metrics_access,
             backends,
             metrics,
+            tenant_reads: reads_tenants.then(|| SharedReads::new(api_server_metrics::CONCURRENT_READS)),
             probes: ProbeResults::default(),
             document: LazyLock::new(render),
         }))
@@ -118,6 +125,10 @@ impl SystemState {
 
     fn metrics(&self) -> Option<&RenderMetrics> {
         self.0.metrics.as_ref()
+    }
+
+    fn tenant_reads(&self) -> Option<&SharedReads> {
+        self.0.tenant_reads.as_ref()
     }
 
     fn probes(&self) -> &ProbeResults {

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::api_server_metrics::{self, read_api_server_metrics};
 use super::{MetricsAccess, SystemState};
 use crate::caller::ClientOrigin;
 use crate::problem::{ApiError, Problems};
@@ -44,11 +45,14 @@ where
     S: Clone + Send + Sync + 'static,
     SystemState: FromRef<S>,
 {
-    Router::new().route("/metrics", get(render_metrics)).route("/metrics/alert-rules", get(render_thresholds))
+    Router::new()
+        .route("/metrics", get(render_metrics))
+        .route("/metrics/alert-rules", get(render_thresholds))
+        .route(api_server_metrics::PATH, get(read_api_server_metrics))
 }
 
 /// Media type of the text format of Prometheus.
-const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Maximum time for a backend to respond to a readiness check.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which the result of a probe is reused.
@@ -217,7 +221,7 @@ async fn metrics(
 }
 
 /// `true` if the client at this address may read the metrics.
-fn may_read_metrics(access: MetricsAccess, address: Option<&str>, headers: &HeaderMap) -> bool {
+pub(super) fn may_read_metrics(access: MetricsAccess, address: Option<&str>, headers: &HeaderMap) -> bool {
     let address = address.and_then(|address| address.parse::<IpAddr>().ok());
     // A proxy on this machine that is not trusted forwards requests of strangers.
     let is_forwarded = ["x-forwarded-for", "forwarded", "via"].iter().any(|name| headers.contains_key(*name));

@@ -58,6 +58,7 @@ macro_rules! cluster_provisioner_conformance {
                 concurrent_applies_converge,
                 isolation_checks_return_each_condition_once,
                 the_isolation_of_a_missing_cluster_is_not_found,
+                metrics_of_an_api_server_are_those_of_a_closed_list,
             ]
         );
     };
@@ -391,4 +392,29 @@ pub async fn isolation_checks_return_each_condition_once(harness: &dyn ClusterHa
 pub async fn the_isolation_of_a_missing_cluster_is_not_found(harness: &dyn ClusterHarness) {
     let error = harness.provisioner().check_isolation(&cluster("nowhere", &[])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+}
+
+/// A provisioner that reads the metrics of API servers returns requests, no labels of a scrape target, and `NotFound`
+/// for a missing cluster.
+pub async fn metrics_of_an_api_server_are_those_of_a_closed_list(harness: &dyn ClusterHarness) {
+    let provisioner = harness.provisioner();
+    let desired = cluster("one", &[]);
+    let missing = provisioner.api_server_metrics(&desired.target).await.unwrap_err();
+    if missing.kind() == ErrorKind::Unsupported {
+        return;
+    }
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    apply_until_ready(provisioner, &desired).await;
+    let text = eventually("the credential to be issued", || async {
+        provisioner.apply(&desired).await.unwrap();
+        match provisioner.api_server_metrics(&desired.target).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            read => Some(read.unwrap()),
+        }
+    })
+    .await;
+    assert!(text.lines().any(|line| line.starts_with("apiserver_request_total{")), "{text}");
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(!line.contains("namespace=") && !line.contains("job="), "{line}");
+    }
 }

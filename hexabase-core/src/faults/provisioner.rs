@@ -62,6 +62,10 @@ impl ClusterProvisioner for FaultyProvisioner {
         self.plan.pass(self.inner.check_isolation(desired)).await
     }
 
+    async fn api_server_metrics(&self, target: &TenantTarget) -> Result<String> {
+        self.plan.pass(self.inner.api_server_metrics(target)).await
+    }
+
     async fn ping(&self) -> Result<()> {
         self.inner.ping().await
     }

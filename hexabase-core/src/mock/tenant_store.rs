@@ -24,8 +24,8 @@ use crate::search::{MemberFilter, SearchText, WorkspaceFilter};
 use crate::secret::VerifierHash;
 use crate::store::{
     AccessStore, AlertStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PlanStore, PruneCutoffs, SealedKind, SealedStore, SealedValue, SearchStore,
-    UsageStore, UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PlanStore, PruneCutoffs, RunningWorkspace, SealedKind, SealedStore, SealedValue,
+    SearchStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 
 mockall::mock! {
@@ -202,6 +202,11 @@ mockall::mock! {
             id: WorkspaceId,
         ) -> Result<Option<Workspace>>;
         async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>>;
+        async fn list_running_workspaces(
+            &self,
+            after: Option<WorkspaceId>,
+            limit: u16,
+        ) -> Result<Vec<RunningWorkspace>>;
         async fn find_workspace_for(
             &self,
             organization: OrganizationId,

@@ -10,6 +10,7 @@ mod alert_back_test;
 mod alert_notices;
 mod alert_rules;
 mod alerts;
+mod api_server_metrics;
 mod billing;
 mod builder;
 mod caller;
@@ -63,6 +64,7 @@ pub use alert_notices::AlertNotice;
 pub use alert_rules::{AlertRules, CreateAlertRule, MAX_ALERT_RECIPIENTS, UpdateAlertRule};
 pub use alerts::{ActiveAlert, AlertSilence, Alerts, SilenceAlert};
 use alerts::{AlertRequests, UnreadableRules};
+pub use api_server_metrics::ApiServerMetrics;
 pub use billing::{Billing, BillingOverview, BillingState, ChoosePlan};
 pub use builder::{CredentialPlugin, OrganizationCreation, PlatformBuilder, PlatformConfig};
 pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
@@ -239,6 +241,8 @@ services! {
     projects => Projects;
     /// Metrics of workspaces, and their health.
     metrics => Metrics;
+    /// Metrics of tenant API servers, for a Prometheus of the operator.
+    api_server_metrics => ApiServerMetrics;
     /// Dedicated node pools of workspaces.
     node_pools => NodePools;
     /// Alert rules of workspaces.

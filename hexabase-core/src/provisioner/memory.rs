@@ -260,6 +260,16 @@ impl ClusterProvisioner for MemoryProvisioner {
         }])
     }
 
+    async fn api_server_metrics(&self, target: &TenantTarget) -> Result<String> {
+        let state = self.lock();
+        let cluster = state.get(&target.name).filter(|cluster| cluster.tenant.is_some());
+        let cluster = cluster.ok_or_else(|| Error::not_found("cluster"))?;
+        match cluster.is_ready(self.clock.now()) {
+            true => Ok("apiserver_request_total{verb=\"GET\",code=\"200\"} 1\n".to_owned()),
+            false => Err(Error::unavailable("the cluster in memory is not running")),
+        }
+    }
+
     async fn ping(&self) -> Result<()> {
         Ok(())
     }

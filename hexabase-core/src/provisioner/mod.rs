@@ -16,7 +16,7 @@ pub(crate) use fleet::{kubeconfig_purpose, open_kubeconfig, seal_kubeconfig};
 pub use memory::MemoryProvisioner;
 
 use crate::desired::{TenantCluster, TenantTarget};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{NodePoolId, ProjectId};
 use crate::model::{DriftEntry, IsolationResult, PoolNodes, Wait};
 use crate::quota::Quota;
@@ -150,6 +150,22 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// - `NotFound` if the cluster does not exist.
     /// - `Unavailable` if the host cluster does not respond.
     async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>>;
+
+    /// Returns the metrics of the tenant API server in the text format of Prometheus, read with a credential whose only
+    /// right is to read them.
+    ///
+    /// # Behaviour
+    /// - Only series of a closed list are returned, without timestamps, and without labels that name a scrape target:
+    ///   tenants control their API servers.
+    /// - Their number and size are bounded.
+    ///
+    /// # Errors
+    /// - `NotFound` while the cluster does not exist, or has not issued the credential.
+    /// - `Unsupported` if the host is not configured for it, which is the default.
+    /// - `Unavailable` if the API server does not respond, or its response exceeds the bounds.
+    async fn api_server_metrics(&self, _target: &TenantTarget) -> Result<String> {
+        Err(Error::unsupported("metrics of tenant API servers are not read on this host"))
+    }
 
     /// Checks that the host cluster responds.
     ///

@@ -44,7 +44,7 @@ pub use search::SearchStore;
 pub use usage::{MeteredWorkspace, UsageStore};
 pub use users::UserStore;
 pub use work::{Lease, PruneCutoffs, WorkStore};
-pub use workspaces::WorkspaceStore;
+pub use workspaces::{RunningWorkspace, WorkspaceStore};
 
 use crate::changeset::{Changeset, IdempotencyRecord};
 use crate::error::Result;

@@ -2,9 +2,28 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::id::{OrganizationId, TaskId, UserId, WorkspaceId};
-use crate::model::{Member, Task, Workspace, WorkspaceState};
+use crate::model::{Member, Phase, Task, Workspace, WorkspaceState};
+use crate::name::{HostClusterName, PlanId};
 use crate::page::{Page, PageRequest};
 use crate::search::WorkspaceFilter;
+
+/// Workspace whose control plane runs, without the names that tenants choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningWorkspace {
+    /// Organization that owns the workspace.
+    pub organization_id: OrganizationId,
+    /// Id of the workspace.
+    pub id: WorkspaceId,
+    /// Host cluster of the workspace.
+    pub host_cluster: HostClusterName,
+    /// Plan of the workspace.
+    pub plan_id: PlanId,
+}
+
+impl RunningWorkspace {
+    /// Phases in which the control plane runs, as last observed.
+    pub const PHASES: [Phase; 3] = [Phase::Ready, Phase::Updating, Phase::Degraded];
+}
 
 /// Workspaces and their tasks.
 #[async_trait]
@@ -25,6 +44,17 @@ pub trait WorkspaceStore: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>>;
+
+    /// Lists the workspaces of all organizations whose control plane runs: those in one of [`RunningWorkspace::PHASES`]
+    /// whose deletion is not requested. They are ordered by id, starting after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list_running_workspaces(
+        &self,
+        after: Option<WorkspaceId>,
+        limit: u16,
+    ) -> Result<Vec<RunningWorkspace>>;
 
     /// Finds a member of an organization together with one of its workspaces, in a single read, because nearly every
     /// request begins with both. `None` if the user is not a member; no workspace if it does not exist.

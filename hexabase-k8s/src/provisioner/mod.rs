@@ -1,5 +1,6 @@
 //! Provisioner of tenant clusters with vCluster on one host cluster.
 
+mod api_server_metrics;
 mod applied_cache;
 mod apply;
 mod fast_path;
@@ -50,6 +51,9 @@ use missing_kubeconfig::MissingKubeconfig;
 
 /// Maximum number of cached clients of tenant clusters; each takes about 60 KiB.
 const MAX_TENANT_CLIENTS: usize = 64;
+/// Maximum number of cached clients for the metrics of tenant API servers. Others are created for each read, with three
+/// requests to the host.
+const MAX_METRICS_CLIENTS: usize = 512;
 /// Maximum number of tenants in each of the other caches.
 const MAX_CACHED_TENANTS: usize = 4_096;
 /// Time for which an unresponsive tenant API server only receives readiness checks, so that a reconcile waits for it
@@ -67,6 +71,8 @@ pub struct VClusterProvisioner {
     /// Clients by tenant and version of the Secret that they were created from: a new certificate requires a new
     /// client.
     clients: quick_cache::sync::Cache<(String, String), ApiServer>,
+    /// Clients for the metrics of tenant API servers, by tenant.
+    metrics_clients: quick_cache::sync::Cache<String, ApiServer>,
     /// Time at which a tenant API server did not respond.
     unresponsive: quick_cache::sync::Cache<String, Instant>,
     /// Desired state that was last applied to each tenant.
@@ -93,6 +99,7 @@ impl VClusterProvisioner {
             ),
             config,
             clients: quick_cache::sync::Cache::new(MAX_TENANT_CLIENTS),
+            metrics_clients: quick_cache::sync::Cache::new(MAX_METRICS_CLIENTS),
             unresponsive: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
             applied_cache: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
             missing_kubeconfig: quick_cache::sync::Cache::new(MAX_CACHED_TENANTS),
@@ -239,6 +246,11 @@ impl ClusterProvisioner for VClusterProvisioner {
 
     async fn check_isolation(&self, desired: &TenantCluster) -> Result<Vec<IsolationResult>> {
         self.check_isolation_of(desired).await.map_err(|error| error.during("cluster.check_isolation"))
+    }
+
+    async fn api_server_metrics(&self, target: &TenantTarget) -> Result<String> {
+        let read = self.read_api_server_metrics(target).await;
+        read.map_err(|error| error.during("cluster.api_server_metrics"))
     }
 
     async fn ping(&self) -> Result<()> {

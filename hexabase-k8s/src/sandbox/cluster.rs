@@ -19,6 +19,7 @@ use super::partial_metadata;
 use super::patch;
 use super::path::{Route, Target, query, route};
 use super::protobuf;
+use super::request_counters::RequestCounters;
 use super::response::{ApiResponse, StatusError, StatusResult};
 use super::scale;
 use super::selector::Selector;
@@ -34,6 +35,7 @@ const VERSION: (&str, &str) = ("1", "36");
 pub(super) struct Cluster {
     name: String,
     state: SharedState,
+    requests: RequestCounters,
 }
 
 impl fmt::Debug for Cluster {
@@ -46,7 +48,11 @@ impl Cluster {
     /// Cluster with the namespaces and roles that every cluster has, and the stream of its changes.
     pub(super) fn new(name: &str) -> (Self, mpsc::UnboundedReceiver<Change>) {
         let (state, changes) = State::new();
-        let cluster = Self { name: name.to_owned(), state: SharedState::new(state) };
+        let cluster = Self {
+            name: name.to_owned(),
+            state: SharedState::new(state),
+            requests: RequestCounters::default(),
+        };
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             cluster.create_as_controller("", "namespaces", "", json!({ "metadata": { "name": namespace } }));
         }
@@ -119,7 +125,10 @@ impl Cluster {
 
     /// Processes a request.
     pub(super) fn respond(&self, request: &http::Request<Bytes>, user: &User) -> ApiResponse {
-        self.try_respond(request, user).unwrap_or_else(|error| ApiResponse::from_error(&error))
+        let response =
+            self.try_respond(request, user).unwrap_or_else(|error| ApiResponse::from_error(&error));
+        self.requests.count(request.method(), response.status());
+        response
     }
 
     fn try_respond(&self, request: &http::Request<Bytes>, user: &User) -> StatusResult<ApiResponse> {
@@ -129,7 +138,8 @@ impl Cluster {
             self.lock().authorize_path(user, &request.method().as_str().to_lowercase(), path)?;
         }
         match route {
-            Route::Health => Ok(ApiResponse::Text("ok")),
+            Route::Health => Ok(ApiResponse::Text("ok".to_owned())),
+            Route::Metrics => Ok(ApiResponse::Text(self.requests.to_text())),
             Route::Version => Ok(ApiResponse::ok(json!({
                 "major": VERSION.0,
                 "minor": VERSION.1,

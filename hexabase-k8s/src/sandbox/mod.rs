@@ -41,6 +41,7 @@ mod patch;
 mod path;
 mod pod_security;
 mod protobuf;
+mod request_counters;
 mod response;
 mod reviews;
 mod scale;
@@ -61,8 +62,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
-use hexabase_core::secret::SecretString;
+use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use kube::Client;
+use kube::config::Kubeconfig;
 
 pub use authorization::User;
 pub use response::SandboxBody;
@@ -194,13 +196,18 @@ struct SandboxConnector(Sandbox);
 
 #[async_trait]
 impl TenantConnector for SandboxConnector {
-    async fn connect(&self, target: &TenantTarget, _: &SecretString) -> Result<Client> {
+    async fn connect(&self, target: &TenantTarget, kubeconfig: &SecretString) -> Result<Client> {
         // The client outlives suspension: every request checks whether the tenant runs, as with a Service that has no
         // pods for a while.
         let sandbox = self.0.clone();
         let name = target.name.clone();
+        let token = token_of(kubeconfig);
         let service = tower::service_fn(move |request| {
             let api = sandbox.tenant(&name);
+            let api = api.map(|api| match &token {
+                Some(token) => api.with_token(token.expose_secret()),
+                None => api,
+            });
             async move {
                 let api =
                     api.ok_or_else(|| Error::unavailable("connection refused: the tenant is not running"))?;
@@ -209,4 +216,11 @@ impl TenantConnector for SandboxConnector {
         });
         Ok(Client::new(service, "default"))
     }
+}
+
+/// Returns the token of a kubeconfig, if it has one. The operator's kubeconfig has none.
+fn token_of(kubeconfig: &SecretString) -> Option<SecretString> {
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig.expose_secret()).ok()?;
+    let user = kubeconfig.auth_infos.into_iter().find_map(|named| named.auth_info)?;
+    user.token
 }

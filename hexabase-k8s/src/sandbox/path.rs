@@ -24,6 +24,8 @@ pub(super) enum Route {
     OpenApi(Vec<String>),
     /// `/healthz`, `/readyz`, `/livez`.
     Health,
+    /// `/metrics`.
+    Metrics,
     /// `/version`.
     Version,
     /// Path that the API server does not serve.
@@ -35,6 +37,7 @@ pub(super) fn route(path: &str) -> Route {
     let segments: Vec<&str> = parts.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["healthz" | "readyz" | "livez"] => Route::Health,
+        ["metrics"] => Route::Metrics,
         ["version"] => Route::Version,
         ["api"] | ["api", "v1"] | ["apis"] | ["apis", _] | ["apis", _, _] => Route::Discovery(parts),
         ["openapi", "v3", ..] => Route::OpenApi(parts[2..].to_vec()),

@@ -85,7 +85,7 @@ pub(super) type StatusResult<T> = Result<T, StatusError>;
 /// Response to a request.
 pub(super) enum ApiResponse {
     Json(StatusCode, Value),
-    Text(&'static str),
+    Text(String),
     /// Stream of JSON documents, one per line, until the client disconnects or the stream ends.
     Stream(BoxStream<'static, Value>),
 }
@@ -100,14 +100,19 @@ impl ApiResponse {
         Self::Json(code, error.status())
     }
 
+    pub(super) const fn status(&self) -> StatusCode {
+        match self {
+            Self::Json(code, _) => *code,
+            Self::Text(_) | Self::Stream(_) => StatusCode::OK,
+        }
+    }
+
     pub(super) fn into_response(self) -> Response<SandboxBody> {
         let (code, kind, body) = match self {
             Self::Json(code, value) => {
                 (code, "application/json", SandboxBody::Whole(Some(value.to_string().into())))
             }
-            Self::Text(text) => {
-                (StatusCode::OK, "text/plain", SandboxBody::Whole(Some(Bytes::from_static(text.as_bytes()))))
-            }
+            Self::Text(text) => (StatusCode::OK, "text/plain", SandboxBody::Whole(Some(text.into()))),
             Self::Stream(lines) => (StatusCode::OK, "application/json", SandboxBody::Lines(lines)),
         };
         let mut response = Response::new(body);

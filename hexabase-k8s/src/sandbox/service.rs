@@ -15,6 +15,7 @@ use kube::client::Body;
 use super::authorization::User;
 use super::cluster::Cluster;
 use super::response::SandboxBody;
+use super::service_account_tokens::user_of_token;
 
 /// API server of a sandbox, called as a certain user: a [`tower::Service`] for [`kube::Client::new`];
 /// [`Self::respond`] is for hosts that serve it over HTTP.
@@ -34,6 +35,13 @@ impl SandboxApi {
     pub fn with_user(mut self, user: User) -> Self {
         self.user = user;
         self
+    }
+
+    /// Same API server, called with a token of a ServiceAccount. The user is anonymous if the token is not valid.
+    #[must_use]
+    pub(super) fn with_token(self, token: &str) -> Self {
+        let user = user_of_token(&self.cluster, token).unwrap_or_else(User::anonymous);
+        self.with_user(user)
     }
 
     /// Processes a request with a complete body.

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::authorization::User;
 use super::cluster::Cluster;
 use super::state::{Name, name_of};
 
@@ -46,4 +47,16 @@ pub(super) fn revoke_tokens(cluster: &Cluster, (namespace, account): &Name) {
     for token in tokens {
         state.begin_deletion(&kind, &token, false);
     }
+}
+
+/// Returns the ServiceAccount to which a token was issued, as a user. `None` for a token that is not valid, or no longer.
+pub(super) fn user_of_token(cluster: &Cluster, token: &str) -> Option<User> {
+    let encoded = STANDARD.encode(token);
+    let state = cluster.lock();
+    let is_token = |secret: &&Value| secret["type"] == TOKEN_TYPE && secret["data"]["token"] == encoded;
+    let secret = state.all("", "secrets", "").find(is_token)?;
+    let account = secret["metadata"]["annotations"]["kubernetes.io/service-account.name"].as_str()?;
+    let (namespace, _) = name_of(secret);
+    let groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+    Some(User::authenticated(format!("system:serviceaccount:{namespace}:{account}"), groups))
 }

@@ -1,16 +1,24 @@
 //! Access of a Prometheus to tenant API servers: issued, copied to the host, restored, and removed.
 
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hexabase_core::conformance::cluster_provisioner::metrics_of_an_api_server_are_those_of_a_closed_list;
 use hexabase_core::desired::TenantCluster;
-use hexabase_core::error::Result;
+use hexabase_core::error::{ErrorKind, Result};
 use hexabase_core::fixture;
 use hexabase_core::model::{ConditionStatus, DriftScope};
 use hexabase_core::provisioner::{ClusterProvisioner as _, ControlPlaneState};
 use hexabase_k8s::render::host_setup;
 use hexabase_k8s::sandbox::{Sandbox, User};
-use hexabase_k8s::{HostConfig, Kind, TenantScraping, VClusterProvisioner};
+use hexabase_k8s::{HostConfig, Kind, ServiceConnector, TenantScraping, VClusterProvisioner};
 use kube::Client;
 use serde_json::{Value, json};
+use wiremock::matchers::{header, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use super::SandboxHarness;
 use super::host_setup::{
     eventually, get, host_config, install_definition, restricted_host, sandbox_with, send,
 };
@@ -286,4 +294,67 @@ async fn all_objects_are_removed_with_the_setting_or_the_workspace() {
     for list in ["/apis/monitoring.coreos.com/v1/servicemonitors", "/api/v1/secrets"] {
         assert_eq!(get(&host, list).await["items"], json!([]), "{list}");
     }
+}
+
+#[tokio::test]
+async fn metrics_are_read_with_the_token_and_selected() {
+    let scraped = Scraped::start(TenantScraping::Token).await;
+    let target = &scraped.cluster.target;
+    let tenant = scraped.tenant();
+    let read = async || scraped.provisioner.api_server_metrics(target).await;
+    let text = read().await.unwrap();
+    assert!(
+        text.lines().count() > 1 && text.lines().all(|line| line.starts_with("apiserver_request_total{")),
+        "{text}"
+    );
+
+    // Without the right of its ServiceAccount the token reads nothing: no other credential is in use.
+    let binding = format!("{RBAC}/clusterrolebindings/hexabase-metrics");
+    assert_eq!(send(&tenant, "DELETE", &binding, &Value::Null).await, 200);
+    assert_eq!(read().await.unwrap_err().kind(), ErrorKind::Forbidden);
+    scraped.reconcile().await;
+    assert!(read().await.is_ok());
+
+    // A new token is used after the first failure with the old one.
+    assert_eq!(send(&tenant, "DELETE", TOKEN, &Value::Null).await, 200);
+    scraped.reconcile().await;
+    assert_eq!(read().await.unwrap_err().kind(), ErrorKind::Forbidden);
+    assert!(read().await.is_ok());
+
+    let unknown = fixture::tenant_cluster("unknown").target;
+    let missing = scraped.provisioner.api_server_metrics(&unknown).await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+    let off = provisioner(&scraped.sandbox, &HostConfig { scraping: TenantScraping::Off, ..host_config() });
+    let unsupported = off.api_server_metrics(target).await.unwrap_err();
+    assert_eq!(unsupported.kind(), ErrorKind::Unsupported);
+    assert!(unsupported.message().contains("scrape_tenants"), "{unsupported}");
+}
+
+#[tokio::test]
+async fn a_request_for_metrics_has_the_token_and_no_other_credential() {
+    let scraped = Scraped::start(TenantScraping::Token).await;
+    let server = MockServer::start().await;
+    let token =
+        String::from_utf8(STANDARD.decode(scraped.host_token_data().await.as_str().unwrap()).unwrap());
+    let answer = ResponseTemplate::new(200).set_body_string("workqueue_depth 1\ngo_goroutines 2\n");
+    Mock::given(path("/metrics"))
+        .and(header("authorization", format!("Bearer {}", token.unwrap())))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    let config = HostConfig { address: server.uri(), ..scraped.config.clone() };
+    let connector = Arc::new(ServiceConnector::new(&config));
+    let client = scraped.sandbox.host_client();
+    let provisioner = VClusterProvisioner::new(client, connector, config);
+    let text = provisioner.api_server_metrics(&scraped.cluster.target).await.unwrap();
+    assert_eq!(text, "workqueue_depth 1\n");
+}
+
+#[tokio::test]
+async fn a_provisioner_that_reads_metrics_conforms() {
+    let sandbox = Sandbox::start(Default::default());
+    let config = HostConfig { scraping: TenantScraping::Token, ..HostConfig::default() };
+    let provisioner = VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), config);
+    let harness = SandboxHarness::new(sandbox, provisioner);
+    metrics_of_an_api_server_are_those_of_a_closed_list(&harness).await;
 }

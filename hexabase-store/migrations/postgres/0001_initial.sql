@@ -584,6 +584,12 @@ CREATE VIEW alert_thresholds AS
     LEFT JOIN projects ON projects.organization_id = alert_rules.organization_id
         AND projects.workspace_id = alert_rules.workspace_id AND projects.id = alert_rules.project_id;
 GRANT SELECT ON alert_thresholds TO hexabase_app;
+-- Workspaces whose control plane runs, without the names that tenants chose, for the scrape targets of Prometheus. The phases
+-- are those of RunningWorkspace::PHASES.
+CREATE VIEW running_workspaces AS
+    SELECT organization_id, id, host_cluster, plan_id FROM workspaces
+    WHERE phase IN ('ready', 'updating', 'degraded') AND deletion_requested_at IS NULL;
+GRANT SELECT ON running_workspaces TO hexabase_app;
 -- Plans that organizations are on, subscribe to or have ordered, and plans of workspaces, for the check that a plan is not
 -- in use.
 CREATE VIEW plan_users AS

@@ -184,6 +184,11 @@ CREATE VIEW workspace_creators AS
     SELECT organizations.created_by, workspaces.plan_id
     FROM organizations JOIN workspaces ON workspaces.organization_id = organizations.id;
 
+-- Workspaces whose control plane runs, for the scrape targets of Prometheus. The phases are those of RunningWorkspace::PHASES.
+CREATE VIEW running_workspaces AS
+    SELECT organization_id, id, host_cluster, plan_id FROM workspaces
+    WHERE phase IN ('ready', 'updating', 'degraded') AND deletion_requested_at IS NULL;
+
 CREATE TABLE workspace_groups (
     organization_id TEXT NOT NULL,
     workspace_id TEXT NOT NULL,

@@ -7,7 +7,7 @@ use hexabase_core::model::{Assignment, CustomRole, Group, Member, Project, Task,
 use hexabase_core::name::PlanId;
 use hexabase_core::page::{Page, PageRequest};
 use hexabase_core::search::WorkspaceFilter;
-use hexabase_core::store::WorkspaceStore;
+use hexabase_core::store::{RunningWorkspace, WorkspaceStore};
 
 use super::search::{in_own_group, matches};
 use super::table::{Stored, columns_of, select};
@@ -46,6 +46,28 @@ impl<E: Engine> WorkspaceStore for SqlStore<E> {
             Query::assembled(format!("SELECT organization_id FROM {} WHERE id = $1", E::WORKSPACE_SCHEDULE));
         let rows = self.0.fetch(query.text(id)).await?;
         rows.first().map(|row| Cells::new(row).parse()).transpose()
+    }
+
+    async fn list_running_workspaces(
+        &self,
+        after: Option<WorkspaceId>,
+        limit: u16,
+    ) -> Result<Vec<RunningWorkspace>> {
+        let query = Query::new(
+            "SELECT organization_id, id, host_cluster, plan_id FROM running_workspaces \
+             WHERE id > $1 ORDER BY id LIMIT $2",
+        );
+        let query = query.text(after.unwrap_or(WorkspaceId::least())).int(i64::from(limit));
+        let read = |row: &E::Row| {
+            let mut cells = Cells::new(row);
+            Ok(RunningWorkspace {
+                organization_id: cells.parse()?,
+                id: cells.parse()?,
+                host_cluster: cells.parse()?,
+                plan_id: cells.parse()?,
+            })
+        };
+        self.0.fetch(query).await?.iter().map(read).collect()
     }
 
     async fn find_workspace_for(

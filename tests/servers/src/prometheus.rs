@@ -27,6 +27,15 @@ impl Prometheus {
     /// If Prometheus is not installed, with a message that says how to install it, and for invalid measurements.
     #[must_use]
     pub fn with(measurements: &str) -> Self {
+        Self::with_measurements(measurements, &serde_json::json!({ "scrape_configs": [] }))
+    }
+
+    /// Starts a server with a configuration and these measurements.
+    ///
+    /// # Panics
+    /// As [`Self::with`] and [`Self::with_config`].
+    #[must_use]
+    pub fn with_measurements(measurements: &str, config: &serde_json::Value) -> Self {
         let promtool = find("promtool", &[], "prometheus");
         let directory = directory(None);
         let (file, data) = (directory.path().join("measurements"), directory.path().join(DATA));
@@ -38,7 +47,7 @@ impl Prometheus {
             .output()
             .expect("promtool cannot be started");
         assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
-        Self::launch(directory, &serde_json::json!({ "scrape_configs": [] }))
+        Self::launch(directory, config)
     }
 
     /// Starts a server with a configuration and an empty database.

@@ -16,7 +16,7 @@ use crate::trace_export::TraceExport;
 use hexabase_api::MetricsAccess;
 
 /// Maximum number of connections to the address for metrics.
-const METRICS_CONNECTIONS: usize = 64;
+const METRICS_CONNECTIONS: usize = 512;
 
 /// Role of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ fn require_shared_backends(config: &ProcessConfig) -> Result<()> {
     check.done()
 }
 
-async fn run(config: ProcessConfig, role: Role) -> Result<()> {
+async fn run(mut config: ProcessConfig, role: Role) -> Result<()> {
     let stopping = stop_signal()?;
     let metrics = telemetry::install_metrics_recorder()?;
     let port = if role == Role::Worker { 8081 } else { 8080 };
@@ -75,6 +75,14 @@ async fn run(config: ProcessConfig, role: Role) -> Result<()> {
         (None, Role::All | Role::Api) => MetricsAccess::SameMachine,
     };
     let address = listener.address;
+    // API processes do not connect to host clusters.
+    if role != Role::Api {
+        config.tenant_scraping.is_served = true;
+        if config.tenant_scraping.addresses.is_empty() {
+            let own = metrics_listener.as_ref().map_or(address, |listener| listener.address);
+            config.tenant_scraping.addresses.push(reachable_address(own).to_string());
+        }
+    }
     let (dev, open) = (config.dev, config.open);
     let limits = ListenerConfig::new(
         config.max_connections,

@@ -20,6 +20,7 @@ mod process;
 mod real_cluster;
 mod rolling_upgrade;
 mod sessions;
+mod tenant_scraping;
 mod traces;
 
 use std::collections::BTreeSet;

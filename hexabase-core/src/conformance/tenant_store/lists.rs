@@ -5,14 +5,14 @@ use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{EventId, GroupId, TypedId};
 use crate::id_source::SeededIds;
 use crate::model::{
-    AuditFilter, Event, Invitation, Organization, OrganizationCounts, OrganizationRole, TaskState, User,
-    UserKind, Workspace,
+    AuditFilter, Event, Invitation, Organization, OrganizationCounts, OrganizationRole, Phase, TaskState,
+    User, UserKind, Workspace,
 };
 use crate::name::PlanId;
 use crate::page::{Page, PageRequest};
 use crate::search::{MemberFilter, WorkspaceFilter};
 use crate::secret::Verifier;
-use crate::store::TenantStore;
+use crate::store::{RunningWorkspace, TenantStore};
 use uuid::Uuid;
 
 /// Reads a complete list in pages of `limit`.
@@ -154,6 +154,44 @@ pub async fn members_are_listed_without_service_accounts(store: &dyn TenantStore
     assert_eq!(own.len(), 2);
     assert!(own.iter().all(|(organization, member)| member.organization_id == organization.id));
     assert!(own.is_sorted_by_key(|(organization, _)| organization.id));
+}
+
+/// Workspaces whose control plane runs are listed for all organizations, ordered by id, in pages that are full.
+pub async fn running_workspaces_of_all_organizations_are_listed_in_pages(store: &dyn TenantStore) {
+    let (_, mut first) = populate(store).await;
+    let mut changeset = Changeset::new().insert(fixture::organization("globex"));
+    let mut expected = Vec::new();
+    first.status.phase = Phase::Pending;
+    changeset = changeset.update(first);
+    for (number, phase) in Phase::ALL.iter().copied().enumerate() {
+        for (organization, is_deleting) in [("acme", false), ("globex", false), ("globex", true)] {
+            let mut workspace = fixture::workspace(&format!("{organization}-{number}-{is_deleting}"));
+            workspace.organization_id = id(organization);
+            workspace.status.phase = phase;
+            workspace.deletion_requested_at = is_deleting.then_some(FIXTURE_TIME);
+            let runs = matches!(phase, Phase::Ready | Phase::Updating | Phase::Degraded);
+            if runs && !is_deleting {
+                expected.push(RunningWorkspace {
+                    organization_id: workspace.organization_id,
+                    id: workspace.id,
+                    host_cluster: workspace.host_cluster.clone(),
+                    plan_id: workspace.plan_id.clone(),
+                });
+            }
+            changeset = changeset.insert(workspace);
+        }
+    }
+    store.commit(changeset).await.unwrap();
+    expected.sort_by_key(|workspace| workspace.id);
+    let (mut found, mut after): (Vec<RunningWorkspace>, _) = (Vec::new(), None);
+    loop {
+        let page = store.list_running_workspaces(after, 4).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() == 4 || found.len() + page.len() == expected.len());
+        after = Some(last.id);
+        found.extend(page);
+    }
+    assert_eq!(found, expected);
 }
 
 /// With `member`, only the workspaces in whose groups that user is are listed.

@@ -65,6 +65,7 @@ macro_rules! tenant_store_conformance {
                 a_cursor_of_another_list_is_rejected,
                 members_are_listed_without_service_accounts,
                 workspaces_are_listed_for_members_of_their_groups,
+                running_workspaces_of_all_organizations_are_listed_in_pages,
                 open_invitations_are_found_by_email,
                 the_audit_log_is_newest_first_and_filtered,
                 the_audit_log_is_ordered_by_time_then_id,

@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::page::{Page, PageRequest};
 use crate::search::{SearchText, WorkspaceFilter};
-use crate::store::{AccessStore, AlertStore, WorkspaceStore};
+use crate::store::{AccessStore, AlertStore, RunningWorkspace, WorkspaceStore};
 
 #[async_trait]
 impl WorkspaceStore for FaultyStore {
@@ -27,6 +27,14 @@ impl WorkspaceStore for FaultyStore {
 
     async fn organization_of_workspace(&self, id: WorkspaceId) -> Result<Option<OrganizationId>> {
         self.inner.organization_of_workspace(id).await
+    }
+
+    async fn list_running_workspaces(
+        &self,
+        after: Option<WorkspaceId>,
+        limit: u16,
+    ) -> Result<Vec<RunningWorkspace>> {
+        self.inner.list_running_workspaces(after, limit).await
     }
 
     async fn find_workspace_for(

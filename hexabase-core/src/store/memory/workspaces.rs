@@ -8,7 +8,7 @@ use crate::id::{OrganizationId, TaskId, TypedId as _, UserId, WorkspaceId};
 use crate::model::{Member, Task, Workspace, WorkspaceState};
 use crate::page::{Page, PageRequest};
 use crate::search::WorkspaceFilter;
-use crate::store::WorkspaceStore;
+use crate::store::{RunningWorkspace, WorkspaceStore};
 
 #[async_trait]
 impl WorkspaceStore for MemoryStore {
@@ -29,6 +29,32 @@ impl WorkspaceStore for MemoryStore {
             Index::OrganizationOfWorkspace(_, organization) => Some(*organization),
             _ => None,
         }))
+    }
+
+    async fn list_running_workspaces(
+        &self,
+        after: Option<WorkspaceId>,
+        limit: u16,
+    ) -> Result<Vec<RunningWorkspace>> {
+        let state = self.lock();
+        let from = Index::OrganizationOfWorkspace(
+            after.unwrap_or(WorkspaceId::least()),
+            after.map_or(OrganizationId::least(), |_| OrganizationId::greatest()),
+        );
+        let to = Index::OrganizationOfWorkspace(WorkspaceId::greatest(), OrganizationId::greatest());
+        let running = |entry: &Index| {
+            let Index::OrganizationOfWorkspace(id, organization) = entry else { return None };
+            let workspace = state.get::<Workspace>(&RecordKey::Workspace(*organization, *id))?;
+            let is_running = RunningWorkspace::PHASES.contains(&workspace.status.phase)
+                && workspace.deletion_requested_at.is_none();
+            is_running.then(|| RunningWorkspace {
+                organization_id: *organization,
+                id: *id,
+                host_cluster: workspace.host_cluster.clone(),
+                plan_id: workspace.plan_id.clone(),
+            })
+        };
+        Ok(state.index.range(from..=to).filter_map(running).take(usize::from(limit)).collect())
     }
 
     async fn find_workspace_for(

@@ -24,7 +24,7 @@ use crate::render::vcluster_config::VclusterConfig;
 use crate::scraping::TenantScraping;
 
 pub(crate) use identity::{SELF_ROLE_BINDING, possible_syncer_rules};
-pub(crate) use metrics::{TOKEN_KEY, metrics_token};
+pub(crate) use metrics::{TOKEN_KEY, metrics_token, metrics_token_name};
 pub(crate) use ranges::is_public;
 
 /// Kinds of the objects of a tenant cluster on every host, without the namespace.
