@@ -71,8 +71,8 @@ pub use labels::Labels;
 pub use object::{Kind, Object};
 #[cfg(feature = "observability")]
 pub use observability::{
-    Alertmanager, AlertmanagerConfig, LokiConfig, LokiLogs, LokiTenancy, PrometheusConfig, PrometheusMetrics,
-    ScrapeJobs, UnknownTenancy, alert_rules,
+    Alertmanager, AlertmanagerConfig, FindingLevel, LokiConfig, LokiLogs, LokiTenancy, MonitoringFinding,
+    PrometheusConfig, PrometheusMetrics, ScrapeJobs, UnknownTenancy, alert_rules,
 };
 pub use overrides::Overrides;
 pub use peers::{ApiServerAddresses, IssuerPeer};

@@ -7,4 +7,6 @@ mod prometheus;
 
 pub use alertmanager::{Alertmanager, AlertmanagerConfig};
 pub use loki::{LokiConfig, LokiLogs, LokiTenancy, UnknownTenancy};
-pub use prometheus::{PrometheusConfig, PrometheusMetrics, ScrapeJobs, alert_rules};
+pub use prometheus::{
+    FindingLevel, MonitoringFinding, PrometheusConfig, PrometheusMetrics, ScrapeJobs, alert_rules,
+};

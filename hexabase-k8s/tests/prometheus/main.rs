@@ -5,6 +5,7 @@
 mod charts;
 mod health;
 mod monitoring;
+mod monitoring_check;
 mod rule_values;
 
 use std::fmt::Write as _;

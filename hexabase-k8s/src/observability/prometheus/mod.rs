@@ -2,6 +2,7 @@
 
 mod chart;
 mod health;
+mod monitoring;
 mod promql;
 mod response;
 
@@ -22,6 +23,8 @@ use prometheus_http_query::Client;
 use prometheus_http_query::response::{InstantVector, RangeVector};
 
 use super::http;
+
+pub use monitoring::{FindingLevel, MonitoringFinding};
 
 /// Maximum number of points per series that Prometheus returns.
 const MAX_POINTS: u128 = 11_000;

@@ -1,8 +1,9 @@
-//! Administration of an installation: plans, organizations, signing keys, the master key, dead letters, leases and the
-//! isolation of tenants.
+//! Administration of an installation: plans, organizations, signing keys, the master key, dead letters, leases, the
+//! isolation of tenants and the monitoring.
 
 mod isolation;
 mod master_key;
+mod monitoring;
 mod organizations;
 mod plans;
 
@@ -57,6 +58,11 @@ enum Subject {
     Isolation {
         #[command(subcommand)]
         action: isolation::Action,
+    },
+    /// Series that Hexabase reads from Prometheus.
+    Monitoring {
+        #[command(subcommand)]
+        action: monitoring::Action,
     },
     /// All organizations of the installation.
     Organizations {
@@ -133,6 +139,7 @@ impl Admin {
         let json = self.json;
         let subject = match self.subject {
             Subject::Isolation { action } => return action.execute(&config, json).await,
+            Subject::Monitoring { action } => return action.execute(&config, json).await,
             Subject::Organizations { action } => {
                 return action.execute(&compose::connect_platform(&config).await?, json).await;
             }

@@ -98,7 +98,7 @@ pub(in super::super) fn api_health(scope: &Scope<'_>) -> String {
     ])
 }
 
-fn join(readings: &[(&str, String)]) -> String {
+pub(super) fn join(readings: &[(&str, String)]) -> String {
     let tagged = readings.iter().map(|(reading, expression)| with_reading(expression, reading));
     tagged.collect::<Vec<_>>().join(" or ")
 }

@@ -14,6 +14,7 @@ use super::ScrapeJobs;
 
 mod chart;
 mod health;
+mod monitoring;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub(super) use chart::{
     names_known,
 };
 pub(super) use health::{api_health, state_health, volume_health};
+pub(super) use monitoring::{COUNTED_INTERVALS, monitoring};
 pub(super) use rules::{alert_rules, rule_step, rule_value};
 
 /// Pattern of the pods of control planes and their etcd, which do not count as usage of the tenant: names of pods of

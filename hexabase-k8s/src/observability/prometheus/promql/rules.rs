@@ -18,7 +18,7 @@ use super::{
 use crate::observability::prometheus::ScrapeJobs;
 
 /// Scrape job of the limits. It keeps the labels of the series (`honor_labels`).
-const THRESHOLD_JOB: &str = "hexabase";
+pub(super) const THRESHOLD_JOB: &str = "hexabase";
 /// Labels of a limit.
 const THRESHOLD: &[&str] = &["rule", "namespace", "project", "metric", "comparison", "for", "severity"];
 /// Step of the metrics, and of restarts, which count within an hour.
