@@ -35,6 +35,7 @@
 //! | [`access`] | groups, roles, assignments | `Platform` |
 //! | [`projects`] | projects | `Platform` |
 //! | [`metrics`](mod@metrics) | metrics, health, live usage | `Platform`, [`UsageStreams`] |
+//! | [`metrics::federation_router`] | series for the Prometheus of a tenant | [`FederationReads`] |
 //! | [`alerts`] | alert rules, alerts, silences | `Platform` |
 //! | [`alerts::webhook_router`] | webhook of Alertmanager | `Platform`, [`AlertWebhookToken`](alerts::AlertWebhookToken) |
 //! | [`billing`] | plans, subscriptions, payments, invoices, usage | `Platform` |
@@ -113,7 +114,7 @@ pub use extract::Path;
 use html_pages::HtmlPages;
 use layers::server_path;
 pub use logs::LogStreams;
-pub use metrics::UsageStreams;
+pub use metrics::{FederationReads, UsageStreams};
 pub use openapi::document;
 pub use problem::ApiError;
 pub use response::Pager;
@@ -148,13 +149,14 @@ where
     EventStreams: FromRef<S>,
     UsageStreams: FromRef<S>,
     LogStreams: FromRef<S>,
+    FederationReads: FromRef<S>,
     SystemState: FromRef<S>,
     Arc<ApiConfig>: FromRef<S>,
     alerts::AlertWebhookToken: FromRef<S>,
     admin::ScrapeDiscovery: FromRef<S>,
 {
     // One area after the other, because the documents of their operations occupy megabytes until they are dropped.
-    let areas: [fn() -> OpenApiRouter<S>; 15] = [
+    let areas: [fn() -> OpenApiRouter<S>; 16] = [
         system::router,
         oidc::router,
         sign_in::router,
@@ -167,6 +169,7 @@ where
         projects::router,
         alerts::router,
         metrics::router,
+        metrics::federation_router,
         alerts::webhook_router,
         admin::router,
         admin::scrape_targets_router,

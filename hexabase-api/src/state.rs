@@ -18,7 +18,7 @@ use crate::event_hub::{EventStreamLimits, EventStreams, LogStreamLimits, UsageSt
 use crate::html_pages::{HtmlPages, PlainPages};
 use crate::layers::{BODY_TIMEOUT, BodyBudgets, ProvenClients};
 use crate::logs::LogStreams;
-use crate::metrics::UsageStreams;
+use crate::metrics::{FederationReads, UsageStreams};
 use crate::system::{MetricsAccess, SystemState};
 
 /// State of the whole API. Cheap to clone.
@@ -37,6 +37,7 @@ struct Inner {
     events: EventStreams,
     usage: UsageStreams,
     logs: LogStreams,
+    federation: FederationReads,
     system: SystemState,
     alert_webhook_token: AlertWebhookToken,
     scrape_discovery: ScrapeDiscovery,
@@ -194,6 +195,7 @@ impl ApiStateBuilder {
             reads_tenants,
             document,
         );
+        let federation = FederationReads::new(self.platform.clone());
         let alert_webhook_token = AlertWebhookToken::new(self.config.alertmanager_webhook_token.clone());
         ApiState(Arc::new(Inner {
             alert_webhook_token,
@@ -207,6 +209,7 @@ impl ApiStateBuilder {
             events,
             usage,
             logs,
+            federation,
             system,
             proven_clients: Arc::default(),
             body_budgets: Arc::default(),
@@ -333,6 +336,12 @@ impl FromRef<ApiState> for ScrapeDiscovery {
 impl FromRef<ApiState> for LogStreams {
     fn from_ref(state: &ApiState) -> Self {
         state.0.logs.clone()
+    }
+}
+
+impl FromRef<ApiState> for FederationReads {
+    fn from_ref(state: &ApiState) -> Self {
+        state.0.federation.clone()
     }
 }
 

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::Result;
 use hexabase_core::metrics::{
-    Chart, ChartQuery, HealthReadings, MemoryMetrics, Metric, MetricsSource, RuleQuery, Sample, Series,
-    SeriesQuery,
+    Chart, ChartQuery, Federation, HealthReadings, MemoryMetrics, Metric, MetricsSource, RuleQuery, Sample,
+    Series, SeriesQuery,
 };
 use jiff::Timestamp;
 
@@ -40,6 +40,10 @@ impl MetricsSource for UnmeteredMetrics {
 
     async fn health(&self, target: &TenantTarget, now: Timestamp) -> Result<HealthReadings> {
         self.0.health(target, now).await
+    }
+
+    async fn federate(&self, target: &TenantTarget, now: Timestamp) -> Result<Federation> {
+        self.0.federate(target, now).await
     }
 
     fn is_simulated(&self) -> bool {

@@ -14,8 +14,8 @@ use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::fixture::FIXTURE_TIME;
 use hexabase_core::metrics::{
-    Chart, ChartQuery, MemoryMetrics, Metric, MetricsSource, RuleQuery, Sample, Series, SeriesLabels,
-    SeriesQuery,
+    Chart, ChartQuery, Federation, MemoryMetrics, Metric, MetricsSource, RuleQuery, Sample, Series,
+    SeriesLabels, SeriesQuery,
 };
 use hexabase_tests::{Client, Response, TestApp, TestUser};
 use jiff::{SignedDuration, Timestamp};
@@ -167,6 +167,10 @@ impl MetricsSource for BrokenSource {
         self.respond().await
     }
 
+    async fn federate(&self, _: &TenantTarget, _: Timestamp) -> Result<Federation> {
+        self.respond().await
+    }
+
     fn name(&self) -> &'static str {
         "broken"
     }
@@ -216,12 +220,107 @@ async fn a_source_that_does_not_respond_delays_nothing_else() {
 
 #[tokio::test]
 async fn a_failing_source_is_unavailable() {
-    let setup = Setup::new(Arc::new(BrokenSource::default())).await;
-    let failed = setup.get(&setup.ann.client, "/metrics/cpu").await;
-    assert_eq!(
-        (failed.status, &failed.body["code"]),
-        (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
-    );
+    let source = Arc::new(BrokenSource::default());
+    let setup = Setup::new(source.clone()).await;
+    for path in ["/metrics/cpu", "/metrics/federate", "/metrics/federate"] {
+        let failed = setup.get(&setup.ann.client, path).await;
+        assert_eq!(
+            (failed.status, &failed.body["code"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+        );
+    }
+    assert_eq!(source.calls.load(Ordering::Relaxed), 3, "errors are not reused");
+}
+
+#[tokio::test]
+async fn a_slow_source_is_unavailable_for_federation_after_ten_seconds() {
+    let source = Arc::new(BrokenSource { stalls: true, ..BrokenSource::default() });
+    let setup = Setup::new(source.clone()).await;
+    let (client, path) = (setup.ann.client.clone(), setup.path("/metrics/federate"));
+    let request = tokio::spawn(async move { client.send(Method::GET, &path, &Value::Null).await });
+    while source.calls.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..IDLE_YIELDS {
+        tokio::task::yield_now().await;
+    }
+    setup.clock.advance(Duration::from_secs(10));
+    assert_eq!(request.await.unwrap().status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// Source that counts the reads of federated series.
+#[derive(Debug, Default)]
+struct CountedSource {
+    measured: MemoryMetrics,
+    reads: AtomicUsize,
+}
+
+#[async_trait]
+impl MetricsSource for CountedSource {
+    async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>> {
+        self.measured.series(query).await
+    }
+
+    async fn chart(&self, query: &ChartQuery) -> Result<Chart> {
+        self.measured.chart(query).await
+    }
+
+    async fn latest(&self, target: &TenantTarget, now: Timestamp) -> Result<BTreeMap<Metric, f64>> {
+        self.measured.latest(target, now).await
+    }
+
+    async fn rule_values(&self, query: &RuleQuery) -> Result<Vec<Sample>> {
+        self.measured.rule_values(query).await
+    }
+
+    async fn federate(&self, target: &TenantTarget, now: Timestamp) -> Result<Federation> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.measured.federate(target, now).await
+    }
+
+    fn name(&self) -> &'static str {
+        "counted"
+    }
+}
+
+#[tokio::test]
+async fn federated_series_are_read_once_per_interval_for_all_callers() {
+    let source = Arc::new(CountedSource::default());
+    let setup = Setup::new(source.clone()).await;
+    measure(&source.measured, &setup.workspace);
+    let token = json!({ "name": "prometheus", "scopes": ["projects:read"] });
+    let token = setup.ann.client.send_ok(Method::POST, "/api/v1/me/tokens", &token).await;
+    let prometheus = setup.app.anonymous().with_bearer(token["secret"].as_str().unwrap());
+    for client in [&setup.ann.client, &prometheus, &prometheus] {
+        let federated = setup.get(client, "/metrics/federate").await;
+        assert_eq!(federated.status, StatusCode::OK, "{}", federated.text);
+        assert_eq!(federated.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+        let series = "container_cpu_usage_seconds_total{namespace=\"shop\",pod=\"web-1\",container=\"main\"}";
+        assert!(federated.text.contains(series), "{}", federated.text);
+        assert!(federated.text.contains("hexabase_federation_series_left_out 0 "), "{}", federated.text);
+    }
+    assert_eq!(source.reads.load(Ordering::Relaxed), 1);
+    setup.clock.advance(Duration::from_secs(15));
+    setup.get(&prometheus, "/metrics/federate").await;
+    assert_eq!(source.reads.load(Ordering::Relaxed), 2);
+
+    let other = json!({ "name": "other", "scopes": ["workspaces:read"] });
+    let other = setup.ann.client.send_ok(Method::POST, "/api/v1/me/tokens", &other).await;
+    let other = setup.app.anonymous().with_bearer(other["secret"].as_str().unwrap());
+    let stranger = setup.app.sign_in("eve").await.client;
+    for (client, status) in [
+        (&other, StatusCode::FORBIDDEN),
+        (&stranger, StatusCode::NOT_FOUND),
+        (&setup.app.anonymous(), StatusCode::UNAUTHORIZED),
+    ] {
+        let rejected = setup.get(client, "/metrics/federate").await;
+        assert_eq!(
+            rejected.status, status,
+            "a recent result is for permitted callers only: {}",
+            rejected.text
+        );
+    }
+    assert_eq!(source.reads.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

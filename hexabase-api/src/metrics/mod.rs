@@ -1,6 +1,7 @@
-//! Metrics of workspaces: charts, health and live usage.
+//! Metrics of workspaces: charts, health, live usage and federation.
 
 mod chart;
+mod federation;
 mod health;
 pub mod requests;
 mod usage_hub;
@@ -11,6 +12,7 @@ use hexabase_core::Platform;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use federation::FederationReads;
 pub use usage_hub::UsageStreams;
 
 /// Tag of the area in the OpenAPI document.
@@ -32,8 +34,17 @@ where
     areas.into_iter().fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::merge)
 }
 
+/// Route of the series for the Prometheus of a tenant.
+pub fn federation_router<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    FederationReads: FromRef<S>,
+{
+    federation::router()
+}
+
 /// Returns the OpenAPI document of the area.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    crate::openapi::area(router())
+    crate::openapi::area(router().merge(federation_router()))
 }

@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::shared_reads::SharedReads;
 use crate::state::{ApiConfig, RenderMetrics};
 use probes::ProbeResults;
+pub(crate) use probes::TEXT_FORMAT;
 
 /// Tags of the area in the OpenAPI document.
 #[derive(OpenApi)]

@@ -13,7 +13,8 @@ use crate::error::ErrorKind;
 use crate::fixture::id;
 use crate::id::{TypedId as _, WorkspaceId};
 use crate::metrics::{
-    Chart, ChartQuery, GroupBy, Metric, MetricsSource, RuleQuery, Series, SeriesLabels, SeriesQuery,
+    Chart, ChartQuery, FederatedLabel, FederatedMetric, FederatedSeries, GroupBy, Metric, MetricsSource,
+    RuleQuery, Series, SeriesLabels, SeriesQuery,
 };
 
 /// Start of the measured hour.
@@ -97,6 +98,7 @@ macro_rules! metrics_source_conformance {
                 rule_values_have_gaps_where_nothing_was_measured,
                 rule_values_of_a_tenant_without_usage_are_zero,
                 rule_values_of_a_project_are_its_own,
+                federated_series_have_the_names_of_the_tenant,
             ]
         );
     };
@@ -486,4 +488,46 @@ pub async fn rule_values_of_a_project_are_its_own(harness: &dyn MetricsHarness) 
     }
     let whole = RuleQuery { project: Some("shop".to_owned()), ..rule_query(busy(), Metric::ApiRequests) };
     assert_eq!(harness.source().rule_values(&whole).await.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// A source with federated series returns those of the tenant's containers, interfaces and volumes, once each, with the names
+/// of the tenant cluster; a tenant without workload has none.
+pub async fn federated_series_have_the_names_of_the_tenant(harness: &dyn MetricsHarness) {
+    let now = MEASUREMENT_START + SignedDuration::from_mins(15);
+    let target = TenantTarget::by_id(id("acme"), busy());
+    let federation = match harness.source().federate(&target, now).await {
+        Err(error) if error.code() == "unsupported" => return,
+        read => read.unwrap(),
+    };
+    assert_eq!(federation.left_out, 0, "{federation:?}");
+    let value = |metric: FederatedMetric, labels: &[(FederatedLabel, String)]| {
+        let has = |series: &&FederatedSeries| {
+            series.metric == metric
+                && labels.iter().all(|(label, value)| series.labels.get(label) == Some(value))
+        };
+        let found: Vec<f64> = federation.series.iter().filter(has).map(|series| series.value).collect();
+        assert_eq!(found.len(), 1, "{metric:?} {labels:?}: {federation:?}");
+        found[0]
+    };
+    for part in parts(busy()) {
+        let namespace = (FederatedLabel::Namespace, part.project.to_owned());
+        let pod = (FederatedLabel::Pod, part.pod.to_owned());
+        let container = (FederatedLabel::Container, part.container.to_owned());
+        let labels = [namespace.clone(), pod.clone(), container];
+        assert!(is_close(value(FederatedMetric::Memory, &labels), part.in_use(Metric::Memory)), "{part:?}");
+        value(FederatedMetric::Restarts, &labels);
+        let interface = (FederatedLabel::Interface, format!("eth-{}", part.container));
+        assert!(value(FederatedMetric::NetworkReceived, &[namespace.clone(), pod, interface]) > 0.0);
+        let claim = (FederatedLabel::PersistentVolumeClaim, format!("{}-{}", part.pod, part.container));
+        let used = value(FederatedMetric::StorageUsed, &[namespace, claim]);
+        assert!(is_close(used, part.in_use(Metric::StorageUsed)), "{part:?}");
+    }
+    let text = federation.to_text();
+    for name in ["foreign", "secret", "hidden", "syncer", "etcd", "ws-"] {
+        assert!(!text.contains(name), "{name}: {text}");
+    }
+    let cpu = federation.series.iter().filter(|series| series.metric == FederatedMetric::CpuSeconds);
+    assert!(cpu.clone().count() >= parts(busy()).len() && cpu.map(|it| it.value).sum::<f64>() > 0.0);
+    let none = harness.source().federate(&TenantTarget::by_id(id("acme"), idle()), now).await.unwrap();
+    assert_eq!((none.series.len(), none.left_out), (0, 0));
 }

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Chart, ChartQuery, GroupBy, Measurements, Metric, MetricsSource, RuleQuery, Sample, Series, SeriesLabels,
-    SeriesQuery,
+    Chart, ChartQuery, FederatedMetric, FederatedSeries, Federation, GroupBy, Measurements, Metric,
+    MetricsSource, RuleQuery, Sample, Series, SeriesLabels, SeriesQuery,
 };
-use crate::clock::{after, before};
+use crate::clock::{after, before, until};
 use crate::desired::TenantTarget;
 use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
@@ -117,6 +117,31 @@ fn is_in(part: &SeriesLabels, project: Option<&str>) -> bool {
     project.is_none_or(|project| part.project.as_deref() == Some(project))
 }
 
+/// Metric whose samples a federated metric has.
+const fn source_of(metric: FederatedMetric) -> Metric {
+    match metric {
+        FederatedMetric::CpuSeconds => Metric::Cpu,
+        FederatedMetric::Memory => Metric::Memory,
+        FederatedMetric::NetworkReceived => Metric::NetworkReceive,
+        FederatedMetric::NetworkTransmitted => Metric::NetworkTransmit,
+        FederatedMetric::Restarts => Metric::Restarts,
+        FederatedMetric::StorageRequested | FederatedMetric::StorageCapacity => Metric::Storage,
+        FederatedMetric::StorageUsed => Metric::StorageUsed,
+    }
+}
+
+/// Value of a counter whose rate has these samples.
+fn total(values: &BTreeMap<Timestamp, f64>, now: Timestamp) -> f64 {
+    let mut samples = values.range(..=now);
+    let Some((mut last, _)) = samples.next() else { return 0.0 };
+    let mut sum = 0.0;
+    for (at, value) in samples {
+        sum += value * until(*last, *at).as_secs_f64();
+        last = at;
+    }
+    sum
+}
+
 /// Range of a step: the first time is excluded, the last one included.
 type Step = (Bound<Timestamp>, Bound<Timestamp>);
 
@@ -202,6 +227,23 @@ impl MetricsSource for MemoryMetrics {
         Ok(metrics
             .map(|metric| (metric, measured.value((metric, target.workspace_id), range, |_| true)))
             .collect())
+    }
+
+    async fn federate(&self, target: &TenantTarget, now: Timestamp) -> Result<Federation> {
+        let measured = self.lock();
+        let mut federation = Federation { at: now, series: Vec::new(), left_out: 0 };
+        for metric in FederatedMetric::ALL.iter().copied() {
+            for (part, values) in measured.parts(source_of(metric), target.workspace_id) {
+                let range = step(before(now, MAX_AGE), now);
+                let Some((_, latest)) = values.range(range).next_back() else { continue };
+                let value = if metric.is_counter() { total(values, now) } else { *latest };
+                match part.federated(metric) {
+                    Some(labels) => federation.series.push(FederatedSeries { metric, labels, value }),
+                    None => federation.left_out += 1,
+                }
+            }
+        }
+        Ok(federation)
     }
 
     fn name(&self) -> &'static str {

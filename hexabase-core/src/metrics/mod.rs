@@ -1,6 +1,7 @@
 //! Metrics of tenants, and the extension point that reads them.
 
 mod chart;
+mod federation;
 mod health;
 mod memory;
 mod metric;
@@ -17,11 +18,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::desired::TenantTarget;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
 
 pub use chart::{
     Chart, ChartQuery, ChartSeries, GroupBy, MAX_POINTS, MAX_SERIES, Measurements, SeriesLabels,
+};
+pub use federation::{
+    FederatedLabel, FederatedLabels, FederatedMetric, FederatedSeries, Federation, MAX_FEDERATED_SERIES,
 };
 pub use health::{
     ApiServerReading, HealthCondition, HealthReadings, PodReading, QuotaReading, Replicas, conditions,
@@ -95,6 +99,20 @@ pub trait MetricsSource: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn health(&self, _target: &TenantTarget, _now: Timestamp) -> Result<HealthReadings> {
         Ok(HealthReadings::default())
+    }
+
+    /// Returns the latest series of one tenant's pods and volumes, at `now` or shortly before it, for its own Prometheus.
+    /// By default there are none.
+    ///
+    /// # Behaviour
+    /// - Series have the names of the tenant cluster. Those of pods and volumes without a known name, or with one that
+    ///   another has too, are counted in [`Federation::left_out`].
+    /// - The control plane and other tenants are never included.
+    ///
+    /// # Errors
+    /// `Unavailable`; with code `unsupported` if the source has no such series.
+    async fn federate(&self, _target: &TenantTarget, _now: Timestamp) -> Result<Federation> {
+        Err(Error::unavailable("the metrics source has no series for federation").with_code("unsupported"))
     }
 
     /// `true` if the values are invented, for demonstrations: they are marked as such, and never metered.

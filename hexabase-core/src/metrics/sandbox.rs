@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    ApiServerReading, Chart, ChartQuery, GroupBy, HealthReadings, MemoryMetrics, Metric, MetricsSource,
-    PodReading, QuotaReading, Replicas, RuleQuery, Sample, Series, SeriesLabels, SeriesQuery,
+    ApiServerReading, Chart, ChartQuery, FederatedMetric, FederatedSeries, Federation, GroupBy,
+    HealthReadings, MemoryMetrics, Metric, MetricsSource, PodReading, QuotaReading, Replicas, RuleQuery,
+    Sample, Series, SeriesLabels, SeriesQuery,
 };
 use crate::clock::Clock;
 use crate::desired::TenantTarget;
@@ -98,6 +99,23 @@ fn value(metric: Metric, seed: u64, at: Timestamp) -> f64 {
     }
 }
 
+/// Value of a federated series of a container. Counters increase evenly since 1970.
+fn federated_value(metric: FederatedMetric, seed: u64, at: Timestamp) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "times need no precision")]
+    let seconds = at.as_second() as f64;
+    match metric {
+        FederatedMetric::CpuSeconds => 0.1 * seconds,
+        FederatedMetric::NetworkReceived => 20_000.0 * seconds,
+        FederatedMetric::NetworkTransmitted => 45_000.0 * seconds,
+        FederatedMetric::Restarts => 0.0,
+        FederatedMetric::Memory => value(Metric::Memory, seed, at),
+        FederatedMetric::StorageRequested | FederatedMetric::StorageCapacity => {
+            value(Metric::Storage, seed, at)
+        }
+        FederatedMetric::StorageUsed => value(Metric::StorageUsed, seed, at),
+    }
+}
+
 #[async_trait]
 impl MetricsSource for SandboxMetrics {
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>> {
@@ -136,6 +154,18 @@ impl MetricsSource for SandboxMetrics {
         })
     }
 
+    async fn federate(&self, target: &TenantTarget, now: Timestamp) -> Result<Federation> {
+        let mut series = Vec::new();
+        for (part, seed) in self.parts(target).await? {
+            for metric in FederatedMetric::ALL.iter().copied() {
+                let labels = part.federated(metric);
+                let value = federated_value(metric, seed, now);
+                series.extend(labels.map(|labels| FederatedSeries { metric, labels, value }));
+            }
+        }
+        Ok(Federation { at: now, series, left_out: 0 })
+    }
+
     fn is_simulated(&self) -> bool {
         true
     }
@@ -155,6 +185,7 @@ mod tests {
     use crate::changeset::Changeset;
     use crate::clock::ManualClock;
     use crate::fixture::{self, FIXTURE_TIME, id};
+    use crate::metrics::FederatedLabel;
     use crate::store::{Commit as _, MemoryStore};
 
     async fn source() -> SandboxMetrics {
@@ -201,6 +232,25 @@ mod tests {
             ChartQuery { end: FIXTURE_TIME + SignedDuration::from_mins(5), ..query(Metric::Cpu, None) };
         let chart = source.chart(&late).await.unwrap();
         assert_eq!(chart.measured.iter().filter(|measured| !**measured).count(), 5);
+    }
+
+    #[tokio::test]
+    async fn federated_series_have_the_projects_of_the_workspace_and_counters_that_increase() {
+        let source = source().await;
+        let target = TenantTarget::by_id(id("acme"), id("dev"));
+        let later = FIXTURE_TIME + SignedDuration::from_mins(1);
+        let [first, second] = [FIXTURE_TIME, later].map(|at| source.federate(&target, at));
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        assert_eq!(first.series.len(), 2 * FederatedMetric::ALL.len());
+        for (one, other) in first.series.iter().zip(&second.series) {
+            assert_eq!((one.metric, &one.labels), (other.metric, &other.labels));
+            assert_eq!(one.labels[&FederatedLabel::Namespace], "web");
+            assert!(
+                !one.metric.is_counter()
+                    || one.metric == FederatedMetric::Restarts
+                    || other.value > one.value
+            );
+        }
     }
 
     #[tokio::test]

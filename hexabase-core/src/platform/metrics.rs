@@ -11,7 +11,7 @@ use crate::desired::TenantTarget;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::metrics::{
-    Chart, ChartQuery, GroupBy, HealthCondition, MAX_POINTS, Metric, MetricsSource, conditions,
+    Chart, ChartQuery, Federation, GroupBy, HealthCondition, MAX_POINTS, Metric, MetricsSource, conditions,
 };
 use crate::model::Workspace;
 
@@ -128,6 +128,31 @@ impl Metrics<'_> {
     ) -> Result<TenantTarget> {
         let found = self.0.permit_in(caller, organization, workspace, None, Action::WorkspaceRead).await?;
         Ok(TenantTarget::of(&found))
+    }
+
+    /// Checks that a caller may read the metrics of a workspace with the names of its projects and pods, and returns its
+    /// tenant.
+    ///
+    /// # Errors
+    /// `NotFound` or `Forbidden` according to the caller's role and groups.
+    pub async fn authorize_parts(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+    ) -> Result<TenantTarget> {
+        let found = self.0.permit_in(caller, organization, workspace, None, Action::ProjectsRead).await?;
+        Ok(TenantTarget::of(&found))
+    }
+
+    /// Reads the latest series of a tenant for its own Prometheus. No caller is authorized: the result is for callers that
+    /// [`Self::authorize_parts`] accepts.
+    ///
+    /// # Errors
+    /// As [`Self::chart`], without those of the request.
+    pub async fn federate(&self, target: &TenantTarget) -> Result<Federation> {
+        let (source, now) = (self.source()?, self.0.now());
+        self.run(target.workspace_id, source.federate(target, now)).await
     }
 
     /// Checks that the platform has a metrics source.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod charts;
+mod federation;
 mod health;
 mod monitoring;
 mod monitoring_check;
@@ -96,6 +97,8 @@ fn tenant_series(namespace: &str, parts: &[Part]) -> Vec<ScrapedSeries> {
         }
         let project = format!("label_vcluster_loft_sh_namespace=\"{}\"", part.project);
         add("kube_persistentvolumeclaim_labels", format!("{state_labels},{claim},{project}"), 1.0);
+        let name = format!("annotation_vcluster_loft_sh_object_name=\"{}-{}\"", part.pod, part.container);
+        add("kube_persistentvolumeclaim_annotations", format!("{state_labels},{claim},{name}"), 1.0);
         if part.container == "sidecar" {
             continue;
         }

@@ -1,6 +1,7 @@
 //! Usage of tenants from Prometheus.
 
 mod chart;
+mod federation;
 mod health;
 mod monitoring;
 mod promql;
@@ -15,7 +16,8 @@ use hexabase_core::alerts::EVALUATION_INTERVAL;
 use hexabase_core::desired::TenantTarget;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::metrics::{
-    Chart, ChartQuery, HealthReadings, Metric, MetricsSource, RuleQuery, Sample, Series, SeriesQuery,
+    Chart, ChartQuery, Federation, HealthReadings, Metric, MetricsSource, RuleQuery, Sample, Series,
+    SeriesQuery,
 };
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
@@ -227,6 +229,10 @@ impl MetricsSource for PrometheusMetrics {
 
     async fn health(&self, target: &TenantTarget, now: Timestamp) -> Result<HealthReadings> {
         health::read(self, target, now).await
+    }
+
+    async fn federate(&self, target: &TenantTarget, now: Timestamp) -> Result<Federation> {
+        federation::read(self, target, now).await
     }
 
     fn name(&self) -> &'static str {

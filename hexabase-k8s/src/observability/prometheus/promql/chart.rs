@@ -57,6 +57,14 @@ impl Names {
         }
     }
 
+    /// Series that has the annotations of the objects.
+    pub(super) const fn annotations_series(self) -> &'static str {
+        match self {
+            Self::Pods => "kube_pod_annotations",
+            Self::Claims => "kube_persistentvolumeclaim_annotations",
+        }
+    }
+
     /// Series that has the labels of the objects.
     pub(super) const fn labels_series(self) -> &'static str {
         match self {
@@ -147,15 +155,24 @@ const NAME: &str = "[a-z0-9][a-z0-9.-]{0,252}";
 /// Names of pods and of their projects in a period before the time of the query: series with the label [`OBJECT_NAME`],
 /// and series with the label [`PROJECT`].
 pub(in super::super) fn names(scope: &Scope<'_>, period: Duration) -> String {
+    let names = Names::Pods;
+    format!(
+        "{} or {}",
+        named(scope, names, names.annotations_series(), OBJECT_NAME, period),
+        named(scope, names, names.labels_series(), PROJECT, period)
+    )
+}
+
+/// A label of the objects in a period before the time of the query, from the series that has it. A tenant that changes the
+/// annotation of its objects at each scrape has one name for each nevertheless.
+pub(super) fn named(scope: &Scope<'_>, names: Names, series: &str, label: &str, period: Duration) -> String {
     let period = (period + LOOKBACK).as_secs();
-    // A tenant that changes the annotation of its pods at each scrape has one name per pod nevertheless.
-    let named = |series: &str, label: &str| {
-        let named = [scope.namespaces(), matches(label, NAME)];
-        let series = select(series, state(scope, named.into_iter().chain(scope.pods())));
-        let latest = max_by(&["namespace", "pod", label], &format!("max_over_time({series}[{period}s])"));
-        format!("topk by (namespace,pod) (1, {latest})")
-    };
-    format!("{} or {}", named("kube_pod_annotations", OBJECT_NAME), named("kube_pod_labels", PROJECT))
+    let (object, pods) = (names.label(), names == Names::Pods);
+    let objects = pods.then(|| scope.pods()).into_iter().flatten();
+    let matchers = [scope.namespaces(), matches(label, NAME)].into_iter().chain(objects);
+    let series = select(series, state(scope, matchers));
+    let latest = max_by(&["namespace", object, label], &format!("max_over_time({series}[{period}s])"));
+    format!("topk by (namespace,{object}) (1, {latest})")
 }
 
 /// 1 if kube-state-metrics has the projects of the tenant's objects, 0 if it has the objects only, and nothing if there

@@ -13,6 +13,7 @@ use hexabase_core::metrics::Metric;
 use super::ScrapeJobs;
 
 mod chart;
+mod federation;
 mod health;
 mod monitoring;
 mod rules;
@@ -23,6 +24,7 @@ pub(super) use chart::{
     MEASURED, Names, OBJECT_NAME, PROJECT, READING, Selection, chart, chart_coverage, latest, names,
     names_known,
 };
+pub(super) use federation::{federated, federated_names};
 pub(super) use health::{api_health, state_health, volume_health};
 pub(super) use monitoring::{COUNTED_INTERVALS, monitoring};
 pub(super) use rules::{alert_rules, rule_step, rule_value};
