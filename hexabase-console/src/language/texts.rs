@@ -117,8 +117,10 @@ macro_rules! locale {
 /// Returns the files of a language with their names.
 pub(super) const fn sources(language: Language) -> &'static [(&'static str, &'static str)] {
     match language {
-        Language::English | Language::Pseudo => locale!("en": "components.ftl" "pages.ftl" "vocabulary.ftl"),
-        Language::Japanese => locale!("ja": "components.ftl" "pages.ftl" "vocabulary.ftl"),
+        Language::English | Language::Pseudo => {
+            locale!("en": "access.ftl" "components.ftl" "pages.ftl" "vocabulary.ftl")
+        }
+        Language::Japanese => locale!("ja": "access.ftl" "components.ftl" "pages.ftl" "vocabulary.ftl"),
     }
 }
 

@@ -1,17 +1,22 @@
 //! Pages.
 
+mod access;
+mod api_call;
 pub(crate) mod api_pages;
 mod conflict;
 mod filters;
 mod invitations;
+mod nested;
 mod organization;
+mod projects;
 mod sign_in;
 mod workspaces;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use hexabase_core::access::Action;
-use hexabase_core::model::{Member, Organization, Workspace};
+use hexabase_core::model::{Member, Organization, OrganizationRole, Workspace};
+use hexabase_core::quota::Resource;
 use maud::{Markup, html};
 
 use crate::assets;
@@ -27,10 +32,17 @@ use crate::urls;
 
 /// Returns the pages of all sections.
 pub(crate) fn all() -> Vec<Page> {
-    [sign_in::pages(), invitations::pages(), organization::pages(), workspaces::pages()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        sign_in::pages(),
+        invitations::pages(),
+        organization::pages(),
+        workspaces::pages(),
+        projects::pages(),
+        access::pages(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Section of an organization or workspace that a page belongs to.
@@ -47,6 +59,12 @@ pub(crate) enum Section {
     Members,
     /// Connection with the cluster.
     Connect,
+    /// Projects of the workspace.
+    Projects,
+    /// Groups of the workspace.
+    Groups,
+    /// Roles and assignments of the workspace.
+    Roles,
     /// Tasks and audit log.
     Activity,
     /// Settings of the organization or workspace.
@@ -200,8 +218,14 @@ impl<'a> PageContent<'a> {
             let mut items = vec![
                 item(Icon::Cube, "nav-overview", urls::workspace(org, ws), Section::Overview),
                 item(Icon::Terminal, "nav-connect", urls::connect(org, ws), Section::Connect),
-                item(Icon::List, "nav-activity", urls::activity(org, ws), Section::Activity),
+                item(Icon::Folder, "nav-projects", urls::projects(org, ws), Section::Projects),
             ];
+            // Ordinary members see the workspaces of their groups only.
+            if context.may(member, Action::GroupsRead) || member.role == OrganizationRole::Member {
+                items.push(item(Icon::Group, "nav-groups", urls::groups(org, ws), Section::Groups));
+                items.push(item(Icon::Key, "nav-roles", urls::roles(org, ws), Section::Roles));
+            }
+            items.push(item(Icon::List, "nav-activity", urls::activity(org, ws), Section::Activity));
             if context.may(member, Action::WorkspaceUpdate) {
                 items.push(item(
                     Icon::Gear,
@@ -240,8 +264,10 @@ impl<'a> PageContent<'a> {
             let mut form = form_to(context, undo.action.clone(), None);
             // Names of fields are texts of this crate, which the cookie sealed.
             form.hidden.extend(undo.fields.iter().filter_map(|(name, value)| {
-                let known = ["display_name", "version", "role", "intent", "name"];
-                Some((*known.iter().find(|known| *known == name)?, value.clone()))
+                let own =
+                    ["display_name", "version", "role", "intent", "name", "member", "group_id", "parent_id"];
+                let mut known = own.into_iter().chain(Resource::ALL.into_iter().map(Resource::as_str));
+                Some((known.find(|known| known == name)?, value.clone()))
             }));
             form
         });

@@ -12,7 +12,7 @@ mod settings;
 use hexabase_api::html_pages::PageError;
 use hexabase_core::access::{Ability, Action, DenialReason};
 use hexabase_core::error::Error;
-use hexabase_core::id::{OrganizationId, WorkspaceId};
+use hexabase_core::id::{OrganizationId, ProjectId, WorkspaceId};
 use hexabase_core::model::{Member, Organization, Workspace};
 use hexabase_core::platform::Abilities;
 
@@ -43,10 +43,10 @@ pub(super) fn pages() -> Vec<Page> {
 }
 
 /// Workspace of a page, with what the user can do in it.
-struct VisibleWorkspace {
-    membership: (Organization, Member),
-    workspace: Workspace,
-    abilities: Abilities,
+pub(crate) struct VisibleWorkspace {
+    pub(crate) membership: (Organization, Member),
+    pub(crate) workspace: Workspace,
+    pub(crate) abilities: Abilities,
 }
 
 /// Reads the workspace of a page.
@@ -58,11 +58,21 @@ async fn workspace_of(
     org: OrganizationId,
     ws: WorkspaceId,
 ) -> Result<VisibleWorkspace, PageError> {
+    place_of(context, org, ws, None).await
+}
+
+/// Reads the workspace of a page, with what the user can do in it and in one of its projects.
+async fn place_of(
+    context: &Context,
+    org: OrganizationId,
+    ws: WorkspaceId,
+    project: Option<ProjectId>,
+) -> Result<VisibleWorkspace, PageError> {
     let membership = context.organization(org).await?;
     let platform = context.platform();
     let (workspace, abilities) = tokio::try_join!(
         async { platform.workspaces().get(&context.caller, org, ws).await },
-        platform.abilities(&context.caller, org, Some((ws, None))),
+        platform.abilities(&context.caller, org, Some((ws, project))),
     )?;
     Ok(VisibleWorkspace { membership, workspace, abilities })
 }
@@ -72,13 +82,31 @@ async fn workspace_of(
 /// # Errors
 /// `not_found` if the user may not see it, and `forbidden` if neither the role nor the groups permit the action. An action
 /// that is not possible now is no error: the page says why.
-async fn workspace_for(
+pub(crate) async fn workspace_for(
     context: &Context,
     org: OrganizationId,
     ws: WorkspaceId,
     action: Action,
 ) -> Result<VisibleWorkspace, PageError> {
-    let found = workspace_of(context, org, ws).await?;
+    require(place_of(context, org, ws, None).await?, action)
+}
+
+/// Reads the workspace of a page of a project for an action.
+///
+/// # Errors
+/// Same as [`workspace_for`], and `not_found` for an unknown project.
+pub(crate) async fn project_place_for(
+    context: &Context,
+    org: OrganizationId,
+    ws: WorkspaceId,
+    project: ProjectId,
+    action: Action,
+) -> Result<VisibleWorkspace, PageError> {
+    require(place_of(context, org, ws, Some(project)).await?, action)
+}
+
+/// Rejects an action that neither the role nor the groups of the user permit.
+fn require(found: VisibleWorkspace, action: Action) -> Result<VisibleWorkspace, PageError> {
     match found.abilities.get(&action) {
         Some(Ability::Denied(denial))
             if matches!(denial.reason, DenialReason::InsufficientRole | DenialReason::InsufficientScope) =>
