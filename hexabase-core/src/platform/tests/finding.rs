@@ -117,8 +117,8 @@ fn facts_about_the_access_to_a_workspace_are_for_its_members_and_administrators(
             let facts = facts(caller).await.unwrap();
             assert_eq!(
                 (facts.groups.len(), facts.assignments.len()),
-                (3, 2),
-                "preset groups and their roles"
+                (3, 1),
+                "preset groups, and the role of the administrators"
             );
         }
         for caller in [&eve, &payer] {
