@@ -95,7 +95,7 @@ field-organization = 組織
 field-phase = 状態
 field-plan = プラン
 field-region = リージョン
-field-role = 役割
+field-role = ロール
 field-updated = 更新日時
 field-version = Kubernetes のバージョン
 
@@ -139,9 +139,9 @@ members-remove = メンバーを外す
 members-remove-groups = 組織のすべてのワークスペースで、すべてのグループから外れます
 members-remove-tokens = クラスターへのアクセスは、有効なトークンも含めて終了します
 members-removed = { $name } をメンバーから外しました。
-members-role-changed = { $name } の役割を変更しました。
-members-role-save = 役割を変更する
-members-role-title = 組織での役割
+members-role-changed = { $name } のロールを変更しました。
+members-role-save = ロールを変更する
+members-role-title = 組織でのロール
 members-since = 参加日時
 members-you = (あなた)
 
@@ -193,7 +193,7 @@ role-admin-about = メンバーとワークスペースを管理します
 role-billing-about = 支払いと請求書を管理します
 role-member-about = 組織と、所属グループのワークスペースを見られます
 role-owner-about = 削除を含むすべての操作を行えます
-role-owner-refused = この役割を与えられるのはオーナーだけです
+role-owner-refused = このロールを与えられるのはオーナーだけです
 
 scope-email = メールアドレスの読み取り
 scope-groups = グループの所属の読み取り
@@ -293,4 +293,4 @@ workspace-waiting = 待機中: { $reason }
 
 workspaces-all = すべてのワークスペース
 workspaces-none = ワークスペースがありません
-workspaces-purpose = ワークスペースは、プロジェクト、グループ、役割を持つ専用の Kubernetes クラスターです。
+workspaces-purpose = ワークスペースは、プロジェクト、グループ、ロールを持つ専用の Kubernetes クラスターです。

@@ -119,7 +119,9 @@ fn row_fields(texts: &Texts, index: usize, row: &RuleRow, form: &FormState) -> M
         let suggestions = suggestions.iter().map(|text| (*text).to_owned()).collect();
         let error = form.error(&name);
         let control = Control::Line { kind: "text", autocomplete: "off", suggestions };
-        field(texts, &Field::new(name, label, control).value(value).error(error))
+        let is_required = matches!(part, "verbs" | "resources");
+        let entry = Field { is_required, ..Field::new(name, label, control) };
+        field(texts, &entry.value(value).error(error))
     };
     html! {
         fieldset class="rule" {
