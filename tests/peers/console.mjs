@@ -79,6 +79,8 @@ try {
   await expectText('is being created.');
   // The page follows the progress, with scripts by itself, without scripts by loading again.
   await page.locator('.badge', { hasText: /^ready$/ }).first().waitFor({ timeout: 60_000 });
+  // The buttons follow the state, too: before, the cluster could not be reached.
+  await page.getByRole('main').getByRole('link', { name: 'Connect', exact: true }).waitFor();
   if (hasScripts) await inspect('workspace');
   const workspace = page.url();
 

@@ -26,6 +26,7 @@ use crate::components::{
 };
 use crate::context::Context;
 use crate::form::{CSRF, form_to};
+use crate::language::Texts;
 use crate::response::document;
 use crate::routes::Page;
 use crate::urls;
@@ -139,7 +140,7 @@ impl<'a> PageContent<'a> {
             refresh_seconds: self.is_in_progress.then_some(5),
             header: Some(self.header(context)),
             navigation: self.navigation(context),
-            ancestors: self.ancestors(),
+            ancestors: self.ancestors(texts),
             flash: self.flash(context),
             footer: footer(context),
         };
@@ -239,13 +240,16 @@ impl<'a> PageContent<'a> {
         sections
     }
 
-    fn ancestors(&self) -> Vec<Link> {
+    fn ancestors(&self, texts: Texts) -> Vec<Link> {
         let mut ancestors = Vec::new();
         if let Some((organization, _)) = self.organization {
             let is_page = self.section == Section::Overview && self.workspace.is_none();
             if !is_page {
                 ancestors
                     .push(Link::new(organization.display_name.as_str(), urls::organization(organization.id)));
+            }
+            if self.workspace.is_some() {
+                ancestors.push(Link::new(texts.text("nav-workspaces"), urls::workspaces(organization.id)));
             }
             if let Some(workspace) = self.workspace.filter(|_| self.section != Section::Overview) {
                 ancestors.push(Link::new(

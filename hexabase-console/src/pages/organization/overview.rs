@@ -84,7 +84,7 @@ fn page(context: Context, membership: &(Organization, Member), facts: &OverviewP
             (card(&texts.text("nav-workspaces"), None, &workspaces(&texts, organization, &facts.workspaces)))
         }
         (card(&texts.text("overview-limits"), None, &limits(&texts, &facts.overview)))
-        @if let Some(events) = &facts.audit {
+        @if let Some(events) = facts.audit.as_ref().filter(|events| !events.is_empty()) {
             (card(&texts.text("overview-audit"), None, &audit(&texts, events)))
         }
     };

@@ -67,7 +67,7 @@ fn page(context: Context, found: &VisibleWorkspace, task: Option<&Task>, plan: O
         ),
     }];
     let content = html! {
-        (page_heading(&html! { (name(&title)) }, None, Some(&actions(&texts, found))))
+        (page_heading(&html! { (name(&title)) }, None, Some(&actions(&texts, found, &topic))))
         div id="workspace" data-live=(topic) {
             p class="hidden" data-status { (status) }
             (state(&texts, workspace))
@@ -87,7 +87,7 @@ fn page(context: Context, found: &VisibleWorkspace, task: Option<&Task>, plan: O
 }
 
 /// Buttons of what the user may do; those that are not possible now say why.
-fn actions(texts: &Texts, found: &VisibleWorkspace) -> Markup {
+fn actions(texts: &Texts, found: &VisibleWorkspace, topic: &str) -> Markup {
     let (org, ws) = (found.workspace.organization_id, found.workspace.id);
     let may = |action| {
         let denied = found.abilities.get(&action);
@@ -105,14 +105,16 @@ fn actions(texts: &Texts, found: &VisibleWorkspace) -> Markup {
     let connect = (Action::ClusterAccess, texts.text("nav-connect"), urls::connect(org, ws));
     let delete = (Action::WorkspaceDelete, texts.text("workspace-delete"), urls::workspace_delete(org, ws));
     html! {
-        @for (action, label, href) in [connect, power, delete] {
-            @let (is_visible, reason) = may(action);
-            @match (is_visible, reason) {
-                (false, _) => {},
-                (true, None) => (link_button(ButtonKind::Secondary, &label, &href)),
-                (true, Some(reason)) => {
-                    (disabled_button(&format!("reason-{}", action.permission().name.replace('.', "-")), &label, &reason))
-                },
+        div class="actions" id="workspace-actions" data-live=(topic) {
+            @for (action, label, href) in [connect, power, delete] {
+                @let (is_visible, reason) = may(action);
+                @match (is_visible, reason) {
+                    (false, _) => {},
+                    (true, None) => (link_button(ButtonKind::Secondary, &label, &href)),
+                    (true, Some(reason)) => {
+                        (disabled_button(&format!("reason-{}", action.permission().name.replace('.', "-")), &label, &reason))
+                    },
+                }
             }
         }
     }
