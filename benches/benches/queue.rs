@@ -27,6 +27,7 @@ use hexabase_core::worker::Worker;
 use hexabase_core::{Caller, Platform};
 use hexabase_store::{NatsConfig, NatsQueue, PostgresConfig, PostgresStore};
 use hexabase_test_servers::{Nats, Postgres};
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 /// Number of messages.
@@ -222,6 +223,12 @@ impl TaskQueue for RecordingQueue {
     }
     async fn depth(&self) -> Result<u64> {
         self.inner.depth().await
+    }
+    async fn oldest(&self) -> Result<Option<Timestamp>> {
+        self.inner.oldest().await
+    }
+    async fn count_dead_letters(&self) -> Result<u64> {
+        self.inner.count_dead_letters().await
     }
 }
 

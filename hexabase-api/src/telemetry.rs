@@ -5,8 +5,6 @@ use hexabase_core::telemetry::Series;
 pub(crate) const HTTP_REQUESTS: &str = "hexabase_http_requests_total";
 pub(crate) const HTTP_REQUEST_SECONDS: &str = "hexabase_http_request_seconds";
 pub(crate) const EVENT_STREAMS: &str = "hexabase_event_streams";
-pub(crate) const OUTBOX_MESSAGES: &str = "hexabase_outbox_messages";
-pub(crate) const QUEUE_MESSAGES: &str = "hexabase_queue_messages";
 pub(crate) const ISOLATION_CHECK_FAILURES: &str = "hexabase_isolation_check_failures_total";
 
 /// Series of this crate.
@@ -17,9 +15,7 @@ pub const SERIES: &[Series] = &[
         &["method", "route"],
         "duration of a request until its response begins",
     ),
-    Series::gauge(EVENT_STREAMS, "open event streams"),
-    Series::gauge(OUTBOX_MESSAGES, "messages in the outbox, not published yet"),
-    Series::gauge(QUEUE_MESSAGES, "messages in the queue, with delayed ones and those being processed"),
+    Series::gauge(EVENT_STREAMS, &[], "open event streams"),
     Series::counter(
         ISOLATION_CHECK_FAILURES,
         &["host", "check"],

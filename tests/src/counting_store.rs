@@ -25,8 +25,8 @@ use hexabase_core::search::{MemberFilter, SearchText, WorkspaceFilter};
 use hexabase_core::secret::VerifierHash;
 use hexabase_core::store::{
     AccessStore, AlertStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PlanStore, PruneCutoffs, RunningWorkspace, SealedKind, SealedStore, SealedValue,
-    SearchStore, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PhaseCount, PlanStore, PruneCutoffs, RunningWorkspace, SealedKind, SealedStore,
+    SealedValue, SearchStore, TenantStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 use jiff::Timestamp;
 
@@ -217,6 +217,7 @@ counted! {
         fn claim_outbox(limit: usize, now: Timestamp, claim_ttl: Duration) -> Vec<OutboxMessage>;
         fn finish_outbox(ids: &[MessageId]) -> ();
         fn count_outbox() -> u64;
+        fn oldest_in_outbox() -> Option<MessageId>;
         fn acquire_lease(name: &str, holder: &str, now: Timestamp, ttl: Duration) -> Option<Lease>;
         fn renew_lease(lease: &Lease, now: Timestamp, ttl: Duration) -> bool;
         fn release_lease(lease: &Lease) -> ();
@@ -224,6 +225,7 @@ counted! {
         fn list_due_workspaces(now: Timestamp, limit: usize) -> Vec<(OrganizationId, WorkspaceId)>;
         fn make_due(host_cluster: &HostClusterName, now: Timestamp) -> u64;
         fn count_by_host() -> BTreeMap<HostClusterName, u32>;
+        fn count_by_phase() -> Vec<PhaseCount>;
         fn prune(cutoffs: &PruneCutoffs, limit: usize) -> u64;
     }
 }

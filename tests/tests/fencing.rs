@@ -84,6 +84,10 @@ impl ClusterProvisioner for PausingProvisioner {
     async fn watch(&self, on_change: &OnChange) {
         self.inner.watch(on_change).await;
     }
+
+    fn is_watch_failing(&self) -> bool {
+        self.inner.is_watch_failing()
+    }
 }
 
 fn replica(

@@ -80,6 +80,10 @@ impl<P: ClusterProvisioner> ClusterProvisioner for RecordingProvisioner<P> {
     async fn watch(&self, on_change: &OnChange) {
         self.inner.watch(on_change).await;
     }
+
+    fn is_watch_failing(&self) -> bool {
+        self.inner.is_watch_failing()
+    }
 }
 
 /// Platform whose applies are recorded.

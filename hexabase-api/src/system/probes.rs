@@ -24,7 +24,7 @@ use super::api_server_metrics::{self, read_api_server_metrics};
 use super::{MetricsAccess, SystemState};
 use crate::caller::ClientOrigin;
 use crate::problem::{ApiError, Problems};
-use crate::telemetry::{ISOLATION_CHECK_FAILURES, OUTBOX_MESSAGES, QUEUE_MESSAGES};
+use crate::telemetry::ISOLATION_CHECK_FAILURES;
 
 pub(super) fn router<S>() -> OpenApiRouter<S>
 where
@@ -57,6 +57,8 @@ pub(crate) const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which the result of a probe is reused.
 const PROBE_RESULT_LIFETIME: Duration = Duration::from_millis(500);
+/// Time for which the numbers of workspaces are reused.
+const WORKSPACE_COUNTS_LIFETIME: Duration = Duration::from_secs(15);
 /// Time for which the limits of alert rules are reused.
 const THRESHOLDS_LIFETIME: Duration = Duration::from_secs(15);
 /// Time for which the last limits are served while the database is unavailable, so that its failure ends no alerts.
@@ -67,7 +69,8 @@ const THRESHOLDS_MAX_AGE: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub(crate) struct ProbeResults {
     readiness: RecentResult<Readiness>,
-    gauges: RecentResult<()>,
+    backlog: RecentResult<()>,
+    workspaces: RecentResult<()>,
     thresholds: RecentResult<Option<(Instant, Arc<str>)>>,
 }
 
@@ -234,7 +237,11 @@ pub(super) fn may_read_metrics(access: MetricsAccess, address: Option<&str>, hea
 
 async fn render_metrics(State(system): State<SystemState>) -> Response {
     let Some(render) = system.metrics() else { return StatusCode::NO_CONTENT.into_response() };
-    system.probes().gauges.get(update_gauges(system.platform())).await;
+    let (platform, probes) = (system.platform(), system.probes());
+    let gauges = platform.gauges();
+    let workspaces = probes.workspaces.get_within(WORKSPACE_COUNTS_LIFETIME, |_| gauges.record_workspaces());
+    tokio::join!(probes.backlog.get(gauges.record_backlog()), workspaces);
+    record_isolation_failures(platform);
     ([(CONTENT_TYPE, TEXT_FORMAT)], render()).into_response()
 }
 
@@ -274,17 +281,7 @@ async fn render_thresholds(State(system): State<SystemState>) -> Response {
     }
 }
 
-async fn update_gauges(platform: &Platform) {
-    for (name, count) in [
-        (OUTBOX_MESSAGES, platform.store().count_outbox().await),
-        (QUEUE_MESSAGES, platform.queue().depth().await),
-    ] {
-        match count {
-            #[expect(clippy::cast_precision_loss, reason = "gauges are floats; counts stay far below 2^53")]
-            Ok(count) => metrics::gauge!(name).set(count as f64),
-            Err(error) => tracing::warn!(name, ?error, "reading metric failed; metric omitted or outdated"),
-        }
-    }
+fn record_isolation_failures(platform: &Platform) {
     for ((host, check), failures) in platform.isolation_failures() {
         let labels = [("host", host.to_string()), ("check", check)];
         metrics::counter!(ISOLATION_CHECK_FAILURES, &labels).absolute(failures);

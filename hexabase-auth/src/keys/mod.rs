@@ -23,6 +23,7 @@ const SIGNING_KEY_AGE_SECONDS: &str = "hexabase_signing_key_age_seconds";
 /// Metric series that this crate records: see [`hexabase_core::telemetry`].
 pub const METRIC_SERIES: &[Series] = &[Series::gauge(
     SIGNING_KEY_AGE_SECONDS,
+    &[],
     "age of the oldest signing key without a successor; only with automatic rotation",
 )];
 /// Ephemeral key that a replica claims before it rotates the signing keys.

@@ -47,6 +47,8 @@ macro_rules! task_queue_conformance {
                 receive_returns_empty_after_the_maximum_wait,
                 a_late_acknowledgement_is_not_an_error,
                 depth_counts_waiting_and_received_messages,
+                the_oldest_message_is_the_first_published_of_those_not_acknowledged,
+                dead_letters_are_counted,
             ]
         );
     };
@@ -253,4 +255,31 @@ pub async fn depth_counts_waiting_and_received_messages(queue: &dyn TaskQueue) {
     assert_eq!(queue.depth().await.unwrap(), 2);
     queue.ack(&delivery).await.unwrap();
     assert_eq!(queue.depth().await.unwrap(), 1);
+}
+
+/// The oldest message is the one that was published first, whether it waits or was received, until it is acknowledged.
+pub async fn the_oldest_message_is_the_first_published_of_those_not_acknowledged(queue: &dyn TaskQueue) {
+    assert_eq!(queue.oldest().await.unwrap(), None);
+    publish(queue, 1).await;
+    let first = queue.oldest().await.unwrap().expect("a message waits");
+    SystemClock.sleep(SHORT_WAIT).await;
+    queue.publish(&message(2), LONG_WAIT).await.unwrap();
+    assert_eq!(queue.oldest().await.unwrap(), Some(first));
+    let delivery = receive_one(queue).await;
+    assert_eq!(queue.oldest().await.unwrap(), Some(first));
+    queue.ack(&delivery).await.unwrap();
+    let delayed = queue.oldest().await.unwrap();
+    assert!(delayed > Some(first), "the delayed message is the oldest: {delayed:?}");
+}
+
+/// Dead letters are counted until they are retried, and the oldest message does not include them.
+pub async fn dead_letters_are_counted(queue: &dyn TaskQueue) {
+    assert_eq!(queue.count_dead_letters().await.unwrap(), 0);
+    publish(queue, 1).await;
+    let delivery = receive_one(queue).await;
+    queue.dead_letter(&delivery, "no such recipient").await.unwrap();
+    assert_eq!((queue.count_dead_letters().await.unwrap(), queue.oldest().await.unwrap()), (1, None));
+    assert!(queue.retry_dead_letter(message(1).id).await.unwrap());
+    assert_eq!(queue.count_dead_letters().await.unwrap(), 0);
+    assert!(queue.oldest().await.unwrap().is_some());
 }

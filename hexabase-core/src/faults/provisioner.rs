@@ -73,4 +73,8 @@ impl ClusterProvisioner for FaultyProvisioner {
     async fn watch(&self, on_change: &OnChange) {
         self.inner.watch(on_change).await;
     }
+
+    fn is_watch_failing(&self) -> bool {
+        self.inner.is_watch_failing()
+    }
 }

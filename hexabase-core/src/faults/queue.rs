@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::FaultPlan;
 use crate::changeset::OutboxMessage;
@@ -68,5 +69,13 @@ impl TaskQueue for FaultyQueue {
 
     async fn depth(&self) -> Result<u64> {
         self.inner.depth().await
+    }
+
+    async fn oldest(&self) -> Result<Option<Timestamp>> {
+        self.inner.oldest().await
+    }
+
+    async fn count_dead_letters(&self) -> Result<u64> {
+        self.inner.count_dead_letters().await
     }
 }

@@ -24,8 +24,8 @@ use crate::search::{MemberFilter, SearchText, WorkspaceFilter};
 use crate::secret::VerifierHash;
 use crate::store::{
     AccessStore, AlertStore, BillingStore, Commit, CredentialStore, HostStore, Lease, MeteredWorkspace,
-    OrganizationStore, PlanStore, PruneCutoffs, RunningWorkspace, SealedKind, SealedStore, SealedValue,
-    SearchStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
+    OrganizationStore, PhaseCount, PlanStore, PruneCutoffs, RunningWorkspace, SealedKind, SealedStore,
+    SealedValue, SearchStore, UsageStore, UserStore, WorkStore, WorkspaceStore,
 };
 
 mockall::mock! {
@@ -319,6 +319,7 @@ mockall::mock! {
         ) -> Result<Vec<OutboxMessage>>;
         async fn finish_outbox(&self, ids: &[MessageId]) -> Result<()>;
         async fn count_outbox(&self) -> Result<u64>;
+        async fn oldest_in_outbox(&self) -> Result<Option<MessageId>>;
         async fn acquire_lease(
             &self,
             name: &str,
@@ -336,6 +337,7 @@ mockall::mock! {
         ) -> Result<Vec<(OrganizationId, WorkspaceId)>>;
         async fn make_due(&self, host_cluster: &HostClusterName, now: Timestamp) -> Result<u64>;
         async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>>;
+        async fn count_by_phase(&self) -> Result<Vec<PhaseCount>>;
         async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64>;
     }
 

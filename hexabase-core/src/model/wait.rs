@@ -150,6 +150,13 @@ impl WaitReason {
         }
     }
 
+    /// `true` if something inside the tenant blocks the reconcile, which users of the workspace can change and operators
+    /// cannot.
+    #[must_use]
+    pub const fn depends_on_tenant(self) -> bool {
+        matches!(self, Self::TenantNotApplied | Self::ProjectNamespaceTerminating | Self::ReleasingNodes)
+    }
+
     /// Time after which the wait counts as a failure of the control plane. `None` if it may last for any time.
     #[must_use]
     pub const fn timeout(self) -> Option<Duration> {

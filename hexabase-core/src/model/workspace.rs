@@ -90,6 +90,16 @@ impl Workspace {
         }
     }
 
+    /// Returns the start of the phase if the cluster does not match its desired state and work on that continues; `None`
+    /// for a workspace that is ready, suspended or failed, and for one that waits for its tenant.
+    #[must_use]
+    pub fn unconverged_since(&self) -> Option<Timestamp> {
+        let WorkspaceStatus { phase, phase_since, waiting, .. } = &self.status;
+        let is_at_rest = matches!(phase, Phase::Ready | Phase::Suspended | Phase::Failed);
+        let waits_for_tenant = waiting.is_some_and(|wait| wait.reason.depends_on_tenant());
+        (!is_at_rest && !waits_for_tenant).then_some(*phase_since)
+    }
+
     /// `true` if the cluster was observed at the current generation and no deletion was requested.
     #[must_use]
     pub fn is_reconciled(&self) -> bool {
@@ -314,4 +324,29 @@ pub struct WorkspaceState {
     pub roles: Vec<CustomRole>,
     /// All role assignments of the workspace.
     pub assignments: Vec<Assignment>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{FIXTURE_TIME, workspace};
+    use crate::model::WaitReason;
+
+    #[test]
+    fn a_workspace_is_unconverged_while_work_on_it_continues_and_its_tenant_does_not_block_it() {
+        let unconverged = |phase, waiting: Option<WaitReason>| {
+            let mut workspace = workspace("dev");
+            (workspace.status.phase, workspace.status.phase_since) = (phase, FIXTURE_TIME);
+            let since = FIXTURE_TIME + jiff::SignedDuration::from_mins(1);
+            workspace.status.waiting = waiting.map(|reason| OngoingWait { reason, since });
+            workspace.unconverged_since()
+        };
+        for phase in Phase::ALL {
+            let is_at_rest = [Phase::Ready, Phase::Suspended, Phase::Failed].contains(phase);
+            let expected = (!is_at_rest).then_some(FIXTURE_TIME);
+            assert_eq!(unconverged(*phase, None), expected, "{phase}");
+            assert_eq!(unconverged(*phase, Some(WaitReason::VolumePending)), expected, "{phase}");
+            assert_eq!(unconverged(*phase, Some(WaitReason::TenantNotApplied)), None, "{phase}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::access::FactsCache;
 use super::alerts::{AlertRequests, UnreadableRules};
 use super::commit_locks::CommitLocks;
 use super::event_signals::EventSignals;
+use super::gauges::CountedHosts;
 use super::isolation::IsolationFailures;
 use super::logs::LogReads;
 use super::metrics::MetricQueries;
@@ -270,6 +271,7 @@ impl PlatformBuilder {
             facts: FactsCache::new(),
             commit_locks: CommitLocks::new(),
             isolation_failures: IsolationFailures::default(),
+            counted_hosts: CountedHosts::default(),
             searches: Searches::default(),
             metric_queries: MetricQueries::default(),
             log_reads: LogReads::default(),

@@ -20,6 +20,7 @@ mod commit;
 mod commit_locks;
 mod event_signals;
 mod finding;
+mod gauges;
 mod groups;
 mod hosts;
 mod in_progress;
@@ -71,6 +72,8 @@ pub use caller::{Caller, CountedOrganizations, IdempotencyKey, RateAccounting};
 pub use commit::Idempotent;
 pub(crate) use commit::MAIL_SEAL_PURPOSE;
 pub use finding::SearchResults;
+use gauges::CountedHosts;
+pub use gauges::Gauges;
 pub use groups::{CreateGroup, GroupMember, Groups, UpdateGroup};
 pub use hosts::{Hosts, KnownHost, RegisterHost, Registration, UpdateHost};
 pub use invitations::{CreateInvitation, Invitations};
@@ -154,6 +157,7 @@ pub(crate) struct PlatformInner {
     alert_requests: AlertRequests,
     unreadable_alert_rules: UnreadableRules,
     pub(crate) isolation_failures: IsolationFailures,
+    counted_hosts: CountedHosts,
 }
 
 impl fmt::Debug for PlatformInner {
@@ -257,6 +261,8 @@ services! {
     organization_admin => OrganizationAdmin;
     /// Plans, for operators.
     plan_admin => PlanAdmin;
+    /// Gauges of the state of the installation.
+    gauges => Gauges;
     /// Rotation of the master key.
     master_key_rotation => MasterKeyRotation;
 }

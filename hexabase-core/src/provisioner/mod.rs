@@ -179,6 +179,12 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     ///
     /// `on_change` is called from the watch loop and must return quickly.
     async fn watch(&self, on_change: &OnChange);
+
+    /// `true` while [`watch`](Self::watch) runs and cannot follow the host cluster. Reconciles are then complete
+    /// comparisons, and changes are found at the next scheduled one.
+    fn is_watch_failing(&self) -> bool {
+        false
+    }
 }
 
 /// Receives the clusters that are due for a reconcile because a change with a promised notification has happened: see

@@ -47,6 +47,7 @@ struct State {
 struct QueuedMessage {
     message: OutboxMessage,
     attempts: u32,
+    published_at: Timestamp,
     visible_at: Timestamp,
 }
 
@@ -76,10 +77,10 @@ impl State {
         }
     }
 
-    fn add(&mut self, message: OutboxMessage, at: Timestamp) {
+    fn add(&mut self, message: OutboxMessage, published_at: Timestamp, visible_at: Timestamp) {
         let id = message.id;
-        self.order.insert((at, id));
-        self.messages.insert(id, QueuedMessage { message, attempts: 0, visible_at: at });
+        self.order.insert((visible_at, id));
+        self.messages.insert(id, QueuedMessage { message, attempts: 0, published_at, visible_at });
     }
 
     /// `true` if this id was seen within the window; remembers the id otherwise.
@@ -161,7 +162,7 @@ impl TaskQueue for MemoryQueue {
             if state.is_repetition(message.id, now) {
                 return Ok(());
             }
-            state.add(message.clone(), after(now, delay));
+            state.add(message.clone(), now, after(now, delay));
         }
         self.arrived.notify(usize::MAX);
         Ok(())
@@ -245,7 +246,7 @@ impl TaskQueue for MemoryQueue {
         {
             let mut state = self.lock();
             let Some(letter) = state.dead_letters.remove(&id) else { return Ok(false) };
-            state.add(letter.message, now);
+            state.add(letter.message, now, now);
         }
         self.arrived.notify(usize::MAX);
         Ok(true)
@@ -253,5 +254,13 @@ impl TaskQueue for MemoryQueue {
 
     async fn depth(&self) -> Result<u64> {
         Ok(self.lock().messages.len() as u64)
+    }
+
+    async fn oldest(&self) -> Result<Option<Timestamp>> {
+        Ok(self.lock().messages.values().map(|entry| entry.published_at).min())
+    }
+
+    async fn count_dead_letters(&self) -> Result<u64> {
+        Ok(self.lock().dead_letters.len() as u64)
     }
 }

@@ -110,6 +110,22 @@ pub trait TaskQueue: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Unavailable` if the queue does not respond.
     async fn depth(&self) -> Result<u64>;
+
+    /// Returns the time at which the oldest of the messages that [`Self::depth`] counts was published; `None` if there is
+    /// none.
+    ///
+    /// # Behaviour
+    /// - The delay of a delayed message counts from its publication.
+    ///
+    /// # Errors
+    /// `Unavailable` if the queue does not respond.
+    async fn oldest(&self) -> Result<Option<Timestamp>>;
+
+    /// Returns the number of dead letters.
+    ///
+    /// # Errors
+    /// `Unavailable` if the queue does not respond.
+    async fn count_dead_letters(&self) -> Result<u64>;
 }
 
 /// A received message.

@@ -43,7 +43,7 @@ pub use sealed::{SealedKind, SealedStore, SealedValue};
 pub use search::SearchStore;
 pub use usage::{MeteredWorkspace, UsageStore};
 pub use users::UserStore;
-pub use work::{Lease, PruneCutoffs, WorkStore};
+pub use work::{Lease, PhaseCount, PruneCutoffs, WorkStore};
 pub use workspaces::{RunningWorkspace, WorkspaceStore};
 
 use crate::changeset::{Changeset, IdempotencyRecord};

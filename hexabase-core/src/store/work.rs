@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::changeset::{OutboxMessage, Precondition};
 use crate::error::Result;
 use crate::id::{MessageId, OrganizationId, WorkspaceId};
+use crate::model::Phase;
 use crate::name::HostClusterName;
 
 /// An exclusive, temporary right to work on something. At any time at most one holder has it, and an earlier holder
@@ -47,6 +48,19 @@ pub struct PruneCutoffs {
     pub usage: Timestamp,
 }
 
+/// Workspaces of a host cluster that are in the same phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhaseCount {
+    /// Host cluster of the workspaces.
+    pub host_cluster: HostClusterName,
+    /// Phase of the workspaces.
+    pub phase: Phase,
+    /// Number of the workspaces.
+    pub workspaces: u32,
+    /// Earliest [`unconverged_since`](crate::model::Workspace::unconverged_since) of the workspaces; `None` if none has one.
+    pub unconverged_since: Option<Timestamp>,
+}
+
 /// Storage for workers: outbox messages, leases and due workspaces.
 #[async_trait]
 pub trait WorkStore: Send + Sync {
@@ -82,6 +96,12 @@ pub trait WorkStore: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     async fn count_outbox(&self) -> Result<u64>;
+
+    /// Returns the id of the oldest message that is not yet published; `None` if there is none.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn oldest_in_outbox(&self) -> Result<Option<MessageId>>;
 
     /// Acquires a lease; `None` while another holder has it.
     ///
@@ -146,6 +166,13 @@ pub trait WorkStore: Send + Sync {
     /// # Errors
     /// `Unavailable`.
     async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>>;
+
+    /// Counts the workspaces of each host cluster and phase, in no particular order; combinations without workspaces are
+    /// not included.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn count_by_phase(&self) -> Result<Vec<PhaseCount>>;
 
     /// Deletes records that are no longer needed, at most `limit` of each kind, and returns the number
     /// of deleted records.

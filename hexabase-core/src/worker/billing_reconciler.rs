@@ -1,15 +1,13 @@
 //! [`BillingReconciler`] executes subscription orders and applies the state of subscriptions to organizations.
 
-use std::time::Duration;
-
-use super::REQUEUE_SOON_DELAY;
+use super::requeue::{Requeue, RequeueReason};
 use super::usage_reporter::{ReportOutcome, UsageReporter};
 use crate::billing::{
     Billable, BillingDecision, BillingInput, BillingKey, DesiredSubscription, NewCustomer, Notice,
     OrderOutcome, ProviderSnapshot, decide,
 };
 use crate::changeset::Changeset;
-use crate::clock::until;
+use crate::clock::{after, until};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{OrganizationId, UserId};
 use crate::id_source::IdSourceExt as _;
@@ -44,23 +42,22 @@ impl<'a> BillingReconciler<'a> {
     }
 
     /// Reconciles the billing account of an organization once: executes its order, reads its subscription, records the
-    /// decision, and reports usage. Returns the wait until the next reconcile; `None` if there is nothing left to
-    /// reconcile.
+    /// decision, and reports usage. Returns the time of the next reconcile.
     ///
     /// A failure of the provider is retried later and is not an error of this call.
     ///
     /// # Errors
     /// Errors of the store; reconciling again is harmless.
-    pub async fn reconcile(&self, organization: OrganizationId) -> Result<Option<Duration>> {
+    pub async fn reconcile(&self, organization: OrganizationId) -> Result<Requeue> {
         let name = format!("billing/{organization}");
         let reconcile = async |lease: Lease| {
-            let wait = self.reconcile_leased(organization, &lease).await?;
-            self.report_usage(organization, &lease, wait).await
+            let requeue = self.reconcile_leased(organization, &lease).await?;
+            self.report_usage(organization, &lease, requeue).await
         };
         let started_at = self.0.now();
         let outcome = self.0.with_lease(&name, reconcile).await;
         Reconciled::BillingAccount.record_end(&outcome, until(started_at, self.0.now()));
-        Ok(outcome?.unwrap_or(Some(REQUEUE_SOON_DELAY)))
+        Ok(outcome?.unwrap_or(Requeue::Soon(RequeueReason::Busy)))
     }
 
     /// Same as [`Self::reconcile`], without reporting usage: for a request, which must not wait until hours of usage
@@ -74,10 +71,14 @@ impl<'a> BillingReconciler<'a> {
         self.0.with_lease(&name, reconcile).await.map(drop)
     }
 
-    async fn reconcile_leased(&self, id: OrganizationId, lease: &Lease) -> Result<Option<Duration>> {
+    async fn reconcile_leased(&self, id: OrganizationId, lease: &Lease) -> Result<Requeue> {
         for _ in 0..MAX_ATTEMPTS {
-            let Some(organization) = self.0.store.find_organization(id).await? else { return Ok(None) };
-            let Some(account) = self.0.store.find_billing_account(id).await? else { return Ok(None) };
+            let Some(organization) = self.0.store.find_organization(id).await? else {
+                return Ok(Requeue::Never);
+            };
+            let Some(account) = self.0.store.find_billing_account(id).await? else {
+                return Ok(Requeue::Never);
+            };
             let workspaces = self.0.all_workspaces(id).await?;
             let plans = self.0.plans().await?;
             let input = BillingInput {
@@ -95,32 +96,39 @@ impl<'a> BillingReconciler<'a> {
             match self.record(input, &decision, lease).await {
                 Ok(()) => {
                     Reconciled::BillingAccount.count_outcome(snapshot.error.is_some());
-                    return Ok(decision.account.reconcile_at.map(|at| until(self.0.now(), at)));
+                    let is_failed = snapshot.error.is_some();
+                    let reason = if is_failed { RequeueReason::Failed } else { RequeueReason::Scheduled };
+                    let next = decision.account.reconcile_at;
+                    return Ok(next.map_or(Requeue::Never, |at| Requeue::At(at, reason)));
                 }
                 // An order was placed, or a workspace was created or deleted: reconcile again at once.
                 Err(error) if error.is_version_conflict() => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Some(REQUEUE_SOON_DELAY))
+        Ok(Requeue::Soon(RequeueReason::Conflict))
     }
 
-    /// Reports usage to the provider, and returns the wait until the next reconcile.
+    /// Reports usage to the provider, and returns the time of the next reconcile.
     async fn report_usage(
         &self,
         organization: OrganizationId,
         lease: &Lease,
-        wait: Option<Duration>,
-    ) -> Result<Option<Duration>> {
+        requeue: Requeue,
+    ) -> Result<Requeue> {
         let error = match UsageReporter::new(self.0).report(organization, lease).await {
-            Ok(ReportOutcome::Complete) => return Ok(wait),
-            Ok(ReportOutcome::Partial) => return Ok(Some(REQUEUE_SOON_DELAY)),
-            Err(error) if error.is_version_conflict() => return Ok(Some(REQUEUE_SOON_DELAY)),
+            Ok(ReportOutcome::Complete) => return Ok(requeue),
+            Ok(ReportOutcome::Partial) => return Ok(Requeue::Soon(RequeueReason::Scheduled)),
+            Err(error) if error.is_version_conflict() => return Ok(Requeue::Soon(RequeueReason::Conflict)),
             Err(error) => error,
         };
         tracing::warn!(organization = %organization, error = ?error, "reporting usage failed; retrying later");
-        let retry_after = self.0.config.intervals.longest_poll;
-        Ok(Some(wait.map_or(retry_after, |wait| wait.min(retry_after))))
+        let retry_at = after(self.0.now(), self.0.config.intervals.longest_poll);
+        Ok(match requeue {
+            Requeue::Soon(reason) => Requeue::Soon(reason),
+            Requeue::At(at, reason) if at <= retry_at => Requeue::At(at, reason),
+            Requeue::Never | Requeue::At(..) => Requeue::At(retry_at, RequeueReason::Failed),
+        })
     }
 
     /// Executes the order with the provider and reads the subscription. A failure becomes part of the snapshot.

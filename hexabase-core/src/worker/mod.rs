@@ -14,6 +14,7 @@ mod lease;
 mod pruner;
 mod reconciler;
 mod relay;
+mod requeue;
 mod resync;
 #[cfg(test)]
 mod tests;
@@ -32,8 +33,9 @@ pub use billing_reconciler::BillingReconciler;
 pub use host_monitor::HostMonitor;
 pub use isolation_checker::IsolationChecker;
 pub use pruner::Pruner;
-pub use reconciler::{Reconciler, Requeue};
+pub use reconciler::Reconciler;
 pub use relay::Relay;
+pub use requeue::{Requeue, RequeueReason};
 pub use resync::Resync;
 pub use usage_collector::UsageCollector;
 
@@ -192,6 +194,7 @@ async fn extend_all(inner: &PlatformInner, deliveries: Vec<Delivery>) {
 async fn return_all(inner: &PlatformInner, deliveries: Vec<Delivery>) {
     let give_back = async |delivery: Delivery| {
         let reason = "the worker stopped before it processed the message";
+        telemetry::record_requeue(RequeueReason::Draining);
         if let Err(error) = inner.queue.nack(&delivery, Duration::ZERO, reason).await {
             tracing::warn!(message = %delivery.message.id, %error, "returning message failed; queue redelivers it");
         }
@@ -253,6 +256,10 @@ async fn process(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: D
         }
         Err(error) => {
             telemetry::record_message(topic, "returned");
+            // Of its last delivery it becomes a dead letter.
+            if delivery.attempt < inner.queue.max_deliveries() {
+                telemetry::record_requeue(RequeueReason::after_error(error));
+            }
             tracing::warn!(message = %delivery.message.id, attempt = delivery.attempt, error = ?error, "processing message failed; returned to queue");
             let intervals = &inner.config.intervals;
             let random = u64::from_be_bytes(inner.ids.bytes());
@@ -283,25 +290,30 @@ async fn extend_visibility(inner: &PlatformInner, delivery: &Delivery) {
 
 async fn reconcile(inner: &PlatformInner, reconciler: &Reconciler<'_>, delivery: &Delivery) -> Result<()> {
     let OutboxMessage { organization_id: organization, workspace_id, payload, .. } = &delivery.message;
-    let next = match workspace_id {
+    let (message, requeue) = match workspace_id {
         Some(workspace) => {
-            let message = inner.reconcile_message(*organization, *workspace);
-            match reconciler.reconcile(*organization, *workspace, due_at(payload)).await? {
-                Requeue::Never => None,
-                Requeue::Soon => {
-                    Some((OutboxMessage { payload: payload.clone(), ..message }, REQUEUE_SOON_DELAY))
-                }
-                Requeue::At(at) => Some((with_due_time(message, at), until(inner.now(), at))),
-            }
+            let requeue = reconciler.reconcile(*organization, *workspace, due_at(payload)).await?;
+            (inner.reconcile_message(*organization, *workspace), requeue)
         }
         None => {
-            let wait = BillingReconciler::of(inner).reconcile(*organization).await?;
-            wait.map(|wait| (inner.account_reconcile_message(*organization), wait))
+            let requeue = BillingReconciler::of(inner).reconcile(*organization).await?;
+            (inner.account_reconcile_message(*organization), requeue)
+        }
+    };
+    let (message, wait, reason) = match requeue {
+        Requeue::Never => return Ok(()),
+        Requeue::Soon(reason) => {
+            (OutboxMessage { payload: payload.clone(), ..message }, REQUEUE_SOON_DELAY, reason)
+        }
+        Requeue::At(at, reason) => {
+            let message = if workspace_id.is_some() { with_due_time(message, at) } else { message };
+            (message, until(inner.now(), at), reason)
         }
     };
     // Later reconciles are left to `Resync`: the queue is not used for long delays.
-    if let Some((message, wait)) = next.filter(|(_, wait)| *wait <= inner.config.intervals.longest_poll) {
+    if wait <= inner.config.intervals.longest_poll {
         inner.queue.publish(&message, wait).await?;
+        telemetry::record_requeue(reason);
     }
     Ok(())
 }

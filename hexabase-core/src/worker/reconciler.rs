@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use tracing::Instrument as _;
 
+use super::requeue::{Requeue, RequeueReason};
 use crate::access::{GroupTree, expire_retired_group_names};
 use crate::changeset::{Changeset, Precondition, RecordKey};
 use crate::clock::until;
@@ -22,18 +23,6 @@ use crate::telemetry::{self, Reconciled};
 
 /// Maximum attempts of one reconcile if the workspace changes meanwhile.
 const MAX_ATTEMPTS: usize = 5;
-
-/// Time of the next reconcile of a workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requeue {
-    /// No further reconcile: nothing is left to wait for, or the workspace does not exist.
-    Never,
-    /// At this time, unless an earlier reconcile reschedules it.
-    At(Timestamp),
-    /// Soon: another worker holds the lease, or the workspace kept changing. The other worker may have started before
-    /// the change that this reconcile is about.
-    Soon,
-}
 
 /// Makes clusters match their workspaces. No other component changes a cluster.
 #[derive(Debug)]
@@ -69,7 +58,7 @@ impl<'a> Reconciler<'a> {
         let started_at = self.0.now();
         let outcome = self.0.with_lease(&name, reconcile).await;
         Reconciled::Workspace.record_end(&outcome, until(started_at, self.0.now()));
-        Ok(outcome?.unwrap_or(Requeue::Soon))
+        Ok(outcome?.unwrap_or(Requeue::Soon(RequeueReason::Busy)))
     }
 
     async fn reconcile_leased(
@@ -105,14 +94,16 @@ impl<'a> Reconciler<'a> {
             match recorded {
                 Ok(()) if assessment.gone => return Ok(Requeue::Never),
                 Ok(()) => {
-                    return Ok(assessment.workspace.reconcile_at.map_or(Requeue::Never, Requeue::At));
+                    let reason = RequeueReason::after(&outcome, &assessment);
+                    let next = assessment.workspace.reconcile_at;
+                    return Ok(next.map_or(Requeue::Never, |at| Requeue::At(at, reason)));
                 }
                 // The desired state changed meanwhile: reconcile again at once.
                 Err(error) if error.is_version_conflict() => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Requeue::Soon)
+        Ok(Requeue::Soon(RequeueReason::Conflict))
     }
 
     /// Observes the cluster and performs the next operation. A failure becomes part of the outcome.

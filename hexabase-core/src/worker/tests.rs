@@ -89,6 +89,10 @@ impl ClusterProvisioner for SlowProvisioner {
     async fn watch(&self, on_change: &OnChange) {
         self.inner.watch(on_change).await;
     }
+
+    fn is_watch_failing(&self) -> bool {
+        self.inner.is_watch_failing()
+    }
 }
 
 const CONCURRENCY: usize = 4;

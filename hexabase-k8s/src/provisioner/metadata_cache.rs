@@ -59,6 +59,8 @@ pub(super) struct MetadataCache {
 struct State {
     /// Kinds whose objects are completely known.
     complete: BTreeSet<Kind>,
+    /// Kinds whose watch has failed and was not established again.
+    failing: BTreeSet<Kind>,
     /// Tenants by the name of their namespace.
     tenants: HashMap<String, Tenant>,
     /// Number of changes of all objects; the newest revision.
@@ -206,6 +208,11 @@ impl MetadataCache {
         state.tenants.get(tenant).filter(|_| complete).map(|tenant| tenant.revision)
     }
 
+    /// `true` while the watch of a kind has failed and was not established again.
+    pub(super) fn is_failing(&self) -> bool {
+        !self.lock().failing.is_empty()
+    }
+
     /// Returns the newest revision of all tenants.
     pub(super) fn current_revision(&self) -> Revision {
         Revision(self.lock().change_count)
@@ -290,7 +297,11 @@ impl MetadataCache {
         let mut failures = 0;
         loop {
             let error = self.watch_until_failure(kind, host, on_change, &mut failures).await;
-            self.lock().complete.remove(&kind);
+            {
+                let mut state = self.lock();
+                state.complete.remove(&kind);
+                state.failing.insert(kind);
+            }
             failures += 1;
             if failures == 1 {
                 tracing::warn!(%error, kind = kind.kind, "host watch failed; falling back to full listing");
@@ -324,7 +335,11 @@ impl MetadataCache {
                 Some(Ok(Event::InitApply(object))) => all.extend([key_and_version(kind, object)]),
                 Some(Ok(Event::InitDone)) => {
                     *failures = 0;
-                    let subscribed = self.lock().replace_all(kind, std::mem::take(&mut all));
+                    let subscribed = {
+                        let mut state = self.lock();
+                        state.failing.remove(&kind);
+                        state.replace_all(kind, std::mem::take(&mut all))
+                    };
                     subscribed.iter().for_each(on_change);
                 }
                 Some(Ok(Event::Apply(object))) => {

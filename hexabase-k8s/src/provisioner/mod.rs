@@ -273,4 +273,8 @@ impl ClusterProvisioner for VClusterProvisioner {
             .map(|kind| self.metadata_cache.watch_kind(kind, &self.client, on_change));
         join3(self.warn_about_host(), join_all(watches), self.metadata_cache.report_overdue(on_change)).await;
     }
+
+    fn is_watch_failing(&self) -> bool {
+        self.metadata_cache.is_failing()
+    }
 }

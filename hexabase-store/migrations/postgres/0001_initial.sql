@@ -167,13 +167,15 @@ CREATE TABLE workspaces (
     updated_at timestamptz NOT NULL,
     version bigint NOT NULL,
     phase text NOT NULL,
+    -- Start of a phase in which work continues, for the metrics of the platform.
+    unconverged_since timestamptz,
     -- Name and display name in lower case, for searches.
     search_text text COLLATE "C" NOT NULL,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, name)
 );
 CREATE INDEX workspaces_due ON workspaces (reconcile_at) WHERE reconcile_at IS NOT NULL;
-CREATE INDEX workspaces_on_host ON workspaces (host_cluster);
+CREATE INDEX workspaces_on_host ON workspaces (host_cluster, phase, unconverged_since);
 -- Tokens of tenant clusters name the workspace alone.
 CREATE INDEX workspaces_by_id ON workspaces (id);
 
@@ -545,7 +547,8 @@ CREATE POLICY token_scope ON api_tokens USING (id = current_setting('hexabase.to
 CREATE POLICY user_scope ON api_tokens FOR SELECT USING (user_id = current_setting('hexabase.user_id', true));
 
 -- Columns that workers may read across organizations, to find due work and to delete expired rows. Nothing else is exposed.
-CREATE VIEW workspace_schedule AS SELECT organization_id, id, host_cluster, reconcile_at FROM workspaces;
+CREATE VIEW workspace_schedule AS
+    SELECT organization_id, id, host_cluster, reconcile_at, phase, unconverged_since FROM workspaces;
 GRANT SELECT, UPDATE (reconcile_at) ON workspace_schedule TO hexabase_app;
 CREATE VIEW billing_schedule AS SELECT organization_id, customer_id, reconcile_at FROM billing_accounts;
 GRANT SELECT ON billing_schedule TO hexabase_app;

@@ -168,13 +168,15 @@ CREATE TABLE workspaces (
     updated_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
     phase TEXT NOT NULL,
+    -- Start of a phase in which work continues, for the metrics of the platform.
+    unconverged_since INTEGER,
     -- Name and display name in lower case, for searches.
     search_text TEXT NOT NULL,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX workspaces_due ON workspaces (reconcile_at) WHERE reconcile_at IS NOT NULL;
-CREATE INDEX workspaces_on_host ON workspaces (host_cluster);
+CREATE INDEX workspaces_on_host ON workspaces (host_cluster, phase, unconverged_since);
 -- Tokens of tenant clusters name the workspace alone.
 CREATE INDEX workspaces_by_id ON workspaces (id);
 

@@ -70,14 +70,18 @@ pub(super) fn decode(headers: &HeaderMap, payload: &[u8]) -> Result<OutboxMessag
 /// Decodes a dead letter.
 pub(super) fn decode_dead_letter(message: &Message) -> Result<DeadLetter> {
     let headers = message.headers.clone().unwrap_or_default();
-    let published = message.info().map(|info| info.published.unix_timestamp_nanos());
-    let at = published.ok().and_then(|nanoseconds| Timestamp::from_nanosecond(nanoseconds).ok());
+    let published = message.info().map_err(|_| unreadable("timestamp"))?.published;
     Ok(DeadLetter {
         message: decode(&headers, &message.payload)?,
         attempts: header(&headers, ATTEMPTS)?.ok_or_else(|| unreadable(ATTEMPTS))?,
         reason: header(&headers, REASON)?.unwrap_or_default(),
-        at: at.ok_or_else(|| unreadable("timestamp"))?,
+        at: timestamp(published.unix_timestamp_nanos())?,
     })
+}
+
+/// Returns the time that is this many nanoseconds after 1970.
+pub(super) fn timestamp(nanoseconds: i128) -> Result<Timestamp> {
+    Timestamp::from_nanosecond(nanoseconds).map_err(|_| unreadable("timestamp"))
 }
 
 fn header<T: FromStr>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>> {

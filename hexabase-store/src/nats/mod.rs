@@ -33,6 +33,7 @@ use hexabase_core::queue::{
     DEFAULT_MAX_DELIVERIES, DEFAULT_VISIBILITY, DeadLetter, Delivery, NEVER_ACKNOWLEDGED, TaskQueue,
 };
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use tokio::sync::{Mutex, Notify, RwLock};
 use tokio::time::{Instant, timeout};
@@ -361,6 +362,25 @@ impl NatsQueue {
         Ok(stored > delivered)
     }
 
+    /// Publication time of the oldest message that is not acknowledged. The first message of the stream may be one that a
+    /// crashed server retains although it is acknowledged.
+    async fn oldest_unacknowledged(&self, streams: &Streams) -> Result<Option<Timestamp>> {
+        use jetstream::stream::LastRawMessageErrorKind::NoMessageFound;
+        let info = streams.work.consumer_info(CONSUMER).await.map_err(unavailable)?;
+        if info.num_pending == 0 && info.num_ack_pending == 0 {
+            return Ok(None);
+        }
+        let first = info.ack_floor.stream_sequence + 1;
+        let subjects = format!("{}.>", self.config.stream);
+        let next = streams.work.raw_message_builder().sequence(first).next_by_subject(subjects);
+        match next.send().await {
+            Ok(message) => codec::timestamp(message.time.unix_timestamp_nanos()).map(Some),
+            // It was acknowledged in the meantime.
+            Err(error) if error.kind() == NoMessageFound => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
     async fn accept_all(&self, mut messages: pull::Batch) -> Result<Vec<Delivery>> {
         let mut deliveries = Vec::new();
         while let Some(message) = messages.next().await {
@@ -512,6 +532,22 @@ impl TaskQueue for NatsQueue {
         let streams = self.streams().await?;
         match streams.work.consumer_info(CONSUMER).await {
             Ok(info) => Ok(info.num_pending + info.num_ack_pending as u64),
+            Err(error) => Err(self.invalidate_streams(unavailable(error)).await),
+        }
+    }
+
+    async fn oldest(&self) -> Result<Option<Timestamp>> {
+        let streams = self.streams().await?;
+        match self.oldest_unacknowledged(&streams).await {
+            Err(error) => Err(self.invalidate_streams(error).await),
+            found => found,
+        }
+    }
+
+    async fn count_dead_letters(&self) -> Result<u64> {
+        let streams = self.streams().await?;
+        match streams.dead_letters.get_info().await {
+            Ok(info) => Ok(info.state.messages),
             Err(error) => Err(self.invalidate_streams(unavailable(error)).await),
         }
     }

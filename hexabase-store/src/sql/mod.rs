@@ -43,6 +43,8 @@ pub(crate) use organizations::search_audit_events;
 pub(crate) use statement::{Query, Scope, Value};
 pub(crate) use table::{Stored, select};
 #[cfg(test)]
+pub(crate) use work::count_by_phase;
+#[cfg(test)]
 pub(crate) use workspaces::list_tasks;
 
 /// Execution of statements on one database.

@@ -7,7 +7,7 @@ use hexabase_core::clock::after;
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{MessageId, OrganizationId, WorkspaceId};
 use hexabase_core::name::HostClusterName;
-use hexabase_core::store::{Lease, PruneCutoffs, WorkStore};
+use hexabase_core::store::{Lease, PhaseCount, PruneCutoffs, WorkStore};
 use jiff::Timestamp;
 
 use super::statement::Query;
@@ -16,6 +16,14 @@ use super::{Cells, Engine, SqlStore, prune, read_all};
 
 pub(super) fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// Returns the statement that counts workspaces by host and phase. It reads nothing but an index.
+pub(crate) fn count_by_phase<E: Engine>() -> Query {
+    Query::assembled(format!(
+        "SELECT host_cluster, phase, COUNT(*), MIN(unconverged_since) FROM {} GROUP BY host_cluster, phase",
+        E::WORKSPACE_SCHEDULE
+    ))
 }
 
 fn token(lease: &Lease) -> Result<i64> {
@@ -66,6 +74,11 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         let rows =
             self.0.fetch(Query::assembled(format!("SELECT COUNT(*) FROM {}", E::OUTBOX_RELAY))).await?;
         rows.first().map_or(Ok(0), |row| Cells::new(row).number())
+    }
+
+    async fn oldest_in_outbox(&self) -> Result<Option<MessageId>> {
+        let rows = self.0.fetch(Query::assembled(format!("SELECT MIN(id) FROM {}", E::OUTBOX_RELAY))).await?;
+        rows.first().map_or(Ok(None), |row| Cells::new(row).parse_or_null())
     }
 
     async fn acquire_lease(
@@ -146,6 +159,20 @@ impl<E: Engine> WorkStore for SqlStore<E> {
         let read = |row: &E::Row| {
             let mut cells = Cells::new(row);
             Ok((cells.parse()?, cells.number()?))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn count_by_phase(&self) -> Result<Vec<PhaseCount>> {
+        let rows = self.0.fetch(count_by_phase::<E>()).await?;
+        let read = |row: &E::Row| {
+            let mut cells = Cells::new(row);
+            Ok(PhaseCount {
+                host_cluster: cells.parse()?,
+                phase: cells.parse()?,
+                workspaces: cells.number()?,
+                unconverged_since: cells.time_or_null()?,
+            })
         };
         rows.iter().map(read).collect()
     }

@@ -8,7 +8,9 @@ use hexabase_core::page::{PageRequest, time_position};
 use hexabase_core::store::PruneCutoffs;
 
 use super::{SqliteEngine, SqliteStore};
-use crate::sql::{Cells, Engine as _, Query, list_security_events, list_tasks, prune, search_audit_events};
+use crate::sql::{
+    Cells, Engine as _, Query, count_by_phase, list_security_events, list_tasks, prune, search_audit_events,
+};
 
 /// Returns the steps of the plan of a statement.
 async fn plan(store: &SqliteStore, query: Query) -> Vec<String> {
@@ -76,4 +78,11 @@ async fn a_search_beyond_its_timeout_asks_for_a_narrower_filter() {
     assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, "search_timeout"), "{error:?}");
     let again = store.0.search(Query::new("SELECT COUNT(*) FROM users")).await.unwrap();
     assert_eq!(again.len(), 1, "the connection remains usable");
+}
+
+#[tokio::test]
+async fn workspaces_are_counted_by_an_index_alone() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    let steps = plan(&store, count_by_phase::<SqliteEngine>()).await;
+    assert_eq!(steps, ["SCAN workspaces USING COVERING INDEX workspaces_on_host"]);
 }

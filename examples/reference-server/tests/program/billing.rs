@@ -17,6 +17,7 @@ use hexabase_test_stripe::FakeStripe;
 use jiff::SignedDuration;
 use serde_json::json;
 
+use crate::metrics::wait_until_recorded;
 use crate::process::{Process, fails_with, program};
 
 const SECRETS: [(&str, &str); 2] = [
@@ -72,6 +73,8 @@ async fn catalog_is_synchronized_and_webhooks_update_subscriptions() {
     while ann.get(&subscription).await["plan_id"] != "starter" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let series = ["hexabase_payment_request_seconds", "hexabase_webhook_wait_seconds"];
+    wait_until_recorded(&server, &series).await;
     assert_eq!(ann.get(&subscription).await["subscription"]["state"], "canceled");
     let log = server.stop();
     for (_, secret) in SECRETS {
@@ -155,6 +158,7 @@ async fn measured_usage_is_reported_to_stripe_and_verified() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
+    wait_until_recorded(&server, &["hexabase_metering_lag_seconds"]).await;
     // The last complete hour whose usage was read; at the beginning of a month it belongs to the previous one.
     let hour = Hour::of(now - SignedDuration::from_mins(5)).after(-1);
     let month = hour.start().strftime("%Y-%m").to_string();

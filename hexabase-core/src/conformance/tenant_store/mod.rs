@@ -81,6 +81,8 @@ macro_rules! tenant_store_conformance {
                 a_failed_commit_leaves_no_message,
                 due_workspaces_are_listed_most_overdue_first,
                 workspaces_on_a_host_are_counted_and_made_due,
+                workspaces_are_counted_by_host_and_phase,
+                the_oldest_message_of_the_outbox_is_found,
                 pruning_deletes_only_expired_records,
                 pruning_deletes_audit_events_security_events_and_tasks,
                 a_batch_of_pruning_is_limited,

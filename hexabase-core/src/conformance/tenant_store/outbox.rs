@@ -4,8 +4,9 @@ use super::setup::{acme, dev, later, populate};
 use crate::changeset::{Changeset, OutboxMessage, Topic};
 use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{MessageId, TypedId as _};
+use crate::model::{OngoingWait, Phase, WaitReason, WorkspaceStatus};
 use crate::name::HostClusterName;
-use crate::store::TenantStore;
+use crate::store::{PhaseCount, TenantStore};
 use crate::trace::TraceParent;
 use uuid::Uuid;
 
@@ -115,4 +116,53 @@ pub async fn workspaces_on_a_host_are_counted_and_made_due(store: &dyn TenantSto
     expected.sort_unstable();
     assert_eq!(due, expected);
     assert_eq!(store.find_workspace(acme(), id("b")).await.unwrap().unwrap().reconcile_at, Some(later(3)));
+}
+
+/// Workspaces are counted by host and phase, with the earliest start of a phase in which work continues.
+pub async fn workspaces_are_counted_by_host_and_phase(store: &dyn TenantStore) {
+    let host = |name: &str| HostClusterName::parse(name).unwrap();
+    let on = |name: &str, host_name: &str, phase, since| {
+        let mut workspace = fixture::workspace(name);
+        workspace.host_cluster = host(host_name);
+        workspace.status = WorkspaceStatus { phase, phase_since: since, ..WorkspaceStatus::new(since) };
+        workspace
+    };
+    assert_eq!(store.count_by_phase().await.unwrap(), []);
+    let changeset = Changeset::new()
+        .insert(fixture::organization("acme"))
+        .insert(on("a", "east", Phase::Updating, later(7)))
+        .insert(on("b", "east", Phase::Updating, later(3)))
+        .insert(on("c", "east", Phase::Ready, later(1)))
+        .insert(on("d", "west", Phase::Updating, later(5)));
+    store.commit(changeset).await.unwrap();
+    let counts = async || {
+        let mut counts = store.count_by_phase().await.unwrap();
+        counts.sort_by_key(|count| (count.host_cluster.clone(), count.phase.as_str()));
+        counts
+    };
+    let count = |host_name: &str, phase, workspaces, unconverged_since| PhaseCount {
+        host_cluster: host(host_name),
+        phase,
+        workspaces,
+        unconverged_since,
+    };
+    let ready = count("east", Phase::Ready, 1, None);
+    let west = count("west", Phase::Updating, 1, Some(later(5)));
+    let expected = [ready.clone(), count("east", Phase::Updating, 2, Some(later(3))), west.clone()];
+    assert_eq!(counts().await, expected);
+
+    let mut waiting = store.find_workspace(acme(), id("b")).await.unwrap().unwrap();
+    waiting.status.waiting = Some(OngoingWait { reason: WaitReason::TenantNotApplied, since: later(3) });
+    store.commit(Changeset::new().workspace(waiting, later(9))).await.unwrap();
+    assert_eq!(counts().await, [ready, count("east", Phase::Updating, 2, Some(later(7))), west]);
+}
+
+/// The oldest message has the least id, whether it is claimed or not.
+pub async fn the_oldest_message_of_the_outbox_is_found(store: &dyn TenantStore) {
+    assert_eq!(store.oldest_in_outbox().await.unwrap(), None);
+    store.commit(with_messages([3, 1])).await.unwrap();
+    store.claim_outbox(1, FIXTURE_TIME, CLAIM_TTL).await.unwrap();
+    assert_eq!(store.oldest_in_outbox().await.unwrap(), Some(message(1).id));
+    store.finish_outbox(&[message(1).id]).await.unwrap();
+    assert_eq!(store.oldest_in_outbox().await.unwrap(), Some(message(3).id));
 }

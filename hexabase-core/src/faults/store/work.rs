@@ -11,7 +11,7 @@ use crate::changeset::OutboxMessage;
 use crate::error::Result;
 use crate::id::{MessageId, OrganizationId, WorkspaceId};
 use crate::name::HostClusterName;
-use crate::store::{Lease, PruneCutoffs, WorkStore};
+use crate::store::{Lease, PhaseCount, PruneCutoffs, WorkStore};
 
 #[async_trait]
 impl WorkStore for FaultyStore {
@@ -30,6 +30,10 @@ impl WorkStore for FaultyStore {
 
     async fn count_outbox(&self) -> Result<u64> {
         self.inner.count_outbox().await
+    }
+
+    async fn oldest_in_outbox(&self) -> Result<Option<MessageId>> {
+        self.inner.oldest_in_outbox().await
     }
 
     async fn acquire_lease(
@@ -68,6 +72,10 @@ impl WorkStore for FaultyStore {
 
     async fn count_by_host(&self) -> Result<BTreeMap<HostClusterName, u32>> {
         self.inner.count_by_host().await
+    }
+
+    async fn count_by_phase(&self) -> Result<Vec<PhaseCount>> {
+        self.inner.count_by_phase().await
     }
 
     async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64> {

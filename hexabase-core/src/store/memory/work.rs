@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::id::{MessageId, OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{AuditEvent, Session, Workspace};
 use crate::name::HostClusterName;
-use crate::store::{Lease, PruneCutoffs, WorkStore};
+use crate::store::{Lease, PhaseCount, PruneCutoffs, WorkStore};
 
 #[async_trait]
 impl WorkStore for MemoryStore {
@@ -52,6 +52,10 @@ impl WorkStore for MemoryStore {
 
     async fn count_outbox(&self) -> Result<u64> {
         Ok(self.lock().outbox.size() as u64)
+    }
+
+    async fn oldest_in_outbox(&self) -> Result<Option<MessageId>> {
+        Ok(self.lock().outbox.keys().next().copied())
     }
 
     async fn acquire_lease(
@@ -138,6 +142,26 @@ impl WorkStore for MemoryStore {
             *counts.entry(host.clone()).or_insert(0) += 1;
         }
         Ok(counts)
+    }
+
+    async fn count_by_phase(&self) -> Result<Vec<PhaseCount>> {
+        let state = self.lock();
+        let mut counts = BTreeMap::new();
+        let all = state.records.values().filter_map(crate::changeset::Stored::of);
+        all.for_each(|workspace: &Workspace| {
+            let phase = workspace.status.phase;
+            let host_cluster = workspace.host_cluster.clone();
+            let count = counts.entry((host_cluster.clone(), phase.as_str())).or_insert(PhaseCount {
+                host_cluster,
+                phase,
+                workspaces: 0,
+                unconverged_since: None,
+            });
+            count.workspaces += 1;
+            count.unconverged_since =
+                [count.unconverged_since, workspace.unconverged_since()].into_iter().flatten().min();
+        });
+        Ok(counts.into_values().collect())
     }
 
     async fn prune(&self, cutoffs: &PruneCutoffs, limit: usize) -> Result<u64> {

@@ -33,6 +33,7 @@ impl Stored for Workspace {
             "updated_at",
             "version",
             "phase",
+            "unconverged_since",
             "search_text",
         ],
     };
@@ -57,6 +58,7 @@ impl Stored for Workspace {
             .time(self.updated_at)
             .version(self.version)?
             .text(self.status.phase)
+            .time_or_null(self.unconverged_since())
             .text(self.searchable());
         Ok(())
     }
@@ -87,6 +89,7 @@ impl Stored for Workspace {
             updated_at: cells.time()?,
             version: cells.version()?,
         };
+        cells.skip();
         cells.skip();
         cells.skip();
         Ok(workspace)
