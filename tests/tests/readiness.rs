@@ -14,6 +14,10 @@ use hexabase_auth::{Auth, AuthConfig};
 use hexabase_core::clock::SystemClock;
 use hexabase_core::ephemeral::{Allowance, EphemeralStore, MemoryEphemeral, Rate};
 use hexabase_core::error::{Error, Result};
+use hexabase_core::mock::MockClusterProvisioner;
+use hexabase_core::name::HostClusterName;
+use hexabase_core::placement::HostCluster;
+use hexabase_core::provisioner::{Fleet, MemoryProvisioner};
 use hexabase_store::{NatsConfig, NatsQueue, RedisConfig, RedisEphemeral};
 use hexabase_test_servers::{Nats, Redis};
 use hexabase_tests::{Client, TestApp};
@@ -170,4 +174,19 @@ async fn without_the_queue_the_process_is_ready_and_degraded() {
     let (status, body) = readiness(after).await;
     assert_eq!((status, &body["degraded"], &body["status"]), (200, &json!(true), &json!("ok")));
     assert_eq!(body["backends"]["queue"], "unavailable");
+}
+
+#[tokio::test]
+async fn without_a_host_cluster_the_process_is_ready_and_degraded() {
+    let mut away = MockClusterProvisioner::new();
+    away.expect_ping().returning(|| Err(Error::unavailable("the host does not respond")));
+    let host = |name: &str| HostCluster::new(HostClusterName::parse(name).unwrap());
+    let up = Arc::new(MemoryProvisioner::new(Arc::new(SystemClock), Duration::ZERO));
+    let fleet = Fleet::new().with(host("up"), up).with(host("away"), Arc::new(away));
+    let app = TestApp::with(|builder| builder.with_fleet(fleet)).await;
+    let [replica] = replicas(&app).await;
+    let (status, body) = readiness(replica).await;
+    assert_eq!((status, &body["degraded"], &body["status"]), (200, &json!(true), &json!("ok")));
+    let states = [&body["backends"]["host/up"], &body["backends"]["host/away"]];
+    assert_eq!(states, [&json!("ok"), &json!("unavailable")]);
 }

@@ -110,9 +110,12 @@ async fn metrics_are_served_on_their_own_address_or_to_the_same_machine() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let own = format!("127.0.0.1:{port}");
     let server = Process::start(folder.path(), &[&serve[..], &["--metrics-listen", &own]].concat()).await;
-    assert_eq!(server.client().status("/metrics").await, 404);
+    for path in ["/metrics", "/metrics/alert-rules"] {
+        assert_eq!(server.client().status(path).await, 404, "{path}");
+    }
     let own_address = server.client().at(&format!("http://{own}"));
     assert!(own_address.text("/metrics").await.contains("hexabase_"), "the metrics of the process");
+    assert_eq!(own_address.status("/metrics/alert-rules").await, 200);
     for path in ["/healthz", "/readyz", "/api/v1/info", "/api/v1/plans"] {
         assert_eq!(own_address.status(path).await, 404, "{path}");
     }
