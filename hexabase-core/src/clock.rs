@@ -51,6 +51,14 @@ pub fn until(now: Timestamp, moment: Timestamp) -> Duration {
     Duration::try_from(moment.duration_since(now)).unwrap_or(Duration::ZERO)
 }
 
+/// Returns the last multiple of the step until a time.
+pub(crate) fn aligned(now: Timestamp, step: Duration) -> Timestamp {
+    let elapsed = until(Timestamp::UNIX_EPOCH, now).as_secs();
+    let rest = elapsed.checked_rem(step.as_secs()).unwrap_or(0);
+    let seconds = i64::try_from(elapsed - rest).unwrap_or(0);
+    Timestamp::from_second(seconds).unwrap_or(now)
+}
+
 /// Clock of the operating system. Its `sleep` needs no async runtime.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;

@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 
 /// Traits whose implementations need a conformance suite, and the macros that run the suites.
-const SUITES: [(&str, &str); 9] = [
+const SUITES: [(&str, &str); 10] = [
     ("Commit", "tenant_store_conformance!("),
     ("EphemeralStore", "ephemeral_store_conformance!("),
     ("TaskQueue", "task_queue_conformance!("),
     ("ClusterProvisioner", "cluster_provisioner_conformance!("),
     ("BillingProvider", "billing_provider_conformance!("),
     ("IdentityProvider", "identity_provider_conformance!("),
+    ("MetricsSource", "metrics_source_conformance!("),
     ("LogSource", "log_source_conformance!("),
     ("Authenticator", "authenticator_conformance!("),
     ("AlertSource", "alert_source_conformance!("),
@@ -91,9 +92,17 @@ fn every_implementation_runs_the_conformance_suite_of_its_trait() {
 }
 
 #[test]
-fn the_included_stores_are_found() {
-    let found = implementations(&sources(), "Commit");
-    for store in ["MemoryStore", "SqliteStore", "PostgresStore"] {
-        assert!(found.iter().any(|name| name == store), "{found:?}");
+fn the_included_implementations_are_found() {
+    let sources = sources();
+    for (name, expected) in [
+        ("Commit", &["MemoryStore", "SqliteStore", "PostgresStore"][..]),
+        ("MetricsSource", &["MemoryMetrics", "SandboxMetrics", "PrometheusMetrics"]),
+        ("LogSource", &["MemoryLogs", "LokiLogs"]),
+        ("AlertSource", &["MemoryAlerts", "Alertmanager"]),
+    ] {
+        let found = implementations(&sources, name);
+        for implementation in expected {
+            assert!(found.iter().any(|name| name == implementation), "{implementation}: {found:?}");
+        }
     }
 }

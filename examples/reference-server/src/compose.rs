@@ -13,6 +13,7 @@ use hexabase_auth::{Auth, AuthConfig, DevProvider};
 use hexabase_billing::StripeBilling;
 use hexabase_console::{Console, ConsoleConfig};
 use hexabase_core::Platform;
+use hexabase_core::alerts::MemoryAlerts;
 use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id_source::SystemIds;
@@ -260,18 +261,22 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
     };
     platform_config.issuer.certificate_authority =
         config.issuer_ca.as_deref().map(|file| certificate::read_authority("issuer_ca", file)).transpose()?;
+    let plans = load_plans(config.plans.as_deref())?;
     let mut builder = Platform::builder(public_url)
         .with_config(platform_config)
         .with_store(store.clone())
         .with_master_key(config.master_key(&SystemIds::default())?)
-        .with_plans(load_plans(config.plans.as_deref())?);
+        .with_plans(plans.clone());
     if let Some(stripe) = stripe(config)? {
         builder = builder.with_billing(Arc::new(stripe));
     }
     if let Some(prometheus) = &config.prometheus {
         builder = builder.with_metrics(Arc::new(PrometheusMetrics::new(prometheus)?));
     } else if config.cluster == Cluster::Sandbox {
-        builder = builder.with_metrics(Arc::new(SandboxMetrics::new(Arc::new(SystemClock), store.clone())));
+        let metrics = Arc::new(SandboxMetrics::new(Arc::new(SystemClock), store.clone()));
+        let (rules, clock) = (store.clone(), Arc::new(SystemClock));
+        let alerts = MemoryAlerts::for_demonstration(rules, metrics.clone(), plans, clock);
+        builder = builder.with_metrics(metrics).with_alerts(Arc::new(alerts));
     }
     if let Some(alertmanager) = &config.alerts.alertmanager {
         builder = builder.with_alerts(Arc::new(Alertmanager::new(alertmanager)?));

@@ -65,8 +65,8 @@ impl From<ActiveAlert> for AlertView {
 
 /// List the alerts of a workspace that are firing
 ///
-/// The oldest rule comes first. An installation without Alertmanager responds 503 with the code `unsupported`. The number
-/// of concurrent requests of a workspace is limited: the error `too_many_alert_requests` has the status 429.
+/// The oldest rule comes first. An installation that evaluates no alert rules responds 503 with the code `unsupported`. The
+/// number of concurrent requests of a workspace is limited: the error `too_many_alert_requests` has the status 429.
 #[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/alerts", tag = "Alerts",
     params(WorkspacePath), responses((status = 200, body = List<AlertView>), Problems),
     extensions(("x-hexabase-action" = json!("alerts.read"))))]

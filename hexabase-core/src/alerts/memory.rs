@@ -5,16 +5,22 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use super::demo::Demo;
 use super::{AlertSource, FiringAlert, NewSilence, Silence, SilenceId, latest_by_rule};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::{AlertRuleId, WorkspaceId};
+use crate::metrics::MetricsSource;
+use crate::model::Plan;
+use crate::store::TenantStore;
 
-/// In-memory [`AlertSource`] that returns the alerts it was given.
+/// In-memory [`AlertSource`] that returns the alerts it was given, and for demonstrations those of alert rules. Its
+/// silences are lost when the process ends.
 #[derive(Debug)]
 pub struct MemoryAlerts {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    demo: Option<Demo>,
 }
 
 #[derive(Debug, Default)]
@@ -28,7 +34,20 @@ impl MemoryAlerts {
     /// Creates a source without alerts.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self { clock, state: Mutex::default(), demo: None }
+    }
+
+    /// Creates a source for demonstrations, which compares the alert rules of a workspace with these metrics when its
+    /// alerts are listed. No alert is notified. A percentage is of the quota of these plans, as changed in the store.
+    #[must_use]
+    pub fn for_demonstration(
+        store: Arc<dyn TenantStore>,
+        metrics: Arc<dyn MetricsSource>,
+        plans: Vec<Plan>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let demo = Demo { store, metrics, plans, clock: clock.clone() };
+        Self { demo: Some(demo), ..Self::new(clock) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -59,18 +78,23 @@ impl State {
 #[async_trait]
 impl AlertSource for MemoryAlerts {
     async fn alerts(&self, workspace: WorkspaceId) -> Result<Vec<FiringAlert>> {
+        let mut firing = match &self.demo {
+            Some(demo) => demo.firing(workspace).await?,
+            None => Vec::new(),
+        };
         let (now, state) = (self.clock.now(), self.lock());
         let own = state.alerts.iter().filter(|((owner, _), _)| *owner == workspace);
-        let alert = |((_, rule), starts_at): (&(WorkspaceId, AlertRuleId), &Timestamp)| FiringAlert {
-            rule_id: *rule,
+        firing.extend(own.map(|((_, rule_id), starts_at)| FiringAlert {
+            rule_id: *rule_id,
             starts_at: *starts_at,
-            silenced_by: state
-                .silences_of(workspace, now)
-                .filter(|silence| silence.rule_id == *rule)
-                .map(|silence| silence.id)
-                .collect(),
-        };
-        Ok(latest_by_rule(own.map(alert).collect()))
+            silenced_by: Vec::new(),
+        }));
+        for alert in &mut firing {
+            let silences = state.silences_of(workspace, now);
+            let own = silences.filter(|silence| silence.rule_id == alert.rule_id);
+            alert.silenced_by = own.map(|silence| silence.id).collect();
+        }
+        Ok(latest_by_rule(firing))
     }
 
     async fn create_silence(&self, workspace: WorkspaceId, silence: &NewSilence) -> Result<SilenceId> {

@@ -2,6 +2,7 @@
 //! evaluation of a rule over past values, and the extension point that reads and silences the alerts.
 
 mod back_test;
+mod demo;
 mod memory;
 mod thresholds;
 

@@ -19,7 +19,7 @@ use crate::desired::TenantTarget;
 use crate::ephemeral::{MemoryEphemeral, RateLimitFallback};
 use crate::id::{AlertRuleId, WorkspaceId};
 use crate::logs::{LogLine, LogSource, MemoryLogs};
-use crate::metrics::{MemoryMetrics, Metric, MetricsSource, Sample};
+use crate::metrics::{MemoryMetrics, Metric, MetricsSource, Sample, SandboxMetrics};
 use crate::name::ProjectName;
 use crate::provisioner::{ClusterProvisioner, MemoryProvisioner};
 use crate::queue::MemoryQueue;
@@ -139,6 +139,27 @@ mod memory_metrics {
         }
         (metrics, ())
     });
+}
+
+impl MetricsHarness for SandboxMetrics {
+    fn source(&self) -> &dyn MetricsSource {
+        self
+    }
+}
+
+/// The values are invented, so the cases about given measurements do not apply.
+mod sandbox_metrics {
+    use super::{Arc, MemoryStore, SandboxMetrics, SystemClock};
+
+    crate::__conformance_tests!(
+        metrics_source,
+        async { (SandboxMetrics::new(Arc::new(SystemClock), Arc::new(MemoryStore::new())), ()) },
+        [
+            a_period_without_measurements_has_no_samples,
+            metrics_for_charts_cannot_be_metered,
+            charts_that_a_metric_does_not_have_are_rejected,
+        ]
+    );
 }
 
 #[async_trait]

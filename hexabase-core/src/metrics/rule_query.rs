@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 
-use super::{GroupBy, Metric};
-use crate::alerts::EVALUATION_INTERVAL;
+use super::{GroupBy, Metric, Sample};
+use crate::alerts::{EVALUATION_INTERVAL, RulePoint};
 use crate::clock::{after, until};
 use crate::desired::TenantTarget;
 use crate::error::{Error, Result};
@@ -48,6 +48,17 @@ impl RuleQuery {
         let evaluations = u32::try_from(evaluations).unwrap_or(u32::MAX).min(MAX_RULE_VALUES);
         (1..=evaluations).map(|number| after(self.start, EVALUATION_INTERVAL * number)).collect()
     }
+
+    /// Returns the evaluations with their values. Values that are not finite, such as quotients of zeros, are none.
+    #[must_use]
+    pub fn points(&self, values: &[Sample]) -> Vec<RulePoint> {
+        let mut values = values.iter().filter(|it| it.value.is_finite()).peekable();
+        let mut point = |at: Timestamp| {
+            while values.next_if(|it| it.at < at).is_some() {}
+            (at, values.next_if(|it| it.at == at).map(|it| it.value))
+        };
+        self.times().into_iter().map(&mut point).collect()
+    }
 }
 
 #[cfg(test)]
@@ -84,5 +95,15 @@ mod tests {
             let query = RuleQuery { project: Some("web".to_owned()), ..query(metric, 60) };
             assert_eq!(query.check().is_ok(), metric.has_groups(GroupBy::Project), "{metric}");
         }
+    }
+
+    #[test]
+    fn each_evaluation_has_its_value_or_none() {
+        let at = |evaluation: u32| after(FIXTURE_TIME, EVALUATION_INTERVAL * evaluation);
+        let query = RuleQuery { start: at(0), end: at(5), ..query(Metric::Cpu, 0) };
+        let sample = |(evaluation, value)| Sample { at: at(evaluation), value };
+        let values = [(0, 9.0), (2, 2.0), (3, f64::NAN), (5, 5.0), (6, 6.0)].map(sample);
+        let expected = [None, Some(2.0), None, None, Some(5.0)];
+        assert_eq!(query.points(&values), (1..).map(at).zip(expected).collect::<Vec<_>>());
     }
 }

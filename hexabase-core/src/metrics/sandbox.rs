@@ -119,8 +119,8 @@ fn federated_value(metric: FederatedMetric, seed: u64, at: Timestamp) -> f64 {
 #[async_trait]
 impl MetricsSource for SandboxMetrics {
     async fn series(&self, query: &SeriesQuery) -> Result<Vec<Series>> {
-        query.metric.require_metered()?;
-        Ok(Vec::new())
+        // Nothing was measured.
+        MemoryMetrics::new().series(query).await
     }
 
     async fn chart(&self, query: &ChartQuery) -> Result<Chart> {

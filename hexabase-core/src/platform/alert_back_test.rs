@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::metrics::aligned;
 use super::{AlertRules, Caller, CreateAlertRule, Metrics};
 use crate::access::Action;
-use crate::alerts::{EVALUATION_INTERVAL, FiringPeriod, RulePoint, ValueRange, back_test, measured_periods};
-use crate::clock::before;
+use crate::alerts::{EVALUATION_INTERVAL, FiringPeriod, ValueRange, back_test, measured_periods};
+use crate::clock::{aligned, before};
 use crate::desired::TenantTarget;
 use crate::error::{Error, Result};
 use crate::id::{OrganizationId, WorkspaceId};
-use crate::metrics::{MAX_RULE_VALUES, RuleQuery, Sample};
+use crate::metrics::{MAX_RULE_VALUES, RuleQuery};
 
 /// Maximum number of periods in an [`AlertBackTest`].
 pub const MAX_FIRING_PERIODS: usize = 100;
@@ -80,7 +79,7 @@ impl AlertRules<'_> {
         let mut values = metrics.run(workspace, source.rule_values(&query)).await?;
         // The name selects the values, and a deleted project with other members may have had it.
         values.retain(|it| project.as_ref().is_none_or(|project| it.at > project.created_at));
-        let points = points(&query, &values);
+        let points = query.points(&values);
         let mut periods = back_test(&points, condition.comparison, threshold, condition.duration);
         let count = periods.len();
         periods.drain(..count.saturating_sub(MAX_FIRING_PERIODS));
@@ -94,38 +93,5 @@ impl AlertRules<'_> {
             periods,
             is_simulated: source.is_simulated(),
         })
-    }
-}
-
-/// Returns the evaluations of a query. Values that are not finite, such as quotients of zeros, are none.
-fn points(query: &RuleQuery, values: &[Sample]) -> Vec<RulePoint> {
-    let mut values = values.iter().filter(|it| it.value.is_finite()).peekable();
-    let mut point = |at: Timestamp| {
-        while values.next_if(|it| it.at < at).is_some() {}
-        (at, values.next_if(|it| it.at == at).map(|it| it.value))
-    };
-    query.times().into_iter().map(&mut point).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::{FIXTURE_TIME, id};
-    use crate::metrics::Metric;
-
-    #[test]
-    fn each_evaluation_has_its_value_or_none() {
-        let at = |evaluation: u32| crate::clock::after(FIXTURE_TIME, EVALUATION_INTERVAL * evaluation);
-        let query = RuleQuery {
-            target: TenantTarget::by_id(id("acme"), id("shop")),
-            metric: Metric::Cpu,
-            project: None,
-            start: at(0),
-            end: at(5),
-        };
-        let sample = |(evaluation, value)| Sample { at: at(evaluation), value };
-        let values = [(0, 9.0), (2, 2.0), (3, f64::NAN), (5, 5.0), (6, 6.0)].map(sample);
-        let expected = [None, Some(2.0), None, None, Some(5.0)];
-        assert_eq!(points(&query, &values), (1..).map(at).zip(expected).collect::<Vec<_>>());
     }
 }

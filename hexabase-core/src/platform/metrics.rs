@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Caller, PlatformInner};
 use crate::access::Action;
-use crate::clock::{before, until};
+use crate::clock::{aligned, before};
 use crate::desired::TenantTarget;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::id::{OrganizationId, WorkspaceId};
@@ -245,14 +245,6 @@ fn chart_query(
     Ok(query)
 }
 
-/// Returns the last multiple of the step until a time.
-pub(super) fn aligned(now: Timestamp, step: Duration) -> Timestamp {
-    let elapsed = until(Timestamp::UNIX_EPOCH, now).as_secs();
-    let rest = elapsed.checked_rem(step.as_secs()).unwrap_or(0);
-    let seconds = i64::try_from(elapsed - rest).unwrap_or(0);
-    Timestamp::from_second(seconds).unwrap_or(now)
-}
-
 /// Metric queries in progress, by workspace.
 #[derive(Debug, Clone, Default)]
 pub(super) struct MetricQueries(Arc<Mutex<BTreeMap<WorkspaceId, u32>>>);
@@ -305,6 +297,7 @@ impl Drop for MetricQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::until;
     use crate::fixture::{FIXTURE_TIME, id};
 
     const RETENTION: Duration = Duration::from_secs(15 * 24 * 3_600);

@@ -8,6 +8,7 @@ mod billing;
 mod chaos;
 mod clusters;
 mod console;
+mod demonstration;
 mod federation;
 mod generated_client;
 mod healthcheck;

@@ -262,6 +262,17 @@ impl Client {
         self.send(self.http.get(format!("{}{path}", self.url))).await.text().await.unwrap()
     }
 
+    /// Reads the first event of a stream.
+    pub(crate) async fn first_event(&self, path: &str) -> String {
+        let mut response = self.send(self.http.get(format!("{}{path}", self.url))).await;
+        let mut text = String::new();
+        while !text.contains("\n\n") {
+            let chunk = response.chunk().await.unwrap();
+            text.push_str(std::str::from_utf8(&chunk.expect("the stream ended before an event")).unwrap());
+        }
+        text
+    }
+
     pub(crate) async fn status(&self, path: &str) -> u16 {
         self.send(self.http.get(format!("{}{path}", self.url))).await.status().as_u16()
     }
