@@ -46,26 +46,8 @@ fn documented_series() -> BTreeMap<String, (String, Vec<String>)> {
         let labels = cells[3].split("`, `").filter(|label| !label.is_empty());
         (cells[1].to_owned(), (cells[2].to_owned(), labels.map(str::to_owned).collect()))
     };
-    rows.map(row)
-        .chain(NEXT_SERIES.iter().map(|(name, kind, labels)| {
-            (
-                (*name).to_owned(),
-                ((*kind).to_owned(), labels.iter().map(|label| (*label).to_owned()).collect()),
-            )
-        }))
-        .collect()
+    rows.map(row).collect()
 }
-
-/// Series that the next change adds to the documentation.
-const NEXT_SERIES: [(&str, &str, &[&str]); 7] = [
-    ("hexabase_workspaces", "gauge", &["phase", "host"]),
-    ("hexabase_unconverged_seconds", "gauge", &[]),
-    ("hexabase_outbox_age_seconds", "gauge", &[]),
-    ("hexabase_queue_age_seconds", "gauge", &[]),
-    ("hexabase_dead_letters", "gauge", &[]),
-    ("hexabase_requeues_total", "counter", &["reason"]),
-    ("hexabase_host_up", "gauge", &["host"]),
-];
 
 /// Names of the samples of each series of Hexabase, and the labels of these samples.
 fn known_samples() -> BTreeMap<String, BTreeSet<String>> {
