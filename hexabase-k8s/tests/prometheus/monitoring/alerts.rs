@@ -107,7 +107,7 @@ fn every_alert_has_a_section_in_the_runbook_and_every_section_an_alert() {
         let severity = alerts[name]["labels"]["severity"].as_str().unwrap();
         assert!(section.trim_start().starts_with(&format!("*{severity}.* ")), "{name}");
         for part in ["Effect", "Cause", "Remedy"] {
-            assert!(section.contains(&format!("\n- **{part}:** ")), "{name} has no part {part}");
+            assert!(section.contains(&format!("\n- **{part}:**")), "{name} has no part {part}");
         }
     }
     // Links within the runbook, and queries in it.
