@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::helm::{Case, HELM_VERSIONS, cases, chart, find, id, parse, quick, repository, text};
 
 /// Options that the chart sets itself, or that contain secrets, which are not values of a chart.
-const NOT_IN_CONFIG: [&str; 21] = [
+const NOT_IN_CONFIG: [&str; 22] = [
     "additional_master_key_files",
     "alertmanager_token",
     "alertmanager_webhook_token",
@@ -22,6 +22,8 @@ const NOT_IN_CONFIG: [&str; 21] = [
     "master_key_file",
     "metrics_listen",
     "nats_url",
+    // There is no browser in a pod.
+    "open",
     "plans",
     "prometheus_token",
     "public_url",
