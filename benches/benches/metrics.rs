@@ -1,13 +1,17 @@
 //! Metrics of a workspace: one request for the last hour at a step of 30 seconds, compared with the bare query of
-//! Prometheus, whose response is not parsed.
+//! Prometheus, whose response is not parsed; and the number of queries of a request for the health.
 
 #![expect(clippy::unwrap_used, reason = "benchmarks fail by panicking")]
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hexabase_benches::{Comparison, Target, median, report};
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Uri, header};
+use hexabase_benches::{Comparison, Target, median, report, row};
 use hexabase_core::Platform;
 use hexabase_core::changeset::Changeset;
 use hexabase_core::clock::ManualClock;
@@ -25,6 +29,8 @@ const PODS: usize = 50;
 /// Number of other workspaces with as many pods.
 const OTHERS: usize = 20;
 const MEASURED_PASSES: usize = 20;
+/// Maximum number of queries for the health of a workspace.
+const MAX_HEALTH_QUERIES: usize = 4;
 const SCRAPE_INTERVAL_SECONDS: usize = 30;
 
 /// Two hours of processor time of all workspaces, in the OpenMetrics format.
@@ -53,7 +59,7 @@ fn measurements() -> String {
     text + "# EOF\n"
 }
 
-async fn create_platform(prometheus: &Prometheus) -> Platform {
+async fn create_platform(prometheus: &str) -> Platform {
     let store = MemoryStore::new();
     let owner = fixture::member(id("acme"), id("ann"), OrganizationRole::Owner);
     let workspace = fixture::workspace("dev");
@@ -63,7 +69,7 @@ async fn create_platform(prometheus: &Prometheus) -> Platform {
         .insert(owner)
         .insert(workspace);
     store.commit(changeset).await.unwrap();
-    let metrics = PrometheusMetrics::new(&PrometheusConfig::new(prometheus.url())).unwrap();
+    let metrics = PrometheusMetrics::new(&PrometheusConfig::new(prometheus)).unwrap();
     Platform::builder("https://hexabase.example")
         .with_plans(hexabase_billing::plans::built_in())
         .with_store(Arc::new(store))
@@ -90,10 +96,31 @@ async fn query(client: &reqwest::Client, prometheus: &Prometheus, group: &str) {
     assert!(response.bytes().await.unwrap().len() > 1_000);
 }
 
+/// Counts the queries that one request for the health of the workspace sends to Prometheus.
+async fn count_health_queries(prometheus: &Prometheus, client: &reqwest::Client) -> usize {
+    let count = Arc::new(AtomicUsize::new(0));
+    let (counted, upstream, client) = (count.clone(), prometheus.url().to_owned(), client.clone());
+    let forward = async move |uri: Uri, headers: HeaderMap, body: Bytes| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let content_type = headers.get(header::CONTENT_TYPE).cloned();
+        let mut request = client.post(format!("{upstream}{uri}")).body(body);
+        if let Some(content_type) = content_type {
+            request = request.header(header::CONTENT_TYPE, content_type);
+        }
+        request.send().await.unwrap().bytes().await.unwrap()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(forward)).await });
+    let platform = create_platform(&proxy).await;
+    platform.metrics().health(&Caller::for_user(id("ann")), id("acme"), id("dev")).await.unwrap();
+    count.load(Ordering::Relaxed)
+}
+
 #[tokio::main]
 async fn main() {
     let prometheus = Prometheus::with(&measurements());
-    let platform = create_platform(&prometheus).await;
+    let platform = create_platform(prometheus.url()).await;
     let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
     let caller = Caller::for_user(id("ann"));
     for (by, group, what) in [
@@ -117,6 +144,16 @@ async fn main() {
             }
         }
         let comparison = Comparison { ours: median(ours), floor: median(floors) };
-        report(what, "bare query of Prometheus, response not parsed", comparison, Target::TimesFloor(3.0));
+        report(what, "bare query of Prometheus, response not parsed", comparison, Target::TimesFloor(1.3));
     }
+    let queries = count_health_queries(&prometheus, &client).await;
+    let target = format!("≤ {MAX_HEALTH_QUERIES}");
+    row(
+        "queries of a request for the health of a workspace",
+        &queries,
+        "1",
+        "–",
+        &target,
+        queries <= MAX_HEALTH_QUERIES,
+    );
 }
