@@ -8,6 +8,11 @@
   value: {{ printf "%s:8080" $values.listenAddress | quote }}
 - name: HEXABASE_METRICS_LISTEN
   value: {{ printf "%s:9090" $values.listenAddress | quote }}
+{{- if eq .component "api" }}
+# Only workers act on the host, so they scrape the API servers of tenants.
+- name: HEXABASE_TENANT_SCRAPE_TARGETS
+  value: {{ include "hexabase.fullname" .root }}-worker-metrics.{{ .root.Release.Namespace }}.svc:9090
+{{- end }}
 - name: HEXABASE_MASTER_KEY_FILE
   value: {{ $master }}/{{ $values.masterKey.key }}
 {{- with $values.masterKey.additionalKeys }}
@@ -42,7 +47,8 @@
 {{ include "hexabase.secretVariable" (list "HEXABASE_SMTP_URL" . "url") }}
 {{- end }}
 {{- with $values.prometheus.existingSecret }}
-{{ include "hexabase.secretVariable" (list "HEXABASE_PROMETHEUS_TOKEN" . "token") }}
+{{ include "hexabase.secretVariable" (list "HEXABASE_PROMETHEUS_TOKEN" . "token" "optional") }}
+{{ include "hexabase.secretVariable" (list "HEXABASE_PROMETHEUS_DISCOVERY_TOKEN" . "discovery-token" "optional") }}
 {{- end }}
 {{- with $values.loki.existingSecret }}
 {{ include "hexabase.secretVariable" (list "HEXABASE_LOKI_TOKEN" . "token") }}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::helm::{Case, HELM_VERSIONS, cases, chart, find, id, parse, quick, repository, text};
 
 /// Options that the chart sets itself, or that contain secrets, which are not values of a chart.
-const NOT_IN_CONFIG: [&str; 22] = [
+const NOT_IN_CONFIG: [&str; 24] = [
     "additional_master_key_files",
     "alertmanager_token",
     "alertmanager_webhook_token",
@@ -25,12 +25,14 @@ const NOT_IN_CONFIG: [&str; 22] = [
     // There is no browser in a pod.
     "open",
     "plans",
+    "prometheus_discovery_token",
     "prometheus_token",
     "public_url",
     "redis_url",
     "smtp_url",
     "stripe_secret_key",
     "stripe_webhook_secret",
+    "tenant_scrape_targets",
     // The chart serves plain HTTP; a Gateway terminates TLS.
     "tls_cert",
 ];
