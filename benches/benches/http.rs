@@ -137,7 +137,7 @@ fn serve(collector: Option<&str>) {
                 }
             });
         }
-        writeln!(std::io::stdout(), "{ours}{path} {token}").unwrap();
+        std::io::stdout().write_all(format!("{ours}{path} {token}\n").as_bytes()).unwrap();
         tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
     });
     if let Some((spans, _)) = telemetry {
