@@ -346,9 +346,9 @@ impl<'a> SignIn<'a> {
 pub fn require_local_path(return_to: &str) -> Result<()> {
     let local = return_to.starts_with('/')
         && !return_to.starts_with("//")
-        && !return_to.contains(['\\', '\r', '\n', '\t'])
+        && !return_to.contains('\\')
         && return_to.len() <= MAX_RETURN_TO_LENGTH
-        && return_to.is_ascii();
+        && return_to.bytes().all(|byte| byte.is_ascii_graphic());
     if local { Ok(()) } else { Err(Error::invalid("return_to", "must be a path on this server")) }
 }
 

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 
 use axum::body::Bytes;
 use axum::extract::{FromRef as _, FromRequest, FromRequestParts as _, Request};
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use hexabase_api::html_pages::PageError;
+use hexabase_api::layers::RequestContext;
 use hexabase_api::requests::from_form;
 use hexabase_api::{ApiError, PageCaller};
 use hexabase_core::Platform;
@@ -21,6 +24,7 @@ use utoipa::PartialSchema;
 use crate::components::{PostForm, SummaryError};
 use crate::context::Context;
 use crate::language::Texts;
+use crate::routes::routes;
 use crate::state::ConsoleState;
 use crate::{csrf, saved_form, urls};
 
@@ -153,8 +157,17 @@ fn page_error(error: ApiError) -> Response {
     PageError::from(error).into_response()
 }
 
-/// Sends a user whose session has ended to the sign-in, and keeps the entries of the form.
-fn sign_in_again(parts: &axum::http::request::Parts, state: &ConsoleState, fields: &Fields) -> Response {
+/// Sends a user whose session has ended to the sign-in, and keeps the entries of the form. Forms without a page of their
+/// own, such as buttons in tables, lead to the start page.
+fn sign_in_again(parts: &Parts, state: &ConsoleState, fields: &Fields) -> Response {
+    let template = RequestContext::of(&parts.extensions).route.clone();
+    if template == urls::SIGN_OUT {
+        return Redirect::to(&urls::signed_out()).into_response();
+    }
+    let has_page = routes().iter().any(|route| route.method == Method::GET && route.path == template);
+    if !has_page {
+        return Redirect::to(&urls::sign_in_for(urls::HOME)).into_response();
+    }
     let path = parts.uri.path();
     let user = csrf::user_of(fields.get(CSRF));
     let jar = CookieJar::from_headers(&parts.headers);
@@ -204,6 +217,12 @@ impl FormState {
         let errors: Vec<_> = error.fields().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
         let general = errors.is_empty().then(|| error_text(texts, error.code(), &error.detail()));
         Ok((Self { fields: fields.clone(), errors, general }, error))
+    }
+
+    /// Returns the entries.
+    #[must_use]
+    pub(crate) fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     /// Returns the entry of a field, or the default if the form has no such entry.

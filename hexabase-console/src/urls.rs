@@ -142,6 +142,11 @@ pub(crate) fn sign_in_for(path: &str) -> String {
     format!("{}?{query}", sign_in())
 }
 
+/// Returns the address of the page after a sign-out.
+pub(crate) fn signed_out() -> String {
+    format!("{}?signed_out=1", sign_in())
+}
+
 /// Returns the address of the live events of an organization.
 pub(crate) fn events(org: OrganizationId) -> String {
     server_path(&format!("/api/v1/organizations/{org}/events"))

@@ -106,6 +106,7 @@ impl PathParams {
         // not one of the workspace, and the group with a member is not the empty group.
         let template = template
             .replace("{prj}/role-assignments/{asg}", "{prj}/role-assignments/{asg-project}")
+            .replace("metrics/workspaces/{workspace}", "metrics/workspaces/{ws}")
             .replace("node-pools/{id}", "node-pools/{id-pool}")
             .replace("alert-rules/{id}", "alert-rules/{id-alert-rule}")
             .replace("alerts/{id}", "alerts/{id-alert-rule}")

@@ -118,7 +118,7 @@ if (session) {
   };
   channel.onmessage = ended;
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && check());
-  all('form[data-ends-session]', (form) => form.addEventListener('submit', () => channel.postMessage('ended')));
+  all('[data-ends-session]', (part) => part.addEventListener('submit', () => channel.postMessage('ended')));
 }
 
 // Live pages.

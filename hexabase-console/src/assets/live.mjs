@@ -77,16 +77,12 @@ export const start = () => {
   const stream = () =>
     new Promise((resolve) => {
       const source = new EventSource(url);
-      let wasLost = false;
+      // Events from before the stream was open, or while it was lost, are not known.
       source.onopen = () => {
         publish({ lost: false });
-        if (wasLost) publish({ topics: null });
-        wasLost = false;
+        publish({ topics: null });
       };
-      source.onerror = () => {
-        wasLost = true;
-        publish({ lost: true });
-      };
+      source.onerror = () => publish({ lost: true });
       for (const kind of KINDS) {
         source.addEventListener(kind, ({ data }) => publish({ topics: topics(kind, JSON.parse(data)) }));
       }
@@ -123,4 +119,6 @@ export const start = () => {
     schedule();
   });
   compete();
+  // Events between the response with this page and now went to the tab that has the stream, but not to this one.
+  schedule();
 };

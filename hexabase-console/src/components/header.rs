@@ -137,7 +137,7 @@ fn account(texts: &Texts, menu: &AccountMenu) -> Markup {
             p class="popover-title" { (name(&menu.user)) }
             ul {
                 @for link in &menu.links { li { a href=(link.href) { (link.label) } } }
-                li { (post_form(&menu.sign_out, &html! { button type="submit" { (texts.text("account-sign-out")) } })) }
+                li data-ends-session { (post_form(&menu.sign_out, &html! { button type="submit" { (texts.text("account-sign-out")) } })) }
             }
         }
     }

@@ -23,17 +23,23 @@ pub(crate) struct Frame<'a> {
     product: &'a str,
     title: &'a str,
     form_destination: &'a str,
+    continue_at: Option<String>,
 }
 
 impl<'a> Frame<'a> {
     /// Creates a page of a product.
     pub(crate) fn new(product: &'a str, title: &'a str) -> Self {
-        Self { product, title, form_destination: "" }
+        Self { product, title, form_destination: "", continue_at: None }
     }
 
     /// Sets the origin that a form of the page may redirect to.
     fn leading_to(self, form_destination: &'a str) -> Self {
         Self { form_destination, ..self }
+    }
+
+    /// Sets the address that the browser continues at by itself.
+    pub(crate) fn continuing_at(self, continue_at: Option<String>) -> Self {
+        Self { continue_at, ..self }
     }
 
     /// Returns the page as a response.
@@ -46,7 +52,7 @@ impl<'a> Frame<'a> {
             theme: view.theme,
             stylesheets: vec![assets::url("console.css")],
             script: Some(assets::url("console.mjs")),
-            continue_at: None,
+            continue_at: self.continue_at.clone(),
             refresh_seconds: None,
             header: None,
             navigation: Vec::new(),

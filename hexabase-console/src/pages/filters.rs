@@ -46,11 +46,13 @@ impl Filters {
     pub(crate) fn pager(&self, url: &str, next_cursor: Option<&str>) -> Pager {
         let size = self.get("limit").parse().unwrap_or(DEFAULT_SIZE);
         let is_first = self.get("cursor").is_empty();
+        // Filters without a value are kept: a cursor is valid for the query that it was made for.
         let href = |changes: &[(&str, &str)]| {
             let mut query = form_urlencoded::Serializer::new(String::new());
-            let kept = self.pairs.iter().filter(|(name, value)| {
-                name != "cursor" && !value.is_empty() && !changes.iter().any(|(changed, _)| changed == name)
-            });
+            let kept = self
+                .pairs
+                .iter()
+                .filter(|(name, _)| name != "cursor" && !changes.iter().any(|(changed, _)| changed == name));
             query.extend_pairs(kept).extend_pairs(changes);
             let query = query.finish();
             if query.is_empty() { url.to_owned() } else { format!("{url}?{query}") }
@@ -78,9 +80,9 @@ mod tests {
         let filters = Filters::new("q=a+b&role=&limit=25&cursor=abc");
         assert!(filters.is_filtered());
         let pager = filters.pager("/members", Some("next"));
-        assert_eq!(pager.first_href.as_deref(), Some("/members?q=a+b&limit=25"));
-        assert_eq!(pager.next_href.as_deref(), Some("/members?q=a+b&limit=25&cursor=next"));
-        assert_eq!(pager.sizes[2].1, "/members?q=a+b&limit=100");
+        assert_eq!(pager.first_href.as_deref(), Some("/members?q=a+b&role=&limit=25"));
+        assert_eq!(pager.next_href.as_deref(), Some("/members?q=a+b&role=&limit=25&cursor=next"));
+        assert_eq!(pager.sizes[2].1, "/members?q=a+b&role=&limit=100");
         let first = Filters::new("");
         assert!(!first.is_filtered());
         assert_eq!(first.pager("/members", None).next_href, None);

@@ -15,7 +15,9 @@ mod workspaces;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use hexabase_core::access::Action;
-use hexabase_core::model::{Member, Organization, OrganizationRole, Workspace};
+use hexabase_core::error::Result;
+use hexabase_core::model::{AuditEvent, AuditFilter, Member, Organization, OrganizationRole, Workspace};
+use hexabase_core::page::PageRequest;
 use hexabase_core::quota::Resource;
 use maud::{Markup, html};
 
@@ -44,6 +46,25 @@ pub(crate) fn all() -> Vec<Page> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// Returns the latest audit events for a part of a page. `None` if the user may not read them, or if the organization has too
+/// many searches in progress: the rest of the page does not depend on them.
+async fn latest_audit_events(
+    context: &Context,
+    (organization, member): &(Organization, Member),
+    filter: &AuditFilter,
+    page: &PageRequest,
+) -> Result<Option<Vec<AuditEvent>>> {
+    if !context.may(member, Action::AuditRead) {
+        return Ok(None);
+    }
+    let organizations = context.platform().organizations();
+    match organizations.audit_events(&context.caller, organization.id, filter, page).await {
+        Ok(page) => Ok(Some(page.items)),
+        Err(error) if error.code() == "too_many_searches" => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Section of an organization or workspace that a page belongs to.

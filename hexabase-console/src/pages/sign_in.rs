@@ -80,11 +80,12 @@ async fn sign_in(
     }
     let required = SignInRequired { return_to: query.return_to, login_hint: None, reauthenticate: false };
     let options = sign_in_options(state.api.auth(), &required);
-    match options.as_slice() {
-        [only] if !query.is_signed_out => return Redirect::to(&only.url).into_response(),
-        _ => {}
-    }
     let texts = View::current().texts;
+    // Not a redirect: after a form, browsers apply `form-action` to the whole chain, which ends at the provider.
+    let next = match options.as_slice() {
+        [only] if !query.is_signed_out => Some(only.url.clone()),
+        _ => None,
+    };
     let is_sandbox = state.api.platform().fleet().fixed().any(|(host, _)| host.sandbox);
     let content = html! {
         @if query.is_signed_out { p role="status" { (texts.text("signed-out-about")) } }
@@ -93,13 +94,13 @@ async fn sign_in(
         @if is_sandbox { p class="note" { (texts.text("sign-in-sandbox")) } }
     };
     let title = texts.text(if query.is_signed_out { "signed-out-title" } else { "sign-in-title" });
-    Frame::new(&state.product, &title).respond(StatusCode::OK, &content)
+    Frame::new(&state.product, &title).continuing_at(next).respond(StatusCode::OK, &content)
 }
 
 /// Ends the session, and removes what the browser has cached of it.
 async fn sign_out(Submission { context, .. }: Submission) -> PageResult {
     let jar = end_session(context.state.api.auth(), &context.caller, context.jar).await?;
-    let mut response = (jar, Redirect::to(&format!("{}?signed_out=1", urls::sign_in()))).into_response();
+    let mut response = (jar, Redirect::to(&urls::signed_out())).into_response();
     let cache = HeaderValue::from_static("\"cache\"");
     response.headers_mut().insert(HeaderName::from_static("clear-site-data"), cache);
     Ok(response)

@@ -43,6 +43,13 @@ async fn an_organization_with_its_members_is_managed_with_forms() {
     assert!(shown.text.contains("is changed.") && shown.text.contains("Undo"), "{}", shown.text);
     assert_eq!(bob.get(&format!("{org}/settings")).await.status, StatusCode::OK);
 
+    let first = ann.get(&format!("{org}/members?q=&role=&limit=1")).await;
+    let next = link_with(&first.text, "cursor=");
+    let second = ann.get(&next).await;
+    assert_eq!(second.status, StatusCode::OK, "{next}: {}", second.text);
+    let has_bob = |page: &str| page.contains(&format!("href=\"{member}\""));
+    assert_ne!(has_bob(&first.text), has_bob(&second.text), "{}", second.text);
+
     let withdraw = value_of_link(&ann.get(&format!("{org}/members")).await.text, "/members/invitations/");
     let withdrawn = ann.post(&withdraw, &[("csrf", &token(&ann, &org).await), ("intent", "withdraw")]).await;
     assert_eq!(withdrawn.status, StatusCode::SEE_OTHER, "{}", withdrawn.text);
@@ -60,6 +67,12 @@ async fn an_organization_with_its_members_is_managed_with_forms() {
 
 async fn token(browser: &Browser<'_>, page: &str) -> String {
     value_of(&browser.get(page).await, "csrf")
+}
+
+/// Returns the first link whose address contains a text.
+fn link_with(page: &str, part: &str) -> String {
+    let mut links = page.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    links.find(|link| link.contains(part)).unwrap().replace("&amp;", "&")
 }
 
 /// Returns the target of the first form whose address contains a text.

@@ -12,11 +12,13 @@ async fn the_sign_in_returns_to_the_page() {
     let anonymous = Browser::new(&app);
     let redirect = anonymous.get("/console/orgs?q=a").await;
     assert_eq!(location(&redirect), "/console/sign-in?return_to=%2Fconsole%2Forgs%3Fq%3Da");
-    // The only provider is followed at once.
+    // The only provider is followed at once, but not by a redirect, which browsers would block after a form.
     let login = anonymous.get(&location(&redirect)).await;
-    assert_eq!(location(&login), "/auth/login/dev?return_to=%2Fconsole%2Forgs%3Fq%3Da");
+    assert_eq!(login.status, StatusCode::OK, "{}", login.text);
+    let refresh = "content=\"0;url=/auth/login/dev?return_to=%2Fconsole%2Forgs%3Fq%3Da\"";
+    assert!(login.text.contains(refresh), "{}", login.text);
     let elsewhere = anonymous.get("/console/sign-in?return_to=https://evil.example").await;
-    assert_eq!(location(&elsewhere), "/auth/login/dev?return_to=%2Fconsole");
+    assert!(elsewhere.text.contains("0;url=/auth/login/dev?return_to=%2Fconsole\""), "{}", elsewhere.text);
 }
 
 #[tokio::test]
@@ -31,6 +33,21 @@ async fn signing_out_ends_the_session_and_its_cache() {
     assert_eq!(ann.get("/console/session").await.status, StatusCode::UNAUTHORIZED);
     let page = Browser::new(&app).get(&location(&signed_out)).await;
     assert!(page.text.contains("You are signed out."), "{}", page.text);
+}
+
+#[tokio::test]
+async fn buttons_of_an_ended_session_lead_to_pages_that_exist() {
+    let app = TestApp::with_console().await;
+    let ann = Browser::sign_in(&app, "ann").await;
+    let user = app.sign_in("ann").await;
+    let org = app.create_organization(&user, "acme").await;
+    let token = value_of(&ann.get("/console/orgs").await, "csrf");
+    ann.post("/console/sign-out", &[("csrf", &token)]).await;
+    let signed_out = ann.post("/console/sign-out", &[("csrf", &token)]).await;
+    assert_eq!(location(&signed_out), "/console/sign-in?signed_out=1");
+    let invitation = format!("/console/orgs/{org}/members/invitations/inv_01h455vb4pex5vsknk084sn02q");
+    let withdrawn = ann.post(&invitation, &[("csrf", &token), ("intent", "withdraw")]).await;
+    assert_eq!(location(&withdrawn), "/console/sign-in?return_to=%2Fconsole");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ pub(super) struct GroupPage {
     /// Addresses of members of the organization to choose from.
     suggestions: Vec<String>,
     filters: Filters,
-    next_cursor: Option<String>,
+    pub(super) next_cursor: Option<String>,
 }
 
 pub(super) async fn show(

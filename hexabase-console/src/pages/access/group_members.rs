@@ -3,7 +3,7 @@
 use hexabase_api::html_pages::PageError;
 use hexabase_api::{Pager as Cursors, Path};
 use hexabase_core::access::{AccessFacts, Action};
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use hexabase_core::model::User;
 use hexabase_core::page::PageRequest;
@@ -30,7 +30,7 @@ pub(super) async fn add(
 ) -> PageResult {
     let Submission { context, fields } = submission;
     let (org, ws, grp) = scope;
-    let found = group::load(&context, scope, Action::GroupsManage, &cursors, Filters::new("")).await?;
+    let mut found = group::load(&context, scope, Action::GroupsManage, &cursors, Filters::new("")).await?;
     let added = match member(&context, org, fields.get("member")).await {
         Ok(user) => {
             let groups = context.platform().groups();
@@ -49,6 +49,8 @@ pub(super) async fn add(
         }
         Err(error) => {
             let (form, error) = FormState::rejected(context.texts(), &fields, error)?;
+            // It is valid at the address of this form, not at that of the page.
+            found.next_cursor = None;
             Ok(group::page(context, error.status(), &found, &form))
         }
     }
@@ -71,7 +73,12 @@ async fn member(context: &Context, org: OrganizationId, entry: &str) -> Result<U
     let unknown = || Error::invalid("member", context.text("group-member-unknown"));
     let (members, caller) = (context.platform().members(), &context.caller);
     if let Ok(id) = entry.parse::<UserId>() {
-        return members.get(caller, org, id).await.map(|(_, user)| user).map_err(|_| unknown());
+        return members.get(caller, org, id).await.map(|(_, user)| user).map_err(|error| {
+            match error.kind() {
+                ErrorKind::NotFound => unknown(),
+                _ => error,
+            }
+        });
     }
     let text = SearchText::parse(entry).map_err(|_| unknown())?;
     let filter = MemberFilter { text: Some(text), role: None };

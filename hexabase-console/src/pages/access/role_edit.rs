@@ -24,18 +24,20 @@ use crate::urls;
 /// Ids of a custom role with those of its parents.
 type RoleScope = (OrganizationId, WorkspaceId, ProjectId, RoleId);
 
-pub(super) async fn show_new(context: Context, Path(scope): Path<ProjectScope>) -> PageResult {
+pub(super) async fn show_new(mut context: Context, Path(scope): Path<ProjectScope>) -> PageResult {
     let found = project_for(&context, scope, Action::ProjectRoleCreate).await?;
-    let rows = vec![RuleRow::default()];
-    let (name, form) = (String::new(), FormState::default());
+    let form = FormState::with(context.saved_fields());
+    let name = form.value("name");
+    let rows = entered(form.fields()).unwrap_or_else(|| vec![RuleRow::default()]);
     Ok(page(context, StatusCode::OK, &RolePage { found, role: None, name, rows, stage: Stage::Editor, form }))
 }
 
-pub(super) async fn show(context: Context, Path((org, ws, prj, rol)): Path<RoleScope>) -> PageResult {
+pub(super) async fn show(mut context: Context, Path((org, ws, prj, rol)): Path<RoleScope>) -> PageResult {
     let found = project_for(&context, (org, ws, prj), Action::RolesRead).await?;
     let role = context.platform().roles().get(&context.caller, (org, ws, prj), rol).await?;
-    let rows = role.rules.iter().map(RuleRow::from).collect();
-    let (name, form) = (role.name.to_string(), FormState::default());
+    let form = FormState::with(context.saved_fields());
+    let name = form.value_or("name", role.name.as_str());
+    let rows = entered(form.fields()).unwrap_or_else(|| role.rules.iter().map(RuleRow::from).collect());
     Ok(page(
         context,
         StatusCode::OK,

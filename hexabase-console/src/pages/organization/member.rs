@@ -66,7 +66,8 @@ pub(super) async fn submit(
             let flash = Flash::new(text).with_undo(url.clone(), &undo);
             Ok(see_other(context, &url, &flash))
         }
-        Err(error) if is_outdated(&error) => {
+        // Only a role has values to compare; a removal is shown again with the current version.
+        Err(error) if is_outdated(&error) && fields.get(INTENT) != "remove" => {
             let texts = context.texts();
             let yours = fields.get("role").parse().map(|role| role_text(&texts, role)).unwrap_or_default();
             let conflict = Conflict {
@@ -176,7 +177,7 @@ fn role_form(
     )
 }
 
-/// Returns the roles that a member can grant. Only owners grant the role of an owner.
+/// Returns the roles that a member can grant: those that the own role includes.
 pub(super) fn role_choices(context: &Context, own_role: OrganizationRole) -> Vec<Choice> {
     let texts = context.texts();
     let choice = |role: &OrganizationRole| {
@@ -186,7 +187,7 @@ pub(super) fn role_choices(context: &Context, own_role: OrganizationRole) -> Vec
             OrganizationRole::Billing => texts.text("role-billing-about"),
             OrganizationRole::Member => texts.text("role-member-about"),
         };
-        let refused = *role == OrganizationRole::Owner && own_role != OrganizationRole::Owner;
+        let refused = !own_role.includes(*role);
         Choice {
             refusal: refused.then(|| texts.text("role-owner-refused")),
             ..Choice::new(role.as_str(), role_text(&texts, *role)).hint(about)

@@ -7,6 +7,7 @@ use hexabase_api::organizations::requests::MemberQuery;
 use hexabase_api::requests::from_filter_form;
 use hexabase_api::{Pager as Cursors, Path};
 use hexabase_core::access::Action;
+use hexabase_core::error::Error;
 use hexabase_core::id::{InvitationId, OrganizationId};
 use hexabase_core::model::{Invitation, Member, Organization, OrganizationRole, User};
 use hexabase_core::page::PageRequest;
@@ -180,12 +181,19 @@ pub(super) async fn submit_invitation(
     Path((org, inv)): Path<(OrganizationId, InvitationId)>,
     Submission { context, fields }: Submission,
 ) -> PageResult {
-    context.organization_for(org, Action::InvitationsManage).await?;
+    let (_, own) = context.organization_for(org, Action::InvitationsManage).await?;
     let invitations = context.platform().invitations();
     let open = invitations.list(&context.caller, org, &PageRequest::largest()).await?.items;
+    let found = open.into_iter().find(|invitation| invitation.id == inv);
+    if fields.get(INTENT) == "resend" {
+        let old = found.as_ref().ok_or_else(|| Error::not_found("invitation"))?;
+        // Otherwise the invitation would be withdrawn, and no other one be created.
+        if !own.role.includes(old.role) {
+            return Err(Error::forbidden("your role cannot grant the role of this invitation").into());
+        }
+    }
     invitations.withdraw(&context.caller, org, inv).await?;
-    let withdrawn = open.into_iter().find(|invitation| invitation.id == inv);
-    let text = match (fields.get(INTENT), withdrawn) {
+    let text = match (fields.get(INTENT), found) {
         ("resend", Some(old)) => {
             let command = CreateInvitation { email: old.email, role: old.role };
             match invitations.create(&context.caller, org, &command).await {

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::language::Texts;
 use crate::money::money;
 use crate::numbers::count;
-use crate::pages::{PageContent, Section, workspace_name};
+use crate::pages::{PageContent, Section, latest_audit_events, workspace_name};
 use crate::response::PageResult;
 use crate::time::time;
 use crate::urls;
@@ -44,21 +44,15 @@ pub(super) async fn show(context: Context, Path(org): Path<OrganizationId>) -> P
     let shown = PageRequest::new(SHOWN, None);
     let filter = AuditFilter::default();
     let everything = WorkspaceFilter::default();
-    let audit = async {
-        match context.may(&membership.1, Action::AuditRead) {
-            true => organizations.audit_events(caller, org, &filter, &shown).await.map(Some),
-            false => Ok(None),
-        }
-    };
     let (overview, workspaces, audit) = tokio::try_join!(
         organizations.overview(caller, org),
         async { platform.workspaces().list(caller, org, &everything, &shown).await },
-        audit,
+        latest_audit_events(&context, &membership, &filter, &shown),
     )?;
     let facts = OverviewPage {
         overview,
         workspaces: workspaces.items,
-        audit: audit.map(|page| page.items),
+        audit,
         may_create: context.may(&membership.1, Action::WorkspaceCreate),
         may_invite: context.may(&membership.1, Action::InvitationCreate),
     };

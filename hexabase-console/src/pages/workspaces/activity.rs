@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::flash::Flash;
 use crate::form::{Submission, form_to};
 use crate::language::Texts;
-use crate::pages::{PageContent, Section};
+use crate::pages::{PageContent, Section, latest_audit_events};
 use crate::response::{PageResult, see_other};
 use crate::time::{exact_time, time};
 use crate::urls;
@@ -35,16 +35,11 @@ pub(super) async fn show(
     let platform = context.platform();
     let (shown, caller) = (PageRequest::new(SHOWN, None), &context.caller);
     let filter = AuditFilter { resource: Some(ws.to_string()), ..AuditFilter::default() };
-    let organizations = platform.organizations();
-    let audit = async {
-        match context.may(&found.membership.1, Action::AuditRead) {
-            true => organizations.audit_events(caller, org, &filter, &shown).await.map(Some),
-            false => Ok(None),
-        }
-    };
-    let (tasks, audit) =
-        tokio::try_join!(async { platform.tasks().list(caller, org, ws, &shown).await }, audit)?;
-    Ok(page(context, &found, &tasks.items, audit.map(|page| page.items).as_deref()))
+    let (tasks, audit) = tokio::try_join!(
+        async { platform.tasks().list(caller, org, ws, &shown).await },
+        latest_audit_events(&context, &found.membership, &filter, &shown),
+    )?;
+    Ok(page(context, &found, &tasks.items, audit.as_deref()))
 }
 
 /// Retries a failed task.
