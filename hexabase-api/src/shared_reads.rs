@@ -1,6 +1,7 @@
 //! Reads on behalf of workspaces that concurrent requests share.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
@@ -16,14 +17,20 @@ type Read = Arc<OnceCell<Result<Bytes, ApiError>>>;
 #[derive(Debug)]
 pub(crate) struct SharedReads {
     permits: Semaphore,
-    reads: Mutex<HashMap<WorkspaceId, Read>>,
+    reads: Mutex<HashMap<WorkspaceId, Waiting>>,
 }
 
-/// A read that a request waits for. On drop, the last request removes it.
+/// Read with the number of requests that wait for it.
+#[derive(Debug, Default)]
+struct Waiting {
+    read: Read,
+    requests: usize,
+}
+
+/// Membership of a request in a read. On drop, the last request removes the read.
 struct JoinedRead<'a> {
     reads: &'a SharedReads,
     workspace: WorkspaceId,
-    read: Read,
 }
 
 impl SharedReads {
@@ -32,13 +39,15 @@ impl SharedReads {
         Self { permits: Semaphore::new(limit), reads: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Read>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Waiting>> {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(&self, workspace: WorkspaceId) -> JoinedRead<'_> {
-        let read = self.lock().entry(workspace).or_default().clone();
-        JoinedRead { reads: self, workspace, read }
+    fn join(&self, workspace: WorkspaceId) -> (JoinedRead<'_>, Read) {
+        let mut reads = self.lock();
+        let waiting = reads.entry(workspace).or_default();
+        waiting.requests += 1;
+        (JoinedRead { reads: self, workspace }, waiting.read.clone())
     }
 
     /// Returns the result for a workspace. `read` runs unless another request is reading it; if that one is canceled, another
@@ -51,21 +60,22 @@ impl SharedReads {
     where
         F: Future<Output = Result<Bytes, ApiError>>,
     {
-        let joined = self.join(workspace);
+        let (_joined, shared) = self.join(workspace);
         let read = async || {
             let _permit = self.permits.acquire().await;
             read().await
         };
-        joined.read.get_or_init(read).await.clone()
+        shared.get_or_init(read).await.clone()
     }
 }
 
 impl Drop for JoinedRead<'_> {
     fn drop(&mut self) {
-        let mut reads = self.reads.lock();
-        // One reference is in the map, and one here.
-        if Arc::strong_count(&self.read) <= 2 {
-            reads.remove(&self.workspace);
+        if let Entry::Occupied(mut waiting) = self.reads.lock().entry(self.workspace) {
+            waiting.get_mut().requests -= 1;
+            if waiting.get().requests == 0 {
+                waiting.remove();
+            }
         }
     }
 }

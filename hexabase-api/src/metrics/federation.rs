@@ -11,8 +11,10 @@ use axum::response::{IntoResponse as _, Response};
 use hexabase_core::Platform;
 use hexabase_core::clock::until;
 use hexabase_core::desired::TenantTarget;
+use hexabase_core::error::Error;
 use hexabase_core::id::WorkspaceId;
 use jiff::Timestamp;
+use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,6 +29,8 @@ use crate::system::TEXT_FORMAT;
 const LIFETIME: Duration = Duration::from_secs(15);
 /// Maximum number of workspaces that are read at a time in a process; others wait.
 const CONCURRENT_READS: usize = 16;
+/// Maximum time that a request waits for its read and for the reads before it.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Maximum size of the results that a process keeps, in bytes.
 const CACHE_BYTES: u64 = 32 << 20;
 /// Number of results that the cache expects.
@@ -88,7 +92,9 @@ impl FederationReads {
         if let Some(text) = self.recent(target.workspace_id) {
             return Ok(text);
         }
-        self.0.reads.get(target.workspace_id, || self.read(target)).await
+        let read = self.0.reads.get(target.workspace_id, || self.read(target));
+        let timed_out = |_| Error::unavailable("the metrics of the workspace could not be read in time");
+        timeout(MAX_WAIT, read).await.map_err(timed_out)?
     }
 
     async fn read(&self, target: &TenantTarget) -> Result<Bytes, ApiError> {

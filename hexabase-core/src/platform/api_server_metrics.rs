@@ -26,6 +26,7 @@ impl ApiServerMetrics<'_> {
     ///
     /// # Errors
     /// - `NotFound` if the workspace does not exist or is being deleted.
+    /// - `Unavailable` with code `unsupported` if its control plane is replicated.
     /// - As [`ClusterProvisioner::api_server_metrics`](crate::provisioner::ClusterProvisioner::api_server_metrics).
     pub async fn read(&self, workspace: WorkspaceId) -> Result<String> {
         let missing = || Error::not_found("workspace");
@@ -33,6 +34,11 @@ impl ApiServerMetrics<'_> {
         let found = self.0.store.find_workspace(organization, workspace).await?;
         let found =
             found.filter(|workspace| workspace.deletion_requested_at.is_none()).ok_or_else(missing)?;
+        // The Service of the control plane leads to any replica, and each has counters of its own.
+        let plans = self.0.plans().await?;
+        if plans.find(&found.plan_id).is_some_and(|plan| plan.control_plane.replicas > 1) {
+            return Err(Error::unsupported("a replicated control plane is measured with a ServiceMonitor"));
+        }
         let provisioner = self.0.provisioner(&found.host_cluster).await?;
         provisioner.api_server_metrics(&TenantTarget::of(&found)).await
     }

@@ -10,6 +10,7 @@ use crate::api_server::{ApiServer, RequestLimits};
 use crate::object::Kind;
 use crate::render::host::{TOKEN_KEY, metrics_token_name};
 use crate::scraped_series::ScrapedSeries;
+use crate::scraping::TenantScraping;
 
 /// Key of the certificate authority in the Secret with the operator's kubeconfig.
 const AUTHORITY_KEY: &str = "certificate-authority";
@@ -37,7 +38,8 @@ impl VClusterProvisioner {
     /// Reads the series that are kept. A client whose read failed is created again for the next one: the token or the
     /// certificate authority may have changed.
     pub(super) async fn read_api_server_metrics(&self, target: &TenantTarget) -> Result<String> {
-        if !self.config.scraping.is_enabled() {
+        // With a ServiceMonitor, each request would be counted by two scrapers.
+        if self.config.scraping != TenantScraping::Token {
             let message =
                 "metrics of tenant API servers are not read on this host; set scrape_tenants to token";
             return Err(Error::unsupported(message));

@@ -47,7 +47,7 @@ pub(in super::super) fn alert_rules(jobs: &ScrapeJobs, scrape_interval: Duration
         let expression = coverage(metric, &scope(metric));
         text += &record("hexabase:metric_measured", &expression, &of_metric(metric));
     }
-    text += &record("hexabase:projects_known", &projects_known(&scope(Metric::Pods)), "");
+    text += &record("hexabase:projects_known", &projects_known(&scope(Metric::Pods), ""), "");
     // Each replica of Hexabase exports the limits.
     let exported = select(THRESHOLD_SERIES, [equals("job", THRESHOLD_JOB)]);
     text += &record("hexabase:alert_rule_threshold", &max_by(THRESHOLD, &exported), "");
@@ -71,7 +71,8 @@ pub(in super::super) fn rule_value(metric: Metric, scope: &Scope<'_>, project: O
     let (usage, known) = match project {
         Some(_) => {
             let selection = Selection { project, ..Selection::default() };
-            let known = format!(" and on () {}", projects_known(scope));
+            // Once at the end of the period: the pods of all tenants at each step would be too many samples.
+            let known = format!(" and on () {}", projects_known(scope, " @ end()"));
             (usage_by_project(metric, scope, selection), known)
         }
         None => (usage(metric, scope), String::new()),
@@ -83,9 +84,10 @@ pub(in super::super) fn rule_value(metric: Metric, scope: &Scope<'_>, project: O
     format!("{usage} or on () (vector(0) and on () ({measured} >= {MIN_MEASURED_SHARE}){known})")
 }
 
-/// Number of pods whose project is known, of all tenants.
-fn projects_known(scope: &Scope<'_>) -> String {
-    format!("count({})", select(Names::Pods.labels_series(), state(scope, [differs(PROJECT, "")])))
+/// Number of pods whose project is known, of all tenants, at the time of a modifier.
+fn projects_known(scope: &Scope<'_>, modifier: &str) -> String {
+    let pods = select(Names::Pods.labels_series(), state(scope, [differs(PROJECT, "")]));
+    format!("count({pods}{modifier})")
 }
 
 fn record(name: &str, expression: &str, labels: &str) -> String {
