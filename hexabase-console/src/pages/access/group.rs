@@ -64,7 +64,7 @@ pub(super) async fn submit(
     let Submission { context, fields } = submission;
     let found = load(&context, scope, Action::GroupsManage, &cursors, Filters::new("")).await?;
     let url = urls::group(scope.0, scope.1, scope.2);
-    match rename(&context, scope, &fields, expected).await {
+    match update(&context, scope, &fields, expected).await {
         Ok(after) => {
             let version = after.version.number().to_string();
             let undo = [("name", found.group.name.as_str()), (VERSION, &version)];
@@ -88,7 +88,8 @@ pub(super) async fn submit(
     }
 }
 
-async fn rename(
+/// Changes the name or the parent of a group.
+pub(super) async fn update(
     context: &Context,
     (org, ws, grp): GroupScope,
     fields: &Fields,

@@ -4,23 +4,21 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::Response;
 use hexabase_api::Path;
-use hexabase_api::access::requests::GroupPatch;
 use hexabase_core::access::{AccessFacts, Action, GroupTree};
-use hexabase_core::error::{Error, Result};
+use hexabase_core::error::Error;
 use hexabase_core::id::GroupId;
 use hexabase_core::model::Group;
-use hexabase_core::version::Version;
 use maud::{Markup, html};
 
 use super::move_preview::{PlacedRole, move_preview};
-use super::{GroupScope, group_name, role_link};
+use super::{GroupScope, group, group_name, role_link};
 use crate::components::{
     ButtonKind, Field, Link, TreeChoice, card, error_summary, form_actions, get_form, name, page_heading,
     post_form, tree_choice,
 };
 use crate::context::Context;
 use crate::flash::Flash;
-use crate::form::{Fields, FormState, Submission, VERSION, form_to};
+use crate::form::{FormState, Submission, VERSION, form_to};
 use crate::pages::filters::Filters;
 use crate::pages::nested::tree_choices;
 use crate::pages::workspaces::{VisibleWorkspace, workspace_for};
@@ -47,7 +45,7 @@ pub(super) async fn submit(Path(scope): Path<GroupScope>, submission: Submission
     let (org, ws, grp) = scope;
     workspace_for(&context, org, ws, Action::GroupsManage).await?;
     let before = context.platform().groups().get(&context.caller, org, ws, grp).await?;
-    match update(&context, scope, &fields, expected).await {
+    match group::update(&context, scope, &fields, expected).await {
         Ok(after) => {
             let version = after.version.number().to_string();
             let parent = before.parent_id.map(|id| id.to_string()).unwrap_or_default();
@@ -61,16 +59,6 @@ pub(super) async fn submit(Path(scope): Path<GroupScope>, submission: Submission
             load(context, error.status(), scope, Some(fields.get("parent_id").to_owned()), &form).await
         }
     }
-}
-
-async fn update(
-    context: &Context,
-    (org, ws, grp): GroupScope,
-    fields: &Fields,
-    expected: Option<Version>,
-) -> Result<Group> {
-    let command = fields.parse::<GroupPatch>()?.parse()?;
-    context.platform().groups().update(&context.caller, org, ws, grp, &command, expected).await
 }
 
 async fn load(

@@ -11,13 +11,14 @@ use maud::{Markup, html};
 
 use super::{VisibleWorkspace, workspace_of};
 use crate::components::{
-    ButtonKind, Meter, ShellCommand, Step, StepState, Tone, card, conditions, copyable, disabled_button,
-    facts, id, link_button, meter, name, notice, page_heading, phase_badge, phase_text, resource_text,
-    shell_commands, steps,
+    ButtonKind, Meter, Step, StepState, Tone, card, conditions, copyable, disabled_button, facts, id,
+    link_button, meter, name, notice, page_heading, phase_badge, phase_text, resource_text, shell_commands,
+    steps,
 };
 use crate::context::{Context, refusal};
 use crate::language::Texts;
 use crate::numbers::amount;
+use crate::pages::api_call::api_call;
 use crate::pages::{PageContent, Section, workspace_name};
 use crate::response::PageResult;
 use crate::time::time;
@@ -59,13 +60,8 @@ fn page(context: Context, found: &VisibleWorkspace, task: Option<&Task>, plan: O
         "workspace-status",
         &[("name", (&title).into()), ("phase", (&phase_text(&texts, workspace.status.phase)).into())],
     );
-    let commands = [ShellCommand {
-        label: texts.text("shell-workspace"),
-        command: format!(
-            "curl -H \"Authorization: Bearer $TOKEN\" {}/api/v1/organizations/{org}/workspaces/{ws}",
-            context.platform().config().public_url
-        ),
-    }];
+    let path = format!("/organizations/{org}/workspaces/{ws}");
+    let commands = [api_call(&context, texts.text("shell-workspace"), &path)];
     let content = html! {
         (page_heading(&html! { (name(&title)) }, None, Some(&actions(&texts, found, &topic))))
         div id="workspace" data-live=(topic) {
