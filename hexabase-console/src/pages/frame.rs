@@ -1,0 +1,198 @@
+//! Frame of a page: header, navigation, crumbs, flash message and footer around its content.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use hexabase_core::model::{Member, Organization, Workspace};
+use hexabase_core::quota::Resource;
+use maud::{Markup, html};
+
+use super::navigation::{Section, navigation};
+use super::workspace_name;
+use crate::assets;
+use crate::components::{
+    self, AccountMenu, Header, Link, OrganizationEntry, OrganizationSwitcher, PostForm, Shell, Tone, shell,
+};
+use crate::context::Context;
+use crate::form::{CSRF, form_to};
+use crate::language::Texts;
+use crate::response::document;
+use crate::urls;
+
+/// Content of a page in its frame.
+pub(crate) struct PageContent<'a> {
+    /// Title of the page.
+    pub(crate) title: String,
+    /// Section that the page belongs to.
+    pub(crate) section: Section,
+    /// Organization of the page with the user's membership.
+    pub(crate) organization: Option<&'a (Organization, Member)>,
+    /// Workspace of the page.
+    pub(crate) workspace: Option<&'a Workspace>,
+    /// Ancestors of the page below the organization and workspace.
+    pub(crate) ancestors: Vec<Link>,
+    /// Content.
+    pub(crate) content: Markup,
+    /// `true` if a form of the page has errors.
+    pub(crate) has_errors: bool,
+    /// `true` if something on the page is in progress, so that browsers without scripts load it again.
+    pub(crate) is_in_progress: bool,
+}
+
+impl<'a> PageContent<'a> {
+    /// Creates a page outside of all organizations.
+    pub(crate) fn new(title: impl Into<String>, content: Markup) -> Self {
+        Self {
+            title: title.into(),
+            section: Section::None,
+            organization: None,
+            workspace: None,
+            ancestors: Vec::new(),
+            content,
+            has_errors: false,
+            is_in_progress: false,
+        }
+    }
+
+    /// Sets the organization of the page.
+    pub(crate) fn in_organization(self, organization: &'a (Organization, Member)) -> Self {
+        Self { organization: Some(organization), ..self }
+    }
+
+    /// Sets the workspace of the page.
+    pub(crate) fn in_workspace(self, workspace: &'a Workspace) -> Self {
+        Self { workspace: Some(workspace), ..self }
+    }
+
+    /// Returns the page as a response.
+    pub(crate) fn respond(self, context: Context, status: StatusCode) -> Response {
+        let page = self.render(&context);
+        (context.jar, document(status, &page, "")).into_response()
+    }
+
+    fn render(&self, context: &Context) -> Markup {
+        let texts = context.texts();
+        let mut title = vec![self.title.clone()];
+        title.extend(self.workspace.map(|workspace| workspace_name(workspace).to_owned()));
+        title.extend(self.organization.map(|(organization, _)| organization.display_name.to_string()));
+        title.dedup();
+        let frame = Shell {
+            product: context.state.product.to_string(),
+            title,
+            has_errors: self.has_errors,
+            theme: context.view.theme,
+            stylesheets: vec![assets::url("console.css")],
+            script: Some(assets::url("console.mjs")),
+            continue_at: None,
+            refresh_seconds: self.is_in_progress.then_some(5),
+            header: Some(self.header(context)),
+            navigation: self.organization.map_or_else(Vec::new, |organization| {
+                navigation(context, organization, self.workspace, self.section)
+            }),
+            ancestors: self.ancestors(texts),
+            flash: self.flash(context),
+            footer: footer(context),
+        };
+        shell(
+            &texts,
+            &frame,
+            &html! {
+                (self.content)
+                (scripted(context, self.organization))
+            },
+        )
+    }
+
+    fn header(&self, context: &Context) -> Header {
+        let entry = |(organization, member): &(Organization, Member)| OrganizationEntry {
+            name: organization.display_name.to_string(),
+            href: match self.section {
+                Section::Workspaces => urls::workspaces(organization.id),
+                Section::Members => urls::members(organization.id),
+                _ => urls::organization(organization.id),
+            },
+            role: member.role,
+            is_current: self.organization.is_some_and(|(current, _)| current.id == organization.id),
+        };
+        let hidden = vec![(CSRF, context.form_token())];
+        Header {
+            home_href: urls::home(),
+            switcher: Some(OrganizationSwitcher {
+                current: self.organization.map(|(organization, _)| organization.display_name.to_string()),
+                entries: context.organizations.iter().map(entry).collect(),
+                all_href: urls::organizations(),
+                create_href: Some(urls::new_organization()),
+                invitations: None,
+            }),
+            search_href: None,
+            account: Some(AccountMenu {
+                user: context
+                    .user
+                    .email
+                    .as_ref()
+                    .map_or_else(|| context.user.name.to_string(), ToString::to_string),
+                links: vec![Link::new(context.text("invitations-title"), urls::invitations())],
+                sign_out: PostForm { action: urls::sign_out(), hidden },
+            }),
+        }
+    }
+
+    fn ancestors(&self, texts: Texts) -> Vec<Link> {
+        let mut ancestors = Vec::new();
+        if let Some((organization, _)) = self.organization {
+            let is_page = self.section == Section::Overview && self.workspace.is_none();
+            if !is_page {
+                ancestors
+                    .push(Link::new(organization.display_name.as_str(), urls::organization(organization.id)));
+            }
+            if self.workspace.is_some() {
+                ancestors.push(Link::new(texts.text("nav-workspaces"), urls::workspaces(organization.id)));
+            }
+            if let Some(workspace) = self.workspace.filter(|_| self.section != Section::Overview) {
+                ancestors.push(Link::new(
+                    workspace_name(workspace),
+                    urls::workspace(organization.id, workspace.id),
+                ));
+            }
+        }
+        ancestors.extend(self.ancestors.iter().cloned());
+        ancestors
+    }
+
+    fn flash(&self, context: &Context) -> Option<Markup> {
+        let message = context.flash.as_ref()?;
+        let undo = message.undo.as_ref().map(|undo| {
+            let mut form = form_to(context, undo.action.clone(), None);
+            // Names of fields are texts of this crate, which the cookie sealed.
+            form.hidden.extend(undo.fields.iter().filter_map(|(name, value)| {
+                let own =
+                    ["display_name", "version", "role", "intent", "name", "member", "group_id", "parent_id"];
+                let mut known = own.into_iter().chain(Resource::ALL.into_iter().map(Resource::as_str));
+                Some((known.find(|known| known == name)?, value.clone()))
+            }));
+            form
+        });
+        let flash = components::Flash { tone: Tone::Good, message: message.text.clone(), undo };
+        Some(components::flash(&context.texts(), &flash))
+    }
+}
+
+/// Parts of a page that only scripts use.
+fn scripted(context: &Context, organization: Option<&(Organization, Member)>) -> Markup {
+    let texts = context.texts();
+    let live = organization.map(|(organization, _)| urls::events(organization.id));
+    html! {
+        p id="announcer" class="hidden" role="status" {}
+        div class="notice warning" data-session=(urls::session()) hidden {
+            p { (texts.text("session-ended")) " " a href=(urls::sign_in()) { (texts.text("sign-in-title")) } }
+        }
+        div class="notice warning" data-connection data-events=[live] hidden { p { (texts.text("connection-lost")) } }
+    }
+}
+
+/// Links at the end of every page.
+fn footer(context: &Context) -> Vec<Link> {
+    vec![
+        Link::new(context.text("preferences-title"), urls::preferences()),
+        Link::new(context.text("footer-api"), hexabase_api::layers::server_path("/docs")),
+    ]
+}

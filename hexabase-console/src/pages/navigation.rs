@@ -1,0 +1,110 @@
+//! Navigation of a page: the sections of its organization and workspace that the user may open.
+
+use hexabase_core::access::Action;
+use hexabase_core::model::{Member, Organization, OrganizationRole, Workspace};
+
+use super::workspace_name;
+use crate::components::{Icon, NavigationItem, NavigationSection};
+use crate::context::Context;
+use crate::urls;
+
+/// Section of an organization or workspace that a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Section {
+    /// None.
+    #[default]
+    None,
+    /// Overview of the organization or workspace.
+    Overview,
+    /// Workspaces of the organization.
+    Workspaces,
+    /// Members of the organization.
+    Members,
+    /// Connection with the cluster.
+    Connect,
+    /// Projects of the workspace.
+    Projects,
+    /// Groups of the workspace.
+    Groups,
+    /// Roles and assignments of the workspace.
+    Roles,
+    /// Tasks and audit log.
+    Activity,
+    /// Settings of the organization or workspace.
+    Configuration,
+}
+
+/// Builder of the items of one page.
+struct Items<'a> {
+    context: &'a Context,
+    current: Option<Section>,
+    items: Vec<NavigationItem>,
+}
+
+impl<'a> Items<'a> {
+    fn new(context: &'a Context, current: Option<Section>) -> Self {
+        Self { context, current, items: Vec::new() }
+    }
+
+    fn add(&mut self, icon: Icon, key: &str, href: String, section: Section) {
+        let is_current = self.current == Some(section);
+        self.items.push(NavigationItem { icon, label: self.context.text(key), href, is_current });
+    }
+
+    fn section(self, heading: Option<String>) -> NavigationSection {
+        NavigationSection { heading, items: self.items }
+    }
+}
+
+/// Returns the sections of an organization, and those of one of its workspaces.
+pub(super) fn navigation(
+    context: &Context,
+    (organization, member): &(Organization, Member),
+    workspace: Option<&Workspace>,
+    current: Section,
+) -> Vec<NavigationSection> {
+    let of_organization = workspace.is_none().then_some(current);
+    let mut sections = vec![organization_section(context, organization, member, of_organization)];
+    sections.extend(workspace.map(|workspace| workspace_section(context, workspace, member, current)));
+    sections
+}
+
+fn organization_section(
+    context: &Context,
+    organization: &Organization,
+    member: &Member,
+    current: Option<Section>,
+) -> NavigationSection {
+    let org = organization.id;
+    let mut items = Items::new(context, current);
+    items.add(Icon::House, "nav-overview", urls::organization(org), Section::Overview);
+    items.add(Icon::Cube, "nav-workspaces", urls::workspaces(org), Section::Workspaces);
+    items.add(Icon::Group, "nav-members", urls::members(org), Section::Members);
+    if context.may(member, Action::OrganizationUpdate) {
+        items.add(Icon::Gear, "nav-settings", urls::organization_settings(org), Section::Configuration);
+    }
+    items.section(None)
+}
+
+fn workspace_section(
+    context: &Context,
+    workspace: &Workspace,
+    member: &Member,
+    current: Section,
+) -> NavigationSection {
+    let (org, ws) = (workspace.organization_id, workspace.id);
+    let mut items = Items::new(context, Some(current));
+    items.add(Icon::Cube, "nav-overview", urls::workspace(org, ws), Section::Overview);
+    items.add(Icon::Terminal, "nav-connect", urls::connect(org, ws), Section::Connect);
+    items.add(Icon::Folder, "nav-projects", urls::projects(org, ws), Section::Projects);
+    // Ordinary members see the workspaces of their groups only.
+    if context.may(member, Action::GroupsRead) || member.role == OrganizationRole::Member {
+        items.add(Icon::Group, "nav-groups", urls::groups(org, ws), Section::Groups);
+        items.add(Icon::Key, "nav-roles", urls::roles(org, ws), Section::Roles);
+    }
+    items.add(Icon::List, "nav-activity", urls::activity(org, ws), Section::Activity);
+    if context.may(member, Action::WorkspaceUpdate) {
+        items.add(Icon::Gear, "nav-settings", urls::workspace_settings(org, ws), Section::Configuration);
+    }
+    items.section(Some(workspace_name(workspace).to_owned()))
+}
