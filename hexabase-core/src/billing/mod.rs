@@ -474,3 +474,25 @@ pub fn no_payment_method() -> Error {
     let message = "the organization has no payment method; add one with POST payment-methods, or on the page from POST checkout";
     Error::conflict(OrderRejectionReason::NoPaymentMethod.as_str(), message)
 }
+
+/// Checks that one of an organization's payment methods can be removed.
+///
+/// # Errors
+/// `Conflict` with code `last_payment_method` while there is a subscription to pay, or `default_payment_method` while
+/// another payment method can become the default.
+pub fn check_payment_method_removal(
+    methods: &[PaymentMethod],
+    method: &str,
+    has_subscription: bool,
+) -> Result<()> {
+    if methods.len() == 1 && has_subscription {
+        let message =
+            "the last payment method is required while there is a subscription; add another one first";
+        return Err(Error::conflict("last_payment_method", message));
+    }
+    if methods.len() > 1 && methods.iter().any(|known| known.id == method && known.is_default) {
+        let message = "the default payment method cannot be removed; make another one the default first";
+        return Err(Error::conflict("default_payment_method", message));
+    }
+    Ok(())
+}

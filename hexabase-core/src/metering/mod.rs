@@ -16,6 +16,6 @@ pub use reading::{
     SAMPLE_INTERVAL, catch_up_start, due_hours, gaps, merged, next_read_at, read, unread_hours,
 };
 pub use statement::{
-    Bill, BillLine, PendingReport, UsageDelta, bill, billed_hours, due_alerts, month_cost, report_time,
-    shares, uncharged, unreported,
+    Bill, BillLine, PendingReport, UsageDelta, bill, billed_hours, due_alerts, month_cost, reached_percent,
+    report_time, shares, uncharged, unreported,
 };

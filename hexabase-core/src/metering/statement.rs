@@ -164,6 +164,20 @@ pub fn bill(price: &Price, used: &PerMeter<u64>) -> Bill {
     Bill { lines, total: price.monthly.with_amount(total) }
 }
 
+/// Returns the alert percentages of a bound that usage has reached, lowest first.
+fn reached(used: u128, bound: u128) -> impl Iterator<Item = u8> {
+    ALERT_PERCENTS.into_iter().filter(move |percent| used * 100 >= bound * u128::from(*percent))
+}
+
+/// Returns the highest alert percentage of a budget that the cost of usage has reached; `None` below all of them, and for
+/// amounts in different currencies.
+#[must_use]
+pub fn reached_percent(cost: Money, budget: Money) -> Option<u8> {
+    let amount = |money: Money| u128::try_from(money.amount).unwrap_or(0);
+    let is_comparable = cost.currency == budget.currency && cost.amount > 0;
+    is_comparable.then(|| reached(amount(cost), amount(budget)).last()).flatten()
+}
+
 /// Returns the usage alerts that are due this month, together with all alerts sent so far: at 80 and at 100 percent of
 /// each included amount and of the budget. If usage has passed both, only the second is sent.
 #[must_use]
@@ -182,8 +196,7 @@ pub fn due_alerts(account: &BillingAccount, bill: &Bill, month: Month) -> (SentU
     }
     let mut alerts = Vec::new();
     for (bound, used, whole) in bounds.into_iter().filter(|(_, used, _)| *used > 0) {
-        let reached = ALERT_PERCENTS.into_iter().filter(|percent| used * 100 >= whole * u128::from(*percent));
-        let deltas = reached
+        let deltas = reached(used, whole)
             .map(|percent| UsageAlert { bound, percent })
             .filter(|it| sent_usage_alerts.alerts.insert(*it));
         alerts.extend(deltas.last());

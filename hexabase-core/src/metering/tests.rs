@@ -260,3 +260,23 @@ fn a_month_begins_and_ends_with_the_calendar() {
         assert!(wrong.parse::<Month>().is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_budget_warns_from_the_percentages_of_its_alerts_on() {
+    let usd = Currency::parse("usd").unwrap();
+    let money = |amount| Money { amount, currency: usd };
+    for (cost, budget, percent) in [
+        (0, 0, None),
+        (0, 100, None),
+        (79, 100, None),
+        (80, 100, Some(80)),
+        (99, 100, Some(80)),
+        (100, 100, Some(100)),
+        (1, 0, Some(100)),
+        (-5, 100, None),
+    ] {
+        assert_eq!(reached_percent(money(cost), money(budget)), percent, "{cost} of {budget}");
+    }
+    let yen = Money { amount: 100, currency: Currency::parse("jpy").unwrap() };
+    assert_eq!(reached_percent(yen, money(100)), None);
+}

@@ -71,6 +71,12 @@ impl BillingAccount {
     pub fn live_subscription(&self) -> Option<&Subscription> {
         self.subscription.as_ref().filter(|subscription| subscription.state.is_live())
     }
+
+    /// `true` if there is a subscription to pay, or an order that may begin one.
+    #[must_use]
+    pub fn needs_payment_method(&self) -> bool {
+        self.live_subscription().is_some() || self.order.is_some()
+    }
 }
 
 impl SubscriptionChange {

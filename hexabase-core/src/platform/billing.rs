@@ -64,8 +64,8 @@ pub struct BillingOverview {
 }
 
 /// Existing resources of an organization, which a plan must allow.
-struct ExistingResources {
-    workspaces: Vec<Workspace>,
+pub(super) struct ExistingResources {
+    pub(super) workspaces: Vec<Workspace>,
     counts: OrganizationCounts,
 }
 
@@ -178,13 +178,13 @@ impl Billing<'_> {
         .await
     }
 
-    async fn existing_resources(&self, id: OrganizationId) -> Result<ExistingResources> {
+    pub(super) async fn existing_resources(&self, id: OrganizationId) -> Result<ExistingResources> {
         let counts = self.0.count_with_open_invitations(id, self.0.now());
         let (workspaces, (counts, _)) = futures_util::try_join!(self.0.all_workspaces(id), counts)?;
         Ok(ExistingResources { workspaces, counts })
     }
 
-    fn require_fits(
+    pub(super) fn require_fits(
         &self,
         plans: &PlanCatalog,
         organization: &Organization,

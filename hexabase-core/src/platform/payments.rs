@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use super::billing::Billing;
 use super::{Authorization, Caller, Idempotent};
 use crate::access::Action;
-use crate::billing::{BillingKey, Invoice, PaymentMethod, SetupIntent};
+use crate::billing::{BillingKey, Invoice, PaymentMethod, SetupIntent, check_payment_method_removal};
 use crate::changeset::Changeset;
 use crate::error::{Error, Result};
 use crate::id::OrganizationId;
@@ -116,17 +116,8 @@ impl Billing<'_> {
     ) -> Result<()> {
         let methods = self.require_method(caller, id, method).await?;
         let account = self.0.store.find_billing_account(id).await?;
-        let has_subscription =
-            account.is_some_and(|it| it.live_subscription().is_some() || it.order.is_some());
-        if methods.len() == 1 && has_subscription {
-            let message =
-                "the last payment method is required while there is a subscription; add another one first";
-            return Err(Error::conflict("last_payment_method", message));
-        }
-        if methods.len() > 1 && methods.iter().any(|known| known.id == method && known.is_default) {
-            let message = "the default payment method cannot be removed; make another one the default first";
-            return Err(Error::conflict("default_payment_method", message));
-        }
+        let has_subscription = account.is_some_and(|account| account.needs_payment_method());
+        check_payment_method_removal(&methods, method, has_subscription)?;
         self.call_provider(caller, id, "billing.payment_method.remove", method, |customer, key| async move {
             self.0.billing.detach_payment_method(&customer, method, &key).await
         })

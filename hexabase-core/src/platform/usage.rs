@@ -123,10 +123,7 @@ impl Billing<'_> {
         (from, until): (Timestamp, Timestamp),
     ) -> Result<UsageStatement> {
         self.0.permit(caller, id, Action::BillingRead).await?;
-        if until < from || until.duration_since(from) > MAX_USAGE_PERIOD {
-            return Err(Error::invalid("to", "must not be before from, and at most 400 days after it"));
-        }
-        let (from, until) = (first_hour_from(from), first_hour_from(until));
+        let (from, until) = checked_period((from, until))?;
         let used = self.0.store.sum_usage_by_workspace(id, workspace, from, until).await?;
         let names = self.names(id).await?;
         let named = |usage: WorkspaceUsage| (names.get(&usage.workspace_id).cloned(), usage);
@@ -361,6 +358,17 @@ impl PlatformInner {
         let used = self.usage_bill(id, &price, Month::of(self.now())).await?;
         Ok(Some(metering::month_cost(&price, subscription, &used)))
     }
+}
+
+/// Returns the first hour of a period, and the first hour after it.
+///
+/// # Errors
+/// `Invalid` for a period that is longer than 400 days, or ends before it begins.
+pub(super) fn checked_period((from, until): (Timestamp, Timestamp)) -> Result<(Hour, Hour)> {
+    if until < from || until.duration_since(from) > MAX_USAGE_PERIOD {
+        return Err(Error::invalid("to", "must not be before from, and at most 400 days after it"));
+    }
+    Ok((first_hour_from(from), first_hour_from(until)))
 }
 
 /// Returns the first hour that begins at `moment` or later.

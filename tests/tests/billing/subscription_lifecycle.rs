@@ -1,4 +1,5 @@
 use axum::http::{Method, StatusCode};
+use hexabase_core::platform::Caller;
 use serde_json::{Value, json};
 
 use crate::harness::{DAY, Harness};
@@ -209,6 +210,32 @@ async fn orders_wait_for_payment_authentication() {
     let changed = harness.get("subscription").await;
     assert_eq!((&changed["plan_id"], &changed["payment_client_secret"]), (&json!("business"), &Value::Null));
     assert_eq!(harness.charges().len(), 2);
+}
+
+#[tokio::test]
+async fn the_end_of_a_subscription_is_previewed_as_it_happens() {
+    let mut harness = Harness::new().await;
+    let platform = harness.platform().clone();
+    let id = harness.organization_path().rsplit('/').next().unwrap().parse().unwrap();
+    let ann = Caller::for_user(harness.app.sign_in("ann").await.id.parse().unwrap());
+    assert_eq!(platform.billing().cancellation_effects(&ann, id).await.unwrap(), None);
+    harness.add_card("pm_card_visa").await;
+    harness.subscribe("team").await;
+    harness.create_workspace("large", "team").await;
+    harness.create_workspace("small", "starter").await;
+    let effects = platform.billing().cancellation_effects(&ann, id).await.unwrap().unwrap();
+    let suspended: Vec<&str> = effects.suspended.iter().map(|name| name.as_str()).collect();
+    assert_eq!((effects.plan_id.as_str(), suspended.as_slice()), ("starter", ["large"].as_slice()));
+    assert_eq!(harness.get("subscription").await["plan_id"], "team", "nothing is ordered");
+
+    let ended = harness.end_now().await;
+    harness.deliver_webhooks().await;
+    assert_eq!(ended["plan_id"], "starter");
+    let workspaces = harness.client().get(&format!("{}/workspaces", harness.organization_path())).await;
+    let phases: Vec<(&Value, &Value)> =
+        workspaces["items"].as_array().unwrap().iter().map(|it| (&it["name"], &it["phase"])).collect();
+    assert!(phases.contains(&(&json!("large"), &json!("suspended"))), "{phases:?}");
+    assert!(phases.contains(&(&json!("small"), &json!("ready"))), "{phases:?}");
 }
 
 #[tokio::test]
