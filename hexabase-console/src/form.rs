@@ -39,8 +39,8 @@ pub(crate) const INTENT: &str = "intent";
 /// Fields that are no part of the request of the API.
 const CONTROL_FIELDS: [&str; 4] = [CSRF, VERSION, IDEMPOTENCY_KEY, INTENT];
 /// Fields whose values have compatible characters, such as those of a Japanese keyboard in full width.
-const NORMALIZED_FIELDS: [&str; 6] =
-    ["name", "email", "emails", "token", "confirm_name", "kubernetes_version"];
+const NORMALIZED_FIELDS: [&str; 7] =
+    ["name", "email", "emails", "token", "confirm_name", "kubernetes_version", "amount"];
 /// Maximum number of fields of a form.
 const MAX_FIELDS: usize = 1_000;
 
@@ -283,6 +283,11 @@ pub(crate) fn error_text(texts: Texts, code: &str, detail: &str) -> String {
         "organization_deleting" => texts.text("error-organization-deleting"),
         "organization_suspended" => texts.text("error-organization-suspended"),
         "already_member" => texts.text("error-already-member"),
+        "no_payment_method" => texts.text("error-no-payment-method"),
+        "payment_failed" => texts.text("error-payment-failed"),
+        "order_pending" => texts.text("error-order-pending"),
+        "last_payment_method" => texts.text("error-last-payment-method"),
+        "default_payment_method" => texts.text("error-default-payment-method"),
         _ => detail.to_owned(),
     }
 }

@@ -13,6 +13,17 @@ pub fn count(number: u64) -> String {
     grouped(&number.to_string())
 }
 
+/// Returns a number of thousandths as a decimal number without trailing zeros: `1,234.5`.
+#[must_use]
+pub fn decimal(thousandths: u64) -> String {
+    let whole = grouped(&(thousandths / 1_000).to_string());
+    let decimals = format!("{:03}", thousandths % 1_000);
+    match decimals.trim_end_matches('0') {
+        "" => whole,
+        decimals => format!("{whole}.{decimals}"),
+    }
+}
+
 /// Returns a number of bytes in the largest binary unit of Kubernetes of which it has at least one, with at most one
 /// decimal: `1.5Gi`. Amounts below one kibibyte have the unit `B`.
 #[must_use]
@@ -85,6 +96,15 @@ mod tests {
     fn counts_are_grouped() {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn thousandths_have_no_trailing_zeros() {
+        for (thousandths, text) in
+            [(0, "0"), (1, "0.001"), (12_500, "12.5"), (1_234_567_000, "1,234,567"), (2_010, "2.01")]
+        {
+            assert_eq!(decimal(thousandths), text);
         }
     }
 

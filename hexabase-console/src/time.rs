@@ -19,8 +19,13 @@ pub fn time(texts: &Texts, timestamp: Timestamp) -> Markup {
 #[must_use]
 pub fn exact_time(texts: &Texts, timestamp: Timestamp) -> Markup {
     let machine = timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let text = parts_text(texts, timestamp, &timestamp.strftime("%H:%M:%S").to_string());
-    html! { time datetime=(machine) data-exact { (text) } }
+    html! { time datetime=(machine) data-exact { (exact_time_text(texts, timestamp)) } }
+}
+
+/// Returns a time to the second as text, in UTC.
+#[must_use]
+pub fn exact_time_text(texts: &Texts, timestamp: Timestamp) -> String {
+    parts_text(texts, timestamp, &timestamp.strftime("%H:%M:%S").to_string())
 }
 
 /// Returns a time to the minute as text, in UTC.

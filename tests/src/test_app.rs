@@ -162,8 +162,13 @@ impl TestApp {
 
     /// Creates a platform with the web console on a store; the other backends are in memory.
     pub async fn with_console_on(store: Arc<dyn TenantStore>) -> Self {
+        Self::with_console_and(|builder| builder.with_store(store)).await
+    }
+
+    /// Creates a platform with the web console on the given backends; those that are not set are in memory.
+    pub async fn with_console_and(backends: impl FnOnce(PlatformBuilder) -> PlatformBuilder) -> Self {
         let (mails, alerts) = Self::recorders();
-        let builder = test_builder(&mails, &alerts).with_store(store);
+        let builder = backends(test_builder(&mails, &alerts));
         Self::build_with_console(builder, (mails, alerts), Box::new(())).await
     }
 
@@ -339,6 +344,7 @@ impl TestApp {
             ("grp", grp),
             ("rol", rol),
             ("tsk", tsk),
+            ("plan", "team".to_owned()),
             ("grp-member", team),
             ("asg", asg),
             ("asg-project", asg_in_prj),

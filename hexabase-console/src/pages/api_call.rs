@@ -11,3 +11,22 @@ pub(crate) fn api_call(context: &Context, label: String, path: &str) -> ShellCom
         command: format!("curl -H \"Authorization: Bearer $HEXABASE_TOKEN\" {server}/api/v1{path}"),
     }
 }
+
+/// Returns the call that sends a JSON object, or nothing if it is empty, to a path of the API with a method.
+pub(crate) fn api_request(
+    context: &Context,
+    label: String,
+    method: &str,
+    path: &str,
+    json: &str,
+) -> ShellCommand {
+    let server = &context.platform().config().public_url;
+    let body = match json.is_empty() {
+        true => String::new(),
+        false => format!(" -H \"Content-Type: application/json\" -d '{json}'"),
+    };
+    let command = format!(
+        "curl -X {method} -H \"Authorization: Bearer $HEXABASE_TOKEN\"{body} \"{server}/api/v1{path}\""
+    );
+    ShellCommand { label, command }
+}

@@ -34,6 +34,8 @@ pub(crate) struct PageContent<'a> {
     pub(crate) content: Markup,
     /// `true` if a form of the page has errors.
     pub(crate) has_errors: bool,
+    /// Address at another site that the browser continues at by itself.
+    pub(crate) continue_at: Option<String>,
     /// `true` if something on the page is in progress, so that browsers without scripts load it again.
     pub(crate) is_in_progress: bool,
 }
@@ -49,6 +51,7 @@ impl<'a> PageContent<'a> {
             ancestors: Vec::new(),
             content,
             has_errors: false,
+            continue_at: None,
             is_in_progress: false,
         }
     }
@@ -82,7 +85,7 @@ impl<'a> PageContent<'a> {
             theme: context.view.theme,
             stylesheets: vec![assets::url("console.css")],
             script: Some(assets::url("console.mjs")),
-            continue_at: None,
+            continue_at: self.continue_at.clone(),
             refresh_seconds: self.is_in_progress.then_some(5),
             header: Some(self.header(context)),
             navigation: self.organization.map_or_else(Vec::new, |organization| {
@@ -164,8 +167,18 @@ impl<'a> PageContent<'a> {
             let mut form = form_to(context, undo.action.clone(), None);
             // Names of fields are texts of this crate, which the cookie sealed.
             form.hidden.extend(undo.fields.iter().filter_map(|(name, value)| {
-                let own =
-                    ["display_name", "version", "role", "intent", "name", "member", "group_id", "parent_id"];
+                let own = [
+                    "display_name",
+                    "version",
+                    "role",
+                    "intent",
+                    "name",
+                    "member",
+                    "group_id",
+                    "parent_id",
+                    "amount",
+                    "currency",
+                ];
                 let mut known = own.into_iter().chain(Resource::ALL.into_iter().map(Resource::as_str));
                 Some((known.find(|known| known == name)?, value.clone()))
             }));

@@ -3,6 +3,7 @@
 mod access;
 mod api_call;
 pub(crate) mod api_pages;
+mod billing;
 mod conflict;
 mod filters;
 mod frame;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Page> {
         workspaces::pages(),
         projects::pages(),
         access::pages(),
+        billing::pages(),
     ]
     .into_iter()
     .flatten()

@@ -20,6 +20,8 @@ pub(crate) enum Section {
     Workspaces,
     /// Members of the organization.
     Members,
+    /// Plan, payments and usage of the organization.
+    Billing,
     /// Connection with the cluster.
     Connect,
     /// Projects of the workspace.
@@ -80,6 +82,9 @@ fn organization_section(
     items.add(Icon::House, "nav-overview", urls::organization(org), Section::Overview);
     items.add(Icon::Cube, "nav-workspaces", urls::workspaces(org), Section::Workspaces);
     items.add(Icon::Group, "nav-members", urls::members(org), Section::Members);
+    if context.may(member, Action::BillingRead) {
+        items.add(Icon::Card, "nav-billing", urls::billing(org), Section::Billing);
+    }
     if context.may(member, Action::OrganizationUpdate) {
         items.add(Icon::Gear, "nav-settings", urls::organization_settings(org), Section::Configuration);
     }

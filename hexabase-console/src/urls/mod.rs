@@ -1,6 +1,7 @@
 //! Addresses of pages. Routes and links both use them.
 
 mod access;
+mod billing;
 mod organization;
 mod projects;
 mod workspaces;
@@ -11,6 +12,7 @@ use hexabase_core::access::Action;
 use hexabase_core::id::{OrganizationId, WorkspaceId};
 
 pub use access::*;
+pub use billing::*;
 pub use organization::*;
 pub use projects::*;
 pub use workspaces::*;

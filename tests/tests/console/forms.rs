@@ -115,9 +115,23 @@ async fn hostile_names_are_text() {
     ] {
         let body = json!({ "name": slug, "display_name": name });
         let org = user.client.create("/api/v1/organizations", &body).await;
-        for path in
-            ["", "/settings", "/members", "/members/invite", "/workspaces", "/workspaces/new", "/delete"]
-        {
+        for path in [
+            "",
+            "/settings",
+            "/members",
+            "/members/invite",
+            "/workspaces",
+            "/workspaces/new",
+            "/delete",
+            "/billing",
+            "/billing/plans",
+            "/billing/plans/team",
+            "/billing/methods",
+            "/billing/invoices",
+            "/billing/usage?month=%3Cimg%3E&meter=%27%22%3E%3Cimg%3E&day=%3Cscript%3Ealert(1)",
+            "/billing/budget",
+            "/billing/leave",
+        ] {
             let page = ann.get(&format!("/console/orgs/{org}{path}")).await;
             assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
             for harmful in ["<script>alert", "<img", "onerror=alert(2)>\""] {

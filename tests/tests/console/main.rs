@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod access;
+mod billing;
 mod forms;
 mod journey;
 mod round_trips;

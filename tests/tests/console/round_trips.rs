@@ -93,3 +93,58 @@ async fn pages_of_access_read_nothing_per_row() {
         assert!(few <= 30, "{page} needs {few} reads");
     }
 }
+
+#[tokio::test]
+async fn pages_of_billing_read_nothing_per_row() {
+    let store = CountingStore::new(Arc::new(MemoryStore::new()));
+    let app = TestApp::with_console_on(store.clone()).await;
+    let ann = app.sign_in("ann").await;
+    let org = app.create_organization(&ann, "acme").await;
+    let browser = Browser::sign_in(&app, "ann").await;
+    let workspaces = format!("/api/v1/organizations/{org}/workspaces");
+    let create = async |name: &str| {
+        ann.client.create(&workspaces, &json!({ "name": name, "plan_id": "starter" })).await;
+    };
+    let billing = format!("/api/v1/organizations/{org}/billing");
+    ann.client
+        .create(&format!("{billing}/payment-methods"), &json!({ "payment_method": "pm_card_visa" }))
+        .await;
+    let subscription = format!("{billing}/subscription");
+    let choose = async |plan: &str| {
+        let choice = json!({ "plan_id": plan });
+        ann.client.send_ok(axum::http::Method::PUT, &subscription, &choice).await;
+    };
+    choose("team").await;
+    create("first").await;
+    let pages = [
+        "",
+        "/plans",
+        "/plans/team",
+        "/methods",
+        "/invoices",
+        "/invoices/upcoming",
+        "/usage",
+        "/budget",
+        "/leave",
+    ]
+    .map(|page| format!("/console/orgs/{org}/billing{page}"));
+    let reads = async |path: &str| {
+        let total = || store.operations().values().sum::<u64>();
+        let before = total();
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+        total() - before
+    };
+    let mut few = Vec::new();
+    for page in &pages {
+        few.push(reads(page).await);
+    }
+    choose("business").await;
+    choose("team").await;
+    for number in 0..3 {
+        create(&format!("more-{number}")).await;
+    }
+    for (page, few) in pages.iter().zip(few) {
+        assert_eq!(reads(page).await, few, "{page}");
+        assert!(few <= 30, "{page} needs {few} reads");
+    }
+}

@@ -20,18 +20,21 @@ use serde_json::json;
 use crate::metrics::wait_until_recorded;
 use crate::process::{Process, fails_with, program};
 
+/// Secret with which the stand-in signs webhooks.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_0815";
+
 const SECRETS: [(&str, &str); 2] = [
     ("HEXABASE_STRIPE_SECRET_KEY", "sk_test_4711"),
     ("HEXABASE_STRIPE_WEBHOOK_SECRET", "whsec_replaced,whsec_0815"),
 ];
 
-fn with_stripe(folder: &Path, stripe: &str, arguments: &[&str]) -> Command {
+pub(crate) fn with_stripe(folder: &Path, stripe: &str, arguments: &[&str]) -> Command {
     let mut command = program(folder);
     command.args(arguments).args(["--dev", "--stripe-api-base", stripe]).envs(SECRETS);
     command
 }
 
-fn output_of(mut command: Command) -> String {
+pub(crate) fn output_of(mut command: Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -55,7 +58,7 @@ async fn catalog_is_synchronized_and_webhooks_update_subscriptions() {
 
     let mut serve = with_stripe(path, &base, &["serve", "--listen", "127.0.0.1:0"]);
     let server = Process::spawn("serve", path, serve.env("RUST_LOG", "debug")).await;
-    stripe.deliver_to(&format!("{}/webhooks/stripe", server.url), "whsec_0815");
+    stripe.deliver_to(&format!("{}/webhooks/stripe", server.url), WEBHOOK_SECRET);
     let ann = server.sign_in("ann@example.com").await;
     assert_eq!(ann.get("/api/v1/info").await["backends"]["billing"], "stripe");
     let organization = json!({ "name": "acme", "display_name": "Acme" });

@@ -5,7 +5,7 @@ use axum::response::Response;
 use hexabase_api::Path;
 use hexabase_core::access::Action;
 use hexabase_core::id::OrganizationId;
-use hexabase_core::model::{AuditEvent, AuditFilter, Member, Organization, Workspace};
+use hexabase_core::model::{AuditEvent, AuditFilter, BillingStanding, Member, Organization, Workspace};
 use hexabase_core::page::PageRequest;
 use hexabase_core::platform::Overview;
 use hexabase_core::search::WorkspaceFilter;
@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::language::Texts;
 use crate::money::money;
 use crate::numbers::count;
+use crate::pages::billing::dunning;
 use crate::pages::{PageContent, Section, latest_audit_events, workspace_name};
 use crate::response::PageResult;
 use crate::time::time;
@@ -33,6 +34,8 @@ struct OverviewPage {
     workspaces: Vec<Workspace>,
     /// Newest entries of the audit log; `None` if the user may not read it.
     audit: Option<Vec<AuditEvent>>,
+    /// Consequence of the payments; `None` if the user may not read billing.
+    standing: Option<BillingStanding>,
     may_create: bool,
     may_invite: bool,
 }
@@ -44,15 +47,18 @@ pub(super) async fn show(context: Context, Path(org): Path<OrganizationId>) -> P
     let shown = PageRequest::new(SHOWN, None);
     let filter = AuditFilter::default();
     let everything = WorkspaceFilter::default();
-    let (overview, workspaces, audit) = tokio::try_join!(
+    let billing = platform.billing();
+    let (overview, workspaces, audit, standing) = tokio::try_join!(
         organizations.overview(caller, org),
         async { platform.workspaces().list(caller, org, &everything, &shown).await },
         latest_audit_events(&context, &membership, &filter, &shown),
+        billing.standing(caller, org),
     )?;
     let facts = OverviewPage {
         overview,
         workspaces: workspaces.items,
         audit,
+        standing,
         may_create: context.may(&membership.1, Action::WorkspaceCreate),
         may_invite: context.may(&membership.1, Action::InvitationCreate),
     };
@@ -72,6 +78,9 @@ fn page(context: Context, membership: &(Organization, Member), facts: &OverviewP
         }
         @if organization.deletion_requested_at.is_some() {
             (notice(Tone::Bad, &texts.text("organization-is-deleted"), &html! {}))
+        }
+        @if let Some(standing) = facts.standing {
+            div id="overview-billing" data-live="billing" { (dunning(&texts, organization.id, standing)) }
         }
         (first_steps(&texts, organization, facts))
         div id="overview-workspaces" data-live="workspace" {

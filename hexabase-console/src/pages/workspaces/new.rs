@@ -11,6 +11,7 @@ use hexabase_core::error::Result;
 use hexabase_core::id::OrganizationId;
 use hexabase_core::model::{Member, Organization, Plan};
 use hexabase_core::plans::PlanCatalog;
+use hexabase_core::platform::NextWorkspacePrice;
 use maud::{Markup, html};
 
 use crate::components::{
@@ -23,9 +24,20 @@ use crate::form::{Fields, FormState, Submission, creating_form};
 use crate::language::Texts;
 use crate::money::money;
 use crate::numbers::amount;
+use crate::pages::billing::interval_price;
 use crate::pages::{PageContent, Section};
 use crate::response::{PageResult, see_other};
 use crate::urls;
+
+/// Facts on the page.
+struct NewPage<'a> {
+    plans: &'a PlanCatalog,
+    /// Reason why no workspace can be created now; `None` if the user can create one.
+    refused: Option<String>,
+    /// Price of the workspace; `None` if the subscription does not charge for workspaces, or the user may not read
+    /// billing.
+    price: Option<NextWorkspacePrice>,
+}
 
 /// Resources that a plan's card shows.
 const SHOWN_RESOURCES: usize = 3;
@@ -60,20 +72,22 @@ async fn create(context: &Context, org: OrganizationId, fields: &Fields) -> Resu
 
 async fn page(context: Context, status: StatusCode, org: OrganizationId, form: &FormState) -> PageResult {
     let membership = context.organization_for(org, Action::WorkspaceCreate).await?;
-    let (plans, abilities) = tokio::try_join!(
+    let billing = context.platform().billing();
+    let (plans, abilities, price) = tokio::try_join!(
         context.platform().current_plans(),
         context.platform().abilities(&context.caller, org, None),
+        billing.next_workspace_price(&context.caller, org),
     )?;
     let refused = refusal(&abilities, Action::WorkspaceCreate);
-    Ok(render(context, status, &membership, &plans, refused, form))
+    let facts = NewPage { plans: &plans, refused, price };
+    Ok(render(context, status, &membership, &facts, form))
 }
 
 fn render(
     context: Context,
     status: StatusCode,
     membership: &(Organization, Member),
-    plans: &PlanCatalog,
-    refused: Option<String>,
+    facts: &NewPage<'_>,
     form: &FormState,
 ) -> Response {
     let texts = context.texts();
@@ -82,10 +96,11 @@ fn render(
     let content = html! {
         (page_heading(&html! { (title) }, None, None))
         (error_summary(&texts, &form.summary(&["name", "display_name", "plan_id", "region", "kubernetes_version"])))
-        @if let Some(reason) = refused {
+        @if let Some(reason) = &facts.refused {
             (notice(Tone::Warning, &texts.text("workspace-create-refused"), &html! { p { (reason) } }))
         } @else {
-            (fields(&context, org, &membership.0, plans, form))
+            @if let Some(price) = facts.price { p class="hint" { (price_effect(&texts, price)) } }
+            (fields(&context, org, &membership.0, facts.plans, form))
         }
     };
     PageContent {
@@ -130,6 +145,19 @@ fn fields(
             (form_actions(&texts, ButtonKind::Primary, &texts.text("workspace-create"), &urls::workspaces(org)))
         },
     )
+}
+
+/// Returns the effect of the workspace on the next invoice.
+fn price_effect(texts: &Texts, price: NextWorkspacePrice) -> String {
+    let amount = interval_price(texts, price.amount, price.interval);
+    let included = u64::from(price.included);
+    match price.amount.amount {
+        0 => texts.text_with("workspace-price-included", &[("included", included.into())]),
+        _ => texts.text_with(
+            "workspace-price-added",
+            &[("price", (&amount).into()), ("included", included.into())],
+        ),
+    }
 }
 
 /// Card of a plan with its quota and price.

@@ -1,0 +1,88 @@
+// Opens the console of a development server in Chromium, and records what goes wrong. With SCREENSHOTS in the environment,
+// each inspected page is stored in that directory, in both themes and widths.
+import { readFile } from 'node:fs/promises';
+import { chromium } from 'playwright-core';
+
+const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-sync'];
+
+// Helpers of a journey. Requests to other origins than `url` and `others` are problems.
+export const journey = async ({ executablePath, url, hasScripts, axePath, others = [] }) => {
+  const axe = await readFile(axePath, 'utf8');
+  const browser = await chromium.launch({ executablePath, args: ARGUMENTS });
+  const problems = [];
+  const open = async () => {
+    const context = await browser.newContext({ javaScriptEnabled: hasScripts, locale: 'en-US' });
+    const page = await context.newPage();
+    page.setDefaultTimeout(30_000);
+    watch(page);
+    return { context, page };
+  };
+  const watch = (page) => {
+    page.on('console', (message) => message.type() === 'error' && problems.push(`console: ${message.text()} at ${page.url()}`));
+    page.on('pageerror', (error) => problems.push(`script: ${error} at ${page.url()}`));
+    page.on('response', (response) => {
+      if (response.status() >= 500) problems.push(`${response.status()} ${response.url()}`);
+      if (![url, ...others].some((own) => response.url().startsWith(own))) problems.push(`foreign request: ${response.url()}`);
+    });
+  };
+  const { context, page } = await open();
+
+  // Signs a user in with the development provider.
+  const signIn = async (name, where = page) => {
+    await where.goto(`${url}/`);
+    await where.locator('input[name=email]').fill(`${name}@example.com`);
+    await where.locator('button[type=submit]').first().click();
+    await where.waitForURL('**/console/orgs/**');
+  };
+  const submit = async (name) => {
+    await page.getByRole('main').getByRole('button', { name, exact: true }).first().click();
+    await page.waitForLoadState();
+  };
+
+  // Nothing scrolls sideways, and axe finds no violation, in both themes and on narrow and wide screens.
+  const inspect = async (name) => {
+    if (!hasScripts) return;
+    for (const width of [320, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+      if (content > screen) problems.push(`${name} is ${content} px wide on a screen of ${screen} px`);
+      for (const colorScheme of ['light', 'dark']) {
+        await page.emulateMedia({ colorScheme });
+        if (process.env.SCREENSHOTS) {
+          const path = `${process.env.SCREENSHOTS}/${name.replaceAll(' ', '-')}-${width}-${colorScheme}.png`;
+          await page.screenshot({ path, fullPage: true });
+        }
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
+        for (const { id, nodes } of violations) problems.push(`${name} ${width} ${colorScheme}: ${id}: ${nodes[0].html}`);
+      }
+    }
+    await page.emulateMedia({ colorScheme: null });
+  };
+
+  return {
+    context,
+    page,
+    problems,
+    open,
+    watch,
+    signIn,
+    submit,
+    inspect,
+    expectText: (text, where = page) => where.getByText(text).first().waitFor(),
+    follow: (name) => page.getByRole('main').getByRole('link', { name }).first().click(),
+    // Runs the steps, and prints one JSON line with what went wrong.
+    run: async (steps) => {
+      try {
+        await steps();
+      } catch (error) {
+        const text = await page.textContent('main').catch(() => '');
+        problems.push(`${error.message.split('\n')[0]} at ${page.url()}: ${text.slice(0, 600)}`);
+      } finally {
+        await browser.close();
+      }
+      // Rejected forms, and pages that refuse, are errors on purpose.
+      console.log(JSON.stringify(problems.filter((problem) => !/status of 4\d\d/.test(problem))));
+    },
+  };
+};
