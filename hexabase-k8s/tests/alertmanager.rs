@@ -172,6 +172,7 @@ async fn a_server_that_is_down_or_broken_is_unavailable() {
         let errors = [
             source.alerts(shop).await.unwrap_err(),
             source.find_silence(shop, missing).await.unwrap_err(),
+            source.silences(shop).await.unwrap_err(),
             source.delete_silence(shop, missing).await.unwrap_err(),
         ];
         for error in errors {

@@ -24,7 +24,11 @@ where
     S: Clone + Send + Sync + 'static,
     Platform: FromRef<S>,
 {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(silence)).routes(routes!(end_silence))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(silence))
+        .routes(routes!(list_silences))
+        .routes(routes!(end_silence))
 }
 
 /// Alert of an alert rule that is firing.
@@ -87,6 +91,8 @@ struct SilenceView {
     id: schema::SilenceId,
     /// Id of the rule whose alerts are silenced.
     rule: schema::AlertRuleId,
+    /// Id of the user who created the silence.
+    created_by: schema::UserId,
     /// End of the silence.
     ends_at: Timestamp,
     /// Reason for the silence.
@@ -94,8 +100,8 @@ struct SilenceView {
 }
 
 impl From<AlertSilence> for SilenceView {
-    fn from(AlertSilence { id, rule_id, ends_at, comment }: AlertSilence) -> Self {
-        Self { id: id.into(), rule: rule_id.into(), ends_at, comment }
+    fn from(AlertSilence { id, rule_id, created_by, ends_at, comment }: AlertSilence) -> Self {
+        Self { id: id.into(), rule: rule_id.into(), created_by: created_by.into(), ends_at, comment }
     }
 }
 
@@ -117,6 +123,22 @@ async fn silence(
     let location =
         format!("/api/v1/organizations/{}/workspaces/{}/silences/{}", path.org, path.ws, created.value.id);
     Ok(ApiResponse::created(location, created.value.into()).replayed(created.replayed))
+}
+
+/// List the silences of a workspace
+///
+/// The first to end comes first. Silences that have ended, and those of operators, are not included. Limits and errors are
+/// those of the list of alerts.
+#[utoipa::path(get, path = "/api/v1/organizations/{org}/workspaces/{ws}/silences", tag = "Alerts",
+    params(WorkspacePath), responses((status = 200, body = List<SilenceView>), Problems),
+    extensions(("x-hexabase-action" = json!("alerts.read"))))]
+async fn list_silences(
+    State(platform): State<Platform>,
+    Authenticated(caller): Authenticated,
+    Path(path): Path<WorkspacePath>,
+) -> ApiResult<Json<List<SilenceView>>> {
+    let silences = platform.alerts().silences(&caller, path.org, path.ws).await?;
+    Ok(Json(List::complete(silences.into_iter().map(SilenceView::from).collect())))
 }
 
 /// End a silence

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::demo::Demo;
-use super::{AlertSource, FiringAlert, NewSilence, Silence, SilenceId, latest_by_rule};
+use super::{AlertSource, FiringAlert, NewSilence, Silence, SilenceId, first_to_end, latest_by_rule};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::id::{AlertRuleId, WorkspaceId};
@@ -69,8 +69,9 @@ impl State {
     /// Silences of a workspace that have not ended.
     fn silences_of(&self, workspace: WorkspaceId, now: Timestamp) -> impl Iterator<Item = Silence> + '_ {
         self.silences.iter().filter_map(move |(id, (owner, silence))| {
-            let NewSilence { rule_id, ends_at, .. } = *silence;
-            (*owner == workspace && ends_at > now).then_some(Silence { id: *id, rule_id, ends_at })
+            let NewSilence { rule_id, created_by, comment, ends_at, .. } = silence.clone();
+            let is_active = *owner == workspace && ends_at > now;
+            is_active.then_some(Silence { id: *id, rule_id, created_by, comment, ends_at })
         })
     }
 }
@@ -111,6 +112,11 @@ impl AlertSource for MemoryAlerts {
     async fn find_silence(&self, workspace: WorkspaceId, id: SilenceId) -> Result<Option<Silence>> {
         let now = self.clock.now();
         Ok(self.lock().silences_of(workspace, now).find(|silence| silence.id == id))
+    }
+
+    async fn silences(&self, workspace: WorkspaceId) -> Result<Vec<Silence>> {
+        let now = self.clock.now();
+        Ok(first_to_end(self.lock().silences_of(workspace, now).collect()))
     }
 
     async fn delete_silence(&self, workspace: WorkspaceId, id: SilenceId) -> Result<()> {

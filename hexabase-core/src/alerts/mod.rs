@@ -59,6 +59,12 @@ pub trait AlertSource: fmt::Debug + Send + Sync + 'static {
     /// `Unavailable`.
     async fn find_silence(&self, workspace: WorkspaceId, id: SilenceId) -> Result<Option<Silence>>;
 
+    /// Lists the silences of the rules of a workspace that [`Self::find_silence`] finds, the first to end first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn silences(&self, workspace: WorkspaceId) -> Result<Vec<Silence>>;
+
     /// Ends a silence that [`Self::find_silence`] finds.
     ///
     /// # Behaviour
@@ -105,6 +111,10 @@ pub struct Silence {
     pub id: SilenceId,
     /// Rule whose alerts are silenced.
     pub rule_id: AlertRuleId,
+    /// User who created the silence.
+    pub created_by: UserId,
+    /// Reason for the silence.
+    pub comment: String,
     /// End of the silence.
     pub ends_at: Timestamp,
 }
@@ -161,6 +171,13 @@ pub fn latest_by_rule(mut alerts: Vec<FiringAlert>) -> Vec<FiringAlert> {
     alerts.sort_by(|a, b| (a.rule_id, b.starts_at).cmp(&(b.rule_id, a.starts_at)));
     alerts.dedup_by_key(|alert| alert.rule_id);
     alerts
+}
+
+/// Returns silences in the order of their ends.
+#[must_use]
+pub fn first_to_end(mut silences: Vec<Silence>) -> Vec<Silence> {
+    silences.sort_by_key(|silence| (silence.ends_at, silence.id));
+    silences
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::alerts::{AlertSource, FiringAlert, NewSilence, SilenceId};
+use crate::alerts::{AlertSource, FiringAlert, NewSilence, Silence, SilenceId};
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::ErrorKind;
 use crate::fixture::id;
@@ -41,6 +41,7 @@ macro_rules! alert_source_conformance {
                 alerts_of_operators_are_not_listed,
                 a_silence_applies_to_one_rule_of_one_tenant,
                 a_silence_is_found_until_it_is_deleted,
+                the_silences_of_a_tenant_are_listed,
                 silences_of_others_are_neither_found_nor_deleted,
                 a_silence_that_ends_in_the_past_is_rejected,
             ]
@@ -142,6 +143,30 @@ pub async fn a_silence_is_found_until_it_is_deleted(harness: &dyn AlertHarness) 
     assert_eq!(again.kind(), ErrorKind::NotFound);
     harness.fire(shop(), rule("one"), now() - SignedDuration::from_mins(1)).await;
     assert_eq!(alerts_of(harness, shop()).await[0].silenced_by, []);
+}
+
+/// The silences of a workspace are listed with their author and reason, the first to end first, and without those that
+/// were deleted or belong to others.
+pub async fn the_silences_of_a_tenant_are_listed(harness: &dyn AlertHarness) {
+    let source = harness.source();
+    let later = NewSilence { ends_at: now() + SignedDuration::from_hours(2), ..silence_of(rule("one")) };
+    let later_id = source.create_silence(shop(), &later).await.unwrap();
+    let first = silence_of(rule("two"));
+    let first_id = source.create_silence(shop(), &first).await.unwrap();
+    let deleted = source.create_silence(shop(), &silence_of(rule("three"))).await.unwrap();
+    source.delete_silence(shop(), deleted).await.unwrap();
+    source.create_silence(rival(), &silence_of(rule("one"))).await.unwrap();
+    harness.silence_for_operators(shop(), rule("one")).await;
+    let expected = |id, NewSilence { rule_id, created_by, comment, ends_at, .. }: NewSilence| Silence {
+        id,
+        rule_id,
+        created_by,
+        comment,
+        ends_at,
+    };
+    let listed = source.silences(shop()).await.unwrap();
+    assert_eq!(listed, [expected(first_id, first), expected(later_id, later)]);
+    assert!(source.silences(id("quiet")).await.unwrap().is_empty());
 }
 
 /// Silences of another tenant and of operators are not found, and remain after an attempt to delete them.

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::in_progress::{InProgress, Operation};
 use super::{Authorization, Caller, Idempotent, PlatformInner};
 use crate::access::Action;
-use crate::alerts::{AlertSource, FiringAlert, NewSilence, SilenceId, thresholds_as_text};
+use crate::alerts::{AlertSource, FiringAlert, NewSilence, Silence, SilenceId, thresholds_as_text};
 use crate::changeset::Changeset;
 use crate::clock::after;
 use crate::ephemeral::Rate;
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::id::{AlertRuleId, OrganizationId, WorkspaceId};
+use crate::id::{AlertRuleId, OrganizationId, UserId, WorkspaceId};
 use crate::model::{AlertRule, EventKind};
 use crate::page::PageRequest;
 
@@ -74,10 +74,18 @@ pub struct AlertSilence {
     pub id: SilenceId,
     /// Rule whose alerts are silenced.
     pub rule_id: AlertRuleId,
+    /// User who created the silence.
+    pub created_by: UserId,
     /// End of the silence.
     pub ends_at: Timestamp,
     /// Reason for the silence.
     pub comment: String,
+}
+
+impl From<Silence> for AlertSilence {
+    fn from(Silence { id, rule_id, created_by, comment, ends_at }: Silence) -> Self {
+        Self { id, rule_id, created_by, ends_at, comment }
+    }
 }
 
 /// Requests to the source of alerts in progress.
@@ -191,6 +199,21 @@ impl Alerts<'_> {
         }
     }
 
+    /// Lists the silences of a workspace that have not ended, the first to end first. Those of operators are not included.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub async fn silences(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<AlertSilence>> {
+        self.0.permit_in(caller, organization, workspace, None, Action::AlertsRead).await?;
+        let found = self.ask(workspace, self.0.alert_source()?.silences(workspace)).await?;
+        Ok(found.into_iter().map(AlertSilence::from).collect())
+    }
+
     /// Silences the alerts of a rule: they are not notified until the silence ends.
     ///
     /// The audit event is recorded before the silence is created, and is followed by `silence.create_failed` if the source
@@ -253,7 +276,8 @@ impl Alerts<'_> {
                     }
                 };
                 created.lock().unwrap_or_else(PoisonError::into_inner).push(id);
-                let silence = AlertSilence { id, rule_id: rule, ends_at, comment };
+                let created_by = caller.principal.user_id;
+                let silence = AlertSilence { id, rule_id: rule, created_by, ends_at, comment };
                 Ok((self.0.alerts_changed(organization, workspace), silence))
             })
             .await;

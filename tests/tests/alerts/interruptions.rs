@@ -58,6 +58,10 @@ impl AlertSource for InterruptedSource {
         self.alerts.find_silence(workspace, id).await
     }
 
+    async fn silences(&self, workspace: WorkspaceId) -> Result<Vec<Silence>> {
+        self.alerts.silences(workspace).await
+    }
+
     async fn delete_silence(&self, workspace: WorkspaceId, id: SilenceId) -> Result<()> {
         self.alerts.delete_silence(workspace, id).await
     }

@@ -41,6 +41,10 @@ async fn a_firing_alert_is_listed_silenced_and_heard_again() {
     client.send_ok(Method::POST, &other, &json!({ "minutes": 1 })).await;
     let listed = client.get(&format!("{}/alerts", setup.workspace)).await;
     assert_eq!(listed["items"][0]["silenced_by"], json!([silence["id"]]));
+    let silences = client.get(&format!("{}/silences", setup.workspace)).await;
+    assert_eq!(silences["items"][0]["rule"], json!(second), "the first to end comes first");
+    assert_eq!(silences["items"][1], silence);
+    assert_eq!(silence["created_by"], setup.ann.id);
 
     let path = format!("{}/silences/{}", setup.workspace, silence["id"].as_str().unwrap());
     client.send_ok(Method::DELETE, &path, &Value::Null).await;

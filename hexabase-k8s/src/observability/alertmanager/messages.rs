@@ -90,6 +90,8 @@ pub(super) struct GettableSilence {
     matchers: Vec<Matcher>,
     ends_at: Timestamp,
     created_by: String,
+    #[serde(default)]
+    comment: String,
     status: SilenceStatus,
 }
 
@@ -105,8 +107,9 @@ impl GettableSilence {
         let mut expected = Matcher::of_rule(workspace, rule_id);
         expected.sort_unstable();
         self.matchers.sort_unstable();
-        let is_own = self.matchers == expected && self.created_by.parse::<UserId>().is_ok();
-        let has_ended = self.status.state == "expired";
-        (is_own && !has_ended).then_some(Silence { id: self.id, rule_id, ends_at: self.ends_at })
+        let created_by: UserId = self.created_by.parse().ok()?;
+        let is_active = self.matchers == expected && self.status.state != "expired";
+        let Self { id, comment, ends_at, .. } = self;
+        is_active.then_some(Silence { id, rule_id, created_by, comment, ends_at })
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hexabase_core::alerts::{
-    ALERT_NAME, AlertSource, FiringAlert, NewSilence, Silence, SilenceId, latest_by_rule,
+    ALERT_NAME, AlertSource, FiringAlert, NewSilence, Silence, SilenceId, first_to_end, latest_by_rule,
 };
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::{TypedId as _, WorkspaceId};
@@ -105,11 +105,17 @@ fn refused(status: StatusCode) -> Error {
     Error::unavailable("Alertmanager rejected the request").with("status", status.as_u16())
 }
 
+/// Returns the filters of a query for the alerts of a tenant's rules, or their silences.
+fn own_filters(workspace: WorkspaceId) -> [String; 2] {
+    [("alertname", ALERT_NAME), ("namespace", &workspace.kubernetes_name())]
+        .map(|(label, value)| format!("{label}=\"{value}\""))
+}
+
 #[async_trait]
 impl AlertSource for Alertmanager {
     async fn alerts(&self, workspace: WorkspaceId) -> Result<Vec<FiringAlert>> {
         let own = [("alertname", ALERT_NAME), ("namespace", &workspace.kubernetes_name())];
-        let filters = own.map(|(label, value)| format!("{label}=\"{value}\""));
+        let filters = own_filters(workspace);
         let query: Vec<(&str, &str)> = filters.iter().map(|filter| ("filter", filter.as_str())).collect();
         let found: Vec<GettableAlert> = parse(send(self.request(Method::GET, &["alerts"], &query)).await?)?;
         let alerts = found.into_iter().filter(|alert| alert.has_labels(own));
@@ -141,6 +147,15 @@ impl AlertSource for Alertmanager {
             return Ok(None);
         }
         Ok(parse::<GettableSilence>((status, body))?.into_silence_of(workspace))
+    }
+
+    async fn silences(&self, workspace: WorkspaceId) -> Result<Vec<Silence>> {
+        let query = own_filters(workspace);
+        let query: Vec<(&str, &str)> = query.iter().map(|filter| ("filter", filter.as_str())).collect();
+        let found: Vec<GettableSilence> =
+            parse(send(self.request(Method::GET, &["silences"], &query)).await?)?;
+        let own = found.into_iter().filter_map(|silence| silence.into_silence_of(workspace));
+        Ok(first_to_end(own.collect()))
     }
 
     async fn delete_silence(&self, workspace: WorkspaceId, id: SilenceId) -> Result<()> {
