@@ -118,10 +118,10 @@ macro_rules! locale {
 pub(super) const fn sources(language: Language) -> &'static [(&'static str, &'static str)] {
     match language {
         Language::English | Language::Pseudo => {
-            locale!("en": "access.ftl" "billing.ftl" "components.ftl" "pages.ftl" "vocabulary.ftl")
+            locale!("en": "access.ftl" "billing.ftl" "components.ftl" "observe.ftl" "pages.ftl" "vocabulary.ftl")
         }
         Language::Japanese => {
-            locale!("ja": "access.ftl" "billing.ftl" "components.ftl" "pages.ftl" "vocabulary.ftl")
+            locale!("ja": "access.ftl" "billing.ftl" "components.ftl" "observe.ftl" "pages.ftl" "vocabulary.ftl")
         }
     }
 }

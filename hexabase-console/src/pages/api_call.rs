@@ -6,9 +6,15 @@ use crate::context::Context;
 /// Returns the call that reads a path of the API, with an API token in the environment.
 pub(crate) fn api_call(context: &Context, label: String, path: &str) -> ShellCommand {
     let server = &context.platform().config().public_url;
-    ShellCommand {
-        label,
-        command: format!("curl -H \"Authorization: Bearer $HEXABASE_TOKEN\" {server}/api/v1{path}"),
+    let url = quoted(&format!("{server}/api/v1{path}"));
+    ShellCommand { label, command: format!("curl -H \"Authorization: Bearer $HEXABASE_TOKEN\" {url}") }
+}
+
+/// Returns an address as one word of a shell.
+fn quoted(url: &str) -> String {
+    match url.contains(['?', '&']) {
+        true => format!("'{}'", url.replace('\'', "%27")),
+        false => url.to_owned(),
     }
 }
 

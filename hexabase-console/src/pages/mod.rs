@@ -5,11 +5,13 @@ mod api_call;
 pub(crate) mod api_pages;
 mod billing;
 mod conflict;
+mod csv;
 mod filters;
 mod frame;
 mod invitations;
 mod navigation;
 mod nested;
+mod observe;
 mod organization;
 mod projects;
 mod sign_in;
@@ -35,6 +37,7 @@ pub(crate) fn all() -> Vec<Page> {
         projects::pages(),
         access::pages(),
         billing::pages(),
+        observe::pages(),
     ]
     .into_iter()
     .flatten()

@@ -30,6 +30,8 @@ pub(crate) enum Section {
     Groups,
     /// Roles and assignments of the workspace.
     Roles,
+    /// Health, usage and metrics of the workspace.
+    Usage,
     /// Tasks and audit log.
     Activity,
     /// Settings of the organization or workspace.
@@ -107,6 +109,7 @@ fn workspace_section(
         items.add(Icon::Group, "nav-groups", urls::groups(org, ws), Section::Groups);
         items.add(Icon::Key, "nav-roles", urls::roles(org, ws), Section::Roles);
     }
+    items.add(Icon::Chart, "nav-usage", urls::usage(org, ws), Section::Usage);
     items.add(Icon::List, "nav-activity", urls::activity(org, ws), Section::Activity);
     if context.may(member, Action::WorkspaceUpdate) {
         items.add(Icon::Gear, "nav-settings", urls::workspace_settings(org, ws), Section::Configuration);

@@ -2,6 +2,7 @@
 
 mod access;
 mod billing;
+mod observe;
 mod organization;
 mod projects;
 mod workspaces;
@@ -13,6 +14,7 @@ use hexabase_core::id::{OrganizationId, WorkspaceId};
 
 pub use access::*;
 pub use billing::*;
+pub use observe::*;
 pub use organization::*;
 pub use projects::*;
 pub use workspaces::*;

@@ -6,6 +6,7 @@ mod access;
 mod billing;
 mod forms;
 mod journey;
+mod observe;
 mod round_trips;
 mod routes;
 mod session;
