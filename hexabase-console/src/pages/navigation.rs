@@ -32,6 +32,8 @@ pub(crate) enum Section {
     Roles,
     /// Health, usage and metrics of the workspace.
     Usage,
+    /// Alerts and alert rules of the workspace.
+    Alerts,
     /// Tasks and audit log.
     Activity,
     /// Settings of the organization or workspace.
@@ -110,6 +112,7 @@ fn workspace_section(
         items.add(Icon::Key, "nav-roles", urls::roles(org, ws), Section::Roles);
     }
     items.add(Icon::Chart, "nav-usage", urls::usage(org, ws), Section::Usage);
+    items.add(Icon::Bell, "nav-alerts", urls::alerts(org, ws), Section::Alerts);
     items.add(Icon::List, "nav-activity", urls::activity(org, ws), Section::Activity);
     if context.may(member, Action::WorkspaceUpdate) {
         items.add(Icon::Gear, "nav-settings", urls::workspace_settings(org, ws), Section::Configuration);

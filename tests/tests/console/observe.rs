@@ -1,5 +1,6 @@
 //! Usage, metrics, alerts and logs.
 
+mod alerts;
 mod metrics;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use hexabase_core::store::{MemoryStore, TenantStore};
 use hexabase_tests::{Response, TestApp, plans};
 use serde_json::json;
 
-use super::Browser;
+use super::{Browser, location, value_of};
 
 /// Workspace `shop` of the user ann with the project `web`, on a platform with invented metrics, alerts and logs.
 struct Observed {

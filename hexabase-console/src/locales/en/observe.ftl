@@ -1,7 +1,67 @@
 # Texts of the pages of usage, metrics, alerts and logs.
 
+alert-above = { $metric } above { $limit } { $duration }
+alert-actions = Actions
+alert-at-once = at once
+alert-below = { $metric } below { $limit } { $duration }
+alert-condition = Condition
+alert-for-fifteen-minutes = for 15 min
+alert-for-five-minutes = for 5 min
+alert-for-hint = A longer time ignores short peaks. The alert resolves as soon as the condition no longer holds.
+alert-for-hour = for 1 h
+alert-for-minute = for 1 min
+alert-metric-hint = Metrics with a quota can be compared with a percentage of it: CPU, memory, storage and pods.
+alert-name-hint = Lower-case letters, digits and hyphens; unique in the workspace.
+alert-notify-hint = E-mail addresses of members, at most 10, separated by spaces or lines. They receive one mail when the alert begins and one when it ends.
+alert-notify-none = No one is notified.
+alert-of-quota = { $percent }% of the quota
+alert-percent-hint = 1 to 100, of the quota of the project, or else of the plan. Fill in either this or the amount.
+alert-project-hint = The rule is deleted together with its project.
+alert-recipients = Recipients
+alert-rule = Rule
+alert-rule-change = Change the rule
+alert-rule-changed = The alert rule { $name } is changed.
+alert-rule-create = Create an alert rule
+alert-rule-create-in = Create an alert rule in:
+alert-rule-created = The alert rule { $name } is created.
+alert-rule-delete = Delete the alert rule
+alert-rule-delete-notify = { $count ->
+    [one] { $count } recipient is no longer notified
+   *[other] { $count } recipients are no longer notified
+    }
+alert-rule-delete-resolves = An alert of the rule that is firing resolves
+alert-rule-delete-title = Delete the alert rule { $name }
+alert-rule-deleted = The alert rule { $name } is deleted.
+alert-rule-save = Save the rule
+alert-rules-none = No alert rules
+alert-rules-purpose = A rule compares a metric with a limit, and notifies members while the comparison holds.
+alert-rules-title = Alert rules
+alert-silence = Silence the alert
+alert-silenced = silenced
+alert-since = Since
+alert-state = State
+alert-state-firing = firing
+alert-state-quiet = quiet
+alert-state-unknown = not known
+alert-threshold-hint = Amount in the unit of the metric, such as 1.5, 512Mi or 250m.
+alert-workspace = whole workspace
+
+alerts-about = Rules are evaluated every 30 seconds.
+alerts-firing = Firing alerts
+alerts-none = No alert is firing.
+
+comparison-above = above the limit
+comparison-below = below the limit
+
+field-comparison = Fires when the metric is
+field-for = Time for which it must hold
 field-group-by = Group by
+field-metric = Metric
+field-notify = Notify
+field-percent = Percentage of the quota
 field-project = Project
+field-severity = Severity
+field-threshold = Amount
 
 group-by-container = Container
 group-by-none = total
@@ -57,7 +117,24 @@ metric-total = Total
 
 metrics-label = Metrics
 
+nav-alerts = Alerts
 nav-usage = Usage
+
+preview-button = Preview
+preview-count = { $count ->
+    [one] The alert would have fired once.
+   *[other] The alert would have fired { $count } times.
+    }
+preview-from = From
+preview-last = The table has the last { $count } times.
+preview-limit = Evaluated over the last 24 hours with the limit { $limit }. Nothing is saved.
+preview-never = The alert would not have fired.
+preview-periods = Times in the last 24 hours
+preview-range = The values were between { $lowest } and { $highest }.
+preview-still = still firing
+preview-to = To
+preview-unmeasured = Nothing was measured in the last 24 hours.
+preview-values = Values
 
 range-day = 1 day
 range-hour = 1 hour
@@ -88,8 +165,35 @@ remedy-unschedulable = reduce the requests of the pods, or remove node selectors
 
 select-all-projects = all projects
 
+severity-critical = critical
+severity-critical-about = Act at once.
+severity-info = info
+severity-info-about = For information; no action is needed.
+severity-warning = warning
+severity-warning-about = Act soon.
+
+shell-alerts = List the firing alerts
 shell-health = Read the health
 shell-metric = Read a metric
+shell-rule = Read the alert rule
+shell-rule-preview = Preview an alert rule; without dry_run it is created
+shell-rules = List the alert rules
+shell-silences = List the silences
+
+silence-about = The alert { $name } is listed, but no one is notified until the silence ends.
+silence-author = By
+silence-created = The alert { $name } is silenced until { $end }.
+silence-duration = Duration
+silence-duration-hint = The silence ends by itself.
+silence-end = End the silence
+silence-ended = The silence has ended.
+silence-four-hours = 4 hours
+silence-half-hour = 30 minutes
+silence-reason = Reason
+silence-reason-hint = At most 200 characters; other members see it.
+silence-until = Until
+
+silences-title = Silences
 
 source-alerts = The source of alerts
 source-busy = Too many requests at once
@@ -103,5 +207,12 @@ source-no-logs-about = The operator of this installation has not connected a log
 source-no-metrics = No metrics are collected
 source-no-metrics-about = The operator of this installation has not connected a metrics source.
 source-sandbox = This is a sandbox: the values are invented.
+
+unit-bytes = bytes
+unit-bytes-per-second = bytes per second
+unit-cores = cores
+unit-count = number
+unit-ratio = share from 0 to 1
+unit-requests-per-second = per second
 
 usage-about = Health of the cluster, and its usage against the quota of the plan or project.
