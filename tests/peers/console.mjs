@@ -1,5 +1,6 @@
 // Uses the console of a development server as a user does: node console.mjs CHROMIUM URL SCRIPTS AXE
 // SCRIPTS is "on" or "off"; AXE is the path of axe-core. Prints one JSON line with what went wrong.
+import { observe } from './console_observe.mjs';
 import { journey } from './console_page.mjs';
 
 const [executablePath, url, scripts, axePath] = process.argv.slice(2);
@@ -47,6 +48,7 @@ await run(async () => {
   await page.getByRole('main').getByRole('link', { name: 'Connect', exact: true }).waitFor();
   await inspect('workspace');
   const workspace = page.url();
+  await observe({ page, workspace, hasScripts, inspect, submit, expectText, problems });
 
   if (hasScripts) {
     // Several tabs share one stream of events.

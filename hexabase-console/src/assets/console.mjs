@@ -123,3 +123,7 @@ if (session) {
 
 // Live pages.
 if (document.querySelector('[data-events]')) import('./live.mjs').then((live) => live.start());
+
+// Logs that continue as they are written.
+const log = document.querySelector('[data-last]');
+if (log) import('./logs.mjs').then((logs) => logs.start(log));

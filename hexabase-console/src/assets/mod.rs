@@ -15,10 +15,11 @@ use hexabase_api::layers::server_path;
 use sha2::{Digest as _, Sha256};
 
 /// Files that pages load, with their media types.
-const FILES: [(&str, &str, &[u8]); 3] = [
+const FILES: [(&str, &str, &[u8]); 4] = [
     ("console.css", "text/css; charset=utf-8", include_bytes!("console.css")),
     ("console.mjs", "text/javascript; charset=utf-8", include_bytes!("console.mjs")),
     ("live.mjs", "text/javascript; charset=utf-8", include_bytes!("live.mjs")),
+    ("logs.mjs", "text/javascript; charset=utf-8", include_bytes!("logs.mjs")),
 ];
 /// Length of the hash in URLs, in hexadecimal digits.
 const HASH_LENGTH: usize = 16;
@@ -104,6 +105,7 @@ mod tests {
             ("console.css", compressed("console.css"), 12 * 1024),
             ("console.mjs", compressed("console.mjs"), 8 * 1024),
             ("live.mjs", compressed("live.mjs"), 4 * 1024),
+            ("logs.mjs", compressed("logs.mjs"), 4 * 1024),
             ("all scripts", scripts, 25 * 1024),
         ] {
             assert!(bytes <= limit, "{subject}: {bytes} bytes, at most {limit}");

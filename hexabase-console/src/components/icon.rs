@@ -69,6 +69,8 @@ icons! {
     Server = "server",
     /// Security.
     Shield = "shield",
+    /// Logs.
+    Text = "text",
     /// User.
     User = "user",
     /// Needs attention.

@@ -34,6 +34,8 @@ pub(crate) enum Section {
     Usage,
     /// Alerts and alert rules of the workspace.
     Alerts,
+    /// Logs of the workspace.
+    Logs,
     /// Tasks and audit log.
     Activity,
     /// Settings of the organization or workspace.
@@ -113,6 +115,7 @@ fn workspace_section(
     }
     items.add(Icon::Chart, "nav-usage", urls::usage(org, ws), Section::Usage);
     items.add(Icon::Bell, "nav-alerts", urls::alerts(org, ws), Section::Alerts);
+    items.add(Icon::Text, "nav-logs", urls::logs(org, ws), Section::Logs);
     items.add(Icon::List, "nav-activity", urls::activity(org, ws), Section::Activity);
     if context.may(member, Action::WorkspaceUpdate) {
         items.add(Icon::Gear, "nav-settings", urls::workspace_settings(org, ws), Section::Configuration);

@@ -1,6 +1,7 @@
 //! Usage, metrics, alerts and logs.
 
 mod alerts;
+mod logs;
 mod metrics;
 
 use std::sync::Arc;

@@ -87,6 +87,31 @@ health-status = Status
 health-title = Health
 health-unknown = not known
 
+logs-download = Download
+logs-expression = regular expression (RE2)
+logs-fifteen-minutes = 15 minutes
+logs-five-minutes = 5 minutes
+logs-following = New lines appear here as they are written.
+logs-lost = The connection is lost. It is tried again; reload the page if it does not come back.
+logs-match = Meaning of the text
+logs-new = New lines: # – show
+logs-newest = Newest lines
+logs-none = No lines in this range.
+logs-older = Older lines
+logs-paused = Paused while you read. Scroll to the end to continue.
+logs-projects = You can read the logs of these projects:
+logs-refused = You cannot read these logs
+logs-refused-about = It needs membership of a group with a role that allows get pods/log.
+logs-text = Text in the line
+logs-times = Times
+logs-times-local = local
+logs-times-off = off
+logs-times-utc = UTC
+logs-why = Why can I not do that?
+logs-wrap = Long lines
+logs-wrap-off = scroll
+logs-wrap-on = wrap
+
 metric-api-requests = API requests
 metric-api-requests-about = Requests to the API server of the workspace per second. They are measured for the workspace as a whole.
 metric-cpu = CPU
@@ -118,6 +143,7 @@ metric-total = Total
 metrics-label = Metrics
 
 nav-alerts = Alerts
+nav-logs = Logs
 nav-usage = Usage
 
 preview-button = Preview
@@ -173,7 +199,9 @@ severity-warning = warning
 severity-warning-about = Act soon.
 
 shell-alerts = List the firing alerts
+shell-follow = Follow the logs
 shell-health = Read the health
+shell-logs = Read the logs
 shell-metric = Read a metric
 shell-rule = Read the alert rule
 shell-rule-preview = Preview an alert rule; without dry_run it is created

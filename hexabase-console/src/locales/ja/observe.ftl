@@ -84,6 +84,31 @@ health-status = 状態
 health-title = 健全性
 health-unknown = 不明
 
+logs-download = ダウンロード
+logs-expression = 正規表現(RE2)
+logs-fifteen-minutes = 15 分
+logs-five-minutes = 5 分
+logs-following = 新しい行は書き込まれるとここに表示されます。
+logs-lost = 接続が切れました。再接続を試みています。復旧しない場合はページを再読み込みしてください。
+logs-match = 検索文字列の扱い
+logs-new = 新しい行: # 件を表示
+logs-newest = 最新の行
+logs-none = この期間の行はありません。
+logs-older = 古い行
+logs-paused = 閲覧中のため一時停止しています。末尾までスクロールすると再開します。
+logs-projects = 次のプロジェクトのログを閲覧できます:
+logs-refused = これらのログは閲覧できません
+logs-refused-about = get pods/log を許可するロールを持つグループに所属している必要があります。
+logs-text = 行に含まれる文字列
+logs-times = 日時
+logs-times-local = 現地時刻
+logs-times-off = 非表示
+logs-times-utc = UTC
+logs-why = できない理由を確認
+logs-wrap = 長い行
+logs-wrap-off = スクロール
+logs-wrap-on = 折り返す
+
 metric-api-requests = API リクエスト
 metric-api-requests-about = ワークスペースの API サーバーへの 1 秒あたりのリクエスト数です。ワークスペース全体で測定されます。
 metric-cpu = CPU
@@ -115,6 +140,7 @@ metric-total = 合計
 metrics-label = メトリクス
 
 nav-alerts = アラート
+nav-logs = ログ
 nav-usage = 使用状況
 
 preview-button = プレビュー
@@ -164,7 +190,9 @@ severity-warning = 警告
 severity-warning-about = 早めの対応が必要です。
 
 shell-alerts = 発生中のアラートを一覧表示
+shell-follow = ログを追跡
 shell-health = 健全性を取得
+shell-logs = ログを取得
 shell-metric = メトリクスを取得
 shell-rule = アラートルールを取得
 shell-rule-preview = アラートルールをプレビュー(dry_run を外すと作成)

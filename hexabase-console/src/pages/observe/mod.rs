@@ -4,6 +4,10 @@ mod alert_tables;
 mod alerts;
 mod charts;
 mod health;
+mod log_fields;
+mod log_lines;
+mod log_query;
+mod logs;
 mod metrics;
 mod preview;
 mod rights;
@@ -38,5 +42,7 @@ pub(super) fn pages() -> Vec<Page> {
         show(urls::ALERT_SILENCE, action(Action::AlertRulesManage), silence::show),
         submit(urls::ALERT_SILENCE, action(Action::AlertRulesManage), silence::submit),
         submit(urls::SILENCE, action(Action::AlertRulesManage), silence::end),
+        // Users whose groups do not permit it see which projects they can read.
+        show(urls::LOGS, action(Action::WorkspaceRead), logs::show),
     ]
 }
