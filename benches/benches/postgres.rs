@@ -263,10 +263,10 @@ async fn fill_database(server: &Postgres, workspaces: usize) -> PostgresStore {
          INSERT INTO members SELECT 'org_other' || n, 'usr_other' || n % 1000, 'owner', now(), now(), 1 \
          FROM generate_series(1, {organizations}) n; \
          INSERT INTO workspaces (organization_id, id, name, plan_id, kubernetes_version, power, \
-         organization_suspended, node_pools, access_revocations, retired_group_names, host_cluster, generation, \
+         organization_suspended, node_pools, gitops, access_revocations, retired_group_names, host_cluster, generation, \
          access_version, status, reconcile_at, created_by, created_at, updated_at, version, phase, search_text) \
          SELECT 'org_other' || 1 + n % {organizations}, 'ws_other' || n, 'ws-' || n, 'starter', '1.36', 'running', \
-         false, '[]', '[]', '[]', 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), now() + interval '1 hour', \
+         false, '[]', '{}', '[]', '[]', 'local', 1, 1, (SELECT status FROM workspaces LIMIT 1), now() + interval '1 hour', \
          'usr_x', now(), now(), 1, 'ready', 'ws-' || n FROM generate_series(1, {workspaces}) n; \
          ANALYZE",
         organizations = workspaces.div_ceil(10),

@@ -161,3 +161,30 @@ fn requests_are_declared_in_the_modules_for_requests_only() {
     ];
     assert_eq!(found, known.map(str::to_owned).into());
 }
+
+#[test]
+fn gitops_tools_have_a_namespace_and_a_preset_role() {
+    use hexabase_core::model::{GitOpsTool, PresetRole};
+    use workspaces::requests::WorkspacePatch;
+
+    let parse = |gitops: serde_json::Value| {
+        serde_json::from_value::<WorkspacePatch>(json!({ "gitops": gitops })).unwrap().parse()
+    };
+    let tools = json!({ "argocd": { "namespace": "argocd" }, "flux": { "namespace": "f", "role": "hexabase:workspace-viewer" } });
+    let gitops = parse(tools).unwrap().gitops.unwrap();
+    assert_eq!(gitops[&GitOpsTool::ArgoCd].role, PresetRole::ProjectAdmin, "not an administrator by default");
+    assert_eq!(gitops[&GitOpsTool::Flux].role, PresetRole::WorkspaceViewer);
+    assert!(parse(json!(null)).unwrap().gitops.unwrap().is_empty());
+    assert!(serde_json::from_value::<WorkspacePatch>(json!({})).unwrap().parse().unwrap().gitops.is_none());
+    for (namespace, role, field) in [
+        ("kube-system", "hexabase:project-admin", "gitops.argocd.namespace"),
+        ("ws-x", "hexabase:project-admin", "gitops.argocd.namespace"),
+        ("a/b", "hexabase:project-admin", "gitops.argocd.namespace"),
+        ("argocd", "cluster-admin", "gitops.argocd.role"),
+        ("argocd", "rol_01h455vb4pex5vsknk084sn02q", "gitops.argocd.role"),
+    ] {
+        let error = parse(json!({ "argocd": { "namespace": namespace, "role": role } })).unwrap_err();
+        assert_eq!(fields(&error), [field], "{namespace} {role}");
+    }
+    assert!(serde_json::from_value::<WorkspacePatch>(json!({ "gitops": { "jenkins": {} } })).is_err());
+}

@@ -96,6 +96,7 @@ pub fn workspace(name: &str) -> Workspace {
         suspension_reason: None,
         organization_suspended: false,
         node_pools: Vec::new(),
+        gitops: BTreeMap::new(),
         access_revocations: Vec::new(),
         retired_group_names: Vec::new(),
         deletion_requested_at: None,

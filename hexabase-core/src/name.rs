@@ -147,6 +147,8 @@ names! {
     PlanId, dns_label, str::to_owned;
     /// Name of a host cluster: a DNS label.
     HostClusterName, dns_label, str::to_owned;
+    /// Namespace of a host cluster that belongs to neither Kubernetes nor a workspace: a DNS label.
+    HostNamespace, host_namespace, str::to_owned;
     /// Name of a region: a DNS label.
     Region, dns_label, str::to_owned;
     /// Name of a node class on a host cluster, such as `standard-8`: a DNS label.
@@ -180,6 +182,15 @@ fn project_name(text: &str) -> ValidationResult {
     require(
         !reserved,
         "must not be 'default', 'hexabase' or a name that begins with 'kube-' or 'hexabase-': these are reserved",
+    )
+}
+
+fn host_namespace(text: &str) -> ValidationResult {
+    dns_label(text)?;
+    let reserved = text == "default" || text.starts_with("kube-") || text.starts_with("ws-");
+    require(
+        !reserved,
+        "must not be 'default' or a name that begins with 'kube-' or 'ws-': these belong to Kubernetes and to workspaces",
     )
 }
 

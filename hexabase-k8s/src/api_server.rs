@@ -16,7 +16,7 @@ use kube::api::{
 use kube::client::Body;
 use kube::core::Request;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -387,6 +387,27 @@ impl ApiServer {
         let request =
             Request::new(path(kind, Some(namespace))).create(&params, object.to_string().into_bytes());
         self.send_as(user, request.map_err(invalid_request)?).await
+    }
+
+    /// Creates a token of a ServiceAccount that expires after `lifetime`. Returns the TokenRequest.
+    pub(crate) async fn create_token(
+        &self,
+        namespace: &str,
+        account: &str,
+        lifetime: Duration,
+    ) -> Result<Value> {
+        let body = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": { "expirationSeconds": lifetime.as_secs() },
+        });
+        let request = Request::new(path(Kind::SERVICE_ACCOUNT, Some(namespace))).create_subresource(
+            "token",
+            account,
+            &PostParams::default(),
+            body.to_string().into_bytes(),
+        );
+        self.send(request.map_err(invalid_request)?).await
     }
 
     /// Changes single fields of an object as `user` by merge patch, as a dry run. Returns the status code and the

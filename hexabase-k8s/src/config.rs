@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use hexabase_core::error::Error;
+use hexabase_core::model::GitOpsNamespaces;
 use hexabase_core::name::KubernetesVersion;
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -53,6 +54,8 @@ pub struct HostConfig {
     pub metrics_server: Option<MetricsServer>,
     /// Objects with which a Prometheus of the host scrapes the metrics of tenant API servers.
     pub scraping: TenantScraping,
+    /// Namespaces in which tenants may have credentials for GitOps tools of the operator.
+    pub gitops_namespaces: GitOpsNamespaces,
     /// Keys of the labels and annotations of all objects, in a domain that is chosen once: the objects of existing
     /// workspaces are not found by the keys of another domain.
     pub labels: Labels,
@@ -319,6 +322,10 @@ impl HostConfig {
                 "must not contain the label_domain: its keys are reserved for Hexabase",
             ));
         }
+        let own_namespace = self.identity.clone().unwrap_or_default().namespace;
+        if self.gitops_namespaces.iter().any(|(_, namespace)| namespace.as_str() == own_namespace) {
+            return Err(("gitops_namespaces", "must not contain the namespace of Hexabase itself"));
+        }
         let by_name = matches!(self.exposure, Exposure::Ingress { .. } | Exposure::Gateway { .. });
         if !by_name || has_distinct_hosts {
             return Ok(());
@@ -375,6 +382,7 @@ impl HostConfig {
             "tenant_ingress" => self.ingress = Some(value.parse()?),
             "tenant_metrics" => self.metrics_server = Some(value.parse()?),
             "scrape_tenants" => self.scraping = value.parse()?,
+            "gitops_namespaces" => self.gitops_namespaces = value.parse()?,
             "label_domain" => self.labels = value.parse()?,
             "tenant_metadata" => {
                 let keys: Vec<&str> = value.split(',').map(str::trim).collect();
@@ -397,7 +405,7 @@ impl HostConfig {
     }
 
     /// Names of the settings that [`Self::set`] accepts.
-    pub const NAMES: [&str; 20] = [
+    pub const NAMES: [&str; 21] = [
         "tenant_endpoint",
         "tenant_exposure",
         "tenant_address",
@@ -406,6 +414,7 @@ impl HostConfig {
         "tenant_metadata",
         "tenant_metrics",
         "scrape_tenants",
+        "gitops_namespaces",
         "vcluster_version",
         "vcluster_image",
         "vcluster_overrides",
@@ -517,6 +526,7 @@ impl Default for HostConfig {
             ingress: None,
             metrics_server: None,
             scraping: TenantScraping::Off,
+            gitops_namespaces: GitOpsNamespaces::default(),
             labels: Labels::default(),
             tenant_metadata: Vec::new(),
             storage_class: None,

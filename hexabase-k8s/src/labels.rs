@@ -137,6 +137,12 @@ keys! {
     dedicated = "dedicated";
     /// Annotation of a node that is drained before its release: `"true"`.
     releasing = "releasing";
+    /// Annotation of the credential of a GitOps tool: digests of what it is for, and of its content.
+    credential_state = "credential-state";
+    /// Annotation of the credential of a GitOps tool: time at which its token expires (RFC 3339).
+    token_expires_at = "token-expires-at";
+    /// Annotation of the credential of a GitOps tool: time at which its token is replaced (RFC 3339).
+    token_renew_at = "token-renew-at";
     /// Annotation with the display name of an object whose Kubernetes name is an id.
     title = "title";
 }

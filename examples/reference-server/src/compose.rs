@@ -252,6 +252,7 @@ async fn connect_backends(config: &ProcessConfig, public_url: &str) -> Result<Ba
         security_event_retention: config.security_event_retention,
         metrics_retention: config.metrics_retention,
         isolation_check_interval: config.isolation_check_interval,
+        gitops_namespaces: config.host.gitops_namespaces.clone(),
         credential_plugin: Some(CredentialPlugin {
             command: "hexabase".to_owned(),
             arguments: vec!["credential".to_owned()],

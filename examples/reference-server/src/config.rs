@@ -424,6 +424,7 @@ fn resolve(
         ("tenant_address", options.tenant_address),
         ("tenant_ingress", options.tenant_ingress),
         ("scrape_tenants", options.scrape_tenants),
+        ("gitops_namespaces", options.gitops_namespaces),
         ("label_domain", options.label_domain),
         ("tenant_metadata", options.tenant_metadata),
         ("tenant_metrics", options.tenant_metrics),

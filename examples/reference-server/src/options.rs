@@ -488,6 +488,12 @@ options! {
     #[arg(long, env = "HEXABASE_SCRAPE_TENANTS", value_name = "OBJECTS")]
     scrape_tenants: String,
 
+    /// Namespaces on host clusters in which tenants may have credentials for GitOps tools of the operator, as TOOL/NAMESPACE
+    /// separated by commas, as in argocd/argocd,flux/flux-system. Pass it to `hexabase host-setup` as well, which permits
+    /// Hexabase to write those credentials, and no other object, in these namespaces [default: none].
+    #[arg(long, env = "HEXABASE_GITOPS_NAMESPACES", value_name = "TOOL/NAMESPACE,…")]
+    gitops_namespaces: String,
+
     /// Domain of the labels, annotations and taints of Hexabase on host clusters and in tenant clusters, as in
     /// platform.example. Chosen once: existing workspaces are not found by the keys of another domain. Pass it to
     /// `hexabase host-setup` as well [default: hexabase.ai].

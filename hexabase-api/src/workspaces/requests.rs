@@ -1,8 +1,8 @@
 //! Requests about workspaces and their node pools.
 
 use hexabase_core::error::{Check, Result};
-use hexabase_core::model::Phase;
-use hexabase_core::name::{DisplayName, KubernetesVersion, NodeClass, PlanId, Region, Slug};
+use hexabase_core::model::{GitOps, GitOpsAccess, GitOpsTool, Phase, PresetRole};
+use hexabase_core::name::{DisplayName, HostNamespace, KubernetesVersion, NodeClass, PlanId, Region, Slug};
 use hexabase_core::platform::{CreateNodePool, CreateWorkspace, UpdateWorkspace};
 use hexabase_core::search::WorkspaceFilter;
 use serde::Deserialize;
@@ -61,6 +61,52 @@ pub struct WorkspacePatch {
     pub plan_id: Option<String>,
     /// Kubernetes version: the same or the next minor version.
     pub kubernetes_version: Option<String>,
+    /// GitOps tools of the operator that have access to the cluster. Tools that are not named lose it, and null removes
+    /// all.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<GitOpsTools>)]
+    pub gitops: Option<Option<GitOpsTools>>,
+}
+
+/// GitOps tools with access to a tenant cluster.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GitOpsTools {
+    /// Argo CD, which finds the cluster in a Secret with the label `argocd.argoproj.io/secret-type: cluster`; only the
+    /// AppProject with the name of the Secret's workspace may use it.
+    pub argocd: Option<GitOpsToolAccess>,
+    /// Flux, which finds a kubeconfig under the key `value` of a Secret.
+    pub flux: Option<GitOpsToolAccess>,
+}
+
+/// Access of a GitOps tool to a tenant cluster.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GitOpsToolAccess {
+    /// Namespace on the host cluster in which the tool finds its credential: one of those that the operator allows.
+    #[schema(example = "argocd")]
+    pub namespace: String,
+    /// Preset role: a project role applies in every project, a workspace role in the whole cluster. The default is
+    /// `hexabase:project-admin`.
+    pub role: Option<String>,
+}
+
+impl GitOpsTools {
+    /// Validates the tools. Whether the operator allows their namespaces is checked with the command.
+    fn parse(self, check: &mut Check) -> GitOps {
+        let tools = [(GitOpsTool::ArgoCd, self.argocd), (GitOpsTool::Flux, self.flux)];
+        let mut gitops = GitOps::new();
+        for (tool, access) in tools {
+            let Some(GitOpsToolAccess { namespace, role }) = access else { continue };
+            let namespace = check.field(format!("gitops.{tool}.namespace"), HostNamespace::parse(&namespace));
+            let role = role.as_deref().map_or(Ok(PresetRole::ProjectAdmin), str::parse);
+            let role = check.field(format!("gitops.{tool}.role"), role);
+            let access =
+                namespace.zip(role).map(|(namespace, role)| (tool, GitOpsAccess { namespace, role }));
+            gitops.extend(access);
+        }
+        gitops
+    }
 }
 
 impl WorkspacePatch {
@@ -75,8 +121,9 @@ impl WorkspacePatch {
         let plan_id = check.field("plan_id", parse_optional(&self.plan_id, PlanId::parse));
         let version = parse_optional(&self.kubernetes_version, KubernetesVersion::parse);
         let version = check.field("kubernetes_version", version);
+        let gitops = self.gitops.map(|tools| tools.unwrap_or_default().parse(&mut check));
         let (display_name, plan_id, kubernetes_version) = check.all((display_name, plan_id, version))?;
-        Ok(UpdateWorkspace { display_name, plan_id, kubernetes_version })
+        Ok(UpdateWorkspace { display_name, plan_id, kubernetes_version, gitops })
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRef, State};
 use hexabase_core::Platform;
-use hexabase_core::model::{Condition, Workspace};
+use hexabase_core::model::{Condition, GitOps, GitOpsCredentials, GitOpsTool, Workspace};
 use hexabase_core::platform::WorkspaceTask;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -71,12 +71,55 @@ pub(crate) struct WorkspaceView {
     /// Desired Kubernetes version.
     #[schema(example = "1.36")]
     kubernetes_version: String,
+    /// GitOps tools of the operator that have access to the cluster.
+    gitops: GitOpsView,
     /// Conditions of the workspace.
     conditions: Vec<ConditionView>,
     /// Creation time.
     created_at: Timestamp,
     /// Time of the last change.
     updated_at: Timestamp,
+}
+
+/// GitOps tools with access to a tenant cluster.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GitOps)]
+pub(crate) struct GitOpsView {
+    /// Argo CD; null without access.
+    #[schema(required)]
+    argocd: Option<GitOpsAccessView>,
+    /// Flux; null without access.
+    #[schema(required)]
+    flux: Option<GitOpsAccessView>,
+}
+
+/// Access of a GitOps tool to a tenant cluster.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GitOpsAccess)]
+pub(crate) struct GitOpsAccessView {
+    /// Namespace on the host cluster in which the tool finds its credential.
+    #[schema(example = "argocd")]
+    namespace: String,
+    /// Role of the tool: a project role applies in every project, a workspace role in the whole cluster.
+    role: schema::PresetRoleName,
+    /// Time at which the present token expires; it is replaced before. Null while none is issued.
+    #[schema(required)]
+    token_expires_at: Option<Timestamp>,
+}
+
+impl GitOpsView {
+    fn of(gitops: &GitOps, issued: &GitOpsCredentials) -> Self {
+        let view = |tool: GitOpsTool| {
+            let access = gitops.get(&tool)?;
+            let issued = issued.get(&tool).filter(|issued| issued.namespace == access.namespace);
+            Some(GitOpsAccessView {
+                namespace: access.namespace.to_string(),
+                role: access.role.into(),
+                token_expires_at: issued.map(|issued| issued.expires_at),
+            })
+        };
+        Self { argocd: view(GitOpsTool::ArgoCd), flux: view(GitOpsTool::Flux) }
+    }
 }
 
 /// Condition of a workspace, as in the Kubernetes API.
@@ -128,6 +171,7 @@ impl From<Workspace> for WorkspaceView {
             api_endpoint: status.api_endpoint,
             host_cluster: workspace.host_cluster.to_string(),
             kubernetes_version: workspace.kubernetes_version.to_string(),
+            gitops: GitOpsView::of(&workspace.gitops, &status.gitops),
             conditions: status.conditions.into_iter().map(ConditionView::from).collect(),
             created_at: workspace.created_at,
             updated_at: workspace.updated_at,
@@ -214,8 +258,8 @@ async fn get(
 
 /// Update a workspace
 ///
-/// A new plan or version is applied to the cluster in the background: the response is then 202, and the task shows the
-/// progress.
+/// A new plan or version, and access of GitOps tools, are applied to the cluster in the background: the response is then
+/// 202, and the task shows the progress. Access of GitOps tools requires the permission to assign roles in the workspace.
 #[utoipa::path(patch, path = "/api/v1/organizations/{org}/workspaces/{ws}", tag = "Workspaces",
     params(WorkspacePath), request_body = WorkspacePatch,
     responses((status = 200, body = WorkspaceWithTask), (status = 202, body = WorkspaceWithTask), Problems),

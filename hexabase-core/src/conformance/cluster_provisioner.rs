@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SystemClock, after};
 use crate::desired::{self, Issuer, TenantCluster, TenantTarget};
 use crate::error::{Error, ErrorKind};
 use crate::fixture::{self, FIXTURE_TIME, id};
-use crate::model::{Assignment, ControlPlaneStore, DriftScope, PresetRole, RoleRef, WorkspaceState};
-use crate::name::{KubernetesVersion, ProjectName};
+use crate::model::{
+    Assignment, ControlPlaneStore, DriftScope, GITOPS_TOKEN_LIFETIME, GitOpsAccess, GitOpsCredentials,
+    GitOpsTool, PresetRole, RoleRef, WorkspaceState,
+};
+use crate::name::{HostNamespace, KubernetesVersion, ProjectName};
 use crate::provisioner::{Applied, ClusterProvisioner, ControlPlaneState, NO_OTHER_STORE, NO_UPGRADE_PATH};
 use crate::secret::ExposeSecret as _;
 
@@ -59,6 +62,7 @@ macro_rules! cluster_provisioner_conformance {
                 isolation_checks_return_each_condition_once,
                 the_isolation_of_a_missing_cluster_is_not_found,
                 metrics_of_an_api_server_are_those_of_a_closed_list,
+                credentials_of_gitops_tools_are_issued_renewed_and_removed,
             ]
         );
     };
@@ -417,4 +421,55 @@ pub async fn metrics_of_an_api_server_are_those_of_a_closed_list(harness: &dyn C
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         assert!(!line.contains("namespace=") && !line.contains("job="), "{line}");
     }
+}
+
+/// A provisioner that issues credentials of GitOps tools keeps valid ones, replaces those that are due, and removes those
+/// of tools without access. Their lifetime is bounded.
+pub async fn credentials_of_gitops_tools_are_issued_renewed_and_removed(harness: &dyn ClusterHarness) {
+    let provisioner = harness.provisioner();
+    let none = cluster("one", &["web"]);
+    let access =
+        |namespace: &str, role| GitOpsAccess { namespace: HostNamespace::parse(namespace).unwrap(), role };
+    let argocd = (GitOpsTool::ArgoCd, access("argocd", PresetRole::ProjectAdmin));
+    let flux = (GitOpsTool::Flux, access("flux-system", PresetRole::WorkspaceViewer));
+    let with = |tools: Vec<(GitOpsTool, GitOpsAccess)>| TenantCluster {
+        gitops: tools.into_iter().collect(),
+        ..none.clone()
+    };
+    let both = with(vec![argocd, flux.clone()]);
+    assert_eq!(
+        provisioner.issue_gitops_credentials(&none, FIXTURE_TIME).await.unwrap(),
+        GitOpsCredentials::new()
+    );
+    apply_until_ready(provisioner, &both).await;
+    match provisioner.issue_gitops_credentials(&both, FIXTURE_TIME).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => return,
+        first => drop(first),
+    }
+    let issue = async |desired: &TenantCluster, now| {
+        eventually("the credentials to be issued", || async {
+            provisioner.apply(desired).await.unwrap();
+            match provisioner.issue_gitops_credentials(desired, now).await {
+                Err(error) if error.is_retryable() => None,
+                issued => Some(issued.unwrap()),
+            }
+        })
+        .await
+    };
+    let first = issue(&both, FIXTURE_TIME).await;
+    assert_eq!(first.keys().copied().collect::<Vec<_>>(), [GitOpsTool::ArgoCd, GitOpsTool::Flux]);
+    for (tool, issued) in &first {
+        assert_eq!(issued.namespace, both.gitops[tool].namespace);
+        assert!(issued.expires_at <= after(FIXTURE_TIME, GITOPS_TOKEN_LIFETIME), "{issued:?}");
+        assert!(FIXTURE_TIME < issued.renew_at && issued.renew_at < issued.expires_at, "{issued:?}");
+    }
+    assert_eq!(issue(&both, FIXTURE_TIME).await, first);
+    let renewal = first.values().map(|issued| issued.renew_at).max().unwrap_or(FIXTURE_TIME);
+    let renewed = issue(&both, renewal).await;
+    assert!(renewed.values().all(|issued| issued.renew_at > renewal), "{renewed:?}");
+    let only_flux = with(vec![flux]);
+    assert_eq!(issue(&only_flux, renewal).await.keys().copied().collect::<Vec<_>>(), [GitOpsTool::Flux]);
+    assert_eq!(issue(&none, renewal).await, GitOpsCredentials::new());
+    eventually("the removal", || async { provisioner.plan(&none).await.unwrap().is_empty().then_some(()) })
+        .await;
 }

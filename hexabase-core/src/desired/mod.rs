@@ -72,6 +72,7 @@ pub fn tenant_cluster(state: &WorkspaceState, plan: &Plan, issuer: &Issuer) -> T
         roles: PresetRole::ALL.iter().map(|preset| preset_role(*preset)).collect(),
         bindings: assigned_in(None).iter().copied().filter_map(bind).collect(),
         node_pools: workspace.node_pools.iter().map(node_pool).collect(),
+        gitops: workspace.gitops.clone(),
         projects: state
             .projects
             .iter()

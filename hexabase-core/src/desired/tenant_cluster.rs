@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodePoolId, OrganizationId, ProjectId, TypedId as _, WorkspaceId};
-use crate::model::{ControlPlane, Isolation, Rule, Workspace};
+use crate::model::{ControlPlane, GitOps, Isolation, Rule, Workspace};
 use crate::name::{ExtendedResource, ImageSource, KubernetesVersion, NodeClass, PlanId, ProjectName, Slug};
 use crate::quantity::Quantity;
 use crate::quota::Quota;
@@ -68,6 +68,9 @@ pub struct TenantCluster {
     pub bindings: Vec<TenantBinding>,
     /// Dedicated node pools. Empty: pods run on shared nodes.
     pub node_pools: Vec<TenantNodePool>,
+    /// GitOps tools that have access to the cluster.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gitops: GitOps,
     /// Projects of the workspace.
     pub projects: Vec<TenantProject>,
 }

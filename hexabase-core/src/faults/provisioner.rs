@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::FaultPlan;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::Result;
-use crate::model::{DriftEntry, IsolationResult};
+use crate::model::{DriftEntry, GitOpsCredentials, IsolationResult};
 use crate::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 
 /// A provisioner with fault injection for every call that reads or changes a tenant cluster.
@@ -64,6 +64,14 @@ impl ClusterProvisioner for FaultyProvisioner {
 
     async fn api_server_metrics(&self, target: &TenantTarget) -> Result<String> {
         self.plan.pass(self.inner.api_server_metrics(target)).await
+    }
+
+    async fn issue_gitops_credentials(
+        &self,
+        desired: &TenantCluster,
+        now: Timestamp,
+    ) -> Result<GitOpsCredentials> {
+        self.plan.pass(self.inner.issue_gitops_credentials(desired, now)).await
     }
 
     async fn ping(&self) -> Result<()> {

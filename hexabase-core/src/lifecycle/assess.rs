@@ -7,7 +7,8 @@ use crate::backoff;
 use crate::clock::{after, truncate_to_microseconds, until};
 use crate::error::Error;
 use crate::model::{
-    Condition, ConditionStatus, Drift, DriftEntry, OngoingWait, Phase, Usage, Wait, WaitReason, Workspace,
+    Condition, ConditionStatus, Drift, DriftEntry, GitOpsCredentials, OngoingWait, Phase, Usage, Wait,
+    WaitReason, Workspace,
 };
 use crate::provisioner::{Applied, ControlPlaneState, NO_UPGRADE_PATH, Observation};
 
@@ -56,6 +57,9 @@ pub struct ReconcileOutcome {
     pub applied: Option<Applied>,
     /// Differences found before applying; `None` if the cluster was not compared.
     pub drift: Option<Vec<DriftEntry>>,
+    /// Credentials of GitOps tools, or the reason for which they were not issued; `None` if nothing was to be done, or if
+    /// it was not possible yet.
+    pub gitops: Option<Result<GitOpsCredentials, Error>>,
     /// Failure; `None` if the reconcile succeeded.
     pub error: Option<Error>,
 }
@@ -98,8 +102,12 @@ pub fn assess(
     record_observation(&mut workspace, outcome, now);
     let end_of_revocation = workspace.access_revocations.iter().map(|revocation| revocation.until).min();
     let will_notify = outcome.observation.as_ref().is_some_and(|observation| observation.will_notify);
+    // A failed renewal is repeated with the next regular reconcile.
+    let issued = outcome.gitops.as_ref().is_none_or(Result::is_ok);
+    let renewal = workspace.status.gitops.values().map(|issued_credential| issued_credential.renew_at).min();
+    let due = [end_of_revocation, renewal.filter(|at| issued && *at > now)].into_iter().flatten().min();
     workspace.reconcile_at = next_reconcile_at(&workspace, will_notify, intervals, now, random)
-        .map(|at| end_of_revocation.map_or(at, |end| at.min(end.max(now))));
+        .map(|at| due.map_or(at, |due| at.min(due.max(now))));
     set_conditions(&mut workspace, outcome, now);
     Assessment { workspace, gone }
 }
@@ -281,6 +289,9 @@ fn record_observation(workspace: &mut Workspace, outcome: &ReconcileOutcome, now
     if let Some(nodes) = outcome.applied.as_ref().and_then(|applied| applied.nodes.as_ref()) {
         status.node_pools.clone_from(&nodes.pools);
     }
+    if let Some(Ok(issued)) = &outcome.gitops {
+        status.gitops.clone_from(issued);
+    }
     if let Some(entries) = &outcome.drift {
         status.drift = Some(Drift { checked_at: now, entries: entries.clone() });
     }
@@ -360,4 +371,25 @@ fn set_conditions(workspace: &mut Workspace, outcome: &ReconcileOutcome, now: Ti
     };
     let are_ready = refused.is_empty() && waiting.is_empty();
     Condition::set(conditions, "ProjectsReady", status_of(are_ready), reason, &message, now);
+    set_gitops_condition(workspace, outcome, now);
+}
+
+/// Sets the condition of GitOps tools, which a workspace has only with such tools.
+fn set_gitops_condition(workspace: &mut Workspace, outcome: &ReconcileOutcome, now: Timestamp) {
+    const KIND: &str = "GitOpsReady";
+    let conditions = &mut workspace.status.conditions;
+    if workspace.gitops.is_empty() && workspace.status.gitops.is_empty() {
+        return conditions.retain(|condition| condition.kind != KIND);
+    }
+    let is_known = conditions.iter().any(|condition| condition.kind == KIND);
+    let (status, reason, message) = match &outcome.gitops {
+        Some(Ok(_)) => (ConditionStatus::True, "Issued".to_owned(), ""),
+        Some(Err(error)) => (ConditionStatus::False, reason_of(error), error.message()),
+        None if is_known => return,
+        None => {
+            let message = "the credentials are issued once the tenant API server responds";
+            (ConditionStatus::False, "Pending".to_owned(), message)
+        }
+    };
+    Condition::set(conditions, KIND, status, &reason, message, now);
 }

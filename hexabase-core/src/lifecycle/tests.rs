@@ -134,6 +134,26 @@ fn a_terminating_cluster_is_not_applied() {
     assert_eq!(next_operation(&ready(), &ControlPlaneState::Absent), Operation::Apply);
 }
 
+#[test]
+fn a_failed_renewal_is_repeated_with_the_regular_reconcile() {
+    use crate::model::{GitOpsCredential, GitOpsTool};
+    use crate::name::HostNamespace;
+    let mut workspace = ready();
+    let namespace = HostNamespace::parse("argocd").unwrap();
+    workspace.status.gitops.insert(GitOpsTool::ArgoCd, GitOpsCredential::unknown(namespace, at(100)));
+    let next = |gitops| {
+        let outcome = ReconcileOutcome { gitops, ..observed(ControlPlaneState::Ready, Some(true)) };
+        after(&workspace, &outcome, at(60))
+    };
+    let regular = next(Some(Err(Error::unavailable("the tenant does not respond"))));
+    assert!(regular.reconcile_at.unwrap() > at(180), "{:?}", regular.reconcile_at);
+    assert_eq!(regular.status.phase, Phase::Ready, "nothing else depends on the credentials");
+    let condition =
+        regular.status.conditions.iter().find(|condition| condition.kind == "GitOpsReady").unwrap();
+    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "Unavailable"));
+    assert_eq!(next(None).reconcile_at, Some(at(100)));
+}
+
 fn failing(error: Error) -> ReconcileOutcome {
     ReconcileOutcome { error: Some(error), ..ReconcileOutcome::default() }
 }

@@ -11,6 +11,7 @@ mod audit;
 mod billing;
 mod condition;
 mod event;
+mod gitops;
 mod group;
 mod invitation;
 mod isolation;
@@ -46,6 +47,10 @@ pub use billing::{
 };
 pub use condition::{Condition, ConditionStatus};
 pub use event::{Event, EventKind, UnknownEventKind};
+pub use gitops::{
+    GITOPS_TOKEN_LIFETIME, GitOps, GitOpsAccess, GitOpsCredential, GitOpsCredentials, GitOpsNamespaces,
+    GitOpsTool, UnknownGitOpsTool, due_gitops_tools,
+};
 pub use group::{Group, GroupPreset, Membership};
 pub use invitation::Invitation;
 pub use isolation::{IsolationCondition, IsolationReport, IsolationResult, Severity, UnknownSeverity};

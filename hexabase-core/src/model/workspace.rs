@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{NodePoolId, OrganizationId, ProjectId, UserId, WorkspaceId};
 use crate::model::{
-    AccessRevocation, Assignment, Condition, CustomRole, Group, NodePool, OngoingWait, PoolNodes, Project,
-    RetiredGroupName, string_enum,
+    AccessRevocation, Assignment, Condition, CustomRole, GitOps, GitOpsCredentials, Group, NodePool,
+    OngoingWait, PoolNodes, Project, RetiredGroupName, string_enum,
 };
 use crate::name::{DisplayName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::quota::Quota;
@@ -41,6 +41,9 @@ pub struct Workspace {
     /// Desired node pools, in the order of their creation.
     #[serde(default)]
     pub node_pools: Vec<NodePool>,
+    /// GitOps tools of the operator that have access to the cluster.
+    #[serde(default)]
+    pub gitops: GitOps,
     /// Recent access revocations.
     #[serde(default)]
     pub access_revocations: Vec<AccessRevocation>,
@@ -235,6 +238,9 @@ pub struct WorkspaceStatus {
     /// Nodes of the pools, including those of deleted pools until they are released.
     #[serde(default)]
     pub node_pools: BTreeMap<NodePoolId, PoolNodes>,
+    /// Credentials of GitOps tools on the host, including those that are to be removed.
+    #[serde(default)]
+    pub gitops: GitOpsCredentials,
 }
 
 impl WorkspaceStatus {
@@ -258,6 +264,7 @@ impl WorkspaceStatus {
             usage: None,
             drift: None,
             node_pools: BTreeMap::new(),
+            gitops: GitOpsCredentials::new(),
         }
     }
 }

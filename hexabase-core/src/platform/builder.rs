@@ -25,7 +25,7 @@ use crate::id_source::{IdSource, IdSourceExt as _, SystemIds};
 use crate::lifecycle::ReconcileIntervals;
 use crate::logs::LogSource;
 use crate::metrics::MetricsSource;
-use crate::model::{Plan, User};
+use crate::model::{GitOpsNamespaces, Plan, User};
 use crate::name::{Email, HostClusterName};
 use crate::notifier::{Envelope, NotificationConfig, Notifier};
 use crate::placement::HostCluster;
@@ -84,6 +84,8 @@ pub struct PlatformConfig {
     pub invitations_per_day: Option<u32>,
     /// Interval between two isolation checks of a workspace; `None` for checks on request only, one day by default.
     pub isolation_check_interval: Option<Duration>,
+    /// Namespaces of host clusters in which tenants may have credentials for GitOps tools; none by default.
+    pub gitops_namespaces: GitOpsNamespaces,
     /// Program with which `kubectl` obtains tokens; `None` by default, which refuses kubeconfigs that run one.
     pub credential_plugin: Option<CredentialPlugin>,
 }
@@ -140,6 +142,7 @@ impl PlatformConfig {
             max_free_workspaces_per_user: Some(6),
             invitations_per_day: Some(100),
             isolation_check_interval: Some(DAY),
+            gitops_namespaces: GitOpsNamespaces::default(),
             credential_plugin: None,
         }
     }

@@ -9,13 +9,14 @@ use super::workspace_rules::{
     require_reachable, require_upgrade_finished, require_upgrade_step,
 };
 use super::{Authorization, Caller, Idempotent, PlatformInner};
-use crate::access::{Action, GroupTree};
+use crate::access::{Action, GroupTree, check_right_grant, right_of_role};
 use crate::changeset::{Changeset, Precondition};
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result};
 use crate::id::{GroupId, OrganizationId, TaskId, WorkspaceId};
 use crate::model::{
-    Assignment, Group, GroupPreset, HostState, Membership, Organization, OrganizationRole, Plan, Power,
-    PresetRole, RegisteredHost, RoleRef, TaskKind, User, Workspace, WorkspaceStatus,
+    Assignment, GitOps, GitOpsCredential, Group, GroupPreset, HostState, Membership, Organization,
+    OrganizationRole, Plan, Power, PresetRole, RegisteredHost, RoleRef, TaskKind, User, Workspace,
+    WorkspaceStatus,
 };
 use crate::name::{DisplayName, GroupName, HostClusterName, KubernetesVersion, PlanId, Region, Slug};
 use crate::page::{Page, PageRequest};
@@ -54,6 +55,8 @@ pub struct UpdateWorkspace {
     pub plan_id: Option<PlanId>,
     /// New Kubernetes version: the current or the next minor version.
     pub kubernetes_version: Option<KubernetesVersion>,
+    /// All GitOps tools that have access to the cluster; other tools lose it.
+    pub gitops: Option<GitOps>,
 }
 
 /// Workspace with the task that carries out the requested change.
@@ -127,6 +130,7 @@ impl Workspaces<'_> {
                     suspension_reason: None,
                     organization_suspended: false,
                     node_pools: Vec::new(),
+                    gitops: GitOps::new(),
                     access_revocations: Vec::new(),
                     retired_group_names: Vec::new(),
                     deletion_requested_at: None,
@@ -274,12 +278,14 @@ impl Workspaces<'_> {
         self.0.permit_in(caller, organization, id, None, Action::WorkspaceRead).await
     }
 
-    /// Changes a workspace. A new plan or Kubernetes version is applied to the cluster; the task shows the progress.
-    /// Does nothing if the workspace already is as requested.
+    /// Changes a workspace. A new plan or Kubernetes version, and access of GitOps tools, are applied to the cluster; the
+    /// task shows the progress. Does nothing if the workspace already is as requested.
     ///
     /// # Errors
-    /// - `NotFound` or `Forbidden` according to the caller's role.
-    /// - `Invalid` for a plan or version that does not exist, or a downgrade of the version.
+    /// - `NotFound` or `Forbidden` according to the caller's role; access of GitOps tools requires the permission to assign
+    ///   roles in the workspace.
+    /// - `Invalid` for a plan or version that does not exist, a downgrade of the version, or a namespace that the operator
+    ///   does not allow for a GitOps tool.
     /// - `QuotaExceeded` if the workspace exceeds the limits of the new plan, or the organization does not pay for it.
     /// - `Conflict` with code `upgrade_under_way` for a version that skips one that is still being installed.
     /// - `Conflict` with code `workspace_deleting` or `precondition_failed`.
@@ -336,11 +342,15 @@ impl Workspaces<'_> {
                 if let Some(display_name) = command.display_name.clone() {
                     change.workspace.display_name = display_name;
                 }
+                if let Some(gitops) = command.gitops.as_ref().filter(|gitops| **gitops != before.gitops) {
+                    self.set_gitops(caller, &mut change.workspace, gitops, change.now).await?;
+                }
                 if change.workspace == before {
                     return Ok((Changeset::new(), WorkspaceTask { workspace: before, task_id: None }));
                 }
                 let cluster_changes = change.workspace.plan_id != before.plan_id
-                    || change.workspace.kubernetes_version != before.kubernetes_version;
+                    || change.workspace.kubernetes_version != before.kubernetes_version
+                    || change.workspace.gitops != before.gitops;
                 let task_id = match cluster_changes {
                     true => Some(change.task(TaskKind::Update).await?),
                     false => None,
@@ -355,6 +365,33 @@ impl Workspaces<'_> {
                 Ok((changeset, WorkspaceTask { workspace, task_id }))
             })
             .await
+    }
+
+    /// Sets the GitOps tools that have access to a workspace. It is a grant of roles in the cluster, with the permission and
+    /// within the bounds of one.
+    async fn set_gitops(
+        &self,
+        caller: &Caller,
+        workspace: &mut Workspace,
+        gitops: &GitOps,
+        now: Timestamp,
+    ) -> Result<()> {
+        let (organization, id) = (workspace.organization_id, workspace.id);
+        self.0.permit_in(caller, organization, id, None, Action::WorkspaceRolesAssign).await?;
+        let mut check = Check::default();
+        for (tool, access) in gitops {
+            let field = format!("gitops.{tool}.namespace");
+            check.field(field, self.0.config.gitops_namespaces.check(*tool, &access.namespace));
+            check_right_grant(&caller.principal, right_of_role(RoleRef::Preset(access.role)))?;
+        }
+        check.done()?;
+        // A reconcile that was interrupted may have issued a credential that is not recorded. The record makes the next
+        // reconcile remove it.
+        for (tool, access) in std::mem::replace(&mut workspace.gitops, gitops.clone()) {
+            let unknown = GitOpsCredential::unknown(access.namespace, now);
+            workspace.status.gitops.entry(tool).or_insert(unknown);
+        }
+        Ok(())
     }
 
     /// Requests the deletion of a workspace with everything in it. A repeated request, such as after a lost response,

@@ -16,7 +16,10 @@ use crate::clock::{Clock, after};
 use crate::desired::{TenantCluster, TenantProject, TenantTarget};
 use crate::error::{Error, Result};
 use crate::id::ProjectId;
-use crate::model::{ConditionStatus, DriftEntry, DriftScope, IsolationResult, Severity, Wait, WaitReason};
+use crate::model::{
+    ConditionStatus, DriftEntry, DriftScope, GitOpsCredential, GitOpsCredentials, IsolationResult, Severity,
+    Wait, WaitReason, due_gitops_tools,
+};
 use crate::name::ProjectName;
 use crate::quota::Quota;
 
@@ -45,6 +48,8 @@ struct Cluster {
     quota_exhausted: bool,
     /// `true` if the isolation check fails.
     isolation_broken: bool,
+    /// Issued credentials of GitOps tools.
+    gitops: GitOpsCredentials,
 }
 
 impl Cluster {
@@ -268,6 +273,31 @@ impl ClusterProvisioner for MemoryProvisioner {
             true => Ok("apiserver_request_total{verb=\"GET\",code=\"200\"} 1\n".to_owned()),
             false => Err(Error::unavailable("the cluster in memory is not running")),
         }
+    }
+
+    async fn issue_gitops_credentials(
+        &self,
+        desired: &TenantCluster,
+        now: Timestamp,
+    ) -> Result<GitOpsCredentials> {
+        let mut state = self.lock();
+        let Some(cluster) = state.get_mut(&desired.target.name).filter(|cluster| cluster.host.is_some())
+        else {
+            return match desired.gitops.is_empty() {
+                true => Ok(GitOpsCredentials::new()),
+                false => Err(Error::not_found("cluster")),
+            };
+        };
+        cluster.gitops.retain(|tool, _| desired.gitops.contains_key(tool));
+        let due: Vec<_> = due_gitops_tools(&desired.gitops, &cluster.gitops, now).collect();
+        if !due.is_empty() && !cluster.is_ready(self.clock.now()) {
+            return Err(Error::unavailable("the cluster in memory is not running"));
+        }
+        for tool in due {
+            let namespace = desired.gitops[&tool].namespace.clone();
+            cluster.gitops.insert(tool, GitOpsCredential::issued(namespace, None, now));
+        }
+        Ok(cluster.gitops.clone())
     }
 
     async fn ping(&self) -> Result<()> {

@@ -18,7 +18,7 @@ pub use memory::MemoryProvisioner;
 use crate::desired::{TenantCluster, TenantTarget};
 use crate::error::{Error, Result};
 use crate::id::{NodePoolId, ProjectId};
-use crate::model::{DriftEntry, IsolationResult, PoolNodes, Wait};
+use crate::model::{DriftEntry, GitOpsCredentials, IsolationResult, PoolNodes, Wait};
 use crate::quota::Quota;
 use crate::secret::SecretString;
 
@@ -165,6 +165,33 @@ pub trait ClusterProvisioner: fmt::Debug + Send + Sync + 'static {
     /// - `Unavailable` if the API server does not respond, or its response exceeds the bounds.
     async fn api_server_metrics(&self, _target: &TenantTarget) -> Result<String> {
         Err(Error::unsupported("metrics of tenant API servers are not read on this host"))
+    }
+
+    /// Issues the credentials of the GitOps tools with access to the cluster on the host, replaces those that are due or
+    /// were changed, and removes all others of the cluster. Returns the credentials that exist then. Called after
+    /// [`apply`](Self::apply) has reached the tenant, or without any tool at any time.
+    ///
+    /// # Behaviour
+    /// - A valid credential is kept, and its description is the same in every call.
+    /// - Without any tool, a cluster that does not exist is not an error.
+    /// - A credential has the role of its tool and no other right, and expires
+    ///   [`GITOPS_TOKEN_LIFETIME`](crate::model::GITOPS_TOKEN_LIFETIME) after its issue at the latest.
+    ///
+    /// # Errors
+    /// - `NotFound` if the cluster does not exist.
+    /// - `Unsupported` if the host is not configured for a tool or its namespace, which is the default.
+    /// - `Unavailable` if the host or the tenant API server does not respond.
+    async fn issue_gitops_credentials(
+        &self,
+        desired: &TenantCluster,
+        _now: Timestamp,
+    ) -> Result<GitOpsCredentials> {
+        match desired.gitops.is_empty() {
+            true => Ok(GitOpsCredentials::new()),
+            false => {
+                Err(Error::unsupported("GitOps tools have no access to the tenant clusters of this host"))
+            }
+        }
     }
 
     /// Checks that the host cluster responds.

@@ -13,8 +13,8 @@ use crate::desired;
 use crate::error::{Error, Result};
 use crate::id::{GroupId, OrganizationId, UserId, WorkspaceId};
 use crate::id_source::IdSourceExt as _;
-use crate::lifecycle::{self, Assessment, Operation, Progress, ReconcileOutcome};
-use crate::model::{EventKind, Phase, Workspace, WorkspaceState};
+use crate::lifecycle::{self, Assessment, Intent, Operation, Progress, ReconcileOutcome};
+use crate::model::{EventKind, Phase, Workspace, WorkspaceState, due_gitops_tools};
 use crate::name::GroupName;
 use crate::platform::{Platform, PlatformInner};
 use crate::provisioner::{Applied, ClusterProvisioner};
@@ -125,6 +125,7 @@ impl<'a> Reconciler<'a> {
         let provisioner = self.0.provisioner(&workspace.host_cluster).await?;
         let target = desired::TenantTarget::of(workspace);
         if is_in_sync(workspace)
+            && !has_due_credentials(workspace, self.0.now())
             && let Some(observation) = provisioner.unchanged(&self.desired(state).await?).await?
         {
             *outcome = ReconcileOutcome::unchanged(observation);
@@ -140,6 +141,32 @@ impl<'a> Reconciler<'a> {
                 self.apply(state, &*provisioner, outcome).await?;
             }
             Operation::Apply => self.apply(state, &*provisioner, outcome).await?,
+        }
+        self.reconcile_gitops(state, &*provisioner, outcome).await
+    }
+
+    /// Issues, renews and removes the credentials of GitOps tools. A failure becomes part of the outcome, because nothing
+    /// else depends on them, except during a deletion: no credential may be left behind.
+    async fn reconcile_gitops(
+        &self,
+        state: &WorkspaceState,
+        provisioner: &dyn ClusterProvisioner,
+        outcome: &mut ReconcileOutcome,
+    ) -> Result<()> {
+        let workspace = &state.workspace;
+        if workspace.gitops.is_empty() && workspace.status.gitops.is_empty() {
+            return Ok(());
+        }
+        let mut desired = self.desired(state).await?;
+        if lifecycle::intent(workspace) == Intent::Remove {
+            desired.gitops.clear();
+            return provisioner.issue_gitops_credentials(&desired, self.0.now()).await.map(drop);
+        }
+        if desired.gitops.is_empty() || outcome.applied.as_ref().is_some_and(|applied| applied.tenant) {
+            outcome.gitops = Some(provisioner.issue_gitops_credentials(&desired, self.0.now()).await);
+        }
+        if let Some(Err(error)) = &outcome.gitops {
+            tracing::warn!(workspace = %workspace.id, error = ?error, "issuing credentials of GitOps tools failed; retrying at the next reconcile");
         }
         Ok(())
     }
@@ -270,4 +297,11 @@ fn record_metrics(assessment: &Assessment, outcome: &ReconcileOutcome) {
 fn is_in_sync(workspace: &Workspace) -> bool {
     let status = &workspace.status;
     workspace.is_reconciled() && status.phase == Phase::Ready && status.refused_projects.is_empty()
+}
+
+/// `true` if the credential of a GitOps tool is missing, due for renewal, or to be removed.
+fn has_due_credentials(workspace: &Workspace, now: Timestamp) -> bool {
+    let (desired, issued) = (&workspace.gitops, &workspace.status.gitops);
+    let is_obsolete = issued.keys().any(|tool| !desired.contains_key(tool));
+    is_obsolete || due_gitops_tools(desired, issued, now).next().is_some()
 }

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use hexabase_core::desired::{TenantCluster, TenantProject, TenantTarget};
 use hexabase_core::error::{Error, ErrorKind, Result};
 use hexabase_core::id::{ProjectId, TypedId as _};
-use hexabase_core::model::{DriftEntry, DriftScope, Wait, WaitReason};
+use hexabase_core::model::{DriftEntry, DriftScope, GitOpsTool, Wait, WaitReason};
 use hexabase_core::provisioner::Applied;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -25,6 +25,7 @@ use crate::difference::{Difference, compare};
 use crate::labels::{self, Labels};
 use crate::object::{Kind, Object, ObjectKey, Objects};
 use crate::render::host::{SELF_ROLE_BINDING, kinds};
+use crate::render::tenant::gitops::{GITOPS_NAMESPACE, account_key};
 use crate::render::{host_objects, tenant_objects};
 
 /// Number of concurrent requests when objects are listed or applied.
@@ -256,6 +257,7 @@ impl VClusterProvisioner {
             let selector = format!("{}=true", self.config.labels.managed());
             let mut actual = list_objects(&api, &TENANT_KINDS, None, |_| selector.clone()).await?;
             read_metrics_objects(&api, &self.config, &mut actual).await?;
+            read_gitops_accounts(&api, &mut actual).await?;
             Ok((namespaces, actual))
         };
         let (namespaces, actual) = match listed.await {
@@ -278,7 +280,12 @@ impl VClusterProvisioner {
                 }
             }
         }
-        let desired = tenant_objects(&TenantCluster { projects, ..desired.clone() }, &self.config);
+        let mut cluster = TenantCluster { projects, ..desired.clone() };
+        let existing = namespaces.get(GITOPS_NAMESPACE).copied();
+        if !is_available_to_hexabase(existing, &self.config.labels) {
+            cluster.gitops.clear();
+        }
+        let desired = tenant_objects(&cluster, &self.config);
         Ok(Some(TenantObjects { api, actual, desired, rejected, waiting }))
     }
 }
@@ -344,6 +351,34 @@ fn namespace_state(project: &TenantProject, existing: Option<&Value>, labels: &L
         (Some("true"), Some(_)) => NamespaceState::Terminating,
         _ => NamespaceState::Foreign,
     }
+}
+
+/// `true` if the namespace for GitOps tools does not exist, or was created by Hexabase and remains.
+fn is_available_to_hexabase(existing: Option<&Value>, labels: &Labels) -> bool {
+    let is_usable = |body: &Value| {
+        let label = |name: &str| body.pointer("/metadata/labels").and_then(|found| found.get(name));
+        label(labels.managed()).is_some_and(|managed| managed == "true")
+            && label(labels.project()).is_none()
+            && body.pointer("/metadata/deletionTimestamp").is_none()
+    };
+    existing.is_none_or(is_usable)
+}
+
+/// Adds the ServiceAccounts of GitOps tools to the objects that were listed by their label. Like those for metrics, they are
+/// found by their names only.
+async fn read_gitops_accounts(api: &ApiServer, actual: &mut Objects) -> Result<()> {
+    let namespace =
+        ObjectKey { kind: Kind::NAMESPACE, namespace: String::new(), name: GITOPS_NAMESPACE.to_owned() };
+    if !actual.contains_key(&namespace) {
+        return Ok(());
+    }
+    for tool in GitOpsTool::ALL {
+        let key = account_key(*tool);
+        if let Some(found) = api.find(key.kind, &key.namespace, &key.name).await? {
+            actual.insert(key, found);
+        }
+    }
+    Ok(())
 }
 
 fn rejection_message(project: &TenantProject) -> String {

@@ -21,7 +21,7 @@ use crate::scraping::TenantScraping;
 /// Time for which a successful check of the host setup is trusted.
 const CHECK_TTL: Duration = Duration::from_secs(60);
 /// Returns the command that applies the host setup of this configuration.
-fn apply_command(config: &HostConfig) -> String {
+pub(super) fn apply_command(config: &HostConfig) -> String {
     let mut options = String::new();
     if let Some(identity) = config.identity.as_ref().filter(|identity| **identity != HostIdentity::default())
     {
@@ -32,6 +32,9 @@ fn apply_command(config: &HostConfig) -> String {
     }
     if config.scraping == TenantScraping::ServiceMonitor {
         options.push_str(&format!(" --scrape-tenants {}", config.scraping));
+    }
+    if !config.gitops_namespaces.is_empty() {
+        options.push_str(&format!(" --gitops-namespaces {}", config.gitops_namespaces));
     }
     format!("hexabase host-setup{options} | kubectl apply --server-side -f -")
 }

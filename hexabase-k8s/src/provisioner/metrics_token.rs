@@ -22,13 +22,17 @@ const MAX_TOKEN_LENGTH: usize = 4_096;
 /// Kinds of the objects in a namespace of the tenant.
 const KINDS: [Kind; 2] = [Kind::SERVICE_ACCOUNT, Kind::SECRET];
 
+/// `true` if a text that a tenant issued has the form of a token.
+pub(super) fn is_token(text: &str) -> bool {
+    let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=MAX_TOKEN_LENGTH).contains(&text.len()) && text.bytes().all(is_of_token)
+}
+
 /// Returns the token in a Secret of the tenant, as `data` of a Secret on the host. `None` if the tenant has not issued
 /// one, or if it is not one.
 fn token_of(secret: &Value) -> Option<Value> {
     let token = decoded(secret, TOKEN_KEY).filter(|_| is_metrics_token(secret))?;
-    let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let valid = (1..=MAX_TOKEN_LENGTH).contains(&token.len()) && token.bytes().all(is_of_token);
-    valid.then(|| json!({ TOKEN_KEY: secret["data"][TOKEN_KEY] }))
+    is_token(&token).then(|| json!({ TOKEN_KEY: secret["data"][TOKEN_KEY] }))
 }
 
 /// Adds the existing Secret on the host to the desired objects: its content comes from the tenant.

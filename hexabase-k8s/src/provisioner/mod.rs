@@ -4,6 +4,7 @@ mod api_server_metrics;
 mod applied_cache;
 mod apply;
 mod fast_path;
+mod gitops;
 mod host_network;
 mod host_setup_check;
 mod isolation;
@@ -28,7 +29,7 @@ use futures_util::future::{join_all, join3};
 use hexabase_core::desired::{TenantCluster, TenantTarget};
 use hexabase_core::error::{Error, Result};
 use hexabase_core::id::TypedId as _;
-use hexabase_core::model::{DriftEntry, IsolationResult};
+use hexabase_core::model::{DriftEntry, GitOpsCredentials, IsolationResult};
 use hexabase_core::provisioner::{AdminAccess, Applied, ClusterProvisioner, Observation, OnChange};
 use hexabase_core::secret::SecretString;
 use jiff::Timestamp;
@@ -232,7 +233,11 @@ impl ClusterProvisioner for VClusterProvisioner {
             Namespace::Absent => self.release_nodes(target).await,
             Namespace::Foreign => Err(foreign_namespace_error(target)),
             // All other objects of the tenant belong to its namespace: no cluster-scoped object is rendered.
-            Namespace::Owned => self.host.delete(Kind::NAMESPACE, "", &target.name, None).await,
+            // Its credentials for GitOps tools are removed first: once the namespace is absent, none is left.
+            Namespace::Owned => match self.remove_credentials(target, |_, _| false).await {
+                Ok(()) => self.host.delete(Kind::NAMESPACE, "", &target.name, None).await,
+                failed => failed,
+            },
         }
         .map_err(|error| error.during("cluster.delete"))
     }
@@ -251,6 +256,15 @@ impl ClusterProvisioner for VClusterProvisioner {
     async fn api_server_metrics(&self, target: &TenantTarget) -> Result<String> {
         let read = self.read_api_server_metrics(target).await;
         read.map_err(|error| error.during("cluster.api_server_metrics"))
+    }
+
+    async fn issue_gitops_credentials(
+        &self,
+        desired: &TenantCluster,
+        now: Timestamp,
+    ) -> Result<GitOpsCredentials> {
+        let issued = self.issue_credentials(desired, now).await;
+        issued.map_err(|error| error.during("cluster.issue_gitops_credentials"))
     }
 
     async fn ping(&self) -> Result<()> {

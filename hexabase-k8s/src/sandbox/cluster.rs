@@ -8,6 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use hexabase_core::clock::{Clock as _, SystemClock};
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -174,6 +175,7 @@ impl Cluster {
             Some("scale") => scale::is_scalable(&kind),
             Some("finalize") => kind.kind == "Namespace",
             Some("eviction") => kind.kind == "Pod" && *request.method() == Method::POST,
+            Some("token") => kind.kind == "ServiceAccount" && *request.method() == Method::POST,
             Some(_) => false,
         };
         if !is_known_subresource || (!kind.namespaced && !target.namespace.is_empty()) {
@@ -184,6 +186,10 @@ impl Cluster {
         self.lock().authorize(user, &attributes(target, verb))?;
         if target.subresource.as_deref() == Some("scale") {
             return self.scale(request, kind, target, &params, user).map(ApiResponse::ok);
+        }
+        if target.subresource.as_deref() == Some("token") {
+            let issued = self.lock().issue_bound_token(target, parse_body(request)?, SystemClock.now())?;
+            return Ok(ApiResponse::Json(StatusCode::CREATED, issued));
         }
         let kind_name = kind.kind.clone();
         let response = match verb {
@@ -354,7 +360,9 @@ fn verb(method: &Method, target: &Target, is_watch: bool) -> StatusResult<&'stat
         (&Method::GET, false) if is_watch => Ok("watch"),
         (&Method::GET, false) => Ok("list"),
         (&Method::POST, false) => Ok("create"),
-        (&Method::POST, true) if target.subresource.as_deref() == Some("eviction") => Ok("create"),
+        (&Method::POST, true) if matches!(target.subresource.as_deref(), Some("eviction" | "token")) => {
+            Ok("create")
+        }
         (&Method::PUT, true) => Ok("update"),
         (&Method::PATCH, true) => Ok("patch"),
         (&Method::DELETE, true) => Ok("delete"),

@@ -65,6 +65,7 @@ use hexabase_core::error::{Error, Result};
 use hexabase_core::secret::{ExposeSecret as _, SecretString};
 use kube::Client;
 use kube::config::Kubeconfig;
+use serde_json::json;
 
 pub use authorization::User;
 pub use response::SandboxBody;
@@ -149,11 +150,15 @@ impl Sandbox {
         SandboxApi::new(self.0.host.clone(), User::admin())
     }
 
-    /// Creates objects on the host cluster, such as those of [`host_setup`](crate::render::host_setup). A rejected
-    /// object is logged and left out.
+    /// Creates objects on the host cluster, such as those of [`host_setup`](crate::render::host_setup), with their
+    /// namespaces. A rejected object is logged and left out.
     pub fn install(&self, objects: &[Object]) {
         for object in objects {
             let Kind { group, plural, .. } = object.kind;
+            if !object.namespace.is_empty() {
+                let namespace = json!({ "metadata": { "name": object.namespace } });
+                self.0.host.create_as_controller("", "namespaces", "", namespace);
+            }
             self.0.host.create_as_controller(group, plural, &object.namespace, object.body.clone());
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::admission_policy::{AdmissionPolicies, AdmissionPolicy, is_policy};
 use super::kinds::{KindInfo, Kinds};
 use super::managers::{Manager, managed_fields_value};
+use super::service_account_tokens::BoundToken;
 
 /// Maximum number of past changes from which a watch can resume.
 const CHANGE_HISTORY_LIMIT: usize = 1_024;
@@ -49,6 +50,8 @@ pub(super) struct State {
     pub(super) kinds: Kinds,
     /// Stored admission policies, compiled.
     pub(super) admission_policies: AdmissionPolicies,
+    /// Tokens that were requested for ServiceAccounts.
+    pub(super) bound_tokens: BTreeMap<String, BoundToken>,
     objects: BTreeMap<Resource, BTreeMap<Name, Stored>>,
     version: u64,
     history: VecDeque<Change>,
@@ -83,6 +86,7 @@ impl State {
         let state = Self {
             kinds: Kinds::built_in(),
             admission_policies: AdmissionPolicies::new(),
+            bound_tokens: BTreeMap::new(),
             objects: BTreeMap::new(),
             version: 1,
             history: VecDeque::new(),

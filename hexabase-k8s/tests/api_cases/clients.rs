@@ -214,3 +214,36 @@ pub(crate) async fn fields_move_between_managers_by_json_patch(case: &TestCase) 
     let (code, _) = case.apply("configmaps", "a", "two", "", config_map("a", json!({ "x": "2" }))).await;
     assert_eq!(code, 200, "the new manager has no conflict with the old one");
 }
+
+pub(crate) async fn tokens_of_service_accounts_are_requested_for_a_limited_time(case: &TestCase) {
+    let accounts = format!("/api/v1/namespaces/{}/serviceaccounts", case.namespace);
+    let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "robot" } });
+    assert_eq!(case.send("POST", &accounts, JSON, account).await.0, 201);
+    let request = |seconds: u64| {
+        json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": { "expirationSeconds": seconds },
+        })
+    };
+    let path = format!("{accounts}/robot/token");
+    let (code, issued) = case.send("POST", &path, JSON, request(3_600)).await;
+    assert_eq!((code, &issued["kind"]), (201, &json!("TokenRequest")), "{issued}");
+    assert!(
+        issued["status"]["token"].is_string() && issued["status"]["expirationTimestamp"].is_string(),
+        "{issued}"
+    );
+    assert_eq!(case.send("POST", &path, JSON, request(60)).await.0, 422);
+    assert_eq!(case.send("POST", &format!("{accounts}/missing/token"), JSON, request(3_600)).await.0, 404);
+
+    let user = case.as_user();
+    assert_eq!(user.send("POST", &path, JSON, request(3_600)).await.0, 403);
+    case.grant_user(
+        json!([{ "apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"] }]),
+    )
+    .await;
+    crate::eventually("the role is in effect", || async {
+        user.send("POST", &path, JSON, request(3_600)).await.0 == 201
+    })
+    .await;
+}

@@ -248,6 +248,7 @@ cases! {
         workloads_are_scaled,
         directives_of_strategic_merge_patches_are_followed,
         fields_move_between_managers_by_json_patch,
+        tokens_of_service_accounts_are_requested_for_a_limited_time,
     ],
     admission: [
         an_impersonated_service_account_has_its_own_groups_and_permissions,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod faults;
+mod gitops;
 mod host_capacity;
 mod host_network;
 mod host_setup;
@@ -39,8 +40,8 @@ struct SandboxHarness {
 impl SandboxHarness {
     async fn start() -> Self {
         let sandbox = Sandbox::start(Default::default());
-        let provisioner =
-            VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), HostConfig::default());
+        let config = gitops::with_gitops_namespaces(&sandbox, HostConfig::default()).await;
+        let provisioner = VClusterProvisioner::new(sandbox.host_client(), sandbox.connector(), config);
         Self::new(sandbox, provisioner)
     }
 

@@ -154,6 +154,7 @@ CREATE TABLE workspaces (
     suspension_reason text,
     organization_suspended boolean NOT NULL,
     node_pools json NOT NULL,
+    gitops json NOT NULL,
     access_revocations json NOT NULL,
     retired_group_names json NOT NULL,
     deletion_requested_at timestamptz,

@@ -155,6 +155,7 @@ CREATE TABLE workspaces (
     suspension_reason TEXT,
     organization_suspended INTEGER NOT NULL,
     node_pools TEXT NOT NULL,
+    gitops TEXT NOT NULL,
     access_revocations TEXT NOT NULL,
     retired_group_names TEXT NOT NULL,
     deletion_requested_at INTEGER,

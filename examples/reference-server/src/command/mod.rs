@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 use hexabase_api::{ApiConfig, document};
 use hexabase_billing::StripeBilling;
 use hexabase_core::error::{Error, Result};
+use hexabase_core::model::GitOpsNamespaces;
 use hexabase_k8s::render::{host_setup, kyverno_policies, manifest};
 use hexabase_k8s::{HostConfig, HostIdentity, Labels, ScrapeJobs, TenantScraping, alert_rules};
 
@@ -146,10 +147,41 @@ struct HostSetup {
     )]
     scrape_tenants: TenantScraping,
 
+    /// Namespaces in which tenants may have credentials for GitOps tools, as in the configuration of the processes of
+    /// Hexabase: adds the permission to write them there. The namespaces must exist [default: none].
+    #[arg(
+        long,
+        env = "HEXABASE_GITOPS_NAMESPACES",
+        value_name = "TOOL/NAMESPACE,…",
+        default_value_t,
+        hide_default_value = true
+    )]
+    gitops_namespaces: GitOpsNamespaces,
+
     /// Include the tenant admission policies as Kyverno policies, for hosts with Kyverno 1.17 or newer: its reports
     /// then list rejected objects.
     #[arg(long)]
     kyverno: bool,
+}
+
+impl HostSetup {
+    fn render(self) -> Result<String> {
+        let config = HostConfig {
+            identity: Some(self.host_service_account),
+            labels: self.label_domain,
+            scraping: self.scrape_tenants,
+            gitops_namespaces: self.gitops_namespaces,
+            ..HostConfig::default()
+        };
+        if let Err((option, message)) = config.check() {
+            return Err(Error::invalid(option, message));
+        }
+        let mut objects = host_setup(&config);
+        if self.kyverno {
+            objects.extend(kyverno_policies(&config.labels));
+        }
+        manifest(&objects)
+    }
 }
 
 /// Runs the program with the arguments and environment of the process.
@@ -188,20 +220,7 @@ fn execute(command: Command) -> Result<()> {
             runtime()?.block_on(admin.execute(config))
         }
         Command::Billing(billing) => billing.execute(),
-        Command::HostSetup(HostSetup { host_service_account, label_domain, scrape_tenants, kyverno }) => {
-            let identity = Some(host_service_account);
-            let config = HostConfig {
-                identity,
-                labels: label_domain,
-                scraping: scrape_tenants,
-                ..HostConfig::default()
-            };
-            let mut objects = host_setup(&config);
-            if kyverno {
-                objects.extend(kyverno_policies(&config.labels));
-            }
-            print_line(manifest(&objects)?.trim_end())
-        }
+        Command::HostSetup(setup) => print_line(setup.render()?.trim_end()),
         Command::AlertRules(rules) => print_line(rules.render().trim_end()),
         Command::Openapi(Openapi { dev }) => {
             let webhooks = Some(StripeBilling::WEBHOOKS);

@@ -6,10 +6,11 @@ use crate::fixture::{self, FIXTURE_TIME, id};
 use crate::id::{OrganizationId, TypedId as _, WorkspaceId};
 use crate::model::{
     AccessRevocation, BillingSuspension, Condition, ConditionStatus, Drift, DriftEntry, DriftScope, Event,
-    HostHealth, HostState, Identity, Invitation, Member, NodePool, OrganizationRole, Phase, PoolNodes, Power,
-    RetiredGroupName, ServiceAccount, SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
+    GitOpsAccess, GitOpsCredential, GitOpsTool, HostHealth, HostState, Identity, Invitation, Member,
+    NodePool, OrganizationRole, Phase, PoolNodes, Power, PresetRole, RetiredGroupName, ServiceAccount,
+    SignatureAlgorithm, SigningKey, Usage, UserKind, Workspace,
 };
-use crate::name::{DisplayName, Email, GroupName, NodeClass, ProviderName, Region, Slug};
+use crate::name::{DisplayName, Email, GroupName, HostNamespace, NodeClass, ProviderName, Region, Slug};
 use crate::page::PageRequest;
 use crate::quantity::Quantity;
 use crate::quota::{Quota, Resource};
@@ -34,6 +35,9 @@ fn workspace_without_defaults() -> Workspace {
         created_at: later(2),
         version: Version::new(3),
     }];
+    let namespace = HostNamespace::parse("argocd").unwrap();
+    let access = GitOpsAccess { namespace: namespace.clone(), role: PresetRole::ProjectAdmin };
+    workspace.gitops.insert(GitOpsTool::ArgoCd, access);
     workspace.access_revocations =
         vec![AccessRevocation { user_id: id("eve"), groups: vec![id("admins")], until: later(8) }];
     let name = GroupName::parse("devs").unwrap();
@@ -56,6 +60,7 @@ fn workspace_without_defaults() -> Workspace {
     status.refused_projects.insert(id("shop"), "taken".to_owned());
     let nodes = PoolNodes { assigned: vec!["n1".to_owned()], releasing: vec!["n2".to_owned()] };
     status.node_pools.insert(id("pool"), nodes);
+    status.gitops.insert(GitOpsTool::Flux, GitOpsCredential::unknown(namespace, later(7)));
     let used = Quota::new().with(Resource::Cpu, Quantity::milli(1_500));
     let projects = std::iter::once((id("shop"), used.clone())).collect();
     status.usage = Some(Usage { observed_at: later(5), workspace: used, projects });

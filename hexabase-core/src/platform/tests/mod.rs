@@ -5,6 +5,7 @@ mod alerts;
 mod commit;
 mod creation_limits;
 mod finding;
+mod gitops;
 mod invitations;
 mod isolation;
 mod master_key;

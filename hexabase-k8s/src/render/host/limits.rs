@@ -111,7 +111,8 @@ fn derived_counts(tenant: &Tenant<'_>, total: &Quota) -> Vec<(String, Value)> {
 }
 
 /// Number of ConfigMaps of a tenant without projects: the certificate authority and the authentication of the host, the
-/// configuration of CoreDNS, and the certificate authority in `default` and `kube-system`. Each project adds one.
+/// configuration of CoreDNS, and the certificate authority in `default` and `kube-system`. Each project adds one, and so
+/// does the namespace for GitOps tools.
 const CONFIG_MAPS: u64 = 5;
 
 /// Returns the overhead of the tenant on top of its workloads: control plane, CoreDNS, and the objects that both
@@ -132,6 +133,7 @@ fn overhead(tenant: &Tenant<'_>, coredns: &CoreDns<'_>, limits: &[(Resource, Con
     };
     let synced_pods = tenant.cluster.quota.get(Resource::Pods).unwrap_or(ZERO).plus(coredns.per_replica(one));
     let projects = u64::try_from(tenant.cluster.projects.len()).unwrap_or(u64::MAX);
+    let namespaces = projects.saturating_add(u64::from(!tenant.cluster.gitops.is_empty()));
     // The init container of the control plane requests no more than the control plane itself.
     Quota::new()
         .with(
@@ -161,7 +163,7 @@ fn overhead(tenant: &Tenant<'_>, coredns: &CoreDns<'_>, limits: &[(Resource, Con
             Resource::Secrets,
             Quantity::units(if tenant.config.scraping.is_enabled() { 5 } else { 4 }).plus(synced_pods),
         )
-        .with(Resource::ConfigMaps, Quantity::units(CONFIG_MAPS.saturating_add(projects)))
+        .with(Resource::ConfigMaps, Quantity::units(CONFIG_MAPS.saturating_add(namespaces)))
 }
 
 /// CoreDNS of the tenant, as configured.

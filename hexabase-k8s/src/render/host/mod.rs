@@ -3,6 +3,7 @@
 mod control_plane;
 mod etcd;
 mod exposure;
+mod gitops;
 mod identity;
 mod limits;
 mod metrics;
@@ -23,6 +24,7 @@ use crate::object::{Kind, Object, fields};
 use crate::render::vcluster_config::VclusterConfig;
 use crate::scraping::TenantScraping;
 
+pub(crate) use gitops::{GitOpsConnection, gitops_label, gitops_secret_name};
 pub(crate) use identity::{SELF_ROLE_BINDING, possible_syncer_rules};
 pub(crate) use metrics::{TOKEN_KEY, metrics_token, metrics_token_name};
 pub(crate) use ranges::is_public;

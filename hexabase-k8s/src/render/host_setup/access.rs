@@ -7,16 +7,19 @@
 //! A separate role allows it to watch all kinds except Secrets. Only efficiency depends on that role: an administrator
 //! who does not want Hexabase to see other objects can omit the role and its binding. Another role allows it to assign
 //! dedicated nodes to tenants; it is not needed on hosts without such nodes. In the default namespace, it reads the
-//! addresses of the API server, which it allows to control planes.
+//! addresses of the API server, which it allows to control planes. In the namespaces of GitOps tools that the operator
+//! names, it writes the credentials of tenants.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hexabase_core::model::GitOpsTool;
+use hexabase_core::name::HostNamespace;
 use serde_json::{Value, json};
 
 use crate::config::{HostConfig, HostIdentity};
-use crate::labels::{Labels, TENANT_ROLE};
+use crate::labels::TENANT_ROLE;
 use crate::object::{Kind, Object};
-use crate::render::host::{monitor_kind, possible_kinds, possible_syncer_rules, watched_kinds};
+use crate::render::host::{gitops_label, monitor_kind, possible_kinds, possible_syncer_rules, watched_kinds};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// ClusterRole of the cluster-wide permissions.
@@ -25,6 +28,8 @@ const CLUSTER_ROLE: &str = "hexabase";
 const NODES_ROLE: &str = "hexabase-nodes";
 /// ClusterRole of the host watch.
 const WATCH_ROLE: &str = "hexabase-watch";
+/// Role in the namespaces of GitOps tools.
+const GITOPS_ROLE: &str = "hexabase-gitops";
 /// Role in the default namespace for the addresses of the host's API server.
 const API_SERVER_ROLE: &str = "hexabase-api-server";
 /// Admission policy that restricts Hexabase to the namespaces of tenants.
@@ -54,7 +59,7 @@ pub(super) fn objects(config: &HostConfig) -> Vec<Object> {
     let mut api_server_binding = in_default(Kind::ROLE_BINDING, "subjects", json!([identity.subject()]));
     api_server_binding.body["roleRef"] = json!({ "apiGroup": RBAC, "kind": "Role", "name": API_SERVER_ROLE });
     let bound = json!({ "policyName": SCOPE_POLICY, "validationActions": ["Deny"] });
-    vec![
+    let mut objects = vec![
         Object::of(Kind::NAMESPACE, metadata(&identity.namespace), []),
         Object::of(Kind::SERVICE_ACCOUNT, account, []),
         role(TENANT_ROLE, tenant_rules(config)),
@@ -69,10 +74,67 @@ pub(super) fn objects(config: &HostConfig) -> Vec<Object> {
         Object::of(
             Kind::ADMISSION_POLICY,
             metadata(SCOPE_POLICY),
-            [("spec", scope_policy(identity, labels))],
+            [("spec", scope_policy(identity, config))],
         ),
         Object::of(Kind::ADMISSION_POLICY_BINDING, metadata(SCOPE_POLICY), [("spec", bound)]),
-    ]
+    ];
+    objects.extend(gitops_access(identity, config));
+    objects
+}
+
+/// Returns a role and its binding in each namespace of GitOps tools. The role does not allow reading Secrets, and the
+/// admission policy restricts it to those that Hexabase creates.
+fn gitops_access(identity: &HostIdentity, config: &HostConfig) -> Vec<Object> {
+    let namespaces: BTreeSet<&HostNamespace> =
+        config.gitops_namespaces.iter().map(|(_, namespace)| namespace).collect();
+    let in_namespace = |namespace: &HostNamespace| {
+        let metadata = json!({
+            "name": GITOPS_ROLE,
+            "namespace": namespace,
+            "labels": { config.labels.managed(): "true" },
+        });
+        let rules =
+            json!([{ "apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "delete", "patch"] }]);
+        let reference = json!({ "apiGroup": RBAC, "kind": "Role", "name": GITOPS_ROLE });
+        let bound = [("roleRef", reference), ("subjects", json!([identity.subject()]))];
+        [
+            Object::of(Kind::ROLE, metadata.clone(), [("rules", rules)]),
+            Object::of(Kind::ROLE_BINDING, metadata, bound),
+        ]
+    };
+    namespaces.into_iter().flat_map(in_namespace).collect()
+}
+
+/// Returns the expressions that hold for a write of the credential of a GitOps tool in a namespace that the operator allows:
+/// before and after it, the Secret has the name, type and labels of a credential of its workspace, and no label that would
+/// make it something else to the tool, such as a repository.
+fn gitops_writes(config: &HostConfig) -> Vec<String> {
+    let workspace = config.labels.workspace();
+    let foreign_label = |tool: GitOpsTool, labels: &str| match tool {
+        GitOpsTool::ArgoCd => String::new(),
+        GitOpsTool::Flux => format!(" && !('{}' in {labels})", gitops_label(GitOpsTool::ArgoCd).0),
+    };
+    let is_credential = |tool: GitOpsTool, object: &str| {
+        let (labels, (key, value)) = (format!("{object}.metadata.labels"), gitops_label(tool));
+        format!(
+            "({object} == null || (has({labels}) && '{workspace}' in {labels} && '{key}' in {labels} && \
+             {labels}['{key}'] == '{value}' && {object}.type == 'Opaque' && \
+             {object}.metadata.name == {labels}['{workspace}'] + '-{tool}'{}))",
+            foreign_label(tool, &labels)
+        )
+    };
+    let allowed = |tool: GitOpsTool| {
+        let namespaces: Vec<&str> = config.gitops_namespaces.of(tool).map(HostNamespace::as_str).collect();
+        (!namespaces.is_empty()).then(|| {
+            format!(
+                "(request.resource.group == '' && request.resource.resource == 'secrets' && \
+                 request.namespace in {namespaces:?} && {} && {})",
+                is_credential(tool, "object"),
+                is_credential(tool, "oldObject"),
+            )
+        })
+    };
+    GitOpsTool::ALL.iter().filter_map(|tool| allowed(*tool)).collect()
 }
 
 fn cluster_rules() -> Value {
@@ -131,7 +193,8 @@ fn tenant_rules(config: &HostConfig) -> Value {
 
 /// Restricts the identity to the namespaces of tenants. It also prevents it from turning another namespace into one of
 /// a tenant, and from removing the isolation of a tenant's namespace.
-fn scope_policy(identity: &HostIdentity, labels: &Labels) -> Value {
+fn scope_policy(identity: &HostIdentity, config: &HostConfig) -> Value {
+    let labels = &config.labels;
     let has = |object: &str, label: &str| {
         let present = format!("{object}.metadata.labels");
         format!("has({present}) && '{label}' in {present}")
@@ -145,6 +208,11 @@ fn scope_policy(identity: &HostIdentity, labels: &Labels) -> Value {
         "operations": ["CREATE", "UPDATE", "DELETE"],
         "resources": ["*"],
     });
+    let of_tenants = format!(
+        "request.resource.resource in ['namespaces', 'nodes'] || (namespaceObject != null && {})",
+        is_of_tenant("namespaceObject")
+    );
+    let allowed_writes: Vec<String> = [of_tenants].into_iter().chain(gitops_writes(config)).collect();
     json!({
         "failurePolicy": "Fail",
         "matchConstraints": { "resourceRules": [everything] },
@@ -158,10 +226,7 @@ fn scope_policy(identity: &HostIdentity, labels: &Labels) -> Value {
                 "reason": "Forbidden",
             },
             {
-                "expression": format!(
-                    "request.resource.resource in ['namespaces', 'nodes'] || (namespaceObject != null && {})",
-                    is_of_tenant("namespaceObject")
-                ),
+                "expression": allowed_writes.join(" || "),
                 "message": "Hexabase changes objects only in the namespaces of workspaces",
                 "reason": "Forbidden",
             },

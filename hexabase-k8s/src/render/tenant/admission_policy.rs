@@ -52,14 +52,17 @@ fn policy(config: &HostConfig) -> Value {
         let present = format!("{object}.metadata.labels");
         format!("({object} == null || !has({present}) || !('{}' in {present}))", config.labels.managed())
     };
-    let core: &[&str] = match config.scraping.is_enabled() {
-        true => &["limitranges", "namespaces", "resourcequotas", "secrets", "serviceaccounts"],
-        false => &["limitranges", "namespaces", "resourcequotas"],
-    };
+    let mut core = vec!["limitranges", "namespaces", "resourcequotas"];
+    if config.scraping.is_enabled() {
+        core.push("secrets");
+    }
+    if config.scraping.is_enabled() || !config.gitops_namespaces.is_empty() {
+        core.push("serviceaccounts");
+    }
     json!({
         "failurePolicy": "Fail",
         "matchConstraints": { "resourceRules": [
-            rule("", core),
+            rule("", &core),
             rule("rbac.authorization.k8s.io", &roles),
         ] },
         "matchConditions": [{ "name": "not-exempt", "expression": is_not_exempt }],

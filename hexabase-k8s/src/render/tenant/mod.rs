@@ -1,6 +1,7 @@
 //! Objects inside a tenant cluster: roles, bindings and projects.
 
 pub(crate) mod admission_policy;
+pub(crate) mod gitops;
 pub(crate) mod metrics;
 
 use hexabase_core::container_limits::ContainerLimits;
@@ -35,6 +36,7 @@ pub fn tenant_objects(cluster: &TenantCluster, config: &HostConfig) -> Vec<Objec
         objects.extend(project.roles.iter().map(|role| project_role(keys, project, role)));
         objects.extend(project.bindings.iter().map(|binding| project_binding(keys, project, binding)));
     }
+    objects.extend(gitops::objects(cluster, config));
     objects
 }
 

@@ -18,6 +18,7 @@ fn config() -> HostConfig {
         ("tenant_metadata", "strimzi.io"),
         ("tenant_metrics", "kube-system/metrics-server"),
         ("scrape_tenants", "service-monitor"),
+        ("gitops_namespaces", "argocd/argocd,flux/flux-system"),
         ("host_service_account", "platform/tenants"),
     ] {
         config.set(name, value).unwrap();

@@ -20,6 +20,7 @@ impl Stored for Workspace {
             "suspension_reason",
             "organization_suspended",
             "node_pools",
+            "gitops",
             "access_revocations",
             "retired_group_names",
             "deletion_requested_at",
@@ -48,6 +49,7 @@ impl Stored for Workspace {
             .text_or_null(self.suspension_reason)
             .bool(self.organization_suspended)
             .json(&self.node_pools)?
+            .json(&self.gitops)?
             .json(&self.access_revocations)?
             .json(&self.retired_group_names)?
             .time_or_null(self.deletion_requested_at)
@@ -76,6 +78,7 @@ impl Stored for Workspace {
             suspension_reason: cells.parse_or_null()?,
             organization_suspended: cells.bool()?,
             node_pools: cells.json()?,
+            gitops: cells.json()?,
             access_revocations: cells.json()?,
             retired_group_names: cells.json()?,
             deletion_requested_at: cells.time_or_null()?,
