@@ -159,7 +159,8 @@ fn record_telemetry(collector: &str) -> (SdkTracerProvider, PrometheusHandle) {
         .with_tracer(spans.tracer("hexabase"))
         .with_location(false)
         .with_threads(false)
-        .with_tracked_inactivity(false);
+        .with_tracked_inactivity(false)
+        .with_context_activation(false);
     let filter: Targets = "warn,hexabase=info".parse().unwrap();
     tracing_subscriber::Registry::default().with(filter).with(layer).init();
     let buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

@@ -75,6 +75,8 @@ pub(crate) fn start_logging(format: LogFormat, traces: Option<&TraceExport>) -> 
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
+            // Contexts of OpenTelemetry are read from the current span.
+            .with_context_activation(false)
     });
     let started = Registry::default().with(filter).with(spans).with(lines).try_init();
     started.map_err(|error| Error::unexpected("logging cannot be started").caused_by(error))

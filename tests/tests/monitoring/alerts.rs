@@ -1,7 +1,10 @@
 //! An alert from its series to the mail, and its silence.
 
 use axum::http::Method;
+use hexabase_core::alerts::{AlertSource as _, NewSilence};
+use hexabase_core::clock::{Clock as _, SystemClock};
 use hexabase_core::model::AlertState::{Firing, Resolved};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::setup::{Setup, eventually};
@@ -16,6 +19,18 @@ async fn states(setup: &Setup, rule: &str) -> Vec<String> {
         states.extend(alerts.map(|alert| alert["status"]["state"].as_str().unwrap().to_owned()));
     }
     states
+}
+
+/// A silence of a rule that ends in some seconds: long enough for both Alertmanagers to know it.
+fn expiring_silence(setup: &Setup, rule: &str) -> NewSilence {
+    let starts_at = SystemClock.now();
+    NewSilence {
+        rule_id: rule.parse().unwrap(),
+        created_by: setup.shop.owner.id.parse().unwrap(),
+        comment: "maintenance".to_owned(),
+        starts_at,
+        ends_at: starts_at + SignedDuration::from_secs(20),
+    }
 }
 
 fn set_memory(setup: &Setup, index: usize, memory: f64) {
@@ -63,10 +78,21 @@ async fn an_alert_fires_is_mailed_once_silenced_and_resolves() {
     shop.owner.client.send_ok(Method::DELETE, &path, &Value::Null).await;
     eventually("the mail after the silence", async || setup.mailed(&shop.owner).await.len() == 2).await;
     assert_eq!(shop.alerts().await, [(json!(high), json!([]))]);
+    // A silence that expires has the same effect as one that is deleted.
+    let silence = expiring_silence(&setup, &high);
+    setup.alerts.create_silence(shop.workspace_id, &silence).await.unwrap();
+    eventually("the second silence", async || states(&setup, &high).await == ["suppressed", "suppressed"])
+        .await;
     set_memory(&setup, 0, 1e9);
-    eventually("the mail of the end", async || setup.mailed(&shop.owner).await.len() == 3).await;
+    eventually("the end of the silenced alert", async || shop.alerts().await.is_empty()).await;
+    set_memory(&setup, 0, 3e9);
+    eventually("the mail after the expiry", async || setup.mailed(&shop.owner).await.len() == 3).await;
+    assert!(SystemClock.now() >= silence.ends_at, "mailed while it is silenced");
+    assert_eq!(shop.alerts().await, [(json!(high), json!([]))]);
+    set_memory(&setup, 0, 1e9);
+    eventually("the mail of the end", async || setup.mailed(&shop.owner).await.len() == 4).await;
     assert!(shop.alerts().await.is_empty());
-    let mails = [Firing, Firing, Resolved].map(|state| ("high".to_owned(), state));
+    let mails = [Firing, Firing, Firing, Resolved].map(|state| ("high".to_owned(), state));
     assert_eq!(setup.mailed(&shop.owner).await, mails);
     assert_eq!(setup.mailed(&rival.owner).await, [("theirs".to_owned(), Firing)]);
 }

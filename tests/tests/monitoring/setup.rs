@@ -104,6 +104,7 @@ pub(crate) struct Setup {
     pub(crate) rival: Tenant,
     pub(crate) targets: Targets,
     pub(crate) loki: FakeLoki,
+    pub(crate) alerts: Arc<Alertmanager>,
     pub(crate) alertmanagers: [AlertmanagerServer; 2],
     webhooks: Webhooks,
     listener: Mutex<Option<TcpListener>>,
@@ -136,7 +137,7 @@ impl Setup {
         let logs = Arc::new(LokiLogs::new(&LokiConfig::new(loki.url())).unwrap());
         let config = ApiConfig { metrics_access: MetricsAccess::All, ..TestApp::api_config() };
         let app = TestApp::with_api(config, |builder| {
-            builder.with_metrics(metrics).with_alerts(alerts).with_logs(logs)
+            builder.with_metrics(metrics).with_alerts(alerts.clone()).with_logs(logs)
         })
         .await;
         let shop = Tenant::create(&app, "ann", "web").await;
@@ -147,6 +148,7 @@ impl Setup {
             rival,
             targets,
             loki,
+            alerts,
             alertmanagers: [first, second],
             webhooks: Webhooks::default(),
             listener: Mutex::new(Some(listener)),

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use prometheus_http_query::response::RangeVector;
 
 use super::health::reading;
-use super::promql::{self, Names, OBJECT_NAME, PROJECT, Scope, Selection};
+use super::promql::{self, MAX_READ_SERIES, Names, OBJECT_NAME, PROJECT, Scope, Selection};
 use super::{PrometheusMetrics, into_values, measured_times};
 
 /// Time by which the latest values are older than the newest scrape: at the time of a query, that scrape is often
@@ -31,29 +31,33 @@ pub(super) async fn read(metrics: &PrometheusMetrics, query: &ChartQuery) -> Res
         metrics.query_range(promql::chart(query.metric, &scope, selection), range),
         metrics.query_range(promql::chart_coverage(query.metric, &scope), range)
     )?;
-    let (measured, mut found) = (measured_times(&shares), series_of(values));
+    let (measured, mut found) = (measured_times(&shares), largest_first(values));
     let needs_projects = query.project.is_some() || query.by == Some(GroupBy::Project);
     if needs_projects && found.is_empty() {
         require_names(metrics, query, &scope).await?;
     }
     if let Some(by) = query.by
-        && may_be_cut(&found)
+        && lack_values(&found)
     {
-        let names = largest(&found, by);
+        let names = names_of_largest(&found, by);
         found = match by {
             GroupBy::Project => {
                 let selection = Selection { projects: &names, ..selection };
-                series_of(metrics.query_range(promql::chart(query.metric, &scope, selection), range).await?)
+                largest_first(
+                    metrics.query_range(promql::chart(query.metric, &scope, selection), range).await?,
+                )
             }
             GroupBy::Pod | GroupBy::Container => {
                 let scope = Scope { pods: &names, ..scope };
-                series_of(metrics.query_range(promql::chart(query.metric, &scope, selection), range).await?)
+                largest_first(
+                    metrics.query_range(promql::chart(query.metric, &scope, selection), range).await?,
+                )
             }
         };
     }
     let found = match query.by {
         Some(GroupBy::Pod | GroupBy::Container) => {
-            let found = without_small(found);
+            found.truncate(MAX_SERIES);
             let names = read_names(metrics, query, &scope, &found).await?;
             found.into_iter().map(|series| series.named(&names)).collect()
         }
@@ -109,37 +113,39 @@ impl HostSeries {
     }
 }
 
-fn series_of(vectors: Vec<RangeVector>) -> Vec<HostSeries> {
+/// Series by their sums, which are the order of a chart.
+fn largest_first(vectors: Vec<RangeVector>) -> Vec<HostSeries> {
     let series = |vector| {
         let (labels, values) = into_values(vector);
         HostSeries { labels, values }
     };
-    vectors.into_iter().map(series).collect()
+    let mut found: Vec<(f64, HostSeries)> =
+        vectors.into_iter().map(series).map(|series| (series.sum(), series)).collect();
+    found.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    found.into_iter().map(|(_, series)| series).collect()
 }
 
-/// `true` if some time has as many series as the expression returns at most: then there may be further ones, and series
-/// may lack values.
-fn may_be_cut(found: &[HostSeries]) -> bool {
+/// `true` if one of the largest series has no value at a time at which the expression returned as many series as it can:
+/// its value may have been among the smaller ones.
+fn lack_values(found: &[HostSeries]) -> bool {
+    if found.len() < MAX_READ_SERIES {
+        return false;
+    }
     let mut counts: HashMap<Timestamp, usize> = HashMap::new();
     for at in found.iter().flat_map(|series| series.values.keys()) {
         *counts.entry(*at).or_default() += 1;
     }
-    counts.values().any(|count| *count >= MAX_SERIES)
-}
-
-fn without_small(mut found: Vec<HostSeries>) -> Vec<HostSeries> {
-    found.sort_by(|one, other| other.sum().total_cmp(&one.sum()));
-    found.truncate(MAX_SERIES);
-    found
+    let full: Vec<Timestamp> =
+        counts.into_iter().filter(|(_, count)| *count >= MAX_READ_SERIES).map(|(at, _)| at).collect();
+    let largest = &found[..found.len().min(MAX_SERIES)];
+    largest.iter().any(|series| full.iter().any(|at| !series.values.contains_key(at)))
 }
 
 /// Names of the projects or pods of the largest series.
-fn largest(found: &[HostSeries], by: GroupBy) -> Vec<String> {
+fn names_of_largest(found: &[HostSeries], by: GroupBy) -> Vec<String> {
     let label = if by == GroupBy::Project { PROJECT } else { "pod" };
-    let mut sums: Vec<(f64, &str)> =
-        found.iter().filter_map(|series| Some((series.sum(), series.label(label)?))).collect();
-    sums.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let largest: BTreeSet<&str> = sums.into_iter().take(MAX_SERIES).map(|(_, name)| name).collect();
+    let names = found.iter().filter_map(|series| series.label(label));
+    let largest: BTreeSet<&str> = names.take(MAX_SERIES).collect();
     largest.into_iter().map(str::to_owned).collect()
 }
 

@@ -3,7 +3,7 @@
 use hexabase_core::error::{Error, Result};
 use prometheus_http_query::Error as QueryError;
 use prometheus_http_query::error::PrometheusError;
-use prometheus_http_query::response::{Data, PromqlResult};
+use prometheus_http_query::response::Data;
 use reqwest::Response;
 use serde::Deserialize;
 
@@ -12,11 +12,19 @@ use crate::observability::http;
 /// Maximum size of a response, in MiB. The largest have 50 series with 1,000 points, of about 40 bytes.
 const MAX_RESPONSE_MIB: usize = 16;
 
+/// Response without the fields of an error. An enum with the status as its tag would be read into a tree of values first,
+/// which takes longer than everything else.
 #[derive(Deserialize)]
-#[serde(tag = "status", rename_all = "lowercase")]
-enum QueryResponse {
-    Success { data: PromqlResult },
-    Error(PrometheusError),
+struct QueryResponse {
+    status: Status,
+    data: Option<Data>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Success,
+    Error,
 }
 
 /// Reads the response to a query.
@@ -37,13 +45,16 @@ pub(super) async fn read(sent: std::result::Result<Response, QueryError>) -> Res
 
 fn parse(body: &[u8]) -> Result<Data> {
     // A proxy in front of Prometheus responds in other formats.
-    let response = serde_json::from_slice(body).map_err(|error| unavailable().caused_by(error))?;
-    match response {
-        QueryResponse::Success { data } => Ok(data.into_inner().0),
-        QueryResponse::Error(error) if error.is_bad_data() => {
-            Err(Error::unexpected("Prometheus rejected the query").caused_by(error))
+    let invalid = |error: serde_json::Error| unavailable().caused_by(error);
+    let response: QueryResponse = serde_json::from_slice(body).map_err(invalid)?;
+    match response.status {
+        Status::Success => response.data.ok_or_else(unavailable),
+        Status::Error => {
+            let error: PrometheusError = serde_json::from_slice(body).map_err(invalid)?;
+            let rejected = || Error::unexpected("Prometheus rejected the query");
+            let failed = if error.is_bad_data() { rejected() } else { unavailable() };
+            Err(failed.caused_by(error))
         }
-        QueryResponse::Error(error) => Err(unavailable().caused_by(error)),
     }
 }
 

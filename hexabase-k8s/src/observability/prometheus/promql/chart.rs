@@ -21,6 +21,10 @@ pub(in super::super) const OBJECT_NAME: &str = "annotation_vcluster_loft_sh_obje
 /// Time for which Prometheus returns the last sample of a series, and the kubelet a container that ended.
 const LOOKBACK: Duration = Duration::from_secs(300);
 
+/// Maximum number of grouped series at each time. It is larger than the number that a chart shows: a series that is among
+/// the largest over a period is seldom beyond it at some time, so that one query suffices.
+pub(in super::super) const MAX_READ_SERIES: usize = 2 * MAX_SERIES;
+
 /// Part of a tenant that a chart shows.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in super::super) struct Selection<'a> {
@@ -74,7 +78,7 @@ impl Names {
     }
 }
 
-/// Values of a chart. Grouped ones are at most [`MAX_SERIES`] at each time, the largest.
+/// Values of a chart. Grouped ones are at most [`MAX_READ_SERIES`] at each time, the largest.
 pub(in super::super) fn chart(metric: Metric, scope: &Scope<'_>, selection: Selection<'_>) -> String {
     let sum = |series: String| sum_by_group(Names::of(metric), scope, selection, &series);
     let values = match distinct(metric, scope) {
@@ -83,7 +87,7 @@ pub(in super::super) fn chart(metric: Metric, scope: &Scope<'_>, selection: Sele
     };
     match selection.by {
         None => values,
-        Some(_) => format!("topk({MAX_SERIES}, {values})"),
+        Some(_) => format!("topk({MAX_READ_SERIES}, {values})"),
     }
 }
 

@@ -21,8 +21,8 @@ mod rules;
 mod tests;
 
 pub(super) use chart::{
-    MEASURED, Names, OBJECT_NAME, PROJECT, READING, Selection, chart, chart_coverage, latest, names,
-    names_known,
+    MAX_READ_SERIES, MEASURED, Names, OBJECT_NAME, PROJECT, READING, Selection, chart, chart_coverage,
+    latest, names, names_known,
 };
 pub(super) use federation::{federated, federated_names};
 pub(super) use health::{api_health, state_health, volume_health};
