@@ -290,13 +290,18 @@ pub(crate) fn record_metering_lag(lag: Duration) {
 }
 
 /// State of the outbox and the queue; `None` for a value that could not be read.
-#[derive(Debug, Default)]
-pub(crate) struct Backlog {
-    pub(crate) outbox_messages: Option<u64>,
-    pub(crate) outbox_age: Option<Duration>,
-    pub(crate) queue_messages: Option<u64>,
-    pub(crate) queue_age: Option<Duration>,
-    pub(crate) dead_letters: Option<u64>,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Number of messages that wait to be published.
+    pub outbox_messages: Option<u64>,
+    /// Age of the oldest message that waits to be published; zero if there is none.
+    pub outbox_age: Option<Duration>,
+    /// Number of messages that wait for delivery or are being processed, without dead letters.
+    pub queue_messages: Option<u64>,
+    /// Age of the oldest of these messages; zero if there is none.
+    pub queue_age: Option<Duration>,
+    /// Number of dead letters.
+    pub dead_letters: Option<u64>,
 }
 
 impl Backlog {

@@ -17,6 +17,7 @@ use hexabase_core::Platform;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use operator::is_operator;
 pub use scrape_targets::{ScrapeDiscovery, TenantScrapingConfig};
 
 /// Tags of the area in the OpenAPI document.

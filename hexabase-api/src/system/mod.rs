@@ -4,6 +4,7 @@ mod api_server_metrics;
 mod docs;
 mod probes;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
@@ -120,8 +121,15 @@ impl SystemState {
         self.0.metrics_access
     }
 
-    fn backends(&self) -> &[(&'static str, &'static str)] {
+    /// Returns the names of the backends in use, by role.
+    #[must_use]
+    pub fn backends(&self) -> &[(&'static str, &'static str)] {
         &self.0.backends
+    }
+
+    /// Returns the backends that the readiness of the process depends on, each `true` if it is available: see `/readyz`.
+    pub async fn available_backends(&self) -> BTreeMap<String, bool> {
+        probes::readiness(self).await.available()
     }
 
     fn metrics(&self) -> Option<&RenderMetrics> {

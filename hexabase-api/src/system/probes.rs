@@ -135,7 +135,7 @@ async fn healthz() -> Json<Health> {
 
 /// Readiness of the process and its backends.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct Readiness {
+pub(super) struct Readiness {
     /// `ok` if the backends that requests need accept writes, `unavailable` otherwise.
     status: HealthState,
     /// `true` if a backend is unavailable that requests do not need: the queue, or a host cluster.
@@ -158,6 +158,11 @@ impl Readiness {
             backends: backends.into_iter().map(|(name, is_available)| (name, state(is_available))).collect(),
         }
     }
+
+    /// Returns the backends, each `true` if it is available.
+    pub(super) fn available(self) -> BTreeMap<String, bool> {
+        self.backends.into_iter().map(|(name, state)| (name, state == HealthState::Ok)).collect()
+    }
 }
 
 impl IntoResponse for Readiness {
@@ -178,6 +183,11 @@ impl IntoResponse for Readiness {
 #[utoipa::path(get, path = "/readyz", tag = "System", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 async fn readyz(State(system): State<SystemState>) -> Readiness {
+    readiness(&system).await
+}
+
+/// Returns the recent readiness of the process.
+pub(super) async fn readiness(system: &SystemState) -> Readiness {
     system.probes().readiness.get(check_backends(system.platform())).await
 }
 

@@ -10,11 +10,14 @@ use crate::clock::until;
 use crate::error::Result;
 use crate::model::Phase;
 use crate::name::HostClusterName;
-use crate::store::PhaseCount;
+use crate::store::{Lease, PhaseCount};
 use crate::telemetry::{self, Backlog};
 
 /// Maximum time for a value to be read.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Maximum number of leases that are listed.
+const MAX_LEASES: usize = 100;
 
 /// Gauges of the state of the installation, which a process reads from the database and the queue and passes to the
 /// recorder of [`crate::telemetry`]. Every process of an installation records the same values, so they must not be added
@@ -38,6 +41,11 @@ impl CountedHosts {
 impl Gauges<'_> {
     /// Records the number and the age of the messages in the outbox and the queue, and the number of dead letters.
     pub async fn record_backlog(&self) {
+        self.backlog().await.record();
+    }
+
+    /// Returns the number and the age of the messages in the outbox and the queue, and the number of dead letters.
+    pub async fn backlog(&self) -> Backlog {
         let (store, queue, now) = (&self.0.store, &self.0.queue, self.0.now());
         let (outbox_messages, oldest_in_outbox, queue_messages, oldest_in_queue, dead_letters) = futures_util::join!(
             self.read("messages in the outbox", store.count_outbox()),
@@ -56,13 +64,23 @@ impl Gauges<'_> {
             queue_age: oldest_in_queue.map(queue_age),
             dead_letters,
         }
-        .record();
+    }
+
+    /// Returns the number of workspaces by phase and host; `None` if they could not be counted. The count reads an index
+    /// entry per workspace.
+    pub async fn count_workspaces(&self) -> Option<Vec<PhaseCount>> {
+        self.read("workspaces", self.0.store.count_by_phase()).await
+    }
+
+    /// Returns the leases of workers, ordered by name, at most 100; `None` if they could not be read.
+    pub async fn leases(&self) -> Option<Vec<Lease>> {
+        self.read("leases", self.0.store.list_leases(self.0.now(), MAX_LEASES)).await
     }
 
     /// Records the number of workspaces by phase and host, and the longest time that one of them has not matched its
     /// desired state. The count reads an index entry per workspace.
     pub async fn record_workspaces(&self) {
-        let counts = self.read("workspaces", self.0.store.count_by_phase()).await;
+        let counts = self.count_workspaces().await;
         let with_workspaces = counts.iter().flatten().map(|count| count.host_cluster.clone());
         let known = self.0.fleet.all().into_keys();
         let hosts = self.0.counted_hosts.extend(with_workspaces.chain(known));

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::id::{OrganizationId, WorkspaceId};
 use crate::model::{ConditionStatus, IsolationReport};
 use crate::name::HostClusterName;
+use crate::store::RunningWorkspace;
 
 /// Requested isolation checks of one workspace: one per minute.
 const REQUEST_RATE: Rate = Rate { burst: 1, period: Duration::from_secs(60) };
@@ -44,6 +46,23 @@ impl Isolation<'_> {
     ) -> Result<Option<IsolationReport>> {
         self.0.permit_in(caller, organization, workspace, None, Action::WorkspaceRead).await?;
         self.0.isolation_report(workspace).await
+    }
+
+    /// Lists workspaces whose control plane runs, of all organizations, ordered by id and beginning after `after`, each with
+    /// its latest report. For operators: no caller is authorized.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn reports(
+        &self,
+        after: Option<WorkspaceId>,
+        limit: u16,
+    ) -> Result<Vec<(RunningWorkspace, Option<IsolationReport>)>> {
+        let workspaces = self.0.store.list_running_workspaces(after, limit).await?;
+        // The ephemeral store has no read of several keys; the requests share its connections.
+        let reports = workspaces.iter().map(|workspace| self.0.isolation_report(workspace.id));
+        let reports = try_join_all(reports).await?;
+        Ok(workspaces.into_iter().zip(reports).collect())
     }
 
     /// Requests a check of a workspace, which a worker runs soon.
